@@ -1,0 +1,1 @@
+//! The config file as it was written: keys, defaults, and every problem with its place.

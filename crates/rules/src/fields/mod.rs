@@ -1,0 +1,1 @@
+//! Header fields: what crosses the proxy, and what only the proxy may say.

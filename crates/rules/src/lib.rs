@@ -1,0 +1,26 @@
+//! The pure half of usher: what is allowed, and what to do next.
+//!
+//! Nothing here opens a socket, reads a file, a clock or the environment, or rolls a die.
+//! Time, randomness and file contents arrive as arguments, so every decision can be replayed.
+//!
+//! ```text
+//! plan ▸ {policy, signin, session, fields, config, people} ▸ {names, yaml, problem, secret, time}
+//! ```
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+pub mod config;
+pub mod fields;
+pub mod names;
+pub mod people;
+pub mod plan;
+pub mod policy;
+pub mod problem;
+pub mod secret;
+pub mod session;
+pub mod signin;
+pub mod time;
+pub mod yaml;

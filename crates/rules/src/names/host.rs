@@ -1,0 +1,98 @@
+use std::{fmt, net::Ipv6Addr};
+
+/// A host as it is compared: ASCII lower case, no trailing dot, no port; IPv6 in brackets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Host(Box<str>);
+
+/// Why a text is not a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// Nothing, or only the root dot.
+    #[error("there is no host name in it")]
+    Empty,
+    /// Over 253 octets.
+    #[error("a host name has at most 253 characters")]
+    TooLong,
+    /// A label that is empty, too long, or holds something else than letters, digits, `-`, `_`.
+    #[error("a host name is made of labels of 1 to 63 letters, digits and hyphens, with dots between")]
+    BadLabel,
+    /// Brackets around something that is no IPv6 address.
+    #[error("what stands in brackets is not an IPv6 address")]
+    BadAddress,
+}
+
+impl Host {
+    /// The only way in, for every source: `Host` field, `:authority`, SNI, config.
+    ///
+    /// Two constructors would sooner or later normalise differently.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`], one variant per rule.
+    pub fn parse(text: &str) -> Result<Self, HostError> {
+        if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            let address: Ipv6Addr = inner.parse().map_err(|_| HostError::BadAddress)?;
+            return Ok(Self(format!("[{address}]").into()));
+        }
+        let text = text.strip_suffix('.').unwrap_or(text);
+        match text.len() {
+            0 => return Err(HostError::Empty),
+            254.. => return Err(HostError::TooLong), // 255 octets on the wire, RFC 1035 §2.3.4
+            _ => {}
+        }
+        if !text.split('.').all(is_label) {
+            return Err(HostError::BadLabel);
+        }
+        Ok(Self(text.to_ascii_lowercase().into()))
+    }
+
+    /// The name, as it is compared.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Letters, digits, inner hyphens (RFC 1123 §2.1), and underscores, which home networks use.
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Host, HostError::*};
+
+    #[test]
+    fn parse() {
+        for (given, expected, why) in [
+            ("TV.Example.COM", Ok("tv.example.com"), "case does not count"),
+            ("tv.example.com.", Ok("tv.example.com"), "the root dot does not count"),
+            ("xn--bcher-kva.example", Ok("xn--bcher-kva.example"), "A-labels pass as they are"),
+            ("127.0.0.1", Ok("127.0.0.1"), "addresses are hosts"),
+            ("[2001:DB8::1]", Ok("[2001:db8::1]"), "IPv6 has one spelling"),
+            ("[2001:db8:0:0::1]", Ok("[2001:db8::1]"), "IPv6 has one spelling"),
+            ("my_nas", Ok("my_nas"), "an underscore is common at home"),
+            ("", Err(Empty), "nothing is not a host"),
+            (".", Err(Empty), "the root is not a host"),
+            ("tv..example", Err(BadLabel), "empty label"),
+            ("tv.example:443", Err(BadLabel), "the port belongs to the authority"),
+            ("tv.example/..", Err(BadLabel), "nothing but letters, digits, hyphens"),
+            ("a,b.example", Err(BadLabel), "a list is not a host"),
+            ("user@tv.example", Err(BadLabel), "nor is user information"),
+            ("-tv.example", Err(BadLabel), "leading hyphen"),
+            ("[::1", Err(BadLabel), "half a bracket"),
+            ("[127.0.0.1]", Err(BadAddress), "brackets are for IPv6"),
+        ] {
+            let expected = expected.map(|name| Host(name.into()));
+            assert_eq!(Host::parse(given), expected, "{given:?}: {why}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Names are parsed once, at the edge; afterwards they are compared as values.
+
+mod authority;
+mod host;
+mod origin;
+mod path;
+mod return_to;
+mod upstream;
+
+pub use authority::{Authority, AuthorityError};
+pub use host::{Host, HostError};
+pub use origin::{Origin, OriginError};
+pub use path::{PathError, RequestPath};
+pub use return_to::{ReturnTo, ReturnToError};
+pub use upstream::{Scheme, Upstream, UpstreamError};

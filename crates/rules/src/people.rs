@@ -1,0 +1,148 @@
+//! Who a person is, as far as a provider has told.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{secret::Secret, time::UnixTime};
+
+/// What a provider says about somebody: claim name to values.
+///
+/// Nested objects are flattened to dotted names and every value is a list, as Pomerium stores
+/// them (`pomerium-config.md` §4.7).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Claims(BTreeMap<Box<str>, Vec<serde_json::Value>>);
+
+impl Claims {
+    /// Flattens a JSON object of claims.
+    pub fn from_json(object: &serde_json::Map<String, serde_json::Value>) -> Self {
+        let mut claims = Self::default();
+        for (name, value) in object {
+            claims.add(name, value);
+        }
+        claims
+    }
+
+    fn add(&mut self, name: &str, value: &serde_json::Value) {
+        match value {
+            serde_json::Value::Object(nested) => {
+                for (inner, value) in nested {
+                    self.add(&format!("{name}.{inner}"), value);
+                }
+            }
+            serde_json::Value::Array(values) => {
+                self.0.insert(name.into(), values.clone());
+            }
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::String(_) => {
+                self.0.insert(name.into(), vec![value.clone()]);
+            }
+        }
+    }
+
+    /// The values of a claim; empty when it is absent.
+    pub fn values(&self, name: &str) -> &[serde_json::Value] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first value of a claim, when it is text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.values(name).first().and_then(serde_json::Value::as_str)
+    }
+
+    /// Replaces a claim.
+    pub fn set(&mut self, name: &str, values: Vec<serde_json::Value>) {
+        self.0.insert(name.into(), values);
+    }
+
+    /// Every claim, in order of name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[serde_json::Value])> {
+        self.0.iter().map(|(name, values)| (&**name, values.as_slice()))
+    }
+}
+
+/// Somebody who signed in: what policy, headers and pages may know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    /// The provider's stable id: the `sub` claim, or `oid` from Entra.
+    pub id: Box<str>,
+    /// The address that the provider tells; empty when it tells none.
+    pub email: Box<str>,
+    /// The name to show; empty when there is none.
+    pub name: Box<str>,
+    /// Everything else that the provider said.
+    pub claims: Claims,
+}
+
+/// A person whom the built-in provider knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// A random id that outlives a change of address.
+    pub id: Box<str>,
+    /// What they sign in with; lower case, unique.
+    pub email: Box<str>,
+    /// The name to show.
+    pub name: Box<str>,
+    /// The groups they are in, in order.
+    pub groups: Vec<Box<str>>,
+    /// When they were added.
+    pub added_at: UnixTimeSeconds,
+}
+
+/// [`UnixTime`] as it is written down.
+pub type UnixTimeSeconds = u64;
+
+/// Why the store of people could not do it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeopleError {
+    /// Nobody has that address.
+    #[error("nobody here has the address `{0}`")]
+    Unknown(Box<str>),
+    /// Somebody has that address already.
+    #[error("`{0}` is here already")]
+    AlreadyHere(Box<str>),
+    /// The store itself failed; nobody is let in by mistake.
+    #[error("the store of people failed: {0}")]
+    Store(Box<str>),
+}
+
+/// A boxed future, as the traits of this workspace return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where the built-in provider keeps its people. Implemented in `store/`, used by `idp/`.
+pub trait People: Send + Sync {
+    /// Adds somebody, with an argon2id hash (PHC string) of their password.
+    fn add(&self, member: Member, password_hash: Secret) -> BoxFuture<'_, Result<(), PeopleError>>;
+    /// Removes somebody; their sessions are the caller's to end.
+    fn remove<'a>(&'a self, email: &'a str) -> BoxFuture<'a, Result<Member, PeopleError>>;
+    /// Everybody, by address.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Member>, PeopleError>>;
+    /// One person and the hash of their password; `None` when nobody has that address.
+    fn find<'a>(
+        &'a self,
+        email: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(Member, Secret)>, PeopleError>>;
+    /// Replaces somebody's groups.
+    fn set_groups<'a>(
+        &'a self,
+        email: &'a str,
+        groups: Vec<Box<str>>,
+    ) -> BoxFuture<'a, Result<Member, PeopleError>>;
+    /// Replaces somebody's password hash.
+    fn set_password<'a>(
+        &'a self,
+        email: &'a str,
+        password_hash: Secret,
+    ) -> BoxFuture<'a, Result<Member, PeopleError>>;
+}
+
+impl Member {
+    /// When they were added.
+    pub const fn added_at(&self) -> UnixTime {
+        UnixTime::from_seconds(self.added_at)
+    }
+}

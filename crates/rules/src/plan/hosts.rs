@@ -1,0 +1,79 @@
+use std::collections::HashMap;
+
+use crate::names::{Authority, Host};
+
+/// The hosts that a route answers for (`from`).
+#[derive(Clone, Debug)]
+pub enum HostPattern {
+    /// One host; without a port, any port (`pomerium-config.md` §3.1).
+    Exact {
+        /// The host.
+        host: Host,
+        /// The port, where one was written that is not 443.
+        port: Option<u16>,
+    },
+    /// `*` somewhere: any characters, dots included. Compared without case.
+    Wildcard {
+        /// As written, lower case.
+        text: Box<str>,
+        /// The whole host, anchored.
+        regex: regex::Regex,
+        /// The port, where one was written that is not 443.
+        port: Option<u16>,
+    },
+}
+
+/// Host names to routes, by index into `Plan::routes`, each list in matching order.
+///
+/// An exact host that exists captures the request: no fall-through to wildcards, and a host
+/// with port owns its paths (`pomerium-policy-measured.md` 60, 61).
+#[derive(Debug, Default)]
+pub struct HostTable {
+    with_port: HashMap<Authority, Vec<usize>, foldhash::fast::RandomState>,
+    any_port: HashMap<Host, Vec<usize>, foldhash::fast::RandomState>,
+    wildcards: Vec<usize>,
+}
+
+impl HostTable {
+    /// Adds a route; call in matching order.
+    pub fn add(&mut self, index: usize, from: &HostPattern) {
+        match from {
+            HostPattern::Exact { host, port: Some(port) } => {
+                let authority = Authority { host: host.clone(), port: Some(*port) };
+                self.with_port.entry(authority).or_default().push(index);
+            }
+            HostPattern::Exact { host, port: None } => {
+                self.any_port.entry(host.clone()).or_default().push(index);
+            }
+            HostPattern::Wildcard { .. } => self.wildcards.push(index),
+        }
+    }
+
+    /// Routes to try for `authority`, and whether they are for this host alone.
+    pub fn candidates(&self, authority: &Authority) -> &[usize] {
+        self.with_port
+            .get(authority)
+            .or_else(|| self.any_port.get(&authority.host))
+            .map_or(&self.wildcards, Vec::as_slice)
+    }
+
+    /// Every exact host, for certificates.
+    pub fn exact_hosts(&self) -> impl Iterator<Item = &Host> {
+        self.any_port.keys().chain(self.with_port.keys().map(|authority| &authority.host))
+    }
+}
+
+impl HostPattern {
+    /// Does it take `authority`?
+    pub fn takes(&self, authority: &Authority) -> bool {
+        match self {
+            Self::Exact { host, port } => {
+                *host == authority.host && port.is_none_or(|port| Some(port) == authority.port)
+            }
+            Self::Wildcard { regex, port, .. } => {
+                regex.is_match(authority.host.as_str())
+                    && port.is_none_or(|port| Some(port) == authority.port)
+            }
+        }
+    }
+}

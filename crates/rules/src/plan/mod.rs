@@ -1,0 +1,198 @@
+//! What the proxy runs: a config that compiled.
+
+mod hosts;
+mod route;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+pub use hosts::{HostPattern, HostTable};
+pub use route::{
+    Action, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route, UpstreamTls, UpstreamVerify,
+};
+
+use crate::{
+    names::{Host, Origin},
+    secret::Secret,
+};
+
+/// Everything the proxy runs with. Immutable: a reload makes another one.
+#[derive(Debug)]
+pub struct Plan {
+    /// Eight hexadecimal digits over the config's text, for log lines.
+    pub id: Box<str>,
+    /// Where and how to listen.
+    pub listen: Listen,
+    /// Where people sign in, and with what.
+    pub sign_in: SignIn,
+    /// The session cookie.
+    pub cookie: CookiePolicy,
+    /// Limits in time that hold for every route.
+    pub timeouts: Timeouts,
+    /// Roots added to the system's for every outbound connection (`certificate_authority`), PEM.
+    pub extra_roots: Vec<Box<[u8]>>,
+    /// Response fields for answers that belong to no route (`set_response_headers`).
+    pub response_fields: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// Claims that every assertion carries and that become fields (`jwt_claims_headers`).
+    pub claim_fields: Vec<(http::HeaderName, Box<str>)>,
+    /// Leave `X-Forwarded-For` as it came instead of appending the peer.
+    pub skip_xff_append: bool,
+    /// How many proxies in front of us are trusted (`xff_num_trusted_hops`).
+    pub xff_num_trusted_hops: u32,
+    /// Keys that the operator gave; what is missing is generated and kept in the data directory.
+    pub secrets: Secrets,
+    /// Which lines are written and what is on them.
+    pub log: LogSelection,
+    /// Routes in matching order.
+    pub routes: Vec<Arc<Route>>,
+    /// Host names to routes.
+    pub hosts: HostTable,
+}
+
+/// Where and how to listen.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// `host:port` with an empty host for all addresses, as in the config.
+    pub address: Box<str>,
+    /// `insecure_server`: plain HTTP, for a TLS terminator in front.
+    pub insecure: bool,
+    /// PEM pairs from files, in the config's order.
+    pub certificate_files: Vec<CertificateFiles>,
+    /// PEM pairs given inline (`certificate`, `certificate_key`).
+    pub certificates_inline: Vec<(Arc<[u8]>, Arc<Secret>)>,
+    /// `http_redirect_addr`: a plain listener that sends everybody to https.
+    pub http_redirect: Option<Box<str>>,
+    /// ALPN protocols from `codec_type`.
+    pub protocols: Protocols,
+}
+
+/// Which HTTP versions are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocols {
+    /// HTTP/2 and HTTP/1.1 by ALPN.
+    Both,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only.
+    Http2,
+}
+
+/// A certificate chain and its key, in two PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The chain, leaf first.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Where people sign in.
+#[derive(Debug)]
+pub struct SignIn {
+    /// The origin that holds `/.pomerium/sign_in` and `/oauth2/callback`.
+    pub authenticate: Origin,
+    /// Whether that host is for signing in only (`authenticate_service_url` names it) or is a
+    /// route's host that also signs in (nothing was named).
+    pub dedicated_host: bool,
+    /// Who tells us who somebody is.
+    pub provider: Provider,
+    /// Where to go after sign-out (`signout_redirect_url`).
+    pub signed_out_url: Option<Box<str>>,
+    /// Hosts that programmatic sign-in may return to.
+    pub programmatic_hosts: Vec<Box<str>>,
+}
+
+/// Who tells us who somebody is.
+#[derive(Debug)]
+pub enum Provider {
+    /// The built-in provider: people in our own store.
+    Builtin,
+    /// Any OpenID Connect provider.
+    Oidc(OidcProvider),
+    /// A hosted authenticate service, not spoken yet: navigations get a page that says so.
+    Hosted,
+}
+
+/// How to reach an OpenID Connect provider (`idp_*`).
+#[derive(Debug)]
+pub struct OidcProvider {
+    /// Issuer, octet for octet (OIDC Discovery §4.3).
+    pub issuer: Box<str>,
+    /// `idp_client_id`.
+    pub client_id: Box<str>,
+    /// `idp_client_secret`, from file or inline.
+    pub client_secret: Option<Secret>,
+    /// `idp_scopes`, or the default `openid profile email offline_access`.
+    pub scopes: Vec<Box<str>>,
+    /// `idp_request_params`.
+    pub request_params: Vec<(Box<str>, Box<str>)>,
+    /// A stable id over all of the above: a changed provider makes its sessions void.
+    pub id: Box<str>,
+}
+
+/// The session cookie's attributes (`cookie_*`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookiePolicy {
+    /// `cookie_name`, default `_pomerium`.
+    pub name: Box<str>,
+    /// `cookie_domain`.
+    pub domain: Option<Host>,
+    /// `cookie_http_only`, default true.
+    pub http_only: bool,
+    /// `cookie_same_site`; nothing is written when absent.
+    pub same_site: Option<SameSite>,
+    /// `cookie_expire`: the session's absolute life, default 14 h.
+    pub expire: Duration,
+}
+
+/// The `SameSite` attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the attribute's own values")]
+pub enum SameSite {
+    Strict,
+    Lax,
+    None,
+}
+
+/// Limits in time; `None` is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Between two pieces of a request. Pomerium's `timeout_read` bounds the whole request and
+    /// ends honest uploads at 30 s; ours bounds the silence (invariant 11).
+    pub read: Option<Duration>,
+    /// `timeout_write`: longest life of any stream, off by default.
+    pub write: Option<Duration>,
+    /// `timeout_idle`: a connection without requests is closed.
+    pub idle: Option<Duration>,
+}
+
+/// Keys that the operator gave.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    /// `shared_secret`: 32 bytes.
+    pub shared: Option<Arc<Secret>>,
+    /// `cookie_secret`: 32 bytes.
+    pub cookie: Option<Arc<Secret>>,
+    /// `signing_key`: PEM text, one or more private keys; the first signs.
+    pub signing: Option<Arc<Secret>>,
+}
+
+/// Which lines are written and what is on them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSelection {
+    /// `log_level`: events below it are not written. Decisions and accesses always are.
+    pub level: Level,
+    /// `access_log_fields`; `None` is the default set.
+    pub access: Option<Vec<Box<str>>>,
+    /// `authorize_log_fields`; `None` is the default set.
+    pub authorize: Option<Vec<Box<str>>>,
+}
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the usual words")]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}

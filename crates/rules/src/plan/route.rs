@@ -1,0 +1,175 @@
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue};
+
+use super::HostPattern;
+use crate::{names::Upstream, policy::Policy, problem::Span, secret::Secret};
+
+/// One route: which requests it takes, who may pass, and where they go.
+#[derive(Debug)]
+pub struct Route {
+    /// Sixteen hexadecimal digits over from, matcher and target; unique in a plan.
+    pub id: Box<str>,
+    /// `name`, or made of the first host label and the path.
+    pub name: Box<str>,
+    /// Where it stands in the file, for `explain`.
+    pub span: Span,
+    /// The line it begins on, from 1.
+    pub line: u32,
+    /// `from`: the hosts it answers for.
+    pub from: HostPattern,
+    /// `prefix`, `path` or `regex`.
+    pub matches: PathMatch,
+    /// Where permitted requests go.
+    pub action: Action,
+    /// Who may pass.
+    pub policy: Policy,
+    /// `allow_websockets`.
+    pub websockets: bool,
+    /// What the upstream sees as `Host`.
+    pub host_field: HostField,
+    /// What the upstream sees as path.
+    pub rewrite: Rewrite,
+    /// `timeout`: until the response is complete; `None` is no limit.
+    pub timeout: Option<Duration>,
+    /// `idle_timeout`: silence on a stream in both directions; `None` is no limit.
+    pub idle_timeout: Option<Duration>,
+    /// `pass_identity_headers`.
+    pub pass_identity: bool,
+    /// Whether the assertion's `iss` is `https://host/` instead of the bare host.
+    pub issuer_is_uri: bool,
+    /// `set_request_headers`.
+    pub set_request: Vec<(HeaderName, RequestTemplate)>,
+    /// `remove_request_headers`: wins over everything that sets.
+    pub remove_request: Vec<HeaderName>,
+    /// `set_response_headers`: the global ones merged with the route's.
+    pub set_response: Vec<(HeaderName, HeaderValue)>,
+    /// How the upstream's certificate is judged.
+    pub tls: UpstreamTls,
+}
+
+/// Which paths a route takes. Looked at in the canonical form, never with the query.
+#[derive(Clone, Debug)]
+pub enum PathMatch {
+    /// `prefix`, a textual prefix without segment boundary; `/` takes all.
+    Prefix(Box<str>),
+    /// `path`, exactly.
+    Exact(Box<str>),
+    /// `regex`, the whole path.
+    Regex(regex::Regex),
+}
+
+impl PathMatch {
+    /// Does this route take `path` (canonical, without query)?
+    pub fn takes(&self, path: &str) -> bool {
+        match self {
+            Self::Prefix(prefix) => path.starts_with(&**prefix),
+            Self::Exact(exact) => path == &**exact,
+            Self::Regex(regex) => regex.is_match(path),
+        }
+    }
+}
+
+/// Where permitted requests go.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// To an upstream; several take turns.
+    Forward(Vec<Upstream>),
+    /// A redirect.
+    Redirect(Redirect),
+    /// A fixed answer.
+    Respond {
+        /// The status, 200 to 599.
+        status: http::StatusCode,
+        /// The text.
+        body: Box<str>,
+    },
+}
+
+/// Where a redirect leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: http::StatusCode,
+    /// Another scheme.
+    pub scheme: Option<Box<str>>,
+    /// Another host.
+    pub host: Option<Box<str>>,
+    /// Another port.
+    pub port: Option<u16>,
+    /// Another path.
+    pub path: Option<Box<str>>,
+    /// Another prefix in the place of the one that matched.
+    pub prefix: Option<Box<str>>,
+    /// Leave the query out.
+    pub strip_query: bool,
+}
+
+/// What the upstream sees as `Host`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostField {
+    /// The upstream's own name, Pomerium's default.
+    Upstream,
+    /// What the client sent (`preserve_host_header`).
+    Preserve,
+    /// A fixed text (`host_rewrite`).
+    Literal(HeaderValue),
+}
+
+/// What the upstream sees as path.
+#[derive(Clone, Debug)]
+pub enum Rewrite {
+    /// The same path.
+    None,
+    /// This text in the place of the matched prefix, or of the whole path for `path`, `regex`
+    /// (`prefix_rewrite`, or the path of `to`). Textual: no slash is added or removed.
+    Prefix(Box<str>),
+    /// `regex_rewrite_pattern`, with the substitution in Rust's spelling (`${1}`).
+    Regex(regex::Regex, Box<str>),
+}
+
+/// A value of `set_request_headers`: text with references in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestTemplate {
+    /// Pieces in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// One piece of a [`RequestTemplate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text as it stands.
+    Text(Box<str>),
+    /// `$pomerium.jwt`: the assertion.
+    Assertion,
+    /// `$pomerium.id_token`.
+    IdToken,
+    /// `$pomerium.access_token`.
+    AccessToken,
+    /// `$pomerium.request.headers["Name"]`.
+    RequestField(HeaderName),
+    /// A reference that nothing answers: empty.
+    Nothing,
+}
+
+/// How the upstream's certificate is judged.
+#[derive(Clone, Debug)]
+pub struct UpstreamTls {
+    /// Against what.
+    pub verify: UpstreamVerify,
+    /// `tls_upstream_server_name` or `tls_server_name`: SNI and the name to verify.
+    pub server_name: Option<Box<str>>,
+    /// `tls_client_cert` and key: what we show to the upstream, PEM.
+    pub client: Option<(Arc<[u8]>, Arc<Secret>)>,
+}
+
+/// What an upstream's certificate must chain to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamVerify {
+    /// The system's roots and `certificate_authority`.
+    System,
+    /// Only these, PEM (`tls_custom_ca`).
+    Custom(Arc<[u8]>),
+    /// Nothing is checked (`tls_skip_verify`).
+    Skip,
+}

@@ -1,0 +1,70 @@
+//! A problem has a place, a code and a way out.
+
+use std::{fmt, ops::Range};
+
+/// Byte offsets into the config text.
+pub type Span = Range<usize>;
+
+/// Whether the config may run with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The config runs; what is lost is said.
+    Warning,
+    /// The config is refused.
+    Error,
+}
+
+/// Where a problem is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the config file.
+    File(Span),
+    /// In an environment variable, by name.
+    Environment(Box<str>),
+    /// In the whole, for example a key that is missing.
+    Whole,
+}
+
+/// One finding about a config, in the words of the config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// May the config run?
+    pub severity: Severity,
+    /// Stable, searchable, documented in `docs/reference/problems.md`: `U102`.
+    pub code: &'static str,
+    /// Where it is.
+    pub at: Place,
+    /// A second place that it is about, with the words to put there.
+    pub also: Option<(Span, Box<str>)>,
+    /// What is wrong, in the words of the config file, never of the Rust types.
+    pub what: String,
+    /// What to do about it. A problem without a way out is not finished.
+    pub help: String,
+}
+
+/// A problem beside the text that it is about, ready to be shown.
+pub struct Rendered<'a> {
+    /// The finding.
+    pub problem: &'a Problem,
+    /// The file's name as the operator gave it.
+    pub file: &'a str,
+    /// The file's whole text.
+    pub text: &'a str,
+}
+
+impl fmt::Display for Rendered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem { severity, code, at, also: _, what, help } = self.problem;
+        let severity = match severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        writeln!(f, "{severity}[{code}]: {what}")?;
+        match at {
+            Place::File(span) => writeln!(f, " --> {}:{}", self.file, span.start)?,
+            Place::Environment(name) => writeln!(f, " --> environment variable {name}")?,
+            Place::Whole => writeln!(f, " --> {}", self.file)?,
+        }
+        write!(f, "   = help: {help}")
+    }
+}

@@ -1,0 +1,1 @@
+//! Sign-in flows as values: events in, actions out.

@@ -1,0 +1,83 @@
+//! Time comes in as a value; only the edge owns a clock.
+
+use std::time::{Duration, Instant};
+
+/// Wall time in whole seconds since 1970: comparable with what other machines wrote down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixTime(u64);
+
+impl UnixTime {
+    /// The latest moment that can be told: everything has expired by then.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub const fn from_seconds(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub const fn seconds(self) -> u64 {
+        self.0
+    }
+
+    /// This moment and `span` later, in whole seconds; stays at the end of time.
+    pub const fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span.as_secs()))
+    }
+
+    /// This moment and `span` earlier, in whole seconds; stays at 1970.
+    pub const fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(span.as_secs()))
+    }
+
+    /// Time from `earlier` to this moment; zero when `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This expiry has passed at `now`, allowing for a clock that is up to `leeway` off.
+    ///
+    /// "on or after which" (RFC 7519 §4.1.4): the second that the expiry names is too late.
+    pub const fn is_expired_at(self, now: Self, leeway: Duration) -> bool {
+        now.0 >= self.0.saturating_add(leeway.as_secs())
+    }
+}
+
+/// Both readings of one moment, taken once per request at the door.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For what other machines wrote down: `exp`, `iat`, cookies, records.
+    pub wall: UnixTime,
+    /// Milliseconds of `wall`'s second, for log lines.
+    pub wall_millis: u16,
+    /// For durations on this machine. Never jumps, means nothing elsewhere.
+    pub monotonic: Instant,
+}
+
+/// Tells the time. Implemented once for the machine and once for tests, which turn it by hand.
+pub trait Clock: Send + Sync {
+    /// Both readings of this moment.
+    fn now(&self) -> Now;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::UnixTime;
+
+    #[test]
+    fn expiry() {
+        let expiry = UnixTime::from_seconds(100);
+        for (now, leeway, expired, why) in [
+            (99, 0, false, "the last second"),
+            (100, 0, true, "the very second is too late"),
+            (100, 1, false, "leeway counts"),
+            (101, 1, true, "and ends"),
+        ] {
+            let now = UnixTime::from_seconds(now);
+            assert_eq!(expiry.is_expired_at(now, Duration::from_secs(leeway)), expired, "{why}");
+        }
+        assert!(!UnixTime::MAX.is_expired_at(UnixTime::from_seconds(1), Duration::MAX));
+    }
+}

@@ -1,0 +1,20 @@
+//! The half of usher that touches the world: the path of a request, and the rooms around it.
+//!
+//! ```text
+//!  4  cli ─────────────▶ server                     knows everything; known by main.rs only
+//!  3  server ──────────▶ all rooms, request
+//!  2  signin  idp  store  certs  reload             strangers to each other
+//!           │   implement the traits that request owns
+//!  1  request   accept ▸ tls ▸ route ▸ identify ▸ authorize ▸ shape ▸ forward ▸ record
+//!  ═════════╪═════════ crate boundary: below it no socket, file, clock, randomness ═════════
+//!  0  usher-rules, usher-pages
+//! ```
+
+pub mod certs;
+pub mod cli;
+pub mod idp;
+pub mod reload;
+pub mod request;
+pub mod server;
+pub mod signin;
+pub mod store;

@@ -1,0 +1,44 @@
+//! Who is asking: cookie or bearer → [`Identity`]. Owns [`SessionStore`].
+
+mod live;
+mod store;
+
+pub use live::LiveSession;
+pub use store::{SessionStore, StoreError};
+
+use std::sync::Arc;
+
+/// Who is asking, as far as this request proves.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// No credential was sent.
+    Anonymous,
+    /// A handle that we sealed, to a session that is in force.
+    Session(Arc<LiveSession>),
+    /// A credential was sent and is no good. Not the same as anonymous: it is logged, and the
+    /// cookie is cleared.
+    Rejected(Rejection),
+}
+
+/// Why a credential is no good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// Its session ran out.
+    Expired,
+    /// Its session was ended, here or elsewhere, or never was.
+    Unknown,
+    /// We did not seal it.
+    Forged,
+    /// Its session came from another provider than the one in force.
+    OtherProvider,
+}
+
+impl Identity {
+    /// The session in force; `None` for both kinds of stranger.
+    pub fn session(&self) -> Option<&Arc<LiveSession>> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Anonymous | Self::Rejected(_) => None,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+use std::{net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+use usher_rules::{
+    names::{Authority, RequestPath},
+    people::BoxFuture,
+    plan::{Plan, Route},
+    time::Now,
+};
+
+use super::{Body, identify::Identity};
+
+/// A request for one of our own pages, under the paths that no app can own
+/// (`pomerium-protocols.md` §2.0).
+#[derive(Debug)]
+pub struct OwnRequest {
+    /// The snapshot that this request runs with.
+    pub plan: Arc<Plan>,
+    /// The request's head, as it came.
+    pub head: http::request::Parts,
+    /// The whole body, at most 64 KiB; longer ones were refused.
+    pub body: Bytes,
+    /// Whom it is for.
+    pub authority: Authority,
+    /// Its path in canonical form.
+    pub path: RequestPath,
+    /// The first route of this host, if any.
+    pub route: Option<Arc<Route>>,
+    /// Who is asking.
+    pub identity: Identity,
+    /// The TCP peer.
+    pub peer: IpAddr,
+    /// The id on pages, logs and `X-Request-Id`.
+    pub request_id: Box<str>,
+    /// The moment at which it came.
+    pub now: Now,
+}
+
+/// Answers requests for our own pages. Implemented by `signin/`.
+pub trait OwnPages: Send + Sync {
+    /// The answer; never an error, since a page can always say what is wrong.
+    fn answer(&self, request: OwnRequest) -> BoxFuture<'_, http::Response<Body>>;
+
+    /// Where a navigation without a session is sent: the whole answer, `Location` and cookies.
+    ///
+    /// `target` is the path and query that were asked for, as they came.
+    fn sign_in_redirect(&self, request: SignInNeeded<'_>) -> http::Response<Body>;
+}
+
+/// A navigation that needs somebody to sign in.
+#[derive(Debug)]
+pub struct SignInNeeded<'a> {
+    /// The snapshot that this request runs with.
+    pub plan: &'a Arc<Plan>,
+    /// The request's head, as it came.
+    pub head: &'a http::request::Parts,
+    /// Whom it is for.
+    pub authority: &'a Authority,
+    /// Path and query to come back to.
+    pub target: &'a str,
+    /// The id on pages, logs and `X-Request-Id`.
+    pub request_id: &'a str,
+    /// The moment at which it came.
+    pub now: Now,
+}

@@ -1,0 +1,1 @@
+//! Puts the rooms into the path; the only file that knows them all.
