@@ -1,10 +1,13 @@
 //! Who a person is, as far as a provider has told.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin};
+use std::{collections::BTreeMap, future::Future, net::IpAddr, pin::Pin, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{secret::Secret, time::UnixTime};
+use crate::{
+    secret::Secret,
+    time::{Now, UnixTime},
+};
 
 /// What a provider says about somebody: claim name to values.
 ///
@@ -138,6 +141,40 @@ pub trait People: Send + Sync {
         email: &'a str,
         password_hash: Secret,
     ) -> BoxFuture<'a, Result<Member, PeopleError>>;
+}
+
+/// Checks what somebody typed into the built-in sign-in page. Implemented in `idp/`, used by
+/// `signin/`.
+///
+/// An unknown address costs the same work and gets the same answer as a wrong password, so that
+/// nobody can list the people by asking.
+pub trait PasswordCheck: Send + Sync {
+    /// The person, if the password is theirs. `email` is as typed: the implementation trims it
+    /// and lower-cases it. `from` is what tries are counted by, beside the address.
+    fn check<'a>(
+        &'a self,
+        email: &'a str,
+        password: Secret,
+        from: IpAddr,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Member, PasswordRefusal>>;
+}
+
+/// Why nobody is signed in by a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordRefusal {
+    /// The address is unknown or the password is not theirs; which one is never told.
+    #[error("wrong address or password")]
+    Wrong,
+    /// Too many tries for this address or from this peer; the password was not looked at.
+    #[error("too many tries")]
+    TooManyTries {
+        /// How long to wait before the next try is looked at.
+        retry_after: Duration,
+    },
+    /// The store of people failed; nobody is let in by mistake.
+    #[error("the store of people failed")]
+    Unavailable,
 }
 
 impl Member {
