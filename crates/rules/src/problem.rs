@@ -42,6 +42,46 @@ pub struct Problem {
     pub help: String,
 }
 
+impl Problem {
+    /// A finding that refuses the config.
+    pub fn error(
+        code: &'static str,
+        at: Span,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self::new(Severity::Error, code, Place::File(at), what, help)
+    }
+
+    /// A finding that the config may run with.
+    pub fn warning(
+        code: &'static str,
+        at: Span,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self::new(Severity::Warning, code, Place::File(at), what, help)
+    }
+
+    /// A finding anywhere.
+    pub fn new(
+        severity: Severity,
+        code: &'static str,
+        at: Place,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self { severity, code, at, also: None, what: what.into(), help: help.into() }
+    }
+
+    /// The same finding with a second place and the words to put there.
+    #[must_use]
+    pub fn and_at(mut self, span: Span, words: impl Into<Box<str>>) -> Self {
+        self.also = Some((span, words.into()));
+        self
+    }
+}
+
 /// A problem beside the text that it is about, ready to be shown.
 pub struct Rendered<'a> {
     /// The finding.

@@ -1,0 +1,318 @@
+use std::collections::HashMap;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle, StructureStyle, Tag};
+
+use super::{Entry, Kind, MAX_DEPTH, MAX_NODES, MAX_SCALAR_BYTES, Node, Style};
+use crate::problem::{Problem, Span};
+
+/// Builds the tree from the parser's events, with a stack of our own: depth is a number here,
+/// never a stack overflow.
+pub(super) fn grow(text: &str) -> Result<Node, Vec<Problem>> {
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    let mut tree = Tree { text, ..Tree::default() };
+    for event in Parser::new_from_str_with_options(text, options) {
+        let step = match event {
+            Ok((event, span)) => tree.take(event, span.byte_range().unwrap_or(0..0)),
+            Err(error) => Err(unreadable(text, &error)),
+        };
+        if let Err(problem) = step {
+            tree.problems.push(problem);
+            return Err(tree.problems);
+        }
+    }
+    let root = tree.root.take().unwrap_or_else(|| null(0..0));
+    if tree.problems.is_empty() { Ok(root) } else { Err(tree.problems) }
+}
+
+#[derive(Default)]
+struct Tree<'t> {
+    text: &'t str,
+    /// Lists and maps that have begun and not ended.
+    open: Vec<Open>,
+    /// Finished nodes with a name, by the parser's number for it.
+    anchors: HashMap<usize, Node>,
+    root: Option<Node>,
+    has_document: bool,
+    /// Where the latest thing that was written ends.
+    written_until: usize,
+    spent: Cost,
+    problems: Vec<Problem>,
+}
+
+struct Open {
+    start: usize,
+    /// Ends where its own bracket stands, not where its last child ends.
+    is_flow: bool,
+    anchor: usize,
+    contents: Contents,
+}
+
+enum Contents {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, key: Option<(Box<str>, Span)>, merges: Vec<Node> },
+}
+
+/// What a tree takes. Copies for aliases and names count, so that a bomb is found before it grows.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    nodes: usize,
+    bytes: usize,
+    depth: usize,
+}
+
+impl Tree<'_> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
+        if matches!(event, Event::Scalar(..) | Event::Alias(_)) && !span.is_empty() {
+            self.written_until = span.end;
+        }
+        match event {
+            Event::DocumentStart(..) if self.has_document => Err(Problem::error(
+                "U103",
+                span,
+                "a second document begins here, and only the first would be read",
+                "delete the line `---`, or move what follows it to a file of its own",
+            )),
+            Event::DocumentStart(..) => {
+                self.has_document = true;
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let style = style_of(style, tag.as_deref(), &span)?;
+                self.charge(Cost { nodes: 1, bytes: text.len(), depth: 0 }, &span)?;
+                let node = Node { span, kind: Kind::Scalar { text: text.into(), style } };
+                self.close(node, anchor)
+            }
+            Event::SequenceStart(style, anchor, tag) => {
+                known_tag(tag.as_deref(), &span)?;
+                self.begin(style, anchor, span, Contents::List(Vec::new()))
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                known_tag(tag.as_deref(), &span)?;
+                let contents = Contents::Map { entries: Vec::new(), key: None, merges: Vec::new() };
+                self.begin(style, anchor, span, contents)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(span),
+            Event::Alias(anchor) => {
+                let node = self.copy_of(anchor, &span)?;
+                self.close(node, 0)
+            }
+            // granit_parser's enum may grow: what is no node has no place in the tree
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        style: StructureStyle,
+        anchor: usize,
+        at: Span,
+        contents: Contents,
+    ) -> Result<(), Problem> {
+        self.charge(Cost { nodes: 1, bytes: 0, depth: 1 }, &at)?;
+        let is_flow = matches!(style, StructureStyle::Flow);
+        self.open.push(Open { start: at.start, is_flow, anchor, contents });
+        Ok(())
+    }
+
+    fn end(&mut self, at: Span) -> Result<(), Problem> {
+        let Some(Open { start, is_flow, anchor, contents }) = self.open.pop() else {
+            return Ok(());
+        };
+        let kind = match contents {
+            Contents::List(items) => Kind::List(items),
+            Contents::Map { entries, merges, .. } => {
+                self.report_twins(&entries);
+                Kind::Map(merged(entries, merges)?)
+            }
+        };
+        if is_flow {
+            self.written_until = at.end;
+        }
+        let end = self.written_until.max(start);
+        self.close(Node { span: start..end, kind }, anchor)
+    }
+
+    /// A node is complete: it becomes a key, a value, an item, or the root.
+    fn close(&mut self, mut node: Node, anchor: usize) -> Result<(), Problem> {
+        if anchor != 0 {
+            self.charge(cost_of(&node), &node.span)?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|open| &mut open.contents) {
+            None => self.root = Some(node),
+            Some(Contents::List(items)) => items.push(node),
+            Some(Contents::Map { entries, key, merges }) => match key.take() {
+                None => *key = Some(as_key(node)?),
+                Some((name, at)) if &*name == "<<" && self.text.get(at.clone()) == Some("<<") => {
+                    merges.push(node);
+                }
+                Some((name, key_span)) => {
+                    if node.span.is_empty() && node.is_null() {
+                        node.span = key_span.clone(); // nothing was written: show the key
+                    }
+                    entries.push(Entry { key: name, key_span, value: node });
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn copy_of(&mut self, anchor: usize, at: &Span) -> Result<Node, Problem> {
+        let cost = self.anchors.get(&anchor).map(cost_of).unwrap_or_default();
+        self.charge(cost, at)?;
+        self.anchors.get(&anchor).cloned().ok_or_else(|| {
+            Problem::error(
+                "U102",
+                at.clone(),
+                "this alias stands inside the value that it names",
+                "write the value out",
+            )
+        })
+    }
+
+    fn charge(&mut self, cost: Cost, at: &Span) -> Result<(), Problem> {
+        self.spent.nodes += cost.nodes;
+        self.spent.bytes += cost.bytes;
+        if self.open.len() + cost.depth > MAX_DEPTH {
+            Err(too_large(at.clone(), "it stands too deep"))
+        } else if self.spent.nodes > MAX_NODES || self.spent.bytes > MAX_SCALAR_BYTES {
+            Err(too_large(at.clone(), "it is too large with what its aliases stand for"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn report_twins(&mut self, entries: &[Entry]) {
+        let mut seen: HashMap<String, &Entry> = HashMap::with_capacity(entries.len());
+        for entry in entries {
+            let Some(first) = seen.insert(entry.key.to_ascii_lowercase(), entry) else { continue };
+            let words = if first.key == entry.key {
+                "first here"
+            } else {
+                "first here: case does not count in a key"
+            };
+            self.problems.push(
+                Problem::error(
+                    "U104",
+                    entry.key_span.clone(),
+                    format!("the key `{}` is given twice", entry.key),
+                    "delete one of the two",
+                )
+                .and_at(first.key_span.clone(), words),
+            );
+        }
+    }
+}
+
+fn cost_of(node: &Node) -> Cost {
+    let mut cost = Cost { nodes: 1, bytes: 0, depth: 0 };
+    let mut add = |child: Cost| {
+        cost.nodes += child.nodes;
+        cost.bytes += child.bytes;
+        cost.depth = cost.depth.max(child.depth + 1);
+    };
+    match &node.kind {
+        Kind::Scalar { text, .. } => cost.bytes = text.len(),
+        Kind::List(items) => items.iter().map(cost_of).for_each(&mut add),
+        Kind::Map(entries) => entries.iter().map(|entry| cost_of(&entry.value)).for_each(&mut add),
+    }
+    cost
+}
+
+/// Applies merge keys: a map's own keys win, then what is merged first.
+fn merged(mut entries: Vec<Entry>, merges: Vec<Node>) -> Result<Vec<Entry>, Problem> {
+    let mut sources = Vec::new();
+    for merge in merges {
+        match merge.kind {
+            Kind::List(items) => sources.extend(items),
+            Kind::Map(_) | Kind::Scalar { .. } => sources.push(merge),
+        }
+    }
+    for source in sources {
+        let Kind::Map(inherited) = source.kind else {
+            return Err(Problem::error(
+                "U102",
+                source.span,
+                "`<<` merges maps, and this is none",
+                "name an anchor of a map, such as `<<: *defaults`, or a list of them",
+            ));
+        };
+        for entry in inherited {
+            if !entries.iter().any(|own| own.is(&entry.key)) {
+                entries.push(entry);
+            }
+        }
+    }
+    Ok(entries)
+}
+
+fn as_key(node: Node) -> Result<(Box<str>, Span), Problem> {
+    match node.kind {
+        Kind::Scalar { text, .. } => Ok((text, node.span)),
+        Kind::List(_) | Kind::Map(_) => Err(Problem::error(
+            "U102",
+            node.span,
+            "a key is a word, not a list or map",
+            "write `key: value`",
+        )),
+    }
+}
+
+fn null(span: Span) -> Node {
+    Node { span, kind: Kind::Scalar { text: "".into(), style: Style::Plain } }
+}
+
+fn style_of(style: ScalarStyle, tag: Option<&Tag>, at: &Span) -> Result<Style, Problem> {
+    known_tag(tag, at)?;
+    match (style, tag.and_then(Tag::core_suffix)) {
+        (ScalarStyle::Plain, Some("str")) => Ok(Style::Quoted),
+        (ScalarStyle::Plain, _) => Ok(Style::Plain),
+        _ => Ok(Style::Quoted),
+    }
+}
+
+/// A tag of the core schema says what the reader would find anyway; others ask for types that a
+/// config does not have.
+fn known_tag(tag: Option<&Tag>, at: &Span) -> Result<(), Problem> {
+    match tag {
+        Some(tag)
+            if !matches!(
+                tag.core_suffix(),
+                Some("str" | "int" | "float" | "bool" | "null" | "seq" | "map")
+            ) =>
+        {
+            Err(Problem::error(
+                "U102",
+                at.clone(),
+                format!("the tag `{}` means nothing in a config", tag.original()),
+                "delete the tag",
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn too_large(at: Span, why: &str) -> Problem {
+    Problem::error(
+        "U101",
+        at,
+        format!("this is more than a config holds: {why}"),
+        "write less, or use fewer aliases",
+    )
+}
+
+/// The parser's own words, and where the usual cause can be told, a way out.
+fn unreadable(text: &str, error: &granit_parser::ScanError) -> Problem {
+    let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
+    let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
+    let line_start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |i| i + 1);
+    let indent = text.get(line_start..).unwrap_or_default();
+    let indent = indent.split(|c: char| !c.is_whitespace() || c == '\n').next().unwrap_or_default();
+    let help = if indent.contains('\t') {
+        "this line is indented with a tab: use spaces"
+    } else {
+        "look for a missing space after `:`, uneven indentation, or a quote that does not end"
+    };
+    Problem::error("U101", at..end, format!("this is not YAML: {}", error.info()), help)
+}
