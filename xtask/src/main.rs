@@ -1,2 +1,61 @@
-//! placeholder
-fn main() {}
+//! Chores of this repository, one command each: `cargo xtask CHORE`.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "chores talk to a person")]
+
+mod bench;
+mod checks;
+mod docs;
+mod e2e;
+mod shell;
+mod tools;
+
+use std::process::ExitCode;
+
+use shell::{Failure, Log, Outcome};
+
+const USAGE: &str = "\
+Usage: cargo xtask <CHORE>
+
+  test              Build once, then run every test of the workspace
+  check             Formatting, lints, docs, generated files, licences; runs no tests
+  ci                test, then check
+  e2e [ARGS]        Browsers, providers and client libraries against a real usher
+  measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets
+  bench --quick     CPU per request and per GiB beside nginx, as ratios
+  docs              Write the generated files under docs/reference anew
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (chore, rest) = match arguments.split_first() {
+        Some((chore, rest)) => (chore.as_str(), rest),
+        None => ("help", Default::default()),
+    };
+    let mut log = Log::begin();
+    let outcome = run(chore, rest, &mut log);
+    log.print();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
+    match chore {
+        "test" => checks::test(rest, log),
+        "check" => checks::check(log),
+        "ci" => checks::test(&[], log).and_then(|()| checks::check(log)),
+        "e2e" => e2e::run(rest, log),
+        "measure" => bench::measure(rest, log),
+        "bench" => bench::compare(rest, log),
+        "docs" => docs::renew(log),
+        "help" | "-h" | "--help" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(Failure::new(format!("no chore is called `{other}`\n\n{USAGE}"))),
+    }
+}

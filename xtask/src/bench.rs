@@ -1,0 +1,57 @@
+//! Speed and memory: builds a release and hands over to the program in `bench/`.
+
+use std::process::Command;
+
+use crate::{
+    shell::{Failure, Log, Outcome, cargo, root, target},
+    tools,
+};
+
+/// `cargo xtask measure`: memory under load, against fixed limits.
+pub fn measure(arguments: &[String], log: &mut Log) -> Outcome {
+    build("release", log)?;
+    hand_over("measure", "release", arguments, log)
+}
+
+/// `cargo xtask bench`: CPU per unit of work, beside nginx.
+pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
+    let (profile, rest) = match arguments {
+        [option, profile, rest @ ..] if option == "--profile" => (profile.as_str(), rest),
+        rest => ("release", rest),
+    };
+    if !["release", "dist"].contains(&profile) {
+        return Err(Failure::new(format!("`--profile {profile}`: release or dist")));
+    }
+    log.step("programs", || {
+        tools::debian(&[
+            ("nginx", "nginx-light"),
+            ("wrk", "wrk"),
+            ("h2load", "nghttp2-client"),
+            ("taskset", "util-linux"),
+        ])
+    })?;
+    build(profile, log)?;
+    hand_over("compare", profile, rest, log)
+}
+
+fn build(profile: &str, log: &mut Log) -> Outcome {
+    log.command(
+        &format!("build ({profile})"),
+        &mut cargo(["build", "--profile", profile, "--package=usher", "--package=usher-bench"]),
+    )
+}
+
+fn hand_over(what: &str, profile: &str, arguments: &[String], log: &mut Log) -> Outcome {
+    let built = target().join(profile);
+    log.command(
+        what,
+        Command::new(built.join("usher-bench"))
+            .arg(what)
+            .arg("--usher")
+            .arg(built.join("usher"))
+            .arg("--profile")
+            .arg(profile)
+            .args(arguments)
+            .current_dir(root()),
+    )
+}

@@ -1,0 +1,41 @@
+//! What must hold before a change goes in: tests, and everything that is not a test.
+
+use crate::{
+    docs,
+    shell::{Log, Outcome, cargo},
+    tools,
+};
+
+/// Builds the workspace once and runs every test in it, doctests included.
+///
+/// `arguments` go to `cargo test`, to choose among the tests.
+pub fn test(arguments: &[String], log: &mut Log) -> Outcome {
+    // A failing test crate must not hide what the next one has to say.
+    let everything = ["test", "--workspace", "--no-fail-fast"];
+    if arguments.is_empty() {
+        log.command("build", &mut cargo(["test", "--workspace", "--no-run"]))?;
+    }
+    log.command("tests", cargo(everything).args(arguments))
+}
+
+/// Formatting, lints, documentation, generated files and dependencies.
+pub fn check(log: &mut Log) -> Outcome {
+    log.command("formatting", &mut cargo(["fmt", "--all", "--check"]))?;
+    log.command(
+        "lints",
+        &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    )?;
+    log.command(
+        "documentation",
+        cargo(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    docs::check(log)?;
+    let deny = log.step("cargo-deny", tools::cargo_deny)?;
+    log.command(
+        "bans, licences, sources",
+        std::process::Command::new(deny)
+            .args(["--all-features", "check", "bans", "licenses", "sources"])
+            .current_dir(crate::shell::root()),
+    )
+}
