@@ -117,10 +117,13 @@ pub enum PeopleError {
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Where the built-in provider keeps its people. Implemented in `store/`, used by `idp/`.
+///
+/// Addresses arrive normalised. A change that takes something away from somebody also ends their
+/// sessions, all or nothing: a session carries the groups that it began with.
 pub trait People: Send + Sync {
     /// Adds somebody, with an argon2id hash (PHC string) of their password.
     fn add(&self, member: Member, password_hash: Secret) -> BoxFuture<'_, Result<(), PeopleError>>;
-    /// Removes somebody; their sessions are the caller's to end.
+    /// Removes somebody and ends their sessions. Their id never signs in again.
     fn remove<'a>(&'a self, email: &'a str) -> BoxFuture<'a, Result<Member, PeopleError>>;
     /// Everybody, by address.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Member>, PeopleError>>;
@@ -129,18 +132,26 @@ pub trait People: Send + Sync {
         &'a self,
         email: &'a str,
     ) -> BoxFuture<'a, Result<Option<(Member, Secret)>, PeopleError>>;
-    /// Replaces somebody's groups.
+    /// Replaces somebody's groups and ends their sessions.
     fn set_groups<'a>(
         &'a self,
         email: &'a str,
         groups: Vec<Box<str>>,
     ) -> BoxFuture<'a, Result<Member, PeopleError>>;
-    /// Replaces somebody's password hash.
+    /// Replaces somebody's password hash and ends their sessions.
     fn set_password<'a>(
         &'a self,
         email: &'a str,
         password_hash: Secret,
     ) -> BoxFuture<'a, Result<Member, PeopleError>>;
+    /// Replaces the hash `was` by one of the same password at today's cost; sessions go on.
+    /// Changes nothing when the hash is not `was` any more: a new password must win.
+    fn rehash<'a>(
+        &'a self,
+        email: &'a str,
+        was: Secret,
+        password_hash: Secret,
+    ) -> BoxFuture<'a, Result<(), PeopleError>>;
 }
 
 /// Checks what somebody typed into the built-in sign-in page. Implemented in `idp/`, used by
