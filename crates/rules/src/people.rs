@@ -78,6 +78,12 @@ pub struct Person {
     pub name: Box<str>,
     /// Everything else that the provider said.
     pub claims: Claims,
+    /// The groups that our own store has them in; `None` for people of outside providers.
+    ///
+    /// The `groups` criterion looks here and nowhere else: what an outside provider calls groups
+    /// is the claim `groups` (`pomerium-config.md` §4.5).
+    #[serde(default)]
+    pub directory_groups: Option<Vec<Box<str>>>,
 }
 
 /// A person whom the built-in provider knows.

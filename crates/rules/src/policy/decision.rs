@@ -1,3 +1,5 @@
+use std::fmt;
+
 /// The verdict and what made it: enough to act on, to log, to show, and to argue with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -34,12 +36,56 @@ impl Verdict {
 }
 
 /// One side of a decision.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Finding {
     /// Whether this side holds.
     pub holds: bool,
-    /// Why it does, or why it does not; sorted, without repeats.
-    pub reasons: Vec<Reason>,
+    /// Why it does, or why it does not.
+    pub reasons: Reasons,
+}
+
+/// A set of reasons in one word of memory: decisions are made on every request.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reasons(u32);
+
+impl Reasons {
+    /// Just `reason`.
+    pub const fn only(reason: Reason) -> Self {
+        Self(1 << reason as u32)
+    }
+
+    /// Every reason that is in either.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether `reason` is in it.
+    pub const fn contains(self, reason: Reason) -> bool {
+        self.0 & Self::only(reason).0 != 0
+    }
+
+    /// Whether nothing is in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The reasons in order of their words.
+    pub fn iter(self) -> impl Iterator<Item = Reason> {
+        Reason::ALL.into_iter().filter(move |reason| self.contains(*reason))
+    }
+}
+
+impl fmt::Debug for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter().map(Reason::word)).finish()
+    }
+}
+
+impl FromIterator<Reason> for Reasons {
+    fn from_iter<T: IntoIterator<Item = Reason>>(reasons: T) -> Self {
+        reasons.into_iter().fold(Self::default(), |all, reason| all.with(Self::only(reason)))
+    }
 }
 
 /// Why a criterion held or did not. The words are an API (`pomerium-protocols.md` §3.4).
@@ -73,6 +119,34 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, in order of its word.
+    pub const ALL: [Self; 24] = [
+        Self::Accept,
+        Self::ClaimOk,
+        Self::ClaimUnauthorized,
+        Self::CorsRequest,
+        Self::DomainOk,
+        Self::DomainUnauthorized,
+        Self::EmailOk,
+        Self::EmailUnauthorized,
+        Self::GroupsOk,
+        Self::GroupsUnauthorized,
+        Self::HttpMethodOk,
+        Self::HttpMethodUnauthorized,
+        Self::HttpPathOk,
+        Self::HttpPathUnauthorized,
+        Self::NonCorsRequest,
+        Self::NonPomeriumRoute,
+        Self::PomeriumRoute,
+        Self::Reject,
+        Self::RouteNotFound,
+        Self::SourceIpOk,
+        Self::SourceIpUnauthorized,
+        Self::UserOk,
+        Self::UserUnauthenticated,
+        Self::UserUnauthorized,
+    ];
+
     /// The word in records, as Pomerium writes it.
     pub const fn word(self) -> &'static str {
         match self {

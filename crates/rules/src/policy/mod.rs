@@ -5,16 +5,36 @@
 
 mod decision;
 mod facts;
+mod legacy;
 
-pub use decision::{Decision, Finding, Reason, Verdict};
+pub use decision::{Decision, Finding, Reason, Reasons, Verdict};
 pub use facts::{Facts, RequestFacts};
+pub use legacy::LegacyAllow;
+
+use crate::{problem::Problem, yaml::Node};
 
 /// What a route lets in. Immutable; if you hold one, it compiled.
 #[derive(Clone, Debug)]
 pub struct Policy {}
 
 impl Policy {
-    /// Decides a request. Total: what could fail failed in `compile`.
+    /// Compiles a route's allow keys and its `policy` (PPL), and reports every problem in both.
+    ///
+    /// When anything was an error, what comes back denies everybody.
+    pub fn compile(
+        _legacy: &LegacyAllow,
+        _ppl: Option<&Node>,
+        _problems: &mut Vec<Problem>,
+    ) -> Self {
+        Self::deny_all()
+    }
+
+    /// Lets nobody in, signed in or not.
+    pub fn deny_all() -> Self {
+        Self {}
+    }
+
+    /// Decides a request. Total: what could fail failed in [`Policy::compile`].
     pub fn decide(&self, _facts: &Facts<'_>) -> Decision {
         // replaced by the real thing; denies until then
         Decision {
