@@ -1,1 +1,15 @@
 //! Header fields: what crosses the proxy, and what only the proxy may say.
+
+mod accept;
+mod cookies;
+mod forwarded;
+mod hop_by_hop;
+mod identity;
+mod reader;
+
+pub use accept::{Preference, preference};
+pub use cookies::{remove_cookie, remove_set_cookie};
+pub use forwarded::{Forwarded, set_forwarded};
+pub use hop_by_hop::{remove_hop_by_hop, wants_websocket};
+pub use identity::{remove_credentials, remove_identity, remove_query_session};
+pub use reader::{Reader, reader};

@@ -14,7 +14,9 @@ pub enum HostError {
     #[error("a host name has at most 253 characters")]
     TooLong,
     /// A label that is empty, too long, or holds something else than letters, digits, `-`, `_`.
-    #[error("a host name is made of labels of 1 to 63 letters, digits and hyphens, with dots between")]
+    #[error(
+        "a host name is made of labels of 1 to 63 letters, digits and hyphens, with dots between"
+    )]
     BadLabel,
     /// Brackets around something that is no IPv6 address.
     #[error("what stands in brackets is not an IPv6 address")]

@@ -62,12 +62,21 @@ impl Upstream {
             return Err(UpstreamError::NoHost);
         }
         let host = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
-        Ok(Self { scheme, host: host.into(), port: port.unwrap_or(default_port), path: path.into() })
+        Ok(Self {
+            scheme,
+            host: host.into(),
+            port: port.unwrap_or(default_port),
+            path: path.into(),
+        })
     }
 
     /// `host` or `host:port`, as the `Host` field names it (default ports left out).
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.to_string()
+        };
         match (self.scheme, self.port) {
             (Scheme::Http, 80) | (Scheme::Https, 443) => host,
             (Scheme::Http | Scheme::Https, port) => format!("{host}:{port}"),

@@ -7,7 +7,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use hosts::{HostPattern, HostTable};
 pub use route::{
-    Action, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route, UpstreamTls, UpstreamVerify,
+    Action, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route, UpstreamTls,
+    UpstreamVerify,
 };
 
 use crate::{

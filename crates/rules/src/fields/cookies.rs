@@ -1,0 +1,111 @@
+use http::{HeaderMap, HeaderValue, header};
+
+/// Removes our session cookie, and every cookie whose name begins with it and `_`, from all
+/// `Cookie` lines. What remains of several lines is joined with `; ` (RFC 6265 §5.4).
+pub fn remove_cookie(fields: &mut HeaderMap, name: &str) {
+    let lines = fields.get_all(header::COOKIE);
+    if !lines.iter().any(|line| mentions(line.as_bytes(), name.as_bytes())) {
+        return;
+    }
+    let mut kept: Vec<u8> = Vec::new();
+    for line in &lines {
+        for pair in line.as_bytes().split(|b| *b == b';') {
+            let pair = pair.trim_ascii();
+            let cookie_name =
+                pair.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii_end();
+            if pair.is_empty() || is_ours(cookie_name, name) {
+                continue;
+            }
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(pair);
+        }
+    }
+    fields.remove(header::COOKIE);
+    if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_bytes(&kept)) {
+        fields.insert(header::COOKIE, value);
+    }
+}
+
+/// Takes `Set-Cookie` lines for our session cookie out of an app's response: an app must not
+/// give its visitors a session of ours (fixation).
+pub fn remove_set_cookie(fields: &mut HeaderMap, name: &str) {
+    let is_forged = |value: &HeaderValue| {
+        let cookie_name = value.as_bytes().split(|b| matches!(b, b'=' | b';')).next();
+        is_ours(cookie_name.unwrap_or_default().trim_ascii(), name)
+    };
+    if !fields.get_all(header::SET_COOKIE).iter().any(is_forged) {
+        return;
+    }
+    let kept: Vec<HeaderValue> = fields
+        .get_all(header::SET_COOKIE)
+        .iter()
+        .filter(|value| !is_forged(value))
+        .cloned()
+        .collect();
+    fields.remove(header::SET_COOKIE);
+    for value in kept {
+        fields.append(header::SET_COOKIE, value);
+    }
+}
+
+fn is_ours(cookie_name: &[u8], name: &str) -> bool {
+    let unprefixed = [&b"__Host-"[..], b"__Secure-"]
+        .iter()
+        .find_map(|prefix| cookie_name.strip_prefix(*prefix))
+        .unwrap_or(cookie_name);
+    match unprefixed.strip_prefix(name.as_bytes()) {
+        Some(rest) => rest.is_empty() || rest.first() == Some(&b'_'),
+        None => false,
+    }
+}
+
+fn mentions(line: &[u8], name: &[u8]) -> bool {
+    !name.is_empty() && line.windows(name.len()).any(|window| window == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, header};
+
+    use super::{remove_cookie, remove_set_cookie};
+
+    #[test]
+    fn t8_our_cookies_do_not_reach_the_app() {
+        for (given, expected, why) in [
+            (&["a=1; _pomerium=x; b=2"][..], Some("a=1; b=2"), "ours goes, theirs stay"),
+            (&["_pomerium=x"], None, "no empty field remains"),
+            (&["a=1", "_pomerium=x; c=3"], Some("a=1; c=3"), "several lines are one list"),
+            (
+                &["_pomerium_csrf=x; __Host-_pomerium_flow=y; a=1"],
+                Some("a=1"),
+                "ours have suffixes",
+            ),
+            (&["my_pomerium=x"], Some("my_pomerium=x"), "another name"),
+            (&["_pomeriumx=1"], Some("_pomeriumx=1"), "another name"),
+            (&["a=_pomerium"], Some("a=_pomerium"), "a value"),
+            (&["a=1;b=2"], Some("a=1;b=2"), "untouched when nothing is ours"),
+        ] {
+            let mut fields = HeaderMap::new();
+            for line in given {
+                fields.append(header::COOKIE, line.parse().unwrap());
+            }
+            remove_cookie(&mut fields, "_pomerium");
+            let got = fields.get(header::COOKIE).map(|value| value.to_str().unwrap());
+            assert_eq!(got, expected, "{given:?}: {why}");
+            assert!(fields.get_all(header::COOKIE).iter().count() <= 1, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn session_fixation_by_the_app() {
+        let mut fields = HeaderMap::new();
+        for line in ["a=1; Path=/", "_pomerium=evil; Path=/", "__Host-_pomerium=evil"] {
+            fields.append(header::SET_COOKIE, line.parse().unwrap());
+        }
+        remove_set_cookie(&mut fields, "_pomerium");
+        let left: Vec<_> = fields.get_all(header::SET_COOKIE).iter().collect();
+        assert_eq!(left, ["a=1; Path=/"]);
+    }
+}

@@ -1,0 +1,117 @@
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Fields that mean something for one connection only (RFC 9110 §7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("http2-settings"),
+    header::PROXY_AUTHORIZATION,
+];
+
+/// Drops what must not cross the proxy: hop-by-hop fields and whatever `Connection` nominates.
+///
+/// `Connection` can't remove `host` or `content-length`; what it nominates beside them was the
+/// client's own, since ours is added afterwards (the bypass `Connection: x-pomerium-email`).
+/// `TE: trailers` stays, every other `TE` goes (RFC 9110 §10.1.4).
+pub fn remove_hop_by_hop(fields: &mut HeaderMap) {
+    if fields.contains_key(header::CONNECTION) {
+        for name in nominated(fields) {
+            fields.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        fields.remove(name);
+    }
+    if let Some(te) = fields.get(header::TE) {
+        let keeps_trailers = te.to_str().is_ok_and(|te| {
+            te.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+        });
+        if keeps_trailers {
+            fields.insert(header::TE, HeaderValue::from_static("trailers"));
+        } else {
+            fields.remove(header::TE);
+        }
+    }
+}
+
+fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {
+    fields
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|option| option.trim().parse().ok())
+        .filter(|name| {
+            *name != header::HOST && *name != header::CONTENT_LENGTH && *name != header::TE
+        })
+        .collect()
+}
+
+/// Does this HTTP/1.1 request ask to become a WebSocket (RFC 6455 §4.1)?
+pub fn wants_websocket(fields: &HeaderMap) -> bool {
+    has_token(fields, &header::UPGRADE, "websocket")
+        && has_token(fields, &header::CONNECTION, "upgrade")
+}
+
+fn has_token(fields: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    fields
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|option| option.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::{remove_hop_by_hop, wants_websocket};
+
+    fn map(lines: &str) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines.split('|').filter_map(|line| line.split_once(": ")) {
+            map.append(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn what_crosses() {
+        for (given, expected, why) in [
+            ("host: a|accept: b", "host: a|accept: b", "end-to-end fields cross"),
+            ("connection: close, x-a|x-a: 1|x-b: 2", "x-b: 2", "nominated fields go"),
+            ("connection: host|host: a", "host: a", "the host stays"),
+            (
+                "connection: content-length|content-length: 3",
+                "content-length: 3",
+                "so does the length",
+            ),
+            ("connection: X-A|connection: x-b|x-a: 1|x-b: 2", "", "every line of it counts"),
+            ("te: trailers, deflate", "te: trailers", "trailers is all that may be asked for"),
+            ("te: deflate", "", "other codings are for one hop"),
+            ("upgrade: h2c|http2-settings: AA|keep-alive: 1", "", "hop by hop"),
+            ("proxy-authorization: Basic x|proxy-connection: close", "", "meant for us"),
+        ] {
+            let mut fields = map(given);
+            remove_hop_by_hop(&mut fields);
+            assert_eq!(fields, map(expected), "{given}: {why}");
+        }
+    }
+
+    #[test]
+    fn websocket() {
+        for (given, expected) in [
+            ("upgrade: websocket|connection: Upgrade", true),
+            ("upgrade: WebSocket|connection: keep-alive, upgrade", true),
+            ("upgrade: websocket", false),
+            ("upgrade: h2c|connection: upgrade", false),
+            ("connection: upgrade", false),
+        ] {
+            assert_eq!(wants_websocket(&map(given)), expected, "{given}");
+        }
+    }
+}
