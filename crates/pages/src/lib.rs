@@ -1,1 +1,56 @@
-//! placeholder
+//! What visitors of usher read: typed pages, one style sheet, two icons. No I/O, no JavaScript.
+//!
+//! Each page is a struct with public fields and a `render` that gives the whole HTML document.
+//! Every text is escaped by the template engine, every address is a [`Link`], so nothing that a
+//! stranger wrote can become markup or script. A page that reports an error implements
+//! [`ErrorPage`], which also gives it as a problem document (RFC 9457) and as plain text.
+//!
+//! Whoever sends a page adds [`HEADERS`] and a policy from [`csp`], and serves [`assets`].
+//!
+//! | page | status | when |
+//! |---|---|---|
+//! | [`SignIn`] | 200, 400, 403, 429, 503 | the built-in provider asks for address and password |
+//! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
+//! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
+//! | [`Refused`] | 403 | the policy says no |
+//! | [`NotFound`], [`Misdirected`] | 404, 421 | no route for this address |
+//! | [`UpstreamDown`], [`UpstreamUnavailable`], [`UpstreamSlow`] | 502, 503, 504 | the app is away |
+//! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`] | 400, 413, 431 | the request itself |
+//! | [`ProviderDown`], [`HostedNotYet`] | 503 | nobody can sign in now |
+//! | [`SignInFailed`] | 400 | a sign-in that began and did not end well |
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+mod assets;
+mod headers;
+mod identity;
+mod link;
+mod notice;
+mod receipt;
+mod refused;
+mod requests;
+mod sign_in;
+mod sign_out;
+mod trouble;
+mod upstream;
+
+pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
+pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, csp};
+pub use identity::{Claim, Identity, NoSession, ShownSession};
+pub use link::{Link, PostForm};
+pub use notice::{Action, Advice, ErrorPage, Notice, PROBLEM_TYPES};
+pub use receipt::Receipt;
+pub use refused::Refused;
+pub use requests::{BadRequest, HeadersTooLarge, Misdirected, NotFound, TooLarge};
+pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
+pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};
+pub use trouble::{HostedNotYet, ProviderDown, SignInFailed};
+pub use upstream::{UpstreamDown, UpstreamSlow, UpstreamUnavailable};
+
+/// The document of a template.
+fn rendered(page: &impl askama::Template) -> String {
+    // Writing to a `String` does not fail, and no template here has a filter that could.
+    page.render().unwrap_or_default()
+}

@@ -1,0 +1,78 @@
+/// `Content-Type` of [`render`](crate::ErrorPage::render).
+pub const HTML: &str = "text/html; charset=utf-8";
+
+/// `Content-Type` of [`problem_json`](crate::ErrorPage::problem_json) (RFC 9457 §6.1).
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// `Content-Type` of [`plain_text`](crate::ErrorPage::plain_text).
+pub const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+
+/// The fields that every page is sent with, beside its [`csp`].
+///
+/// `same-origin`, because under `no-referrer` a browser posts a form with `Origin: null`, and
+/// then the check of where a form came from has nothing to look at (Fetch §3.2).
+pub const HEADERS: &[(&str, &str)] = &[
+    ("cache-control", "no-store"),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+];
+
+/// The `Content-Security-Policy` of our own pages: one style sheet, own images, no script.
+///
+/// `form_action` lists the origins, beside our own, that a form's redirects lead through:
+/// Chromium applies `form-action` to every hop after the post, so a sign-in that ends on
+/// `https://tv.example.com` needs that origin here. What is no plain origin is left out, since
+/// a stray `;` would begin a directive of its own.
+pub fn csp(form_action: &[&str]) -> String {
+    let mut policy = String::from(
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
+         frame-ancestors 'none'; form-action 'self'",
+    );
+    for origin in form_action.iter().filter(|origin| is_origin(origin)) {
+        policy.push(' ');
+        policy.push_str(origin);
+    }
+    policy
+}
+
+/// `http` or `https`, then host and port only: LDH, dots, colons and the brackets of IPv6.
+fn is_origin(text: &str) -> bool {
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    authority.is_some_and(|authority| {
+        !authority.is_empty()
+            && authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::csp;
+
+    #[test]
+    fn form_action_takes_origins_only() {
+        let own = "form-action 'self'";
+        for (given, expected, why) in [
+            (vec![], String::from(own), "our own origin is always there"),
+            (
+                vec!["https://tv.example.com", "http://[::1]:8443"],
+                format!("{own} https://tv.example.com http://[::1]:8443"),
+                "others follow",
+            ),
+            (vec!["https://x; script-src *"], own.into(), "no directive by the back door"),
+            (vec!["https://x, default-src *"], own.into(), "no second policy either"),
+            (vec!["https://*"], own.into(), "no wildcard"),
+            (vec!["'unsafe-inline'", "*", "https:", "https://"], own.into(), "no keyword"),
+            (vec!["https://tv.example.com/path"], own.into(), "an origin has no path"),
+        ] {
+            let policy = csp(&given);
+            let (head, tail) = policy.split_at(policy.find("form-action").unwrap());
+            assert_eq!(tail, expected, "{given:?}: {why}");
+            assert!(head.starts_with("default-src 'none'; style-src 'self';"), "{head}");
+            assert!(!head.contains("unsafe") && !head.contains("script-src"), "{head}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+use std::{borrow::Cow, fmt::Write as _};
+
+use askama::Template;
+use serde::Serialize;
+
+use crate::{
+    link::{Link, PostForm},
+    receipt::Receipt,
+    rendered,
+};
+
+/// What the `type` of every problem document begins with; the reason code follows.
+pub const PROBLEM_TYPES: &str = "https://usher.example/problems/";
+
+/// What an error page says, before it has a form.
+#[derive(Clone, Debug)]
+pub struct Notice<'a> {
+    /// The status of the answer.
+    pub status: u16,
+    /// The reason code: the end of the problem's `type`. An API.
+    pub code: &'static str,
+    /// The kind of problem in a few lower-case words, the same each time (RFC 9457 §3.1.3).
+    pub title: &'static str,
+    /// What happened, in one sentence.
+    pub heading: Cow<'a, str>,
+    /// What to do about it.
+    pub advice: Vec<Advice<'a>>,
+    /// What a policy has to say, where the operator lets it be shown.
+    pub reasons: &'a [&'a str],
+    /// The one way on, if there is one.
+    pub action: Option<Action<'a>>,
+    /// What to tell the person who runs the server.
+    pub receipt: Receipt<'a>,
+}
+
+/// A piece of advice.
+#[derive(Clone, Debug)]
+pub enum Advice<'a> {
+    /// A paragraph.
+    Text(Cow<'a, str>),
+    /// Lines of a file or a terminal, set as they are.
+    Code(&'a str),
+}
+
+impl Advice<'static> {
+    /// A paragraph that is the same for everybody.
+    pub(crate) const fn text(words: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(words))
+    }
+}
+
+/// A way on from an error page.
+#[derive(Clone, Debug)]
+pub enum Action<'a> {
+    /// Follow an address.
+    Follow {
+        /// The words on it.
+        words: &'static str,
+        /// Where it leads.
+        link: Link<'a>,
+    },
+    /// Post a form.
+    Post {
+        /// The words on its button.
+        words: &'static str,
+        /// What it posts.
+        form: PostForm<'a>,
+    },
+}
+
+/// A page that reports an error: for people as HTML, for programs as a problem document, for
+/// terminals as text. All three say the same.
+pub trait ErrorPage {
+    /// What the page says.
+    fn notice(&self) -> Notice<'_>;
+
+    /// The status of the answer.
+    fn status(&self) -> u16 {
+        self.notice().status
+    }
+
+    /// The HTML document.
+    fn render(&self) -> String {
+        rendered(&NoticePage { notice: self.notice() })
+    }
+
+    /// The problem document (RFC 9457).
+    fn problem_json(&self) -> String {
+        self.notice().problem_json()
+    }
+
+    /// Two or three lines of text, with a line feed at the end.
+    fn plain_text(&self) -> String {
+        self.notice().plain_text()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct NoticePage<'a> {
+    notice: Notice<'a>,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    reasons: &'a [&'a str],
+}
+
+impl Notice<'_> {
+    fn problem_json(&self) -> String {
+        let problem = Problem {
+            r#type: format!("{PROBLEM_TYPES}{}", self.code),
+            title: self.title,
+            status: self.status,
+            detail: &self.heading,
+            request_id: self.receipt.request_id,
+            reasons: self.reasons,
+        };
+        // A struct of strings and a number always serialises.
+        serde_json::to_string(&problem).unwrap_or_default()
+    }
+
+    fn plain_text(&self) -> String {
+        let mut text = format!("{} {}\n", self.status, self.heading);
+        for advice in &self.advice {
+            match advice {
+                Advice::Text(words) => text.push_str(words),
+                Advice::Code(lines) => text.push_str(lines.trim_end()),
+            }
+            text.push('\n');
+        }
+        for reason in self.reasons {
+            // Writing to a `String` does not fail.
+            let _ = writeln!(text, "- {reason}");
+        }
+        let _ = writeln!(text, "Request {} · {}", self.receipt.request_id, self.receipt.time());
+        text
+    }
+}

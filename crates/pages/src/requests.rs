@@ -1,0 +1,137 @@
+//! Requests that lead nowhere: to no route, to the wrong host, or in no shape to be read.
+
+use std::borrow::Cow;
+
+use crate::{
+    notice::{Advice, ErrorPage, Notice},
+    receipt::Receipt,
+};
+
+/// 404: no route answers for this host, or none of its routes for this path.
+#[derive(Clone, Debug)]
+pub struct NotFound<'a> {
+    /// The host that was asked for.
+    pub host: &'a str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for NotFound<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 404,
+            code: "route-not-found",
+            title: "nothing here",
+            heading: format!("There is nothing at this address on {}.", self.host).into(),
+            advice: vec![Advice::text(
+                "Check the address for a typing slip, or ask the person who gave it to you.",
+            )],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 421: the connection was opened for another host (RFC 9110 §15.5.20).
+#[derive(Clone, Debug)]
+pub struct Misdirected<'a> {
+    /// The host that the request names.
+    pub host: &'a str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for Misdirected<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 421,
+            code: "misdirected",
+            title: "wrong connection",
+            heading: format!("This connection was not opened for {}.", self.host).into(),
+            advice: vec![Advice::text(
+                "Load the page again: your browser will open a connection of its own.",
+            )],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 400: a request that can be read in more than one way, or in none.
+#[derive(Clone, Debug)]
+pub struct BadRequest<'a> {
+    /// What is wrong with it, in a sentence, where telling it gives nothing away.
+    pub why: Option<&'a str>,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for BadRequest<'_> {
+    fn notice(&self) -> Notice<'_> {
+        let mut advice = Vec::with_capacity(2);
+        advice.extend(self.why.map(|why| Advice::Text(why.into())));
+        advice.push(Advice::text(
+            "If you followed a link, ask where it came from. If you typed the address, check it.",
+        ));
+        Notice {
+            status: 400,
+            code: "bad-request",
+            title: "unreadable request",
+            heading: Cow::Borrowed("This request can't be read."),
+            advice,
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 413: more than we take.
+#[derive(Clone, Debug)]
+pub struct TooLarge<'a> {
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for TooLarge<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 413,
+            code: "content-too-large",
+            title: "too large",
+            heading: Cow::Borrowed("That is more than this address takes."),
+            advice: vec![Advice::text(
+                "Send less at once, or ask the person who runs this server.",
+            )],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 431: header fields too large or too many (RFC 6585 §5).
+#[derive(Clone, Debug)]
+pub struct HeadersTooLarge<'a> {
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for HeadersTooLarge<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 431,
+            code: "headers-too-large",
+            title: "headers too large",
+            heading: Cow::Borrowed("Your browser sent more headers than this server takes."),
+            advice: vec![Advice::text(
+                "Old cookies are the usual cause: delete the cookies of this site, then try again.",
+            )],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}

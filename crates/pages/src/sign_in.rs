@@ -1,0 +1,84 @@
+use askama::Template;
+
+use crate::{link::Link, rendered};
+
+/// The form field with the address.
+pub const EMAIL_FIELD: &str = "email";
+/// The form field with the password.
+pub const PASSWORD_FIELD: &str = "password";
+/// The hidden form field with [`SignIn::flow`].
+pub const FLOW_FIELD: &str = "flow";
+
+/// The built-in provider asks for address and password.
+///
+/// Posts [`EMAIL_FIELD`], [`PASSWORD_FIELD`] and [`FLOW_FIELD`] to [`SignIn::action`].
+#[derive(Clone, Debug, Template)]
+#[template(path = "sign_in.html")]
+pub struct SignIn<'a> {
+    /// Where they want to go.
+    pub host: &'a str,
+    /// What is in the address field at first: what they typed before, or nothing.
+    pub email: &'a str,
+    /// Why they see this page again.
+    pub error: Option<SignInError>,
+    /// Where the form posts to.
+    pub action: Link<'a>,
+    /// What ties the post to this sign-in.
+    pub flow: &'a str,
+}
+
+/// Why somebody is not signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInError {
+    /// The address is unknown or the password is not theirs; which one is never told.
+    Wrong,
+    /// The password was not looked at.
+    TooManyTries {
+        /// How long to wait, in minutes; 0 counts as 1.
+        minutes: u64,
+    },
+    /// The store of people failed.
+    Unavailable,
+    /// The page was open for longer than a sign-in may take.
+    Expired,
+}
+
+impl SignInError {
+    /// The status that the page is sent with.
+    pub const fn status(self) -> u16 {
+        match self {
+            // A login form has no `WWW-Authenticate` to offer, so 401 would be a lie to RFC 9110
+            // §15.5.2; 403 also keeps password managers from storing the wrong password.
+            Self::Wrong => 403,
+            Self::TooManyTries { .. } => 429,
+            Self::Unavailable => 503,
+            Self::Expired => 400,
+        }
+    }
+
+    /// What went wrong and what to do.
+    pub fn words(self) -> String {
+        match self {
+            Self::Wrong => {
+                String::from("That address and password don't go together. Check both, try again.")
+            }
+            Self::TooManyTries { minutes: 0 | 1 } => {
+                String::from("Too many tries. Wait a minute, then try again.")
+            }
+            Self::TooManyTries { minutes } => {
+                format!("Too many tries. Wait {minutes} minutes, then try again.")
+            }
+            Self::Unavailable => {
+                String::from("Nobody can be looked up right now. Try again in a minute.")
+            }
+            Self::Expired => String::from("This page was open for too long. Sign in once more."),
+        }
+    }
+}
+
+impl SignIn<'_> {
+    /// The HTML document.
+    pub fn render(&self) -> String {
+        rendered(self)
+    }
+}

@@ -1,0 +1,98 @@
+//! Sign-in that can't begin, or did not end well.
+
+use std::borrow::Cow;
+
+use crate::{
+    link::Link,
+    notice::{Action, Advice, ErrorPage, Notice},
+    receipt::Receipt,
+};
+
+/// 503: the provider does not answer, so nobody new can sign in.
+#[derive(Clone, Debug)]
+pub struct ProviderDown<'a> {
+    /// The host that was asked for.
+    pub host: &'a str,
+    /// Begins the sign-in again.
+    pub try_again: Link<'a>,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for ProviderDown<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 503,
+            code: "provider-down",
+            title: "sign-in is not available now",
+            heading: format!("You can't sign in to {} right now.", self.host).into(),
+            advice: vec![Advice::text(
+                "The service that signs people in does not answer. Whoever is signed in already \
+                 can go on. Try again in a minute.",
+            )],
+            reasons: &[],
+            action: Some(Action::Follow { words: "Try again", link: self.try_again.clone() }),
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 503: the config asks for a hosted sign-in service, which usher does not speak yet.
+#[derive(Clone, Debug)]
+pub struct HostedNotYet<'a> {
+    /// The host that was asked for.
+    pub host: &'a str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for HostedNotYet<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 503,
+            code: "hosted-sign-in-not-yet",
+            title: "sign-in is not set up",
+            heading: format!("{} has no way to sign you in yet.", self.host).into(),
+            advice: vec![
+                Advice::text(
+                    "Its config names a hosted sign-in service, and this version of usher does \
+                     not speak with it.",
+                ),
+                Advice::text(
+                    "If you run this server: delete the line `authenticate_service_url` to sign \
+                     people in with usher's own provider, then add somebody.",
+                ),
+                Advice::Code("usher people add ann@example.com"),
+            ],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 400: a sign-in that began and did not end well.
+#[derive(Clone, Debug)]
+pub struct SignInFailed<'a> {
+    /// What went wrong, in a sentence.
+    pub why: &'a str,
+    /// Begins the sign-in again.
+    pub try_again: Link<'a>,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for SignInFailed<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 400,
+            code: "sign-in-failed",
+            title: "sign-in failed",
+            heading: Cow::Borrowed("You are not signed in."),
+            advice: vec![Advice::Text(self.why.into())],
+            reasons: &[],
+            action: Some(Action::Follow { words: "Try again", link: self.try_again.clone() }),
+            receipt: self.receipt,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The app behind the door is away. The visitor is told nothing about where it lives.
+
+use crate::{
+    notice::{Advice, ErrorPage, Notice},
+    receipt::Receipt,
+};
+
+/// 502: the app refused the connection, or broke it, or said something that is not HTTP.
+#[derive(Clone, Debug)]
+pub struct UpstreamDown<'a> {
+    /// The host that was asked for.
+    pub host: &'a str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for UpstreamDown<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 502,
+            code: "upstream-down",
+            title: "the app is not answering",
+            heading: format!("{} is not answering.", self.host).into(),
+            advice: vec![Advice::text(
+                "You got past the door; the app behind it did not respond. Try again in a minute.",
+            )],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 503: no connection to the app is to be had now, or usher itself is stopping.
+#[derive(Clone, Debug)]
+pub struct UpstreamUnavailable<'a> {
+    /// The host that was asked for.
+    pub host: &'a str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for UpstreamUnavailable<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 503,
+            code: "upstream-unavailable",
+            title: "not available now",
+            heading: format!("{} can't take you in right now.", self.host).into(),
+            advice: vec![Advice::text("It is starting, stopping or full. Try again in a minute.")],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 504: the app took the request and did not answer in time.
+#[derive(Clone, Debug)]
+pub struct UpstreamSlow<'a> {
+    /// The host that was asked for.
+    pub host: &'a str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for UpstreamSlow<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 504,
+            code: "upstream-slow",
+            title: "the app is too slow",
+            heading: format!("{} is taking too long to answer.", self.host).into(),
+            advice: vec![Advice::text(
+                "The app behind the door has your request and has not replied. \
+                 Try again in a minute.",
+            )],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
