@@ -1,5 +1,17 @@
 //! Sessions: what is remembered of a sign-in, and the sealed handle that a browser carries.
 
+mod cookie;
+mod credential;
+mod handle;
+mod keys;
 mod record;
+mod seal;
 
+pub use cookie::{CookieLife, SetCookie};
+pub use credential::{
+    BadCredential, Credential, CredentialSource, all_cookies, cookies, credential,
+};
+pub use handle::{Handle, HandleError};
+pub use keys::{Keys, KeysError};
 pub use record::{Session, SessionId};
+pub use seal::{NotSealedHere, Purpose};
