@@ -5,6 +5,8 @@ use crate::problem::Span;
 /// They become one rule, `allow: or: […]`, in the order of the fields here.
 #[derive(Clone, Debug, Default)]
 pub struct LegacyAllow {
+    /// The route, for what is wrong with several keys together.
+    pub span: Span,
     /// `allow_public_unauthenticated_access`.
     pub public: bool,
     /// `cors_allow_preflight`.

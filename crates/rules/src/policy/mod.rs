@@ -1,47 +1,36 @@
 //! A policy is compiled once, evaluated against borrowed facts, and says why.
 //!
-//! Semantics: `pomerium-config.md` §4 as corrected by `pomerium-policy-measured.md`; where that
-//! page marks a hazard, the safe reading holds.
+//! ```text
+//! route's keys, PPL ─ compile ─▶ Policy ─ decide(Facts) ─▶ Decision: verdict, rule, reasons
+//!                        │                └ explain(Facts) ─▶ every criterion, in words
+//!                        └▶ problems: U301 to U329, each with place and way out
+//! ```
+//!
+//! A policy has two sides, allow and deny. A side is a list of clauses, joined by OR; a clause is
+//! one operator over criteria. Semantics: `pomerium-config.md` §4 as corrected by
+//! `pomerium-policy-measured.md`; where that page marks a hazard, the safe reading holds:
+//!
+//! - a criterion about the person never passes without a session;
+//! - `http_path` and `http_method` look at their own field, and their `not` negates;
+//! - under `deny`, what can't be read differs from everything;
+//! - operands that could never match as they were meant are refused: lists, numbers where text is
+//!   compared, empty entries, empty matchers;
+//! - `groups` means the groups of our own store. An outside provider's are `claim/groups`.
 
+mod compile;
+mod criterion;
+mod decide;
 mod decision;
+mod explain;
 mod facts;
 mod legacy;
+mod matcher;
+mod report;
+mod rule;
 
+pub use decide::Policy;
 pub use decision::{Decision, Finding, Reason, Reasons, Verdict};
+pub use explain::{Explained, Explanation};
 pub use facts::{Facts, RequestFacts};
 pub use legacy::LegacyAllow;
-
-use crate::{problem::Problem, yaml::Node};
-
-/// What a route lets in. Immutable; if you hold one, it compiled.
-#[derive(Clone, Debug)]
-pub struct Policy {}
-
-impl Policy {
-    /// Compiles a route's allow keys and its `policy` (PPL), and reports every problem in both.
-    ///
-    /// When anything was an error, what comes back denies everybody.
-    pub fn compile(
-        _legacy: &LegacyAllow,
-        _ppl: Option<&Node>,
-        _problems: &mut Vec<Problem>,
-    ) -> Self {
-        Self::deny_all()
-    }
-
-    /// Lets nobody in, signed in or not.
-    pub fn deny_all() -> Self {
-        Self {}
-    }
-
-    /// Decides a request. Total: what could fail failed in [`Policy::compile`].
-    pub fn decide(&self, _facts: &Facts<'_>) -> Decision {
-        // replaced by the real thing; denies until then
-        Decision {
-            verdict: Verdict::Deny,
-            allow: Finding::default(),
-            deny: Finding::default(),
-            rule: "nothing-allows".into(),
-        }
-    }
-}
+pub use rule::{Effect, Operator};

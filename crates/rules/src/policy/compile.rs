@@ -1,0 +1,269 @@
+//! From what a route says to what it runs. Every problem is found in one run.
+
+use std::sync::Arc;
+
+use super::{
+    Policy,
+    criterion::{AboutPerson, AboutRequest, Claim, Criterion},
+    legacy::LegacyAllow,
+    matcher::{ListMatch, TextMatch},
+    report::{Report, nearest},
+    rule::{Clause, Effect, Operator, Side, Term},
+};
+use crate::{
+    problem::{Problem, Span},
+    yaml::{Entry, Kind, Node},
+};
+
+impl Policy {
+    /// Compiles a route's allow keys and its `policy` (PPL), and reports every problem in both.
+    ///
+    /// When anything was an error, what comes back denies everybody: a rule that is broken is
+    /// never skipped.
+    pub fn compile(legacy: &LegacyAllow, ppl: Option<&Node>, problems: &mut Vec<Problem>) -> Self {
+        let mut report = Report::new(problems);
+        let mut clauses = Vec::new();
+        clauses.extend(legacy_clause(legacy, &mut report));
+        if let Some(node) = ppl.filter(|node| !node.is_null()) {
+            let before = clauses.len();
+            read_policy(node, &mut clauses, &mut report);
+            if clauses.len() == before && before == 0 && !report.has_errors() {
+                report.warning(
+                    "U320",
+                    &node.span,
+                    "this policy lets nobody in: there is no criterion in it",
+                    "add one under `allow`, for example `allow: {or: [{authenticated_user: true}]}`",
+                );
+            }
+        }
+        if report.has_errors() {
+            return Self::deny_all();
+        }
+        let (allow, deny) = clauses.into_iter().partition(|c: &Clause| c.effect == Effect::Allow);
+        Self { allow: side(allow), deny: side(deny), ..Self::deny_all() }
+    }
+}
+
+fn side(clauses: Vec<Clause>) -> Side {
+    Side { clauses: clauses.into() }
+}
+
+/// A list of objects, or one object alone.
+fn read_policy(node: &Node, clauses: &mut Vec<Clause>, report: &mut Report<'_>) {
+    let rules = match &node.kind {
+        Kind::List(rules) => rules.as_slice(),
+        Kind::Map(_) | Kind::Scalar { .. } => std::slice::from_ref(node),
+    };
+    for (index, rule) in rules.iter().enumerate() {
+        let Kind::Map(actions) = &rule.kind else {
+            report.error(
+                "U301",
+                &rule.span,
+                "a policy is made of `allow` and `deny`, and this is neither",
+                "write `policy: {allow: {or: [{authenticated_user: true}]}}`, not in quotes",
+            );
+            continue;
+        };
+        for action in actions {
+            read_action(index, action, clauses, report);
+        }
+    }
+}
+
+fn read_action(index: usize, action: &Entry, clauses: &mut Vec<Clause>, report: &mut Report<'_>) {
+    let effect = match action.key.to_ascii_lowercase().as_str() {
+        "allow" => Effect::Allow,
+        "deny" => Effect::Deny,
+        _ => {
+            let help = match nearest(&action.key, &["allow", "deny"]) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "put it under `allow` or `deny`".into(),
+            };
+            let what = format!("a policy has no `{}`, only `allow` and `deny`", action.key);
+            report.error("U302", &action.key_span, what, help);
+            return;
+        }
+    };
+    let Kind::Map(operators) = &action.value.kind else {
+        report.error(
+            "U303",
+            &action.value.span,
+            format!("`{effect}` takes `and`, `or`, `not` or `nor`, and criteria under it"),
+            format!("write `{effect}: {{or: [{{email: ann@example.com}}]}}`"),
+        );
+        return;
+    };
+    for entry in operators {
+        let place = Place { effect, index };
+        clauses.extend(read_operator(place, entry, report));
+    }
+}
+
+/// Which rule of which list element is read, for names.
+#[derive(Clone, Copy)]
+struct Place {
+    effect: Effect,
+    index: usize,
+}
+
+fn read_operator(place: Place, entry: &Entry, report: &mut Report<'_>) -> Option<Clause> {
+    let key = entry.key.to_ascii_lowercase();
+    if key == "action" {
+        return None; // left by an old generator of policies; Pomerium ignores it too
+    }
+    let Place { effect, index } = place;
+    let Some(operator) = Operator::ALL.into_iter().find(|operator| operator.word() == key) else {
+        let words = Operator::ALL.map(Operator::word);
+        let help = match nearest(&key, &words) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("put criteria under `or`: `{effect}: {{or: [{{…}}]}}`"),
+        };
+        let what = format!("`{effect}` has no operator `{}`", entry.key);
+        report.error("U304", &entry.key_span, what, help);
+        return None;
+    };
+    let Kind::List(items) = &entry.value.kind else {
+        report.error(
+            "U306",
+            &entry.value.span,
+            format!("`{operator}` takes a list of criteria"),
+            "put a `- ` in front of each, also when there is one",
+        );
+        return None;
+    };
+    let name = format!("{effect}[{index}].{operator}");
+    let terms: Vec<_> = items
+        .iter()
+        .enumerate()
+        .map(|(position, item)| read_term(&format!("{name}[{position}]"), item, report))
+        .collect();
+    let terms = terms.into_iter().collect::<Option<Box<[Term]>>>()?;
+    (!terms.is_empty()).then(|| Clause { effect, operator, name: name.into(), terms })
+}
+
+fn read_term(name: &str, item: &Node, report: &mut Report<'_>) -> Option<Term> {
+    let entry = match &item.kind {
+        Kind::Map(entries) => match entries.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        },
+        Kind::Scalar { .. } | Kind::List(_) => None,
+    };
+    let Some(Entry { key, key_span, value }) = entry else {
+        report.error(
+            "U307",
+            &item.span,
+            "a criterion is one name with its value",
+            match item.text() {
+                Some(text) => format!("write `{text}: …`, with a value after the colon"),
+                None => "give each criterion a `- ` of its own".into(),
+            },
+        );
+        return None;
+    };
+    let criterion = Criterion::read(key, key_span, value, report)?;
+    let span = Some(key_span.start..value.span.end.max(key_span.end));
+    Some(Term { criterion, name: format!("{name} {key}").into(), span })
+}
+
+/// The route's own keys as one `allow: or: […]`, in the order of `pomerium-config.md` §4.3.
+fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause> {
+    let LegacyAllow { span: _, public, cors_preflight, any_authenticated, domains, claims, users } =
+        legacy;
+    refuse_contradictions(legacy, report);
+    let mut terms = Vec::new();
+    let mut add = |name: Arc<str>, span: Option<&Span>, criterion| {
+        terms.push(Term { criterion, name, span: span.cloned() });
+    };
+    if *public {
+        add("allow_public_unauthenticated_access".into(), None, Criterion::Accept);
+    }
+    if *cors_preflight {
+        let criterion = Criterion::Request(AboutRequest::Preflight);
+        add("cors_allow_preflight".into(), None, criterion);
+    }
+    if *any_authenticated {
+        let criterion = Criterion::Person(AboutPerson::SignedIn);
+        add("allow_any_authenticated_user".into(), None, criterion);
+    }
+    for (index, (domain, span)) in domains.iter().enumerate() {
+        refuse_empty("allowed_domains", domain, span, report);
+        let criterion = Criterion::Person(AboutPerson::Domain(TextMatch::is(domain)));
+        add(format!("allowed_domains[{index}]").into(), Some(span), criterion);
+    }
+    for (claim, value, span) in claims {
+        refuse_empty("allowed_idp_claims", value.as_str().unwrap_or("-"), span, report);
+        match ListMatch::from_value(value) {
+            Some(want) => {
+                let criterion = Criterion::Person(AboutPerson::Claim(Claim::new(claim, want)));
+                add(format!("allowed_idp_claims.{claim}").into(), Some(span), criterion);
+            }
+            None => report.error(
+                "U312",
+                span,
+                format!("`allowed_idp_claims: {claim}` takes values, not lists or maps in its list"),
+                "write one value per line; for a nested claim write its name with dots: `team.name`",
+            ),
+        }
+    }
+    for (index, (user, span)) in users.iter().enumerate() {
+        refuse_empty("allowed_users", user, span, report);
+        let name: Arc<str> = format!("allowed_users[{index}]").into();
+        let id = Criterion::Person(AboutPerson::Id(TextMatch::is(user)));
+        let email = Criterion::Person(AboutPerson::Email(TextMatch::is(user)));
+        add(Arc::clone(&name), Some(span), id);
+        add(name, Some(span), email);
+    }
+    let (effect, operator) = (Effect::Allow, Operator::Or);
+    let name = "allow".into();
+    (!terms.is_empty()).then(|| Clause { effect, operator, name, terms: terms.into() })
+}
+
+/// Empty equals empty: in Pomerium an entry like this lets everybody in whose address is not
+/// known, and that is everybody who is not signed in (`pomerium-policy-measured.md` 5).
+fn refuse_empty(key: &str, text: &str, span: &Span, report: &mut Report<'_>) {
+    if text.is_empty() {
+        report.error(
+            "U313",
+            span,
+            format!("an entry of `{key}` is empty"),
+            "delete it; a comma at the end leaves one behind",
+        );
+    }
+}
+
+/// A route is for everybody, for everybody who signed in, or for some; two of these at once is a
+/// mistake, and which of them was meant can't be told.
+fn refuse_contradictions(legacy: &LegacyAllow, report: &mut Report<'_>) {
+    let LegacyAllow {
+        span: _,
+        public,
+        cors_preflight: _,
+        any_authenticated,
+        domains,
+        claims: _,
+        users,
+    } = legacy;
+    let mut narrowed = domains.iter().chain(users).map(|(_, span)| span);
+    match (*public, *any_authenticated, narrowed.next()) {
+        (true, _, Some(span)) => report.error(
+            "U318",
+            span,
+            "this route is for everybody (`allow_public_unauthenticated_access`), and for some",
+            "keep one of the two",
+        ),
+        (false, true, Some(span)) => report.error(
+            "U318",
+            span,
+            "this route is for everybody who signs in (`allow_any_authenticated_user`), and for some",
+            "keep one of the two",
+        ),
+        (true, true, None) => report.error(
+            "U318",
+            &legacy.span,
+            "this route is for everybody and for everybody who signs in",
+            "keep `allow_public_unauthenticated_access` or `allow_any_authenticated_user`",
+        ),
+        (true, false, None) | (false, _, _) => {}
+    }
+}

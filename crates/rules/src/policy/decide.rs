@@ -1,0 +1,49 @@
+use std::sync::Arc;
+
+use super::{
+    decision::{Decision, Finding, Reason, Verdict},
+    facts::Facts,
+    rule::{Asked, Side},
+};
+
+/// What a route lets in. Immutable; if you hold one, it compiled.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub(super) allow: Side,
+    pub(super) deny: Side,
+    /// The rule's name where none decided, made once: names are not built on the path.
+    pub(super) nothing_allows: Arc<str>,
+}
+
+impl Policy {
+    /// Lets nobody in, signed in or not.
+    pub fn deny_all() -> Self {
+        Self {
+            allow: Side::default(),
+            deny: Side::default(),
+            nothing_allows: "nothing-allows".into(),
+        }
+    }
+
+    /// Decides a request. Total: what could fail failed in [`Policy::compile`].
+    ///
+    /// The order is Pomerium's (`pomerium-config.md` §4.10): who must sign in is told so before
+    /// anything else, even beside a deny that holds, since signing in may change the answer.
+    pub fn decide(&self, facts: &Facts<'_>) -> Decision {
+        let Asked { finding: deny, rule: denied_by } = self.deny.ask(facts);
+        let Asked { finding: allow, rule: allowed_by } = self.allow.ask(facts);
+        let (verdict, rule) = match (denied_by, allowed_by) {
+            _ if waits(deny) => (Verdict::SignIn, self.deny.waiting_rule(facts)),
+            _ if waits(allow) => (Verdict::SignIn, self.allow.waiting_rule(facts)),
+            (Some(rule), _) => (Verdict::Deny, Some(rule)),
+            (None, Some(rule)) => (Verdict::Allow, Some(rule)),
+            (None, None) => (Verdict::Deny, None),
+        };
+        let rule = Arc::clone(rule.unwrap_or(&self.nothing_allows));
+        Decision { verdict, allow, deny, rule }
+    }
+}
+
+fn waits(finding: Finding) -> bool {
+    finding.reasons.contains(Reason::UserUnauthenticated)
+}

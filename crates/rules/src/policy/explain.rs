@@ -1,0 +1,87 @@
+use std::fmt;
+
+use super::{
+    Policy,
+    decision::{Decision, Reason},
+    facts::Facts,
+    rule::{Clause, Effect, Operator},
+};
+use crate::problem::Span;
+
+/// A decision and everything that was asked on the way to it.
+#[derive(Clone, Debug)]
+pub struct Explanation<'p> {
+    /// The decision: [`Policy::decide`]'s own.
+    pub decision: Decision,
+    /// Every criterion, deny side first, in the order of the config.
+    pub criteria: Vec<Explained<'p>>,
+}
+
+/// One criterion and what it found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained<'p> {
+    /// On which side it stands.
+    pub effect: Effect,
+    /// Under which operator. `Not` and `Nor` count its opposite.
+    pub operator: Operator,
+    /// The rule's name, as decisions have it: `allow[0].or[1] email`.
+    pub rule: &'p str,
+    /// Where it stands in the config text; `None` for a key whose place was not kept.
+    pub span: Option<&'p Span>,
+    /// What it asks, in words: ``email is `ann@example.com` ``.
+    pub asks: String,
+    /// What it found, in words: ``email is `eve@example.com` ``.
+    pub found: String,
+    /// Whether it counts as true, after `not` and `nor` have turned it round.
+    pub holds: bool,
+    /// Its word in the records.
+    pub reason: Reason,
+}
+
+impl Policy {
+    /// Decides as [`Policy::decide`] does, and tells of every criterion what it found.
+    pub fn explain(&self, facts: &Facts<'_>) -> Explanation<'_> {
+        let clauses = self.deny.clauses.iter().chain(&self.allow.clauses);
+        Explanation {
+            decision: self.decide(facts),
+            criteria: clauses.flat_map(|clause| clause.explain(facts)).collect(),
+        }
+    }
+}
+
+impl Clause {
+    fn explain<'p>(&'p self, facts: &Facts<'_>) -> Vec<Explained<'p>> {
+        let explained = self.terms.iter().map(|term| {
+            let answer = self.ask_term(term, facts);
+            Explained {
+                effect: self.effect,
+                operator: self.operator,
+                rule: &term.name,
+                span: term.span.as_ref(),
+                asks: term.criterion.in_words(),
+                found: term.criterion.found(facts),
+                holds: answer.holds,
+                reason: answer.reason,
+            }
+        });
+        explained.collect()
+    }
+}
+
+impl fmt::Display for Explanation<'_> {
+    /// The verdict and its rule, then a line per criterion.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Decision { verdict, rule, .. } = &self.decision;
+        write!(f, "{}  {rule}", verdict.word())?;
+        self.criteria.iter().try_for_each(|criterion| write!(f, "\n  {criterion}"))
+    }
+}
+
+impl fmt::Display for Explained<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { effect, operator, rule, span: _, asks, found, holds, reason: _ } = self;
+        let holds = if *holds { "holds" } else { "fails" };
+        let opposite = if operator.inverts() { "not: " } else { "" };
+        write!(f, "{effect:<5}  {rule}  {holds}  {opposite}{asks}; {found}")
+    }
+}

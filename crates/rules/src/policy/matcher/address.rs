@@ -1,0 +1,74 @@
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::{
+    policy::report::Report,
+    yaml::{Kind, Node},
+};
+
+/// Compares the peer's address with addresses and ranges; without any, none passes.
+#[derive(Clone, Debug)]
+pub(crate) struct AddressMatch {
+    ranges: Box<[IpNet]>,
+}
+
+impl AddressMatch {
+    /// Reads one address or range, or a list of them.
+    pub(crate) fn read(criterion: &str, data: &Node, report: &mut Report<'_>) -> Option<Self> {
+        let items = match &data.kind {
+            Kind::List(items) => items.as_slice(),
+            Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(data),
+        };
+        let read: Vec<_> = items
+            .iter()
+            .map(|item| {
+                let range = item.text().and_then(range);
+                if range.is_none() {
+                    report.not_an_address(criterion, item);
+                }
+                range
+            })
+            .collect();
+        let ranges = read.into_iter().collect::<Option<Box<_>>>()?;
+        Some(Self { ranges })
+    }
+
+    /// Is `address` in one of the ranges? IPv4 inside IPv6 is IPv4, in both directions.
+    pub(crate) fn takes(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.ranges.iter().any(|range| range.contains(&address))
+    }
+
+    /// In words, for `explain`.
+    pub(crate) fn in_words(&self) -> String {
+        let ranges: Vec<String> = self.ranges.iter().map(|range| format!("`{range}`")).collect();
+        match ranges.as_slice() {
+            [] => "is in no range at all".into(),
+            [only] => format!("is in {only}"),
+            _ => format!("is in one of {}", ranges.join(", ")),
+        }
+    }
+}
+
+/// An address or a range; host bits may be set (`192.0.2.10/24`).
+fn range(text: &str) -> Option<IpNet> {
+    let range: IpNet = match text.parse() {
+        Ok(range) => range,
+        Err(_) => IpNet::from(text.parse::<IpAddr>().ok()?),
+    };
+    Some(
+        match range {
+            IpNet::V6(mapped) if is_mapped(mapped.addr()) && mapped.prefix_len() >= 96 => {
+                let v4 = mapped.addr().to_ipv4_mapped()?;
+                IpNet::V4(Ipv4Net::new(v4, mapped.prefix_len() - 96).ok()?)
+            }
+            IpNet::V4(_) | IpNet::V6(_) => range,
+        }
+        .trunc(),
+    )
+}
+
+fn is_mapped(address: Ipv6Addr) -> bool {
+    address.to_ipv4_mapped().is_some()
+}

@@ -1,0 +1,171 @@
+use serde_json::Value;
+
+use super::value_of;
+use crate::{
+    policy::report::Report,
+    yaml::{Kind, Node},
+};
+
+/// Compares a list of typed values.
+#[derive(Clone, Debug)]
+pub(crate) struct ListMatch {
+    /// All of them must hold.
+    tests: Box<[ListTest]>,
+}
+
+#[derive(Clone, Debug)]
+enum ListTest {
+    /// Some element equals it.
+    Has(Value),
+    /// There is exactly one element, and it equals it.
+    Is(Value),
+    /// No element equals it.
+    Exclude(Value),
+}
+
+const OPERATORS: [&str; 3] = ["has", "is", "exclude"];
+
+impl ListMatch {
+    /// Reads an operand: a value, or a map of operators.
+    pub(crate) fn read(criterion: &str, data: &Node, report: &mut Report<'_>) -> Option<Self> {
+        let Kind::Map(entries) = &data.kind else {
+            return Some(Self::has(operand(criterion, data, report)?));
+        };
+        if entries.is_empty() {
+            report.empty_matcher(criterion, data);
+            return None;
+        }
+        let mut tests = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let operator = entry.key.to_ascii_lowercase();
+            let named = format!("{criterion}: {operator}");
+            tests.push(match operator.as_str() {
+                "has" => operand(&named, &entry.value, report).map(ListTest::Has),
+                "is" => operand(&named, &entry.value, report).map(ListTest::Is),
+                "exclude" => operand(&named, &entry.value, report).map(ListTest::Exclude),
+                _ => {
+                    report.unknown_operator(criterion, entry, &OPERATORS);
+                    None
+                }
+            });
+        }
+        let tests = tests.into_iter().collect::<Option<Box<_>>>()?;
+        Some(Self { tests })
+    }
+
+    /// Some element equals `value`.
+    pub(crate) fn has(value: Value) -> Self {
+        Self { tests: [ListTest::Has(value)].into() }
+    }
+
+    /// Reads a value of `allowed_idp_claims`, where an object is a map of operators.
+    ///
+    /// `None` when it holds an unknown operator, nothing, or a list.
+    pub(crate) fn from_value(value: &Value) -> Option<Self> {
+        let Value::Object(operators) = value else {
+            return (!value.is_array()).then(|| Self::has(value.clone()));
+        };
+        let tests = operators
+            .iter()
+            .map(|(operator, operand)| match operator.to_ascii_lowercase().as_str() {
+                _ if operand.is_array() => None,
+                "has" => Some(ListTest::Has(operand.clone())),
+                "is" => Some(ListTest::Is(operand.clone())),
+                "exclude" => Some(ListTest::Exclude(operand.clone())),
+                _ => None,
+            })
+            .collect::<Option<Box<[_]>>>()?;
+        (!tests.is_empty()).then_some(Self { tests })
+    }
+
+    /// Do `values` pass? `same` compares one of them with an operand.
+    pub(crate) fn takes<T>(&self, values: &[T], same: impl Fn(&T, &Value) -> bool) -> bool {
+        self.tests.iter().all(|test| match test {
+            ListTest::Has(want) => values.iter().any(|value| same(value, want)),
+            ListTest::Is(want) => matches!(values, [only] if same(only, want)),
+            ListTest::Exclude(want) => !values.iter().any(|value| same(value, want)),
+        })
+    }
+
+    /// In words, for `explain`: ``has `family` ``.
+    pub(crate) fn in_words(&self) -> String {
+        let words: Vec<String> = self
+            .tests
+            .iter()
+            .map(|test| match test {
+                ListTest::Has(want) => format!("has `{}`", shown(want)),
+                ListTest::Is(want) => format!("is just `{}`", shown(want)),
+                ListTest::Exclude(want) => format!("has no `{}`", shown(want)),
+            })
+            .collect();
+        words.join(" and ")
+    }
+}
+
+/// A list is refused: it would be compared with each element as a whole, so `has` never held and
+/// `exclude` always (`pomerium-policy-measured.md` 17).
+fn operand(named: &str, node: &Node, report: &mut Report<'_>) -> Option<Value> {
+    match value_of(node) {
+        Value::Array(_) => {
+            report.list_operand(named, node);
+            None
+        }
+        value => Some(value),
+    }
+}
+
+/// A value without the quotes that JSON puts around text.
+pub(crate) fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Equal as values: types count, `7` and `7.0` are one number.
+pub(crate) fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => {
+            x == y || x.as_f64() == y.as_f64() && !both_whole(x, y)
+        }
+        (Value::Array(x), Value::Array(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y))
+        }
+        (Value::Object(x), Value::Object(y)) => {
+            x.len() == y.len()
+                && x.iter().all(|(key, value)| y.get(key).is_some_and(|other| same(value, other)))
+        }
+        _ => a == b,
+    }
+}
+
+/// Whole numbers compare as such: above 2^53 a float could not tell neighbours apart.
+fn both_whole(x: &serde_json::Number, y: &serde_json::Number) -> bool {
+    !x.is_f64() && !y.is_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::same;
+
+    #[test]
+    fn values() {
+        for (a, b, expected) in [
+            (json!("a"), json!("a"), true),
+            (json!("a"), json!("A"), false),
+            (json!(7), json!(7.0), true),
+            (json!(7), json!("7"), false),
+            (json!(true), json!("true"), false),
+            (json!(true), json!(1), false),
+            (json!(null), json!(null), true),
+            (json!(null), json!(false), false),
+            (json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992_u64), false),
+            (json!({"id": 1}), json!({"id": 1.0}), true),
+            (json!({"id": 1}), json!({"id": 1, "x": 2}), false),
+            (json!([1, 2]), json!([1, 2.0]), true),
+            (json!([1, 2]), json!([1]), false),
+        ] {
+            assert_eq!(same(&a, &b), expected, "{a} {b}");
+            assert_eq!(same(&b, &a), expected, "{b} {a}");
+        }
+    }
+}
