@@ -1,1 +1,132 @@
-//! placeholder: store
+//! What outlives the process: sessions, people and our own keys, in one SQLite file.
+//!
+//! ```text
+//!  request ── find ──▶ index (memory) ◀── settle ──┐
+//!  signin ─┐                                       │
+//!  idp ────┼── job ──▶ writer (one thread) ──▶ usher.sqlite3 ◀── `usher people` (another process)
+//!  server ─┘                    ▲                  │
+//!                            follow ◀── changed? ──┘
+//! ```
+//!
+//! - An answer means that it is durable: write-ahead log, `synchronous=FULL`, one commit for the
+//!   changes that come together. `kill -9` at any moment loses nothing that was answered.
+//! - A session that ends is gone from memory first, so that no new request finds it; then what
+//!   runs under it is told; then the disk.
+//! - Whatever is wrong at the start is an [`OpenError`] that says what to do. A damaged or
+//!   missing store is never replaced by an empty one: that would look like "everybody removed".
+//! - Another process may change the store at any time. [`Store::follow`] sees it within about a
+//!   second: sessions that are gone from the disk end here.
+//!
+//! # What protects it
+//!
+//! The mode of the directory (nobody else may write to it) and of the file (nobody else may open
+//! it) do, and nothing else: the keys that seal cookies and ID tokens lie in the same file, so
+//! sealing its contents with them would be a lock with the key in it. Whoever takes a copy, a
+//! backup for instance, can sign in as anybody until the keys are replaced. Passwords are argon2id
+//! hashes; session handles can't be made from what is here without `cookie_secret`. Where an
+//! operator gives the keys by the config instead, ID tokens, which arrive sealed, stay sealed.
+
+mod checksum;
+mod directory;
+mod error;
+mod index;
+mod members;
+mod open;
+mod secrets;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+pub use error::{OpenError, StoreFailure};
+pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
+
+use index::Index;
+use writer::Writer;
+
+/// How often we look for what other processes did.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The store of one data directory. Dropping it finishes what was asked and closes the file.
+pub struct Store {
+    file: PathBuf,
+    sessions: Arc<Index>,
+    writer: Writer,
+}
+
+impl Store {
+    /// Opens the data directory, or makes it, and takes every session into memory.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], one variant per cause, each with a hint.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        let (db, file) = open::open(dir)?;
+        let sessions = Arc::new(Index::new());
+        check(&db, &sessions).map_err(|failure| OpenError::of(&file, failure))?;
+        let writer = Writer::start(db).map_err(|source| OpenError::io(&file, source))?;
+        Ok(Self { file, sessions, writer })
+    }
+
+    /// How many sessions are in memory.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether the last read or write worked; for `/healthz` and the log.
+    ///
+    /// # Errors
+    ///
+    /// The [`StoreFailure`] of the last one, when it was the disk's fault.
+    pub fn health(&self) -> Result<(), StoreFailure> {
+        self.writer.health()
+    }
+
+    /// Follows what other processes do to the sessions on the disk, until the store is dropped.
+    ///
+    /// It holds the store only while it looks, so it keeps no file open. A look that fails is
+    /// told by [`Store::health`] and tried again.
+    pub fn follow(self: Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
+        let store = Arc::downgrade(&self);
+        drop(self);
+        async move {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut version = None;
+            loop {
+                looks.tick().await;
+                let Some(store) = store.upgrade() else { return };
+                if let Ok(seen) = store.look(version).await {
+                    version = Some(seen);
+                }
+            }
+        }
+    }
+
+    /// Makes memory follow the disk if another connection has changed it since `seen`
+    /// (`PRAGMA data_version`); the version now.
+    async fn look(&self, seen: Option<i64>) -> Result<i64, StoreFailure> {
+        let index = Arc::clone(&self.sessions);
+        let look = move |db: &rusqlite::Connection| {
+            let version = db.pragma_query_value(None, "data_version", |row| row.get(0))?;
+            if seen != Some(version) {
+                sessions::follow(db, &index)?;
+            }
+            Ok(version)
+        };
+        self.writer.read(look).await
+    }
+}
+
+/// Reads every row, so that one that the disk has changed is found now and not at 3 a.m.
+fn check(db: &rusqlite::Connection, index: &Index) -> Result<(), StoreFailure> {
+    members::list(db)?;
+    secrets::check(db)?;
+    sessions::load(db, index)
+}

@@ -1,0 +1,74 @@
+//! The data directory: made for us alone, judged before anything in it is believed.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+    path::Path,
+};
+
+use super::OpenError;
+
+/// Makes the directory if it is missing, and judges it.
+///
+/// # Errors
+///
+/// [`OpenError`] when it can't be made, is no directory, or others can write to it.
+pub(super) fn prepare(dir: &Path) -> Result<(), OpenError> {
+    let refused = |source| OpenError::io(dir, source);
+    let found = match fs::metadata(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(refused)?;
+            fs::metadata(dir).map_err(refused)?
+        }
+        found => found.map_err(refused)?,
+    };
+    let mode = found.permissions().mode() & 0o7777;
+    if !found.is_dir() {
+        return Err(OpenError::NotADirectory { dir: dir.to_owned() });
+    }
+    if mode & 0o022 != 0 {
+        return Err(OpenError::WritableByOthers { dir: dir.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Refuses a file of ours that others can open.
+pub(super) fn judge_file(file: &Path) -> Result<(), OpenError> {
+    let found = fs::metadata(file).map_err(|source| OpenError::io(file, source))?;
+    let mode = found.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(OpenError::OpenToOthers { file: file.to_owned(), mode });
+    }
+    if found.len() == 0 {
+        // SQLite would take it for a new store. Ours appears under its name only when complete.
+        return Err(OpenError::Corrupt { file: file.to_owned(), what: "it is empty".into() });
+    }
+    Ok(())
+}
+
+/// Makes a file for us alone.
+///
+/// `sudo usher people add` must not leave a file that the service can't open, so a file made by
+/// root goes to the owner of the directory.
+pub(super) fn new_file(dir: &Path, file: &Path) -> Result<File, OpenError> {
+    let refused = |source| OpenError::io(file, source);
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(file)
+        .map_err(refused)?;
+    let (owner, found) = (fs::metadata(dir).map_err(refused)?, opened.metadata().map_err(refused)?);
+    if owner.uid() != found.uid() && found.uid() == 0 {
+        chown(file, Some(owner.uid()), Some(owner.gid())).map_err(refused)?;
+    }
+    Ok(opened)
+}
+
+/// Makes a file's new name durable.
+pub(super) fn sync(dir: &Path) -> Result<(), OpenError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|source| OpenError::io(dir, source))
+}

@@ -1,0 +1,173 @@
+//! The sessions in memory: what every request asks.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::BuildHasher,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use usher_rules::{
+    session::{Session, SessionId},
+    time::UnixTime,
+};
+
+use crate::request::identify::LiveSession;
+
+type Shard = HashMap<SessionId, Arc<LiveSession>, foldhash::fast::RandomState>;
+
+/// How many locks share the sessions: enough that two cores seldom meet at one.
+const SHARDS: usize = 32;
+
+/// Every session by id, and by person.
+///
+/// INVARIANT: `order` is locked around every change to a shard, so that both views and `ending`
+/// agree; [`Index::find`] takes a shard's lock only.
+pub(super) struct Index {
+    shards: [RwLock<Shard>; SHARDS],
+    hasher: foldhash::fast::RandomState,
+    order: Mutex<Order>,
+}
+
+#[derive(Default)]
+struct Order {
+    by_person: HashMap<Box<str>, Vec<SessionId>>,
+    /// Ended here, not yet known to be gone from the disk. They must not come back from there.
+    ending: HashSet<SessionId>,
+    count: usize,
+}
+
+impl Index {
+    pub(super) fn new() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| RwLock::default()),
+            hasher: foldhash::fast::RandomState::default(),
+            order: Mutex::default(),
+        }
+    }
+
+    pub(super) fn find(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
+        self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.order().count
+    }
+
+    /// Takes a session in; the one with the same id that was there before is ended.
+    pub(super) fn put(&self, session: Session) -> Arc<LiveSession> {
+        let live = Arc::new(LiveSession::new(session));
+        let session = live.session();
+        let mut order = self.order();
+        if let Some(before) = self.take_locked(&mut order, &session.id) {
+            before.end();
+        }
+        let ids = order.by_person.entry(session.person.id.clone()).or_default();
+        ids.push(session.id.clone());
+        order.count += 1;
+        self.shard(&session.id)
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(session.id.clone(), Arc::clone(&live));
+        live
+    }
+
+    /// Forgets the sessions, marks them as ending, and then tells what runs under them.
+    pub(super) fn end(&self, ids: &[SessionId]) -> usize {
+        let mut order = self.order();
+        order.ending.extend(ids.iter().cloned());
+        let taken: Vec<_> = ids.iter().filter_map(|id| self.take_locked(&mut order, id)).collect();
+        drop(order);
+        taken.iter().for_each(|live| live.end());
+        taken.len()
+    }
+
+    /// The end of these sessions is durable.
+    pub(super) fn ended(&self, ids: &[SessionId]) {
+        let mut order = self.order();
+        for id in ids {
+            order.ending.remove(id);
+        }
+    }
+
+    /// Sessions that were ended here and may still be on the disk.
+    pub(super) fn ending(&self) -> Vec<SessionId> {
+        self.order().ending.iter().cloned().collect()
+    }
+
+    pub(super) fn ids_of(&self, person_id: &str) -> Vec<SessionId> {
+        self.order().by_person.get(person_id).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>> {
+        self.ids_of(person_id).iter().filter_map(|id| self.find(id)).collect()
+    }
+
+    /// Forgets the sessions that have expired, except those under which something still runs:
+    /// expiry cuts no film, and a revocation must still reach it.
+    pub(super) fn forget_expired(&self, now: UnixTime) -> usize {
+        let mut order = self.order();
+        let expired: Vec<SessionId> = self
+            .shards
+            .iter()
+            .flat_map(|shard| {
+                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+                let is_over = |live: &Arc<LiveSession>| {
+                    live.session().expires_at() <= now && Arc::strong_count(live) == 1
+                };
+                let over = shard.iter().filter(|(_, live)| is_over(live));
+                over.map(|(id, _)| id.clone()).collect::<Vec<_>>()
+            })
+            .collect();
+        expired.iter().filter_map(|id| self.take_unheld(&mut order, id)).count()
+    }
+
+    /// What differs from `on_disk`: the ids that are only in memory, and those only on the disk
+    /// that are not on their way out.
+    pub(super) fn differences(
+        &self,
+        on_disk: &HashSet<SessionId>,
+    ) -> (Vec<SessionId>, Vec<SessionId>) {
+        let order = self.order();
+        let here: HashSet<&SessionId> = order.by_person.values().flatten().collect();
+        let gone = here.iter().filter(|id| !on_disk.contains(**id)).map(|&id| id.clone());
+        let new = on_disk.iter().filter(|id| !here.contains(id) && !order.ending.contains(*id));
+        (gone.collect(), new.cloned().collect())
+    }
+
+    fn take_locked(&self, order: &mut Order, id: &SessionId) -> Option<Arc<LiveSession>> {
+        let taken = self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(id)?;
+        Self::note_taken(order, &taken);
+        Some(taken)
+    }
+
+    /// Takes a session out unless somebody has got hold of it since it was looked at.
+    fn take_unheld(&self, order: &mut Order, id: &SessionId) -> Option<Arc<LiveSession>> {
+        let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
+        let held = shard.get(id).is_none_or(|live| Arc::strong_count(live) > 1);
+        let taken = if held { None } else { shard.remove(id) }?;
+        drop(shard);
+        Self::note_taken(order, &taken);
+        Some(taken)
+    }
+
+    fn note_taken(order: &mut Order, taken: &LiveSession) {
+        let session = taken.session();
+        order.count = order.count.saturating_sub(1);
+        if let Some(ids) = order.by_person.get_mut(&session.person.id) {
+            ids.retain(|id| *id != session.id);
+            if ids.is_empty() {
+                order.by_person.remove(&session.person.id);
+            }
+        }
+    }
+
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the remainder is less than the array's length")]
+    fn shard(&self, id: &SessionId) -> &RwLock<Shard> {
+        // The map inside takes the low bits of another hash; a remainder of this one is enough.
+        &self.shards[(self.hasher.hash_one(id) % SHARDS as u64) as usize]
+    }
+}

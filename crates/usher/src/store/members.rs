@@ -1,0 +1,194 @@
+//! People, on the disk only: they are asked for at sign-in, not on every request.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use usher_rules::{
+    people::{BoxFuture, Member, People, PeopleError},
+    secret::Secret,
+    session::SessionId,
+};
+
+use super::{Store, StoreFailure, checksum, sessions};
+
+impl People for Store {
+    fn add(&self, member: Member, password_hash: Secret) -> BoxFuture<'_, Result<(), PeopleError>> {
+        Box::pin(async move {
+            let email = member.email.clone();
+            let insert = move |db: &Connection| {
+                if find(db, &member.email)?.is_some() {
+                    return Ok(false);
+                }
+                Row { member: member.clone(), password_hash: text(&password_hash)? }.insert(db)?;
+                Ok(true)
+            };
+            let added = self.writer.write(insert, |added| added).await?;
+            if added { Ok(()) } else { Err(PeopleError::AlreadyHere(email)) }
+        })
+    }
+
+    fn remove<'a>(&'a self, email: &'a str) -> BoxFuture<'a, Result<Member, PeopleError>> {
+        Box::pin(self.change_and_end(email, |db, row| {
+            let id = &row.member.id;
+            db.prepare_cached("DELETE FROM people WHERE id = ?1")?.execute([id])?;
+            db.prepare_cached("INSERT INTO removed_people (id) VALUES (?1)")?.execute([id])?;
+            Ok(row)
+        }))
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Member>, PeopleError>> {
+        Box::pin(async move { Ok(self.writer.read(list).await?) })
+    }
+
+    fn find<'a>(
+        &'a self,
+        email: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(Member, Secret)>, PeopleError>> {
+        Box::pin(async move {
+            let email: Box<str> = email.into();
+            let row = self.writer.read(move |db| find(db, &email)).await?;
+            Ok(row.map(|row| (row.member, Secret::new(row.password_hash.into_bytes()))))
+        })
+    }
+
+    fn set_groups<'a>(
+        &'a self,
+        email: &'a str,
+        groups: Vec<Box<str>>,
+    ) -> BoxFuture<'a, Result<Member, PeopleError>> {
+        Box::pin(self.change_and_end(email, move |db, mut row| {
+            row.member.groups.clone_from(&groups);
+            row.insert(db)?;
+            Ok(row)
+        }))
+    }
+
+    fn set_password<'a>(
+        &'a self,
+        email: &'a str,
+        password_hash: Secret,
+    ) -> BoxFuture<'a, Result<Member, PeopleError>> {
+        Box::pin(self.change_and_end(email, move |db, mut row| {
+            row.password_hash = text(&password_hash)?;
+            row.insert(db)?;
+            Ok(row)
+        }))
+    }
+
+    fn rehash<'a>(
+        &'a self,
+        email: &'a str,
+        was: Secret,
+        password_hash: Secret,
+    ) -> BoxFuture<'a, Result<(), PeopleError>> {
+        Box::pin(async move {
+            let email: Box<str> = email.into();
+            let update = move |db: &Connection| match find(db, &email)? {
+                Some(mut row) if was.same_as(row.password_hash.as_bytes()) => {
+                    row.password_hash = text(&password_hash)?;
+                    row.insert(db)
+                }
+                Some(_) | None => Ok(()),
+            };
+            Ok(self.writer.write(update, |()| ()).await?)
+        })
+    }
+}
+
+impl Store {
+    /// Changes somebody and ends their sessions in one transaction.
+    async fn change_and_end(
+        &self,
+        email: &str,
+        change: impl Fn(&Connection, Row) -> Result<Row, StoreFailure> + Send + 'static,
+    ) -> Result<Member, PeopleError> {
+        let address: Box<str> = email.into();
+        let work = move |db: &Connection| {
+            let Some(row) = find(db, &address)? else { return Ok(None) };
+            let row = change(db, row)?;
+            let ended = sessions::delete_person_sessions(db, &row.member.id)?;
+            Ok(Some((row.member, ended)))
+        };
+        let index = Arc::clone(&self.sessions);
+        let settle = move |changed: Option<(Member, Vec<SessionId>)>| {
+            let (member, ended) = changed?;
+            index.end(&ended);
+            index.ended(&ended);
+            Some(member)
+        };
+        let changed = self.writer.write(work, settle).await?;
+        changed.ok_or_else(|| PeopleError::Unknown(email.into()))
+    }
+}
+
+struct Row {
+    member: Member,
+    password_hash: String,
+}
+
+const COLUMNS: &str =
+    "SELECT id, email, name, groups, added_at, password_hash, checksum FROM people";
+
+fn find(db: &Connection, email: &str) -> Result<Option<Row>, StoreFailure> {
+    let mut query = db.prepare_cached(&format!("{COLUMNS} WHERE email = ?1"))?;
+    query.query_row([email], |row| Ok(Row::read(row))).optional()?.transpose()
+}
+
+/// Everybody, by address.
+pub(super) fn list(db: &Connection) -> Result<Vec<Member>, StoreFailure> {
+    let mut query = db.prepare_cached(&format!("{COLUMNS} ORDER BY email"))?;
+    let mut rows = query.query([])?;
+    let mut members = Vec::new();
+    while let Some(row) = rows.next()? {
+        members.push(Row::read(row)?.member);
+    }
+    Ok(members)
+}
+
+impl Row {
+    fn read(row: &rusqlite::Row<'_>) -> Result<Self, StoreFailure> {
+        let (groups, added_at, written): (String, i64, i64) =
+            (row.get(3)?, row.get(4)?, row.get(6)?);
+        let read = Self {
+            member: Member {
+                id: row.get(0)?,
+                email: row.get(1)?,
+                name: row.get(2)?,
+                groups: serde_json::from_str(&groups).map_err(|error| StoreFailure::Corrupt {
+                    what: format!("a list of groups: {error}").into(),
+                })?,
+                added_at: u64::try_from(added_at).unwrap_or(0),
+            },
+            password_hash: row.get(5)?,
+        };
+        checksum::check("people", written, &read.fields(&groups))?;
+        Ok(read)
+    }
+
+    fn insert(&self, db: &Connection) -> Result<(), StoreFailure> {
+        let Member { id, email, name, groups, added_at } = &self.member;
+        let groups = serde_json::to_string(groups)
+            .map_err(|error| StoreFailure::Unexpected { what: error.to_string().into() })?;
+        let sum = checksum::of(&self.fields(&groups));
+        let added_at = sessions::stored(*added_at);
+        db.prepare_cached(
+            "INSERT OR REPLACE INTO people \
+             (id, email, name, groups, added_at, password_hash, checksum) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![id, email, name, groups, added_at, self.password_hash, sum])?;
+        Ok(())
+    }
+
+    fn fields<'a>(&'a self, groups: &'a str) -> [&'a [u8]; 5] {
+        let Member { id, email, name, groups: _, added_at: _ } = &self.member;
+        [id, email, name, groups, self.password_hash.as_str()].map(str::as_bytes)
+    }
+}
+
+fn text(password_hash: &Secret) -> Result<String, StoreFailure> {
+    password_hash
+        .expose_str()
+        .map(str::to_owned)
+        .ok_or_else(|| StoreFailure::Unexpected { what: "a password hash that is not text".into() })
+}

@@ -1,0 +1,254 @@
+//! Sessions: on the disk first, in memory second, and gone from both when they end.
+
+use std::{collections::HashSet, sync::Arc};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use usher_rules::{
+    people::BoxFuture,
+    session::{Session, SessionId},
+    time::UnixTime,
+};
+
+use super::{Store, StoreFailure, checksum, index::Index};
+use crate::request::identify::{LiveSession, SessionStore, StoreError};
+
+/// How many sessions one person has at most: a new one ends the oldest.
+pub const MOST_PER_PERSON: usize = 100;
+/// How many sessions there are at most. Beyond, sign-ins are refused rather than others signed
+/// out: whoever can make sessions without end must not be able to end everybody's.
+pub const MOST_SESSIONS: usize = 50_000;
+/// The longest session that is kept, in octets of JSON. Claims come from a provider, and a
+/// provider may let people write them.
+pub const LONGEST_SESSION: usize = 64 * 1024;
+
+impl SessionStore for Store {
+    fn find(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
+        self.sessions.find(id)
+    }
+
+    fn insert(&self, session: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
+        Box::pin(async move { Ok(self.begin_session(session).await?) })
+    }
+
+    fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { Ok(self.end_sessions(vec![id.clone()]).await?) })
+    }
+
+    fn end_all_of<'a>(&'a self, person_id: &'a str) -> BoxFuture<'a, Result<usize, StoreError>> {
+        Box::pin(async move { Ok(self.end_person(person_id.into()).await?) })
+    }
+
+    fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>> {
+        self.sessions.of_person(person_id)
+    }
+}
+
+impl Store {
+    /// Forgets expired sessions, here and on the disk, and tries again to write down ends that
+    /// could not be; how many sessions were forgotten here. To be called every minute.
+    ///
+    /// A session under which something still runs stays until that ends: expiry cuts no film.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFailure`]; memory is swept all the same.
+    pub async fn sweep(&self, now: UnixTime) -> Result<usize, StoreFailure> {
+        let forgotten = self.sessions.forget_expired(now);
+        let ending = self.sessions.ending();
+        if !ending.is_empty() {
+            self.end_sessions(ending).await?;
+        }
+        let sessions = Arc::clone(&self.sessions);
+        let now = stored(now.seconds());
+        let delete = move |db: &Connection| {
+            let mut query = db.prepare_cached("SELECT id FROM sessions WHERE expires_at <= ?1")?;
+            let expired = query.query_map([now], |row| row.get::<_, String>(0))?;
+            let expired = expired.collect::<Result<Vec<_>, _>>()?;
+            let unheld = expired
+                .iter()
+                .filter_map(|id| SessionId::parse(id))
+                .filter(|id| sessions.find(id).is_none());
+            delete(db, &unheld.collect::<Vec<_>>())
+        };
+        self.writer.write(delete, |()| ()).await?;
+        Ok(forgotten)
+    }
+
+    async fn begin_session(&self, session: Session) -> Result<Arc<LiveSession>, StoreFailure> {
+        if self.sessions.len() >= MOST_SESSIONS {
+            return Err(StoreFailure::TooManySessions { limit: MOST_SESSIONS });
+        }
+        let row = Row::of(&session)?;
+        let sessions = Arc::clone(&self.sessions);
+        let insert = move |db: &Connection| {
+            let removed = "SELECT 1 FROM removed_people WHERE id = ?1";
+            if db.prepare_cached(removed)?.exists([&row.person_id])? {
+                return Err(StoreFailure::PersonRemoved);
+            }
+            row.insert(db)?;
+            let surplus = surplus_of(db, &row)?;
+            delete(db, &surplus)?;
+            Ok(surplus)
+        };
+        let settle = move |surplus: Vec<SessionId>| {
+            let live = sessions.put(session);
+            sessions.end(&surplus);
+            sessions.ended(&surplus);
+            live
+        };
+        self.writer.write(insert, settle).await
+    }
+
+    /// Ends sessions in memory at once, so that no new request finds them, then on the disk.
+    async fn end_sessions(&self, ids: Vec<SessionId>) -> Result<(), StoreFailure> {
+        self.sessions.end(&ids);
+        let sessions = Arc::clone(&self.sessions);
+        let gone = ids.clone();
+        self.writer.write(move |db| delete(db, &ids), move |()| sessions.ended(&gone)).await
+    }
+
+    async fn end_person(&self, person_id: Box<str>) -> Result<usize, StoreFailure> {
+        let here = self.sessions.ids_of(&person_id);
+        let ended_here = self.sessions.end(&here);
+        let sessions = Arc::clone(&self.sessions);
+        let work = move |db: &Connection| delete_person_sessions(db, &person_id);
+        let settle = move |on_disk: Vec<SessionId>| {
+            // Also one whose insert was waiting when we looked.
+            let later = sessions.end(&on_disk);
+            sessions.ended(&on_disk);
+            sessions.ended(&here);
+            ended_here + later
+        };
+        self.writer.write(work, settle).await
+    }
+}
+
+/// Takes every session on the disk into memory.
+pub(super) fn load(db: &Connection, sessions: &Index) -> Result<(), StoreFailure> {
+    let mut query =
+        db.prepare("SELECT id, person_id, issued_at, expires_at, body, checksum FROM sessions")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        sessions.put(Row::read(row)?.session()?);
+    }
+    Ok(())
+}
+
+/// Makes memory follow what other processes did to the sessions on the disk.
+pub(super) fn follow(db: &Connection, sessions: &Index) -> Result<(), StoreFailure> {
+    let mut query = db.prepare_cached("SELECT id FROM sessions")?;
+    let ids = query.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let on_disk: HashSet<_> = ids.iter().filter_map(|id| SessionId::parse(id)).collect();
+    let (gone, new) = sessions.differences(&on_disk);
+    sessions.end(&gone);
+    sessions.ended(&gone);
+    let one = "SELECT id, person_id, issued_at, expires_at, body, checksum FROM sessions \
+               WHERE id = ?1";
+    for id in new {
+        let row = db.prepare_cached(one)?.query_row([id.as_str()], |row| Ok(Row::read(row)));
+        if let Some(row) = row.optional()? {
+            sessions.put(row?.session()?);
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a person's sessions; their ids.
+pub(super) fn delete_person_sessions(
+    db: &Connection,
+    person_id: &str,
+) -> Result<Vec<SessionId>, StoreFailure> {
+    let mut delete = db.prepare_cached("DELETE FROM sessions WHERE person_id = ?1 RETURNING id")?;
+    let ids = delete.query_map([person_id], |row| row.get::<_, String>(0))?;
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    Ok(ids.iter().filter_map(|id| SessionId::parse(id)).collect())
+}
+
+fn delete(db: &Connection, ids: &[SessionId]) -> Result<(), StoreFailure> {
+    let mut delete = db.prepare_cached("DELETE FROM sessions WHERE id = ?1")?;
+    for id in ids {
+        delete.execute([id.as_str()])?;
+    }
+    Ok(())
+}
+
+/// A person's oldest sessions beyond what one person may have; never the one that begins, also
+/// when a clock that was turned back makes it look old.
+fn surplus_of(db: &Connection, begun: &Row) -> Result<Vec<SessionId>, StoreFailure> {
+    let mut query = db.prepare_cached(
+        "SELECT id FROM sessions WHERE person_id = ?1 \
+         ORDER BY id = ?2 DESC, issued_at DESC, id LIMIT -1 OFFSET ?3",
+    )?;
+    let most = MOST_PER_PERSON as i64;
+    let ids =
+        query.query_map(params![begun.person_id, begun.id, most], |row| row.get::<_, String>(0))?;
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    Ok(ids.iter().filter_map(|id| SessionId::parse(id)).collect())
+}
+
+/// A session as it is written down.
+struct Row {
+    id: String,
+    person_id: String,
+    issued_at: i64,
+    expires_at: i64,
+    body: String,
+    checksum: i64,
+}
+
+impl Row {
+    fn of(session: &Session) -> Result<Self, StoreFailure> {
+        let body = serde_json::to_string(session)
+            .map_err(|error| StoreFailure::Unexpected { what: error.to_string().into() })?;
+        if body.len() > LONGEST_SESSION {
+            return Err(StoreFailure::TooLarge { octets: body.len(), limit: LONGEST_SESSION });
+        }
+        let mut row = Self {
+            id: session.id.as_str().into(),
+            person_id: session.person.id.clone().into(),
+            issued_at: stored(session.issued_at),
+            expires_at: stored(session.expires_at),
+            body,
+            checksum: 0,
+        };
+        row.checksum = checksum::of(&row.fields());
+        Ok(row)
+    }
+
+    fn read(row: &rusqlite::Row<'_>) -> Result<Self, StoreFailure> {
+        Ok(Self {
+            id: row.get(0)?,
+            person_id: row.get(1)?,
+            issued_at: row.get(2)?,
+            expires_at: row.get(3)?,
+            body: row.get(4)?,
+            checksum: row.get(5)?,
+        })
+    }
+
+    fn insert(&self, db: &Connection) -> Result<(), StoreFailure> {
+        let mut insert = db.prepare_cached(
+            "INSERT OR REPLACE INTO sessions \
+             (id, person_id, issued_at, expires_at, body, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        let Self { id, person_id, issued_at, expires_at, body, checksum } = self;
+        insert.execute(params![id, person_id, issued_at, expires_at, body, checksum])?;
+        Ok(())
+    }
+
+    fn session(&self) -> Result<Session, StoreFailure> {
+        checksum::check("sessions", self.checksum, &self.fields())?;
+        serde_json::from_str(&self.body)
+            .map_err(|error| StoreFailure::Corrupt { what: format!("a session: {error}").into() })
+    }
+
+    fn fields(&self) -> [&[u8]; 3] {
+        // The times are in the body as well, and only the body's are believed.
+        [self.id.as_bytes(), self.person_id.as_bytes(), self.body.as_bytes()]
+    }
+}
+
+/// Seconds as SQLite keeps them; the end of time stays the end of time.
+pub(super) fn stored(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}

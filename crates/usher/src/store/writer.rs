@@ -1,0 +1,196 @@
+//! One thread owns the connection: writes that come together are made durable together.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreFailure;
+
+/// How many jobs may wait. More wait at the door, without memory of ours.
+const QUEUE: usize = 256;
+/// How many writes share one `fsync` at most.
+const BATCH: usize = 64;
+
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+enum Job {
+    Read(Read),
+    Write(Box<dyn Write>),
+}
+
+/// A change that can be tried again: when a batch fails, each of its changes is tried alone, so
+/// that nobody pays for another's failure.
+trait Write: Send {
+    fn run(&mut self, db: &Connection) -> Result<(), StoreFailure>;
+    /// After the commit, or after its failure: changes memory, then answers.
+    fn settle(self: Box<Self>, durable: Result<(), StoreFailure>);
+}
+
+struct Change<T, A, W, S> {
+    work: W,
+    settle: S,
+    outcome: Option<T>,
+    answer: oneshot::Sender<Result<A, StoreFailure>>,
+}
+
+impl<T, A, W, S> Write for Change<T, A, W, S>
+where
+    T: Send,
+    A: Send,
+    W: Fn(&Connection) -> Result<T, StoreFailure> + Send,
+    S: FnOnce(T) -> A + Send,
+{
+    fn run(&mut self, db: &Connection) -> Result<(), StoreFailure> {
+        self.outcome = Some((self.work)(db)?);
+        Ok(())
+    }
+
+    fn settle(self: Box<Self>, durable: Result<(), StoreFailure>) {
+        let Self { settle, outcome, answer, .. } = *self;
+        let result = durable.and_then(|()| outcome.map(settle).ok_or(StoreFailure::Closed));
+        drop(answer.send(result)); // whoever asked may have gone: the change stands all the same
+    }
+}
+
+/// The way to the thread; dropping it finishes what is queued and closes the store.
+pub(super) struct Writer {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    health: Arc<Mutex<Result<(), StoreFailure>>>,
+}
+
+impl Writer {
+    pub(super) fn start(db: Connection) -> io::Result<Self> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let health = Arc::new(Mutex::new(Ok(())));
+        let reported = Arc::clone(&health);
+        let thread = std::thread::Builder::new()
+            .name("usher-store".into())
+            .spawn(move || serve(&db, queue, &reported))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), health })
+    }
+
+    /// How the last job went.
+    pub(super) fn health(&self) -> Result<(), StoreFailure> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes the store. `settle` runs on the thread once the change is durable, in the order of
+    /// the changes, so that what it does to memory follows the store step by step.
+    pub(super) async fn write<T: Send + 'static, A: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, StoreFailure> + Send + 'static,
+        settle: impl FnOnce(T) -> A + Send + 'static,
+    ) -> Result<A, StoreFailure> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Write(Box::new(Change { work, settle, outcome: None, answer }))).await?;
+        answered.await.unwrap_or(Err(StoreFailure::Closed))
+    }
+
+    /// Reads the store, between two batches of changes.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreFailure> + Send + 'static,
+    ) -> Result<T, StoreFailure> {
+        let (answer, answered) = oneshot::channel();
+        let health = Arc::clone(&self.health);
+        self.send(Job::Read(Box::new(move |db| {
+            let result = work(db);
+            report(&health, result.as_ref().err());
+            drop(answer.send(result));
+        })))
+        .await?;
+        answered.await.unwrap_or(Err(StoreFailure::Closed))
+    }
+
+    async fn send(&self, job: Job) -> Result<(), StoreFailure> {
+        let jobs = self.jobs.as_ref().ok_or(StoreFailure::Closed)?;
+        jobs.send(job).await.map_err(|_closed| StoreFailure::Closed)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join()); // a panic there was told when it happened
+        }
+    }
+}
+
+fn serve(
+    db: &Connection,
+    mut queue: mpsc::Receiver<Job>,
+    health: &Mutex<Result<(), StoreFailure>>,
+) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Read(read) => read(db),
+                Job::Write(write) => batch.push(write),
+            }
+            next = if batch.len() < BATCH { queue.try_recv().ok() } else { None };
+        }
+        if batch.is_empty() {
+            continue;
+        }
+        let together = transaction(db, &mut batch);
+        if together.is_ok() || batch.len() == 1 {
+            report(health, together.as_ref().err());
+            for write in batch {
+                write.settle(together.clone());
+            }
+            continue;
+        }
+        for write in batch {
+            let mut alone = [write];
+            let result = transaction(db, &mut alone);
+            report(health, result.as_ref().err());
+            let [write] = alone;
+            write.settle(result);
+        }
+    }
+}
+
+/// Runs the changes in one transaction: all of them are durable, or none is.
+fn transaction(db: &Connection, batch: &mut [Box<dyn Write>]) -> Result<(), StoreFailure> {
+    db.execute_batch("BEGIN IMMEDIATE")?;
+    let result = batch
+        .iter_mut()
+        .try_for_each(|write| write.run(db))
+        .and_then(|()| Ok(db.execute_batch("COMMIT")?));
+    // Some failures (a full disk, for one) have rolled back already; a failed COMMIT may not have.
+    if result.is_err() && !db.is_autocommit() {
+        db.execute_batch("ROLLBACK")?;
+    }
+    result
+}
+
+/// Remembers how the store is. A refusal that is not the disk's fault says nothing about it.
+fn report(health: &Mutex<Result<(), StoreFailure>>, failure: Option<&StoreFailure>) {
+    let state = match failure {
+        None => Ok(()),
+        Some(
+            StoreFailure::TooManySessions { .. }
+            | StoreFailure::TooLarge { .. }
+            | StoreFailure::PersonRemoved
+            | StoreFailure::Closed,
+        ) => return,
+        Some(
+            failure @ (StoreFailure::Full
+            | StoreFailure::ReadOnly
+            | StoreFailure::Corrupt { .. }
+            | StoreFailure::Locked
+            | StoreFailure::Io { .. }
+            | StoreFailure::Unexpected { .. }),
+        ) => Err(failure.clone()),
+    };
+    *health.lock().unwrap_or_else(PoisonError::into_inner) = state;
+}
