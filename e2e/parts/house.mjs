@@ -1,0 +1,117 @@
+// A whole house to visit: the stand-in with a long film, usher in front of it with the guide's
+// route, one provider, and Chromium that trusts usher's own authority.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from './chromium.mjs';
+import { film } from './film.mjs';
+import { GROUP, people } from './people.mjs';
+import { freePort, run, said, start, until } from './process.mjs';
+import { tap } from './tap.mjs';
+
+const ROUTE = (from, to) => `  - from: ${from}
+    to: ${to}
+    allow_websockets: true
+    preserve_host_header: true
+    timeout: 0s
+    idle_timeout: 600s
+`;
+
+/** Starts everything. `provider` is null for the built-in one, else a function of this folder. */
+export async function house({ provider: startProvider = null } = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'usher-e2e-'));
+  const undo = [() => rm(folder, { recursive: true, force: true })];
+  const stop = async () => { for (const step of undo.splice(0).reverse()) await step(); };
+  try {
+    const port = await freePort();
+    const at = (name) => `https://${name}.example.test:${port}`;
+    const authenticate = at('authenticate');
+    const [cinema, provider] = await Promise.all([
+      startCinema(),
+      startProvider ? startProvider({ callback: `${authenticate}/oauth2/callback` }) : builtin(),
+    ]);
+    undo.push(() => cinema.program.stop(), () => provider.stop());
+    const wire = await tap(Number(new URL(cinema.url).port));
+    undo.push(() => wire.stop());
+
+    const routes = { jellyfin: at('jellyfin'), groups: at('groups'), public: at('public') };
+    const to = `http://127.0.0.1:${wire.port}`;
+    const config = join(folder, 'config.yaml'), data = join(folder, 'data');
+    await writeFile(config, `address: 127.0.0.1:${port}
+${startProvider ? `authenticate_service_url: ${authenticate}\n` : ''}${provider.config}routes:
+${ROUTE(routes.jellyfin, to)}    policy:
+      - allow:
+          or:
+            - email:
+                is: ${people.ana.email}
+${ROUTE(routes.groups, to)}    pass_identity_headers: true
+    policy:
+      - allow:
+          or:
+            - claim/groups: ${GROUP}
+${ROUTE(routes.public, to)}    allow_public_unauthenticated_access: true
+`);
+    if (!startProvider) await addPeople(config, data);
+    const usher = start('usher', process.env.USHER_BIN, ['run', '--config', config, '--data-dir', data]);
+    undo.push(() => usher.stop());
+    const authority = join(data, 'authority', 'ca.pem');
+    await until('usher listens', async () => {
+      if (usher.exited) throw new Error(usher.output);
+      return existsSync(authority) && (await fetchStatus(port)) === 200;
+    }, 20).catch((error) => { throw new Error(`${error.message}\n${usher.output}`); });
+
+    return {
+      port, routes, authenticate, provider, cinema, wire, usher, authority, stop,
+      async browser(options = {}) {
+        const one = await chromium({ authority, ...options });
+        undo.push(() => one.stop());
+        return one.browser;
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** usher's own provider: people live in its store, and the page to sign in is its own. */
+function builtin() {
+  return {
+    name: 'the built-in provider',
+    config: '',
+    wire: null,
+    origin: null,
+    async signIn(page, person) {
+      await page.fill('#email', person.email);
+      await page.fill('#password', person.password);
+      await page.click('main button[type=submit]');
+    },
+    stop() {},
+  };
+}
+
+async function addPeople(config, data) {
+  for (const person of Object.values(people)) {
+    const groups = person.groups.flatMap((group) => ['--group', group]);
+    await run('sh', ['-c', 'printf "%s\\n" "$PASSWORD" | "$0" "$@"', process.env.USHER_BIN, 'people', 'add', person.email,
+      '--name', person.name, ...groups, '--password-stdin', '--config', config, '--data-dir', data],
+    { env: { ...process.env, PASSWORD: person.password } });
+  }
+}
+
+async function startCinema() {
+  const program = start('cinema', process.env.CINEMA_BIN, ['--port', '0', '--film', await film()]);
+  const [line] = await said(program, /^\{.*\}$/m);
+  return { program, ...JSON.parse(line) };
+}
+
+/** Answers `/ping` yet? Through Node, which does not know usher's authority, so over plain TLS. */
+async function fetchStatus(port) {
+  const { request } = await import('node:https');
+  return new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', port, path: '/ping', headers: { host: `jellyfin.example.test:${port}` },
+      servername: 'jellyfin.example.test', rejectUnauthorized: false }, (answer) => { answer.resume(); resolve(answer.statusCode); })
+      .on('error', reject).end();
+  });
+}

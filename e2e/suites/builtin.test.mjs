@@ -1,0 +1,3 @@
+import { browserSuite } from './browser.mjs';
+
+browserSuite('the built-in provider', null);

@@ -1,0 +1,4 @@
+import { keycloak } from '../parts/keycloak.mjs';
+import { browserSuite } from './browser.mjs';
+
+browserSuite('Keycloak', keycloak);
