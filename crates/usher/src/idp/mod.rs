@@ -1,1 +1,26 @@
-//! placeholder: idp
+//! The built-in identity provider: people, their groups, and their passwords.
+//!
+//! ```text
+//!  signin ── PasswordCheck ──▶ Directory ─▶ throttle ─▶ People (the store) ─▶ argon2id, bounded
+//!  usher people ── add, set-groups … ─┘
+//! ```
+//!
+//! - A try is counted before anything is looked up, by address *and* source prefix: failures
+//!   from elsewhere never lock the owner out.
+//! - An unknown address costs one argon2id like a known one and gets the same answer.
+//! - What an operator types is judged here, once: addresses, names, groups, passwords.
+//!
+//! Passkeys, invitations and codes will be further files beside [`Directory`].
+
+mod address;
+mod directory;
+mod generate;
+mod passwords;
+#[cfg(test)]
+mod tests;
+mod throttle;
+
+pub use address::{AddressError, normalised};
+pub use directory::{Directory, DirectoryError, NewMember, person_of};
+pub use generate::{NoRandomness, generated_password};
+pub use passwords::{Cost, HashingError, LONGEST_PASSWORD, Passwords, SHORTEST_PASSWORD};

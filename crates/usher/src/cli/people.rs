@@ -1,0 +1,260 @@
+//! `usher people`: who can sign in with a password of this server.
+
+use std::{
+    io::{self, BufRead, Read, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use usher_rules::{
+    people::{Member, PeopleError},
+    secret::Secret,
+    time::UnixTime,
+};
+
+use crate::{
+    idp::{Cost, Directory, DirectoryError, LONGEST_PASSWORD, NewMember, NoRandomness, Passwords},
+    store::{OpenError, Store},
+};
+
+/// Add, list and change the people who sign in with a password of this server.
+///
+/// A running usher sees changes at once; whoever is removed or changed is signed out within
+/// seconds.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where usher keeps its data
+    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do with whom.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Add somebody; prints a password for them, once, unless one is given
+    Add {
+        /// The address to sign in with
+        email: String,
+        /// The name to show
+        #[arg(long, default_value = "", value_name = "NAME")]
+        name: String,
+        /// A group to put them in; may be repeated
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
+        /// Read the password from standard input, up to the end of the line
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List everybody
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove somebody and sign them out
+    Remove {
+        /// Their address
+        email: String,
+    },
+    /// Replace somebody's groups, with none if none is named, and sign them out
+    SetGroups {
+        /// Their address
+        email: String,
+        /// The groups to be in from now on
+        groups: Vec<String>,
+    },
+    /// Replace somebody's password and sign them out; prints a new one unless one is given
+    SetPassword {
+        /// Their address
+        email: String,
+        /// Read the password from standard input, up to the end of the line
+        #[arg(long)]
+        password_stdin: bool,
+    },
+}
+
+/// Where the command reads and writes.
+pub struct Streams<'a> {
+    /// Standard input.
+    pub input: &'a mut dyn BufRead,
+    /// Whether somebody types there.
+    pub input_is_terminal: bool,
+    /// Standard output: what was asked for.
+    pub output: &'a mut dyn Write,
+    /// Standard error: everything else.
+    pub errors: &'a mut dyn Write,
+}
+
+/// Why the command did not do it.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    #[error("can't start: {0}")]
+    Start(io::Error),
+    #[error("can't read the password: {0}")]
+    Input(io::Error),
+    #[error("can't write the answer: {0}")]
+    Output(#[from] io::Error),
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+}
+
+/// Does it, in the store of `dir`.
+///
+/// Exit status: 0 done, 1 the answer is no (nobody has that address, or somebody has it already),
+/// 2 bad usage, or a store that can't be opened.
+pub fn run(command: &Command, dir: &Path, now: UnixTime, mut streams: Streams<'_>) -> ExitCode {
+    let Err(failure) = change(command, dir, now, &mut streams) else { return ExitCode::SUCCESS };
+    let mut told = writeln!(streams.errors, "error: {failure}");
+    if let Some(cause) = std::error::Error::source(&failure) {
+        told = told.and_then(|()| writeln!(streams.errors, "  cause: {cause}"));
+    }
+    if let Some(hint) = failure.hint() {
+        told = told.and_then(|()| writeln!(streams.errors, "hint: {hint}"));
+    }
+    drop(told); // nowhere is left to say that standard error is closed
+    ExitCode::from(failure.status())
+}
+
+fn change(
+    command: &Command,
+    dir: &Path,
+    now: UnixTime,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
+    let passwords = Passwords::new(Cost::DEFAULT, 1).map_err(DirectoryError::from)?;
+    let directory = Directory::new(Arc::new(Store::open(dir)?), passwords);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Failure::Start)?;
+    match command {
+        Command::Add { email, name, groups, password_stdin } => {
+            let password = Chosen::by(*password_stdin, streams)?;
+            let new = NewMember { email, name, groups };
+            let typed = Secret::new(password.secret.expose());
+            let member = runtime.block_on(directory.add(new, typed, now))?;
+            writeln!(streams.output, "added {}", one_line(&member))?;
+            password.tell(streams)
+        }
+        Command::List { json } => {
+            let members = runtime.block_on(directory.list())?;
+            if members.is_empty() && !json {
+                writeln!(streams.errors, "nobody is here yet; usher people add EMAIL")?;
+            }
+            for member in &members {
+                let line = if *json { json_line(member) } else { one_line(member) };
+                writeln!(streams.output, "{line}")?;
+            }
+            Ok(())
+        }
+        Command::Remove { email } => {
+            let member = runtime.block_on(directory.remove(email))?;
+            Ok(writeln!(streams.output, "removed {}; signed out everywhere", member.email)?)
+        }
+        Command::SetGroups { email, groups } => {
+            let member = runtime.block_on(directory.set_groups(email, groups))?;
+            Ok(writeln!(streams.output, "changed {}; signed out everywhere", one_line(&member))?)
+        }
+        Command::SetPassword { email, password_stdin } => {
+            let password = Chosen::by(*password_stdin, streams)?;
+            let typed = Secret::new(password.secret.expose());
+            let member = runtime.block_on(directory.set_password(email, typed))?;
+            writeln!(streams.output, "changed {}; signed out everywhere", member.email)?;
+            password.tell(streams)
+        }
+    }
+}
+
+/// A password, and whether its owner has yet to learn it.
+struct Chosen {
+    secret: Secret,
+    is_generated: bool,
+}
+
+impl Chosen {
+    fn by(password_stdin: bool, streams: &mut Streams<'_>) -> Result<Self, Failure> {
+        if !password_stdin {
+            let secret = crate::idp::generated_password()?;
+            return Ok(Self { secret, is_generated: true });
+        }
+        if streams.input_is_terminal {
+            writeln!(streams.errors, "password (shown as you type):")?;
+        }
+        let mut line = Vec::new();
+        let most = LONGEST_PASSWORD as u64 + 2; // and the end of the line
+        let mut input = (&mut *streams.input).take(most);
+        input.read_until(b'\n', &mut line).map_err(Failure::Input)?;
+        let end = line.strip_suffix(b"\n").unwrap_or(&line);
+        let secret = Secret::new(end.strip_suffix(b"\r").unwrap_or(end));
+        zeroize::Zeroize::zeroize(&mut line);
+        Ok(Self { secret, is_generated: false })
+    }
+
+    fn tell(&self, streams: &mut Streams<'_>) -> Result<(), Failure> {
+        if let (true, Some(password)) = (self.is_generated, self.secret.expose_str()) {
+            writeln!(streams.output, "password {password}")?;
+            writeln!(streams.errors, "It is shown this once. To choose one: --password-stdin")?;
+        }
+        Ok(())
+    }
+}
+
+fn one_line(member: &Member) -> String {
+    let mut line = String::from(&*member.email);
+    if !member.name.is_empty() {
+        line.push_str(&format!("  {}", member.name));
+    }
+    let groups = if member.groups.is_empty() { "-".into() } else { member.groups.join(", ") };
+    line.push_str(&format!("  groups: {groups}"));
+    line
+}
+
+fn json_line(member: &Member) -> String {
+    let Member { id, email, name, groups, added_at } = member;
+    serde_json::json!({
+        "email": email, "name": name, "groups": groups, "id": id, "added_at": added_at
+    })
+    .to_string()
+}
+
+impl Failure {
+    fn status(&self) -> u8 {
+        match self {
+            Self::Directory(DirectoryError::People(
+                PeopleError::Unknown(_) | PeopleError::AlreadyHere(_),
+            )) => 1,
+            Self::Open(_)
+            | Self::Directory(_)
+            | Self::Start(_)
+            | Self::Input(_)
+            | Self::Output(_)
+            | Self::Random(_) => 2,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Open(error) => Some(error.hint()),
+            Self::Directory(DirectoryError::People(PeopleError::Unknown(_))) => {
+                Some("usher people list".into())
+            }
+            Self::Directory(DirectoryError::People(PeopleError::AlreadyHere(email))) => {
+                Some(format!("usher people set-groups {email} GROUP... or set-password {email}"))
+            }
+            Self::Directory(_)
+            | Self::Start(_)
+            | Self::Input(_)
+            | Self::Output(_)
+            | Self::Random(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

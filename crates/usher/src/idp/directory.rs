@@ -1,0 +1,265 @@
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+
+use usher_rules::{
+    people::{
+        BoxFuture, Claims, Member, PasswordCheck, PasswordRefusal, People, PeopleError, Person,
+    },
+    secret::Secret,
+    time::{Now, UnixTime},
+};
+
+use super::{
+    AddressError, HashingError, LONGEST_PASSWORD, Passwords, SHORTEST_PASSWORD, normalised,
+    passwords::Match, throttle::Throttle,
+};
+
+/// The longest name and the longest group's name, in octets.
+const LONGEST_NAME: usize = 200;
+/// In how many groups somebody can be.
+const MOST_GROUPS: usize = 100;
+
+/// The people of this server: added and changed by an operator, checked at sign-in.
+pub struct Directory {
+    people: Arc<dyn People>,
+    passwords: Passwords,
+    throttle: Throttle,
+}
+
+/// Somebody to add, as an operator typed it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NewMember<'a> {
+    /// The address to sign in with.
+    pub email: &'a str,
+    /// The name to show; may be empty.
+    pub name: &'a str,
+    /// Groups; one that is there twice counts once.
+    pub groups: &'a [String],
+}
+
+/// Why somebody was not added or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The address is none.
+    #[error("`{}` is not an address: {rule}", email.escape_debug())]
+    Address {
+        /// As it was typed.
+        email: Box<str>,
+        /// The rule that it breaks.
+        rule: AddressError,
+    },
+    /// The name is too long or can't be shown.
+    #[error("a name has at most {LONGEST_NAME} octets and no control characters")]
+    Name,
+    /// The group can't be put into a header field.
+    #[error("`{}` can't be a group: 1 to {LONGEST_NAME} octets, no comma, no control characters, \
+             no space at either end", .0.escape_debug())]
+    Group(Box<str>),
+    /// Too many groups.
+    #[error("somebody can be in {MOST_GROUPS} groups at most")]
+    TooManyGroups,
+    /// The password is too short or too long.
+    #[error("a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} octets; this one has {0}")]
+    PasswordLength(usize),
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    /// The store of people refused.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+}
+
+impl Directory {
+    /// The people in `people`, whose passwords `passwords` checks.
+    pub fn new(people: Arc<dyn People>, passwords: Passwords) -> Self {
+        Self { people, passwords, throttle: Throttle::new() }
+    }
+
+    /// Adds somebody.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError`]; nobody was added then.
+    pub async fn add(
+        &self,
+        new: NewMember<'_>,
+        password: Secret,
+        now: UnixTime,
+    ) -> Result<Member, DirectoryError> {
+        let email = address(new.email)?;
+        let name = new.name.trim();
+        if name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+            return Err(DirectoryError::Name);
+        }
+        let member = Member {
+            id: uuid::Uuid::new_v4().to_string().into(),
+            email,
+            name: name.into(),
+            groups: groups(new.groups)?,
+            added_at: now.seconds(),
+        };
+        let hash = self.hash(password).await?;
+        self.people.add(member.clone(), hash).await?;
+        Ok(member)
+    }
+
+    /// Removes somebody and ends their sessions.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError`]; nothing was changed then.
+    pub async fn remove(&self, email: &str) -> Result<Member, DirectoryError> {
+        Ok(self.people.remove(&address(email)?).await?)
+    }
+
+    /// Everybody, by address.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError::People`].
+    pub async fn list(&self) -> Result<Vec<Member>, DirectoryError> {
+        Ok(self.people.list().await?)
+    }
+
+    /// Replaces somebody's groups and ends their sessions.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError`]; nothing was changed then.
+    pub async fn set_groups(
+        &self,
+        email: &str,
+        given: &[String],
+    ) -> Result<Member, DirectoryError> {
+        Ok(self.people.set_groups(&address(email)?, groups(given)?).await?)
+    }
+
+    /// Replaces somebody's password and ends their sessions.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError`]; nothing was changed then.
+    pub async fn set_password(
+        &self,
+        email: &str,
+        password: Secret,
+    ) -> Result<Member, DirectoryError> {
+        let email = address(email)?;
+        let hash = self.hash(password).await?;
+        Ok(self.people.set_password(&email, hash).await?)
+    }
+
+    /// How many password checks were made; for tests and metrics.
+    pub fn checks(&self) -> u64 {
+        self.passwords.checks()
+    }
+
+    async fn hash(&self, password: Secret) -> Result<Secret, DirectoryError> {
+        let octets = password.expose().len();
+        if !(SHORTEST_PASSWORD..=LONGEST_PASSWORD).contains(&octets) {
+            return Err(DirectoryError::PasswordLength(octets));
+        }
+        Ok(self.passwords.hash(password).await?)
+    }
+
+    async fn try_password(
+        &self,
+        email: &str,
+        password: Secret,
+        from: IpAddr,
+        now: Now,
+    ) -> Result<Member, PasswordRefusal> {
+        // What is no address is nobody's: it is counted and costs as much as an unknown one.
+        let address = normalised(email).unwrap_or_default();
+        self.throttle
+            .take(&address, from, now.monotonic)
+            .map_err(|retry_after| PasswordRefusal::TooManyTries { retry_after })?;
+        if password.expose().len() > LONGEST_PASSWORD {
+            return Err(PasswordRefusal::Wrong); // for every address alike
+        }
+        let found = self.people.find(&address).await;
+        let found = found.map_err(|_failed| PasswordRefusal::Unavailable)?;
+        let typed = Secret::new(password.expose());
+        let hash = found.as_ref().map(|(_, hash)| hash);
+        let matched = self.passwords.check(typed, hash).await.map_err(|failed| match failed {
+            HashingError::Busy => {
+                PasswordRefusal::TooManyTries { retry_after: Duration::from_secs(1) }
+            }
+            HashingError::Failed => PasswordRefusal::Unavailable,
+        })?;
+        match (found, matched) {
+            (Some((member, _)), Match::Yes) => {
+                self.throttle.give_back(&address, from);
+                Ok(member)
+            }
+            (Some((member, was)), Match::YesAtOldCost) => {
+                self.throttle.give_back(&address, from);
+                self.rehash(&member.email, was, password).await;
+                Ok(member)
+            }
+            (Some(_), Match::No) | (None, _) => Err(PasswordRefusal::Wrong),
+        }
+    }
+
+    /// Brings a hash to today's cost. That it can't be is no reason to keep its owner out: the
+    /// next sign-in tries again.
+    async fn rehash(&self, email: &str, was: Secret, password: Secret) {
+        if let Ok(hash) = self.passwords.hash(password).await {
+            drop(self.people.rehash(email, was, hash).await);
+        }
+    }
+}
+
+impl PasswordCheck for Directory {
+    fn check<'a>(
+        &'a self,
+        email: &'a str,
+        password: Secret,
+        from: IpAddr,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Member, PasswordRefusal>> {
+        Box::pin(self.try_password(email, password, from, now))
+    }
+}
+
+/// What policy, headers and pages may know of somebody: `sub`, `email`, `name`, `groups`; the
+/// groups both as a claim and as what our own store says.
+pub fn person_of(member: &Member) -> Person {
+    let mut claims = Claims::default();
+    claims.set("sub", vec![(*member.id).into()]);
+    claims.set("email", vec![(*member.email).into()]);
+    if !member.name.is_empty() {
+        claims.set("name", vec![(*member.name).into()]);
+    }
+    claims.set("groups", member.groups.iter().map(|group| (**group).into()).collect());
+    Person {
+        id: member.id.clone(),
+        email: member.email.clone(),
+        name: member.name.clone(),
+        claims,
+        directory_groups: Some(member.groups.clone()),
+    }
+}
+
+fn address(email: &str) -> Result<Box<str>, DirectoryError> {
+    normalised(email).map_err(|rule| DirectoryError::Address { email: email.into(), rule })
+}
+
+/// Groups as they are kept: each once, in order.
+///
+/// No comma: `X-Pomerium-Claim-Groups` joins them with commas, and one group named `kids,admins`
+/// would be two to the app behind.
+fn groups(given: &[String]) -> Result<Vec<Box<str>>, DirectoryError> {
+    if let Some(odd) = given.iter().find(|group| {
+        group.is_empty()
+            || group.len() > LONGEST_NAME
+            || group.trim() != group.as_str()
+            || group.chars().any(|c| c.is_control() || c == ',')
+    }) {
+        return Err(DirectoryError::Group(odd.as_str().into()));
+    }
+    let groups: BTreeSet<Box<str>> = given.iter().map(|group| group.as_str().into()).collect();
+    if groups.len() > MOST_GROUPS {
+        return Err(DirectoryError::TooManyGroups);
+    }
+    Ok(groups.into_iter().collect())
+}
