@@ -1,1 +1,39 @@
-//! The config file as it was written: keys, defaults, and every problem with its place.
+//! The config file as it was written: keys, types, and every problem with its place.
+//!
+//! Reading has two steps. Here a text and an environment become a [`Draft`]: each key is known,
+//! has the right type, and knows where it stands. `plan::compile` then judges what the values
+//! mean together. Both report everything they find, so one run shows every problem.
+//!
+//! The one table of keys is [`keys::GLOBAL`] and [`keys::ROUTE`]; `docs/reference/config.md` is
+//! checked against it. Facts: `pomerium-config.md` §1 to §3 as corrected by what was measured.
+
+mod check;
+mod draft;
+pub mod duration;
+mod environment;
+pub mod keys;
+pub mod values;
+
+pub use draft::{Draft, Given, Section, Source, read};
+
+/// Reads the files that a config names (`*_file`, certificates). The pure half has no disk.
+pub trait Files {
+    /// The whole file.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be read, in the words of the system.
+    fn read(&self, path: &str) -> Result<Vec<u8>, String>;
+}
+
+/// A config before anything was understood.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The file's name, whose ending tells the format; `None` for an environment without file.
+    pub name: Option<&'a str>,
+    /// The file's text.
+    pub text: &'a str,
+}
+
+/// Environment variables by name: a snapshot that the caller took.
+pub type Environment = std::collections::BTreeMap<String, String>;

@@ -1,0 +1,159 @@
+//! Is the value of the type that its key has?
+
+use super::{
+    keys::{self, AnyCase, Fate, Key, Kind},
+    values::{self, Wrong},
+};
+use crate::{
+    config::duration,
+    problem::{Problem, Span},
+    yaml::{self, Entry, Node},
+};
+
+/// Checks one known key with its value: the type, then the key's fate.
+pub(super) fn check(key: &'static Key, key_span: &Span, node: &Node, problems: &mut Vec<Problem>) {
+    if node.is_null() {
+        return; // as if it were absent
+    }
+    let before = problems.len();
+    shape(key.name, key.kind, node, problems);
+    let is_off = problems.len() == before && says_nothing(key.kind, node);
+    if !is_off {
+        judge(key, key_span, problems);
+    }
+}
+
+/// `false`, an empty text, list or map: the key is as good as absent.
+fn says_nothing(kind: Kind, node: &Node) -> bool {
+    match (&node.kind, kind) {
+        (yaml::Kind::Scalar { .. }, Kind::Bool) => matches!(values::bool(node), Ok(false)),
+        (yaml::Kind::Scalar { text, .. }, _) => text.is_empty(),
+        (yaml::Kind::List(items), _) => items.is_empty(),
+        (yaml::Kind::Map(entries), _) => entries.is_empty(),
+    }
+}
+
+fn judge(key: &'static Key, at: &Span, problems: &mut Vec<Problem>) {
+    let name = key.name;
+    let problem = match key.fate {
+        Fate::Supported | Fate::Own => return,
+        Fate::NoEffect(why) => Problem::warning(
+            "U120",
+            at.clone(),
+            format!("`{name}` has no effect here: {why}"),
+            "delete it",
+        ),
+        Fate::NotYet(lost) => Problem::warning(
+            "U121",
+            at.clone(),
+            format!("`{name}` is not supported yet: {lost}"),
+            "delete it, or leave it for the day when it is",
+        ),
+        Fate::Refused(does) => Problem::error(
+            "U122",
+            at.clone(),
+            format!("`{name}` is not supported yet, and dropping it would let more people in"),
+            format!(
+                "in Pomerium, {does}. Take it out if that is not needed, or keep it on Pomerium"
+            ),
+        ),
+        Fate::Removed(way) => Problem::error(
+            "U111",
+            at.clone(),
+            format!("`{name}` is refused by Pomerium too"),
+            format!("delete it: {way}"),
+        ),
+    };
+    problems.push(problem);
+}
+
+fn shape(name: &str, kind: Kind, node: &Node, problems: &mut Vec<Problem>) {
+    let outcome = match kind {
+        Kind::Text | Kind::Secret => values::text(node).map(drop),
+        Kind::Bool => values::bool(node).map(drop),
+        Kind::Duration => span_of_time(name, node, problems),
+        Kind::Int(least, most) => values::int(node, (least, most)).map(drop),
+        Kind::List => values::list(node).map(drop),
+        Kind::FullList => values::full_list(node).map(drop),
+        Kind::Map => values::pairs(node).map(drop),
+        Kind::MapOrList => match node.kind {
+            yaml::Kind::Map(_) => values::pairs(node).map(drop),
+            yaml::Kind::List(_) | yaml::Kind::Scalar { .. } => values::full_list(node).map(drop),
+        },
+        Kind::Word(words, case) => values::word(node, words, case == AnyCase::Yes).map(drop),
+        Kind::Object(table) => return object(name, table, node, problems),
+        Kind::Objects(table) => match &node.kind {
+            yaml::Kind::List(items) => {
+                return items.iter().for_each(|item| object(name, table, item, problems));
+            }
+            yaml::Kind::Map(_) | yaml::Kind::Scalar { .. } => {
+                return object(name, table, node, problems);
+            }
+        },
+        Kind::Routes | Kind::Any => Ok(()),
+    };
+    if let Err(wrong) = outcome {
+        problems.push(wrong.about(name));
+    }
+}
+
+fn object(name: &str, table: &'static [Key], node: &Node, problems: &mut Vec<Problem>) {
+    let yaml::Kind::Map(entries) = &node.kind else {
+        let keys: Vec<String> = table.iter().map(|key| format!("`{}`", key.name)).collect();
+        problems.push(Problem::error(
+            "U200",
+            node.span.clone(),
+            format!("`{name}` is a map"),
+            format!("its keys are {}", keys.join(", ")),
+        ));
+        return;
+    };
+    for entry in entries {
+        match keys::find(table, &entry.key) {
+            Some(key) => check(key, &entry.key_span, &entry.value, problems),
+            None => problems.push(unknown(table, entry, &format!("in `{name}`"))),
+        }
+    }
+}
+
+/// A key that nobody knows, with the one that was probably meant.
+pub(super) fn unknown(table: &'static [Key], entry: &Entry, place: &str) -> Problem {
+    let elsewhere = |other: &'static [Key], words: &str| {
+        let key = keys::find(other, &entry.key)?;
+        (!std::ptr::eq(other, table)).then(|| format!("`{}` belongs {words}", key.name))
+    };
+    let help = keys::suggest(table, &entry.key)
+        .map(|meant| format!("did you mean `{meant}`?"))
+        .or_else(|| elsewhere(keys::ROUTE, "into a route, under `routes`"))
+        .or_else(|| elsewhere(keys::GLOBAL, "to the top level, outside of `routes`"))
+        .unwrap_or_else(|| "delete it: neither Pomerium nor usher knows it".to_owned());
+    Problem::error(
+        "U110",
+        entry.key_span.clone(),
+        format!("unknown key `{}` {place}", entry.key),
+        help,
+    )
+}
+
+/// A bare number passes as nanoseconds, as it does in Pomerium, but not in silence.
+fn span_of_time(name: &str, node: &Node, problems: &mut Vec<Problem>) -> Result<(), Wrong> {
+    let (length, bare) = values::duration(node)?;
+    if bare {
+        let written = values::text(node)?;
+        let effect = if length.as_millis() == 0 { ", which is as good as 0: no limit" } else { "" };
+        problems.push(Problem::warning(
+            "U203",
+            node.span.clone(),
+            format!("`{name}: {written}` means {}{effect}", duration::show(length)),
+            format!("for seconds write `{name}: {written}s`"),
+        ));
+    }
+    Ok(())
+}
+
+impl Wrong {
+    /// The problem that `name` has such a value.
+    pub fn about(self, name: &str) -> Problem {
+        Problem::error(self.code, self.at, format!("`{name}` {}", self.what), self.help)
+    }
+}

@@ -1,0 +1,348 @@
+//! What the file and the environment say, key by key.
+
+use std::{path::Path, time::Duration};
+
+use super::{
+    Environment, Input, check, environment,
+    keys::{self, Key},
+    values::{self, Text},
+};
+use crate::{
+    problem::{Place, Problem, Severity, Span},
+    yaml::{self, Entry, Kind, Node},
+};
+
+/// A config in which every key is known and of the right type, but which nobody understood yet.
+#[derive(Debug)]
+pub struct Draft {
+    /// Keys at the top level.
+    pub globals: Section,
+    /// Routes in the order in which they are tried: `policy` (legacy) before `routes`.
+    pub routes: Vec<Section>,
+    /// What was found on the way.
+    pub problems: Vec<Problem>,
+    /// Whether file and environment say nothing at all.
+    pub is_empty: bool,
+    /// Eight hexadecimal digits over everything that was read.
+    pub fingerprint: Box<str>,
+    /// Offsets at which the file's lines begin, to tell line numbers.
+    pub line_starts: Vec<usize>,
+}
+
+/// Where a value was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In the config file.
+    File,
+    /// In the environment variable of this name.
+    Environment(Box<str>),
+}
+
+/// One map of keys: the top level, or a route.
+#[derive(Debug)]
+pub struct Section {
+    /// The keys that are there, null ones left out.
+    pub given: Vec<Given>,
+    /// Where it stands.
+    pub at: Span,
+    /// Where it was written.
+    pub source: Source,
+}
+
+/// One key with its value.
+#[derive(Debug)]
+pub struct Given {
+    /// What the table says about it.
+    pub key: &'static Key,
+    /// Where the key stands.
+    pub key_span: Span,
+    /// The value.
+    pub node: Node,
+    /// Where it was written.
+    pub source: Source,
+}
+
+impl Source {
+    /// The place of a span in this source. Spans into a variable's text are of no use to anybody.
+    pub fn place(&self, span: &Span) -> Place {
+        match self {
+            Self::File => Place::File(span.clone()),
+            Self::Environment(name) => Place::Environment(name.clone()),
+        }
+    }
+
+    /// Moves problems that were found in a text of this source to where the operator sees it.
+    pub fn relocate(&self, problems: &mut [Problem]) {
+        if let Self::Environment(name) = self {
+            for problem in problems {
+                problem.at = Place::Environment(name.clone());
+                problem.also = None;
+            }
+        }
+    }
+}
+
+impl Given {
+    /// A finding about the value.
+    pub fn problem(
+        &self,
+        severity: Severity,
+        code: &'static str,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
+        Problem::new(severity, code, self.source.place(&self.node.span), what, help)
+    }
+
+    /// The value refuses the config.
+    pub fn error(
+        &self,
+        code: &'static str,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
+        self.problem(Severity::Error, code, what, help)
+    }
+
+    /// The config may run with the value.
+    pub fn warning(
+        &self,
+        code: &'static str,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
+        self.problem(Severity::Warning, code, what, help)
+    }
+
+    /// The value as text; empty for lists and maps, which were reported.
+    pub fn text(&self) -> &str {
+        self.node.text().unwrap_or_default()
+    }
+}
+
+/// Readers by key. Values of a wrong type were reported when the draft was read, so here they
+/// count as absent.
+impl Section {
+    /// The key with its value, if it is there and not null.
+    pub fn given(&self, key: &str) -> Option<&Given> {
+        self.given.iter().find(|given| given.key.name == key)
+    }
+
+    /// A text that is not empty.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.given(key).and_then(|given| given.node.text()).filter(|text| !text.is_empty())
+    }
+
+    /// A boolean.
+    pub fn bool(&self, key: &str) -> Option<bool> {
+        self.given(key).and_then(|given| values::bool(&given.node).ok())
+    }
+
+    /// A span of time; zero means what the key says it means.
+    pub fn duration(&self, key: &str) -> Option<Duration> {
+        self.given(key)
+            .and_then(|given| values::duration(&given.node).ok())
+            .map(|(length, _)| length)
+    }
+
+    /// A whole number.
+    pub fn int(&self, key: &str) -> Option<i64> {
+        let range = match self.given(key)?.key.kind {
+            keys::Kind::Int(least, most) => (least, most),
+            _ => (i64::MIN, i64::MAX),
+        };
+        self.given(key).and_then(|given| values::int(&given.node, range).ok())
+    }
+
+    /// A list of texts.
+    pub fn list(&self, key: &str) -> Option<Vec<Text>> {
+        self.given(key).and_then(|given| values::list(&given.node).ok())
+    }
+
+    /// A map of texts.
+    pub fn pairs(&self, key: &str) -> Option<Vec<(Text, Text)>> {
+        self.given(key).and_then(|given| values::pairs(&given.node).ok())
+    }
+
+    /// A word, lower case.
+    pub fn word(&self, key: &str) -> Option<String> {
+        self.text(key).map(str::to_ascii_lowercase)
+    }
+}
+
+/// Reads file and environment. Always returns a draft; what is wrong stands in its problems.
+pub fn read(input: Input<'_>, env: &Environment) -> Draft {
+    let mut problems = Vec::new();
+    let root = tree(input, &mut problems);
+    let mut globals = Section { given: Vec::new(), at: 0..0, source: Source::File };
+    let (mut policy, mut routes) = (Vec::new(), Vec::new());
+    for entry in root {
+        match keys::find(keys::GLOBAL, &entry.key).map(|key| key.name) {
+            Some("policy") => policy = sections(&entry.value, &Source::File, &mut problems),
+            Some("routes") => routes = sections(&entry.value, &Source::File, &mut problems),
+            Some(_) | None => {
+                add(&mut globals, keys::GLOBAL, entry, "at the top level", &mut problems)
+            }
+        }
+    }
+    let mut over =
+        environment::Overrides { globals: &mut globals, policy: &mut policy, routes: &mut routes };
+    let used = over.apply(env, &mut problems);
+    policy.append(&mut routes);
+    Draft {
+        is_empty: globals.given.is_empty() && policy.is_empty() && problems.is_empty(),
+        globals,
+        routes: policy,
+        problems,
+        fingerprint: fingerprint(input.text, &used),
+        line_starts: std::iter::once(0)
+            .chain(input.text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect(),
+    }
+}
+
+/// The entries of the file's map, or none and a problem.
+fn tree(input: Input<'_>, problems: &mut Vec<Problem>) -> Vec<Entry> {
+    if let Err(problem) = format_of(input) {
+        problems.push(problem);
+        return Vec::new();
+    }
+    match yaml::parse(input.text) {
+        Err(found) => problems.extend(found),
+        Ok(node) if node.is_null() => {}
+        Ok(Node { kind: Kind::Map(entries), .. }) => return entries,
+        Ok(node) => problems.push(Problem::error(
+            "U106",
+            node.span,
+            "a config is a map of keys",
+            "begin with lines such as `routes:`",
+        )),
+    }
+    Vec::new()
+}
+
+/// The format is told by the file's ending, as Pomerium does it.
+fn format_of(input: Input<'_>) -> Result<(), Problem> {
+    let Some(name) = input.name else { return Ok(()) };
+    match Path::new(name).extension().and_then(|ending| ending.to_str()) {
+        Some("yaml" | "yml") => Ok(()),
+        Some("json") if input.text.trim().is_empty() => Ok(()),
+        Some("json") => {
+            serde_json::from_str::<serde::de::IgnoredAny>(input.text.trim_start_matches('\u{feff}'))
+                .map(drop)
+                .map_err(|error| not_json(input.text, &error))
+        }
+        other => Err(Problem::new(
+            Severity::Error,
+            "U105",
+            Place::Whole,
+            format!(
+                "a config file ends in `.yaml`, `.yml` or `.json`, not in `{}`",
+                other.unwrap_or_default()
+            ),
+            match other {
+                Some("toml" | "env" | "dotenv") => {
+                    "Pomerium reads this format, usher does not: write it as YAML"
+                }
+                Some(_) | None => "rename it",
+            },
+        )),
+    }
+}
+
+fn not_json(text: &str, error: &serde_json::Error) -> Problem {
+    let line_start: usize =
+        text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let mut at = (line_start + error.column().saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let words = error.to_string();
+    let words = words.split(" at line").next().unwrap_or_default();
+    Problem::error(
+        "U107",
+        at..at,
+        format!("this is not JSON: {words}"),
+        "correct it, or rename the file to `.yaml`",
+    )
+}
+
+/// Routes: a list of maps, or one map alone.
+pub(super) fn sections(node: &Node, source: &Source, problems: &mut Vec<Problem>) -> Vec<Section> {
+    let mut found = Vec::new();
+    let mut out = Vec::new();
+    match &node.kind {
+        Kind::List(items) => {
+            items.iter().for_each(|item| out.extend(section(item, source, &mut found)))
+        }
+        Kind::Map(_) => out.extend(section(node, source, &mut found)),
+        Kind::Scalar { text, .. } if node.is_null() || text.is_empty() => {}
+        Kind::Scalar { .. } => found.push(no_route(node)),
+    }
+    source.relocate(&mut found);
+    problems.append(&mut found);
+    out
+}
+
+fn section(node: &Node, source: &Source, problems: &mut Vec<Problem>) -> Option<Section> {
+    let Kind::Map(entries) = &node.kind else {
+        problems.push(no_route(node));
+        return None;
+    };
+    let mut section = Section { given: Vec::new(), at: node.span.clone(), source: source.clone() };
+    for entry in entries {
+        add(&mut section, keys::ROUTE, entry.clone(), "in a route", problems);
+    }
+    Some(section)
+}
+
+fn no_route(node: &Node) -> Problem {
+    Problem::error(
+        "U108",
+        node.span.clone(),
+        "this is not a route",
+        "a route is a map: `- from: …`, then `to: …`",
+    )
+}
+
+fn add(
+    section: &mut Section,
+    table: &'static [Key],
+    entry: Entry,
+    place: &str,
+    problems: &mut Vec<Problem>,
+) {
+    match keys::find(table, &entry.key) {
+        None => problems.push(check::unknown(table, &entry, place)),
+        Some(key) => {
+            check::check(key, &entry.key_span, &entry.value, problems);
+            if !entry.value.is_null() {
+                let Entry { key_span, value, .. } = entry;
+                section.given.push(Given {
+                    key,
+                    key_span,
+                    node: value,
+                    source: section.source.clone(),
+                });
+            }
+        }
+    }
+}
+
+fn fingerprint(text: &str, used: &[(&str, &str)]) -> Box<str> {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    context.update(text.as_bytes());
+    for (name, value) in used {
+        for part in [*name, "=", *value, "\n"] {
+            context.update(part.as_bytes());
+        }
+    }
+    context
+        .finish()
+        .as_ref()
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>()
+        .into()
+}

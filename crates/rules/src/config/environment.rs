@@ -1,0 +1,169 @@
+//! Environment variables beat the file, as in Pomerium (`pomerium-config.md` §1.2,
+//! `pomerium-policy-measured.md` 46).
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{
+    Environment, check,
+    draft::{self, Given, Section, Source},
+    keys::{self, Key, Kind},
+};
+use crate::{
+    problem::{Place, Problem, Severity},
+    yaml::{self, Entry, Node, Style},
+};
+
+/// What the environment may change.
+pub(super) struct Overrides<'a> {
+    pub globals: &'a mut Section,
+    pub policy: &'a mut Vec<Section>,
+    pub routes: &'a mut Vec<Section>,
+}
+
+impl Overrides<'_> {
+    /// Applies every variable that has a key; returns those that counted.
+    ///
+    /// A variable that is empty counts as unset.
+    pub(super) fn apply<'e>(
+        &mut self,
+        env: &'e Environment,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<(&'e str, &'e str)> {
+        let mut used = Vec::new();
+        for (name, value) in env {
+            if value.is_empty() || name.bytes().any(|b| b.is_ascii_lowercase()) {
+                continue;
+            }
+            let mut found = Vec::new();
+            if self.take(name, value, &mut found) {
+                Source::Environment(name.as_str().into()).relocate(&mut found);
+                used.push((name.as_str(), value.as_str()));
+            }
+            problems.append(&mut found);
+        }
+        used
+    }
+
+    fn take(&mut self, name: &str, value: &str, problems: &mut Vec<Problem>) -> bool {
+        let source = Source::Environment(name.into());
+        match name {
+            "ROUTES" => *self.routes = routes(value, &source, problems),
+            "POLICY" => *self.policy = routes(value, &source, problems),
+            "HEADERS" => match headers(value) {
+                Ok(node) => self.set("set_response_headers", node, source, problems),
+                Err(what) => problems.push(unreadable(
+                    name,
+                    &what,
+                    "write JSON, or `Name:Value,Name2:Value2`",
+                )),
+            },
+            "SET_RESPONSE_HEADERS" | "CERTIFICATES" => return false, // Pomerium does not bind them
+            _ if name.starts_with("DOWNSTREAM_MTLS_") => {
+                if let Some(key) = keys::find(keys::GLOBAL, "downstream_mtls") {
+                    let nested = name.trim_start_matches("DOWNSTREAM_MTLS_").to_ascii_lowercase();
+                    let entry = Entry { key: nested.into(), key_span: 0..0, value: quoted(value) };
+                    let node = Node { span: 0..0, kind: yaml::Kind::Map(vec![entry]) };
+                    check::check(key, &(0..0), &node, problems);
+                }
+            }
+            _ => match keys::find(keys::GLOBAL, name) {
+                None => return false,
+                Some(key) => match node_of(key, value) {
+                    Ok(node) => self.set(key.name, node, source, problems),
+                    Err(what) => problems.push(unreadable(
+                        name,
+                        &what,
+                        "write it as JSON: `{\"name\": \"value\"}`",
+                    )),
+                },
+            },
+        }
+        true
+    }
+
+    fn set(&mut self, name: &str, node: Node, source: Source, problems: &mut Vec<Problem>) {
+        let Some(key) = keys::find(keys::GLOBAL, name) else { return };
+        check::check(key, &(0..0), &node, problems);
+        self.globals.given.retain(|given| given.key.name != key.name);
+        self.globals.given.push(Given { key, key_span: 0..0, node, source });
+    }
+}
+
+/// A variable's text as the node that a file would have: quoted, so that bare numbers are not
+/// taken for nanoseconds; maps as JSON.
+fn node_of(key: &Key, value: &str) -> Result<Node, String> {
+    match key.kind {
+        Kind::Map | Kind::Object(_) | Kind::Objects(_) => json(value),
+        Kind::MapOrList => {
+            let names = value.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty());
+            Ok(Node { span: 0..0, kind: yaml::Kind::List(names.map(quoted).collect()) })
+        }
+        Kind::Text
+        | Kind::Secret
+        | Kind::Bool
+        | Kind::Duration
+        | Kind::Int(..)
+        | Kind::List
+        | Kind::FullList
+        | Kind::Word(..)
+        | Kind::Routes
+        | Kind::Any => Ok(quoted(value)),
+    }
+}
+
+fn json(value: &str) -> Result<Node, String> {
+    serde_json::from_str::<serde::de::IgnoredAny>(value)
+        .map_err(|error| format!("it is not JSON: {error}"))?;
+    yaml::parse(value).map_err(|_| "it is not JSON".to_owned())
+}
+
+fn quoted(text: &str) -> Node {
+    Node { span: 0..0, kind: yaml::Kind::Scalar { text: text.into(), style: Style::Quoted } }
+}
+
+/// `ROUTES` and `POLICY`: a list of routes as YAML, in base64.
+fn routes(value: &str, source: &Source, problems: &mut Vec<Problem>) -> Vec<Section> {
+    let name = if let Source::Environment(name) = source { name } else { "" };
+    let help = "encode a YAML list of routes: `base64 -w0 routes.yaml`";
+    let Some(text) = STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok())
+    else {
+        problems.push(unreadable(name, "it is not text in base64", help));
+        return Vec::new();
+    };
+    match yaml::parse(&text) {
+        Err(found) => {
+            let why = found.first().map_or("it is not YAML", |problem| problem.what.as_str());
+            problems.push(unreadable(name, why, help));
+            Vec::new()
+        }
+        Ok(node) if matches!(node.kind, yaml::Kind::List(_)) => {
+            draft::sections(&node, source, problems)
+        }
+        Ok(_) => {
+            problems.push(unreadable(name, "it holds no list", help));
+            Vec::new()
+        }
+    }
+}
+
+/// `HEADERS`: a JSON object, or `Name:Value,Name2:Value2`.
+fn headers(value: &str) -> Result<Node, String> {
+    if value.trim_start().starts_with('{') {
+        return json(value);
+    }
+    let mut entries = Vec::new();
+    for pair in value.split(',') {
+        match pair.split(':').collect::<Vec<_>>().as_slice() {
+            [name, value] => {
+                entries.push(Entry { key: (*name).into(), key_span: 0..0, value: quoted(value) });
+            }
+            _ => return Err(format!("`{pair}` is not `Name:Value`")),
+        }
+    }
+    Ok(Node { span: 0..0, kind: yaml::Kind::Map(entries) })
+}
+
+fn unreadable(name: &str, why: &str, help: &str) -> Problem {
+    let place = Place::Environment(name.into());
+    Problem::new(Severity::Error, "U109", place, format!("`{name}` can't be read: {why}"), help)
+}
