@@ -33,8 +33,8 @@ impl Policy {
         let Asked { finding: deny, rule: denied_by } = self.deny.ask(facts);
         let Asked { finding: allow, rule: allowed_by } = self.allow.ask(facts);
         let (verdict, rule) = match (denied_by, allowed_by) {
-            _ if waits(deny) => (Verdict::SignIn, self.deny.waiting_rule(facts)),
             _ if waits(allow) => (Verdict::SignIn, self.allow.waiting_rule(facts)),
+            _ if waits(deny) => (Verdict::SignIn, self.deny.waiting_rule(facts)),
             (Some(rule), _) => (Verdict::Deny, Some(rule)),
             (None, Some(rule)) => (Verdict::Allow, Some(rule)),
             (None, None) => (Verdict::Deny, None),

@@ -69,19 +69,18 @@ impl Clause {
 }
 
 impl fmt::Display for Explanation<'_> {
-    /// The verdict and its rule, then a line per criterion.
+    /// The verdict and its rule, then a line per criterion, in columns.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Decision { verdict, rule, .. } = &self.decision;
         write!(f, "{}  {rule}", verdict.word())?;
-        self.criteria.iter().try_for_each(|criterion| write!(f, "\n  {criterion}"))
-    }
-}
-
-impl fmt::Display for Explained<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { effect, operator, rule, span: _, asks, found, holds, reason: _ } = self;
-        let holds = if *holds { "holds" } else { "fails" };
-        let opposite = if operator.inverts() { "not: " } else { "" };
-        write!(f, "{effect:<5}  {rule}  {holds}  {opposite}{asks}; {found}")
+        let width = self.criteria.iter().map(|c| c.rule.chars().count()).max().unwrap_or(0);
+        self.criteria.iter().try_for_each(|criterion| {
+            let Explained { effect, operator, rule, span: _, asks, found, holds, reason: _ } =
+                criterion;
+            let holds = if *holds { "holds" } else { "fails" };
+            let opposite = if operator.inverts() { "not: " } else { "" };
+            write!(f, "\n  {:<5}  {rule:<width$}  {holds}  {opposite}{asks}", effect.word())?;
+            if found == asks { Ok(()) } else { write!(f, "; {found}") }
+        })
     }
 }

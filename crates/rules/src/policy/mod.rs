@@ -33,4 +33,5 @@ pub use decision::{Decision, Finding, Reason, Reasons, Verdict};
 pub use explain::{Explained, Explanation};
 pub use facts::{Facts, RequestFacts};
 pub use legacy::LegacyAllow;
+pub use matcher::value_of;
 pub use rule::{Effect, Operator};

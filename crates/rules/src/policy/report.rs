@@ -85,12 +85,23 @@ impl<'a> Report<'a> {
         );
     }
 
-    pub(super) fn empty_matcher(&mut self, criterion: &str, node: &Node) {
+    /// `{}` about a person: a session is asked for, so this is only a detour.
+    pub(super) fn anybody_signed_in(&mut self, criterion: &str, node: &Node) {
+        self.warning(
+            "U317",
+            &node.span,
+            format!("`{criterion}: {{}}` compares with nothing, so whoever signed in passes it"),
+            "name an operator, or say it with `authenticated_user: true`",
+        );
+    }
+
+    /// `{}` about a request: everybody would pass, signed in or not.
+    pub(super) fn anything_at_all(&mut self, criterion: &str, node: &Node) {
         self.error(
             "U317",
             &node.span,
-            format!("`{criterion}: {{}}` compares with nothing, so everything passes it"),
-            "name an operator, or use `authenticated_user: true` for everybody who signed in",
+            format!("`{criterion}: {{}}` compares with nothing, so every request passes it"),
+            "name an operator, or say it with `accept: true`",
         );
     }
 }

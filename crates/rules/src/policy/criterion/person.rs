@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::{Answer, Reason};
 use crate::{
     people::Person,
-    policy::matcher::{ListMatch, TextMatch, same, shown},
+    policy::matcher::{ListMatch, TextMatch, shown},
 };
 
 /// A question about who asks.
@@ -15,7 +15,7 @@ pub(in crate::policy) enum AboutPerson {
     Email(TextMatch),
     /// `domain`: what stands between the first and the second `@` of the address.
     Domain(TextMatch),
-    /// `user`: the provider's id.
+    /// `user`: the provider's id. A session without one has none that could differ.
     Id(TextMatch),
     /// `claim/<name>`.
     Claim(Claim),
@@ -33,8 +33,8 @@ pub(in crate::policy) struct Claim {
     want: ListMatch,
 }
 
-/// What becomes of what can't be read: a domain without an `@`, groups of somebody whom our own
-/// store doesn't know.
+/// What becomes of what can't be read: the domain of an address without an `@`, an id that the
+/// provider left out, groups of somebody whom our own store doesn't know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) enum Doubt {
     /// It passes nothing. Right wherever passing lets somebody in.
@@ -62,16 +62,23 @@ impl AboutPerson {
                 R::DomainOk,
                 R::DomainUnauthorized,
             ),
-            Self::Id(want) => Answer::new(want.takes(&person.id), R::UserOk, R::UserUnauthorized),
+            Self::Id(want) => Answer::new(
+                match &*person.id {
+                    "" => differs && want.takes_absence(),
+                    id => want.takes(id),
+                },
+                R::UserOk,
+                R::UserUnauthorized,
+            ),
             Self::Claim(claim) => Answer::new(
-                claim.want.takes(claim.values(person), same),
+                claim.want.takes(claim.values(person)),
                 R::ClaimOk,
                 R::ClaimUnauthorized,
             ),
             Self::Groups(want) => Answer::new(
                 match &person.directory_groups {
-                    Some(groups) => want.takes(groups, is_text),
-                    None => differs && want.takes::<Box<str>>(&[], is_text),
+                    Some(groups) => want.takes_words(groups),
+                    None => differs && want.takes_words(&[]),
                 },
                 R::GroupsOk,
                 R::GroupsUnauthorized,
@@ -100,6 +107,7 @@ impl AboutPerson {
                 Some(domain) => format!("domain is `{domain}`"),
                 None => format!("there is no domain in `{}`", person.email),
             },
+            Self::Id(_) if person.id.is_empty() => "the session names no user".into(),
             Self::Id(_) => format!("user is `{}`", person.id),
             Self::Claim(claim) => match claim.values(person) {
                 [] => format!("there is no claim `{}`", claim.name),
@@ -137,10 +145,6 @@ impl Claim {
 
 fn domain(person: &Person) -> Option<&str> {
     person.email.split('@').nth(1)
-}
-
-fn is_text(group: &Box<str>, want: &Value) -> bool {
-    want.as_str() == Some(&**group)
 }
 
 fn name_of(person: &Person) -> &str {

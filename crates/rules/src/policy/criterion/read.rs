@@ -85,16 +85,18 @@ impl Criterion {
                 .inspect(|_| warn_unread(&name, data, report)),
             "authenticated_user" => Some(Self::Person(AboutPerson::SignedIn))
                 .inspect(|_| warn_unread(&name, data, report)),
-            "email" => text(&name, data, report).map(AboutPerson::Email).map(Self::Person),
-            "domain" => text(&name, data, report).map(AboutPerson::Domain).map(Self::Person),
-            "user" => text(&name, data, report).map(AboutPerson::Id).map(Self::Person),
+            "email" => person_text(&name, data, AboutPerson::Email, report),
+            "domain" => person_text(&name, data, AboutPerson::Domain, report),
+            "user" => person_text(&name, data, AboutPerson::Id, report),
             "groups" => {
-                ListMatch::read(&name, data, report).map(AboutPerson::Groups).map(Self::Person)
+                let want = person_list(&name, data, report)?;
+                Some(Self::Person(AboutPerson::Groups(want)))
             }
-            "http_method" => text(&name, data, report).map(AboutRequest::Method).map(Self::Request),
-            "http_path" => text(&name, data, report).map(AboutRequest::Path).map(Self::Request),
+            "http_method" => request_text(&name, data, AboutRequest::Method, report),
+            "http_path" => request_text(&name, data, AboutRequest::Path, report),
             "source_ip" => {
-                AddressMatch::read(&name, data, report).map(AboutRequest::Source).map(Self::Request)
+                let want = AddressMatch::read(&name, data, report)?;
+                Some(Self::Request(AboutRequest::Source(want)))
             }
             _ => {
                 unknown(written, &name, at, report);
@@ -104,8 +106,40 @@ impl Criterion {
     }
 }
 
-fn text(name: &str, data: &Node, report: &mut Report<'_>) -> Option<TextMatch> {
-    TextMatch::read(name, data, report)
+fn person_text(
+    name: &str,
+    data: &Node,
+    question: fn(TextMatch) -> AboutPerson,
+    report: &mut Report<'_>,
+) -> Option<Criterion> {
+    if is_empty_map(data) {
+        report.anybody_signed_in(name, data);
+    }
+    TextMatch::read(name, data, report).map(question).map(Criterion::Person)
+}
+
+fn person_list(name: &str, data: &Node, report: &mut Report<'_>) -> Option<ListMatch> {
+    if is_empty_map(data) {
+        report.anybody_signed_in(name, data);
+    }
+    ListMatch::read(name, data, report)
+}
+
+fn request_text(
+    name: &str,
+    data: &Node,
+    question: fn(TextMatch) -> AboutRequest,
+    report: &mut Report<'_>,
+) -> Option<Criterion> {
+    if is_empty_map(data) {
+        report.anything_at_all(name, data);
+        return None;
+    }
+    TextMatch::read(name, data, report).map(question).map(Criterion::Request)
+}
+
+fn is_empty_map(data: &Node) -> bool {
+    matches!(&data.kind, Kind::Map(entries) if entries.is_empty())
 }
 
 fn claim(
@@ -115,7 +149,7 @@ fn claim(
     data: &Node,
     report: &mut Report<'_>,
 ) -> Option<Criterion> {
-    let want = ListMatch::read(written, data, report);
+    let want = person_list(written, data, report);
     let Some(name) = rest.filter(|name| !name.is_empty()) else {
         report.error(
             "U315",

@@ -9,7 +9,7 @@ use crate::{
 /// Compares a list of typed values.
 #[derive(Clone, Debug)]
 pub(crate) struct ListMatch {
-    /// All of them must hold.
+    /// All of them must hold; without any, everything passes.
     tests: Box<[ListTest]>,
 }
 
@@ -31,10 +31,6 @@ impl ListMatch {
         let Kind::Map(entries) = &data.kind else {
             return Some(Self::has(operand(criterion, data, report)?));
         };
-        if entries.is_empty() {
-            report.empty_matcher(criterion, data);
-            return None;
-        }
         let mut tests = Vec::with_capacity(entries.len());
         for entry in entries {
             let operator = entry.key.to_ascii_lowercase();
@@ -78,8 +74,17 @@ impl ListMatch {
         (!tests.is_empty()).then_some(Self { tests })
     }
 
-    /// Do `values` pass? `same` compares one of them with an operand.
-    pub(crate) fn takes<T>(&self, values: &[T], same: impl Fn(&T, &Value) -> bool) -> bool {
+    /// Do these values pass?
+    pub(crate) fn takes(&self, values: &[Value]) -> bool {
+        self.compare(values, same)
+    }
+
+    /// Do these words pass? Anything but text equals none of them.
+    pub(crate) fn takes_words(&self, words: &[Box<str>]) -> bool {
+        self.compare(words, |word, want| want.as_str() == Some(word))
+    }
+
+    fn compare<T>(&self, values: &[T], same: impl Fn(&T, &Value) -> bool) -> bool {
         self.tests.iter().all(|test| match test {
             ListTest::Has(want) => values.iter().any(|value| same(value, want)),
             ListTest::Is(want) => matches!(values, [only] if same(only, want)),
@@ -89,6 +94,9 @@ impl ListMatch {
 
     /// In words, for `explain`: ``has `family` ``.
     pub(crate) fn in_words(&self) -> String {
+        if self.tests.is_empty() {
+            return "is anything".into();
+        }
         let words: Vec<String> = self
             .tests
             .iter()
@@ -105,13 +113,12 @@ impl ListMatch {
 /// A list is refused: it would be compared with each element as a whole, so `has` never held and
 /// `exclude` always (`pomerium-policy-measured.md` 17).
 fn operand(named: &str, node: &Node, report: &mut Report<'_>) -> Option<Value> {
-    match value_of(node) {
-        Value::Array(_) => {
-            report.list_operand(named, node);
-            None
-        }
-        value => Some(value),
+    let value = value_of(node);
+    if value.is_array() {
+        report.list_operand(named, node);
+        return None;
     }
+    Some(value)
 }
 
 /// A value without the quotes that JSON puts around text.

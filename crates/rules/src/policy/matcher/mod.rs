@@ -10,6 +10,6 @@ mod scalar;
 mod text;
 
 pub(super) use address::AddressMatch;
-pub(super) use list::{ListMatch, same, shown};
-pub(super) use scalar::value_of;
+pub(super) use list::{ListMatch, shown};
+pub use scalar::value_of;
 pub(super) use text::TextMatch;

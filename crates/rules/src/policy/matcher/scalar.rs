@@ -6,7 +6,7 @@ use crate::yaml::{Kind, Node, Style};
 ///
 /// Plain scalars follow YAML as Pomerium's reader has it: `070` is 56, `0x7` and `7e0` are 7,
 /// `yes` is text (`pomerium-policy-measured.md` 17).
-pub(crate) fn value_of(node: &Node) -> Value {
+pub fn value_of(node: &Node) -> Value {
     match &node.kind {
         Kind::Scalar { text, style: Style::Quoted } => Value::String(text.to_string()),
         Kind::Scalar { text, style: Style::Plain } => plain(text),

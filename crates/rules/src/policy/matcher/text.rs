@@ -9,7 +9,7 @@ use crate::{
 /// Compares one text, octet for octet: no trimming, no folding, no patterns.
 #[derive(Clone, Debug)]
 pub(crate) struct TextMatch {
-    /// All of them must hold.
+    /// All of them must hold; without any, everything passes.
     tests: Box<[TextTest]>,
 }
 
@@ -39,10 +39,6 @@ impl TextMatch {
         let Kind::Map(entries) = &data.kind else {
             return Some(Self::is(text(criterion, data, report)?));
         };
-        if entries.is_empty() {
-            report.empty_matcher(criterion, data);
-            return None;
-        }
         let mut tests = Vec::with_capacity(entries.len());
         for entry in entries {
             let operator = entry.key.to_ascii_lowercase();
@@ -90,6 +86,9 @@ impl TextMatch {
 
     /// In words, for `explain`: ``is `GET` and not `POST` ``.
     pub(crate) fn in_words(&self) -> String {
+        if self.tests.is_empty() {
+            return "is anything".into();
+        }
         let words: Vec<String> = self.tests.iter().map(TextTest::in_words).collect();
         words.join(" and ")
     }

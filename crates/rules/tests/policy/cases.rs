@@ -1,0 +1,143 @@
+//! Readable cases: a route, rows of facts, and what comes of each. `UPDATE=1` rewrites the answers.
+
+use std::{fmt::Write, fs, path::Path};
+
+use serde_json::Value;
+use usher_rules::{
+    people::{Claims, Person},
+    policy::{Facts, Finding, LegacyAllow, Policy, RequestFacts},
+    problem::{Place, Problem, Severity},
+    yaml,
+};
+
+use crate::route;
+
+#[test]
+fn cases() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policy");
+    let update = std::env::var_os("UPDATE").is_some();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "case") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let parts: Vec<&str> = text.split("----\n").collect();
+        let [route, facts, expected] = parts[..] else { panic!("{path:?}: three parts") };
+        let found = answers(route, facts);
+        seen += 1;
+        if found != expected && update {
+            fs::write(&path, format!("{route}----\n{facts}----\n{found}")).unwrap();
+        } else if found != expected {
+            wrong.push(format!("{}:\n{found}--- expected:\n{expected}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen >= 25, "only {seen} cases were found");
+}
+
+/// Problems first; then, where the policy compiled, a line per row of facts.
+fn answers(text: &str, facts: &str) -> String {
+    let mut out = String::new();
+    let mut problems = Vec::new();
+    let route = yaml::parse(text).unwrap();
+    let keys: LegacyAllow = route::legacy(&route).unwrap();
+    let policy = Policy::compile(&keys, route.get("policy"), &mut problems);
+    for problem in &problems {
+        show_problem(&mut out, problem, text);
+    }
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return out;
+    }
+    for row in facts.lines() {
+        let row = Row::read(row);
+        let facts = row.facts();
+        let decision = policy.decide(&facts);
+        let sides = format!("allow {}, deny {}", side(decision.allow), side(decision.deny));
+        writeln!(out, "{:<8} {:<34} {sides}", decision.verdict.word(), decision.rule).unwrap();
+        if row.explain {
+            writeln!(out, "{}", policy.explain(&facts)).unwrap();
+        }
+    }
+    out
+}
+
+fn show_problem(out: &mut String, problem: &Problem, text: &str) {
+    let Place::File(span) = &problem.at else { panic!("{problem:?} has no place") };
+    let kind = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    writeln!(out, "{kind}[{}]: {}", problem.code, problem.what).unwrap();
+    writeln!(out, "  at {}", text[span.clone()].replace('\n', " ")).unwrap();
+    writeln!(out, "  help: {}", problem.help).unwrap();
+}
+
+fn side(finding: Finding) -> String {
+    let reasons: Vec<&str> = finding.reasons.iter().map(|reason| reason.word()).collect();
+    format!("{} [{}]", finding.holds, reasons.join(" "))
+}
+
+/// `who=ann@example.com method=DELETE`: who is `-` for nobody; what is left out is usual.
+struct Row<'a> {
+    person: Option<Person>,
+    request: RequestFacts<'a>,
+    explain: bool,
+}
+
+impl<'a> Row<'a> {
+    fn read(line: &'a str) -> Self {
+        let mut row = Self {
+            person: None,
+            request: RequestFacts {
+                method: "GET",
+                path: "/",
+                source: [192, 0, 2, 10].into(),
+                origin: None,
+                access_control_request_method: None,
+            },
+            explain: false,
+        };
+        for pair in line.split_whitespace() {
+            let (key, value) = pair.split_once('=').unwrap();
+            match key {
+                "who" if value == "-" => {}
+                "who" => row.person = Some(somebody(value)),
+                "id" => row.person.as_mut().unwrap().id = value.into(),
+                "groups" => {
+                    let groups = value.split(',').filter(|group| !group.is_empty());
+                    row.person.as_mut().unwrap().directory_groups =
+                        Some(groups.map(Box::from).collect());
+                }
+                "method" => row.request.method = value,
+                "path" => row.request.path = value,
+                "source" => row.request.source = value.parse().unwrap(),
+                "origin" => row.request.origin = Some(value),
+                "asks" => row.request.access_control_request_method = Some(value),
+                "explain" => row.explain = true,
+                _ => {
+                    let name = key.strip_prefix("claim/").unwrap();
+                    let values: Vec<Value> = serde_json::from_str(value).unwrap();
+                    row.person.as_mut().unwrap().claims.set(name, values);
+                }
+            }
+        }
+        row
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts { person: self.person.as_ref(), request: self.request }
+    }
+}
+
+/// `?` tells no address.
+fn somebody(email: &str) -> Person {
+    Person {
+        id: format!("id-of-{}", email.split('@').next().unwrap_or_default()).into(),
+        email: if email == "?" { "".into() } else { email.into() },
+        name: "".into(),
+        claims: Claims::default(),
+        directory_groups: None,
+    }
+}

@@ -1,0 +1,253 @@
+//! What must hold of every policy: laws, and agreement with a slow reading of the same rules.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use serde_json::{Value, json};
+use usher_rules::{
+    people::{Claims, Person},
+    policy::{Facts, LegacyAllow, Policy, RequestFacts, Verdict},
+    problem::Severity,
+    yaml::{self, Entry, Kind, Node, Style},
+};
+
+use crate::naive::{self, Clause, OPERATORS};
+
+const EMAILS: [&str; 6] = ["ann@a.test", "bob@b.test", "eve", "", "@a.test", "x@b.test@a.test"];
+const IDS: [&str; 3] = ["ann", "bob", ""];
+const GROUPS: [&str; 3] = ["family", "kids", ""];
+const METHODS: [&str; 3] = ["GET", "DELETE", "OPTIONS"];
+const PATHS: [&str; 4] = ["/", "/web", "/web/x", "/admin"];
+const SOURCES: [&str; 3] = ["192.0.2.1", "::ffff:192.0.2.9", "2001:db8::1"];
+
+/// Criteria as a config would write them, as JSON, which is YAML.
+fn criterion() -> impl Strategy<Value = (String, Value)> {
+    prop_oneof![
+        Just(("accept".into(), json!(true))),
+        Just(("reject".into(), json!(true))),
+        Just(("authenticated_user".into(), json!(true))),
+        Just(("cors_preflight".into(), json!(true))),
+        text_matcher(&EMAILS).prop_map(|data| ("email".into(), data)),
+        text_matcher(&["a.test", "b.test", ""]).prop_map(|data| ("domain".into(), data)),
+        text_matcher(&IDS).prop_map(|data| ("user".into(), data)),
+        text_matcher(&METHODS).prop_map(|data| ("http_method".into(), data)),
+        text_matcher(&PATHS).prop_map(|data| ("http_path".into(), data)),
+        list_matcher().prop_map(|data| ("groups".into(), data)),
+        list_matcher().prop_map(|data| ("claim/groups".into(), data)),
+        vec(select(vec!["192.0.2.0/24", "192.0.2.1", "::/0", "2001:db8::/32"]), 0..3)
+            .prop_map(|ranges| ("source_ip".into(), json!(ranges))),
+    ]
+}
+
+fn text_matcher(words: &[&'static str]) -> impl Strategy<Value = Value> + use<> {
+    let word = select(words.to_vec());
+    let operator = select(vec!["is", "not", "contains", "starts_with", "ends_with"]);
+    prop_oneof![
+        word.clone().prop_map(|word| json!(word)),
+        (operator, word.clone()).prop_map(|(operator, word)| json!({ operator: word })),
+        (select(vec!["in", "not_in"]), vec(word.clone(), 0..3))
+            .prop_map(|(operator, words)| json!({ operator: words })),
+        (word.clone(), word).prop_map(|(not, end)| json!({ "not": not, "ends_with": end })),
+    ]
+}
+
+fn list_matcher() -> impl Strategy<Value = Value> {
+    let word = select(GROUPS.to_vec());
+    prop_oneof![
+        word.clone().prop_map(|word| json!(word)),
+        (select(vec!["has", "is", "exclude"]), word)
+            .prop_map(|(operator, word)| json!({ operator: word })),
+    ]
+}
+
+fn clause() -> impl Strategy<Value = Clause> {
+    (select(vec!["allow", "deny"]), select(OPERATORS.to_vec()), vec(criterion(), 0..4))
+        .prop_map(|(effect, operator, criteria)| Clause { effect, operator, criteria })
+}
+
+fn person() -> impl Strategy<Value = Person> {
+    let groups = || vec(select(GROUPS.to_vec()), 0..3);
+    (select(EMAILS.to_vec()), select(IDS.to_vec()), option::of(groups()), groups()).prop_map(
+        |(email, id, directory, claimed)| {
+            let mut claims = Claims::default();
+            claims.set("groups", claimed.into_iter().map(Value::from).collect());
+            Person {
+                id: id.into(),
+                email: email.into(),
+                name: "".into(),
+                claims,
+                directory_groups: directory.map(|d| d.into_iter().map(Box::from).collect()),
+            }
+        },
+    )
+}
+
+fn request() -> impl Strategy<Value = RequestFacts<'static>> {
+    let field = || option::of(select(vec!["", "x"]));
+    (select(METHODS.to_vec()), select(PATHS.to_vec()), select(SOURCES.to_vec()), field(), field())
+        .prop_map(|(method, path, source, origin, asks)| RequestFacts {
+            method,
+            path,
+            source: source.parse::<IpAddr>().unwrap(),
+            origin,
+            access_control_request_method: asks,
+        })
+}
+
+fn compile(clauses: &[Clause]) -> Policy {
+    let text = Value::from_iter(clauses.iter().map(Clause::to_json)).to_string();
+    let mut problems = Vec::new();
+    let node = yaml::parse(&text).unwrap();
+    let policy = Policy::compile(&LegacyAllow::default(), Some(&node), &mut problems);
+    assert!(problems.iter().all(|p| p.severity == Severity::Warning), "{text}: {problems:?}");
+    policy
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn compiled_and_slow_reading_agree(
+        clauses in vec(clause(), 0..5),
+        person in option::of(person()),
+        request in request(),
+    ) {
+        let facts = Facts { person: person.as_ref(), request };
+        let policy = compile(&clauses);
+        let decision = policy.decide(&facts);
+        let words = |reasons: usher_rules::policy::Reasons| {
+            reasons.iter().map(|reason| reason.word()).collect::<BTreeSet<_>>()
+        };
+        let found = naive::Decision {
+            verdict: decision.verdict,
+            allow: (decision.allow.holds, words(decision.allow.reasons)),
+            deny: (decision.deny.holds, words(decision.deny.reasons)),
+        };
+        prop_assert_eq!(found, naive::decide(&clauses, &facts));
+        prop_assert_eq!(policy.explain(&facts).decision, decision);
+    }
+
+    #[test]
+    fn one_more_deny_never_lets_in(
+        clauses in vec(clause(), 0..5),
+        more in clause(),
+        person in option::of(person()),
+        request in request(),
+    ) {
+        let facts = Facts { person: person.as_ref(), request };
+        let mut stricter = clauses.clone();
+        stricter.push(Clause { effect: "deny", ..more });
+        if compile(&stricter).decide(&facts).verdict == Verdict::Allow {
+            prop_assert_eq!(compile(&clauses).decide(&facts).verdict, Verdict::Allow);
+        }
+    }
+
+    #[test]
+    fn questions_about_people_let_nobody_in_unasked(
+        clauses in vec(clause(), 1..5),
+        request in request(),
+    ) {
+        let about_people = |(name, _): &(String, Value)| {
+            matches!(name.as_str(), "authenticated_user" | "email" | "domain" | "user" | "groups")
+                || name.starts_with("claim/")
+        };
+        let clauses: Vec<Clause> = clauses
+            .into_iter()
+            .map(|mut clause| { clause.criteria.retain(about_people); clause })
+            .filter(|clause| !clause.criteria.is_empty())
+            .collect();
+        let asked = !clauses.is_empty();
+        let verdict = compile(&clauses).decide(&Facts { person: None, request }).verdict;
+        prop_assert_eq!(verdict, if asked { Verdict::SignIn } else { Verdict::Deny });
+    }
+
+    #[test]
+    fn nobody_who_signed_in_is_sent_to_sign_in(
+        clauses in vec(clause(), 0..5),
+        person in person(),
+        request in request(),
+    ) {
+        let verdict = compile(&clauses).decide(&Facts { person: Some(&person), request }).verdict;
+        prop_assert_ne!(verdict, Verdict::SignIn);
+    }
+
+    #[test]
+    fn any_node_compiles_or_denies(node in node(), person in option::of(person()), request in request()) {
+        let mut problems = Vec::new();
+        let policy = Policy::compile(&LegacyAllow::default(), Some(&node), &mut problems);
+        let verdict = policy.decide(&Facts { person: person.as_ref(), request }).verdict;
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            prop_assert_eq!(verdict, Verdict::Deny, "a broken policy denies");
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_without_harm(text in soup()) {
+        if let Ok(node) = yaml::parse(&text) {
+            let mut problems = Vec::new();
+            Policy::compile(&LegacyAllow::default(), Some(&node), &mut problems);
+            for problem in problems {
+                prop_assert!(!problem.help.is_empty() && problem.code.starts_with("U3"));
+            }
+        }
+    }
+}
+
+const WORDS: [&str; 24] = [
+    "allow",
+    "deny",
+    "and",
+    "or",
+    "not",
+    "nor",
+    "action",
+    "accept",
+    "reject",
+    "email",
+    "domain",
+    "user",
+    "claim/groups",
+    "claim",
+    "groups",
+    "http_path",
+    "http_method",
+    "source_ip",
+    "is",
+    "not_in",
+    "exclude",
+    "192.0.2.0/24",
+    "~",
+    "7",
+];
+
+fn node() -> impl Strategy<Value = Node> {
+    let scalar =
+        (prop_oneof![select(WORDS.to_vec()).prop_map(str::to_owned), ".{0,6}"], any::<bool>())
+            .prop_map(|(text, quoted)| Node {
+                span: 0..1,
+                kind: Kind::Scalar {
+                    text: text.into(),
+                    style: if quoted { Style::Quoted } else { Style::Plain },
+                },
+            });
+    scalar.prop_recursive(6, 48, 4, |inner| {
+        let entry = (select(WORDS.to_vec()), inner.clone()).prop_map(|(key, value)| Entry {
+            key: key.into(),
+            key_span: 0..1,
+            value,
+        });
+        prop_oneof![vec(inner, 0..4).prop_map(Kind::List), vec(entry, 0..3).prop_map(Kind::Map),]
+            .prop_map(|kind| Node { span: 0..1, kind })
+    })
+}
+
+/// Words of policies with the marks of YAML between them, and sometimes anything.
+fn soup() -> impl Strategy<Value = String> {
+    let mark = select(vec!["[", "]", "{", "}", ": ", ", ", "- ", "\n", "\n  ", "\n    ", "'", "#"]);
+    let piece = prop_oneof![
+        4 => select(WORDS.to_vec()).prop_map(str::to_owned),
+        4 => mark.prop_map(str::to_owned),
+        1 => ".{0,4}",
+    ];
+    vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}

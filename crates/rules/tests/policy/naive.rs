@@ -1,0 +1,187 @@
+//! The rules of policies read slowly: no types, no sharing, straight from the tables of
+//! `pomerium-config.md` §4 with the safe readings. Only for comparison.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use serde_json::{Map, Value, json};
+use usher_rules::{
+    people::Person,
+    policy::{Facts, RequestFacts, Verdict},
+};
+
+pub const OPERATORS: [&str; 4] = ["and", "or", "not", "nor"];
+
+/// One operator of one rule.
+#[derive(Clone, Debug)]
+pub struct Clause {
+    pub effect: &'static str,
+    pub operator: &'static str,
+    pub criteria: Vec<(String, Value)>,
+}
+
+impl Clause {
+    pub fn to_json(&self) -> Value {
+        let criteria: Vec<Value> = self
+            .criteria
+            .iter()
+            .map(|(name, data)| Value::Object(Map::from_iter([(name.clone(), data.clone())])))
+            .collect();
+        json!({ self.effect: { self.operator: criteria } })
+    }
+}
+
+/// Whether it is true, and why.
+type Answer = (bool, BTreeSet<&'static str>);
+
+#[derive(Debug, PartialEq)]
+pub struct Decision {
+    pub verdict: Verdict,
+    pub allow: Answer,
+    pub deny: Answer,
+}
+
+pub fn decide(clauses: &[Clause], facts: &Facts<'_>) -> Decision {
+    let side = |effect: &str| {
+        let clauses = clauses.iter().filter(|c| c.effect == effect && !c.criteria.is_empty());
+        any(clauses.map(|clause| ask(clause, facts)).collect())
+    };
+    let (allow, deny) = (side("allow"), side("deny"));
+    let unauthenticated = |answer: &Answer| answer.1.contains("user-unauthenticated");
+    let verdict = if unauthenticated(&allow) || unauthenticated(&deny) {
+        Verdict::SignIn
+    } else if deny.0 || !allow.0 {
+        Verdict::Deny
+    } else {
+        Verdict::Allow
+    };
+    Decision { verdict, allow, deny }
+}
+
+fn ask(clause: &Clause, facts: &Facts<'_>) -> Answer {
+    let inverts = matches!(clause.operator, "not" | "nor");
+    let lenient = clause.effect == "deny" && !inverts;
+    let answers = clause.criteria.iter().map(|(name, data)| {
+        let (holds, reason) = criterion(name, data, facts, lenient);
+        (holds != inverts, BTreeSet::from([reason]))
+    });
+    match clause.operator {
+        "and" | "not" => all(answers.collect()),
+        _ => any(answers.collect()),
+    }
+}
+
+fn any(answers: Vec<Answer>) -> Answer {
+    let holds = answers.iter().any(|answer| answer.0);
+    (holds, union(answers, holds))
+}
+
+fn all(answers: Vec<Answer>) -> Answer {
+    let holds = answers.iter().all(|answer| answer.0);
+    (holds, union(answers, holds))
+}
+
+fn union(answers: Vec<Answer>, of: bool) -> BTreeSet<&'static str> {
+    answers.into_iter().filter(|answer| answer.0 == of).flat_map(|answer| answer.1).collect()
+}
+
+fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (bool, &'static str) {
+    let pick = |holds, yes, no| (holds, if holds { yes } else { no });
+    let RequestFacts { method, path, source, origin, access_control_request_method } =
+        facts.request;
+    match name {
+        "accept" => return (true, "accept"),
+        "reject" => return (false, "reject"),
+        "http_method" => {
+            return pick(
+                text(data, Some(method), false),
+                "http-method-ok",
+                "http-method-unauthorized",
+            );
+        }
+        "http_path" => {
+            return pick(text(data, Some(path), false), "http-path-ok", "http-path-unauthorized");
+        }
+        "source_ip" => {
+            let ranges = data.as_array().unwrap();
+            let holds = ranges.iter().any(|range| contains(range.as_str().unwrap(), source));
+            return pick(holds, "source-ip-ok", "source-ip-unauthorized");
+        }
+        "cors_preflight" => {
+            let given = |field: Option<&str>| !field.unwrap_or_default().is_empty();
+            let holds =
+                method == "OPTIONS" && given(origin) && given(access_control_request_method);
+            return pick(holds, "cors-request", "non-cors-request");
+        }
+        _ => {}
+    }
+    let Some(Person { id, email, claims, directory_groups, .. }) = facts.person else {
+        return (false, "user-unauthenticated");
+    };
+    let pieces: Vec<&str> = email.split('@').collect();
+    let id = (!id.is_empty()).then_some(&**id);
+    match name {
+        "authenticated_user" => pick(id.is_some(), "user-ok", "user-unauthorized"),
+        "email" => pick(text(data, Some(email), false), "email-ok", "email-unauthorized"),
+        "domain" => {
+            let domain = pieces.get(1).copied();
+            pick(text(data, domain, lenient), "domain-ok", "domain-unauthorized")
+        }
+        "user" => pick(text(data, id, lenient), "user-ok", "user-unauthorized"),
+        "groups" => {
+            let groups = directory_groups.as_ref();
+            let groups = groups.map(|g| g.iter().map(|group| json!(group)).collect::<Vec<_>>());
+            pick(list(data, groups.as_deref(), lenient), "groups-ok", "groups-unauthorized")
+        }
+        "claim/groups" => {
+            let values = claims.values("groups");
+            pick(list(data, Some(values), false), "claim-ok", "claim-unauthorized")
+        }
+        _ => unreachable!("{name}"),
+    }
+}
+
+/// What is absent fails, or, where a deny must not overlook it, differs from everything.
+fn text(data: &Value, found: Option<&str>, lenient: bool) -> bool {
+    let Value::Object(operators) = data else {
+        return found.is_some_and(|found| data == found);
+    };
+    operators.iter().all(|(operator, want)| match (operator.as_str(), found) {
+        ("not" | "not_in", None) => lenient,
+        (_, None) => false,
+        ("is", Some(found)) => want == found,
+        ("not", Some(found)) => want != found,
+        ("contains", Some(found)) => found.contains(want.as_str().unwrap()),
+        ("starts_with", Some(found)) => found.starts_with(want.as_str().unwrap()),
+        ("ends_with", Some(found)) => found.ends_with(want.as_str().unwrap()),
+        ("in", Some(found)) => want.as_array().unwrap().iter().any(|word| word == found),
+        ("not_in", Some(found)) => want.as_array().unwrap().iter().all(|word| word != found),
+        _ => unreachable!("{operator}"),
+    })
+}
+
+fn list(data: &Value, found: Option<&[Value]>, lenient: bool) -> bool {
+    let has = |want: &Value| found.is_some_and(|values| values.contains(want));
+    match data {
+        Value::Object(operators) => {
+            operators.iter().all(|(operator, want)| match operator.as_str() {
+                "has" => has(want),
+                "is" => has(want) && found.is_some_and(|values| values.len() == 1),
+                "exclude" => !has(want) && (found.is_some() || lenient),
+                _ => unreachable!("{operator}"),
+            })
+        }
+        want => has(want),
+    }
+}
+
+/// Compares bit by bit, after taking IPv4 out of IPv6.
+fn contains(range: &str, address: IpAddr) -> bool {
+    let (network, length) = range.split_once('/').unwrap_or((range, "999"));
+    let bits = |address: IpAddr| match address.to_canonical() {
+        IpAddr::V4(v4) => v4.octets().iter().map(|b| format!("{b:08b}")).collect::<String>(),
+        IpAddr::V6(v6) => v6.octets().iter().map(|b| format!("{b:08b}")).collect::<String>(),
+    };
+    let (network, address) = (bits(network.parse().unwrap()), bits(address));
+    let length = length.parse::<usize>().unwrap().min(network.len());
+    network.len() == address.len() && network[..length] == address[..length]
+}
