@@ -1,2 +1,45 @@
-//! placeholder
-fn main() {}
+//! How much memory and CPU usher takes: `cargo xtask measure` and `cargo xtask bench`.
+//!
+//! This program is the client, the upstream and the scales; usher runs beside it as a process of
+//! its own, a release as it is shipped, over loopback TLS.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
+
+mod certificate;
+mod client;
+mod compare;
+mod failure;
+mod front_door;
+mod measure;
+mod options;
+mod process;
+mod table;
+mod zeros;
+
+use std::process::ExitCode;
+
+use failure::Failure;
+use options::Options;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE, // the table said what is over its limit
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every figure is within its limit.
+fn run() -> Result<bool, Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let what = arguments.next().unwrap_or_default();
+    let options = Options::parse(arguments)?;
+    match &*what {
+        "measure" => measure::run(&options),
+        "compare" => compare::run(&options),
+        _ => Err(Failure::Usage("usher-bench measure|compare --usher FILE".into())),
+    }
+}

@@ -1,0 +1,200 @@
+//! The load: wrk for small requests on HTTP/1.1, h2load for everything else.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{LOAD_CORE, nginx::FILM};
+use crate::{failure::Failure, front_door::HOST};
+
+/// Clients offer one cipher and one group, so that all servers do the same cryptography.
+const OPENSSL: &str = "\
+openssl_conf = conf
+[conf]
+ssl_conf = ssl
+[ssl]
+system_default = tls
+[tls]
+MinProtocol = TLSv1.3
+Ciphersuites = TLS_AES_128_GCM_SHA256
+Groups = X25519
+";
+
+const BROWSER: &[(&str, &str)] = &[
+    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"),
+    ("accept", "application/json, text/plain, */*"),
+    ("accept-language", "en-GB,en;q=0.9"),
+    ("accept-encoding", "gzip, deflate, br, zstd"),
+    ("referer", "https://tv.test/web/"),
+    ("sec-fetch-dest", "empty"),
+    ("sec-fetch-mode", "cors"),
+    ("sec-fetch-site", "same-origin"),
+];
+
+/// How long each load of small requests lasts, in seconds.
+const SECONDS: u32 = 3;
+/// How many films are watched at once in one load.
+const FILMS: u32 = 8;
+
+/// What is asked for, and over which HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// 1 KiB of JSON, HTTP/1.1, 64 connections.
+    Small1,
+    /// 1 KiB of JSON, HTTP/2, 10 connections of 32 streams.
+    Small2,
+    /// Eight films of 256 MiB, HTTP/1.1.
+    Film1,
+    /// Eight films of 256 MiB, HTTP/2.
+    Film2,
+}
+
+impl Scenario {
+    /// In the order in which they are run.
+    pub const ALL: [Self; 4] = [Self::Small1, Self::Small2, Self::Film1, Self::Film2];
+
+    /// For the tables.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Small1 => "small requests, HTTP/1.1",
+            Self::Small2 => "small requests, HTTP/2",
+            Self::Film1 => "films, HTTP/1.1",
+            Self::Film2 => "films, HTTP/2",
+        }
+    }
+
+    /// What a cost is in.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Small1 | Self::Small2 => "CPU µs per request",
+            Self::Film1 | Self::Film2 => "CPU s per GiB",
+        }
+    }
+
+    /// Seconds per unit of work, in the unit of the tables.
+    pub fn scaled(self, seconds: f64) -> f64 {
+        match self {
+            Self::Small1 | Self::Small2 => seconds * 1e6,
+            Self::Film1 | Self::Film2 => seconds,
+        }
+    }
+}
+
+/// Who asks: the same headers whomever it asks.
+#[derive(Debug)]
+pub struct Load {
+    openssl: PathBuf,
+    cookie: String,
+}
+
+impl Load {
+    /// A load that sends `session` beside two cookies of the app's own.
+    pub fn new(folder: &Path, session: &str) -> Result<Self, Failure> {
+        let openssl = folder.join("openssl.cnf");
+        fs::write(&openssl, OPENSSL).map_err(Failure::io("openssl.cnf"))?;
+        let mut cookie = "theme=dark; jellyfin_last=7f3a19c4a5b04c55".to_owned();
+        if !session.is_empty() {
+            cookie.push_str("; ");
+            cookie.push_str(session);
+        }
+        Ok(Self { openssl, cookie })
+    }
+
+    /// Runs it, and returns how many units of work were done: requests, or GiB.
+    pub fn run(&self, scenario: Scenario, address: SocketAddr) -> Result<f64, Failure> {
+        let (small, film) = (format!("https://{HOST}/small"), format!("https://{HOST}/film"));
+        let seconds = SECONDS.to_string();
+        let films = FILMS.to_string();
+        match scenario {
+            Scenario::Small1 => {
+                let duration = format!("-d{seconds}s");
+                let dialled = format!("https://{address}/small");
+                let said = self.output("wrk", address, &["-t1", "-c64", &duration, &dialled])?;
+                requests_of_wrk(&said).ok_or_else(|| unclear("wrk", &said))
+            }
+            Scenario::Small2 => {
+                let said = self.output(
+                    "h2load",
+                    address,
+                    &["-t1", "-c10", "-m32", "-D", &seconds, &small],
+                )?;
+                requests_of_h2load(&said).ok_or_else(|| unclear("h2load", &said))
+            }
+            Scenario::Film1 | Scenario::Film2 => {
+                let mut words = vec!["-t1", "-m1", "-w30", "-W30", "-c", &films, "-n", &films];
+                if scenario == Scenario::Film1 {
+                    words.push("--h1");
+                }
+                words.push(&film);
+                let said = self.output("h2load", address, &words)?;
+                let done = requests_of_h2load(&said).filter(|done| *done == f64::from(FILMS));
+                #[expect(clippy::cast_precision_loss, reason = "a power of two")]
+                let gib = FILM as f64 / (1_u64 << 30) as f64;
+                done.map(|films| films * gib).ok_or_else(|| unclear("h2load", &said))
+            }
+        }
+    }
+
+    fn output(
+        &self,
+        program: &str,
+        address: SocketAddr,
+        words: &[&str],
+    ) -> Result<String, Failure> {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &LOAD_CORE.to_string(), program]).env("OPENSSL_CONF", &self.openssl);
+        for (name, value) in BROWSER {
+            command.arg("-H").arg(format!("{name}: {value}"));
+        }
+        command.arg("-H").arg(format!("cookie: {}", self.cookie));
+        // wrk has no way to name another host than the one it dials
+        match program {
+            "wrk" => command.arg("-H").arg(format!("Host: {HOST}")),
+            _ => command.arg(format!("--connect-to={address}")),
+        };
+        let output = command.args(words).output().map_err(Failure::io(program))?;
+        if !output.status.success() {
+            return Err(unclear(program, &String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// `None` where an answer was no 2xx: a refusal is quick, and no work done.
+fn requests_of_wrk(said: &str) -> Option<f64> {
+    if said.contains("Non-2xx") {
+        return None;
+    }
+    said.lines().find_map(|line| line.split_once(" requests in ")?.0.trim().parse().ok())
+}
+
+/// `None` where an answer was no 2xx.
+fn requests_of_h2load(said: &str) -> Option<f64> {
+    let codes = said.lines().find_map(|line| line.strip_prefix("status codes: "))?;
+    let succeeded: f64 = codes.split_once(" 2xx")?.0.parse().ok()?;
+    let others = codes.split(", ").skip(1).all(|code| code.starts_with("0 "));
+    (others && succeeded > 0.0).then_some(succeeded)
+}
+
+fn unclear(program: &str, said: &str) -> Failure {
+    Failure::Program { program: program.into(), what: said.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{requests_of_h2load, requests_of_wrk};
+
+    #[test]
+    fn what_the_programs_say() {
+        let wrk = "Running 3s test\n  1 threads and 64 connections\n  61234 requests in 3.00s, 9MB read\n";
+        assert_eq!(requests_of_wrk(wrk), Some(61_234.0));
+        assert_eq!(requests_of_wrk(&format!("{wrk}  Non-2xx or 3xx responses: 1\n")), None);
+        let h2load = "requests: 9 total\nstatus codes: 8 2xx, 0 3xx, 0 4xx, 0 5xx\n";
+        assert_eq!(requests_of_h2load(h2load), Some(8.0));
+        assert_eq!(requests_of_h2load(&h2load.replace("0 4xx", "1 4xx")), None);
+        assert_eq!(requests_of_h2load("status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx"), None);
+    }
+}

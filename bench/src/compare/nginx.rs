@@ -1,0 +1,148 @@
+//! The peers: nginx as a plain proxy, with `auth_request`, and with large buffers.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::Path,
+    process::Command,
+};
+
+use super::{LOAD_CORE, PROXY_CORE};
+use crate::{
+    certificate::Certificate,
+    failure::Failure,
+    front_door::{await_port, free_address},
+    process::Process,
+};
+
+/// How large the film is; it stays in the page cache.
+pub const FILM: u64 = 256 << 20;
+
+/// Three nginx: the proxies, and on the other core the upstream and an authorization service.
+#[derive(Debug)]
+pub struct Rig {
+    /// Serves the three proxy addresses.
+    pub proxy: Process,
+    /// Answers 204 with the name of a person.
+    pub authorization: Process,
+    /// A plain proxy.
+    pub plain: SocketAddr,
+    /// A proxy that asks the authorization service about each request.
+    pub auth_request: SocketAddr,
+    /// A plain proxy with 64 KiB buffers.
+    pub tuned: SocketAddr,
+    /// What all of them, and usher, forward to.
+    pub upstream: SocketAddr,
+    /// Kept so that it ends with the rest.
+    _upstream: Process,
+}
+
+impl Rig {
+    /// Starts all three and waits until they listen.
+    pub fn start(folder: &Path, certificate: &Certificate) -> Result<Self, Failure> {
+        let (upstream, auth) = (free_address()?, free_address()?);
+        let (plain, auth_request, tuned) = (free_address()?, free_address()?, free_address()?);
+        let film = File::create(folder.join("film")).map_err(Failure::io("film"))?;
+        film.set_len(FILM).map_err(Failure::io("film"))?;
+
+        let root = folder.display();
+        let json = format!("{{\"pad\":\"{}\"}}", "x".repeat(1000));
+        let app = format!(
+            "default_type application/json;\n\
+             server {{ listen {upstream} backlog=4096; root {root};\n\
+             location = /small {{ return 200 '{json}'; }}\n\
+             location = /assertion {{ return 200 $http_x_pomerium_jwt_assertion; }} }}"
+        );
+        let service = format!(
+            "server {{ listen {auth}; location / {{ add_header X-User ann@example.com; return 204; }} }}"
+        );
+        let proxies = proxies(&Proxies { certificate, upstream, auth, plain, auth_request, tuned });
+        Ok(Self {
+            _upstream: start(folder, "upstream", LOAD_CORE, &app, upstream)?,
+            authorization: start(folder, "authorization", LOAD_CORE, &service, auth)?,
+            proxy: start(folder, "proxy", PROXY_CORE, &proxies, tuned)?,
+            plain,
+            auth_request,
+            tuned,
+            upstream,
+        })
+    }
+}
+
+struct Proxies<'a> {
+    certificate: &'a Certificate,
+    upstream: SocketAddr,
+    auth: SocketAddr,
+    plain: SocketAddr,
+    auth_request: SocketAddr,
+    tuned: SocketAddr,
+}
+
+fn proxies(of: &Proxies<'_>) -> String {
+    let Proxies { certificate, upstream, auth, plain, auth_request, tuned } = of;
+    let (chain, key) = (certificate.chain.display(), certificate.key.display());
+    format!(
+        "ssl_certificate {chain};\n\
+         ssl_certificate_key {key};\n\
+         ssl_protocols TLSv1.2 TLSv1.3;\n\
+         upstream app {{ server {upstream}; keepalive 512; keepalive_requests 10000000; }}\n\
+         upstream service {{ server {auth}; keepalive 512; keepalive_requests 10000000; }}\n\
+         proxy_http_version 1.1;\n\
+         proxy_max_temp_file_size 0;\n\
+         proxy_set_header Connection '';\n\
+         proxy_set_header Host $http_host;\n\
+         proxy_set_header X-Forwarded-For $remote_addr;\n\
+         proxy_set_header X-Forwarded-Proto $scheme;\n\
+         server {{ listen {plain} ssl http2; location / {{ proxy_pass http://app; }} }}\n\
+         server {{ listen {tuned} ssl http2;\n\
+         proxy_buffer_size 64k; proxy_buffers 16 64k; proxy_busy_buffers_size 128k;\n\
+         location / {{ proxy_pass http://app; }} }}\n\
+         server {{ listen {auth_request} ssl http2;\n\
+         location / {{ auth_request /authorize; auth_request_set $user $upstream_http_x_user;\n\
+         proxy_set_header Connection ''; proxy_set_header Host $http_host;\n\
+         proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-User $user;\n\
+         proxy_pass http://app; }}\n\
+         location = /authorize {{ internal; proxy_pass_request_body off;\n\
+         proxy_set_header Connection ''; proxy_set_header Content-Length '';\n\
+         proxy_pass http://service; }} }}\n"
+    )
+}
+
+/// One nginx of one worker, with everything it writes below `folder`.
+fn start(
+    folder: &Path,
+    name: &str,
+    core: u32,
+    servers: &str,
+    address: SocketAddr,
+) -> Result<Process, Failure> {
+    let own = folder.join(name);
+    fs::create_dir_all(&own).map_err(Failure::io(name))?;
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {}/{kind};\n", own.display()))
+        .concat();
+    let user = if nobody_is_needed() { "user root;\n" } else { "" };
+    let config = format!(
+        "{user}daemon off; worker_processes 1; pid {}/pid; error_log {}/error.log warn;\n\
+         events {{ worker_connections 8192; }}\n\
+         http {{ access_log off; sendfile on; tcp_nodelay on; keepalive_requests 10000000;\n\
+         server_tokens off;\n{temporary}{servers} }}\n",
+        own.display(),
+        own.display()
+    );
+    let file = own.join("nginx.conf");
+    fs::write(&file, config).map_err(Failure::io(name))?;
+    let log = own.join(format!("{name}.log"));
+    let errors = File::create(&log).map_err(Failure::io(name))?;
+    let mut command = Command::new("taskset");
+    command.args(["-c", &core.to_string(), "nginx", "-p"]).arg(&own).arg("-c").arg(&file);
+    command.arg("-e").arg(own.join("error.log")).stderr(errors);
+    let mut process = Process::start(&mut command)?;
+    await_port(address, &mut process, &log)?;
+    Ok(process)
+}
+
+/// As root, nginx would change its workers to a user who can't read our folder.
+fn nobody_is_needed() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}

@@ -1,0 +1,91 @@
+//! What stands behind usher: endless zeros, a sink, and sockets that answer.
+
+use std::{convert::Infallible, net::SocketAddr};
+
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Either, Empty, Full, combinators::UnsyncBoxBody};
+use hyper::{body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+use crate::{failure::Failure, zeros::Zeros};
+
+/// An unmasked pong of four bytes (RFC 6455 §5.5.3).
+pub const PONG: &[u8] = &[0x8a, 4, b'h', b'e', b'r', b'e'];
+
+/// RFC 6455 §1.3's own example, good for [`super::sockets`]' fixed key.
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+type Answer = Response<Either<Zeros, UnsyncBoxBody<Bytes, Infallible>>>;
+
+/// Listens until this program ends.
+#[expect(clippy::disallowed_methods, reason = "lives as long as this program")]
+pub async fn start() -> Result<SocketAddr, Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::io("upstream"))?;
+    let address = listener.local_addr().map_err(Failure::io("upstream"))?;
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(
+                http1::Builder::new()
+                    .serve_connection(TokioIo::new(tcp), service_fn(answer))
+                    .with_upgrades(),
+            );
+        }
+    });
+    Ok(address)
+}
+
+/// `GET /zeros/N`, `POST /sink`, `GET /socket`.
+async fn answer(request: Request<Incoming>) -> Result<Answer, hyper::Error> {
+    let path = request.uri().path();
+    if let Some(length) = path.strip_prefix("/zeros/").and_then(|length| length.parse().ok()) {
+        return Ok(Response::new(Either::Left(Zeros::new(length))));
+    }
+    if request.method() == Method::POST {
+        return Ok(text(count(request.into_body()).await?.to_string()));
+    }
+    if request.headers().contains_key(header::UPGRADE) {
+        return Ok(switch(request));
+    }
+    Ok(text("here".into()))
+}
+
+async fn count(mut body: Incoming) -> Result<u64, hyper::Error> {
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        length += frame?.data_ref().map_or(0, Bytes::len) as u64;
+    }
+    Ok(length)
+}
+
+fn text(text: String) -> Answer {
+    Response::new(Either::Right(Full::new(Bytes::from(text)).boxed_unsync()))
+}
+
+/// Accepts the upgrade; then every message is answered with a pong.
+#[expect(clippy::disallowed_methods, reason = "ends with its connection")]
+fn switch(request: Request<Incoming>) -> Answer {
+    tokio::spawn(async move {
+        let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
+        let mut socket = TokioIo::new(upgraded);
+        let mut message = [0; 64];
+        while let Ok(1..) = socket.read(&mut message).await {
+            if socket.write_all(PONG).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut answer = Response::new(Either::Right(Empty::new().boxed_unsync()));
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    for (name, value) in [
+        (header::CONNECTION, "upgrade"),
+        (header::UPGRADE, "websocket"),
+        (header::SEC_WEBSOCKET_ACCEPT, ACCEPT),
+    ] {
+        answer.headers_mut().insert(name, header::HeaderValue::from_static(value));
+    }
+    answer
+}

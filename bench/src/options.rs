@@ -1,0 +1,33 @@
+//! What was asked for on the command line.
+
+use std::path::PathBuf;
+
+use crate::failure::Failure;
+
+/// What was asked for.
+#[derive(Debug)]
+pub struct Options {
+    /// The usher to measure; without one only its peers are.
+    pub usher: Option<PathBuf>,
+    /// The profile that it was built with, for the heading.
+    pub profile: String,
+    /// Whether to leave out what takes minutes.
+    pub short: bool,
+}
+
+impl Options {
+    /// Reads the words after the name of the measurement.
+    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let mut options = Self { usher: None, profile: "release".into(), short: false };
+        while let Some(word) = words.next() {
+            match &*word {
+                "--short" | "--quick" => options.short = true,
+                "--usher" => options.usher = words.next().map(PathBuf::from),
+                "--peers-only" => options.usher = None,
+                "--profile" => options.profile = words.next().unwrap_or_default(),
+                other => return Err(Failure::Usage(format!("`{other}` is no option here"))),
+            }
+        }
+        Ok(options)
+    }
+}

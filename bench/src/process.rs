@@ -1,0 +1,147 @@
+//! What the kernel knows about a process: its memory and its CPU time.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command},
+    time::Duration,
+};
+
+use crate::failure::Failure;
+
+/// A process we started; ended when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Result<Self, Failure> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = command.spawn().map_err(Failure::io(program))?;
+        Ok(Self { child })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Resident memory now, in KiB.
+    pub fn resident(&self) -> Result<u64, Failure> {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory since [`Self::forget_peak`], in KiB.
+    pub fn peak(&self) -> Result<u64, Failure> {
+        self.status("VmHWM:")
+    }
+
+    /// Makes the present the peak (`proc(5)`, `clear_refs`).
+    pub fn forget_peak(&self) -> Result<(), Failure> {
+        fs::write(self.proc("clear_refs"), "5").map_err(Failure::io("clear_refs"))
+    }
+
+    /// CPU time of the whole process tree so far, user and system, ended threads included.
+    pub fn cpu(&self) -> Result<Duration, Failure> {
+        let mut whole = cpu_of(self.id())?;
+        for child in children(self.id())? {
+            whole += cpu_of(child)?;
+        }
+        Ok(whole)
+    }
+
+    fn status(&self, field: &str) -> Result<u64, Failure> {
+        let file = self.proc("status");
+        let text = fs::read_to_string(&file).map_err(Failure::io("status"))?;
+        text.lines()
+            .find_map(|line| line.strip_prefix(field)?.split_whitespace().next()?.parse().ok())
+            .ok_or(Failure::Proc(file))
+    }
+
+    fn proc(&self, file: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{file}", self.id()))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // nginx ends its workers on SIGTERM; SIGKILL would leave them behind
+        let _ = Command::new("kill").arg(self.id().to_string()).status();
+        for _ in 0..100 {
+            if self.ended() {
+                return;
+            }
+            pause(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits: for another process, whose clock nobody turns.
+#[expect(clippy::disallowed_methods, reason = "another process keeps its own time")]
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// `utime` and `stime` (`proc(5)`, fields 14 and 15), in ticks of 10 ms.
+fn cpu_of(id: u32) -> Result<Duration, Failure> {
+    let file = PathBuf::from(format!("/proc/{id}/stat"));
+    let text = fs::read_to_string(&file).map_err(Failure::io("stat"))?;
+    let ticks: Option<u64> = after_name(&text).map(|fields| {
+        fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+    });
+    ticks.map(|ticks| Duration::from_millis(ticks * 10)).ok_or(Failure::Proc(file))
+}
+
+/// What stands after the program's name, which may hold spaces and parentheses.
+fn after_name(stat: &str) -> Option<&str> {
+    stat.rsplit_once(") ").map(|(_, fields)| fields)
+}
+
+fn children(parent: u32) -> Result<Vec<u32>, Failure> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(Failure::io("/proc"))?.flatten() {
+        let id = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        if let Some(id) = id.filter(|id| parent_of(*id) == Some(parent)) {
+            found.push(id);
+        }
+    }
+    Ok(found)
+}
+
+/// `ppid`, field 4; `None` when the process ended meanwhile.
+fn parent_of(id: u32) -> Option<u32> {
+    let text = fs::read_to_string(Path::new("/proc").join(id.to_string()).join("stat")).ok()?;
+    after_name(&text)?.split(' ').nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_works_is_seen_to_work() {
+        let mut busy =
+            Process::start(Command::new("sh").args(["-c", "while :; do :; done"])).unwrap();
+        while busy.cpu().unwrap() < Duration::from_millis(20) {
+            assert!(!busy.ended());
+        }
+        assert!(busy.resident().unwrap() > 0);
+        busy.forget_peak().unwrap();
+        assert!(busy.peak().unwrap() >= busy.resident().unwrap() / 2);
+    }
+
+    #[test]
+    fn names_with_parentheses() {
+        let stat = "42 (a) b (c)) S 7 42";
+        assert_eq!(after_name(stat), Some("S 7 42"));
+    }
+}
