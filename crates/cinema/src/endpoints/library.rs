@@ -1,0 +1,369 @@
+//! The library: one folder with one film in it.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Ask;
+use crate::{
+    answer::{self, Answer},
+    clock::timestamp,
+    film::OpenFilm,
+    house::{House, lay_over, random_id, stable_id},
+    options::JellyfinVersion,
+};
+
+/// The folder's id.
+fn folder_id() -> String {
+    stable_id("folder/movies")
+}
+
+/// The film's id. The real server makes it from the path, so that it is the same on each start.
+pub(super) fn film_id(film: &OpenFilm) -> String {
+    stable_id(&format!("film/{}", film.title()))
+}
+
+fn dashed(id: &str) -> String {
+    uuid::Uuid::try_parse(id).map_or_else(|_| id.to_owned(), |id| id.hyphenated().to_string())
+}
+
+fn user_data(id: &str) -> Value {
+    json!({
+        "PlaybackPositionTicks": 0,
+        "PlayCount": 0,
+        "IsFavorite": false,
+        "Played": false,
+        "Key": dashed(id),
+        "ItemId": id,
+    })
+}
+
+/// How far somebody has come with the film, as `UserItemDataDto`.
+pub(super) fn place_in_film(house: &House) -> Value {
+    user_data(&film_id(&house.film))
+}
+
+fn path_on_disk(film: &OpenFilm) -> String {
+    let (title, container) = (film.title(), film.container());
+    format!("/media/movies/{title}/{title}.{container}")
+}
+
+/// The film as lists show it.
+pub(super) fn short_item(house: &House) -> Value {
+    let film = &house.film;
+    let id = film_id(film);
+    let container = match film.container().as_str() {
+        "mp4" => "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
+        other => other.to_owned(),
+    };
+    let mut item = json!({
+        "Name": film.title(),
+        "ServerId": house.server_id(),
+        "Id": id,
+        "Container": container,
+        "ChannelId": null,
+        "ProductionYear": 2026,
+        "IsFolder": false,
+        "Type": "Movie",
+        "UserData": user_data(&id),
+        "VideoType": "VideoFile",
+        "ImageTags": { "Primary": stable_id("poster") },
+        "BackdropImageTags": [],
+        "ImageBlurHashes": {},
+        "LocationType": "FileSystem",
+        "MediaType": "Video",
+    });
+    if let Some(ticks) = film.run_time_ticks() {
+        lay_over(&mut item, &json!({ "RunTimeTicks": ticks }));
+    }
+    item
+}
+
+/// The film as its own page shows it.
+fn long_item(house: &House) -> Value {
+    let film = &house.film;
+    let mut item = short_item(house);
+    let more = json!({
+        "Etag": stable_id("etag"),
+        "DateCreated": timestamp(film.changed),
+        "CanDelete": false,
+        "CanDownload": true,
+        "SortName": film.title().to_lowercase(),
+        "ExternalUrls": [],
+        "MediaSources": [media_source(house)],
+        "ProductionLocations": [],
+        "Path": path_on_disk(film),
+        "EnableMediaSourceDisplay": true,
+        "Taglines": [],
+        "Genres": [],
+        "PlayAccess": "Full",
+        "RemoteTrailers": [],
+        "ProviderIds": {},
+        "ParentId": folder_id(),
+        "People": [],
+        "Studios": [],
+        "GenreItems": [],
+        "LocalTrailerCount": 0,
+        "SpecialFeatureCount": 0,
+        "DisplayPreferencesId": stable_id("display"),
+        "Tags": [],
+        "PrimaryImageAspectRatio": 0.666_666_666_666_666_6,
+        "MediaStreams": media_streams(house.version),
+        "Chapters": [],
+        "Trickplay": {},
+        "LockedFields": [],
+        "LockData": false,
+        "Width": 640,
+        "Height": 360,
+    });
+    lay_over(&mut item, &more);
+    item
+}
+
+fn media_source(house: &House) -> Value {
+    let film = &house.film;
+    let mut source = json!({
+        "Protocol": "File",
+        "Id": film_id(film),
+        "Path": path_on_disk(film),
+        "Type": "Default",
+        "Container": film.container(),
+        "Size": film.length,
+        "Name": film.title(),
+        "IsRemote": false,
+        "ETag": stable_id("etag"),
+        "ReadAtNativeFramerate": false,
+        "IgnoreDts": false,
+        "IgnoreIndex": false,
+        "GenPtsInput": false,
+        "SupportsTranscoding": true,
+        "SupportsDirectStream": true,
+        "SupportsDirectPlay": true,
+        "IsInfiniteStream": false,
+        "UseMostCompatibleTranscodingProfile": false,
+        "RequiresOpening": false,
+        "RequiresClosing": false,
+        "RequiresLooping": false,
+        "SupportsProbing": true,
+        "VideoType": "VideoFile",
+        "MediaStreams": media_streams(house.version),
+        "MediaAttachments": [],
+        "Formats": [],
+        "Bitrate": 188_662,
+        "RequiredHttpHeaders": {},
+        "TranscodingSubProtocol": "http",
+        "DefaultAudioStreamIndex": 1,
+        "HasSegments": false,
+    });
+    if let Some(ticks) = film.run_time_ticks() {
+        lay_over(&mut source, &json!({ "RunTimeTicks": ticks }));
+    }
+    source
+}
+
+/// The streams of the built-in film; a file is not looked into and shows the same ones.
+fn media_streams(version: JellyfinVersion) -> Value {
+    let mut video = json!({
+        "Codec": "h264",
+        "Language": "und",
+        "TimeBase": "1/12288",
+        "VideoRange": "SDR",
+        "VideoRangeType": "SDR",
+        "AudioSpatialFormat": "None",
+        "DisplayTitle": "360p H264 SDR",
+        "NalLengthSize": "4",
+        "IsInterlaced": false,
+        "IsAVC": true,
+        "BitRate": 141_862,
+        "BitDepth": 8,
+        "RefFrames": 1,
+        "IsDefault": true,
+        "IsForced": false,
+        "IsHearingImpaired": false,
+        "Height": 360,
+        "Width": 640,
+        "AverageFrameRate": 24,
+        "RealFrameRate": 24,
+        "ReferenceFrameRate": 24,
+        "Profile": "High",
+        "Type": "Video",
+        "AspectRatio": "16:9",
+        "Index": 0,
+        "IsExternal": false,
+        "IsTextSubtitleStream": false,
+        "SupportsExternalStream": false,
+        "PixelFormat": "yuv420p",
+        "Level": 31,
+        "IsAnamorphic": false,
+    });
+    let mut audio = json!({
+        "Codec": "aac",
+        "Language": "und",
+        "TimeBase": "1/44100",
+        "VideoRange": "Unknown",
+        "VideoRangeType": "Unknown",
+        "AudioSpatialFormat": "None",
+        "LocalizedDefault": "Default",
+        "LocalizedExternal": "External",
+        "DisplayTitle": "AAC - Mono - Default",
+        "IsInterlaced": false,
+        "IsAVC": false,
+        "ChannelLayout": "mono",
+        "BitRate": 40_397,
+        "Channels": 1,
+        "SampleRate": 44_100,
+        "IsDefault": true,
+        "IsForced": false,
+        "IsHearingImpaired": false,
+        "Profile": "LC",
+        "Type": "Audio",
+        "Index": 1,
+        "IsExternal": false,
+        "IsTextSubtitleStream": false,
+        "SupportsExternalStream": false,
+        "Level": 0,
+    });
+    match version {
+        JellyfinVersion::V10_10 | JellyfinVersion::V10_11 => {
+            lay_over(&mut video, &json!({ "CodecTag": "avc1" }));
+            lay_over(&mut audio, &json!({ "CodecTag": "mp4a" }));
+        }
+        JellyfinVersion::V12 => {
+            let more = json!({
+                "IsOriginal": false,
+                "LocalizedLanguage": "Undetermined",
+                "LocalizedOriginal": "Original",
+            });
+            lay_over(&mut video, &more);
+            lay_over(&mut audio, &more);
+        }
+    }
+    json!([video, audio])
+}
+
+fn folder(house: &House) -> Value {
+    let id = folder_id();
+    let mut folder = json!({
+        "Name": "Movies",
+        "ServerId": house.server_id(),
+        "Id": id,
+        "Etag": stable_id("folder etag"),
+        "DateCreated": timestamp(house.film.changed),
+        "DateLastMediaAdded": "0001-01-01T00:00:00.0000000Z",
+        "CanDelete": false,
+        "CanDownload": false,
+        "SortName": "movies",
+        "ExternalUrls": [],
+        "Path": "/data/root/default/Movies",
+        "EnableMediaSourceDisplay": true,
+        "ChannelId": null,
+        "Taglines": [],
+        "Genres": [],
+        "PlayAccess": "Full",
+        "RemoteTrailers": [],
+        "ProviderIds": {},
+        "IsFolder": true,
+        "ParentId": stable_id("root"),
+        "Type": "CollectionFolder",
+        "People": [],
+        "Studios": [],
+        "GenreItems": [],
+        "LocalTrailerCount": 0,
+        "UserData": user_data(&id),
+        "ChildCount": 1,
+        "SpecialFeatureCount": 0,
+        "DisplayPreferencesId": id,
+        "Tags": [],
+        "CollectionType": "movies",
+        "ImageTags": {},
+        "BackdropImageTags": [],
+        "ImageBlurHashes": {},
+        "LocationType": "FileSystem",
+        "MediaType": "Unknown",
+        "LockedFields": [],
+        "LockData": false,
+    });
+    if house.version == JellyfinVersion::V12 {
+        lay_over(&mut folder, &json!({ "Chapters": [] }));
+    }
+    folder
+}
+
+fn result(items: Vec<Value>) -> Answer {
+    answer::json(json!({ "TotalRecordCount": items.len(), "Items": items, "StartIndex": 0 }))
+}
+
+/// The person named in the path or the query must be the caller, or the caller an administrator.
+fn check_subject(ask: Ask<'_>) -> Result<(), Answer> {
+    let in_path = ask.captured.first().map(String::as_str);
+    ask.subject(in_path.or_else(|| ask.target.query.first("userId"))).map(drop)
+}
+
+pub(super) fn views(ask: Ask<'_>) -> Result<Answer, Answer> {
+    check_subject(ask)?;
+    Ok(result(vec![folder(ask.house)]))
+}
+
+/// Which kinds a query wants: the film, the folder, or both where it names none.
+pub(super) fn items(ask: Ask<'_>) -> Result<Answer, Answer> {
+    check_subject(ask)?;
+    let query = &ask.target.query;
+    let ids = query.joined("ids");
+    let kinds = query.joined("includeItemTypes").map(|kinds| kinds.to_ascii_lowercase());
+    let film = film_id(&ask.house.film);
+    let wanted = ids
+        .is_none_or(|ids| ids.split(',').filter_map(crate::target::guid).any(|id| id == film))
+        && kinds.is_none_or(|kinds| kinds.split(',').any(|kind| kind == "movie"));
+    // Without `recursive` the root is listed, which holds the folder.
+    let at_root = query.first("parentId").is_none() && !query.is_true("recursive");
+    Ok(result(match (wanted, at_root && query.first("ids").is_none()) {
+        (true, true) => vec![folder(ask.house), short_item(ask.house)],
+        (true, false) => vec![short_item(ask.house)],
+        (false, _) => Vec::new(),
+    }))
+}
+
+pub(super) fn latest(ask: Ask<'_>) -> Result<Answer, Answer> {
+    check_subject(ask)?;
+    Ok(answer::json(json!([short_item(ask.house)])))
+}
+
+pub(super) fn resume(ask: Ask<'_>) -> Result<Answer, Answer> {
+    check_subject(ask)?;
+    Ok(result(Vec::new()))
+}
+
+pub(super) fn item(ask: Ask<'_>) -> Result<Answer, Answer> {
+    let place = match ask.captured {
+        [_, _] => {
+            check_subject(ask)?;
+            1
+        }
+        _ => {
+            ask.subject(ask.target.query.first("userId"))?;
+            0
+        }
+    };
+    let id = ask.id(place, "itemId")?;
+    if id == folder_id() {
+        return Ok(answer::json(folder(ask.house)));
+    }
+    check_film(ask, place)?;
+    Ok(answer::json(long_item(ask.house)))
+}
+
+pub(super) fn playback_info(ask: Ask<'_>) -> Result<Answer, Answer> {
+    ask.subject(ask.target.query.first("userId"))?;
+    check_film(ask, 0)?;
+    Ok(answer::json(json!({
+        "MediaSources": [media_source(ask.house)],
+        "PlaySessionId": random_id(),
+    })))
+}
+
+/// The captured id must be the film's.
+pub(super) fn check_film(ask: Ask<'_>, place: usize) -> Result<(), Answer> {
+    if ask.id(place, "itemId")? == film_id(&ask.house.film) {
+        return Ok(());
+    }
+    Err(answer::problem(StatusCode::NOT_FOUND))
+}
