@@ -10,6 +10,11 @@
 //!  0  usher-rules, usher-pages
 //! ```
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
 pub mod certs;
 pub mod cli;
 pub mod idp;

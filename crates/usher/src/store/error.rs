@@ -265,6 +265,7 @@ impl OpenError {
     /// What a system call's error means for `path`.
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
+        #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum, and it grows")]
         match source.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Self::ReadOnly { path }

@@ -57,6 +57,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Store {
     file: PathBuf,
     sessions: Arc<Index>,
+    most_sessions: usize,
     writer: Writer,
 }
 
@@ -67,11 +68,15 @@ impl Store {
     ///
     /// [`OpenError`], one variant per cause, each with a hint.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let (db, file) = open::open(dir)?;
+        Self::open_within(dir, open::PATIENCE)
+    }
+
+    fn open_within(dir: &Path, patience: Duration) -> Result<Self, OpenError> {
+        let (db, file) = open::open(dir, patience)?;
         let sessions = Arc::new(Index::new());
         check(&db, &sessions).map_err(|failure| OpenError::of(&file, failure))?;
         let writer = Writer::start(db).map_err(|source| OpenError::io(&file, source))?;
-        Ok(Self { file, sessions, writer })
+        Ok(Self { file, sessions, most_sessions: MOST_SESSIONS, writer })
     }
 
     /// How many sessions are in memory.

@@ -19,14 +19,15 @@ const APPLICATION_ID: i32 = 0x5553_4852;
 /// Each takes the store from the format before it; their count is the format that we know.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
 /// How long we wait for another process, such as `usher people`.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Opens the store in `dir`, or makes it.
+/// Opens the store in `dir`, or makes it; waits up to `patience` for other processes, now and
+/// later.
 ///
 /// # Errors
 ///
 /// [`OpenError`]; nothing was changed then, except that an empty directory may have been made.
-pub(super) fn open(dir: &Path) -> Result<(Connection, PathBuf), OpenError> {
+pub(super) fn open(dir: &Path, patience: Duration) -> Result<(Connection, PathBuf), OpenError> {
     directory::prepare(dir)?;
     let (file, lock) = (dir.join(FILE), dir.join(LOCK));
     let turn = directory::new_file(dir, &lock)?;
@@ -37,7 +38,7 @@ pub(super) fn open(dir: &Path) -> Result<(Connection, PathBuf), OpenError> {
         Err(error) => return Err(OpenError::io(&file, error)),
     }
     directory::judge_file(&file)?;
-    Ok((connect(&file)?, file))
+    Ok((connect(&file, patience)?, file))
 }
 
 /// Makes an empty store: under another name first, so that a crash leaves none or a whole one.
@@ -78,10 +79,10 @@ pub(super) fn connect_again(file: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Opens a store that is there, and checks that it is ours, whole and of a format that we know.
-fn connect(file: &Path) -> Result<Connection, OpenError> {
+fn connect(file: &Path, patience: Duration) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::sqlite(file, error);
     let db = Connection::open_with_flags(file, FLAGS).map_err(failed)?;
-    db.busy_timeout(PATIENCE).map_err(failed)?;
+    db.busy_timeout(patience).map_err(failed)?;
     if db.is_readonly("main").map_err(failed)? {
         // SQLite falls back to reading without a word when the file can't be written.
         return Err(OpenError::ReadOnly { path: file.to_owned() });
@@ -109,10 +110,11 @@ fn number(db: &Connection, pragma: &str) -> rusqlite::Result<i32> {
     db.pragma_query_value(None, pragma, |row| row.get(0))
 }
 
-/// The first things that SQLite finds wrong with the file's structure.
+/// The first things that SQLite finds wrong with the file's structure. The whole check and not
+/// the quick one: an index that misses a row would hide a session from "end all of a person's".
 fn damage(db: &Connection) -> rusqlite::Result<Option<Box<str>>> {
     db.pragma_update(None, "cell_size_check", true)?;
-    let mut check = db.prepare("PRAGMA quick_check(3)")?;
+    let mut check = db.prepare("PRAGMA integrity_check(3)")?;
     let found: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(if found == ["ok"] { None } else { Some(found.join("; ").into()) })
 }

@@ -74,9 +74,12 @@ impl Store {
         Ok(forgotten)
     }
 
-    async fn begin_session(&self, session: Session) -> Result<Arc<LiveSession>, StoreFailure> {
-        if self.sessions.len() >= MOST_SESSIONS {
-            return Err(StoreFailure::TooManySessions { limit: MOST_SESSIONS });
+    pub(super) async fn begin_session(
+        &self,
+        session: Session,
+    ) -> Result<Arc<LiveSession>, StoreFailure> {
+        if self.sessions.len() >= self.most_sessions {
+            return Err(StoreFailure::TooManySessions { limit: self.most_sessions });
         }
         let row = Row::of(&session)?;
         let sessions = Arc::clone(&self.sessions);

@@ -1,6 +1,10 @@
 //! Who is asking: cookie or bearer → [`Identity`]. Owns [`SessionStore`].
 
+#[cfg(test)]
+pub mod contract;
 mod live;
+#[cfg(test)]
+pub mod memory;
 mod store;
 
 pub use live::LiveSession;

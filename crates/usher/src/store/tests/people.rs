@@ -1,0 +1,82 @@
+use usher_rules::people::{People, PeopleError};
+
+use super::{find, fresh, member, secret};
+use crate::{
+    request::identify::{SessionStore, contract::session},
+    store::{Store, StoreFailure},
+};
+
+async fn hash_of(store: &Store, email: &str) -> String {
+    let (_, hash) = People::find(store, email).await.unwrap().unwrap();
+    hash.expose_str().unwrap().into()
+}
+
+#[tokio::test]
+async fn people_are_added_once_listed_by_address_and_removed_for_good() {
+    let (dir, store) = fresh();
+    let [ann, bob] = [member("ann@example.com", &["family"]), member("bob@example.com", &[])];
+    store.add(bob.clone(), secret("$bob")).await.unwrap();
+    store.add(ann.clone(), secret("$ann")).await.unwrap();
+    let again = store.add(ann.clone(), secret("$other")).await.unwrap_err();
+    assert!(matches!(again, PeopleError::AlreadyHere(_)), "{again}");
+    assert_eq!(hash_of(&store, "ann@example.com").await, "$ann", "the first stands");
+    drop(store);
+
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.list().await.unwrap(), [ann.clone(), bob.clone()], "every field, by address");
+    assert_eq!(store.remove("bob@example.com").await.unwrap(), bob);
+    assert!(People::find(&store, "bob@example.com").await.unwrap().is_none());
+    for unknown in [
+        store.remove("bob@example.com").await,
+        store.set_groups("bob@example.com", vec![]).await,
+        store.set_password("bob@example.com", secret("$")).await,
+    ] {
+        assert!(matches!(unknown, Err(PeopleError::Unknown(_))), "{unknown:?}");
+    }
+    store.add(bob, secret("$bob")).await.expect("the address is free again");
+}
+
+#[tokio::test]
+async fn changes_that_take_away_end_sessions() {
+    let (_dir, store) = fresh();
+    let ann = member("ann@example.com", &["family"]);
+    store.add(ann.clone(), secret("$1")).await.unwrap();
+    let begin = |n| store.insert(session(n, &ann.id));
+    let other = store.insert(session(99, "bob")).await.unwrap();
+
+    let live = begin(1).await.unwrap();
+    let changed = store.set_groups("ann@example.com", vec!["kids".into()]).await.unwrap();
+    assert_eq!(changed.groups, [Box::from("kids")]);
+    assert!(live.is_ended() && find(&store, &live.session().id).is_none(), "other groups");
+
+    let live = begin(2).await.unwrap();
+    store.set_password("ann@example.com", secret("$2")).await.unwrap();
+    assert!(live.is_ended() && store.of_person(&ann.id).is_empty(), "another password");
+    assert_eq!(hash_of(&store, "ann@example.com").await, "$2");
+
+    let live = begin(3).await.unwrap();
+    store.rehash("ann@example.com", secret("$2"), secret("$3")).await.unwrap();
+    assert!(!live.is_ended(), "the same password at another cost");
+    store.rehash("ann@example.com", secret("$2"), secret("$4")).await.unwrap();
+    assert_eq!(hash_of(&store, "ann@example.com").await, "$3", "a stale rehash changes nothing");
+
+    store.remove("ann@example.com").await.unwrap();
+    assert!(live.is_ended() && find(&store, &live.session().id).is_none(), "removed");
+    let late = store.begin_session(session(4, &ann.id)).await.unwrap_err();
+    assert_eq!(late, StoreFailure::PersonRemoved, "a sign-in that was under way");
+    assert!(!other.is_ended(), "nobody else");
+}
+
+#[tokio::test]
+async fn a_secret_is_made_once() {
+    let (dir, store) = fresh();
+    let made = store.secret("cookie_secret", || secret("first")).unwrap();
+    assert!(made.same_as(b"first"));
+    let beside = Store::open(dir.path()).unwrap();
+    let never = || panic!("it is there");
+    assert!(beside.secret("cookie_secret", never).unwrap().same_as(b"first"), "another process");
+    assert!(store.secret("signing_key", || secret("x")).unwrap().same_as(b"x"), "by name");
+    drop((store, beside));
+    let store = Store::open(dir.path()).unwrap();
+    assert!(store.secret("cookie_secret", never).unwrap().same_as(b"first"), "after a restart");
+}

@@ -1,0 +1,175 @@
+use std::{path::Path, sync::Arc};
+
+use usher_rules::{
+    session::{Session, SessionId},
+    time::UnixTime,
+};
+
+use super::{find, fresh, member, pragma, secret};
+use crate::{
+    request::identify::{
+        SessionStore,
+        contract::{contract, session},
+    },
+    store::{LONGEST_SESSION, MOST_PER_PERSON, Store, StoreFailure},
+};
+use usher_rules::people::People;
+
+const LATE: UnixTime = UnixTime::from_seconds(1_000);
+
+fn reopened(dir: &Path, store: Arc<Store>) -> Arc<Store> {
+    drop(Arc::into_inner(store).expect("nobody else holds it"));
+    Arc::new(Store::open(dir).unwrap())
+}
+
+#[tokio::test]
+async fn keeps_the_contract() {
+    let (_dir, store) = fresh();
+    contract(store).await;
+}
+
+#[tokio::test]
+async fn a_restart_signs_nobody_out_and_nobody_in() {
+    let (dir, store) = fresh();
+    let [kept, ended] = [session(1, "ann"), session(2, "ann")];
+    for session in [&kept, &ended] {
+        store.insert(session.clone()).await.unwrap();
+    }
+    store.end(&ended.id).await.unwrap();
+    let store = reopened(dir.path(), store);
+    assert_eq!(find(&store, &kept.id).unwrap().session(), &kept, "every field");
+    assert!(find(&store, &ended.id).is_none());
+    assert_eq!(store.session_count(), 1);
+}
+
+#[tokio::test]
+async fn sweep_forgets_what_expired_but_cuts_no_film() {
+    let (dir, store) = fresh();
+    let film = store.insert(session(1, "ann")).await.unwrap();
+    drop(store.insert(session(2, "ann")).await.unwrap());
+    drop(store.insert(Session { expires_at: 5_000, ..session(3, "bob") }).await.unwrap());
+    assert_eq!(store.sweep(UnixTime::from_seconds(199)).await.unwrap(), 0, "the last second");
+    assert_eq!(store.sweep(UnixTime::from_seconds(200)).await.unwrap(), 1, "not the held one");
+    assert!(find(&store, &session(2, "ann").id).is_none());
+    store.look(None).await.unwrap();
+    assert!(!film.is_ended(), "expiry is not an end, and the disk still has it");
+
+    assert_eq!(store.end_all_of("ann").await.unwrap(), 1, "a revocation still reaches the film");
+    assert!(film.is_ended());
+
+    let held = store.insert(session(4, "cat")).await.unwrap();
+    store.sweep(LATE).await.unwrap();
+    drop(held);
+    assert_eq!(store.sweep(LATE).await.unwrap(), 1, "forgotten once the film is over");
+    let store = reopened(dir.path(), store);
+    assert_eq!(store.session_count(), 1, "and gone from the disk: only bob's is left");
+    assert!(find(&store, &session(3, "bob").id).is_some());
+}
+
+#[tokio::test]
+async fn one_person_has_so_many_sessions_at_most() {
+    let (dir, store) = fresh();
+    // All in the same second: the new one must never be the one that goes.
+    let ids: Vec<SessionId> =
+        (0..=u8::try_from(MOST_PER_PERSON).unwrap() + 1).map(|n| session(n, "ann").id).collect();
+    for n in 0..ids.len() {
+        let n = u8::try_from(n).unwrap();
+        let issued_at = if n == 3 { 1 } else { 100 };
+        let begun = store.insert(Session { issued_at, ..session(n, "ann") }).await.unwrap();
+        assert!(!begun.is_ended() && find(&store, &begun.session().id).is_some(), "{n}");
+    }
+    assert!(find(&store, &ids[3]).is_none(), "the oldest went first");
+    assert_eq!(store.of_person("ann").len(), MOST_PER_PERSON);
+    let store = reopened(dir.path(), store);
+    assert_eq!(store.of_person("ann").len(), MOST_PER_PERSON, "on the disk too");
+}
+
+#[tokio::test]
+async fn a_flood_of_sign_ins_is_refused_and_ends_nobody() {
+    let (_dir, store) = fresh();
+    let mut store = Arc::into_inner(store).unwrap();
+    store.most_sessions = 3;
+    for n in 0..3 {
+        store.insert(session(n, &format!("person-{n}"))).await.unwrap();
+    }
+    let refused = store.begin_session(session(9, "eve")).await.unwrap_err();
+    assert_eq!(refused, StoreFailure::TooManySessions { limit: 3 });
+    assert_eq!(store.session_count(), 3);
+    store.end(&session(0, "person-0").id).await.unwrap();
+    store.insert(session(9, "eve")).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn claims_without_end_are_refused() {
+    let (_dir, store) = fresh();
+    let mut large = session(1, "ann");
+    large.person.claims.set("groups", vec!["g".repeat(LONGEST_SESSION).into()]);
+    let refused = store.begin_session(large.clone()).await.unwrap_err();
+    assert!(matches!(refused, StoreFailure::TooLarge { .. }), "{refused:?}");
+    assert!(find(&store, &large.id).is_none());
+    assert_eq!(store.health(), Ok(()), "not the disk's fault");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_sign_ins_and_nothing_else() {
+    let (dir, store) = fresh();
+    store.add(member("ann@example.com", &[]), secret("$hash")).await.unwrap();
+    let early = store.insert(session(0, "ann")).await.unwrap();
+    pragma(&store, "PRAGMA max_page_count = 1").await; // SQLite: as small as the file is now
+    let mut kept = 0;
+    let refused = loop {
+        match store.begin_session(session(kept + 1, &format!("person-{kept}"))).await {
+            Ok(_) => kept += 1,
+            Err(failure) => break failure,
+        }
+    };
+    assert_eq!(refused, StoreFailure::Full);
+    assert!(refused.hint().contains("space"));
+    assert!(find(&store, &session(kept + 1, "").id).is_none(), "not in memory either");
+    assert_eq!(store.health(), Err(StoreFailure::Full));
+
+    assert!(find(&store, &early.session().id).is_some() && !early.is_ended(), "others go on");
+    assert!(People::find(&*store, "ann@example.com").await.unwrap().is_some(), "people are read");
+    store.end(&early.session().id).await.expect("signing out needs no space");
+    pragma(&store, "PRAGMA max_page_count = 1000").await;
+    store.insert(session(kept + 1, "late")).await.expect("space again");
+    assert_eq!(store.health(), Ok(()));
+    let store = reopened(dir.path(), store);
+    assert_eq!(store.session_count(), usize::from(kept) + 1, "every one that was answered");
+}
+
+#[tokio::test]
+async fn one_failing_change_does_not_fail_those_beside_it() {
+    let (_dir, store) = fresh();
+    store.add(member("eve@example.com", &[]), secret("$hash")).await.unwrap();
+    store.remove("eve@example.com").await.unwrap();
+    let begin = |n, person| store.begin_session(session(n, person));
+    // All three wait when the thread takes them up, or at least the last two do.
+    let (ann, eve, bob) =
+        tokio::join!(begin(1, "ann"), begin(2, "id-of-eve@example.com"), begin(3, "bob"));
+    assert!(ann.is_ok() && bob.is_ok());
+    assert_eq!(eve.unwrap_err(), StoreFailure::PersonRemoved);
+}
+
+/// A disk that can't be written to must not bring a session back that somebody ended.
+#[tokio::test]
+async fn an_end_that_can_not_be_written_down_holds_and_is_tried_again() {
+    let (dir, store) = fresh();
+    let live = store.insert(session(1, "ann")).await.unwrap();
+    pragma(&store, "PRAGMA query_only = on").await;
+    let refused = store.end(&session(1, "ann").id).await.unwrap_err().to_string();
+    assert!(refused.contains("read-only") && refused.contains("mount"), "{refused}");
+    assert!(live.is_ended() && find(&store, &session(1, "ann").id).is_none(), "ended all the same");
+    store.look(None).await.unwrap();
+    assert!(
+        find(&store, &session(1, "ann").id).is_none(),
+        "a look at the disk finds it there still"
+    );
+    assert!(store.begin_session(session(2, "ann")).await.is_err(), "nobody new");
+
+    pragma(&store, "PRAGMA query_only = off").await;
+    store.sweep(UnixTime::from_seconds(100)).await.unwrap();
+    drop(live);
+    let store = reopened(dir.path(), store);
+    assert_eq!(store.session_count(), 0, "the sweep wrote the end down");
+}
