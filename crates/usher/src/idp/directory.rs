@@ -153,6 +153,11 @@ impl Directory {
         self.passwords.checks()
     }
 
+    #[cfg(test)]
+    pub(super) const fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
     async fn hash(&self, password: Secret) -> Result<Secret, DirectoryError> {
         let octets = password.expose().len();
         if !(SHORTEST_PASSWORD..=LONGEST_PASSWORD).contains(&octets) {
@@ -170,7 +175,8 @@ impl Directory {
     ) -> Result<Member, PasswordRefusal> {
         // What is no address is nobody's: it is counted and costs as much as an unknown one.
         let address = normalised(email).unwrap_or_default();
-        self.throttle
+        let counted = self
+            .throttle
             .take(&address, from, now.monotonic)
             .map_err(|retry_after| PasswordRefusal::TooManyTries { retry_after })?;
         if password.expose().len() > LONGEST_PASSWORD {
@@ -188,11 +194,11 @@ impl Directory {
         })?;
         match (found, matched) {
             (Some((member, _)), Match::Yes) => {
-                self.throttle.give_back(&address, from);
+                self.throttle.give_back(counted);
                 Ok(member)
             }
             (Some((member, was)), Match::YesAtOldCost) => {
-                self.throttle.give_back(&address, from);
+                self.throttle.give_back(counted);
                 self.rehash(&member.email, was, password).await;
                 Ok(member)
             }

@@ -16,16 +16,14 @@ const ALPHABET: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
 pub fn generated_password() -> Result<Secret, NoRandomness> {
     let mut password = Vec::with_capacity(23);
     while password.len() < 23 {
-        let mut random = [0; 32];
+        let mut random = [0];
         getrandom::fill(&mut random).map_err(|_none| NoRandomness)?;
         // The low five bits choose; the one value without a character is drawn again.
-        for character in random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))) {
+        if let Some(character) = ALPHABET.get(usize::from(random[0] & 31)) {
             if password.len() % 6 == 5 {
                 password.push(b'-');
             }
-            if password.len() < 23 {
-                password.push(*character);
-            }
+            password.push(*character);
         }
     }
     Ok(Secret::new(password))

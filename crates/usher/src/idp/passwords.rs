@@ -66,7 +66,7 @@ pub(super) enum Match {
 pub struct Passwords {
     params: Params,
     /// What an unknown address is checked against: no password has this hash.
-    nobody: Arc<str>,
+    pub(super) nobody: Arc<str>,
     cores: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     checks: Arc<AtomicU64>,

@@ -28,6 +28,14 @@ const SITE: Limit = Limit { at_once: 400, each: Duration::from_secs(9) };
 /// How many buckets are kept: 24 octets each.
 const MOST_BUCKETS: usize = 65_536;
 
+/// A try that was taken. Only one that was good is given back, once.
+#[must_use]
+pub(super) struct Try {
+    account: u64,
+    source: u64,
+    site: Option<u64>,
+}
+
 /// Counts tries in bounded memory.
 pub(super) struct Throttle {
     buckets: Mutex<HashMap<u64, Instant>>,
@@ -46,11 +54,19 @@ impl Throttle {
     /// # Errors
     ///
     /// How long until the next one is looked at. A refused try takes nothing.
-    pub(super) fn take(&self, address: &str, from: IpAddr, now: Instant) -> Result<(), Duration> {
-        let keys = self.keys_of(address, from);
+    pub(super) fn take(&self, address: &str, from: IpAddr, now: Instant) -> Result<Try, Duration> {
+        let source = source_of(from);
+        let one = Try {
+            account: self.keys.hash_one(("account", address, source)),
+            source: self.keys.hash_one(("source", source)),
+            site: match source {
+                Source::V4(_) => None,
+                Source::V6(prefix) => Some(self.keys.hash_one(("site", prefix >> 16))),
+            },
+        };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = keys.iter().flatten().map(|(key, limit)| {
-            let full_again = buckets.get(key).copied().unwrap_or(now);
+        let wait = one.limits().map(|(key, limit)| {
+            let full_again = buckets.get(&key).copied().unwrap_or(now);
             let slack = limit.each * limit.at_once.saturating_sub(1);
             full_again.saturating_duration_since(now).saturating_sub(slack)
         });
@@ -58,42 +74,34 @@ impl Throttle {
         if wait > Duration::ZERO {
             return Err(wait);
         }
-        for (key, limit) in keys.into_iter().flatten() {
+        for (key, limit) in one.limits() {
             if buckets.len() >= self.most && !buckets.contains_key(&key) {
                 make_room(&mut buckets, now);
             }
             let full_again = buckets.entry(key).or_insert(now);
             *full_again = (*full_again).max(now) + limit.each;
         }
-        Ok(())
+        drop(buckets);
+        Ok(one)
     }
 
     /// The try was good: this address from this source starts afresh, and the source gets the one
     /// try back. No more, or a good password of one's own would buy tries at other people's.
-    pub(super) fn give_back(&self, address: &str, from: IpAddr) {
-        let [account, source, site] = self.keys_of(address, from);
+    pub(super) fn give_back(&self, good: Try) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((key, _)) = account {
-            buckets.remove(&key);
-        }
-        for (key, limit) in [source, site].into_iter().flatten() {
+        buckets.remove(&good.account);
+        for (key, limit) in good.limits() {
             if let Some(full_again) = buckets.get_mut(&key) {
                 *full_again = full_again.checked_sub(limit.each).unwrap_or(*full_again);
             }
         }
     }
+}
 
-    fn keys_of(&self, address: &str, from: IpAddr) -> [Option<(u64, Limit)>; 3] {
-        let source = source_of(from);
-        let site = match source {
-            Source::V4(_) => None,
-            Source::V6(prefix) => Some((self.keys.hash_one(("site", prefix >> 16)), SITE)),
-        };
-        [
-            Some((self.keys.hash_one(("account", address, source)), ACCOUNT)),
-            Some((self.keys.hash_one(("source", source)), SOURCE)),
-            site,
-        ]
+impl Try {
+    fn limits(&self) -> impl Iterator<Item = (u64, Limit)> {
+        let site = self.site.map(|key| (key, SITE));
+        [(self.account, ACCOUNT), (self.source, SOURCE)].into_iter().chain(site)
     }
 }
 
@@ -128,5 +136,100 @@ fn make_room(buckets: &mut HashMap<u64, Instant>, now: Instant) {
             surplus -= usize::from(goes);
             !goes
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a starting point; only differences count")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn one_customer_is_one_source() {
+        for (one, other, same, why) in [
+            ("203.0.113.7", "203.0.113.8", false, "IPv4 by address"),
+            ("203.0.113.7", "::ffff:203.0.113.7", true, "v4-mapped is IPv4"),
+            ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", true, "a /64 is one customer"),
+            ("2001:db8:1:2::1", "2001:db8:1:3::1", false, "another /64"),
+        ] {
+            assert_eq!(source_of(ip(one)) == source_of(ip(other)), same, "{why}");
+        }
+    }
+
+    /// `(address, from, at which second, tries, of which are refused)`, in order.
+    #[test]
+    fn tries_over_time() {
+        let throttle = Throttle::new();
+        let start = start();
+        for (address, from, second, tries, refused, why) in [
+            ("ann", "203.0.113.7", 0, 12, 2, "ten at once"),
+            ("ann", "203.0.113.7", 29, 1, 1, "not yet"),
+            ("ann", "203.0.113.7", 30, 2, 1, "one each 30 s; refused ones took nothing"),
+            ("ann", "203.0.113.8", 30, 10, 0, "from elsewhere"),
+            ("bob", "203.0.113.7", 30, 10, 0, "somebody else from there"),
+            ("ann", "203.0.113.7", 30 + 300, 12, 2, "after five minutes all are back"),
+        ] {
+            let now = start + Duration::from_secs(second);
+            let took = (0..tries).filter(|_| throttle.take(address, ip(from), now).is_err());
+            assert_eq!(took.count(), refused, "{why}");
+        }
+    }
+
+    #[test]
+    fn one_source_can_not_try_every_address() {
+        let throttle = Throttle::new();
+        let start = start();
+        let spray = |from: &str, tries: u32, second| {
+            let now = start + Duration::from_secs(second);
+            let name = |n| format!("{from}-{second}-{n}");
+            (0..tries).filter(|n| throttle.take(&name(*n), ip(from), now).is_ok()).count()
+        };
+        assert_eq!(spray("203.0.113.7", 300, 0), 100);
+        assert_eq!(spray("203.0.113.7", 300, 3_600), 100, "a hundred an hour");
+        assert_eq!(spray("203.0.113.8", 1, 0), 1, "the neighbour does not notice");
+        let wait = throttle.take("x", ip("203.0.113.7"), start + Duration::from_secs(3_600));
+        assert_eq!(wait.err(), Some(Duration::from_secs(36)));
+
+        let rotated: usize = (0..20).map(|n| spray(&format!("2001:db8:1:{n:x}::1"), 100, 0)).sum();
+        assert_eq!(rotated, 400, "a /48 is one site, however many /64 it has");
+        assert_eq!(spray("2001:db8:2::1", 1, 0), 1, "another site does not notice");
+    }
+
+    /// One's own password, typed again and again, buys no tries at other people's.
+    #[test]
+    fn a_good_try_gives_back_itself_only() {
+        let throttle = Throttle::new();
+        let (now, from) = (start(), ip("203.0.113.7"));
+        let mut guesses = 0;
+        for n in 0..1_000 {
+            if let Ok(good) = throttle.take("own", from, now) {
+                throttle.give_back(good);
+            }
+            guesses += usize::from(throttle.take(&format!("other-{n}"), from, now).is_ok());
+        }
+        assert!((99..=101).contains(&guesses), "{guesses} guesses");
+    }
+
+    #[test]
+    fn a_flood_of_sources_is_bounded_and_frees_nobody() {
+        let throttle = Throttle { most: 1_000, ..Throttle::new() };
+        let (now, held) = (start(), ip("203.0.113.7"));
+        while throttle.take("ann", held, now).is_ok() {}
+        for n in 0..20_000_u32 {
+            let from = IpAddr::V4(n.into());
+            assert!(throttle.take("ann", from, now).is_ok());
+            assert!(throttle.buckets.lock().unwrap().len() <= 1_000);
+        }
+        assert!(throttle.take("ann", held, now).is_err(), "still held back");
+        let later = now + Duration::from_secs(30);
+        assert!(throttle.take("ann", held, later).is_ok(), "as long as it would have been");
     }
 }
