@@ -91,7 +91,13 @@ impl Given {
         what: impl Into<String>,
         help: impl Into<String>,
     ) -> Problem {
-        Problem::new(severity, code, self.source.place(&self.node.span), what, help)
+        // a secret's value is not pointed at, since what is pointed at is shown
+        let at = if matches!(self.key.kind, keys::Kind::Secret) {
+            &self.key_span
+        } else {
+            &self.node.span
+        };
+        Problem::new(severity, code, self.source.place(at), what, help)
     }
 
     /// The value refuses the config.

@@ -1,10 +1,12 @@
 //! What the proxy runs: a config that compiled.
 
+mod compile;
 mod hosts;
 mod route;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+pub use compile::compile;
 pub use hosts::{HostPattern, HostTable};
 pub use route::{
     Action, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route, UpstreamTls,

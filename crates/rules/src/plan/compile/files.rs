@@ -1,0 +1,97 @@
+//! Reading what the config names: PEM texts, inline in base64 or in a file.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::Ground;
+use crate::{config::Given, problem::Problem, secret::Secret};
+
+/// What a PEM text has to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pem {
+    Certificate,
+    PrivateKey,
+}
+
+impl Pem {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Certificate => "a certificate",
+            Self::PrivateKey => "a private key",
+        }
+    }
+
+    /// Whether such a block begins somewhere in it; whether it is a good one is for TLS to say.
+    fn is_in(self, text: &[u8]) -> bool {
+        String::from_utf8_lossy(text).lines().any(|line| {
+            let label =
+                line.trim().strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----"));
+            label.is_some_and(|label| match self {
+                Self::Certificate => label.ends_with("CERTIFICATE"),
+                Self::PrivateKey => label.ends_with("PRIVATE KEY"),
+            })
+        })
+    }
+}
+
+impl Ground<'_> {
+    /// The bytes of the file that `given` names.
+    pub(super) fn read(&self, given: &Given) -> Result<Secret, Problem> {
+        let path = given.text();
+        let key = given.key.name;
+        let bytes = self.files.read(path).map(Secret::new).map_err(|error| {
+            given.error(
+                "U209",
+                format!("the file of `{key}` can't be read: {error}"),
+                format!("look whether `{path}` exists and whether usher may read it"),
+            )
+        })?;
+        if bytes.expose().trim_ascii().is_empty() {
+            return Err(given.error(
+                "U210",
+                format!("the file of `{key}` is empty"),
+                "write the value into it, or take the key out",
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// PEM text from `file_key`, or else in base64 from `inline_key`. The file wins.
+    pub(super) fn pem(&mut self, inline_key: &str, file_key: &str, pem: Pem) -> Option<Secret> {
+        let outcome = match (self.keys.given(file_key), self.keys.given(inline_key)) {
+            (Some(file), _) if !file.text().is_empty() => {
+                self.read(file).and_then(|text| checked(file, text, pem))
+            }
+            (_, Some(inline)) if !inline.text().is_empty() => {
+                base64(inline).and_then(|text| checked(inline, text, pem))
+            }
+            _ => return None,
+        };
+        self.keep(outcome)
+    }
+}
+
+/// Standard base64; line breaks in it do not count.
+pub(super) fn base64(given: &Given) -> Result<Secret, Problem> {
+    let text: String = given.text().chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    STANDARD.decode(text).map(Secret::new).map_err(|_| {
+        given.error(
+            "U208",
+            format!("`{}` is not base64", given.key.name),
+            "encode it with `base64 -w0`, or name a file with the `_file` key",
+        )
+    })
+}
+
+pub(super) fn checked(given: &Given, text: Secret, pem: Pem) -> Result<Secret, Problem> {
+    if pem.is_in(text.expose()) {
+        return Ok(text);
+    }
+    Err(given.error(
+        "U213",
+        format!("`{}` holds no {} in PEM", given.key.name, pem.words().trim_start_matches("a ")),
+        match pem {
+            Pem::Certificate => "it must contain a line `-----BEGIN CERTIFICATE-----`",
+            Pem::PrivateKey => "it must contain a line `-----BEGIN PRIVATE KEY-----`",
+        },
+    ))
+}

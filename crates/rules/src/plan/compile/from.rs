@@ -1,0 +1,108 @@
+//! `from`: the hosts that a route answers for.
+
+use crate::{
+    config::Given,
+    names::{Authority, AuthorityError},
+    plan::HostPattern,
+    problem::Problem,
+};
+
+const EXAMPLE: &str = "write `https://HOST`, such as `https://tv.example.com`";
+
+/// Reads `https://host[:port]`. `http://` is read too, with a warning, since visitors are always
+/// sent to https.
+pub(super) fn parse(given: &Given, problems: &mut Vec<Problem>) -> Result<HostPattern, Problem> {
+    let text = given.text();
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(given.error("U502", format!("`from: {text}` has no scheme"), EXAMPLE));
+    };
+    let default_port = match scheme.to_ascii_lowercase().as_str() {
+        "https" => 443,
+        "http" => {
+            problems.push(given.warning(
+                "U505",
+                "visitors are sent to https: `http` in `from` means the same host",
+                "write `https://`",
+            ));
+            80
+        }
+        "tcp+https" | "udp+https" | "ssh" => {
+            return Err(given.error(
+                "U504",
+                format!("`{scheme}` routes are not served yet"),
+                "take the route out, or keep it on Pomerium",
+            ));
+        }
+        other => {
+            return Err(given.error("U502", format!("`{other}` is no scheme of a route"), EXAMPLE));
+        }
+    };
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, behind) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    match behind {
+        "" | "/" => {}
+        path if path.starts_with('/') => {
+            return Err(given.error(
+                "U503",
+                format!("`from` ends after the host, and `{path}` follows"),
+                format!("write `prefix: {path}` or `path: {path}` beside it"),
+            ));
+        }
+        _ => {
+            return Err(given.error(
+                "U503",
+                "`from` ends after the host: no query, no fragment",
+                "delete the rest",
+            ));
+        }
+    }
+    if authority.contains('@') {
+        return Err(given.error(
+            "U503",
+            "`from` has no user in it",
+            "delete what stands before the `@`",
+        ));
+    }
+    let wrong = |error: AuthorityError| {
+        given.error("U502", format!("`from: {text}` names no host: {error}"), EXAMPLE)
+    };
+    if authority.contains('*') {
+        return wildcard(authority, default_port).map_err(wrong);
+    }
+    let authority = if authority.is_ascii() { authority.to_owned() } else { in_ascii(authority) };
+    let Authority { host, port } = Authority::parse(&authority).map_err(wrong)?;
+    Ok(HostPattern::Exact { host, port: port.filter(|port| *port != default_port) })
+}
+
+/// A name in other letters, as browsers send it (UTS 46).
+fn in_ascii(authority: &str) -> String {
+    let (host, port) =
+        authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let host = match url::Host::parse(host) {
+        Ok(url::Host::Domain(domain)) => domain,
+        Ok(_) | Err(_) => host.to_owned(),
+    };
+    port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+}
+
+/// `*` stands for any characters, dots included, anywhere and several times. The host that is
+/// compared was parsed and is in lower case, so that nothing but a host can match.
+fn wildcard(authority: &str, default_port: u16) -> Result<HostPattern, AuthorityError> {
+    // a letter in the place of each star makes a host whose labels can be judged
+    let Authority { port, .. } = Authority::parse(&authority.replace('*', "x"))?;
+    let text = match authority.rsplit_once(':') {
+        Some((host, _)) if port.is_some() => host,
+        _ => authority,
+    };
+    let text = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let pieces: Vec<String> = text.split('*').map(regex::escape).collect();
+    let regex = regex::RegexBuilder::new(&format!(r"\A{}\z", pieces.join(".*")))
+        .case_insensitive(true)
+        .build()
+        .map_err(|_| AuthorityError::Host(crate::names::HostError::TooLong))?;
+    Ok(HostPattern::Wildcard {
+        text: text.into(),
+        regex,
+        port: port.filter(|port| *port != default_port),
+    })
+}

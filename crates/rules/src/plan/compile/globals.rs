@@ -1,0 +1,358 @@
+//! Listening, cookies, timeouts, logs.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    Ground,
+    files::{self, Pem},
+    name,
+};
+use crate::{
+    config::Given,
+    names::{Authority, Host},
+    plan::{
+        CertificateFiles, CookiePolicy, Level, Listen, LogSelection, Protocols, SameSite, Timeouts,
+    },
+    problem::Problem,
+    yaml::Kind,
+};
+
+/// Fields of the access log that may be chosen (`pomerium-config.md` §2.12).
+const ACCESS_FIELDS: &[&str] = &[
+    "upstream-cluster",
+    "method",
+    "authority",
+    "path",
+    "user-agent",
+    "referer",
+    "forwarded-for",
+    "request-id",
+    "duration",
+    "size",
+    "response-code",
+    "response-code-details",
+    "client-certificate",
+    "cluster-stat-name",
+    "ip",
+    "query",
+];
+
+/// Fields of the authorize log that may be chosen.
+const AUTHORIZE_FIELDS: &[&str] = &[
+    "request-id",
+    "check-request-id",
+    "method",
+    "path",
+    "host",
+    "ip",
+    "session-id",
+    "impersonate-session-id",
+    "impersonate-user-id",
+    "impersonate-email",
+    "removed-groups-count",
+    "service-account-id",
+    "user",
+    "email",
+    "envoy-route-checksum",
+    "envoy-route-id",
+    "route-checksum",
+    "route-id",
+    "body",
+    "cluster-stat-name",
+    "headers",
+    "id-token",
+    "id-token-claims",
+    "mcp-method",
+    "mcp-tool",
+    "mcp-tool-parameters",
+    "query",
+];
+
+impl Ground<'_> {
+    pub(super) fn listen(&mut self) -> Listen {
+        let insecure = self.keys.bool("insecure_server").unwrap_or_default();
+        let default_port = if insecure { 80 } else { 443 };
+        let address = self
+            .address("address", default_port)
+            .unwrap_or_else(|| format!(":{default_port}").into());
+        let certificates_inline = match (
+            self.pem("certificate", "", Pem::Certificate),
+            self.pem("certificate_key", "", Pem::PrivateKey),
+        ) {
+            (Some(cert), Some(key)) => vec![(Arc::from(cert.expose()), Arc::new(key))],
+            _ => {
+                self.want_both("certificate", "certificate_key");
+                Vec::new()
+            }
+        };
+        Listen {
+            address,
+            insecure,
+            certificate_files: self.certificate_files(),
+            certificates_inline,
+            http_redirect: self.address("http_redirect_addr", 80),
+            protocols: self.protocols(),
+        }
+    }
+
+    fn protocols(&mut self) -> Protocols {
+        match self.keys.word("codec_type").as_deref() {
+            Some("http1") => Protocols::Http1,
+            Some("http2") => Protocols::Http2,
+            Some("http3") => {
+                if let Some(given) = self.keys.given("codec_type") {
+                    self.report(given.warning(
+                        "U403",
+                        "HTTP/3 is not spoken yet: visitors get HTTP/2 and HTTP/1.1",
+                        "nothing to do; delete the line to silence this",
+                    ));
+                }
+                Protocols::Both
+            }
+            Some(_) | None => Protocols::Both,
+        }
+    }
+
+    /// `host:port`; an empty host is all addresses, a missing port the default one.
+    fn address(&mut self, key: &str, default_port: u16) -> Option<Box<str>> {
+        let given = self.keys.given(key)?;
+        let written = given.text().trim_matches(['"', '\'']);
+        if written.is_empty() {
+            return None;
+        }
+        let with_host = if written.starts_with(':') {
+            format!("localhost{written}")
+        } else {
+            written.to_owned()
+        };
+        match Authority::parse(&with_host) {
+            Ok(Authority { port: Some(_), .. }) => Some(written.into()),
+            Ok(Authority { port: None, .. }) => Some(format!("{written}:{default_port}").into()),
+            Err(error) => {
+                self.report(given.error(
+                    "U401",
+                    format!("`{key}` is not an address to listen on: {error}"),
+                    "write `:443` for all addresses, or `127.0.0.1:8443`",
+                ));
+                None
+            }
+        }
+    }
+
+    fn certificate_files(&mut self) -> Vec<CertificateFiles> {
+        let mut pairs = Vec::new();
+        let single = |key| self.keys.text(key).map(PathBuf::from);
+        match (single("certificate_file"), single("certificate_key_file")) {
+            (Some(cert), Some(key)) => {
+                for (name, pem) in [
+                    ("certificate_file", Pem::Certificate),
+                    ("certificate_key_file", Pem::PrivateKey),
+                ] {
+                    self.pem("", name, pem);
+                }
+                pairs.push(CertificateFiles { cert, key });
+            }
+            (None, None) => {}
+            _ => self.want_both("certificate_file", "certificate_key_file"),
+        }
+        let Some(given) = self.keys.given("certificates") else { return pairs };
+        let items = match &given.node.kind {
+            Kind::List(items) => items.iter().collect(),
+            Kind::Map(_) | Kind::Scalar { .. } => vec![&given.node],
+        };
+        for item in items {
+            let part = |name, pem| {
+                let node = item
+                    .get(name)
+                    .filter(|node| !node.is_null() && node.text().is_some_and(|t| !t.is_empty()));
+                let Some(node) = node else {
+                    return Err(Problem::error(
+                        "U214",
+                        item.span.clone(),
+                        format!(
+                            "a certificate needs both `cert` and `key`, and `{name}` is missing"
+                        ),
+                        "write `- cert: FILE` and `  key: FILE`",
+                    ));
+                };
+                let one = Given {
+                    key: given.key,
+                    key_span: given.key_span.clone(),
+                    node: node.clone(),
+                    source: given.source.clone(),
+                };
+                self.read(&one).and_then(|text| files::checked(&one, text, pem))?;
+                Ok(PathBuf::from(one.text()))
+            };
+            let (cert, key) = (part("cert", Pem::Certificate), part("key", Pem::PrivateKey));
+            if let (Some(cert), Some(key)) = (self.keep(cert), self.keep(key)) {
+                pairs.push(CertificateFiles { cert, key });
+            }
+        }
+        pairs
+    }
+
+    /// Two keys that make sense only together.
+    pub(super) fn want_both(&mut self, one: &str, other: &str) {
+        let (present, missing) = match (self.keys.given(one), self.keys.given(other)) {
+            (Some(given), None) => (given, other),
+            (None, Some(given)) => (given, one),
+            _ => return,
+        };
+        self.report(present.error(
+            "U214",
+            format!("`{}` needs `{missing}` beside it", present.key.name),
+            format!("add `{missing}`, or delete `{}`", present.key.name),
+        ));
+    }
+
+    pub(super) fn cookie(&mut self) -> CookiePolicy {
+        let mut name = "_pomerium".into();
+        if let Some(given) = self.keys.given("cookie_name").filter(|given| !given.text().is_empty())
+        {
+            let written = given.text();
+            if written.bytes().all(name::is_token_byte) {
+                name = written.into();
+            } else {
+                self.report(given.error(
+                    "U404",
+                    format!("`{written}` can't be a cookie's name"),
+                    "use letters, digits, `_` and `-`",
+                ));
+            }
+        }
+        let mut domain = None;
+        if let Some(given) =
+            self.keys.given("cookie_domain").filter(|given| !given.text().is_empty())
+        {
+            domain =
+                self.keep(Host::parse(given.text().trim_start_matches('.')).map_err(|error| {
+                    given.error(
+                        "U404",
+                        format!("`cookie_domain` is not a domain: {error}"),
+                        "write it like `example.com`",
+                    )
+                }));
+        }
+        CookiePolicy {
+            name,
+            domain,
+            http_only: self.keys.bool("cookie_http_only").unwrap_or(true),
+            same_site: match self.keys.word("cookie_same_site").as_deref() {
+                Some("strict") => Some(SameSite::Strict),
+                Some("lax") => Some(SameSite::Lax),
+                Some("none") => Some(SameSite::None),
+                Some(_) | None => None,
+            },
+            expire: self.keys.duration("cookie_expire").unwrap_or(Duration::from_secs(14 * 3600)),
+        }
+    }
+
+    pub(super) fn timeouts(&self) -> Timeouts {
+        let limit = |key, default| some_time(self.keys.duration(key).unwrap_or(default));
+        Timeouts {
+            read: limit("timeout_read", Duration::from_secs(30)),
+            write: limit("timeout_write", Duration::ZERO),
+            idle: limit("timeout_idle", Duration::from_secs(300)),
+        }
+    }
+
+    pub(super) fn log(&mut self) -> LogSelection {
+        let level = match self.keys.text("log_level") {
+            Some("trace" | "debug") => Level::Debug,
+            Some("warn" | "warning") => Level::Warn,
+            Some("error" | "critical" | "fatal" | "panic" | "off" | "none" | "disabled") => {
+                Level::Error
+            }
+            Some(_) | None => Level::Info,
+        };
+        LogSelection {
+            level,
+            access: self.log_fields("access_log_fields", ACCESS_FIELDS),
+            authorize: self.log_fields("authorize_log_fields", AUTHORIZE_FIELDS),
+        }
+    }
+
+    /// Unknown names are left out with a warning, as Pomerium does it.
+    fn log_fields(&mut self, key: &str, known: &[&str]) -> Option<Vec<Box<str>>> {
+        let given = self.keys.given(key)?;
+        let mut names = Vec::new();
+        for item in self.keys.list(key)? {
+            let is_known = known.contains(&&*item.text) || item.text.starts_with("headers.");
+            if is_known {
+                names.push(item.text);
+                continue;
+            }
+            let near = known.iter().max_by(|a, b| {
+                strsim::jaro_winkler(a, &item.text).total_cmp(&strsim::jaro_winkler(b, &item.text))
+            });
+            let mut problem = given.warning(
+                "U405",
+                format!("`{key}` has no field `{}`: it is left out", item.text),
+                near.map_or_else(String::new, |near| format!("did you mean `{near}`?")),
+            );
+            problem.at = given.source.place(&item.at);
+            self.report(problem);
+        }
+        Some(names)
+    }
+
+    /// Values that are right but do less here than in Pomerium.
+    pub(super) fn remarks(&mut self) {
+        if let Some(given) =
+            self.keys.given("databroker_storage_type").filter(|given| given.text() == "postgres")
+        {
+            self.report(given.warning(
+                "U121",
+                "`databroker_storage_type: postgres` is not supported yet: sessions are kept in the data directory",
+                "nothing to do on one node; delete the line to silence this",
+            ));
+        }
+        if let Some(given) = self.keys.given("services") {
+            for item in self.keys.list("services").unwrap_or_default() {
+                let problem = match &*item.text {
+                    "all" => continue,
+                    "authenticate" | "authorize" | "proxy" | "databroker" | "cache" => given.error(
+                        "U406",
+                        "usher is one process and can't run a part of itself",
+                        "write `services: all`, or delete the line",
+                    ),
+                    other => given.error(
+                        "U406",
+                        format!("`{other}` is no service"),
+                        "write `services: all`, or delete the line",
+                    ),
+                };
+                self.report(problem);
+            }
+        }
+        for (flag, default, lost) in FLAGS {
+            let Some(given) = self.keys.given("runtime_flags") else { break };
+            let Some(node) = given.node.get(flag) else { continue };
+            if crate::config::values::bool(node).is_ok_and(|value| value != *default) {
+                let mut problem = given.warning(
+                    "U121",
+                    format!("the flag `{flag}` is not supported yet: {lost}"),
+                    "delete it",
+                );
+                problem.at = given.source.place(&node.span);
+                self.report(problem);
+            }
+        }
+    }
+}
+
+/// Flags that change something visible: name, the value that usher behaves like, and what is lost.
+const FLAGS: &[(&str, bool, &str)] = &[
+    ("match_any_incoming_port", true, "a route without port answers on every port"),
+    ("config_hot_reload", true, "a changed file is read at once"),
+    ("routes_portal", true, "there is no switch for the portal"),
+    ("allow_any_sign_out_redirect_uri", false, "sign-out goes back to hosts of this config only"),
+    ("pomerium_jwt_endpoint", false, "`/.pomerium/jwt` is not served"),
+    ("mcp", false, "there is no MCP gateway"),
+];
+
+/// Zero, and what rounds to zero milliseconds, is no limit.
+pub(super) const fn some_time(length: Duration) -> Option<Duration> {
+    if length.as_millis() == 0 { None } else { Some(length) }
+}

@@ -1,0 +1,110 @@
+//! Vec<(HeaderName, HeaderValue)> that are set: on responses, and claims toward upstreams.
+
+use http::{HeaderName, HeaderValue};
+
+use super::{Ground, name};
+use crate::{
+    config::{Given, Section, values, values::Text},
+    problem::Problem,
+    yaml::Kind,
+};
+
+const HSTS: &str = "max-age=31536000; includeSubDomains; preload";
+
+/// The global `set_response_headers`, or Pomerium's defaults (`pomerium-config.md` §2.10).
+pub(super) fn global_response_fields(ground: &mut Ground<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    match ground.keys.given("set_response_headers") {
+        Some(given) => own_fields(given, ground.problems).unwrap_or_default(),
+        None => defaults(ground.keys),
+    }
+}
+
+fn defaults(keys: &Section) -> Vec<(HeaderName, HeaderValue)> {
+    let mut fields = vec![
+        (http::header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
+        (http::header::X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block")),
+    ];
+    let has_certificate = ["certificate", "certificate_file", "certificates"].iter().any(|key| {
+        keys.given(key).is_some_and(|given| match &given.node.kind {
+            Kind::List(items) => !items.is_empty(),
+            Kind::Map(_) => true,
+            Kind::Scalar { text, .. } => !text.is_empty(),
+        })
+    });
+    if has_certificate && keys.bool("autocert_use_staging") != Some(true) {
+        fields.push((http::header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS)));
+    }
+    fields
+}
+
+/// A route's fields over the global ones; `disable` clears all.
+pub(super) fn route_response_fields(
+    ground: &mut Ground<'_>,
+    global: &[(HeaderName, HeaderValue)],
+) -> Vec<(HeaderName, HeaderValue)> {
+    let Some(given) = ground.keys.given("set_response_headers") else { return global.to_vec() };
+    let Some(own) = own_fields(given, ground.problems) else { return Vec::new() };
+    let mut fields = global.to_vec();
+    fields.retain(|(name, _)| !own.iter().any(|(own, _)| own == name));
+    fields.extend(own);
+    fields
+}
+
+/// `None` when a key named `disable` is among them.
+fn own_fields(
+    given: &Given,
+    problems: &mut Vec<Problem>,
+) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let pairs = values::pairs(&given.node).unwrap_or_default();
+    if pairs.iter().any(|(name, _)| name.text.eq_ignore_ascii_case("disable")) {
+        return None;
+    }
+    let mut fields = Vec::new();
+    let mut found = Vec::new();
+    for (field, value) in &pairs {
+        match (name::field_name(given.key.name, field), name::field_value(given.key.name, value)) {
+            (Ok(field), Ok(value)) => fields.push((field, value)),
+            (field, value) => found.extend([field.err(), value.err()].into_iter().flatten()),
+        }
+    }
+    given.source.relocate(&mut found);
+    problems.append(&mut found);
+    Some(fields)
+}
+
+/// `jwt_claims_headers`: a map from field to claim, or claims whose fields are named after them.
+pub(super) fn claim_fields(ground: &mut Ground<'_>) -> Vec<(HeaderName, Box<str>)> {
+    let Some(given) = ground.keys.given("jwt_claims_headers") else { return Vec::new() };
+    let pairs = match &given.node.kind {
+        Kind::Map(_) => values::pairs(&given.node).unwrap_or_default(),
+        Kind::Scalar { .. } | Kind::List(_) => claims(given),
+    };
+    let mut found = Vec::new();
+    let mut fields: Vec<(HeaderName, Box<str>)> = Vec::new();
+    for (field, claim) in pairs {
+        match name::field_name(given.key.name, &field) {
+            Ok(name) => {
+                fields.retain(|(other, _)| *other != name);
+                fields.push((name, claim.text));
+            }
+            Err(problem) => found.push(problem),
+        }
+    }
+    given.source.relocate(&mut found);
+    ground.problems.append(&mut found);
+    fields
+}
+
+fn claims(given: &Given) -> Vec<(Text, Text)> {
+    let named = |claim: &str, at: &crate::problem::Span| {
+        let field = Text { text: format!("x-pomerium-claim-{claim}").into(), at: at.clone() };
+        (field, Text { text: claim.into(), at: at.clone() })
+    };
+    let items = values::list(&given.node).unwrap_or_default();
+    items
+        .iter()
+        .flat_map(|item| {
+            item.text.split_whitespace().map(|claim| named(claim, &item.at)).collect::<Vec<_>>()
+        })
+        .collect()
+}

@@ -1,0 +1,131 @@
+//! Which paths a route takes, and what the upstream sees of them.
+
+use super::{Ground, re2};
+use crate::{
+    config::Given,
+    plan::{Action, PathMatch, Rewrite},
+};
+
+impl Ground<'_> {
+    /// One of `regex`, `path`, `prefix`, in this order; the others do nothing.
+    pub(super) fn path_match(&mut self) -> Option<PathMatch> {
+        let present = |key| self.keys.given(key).filter(|given: &&Given| !given.text().is_empty());
+        let given: Vec<&Given> =
+            ["regex", "path", "prefix"].into_iter().filter_map(present).collect();
+        if let [wins, loses, ..] = given.as_slice() {
+            self.report(loses.warning(
+                "U511",
+                format!("`{}` has no effect beside `{}`", loses.key.name, wins.key.name),
+                "delete one of them",
+            ));
+        }
+        let Some(wins) = given.first() else { return Some(PathMatch::Prefix("/".into())) };
+        let text = wins.text();
+        if wins.key.name == "regex" {
+            let regex = re2::whole(text).map_err(|why| {
+                wins.error(
+                    "U510",
+                    format!("`regex` can't be read: {why}"),
+                    "write it as RE2 has it, for the whole path",
+                )
+            });
+            return self.keep(regex).map(PathMatch::Regex);
+        }
+        if let Some(why) = never_matches(text) {
+            self.report(wins.warning(
+                "U512",
+                format!("no request has a path like `{text}`: {why}"),
+                "write the path as it is after decoding, beginning with `/`, without the query",
+            ));
+        }
+        Some(if wins.key.name == "path" {
+            PathMatch::Exact(text.into())
+        } else {
+            PathMatch::Prefix(text.into())
+        })
+    }
+
+    /// `prefix_rewrite`, then `regex_rewrite_*`, then the path in `to`.
+    pub(super) fn rewrite(&mut self, action: Option<&Action>) -> Option<Rewrite> {
+        let prefix = self.keys.given("prefix_rewrite").filter(|given| !given.text().is_empty());
+        let pattern =
+            self.keys.given("regex_rewrite_pattern").filter(|given| !given.text().is_empty());
+        if let (Some(prefix), Some(_)) = (prefix, pattern) {
+            self.report(prefix.error(
+                "U513",
+                "`prefix_rewrite` and `regex_rewrite_pattern` can't stand beside each other",
+                "delete one of them",
+            ));
+            return None;
+        }
+        if let Some(prefix) = prefix {
+            if !prefix.text().starts_with('/') {
+                self.report(prefix.warning(
+                    "U514",
+                    format!(
+                        "`prefix_rewrite: {}` makes paths that don't begin with `/`",
+                        prefix.text()
+                    ),
+                    format!("write `prefix_rewrite: /{}`", prefix.text()),
+                ));
+            }
+            return Some(Rewrite::Prefix(prefix.text().into()));
+        }
+        if let Some(given) = pattern {
+            return self.regex_rewrite(given);
+        }
+        match action {
+            Some(Action::Forward(upstreams)) => {
+                let path = upstreams.first().map(|upstream| &*upstream.path).unwrap_or_default();
+                Some(if path.is_empty() { Rewrite::None } else { Rewrite::Prefix(path.into()) })
+            }
+            Some(Action::Redirect(_) | Action::Respond { .. }) | None => Some(Rewrite::None),
+        }
+    }
+
+    fn regex_rewrite(&mut self, given: &Given) -> Option<Rewrite> {
+        let regex = re2::part(given.text()).map_err(|why| {
+            given.error(
+                "U510",
+                format!("`regex_rewrite_pattern` can't be read: {why}"),
+                "write it as RE2 has it",
+            )
+        });
+        let regex = self.keep(regex)?;
+        let to = self.keys.given("regex_rewrite_substitution");
+        let substitution =
+            re2::substitution(to.map(Given::text).unwrap_or_default(), regex.captures_len());
+        let substitution = substitution.map_err(|why| {
+            to.unwrap_or(given).error(
+                "U515",
+                format!("`regex_rewrite_substitution` can't be read: {why}"),
+                r"name groups of the pattern as `\1`, and write `\\` for a backslash",
+            )
+        });
+        Some(Rewrite::Regex(regex, self.keep(substitution)?))
+    }
+}
+
+/// Why no canonical path looks like this.
+fn never_matches(text: &str) -> Option<&'static str> {
+    if !text.starts_with('/') {
+        Some("paths begin with `/`")
+    } else if text.contains(['?', '#']) {
+        Some("the query is not a part of the path")
+    } else if !text.is_ascii() || text.contains(' ') {
+        Some("such characters are escaped there")
+    } else if text.contains("//") || text.contains("/./") || text.contains("/../") {
+        Some("paths are normalised first")
+    } else if unreserved_escape(text) {
+        Some("letters and digits are not escaped there")
+    } else {
+        None
+    }
+}
+
+fn unreserved_escape(text: &str) -> bool {
+    text.split('%').skip(1).any(|rest| {
+        let byte = rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        byte.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
+    })
+}

@@ -1,0 +1,134 @@
+//! Draft to plan: what the values mean together.
+//!
+//! Everything is compiled before anything is returned, so that one run shows every problem. A
+//! plan comes out only when none of them is an error; then nothing can fail later.
+
+mod files;
+mod from;
+mod globals;
+mod headers;
+mod matcher;
+mod name;
+mod re2;
+mod route;
+mod secrets;
+mod sign_in;
+mod target;
+mod template;
+mod twins;
+
+use std::sync::Arc;
+
+use super::{HostTable, Plan, Route};
+use crate::{
+    config::{Draft, Files, Section},
+    problem::{Place, Problem, Severity},
+};
+
+/// Compiles a draft. What comes with the plan are warnings, in the order of the file.
+///
+/// # Errors
+///
+/// Every problem of the config, warnings among them, when at least one is an error.
+pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
+    let Draft { globals, routes, mut problems, is_empty, fingerprint, line_starts } = draft;
+    let mut ground = Ground { keys: &globals, files, problems: &mut problems };
+    let listen = ground.listen();
+    let cookie = ground.cookie();
+    let timeouts = ground.timeouts();
+    let response_fields = headers::global_response_fields(&mut ground);
+    let claim_fields = headers::claim_fields(&mut ground);
+    let secrets = ground.secrets();
+    let extra_roots = ground.extra_roots();
+    let log = ground.log();
+    ground.remarks();
+    let defaults = route::Defaults::of(&globals, &response_fields);
+
+    let mut compiled = Vec::with_capacity(routes.len());
+    for section in &routes {
+        let mut found = Vec::new();
+        let line = line_of(&line_starts, section);
+        let mut ground = Ground { keys: section, files, problems: &mut found };
+        compiled.push(route::compile(&mut ground, &defaults, line));
+        section.source.relocate(&mut found);
+        problems.append(&mut found);
+    }
+    twins::find(&routes, &compiled, &mut problems);
+    let routes: Vec<Arc<Route>> = compiled.into_iter().flatten().map(Arc::new).collect();
+    let sign_in = Ground { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
+    if routes.is_empty() && problems.iter().all(|problem| problem.severity == Severity::Warning) {
+        problems.push(no_routes(is_empty));
+    }
+    sort(&mut problems);
+
+    let has_errors = problems.iter().any(|problem| problem.severity == Severity::Error);
+    let Some(sign_in) = sign_in.filter(|_| !has_errors) else { return Err(problems) };
+    let mut hosts = HostTable::default();
+    for (index, route) in routes.iter().enumerate() {
+        hosts.add(index, &route.from);
+    }
+    let plan = Plan {
+        id: fingerprint,
+        listen,
+        sign_in,
+        cookie,
+        timeouts,
+        extra_roots,
+        response_fields,
+        claim_fields,
+        skip_xff_append: globals.bool("skip_xff_append").unwrap_or_default(),
+        xff_num_trusted_hops: globals
+            .int("xff_num_trusted_hops")
+            .and_then(|n| n.try_into().ok())
+            .unwrap_or_default(),
+        secrets,
+        log,
+        routes,
+        hosts,
+    };
+    Ok((plan, problems))
+}
+
+/// What a compiler of some keys stands on: one section, the files it names, and where to put
+/// problems.
+struct Ground<'a> {
+    /// The keys: the top level, or a route.
+    keys: &'a Section,
+    files: &'a dyn Files,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Ground<'_> {
+    fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Takes the value, or reports the problem.
+    fn keep<T>(&mut self, outcome: Result<T, Problem>) -> Option<T> {
+        outcome.map_err(|problem| self.problems.push(problem)).ok()
+    }
+}
+
+fn line_of(line_starts: &[usize], section: &Section) -> u32 {
+    let line = line_starts.partition_point(|start| *start <= section.at.start);
+    u32::try_from(line).unwrap_or(u32::MAX)
+}
+
+fn no_routes(is_empty: bool) -> Problem {
+    let what = if is_empty {
+        "the config is empty: nothing is served"
+    } else {
+        "there are no routes: nothing is served"
+    };
+    let help = "write `routes:`, then `- from: https://HOST`, `to: http://APP:PORT` and a `policy`";
+    Problem::new(Severity::Warning, "U130", Place::Whole, what, help)
+}
+
+/// In the order of the file; what belongs to no place comes last.
+fn sort(problems: &mut [Problem]) {
+    problems.sort_by_key(|problem| match &problem.at {
+        Place::File(span) => (0, span.start),
+        Place::Environment(_) => (1, 0),
+        Place::Whole => (2, 0),
+    });
+}

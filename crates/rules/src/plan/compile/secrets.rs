@@ -1,0 +1,114 @@
+//! Keys that the operator gave. What is missing is made once and kept in the data directory.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{
+    Ground,
+    files::{self, Pem},
+};
+use crate::{config::Given, plan::Secrets, problem::Problem, secret::Secret};
+
+/// Bytes of `shared_secret` and `cookie_secret`.
+const SECRET_BYTES: usize = 32;
+
+impl Ground<'_> {
+    pub(super) fn secrets(&mut self) -> Secrets {
+        Secrets {
+            shared: self
+                .key_of_32("shared_secret", "shared_secret_file", Blanks::Refused)
+                .map(Arc::new),
+            cookie: self
+                .key_of_32("cookie_secret", "cookie_secret_file", Blanks::LineEnds)
+                .map(Arc::new),
+            signing: self.signing_key().map(Arc::new),
+        }
+    }
+
+    pub(super) fn extra_roots(&mut self) -> Vec<Box<[u8]>> {
+        let pem = self.pem("certificate_authority", "certificate_authority_file", Pem::Certificate);
+        pem.map(|pem| pem.expose().into()).into_iter().collect()
+    }
+
+    fn key_of_32(&mut self, inline_key: &str, file_key: &str, blanks: Blanks) -> Option<Secret> {
+        let outcome = match (self.keys.given(file_key), self.keys.given(inline_key)) {
+            (Some(file), _) if !file.text().is_empty() => {
+                self.read(file).and_then(|text| decode(file, text.expose(), blanks))
+            }
+            (_, Some(inline)) if !inline.text().is_empty() => {
+                decode(inline, inline.text().as_bytes(), blanks)
+            }
+            _ => return None,
+        };
+        self.keep(outcome)
+    }
+
+    /// PEM, or PEM in base64; several keys may stand in it, the first signs.
+    fn signing_key(&mut self) -> Option<Secret> {
+        let (given, text) =
+            match (self.keys.given("signing_key_file"), self.keys.given("signing_key")) {
+                (Some(file), _) if !file.text().is_empty() => (file, self.read(file)),
+                (_, Some(inline)) if !inline.text().is_empty() => {
+                    (inline, Ok(Secret::new(inline.text().as_bytes())))
+                }
+                _ => return None,
+            };
+        let text = self.keep(text)?;
+        let pem = match files::checked(given, text, Pem::PrivateKey) {
+            Ok(pem) => Ok(pem),
+            Err(problem) => {
+                let raw = if given.key.name == "signing_key" {
+                    Some(given.text().as_bytes().to_vec())
+                } else {
+                    self.read(given).ok().map(|text| text.expose().to_vec())
+                };
+                raw.and_then(|raw| STANDARD.decode(without_line_ends(&raw)).ok())
+                    .and_then(|bytes| {
+                        files::checked(given, Secret::new(bytes), Pem::PrivateKey).ok()
+                    })
+                    .ok_or(problem)
+            }
+        };
+        self.keep(pem)
+    }
+}
+
+/// What may stand around and in a secret's base64, as it was measured.
+#[derive(Clone, Copy)]
+enum Blanks {
+    Refused,
+    LineEnds,
+}
+
+fn decode(given: &Given, text: &[u8], blanks: Blanks) -> Result<Secret, Problem> {
+    let key = given.key.name;
+    let make = "make one with `head -c32 /dev/urandom | base64`";
+    let text = match blanks {
+        Blanks::Refused if text.iter().any(u8::is_ascii_whitespace) => {
+            return Err(given.error(
+                "U212",
+                format!("`{key}` contains a blank or a line end"),
+                "Pomerium refuses it too: write it without, in a file with `printf %s`",
+            ));
+        }
+        Blanks::Refused => text.to_vec(),
+        Blanks::LineEnds => without_line_ends(text),
+    };
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|_| given.error("U208", format!("`{key}` is not base64"), make))
+        .map(Secret::new)?;
+    match bytes.expose().len() {
+        SECRET_BYTES => Ok(bytes),
+        other => Err(given.error(
+            "U211",
+            format!("`{key}` has {other} bytes, and it needs {SECRET_BYTES}"),
+            make,
+        )),
+    }
+}
+
+fn without_line_ends(text: &[u8]) -> Vec<u8> {
+    text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect()
+}

@@ -1,0 +1,300 @@
+//! Where people sign in, and who says who they are.
+
+use std::sync::Arc;
+
+use super::Ground;
+use crate::{
+    config::Given,
+    names::Origin,
+    plan::{HostPattern, OidcProvider, Provider, Route, SignIn},
+    problem::{Place, Problem, Severity},
+    secret::Secret,
+};
+
+/// Pomerium's hosted authenticate service, in its two forms.
+const HOSTED: &[&str] = &["authenticate.pomerium.app", "authenticate.staging.pomerium.app"];
+
+/// A provider that speaks OpenID Connect as it is written, with what Pomerium presets for it.
+struct Preset {
+    name: &'static str,
+    issuer: Option<&'static str>,
+    scopes: &'static [&'static str],
+    params: &'static [(&'static str, &'static str)],
+}
+
+const OIDC_SCOPES: &[&str] = &["openid", "profile", "email", "offline_access"];
+
+const PRESETS: &[Preset] = &[
+    Preset { name: "oidc", issuer: None, scopes: OIDC_SCOPES, params: &[] },
+    Preset { name: "okta", issuer: None, scopes: OIDC_SCOPES, params: &[] },
+    Preset { name: "ping", issuer: None, scopes: OIDC_SCOPES, params: &[] },
+    Preset { name: "auth0", issuer: None, scopes: OIDC_SCOPES, params: &[] },
+    Preset {
+        name: "azure",
+        issuer: None,
+        scopes: OIDC_SCOPES,
+        params: &[("prompt", "select_account")],
+    },
+    Preset { name: "cognito", issuer: None, scopes: &["openid", "email", "profile"], params: &[] },
+    Preset {
+        name: "google",
+        issuer: Some("https://accounts.google.com"),
+        scopes: &["openid", "profile", "email"],
+        params: &[("prompt", "select_account consent"), ("access_type", "offline")],
+    },
+    Preset {
+        name: "gitlab",
+        issuer: Some("https://gitlab.com"),
+        scopes: &["openid", "profile", "email"],
+        params: &[],
+    },
+    Preset {
+        name: "onelogin",
+        issuer: Some("https://openid-connect.onelogin.com/oidc"),
+        scopes: &["openid", "profile", "email", "groups", "offline_access"],
+        params: &[],
+    },
+];
+
+impl Ground<'_> {
+    /// `None` when a problem was found.
+    pub(super) fn sign_in(&mut self, routes: &[Arc<Route>]) -> Option<SignIn> {
+        let named = match self
+            .keys
+            .given("authenticate_service_url")
+            .filter(|given| !given.text().is_empty())
+        {
+            Some(given) => {
+                let origin = Origin::parse(given.text()).map_err(|error| {
+                    given.error(
+                        "U411",
+                        format!("`authenticate_service_url` is not an address of ours: {error}"),
+                        "write `https://HOST`, a host that points to usher",
+                    )
+                });
+                Some((given, self.keep(origin)?))
+            }
+            None => None,
+        };
+        let hosted = named.as_ref().filter(|(_, origin)| HOSTED.contains(&origin.host.as_str()));
+        let provider =
+            if let Some((given, _)) = hosted { self.hosted(given) } else { self.provider(&named) };
+        let signed_out_url = self.keep_url("signout_redirect_url");
+        let (authenticate, dedicated_host) = match named {
+            Some((_, origin)) => (origin, true),
+            None => (self.first_host(routes)?, false),
+        };
+        let hosts = self.keys.list("programmatic_redirect_domain_whitelist");
+        Some(SignIn {
+            authenticate,
+            dedicated_host,
+            provider: provider?,
+            signed_out_url,
+            programmatic_hosts: match hosts {
+                Some(hosts) => hosts.into_iter().map(|host| host.text).collect(),
+                None => vec!["localhost".into()],
+            },
+        })
+    }
+
+    fn hosted(&mut self, given: &Given) -> Option<Provider> {
+        self.report(given.warning(
+            "U412",
+            "the hosted sign-in is not spoken yet: nobody can sign in with it, and visitors see a page that says so",
+            "name a provider of your own (`idp_provider: oidc` and `idp_*`), or use the built-in one with `idp_provider: builtin`, and take this line out",
+        ));
+        Some(Provider::Hosted)
+    }
+
+    fn provider(&mut self, named: &Option<(&Given, Origin)>) -> Option<Provider> {
+        let Some(given) = self.keys.given("idp_provider").filter(|given| !given.text().is_empty())
+        else {
+            return Some(Provider::Builtin);
+        };
+        let name = given.text();
+        if name == "builtin" {
+            return Some(Provider::Builtin);
+        }
+        match PRESETS.iter().find(|preset| preset.name == name) {
+            Some(preset) => self.oidc(given, preset, named).map(Provider::Oidc),
+            None => {
+                self.report(unknown_provider(given));
+                None
+            }
+        }
+    }
+
+    fn oidc(
+        &mut self,
+        given: &Given,
+        preset: &Preset,
+        named: &Option<(&Given, Origin)>,
+    ) -> Option<OidcProvider> {
+        let issuer = self.issuer(given, preset);
+        let client_id = self.keys.text("idp_client_id");
+        if client_id.is_none() {
+            self.report(given.error(
+                "U415",
+                format!("`idp_provider: {}` needs `idp_client_id`", preset.name),
+                "add the id of the client that you made at the provider",
+            ));
+        }
+        let client_secret = self.client_secret();
+        let scopes: Vec<Box<str>> = match self.keys.list("idp_scopes") {
+            Some(scopes) => scopes
+                .into_iter()
+                .map(|scope| scope.text.trim().into())
+                .filter(|s: &Box<str>| !s.is_empty())
+                .collect(),
+            None => preset.scopes.iter().map(|scope| (*scope).into()).collect(),
+        };
+        let request_params: Vec<(Box<str>, Box<str>)> = match self.keys.pairs("idp_request_params")
+        {
+            Some(pairs) => pairs.into_iter().map(|(name, value)| (name.text, value.text)).collect(),
+            None => preset
+                .params
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+        };
+        let (issuer, client_id) = (issuer?, client_id?);
+        let mut parts = vec![preset.name.as_bytes(), issuer.as_bytes(), client_id.as_bytes()];
+        parts.push(client_secret.as_ref().map(Secret::expose).unwrap_or_default());
+        parts.extend(scopes.iter().map(|scope| scope.as_bytes()));
+        parts.extend(
+            request_params.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]),
+        );
+        let authenticate = named.as_ref().map(|(_, origin)| origin.to_string()).unwrap_or_default();
+        parts.push(authenticate.as_bytes());
+        let id = stable_id(&parts, 16);
+        Some(OidcProvider {
+            issuer,
+            client_id: client_id.into(),
+            client_secret,
+            scopes,
+            request_params,
+            id,
+        })
+    }
+
+    /// The issuer, octet for octet, but for auth0, whose issuers end in a slash.
+    fn issuer(&mut self, provider: &Given, preset: &Preset) -> Option<Box<str>> {
+        let Some(given) =
+            self.keys.given("idp_provider_url").filter(|given| !given.text().is_empty())
+        else {
+            let Some(issuer) = preset.issuer else {
+                self.report(provider.error(
+                    "U414",
+                    format!("`idp_provider: {}` needs `idp_provider_url`", preset.name),
+                    "add the issuer's address, such as `https://HOST/realms/NAME`",
+                ));
+                return None;
+            };
+            return Some(issuer.into());
+        };
+        let url = self.keep_url("idp_provider_url")?;
+        if preset.name == "azure"
+            && ["/common", "/organizations", "/consumers"].iter().any(|all| url.contains(all))
+        {
+            self.report(given.error(
+                "U413",
+                "an issuer for all tenants is not supported yet",
+                "name your tenant: `https://login.microsoftonline.com/TENANT/v2.0`",
+            ));
+            return None;
+        }
+        if preset.name == "auth0" && !url.ends_with('/') {
+            Some(format!("{url}/").into())
+        } else {
+            Some(url)
+        }
+    }
+
+    /// A final line end of the file is left out: with it no provider knows the secret.
+    fn client_secret(&mut self) -> Option<Secret> {
+        let file =
+            self.keys.given("idp_client_secret_file").filter(|given| !given.text().is_empty());
+        let Some(given) = file else {
+            return self.keys.text("idp_client_secret").map(|text| Secret::new(text.as_bytes()));
+        };
+        let read = self.read(given);
+        let secret = self.keep(read)?;
+        let bytes = secret.expose();
+        let trimmed = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        let trimmed = trimmed.strip_suffix(b"\r").unwrap_or(trimmed);
+        if trimmed.len() != bytes.len() {
+            self.report(given.warning(
+                "U416",
+                "the file of `idp_client_secret_file` ends in a line end, which is left out",
+                "Pomerium takes it for a part of the secret: write the file with `printf %s` to please both",
+            ));
+        }
+        Some(Secret::new(trimmed))
+    }
+
+    fn keep_url(&mut self, key: &str) -> Option<Box<str>> {
+        let given = self.keys.given(key).filter(|given| !given.text().is_empty())?;
+        let url = url::Url::parse(given.text())
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if url.is_none() {
+            self.report(given.error(
+                "U410",
+                format!("`{key}` is not a web address"),
+                "write it with scheme and host: `https://HOST/…`",
+            ));
+        }
+        url.map(|_| given.text().into())
+    }
+
+    /// The host that also signs in when none was named: the first one that a route names in full.
+    fn first_host(&mut self, routes: &[Arc<Route>]) -> Option<Origin> {
+        let exact = routes.iter().find_map(|route| match &route.from {
+            HostPattern::Exact { host, port } => {
+                Some(Origin { host: host.clone(), port: port.unwrap_or(443) })
+            }
+            HostPattern::Wildcard { .. } => None,
+        });
+        let has_wildcards = !routes.is_empty();
+        exact
+            .or_else(|| if has_wildcards { None } else { Origin::parse("https://localhost").ok() })
+            .or_else(|| {
+                self.report(Problem::new(
+                    Severity::Error,
+                    "U417",
+                    Place::Whole,
+                    "nothing says on which host people sign in: every route has a `*` in its host",
+                    "add `authenticate_service_url: https://HOST`",
+                ));
+                None
+            })
+    }
+}
+
+fn unknown_provider(given: &Given) -> Problem {
+    let name = given.text();
+    match name {
+        "github" | "apple" | "hosted" => given.error(
+            "U413",
+            format!("`idp_provider: {name}` is not supported yet: it does not speak plain OpenID Connect"),
+            "use `oidc` with another provider, or `builtin`",
+        ),
+        _ => given.error(
+            "U413",
+            format!("`{name}` is no provider that usher knows"),
+            "write `oidc` and its `idp_provider_url`, or `builtin` for people in usher's own store",
+        ),
+    }
+}
+
+/// `digits` hexadecimal digits over parts, whose borders count.
+pub(super) fn stable_id(parts: &[&[u8]], digits: usize) -> Box<str> {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for part in parts {
+        context.update(&part.len().to_le_bytes());
+        context.update(part);
+    }
+    let digest = context.finish();
+    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    hex.get(..digits).unwrap_or(&hex).into()
+}

@@ -1,0 +1,295 @@
+//! Where permitted requests go: `to`, `redirect` or `response`.
+
+use http::StatusCode;
+
+use super::Ground;
+use crate::{
+    config::{Given, Section, keys, values},
+    names::{Host, Upstream, UpstreamError},
+    plan::{Action, Redirect},
+    problem::{Problem, Span},
+    yaml::{Kind, Node},
+};
+
+/// How many turns a set of weights may take; beyond that the ratio is refused.
+const MAX_TURNS: u64 = 128;
+
+impl Ground<'_> {
+    /// `redirect` wins over `response`, and this over `to`.
+    pub(super) fn action(&mut self) -> Option<Action> {
+        let given: Vec<&Given> = ["redirect", "response", "to"]
+            .into_iter()
+            .filter_map(|key| self.keys.given(key))
+            .collect();
+        if let [wins, loses, ..] = given.as_slice() {
+            self.report(loses.warning(
+                "U524",
+                format!("`{}` has no effect beside `{}`", loses.key.name, wins.key.name),
+                "delete one of them",
+            ));
+        }
+        match given.first() {
+            Some(given) if given.key.name == "redirect" => self.redirect(given),
+            Some(given) if given.key.name == "response" => self.response(given),
+            Some(given) => self.forward(given),
+            None => {
+                let place = self.keys.source.place(&self.start());
+                self.report(Problem::new(
+                    crate::problem::Severity::Error,
+                    "U521",
+                    place,
+                    "this route has no `to`",
+                    "add `to: http://HOST:PORT`, the server to forward to; or a `redirect`, or a `response`",
+                ));
+                None
+            }
+        }
+    }
+
+    /// The first key of the route, to point at when something is missing.
+    pub(super) fn start(&self) -> Span {
+        self.keys.given.first().map_or_else(|| self.keys.at.clone(), |given| given.key_span.clone())
+    }
+
+    fn forward(&mut self, given: &Given) -> Option<Action> {
+        let mut written = Vec::new();
+        if let Err(node) = collect(&given.node, &mut written) {
+            self.report(Problem::error(
+                "U200",
+                node.span.clone(),
+                "`to` is an address or a list of them",
+                EXAMPLE,
+            ));
+            return None;
+        }
+        if written.is_empty() {
+            self.report(given.error("U521", "`to` names no address", EXAMPLE));
+            return None;
+        }
+        let mut targets = Vec::new();
+        for node in &written {
+            let target = self.target(node);
+            targets.push(self.keep(target));
+        }
+        let targets: Vec<(Upstream, Option<u32>)> = targets.into_iter().collect::<Option<_>>()?;
+        let weighed = targets.iter().filter(|(_, weight)| weight.is_some()).count();
+        if weighed != 0 && weighed != targets.len() {
+            self.report(given.error(
+                "U523",
+                "some addresses in `to` have a weight and some have none",
+                "give all of them a weight, or none",
+            ));
+            return None;
+        }
+        let turns = turns(targets);
+        if turns.is_none() {
+            self.report(given.error(
+                "U523",
+                format!("the weights in `to` need more than {MAX_TURNS} turns"),
+                "use smaller numbers, such as `1` and `3`",
+            ));
+        }
+        turns.map(Action::Forward)
+    }
+
+    /// `URL` or `URL,weight`.
+    fn target(&mut self, node: &Node) -> Result<(Upstream, Option<u32>), Problem> {
+        let text = node.text().unwrap_or_default();
+        let (url, weight) =
+            text.split_once(',').map_or((text, None), |(url, weight)| (url, Some(weight)));
+        let error =
+            |code, what: String, help: &str| Problem::error(code, node.span.clone(), what, help);
+        let upstream = Upstream::parse(url).map_err(|why| match why {
+            UpstreamError::UnknownScheme(scheme) if SCHEMES.contains(&&*scheme) => error(
+                "U525",
+                format!("`{scheme}` upstreams are not spoken to yet"),
+                "use `http` or `https`, or keep the route on Pomerium",
+            ),
+            why => {
+                error("U522", format!("`to: {url}` is no address to forward to: {why}"), EXAMPLE)
+            }
+        })?;
+        if url.contains(['?', '#'])
+            || url
+                .split("://")
+                .nth(1)
+                .is_some_and(|rest| rest.split('/').next().is_some_and(|a| a.contains('@')))
+        {
+            self.report(Problem::warning(
+                "U526",
+                node.span.clone(),
+                "user, query and fragment of `to` have no effect",
+                "delete them; for a password use `set_request_headers` with `Authorization`",
+            ));
+        }
+        let weight = match weight.map(str::parse::<u32>) {
+            None => None,
+            Some(Ok(weight)) if weight > 0 => Some(weight),
+            Some(_) => {
+                return Err(error(
+                    "U523",
+                    format!("what follows the comma in `{text}` is no weight"),
+                    "a weight is a whole number from 1; write several addresses as a list",
+                ));
+            }
+        };
+        Ok((upstream, weight))
+    }
+
+    fn redirect(&mut self, given: &Given) -> Option<Action> {
+        let section = inner(given, keys::REDIRECT)?;
+        let text = |key| section.text(key).map(Box::from);
+        let code = section.text("response_code").and_then(|code| code.parse().ok()).unwrap_or(301);
+        let redirect = Redirect {
+            status: StatusCode::from_u16(code).unwrap_or(StatusCode::MOVED_PERMANENTLY),
+            scheme: if section.bool("https_redirect") == Some(true) {
+                Some("https".into())
+            } else {
+                text("scheme_redirect")
+            },
+            host: text("host_redirect"),
+            port: section.int("port_redirect").and_then(|port| port.try_into().ok()),
+            prefix: if section.text("path_redirect").is_some() {
+                None
+            } else {
+                text("prefix_rewrite")
+            },
+            path: text("path_redirect"),
+            strip_query: section.bool("strip_query").unwrap_or_default(),
+        };
+        let before = self.problems.len();
+        if let Some(host) =
+            section.given("host_redirect").filter(|host| Host::parse(host.text()).is_err())
+        {
+            self.report(host.error(
+                "U527",
+                format!("`host_redirect: {}` is no host", host.text()),
+                "write a host name without scheme, port and path",
+            ));
+        }
+        if let Some(scheme) = section
+            .given("scheme_redirect")
+            .filter(|scheme| !matches!(scheme.text(), "" | "http" | "https"))
+        {
+            self.report(scheme.error(
+                "U527",
+                format!("`scheme_redirect: {}` leads nowhere", scheme.text()),
+                "write `https` or `http`",
+            ));
+        }
+        for key in ["path_redirect", "prefix_rewrite"] {
+            let odd = section.given(key).filter(|path| !path.text().is_empty());
+            if let Some(path) = odd.filter(|path| {
+                !path.text().starts_with('/') || !path.text().bytes().all(|b| b.is_ascii_graphic())
+            }) {
+                self.report(path.error(
+                    "U527",
+                    format!("`{key}: {}` is no path", path.text()),
+                    "begin it with `/`, without blanks",
+                ));
+            }
+        }
+        if redirect.scheme.is_none()
+            && redirect.host.is_none()
+            && redirect.port.is_none()
+            && redirect.path.is_none()
+            && redirect.prefix.is_none()
+        {
+            self.report(given.warning(
+                "U528",
+                "this redirect leads back to where it came from",
+                "say where it leads, such as `https_redirect: true`",
+            ));
+        }
+        (self.problems.iter().skip(before).all(|p| p.code == "U528"))
+            .then_some(Action::Redirect(redirect))
+    }
+
+    fn response(&mut self, given: &Given) -> Option<Action> {
+        let section = inner(given, keys::RESPONSE)?;
+        let Some(status) = section.int("status") else {
+            if section.given("status").is_none() {
+                self.report(given.error("U529", "`response` has no `status`", "add `status: 200`"));
+            }
+            return None;
+        };
+        let status =
+            u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok())?;
+        Some(Action::Respond { status, body: section.text("body").unwrap_or_default().into() })
+    }
+}
+
+const EXAMPLE: &str = "write `http://HOST:PORT` or `https://HOST`";
+
+/// What Pomerium forwards to and usher does not yet.
+const SCHEMES: &[&str] = &["h2c", "tcp", "udp", "ssh", "unix", "https+unix"];
+
+/// Every text in it, whatever its shape, in order.
+fn collect<'n>(node: &'n Node, out: &mut Vec<&'n Node>) -> Result<(), &'n Node> {
+    match &node.kind {
+        Kind::Scalar { text, .. } if text.is_empty() => Err(node),
+        Kind::Scalar { .. } if node.is_null() => Err(node),
+        Kind::Scalar { .. } => {
+            out.push(node);
+            Ok(())
+        }
+        Kind::List(items) => items.iter().try_for_each(|item| collect(item, out)),
+        Kind::Map(entries) => entries.iter().try_for_each(|entry| collect(&entry.value, out)),
+    }
+}
+
+/// Weights become turns: of `a` with 1 and `b` with 3, `b` comes three times.
+fn turns(targets: Vec<(Upstream, Option<u32>)>) -> Option<Vec<Upstream>> {
+    let divisor = targets.iter().fold(0, |divisor, (_, weight)| gcd(divisor, weight.unwrap_or(1)));
+    let total: u64 =
+        targets.iter().map(|(_, weight)| u64::from(weight.unwrap_or(1) / divisor.max(1))).sum();
+    if total > MAX_TURNS {
+        return None;
+    }
+    let repeated = targets.into_iter().flat_map(|(upstream, weight)| {
+        let times = weight.unwrap_or(1) / divisor.max(1);
+        std::iter::repeat_n(upstream, usize::try_from(times).unwrap_or(1))
+    });
+    Some(repeated.collect())
+}
+
+const fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The map under a key as a section of its own. Its types were checked with the draft.
+fn inner(given: &Given, table: &'static [keys::Key]) -> Option<Section> {
+    let Kind::Map(entries) = &given.node.kind else { return None };
+    let known = entries.iter().filter_map(|entry| {
+        let key = keys::find(table, &entry.key)?;
+        (!entry.value.is_null()).then(|| Given {
+            key,
+            key_span: entry.key_span.clone(),
+            node: entry.value.clone(),
+            source: given.source.clone(),
+        })
+    });
+    Some(Section {
+        given: known.collect(),
+        at: given.node.span.clone(),
+        source: given.source.clone(),
+    })
+}
+
+/// Whether two routes lead to the same place, as they are written.
+pub(super) fn written(section: &Section) -> String {
+    let show = |key| section.given(key).map(|given| format!("{key}={}", shown(&given.node)));
+    ["redirect", "response", "to"].into_iter().find_map(show).unwrap_or_default()
+}
+
+fn shown(node: &Node) -> String {
+    match &node.kind {
+        Kind::Scalar { text, .. } => text.to_string(),
+        Kind::List(items) => items.iter().map(|item| format!("{},", shown(item))).collect(),
+        Kind::Map(entries) => entries
+            .iter()
+            .filter(|entry| values::text(&entry.value).is_ok() || !entry.value.is_null())
+            .map(|entry| format!("{}:{};", entry.key.to_ascii_lowercase(), shown(&entry.value)))
+            .collect(),
+    }
+}
