@@ -172,6 +172,16 @@ proptest! {
     }
 
     #[test]
+    fn one_mistake_closes_the_route(clauses in vec(clause(), 0..5), request in request()) {
+        let mut rules: Vec<Value> = clauses.iter().map(Clause::to_json).collect();
+        rules.push(json!({"deny": {"or": [{"nonsense": true}]}}));
+        let node = yaml::parse(&Value::from(rules).to_string()).unwrap();
+        let policy = Policy::compile(&LegacyAllow::default(), Some(&node), &mut Vec::new());
+        let decision = policy.decide(&Facts { person: None, request });
+        prop_assert_eq!((decision.verdict, &*decision.rule), (Verdict::Deny, "nothing-allows"));
+    }
+
+    #[test]
     fn any_node_compiles_or_denies(node in node(), person in option::of(person()), request in request()) {
         let mut problems = Vec::new();
         let policy = Policy::compile(&LegacyAllow::default(), Some(&node), &mut problems);
