@@ -1,0 +1,223 @@
+//! What the documentation says is true: files are there, links lead somewhere, examples compile.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use usher_rules::{
+    config::{self, Environment, Files, Input},
+    plan,
+};
+
+/// Folders that are not ours, or not kept.
+const NOT_OURS: &[&str] = &[".git", "target", "node_modules", ".venv", "out"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+}
+
+/// Every text file of the repository, relative to its root, in order.
+fn texts() -> Vec<(PathBuf, String)> {
+    let (mut found, mut open) = (Vec::new(), vec![root()]);
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if NOT_OURS.contains(&&*name) || path.is_symlink() {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                found.push((path.strip_prefix(root()).unwrap().to_owned(), text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Every page of documentation.
+fn pages() -> Vec<(PathBuf, String)> {
+    texts().into_iter().filter(|(file, _)| file.extension().is_some_and(|it| it == "md")).collect()
+}
+
+/// What stands between `open` and `close`, every time.
+fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(open).skip(1).filter_map(move |rest| Some(rest.split_once(close)?.0))
+}
+
+/// What stands in backticks on a line.
+fn spans(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2).filter(|span| !span.is_empty())
+}
+
+/// Fenced blocks of this language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let open = format!("```{language}\n");
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once(&open) {
+        let (block, behind) = after.split_once("```").unwrap();
+        found.push(block);
+        rest = behind;
+    }
+    found
+}
+
+/// What a heading is called in a link to it.
+fn slug(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn every_link_to_a_file_leads_somewhere() {
+    let mut broken = Vec::new();
+    for (page, text) in pages() {
+        for link in between(&text, "](", ")") {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let folder = root().join(&page).parent().unwrap().to_owned();
+            let target = if file.is_empty() { root().join(&page) } else { folder.join(file) };
+            let there = target.exists()
+                && (anchor.is_empty()
+                    || fs::read_to_string(&target).unwrap().lines().any(|line| {
+                        line.starts_with('#') && slug(line.trim_start_matches('#')) == anchor
+                    }));
+            if !there {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_path_that_the_map_names_exists() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let named: BTreeSet<_> = map
+        .lines()
+        .flat_map(spans)
+        .filter(|span| span.starts_with("crates/") || ["bench", "e2e", "xtask"].contains(span))
+        .collect();
+    assert!(named.len() > 20, "the map names {}", named.len());
+    for path in named {
+        assert!(root().join(path).exists(), "ARCHITECTURE.md names `{path}`");
+    }
+}
+
+/// An invariant without a test is a wish.
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let section =
+        map.split("## What must stay true").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert_eq!(rows.len(), 15, "invariants");
+    let sources: Vec<_> = texts()
+        .into_iter()
+        .filter(|(file, _)| file.extension().is_some_and(|it| it == "rs"))
+        .map(|(_, text)| text)
+        .collect();
+    for row in rows {
+        let tests: Vec<_> = spans(row.rsplit('|').nth(1).unwrap()).collect();
+        assert!(!tests.is_empty(), "no test: {row}");
+        for test in tests {
+            let declared = format!("fn {}(", test.rsplit("::").next().unwrap());
+            assert!(sources.iter().any(|text| text.contains(&declared)), "no `{declared}`: {row}");
+        }
+    }
+}
+
+/// What a page tells people to type is what the binary offers.
+#[test]
+fn every_command_that_a_page_shows_is_in_the_help() {
+    let mut shown = BTreeSet::new();
+    for (_, text) in pages() {
+        for block in blocks(&text, "console") {
+            for line in block.lines() {
+                let line = line.trim_start_matches("$ ").trim_start_matches("sudo ");
+                let words = line.strip_prefix("usher ").or_else(|| line.split(" -- ").nth(1));
+                shown.extend(words.and_then(|words| words.split(' ').next()).map(str::to_owned));
+            }
+        }
+    }
+    assert!(shown.contains("demo") && shown.contains("run") && shown.contains("people"));
+    let help = Command::new(env!("CARGO_BIN_EXE_usher")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for command in shown {
+        let offered = help.lines().any(|line| line.split_whitespace().next() == Some(&command));
+        assert!(offered, "`usher {command}` is shown in a page, and not offered:\n{help}");
+    }
+}
+
+#[test]
+fn every_chore_that_a_page_shows_is_in_its_usage() {
+    let usage = fs::read_to_string(root().join("xtask/src/main.rs")).unwrap();
+    for (page, text) in pages() {
+        for chore in between(&text, "cargo xtask ", "\n") {
+            let chore = chore.split([' ', '`', ')', ',', ':']).next().unwrap();
+            let line = format!("\n  {chore} ");
+            assert!(usage.contains(&line), "{}: `cargo xtask {chore}`", page.display());
+        }
+    }
+}
+
+/// Where somebody built it is nobody's business.
+#[test]
+fn no_path_of_a_machine_stands_in_the_project() {
+    let homes = [["/ro", "ot/"].concat(), ["/fa", "rm/"].concat()];
+    let mut found = Vec::new();
+    for (file, text) in texts() {
+        for (number, line) in (1..).zip(text.lines()) {
+            for home in &homes {
+                let before =
+                    line.split_once(home.as_str()).map(|(before, _)| before.chars().next_back());
+                let begins = |c: char| !(c.is_alphanumeric() || "_.-".contains(c));
+                if before.is_some_and(|last| last.is_none_or(begins)) {
+                    found.push(format!("{}:{number}: {line}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// Files that an example names are on the reader's machine, not here.
+struct Anything;
+
+impl Files for Anything {
+    fn read(&self, _path: &str) -> Result<Vec<u8>, String> {
+        Ok(b"-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----".to_vec())
+    }
+}
+
+/// Every example is a config, whole or to be added to the one before it.
+#[test]
+fn every_example_config_is_accepted() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let guide = fs::read_to_string(root().join("docs/guides/jellyfin.md")).unwrap();
+    let compose = fs::read_to_string(root().join("deploy/config.yaml")).unwrap();
+    let [whole, provider] = blocks(&readme, "yaml")[..] else { panic!("README.md shows two") };
+    let [apps] = blocks(&guide, "yaml")[..] else { panic!("the guide shows one") };
+    for (name, text) in [
+        ("README.md", whole.to_owned()),
+        ("README.md with a provider", format!("{whole}{provider}")),
+        ("docs/guides/jellyfin.md", apps.to_owned()),
+        ("deploy/config.yaml", compose),
+    ] {
+        let input = Input { name: Some("config.yaml"), text: &text };
+        let draft = config::read(input, &Environment::new());
+        let (_, warnings) = plan::compile(draft, &Anything).unwrap_or_else(|problems| {
+            panic!("{name}: {problems:#?}");
+        });
+        assert!(warnings.is_empty(), "{name}: {warnings:#?}");
+    }
+}
