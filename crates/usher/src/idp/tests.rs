@@ -22,17 +22,20 @@ const DEARER: Cost = Cost { memory_kib: 16, ..CHEAP };
 const HOME: &str = "203.0.113.7";
 const RIGHT: &str = "correct horse";
 
+/// A member and the hash of their password.
+type Row = (Member, Box<[u8]>);
+
 /// People in memory, who can be made to fail.
 #[derive(Default)]
 struct Kept {
-    people: Mutex<BTreeMap<Box<str>, (Member, Box<[u8]>)>>,
+    people: Mutex<BTreeMap<Box<str>, Row>>,
     is_broken: AtomicBool,
 }
 
 impl Kept {
     fn with<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&mut BTreeMap<Box<str>, (Member, Box<[u8]>)>) -> Result<T, PeopleError>,
+        change: impl FnOnce(&mut BTreeMap<Box<str>, Row>) -> Result<T, PeopleError>,
     ) -> BoxFuture<'_, Result<T, PeopleError>> {
         let result = match self.is_broken.load(Ordering::Relaxed) {
             true => Err(PeopleError::Store("broken".into())),
@@ -137,7 +140,6 @@ async fn with_ann() -> (Arc<Kept>, Directory) {
 struct Turned(Instant);
 
 impl Turned {
-    #[expect(clippy::disallowed_methods, reason = "a starting point; only differences count")]
     fn new() -> Self {
         Self(Instant::now())
     }

@@ -64,7 +64,10 @@ impl StoreFailure {
     /// What the person who runs this server can do.
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::Full => "free some space; running sessions go on, new sign-ins wait for it",
+            Self::Full => {
+                "free some space: until then nobody new signs in, and a session that is ended \
+                 would come back at a restart"
+            }
             Self::ReadOnly => "mount the data directory writable, owned by the user usher runs as",
             Self::Corrupt { .. } => {
                 "stop usher, then restore usher.sqlite3 from a backup, or move usher.sqlite3* \

@@ -12,6 +12,8 @@
 //!   changes that come together. `kill -9` at any moment loses nothing that was answered.
 //! - A session that ends is gone from memory first, so that no new request finds it; then what
 //!   runs under it is told; then the disk.
+//! - An end that the disk refuses (full, read-only) holds in memory, is an error to whoever asked,
+//!   and is tried again by every [`Store::sweep`]; only a restart before that would undo it.
 //! - Whatever is wrong at the start is an [`OpenError`] that says what to do. A damaged or
 //!   missing store is never replaced by an empty one: that would look like "everybody removed".
 //! - Another process may change the store at any time. [`Store::follow`] sees it within about a

@@ -130,7 +130,7 @@ async fn a_full_disk_refuses_sign_ins_and_nothing_else() {
 
     assert!(find(&store, &early.session().id).is_some() && !early.is_ended(), "others go on");
     assert!(People::find(&*store, "ann@example.com").await.unwrap().is_some(), "people are read");
-    store.end(&early.session().id).await.expect("signing out needs no space");
+    store.end(&early.session().id).await.expect("ending takes no new page");
     pragma(&store, "PRAGMA max_page_count = 1000").await;
     store.insert(session(kept + 1, "late")).await.expect("space again");
     assert_eq!(store.health(), Ok(()));
