@@ -1,6 +1,10 @@
 //! A problem has a place, a code and a way out.
 
-use std::{fmt, ops::Range};
+mod rendered;
+
+use std::ops::Range;
+
+pub use rendered::{Rendered, Summary};
 
 /// Byte offsets into the config text.
 pub type Span = Range<usize>;
@@ -12,6 +16,16 @@ pub enum Severity {
     Warning,
     /// The config is refused.
     Error,
+}
+
+impl Severity {
+    /// The word that people see: `warning`, `error`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// Where a problem is.
@@ -79,32 +93,5 @@ impl Problem {
     pub fn and_at(mut self, span: Span, words: impl Into<Box<str>>) -> Self {
         self.also = Some((span, words.into()));
         self
-    }
-}
-
-/// A problem beside the text that it is about, ready to be shown.
-pub struct Rendered<'a> {
-    /// The finding.
-    pub problem: &'a Problem,
-    /// The file's name as the operator gave it.
-    pub file: &'a str,
-    /// The file's whole text.
-    pub text: &'a str,
-}
-
-impl fmt::Display for Rendered<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Problem { severity, code, at, also: _, what, help } = self.problem;
-        let severity = match severity {
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        };
-        writeln!(f, "{severity}[{code}]: {what}")?;
-        match at {
-            Place::File(span) => writeln!(f, " --> {}:{}", self.file, span.start)?,
-            Place::Environment(name) => writeln!(f, " --> environment variable {name}")?,
-            Place::Whole => writeln!(f, " --> {}", self.file)?,
-        }
-        write!(f, "   = help: {help}")
     }
 }
