@@ -17,10 +17,11 @@ pub struct Asset {
     pub etag: String,
 }
 
-static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     [
         hashed("usher", "css", "text/css; charset=utf-8", include_bytes!("../assets/usher.css")),
         hashed("favicon", "svg", "image/svg+xml", include_bytes!("../assets/favicon.svg")),
+        hashed("lamp", "svg", "image/svg+xml", include_bytes!("../assets/lamp.svg")),
         hashed("touch-icon", "png", "image/png", include_bytes!("../assets/touch-icon.png")),
     ]
 });
@@ -37,19 +38,25 @@ pub fn asset(path: &str) -> Option<&'static Asset> {
 
 /// The address of the style sheet, for templates.
 pub(crate) fn style_sheet() -> &'static str {
-    let [style_sheet, _, _] = &*ASSETS;
+    let [style_sheet, _, _, _] = &*ASSETS;
     &style_sheet.path
 }
 
-/// The address of the icon and mark, for templates.
+/// The address of the icon in tabs, for templates.
 pub(crate) fn favicon() -> &'static str {
-    let [_, favicon, _] = &*ASSETS;
+    let [_, favicon, _, _] = &*ASSETS;
     &favicon.path
+}
+
+/// The address of the lamp above every page, for templates.
+pub(crate) fn lamp() -> &'static str {
+    let [_, _, lamp, _] = &*ASSETS;
+    &lamp.path
 }
 
 /// The address of the icon on home screens, for templates.
 pub(crate) fn touch_icon() -> &'static str {
-    let [_, _, touch_icon] = &*ASSETS;
+    let [_, _, _, touch_icon] = &*ASSETS;
     &touch_icon.path
 }
 

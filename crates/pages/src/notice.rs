@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
 
 use askama::Template;
 use serde::Serialize;
@@ -38,8 +38,10 @@ pub struct Notice<'a> {
 pub enum Advice<'a> {
     /// A paragraph.
     Text(Cow<'a, str>),
-    /// Lines of a file or a terminal, set as they are.
-    Code(&'a str),
+    /// A paragraph of ours in which backticks set words of a file apart.
+    Marked(&'static str),
+    /// Lines of ours for a file or a terminal, set as they are.
+    Code(&'static str),
 }
 
 impl Advice<'static> {
@@ -127,19 +129,25 @@ impl Notice<'_> {
     }
 
     fn plain_text(&self) -> String {
-        let mut text = format!("{} {}\n", self.status, self.heading);
+        let mut text = format!("{} {}\n", self.status, printable(&self.heading));
         for advice in &self.advice {
             match advice {
-                Advice::Text(words) => text.push_str(words),
+                Advice::Text(words) => text.push_str(&printable(words)),
+                Advice::Marked(words) => text.push_str(words),
                 Advice::Code(lines) => text.push_str(lines.trim_end()),
             }
             text.push('\n');
         }
         for reason in self.reasons {
-            // Writing to a `String` does not fail.
-            let _ = writeln!(text, "- {reason}");
+            text.extend(["- ", &printable(reason), "\n"]);
         }
-        let _ = writeln!(text, "Request {} · {}", self.receipt.request_id, self.receipt.time());
+        let request_id = printable(self.receipt.request_id);
+        text.extend(["Request ", &request_id, " · ", &self.receipt.time(), "\n"]);
         text
     }
+}
+
+/// What a terminal would act on (line ends, escapes) is shown as unreadable instead.
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }

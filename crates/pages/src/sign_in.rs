@@ -59,9 +59,9 @@ impl SignInError {
     /// What went wrong and what to do.
     pub fn words(self) -> String {
         match self {
-            Self::Wrong => {
-                String::from("That address and password don't go together. Check both, try again.")
-            }
+            Self::Wrong => String::from(
+                "That address and password don't go together. Check both and try again.",
+            ),
             Self::TooManyTries { minutes: 0 | 1 } => {
                 String::from("Too many tries. Wait a minute, then try again.")
             }

@@ -58,7 +58,7 @@ impl ErrorPage for HostedNotYet<'_> {
                     "Its config names a hosted sign-in service, and this version of usher does \
                      not speak with it.",
                 ),
-                Advice::text(
+                Advice::Marked(
                     "If you run this server: delete the line `authenticate_service_url` to sign \
                      people in with usher's own provider, then add somebody.",
                 ),

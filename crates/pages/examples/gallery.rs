@@ -1,0 +1,151 @@
+//! Writes every page into a folder, with the style sheet and icons beside them, to look at:
+//! `cargo run -p usher-pages --example gallery -- FOLDER`, then serve FOLDER.
+#![expect(clippy::print_stdout, reason = "an example that says what it wrote")]
+
+use std::{env, error::Error, fs, path::Path};
+
+use usher_pages::{
+    BadRequest, Claim, ErrorPage, HeadersTooLarge, HostedNotYet, Identity, Link, Misdirected,
+    NoSession, NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn,
+    SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, assets,
+};
+
+const HOST: &str = "tv.example.com";
+const RECEIPT: Receipt<'static> = Receipt { request_id: "7f3a-19c4", at_seconds: 1_778_422_059 };
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = env::args().nth(1).ok_or("which folder?")?;
+    let folder = Path::new(&folder);
+    for asset in assets() {
+        let path = folder.join(asset.path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().ok_or("an asset without a folder")?)?;
+        fs::write(path, asset.bytes)?;
+    }
+    for (name, document) in pages() {
+        fs::write(folder.join(format!("{name}.html")), document)?;
+        println!("{name}");
+    }
+    Ok(())
+}
+
+fn pages() -> Vec<(&'static str, String)> {
+    let mut pages = forms();
+    pages.extend(errors());
+    pages.push(("identity", identity()));
+    pages
+}
+
+fn forms() -> Vec<(&'static str, String)> {
+    let sign_in = |email, error| {
+        SignIn { host: HOST, email, error, action: Link::new("/sign-in"), flow: "f" }.render()
+    };
+    let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
+    vec![
+        ("sign-in", sign_in("", None)),
+        ("sign-in-wrong", sign_in("ann@example.com", Some(SignInError::Wrong))),
+        (
+            "sign-in-throttled",
+            sign_in("ann@example.com", Some(SignInError::TooManyTries { minutes: 5 })),
+        ),
+        (
+            "sign-out",
+            SignOutConfirm {
+                person: "ann@example.com",
+                form,
+                everywhere: true,
+                stay: Link::new("/.pomerium/"),
+            }
+            .render(),
+        ),
+        ("signed-out", SignedOut { sign_in_again: Some(Link::new("/")) }.render()),
+        ("no-session", NoSession { host: HOST, sign_in: Link::new("/.pomerium/sign_in") }.render()),
+    ]
+}
+
+fn errors() -> Vec<(&'static str, String)> {
+    let (host, receipt) = (HOST, RECEIPT);
+    let switch_account = Some(PostForm::to("/.pomerium/sign_out").with("csrf", "c"));
+    let reasons = &["email-unauthorized", "groups-unauthorized"];
+    let person = Some("eve@example.com");
+    let try_again = || Link::new("/");
+    let pages: [(&str, &dyn ErrorPage); 15] = [
+        (
+            "refused",
+            &Refused {
+                person,
+                host,
+                switch_account: switch_account.clone(),
+                reasons: &[],
+                receipt,
+            },
+        ),
+        ("refused-why", &Refused { person, host, switch_account, reasons, receipt }),
+        (
+            "refused-nobody",
+            &Refused { person: None, host, switch_account: None, reasons: &[], receipt },
+        ),
+        ("not-found", &NotFound { host, receipt }),
+        ("misdirected", &Misdirected { host, receipt }),
+        ("bad-request", &BadRequest { why: Some("Its path holds an encoded slash."), receipt }),
+        ("too-large", &TooLarge { receipt }),
+        ("headers-too-large", &HeadersTooLarge { receipt }),
+        ("upstream-down", &UpstreamDown { host, receipt }),
+        ("upstream-unavailable", &UpstreamUnavailable { host, receipt }),
+        ("upstream-slow", &UpstreamSlow { host, receipt }),
+        ("provider-down", &ProviderDown { host, try_again: try_again(), receipt }),
+        ("hosted-not-yet", &HostedNotYet { host, receipt }),
+        (
+            "sign-in-failed",
+            &SignInFailed {
+                why: "The sign-in took too long, or it was begun in another browser.",
+                try_again: try_again(),
+                receipt,
+            },
+        ),
+        (
+            "refused-long",
+            &Refused {
+                person: Some("maximiliana.featherstonehaugh-cholmondeley@cinema.example.org"),
+                host: "the-living-room-television.on-the-first-floor.example.org",
+                switch_account: None,
+                reasons: &[],
+                receipt,
+            },
+        ),
+    ];
+    pages.map(|(name, page)| (name, page.render())).into()
+}
+
+fn identity() -> String {
+    let claim = |name, values: &[&'static str]| Claim {
+        name,
+        values: values.iter().map(|value| (*value).into()).collect(),
+    };
+    let session = |id, signed_in_at| ShownSession { id, signed_in_at, ends_at: 1_778_472_459 };
+    Identity {
+        host: HOST,
+        name: "Ann Lumière",
+        email: "ann@example.com",
+        id: "6e7c1f0e-4c1e-4f5e-9a53-0d6b2f6d1b11",
+        groups: vec!["family".into(), "film-club".into(), "admins".into()],
+        claims: vec![
+            claim("email", &["ann@example.com"]),
+            claim("email_verified", &["true"]),
+            claim("family_name", &["Lumière"]),
+            claim("given_name", &["Ann"]),
+            claim("groups", &["family", "film-club", "admins"]),
+            claim("iss", &["https://authenticate.example.com"]),
+            claim("name", &["Ann Lumière"]),
+            claim("sub", &["6e7c1f0e-4c1e-4f5e-9a53-0d6b2f6d1b11"]),
+        ],
+        session: session("0b0f5a3c-9f0e-4b7e-8a52-6f3c1c9f1d10", 1_778_422_059),
+        others: vec![
+            session("d41d8cd9-8f00-4204-a980-0998ecf8427e", 1_778_401_000),
+            session("9e107d9d-372b-46bc-8bd8-1d7d34d0c5a1", 1_778_322_000),
+        ],
+        sign_out: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
+        sign_out_everywhere: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
+    }
+    .render()
+}

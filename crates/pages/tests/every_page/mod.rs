@@ -1,0 +1,107 @@
+//! Every page of this crate, each of its texts set to one given text.
+
+use usher_pages::{
+    BadRequest, Claim, ErrorPage, HeadersTooLarge, HostedNotYet, Identity, Link, Misdirected,
+    NoSession, NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn,
+    SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable,
+};
+
+/// 2026-05-10T14:07:39Z
+pub const AT_SECONDS: u64 = 1_778_422_059;
+
+/// Name and document of every page.
+pub fn documents(text: &str) -> Vec<(&'static str, String)> {
+    let mut documents = others(text);
+    documents.extend(errors(text).into_iter().map(|(name, page)| (name, page.render())));
+    documents
+}
+
+/// Name of every page that reports an error, and the page.
+pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
+    let receipt = Receipt { request_id: text, at_seconds: AT_SECONDS };
+    let (host, try_again) = (text, || Link::new(text));
+    let refused = |person, switch_account| {
+        Box::new(Refused { person, host, switch_account, reasons: &[], receipt })
+    };
+    vec![
+        ("refused", refused(Some(text), Some(form(text)))),
+        ("refused-for-good", refused(Some(text), None)),
+        ("refused-nobody", refused(None, None)),
+        ("not-found", Box::new(NotFound { host, receipt })),
+        ("misdirected", Box::new(Misdirected { host, receipt })),
+        ("bad-request", Box::new(BadRequest { why: Some(text), receipt })),
+        ("bad-request-no-why", Box::new(BadRequest { why: None, receipt })),
+        ("too-large", Box::new(TooLarge { receipt })),
+        ("headers-too-large", Box::new(HeadersTooLarge { receipt })),
+        ("upstream-down", Box::new(UpstreamDown { host, receipt })),
+        ("upstream-unavailable", Box::new(UpstreamUnavailable { host, receipt })),
+        ("upstream-slow", Box::new(UpstreamSlow { host, receipt })),
+        ("provider-down", Box::new(ProviderDown { host, try_again: try_again(), receipt })),
+        ("hosted-not-yet", Box::new(HostedNotYet { host, receipt })),
+        ("sign-in-failed", Box::new(SignInFailed { why: text, try_again: try_again(), receipt })),
+    ]
+}
+
+fn form(text: &str) -> PostForm<'_> {
+    PostForm::to(text).with(text, text)
+}
+
+fn others(text: &str) -> Vec<(&'static str, String)> {
+    let sign_in = |email, error| {
+        SignIn { host: text, email, error, action: Link::new(text), flow: text }.render()
+    };
+    let session = ShownSession { id: text, signed_in_at: AT_SECONDS, ends_at: u64::MAX };
+    let identity = Identity {
+        host: text,
+        name: text,
+        email: text,
+        id: text,
+        groups: vec![text.into(), text.into()],
+        claims: vec![Claim { name: text, values: vec![text.into(), text.into()] }],
+        session,
+        others: vec![session, session],
+        sign_out: form(text),
+        sign_out_everywhere: form(text),
+    };
+    let bare = Identity {
+        name: "",
+        email: "",
+        groups: vec![],
+        claims: vec![],
+        others: vec![],
+        ..identity.clone()
+    };
+    let confirm = |everywhere| {
+        SignOutConfirm { person: text, form: form(text), everywhere, stay: Link::new(text) }
+            .render()
+    };
+    vec![
+        ("sign-in", sign_in("", None)),
+        ("sign-in-prefilled", sign_in(text, None)),
+        ("sign-in-wrong", sign_in(text, Some(SignInError::Wrong))),
+        ("sign-in-throttled", sign_in(text, Some(SignInError::TooManyTries { minutes: 5 }))),
+        ("sign-in-unavailable", sign_in(text, Some(SignInError::Unavailable))),
+        ("sign-in-expired", sign_in(text, Some(SignInError::Expired))),
+        ("sign-out", confirm(false)),
+        ("sign-out-everywhere", confirm(true)),
+        ("signed-out", SignedOut { sign_in_again: None }.render()),
+        ("signed-out-again", SignedOut { sign_in_again: Some(Link::new(text)) }.render()),
+        ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render()),
+        ("identity", identity.render()),
+        ("identity-bare", bare.render()),
+    ]
+}
+
+/// The reasons borrow a slice that lives longer than a page made here could; so apart.
+pub fn refused_with_reasons(text: &str, see: impl Fn(&Refused<'_>)) {
+    let receipt = Receipt { request_id: text, at_seconds: AT_SECONDS };
+    let reasons = &[text, text];
+    see(&Refused {
+        person: Some(text),
+        host: text,
+        switch_account: Some(form(text)),
+        reasons,
+        receipt,
+    });
+}

@@ -1,0 +1,168 @@
+//! What every page has, whatever it says.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, dead_code, reason = "a test; each uses its part of the shared modules")]
+
+mod every_page;
+mod markup;
+
+use std::collections::BTreeSet;
+
+use markup::{Tag, parse};
+use usher_pages::asset;
+
+fn named<'a>(tags: &'a [Tag], name: &'a str) -> impl Iterator<Item = &'a Tag> {
+    tags.iter().filter(move |tag| tag.name == name)
+}
+
+#[test]
+fn one_heading_a_title_a_language_and_a_viewport() {
+    for (page, document) in every_page::documents("x") {
+        let (tags, _) = parse(&document);
+        for once in ["h1", "title", "main", "html", "body", "footer"] {
+            assert_eq!(named(&tags, once).count(), 1, "{page}: <{once}>");
+        }
+        assert_eq!(tags[0].attribute("lang"), Some("en"), "{page}");
+        let viewport = named(&tags, "meta").find(|m| m.attribute("name") == Some("viewport"));
+        let content = viewport.unwrap().attribute("content").unwrap();
+        assert_eq!(content, "width=device-width, initial-scale=1", "{page}: zoom stays possible");
+        let title = document.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
+        assert!(title.ends_with(" · usher") && title.len() > " · usher".len(), "{title:?}");
+        let headings: Vec<_> = tags.iter().map(|t| t.name.as_str()).collect();
+        let first_h2 = headings.iter().position(|name| *name == "h2").unwrap_or(usize::MAX);
+        assert!(headings.iter().position(|name| *name == "h1").unwrap() < first_h2, "{page}");
+    }
+}
+
+#[test]
+fn every_tag_is_closed_in_order() {
+    const VOID: &[&str] = &["meta", "link", "img", "input"];
+    for (page, document) in every_page::documents("x") {
+        let mut open: Vec<String> = vec![];
+        for tag in parse(&document).0 {
+            match tag.name.strip_prefix('/') {
+                Some(name) => assert_eq!(open.pop().as_deref(), Some(name), "{page}"),
+                None if VOID.contains(&tag.name.as_str()) => {}
+                None => open.push(tag.name),
+            }
+        }
+        assert!(open.is_empty(), "{page}: {open:?}");
+    }
+}
+
+#[test]
+fn nothing_inline_and_no_script() {
+    for (page, document) in every_page::documents("x") {
+        for tag in parse(&document).0 {
+            assert!(!["script", "style", "iframe", "object", "base"].contains(&&*tag.name));
+            for (name, value) in &tag.attributes {
+                assert!(name != "style" && !name.starts_with("on"), "{page}: {name}");
+                assert!(!value.to_ascii_lowercase().contains("javascript:"), "{page}: {value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_asset_that_a_page_names_is_there() {
+    for (page, document) in every_page::documents("x") {
+        let mut assets = 0;
+        for tag in parse(&document).0 {
+            let address = match tag.name.as_str() {
+                "link" => tag.attribute("href").unwrap(),
+                "img" => tag.attribute("src").unwrap(),
+                _ => continue,
+            };
+            assert!(asset(address).is_some(), "{page}: {address}");
+            assets += 1;
+        }
+        assert_eq!(assets, 4, "{page}: style sheet, two icons, lamp");
+    }
+}
+
+#[test]
+fn images_keep_their_place_while_they_load() {
+    for (page, document) in every_page::documents("x") {
+        for image in named(&parse(&document).0, "img") {
+            for attribute in ["width", "height", "alt"] {
+                assert!(image.attribute(attribute).is_some(), "{page}: {attribute}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ids_are_unique_and_references_lead_to_one() {
+    for (page, document) in every_page::documents("x") {
+        let (tags, _) = parse(&document);
+        let ids: Vec<_> = tags.iter().filter_map(|tag| tag.attribute("id")).collect();
+        let unique: BTreeSet<_> = ids.iter().copied().collect();
+        assert_eq!(unique.len(), ids.len(), "{page}: {ids:?}");
+        for tag in &tags {
+            for reference in ["for", "aria-describedby", "aria-labelledby"] {
+                if let Some(id) = tag.attribute(reference) {
+                    assert!(unique.contains(id), "{page}: {reference}={id}");
+                }
+            }
+        }
+        let labelled: BTreeSet<_> =
+            named(&tags, "label").filter_map(|label| label.attribute("for")).collect();
+        for input in named(&tags, "input").filter(|i| i.attribute("type") != Some("hidden")) {
+            assert!(labelled.contains(input.attribute("id").unwrap()), "{page}: {input:?}");
+        }
+        for button in named(&tags, "button") {
+            assert_eq!(button.attribute("type"), Some("submit"), "{page}");
+        }
+        for form in named(&tags, "form") {
+            assert_eq!(form.attribute("method"), Some("post"), "{page}");
+        }
+    }
+}
+
+#[test]
+fn password_managers_and_remotes_know_the_fields() {
+    for (page, document) in every_page::documents("ann@example.com") {
+        let (tags, _) = parse(&document);
+        let input = |id| named(&tags, "input").find(|input| input.attribute("id") == Some(id));
+        let (Some(email), Some(password)) = (input("email"), input("password")) else {
+            assert!(!page.starts_with("sign-in") || page == "sign-in-failed", "{page}");
+            continue;
+        };
+        assert_eq!(email.attribute("autocomplete"), Some("username"), "{page}");
+        assert_eq!(email.attribute("autocapitalize"), Some("none"), "{page}");
+        assert_eq!(password.attribute("autocomplete"), Some("current-password"), "{page}");
+        assert_eq!(password.attribute("value"), None, "{page}: a password is never sent back");
+        let focused = [email, password].map(|input| input.attribute("autofocus").is_some());
+        let prefilled = !email.attribute("value").unwrap().is_empty();
+        assert_eq!(focused, [!prefilled, prefilled], "{page}: the first empty field");
+    }
+}
+
+#[test]
+fn an_error_in_a_form_is_announced_and_tied_to_its_fields() {
+    for (page, document) in every_page::documents("x") {
+        let (tags, _) = parse(&document);
+        let alerts = tags.iter().filter(|tag| tag.attribute("role") == Some("alert")).count();
+        let described =
+            tags.iter().filter(|tag| tag.attribute("aria-describedby") == Some("error")).count();
+        let expected = match page {
+            "sign-in-wrong" | "sign-in-throttled" | "sign-in-unavailable" | "sign-in-expired" => {
+                (1, 2)
+            }
+            _ => (0, 0),
+        };
+        assert_eq!((alerts, described), expected, "{page}");
+    }
+}
+
+#[test]
+fn every_error_page_tells_its_request_in_every_form() {
+    for (name, page) in every_page::errors("7f3a-19c4") {
+        for (form, text) in
+            [("html", page.render()), ("json", page.problem_json()), ("text", page.plain_text())]
+        {
+            assert!(text.contains("7f3a-19c4"), "{name} as {form}");
+        }
+        assert!(page.render().contains("<b>7f3a-19c4</b> · 14:07 UTC"), "{name}");
+        assert!(page.render().contains(&format!("<b>{}</b>", page.status())), "{name}");
+    }
+}

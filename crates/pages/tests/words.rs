@@ -1,0 +1,137 @@
+//! What visitors read is pinned: statuses and codes are an API, and words are chosen with care.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, dead_code, reason = "a test; each uses its part of the shared modules")]
+
+mod every_page;
+
+use std::{env, fs, path::Path};
+
+use usher_pages::{
+    ErrorPage as _, Link, PostForm, Receipt, Refused, SignIn, SignInError, SignedOut, assets,
+};
+
+const RECEIPT: Receipt<'static> =
+    Receipt { request_id: "7f3a-19c4", at_seconds: every_page::AT_SECONDS };
+
+fn refused() -> Refused<'static> {
+    Refused {
+        person: Some("eve@example.com"),
+        host: "tv.example.com",
+        switch_account: Some(PostForm::to("/.pomerium/sign_out").with("csrf", "c5f1")),
+        reasons: &[],
+        receipt: RECEIPT,
+    }
+}
+
+#[test]
+fn status_code_and_title() {
+    let found: Vec<_> = every_page::errors("tv.example.com")
+        .iter()
+        .map(|(_, page)| {
+            let notice = page.notice();
+            format!("{} {} · {}", notice.status, notice.code, notice.title)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "403 user-unauthorized · not allowed here",
+            "403 user-unauthorized · not allowed here",
+            "403 not-allowed · not allowed here",
+            "404 route-not-found · nothing here",
+            "421 misdirected · wrong connection",
+            "400 bad-request · unreadable request",
+            "400 bad-request · unreadable request",
+            "413 content-too-large · too large",
+            "431 headers-too-large · headers too large",
+            "502 upstream-down · the app is not answering",
+            "503 upstream-unavailable · not available now",
+            "504 upstream-slow · the app is too slow",
+            "503 provider-down · sign-in is not available now",
+            "503 hosted-sign-in-not-yet · sign-in is not set up",
+            "400 sign-in-failed · sign-in failed",
+        ]
+    );
+}
+
+#[test]
+fn plain_text_of_every_error() {
+    let found: String = every_page::errors("tv.example.com")
+        .iter()
+        .map(|(name, page)| format!("== {name}\n{}", page.plain_text()))
+        .collect();
+    golden("errors.txt", &found);
+}
+
+#[test]
+fn problem_document() {
+    assert_eq!(
+        refused().problem_json(),
+        "{\"type\":\"https://usher.example/problems/user-unauthorized\",\
+         \"title\":\"not allowed here\",\"status\":403,\
+         \"detail\":\"You are signed in as eve@example.com, and that account can't open \
+         tv.example.com.\",\"request_id\":\"7f3a-19c4\"}"
+    );
+    let reasons = &["email-unauthorized"];
+    let with_reasons = Refused { reasons, ..refused() };
+    assert!(with_reasons.problem_json().ends_with(",\"reasons\":[\"email-unauthorized\"]}"));
+}
+
+#[test]
+fn sign_in_errors() {
+    use SignInError::{Expired, TooManyTries, Unavailable, Wrong};
+    for (error, status, words) in [
+        (Wrong, 403, "That address and password don't go together. Check both and try again."),
+        (TooManyTries { minutes: 0 }, 429, "Too many tries. Wait a minute, then try again."),
+        (TooManyTries { minutes: 1 }, 429, "Too many tries. Wait a minute, then try again."),
+        (TooManyTries { minutes: 5 }, 429, "Too many tries. Wait 5 minutes, then try again."),
+        (Unavailable, 503, "Nobody can be looked up right now. Try again in a minute."),
+        (Expired, 400, "This page was open for too long. Sign in once more."),
+    ] {
+        assert_eq!((error.status(), error.words().as_str()), (status, words));
+    }
+}
+
+#[test]
+fn whole_documents() {
+    let sign_in = SignIn {
+        host: "tv.example.com",
+        email: "ann@example.com",
+        error: Some(SignInError::Wrong),
+        action: Link::new("/.pomerium/sign_in"),
+        flow: "f10w",
+    };
+    golden("sign_in_wrong.html", &without_hashes(sign_in.render()));
+    golden("refused.html", &without_hashes(refused().render()));
+}
+
+#[test]
+fn signed_out_offers_no_way_back_where_there_is_none() {
+    assert!(!SignedOut { sign_in_again: None }.render().contains("Sign in again"));
+    let link = Some(Link::new("/back"));
+    assert!(SignedOut { sign_in_again: link }.render().contains("href=\"/back\""));
+}
+
+/// A change of the style sheet alone is no change of a page.
+fn without_hashes(mut document: String) -> String {
+    for asset in assets() {
+        let hash = asset.etag.trim_matches('"');
+        document = document.replace(hash, "HASH");
+    }
+    document
+}
+
+/// Compares with a file in `tests/golden`; `UPDATE=1` rewrites it.
+fn golden(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if update() {
+        fs::write(&path, found).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap();
+    assert!(found == expected, "{name} has changed; UPDATE=1 rewrites it. Now:\n{found}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's switch, not a setting")]
+fn update() -> bool {
+    env::var("UPDATE").is_ok()
+}
