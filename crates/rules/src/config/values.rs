@@ -232,33 +232,3 @@ pub fn word(
 fn is_plain(node: &Node) -> bool {
     matches!(&node.kind, Kind::Scalar { style: Style::Plain, .. })
 }
-
-/// What a scalar stands for where types count: claims compare typed
-/// (`pomerium-policy-measured.md` 17).
-///
-/// # Errors
-///
-/// Lists and maps.
-pub fn typed(node: &Node) -> Result<serde_json::Value, Wrong> {
-    let written = text(node)?;
-    if !is_plain(node) {
-        return Ok(written.into());
-    }
-    Ok(match written {
-        "true" | "True" | "TRUE" => true.into(),
-        "false" | "False" | "FALSE" => false.into(),
-        _ if node.is_null() => serde_json::Value::Null,
-        _ => number(written).map_or_else(|| written.into(), serde_json::Value::Number),
-    })
-}
-
-fn number(written: &str) -> Option<serde_json::Number> {
-    let digits = written.strip_prefix(['-', '+']).unwrap_or(written);
-    if !digits.bytes().next().is_some_and(|b| b.is_ascii_digit() || b == b'.') {
-        return None; // `inf`, `nan` and words are text
-    }
-    if let Ok(whole) = written.parse::<i64>() {
-        return Some(whole.into());
-    }
-    serde_json::Number::from_f64(written.parse().ok()?)
-}

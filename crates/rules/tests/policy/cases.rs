@@ -5,9 +5,8 @@ use std::{fmt::Write, fs, path::Path};
 use serde_json::Value;
 use usher_rules::{
     people::{Claims, Person},
-    policy::{Facts, Finding, LegacyAllow, Policy, RequestFacts},
+    policy::{Facts, Finding, Policy, RequestFacts},
     problem::{Place, Problem, Severity},
-    yaml,
 };
 
 use crate::route;
@@ -40,12 +39,13 @@ fn cases() {
 /// Problems first, then a line per row of facts.
 fn answers(text: &str, facts: &str) -> String {
     let mut out = String::new();
-    let mut problems = Vec::new();
-    let route = yaml::parse(text).unwrap();
-    let keys: LegacyAllow = route::legacy(&route).unwrap();
-    let policy = Policy::compile(&keys, route.get("policy"), &mut problems);
+    let config = route::config(text);
+    let (policy, problems) = match route::compile(&config) {
+        Ok(compiled) => compiled,
+        Err(problems) => (Policy::deny_all(), problems),
+    };
     for problem in &problems {
-        show_problem(&mut out, problem, text);
+        show_problem(&mut out, problem, &config);
     }
     for row in facts.lines() {
         let row = Row::read(row);

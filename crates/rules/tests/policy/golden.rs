@@ -8,12 +8,13 @@ use std::{collections::BTreeMap, net::IpAddr};
 use serde_json::Value;
 use usher_rules::{
     people::Person,
-    policy::{Decision, Facts, Finding, RequestFacts, Verdict},
+    policy::{Decision, Facts, Finding, Policy, RequestFacts, Verdict},
+    problem::Problem,
     yaml::{self, Kind, Node},
 };
 
 use crate::{
-    route::{Refused, compile},
+    route::{compile, config, errors},
     world::World,
 };
 
@@ -40,9 +41,6 @@ const GLOBAL_KEYS_LATER: [&str; 1] = ["downstream_mtls"];
 /// Not a policy's business: internal paths and unknown routes never reach one, an address that is
 /// none can't be in `Facts`, and twins are refused with the whole config.
 const OUTSIDE: [&str; 4] = ["internal", "no_route", "ip_empty", "more_routes"];
-/// Refused by whoever reads the route's keys.
-const KEYS_NOT_OURS: [&str; 1] = ["allowed_groups"];
-
 /// Recorded as evaluated, refused here by design: which code, and why.
 const REFUSED_BY_DESIGN: [(&str, &str); 4] = [
     ("U309", "an operand that is no text is never equal, and `not` of it lets everybody in"),
@@ -51,8 +49,13 @@ const REFUSED_BY_DESIGN: [(&str, &str); 4] = [
     ("U313", "an empty entry lets in whoever has no address"),
 ];
 
+/// A route's policy, or what is wrong with it.
+type Compiled = Result<Policy, Vec<Problem>>;
+
 #[derive(Default)]
 struct Score {
+    /// Many cases ask the same route.
+    routes: BTreeMap<String, Compiled>,
     agreed: usize,
     by_design: BTreeMap<&'static str, Vec<String>>,
     skipped: BTreeMap<String, usize>,
@@ -60,13 +63,19 @@ struct Score {
 }
 
 impl Score {
+    fn compile(&mut self, case: &Value) -> Compiled {
+        let route = case["route"].as_str().unwrap();
+        let fresh = || compile(&config(route)).map(|(policy, _)| policy);
+        self.routes.entry(route.to_owned()).or_insert_with(fresh).clone()
+    }
+
     fn skip(&mut self, why: impl Into<String>) {
         *self.skipped.entry(why.into()).or_default() += 1;
     }
 
     #[expect(clippy::print_stdout, reason = "the count is what a run is read for")]
     fn finish(self, what: &str, at_least: usize) {
-        let Self { agreed, by_design, skipped, wrong } = self;
+        let Self { routes: _, agreed, by_design, skipped, wrong } = self;
         let designed: usize = by_design.values().map(Vec::len).sum();
         println!("{what}: {agreed} of {} agree", agreed + designed + wrong.len());
         for (code, ids) in &by_design {
@@ -106,15 +115,15 @@ fn recorded_answers() {
 fn judge(case: &Value, facts: &Facts<'_>, score: &mut Score) {
     let id = case["id"].as_str().unwrap();
     let (expect, safe) = (&case["expect"], &case["safe"]);
-    let policy = match compile(case["route"].as_str().unwrap()) {
+    let policy = match score.compile(case) {
         Ok(policy) => policy,
-        Err(refused) => {
+        Err(problems) => {
             let expected = if safe.is_null() { expect } else { safe };
             let allowed = may_refuse(expected) || expected["refused"] == true;
-            match (allowed, by_design(&refused)) {
+            match (allowed, by_design(&problems)) {
                 (true, _) => score.agreed += 1,
                 (false, Some(code)) => score.by_design.entry(code).or_default().push(id.into()),
-                (false, None) => score.wrong.push(format!("{id}: refused: {refused:?}")),
+                (false, None) => score.wrong.push(format!("{id}: refused: {problems:?}")),
             }
             return;
         }
@@ -150,11 +159,10 @@ fn mentions(expected: &Value, answer: &str) -> bool {
     expected["one_of"].as_array().is_some_and(|answers| answers.iter().any(|a| a == answer))
 }
 
-fn by_design(refused: &Refused) -> Option<&'static str> {
-    let Refused::Policy(codes) = refused else { return None };
-    let first = codes.first()?;
-    let designed = REFUSED_BY_DESIGN.iter().any(|(code, _)| codes.iter().all(|c| c == code));
-    designed.then_some(first)
+fn by_design(problems: &[Problem]) -> Option<&'static str> {
+    let codes = errors(problems);
+    let designed = |code: &str| REFUSED_BY_DESIGN.iter().any(|(known, _)| *known == code);
+    codes.first().copied().filter(|first| designed(first) && codes.iter().all(|c| c == first))
 }
 
 /// Both sides with their reasons, and what becomes of the request.
@@ -188,9 +196,6 @@ fn out_of_reach(case: &Value) -> Option<String> {
     let route = yaml::parse(case["route"].as_str().unwrap()).ok()?;
     if let Some(key) = ROUTE_KEYS_LATER.iter().find(|key| route.get(key).is_some()) {
         return Some(format!("later: {key}"));
-    }
-    if let Some(key) = KEYS_NOT_OURS.iter().find(|key| route.get(key).is_some()) {
-        return Some(format!("not a policy's business: {key}"));
     }
     let used = route.get("policy").and_then(|policy| {
         CRITERIA_LATER.iter().find(|name| names_of(policy).iter().any(|used| used == *name))
@@ -272,12 +277,11 @@ fn recorded_mistakes() {
             continue;
         }
         let expected = if case["safe"].is_null() { &case["expect"] } else { &case["safe"] };
-        match compile(case["route"].as_str().unwrap()) {
-            Err(Refused::Key(key)) => score.skip(format!("a value of `{key}`, which is not ours")),
+        match score.compile(case) {
             Err(_) if expected["refused"] == true || may_refuse(expected) => score.agreed += 1,
-            Err(refused) => match by_design(&refused) {
+            Err(problems) => match by_design(&problems) {
                 Some(code) => score.by_design.entry(code).or_default().push(id.into()),
-                None => score.wrong.push(format!("{id}: {refused:?}, accepted there")),
+                None => score.wrong.push(format!("{id}: {problems:?}, accepted there")),
             },
             Ok(_) if built_here(case) => score.agreed += 1,
             Ok(_) if expected["refused"] == true => {

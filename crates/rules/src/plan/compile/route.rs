@@ -9,12 +9,12 @@ use super::{
     template,
 };
 use crate::{
-    config::{Given, Section, values, values::Text},
+    config::{Given, Section, values::Text},
     names::Authority,
     plan::{
         HostField, HostPattern, PathMatch, RequestTemplate, Route, UpstreamTls, UpstreamVerify,
     },
-    policy::{LegacyAllow, Policy},
+    policy::{LegacyAllow, Policy, value_of},
     problem::{Problem, Severity},
     yaml::Kind,
 };
@@ -147,22 +147,14 @@ impl Ground<'_> {
             return Vec::new();
         };
         let mut claims = Vec::new();
-        for entry in entries {
+        for entry in entries.iter().filter(|entry| !entry.value.is_null()) {
             let nodes = match &entry.value.kind {
-                Kind::List(items) => items.iter().collect(),
-                Kind::Scalar { .. } | Kind::Map(_) => vec![&entry.value],
+                Kind::List(items) => items.as_slice(),
+                Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(&entry.value),
             };
-            for node in nodes {
-                match values::typed(node) {
-                    Ok(value) => claims.push((entry.key.clone(), value, node.span.clone())),
-                    Err(_) => self.report(Problem::error(
-                        "U533",
-                        node.span.clone(),
-                        format!("`{}` in `allowed_idp_claims` is a map", entry.key),
-                        format!("write a nested claim with dots: `{}.name: value`", entry.key),
-                    )),
-                }
-            }
+            claims.extend(
+                nodes.iter().map(|node| (entry.key.clone(), value_of(node), node.span.clone())),
+            );
         }
         claims
     }
