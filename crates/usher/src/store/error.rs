@@ -64,10 +64,7 @@ impl StoreFailure {
     /// What the person who runs this server can do.
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::Full => {
-                "free some space: until then nobody new signs in, and a session that is ended \
-                 would come back at a restart"
-            }
+            Self::Full => "free some space: until then nobody new signs in; ending sessions works",
             Self::ReadOnly => "mount the data directory writable, owned by the user usher runs as",
             Self::Corrupt { .. } => {
                 "stop usher, then restore usher.sqlite3 from a backup, or move usher.sqlite3* \

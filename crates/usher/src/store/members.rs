@@ -116,7 +116,7 @@ impl Store {
             index.ended(&ended);
             Some(member)
         };
-        let changed = self.writer.write(work, settle).await?;
+        let changed = self.writer.revoke(work, settle).await?;
         changed.ok_or_else(|| PeopleError::Unknown(email.into()))
     }
 }

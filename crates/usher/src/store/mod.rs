@@ -12,8 +12,9 @@
 //!   changes that come together. `kill -9` at any moment loses nothing that was answered.
 //! - A session that ends is gone from memory first, so that no new request finds it; then what
 //!   runs under it is told; then the disk.
-//! - An end that the disk refuses (full, read-only) holds in memory, is an error to whoever asked,
-//!   and is tried again by every [`Store::sweep`]; only a restart before that would undo it.
+//! - A full disk refuses sign-ins; what takes something away has some space put by. An end that
+//!   the disk refuses all the same (read-only) holds in memory, is an error to whoever asked, and
+//!   is tried again by every [`Store::sweep`]; only a restart before that would undo it.
 //! - Whatever is wrong at the start is an [`OpenError`] that says what to do. A damaged or
 //!   missing store is never replaced by an empty one: that would look like "everybody removed".
 //! - Another process may change the store at any time. [`Store::follow`] sees it within about a
@@ -34,6 +35,7 @@ mod error;
 mod index;
 mod members;
 mod open;
+mod reserve;
 mod secrets;
 mod sessions;
 #[cfg(test)]
@@ -50,6 +52,7 @@ pub use error::{OpenError, StoreFailure};
 pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
 
 use index::Index;
+use reserve::Reserve;
 use writer::Writer;
 
 /// How often we look for what other processes did.
@@ -58,6 +61,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The store of one data directory. Dropping it finishes what was asked and closes the file.
 pub struct Store {
     file: PathBuf,
+    reserve: Reserve,
     sessions: Arc<Index>,
     most_sessions: usize,
     writer: Writer,
@@ -77,8 +81,11 @@ impl Store {
         let (db, file) = open::open(dir, patience)?;
         let sessions = Arc::new(Index::new());
         check(&db, &sessions).map_err(|failure| OpenError::of(&file, failure))?;
-        let writer = Writer::start(db).map_err(|source| OpenError::io(&file, source))?;
-        Ok(Self { file, sessions, most_sessions: MOST_SESSIONS, writer })
+        let writer = Writer::start(db, Reserve::in_dir(dir))
+            .map_err(|source| OpenError::io(&file, source))?;
+        let reserve = Reserve::in_dir(dir);
+        reserve.fill();
+        Ok(Self { file, reserve, sessions, most_sessions: MOST_SESSIONS, writer })
     }
 
     /// How many sessions are in memory.

@@ -71,6 +71,7 @@ impl Store {
             delete(db, &unheld.collect::<Vec<_>>())
         };
         self.writer.write(delete, |()| ()).await?;
+        self.reserve.fill();
         Ok(forgotten)
     }
 
@@ -107,7 +108,7 @@ impl Store {
         self.sessions.end(&ids);
         let sessions = Arc::clone(&self.sessions);
         let gone = ids.clone();
-        self.writer.write(move |db| delete(db, &ids), move |()| sessions.ended(&gone)).await
+        self.writer.revoke(move |db| delete(db, &ids), move |()| sessions.ended(&gone)).await
     }
 
     async fn end_person(&self, person_id: Box<str>) -> Result<usize, StoreFailure> {
@@ -122,7 +123,7 @@ impl Store {
             sessions.ended(&here);
             ended_here + later
         };
-        self.writer.write(work, settle).await
+        self.writer.revoke(work, settle).await
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreFailure;
+use super::{StoreFailure, reserve::Reserve};
 
 /// How many jobs may wait. More wait at the door, without memory of ours.
 const QUEUE: usize = 256;
@@ -27,11 +27,22 @@ enum Job {
 /// that nobody pays for another's failure.
 trait Write: Send {
     fn run(&mut self, db: &Connection) -> Result<(), StoreFailure>;
+    fn kind(&self) -> Kind;
     /// After the commit, or after its failure: changes memory, then answers.
     fn settle(self: Box<Self>, durable: Result<(), StoreFailure>);
 }
 
+/// What a change does to who is let in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It lets somebody in, or makes no difference: a full disk refuses it.
+    Grants,
+    /// It takes something away: it may use the space that is put by.
+    Revokes,
+}
+
 struct Change<T, A, W, S> {
+    kind: Kind,
     work: W,
     settle: S,
     outcome: Option<T>,
@@ -50,6 +61,10 @@ where
         Ok(())
     }
 
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
     fn settle(self: Box<Self>, durable: Result<(), StoreFailure>) {
         let Self { settle, outcome, answer, .. } = *self;
         let result = durable.and_then(|()| outcome.map(settle).ok_or(StoreFailure::Closed));
@@ -65,13 +80,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(db: Connection) -> io::Result<Self> {
+    pub(super) fn start(db: Connection, reserve: Reserve) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let health = Arc::new(Mutex::new(Ok(())));
         let reported = Arc::clone(&health);
         let thread = std::thread::Builder::new()
             .name("usher-store".into())
-            .spawn(move || serve(&db, queue, &reported))?;
+            .spawn(move || serve(&db, &reserve, queue, &reported))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), health })
     }
 
@@ -80,15 +95,37 @@ impl Writer {
         self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes the store. `settle` runs on the thread once the change is durable, in the order of
+    /// Changes the store so that somebody may be let in, or that nobody's access changes.
+    ///
+    /// `settle` runs on the thread once the change is durable, in the order of
     /// the changes, so that what it does to memory follows the store step by step.
     pub(super) async fn write<T: Send + 'static, A: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T, StoreFailure> + Send + 'static,
         settle: impl FnOnce(T) -> A + Send + 'static,
     ) -> Result<A, StoreFailure> {
+        self.change(Kind::Grants, work, settle).await
+    }
+
+    /// Changes the store so that something is taken away from somebody: [`Writer::write`] that
+    /// works on a full disk too.
+    pub(super) async fn revoke<T: Send + 'static, A: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, StoreFailure> + Send + 'static,
+        settle: impl FnOnce(T) -> A + Send + 'static,
+    ) -> Result<A, StoreFailure> {
+        self.change(Kind::Revokes, work, settle).await
+    }
+
+    async fn change<T: Send + 'static, A: Send + 'static>(
+        &self,
+        kind: Kind,
+        work: impl Fn(&Connection) -> Result<T, StoreFailure> + Send + 'static,
+        settle: impl FnOnce(T) -> A + Send + 'static,
+    ) -> Result<A, StoreFailure> {
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Write(Box::new(Change { work, settle, outcome: None, answer }))).await?;
+        let change = Change { kind, work, settle, outcome: None, answer };
+        self.send(Job::Write(Box::new(change))).await?;
         answered.await.unwrap_or(Err(StoreFailure::Closed))
     }
 
@@ -125,6 +162,7 @@ impl Drop for Writer {
 
 fn serve(
     db: &Connection,
+    reserve: &Reserve,
     mut queue: mpsc::Receiver<Job>,
     health: &Mutex<Result<(), StoreFailure>>,
 ) {
@@ -138,25 +176,32 @@ fn serve(
             }
             next = if batch.len() < BATCH { queue.try_recv().ok() } else { None };
         }
-        if batch.is_empty() {
+        if !batch.is_empty() && transaction(db, &mut batch).is_ok() {
+            report(health, None);
+            batch.into_iter().for_each(|write| write.settle(Ok(())));
             continue;
         }
-        let together = transaction(db, &mut batch);
-        if together.is_ok() || batch.len() == 1 {
-            report(health, together.as_ref().err());
-            for write in batch {
-                write.settle(together.clone());
-            }
-            continue;
-        }
-        for write in batch {
-            let mut alone = [write];
-            let result = transaction(db, &mut alone);
+        for mut write in batch {
+            let result = alone(db, reserve, &mut write);
             report(health, result.as_ref().err());
-            let [write] = alone;
             write.settle(result);
         }
     }
+}
+
+/// Runs one change on its own, with the space that is put by if it needs and may use it.
+fn alone(
+    db: &Connection,
+    reserve: &Reserve,
+    write: &mut Box<dyn Write>,
+) -> Result<(), StoreFailure> {
+    let one = std::slice::from_mut(write);
+    let result = transaction(db, one);
+    let is_short = result == Err(StoreFailure::Full);
+    if is_short && one.iter().all(|write| write.kind() == Kind::Revokes) && reserve.release() {
+        return transaction(db, one);
+    }
+    result
 }
 
 /// Runs the changes in one transaction: all of them are durable, or none is.

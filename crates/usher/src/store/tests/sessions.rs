@@ -151,6 +151,28 @@ async fn one_failing_change_does_not_fail_those_beside_it() {
     assert_eq!(eve.unwrap_err(), StoreFailure::PersonRemoved);
 }
 
+/// The log of a real full disk has no page for the end of a session.
+#[tokio::test]
+async fn ending_uses_the_space_that_is_put_by_and_signing_in_does_not() {
+    let (dir, store) = fresh();
+    let reserve = dir.path().join("usher.reserve");
+    let put_by = || std::fs::metadata(&reserve).map_or(0, |found| found.len());
+    let work = || {
+        let reserve = reserve.clone();
+        move |_: &rusqlite::Connection| match reserve.exists() {
+            true => Err(StoreFailure::Full),
+            false => Ok(()),
+        }
+    };
+    assert_eq!(put_by(), 1 << 20);
+    assert_eq!(store.writer.write(work(), |()| ()).await, Err(StoreFailure::Full), "grants");
+    assert_eq!(put_by(), 1 << 20, "kept for who needs it");
+    assert_eq!(store.writer.revoke(work(), |()| ()).await, Ok(()), "revokes");
+    assert_eq!(put_by(), 0);
+    store.sweep(UnixTime::from_seconds(100)).await.unwrap();
+    assert_eq!(put_by(), 1 << 20, "put by again");
+}
+
 /// A disk that can't be written to must not bring a session back that somebody ended.
 #[tokio::test]
 async fn an_end_that_can_not_be_written_down_holds_and_is_tried_again() {
