@@ -17,7 +17,7 @@ impl Table {
         self.rows.push(cells.to_vec());
     }
 
-    /// The table as text: the first column to the left, the others to the right.
+    /// The table as text: the ends to the left, what is between to the right.
     pub fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         let width = |column: usize| -> usize {
@@ -29,9 +29,10 @@ impl Table {
         for row in &self.rows {
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 let gap = " ".repeat(width - cell.chars().count());
-                match column {
-                    0 => text.extend(["  ", cell, &gap]),
-                    _ => text.extend(["  ", &gap, cell]),
+                if column == 0 || column + 1 == columns {
+                    text.extend(["  ", cell, &gap]);
+                } else {
+                    text.extend(["  ", &gap, cell]);
                 }
             }
             text.truncate(text.trim_end().len());
@@ -47,9 +48,9 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let mut table = Table::new(["what", "MiB"]);
-        table.row(["idle".into(), "7".into()]);
-        table.row(["busy µ".into(), "1234".into()]);
-        assert_eq!(table.text(), "  what     MiB\n  idle       7\n  busy µ  1234\n");
+        let mut table = Table::new(["what", "MiB", ""]);
+        table.row(["idle".into(), "7".into(), "ok".into()]);
+        table.row(["busy µ".into(), "1234".into(), String::new()]);
+        assert_eq!(table.text(), "  what     MiB\n  idle       7  ok\n  busy µ  1234\n");
     }
 }

@@ -28,6 +28,7 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
             ("wrk", "wrk"),
             ("h2load", "nghttp2-client"),
             ("taskset", "util-linux"),
+            ("curl", "curl"),
         ])
     })?;
     build(profile, log)?;
