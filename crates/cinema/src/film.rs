@@ -1,7 +1,7 @@
 //! The film: a small one that is built in, or a file.
 
 use std::{
-    io::{self, SeekFrom},
+    io::{self, Read as _, SeekFrom},
     path::PathBuf,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -36,6 +36,9 @@ const BUILT_IN_CHANGED: u64 = 1_795_564_800;
 /// Read at once from a file. Larger reads cost memory for each client that does not read.
 const READ_BYTES: usize = 128 * 1024;
 
+/// How much of a file is searched for its running time.
+const START_BYTES: u64 = 64 * 1024;
+
 /// What the stand-in shows.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Film {
@@ -52,20 +55,24 @@ pub(crate) struct OpenFilm {
     /// In bytes.
     pub length: u64,
     pub changed: SystemTime,
+    /// In ticks of 100 nanoseconds. Not known where a file does not begin as an MP4 does.
+    pub run_time_ticks: Option<u64>,
 }
 
 impl OpenFilm {
     /// # Errors
     /// When the file cannot be looked at.
     pub(crate) fn open(film: Film) -> io::Result<Self> {
-        let (length, changed) = match &film {
-            Film::Small => (SMALL_FILM.len() as u64, built_in_changed()),
+        let (length, changed, run_time_ticks) = match &film {
+            Film::Small => (SMALL_FILM.len() as u64, built_in_changed(), run_time(SMALL_FILM)),
             Film::File(path) => {
                 let metadata = std::fs::metadata(path)?;
-                (metadata.len(), metadata.modified()?)
+                let mut start = Vec::new();
+                std::fs::File::open(path)?.take(START_BYTES).read_to_end(&mut start)?;
+                (metadata.len(), metadata.modified()?, run_time(&start))
             }
         };
-        Ok(Self { film, length, changed })
+        Ok(Self { film, length, changed, run_time_ticks })
     }
 
     /// The title, with the year as the real library shows it.
@@ -83,14 +90,6 @@ impl OpenFilm {
             Film::File(path) => path
                 .extension()
                 .map_or_else(|| "mp4".to_owned(), |found| found.to_string_lossy().to_lowercase()),
-        }
-    }
-
-    /// In ticks of 100 nanoseconds; not known of a file.
-    pub(crate) fn run_time_ticks(&self) -> Option<u64> {
-        match self.film {
-            Film::Small => Some(480_000_000),
-            Film::File(_) => None,
         }
     }
 
@@ -177,6 +176,21 @@ pub(crate) fn built_in_changed() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(BUILT_IN_CHANGED)
 }
 
+/// The running time from an MP4's `mvhd` box (ISO/IEC 14496-12 §8.2.2), in ticks of 100 ns.
+fn run_time(start: &[u8]) -> Option<u64> {
+    let at = start.windows(4).position(|four| four == b"mvhd")?;
+    let fields = start.get(at + 4..)?;
+    let u32_at = |place: usize| {
+        let four = fields.get(place..place + 4)?.try_into().ok()?;
+        Some(u64::from(u32::from_be_bytes(four)))
+    };
+    let (scale, duration) = match fields.first()? {
+        0 => (u32_at(12)?, u32_at(16)?),
+        _ => (u32_at(20)?, (u32_at(24)? << 32) | u32_at(28)?),
+    };
+    duration.checked_mul(10_000_000)?.checked_div(scale)
+}
+
 /// Part of an open file.
 pub(crate) struct FileSlice {
     file: File,
@@ -211,5 +225,17 @@ impl FileSlice {
         memory.truncate(count);
         self.left -= count as u64;
         Poll::Ready(Some(Ok(Frame::data(memory.into()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_time() {
+        assert_eq!(run_time(SMALL_FILM), Some(480_000_000), "48 seconds");
+        assert_eq!(run_time(b"not a film"), None);
+        assert_eq!(run_time(b"mvhd\0\0"), None, "cut short");
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn short_item(house: &House) -> Value {
         "LocationType": "FileSystem",
         "MediaType": "Video",
     });
-    if let Some(ticks) = film.run_time_ticks() {
+    if let Some(ticks) = film.run_time_ticks {
         lay_over(&mut item, &json!({ "RunTimeTicks": ticks }));
     }
     item
@@ -154,7 +154,7 @@ fn media_source(house: &House) -> Value {
         "DefaultAudioStreamIndex": 1,
         "HasSegments": false,
     });
-    if let Some(ticks) = film.run_time_ticks() {
+    if let Some(ticks) = film.run_time_ticks {
         lay_over(&mut source, &json!({ "RunTimeTicks": ticks }));
     }
     source
@@ -228,12 +228,12 @@ fn media_streams(version: JellyfinVersion) -> Value {
             lay_over(&mut audio, &json!({ "CodecTag": "mp4a" }));
         }
         JellyfinVersion::V12 => {
+            lay_over(&mut video, &json!({ "IsOriginal": false }));
             let more = json!({
                 "IsOriginal": false,
                 "LocalizedLanguage": "Undetermined",
                 "LocalizedOriginal": "Original",
             });
-            lay_over(&mut video, &more);
             lay_over(&mut audio, &more);
         }
     }

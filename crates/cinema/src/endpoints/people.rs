@@ -62,8 +62,10 @@ pub(super) async fn create(
     if !name_is_allowed(&name, ask.house.version) || state.person_named(&name).is_some() {
         return Err(answer::error(StatusCode::BAD_REQUEST));
     }
-    let person = Person::new(&CinemaUser::new(name, password), ask.house.version);
+    // The answer is made before the password is set, and says that there is none.
+    let mut person = Person::new(&CinemaUser::new(name, ""), ask.house.version);
     let created = dto(ask, &person);
+    person.password = password;
     state.people.push(person);
     Ok(answer::json(created))
 }
@@ -170,7 +172,7 @@ fn sign_in(ask: Ask<'_>, found: Option<PersonId>, password: &str) -> Result<Answ
     let token = state.give(&person.id, device, now);
     let remote = ask.caller.origin.remote;
     let session = state.open_session(&person.id, device, Some(remote), now);
-    let result = authentication_result(ask, &state, &person, &session, &token);
+    let result = authentication_result(ask, &state, &person.id, &session, &token);
     drop(state);
     ask.house.sessions_changed();
     Ok(answer::json(result))
@@ -193,7 +195,7 @@ fn sessions_left(
 pub(super) fn authentication_result(
     ask: Ask<'_>,
     state: &crate::house::State,
-    person: &Person,
+    person: &PersonId,
     session: &crate::house::SessionId,
     token: &str,
 ) -> Value {
@@ -202,7 +204,7 @@ pub(super) fn authentication_result(
         .session(session)
         .map(|session| state.session_dto(session, &server_id, ask.house.version));
     json!({
-        "User": dto(ask, person),
+        "User": state.person(person).map(|person| dto(ask, person)),
         "SessionInfo": session,
         "AccessToken": token,
         "ServerId": server_id,

@@ -84,8 +84,11 @@ pub(super) async fn exchange(
     let not_found = || answer::error(StatusCode::NOT_FOUND);
     let (approved, device) =
         state.exchange(&text_field(&given, "Secret"), now).ok_or_else(not_found)?;
-    let person = state.person(&approved.person).cloned().ok_or_else(not_found)?;
-    let session = state.open_session(&person.id, &device, None, now);
+    let person = approved.person;
+    if state.person(&person).is_none() {
+        return Err(not_found());
+    }
+    let session = state.open_session(&person, &device, None, now);
     let result = people::authentication_result(ask, &state, &person, &session, &approved.token);
     Ok(answer::json(result))
 }

@@ -1,11 +1,14 @@
 //! Tokens that were given to devices. Nothing ties a token to the device that shows it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
 use super::{PersonId, State, random_id};
 use crate::{clock::timestamp, credential::Claimed};
+
+/// Activity is written down no more often than this.
+const ACTIVITY_EVERY: Duration = Duration::from_secs(180);
 
 /// One token: what a row of the real server's `Devices` table is.
 #[derive(Clone, Debug)]
@@ -46,7 +49,9 @@ impl State {
         let Some(grant) = self.grants.iter_mut().find(|grant| grant.token == token) else {
             return;
         };
-        grant.last_activity = now;
+        if now.duration_since(grant.last_activity).is_ok_and(|since| since >= ACTIVITY_EVERY) {
+            grant.last_activity = now;
+        }
         if !claimed.client.to_lowercase().contains("chromecast") {
             for (stored, given) in
                 [(&mut grant.device, &claimed.device), (&mut grant.version, &claimed.version)]

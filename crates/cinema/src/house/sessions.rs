@@ -61,6 +61,9 @@ impl State {
         let id = SessionId(stable_id(&format!("session/{}/{}", from.client, from.device_id)));
         let other_person = |session: &Session| session.id == id && session.person != *person;
         self.end_sessions(other_person);
+        if let Some(person) = self.person_mut(person) {
+            person.last_activity = Some(timestamp(now));
+        }
         match self.sessions.iter_mut().find(|session| session.id == id) {
             Some(session) => {
                 session.device.clone_from(&from.device);

@@ -1,0 +1,10 @@
+//! The stand-in over real sockets: recorded exchanges of the real server, replayed, and what no
+//! single exchange shows.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod limits;
+mod lives;
+mod replay;
+mod sockets;
+mod wire;
