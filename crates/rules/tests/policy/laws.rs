@@ -104,7 +104,7 @@ fn compile(clauses: &[Clause]) -> Policy {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn compiled_and_slow_reading_agree(
