@@ -302,7 +302,7 @@ function add(words, kind = "event") {
   const entry = document.createElement("li");
   entry.dataset.kind = kind;
   const time = Object.assign(document.createElement("time"), { textContent: new Date().toLocaleTimeString() });
-  entry.append(time, words);
+  entry.append(time, " ", words);
   const events = byId("events");
   events.prepend(entry);
   while (events.children.length > 100) events.lastChild.remove();
@@ -310,7 +310,9 @@ function add(words, kind = "event") {
 
 let shown = new Map();
 
-function showSessions(sessions) {
+// A session outlives its tab; the one with a socket is here.
+function showSessions(all) {
+  const sessions = all.filter((session) => session.SupportsRemoteControl);
   const now = new Map(sessions.map((session) => [session.Id, describe(session)]));
   for (const [id, { name, doing }] of now) {
     if (shown.get(id)?.doing !== doing) add(`${name} ${doing}`, "session");

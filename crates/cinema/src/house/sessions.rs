@@ -145,7 +145,7 @@ impl State {
         server_id: &str,
         version: JellyfinVersion,
     ) -> Value {
-        let remote_control = !session.seats.is_empty();
+        let remote_control = session.seats.iter().any(|seat| !seat.sender.is_closed());
         let mut dto = json!({
             "PlayState": session.play_state,
             "AdditionalUsers": [],
