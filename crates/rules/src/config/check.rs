@@ -78,7 +78,7 @@ fn shape(name: &str, kind: Kind, node: &Node, problems: &mut Vec<Problem>) {
         Kind::Map => values::pairs(node).map(drop),
         Kind::MapOrList => match node.kind {
             yaml::Kind::Map(_) => values::pairs(node).map(drop),
-            yaml::Kind::List(_) | yaml::Kind::Scalar { .. } => values::full_list(node).map(drop),
+            yaml::Kind::List(_) | yaml::Kind::Scalar { .. } => values::names(node).map(drop),
         },
         Kind::Word(words, case) => values::word(node, words, case == AnyCase::Yes).map(drop),
         Kind::Object(table) => return object(name, table, node, problems),
@@ -138,14 +138,19 @@ pub(super) fn unknown(table: &'static [Key], entry: &Entry, place: &str) -> Prob
 /// A bare number passes as nanoseconds, as it does in Pomerium, but not in silence.
 fn span_of_time(name: &str, node: &Node, problems: &mut Vec<Problem>) -> Result<(), Wrong> {
     let (length, bare) = values::duration(node)?;
-    if bare {
+    let is_nothing = !length.is_zero() && length.as_millis() == 0;
+    if bare || is_nothing {
         let written = values::text(node)?;
-        let effect = if length.as_millis() == 0 { ", which is as good as 0: no limit" } else { "" };
+        let effect = if is_nothing { ", which is as good as 0: no limit" } else { "" };
         problems.push(Problem::warning(
             "U203",
             node.span.clone(),
             format!("`{name}: {written}` means {}{effect}", duration::show(length)),
-            format!("for seconds write `{name}: {written}s`"),
+            if bare {
+                format!("for seconds write `{name}: {written}s`")
+            } else {
+                format!("write `{name}: 0` for no limit, or `1ms` and more")
+            },
         ));
     }
     Ok(())

@@ -184,6 +184,23 @@ pub fn full_list(node: &Node) -> Result<Vec<Text>, Wrong> {
     }
 }
 
+/// A list of names; a number alone is none.
+///
+/// # Errors
+///
+/// As [`full_list`], and numbers.
+pub fn names(node: &Node) -> Result<Vec<Text>, Wrong> {
+    if is_plain(node) && node.text().is_some_and(|text| text.parse::<f64>().is_ok()) {
+        return Err(Wrong::new(
+            "U200",
+            node,
+            "is a list of names, or a map",
+            "write `[email, groups]`",
+        ));
+    }
+    full_list(node)
+}
+
 /// A map of texts, in file order.
 ///
 /// # Errors

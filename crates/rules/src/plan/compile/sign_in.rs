@@ -59,29 +59,19 @@ const PRESETS: &[Preset] = &[
 impl Ground<'_> {
     /// `None` when a problem was found.
     pub(super) fn sign_in(&mut self, routes: &[Arc<Route>]) -> Option<SignIn> {
-        let named = match self
-            .keys
-            .given("authenticate_service_url")
-            .filter(|given| !given.text().is_empty())
-        {
-            Some(given) => {
-                let origin = Origin::parse(given.text()).map_err(|error| {
-                    given.error(
-                        "U411",
-                        format!("`authenticate_service_url` is not an address of ours: {error}"),
-                        "write `https://HOST`, a host that points to usher",
-                    )
-                });
-                Some((given, self.keep(origin)?))
-            }
-            None => None,
+        let given =
+            self.keys.given("authenticate_service_url").filter(|given| !given.text().is_empty());
+        let named = given.map(|given| self.authenticate_origin(given));
+        let named_origin = named.as_ref().and_then(Option::as_ref);
+        let hosted = given
+            .filter(|_| named_origin.is_some_and(|origin| HOSTED.contains(&origin.host.as_str())));
+        let provider = match hosted {
+            Some(given) => self.hosted(given),
+            None => self.provider(named_origin),
         };
-        let hosted = named.as_ref().filter(|(_, origin)| HOSTED.contains(&origin.host.as_str()));
-        let provider =
-            if let Some((given, _)) = hosted { self.hosted(given) } else { self.provider(&named) };
         let signed_out_url = self.keep_url("signout_redirect_url");
         let (authenticate, dedicated_host) = match named {
-            Some((_, origin)) => (origin, true),
+            Some(origin) => (origin?, true),
             None => (self.first_host(routes)?, false),
         };
         let hosts = self.keys.list("programmatic_redirect_domain_whitelist");
@@ -97,6 +87,30 @@ impl Ground<'_> {
         })
     }
 
+    /// A path behind the host is left out, as Pomerium does it: its own paths stand at the root.
+    fn authenticate_origin(&mut self, given: &Given) -> Option<Origin> {
+        let text = given.text();
+        let end = text
+            .find("://")
+            .and_then(|at| text.get(at + 3..)?.find('/').map(|slash| at + 3 + slash));
+        let (origin, path) = text.split_at_checked(end.unwrap_or(text.len())).unwrap_or((text, ""));
+        if path.len() > 1 {
+            self.report(given.warning(
+                "U418",
+                format!("the path `{path}` of `authenticate_service_url` has no effect"),
+                "delete it",
+            ));
+        }
+        let origin = Origin::parse(origin).map_err(|error| {
+            given.error(
+                "U411",
+                format!("`authenticate_service_url` is not an address of ours: {error}"),
+                "write `https://HOST`, a host that points to usher",
+            )
+        });
+        self.keep(origin)
+    }
+
     fn hosted(&mut self, given: &Given) -> Option<Provider> {
         self.report(given.warning(
             "U412",
@@ -106,7 +120,7 @@ impl Ground<'_> {
         Some(Provider::Hosted)
     }
 
-    fn provider(&mut self, named: &Option<(&Given, Origin)>) -> Option<Provider> {
+    fn provider(&mut self, named: Option<&Origin>) -> Option<Provider> {
         let Some(given) = self.keys.given("idp_provider").filter(|given| !given.text().is_empty())
         else {
             return Some(Provider::Builtin);
@@ -128,7 +142,7 @@ impl Ground<'_> {
         &mut self,
         given: &Given,
         preset: &Preset,
-        named: &Option<(&Given, Origin)>,
+        named: Option<&Origin>,
     ) -> Option<OidcProvider> {
         let issuer = self.issuer(given, preset);
         let client_id = self.keys.text("idp_client_id");
@@ -164,7 +178,7 @@ impl Ground<'_> {
         parts.extend(
             request_params.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]),
         );
-        let authenticate = named.as_ref().map(|(_, origin)| origin.to_string()).unwrap_or_default();
+        let authenticate = named.map(Origin::to_string).unwrap_or_default();
         parts.push(authenticate.as_bytes());
         let id = stable_id(&parts, 16);
         Some(OidcProvider {

@@ -1,0 +1,39 @@
+//! Configs as a whole: what becomes of a file, what operators see, and what the real server did.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::wildcard_enum_match_arm)] // over serde_json's values, not over our own enums
+
+mod cases;
+mod examples;
+mod golden_config;
+mod golden_routes;
+mod reference;
+mod show;
+
+use std::collections::BTreeMap;
+
+use usher_rules::{
+    config::{self, Environment, Files, Input},
+    plan::{self, Plan},
+    problem::Problem,
+};
+
+/// Files that exist only here.
+#[derive(Default)]
+struct Shelf(BTreeMap<String, Vec<u8>>);
+
+impl Files for Shelf {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.0.get(path).cloned().ok_or_else(|| "no such file".to_owned())
+    }
+}
+
+/// Compiles a text under a file's name.
+fn compile(
+    name: Option<&str>,
+    text: &str,
+    env: &Environment,
+    files: &Shelf,
+) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
+    plan::compile(config::read(Input { name, text }, env), files)
+}
