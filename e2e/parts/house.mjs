@@ -52,8 +52,9 @@ ${ROUTE(routes.groups, to)}    pass_identity_headers: true
             - claim/groups: ${GROUP}
 ${ROUTE(routes.public, to)}    allow_public_unauthenticated_access: true
 `);
-    if (!startProvider) await addPeople(config, data);
-    const usher = start('usher', process.env.USHER_BIN, ['run', '--config', config, '--data-dir', data]);
+    const env = { ...process.env, USHER_DATA_DIR: data };
+    if (!startProvider) await addPeople(env);
+    const usher = start('usher', process.env.USHER_BIN, ['run', '--config', config], { env });
     undo.push(() => usher.stop());
     const authority = join(data, 'authority', 'ca.pem');
     await until('usher listens', async () => {
@@ -91,12 +92,12 @@ function builtin() {
   };
 }
 
-async function addPeople(config, data) {
+/** People come in as an operator would add them; the password never is an argument. */
+async function addPeople(env) {
   for (const person of Object.values(people)) {
     const groups = person.groups.flatMap((group) => ['--group', group]);
-    await run('sh', ['-c', 'printf "%s\\n" "$PASSWORD" | "$0" "$@"', process.env.USHER_BIN, 'people', 'add', person.email,
-      '--name', person.name, ...groups, '--password-stdin', '--config', config, '--data-dir', data],
-    { env: { ...process.env, PASSWORD: person.password } });
+    await run(process.env.USHER_BIN, ['people', 'add', person.email, '--name', person.name, ...groups, '--password-stdin'],
+      { env, input: `${person.password}\n` });
   }
 }
 

@@ -53,9 +53,11 @@ export function said(program, pattern, seconds = 30) {
   });
 }
 
-/** Runs a program to its end and gives its standard output; throws with everything it said. */
-export async function run(command, args, options = {}) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+/** Runs a program to its end on `input` and gives its standard output; throws with all it said. */
+export async function run(command, args, { input = '', ...options } = {}) {
+  const child = spawn(command, args, { stdio: 'pipe', ...options });
+  child.stdin.on('error', () => {}); // a program need not read it
+  child.stdin.end(input);
   let out = '', all = '';
   child.stdout.setEncoding('utf8').on('data', (text) => { out += text; all += text; });
   child.stderr.setEncoding('utf8').on('data', (text) => { all += text; });

@@ -1,21 +1,42 @@
-//! Runs the stand-in by itself: `cargo run -p usher-cinema --example cinema [PORT] [FILM]`.
+//! The stand-in alone, for suites that start it as a program of its own:
+//! `cinema --port 0 --film FILE` prints one line of JSON and serves until it is ended.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    error::Error,
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr},
+};
 
-use usher_cinema::{Cinema, CinemaOptions, Film};
+use usher_cinema::{Cinema, CinemaOptions, CinemaUser, Film};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+const USAGE: &str = "usage: cinema [--port PORT] [--film FILE]";
+/// A word that occurs nowhere else, so that a suite notices where it turns up.
+const PASSWORD: &str = "canary-jellyfin-pass-8Hd3";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (mut port, mut film) = (0, Film::Small);
     let mut arguments = std::env::args().skip(1);
-    let port = arguments.next().map_or(Ok(8096), |port| port.parse())?;
-    let film = arguments.next().map_or(Film::Small, |path| Film::File(PathBuf::from(path)));
-    let options =
-        CinemaOptions { bind: ([127, 0, 0, 1], port).into(), film, ..CinemaOptions::default() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let cinema = Cinema::start(options).await?;
-        writeln!(std::io::stdout(), "{}/web/", cinema.base_url())?;
-        tokio::signal::ctrl_c().await?;
-        cinema.stop().await;
-        Ok(())
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next().ok_or(USAGE)?;
+        match argument.as_str() {
+            "--port" => port = value.parse()?,
+            "--film" => film = Film::File(value.into()),
+            _ => return Err(USAGE.into()),
+        }
+    }
+    let cinema = Cinema::start(CinemaOptions {
+        bind: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        film,
+        users: vec![CinemaUser::new("demo", PASSWORD).listed()],
+        ..CinemaOptions::default()
     })
+    .await?;
+    let ready = serde_json::json!({
+        "url": cinema.base_url(),
+        "people": [{ "name": "demo", "password": PASSWORD }],
+    });
+    writeln!(io::stdout(), "{ready}")?;
+    std::future::pending::<()>().await;
+    Ok(())
 }
