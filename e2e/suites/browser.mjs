@@ -7,6 +7,7 @@ import { GROUP, people } from '../parts/people.mjs';
 import { until } from '../parts/process.mjs';
 import { secrets } from '../parts/secrets.mjs';
 import { screenshots } from '../parts/screenshots.mjs';
+import { events, isLive, play, seek } from './cinema-page.mjs';
 
 const ASKED_FOR = '/web/?canary-query-6Rb1=on#/home';
 
@@ -55,7 +56,8 @@ export function browserSuite(name, provider) {
     it('brings an allowed person back to the page that was asked for', async () => {
       await at.provider.signIn(page, people.ana);
       await page.waitForURL(at.routes.jellyfin + ASKED_FOR);
-      await page.getByText(/stand-in/i).first().waitFor();
+      await page.getByRole('heading', { name: 'Stand-in cinema' }).waitFor();
+      await isLive(page);
     });
 
     it('reaches the upstream: /System/Info/Public has a Version', async () => {
@@ -79,35 +81,32 @@ export function browserSuite(name, provider) {
 
     it('plays the film', async () => {
       await page.goto(at.routes.jellyfin + '/web/');
+      await isLive(page);
       await screenshots(name, page, 'library');
       await play(page);
       await screenshots(name, page, 'playing');
     });
 
     it('makes a 206 of a seek, far beyond the start', async () => {
-      const beyond = page.waitForResponse((answer) => {
-        const [, first] = answer.headers()['content-range']?.match(/^bytes (\d+)-/) ?? [];
-        return answer.status() === 206 && Number(first) > 8_000_000;
-      });
-      await page.evaluate(() => { document.querySelector('video').currentTime = 50; });
-      const answer = await beyond;
-      assert.match(answer.request().headers().range, /^bytes=\d+-/);
-      assert.equal((await page.evaluate(() => performance.getEntriesByType('navigation')[0].nextHopProtocol)), 'h2');
-      await page.waitForFunction(() => { const video = document.querySelector('video'); return !video.seeking && video.currentTime > 50; });
+      const { first, status } = await seek(page, 50);
+      assert.equal(status, 206);
+      assert.ok(first > 8_000_000, `Content-Range begins at ${first}`);
+      assert.equal(await protocolOf(page), 'h2');
     });
 
     it('carries WebSocket events both ways over HTTP/2', async () => {
-      const { shook } = await events(await ana.newPage());
-      assert.equal(shook.status, 200, 'extended CONNECT is answered with 200 (RFC 8441), an upgrade with 101');
+      const on = await ana.newPage();
+      const { handshake } = await events(on, `${at.routes.jellyfin}/web/`);
+      assert.equal(handshake, 200, 'extended CONNECT is answered with 200 (RFC 8441), an upgrade with 101');
     });
 
     it('carries WebSocket events both ways by Upgrade on HTTP/1.1', async () => {
       const old = await at.browser({ http1: true });
       const on = await (await visit(old)).newPage();
       await signIn(on, people.ana, `${at.routes.jellyfin}/web/`);
-      const { shook } = await events(on);
-      assert.equal(shook.status, 101);
-      assert.equal(await on.evaluate(() => performance.getEntriesByType('navigation')[0].nextHopProtocol), 'http/1.1');
+      const { handshake } = await events(on, `${at.routes.jellyfin}/web/`);
+      assert.equal(handshake, 101);
+      assert.equal(await protocolOf(on), 'http/1.1');
       await old.close();
     });
 
@@ -193,14 +192,10 @@ export function browserSuite(name, provider) {
     it('ends with sign-out: the page, a copied cookie, and an open WebSocket', async () => {
       const context = await visit();
       const on = await context.newPage();
+      const opened = on.waitForEvent('websocket');
       await signIn(on, people.ana, `${at.routes.jellyfin}/web/`);
-      await on.evaluate(() => {
-        window.socketEnd = new Promise((end) => {
-          const one = new WebSocket(location.origin.replace('http', 'ws') + '/socket' + (window.socketQuery ?? ''));
-          one.onclose = () => end(performance.now());
-        });
-      });
-      const live = await socketOf(on);
+      await isLive(on);
+      const live = await opened;
       const copied = await context.cookies();
       assert.ok(copied.some((cookie) => cookie.domain.includes('example.test')), 'there is a session cookie to copy');
 
@@ -208,6 +203,8 @@ export function browserSuite(name, provider) {
       await door.goto(`${at.routes.jellyfin}/.pomerium/`);
       await door.getByRole('button', { name: 'Sign out', exact: true }).click();
       await until('the open WebSocket is closed', () => live.isClosed(), 8);
+      await on.locator('#status[data-state=refused]').waitFor();
+      assert.match(await on.locator('#status').innerText(), /refused \(401\)/, 'and asking again is a clean 401');
       await leaveProvider(door);
 
       const thief = await visit();
@@ -259,12 +256,7 @@ export function browserSuite(name, provider) {
   });
 }
 
-async function play(page) {
-  throw new Error('not written yet');
-}
-async function events(page) {
-  throw new Error('not written yet');
-}
-async function socketOf(page) {
-  throw new Error('not written yet');
+/** The protocol that a page's document came by. */
+function protocolOf(page) {
+  return page.evaluate(() => performance.getEntriesByType('navigation')[0].nextHopProtocol);
 }

@@ -28,13 +28,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let cinema = Cinema::start(CinemaOptions {
         bind: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         film,
-        users: vec![CinemaUser::new("demo", PASSWORD).listed()],
+        // The page signs in as the first; programs sign in as the second, with a password.
+        users: vec![CinemaUser::new("demo", "").listed(), CinemaUser::new("casey", PASSWORD)],
         ..CinemaOptions::default()
     })
     .await?;
     let ready = serde_json::json!({
         "url": cinema.base_url(),
-        "people": [{ "name": "demo", "password": PASSWORD }],
+        "people": [{ "name": "casey", "password": PASSWORD }],
     });
     writeln!(io::stdout(), "{ready}")?;
     std::future::pending::<()>().await;
