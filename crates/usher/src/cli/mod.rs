@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod check;
 pub mod data_dir;
 pub mod people;
 

@@ -1,0 +1,266 @@
+//! `usher check`: compiles the config and shows every problem; touches nothing.
+//!
+//! [`load`] is also how `run` and a reload get their plan, so that what was checked is what runs.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use usher_rules::{
+    config::{self, Environment, Files, Input},
+    plan::{self, Plan},
+    problem::{Problem, Rendered, Severity, Summary},
+};
+
+/// The longest file that is read: a config, a key, a certificate. In bytes.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// Exit status for a config that can't run.
+const BAD_CONFIG: u8 = 2;
+
+/// What `usher check` is told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Config file, `.yaml` or `.json`
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
+    pub config: PathBuf,
+
+    /// One object a line, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A config that compiled, with what there is to say about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the proxy runs.
+    pub plan: Plan,
+    /// Warnings, beside the text that they are about.
+    pub findings: Findings,
+}
+
+/// Problems beside the text that they are about, ready to be shown.
+#[derive(Debug)]
+pub struct Findings {
+    /// The file's name as the operator gave it.
+    pub file: String,
+    /// Its text.
+    text: String,
+    /// In the order of the file.
+    problems: Vec<Problem>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadFailure {
+    /// The file itself can't be read.
+    #[error("can't read the config {}: {source}", path.display())]
+    Unreadable {
+        /// As it was given.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It was read, and it is refused.
+    #[error("{}", .0.first_error())]
+    Refused(Findings),
+}
+
+/// Reads the config at `path`, the files it names and `env`, and compiles them.
+///
+/// Blocks on the disk: call it at the start, or where blocking is fine.
+///
+/// # Errors
+///
+/// [`LoadFailure`]: the caller goes on with what it has, or ends.
+pub fn load(path: &Path, env: &Environment) -> Result<Loaded, LoadFailure> {
+    let unreadable = |source| LoadFailure::Unreadable { path: path.to_owned(), source };
+    let bytes = read(path).map_err(unreadable)?;
+    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8");
+    let text = String::from_utf8(bytes).map_err(not_text).map_err(unreadable)?;
+    let file = path.display().to_string();
+    let draft = config::read(Input { name: Some(&file), text: &text }, env);
+    match plan::compile(draft, &Disk) {
+        Ok((plan, problems)) => Ok(Loaded { plan, findings: Findings { file, text, problems } }),
+        Err(problems) => Err(LoadFailure::Refused(Findings { file, text, problems })),
+    }
+}
+
+/// The process's environment, as [`load`] takes it. Variables that are not text are left out.
+pub fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Checks a config: status 0 when it can run, 2 when it can't.
+pub fn run(args: &Args) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match check(args, &environment(), &mut out) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) | Err(_) => ExitCode::from(BAD_CONFIG), // a closed pipe: nobody reads on
+    }
+}
+
+/// Writes what there is to say; whether the config can run.
+fn check(args: &Args, env: &Environment, out: &mut impl Write) -> io::Result<bool> {
+    let (findings, is_good) = match load(&args.config, env) {
+        Ok(Loaded { findings, .. }) => (findings, true),
+        Err(LoadFailure::Refused(findings)) => (findings, false),
+        Err(failure @ LoadFailure::Unreadable { .. }) => {
+            if args.json {
+                let object = serde_json::json!({"severity": "error", "what": failure.to_string()});
+                writeln!(out, "{object}")?;
+            } else {
+                writeln!(out, "error: {failure}")?;
+            }
+            return Ok(false);
+        }
+    };
+    if args.json {
+        for object in findings.to_json() {
+            writeln!(out, "{object}")?;
+        }
+    } else {
+        write!(out, "{findings}")?;
+        writeln!(out, "{}", findings.summary())?;
+    }
+    Ok(is_good)
+}
+
+impl Findings {
+    /// All of them, in the order of the file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// How many there are.
+    pub fn summary(&self) -> String {
+        Summary { file: &self.file, problems: &self.problems }.to_string()
+    }
+
+    /// The first error in one line, as a log has it: `config.yaml:11:5 U110 unknown key …`.
+    pub fn first_error(&self) -> String {
+        let first = self.problems.iter().find(|problem| problem.severity == Severity::Error);
+        first.map_or_else(
+            || self.summary(),
+            |problem| {
+                format!("{} {} {}", self.rendered(problem).place(), problem.code, problem.what)
+            },
+        )
+    }
+
+    /// One object for each.
+    pub fn to_json(&self) -> impl Iterator<Item = serde_json::Value> {
+        self.problems.iter().map(|problem| self.rendered(problem).to_json())
+    }
+
+    fn rendered<'a>(&'a self, problem: &'a Problem) -> Rendered<'a> {
+        Rendered { problem, file: &self.file, text: &self.text }
+    }
+}
+
+impl fmt::Display for Findings {
+    /// Each with its place and a blank line after it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problems.iter().try_for_each(|problem| write!(f, "{}\n\n", self.rendered(problem)))
+    }
+}
+
+/// The disk, for files that a config names.
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        read(Path::new(path)).map_err(|error| error.to_string())
+    }
+}
+
+/// Reads a whole file of ordinary size. A device without end can't fill the memory.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read <= MAX_FILE_BYTES) {
+        Ok(bytes)
+    } else {
+        let words = format!("it is larger than {} MiB", MAX_FILE_BYTES >> 20);
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{Args, Environment, LoadFailure, check, load};
+
+    fn checked(text: &[u8], json: bool) -> (bool, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.yaml");
+        fs::write(&config, text).unwrap();
+        let mut out = Vec::new();
+        let good =
+            check(&Args { config: config.clone(), json }, &Environment::new(), &mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        (good, shown.replace(&config.display().to_string(), "config.yaml"))
+    }
+
+    #[test]
+    fn every_problem_is_shown() {
+        let (good, shown) =
+            checked(b"adress: :1\nroutes:\n- from: https://a.test\n  to: http://b\n", false);
+        assert!(!good);
+        assert_eq!(
+            shown,
+            "error[U110]: unknown key `adress` at the top level\n --> config.yaml:1:1\n  |\n1 | adress: :1\n  | ^^^^^^\n  \
+             = help: did you mean `address`?\n\nwarning[U532]: nobody is let in by this route: it has no policy\n \
+             --> config.yaml:3:3\n  |\n3 | - from: https://a.test\n  |   ^^^^\n  = help: add a `policy`, or \
+             `allow_any_authenticated_user: true`\n\nconfig.yaml: 1 error, 1 warning\n"
+        );
+    }
+
+    #[test]
+    fn warnings_do_not_fail_it() {
+        let (good, shown) = checked(b"", true);
+        assert!(good);
+        let object: serde_json::Value = serde_json::from_str(shown.trim()).unwrap();
+        assert_eq!(
+            (object["code"].as_str(), object["severity"].as_str()),
+            (Some("U130"), Some("warning"))
+        );
+    }
+
+    #[test]
+    fn what_is_no_text_is_told() {
+        let (good, shown) = checked(b"a: \xff", false);
+        assert!(!good);
+        assert_eq!(shown, "error: can't read the config config.yaml: it is not text in UTF-8\n");
+        let missing = load("/nonexistent/config.yaml".as_ref(), &Environment::new()).unwrap_err();
+        assert!(matches!(missing, LoadFailure::Unreadable { .. }), "{missing}");
+    }
+
+    #[test]
+    fn named_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        fs::write(&secret, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").unwrap();
+        let config = folder.path().join("config.yaml");
+        fs::write(&config, format!("shared_secret_file: {}\n", secret.display())).unwrap();
+        let loaded = load(&config, &Environment::new()).unwrap();
+        assert_eq!(
+            loaded.plan.secrets.shared.unwrap().expose(),
+            b"0123456789abcdef0123456789abcdef"
+        );
+        fs::remove_file(&secret).unwrap();
+        let refused = load(&config, &Environment::new()).unwrap_err().to_string();
+        assert!(
+            refused.contains(":1:21 U209 the file of `shared_secret_file` can't be read"),
+            "{refused}"
+        );
+    }
+}
