@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod data_dir;
+pub mod demo;
 pub mod people;
 
 /// Reads the command line and does what it says.

@@ -1,0 +1,85 @@
+//! The demo's config: the guide's route, with the stand-in in Jellyfin's place.
+
+use std::{fmt, net::SocketAddr};
+
+/// The host of the demo's route. Browsers find every `*.localhost` on this machine by themselves.
+pub const HOST: &str = "cinema.localhost";
+
+/// The group that may enter.
+pub const GROUP: &str = "friends";
+
+/// The config as text, so that the demo runs what anybody could write into a file.
+#[derive(Clone, Copy, Debug)]
+pub struct DemoConfig {
+    /// Where usher listens: this machine only.
+    pub listen: SocketAddr,
+    /// Where the stand-in listens.
+    pub cinema: SocketAddr,
+}
+
+impl DemoConfig {
+    /// What the browser is given: `https://host:port`, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("https://{HOST}:{}", self.listen.port())
+    }
+}
+
+impl fmt::Display for DemoConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listen, cinema } = self;
+        let from = self.url();
+        write!(
+            f,
+            "\
+address: {listen}
+
+routes:
+  - name: cinema
+    from: {from}
+    to: http://{cinema}
+    allow_websockets: true
+    preserve_host_header: true
+    timeout: 0s
+    idle_timeout: 600s
+    policy:
+      - allow:
+          or:
+            - claim/groups: {GROUP}
+"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_rules::{
+        config::{Environment, Files, Input, read},
+        plan::{Provider, compile},
+    };
+
+    use super::*;
+
+    struct NoFiles;
+
+    impl Files for NoFiles {
+        fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+            Err(format!("the demo reads no file, and so not {path}"))
+        }
+    }
+
+    #[test]
+    fn compiles_without_a_word() {
+        let config = DemoConfig {
+            listen: ([127, 0, 0, 1], 8443).into(),
+            cinema: ([127, 0, 0, 1], 40_000).into(),
+        };
+        let text = config.to_string();
+        let input = Input { name: Some("demo.yaml"), text: &text };
+        let (plan, warnings) = compile(read(input, &Environment::new()), &NoFiles).unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
+        assert!(matches!(plan.sign_in.provider, Provider::Builtin), "people of our own");
+        assert_eq!(plan.routes.len(), 1);
+        let hosts: Vec<_> = plan.hosts.exact_hosts().map(ToString::to_string).collect();
+        assert_eq!(hosts, [HOST]);
+    }
+}
