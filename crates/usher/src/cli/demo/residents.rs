@@ -147,7 +147,6 @@ mod tests {
         store::Store,
     };
 
-    #[expect(clippy::disallowed_methods, reason = "a moment to begin with")]
     fn now() -> Now {
         Now { wall: UnixTime::from_seconds(1), wall_millis: 0, monotonic: Instant::now() }
     }
