@@ -49,7 +49,7 @@ pub struct Problem {
     /// Where it is.
     pub at: Place,
     /// A second place that it is about, with the words to put there.
-    pub also: Option<(Span, Box<str>)>,
+    pub also: Option<Box<(Span, Box<str>)>>,
     /// What is wrong, in the words of the config file, never of the Rust types.
     pub what: String,
     /// What to do about it. A problem without a way out is not finished.
@@ -91,7 +91,7 @@ impl Problem {
     /// The same finding with a second place and the words to put there.
     #[must_use]
     pub fn and_at(mut self, span: Span, words: impl Into<Box<str>>) -> Self {
-        self.also = Some((span, words.into()));
+        self.also = Some(Box::new((span, words.into())));
         self
     }
 }

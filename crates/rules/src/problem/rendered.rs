@@ -58,7 +58,7 @@ impl<'a> Rendered<'a> {
                 }
                 Place::Whole => {}
             }
-            if let Some((span, words)) = also {
+            if let Some((span, words)) = also.as_deref() {
                 let Position { line, column } = self.position(span.start);
                 let also = serde_json::json!({"line": line, "column": column, "what": **words});
                 object.insert("also".into(), also);
@@ -122,7 +122,7 @@ impl<'a> Rendered<'a> {
     fn excerpts(&self) -> Vec<Excerpt<'_>> {
         let Place::File(span) = &self.problem.at else { return Vec::new() };
         let mut excerpts = vec![self.excerpt(span, '^', "")];
-        if let Some((span, words)) = &self.problem.also {
+        if let Some((span, words)) = self.problem.also.as_deref() {
             excerpts.push(self.excerpt(span, '-', words));
         }
         excerpts.sort_by_key(|excerpt| excerpt.at);
@@ -137,7 +137,7 @@ impl fmt::Display for Rendered<'_> {
         let gutter = excerpts.iter().map(|e| e.at.line.to_string().len()).max().unwrap_or(2);
         writeln!(f, "{}[{code}]: {what}", severity.word())?;
         write!(f, "{:width$}--> {}", "", self.place(), width = gutter.saturating_sub(1).max(1))?;
-        match also {
+        match also.as_deref() {
             Some((span, _)) => {
                 let Position { line, column } = self.position(span.start);
                 writeln!(f, " and {}:{line}:{column}", self.file)?;

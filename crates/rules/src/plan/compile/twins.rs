@@ -56,7 +56,8 @@ fn about(
         what,
         "give one of them a `prefix` or `path`, or delete it",
     );
-    problem.also = other.filter(|_| both_in_file).map(|span: Span| (span, "the first one".into()));
+    problem.also =
+        other.filter(|_| both_in_file).map(|span: Span| Box::new((span, "the first one".into())));
     problem
 }
 
