@@ -153,11 +153,8 @@ impl Section {
 
     /// A whole number.
     pub fn int(&self, key: &str) -> Option<i64> {
-        let range = match self.given(key)?.key.kind {
-            keys::Kind::Int(least, most) => (least, most),
-            _ => (i64::MIN, i64::MAX),
-        };
-        self.given(key).and_then(|given| values::int(&given.node, range).ok())
+        let keys::Kind::Int(least, most) = self.given(key)?.key.kind else { return None };
+        self.given(key).and_then(|given| values::int(&given.node, (least, most)).ok())
     }
 
     /// A list of texts.

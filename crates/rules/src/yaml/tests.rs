@@ -125,7 +125,9 @@ fn every_node_knows_its_place() {
     let problems = parse(twice).unwrap_err();
     let place = |p: &crate::problem::Problem| match &p.at {
         crate::problem::Place::File(span) => twice[span.clone()].to_owned(),
-        other => panic!("{other:?}"),
+        elsewhere @ (crate::problem::Place::Environment(_) | crate::problem::Place::Whole) => {
+            panic!("{elsewhere:?}")
+        }
     };
     assert_eq!(place(&problems[0]), "B");
     assert_eq!(

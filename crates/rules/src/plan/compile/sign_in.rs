@@ -157,8 +157,8 @@ impl Ground<'_> {
         let scopes: Vec<Box<str>> = match self.keys.list("idp_scopes") {
             Some(scopes) => scopes
                 .into_iter()
+                .filter(|scope| !scope.text.trim().is_empty())
                 .map(|scope| scope.text.trim().into())
-                .filter(|s: &Box<str>| !s.is_empty())
                 .collect(),
             None => preset.scopes.iter().map(|scope| (*scope).into()).collect(),
         };

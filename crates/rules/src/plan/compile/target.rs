@@ -105,7 +105,10 @@ impl Ground<'_> {
                 format!("`{scheme}` upstreams are not spoken to yet"),
                 "use `http` or `https`, or keep the route on Pomerium",
             ),
-            why => {
+            why @ (UpstreamError::NoScheme
+            | UpstreamError::UnknownScheme(_)
+            | UpstreamError::NoHost
+            | UpstreamError::BadPort) => {
                 error("U522", format!("`to: {url}` is no address to forward to: {why}"), EXAMPLE)
             }
         })?;
