@@ -5,7 +5,7 @@
 //! stranger wrote can become markup or script. A page that reports an error implements
 //! [`ErrorPage`], which also gives it as a problem document (RFC 9457) and as plain text.
 //!
-//! Whoever sends a page adds [`HEADERS`] and a policy from [`csp`], and serves [`assets`].
+//! Whoever sends a page adds [`HEADERS`] and a policy from [`csp`], and serves [`assets()`].
 //!
 //! | page | status | when |
 //! |---|---|---|

@@ -21,7 +21,6 @@ const LEVELS: &[&str] = &[
 pub(super) const ISSUER_FORMATS: &[&str] = &["", "hostonly", "issuerhostonly", "uri", "issueruri"];
 
 const CERTIFICATE: &[Key] = &[key("cert", Text, Supported), key("key", Text, Supported)];
-
 const DOWNSTREAM_MTLS: &[Key] = &[
     key("ca", Text, Supported),
     key("ca_file", Text, Supported),
