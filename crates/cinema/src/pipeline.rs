@@ -3,7 +3,8 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
 
 use crate::{
     answer::{self, Answer},
@@ -22,6 +23,9 @@ const LINE_LIMIT: usize = 8_192;
 
 /// Kestrel's limit for all header lines, in bytes.
 const HEADERS_LIMIT: usize = 32_768;
+
+/// The largest body that is read though no endpoint wants it, in bytes.
+const UNREAD_LIMIT: u64 = 64 * 1024;
 
 /// Answers one request.
 pub(crate) async fn serve(
@@ -47,7 +51,19 @@ pub(crate) async fn serve(
     }
     let caller = Caller::identify(&house, peer, origin, request.headers(), &target.query);
     let answer = route(&house, caller, target, &mut request).await;
+    read_the_rest(&mut request).await;
     finished(answer, house.version, &request)
+}
+
+/// Takes what an endpoint left of a small body off the connection, so that the next request on it
+/// is answered: Kestrel drains too, while hyper would close under a client that sends head and
+/// body in two pieces.
+async fn read_the_rest(request: &mut Request<Incoming>) {
+    let small = request.body().size_hint().upper().is_some_and(|size| size <= UNREAD_LIMIT);
+    if small && !request.headers().contains_key(header::EXPECT) {
+        // A client that goes away in the middle needs no answer either.
+        let _cut = request.body_mut().collect().await;
+    }
 }
 
 async fn route(
