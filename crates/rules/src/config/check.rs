@@ -60,7 +60,7 @@ fn judge(key: &'static Key, at: &Span, problems: &mut Vec<Problem>) {
         Fate::Removed(way) => Problem::error(
             "U111",
             at.clone(),
-            format!("`{name}` is refused by Pomerium too"),
+            format!("`{name}` is no longer a key of Pomerium"),
             format!("delete it: {way}"),
         ),
     };

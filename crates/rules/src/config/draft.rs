@@ -153,8 +153,9 @@ impl Section {
 
     /// A whole number.
     pub fn int(&self, key: &str) -> Option<i64> {
-        let keys::Kind::Int(least, most) = self.given(key)?.key.kind else { return None };
-        self.given(key).and_then(|given| values::int(&given.node, (least, most)).ok())
+        let given = self.given(key)?;
+        let keys::Kind::Int(least, most) = given.key.kind else { return None };
+        values::int(&given.node, (least, most)).ok()
     }
 
     /// A list of texts.

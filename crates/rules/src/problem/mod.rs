@@ -4,6 +4,7 @@ mod rendered;
 
 use std::ops::Range;
 
+pub(crate) use rendered::without_passwords;
 pub use rendered::{Rendered, Summary};
 
 /// Byte offsets into the config text.

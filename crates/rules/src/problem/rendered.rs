@@ -169,35 +169,70 @@ fn visible(c: char) -> char {
     }
 }
 
-/// The line without what stands behind a key that names a secret: problems end up in logs.
+/// Parts of a key's name behind which a secret stands.
+const SECRET_NAMES: &[&str] = &[
+    "secr",
+    "passw",
+    "token",
+    "signing_key",
+    "certificate_key",
+    "client_key",
+    "mac_key",
+    "api-key",
+    "api_key",
+    "authorization",
+    "connection_string",
+];
+
+/// Names that hold these and no secret.
+const PUBLIC_ENDINGS: &[&str] = &["_file", "_format", "_url"];
+
+/// Letters of base64 in a row that may be a key.
+const KEY_LIKE: usize = 40;
+
+/// The line without secrets: what stands behind a key that names one, passwords in addresses, and
+/// lines of a PEM text. Problems end up in logs.
 fn without_secrets(line: &str) -> String {
-    let lower = line.to_ascii_lowercase();
-    for (colon, _) in lower.match_indices(':') {
-        let before = lower.get(..colon).unwrap_or_default().trim_end_matches(['"', '\'', ' ']);
-        let name = before
-            .rsplit(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-'))
-            .next()
-            .unwrap_or_default();
-        let is_secret = [
-            "secr",
-            "passw",
-            "token",
-            "signing_key",
-            "certificate_key",
-            "client_key",
-            "mac_key",
-            "authorization",
-            "connection_string",
-        ]
-        .iter()
-        .any(|word| name.contains(word))
-            && !["_file", "_format", "_url"].iter().any(|ending| name.ends_with(ending));
-        let value = line.get(colon + 1..).unwrap_or_default().trim();
-        if is_secret && !value.is_empty() {
-            return format!("{}: (not shown)", line.get(..colon).unwrap_or_default());
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    if line.trim().len() >= KEY_LIKE && line.trim().chars().all(is_base64) {
+        return "(not shown)".to_owned();
+    }
+    for (colon, _) in line.match_indices(':') {
+        let before = line.get(..colon).unwrap_or_default();
+        let name = before.trim_end_matches(['"', '\'', ' ']).to_ascii_lowercase();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let name = name.rsplit(|c: char| !is_name(c)).next().unwrap_or_default();
+        let is_secret = SECRET_NAMES.iter().any(|word| name.contains(word))
+            && !PUBLIC_ENDINGS.iter().any(|ending| name.ends_with(ending));
+        if is_secret && !line.get(colon + 1..).unwrap_or_default().trim().is_empty() {
+            return format!("{before}: (not shown)");
         }
     }
-    line.to_owned()
+    without_passwords(line)
+}
+
+/// `http://user:password@host` with a star for each letter of the password.
+pub(crate) fn without_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        let end = after.find(['/', ' ', '"', '\'', ',', '?', '#']).unwrap_or(after.len());
+        let authority = after.get(..end).unwrap_or_default();
+        rest = after;
+        if let Some((user, _)) = authority.rsplit_once('@') {
+            let name = user.split(':').next().unwrap_or_default();
+            out.push_str(name);
+            if let Some(password) = user.get(name.len() + 1..) {
+                out.push(':');
+                out.push_str(&"*".repeat(password.chars().count()));
+            }
+            rest = after.get(user.len()..).unwrap_or_default();
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// How many problems there are: `config.yaml: 4 errors, 1 warning`.
@@ -295,7 +330,7 @@ mod tests {
             show("\ta\u{1b}[2J: b", 1..2, None).contains("1 |  a·[2J: b\n"),
             "no control characters"
         );
-        let long = format!("{}here{}", "x".repeat(500), "y".repeat(500));
+        let long = format!("{}here{}", "x".repeat(499) + " ", "y".repeat(500));
         let shown = show(&long, 500..504, None);
         let line = shown.lines().nth(3).unwrap();
         assert!(line.chars().count() <= 125 && line.contains("here"), "{line}");
@@ -315,6 +350,10 @@ mod tests {
             ("shared_secret_file: /run/s", "shared_secret_file: /run/s"),
             ("a: b # shared_secret: abc", "a: b # shared_secret: (not shown)"),
             ("shared_secret:", "shared_secret:"),
+            ("X-Api-Key: abc", "X-Api-Key: (not shown)"),
+            ("to: http://ann:abc@app?x=ann:b", "to: http://ann:***@app?x=ann:b"),
+            ("to: [\"http://app\", \"http://ann@b\"]", "to: [\"http://app\", \"http://ann@b\"]"),
+            ("  MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g", "(not shown)"),
         ] {
             let text = show(line, 0..1, None);
             assert_eq!(text.lines().nth(3), Some(format!("1 | {shown}").as_str()));

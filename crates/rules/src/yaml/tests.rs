@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Kind, Node, Style, parse};
+use crate::problem::{Place, Problem};
 
 /// The tree as JSON-like text, so that tables stay readable. `'` marks quoted scalars.
 fn show(node: &Node) -> String {
@@ -123,11 +124,9 @@ fn every_node_knows_its_place() {
 
     let twice = "\u{feff}é: 1\nb: 2\nÉ: 1\nB: 3\n";
     let problems = parse(twice).unwrap_err();
-    let place = |p: &crate::problem::Problem| match &p.at {
-        crate::problem::Place::File(span) => twice[span.clone()].to_owned(),
-        elsewhere @ (crate::problem::Place::Environment(_) | crate::problem::Place::Whole) => {
-            panic!("{elsewhere:?}")
-        }
+    let place = |problem: &Problem| {
+        let Place::File(span) = &problem.at else { panic!("{problem:?}") };
+        twice[span.clone()].to_owned()
     };
     assert_eq!(place(&problems[0]), "B");
     assert_eq!(

@@ -64,7 +64,7 @@ struct Cost {
 impl Tree<'_> {
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "granit_parser's enum may grow: what is no node has no place in the tree"
+        reason = "the parser's enum is not ours and may grow"
     )]
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
         if matches!(event, Event::Scalar(..) | Event::Alias(_)) && !span.is_empty() {
@@ -101,6 +101,7 @@ impl Tree<'_> {
                 let node = self.copy_of(anchor, &span)?;
                 self.close(node, 0)
             }
+            // what is no node has no place in the tree
             _ => Ok(()),
         }
     }

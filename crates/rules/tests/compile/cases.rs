@@ -1,1 +1,86 @@
+//! Readable cases: a config, `----`, and what the operator sees, with the plan when there is one.
+//! `UPDATE=1` rewrites the answers.
+//!
+//! Comments at the start of a config give it more: `#env NAME=value`, `#name config.json`, and
+//! `#file NAME base64 TEXT` for a file beside it.
 
+use std::{collections::BTreeSet, fs, path::Path};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use usher_rules::{
+    config::Environment,
+    problem::{Problem, Rendered, Summary},
+};
+
+use crate::{Shelf, compile, show};
+
+#[test]
+fn cases() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut wrong = Vec::new();
+    let (mut seen, mut codes) = (0, BTreeSet::new());
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "case") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let (config, expected) = text.split_once("----\n").unwrap_or((&text, ""));
+        let (found, problems) = answer(config);
+        seen += 1;
+        codes.extend(problems.iter().map(|problem| problem.code));
+        if found != expected && update {
+            fs::write(&path, format!("{config}----\n{found}")).unwrap();
+        } else if found != expected {
+            wrong.push(format!("{}:\n{found}--- expected:\n{expected}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen >= 60, "only {seen} cases were found");
+    let unseen: Vec<String> = crate::reference::codes_in_source()
+        .into_iter()
+        .filter(|code| !codes.contains(code.as_str()) && !code.starts_with("U3") && code != "U100")
+        .collect();
+    assert!(
+        unseen.is_empty(),
+        "no case shows {unseen:?}; policy's are in tests/policy, and U100 is too large for a file"
+    );
+}
+
+pub fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile")
+}
+
+fn answer(text: &str) -> (String, Vec<Problem>) {
+    let mut env = Environment::new();
+    let mut files = Shelf::default();
+    let mut name = Some("config.yaml");
+    let mut config = text;
+    while let Some((line, rest)) = config.split_once('\n') {
+        if let Some(pair) = line.strip_prefix("#env ") {
+            let (name, value) = pair.split_once('=').unwrap();
+            env.insert(name.to_owned(), value.to_owned());
+        } else if let Some(given) = line.strip_prefix("#name ") {
+            name = Some(given);
+        } else if let Some(file) = line.strip_prefix("#file ") {
+            let (name, base64) = file.split_once(" base64 ").unwrap();
+            files.0.insert(name.to_owned(), STANDARD.decode(base64).unwrap());
+        } else {
+            break;
+        }
+        config = rest;
+    }
+    // what can't stand in a case file as it is: a byte order mark, a line of Windows
+    let config = config.replace("<BOM>", "\u{feff}").replace("<CR>", "\r").replace("<TAB>", "\t");
+    let (plan, problems) = match compile(name, &config, &env, &files) {
+        Ok((plan, warnings)) => (show::plan(&plan), warnings),
+        Err(problems) => (String::new(), problems),
+    };
+    let file = name.unwrap_or_default();
+    let mut out = String::new();
+    for problem in &problems {
+        out += &format!("{}\n\n", Rendered { problem, file, text: &config });
+    }
+    out += &format!("{}\n{plan}", Summary { file, problems: &problems });
+    (out, problems)
+}

@@ -1,1 +1,34 @@
+//! Every complete file in `config/` compiles, as it stands, without a warning.
 
+use std::{fs, path::Path};
+
+use usher_rules::config::Environment;
+
+use crate::{Shelf, compile};
+
+#[test]
+fn every_example_compiles() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let mut files = Shelf::default();
+        for (name, bytes) in [
+            ("/run/secrets/idp_client_secret", &b"secret"[..]),
+            ("/etc/usher/tls/fullchain.pem", b"-----BEGIN CERTIFICATE-----\n"),
+            ("/etc/usher/tls/privkey.pem", b"-----BEGIN PRIVATE KEY-----\n"),
+        ] {
+            files.0.insert(name.to_owned(), bytes.to_vec());
+        }
+        let (plan, warnings) = compile(Some("config.yaml"), &text, &Environment::new(), &files)
+            .unwrap_or_else(|problems| panic!("{}: {problems:?}", path.display()));
+        assert!(warnings.is_empty(), "{}: {warnings:?}", path.display());
+        assert!(!plan.routes.is_empty(), "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 3, "only {seen} examples were found");
+}

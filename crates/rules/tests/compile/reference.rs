@@ -1,1 +1,150 @@
+//! What is documented is what there is: problem codes and keys, in both directions.
 
+use std::{collections::BTreeSet, fs, path::Path};
+
+use usher_rules::config::keys::{self, Fate, Key, Kind};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().parent().unwrap()
+}
+
+/// Every `"U123"` in the sources of this crate.
+pub fn codes_in_source() -> BTreeSet<String> {
+    let mut codes = BTreeSet::new();
+    let mut folders = vec![root().join("crates/rules/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(path).unwrap();
+                let quoted = text.split('"').filter(|word| is_code(word));
+                codes.extend(quoted.map(str::to_owned));
+            }
+        }
+    }
+    codes
+}
+
+fn is_code(word: &str) -> bool {
+    word.len() == 4 && word.starts_with('U') && word.bytes().skip(1).all(|b| b.is_ascii_digit())
+}
+
+#[test]
+fn every_code_is_documented_and_no_other() {
+    let text = fs::read_to_string(root().join("docs/reference/problems.md")).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
+    let documented: Vec<String> = rows.filter(|word| is_code(word)).map(str::to_owned).collect();
+    let unique: BTreeSet<String> = documented.iter().cloned().collect();
+    assert_eq!(documented.len(), unique.len(), "a code is documented twice");
+    let used = codes_in_source();
+    let missing: Vec<_> = used.difference(&unique).collect();
+    let orphans: Vec<_> = unique.difference(&used).collect();
+    assert!(
+        missing.is_empty() && orphans.is_empty(),
+        "not documented: {missing:?}; documented, but gone: {orphans:?}"
+    );
+}
+
+/// `docs/reference/config.md` from the tables. `UPDATE=1` writes it.
+#[test]
+fn the_reference_of_keys_is_fresh() {
+    let path = root().join("docs/reference/config.md");
+    let fresh = config_reference();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &fresh).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == fresh, "docs/reference/config.md is stale: run this test with UPDATE=1");
+}
+
+const HEAD: &str = "\
+# Configuration keys
+
+This page is made from the table of keys in `crates/rules/src/config/keys`; a test compares them.
+
+Usher reads the `config.yaml` of Pomerium Core: the same keys, types and defaults, in YAML or JSON.
+Environment variables beat the file: `IDP_CLIENT_ID` is `idp_client_id`; `ROUTES` and `POLICY` are
+lists of routes in base64, `HEADERS` is `set_response_headers`. A variable that is empty is unset.
+
+| what becomes of a key | |
+|---|---|
+| supported | it does what it does in Pomerium |
+| usher's own | ours; Pomerium does not know it |
+| no effect | accepted with a warning: nothing is lost |
+| not yet | accepted with a warning that says what is lost |
+| refused | dropping it would let more people in, so the config is refused |
+| removed | Pomerium refuses it too |
+
+A key that nobody knows is refused, with the one that was probably meant. Keys at the top level that
+begin with `x-` hold anchors and mean nothing.
+
+What differs from Pomerium:
+
+- `idp_provider: builtin` is ours: people in usher's own store. It is also what holds where no
+  provider is named. Where `authenticate_service_url` is missing, people sign in on the first host
+  that a route names in full; in Pomerium that would be its hosted service.
+- `timeout_read` limits the silence between two pieces of a request, not the whole upload.
+- Numbers out of range are refused, where Pomerium lets them wrap around; unquoted numbers where text
+  is meant keep the digits that were written.
+- Two routes with the same `from`, path and target are refused, whatever their names.
+- A final line end in the file of `idp_client_secret_file` is left out, with a warning.
+- Keys given twice, also in two cases, and a second YAML document are refused.
+";
+
+fn config_reference() -> String {
+    let mut out = HEAD.to_owned();
+    for (title, table) in [
+        ("At the top level", keys::GLOBAL),
+        ("In a route", keys::ROUTE),
+        ("In `redirect`", keys::REDIRECT),
+        ("In `response`", keys::RESPONSE),
+    ] {
+        out += &format!("\n## {title}\n\n| key | value | |\n|---|---|---|\n");
+        for key in table {
+            out += &row(key);
+        }
+    }
+    out
+}
+
+fn row(key: &Key) -> String {
+    let kind = match key.kind {
+        Kind::Text => "text".to_owned(),
+        Kind::Secret => "secret".to_owned(),
+        Kind::Bool => "`true` or `false`".to_owned(),
+        Kind::Duration => "duration, such as `30s`".to_owned(),
+        Kind::Int(least, most) if most < 1_000_000 => format!("number from {least} to {most}"),
+        Kind::Int(..) => "number".to_owned(),
+        Kind::List | Kind::FullList => "list".to_owned(),
+        Kind::Map => "map".to_owned(),
+        Kind::MapOrList => "map or list".to_owned(),
+        Kind::Word(words, _) => {
+            let words: Vec<String> = words
+                .iter()
+                .filter(|word| !word.is_empty())
+                .map(|word| format!("`{word}`"))
+                .collect();
+            words.join(", ")
+        }
+        Kind::Object(table) | Kind::Objects(table) => {
+            let keys: Vec<String> = table.iter().map(|key| format!("`{}`", key.name)).collect();
+            format!("map of {}", keys.join(", "))
+        }
+        Kind::Routes => "list of routes".to_owned(),
+        Kind::Any => "see Pomerium's reference".to_owned(),
+    };
+    let kind = if matches!(key.fate, Fate::Supported | Fate::Own) {
+        kind.replace("see Pomerium's reference", "see the examples")
+    } else {
+        kind
+    };
+    let why = match key.fate {
+        Fate::Supported | Fate::Own => String::new(),
+        Fate::NoEffect(why) | Fate::NotYet(why) | Fate::Refused(why) | Fate::Removed(why) => {
+            format!(": {why}")
+        }
+    };
+    format!("| `{}` | {kind} | {}{why} |\n", key.name, key.fate.word())
+}

@@ -1,1 +1,163 @@
+//! A plan as text, for golden files: what an operator would want to know about it.
 
+use std::fmt::Write;
+
+use usher_rules::{
+    config::duration,
+    plan::{
+        Action, HostField, HostPattern, PathMatch, Piece, Plan, Provider, Rewrite, Route,
+        UpstreamVerify,
+    },
+};
+
+pub fn plan(plan: &Plan) -> String {
+    let mut out = String::new();
+    let listen = &plan.listen;
+    let tls = if listen.insecure { "plain" } else { "tls" };
+    write!(out, "listen {} {tls} {:?}", listen.address, listen.protocols).unwrap();
+    if let Some(redirect) = &listen.http_redirect {
+        write!(out, ", redirect {redirect}").unwrap();
+    }
+    for pair in &listen.certificate_files {
+        write!(out, ", certificate {}", pair.cert.display()).unwrap();
+    }
+    if !listen.certificates_inline.is_empty() {
+        write!(out, ", certificate inline").unwrap();
+    }
+    let sign_in = &plan.sign_in;
+    let dedicated = if sign_in.dedicated_host { "" } else { " (a route's host)" };
+    write!(out, "\nsign-in {}{dedicated}: ", sign_in.authenticate).unwrap();
+    match &sign_in.provider {
+        Provider::Builtin => writeln!(out, "built in").unwrap(),
+        Provider::Hosted => writeln!(out, "hosted").unwrap(),
+        Provider::Oidc(oidc) => {
+            let secret = if oidc.client_secret.is_some() { "with" } else { "without" };
+            let scopes = oidc.scopes.join(" ");
+            writeln!(
+                out,
+                "oidc {} client {} {secret} secret, scopes {scopes}, params {:?}",
+                oidc.issuer, oidc.client_id, oidc.request_params
+            )
+            .unwrap();
+        }
+    }
+    let cookie = &plan.cookie;
+    writeln!(out, "cookie {} {}", cookie.name, duration::show(cookie.expire)).unwrap();
+    let limit = |limit: Option<_>| limit.map_or_else(|| "none".to_owned(), duration::show);
+    let timeouts = &plan.timeouts;
+    writeln!(
+        out,
+        "timeouts read {} write {} idle {}",
+        limit(timeouts.read),
+        limit(timeouts.write),
+        limit(timeouts.idle)
+    )
+    .unwrap();
+    let fields: Vec<String> = plan
+        .response_fields
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
+    writeln!(out, "response fields {fields:?}").unwrap();
+    if !plan.claim_fields.is_empty() {
+        writeln!(
+            out,
+            "claim fields {:?}",
+            plan.claim_fields
+                .iter()
+                .map(|(name, claim)| format!("{name}: {claim}"))
+                .collect::<Vec<_>>()
+        )
+        .unwrap();
+    }
+    for shown in plan.routes.iter().map(|shown| route(plan, shown)) {
+        out += &shown;
+    }
+    out
+}
+
+fn route(plan: &Plan, route: &Route) -> String {
+    let mut out = String::new();
+    let from = match &route.from {
+        HostPattern::Exact { host, port } => {
+            format!("{host}{}", port.map(|port| format!(":{port}")).unwrap_or_default())
+        }
+        HostPattern::Wildcard { regex, port, .. } => {
+            format!("{}{}", regex.as_str(), port.map(|port| format!(":{port}")).unwrap_or_default())
+        }
+    };
+    let matches = match &route.matches {
+        PathMatch::Prefix(path) => format!("prefix {path}"),
+        PathMatch::Exact(path) => format!("path {path}"),
+        PathMatch::Regex(regex) => format!("regex {}", regex.as_str()),
+    };
+    let action = match &route.action {
+        Action::Forward(to) => to.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Action::Redirect(redirect) => format!("{redirect:?}"),
+        Action::Respond { status, body } => format!("{} {body:?}", status.as_u16()),
+    };
+    writeln!(out, "route {} line {}: {from} {matches} -> {action}", route.name, route.line)
+        .unwrap();
+    let limit = |limit: Option<_>| limit.map_or_else(|| "none".to_owned(), duration::show);
+    let mut traits = vec![
+        format!("timeout {}", limit(route.timeout)),
+        format!("idle {}", limit(route.idle_timeout)),
+    ];
+    if route.websockets {
+        traits.push("websockets".to_owned());
+    }
+    match &route.host_field {
+        HostField::Upstream => {}
+        HostField::Preserve => traits.push("host preserved".to_owned()),
+        HostField::Literal(host) => traits.push(format!("host {}", host.to_str().unwrap())),
+    }
+    match &route.rewrite {
+        Rewrite::None => {}
+        Rewrite::Prefix(prefix) => traits.push(format!("prefix becomes {prefix}")),
+        Rewrite::Regex(regex, to) => traits.push(format!("{} becomes {to}", regex.as_str())),
+    }
+    if route.pass_identity {
+        traits.push("identity passed".to_owned());
+    }
+    if route.issuer_is_uri {
+        traits.push("issuer is a URI".to_owned());
+    }
+    match &route.tls.verify {
+        UpstreamVerify::System => {}
+        UpstreamVerify::Custom(pem) => traits.push(format!("own roots, {} bytes", pem.len())),
+        UpstreamVerify::Skip => traits.push("certificate not checked".to_owned()),
+    }
+    if let Some(name) = &route.tls.server_name {
+        traits.push(format!("server name {name}"));
+    }
+    if route.tls.client.is_some() {
+        traits.push("client certificate".to_owned());
+    }
+    for (name, template) in &route.set_request {
+        let pieces: Vec<String> = template.pieces.iter().map(piece).collect();
+        traits.push(format!("sets {name}: {}", pieces.concat()));
+    }
+    for name in &route.remove_request {
+        traits.push(format!("removes {name}"));
+    }
+    let own = route.set_response.iter().filter(|field| !plan.response_fields.contains(field));
+    traits.extend(
+        own.map(|(name, value)| format!("answers with {name}: {}", value.to_str().unwrap())),
+    );
+    if route.set_response.len() < plan.response_fields.len() {
+        traits.push(format!("{} response fields", route.set_response.len()));
+    }
+    writeln!(out, "  {}", traits.join(", ")).unwrap();
+    out
+}
+
+fn piece(piece: &Piece) -> String {
+    match piece {
+        Piece::Text(text) => text.to_string(),
+        Piece::Assertion => "<assertion>".to_owned(),
+        Piece::IdToken => "<id token>".to_owned(),
+        Piece::AccessToken => "<access token>".to_owned(),
+        Piece::RequestField(name) => format!("<field {name}>"),
+        Piece::Nothing => "<nothing>".to_owned(),
+    }
+}

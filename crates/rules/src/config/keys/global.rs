@@ -9,6 +9,7 @@ use super::{
         Text, Word,
     },
     key,
+    nested::{CERTIFICATE, CIRCUIT_BREAKER, DOWNSTREAM_MTLS, RUNTIME_FLAGS},
 };
 
 /// Words for `log_level`.
@@ -19,50 +20,6 @@ const LEVELS: &[&str] = &[
 
 /// Words for `jwt_issuer_format`.
 pub(super) const ISSUER_FORMATS: &[&str] = &["", "hostonly", "issuerhostonly", "uri", "issueruri"];
-
-const CERTIFICATE: &[Key] = &[key("cert", Text, Supported), key("key", Text, Supported)];
-const DOWNSTREAM_MTLS: &[Key] = &[
-    key("ca", Text, Supported),
-    key("ca_file", Text, Supported),
-    key("crl", Text, Supported),
-    key("crl_file", Text, Supported),
-    key(
-        "enforcement",
-        Word(&["", "policy_with_default_deny", "policy", "reject_connection"], No),
-        Supported,
-    ),
-    key("match_subject_alt_names", Any, Supported),
-    key("max_verify_depth", Int(0, 4_294_967_295), Supported),
-];
-
-/// Shared with routes.
-pub(super) const CIRCUIT_BREAKER: &[Key] = &[
-    key("max_connections", Int(0, 4_294_967_295), Supported),
-    key("max_pending_requests", Int(0, 4_294_967_295), Supported),
-    key("max_requests", Int(0, 4_294_967_295), Supported),
-    key("max_retries", Int(0, 4_294_967_295), Supported),
-    key("max_connection_pools", Int(0, 4_294_967_295), Supported),
-];
-
-const RUNTIME_FLAGS: &[Key] = &[
-    key("match_any_incoming_port", Bool, Supported),
-    key("config_hot_reload", Bool, Supported),
-    key("routes_portal", Bool, Supported),
-    key("allow_any_sign_out_redirect_uri", Bool, Supported),
-    key("pomerium_jwt_endpoint", Bool, Supported),
-    key("refresh_session_at_id_token_expiration", Bool, Supported),
-    key("mcp", Bool, Supported),
-    key("mcp_dynamic_client_registration", Bool, Supported),
-    key("debug_admin_endpoints", Bool, Supported),
-    key("ssh_allow_direct_tcpip", Bool, Supported),
-    key("ssh_routes_portal", Bool, Supported),
-    key("ssh_upstream_tunnel", Bool, Supported),
-    key("add_extra_metrics_labels", Bool, Supported),
-    key("authorize_use_synced_data", Bool, Supported),
-    key("envoy_resource_manager", Bool, Supported),
-    key("grpc_databroker_keepalive", Bool, Supported),
-    key("set_envoy_concurrency_to_go_max_procs", Bool, Supported),
-];
 
 /// Keys at the top level.
 pub static GLOBAL: &[Key] = &[

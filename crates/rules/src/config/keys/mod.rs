@@ -5,6 +5,7 @@
 //! would not; a key that nobody knows is refused with a suggestion.
 
 mod global;
+mod nested;
 mod route;
 
 pub use global::GLOBAL;

@@ -5,8 +5,9 @@ use super::{
     Fate::{NoEffect, NotYet, Refused, Removed, Supported},
     Key,
     Kind::{Any, Bool, Duration, Int, List, Map, Object, Secret, Text, Word},
-    global::{CIRCUIT_BREAKER, ISSUER_FORMATS},
+    global::ISSUER_FORMATS,
     key,
+    nested::CIRCUIT_BREAKER,
 };
 
 /// Keys of `redirect`.

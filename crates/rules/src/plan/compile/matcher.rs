@@ -35,7 +35,7 @@ impl Ground<'_> {
             self.report(wins.warning(
                 "U512",
                 format!("no request has a path like `{text}`: {why}"),
-                "write the path as it is after decoding, beginning with `/`, without the query",
+                "write the path as it is sent: beginning with `/`, other characters escaped (`%C3%BC`), without the query",
             ));
         }
         Some(if wins.key.name == "path" {

@@ -22,17 +22,15 @@ pub(super) fn part(pattern: &str) -> Result<Regex, String> {
 }
 
 fn build(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern).size_limit(SIZE_LIMIT).nest_limit(NEST_LIMIT).build().map_err(
-        |error| {
-            if let regex::Error::CompiledTooBig(_) = error {
-                return "it is too large".to_owned();
-            }
-            // the last line says what; the ones before show our translation, which nobody wrote
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            last.trim_start_matches("error: ").to_owned()
-        },
-    )
+    let built = RegexBuilder::new(pattern).size_limit(SIZE_LIMIT).nest_limit(NEST_LIMIT).build();
+    built.map_err(|error| {
+        if matches!(error, regex::Error::CompiledTooBig(_)) {
+            return "it is too large".to_owned();
+        }
+        // the last line says what; the ones before show our translation, which nobody wrote
+        let words = error.to_string();
+        words.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    })
 }
 
 /// RE2 to `regex`.

@@ -7,7 +7,7 @@ use crate::{
     config::{Given, Section, keys, values},
     names::{Host, Upstream, UpstreamError},
     plan::{Action, Redirect},
-    problem::{Problem, Span},
+    problem::{Problem, Span, without_passwords},
     yaml::{Kind, Node},
 };
 
@@ -99,18 +99,16 @@ impl Ground<'_> {
             text.split_once(',').map_or((text, None), |(url, weight)| (url, Some(weight)));
         let error =
             |code, what: String, help: &str| Problem::error(code, node.span.clone(), what, help);
-        let upstream = Upstream::parse(url).map_err(|why| match why {
-            UpstreamError::UnknownScheme(scheme) if SCHEMES.contains(&&*scheme) => error(
-                "U525",
-                format!("`{scheme}` upstreams are not spoken to yet"),
-                "use `http` or `https`, or keep the route on Pomerium",
-            ),
-            why @ (UpstreamError::NoScheme
-            | UpstreamError::UnknownScheme(_)
-            | UpstreamError::NoHost
-            | UpstreamError::BadPort) => {
-                error("U522", format!("`to: {url}` is no address to forward to: {why}"), EXAMPLE)
+        let upstream = Upstream::parse(url).map_err(|why| {
+            let scheme = url.split("://").next().unwrap_or_default();
+            let is_known = matches!(why, UpstreamError::UnknownScheme(_))
+                && SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme));
+            if is_known {
+                let what = format!("`{scheme}` upstreams are not spoken to yet");
+                return error("U525", what, "use `http` or `https`, or keep the route on Pomerium");
             }
+            let shown = without_passwords(url);
+            error("U522", format!("`to: {shown}` is no address to forward to: {why}"), EXAMPLE)
         })?;
         if url.contains(['?', '#'])
             || url
@@ -131,7 +129,7 @@ impl Ground<'_> {
             Some(_) => {
                 return Err(error(
                     "U523",
-                    format!("what follows the comma in `{text}` is no weight"),
+                    format!("what follows the comma in `{}` is no weight", without_passwords(text)),
                     "a weight is a whole number from 1; write several addresses as a list",
                 ));
             }

@@ -1,0 +1,57 @@
+//! Keys inside of keys.
+
+use super::{
+    AnyCase::No,
+    Fate::Supported,
+    Key,
+    Kind::{Any, Bool, Int, Text, Word},
+    key,
+};
+
+/// Keys of one of `certificates`.
+pub(super) const CERTIFICATE: &[Key] = &[key("cert", Text, Supported), key("key", Text, Supported)];
+
+/// Keys of `downstream_mtls`.
+pub(super) const DOWNSTREAM_MTLS: &[Key] = &[
+    key("ca", Text, Supported),
+    key("ca_file", Text, Supported),
+    key("crl", Text, Supported),
+    key("crl_file", Text, Supported),
+    key(
+        "enforcement",
+        Word(&["", "policy_with_default_deny", "policy", "reject_connection"], No),
+        Supported,
+    ),
+    key("match_subject_alt_names", Any, Supported),
+    key("max_verify_depth", Int(0, 4_294_967_295), Supported),
+];
+
+/// Keys of `circuit_breaker_thresholds`, here and in routes.
+pub(super) const CIRCUIT_BREAKER: &[Key] = &[
+    key("max_connections", Int(0, 4_294_967_295), Supported),
+    key("max_pending_requests", Int(0, 4_294_967_295), Supported),
+    key("max_requests", Int(0, 4_294_967_295), Supported),
+    key("max_retries", Int(0, 4_294_967_295), Supported),
+    key("max_connection_pools", Int(0, 4_294_967_295), Supported),
+];
+
+/// Flags of `runtime_flags`.
+pub(super) const RUNTIME_FLAGS: &[Key] = &[
+    key("match_any_incoming_port", Bool, Supported),
+    key("config_hot_reload", Bool, Supported),
+    key("routes_portal", Bool, Supported),
+    key("allow_any_sign_out_redirect_uri", Bool, Supported),
+    key("pomerium_jwt_endpoint", Bool, Supported),
+    key("refresh_session_at_id_token_expiration", Bool, Supported),
+    key("mcp", Bool, Supported),
+    key("mcp_dynamic_client_registration", Bool, Supported),
+    key("debug_admin_endpoints", Bool, Supported),
+    key("ssh_allow_direct_tcpip", Bool, Supported),
+    key("ssh_routes_portal", Bool, Supported),
+    key("ssh_upstream_tunnel", Bool, Supported),
+    key("add_extra_metrics_labels", Bool, Supported),
+    key("authorize_use_synced_data", Bool, Supported),
+    key("envoy_resource_manager", Bool, Supported),
+    key("grpc_databroker_keepalive", Bool, Supported),
+    key("set_envoy_concurrency_to_go_max_procs", Bool, Supported),
+];
