@@ -1,4 +1,4 @@
-//! Every complete file in `config/` compiles, as it stands, without a warning.
+//! Every complete file in `config/` and `deploy/` compiles, as it stands, without a warning.
 
 use std::{fs, path::Path};
 
@@ -8,10 +8,11 @@ use crate::{Shelf, compile};
 
 #[test]
 fn every_example_compiles() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut paths = vec![root.join("deploy/config.yaml")];
+    paths.extend(fs::read_dir(root.join("config")).unwrap().map(|entry| entry.unwrap().path()));
     let mut seen = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for path in paths {
         if path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
         }
@@ -30,5 +31,5 @@ fn every_example_compiles() {
         assert!(!plan.routes.is_empty(), "{}", path.display());
         seen += 1;
     }
-    assert!(seen >= 3, "only {seen} examples were found");
+    assert!(seen >= 4, "only {seen} examples were found");
 }
