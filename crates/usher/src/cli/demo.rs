@@ -1,6 +1,182 @@
 //! `usher demo`: a cinema behind a door, with nothing written beforehand.
+//!
+//! It starts the stand-in on a free port, makes sure of two people, and then runs the server as
+//! `usher run` does, from a config that anybody could have written ([`config::DemoConfig`]).
 
 pub mod config;
 pub mod port;
 pub mod residents;
 pub mod told;
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use usher_cinema::{Cinema, CinemaOptions, RunningCinema};
+use usher_rules::{
+    config::{Environment, Files, Input, read},
+    plan::{Plan, compile},
+    time::Now,
+};
+
+use self::{config::DemoConfig, residents::Resident};
+use super::data_dir::{NoDataDir, data_dir};
+use crate::{
+    idp::{Cost, Directory, HashingError, Passwords},
+    store::{OpenError, Store},
+};
+
+/// The folder below the usual data directory, so that a demo never touches a real one.
+const FOLDER: &str = "usher-demo";
+
+/// See usher at work: a cinema behind a door, on this machine only.
+///
+/// Nothing has to be written or installed beforehand. A second start finds the same people, the
+/// same passwords and the same certificate authority.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The port to listen on, on this machine only [default: 8443, or the next free one]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Where the demo keeps its data [default: `usher-demo` in the usual data directory]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print one line of JSON when it is ready, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Everything but the server.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What the config says.
+    pub config: DemoConfig,
+    /// The config, compiled: what the server runs.
+    pub plan: Plan,
+    /// The stand-in, answering already. It ends when this is dropped.
+    pub cinema: RunningCinema,
+    /// Who can sign in.
+    pub residents: Vec<Resident>,
+}
+
+/// Why there is no demo.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// There is no place to keep anything.
+    #[error(transparent)]
+    NoDataDir(#[from] NoDataDir),
+    /// There is no port to listen on.
+    #[error(transparent)]
+    Port(#[from] port::PortError),
+    /// The store in the demo's folder can't be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// Passwords can't be hashed.
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    /// The people can't be settled.
+    #[error(transparent)]
+    Residents(#[from] residents::ResidentsError),
+    /// The stand-in does not start.
+    #[error("the stand-in does not start")]
+    Cinema(#[from] usher_cinema::StartError),
+    /// A mistake of ours: the demo's config does not compile.
+    #[error("the demo's own config is refused: {0}")]
+    Config(String),
+}
+
+impl Failure {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoDataDir(_) => Some("say where: usher demo --data-dir DIR".into()),
+            Self::Port(_) => {
+                Some("another program has it; leave --port out, or name another".into())
+            }
+            Self::Store(error) => Some(error.hint()),
+            Self::Residents(residents::ResidentsError::File { path, .. }) => {
+                Some(format!("delete {}; new passwords are made then", path.display()))
+            }
+            Self::Hashing(_) | Self::Residents(_) | Self::Cinema(_) | Self::Config(_) => None,
+        }
+    }
+}
+
+/// The demo's folder: `--data-dir` itself, or one of its own below the usual place.
+///
+/// # Errors
+///
+/// [`NoDataDir`] when nothing says where that is.
+pub fn folder(
+    option: Option<&Path>,
+    environment: impl Fn(&str) -> Option<OsString>,
+    is_root: bool,
+) -> Result<PathBuf, NoDataDir> {
+    match option {
+        Some(dir) => Ok(dir.to_owned()),
+        None => Ok(data_dir(None, environment, is_root)?.join(FOLDER)),
+    }
+}
+
+/// Starts the stand-in, settles the people and compiles the config.
+///
+/// # Errors
+///
+/// [`Failure`]; nothing runs then.
+pub async fn prepare(asked: Option<u16>, dir: &Path, now: Now) -> Result<Prepared, Failure> {
+    let listen = port::choose(asked)?;
+    let residents = {
+        // Closed again before the server opens it.
+        let store = Arc::new(Store::open(dir)?);
+        let directory = Directory::new(store, Passwords::new(Cost::DEFAULT, 1)?);
+        residents::settle(&directory, dir, now).await?
+    };
+    let cinema = Cinema::start(CinemaOptions::default()).await?;
+    let config = DemoConfig { listen, cinema: cinema.addr };
+    let plan = plan_of(config)?;
+    Ok(Prepared { config, plan, cinema, residents })
+}
+
+/// Compiles the demo's config. The environment does not count: what is set for a real server must
+/// not bend the demo.
+fn plan_of(config: DemoConfig) -> Result<Plan, Failure> {
+    let text = config.to_string();
+    let input = Input { name: Some("demo.yaml"), text: &text };
+    match compile(read(input, &Environment::new()), &NoFiles) {
+        Ok((plan, _no_warnings)) => Ok(plan),
+        Err(problems) => {
+            let what: Vec<_> = problems.iter().map(|problem| problem.what.as_str()).collect();
+            Err(Failure::Config(what.join("; ")))
+        }
+    }
+}
+
+/// The demo's config names no files.
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        Err(format!("the demo reads no file, and so not {path}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_its_own() {
+        let home = |name: &str| (name == "HOME").then(|| "/home/ann".into());
+        for (option, is_root, expected, why) in [
+            (Some("/d"), false, "/d", "as it was given"),
+            (None, false, "/home/ann/.local/share/usher/usher-demo", "below the usual one"),
+            (None, true, "/var/lib/usher/usher-demo", "root's too"),
+        ] {
+            let found = folder(option.map(Path::new), home, is_root).unwrap();
+            assert_eq!(found, Path::new(expected), "{why}");
+        }
+    }
+}

@@ -53,19 +53,11 @@ routes:
 #[cfg(test)]
 mod tests {
     use usher_rules::{
-        config::{Environment, Files, Input, read},
+        config::{Environment, Input, read},
         plan::{Provider, compile},
     };
 
-    use super::*;
-
-    struct NoFiles;
-
-    impl Files for NoFiles {
-        fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-            Err(format!("the demo reads no file, and so not {path}"))
-        }
-    }
+    use super::{super::NoFiles, *};
 
     #[test]
     fn compiles_without_a_word() {
