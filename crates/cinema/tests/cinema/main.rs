@@ -7,4 +7,5 @@ mod limits;
 mod lives;
 mod replay;
 mod sockets;
+mod versions;
 mod wire;
