@@ -3,6 +3,7 @@
 mod compile;
 mod hosts;
 mod route;
+mod sketch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -113,6 +114,17 @@ pub enum Provider {
     Oidc(OidcProvider),
     /// A hosted authenticate service, not spoken yet: navigations get a page that says so.
     Hosted,
+}
+
+impl Provider {
+    /// The id that sessions remember: one from another provider is void.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Builtin => "builtin",
+            Self::Oidc(provider) => &provider.id,
+            Self::Hosted => "hosted",
+        }
+    }
 }
 
 /// How to reach an OpenID Connect provider (`idp_*`).

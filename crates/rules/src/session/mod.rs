@@ -15,3 +15,6 @@ pub use handle::{Handle, HandleError};
 pub use keys::{Keys, KeysError};
 pub use record::{Session, SessionId};
 pub use seal::{NotSealedHere, Purpose};
+
+#[cfg(test)]
+pub(crate) use keys::tests::keys as test_keys;

@@ -1,1 +1,74 @@
-//! Sign-in flows as values: events in, actions out.
+//! Sign-in as values: signed hops between hosts, the flow at a provider, and where a browser may
+//! be sent. Nothing here waits, reads a clock or rolls a die; the room around it does.
+//!
+//! ```text
+//! route host            authenticate host                        provider
+//! ── sign_in_redirect ▸ /.pomerium/sign_in ── Pending::start ──▸ authorization endpoint
+//!    sets BrowserBinding        │  (built-in: the form)                  │
+//!                               ▼                                        ▼
+//! ◂── /.pomerium/callback/ ◂── session ◂── Redeeming::accept ◂── /oauth2/callback
+//!    needs BrowserBinding, once
+//! ```
+
+mod binding;
+mod csrf;
+mod errand;
+mod flow;
+mod id_token;
+mod person;
+mod program;
+mod replay;
+mod signed_url;
+mod target;
+
+pub use binding::{BINDINGS_PER_BROWSER, BrowserBinding, surplus_cookies};
+pub use csrf::{CrossSite, same_origin};
+pub use errand::{Errand, ErrandError};
+pub use flow::{AuthorizationResponse, Failure, Pending, Redeeming};
+pub use id_token::{CLOCK_SKEW, IdTokenExpected, IdTokenFault, check_id_token};
+pub use person::{ClaimsFault, member_as_person, person_from_claims};
+pub use program::{ProgramRedirect, ProgramRedirectError};
+pub use replay::{Replay, ReplayRefusal};
+pub use signed_url::{
+    LEEWAY, LIFETIME, Params, ParamsError, SignedUrl, UrlRefusal, sign_url, verify_url,
+};
+pub use target::{Target, TargetError, serves};
+
+/// Where a browser lands on the authenticate host to sign in.
+pub const SIGN_IN: &str = "/.pomerium/sign_in";
+/// Where a browser lands on a route's host with its new handle.
+pub const CALLBACK: &str = "/.pomerium/callback/";
+/// Where a provider sends the browser back to.
+pub const OAUTH2_CALLBACK: &str = "/oauth2/callback";
+/// Where sessions are ended.
+pub const SIGN_OUT: &str = "/.pomerium/sign_out";
+/// What is shown afterwards.
+pub const SIGNED_OUT: &str = "/.pomerium/signed_out";
+
+/// Names of query parameters: Pomerium's (`pomerium-protocols.md` §1.0), and two of ours.
+pub mod param {
+    /// Where to go in the end.
+    pub const REDIRECT_URI: &str = "pomerium_redirect_uri";
+    /// Which provider.
+    pub const IDP_ID: &str = "pomerium_idp_id";
+    /// Where a programmatic sign-in hands its handle over.
+    pub const CALLBACK_URI: &str = "pomerium_callback_uri";
+    /// `true`: a program waits for the handle.
+    pub const PROGRAMMATIC: &str = "pomerium_programmatic";
+    /// The handle, sealed.
+    pub const SESSION_ENCRYPTED: &str = "pomerium_session_encrypted";
+    /// Hosts that the callback goes on to; ours is always empty.
+    pub const ADDITIONAL_HOSTS: &str = "pomerium_additional_hosts";
+    /// The handle, as a program gets it.
+    pub const JWT: &str = "pomerium_jwt";
+    /// When a URL was signed, in Unix seconds.
+    pub const ISSUED: &str = "pomerium_issued";
+    /// Until when its signature counts, in Unix seconds.
+    pub const EXPIRY: &str = "pomerium_expiry";
+    /// The signature.
+    pub const SIGNATURE: &str = "pomerium_signature";
+    /// Ours: which [`BrowserBinding`](super::BrowserBinding) the callback needs.
+    pub const FLOW: &str = "usher_flow";
+    /// Ours: whose sessions a signed sign-out ends.
+    pub const PERSON: &str = "usher_person";
+}

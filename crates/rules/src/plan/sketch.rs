@@ -1,0 +1,83 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Action, CookiePolicy, HostField, HostPattern, HostTable, Level, Listen, LogSelection,
+    PathMatch, Plan, Protocols, Provider, Rewrite, Route, Secrets, SignIn, Timeouts, UpstreamTls,
+    UpstreamVerify,
+};
+use crate::{
+    names::{Host, Origin},
+    policy::Policy,
+};
+
+impl Plan {
+    /// A plan of which only the hosts and the sign-in matter: one route for each host, which lets
+    /// nobody in. For tests of rooms that need a plan and no config text.
+    pub fn sketch(authenticate: Origin, provider: Provider, hosts: Vec<Host>) -> Self {
+        let dedicated_host = !hosts.contains(&authenticate.host);
+        let routes: Vec<_> = hosts.into_iter().map(|host| Arc::new(sketch_route(host))).collect();
+        let mut table = HostTable::default();
+        for (index, route) in routes.iter().enumerate() {
+            table.add(index, &route.from);
+        }
+        Self {
+            id: "00000000".into(),
+            listen: Listen {
+                address: "127.0.0.1:0".into(),
+                insecure: true,
+                certificate_files: Vec::new(),
+                certificates_inline: Vec::new(),
+                http_redirect: None,
+                protocols: Protocols::Both,
+            },
+            sign_in: SignIn {
+                authenticate,
+                dedicated_host,
+                provider,
+                signed_out_url: None,
+                programmatic_hosts: vec!["localhost".into()],
+            },
+            cookie: CookiePolicy {
+                name: "_pomerium".into(),
+                domain: None,
+                http_only: true,
+                same_site: None,
+                expire: Duration::from_secs(14 * 3600),
+            },
+            timeouts: Timeouts { read: None, write: None, idle: None },
+            extra_roots: Vec::new(),
+            response_fields: Vec::new(),
+            claim_fields: Vec::new(),
+            skip_xff_append: false,
+            xff_num_trusted_hops: 0,
+            secrets: Secrets::default(),
+            log: LogSelection { level: Level::Info, access: None, authorize: None },
+            routes,
+            hosts: table,
+        }
+    }
+}
+
+fn sketch_route(host: Host) -> Route {
+    Route {
+        id: host.as_str().into(),
+        name: host.as_str().into(),
+        span: 0..0,
+        line: 1,
+        from: HostPattern::Exact { host, port: None },
+        matches: PathMatch::Prefix("/".into()),
+        action: Action::Respond { status: http::StatusCode::OK, body: "".into() },
+        policy: Policy::deny_all(),
+        websockets: false,
+        host_field: HostField::Upstream,
+        rewrite: Rewrite::None,
+        timeout: None,
+        idle_timeout: None,
+        pass_identity: false,
+        issuer_is_uri: false,
+        set_request: Vec::new(),
+        remove_request: Vec::new(),
+        set_response: Vec::new(),
+        tls: UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None },
+    }
+}

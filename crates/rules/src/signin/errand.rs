@@ -1,0 +1,96 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Params, ProgramRedirect, ProgramRedirectError, Target, TargetError, param};
+use crate::{
+    names::{Authority, AuthorityError},
+    plan::Plan,
+};
+
+/// What somebody signs in for. It travels through the sign-in and is read again at its end,
+/// with the plan that is in force then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Errand {
+    /// To see a page of a route's host.
+    Page {
+        /// The page, octet for octet as it was asked for.
+        target: Box<str>,
+        /// The [`BrowserBinding`](super::BrowserBinding) that the route's host will ask for.
+        flow: Box<str>,
+    },
+    /// To give a handle to a program on their machine.
+    Program {
+        /// Where it listens.
+        redirect: Box<str>,
+        /// The route's host that it wants to speak with.
+        host: Box<str>,
+    },
+    /// To be signed in at the authenticate host itself.
+    Here,
+}
+
+/// Why what a sign-in is for can't be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ErrandError {
+    /// The page is not one of ours.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The program can't be answered.
+    #[error(transparent)]
+    Program(#[from] ProgramRedirectError),
+    /// The host that the program wants is none.
+    #[error(transparent)]
+    Host(#[from] AuthorityError),
+    /// It does not say which browser began.
+    #[error("it does not say where it began")]
+    NoFlow,
+}
+
+impl Errand {
+    /// What a signed sign-in URL asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrandError`]: signed, yet not for this plan, for example after a reload.
+    pub fn read(plan: &Plan, params: &Params) -> Result<Self, ErrandError> {
+        let redirect = params.text(param::REDIRECT_URI).unwrap_or_default();
+        let errand = if params.text(param::PROGRAMMATIC) == Some("true") {
+            let host = params.text(param::CALLBACK_URI).unwrap_or_default();
+            Self::Program { redirect: redirect.into(), host: host.into() }
+        } else {
+            let flow = params.text(param::FLOW).ok_or(ErrandError::NoFlow)?;
+            Self::Page { target: redirect.into(), flow: flow.into() }
+        };
+        errand.check(plan)?;
+        Ok(errand)
+    }
+
+    /// Can this plan still serve it?
+    ///
+    /// # Errors
+    ///
+    /// [`ErrandError`], one variant per rule.
+    pub fn check(&self, plan: &Plan) -> Result<(), ErrandError> {
+        match self {
+            Self::Page { target, .. } => Target::parse(plan, target).map(drop)?,
+            Self::Program { redirect, host } => {
+                ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect)?;
+                Target::parse(plan, host)?;
+            }
+            Self::Here => {}
+        }
+        Ok(())
+    }
+
+    /// The host that the person wants to go on to, for the sign-in page.
+    pub fn host(&self, plan: &Plan) -> String {
+        let url = match self {
+            Self::Page { target, .. } => target,
+            Self::Program { host, .. } => host,
+            Self::Here => "",
+        };
+        let origin = Target::parse(plan, url).map(|target| target.origin().clone());
+        let origin = origin.unwrap_or_else(|_| plan.sign_in.authenticate.clone());
+        Authority { host: origin.host, port: Some(origin.port).filter(|port| *port != 443) }
+            .to_string()
+    }
+}

@@ -1,0 +1,144 @@
+use serde_json::json;
+
+use super::{AuthorizationResponse, Failure, Failure::*, Pending};
+use crate::{
+    plan::OidcProvider,
+    session::test_keys,
+    signin::{Errand, Params},
+    time::UnixTime,
+};
+
+const START: UnixTime = UnixTime::from_seconds(1000);
+
+fn provider() -> OidcProvider {
+    OidcProvider {
+        issuer: "https://idp.example".into(),
+        client_id: "usher".into(),
+        client_secret: None,
+        scopes: Vec::new(),
+        request_params: Vec::new(),
+        id: "p1".into(),
+    }
+}
+
+fn pending() -> Pending {
+    Pending::start(&[[1; 32], [2; 32], [3; 32]], &provider(), Errand::Here, START)
+}
+
+fn response(query: &str) -> AuthorizationResponse {
+    let query = query.replace("STATE", pending().state());
+    AuthorizationResponse::read(&Params::parse(&query).unwrap())
+}
+
+#[test]
+fn a_whole_sign_in_takes_no_network_and_no_time() {
+    let flow = pending();
+    let cookie = flow.seal(&test_keys(), "_pomerium", [4; 12]);
+    let flow = Pending::open(&test_keys(), "_pomerium", flow.state(), &cookie).unwrap();
+    let redeeming =
+        flow.answered(&response("state=STATE&code=c"), &provider(), false, START).unwrap();
+    assert_eq!((&*redeeming.code, &redeeming.errand), ("c", &Errand::Here));
+    let claims = json!({
+        "iss": "https://idp.example", "aud": "usher", "sub": "ann",
+        "exp": 2000, "iat": 1000, "nonce": redeeming.nonce(),
+    });
+    let person = redeeming.accept(claims.as_object().unwrap(), None, &provider(), START).unwrap();
+    assert_eq!(&*person.id, "ann");
+}
+
+/// The example of RFC 7636, appendix B.
+#[test]
+fn code_challenge_is_s256() {
+    let mut flow = pending();
+    flow.verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into();
+    assert_eq!(flow.code_challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+}
+
+/// T19: ways to fail, and what each is called.
+#[test]
+fn t19_ways_to_fail() {
+    let other = OidcProvider { id: "p2".into(), ..provider() };
+    for (query, provider, names_itself, now, expected, why) in [
+        ("state=x&code=c", provider(), false, 1000, NotUnderWay, "another state"),
+        ("code=c", provider(), false, 1000, NotUnderWay, "no state"),
+        (
+            "state=x&error=access_denied",
+            provider(),
+            false,
+            1000,
+            NotUnderWay,
+            "an error from nowhere",
+        ),
+        ("state=STATE&code=c", provider(), false, 1900, TooSlow, "the fifteenth minute is over"),
+        ("state=STATE&code=c", other, false, 1000, OtherProvider, "a reload meanwhile"),
+        (
+            "state=STATE&code=c&iss=https://evil.example",
+            provider(),
+            false,
+            1000,
+            OtherIssuer,
+            "mix-up",
+        ),
+        (
+            "state=STATE&code=c&iss=https://idp.example/",
+            provider(),
+            true,
+            1000,
+            OtherIssuer,
+            "a slash",
+        ),
+        (
+            "state=STATE&code=c",
+            provider(),
+            true,
+            1000,
+            NoIssuer,
+            "RFC 9207 §2.4: promised, not kept",
+        ),
+        (
+            "state=STATE&error=access_denied",
+            provider(),
+            false,
+            1000,
+            Refused("access_denied".into()),
+            "no",
+        ),
+        (
+            "state=STATE&error=%1b[31m&code=c",
+            provider(),
+            false,
+            1000,
+            Refused("unreadable".into()),
+            "a forged log",
+        ),
+        ("state=STATE&code=", provider(), false, 1000, NoCode, "an empty code"),
+    ] {
+        let now = UnixTime::from_seconds(now);
+        let got = pending().answered(&response(query), &provider, names_itself, now);
+        assert_eq!(got.err(), Some(expected), "{why}");
+    }
+}
+
+#[test]
+fn a_cookie_opens_for_its_own_state_only() {
+    let flow = pending();
+    let good = flow.seal(&test_keys(), "_pomerium", [4; 12]);
+    let open = |cookie: &str, state: &str, value: &str| {
+        Pending::open(&test_keys(), cookie, state, value).map(drop)
+    };
+    assert_eq!(open("_pomerium", flow.state(), &good), Ok(()));
+    for (cookie, state, value) in [
+        ("_pomerium", "other", good.as_str()),
+        ("_other", flow.state(), &good),
+        ("_pomerium", flow.state(), "1900"),
+        ("_pomerium", flow.state(), "1900.AAAA"),
+        ("_pomerium", flow.state(), ""),
+    ] {
+        assert_eq!(
+            open(cookie, state, value),
+            Err(Failure::NotUnderWay),
+            "{cookie} {state} {value}"
+        );
+    }
+    assert!(!good.contains("ann") && !good.contains(&*flow.nonce), "nothing shows through");
+}

@@ -1,0 +1,273 @@
+use serde_json::{Map, Value};
+
+use crate::people::{Claims, Member, Person};
+
+/// Why claims do not say who somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimsFault {
+    /// No `sub`, an empty one, or one over 255 octets (OIDC Core §2).
+    #[error("there is no usable `sub`")]
+    NoSubject,
+    /// The userinfo endpoint speaks of somebody else (OIDC Core §5.3.2).
+    #[error("userinfo is about somebody else")]
+    OtherSubject,
+}
+
+/// Claims that are about the token, not about the person.
+const ABOUT_THE_TOKEN: &[&str] = &[
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "azp",
+    "typ",
+    "rat",
+    "sid",
+    "session_state",
+];
+
+/// Claims that userinfo can't replace: they were signed.
+const SIGNED_ONLY: &[&str] = &["iss", "sub", "aud"];
+
+/// Who somebody is, by a verified ID token and what the userinfo endpoint adds.
+///
+/// The id is `sub`, never `oid`: a generic provider lets its people choose other claims
+/// (`pomerium-protocols.md` §11.4 T6). An address counts unless `email_verified`, **in the same
+/// document**, says no; a provider that says nothing is taken at its word, since most
+/// self-hosted ones have one administrator and no such claim. An address that does not count
+/// is no claim either, so that no policy meets it by another name.
+///
+/// # Errors
+///
+/// [`ClaimsFault`].
+pub fn person_from_claims(
+    id_token: &Map<String, Value>,
+    userinfo: Option<&Map<String, Value>>,
+) -> Result<Person, ClaimsFault> {
+    let subject =
+        text(id_token, "sub").filter(|sub| sub.len() <= 255).ok_or(ClaimsFault::NoSubject)?;
+    if userinfo.is_some_and(|userinfo| text(userinfo, "sub") != Some(subject)) {
+        return Err(ClaimsFault::OtherSubject);
+    }
+    let mut merged = id_token.clone();
+    for (name, value) in userinfo.into_iter().flatten() {
+        if !SIGNED_ONLY.contains(&name.as_str()) {
+            merged.insert(name.clone(), value.clone());
+        }
+    }
+    merged.retain(|name, _| !ABOUT_THE_TOKEN.contains(&name.as_str()));
+
+    let email = address(id_token, userinfo);
+    for name in ["email", "mail", "email_verified"] {
+        merged.remove(name);
+    }
+    if let Some((email, verified)) = email {
+        merged.insert("email".into(), email.into());
+        merged.extend(verified.map(|verified| ("email_verified".into(), verified.into())));
+    }
+    Ok(Person {
+        id: subject.into(),
+        email: email.map_or_else(Box::default, |(email, _)| email.into()),
+        name: name(&merged).into(),
+        claims: Claims::from_json(&merged),
+        directory_groups: None,
+    })
+}
+
+/// The address, and whether it was said to be verified; from userinfo if that has one.
+fn address<'a>(
+    id_token: &'a Map<String, Value>,
+    userinfo: Option<&'a Map<String, Value>>,
+) -> Option<(&'a str, Option<bool>)> {
+    let of = |claims: &'a Map<String, Value>| {
+        // Ping and some directories say `mail`
+        let email = text(claims, "email").or_else(|| text(claims, "mail"))?;
+        let verified = match claims.get("email_verified") {
+            Some(Value::Bool(verified)) => Some(*verified),
+            // Cognito sends text
+            Some(Value::String(verified)) => Some(verified.eq_ignore_ascii_case("true")),
+            Some(Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                Some(false)
+            }
+            None => None,
+        };
+        Some((email, verified))
+    };
+    let found = userinfo.and_then(of).or_else(|| of(id_token))?;
+    (found.1 != Some(false)).then_some(found)
+}
+
+fn name(claims: &Map<String, Value>) -> String {
+    let given = [text(claims, "given_name"), text(claims, "family_name")];
+    let joined = given.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let joined = Some(joined.as_str()).filter(|joined| !joined.is_empty());
+    text(claims, "name")
+        .or(joined)
+        .or_else(|| text(claims, "preferred_username"))
+        .unwrap_or_default()
+        .into()
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// Somebody whom the built-in provider knows, with the claims that another one would send.
+pub fn member_as_person(member: &Member) -> Person {
+    let mut claims = Claims::default();
+    let own = |text: &str| vec![Value::from(text)];
+    claims.set("sub", own(&member.id));
+    claims.set("email", own(&member.email));
+    claims.set("email_verified", vec![Value::Bool(true)]); // the operator entered it
+    claims.set("groups", member.groups.iter().map(|group| Value::from(&**group)).collect());
+    if !member.name.is_empty() {
+        claims.set("name", own(&member.name));
+    }
+    Person {
+        id: member.id.clone(),
+        email: member.email.clone(),
+        name: member.name.clone(),
+        claims,
+        directory_groups: Some(member.groups.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{ClaimsFault, person_from_claims};
+
+    fn of(id_token: serde_json::Value, userinfo: serde_json::Value) -> Result<String, ClaimsFault> {
+        let person = person_from_claims(id_token.as_object().unwrap(), userinfo.as_object())?;
+        let claim = person.claims.text("email").unwrap_or("-");
+        Ok(format!("{}|{}|{}|{claim}", person.id, person.email, person.name))
+    }
+
+    #[test]
+    fn t19_addresses_count_unless_said_otherwise() {
+        let none = json!(null);
+        for (id_token, userinfo, expected, why) in [
+            (json!({"sub": "1", "email": "a@x"}), none.clone(), "1|a@x||a@x", "nothing said"),
+            (
+                json!({"sub": "1", "email": "a@x", "email_verified": true}),
+                none.clone(),
+                "1|a@x||a@x",
+                "verified",
+            ),
+            (
+                json!({"sub": "1", "email": "a@x", "email_verified": "True"}),
+                none.clone(),
+                "1|a@x||a@x",
+                "Cognito",
+            ),
+            (
+                json!({"sub": "1", "email": "a@x", "email_verified": false}),
+                none.clone(),
+                "1|||-",
+                "not verified",
+            ),
+            (
+                json!({"sub": "1", "email": "a@x", "email_verified": "false"}),
+                none.clone(),
+                "1|||-",
+                "in text",
+            ),
+            (
+                json!({"sub": "1", "email": "a@x", "email_verified": 1}),
+                none.clone(),
+                "1|||-",
+                "unreadable",
+            ),
+            (json!({"sub": "1", "mail": "a@x"}), none.clone(), "1|a@x||a@x", "Ping"),
+            (
+                json!({"sub": "1", "mail": "a@x", "email_verified": false}),
+                none.clone(),
+                "1|||-",
+                "by no other name",
+            ),
+            (
+                json!({"sub": "1", "email": "a@x", "email_verified": true}),
+                json!({"sub": "1", "email": "b@x", "email_verified": false}),
+                "1|||-",
+                "the flag of one document says nothing about the other's address",
+            ),
+            (
+                json!({"sub": "1"}),
+                json!({"sub": "1", "email": "b@x"}),
+                "1|b@x||b@x",
+                "userinfo adds",
+            ),
+        ] {
+            assert_eq!(of(id_token, userinfo).as_deref(), Ok(expected), "{why}");
+        }
+    }
+
+    #[test]
+    fn t6_t19_the_subject_is_the_signed_one() {
+        let none = json!(null);
+        for (id_token, userinfo, expected, why) in [
+            (
+                json!({"sub": "1", "oid": "2"}),
+                none.clone(),
+                Ok("1|||-"),
+                "an `oid` makes nobody else",
+            ),
+            (
+                json!({"sub": "1"}),
+                json!({"sub": "1", "oid": "2"}),
+                Ok("1|||-"),
+                "nor from userinfo",
+            ),
+            (
+                json!({"sub": "1"}),
+                json!({"sub": "2"}),
+                Err(ClaimsFault::OtherSubject),
+                "somebody else",
+            ),
+            (
+                json!({"sub": "1"}),
+                json!({"email": "a@x"}),
+                Err(ClaimsFault::OtherSubject),
+                "nobody",
+            ),
+            (json!({"sub": ""}), none.clone(), Err(ClaimsFault::NoSubject), "empty"),
+            (json!({"sub": 1}), none.clone(), Err(ClaimsFault::NoSubject), "a number"),
+            (
+                json!({"sub": "x".repeat(256)}),
+                none.clone(),
+                Err(ClaimsFault::NoSubject),
+                "too long",
+            ),
+        ] {
+            assert_eq!(of(id_token, userinfo), expected.map(String::from), "{why}");
+        }
+    }
+
+    #[test]
+    fn names_and_what_is_kept() {
+        for (claims, name) in [
+            (json!({"sub": "1", "name": "Ann", "preferred_username": "a"}), "Ann"),
+            (json!({"sub": "1", "given_name": "Ann", "family_name": "Bee"}), "Ann Bee"),
+            (json!({"sub": "1", "preferred_username": "a"}), "a"),
+            (json!({"sub": "1"}), ""),
+        ] {
+            let person = person_from_claims(claims.as_object().unwrap(), None).unwrap();
+            assert_eq!(&*person.name, name);
+        }
+        let id_token =
+            json!({"sub": "1", "iss": "i", "aud": "c", "nonce": "n", "exp": 1, "groups": ["g"]});
+        let userinfo = json!({"sub": "1", "iss": "evil", "groups": ["h"], "nonce": "m"});
+        let person =
+            person_from_claims(id_token.as_object().unwrap(), userinfo.as_object()).unwrap();
+        let kept: Vec<_> =
+            person.claims.iter().map(|(name, values)| format!("{name}={values:?}")).collect();
+        let text = |text: &str| format!("[String({text:?})]");
+        let expected = [("aud", "c"), ("groups", "h"), ("iss", "i"), ("sub", "1")];
+        assert_eq!(kept, expected.map(|(name, value)| format!("{name}={}", text(value))));
+    }
+}

@@ -1,0 +1,102 @@
+use std::fmt;
+
+use crate::{
+    names::{Authority, Origin, OriginError, ReturnTo, ReturnToError},
+    plan::Plan,
+};
+
+/// Where a browser goes in the end: a page of a host that this plan serves, and nothing else.
+///
+/// INVARIANT: the origin is one of the plan's, and the path can't be read as another origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    origin: Origin,
+    path: ReturnTo,
+}
+
+/// Why a URL is not a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// It does not begin with an `https` origin.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    /// What follows the origin is not a path.
+    #[error(transparent)]
+    Path(#[from] ReturnToError),
+    /// A host that is not ours.
+    #[error("usher does not serve that host")]
+    OtherHost,
+}
+
+impl Target {
+    /// The page that was asked for at `authority`, octet for octet; the host's front page when
+    /// `path_and_query` is not something to come back to.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError::OtherHost`].
+    pub fn asked_for(
+        plan: &Plan,
+        authority: &Authority,
+        path_and_query: &str,
+    ) -> Result<Self, TargetError> {
+        if !serves(plan, authority) {
+            return Err(TargetError::OtherHost);
+        }
+        let path = ReturnTo::parse(path_and_query).or_else(|_| ReturnTo::parse("/"))?;
+        Ok(Self { origin: Origin::of(authority), path })
+    }
+
+    /// Reads `https://host[:port]/path?query`.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetError`], one variant per rule. The caller does not show the value to the visitor.
+    pub fn parse(plan: &Plan, url: &str) -> Result<Self, TargetError> {
+        let after_scheme = url.find("://").map_or(0, |at| at + 3);
+        let end = url.get(after_scheme..).and_then(|rest| rest.find(['/', '?', '#', '\\']));
+        let (origin, path) = match end.and_then(|end| url.split_at_checked(after_scheme + end)) {
+            Some((origin, path)) => (origin, path),
+            None => (url, "/"),
+        };
+        let origin = Origin::parse(origin)?;
+        let path = ReturnTo::parse(path)?;
+        if serves(plan, &authority_of(&origin)) {
+            Ok(Self { origin, path })
+        } else {
+            Err(TargetError::OtherHost)
+        }
+    }
+
+    /// The host that it is on.
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin, self.path.as_str())
+    }
+}
+
+/// Does this plan answer for `authority`, as a route's host or as the authenticate host?
+pub fn serves(plan: &Plan, authority: &Authority) -> bool {
+    if Origin::of(authority) == plan.sign_in.authenticate {
+        return true;
+    }
+    let authority = authority_of(&Origin::of(authority));
+    plan.hosts
+        .candidates(&authority)
+        .iter()
+        .filter_map(|index| plan.routes.get(*index))
+        .any(|route| route.from.takes(&authority))
+}
+
+/// 443 is the port that is not written, in a plan too.
+fn authority_of(origin: &Origin) -> Authority {
+    Authority { host: origin.host.clone(), port: Some(origin.port).filter(|port| *port != 443) }
+}
+
+#[cfg(test)]
+mod tests;
