@@ -7,6 +7,15 @@ use crate::{session::all_cookies, time::UnixTime};
 /// How many sign-ins one browser may have under way on one host; the oldest give way.
 pub const BINDINGS_PER_BROWSER: usize = 32;
 
+/// What a [`BrowserBinding`] is for; each has cookies of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindingUse {
+    /// The way from a route's host to the authenticate host and back.
+    Hop,
+    /// The form of the built-in provider.
+    Form,
+}
+
 /// Ties a sign-in to the browser that began it: the URL names the digest, the cookie holds what
 /// was digested. Without it a callback link signs in whoever opens it (login CSRF).
 ///
@@ -27,21 +36,34 @@ impl BrowserBinding {
         Self { id: id_of(&value), value: value.into() }
     }
 
-    /// The name of the cookie for `id`. It begins with the session cookie's name, so that what
-    /// keeps that one from apps keeps this one too.
-    pub fn cookie_name(session_cookie: &str, id: &str) -> String {
-        format!("{}{id}", Self::cookie_prefix(session_cookie))
+    /// The one whose cookie has this value.
+    pub fn of_value(value: &str) -> Self {
+        Self { id: id_of(value), value: value.into() }
     }
 
-    /// Did this browser begin the sign-in `id`?
-    pub fn is_held(fields: &HeaderMap, session_cookie: &str, id: &str) -> bool {
-        let name = Self::cookie_name(session_cookie, id);
+    /// What the names of its cookies begin with: the session cookie's name, so that what keeps
+    /// that one from apps keeps these too.
+    pub fn cookie_prefix(session_cookie: &str, what_for: BindingUse) -> String {
+        match what_for {
+            BindingUse::Hop => format!("__Host-{session_cookie}_flow_"),
+            BindingUse::Form => format!("__Host-{session_cookie}_form_"),
+        }
+    }
+
+    /// The name of the cookie for `id`.
+    pub fn cookie_name(session_cookie: &str, what_for: BindingUse, id: &str) -> String {
+        format!("{}{id}", Self::cookie_prefix(session_cookie, what_for))
+    }
+
+    /// Did this browser begin `id`?
+    pub fn is_held(
+        fields: &HeaderMap,
+        session_cookie: &str,
+        what_for: BindingUse,
+        id: &str,
+    ) -> bool {
+        let name = Self::cookie_name(session_cookie, what_for, id);
         all_cookies(fields).any(|(found, value)| found == name.as_bytes() && *id_of(&value) == *id)
-    }
-
-    /// What the names of its cookies begin with.
-    pub fn cookie_prefix(session_cookie: &str) -> String {
-        format!("__Host-{session_cookie}_flow_")
     }
 }
 
@@ -70,7 +92,7 @@ fn id_of(value: &str) -> Box<str> {
 mod tests {
     use http::{HeaderMap, header::COOKIE};
 
-    use super::{BINDINGS_PER_BROWSER, BrowserBinding, surplus_cookies};
+    use super::{BINDINGS_PER_BROWSER, BindingUse, BrowserBinding, surplus_cookies};
     use crate::time::UnixTime;
 
     fn fields(cookies: &str) -> HeaderMap {
@@ -82,7 +104,7 @@ mod tests {
     fn t4_only_the_browser_that_began_holds_it() {
         let ours = BrowserBinding::new([1; 16], UnixTime::from_seconds(100));
         let theirs = BrowserBinding::new([2; 16], UnixTime::from_seconds(100));
-        let name = BrowserBinding::cookie_name("_pomerium", &ours.id);
+        let name = BrowserBinding::cookie_name("_pomerium", BindingUse::Hop, &ours.id);
         for (cookies, held, why) in [
             (format!("{name}={}", ours.value), true, "this browser"),
             ("x=1".into(), false, "another browser"),
@@ -90,7 +112,7 @@ mod tests {
             (format!("_pomerium_flow_{}={}", ours.id, ours.value), false, "without the prefix"),
         ] {
             assert_eq!(
-                BrowserBinding::is_held(&fields(&cookies), "_pomerium", &ours.id),
+                BrowserBinding::is_held(&fields(&cookies), "_pomerium", BindingUse::Hop, &ours.id),
                 held,
                 "{why}"
             );
@@ -100,14 +122,18 @@ mod tests {
     #[test]
     fn twenty_tabs_fit_and_a_flood_does_not() {
         let surplus = |fields: &HeaderMap| {
-            surplus_cookies(fields, &BrowserBinding::cookie_prefix("_pomerium"))
+            surplus_cookies(fields, &BrowserBinding::cookie_prefix("_pomerium", BindingUse::Hop))
         };
         let cookies = |count: usize| {
             let cookies: Vec<_> = (0..count)
                 .map(|i| {
                     let second = UnixTime::from_seconds(1000 - i as u64);
                     let one = BrowserBinding::new([i as u8; 16], second);
-                    format!("{}={}", BrowserBinding::cookie_name("_pomerium", &one.id), one.value)
+                    format!(
+                        "{}={}",
+                        BrowserBinding::cookie_name("_pomerium", BindingUse::Hop, &one.id),
+                        one.value
+                    )
                 })
                 .collect();
             fields(&cookies.join("; "))
@@ -118,7 +144,7 @@ mod tests {
             assert_eq!(surplus(&cookies(held)).len(), expected, "{held}");
         }
         let oldest = BrowserBinding::new([31; 16], UnixTime::from_seconds(969));
-        let expected = BrowserBinding::cookie_name("_pomerium", &oldest.id);
+        let expected = BrowserBinding::cookie_name("_pomerium", BindingUse::Hop, &oldest.id);
         assert_eq!(surplus(&cookies(32)), [expected], "the oldest goes");
     }
 }

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Params, ProgramRedirect, ProgramRedirectError, Target, TargetError, param};
 use crate::{
-    names::{Authority, AuthorityError},
+    names::{Authority, AuthorityError, Origin},
     plan::Plan,
 };
 
@@ -83,14 +83,29 @@ impl Errand {
 
     /// The host that the person wants to go on to, for the sign-in page.
     pub fn host(&self, plan: &Plan) -> String {
+        let origin = self.onward(plan);
+        let port = Some(origin.port).filter(|port| *port != 443);
+        Authority { host: origin.host, port }.to_string()
+    }
+
+    /// The origin that the browser goes on to, for the form's `form-action`.
+    pub fn origin(&self, plan: &Plan) -> String {
+        match self {
+            Self::Program { redirect, .. } => {
+                let url = url::Url::parse(redirect).map(|url| url.origin().ascii_serialization());
+                url.unwrap_or_default()
+            }
+            Self::Page { .. } | Self::Here => self.onward(plan).to_string(),
+        }
+    }
+
+    fn onward(&self, plan: &Plan) -> Origin {
         let url = match self {
             Self::Page { target, .. } => target,
             Self::Program { host, .. } => host,
             Self::Here => "",
         };
         let origin = Target::parse(plan, url).map(|target| target.origin().clone());
-        let origin = origin.unwrap_or_else(|_| plan.sign_in.authenticate.clone());
-        Authority { host: origin.host, port: Some(origin.port).filter(|port| *port != 443) }
-            .to_string()
+        origin.unwrap_or_else(|_| plan.sign_in.authenticate.clone())
     }
 }

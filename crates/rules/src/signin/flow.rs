@@ -126,6 +126,18 @@ impl Pending {
         &self.nonce
     }
 
+    /// `code_verifier`: leaves this machine only towards the token endpoint.
+    pub fn verifier(&self) -> &str {
+        &self.verifier
+    }
+
+    /// A name for this very flow, by which it is used once.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut name = [0; 32];
+        name.copy_from_slice(digest::digest(&digest::SHA256, self.state.as_bytes()).as_ref());
+        name
+    }
+
     /// `code_challenge` for the method S256 (RFC 7636 §4.2).
     pub fn code_challenge(&self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, self.verifier.as_bytes()))

@@ -18,10 +18,11 @@ mod id_token;
 mod person;
 mod program;
 mod replay;
+mod sign_out;
 mod signed_url;
 mod target;
 
-pub use binding::{BINDINGS_PER_BROWSER, BrowserBinding, surplus_cookies};
+pub use binding::{BINDINGS_PER_BROWSER, BindingUse, BrowserBinding, surplus_cookies};
 pub use csrf::{CrossSite, same_origin};
 pub use errand::{Errand, ErrandError};
 pub use flow::{AuthorizationResponse, Failure, Pending, Redeeming};
@@ -29,6 +30,7 @@ pub use id_token::{CLOCK_SKEW, IdTokenExpected, IdTokenFault, check_id_token};
 pub use person::{ClaimsFault, member_as_person, person_from_claims};
 pub use program::{ProgramRedirect, ProgramRedirectError};
 pub use replay::{Replay, ReplayRefusal};
+pub use sign_out::{SignedOutState, person_digest, sign_out_origins};
 pub use signed_url::{
     LEEWAY, LIFETIME, Params, ParamsError, SignedUrl, UrlRefusal, sign_url, verify_url,
 };
@@ -59,6 +61,8 @@ pub mod param {
     pub const SESSION_ENCRYPTED: &str = "pomerium_session_encrypted";
     /// Hosts that the callback goes on to; ours is always empty.
     pub const ADDITIONAL_HOSTS: &str = "pomerium_additional_hosts";
+    /// What a provider hands back to the page after signing out (RP-Initiated Logout 1.0 §3).
+    pub const STATE: &str = "state";
     /// The handle, as a program gets it.
     pub const JWT: &str = "pomerium_jwt";
     /// When a URL was signed, in Unix seconds.

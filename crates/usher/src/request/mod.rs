@@ -16,4 +16,4 @@ pub mod shape;
 pub mod tls;
 
 pub use body::Body;
-pub use own::{OwnPages, OwnRequest, SignInNeeded};
+pub use own::{Assertions, OwnPages, OwnRequest, SignInJournal, SignInNeeded, SignInNote};

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use usher_rules::{
     names::{Authority, RequestPath},
     people::BoxFuture,
-    plan::{Plan, Route},
+    plan::{Level, Plan, Route},
+    session::Session,
     time::Now,
 };
 
@@ -62,4 +63,36 @@ pub struct SignInNeeded<'a> {
     pub request_id: &'a str,
     /// The moment at which it came.
     pub now: Now,
+}
+
+/// What apps learn about somebody, and the keys to verify it with. Implemented beside what signs
+/// the assertion, so that `/.pomerium/user` and the assertion can't drift apart.
+pub trait Assertions: Send + Sync {
+    /// The JWK set, ready to be sent.
+    fn jwks(&self) -> Arc<[u8]>;
+    /// The assertion's claims that are about the person: without `iss`, `aud`, `exp`, `iat`, `jti`.
+    fn about(&self, plan: &Plan, session: &Session) -> serde_json::Value;
+}
+
+/// Keeps what operators want to know about sign-ins.
+pub trait SignInJournal: Send + Sync {
+    /// Takes note.
+    fn note(&self, plan: &Plan, note: SignInNote<'_>);
+}
+
+/// Something that happened at sign-in or sign-out. Never a secret, a token or a query.
+#[derive(Debug)]
+pub struct SignInNote<'a> {
+    /// How much it matters.
+    pub level: Level,
+    /// `sign-in`, `sign-in-failed`, `sign-out` or `provider`.
+    pub event: &'static str,
+    /// When.
+    pub now: Now,
+    /// The request that it happened in.
+    pub request_id: &'a str,
+    /// The person's id, where one is known.
+    pub person: Option<&'a str>,
+    /// Why, where it did not go well.
+    pub cause: Option<String>,
 }

@@ -1,1 +1,148 @@
-//! placeholder: signin
+//! `/.pomerium/*` and `/oauth2/callback`: the pages of sign-in and sign-out, and the talk with
+//! providers. What may happen next is decided in [`usher_rules::signin`]; here it is done.
+//!
+//! | who | page | file |
+//! |---|---|---|
+//! | route's host | start, programmatic login | `start` |
+//! | authenticate host | `/.pomerium/sign_in`, the built-in form | `sign_in`, `form` |
+//! | authenticate host | `/oauth2/callback` | `oauth2` |
+//! | route's host | `/.pomerium/callback/` | `callback` |
+//! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
+//! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
+//! | both | health, keys, assets | `open` |
+//!
+//! Sessions are not refreshed at the provider: they end after `cookie_expire`, at sign-out, or
+//! when they are revoked. A provider that is down ends none of them.
+
+mod answer;
+mod ask;
+mod callback;
+mod form;
+mod identity;
+mod oauth2;
+mod open;
+mod provider;
+mod sessions;
+mod sign_in;
+mod sign_out;
+mod start;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::{Method, Response, StatusCode};
+use usher_pages::NotFound;
+use usher_rules::{
+    people::{BoxFuture, PasswordCheck},
+    session::Keys,
+    signin::{self as flow, Replay, ReplayRefusal},
+    time::UnixTime,
+};
+
+use self::{ask::Ask, provider::Providers};
+use crate::request::{
+    Assertions, Body, OwnPages, OwnRequest, SignInJournal, SignInNeeded, identify::SessionStore,
+};
+
+/// What the room works with.
+pub struct SignInDeps {
+    /// Sessions that outlive the process.
+    pub sessions: Arc<dyn SessionStore>,
+    /// The built-in provider's answer about a typed password.
+    pub passwords: Arc<dyn PasswordCheck>,
+    /// Keys for handles, signed URLs and sealed cookies.
+    pub keys: Arc<Keys>,
+    /// What apps learn, and the keys to verify it with.
+    pub assertions: Arc<dyn Assertions>,
+    /// Where operators read about it.
+    pub journal: Arc<dyn SignInJournal>,
+}
+
+/// Answers requests for our own pages. One for the whole process, on every runtime at once.
+pub struct SignInRoom {
+    sessions: Arc<dyn SessionStore>,
+    passwords: Arc<dyn PasswordCheck>,
+    keys: Arc<Keys>,
+    assertions: Arc<dyn Assertions>,
+    journal: Arc<dyn SignInJournal>,
+    providers: Providers,
+    replay: Mutex<Replay>,
+}
+
+impl SignInRoom {
+    /// A room that has spoken with no provider yet.
+    pub fn new(deps: SignInDeps) -> Self {
+        let SignInDeps { sessions, passwords, keys, assertions, journal } = deps;
+        let (providers, replay) = (Providers::default(), Mutex::default());
+        Self { sessions, passwords, keys, assertions, journal, providers, replay }
+    }
+
+    /// Lets `what` pass once.
+    fn once(&self, what: [u8; 32], over_at: UnixTime, now: UnixTime) -> Result<(), ReplayRefusal> {
+        // A panic while it was held can't have left it half changed in a way that lets more in.
+        self.replay.lock().unwrap_or_else(PoisonError::into_inner).once(what, over_at, now)
+    }
+
+    async fn page(&self, ask: &Ask) -> Response<Body> {
+        let get = ask.method() == Method::GET;
+        let post = ask.method() == Method::POST;
+        match ask.path() {
+            "/ping" | "/healthz" => open::health(ask, &self.keys),
+            "/robots.txt" => open::robots(),
+            "/" if get => answer::found("/.pomerium/"),
+            "/.well-known/pomerium" | "/.well-known/pomerium/" if get => open::well_known(ask),
+            "/.well-known/pomerium/jwks.json" if get => open::jwks(ask, &self.assertions.jwks()),
+            "/.pomerium" if get => answer::moved("/.pomerium/"),
+            "/.pomerium/" if get => self.identity_page(ask),
+            "/.pomerium/user" if get => self.user(ask),
+            "/.pomerium/api/v1/login" => self.login_url(ask),
+            path if path.starts_with("/.pomerium/api/") => {
+                answer::text(StatusCode::NOT_FOUND, "Not Found\n")
+            }
+            path if path.starts_with(usher_pages::ASSETS_PREFIX) && get => open::asset(ask),
+            flow::CALLBACK if get => self.callback(ask).await,
+            "/.pomerium/callback" if get => answer::moved(&ask.with_query(flow::CALLBACK)),
+            flow::CALLBACK | "/.pomerium/callback" => answer::method_not_allowed("GET"),
+            flow::SIGN_OUT if post => self.sign_out(ask).await,
+            flow::SIGN_OUT if get => self.ask_to_sign_out(ask).await,
+            flow::SIGN_OUT => answer::method_not_allowed("GET, POST"),
+            flow::SIGNED_OUT if get => self.signed_out(ask),
+            flow::SIGN_IN if ask.at_authenticate() && post => self.form_posted(ask).await,
+            flow::SIGN_IN if ask.at_authenticate() => self.sign_in(ask).await,
+            flow::SIGN_IN if get => self.start_here(ask),
+            flow::OAUTH2_CALLBACK if ask.at_authenticate() && (get || post) => {
+                self.oauth2_callback(ask).await
+            }
+            _ => answer::error(ask, &NotFound { host: ask.host(), receipt: ask.receipt() }),
+        }
+    }
+}
+
+impl OwnPages for SignInRoom {
+    fn answer(&self, request: OwnRequest) -> BoxFuture<'_, Response<Body>> {
+        Box::pin(async move {
+            let ask = Ask::new(request);
+            let mut response = self.page(&ask).await;
+            answer::clear_rejected(&ask, &mut response);
+            response
+        })
+    }
+
+    fn sign_in_redirect(&self, request: SignInNeeded<'_>) -> Response<Body> {
+        self.start(&request)
+    }
+}
+
+impl fmt::Debug for SignInRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignInRoom(..)")
+    }
+}
+
+/// Fresh random bytes; `None` when the system has none, and then nothing is begun.
+fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).ok().map(|()| bytes)
+}

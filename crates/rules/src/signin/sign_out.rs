@@ -1,0 +1,113 @@
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+
+use super::Target;
+use crate::{
+    plan::{Plan, Provider},
+    session::{Keys, Purpose},
+    time::UnixTime,
+};
+
+/// Where to go after a provider has signed somebody out: it travels there and back as `state`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SignedOutState {
+    target: Box<str>,
+    over_at: u64,
+}
+
+impl SignedOutState {
+    /// How long somebody may take at the provider's own page.
+    pub const LIFETIME: Duration = Duration::from_secs(600);
+
+    /// Sealed, so that no link of a stranger's making says where this page leads.
+    pub fn seal(keys: &Keys, target: &Target, nonce: [u8; 12], now: UnixTime) -> String {
+        let over_at = now.plus(Self::LIFETIME).seconds();
+        let state = Self { target: target.to_string().into(), over_at };
+        // Text and numbers always serialise; what does not would not open.
+        let text = serde_json::to_vec(&state).unwrap_or_default();
+        keys.seal(Purpose::BrowserFlow, b"signed-out", &text, nonce)
+    }
+
+    /// The target, if we sealed it lately and the plan still serves it.
+    pub fn open(keys: &Keys, plan: &Plan, sealed: &str, now: UnixTime) -> Option<Target> {
+        let text = keys.open(Purpose::BrowserFlow, b"signed-out", sealed).ok()?;
+        let state: Self = serde_json::from_slice(&text).ok()?;
+        (now.seconds() < state.over_at).then(|| Target::parse(plan, &state.target).ok()).flatten()
+    }
+}
+
+/// Names a person in a URL without saying who it is.
+pub fn person_digest(person_id: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, person_id.as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(digest)
+}
+
+/// The origins that the redirects of a sign-out lead through, for the `form-action` of every
+/// page with a button for it (browsers hold redirects after a form against that list).
+pub fn sign_out_origins(plan: &Plan) -> Vec<String> {
+    let mut origins = vec![plan.sign_in.authenticate.to_string()];
+    let others = match &plan.sign_in.provider {
+        Provider::Oidc(provider) => Some(&provider.issuer),
+        Provider::Builtin | Provider::Hosted => None,
+    };
+    for url in others.into_iter().chain(&plan.sign_in.signed_out_url) {
+        let origin = url::Url::parse(url).map(|url| url.origin()).ok();
+        origins.extend(
+            origin.filter(url::Origin::is_tuple).map(|origin| origin.ascii_serialization()),
+        );
+    }
+    origins
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SignedOutState, sign_out_origins};
+    use crate::{
+        names::{Host, Origin},
+        plan::{OidcProvider, Plan, Provider},
+        session::test_keys,
+        signin::Target,
+        time::UnixTime,
+    };
+
+    fn plan() -> Plan {
+        let provider = OidcProvider {
+            issuer: "https://idp.example:8443/realms/home".into(),
+            client_id: "c".into(),
+            client_secret: None,
+            scopes: Vec::new(),
+            request_params: Vec::new(),
+            id: "p".into(),
+        };
+        let authenticate = Origin::parse("https://auth.example").unwrap();
+        Plan::sketch(
+            authenticate,
+            Provider::Oidc(provider),
+            vec![Host::parse("tv.example").unwrap()],
+        )
+    }
+
+    #[test]
+    fn state_comes_back_or_leads_nowhere() {
+        let (plan, keys) = (plan(), test_keys());
+        let target = Target::parse(&plan, "https://tv.example/web?x").unwrap();
+        let at = UnixTime::from_seconds;
+        let state = SignedOutState::seal(&keys, &target, [1; 12], at(0));
+        assert_eq!(SignedOutState::open(&keys, &plan, &state, at(599)), Some(target));
+        assert_eq!(SignedOutState::open(&keys, &plan, &state, at(600)), None, "too late");
+        assert_eq!(SignedOutState::open(&keys, &plan, "https://evil.example", at(0)), None);
+        let other = Plan::sketch(plan.sign_in.authenticate.clone(), Provider::Builtin, Vec::new());
+        assert_eq!(SignedOutState::open(&keys, &other, &state, at(0)), None, "no longer served");
+    }
+
+    #[test]
+    fn origins_without_paths() {
+        let mut plan = plan();
+        plan.sign_in.signed_out_url = Some("https://bye.example/x?y".into());
+        let expected = ["https://auth.example", "https://idp.example:8443", "https://bye.example"];
+        assert_eq!(sign_out_origins(&plan), expected);
+    }
+}

@@ -1,0 +1,175 @@
+//! Answers, with the fields that each of ours carries.
+
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use usher_pages::{ErrorPage, HEADERS, HTML, Notice, PLAIN_TEXT, PROBLEM_JSON, Receipt, csp};
+use usher_rules::{
+    fields::Preference,
+    session::{CookieLife, SetCookie},
+    time::UnixTime,
+};
+
+use super::Ask;
+use crate::request::{Body, identify::Identity};
+
+/// A page.
+pub fn html(status: u16, page: String, form_action: &[&str]) -> Response<Body> {
+    let mut response = typed(status, HTML, page);
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(*name, HeaderValue::from_static(value));
+    }
+    if let Ok(policy) = HeaderValue::try_from(csp(form_action)) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// An error, as its reader wants it.
+pub fn error(ask: &Ask, page: &impl ErrorPage) -> Response<Body> {
+    error_for(ask.preference(), page)
+}
+
+pub fn error_for(preference: Preference, page: &impl ErrorPage) -> Response<Body> {
+    let status = page.status();
+    let (content_type, body) = match preference {
+        Preference::Html => return html(status, page.render(), &[]),
+        Preference::Json => (PROBLEM_JSON, page.problem_json()),
+        Preference::Text => (PLAIN_TEXT, page.plain_text()),
+    };
+    personal(typed(status, content_type, body))
+}
+
+/// Plain text that is the same for everybody.
+pub fn text(status: StatusCode, words: &'static str) -> Response<Body> {
+    plain(status, words.to_owned())
+}
+
+pub fn plain(status: StatusCode, words: String) -> Response<Body> {
+    typed(status.as_u16(), PLAIN_TEXT, words)
+}
+
+/// JSON for programs.
+pub fn json(value: &serde_json::Value) -> Response<Body> {
+    typed(200, "application/json", value.to_string())
+}
+
+/// 302: for a GET that goes on elsewhere, as Pomerium does.
+pub fn found(location: &str) -> Response<Body> {
+    redirect(StatusCode::FOUND, location)
+}
+
+/// 303: from a POST on to a GET (RFC 9110 §15.4.4).
+pub fn see_other(location: &str) -> Response<Body> {
+    redirect(StatusCode::SEE_OTHER, location)
+}
+
+/// 301: a spelling that is not used.
+pub fn moved(location: &str) -> Response<Body> {
+    redirect(StatusCode::MOVED_PERMANENTLY, location)
+}
+
+fn redirect(status: StatusCode, location: &str) -> Response<Body> {
+    // INVARIANT: what comes here was parsed by `rules::signin`, or is one of our own paths.
+    let Ok(location) = HeaderValue::try_from(location) else {
+        return text(StatusCode::BAD_REQUEST, "Bad Request\n");
+    };
+    let mut response = personal(Response::new(Body::Empty));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// Kept by nobody, guessed by nobody, and telling nobody where it came from.
+pub fn personal(mut response: Response<Body>) -> Response<Body> {
+    const FIELDS: [(HeaderName, &str); 3] = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+    ];
+    for (name, value) in FIELDS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn typed(status: u16, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::full(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Adds a `Set-Cookie` field.
+pub fn set_cookie(response: &mut Response<Body>, cookie: &SetCookie<'_>, now: UnixTime) {
+    if let Ok(field) = HeaderValue::try_from(cookie.to_field(now)) {
+        response.headers_mut().append(header::SET_COOKIE, field);
+    }
+}
+
+/// A credential that is no good is taken away, so that it is not sent again and again; unless
+/// this very answer brings a better one.
+pub fn clear_rejected(ask: &Ask, response: &mut Response<Body>) {
+    if !matches!(ask.identity(), Identity::Rejected(_)) {
+        return;
+    }
+    let name = ask.cookie_name();
+    let begins = format!("{name}=");
+    let set = response.headers().get_all(header::SET_COOKIE);
+    if !set.iter().any(|field| field.as_bytes().starts_with(begins.as_bytes())) {
+        let over = SetCookie::session(&ask.plan().cookie, name, "", CookieLife::Over);
+        set_cookie(response, &over, ask.wall());
+    }
+}
+
+/// Something of ours is not working; what was asked for did not happen.
+pub struct NotNow<'a> {
+    /// What did not happen, in a sentence.
+    pub heading: &'static str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for NotNow<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 503,
+            code: "store-down",
+            title: "not possible now",
+            heading: self.heading.into(),
+            advice: vec![usher_pages::Advice::Text(
+                "The store of sessions failed. Try again in a minute, and tell the person who \
+                 runs this server if it stays so."
+                    .into(),
+            )],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 403: a page of another site posted one of our forms.
+pub struct ForeignForm<'a>(pub Receipt<'a>);
+
+impl ErrorPage for ForeignForm<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 403,
+            code: "cross-site",
+            title: "a form of another site",
+            heading: "Another site's page asked for this, so nothing was done.".into(),
+            advice: vec![usher_pages::Advice::Text(
+                "If you want it done, use the button on the page of this host.".into(),
+            )],
+            reasons: &[],
+            action: None,
+            receipt: self.0,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+use std::net::IpAddr;
+
+use http::{HeaderMap, Method};
+use usher_pages::Receipt;
+use usher_rules::{
+    fields::{Preference, preference},
+    names::Origin,
+    plan::Plan,
+    signin::{Params, ParamsError},
+    time::{Now, UnixTime},
+};
+
+use crate::request::{OwnRequest, identify::Identity};
+
+/// A request for one of our pages, with what every page asks about it.
+pub struct Ask {
+    request: OwnRequest,
+    host: String,
+}
+
+impl Ask {
+    pub fn new(request: OwnRequest) -> Self {
+        let host = request.authority.to_string();
+        Self { request, host }
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.request.plan
+    }
+
+    pub const fn method(&self) -> &Method {
+        &self.request.head.method
+    }
+
+    /// The canonical path: what is compared with our own paths.
+    pub fn path(&self) -> &str {
+        self.request.path.wire()
+    }
+
+    pub fn query(&self) -> &str {
+        self.request.head.uri.query().unwrap_or_default()
+    }
+
+    /// `path` with this request's query.
+    pub fn with_query(&self, path: &str) -> String {
+        match self.query() {
+            "" => path.into(),
+            query => format!("{path}?{query}"),
+        }
+    }
+
+    pub const fn fields(&self) -> &HeaderMap {
+        &self.request.head.headers
+    }
+
+    /// The fields of a posted form.
+    pub fn form(&self) -> Result<Params, ParamsError> {
+        let text = std::str::from_utf8(&self.request.body).map_err(|_| ParamsError::BadEncoding)?;
+        Params::parse(text)
+    }
+
+    /// The authority as it was asked for, for words.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn origin(&self) -> Origin {
+        Origin::of(&self.request.authority)
+    }
+
+    pub const fn authority(&self) -> &usher_rules::names::Authority {
+        &self.request.authority
+    }
+
+    /// Did it come to the host that signs people in? Ports don't count: cookies don't know them,
+    /// and one may be mapped on the way.
+    pub fn at_authenticate(&self) -> bool {
+        self.request.authority.host == self.plan().sign_in.authenticate.host
+    }
+
+    pub const fn identity(&self) -> &Identity {
+        &self.request.identity
+    }
+
+    pub const fn peer(&self) -> IpAddr {
+        self.request.peer
+    }
+
+    pub fn request_id(&self) -> &str {
+        &self.request.request_id
+    }
+
+    pub const fn now(&self) -> Now {
+        self.request.now
+    }
+
+    pub const fn wall(&self) -> UnixTime {
+        self.request.now.wall
+    }
+
+    pub fn receipt(&self) -> Receipt<'_> {
+        Receipt { request_id: self.request_id(), at_seconds: self.wall().seconds() }
+    }
+
+    /// In which form an error is read.
+    pub fn preference(&self) -> Preference {
+        if self.fields().contains_key("x-requested-with") {
+            Preference::Json
+        } else {
+            preference(self.fields())
+        }
+    }
+
+    /// The name of the session cookie, on this host.
+    pub fn cookie_name(&self) -> &str {
+        &self.plan().cookie.name
+    }
+
+    /// The name of the session cookie with which the authenticate host itself knows somebody.
+    pub fn authenticate_cookie_name(&self) -> String {
+        format!("{}_authenticate", self.cookie_name())
+    }
+}

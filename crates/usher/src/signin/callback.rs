@@ -1,0 +1,102 @@
+//! `/.pomerium/callback/` at a route's host: the handle arrives.
+
+use std::time::Duration;
+
+use http::Response;
+use usher_rules::{
+    plan::SameSite,
+    session::{CookieLife, Handle, Purpose, SetCookie},
+    signin::{BindingUse, BrowserBinding, CALLBACK, Target, param, verify_url},
+};
+
+use super::{Ask, SignInRoom, answer};
+use crate::request::Body;
+
+/// Why a callback is not followed.
+#[derive(Debug)]
+struct Refused {
+    cause: String,
+    why: &'static str,
+}
+
+impl SignInRoom {
+    pub(super) async fn callback(&self, ask: &Ask) -> Response<Body> {
+        let base = format!("{}{CALLBACK}", ask.origin());
+        let url = match verify_url(&self.keys, &base, ask.query(), ask.wall(), Duration::ZERO) {
+            Ok(url) => url,
+            Err(refusal) => {
+                let why = "This link does not sign anybody in: it is too old, for another host, or \
+                           was changed on the way.";
+                return self.failed(ask, refusal.to_string(), why, "/");
+            }
+        };
+        let text = |name| url.params.text(name).unwrap_or_default();
+        let target = Target::parse(ask.plan(), text(param::REDIRECT_URI));
+        let target = match target {
+            Ok(target) if *target.origin() == ask.origin() => target,
+            Ok(_) | Err(_) => {
+                let why = "What this link leads to is not served here.";
+                return self.failed(ask, "the target is not of this host".into(), why, "/");
+            }
+        };
+        let arrived = self.arrive(ask, text(param::FLOW), text(param::SESSION_ENCRYPTED)).and_then(
+            |handle| {
+                // Last, so that only callbacks that would work take up room.
+                let once = self.once(url.signature, url.over_at, ask.wall());
+                once.map(|()| handle).map_err(|refusal| Refused {
+                    cause: refusal.to_string(),
+                    why: "This link has signed somebody in already.",
+                })
+            },
+        );
+        match arrived {
+            Ok(handle) => self.let_in(ask, &handle, text(param::FLOW), &target).await,
+            Err(Refused { cause, why }) => self.failed(ask, cause, why, &target.to_string()),
+        }
+    }
+
+    fn arrive(&self, ask: &Ask, flow: &str, sealed: &str) -> Result<Handle, Refused> {
+        let refused = |cause: &str, why| Refused { cause: cause.into(), why };
+        if !BrowserBinding::is_held(ask.fields(), ask.cookie_name(), BindingUse::Hop, flow) {
+            let why = "This sign-in did not begin in this browser, was finished already, or \
+                       cookies are blocked.";
+            return Err(refused("the browser does not hold the binding", why));
+        }
+        let why = "The sign-in does not count any more.";
+        let handle = self.keys.open(Purpose::Callback, flow.as_bytes(), sealed).ok();
+        let handle = handle.and_then(|handle| String::from_utf8(handle).ok());
+        let handle = handle.ok_or_else(|| refused("the handle was not sealed for this", why))?;
+        let handle = self.keys.verify_handle(&handle, ask.wall());
+        handle.map_err(|error| refused(&error.to_string(), why))
+    }
+
+    async fn let_in(
+        &self,
+        ask: &Ask,
+        handle: &Handle,
+        flow: &str,
+        target: &Target,
+    ) -> Response<Body> {
+        let Some(live) = self.in_force(ask, &handle.session) else {
+            let why = "You have been signed out meanwhile.";
+            return self.failed(
+                ask,
+                "the session is not in force".into(),
+                why,
+                &target.to_string(),
+            );
+        };
+        if let Some(old) = ask.identity().session() {
+            self.displace(ask, old, &live).await;
+        }
+        let mut response = answer::found(&target.to_string());
+        let value = self.keys.sign_handle(handle);
+        let life = CookieLife::Until(live.session().expires_at());
+        let cookie = SetCookie::session(&ask.plan().cookie, ask.cookie_name(), &value, life);
+        answer::set_cookie(&mut response, &cookie, ask.wall());
+        let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Hop, flow);
+        let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
+        answer::set_cookie(&mut response, &over, ask.wall());
+        response
+    }
+}

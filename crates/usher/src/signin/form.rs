@@ -1,0 +1,156 @@
+//! The built-in provider's form: address and password.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Response, header};
+use usher_pages::{EMAIL_FIELD, FLOW_FIELD, Link, PASSWORD_FIELD, SignIn, SignInError};
+use usher_rules::{
+    people::PasswordRefusal,
+    plan::{Level, Provider, SameSite},
+    secret::Secret,
+    session::{CookieLife, SetCookie},
+    signin::{
+        BindingUse, BrowserBinding, Errand, SIGN_IN, member_as_person, same_origin, surplus_cookies,
+    },
+};
+
+use super::{
+    Ask, SignInRoom,
+    answer::{self, ForeignForm, NotNow},
+    random,
+};
+use crate::request::Body;
+
+/// How long the page may stay open before the form is sent.
+const FORM_LIFE: Duration = Duration::from_secs(3600);
+
+/// Longest address and password that are looked at, in octets.
+const LONGEST: usize = 1024;
+
+impl SignInRoom {
+    /// The form, for a browser that has not sent it yet.
+    pub(super) fn form(&self, ask: &Ask, errand: &Errand) -> Response<Body> {
+        self.fresh_form(ask, errand, "", None)
+    }
+
+    fn fresh_form(
+        &self,
+        ask: &Ask,
+        errand: &Errand,
+        email: &str,
+        error: Option<SignInError>,
+    ) -> Response<Body> {
+        let Some(random) = random() else {
+            let heading = "Nobody can sign in right now.";
+            return answer::error(ask, &NotNow { heading, receipt: ask.receipt() });
+        };
+        let binding = BrowserBinding::new(random, ask.wall());
+        let mut response = self.show_form(ask, errand, &binding.id, email, error);
+        let prefix = BrowserBinding::cookie_prefix(ask.cookie_name(), BindingUse::Form);
+        for name in surplus_cookies(ask.fields(), &prefix) {
+            let over = SetCookie::flow(&name, "", SameSite::Strict, CookieLife::Over);
+            answer::set_cookie(&mut response, &over, ask.wall());
+        }
+        let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Form, &binding.id);
+        let life = CookieLife::For(FORM_LIFE);
+        let cookie = SetCookie::flow(&name, &binding.value, SameSite::Strict, life);
+        answer::set_cookie(&mut response, &cookie, ask.wall());
+        response
+    }
+
+    fn show_form(
+        &self,
+        ask: &Ask,
+        errand: &Errand,
+        flow: &str,
+        email: &str,
+        error: Option<SignInError>,
+    ) -> Response<Body> {
+        let host = errand.host(ask.plan());
+        let action = Link::new(ask.with_query(SIGN_IN));
+        let page = SignIn { host: &host, email, error, action, flow };
+        let onward = errand.origin(ask.plan());
+        let status = error.map_or(200, SignInError::status);
+        answer::html(status, page.render(), &[&onward])
+    }
+
+    /// The form came back.
+    pub(super) async fn form_posted(&self, ask: &Ask) -> Response<Body> {
+        if !matches!(ask.plan().sign_in.provider, Provider::Builtin) {
+            return self.sign_in(ask).await;
+        }
+        if same_origin(ask.fields(), &ask.origin()).is_err() {
+            return answer::error(ask, &ForeignForm(ask.receipt()));
+        }
+        let errand = match self.errand(ask, FORM_LIFE) {
+            Ok(errand) => errand,
+            Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
+        };
+        let form = ask.form().unwrap_or_default();
+        let text = |name| form.text(name).filter(|text| text.len() <= LONGEST).unwrap_or_default();
+        let (email, flow) = (text(EMAIL_FIELD), text(FLOW_FIELD));
+        if !BrowserBinding::is_held(ask.fields(), ask.cookie_name(), BindingUse::Form, flow) {
+            return self.fresh_form(ask, &errand, email, Some(SignInError::Expired));
+        }
+        let password = Secret::new(text(PASSWORD_FIELD).as_bytes());
+        match self.passwords.check(email, password, ask.peer(), ask.now()).await {
+            Ok(member) => self.signed_in(ask, &errand, flow, member_as_person(&member)).await,
+            Err(refusal) => self.refused(ask, &errand, flow, email, refusal),
+        }
+    }
+
+    async fn signed_in(
+        &self,
+        ask: &Ask,
+        errand: &Errand,
+        flow: &str,
+        person: usher_rules::people::Person,
+    ) -> Response<Body> {
+        let live = match self.begin(ask, person, None).await {
+            Ok(live) => live,
+            Err(error) => return self.not_begun(ask, &error.to_string()),
+        };
+        let Some(mut response) = self.hand_over(ask, &live, errand) else {
+            return self.not_begun(ask, "nothing to hand over to");
+        };
+        self.remember_here(ask, &live, &mut response);
+        let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Form, flow);
+        let over = SetCookie::flow(&name, "", SameSite::Strict, CookieLife::Over);
+        answer::set_cookie(&mut response, &over, ask.wall());
+        response
+    }
+
+    /// The session could not be kept: nobody is signed in.
+    pub(super) fn not_begun(&self, ask: &Ask, cause: &str) -> Response<Body> {
+        self.note(ask, Level::Error, "sign-in-failed", None, Some(cause.into()));
+        let heading = "You could not be signed in.";
+        answer::error(ask, &NotNow { heading, receipt: ask.receipt() })
+    }
+
+    fn refused(
+        &self,
+        ask: &Ask,
+        errand: &Errand,
+        flow: &str,
+        email: &str,
+        refusal: PasswordRefusal,
+    ) -> Response<Body> {
+        // What was typed as an address may be a password: it goes on the page, not into the log.
+        let level =
+            if refusal == PasswordRefusal::Unavailable { Level::Error } else { Level::Info };
+        self.note(ask, level, "sign-in-failed", None, Some(refusal.to_string()));
+        let (error, retry_after) = match refusal {
+            PasswordRefusal::Wrong => (SignInError::Wrong, None),
+            PasswordRefusal::TooManyTries { retry_after } => {
+                let minutes = retry_after.as_secs().div_ceil(60);
+                (SignInError::TooManyTries { minutes }, Some(retry_after.as_secs().max(1)))
+            }
+            PasswordRefusal::Unavailable => (SignInError::Unavailable, None),
+        };
+        let mut response = self.show_form(ask, errand, flow, email, Some(error));
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

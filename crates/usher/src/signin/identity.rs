@@ -1,0 +1,98 @@
+//! `/.pomerium/`: who you are, as the policy sees it.
+
+use std::{borrow::Cow, cmp::Reverse, sync::Arc, time::Duration};
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+use usher_pages::{
+    Claim, Identity as IdentityPage, Link, NoSession, PROBLEM_JSON, PROBLEM_TYPES, PostForm,
+    SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, ShownSession,
+};
+use usher_rules::{
+    fields::{Reader, reader},
+    session::Session,
+    signin::{SIGN_IN, SIGN_OUT, sign_out_origins},
+};
+
+use super::{Ask, SignInRoom, answer};
+use crate::request::{Body, identify::LiveSession};
+
+impl SignInRoom {
+    /// Who is asking; on the authenticate host also by its own cookie.
+    pub(super) fn who(&self, ask: &Ask) -> Option<Arc<LiveSession>> {
+        let by_request = ask.identity().session().cloned();
+        by_request.or_else(|| ask.at_authenticate().then(|| self.known_here(ask)).flatten())
+    }
+
+    pub(super) fn identity_page(&self, ask: &Ask) -> Response<Body> {
+        let Some(live) = self.who(ask) else {
+            let page = NoSession { host: ask.host(), sign_in: Link::new(SIGN_IN) };
+            return answer::html(200, page.render(), &[]);
+        };
+        let session = live.session();
+        let person = &session.person;
+        let mut others: Vec<_> = self.sessions.of_person(&person.id);
+        others.retain(|other| {
+            let other = other.session();
+            other.id != session.id && !other.expires_at().is_expired_at(ask.wall(), Duration::ZERO)
+        });
+        others.sort_by_key(|other| Reverse(other.session().issued_at));
+        let claims = person
+            .claims
+            .iter()
+            .map(|(name, values)| Claim { name, values: values.iter().map(shown_value).collect() });
+        let page = IdentityPage {
+            host: ask.host(),
+            name: &person.name,
+            email: &person.email,
+            id: &person.id,
+            groups: person.claims.values("groups").iter().map(shown_value).collect(),
+            claims: claims.collect(),
+            session: shown(session),
+            others: others.iter().map(|other| shown(other.session())).collect(),
+            sign_out: PostForm::to(SIGN_OUT).with(SCOPE_FIELD, SCOPE_HERE),
+            sign_out_everywhere: PostForm::to(SIGN_OUT).with(SCOPE_FIELD, SCOPE_EVERYWHERE),
+        };
+        let origins = sign_out_origins(ask.plan());
+        let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+        answer::html(200, page.render(), &origins)
+    }
+
+    /// `/.pomerium/user`: what apps learn, as JSON.
+    pub(super) fn user(&self, ask: &Ask) -> Response<Body> {
+        if let Some(live) = self.who(ask) {
+            let about = self.assertions.about(ask.plan(), live.session());
+            return answer::personal(answer::json(&about));
+        }
+        if reader(ask.method(), ask.fields(), false) == Reader::Person {
+            return self.start_here(ask);
+        }
+        let problem = json!({
+            "type": format!("{PROBLEM_TYPES}user-unauthenticated"),
+            "title": "sign in first",
+            "status": 401,
+            "error": "Unauthenticated",
+            "request_id": ask.request_id(),
+        });
+        let mut response = answer::personal(answer::json(&problem));
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        let fields = response.headers_mut();
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"usher\""));
+        response
+    }
+}
+
+fn shown(session: &Session) -> ShownSession<'_> {
+    let Session { id, issued_at, expires_at, .. } = session;
+    ShownSession { id: id.as_str(), signed_in_at: *issued_at, ends_at: *expires_at }
+}
+
+fn shown_value(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Cow::Owned(value.to_string())
+        }
+    }
+}

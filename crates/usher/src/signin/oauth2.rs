@@ -1,0 +1,145 @@
+//! The way to a provider, and `/oauth2/callback`, the way back.
+
+use http::{Method, Response};
+use usher_pages::{Link, ProviderDown};
+use usher_rules::{
+    plan::{Level, OidcProvider, Provider, SameSite},
+    session::{CookieLife, SetCookie, cookies},
+    signin::{AuthorizationResponse, Errand, Failure, Params, Pending, SIGN_IN, surplus_cookies},
+};
+
+use super::{
+    Ask, SignInRoom, answer,
+    provider::{ProviderError, SignedIn},
+    random,
+    sign_in::words,
+};
+use crate::request::Body;
+
+/// Why somebody who came back from a provider is not signed in.
+enum NotSignedIn {
+    Failure(Failure),
+    Provider(ProviderError),
+}
+
+impl From<Failure> for NotSignedIn {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<ProviderError> for NotSignedIn {
+    fn from(error: ProviderError) -> Self {
+        Self::Provider(error)
+    }
+}
+
+impl SignInRoom {
+    /// Sends the browser to the provider, with state, nonce and verifier sealed in a cookie.
+    pub(super) async fn to_provider(
+        &self,
+        ask: &Ask,
+        provider: &OidcProvider,
+        errand: Errand,
+    ) -> Response<Body> {
+        let Some((randoms, nonce)) = random_flow() else {
+            return self.not_begun(ask, "the system has no randomness");
+        };
+        let pending = Pending::start(&randoms, provider, errand, ask.wall());
+        let location =
+            match self.providers.authorize_url(ask.plan(), provider, &pending, ask.now()).await {
+                Ok(location) => location,
+                Err(error) => return self.provider_down(ask, &error, &ask.with_query(SIGN_IN)),
+            };
+        let mut response = answer::found(&location);
+        for name in surplus_cookies(ask.fields(), &Pending::cookie_prefix(ask.cookie_name())) {
+            let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
+            answer::set_cookie(&mut response, &over, ask.wall());
+        }
+        let name = Pending::cookie_name(ask.cookie_name(), pending.state());
+        let value = pending.seal(&self.keys, ask.cookie_name(), nonce);
+        // Lax, not Strict: the way back begins at the provider.
+        let life = CookieLife::For(Pending::LIFETIME);
+        let cookie = SetCookie::flow(&name, &value, SameSite::Lax, life);
+        answer::set_cookie(&mut response, &cookie, ask.wall());
+        response
+    }
+
+    /// The browser comes back from the provider.
+    pub(super) async fn oauth2_callback(&self, ask: &Ask) -> Response<Body> {
+        let posted = ask.method() == Method::POST;
+        let params = if posted { ask.form() } else { Params::parse(ask.query()) };
+        let response = AuthorizationResponse::read(&params.unwrap_or_default());
+        let name = Pending::cookie_name(ask.cookie_name(), &response.state);
+        let mut errand = Errand::Here;
+        let mut answered = match self.come_back(ask, &response, &name, &mut errand).await {
+            Ok(answered) => answered,
+            Err(NotSignedIn::Failure(failure)) => {
+                let again = again(ask, &errand);
+                self.failed(ask, failure.to_string(), words(&failure), &again)
+            }
+            Err(NotSignedIn::Provider(error)) if error.is_down() => {
+                self.provider_down(ask, &error, &again(ask, &errand))
+            }
+            Err(NotSignedIn::Provider(error)) => {
+                let why = "The service that signs people in gave an answer that can't be used.";
+                self.failed(ask, error.to_string(), why, &again(ask, &errand))
+            }
+        };
+        // Whatever came of it, this sign-in is over.
+        let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
+        answer::set_cookie(&mut answered, &over, ask.wall());
+        answered
+    }
+
+    async fn come_back(
+        &self,
+        ask: &Ask,
+        response: &AuthorizationResponse,
+        cookie: &str,
+        errand: &mut Errand,
+    ) -> Result<Response<Body>, NotSignedIn> {
+        let (plan, now) = (ask.plan(), ask.now());
+        let Provider::Oidc(provider) = &plan.sign_in.provider else {
+            return Err(Failure::OtherProvider.into());
+        };
+        let value = cookies(ask.fields(), cookie).next().ok_or(Failure::NotUnderWay)?;
+        let pending = Pending::open(&self.keys, ask.cookie_name(), &response.state, &value)?;
+        *errand = pending.errand().clone();
+        let (used, over_at) = (pending.digest(), now.wall.plus(Pending::LIFETIME));
+        let names_itself = self.providers.names_itself(plan, provider, now).await?;
+        let redeeming = pending.answered(response, provider, names_itself, now.wall)?;
+        self.once(used, over_at, now.wall).map_err(|_| Failure::NotUnderWay)?;
+        let SignedIn { claims, userinfo, id_token } =
+            self.providers.redeem(plan, provider, &redeeming, now).await?;
+        let person = redeeming.accept(&claims, userinfo.as_ref(), provider, now.wall)?;
+        let live = match self.begin(ask, person, Some(&id_token)).await {
+            Ok(live) => live,
+            Err(error) => return Ok(self.not_begun(ask, &error.to_string())),
+        };
+        let Some(mut response) = self.hand_over(ask, &live, errand) else {
+            return Ok(self.not_begun(ask, "what the sign-in was for is no longer served"));
+        };
+        self.remember_here(ask, &live, &mut response);
+        Ok(response)
+    }
+
+    fn provider_down(&self, ask: &Ask, error: &ProviderError, again: &str) -> Response<Body> {
+        let cause = Some(format!("{error}; nobody new can sign in, whoever is signed in goes on"));
+        self.note(ask, Level::Warn, "provider", None, cause);
+        let try_again = Link::new(again);
+        answer::error(ask, &ProviderDown { host: ask.host(), try_again, receipt: ask.receipt() })
+    }
+}
+
+/// Where to begin again: the page itself begins a new sign-in.
+fn again(ask: &Ask, errand: &Errand) -> String {
+    match errand {
+        Errand::Page { target, .. } if errand.check(ask.plan()).is_ok() => target.to_string(),
+        Errand::Page { .. } | Errand::Program { .. } | Errand::Here => "/.pomerium/".into(),
+    }
+}
+
+fn random_flow() -> Option<([[u8; 32]; 3], [u8; 12])> {
+    Some(([random()?, random()?, random()?], random()?))
+}

@@ -1,0 +1,104 @@
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::HttpsConnector;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use usher_rules::plan::Plan;
+
+use super::ProviderError;
+
+/// Longest answer of a provider that is read, in octets.
+const LONGEST: usize = 1 << 20;
+
+/// How long a provider may take for one answer.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Speaks with one provider: bounded in time and size, following no redirect.
+///
+/// Connections are not kept: each belongs to the runtime that opened it, several runtimes share
+/// this client, and a provider is spoken with a few times per sign-in.
+pub struct Http {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    secure_only: bool,
+}
+
+impl Http {
+    /// Trusts the system's roots and `certificate_authority`. `secure_only` refuses `http:`: a
+    /// provider with an https issuer must not name an endpoint in the clear.
+    pub fn new(plan: &Plan, secure_only: bool) -> Result<Self, ProviderError> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        for pem in &plan.extra_roots {
+            let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+            roots.add_parsable_certificates(certificates);
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ProviderError::Unreachable(error.to_string().into()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(PATIENCE));
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client =
+            Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        Ok(Self { client, secure_only })
+    }
+
+    /// One request and its whole answer, whatever its status.
+    pub async fn send(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Vec<u8>>, ProviderError> {
+        if self.secure_only && request.uri().scheme_str() != Some("https") {
+            return Err(ProviderError::InTheClear);
+        }
+        let exchange = async {
+            let unreachable =
+                |error: &dyn std::error::Error| ProviderError::Unreachable(cause(error));
+            let request = request.map(|body| Full::new(Bytes::from(body)));
+            let response =
+                self.client.request(request).await.map_err(|error| unreachable(&error))?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, LONGEST).collect().await;
+            let body = body.map_err(|error| unreachable(&*error))?;
+            Ok(http::Response::from_parts(head, body.to_bytes().to_vec()))
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or(Err(ProviderError::Slow))
+    }
+
+    /// The body of a GET that is answered with 200.
+    pub async fn get(&self, url: &str, bearer: Option<&str>) -> Result<Vec<u8>, ProviderError> {
+        let mut request = http::Request::get(url).header(http::header::ACCEPT, "application/json");
+        if let Some(token) = bearer {
+            request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request =
+            request.body(Vec::new()).map_err(|_| ProviderError::Unreadable("an address"))?;
+        let response = self.send(request).await?;
+        match response.status().as_u16() {
+            200 => Ok(response.into_body()),
+            status => Err(ProviderError::Status(status)),
+        }
+    }
+}
+
+/// The innermost cause: the outer ones say "client error".
+fn cause(error: &dyn std::error::Error) -> Box<str> {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string().into()
+}

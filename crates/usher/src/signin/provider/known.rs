@@ -1,0 +1,187 @@
+use std::{
+    collections::hash_map::DefaultHasher,
+    hash::{Hash, Hasher},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use openidconnect::{
+    AdditionalProviderMetadata, ProviderMetadata,
+    core::{
+        CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType,
+        CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm,
+        CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType,
+        CoreSubjectIdentifierType,
+    },
+};
+use serde::{Deserialize, Serialize};
+use usher_rules::{
+    plan::{OidcProvider, Plan},
+    time::Now,
+};
+
+use super::{ProviderError, http::Http};
+
+/// How long what a provider publishes is taken as it is.
+const FRESH: Duration = Duration::from_secs(24 * 3600);
+/// How long to wait after a failed refresh, while what is known goes on being used.
+const RETRY: Duration = Duration::from_secs(60);
+/// How often an unknown key may make us ask for the keys again.
+const KEYS_AGAIN: Duration = Duration::from_secs(30);
+
+/// What discovery says beyond the core.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Extra {
+    /// RP-Initiated Logout 1.0 §2.1.
+    pub end_session_endpoint: Option<url::Url>,
+    /// RFC 9207 §3.
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+impl AdditionalProviderMetadata for Extra {}
+
+/// OIDC Discovery §3.
+pub type Metadata = ProviderMetadata<
+    Extra,
+    CoreAuthDisplay,
+    CoreClientAuthMethod,
+    CoreClaimName,
+    CoreClaimType,
+    CoreGrantType,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm,
+    CoreJsonWebKey,
+    CoreResponseMode,
+    CoreResponseType,
+    CoreSubjectIdentifierType,
+>;
+
+/// What is known of the provider in force.
+pub struct Known {
+    /// Which provider, and which roots it was verified with.
+    of: u64,
+    /// Discovery, with the keys in it.
+    pub metadata: Metadata,
+    /// How it is spoken with.
+    pub http: Arc<Http>,
+    fetched_at: Instant,
+    failed_at: Mutex<Option<Instant>>,
+}
+
+/// Discovery and keys, remembered. One request at a time asks the provider; the others wait for
+/// its answer, or go on with what is known.
+#[derive(Default)]
+pub struct Cache {
+    known: ArcSwapOption<Known>,
+    asking: tokio::sync::Mutex<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    keys_again_at: Option<Instant>,
+}
+
+impl Cache {
+    /// What is known of `provider`, asked for if need be.
+    pub async fn of(
+        &self,
+        plan: &Plan,
+        provider: &OidcProvider,
+        now: Now,
+    ) -> Result<Arc<Known>, ProviderError> {
+        let of = identify(plan, provider);
+        if let Some(known) = self.usable(of, now) {
+            return Ok(known);
+        }
+        let _asking = self.asking.lock().await;
+        if let Some(known) = self.usable(of, now) {
+            return Ok(known); // somebody else asked meanwhile
+        }
+        let before = self.known.load_full().filter(|known| known.of == of);
+        match discover(plan, provider, of, now).await {
+            Ok(known) => {
+                let known = Arc::new(known);
+                self.known.store(Some(Arc::clone(&known)));
+                Ok(known)
+            }
+            Err(error) => {
+                let known = before.ok_or(error)?; // stale is better than nobody signs in
+                *known.failed_at.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(now.monotonic);
+                Ok(known)
+            }
+        }
+    }
+
+    /// The same with the keys as they are published now; at most once in [`KEYS_AGAIN`].
+    pub async fn with_new_keys(
+        &self,
+        known: Arc<Known>,
+        now: Now,
+    ) -> Result<Arc<Known>, ProviderError> {
+        let mut asked = self.asking.lock().await;
+        if let Some(newer) = self.known.load_full()
+            && newer.of == known.of
+            && newer.metadata.jwks() != known.metadata.jwks()
+        {
+            return Ok(newer); // somebody else asked meanwhile
+        }
+        let lately = |at: Instant| now.monotonic.saturating_duration_since(at) < KEYS_AGAIN;
+        if asked.keys_again_at.is_some_and(lately) {
+            return Ok(known);
+        }
+        asked.keys_again_at = Some(now.monotonic);
+        let keys = fetch_keys(&known.http, &known.metadata).await?;
+        let known = Arc::new(Known {
+            of: known.of,
+            metadata: known.metadata.clone().set_jwks(keys),
+            http: Arc::clone(&known.http),
+            fetched_at: known.fetched_at,
+            failed_at: Mutex::default(),
+        });
+        self.known.store(Some(Arc::clone(&known)));
+        Ok(known)
+    }
+
+    fn usable(&self, of: u64, now: Now) -> Option<Arc<Known>> {
+        let known = self.known.load_full().filter(|known| known.of == of)?;
+        let age = |at: Instant| now.monotonic.saturating_duration_since(at);
+        let failed_at = *known.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let usable = age(known.fetched_at) < FRESH || failed_at.is_some_and(|at| age(at) < RETRY);
+        usable.then_some(known)
+    }
+}
+
+fn identify(plan: &Plan, provider: &OidcProvider) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&provider.id, &provider.issuer, &plan.extra_roots).hash(&mut hasher);
+    hasher.finish()
+}
+
+async fn discover(
+    plan: &Plan,
+    provider: &OidcProvider,
+    of: u64,
+    now: Now,
+) -> Result<Known, ProviderError> {
+    let issuer = &*provider.issuer;
+    let http = Http::new(plan, issuer.starts_with("https:"))?;
+    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let document = http.get(&url, None).await?;
+    let metadata: Metadata =
+        serde_json::from_slice(&document).map_err(|_| ProviderError::Unreadable("the metadata"))?;
+    if metadata.issuer().as_str() != issuer {
+        return Err(ProviderError::OtherIssuer(metadata.issuer().as_str().into())); // Discovery §4.3
+    }
+    let keys = fetch_keys(&http, &metadata).await?;
+    let metadata = metadata.set_jwks(keys);
+    let (http, failed_at) = (Arc::new(http), Mutex::default());
+    Ok(Known { of, metadata, http, fetched_at: now.monotonic, failed_at })
+}
+
+async fn fetch_keys(http: &Http, metadata: &Metadata) -> Result<CoreJsonWebKeySet, ProviderError> {
+    let keys = http.get(metadata.jwks_uri().as_str(), None).await?;
+    serde_json::from_slice(&keys).map_err(|_| ProviderError::Unreadable("the keys"))
+}

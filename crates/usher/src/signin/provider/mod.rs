@@ -1,0 +1,211 @@
+//! The talk with an OpenID Connect provider. `openidconnect` builds requests and checks
+//! signatures; what a checked answer means is decided in [`usher_rules::signin`].
+
+mod exchange;
+mod http;
+mod known;
+
+use std::sync::Arc;
+
+use openidconnect::{
+    AuthorizationCode, ClientId, ClientSecret, CsrfToken, Nonce, PkceCodeChallenge,
+    PkceCodeVerifier, RedirectUrl, Scope, core::CoreAuthenticationFlow,
+};
+use serde_json::{Map, Value};
+use usher_rules::{
+    plan::{OidcProvider, Plan},
+    signin::{OAUTH2_CALLBACK, Pending, Redeeming},
+    time::Now,
+};
+
+use self::known::{Cache, Known};
+
+/// Why a provider is of no help.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// No connection, or it broke.
+    #[error("the provider can't be reached: {0}")]
+    Unreachable(Box<str>),
+    /// No whole answer in time.
+    #[error("the provider did not answer in time")]
+    Slow,
+    /// Another status than the one that was hoped for.
+    #[error("the provider answered with {0}")]
+    Status(u16),
+    /// Something that is not what it should be.
+    #[error("{0} can't be read")]
+    Unreadable(&'static str),
+    /// An https provider that names an endpoint in the clear.
+    #[error("the provider has an https issuer and an http endpoint")]
+    InTheClear,
+    /// The issuer must be the configured one, octet for octet (OIDC Discovery §4.3).
+    #[error("the provider says its issuer is `{0}`, which is not the configured one")]
+    OtherIssuer(Box<str>),
+    /// The token endpoint takes no code.
+    #[error("the provider has no token endpoint")]
+    NoTokenEndpoint,
+    /// The token endpoint refused the code, or us.
+    #[error("the token endpoint refused: `{0}`")]
+    CodeRefused(Box<str>),
+    /// The token endpoint sent none.
+    #[error("the provider sent no ID token")]
+    NoIdToken,
+    /// Its signature does not hold, or it is not for us.
+    #[error("the ID token is not good: {0}")]
+    IdToken(Box<str>),
+}
+
+impl ProviderError {
+    /// Would it help to try again in a minute?
+    pub const fn is_down(&self) -> bool {
+        match self {
+            Self::Unreachable(_)
+            | Self::Slow
+            | Self::InTheClear
+            | Self::OtherIssuer(_)
+            | Self::NoTokenEndpoint => true,
+            Self::Status(status) => *status >= 500 || *status == 404 || *status == 429,
+            Self::Unreadable(_) | Self::CodeRefused(_) | Self::NoIdToken | Self::IdToken(_) => {
+                false
+            }
+        }
+    }
+}
+
+/// What a provider says of somebody, its signature checked.
+pub struct SignedIn {
+    /// The claims of the ID token.
+    pub claims: Map<String, Value>,
+    /// What the userinfo endpoint adds, where there is one.
+    pub userinfo: Option<Map<String, Value>>,
+    /// The ID token itself, for the end of the session at the provider.
+    pub id_token: String,
+}
+
+/// The provider in force, whichever that is.
+#[derive(Default)]
+pub struct Providers {
+    cache: Cache,
+}
+
+impl Providers {
+    /// Where the browser goes: the authorization endpoint, with state, nonce and PKCE S256.
+    pub async fn authorize_url(
+        &self,
+        plan: &Plan,
+        provider: &OidcProvider,
+        pending: &Pending,
+        now: Now,
+    ) -> Result<String, ProviderError> {
+        let known = self.cache.of(plan, provider, now).await?;
+        let client = client(&known, provider, plan)?;
+        // The challenge is ours, made of the verifier in the browser's cookie.
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(
+            pending.verifier().into(),
+        ));
+        let (state, nonce) = (pending.state().to_owned(), pending.nonce().to_owned());
+        let mut request = client
+            .authorize_url(
+                CoreAuthenticationFlow::AuthorizationCode,
+                move || CsrfToken::new(state),
+                move || Nonce::new(nonce),
+            )
+            .set_pkce_challenge(challenge);
+        // `openid` is added by the library, once.
+        for scope in provider.scopes.iter().filter(|scope| &***scope != "openid") {
+            request = request.add_scope(Scope::new(scope.to_string()));
+        }
+        for (name, value) in &provider.request_params {
+            if !is_ours(name) {
+                request = request.add_extra_param(name.to_string(), value.to_string());
+            }
+        }
+        let (url, _, _) = request.url();
+        Ok(url.into())
+    }
+
+    /// Does the provider promise to name itself in its responses (RFC 9207)?
+    pub async fn names_itself(
+        &self,
+        plan: &Plan,
+        provider: &OidcProvider,
+        now: Now,
+    ) -> Result<bool, ProviderError> {
+        let known = self.cache.of(plan, provider, now).await?;
+        Ok(known.metadata.additional_metadata().authorization_response_iss_parameter_supported)
+    }
+
+    /// Where a session at the provider ends; `None` when it has no such place, or does not answer.
+    pub async fn end_session(
+        &self,
+        plan: &Plan,
+        provider: &OidcProvider,
+        now: Now,
+    ) -> Option<url::Url> {
+        let known = self.cache.of(plan, provider, now).await.ok()?;
+        let url = known.metadata.additional_metadata().end_session_endpoint.clone()?;
+        matches!(url.scheme(), "https" | "http").then_some(url)
+    }
+
+    /// Redeems a code, checks the ID token's signature, and asks the userinfo endpoint.
+    pub async fn redeem(
+        &self,
+        plan: &Plan,
+        provider: &OidcProvider,
+        redeeming: &Redeeming,
+        now: Now,
+    ) -> Result<SignedIn, ProviderError> {
+        let known = self.cache.of(plan, provider, now).await?;
+        let tokens = exchange::redeem(&known, provider, plan, redeeming).await?;
+        let claims = match exchange::verified(&known, provider, plan, &tokens, redeeming, now) {
+            Ok(claims) => claims,
+            Err(exchange::NotVerified::UnknownKey) => {
+                let known = self.cache.with_new_keys(Arc::clone(&known), now).await?;
+                exchange::verified(&known, provider, plan, &tokens, redeeming, now)?
+            }
+            Err(not_verified) => return Err(not_verified.into()),
+        };
+        let userinfo = exchange::userinfo(&known, &tokens).await?;
+        Ok(SignedIn { claims, userinfo, id_token: exchange::id_token(&tokens)?.to_string() })
+    }
+}
+
+/// Parameters that say which sign-in this is; a config can't replace them.
+fn is_ours(name: &str) -> bool {
+    [
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+        "request",
+        "request_uri",
+    ]
+    .contains(&name)
+}
+
+fn client(
+    known: &Known,
+    provider: &OidcProvider,
+    plan: &Plan,
+) -> Result<exchange::Client, ProviderError> {
+    let secret = provider.client_secret.as_ref();
+    let secret =
+        secret.and_then(|secret| secret.expose_str()).map(|text| ClientSecret::new(text.into()));
+    let id = ClientId::new(provider.client_id.to_string());
+    let redirect = RedirectUrl::new(format!("{}{OAUTH2_CALLBACK}", plan.sign_in.authenticate));
+    let redirect = redirect.map_err(|_| ProviderError::Unreadable("our own address"))?;
+    let client =
+        openidconnect::core::CoreClient::from_provider_metadata(known.metadata.clone(), id, secret);
+    Ok(client.set_redirect_uri(redirect).set_auth_type(exchange::auth_type(&known.metadata)))
+}
+
+fn code(redeeming: &Redeeming) -> (AuthorizationCode, PkceCodeVerifier) {
+    (
+        AuthorizationCode::new(redeeming.code.to_string()),
+        PkceCodeVerifier::new(redeeming.verifier.to_string()),
+    )
+}

@@ -1,0 +1,179 @@
+//! Sessions as this room needs them: who is known at the authenticate host, a new one, an old one
+//! that gives way, and the hop that hands one to a route's host.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Response;
+use usher_rules::{
+    people::Person,
+    plan::Level,
+    session::{
+        CookieLife, Credential, CredentialSource, Handle, Purpose, Session, SessionId, SetCookie,
+        credential,
+    },
+    signin::{CALLBACK, Errand, ProgramRedirect, Target, param, sign_url},
+};
+
+use super::{Ask, SignInRoom, answer, random};
+use crate::request::{
+    Body, SignInNote,
+    identify::{LiveSession, StoreError},
+};
+
+/// A session that is replaced by another one of the same person lives on for so long, since one
+/// of their other tabs may be on its way to a route's host with it.
+const IN_FLIGHT: Duration = Duration::from_secs(300);
+
+impl SignInRoom {
+    /// The session of this id, if it is in force and from the provider in force.
+    pub(super) fn in_force(&self, ask: &Ask, id: &SessionId) -> Option<Arc<LiveSession>> {
+        let live = self.sessions.find(id).filter(|live| !live.is_ended())?;
+        let session = live.session();
+        let good = !session.expires_at().is_expired_at(ask.wall(), Duration::ZERO)
+            && *session.idp_id == *ask.plan().sign_in.provider.id();
+        good.then_some(live)
+    }
+
+    /// Who is known at the authenticate host: by its own cookie, and by nothing else.
+    pub(super) fn known_here(&self, ask: &Ask) -> Option<Arc<LiveSession>> {
+        let name = ask.authenticate_cookie_name();
+        match credential(&self.keys, ask.fields(), None, &name, ask.wall()) {
+            Credential::Handle(handle, CredentialSource::Cookie) => {
+                self.in_force(ask, &handle.session)
+            }
+            Credential::Handle(..) | Credential::Bad(..) | Credential::Absent => None,
+        }
+    }
+
+    /// Starts a session, with an id that nobody has seen (no fixation), and ends the one that it
+    /// replaces in this browser.
+    pub(super) async fn begin(
+        &self,
+        ask: &Ask,
+        person: Person,
+        id_token: Option<&str>,
+    ) -> Result<Arc<LiveSession>, StoreError> {
+        let plan = ask.plan();
+        let no_random = || StoreError("the system has no randomness".into());
+        let id = SessionId::from_random(random().ok_or_else(no_random)?);
+        let sealed = match id_token {
+            None => None,
+            Some(token) => {
+                let nonce = random().ok_or_else(no_random)?;
+                let sealed = self.keys.seal(
+                    Purpose::IdToken,
+                    id.as_str().as_bytes(),
+                    token.as_bytes(),
+                    nonce,
+                );
+                Some(sealed.into())
+            }
+        };
+        let live = self
+            .sessions
+            .insert(Session {
+                id,
+                idp_id: plan.sign_in.provider.id().into(),
+                person,
+                issued_at: ask.wall().seconds(),
+                expires_at: ask.wall().plus(plan.cookie.expire).seconds(),
+                id_token: sealed,
+            })
+            .await?;
+        if let Some(old) = self.known_here(ask) {
+            self.displace(ask, &old, &live).await;
+        }
+        self.note(ask, Level::Info, "sign-in", Some(&live.session().person.id), None);
+        Ok(live)
+    }
+
+    /// Ends `old`, which `new` replaces in this browser.
+    pub(super) async fn displace(&self, ask: &Ask, old: &LiveSession, new: &LiveSession) {
+        let (old, new) = (old.session(), new.session());
+        let in_flight =
+            old.person.id == new.person.id && ask.wall().since(old.issued_at()) < IN_FLIGHT;
+        if old.id != new.id
+            && !in_flight
+            && let Err(error) = self.sessions.end(&old.id).await
+        {
+            // The new one stands; the old one runs out by itself.
+            let person = Some(&*old.person.id);
+            self.note(ask, Level::Warn, "sign-out", person, Some(error.to_string()));
+        }
+    }
+
+    /// Sends somebody who is signed in on to what they came for.
+    pub(super) fn hand_over(
+        &self,
+        ask: &Ask,
+        live: &LiveSession,
+        errand: &Errand,
+    ) -> Option<Response<Body>> {
+        let plan = ask.plan();
+        let own = plan.sign_in.authenticate.host.as_str();
+        let handle_for = |target: &Target| {
+            let audience = vec![own.into(), target.origin().host.as_str().into()];
+            self.keys.sign_handle(&Handle::to(live.session(), own, audience))
+        };
+        let location = match errand {
+            Errand::Here => "/.pomerium/".to_owned(),
+            Errand::Page { target, flow } => {
+                let target = Target::parse(plan, target).ok()?;
+                let handle = handle_for(&target);
+                let sealed = self.keys.seal(
+                    Purpose::Callback,
+                    flow.as_bytes(),
+                    handle.as_bytes(),
+                    random()?,
+                );
+                let base = format!("{}{CALLBACK}", target.origin());
+                let page = target.to_string();
+                let params = [
+                    (param::ADDITIONAL_HOSTS, ""),
+                    (param::REDIRECT_URI, &page),
+                    (param::SESSION_ENCRYPTED, &sealed),
+                    (param::FLOW, flow),
+                ];
+                sign_url(&self.keys, &base, &params, ask.wall())
+            }
+            Errand::Program { redirect, host } => {
+                let redirect =
+                    ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect).ok()?;
+                redirect.with_handle(&handle_for(&Target::parse(plan, host).ok()?))
+            }
+        };
+        let posted = ask.method() == http::Method::POST;
+        Some(if posted { answer::see_other(&location) } else { answer::found(&location) })
+    }
+
+    /// The cookie with which the authenticate host knows somebody again.
+    pub(super) fn remember_here(
+        &self,
+        ask: &Ask,
+        live: &LiveSession,
+        response: &mut Response<Body>,
+    ) {
+        let own = ask.plan().sign_in.authenticate.host.as_str();
+        let handle = self.keys.sign_handle(&Handle::to(live.session(), own, vec![own.into()]));
+        let life = CookieLife::Until(live.session().expires_at());
+        let name = ask.authenticate_cookie_name();
+        // It never leaves this host, whatever `cookie_domain` says.
+        let cookie = SetCookie {
+            domain: None,
+            ..SetCookie::session(&ask.plan().cookie, &name, &handle, life)
+        };
+        answer::set_cookie(response, &cookie, ask.wall());
+    }
+
+    pub(super) fn note(
+        &self,
+        ask: &Ask,
+        level: Level,
+        event: &'static str,
+        person: Option<&str>,
+        cause: Option<String>,
+    ) {
+        let (now, request_id) = (ask.now(), ask.request_id());
+        self.journal.note(ask.plan(), SignInNote { level, event, now, request_id, person, cause });
+    }
+}

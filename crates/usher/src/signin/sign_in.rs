@@ -1,0 +1,119 @@
+//! `/.pomerium/sign_in` at the authenticate host.
+
+use std::time::Duration;
+
+use http::Response;
+use usher_pages::{HostedNotYet, Link, SignInFailed};
+use usher_rules::{
+    plan::{Level, Provider},
+    signin::{Errand, ErrandError, Failure, SIGN_IN, Target, UrlRefusal, param, verify_url},
+};
+
+use super::{Ask, SignInRoom, answer};
+use crate::request::Body;
+
+/// Why a sign-in can't go on from this address, and where to begin again.
+#[derive(Debug)]
+pub(super) struct NotFromHere {
+    cause: String,
+    why: &'static str,
+    try_again: String,
+}
+
+impl SignInRoom {
+    pub(super) async fn sign_in(&self, ask: &Ask) -> Response<Body> {
+        let errand = match self.errand(ask, Duration::ZERO) {
+            Ok(errand) => errand,
+            Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
+        };
+        if let Some(live) = self.known_here(ask)
+            && let Some(response) = self.hand_over(ask, &live, &errand)
+        {
+            return response;
+        }
+        match &ask.plan().sign_in.provider {
+            Provider::Builtin => self.form(ask, &errand),
+            Provider::Oidc(provider) => self.to_provider(ask, provider, errand).await,
+            Provider::Hosted => {
+                let host = errand.host(ask.plan());
+                answer::error(ask, &HostedNotYet { host: &host, receipt: ask.receipt() })
+            }
+        }
+    }
+
+    /// What the sign-in is for, if the address is one that we signed. Without any query it is
+    /// for the authenticate host itself.
+    pub(super) fn errand(&self, ask: &Ask, grace: Duration) -> Result<Errand, NotFromHere> {
+        if ask.query().is_empty() {
+            return Ok(Errand::Here);
+        }
+        // The address under which the other hosts know this one, whatever port it came by.
+        let base = format!("{}{SIGN_IN}", ask.plan().sign_in.authenticate);
+        let refused = |cause: String, why, try_again: Option<&Target>| NotFromHere {
+            cause,
+            why,
+            try_again: try_again.map_or_else(|| "/.pomerium/".into(), Target::to_string),
+        };
+        let url =
+            verify_url(&self.keys, &base, ask.query(), ask.wall(), grace).map_err(|refusal| {
+                let (why, params) = match &refusal {
+                    UrlRefusal::Expired(params) => ("This sign-in link is too old.", Some(params)),
+                    UrlRefusal::TooEarly => {
+                        ("This sign-in link is from a clock that is ahead of ours.", None)
+                    }
+                    UrlRefusal::Params(_) | UrlRefusal::Unsigned | UrlRefusal::BadSignature => (
+                        "This is not a sign-in link of this server, or it was changed on the way.",
+                        None,
+                    ),
+                };
+                let page = params.and_then(|params| params.text(param::REDIRECT_URI));
+                let page = page.and_then(|page| Target::parse(ask.plan(), page).ok());
+                refused(refusal.to_string(), why, page.as_ref())
+            })?;
+        Errand::read(ask.plan(), &url.params).map_err(|error: ErrandError| {
+            refused(
+                error.to_string(),
+                "What this sign-in link leads to is no longer served here.",
+                None,
+            )
+        })
+    }
+
+    pub(super) fn not_from_here(&self, ask: &Ask, not_from_here: &NotFromHere) -> Response<Body> {
+        let NotFromHere { cause, why, try_again } = not_from_here;
+        self.failed(ask, cause.clone(), why, try_again)
+    }
+
+    /// A sign-in that did not end well: words for the person, the cause for the operator.
+    pub(super) fn failed(
+        &self,
+        ask: &Ask,
+        cause: String,
+        why: &str,
+        try_again: &str,
+    ) -> Response<Body> {
+        self.note(ask, Level::Info, "sign-in-failed", None, Some(cause));
+        let page = SignInFailed { why, try_again: Link::new(try_again), receipt: ask.receipt() };
+        answer::error(ask, &page)
+    }
+}
+
+/// What the person reads about a failure at a provider.
+pub(super) fn words(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::NotUnderWay => {
+            "This browser has no sign-in under way that this belongs to. It was finished already, \
+             began in another browser, or cookies are blocked."
+        }
+        Failure::TooSlow => "The sign-in took too long.",
+        Failure::OtherProvider => "The way to sign in was changed meanwhile.",
+        Failure::Refused(_) => "The service that signs people in said no.",
+        Failure::OtherIssuer
+        | Failure::NoIssuer
+        | Failure::NoCode
+        | Failure::IdToken(_)
+        | Failure::Claims(_) => {
+            "The service that signs people in gave an answer that can't be trusted."
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Signing out: here, everywhere, and at the provider.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Response, StatusCode};
+use usher_pages::{Link, PostForm, SCOPE_EVERYWHERE, SCOPE_FIELD, SignOutConfirm, SignedOut};
+use usher_rules::{
+    plan::{Level, Provider},
+    session::{CookieLife, Purpose, Session, SetCookie},
+    signin::{
+        Params, SIGN_IN, SIGN_OUT, SIGNED_OUT, SignedOutState, SignedUrl, Target, param,
+        person_digest, same_origin, sign_out_origins, sign_url, verify_url,
+    },
+};
+
+use super::{
+    Ask, SignInRoom,
+    answer::{self, ForeignForm, NotNow},
+    random,
+};
+use crate::request::{
+    Body,
+    identify::{LiveSession, StoreError},
+};
+
+impl SignInRoom {
+    /// GET: a link alone signs nobody out, so it asks; unless we signed the link, which a
+    /// route's host does after it has been asked.
+    pub(super) async fn ask_to_sign_out(&self, ask: &Ask) -> Response<Body> {
+        if let Some(url) = self.signed_hop(ask) {
+            return self.hop_arrived(ask, &url).await;
+        }
+        let back = Params::parse(ask.query()).ok().and_then(|params| self.way_back(ask, &params));
+        let Some(live) = self.who(ask) else {
+            let authenticate = &ask.plan().sign_in.authenticate;
+            let next = if ask.at_authenticate() { SIGNED_OUT } else { SIGN_OUT };
+            return answer::found(&format!("{authenticate}{next}")); // it may know somebody still
+        };
+        let person = &live.session().person;
+        let shown = if person.email.is_empty() { &person.id } else { &person.email };
+        let mut form = PostForm::to(SIGN_OUT);
+        if let Some(back) = back {
+            form = form.with(param::REDIRECT_URI, back.to_string());
+        }
+        let stay = Link::new("/.pomerium/");
+        let page = SignOutConfirm { person: shown, form, everywhere: true, stay };
+        let origins = sign_out_origins(ask.plan());
+        let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+        answer::html(200, page.render(), &origins)
+    }
+
+    /// POST: ends the session's record first, so that whatever else fails, a copied cookie is
+    /// worth nothing. Then the authenticate host, then the provider.
+    pub(super) async fn sign_out(&self, ask: &Ask) -> Response<Body> {
+        if same_origin(ask.fields(), &ask.origin()).is_err() {
+            return answer::error(ask, &ForeignForm(ask.receipt()));
+        }
+        let form = ask.form().unwrap_or_default();
+        let everywhere = form.text(SCOPE_FIELD) == Some(SCOPE_EVERYWHERE);
+        let live = self.who(ask);
+        let mut ended = self.end(ask, live.as_ref(), everywhere).await;
+        if ask.at_authenticate()
+            && let (Ok(()), Some(here)) = (&ended, self.known_here(ask))
+        {
+            ended = self.end(ask, Some(&here), everywhere).await;
+        }
+        if let Err(error) = ended {
+            self.note(ask, Level::Error, "sign-out", None, Some(error.to_string()));
+            let heading = "You are still signed in.";
+            return answer::error(ask, &NotNow { heading, receipt: ask.receipt() });
+        }
+        let session = live.as_ref().map(|live| live.session());
+        let next = self.after(ask, session, self.way_back(ask, &form)).await;
+        let location = if ask.at_authenticate() {
+            next
+        } else {
+            let base = format!("{}{SIGN_OUT}", ask.plan().sign_in.authenticate);
+            let person =
+                session.map(|session| person_digest(&session.person.id)).unwrap_or_default();
+            let params = [(param::REDIRECT_URI, next.as_str()), (param::PERSON, &person)];
+            sign_url(&self.keys, &base, &params, ask.wall())
+        };
+        let mut response = answer::see_other(&location);
+        self.forget(ask, &mut response);
+        response
+    }
+
+    async fn end(
+        &self,
+        ask: &Ask,
+        live: Option<&Arc<LiveSession>>,
+        everywhere: bool,
+    ) -> Result<(), StoreError> {
+        let Some(session) = live.map(|live| live.session()) else { return Ok(()) };
+        if everywhere {
+            self.sessions.end_all_of(&session.person.id).await?;
+        } else {
+            self.sessions.end(&session.id).await?;
+        }
+        self.note(ask, Level::Info, "sign-out", Some(&session.person.id), None);
+        Ok(())
+    }
+
+    /// The link with which a route's host sends somebody here, once.
+    fn signed_hop(&self, ask: &Ask) -> Option<SignedUrl> {
+        let base = format!("{}{SIGN_OUT}", ask.plan().sign_in.authenticate);
+        let ours = ask.at_authenticate() && !ask.query().is_empty();
+        let url = ours
+            .then(|| verify_url(&self.keys, &base, ask.query(), ask.wall(), Duration::ZERO).ok())
+            .flatten()?;
+        self.once(url.signature, url.over_at, ask.wall()).ok().map(|()| url)
+    }
+
+    /// Ends what this host knows, if it is the same person: a link that somebody else got by
+    /// signing out does nothing here.
+    async fn hop_arrived(&self, ask: &Ask, url: &SignedUrl) -> Response<Body> {
+        let Some(next) = url.params.text(param::REDIRECT_URI) else {
+            return answer::text(StatusCode::BAD_REQUEST, "Bad Request\n");
+        };
+        let mut response = answer::found(next);
+        let Some(here) = self.known_here(ask) else {
+            self.forget(ask, &mut response);
+            return response;
+        };
+        if url.params.text(param::PERSON) == Some(&*person_digest(&here.session().person.id)) {
+            if let Err(error) = self.end(ask, Some(&here), false).await {
+                self.note(ask, Level::Error, "sign-out", None, Some(error.to_string()));
+                let heading = "You are still signed in here.";
+                return answer::error(ask, &NotNow { heading, receipt: ask.receipt() });
+            }
+            self.forget(ask, &mut response);
+        }
+        response
+    }
+
+    /// Clears this host's cookies.
+    fn forget(&self, ask: &Ask, response: &mut Response<Body>) {
+        let policy = &ask.plan().cookie;
+        let own = SetCookie::session(policy, ask.cookie_name(), "", CookieLife::Over);
+        answer::set_cookie(response, &own, ask.wall());
+        if ask.at_authenticate() {
+            let name = ask.authenticate_cookie_name();
+            let here = SetCookie::session(policy, &name, "", CookieLife::Over);
+            answer::set_cookie(response, &SetCookie { domain: None, ..here }, ask.wall());
+        }
+    }
+
+    /// A page that whoever asks wants to come back to. Only pages of ours count.
+    fn way_back(&self, ask: &Ask, params: &Params) -> Option<Target> {
+        Target::parse(ask.plan(), params.text(param::REDIRECT_URI)?).ok()
+    }
+
+    /// Where it goes on once our own sessions have ended: to the provider's end of session
+    /// (RP-Initiated Logout 1.0 §2), if it has one that answers, and then to the last page.
+    async fn after(&self, ask: &Ask, session: Option<&Session>, back: Option<Target>) -> String {
+        let plan = ask.plan();
+        let ours = format!("{}{SIGNED_OUT}", plan.sign_in.authenticate);
+        let configured = plan.sign_in.signed_out_url.as_deref();
+        let end_session = match (&plan.sign_in.provider, session) {
+            (Provider::Oidc(provider), Some(_)) => {
+                self.providers.end_session(plan, provider, ask.now()).await
+            }
+            (Provider::Oidc(_) | Provider::Builtin | Provider::Hosted, _) => None,
+        };
+        let (Some(mut url), Provider::Oidc(provider)) = (end_session, &plan.sign_in.provider)
+        else {
+            return back
+                .map_or_else(|| configured.map_or(ours, str::to_owned), |back| back.to_string());
+        };
+        let id_token = session.and_then(|session| {
+            let sealed = session.id_token.as_deref()?;
+            let id = session.id.as_str().as_bytes();
+            String::from_utf8(self.keys.open(Purpose::IdToken, id, sealed).ok()?).ok()
+        });
+        // Providers only return to addresses that were registered, so the page to come back to
+        // travels as `state` to our own.
+        let state = back
+            .filter(|_| configured.is_none())
+            .and_then(|back| Some(SignedOutState::seal(&self.keys, &back, random()?, ask.wall())));
+        url.query_pairs_mut()
+            .append_pair("client_id", &provider.client_id)
+            .append_pair("post_logout_redirect_uri", configured.unwrap_or(&ours))
+            .extend_pairs(id_token.map(|id_token| ("id_token_hint", id_token)))
+            .extend_pairs(state.map(|state| ("state", state)));
+        url.into()
+    }
+
+    /// The last page; or, when a provider brings a `state` of ours back, on to where it says.
+    pub(super) fn signed_out(&self, ask: &Ask) -> Response<Body> {
+        let params = Params::parse(ask.query()).unwrap_or_default();
+        let state = params.text(param::STATE);
+        let back =
+            state.and_then(|state| SignedOutState::open(&self.keys, ask.plan(), state, ask.wall()));
+        if let Some(back) = back {
+            return answer::found(&back.to_string());
+        }
+        // On a host with an app, its front page asks who it is.
+        let dedicated = ask.at_authenticate() && ask.plan().sign_in.dedicated_host;
+        let again = Link::new(if dedicated { SIGN_IN } else { "/" });
+        answer::html(200, SignedOut { sign_in_again: Some(again) }.render(), &[])
+    }
+}

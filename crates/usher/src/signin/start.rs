@@ -1,0 +1,113 @@
+//! Where a sign-in begins: at a route's host.
+
+use http::{Method, Response, StatusCode};
+use usher_pages::{HostedNotYet, Receipt, SignInFailed};
+use usher_rules::{
+    fields::preference,
+    names::{Authority, Origin},
+    plan::{Plan, Provider, SameSite},
+    session::{CookieLife, SetCookie},
+    signin::{
+        BindingUse, BrowserBinding, CALLBACK, Errand, Params, ProgramRedirect, SIGN_IN, Target,
+        param, sign_url, surplus_cookies,
+    },
+    time::Now,
+};
+
+use super::{Ask, SignInRoom, answer, random};
+use crate::request::{Body, SignInNeeded};
+
+/// How long a browser may take from the first redirect to the callback. Longer than a sign-in at
+/// a provider may, and than a form may stay open.
+const BINDING_LIFE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
+
+impl SignInRoom {
+    /// Sends a navigation to the authenticate host, and marks the browser that it began in.
+    pub(super) fn start(&self, needed: &SignInNeeded<'_>) -> Response<Body> {
+        let SignInNeeded { plan, head, authority, target, request_id, now } = *needed;
+        let receipt = Receipt { request_id, at_seconds: now.wall.seconds() };
+        let host = authority.to_string();
+        let read_as = preference(&head.headers);
+        if matches!(plan.sign_in.provider, Provider::Hosted) {
+            return answer::error_for(read_as, &HostedNotYet { host: &host, receipt });
+        }
+        let begun = self.begin_hop(plan, authority, target, now, &head.headers);
+        begun.unwrap_or_else(|| {
+            let try_again = usher_pages::Link::new("/");
+            let why = "This host can't begin a sign-in.";
+            answer::error_for(read_as, &SignInFailed { why, try_again, receipt })
+        })
+    }
+
+    fn begin_hop(
+        &self,
+        plan: &Plan,
+        authority: &Authority,
+        target: &str,
+        now: Now,
+        fields: &http::HeaderMap,
+    ) -> Option<Response<Body>> {
+        let page = Target::asked_for(plan, authority, target).ok()?.to_string();
+        let binding = BrowserBinding::new(random()?, now.wall);
+        let base = format!("{}{SIGN_IN}", plan.sign_in.authenticate);
+        let params = [
+            (param::IDP_ID, plan.sign_in.provider.id()),
+            (param::REDIRECT_URI, &page),
+            (param::FLOW, &binding.id),
+        ];
+        let mut response = answer::found(&sign_url(&self.keys, &base, &params, now.wall));
+        let (cookie, what_for) = (&plan.cookie.name, BindingUse::Hop);
+        for name in surplus_cookies(fields, &BrowserBinding::cookie_prefix(cookie, what_for)) {
+            let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
+            answer::set_cookie(&mut response, &over, now.wall);
+        }
+        let name = BrowserBinding::cookie_name(cookie, what_for, &binding.id);
+        let life = CookieLife::For(BINDING_LIFE);
+        // Lax, not Strict: the callback comes along a navigation that another host began.
+        let cookie = SetCookie::flow(&name, &binding.value, SameSite::Lax, life);
+        answer::set_cookie(&mut response, &cookie, now.wall);
+        Some(response)
+    }
+
+    /// `/.pomerium/sign_in` at a route's host: for the button on the identity page.
+    pub(super) fn start_here(&self, ask: &Ask) -> Response<Body> {
+        let begun =
+            self.begin_hop(ask.plan(), ask.authority(), "/.pomerium/", ask.now(), ask.fields());
+        begun.unwrap_or_else(|| answer::text(StatusCode::NOT_FOUND, "Not Found\n"))
+    }
+
+    /// `/.pomerium/api/v1/login`: the address at which a person signs a program in
+    /// (`pomerium-protocols.md` §2.4).
+    pub(super) fn login_url(&self, ask: &Ask) -> Response<Body> {
+        if ask.method() != Method::GET {
+            return answer::method_not_allowed("GET");
+        }
+        let bad = || answer::text(StatusCode::BAD_REQUEST, "invalid redirect uri\n");
+        let Ok(params) = Params::parse(ask.query()) else { return bad() };
+        let Some(redirect) = params.text(param::REDIRECT_URI) else {
+            return answer::text(StatusCode::NOT_FOUND, "Not Found\n");
+        };
+        let plan = ask.plan();
+        let Ok(redirect) = ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect)
+        else {
+            return bad();
+        };
+        let callback = format!("{}{CALLBACK}", Origin::of(ask.authority()));
+        let errand =
+            Errand::Program { redirect: redirect.as_str().into(), host: callback.as_str().into() };
+        if errand.check(plan).is_err() {
+            return bad(); // a host that no route has
+        }
+        let base = format!("{}{SIGN_IN}", plan.sign_in.authenticate);
+        let params = [
+            (param::IDP_ID, plan.sign_in.provider.id()),
+            (param::REDIRECT_URI, redirect.as_str()),
+            (param::CALLBACK_URI, &callback),
+            (param::PROGRAMMATIC, "true"),
+        ];
+        answer::personal(answer::plain(
+            StatusCode::OK,
+            sign_url(&self.keys, &base, &params, ask.wall()),
+        ))
+    }
+}
