@@ -26,6 +26,8 @@ mod sessions;
 mod sign_in;
 mod sign_out;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,
@@ -75,7 +77,7 @@ impl SignInRoom {
     /// A room that has spoken with no provider yet.
     pub fn new(deps: SignInDeps) -> Self {
         let SignInDeps { sessions, passwords, keys, assertions, journal } = deps;
-        let (providers, replay) = (Providers::default(), Mutex::default());
+        let (providers, replay) = (Providers::new(provider::PATIENCE), Mutex::default());
         Self { sessions, passwords, keys, assertions, journal, providers, replay }
     }
 

@@ -25,12 +25,13 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Http {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     secure_only: bool,
+    patience: Duration,
 }
 
 impl Http {
     /// Trusts the system's roots and `certificate_authority`. `secure_only` refuses `http:`: a
     /// provider with an https issuer must not name an endpoint in the clear.
-    pub fn new(plan: &Plan, secure_only: bool) -> Result<Self, ProviderError> {
+    pub fn new(plan: &Plan, secure_only: bool, patience: Duration) -> Result<Self, ProviderError> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         for pem in &plan.extra_roots {
@@ -45,7 +46,7 @@ impl Http {
             .with_no_client_auth();
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(PATIENCE));
+        tcp.set_connect_timeout(Some(patience));
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -53,7 +54,7 @@ impl Http {
             .wrap_connector(tcp);
         let client =
             Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-        Ok(Self { client, secure_only })
+        Ok(Self { client, secure_only, patience })
     }
 
     /// One request and its whole answer, whatever its status.
@@ -75,7 +76,7 @@ impl Http {
             let body = body.map_err(|error| unreachable(&*error))?;
             Ok(http::Response::from_parts(head, body.to_bytes().to_vec()))
         };
-        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or(Err(ProviderError::Slow))
+        tokio::time::timeout(self.patience, exchange).await.unwrap_or(Err(ProviderError::Slow))
     }
 
     /// The body of a GET that is answered with 200.

@@ -72,8 +72,8 @@ pub struct Known {
 
 /// Discovery and keys, remembered. One request at a time asks the provider; the others wait for
 /// its answer, or go on with what is known.
-#[derive(Default)]
 pub struct Cache {
+    patience: Duration,
     known: ArcSwapOption<Known>,
     asking: tokio::sync::Mutex<Asked>,
 }
@@ -84,6 +84,11 @@ struct Asked {
 }
 
 impl Cache {
+    /// Nothing is known yet.
+    pub fn new(patience: Duration) -> Self {
+        Self { patience, known: ArcSwapOption::empty(), asking: tokio::sync::Mutex::default() }
+    }
+
     /// What is known of `provider`, asked for if need be.
     pub async fn of(
         &self,
@@ -100,7 +105,7 @@ impl Cache {
             return Ok(known); // somebody else asked meanwhile
         }
         let before = self.known.load_full().filter(|known| known.of == of);
-        match discover(plan, provider, of, now).await {
+        match self.discover(plan, provider, of, now).await {
             Ok(known) => {
                 let known = Arc::new(known);
                 self.known.store(Some(Arc::clone(&known)));
@@ -145,6 +150,28 @@ impl Cache {
         Ok(known)
     }
 
+    async fn discover(
+        &self,
+        plan: &Plan,
+        provider: &OidcProvider,
+        of: u64,
+        now: Now,
+    ) -> Result<Known, ProviderError> {
+        let issuer = &*provider.issuer;
+        let http = Http::new(plan, issuer.starts_with("https:"), self.patience)?;
+        let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let document = http.get(&url, None).await?;
+        let metadata: Metadata = serde_json::from_slice(&document)
+            .map_err(|_| ProviderError::Unreadable("the metadata"))?;
+        if metadata.issuer().as_str() != issuer {
+            return Err(ProviderError::OtherIssuer(metadata.issuer().as_str().into())); // Discovery §4.3
+        }
+        let keys = fetch_keys(&http, &metadata).await?;
+        let metadata = metadata.set_jwks(keys);
+        let (http, failed_at) = (Arc::new(http), Mutex::default());
+        Ok(Known { of, metadata, http, fetched_at: now.monotonic, failed_at })
+    }
+
     fn usable(&self, of: u64, now: Now) -> Option<Arc<Known>> {
         let known = self.known.load_full().filter(|known| known.of == of)?;
         let age = |at: Instant| now.monotonic.saturating_duration_since(at);
@@ -158,27 +185,6 @@ fn identify(plan: &Plan, provider: &OidcProvider) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&provider.id, &provider.issuer, &plan.extra_roots).hash(&mut hasher);
     hasher.finish()
-}
-
-async fn discover(
-    plan: &Plan,
-    provider: &OidcProvider,
-    of: u64,
-    now: Now,
-) -> Result<Known, ProviderError> {
-    let issuer = &*provider.issuer;
-    let http = Http::new(plan, issuer.starts_with("https:"))?;
-    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    let document = http.get(&url, None).await?;
-    let metadata: Metadata =
-        serde_json::from_slice(&document).map_err(|_| ProviderError::Unreadable("the metadata"))?;
-    if metadata.issuer().as_str() != issuer {
-        return Err(ProviderError::OtherIssuer(metadata.issuer().as_str().into())); // Discovery §4.3
-    }
-    let keys = fetch_keys(&http, &metadata).await?;
-    let metadata = metadata.set_jwks(keys);
-    let (http, failed_at) = (Arc::new(http), Mutex::default());
-    Ok(Known { of, metadata, http, fetched_at: now.monotonic, failed_at })
 }
 
 async fn fetch_keys(http: &Http, metadata: &Metadata) -> Result<CoreJsonWebKeySet, ProviderError> {

@@ -5,7 +5,7 @@ mod exchange;
 mod http;
 mod known;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use openidconnect::{
     AuthorizationCode, ClientId, ClientSecret, CsrfToken, Nonce, PkceCodeChallenge,
@@ -19,6 +19,8 @@ use usher_rules::{
 };
 
 use self::known::{Cache, Known};
+
+pub use self::http::PATIENCE;
 
 /// Why a provider is of no help.
 #[derive(Debug, thiserror::Error)]
@@ -83,9 +85,15 @@ pub struct SignedIn {
 }
 
 /// The provider in force, whichever that is.
-#[derive(Default)]
 pub struct Providers {
     cache: Cache,
+}
+
+impl Providers {
+    /// Nobody was spoken with yet. A provider may take `patience` for one answer.
+    pub fn new(patience: Duration) -> Self {
+        Self { cache: Cache::new(patience) }
+    }
 }
 
 impl Providers {

@@ -1,0 +1,220 @@
+//! An OpenID Connect provider on loopback: real HTTP, real keys, and a switch for every lie that
+//! a relying party must see through.
+
+mod endpoints;
+mod keys;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::{Map, Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use self::keys::Keys;
+
+/// What the provider does wrong; everything else it does right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lie {
+    /// Nothing.
+    #[default]
+    None,
+    /// The ID token is for another client.
+    WrongAudience,
+    /// It is for several clients, and does not say which one it was issued to.
+    ManyAudiences,
+    /// It was issued to another party.
+    OtherParty,
+    /// It holds another nonce.
+    WrongNonce,
+    /// It holds none.
+    NoNonce,
+    /// It is from another issuer.
+    WrongIssuer,
+    /// It expired two minutes ago.
+    Expired,
+    /// It will be issued in two minutes.
+    FromTheFuture,
+    /// `alg: none`.
+    AlgNone,
+    /// HS256, with the published public key as the secret.
+    HsWithPublicKey,
+    /// HS256, with the client's secret.
+    HsWithClientSecret,
+    /// Signed with a key that is not published, under the id of one that is.
+    OtherKey,
+    /// Signed with a key that is not published, under an id of its own.
+    UnknownKid,
+    /// One octet of the payload was changed after signing.
+    Changed,
+    /// There is no ID token.
+    NoIdToken,
+    /// Userinfo is about somebody else.
+    UserinfoOfAnother,
+    /// Userinfo answers 503.
+    UserinfoDown,
+    /// The authorization response names another issuer.
+    ResponseOfAnother,
+    /// It names none, although the metadata promise one.
+    ResponseOfNobody,
+    /// The metadata name another issuer.
+    MetadataOfAnother,
+    /// Every endpoint answers 503.
+    Down,
+    /// The token endpoint answers 503.
+    TokenDown,
+    /// The token endpoint never answers.
+    TokenSilent,
+    /// The token endpoint answers with two MiB.
+    TokenHuge,
+    /// The token endpoint redirects.
+    TokenRedirects,
+}
+
+/// How the ID token is signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    #[default]
+    Rs256,
+    /// ECDSA on P-256.
+    Es256,
+}
+
+/// What the provider knows about an authorization code.
+struct Grant {
+    nonce: Option<String>,
+    challenge: String,
+    redirect_uri: String,
+}
+
+struct State {
+    lie: Lie,
+    algorithm: Algorithm,
+    keys: Keys,
+    now: u64,
+    claims: Map<String, Value>,
+    userinfo: Option<Map<String, Value>>,
+    grants: HashMap<String, Grant>,
+    asked: HashMap<String, usize>,
+}
+
+/// A provider that runs until it is dropped.
+pub struct FakeProvider {
+    issuer: String,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    issuer: String,
+    client_id: String,
+    client_secret: String,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FakeProvider {
+    /// Starts one on a free port. `now` is what its clock says, in Unix seconds.
+    ///
+    /// # Errors
+    ///
+    /// No free port on loopback.
+    #[expect(clippy::disallowed_methods, reason = "a test's server has no drain")]
+    pub async fn start(now: u64) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let issuer = format!("http://{}", listener.local_addr()?);
+        let ann =
+            json!({"sub": "ann", "email": "ann@example.com", "name": "Ann", "groups": ["family"]});
+        let shared = Arc::new(Shared {
+            issuer: issuer.clone(),
+            client_id: "usher".into(),
+            client_secret: "a secret of the client's".into(),
+            state: Mutex::new(State {
+                lie: Lie::None,
+                algorithm: Algorithm::Rs256,
+                keys: Keys::new(),
+                now,
+                claims: ann.as_object().cloned().unwrap_or_default(),
+                userinfo: None,
+                grants: HashMap::new(),
+                asked: HashMap::new(),
+            }),
+        });
+        let serving = Arc::clone(&shared);
+        let task = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let serving = Arc::clone(&serving);
+                tokio::spawn(async move {
+                    let service =
+                        service_fn(|request| endpoints::answer(Arc::clone(&serving), request));
+                    let _ =
+                        http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+                });
+            }
+        });
+        Ok(Self { issuer, shared, task })
+    }
+
+    /// Its issuer: `http://127.0.0.1:PORT`.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The one client that it knows.
+    pub fn client(&self) -> (&str, &str) {
+        (&self.shared.client_id, &self.shared.client_secret)
+    }
+
+    /// From now on it tells this lie.
+    pub fn lies(&self, lie: Lie) {
+        self.shared.state().lie = lie;
+    }
+
+    /// From now on it signs so.
+    pub fn signs_with(&self, algorithm: Algorithm) {
+        self.shared.state().algorithm = algorithm;
+    }
+
+    /// From now on it signs with other keys, and publishes only those.
+    pub fn rotates_keys(&self) {
+        self.shared.state().keys.rotate();
+    }
+
+    /// From now on its ID tokens hold these claims, beside the protocol's own.
+    pub fn says(&self, claims: Value) {
+        self.shared.state().claims = claims.as_object().cloned().unwrap_or_default();
+    }
+
+    /// From now on its userinfo endpoint says this; before, it says what the ID token says.
+    pub fn userinfo_says(&self, claims: Value) {
+        self.shared.state().userinfo = claims.as_object().cloned();
+    }
+
+    /// How often a path was asked for.
+    pub fn was_asked(&self, path: &str) -> usize {
+        self.shared.state().asked.get(path).copied().unwrap_or_default()
+    }
+
+    /// Somebody follows `url` to the authorization endpoint and says yes: where they are sent.
+    /// `None` when it is no authorization request of a client that we know.
+    pub fn consents(&self, url: &str) -> Option<String> {
+        let url = url::Url::parse(url).ok()?;
+        (url.as_str().starts_with(&self.issuer) && url.path() == "/authorize").then_some(())?;
+        endpoints::authorize(&self.shared, url.query().unwrap_or_default())
+    }
+}
+
+impl Drop for FakeProvider {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,232 @@
+use usher_rules::plan::Provider;
+
+use super::house::{ANN, BOB, House, onward};
+
+const PAGE: &str = "https://tv.example/web/?a=%2f&b;c=d%20e+f";
+
+#[tokio::test]
+async fn brings_people_back_octet_for_octet() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let first = browser.get(PAGE).await;
+    assert_eq!(first.status, 302);
+    assert!(first.location().starts_with("https://auth.example/.pomerium/sign_in?"), "{first:?}");
+    let form = browser.get(first.location()).await;
+    assert_eq!(form.status, 200);
+    let posted = browser.fill(&form, ANN.0, ANN.1).await;
+    assert_eq!(posted.status, 303, "{}", posted.text);
+    assert!(posted.location().starts_with("https://tv.example/.pomerium/callback/?"));
+    let back = browser.get(posted.location()).await;
+    assert_eq!((back.status, back.location()), (302, PAGE));
+    assert_eq!(browser.get(PAGE).await.text, "the app, for id-of-ann");
+    assert_eq!(house.sessions_of("id-of-ann"), 1);
+    let flows =
+        browser.jar.keys().filter(|(_, name)| name.contains("flow") || name.contains("form"));
+    assert_eq!(flows.count(), 0, "what a sign-in needed is gone after it");
+}
+
+#[tokio::test]
+async fn is_one_sign_in_for_every_host() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    browser.sign_in(PAGE, ANN).await;
+    let other = browser.follow("https://photos.example/album").await;
+    assert_eq!(other.text, "the app, for id-of-ann");
+    assert_eq!(house.sessions_of("id-of-ann"), 1, "the same session, not another one");
+}
+
+/// T18: our pages run no script, are in no frame, and are kept by nobody.
+#[tokio::test]
+async fn t18_fields_of_pages_and_cookies() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let form = browser.follow(PAGE).await;
+    let csp = form.field("content-security-policy");
+    for part in
+        ["default-src 'none'", "frame-ancestors 'none'", "form-action 'self' https://tv.example"]
+    {
+        assert!(csp.contains(part), "{part} in {csp}");
+    }
+    assert!(!csp.contains("unsafe"), "{csp}");
+    assert_eq!(form.field("cache-control"), "no-store");
+    assert_eq!(form.field("x-content-type-options"), "nosniff");
+    let form_cookie = form.cookies()[0];
+    assert!(form_cookie.starts_with("__Host-_pomerium_form_"), "{form_cookie}");
+    assert!(form_cookie.ends_with("HttpOnly; Secure; SameSite=Strict"), "{form_cookie}");
+
+    let posted = browser.fill(&form, ANN.0, ANN.1).await;
+    let known = posted.cookies()[0];
+    assert!(known.starts_with("_pomerium_authenticate=ey"), "{known}");
+    let back = browser.get(posted.location()).await;
+    assert_eq!(back.field("cache-control"), "no-store");
+    let expires = "Expires=Wed, 15 Nov 2023 12:13:20 GMT"; // 14 h after the start
+    let cookie = back.cookies()[0];
+    assert!(cookie.ends_with(&format!("; Path=/; {expires}; HttpOnly; Secure")), "{cookie}");
+}
+
+/// What is said about a name that nobody has is what is said about a wrong password.
+#[tokio::test]
+async fn refusals() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let form = browser.follow(PAGE).await;
+    let flow = form.flow();
+    let wrong = browser.fill(&form, ANN.0, "guess").await;
+    let unknown = browser.fill(&form, "eve@example.com", "guess").await;
+    assert_eq!(wrong.text.replace(ANN.0, "eve@example.com"), unknown.text, "the same words");
+    for (email, password, status, why) in [
+        (ANN.0, "guess", 403, "a wrong password"),
+        ("", "", 403, "nothing"),
+        (ANN.0, "", 403, "no password"),
+        ("many@example.com", "x", 429, "throttled"),
+        ("down@example.com", "x", 503, "the store is down"),
+    ] {
+        let seen = browser.fill(&form, email, password).await;
+        assert_eq!(seen.status, status, "{why}");
+        assert!(!seen.signs_in(), "{why}");
+        assert_eq!(seen.flow(), flow, "the page can be sent again: {why}");
+    }
+    let many = browser.fill(&form, "many@example.com", "x").await;
+    assert_eq!(many.field("retry-after"), "90");
+    assert_eq!(house.sessions_of("id-of-ann"), 0);
+    assert!(
+        !house.notes.all().contains("guess") && !house.notes.all().contains("eve@"),
+        "{}",
+        house.notes.all()
+    );
+    let right = browser.fill(&form, ANN.0, ANN.1).await;
+    assert_eq!(right.status, 303, "and then it goes through");
+}
+
+/// T18, login CSRF: nobody is signed in as somebody else by a page of a stranger.
+#[tokio::test]
+async fn t18_login_csrf() {
+    let house = House::new(Provider::Builtin);
+    let (mut browser, mut mallory) = (house.browser(), house.browser());
+    let form = browser.follow(PAGE).await;
+    let theirs = mallory.follow(PAGE).await;
+    let flow = form.flow();
+    let own = [("email", BOB.0), ("password", BOB.1), ("flow", &*flow)];
+    for (fields, why) in [
+        (&[("sec-fetch-site", "cross-site")], "a form on another site"),
+        (&[("sec-fetch-site", "same-site")], "a form on a sibling domain"),
+        (&[("origin", "https://evil.example")], "the same in an old browser"),
+        (&[("origin", "null")], "the same in a sandbox"),
+    ] {
+        let seen = browser.post(&form.url, &own, fields).await;
+        assert_eq!((seen.status, seen.signs_in()), (403, false), "{why}");
+    }
+    let same = [("sec-fetch-site", "same-origin")];
+    for (flow, why) in
+        [(theirs.flow(), "a form of another browser"), (String::new(), "no form at all")]
+    {
+        let form_fields = [("email", BOB.0), ("password", BOB.1), ("flow", &*flow)];
+        let seen = browser.post(&form.url, &form_fields, &same).await;
+        assert_eq!((seen.status, seen.signs_in()), (400, false), "{why}");
+    }
+    let twice = "email=x&password=y&email=bob%40example.com&flow=z".to_owned();
+    let seen = browser.send("POST", &form.url, twice, &same).await;
+    assert!(!seen.signs_in(), "a field given twice");
+    assert_eq!(house.sessions_of("id-of-bob"), 0);
+}
+
+/// Fixation: signing in makes a session that nobody has seen before.
+#[tokio::test]
+async fn another_person_displaces_the_first() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    browser.sign_in(PAGE, ANN).await;
+    let before = browser.jar.clone();
+    // Bob signs in on a form that was opened before Ann did.
+    let mut stale = house.browser();
+    let form = stale.follow(PAGE).await;
+    browser.jar.extend(stale.jar.clone());
+    let posted = browser.fill(&form, BOB.0, BOB.1).await;
+    let back = browser.follow(posted.location()).await;
+    assert_eq!(back.text, "the app, for id-of-bob");
+    assert_eq!(house.sessions_of("id-of-ann"), 0, "hers has ended with it");
+    let name = ("tv.example".to_owned(), "_pomerium".to_owned());
+    assert_ne!(before[&name], browser.jar[&name]);
+}
+
+/// 20 tabs ask at once, and every one of them gets where it wanted to go.
+#[tokio::test]
+async fn t17_twenty_tabs() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let mut forms = Vec::new();
+    for tab in 0..20 {
+        let page = format!("https://tv.example/tab/{tab}");
+        forms.push((page.clone(), browser.follow(&page).await));
+    }
+    let mut posted = Vec::new();
+    for (page, form) in forms {
+        posted.push((page, browser.fill(&form, ANN.0, ANN.1).await));
+    }
+    for (page, posted) in posted {
+        let back = browser.get(&onward(&posted).unwrap()).await;
+        assert_eq!((back.status, back.location()), (302, &*page), "{}", back.text);
+        assert_eq!(browser.get(&page).await.text, "the app, for id-of-ann");
+    }
+}
+
+#[tokio::test]
+async fn links_grow_old_and_forms_may_stay_open() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let link = browser.get(PAGE).await.location().to_owned();
+    let form = browser.get(&link).await;
+    house.later(361);
+    let old = browser.get(&link).await;
+    assert_eq!(old.status, 400, "a bookmark of the sign-in page");
+    assert!(
+        old.text.contains("href=\"https://tv.example/web/?a=%2f&#38;b;c=d%20e+f\""),
+        "{}",
+        old.text
+    );
+    house.later(3000);
+    let posted = browser.fill(&form, ANN.0, ANN.1).await;
+    assert_eq!(posted.status, 303, "the form was open for most of an hour");
+    house.later(700);
+    let posted = browser.fill(&form, ANN.0, ANN.1).await;
+    assert_eq!((posted.status, posted.signs_in()), (400, false), "and this is too long");
+}
+
+/// T2 at the door: what is not signed by us signs nobody in and leads nowhere.
+#[tokio::test]
+async fn t2_sign_in_links() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let link = browser.get(PAGE).await.location().to_owned();
+    for (given, why) in [
+        (format!("{link}&x=1"), "added"),
+        (link.replace("tv.example", "photos.example"), "changed"),
+        (link.replace("pomerium_idp_id=builtin&", ""), "taken away"),
+        (
+            "https://auth.example/.pomerium/sign_in?pomerium_redirect_uri=https://evil.example"
+                .into(),
+            "not ours",
+        ),
+    ] {
+        let seen = browser.get(&given).await;
+        assert_eq!(seen.status, 400, "{why}");
+        assert!(!seen.text.contains("evil.example") && !seen.text.contains("password"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn signing_in_at_the_authenticate_host_itself() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let here = browser.sign_in("https://auth.example/.pomerium/sign_in", ANN).await;
+    assert_eq!((here.status, &*here.url), (200, "https://auth.example/.pomerium/"));
+    assert!(here.text.contains("ann@example.com"));
+}
+
+#[tokio::test]
+async fn a_hosted_service_is_not_spoken_yet() {
+    let house = House::new(Provider::Hosted);
+    let seen = house.browser().get(PAGE).await;
+    assert_eq!(seen.status, 503);
+    assert!(seen.location().is_empty() && seen.cookies().is_empty());
+}

@@ -1,0 +1,373 @@
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body_util::BodyExt;
+use serde_json::json;
+use usher_rules::{
+    names::{Authority, Host, Origin, RequestPath},
+    people::{BoxFuture, Member, PasswordCheck, PasswordRefusal},
+    plan::{Plan, Provider},
+    secret::Secret,
+    session::{Credential, Keys, Session, credential},
+    time::{Now, UnixTime},
+};
+
+use crate::{
+    request::{
+        Assertions, Body, OwnPages, OwnRequest, SignInJournal, SignInNeeded, SignInNote,
+        identify::{Identity, Rejection, SessionStore, memory::MemorySessions},
+    },
+    signin::{SignInDeps, SignInRoom, provider::Providers},
+};
+
+/// When each story begins.
+pub const START: u64 = 1_700_000_000;
+pub const ANN: (&str, &str) = ("ann@example.com", "open sesame");
+pub const BOB: (&str, &str) = ("bob@example.com", "barley barley");
+
+/// Two people, and moods.
+struct Passwords;
+
+impl PasswordCheck for Passwords {
+    fn check<'a>(
+        &'a self,
+        email: &'a str,
+        password: Secret,
+        _from: std::net::IpAddr,
+        _now: Now,
+    ) -> BoxFuture<'a, Result<Member, PasswordRefusal>> {
+        Box::pin(async move {
+            let member = |id: &str, name: &str, groups: &[&str]| Member {
+                id: id.into(),
+                email: email.into(),
+                name: name.into(),
+                groups: groups.iter().map(|group| (*group).into()).collect(),
+                added_at: 0,
+            };
+            match (email, password.expose_str().unwrap()) {
+                ("many@example.com", _) => {
+                    Err(PasswordRefusal::TooManyTries { retry_after: Duration::from_secs(90) })
+                }
+                ("down@example.com", _) => Err(PasswordRefusal::Unavailable),
+                ANN => Ok(member("id-of-ann", "<b>Ann</b>", &["family", "<script>"])),
+                BOB => Ok(member("id-of-bob", "Bob", &[])),
+                _ => Err(PasswordRefusal::Wrong),
+            }
+        })
+    }
+}
+
+struct Told;
+
+impl Assertions for Told {
+    fn jwks(&self) -> Arc<[u8]> {
+        Arc::from(*b"{\"keys\":[]}")
+    }
+
+    fn about(&self, _plan: &Plan, session: &Session) -> serde_json::Value {
+        json!({"sub": session.person.id, "email": session.person.email})
+    }
+}
+
+#[derive(Default)]
+pub struct Notes(Mutex<Vec<String>>);
+
+impl SignInJournal for Notes {
+    fn note(&self, _plan: &Plan, note: SignInNote<'_>) {
+        let SignInNote { level, event, person, cause, .. } = note;
+        self.0.lock().unwrap().push(format!("{level:?} {event} {person:?} {cause:?}"));
+    }
+}
+
+impl Notes {
+    pub fn all(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+}
+
+/// The room, two route hosts and an authenticate host around it.
+pub struct House {
+    pub room: SignInRoom,
+    pub plan: Mutex<Arc<Plan>>,
+    pub keys: Arc<Keys>,
+    pub sessions: Arc<MemorySessions>,
+    pub notes: Arc<Notes>,
+    now: AtomicU64,
+    monotonic: Instant,
+}
+
+pub fn plan(provider: Provider) -> Plan {
+    let hosts = ["tv.example", "photos.example"].map(|host| Host::parse(host).unwrap());
+    Plan::sketch(Origin::parse("https://auth.example").unwrap(), provider, hosts.to_vec())
+}
+
+impl House {
+    pub fn new(provider: Provider) -> Self {
+        Self::with(plan(provider))
+    }
+
+    pub fn with(plan: Plan) -> Self {
+        let keys = Arc::new(Keys::derive(&Secret::new([1; 32]), &Secret::new([2; 32])).unwrap());
+        let sessions = Arc::new(MemorySessions::default());
+        let notes = Arc::new(Notes::default());
+        let mut room = SignInRoom::new(SignInDeps {
+            sessions: Arc::clone(&sessions) as Arc<dyn SessionStore>,
+            passwords: Arc::new(Passwords),
+            keys: Arc::clone(&keys),
+            assertions: Arc::new(Told),
+            journal: Arc::clone(&notes) as Arc<dyn SignInJournal>,
+        });
+        room.providers = Providers::new(Duration::from_millis(500));
+        let (now, monotonic) = (AtomicU64::new(START), Instant::now());
+        Self { room, plan: Mutex::new(Arc::new(plan)), keys, sessions, notes, now, monotonic }
+    }
+
+    pub fn later(&self, seconds: u64) {
+        self.now.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> Now {
+        let seconds = self.now.load(Ordering::Relaxed);
+        let monotonic = self.monotonic + Duration::from_secs(seconds - START);
+        Now { wall: UnixTime::from_seconds(seconds), wall_millis: 0, monotonic }
+    }
+
+    pub fn browser(&self) -> Browser<'_> {
+        Browser { house: self, jar: BTreeMap::new(), fields: Vec::new() }
+    }
+
+    /// How many sessions this person has.
+    pub fn sessions_of(&self, person: &str) -> usize {
+        self.sessions.of_person(person).len()
+    }
+
+    fn identity(&self, plan: &Plan, head: &http::request::Parts) -> Identity {
+        let now = self.now().wall;
+        let query = head.uri.query();
+        match credential(&self.keys, &head.headers, query, &plan.cookie.name, now) {
+            Credential::Absent => Identity::Anonymous,
+            Credential::Bad(..) => Identity::Rejected(Rejection::Forged),
+            Credential::Handle(handle, _) => match self.sessions.find(&handle.session) {
+                None => Identity::Rejected(Rejection::Unknown),
+                Some(live) if live.session().expires_at().is_expired_at(now, Duration::ZERO) => {
+                    Identity::Rejected(Rejection::Expired)
+                }
+                Some(live) => Identity::Session(live),
+            },
+        }
+    }
+
+    async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
+        let plan = Arc::clone(&self.plan.lock().unwrap());
+        let (head, body) = request.into_parts();
+        let authority = Authority::parse(head.uri.authority().unwrap().as_str()).unwrap();
+        let path = RequestPath::parse(head.uri.path()).unwrap();
+        let identity = self.identity(&plan, &head);
+        let now = self.now();
+        let own = authority.host.as_str() == "auth.example"
+            || ["/.pomerium", "/.well-known/pomerium", "/ping", "/healthz"]
+                .iter()
+                .any(|own| path.wire().starts_with(own));
+        if own {
+            let (peer, request_id) = ([127, 0, 0, 1].into(), "r-1".into());
+            let request = OwnRequest {
+                plan,
+                head,
+                body,
+                authority,
+                path,
+                route: None,
+                identity,
+                peer,
+                request_id,
+                now,
+            };
+            return self.room.answer(request).await;
+        }
+        match identity {
+            Identity::Session(live) => {
+                Response::new(Body::full(format!("the app, for {}", live.session().person.id)))
+            }
+            Identity::Anonymous | Identity::Rejected(_) => {
+                let target = head.uri.path_and_query().unwrap().as_str();
+                let (plan, head, authority) = (&plan, &head, &authority);
+                self.room.sign_in_redirect(SignInNeeded {
+                    plan,
+                    head,
+                    authority,
+                    target,
+                    request_id: "r-1",
+                    now,
+                })
+            }
+        }
+    }
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub url: String,
+    pub status: u16,
+    pub head: http::HeaderMap,
+    pub text: String,
+}
+
+impl Seen {
+    pub fn field(&self, name: &str) -> &str {
+        self.head.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn location(&self) -> &str {
+        self.field("location")
+    }
+
+    pub fn cookies(&self) -> Vec<&str> {
+        self.head.get_all(header::SET_COOKIE).iter().map(|value| value.to_str().unwrap()).collect()
+    }
+
+    /// Does it set (not clear) the session cookie of its host?
+    pub fn signs_in(&self) -> bool {
+        self.cookies().iter().any(|cookie| {
+            (cookie.starts_with("_pomerium=") || cookie.starts_with("_pomerium_authenticate="))
+                && !cookie.contains("=;")
+        })
+    }
+
+    /// The value of the hidden field that ties the form to the browser.
+    pub fn flow(&self) -> String {
+        let (_, rest) = self.text.split_once("name=\"flow\" value=\"").expect("the form");
+        rest.split('"').next().unwrap().to_owned()
+    }
+}
+
+/// A cookie jar that follows redirects when it is told to.
+#[derive(Clone)]
+pub struct Browser<'a> {
+    pub house: &'a House,
+    pub jar: BTreeMap<(String, String), String>,
+    /// Fields sent along every request.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+impl Browser<'_> {
+    pub async fn get(&mut self, url: &str) -> Seen {
+        self.send("GET", url, String::new(), &[]).await
+    }
+
+    pub async fn post(
+        &mut self,
+        url: &str,
+        form: &[(&str, &str)],
+        fields: &[(&'static str, &str)],
+    ) -> Seen {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        self.send("POST", url, body, fields).await
+    }
+
+    pub async fn send(
+        &mut self,
+        method: &str,
+        url: &str,
+        body: String,
+        fields: &[(&'static str, &str)],
+    ) -> Seen {
+        let parsed = url::Url::parse(url).unwrap();
+        let host = parsed.host_str().unwrap().to_owned();
+        let cookies: Vec<String> = self
+            .jar
+            .iter()
+            .filter(|((of, _), _)| *of == host)
+            .map(|((_, name), value)| format!("{name}={value}"))
+            .collect();
+        let mut request = Request::builder().method(method).uri(url);
+        if !cookies.is_empty() {
+            request = request.header(header::COOKIE, cookies.join("; "));
+        }
+        for (name, value) in &self.fields {
+            request = request.header(*name, value);
+        }
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let response = self.house.answer(request.body(Bytes::from(body)).unwrap()).await;
+        let (head, body) = response.into_parts();
+        let text = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let seen = Seen { url: url.into(), status: head.status.as_u16(), head: head.headers, text };
+        for cookie in seen.cookies() {
+            let (name, rest) = cookie.split_once('=').unwrap();
+            let (value, attributes) = rest.split_once(';').unwrap();
+            assert!(attributes.contains("Secure") && attributes.contains("Path=/"), "{cookie}");
+            if name.starts_with("__Host-") {
+                assert!(!attributes.contains("Domain"), "{cookie}");
+            }
+            let key = (host.clone(), name.to_owned());
+            if attributes.contains("Max-Age=0") {
+                self.jar.remove(&key);
+            } else {
+                self.jar.insert(key, value.to_owned());
+            }
+        }
+        seen
+    }
+
+    /// Follows redirects between our hosts; stops at another host, or at an answer.
+    pub async fn follow(&mut self, url: &str) -> Seen {
+        let mut seen = self.get(url).await;
+        for _ in 0..8 {
+            let Some(next) = onward(&seen) else { return seen };
+            seen = self.get(&next).await;
+        }
+        panic!("redirects without end at {}", seen.url)
+    }
+
+    /// Signs in on the built-in form, from a page of a route's host; ends at an answer.
+    pub async fn sign_in(&mut self, url: &str, (email, password): (&str, &str)) -> Seen {
+        let form = self.follow(url).await;
+        let after = self.fill(&form, email, password).await;
+        match onward(&after) {
+            Some(next) => self.follow(&next).await,
+            None => after,
+        }
+    }
+
+    /// Sends the form that was seen.
+    pub async fn fill(&mut self, form: &Seen, email: &str, password: &str) -> Seen {
+        let flow = form.flow();
+        let fields = [("email", email), ("password", password), ("flow", &*flow)];
+        self.post(&form.url, &fields, &[("sec-fetch-site", "same-origin")]).await
+    }
+}
+
+/// Where a redirect leads, if it is to a host of ours.
+pub fn onward(seen: &Seen) -> Option<String> {
+    let base = url::Url::parse(&seen.url).unwrap();
+    let next = base.join(Some(seen.location()).filter(|to| !to.is_empty())?).unwrap();
+    let ours = ["tv.example", "photos.example", "auth.example"];
+    let octet_for_octet = seen.location().starts_with("https://");
+    let text = if octet_for_octet { seen.location().to_owned() } else { next.to_string() };
+    ours.contains(&next.host_str()?).then_some(text)
+}
+
+impl MemorySessions {
+    /// The person of their newest session.
+    pub fn of_person_now(&self, id: &str) -> usher_rules::people::Person {
+        let sessions = self.of_person(id);
+        sessions
+            .iter()
+            .max_by_key(|live| live.session().issued_at)
+            .unwrap()
+            .session()
+            .person
+            .clone()
+    }
+}

@@ -1,0 +1,8 @@
+//! The room as a browser meets it: no server, no clock, no disk; the provider is real HTTP.
+
+mod builtin;
+mod callback;
+mod house;
+mod pages;
+mod provider;
+mod sign_out;

@@ -1,0 +1,291 @@
+//! T19: a provider, and every lie that it may tell.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use usher_lab::provider::{Algorithm, FakeProvider, Lie};
+use usher_rules::{
+    plan::{OidcProvider, Provider},
+    secret::Secret,
+};
+
+use super::house::{Browser, House, START, Seen, plan};
+
+const PAGE: &str = "https://tv.example/web/?x";
+
+fn as_configured(provider: &FakeProvider) -> Provider {
+    let (id, secret) = provider.client();
+    Provider::Oidc(OidcProvider {
+        issuer: provider.issuer().into(),
+        client_id: id.into(),
+        client_secret: Some(Secret::new(secret.as_bytes())),
+        scopes: ["openid", "profile", "email"].map(Into::into).to_vec(),
+        request_params: vec![("prompt".into(), "login".into()), ("state".into(), "x".into())],
+        id: "p1".into(),
+    })
+}
+
+async fn start() -> (FakeProvider, House) {
+    let provider = FakeProvider::start(START).await.unwrap();
+    let house = House::new(as_configured(&provider));
+    (provider, house)
+}
+
+/// The browser goes to the provider, somebody says yes there: the way back.
+async fn way_back(provider: &FakeProvider, browser: &mut Browser<'_>) -> String {
+    let there = browser.follow(PAGE).await;
+    provider.consents(there.location()).unwrap_or_else(|| panic!("no provider at {there:?}"))
+}
+
+async fn sign_in(provider: &FakeProvider, browser: &mut Browser<'_>) -> Seen {
+    let back = way_back(provider, browser).await;
+    browser.follow(&back).await
+}
+
+#[tokio::test]
+async fn a_whole_sign_in_with_both_kinds_of_key() {
+    let (provider, house) = start().await;
+    for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
+        provider.signs_with(algorithm);
+        let mut browser = house.browser();
+        let seen = sign_in(&provider, &mut browser).await;
+        assert_eq!((&*seen.url, &*seen.text), (PAGE, "the app, for ann"), "{algorithm:?}");
+        let left =
+            browser.jar.keys().filter(|(_, name)| name.contains("oidc") || name.contains("flow"));
+        assert_eq!(left.count(), 0, "nothing of the flow is left");
+    }
+    assert_eq!(
+        provider.was_asked("/.well-known/openid-configuration"),
+        1,
+        "discovery is remembered"
+    );
+    assert_eq!(provider.was_asked("/jwks"), 1, "and so are the keys");
+}
+
+#[tokio::test]
+async fn the_authorization_request() {
+    let (provider, house) = start().await;
+    let mut browser = house.browser();
+    let there = browser.follow(PAGE).await;
+    let url = url::Url::parse(there.location()).unwrap();
+    let pairs: std::collections::BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+    assert_eq!(url.query_pairs().count(), pairs.len(), "nothing is there twice: {url}");
+    for (name, expected) in [
+        ("response_type", "code"),
+        ("client_id", "usher"),
+        ("redirect_uri", "https://auth.example/oauth2/callback"),
+        ("scope", "openid profile email"),
+        ("code_challenge_method", "S256"),
+        ("prompt", "login"),
+    ] {
+        assert_eq!(pairs[name], expected);
+    }
+    for name in ["state", "nonce", "code_challenge"] {
+        assert_eq!(pairs[name].len(), 43, "256 bits of {name}, and not the config's");
+    }
+    let cookie = there.cookies()[0];
+    assert!(
+        cookie.starts_with("__Host-_pomerium_oidc_") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
+    assert!(!cookie.contains(&pairs["nonce"]) && !cookie.contains(&pairs["state"]), "it is sealed");
+    assert!(provider.consents(there.location()).is_some());
+}
+
+/// Whatever the provider lies about, nobody is signed in, and nothing is forgotten.
+#[tokio::test]
+async fn t19_lies() {
+    let (provider, house) = start().await;
+    sign_in(&provider, &mut house.browser()).await; // the truth, so that all is known
+    for (lie, status) in [
+        (Lie::WrongAudience, 400),
+        (Lie::ManyAudiences, 400),
+        (Lie::OtherParty, 400),
+        (Lie::WrongNonce, 400),
+        (Lie::NoNonce, 400),
+        (Lie::WrongIssuer, 400),
+        (Lie::Expired, 400),
+        (Lie::FromTheFuture, 400),
+        (Lie::AlgNone, 400),
+        (Lie::HsWithPublicKey, 400),
+        (Lie::HsWithClientSecret, 400),
+        (Lie::OtherKey, 400),
+        (Lie::UnknownKid, 400),
+        (Lie::Changed, 400),
+        (Lie::NoIdToken, 400),
+        (Lie::UserinfoOfAnother, 400),
+        (Lie::ResponseOfAnother, 400),
+        (Lie::ResponseOfNobody, 400),
+        (Lie::TokenRedirects, 400),
+        (Lie::UserinfoDown, 503),
+        (Lie::TokenDown, 503),
+        (Lie::TokenSilent, 503),
+        (Lie::TokenHuge, 503),
+        (Lie::Down, 503),
+    ] {
+        let mut browser = house.browser();
+        let back = way_back(&provider, &mut browser).await;
+        provider.lies(lie);
+        // the response's own lies are told at the authorization endpoint
+        let told_there = matches!(lie, Lie::ResponseOfAnother | Lie::ResponseOfNobody);
+        let back = if told_there { way_back(&provider, &mut browser).await } else { back };
+        let seen = browser.follow(&back).await;
+        provider.lies(Lie::None);
+        assert_eq!(seen.status, status, "{lie:?}: {}", seen.text);
+        assert!(!browser.jar.keys().any(|(_, name)| name == "_pomerium_authenticate"), "{lie:?}");
+        assert_eq!(house.sessions_of("ann"), 1, "{lie:?}: only the true one");
+        assert_eq!(house.sessions_of("somebody else"), 0, "{lie:?}");
+        assert!(seen.text.contains("https://tv.example/web/?x"), "{lie:?}: a way to begin again");
+        assert_eq!(browser.get(PAGE).await.status, 302, "{lie:?}");
+    }
+    assert_eq!(provider.was_asked("/elsewhere"), 0, "no redirect is followed");
+}
+
+/// JWKS rotation: new keys are taken when a token names one; an unknown one does not make us ask
+/// again and again.
+#[tokio::test]
+async fn t19_rotated_keys() {
+    let (provider, house) = start().await;
+    provider.signs_with(Algorithm::Es256);
+    sign_in(&provider, &mut house.browser()).await;
+    provider.rotates_keys();
+    let seen = sign_in(&provider, &mut house.browser()).await;
+    assert_eq!(seen.text, "the app, for ann");
+    assert_eq!(provider.was_asked("/jwks"), 2);
+    provider.lies(Lie::UnknownKid);
+    for _ in 0..3 {
+        assert_eq!(sign_in(&provider, &mut house.browser()).await.status, 400);
+    }
+    assert_eq!(provider.was_asked("/jwks"), 2, "not within half a minute");
+    house.later(31);
+    assert_eq!(sign_in(&provider, &mut house.browser()).await.status, 400);
+    assert_eq!(provider.was_asked("/jwks"), 3, "and once after it");
+}
+
+/// A code is redeemed once, in the browser that went for it.
+#[tokio::test]
+async fn t19_code_reuse() {
+    let (provider, house) = start().await;
+    let mut browser = house.browser();
+    let back = way_back(&provider, &mut browser).await;
+    let mut copied = browser.clone();
+    let mut stranger = house.browser();
+    stranger.follow(PAGE).await;
+    assert_eq!(stranger.get(&back).await.status, 400, "another browser");
+    assert_eq!(provider.was_asked("/token"), 0, "the provider is not even asked");
+    assert!(browser.get(&back).await.signs_in());
+    assert_eq!(browser.get(&back).await.status, 400, "again");
+    assert_eq!(copied.get(&back).await.status, 400, "again, with the same cookies");
+    assert_eq!(provider.was_asked("/token"), 1);
+}
+
+#[tokio::test]
+async fn t19_responses_of_a_provider_that_says_no() {
+    let (provider, house) = start().await;
+    for (change, why) in [
+        (
+            &(|url: &str| url.replace("code=code-", "error=access_denied&x="))
+                as &dyn Fn(&str) -> String,
+            "no",
+        ),
+        (&|url: &str| url.replace("code=", "nothing="), "no code"),
+        (&|url: &str| url.replace("state=", "state=x"), "another state"),
+        (&|url: &str| format!("{url}&state=x"), "two states"),
+        (&|url: &str| url.split('?').next().unwrap().to_owned(), "nothing at all"),
+    ] {
+        let mut browser = house.browser();
+        let back = way_back(&provider, &mut browser).await;
+        let seen = browser.get(&change(&back)).await;
+        assert_eq!((seen.status, seen.signs_in()), (400, false), "{why}");
+    }
+    assert_eq!(provider.was_asked("/token"), 0);
+    let mut browser = house.browser();
+    let back = way_back(&provider, &mut browser).await;
+    house.later(15 * 60);
+    assert_eq!(browser.get(&back).await.status, 400, "a quarter of an hour is too long");
+}
+
+/// `email_verified: false` keeps an address from counting, and `oid` makes nobody else.
+#[tokio::test]
+async fn t19_t6_claims() {
+    let (provider, house) = start().await;
+    provider.says(json!({"sub": "mallory", "email": "ann@example.com", "email_verified": false, "oid": "ann"}));
+    let mut browser = house.browser();
+    assert_eq!(sign_in(&provider, &mut browser).await.text, "the app, for mallory");
+    let person = house.sessions.of_person_now("mallory");
+    assert_eq!((&*person.email, person.claims.text("email")), ("", None));
+
+    provider.says(json!({"sub": "bob", "email": "bob@example.com"}));
+    provider.userinfo_says(json!({"sub": "bob", "groups": ["family"], "email_verified": "true", "email": "b@example.com"}));
+    sign_in(&provider, &mut house.browser()).await;
+    let person = house.sessions.of_person_now("bob");
+    assert_eq!(&*person.email, "b@example.com", "userinfo adds to it");
+    assert_eq!(person.claims.values("groups"), [json!("family")]);
+}
+
+/// A provider that is down ends nobody's session, and what is known of it is used while it is.
+#[tokio::test]
+async fn a_provider_that_is_down() {
+    let provider = FakeProvider::start(START).await.unwrap();
+    let house = House::new(as_configured(&provider));
+    provider.lies(Lie::Down);
+    let mut early = house.browser();
+    let seen = early.follow(PAGE).await;
+    assert_eq!(seen.status, 503, "before anything is known");
+    assert!(seen.text.contains("pomerium_signature"), "with a way to try again: {}", seen.text);
+    provider.lies(Lie::MetadataOfAnother);
+    assert_eq!(early.follow(PAGE).await.status, 503, "Discovery §4.3: octet for octet");
+    provider.lies(Lie::None);
+    let mut browser = house.browser();
+    assert_eq!(sign_in(&provider, &mut browser).await.text, "the app, for ann");
+
+    provider.lies(Lie::Down);
+    assert_eq!(browser.get(PAGE).await.text, "the app, for ann", "who is in stays in");
+    house.later(25 * 3600);
+    let there = house.browser().follow(PAGE).await;
+    assert!(there.location().starts_with(provider.issuer()), "stale is better than nothing");
+    let asked = provider.was_asked("/.well-known/openid-configuration");
+    house.browser().follow(PAGE).await;
+    assert_eq!(provider.was_asked("/.well-known/openid-configuration"), asked, "a minute's rest");
+}
+
+/// Single flight: many sign-ins at once ask a provider that is not known yet only once.
+#[tokio::test]
+async fn many_ask_once() {
+    let (provider, house) = start().await;
+    let house = Arc::new(house);
+    let mut all = Vec::new();
+    for _ in 0..10 {
+        let house = Arc::clone(&house);
+        all.push(async move { house.browser().follow(PAGE).await.location().to_owned() });
+    }
+    let local = tokio::task::LocalSet::new();
+    let places = local
+        .run_until(async move {
+            let tasks: Vec<_> = all.into_iter().map(tokio::task::spawn_local).collect();
+            let mut places = Vec::new();
+            for task in tasks {
+                places.push(task.await.unwrap());
+            }
+            places
+        })
+        .await;
+    assert!(places.iter().all(|place| place.starts_with(provider.issuer())));
+    assert_eq!(provider.was_asked("/.well-known/openid-configuration"), 1);
+}
+
+/// A changed provider is another one: nothing known of the first counts for it.
+#[tokio::test]
+async fn a_reload_to_another_provider() {
+    let (first, house) = start().await;
+    let mut browser = house.browser();
+    let back = way_back(&first, &mut browser).await;
+    let second = FakeProvider::start(START).await.unwrap();
+    let Provider::Oidc(mut provider) = as_configured(&second) else { unreachable!() };
+    provider.id = "p2".into();
+    *house.plan.lock().unwrap() = Arc::new(plan(Provider::Oidc(provider)));
+    let seen = browser.get(&back).await;
+    assert_eq!((seen.status, seen.signs_in()), (400, false), "the way back of the first");
+    assert_eq!(first.was_asked("/token"), 0);
+    assert_eq!(sign_in(&second, &mut house.browser()).await.text, "the app, for ann");
+}
