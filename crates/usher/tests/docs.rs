@@ -14,7 +14,7 @@ use usher_rules::{
 };
 
 /// Folders that are not ours, or not kept.
-const NOT_OURS: &[&str] = &[".git", "target", "node_modules", ".venv", "out"];
+const NOT_OURS: &[&str] = &[".git", "node_modules", ".venv", "out"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
@@ -27,7 +27,8 @@ fn texts() -> Vec<(PathBuf, String)> {
         for entry in fs::read_dir(next).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if NOT_OURS.contains(&&*name) || path.is_symlink() {
+            let built = path == root().join("target"); // a room may be called target too
+            if built || NOT_OURS.contains(&&*name) || path.is_symlink() {
                 continue;
             }
             if path.is_dir() {
