@@ -78,6 +78,16 @@ impl Ask {
         self.request.authority.host == self.plan().sign_in.authenticate.host
     }
 
+    /// The authenticate host as this browser reaches it: under the port that it came by, if it is
+    /// here already.
+    pub fn authenticate(&self) -> Origin {
+        if self.at_authenticate() {
+            self.origin()
+        } else {
+            self.plan().sign_in.authenticate.clone()
+        }
+    }
+
     pub const fn identity(&self) -> &Identity {
         &self.request.identity
     }

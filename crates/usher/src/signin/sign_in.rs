@@ -5,8 +5,11 @@ use std::time::Duration;
 use http::Response;
 use usher_pages::{HostedNotYet, Link, SignInFailed};
 use usher_rules::{
+    names::Origin,
     plan::{Level, Provider},
-    signin::{Errand, ErrandError, Failure, SIGN_IN, Target, UrlRefusal, param, verify_url},
+    signin::{
+        Errand, ErrandError, Failure, SIGN_IN, SignedUrl, Target, UrlRefusal, param, verify_url,
+    },
 };
 
 use super::{Ask, SignInRoom, answer};
@@ -47,29 +50,26 @@ impl SignInRoom {
         if ask.query().is_empty() {
             return Ok(Errand::Here);
         }
-        // The address under which the other hosts know this one, whatever port it came by.
-        let base = format!("{}{SIGN_IN}", ask.plan().sign_in.authenticate);
         let refused = |cause: String, why, try_again: Option<&Target>| NotFromHere {
             cause,
             why,
             try_again: try_again.map_or_else(|| "/.pomerium/".into(), Target::to_string),
         };
-        let url =
-            verify_url(&self.keys, &base, ask.query(), ask.wall(), grace).map_err(|refusal| {
-                let (why, params) = match &refusal {
-                    UrlRefusal::Expired(params) => ("This sign-in link is too old.", Some(params)),
-                    UrlRefusal::TooEarly => {
-                        ("This sign-in link is from a clock that is ahead of ours.", None)
-                    }
-                    UrlRefusal::Params(_) | UrlRefusal::Unsigned | UrlRefusal::BadSignature => (
-                        "This is not a sign-in link of this server, or it was changed on the way.",
-                        None,
-                    ),
-                };
-                let page = params.and_then(|params| params.text(param::REDIRECT_URI));
-                let page = page.and_then(|page| Target::parse(ask.plan(), page).ok());
-                refused(refusal.to_string(), why, page.as_ref())
-            })?;
+        let url = self.signed_here(ask, SIGN_IN, grace).map_err(|refusal| {
+            let (why, params) = match &refusal {
+                UrlRefusal::Expired(params) => ("This sign-in link is too old.", Some(params)),
+                UrlRefusal::TooEarly => {
+                    ("This sign-in link is from a clock that is ahead of ours.", None)
+                }
+                UrlRefusal::Params(_) | UrlRefusal::Unsigned | UrlRefusal::BadSignature => (
+                    "This is not a sign-in link of this server, or it was changed on the way.",
+                    None,
+                ),
+            };
+            let page = params.and_then(|params| params.text(param::REDIRECT_URI));
+            let page = page.and_then(|page| Target::parse(ask.plan(), page).ok());
+            refused(refusal.to_string(), why, page.as_ref())
+        })?;
         Errand::read(ask.plan(), &url.params).map_err(|error: ErrandError| {
             refused(
                 error.to_string(),
@@ -77,6 +77,21 @@ impl SignInRoom {
                 None,
             )
         })
+    }
+
+    /// Verifies a link to `path` on the authenticate host: signed for the address under which
+    /// other hosts know it, or for the one that this browser came by (a port mapped on the way).
+    pub(super) fn signed_here(
+        &self,
+        ask: &Ask,
+        path: &str,
+        grace: Duration,
+    ) -> Result<SignedUrl, UrlRefusal> {
+        let verify = |origin: &Origin| {
+            verify_url(&self.keys, &format!("{origin}{path}"), ask.query(), ask.wall(), grace)
+        };
+        let verdict = verify(&ask.plan().sign_in.authenticate);
+        if verdict == Err(UrlRefusal::BadSignature) { verify(&ask.origin()) } else { verdict }
     }
 
     pub(super) fn not_from_here(&self, ask: &Ask, not_from_here: &NotFromHere) -> Response<Body> {

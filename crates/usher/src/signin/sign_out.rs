@@ -9,7 +9,7 @@ use usher_rules::{
     session::{CookieLife, Purpose, Session, SetCookie},
     signin::{
         Params, SIGN_IN, SIGN_OUT, SIGNED_OUT, SignedOutState, SignedUrl, Target, param,
-        person_digest, same_origin, sign_out_origins, sign_url, verify_url,
+        person_digest, same_origin, sign_out_origins, sign_url,
     },
 };
 
@@ -32,7 +32,7 @@ impl SignInRoom {
         }
         let back = Params::parse(ask.query()).ok().and_then(|params| self.way_back(ask, &params));
         let Some(live) = self.who(ask) else {
-            let authenticate = &ask.plan().sign_in.authenticate;
+            let authenticate = ask.authenticate();
             let next = if ask.at_authenticate() { SIGNED_OUT } else { SIGN_OUT };
             return answer::found(&format!("{authenticate}{next}")); // it may know somebody still
         };
@@ -103,11 +103,8 @@ impl SignInRoom {
 
     /// The link with which a route's host sends somebody here, once.
     fn signed_hop(&self, ask: &Ask) -> Option<SignedUrl> {
-        let base = format!("{}{SIGN_OUT}", ask.plan().sign_in.authenticate);
         let ours = ask.at_authenticate() && !ask.query().is_empty();
-        let url = ours
-            .then(|| verify_url(&self.keys, &base, ask.query(), ask.wall(), Duration::ZERO).ok())
-            .flatten()?;
+        let url = ours.then(|| self.signed_here(ask, SIGN_OUT, Duration::ZERO).ok()).flatten()?;
         self.once(url.signature, url.over_at, ask.wall()).ok().map(|()| url)
     }
 
@@ -154,7 +151,9 @@ impl SignInRoom {
     /// (RP-Initiated Logout 1.0 §2), if it has one that answers, and then to the last page.
     async fn after(&self, ask: &Ask, session: Option<&Session>, back: Option<Target>) -> String {
         let plan = ask.plan();
-        let ours = format!("{}{SIGNED_OUT}", plan.sign_in.authenticate);
+        // Where a provider returns to was registered there; without one the port may be mapped.
+        let registered = format!("{}{SIGNED_OUT}", plan.sign_in.authenticate);
+        let ours = format!("{}{SIGNED_OUT}", ask.authenticate());
         let configured = plan.sign_in.signed_out_url.as_deref();
         let end_session = match (&plan.sign_in.provider, session) {
             (Provider::Oidc(provider), Some(_)) => {
@@ -179,7 +178,7 @@ impl SignInRoom {
             .and_then(|back| Some(SignedOutState::seal(&self.keys, &back, random()?, ask.wall())));
         url.query_pairs_mut()
             .append_pair("client_id", &provider.client_id)
-            .append_pair("post_logout_redirect_uri", configured.unwrap_or(&ours))
+            .append_pair("post_logout_redirect_uri", configured.unwrap_or(&registered))
             .extend_pairs(id_token.map(|id_token| ("id_token_hint", id_token)))
             .extend_pairs(state.map(|state| ("state", state)));
         url.into()

@@ -49,7 +49,10 @@ impl SignInRoom {
     ) -> Option<Response<Body>> {
         let page = Target::asked_for(plan, authority, target).ok()?.to_string();
         let binding = BrowserBinding::new(random()?, now.wall);
-        let base = format!("{}{SIGN_IN}", plan.sign_in.authenticate);
+        // On the authenticate host itself the browser stays under the port that it came by.
+        let own = Origin::of(authority);
+        let here = own.host == plan.sign_in.authenticate.host;
+        let base = format!("{}{SIGN_IN}", if here { &own } else { &plan.sign_in.authenticate });
         let params = [
             (param::IDP_ID, plan.sign_in.provider.id()),
             (param::REDIRECT_URI, &page),

@@ -1,4 +1,7 @@
-use usher_rules::plan::Provider;
+use usher_rules::{
+    names::{Host, Origin},
+    plan::{Plan, Provider},
+};
 
 use super::house::{ANN, BOB, House, onward};
 
@@ -147,6 +150,53 @@ async fn another_person_displaces_the_first() {
     assert_eq!(house.sessions_of("id-of-ann"), 0, "hers has ended with it");
     let name = ("tv.example".to_owned(), "_pomerium".to_owned());
     assert_ne!(before[&name], browser.jar[&name]);
+}
+
+/// The same at the authenticate host alone: on the other route's host there is no cookie of hers.
+#[tokio::test]
+async fn another_person_displaces_the_first_at_the_authenticate_host() {
+    let house = House::new(Provider::Builtin);
+    let (mut browser, mut stale) = (house.browser(), house.browser());
+    browser.sign_in(PAGE, ANN).await;
+    let form = stale.follow("https://photos.example/").await;
+    browser.jar.extend(stale.jar.clone());
+    browser.fill(&form, BOB.0, BOB.1).await;
+    assert_eq!(house.sessions_of("id-of-ann"), 0);
+    assert_eq!(browser.get(PAGE).await.status, 302, "her page asks again");
+}
+
+/// A port that is mapped on the way, as with `docker -p 8443:443`, stays in the address bar.
+#[tokio::test]
+async fn a_mapped_port_on_the_only_host() {
+    let tv = Host::parse("tv.example").unwrap();
+    let authenticate = Origin::parse("https://tv.example").unwrap();
+    let house = House::with(Plan::sketch(authenticate, Provider::Builtin, vec![tv]));
+    let mut browser = house.browser();
+    let page = "https://tv.example:8443/web/?x";
+    let back = browser.sign_in(page, ANN).await;
+    assert_eq!((&*back.url, &*back.text), (page, "the app, for id-of-ann"));
+    let door = "https://tv.example:8443/.pomerium/sign_out";
+    let posted =
+        browser.post(door, &[("scope", "here")], &[("sec-fetch-site", "same-origin")]).await;
+    assert_eq!(posted.location(), "https://tv.example:8443/.pomerium/signed_out");
+    assert_eq!(house.sessions_of("id-of-ann"), 0);
+}
+
+/// One room serves every runtime at once.
+#[test]
+fn several_runtimes_share_it() {
+    let house = House::new(Provider::Builtin);
+    std::thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| {
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let seen = runtime.block_on(async { house.browser().sign_in(PAGE, ANN).await });
+                assert_eq!(seen.text, "the app, for id-of-ann");
+            });
+        }
+    });
+    assert_eq!(house.sessions_of("id-of-ann"), 4);
 }
 
 /// 20 tabs ask at once, and every one of them gets where it wanted to go.

@@ -1,8 +1,8 @@
 //! T4: a callback link is good once, in one browser, on one host.
 
-use usher_rules::{plan::Provider, session::SessionId};
+use usher_rules::{plan::Provider, session::SessionId, signin::sign_url, time::UnixTime};
 
-use super::house::{ANN, Browser, House, Seen};
+use super::house::{ANN, Browser, House, START, Seen};
 use crate::request::identify::SessionStore;
 
 const PAGE: &str = "https://tv.example/web/";
@@ -73,6 +73,33 @@ async fn t2_signature_coverage() {
     }
     house.later(361);
     refused(&browser.get(&link).await, "too late");
+}
+
+/// T1: even a link with a good signature leads only to the host that it is for.
+#[tokio::test]
+async fn t1_a_callback_stays_on_its_host() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let link = callback_of(&mut browser).await;
+    let url = url::Url::parse(&link).unwrap();
+    let text =
+        |name: &str| url.query_pairs().find(|(found, _)| found == name).unwrap().1.into_owned();
+    let (flow, sealed) = (text("usher_flow"), text("pomerium_session_encrypted"));
+    for (page, works) in [
+        ("https://photos.example/", false),
+        ("https://evil.example/", false),
+        ("https://tv.example@evil.example/", false),
+        (PAGE, true),
+    ] {
+        let params = [
+            ("pomerium_redirect_uri", page),
+            ("pomerium_session_encrypted", &sealed),
+            ("usher_flow", &flow),
+        ];
+        let base = "https://tv.example/.pomerium/callback/";
+        let forged = sign_url(&house.keys, base, &params, UnixTime::from_seconds(START));
+        assert_eq!(browser.clone().get(&forged).await.signs_in(), works, "{page}");
+    }
 }
 
 #[tokio::test]

@@ -173,7 +173,7 @@ impl House {
         let identity = self.identity(&plan, &head);
         let now = self.now();
         let own = authority.host.as_str() == "auth.example"
-            || ["/.pomerium", "/.well-known/pomerium", "/ping", "/healthz"]
+            || ["/.pomerium", "/.well-known/pomerium", "/ping", "/healthz", "/oauth2/callback"]
                 .iter()
                 .any(|own| path.wire().starts_with(own));
         if own {
