@@ -1,1 +1,15 @@
-//! placeholder: accept
+//! Room 1: connections come in here. Owns [`Tasks`], listeners and every limit on a connection.
+//!
+//! A listener per core (`SO_REUSEPORT`), so that a connection lives and dies on one thread. The
+//! limits are in [`limits`]: handshake, first byte, head, idle, streams, resets.
+
+mod connection;
+mod deadline;
+pub mod limits;
+mod listener;
+mod tasks;
+
+pub use connection::{Connection, Serve, serve_http1, serve_http2};
+pub use deadline::{Pulse, Watched};
+pub use listener::{ListenError, Listener, parse_address};
+pub use tasks::Tasks;

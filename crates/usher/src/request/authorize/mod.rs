@@ -1,1 +1,186 @@
-//! placeholder: authorize
+//! Room 5: facts → policy → [`Permitted`], or a [`Refused`] with reasons.
+//!
+//! Only [`permit`] makes a [`Permitted`], and `forward` takes nothing else: a new way through
+//! that forgets policy does not compile.
+//!
+//! ```compile_fail
+//! use usher::request::authorize::Permitted;
+//! let forged = Permitted { request: (), standing: todo!() }; // private fields
+//! ```
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::{HeaderMap, Method, header};
+use usher_rules::{
+    names::RequestPath,
+    plan::{Plan, Route},
+    policy::{Decision, Facts, RequestFacts, Verdict},
+    time::UnixTime,
+};
+
+use super::identify::{Identity, LiveSession};
+
+/// Proof that policy said yes to this request. Not `Clone`, no public constructor.
+#[derive(Debug)]
+pub struct Permitted<R> {
+    request: R,
+    standing: Standing,
+}
+
+/// What a permit rests on, kept so that a long stream can be decided again.
+#[derive(Debug)]
+pub struct Standing {
+    route: Arc<Route>,
+    session: Option<Arc<LiveSession>>,
+    asked: Asked,
+}
+
+/// The facts about a request, owned.
+#[derive(Clone, Debug)]
+struct Asked {
+    method: Method,
+    path: RequestPath,
+    source: IpAddr,
+    origin: Option<Box<str>>,
+    preflight_method: Option<Box<str>>,
+}
+
+/// Policy did not say yes.
+#[derive(Debug)]
+pub struct Refused<R> {
+    /// The request, for whoever answers it.
+    pub request: R,
+    /// What was decided; never `Allow`.
+    pub decision: Decision,
+}
+
+impl<R> Permitted<R> {
+    /// The route that permitted it.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.standing.route
+    }
+
+    /// The session under which it was permitted; `None` on a public route without one.
+    pub fn session(&self) -> Option<&Arc<LiveSession>> {
+        self.standing.session.as_ref()
+    }
+
+    /// The request.
+    pub fn request(&self) -> &R {
+        &self.request
+    }
+
+    /// The same permit for the request in another form: shaping does not decide again.
+    pub fn map<S>(self, shape: impl FnOnce(R, &Standing) -> S) -> Permitted<S> {
+        Permitted { request: shape(self.request, &self.standing), standing: self.standing }
+    }
+
+    /// Gives up the proof: whoever calls this is the forwarder, and keeps the standing for as
+    /// long as the stream lives.
+    pub fn into_parts(self) -> (R, Standing) {
+        (self.request, self.standing)
+    }
+}
+
+impl Standing {
+    /// The route that permitted it.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// The session under which it was permitted.
+    pub fn session(&self) -> Option<&Arc<LiveSession>> {
+        self.session.as_ref()
+    }
+
+    /// Was the session ended by sign-out or revocation? Expiry is not an end.
+    pub fn is_revoked(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_ended())
+    }
+
+    /// Decides again, by the plan that is in force now (invariant 10).
+    ///
+    /// `cut_by_expiry` is for sockets and tunnels; a film outlives its session's expiry.
+    pub fn still_holds(&self, plan: &Plan, now: UnixTime, cut_by_expiry: bool) -> bool {
+        if self.is_revoked() {
+            return false;
+        }
+        let Some(route) = plan.routes.iter().find(|route| route.id == self.route.id) else {
+            return false;
+        };
+        let session = self.session.as_ref().filter(|session| {
+            !cut_by_expiry
+                || !session.session().expires_at().is_expired_at(now, std::time::Duration::ZERO)
+        });
+        let person = session.map(|session| &session.session().person);
+        let facts = Facts { person, request: self.asked.facts() };
+        route.policy.decide(&facts).verdict == Verdict::Allow
+    }
+}
+
+impl Asked {
+    fn of(method: &Method, path: &RequestPath, source: IpAddr, fields: &HeaderMap) -> Self {
+        let text = |name| {
+            let value = fields.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+            value.filter(|text| !text.is_empty()).map(Into::into)
+        };
+        let preflight = method == Method::OPTIONS;
+        Self {
+            method: method.clone(),
+            path: path.clone(),
+            source,
+            origin: preflight.then(|| text(header::ORIGIN)).flatten(),
+            preflight_method: preflight
+                .then(|| text(header::ACCESS_CONTROL_REQUEST_METHOD))
+                .flatten(),
+        }
+    }
+
+    fn facts(&self) -> RequestFacts<'_> {
+        RequestFacts {
+            method: self.method.as_str(),
+            path: self.path.decoded(),
+            source: self.source,
+            origin: self.origin.as_deref(),
+            access_control_request_method: self.preflight_method.as_deref(),
+        }
+    }
+}
+
+/// What authorization looks at, beside the identity.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The canonical path.
+    pub path: &'a RequestPath,
+    /// The TCP peer.
+    pub source: IpAddr,
+    /// The request's fields.
+    pub fields: &'a HeaderMap,
+}
+
+/// Asks the route's policy. The decision comes back either way: it is what gets recorded.
+///
+/// # Errors
+///
+/// [`Refused`] gives the request back with a decision that is not `Allow`.
+pub fn permit<R>(
+    request: R,
+    route: &Arc<Route>,
+    identity: &Identity,
+    asking: Asking<'_>,
+) -> Result<(Permitted<R>, Decision), Refused<R>> {
+    let session = identity.session();
+    let asked = Asked::of(asking.method, asking.path, asking.source, asking.fields);
+    let person = session.map(|session| &session.session().person);
+    let decision = route.policy.decide(&Facts { person, request: asked.facts() });
+    match decision.verdict {
+        Verdict::Allow => {
+            let standing =
+                Standing { route: Arc::clone(route), session: session.map(Arc::clone), asked };
+            Ok((Permitted { request, standing }, decision))
+        }
+        Verdict::SignIn | Verdict::Deny => Err(Refused { request, decision }),
+    }
+}

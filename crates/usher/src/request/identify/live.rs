@@ -1,17 +1,39 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
-use usher_rules::session::Session;
+use usher_rules::{session::Session, time::UnixTime};
+
+/// Hosts for which a session keeps its identity fields; a visitor has few.
+const KEPT: usize = 8;
 
 /// A session in memory, shared by everything that runs under it.
 #[derive(Debug)]
 pub struct LiveSession {
     session: Session,
     ended: CancellationToken,
+    made: Mutex<Vec<MadeFields>>,
+}
+
+/// Identity fields that `shape` made for one session, host and plan, kept beside the session.
+#[derive(Clone, Debug)]
+pub struct MadeFields {
+    /// The plan's id.
+    pub plan: Box<str>,
+    /// The host they name as audience.
+    pub host: Box<str>,
+    /// How the issuer is written.
+    pub issuer_is_uri: bool,
+    /// From this second on they are made anew.
+    pub until: UnixTime,
+    /// The fields.
+    pub fields: Arc<[(HeaderName, HeaderValue)]>,
 }
 
 impl LiveSession {
     /// Takes a session into memory.
     pub fn new(session: Session) -> Self {
-        Self { session, ended: CancellationToken::new() }
+        Self { session, ended: CancellationToken::new(), made: Mutex::new(Vec::new()) }
     }
 
     /// What is remembered of the sign-in.
@@ -32,5 +54,24 @@ impl LiveSession {
     /// Resolves when it is ended by sign-out or revocation; expiry is not an end.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
+    }
+
+    /// Fields that were made before, if some fit.
+    pub fn made_fields(
+        &self,
+        fits: impl Fn(&MadeFields) -> bool,
+    ) -> Option<Arc<[(HeaderName, HeaderValue)]>> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().find(|made| fits(made)).map(|made| Arc::clone(&made.fields))
+    }
+
+    /// Keeps fields for the next requests, in the place of older ones for the same host.
+    pub fn keep_fields(&self, new: MadeFields) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.retain(|old| old.host != new.host || old.issuer_is_uri != new.issuer_is_uri);
+        if made.len() >= KEPT {
+            made.remove(0);
+        }
+        made.push(new);
     }
 }

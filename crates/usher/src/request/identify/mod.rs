@@ -7,7 +7,7 @@ mod live;
 pub mod memory;
 mod store;
 
-pub use live::LiveSession;
+pub use live::{LiveSession, MadeFields};
 pub use store::{SessionStore, StoreError};
 
 use std::sync::Arc;

@@ -1,1 +1,135 @@
-//! placeholder: route
+//! Room 3: authority and path → the route, once; or 400, 404, 421.
+//!
+//! INVARIANT: the path is made canonical here, before anything looks at it, and policy, rewriting
+//! and the upstream see these same bytes.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, header, request::Parts, uri::Uri};
+use usher_rules::{
+    names::{Authority, AuthorityError, PathError, RequestPath},
+    plan::{Plan, Route},
+};
+
+use super::accept::{Connection, limits};
+
+/// A request that knows where it belongs.
+#[derive(Debug)]
+pub struct Routed {
+    /// Whom it is for, as it is compared.
+    pub authority: Authority,
+    /// Whom it is for, as the client wrote it.
+    pub authority_field: HeaderValue,
+    /// Its path in canonical form.
+    pub path: RequestPath,
+    /// Where it belongs.
+    pub to: Destination,
+}
+
+/// Where a request belongs.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// To an app.
+    Route(Arc<Route>),
+    /// To one of our own pages; the route is the host's first, if any.
+    Own(Option<Arc<Route>>),
+}
+
+/// Why a request belongs nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// HTTP/1.1 without `Host`, or with more than one, or one that disagrees with the target.
+    #[error("the request does not say clearly whom it is for")]
+    NoAuthority,
+    /// The authority is none.
+    #[error("the request is for something that is no host: {0}")]
+    BadAuthority(#[from] AuthorityError),
+    /// The path can be read in two ways.
+    #[error(transparent)]
+    BadPath(#[from] PathError),
+    /// More fields than [`limits::FIELDS`].
+    #[error("the request has more than {} fields", limits::FIELDS)]
+    TooManyFields,
+    /// The certificate was asked for one host, the request is for another (RFC 9110 §7.4).
+    #[error("the request is for another host than the connection")]
+    Misdirected,
+    /// No route answers for host and path.
+    #[error("no route answers for this address")]
+    NotFound,
+}
+
+/// Finds where a request belongs.
+///
+/// # Errors
+///
+/// [`RouteError`]: 400, 404 or 421, before anybody is asked who they are.
+pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed, RouteError> {
+    if head.headers.len() > limits::FIELDS {
+        return Err(RouteError::TooManyFields);
+    }
+    let authority_field = authority_field(head)?;
+    let text = authority_field.to_str().map_err(|_| RouteError::NoAuthority)?;
+    let authority = Authority::parse(text)?;
+    if let Some(name) = &connection.server_name
+        && **name != *authority.host.as_str()
+    {
+        return Err(RouteError::Misdirected);
+    }
+    let path = RequestPath::parse(target_path(&head.uri))?;
+    let to = destination(plan, &authority, &path)?;
+    Ok(Routed { authority, authority_field, path, to })
+}
+
+/// The authority as written: `:authority`, or the one `Host` field; an absolute-form target must
+/// agree with it (RFC 9112 §3.2).
+fn authority_field(head: &Parts) -> Result<HeaderValue, RouteError> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(RouteError::NoAuthority);
+    }
+    match (head.uri.authority(), host) {
+        (Some(target), Some(host)) => {
+            let same = host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes());
+            if same { Ok(host.clone()) } else { Err(RouteError::NoAuthority) }
+        }
+        (Some(target), None) if head.version >= http::Version::HTTP_2 => {
+            HeaderValue::from_str(target.as_str()).map_err(|_| RouteError::NoAuthority)
+        }
+        (None, Some(host)) => Ok(host.clone()),
+        (Some(_) | None, None) => Err(RouteError::NoAuthority),
+    }
+}
+
+fn target_path(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("", |target| target.path())
+}
+
+fn destination(plan: &Plan, authority: &Authority, path: &RequestPath) -> Result<Destination, RouteError> {
+    let candidates = plan.hosts.candidates(authority);
+    let routes = || candidates.iter().filter_map(|index| plan.routes.get(*index));
+    let is_for = |route: &&Arc<Route>| route.from.takes(authority);
+    let signs_in = plan.sign_in.authenticate.host == authority.host;
+    let only_signs_in = signs_in && plan.sign_in.dedicated_host;
+    if is_own(path.wire())
+        || signs_in && path.wire() == "/oauth2/callback"
+        || only_signs_in && matches!(path.wire(), "/" | "/robots.txt")
+    {
+        return Ok(Destination::Own(routes().find(is_for).cloned()));
+    }
+    if only_signs_in {
+        return Err(RouteError::NotFound); // no app lives on the host for signing in
+    }
+    routes()
+        .filter(is_for)
+        .find(|route| route.matches.takes(path.wire()))
+        .map(|route| Destination::Route(Arc::clone(route)))
+        .ok_or(RouteError::NotFound)
+}
+
+/// Paths that no app can own (`pomerium-protocols.md` §2.0).
+fn is_own(path: &str) -> bool {
+    matches!(path, "/ping" | "/healthz" | "/.pomerium" | "/.well-known/pomerium")
+        || path.starts_with("/.pomerium/")
+        || path.starts_with("/.well-known/pomerium/")
+}

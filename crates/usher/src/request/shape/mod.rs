@@ -1,1 +1,15 @@
-//! placeholder: shape
+//! Room 6: fields toward the upstream and back.
+//!
+//! What the client said about itself is removed in every spelling, then what only the proxy may
+//! say is added, so that nothing the client nominates can unsay it.
+
+mod assertion;
+mod fields;
+mod response;
+mod signer;
+mod target;
+
+pub use assertion::identity_fields;
+pub use fields::{Upward, toward_upstream};
+pub use response::toward_client;
+pub use signer::{Signer, SignerError};

@@ -1,11 +1,105 @@
-//! ClientHello → certificate and ALPN. Owns [`CertSource`].
+//! Room 2: ClientHello → certificate and ALPN. Owns [`CertSource`].
+//!
+//! TLS 1.2 and 1.3 with post-quantum key exchange first (X25519MLKEM768), no 0-RTT, tickets for
+//! resumption. Which certificate a name gets is asked from memory, once per handshake.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
-use rustls::sign::CertifiedKey;
+use rustls::{
+    ServerConfig,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use usher_rules::plan::Protocols;
+
+use super::accept::limits;
 
 /// Where certificates come from. Asked once per handshake, from memory. Implemented in `certs/`.
 pub trait CertSource: Send + Sync + fmt::Debug {
     /// The certificate for a server name (SNI), or the one for clients that send none.
     fn certificate(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>>;
+}
+
+/// One record per encrypt and write: large bodies are then encrypted while still in the cache
+/// (`performance.md` §7.2).
+const PLAINTEXT_LIMIT: usize = 16_400;
+
+/// The TLS side of the door.
+#[derive(Clone)]
+pub struct Tls {
+    acceptor: TlsAcceptor,
+}
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+#[error("TLS can't be set up: {0}")]
+pub struct TlsError(#[from] rustls::Error);
+
+/// What a handshake settled.
+pub struct Accepted {
+    /// The stream inside.
+    pub stream: TlsStream<TcpStream>,
+    /// The name that the client asked for, lower case.
+    pub server_name: Option<Box<str>>,
+    /// Did both agree on HTTP/2?
+    pub http2: bool,
+}
+
+impl Tls {
+    /// Serves certificates from `source`.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] when the cryptography library refuses the settings.
+    pub fn new(source: Arc<dyn CertSource>, protocols: Protocols) -> Result<Self, TlsError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Resolver(source)));
+        config.alpn_protocols = match protocols {
+            Protocols::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Protocols::Http1 => vec![b"http/1.1".to_vec()],
+            Protocols::Http2 => vec![b"h2".to_vec()],
+        };
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+        config.send_tls13_tickets = 1;
+        config.max_early_data_size = 0; // no 0-RTT: what arrives early could be replayed
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
+    }
+
+    /// Shakes hands, within [`limits::HANDSHAKE`].
+    ///
+    /// # Errors
+    ///
+    /// Whatever the client did wrong, or `TimedOut`.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<Accepted> {
+        let handshake = self
+            .acceptor
+            .accept_with(stream, |session| session.set_buffer_limit(Some(PLAINTEXT_LIMIT)));
+        let stream = tokio::time::timeout(limits::HANDSHAKE, handshake)
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)??;
+        let (_, session) = stream.get_ref();
+        let server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        Ok(Accepted { stream, server_name, http2 })
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+#[derive(Debug)]
+struct Resolver(Arc<dyn CertSource>);
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.certificate(hello.server_name())
+    }
 }

@@ -1,0 +1,108 @@
+use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Pulse, Tasks, Watched, limits};
+use crate::request::Body;
+
+/// What is known of a connection before its first request.
+#[derive(Debug)]
+pub struct Connection {
+    /// The TCP peer.
+    pub peer: SocketAddr,
+    /// The name that the client asked a certificate for (SNI), lower case.
+    pub server_name: Option<Box<str>>,
+    /// Did it come by TLS? Without, we stand behind a terminator (`insecure_server`).
+    pub tls: bool,
+    /// What it has been doing.
+    pub pulse: Arc<Pulse>,
+}
+
+/// Answers requests. Implemented by the door.
+pub trait Serve: Clone + Send + Sync + 'static {
+    /// The answer to one request; it can't fail.
+    fn serve(
+        &self,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Serves HTTP/1.1 until the client leaves, outstays its welcome, or we drain.
+pub async fn serve_http1<S>(
+    stream: S,
+    connection: Arc<Connection>,
+    service: impl Serve,
+    tasks: &Tasks,
+    idle: Option<Duration>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let pulse = Arc::clone(&connection.pulse);
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
+    let answer = service_fn(move |request| {
+        let (service, connection) = (service.clone(), Arc::clone(&connection));
+        async move { Ok::<_, Infallible>(service.serve(connection, request).await) }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None) // `Pulse` does it, without counting the idle time
+        .max_header_size(limits::HEAD_BYTES)
+        .max_buf_size(limits::READ_BUFFER)
+        .half_close(false)
+        .serve_connection(io, answer)
+        .with_upgrades();
+    let mut served = pin!(served);
+    tokio::select! {
+        _ = served.as_mut() => return, // a client's mistake is the client's; the record has it
+        () = pulse.outstayed(idle) => return,
+        () = tasks.draining() => served.as_mut().graceful_shutdown(),
+    }
+    let _ = served.await;
+}
+
+/// Serves HTTP/2 until the client leaves, outstays its welcome, or we drain.
+pub async fn serve_http2<S>(
+    stream: S,
+    connection: Arc<Connection>,
+    service: impl Serve,
+    tasks: &Tasks,
+    idle: Option<Duration>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let pulse = Arc::clone(&connection.pulse);
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
+    let answer = service_fn(move |request| {
+        let (service, connection) = (service.clone(), Arc::clone(&connection));
+        async move { Ok::<_, Infallible>(service.serve(connection, request).await) }
+    });
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::STREAMS)
+        .max_header_list_size(u32::try_from(limits::HEAD_BYTES).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(limits::PENDING_RESETS)
+        .max_local_error_reset_streams(limits::LOCAL_RESETS)
+        .initial_stream_window_size(limits::STREAM_WINDOW)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW)
+        .max_send_buf_size(limits::SEND_BUFFER)
+        .keep_alive_interval(limits::PING_INTERVAL)
+        .keep_alive_timeout(limits::PING_TIMEOUT)
+        .enable_connect_protocol();
+    let mut served = pin!(builder.serve_connection(io, answer));
+    tokio::select! {
+        _ = served.as_mut() => return,
+        () = pulse.outstayed(idle) => {}
+        () = tasks.draining() => {}
+    }
+    served.as_mut().graceful_shutdown();
+    // GOAWAY first, so that no request is lost; who still does nothing is left.
+    tokio::select! {
+        _ = served => {}
+        () = pulse.outstayed(Some(limits::HEAD)) => {}
+    }
+}

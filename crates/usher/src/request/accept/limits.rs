@@ -1,0 +1,36 @@
+//! Every limit on a connection, in one place.
+
+use std::time::Duration;
+
+/// From the first packet to the end of the TLS handshake.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// From the handshake to the first byte of a request.
+pub const FIRST_BYTE: Duration = Duration::from_secs(15);
+/// From the first byte of a request's head to its last.
+pub const HEAD: Duration = Duration::from_secs(30);
+/// Request head and each header list, in bytes (`pomerium-protocols.md` §6.3).
+pub const HEAD_BYTES: usize = 128 * 1024;
+/// Fields in a request's head, as the real server limits them (`pomerium-measured.md` §1.2).
+pub const FIELDS: usize = 100;
+/// What an HTTP/1.1 connection may buffer while reading a head.
+pub const READ_BUFFER: usize = 160 * 1024;
+/// Streams at a time on one HTTP/2 connection.
+pub const STREAMS: u32 = 100;
+/// Streams that the client reset before we accepted them (rapid reset, CVE-2023-44487).
+pub const PENDING_RESETS: usize = 20;
+/// Streams that we reset for the client's errors (MadeYouReset, CVE-2025-8671).
+pub const LOCAL_RESETS: usize = 256;
+/// HTTP/2 receive window of a stream: what an upload may have in flight.
+pub const STREAM_WINDOW: u32 = 1024 * 1024;
+/// HTTP/2 receive window of a connection.
+pub const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// What one HTTP/2 stream may buffer towards the client.
+pub const SEND_BUFFER: usize = 256 * 1024;
+/// A PING goes out when an HTTP/2 connection was silent for so long.
+pub const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// And is answered within this, or the connection is gone.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections at a time, over all cores (`pomerium-protocols.md` §6.3).
+pub const CONNECTIONS: usize = 50_000;
+/// Body of a request for one of our own pages.
+pub const OWN_BODY: usize = 64 * 1024;

@@ -1,0 +1,160 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// A bound address, ready to be shared by one accept loop per core.
+#[derive(Debug)]
+pub struct Listener {
+    /// The address as it was bound; the port is the real one where 0 was asked for.
+    pub address: SocketAddr,
+    sockets: Vec<StdListener>,
+}
+
+/// Why an address can't be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// It does not read as `host:port`.
+    #[error("`{0}` is not an address to listen on")]
+    BadAddress(Box<str>),
+    /// The system says no.
+    #[error("can't listen on {address}: {source}")]
+    Refused {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl ListenError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::BadAddress(_) => "write `:443`, `0.0.0.0:443` or `[::]:443`",
+            Self::Refused { source, .. } => match source.kind() {
+                std::io::ErrorKind::PermissionDenied => {
+                    "ports under 1024 need a capability: setcap cap_net_bind_service=+ep on the \
+                     usher binary; or give it another port with `address: :8443`"
+                }
+                std::io::ErrorKind::AddrInUse => {
+                    "something else listens there: find it with `ss -ltnp`, stop it, or give \
+                     usher another port with `address`"
+                }
+                _ => "check that the address belongs to this machine",
+            },
+        }
+    }
+}
+
+/// Reads an address as the config has it: `:443` and `443` mean every address of the machine.
+///
+/// # Errors
+///
+/// [`ListenError::BadAddress`] when host or port can't be read.
+pub fn parse_address(text: &str, default_port: u16) -> Result<SocketAddr, ListenError> {
+    let bad = || ListenError::BadAddress(text.into());
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| bad())?),
+        Some(_) | None => match text.parse::<u16>() {
+            Ok(port) => ("", port),
+            Err(_) => (text, default_port),
+        },
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let ip = match host {
+        "" | "*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        other => other.parse().map_err(|_| bad())?,
+    };
+    Ok(SocketAddr::new(ip, port))
+}
+
+impl Listener {
+    /// Binds `address` `cores` times (`SO_REUSEPORT`): the kernel spreads new connections.
+    ///
+    /// The unspecified IPv6 address takes IPv4 as well; where IPv6 is off, IPv4 alone is bound.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenError::Refused`] with what the system says.
+    pub fn bind(address: SocketAddr, cores: usize) -> Result<Self, ListenError> {
+        let refused = |source| ListenError::Refused { address, source };
+        if address.port() != 0 {
+            alone_on(address).map_err(refused)?;
+        }
+        let first = match bind_one(address) {
+            Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+                let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
+                bind_one(v4).map_err(refused)?
+            }
+            other => other.map_err(refused)?,
+        };
+        let bound = first.local_addr().map_err(refused)?;
+        let mut sockets = vec![first];
+        for _ in 1..cores {
+            sockets.push(bind_one(bound).map_err(refused)?);
+        }
+        Ok(Self { address: bound, sockets })
+    }
+
+    /// One socket per core.
+    pub fn into_sockets(self) -> Vec<StdListener> {
+        self.sockets
+    }
+}
+
+/// Fails when somebody listens there already: `SO_REUSEPORT` alone would share the port with a
+/// forgotten usher of the same user, and every second visitor would meet the old one.
+fn alone_on(address: SocketAddr) -> std::io::Result<()> {
+    let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    probe.set_reuse_address(true)?;
+    match probe.bind(&address.into()).and_then(|()| probe.listen(1)) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(error),
+        Ok(()) | Err(_) => Ok(()), // what else is wrong shows at the real bind
+    }
+}
+
+fn bind_one(address: SocketAddr) -> std::io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Listener, parse_address};
+
+    #[test]
+    fn addresses() {
+        for (given, expected) in [
+            (":443", Some("[::]:443")),
+            ("443", Some("[::]:443")),
+            ("", Some("[::]:443")),
+            ("0.0.0.0:8443", Some("0.0.0.0:8443")),
+            ("127.0.0.1", Some("127.0.0.1:443")),
+            ("[::1]:80", Some("[::1]:80")),
+            ("[::1]", Some("[::1]:443")),
+            ("localhost:1", Some("127.0.0.1:1")),
+            ("host.example:1", None),
+            (":99999", None),
+            ("127.0.0.1:http", None),
+        ] {
+            let got = parse_address(given, 443).ok().map(|address| address.to_string());
+            assert_eq!(got.as_deref(), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_is_an_error_with_a_way_out() {
+        let first = Listener::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let second = Listener::bind(first.address, 1).unwrap_err();
+        assert!(second.hint().contains("ss -ltnp"), "{second}");
+    }
+}

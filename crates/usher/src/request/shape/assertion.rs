@@ -1,0 +1,146 @@
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue};
+use serde_json::{Map, Value, json};
+use usher_rules::{plan::Plan, session::Session, time::UnixTime};
+
+use super::Signer;
+use crate::request::identify::{LiveSession, MadeFields};
+
+const ASSERTION: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion");
+
+/// An assertion's life (`pomerium-config.md` §5.1).
+const LIFE: Duration = Duration::from_secs(300);
+
+/// How long one assertion serves the requests of a session to a host. Signing for each request
+/// would cost more than the rest of the path together (`docs/decisions`).
+const REUSE: Duration = Duration::from_secs(30);
+
+/// The assertion and the claim fields for `session` (or nobody) on `host`, made or made before.
+///
+/// `None` when the assertion can't be signed: the request must not go on without it.
+pub fn identity_fields(
+    plan: &Plan,
+    signer: &Signer,
+    session: Option<&LiveSession>,
+    host: &str,
+    issuer_is_uri: bool,
+    now: UnixTime,
+) -> Option<Arc<[(HeaderName, HeaderValue)]>> {
+    let fits = |made: &MadeFields| {
+        *made.host == *host
+            && *made.plan == *plan.id
+            && made.issuer_is_uri == issuer_is_uri
+            && now < made.until
+            && made.until.since(now) <= REUSE
+    };
+    if let Some(live) = session
+        && let Some(fields) = live.made_fields(fits)
+    {
+        return Some(fields);
+    }
+    let claims = claims(plan, session.map(LiveSession::session), host, issuer_is_uri, now);
+    let assertion = HeaderValue::try_from(signer.sign(&claims).ok()?).ok()?;
+    let mut fields = vec![(ASSERTION, assertion)];
+    for (name, claim) in &plan.claim_fields {
+        // A claim that is missing, or can't be written in a field, goes as empty: what the
+        // client said under this name must not stand.
+        let text = claims.get(&**claim).map(field_text).unwrap_or_default();
+        let value = HeaderValue::from_bytes(text.as_bytes());
+        fields.push((name.clone(), value.unwrap_or(HeaderValue::from_static(""))));
+    }
+    let fields: Arc<[_]> = fields.into();
+    if let Some(live) = session {
+        let (plan, host) = (plan.id.clone(), host.into());
+        let until = now.plus(REUSE);
+        live.keep_fields(MadeFields { plan, host, issuer_is_uri, until, fields: Arc::clone(&fields) });
+    }
+    Some(fields)
+}
+
+/// The assertion's claims (`pomerium-protocols.md` §4.1). For nobody, `sub` and the rest are empty.
+fn claims(plan: &Plan, session: Option<&Session>, host: &str, issuer_is_uri: bool, now: UnixTime) -> Value {
+    let text = |get: fn(&Session) -> &str| session.map_or("", get);
+    let issuer = if issuer_is_uri { format!("https://{host}/") } else { host.to_owned() };
+    let groups: Vec<Value> =
+        session.map(|session| session.person.claims.values("groups").to_vec()).unwrap_or_default();
+    let mut claims = Map::new();
+    for (_, claim) in &plan.claim_fields {
+        let values = session.map_or(&[][..], |session| session.person.claims.values(claim));
+        if !values.is_empty() {
+            claims.insert(claim.to_string(), Value::String(joined(values)));
+        }
+    }
+    let base = json!({
+        "iss": issuer,
+        "aud": host,
+        "jti": uuid::Uuid::new_v4().to_string(),
+        "iat": now.seconds(),
+        "exp": now.plus(LIFE).seconds(),
+        "sub": text(|session| &session.person.id),
+        "user": text(|session| &session.person.id),
+        "email": text(|session| &session.person.email),
+        "name": text(|session| &session.person.name),
+        "sid": text(|session| session.id.as_str()),
+        "groups": groups,
+    });
+    if let Value::Object(base) = base {
+        claims.extend(base); // what identifies can't be overridden by a claim of the same name
+    }
+    Value::Object(claims)
+}
+
+fn field_text(claim: &Value) -> String {
+    match claim {
+        Value::Array(values) => joined(values),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number_text(number),
+        Value::Bool(yes) => yes.to_string(),
+        Value::Null | Value::Object(_) => String::new(),
+    }
+}
+
+/// Values joined with commas, as Pomerium writes lists into fields; objects and null are dropped.
+fn joined(values: &[Value]) -> String {
+    let texts: Vec<String> = values
+        .iter()
+        .filter(|value| !matches!(value, Value::Null | Value::Object(_) | Value::Array(_)))
+        .map(field_text)
+        .collect();
+    texts.join(",")
+}
+
+/// Numbers as the real server writes them: from a million on in exponent form.
+fn number_text(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(value) if value.abs() >= 1e6 && value.abs() < 1e21 => {
+            let text = format!("{value:e}");
+            let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+            format!("{mantissa}e+{exponent:0>2}")
+        }
+        Some(_) | None => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::field_text;
+
+    #[test]
+    fn claims_as_field_text() {
+        for (given, expected) in [
+            (json!("ann"), "ann"),
+            (json!(["a", "b"]), "a,b"),
+            (json!(["a", null, {"x": 1}, 7]), "a,7"),
+            (json!(12_345_678), "1.2345678e+07"),
+            (json!(999_999), "999999"),
+            (json!(true), "true"),
+            (json!(null), ""),
+            (json!({"a": 1}), ""),
+        ] {
+            assert_eq!(field_text(&given), expected, "{given}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::PathAndQuery};
+use usher_rules::{
+    fields::{
+        Forwarded, remove_cookie, remove_credentials, remove_hop_by_hop, remove_identity, set_forwarded,
+    },
+    names::RequestPath,
+    plan::{Action, HostField, Piece, Plan, RequestTemplate, Route},
+    time::UnixTime,
+};
+
+use super::{Signer, assertion::identity_fields, target::upstream_target};
+use crate::request::authorize::Standing;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const POMERIUM_AUTHORIZATION: HeaderName = HeaderName::from_static("x-pomerium-authorization");
+const ASSERTION: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion");
+
+/// What shaping needs to know beside the permit.
+#[derive(Clone, Copy, Debug)]
+pub struct Upward<'a> {
+    /// The snapshot that this request runs with.
+    pub plan: &'a Plan,
+    /// Signs the assertion.
+    pub signer: &'a Signer,
+    /// The canonical path.
+    pub path: &'a RequestPath,
+    /// Whom the request is for, as the client wrote it.
+    pub authority: &'a HeaderValue,
+    /// The same without port: issuer and audience of the assertion.
+    pub host: &'a str,
+    /// The TCP peer.
+    pub peer: IpAddr,
+    /// Did it come by TLS, or to a listener behind a terminator?
+    pub https: bool,
+    /// The request's id.
+    pub request_id: &'a HeaderValue,
+    /// The moment at which it came.
+    pub now: UnixTime,
+}
+
+/// Turns the client's head into the upstream's. `None` when it can't be said truthfully (no
+/// signature, a target that doesn't write): then nothing is forwarded.
+pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>) -> Option<Parts> {
+    let route = standing.route();
+    let Upward { plan, signer, path, authority, host, peer, https, request_id, now } = upward;
+    let target = upstream_target(route, path, &head.uri)?;
+    head.uri = origin_form(target)?;
+
+    let fields = &mut head.headers;
+    let templates = filled(route, fields); // may refer to what the client sent
+    remove_hop_by_hop(fields);
+    fields.remove(header::EXPECT); // answered here: the body is streamed, RFC 9110 §10.1.1
+    fields.remove(POMERIUM_AUTHORIZATION);
+    remove_credentials(fields);
+    remove_cookie(fields, &plan.cookie.name);
+    remove_identity(fields, &plan.claim_fields);
+    let (trusted_hops, skip_append) = (plan.xff_num_trusted_hops, plan.skip_xff_append);
+    set_forwarded(fields, Forwarded { peer, https, authority, trusted_hops, skip_append });
+    fields.insert(REQUEST_ID, request_id.clone());
+
+    let wants_assertion = templates.iter().any(|(_, template)| template.pieces.contains(&Piece::Assertion));
+    if route.pass_identity || wants_assertion {
+        let session = standing.session().map(AsRef::as_ref);
+        let made = identity_fields(plan, signer, session, host, route.issuer_is_uri, now)?;
+        set_templates(fields, &templates, assertion_of(&made));
+        if route.pass_identity {
+            for (name, value) in made.iter() {
+                fields.insert(name.clone(), value.clone());
+            }
+        }
+    } else {
+        set_templates(fields, &templates, None);
+    }
+    for name in &route.remove_request {
+        fields.remove(name);
+    }
+    fields.insert(header::HOST, host_field(route, authority)?);
+    Some(head)
+}
+
+fn origin_form(target: PathAndQuery) -> Option<http::Uri> {
+    http::Uri::builder().path_and_query(target).build().ok()
+}
+
+fn assertion_of(made: &[(HeaderName, HeaderValue)]) -> Option<&HeaderValue> {
+    made.iter().find(|(name, _)| *name == ASSERTION).map(|(_, value)| value)
+}
+
+fn host_field(route: &Route, authority: &HeaderValue) -> Option<HeaderValue> {
+    match &route.host_field {
+        HostField::Preserve => Some(authority.clone()),
+        HostField::Literal(text) => Some(text.clone()),
+        HostField::Upstream => match &route.action {
+            Action::Forward(upstreams) => {
+                HeaderValue::try_from(upstreams.first()?.authority()).ok()
+            }
+            Action::Redirect(_) | Action::Respond { .. } => Some(authority.clone()),
+        },
+    }
+}
+
+/// `set_request_headers` with references to the client's fields resolved, before these change.
+fn filled(route: &Route, fields: &HeaderMap) -> Vec<(HeaderName, RequestTemplate)> {
+    let resolve = |piece: &Piece| match piece {
+        Piece::RequestField(name) => {
+            let text = fields.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            Piece::Text(text.into())
+        }
+        Piece::Text(_) | Piece::Assertion | Piece::IdToken | Piece::AccessToken | Piece::Nothing => {
+            piece.clone()
+        }
+    };
+    let fill = |template: &RequestTemplate| RequestTemplate {
+        pieces: template.pieces.iter().map(resolve).collect(),
+    };
+    route.set_request.iter().map(|(name, template)| (name.clone(), fill(template))).collect()
+}
+
+fn set_templates(
+    fields: &mut HeaderMap,
+    templates: &[(HeaderName, RequestTemplate)],
+    assertion: Option<&HeaderValue>,
+) {
+    for (name, template) in templates {
+        let mut value = Vec::new();
+        for piece in &template.pieces {
+            match piece {
+                Piece::Text(text) => value.extend_from_slice(text.as_bytes()),
+                Piece::Assertion => {
+                    value.extend_from_slice(assertion.map_or(&[][..], HeaderValue::as_bytes));
+                }
+                // The provider's tokens are not kept: empty, as in Pomerium's hosted flow.
+                Piece::IdToken | Piece::AccessToken | Piece::RequestField(_) | Piece::Nothing => {}
+            }
+        }
+        let value = HeaderValue::from_bytes(&value).unwrap_or(HeaderValue::from_static(""));
+        fields.insert(name.clone(), value);
+    }
+}
