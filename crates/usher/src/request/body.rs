@@ -1,10 +1,13 @@
 use std::{
+    io,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+
+use super::{forward::UpstreamBody, record::Closing};
 
 /// What goes back to the client: our own bytes, or a stream from the upstream.
 #[derive(Debug, Default)]
@@ -14,6 +17,10 @@ pub enum Body {
     Empty,
     /// A page or a short answer of ours.
     Full(Option<Bytes>),
+    /// An upstream's response.
+    Upstream(UpstreamBody),
+    /// Any of these with its record, which is written when the body ends or is dropped.
+    Recorded(Box<Body>, Box<Closing>),
 }
 
 impl Body {
@@ -25,26 +32,46 @@ impl Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = std::io::Error;
+    type Error = io::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Self::Recorded(body, closing) => {
+                let polled = Pin::new(&mut **body).poll_frame(cx);
+                match &polled {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        closing.sent(frame.data_ref().map_or(0, Bytes::len));
+                    }
+                    Poll::Ready(Some(Err(error))) => closing.broke(error),
+                    Poll::Ready(None) => closing.ended(),
+                    Poll::Pending => {}
+                }
+                polled
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Empty | Self::Full(None))
+        match self {
+            Self::Empty | Self::Full(None) => true,
+            Self::Full(Some(_)) => false,
+            Self::Upstream(body) => body.is_end_stream(),
+            Self::Recorded(body, _) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty | Self::Full(None) => SizeHint::with_exact(0),
             Self::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Upstream(body) => body.size_hint(),
+            Self::Recorded(body, _) => body.size_hint(),
         }
     }
 }

@@ -10,6 +10,6 @@ mod listener;
 mod tasks;
 
 pub use connection::{Connection, Serve, serve_http1, serve_http2};
-pub use deadline::{Pulse, Watched};
+pub use deadline::{InFlight, Pulse, Watched};
 pub use listener::{ListenError, Listener, parse_address};
 pub use tasks::Tasks;

@@ -1,1 +1,37 @@
-//! placeholder: forward
+//! Room 7: the permitted request goes to its upstream, the answer comes back as a stream.
+//!
+//! Takes only [`Permitted`](super::authorize::Permitted). Nothing is buffered whole: bodies stream
+//! with back-pressure both ways, and what limits them is silence, not length or total time.
+
+mod body;
+mod dial;
+mod error;
+mod exchange;
+mod pool;
+mod relay;
+mod tls;
+mod upload;
+mod websocket;
+
+pub use body::{StreamLimits, UpstreamBody};
+pub use dial::UpstreamIo;
+pub use error::ForwardError;
+pub use exchange::{Forwarder, Sent};
+pub use relay::{Relayed, relay};
+pub use upload::{RequestBody, Upload};
+pub use websocket::{Handshake, accept_key, upstream_fields};
+
+use std::sync::Arc;
+
+use super::authorize::Standing;
+
+/// Says whether a permit that was given still holds; asked now and then while a stream lives.
+pub trait Recheck: Send + Sync {
+    /// Something that changes when the plan does.
+    fn generation(&self) -> u64;
+    /// Decides again, by what is in force now.
+    fn still_holds(&self, standing: &Standing, cut_by_expiry: bool) -> bool;
+}
+
+/// Shared with every stream.
+pub type SharedRecheck = Arc<dyn Recheck>;

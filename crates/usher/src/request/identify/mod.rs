@@ -6,9 +6,11 @@ mod live;
 #[cfg(test)]
 pub mod memory;
 mod store;
+mod who;
 
 pub use live::{LiveSession, MadeFields};
 pub use store::{SessionStore, StoreError};
+pub use who::who;
 
 use std::sync::Arc;
 

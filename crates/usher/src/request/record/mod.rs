@@ -1,1 +1,21 @@
-//! placeholder: record
+//! Room 8: one decision line and one access line for every request, and the operator's events.
+//!
+//! Written from the decision that was acted on (invariant 8). No query string and no token has a
+//! way in: paths are canonical paths, and credentials are not fields of any record. JSON with
+//! Pomerium's field names (`pomerium-protocols.md` §7), readable text on a terminal.
+
+mod access;
+mod closing;
+mod decision;
+mod event;
+mod json;
+mod recorder;
+mod sink;
+mod stamp;
+
+pub use access::Access;
+pub use closing::Closing;
+pub use decision::Decided;
+pub use event::Event;
+pub use recorder::{Format, Recorder};
+pub use sink::Sink;

@@ -1,0 +1,212 @@
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::{RequestBody, SharedRecheck, Upload, UpstreamIo, exchange::RECHECK, pool::Lease};
+use crate::request::authorize::Standing;
+
+/// What ends a response's stream, beside its end.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamLimits {
+    /// `timeout`: the response must be complete by then. `None` for films and event streams.
+    pub deadline: Option<Instant>,
+    /// `idle_timeout`: longest silence of the upstream.
+    pub idle: Option<Duration>,
+}
+
+type Unpooled = Pin<Box<http1::upgrades::UpgradeableConnection<TokioIo<UpstreamIo>, RequestBody>>>;
+
+enum Source {
+    Pooled(Lease),
+    Unpooled(Unpooled),
+    Done,
+}
+
+/// An upstream's response body on its way to the client.
+///
+/// Reading it drives the upstream's connection; nothing is read that the client has no room for.
+/// A client that reads nothing for minutes costs what is in the buffers and is not cut: silence
+/// is only counted while it is the upstream that is silent.
+pub struct UpstreamBody {
+    incoming: Incoming,
+    source: Source,
+    watch: Box<Watch>,
+}
+
+struct Watch {
+    standing: Standing,
+    recheck: SharedRecheck,
+    generation: u64,
+    limits: StreamLimits,
+    upload: Option<Arc<Upload>>,
+    silent_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl UpstreamBody {
+    pub(super) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        standing: Standing,
+        recheck: SharedRecheck,
+        limits: StreamLimits,
+        upload: Option<Arc<Upload>>,
+    ) -> Self {
+        let watch = Watch::new(standing, recheck, limits, upload);
+        let mut body = Self { incoming, source: Source::Pooled(lease), watch };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    pub(super) fn unpooled(
+        incoming: Incoming,
+        connection: Unpooled,
+        standing: Standing,
+        recheck: SharedRecheck,
+        limits: StreamLimits,
+    ) -> Self {
+        let watch = Watch::new(standing, recheck, limits, None);
+        Self { incoming, source: Source::Unpooled(connection), watch }
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        match &mut self.source {
+            Source::Pooled(lease) => {
+                if Pin::new(&mut lease.connection).poll(cx).is_ready() {
+                    self.source = Source::Done; // whatever it read before is in `incoming`
+                }
+            }
+            Source::Unpooled(connection) => {
+                if connection.as_mut().poll(cx).is_ready() {
+                    self.source = Source::Done;
+                }
+            }
+            Source::Done => {}
+        }
+    }
+
+    /// The whole body has been read: the connection may serve another request.
+    fn finish(&mut self) {
+        if let Source::Pooled(lease) = std::mem::replace(&mut self.source, Source::Done) {
+            lease.give_back();
+        }
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = self.get_mut();
+        this.drive(cx);
+        match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => match this.watch.frame() {
+                Ok(()) => {
+                    if this.incoming.is_end_stream() {
+                        this.finish();
+                    }
+                    Poll::Ready(Some(Ok(frame)))
+                }
+                Err(error) => Poll::Ready(Some(Err(error))),
+            },
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
+            Poll::Ready(None) => {
+                this.finish();
+                Poll::Ready(None)
+            }
+            Poll::Pending => this.watch.silence(cx).map(|error| Some(Err(error))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Watch {
+    fn new(
+        standing: Standing,
+        recheck: SharedRecheck,
+        limits: StreamLimits,
+        upload: Option<Arc<Upload>>,
+    ) -> Box<Self> {
+        let generation = recheck.generation();
+        let (silent_since, timer) = (None, None);
+        Box::new(Self { standing, recheck, generation, limits, upload, silent_since, timer })
+    }
+
+    /// A piece came: silence is over; the permit must still hold before it is passed on.
+    fn frame(&mut self) -> io::Result<()> {
+        self.silent_since = None;
+        self.holds()
+    }
+
+    /// Expiry alone never cuts a film; sign-out, revocation and a changed policy do.
+    fn holds(&mut self) -> io::Result<()> {
+        if self.standing.is_revoked() {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the session was ended"));
+        }
+        let generation = self.recheck.generation();
+        if generation != self.generation {
+            self.generation = generation;
+            if !self.recheck.still_holds(&self.standing, false) {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the policy changed"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The upstream is silent: ready with the reason when that has lasted too long.
+    fn silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        loop {
+            let tick = self.limits.idle.map_or(RECHECK, |idle| idle.min(RECHECK));
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(tick)));
+            if timer.as_mut().poll(cx).is_pending() {
+                if self.silent_since.is_none() {
+                    self.silent_since = Some(Instant::now());
+                }
+                return Poll::Pending;
+            }
+            self.timer = None;
+            let now = Instant::now();
+            let since = *self.silent_since.get_or_insert(now);
+            if let Err(error) = self.holds() {
+                return Poll::Ready(error);
+            }
+            if self.limits.deadline.is_some_and(|deadline| now >= deadline) {
+                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "response_timeout"));
+            }
+            let uploading = self.upload.as_ref().is_some_and(|upload| !upload.is_complete());
+            if !uploading && self.limits.idle.is_some_and(|idle| now - since >= idle) {
+                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "stream_idle_timeout"));
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for UpstreamBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpstreamBody").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use foldhash::fast::RandomState;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+use usher_rules::{
+    names::{Scheme, Upstream},
+    plan::UpstreamTls,
+};
+
+use super::{RequestBody, UpstreamIo, tls::same_settings};
+
+/// Idle connections are closed after this; Kestrel closes its own after 130 s (`jellyfin.md` §5.3).
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Idle connections kept per upstream and core.
+const KEPT: usize = 256;
+
+/// An HTTP/1.1 connection to an upstream, driven by whoever uses it: no task of its own, no
+/// wake-up between two of them (`performance.md` §7.1).
+pub struct Lease {
+    /// Takes the next request.
+    pub sender: http1::SendRequest<RequestBody>,
+    /// Moves the bytes; polled by the user of the lease.
+    pub connection: http1::Connection<TokioIo<UpstreamIo>, RequestBody>,
+    /// Was it used before? Then it may have gone stale.
+    pub reused: bool,
+    key: Key,
+}
+
+/// What a connection may be used for again: the very same upstream, judged by the same settings.
+/// A pool that leaves TLS out would send one route's visitors over another's client certificate.
+#[derive(Clone, Debug)]
+pub struct Key {
+    upstream: Upstream,
+    tls: Option<UpstreamTls>,
+}
+
+struct Idle {
+    lease: Lease,
+    since: Instant,
+}
+
+thread_local! {
+    static POOL: RefCell<HashMap<u64, Vec<Idle>, RandomState>> = RefCell::default();
+}
+
+impl Key {
+    fn is_for(&self, upstream: &Upstream, tls: &UpstreamTls) -> bool {
+        let same_place = self.upstream.scheme == upstream.scheme
+            && self.upstream.host == upstream.host
+            && self.upstream.port == upstream.port;
+        same_place && self.tls.as_ref().is_none_or(|own| same_settings(own, tls))
+    }
+}
+
+/// The pool's bucket; equality is checked in full inside it.
+fn bucket(upstream: &Upstream) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325; // FNV-1a: short keys, no secret
+    for byte in upstream.host.bytes().chain(upstream.port.to_be_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash ^ u64::from(upstream.scheme == Scheme::Https)
+}
+
+impl Lease {
+    /// A connection that was just made.
+    pub fn new(
+        sender: http1::SendRequest<RequestBody>,
+        connection: http1::Connection<TokioIo<UpstreamIo>, RequestBody>,
+        upstream: &Upstream,
+        tls: &UpstreamTls,
+    ) -> Self {
+        let tls = (upstream.scheme == Scheme::Https).then(|| tls.clone());
+        Self { sender, connection, reused: false, key: Key { upstream: upstream.clone(), tls } }
+    }
+
+    /// The most recently used idle connection that is still alive.
+    pub fn take(upstream: &Upstream, tls: &UpstreamTls) -> Option<Self> {
+        let now = Instant::now();
+        POOL.with_borrow_mut(|pool| {
+            let idle = pool.get_mut(&bucket(upstream))?;
+            while let Some(at) = idle.iter().rposition(|idle| idle.lease.key.is_for(upstream, tls)) {
+                let Idle { mut lease, since } = idle.swap_remove(at);
+                if now - since < IDLE && lease.is_alive() {
+                    lease.reused = true;
+                    return Some(lease);
+                }
+            }
+            None
+        })
+    }
+
+    /// Back into the pool, if another request can follow; closed otherwise.
+    pub fn give_back(mut self) {
+        if !self.is_alive() {
+            return;
+        }
+        let since = Instant::now();
+        POOL.with_borrow_mut(|pool| {
+            let idle = pool.entry(bucket(&self.key.upstream)).or_default();
+            if idle.len() >= KEPT {
+                idle.remove(0); // the one that was idle for longest
+            }
+            idle.push(Idle { lease: self, since });
+        });
+    }
+
+    /// Can it take a request? Looks once at what the upstream has done meanwhile.
+    fn is_alive(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        match Pin::new(&mut self.connection).poll(&mut cx) {
+            Poll::Ready(_) => false,
+            Poll::Pending => self.sender.is_ready(),
+        }
+    }
+}
+
+/// Closes connections that were idle for too long. Called by each core now and then.
+pub fn sweep() {
+    let now = Instant::now();
+    POOL.with_borrow_mut(|pool| {
+        for idle in pool.values_mut() {
+            idle.retain_mut(|idle| now - idle.since < IDLE && idle.lease.is_alive());
+        }
+        pool.retain(|_, idle| !idle.is_empty());
+    });
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lease").field("key", &self.key).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,219 @@
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+
+use super::SharedRecheck;
+use crate::request::authorize::Standing;
+
+/// Bytes that one read takes over. One buffer per core: an idle socket holds none.
+const SCRATCH: usize = 32 * 1024;
+
+/// How often a permit is looked at again.
+const RECHECK: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+}
+
+/// How a relay ended, and what it carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relayed {
+    /// Bytes from the client.
+    pub up: u64,
+    /// Bytes to the client.
+    pub down: u64,
+    /// The word in `response-code-details`.
+    pub end: &'static str,
+}
+
+/// Carries bytes both ways until one side ends, `idle` passes in silence, or the permit ends.
+pub async fn relay<C, U>(
+    client: C,
+    upstream: U,
+    idle: Option<Duration>,
+    standing: &Standing,
+    recheck: &SharedRecheck,
+) -> Relayed
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut client, mut upstream) = (client, upstream);
+    let (mut up, mut down) = (Direction::default(), Direction::default());
+    let mut permit = pin!(permit_ends(standing, recheck));
+    let mut silence = Silence::new(idle);
+    let end = poll_fn(|cx| {
+        if permit.as_mut().poll(cx).is_ready() {
+            return Poll::Ready("permit_ended");
+        }
+        let before = up.carried + down.carried;
+        let upward = up.poll(cx, &mut client, &mut upstream);
+        let downward = down.poll(cx, &mut upstream, &mut client);
+        match (upward, downward) {
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => return Poll::Ready("reset"),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready("closed"),
+            _ => {}
+        }
+        let moved = up.carried + down.carried != before;
+        silence.poll(cx, moved).map(|()| "stream_idle_timeout")
+    })
+    .await;
+    Relayed { up: up.carried, down: down.carried, end }
+}
+
+/// Resolves when the permit under which a socket was opened no longer holds: sign-out,
+/// revocation, expiry, a changed policy (invariant 10).
+async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) {
+    let revoked = async {
+        match standing.session() {
+            Some(session) => session.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    let decided_again = async {
+        loop {
+            sleep(RECHECK).await;
+            if !recheck.still_holds(standing, true) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = revoked => {}
+        () = decided_again => {}
+    }
+}
+
+struct Silence {
+    idle: Option<Duration>,
+    since: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Silence {
+    fn new(idle: Option<Duration>) -> Self {
+        Self { idle, since: Instant::now(), timer: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, moved: bool) -> Poll<()> {
+        let Some(idle) = self.idle else { return Poll::Pending };
+        if moved {
+            self.since = Instant::now();
+        }
+        loop {
+            let left = (self.since + idle).saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Poll::Ready(());
+            }
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(left)));
+            ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+        }
+    }
+}
+
+/// One direction. Heap is used only while the sink is full.
+#[derive(Default)]
+struct Direction {
+    waiting: Vec<u8>,
+    sent: usize,
+    carried: u64,
+    source_ended: bool,
+    finished: bool,
+}
+
+impl Direction {
+    fn poll<R, W>(&mut self, cx: &mut Context<'_>, source: &mut R, sink: &mut W) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        if self.finished {
+            return Poll::Ready(Ok(()));
+        }
+        let mut wrote = false;
+        loop {
+            while let Some(rest) = self.waiting.get(self.sent..).filter(|rest| !rest.is_empty()) {
+                match Pin::new(&mut *sink).poll_write(cx, rest) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(n)) => {
+                        self.sent += n;
+                        self.carried += n as u64;
+                        wrote = true;
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            self.waiting = Vec::new();
+            self.sent = 0;
+            if self.source_ended {
+                ready!(Pin::new(&mut *sink).poll_shutdown(cx))?;
+                self.finished = true;
+                return Poll::Ready(Ok(()));
+            }
+            match self.read(cx, source) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => {
+                    if wrote {
+                        let _ = Pin::new(&mut *sink).poll_flush(cx)?;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Reads once into the shared buffer and keeps what came.
+    fn read<R: AsyncRead + Unpin>(&mut self, cx: &mut Context<'_>, source: &mut R) -> Poll<io::Result<()>> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            ready!(Pin::new(source).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                self.source_ended = true;
+            }
+            self.waiting = buffer.filled().to_vec();
+            Poll::Ready(Ok(()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::Direction;
+
+    #[tokio::test]
+    async fn carries_everything_and_closes_after_it() {
+        let (mut near, mut source) = tokio::io::duplex(64);
+        let (mut sink, mut far) = tokio::io::duplex(16);
+        let sent: Vec<u8> = (0..5000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let mut direction = Direction::default();
+        let carry = std::future::poll_fn(|cx| direction.poll(cx, &mut source, &mut sink));
+        let write = async {
+            near.write_all(&sent).await.unwrap();
+            near.shutdown().await.unwrap();
+        };
+        let read = async {
+            let mut got = Vec::new();
+            far.read_to_end(&mut got).await.unwrap();
+            got
+        };
+        let (carried, (), got) = tokio::join!(carry, write, read);
+        carried.unwrap();
+        assert_eq!(got, sent);
+        assert_eq!(direction.carried, 5000);
+        assert!(direction.waiting.is_empty(), "an idle direction holds no heap");
+    }
+}

@@ -1,0 +1,53 @@
+//! WebSockets: by `Upgrade` on HTTP/1.1 (RFC 6455), by extended CONNECT on HTTP/2 (RFC 8441).
+
+use aws_lc_rs::digest;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderValue, header};
+
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455 §1.3
+
+/// What a WebSocket handshake needs on the upstream's side, which is always HTTP/1.1.
+#[derive(Debug)]
+pub enum Handshake {
+    /// The client speaks HTTP/1.1: its key travels through, and so does the upstream's answer.
+    Through,
+    /// The client speaks HTTP/2: key and answer are ours.
+    Ours {
+        /// The value of `Sec-WebSocket-Accept` that the upstream must give.
+        accept: HeaderValue,
+    },
+}
+
+/// Writes the fields that ask the upstream to upgrade, after hop-by-hop fields were removed.
+/// `nonce` is for the key that an HTTP/2 client doesn't send.
+pub fn upstream_fields(fields: &mut HeaderMap, from_http2: bool, nonce: [u8; 16]) -> Handshake {
+    fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if !from_http2 {
+        return Handshake::Through;
+    }
+    let key = BASE64_STANDARD.encode(nonce);
+    let accept = accept_key(key.as_bytes());
+    let as_value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+    fields.insert(header::SEC_WEBSOCKET_KEY, as_value(&key));
+    fields.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    Handshake::Ours { accept: as_value(&accept) }
+}
+
+/// `Sec-WebSocket-Accept` for a key (RFC 6455 §4.2.2).
+pub fn accept_key(key: &[u8]) -> String {
+    let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    context.update(key);
+    context.update(GUID);
+    BASE64_STANDARD.encode(context.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accept_key;
+
+    #[test]
+    fn the_example_of_the_rfc() {
+        assert_eq!(accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}

@@ -1,0 +1,179 @@
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use http::{HeaderValue, Method, StatusCode};
+use usher_rules::{
+    plan::{Plan, Route},
+    policy::Verdict,
+    time::Now,
+};
+
+use super::{Format, Recorder, event::bare_or_quoted, json::Object, recorder::selected, stamp};
+use crate::request::identify::LiveSession;
+
+/// One request from its first to its last byte: the `http-request` line.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The snapshot that the request ran with.
+    pub plan: Arc<Plan>,
+    /// The request's id.
+    pub request_id: HeaderValue,
+    /// The method.
+    pub method: Method,
+    /// Whom it is for, host and port as written; empty when that could not be read.
+    pub host: HeaderValue,
+    /// What the upstream saw as host; the client's where none saw it.
+    pub authority: HeaderValue,
+    /// The canonical path; never a query. Empty when it could not be read.
+    pub path: Box<str>,
+    /// `User-Agent`.
+    pub user_agent: Option<HeaderValue>,
+    /// `Referer`; its query is not written.
+    pub referer: Option<HeaderValue>,
+    /// The TCP peer.
+    pub ip: IpAddr,
+    /// Under which session.
+    pub session: Option<Arc<LiveSession>>,
+    /// Which route.
+    pub route: Option<Arc<Route>>,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Which rule decided, or `own-page`, `no-route`, `bad-request`.
+    pub rule: Arc<str>,
+    /// The status that the client got.
+    pub status: StatusCode,
+    /// Where the answer came from: `via_upstream`, `direct_response`, or a cause.
+    pub details: &'static str,
+    /// When the request came.
+    pub at: Now,
+}
+
+/// What is known at the end only.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    /// From the head's arrival to the last byte.
+    pub duration: Duration,
+    /// Body bytes sent to the client.
+    pub sent: u64,
+    /// Body bytes taken from the client.
+    pub received: u64,
+    /// What ended it, where that was not its own end.
+    pub details: &'static str,
+}
+
+impl Recorder {
+    pub(super) fn access(&self, access: &Access, end: End) {
+        match self.format {
+            Format::Json => self.line(|out| access.json(out, end)),
+            Format::Text => self.line(|out| access.text(out, end)),
+        }
+    }
+}
+
+/// A reference without query and fragment: tokens travel there.
+fn without_query(reference: &[u8]) -> &[u8] {
+    reference.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default()
+}
+
+impl Access {
+    fn json(&self, out: &mut Vec<u8>, end: End) {
+        let fields = self.plan.log.access.as_ref();
+        // Health probes are noise: the real server demotes them too.
+        let is_probe = self.route.is_none() && matches!(&*self.path, "/ping" | "/healthz");
+        let mut o = Object::begin(out);
+        o.text("level", if is_probe { "debug" } else { "info" });
+        o.text("server-name", "all").text("service", "envoy");
+        let mut add = |key: &str, value: &[u8]| {
+            if selected(fields, key) {
+                o.bytes(key, value);
+            }
+        };
+        if let Some(route) = &self.route {
+            add("upstream-cluster", format!("route-{}", route.id).as_bytes());
+        } else {
+            add("upstream-cluster", b"");
+        }
+        add("method", self.method.as_str().as_bytes());
+        add("authority", self.authority.as_bytes());
+        add("path", self.path.as_bytes());
+        add("user-agent", self.user_agent.as_ref().map_or(b"", HeaderValue::as_bytes));
+        add("referer", self.referer.as_ref().map_or(b"", |referer| without_query(referer.as_bytes())));
+        if selected(fields, "forwarded-for") || fields.is_some() {
+            let ip = self.ip.to_canonical().to_string();
+            add("forwarded-for", ip.as_bytes());
+            if fields.is_some() {
+                add("ip", ip.as_bytes());
+            }
+        }
+        add("request-id", self.request_id.as_bytes());
+        if selected(fields, "duration") {
+            let micros = end.duration.as_micros();
+            o.raw("duration", format!("{}.{:03}", micros / 1000, micros % 1000).as_bytes());
+        }
+        if selected(fields, "size") {
+            o.number("size", end.sent);
+        }
+        if selected(fields, "response-code") {
+            o.number("response-code", u64::from(self.status.as_u16()));
+        }
+        if selected(fields, "response-code-details") {
+            o.text("response-code-details", end.details);
+        }
+        o.number("received", end.received);
+        o.bytes("host", self.host.as_bytes());
+        let person = self.session.as_ref().map(|live| &live.session().person);
+        o.text("user", person.map_or("", |person| &person.id));
+        o.text("email", person.map_or("", |person| &person.email));
+        o.text("route", self.route.as_ref().map_or("", |route| &route.name));
+        o.text("verdict", self.verdict.word()).text("rule", &self.rule);
+        stamp::rfc3339(self.at.wall, |time| {
+            o.text("time", time);
+        });
+        o.text("message", "http-request");
+        o.end();
+    }
+
+    fn text(&self, out: &mut Vec<u8>, end: End) {
+        stamp::clock(out, self.at);
+        let level = if self.status.is_server_error() { "WARN " } else { "INFO " };
+        out.extend_from_slice(format!(" {level} request").as_bytes());
+        let mut add = |key: &str, value: &[u8]| {
+            out.push(b' ');
+            out.extend_from_slice(key.as_bytes());
+            out.push(b'=');
+            bare_or_quoted(out, &String::from_utf8_lossy(value));
+        };
+        add("id", self.request_id.as_bytes());
+        add("client", self.ip.to_canonical().to_string().as_bytes());
+        let person = self.session.as_ref().map(|live| &live.session().person);
+        let shown = |email: &str, id: &str| if email.is_empty() { id.to_owned() } else { email.to_owned() };
+        add("user", person.map_or("-".into(), |person| shown(&person.email, &person.id)).as_bytes());
+        add("host", self.host.as_bytes());
+        add("method", self.method.as_str().as_bytes());
+        add("path", self.path.as_bytes());
+        add("status", self.status.as_str().as_bytes());
+        add("verdict", self.verdict.word().as_bytes());
+        add("rule", self.rule.as_bytes());
+        add("ms", end.duration.as_millis().to_string().as_bytes());
+        add("bytes", end.sent.to_string().as_bytes());
+        if end.details != "via_upstream" && end.details != "direct_response" {
+            add("details", end.details.as_bytes());
+        }
+        out.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_query;
+
+    #[test]
+    fn t16_references_lose_their_query() {
+        for (given, expected) in [
+            ("https://tv.example/web/?api_key=secret", "https://tv.example/web/"),
+            ("https://tv.example/#access_token=secret", "https://tv.example/"),
+            ("https://tv.example/web/", "https://tv.example/web/"),
+        ] {
+            assert_eq!(without_query(given.as_bytes()), expected.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+use std::{io, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{Access, Recorder, access::End};
+use crate::request::{
+    accept::InFlight,
+    forward::{Relayed, Upload},
+};
+
+/// A request that is not over: when this is dropped, its access line is written.
+#[derive(Debug)]
+pub struct Closing {
+    recorder: Recorder,
+    access: Access,
+    began: Instant,
+    upload: Option<Arc<Upload>>,
+    sent: u64,
+    received: u64,
+    end: Option<&'static str>,
+    _in_flight: InFlight,
+}
+
+impl Closing {
+    /// Begins to watch a request that arrived at `began`.
+    pub fn new(
+        recorder: Recorder,
+        access: Access,
+        began: Instant,
+        upload: Option<Arc<Upload>>,
+        in_flight: InFlight,
+    ) -> Self {
+        let (sent, received, end) = (0, 0, None);
+        Self { recorder, access, began, upload, sent, received, end, _in_flight: in_flight }
+    }
+
+    /// Bytes of the body went out.
+    pub fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// The body reached its end.
+    pub fn ended(&mut self) {
+        self.end.get_or_insert(self.access.details);
+    }
+
+    /// The body was cut short by us or by the upstream.
+    pub fn broke(&mut self, error: &io::Error) {
+        self.end = Some(match error.kind() {
+            io::ErrorKind::TimedOut => "stream_idle_timeout",
+            io::ErrorKind::PermissionDenied => "permit_ended",
+            _ => "upstream_reset_after_response_started",
+        });
+    }
+
+    /// A connection that was upgraded is over.
+    pub fn relayed(&mut self, relayed: Relayed) {
+        self.sent = relayed.down;
+        self.received = relayed.up;
+        self.end = Some(relayed.end);
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let received = self.upload.as_ref().map_or(self.received, |upload| upload.bytes());
+        let has_body = self.access.details == "via_upstream";
+        // Whoever drops a body before its end is the client, by going away.
+        let details = self.end.unwrap_or(if has_body && self.sent == 0 || !has_body {
+            self.access.details
+        } else {
+            "downstream_remote_disconnect"
+        });
+        let duration = self.began.elapsed();
+        self.recorder.access(&self.access, End { duration, sent: self.sent, received, details });
+    }
+}

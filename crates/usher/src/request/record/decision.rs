@@ -1,0 +1,131 @@
+use std::net::IpAddr;
+
+use http::Method;
+use usher_rules::{
+    plan::{Plan, Route},
+    policy::{Decision, Reason, Verdict},
+    session::Session,
+    time::Now,
+};
+
+use super::{Format, Recorder, event::bare_or_quoted, json::Object, recorder::selected, stamp};
+use crate::request::identify::Identity;
+
+/// What was decided about a request: the `authorize check` line.
+#[derive(Clone, Copy, Debug)]
+pub struct Decided<'a> {
+    /// The snapshot that decided.
+    pub plan: &'a Plan,
+    /// The request's id.
+    pub request_id: &'a str,
+    /// The id that the request came with, if any.
+    pub check_request_id: &'a str,
+    /// The method.
+    pub method: &'a Method,
+    /// Whom it is for, host and port as written.
+    pub host: &'a str,
+    /// The canonical path; never a query.
+    pub path: &'a str,
+    /// The TCP peer.
+    pub ip: IpAddr,
+    /// Who asked.
+    pub identity: &'a Identity,
+    /// The route that decided; `None` for our own pages.
+    pub route: Option<&'a Route>,
+    /// What it decided; `None` for our own pages, which are open to all.
+    pub decision: Option<&'a Decision>,
+    /// When.
+    pub at: Now,
+}
+
+impl Recorder {
+    /// Writes a decision.
+    pub fn decided(&self, decided: Decided<'_>) {
+        match self.format {
+            Format::Json => self.line(|out| decided.json(out)),
+            // On a terminal the access line says it all; a refusal is worth a line of its own.
+            Format::Text if decided.verdict() == Verdict::Deny => self.line(|out| decided.text(out)),
+            Format::Text => {}
+        }
+    }
+}
+
+impl Decided<'_> {
+    fn verdict(&self) -> Verdict {
+        self.decision.map_or(Verdict::Allow, |decision| decision.verdict)
+    }
+
+    fn session(&self) -> Option<&Session> {
+        self.identity.session().map(|live| live.session())
+    }
+
+    fn json(&self, out: &mut Vec<u8>) {
+        let fields = self.plan.log.authorize.as_ref();
+        let mut o = Object::begin(out);
+        o.text("level", "info").text("server-name", "all").text("service", "authorize");
+        let mut add = |key: &str, value: &str| {
+            if selected(fields, key) {
+                o.text(key, value);
+            }
+        };
+        add("request-id", self.request_id);
+        add("check-request-id", self.check_request_id);
+        add("method", self.method.as_str());
+        add("path", self.path);
+        add("host", self.host);
+        if selected(fields, "ip") {
+            add("ip", &self.ip.to_canonical().to_string());
+        }
+        let session = self.session();
+        if let Some(session) = session {
+            add("session-id", session.id.as_str());
+        }
+        add("user", session.map_or("", |session| &session.person.id));
+        add("email", session.map_or("", |session| &session.person.email));
+        if let Some(route) = self.route {
+            add("envoy-route-id", &route.id);
+            add("route-id", "");
+        }
+        self.sides(&mut o);
+        o.text("route", self.route.map_or("", |route| &route.name));
+        o.text("verdict", self.verdict().word());
+        o.text("rule", self.decision.map_or("own-page", |decision| &decision.rule));
+        stamp::rfc3339(self.at.wall, |time| {
+            o.text("time", time);
+        });
+        o.text("message", "authorize check");
+        o.end();
+    }
+
+    fn sides(&self, o: &mut Object<'_>) {
+        let Some(decision) = self.decision else {
+            let own = [Reason::PomeriumRoute.word()];
+            o.boolean("allow", true).list("allow-why-true", own.into_iter());
+            o.boolean("deny", false).list("deny-why-false", std::iter::empty());
+            return;
+        };
+        let (allow, deny) = (&decision.allow, &decision.deny);
+        let why = if allow.holds { "allow-why-true" } else { "allow-why-false" };
+        o.boolean("allow", allow.holds).list(why, allow.reasons.iter().map(Reason::word));
+        let why = if deny.holds { "deny-why-true" } else { "deny-why-false" };
+        o.boolean("deny", deny.holds).list(why, deny.reasons.iter().map(Reason::word));
+    }
+
+    fn text(&self, out: &mut Vec<u8>) {
+        stamp::clock(out, self.at);
+        out.extend_from_slice(b" INFO  decision id=");
+        bare_or_quoted(out, self.request_id);
+        let mut add = |key: &str, value: &str| {
+            out.extend_from_slice(key.as_bytes());
+            bare_or_quoted(out, value);
+        };
+        add(" user=", self.session().map_or("-", |session| &session.person.email));
+        add(" host=", self.host);
+        add(" verdict=", self.verdict().word());
+        add(" rule=", self.decision.map_or("own-page", |decision| &decision.rule));
+        let side = self.decision.map(|decision| if decision.deny.holds { &decision.deny } else { &decision.allow });
+        let why: Vec<&str> = side.map(|side| side.reasons.iter().map(Reason::word).collect()).unwrap_or_default();
+        add(" why=", &why.join(","));
+        out.push(b'\n');
+    }
+}

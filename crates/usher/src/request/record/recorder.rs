@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use usher_rules::plan::{Level, LogSelection};
+
+use super::Sink;
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line, with Pomerium's field names.
+    Json,
+    /// For people at a terminal.
+    Text,
+}
+
+/// Writes records and events.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    sink: Arc<Sink>,
+    format: Format,
+}
+
+impl Recorder {
+    /// Writes to `sink` in `format`.
+    pub fn new(sink: Sink, format: Format) -> Self {
+        Self { sink: Arc::new(sink), format }
+    }
+
+    /// Nothing is written.
+    pub fn silent() -> Self {
+        Self::new(Sink::discard(), Format::Json)
+    }
+
+    /// How lines look.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Appends one line.
+    pub(super) fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.sink.line(write);
+    }
+
+    /// Returns when everything that was recorded has been written.
+    pub fn flush(&self) {
+        self.sink.flush();
+    }
+}
+
+/// Which optional fields a kind of line carries.
+pub(super) fn selected(selection: Option<&Vec<Box<str>>>, field: &str) -> bool {
+    selection.is_none_or(|fields| fields.iter().any(|known| **known == *field))
+}
+
+/// Is an event of this level written?
+pub(super) fn wanted(log: &LogSelection, level: Level) -> bool {
+    level >= log.level
+}

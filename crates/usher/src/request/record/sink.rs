@@ -1,0 +1,163 @@
+use std::{
+    io::Write,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+/// Lines are collected for so long before they are written together.
+const COLLECT: Duration = Duration::from_millis(5);
+
+/// What may wait for a slow reader of our lines. Beyond it lines are dropped, counted, and the
+/// count is written as soon as there is room: a paused terminal must not stop the door.
+const WAITING: usize = 16 * 1024 * 1024;
+
+/// Where lines go. A thread of its own writes them, so that no request waits for a disk.
+#[derive(Debug)]
+pub struct Sink {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    waiting: Vec<u8>,
+    writing: bool,
+    dropped: u64,
+    closed: bool,
+}
+
+impl Sink {
+    /// Writes to `out` until it is dropped.
+    pub fn new(mut out: impl Write + Send + 'static) -> Self {
+        let shared = Arc::new(Shared { lines: Mutex::default(), changed: Condvar::new() });
+        let theirs = Arc::clone(&shared);
+        thread::spawn(move || {
+            while let Some(batch) = theirs.next_batch() {
+                let _ = out.write_all(&batch).and_then(|()| out.flush()); // nowhere left to say it
+                theirs.written(batch);
+            }
+        });
+        Self { shared }
+    }
+
+    /// Lines that nobody reads, for tests and for commands that print something else.
+    pub fn discard() -> Self {
+        Self::new(std::io::sink())
+    }
+
+    /// Appends one line; `write` gets the buffer and ends its line itself.
+    pub fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut lines = self.shared.lock();
+        if lines.waiting.len() > WAITING {
+            lines.dropped += 1;
+            return;
+        }
+        if lines.dropped > 0 {
+            let dropped = std::mem::take(&mut lines.dropped);
+            let note = format!(
+                "{{\"level\":\"error\",\"message\":\"records dropped\",\"count\":{dropped},\
+                 \"effect\":\"the reader of these lines is too slow; they are missing\"}}\n"
+            );
+            lines.waiting.extend_from_slice(note.as_bytes());
+        }
+        let was_empty = lines.waiting.is_empty();
+        write(&mut lines.waiting);
+        drop(lines);
+        if was_empty {
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Returns when everything that was appended has been written.
+    pub fn flush(&self) {
+        let mut lines = self.shared.lock();
+        while !lines.waiting.is_empty() || lines.writing {
+            lines = self.shared.changed.wait(lines).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.flush();
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for lines, lets a few more come, and takes them all; `None` when there is no more.
+    fn next_batch(&self) -> Option<Vec<u8>> {
+        let mut lines = self.lock();
+        while lines.waiting.is_empty() {
+            if lines.closed {
+                return None;
+            }
+            lines = self.changed.wait(lines).unwrap_or_else(PoisonError::into_inner);
+        }
+        let (mut lines, _) = self
+            .changed
+            .wait_timeout(lines, COLLECT)
+            .unwrap_or_else(PoisonError::into_inner);
+        lines.writing = true;
+        Some(std::mem::take(&mut lines.waiting))
+    }
+
+    /// A batch is out; its buffer serves again where it is not huge.
+    fn written(&self, mut batch: Vec<u8>) {
+        batch.clear();
+        let mut lines = self.lock();
+        if lines.waiting.capacity() == 0 && batch.capacity() <= 1 << 20 {
+            lines.waiting = batch;
+        }
+        lines.writing = false;
+        drop(lines);
+        self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use super::Sink;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_line_is_there_after_a_flush_in_order() {
+        let out = Shared::default();
+        let sink = Sink::new(out.clone());
+        for n in 0..1000 {
+            sink.line(|line| writeln!(line, "{n}").unwrap());
+        }
+        sink.flush();
+        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        let expected: String = (0..1000).map(|n| format!("{n}\n")).collect();
+        assert_eq!(text, expected);
+    }
+}
