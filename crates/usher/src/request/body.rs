@@ -24,6 +24,17 @@ pub enum Body {
 }
 
 impl Body {
+    /// A response whose record is written when its body ends.
+    pub(super) fn recorded(
+        response: http::Response<Self>,
+        mut closing: Closing,
+    ) -> http::Response<Self> {
+        if http_body::Body::is_end_stream(response.body()) {
+            closing.ended(); // nobody will ask for more of it
+        }
+        response.map(|body| Self::Recorded(Box::new(body), Box::new(closing)))
+    }
+
     /// A body of these bytes.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         Self::Full(Some(bytes.into()))
@@ -47,6 +58,9 @@ impl http_body::Body for Body {
                 match &polled {
                     Poll::Ready(Some(Ok(frame))) => {
                         closing.sent(frame.data_ref().map_or(0, Bytes::len));
+                        if body.is_end_stream() {
+                            closing.ended(); // a known length is complete: nobody asks again
+                        }
                     }
                     Poll::Ready(Some(Err(error))) => closing.broke(error),
                     Poll::Ready(None) => closing.ended(),

@@ -2,18 +2,25 @@
 //!
 //! [`accept`] ▸ [`tls`] ▸ [`route`] ▸ [`identify`] ▸ [`authorize`] ▸ [`shape`] ▸ [`forward`] ▸ [`record`]
 //!
-//! A step never uses a later step; they meet here.
+//! A step never uses a later step; they meet in [`Door`], whose `path` is the whole journey on
+//! one screen.
 
 pub mod accept;
+mod answer;
 pub mod authorize;
 mod body;
+mod door;
 pub mod forward;
 pub mod identify;
 mod own;
+mod path;
 pub mod record;
 pub mod route;
 pub mod shape;
 pub mod tls;
+mod trail;
+mod upgrade;
 
 pub use body::Body;
+pub use door::{Door, DoorParts};
 pub use own::{Assertions, OwnPages, OwnRequest, SignInJournal, SignInNeeded, SignInNote};

@@ -35,9 +35,9 @@ pub struct Standing {
     asked: Asked,
 }
 
-/// The facts about a request, owned.
+/// What authorization looks at beside the identity, owned: a long stream is decided again.
 #[derive(Clone, Debug)]
-struct Asked {
+pub struct Asked {
     method: Method,
     path: RequestPath,
     source: IpAddr,
@@ -119,7 +119,8 @@ impl Standing {
 }
 
 impl Asked {
-    fn of(method: &Method, path: &RequestPath, source: IpAddr, fields: &HeaderMap) -> Self {
+    /// The facts about a request: method, canonical path, TCP peer, and fields of a preflight.
+    pub fn of(method: &Method, path: &RequestPath, source: IpAddr, fields: &HeaderMap) -> Self {
         let text = |name| {
             let value = fields.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
             value.filter(|text| !text.is_empty()).map(Into::into)
@@ -147,19 +148,6 @@ impl Asked {
     }
 }
 
-/// What authorization looks at, beside the identity.
-#[derive(Clone, Copy, Debug)]
-pub struct Asking<'a> {
-    /// The method.
-    pub method: &'a Method,
-    /// The canonical path.
-    pub path: &'a RequestPath,
-    /// The TCP peer.
-    pub source: IpAddr,
-    /// The request's fields.
-    pub fields: &'a HeaderMap,
-}
-
 /// Asks the route's policy. The decision comes back either way: it is what gets recorded.
 ///
 /// # Errors
@@ -169,10 +157,9 @@ pub fn permit<R>(
     request: R,
     route: &Arc<Route>,
     identity: &Identity,
-    asking: Asking<'_>,
+    asked: Asked,
 ) -> Result<(Permitted<R>, Decision), Refused<R>> {
     let session = identity.session();
-    let asked = Asked::of(asking.method, asking.path, asking.source, asking.fields);
     let person = session.map(|session| &session.session().person);
     let decision = route.policy.decide(&Facts { person, request: asked.facts() });
     match decision.verdict {

@@ -1,0 +1,329 @@
+//! Answers that no upstream gives: refusals, and what a route says by itself.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Response, StatusCode, Uri, header, request::Parts};
+use usher_pages::{
+    BadRequest, ErrorPage, HeadersTooLarge, Misdirected, NotFound, PostForm, Receipt, Refused,
+    TooLarge, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+};
+use usher_rules::{
+    fields::{Preference, Reader, preference},
+    plan::{Action, Redirect, Route},
+    policy::Verdict,
+    session::{CookieLife, SetCookie},
+};
+
+use super::{
+    Body, Door, SignInNeeded,
+    authorize,
+    forward::ForwardError,
+    identify::Identity,
+    route::RouteError,
+    trail::Trail,
+};
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// It belongs nowhere.
+    Route(RouteError),
+    /// The policy says no, or that somebody has to sign in first.
+    Policy(Box<authorize::Refused<Parts>>),
+    /// The upstream gave no answer.
+    Forward(ForwardError),
+    /// A socket on a route without `allow_websockets`.
+    NoWebSockets,
+    /// A socket opened by a page that is none of ours.
+    ForeignOrigin,
+    /// A body for one of our own pages that is too large.
+    TooLarge,
+    /// A body for one of our own pages that doesn't come.
+    Slow,
+    /// An invariant of ours is broken: nothing is forwarded.
+    Broken,
+}
+
+impl From<RouteError> for Refusal {
+    fn from(error: RouteError) -> Self {
+        Self::Route(error)
+    }
+}
+
+impl From<ForwardError> for Refusal {
+    fn from(error: ForwardError) -> Self {
+        Self::Forward(error)
+    }
+}
+
+/// A route that redirects or responds by itself has no upstream.
+pub(super) fn by_route(trail: &Trail, head: &Parts) -> Option<Response<Body>> {
+    let route = trail.route.as_ref()?;
+    let mut response = match &route.action {
+        Action::Forward(_) => return None,
+        Action::Respond { status, body } => {
+            let mut response = Response::new(Body::full(body.to_string()));
+            *response.status_mut() = *status;
+            let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            response
+        }
+        Action::Redirect(redirect) => redirected(trail, route, redirect, &head.uri)?,
+    };
+    trail.add_fields(&mut response);
+    Some(response)
+}
+
+fn redirected(trail: &Trail, route: &Route, redirect: &Redirect, uri: &Uri) -> Option<Response<Body>> {
+    let routed = trail.routed.as_ref()?;
+    let scheme = redirect.scheme.as_deref().unwrap_or("https");
+    let host = redirect.host.as_deref().unwrap_or(routed.authority.host.as_str());
+    let port = redirect.port.or(routed.authority.port).filter(|port| *port != 443);
+    let port = port.map_or_else(String::new, |port| format!(":{port}"));
+    let own = routed.path.wire();
+    let path = match (&redirect.path, &redirect.prefix, &route.matches) {
+        (Some(path), _, _) => path.to_string(),
+        (None, Some(prefix), usher_rules::plan::PathMatch::Prefix(matched)) => {
+            format!("{prefix}{}", own.strip_prefix(&**matched).unwrap_or(own))
+        }
+        (None, Some(prefix), _) => prefix.to_string(),
+        (None, None, _) => own.to_owned(),
+    };
+    let query = uri.query().filter(|_| !redirect.strip_query);
+    let query = query.map_or_else(String::new, |query| format!("?{query}"));
+    let location = HeaderValue::try_from(format!("{scheme}://{host}{port}{path}{query}")).ok()?;
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = redirect.status;
+    response.headers_mut().insert(header::LOCATION, location);
+    Some(response)
+}
+
+impl Door {
+    /// The answer to a request that goes no further.
+    pub(super) fn refuse(self: &Arc<Self>, trail: &mut Trail, refusal: Refusal) -> Response<Body> {
+        let mut response = match refusal {
+            Refusal::Route(error) => refuse_route(trail, error),
+            Refusal::Policy(refused) => self.refuse_policy(trail, *refused),
+            Refusal::Forward(error) => self.refuse_forward(trail, &error),
+            Refusal::NoWebSockets => {
+                stop(trail, "no-websockets", "upgrade_failed");
+                page(trail, None, &BadRequest { why: Some("WebSockets are not open on this route"), receipt: receipt(trail) }, Some(403))
+            }
+            Refusal::ForeignOrigin => {
+                stop(trail, "foreign-origin", "upgrade_failed");
+                page(trail, None, &BadRequest { why: Some("a page of another site opened this socket"), receipt: receipt(trail) }, Some(403))
+            }
+            Refusal::TooLarge => page(trail, None, &TooLarge { receipt: receipt(trail) }, None),
+            Refusal::Slow => page(trail, None, &BadRequest { why: Some("the rest of it did not come"), receipt: receipt(trail) }, Some(408)),
+            Refusal::Broken => {
+                stop(trail, "internal", "internal_error");
+                page(trail, None, &UpstreamDown { host: trail.host(), receipt: receipt(trail) }, Some(500))
+            }
+        };
+        trail.add_fields(&mut response);
+        response
+    }
+
+    fn refuse_policy(
+        self: &Arc<Self>,
+        trail: &mut Trail,
+        refused: authorize::Refused<Parts>,
+    ) -> Response<Body> {
+        let authorize::Refused { request: head, decision } = refused;
+        trail.details = "ext_authz_denied";
+        if trail.routed.as_ref().is_some_and(|routed| routed.path.decoded() == "/robots.txt") {
+            return robots(); // crawlers learn that there is nothing for them here
+        }
+        let mut response = match (decision.verdict, trail.reader) {
+            (Verdict::SignIn, Reader::Person) => self.sign_in(trail, &head),
+            (Verdict::SignIn, Reader::Program) => unauthenticated(trail),
+            (Verdict::Deny | Verdict::Allow, _) => forbidden(trail, &head),
+        };
+        self.clear_rejected(trail, &mut response);
+        response
+    }
+
+    fn sign_in(&self, trail: &Trail, head: &Parts) -> Response<Body> {
+        let Some(routed) = &trail.routed else { return unauthenticated(trail) };
+        // A form's target may have no page: its sender goes back to the front.
+        let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
+        let target = match head.uri.path_and_query() {
+            Some(target) if reads => target.as_str(),
+            Some(_) | None => "/",
+        };
+        self.own.sign_in_redirect(SignInNeeded {
+            plan: &trail.plan,
+            head,
+            authority: &routed.authority,
+            target,
+            request_id: trail.id(),
+            now: trail.now,
+        })
+    }
+
+    /// A cookie that is no good is taken away, so that it is not sent again and again.
+    fn clear_rejected(&self, trail: &Trail, response: &mut Response<Body>) {
+        if !matches!(trail.identity, Identity::Rejected(_)) {
+            return;
+        }
+        let policy = &trail.plan.cookie;
+        let cleared = SetCookie::session(policy, &policy.name, "", CookieLife::Over);
+        if let Ok(cleared) = HeaderValue::try_from(cleared.to_field(trail.now.wall)) {
+            response.headers_mut().append(header::SET_COOKIE, cleared);
+        }
+    }
+
+    fn refuse_forward(&self, trail: &mut Trail, error: &ForwardError) -> Response<Body> {
+        trail.details = error.word();
+        self.note_upstream(trail, error);
+        let (host, receipt) = (trail.host(), receipt(trail));
+        match error {
+            ForwardError::HeadTimeout { .. } | ForwardError::IdleTimeout { .. } => {
+                page(trail, None, &UpstreamSlow { host, receipt }, None)
+            }
+            ForwardError::Resolve { .. }
+            | ForwardError::Connect { .. }
+            | ForwardError::ConnectTimeout { .. }
+            | ForwardError::Closed { .. } => {
+                page(trail, None, &UpstreamUnavailable { host, receipt }, None)
+            }
+            ForwardError::Tls { .. }
+            | ForwardError::TlsSettings { .. }
+            | ForwardError::Protocol { .. }
+            | ForwardError::NotWebSocket => page(trail, None, &UpstreamDown { host, receipt }, None),
+            ForwardError::ClientStalled { .. } => {
+                let why = Some("the rest of it did not come");
+                page(trail, None, &BadRequest { why, receipt }, Some(408))
+            }
+            ForwardError::ClientGone => page(trail, None, &BadRequest { why: None, receipt }, None),
+            ForwardError::PermitEnded => unauthenticated(trail),
+        }
+    }
+
+    /// The operator reads which upstream, why, and what visitors see; visitors don't.
+    fn note_upstream(&self, trail: &Trail, error: &ForwardError) {
+        if !error.status().is_server_error() {
+            return;
+        }
+        let cause = std::error::Error::source(error).map(full_cause).unwrap_or_default();
+        let status = error.status();
+        self.recorder
+            .event(usher_rules::plan::Level::Warn, "upstream", trail.now)
+            .with("request-id", trail.id())
+            .with("route", trail.route.as_ref().map_or("", |route| &route.name))
+            .with("problem", error)
+            .with("cause", cause)
+            .with("effect", format_args!("the visitor sees {}", status.as_u16()))
+            .write_if(&trail.plan.log);
+    }
+}
+
+fn full_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+fn stop(trail: &mut Trail, rule: &'static str, details: &'static str) {
+    trail.rule = Some(Arc::from(rule));
+    trail.details = details;
+}
+
+fn receipt(trail: &Trail) -> Receipt<'_> {
+    Receipt { request_id: trail.id(), at_seconds: trail.now.wall.seconds() }
+}
+
+fn refuse_route(trail: &mut Trail, error: RouteError) -> Response<Body> {
+    let why = error.to_string();
+    match error {
+        RouteError::NotFound => {
+            stop(trail, "no-route", "route_not_found");
+            page(trail, None, &NotFound { host: trail.host(), receipt: receipt(trail) }, None)
+        }
+        RouteError::Misdirected => {
+            stop(trail, "other-host", "misdirected_request");
+            page(trail, None, &Misdirected { host: trail.host(), receipt: receipt(trail) }, None)
+        }
+        RouteError::TooManyFields => {
+            stop(trail, "bad-request", "request_headers_too_large");
+            page(trail, None, &HeadersTooLarge { receipt: receipt(trail) }, None)
+        }
+        RouteError::NoAuthority | RouteError::BadAuthority(_) | RouteError::BadPath(_) => {
+            stop(trail, "bad-request", "bad_request");
+            page(trail, None, &BadRequest { why: Some(&why), receipt: receipt(trail) }, None)
+        }
+    }
+}
+
+fn robots() -> Response<Body> {
+    let mut response = Response::new(Body::full("User-agent: *\nDisallow: /\n"));
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// 401 for programs: clean, never a redirect; it says where a person can sign in.
+fn unauthenticated(trail: &Trail) -> Response<Body> {
+    let origin = &trail.plan.sign_in.authenticate;
+    let body = serde_json::json!({
+        "type": format!("{}user-unauthenticated", usher_pages::PROBLEM_TYPES),
+        "title": "sign in first",
+        "status": 401,
+        "error": "Unauthenticated",
+        "request_id": trail.id(),
+        "login_url": format!("{origin}/.pomerium/"),
+    });
+    let mut response = Response::new(Body::full(body.to_string()));
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(usher_pages::PROBLEM_JSON));
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // RFC 9110 §15.5.2: a 401 carries a challenge.
+    let challenge = match &trail.identity {
+        Identity::Rejected(_) => "Bearer realm=\"usher\", error=\"invalid_token\"",
+        Identity::Anonymous | Identity::Session(_) => "Bearer realm=\"usher\"",
+    };
+    fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
+    let person = trail.identity.session().map(|live| &live.session().person);
+    let shown = person.map(|person| if person.email.is_empty() { &*person.id } else { &*person.email });
+    let switch_account = person.map(|_| PostForm::to("/.pomerium/sign_out").with("scope", "here"));
+    let refused =
+        Refused { person: shown, host: trail.host(), switch_account, reasons: &[], receipt: receipt(trail) };
+    page(trail, Some(head), &refused, None)
+}
+
+/// An error as its reader wants it: a page, a problem document, or a line of text.
+fn page(trail: &Trail, head: Option<&Parts>, error: &impl ErrorPage, status: Option<u16>) -> Response<Body> {
+    let wanted = match (trail.reader, head.map(|head| preference(&head.headers))) {
+        (Reader::Person, Some(Preference::Text)) => Preference::Text,
+        (Reader::Person, Some(Preference::Html) | None) => Preference::Html,
+        (Reader::Program, _) | (Reader::Person, Some(Preference::Json)) => Preference::Json,
+    };
+    let (kind, body) = match wanted {
+        Preference::Html => (usher_pages::HTML, error.render()),
+        Preference::Json => (usher_pages::PROBLEM_JSON, error.problem_json()),
+        Preference::Text => (usher_pages::PLAIN_TEXT, error.plain_text()),
+    };
+    let mut response = Response::new(Body::full(body));
+    let status = status.unwrap_or(error.notice().status);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let fields = response.headers_mut();
+    for (name, value) in usher_pages::HEADERS {
+        fields.insert(*name, HeaderValue::from_static(value));
+    }
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(policy) = HeaderValue::try_from(usher_pages::csp(&[])) {
+        fields.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    fields.insert("x-pomerium-intercepted-response", HeaderValue::from_static("true"));
+    response
+}

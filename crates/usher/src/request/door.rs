@@ -1,0 +1,126 @@
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
+};
+
+use arc_swap::ArcSwap;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use rustls::RootCertStore;
+use usher_rules::{plan::Plan, session::Keys, time::Clock};
+
+use super::{
+    Body, OwnPages,
+    accept::{Connection, Serve, Tasks},
+    authorize::Standing,
+    forward::{Forwarder, Recheck, SharedRecheck},
+    identify::SessionStore,
+    record::Recorder,
+    shape::Signer,
+};
+
+/// What every request meets: the plan in force, and what the rooms need.
+pub struct Door {
+    pub(super) keys: Arc<Keys>,
+    pub(super) sessions: Arc<dyn SessionStore>,
+    pub(super) own: Arc<dyn OwnPages>,
+    pub(super) signer: Arc<Signer>,
+    pub(super) recorder: Recorder,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tasks: Tasks,
+    pub(super) forwarder: Forwarder,
+    pub(super) in_force: Arc<InForce>,
+}
+
+/// What a door is made of.
+pub struct DoorParts {
+    /// Verifies handles and seals.
+    pub keys: Arc<Keys>,
+    /// Where sessions are.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Answers for our own pages.
+    pub own: Arc<dyn OwnPages>,
+    /// Signs assertions.
+    pub signer: Arc<Signer>,
+    /// Writes records.
+    pub recorder: Recorder,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// What runs beside the accept loops.
+    pub tasks: Tasks,
+    /// What upstreams are verified against where a route says nothing else.
+    pub roots: RootCertStore,
+}
+
+/// The plan in force, and how often it has changed.
+pub(super) struct InForce {
+    plan: ArcSwap<Plan>,
+    generation: AtomicU64,
+    clock: Arc<dyn Clock>,
+}
+
+impl Door {
+    /// A door that serves `plan`.
+    pub fn new(plan: Arc<Plan>, parts: DoorParts) -> Self {
+        let DoorParts { keys, sessions, own, signer, recorder, clock, tasks, roots } = parts;
+        let in_force = Arc::new(InForce {
+            plan: ArcSwap::new(plan),
+            generation: AtomicU64::new(0),
+            clock: Arc::clone(&clock),
+        });
+        let recheck: SharedRecheck = Arc::<InForce>::clone(&in_force);
+        let forwarder = Forwarder::new(roots, recheck);
+        Self { keys, sessions, own, signer, recorder, clock, tasks, forwarder, in_force }
+    }
+
+    /// The snapshot that is in force now. A request asks once (invariant 1).
+    pub fn plan(&self) -> Arc<Plan> {
+        self.in_force.plan.load_full()
+    }
+
+    /// Puts another plan in force: requests that run keep theirs, streams are decided again.
+    pub fn swap(&self, plan: Arc<Plan>) {
+        self.in_force.plan.store(plan);
+        self.in_force.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Recheck for InForce {
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn still_holds(&self, standing: &Standing, cut_by_expiry: bool) -> bool {
+        let plan = self.plan.load();
+        standing.still_holds(&plan, self.clock.now().wall, cut_by_expiry)
+    }
+}
+
+impl Serve for Arc<Door> {
+    /// The answer to one request. A panic in one request must not take the door down: it is
+    /// that request's 500, and everybody else goes on.
+    async fn serve(&self, connection: Arc<Connection>, request: Request<Incoming>) -> Response<Body> {
+        let mut answer = pin!(self.answer(connection, request));
+        poll_fn(|cx| {
+            catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))).unwrap_or_else(|_| {
+                let mut response = Response::new(Body::Empty);
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                Poll::Ready(response)
+            })
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").finish_non_exhaustive()
+    }
+}

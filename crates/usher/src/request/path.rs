@@ -1,0 +1,196 @@
+//! The journey of one request, once, in the order in which it happens.
+
+use std::sync::Arc;
+
+use http::{Request, Response, request::Parts};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use usher_rules::plan::Route;
+
+use super::{
+    Body, Door, OwnRequest,
+    accept::{Connection, limits},
+    answer::{self, Refusal},
+    authorize::{self, Asked, Permitted},
+    forward::RequestBody,
+    identify,
+    record::{Closing, Decided},
+    route::{self, Destination},
+    shape::{self, Upward},
+    trail::{Seen, Trail},
+    upgrade::{self, Upgrade},
+};
+
+/// What a request is answered with, and what goes on running after the answer.
+type Answered = (Response<Body>, Option<upgrade::Running>);
+
+impl Door {
+    /// Rooms 3 to 8; 1 and 2 are per connection.
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        let in_flight = connection.pulse.request();
+        let (mut head, incoming) = request.into_parts();
+        let upgrade = Upgrade::take(&mut head);
+        let mut trail = Trail::new(self, connection, &head, upgrade.is_some());
+        let seen = Seen::of(&head);
+
+        let (mut response, running) = match self.path(&mut trail, head, incoming, upgrade).await {
+            Ok(answered) => answered,
+            Err(refusal) => (self.refuse(&mut trail, refusal), None),
+        };
+        trail.mark(&mut response);
+
+        let upload = trail.upload.clone();
+        let access = trail.access(seen, response.status()); //                            record
+        let closing = Closing::new(self.recorder.clone(), access, trail.began, upload, in_flight);
+        if let Some(running) = running {
+            running.start(self, closing);
+            return response;
+        }
+        Body::recorded(response, closing)
+    }
+
+    async fn path(
+        self: &Arc<Self>,
+        trail: &mut Trail,
+        head: Parts,
+        incoming: Incoming,
+        upgrade: Option<Upgrade>,
+    ) -> Result<Answered, Refusal> {
+        let plan = Arc::clone(&trail.plan); // one snapshot: a reload can't tear this request
+        let now = trail.now.wall;
+
+        let routed = route::find(&plan, &trail.connection, &head)?; //                    route
+        let destination = trail.found(routed);
+
+        let (keys, sessions) = (&self.keys, self.sessions.as_ref());
+        trail.identity = identify::who(&plan, keys, sessions, &head.headers, &head.uri, now); // identify
+        let route = match destination {
+            Destination::Route(route) => route,
+            Destination::Own(route) => return self.own_page(trail, head, incoming, route).await,
+        };
+        let upgrade = upgrade::allowed(upgrade, &route, &plan, trail, &head)?;
+
+        let asked = Asked::of(&head.method, trail.path()?, trail.ip(), &head.headers);
+        let permitted = match authorize::permit(head, &route, &trail.identity, asked) { // authorize
+            Ok((permitted, decision)) => {
+                self.recorder.decided(trail.decided(permitted.request(), Some(&decision)));
+                trail.decision(&decision);
+                permitted
+            }
+            Err(refused) => {
+                self.recorder.decided(trail.decided(&refused.request, Some(&refused.decision)));
+                trail.decision(&refused.decision);
+                return Err(Refusal::Policy(Box::new(refused)));
+            }
+        };
+        if let Some(response) = answer::by_route(trail, permitted.request()) {
+            return Ok((response, None));
+        }
+
+        let (permitted, upgrade) = self.upward(trail, permitted, incoming, upgrade)?; //  shape
+        let upload = trail.upload.clone();
+        let sent = self.forwarder.send(permitted, upload, plan.timeouts.read).await?; //  forward
+        trail.details = "via_upstream";
+        let (response, running) = upgrade::settle(sent, upgrade)?;
+        Ok((self.back(trail, &route, response), running)) //                              shape, back
+    }
+
+    /// The request as the upstream gets it.
+    fn upward(
+        &self,
+        trail: &mut Trail,
+        permitted: Permitted<Parts>,
+        incoming: Incoming,
+        mut upgrade: Option<Upgrade>,
+    ) -> Result<(Permitted<Request<RequestBody>>, Option<Upgrade>), Refusal> {
+        let routed = trail.routed.as_ref().ok_or(Refusal::Broken)?;
+        let upward = Upward {
+            plan: &trail.plan,
+            signer: &self.signer,
+            path: &routed.path,
+            authority: &routed.authority_field,
+            host: routed.authority.host.as_str(),
+            peer: trail.ip(),
+            https: true, // a plain listener stands behind a terminator, as in Pomerium
+            request_id: &trail.request_id,
+            now: trail.now.wall,
+        };
+        let (body, upload) = match upgrade {
+            // The bytes after an upgrade are no body.
+            Some(_) => (RequestBody::Empty, None),
+            None => RequestBody::new(incoming, trail.plan.timeouts.read),
+        };
+        trail.upload = upload;
+        let mut fits = true;
+        let shaped = permitted.map(|head, standing| {
+            let mut request = Request::new(body);
+            match shape::toward_upstream(head, standing, upward) {
+                Some(mut head) => {
+                    if let Some(upgrade) = &mut upgrade {
+                        upgrade.ask(&mut head);
+                    }
+                    let (_, body) = request.into_parts();
+                    request = Request::from_parts(head, body);
+                }
+                None => fits = false,
+            }
+            request
+        });
+        if !fits {
+            return Err(Refusal::Broken);
+        }
+        let host = shaped.request().headers().get(http::header::HOST).cloned();
+        trail.authority = host;
+        Ok((shaped, upgrade))
+    }
+
+    /// The answer as the client gets it.
+    fn back(&self, trail: &Trail, route: &Route, response: Response<Body>) -> Response<Body> {
+        let (mut head, body) = response.into_parts();
+        if let Some(routed) = &trail.routed {
+            let public = &routed.authority_field;
+            shape::toward_client(&mut head, &trail.plan, route, public, true, &trail.request_id);
+        }
+        let mut response = Response::from_parts(head, body);
+        upgrade::say_upgraded(&mut response);
+        response
+    }
+
+    /// One of our own pages: open to all, so the decision is made before it begins.
+    async fn own_page(
+        &self,
+        trail: &mut Trail,
+        head: Parts,
+        incoming: Incoming,
+        route: Option<Arc<Route>>,
+    ) -> Result<Answered, Refusal> {
+        self.recorder.decided(Decided { route: None, ..trail.decided(&head, None) });
+        trail.own_page();
+        let body = Limited::new(incoming, limits::OWN_BODY).collect();
+        let body = match tokio::time::timeout(limits::HEAD, body).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) => return Err(Refusal::TooLarge),
+            Err(_) => return Err(Refusal::Slow),
+        };
+        let routed = trail.routed.as_ref().ok_or(Refusal::Broken)?;
+        let request = OwnRequest {
+            plan: Arc::clone(&trail.plan),
+            head,
+            body,
+            authority: routed.authority.clone(),
+            path: routed.path.clone(),
+            route,
+            identity: trail.identity.clone(),
+            peer: trail.ip(),
+            request_id: trail.id().into(),
+            now: trail.now,
+        };
+        let mut response = self.own.answer(request).await;
+        trail.add_fields(&mut response);
+        Ok((response, None))
+    }
+}
