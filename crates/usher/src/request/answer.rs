@@ -5,13 +5,14 @@ use std::sync::Arc;
 use http::{HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use usher_pages::{
     BadRequest, ErrorPage, HeadersTooLarge, Misdirected, NotFound, PostForm, Receipt, Refused,
-    TooLarge, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    SCOPE_FIELD, SCOPE_HERE, TooLarge, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
 };
 use usher_rules::{
     fields::{Preference, Reader, preference},
     plan::{Action, Redirect, Route},
     policy::Verdict,
     session::{CookieLife, SetCookie},
+    signin::sign_out_origins,
 };
 
 use super::{
@@ -292,10 +293,23 @@ fn unauthenticated(trail: &Trail) -> Response<Body> {
     response
 }
 
+/// What was asked for, to come back to with another account. A form's target may have no page.
+fn asked_url(trail: &Trail, head: &Parts) -> String {
+    let authority = trail.routed.as_ref().and_then(|routed| routed.authority_field.to_str().ok());
+    let reads = head.method == http::Method::GET;
+    let target = head.uri.path_and_query().filter(|_| reads).map_or("/", |target| target.as_str());
+    format!("https://{}{target}", authority.unwrap_or_default())
+}
+
 fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
     let person = trail.identity.session().map(|live| &live.session().person);
     let shown = person.map(|person| if person.email.is_empty() { &*person.id } else { &*person.email });
-    let switch_account = person.map(|_| PostForm::to("/.pomerium/sign_out").with("scope", "here"));
+    let asked = asked_url(trail, head);
+    let switch_account = person.map(|_| {
+        PostForm::to("/.pomerium/sign_out")
+            .with(SCOPE_FIELD, SCOPE_HERE)
+            .with("pomerium_redirect_uri", asked)
+    });
     let refused =
         Refused { person: shown, host: trail.host(), switch_account, reasons: &[], receipt: receipt(trail) };
     page(trail, Some(head), &refused, None)
@@ -321,7 +335,9 @@ fn page(trail: &Trail, head: Option<&Parts>, error: &impl ErrorPage, status: Opt
         fields.insert(*name, HeaderValue::from_static(value));
     }
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Ok(policy) = HeaderValue::try_from(usher_pages::csp(&[])) {
+    let origins = sign_out_origins(&trail.plan); // the page may have a button that leads there
+    let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+    if let Ok(policy) = HeaderValue::try_from(usher_pages::csp(&origins)) {
         fields.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     fields.insert("x-pomerium-intercepted-response", HeaderValue::from_static("true"));

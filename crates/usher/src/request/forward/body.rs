@@ -9,11 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{RequestBody, SharedRecheck, Upload, UpstreamIo, exchange::RECHECK, pool::Lease};
+use super::{SharedRecheck, Upload, exchange::RECHECK, pool::Lease};
 use crate::request::authorize::Standing;
 
 /// What ends a response's stream, beside its end.
@@ -25,7 +24,8 @@ pub struct StreamLimits {
     pub idle: Option<Duration>,
 }
 
-type Unpooled = Pin<Box<http1::upgrades::UpgradeableConnection<TokioIo<UpstreamIo>, RequestBody>>>;
+/// Drives a connection that was made for one request; how it ended shows in the body.
+pub(super) type Unpooled = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 enum Source {
     Pooled(Lease),

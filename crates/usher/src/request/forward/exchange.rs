@@ -20,8 +20,8 @@ use usher_rules::{
 };
 
 use super::{
-    ForwardError, RequestBody, SharedRecheck, StreamLimits, Upload, UpstreamBody, UpstreamIo, dial,
-    pool::Lease, tls::ClientConfigs,
+    ForwardError, RequestBody, SharedRecheck, StreamLimits, Upload, UpstreamBody, UpstreamIo,
+    body::Unpooled, dial, pool::Lease, tls::ClientConfigs,
 };
 use crate::request::authorize::{Permitted, Standing};
 
@@ -164,7 +164,7 @@ impl Forwarder {
         standing: Standing,
     ) -> Result<Sent, ForwardError> {
         let Lease { mut sender, connection, .. } = lease;
-        let mut connection = Box::pin(connection.with_upgrades());
+        let mut connection: Unpooled = Box::pin(connection.with_upgrades());
         let timeout = standing.route().timeout;
         let mut answer = pin!(sender.send_request(request));
         let mut answered = pin!(poll_fn(|cx: &mut Context<'_>| {

@@ -62,7 +62,7 @@ pub(super) struct End {
 
 impl Recorder {
     pub(super) fn access(&self, access: &Access, end: End) {
-        match self.format {
+        match self.format() {
             Format::Json => self.line(|out| access.json(out, end)),
             Format::Text => self.line(|out| access.text(out, end)),
         }

@@ -41,7 +41,7 @@ pub struct Decided<'a> {
 impl Recorder {
     /// Writes a decision.
     pub fn decided(&self, decided: Decided<'_>) {
-        match self.format {
+        match self.format() {
             Format::Json => self.line(|out| decided.json(out)),
             // On a terminal the access line says it all; a refusal is worth a line of its own.
             Format::Text if decided.verdict() == Verdict::Deny => self.line(|out| decided.text(out)),
