@@ -10,21 +10,32 @@ pub mod told;
 
 use std::{
     ffi::OsString,
+    io::{self, Write},
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::Arc,
+    thread,
 };
 
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
 use usher_cinema::{Cinema, CinemaOptions, RunningCinema};
 use usher_rules::{
     config::{Environment, Files, Input, read},
     plan::{Plan, compile},
-    time::Now,
+    time::{Clock as _, Now},
 };
 
-use self::{config::DemoConfig, residents::Resident};
-use super::data_dir::{NoDataDir, data_dir};
+use self::{config::DemoConfig, residents::Resident, told::Told};
+use super::{
+    data_dir::{NoDataDir, data_dir, is_root},
+    signals::{Asked, Signals},
+};
 use crate::{
     idp::{Cost, Directory, HashingError, Passwords},
+    reload::Watch,
+    request::record::{Format, Recorder, Sink},
+    server::{self, PATIENCE, StartError, StartOptions, SystemClock},
     store::{OpenError, Store},
 };
 
@@ -80,6 +91,12 @@ pub enum Failure {
     /// The people can't be settled.
     #[error(transparent)]
     Residents(#[from] residents::ResidentsError),
+    /// The system gives no runtime for the stand-in.
+    #[error("can't start: {0}")]
+    Stage(io::Error),
+    /// The server does not start.
+    #[error(transparent)]
+    Server(#[from] StartError),
     /// The stand-in does not start.
     #[error("the stand-in does not start")]
     Cinema(#[from] usher_cinema::StartError),
@@ -100,8 +117,23 @@ impl Failure {
             Self::Residents(residents::ResidentsError::File { path, .. }) => {
                 Some(format!("delete {}; new passwords are made then", path.display()))
             }
-            Self::Hashing(_) | Self::Residents(_) | Self::Cinema(_) | Self::Config(_) => None,
+            Self::Server(error) => error.hint(),
+            Self::Hashing(_)
+            | Self::Residents(_)
+            | Self::Stage(_)
+            | Self::Cinema(_)
+            | Self::Config(_) => None,
         }
+    }
+
+    fn tell(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "error: {self}")?;
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            writeln!(out, "  cause: {cause}")?;
+            source = cause.source();
+        }
+        self.hint().map_or(Ok(()), |hint| writeln!(out, "hint: {hint}"))
     }
 }
 
@@ -152,6 +184,55 @@ fn plan_of(config: DemoConfig) -> Result<Plan, Failure> {
             Err(Failure::Config(what.join("; ")))
         }
     }
+}
+
+/// Runs the demo until SIGTERM or Ctrl-C.
+///
+/// Exit status: 0 stopped as asked, 2 it did not start.
+pub fn run(args: &Args) -> ExitCode {
+    match serve(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _nowhere_left = failure.tell(&mut io::stderr().lock());
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve(args: &Args) -> Result<(), Failure> {
+    let dir = folder(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
+    let stage = Builder::new_current_thread().enable_all().build().map_err(Failure::Stage)?;
+    let Prepared { config, plan, cinema, residents } =
+        stage.block_on(prepare(args.port, &dir, SystemClock.now()))?;
+
+    // The stand-in has a thread of its own: it plays on while the server drains.
+    let curtain = CancellationToken::new();
+    let falls = curtain.clone();
+    let play = thread::spawn(move || {
+        stage.block_on(async {
+            falls.cancelled().await;
+            cinema.stop().await;
+        });
+    });
+
+    let mut signals = Signals::new().map_err(Failure::Stage)?;
+    let recorder = Recorder::new(Sink::new(io::stderr()), Format::Text);
+    let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder))?;
+    let url = config.url();
+    let (ca_file, pid) = (running.ca_file(), std::process::id());
+    let told = Told { url: &url, residents: &residents, ca_file, data_dir: &dir, pid };
+    let mut out = io::stdout();
+    let _nobody_reads = match args.json {
+        true => writeln!(out, "{}", told.json()),
+        false => writeln!(out, "{told}"),
+    }
+    .and_then(|()| out.flush());
+
+    while signals.wait(&mut Watch::new(Vec::new())) != Asked::Stop {}
+    running.stop(PATIENCE);
+    curtain.cancel();
+    let _its_panic_is_told = play.join();
+    Ok(())
 }
 
 /// The demo's config names no files.

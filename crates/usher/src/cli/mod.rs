@@ -4,8 +4,72 @@ pub mod check;
 pub mod data_dir;
 pub mod demo;
 pub mod people;
+pub mod run;
+mod signals;
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use usher_rules::time::Clock as _;
+
+use crate::server::SystemClock;
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 done · 1 the answer is no · 2 bad usage or config
+
+Example:
+  $ usher check --config config.yaml && usher run --config config.yaml";
+
+/// Lets the right people in to the apps you host.
+#[derive(Debug, Parser)]
+#[command(name = "usher", version, about, after_help = EXIT_STATUS)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See it at work: a cinema behind a door, on this machine only
+    Demo(demo::Args),
+    /// Compile the config and show every problem; touches nothing
+    Check(check::Args),
+    /// Serve. SIGHUP reloads the config, SIGTERM drains and stops
+    Run(run::Args),
+    /// Add, list and change who signs in with a password of this server
+    People(people::Args),
+}
 
 /// Reads the command line and does what it says.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::People(args) => people(&args),
+    }
+}
+
+fn people(args: &people::Args) -> ExitCode {
+    let dir = match data_dir::data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), data_dir::is_root())
+    {
+        Ok(dir) => dir,
+        Err(failure) => {
+            let _nowhere_left = writeln!(io::stderr(), "error: {failure}\nhint: say where: --data-dir DIR");
+            return ExitCode::from(2);
+        }
+    };
+    let (mut input, mut output, mut errors) = (io::stdin().lock(), io::stdout().lock(), io::stderr());
+    let input_is_terminal = io::stdin().is_terminal();
+    let streams = people::Streams {
+        input: &mut input,
+        input_is_terminal,
+        output: &mut output,
+        errors: &mut errors,
+    };
+    people::run(&args.command, &dir, SystemClock.now().wall, streams)
 }

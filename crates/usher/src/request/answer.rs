@@ -27,8 +27,10 @@ use super::{
 /// Why a request goes no further.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// It belongs nowhere.
+    /// It does not say clearly where it belongs.
     Route(RouteError),
+    /// It belongs nowhere.
+    NotFound,
     /// The policy says no, or that somebody has to sign in first.
     Policy(Box<authorize::Refused<Parts>>),
     /// The upstream gave no answer.
@@ -104,6 +106,10 @@ impl Door {
     pub(super) fn refuse(self: &Arc<Self>, trail: &mut Trail, refusal: Refusal) -> Response<Body> {
         let mut response = match refusal {
             Refusal::Route(error) => refuse_route(trail, error),
+            Refusal::NotFound => {
+                stop(trail, "no-route", "route_not_found");
+                page(trail, None, &NotFound { host: trail.host(), receipt: receipt(trail) }, None)
+            }
             Refusal::Policy(refused) => self.refuse_policy(trail, *refused),
             Refusal::Forward(error) => self.refuse_forward(trail, &error),
             Refusal::NoWebSockets => {
@@ -242,10 +248,6 @@ fn receipt(trail: &Trail) -> Receipt<'_> {
 fn refuse_route(trail: &mut Trail, error: RouteError) -> Response<Body> {
     let why = error.to_string();
     match error {
-        RouteError::NotFound => {
-            stop(trail, "no-route", "route_not_found");
-            page(trail, None, &NotFound { host: trail.host(), receipt: receipt(trail) }, None)
-        }
         RouteError::Misdirected => {
             stop(trail, "other-host", "misdirected_request");
             page(trail, None, &Misdirected { host: trail.host(), receipt: receipt(trail) }, None)

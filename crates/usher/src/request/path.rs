@@ -14,7 +14,7 @@ use super::{
     authorize::{self, Asked, Permitted},
     forward::RequestBody,
     identify,
-    record::{Closing, Decided},
+    record::{By, Closing},
     route::{self, Destination},
     shape::{self, Upward},
     trail::{Seen, Trail},
@@ -41,6 +41,10 @@ impl Door {
             Ok(answered) => answered,
             Err(refusal) => (self.refuse(&mut trail, refusal), None),
         };
+        if !trail.is_decided {
+            let rule = trail.rule.clone().unwrap_or_else(|| "internal".into());
+            self.recorder.decided(trail.decided(seen.method(), By::Path(&rule)));
+        }
         trail.mark(&mut response);
 
         let upload = trail.upload.clone();
@@ -71,18 +75,19 @@ impl Door {
         let route = match destination {
             Destination::Route(route) => route,
             Destination::Own(route) => return self.own_page(trail, head, incoming, route).await,
+            Destination::Nowhere => return Err(Refusal::NotFound),
         };
         let upgrade = upgrade::allowed(upgrade, &route, &plan, trail, &head)?;
 
         let asked = Asked::of(&head.method, trail.path()?, trail.ip(), &head.headers);
         let permitted = match authorize::permit(head, &route, &trail.identity, asked) { // authorize
             Ok((permitted, decision)) => {
-                self.recorder.decided(trail.decided(permitted.request(), Some(&decision)));
+                self.recorder.decided(trail.decided(&permitted.request().method, By::Policy(&decision)));
                 trail.decision(&decision);
                 permitted
             }
             Err(refused) => {
-                self.recorder.decided(trail.decided(&refused.request, Some(&refused.decision)));
+                self.recorder.decided(trail.decided(&refused.request.method, By::Policy(&refused.decision)));
                 trail.decision(&refused.decision);
                 return Err(Refusal::Policy(Box::new(refused)));
             }
@@ -168,7 +173,7 @@ impl Door {
         incoming: Incoming,
         route: Option<Arc<Route>>,
     ) -> Result<Answered, Refusal> {
-        self.recorder.decided(Decided { route: None, ..trail.decided(&head, None) });
+        self.recorder.decided(trail.decided(&head.method, By::OwnPage));
         trail.own_page();
         let body = Limited::new(incoming, limits::OWN_BODY).collect();
         let body = match tokio::time::timeout(limits::HEAD, body).await {

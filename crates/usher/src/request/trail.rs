@@ -16,7 +16,7 @@ use super::{
     answer::Refusal,
     forward::Upload,
     identify::Identity,
-    record::{Access, Decided},
+    record::{Access, By, Decided},
     route::{Destination, Routed},
 };
 
@@ -33,6 +33,8 @@ pub(super) struct Trail {
     pub routed: Option<Routed>,
     pub route: Option<Arc<Route>>,
     pub identity: Identity,
+    /// Was a decision recorded?
+    pub is_decided: bool,
     pub verdict: Verdict,
     pub rule: Option<Arc<str>>,
     pub details: &'static str,
@@ -52,6 +54,10 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
     pub fn of(head: &Parts) -> Self {
         let host = head.headers.get(header::HOST).cloned().or_else(|| {
             head.uri.authority().and_then(|target| HeaderValue::from_str(target.as_str()).ok())
@@ -77,6 +83,7 @@ impl Trail {
             routed: None,
             route: None,
             identity: Identity::Anonymous,
+            is_decided: false,
             verdict: Verdict::Deny,
             rule: None,
             details: "direct_response",
@@ -98,6 +105,7 @@ impl Trail {
 
     /// Room 5 decided.
     pub fn decision(&mut self, decision: &Decision) {
+        self.is_decided = true;
         self.verdict = decision.verdict;
         self.rule = Some(Arc::clone(&decision.rule));
     }
@@ -107,6 +115,7 @@ impl Trail {
         thread_local! {
             static OWN_PAGE: Arc<str> = Arc::from("own-page");
         }
+        self.is_decided = true;
         self.verdict = Verdict::Allow;
         self.rule = Some(OWN_PAGE.with(Arc::clone));
     }
@@ -132,7 +141,7 @@ impl Trail {
     }
 
     /// The decision line.
-    pub fn decided<'a>(&'a self, head: &'a Parts, decision: Option<&'a Decision>) -> Decided<'a> {
+    pub fn decided<'a>(&'a self, method: &'a Method, by: By<'a>) -> Decided<'a> {
         let text = |value: Option<&'a HeaderValue>| {
             value.and_then(|value| value.to_str().ok()).unwrap_or_default()
         };
@@ -140,13 +149,16 @@ impl Trail {
             plan: &self.plan,
             request_id: self.id(),
             check_request_id: text(self.check_request_id.as_ref()),
-            method: &head.method,
+            method,
             host: text(self.routed.as_ref().map(|routed| &routed.authority_field)),
             path: self.routed.as_ref().map_or("", |routed| routed.path.wire()),
             ip: self.ip(),
             identity: &self.identity,
-            route: self.route.as_deref(),
-            decision,
+            route: match by {
+                By::Policy(_) | By::Path(_) => self.route.as_deref(),
+                By::OwnPage => None,
+            },
+            by,
             at: self.now,
         }
     }
@@ -185,7 +197,7 @@ impl Trail {
             session: self.identity.session().cloned(),
             route: self.route.take(),
             verdict: self.verdict,
-            rule: self.rule.take().unwrap_or_else(|| Arc::from("no-route")),
+            rule: self.rule.take().unwrap_or_else(|| Arc::from("internal")),
             status,
             details: self.details,
             at: self.now,

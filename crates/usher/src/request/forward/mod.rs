@@ -17,7 +17,9 @@ pub use body::{StreamLimits, UpstreamBody};
 pub use dial::UpstreamIo;
 pub use error::ForwardError;
 pub use exchange::{Forwarder, Sent};
+pub use pool::sweep;
 pub use relay::{Relayed, relay};
+pub use tls::system_roots;
 pub use upload::{RequestBody, Upload};
 pub use websocket::{Handshake, accept_key, upstream_fields};
 

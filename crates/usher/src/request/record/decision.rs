@@ -32,10 +32,39 @@ pub struct Decided<'a> {
     pub identity: &'a Identity,
     /// The route that decided; `None` for our own pages.
     pub route: Option<&'a Route>,
-    /// What it decided; `None` for our own pages, which are open to all.
-    pub decision: Option<&'a Decision>,
+    /// What was decided, and by what.
+    pub by: By<'a>,
     /// When.
     pub at: Now,
+}
+
+/// What decided.
+#[derive(Clone, Copy, Debug)]
+pub enum By<'a> {
+    /// The route's policy.
+    Policy(&'a Decision),
+    /// It is one of our own pages, which are open to all.
+    OwnPage,
+    /// No policy was asked: the request belongs nowhere, for this reason.
+    Path(&'a str),
+}
+
+impl By<'_> {
+    const fn verdict(&self) -> Verdict {
+        match self {
+            Self::Policy(decision) => decision.verdict,
+            Self::OwnPage => Verdict::Allow,
+            Self::Path(_) => Verdict::Deny,
+        }
+    }
+
+    fn rule(&self) -> &str {
+        match self {
+            Self::Policy(decision) => &decision.rule,
+            Self::OwnPage => "own-page",
+            Self::Path(rule) => rule,
+        }
+    }
 }
 
 impl Recorder {
@@ -44,17 +73,13 @@ impl Recorder {
         match self.format() {
             Format::Json => self.line(|out| decided.json(out)),
             // On a terminal the access line says it all; a refusal is worth a line of its own.
-            Format::Text if decided.verdict() == Verdict::Deny => self.line(|out| decided.text(out)),
+            Format::Text if decided.by.verdict() == Verdict::Deny => self.line(|out| decided.text(out)),
             Format::Text => {}
         }
     }
 }
 
 impl Decided<'_> {
-    fn verdict(&self) -> Verdict {
-        self.decision.map_or(Verdict::Allow, |decision| decision.verdict)
-    }
-
     fn session(&self) -> Option<&Session> {
         self.identity.session().map(|live| live.session())
     }
@@ -88,8 +113,8 @@ impl Decided<'_> {
         }
         self.sides(&mut o);
         o.text("route", self.route.map_or("", |route| &route.name));
-        o.text("verdict", self.verdict().word());
-        o.text("rule", self.decision.map_or("own-page", |decision| &decision.rule));
+        o.text("verdict", self.by.verdict().word());
+        o.text("rule", self.by.rule());
         stamp::rfc3339(self.at.wall, |time| {
             o.text("time", time);
         });
@@ -98,11 +123,19 @@ impl Decided<'_> {
     }
 
     fn sides(&self, o: &mut Object<'_>) {
-        let Some(decision) = self.decision else {
-            let own = [Reason::PomeriumRoute.word()];
-            o.boolean("allow", true).list("allow-why-true", own.into_iter());
-            o.boolean("deny", false).list("deny-why-false", std::iter::empty());
-            return;
+        let decision = match self.by {
+            By::Policy(decision) => decision,
+            By::OwnPage => {
+                let own = [Reason::PomeriumRoute.word()];
+                o.boolean("allow", true).list("allow-why-true", own.into_iter());
+                o.boolean("deny", false).list("deny-why-false", std::iter::empty());
+                return;
+            }
+            By::Path(rule) => {
+                o.boolean("allow", false).list("allow-why-false", [rule].into_iter());
+                o.boolean("deny", false).list("deny-why-false", std::iter::empty());
+                return;
+            }
         };
         let (allow, deny) = (&decision.allow, &decision.deny);
         let why = if allow.holds { "allow-why-true" } else { "allow-why-false" };
@@ -121,11 +154,13 @@ impl Decided<'_> {
         };
         add(" user=", self.session().map_or("-", |session| &session.person.email));
         add(" host=", self.host);
-        add(" verdict=", self.verdict().word());
-        add(" rule=", self.decision.map_or("own-page", |decision| &decision.rule));
-        let side = self.decision.map(|decision| if decision.deny.holds { &decision.deny } else { &decision.allow });
-        let why: Vec<&str> = side.map(|side| side.reasons.iter().map(Reason::word).collect()).unwrap_or_default();
-        add(" why=", &why.join(","));
+        add(" verdict=", self.by.verdict().word());
+        add(" rule=", self.by.rule());
+        if let By::Policy(decision) = self.by {
+            let side = if decision.deny.holds { &decision.deny } else { &decision.allow };
+            let why: Vec<&str> = side.reasons.iter().map(Reason::word).collect();
+            add(" why=", &why.join(","));
+        }
         out.push(b'\n');
     }
 }

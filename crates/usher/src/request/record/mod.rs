@@ -10,12 +10,13 @@ mod decision;
 mod event;
 mod json;
 mod recorder;
+mod sign_in;
 mod sink;
 mod stamp;
 
 pub use access::Access;
 pub use closing::Closing;
-pub use decision::Decided;
+pub use decision::{By, Decided};
 pub use event::Event;
 pub use recorder::{Format, Recorder};
 pub use sink::Sink;

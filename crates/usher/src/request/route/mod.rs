@@ -33,6 +33,8 @@ pub enum Destination {
     Route(Arc<Route>),
     /// To one of our own pages; the route is the host's first, if any.
     Own(Option<Arc<Route>>),
+    /// No route answers for host and path: 404.
+    Nowhere,
 }
 
 /// Why a request belongs nowhere.
@@ -53,16 +55,13 @@ pub enum RouteError {
     /// The certificate was asked for one host, the request is for another (RFC 9110 §7.4).
     #[error("the request is for another host than the connection")]
     Misdirected,
-    /// No route answers for host and path.
-    #[error("no route answers for this address")]
-    NotFound,
 }
 
 /// Finds where a request belongs.
 ///
 /// # Errors
 ///
-/// [`RouteError`]: 400, 404 or 421, before anybody is asked who they are.
+/// [`RouteError`]: 400 or 421, before anybody is asked who they are.
 pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed, RouteError> {
     if head.headers.len() > limits::FIELDS {
         return Err(RouteError::TooManyFields);
@@ -76,7 +75,7 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
         return Err(RouteError::Misdirected);
     }
     let path = RequestPath::parse(target_path(&head.uri))?;
-    let to = destination(plan, &authority, &path)?;
+    let to = destination(plan, &authority, &path);
     Ok(Routed { authority, authority_field, path, to })
 }
 
@@ -105,7 +104,7 @@ fn target_path(uri: &Uri) -> &str {
     uri.path_and_query().map_or("", |target| target.path())
 }
 
-fn destination(plan: &Plan, authority: &Authority, path: &RequestPath) -> Result<Destination, RouteError> {
+fn destination(plan: &Plan, authority: &Authority, path: &RequestPath) -> Destination {
     let candidates = plan.hosts.candidates(authority);
     let routes = || candidates.iter().filter_map(|index| plan.routes.get(*index));
     let is_for = |route: &&Arc<Route>| route.from.takes(authority);
@@ -115,16 +114,15 @@ fn destination(plan: &Plan, authority: &Authority, path: &RequestPath) -> Result
         || signs_in && path.wire() == "/oauth2/callback"
         || only_signs_in && matches!(path.wire(), "/" | "/robots.txt")
     {
-        return Ok(Destination::Own(routes().find(is_for).cloned()));
+        return Destination::Own(routes().find(is_for).cloned());
     }
     if only_signs_in {
-        return Err(RouteError::NotFound); // no app lives on the host for signing in
+        return Destination::Nowhere; // no app lives on the host for signing in
     }
     routes()
         .filter(is_for)
         .find(|route| route.matches.takes(path.wire()))
-        .map(|route| Destination::Route(Arc::clone(route)))
-        .ok_or(RouteError::NotFound)
+        .map_or(Destination::Nowhere, |route| Destination::Route(Arc::clone(route)))
 }
 
 /// Paths that no app can own (`pomerium-protocols.md` §2.0).

@@ -5,7 +5,10 @@ use serde_json::{Map, Value, json};
 use usher_rules::{plan::Plan, session::Session, time::UnixTime};
 
 use super::Signer;
-use crate::request::identify::{LiveSession, MadeFields};
+use crate::request::{
+    Assertions,
+    identify::{LiveSession, MadeFields},
+};
 
 const ASSERTION: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion");
 
@@ -88,6 +91,20 @@ fn claims(plan: &Plan, session: Option<&Session>, host: &str, issuer_is_uri: boo
         claims.extend(base); // what identifies can't be overridden by a claim of the same name
     }
     Value::Object(claims)
+}
+
+impl Assertions for Signer {
+    fn jwks(&self) -> Arc<[u8]> {
+        Self::jwks(self)
+    }
+
+    fn about(&self, plan: &Plan, session: &Session) -> Value {
+        let mut about = claims(plan, Some(session), "", false, UnixTime::from_seconds(0));
+        if let Value::Object(claims) = &mut about {
+            claims.retain(|name, _| !["iss", "aud", "exp", "iat", "jti"].contains(&name.as_str()));
+        }
+        about
+    }
 }
 
 fn field_text(claim: &Value) -> String {

@@ -1,0 +1,206 @@
+//! `usher run`: serves a config until it is told to stop.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use usher_rules::{
+    config::Environment,
+    plan::{Level, Plan, Provider},
+    time::Clock as _,
+};
+
+use super::{
+    check::{self, LoadFailure, Loaded},
+    data_dir::{NoDataDir, data_dir, is_root},
+    signals::{Asked, Signals},
+};
+use crate::{
+    reload::Watch,
+    request::record::{Format, Recorder, Sink},
+    server::{self, PATIENCE, RunningServer, StartError, StartOptions, SystemClock},
+};
+
+/// Serve a config. SIGHUP reloads it, SIGTERM drains and stops.
+///
+/// A change of the file, or of a certificate that it names, is noticed within seconds. A config
+/// that does not compile changes nothing.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Config file, `.yaml` or `.json`
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
+    pub config: PathBuf,
+
+    /// Where usher keeps its data
+    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// How records are written [default: text on a terminal, else json]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line
+    Json,
+    /// For people
+    Text,
+}
+
+/// Why nothing is served.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] LoadFailure),
+    #[error(transparent)]
+    DataDir(#[from] NoDataDir),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("can't wait for signals: {0}")]
+    Signals(io::Error),
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+///
+/// Exit status: 0 stopped as asked, 2 nothing was served.
+pub fn run(args: &Args) -> ExitCode {
+    match serve(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _nowhere_left = failure.tell(&mut io::stderr().lock());
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve(args: &Args) -> Result<(), Failure> {
+    let environment = check::environment();
+    let Loaded { plan, findings } = check::load(&args.config, &environment)?;
+    let _nowhere_left = write!(io::stderr().lock(), "{findings}");
+    let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
+    let recorder = Recorder::new(Sink::new(io::stdout()), format(args.log_format));
+
+    let mut signals = Signals::new().map_err(Failure::Signals)?;
+    let mut watch = Watch::new(watched(&args.config, &plan));
+    let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
+    tell_start(&running, &recorder, &args.config, &dir);
+    loop {
+        let asked = signals.wait(&mut watch);
+        match asked {
+            Asked::Stop => break,
+            Asked::Reload => reload(&running, &recorder, &args.config, &environment, &mut watch),
+        }
+    }
+    let open = running.open_connections();
+    let now = SystemClock.now();
+    recorder.event(Level::Info, "stopping", now).with("connections", open).write();
+    running.stop(PATIENCE);
+    recorder.event(Level::Info, "stopped", SystemClock.now()).write();
+    recorder.flush();
+    Ok(())
+}
+
+/// Text for people, JSON for programs.
+fn format(asked: Option<LogFormat>) -> Format {
+    match asked {
+        Some(LogFormat::Json) => Format::Json,
+        Some(LogFormat::Text) => Format::Text,
+        None if io::stdout().is_terminal() => Format::Text,
+        None => Format::Json,
+    }
+}
+
+/// What a reload depends on.
+fn watched(config: &Path, plan: &Plan) -> Vec<PathBuf> {
+    let pairs = plan.listen.certificate_files.iter();
+    let files = pairs.flat_map(|pair| [pair.cert.clone(), pair.key.clone()]);
+    std::iter::once(config.to_owned()).chain(files).collect()
+}
+
+fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: &Path) {
+    let plan = running.plan();
+    let provider = match &plan.sign_in.provider {
+        Provider::Builtin => "built-in",
+        Provider::Oidc(provider) => &provider.issuer,
+        Provider::Hosted => "hosted, not spoken yet: nobody can sign in",
+    };
+    let mut event = recorder
+        .event(Level::Info, "serving", SystemClock.now())
+        .with("version", env!("CARGO_PKG_VERSION"))
+        .with("address", running.address())
+        .with("config", config.display())
+        .with("plan", &plan.id)
+        .with("routes", plan.routes.len())
+        .with("provider", provider)
+        .with("data-dir", dir.display());
+    if let Some(address) = running.redirect_address() {
+        event = event.with("redirect-address", address);
+    }
+    if !plan.listen.insecure {
+        event = event.with("authority", running.ca_file().display());
+    }
+    event.write();
+}
+
+/// Compiles the config anew and puts it in force, or says why not.
+fn reload(
+    running: &RunningServer,
+    recorder: &Recorder,
+    config: &Path,
+    environment: &Environment,
+    watch: &mut Watch,
+) {
+    let refused = |cause: String| {
+        recorder
+            .event(Level::Error, "reload", SystemClock.now())
+            .with("cause", cause)
+            .with("effect", "nothing has changed; the config that was in force still is")
+            .with("hint", format!("usher check --config {}", config.display()))
+            .write();
+    };
+    let Loaded { plan, findings } = match check::load(config, environment) {
+        Ok(loaded) => loaded,
+        Err(failure) => return refused(failure.to_string()),
+    };
+    let files = watched(config, &plan);
+    if let Err(cause) = running.reload(plan) {
+        return refused(cause.to_string());
+    }
+    watch.follow(files);
+    let plan = running.plan();
+    recorder
+        .event(Level::Info, "reload", SystemClock.now())
+        .with("plan", &plan.id)
+        .with("routes", plan.routes.len())
+        .with("warnings", findings.problems().len())
+        .write();
+}
+
+impl Failure {
+    fn tell(&self, out: &mut impl Write) -> io::Result<()> {
+        if let Self::Config(LoadFailure::Refused(findings)) = self {
+            return write!(out, "{findings}{}\n", findings.summary());
+        }
+        writeln!(out, "error: {self}")?;
+        match self.hint() {
+            Some(hint) => writeln!(out, "hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(LoadFailure::Unreadable { .. }) => {
+                Some("name another with --config FILE, or try it first: usher demo".into())
+            }
+            Self::DataDir(_) => Some("say where: usher run --data-dir DIR".into()),
+            Self::Start(error) => error.hint(),
+            Self::Config(LoadFailure::Refused(_)) | Self::Signals(_) => None,
+        }
+    }
+}

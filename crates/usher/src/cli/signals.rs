@@ -1,0 +1,58 @@
+//! What the operator asks of a process that runs: by signal, or by changing a file.
+
+use std::io;
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use crate::reload::Watch;
+
+/// What was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// SIGHUP, or a file has changed.
+    Reload,
+    /// SIGTERM or SIGINT.
+    Stop,
+}
+
+/// Signals, from the moment at which this is made.
+pub(super) struct Signals {
+    runtime: Runtime,
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// # Errors
+    ///
+    /// When the system gives no runtime or no signals.
+    pub fn new() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (hang_up, terminate, interrupt) = {
+            let _entered = runtime.enter();
+            (
+                signal(SignalKind::hangup())?,
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::interrupt())?,
+            )
+        };
+        Ok(Self { runtime, hang_up, terminate, interrupt })
+    }
+
+    /// Waits until something is asked.
+    pub fn wait(&mut self, watch: &mut Watch) -> Asked {
+        let Self { runtime, hang_up, terminate, interrupt } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => Asked::Stop,
+                _ = interrupt.recv() => Asked::Stop,
+                _ = hang_up.recv() => Asked::Reload,
+                () = watch.changed() => Asked::Reload,
+            }
+        })
+    }
+}

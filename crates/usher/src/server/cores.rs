@@ -1,0 +1,217 @@
+//! One thread per core, each with a runtime, a listener and a pool of its own: a connection lives
+//! and dies on one core (`performance.md` §7.1). One more thread does the chores.
+
+use std::{
+    io,
+    net::TcpListener as StdListener,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::Builder,
+};
+use tokio_util::sync::CancellationToken;
+use usher_rules::{
+    plan::{Level, Protocols},
+    time::Clock,
+};
+
+use super::{Swapping, redirect};
+use crate::{
+    request::{
+        Door,
+        accept::{Connection, Listener, Pulse, Tasks, limits, serve_http1, serve_http2},
+        forward,
+        record::Recorder,
+        tls::{Accepted, Tls},
+    },
+    store::Store,
+};
+
+/// What each core shares with the others.
+#[derive(Clone)]
+pub(super) struct Core {
+    pub door: Arc<Door>,
+    /// Absent where a terminator stands in front (`insecure_server`).
+    pub tls: Option<Tls>,
+    pub tasks: Tasks,
+    pub recorder: Recorder,
+}
+
+/// What one thread does for all.
+pub(super) struct Chores {
+    pub store: Arc<Store>,
+    pub certificates: Arc<Swapping>,
+    pub clock: Arc<dyn Clock>,
+    pub redirect: Option<Listener>,
+}
+
+/// How often a core closes upstream connections that nobody used.
+const SWEEP_POOL: Duration = Duration::from_secs(15);
+/// How often the store forgets what has expired.
+const SWEEP_STORE: Duration = Duration::from_secs(60);
+/// How often leaves of the local authority are looked at.
+const RENEW: Duration = Duration::from_secs(3600);
+/// A pause when the system has no file descriptors left: what helps is that connections close.
+const BREATHER: Duration = Duration::from_millis(50);
+
+/// Starts a core.
+pub(super) fn spawn(
+    number: usize,
+    core: Core,
+    socket: StdListener,
+    over: CancellationToken,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let listener = {
+        let _entered = runtime.enter();
+        TcpListener::from_std(socket)?
+    };
+    thread::Builder::new().name(format!("core {number}")).spawn(move || {
+        runtime.block_on(async {
+            core.tasks.spawn_chore(async {
+                loop {
+                    tokio::time::sleep(SWEEP_POOL).await;
+                    forward::sweep();
+                }
+            });
+            tokio::select! {
+                () = core.accept(&listener) => {}
+                () = core.tasks.draining() => {}
+                () = over.cancelled() => {}
+            }
+            drop(listener); // from here on new connections are refused
+            over.cancelled().await; // this thread's connections run until all are done
+        });
+        runtime.shutdown_background();
+    })
+}
+
+/// Starts the thread for chores.
+pub(super) fn spawn_chores(
+    core: Core,
+    chores: Chores,
+    over: CancellationToken,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let Chores { store, certificates, clock, redirect } = chores;
+    let redirect = {
+        let _entered = runtime.enter();
+        let sockets = redirect.map(Listener::into_sockets).unwrap_or_default();
+        sockets.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?
+    };
+    thread::Builder::new().name("chores".into()).spawn(move || {
+        runtime.block_on(async {
+            core.tasks.spawn_chore(Arc::clone(&store).follow());
+            core.tasks.spawn_chore(sweep_store(store, Arc::clone(&clock), core.recorder.clone()));
+            core.tasks.spawn_chore(renew(certificates, clock));
+            for listener in redirect {
+                let tasks = core.tasks.clone();
+                core.tasks.spawn_chore(redirect::serve(listener, Arc::clone(&core.door), tasks));
+            }
+            over.cancelled().await;
+        });
+        runtime.shutdown_background();
+    })
+}
+
+async fn sweep_store(store: Arc<Store>, clock: Arc<dyn Clock>, recorder: Recorder) {
+    let mut every = tokio::time::interval(SWEEP_STORE);
+    let mut was_well = true;
+    loop {
+        every.tick().await;
+        let now = clock.now();
+        let swept = store.sweep(now.wall).await.map(drop);
+        let health = store.health();
+        let is_well = swept.is_ok() && health.is_ok();
+        if is_well != was_well {
+            let level = if is_well { Level::Info } else { Level::Error };
+            let event = recorder.event(level, "store", now);
+            match health {
+                Ok(()) => event.with("effect", "sign-ins work again"),
+                Err(cause) => event.with("cause", cause).with(
+                    "effect",
+                    "who is signed in stays so; sign-ins and sign-outs fail until the disk works",
+                ),
+            }
+            .write();
+        }
+        was_well = is_well;
+    }
+}
+
+async fn renew(certificates: Arc<Swapping>, clock: Arc<dyn Clock>) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        certificates.0.load().renew(clock.now().wall);
+    }
+}
+
+impl Core {
+    async fn accept(&self, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) if self.tasks.open() < limits::CONNECTIONS => {
+                    let core = self.clone();
+                    self.tasks.spawn_connection(async move { core.connection(stream).await });
+                }
+                Ok(_) => {} // closed again: the memory of those who are in comes first
+                Err(error) if is_the_peers(&error) => {}
+                Err(_) => tokio::time::sleep(BREATHER).await,
+            }
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream) {
+        let Ok(peer) = stream.peer_addr() else { return };
+        let _slower = stream.set_nodelay(true); // works without
+        let plan = self.door.plan();
+        let idle = plan.timeouts.idle;
+        let tls = self.tls.is_some();
+        let connection = |server_name, multiplexed| {
+            Arc::new(Connection { peer, server_name, tls, pulse: Pulse::new(multiplexed) })
+        };
+        let (door, tasks) = (Arc::clone(&self.door), &self.tasks);
+        match &self.tls {
+            Some(tls) => {
+                let accepted = tokio::select! {
+                    accepted = tls.accept(stream) => accepted,
+                    () = tasks.draining() => return,
+                };
+                let Ok(Accepted { stream, server_name, http2 }) = accepted else { return };
+                let connection = connection(server_name, http2);
+                match http2 {
+                    true => serve_http2(stream, connection, door, tasks, idle).await,
+                    false => serve_http1(stream, connection, door, tasks, idle).await,
+                }
+            }
+            None if speaks_http2(&stream, plan.listen.protocols).await => {
+                serve_http2(stream, connection(None, true), door, tasks, idle).await;
+            }
+            None => serve_http1(stream, connection(None, false), door, tasks, idle).await,
+        }
+    }
+}
+
+/// Without TLS there is no ALPN: a terminator that speaks HTTP/2 begins with its preface
+/// (RFC 9113 §3.3).
+async fn speaks_http2(stream: &TcpStream, protocols: Protocols) -> bool {
+    match protocols {
+        Protocols::Http1 => false,
+        Protocols::Http2 => true,
+        Protocols::Both => {
+            let mut first = [0; 4];
+            let looked = tokio::time::timeout(limits::FIRST_BYTE, stream.peek(&mut first)).await;
+            matches!(looked, Ok(Ok(4))) && first == *b"PRI "
+        }
+    }
+}
+
+/// Is it about the one connection, and not about us?
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,66 @@
+//! Our own keys: the operator's, or made once and kept in the data directory, so that a restart
+//! signs nobody out.
+
+use std::sync::Arc;
+
+use usher_rules::{
+    plan::Secrets,
+    secret::Secret,
+    session::{Keys, KeysError},
+};
+
+use crate::{
+    request::shape::{Signer, SignerError},
+    store::{Store, StoreFailure},
+};
+
+/// Everything that signs and seals.
+pub(super) struct OwnKeys {
+    pub keys: Keys,
+    pub signer: Signer,
+}
+
+/// Why there are no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFailure {
+    /// The store can't keep or give one.
+    #[error("the keys can't be kept: {0}")]
+    Store(#[from] StoreFailure),
+    /// The secrets of the config don't fit.
+    #[error(transparent)]
+    Secrets(#[from] KeysError),
+    /// The signing key does not fit.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The system's randomness failed.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+}
+
+impl OwnKeys {
+    pub fn of(given: &Secrets, store: &Store) -> Result<Self, KeyFailure> {
+        let shared = of_32_bytes(given.shared.as_ref(), store, "shared_secret")?;
+        let cookie = of_32_bytes(given.cookie.as_ref(), store, "cookie_secret")?;
+        let signer = match &given.signing {
+            Some(pem) => Signer::from_pem(pem.expose())?,
+            None => {
+                let fresh = Signer::generate_pem()?;
+                Signer::from_pem(store.secret("signing_key", || fresh)?.expose())?
+            }
+        };
+        Ok(Self { keys: Keys::derive(&shared, &cookie)?, signer })
+    }
+}
+
+fn of_32_bytes(
+    given: Option<&Arc<Secret>>,
+    store: &Store,
+    name: &str,
+) -> Result<Arc<Secret>, KeyFailure> {
+    if let Some(given) = given {
+        return Ok(Arc::clone(given));
+    }
+    let mut fresh = [0_u8; 32];
+    aws_lc_rs::rand::fill(&mut fresh).map_err(|_| KeyFailure::NoRandomness)?;
+    Ok(Arc::new(store.secret(name, || Secret::new(fresh))?))
+}

@@ -1,0 +1,325 @@
+//! Puts the rooms into the path: the only floor that knows them all.
+//!
+//! ```text
+//!  start ─▶ store ─▶ keys ─▶ certificates ─▶ door ─▶ one thread per core, each with
+//!                                                    its own listener, pool and runtime
+//!  reload ─▶ certificates, then the door: compiled completely, or nothing has changed
+//!  stop ───▶ listeners close ▸ requests finish ▸ upgraded connections end ▸ records are written
+//! ```
+//!
+//! What is wrong is told at the start, with a way out; nothing is served by half a server.
+
+mod clock;
+mod cores;
+mod keys;
+mod redirect;
+mod start_error;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use rustls::sign::CertifiedKey;
+use tokio_util::sync::CancellationToken;
+use usher_rules::{
+    plan::{Level, Plan, Secrets},
+    secret::Secret,
+    time::Clock,
+};
+
+pub use clock::SystemClock;
+pub use keys::KeyFailure;
+pub use start_error::StartError;
+
+use self::{cores::Core, keys::OwnKeys};
+use crate::{
+    certs::{Authority, CertError, Certificates},
+    idp::{Cost, Directory, Passwords},
+    request::{
+        Door, DoorParts,
+        accept::{Listener, Tasks, parse_address},
+        forward::system_roots,
+        record::Recorder,
+        shape::Signer,
+        tls::{CertSource, Tls},
+    },
+    signin::{SignInDeps, SignInRoom},
+    store::Store,
+};
+
+/// How long running requests may take after the server was asked to stop. Service managers and
+/// container engines wait 10 s to 90 s before they kill.
+pub const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What a server starts with.
+pub struct StartOptions {
+    /// What it runs.
+    pub plan: Plan,
+    /// Where it keeps what must outlive it.
+    pub data_dir: PathBuf,
+    /// Where it writes its records.
+    pub recorder: Recorder,
+    /// What tells it the time.
+    pub clock: Arc<dyn Clock>,
+    /// Threads that serve; at least one.
+    pub cores: usize,
+    /// How dear a password check is.
+    pub password_cost: Cost,
+}
+
+impl StartOptions {
+    /// For a machine: its clock, and as many cores as the process may use.
+    pub fn for_machine(plan: Plan, data_dir: PathBuf, recorder: Recorder) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (clock, password_cost) = (Arc::new(SystemClock), Cost::DEFAULT);
+        Self { plan, data_dir, recorder, clock, cores, password_cost }
+    }
+}
+
+/// A server that answers. Dropping it ends it at once; [`RunningServer::stop`] lets it finish.
+pub struct RunningServer {
+    address: SocketAddr,
+    redirect: Option<SocketAddr>,
+    ca_file: PathBuf,
+    door: Arc<Door>,
+    certificates: Arc<Swapping>,
+    authority: Arc<Authority>,
+    recorder: Recorder,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    over: CancellationToken,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Why a reload changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReloadRefused {
+    /// The new config has no route, the one in force has some.
+    #[error("the new config has no routes; an emptied file would take everything down")]
+    NoRoutes,
+}
+
+/// Starts a server; it answers when this returns.
+///
+/// Blocks on the disk. A certificate that can't be used takes only its own hosts down and is
+/// recorded; everything else that is wrong is an error.
+///
+/// # Errors
+///
+/// [`StartError`]: nothing runs then.
+pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
+    let StartOptions { plan, data_dir, recorder, clock, cores, password_cost } = options;
+    let cores = cores.max(1);
+    install_cryptography();
+    let now = clock.now();
+    let plan = Arc::new(plan);
+
+    let store = Arc::new(Store::open(&data_dir)?);
+    let OwnKeys { keys, signer } = OwnKeys::of(&plan.secrets, &store)?;
+    let (keys, signer) = (Arc::new(keys), Arc::new(signer));
+    let authority = Arc::new(Authority::open(&data_dir, now.wall)?);
+    let (certificates, troubles) = Certificates::load(&plan, Arc::clone(&authority), now.wall);
+    let certificates = Arc::new(Swapping(ArcSwap::from_pointee(certificates)));
+    let passwords = Passwords::new(password_cost, cores).map_err(StartError::Passwords)?;
+    let directory = Arc::new(Directory::new(Arc::<Store>::clone(&store), passwords));
+
+    let tasks = Tasks::default();
+    let own = SignInRoom::new(SignInDeps {
+        sessions: Arc::<Store>::clone(&store),
+        passwords: directory,
+        keys: Arc::clone(&keys),
+        assertions: Arc::<Signer>::clone(&signer),
+        journal: Arc::new(recorder.clone()),
+    });
+    let door = Arc::new(Door::new(
+        Arc::clone(&plan),
+        DoorParts {
+            keys,
+            sessions: Arc::<Store>::clone(&store),
+            own: Arc::new(own),
+            signer,
+            recorder: recorder.clone(),
+            clock: Arc::clone(&clock),
+            tasks: tasks.clone(),
+            roots: system_roots(&plan.extra_roots),
+        },
+    ));
+
+    let listener = Listener::bind(parse_address(&plan.listen.address, 443)?, cores)?;
+    let redirect = plan.listen.http_redirect.as_deref();
+    let redirect = redirect
+        .map(|address| Listener::bind(parse_address(address, 80)?, 1))
+        .transpose()?;
+    let tls = match plan.listen.insecure {
+        true => None,
+        false => {
+            let source: Arc<dyn CertSource> = Arc::<Swapping>::clone(&certificates);
+            Some(Tls::new(source, plan.listen.protocols)?)
+        }
+    };
+
+    let mut running = RunningServer {
+        address: listener.address,
+        redirect: redirect.as_ref().map(|redirect| redirect.address),
+        ca_file: authority.ca_file().to_owned(),
+        door: Arc::clone(&door),
+        certificates: Arc::clone(&certificates),
+        authority,
+        recorder,
+        clock: Arc::clone(&clock),
+        tasks: tasks.clone(),
+        over: CancellationToken::new(),
+        threads: Vec::new(),
+    };
+    running.tell_certificates(&plan, &troubles);
+    let core = Core { door, tls, tasks, recorder: running.recorder.clone() };
+    for (number, socket) in listener.into_sockets().into_iter().enumerate() {
+        let thread = cores::spawn(number, core.clone(), socket, running.over.clone())
+            .map_err(StartError::Thread)?;
+        running.threads.push(thread);
+    }
+    let chores = cores::Chores { store, certificates, clock, redirect };
+    let thread =
+        cores::spawn_chores(core, chores, running.over.clone()).map_err(StartError::Thread)?;
+    running.threads.push(thread);
+    Ok(running)
+}
+
+impl RunningServer {
+    /// The address that it answers on; the port is the real one where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address from which visitors are sent to https, if there is one.
+    pub fn redirect_address(&self) -> Option<SocketAddr> {
+        self.redirect
+    }
+
+    /// The local authority's certificate, PEM.
+    pub fn ca_file(&self) -> &Path {
+        &self.ca_file
+    }
+
+    /// The plan in force.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.door.plan()
+    }
+
+    /// Connections that are open, upgraded ones included.
+    pub fn open_connections(&self) -> usize {
+        self.tasks.open()
+    }
+
+    /// Puts another plan in force. Requests that run keep theirs; connections, pools and sessions
+    /// survive; streams whose permit no longer holds end within seconds.
+    ///
+    /// What needs a restart (addresses, keys) stays as it is and is recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`ReloadRefused`]: nothing has changed.
+    pub fn reload(&self, plan: Plan) -> Result<(), ReloadRefused> {
+        let old = self.door.plan();
+        if plan.routes.is_empty() && !old.routes.is_empty() {
+            return Err(ReloadRefused::NoRoutes);
+        }
+        let now = self.clock.now();
+        let (certificates, troubles) =
+            Certificates::load(&plan, Arc::clone(&self.authority), now.wall);
+        let plan = Arc::new(plan);
+        self.tell_certificates(&plan, &troubles);
+        self.tell_what_waits(&old, &plan);
+        self.certificates.0.store(Arc::new(certificates));
+        self.door.swap(plan);
+        Ok(())
+    }
+
+    /// Stops: new connections are refused, running requests finish within `patience`, upgraded
+    /// connections end last, and every record is written when this returns.
+    pub fn stop(mut self, patience: Duration) {
+        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() {
+            runtime.block_on(self.tasks.finish(patience));
+        }
+        self.over.cancel();
+        for thread in self.threads.drain(..) {
+            drop(thread.join()); // a panic in it has been reported by itself
+        }
+        self.recorder.flush();
+    }
+
+    fn tell_certificates(&self, plan: &Plan, troubles: &[CertError]) {
+        if plan.listen.insecure {
+            return;
+        }
+        let now = self.clock.now();
+        for trouble in troubles {
+            let event = self.recorder.event(trouble.level(), "certificate", now);
+            event.with("cause", trouble).with("hint", trouble.hint()).write_if(&plan.log);
+        }
+    }
+
+    fn tell_what_waits(&self, old: &Plan, new: &Plan) {
+        let listen = |plan: &Plan| {
+            let listen = &plan.listen;
+            (listen.address.clone(), listen.insecure, listen.http_redirect.clone(), listen.protocols)
+        };
+        let waits = [
+            ("addresses", listen(old) != listen(new)),
+            ("keys", !same_secrets(&old.secrets, &new.secrets)),
+            ("certificate_authority", old.extra_roots != new.extra_roots),
+        ];
+        for (what, _) in waits.iter().filter(|(_, waits)| *waits) {
+            self.recorder
+                .event(Level::Warn, "reload", self.clock.now())
+                .with("what", what)
+                .with("effect", "stays as it was until usher is restarted")
+                .write();
+        }
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.over.cancel();
+    }
+}
+
+impl fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Are the operator's keys the ones that we started with?
+fn same_secrets(old: &Secrets, new: &Secrets) -> bool {
+    let same = |old: &Option<Arc<Secret>>, new: &Option<Arc<Secret>>| match (old, new) {
+        (None, None) => true,
+        (Some(old), Some(new)) => old.same_as(new.expose()),
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    same(&old.shared, &new.shared) && same(&old.cookie, &new.cookie) && same(&old.signing, &new.signing)
+}
+
+/// The certificates in force; a reload exchanges them.
+#[derive(Debug)]
+struct Swapping(ArcSwap<Certificates>);
+
+impl CertSource for Swapping {
+    fn certificate(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        self.0.load().certificate(server_name)
+    }
+}
+
+/// Both libraries ask for a process-wide provider where none is handed to them. A second call
+/// finds the first one's and changes nothing.
+fn install_cryptography() {
+    let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _already = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}

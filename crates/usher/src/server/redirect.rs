@@ -1,0 +1,105 @@
+//! `http_redirect_addr`: whoever comes without TLS is sent to https, to the same host and path.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, HOST, LOCATION},
+};
+use http_body_util::Empty;
+use hyper::{body::Bytes, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use usher_rules::{
+    names::Authority,
+    plan::{HostPattern, Plan},
+};
+
+use crate::request::{
+    Door,
+    accept::{Tasks, limits},
+};
+
+/// A whole visit: one request, one answer, good bye.
+const VISIT: Duration = Duration::from_secs(30);
+
+pub(super) async fn serve(listener: TcpListener, door: Arc<Door>, tasks: Tasks) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) if tasks.open() < limits::CONNECTIONS => {
+                let door = Arc::clone(&door);
+                tasks.spawn_connection(async move {
+                    let _over = tokio::time::timeout(VISIT, visit(stream, door)).await;
+                });
+            }
+            Ok(_) => {}
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn visit(stream: TcpStream, door: Arc<Door>) {
+    let answer = service_fn(|request| {
+        let response = redirect(&door.plan(), &request);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let _the_clients = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .max_header_size(limits::HEAD_BYTES)
+        .max_buf_size(limits::READ_BUFFER)
+        .serve_connection(TokioIo::new(stream), answer)
+        .await;
+}
+
+/// To https, for hosts of ours only: a redirect to a host that somebody else chose could be
+/// cached for it.
+fn redirect<B>(plan: &Plan, request: &Request<B>) -> Response<Empty<Bytes>> {
+    let mut response = Response::new(Empty::new());
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = match (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) {
+        (Some(host), None) => Authority::parse(host).ok(),
+        (_, _) => None,
+    };
+    let Some(asked) = host else {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        return response;
+    };
+    let Some(authority) = public(plan, &asked) else {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        return response;
+    };
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let target = if target.starts_with('/') { target } else { "/" };
+    match HeaderValue::try_from(format!("https://{authority}{target}")) {
+        Ok(location) => {
+            // 308 keeps a POST a POST; 301 is what everybody knows, and GET needs no more.
+            let get = matches!(*request.method(), Method::GET | Method::HEAD);
+            let status =
+                if get { StatusCode::MOVED_PERMANENTLY } else { StatusCode::PERMANENT_REDIRECT };
+            *response.status_mut() = status;
+            response.headers_mut().insert(LOCATION, location);
+        }
+        Err(_) => *response.status_mut() = StatusCode::BAD_REQUEST,
+    }
+    response
+}
+
+/// The public authority of a host that we serve: the port is the one that its route names.
+fn public(plan: &Plan, asked: &Authority) -> Option<String> {
+    let host = &asked.host;
+    let at = |port: Option<u16>| match port {
+        None | Some(443) => host.to_string(),
+        Some(port) => format!("{host}:{port}"),
+    };
+    if plan.sign_in.authenticate.host == *host {
+        return Some(at(Some(plan.sign_in.authenticate.port)));
+    }
+    plan.routes.iter().find_map(|route| match &route.from {
+        HostPattern::Exact { host: own, port } => (own == host).then(|| at(*port)),
+        HostPattern::Wildcard { regex, port, .. } => {
+            regex.is_match(host.as_str()).then(|| at(*port))
+        }
+    })
+}
