@@ -55,15 +55,20 @@ pub fn main() -> ExitCode {
 }
 
 fn people(args: &people::Args) -> ExitCode {
-    let dir = match data_dir::data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), data_dir::is_root())
-    {
+    let dir = match data_dir::data_dir(
+        args.data_dir.as_deref(),
+        |name| std::env::var_os(name),
+        data_dir::is_root(),
+    ) {
         Ok(dir) => dir,
         Err(failure) => {
-            let _nowhere_left = writeln!(io::stderr(), "error: {failure}\nhint: say where: --data-dir DIR");
+            let _nowhere_left =
+                writeln!(io::stderr(), "error: {failure}\nhint: say where: --data-dir DIR");
             return ExitCode::from(2);
         }
     };
-    let (mut input, mut output, mut errors) = (io::stdin().lock(), io::stdout().lock(), io::stderr());
+    let (mut input, mut output, mut errors) =
+        (io::stdin().lock(), io::stdout().lock(), io::stderr());
     let input_is_terminal = io::stdin().is_terminal();
     let streams = people::Streams {
         input: &mut input,

@@ -184,7 +184,7 @@ fn reload(
 impl Failure {
     fn tell(&self, out: &mut impl Write) -> io::Result<()> {
         if let Self::Config(LoadFailure::Refused(findings)) = self {
-            return write!(out, "{findings}{}\n", findings.summary());
+            return writeln!(out, "{findings}{}", findings.summary());
         }
         writeln!(out, "error: {self}")?;
         match self.hint() {

@@ -16,12 +16,8 @@ use usher_rules::{
 };
 
 use super::{
-    Body, Door, SignInNeeded,
-    authorize,
-    forward::ForwardError,
-    identify::Identity,
-    route::RouteError,
-    trail::Trail,
+    Body, Door, SignInNeeded, authorize, forward::ForwardError, identify::Identity,
+    route::RouteError, trail::Trail,
 };
 
 /// Why a request goes no further.
@@ -77,7 +73,12 @@ pub(super) fn by_route(trail: &Trail, head: &Parts) -> Option<Response<Body>> {
     Some(response)
 }
 
-fn redirected(trail: &Trail, route: &Route, redirect: &Redirect, uri: &Uri) -> Option<Response<Body>> {
+fn redirected(
+    trail: &Trail,
+    route: &Route,
+    redirect: &Redirect,
+    uri: &Uri,
+) -> Option<Response<Body>> {
     let routed = trail.routed.as_ref()?;
     let scheme = redirect.scheme.as_deref().unwrap_or("https");
     let host = redirect.host.as_deref().unwrap_or(routed.authority.host.as_str());
@@ -114,17 +115,43 @@ impl Door {
             Refusal::Forward(error) => self.refuse_forward(trail, &error),
             Refusal::NoWebSockets => {
                 stop(trail, "no-websockets", "upgrade_failed");
-                page(trail, None, &BadRequest { why: Some("WebSockets are not open on this route"), receipt: receipt(trail) }, Some(403))
+                page(
+                    trail,
+                    None,
+                    &BadRequest {
+                        why: Some("WebSockets are not open on this route"),
+                        receipt: receipt(trail),
+                    },
+                    Some(403),
+                )
             }
             Refusal::ForeignOrigin => {
                 stop(trail, "foreign-origin", "upgrade_failed");
-                page(trail, None, &BadRequest { why: Some("a page of another site opened this socket"), receipt: receipt(trail) }, Some(403))
+                page(
+                    trail,
+                    None,
+                    &BadRequest {
+                        why: Some("a page of another site opened this socket"),
+                        receipt: receipt(trail),
+                    },
+                    Some(403),
+                )
             }
             Refusal::TooLarge => page(trail, None, &TooLarge { receipt: receipt(trail) }, None),
-            Refusal::Slow => page(trail, None, &BadRequest { why: Some("the rest of it did not come"), receipt: receipt(trail) }, Some(408)),
+            Refusal::Slow => page(
+                trail,
+                None,
+                &BadRequest { why: Some("the rest of it did not come"), receipt: receipt(trail) },
+                Some(408),
+            ),
             Refusal::Broken => {
                 stop(trail, "internal", "internal_error");
-                page(trail, None, &UpstreamDown { host: trail.host(), receipt: receipt(trail) }, Some(500))
+                page(
+                    trail,
+                    None,
+                    &UpstreamDown { host: trail.host(), receipt: receipt(trail) },
+                    Some(500),
+                )
             }
         };
         trail.add_fields(&mut response);
@@ -197,7 +224,9 @@ impl Door {
             ForwardError::Tls { .. }
             | ForwardError::TlsSettings { .. }
             | ForwardError::Protocol { .. }
-            | ForwardError::NotWebSocket => page(trail, None, &UpstreamDown { host, receipt }, None),
+            | ForwardError::NotWebSocket => {
+                page(trail, None, &UpstreamDown { host, receipt }, None)
+            }
             ForwardError::ClientStalled { .. } => {
                 let why = Some("the rest of it did not come");
                 page(trail, None, &BadRequest { why, receipt }, Some(408))
@@ -305,20 +334,31 @@ fn asked_url(trail: &Trail, head: &Parts) -> String {
 
 fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
     let person = trail.identity.session().map(|live| &live.session().person);
-    let shown = person.map(|person| if person.email.is_empty() { &*person.id } else { &*person.email });
+    let shown =
+        person.map(|person| if person.email.is_empty() { &*person.id } else { &*person.email });
     let asked = asked_url(trail, head);
     let switch_account = person.map(|_| {
         PostForm::to("/.pomerium/sign_out")
             .with(SCOPE_FIELD, SCOPE_HERE)
             .with("pomerium_redirect_uri", asked)
     });
-    let refused =
-        Refused { person: shown, host: trail.host(), switch_account, reasons: &[], receipt: receipt(trail) };
+    let refused = Refused {
+        person: shown,
+        host: trail.host(),
+        switch_account,
+        reasons: &[],
+        receipt: receipt(trail),
+    };
     page(trail, Some(head), &refused, None)
 }
 
 /// An error as its reader wants it: a page, a problem document, or a line of text.
-fn page(trail: &Trail, head: Option<&Parts>, error: &impl ErrorPage, status: Option<u16>) -> Response<Body> {
+fn page(
+    trail: &Trail,
+    head: Option<&Parts>,
+    error: &impl ErrorPage,
+    status: Option<u16>,
+) -> Response<Body> {
     let wanted = match (trail.reader, head.map(|head| preference(&head.headers))) {
         (Reader::Person, Some(Preference::Text)) => Preference::Text,
         (Reader::Person, Some(Preference::Html) | None) => Preference::Html,
@@ -331,7 +371,8 @@ fn page(trail: &Trail, head: Option<&Parts>, error: &impl ErrorPage, status: Opt
     };
     let mut response = Response::new(Body::full(body));
     let status = status.unwrap_or(error.notice().status);
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let fields = response.headers_mut();
     for (name, value) in usher_pages::HEADERS {
         fields.insert(*name, HeaderValue::from_static(value));

@@ -106,7 +106,11 @@ impl Recheck for InForce {
 impl Serve for Arc<Door> {
     /// The answer to one request. A panic in one request must not take the door down: it is
     /// that request's 500, and everybody else goes on.
-    async fn serve(&self, connection: Arc<Connection>, request: Request<Incoming>) -> Response<Body> {
+    async fn serve(
+        &self,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
         let mut answer = pin!(self.answer(connection, request));
         poll_fn(|cx| {
             catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))).unwrap_or_else(|_| {

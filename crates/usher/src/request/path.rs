@@ -80,14 +80,17 @@ impl Door {
         let upgrade = upgrade::allowed(upgrade, &route, &plan, trail, &head)?;
 
         let asked = Asked::of(&head.method, trail.path()?, trail.ip(), &head.headers);
-        let permitted = match authorize::permit(head, &route, &trail.identity, asked) { // authorize
+        let permitted = match authorize::permit(head, &route, &trail.identity, asked) {
+            // authorize
             Ok((permitted, decision)) => {
-                self.recorder.decided(trail.decided(&permitted.request().method, By::Policy(&decision)));
+                self.recorder
+                    .decided(trail.decided(&permitted.request().method, By::Policy(&decision)));
                 trail.decision(&decision);
                 permitted
             }
             Err(refused) => {
-                self.recorder.decided(trail.decided(&refused.request.method, By::Policy(&refused.decision)));
+                self.recorder
+                    .decided(trail.decided(&refused.request.method, By::Policy(&refused.decision)));
                 trail.decision(&refused.decision);
                 return Err(Refusal::Policy(Box::new(refused)));
             }

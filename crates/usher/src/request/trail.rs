@@ -183,7 +183,8 @@ impl Trail {
 
     /// The access line, as far as it is known now.
     pub fn access(&mut self, seen: Seen, status: StatusCode) -> Access {
-        let path = self.routed.as_ref().map_or_else(|| "".into(), |routed| routed.path.wire().into());
+        let path =
+            self.routed.as_ref().map_or_else(|| "".into(), |routed| routed.path.wire().into());
         Access {
             plan: Arc::clone(&self.plan),
             request_id: self.request_id.clone(),

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{
-    HeaderMap, Method, Response, StatusCode, Version, header,
-    request::Parts,
-};
+use http::{HeaderMap, Method, Response, StatusCode, Version, header, request::Parts};
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use usher_rules::{
@@ -89,7 +86,9 @@ pub(super) fn allowed(
 fn is_from_our_pages(fields: &HeaderMap, plan: &Plan, host: &str) -> bool {
     let Some(origin) = fields.get(header::ORIGIN) else { return true };
     let text = origin.to_str().unwrap_or_default();
-    let text = text.strip_prefix("http://").map_or_else(|| text.to_owned(), |rest| format!("https://{rest}"));
+    let text = text
+        .strip_prefix("http://")
+        .map_or_else(|| text.to_owned(), |rest| format!("https://{rest}"));
     Origin::parse(&text).is_ok_and(|origin| {
         origin.host.as_str() == host || plan.hosts.exact_hosts().any(|ours| *ours == origin.host)
     })

@@ -153,9 +153,8 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
 
     let listener = Listener::bind(parse_address(&plan.listen.address, 443)?, cores)?;
     let redirect = plan.listen.http_redirect.as_deref();
-    let redirect = redirect
-        .map(|address| Listener::bind(parse_address(address, 80)?, 1))
-        .transpose()?;
+    let redirect =
+        redirect.map(|address| Listener::bind(parse_address(address, 80)?, 1)).transpose()?;
     let tls = match plan.listen.insecure {
         true => None,
         false => {
@@ -268,7 +267,12 @@ impl RunningServer {
     fn tell_what_waits(&self, old: &Plan, new: &Plan) {
         let listen = |plan: &Plan| {
             let listen = &plan.listen;
-            (listen.address.clone(), listen.insecure, listen.http_redirect.clone(), listen.protocols)
+            (
+                listen.address.clone(),
+                listen.insecure,
+                listen.http_redirect.clone(),
+                listen.protocols,
+            )
         };
         let waits = [
             ("addresses", listen(old) != listen(new)),
@@ -304,7 +308,9 @@ fn same_secrets(old: &Secrets, new: &Secrets) -> bool {
         (Some(old), Some(new)) => old.same_as(new.expose()),
         (None, Some(_)) | (Some(_), None) => false,
     };
-    same(&old.shared, &new.shared) && same(&old.cookie, &new.cookie) && same(&old.signing, &new.signing)
+    same(&old.shared, &new.shared)
+        && same(&old.cookie, &new.cookie)
+        && same(&old.signing, &new.signing)
 }
 
 /// The certificates in force; a reload exchanges them.

@@ -72,7 +72,8 @@ impl Pulse {
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             return None;
         }
-        let at = |mark: u64, patience: Duration| self.opened + Duration::from_millis(mark) + patience;
+        let at =
+            |mark: u64, patience: Duration| self.opened + Duration::from_millis(mark) + patience;
         let last_read = self.last_read.load(Ordering::Relaxed);
         let head_began = self.head_began.load(Ordering::Relaxed);
         match (last_read, head_began) {
@@ -134,7 +135,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

@@ -1,4 +1,7 @@
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener},
+};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -31,17 +34,15 @@ impl ListenError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::BadAddress(_) => "write `:443`, `0.0.0.0:443` or `[::]:443`",
-            Self::Refused { source, .. } => match source.kind() {
-                std::io::ErrorKind::PermissionDenied => {
-                    "ports under 1024 need a capability: setcap cap_net_bind_service=+ep on the \
-                     usher binary; or give it another port with `address: :8443`"
-                }
-                std::io::ErrorKind::AddrInUse => {
-                    "something else listens there: find it with `ss -ltnp`, stop it, or give \
-                     usher another port with `address`"
-                }
-                _ => "check that the address belongs to this machine",
-            },
+            Self::Refused { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+                "ports under 1024 need a capability: setcap cap_net_bind_service=+ep on the \
+                 usher binary; or give it another port with `address: :8443`"
+            }
+            Self::Refused { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+                "something else listens there: find it with `ss -ltnp`, stop it, or give usher \
+                 another port with `address`"
+            }
+            Self::Refused { .. } => "check that the address belongs to this machine",
         }
     }
 }
@@ -109,7 +110,7 @@ fn alone_on(address: SocketAddr) -> std::io::Result<()> {
     let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     probe.set_reuse_address(true)?;
     match probe.bind(&address.into()).and_then(|()| probe.listen(1)) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(error),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Err(error),
         Ok(()) | Err(_) => Ok(()), // what else is wrong shows at the real bind
     }
 }

@@ -1,5 +1,10 @@
 //! Room 1: connections come in here. Owns [`Tasks`], listeners and every limit on a connection.
 //!
+//! | takes | a bound address |
+//! |---|---|
+//! | gives | [`Connection`] and its requests, to whoever can [`Serve`] |
+//! | never | looks at a request: that is for the rooms behind it |
+//!
 //! A listener per core (`SO_REUSEPORT`), so that a connection lives and dies on one thread. The
 //! limits are in [`limits`]: handshake, first byte, head, idle, streams, resets.
 

@@ -26,8 +26,11 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long a resolved name is believed. `getaddrinfo` tells no lifetime.
 const RESOLVED: Duration = Duration::from_secs(5);
 
+/// Host and port → when it was resolved, and to what.
+type Names = HashMap<(Box<str>, u16), (Instant, Vec<SocketAddr>)>;
+
 thread_local! {
-    static NAMES: RefCell<HashMap<(Box<str>, u16), (Instant, Vec<SocketAddr>)>> = RefCell::default();
+    static NAMES: RefCell<Names> = RefCell::default();
 }
 
 /// A connection to an upstream.
@@ -55,10 +58,11 @@ pub async fn dial(
             None => Ok(UpstreamIo::Plain(stream)),
             Some((config, server_name)) => {
                 let server_name = server_name.unwrap_or(&upstream.host).to_owned();
-                let server_name = server_name.try_into().map_err(|_| ForwardError::TlsSettings {
-                    upstream: name(),
-                    why: "`tls_server_name` is no name".into(),
-                })?;
+                let server_name =
+                    server_name.try_into().map_err(|_| ForwardError::TlsSettings {
+                        upstream: name(),
+                        why: "`tls_server_name` is no name".into(),
+                    })?;
                 let stream = TlsConnector::from(config)
                     .connect(server_name, stream)
                     .await
@@ -132,7 +136,11 @@ impl AsyncRead for UpstreamIo {
 }
 
 impl AsyncWrite for UpstreamIo {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),

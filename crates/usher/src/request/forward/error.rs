@@ -94,9 +94,10 @@ impl ForwardError {
             | Self::Connect { .. }
             | Self::ConnectTimeout { .. }
             | Self::Closed { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Tls { .. } | Self::TlsSettings { .. } | Self::Protocol { .. } | Self::NotWebSocket => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Tls { .. }
+            | Self::TlsSettings { .. }
+            | Self::Protocol { .. }
+            | Self::NotWebSocket => StatusCode::BAD_GATEWAY,
             Self::HeadTimeout { .. } | Self::IdleTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::ClientStalled { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => StatusCode::BAD_REQUEST,

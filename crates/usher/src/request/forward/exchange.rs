@@ -184,7 +184,8 @@ impl Forwarder {
             // Refused: an ordinary answer. Its connection is driven by its body, unpooled.
             let recheck = Arc::clone(&self.recheck.0);
             let limits = StreamLimits { deadline: None, idle: standing.route().idle_timeout };
-            let body = |incoming| UpstreamBody::unpooled(incoming, connection, standing, recheck, limits);
+            let body =
+                |incoming| UpstreamBody::unpooled(incoming, connection, standing, recheck, limits);
             return Ok(Sent::Response(response.map(body)));
         }
         let (head, _) = response.into_parts();
@@ -249,7 +250,9 @@ async fn exchange(
             }
             match answer.as_mut().poll(cx) {
                 Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(broken.take().map_or_else(|| classify(error), classify))),
+                Poll::Ready(Err(error)) => {
+                    Poll::Ready(Err(broken.take().map_or_else(|| classify(error), classify)))
+                }
                 Poll::Pending => patience.poll(cx).map(Err),
             }
         })

@@ -1,5 +1,10 @@
 //! Room 7: the permitted request goes to its upstream, the answer comes back as a stream.
 //!
+//! | takes | [`Permitted`](super::authorize::Permitted) and nothing else |
+//! |---|---|
+//! | gives | [`Sent`]: a streaming answer or two sides to join; or a [`ForwardError`] |
+//! | never | buffers a body whole, or ends one that makes progress |
+//!
 //! Takes only [`Permitted`](super::authorize::Permitted). Nothing is buffered whole: bodies stream
 //! with back-pressure both ways, and what limits them is silence, not length or total time.
 

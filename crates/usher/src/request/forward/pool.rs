@@ -30,10 +30,10 @@ pub struct Lease {
     /// Takes the next request.
     pub sender: http1::SendRequest<RequestBody>,
     /// Moves the bytes; polled by the user of the lease.
-    pub connection: http1::Connection<TokioIo<UpstreamIo>, RequestBody>,
+    pub connection: Box<http1::Connection<TokioIo<UpstreamIo>, RequestBody>>,
     /// Was it used before? Then it may have gone stale.
     pub reused: bool,
-    key: Key,
+    key: Box<Key>,
 }
 
 /// What a connection may be used for again: the very same upstream, judged by the same settings.
@@ -80,7 +80,8 @@ impl Lease {
         tls: &UpstreamTls,
     ) -> Self {
         let tls = (upstream.scheme == Scheme::Https).then(|| tls.clone());
-        Self { sender, connection, reused: false, key: Key { upstream: upstream.clone(), tls } }
+        let key = Box::new(Key { upstream: upstream.clone(), tls });
+        Self { sender, connection: Box::new(connection), reused: false, key }
     }
 
     /// The most recently used idle connection that is still alive.
@@ -88,7 +89,8 @@ impl Lease {
         let now = Instant::now();
         POOL.with_borrow_mut(|pool| {
             let idle = pool.get_mut(&bucket(upstream))?;
-            while let Some(at) = idle.iter().rposition(|idle| idle.lease.key.is_for(upstream, tls)) {
+            while let Some(at) = idle.iter().rposition(|idle| idle.lease.key.is_for(upstream, tls))
+            {
                 let Idle { mut lease, since } = idle.swap_remove(at);
                 if now - since < IDLE && lease.is_alive() {
                     lease.reused = true;

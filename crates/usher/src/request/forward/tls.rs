@@ -65,9 +65,9 @@ impl ClientConfigs {
                 }
                 builder.with_root_certificates(roots)
             }
-            UpstreamVerify::Skip => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unverified(provider))),
+            UpstreamVerify::Skip => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+            }
         };
         let mut config = match &tls.client {
             None => builder.with_no_client_auth(),

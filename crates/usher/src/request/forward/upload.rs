@@ -21,7 +21,7 @@ pub struct Upload {
     state: AtomicU8,
 }
 
-const RUNNING: u8 = 0;
+// 0: it runs.
 const COMPLETE: u8 = 1;
 const STALLED: u8 = 2;
 const BROKEN: u8 = 3;

@@ -1,4 +1,9 @@
-//! Who is asking: cookie or bearer → [`Identity`]. Owns [`SessionStore`].
+//! Room 4: who is asking: cookie or bearer → [`Identity`]. Owns [`SessionStore`].
+//!
+//! | takes | a request's fields and target |
+//! |---|---|
+//! | gives | a live session, nobody, or a credential that was rejected |
+//! | never | treats a bad credential as none (invariant 6), or decides anything |
 
 #[cfg(test)]
 pub mod contract;

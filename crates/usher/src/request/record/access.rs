@@ -96,7 +96,10 @@ impl Access {
         add("authority", self.authority.as_bytes());
         add("path", self.path.as_bytes());
         add("user-agent", self.user_agent.as_ref().map_or(b"", HeaderValue::as_bytes));
-        add("referer", self.referer.as_ref().map_or(b"", |referer| without_query(referer.as_bytes())));
+        add(
+            "referer",
+            self.referer.as_ref().map_or(b"", |referer| without_query(referer.as_bytes())),
+        );
         if selected(fields, "forwarded-for") || fields.is_some() {
             let ip = self.ip.to_canonical().to_string();
             add("forwarded-for", ip.as_bytes());
@@ -145,8 +148,12 @@ impl Access {
         add("id", self.request_id.as_bytes());
         add("client", self.ip.to_canonical().to_string().as_bytes());
         let person = self.session.as_ref().map(|live| &live.session().person);
-        let shown = |email: &str, id: &str| if email.is_empty() { id.to_owned() } else { email.to_owned() };
-        add("user", person.map_or("-".into(), |person| shown(&person.email, &person.id)).as_bytes());
+        let shown =
+            |email: &str, id: &str| if email.is_empty() { id.to_owned() } else { email.to_owned() };
+        add(
+            "user",
+            person.map_or("-".into(), |person| shown(&person.email, &person.id)).as_bytes(),
+        );
         add("host", self.host.as_bytes());
         add("method", self.method.as_str().as_bytes());
         add("path", self.path.as_bytes());

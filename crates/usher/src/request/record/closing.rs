@@ -46,10 +46,12 @@ impl Closing {
 
     /// The body was cut short by us or by the upstream.
     pub fn broke(&mut self, error: &io::Error) {
-        self.end = Some(match error.kind() {
-            io::ErrorKind::TimedOut => "stream_idle_timeout",
-            io::ErrorKind::PermissionDenied => "permit_ended",
-            _ => "upstream_reset_after_response_started",
+        self.end = Some(if error.kind() == io::ErrorKind::TimedOut {
+            "stream_idle_timeout"
+        } else if error.kind() == io::ErrorKind::PermissionDenied {
+            "permit_ended"
+        } else {
+            "upstream_reset_after_response_started"
         });
     }
 
@@ -66,7 +68,7 @@ impl Drop for Closing {
         let received = self.upload.as_ref().map_or(self.received, |upload| upload.bytes());
         let has_body = self.access.details == "via_upstream";
         // Whoever drops a body before its end is the client, by going away.
-        let details = self.end.unwrap_or(if has_body && self.sent == 0 || !has_body {
+        let details = self.end.unwrap_or(if !has_body || self.sent == 0 {
             self.access.details
         } else {
             "downstream_remote_disconnect"

@@ -73,7 +73,9 @@ impl Recorder {
         match self.format() {
             Format::Json => self.line(|out| decided.json(out)),
             // On a terminal the access line says it all; a refusal is worth a line of its own.
-            Format::Text if decided.by.verdict() == Verdict::Deny => self.line(|out| decided.text(out)),
+            Format::Text if decided.by.verdict() == Verdict::Deny => {
+                self.line(|out| decided.text(out))
+            }
             Format::Text => {}
         }
     }

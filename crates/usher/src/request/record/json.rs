@@ -91,7 +91,9 @@ pub fn quoted(out: &mut Vec<u8>, text: &str) {
             match c {
                 '"' => out.extend_from_slice(b"\\\""),
                 '\\' => out.extend_from_slice(b"\\\\"),
-                c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                c if c.is_control()
+                    || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+                {
                     out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
                 }
                 c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -107,7 +109,14 @@ mod tests {
 
     #[test]
     fn log_injection_is_not_possible() {
-        for text in ["plain", "\"},{\"level\":\"x", "a\nb", "a\r\n\u{1b}[2J", "ü\u{2028}\u{202e}", "\u{7f}\u{9b}"] {
+        for text in [
+            "plain",
+            "\"},{\"level\":\"x",
+            "a\nb",
+            "a\r\n\u{1b}[2J",
+            "ü\u{2028}\u{202e}",
+            "\u{7f}\u{9b}",
+        ] {
             let mut out = Vec::new();
             quoted(&mut out, text);
             assert!(!out.iter().any(|b| *b < 0x20 || *b == 0x7f), "{text:?}");

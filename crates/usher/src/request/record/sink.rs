@@ -105,10 +105,8 @@ impl Shared {
             }
             lines = self.changed.wait(lines).unwrap_or_else(PoisonError::into_inner);
         }
-        let (mut lines, _) = self
-            .changed
-            .wait_timeout(lines, COLLECT)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (mut lines, _) =
+            self.changed.wait_timeout(lines, COLLECT).unwrap_or_else(PoisonError::into_inner);
         lines.writing = true;
         Some(std::mem::take(&mut lines.waiting))
     }

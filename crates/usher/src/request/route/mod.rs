@@ -1,5 +1,10 @@
 //! Room 3: authority and path → the route, once; or 400, 404, 421.
 //!
+//! | takes | the plan, the connection, a request's head |
+//! |---|---|
+//! | gives | [`Routed`]: authority, canonical path, [`Destination`] |
+//! | never | asks who it is: 400, 404 and 421 are the same for everybody |
+//!
 //! INVARIANT: the path is made canonical here, before anything looks at it, and policy, rewriting
 //! and the upstream see these same bytes.
 

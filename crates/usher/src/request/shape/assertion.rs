@@ -56,13 +56,25 @@ pub fn identity_fields(
     if let Some(live) = session {
         let (plan, host) = (plan.id.clone(), host.into());
         let until = now.plus(REUSE);
-        live.keep_fields(MadeFields { plan, host, issuer_is_uri, until, fields: Arc::clone(&fields) });
+        live.keep_fields(MadeFields {
+            plan,
+            host,
+            issuer_is_uri,
+            until,
+            fields: Arc::clone(&fields),
+        });
     }
     Some(fields)
 }
 
 /// The assertion's claims (`pomerium-protocols.md` §4.1). For nobody, `sub` and the rest are empty.
-fn claims(plan: &Plan, session: Option<&Session>, host: &str, issuer_is_uri: bool, now: UnixTime) -> Value {
+fn claims(
+    plan: &Plan,
+    session: Option<&Session>,
+    host: &str,
+    issuer_is_uri: bool,
+    now: UnixTime,
+) -> Value {
     let text = |get: fn(&Session) -> &str| session.map_or("", get);
     let issuer = if issuer_is_uri { format!("https://{host}/") } else { host.to_owned() };
     let groups: Vec<Value> =

@@ -3,7 +3,8 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::PathAndQuery};
 use usher_rules::{
     fields::{
-        Forwarded, remove_cookie, remove_credentials, remove_hop_by_hop, remove_identity, set_forwarded,
+        Forwarded, remove_cookie, remove_credentials, remove_hop_by_hop, remove_identity,
+        set_forwarded,
     },
     names::RequestPath,
     plan::{Action, HostField, Piece, Plan, RequestTemplate, Route},
@@ -60,7 +61,8 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     set_forwarded(fields, Forwarded { peer, https, authority, trusted_hops, skip_append });
     fields.insert(REQUEST_ID, request_id.clone());
 
-    let wants_assertion = templates.iter().any(|(_, template)| template.pieces.contains(&Piece::Assertion));
+    let wants_assertion =
+        templates.iter().any(|(_, template)| template.pieces.contains(&Piece::Assertion));
     if route.pass_identity || wants_assertion {
         let session = standing.session().map(AsRef::as_ref);
         let made = identity_fields(plan, signer, session, host, route.issuer_is_uri, now)?;
@@ -108,9 +110,11 @@ fn filled(route: &Route, fields: &HeaderMap) -> Vec<(HeaderName, RequestTemplate
             let text = fields.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
             Piece::Text(text.into())
         }
-        Piece::Text(_) | Piece::Assertion | Piece::IdToken | Piece::AccessToken | Piece::Nothing => {
-            piece.clone()
-        }
+        Piece::Text(_)
+        | Piece::Assertion
+        | Piece::IdToken
+        | Piece::AccessToken
+        | Piece::Nothing => piece.clone(),
     };
     let fill = |template: &RequestTemplate| RequestTemplate {
         pieces: template.pieces.iter().map(resolve).collect(),

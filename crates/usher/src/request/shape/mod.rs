@@ -1,5 +1,10 @@
 //! Room 6: fields toward the upstream and back.
 //!
+//! | takes | a permitted head; an upstream's head |
+//! |---|---|
+//! | gives | the head that the upstream gets; the head that the client gets |
+//! | never | passes on what a client says about who it is (invariant 7) |
+//!
 //! What the client said about itself is removed in every spelling, then what only the proxy may
 //! say is added, so that nothing the client nominates can unsay it.
 

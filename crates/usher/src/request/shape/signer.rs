@@ -65,7 +65,7 @@ impl Signer {
         }
         let mut keys = keys.into_iter();
         let (key, jwk) = keys.next().ok_or(SignerError::NoKey)?;
-        let kid = jwk["kid"].clone();
+        let kid = jwk.get("kid").cloned();
         let published: Vec<serde_json::Value> =
             std::iter::once(jwk).chain(keys.map(|(_, jwk)| jwk)).collect();
         let jwks = json!({ "keys": published }).to_string().into_bytes().into();
@@ -156,7 +156,9 @@ fn ec_jwk(point: &[u8]) -> Result<serde_json::Value, SignerError> {
     let (x, y) = (BASE64_URL_SAFE_NO_PAD.encode(x), BASE64_URL_SAFE_NO_PAD.encode(y));
     let thumbprint = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
     let kid = hex_sha256(&thumbprint);
-    Ok(json!({ "use": "sig", "kty": "EC", "kid": kid, "crv": "P-256", "alg": "ES256", "x": x, "y": y }))
+    Ok(
+        json!({ "use": "sig", "kty": "EC", "kid": kid, "crv": "P-256", "alg": "ES256", "x": x, "y": y }),
+    )
 }
 
 fn rsa_jwk(public: &[u8]) -> Result<serde_json::Value, SignerError> {
@@ -207,7 +209,8 @@ mod tests {
     fn a_generated_key_signs_and_verifies() {
         let pem = Signer::generate_pem().unwrap();
         let signer = Signer::from_pem(pem.expose()).unwrap();
-        let jws = signer.sign(&serde_json::json!({ "sub": "ann", "exp": 4_000_000_000_u64 })).unwrap();
+        let jws =
+            signer.sign(&serde_json::json!({ "sub": "ann", "exp": 4_000_000_000_u64 })).unwrap();
         let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_slice(&signer.jwks()).unwrap();
         let key = jsonwebtoken::DecodingKey::from_jwk(&jwks.keys[0]).unwrap();
         let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
@@ -219,7 +222,9 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_said() {
-        for text in ["", "garbage", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+        for text in
+            ["", "garbage", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
+        {
             assert!(Signer::from_pem(text.as_bytes()).is_err(), "{text:?}");
         }
     }

@@ -1,5 +1,10 @@
 //! Room 2: ClientHello → certificate and ALPN. Owns [`CertSource`].
 //!
+//! | takes | a TCP stream |
+//! |---|---|
+//! | gives | [`Accepted`]: the stream inside, the server name, the protocol |
+//! | never | reads a file or signs a certificate: [`CertSource`] has them ready |
+//!
 //! TLS 1.2 and 1.3 with post-quantum key exchange first (X25519MLKEM768), no 0-RTT, tickets for
 //! resumption. Which certificate a name gets is asked from memory, once per handshake.
 
