@@ -164,15 +164,15 @@ impl Forwarder {
         standing: Standing,
     ) -> Result<Sent, ForwardError> {
         let Lease { mut sender, connection, .. } = lease;
-        let mut connection: Unpooled = Box::pin(connection.with_upgrades());
+        let mut connection: Option<Unpooled> = Some(Box::pin(connection.with_upgrades()));
         let timeout = standing.route().timeout;
         let mut answer = pin!(sender.send_request(request));
         let mut answered = pin!(poll_fn(|cx: &mut Context<'_>| {
-            let driven = connection.as_mut().poll(cx);
+            let driven = drive(&mut connection, cx);
             match (answer.as_mut().poll(cx), driven) {
                 (Poll::Ready(answer), _) => Poll::Ready(answer),
-                (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
-                (Poll::Pending, Poll::Ready(Ok(())) | Poll::Pending) => Poll::Pending,
+                (Poll::Pending, Err(error)) => Poll::Ready(Err(error)),
+                (Poll::Pending, Ok(())) => Poll::Pending,
             }
         }));
         let patience = timeout.unwrap_or(Duration::from_secs(60));
@@ -184,6 +184,7 @@ impl Forwarder {
             // Refused: an ordinary answer. Its connection is driven by its body, unpooled.
             let recheck = Arc::clone(&self.recheck.0);
             let limits = StreamLimits { deadline: None, idle: standing.route().idle_timeout };
+            let connection = connection.unwrap_or_else(|| Box::pin(std::future::ready(Ok(()))));
             let body =
                 |incoming| UpstreamBody::unpooled(incoming, connection, standing, recheck, limits);
             return Ok(Sent::Response(response.map(body)));
@@ -192,12 +193,20 @@ impl Forwarder {
         let mut response = Response::from_parts(head, ());
         let upgrade = hyper::upgrade::on(&mut response);
         // After a 101 the connection has only to let go of the stream.
-        let _ = poll_fn(|cx| match connection.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(done),
-            Poll::Pending => Poll::Ready(Ok(())),
-        })
-        .await;
+        let _let_go = poll_fn(|cx| Poll::Ready(drive(&mut connection, cx))).await;
         Ok(Sent::Upgraded { response, upgrade, standing })
+    }
+}
+
+/// Moves a connection's bytes, until it is over.
+fn drive(connection: &mut Option<Unpooled>, cx: &mut Context<'_>) -> hyper::Result<()> {
+    let Some(running) = connection else { return Ok(()) };
+    match running.as_mut().poll(cx) {
+        Poll::Ready(over) => {
+            *connection = None;
+            over
+        }
+        Poll::Pending => Ok(()),
     }
 }
 
