@@ -59,11 +59,12 @@ ${ROUTE(routes.public, to)}    allow_public_unauthenticated_access: true
     const authority = join(data, 'authority', 'ca.pem');
     await until('usher listens', async () => {
       if (usher.exited) throw new Error(usher.output);
-      return existsSync(authority) && (await fetchStatus(port)) === 200;
+      return existsSync(authority) && (await statusOf(port, '/ping')) === 200;
     }, 20).catch((error) => { throw new Error(`${error.message}\n${usher.output}`); });
 
     return {
       port, routes, authenticate, provider, cinema, wire, usher, authority, stop,
+      status: (path, headers) => statusOf(port, path, headers),
       async browser(options = {}) {
         const one = await chromium({ authority, ...options });
         undo.push(() => one.stop());
@@ -107,11 +108,11 @@ async function startCinema() {
   return { program, ...JSON.parse(line) };
 }
 
-/** Answers `/ping` yet? Through Node, which does not know usher's authority, so over plain TLS. */
-async function fetchStatus(port) {
+/** The status of a path on Jellyfin's route, for a program that does not check certificates. */
+async function statusOf(port, path, headers = {}) {
   const { request } = await import('node:https');
   return new Promise((resolve, reject) => {
-    request({ host: '127.0.0.1', port, path: '/ping', headers: { host: `jellyfin.example.test:${port}` },
+    request({ host: '127.0.0.1', port, path, headers: { ...headers, host: `jellyfin.example.test:${port}` },
       servername: 'jellyfin.example.test', rejectUnauthorized: false }, (answer) => { answer.resume(); resolve(answer.statusCode); })
       .on('error', reject).end();
   });

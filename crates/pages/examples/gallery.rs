@@ -38,7 +38,7 @@ fn pages() -> Vec<(&'static str, String)> {
 
 fn forms() -> Vec<(&'static str, String)> {
     let sign_in = |email, error| {
-        SignIn { host: HOST, email, error, action: Link::new("/sign-in"), flow: "f" }.render()
+        SignIn { host: HOST, email, error, flow: "f" }.render()
     };
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![

@@ -9,13 +9,14 @@ pub const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// The fields that every page is sent with, beside its [`csp`].
 ///
-/// `same-origin`, because under `no-referrer` a browser posts a form with `Origin: null`, and
-/// then the check of where a form came from has nothing to look at (Fetch §3.2).
+/// `strict-origin`: the app that somebody goes on to must not read the address of the sign-in page,
+/// signature and all, in its `Referer`; and under `no-referrer` a browser would post a form with
+/// `Origin: null`, and the check of where a form came from has nothing to look at (Fetch §3.2).
 pub const HEADERS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
-    ("referrer-policy", "same-origin"),
+    ("referrer-policy", "strict-origin"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),

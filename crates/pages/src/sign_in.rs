@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{link::Link, rendered};
+use crate::rendered;
 
 /// The form field with the address.
 pub const EMAIL_FIELD: &str = "email";
@@ -11,7 +11,8 @@ pub const FLOW_FIELD: &str = "flow";
 
 /// The built-in provider asks for address and password.
 ///
-/// Posts [`EMAIL_FIELD`], [`PASSWORD_FIELD`] and [`FLOW_FIELD`] to [`SignIn::action`].
+/// Posts [`EMAIL_FIELD`], [`PASSWORD_FIELD`] and [`FLOW_FIELD`] to the page's own address: a form
+/// without an action keeps the fragment of what was asked for (`/web/#/home`) all the way.
 #[derive(Clone, Debug, Template)]
 #[template(path = "sign_in.html")]
 pub struct SignIn<'a> {
@@ -21,8 +22,6 @@ pub struct SignIn<'a> {
     pub email: &'a str,
     /// Why they see this page again.
     pub error: Option<SignInError>,
-    /// Where the form posts to.
-    pub action: Link<'a>,
     /// What ties the post to this sign-in.
     pub flow: &'a str,
 }

@@ -98,7 +98,6 @@ fn whole_documents() {
         host: "tv.example.com",
         email: "ann@example.com",
         error: Some(SignInError::Wrong),
-        action: Link::new("/.pomerium/sign_in"),
         flow: "f10w",
     };
     golden("sign_in_wrong.html", &without_hashes(sign_in.render()));

@@ -89,7 +89,7 @@ pub fn personal(mut response: Response<Body>) -> Response<Body> {
     const FIELDS: [(HeaderName, &str); 3] = [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
+        (header::REFERRER_POLICY, "strict-origin"),
     ];
     for (name, value) in FIELDS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

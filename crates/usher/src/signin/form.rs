@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Response, header};
-use usher_pages::{EMAIL_FIELD, FLOW_FIELD, Link, PASSWORD_FIELD, SignIn, SignInError};
+use usher_pages::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
 use usher_rules::{
     people::PasswordRefusal,
     plan::{Level, Provider, SameSite},
     secret::Secret,
     session::{CookieLife, SetCookie},
     signin::{
-        BindingUse, BrowserBinding, Errand, SIGN_IN, member_as_person, same_origin, surplus_cookies,
+        BindingUse, BrowserBinding, Errand, member_as_person, same_origin, surplus_cookies,
     },
 };
 
@@ -67,8 +67,7 @@ impl SignInRoom {
         error: Option<SignInError>,
     ) -> Response<Body> {
         let host = errand.host(ask.plan());
-        let action = Link::new(ask.with_query(SIGN_IN));
-        let page = SignIn { host: &host, email, error, action, flow };
+        let page = SignIn { host: &host, email, error, flow };
         let onward = errand.origin(ask.plan());
         let status = error.map_or(200, SignInError::status);
         answer::html(status, page.render(), &[&onward])

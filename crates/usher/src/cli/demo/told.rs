@@ -1,6 +1,8 @@
 //! What the demo tells: a block for people, or one line for programs.
 
-use std::{fmt, path::Path};
+use std::{borrow::Cow, fmt, path::Path};
+
+use serde::Serialize;
 
 use super::residents::Resident;
 
@@ -19,21 +21,46 @@ pub struct Told<'a> {
     pub pid: u32,
 }
 
+#[derive(Serialize)]
+struct Line<'a> {
+    routes: [Route<'a>; 1],
+    people: Vec<Person<'a>>,
+    ca_file: Cow<'a, str>,
+    data_dir: Cow<'a, str>,
+    pid: u32,
+}
+
+#[derive(Serialize)]
+struct Route<'a> {
+    name: &'a str,
+    url: &'a str,
+    kind: &'a str,
+}
+
+#[derive(Serialize)]
+struct Person<'a> {
+    email: &'a str,
+    password: &'a str,
+    allowed: bool,
+}
+
 impl Told<'_> {
     /// One line of JSON. Its keys are an API: suites and scripts read them.
     pub fn json(&self) -> String {
-        let Self { url, residents, ca_file, data_dir, pid } = self;
-        let people = residents.iter().map(|Resident { email, password, allowed }| {
-            serde_json::json!({ "email": email, "password": password, "allowed": allowed })
+        let Self { url, residents, ca_file, data_dir, pid } = *self;
+        let people = residents.iter().map(|Resident { email, password, allowed }| Person {
+            email,
+            password,
+            allowed: *allowed,
         });
-        serde_json::json!({
-            "routes": [{ "name": "cinema", "url": url, "kind": "stand-in" }],
-            "people": people.collect::<Vec<_>>(),
-            "ca_file": ca_file,
-            "data_dir": data_dir,
-            "pid": pid,
-        })
-        .to_string()
+        let line = Line {
+            routes: [Route { name: "cinema", url, kind: "stand-in" }],
+            people: people.collect(),
+            ca_file: ca_file.to_string_lossy(),
+            data_dir: data_dir.to_string_lossy(),
+            pid,
+        };
+        serde_json::to_string(&line).unwrap_or_default() // text and numbers can't fail
     }
 }
 
