@@ -4,23 +4,24 @@ import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 
-const FOLDER = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
+const README = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
+const LOOK = fileURLToPath(new URL('../out/screenshots/', import.meta.url)); // to look at; not kept
 const SHAPES = {
-  light: { width: 1280, height: 800, scheme: 'light' },
-  dark: { width: 1280, height: 800, scheme: 'dark' },
-  phone: { width: 390, height: 844, scheme: 'light' },
-  tv: { width: 1920, height: 1080, scheme: 'dark' },
+  light: { width: 1280, height: 800, scheme: 'light', folder: README },
+  dark: { width: 1280, height: 800, scheme: 'dark', folder: LOOK },
+  phone: { width: 390, height: 844, scheme: 'light', folder: LOOK },
+  tv: { width: 1920, height: 1080, scheme: 'dark', folder: LOOK },
 };
 
 /** Four pictures of the page as it is: two schemes, a phone, a television. */
 export async function screenshots(suite, page, name) {
   if (process.env.UPDATE_SCREENSHOTS !== '1' || suite !== 'the built-in provider') return;
-  await mkdir(FOLDER, { recursive: true });
+  for (const folder of [README, LOOK]) await mkdir(folder, { recursive: true });
   const before = page.viewportSize();
-  for (const [shape, { width, height, scheme }] of Object.entries(SHAPES)) {
+  for (const [shape, { width, height, scheme, folder }] of Object.entries(SHAPES)) {
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
-    await page.screenshot({ path: join(FOLDER, `${name}-${shape}.png`), animations: 'disabled', caret: 'hide' });
+    await page.screenshot({ path: join(folder, `${name}-${shape}.png`), animations: 'disabled', caret: 'hide' });
   }
   await page.emulateMedia({ colorScheme: null, reducedMotion: null });
   await page.setViewportSize(before);

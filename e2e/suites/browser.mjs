@@ -43,6 +43,7 @@ export function browserSuite(name, provider) {
       await asksWho(page);
       assert.equal(new URL(page.url()).origin, at.provider.origin ?? at.routes.jellyfin, 'the page of the provider');
       assert.equal(at.wire.up(), '', 'nothing reaches the upstream before somebody has signed in');
+      await screenshots(name, page, 'sign-in');
     });
 
     it('refuses a wrong password and lets the person try again', async () => {
@@ -84,7 +85,6 @@ export function browserSuite(name, provider) {
     it('plays the film', async () => {
       await page.goto(at.routes.jellyfin + '/web/');
       await isLive(page);
-      await screenshots(name, page, 'library');
       await play(page);
       await screenshots(name, page, 'playing');
     });
