@@ -37,9 +37,7 @@ fn pages() -> Vec<(&'static str, String)> {
 }
 
 fn forms() -> Vec<(&'static str, String)> {
-    let sign_in = |email, error| {
-        SignIn { host: HOST, email, error, flow: "f" }.render()
-    };
+    let sign_in = |email, error| SignIn { host: HOST, email, error, flow: "f" }.render();
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![
         ("sign-in", sign_in("", None)),

@@ -48,9 +48,7 @@ fn form(text: &str) -> PostForm<'_> {
 }
 
 fn others(text: &str) -> Vec<(&'static str, String)> {
-    let sign_in = |email, error| {
-        SignIn { host: text, email, error, flow: text }.render()
-    };
+    let sign_in = |email, error| SignIn { host: text, email, error, flow: text }.render();
     let session = ShownSession { id: text, signed_in_at: AT_SECONDS, ends_at: u64::MAX };
     let identity = Identity {
         host: text,

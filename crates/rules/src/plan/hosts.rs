@@ -64,6 +64,14 @@ impl HostTable {
 }
 
 impl HostPattern {
+    /// Does it take this host (lower case), on whatever port?
+    pub fn takes_host(&self, host: &str) -> bool {
+        match self {
+            Self::Exact { host: own, .. } => own.as_str() == host,
+            Self::Wildcard { regex, .. } => regex.is_match(host),
+        }
+    }
+
     /// Does it take `authority`?
     pub fn takes(&self, authority: &Authority) -> bool {
         match self {

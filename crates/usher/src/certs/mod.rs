@@ -1,50 +1,175 @@
-//! stub
-#![allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used)]
-use std::{path::{Path, PathBuf}, sync::Arc, collections::HashMap};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+//! Certificates: pairs from files and from the config; for every other host, the local authority.
+//!
+//! | takes | a plan, the data directory |
+//! |---|---|
+//! | gives | [`Certificates`], the [`CertSource`] that each handshake asks |
+//! | never | reads a file during a handshake, or lets one bad pair take other hosts down |
+//!
+//! A name is served by the first pair that names it, then by the first whose wildcard takes it,
+//! then, if a route is for it, by a leaf of the [`Authority`]. Anybody else gets the first pair, so
+//! that a wrong name is answered with 404 or 421 and not with a broken handshake.
+
+mod authority;
+mod error;
+mod pair;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashSet,
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
 use rustls::sign::CertifiedKey;
-use usher_rules::{plan::{Level, Plan}, time::UnixTime};
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct CertError;
-impl CertError { pub fn hint(&self) -> String { String::new() } pub fn level(&self) -> Level { Level::Warn } }
-#[derive(Debug)]
-pub struct Authority { file: PathBuf, key: String, pem: String }
-impl Authority {
-    pub fn open(d: &Path, _: UnixTime) -> Result<Self, CertError> {
-        let dir = d.join("authority"); std::fs::create_dir_all(&dir).unwrap();
-        let (file, keyf) = (dir.join("ca.pem"), dir.join("ca.key"));
-        if !file.exists() {
-            let key = KeyPair::generate().unwrap();
-            let mut p = CertificateParams::default();
-            p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-            p.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-            p.distinguished_name.push(rcgen::DnType::CommonName, "Usher local authority");
-            let c = p.self_signed(&key).unwrap();
-            std::fs::write(&file, c.pem()).unwrap(); std::fs::write(&keyf, key.serialize_pem()).unwrap();
-        }
-        Ok(Self { key: std::fs::read_to_string(&keyf).unwrap(), pem: std::fs::read_to_string(&file).unwrap(), file })
-    }
-    pub fn ca_file(&self) -> &Path { &self.file }
+use usher_rules::{
+    plan::{HostPattern, Plan, Provider},
+    time::UnixTime,
+};
+
+pub use authority::Authority;
+pub use error::{CertError, Pem};
+
+use self::pair::Pair;
+use crate::request::tls::CertSource;
+
+/// What each handshake asks. Immutable: a reload makes another one.
+pub struct Certificates {
+    pairs: Vec<Pair>,
+    authority: Arc<Authority>,
+    /// Hosts of routes and of sign-in, lower case.
+    hosts: HashSet<Box<str>>,
+    wildcards: Vec<HostPattern>,
+    /// For clients that name no host: the first one of ours, and every address that is a host.
+    unnamed: Vec<Box<str>>,
+    now: AtomicU64,
 }
-#[derive(Debug)]
-pub struct Certificates(HashMap<String, Arc<CertifiedKey>>);
+
 impl Certificates {
-    pub fn load(plan: &Plan, a: Arc<Authority>, _: UnixTime) -> (Self, Vec<CertError>) {
-        let mut m = HashMap::new();
-        let key = KeyPair::from_pem(&a.key).unwrap();
-        let iss = Issuer::from_ca_cert_pem(&a.pem, key).unwrap();
-        let mut names: Vec<String> = plan.hosts.exact_hosts().map(|h| h.to_string()).collect();
-        names.push(plan.sign_in.authenticate.host.to_string());
-        for n in names {
-            let k = KeyPair::generate().unwrap();
-            let c = CertificateParams::new(vec![n.clone()]).unwrap().signed_by(&k, &iss).unwrap();
-            let der = rustls::pki_types::PrivateKeyDer::try_from(k.serialize_der()).unwrap();
-            let ck = CertifiedKey::from_der(vec![c.der().clone()], der, &rustls::crypto::aws_lc_rs::default_provider()).unwrap();
-            m.insert(n, Arc::new(ck));
+    /// Reads every pair that the plan names. What is wrong with one is told, and the others serve.
+    ///
+    /// Blocks on the disk.
+    pub fn load(plan: &Plan, authority: Arc<Authority>, now: UnixTime) -> (Self, Vec<CertError>) {
+        let (pairs, mut troubles) = read_pairs(plan, now);
+        let (hosts, wildcards) = names(plan);
+        let unnamed = unnamed(plan, &hosts);
+        let now = AtomicU64::new(now.seconds());
+        let certificates = Self { pairs, authority, hosts, wildcards, unnamed, now };
+        if !certificates.pairs.is_empty() || !troubles.is_empty() {
+            let mut uncovered: Vec<_> =
+                certificates.uncovered().map(CertError::uncovered).collect();
+            uncovered.sort_by_key(ToString::to_string);
+            troubles.extend(uncovered);
         }
-        (Self(m), vec![])
+        (certificates, troubles)
     }
-    pub fn renew(&self, _: UnixTime) {}
+
+    /// Is any host served by the local authority?
+    pub fn uses_authority(&self) -> bool {
+        self.uncovered().next().is_some() || !self.wildcards.is_empty()
+    }
+
+    /// Tells the time, so that leaves in the last third of their life are signed anew when they
+    /// are next asked for. Called now and then.
+    pub fn renew(&self, now: UnixTime) {
+        self.now.store(now.seconds(), Ordering::Relaxed);
+    }
+
+    fn uncovered(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(|host| &**host).filter(|host| self.pair(host).is_none())
+    }
+
+    fn pair(&self, name: &str) -> Option<&Pair> {
+        let exact = self.pairs.iter().find(|pair| pair.names(name));
+        exact.or_else(|| self.pairs.iter().find(|pair| pair.takes(name)))
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        self.hosts.contains(name) || self.wildcards.iter().any(|pattern| pattern.takes_host(name))
+    }
+
+    fn now(&self) -> UnixTime {
+        UnixTime::from_seconds(self.now.load(Ordering::Relaxed))
+    }
 }
-impl crate::request::tls::CertSource for Certificates { fn certificate(&self, n: Option<&str>) -> Option<Arc<CertifiedKey>> { n.and_then(|n| self.0.get(n)).or_else(|| self.0.values().next()).cloned() } }
+
+impl CertSource for Certificates {
+    fn certificate(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        if let Some(name) = server_name {
+            // DNS names are compared without case (RFC 4343); handshakes are few.
+            let name = name.to_ascii_lowercase();
+            if let Some(pair) = self.pair(&name) {
+                return Some(Arc::clone(&pair.key));
+            }
+            if self.is_ours(&name) {
+                return self.authority.leaf(&[name.into()], self.now());
+            }
+        }
+        match self.pairs.first() {
+            Some(pair) => Some(Arc::clone(&pair.key)),
+            None => self.authority.leaf(&self.unnamed, self.now()),
+        }
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").field("pairs", &self.pairs.len()).finish_non_exhaustive()
+    }
+}
+
+fn read_pairs(plan: &Plan, now: UnixTime) -> (Vec<Pair>, Vec<CertError>) {
+    let inline = plan.listen.certificates_inline.iter().map(|(cert, key)| Pair::inline(cert, key));
+    let files = plan.listen.certificate_files.iter().map(Pair::from_files);
+    let (mut pairs, mut troubles) = (Vec::new(), Vec::new());
+    for read in inline.chain(files) {
+        match read {
+            Ok(pair) => {
+                troubles.extend(pair.judge(now));
+                pairs.push(pair);
+            }
+            Err(trouble) => troubles.push(trouble),
+        }
+    }
+    (pairs, troubles)
+}
+
+/// Hosts that a certificate is for: those of routes, and the one for signing in.
+fn names(plan: &Plan) -> (HashSet<Box<str>>, Vec<HostPattern>) {
+    let mut hosts: HashSet<Box<str>> =
+        plan.hosts.exact_hosts().map(|host| bare(host.as_str())).collect();
+    if plan.sign_in.dedicated_host && !matches!(plan.sign_in.provider, Provider::Hosted) {
+        hosts.insert(bare(plan.sign_in.authenticate.host.as_str()));
+    }
+    let is_wildcard = |from: &&HostPattern| matches!(from, HostPattern::Wildcard { .. });
+    let wildcards = plan.routes.iter().map(|route| &route.from).filter(is_wildcard);
+    (hosts, wildcards.cloned().collect())
+}
+
+/// A client that opens `https://192.0.2.7` sends no name (RFC 6066 §3): the certificate for the
+/// nameless has every address that is a host.
+fn unnamed(plan: &Plan, hosts: &HashSet<Box<str>>) -> Vec<Box<str>> {
+    let first = plan.routes.iter().find_map(|route| match &route.from {
+        HostPattern::Exact { host, .. } => Some(bare(host.as_str())),
+        HostPattern::Wildcard { .. } => None,
+    });
+    let mut names = vec![first.unwrap_or_else(|| "localhost".into())];
+    let mut addresses: Vec<_> =
+        hosts.iter().filter(|host| host.parse::<IpAddr>().is_ok()).collect();
+    addresses.sort();
+    for address in addresses {
+        if !names.contains(address) {
+            names.push(address.clone());
+        }
+    }
+    names
+}
+
+/// Without the brackets of an IPv6 host.
+fn bare(host: &str) -> Box<str> {
+    host.trim_start_matches('[').trim_end_matches(']').into()
+}

@@ -96,10 +96,8 @@ fn public(plan: &Plan, asked: &Authority) -> Option<String> {
     if plan.sign_in.authenticate.host == *host {
         return Some(at(Some(plan.sign_in.authenticate.port)));
     }
-    plan.routes.iter().find_map(|route| match &route.from {
-        HostPattern::Exact { host: own, port } => (own == host).then(|| at(*port)),
-        HostPattern::Wildcard { regex, port, .. } => {
-            regex.is_match(host.as_str()).then(|| at(*port))
-        }
+    let from = plan.routes.iter().map(|route| &route.from);
+    from.filter(|from| from.takes_host(host.as_str())).next().map(|from| match from {
+        HostPattern::Exact { port, .. } | HostPattern::Wildcard { port, .. } => at(*port),
     })
 }

@@ -9,9 +9,7 @@ use usher_rules::{
     plan::{Level, Provider, SameSite},
     secret::Secret,
     session::{CookieLife, SetCookie},
-    signin::{
-        BindingUse, BrowserBinding, Errand, member_as_person, same_origin, surplus_cookies,
-    },
+    signin::{BindingUse, BrowserBinding, Errand, member_as_person, same_origin, surplus_cookies},
 };
 
 use super::{

@@ -1,0 +1,215 @@
+//! The local authority: signs for hosts that nobody gave a certificate for.
+
+use std::{
+    fmt,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use quick_cache::sync::Cache;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _,
+};
+use rustls::{
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::CertifiedKey,
+};
+use time::OffsetDateTime;
+use usher_rules::time::UnixTime;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use zeroize::Zeroizing;
+
+use super::CertError;
+
+const FOLDER: &str = "authority";
+const CERTIFICATE: &str = "ca.pem";
+const KEY: &str = "ca.key";
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The authority's own life, in days: ten years.
+const LIFE: u32 = 3650;
+/// A leaf's life, in days (`crates.md` §2.4).
+const LEAF_LIFE: u32 = 47;
+/// Clocks of visitors may be behind ours.
+const SKEW: Duration = Duration::from_secs(3600);
+/// Leaves in memory. Names under a wildcard route are chosen by visitors.
+const LEAVES: usize = 1024;
+
+/// Signs a leaf per host. Lives in `authority/` of the data directory: `ca.pem`, which people may
+/// trust, and `ca.key`, which nobody else may read.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+    file: PathBuf,
+    pub(super) leaves: Cache<Box<[Box<str>]>, Arc<Leaf>>,
+}
+
+pub(super) struct Leaf {
+    key: Arc<CertifiedKey>,
+    signed_at: UnixTime,
+}
+
+impl Authority {
+    /// Opens the authority of a data directory, or makes it.
+    ///
+    /// A damaged one is never replaced: people trust it.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError`], which names the file and says what to do.
+    pub fn open(data_dir: &Path, now: UnixTime) -> Result<Self, CertError> {
+        let folder = data_dir.join(FOLDER);
+        let (file, key_file) = (folder.join(CERTIFICATE), folder.join(KEY));
+        let key = match (read(&key_file)?, file.exists()) {
+            (Some(text), _) => key_pair(&text, &key_file)?,
+            (None, true) => {
+                return Err(CertError::Authority { file: key_file, why: "is missing" });
+            }
+            (None, false) => make_key(&folder, &key_file)?,
+        };
+        let text = match read(&file)? {
+            Some(text) => text,
+            // The key was written and the power went: the same key makes an equal authority.
+            None => make_certificate(&key, &folder, &file, now)?,
+        };
+        let certificate = certificate(&text, &key, &file)?;
+        let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
+        Ok(Self { issuer, certificate, file, leaves: Cache::new(LEAVES) })
+    }
+
+    /// The certificate that people may trust, PEM.
+    pub fn ca_file(&self) -> &Path {
+        &self.file
+    }
+
+    /// A leaf for these names, made or made before; `None` when a name can't be in a certificate.
+    pub(super) fn leaf(&self, names: &[Box<str>], now: UnixTime) -> Option<Arc<CertifiedKey>> {
+        let fresh_for = DAY * LEAF_LIFE * 2 / 3;
+        if let Some(leaf) = self.leaves.get(names)
+            && now.since(leaf.signed_at) < fresh_for
+        {
+            return Some(Arc::clone(&leaf.key));
+        }
+        let key = Arc::new(self.sign(names, now).ok()?);
+        let leaf = Leaf { key: Arc::clone(&key), signed_at: now };
+        self.leaves.insert(names.into(), Arc::new(leaf));
+        Some(key)
+    }
+
+    fn sign(&self, names: &[Box<str>], now: UnixTime) -> Result<CertifiedKey, rcgen::Error> {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let common_name = names.first().cloned().unwrap_or_default();
+        let mut leaf = CertificateParams::new(names)?;
+        leaf.distinguished_name = named(&common_name);
+        (leaf.not_before, leaf.not_after) = validity(now, LEAF_LIFE);
+        leaf.is_ca = IsCa::ExplicitNoCa;
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        leaf.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate()?;
+        let certificate = leaf.signed_by(&key, &self.issuer)?;
+        let chain = vec![certificate.der().clone(), self.certificate.clone()];
+        let key = PrivateKeyDer::try_from(key.serialize_der())
+            .map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+        CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+            .map_err(|_| rcgen::Error::CouldNotParseKeyPair)
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+fn named(common_name: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common_name);
+    name
+}
+
+fn validity(now: UnixTime, days: u32) -> (OffsetDateTime, OffsetDateTime) {
+    let at = |moment: UnixTime| {
+        let seconds = i64::try_from(moment.seconds()).unwrap_or(i64::MAX);
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    };
+    (at(now.minus(SKEW)), at(now.plus(DAY * days)))
+}
+
+fn key_pair(text: &[u8], file: &Path) -> Result<KeyPair, CertError> {
+    let damaged = || CertError::Authority { file: file.to_owned(), why: "holds no private key" };
+    let text = std::str::from_utf8(text).map_err(|_| damaged())?;
+    KeyPair::from_pem(text).map_err(|_| damaged())
+}
+
+fn make_key(folder: &Path, file: &Path) -> Result<KeyPair, CertError> {
+    let unwritable = |source| CertError::Unwritable { file: folder.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unwritable)?;
+    let key = KeyPair::generate()?;
+    let text = Zeroizing::new(key.serialize_pem());
+    write(folder, file, text.as_bytes(), 0o600)?;
+    Ok(key)
+}
+
+fn make_certificate(
+    key: &KeyPair,
+    folder: &Path,
+    file: &Path,
+    now: UnixTime,
+) -> Result<Zeroizing<Vec<u8>>, CertError> {
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name = named("usher local authority");
+    (authority.not_before, authority.not_after) = validity(now, LIFE);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let text = authority.self_signed(key)?.pem().into_bytes();
+    write(folder, file, &text, 0o644)?;
+    Ok(Zeroizing::new(text))
+}
+
+/// The certificate, if it is the key's.
+fn certificate(
+    text: &[u8],
+    key: &KeyPair,
+    file: &Path,
+) -> Result<CertificateDer<'static>, CertError> {
+    let damaged = |why| CertError::Authority { file: file.to_owned(), why };
+    let der = CertificateDer::from_pem_slice(text).map_err(|_| damaged("holds no certificate"))?;
+    let (_, read) = X509Certificate::from_der(&der).map_err(|_| damaged("holds no certificate"))?;
+    if read.public_key().raw != key.subject_public_key_info() {
+        return Err(damaged("is not the certificate of ca.key"));
+    }
+    Ok(der)
+}
+
+/// The file, or `None` when there is none.
+fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CertError> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(CertError::Unreadable { file: file.to_owned(), source }),
+    }
+}
+
+/// Writes a whole file or none: under another name first, and renamed once it is on the disk.
+fn write(folder: &Path, file: &Path, bytes: &[u8], mode: u32) -> Result<(), CertError> {
+    let draft = file.with_extension("new");
+    let written = || {
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut out = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        fs::rename(&draft, file)?;
+        File::open(folder)?.sync_all()
+    };
+    written().map_err(|source| CertError::Unwritable { file: file.to_owned(), source })
+}

@@ -1,0 +1,170 @@
+use std::{fmt, io, path::PathBuf};
+
+use usher_rules::plan::Level;
+
+/// Where a PEM text came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pem {
+    /// A file.
+    File(PathBuf),
+    /// The config itself, under this key.
+    Inline(&'static str),
+}
+
+impl fmt::Display for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Inline(key) => write!(f, "`{key}`"),
+        }
+    }
+}
+
+/// What is wrong with a certificate, a key, or the local authority.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertError {
+    /// A file can't be read.
+    #[error("can't read {}: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// There is no certificate in a PEM text.
+    #[error("{pem} holds no certificate")]
+    NoCertificate {
+        /// The text.
+        pem: Pem,
+    },
+    /// A certificate can't be understood.
+    #[error("{pem} holds a damaged certificate")]
+    DamagedCertificate {
+        /// The text.
+        pem: Pem,
+    },
+    /// There is no private key in a PEM text.
+    #[error("{pem} holds no private key")]
+    NoKey {
+        /// The text.
+        pem: Pem,
+    },
+    /// The key is protected with a passphrase.
+    #[error("{pem} is protected with a passphrase")]
+    EncryptedKey {
+        /// The text.
+        pem: Pem,
+    },
+    /// The key is of a kind that TLS here can't use.
+    #[error("{pem} holds a key that can't be used")]
+    UnknownKey {
+        /// The text.
+        pem: Pem,
+    },
+    /// Certificate and key don't belong together.
+    #[error("{key} is not the key of {cert}")]
+    Mismatch {
+        /// The certificate.
+        cert: Pem,
+        /// The key.
+        key: Pem,
+    },
+    /// Served, but browsers refuse it.
+    #[error("{pem} has expired")]
+    Expired {
+        /// The text.
+        pem: Pem,
+    },
+    /// Served, but browsers refuse it.
+    #[error("{pem} is not valid yet")]
+    NotYetValid {
+        /// The text.
+        pem: Pem,
+    },
+    /// A host that no configured certificate is for.
+    #[error("no certificate is for {host}; the local authority signs one")]
+    Uncovered {
+        /// The host.
+        host: Box<str>,
+    },
+    /// The local authority's files can't be used.
+    #[error("the local authority is damaged: {} {why}", file.display())]
+    Authority {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A file of the local authority can't be written.
+    #[error("can't write {}: {source}", file.display())]
+    Unwritable {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The library refuses to make or sign a certificate.
+    #[error("can't sign a certificate: {0}")]
+    Signing(#[from] rcgen::Error),
+}
+
+impl CertError {
+    pub(super) fn uncovered(host: &str) -> Self {
+        Self::Uncovered { host: host.into() }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "let the user that usher runs as read it: chown or chmod 640"
+            }
+            Self::Unreadable { .. } => "check the path in `certificate_file` or `certificates`",
+            Self::NoCertificate { .. } | Self::DamagedCertificate { .. } => {
+                "it must be the chain in PEM form, leaf first; see what it holds with \
+                 `openssl x509 -text -in FILE`"
+            }
+            Self::NoKey { .. } | Self::UnknownKey { .. } => {
+                "it must be an EC, RSA or Ed25519 key in PEM form; did certificate and key change \
+                 places?"
+            }
+            Self::EncryptedKey { .. } => {
+                "take the passphrase off: openssl pkey -in KEY -out NEWKEY; then chmod 600 NEWKEY"
+            }
+            Self::Mismatch { .. } => {
+                "compare `openssl x509 -pubkey -noout -in CERT` with `openssl pkey -pubout -in KEY`"
+            }
+            Self::Expired { .. } => "renew it; usher takes the new file by itself",
+            Self::NotYetValid { .. } => "check this machine's clock",
+            Self::Uncovered { .. } => {
+                "browsers warn of it unless they trust the authority; name a certificate for it in \
+                 `certificates`"
+            }
+            Self::Authority { .. } => {
+                "put both files back from a backup; or delete the folder: a new authority is made, \
+                 and everybody has to trust it anew"
+            }
+            Self::Unwritable { .. } => "check that the disk has room and the folder is writable",
+            Self::Signing(_) => "check the host names in `from`",
+        }
+    }
+
+    /// How much it matters to whoever runs the server.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Uncovered { .. } => Level::Info,
+            Self::Expired { .. } | Self::NotYetValid { .. } => Level::Warn,
+            Self::Unreadable { .. }
+            | Self::NoCertificate { .. }
+            | Self::DamagedCertificate { .. }
+            | Self::NoKey { .. }
+            | Self::EncryptedKey { .. }
+            | Self::UnknownKey { .. }
+            | Self::Mismatch { .. }
+            | Self::Authority { .. }
+            | Self::Unwritable { .. }
+            | Self::Signing(_) => Level::Error,
+        }
+    }
+}

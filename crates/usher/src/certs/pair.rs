@@ -1,0 +1,127 @@
+//! A certificate chain and its key, from files or from the config itself.
+
+use std::{fs::File, io::Read as _, net::IpAddr, path::Path, sync::Arc};
+
+use rustls::{
+    Error, InconsistentKeys,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::CertifiedKey,
+};
+use usher_rules::{plan::CertificateFiles, secret::Secret, time::UnixTime};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use zeroize::Zeroizing;
+
+use super::{CertError, Pem};
+
+/// A chain or a key is never longer, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// A pair that can be served.
+pub(super) struct Pair {
+    pub key: Arc<CertifiedKey>,
+    cert: Pem,
+    /// Names and addresses, lower case, as the certificate has them.
+    subjects: Vec<Box<str>>,
+    not_before: UnixTime,
+    not_after: UnixTime,
+}
+
+impl Pair {
+    pub fn from_files(files: &CertificateFiles) -> Result<Self, CertError> {
+        let (cert, key) = (read(&files.cert)?, read(&files.key)?);
+        Self::new(Pem::File(files.cert.clone()), &cert, Pem::File(files.key.clone()), &key)
+    }
+
+    pub fn inline(cert: &[u8], key: &Secret) -> Result<Self, CertError> {
+        Self::new(Pem::Inline("certificate"), cert, Pem::Inline("certificate_key"), key.expose())
+    }
+
+    fn new(cert: Pem, chain: &[u8], key: Pem, key_pem: &[u8]) -> Result<Self, CertError> {
+        let damaged = |_| CertError::DamagedCertificate { pem: cert.clone() };
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(damaged)?;
+        let Some(leaf) = chain.first() else {
+            return Err(CertError::NoCertificate { pem: cert });
+        };
+        let Ok((_, leaf)) = X509Certificate::from_der(leaf) else {
+            return Err(CertError::DamagedCertificate { pem: cert });
+        };
+        let (subjects, validity) = (subjects(&leaf), leaf.validity());
+        let (not_before, not_after) =
+            (moment(validity.not_before.timestamp()), moment(validity.not_after.timestamp()));
+        let private = private_key(key_pem, &key)?;
+        let certified = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
+        let certified = certified.map_err(|error| match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                CertError::Mismatch { cert: cert.clone(), key }
+            }
+            _ => CertError::UnknownKey { pem: key },
+        })?;
+        Ok(Self { key: Arc::new(certified), cert, subjects, not_before, not_after })
+    }
+
+    /// What browsers will say about it.
+    pub fn judge(&self, now: UnixTime) -> Option<CertError> {
+        if now > self.not_after {
+            Some(CertError::Expired { pem: self.cert.clone() })
+        } else if now < self.not_before {
+            Some(CertError::NotYetValid { pem: self.cert.clone() })
+        } else {
+            None
+        }
+    }
+
+    /// Does it name exactly this host?
+    pub fn names(&self, host: &str) -> bool {
+        self.subjects.iter().any(|subject| **subject == *host)
+    }
+
+    /// Does a wildcard of it take this host? It stands for one label (RFC 9525 §6.3).
+    pub fn takes(&self, host: &str) -> bool {
+        let Some((_, parent)) = host.split_once('.') else { return false };
+        self.subjects.iter().any(|subject| subject.strip_prefix("*.") == Some(parent))
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertError> {
+    let unreadable = |source| CertError::Unreadable { file: path.to_owned(), source };
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)
+        .and_then(|file| file.take(LONGEST).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    Ok(bytes)
+}
+
+fn private_key(text: &[u8], pem: &Pem) -> Result<PrivateKeyDer<'static>, CertError> {
+    let is_encrypted = [&b"ENCRYPTED PRIVATE KEY-----"[..], b"Proc-Type: 4,ENCRYPTED"]
+        .iter()
+        .any(|mark| text.windows(mark.len()).any(|part| part == *mark));
+    if is_encrypted {
+        return Err(CertError::EncryptedKey { pem: pem.clone() });
+    }
+    PrivateKeyDer::from_pem_slice(text).map_err(|_| CertError::NoKey { pem: pem.clone() })
+}
+
+fn subjects(leaf: &X509Certificate<'_>) -> Vec<Box<str>> {
+    let Ok(Some(names)) = leaf.subject_alternative_name() else { return Vec::new() };
+    let names = names.value.general_names.iter();
+    names
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase().into()),
+            GeneralName::IPAddress(bytes) => address(bytes).map(|ip| ip.to_string().into()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
+        return Some(v4.into());
+    }
+    <[u8; 16]>::try_from(bytes).ok().map(Into::into)
+}
+
+fn moment(seconds: i64) -> UnixTime {
+    UnixTime::from_seconds(u64::try_from(seconds).unwrap_or(0))
+}
