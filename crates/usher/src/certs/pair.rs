@@ -52,11 +52,12 @@ impl Pair {
             (moment(validity.not_before.timestamp()), moment(validity.not_after.timestamp()));
         let private = private_key(key_pem, &key)?;
         let certified = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
-        let certified = certified.map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+        let certified = certified.map_err(|error| {
+            if error == Error::InconsistentKeys(InconsistentKeys::KeyMismatch) {
                 CertError::Mismatch { cert: cert.clone(), key }
+            } else {
+                CertError::UnknownKey { pem: key }
             }
-            _ => CertError::UnknownKey { pem: key },
         })?;
         Ok(Self { key: Arc::new(certified), cert, subjects, not_before, not_after })
     }
@@ -107,10 +108,14 @@ fn subjects(leaf: &X509Certificate<'_>) -> Vec<Box<str>> {
     let Ok(Some(names)) = leaf.subject_alternative_name() else { return Vec::new() };
     let names = names.value.general_names.iter();
     names
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase().into()),
-            GeneralName::IPAddress(bytes) => address(bytes).map(|ip| ip.to_string().into()),
-            _ => None,
+        .filter_map(|name| {
+            if let GeneralName::DNSName(name) = name {
+                Some(name.to_ascii_lowercase().into())
+            } else if let GeneralName::IPAddress(bytes) = name {
+                address(bytes).map(|ip| ip.to_string().into())
+            } else {
+                None // names of persons, folders and mailboxes are no hosts
+            }
         })
         .collect()
 }

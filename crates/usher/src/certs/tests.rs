@@ -77,13 +77,13 @@ fn served(certificates: &Certificates, server_name: Option<&str>) -> Vec<String>
     let names = leaf.subject_alternative_name().unwrap().unwrap().value.general_names.clone();
     names
         .iter()
-        .map(|name| match name {
-            GeneralName::DNSName(name) => (*name).to_owned(),
-            GeneralName::IPAddress(bytes) => {
-                let v4: [u8; 4] = (*bytes).try_into().unwrap();
-                IpAddr::from(v4).to_string()
+        .map(|name| {
+            if let GeneralName::DNSName(name) = name {
+                return (*name).to_owned();
             }
-            other => panic!("{other:?}"),
+            let GeneralName::IPAddress(bytes) = name else { panic!("{name:?}") };
+            let v4: [u8; 4] = (*bytes).try_into().unwrap();
+            IpAddr::from(v4).to_string()
         })
         .collect()
 }

@@ -96,8 +96,8 @@ fn public(plan: &Plan, asked: &Authority) -> Option<String> {
     if plan.sign_in.authenticate.host == *host {
         return Some(at(Some(plan.sign_in.authenticate.port)));
     }
-    let from = plan.routes.iter().map(|route| &route.from);
-    from.filter(|from| from.takes_host(host.as_str())).next().map(|from| match from {
+    let mut from = plan.routes.iter().map(|route| &route.from);
+    from.find(|from| from.takes_host(host.as_str())).map(|from| match from {
         HostPattern::Exact { port, .. } | HostPattern::Wildcard { port, .. } => at(*port),
     })
 }
