@@ -1,10 +1,16 @@
-//! For usher's tests: a fake provider that can lie.
+//! For usher's tests: a browser with a cookie jar, a fake provider that can lie, an upstream that
+//! does what it is told, a clock that is turned by hand.
 
 #![allow(
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::expect_used,
     clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
     reason = "part of the tests: what is wrong here should end one loudly"
 )]
 
+pub mod browser;
+pub mod clock;
 pub mod provider;
+pub mod upstream;

@@ -1,0 +1,265 @@
+//! A browser as far as tests need one: real TLS to one address whatever the host, a cookie jar,
+//! redirects, forms.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use url::Url;
+
+/// A connection inside TLS.
+pub type Tls = TlsStream<TcpStream>;
+
+/// A browser. Every host is found at the same address.
+#[derive(Clone)]
+pub struct Browser {
+    address: SocketAddr,
+    http1: TlsConnector,
+    http2: TlsConnector,
+    /// Host → name → value. Clone the browser, and the copy has them too.
+    pub jar: BTreeMap<String, BTreeMap<String, String>>,
+    speaks_http2: bool,
+}
+
+/// An answer, read to its end.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Where it was asked.
+    pub url: Url,
+    /// The status.
+    pub status: StatusCode,
+    /// The fields.
+    pub fields: HeaderMap,
+    /// The body.
+    pub body: String,
+    /// Trailers, if any came.
+    pub trailers: Option<HeaderMap>,
+}
+
+/// A page that a person opens by its address.
+pub const NAVIGATION: &[(&str, &str)] = &[
+    ("accept", "text/html,application/xhtml+xml"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-dest", "document"),
+    ("sec-fetch-site", "none"),
+];
+
+/// What a script on the page asks for.
+pub const FETCH: &[(&str, &str)] =
+    &[("accept", "*/*"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+
+impl Browser {
+    /// One that trusts nobody but the authority in `ca_file`.
+    pub fn new(address: SocketAddr, ca_file: &Path) -> Self {
+        let connector = |alpn: &[u8]| {
+            let mut roots = RootCertStore::empty();
+            let ca = CertificateDer::from_pem_file(ca_file).expect("the authority's certificate");
+            roots.add(ca).expect("a certificate");
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let mut config = ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .expect("versions")
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            config.alpn_protocols = vec![alpn.to_vec()];
+            TlsConnector::from(Arc::new(config))
+        };
+        let (http1, http2) = (connector(b"http/1.1"), connector(b"h2"));
+        Self { address, http1, http2, jar: BTreeMap::new(), speaks_http2: false }
+    }
+
+    /// The same browser, speaking HTTP/2.
+    #[must_use]
+    pub fn over_http2(&self) -> Self {
+        Self { speaks_http2: true, ..self.clone() }
+    }
+
+    /// A connection to a host, for tests that say every byte themselves.
+    pub async fn connect(&self, host: &str) -> Tls {
+        self.dial(host, &self.http1).await
+    }
+
+    /// The same, with HTTP/2 agreed on.
+    pub async fn connect_http2(&self, host: &str) -> Tls {
+        self.dial(host, &self.http2).await
+    }
+
+    async fn dial(&self, host: &str, connector: &TlsConnector) -> Tls {
+        let stream = TcpStream::connect(self.address).await.expect("it listens");
+        stream.set_nodelay(true).expect("an option");
+        let name = ServerName::try_from(host.to_owned()).expect("a name");
+        connector.connect(name, stream).await.expect("a handshake")
+    }
+
+    /// The `Cookie` field for a host, if there are cookies.
+    pub fn cookies(&self, host: &str) -> Option<String> {
+        let jar = self.jar.get(host).filter(|jar| !jar.is_empty())?;
+        let pairs: Vec<_> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        Some(pairs.join("; "))
+    }
+
+    /// One request, no redirects followed; cookies are sent and kept.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        url: &str,
+        fields: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Seen {
+        let url = Url::parse(url).expect("a URL");
+        let host = url.host_str().expect("a host").to_owned();
+        let mut request = Request::builder().method(method);
+        let authority = url.authority().to_owned();
+        let target = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        request = match self.speaks_http2 {
+            true => request.uri(format!("https://{authority}{target}")),
+            false => request.uri(target).header(header::HOST, authority),
+        };
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        if let Some(cookies) = self.cookies(&host) {
+            request = request.header(header::COOKIE, cookies);
+        }
+        let request = request.body(Full::new(body.into())).expect("a request");
+        let response = match self.speaks_http2 {
+            true => self.exchange_http2(&host, request).await,
+            false => self.exchange_http1(&host, request).await,
+        };
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("a whole body");
+        let trailers = body.trailers().cloned();
+        let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+        self.keep(&host, &head.headers);
+        Seen { url, status: head.status, fields: head.headers, body, trailers }
+    }
+
+    async fn exchange_http1(
+        &self,
+        host: &str,
+        request: Request<Full<Bytes>>,
+    ) -> http::Response<hyper::body::Incoming> {
+        let io = TokioIo::new(self.connect(host).await);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(io).await.expect("HTTP/1.1");
+        tokio::spawn(connection);
+        sender.send_request(request).await.expect("an answer")
+    }
+
+    async fn exchange_http2(
+        &self,
+        host: &str,
+        request: Request<Full<Bytes>>,
+    ) -> http::Response<hyper::body::Incoming> {
+        let io = TokioIo::new(self.connect_http2(host).await);
+        let executor = TokioExecutor::new();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(executor, io).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        sender.send_request(request).await.expect("an answer")
+    }
+
+    fn keep(&mut self, host: &str, fields: &HeaderMap) {
+        for set in fields.get_all(header::SET_COOKIE) {
+            let set = set.to_str().expect("text");
+            let pair = set.split(';').next().unwrap_or_default();
+            let (name, value) = pair.split_once('=').expect("a pair");
+            let jar = self.jar.entry(host.to_owned()).or_default();
+            match set.to_ascii_lowercase().contains("max-age=0") || value.is_empty() {
+                true => jar.remove(name),
+                false => jar.insert(name.to_owned(), value.to_owned()),
+            };
+        }
+    }
+
+    /// `GET`, as a script on a page does it.
+    pub async fn fetch(&mut self, url: &str) -> Seen {
+        self.send(Method::GET, url, FETCH, Bytes::new()).await
+    }
+
+    /// Opens an address as a person does, and follows where it leads.
+    pub async fn open(&mut self, url: &str) -> Seen {
+        let seen = self.send(Method::GET, url, NAVIGATION, Bytes::new()).await;
+        self.follow(seen).await
+    }
+
+    /// Follows redirects to their end.
+    pub async fn follow(&mut self, mut seen: Seen) -> Seen {
+        for _ in 0..20 {
+            let Some(next) = seen.location() else { return seen };
+            seen = self.send(Method::GET, next.as_str(), NAVIGATION, Bytes::new()).await;
+        }
+        panic!("twenty redirects, at last to {}", seen.url)
+    }
+
+    /// Sends the form of a page of ours: hidden fields, and these.
+    pub async fn post(&mut self, page: &Seen, action: &str, fields: &[(&str, &str)]) -> Seen {
+        let target = page.url.join(action).expect("a URL");
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in page.hidden() {
+            form.append_pair(&name, &value);
+        }
+        form.extend_pairs(fields);
+        let origin = page.url.origin().ascii_serialization();
+        let mut head = NAVIGATION.to_vec();
+        head.retain(|(name, _)| *name != "sec-fetch-site");
+        head.extend([
+            ("sec-fetch-site", "same-origin"),
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("origin", &origin),
+        ]);
+        let seen = self.send(Method::POST, target.as_str(), &head, form.finish()).await;
+        self.follow(seen).await
+    }
+
+    /// Opens an address, signs in on the built-in provider's page, and follows to the end.
+    pub async fn sign_in(&mut self, url: &str, email: &str, password: &str) -> Seen {
+        let page = self.open(url).await;
+        assert!(page.body.contains("type=\"password\""), "no form at {}: {}", page.url, page.status);
+        self.post(&page, "", &[("email", email), ("password", password)]).await
+    }
+}
+
+impl Seen {
+    /// A field as text; empty when it is not there.
+    pub fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// Where it redirects to.
+    pub fn location(&self) -> Option<Url> {
+        let is_redirect = self.status.is_redirection() && self.status != StatusCode::NOT_MODIFIED;
+        let to = self.fields.get(header::LOCATION).filter(|_| is_redirect)?;
+        Some(self.url.join(to.to_str().expect("text")).expect("a URL"))
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+    }
+
+    /// The hidden fields of the page's first form.
+    pub fn hidden(&self) -> Vec<(String, String)> {
+        let form = self.body.split("<form").nth(1).unwrap_or_default();
+        let form = form.split("</form>").next().unwrap_or_default();
+        form.split("<input type=\"hidden\"")
+            .skip(1)
+            .map(|input| {
+                let attribute = |name: &str| {
+                    let from = input.split(&format!("{name}=\"")).nth(1).unwrap_or_default();
+                    from.split('"').next().unwrap_or_default().replace("&amp;", "&").replace("&#38;", "&")
+                };
+                (attribute("name"), attribute("value"))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,255 @@
+//! A whole server in this process: real sockets, real TLS, a clock that is turned by hand.
+
+use std::{
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use usher::{
+    idp::{Cost, Directory, NewMember, Passwords},
+    request::record::{Format, Recorder, Sink},
+    server::{self, ReloadRefused, RunningServer, StartError, StartOptions},
+    store::Store,
+};
+use usher_lab::{browser::Browser, clock::TurnedClock};
+use usher_rules::{
+    config::{Environment, Files, Input, read},
+    plan::{Plan, compile},
+    secret::Secret,
+    time::Clock,
+};
+
+/// May enter what `FRIENDS` may enter.
+pub const ANN: (&str, &str) = ("ann@example.com", "canary-ann-pass-7Qx2");
+/// Is somebody, and in no group.
+pub const EVE: (&str, &str) = ("eve@example.com", "canary-eve-pass-4Tz9");
+/// The group of those who may enter.
+pub const FRIENDS: &str = "friends";
+
+/// A server that answers, and what it wrote.
+pub struct House {
+    server: Option<RunningServer>,
+    dir: Arc<TempDir>,
+    lines: Lines,
+    recorder: Recorder,
+    /// Turned by hand.
+    pub clock: Arc<TurnedClock>,
+    cores: usize,
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        std::fs::read(path).map_err(|error| error.to_string())
+    }
+}
+
+/// Compiles a config that has no errors, to be served on a free port of loopback.
+pub fn plan(text: &str) -> Plan {
+    let input = Input { name: Some("config.yaml"), text };
+    match compile(read(input, &Environment::new()), &Disk) {
+        Ok((mut plan, _)) => {
+            plan.listen.address = "127.0.0.1:0".into();
+            plan
+        }
+        Err(problems) => panic!("{problems:?}\n{text}"),
+    }
+}
+
+/// A route as the guide has it, for those in [`FRIENDS`].
+pub fn friends(host: &str, to: SocketAddr) -> String {
+    format!(
+        "- from: https://{host}
+  to: http://{to}
+  allow_websockets: true
+  preserve_host_header: true
+  pass_identity_headers: true
+  timeout: 0s
+  idle_timeout: 600s
+  policy: [{{allow: {{or: [{{claim/groups: {FRIENDS}}}]}}}}]
+"
+    )
+}
+
+/// A route that is open to all.
+pub fn public(host: &str, to: SocketAddr) -> String {
+    format!(
+        "- from: https://{host}
+  to: http://{to}
+  allow_websockets: true
+  allow_public_unauthenticated_access: true
+"
+    )
+}
+
+/// A config with these routes.
+pub fn config(routes: &[String]) -> String {
+    format!("routes:\n{}", routes.concat())
+}
+
+impl House {
+    /// Opens with a config, and with Ann and Eve as people.
+    pub async fn open(text: &str) -> Self {
+        Self::with_cores(text, 1).await
+    }
+
+    /// The same on several cores.
+    pub async fn with_cores(text: &str, cores: usize) -> Self {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let lines = Lines::default();
+        let recorder = Recorder::new(Sink::new(lines.clone()), Format::Json);
+        let clock = TurnedClock::new();
+        let mut house = Self { server: None, dir, lines, recorder, clock, cores };
+        house.people().await;
+        house.server = Some(house.start(plan(text)).unwrap());
+        house
+    }
+
+    async fn people(&self) {
+        let directory = self.directory();
+        for ((email, password), groups) in [(ANN, &[FRIENDS.to_owned()][..]), (EVE, &[])] {
+            let new = NewMember { email, name: "", groups };
+            let password = Secret::new(password.as_bytes());
+            directory.add(new, password, self.clock.now().wall).await.unwrap();
+        }
+    }
+
+    /// The people, as `usher people` reaches them from another process.
+    pub fn directory(&self) -> Directory {
+        let store = Arc::new(Store::open(&self.data_dir()).unwrap());
+        Directory::new(store, Passwords::new(CHEAP, 1).unwrap())
+    }
+
+    fn start(&self, plan: Plan) -> Result<RunningServer, StartError> {
+        server::start(StartOptions {
+            plan,
+            data_dir: self.data_dir(),
+            recorder: self.recorder.clone(),
+            clock: Arc::<TurnedClock>::clone(&self.clock),
+            cores: self.cores,
+            password_cost: CHEAP,
+        })
+    }
+
+    /// Where it keeps its data.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The server.
+    pub fn server(&self) -> &RunningServer {
+        self.server.as_ref().unwrap()
+    }
+
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        self.server().address()
+    }
+
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.address(), self.server().ca_file())
+    }
+
+    /// A browser in which somebody has signed in at `url`.
+    pub async fn signed_in(&self, url: &str, (email, password): (&str, &str)) -> Browser {
+        let mut browser = self.browser();
+        browser.sign_in(url, email, password).await;
+        browser
+    }
+
+    /// Puts another config in force.
+    pub fn reload(&self, text: &str) -> Result<(), ReloadRefused> {
+        self.server().reload(plan(text))
+    }
+
+    /// Stops and waits, away from the test's own runtime.
+    pub async fn stop(&mut self, patience: Duration) {
+        let server = self.server.take().unwrap();
+        tokio::task::spawn_blocking(move || server.stop(patience)).await.unwrap();
+    }
+
+    /// Stops, and starts anew on the same data.
+    pub async fn restart(&mut self, text: &str) {
+        self.stop(Duration::from_secs(5)).await;
+        self.server = Some(self.start(plan(text)).unwrap());
+    }
+
+    /// Everything that was written so far.
+    pub fn log(&self) -> String {
+        self.recorder.flush();
+        String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The lines with this message.
+    pub fn records(&self, message: &str) -> Vec<Value> {
+        let log = self.log();
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["message"] == message).collect()
+    }
+
+    /// The decision and the access line of a request, by the id that its answer had.
+    pub async fn recorded(&self, id: &str) -> (Value, Value) {
+        let find = |message: &str| {
+            self.records(message).into_iter().find(|line| line["request-id"] == id)
+        };
+        eventually("both lines are written", || {
+            Some((find("authorize check")?, find("http-request")?))
+        })
+        .await
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        // Ended, not drained: what a test leaves running is the test's own.
+        drop(self.server.take());
+    }
+}
+
+/// As cheap as argon2id can be.
+pub const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+
+/// Looks until `what` is true; fails after ten seconds, which nothing here takes.
+pub async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1000 {
+        if let Some(found) = look() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within ten seconds: {what}")
+}
+
+/// Reads a file of hostile lines: one a line, `#` begins a comment.
+pub fn corpus(name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/front_door/corpus").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    assert!(!lines.is_empty(), "{name} has no lines");
+    lines
+}

@@ -1,0 +1,13 @@
+//! Through the front door: a whole server in this process, real sockets, real TLS.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod house;
+mod visits;
