@@ -224,7 +224,12 @@ impl Browser {
     /// Opens an address, signs in on the built-in provider's page, and follows to the end.
     pub async fn sign_in(&mut self, url: &str, email: &str, password: &str) -> Seen {
         let page = self.open(url).await;
-        assert!(page.body.contains("type=\"password\""), "no form at {}: {}", page.url, page.status);
+        assert!(
+            page.body.contains("type=\"password\""),
+            "no form at {}: {}",
+            page.url,
+            page.status
+        );
         self.post(&page, "", &[("email", email), ("password", password)]).await
     }
 }
@@ -256,7 +261,11 @@ impl Seen {
             .map(|input| {
                 let attribute = |name: &str| {
                     let from = input.split(&format!("{name}=\"")).nth(1).unwrap_or_default();
-                    from.split('"').next().unwrap_or_default().replace("&amp;", "&").replace("&#38;", "&")
+                    from.split('"')
+                        .next()
+                        .unwrap_or_default()
+                        .replace("&amp;", "&")
+                        .replace("&#38;", "&")
                 };
                 (attribute("name"), attribute("value"))
             })

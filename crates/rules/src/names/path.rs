@@ -24,6 +24,9 @@ pub enum PathError {
     /// A control character, escaped or not, or a raw byte outside visible ASCII.
     #[error("the path holds a control character or a raw byte outside ASCII")]
     Control,
+    /// `..;x`: servers that know path parameters read `..`, others a name (RFC 3986 §3.3).
+    #[error("the path holds a dot segment with a parameter")]
+    DotsWithParameter,
     /// `#`: a fragment never travels (RFC 9112 §3.2).
     #[error("the path holds `#`")]
     Fragment,
@@ -47,6 +50,9 @@ impl RequestPath {
             return Ok(Self { wire: path.into(), decoded: path.into() });
         }
         let unescaped = unescape_unreserved(path)?;
+        if unescaped.split('/').any(is_dots_with_parameter) {
+            return Err(PathError::DotsWithParameter);
+        }
         let wire = remove_dots_and_merge(&unescaped);
         let decoded = percent_encoding::percent_decode_str(&wire).decode_utf8_lossy();
         let decoded = match decoded {
@@ -104,6 +110,12 @@ fn unescape_unreserved(path: &str) -> Result<String, PathError> {
         }
     }
     Ok(out)
+}
+
+fn is_dots_with_parameter(segment: &str) -> bool {
+    let rest = segment.trim_start_matches('.');
+    let dots = segment.len() - rest.len();
+    (1..=2).contains(&dots) && (rest.starts_with(';') || rest.starts_with("%3B"))
 }
 
 const fn hex(digit: u8) -> Option<u8> {

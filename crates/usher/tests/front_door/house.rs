@@ -76,6 +76,12 @@ pub fn plan(text: &str) -> Plan {
     }
 }
 
+/// Does a config compile?
+pub fn compiles(text: &str) -> bool {
+    let input = Input { name: Some("config.yaml"), text };
+    compile(read(input, &Environment::new()), &Disk).is_ok()
+}
+
 /// A route as the guide has it, for those in [`FRIENDS`].
 pub fn friends(host: &str, to: SocketAddr) -> String {
     format!(
@@ -210,9 +216,8 @@ impl House {
 
     /// The decision and the access line of a request, by the id that its answer had.
     pub async fn recorded(&self, id: &str) -> (Value, Value) {
-        let find = |message: &str| {
-            self.records(message).into_iter().find(|line| line["request-id"] == id)
-        };
+        let find =
+            |message: &str| self.records(message).into_iter().find(|line| line["request-id"] == id);
         eventually("both lines are written", || {
             Some((find("authorize check")?, find("http-request")?))
         })

@@ -10,4 +10,6 @@
 )]
 
 mod house;
+mod invariants;
+mod sockets;
 mod visits;

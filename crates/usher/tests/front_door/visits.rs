@@ -8,7 +8,8 @@ use crate::house::{ANN, EVE, House, config, friends, public};
 #[tokio::test]
 async fn a_visit_from_the_first_page_to_sign_out() {
     let upstream = Upstream::echo();
-    let text = config(&[friends("tv.test", upstream.address), friends("photos.test", upstream.address)]);
+    let text =
+        config(&[friends("tv.test", upstream.address), friends("photos.test", upstream.address)]);
     let house = House::open(&text).await;
 
     let mut stranger = house.browser();
@@ -49,7 +50,11 @@ async fn a_public_route_asks_nobody() {
     for mut browser in [house.browser(), house.browser().over_http2()] {
         let seen = browser.fetch("https://tv.test/System/Info/Public?x=%20y").await;
         assert_eq!(seen.status, StatusCode::OK);
-        assert!(seen.body.starts_with("GET /System/Info/Public?x=%20y HTTP/1.1\r\n"), "{}", seen.body);
+        assert!(
+            seen.body.starts_with("GET /System/Info/Public?x=%20y HTTP/1.1\r\n"),
+            "{}",
+            seen.body
+        );
     }
     assert_eq!(upstream.connections(), 1, "the second went over the connection of the first");
 }
