@@ -9,7 +9,9 @@
     reason = "tests"
 )]
 
+mod endurance;
 mod house;
 mod invariants;
 mod sockets;
+mod streams;
 mod visits;
