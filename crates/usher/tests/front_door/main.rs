@@ -10,6 +10,7 @@
 )]
 
 mod endurance;
+mod hostile;
 mod house;
 mod invariants;
 mod sockets;
