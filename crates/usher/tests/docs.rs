@@ -122,6 +122,22 @@ fn every_invariant_names_a_test_that_exists() {
         map.split("## What must stay true").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert_eq!(rows.len(), 15, "invariants");
+    rows_name_tests_that_exist(rows);
+}
+
+/// The same for every way in which others have failed.
+#[test]
+fn every_bug_class_names_a_test_that_exists() {
+    let page = fs::read_to_string(root().join("docs/reference/bug-classes.md")).unwrap();
+    let is_row =
+        |line: &&str| line.starts_with("| ") && line.contains('`') && !line.ends_with("|---|");
+    let rows: Vec<_> = page.lines().filter(is_row).collect();
+    assert!(rows.len() > 40, "{} rows", rows.len());
+    rows_name_tests_that_exist(rows);
+}
+
+/// The last column of each row is names of tests.
+fn rows_name_tests_that_exist(rows: Vec<&str>) {
     let sources: Vec<_> = texts()
         .into_iter()
         .filter(|(file, _)| file.extension().is_some_and(|it| it == "rs"))

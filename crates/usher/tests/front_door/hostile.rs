@@ -71,7 +71,10 @@ async fn t11_no_request_hides_in_another() {
             assert!(lengths + coded <= 1, "{line}\nis framed in two ways\n{head}");
         }
         let first = answer.split(' ').nth(1).unwrap_or("none");
-        assert!(["none", "100", "200", "400", "403", "405", "417", "431", "501"].contains(&first), "{line}\n{answer}");
+        assert!(
+            ["none", "100", "200", "400", "403", "405", "417", "431", "501"].contains(&first),
+            "{line}\n{answer}"
+        );
     }
 }
 
@@ -180,9 +183,17 @@ async fn t13_open_paths_open_nothing_else() {
         assert_eq!(seen.status, StatusCode::OK, "{path}");
     }
     for target in [
-        "/ping/../Items", "/healthz/..%2fItems", "/healthz/../Items", "/.pomerium/../Items",
-        "/healthz/x", "/ping/", "/pingx", "/.well-known/pomerium/../../Items", "/Items?/ping",
-        "/.pomerium/%2e%2e/Items", "/robots.txt/../Items",
+        "/ping/../Items",
+        "/healthz/..%2fItems",
+        "/healthz/../Items",
+        "/.pomerium/../Items",
+        "/healthz/x",
+        "/ping/",
+        "/pingx",
+        "/.well-known/pomerium/../../Items",
+        "/Items?/ping",
+        "/.pomerium/%2e%2e/Items",
+        "/robots.txt/../Items",
     ] {
         let agent = "user-agent: GoogleHC/1.0\r\nx-original-url: /ping\r\nx-rewrite-url: /ping";
         for method in ["GET", "POST", "OPTIONS", "TRACE", "CONNECT"] {
@@ -214,8 +225,7 @@ async fn t12_heads_have_limits() {
     }
     assert!(upstream.heads().is_empty());
     let fits = format!("x-fits: {}\r\n", "x".repeat(60 * 1024));
-    let request =
-        format!("GET / HTTP/1.1\r\nhost: tv.test\r\n{fits}connection: close\r\n\r\n");
+    let request = format!("GET / HTTP/1.1\r\nhost: tv.test\r\n{fits}connection: close\r\n\r\n");
     let answer = say(&browser, "tv.test", request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "what fits goes through");
 }
@@ -304,7 +314,9 @@ async fn t20_what_visitors_say_is_text() {
     let mut eve = house.signed_in("https://tv.test/", EVE).await;
     for path in ["/<script>alert(1)</script>", "/.pomerium/<script>alert(1)</script>"] {
         let path = path.replace('<', "%3C").replace('>', "%3E");
-        let seen = eve.send(Method::GET, &format!("https://tv.test{path}?q=<script>"), NAVIGATION, "").await;
+        let seen = eve
+            .send(Method::GET, &format!("https://tv.test{path}?q=<script>"), NAVIGATION, "")
+            .await;
         assert!(!seen.body.contains("<script"), "{path}: {}", seen.body);
         assert_eq!(seen.field("x-content-type-options"), "nosniff", "{path}");
         let policy = seen.field("content-security-policy");
@@ -317,8 +329,10 @@ async fn t20_what_visitors_say_is_text() {
 #[tokio::test]
 async fn identities_do_not_mix() {
     let upstream = Upstream::echo();
-    let route = friends("tv.test", upstream.address)
-        .replace("policy: [{allow: {or: [{claim/groups: friends}]}}]", "allow_any_authenticated_user: true");
+    let route = friends("tv.test", upstream.address).replace(
+        "policy: [{allow: {or: [{claim/groups: friends}]}}]",
+        "allow_any_authenticated_user: true",
+    );
     let text = format!("jwt_claims_headers: {{X-Email: email}}\n{}", config(&[route]));
     let house = House::with_cores(&text, 2).await;
     let ann = house.signed_in("https://tv.test/", ANN).await;

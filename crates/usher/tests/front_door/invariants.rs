@@ -337,6 +337,23 @@ async fn secrets_are_on_no_page_and_in_no_line() {
     }
 }
 
+/// The key that signs assertions is the same after every reload, the failed ones too.
+#[tokio::test]
+async fn a_reload_changes_no_key() {
+    let upstream = Upstream::echo();
+    let text = config(&[friends("tv.test", upstream.address)]);
+    let house = House::open(&text).await;
+    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let keys =
+        async || house.browser().fetch("https://tv.test/.well-known/pomerium/jwks.json").await.body;
+    let before = keys().await;
+    assert!(before.contains("\"kid\""), "there are keys: {before}");
+    house.reload(&format!("{text}  prefix: /\n")).unwrap();
+    assert!(house.reload("").is_err());
+    assert_eq!(keys().await, before);
+    assert_eq!(ann.clone().fetch("https://tv.test/").await.status, StatusCode::OK);
+}
+
 /// 15. A restart signs nobody out and changes no key.
 #[tokio::test]
 async fn a_restart_signs_nobody_out() {

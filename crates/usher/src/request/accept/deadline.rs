@@ -163,3 +163,53 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        time::{Instant, advance},
+    };
+
+    use super::{Pulse, Watched, limits};
+
+    const IDLE: Option<Duration> = Some(Duration::from_secs(300));
+
+    /// Seconds until the connection has outstayed its welcome.
+    async fn shown_out_after(pulse: &Pulse) -> u64 {
+        let began = Instant::now();
+        pulse.outstayed(IDLE).await;
+        began.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t12_who_says_nothing_is_shown_out() {
+        for multiplexed in [false, true] {
+            let silent = Pulse::new(multiplexed);
+            assert_eq!(shown_out_after(&silent).await, limits::FIRST_BYTE.as_secs());
+        }
+        // A byte now and then is no progress: the whole head has one limit.
+        let dribbling = Pulse::new(false);
+        let (mut client, server) = tokio::io::duplex(64);
+        let mut server = Watched::new(server, std::sync::Arc::clone(&dribbling));
+        let began = Instant::now();
+        while began.elapsed() < limits::HEAD - Duration::from_secs(1) {
+            client.write_all(b"x").await.unwrap();
+            server.read_u8().await.unwrap();
+            advance(Duration::from_secs(5)).await;
+        }
+        dribbling.outstayed(IDLE).await;
+        assert_eq!(began.elapsed().as_secs(), limits::HEAD.as_secs());
+
+        // Between two requests it is the idle limit, from the end of the first on.
+        let idle = Pulse::new(false);
+        let request = idle.request();
+        assert!(idle.deadline(IDLE).is_none(), "a request that runs has its own limits");
+        advance(Duration::from_secs(9000)).await;
+        drop(request);
+        assert_eq!(shown_out_after(&idle).await, 300);
+        assert!(idle.deadline(None).is_none(), "and none where the config says so");
+    }
+}
