@@ -1,19 +1,22 @@
 use http::{HeaderMap, HeaderValue, header};
 
+use crate::names::cookie_pairs as pairs;
+
 /// Removes our session cookie, and every cookie whose name begins with it and `_`, from all
 /// `Cookie` lines. What remains of several lines is joined with `; ` (RFC 6265 §5.4).
 pub fn remove_cookie(fields: &mut HeaderMap, name: &str) {
     let lines = fields.get_all(header::COOKIE);
-    if !lines.iter().any(|line| mentions(line.as_bytes(), name.as_bytes())) {
+    let is_ours = |pair: &[u8]| {
+        let cookie_name = pair.split(|b| *b == b'=').next().unwrap_or_default();
+        is_ours(cookie_name.trim_ascii_end(), name)
+    };
+    if !lines.iter().flat_map(pairs).any(is_ours) {
         return;
     }
-    let mut kept: Vec<u8> = Vec::new();
+    let mut kept = Vec::with_capacity(lines.iter().map(HeaderValue::len).sum());
     for line in &lines {
-        for pair in line.as_bytes().split(|b| *b == b';') {
-            let pair = pair.trim_ascii();
-            let cookie_name =
-                pair.split(|b| *b == b'=').next().unwrap_or_default().trim_ascii_end();
-            if pair.is_empty() || is_ours(cookie_name, name) {
+        for pair in pairs(line) {
+            if pair.is_empty() || is_ours(pair) {
                 continue;
             }
             if !kept.is_empty() {
@@ -59,10 +62,6 @@ fn is_ours(cookie_name: &[u8], name: &str) -> bool {
         Some(rest) => rest.is_empty() || rest.first() == Some(&b'_'),
         None => false,
     }
-}
-
-fn mentions(line: &[u8], name: &[u8]) -> bool {
-    !name.is_empty() && line.windows(name.len()).any(|window| window == name)
 }
 
 #[cfg(test)]

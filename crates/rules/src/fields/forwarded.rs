@@ -1,4 +1,4 @@
-use std::{fmt::Write as _, net::IpAddr};
+use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -26,7 +26,7 @@ const OTHERS: [HeaderName; 12] = [
 #[derive(Clone, Copy, Debug)]
 pub struct Forwarded<'a> {
     /// The TCP peer.
-    pub peer: IpAddr,
+    pub peer: &'a HeaderValue,
     /// Did the visitor come by TLS (or through a terminator that we stand behind)?
     pub https: bool,
     /// What the visitor asked for, host and port.
@@ -44,18 +44,10 @@ pub struct Forwarded<'a> {
 pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
     let Forwarded { peer, https, authority, trusted_hops, skip_append } = forwarded;
     let incoming = if trusted_hops > 0 { readable_chain(fields) } else { String::new() };
-    remove_spellings(fields);
-    for name in &OTHERS {
-        fields.remove(name);
-    }
-    let mut chain = incoming;
-    if !(skip_append && trusted_hops > 0) {
-        let separator = if chain.is_empty() { "" } else { ", " };
-        let _ = write!(chain, "{separator}{}", peer.to_canonical()); // a String takes everything
-    }
-    match HeaderValue::try_from(chain) {
-        Ok(chain) if !chain.is_empty() => fields.insert(FOR, chain),
-        Ok(_) | Err(_) => fields.remove(FOR),
+    remove_theirs(fields);
+    match chain(incoming, peer, skip_append && trusted_hops > 0) {
+        Some(chain) => fields.insert(FOR, chain),
+        None => fields.remove(FOR),
     };
     let trusted_proto = (trusted_hops > 0).then(|| fields.remove(PROTO)).flatten();
     let proto = trusted_proto.filter(|proto| proto == "https" || proto == "http");
@@ -77,21 +69,36 @@ fn readable_chain(fields: &HeaderMap) -> String {
     chain.get(chain.len() - readable..).unwrap_or_default().join(", ")
 }
 
-/// `X_Forwarded_For` and the like: many servers read `_` as `-`.
-fn remove_spellings(fields: &mut HeaderMap) {
-    let odd: Vec<HeaderName> = fields
-        .keys()
-        .filter(|name| name.as_str().contains('_'))
-        .filter(|name| {
-            let dashed = name.as_str().replace('_', "-");
-            dashed.starts_with("x-forwarded-")
-                || OTHERS.iter().any(|other| other.as_str() == dashed)
-        })
-        .cloned()
-        .collect();
-    for name in odd {
+/// The whole way, the peer last.
+fn chain(incoming: String, peer: &HeaderValue, skip_append: bool) -> Option<HeaderValue> {
+    match (incoming.is_empty(), skip_append, peer.to_str()) {
+        (true, false, _) => Some(peer.clone()),
+        (true, true, _) => None,
+        (false, false, Ok(peer)) => HeaderValue::try_from(format!("{incoming}, {peer}")).ok(),
+        (false, true, _) | (false, false, Err(_)) => HeaderValue::try_from(incoming).ok(),
+    }
+}
+
+/// Takes out the other forms, in every spelling: some servers read `_` as `-`. Most requests have
+/// none, so they are looked for once and not removed one by one.
+fn remove_theirs(fields: &mut HeaderMap) {
+    let theirs: Vec<HeaderName> =
+        fields.keys().filter(|name| is_theirs(name.as_str())).cloned().collect();
+    for name in theirs {
         fields.remove(name);
     }
+}
+
+fn is_theirs(name: &str) -> bool {
+    if !name.starts_with(['x', 'f']) {
+        return false;
+    }
+    let is_other = |name: &str| OTHERS.iter().any(|other| other.as_str() == name);
+    if !name.contains('_') {
+        return is_other(name);
+    }
+    let dashed = name.replace('_', "-");
+    dashed.starts_with("x-forwarded-") || is_other(&dashed)
 }
 
 #[cfg(test)]
@@ -106,11 +113,11 @@ mod tests {
             fields.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
         let authority = HeaderValue::from_static("tv.example");
-        let peer = "203.0.113.7".parse().unwrap();
+        let peer = HeaderValue::from_static("203.0.113.7");
         let https = true;
         set_forwarded(
             &mut fields,
-            Forwarded { peer, https, authority: &authority, trusted_hops, skip_append },
+            Forwarded { peer: &peer, https, authority: &authority, trusted_hops, skip_append },
         );
         let mut lines: Vec<_> = fields
             .iter()

@@ -1,6 +1,7 @@
 //! Names are parsed once, at the edge; afterwards they are compared as values.
 
 mod authority;
+mod cookie_pairs;
 mod host;
 mod origin;
 mod path;
@@ -8,6 +9,7 @@ mod return_to;
 mod upstream;
 
 pub use authority::{Authority, AuthorityError};
+pub use cookie_pairs::cookie_pairs;
 pub use host::{Host, HostError};
 pub use origin::{Origin, OriginError};
 pub use path::{PathError, RequestPath};

@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{
     HeaderMap,
@@ -6,7 +6,7 @@ use http::{
 };
 
 use super::{Handle, HandleError, Keys};
-use crate::time::UnixTime;
+use crate::{names::cookie_pairs, time::UnixTime};
 
 /// Where a handle was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Credential {
     /// Nothing.
     Absent,
     /// A handle that we signed.
-    Handle(Handle, CredentialSource),
+    Handle(Arc<Handle>, CredentialSource),
     /// Something that is no good, or two things that contradict each other. Never the same as
     /// nothing.
     Bad(BadCredential, CredentialSource),
@@ -62,9 +62,23 @@ pub fn credential(
     cookie_name: &str,
     now: UnixTime,
 ) -> Credential {
+    let verify = |token: &str| keys.verify_handle(token, now).map(Arc::new);
+    credential_by(&verify, fields, query, cookie_name)
+}
+
+/// Verifies a token, or remembers that it did.
+pub type Verify<'a> = &'a dyn Fn(&str) -> Result<Arc<Handle>, HandleError>;
+
+/// [`credential`] with another way to verify.
+pub fn credential_by(
+    verify: Verify<'_>,
+    fields: &HeaderMap,
+    query: Option<&str>,
+    cookie_name: &str,
+) -> Credential {
     use CredentialSource::{Bearer, Cookie, PomeriumField, PomeriumScheme, Query};
     let judge =
-        |source, found: &mut dyn Iterator<Item = Cow<'_, str>>| judge(keys, source, found, now);
+        |source, found: &mut dyn Iterator<Item = Cow<'_, str>>| judge(verify, source, found);
     let authorization = |prefix: &'static str| {
         fields.get_all(AUTHORIZATION).iter().filter_map(move |value| {
             value.as_bytes().strip_prefix(prefix.as_bytes()).map(String::from_utf8_lossy)
@@ -92,35 +106,36 @@ pub fn credential(
 ///
 /// Empty ones are left out: that is what a browser may send after a cookie was cleared.
 pub fn cookies<'a>(fields: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
-    all_cookies(fields).filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
+    pairs(fields)
+        .filter(move |(found, _)| *found == name.as_bytes())
+        .map(|(_, value)| String::from_utf8_lossy(value))
 }
 
 /// Every cookie, in order, over all `Cookie` fields (RFC 6265 §5.4; crumbs: RFC 9113 §8.2.3).
 pub fn all_cookies(fields: &HeaderMap) -> impl Iterator<Item = (&[u8], Cow<'_, str>)> {
-    fields
-        .get_all(COOKIE)
-        .iter()
-        .flat_map(|field| field.as_bytes().split(|octet| *octet == b';'))
-        .filter_map(|pair| {
-            let equals = pair.iter().position(|octet| *octet == b'=')?;
-            let (name, value) = pair.split_at_checked(equals)?;
-            let value = value.get(1..)?.trim_ascii();
-            let unquoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
-            let value = unquoted.unwrap_or(value);
-            (!value.is_empty()).then(|| (name.trim_ascii(), String::from_utf8_lossy(value)))
-        })
+    pairs(fields).map(|(name, value)| (name, String::from_utf8_lossy(value)))
+}
+
+fn pairs(fields: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    fields.get_all(COOKIE).iter().flat_map(cookie_pairs).filter_map(|pair| {
+        let equals = memchr::memchr(b'=', pair)?;
+        let (name, value) = pair.split_at_checked(equals)?;
+        let value = value.get(1..)?.trim_ascii();
+        let unquoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        let value = unquoted.unwrap_or(value);
+        (!value.is_empty()).then(|| (name.trim_ascii(), value))
+    })
 }
 
 fn judge(
-    keys: &Keys,
+    verify: Verify<'_>,
     source: CredentialSource,
     found: &mut dyn Iterator<Item = Cow<'_, str>>,
-    now: UnixTime,
 ) -> Option<Credential> {
     let first = found.next()?;
-    let mut verdict = keys.verify_handle(first.trim(), now);
+    let mut verdict = verify(first.trim());
     for other in found.filter(|other| *other != first) {
-        verdict = match (verdict, keys.verify_handle(other.trim(), now)) {
+        verdict = match (verdict, verify(other.trim())) {
             (Ok(one), Ok(same)) if one.session == same.session => Ok(one),
             (Err(why), Err(_)) => Err(why),
             (Ok(_), Ok(_) | Err(_)) | (Err(_), Ok(_)) => {

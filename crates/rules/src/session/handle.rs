@@ -24,6 +24,8 @@ pub struct Handle {
     pub audience: Vec<Box<str>>,
     /// `iat`.
     pub issued_at: Option<UnixTime>,
+    /// It names `exp` or `nbf`: that it was good once says nothing of later.
+    pub depends_on_time: bool,
 }
 
 /// Why a text is no handle.
@@ -115,6 +117,7 @@ impl Handle {
             issuer: Some(issuer.into()),
             audience,
             issued_at: Some(session.issued_at()),
+            depends_on_time: false,
         }
     }
 }
@@ -170,6 +173,7 @@ impl Keys {
         {
             return Err(HandleError::NotInForce);
         }
+        let depends_on_time = claims.exp.is_some() || claims.nbf.is_some();
         let session = claims.jti.as_deref().and_then(SessionId::parse);
         Ok(Handle {
             session: session.ok_or(HandleError::NoSession)?,
@@ -182,6 +186,7 @@ impl Keys {
                 Some(Audience::Several(hosts)) => hosts,
             },
             issued_at: claims.iat.map(seconds),
+            depends_on_time,
         })
     }
 }

@@ -9,7 +9,8 @@ mod seal;
 
 pub use cookie::{CookieLife, SetCookie};
 pub use credential::{
-    BadCredential, Credential, CredentialSource, all_cookies, cookies, credential,
+    BadCredential, Credential, CredentialSource, Verify, all_cookies, cookies, credential,
+    credential_by,
 };
 pub use handle::{Handle, HandleError};
 pub use keys::{Keys, KeysError};

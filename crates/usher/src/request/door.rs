@@ -21,14 +21,14 @@ use super::{
     accept::{Connection, Serve, Tasks},
     authorize::Standing,
     forward::{Forwarder, Recheck, SharedRecheck},
-    identify::SessionStore,
+    identify::{SessionStore, Verifier},
     record::Recorder,
     shape::Signer,
 };
 
 /// What every request meets: the plan in force, and what the rooms need.
 pub struct Door {
-    pub(super) keys: Arc<Keys>,
+    pub(super) verifier: Verifier,
     pub(super) sessions: Arc<dyn SessionStore>,
     pub(super) own: Arc<dyn OwnPages>,
     pub(super) signer: Arc<Signer>,
@@ -77,7 +77,8 @@ impl Door {
         });
         let recheck: SharedRecheck = Arc::<InForce>::clone(&in_force);
         let forwarder = Forwarder::new(roots, recheck);
-        Self { keys, sessions, own, signer, recorder, clock, tasks, forwarder, in_force }
+        let verifier = Verifier::new(keys);
+        Self { verifier, sessions, own, signer, recorder, clock, tasks, forwarder, in_force }
     }
 
     /// The snapshot that is in force now. A request asks once (invariant 1).

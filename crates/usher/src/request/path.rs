@@ -70,8 +70,14 @@ impl Door {
         let routed = route::find(&plan, &trail.connection, &head)?; //                    route
         let destination = trail.found(routed);
 
-        let (keys, sessions) = (&self.keys, self.sessions.as_ref());
-        trail.identity = identify::who(&plan, keys, sessions, &head.headers, &head.uri, now); // identify
+        trail.identity = identify::who(
+            &plan,
+            &self.verifier,
+            self.sessions.as_ref(),
+            &head.headers,
+            &head.uri,
+            now,
+        ); // identify
         let route = match destination {
             Destination::Route(route) => route,
             Destination::Own(route) => return self.own_page(trail, head, incoming, route).await,
@@ -122,7 +128,7 @@ impl Door {
             path: &routed.path,
             authority: &routed.authority_field,
             host: routed.authority.host.as_str(),
-            peer: trail.ip(),
+            peer: &trail.connection.peer_text,
             https: true, // a plain listener stands behind a terminator, as in Pomerium
             request_id: &trail.request_id,
             now: trail.now.wall,

@@ -152,7 +152,7 @@ impl Trail {
             method,
             host: text(self.routed.as_ref().map(|routed| &routed.authority_field)),
             path: self.routed.as_ref().map_or("", |routed| routed.path.wire()),
-            ip: self.ip(),
+            ip: text(Some(&self.connection.peer_text)),
             identity: &self.identity,
             route: match by {
                 By::Policy(_) | By::Path(_) => self.route.as_deref(),
@@ -194,7 +194,7 @@ impl Trail {
             path,
             user_agent: seen.user_agent,
             referer: seen.referer,
-            ip: self.ip(),
+            ip: self.connection.peer_text.clone(),
             session: self.identity.session().cloned(),
             route: self.route.take(),
             verdict: self.verdict,

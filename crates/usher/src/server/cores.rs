@@ -172,7 +172,7 @@ impl Core {
         let idle = plan.timeouts.idle;
         let tls = self.tls.is_some();
         let connection = |server_name, multiplexed| {
-            Arc::new(Connection { peer, server_name, tls, pulse: Pulse::new(multiplexed) })
+            Arc::new(Connection::new(peer, server_name, tls, Pulse::new(multiplexed)))
         };
         let (door, tasks) = (Arc::clone(&self.door), &self.tasks);
         match &self.tls {

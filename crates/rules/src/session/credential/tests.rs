@@ -15,6 +15,7 @@ fn token(digit: char) -> String {
         issuer: None,
         audience: Vec::new(),
         issued_at: None,
+        depends_on_time: false,
     })
 }
 

@@ -27,6 +27,7 @@ fn handle() -> Handle {
         issuer: None,
         audience: vec!["a.example.com".into()],
         issued_at: Some(UnixTime::from_seconds(1_700_000_000)),
+        depends_on_time: false,
     }
 }
 

@@ -2,7 +2,7 @@ use std::{
     convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
 };
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,12 +15,28 @@ use crate::request::Body;
 pub struct Connection {
     /// The TCP peer.
     pub peer: SocketAddr,
+    /// Its address as fields and records have it; made once.
+    pub peer_text: HeaderValue,
     /// The name that the client asked a certificate for (SNI), lower case.
     pub server_name: Option<Box<str>>,
     /// Did it come by TLS? Without, we stand behind a terminator (`insecure_server`).
     pub tls: bool,
     /// What it has been doing.
     pub pulse: Arc<Pulse>,
+}
+
+impl Connection {
+    /// A connection from `peer`.
+    pub fn new(
+        peer: SocketAddr,
+        server_name: Option<Box<str>>,
+        tls: bool,
+        pulse: Arc<Pulse>,
+    ) -> Self {
+        let text = peer.ip().to_canonical().to_string();
+        let peer_text = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        Self { peer, peer_text, server_name, tls, pulse }
+    }
 }
 
 /// Answers requests. Implemented by the door.
@@ -59,6 +75,7 @@ pub async fn serve_http1<S>(
         .with_upgrades();
     let mut served = pin!(served);
     tokio::select! {
+        biased; // the bytes first: most wake-ups are for them
         _ = served.as_mut() => return, // a client's mistake is the client's; the record has it
         () = pulse.outstayed(idle) => return,
         () = tasks.draining() => served.as_mut().graceful_shutdown(),
@@ -97,6 +114,7 @@ pub async fn serve_http2<S>(
         .enable_connect_protocol();
     let mut served = pin!(builder.serve_connection(io, answer));
     tokio::select! {
+        biased; // the bytes first: most wake-ups are for them
         _ = served.as_mut() => return,
         () = pulse.outstayed(idle) => {}
         () = tasks.draining() => {}

@@ -34,6 +34,10 @@ const FIELDS: usize = 100;
 /// How often a permit is looked at again while an upstream is silent.
 pub(super) const RECHECK: Duration = Duration::from_secs(2);
 
+/// A kept connection that was idle for longer may be about to be closed by the upstream: the
+/// request is copied before it is sent there, to be sent again. Under load none is idle so long.
+const LONG_IDLE: Duration = Duration::from_millis(50);
+
 /// Sends permitted requests to their upstreams.
 #[derive(Debug)]
 pub struct Forwarder {
@@ -90,7 +94,6 @@ impl Forwarder {
         let upgrades = request.headers().contains_key(header::UPGRADE);
         *request.version_mut() = http::Version::HTTP_11;
 
-        let retry = retry_of(&request, upload.is_some() || upgrades);
         let pooled = if upgrades { None } else { Lease::take(upstream, &route.tls) };
         let lease = match pooled {
             Some(lease) => lease,
@@ -99,6 +102,8 @@ impl Forwarder {
         if upgrades {
             return self.send_upgrade(lease, request, standing).await;
         }
+        let may_be_stale = lease.idle_for.is_some_and(|idle| idle >= LONG_IDLE);
+        let retry = may_be_stale.then(|| retry_of(&request, upload.is_some())).flatten();
         let wait = Wait {
             timeout: route.timeout,
             idle: route.idle_timeout,
@@ -243,8 +248,7 @@ async fn exchange(
     request: Request<RequestBody>,
     wait: &Wait<'_>,
 ) -> Result<(Response<Incoming>, Lease), (ForwardError, Stale)> {
-    let stale = || if lease.reused { Stale::Yes } else { Stale::No };
-    let stale = stale();
+    let stale = if lease.idle_for.is_some() { Stale::Yes } else { Stale::No };
     let started = Instant::now();
     let mut patience = Patience::new(wait, started);
     let answered = {

@@ -31,8 +31,8 @@ pub struct Lease {
     pub sender: http1::SendRequest<RequestBody>,
     /// Moves the bytes; polled by the user of the lease.
     pub connection: Box<http1::Connection<TokioIo<UpstreamIo>, RequestBody>>,
-    /// Was it used before? Then it may have gone stale.
-    pub reused: bool,
+    /// Was it used before, and how long ago? Then it may have gone stale.
+    pub idle_for: Option<Duration>,
     key: Box<Key>,
 }
 
@@ -81,7 +81,7 @@ impl Lease {
     ) -> Self {
         let tls = (upstream.scheme == Scheme::Https).then(|| tls.clone());
         let key = Box::new(Key { upstream: upstream.clone(), tls });
-        Self { sender, connection: Box::new(connection), reused: false, key }
+        Self { sender, connection: Box::new(connection), idle_for: None, key }
     }
 
     /// The most recently used idle connection that is still alive.
@@ -93,7 +93,7 @@ impl Lease {
             {
                 let Idle { mut lease, since } = idle.swap_remove(at);
                 if now - since < IDLE && lease.is_alive() {
-                    lease.reused = true;
+                    lease.idle_for = Some(now - since);
                     return Some(lease);
                 }
             }

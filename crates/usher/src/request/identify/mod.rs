@@ -11,11 +11,12 @@ mod live;
 #[cfg(test)]
 pub mod memory;
 mod store;
+mod verified;
 mod who;
 
 pub use live::{LiveSession, MadeFields};
 pub use store::{SessionStore, StoreError};
-pub use who::who;
+pub use who::{Verifier, who};
 
 use std::sync::Arc;
 

@@ -1,13 +1,27 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Uri};
 use usher_rules::{
     plan::Plan,
-    session::{BadCredential, Credential, HandleError, Keys, credential},
+    session::{BadCredential, Credential, HandleError, Keys, credential_by},
     time::UnixTime,
 };
 
-use super::{Identity, Rejection, SessionStore};
+use super::{Identity, Rejection, SessionStore, verified::verify};
+
+/// Verifies handles with one set of keys.
+pub struct Verifier {
+    keys: Arc<Keys>,
+    id: [u8; 16],
+}
+
+impl Verifier {
+    /// Verifies with `keys`.
+    pub fn new(keys: Arc<Keys>) -> Self {
+        let id = keys.id();
+        Self { keys, id }
+    }
+}
 
 /// Finds out who is asking: the credential is read and judged, then the session is looked up.
 ///
@@ -15,13 +29,14 @@ use super::{Identity, Rejection, SessionStore};
 /// anonymous (invariant 6).
 pub fn who(
     plan: &Plan,
-    keys: &Keys,
+    verifier: &Verifier,
     sessions: &dyn SessionStore,
     fields: &HeaderMap,
     uri: &Uri,
     now: UnixTime,
 ) -> Identity {
-    let handle = match credential(keys, fields, uri.query(), &plan.cookie.name, now) {
+    let verify = |token: &str| verify(&verifier.keys, verifier.id, token, now);
+    let handle = match credential_by(&verify, fields, uri.query(), &plan.cookie.name) {
         Credential::Absent => return Identity::Anonymous,
         Credential::Bad(why, _) => return Identity::Rejected(rejection(why)),
         Credential::Handle(handle, _) => handle,

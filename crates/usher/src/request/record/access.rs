@@ -1,4 +1,4 @@
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, StatusCode};
 use usher_rules::{
@@ -30,7 +30,7 @@ pub struct Access {
     /// `Referer`; its query is not written.
     pub referer: Option<HeaderValue>,
     /// The TCP peer.
-    pub ip: IpAddr,
+    pub ip: HeaderValue,
     /// Under which session.
     pub session: Option<Arc<LiveSession>>,
     /// Which route.
@@ -82,16 +82,15 @@ impl Access {
         let mut o = Object::begin(out);
         o.text("level", if is_probe { "debug" } else { "info" });
         o.text("server-name", "all").text("service", "envoy");
+        if selected(fields, "upstream-cluster") {
+            let id = self.route.as_ref().map_or("", |route| &route.id);
+            o.prefixed("upstream-cluster", if id.is_empty() { "" } else { "route-" }, id);
+        }
         let mut add = |key: &str, value: &[u8]| {
             if selected(fields, key) {
                 o.bytes(key, value);
             }
         };
-        if let Some(route) = &self.route {
-            add("upstream-cluster", format!("route-{}", route.id).as_bytes());
-        } else {
-            add("upstream-cluster", b"");
-        }
         add("method", self.method.as_str().as_bytes());
         add("authority", self.authority.as_bytes());
         add("path", self.path.as_bytes());
@@ -101,16 +100,14 @@ impl Access {
             self.referer.as_ref().map_or(b"", |referer| without_query(referer.as_bytes())),
         );
         if selected(fields, "forwarded-for") || fields.is_some() {
-            let ip = self.ip.to_canonical().to_string();
-            add("forwarded-for", ip.as_bytes());
+            add("forwarded-for", self.ip.as_bytes());
             if fields.is_some() {
-                add("ip", ip.as_bytes());
+                add("ip", self.ip.as_bytes());
             }
         }
         add("request-id", self.request_id.as_bytes());
         if selected(fields, "duration") {
-            let micros = end.duration.as_micros();
-            o.raw("duration", format!("{}.{:03}", micros / 1000, micros % 1000).as_bytes());
+            o.millis("duration", u64::try_from(end.duration.as_micros()).unwrap_or(u64::MAX));
         }
         if selected(fields, "size") {
             o.number("size", end.sent);
@@ -146,7 +143,7 @@ impl Access {
             bare_or_quoted(out, &String::from_utf8_lossy(value));
         };
         add("id", self.request_id.as_bytes());
-        add("client", self.ip.to_canonical().to_string().as_bytes());
+        add("client", self.ip.as_bytes());
         let person = self.session.as_ref().map(|live| &live.session().person);
         let shown =
             |email: &str, id: &str| if email.is_empty() { id.to_owned() } else { email.to_owned() };

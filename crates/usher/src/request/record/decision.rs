@@ -1,5 +1,3 @@
-use std::net::IpAddr;
-
 use http::Method;
 use usher_rules::{
     plan::{Plan, Route},
@@ -27,7 +25,7 @@ pub struct Decided<'a> {
     /// The canonical path; never a query.
     pub path: &'a str,
     /// The TCP peer.
-    pub ip: IpAddr,
+    pub ip: &'a str,
     /// Who asked.
     pub identity: &'a Identity,
     /// The route that decided; `None` for our own pages.
@@ -100,9 +98,7 @@ impl Decided<'_> {
         add("method", self.method.as_str());
         add("path", self.path);
         add("host", self.host);
-        if selected(fields, "ip") {
-            add("ip", &self.ip.to_canonical().to_string());
-        }
+        add("ip", self.ip);
         let session = self.session();
         if let Some(session) = session {
             add("session-id", session.id.as_str());

@@ -20,10 +20,14 @@ impl<'a> Object<'a> {
 
     /// The same with bytes that should be text; what is not becomes U+FFFD.
     pub fn bytes(&mut self, key: &str, value: &[u8]) -> &mut Self {
-        match std::str::from_utf8(value) {
-            Ok(text) => self.text(key, text),
-            Err(_) => self.text(key, &String::from_utf8_lossy(value)),
+        if is_plain(value) {
+            self.key(key);
+            self.out.push(b'"');
+            self.out.extend_from_slice(value);
+            self.out.push(b'"');
+            return self;
         }
+        self.text(key, &String::from_utf8_lossy(value))
     }
 
     /// `"key":true`.
@@ -42,6 +46,30 @@ impl<'a> Object<'a> {
     pub fn number(&mut self, key: &str, value: u64) -> &mut Self {
         self.key(key);
         integer(self.out, value);
+        self
+    }
+
+    /// `"key":1.500`: milliseconds, from microseconds.
+    pub fn millis(&mut self, key: &str, micros: u64) -> &mut Self {
+        self.key(key);
+        integer(self.out, micros / 1000);
+        let below = micros % 1000;
+        self.out.extend_from_slice(match below {
+            0..10 => b".00",
+            10..100 => b".0",
+            _ => b".",
+        });
+        integer(self.out, below);
+        self
+    }
+
+    /// `"key":"prefixvalue"`, both our own words.
+    pub fn prefixed(&mut self, key: &str, prefix: &str, value: &str) -> &mut Self {
+        self.key(key);
+        self.out.push(b'"');
+        self.out.extend_from_slice(prefix.as_bytes());
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.push(b'"');
         self
     }
 
@@ -77,14 +105,36 @@ impl<'a> Object<'a> {
 
 /// Decimal digits, without a detour over `String`.
 pub fn integer(out: &mut Vec<u8>, value: u64) {
-    use std::io::Write as _;
-    let _ = write!(out, "{value}"); // a Vec takes everything
+    let mut digits = [0; 20]; // as many as u64::MAX has
+    let mut rest = value;
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        used += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+}
+
+/// Text that stands in a JSON string as it is. No early exit, so that it is looked at by the
+/// dozen: a record is a thousand bytes.
+fn is_plain(text: &[u8]) -> bool {
+    let odd = |byte: u8| {
+        u8::from(byte < 0x20)
+            | u8::from(byte > 0x7e)
+            | u8::from(byte == b'"')
+            | u8::from(byte == b'\\')
+    };
+    text.iter().fold(0, |found, byte| found | odd(*byte)) == 0
 }
 
 /// A JSON string. What strangers wrote can't end it, begin a line, or move a terminal's cursor.
 pub fn quoted(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    if text.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\') {
+    if is_plain(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());
     } else {
         for c in text.chars() {

@@ -1,5 +1,3 @@
-use std::net::IpAddr;
-
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::PathAndQuery};
 use usher_rules::{
     fields::{
@@ -31,8 +29,8 @@ pub struct Upward<'a> {
     pub authority: &'a HeaderValue,
     /// The same without port: issuer and audience of the assertion.
     pub host: &'a str,
-    /// The TCP peer.
-    pub peer: IpAddr,
+    /// The TCP peer's address, as text.
+    pub peer: &'a HeaderValue,
     /// Did it come by TLS, or to a listener behind a terminator?
     pub https: bool,
     /// The request's id.
