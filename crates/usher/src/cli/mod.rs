@@ -17,15 +17,38 @@ use usher_rules::time::Clock as _;
 
 use crate::server::SystemClock;
 
-const EXIT_STATUS: &str = "\
+/// The order in which somebody meets them.
+const HELP: &str = "\
+{name} {version} - lets the right people in to the apps you host
+
+{usage-heading} {usage}
+
+Try it:
+  demo       See it at work: a cinema behind a door, on this machine only
+
+Before you run:
+  check      Compile the config and show every problem; touches nothing
+
+Run:
+  run        Serve. SIGHUP reloads the config, SIGTERM drains and stops
+
+Look after it:
+  people     Add, list and change who signs in with a password of this server
+
+Options:
+{options}
+
+`usher help COMMAND` says more.
+
 Exit status: 0 done · 1 the answer is no · 2 bad usage or config
 
 Example:
-  $ usher check --config config.yaml && usher run --config config.yaml";
+  $ usher check --config config.yaml && usher run --config config.yaml
+";
 
 /// Lets the right people in to the apps you host.
 #[derive(Debug, Parser)]
-#[command(name = "usher", version, about, after_help = EXIT_STATUS)]
+#[command(name = "usher", version, about, help_template = HELP)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
@@ -77,4 +100,24 @@ fn people(args: &people::Args) -> ExitCode {
         errors: &mut errors,
     };
     people::run(&args.command, &dir, SystemClock.now().wall, streams)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    /// The list in the help is written by hand.
+    #[test]
+    fn every_command_is_in_the_help() {
+        let mut cli = Cli::command();
+        cli.debug_assert();
+        let help = cli.render_help().to_string();
+        for command in cli.get_subcommands() {
+            let (name, about) = (command.get_name(), command.get_about().unwrap().to_string());
+            let line = format!("  {name:<10} {about}\n");
+            assert!(help.contains(&line), "{line:?} in {help}");
+        }
+    }
 }
