@@ -111,8 +111,8 @@ mod tests {
     /// The list in the help is written by hand.
     #[test]
     fn every_command_is_in_the_help() {
+        Cli::command().debug_assert();
         let mut cli = Cli::command();
-        cli.debug_assert();
         let help = cli.render_help().to_string();
         for command in cli.get_subcommands() {
             let (name, about) = (command.get_name(), command.get_about().unwrap().to_string());

@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     Policy(Box<authorize::Refused<Parts>>),
     /// The upstream gave no answer.
     Forward(ForwardError),
+    /// The route's rewriting makes a dot segment of it.
+    Climbs,
     /// A socket on a route without `allow_websockets`.
     NoWebSockets,
     /// A socket opened by a page that is none of ours.
@@ -113,6 +115,11 @@ impl Door {
             }
             Refusal::Policy(refused) => self.refuse_policy(trail, *refused),
             Refusal::Forward(error) => self.refuse_forward(trail, &error),
+            Refusal::Climbs => {
+                stop(trail, "bad-request", "bad_request");
+                let why = Some("the path leads out of the place that the route is for");
+                page(trail, None, &BadRequest { why, receipt: receipt(trail) }, None)
+            }
             Refusal::NoWebSockets => {
                 stop(trail, "no-websockets", "upgrade_failed");
                 page(

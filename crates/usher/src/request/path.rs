@@ -105,6 +105,9 @@ impl Door {
             return Ok((response, None));
         }
 
+        if shape::climbs(&route, trail.path()?) {
+            return Err(Refusal::Climbs);
+        }
         let (permitted, upgrade) = self.upward(trail, permitted, incoming, upgrade)?; //  shape
         let upload = trail.upload.clone();
         let sent = self.forwarder.send(permitted, upload, plan.timeouts.read).await?; //  forward

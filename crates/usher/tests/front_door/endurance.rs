@@ -126,3 +126,93 @@ async fn a_hanging_upstream_holds_nobody_else_up() {
     assert_eq!(house.browser().fetch("https://tv.test/").await.status, StatusCode::OK);
     waiting.abort();
 }
+
+/// `idle_timeout` ends what has fallen silent, `timeout` what takes too long, `timeout_read` a
+/// client that stalls; each is said on the record.
+#[tokio::test]
+async fn silence_has_an_end_where_the_config_gives_it_one() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        match exchange.target().1 {
+            "/falls-silent" => {
+                let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n";
+                exchange.send(head).await?;
+            }
+            "/upload" => {
+                exchange.body().await?;
+            }
+            _ => {}
+        }
+        exchange.hung_up().await;
+        Ok(())
+    });
+    let socket = sockets::echo();
+    let route = |name: &str, to: std::net::SocketAddr, rest: &str| {
+        format!("{}{rest}", public(&format!("{name}.test"), to))
+    };
+    let text = format!(
+        "timeout_read: 1s\n{}",
+        config(&[
+            route("idle", upstream.address, "  timeout: 0s\n  idle_timeout: 1s\n"),
+            route("total", upstream.address, "  timeout: 1s\n  idle_timeout: 0s\n"),
+            route("socket", socket.address, "  timeout: 0s\n  idle_timeout: 1s\n"),
+            route("stall", upstream.address, "  timeout: 0s\n  idle_timeout: 0s\n"),
+        ])
+    );
+    let house = House::open(&text).await;
+    let say = async |host: &str, request: &str| {
+        let mut stream = house.browser().connect(host).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _cut = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    for (host, request, status, details) in [
+        ("idle.test", "GET /falls-silent", "200", "stream_idle_timeout"),
+        ("idle.test", "GET /never-begins", "504", "stream_idle_timeout"),
+        ("total.test", "GET /never-begins", "504", "response_timeout"),
+        ("total.test", "GET /falls-silent", "200", "response_timeout"),
+    ] {
+        let request = format!("{request} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let answer = say(host, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {request}: {answer}");
+        assert!(!answer.ends_with("0\r\n\r\n"), "{host}: cut, not whole: {answer}");
+        let line = eventually("the line is written", || {
+            house.records("http-request").into_iter().rev().find(|line| line["host"] == host)
+        });
+        assert_eq!(line.await["response-code-details"], details, "{host}: {request}");
+    }
+    let mut quiet = sockets::open(&house.browser(), "socket.test").await;
+    sockets::says_back(&mut quiet, "hello").await;
+    sockets::ends(&mut quiet).await;
+
+    let stalled = "POST /upload HTTP/1.1\r\nhost: stall.test\r\ncontent-length: 9\r\n\r\nabc";
+    let answer = say("stall.test", stalled).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+/// Behind a terminator: plain HTTP/1.1 and HTTP/2 by its preface.
+#[tokio::test]
+async fn a_terminator_in_front_speaks_plain_http() {
+    let upstream = Upstream::echo();
+    let text = format!("insecure_server: true\n{}", config(&[public("tv.test", upstream.address)]));
+    let house = House::open(&text).await;
+    let mut stream = tokio::net::TcpStream::connect(house.address()).await.unwrap();
+    let request = "GET /a HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("GET /a "), "{answer}");
+    assert!(answer.contains("x-forwarded-proto: https"), "it stands behind one: {answer}");
+
+    let stream = tokio::net::TcpStream::connect(house.address()).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get("http://tv.test/b")
+        .body(http_body_util::Empty::<hyper::body::Bytes>::new())
+        .unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), StatusCode::OK);
+    assert!(upstream.last().starts_with("GET /b "), "{}", upstream.last());
+}

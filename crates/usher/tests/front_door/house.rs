@@ -70,6 +70,7 @@ pub fn plan(text: &str) -> Plan {
     match compile(read(input, &Environment::new()), &Disk) {
         Ok((mut plan, _)) => {
             plan.listen.address = "127.0.0.1:0".into();
+            plan.listen.http_redirect = plan.listen.http_redirect.map(|_| "127.0.0.1:0".into());
             plan
         }
         Err(problems) => panic!("{problems:?}\n{text}"),

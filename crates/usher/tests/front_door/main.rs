@@ -13,6 +13,7 @@ mod endurance;
 mod hostile;
 mod house;
 mod invariants;
+mod routes;
 mod sockets;
 mod streams;
 mod visits;

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{SharedRecheck, Upload, exchange::RECHECK, pool::Lease};
+use super::{Cut, SharedRecheck, Upload, exchange::RECHECK, pool::Lease};
 use crate::request::authorize::Standing;
 
 /// What ends a response's stream, beside its end.
@@ -165,13 +165,13 @@ impl Watch {
     /// Expiry alone never cuts a film; sign-out, revocation and a changed policy do.
     fn holds(&mut self) -> io::Result<()> {
         if self.standing.is_revoked() {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the session was ended"));
+            return Err(Cut::PermitEnded.into());
         }
         let generation = self.recheck.generation();
         if generation != self.generation {
             self.generation = generation;
             if !self.recheck.still_holds(&self.standing, false) {
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the policy changed"));
+                return Err(Cut::PermitEnded.into());
             }
         }
         Ok(())
@@ -195,11 +195,11 @@ impl Watch {
                 return Poll::Ready(error);
             }
             if self.limits.deadline.is_some_and(|deadline| now >= deadline) {
-                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "response_timeout"));
+                return Poll::Ready(Cut::Timeout.into());
             }
             let uploading = self.upload.as_ref().is_some_and(|upload| !upload.is_complete());
             if !uploading && self.limits.idle.is_some_and(|idle| now - since >= idle) {
-                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "stream_idle_timeout"));
+                return Poll::Ready(Cut::Idle.into());
             }
         }
     }

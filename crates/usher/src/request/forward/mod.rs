@@ -9,6 +9,7 @@
 //! with back-pressure both ways, and what limits them is silence, not length or total time.
 
 mod body;
+mod cut;
 mod dial;
 mod error;
 mod exchange;
@@ -19,6 +20,7 @@ mod upload;
 mod websocket;
 
 pub use body::{StreamLimits, UpstreamBody};
+pub use cut::Cut;
 pub use dial::UpstreamIo;
 pub use error::ForwardError;
 pub use exchange::{Forwarder, Sent};

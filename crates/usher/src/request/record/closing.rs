@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::{Access, Recorder, access::End};
 use crate::request::{
     accept::InFlight,
-    forward::{Relayed, Upload},
+    forward::{Cut, Relayed, Upload},
 };
 
 /// A request that is not over: when this is dropped, its access line is written.
@@ -46,13 +46,7 @@ impl Closing {
 
     /// The body was cut short by us or by the upstream.
     pub fn broke(&mut self, error: &io::Error) {
-        self.end = Some(if error.kind() == io::ErrorKind::TimedOut {
-            "stream_idle_timeout"
-        } else if error.kind() == io::ErrorKind::PermissionDenied {
-            "permit_ended"
-        } else {
-            "upstream_reset_after_response_started"
-        });
+        self.end = Some(Cut::of(error).map_or("upstream_reset_after_response_started", Cut::word));
     }
 
     /// A connection that was upgraded is over.

@@ -18,3 +18,4 @@ pub use assertion::identity_fields;
 pub use fields::{Upward, toward_upstream};
 pub use response::toward_client;
 pub use signer::{Signer, SignerError};
+pub use target::climbs;

@@ -19,6 +19,17 @@ pub fn upstream_target(route: &Route, path: &RequestPath, uri: &Uri) -> Option<P
     PathAndQuery::try_from(target).ok()
 }
 
+/// Would the upstream read another path than the one that was decided on? A textual rewrite can
+/// put a dot segment together: with `prefix: /x` and a target of `/`, `/x../a` becomes `/../a`.
+pub fn climbs(route: &Route, path: &RequestPath) -> bool {
+    let is_dots = |segment: &str| {
+        let name = segment.split(';').next().unwrap_or_default();
+        matches!(name, "." | "..")
+    };
+    !matches!(route.rewrite, Rewrite::None)
+        && rewritten(route, path.wire()).split(['/', '\\']).any(is_dots)
+}
+
 /// Textual, without slash repair, as Pomerium does it (`pomerium-policy-measured.md` 66).
 fn rewritten(route: &Route, path: &str) -> String {
     match &route.rewrite {

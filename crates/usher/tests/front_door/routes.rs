@@ -1,0 +1,248 @@
+//! What routes do to requests and answers, and where the plain listener sends people.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
+use usher_lab::{
+    browser::FETCH,
+    upstream::{Exchange, Upstream, field},
+};
+
+use crate::house::{House, config, public};
+
+fn target(head: &str) -> &str {
+    head.split(' ').nth(1).unwrap()
+}
+
+#[tokio::test]
+async fn paths_are_matched_and_rewritten() {
+    let upstream = Upstream::echo();
+    let to = upstream.address;
+    let route = |host: &str, path: &str, rest: &str| {
+        format!(
+            "- from: https://{host}\n  to: http://{to}{path}\n  allow_public_unauthenticated_access: true\n  {rest}\n"
+        )
+    };
+    let house = House::open(&config(&[
+        route("exact.test", "", "path: /one"),
+        route("prefix.test", "/base", "prefix: /x"),
+        route("root.test", "/", "prefix: /x"),
+        route("rewrite.test", "", "prefix_rewrite: /new"),
+        route(
+            "regex.test",
+            "",
+            "regex: ^/v[0-9]+/.*$\n  regex_rewrite_pattern: ^/v([0-9]+)/(.*)$\n  regex_rewrite_substitution: /api/\\1/\\2",
+        ),
+    ]))
+    .await;
+    for (url, expected, why) in [
+        ("https://exact.test/one", Some("/one"), "the path itself"),
+        ("https://exact.test/one?a=1&b", Some("/one?a=1&b"), "with its query"),
+        ("https://exact.test/one/more", None, "and nothing below"),
+        ("https://prefix.test/x/a?q", Some("/base/a?q"), "the target's path in its place"),
+        ("https://prefix.test/xy", Some("/basey"), "textual, as the real server does it"),
+        ("https://prefix.test/y", None, "another prefix"),
+        ("https://rewrite.test/a", Some("/newa"), "textual here too"),
+        ("https://regex.test/v2/items?x=%20", Some("/api/2/items?x=%20"), "a pattern"),
+        ("https://regex.test/items", None, "that does not match"),
+    ] {
+        let before = upstream.heads().len();
+        let seen = house.browser().fetch(url).await;
+        match expected {
+            Some(expected) => assert_eq!(target(&seen.body), expected, "{url}: {why}"),
+            None => {
+                assert_eq!(seen.status, StatusCode::NOT_FOUND, "{url}: {why}");
+                assert_eq!(upstream.heads().len(), before, "{url}: {why}");
+            }
+        }
+    }
+    // Rewriting is text: it must not put a dot segment together.
+    for path in ["/x../a", "/x..", "/x./a", "/x..;/a"] {
+        let before = upstream.heads().len();
+        let seen = house.browser().fetch(&format!("https://root.test{path}")).await;
+        assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{path}: {}", seen.body);
+        assert_eq!(upstream.heads().len(), before, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn fields_toward_the_app_and_back() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        exchange.body().await?;
+        let fields = "server: app\r\nx-app: 1\r\nset-cookie: theme=dark\r\n\
+                      set-cookie: _pomerium=forged\r\nkeep-alive: timeout=5\r\n";
+        let head = exchange.head.clone();
+        exchange.reply(200, fields, head.as_bytes()).await
+    });
+    let route = format!(
+        "{}  preserve_host_header: true
+  set_request_headers: {{x-set: one, x-from: '${{pomerium.request.headers[\"x-client\"]}}'}}
+  remove_request_headers: [x-gone]
+  set_response_headers: {{x-app: ours, x-new: two}}
+",
+        public("tv.test", upstream.address)
+    );
+    let house = House::open(&config(&[route, public("plain.test", upstream.address)])).await;
+    let mut browser = house.browser();
+    let fields = [("x-gone", "1"), ("x-set", "client"), ("x-client", "hello"), ("x-kept", "1")];
+    let seen = browser.send(Method::POST, "https://tv.test/", &fields, "body").await;
+    for (name, expected) in [
+        ("host", Some("tv.test")),
+        ("x-set", Some("one")),
+        ("x-gone", None),
+        ("x-kept", Some("1")),
+        ("x-from", Some("hello")),
+        ("content-length", Some("4")),
+        ("x-pomerium-jwt-assertion", None),
+    ] {
+        assert_eq!(field(&seen.body, name).as_deref(), expected, "{name}: {}", seen.body);
+    }
+    let back = ["server", "x-app", "x-new", "keep-alive"].map(|name| seen.field(name));
+    assert_eq!(back, ["app", "ours", "two", ""]);
+    let cookies: Vec<_> = seen.fields.get_all("set-cookie").iter().collect();
+    assert_eq!(cookies, ["theme=dark"], "an app gives nobody a session of ours");
+
+    let seen = browser.send(Method::GET, "https://plain.test/", FETCH, "").await;
+    let host = field(&seen.body, "host");
+    assert_eq!(host, Some(upstream.address.to_string()), "without preserve_host_header");
+}
+
+#[tokio::test]
+async fn routes_that_answer_by_themselves() {
+    let house = House::open(
+        "routes:
+- from: https://old.test
+  redirect: {host_redirect: new.test, path_redirect: /start, response_code: 308, strip_query: true}
+  allow_public_unauthenticated_access: true
+- from: https://says.test
+  response: {status: 418, body: short and stout}
+  allow_public_unauthenticated_access: true
+- from: https://shut.test
+  response: {status: 200, body: secret}
+  policy: [{allow: {or: [{email: {is: nobody@example.com}}]}}]
+",
+    )
+    .await;
+    let mut browser = house.browser();
+    let seen = browser.fetch("https://old.test/a?b").await;
+    assert_eq!((seen.status.as_u16(), seen.field("location")), (308, "https://new.test/start"));
+    let seen = browser.fetch("https://says.test/").await;
+    assert_eq!((seen.status.as_u16(), &*seen.body), (418, "short and stout"));
+    let seen = browser.fetch("https://shut.test/").await;
+    assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "a policy is asked first");
+}
+
+/// `http_redirect_addr`: to https, to hosts of ours, with the port that the route names.
+#[tokio::test]
+async fn the_plain_listener_sends_people_to_https() {
+    let upstream = Upstream::echo();
+    let routes = [public("tv.test", upstream.address), public("odd.test:8443", upstream.address)];
+    let text = format!("http_redirect_addr: :80\n{}", config(&routes));
+    let house = House::open(&text).await;
+    let address = house.server().redirect_address().unwrap();
+    for (request, status, location) in [
+        ("GET /web/?a=1 HTTP/1.1\r\nhost: tv.test", "301", Some("https://tv.test/web/?a=1")),
+        ("GET / HTTP/1.1\r\nhost: TV.test:80", "301", Some("https://tv.test/")),
+        (
+            "POST /x HTTP/1.1\r\nhost: tv.test\r\ncontent-length: 0",
+            "308",
+            Some("https://tv.test/x"),
+        ),
+        ("GET /x HTTP/1.1\r\nhost: odd.test", "301", Some("https://odd.test:8443/x")),
+        ("GET //evil.test/ HTTP/1.1\r\nhost: tv.test", "301", Some("https://tv.test//evil.test/")),
+        ("GET / HTTP/1.1\r\nhost: evil.test", "404", None),
+        ("GET / HTTP/1.1\r\nhost: tv.test\r\nhost: evil.test", "400", None),
+        ("GET / HTTP/1.1\r\nx: y", "400", None),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{request}\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{request}: {answer}");
+        assert_eq!(field(&answer, "location").as_deref(), location, "{request}");
+    }
+    assert!(upstream.heads().is_empty());
+}
+
+/// A server with a certificate of its own for `app.test`, which answers with the name it was
+/// asked for. Its certificate, PEM, comes with its address.
+async fn secure_upstream() -> (std::net::SocketAddr, String) {
+    let pair = rcgen::generate_simple_self_signed(vec!["app.test".into()]).unwrap();
+    let key = PrivateKeyDer::try_from(pair.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![pair.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(server));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let name = stream.get_ref().1.server_name().unwrap_or("none").to_owned();
+                let mut head = [0; 4096];
+                let _head = stream.read(&mut head).await;
+                let answer =
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}", name.len());
+                let _gone = stream.write_all(answer.as_bytes()).await;
+                let _gone = stream.shutdown().await;
+            });
+        }
+    });
+    (address, pair.cert.pem())
+}
+
+#[tokio::test]
+async fn upstreams_over_tls_are_verified() {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    let (address, pem) = secure_upstream().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, &pem).unwrap();
+    let other = rcgen::generate_simple_self_signed(vec!["app.test".into()]).unwrap().cert.pem();
+    let inline = |pem: &str| BASE64_STANDARD.encode(pem);
+    let (ours, others) = (inline(&pem), inline(&other));
+    let route = |name: &str, rest: &str| {
+        format!(
+            "- from: https://{name}.test\n  to: https://{address}\n  allow_public_unauthenticated_access: true\n{rest}"
+        )
+    };
+    let file = file.display();
+    let house = House::open(&config(&[
+        route("unknown", "  tls_server_name: app.test\n"),
+        route("inline", &format!("  tls_custom_ca: {ours}\n  tls_server_name: app.test\n")),
+        route("file", &format!("  tls_custom_ca_file: {file}\n  tls_server_name: app.test\n")),
+        route("wrong", &format!("  tls_custom_ca: {others}\n  tls_server_name: app.test\n")),
+        route("name", &format!("  tls_custom_ca: {ours}\n  tls_server_name: other.test\n")),
+        route("skip", "  tls_skip_verify: true\n  tls_server_name: any.test\n"),
+    ]))
+    .await;
+    for (name, expected, why) in [
+        ("unknown", None, "nobody vouches for it"),
+        ("inline", Some("app.test"), "its own authority, inline"),
+        ("file", Some("app.test"), "from a file"),
+        ("wrong", None, "another authority"),
+        ("name", None, "a certificate for another name"),
+        ("skip", Some("any.test"), "verified by nobody, as the config says"),
+    ] {
+        let seen = house.browser().fetch(&format!("https://{name}.test/")).await;
+        match expected {
+            Some(expected) => assert_eq!(seen.body, expected, "{name}: {why}"),
+            None => assert_eq!(seen.status, StatusCode::BAD_GATEWAY, "{name}: {why}"),
+        }
+    }
+    // A connection that one route may not verify is not borrowed from another's pool.
+    let again = house.browser().fetch("https://unknown.test/").await;
+    assert_eq!(again.status, StatusCode::BAD_GATEWAY);
+}
