@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response, request::Parts};
+use http::{Request, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::plan::Route;
 
 use super::{
     Body, Door, OwnRequest,
-    accept::{Connection, limits},
+    accept::{Connection, InFlight, limits},
     answer::{self, Refusal},
     authorize::{self, Asked, Permitted},
     forward::RequestBody,
@@ -24,6 +24,39 @@ use super::{
 /// What a request is answered with, and what goes on running after the answer.
 type Answered = (Response<Body>, Option<upgrade::Running>);
 
+/// A request that is being answered. Whatever becomes of it, it is recorded: a client that leaves
+/// while we wait for the upstream takes this along.
+struct Visit<'a> {
+    door: &'a Door,
+    trail: &'a mut Trail,
+    seen: Option<(Seen, InFlight)>,
+}
+
+impl Visit<'_> {
+    /// The lines of this visit: the decision's, if there is none yet, and the access line when
+    /// what is returned is dropped. `None` when that was done before.
+    fn record(&mut self, status: Option<StatusCode>) -> Option<Closing> {
+        let (seen, in_flight) = self.seen.take()?;
+        let (recorder, trail) = (&self.door.recorder, &mut *self.trail);
+        if !trail.is_decided {
+            let rule = trail.rule.clone().unwrap_or_else(|| "internal".into());
+            recorder.decided(trail.decided(seen.method(), By::Path(&rule)));
+        }
+        let upload = trail.upload.clone();
+        let access = trail.access(seen, status);
+        Some(Closing::new(recorder.clone(), access, trail.began, upload, in_flight))
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        if self.seen.is_some() {
+            self.trail.details = "downstream_remote_disconnect";
+            drop(self.record(None));
+        }
+    }
+}
+
 impl Door {
     /// Rooms 3 to 8; 1 and 2 are per connection.
     pub(super) async fn answer(
@@ -31,30 +64,24 @@ impl Door {
         connection: Arc<Connection>,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        let in_flight = connection.pulse.request();
+        let (in_flight, exchange) = (connection.pulse.request(), self.tasks.exchange());
         let (mut head, incoming) = request.into_parts();
         let upgrade = Upgrade::take(&mut head);
         let mut trail = Trail::new(self, connection, &head, upgrade.is_some());
-        let seen = Seen::of(&head);
+        let seen = Some((Seen::of(&head), in_flight));
+        let mut visit = Visit { door: self, trail: &mut trail, seen };
 
-        let (mut response, running) = match self.path(&mut trail, head, incoming, upgrade).await {
+        let (mut response, running) = match self.path(visit.trail, head, incoming, upgrade).await {
             Ok(answered) => answered,
-            Err(refusal) => (self.refuse(&mut trail, refusal), None),
+            Err(refusal) => (self.refuse(visit.trail, refusal), None),
         };
-        if !trail.is_decided {
-            let rule = trail.rule.clone().unwrap_or_else(|| "internal".into());
-            self.recorder.decided(trail.decided(seen.method(), By::Path(&rule)));
-        }
-        trail.mark(&mut response);
-
-        let upload = trail.upload.clone();
-        let access = trail.access(seen, response.status()); //                            record
-        let closing = Closing::new(self.recorder.clone(), access, trail.began, upload, in_flight);
+        visit.trail.mark(&mut response);
+        let Some(closing) = visit.record(Some(response.status())) else { return response }; // record
         if let Some(running) = running {
-            running.start(self, closing);
+            running.start(self, closing); // a socket is no exchange: a drain does not wait for it
             return response;
         }
-        Body::recorded(response, closing)
+        Body::recorded(response, closing.of_exchange(exchange))
     }
 
     async fn path(

@@ -182,7 +182,7 @@ impl Trail {
     }
 
     /// The access line, as far as it is known now.
-    pub fn access(&mut self, seen: Seen, status: StatusCode) -> Access {
+    pub fn access(&mut self, seen: Seen, status: Option<StatusCode>) -> Access {
         let path =
             self.routed.as_ref().map_or_else(|| "".into(), |routed| routed.path.wire().into());
         Access {

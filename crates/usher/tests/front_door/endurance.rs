@@ -127,6 +127,27 @@ async fn a_hanging_upstream_holds_nobody_else_up() {
     waiting.abort();
 }
 
+/// Who leaves while we wait for the upstream is on the record, and the upstream is let go.
+#[tokio::test]
+async fn a_client_that_leaves_is_recorded() {
+    let let_go = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&let_go);
+    let upstream = Upstream::start(async move |exchange: &mut Exchange| {
+        exchange.hung_up().await;
+        flag.store(true, Ordering::Relaxed);
+        Ok(())
+    });
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = house.browser().connect("tv.test").await;
+    stream.write_all(b"GET /film HTTP/1.1\r\nhost: tv.test\r\n\r\n").await.unwrap();
+    upstream.came(1).await;
+    drop(stream);
+    let line = eventually("the line is written", || house.records("http-request").pop()).await;
+    assert_eq!(line["response-code-details"], "downstream_remote_disconnect", "{line}");
+    assert_eq!((&line["response-code"], &line["path"]), (&0.into(), &"/film".into()), "{line}");
+    eventually("the upstream is let go", || let_go.load(Ordering::Relaxed).then_some(())).await;
+}
+
 /// `idle_timeout` ends what has fallen silent, `timeout` what takes too long, `timeout_read` a
 /// client that stalls; each is said on the record.
 #[tokio::test]

@@ -351,13 +351,35 @@ async fn a_drain_lets_running_requests_finish() {
     assert_eq!(house.records("http-request").len(), 1, "and its record is written");
 }
 
-/// Who does not finish is stopped when patience is at its end.
+/// A socket would never finish by itself: it is closed once the last request is answered, and
+/// nobody waits for patience to end.
 #[tokio::test]
-async fn a_drain_has_an_end() {
+async fn sockets_are_closed_last_and_hold_no_drain_up() {
     let upstream = sockets::echo();
     let mut house = House::open(&config(&[public("tv.test", upstream.address)])).await;
     let mut socket = sockets::open(&house.browser(), "tv.test").await;
     sockets::says_back(&mut socket, "hello").await;
-    house.stop(Duration::from_millis(100)).await;
+    let stopping = house.stop(Duration::from_secs(3600));
+    tokio::time::timeout(Duration::from_secs(20), stopping).await.expect("it does not wait");
     sockets::ends(&mut socket).await;
+}
+
+/// Who does not finish is stopped when patience is at its end.
+#[tokio::test]
+async fn a_drain_has_an_end() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        exchange.hung_up().await;
+        Ok(())
+    });
+    let mut house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = house.browser().connect("tv.test").await;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: tv.test\r\n\r\n").await.unwrap();
+    upstream.came(1).await;
+    house.stop(Duration::from_millis(100)).await;
+    let mut answer = Vec::new();
+    let _cut = stream.read_to_end(&mut answer).await;
+    assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    let records = house.records("http-request");
+    assert_eq!(records.len(), 1, "its record is written all the same");
+    assert_eq!(records[0]["response-code"], 0);
 }

@@ -17,4 +17,4 @@ mod tasks;
 pub use connection::{Connection, Serve, serve_http1, serve_http2};
 pub use deadline::{InFlight, Pulse, Watched};
 pub use listener::{ListenError, Listener, parse_address};
-pub use tasks::Tasks;
+pub use tasks::{Exchange, Tasks};

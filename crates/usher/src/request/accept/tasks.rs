@@ -1,6 +1,13 @@
 use std::{future::Future, time::Duration};
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
+
+/// What a client that reads slowly may still take of answers that are complete, and how long a
+/// connection may stay that carries nothing but sockets.
+const LAST_BYTES: Duration = Duration::from_secs(2);
 
 /// What runs beside the accept loops: counted, told when to finish, and waited for.
 ///
@@ -8,7 +15,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// have and close; at `end` whatever is left stops, upgraded connections last.
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
-    requests: TaskTracker,
+    exchanges: TaskTracker,
+    connections: TaskTracker,
     upgraded: TaskTracker,
     drain: CancellationToken,
     end: CancellationToken,
@@ -17,7 +25,12 @@ pub struct Tasks {
 impl Tasks {
     /// Runs a connection; it is waited for at drain.
     pub fn spawn_connection(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.requests.spawn(self.until_end(task));
+        self.connections.spawn(self.until_end(task));
+    }
+
+    /// Held while a request is answered; a drain waits for it.
+    pub fn exchange(&self) -> Exchange {
+        Exchange { _counted: self.exchanges.token() }
     }
 
     /// Runs an upgraded connection; it is waited for after all others.
@@ -63,22 +76,30 @@ impl Tasks {
 
     /// Connections that are open, upgraded ones included.
     pub fn open(&self) -> usize {
-        self.requests.len() + self.upgraded.len()
+        self.connections.len() + self.upgraded.len()
     }
 
-    /// Asks everybody to finish; stops who has not after `patience`, upgraded ones a moment later.
+    /// Asks everybody to finish. Requests have `patience`; when the last is answered, or patience
+    /// is at its end, whatever is open is closed, upgraded connections last.
     pub async fn finish(&self, patience: Duration) {
         self.drain.cancel();
-        self.requests.close();
-        self.upgraded.close();
-        let all_done = async {
-            self.requests.wait().await;
-            self.upgraded.wait().await;
-        };
-        if tokio::time::timeout(patience, all_done).await.is_err() {
-            self.end.cancel();
-            self.requests.wait().await;
-            self.upgraded.wait().await;
+        for all in [&self.exchanges, &self.connections, &self.upgraded] {
+            all.close();
         }
+        let answered = async {
+            self.exchanges.wait().await;
+            // A socket over HTTP/2 holds its connection for as long as it likes.
+            let _closed = tokio::time::timeout(LAST_BYTES, self.connections.wait()).await;
+        };
+        let _all = tokio::time::timeout(patience, answered).await;
+        self.end.cancel();
+        self.connections.wait().await;
+        self.upgraded.wait().await;
     }
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub struct Exchange {
+    _counted: TaskTrackerToken,
 }

@@ -39,8 +39,8 @@ pub struct Access {
     pub verdict: Verdict,
     /// Which rule decided, or `own-page`, `no-route`, `bad-request`.
     pub rule: Arc<str>,
-    /// The status that the client got.
-    pub status: StatusCode,
+    /// The status that the client got; `None` when it was gone before there was one.
+    pub status: Option<StatusCode>,
     /// Where the answer came from: `via_upstream`, `direct_response`, or a cause.
     pub details: &'static str,
     /// When the request came.
@@ -113,7 +113,7 @@ impl Access {
             o.number("size", end.sent);
         }
         if selected(fields, "response-code") {
-            o.number("response-code", u64::from(self.status.as_u16()));
+            o.number("response-code", self.status.map_or(0, |status| status.as_u16().into()));
         }
         if selected(fields, "response-code-details") {
             o.text("response-code-details", end.details);
@@ -134,7 +134,8 @@ impl Access {
 
     fn text(&self, out: &mut Vec<u8>, end: End) {
         stamp::clock(out, self.at);
-        let level = if self.status.is_server_error() { "WARN " } else { "INFO " };
+        let is_ours = self.status.is_some_and(|status| status.is_server_error());
+        let level = if is_ours { "WARN " } else { "INFO " };
         out.extend_from_slice(format!(" {level} request").as_bytes());
         let mut add = |key: &str, value: &[u8]| {
             out.push(b' ');
@@ -154,7 +155,7 @@ impl Access {
         add("host", self.host.as_bytes());
         add("method", self.method.as_str().as_bytes());
         add("path", self.path.as_bytes());
-        add("status", self.status.as_str().as_bytes());
+        add("status", self.status.as_ref().map_or("0", StatusCode::as_str).as_bytes());
         add("verdict", self.verdict.word().as_bytes());
         add("rule", self.rule.as_bytes());
         add("ms", end.duration.as_millis().to_string().as_bytes());

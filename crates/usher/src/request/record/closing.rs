@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{Access, Recorder, access::End};
 use crate::request::{
-    accept::InFlight,
+    accept::{Exchange, InFlight},
     forward::{Cut, Relayed, Upload},
 };
 
@@ -19,6 +19,7 @@ pub struct Closing {
     received: u64,
     end: Option<&'static str>,
     _in_flight: InFlight,
+    _exchange: Option<Exchange>,
 }
 
 impl Closing {
@@ -31,7 +32,24 @@ impl Closing {
         in_flight: InFlight,
     ) -> Self {
         let (sent, received, end) = (0, 0, None);
-        Self { recorder, access, began, upload, sent, received, end, _in_flight: in_flight }
+        Self {
+            recorder,
+            access,
+            began,
+            upload,
+            sent,
+            received,
+            end,
+            _in_flight: in_flight,
+            _exchange: None,
+        }
+    }
+
+    /// A drain waits for it.
+    #[must_use]
+    pub fn of_exchange(mut self, exchange: Exchange) -> Self {
+        self._exchange = Some(exchange);
+        self
     }
 
     /// Bytes of the body went out.
