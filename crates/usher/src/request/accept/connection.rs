@@ -3,7 +3,10 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::{
+    body::Incoming,
+    service::{Service, service_fn},
+};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -49,6 +52,22 @@ pub trait Serve: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Response<Body>> + Send;
 }
 
+/// `service`, as hyper asks it about the requests of one connection.
+fn answering(
+    service: impl Serve,
+    connection: Arc<Connection>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Body>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send,
+> {
+    service_fn(move |request| {
+        let (service, connection) = (service.clone(), Arc::clone(&connection));
+        async move { Ok(service.serve(connection, request).await) }
+    })
+}
+
 /// Serves HTTP/1.1 until the client leaves, outstays its welcome, or we drain.
 pub async fn serve_http1<S>(
     stream: S,
@@ -61,10 +80,7 @@ pub async fn serve_http1<S>(
 {
     let pulse = Arc::clone(&connection.pulse);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
-    let answer = service_fn(move |request| {
-        let (service, connection) = (service.clone(), Arc::clone(&connection));
-        async move { Ok::<_, Infallible>(service.serve(connection, request).await) }
-    });
+    let answer = answering(service, connection);
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None) // `Pulse` does it, without counting the idle time
@@ -95,10 +111,7 @@ pub async fn serve_http2<S>(
 {
     let pulse = Arc::clone(&connection.pulse);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
-    let answer = service_fn(move |request| {
-        let (service, connection) = (service.clone(), Arc::clone(&connection));
-        async move { Ok::<_, Infallible>(service.serve(connection, request).await) }
-    });
+    let answer = answering(service, connection);
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
