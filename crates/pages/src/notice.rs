@@ -110,6 +110,9 @@ struct Problem<'a> {
     status: u16,
     detail: &'a str,
     request_id: &'a str,
+    /// What the real server calls it, for clients that were written for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     reasons: &'a [&'a str],
 }
@@ -122,6 +125,7 @@ impl Notice<'_> {
             status: self.status,
             detail: &self.heading,
             request_id: self.receipt.request_id,
+            error: (self.status == 403).then_some("Forbidden"),
             reasons: self.reasons,
         };
         // A struct of strings and a number always serialises.

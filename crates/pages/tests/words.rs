@@ -70,7 +70,7 @@ fn problem_document() {
         "{\"type\":\"https://usher.example/problems/user-unauthorized\",\
          \"title\":\"not allowed here\",\"status\":403,\
          \"detail\":\"You are signed in as eve@example.com, and that account can't open \
-         tv.example.com.\",\"request_id\":\"7f3a-19c4\"}"
+         tv.example.com.\",\"request_id\":\"7f3a-19c4\",\"error\":\"Forbidden\"}"
     );
     let reasons = &["email-unauthorized"];
     let with_reasons = Refused { reasons, ..refused() };

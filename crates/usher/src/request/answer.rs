@@ -8,7 +8,7 @@ use usher_pages::{
     SCOPE_FIELD, SCOPE_HERE, TooLarge, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
 };
 use usher_rules::{
-    fields::{Preference, Reader, preference},
+    fields::{Preference, Reader},
     plan::{Action, Redirect, Route},
     policy::Verdict,
     session::{CookieLife, SetCookie},
@@ -111,20 +111,19 @@ impl Door {
             Refusal::Route(error) => refuse_route(trail, error),
             Refusal::NotFound => {
                 stop(trail, "no-route", "route_not_found");
-                page(trail, None, &NotFound { host: trail.host(), receipt: receipt(trail) }, None)
+                page(trail, &NotFound { host: trail.host(), receipt: receipt(trail) }, None)
             }
             Refusal::Policy(refused) => self.refuse_policy(trail, *refused),
             Refusal::Forward(error) => self.refuse_forward(trail, &error),
             Refusal::Climbs => {
                 stop(trail, "bad-request", "bad_request");
                 let why = Some("the path leads out of the place that the route is for");
-                page(trail, None, &BadRequest { why, receipt: receipt(trail) }, None)
+                page(trail, &BadRequest { why, receipt: receipt(trail) }, None)
             }
             Refusal::NoWebSockets => {
                 stop(trail, "no-websockets", "upgrade_failed");
                 page(
                     trail,
-                    None,
                     &BadRequest {
                         why: Some("WebSockets are not open on this route"),
                         receipt: receipt(trail),
@@ -136,7 +135,6 @@ impl Door {
                 stop(trail, "foreign-origin", "upgrade_failed");
                 page(
                     trail,
-                    None,
                     &BadRequest {
                         why: Some("a page of another site opened this socket"),
                         receipt: receipt(trail),
@@ -144,10 +142,9 @@ impl Door {
                     Some(403),
                 )
             }
-            Refusal::TooLarge => page(trail, None, &TooLarge { receipt: receipt(trail) }, None),
+            Refusal::TooLarge => page(trail, &TooLarge { receipt: receipt(trail) }, None),
             Refusal::Slow => page(
                 trail,
-                None,
                 &BadRequest { why: Some("the rest of it did not come"), receipt: receipt(trail) },
                 Some(408),
             ),
@@ -155,7 +152,6 @@ impl Door {
                 stop(trail, "internal", "internal_error");
                 page(
                     trail,
-                    None,
                     &UpstreamDown { host: trail.host(), receipt: receipt(trail) },
                     Some(500),
                 )
@@ -220,25 +216,23 @@ impl Door {
         let (host, receipt) = (trail.host(), receipt(trail));
         match error {
             ForwardError::HeadTimeout { .. } | ForwardError::IdleTimeout { .. } => {
-                page(trail, None, &UpstreamSlow { host, receipt }, None)
+                page(trail, &UpstreamSlow { host, receipt }, None)
             }
             ForwardError::Resolve { .. }
             | ForwardError::Connect { .. }
             | ForwardError::ConnectTimeout { .. }
             | ForwardError::Closed { .. } => {
-                page(trail, None, &UpstreamUnavailable { host, receipt }, None)
+                page(trail, &UpstreamUnavailable { host, receipt }, None)
             }
             ForwardError::Tls { .. }
             | ForwardError::TlsSettings { .. }
             | ForwardError::Protocol { .. }
-            | ForwardError::NotWebSocket => {
-                page(trail, None, &UpstreamDown { host, receipt }, None)
-            }
+            | ForwardError::NotWebSocket => page(trail, &UpstreamDown { host, receipt }, None),
             ForwardError::ClientStalled { .. } => {
                 let why = Some("the rest of it did not come");
-                page(trail, None, &BadRequest { why, receipt }, Some(408))
+                page(trail, &BadRequest { why, receipt }, Some(408))
             }
-            ForwardError::ClientGone => page(trail, None, &BadRequest { why: None, receipt }, None),
+            ForwardError::ClientGone => page(trail, &BadRequest { why: None, receipt }, None),
             ForwardError::PermitEnded => unauthenticated(trail),
         }
     }
@@ -286,15 +280,15 @@ fn refuse_route(trail: &mut Trail, error: RouteError) -> Response<Body> {
     match error {
         RouteError::Misdirected => {
             stop(trail, "other-host", "misdirected_request");
-            page(trail, None, &Misdirected { host: trail.host(), receipt: receipt(trail) }, None)
+            page(trail, &Misdirected { host: trail.host(), receipt: receipt(trail) }, None)
         }
         RouteError::TooManyFields => {
             stop(trail, "bad-request", "request_headers_too_large");
-            page(trail, None, &HeadersTooLarge { receipt: receipt(trail) }, None)
+            page(trail, &HeadersTooLarge { receipt: receipt(trail) }, None)
         }
         RouteError::NoAuthority | RouteError::BadAuthority(_) | RouteError::BadPath(_) => {
             stop(trail, "bad-request", "bad_request");
-            page(trail, None, &BadRequest { why: Some(&why), receipt: receipt(trail) }, None)
+            page(trail, &BadRequest { why: Some(&why), receipt: receipt(trail) }, None)
         }
     }
 }
@@ -356,20 +350,15 @@ fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
         reasons: &[],
         receipt: receipt(trail),
     };
-    page(trail, Some(head), &refused, None)
+    page(trail, &refused, None)
 }
 
 /// An error as its reader wants it: a page, a problem document, or a line of text.
-fn page(
-    trail: &Trail,
-    head: Option<&Parts>,
-    error: &impl ErrorPage,
-    status: Option<u16>,
-) -> Response<Body> {
-    let wanted = match (trail.reader, head.map(|head| preference(&head.headers))) {
-        (Reader::Person, Some(Preference::Text)) => Preference::Text,
-        (Reader::Person, Some(Preference::Html) | None) => Preference::Html,
-        (Reader::Program, _) | (Reader::Person, Some(Preference::Json)) => Preference::Json,
+fn page(trail: &Trail, error: &impl ErrorPage, status: Option<u16>) -> Response<Body> {
+    let wanted = match (trail.reader, trail.preference()) {
+        (Reader::Person, preference) => preference,
+        (Reader::Program, Preference::Text) => Preference::Text,
+        (Reader::Program, Preference::Html | Preference::Json) => Preference::Json,
     };
     let (kind, body) = match wanted {
         Preference::Html => (usher_pages::HTML, error.render()),

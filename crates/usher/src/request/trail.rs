@@ -3,7 +3,7 @@ use std::{cell::Cell, net::IpAddr, sync::Arc};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use tokio::time::Instant;
 use usher_rules::{
-    fields::{Reader, reader},
+    fields::{Preference, Reader, preference, reader},
     names::RequestPath,
     plan::{Plan, Route},
     policy::{Decision, Verdict},
@@ -43,6 +43,8 @@ pub(super) struct Trail {
     pub authority: Option<HeaderValue>,
     /// Who reads the answer.
     pub reader: Reader,
+    /// How they like it.
+    accept: Option<HeaderValue>,
 }
 
 /// What the record keeps of a head that goes on to the upstream. Cheap: the bytes are shared.
@@ -90,6 +92,7 @@ impl Trail {
             upload: None,
             authority: None,
             reader: reader(&head.method, &head.headers, upgrades),
+            accept: head.headers.get(header::ACCEPT).cloned(),
         }
     }
 
@@ -138,6 +141,11 @@ impl Trail {
     /// The host that pages name.
     pub fn host(&self) -> &str {
         self.routed.as_ref().map_or("this address", |routed| routed.authority.host.as_str())
+    }
+
+    /// The form in which an error is read best; asked for by those that are shown only.
+    pub fn preference(&self) -> Preference {
+        preference(&self.accept.iter().map(|accept| (header::ACCEPT, accept.clone())).collect())
     }
 
     /// The decision line.

@@ -58,3 +58,26 @@ async fn a_public_route_asks_nobody() {
     }
     assert_eq!(upstream.connections(), 1, "the second went over the connection of the first");
 }
+
+/// An error comes in the form that its reader can read.
+#[tokio::test]
+async fn errors_have_three_forms() {
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut eve = house.signed_in("https://tv.test/", EVE).await;
+    let navigation = ("sec-fetch-mode", "navigate");
+    for (fields, kind, words) in [
+        (&[navigation, ("accept", "text/html")][..], "text/html", "<!doctype html>"),
+        (&[navigation, ("accept", "text/plain")], "text/plain", "403 You are signed in as eve@"),
+        (&[navigation, ("accept", "application/json")], "application/problem+json", "Forbidden"),
+        (&[("sec-fetch-mode", "cors"), ("accept", "*/*")], "application/problem+json", "Forbidden"),
+        (&[("sec-fetch-mode", "cors"), ("accept", "text/plain")], "text/plain", "403 You are"),
+        (&[("accept", "application/json")], "application/problem+json", "request_id"),
+    ] {
+        let seen = eve.send(http::Method::GET, "https://tv.test/", fields, "").await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN, "{fields:?}");
+        assert!(seen.field("content-type").starts_with(kind), "{fields:?}: {:?}", seen.fields);
+        assert!(seen.body.contains(words), "{fields:?}: {}", seen.body);
+        assert!(seen.body.contains(seen.field("x-request-id")), "{fields:?}");
+    }
+}
