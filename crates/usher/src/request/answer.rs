@@ -286,6 +286,10 @@ fn refuse_route(trail: &mut Trail, error: RouteError) -> Response<Body> {
             stop(trail, "bad-request", "request_headers_too_large");
             page(trail, &HeadersTooLarge { receipt: receipt(trail) }, None)
         }
+        RouteError::TransferCoding => {
+            stop(trail, "bad-request", "bad_request");
+            page(trail, &BadRequest { why: Some(&why), receipt: receipt(trail) }, Some(501))
+        }
         RouteError::NoAuthority | RouteError::BadAuthority(_) | RouteError::BadPath(_) => {
             stop(trail, "bad-request", "bad_request");
             page(trail, &BadRequest { why: Some(&why), receipt: receipt(trail) }, None)

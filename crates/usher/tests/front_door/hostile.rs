@@ -78,6 +78,22 @@ async fn t11_no_request_hides_in_another() {
     }
 }
 
+/// A coding that we would take off without having it understood is refused, not lost.
+#[tokio::test]
+async fn t11_transfer_codings_are_not_lost() {
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    for (coding, status) in [("chunked", "200"), ("Chunked", "200"), ("gzip, chunked", "501")] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\
+             transfer-encoding: {coding}\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+        );
+        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{coding}: {answer}");
+    }
+    assert_eq!(upstream.heads().len(), 2);
+}
+
 /// Whom a request is for is read in one way, and must be whom the handshake was for.
 #[tokio::test]
 async fn t10_hosts_are_read_in_one_way() {

@@ -28,6 +28,9 @@ use crate::request::authorize::{Permitted, Standing};
 /// Response heads from upstreams: as large as we take them from clients.
 const HEAD_BYTES: usize = 128 * 1024;
 
+/// What one read from an upstream may bring; a larger one costs memory and saves nothing.
+const READ_BUFFER: usize = 256 * 1024;
+
 /// Fields in a response head.
 const FIELDS: usize = 100;
 
@@ -154,7 +157,7 @@ impl Forwarder {
         let (sender, connection) = http1::Builder::new()
             .max_header_size(HEAD_BYTES)
             .max_headers(FIELDS)
-            .max_buf_size(512 * 1024)
+            .max_buf_size(READ_BUFFER)
             .handshake(TokioIo::new(io))
             .await
             .map_err(|source| ForwardError::Closed { source })?;

@@ -57,6 +57,9 @@ pub enum RouteError {
     /// More fields than [`limits::FIELDS`].
     #[error("the request has more than {} fields", limits::FIELDS)]
     TooManyFields,
+    /// Another transfer coding than `chunked`, which would be lost on the way (RFC 9112 §6.1).
+    #[error("the request's transfer coding is not spoken here")]
+    TransferCoding,
     /// The certificate was asked for one host, the request is for another (RFC 9110 §7.4).
     #[error("the request is for another host than the connection")]
     Misdirected,
@@ -70,6 +73,10 @@ pub enum RouteError {
 pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed, RouteError> {
     if head.headers.len() > limits::FIELDS {
         return Err(RouteError::TooManyFields);
+    }
+    let coding = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    if coding.into_iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(RouteError::TransferCoding);
     }
     let authority_field = authority_field(head)?;
     let text = authority_field.to_str().map_err(|_| RouteError::NoAuthority)?;
