@@ -127,6 +127,54 @@ async fn a_hanging_upstream_holds_nobody_else_up() {
     waiting.abort();
 }
 
+/// An upload that runs is decided again as well.
+#[tokio::test]
+async fn a_permit_ends_for_uploads_too() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        exchange.body().await?;
+        exchange.reply(200, "", b"").await
+    });
+    let text = config(&[friends("tv.test", upstream.address)]);
+    let house = House::open(&text).await;
+    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let cookies = ann.cookies("tv.test").unwrap();
+    let mut stream = ann.connect("tv.test").await;
+    let head = format!(
+        "POST /upload HTTP/1.1\r\nhost: tv.test\r\ncookie: {cookies}\r\n\
+         content-length: 1000\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    upstream.came(2).await; // her visit after the sign-in, and this
+    house.reload(&text.replace("friends", "family")).unwrap();
+    let mut answer = Vec::new();
+    let reading = stream.read_to_end(&mut answer);
+    let _cut = tokio::time::timeout(Duration::from_secs(15), reading).await.expect("an end");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+}
+
+/// An app that hangs up ends the socket, even if the client never says good-bye.
+#[tokio::test]
+async fn a_socket_ends_with_either_side() {
+    let upstream = sockets::echo();
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = house.browser().connect("tv.test").await;
+    let request = "GET /socket HTTP/1.1\r\nhost: tv.test\r\nconnection: upgrade\r\n\
+                   upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 101");
+    drop(upstream); // and with it every connection of its own
+    let mut rest = Vec::new();
+    let _cut = stream.read_to_end(&mut rest).await; // we hear the end, and keep our side open
+    let line = eventually("it is over", || {
+        house.records("http-request").into_iter().find(|line| line["path"] == "/socket")
+    });
+    assert_eq!(line.await["response-code"], 101);
+}
+
 /// Who leaves while we wait for the upstream is on the record, and the upstream is let go.
 #[tokio::test]
 async fn a_client_that_leaves_is_recorded() {

@@ -236,15 +236,15 @@ impl Drop for House {
 /// As cheap as argon2id can be.
 pub const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
 
-/// Looks until `what` is true; fails after ten seconds, which nothing here takes.
+/// Looks until `what` is true; fails after twenty seconds, which nothing here takes.
 pub async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..1000 {
+    for _ in 0..2000 {
         if let Some(found) = look() {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not within ten seconds: {what}")
+    panic!("not within twenty seconds: {what}")
 }
 
 /// Reads a file of hostile lines: one a line, `#` begins a comment.

@@ -3,7 +3,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -113,6 +113,8 @@ impl Forwarder {
             read: read_patience,
             upload: upload.clone(),
             standing: &standing,
+            recheck: &self.recheck.0,
+            generation: AtomicU64::new(self.recheck.0.generation()),
         };
         let answered = match (exchange(lease, request, &wait).await, retry) {
             // A kept connection that the upstream had just closed: once more, on a new one.
@@ -231,6 +233,21 @@ struct Wait<'a> {
     read: Option<Duration>,
     upload: Option<Arc<Upload>>,
     standing: &'a Standing,
+    recheck: &'a SharedRecheck,
+    /// The plan's, when the permit was last looked at.
+    generation: AtomicU64,
+}
+
+impl Wait<'_> {
+    /// Does the permit still hold? Asked every few seconds while an upload runs.
+    fn holds(&self) -> bool {
+        if self.standing.is_revoked() {
+            return false;
+        }
+        let generation = self.recheck.generation();
+        generation == self.generation.swap(generation, Ordering::Relaxed)
+            || self.recheck.still_holds(self.standing, false)
+    }
 }
 
 /// A copy to send again, for requests that are safe (RFC 9110 §9.2.1) and have no body.
@@ -327,7 +344,7 @@ impl<'a> Patience<'a> {
                 return Poll::Pending;
             }
             self.timer = None;
-            if self.wait.standing.is_revoked() {
+            if !self.wait.holds() {
                 return Poll::Ready(ForwardError::PermitEnded);
             }
             let now = Instant::now();

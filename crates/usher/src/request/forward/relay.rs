@@ -21,6 +21,9 @@ const SCRATCH: usize = 32 * 1024;
 /// How often a permit is looked at again.
 const RECHECK: Duration = Duration::from_secs(1);
 
+/// When one side has ended, the other may finish what it was saying for so long.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
 }
@@ -52,6 +55,7 @@ where
     let (mut up, mut down) = (Direction::default(), Direction::default());
     let mut permit = pin!(permit_ends(standing, recheck));
     let mut silence = Silence::new(idle);
+    let mut last_words = None;
     let end = poll_fn(|cx| {
         if permit.as_mut().poll(cx).is_ready() {
             return Poll::Ready("permit_ended");
@@ -62,7 +66,13 @@ where
         match (upward, downward) {
             (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => return Poll::Ready("reset"),
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready("closed"),
-            _ => {}
+            (Poll::Ready(Ok(())), Poll::Pending) | (Poll::Pending, Poll::Ready(Ok(()))) => {
+                let timer = last_words.get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));
+                if timer.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready("closed");
+                }
+            }
+            (Poll::Pending, Poll::Pending) => {}
         }
         let moved = up.carried + down.carried != before;
         silence.poll(cx, moved).map(|()| "stream_idle_timeout")
