@@ -13,7 +13,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use usher_rules::{
     names::{Scheme, Upstream},
     plan::{Action, UpstreamTls},
@@ -97,7 +97,8 @@ impl Forwarder {
         let upgrades = request.headers().contains_key(header::UPGRADE);
         *request.version_mut() = http::Version::HTTP_11;
 
-        let pooled = if upgrades { None } else { Lease::take(upstream, &route.tls) };
+        let began = Instant::now();
+        let pooled = if upgrades { None } else { Lease::take(upstream, &route.tls, began) };
         let lease = match pooled {
             Some(lease) => lease,
             None => self.connect(upstream, &route.tls).await?,
@@ -108,6 +109,7 @@ impl Forwarder {
         let may_be_stale = lease.idle_for.is_some_and(|idle| idle >= LONG_IDLE);
         let retry = may_be_stale.then(|| retry_of(&request, upload.is_some())).flatten();
         let wait = Wait {
+            began,
             timeout: route.timeout,
             idle: route.idle_timeout,
             read: read_patience,
@@ -228,6 +230,7 @@ enum Stale {
 
 /// What bounds the wait for a head.
 struct Wait<'a> {
+    began: Instant,
     timeout: Option<Duration>,
     idle: Option<Duration>,
     read: Option<Duration>,
@@ -269,11 +272,10 @@ async fn exchange(
     wait: &Wait<'_>,
 ) -> Result<(Response<Incoming>, Lease), (ForwardError, Stale)> {
     let stale = if lease.idle_for.is_some() { Stale::Yes } else { Stale::No };
-    let started = Instant::now();
-    let mut patience = Patience::new(wait, started);
     let answered = {
-        let mut answer = pin!(lease.sender.send_request(request));
-        let connection = &mut lease.connection;
+        let Lease { sender, connection, timer, .. } = &mut lease;
+        let mut answer = pin!(sender.send_request(request));
+        let mut patience = Patience::new(wait, timer);
         let mut broken = None;
         poll_fn(|cx| {
             if broken.is_none()
@@ -322,32 +324,46 @@ struct Patience<'a> {
     wait: &'a Wait<'a>,
     since: Instant,
     uploaded: u64,
-    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+    timer: &'a mut Option<Pin<Box<Sleep>>>,
+    is_set: bool,
 }
 
 impl<'a> Patience<'a> {
-    fn new(wait: &'a Wait<'a>, since: Instant) -> Self {
-        Self { wait, since, uploaded: 0, timer: None }
+    fn new(wait: &'a Wait<'a>, timer: &'a mut Option<Pin<Box<Sleep>>>) -> Self {
+        Self { wait, since: wait.began, uploaded: 0, timer, is_set: false }
     }
 
-    /// Ready when patience is at its end. The timer exists only where there is waiting to do.
+    /// The timer, to go off a tick after `from`.
+    fn set(&mut self, from: Instant, tick: Duration) {
+        let at = from + tick;
+        match self.timer {
+            Some(timer) => timer.as_mut().reset(at),
+            None => *self.timer = Some(Box::pin(sleep_until(at))),
+        }
+        self.is_set = true;
+    }
+
+    /// Ready when patience is at its end. The timer is set only where there is waiting to do.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ForwardError> {
         let limit = match (self.wait.timeout, self.wait.idle) {
             (None, None) => RECHECK,
             (Some(limit), None) | (None, Some(limit)) => limit,
             (Some(timeout), Some(idle)) => timeout.min(idle),
         };
+        let tick = limit.min(RECHECK);
+        if !self.is_set {
+            self.set(self.wait.began, tick);
+        }
         loop {
-            let tick = limit.min(RECHECK);
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(tick)));
+            let Some(timer) = self.timer else { return Poll::Pending };
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            self.timer = None;
             if !self.wait.holds() {
                 return Poll::Ready(ForwardError::PermitEnded);
             }
             let now = Instant::now();
+            self.set(now, tick);
             let uploaded = self.wait.upload.as_ref().map_or(0, |upload| upload.bytes());
             let uploading = self.wait.upload.as_ref().is_some_and(|upload| !upload.is_complete());
             if uploaded != self.uploaded || uploading {

@@ -10,7 +10,7 @@ use std::{
 use foldhash::fast::RandomState;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use usher_rules::{
     names::{Scheme, Upstream},
     plan::UpstreamTls,
@@ -33,6 +33,8 @@ pub struct Lease {
     pub connection: Box<http1::Connection<TokioIo<UpstreamIo>, RequestBody>>,
     /// Was it used before, and how long ago? Then it may have gone stale.
     pub idle_for: Option<Duration>,
+    /// For whoever waits for an answer: moving a timer is cheaper than making one.
+    pub timer: Option<Pin<Box<Sleep>>>,
     key: Box<Key>,
 }
 
@@ -81,12 +83,11 @@ impl Lease {
     ) -> Self {
         let tls = (upstream.scheme == Scheme::Https).then(|| tls.clone());
         let key = Box::new(Key { upstream: upstream.clone(), tls });
-        Self { sender, connection: Box::new(connection), idle_for: None, key }
+        Self { sender, connection: Box::new(connection), idle_for: None, timer: None, key }
     }
 
     /// The most recently used idle connection that is still alive.
-    pub fn take(upstream: &Upstream, tls: &UpstreamTls) -> Option<Self> {
-        let now = Instant::now();
+    pub fn take(upstream: &Upstream, tls: &UpstreamTls, now: Instant) -> Option<Self> {
         POOL.with_borrow_mut(|pool| {
             let idle = pool.get_mut(&bucket(upstream))?;
             while let Some(at) = idle.iter().rposition(|idle| idle.lease.key.is_for(upstream, tls))

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Lines are collected for so long before they are written together.
-const COLLECT: Duration = Duration::from_millis(5);
+const COLLECT: Duration = Duration::from_millis(20);
 
 /// What may wait for a slow reader of our lines. Beyond it lines are dropped, counted, and the
 /// count is written as soon as there is room: a paused terminal must not stop the door.
