@@ -20,7 +20,7 @@ pub enum Body {
     /// An upstream's response.
     Upstream(UpstreamBody),
     /// Any of these with its record, which is written when the body ends or is dropped.
-    Recorded(Box<Body>, Box<Closing>),
+    Recorded(Box<(Body, Closing)>),
 }
 
 impl Body {
@@ -32,7 +32,7 @@ impl Body {
         if http_body::Body::is_end_stream(response.body()) {
             closing.ended(); // nobody will ask for more of it
         }
-        response.map(|body| Self::Recorded(Box::new(body), Box::new(closing)))
+        response.map(|body| Self::Recorded(Box::new((body, closing))))
     }
 
     /// A body of these bytes.
@@ -53,8 +53,9 @@ impl http_body::Body for Body {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Upstream(body) => Pin::new(body).poll_frame(cx),
-            Self::Recorded(body, closing) => {
-                let polled = Pin::new(&mut **body).poll_frame(cx);
+            Self::Recorded(recorded) => {
+                let (body, closing) = &mut **recorded;
+                let polled = Pin::new(&mut *body).poll_frame(cx);
                 match &polled {
                     Poll::Ready(Some(Ok(frame))) => {
                         closing.sent(frame.data_ref().map_or(0, Bytes::len));
@@ -76,7 +77,7 @@ impl http_body::Body for Body {
             Self::Empty | Self::Full(None) => true,
             Self::Full(Some(_)) => false,
             Self::Upstream(body) => body.is_end_stream(),
-            Self::Recorded(body, _) => body.is_end_stream(),
+            Self::Recorded(recorded) => recorded.0.is_end_stream(),
         }
     }
 
@@ -85,7 +86,7 @@ impl http_body::Body for Body {
             Self::Empty | Self::Full(None) => SizeHint::with_exact(0),
             Self::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Self::Upstream(body) => body.size_hint(),
-            Self::Recorded(body, _) => body.size_hint(),
+            Self::Recorded(recorded) => recorded.0.size_hint(),
         }
     }
 }

@@ -7,7 +7,13 @@ use usher_rules::{
     time::Now,
 };
 
-use super::{Format, Recorder, event::bare_or_quoted, json::Object, recorder::selected, stamp};
+use super::{
+    Format, Recorder,
+    event::bare_or_quoted,
+    json::{Object, member},
+    recorder::selected,
+    stamp,
+};
 use crate::request::identify::LiveSession;
 
 /// One request from its first to its last byte: the `http-request` line.
@@ -81,31 +87,33 @@ impl Access {
         let is_probe = self.route.is_none() && matches!(&*self.path, "/ping" | "/healthz");
         let mut o = Object::begin(out);
         o.text("level", if is_probe { "debug" } else { "info" });
-        o.text("server-name", "all").text("service", "envoy");
+        o.put(member!("server-name"), b"all").put(member!("service"), b"envoy");
         if selected(fields, "upstream-cluster") {
             let id = self.route.as_ref().map_or("", |route| &route.id);
             o.prefixed("upstream-cluster", if id.is_empty() { "" } else { "route-" }, id);
         }
-        let mut add = |key: &str, value: &[u8]| {
-            if selected(fields, key) {
-                o.bytes(key, value);
-            }
-        };
-        add("method", self.method.as_str().as_bytes());
-        add("authority", self.authority.as_bytes());
-        add("path", self.path.as_bytes());
-        add("user-agent", self.user_agent.as_ref().map_or(b"", HeaderValue::as_bytes));
-        add(
+        macro_rules! add {
+            ($name:literal, $value:expr) => {
+                if selected(fields, $name) {
+                    o.put(member!($name), $value);
+                }
+            };
+        }
+        add!("method", self.method.as_str().as_bytes());
+        add!("authority", self.authority.as_bytes());
+        add!("path", self.path.as_bytes());
+        add!("user-agent", self.user_agent.as_ref().map_or(b"", HeaderValue::as_bytes));
+        add!(
             "referer",
-            self.referer.as_ref().map_or(b"", |referer| without_query(referer.as_bytes())),
+            self.referer.as_ref().map_or(b"", |referer| without_query(referer.as_bytes()))
         );
         if selected(fields, "forwarded-for") || fields.is_some() {
-            add("forwarded-for", self.ip.as_bytes());
+            add!("forwarded-for", self.ip.as_bytes());
             if fields.is_some() {
-                add("ip", self.ip.as_bytes());
+                add!("ip", self.ip.as_bytes());
             }
         }
-        add("request-id", self.request_id.as_bytes());
+        add!("request-id", self.request_id.as_bytes());
         if selected(fields, "duration") {
             o.millis("duration", u64::try_from(end.duration.as_micros()).unwrap_or(u64::MAX));
         }
@@ -116,19 +124,20 @@ impl Access {
             o.number("response-code", self.status.map_or(0, |status| status.as_u16().into()));
         }
         if selected(fields, "response-code-details") {
-            o.text("response-code-details", end.details);
+            o.put(member!("response-code-details"), end.details.as_bytes());
         }
         o.number("received", end.received);
-        o.bytes("host", self.host.as_bytes());
+        o.put(member!("host"), self.host.as_bytes());
         let person = self.session.as_ref().map(|live| &live.session().person);
-        o.text("user", person.map_or("", |person| &person.id));
-        o.text("email", person.map_or("", |person| &person.email));
-        o.text("route", self.route.as_ref().map_or("", |route| &route.name));
-        o.text("verdict", self.verdict.word()).text("rule", &self.rule);
+        o.put(member!("user"), person.map_or("", |person| &person.id).as_bytes());
+        o.put(member!("email"), person.map_or("", |person| &person.email).as_bytes());
+        o.put(member!("route"), self.route.as_ref().map_or("", |route| &route.name).as_bytes());
+        o.put(member!("verdict"), self.verdict.word().as_bytes());
+        o.put(member!("rule"), self.rule.as_bytes());
         stamp::rfc3339(self.at.wall, |time| {
-            o.text("time", time);
+            o.put(member!("time"), time.as_bytes());
         });
-        o.text("message", "http-request");
+        o.put(member!("message"), b"http-request");
         o.end();
     }
 

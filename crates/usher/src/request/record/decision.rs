@@ -6,7 +6,13 @@ use usher_rules::{
     time::Now,
 };
 
-use super::{Format, Recorder, event::bare_or_quoted, json::Object, recorder::selected, stamp};
+use super::{
+    Format, Recorder,
+    event::bare_or_quoted,
+    json::{Object, member},
+    recorder::selected,
+    stamp,
+};
 use crate::request::identify::Identity;
 
 /// What was decided about a request: the `authorize check` line.
@@ -87,36 +93,39 @@ impl Decided<'_> {
     fn json(&self, out: &mut Vec<u8>) {
         let fields = self.plan.log.authorize.as_ref();
         let mut o = Object::begin(out);
-        o.text("level", "info").text("server-name", "all").text("service", "authorize");
-        let mut add = |key: &str, value: &str| {
-            if selected(fields, key) {
-                o.text(key, value);
-            }
-        };
-        add("request-id", self.request_id);
-        add("check-request-id", self.check_request_id);
-        add("method", self.method.as_str());
-        add("path", self.path);
-        add("host", self.host);
-        add("ip", self.ip);
+        o.text("level", "info");
+        o.put(member!("server-name"), b"all").put(member!("service"), b"authorize");
+        macro_rules! add {
+            ($name:literal, $value:expr) => {
+                if selected(fields, $name) {
+                    o.put(member!($name), $value.as_bytes());
+                }
+            };
+        }
+        add!("request-id", self.request_id);
+        add!("check-request-id", self.check_request_id);
+        add!("method", self.method.as_str());
+        add!("path", self.path);
+        add!("host", self.host);
+        add!("ip", self.ip);
         let session = self.session();
         if let Some(session) = session {
-            add("session-id", session.id.as_str());
+            add!("session-id", session.id.as_str());
         }
-        add("user", session.map_or("", |session| &session.person.id));
-        add("email", session.map_or("", |session| &session.person.email));
+        add!("user", session.map_or("", |session| &session.person.id));
+        add!("email", session.map_or("", |session| &session.person.email));
         if let Some(route) = self.route {
-            add("envoy-route-id", &route.id);
-            add("route-id", "");
+            add!("envoy-route-id", &route.id);
+            add!("route-id", "");
         }
         self.sides(&mut o);
-        o.text("route", self.route.map_or("", |route| &route.name));
-        o.text("verdict", self.by.verdict().word());
-        o.text("rule", self.by.rule());
+        o.put(member!("route"), self.route.map_or("", |route| &route.name).as_bytes());
+        o.put(member!("verdict"), self.by.verdict().word().as_bytes());
+        o.put(member!("rule"), self.by.rule().as_bytes());
         stamp::rfc3339(self.at.wall, |time| {
-            o.text("time", time);
+            o.put(member!("time"), time.as_bytes());
         });
-        o.text("message", "authorize check");
+        o.put(member!("message"), b"authorize check");
         o.end();
     }
 

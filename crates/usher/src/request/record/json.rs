@@ -1,3 +1,11 @@
+/// The name of a member that is not the first: `,"name":`.
+macro_rules! member {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+pub(super) use member;
+
 /// Writes one JSON object on one line.
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
@@ -18,16 +26,18 @@ impl<'a> Object<'a> {
         self
     }
 
-    /// The same with bytes that should be text; what is not becomes U+FFFD.
-    pub fn bytes(&mut self, key: &str, value: &[u8]) -> &mut Self {
+    /// The same for a [`member`], whose punctuation was put together by the compiler, since a record
+    /// has two dozen; and for bytes that should be text: what is not becomes U+FFFD.
+    pub fn put(&mut self, member: &str, value: &[u8]) -> &mut Self {
+        self.out.extend_from_slice(member.as_bytes());
         if is_plain(value) {
-            self.key(key);
             self.out.push(b'"');
             self.out.extend_from_slice(value);
             self.out.push(b'"');
-            return self;
+        } else {
+            quoted(self.out, &String::from_utf8_lossy(value));
         }
-        self.text(key, &String::from_utf8_lossy(value))
+        self
     }
 
     /// `"key":true`.
