@@ -112,7 +112,9 @@ impl SignInRoom {
         let plan = ask.plan();
         let own = plan.sign_in.authenticate.host.as_str();
         let handle_for = |target: &Target| {
-            let audience = vec![own.into(), target.origin().host.as_str().into()];
+            let mut audience: Vec<Box<str>> =
+                vec![own.into(), target.origin().host.as_str().into()];
+            audience.dedup(); // one host may both sign in and serve
             self.keys.sign_handle(&Handle::to(live.session(), own, audience))
         };
         let location = match errand {
