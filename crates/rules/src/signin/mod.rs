@@ -14,6 +14,8 @@ mod binding;
 mod csrf;
 mod errand;
 mod flow;
+mod form;
+pub mod hosted;
 mod id_token;
 mod person;
 mod program;
@@ -69,6 +71,14 @@ pub mod param {
     pub const ISSUED: &str = "pomerium_issued";
     /// Until when its signature counts, in Unix seconds.
     pub const EXPIRY: &str = "pomerium_expiry";
+    /// Who somebody is, as a hosted service says it.
+    pub const PROFILE: &str = "pomerium_identity_profile";
+    /// Which software speaks.
+    pub const VERSION: &str = "pomerium_version";
+    /// A sign-in, for the log of a hosted service.
+    pub const REQUEST_UUID: &str = "pomerium_request_uuid";
+    /// Comes back from a hosted service as it went there.
+    pub const BIND_SESSION: &str = "pomerium_bind_session";
     /// The signature.
     pub const SIGNATURE: &str = "pomerium_signature";
     /// Ours: which [`BrowserBinding`](super::BrowserBinding) the callback needs.

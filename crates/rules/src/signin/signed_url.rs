@@ -2,18 +2,17 @@ use std::time::Duration;
 
 use aws_lc_rs::constant_time;
 use base64::{Engine, prelude::BASE64_URL_SAFE};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::param::{EXPIRY, ISSUED, SIGNATURE};
+use super::{
+    form::{decode, encode_onto},
+    param::{EXPIRY, ISSUED, SIGNATURE},
+};
 use crate::{session::Keys, time::UnixTime};
 
 /// How long a signed URL is good for.
 pub const LIFETIME: Duration = Duration::from_secs(300);
 /// How far the clocks of two nodes may be apart.
 pub const LEEWAY: Duration = Duration::from_secs(60);
-
-/// What Go's form encoding leaves as it is, besides letters and digits.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The parameters of a query, in order of name, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,29 +73,6 @@ impl Params {
         }
         query
     }
-}
-
-fn encode_onto(query: &mut String, text: &str) {
-    for (i, word) in text.split(' ').enumerate() {
-        if i > 0 {
-            query.push('+');
-        }
-        query.extend(utf8_percent_encode(word, FORM));
-    }
-}
-
-fn decode(text: &str) -> Result<Box<str>, ParamsError> {
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|octet| *octet == b'%') {
-        let digits = rest.get(at + 1..at + 3).ok_or(ParamsError::BadEncoding)?;
-        if !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(ParamsError::BadEncoding);
-        }
-        rest = rest.get(at + 3..).unwrap_or_default();
-    }
-    let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(|text| text.into()).map_err(|_| ParamsError::BadEncoding)
 }
 
 /// A URL whose signature holds.
