@@ -16,10 +16,12 @@ use url::Url;
 /// A connection inside TLS.
 pub type Tls = TlsStream<TcpStream>;
 
-/// A browser. Every host is found at the same address.
+/// A browser. Every host is found at the same address, but for those that it was told of.
 #[derive(Clone)]
 pub struct Browser {
     address: SocketAddr,
+    others: BTreeMap<String, SocketAddr>,
+    roots: RootCertStore,
     http1: TlsConnector,
     http2: TlsConnector,
     /// Host → name → value. Clone the browser, and the copy has them too.
@@ -57,21 +59,22 @@ pub const FETCH: &[(&str, &str)] =
 impl Browser {
     /// One that trusts nobody but the authority in `ca_file`.
     pub fn new(address: SocketAddr, ca_file: &Path) -> Self {
-        let connector = |alpn: &[u8]| {
-            let mut roots = RootCertStore::empty();
-            let ca = CertificateDer::from_pem_file(ca_file).expect("the authority's certificate");
-            roots.add(ca).expect("a certificate");
-            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-            let mut config = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .expect("versions")
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            config.alpn_protocols = vec![alpn.to_vec()];
-            TlsConnector::from(Arc::new(config))
-        };
-        let (http1, http2) = (connector(b"http/1.1"), connector(b"h2"));
-        Self { address, http1, http2, jar: BTreeMap::new(), speaks_http2: false }
+        Self::trusting(address, with(RootCertStore::empty(), ca_file))
+    }
+
+    fn trusting(address: SocketAddr, roots: RootCertStore) -> Self {
+        let (http1, http2) = (connector(&roots, b"http/1.1"), connector(&roots, b"h2"));
+        let (others, jar) = (BTreeMap::new(), BTreeMap::new());
+        Self { address, others, roots, http1, http2, jar, speaks_http2: false }
+    }
+
+    /// The same browser, which finds `host` elsewhere and trusts the authority there, too.
+    #[must_use]
+    pub fn knowing(mut self, host: &str, address: SocketAddr, ca_file: &Path) -> Self {
+        self.others.insert(host.to_owned(), address);
+        let roots = with(self.roots, ca_file);
+        let Self { address, others, jar, speaks_http2, .. } = self;
+        Self { others, jar, speaks_http2, ..Self::trusting(address, roots) }
     }
 
     /// The same browser, speaking HTTP/2.
@@ -91,7 +94,8 @@ impl Browser {
     }
 
     async fn dial(&self, host: &str, connector: &TlsConnector) -> Tls {
-        let stream = TcpStream::connect(self.address).await.expect("it listens");
+        let address = self.others.get(host).unwrap_or(&self.address);
+        let stream = TcpStream::connect(address).await.expect("it listens");
         stream.set_nodelay(true).expect("an option");
         let name = ServerName::try_from(host.to_owned()).expect("a name");
         connector.connect(name, stream).await.expect("a handshake")
@@ -232,6 +236,23 @@ impl Browser {
         );
         self.post(&page, "", &[("email", email), ("password", password)]).await
     }
+}
+
+fn with(mut roots: RootCertStore, ca_file: &Path) -> RootCertStore {
+    let ca = CertificateDer::from_pem_file(ca_file).expect("the authority's certificate");
+    roots.add(ca).expect("a certificate");
+    roots
+}
+
+fn connector(roots: &RootCertStore, alpn: &[u8]) -> TlsConnector {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots.clone())
+        .with_no_client_auth();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    TlsConnector::from(Arc::new(config))
 }
 
 impl Seen {

@@ -1,5 +1,6 @@
 //! For usher's tests: a browser with a cookie jar, a fake provider that can lie, an upstream that
-//! does what it is told, a clock that is turned by hand.
+//! does what it is told, a clock that is turned by hand, an
+//! authenticate service with moods.
 
 #![allow(
     clippy::panic,
@@ -13,4 +14,5 @@
 pub mod browser;
 pub mod clock;
 pub mod provider;
+pub mod service;
 pub mod upstream;

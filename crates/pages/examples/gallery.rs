@@ -5,9 +5,9 @@
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
-    BadRequest, Claim, ErrorPage, HeadersTooLarge, HostedNotYet, Identity, Link, Misdirected,
-    NoSession, NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn,
-    SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, UpstreamDown, UpstreamSlow,
+    BadRequest, Claim, ErrorPage, HeadersTooLarge, Identity, Link, Misdirected, NoSession,
+    NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError,
+    SignInFailed, SignOutConfirm, SignedOut, TooLarge, UpstreamDown, UpstreamSlow,
     UpstreamUnavailable, assets,
 };
 
@@ -92,7 +92,6 @@ fn errors() -> Vec<(&'static str, String)> {
         ("upstream-unavailable", &UpstreamUnavailable { host, receipt }),
         ("upstream-slow", &UpstreamSlow { host, receipt }),
         ("provider-down", &ProviderDown { host, try_again: try_again(), receipt }),
-        ("hosted-not-yet", &HostedNotYet { host, receipt }),
         (
             "sign-in-failed",
             &SignInFailed {

@@ -16,7 +16,7 @@
 //! | [`NotFound`], [`Misdirected`] | 404, 421 | no route for this address |
 //! | [`UpstreamDown`], [`UpstreamUnavailable`], [`UpstreamSlow`] | 502, 503, 504 | the app is away |
 //! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`] | 400, 413, 431 | the request itself |
-//! | [`ProviderDown`], [`HostedNotYet`] | 503 | nobody can sign in now |
+//! | [`ProviderDown`] | 503 | nobody can sign in now |
 //! | [`SignInFailed`] | 400 | a sign-in that began and did not end well |
 #![cfg_attr(
     test,
@@ -46,7 +46,7 @@ pub use refused::Refused;
 pub use requests::{BadRequest, HeadersTooLarge, Misdirected, NotFound, TooLarge};
 pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};
-pub use trouble::{HostedNotYet, ProviderDown, SignInFailed};
+pub use trouble::{ProviderDown, SignInFailed};
 pub use upstream::{UpstreamDown, UpstreamSlow, UpstreamUnavailable};
 
 /// The document of a template.

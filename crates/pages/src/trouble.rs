@@ -37,40 +37,6 @@ impl ErrorPage for ProviderDown<'_> {
     }
 }
 
-/// 503: the config asks for a hosted sign-in service, which usher does not speak yet.
-#[derive(Clone, Debug)]
-pub struct HostedNotYet<'a> {
-    /// The host that was asked for.
-    pub host: &'a str,
-    /// Request and time.
-    pub receipt: Receipt<'a>,
-}
-
-impl ErrorPage for HostedNotYet<'_> {
-    fn notice(&self) -> Notice<'_> {
-        Notice {
-            status: 503,
-            code: "hosted-sign-in-not-yet",
-            title: "sign-in is not set up",
-            heading: format!("{} has no way to sign you in yet.", self.host).into(),
-            advice: vec![
-                Advice::text(
-                    "Its config names a hosted sign-in service, and this version of usher does \
-                     not speak with it.",
-                ),
-                Advice::Marked(
-                    "If you run this server: delete the line `authenticate_service_url` to sign \
-                     people in with usher's own provider, then add somebody.",
-                ),
-                Advice::Code("usher people add ann@example.com"),
-            ],
-            reasons: &[],
-            action: None,
-            receipt: self.receipt,
-        }
-    }
-}
-
 /// 400: a sign-in that began and did not end well.
 #[derive(Clone, Debug)]
 pub struct SignInFailed<'a> {

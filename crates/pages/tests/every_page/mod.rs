@@ -1,9 +1,9 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, Claim, ErrorPage, HeadersTooLarge, HostedNotYet, Identity, Link, Misdirected,
-    NoSession, NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn,
-    SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, UpstreamDown, UpstreamSlow,
+    BadRequest, Claim, ErrorPage, HeadersTooLarge, Identity, Link, Misdirected, NoSession,
+    NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError,
+    SignInFailed, SignOutConfirm, SignedOut, TooLarge, UpstreamDown, UpstreamSlow,
     UpstreamUnavailable,
 };
 
@@ -38,7 +38,6 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("upstream-unavailable", Box::new(UpstreamUnavailable { host, receipt })),
         ("upstream-slow", Box::new(UpstreamSlow { host, receipt })),
         ("provider-down", Box::new(ProviderDown { host, try_again: try_again(), receipt })),
-        ("hosted-not-yet", Box::new(HostedNotYet { host, receipt })),
         ("sign-in-failed", Box::new(SignInFailed { why: text, try_again: try_again(), receipt })),
     ]
 }

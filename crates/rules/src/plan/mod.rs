@@ -1,5 +1,6 @@
 //! What the proxy runs: a config that compiled.
 
+mod allowed;
 mod compile;
 mod hosts;
 mod route;
@@ -7,6 +8,7 @@ mod sketch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+pub use allowed::{AllowedHosts, AllowedHostsError};
 pub use compile::compile;
 pub use hosts::{HostPattern, HostTable};
 pub use route::{
@@ -92,7 +94,8 @@ pub struct CertificateFiles {
 /// Where people sign in.
 #[derive(Debug)]
 pub struct SignIn {
-    /// The origin that holds `/.pomerium/sign_in` and `/oauth2/callback`.
+    /// The origin that holds `/.pomerium/sign_in` and `/oauth2/callback`. It may be a service of
+    /// somebody else's: [`SignIn::own`] says whether it is ours.
     pub authenticate: Origin,
     /// Whether that host is for signing in only (`authenticate_service_url` names it) or is a
     /// route's host that also signs in (nothing was named).
@@ -103,6 +106,18 @@ pub struct SignIn {
     pub signed_out_url: Option<Box<str>>,
     /// Hosts that programmatic sign-in may return to.
     pub programmatic_hosts: Vec<Box<str>>,
+    /// For which proxies we are the authenticate service; `None` when for none but ourselves.
+    pub service: Option<AllowedHosts>,
+}
+
+impl SignIn {
+    /// The authenticate host, where it is ours.
+    pub const fn own(&self) -> Option<&Origin> {
+        match &self.provider {
+            Provider::Builtin | Provider::Oidc(_) => Some(&self.authenticate),
+            Provider::Hosted(_) => None,
+        }
+    }
 }
 
 /// Who tells us who somebody is.
@@ -112,8 +127,9 @@ pub enum Provider {
     Builtin,
     /// Any OpenID Connect provider.
     Oidc(OidcProvider),
-    /// A hosted authenticate service, not spoken yet: navigations get a page that says so.
-    Hosted,
+    /// An authenticate service of somebody else's, spoken with over browsers
+    /// ([`crate::signin::hosted`]).
+    Hosted(HostedService),
 }
 
 impl Provider {
@@ -122,9 +138,17 @@ impl Provider {
         match self {
             Self::Builtin => "builtin",
             Self::Oidc(provider) => &provider.id,
-            Self::Hosted => "hosted",
+            Self::Hosted(service) => &service.id,
         }
     }
+}
+
+/// An authenticate service of somebody else's: it is at [`SignIn::authenticate`].
+#[derive(Debug)]
+pub struct HostedService {
+    /// What we ask for as `pomerium_idp_id`: stable, and another one for another service, whose
+    /// sessions are then void.
+    pub id: Box<str>,
 }
 
 /// How to reach an OpenID Connect provider (`idp_*`).

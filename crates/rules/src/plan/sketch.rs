@@ -36,6 +36,7 @@ impl Plan {
                 provider,
                 signed_out_url: None,
                 programmatic_hosts: vec!["localhost".into()],
+                service: None,
             },
             cookie: CookiePolicy {
                 name: "_pomerium".into(),

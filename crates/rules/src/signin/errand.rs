@@ -24,6 +24,13 @@ pub enum Errand {
         /// The route's host that it wants to speak with.
         host: Box<str>,
     },
+    /// To tell a proxy that we are the authenticate service for who they are.
+    Proxy {
+        /// The query of its request, as it was sealed: it is opened again when it is answered.
+        query: Box<str>,
+        /// Where the answer is delivered.
+        callback: Box<str>,
+    },
     /// To be signed in at the authenticate host itself.
     Here,
 }
@@ -76,13 +83,17 @@ impl Errand {
                 ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect)?;
                 Target::parse(plan, host)?;
             }
-            Self::Here => {}
+            Self::Proxy { .. } | Self::Here => {} // the request is judged when it is opened
         }
         Ok(())
     }
 
     /// The host that the person wants to go on to, for the sign-in page.
     pub fn host(&self, plan: &Plan) -> String {
+        if let Self::Proxy { callback, .. } = self {
+            let url = url::Url::parse(callback).ok();
+            return url.as_ref().and_then(url::Url::host_str).unwrap_or_default().to_owned();
+        }
         let origin = self.onward(plan);
         let port = Some(origin.port).filter(|port| *port != 443);
         Authority { host: origin.host, port }.to_string()
@@ -91,8 +102,8 @@ impl Errand {
     /// The origin that the browser goes on to, for the form's `form-action`.
     pub fn origin(&self, plan: &Plan) -> String {
         match self {
-            Self::Program { redirect, .. } => {
-                let url = url::Url::parse(redirect).map(|url| url.origin().ascii_serialization());
+            Self::Program { redirect: url, .. } | Self::Proxy { callback: url, .. } => {
+                let url = url::Url::parse(url).map(|url| url.origin().ascii_serialization());
                 url.unwrap_or_default()
             }
             Self::Page { .. } | Self::Here => self.onward(plan).to_string(),
@@ -103,7 +114,7 @@ impl Errand {
         let url = match self {
             Self::Page { target, .. } => target,
             Self::Program { host, .. } => host,
-            Self::Here => "",
+            Self::Proxy { .. } | Self::Here => "",
         };
         let origin = Target::parse(plan, url).map(|target| target.origin().clone());
         origin.unwrap_or_else(|_| plan.sign_in.authenticate.clone())

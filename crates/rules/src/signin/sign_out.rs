@@ -51,7 +51,7 @@ pub fn sign_out_origins(plan: &Plan) -> Vec<String> {
     let mut origins = vec![plan.sign_in.authenticate.to_string()];
     let others = match &plan.sign_in.provider {
         Provider::Oidc(provider) => Some(&provider.issuer),
-        Provider::Builtin | Provider::Hosted => None,
+        Provider::Builtin | Provider::Hosted(_) => None,
     };
     for url in others.into_iter().chain(&plan.sign_in.signed_out_url) {
         let origin = url::Url::parse(url).map(|url| url.origin()).ok();

@@ -82,7 +82,7 @@ impl fmt::Display for Target {
 
 /// Does this plan answer for `authority`, as a route's host or as the authenticate host?
 pub fn serves(plan: &Plan, authority: &Authority) -> bool {
-    if Origin::of(authority) == plan.sign_in.authenticate {
+    if plan.sign_in.own().is_some_and(|own| *own == Origin::of(authority)) {
         return true;
     }
     let authority = authority_of(&Origin::of(authority));

@@ -167,7 +167,7 @@ fn effective(plan: &Plan, name: &str, theirs: &Value) -> Option<Value> {
         }
         "idp_scopes" => match &plan.sign_in.provider {
             Provider::Oidc(oidc) => json!(oidc.scopes),
-            Provider::Builtin | Provider::Hosted => return None,
+            Provider::Builtin | Provider::Hosted(_) => return None,
         },
         _ => return None,
     })

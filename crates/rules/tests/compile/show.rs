@@ -29,7 +29,7 @@ pub fn plan(plan: &Plan) -> String {
     write!(out, "\nsign-in {}{dedicated}: ", sign_in.authenticate).unwrap();
     match &sign_in.provider {
         Provider::Builtin => writeln!(out, "built in").unwrap(),
-        Provider::Hosted => writeln!(out, "hosted").unwrap(),
+        Provider::Hosted(_) => writeln!(out, "hosted").unwrap(),
         Provider::Oidc(oidc) => {
             let secret = if oidc.client_secret.is_some() { "with" } else { "without" };
             let scopes = oidc.scopes.join(" ");

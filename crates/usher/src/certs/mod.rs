@@ -27,7 +27,7 @@ use std::{
 
 use rustls::sign::CertifiedKey;
 use usher_rules::{
-    plan::{HostPattern, Plan, Provider},
+    plan::{HostPattern, Plan},
     time::UnixTime,
 };
 
@@ -142,8 +142,8 @@ fn read_pairs(plan: &Plan, now: UnixTime) -> (Vec<Pair>, Vec<CertError>) {
 fn names(plan: &Plan) -> (HashSet<Box<str>>, Vec<HostPattern>) {
     let mut hosts: HashSet<Box<str>> =
         plan.hosts.exact_hosts().map(|host| bare(host.as_str())).collect();
-    if plan.sign_in.dedicated_host && !matches!(plan.sign_in.provider, Provider::Hosted) {
-        hosts.insert(bare(plan.sign_in.authenticate.host.as_str()));
+    if let Some(own) = plan.sign_in.own().filter(|_| plan.sign_in.dedicated_host) {
+        hosts.insert(bare(own.host.as_str()));
     }
     let is_wildcard = |from: &&HostPattern| matches!(from, HostPattern::Wildcard { .. });
     let wildcards = plan.routes.iter().map(|route| &route.from).filter(is_wildcard);

@@ -127,7 +127,7 @@ fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: 
     let provider = match &plan.sign_in.provider {
         Provider::Builtin => "built-in",
         Provider::Oidc(provider) => &provider.issuer,
-        Provider::Hosted => "hosted, not spoken yet: nobody can sign in",
+        Provider::Hosted(_) => "hosted",
     };
     let mut event = recorder
         .event(Level::Info, "serving", SystemClock.now())

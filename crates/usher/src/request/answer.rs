@@ -106,14 +106,18 @@ fn redirected(
 
 impl Door {
     /// The answer to a request that goes no further.
-    pub(super) fn refuse(self: &Arc<Self>, trail: &mut Trail, refusal: Refusal) -> Response<Body> {
+    pub(super) async fn refuse(
+        self: &Arc<Self>,
+        trail: &mut Trail,
+        refusal: Refusal,
+    ) -> Response<Body> {
         let mut response = match refusal {
             Refusal::Route(error) => refuse_route(trail, error),
             Refusal::NotFound => {
                 stop(trail, "no-route", "route_not_found");
                 page(trail, &NotFound { host: trail.host(), receipt: receipt(trail) }, None)
             }
-            Refusal::Policy(refused) => self.refuse_policy(trail, *refused),
+            Refusal::Policy(refused) => self.refuse_policy(trail, *refused).await,
             Refusal::Forward(error) => self.refuse_forward(trail, &error),
             Refusal::Climbs => {
                 stop(trail, "bad-request", "bad_request");
@@ -161,7 +165,7 @@ impl Door {
         response
     }
 
-    fn refuse_policy(
+    async fn refuse_policy(
         self: &Arc<Self>,
         trail: &mut Trail,
         refused: authorize::Refused<Parts>,
@@ -172,7 +176,7 @@ impl Door {
             return robots(); // crawlers learn that there is nothing for them here
         }
         let mut response = match (decision.verdict, trail.reader) {
-            (Verdict::SignIn, Reader::Person) => self.sign_in(trail, &head),
+            (Verdict::SignIn, Reader::Person) => self.sign_in(trail, &head).await,
             (Verdict::SignIn, Reader::Program) => unauthenticated(trail),
             (Verdict::Deny | Verdict::Allow, _) => forbidden(trail, &head),
         };
@@ -180,7 +184,7 @@ impl Door {
         response
     }
 
-    fn sign_in(&self, trail: &Trail, head: &Parts) -> Response<Body> {
+    async fn sign_in(&self, trail: &Trail, head: &Parts) -> Response<Body> {
         let Some(routed) = &trail.routed else { return unauthenticated(trail) };
         // A form's target may have no page: its sender goes back to the front.
         let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
@@ -188,14 +192,15 @@ impl Door {
             Some(target) if reads => target.as_str(),
             Some(_) | None => "/",
         };
-        self.own.sign_in_redirect(SignInNeeded {
+        let needed = SignInNeeded {
             plan: &trail.plan,
             head,
             authority: &routed.authority,
             target,
             request_id: trail.id(),
             now: trail.now,
-        })
+        };
+        self.own.sign_in_redirect(needed).await
     }
 
     /// A cookie that is no good is taken away, so that it is not sent again and again.

@@ -23,4 +23,6 @@ mod upgrade;
 
 pub use body::Body;
 pub use door::{Door, DoorParts};
-pub use own::{Assertions, OwnPages, OwnRequest, SignInJournal, SignInNeeded, SignInNote};
+pub use own::{
+    Assertions, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded, SignInNote,
+};

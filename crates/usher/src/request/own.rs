@@ -9,7 +9,10 @@ use usher_rules::{
     time::Now,
 };
 
-use super::{Body, identify::Identity};
+use super::{
+    Body,
+    identify::{Identity, StoreError},
+};
 
 /// A request for one of our own pages, under the paths that no app can own
 /// (`pomerium-protocols.md` §2.0).
@@ -45,7 +48,23 @@ pub trait OwnPages: Send + Sync {
     /// Where a navigation without a session is sent: the whole answer, `Location` and cookies.
     ///
     /// `target` is the path and query that were asked for, as they came.
-    fn sign_in_redirect(&self, request: SignInNeeded<'_>) -> http::Response<Body>;
+    fn sign_in_redirect<'a>(
+        &'a self,
+        request: SignInNeeded<'a>,
+    ) -> BoxFuture<'a, http::Response<Body>>;
+}
+
+/// Facts that were learnt elsewhere, are no secrets, and help while whoever told them is silent:
+/// the key of an authenticate service. Implemented in `store/`.
+pub trait Remembered: Send + Sync {
+    /// What was remembered last under this name; `None` too when it can't be read.
+    fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<Vec<u8>>>;
+    /// Remembers it in place of what was there.
+    fn remember<'a>(
+        &'a self,
+        name: &'a str,
+        value: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
 /// A navigation that needs somebody to sign in.

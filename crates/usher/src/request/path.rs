@@ -73,7 +73,7 @@ impl Door {
 
         let (mut response, running) = match self.path(visit.trail, head, incoming, upgrade).await {
             Ok(answered) => answered,
-            Err(refusal) => (self.refuse(visit.trail, refusal), None),
+            Err(refusal) => (self.refuse(visit.trail, refusal).await, None),
         };
         visit.trail.mark(&mut response);
         let Some(closing) = visit.record(Some(response.status())) else { return response }; // record

@@ -7,6 +7,7 @@ use usher_rules::{
     plan::Secrets,
     secret::Secret,
     session::{Keys, KeysError},
+    signin::hosted::HostedKey,
 };
 
 use crate::{
@@ -18,6 +19,8 @@ use crate::{
 pub(super) struct OwnKeys {
     pub keys: Keys,
     pub signer: Signer,
+    /// With which hosted sign-ins are sealed.
+    pub hosted: HostedKey,
 }
 
 /// Why there are no keys.
@@ -48,7 +51,8 @@ impl OwnKeys {
                 Signer::from_pem(store.secret("signing_key", || fresh)?.expose())?
             }
         };
-        Ok(Self { keys: Keys::derive(&shared, &cookie)?, signer })
+        let (keys, hosted) = (Keys::derive(&shared, &cookie)?, HostedKey::derive(&shared));
+        Ok(Self { keys, signer, hosted })
     }
 }
 

@@ -121,7 +121,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let plan = Arc::new(plan);
 
     let store = Arc::new(Store::open(&data_dir)?);
-    let OwnKeys { keys, signer } = OwnKeys::of(&plan.secrets, &store)?;
+    let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, &store)?;
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
     let authority = Arc::new(Authority::open(&data_dir, now.wall)?);
     let (certificates, troubles) = Certificates::load(&plan, Arc::clone(&authority), now.wall);
@@ -134,6 +134,8 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         sessions: Arc::<Store>::clone(&store),
         passwords: directory,
         keys: Arc::clone(&keys),
+        hosted,
+        remembered: Arc::<Store>::clone(&store),
         assertions: Arc::<Signer>::clone(&signer),
         journal: Arc::new(recorder.clone()),
     });

@@ -93,8 +93,8 @@ fn public(plan: &Plan, asked: &Authority) -> Option<String> {
         None | Some(443) => host.to_string(),
         Some(port) => format!("{host}:{port}"),
     };
-    if plan.sign_in.authenticate.host == *host {
-        return Some(at(Some(plan.sign_in.authenticate.port)));
+    if let Some(own) = plan.sign_in.own().filter(|own| own.host == *host) {
+        return Some(at(Some(own.port)));
     }
     let mut from = plan.routes.iter().map(|route| &route.from);
     from.find(|from| from.takes_host(host.as_str())).map(|from| match from {

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, Method};
 use usher_pages::Receipt;
@@ -26,6 +26,14 @@ impl Ask {
 
     pub fn plan(&self) -> &Plan {
         &self.request.plan
+    }
+
+    pub const fn plan_in_force(&self) -> &Arc<Plan> {
+        &self.request.plan
+    }
+
+    pub const fn head(&self) -> &http::request::Parts {
+        &self.request.head
     }
 
     pub const fn method(&self) -> &Method {
@@ -75,7 +83,12 @@ impl Ask {
     /// Did it come to the host that signs people in? Ports don't count: cookies don't know them,
     /// and one may be mapped on the way.
     pub fn at_authenticate(&self) -> bool {
-        self.request.authority.host == self.plan().sign_in.authenticate.host
+        self.plan().sign_in.own().is_some_and(|own| own.host == self.request.authority.host)
+    }
+
+    /// Do people sign in at somebody else's service?
+    pub fn is_hosted(&self) -> bool {
+        self.plan().sign_in.own().is_none()
     }
 
     /// The authenticate host as this browser reaches it: under the port that it came by, if it is

@@ -59,13 +59,13 @@ impl SignInRoom {
     }
 
     /// `/.pomerium/user`: what apps learn, as JSON.
-    pub(super) fn user(&self, ask: &Ask) -> Response<Body> {
+    pub(super) async fn user(&self, ask: &Ask) -> Response<Body> {
         if let Some(live) = self.who(ask) {
             let about = self.assertions.about(ask.plan(), live.session());
             return answer::personal(answer::json(&about));
         }
         if reader(ask.method(), ask.fields(), false) == Reader::Person {
-            return self.start_here(ask);
+            return self.start_here(ask).await;
         }
         let problem = json!({
             "type": format!("{PROBLEM_TYPES}user-unauthenticated"),

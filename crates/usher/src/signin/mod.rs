@@ -10,6 +10,7 @@
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
 //! | both | health, keys, assets | `open` |
+//! | either side of a hosted sign-in | the same pages, another wire | `hosted` |
 //!
 //! Sessions are not refreshed at the provider: they end after `cookie_expire`, at sign-out, or
 //! when they are revoked. A provider that is down ends none of them.
@@ -18,6 +19,7 @@ mod answer;
 mod ask;
 mod callback;
 mod form;
+mod hosted;
 mod identity;
 mod oauth2;
 mod open;
@@ -39,13 +41,17 @@ use usher_pages::NotFound;
 use usher_rules::{
     people::{BoxFuture, PasswordCheck},
     session::Keys,
-    signin::{self as flow, Replay, ReplayRefusal},
+    signin::{
+        self as flow, Replay, ReplayRefusal,
+        hosted::{HostedKey, PUBLIC_KEY},
+    },
     time::UnixTime,
 };
 
-use self::{ask::Ask, provider::Providers};
+use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{
-    Assertions, Body, OwnPages, OwnRequest, SignInJournal, SignInNeeded, identify::SessionStore,
+    Assertions, Body, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded,
+    identify::SessionStore,
 };
 
 /// What the room works with.
@@ -56,6 +62,10 @@ pub struct SignInDeps {
     pub passwords: Arc<dyn PasswordCheck>,
     /// Keys for handles, signed URLs and sealed cookies.
     pub keys: Arc<Keys>,
+    /// Our half of the talk with a hosted service, on either side.
+    pub hosted: HostedKey,
+    /// What such a service told.
+    pub remembered: Arc<dyn Remembered>,
     /// What apps learn, and the keys to verify it with.
     pub assertions: Arc<dyn Assertions>,
     /// Where operators read about it.
@@ -67,6 +77,8 @@ pub struct SignInRoom {
     sessions: Arc<dyn SessionStore>,
     passwords: Arc<dyn PasswordCheck>,
     keys: Arc<Keys>,
+    hosted: HostedKey,
+    service_keys: ServiceKeys,
     assertions: Arc<dyn Assertions>,
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
@@ -76,9 +88,21 @@ pub struct SignInRoom {
 impl SignInRoom {
     /// A room that has spoken with no provider yet.
     pub fn new(deps: SignInDeps) -> Self {
-        let SignInDeps { sessions, passwords, keys, assertions, journal } = deps;
+        let SignInDeps { sessions, passwords, keys, hosted, remembered, assertions, journal } =
+            deps;
+        let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
         let (providers, replay) = (Providers::new(provider::PATIENCE), Mutex::default());
-        Self { sessions, passwords, keys, assertions, journal, providers, replay }
+        Self {
+            sessions,
+            passwords,
+            keys,
+            hosted,
+            service_keys,
+            assertions,
+            journal,
+            providers,
+            replay,
+        }
     }
 
     /// Lets `what` pass once.
@@ -95,15 +119,17 @@ impl SignInRoom {
             "/robots.txt" => open::robots(),
             "/" if get => answer::found("/.pomerium/"),
             "/.well-known/pomerium" | "/.well-known/pomerium/" if get => open::well_known(ask),
+            PUBLIC_KEY if get => open::public_key(ask, &self.hosted.public()),
             "/.well-known/pomerium/jwks.json" if get => open::jwks(ask, &self.assertions.jwks()),
             "/.pomerium" if get => answer::moved("/.pomerium/"),
             "/.pomerium/" if get => self.identity_page(ask),
-            "/.pomerium/user" if get => self.user(ask),
-            "/.pomerium/api/v1/login" => self.login_url(ask),
+            "/.pomerium/user" if get => self.user(ask).await,
+            "/.pomerium/api/v1/login" => self.login_url(ask).await,
             path if path.starts_with("/.pomerium/api/") => {
                 answer::text(StatusCode::NOT_FOUND, "Not Found\n")
             }
             path if path.starts_with(usher_pages::ASSETS_PREFIX) && get => open::asset(ask),
+            flow::CALLBACK if get && ask.is_hosted() => self.hosted_callback(ask).await,
             flow::CALLBACK if get => self.callback(ask).await,
             "/.pomerium/callback" if get => answer::moved(&ask.with_query(flow::CALLBACK)),
             flow::CALLBACK | "/.pomerium/callback" => answer::method_not_allowed("GET"),
@@ -113,7 +139,7 @@ impl SignInRoom {
             flow::SIGNED_OUT if get => self.signed_out(ask),
             flow::SIGN_IN if ask.at_authenticate() && post => self.form_posted(ask).await,
             flow::SIGN_IN if ask.at_authenticate() => self.sign_in(ask).await,
-            flow::SIGN_IN if get => self.start_here(ask),
+            flow::SIGN_IN if get => self.start_here(ask).await,
             flow::OAUTH2_CALLBACK if ask.at_authenticate() && (get || post) => {
                 self.oauth2_callback(ask).await
             }
@@ -132,8 +158,8 @@ impl OwnPages for SignInRoom {
         })
     }
 
-    fn sign_in_redirect(&self, request: SignInNeeded<'_>) -> Response<Body> {
-        self.start(&request)
+    fn sign_in_redirect<'a>(&'a self, request: SignInNeeded<'a>) -> BoxFuture<'a, Response<Body>> {
+        Box::pin(async move { self.start(&request).await })
     }
 }
 

@@ -136,6 +136,7 @@ impl SignInRoom {
 fn again(ask: &Ask, errand: &Errand) -> String {
     match errand {
         Errand::Page { target, .. } if errand.check(ask.plan()).is_ok() => target.to_string(),
+        Errand::Proxy { query, .. } => format!("{SIGN_IN}?{query}"),
         Errand::Page { .. } | Errand::Program { .. } | Errand::Here => "/.pomerium/".into(),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use usher_pages::NotFound;
 use usher_rules::{
     session::{Credential, CredentialSource, Keys, credential},
-    signin::{OAUTH2_CALLBACK, SIGN_OUT},
+    signin::{OAUTH2_CALLBACK, SIGN_OUT, hosted::PublicKey},
 };
 
 use super::{Ask, answer};
@@ -72,6 +72,31 @@ pub fn jwks(ask: &Ask, keys: &[u8]) -> Response<Body> {
     fields.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     fields.extend(HeaderValue::try_from(etag).ok().map(|etag| (header::ETAG, etag)));
     response
+}
+
+/// `/.well-known/pomerium/hpke-public-key`: 32 octets (`pomerium-protocols.md` §1a, step 0).
+pub fn public_key(ask: &Ask, key: &PublicKey) -> Response<Body> {
+    let etag = format!("\"{:x}\"", fnv_1(key.octets()));
+    let mut response = if is_fresh(ask, &etag) {
+        not_modified()
+    } else {
+        let mut response = Response::new(Body::full(Bytes::copy_from_slice(key.octets())));
+        let octets = HeaderValue::from_static("application/octet-stream");
+        response.headers_mut().insert(header::CONTENT_TYPE, octets);
+        response
+    };
+    let fields = response.headers_mut();
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
+    fields.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    fields.extend(HeaderValue::try_from(etag).ok().map(|etag| (header::ETAG, etag)));
+    response
+}
+
+/// FNV-1, 64 bits: the tag that the real server gives its key.
+fn fnv_1(octets: &[u8]) -> u64 {
+    octets.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, octet| {
+        hash.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*octet)
+    })
 }
 
 /// Style sheet and icons. Their names carry their hashes, so they are kept for good.

@@ -12,6 +12,7 @@ use usher_rules::{
         credential,
     },
     signin::{CALLBACK, Errand, ProgramRedirect, Target, param, sign_url},
+    time::UnixTime,
 };
 
 use super::{Ask, SignInRoom, answer, random};
@@ -53,6 +54,17 @@ impl SignInRoom {
         person: Person,
         id_token: Option<&str>,
     ) -> Result<Arc<LiveSession>, StoreError> {
+        self.begin_until(ask, person, id_token, UnixTime::MAX).await
+    }
+
+    /// The same, over at `end` at the latest.
+    pub(super) async fn begin_until(
+        &self,
+        ask: &Ask,
+        person: Person,
+        id_token: Option<&str>,
+        end: UnixTime,
+    ) -> Result<Arc<LiveSession>, StoreError> {
         let plan = ask.plan();
         let no_random = || StoreError("the system has no randomness".into());
         let id = SessionId::from_random(random().ok_or_else(no_random)?);
@@ -76,7 +88,7 @@ impl SignInRoom {
                 idp_id: plan.sign_in.provider.id().into(),
                 person,
                 issued_at: ask.wall().seconds(),
-                expires_at: ask.wall().plus(plan.cookie.expire).seconds(),
+                expires_at: ask.wall().plus(plan.cookie.expire).min(end).seconds(),
                 id_token: sealed,
             })
             .await?;
@@ -138,6 +150,7 @@ impl SignInRoom {
                 ];
                 sign_url(&self.keys, &base, &params, ask.wall())
             }
+            Errand::Proxy { query, .. } => self.answer_url(ask, live, query)?,
             Errand::Program { redirect, host } => {
                 let redirect =
                     ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect).ok()?;

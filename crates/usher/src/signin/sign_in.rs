@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::Response;
-use usher_pages::{HostedNotYet, Link, SignInFailed};
+use http::{Response, StatusCode};
+use usher_pages::{Link, SignInFailed};
 use usher_rules::{
     names::Origin,
     plan::{Level, Provider},
@@ -18,9 +18,9 @@ use crate::request::Body;
 /// Why a sign-in can't go on from this address, and where to begin again.
 #[derive(Debug)]
 pub(super) struct NotFromHere {
-    cause: String,
-    why: &'static str,
-    try_again: String,
+    pub(super) cause: String,
+    pub(super) why: &'static str,
+    pub(super) try_again: String,
 }
 
 impl SignInRoom {
@@ -37,10 +37,8 @@ impl SignInRoom {
         match &ask.plan().sign_in.provider {
             Provider::Builtin => self.form(ask, &errand),
             Provider::Oidc(provider) => self.to_provider(ask, provider, errand).await,
-            Provider::Hosted => {
-                let host = errand.host(ask.plan());
-                answer::error(ask, &HostedNotYet { host: &host, receipt: ask.receipt() })
-            }
+            // INVARIANT: where people sign in elsewhere no host of ours is the authenticate host.
+            Provider::Hosted(_) => answer::text(StatusCode::NOT_FOUND, "Not Found\n"),
         }
     }
 
@@ -49,6 +47,9 @@ impl SignInRoom {
     pub(super) fn errand(&self, ask: &Ask, grace: Duration) -> Result<Errand, NotFromHere> {
         if ask.query().is_empty() {
             return Ok(Errand::Here);
+        }
+        if let Some(service) = &ask.plan().sign_in.service {
+            return self.proxy_errand(ask.query(), service).map_err(NotFromHere::from);
         }
         let refused = |cause: String, why, try_again: Option<&Target>| NotFromHere {
             cause,

@@ -159,7 +159,7 @@ impl SignInRoom {
             (Provider::Oidc(provider), Some(_)) => {
                 self.providers.end_session(plan, provider, ask.now()).await
             }
-            (Provider::Oidc(_) | Provider::Builtin | Provider::Hosted, _) => None,
+            (Provider::Oidc(_) | Provider::Builtin | Provider::Hosted(_), _) => None,
         };
         let (Some(mut url), Provider::Oidc(provider)) = (end_session, &plan.sign_in.provider)
         else {

@@ -1,7 +1,7 @@
 //! Where a sign-in begins: at a route's host.
 
 use http::{Method, Response, StatusCode};
-use usher_pages::{HostedNotYet, Receipt, SignInFailed};
+use usher_pages::{ProviderDown, Receipt, SignInFailed};
 use usher_rules::{
     fields::preference,
     names::{Authority, Origin},
@@ -14,22 +14,30 @@ use usher_rules::{
     time::Now,
 };
 
-use super::{Ask, SignInRoom, answer, random};
+use super::{Ask, SignInRoom, answer, hosted::Begun, random};
 use crate::request::{Body, SignInNeeded};
 
 /// How long a browser may take from the first redirect to the callback. Longer than a sign-in at
 /// a provider may, and than a form may stay open.
-const BINDING_LIFE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
+pub(super) const BINDING_LIFE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
 
 impl SignInRoom {
     /// Sends a navigation to the authenticate host, and marks the browser that it began in.
-    pub(super) fn start(&self, needed: &SignInNeeded<'_>) -> Response<Body> {
+    pub(super) async fn start(&self, needed: &SignInNeeded<'_>) -> Response<Body> {
         let SignInNeeded { plan, head, authority, target, request_id, now } = *needed;
         let receipt = Receipt { request_id, at_seconds: now.wall.seconds() };
         let host = authority.to_string();
         let read_as = preference(&head.headers);
-        if matches!(plan.sign_in.provider, Provider::Hosted) {
-            return answer::error_for(read_as, &HostedNotYet { host: &host, receipt });
+        if let Provider::Hosted(service) = &plan.sign_in.provider {
+            let begun = Begun { plan, service, authority, target, fields: &head.headers, now };
+            return match self.begin_hosted(begun).await {
+                Ok(response) => response,
+                Err(error) => {
+                    self.note_provider(plan, request_id, now, &error);
+                    let try_again = usher_pages::Link::new(target);
+                    answer::error_for(read_as, &ProviderDown { host: &host, try_again, receipt })
+                }
+            };
         }
         let begun = self.begin_hop(plan, authority, target, now, &head.headers);
         begun.unwrap_or_else(|| {
@@ -73,7 +81,20 @@ impl SignInRoom {
     }
 
     /// `/.pomerium/sign_in` at a route's host: for the button on the identity page.
-    pub(super) fn start_here(&self, ask: &Ask) -> Response<Body> {
+    pub(super) async fn start_here(&self, ask: &Ask) -> Response<Body> {
+        if ask.is_hosted() {
+            let request_id = ask.request_id();
+            return self
+                .start(&SignInNeeded {
+                    plan: ask.plan_in_force(),
+                    head: ask.head(),
+                    authority: ask.authority(),
+                    target: "/.pomerium/",
+                    request_id,
+                    now: ask.now(),
+                })
+                .await;
+        }
         let begun =
             self.begin_hop(ask.plan(), ask.authority(), "/.pomerium/", ask.now(), ask.fields());
         begun.unwrap_or_else(|| answer::text(StatusCode::NOT_FOUND, "Not Found\n"))
@@ -81,7 +102,7 @@ impl SignInRoom {
 
     /// `/.pomerium/api/v1/login`: the address at which a person signs a program in
     /// (`pomerium-protocols.md` §2.4).
-    pub(super) fn login_url(&self, ask: &Ask) -> Response<Body> {
+    pub(super) async fn login_url(&self, ask: &Ask) -> Response<Body> {
         if ask.method() != Method::GET {
             return answer::method_not_allowed("GET");
         }
@@ -100,6 +121,9 @@ impl SignInRoom {
             Errand::Program { redirect: redirect.as_str().into(), host: callback.as_str().into() };
         if errand.check(plan).is_err() {
             return bad(); // a host that no route has
+        }
+        if let Provider::Hosted(service) = &plan.sign_in.provider {
+            return self.hosted_login_url(ask, service, redirect.as_str(), &callback).await;
         }
         let base = format!("{}{SIGN_IN}", plan.sign_in.authenticate);
         let params = [

@@ -35,6 +35,7 @@ mod error;
 mod index;
 mod members;
 mod open;
+mod remembered;
 mod reserve;
 mod secrets;
 mod sessions;

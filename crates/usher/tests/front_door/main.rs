@@ -10,6 +10,7 @@
 )]
 
 mod endurance;
+mod hosted;
 mod hostile;
 mod house;
 mod invariants;

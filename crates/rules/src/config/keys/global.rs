@@ -2,7 +2,7 @@
 
 use super::{
     AnyCase::{No, Yes},
-    Fate::{NoEffect, NotYet, Refused, Removed, Supported},
+    Fate::{NoEffect, NotYet, Own, Refused, Removed, Supported},
     Key,
     Kind::{
         Any, Bool, Duration, FullList, Int, List, Map, MapOrList, Object, Objects, Routes, Secret,
@@ -172,6 +172,8 @@ pub static GLOBAL: &[Key] = &[
     key("identity_providers", Any, NotYet("tokens of other issuers are not taken for a session")),
     // 2.7 authenticate service
     key("authenticate_service_url", Text, Supported),
+    key("authenticate_flow", Word(&["", "stateful", "stateless"], No), Own),
+    key("authenticate_allowed_hosts", List, Own),
     key(
         "authenticate_internal_service_url",
         Text,

@@ -312,10 +312,11 @@ impl Ground<'_> {
             for item in self.keys.list("services").unwrap_or_default() {
                 let problem = match &*item.text {
                     "all" => continue,
+                    "authenticate" if self.is_authenticate_service() => continue,
                     "authenticate" | "authorize" | "proxy" | "databroker" | "cache" => given.error(
                         "U406",
-                        "usher is one process and can't run a part of itself",
-                        "write `services: all`, or delete the line",
+                        "usher is one process and can't run this part of itself",
+                        "write `services: all`, or delete the line; `services: authenticate` alone is an authenticate service for other proxies",
                     ),
                     other => given.error(
                         "U406",

@@ -12,6 +12,7 @@ mod name;
 mod re2;
 mod route;
 mod secrets;
+mod service;
 mod sign_in;
 mod target;
 mod template;
@@ -56,7 +57,12 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     twins::find(&routes, &compiled, &mut problems);
     let routes: Vec<Arc<Route>> = compiled.into_iter().flatten().map(Arc::new).collect();
     let sign_in = Ground { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
-    if routes.is_empty() && problems.iter().all(|problem| problem.severity == Severity::Warning) {
+    let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());
+    let routes = if is_service { Vec::new() } else { routes }; // none are served
+    if routes.is_empty()
+        && !is_service
+        && problems.iter().all(|problem| problem.severity == Severity::Warning)
+    {
         problems.push(no_routes(is_empty));
     }
     sort(&mut problems);

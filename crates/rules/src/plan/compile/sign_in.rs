@@ -11,9 +11,6 @@ use crate::{
     secret::Secret,
 };
 
-/// Pomerium's hosted authenticate service, in its two forms.
-const HOSTED: &[&str] = &["authenticate.pomerium.app", "authenticate.staging.pomerium.app"];
-
 /// A provider that speaks OpenID Connect as it is written, with what Pomerium presets for it.
 struct Preset {
     name: &'static str,
@@ -63,12 +60,13 @@ impl Ground<'_> {
             self.keys.given("authenticate_service_url").filter(|given| !given.text().is_empty());
         let named = given.map(|given| self.authenticate_origin(given));
         let named_origin = named.as_ref().and_then(Option::as_ref);
-        let hosted = given
-            .filter(|_| named_origin.is_some_and(|origin| HOSTED.contains(&origin.host.as_str())));
+        let is_service = self.is_authenticate_service();
+        let hosted = named_origin.filter(|origin| !is_service && self.is_hosted(origin));
         let provider = match hosted {
-            Some(given) => self.hosted(given),
+            Some(origin) => Some(self.hosted(origin)),
             None => self.provider(named_origin),
         };
+        let service = if is_service { self.service(routes).map(Some) } else { Some(None) };
         let signed_out_url = self.keep_url("signout_redirect_url");
         let (authenticate, dedicated_host) = match named {
             Some(origin) => (origin?, true),
@@ -84,6 +82,7 @@ impl Ground<'_> {
                 Some(hosts) => hosts.into_iter().map(|host| host.text).collect(),
                 None => vec!["localhost".into()],
             },
+            service: service?,
         })
     }
 
@@ -109,15 +108,6 @@ impl Ground<'_> {
             )
         });
         self.keep(origin)
-    }
-
-    fn hosted(&mut self, given: &Given) -> Option<Provider> {
-        self.report(given.warning(
-            "U412",
-            "the hosted sign-in is not spoken yet: nobody can sign in with it, and visitors see a page that says so",
-            "name a provider of your own (`idp_provider: oidc` and `idp_*`), or use the built-in one with `idp_provider: builtin`, and take this line out",
-        ));
-        Some(Provider::Hosted)
     }
 
     fn provider(&mut self, named: Option<&Origin>) -> Option<Provider> {

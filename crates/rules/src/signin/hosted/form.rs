@@ -36,6 +36,7 @@ impl Form {
     }
 
     /// Every pair.
+    #[cfg(test)]
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }

@@ -120,7 +120,7 @@ fn destination(plan: &Plan, authority: &Authority, path: &RequestPath) -> Destin
     let candidates = plan.hosts.candidates(authority);
     let routes = || candidates.iter().filter_map(|index| plan.routes.get(*index));
     let is_for = |route: &&Arc<Route>| route.from.takes(authority);
-    let signs_in = plan.sign_in.authenticate.host == authority.host;
+    let signs_in = plan.sign_in.own().is_some_and(|own| own.host == authority.host);
     let only_signs_in = signs_in && plan.sign_in.dedicated_host;
     if is_own(path.wire())
         || signs_in && path.wire() == "/oauth2/callback"

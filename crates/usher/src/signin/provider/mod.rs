@@ -20,7 +20,7 @@ use usher_rules::{
 
 use self::known::{Cache, Known};
 
-pub use self::http::PATIENCE;
+pub use self::http::{Http, PATIENCE};
 
 /// Why a provider is of no help.
 #[derive(Debug, thiserror::Error)]

@@ -272,11 +272,3 @@ async fn signing_in_at_the_authenticate_host_itself() {
     assert_eq!((here.status, &*here.url), (200, "https://auth.example/.pomerium/"));
     assert!(here.text.contains("ann@example.com"));
 }
-
-#[tokio::test]
-async fn a_hosted_service_is_not_spoken_yet() {
-    let house = House::new(Provider::Hosted);
-    let seen = house.browser().get(PAGE).await;
-    assert_eq!(seen.status, 503);
-    assert!(seen.location().is_empty() && seen.cookies().is_empty());
-}

@@ -17,13 +17,15 @@ use usher_rules::{
     plan::{Plan, Provider},
     secret::Secret,
     session::{Credential, Keys, Session, credential},
+    signin::hosted::HostedKey,
     time::{Now, UnixTime},
 };
 
 use crate::{
     request::{
-        Assertions, Body, OwnPages, OwnRequest, SignInJournal, SignInNeeded, SignInNote,
-        identify::{Identity, Rejection, SessionStore, memory::MemorySessions},
+        Assertions, Body, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded,
+        SignInNote,
+        identify::{Identity, Rejection, SessionStore, StoreError, memory::MemorySessions},
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
 };
@@ -62,6 +64,23 @@ impl PasswordCheck for Passwords {
                 _ => Err(PasswordRefusal::Wrong),
             }
         })
+    }
+}
+
+/// Keeps nothing.
+struct Forgetful;
+
+impl Remembered for Forgetful {
+    fn recall<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Option<Vec<u8>>> {
+        Box::pin(async { None })
+    }
+
+    fn remember<'a>(
+        &'a self,
+        _name: &'a str,
+        _value: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -122,6 +141,8 @@ impl House {
             sessions: Arc::clone(&sessions) as Arc<dyn SessionStore>,
             passwords: Arc::new(Passwords),
             keys: Arc::clone(&keys),
+            hosted: HostedKey::derive(&Secret::new([1; 32])),
+            remembered: Arc::new(Forgetful),
             assertions: Arc::new(Told),
             journal: Arc::clone(&notes) as Arc<dyn SignInJournal>,
         });
@@ -199,14 +220,8 @@ impl House {
             Identity::Anonymous | Identity::Rejected(_) => {
                 let target = head.uri.path_and_query().unwrap().as_str();
                 let (plan, head, authority) = (&plan, &head, &authority);
-                self.room.sign_in_redirect(SignInNeeded {
-                    plan,
-                    head,
-                    authority,
-                    target,
-                    request_id: "r-1",
-                    now,
-                })
+                let needed = SignInNeeded { plan, head, authority, target, request_id: "r-1", now };
+                self.room.sign_in_redirect(needed).await
             }
         }
     }

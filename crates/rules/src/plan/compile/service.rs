@@ -1,0 +1,100 @@
+//! Authenticate services: the one of somebody else's that we use, and the one that we are.
+
+use std::sync::Arc;
+
+use super::{Ground, sign_in::stable_id};
+use crate::{
+    names::Origin,
+    plan::{AllowedHosts, HostedService, Provider, Route},
+    problem::{Place, Problem, Severity},
+};
+
+/// Pomerium's hosted authenticate service, in its two forms.
+pub(super) const HOSTED: &[&str] =
+    &["authenticate.pomerium.app", "authenticate.staging.pomerium.app"];
+
+const FLOW: &str = "authenticate_flow";
+const ALLOWED: &str = "authenticate_allowed_hosts";
+
+impl Ground<'_> {
+    /// Does `services` ask for the authenticate service alone?
+    pub(super) fn is_authenticate_service(&self) -> bool {
+        let services = self.keys.list("services").unwrap_or_default();
+        matches!(&*services, [one] if &*one.text == "authenticate")
+    }
+
+    /// Is the service at this address somebody else's? Pomerium's are known by their names; for
+    /// others `authenticate_flow: stateless` says so.
+    pub(super) fn is_hosted(&self, origin: &Origin) -> bool {
+        match self.keys.word(FLOW).as_deref() {
+            Some("stateless") => true,
+            Some("stateful") => false,
+            Some(_) | None => HOSTED.contains(&origin.host.as_str()),
+        }
+    }
+
+    pub(super) fn hosted(&mut self, origin: &Origin) -> Provider {
+        let own = self.keys.given("idp_provider").filter(|given| !given.text().is_empty());
+        if let Some(given) = own {
+            self.report(given.warning(
+                "U412",
+                format!("people sign in at {origin}, so `idp_provider` has no effect"),
+                "delete the `idp_*` lines, or delete `authenticate_service_url` to use them",
+            ));
+        }
+        let parts = ["hosted".as_bytes(), origin.to_string().as_bytes()].map(<[u8]>::to_vec);
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        Provider::Hosted(HostedService { id: stable_id(&parts, 32) })
+    }
+
+    /// What the authenticate service needs beside a provider.
+    pub(super) fn service(&mut self, routes: &[Arc<Route>]) -> Option<AllowedHosts> {
+        if self.keys.text("authenticate_service_url").is_none() {
+            self.report(Problem::new(
+                Severity::Error,
+                "U419",
+                Place::Whole,
+                "`services: authenticate` does not say under which address it is reached",
+                "add `authenticate_service_url: https://HOST`, the address that the proxies name",
+            ));
+        }
+        if let Some(given) = self.keys.given("services").filter(|_| !routes.is_empty()) {
+            self.report(given.warning(
+                "U421",
+                "an authenticate service serves no routes: those of this config have no effect",
+                "delete them, or write `services: all` to serve them here",
+            ));
+        }
+        let Some(given) = self.keys.given(ALLOWED) else {
+            self.report(Problem::new(
+                Severity::Error,
+                "U420",
+                Place::Whole,
+                "nothing says which proxies this service is for, and any site could ask it for a visitor's profile",
+                "add `authenticate_allowed_hosts:` with the hosts of the proxies' routes: `- app.example.com`, or `- \"*.example.com\"` for all below",
+            ));
+            return None;
+        };
+        let entries = self.keys.list(ALLOWED).unwrap_or_default();
+        if entries.is_empty() {
+            self.report(given.error(
+                "U420",
+                "the list is empty: nobody could be sent back to any proxy",
+                "name the hosts of the proxies' routes: `- app.example.com`",
+            ));
+        }
+        AllowedHosts::parse(entries.iter().map(|entry| &*entry.text))
+            .map_err(|(index, error)| {
+                let mut problem = given.error(
+                    "U420",
+                    format!("this is no host: {error}"),
+                    "write `HOST`, or `\"*.DOMAIN\"` for every host below: no scheme, port or path",
+                );
+                if let Some(entry) = entries.get(index) {
+                    problem.at = given.source.place(&entry.at);
+                }
+                self.report(problem);
+            })
+            .ok()
+    }
+}

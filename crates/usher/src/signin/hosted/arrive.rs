@@ -1,0 +1,185 @@
+use std::fmt::Display;
+
+use http::Response;
+use usher_pages::{Link, ProviderDown};
+use usher_rules::{
+    people::Person,
+    plan::{Provider, SameSite},
+    session::{CookieLife, Handle, SetCookie},
+    signin::{
+        BindingUse, BrowserBinding, ProgramRedirect, Target,
+        hosted::{AnswerFault, Arrived, ProfileFault, SealedForm, StampFault, unmark},
+    },
+    time::UnixTime,
+};
+
+use crate::{
+    request::{Body, identify::LiveSession},
+    signin::{Ask, SignInRoom, answer, provider::ProviderError, start::BINDING_LIFE},
+};
+
+/// Why nobody is signed in by a callback.
+enum NotSignedIn {
+    /// What came is not followed.
+    Refused { cause: String, why: &'static str, again: String },
+    /// The service's key is not known.
+    NoKey(ProviderError),
+    /// The session could not be kept.
+    Store(String),
+}
+
+/// Somebody the service vouches for, until when at the latest.
+type VouchedFor = (Person, Option<UnixTime>);
+
+const NOT_OURS: &str = "This link does not sign anybody in: it is not from the service that signs \
+                        people in here, or it was changed on the way.";
+const CLOCKS: &str = "This sign-in is too old, or the clocks of this server and of the service \
+                      that signs people in are more than a minute apart.";
+const UNCLEAR: &str = "The service that signs people in gave an answer that this server can't use.";
+
+impl SignInRoom {
+    /// `/.pomerium/callback/` at a route's host: the service's answer arrives. Only what is inside
+    /// the seal counts, in the browser that began, once, for a page of this host.
+    pub(in crate::signin) async fn hosted_callback(&self, ask: &Ask) -> Response<Body> {
+        match self.arrive_hosted(ask).await {
+            Ok(response) => response,
+            Err(NotSignedIn::Refused { cause, why, again }) => self.failed(ask, cause, why, &again),
+            Err(NotSignedIn::NoKey(error)) => {
+                self.note_provider(ask.plan(), ask.request_id(), ask.now(), &error);
+                let (host, receipt) = (ask.host(), ask.receipt());
+                let try_again = Link::new("/");
+                answer::error(ask, &ProviderDown { host, try_again, receipt })
+            }
+            Err(NotSignedIn::Store(cause)) => self.not_begun(ask, &cause),
+        }
+    }
+
+    async fn arrive_hosted(&self, ask: &Ask) -> Result<Response<Body>, NotSignedIn> {
+        let arrived = self.opened(ask).await?;
+        if arrived.programmatic {
+            return self.program_arrived(ask, &arrived).await;
+        }
+        let Some((page, flow)) = unmark(&arrived.redirect) else {
+            let why = "This sign-in did not begin at this server.";
+            return Err(refused("the answer has no mark of ours", why, "/"));
+        };
+        let target = match Target::parse(ask.plan(), page) {
+            Ok(target) if *target.origin() == ask.origin() => target,
+            Ok(_) | Err(_) => {
+                let why = "What this link leads to is not served here.";
+                return Err(refused("the target is not of this host", why, "/"));
+            }
+        };
+        let again = target.to_string();
+        if !BrowserBinding::is_held(ask.fields(), ask.cookie_name(), BindingUse::Hop, flow) {
+            let why = "This sign-in did not begin in this browser, was finished already, or \
+                       cookies are blocked.";
+            return Err(refused("the browser does not hold the binding", why, &again));
+        }
+        let (person, end) = self.vouched_for(ask, &arrived, &again)?;
+        self.use_once(ask, &arrived, &again)?;
+        let live = self
+            .begin_until(ask, person, None, end.unwrap_or(UnixTime::MAX))
+            .await
+            .map_err(|error| NotSignedIn::Store(error.to_string()))?;
+        if let Some(old) = ask.identity().session() {
+            self.displace(ask, old, &live).await;
+        }
+        let mut response = answer::found(&again);
+        let life = CookieLife::Until(live.session().expires_at());
+        let value = self.keys.sign_handle(&handle(ask, &live));
+        let cookie = SetCookie::session(&ask.plan().cookie, ask.cookie_name(), &value, life);
+        answer::set_cookie(&mut response, &cookie, ask.wall());
+        let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Hop, flow);
+        let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
+        answer::set_cookie(&mut response, &over, ask.wall());
+        Ok(response)
+    }
+
+    /// A program on somebody's machine gets its handle. The browser gets none: nothing ties the
+    /// answer to it.
+    async fn program_arrived(
+        &self,
+        ask: &Ask,
+        arrived: &Arrived,
+    ) -> Result<Response<Body>, NotSignedIn> {
+        let hosts = &ask.plan().sign_in.programmatic_hosts;
+        let redirect = ProgramRedirect::parse(hosts, &arrived.redirect).map_err(|error| {
+            refused(&error, "The program that asked can't be answered from here.", "/")
+        })?;
+        let (person, end) = self.vouched_for(ask, arrived, "/")?;
+        self.use_once(ask, arrived, "/")?;
+        let live = self
+            .begin_until(ask, person, None, end.unwrap_or(UnixTime::MAX))
+            .await
+            .map_err(|error| NotSignedIn::Store(error.to_string()))?;
+        let handle = self.keys.sign_handle(&handle(ask, &live));
+        Ok(answer::found(&redirect.with_handle(&handle)))
+    }
+
+    async fn opened(&self, ask: &Ask) -> Result<Arrived, NotSignedIn> {
+        let opened = SealedForm::open(ask.query(), &self.hosted)
+            .map_err(|fault| refused(&fault, NOT_OURS, "/"))?;
+        let (plan, now) = (ask.plan(), ask.now());
+        let known = self.service_keys.find(plan, now).await.map_err(NotSignedIn::NoKey)?.key;
+        let mut arrived = Arrived::read(&opened, &known, now.wall);
+        if arrived == Err(AnswerFault::OtherSender) {
+            // The service may have a new key that we have not heard of.
+            let newer = self.service_keys.find_newer(plan, known, now).await;
+            arrived = Arrived::read(&opened, &newer, now.wall);
+        }
+        arrived.map_err(|fault| refused(&fault, words(fault), "/"))
+    }
+
+    fn vouched_for(
+        &self,
+        ask: &Ask,
+        arrived: &Arrived,
+        again: &str,
+    ) -> Result<VouchedFor, NotSignedIn> {
+        let Provider::Hosted(service) = &ask.plan().sign_in.provider else {
+            let why = "The way to sign in was changed meanwhile.";
+            return Err(refused("the provider was changed meanwhile", why, again));
+        };
+        arrived
+            .profile
+            .person(&service.id, ask.wall())
+            .map_err(|fault| refused(&fault, words(fault.into()), again))
+    }
+
+    fn use_once(&self, ask: &Ask, arrived: &Arrived, again: &str) -> Result<(), NotSignedIn> {
+        let until = arrived.stamps.remembered_until(BINDING_LIFE, ask.wall());
+        self.once(arrived.digest, until, ask.wall()).map_err(|refusal| {
+            refused(&refusal, "This link has signed somebody in already.", again)
+        })
+    }
+}
+
+fn handle(ask: &Ask, live: &LiveSession) -> Handle {
+    let host = ask.authority().host.as_str();
+    Handle::to(live.session(), host, vec![host.into()])
+}
+
+fn refused(cause: impl Display, why: &'static str, again: &str) -> NotSignedIn {
+    NotSignedIn::Refused { cause: cause.to_string(), why, again: again.into() }
+}
+
+fn words(fault: AnswerFault) -> &'static str {
+    match fault {
+        AnswerFault::OtherSender => NOT_OURS,
+        AnswerFault::Stamps(StampFault::TooEarly | StampFault::Expired) => CLOCKS,
+        AnswerFault::Profile(ProfileFault::Over) => {
+            "What the service that signs people in knows of you is too old. Sign out there and \
+             try again."
+        }
+        AnswerFault::Profile(ProfileFault::OtherProvider) => {
+            "The way to sign in was changed meanwhile."
+        }
+        AnswerFault::Stamps(StampFault::NoIssued | StampFault::NoExpiry)
+        | AnswerFault::NoProfile
+        | AnswerFault::NoRedirect
+        | AnswerFault::Profile(
+            ProfileFault::Unreadable | ProfileFault::Field(_) | ProfileFault::Claims(_),
+        ) => UNCLEAR,
+    }
+}

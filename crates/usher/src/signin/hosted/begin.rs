@@ -1,0 +1,122 @@
+use http::{HeaderMap, Response, StatusCode};
+use usher_pages::{Link, ProviderDown};
+use usher_rules::{
+    names::Authority,
+    plan::{HostedService, Level, Plan, SameSite},
+    session::{CookieLife, SessionId, SetCookie},
+    signin::{
+        BindingUse, BrowserBinding, SIGN_IN, Target,
+        hosted::{Program, Request, mark},
+        surplus_cookies,
+    },
+    time::Now,
+};
+
+use super::VERSION;
+use crate::{
+    request::{Body, SignInNote},
+    signin::{Ask, SignInRoom, answer, provider::ProviderError, random, start::BINDING_LIFE},
+};
+
+/// A navigation that is on its way to the service.
+pub struct Begun<'a> {
+    pub plan: &'a Plan,
+    pub service: &'a HostedService,
+    pub authority: &'a Authority,
+    pub target: &'a str,
+    pub fields: &'a HeaderMap,
+    pub now: Now,
+}
+
+impl SignInRoom {
+    /// Sends a navigation to the service, and marks the browser that it began in.
+    pub(in crate::signin) async fn begin_hosted(
+        &self,
+        begun: Begun<'_>,
+    ) -> Result<Response<Body>, ProviderError> {
+        let Begun { plan, service, authority, target, fields, now } = begun;
+        let page = Target::asked_for(plan, authority, target)
+            .map_err(|_| ProviderError::Unreadable("the address that was asked for"))?;
+        let binding = BrowserBinding::new(random().ok_or(NO_RANDOM)?, now.wall);
+        let marked = mark(&page.to_string(), &binding.id);
+        let location = self.hosted_url(plan, service, &marked, None, now).await?;
+        let mut response = answer::found(&location);
+        let (cookie, what_for) = (&plan.cookie.name, BindingUse::Hop);
+        for name in surplus_cookies(fields, &BrowserBinding::cookie_prefix(cookie, what_for)) {
+            let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
+            answer::set_cookie(&mut response, &over, now.wall);
+        }
+        let name = BrowserBinding::cookie_name(cookie, what_for, &binding.id);
+        let life = CookieLife::For(BINDING_LIFE);
+        // Lax, not Strict: the callback comes along a navigation that another site began.
+        let cookie = SetCookie::flow(&name, &binding.value, SameSite::Lax, life);
+        answer::set_cookie(&mut response, &cookie, now.wall);
+        Ok(response)
+    }
+
+    /// The address at which a person signs a program in (`pomerium-protocols.md` §2.4).
+    pub(in crate::signin) async fn hosted_login_url(
+        &self,
+        ask: &Ask,
+        service: &HostedService,
+        redirect: &str,
+        callback: &str,
+    ) -> Response<Body> {
+        let program = Some(Program { callback });
+        match self.hosted_url(ask.plan(), service, redirect, program, ask.now()).await {
+            Ok(url) => answer::personal(answer::plain(StatusCode::OK, url)),
+            Err(error) => {
+                self.note_provider(ask.plan(), ask.request_id(), ask.now(), &error);
+                let try_again = Link::new("/.pomerium/");
+                let (host, receipt) = (ask.host(), ask.receipt());
+                answer::error(ask, &ProviderDown { host, try_again, receipt })
+            }
+        }
+    }
+
+    async fn hosted_url(
+        &self,
+        plan: &Plan,
+        service: &HostedService,
+        redirect: &str,
+        program: Option<Program<'_>>,
+        now: Now,
+    ) -> Result<String, ProviderError> {
+        let found = self.service_keys.find(plan, now).await?;
+        if let Some(failure) = &found.failure {
+            self.note_provider(plan, "", now, failure);
+        }
+        let uuid = SessionId::from_random(random().ok_or(NO_RANDOM)?);
+        let query = Request::ask(
+            &self.hosted,
+            &found.key,
+            redirect,
+            &service.id,
+            program,
+            VERSION,
+            uuid.as_str(),
+            random().ok_or(NO_RANDOM)?,
+            now.wall,
+        );
+        let query = query.ok_or(ProviderError::Unreadable("the service's key"))?;
+        Ok(format!("{}{SIGN_IN}?{query}", plan.sign_in.authenticate))
+    }
+
+    /// For the operator: the service is of no help.
+    pub(in crate::signin) fn note_provider(
+        &self,
+        plan: &Plan,
+        request_id: &str,
+        now: Now,
+        error: &ProviderError,
+    ) {
+        let service = &plan.sign_in.authenticate;
+        let cause = Some(format!(
+            "{service}: {error}; nobody new can sign in while it is so, whoever is signed in goes on"
+        ));
+        let (level, event, person) = (Level::Warn, "provider", None);
+        self.journal.note(plan, SignInNote { level, event, now, request_id, person, cause });
+    }
+}
+
+const NO_RANDOM: ProviderError = ProviderError::Unreadable("the system's randomness");

@@ -1,0 +1,162 @@
+use std::{
+    collections::hash_map::DefaultHasher,
+    hash::{Hash as _, Hasher as _},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use usher_rules::{
+    plan::Plan,
+    signin::hosted::{PUBLIC_KEY, PublicKey},
+    time::Now,
+};
+
+use crate::{
+    request::Remembered,
+    signin::provider::{Http, ProviderError},
+};
+
+/// How long a key is taken as it is: what its `Cache-Control` says.
+const FRESH: Duration = Duration::from_secs(60);
+/// How long to wait after a fetch that failed, while the last good key goes on being used.
+const RETRY: Duration = Duration::from_secs(30);
+/// How often an answer with another key may make us ask for it at once.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// The key of the authenticate service: whoever has it says who people are. It is fetched over
+/// TLS that is verified (the real proxy does not), kept on the disk as the last good one, and
+/// asked for again when an answer comes with another.
+pub struct ServiceKeys {
+    patience: Duration,
+    remembered: Arc<dyn Remembered>,
+    known: ArcSwapOption<Known>,
+    asking: tokio::sync::Mutex<Option<Instant>>,
+}
+
+struct Known {
+    /// Which service, and with which roots it was verified.
+    of: u64,
+    key: PublicKey,
+    /// `None`: it is from the disk.
+    fetched_at: Option<Instant>,
+    failed_at: Mutex<Option<Instant>>,
+}
+
+/// A key, and what went wrong if it is only the last good one.
+pub struct Found {
+    pub key: PublicKey,
+    pub failure: Option<ProviderError>,
+}
+
+impl ServiceKeys {
+    pub fn new(patience: Duration, remembered: Arc<dyn Remembered>) -> Self {
+        let asking = tokio::sync::Mutex::default();
+        Self { patience, remembered, known: ArcSwapOption::empty(), asking }
+    }
+
+    /// The key of the service that the plan names. While the service is silent, the last good one.
+    pub async fn find(&self, plan: &Plan, now: Now) -> Result<Found, ProviderError> {
+        let of = identify(plan);
+        let before = self.known.load_full().filter(|known| known.of == of);
+        if let Some(known) = before.as_ref().filter(|known| known.is_usable(now)) {
+            return Ok(Found { key: known.key, failure: None });
+        }
+        let asking = match &before {
+            None => Some(self.asking.lock().await),
+            Some(_) => self.asking.try_lock().ok(),
+        };
+        let known = self.known.load_full().filter(|known| known.of == of);
+        if let Some(known) = known.filter(|known| asking.is_none() || known.is_usable(now)) {
+            return Ok(Found { key: known.key, failure: None }); // somebody else asks or has asked
+        }
+        match self.fetch(plan).await {
+            Ok(key) => {
+                self.keep(plan, of, key, now).await;
+                Ok(Found { key, failure: None })
+            }
+            Err(error) => self.last_good(plan, of, error, now).await,
+        }
+    }
+
+    /// The key as it is published now, for an answer that was sealed with another one than
+    /// `known`; asked for at most once in [`AGAIN`].
+    pub async fn find_newer(&self, plan: &Plan, known: PublicKey, now: Now) -> PublicKey {
+        let of = identify(plan);
+        let mut asked_at = self.asking.lock().await;
+        if let Some(newer) = self.known.load_full().filter(|newer| newer.of == of)
+            && newer.key != known
+        {
+            return newer.key; // somebody else has asked meanwhile
+        }
+        let lately = |at: Instant| now.monotonic.saturating_duration_since(at) < AGAIN;
+        if asked_at.is_some_and(lately) {
+            return known;
+        }
+        *asked_at = Some(now.monotonic);
+        match self.fetch(plan).await {
+            Ok(key) => {
+                self.keep(plan, of, key, now).await;
+                key
+            }
+            Err(_) => known,
+        }
+    }
+
+    async fn fetch(&self, plan: &Plan) -> Result<PublicKey, ProviderError> {
+        let http = Http::new(plan, true, self.patience)?;
+        let url = format!("{}{PUBLIC_KEY}", plan.sign_in.authenticate);
+        let octets = http.get(&url, None).await?;
+        PublicKey::from_octets(&octets).ok_or(ProviderError::Unreadable("the service's key"))
+    }
+
+    async fn keep(&self, plan: &Plan, of: u64, key: PublicKey, now: Now) {
+        let changed = self.known.load().as_ref().is_none_or(|known| known.key != key);
+        let known = Known { of, key, fetched_at: Some(now.monotonic), failed_at: Mutex::default() };
+        self.known.store(Some(Arc::new(known)));
+        if changed {
+            // Without it on the disk only a restart during an outage is worse off.
+            let _kept = self.remembered.remember(&name(plan), key.octets()).await;
+        }
+    }
+
+    async fn last_good(
+        &self,
+        plan: &Plan,
+        of: u64,
+        error: ProviderError,
+        now: Now,
+    ) -> Result<Found, ProviderError> {
+        let known = match self.known.load_full().filter(|known| known.of == of) {
+            Some(known) => known,
+            None => {
+                let octets = self.remembered.recall(&name(plan)).await;
+                let key = octets.and_then(|octets| PublicKey::from_octets(&octets));
+                let Some(key) = key else { return Err(error) };
+                Arc::new(Known { of, key, fetched_at: None, failed_at: Mutex::default() })
+            }
+        };
+        *known.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.monotonic);
+        self.known.store(Some(Arc::clone(&known)));
+        Ok(Found { key: known.key, failure: Some(error) })
+    }
+}
+
+impl Known {
+    fn is_usable(&self, now: Now) -> bool {
+        let age = |at: Instant| now.monotonic.saturating_duration_since(at);
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        self.fetched_at.is_some_and(|at| age(at) < FRESH)
+            || failed_at.is_some_and(|at| age(at) < RETRY)
+    }
+}
+
+fn name(plan: &Plan) -> String {
+    format!("hosted key {}", plan.sign_in.authenticate)
+}
+
+fn identify(plan: &Plan) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (plan.sign_in.authenticate.to_string(), &plan.extra_roots).hash(&mut hasher);
+    hasher.finish()
+}

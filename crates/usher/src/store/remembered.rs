@@ -1,0 +1,43 @@
+//! What was learnt elsewhere, kept for the day on which nobody tells it.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use usher_rules::people::BoxFuture;
+
+use super::{Store, StoreFailure, checksum};
+use crate::request::{Remembered, identify::StoreError};
+
+impl Remembered for Store {
+    fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<Vec<u8>>> {
+        let name = name.to_owned();
+        // A damaged row is as good as none: what it held can be learnt again.
+        Box::pin(async move { self.writer.read(move |db| find(db, &name)).await.ok().flatten() })
+    }
+
+    fn remember<'a>(
+        &'a self,
+        name: &'a str,
+        value: &'a [u8],
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (name, value) = (name.to_owned(), value.to_vec());
+        let keep = move |db: &Connection| {
+            let sum = checksum::of(&[name.as_bytes(), &value]);
+            db.execute(
+                "INSERT OR REPLACE INTO remembered (name, value, checksum) VALUES (?1, ?2, ?3)",
+                params![name, value, sum],
+            )?;
+            Ok(())
+        };
+        Box::pin(async move { Ok(self.writer.write(keep, |()| ()).await?) })
+    }
+}
+
+fn find(db: &Connection, name: &str) -> Result<Option<Vec<u8>>, StoreFailure> {
+    let row = db
+        .query_row("SELECT value, checksum FROM remembered WHERE name = ?1", [name], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((value, written)) = row else { return Ok(None) };
+    checksum::check("remembered", written, &[name.as_bytes(), &value])?;
+    Ok(Some(value))
+}
