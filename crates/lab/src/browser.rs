@@ -207,6 +207,12 @@ impl Browser {
 
     /// Sends the form of a page of ours: hidden fields, and these.
     pub async fn post(&mut self, page: &Seen, action: &str, fields: &[(&str, &str)]) -> Seen {
+        let seen = self.post_once(page, action, fields).await;
+        self.follow(seen).await
+    }
+
+    /// The same, and follows nothing.
+    pub async fn post_once(&mut self, page: &Seen, action: &str, fields: &[(&str, &str)]) -> Seen {
         let target = page.url.join(action).expect("a URL");
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in page.hidden() {
@@ -221,8 +227,7 @@ impl Browser {
             ("content-type", "application/x-www-form-urlencoded"),
             ("origin", &origin),
         ]);
-        let seen = self.send(Method::POST, target.as_str(), &head, form.finish()).await;
-        self.follow(seen).await
+        self.send(Method::POST, target.as_str(), &head, form.finish()).await
     }
 
     /// Opens an address, signs in on the built-in provider's page, and follows to the end.

@@ -32,7 +32,7 @@ pub use id_token::{CLOCK_SKEW, IdTokenExpected, IdTokenFault, check_id_token};
 pub use person::{ClaimsFault, member_as_person, person_from_claims};
 pub use program::{ProgramRedirect, ProgramRedirectError};
 pub use replay::{Replay, ReplayRefusal};
-pub use sign_out::{SignedOutState, person_digest, sign_out_origins};
+pub use sign_out::{SignedOutState, WayBack, person_digest, sign_out_origins};
 pub use signed_url::{
     LEEWAY, LIFETIME, Params, ParamsError, SignedUrl, UrlRefusal, sign_url, verify_url,
 };

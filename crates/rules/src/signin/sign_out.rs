@@ -23,7 +23,7 @@ impl SignedOutState {
     pub const LIFETIME: Duration = Duration::from_secs(600);
 
     /// Sealed, so that no link of a stranger's making says where this page leads.
-    pub fn seal(keys: &Keys, target: &Target, nonce: [u8; 12], now: UnixTime) -> String {
+    pub fn seal(keys: &Keys, target: &WayBack, nonce: [u8; 12], now: UnixTime) -> String {
         let over_at = now.plus(Self::LIFETIME).seconds();
         let state = Self { target: target.to_string().into(), over_at };
         // Text and numbers always serialise; what does not would not open.
@@ -32,10 +32,35 @@ impl SignedOutState {
     }
 
     /// The target, if we sealed it lately and the plan still serves it.
-    pub fn open(keys: &Keys, plan: &Plan, sealed: &str, now: UnixTime) -> Option<Target> {
+    pub fn open(keys: &Keys, plan: &Plan, sealed: &str, now: UnixTime) -> Option<WayBack> {
         let text = keys.open(Purpose::BrowserFlow, b"signed-out", sealed).ok()?;
         let state: Self = serde_json::from_slice(&text).ok()?;
-        (now.seconds() < state.over_at).then(|| Target::parse(plan, &state.target).ok()).flatten()
+        (now.seconds() < state.over_at).then(|| WayBack::parse(plan, &state.target)).flatten()
+    }
+}
+
+/// A page to come back to after signing out: one of ours, or of a proxy that we sign people in
+/// for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayBack(Box<str>);
+
+impl WayBack {
+    /// Reads an address; `None` when it leads to somebody else.
+    pub fn parse(plan: &Plan, url: &str) -> Option<Self> {
+        if let Ok(target) = Target::parse(plan, url) {
+            return Some(Self(target.to_string().into()));
+        }
+        let allowed = plan.sign_in.service.as_ref()?;
+        let url = url::Url::parse(url).ok().filter(|url| url.scheme() == "https")?;
+        let plain = url.username().is_empty() && url.password().is_none();
+        let ours = plain && allowed.allows(url.host_str()?);
+        ours.then(|| Self(String::from(url).into()))
+    }
+}
+
+impl std::fmt::Display for WayBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

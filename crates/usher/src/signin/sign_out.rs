@@ -8,7 +8,7 @@ use usher_rules::{
     plan::{Level, Provider},
     session::{CookieLife, Purpose, Session, SetCookie},
     signin::{
-        Params, SIGN_IN, SIGN_OUT, SIGNED_OUT, SignedOutState, SignedUrl, Target, param,
+        Params, SIGN_IN, SIGN_OUT, SIGNED_OUT, SignedOutState, SignedUrl, WayBack, param,
         person_digest, same_origin, sign_out_origins, sign_url,
     },
 };
@@ -77,7 +77,10 @@ impl SignInRoom {
             let base = format!("{}{SIGN_OUT}", ask.plan().sign_in.authenticate);
             let person =
                 session.map(|session| person_digest(&session.person.id)).unwrap_or_default();
-            let params = [(param::REDIRECT_URI, next.as_str()), (param::PERSON, &person)];
+            let mut params = vec![(param::REDIRECT_URI, next.as_str())];
+            if !ask.is_hosted() {
+                params.push((param::PERSON, &person)); // a service of others learns no more
+            }
             sign_url(&self.keys, &base, &params, ask.wall())
         };
         let mut response = answer::see_other(&location);
@@ -142,18 +145,20 @@ impl SignInRoom {
         }
     }
 
-    /// A page that whoever asks wants to come back to. Only pages of ours count.
-    fn way_back(&self, ask: &Ask, params: &Params) -> Option<Target> {
-        Target::parse(ask.plan(), params.text(param::REDIRECT_URI)?).ok()
+    /// A page that whoever asks wants to come back to. Only pages of ours count, and of the
+    /// proxies that we sign people in for.
+    fn way_back(&self, ask: &Ask, params: &Params) -> Option<WayBack> {
+        WayBack::parse(ask.plan(), params.text(param::REDIRECT_URI)?)
     }
 
     /// Where it goes on once our own sessions have ended: to the provider's end of session
     /// (RP-Initiated Logout 1.0 §2), if it has one that answers, and then to the last page.
-    async fn after(&self, ask: &Ask, session: Option<&Session>, back: Option<Target>) -> String {
+    async fn after(&self, ask: &Ask, session: Option<&Session>, back: Option<WayBack>) -> String {
         let plan = ask.plan();
         // Where a provider returns to was registered there; without one the port may be mapped.
         let registered = format!("{}{SIGNED_OUT}", plan.sign_in.authenticate);
-        let ours = format!("{}{SIGNED_OUT}", ask.authenticate());
+        let last = if ask.is_hosted() { ask.origin() } else { ask.authenticate() };
+        let ours = format!("{last}{SIGNED_OUT}");
         let configured = plan.sign_in.signed_out_url.as_deref();
         let end_session = match (&plan.sign_in.provider, session) {
             (Provider::Oidc(provider), Some(_)) => {

@@ -4,7 +4,12 @@
 use std::path::Path;
 
 use http::StatusCode;
-use usher_lab::{browser::Browser, upstream::Upstream};
+use usher_lab::{
+    browser::{Browser, NAVIGATION},
+    service::key_of,
+    upstream::Upstream,
+};
+use usher_rules::signin::hosted::{HostedKey, PUBLIC_KEY, PublicKey, SealedForm, Version};
 
 use crate::house::{ANN, EVE, House};
 
@@ -57,6 +62,13 @@ impl Street {
         Self { proxy: House::open(&config).await, service, app }
     }
 
+    fn service_key(&self) -> PublicKey {
+        use usher::store::Store;
+        let store = Store::open(&self.service.data_dir()).unwrap();
+        let shared = store.secret("shared_secret", || panic!("it has one")).unwrap();
+        HostedKey::derive(&shared).public()
+    }
+
     fn browser(&self) -> Browser {
         let service = self.service.server();
         self.proxy.browser().knowing("localhost", service.address(), service.ca_file())
@@ -89,4 +101,118 @@ async fn two_ushers_sign_somebody_in_between_them() {
         assert_eq!(decision["allow"], allowed, "{decision}");
     }
     drop(street.app);
+}
+
+/// What a program on somebody's machine does (`pomerium-protocols.md` §2.4).
+#[tokio::test]
+async fn a_program_gets_its_handle_through_a_browser() {
+    let street = Street::open().await;
+    let login = "https://tv.example.com/.pomerium/api/v1/login?pomerium_redirect_uri=";
+    let mut browser = street.browser();
+    let url = browser.fetch(&format!("{login}http%3A%2F%2Flocalhost%3A5555")).await.body;
+    assert!(url.starts_with("https://localhost:"), "{url}");
+
+    let form = browser.open(&url).await;
+    let ann = [("email", ANN.0), ("password", ANN.1)];
+    let answer = browser.post_once(&form, "", &ann).await;
+    let callback = answer.location().unwrap();
+    assert_eq!(callback.path(), "/.pomerium/callback/");
+    let given = browser.send(http::Method::GET, callback.as_str(), NAVIGATION, "").await;
+    let back = given.location().unwrap();
+    assert_eq!((back.host_str(), back.port()), (Some("localhost"), Some(5555)));
+    let handle = back.query().unwrap().strip_prefix("pomerium_jwt=").unwrap().to_owned();
+    assert!(given.field("set-cookie").is_empty(), "nothing ties the answer to this browser");
+
+    let mut program = street.browser();
+    let bearer = format!("Pomerium {handle}");
+    let fields = [("authorization", bearer.as_str())];
+    let page = program.send(http::Method::GET, PAGE, &fields, "").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+
+    let evil = browser.fetch(&format!("{login}https%3A%2F%2Fevil.example.net")).await;
+    assert_eq!(evil.status, StatusCode::BAD_REQUEST);
+}
+
+/// The real proxy keeps the record, so a copied cookie goes on to work.
+#[tokio::test]
+async fn signing_out_ends_the_record_here_and_asks_the_service() {
+    let street = Street::open().await;
+    let mut browser = street.browser();
+    browser.sign_in(PAGE, ANN.0, ANN.1).await;
+    let mut copied = browser.clone();
+    let confirm = browser.open("https://tv.example.com/.pomerium/sign_out").await;
+    let out = browser.post_once(&confirm, "/.pomerium/sign_out", &[]).await;
+    let next = out.location().unwrap();
+    assert_eq!((next.host_str(), next.path()), (Some("localhost"), "/.pomerium/sign_out"));
+    assert!(!next.as_str().contains("usher_person"), "the service learns no more than it must");
+    assert_eq!(copied.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED, "the copied cookie");
+
+    // The service can't verify a proxy's signature, so it asks; then the way leads back.
+    let asks = browser.follow(out).await;
+    assert!(asks.url.as_str().starts_with("https://localhost:"), "{}", asks.url);
+    let over = browser.post(&asks, "/.pomerium/sign_out", &[]).await;
+    assert_eq!(over.url.as_str(), "https://tv.example.com/.pomerium/signed_out");
+    let again = browser.open(PAGE).await;
+    assert!(again.body.contains("type=\"password\""), "signed out at the service too");
+}
+
+/// Any site may ask the real service for a signed-in visitor's profile, sealed to its own key.
+#[tokio::test]
+async fn the_service_serves_hosts_that_were_named_and_no_other() {
+    let street = Street::open().await;
+    let mut browser = street.browser();
+    browser.sign_in(PAGE, ANN.0, ANN.1).await;
+    let port = street.service.address().port();
+    let service = format!("https://localhost:{port}");
+    let key = browser.fetch(&format!("{service}{PUBLIC_KEY}")).await;
+    assert_eq!(key.field("cache-control"), "max-age=60");
+    assert_eq!(key.field("content-type"), "application/octet-stream");
+    let head = browser.send(http::Method::HEAD, &format!("{service}{PUBLIC_KEY}"), &[], "").await;
+    assert_eq!(head.status, StatusCode::NOT_FOUND, "as the real one does");
+
+    let service_key = street.service_key();
+    let evil = key_of(0x60);
+    let ask = |pairs: Vec<(&str, &str)>| {
+        let query = SealedForm::seal(pairs, Version::V2, &evil, &service_key, [9; 32]).unwrap();
+        format!("{service}/.pomerium/sign_in?{query}")
+    };
+    let redirect = |uri| vec![("pomerium_redirect_uri", uri), ("pomerium_idp_id", "x")];
+    let good = "https://tv.example.com/";
+    let with = |uri, name, value| {
+        let mut pairs = redirect(uri);
+        pairs.push((name, value));
+        pairs
+    };
+    for (url, why) in [
+        (ask(redirect("https://evil.example.net/take")), "a foreign host"),
+        (ask(redirect("https://tv.example.com.evil.net/")), "that begins like one of ours"),
+        (ask(redirect("https://example.com/")), "the domain itself was not named"),
+        (ask(redirect("http://tv.example.com/")), "in the clear"),
+        (ask(redirect("javascript://tv.example.com/%0aalert(1)")), "a script"),
+        (ask(redirect("https://tv.example.com@evil.example.net/")), "a user name"),
+        (ask(redirect("/relative")), "no host"),
+        (ask(vec![("pomerium_idp_id", "x")]), "no redirect"),
+        (
+            ask(with(good, "pomerium_callback_uri", "https://evil.example.net/")),
+            "a callback elsewhere",
+        ),
+        (
+            format!("{}&pomerium_redirect_uri={good}", ask(vec![("pomerium_idp_id", "x")])),
+            "a redirect beside the seal",
+        ),
+        (format!("{}x", ask(redirect(good))), "a changed octet"),
+        (format!("{service}/.pomerium/sign_in?k=x&q=y"), "garbage"),
+        (format!("{service}/.pomerium/sign_in?pomerium_redirect_uri={good}"), "nothing is sealed"),
+    ] {
+        let seen = browser.send(http::Method::GET, &url, NAVIGATION, "").await;
+        assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{why}: {:?}", seen.location());
+        assert!(seen.location().is_none(), "{why}");
+    }
+    // Whose key it is does not matter, where it goes does: a further proxy needs no registration.
+    let served = browser.send(http::Method::GET, &ask(redirect(good)), NAVIGATION, "").await;
+    let location = served.location().unwrap();
+    assert!(location.as_str().starts_with("https://tv.example.com/.pomerium/callback/?k="));
+    // And what was sealed for that proxy is not taken by ours.
+    let taken = browser.send(http::Method::GET, location.as_str(), NAVIGATION, "").await;
+    assert_eq!(taken.status, StatusCode::BAD_REQUEST);
 }

@@ -11,6 +11,7 @@
 
 mod endurance;
 mod hosted;
+mod hosted_answers;
 mod hostile;
 mod house;
 mod invariants;
