@@ -19,6 +19,7 @@ pub mod people;
 pub mod plan;
 pub mod policy;
 pub mod problem;
+pub mod renewal;
 pub mod secret;
 pub mod session;
 pub mod signin;

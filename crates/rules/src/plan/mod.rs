@@ -1,6 +1,7 @@
 //! What the proxy runs: a config that compiled.
 
 mod allowed;
+mod autocert;
 mod compile;
 mod hosts;
 mod route;
@@ -9,6 +10,7 @@ mod sketch;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use allowed::{AllowedHosts, AllowedHostsError};
+pub use autocert::{Autocert, ExternalAccount, LETS_ENCRYPT, LETS_ENCRYPT_STAGING};
 pub use compile::compile;
 pub use hosts::{HostPattern, HostTable};
 pub use route::{
@@ -28,6 +30,8 @@ pub struct Plan {
     pub id: Box<str>,
     /// Where and how to listen.
     pub listen: Listen,
+    /// Certificates by ACME.
+    pub autocert: Option<Autocert>,
     /// Where people sign in, and with what.
     pub sign_in: SignIn,
     /// The session cookie.

@@ -30,6 +30,7 @@ impl Plan {
                 http_redirect: None,
                 protocols: Protocols::Both,
             },
+            autocert: None,
             sign_in: SignIn {
                 authenticate,
                 dedicated_host,

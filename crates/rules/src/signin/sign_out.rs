@@ -89,12 +89,11 @@ pub fn sign_out_origins(plan: &Plan) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SignedOutState, sign_out_origins};
+    use super::{SignedOutState, WayBack, sign_out_origins};
     use crate::{
         names::{Host, Origin},
         plan::{OidcProvider, Plan, Provider},
         session::test_keys,
-        signin::Target,
         time::UnixTime,
     };
 
@@ -118,7 +117,7 @@ mod tests {
     #[test]
     fn state_comes_back_or_leads_nowhere() {
         let (plan, keys) = (plan(), test_keys());
-        let target = Target::parse(&plan, "https://tv.example/web?x").unwrap();
+        let target = WayBack::parse(&plan, "https://tv.example/web?x").unwrap();
         let at = UnixTime::from_seconds;
         let state = SignedOutState::seal(&keys, &target, [1; 12], at(0));
         assert_eq!(SignedOutState::open(&keys, &plan, &state, at(599)), Some(target));

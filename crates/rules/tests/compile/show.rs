@@ -5,7 +5,7 @@ use std::fmt::Write;
 use usher_rules::{
     config::duration,
     plan::{
-        Action, HostField, HostPattern, PathMatch, Piece, Plan, Provider, Rewrite, Route,
+        Action, Autocert, HostField, HostPattern, PathMatch, Piece, Plan, Provider, Rewrite, Route,
         UpstreamVerify,
     },
 };
@@ -40,6 +40,21 @@ pub fn plan(plan: &Plan) -> String {
             )
             .unwrap();
         }
+    }
+    if let Some(autocert) = &plan.autocert {
+        let Autocert { directories, email, external_account, must_staple, .. } = autocert;
+        let Autocert { trusted_ca, dir, profile, names, .. } = autocert;
+        writeln!(
+            out,
+            "autocert {names:?} from {directories:?}, email {email:?}, {external_account:?}"
+        )
+        .unwrap();
+        let trusts = if trusted_ca.is_some() { "its own roots" } else { "the system's roots" };
+        writeln!(out, "  must staple {must_staple}, {trusts}, dir {dir:?}, profile {profile:?}")
+            .unwrap();
+    }
+    if let Some(service) = &plan.sign_in.service {
+        writeln!(out, "service {service:?}").unwrap();
     }
     let cookie = &plan.cookie;
     writeln!(out, "cookie {} {}", cookie.name, duration::show(cookie.expire)).unwrap();

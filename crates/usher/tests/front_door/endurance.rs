@@ -121,8 +121,7 @@ async fn a_hanging_upstream_holds_nobody_else_up() {
     let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
     let mut stuck = house.browser();
     let waiting = tokio::spawn(async move { stuck.fetch("https://tv.test/hang").await });
-    upstream.came(1).await;
-    assert!(hung.load(Ordering::Relaxed));
+    eventually("it hangs", || hung.load(Ordering::Relaxed).then_some(())).await;
     assert_eq!(house.browser().fetch("https://tv.test/").await.status, StatusCode::OK);
     waiting.abort();
 }

@@ -97,56 +97,18 @@ pub static GLOBAL: &[Key] = &[
     key("certificate_authority", Text, Supported),
     key("certificate_authority_file", Text, Supported),
     // 2.5 autocert
-    key(
-        "autocert",
-        Bool,
-        NotYet("certificates come from files or from usher's local authority until ACME lands"),
-    ),
-    key(
-        "autocert_dir",
-        Text,
-        NotYet("certificates come from files or from usher's local authority until ACME lands"),
-    ),
-    key(
-        "autocert_email",
-        Text,
-        NotYet("certificates come from files or from usher's local authority until ACME lands"),
-    ),
-    key(
-        "autocert_use_staging",
-        Bool,
-        NotYet("certificates come from files or from usher's local authority until ACME lands"),
-    ),
-    key(
-        "autocert_ca",
-        Text,
-        NotYet("certificates come from files or from usher's local authority until ACME lands"),
-    ),
-    key(
-        "autocert_eab_key_id",
-        Text,
-        NotYet("certificates come from files or from usher's local authority until ACME lands"),
-    ),
-    key(
-        "autocert_eab_mac_key",
-        Secret,
-        NotYet("certificates come from files or from usher's local authority until ACME lands"),
-    ),
-    key(
-        "autocert_must_staple",
-        Bool,
-        NotYet("certificates come from files or from usher's local authority until ACME lands"),
-    ),
-    key(
-        "autocert_trusted_ca",
-        Text,
-        NotYet("certificates come from files or from usher's local authority until ACME lands"),
-    ),
-    key(
-        "autocert_trusted_ca_file",
-        Text,
-        NotYet("certificates come from files or from usher's local authority until ACME lands"),
-    ),
+    key("autocert", Bool, Supported),
+    key("autocert_dir", Text, Supported),
+    key("autocert_email", Text, Supported),
+    key("autocert_use_staging", Bool, Supported),
+    key("autocert_ca", Text, Supported),
+    key("autocert_eab_key_id", Text, Supported),
+    key("autocert_eab_mac_key", Secret, Supported),
+    key("autocert_must_staple", Bool, Supported),
+    key("autocert_trusted_ca", Text, Supported),
+    key("autocert_trusted_ca_file", Text, Supported),
+    key("autocert_fallback_cas", List, Own),
+    key("autocert_profile", Text, Own),
     // 2.6 cookies and sessions
     key("cookie_name", Text, Supported),
     key("cookie_secret", Secret, Supported),

@@ -3,6 +3,7 @@
 //! Everything is compiled before anything is returned, so that one run shows every problem. A
 //! plan comes out only when none of them is an error; then nothing can fail later.
 
+mod autocert;
 mod files;
 mod from;
 mod globals;
@@ -65,6 +66,9 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     {
         problems.push(no_routes(is_empty));
     }
+    let autocert = sign_in.as_ref().and_then(|sign_in| {
+        Ground { keys: &globals, files, problems: &mut problems }.autocert(&routes, sign_in)
+    });
     sort(&mut problems);
 
     let has_errors = problems.iter().any(|problem| problem.severity == Severity::Error);
@@ -76,6 +80,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let plan = Plan {
         id: fingerprint,
         listen,
+        autocert,
         sign_in,
         cookie,
         timeouts,

@@ -1,0 +1,44 @@
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use crate::secret::Secret;
+
+/// Let's Encrypt, whose certificates everybody trusts.
+pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+/// Its twin for trying things out: nobody trusts it, and it refuses less.
+pub const LETS_ENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+
+/// Certificates by ACME (RFC 8555): `autocert` and what belongs to it.
+#[derive(Debug)]
+pub struct Autocert {
+    /// Directories of the authorities, the first choice first (`autocert_ca`,
+    /// `autocert_use_staging`, and ours: `autocert_fallback_cas`).
+    pub directories: Vec<Box<str>>,
+    /// Where an authority writes to when something is wrong (`autocert_email`).
+    pub email: Option<Box<str>>,
+    /// An account elsewhere that ours is bound to (RFC 8555 §7.3.4), at the first directory.
+    pub external_account: Option<ExternalAccount>,
+    /// Ask for certificates that count only with an OCSP staple (RFC 7633).
+    pub must_staple: bool,
+    /// Roots for the talk with the authorities, instead of the system's, PEM.
+    pub trusted_ca: Option<Arc<[u8]>>,
+    /// Where accounts and certificates are kept, if not in the data directory.
+    pub dir: Option<PathBuf>,
+    /// Ours: which of an authority's profiles is asked for, `shortlived` for instance.
+    pub profile: Option<Box<str>>,
+    /// Names to have certificates for, in the order of the routes; `*.` begins a wildcard.
+    pub names: Vec<Box<str>>,
+}
+
+/// `autocert_eab_key_id` and `autocert_eab_mac_key`.
+pub struct ExternalAccount {
+    /// The key's id.
+    pub key_id: Box<str>,
+    /// The key itself, decoded.
+    pub mac_key: Secret,
+}
+
+impl fmt::Debug for ExternalAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExternalAccount").field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}

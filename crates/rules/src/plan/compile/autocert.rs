@@ -1,0 +1,211 @@
+//! `autocert*` (`pomerium-config.md` §2.5).
+
+use std::{path::PathBuf, sync::Arc};
+
+use base64::{
+    Engine,
+    alphabet::URL_SAFE,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+use super::{Ground, files::Pem};
+use crate::{
+    names::Host,
+    plan::{
+        Autocert, ExternalAccount, HostPattern, LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Route, SignIn,
+    },
+    secret::Secret,
+};
+
+const DIRECTORY: &str = "autocert_ca";
+const FALLBACKS: &str = "autocert_fallback_cas";
+const KEY_ID: &str = "autocert_eab_key_id";
+const MAC_KEY: &str = "autocert_eab_mac_key";
+
+/// Ends of names that no public authority signs for (RFC 6761, RFC 6762, and ICANN's reserved
+/// ones).
+const NEVER_PUBLIC: &[&str] =
+    &["localhost", "local", "internal", "test", "example", "invalid", "home.arpa", "lan"];
+
+impl Ground<'_> {
+    /// `None` when it is off, or a problem was found.
+    pub(super) fn autocert(&mut self, routes: &[Arc<Route>], sign_in: &SignIn) -> Option<Autocert> {
+        let given = self.keys.given("autocert")?;
+        if !self.keys.bool("autocert").unwrap_or_default() {
+            return None;
+        }
+        if self.keys.bool("insecure_server").unwrap_or_default() {
+            self.report(given.warning(
+                "U436",
+                "`insecure_server` serves no TLS, so `autocert` has nothing to get certificates for",
+                "delete one of the two",
+            ));
+            return None;
+        }
+        let directories = self.directories();
+        let external_account = self.external_account();
+        let trusted_ca = self.trusted_ca();
+        let dir = self.autocert_dir();
+        let is_public = directories.iter().all(|url| url.ends_with(".letsencrypt.org/directory"));
+        let names = self.managed_names(routes, sign_in, is_public);
+        Some(Autocert {
+            directories,
+            email: self.keys.text("autocert_email").map(Into::into),
+            external_account,
+            must_staple: self.keys.bool("autocert_must_staple").unwrap_or_default(),
+            trusted_ca,
+            dir,
+            profile: self.keys.text("autocert_profile").map(Into::into),
+            names,
+        })
+    }
+
+    fn directories(&mut self) -> Vec<Box<str>> {
+        let staging = self.keys.bool("autocert_use_staging").unwrap_or_default();
+        let default = if staging { LETS_ENCRYPT_STAGING } else { LETS_ENCRYPT };
+        let first = self.keys.text(DIRECTORY).unwrap_or(default).into();
+        let fallbacks = self.keys.list(FALLBACKS).unwrap_or_default();
+        let mut directories: Vec<Box<str>> = vec![first];
+        directories.extend(fallbacks.into_iter().map(|text| text.text));
+        for (key, url) in
+            [DIRECTORY].into_iter().chain(std::iter::repeat(FALLBACKS)).zip(&directories)
+        {
+            // RFC 8555 §6.1: HTTPS, always
+            let good =
+                url::Url::parse(url).is_ok_and(|url| url.scheme() == "https" && url.has_host());
+            if let Some(given) = self.keys.given(key).filter(|_| !good) {
+                self.report(given.error(
+                    "U430",
+                    format!("`{url}` is no ACME directory"),
+                    format!(
+                        "write the authority's `https://HOST/…` address, such as `{LETS_ENCRYPT}`"
+                    ),
+                ));
+            }
+        }
+        directories
+    }
+
+    fn external_account(&mut self) -> Option<ExternalAccount> {
+        let (id, key) = (self.keys.text(KEY_ID), self.keys.text(MAC_KEY));
+        let (id, key) = match (id, key) {
+            (None, None) => return None,
+            (Some(id), Some(key)) => (id, key),
+            (_, _) => {
+                let given = self.keys.given(KEY_ID).or_else(|| self.keys.given(MAC_KEY))?;
+                self.report(given.error(
+                    "U431",
+                    format!(
+                        "`{KEY_ID}` and `{MAC_KEY}` are two halves of one thing, and one is missing"
+                    ),
+                    "copy both from the authority's page, or delete both",
+                ));
+                return None;
+            }
+        };
+        const EITHER: GeneralPurpose = GeneralPurpose::new(
+            &URL_SAFE,
+            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        );
+        match EITHER.decode(key) {
+            Ok(octets) if !octets.is_empty() => {
+                Some(ExternalAccount { key_id: id.into(), mac_key: Secret::new(octets) })
+            }
+            Ok(_) | Err(_) => {
+                let given = self.keys.given(MAC_KEY)?;
+                self.report(given.error(
+                    "U432",
+                    format!("`{MAC_KEY}` is not base64url"),
+                    "copy it from the authority's page as it stands there: letters, digits, `-` and `_`",
+                ));
+                None
+            }
+        }
+    }
+
+    fn trusted_ca(&mut self) -> Option<Arc<[u8]>> {
+        let (inline, file) = ("autocert_trusted_ca", "autocert_trusted_ca_file");
+        if self.keys.text(inline).is_some()
+            && let Some(given) = self.keys.given(file).filter(|given| !given.text().is_empty())
+        {
+            self.report(given.error(
+                "U433",
+                format!("`{inline}` and `{file}` are both there, and one has to win"),
+                "delete one of the two",
+            ));
+        }
+        let pem = self.pem(inline, file, Pem::Certificate);
+        pem.map(|pem| Arc::from(pem.expose()))
+    }
+
+    fn autocert_dir(&mut self) -> Option<PathBuf> {
+        let given = self.keys.given("autocert_dir").filter(|given| !given.text().is_empty())?;
+        if given.text().contains("://") {
+            self.report(given.error(
+                "U434",
+                format!(
+                    "`{}` is a bucket, and usher keeps certificates in folders only",
+                    given.text()
+                ),
+                "write a folder, or delete the line to use the data directory",
+            ));
+            return None;
+        }
+        Some(PathBuf::from(given.text()))
+    }
+
+    /// What routes name, and the host for signing in. A wildcard can't be had without DNS.
+    fn managed_names(
+        &mut self,
+        routes: &[Arc<Route>],
+        sign_in: &SignIn,
+        is_public: bool,
+    ) -> Vec<Box<str>> {
+        let mut names: Vec<Box<str>> = Vec::new();
+        let mut never: Vec<Box<str>> = Vec::new();
+        let mut wildcards: Vec<Box<str>> = Vec::new();
+        let own = sign_in.own().filter(|_| sign_in.dedicated_host).map(|own| own.host.clone());
+        let hosts = routes.iter().map(|route| &route.from).filter_map(|from| match from {
+            HostPattern::Exact { host, .. } => Some(host.clone()),
+            HostPattern::Wildcard { text, .. } => {
+                wildcards.push(text.clone());
+                None
+            }
+        });
+        for host in hosts.collect::<Vec<_>>().into_iter().chain(own) {
+            let name: Box<str> = host.as_str().into();
+            if !can_be_signed(&host, is_public) {
+                if !never.contains(&name) {
+                    never.push(name);
+                }
+            } else if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let Some(given) = self.keys.given("autocert") else { return names };
+        wildcards.dedup();
+        for (what, why) in never
+            .iter()
+            .map(|name| (name, "no public authority signs for such a name"))
+            .chain(wildcards.iter().map(|name| (name, "a wildcard needs a DNS challenge")))
+        {
+            self.report(given.warning(
+                "U435",
+                format!("`autocert` gets no certificate for `{what}`: {why}"),
+                "name one in `certificates`; until then usher's local authority signs for it",
+            ));
+        }
+        names
+    }
+}
+
+/// Could an authority sign for it at all?
+fn can_be_signed(host: &Host, is_public: bool) -> bool {
+    let name = host.as_str();
+    let is_address = name.starts_with('[') || name.parse::<std::net::IpAddr>().is_ok();
+    let labels = name.split('.').count();
+    let never = NEVER_PUBLIC.iter().any(|end| {
+        name.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    });
+    !is_address && (!is_public || labels > 1 && !never)
+}

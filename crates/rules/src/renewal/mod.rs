@@ -1,0 +1,17 @@
+//! When certificates are ordered, from whom, and how often at most. Whoever asks an authority does
+//! what [`Keeper`] says and writes down what it hands out, in that order; then a crash at any
+//! moment costs one attempt at most, and no storm of orders can come of it.
+//!
+//! | takes | names that are wanted, what is stored, the time, what became of an order |
+//! |---|---|
+//! | gives | the next order, or the moment until which there is none |
+//! | never | orders for a name more often than authorities bear, whatever the clock does |
+
+mod budget;
+mod keeper;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+pub use keeper::{Keeper, Next, Settled};
+pub use schedule::{Held, History, Window};

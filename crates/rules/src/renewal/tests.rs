@@ -1,0 +1,2 @@
+mod schedule;
+mod year;

@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use crate::{
+    renewal::{Held, History, Keeper, Next, Settled, Window, budget::ORDERS_PER_HOUR},
+    time::UnixTime,
+};
+
+const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+fn held(days: u64, window: Option<Window>) -> Held {
+    let not_after = NOW.plus(Duration::from_secs(days * DAY));
+    Held { not_before: NOW, not_after, window }
+}
+
+#[test]
+fn a_certificate_is_renewed_well_before_its_end() {
+    for (certificate, earliest, latest, why) in [
+        (held(90, None), 54 * DAY, 60 * DAY, "two thirds of its life"),
+        (held(6, None), 62 * HOUR, 72 * HOUR, "half of a short one"),
+        (held(47, None), 28 * DAY, 32 * DAY, "two thirds"),
+        (
+            held(90, Some(Window { start: NOW.seconds(), end: NOW.seconds() + DAY })),
+            0,
+            DAY,
+            "as its authority says, at once if need be",
+        ),
+        (
+            held(
+                90,
+                Some(Window { start: NOW.seconds() + 400 * DAY, end: NOW.seconds() + 500 * DAY }),
+            ),
+            78 * DAY,
+            79 * DAY,
+            "an authority that says too late is not followed",
+        ),
+        (
+            held(90, Some(Window { start: 9, end: 3 })),
+            0,
+            0,
+            "a window that is none begins in the past: now",
+        ),
+    ] {
+        for seed in [0, 1, u64::MAX / 3, u64::MAX] {
+            let at = certificate.renew_at(seed).seconds().saturating_sub(NOW.seconds());
+            assert!((earliest..=latest).contains(&at), "{why}: {at}");
+        }
+    }
+    let spread: std::collections::BTreeSet<_> =
+        (0..100_u64).map(|n| held(90, None).renew_at(n << 57).seconds()).collect();
+    assert_eq!(spread.len(), 100, "a hundred hosts of one day don't meet again");
+}
+
+#[test]
+fn failures_are_followed_by_longer_and_longer_waits() {
+    let waits: Vec<u64> = (1..=9)
+        .map(|failures| {
+            let history = History { failures, tried_at: Some(NOW.seconds()), ..History::default() };
+            history.earliest(0, NOW).seconds() - NOW.seconds()
+        })
+        .collect();
+    assert_eq!(waits, [300, 600, 1200, 2400, 4800, 9600, 14400, 14400, 14400]);
+    let in_an_hour = waits.iter().scan(0, |at, wait| {
+        *at += wait;
+        Some(*at)
+    });
+    assert!(in_an_hour.take_while(|at| *at < HOUR).count() < 5, "five an hour are the limit");
+
+    let history =
+        History { failures: u32::MAX, tried_at: Some(NOW.seconds()), ..History::default() };
+    let wait = history.earliest(u64::MAX, NOW).since(NOW);
+    assert!(wait <= Duration::from_secs(5 * HOUR), "{wait:?}");
+}
+
+#[test]
+fn an_authority_s_retry_after_is_kept_and_a_jumped_clock_is_not() {
+    let after = |seconds| History {
+        failures: 1,
+        tried_at: Some(NOW.seconds()),
+        retry_after: Some(NOW.seconds() + seconds),
+        ..History::default()
+    };
+    assert_eq!(after(3 * DAY).earliest(0, NOW).since(NOW).as_secs(), 3 * DAY);
+    assert_eq!(after(30 * DAY).earliest(0, NOW).since(NOW).as_secs(), 300, "not a month");
+    let set_back = NOW.minus(Duration::from_secs(365 * DAY));
+    assert_eq!(after(300).earliest(0, set_back), set_back, "tried in the future: now");
+}
+
+#[test]
+fn after_three_failures_another_authority_is_asked() {
+    let asked = |failures| History { failures, ..History::default() }.directory(2);
+    assert_eq!([0, 1, 2, 3, 5, 6, 9].map(asked), [0, 0, 0, 1, 1, 0, 1]);
+    assert_eq!(History { failures: 7, ..History::default() }.directory(1), 0);
+    assert_eq!(History { failures: 7, ..History::default() }.directory(0), 0);
+}
+
+#[test]
+fn a_hundred_new_hosts_are_no_storm() {
+    let mut keeper = Keeper::new(1);
+    for n in 0..100 {
+        keeper.want(&format!("h{n}.example.com"), n << 57, None, History::default());
+    }
+    let mut now = NOW;
+    let mut orders = Vec::new();
+    while orders.len() < 100 {
+        match keeper.next(now) {
+            Next::Order { name, .. } => {
+                let not_after = now.plus(Duration::from_secs(90 * DAY));
+                let settled = Settled::Issued(Held { not_before: now, not_after, window: None });
+                keeper.settle(&name, settled, now).unwrap();
+                orders.push(now);
+            }
+            Next::Sleep(span) => now = now.plus(span),
+        }
+    }
+    for (first, last) in orders.iter().zip(orders.iter().skip(ORDERS_PER_HOUR)) {
+        assert!(last.since(*first).as_secs() >= HOUR, "never more than the budget");
+    }
+    assert!(now.since(NOW).as_secs() <= 2 * HOUR, "and done in two hours");
+    assert_eq!(keeper.next(now), Next::Sleep(Duration::from_secs(HOUR)), "and then silence");
+}
+
+#[test]
+fn the_one_that_has_none_comes_first_then_the_one_that_ends_first() {
+    let mut keeper = Keeper::new(1);
+    let old = |days| {
+        let not_before = NOW.minus(Duration::from_secs((90 - days) * DAY));
+        let not_after = NOW.plus(Duration::from_secs(days * DAY));
+        Some(Held { not_before, not_after, window: None })
+    };
+    keeper.want("a", 1, old(20), History::default());
+    keeper.want("b", 1, old(5), History::default());
+    keeper.want("c", 1, None, History::default());
+    keeper.want("d", 1, old(80), History::default());
+    let mut order = Vec::new();
+    while let Next::Order { name, history, .. } = keeper.next(NOW) {
+        assert_eq!((history.failures, history.tried_at), (1, Some(NOW.seconds())));
+        keeper.settle(&name, Settled::Failed { retry_after: None }, NOW);
+        order.push(name);
+    }
+    assert_eq!(order.iter().map(|name| &**name).collect::<Vec<_>>(), ["c", "b", "a"]);
+}
