@@ -2,9 +2,6 @@
 
 use std::{
     fmt,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -25,7 +22,7 @@ use usher_rules::time::UnixTime;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
-use super::CertError;
+use super::{CertError, file as file_on_disk};
 
 const FOLDER: &str = "authority";
 const CERTIFICATE: &str = "ca.pem";
@@ -66,17 +63,17 @@ impl Authority {
     pub fn open(data_dir: &Path, now: UnixTime) -> Result<Self, CertError> {
         let folder = data_dir.join(FOLDER);
         let (file, key_file) = (folder.join(CERTIFICATE), folder.join(KEY));
-        let key = match (read(&key_file)?, file.exists()) {
+        let key = match (file_on_disk::read(&key_file)?, file.exists()) {
             (Some(text), _) => key_pair(&text, &key_file)?,
             (None, true) => {
                 return Err(CertError::Authority { file: key_file, why: "is missing" });
             }
             (None, false) => make_key(&folder, &key_file)?,
         };
-        let text = match read(&file)? {
+        let text = match file_on_disk::read(&file)? {
             Some(text) => text,
             // The key was written and the power went: the same key makes an equal authority.
-            None => make_certificate(&key, &folder, &file, now)?,
+            None => make_certificate(&key, &file, now)?,
         };
         let certificate = certificate(&text, &key, &file)?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
@@ -149,17 +146,15 @@ fn key_pair(text: &[u8], file: &Path) -> Result<KeyPair, CertError> {
 }
 
 fn make_key(folder: &Path, file: &Path) -> Result<KeyPair, CertError> {
-    let unwritable = |source| CertError::Unwritable { file: folder.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unwritable)?;
+    file_on_disk::folder(folder)?;
     let key = KeyPair::generate()?;
     let text = Zeroizing::new(key.serialize_pem());
-    write(folder, file, text.as_bytes(), 0o600)?;
+    file_on_disk::write(file, text.as_bytes(), 0o600)?;
     Ok(key)
 }
 
 fn make_certificate(
     key: &KeyPair,
-    folder: &Path,
     file: &Path,
     now: UnixTime,
 ) -> Result<Zeroizing<Vec<u8>>, CertError> {
@@ -169,7 +164,7 @@ fn make_certificate(
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let text = authority.self_signed(key)?.pem().into_bytes();
-    write(folder, file, &text, 0o644)?;
+    file_on_disk::write(file, &text, 0o644)?;
     Ok(Zeroizing::new(text))
 }
 
@@ -186,30 +181,4 @@ fn certificate(
         return Err(damaged("is not the certificate of ca.key"));
     }
     Ok(der)
-}
-
-/// The file, or `None` when there is none.
-fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CertError> {
-    match fs::read(file) {
-        Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(CertError::Unreadable { file: file.to_owned(), source }),
-    }
-}
-
-/// Writes a whole file or none: under another name first, and renamed once it is on the disk.
-fn write(folder: &Path, file: &Path, bytes: &[u8], mode: u32) -> Result<(), CertError> {
-    let draft = file.with_extension("new");
-    let written = || {
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut out = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
-        out.write_all(bytes)?;
-        out.sync_all()?;
-        fs::rename(&draft, file)?;
-        File::open(folder)?.sync_all()
-    };
-    written().map_err(|source| CertError::Unwritable { file: file.to_owned(), source })
 }

@@ -104,6 +104,14 @@ pub enum CertError {
         /// What the system says.
         source: io::Error,
     },
+    /// Something that was kept of the talk with an authority can't be used, and was set aside.
+    #[error("{} {why}; it was set aside", file.display())]
+    Kept {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The library refuses to make or sign a certificate.
     #[error("can't sign a certificate: {0}")]
     Signing(#[from] rcgen::Error),
@@ -145,6 +153,9 @@ impl CertError {
                 "put both files back from a backup; or delete the folder: a new authority is made, \
                  and everybody has to trust it anew"
             }
+            Self::Kept { .. } => {
+                "nothing to do: another one is made; if it happens again, check the disk"
+            }
             Self::Unwritable { .. } => "check that the disk has room and the folder is writable",
             Self::Signing(_) => "check the host names in `from`",
         }
@@ -163,6 +174,7 @@ impl CertError {
             | Self::UnknownKey { .. }
             | Self::Mismatch { .. }
             | Self::Authority { .. }
+            | Self::Kept { .. }
             | Self::Unwritable { .. }
             | Self::Signing(_) => Level::Error,
         }

@@ -5,12 +5,14 @@
 //! | gives | [`Certificates`], the [`CertSource`] that each handshake asks |
 //! | never | reads a file during a handshake, or lets one bad pair take other hosts down |
 //!
-//! A name is served by the first pair that names it, then by the first whose wildcard takes it,
+//! A name is served by what an authority signed for it ([`acme`]), else by the first pair that names it, then by the first whose wildcard takes it,
 //! then, if a route is for it, by a leaf of the [`Authority`]. Anybody else gets the first pair, so
 //! that a wrong name is answered with 404 or 421 and not with a broken handshake.
 
+pub mod acme;
 mod authority;
 mod error;
+mod file;
 mod pair;
 #[cfg(test)]
 mod tests;
@@ -34,13 +36,14 @@ use usher_rules::{
 pub use authority::Authority;
 pub use error::{CertError, Pem};
 
-use self::pair::Pair;
+use self::{acme::Supply, pair::Pair};
 use crate::request::tls::CertSource;
 
 /// What each handshake asks. Immutable: a reload makes another one.
 pub struct Certificates {
     pairs: Vec<Pair>,
     authority: Arc<Authority>,
+    supply: Supply,
     /// Hosts of routes and of sign-in, lower case.
     hosts: HashSet<Box<str>>,
     wildcards: Vec<HostPattern>,
@@ -53,12 +56,18 @@ impl Certificates {
     /// Reads every pair that the plan names. What is wrong with one is told, and the others serve.
     ///
     /// Blocks on the disk.
-    pub fn load(plan: &Plan, authority: Arc<Authority>, now: UnixTime) -> (Self, Vec<CertError>) {
+    pub fn load(
+        plan: &Plan,
+        authority: Arc<Authority>,
+        supply: &Supply,
+        now: UnixTime,
+    ) -> (Self, Vec<CertError>) {
         let (pairs, mut troubles) = read_pairs(plan, now);
         let (hosts, wildcards) = names(plan);
         let unnamed = unnamed(plan, &hosts);
         let now = AtomicU64::new(now.seconds());
-        let certificates = Self { pairs, authority, hosts, wildcards, unnamed, now };
+        let supply = supply.clone();
+        let certificates = Self { pairs, authority, supply, hosts, wildcards, unnamed, now };
         if !certificates.pairs.is_empty() || !troubles.is_empty() {
             let mut uncovered: Vec<_> =
                 certificates.uncovered().map(CertError::uncovered).collect();
@@ -77,6 +86,11 @@ impl Certificates {
     /// are next asked for. Called now and then.
     pub fn renew(&self, now: UnixTime) {
         self.now.store(now.seconds(), Ordering::Relaxed);
+    }
+
+    /// Has the operator brought a certificate for this name that counts at `now`?
+    pub fn covers(&self, name: &str, now: UnixTime) -> bool {
+        self.pair(name).is_some_and(|pair| pair.judge(now).is_none())
     }
 
     fn uncovered(&self) -> impl Iterator<Item = &str> {
@@ -102,6 +116,9 @@ impl CertSource for Certificates {
         if let Some(name) = server_name {
             // DNS names are compared without case (RFC 4343); handshakes are few.
             let name = name.to_ascii_lowercase();
+            if let Some(key) = self.supply.issued.find(&name) {
+                return Some(key);
+            }
             if let Some(pair) = self.pair(&name) {
                 return Some(Arc::clone(&pair.key));
             }
@@ -113,6 +130,10 @@ impl CertSource for Certificates {
             Some(pair) => Some(Arc::clone(&pair.key)),
             None => self.authority.leaf(&self.unnamed, self.now()),
         }
+    }
+
+    fn proof(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
+        self.supply.answers.tls(server_name)
     }
 }
 

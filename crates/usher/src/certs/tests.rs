@@ -18,7 +18,7 @@ use usher_rules::{
 };
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use super::{Authority, CertError, Certificates};
+use super::{Authority, CertError, Certificates, acme::Supply};
 use crate::request::tls::{CertSource as _, Tls};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_795_600_000);
@@ -98,7 +98,8 @@ fn which_certificate_a_name_gets() {
         ["tv.example.test", "photos.example.test", "other.test", "*.apps.test", "192.0.2.7"];
     let authority = Arc::new(Authority::open(at, NOW).unwrap());
     let plan = plan(&hosts, at, &["wild", "tv"]);
-    let (certificates, troubles) = Certificates::load(&plan, Arc::clone(&authority), NOW);
+    let (certificates, troubles) =
+        Certificates::load(&plan, Arc::clone(&authority), &Supply::default(), NOW);
     let told: Vec<_> = troubles.iter().map(|t| (t.level(), t.to_string())).collect();
     let notice = |host: &str| {
         (Level::Info, format!("no certificate is for {host}; the local authority signs one"))
@@ -119,8 +120,12 @@ fn which_certificate_a_name_gets() {
         assert_eq!(served(&certificates, server_name), expected, "{why}");
     }
 
-    let (without_pairs, troubles) =
-        Certificates::load(&self::plan(&hosts, at, &[]), Arc::clone(&authority), NOW);
+    let (without_pairs, troubles) = Certificates::load(
+        &self::plan(&hosts, at, &[]),
+        Arc::clone(&authority),
+        &Supply::default(),
+        NOW,
+    );
     assert!(troubles.is_empty(), "nobody asked for certificates: {troubles:?}");
     let nameless = served(&without_pairs, None);
     assert_eq!(
@@ -164,7 +169,7 @@ fn one_bad_pair_takes_no_other_down() {
     let names =
         ["missing", "mixed", "swapped", "keyless", "damaged", "locked", "late", "early", "good"];
     let (certificates, troubles) =
-        Certificates::load(&plan(&["good.test"], at, &names), authority, NOW);
+        Certificates::load(&plan(&["good.test"], at, &names), authority, &Supply::default(), NOW);
     let shown: Vec<_> =
         troubles.iter().map(|t| t.to_string().replace(&format!("{}/", at.display()), "")).collect();
     assert_eq!(
@@ -233,8 +238,12 @@ fn the_authority_survives_restarts_and_is_never_replaced() {
 fn leaves_are_renewed_in_the_last_third_of_their_life() {
     let dir = tempfile::tempdir().unwrap();
     let authority = Arc::new(Authority::open(dir.path(), NOW).unwrap());
-    let (certificates, _) =
-        Certificates::load(&plan(&["tv.test"], dir.path(), &[]), authority, NOW);
+    let (certificates, _) = Certificates::load(
+        &plan(&["tv.test"], dir.path(), &[]),
+        authority,
+        &Supply::default(),
+        NOW,
+    );
     let leaf = |name| certificates.certificate(Some(name)).unwrap().cert[0].clone();
     let first = leaf("tv.test");
     certificates.renew(NOW.plus(DAY * 30));
@@ -306,7 +315,8 @@ async fn who_trusts_the_authority_can_shake_hands() {
     ] {
         let authority = Arc::new(Authority::open(dir.path(), now).unwrap());
         let plan = plan(&["tv.test", "127.0.0.1"], dir.path(), &[]);
-        let (certificates, _) = Certificates::load(&plan, Arc::clone(&authority), now);
+        let (certificates, _) =
+            Certificates::load(&plan, Arc::clone(&authority), &Supply::default(), now);
         let (negotiated, said) = handshake(certificates, authority.ca_file(), name, version).await;
         assert_eq!(said, "hello", "{name}");
         assert_eq!(negotiated, group, "{name}: post-quantum first, where the version has it");

@@ -21,6 +21,7 @@ use usher_rules::{
 
 use super::{Swapping, redirect};
 use crate::{
+    certs::acme::Office,
     request::{
         Door,
         accept::{Connection, Listener, Pulse, Tasks, limits, serve_http1, serve_http2},
@@ -45,6 +46,7 @@ pub(super) struct Core {
 pub(super) struct Chores {
     pub store: Arc<Store>,
     pub certificates: Arc<Swapping>,
+    pub office: Arc<Office>,
     pub clock: Arc<dyn Clock>,
     pub redirect: Option<Listener>,
 }
@@ -97,7 +99,7 @@ pub(super) fn spawn_chores(
     over: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let Chores { store, certificates, clock, redirect } = chores;
+    let Chores { store, certificates, office, clock, redirect } = chores;
     let redirect = {
         let _entered = runtime.enter();
         let sockets = redirect.map(Listener::into_sockets).unwrap_or_default();
@@ -108,9 +110,12 @@ pub(super) fn spawn_chores(
             core.tasks.spawn_chore(Arc::clone(&store).follow());
             core.tasks.spawn_chore(sweep_store(store, Arc::clone(&clock), core.recorder.clone()));
             core.tasks.spawn_chore(renew(certificates, clock));
+            let answers = Arc::clone(&office.supply().answers);
+            core.tasks.spawn_chore(async move { office.run().await });
             for listener in redirect {
+                let (door, answers) = (Arc::clone(&core.door), Arc::clone(&answers));
                 let tasks = core.tasks.clone();
-                core.tasks.spawn_chore(redirect::serve(listener, Arc::clone(&core.door), tasks));
+                core.tasks.spawn_chore(redirect::serve(listener, door, answers, tasks));
             }
             over.cancelled().await;
         });

@@ -14,6 +14,7 @@ mod cores;
 mod keys;
 mod redirect;
 mod start_error;
+mod told;
 
 use std::{
     fmt,
@@ -37,9 +38,12 @@ pub use clock::SystemClock;
 pub use keys::KeyFailure;
 pub use start_error::StartError;
 
-use self::{cores::Core, keys::OwnKeys};
+use self::{cores::Core, keys::OwnKeys, told::Told};
 use crate::{
-    certs::{Authority, CertError, Certificates},
+    certs::{
+        Authority, CertError, Certificates,
+        acme::{Office, Pace, Shelf},
+    },
     idp::{Cost, Directory, Passwords},
     request::{
         Door, DoorParts,
@@ -71,6 +75,8 @@ pub struct StartOptions {
     pub cores: usize,
     /// How dear a password check is.
     pub password_cost: Cost,
+    /// How long authorities on the internet may take.
+    pub pace: Pace,
 }
 
 impl StartOptions {
@@ -78,7 +84,8 @@ impl StartOptions {
     pub fn for_machine(plan: Plan, data_dir: PathBuf, recorder: Recorder) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (clock, password_cost) = (Arc::new(SystemClock), Cost::DEFAULT);
-        Self { plan, data_dir, recorder, clock, cores, password_cost }
+        let pace = Pace::USUAL;
+        Self { plan, data_dir, recorder, clock, cores, password_cost, pace }
     }
 }
 
@@ -90,6 +97,7 @@ pub struct RunningServer {
     door: Arc<Door>,
     certificates: Arc<Swapping>,
     authority: Arc<Authority>,
+    office: Arc<Office>,
     recorder: Recorder,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
@@ -114,7 +122,7 @@ pub enum ReloadRefused {
 ///
 /// [`StartError`]: nothing runs then.
 pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
-    let StartOptions { plan, data_dir, recorder, clock, cores, password_cost } = options;
+    let StartOptions { plan, data_dir, recorder, clock, cores, password_cost, pace } = options;
     let cores = cores.max(1);
     install_cryptography();
     let now = clock.now();
@@ -124,7 +132,14 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, &store)?;
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
     let authority = Arc::new(Authority::open(&data_dir, now.wall)?);
-    let (certificates, troubles) = Certificates::load(&plan, Arc::clone(&authority), now.wall);
+    let office = Arc::new(Office::open(
+        Shelf::open(Office::folder(&plan, &data_dir))?,
+        Arc::new(Told { recorder: recorder.clone(), clock: Arc::clone(&clock) }),
+        Arc::clone(&clock),
+        pace,
+    ));
+    let (certificates, troubles) =
+        Certificates::load(&plan, Arc::clone(&authority), office.supply(), now.wall);
     let certificates = Arc::new(Swapping(ArcSwap::from_pointee(certificates)));
     let passwords = Passwords::new(password_cost, cores).map_err(StartError::Passwords)?;
     let directory = Arc::new(Directory::new(Arc::<Store>::clone(&store), passwords));
@@ -172,12 +187,16 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         door: Arc::clone(&door),
         certificates: Arc::clone(&certificates),
         authority,
+        office: Arc::clone(&office),
         recorder,
         clock: Arc::clone(&clock),
         tasks: tasks.clone(),
         over: CancellationToken::new(),
         threads: Vec::new(),
     };
+    running.office.adopt(&plan, running.redirect.is_some(), |name| {
+        certificates.0.load().covers(name, now.wall)
+    });
     running.tell_certificates(&plan, &troubles);
     let core = Core { door, tls, tasks, recorder: running.recorder.clone() };
     for (number, socket) in listener.into_sockets().into_iter().enumerate() {
@@ -185,7 +204,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
             .map_err(StartError::Thread)?;
         running.threads.push(thread);
     }
-    let chores = cores::Chores { store, certificates, clock, redirect };
+    let chores = cores::Chores { store, certificates, office, clock, redirect };
     let thread =
         cores::spawn_chores(core, chores, running.over.clone()).map_err(StartError::Thread)?;
     running.threads.push(thread);
@@ -233,8 +252,10 @@ impl RunningServer {
         }
         let now = self.clock.now();
         let (certificates, troubles) =
-            Certificates::load(&plan, Arc::clone(&self.authority), now.wall);
+            Certificates::load(&plan, Arc::clone(&self.authority), self.office.supply(), now.wall);
         let plan = Arc::new(plan);
+        self.office
+            .adopt(&plan, self.redirect.is_some(), |name| certificates.covers(name, now.wall));
         self.tell_certificates(&plan, &troubles);
         self.tell_what_waits(&old, &plan);
         self.certificates.0.store(Arc::new(certificates));
@@ -322,6 +343,10 @@ struct Swapping(ArcSwap<Certificates>);
 impl CertSource for Swapping {
     fn certificate(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         self.0.load().certificate(server_name)
+    }
+
+    fn proof(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
+        self.0.load().proof(server_name)
     }
 }
 

@@ -1,12 +1,13 @@
-//! `http_redirect_addr`: whoever comes without TLS is sent to https, to the same host and path.
+//! `http_redirect_addr`: whoever comes without TLS is sent to https, to the same host and path;
+//! authorities that look for proof find it.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, HOST, LOCATION},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION},
 };
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::{body::Bytes, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,21 +16,29 @@ use usher_rules::{
     plan::{HostPattern, Plan},
 };
 
-use crate::request::{
-    Door,
-    accept::{Tasks, limits},
+use crate::{
+    certs::acme::Answers,
+    request::{
+        Door,
+        accept::{Tasks, limits},
+    },
 };
 
 /// A whole visit: one request, one answer, good bye.
 const VISIT: Duration = Duration::from_secs(30);
 
-pub(super) async fn serve(listener: TcpListener, door: Arc<Door>, tasks: Tasks) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    door: Arc<Door>,
+    answers: Arc<Answers>,
+    tasks: Tasks,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) if tasks.open() < limits::CONNECTIONS => {
-                let door = Arc::clone(&door);
+                let (door, answers) = (Arc::clone(&door), Arc::clone(&answers));
                 tasks.spawn_connection(async move {
-                    let _over = tokio::time::timeout(VISIT, visit(stream, door)).await;
+                    let _over = tokio::time::timeout(VISIT, visit(stream, door, answers)).await;
                 });
             }
             Ok(_) => {}
@@ -38,9 +47,10 @@ pub(super) async fn serve(listener: TcpListener, door: Arc<Door>, tasks: Tasks) 
     }
 }
 
-async fn visit(stream: TcpStream, door: Arc<Door>) {
+async fn visit(stream: TcpStream, door: Arc<Door>, answers: Arc<Answers>) {
     let answer = service_fn(|request| {
-        let response = redirect(&door.plan(), &request);
+        let response =
+            proof(&answers, &request).unwrap_or_else(|| redirect(&door.plan(), &request));
         async move { Ok::<_, Infallible>(response) }
     });
     let _the_clients = http1::Builder::new()
@@ -52,10 +62,21 @@ async fn visit(stream: TcpStream, door: Arc<Door>) {
         .await;
 }
 
+/// What an authority looks for that wants proof by HTTP-01 (RFC 8555 §8.3). It comes by whatever
+/// name, and must not be sent elsewhere.
+fn proof<B>(answers: &Answers, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let authorization = answers.http(request.uri().path()).filter(|_| reads)?;
+    let mut response = Response::new(Full::new(Bytes::from(String::from(authorization))));
+    let octets = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(CONTENT_TYPE, octets);
+    Some(response)
+}
+
 /// To https, for hosts of ours only: a redirect to a host that somebody else chose could be
 /// cached for it.
-fn redirect<B>(plan: &Plan, request: &Request<B>) -> Response<Empty<Bytes>> {
-    let mut response = Response::new(Empty::new());
+fn redirect<B>(plan: &Plan, request: &Request<B>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = match (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) {

@@ -20,3 +20,4 @@ pub use decision::{By, Decided};
 pub use event::Event;
 pub use recorder::{Format, Recorder};
 pub use sink::Sink;
+pub use stamp::moment;

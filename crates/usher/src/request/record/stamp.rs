@@ -11,14 +11,19 @@ thread_local! {
 pub fn rfc3339(at: UnixTime, write: impl FnOnce(&str)) {
     LAST.with_borrow_mut(|(second, text)| {
         if *second != at.seconds() {
-            let moment = i64::try_from(at.seconds())
-                .ok()
-                .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-            *text = moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default();
+            *text = moment(at);
             *second = at.seconds();
         }
         write(text);
     });
+}
+
+/// A moment of its own, RFC 3339 in whole seconds, UTC.
+pub fn moment(at: UnixTime) -> String {
+    let moment = i64::try_from(at.seconds())
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_else(|| "never".into())
 }
 
 /// `14:02:11.204` UTC, for a terminal.

@@ -25,7 +25,12 @@ use super::accept::limits;
 pub trait CertSource: Send + Sync + fmt::Debug {
     /// The certificate for a server name (SNI), or the one for clients that send none.
     fn certificate(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>>;
+    /// What an authority has to find that looks for proof by TLS-ALPN-01 (RFC 8737).
+    fn proof(&self, server_name: &str) -> Option<Arc<CertifiedKey>>;
 }
+
+/// The protocol of TLS-ALPN-01: a handshake, and nothing after it.
+const ACME_TLS: &[u8] = b"acme-tls/1";
 
 /// One record per encrypt and write: large bodies are then encrypted while still in the cache
 /// (`performance.md` §7.2).
@@ -69,6 +74,7 @@ impl Tls {
             Protocols::Http1 => vec![b"http/1.1".to_vec()],
             Protocols::Http2 => vec![b"h2".to_vec()],
         };
+        config.alpn_protocols.push(ACME_TLS.to_vec()); // last: nobody else offers it
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
         config.send_tls13_tickets = 1;
         config.max_early_data_size = 0; // no 0-RTT: what arrives early could be replayed
@@ -88,6 +94,9 @@ impl Tls {
             .await
             .map_err(|_| io::ErrorKind::TimedOut)??;
         let (_, session) = stream.get_ref();
+        if session.alpn_protocol() == Some(ACME_TLS) {
+            return Err(io::ErrorKind::ConnectionAborted.into()); // seen what it came for
+        }
         let server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
         let http2 = session.alpn_protocol() == Some(b"h2");
         Ok(Accepted { stream, server_name, http2 })
@@ -105,6 +114,12 @@ struct Resolver(Arc<dyn CertSource>);
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.certificate(hello.server_name())
+        let looks_for_proof =
+            hello.alpn().is_some_and(|mut offered| offered.any(|name| name == ACME_TLS));
+        match (looks_for_proof, hello.server_name()) {
+            (true, Some(name)) => self.0.proof(&name.to_ascii_lowercase()),
+            (true, None) => None,
+            (false, name) => self.0.certificate(name),
+        }
     }
 }

@@ -1,0 +1,48 @@
+//! Certificates by ACME (RFC 8555): ordered, proved, kept and renewed without anybody's hand.
+//!
+//! | takes | a plan's `autocert`, what is on the disk |
+//! |---|---|
+//! | gives | certificates for names, answers to challenges |
+//! | never | holds up a start, a reload or a handshake |
+//!
+//! *When* something is ordered is [`usher_rules::renewal`]'s to say; here it is done, one order at
+//! a time, on the thread for chores. What is on the disk, and why a crash at any moment is
+//! harmless, stands in [`shelf`].
+
+mod account;
+mod answers;
+mod client;
+mod error;
+mod leaf;
+mod office;
+mod order;
+mod shelf;
+
+pub use answers::Answers;
+pub use error::AcmeError;
+pub use leaf::Leaf;
+pub use office::{Issued, Office, Orders, Supply};
+pub use shelf::{Shelf, State};
+
+/// Time that the talk with an authority may take. Tests take less.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How often it is looked whether something is to be done.
+    pub look: std::time::Duration,
+    /// How long one answer of an authority may take.
+    pub answer: std::time::Duration,
+    /// How long an authority may take to look at our answer to its challenge, and to sign.
+    pub validation: std::time::Duration,
+    /// The first wait before an order is looked at again; it doubles.
+    pub first_poll: std::time::Duration,
+}
+
+impl Pace {
+    /// For authorities on the internet.
+    pub const USUAL: Self = Self {
+        look: std::time::Duration::from_secs(5),
+        answer: std::time::Duration::from_secs(30),
+        validation: std::time::Duration::from_secs(120),
+        first_poll: std::time::Duration::from_millis(500),
+    };
+}

@@ -1,0 +1,265 @@
+//! One order, from the account to the certificate on the shelf.
+
+use std::sync::Arc;
+
+use instant_acme::{
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeType, Identifier, NewOrder,
+    Order, OrderStatus, RetryPolicy,
+};
+use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
+use usher_rules::plan::Autocert;
+use zeroize::Zeroizing;
+
+use super::{
+    AcmeError, Answers, Leaf, Pace, Shelf, account,
+    answers::Answering,
+    client::{AcmeClient, words},
+    shelf::Pending,
+};
+
+/// How often a refused nonce is answered with another try; the library tries three times in each.
+const NONCE_TRIES: u32 = 5;
+
+/// status_request in the TLS feature extension (RFC 7633 §6): the OCSP staple is a must.
+const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
+const STATUS_REQUEST: &[u8] = &[0x30, 0x03, 0x02, 0x01, 0x05];
+
+/// What an order is made with.
+pub(super) struct Errand<'a> {
+    pub autocert: &'a Autocert,
+    pub directory: &'a str,
+    pub name: &'a str,
+    /// The certificate that is replaced, if there is one.
+    pub replaces: Option<&'a Leaf>,
+    pub shelf: &'a Shelf,
+    pub answers: &'a Arc<Answers>,
+    pub client: &'a AcmeClient,
+    pub pace: Pace,
+    /// HTTP-01 can be answered: there is a plain listener.
+    pub has_http: bool,
+    /// How many orders for this name failed: the next one tries another challenge.
+    pub failures: u32,
+}
+
+impl Errand<'_> {
+    /// Orders, proves, fetches and keeps.
+    pub async fn run(&self) -> Result<Leaf, AcmeError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.once().await {
+                Err(error) if error.is_bad_nonce() && tries < NONCE_TRIES => {}
+                Err(error) if error.is_unknown_account() && tries < NONCE_TRIES => {
+                    // The authority forgot us, or was exchanged behind its name.
+                    self.shelf.drop_account(self.directory)?;
+                    self.shelf.drop_pending(self.name)?;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn once(&self) -> Result<Leaf, AcmeError> {
+        let account = account::open(self.client, self.shelf, self.autocert, self.directory).await?;
+        let (mut order, key) = match self.resume(&account).await? {
+            Some(resumed) => resumed,
+            None => self.begin(&account).await?,
+        };
+        // They answer until the order is through.
+        let _answering = self.prove(&mut order).await?;
+        if order.state().status == OrderStatus::Ready {
+            let csr = self.request(&key)?;
+            order.finalize_csr(&csr).await.map_err(|error| self.error(error))?;
+        }
+        let chain = self.fetch(&mut order).await?;
+        self.keep(&key, &chain)
+    }
+
+    /// The order that a crash or a slow authority left.
+    async fn resume(&self, account: &Account) -> Result<Option<(Order, KeyPair)>, AcmeError> {
+        let pending = self.shelf.pending(self.name).unwrap_or_default();
+        let Some(pending) = pending.filter(|pending| *pending.directory == *self.directory) else {
+            return Ok(None);
+        };
+        let key = KeyPair::from_pem(&pending.key);
+        let order = account.order(pending.order.to_string()).await;
+        match (order.map_err(|error| self.error(error)), key) {
+            (Ok(mut order), Ok(key)) => {
+                if order.state().status != OrderStatus::Invalid {
+                    return Ok(Some((order, key)));
+                }
+            }
+            (Err(error), _) if error.is_bad_nonce() => return Err(error),
+            (Err(error @ AcmeError::Unreached { .. }), _) => return Err(error),
+            (Ok(_) | Err(_), _) => {}
+        }
+        // It ended without a certificate, or the authority does not know it any more.
+        self.shelf.drop_pending(self.name)?;
+        Ok(None)
+    }
+
+    async fn begin(&self, account: &Account) -> Result<(Order, KeyPair), AcmeError> {
+        let identifiers = [Identifier::Dns(self.name.into())];
+        let mut new = NewOrder::new(&identifiers);
+        if let Some(profile) = &self.autocert.profile {
+            new = new.profile(profile);
+        }
+        let replaced = self.replaces.and_then(Leaf::der);
+        let replaced = replaced.and_then(|der| CertificateIdentifier::try_from(der).ok());
+        let order = match replaced {
+            // Whether an authority knows this field, only its answer tells.
+            Some(id) => match account.new_order(&new.replaces(id.into_owned())).await {
+                Ok(order) => Ok(order),
+                Err(_) => account.new_order(&self.plain(&identifiers)).await,
+            },
+            None => account.new_order(&new).await,
+        };
+        let order = order.map_err(|error| self.error(error))?;
+        let key = KeyPair::generate()?;
+        let pending = Pending {
+            directory: self.directory.into(),
+            order: order.url().into(),
+            key: Zeroizing::new(key.serialize_pem()),
+        };
+        self.shelf.put_pending(self.name, &pending)?;
+        Ok((order, key))
+    }
+
+    fn plain<'a>(&'a self, identifiers: &'a [Identifier]) -> NewOrder<'a> {
+        let new = NewOrder::new(identifiers);
+        match &self.autocert.profile {
+            Some(profile) => new.profile(profile),
+            None => new,
+        }
+    }
+
+    /// Answers what the authority wants proved, and waits until it has looked.
+    async fn prove(&self, order: &mut Order) -> Result<Vec<Answering>, AcmeError> {
+        let mut answering = Vec::new();
+        let mut by = "none";
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization.map_err(|error| self.error(error))?;
+            if authorization.status != AuthorizationStatus::Pending {
+                continue;
+            }
+            let offered: Vec<ChallengeType> =
+                authorization.challenges.iter().map(|challenge| challenge.r#type.clone()).collect();
+            let kind = self.choose(&offered)?;
+            by = word(&kind);
+            let Some(mut challenge) = authorization.challenge(kind.clone()) else {
+                return Err(no_challenge(&offered));
+            };
+            let authorization = challenge.key_authorization();
+            answering.push(if kind == ChallengeType::Http01 {
+                self.answers.put_http(&challenge.token, authorization.as_str())
+            } else {
+                self.answers.put_tls(self.name, authorization.digest().as_ref())?
+            });
+            challenge.set_ready().await.map_err(|error| self.error(error))?;
+        }
+        if answering.is_empty() {
+            order.refresh().await.map_err(|error| self.error(error))?;
+            return Ok(answering);
+        }
+        let ready = order.poll_ready(&self.retries()).await;
+        match ready {
+            Ok(OrderStatus::Invalid) => Err(self.not_proven(order, by).await),
+            Ok(_) => Ok(answering),
+            Err(error) => {
+                let error = self.error(error);
+                match matches!(error, AcmeError::Refused { .. }) && !error.is_bad_nonce() {
+                    true => Err(self.not_proven(order, by).await),
+                    false => Err(error),
+                }
+            }
+        }
+    }
+
+    /// TLS-ALPN-01 needs port 443, HTTP-01 port 80: whichever can work, the other one after a
+    /// failure.
+    fn choose(&self, offered: &[ChallengeType]) -> Result<ChallengeType, AcmeError> {
+        let mut able = vec![ChallengeType::TlsAlpn01];
+        if self.has_http {
+            able.insert(0, ChallengeType::Http01);
+        }
+        able.retain(|kind| offered.contains(kind));
+        let turn = usize::try_from(self.failures).unwrap_or_default();
+        let turn = turn.checked_rem(able.len()).ok_or_else(|| no_challenge(offered))?;
+        able.into_iter().nth(turn).ok_or_else(|| no_challenge(offered))
+    }
+
+    /// Why the authority found no proof: it says so in the challenge.
+    async fn not_proven(&self, order: &mut Order, challenge: &'static str) -> AcmeError {
+        let mut detail: Box<str> = "it does not say why".into();
+        let mut authorizations = order.authorizations();
+        while let Some(Ok(mut authorization)) = authorizations.next().await {
+            let Ok(state) = authorization.refresh().await else { continue };
+            let mut errors = state.challenges.iter().filter_map(|one| one.error.as_ref());
+            if let Some(problem) = errors.next() {
+                detail = words(problem);
+            }
+        }
+        if let Err(error) = self.shelf.drop_pending(self.name) {
+            return error.into();
+        }
+        AcmeError::NotProven { challenge, detail }
+    }
+
+    fn request(&self, key: &KeyPair) -> Result<Vec<u8>, AcmeError> {
+        let mut params = CertificateParams::new(vec![self.name.to_owned()])?;
+        params.distinguished_name = DistinguishedName::new();
+        if self.autocert.must_staple {
+            let feature = CustomExtension::from_oid_content(TLS_FEATURE, STATUS_REQUEST.to_vec());
+            params.custom_extensions.push(feature);
+        }
+        Ok(params.serialize_request(key)?.der().to_vec())
+    }
+
+    async fn fetch(&self, order: &mut Order) -> Result<String, AcmeError> {
+        let chain = match order.state().status {
+            OrderStatus::Valid => match order.certificate().await {
+                Ok(Some(chain)) => Ok(chain),
+                Ok(None) => return Err(AcmeError::Slow),
+                Err(error) => Err(error),
+            },
+            _ => order.poll_certificate(&self.retries()).await,
+        };
+        chain.map_err(|error| self.error(error))
+    }
+
+    fn keep(&self, key: &KeyPair, chain: &str) -> Result<Leaf, AcmeError> {
+        let pem = Zeroizing::new(format!("{}{chain}", key.serialize_pem()));
+        let leaf = Leaf::parse(pem.as_bytes()).map_err(AcmeError::Unusable)?;
+        if !leaf.is_for(self.name) {
+            self.shelf.drop_pending(self.name)?;
+            return Err(AcmeError::Unusable("it is for another name"));
+        }
+        self.shelf.put_leaf(self.name, pem.as_bytes())?;
+        self.shelf.drop_pending(self.name)?;
+        Ok(leaf)
+    }
+
+    fn retries(&self) -> RetryPolicy {
+        let policy = RetryPolicy::new().initial_delay(self.pace.first_poll);
+        policy.backoff(1.5).timeout(self.pace.validation)
+    }
+
+    fn error(&self, error: instant_acme::Error) -> AcmeError {
+        self.client.error(self.directory, error)
+    }
+}
+
+fn no_challenge(offered: &[ChallengeType]) -> AcmeError {
+    let offered: Vec<&str> = offered.iter().map(word).collect();
+    AcmeError::NoChallenge { offered: offered.join(", ").into() }
+}
+
+fn word(kind: &ChallengeType) -> &'static str {
+    match kind {
+        ChallengeType::Http01 => "http-01",
+        ChallengeType::Dns01 => "dns-01",
+        ChallengeType::TlsAlpn01 => "tls-alpn-01",
+        _ => "another kind",
+    }
+}

@@ -1,0 +1,296 @@
+//! What is kept of the talk with authorities, and how.
+//!
+//! ```text
+//! acme/
+//!   accounts/HOST-12345678.json    our account at a directory: its id and key
+//!   names/NAME.pem                 the private key, then the chain: one file, so they can't part
+//!   names/NAME.json                what became of orders, the renewal window, the last error
+//!   names/NAME.order.json          an order that is under way, with its key
+//!   names/NAME.renew               somebody asked for a new certificate
+//! ```
+//!
+//! `*.` of a wildcard is written `_.`. Every file is written whole under another name, synced and
+//! renamed. What can be lost to a crash, at each step: an account that was just made (another one
+//! is made), an attempt that was just counted (it counts as a failure, so the next one waits), and
+//! nothing of an order whose key and address are on the disk (it goes on where it was). A file that
+//! can't be read is set aside as `NAME.damaged` and told of; the other names go on.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use usher_rules::{
+    people::UnixTimeSeconds,
+    renewal::{History, Window},
+};
+use zeroize::Zeroizing;
+
+use super::Leaf;
+use crate::certs::{CertError, file};
+
+/// The folder, and whoever is told of writes to it.
+#[derive(Clone)]
+pub struct Shelf {
+    folder: PathBuf,
+    /// Called before each write, with what is written: tests end the process there.
+    before_write: Option<Arc<dyn Fn(&Path) + Send + Sync>>,
+}
+
+/// What is known about a name beside its certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// What became of orders.
+    #[serde(default)]
+    pub history: History,
+    /// When its authority wants it renewed (RFC 9773).
+    #[serde(default)]
+    pub window: Option<Window>,
+    /// The directory that it came from, or was last asked.
+    #[serde(default)]
+    pub directory: Box<str>,
+    /// Why the last order failed; empty when it did not.
+    #[serde(default)]
+    pub last_error: Box<str>,
+    /// When the next order is due, as it was last worked out.
+    #[serde(default)]
+    pub next_at: UnixTimeSeconds,
+}
+
+/// An order that an authority has, and the key that it will be finished with.
+#[derive(Serialize, Deserialize)]
+pub struct Pending {
+    /// The directory that has it.
+    pub directory: Box<str>,
+    /// The order's own address.
+    pub order: Box<str>,
+    /// The key of the certificate to be, PEM.
+    pub key: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pending").field("order", &self.order).finish_non_exhaustive()
+    }
+}
+
+impl Shelf {
+    /// Opens the folder, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`].
+    pub fn open(folder: PathBuf) -> Result<Self, CertError> {
+        for part in ["accounts", "names"] {
+            file::folder(&folder.join(part))?;
+        }
+        Ok(Self { folder, before_write: None })
+    }
+
+    /// The same shelf; `told` is called before each write.
+    #[must_use]
+    pub fn telling(mut self, told: Arc<dyn Fn(&Path) + Send + Sync>) -> Self {
+        self.before_write = Some(told);
+        self
+    }
+
+    /// The certificate for a name.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError`]: it can't be read, or is damaged and was set aside.
+    pub fn leaf(&self, name: &str) -> Result<Option<Leaf>, CertError> {
+        let path = self.path(name, "pem");
+        let Some(pem) = file::read(&path)? else { return Ok(None) };
+        match Leaf::parse(&pem) {
+            Ok(leaf) => Ok(Some(leaf)),
+            Err(why) => Err(set_aside(path, why)),
+        }
+    }
+
+    /// What else is known about a name.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError`]: it can't be read, or is damaged and was set aside.
+    pub fn state(&self, name: &str) -> Result<State, CertError> {
+        Ok(self.json(&self.path(name, "json"))?.unwrap_or_default())
+    }
+
+    /// The order that is under way for a name.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError`]: it can't be read, or is damaged and was set aside.
+    pub fn pending(&self, name: &str) -> Result<Option<Pending>, CertError> {
+        self.json(&self.path(name, "order.json"))
+    }
+
+    /// Keeps a certificate: key and chain, PEM.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`]: what was there before still is.
+    pub fn put_leaf(&self, name: &str, pem: &[u8]) -> Result<(), CertError> {
+        self.write(&self.path(name, "pem"), pem)
+    }
+
+    /// Keeps what is known about a name.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`]: what was there before still is.
+    pub fn put_state(&self, name: &str, state: &State) -> Result<(), CertError> {
+        self.write_json(&self.path(name, "json"), state)
+    }
+
+    /// Keeps an order that is under way.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`].
+    pub fn put_pending(&self, name: &str, pending: &Pending) -> Result<(), CertError> {
+        self.write_json(&self.path(name, "order.json"), pending)
+    }
+
+    /// Forgets an order.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`].
+    pub fn drop_pending(&self, name: &str) -> Result<(), CertError> {
+        self.remove(&self.path(name, "order.json"))
+    }
+
+    /// Forgets a certificate, for instance one that was revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`].
+    pub fn drop_leaf(&self, name: &str) -> Result<(), CertError> {
+        self.remove(&self.path(name, "pem"))
+    }
+
+    /// Our account at a directory, JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unreadable`].
+    pub fn account(&self, directory: &str) -> Result<Option<Zeroizing<Vec<u8>>>, CertError> {
+        file::read(&self.account_path(directory))
+    }
+
+    /// Keeps our account at a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`].
+    pub fn put_account(&self, directory: &str, json: &[u8]) -> Result<(), CertError> {
+        self.write(&self.account_path(directory), json)
+    }
+
+    /// Sets an account aside that its authority does not know.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`].
+    pub fn drop_account(&self, directory: &str) -> Result<(), CertError> {
+        let path = self.account_path(directory);
+        let aside = path.with_extension("refused");
+        std::fs::rename(&path, aside).map_err(|source| CertError::Unwritable { file: path, source })
+    }
+
+    /// Asks whoever runs with this folder for a new certificate.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`].
+    pub fn ask_renewal(&self, name: &str) -> Result<(), CertError> {
+        self.write(&self.path(name, "renew"), b"")
+    }
+
+    /// Did somebody ask for a new certificate? Asked once.
+    pub fn take_renewal(&self, name: &str) -> bool {
+        let path = self.path(name, "renew");
+        path.exists() && file::remove(&path).is_ok()
+    }
+
+    /// Every name with a certificate or a state, in order.
+    pub fn names(&self) -> Vec<Box<str>> {
+        let entries = std::fs::read_dir(self.folder.join("names")).into_iter().flatten().flatten();
+        let mut names: Vec<Box<str>> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let name = name.strip_suffix(".pem").or_else(|| {
+                    name.strip_suffix(".json").filter(|name| !name.ends_with(".order"))
+                })?;
+                let name = match name.strip_prefix("_.") {
+                    Some(domain) => format!("*.{domain}"),
+                    None => name.to_owned(),
+                };
+                Some(name.into())
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn path(&self, name: &str, ending: &str) -> PathBuf {
+        let name = match name.strip_prefix("*.") {
+            Some(domain) => format!("_.{domain}"),
+            None => name.to_owned(),
+        };
+        self.folder.join("names").join(format!("{name}.{ending}"))
+    }
+
+    fn account_path(&self, directory: &str) -> PathBuf {
+        let host = directory.split('/').nth(2).unwrap_or_default().replace(':', "-");
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, directory.as_bytes());
+        let mark: String =
+            digest.as_ref().iter().take(4).map(|octet| format!("{octet:02x}")).collect();
+        self.folder.join("accounts").join(format!("{host}-{mark}.json"))
+    }
+
+    fn json<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, CertError> {
+        let Some(text) = file::read(path)? else { return Ok(None) };
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|_| set_aside(path.to_owned(), "is not what usher writes"))
+    }
+
+    fn write_json(&self, path: &Path, value: &impl Serialize) -> Result<(), CertError> {
+        // Text and numbers always serialise; an empty file would be set aside as damaged.
+        let text = Zeroizing::new(serde_json::to_vec_pretty(value).unwrap_or_default());
+        self.write(path, &text)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), CertError> {
+        if let Some(told) = &self.before_write {
+            told(path);
+        }
+        file::write(path, bytes, 0o600)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), CertError> {
+        if let Some(told) = &self.before_write {
+            told(path);
+        }
+        file::remove(path)
+    }
+}
+
+impl std::fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shelf").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+fn set_aside(path: PathBuf, why: &'static str) -> CertError {
+    let mut aside = path.clone().into_os_string();
+    aside.push(".damaged");
+    // Where it can't be set aside it is found again at the next start, and told again.
+    let _stays = std::fs::rename(&path, aside);
+    CertError::Kept { file: path, why }
+}

@@ -1,0 +1,75 @@
+//! What becomes of orders for certificates, for the log.
+
+use std::sync::Arc;
+
+use usher_rules::{
+    plan::Level,
+    time::{Clock, UnixTime},
+};
+
+use crate::{
+    certs::{
+        CertError,
+        acme::{AcmeError, Leaf, Orders},
+    },
+    request::record::{Recorder, moment},
+};
+
+pub(super) struct Told {
+    pub recorder: Recorder,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Orders for Told {
+    fn issued(&self, name: &str, leaf: &Leaf, next: UnixTime) {
+        self.recorder
+            .event(Level::Info, "certificate", self.clock.now())
+            .with("host", name)
+            .with("effect", "a new certificate is served")
+            .with("issuer", &leaf.issuer)
+            .with("ends", moment(leaf.not_after))
+            .with("next-order", moment(next))
+            .write();
+    }
+
+    fn failed(&self, name: &str, error: &AcmeError, next: UnixTime, held: Option<UnixTime>) {
+        let now = self.clock.now();
+        let effect = match held {
+            None => "usher's local authority signs for it meanwhile, and browsers warn".to_owned(),
+            Some(end) if end <= now.wall => "its certificate has ended, and browsers warn".into(),
+            Some(end) => format!("none yet: its certificate counts until {}", moment(end)),
+        };
+        self.recorder
+            .event(Level::Warn, "certificate", now)
+            .with("host", name)
+            .with("cause", error)
+            .with("hint", error.hint())
+            .with("effect", effect)
+            .with("next-order", moment(next))
+            .write();
+    }
+
+    fn ending(&self, name: &str, not_after: UnixTime, last_error: &str) {
+        let now = self.clock.now();
+        let over = not_after <= now.wall;
+        let (level, effect) = if over {
+            (Level::Error, "has ended: browsers refuse this host".to_owned())
+        } else {
+            (Level::Warn, format!("from {} on browsers will refuse this host", moment(not_after)))
+        };
+        self.recorder
+            .event(level, "certificate-ends", now)
+            .with("host", name)
+            .with("effect", effect)
+            .with("cause", last_error)
+            .write();
+    }
+
+    fn damaged(&self, error: &CertError) {
+        self.recorder
+            .event(error.level(), "certificate", self.clock.now())
+            .with("cause", error)
+            .with("hint", error.hint())
+            .write();
+    }
+}

@@ -1,0 +1,16 @@
+//! Certificates by ACME, from a real Pebble, for a whole server in this process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+#[path = "../front_door/house.rs"]
+#[allow(dead_code, reason = "shared with tests that use more of it")]
+mod house;
+mod orders;
+mod street;

@@ -1,0 +1,98 @@
+//! A house that an authority can look at, and the authority.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use tempfile::TempDir;
+use usher_lab::{
+    browser::Browser,
+    pebble::{Pebble, Settings, free_port},
+    upstream::Upstream,
+};
+
+use crate::house::{House, eventually, public};
+
+pub struct Street {
+    pub pebble: Pebble,
+    pub folder: TempDir,
+    pub app: Upstream,
+    pub http: SocketAddr,
+    pub tls: SocketAddr,
+}
+
+impl Street {
+    /// An authority whose settings `change` may change.
+    pub async fn open(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (http, tls) = (free_port(), free_port());
+        let mut settings = Settings::looking_at(http, tls);
+        change(&mut settings);
+        let pebble = Pebble::start(folder.path(), settings).await;
+        Self { pebble, folder, app: Upstream::echo(), http, tls }
+    }
+
+    /// A config for these hosts, with `more` lines.
+    pub fn config(&self, hosts: &[&str], more: &str) -> String {
+        let routes: Vec<String> = hosts.iter().map(|host| public(host, self.app.address)).collect();
+        format!(
+            "address: {tls}
+autocert: true
+autocert_ca: {directory}
+autocert_trusted_ca_file: {ca}
+{more}
+routes:
+{routes}",
+            tls = self.tls,
+            directory = self.pebble.directory(),
+            ca = self.pebble.ca_file().display(),
+            routes = routes.concat(),
+        )
+    }
+
+    /// The line for a plain listener that the authority looks at.
+    pub fn http_line(&self) -> String {
+        format!("http_redirect_addr: {}", self.http)
+    }
+
+    /// A browser that trusts what this authority signs, and nothing else.
+    pub async fn browser(&self, house: &House) -> Browser {
+        Browser::new(house.address(), &self.pebble.root_file().await)
+    }
+}
+
+/// Events about a host with this field.
+pub fn told(house: &House, host: &str, field: &str) -> Vec<String> {
+    house
+        .records("certificate")
+        .iter()
+        .filter(|line| line["host"] == host)
+        .filter_map(|line| line[field].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// Waits until a certificate for `host` is served.
+pub async fn issued(house: &House, host: &str) {
+    eventually(&format!("a certificate for {host}"), || {
+        let causes = told(house, host, "cause");
+        assert!(causes.is_empty(), "{causes:?}");
+        told(house, host, "issuer").pop()
+    })
+    .await;
+}
+
+/// Waits for the cause of an order's failure.
+pub async fn failed(house: &House, host: &str) -> String {
+    eventually(&format!("an order for {host} fails"), || told(house, host, "cause").pop()).await
+}
+
+/// Everything that lies under a folder, by name.
+pub fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A long time in which nothing should happen is never waited for; this is a short one.
+pub const A_MOMENT: Duration = Duration::from_millis(300);
