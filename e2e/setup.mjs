@@ -11,7 +11,7 @@ const HERE = fileURLToPath(new URL('.', import.meta.url));
 
 /** Program that must be there → Debian package that brings it. */
 const PROGRAMS = {
-  chromium: 'chromium', certutil: 'libnss3-tools', ffmpeg: 'ffmpeg', unzip: 'unzip', java: 'openjdk-17-jre-headless', mvn: 'maven',
+  pebble: 'pebble', unshare: 'util-linux', ip: 'iproute2', openssl: 'openssl', chromium: 'chromium', certutil: 'libnss3-tools', ffmpeg: 'ffmpeg', unzip: 'unzip', java: 'openjdk-17-jre-headless', mvn: 'maven',
 };
 
 /** Everything, in an order in which each step has what it needs. */

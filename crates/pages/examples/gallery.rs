@@ -67,7 +67,7 @@ fn errors() -> Vec<(&'static str, String)> {
     let reasons = &["email-unauthorized", "groups-unauthorized"];
     let person = Some("eve@example.com");
     let try_again = || Link::new("/");
-    let pages: [(&str, &dyn ErrorPage); 15] = [
+    let pages: [(&str, &dyn ErrorPage); 14] = [
         (
             "refused",
             &Refused {

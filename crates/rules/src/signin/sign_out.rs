@@ -58,6 +58,13 @@ impl WayBack {
     }
 }
 
+impl WayBack {
+    /// Its origin, for the `form-action` of a page whose form ends there.
+    pub fn origin(&self) -> Option<String> {
+        url::Url::parse(&self.0).ok().map(|url| url.origin().ascii_serialization())
+    }
+}
+
 impl std::fmt::Display for WayBack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

@@ -39,12 +39,13 @@ impl SignInRoom {
         let person = &live.session().person;
         let shown = if person.email.is_empty() { &person.id } else { &person.email };
         let mut form = PostForm::to(SIGN_OUT);
+        let mut origins = sign_out_origins(ask.plan());
         if let Some(back) = back {
+            origins.extend(back.origin());
             form = form.with(param::REDIRECT_URI, back.to_string());
         }
         let stay = Link::new("/.pomerium/");
         let page = SignOutConfirm { person: shown, form, everywhere: true, stay };
-        let origins = sign_out_origins(ask.plan());
         let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
         answer::html(200, page.render(), &origins)
     }
