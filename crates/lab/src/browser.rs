@@ -77,6 +77,12 @@ impl Browser {
         Self { others, jar, speaks_http2, ..Self::trusting(address, roots) }
     }
 
+    /// The same browser, on another day: the server is at another address.
+    #[must_use]
+    pub fn moved(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// The same browser, speaking HTTP/2.
     #[must_use]
     pub fn over_http2(&self) -> Self {

@@ -203,7 +203,10 @@ impl Drop for Pebble {
 
 fn program(name: &str) -> Command {
     let mut command = Command::new(name);
-    command.stdin(Stdio::null());if std::env::var_os("SHOW").is_none(){command.stdout(Stdio::null()).stderr(Stdio::null());}
+    command.stdin(Stdio::null());
+    if std::env::var_os("SHOW").is_none() {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+    }
     command
 }
 

@@ -1,4 +1,4 @@
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::secret::Secret;
 
@@ -23,10 +23,56 @@ pub struct Autocert {
     pub trusted_ca: Option<Arc<[u8]>>,
     /// Where accounts and certificates are kept, if not in the data directory.
     pub dir: Option<PathBuf>,
+    /// Ours: whoever sets DNS records for proof by DNS-01.
+    pub dns: Option<Dns01>,
     /// Ours: which of an authority's profiles is asked for, `shortlived` for instance.
     pub profile: Option<Box<str>>,
     /// Names to have certificates for, in the order of the routes; `*.` begins a wildcard.
     pub names: Vec<Box<str>>,
+}
+
+/// Proof by DNS-01 (`autocert_dns_*`, ours).
+#[derive(Debug)]
+pub struct Dns01 {
+    /// Who sets the records.
+    pub provider: DnsProvider,
+    /// How long to wait after a record was set, for other servers to have it, too.
+    pub wait: Duration,
+}
+
+/// Who sets DNS records.
+#[derive(Debug)]
+pub enum DnsProvider {
+    /// A DNS server that takes dynamic updates (RFC 2136).
+    Rfc2136 {
+        /// `HOST:PORT`.
+        server: Box<str>,
+        /// The zone; the server is asked for it when it is not named.
+        zone: Option<Box<str>>,
+        /// With which updates are signed.
+        key: Option<TsigKey>,
+    },
+    /// Cloudflare's API.
+    Cloudflare {
+        /// A token that may edit DNS.
+        token: Secret,
+    },
+    /// A program of the operator's.
+    Exec {
+        /// The program and its first arguments.
+        command: Vec<Box<str>>,
+    },
+}
+
+/// A key for signed updates (RFC 8945).
+#[derive(Debug)]
+pub struct TsigKey {
+    /// Its name on the server.
+    pub name: Box<str>,
+    /// `hmac-sha256`, `hmac-sha384` or `hmac-sha512`.
+    pub algorithm: Box<str>,
+    /// Its octets.
+    pub secret: Secret,
 }
 
 /// `autocert_eab_key_id` and `autocert_eab_mac_key`.

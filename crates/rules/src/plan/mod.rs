@@ -10,7 +10,9 @@ mod sketch;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use allowed::{AllowedHosts, AllowedHostsError};
-pub use autocert::{Autocert, ExternalAccount, LETS_ENCRYPT, LETS_ENCRYPT_STAGING};
+pub use autocert::{
+    Autocert, Dns01, DnsProvider, ExternalAccount, LETS_ENCRYPT, LETS_ENCRYPT_STAGING, TsigKey,
+};
 pub use compile::compile;
 pub use hosts::{HostPattern, HostTable};
 pub use route::{

@@ -43,12 +43,15 @@ pub fn plan(plan: &Plan) -> String {
     }
     if let Some(autocert) = &plan.autocert {
         let Autocert { directories, email, external_account, must_staple, .. } = autocert;
-        let Autocert { trusted_ca, dir, profile, names, .. } = autocert;
+        let Autocert { trusted_ca, dir, profile, names, dns, .. } = autocert;
         writeln!(
             out,
             "autocert {names:?} from {directories:?}, email {email:?}, {external_account:?}"
         )
         .unwrap();
+        if let Some(dns) = dns {
+            writeln!(out, "  by {dns:?}").unwrap();
+        }
         let trusts = if trusted_ca.is_some() { "its own roots" } else { "the system's roots" };
         writeln!(out, "  must staple {must_staple}, {trusts}, dir {dir:?}, profile {profile:?}")
             .unwrap();

@@ -204,7 +204,9 @@ impl House {
 
     /// Stops, and starts anew on the same data.
     pub async fn restart(&mut self, text: &str) {
-        self.stop(Duration::from_secs(5)).await;
+        if self.server.is_some() {
+            self.stop(Duration::from_secs(5)).await;
+        }
         self.server = Some(self.start(plan(text)).unwrap());
     }
 

@@ -47,7 +47,8 @@ impl Ground<'_> {
         let trusted_ca = self.trusted_ca();
         let dir = self.autocert_dir();
         let is_public = directories.iter().all(|url| url.ends_with(".letsencrypt.org/directory"));
-        let names = self.managed_names(routes, sign_in, is_public);
+        let dns = self.dns01();
+        let names = self.managed_names(routes, sign_in, is_public, dns.is_some());
         Some(Autocert {
             directories,
             email: self.keys.text("autocert_email").map(Into::into),
@@ -55,6 +56,7 @@ impl Ground<'_> {
             must_staple: self.keys.bool("autocert_must_staple").unwrap_or_default(),
             trusted_ca,
             dir,
+            dns,
             profile: self.keys.text("autocert_profile").map(Into::into),
             names,
         })
@@ -160,6 +162,7 @@ impl Ground<'_> {
         routes: &[Arc<Route>],
         sign_in: &SignIn,
         is_public: bool,
+        has_dns: bool,
     ) -> Vec<Box<str>> {
         let mut names: Vec<Box<str>> = Vec::new();
         let mut never: Vec<Box<str>> = Vec::new();
@@ -168,7 +171,11 @@ impl Ground<'_> {
         let hosts = routes.iter().map(|route| &route.from).filter_map(|from| match from {
             HostPattern::Exact { host, .. } => Some(host.clone()),
             HostPattern::Wildcard { text, .. } => {
-                wildcards.push(text.clone());
+                let domain = text.strip_prefix("*.").filter(|domain| !domain.contains('*'));
+                match domain.filter(|_| has_dns) {
+                    Some(_) => names.push(text.clone()),
+                    None => wildcards.push(text.clone()),
+                }
                 None
             }
         });
@@ -187,12 +194,14 @@ impl Ground<'_> {
         for (what, why) in never
             .iter()
             .map(|name| (name, "no public authority signs for such a name"))
-            .chain(wildcards.iter().map(|name| (name, "a wildcard needs a DNS challenge")))
+            .chain(wildcards.iter().map(|name| {
+                (name, "only `*.DOMAIN` can be signed for, and only by proof with DNS")
+            }))
         {
             self.report(given.warning(
                 "U435",
                 format!("`autocert` gets no certificate for `{what}`: {why}"),
-                "name one in `certificates`; until then usher's local authority signs for it",
+                "name one in `certificates`, or for `*.DOMAIN` set `autocert_dns_provider`; until then usher's local authority signs for it",
             ));
         }
         names

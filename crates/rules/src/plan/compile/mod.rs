@@ -4,6 +4,7 @@
 //! plan comes out only when none of them is an error; then nothing can fail later.
 
 mod autocert;
+mod dns;
 mod files;
 mod from;
 mod globals;

@@ -6,27 +6,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, header::RETRY_AFTER};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use http::{Request, Response, StatusCode, header::RETRY_AFTER};
+use http_body_util::{BodyExt as _, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 use rustls::RootCertStore;
 
-use super::AcmeError;
+use super::{AcmeError, web::Web};
 
-/// Longest answer of an authority, in octets: a chain is a few KiB.
-const LONGEST: usize = 1 << 20;
-
-/// Speaks with one authority, for one errand. Bounded in time and size; connections are kept for
-/// the errand's time. Notes what the library leaves out of its errors.
+/// Speaks with one authority, for one errand; connections are kept for its time. Notes what the
+/// library leaves out of its errors.
 #[derive(Clone)]
 pub struct AcmeClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    patience: Duration,
+    web: Web,
     seen: Arc<Seen>,
 }
 
@@ -40,21 +31,8 @@ struct Seen {
 impl AcmeClient {
     /// Trusts these roots.
     pub fn new(roots: RootCertStore, patience: Duration) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(patience));
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_only() // RFC 8555 §6.1
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { client, patience, seen: Arc::default() })
+        // RFC 8555 §6.1: HTTPS, always
+        Ok(Self { web: Web::new(roots, patience, true)?, seen: Arc::default() })
     }
 
     /// What an error of the library means.
@@ -107,27 +85,17 @@ impl AcmeClient {
     }
 
     async fn exchange(&self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
-        let uri = request.uri().clone();
+        let host = request.uri().host().unwrap_or_default().to_owned();
         let (head, body) = request.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        let exchange = async {
-            let request = Request::from_parts(head, Full::new(body));
-            let response = self.client.request(request).await.map_err(|error| cause(&error))?;
-            let (head, body) = response.into_parts();
-            let body =
-                Limited::new(body, LONGEST).collect().await.map_err(|error| cause(&*error))?;
-            Ok(Response::from_parts(head, body.to_bytes()))
-        };
-        let answered = tokio::time::timeout(self.patience, exchange).await;
-        let answered: Result<Response<Bytes>, String> =
-            answered.unwrap_or_else(|_| Err("it did not answer in time".into()));
+        let answered = self.web.send(Request::from_parts(head, body)).await;
         match answered {
             Ok(response) => {
                 self.note(&response);
                 Ok(BytesResponse::from(response.map(Full::new)))
             }
             Err(cause) => {
-                let cause = format!("{}: {cause}", host(&uri));
+                let cause = format!("{host}: {cause}");
                 *self.seen.broken.lock().unwrap_or_else(PoisonError::into_inner) =
                     Some(cause.clone().into());
                 Err(Error::Other(cause.into()))
@@ -154,17 +122,4 @@ pub fn words(problem: &Problem) -> Box<str> {
         words.push_str(sub);
     }
     words.into()
-}
-
-fn host(uri: &Uri) -> &str {
-    uri.host().unwrap_or_default()
-}
-
-/// The innermost cause: the outer ones say "client error".
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

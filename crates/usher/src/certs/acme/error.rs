@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use usher_rules::{renewal::Settled, time::UnixTime};
 
+use super::dns::DnsError;
 use crate::certs::CertError;
 
 /// Why there is no certificate yet.
@@ -54,7 +55,7 @@ pub enum AcmeError {
     Crypto(#[from] rcgen::Error),
     /// A TXT record could not be set.
     #[error("the DNS record can't be set: {0}")]
-    Dns(Box<str>),
+    Dns(#[from] DnsError),
 }
 
 impl AcmeError {
@@ -104,6 +105,10 @@ impl AcmeError {
             Self::Slow => "nothing to do; if it stays so, choose another authority",
             Self::Unusable(_) | Self::Crypto(_) => "tell the authority, or choose another",
             Self::Disk(error) => error.hint(),
+            Self::Dns(DnsError::Hook { .. }) => "run the program of `autocert_dns_command` by hand",
+            Self::Dns(DnsError::NoZone { .. }) => {
+                "name the zone in `autocert_dns_zone`, or check that the server has it"
+            }
             Self::Dns(_) => "check the `autocert_dns_*` keys and the DNS server's log",
         }
     }

@@ -12,14 +12,18 @@
 mod account;
 mod answers;
 mod client;
+pub mod dns;
 mod error;
+mod hand;
 mod leaf;
 mod office;
 mod order;
 mod shelf;
+mod web;
 
 pub use answers::Answers;
 pub use error::AcmeError;
+pub use hand::{revoke, rotate_account_key};
 pub use leaf::Leaf;
 pub use office::{Issued, Office, Orders, Supply};
 pub use shelf::{Shelf, State};

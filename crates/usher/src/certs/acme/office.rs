@@ -24,7 +24,8 @@ use usher_rules::{
 };
 
 use super::{
-    AcmeError, Answers, Leaf, Pace, Shelf, State, account, client::AcmeClient, order::Errand,
+    AcmeError, Answers, Leaf, Pace, Shelf, State, account, client::AcmeClient, dns::Solver,
+    order::Errand,
 };
 use crate::{certs::CertError, request::forward::system_roots};
 
@@ -273,6 +274,14 @@ impl Office {
         self.shelf.put_state(name, state)?;
         let client = self.client(autocert, &work.plan, &state.directory)?;
         let replaces = self.supply.issued.get(name);
+        let solver = autocert
+            .dns
+            .as_ref()
+            .map(|dns| Solver::of(dns, system_roots(&work.plan.extra_roots), self.pace.answer));
+        let solver = solver.transpose().map_err(|error| AcmeError::Unreached {
+            directory: "the DNS provider".into(),
+            cause: error.to_string().into(),
+        })?;
         let errand = Errand {
             autocert,
             directory: &state.directory,
@@ -283,6 +292,7 @@ impl Office {
             client: &client,
             pace: self.pace,
             has_http: work.has_http,
+            solver: solver.as_ref(),
             failures: state.history.failures.saturating_sub(1), // this one is counted already
         };
         let whole = self.pace.validation.saturating_mul(3);

@@ -14,6 +14,7 @@ use super::{
     AcmeError, Answers, Leaf, Pace, Shelf, account,
     answers::Answering,
     client::{AcmeClient, words},
+    dns::{Solver, TxtRecord},
     shelf::Pending,
 };
 
@@ -37,6 +38,8 @@ pub(super) struct Errand<'a> {
     pub pace: Pace,
     /// HTTP-01 can be answered: there is a plain listener.
     pub has_http: bool,
+    /// Whoever sets DNS records.
+    pub solver: Option<&'a Solver>,
     /// How many orders for this name failed: the next one tries another challenge.
     pub failures: u32,
 }
@@ -65,8 +68,15 @@ impl Errand<'_> {
             Some(resumed) => resumed,
             None => self.begin(&account).await?,
         };
+        let mut records = Vec::new();
         // They answer until the order is through.
-        let _answering = self.prove(&mut order).await?;
+        let answering = self.prove(&mut order, &mut records).await;
+        if let Some(solver) = self.solver {
+            for record in &records {
+                solver.withdraw(record).await;
+            }
+        }
+        let _answering = answering?;
         if order.state().status == OrderStatus::Ready {
             let csr = self.request(&key)?;
             order.finalize_csr(&csr).await.map_err(|error| self.error(error))?;
@@ -134,9 +144,13 @@ impl Errand<'_> {
     }
 
     /// Answers what the authority wants proved, and waits until it has looked.
-    async fn prove(&self, order: &mut Order) -> Result<Vec<Answering>, AcmeError> {
+    async fn prove(
+        &self,
+        order: &mut Order,
+        records: &mut Vec<TxtRecord>,
+    ) -> Result<Vec<Answering>, AcmeError> {
         let mut answering = Vec::new();
-        let mut by = "none";
+        let mut by = "";
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
             let mut authorization = authorization.map_err(|error| self.error(error))?;
@@ -151,14 +165,24 @@ impl Errand<'_> {
                 return Err(no_challenge(&offered));
             };
             let authorization = challenge.key_authorization();
-            answering.push(if kind == ChallengeType::Http01 {
-                self.answers.put_http(&challenge.token, authorization.as_str())
-            } else {
-                self.answers.put_tls(self.name, authorization.digest().as_ref())?
-            });
+            match (kind, self.solver) {
+                (ChallengeType::Dns01, Some(solver)) => {
+                    let record = TxtRecord::proof(self.name, authorization.dns_value());
+                    records.push(record.clone());
+                    solver.publish(&record).await?;
+                }
+                (ChallengeType::Http01, _) => {
+                    let answer = self.answers.put_http(&challenge.token, authorization.as_str());
+                    answering.push(answer);
+                }
+                (_, _) => {
+                    let digest = authorization.digest();
+                    answering.push(self.answers.put_tls(self.name, digest.as_ref())?);
+                }
+            }
             challenge.set_ready().await.map_err(|error| self.error(error))?;
         }
-        if answering.is_empty() {
+        if by.is_empty() {
             order.refresh().await.map_err(|error| self.error(error))?;
             return Ok(answering);
         }
@@ -176,13 +200,13 @@ impl Errand<'_> {
         }
     }
 
-    /// TLS-ALPN-01 needs port 443, HTTP-01 port 80: whichever can work, the other one after a
-    /// failure.
+    /// DNS-01 needs a provider that the operator named, HTTP-01 port 80, TLS-ALPN-01 port 443:
+    /// whichever can work, another one after each failure.
     fn choose(&self, offered: &[ChallengeType]) -> Result<ChallengeType, AcmeError> {
-        let mut able = vec![ChallengeType::TlsAlpn01];
-        if self.has_http {
-            able.insert(0, ChallengeType::Http01);
-        }
+        let mut able = Vec::new();
+        able.extend(self.solver.map(|_| ChallengeType::Dns01));
+        able.extend(self.has_http.then_some(ChallengeType::Http01));
+        able.push(ChallengeType::TlsAlpn01);
         able.retain(|kind| offered.contains(kind));
         let turn = usize::try_from(self.failures).unwrap_or_default();
         let turn = turn.checked_rem(able.len()).ok_or_else(|| no_challenge(offered))?;

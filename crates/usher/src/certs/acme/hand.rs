@@ -1,0 +1,46 @@
+//! What an operator does by hand: revoke a certificate, give an account another key. Done beside a
+//! server that runs, on the same shelf.
+
+use instant_acme::RevocationRequest;
+use usher_rules::plan::Plan;
+
+use super::{AcmeError, Pace, Shelf, account, client::AcmeClient, office::roots};
+
+/// Revokes the certificate for `name` and asks for a new one. Until that is there, whoever runs
+/// goes on to serve the old one, which most browsers do not check.
+///
+/// # Errors
+///
+/// [`AcmeError`], also when there is none.
+pub async fn revoke(plan: &Plan, shelf: &Shelf, name: &str, pace: Pace) -> Result<(), AcmeError> {
+    let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
+    let leaf = shelf.leaf(name)?.ok_or(AcmeError::Unusable("there is no certificate for it"))?;
+    let directory = shelf.state(name)?.directory;
+    let client = client(plan, &directory, pace)?;
+    let account = account::open(&client, shelf, autocert, &directory).await?;
+    let der = leaf.der().ok_or(AcmeError::Unusable("there is no certificate for it"))?;
+    // No reason: a CA takes `keyCompromise` from whoever holds the key only.
+    let request = RevocationRequest { certificate: der, reason: None };
+    account.revoke(&request).await.map_err(|error| client.error(&directory, error))?;
+    Ok(shelf.ask_renewal(name)?)
+}
+
+/// Gives our account at the first directory another key (RFC 8555 §7.3.5).
+///
+/// # Errors
+///
+/// [`AcmeError`].
+pub async fn rotate_account_key(plan: &Plan, shelf: &Shelf, pace: Pace) -> Result<(), AcmeError> {
+    let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
+    let directory = autocert.directories.first().cloned().unwrap_or_default();
+    let client = client(plan, &directory, pace)?;
+    account::roll_over(&client, shelf, autocert, &directory).await
+}
+
+fn client(plan: &Plan, directory: &str, pace: Pace) -> Result<AcmeClient, AcmeError> {
+    let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
+    AcmeClient::new(roots(autocert, plan), pace.answer).map_err(|error| AcmeError::Unreached {
+        directory: directory.into(),
+        cause: error.to_string().into(),
+    })
+}
