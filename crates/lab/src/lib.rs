@@ -13,6 +13,7 @@
 
 pub mod browser;
 pub mod clock;
+pub mod knot;
 pub mod pebble;
 pub mod provider;
 pub mod service;

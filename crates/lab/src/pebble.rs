@@ -35,6 +35,8 @@ pub struct Settings {
     pub life: Duration,
     /// Names that it refuses.
     pub blocked: Vec<&'static str>,
+    /// The DNS server that it asks, if not one of its own where every name is at 127.0.0.1.
+    pub dns: Option<SocketAddr>,
 }
 
 impl Settings {
@@ -42,7 +44,7 @@ impl Settings {
     pub fn looking_at(http: SocketAddr, tls: SocketAddr) -> Self {
         let (refused_nonces, external_account) = (0, None);
         let life = Duration::from_secs(24 * 3600);
-        Self { http, tls, refused_nonces, external_account, life, blocked: Vec::new() }
+        Self { http, tls, refused_nonces, external_account, life, blocked: Vec::new(), dns: None }
     }
 }
 
@@ -54,7 +56,7 @@ pub struct Pebble {
     address: SocketAddr,
     management: SocketAddr,
     refused_nonces: u8,
-    dns_address: SocketAddr,
+    asks: SocketAddr,
     dns_management: SocketAddr,
 }
 
@@ -94,7 +96,7 @@ impl Pebble {
             address,
             management,
             refused_nonces: settings.refused_nonces,
-            dns_address,
+            asks: settings.dns.unwrap_or(dns_address),
             dns_management,
         };
         until_open(dns_management).await;
@@ -107,7 +109,7 @@ impl Pebble {
         let server = program("pebble")
             .arg("-config")
             .arg(self.folder.join("pebble.json"))
-            .args(["-dnsserver", &self.dns_address.to_string()])
+            .args(["-dnsserver", &self.asks.to_string()])
             .env("PEBBLE_VA_NOSLEEP", "1")
             .env("PEBBLE_AUTHZREUSE", "0")
             .env("PEBBLE_WFE_NONCEREJECT", self.refused_nonces.to_string())
@@ -203,10 +205,7 @@ impl Drop for Pebble {
 
 fn program(name: &str) -> Command {
     let mut command = Command::new(name);
-    command.stdin(Stdio::null());
-    if std::env::var_os("SHOW").is_none() {
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 

@@ -42,7 +42,7 @@ use self::{cores::Core, keys::OwnKeys, told::Told};
 use crate::{
     certs::{
         Authority, CertError, Certificates,
-        acme::{Office, Pace, Shelf},
+        acme::{BeforeWrite, Office, Pace, Shelf},
     },
     idp::{Cost, Directory, Passwords},
     request::{
@@ -77,6 +77,8 @@ pub struct StartOptions {
     pub password_cost: Cost,
     /// How long authorities on the internet may take.
     pub pace: Pace,
+    /// Hears of each write of what belongs to certificates, before it is made: tests end there.
+    pub before_write: Option<BeforeWrite>,
 }
 
 impl StartOptions {
@@ -84,8 +86,8 @@ impl StartOptions {
     pub fn for_machine(plan: Plan, data_dir: PathBuf, recorder: Recorder) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (clock, password_cost) = (Arc::new(SystemClock), Cost::DEFAULT);
-        let pace = Pace::USUAL;
-        Self { plan, data_dir, recorder, clock, cores, password_cost, pace }
+        let (pace, before_write) = (Pace::USUAL, None);
+        Self { plan, data_dir, recorder, clock, cores, password_cost, pace, before_write }
     }
 }
 
@@ -122,7 +124,8 @@ pub enum ReloadRefused {
 ///
 /// [`StartError`]: nothing runs then.
 pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
-    let StartOptions { plan, data_dir, recorder, clock, cores, password_cost, pace } = options;
+    let StartOptions { plan, data_dir, recorder, clock, cores, password_cost, pace, before_write } =
+        options;
     let cores = cores.max(1);
     install_cryptography();
     let now = clock.now();
@@ -133,7 +136,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
     let authority = Arc::new(Authority::open(&data_dir, now.wall)?);
     let office = Arc::new(Office::open(
-        Shelf::open(Office::folder(&plan, &data_dir))?,
+        Shelf::open(Office::folder(&plan, &data_dir))?.telling(before_write),
         Arc::new(Told { recorder: recorder.clone(), clock: Arc::clone(&clock) }),
         Arc::clone(&clock),
         pace,

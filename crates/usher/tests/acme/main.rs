@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+mod crash;
+mod dns;
 #[path = "../front_door/house.rs"]
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 mod house;

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 use usher::{
-    certs::acme::Pace,
+    certs::acme::{BeforeWrite, Pace},
     idp::{Cost, Directory, NewMember, Passwords},
     request::record::{Format, Recorder, Sink},
     server::{self, ReloadRefused, RunningServer, StartError, StartOptions},
@@ -41,6 +41,8 @@ pub struct House {
     /// Turned by hand.
     pub clock: Arc<TurnedClock>,
     cores: usize,
+    /// Hears of writes of certificates, from the next start on.
+    pub before_write: Option<BeforeWrite>,
 }
 
 #[derive(Clone, Default)]
@@ -127,13 +129,19 @@ impl House {
 
     /// The same on several cores.
     pub async fn with_cores(text: &str, cores: usize) -> Self {
+        let mut house = Self::closed(cores).await;
+        house.server = Some(house.start(plan(text)).unwrap());
+        house
+    }
+
+    /// With its people, and not yet open: `restart` opens it.
+    pub async fn closed(cores: usize) -> Self {
         let dir = Arc::new(TempDir::new().unwrap());
         let lines = Lines::default();
         let recorder = Recorder::new(Sink::new(lines.clone()), Format::Json);
         let clock = TurnedClock::new();
-        let mut house = Self { server: None, dir, lines, recorder, clock, cores };
+        let house = Self { server: None, dir, lines, recorder, clock, cores, before_write: None };
         house.people().await;
-        house.server = Some(house.start(plan(text)).unwrap());
         house
     }
 
@@ -161,6 +169,7 @@ impl House {
             cores: self.cores,
             password_cost: CHEAP,
             pace: QUICK,
+            before_write: self.before_write.clone(),
         })
     }
 
@@ -208,6 +217,11 @@ impl House {
             self.stop(Duration::from_secs(5)).await;
         }
         self.server = Some(self.start(plan(text)).unwrap());
+    }
+
+    /// Ends it without a word, as `kill -9` would.
+    pub fn crash(&mut self) {
+        drop(self.server.take());
     }
 
     /// Everything that was written so far.

@@ -26,7 +26,7 @@ pub use error::AcmeError;
 pub use hand::{revoke, rotate_account_key};
 pub use leaf::Leaf;
 pub use office::{Issued, Office, Orders, Supply};
-pub use shelf::{Shelf, State};
+pub use shelf::{BeforeWrite, Shelf, State};
 
 /// Time that the talk with an authority may take. Tests take less.
 #[derive(Clone, Copy, Debug)]

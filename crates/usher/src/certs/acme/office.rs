@@ -214,7 +214,11 @@ impl Office {
     fn keeper(&self, work: &Work, autocert: &Autocert) -> Keeper {
         let mut keeper = Keeper::new(autocert.directories.len());
         for name in &work.names {
-            let state = self.state(name);
+            let mut state = self.state(name);
+            let crashed = matches!(self.shelf.pending(name), Ok(Some(_)));
+            if crashed && state.history.failures <= RESUMED_AT_ONCE {
+                state.history.tried_at = None; // the order is there already: it only goes on
+            }
             let held = self.supply.issued.get(name).map(|leaf| leaf.held(state.window));
             keeper.want(name, seed(name), held, state.history);
         }
@@ -391,6 +395,8 @@ impl fmt::Debug for Office {
     }
 }
 
+/// After so many failures an order that a crash left waits like any other.
+const RESUMED_AT_ONCE: u32 = 2;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How often an authority is asked for its wishes where it does not say.
 const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);

@@ -34,9 +34,11 @@ use crate::certs::{CertError, file};
 #[derive(Clone)]
 pub struct Shelf {
     folder: PathBuf,
-    /// Called before each write, with what is written: tests end the process there.
-    before_write: Option<Arc<dyn Fn(&Path) + Send + Sync>>,
+    before_write: Option<BeforeWrite>,
 }
+
+/// Called before each write, with the file that is written.
+pub type BeforeWrite = Arc<dyn Fn(&Path) + Send + Sync>;
 
 /// What is known about a name beside its certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,10 +90,10 @@ impl Shelf {
         Ok(Self { folder, before_write: None })
     }
 
-    /// The same shelf; `told` is called before each write.
+    /// The same shelf; `told` hears of each write.
     #[must_use]
-    pub fn telling(mut self, told: Arc<dyn Fn(&Path) + Send + Sync>) -> Self {
-        self.before_write = Some(told);
+    pub fn telling(mut self, told: Option<BeforeWrite>) -> Self {
+        self.before_write = told;
         self
     }
 

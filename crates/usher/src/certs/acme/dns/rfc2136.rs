@@ -123,20 +123,20 @@ impl DnsRecords for Rfc2136 {
 /// What a response code means (RFC 2136 §2.2, RFC 8945 §5.2).
 fn why(code: u16, zone: &str, signed: bool) -> String {
     match code {
-        5 if signed => {
+        5 | 9 if !signed => format!(
+            "it takes no unsigned updates for `{zone}`, or does not have the zone; set \
+             `autocert_dns_tsig_name` and `autocert_dns_tsig_secret`"
+        ),
+        5 => {
             format!(
                 "REFUSED: the key may not change `{zone}`; allow it in the zone's update policy"
             )
         }
-        5 => format!(
-            "REFUSED: `{zone}` takes no unsigned updates; set `autocert_dns_tsig_name` and `autocert_dns_tsig_secret`"
-        ),
-        9 if signed => {
+        9 => {
             "NOTAUTH: the key's name, algorithm or secret is another one on the server, the clocks \
              are more than five minutes apart, or the server does not have the zone"
                 .into()
         }
-        9 => format!("NOTAUTH: it is not the server that has `{zone}`"),
         10 => format!("NOTZONE: the record does not lie in `{zone}`; check `autocert_dns_zone`"),
         other => format!("response code {other}"),
     }

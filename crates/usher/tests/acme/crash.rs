@@ -1,0 +1,86 @@
+//! The power goes at each write of an order, one after another; the next start reads what is left
+//! and ends with a certificate.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use http::StatusCode;
+use usher::certs::acme::BeforeWrite;
+
+use crate::{
+    house::{House, eventually},
+    street::{Street, issued, told},
+};
+
+const HOST: &str = "tv.example.com";
+const PAGE: &str = "https://tv.example.com/";
+
+/// Stops the thread for good at the `n`th write, and says which one that was.
+fn stop_at(n: usize) -> (BeforeWrite, Arc<Mutex<Option<PathBuf>>>) {
+    let stopped = Arc::new(Mutex::new(None));
+    let (told, writes) = (Arc::clone(&stopped), AtomicUsize::new(0));
+    let hook = move |path: &Path| {
+        if writes.fetch_add(1, Ordering::SeqCst) + 1 == n {
+            *told.lock().unwrap() = Some(path.to_owned());
+            loop {
+                std::thread::park(); // what comes after a power cut: nothing
+            }
+        }
+    };
+    (Arc::new(hook), stopped)
+}
+
+#[tokio::test]
+async fn a_crash_at_every_write_leaves_what_the_next_start_reads() {
+    let street = Street::open(|_| {}).await;
+    let config = street.config(&[HOST], "");
+    let mut seen = Vec::new();
+    for n in 1.. {
+        let mut house = House::closed(1).await;
+        let (hook, stopped) = stop_at(n);
+        house.before_write = Some(hook);
+        house.restart(&config).await;
+        let end = eventually("a crash, or a certificate", || {
+            let stopped = stopped.lock().unwrap().clone();
+            stopped.map(Some).or_else(|| told(&house, HOST, "issuer").pop().map(|_| None))
+        })
+        .await;
+        let crashed_at = match end {
+            Some(path) => path,
+            None => {
+                // The last write comes after the certificate is served.
+                let late = || stopped.lock().unwrap().clone();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let Some(path) = late() else { break };
+                path
+            }
+        };
+        let name = crashed_at.file_name().unwrap().to_str().unwrap().to_owned();
+        seen.push(name.clone());
+        house.crash();
+        house.before_write = None;
+        let has_certificate =
+            house.data_dir().join("acme/names").join(format!("{HOST}.pem")).exists();
+        house.restart(&config).await;
+        if !has_certificate {
+            // A crash counts as a failure, so the next attempt waits; unless there is an order
+            // that only has to go on.
+            house.clock.turn(Duration::from_secs(400));
+            issued(&house, HOST).await;
+        }
+        let mut browser = street.browser(&house).await;
+        assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK, "after a crash at {name}");
+        assert!(!house.log().contains("set aside"), "{name}: nothing is damaged");
+    }
+    for kind in ["tv.example.com.json", "tv.example.com.order.json", "tv.example.com.pem"] {
+        assert!(seen.iter().any(|name| name == kind), "{kind} was hit: {seen:?}");
+    }
+    assert!(seen.iter().any(|name| name.starts_with("localhost-")), "the account: {seen:?}");
+    assert!(seen.len() >= 5, "{seen:?}");
+}
