@@ -13,6 +13,7 @@
 
 pub mod browser;
 pub mod clock;
+pub mod directory;
 pub mod knot;
 pub mod pebble;
 pub mod provider;

@@ -16,3 +16,4 @@ mod dns;
 mod house;
 mod orders;
 mod street;
+mod wishes;
