@@ -11,9 +11,11 @@
 
 pub mod acme;
 mod authority;
+pub mod clients;
 mod error;
 mod file;
 mod pair;
+pub mod report;
 #[cfg(test)]
 mod tests;
 

@@ -62,6 +62,11 @@ impl Pair {
         Ok(Self { key: Arc::new(certified), cert, subjects, not_before, not_after })
     }
 
+    /// Where it came from.
+    pub const fn cert(&self) -> &Pem {
+        &self.cert
+    }
+
     /// What browsers will say about it.
     pub fn judge(&self, now: UnixTime) -> Option<CertError> {
         if now > self.not_after {

@@ -1,11 +1,13 @@
 //! One file per command.
 
+pub mod certs;
 pub mod check;
 pub mod data_dir;
 pub mod demo;
 pub mod people;
 pub mod run;
 mod signals;
+pub mod status;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -34,6 +36,9 @@ Run:
 
 Look after it:
   people     Add, list and change who signs in with a password of this server
+  status     Show each host's certificate: who signed it, when it ends, what is next
+  certs      Renew or revoke certificates from an authority, or change the account's key
+  tls-report Say which old TVs, phones and players a host's certificate turns away
 
 Options:
 {options}
@@ -65,6 +70,12 @@ enum Command {
     Run(run::Args),
     /// Add, list and change who signs in with a password of this server
     People(people::Args),
+    /// Show each host's certificate: who signed it, when it ends, what is next
+    Status(status::StatusArgs),
+    /// Renew or revoke certificates from an authority, or change the account's key
+    Certs(certs::Args),
+    /// Say which old TVs, phones and players a host's certificate turns away
+    TlsReport(status::TlsReportArgs),
 }
 
 /// Reads the command line and does what it says.
@@ -74,6 +85,9 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Run(args) => run::run(&args),
         Command::People(args) => people(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Certs(args) => certs::run(&args),
+        Command::TlsReport(args) => status::tls_report(&args),
     }
 }
 

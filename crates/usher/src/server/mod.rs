@@ -355,7 +355,7 @@ impl CertSource for Swapping {
 
 /// Both libraries ask for a process-wide provider where none is handed to them. A second call
 /// finds the first one's and changes nothing.
-fn install_cryptography() {
+pub(crate) fn install_cryptography() {
     let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let _already = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }

@@ -1,0 +1,198 @@
+//! Which certificate each host of a plan is served with, as it lies on the disk now.
+
+use std::{fmt, path::Path};
+
+use rustls::sign::CertifiedKey;
+use usher_rules::{
+    plan::{HostPattern, Plan},
+    time::UnixTime,
+};
+use x509_parser::{
+    prelude::{FromDer as _, X509Certificate},
+    public_key::PublicKey,
+};
+
+use super::{
+    Pem,
+    acme::{Office, Shelf},
+    bare, file,
+    pair::Pair,
+    read_pairs,
+};
+
+/// A host of the plan, and what it is served with.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The host, or a wildcard's text.
+    pub host: Box<str>,
+    /// Where the certificate comes from.
+    pub source: Source,
+    /// The certificate itself; the local authority signs when it is asked, so it has none here.
+    pub leaf: Option<Leaf>,
+    /// When the next one is ordered.
+    pub next_at: Option<UnixTime>,
+    /// Why the last order failed; empty when it did not.
+    pub last_error: Box<str>,
+}
+
+/// Where a certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The operator brought it.
+    Brought(Pem),
+    /// An authority signed it, by ACME; its directory.
+    Acme(Box<str>),
+    /// The local authority, until an authority on the internet has signed one.
+    Meanwhile,
+    /// The local authority.
+    Local,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Brought(pem) => write!(f, "{pem}"),
+            Self::Acme(directory) => {
+                write!(f, "ACME, {}", directory.split('/').nth(2).unwrap_or(directory))
+            }
+            Self::Meanwhile => f.write_str("the local authority, until one is issued"),
+            Self::Local => f.write_str("the local authority"),
+        }
+    }
+}
+
+/// What a client sees of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// Who signed it.
+    pub issuer: Box<str>,
+    /// Its key: `ECDSA P-256`, `RSA 2048` …
+    pub key: Key,
+    /// It is signed with SHA-1.
+    pub sha1: bool,
+    /// It signed itself.
+    pub self_signed: bool,
+    /// How many certificates are sent.
+    pub chain: usize,
+    /// `notBefore`.
+    pub not_before: UnixTime,
+    /// `notAfter`.
+    pub not_after: UnixTime,
+}
+
+/// A certificate's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// ECDSA, and the size of its curve in bits.
+    Ecdsa(usize),
+    /// RSA, and its size in bits.
+    Rsa(usize),
+    /// Ed25519.
+    Ed25519,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ecdsa(bits) => write!(f, "ECDSA P-{bits}"),
+            Self::Rsa(bits) => write!(f, "RSA {bits}"),
+            Self::Ed25519 => f.write_str("Ed25519"),
+        }
+    }
+}
+
+/// Looks at the disk: each host of the plan in order, the host for signing in last.
+pub fn report(plan: &Plan, data_dir: &Path, now: UnixTime) -> Vec<Served> {
+    let (pairs, _told_elsewhere) = read_pairs(plan, now);
+    let folder = Office::folder(plan, data_dir);
+    // Only looked at: a folder that is not there is not made.
+    let shelf = folder.join("names").is_dir().then(|| Shelf::open(folder).ok()).flatten();
+    let wanted = |host: &str| {
+        plan.autocert.as_ref().and_then(|autocert| {
+            let wildcard = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
+            let mut names = autocert.names.iter();
+            names.find(|name| ***name == *host || Some(&***name) == wildcard.as_deref()).cloned()
+        })
+    };
+    let served = |host: Box<str>| {
+        let own = pairs.iter().find(|pair| pair.names(&host));
+        let pair = own.or_else(|| pairs.iter().find(|pair| pair.takes(&host)));
+        let name = wanted(&host).filter(|_| pair.is_none_or(|pair| pair.judge(now).is_some()));
+        match (name, pair) {
+            (Some(name), _) => by_acme(host, &name, shelf.as_ref()),
+            (None, Some(pair)) => brought(host, pair),
+            (None, None) => nobody(host, Source::Local),
+        }
+    };
+    hosts(plan).into_iter().map(served).collect()
+}
+
+fn hosts(plan: &Plan) -> Vec<Box<str>> {
+    let mut hosts: Vec<Box<str>> = Vec::new();
+    let own = plan.sign_in.own().filter(|_| plan.sign_in.dedicated_host);
+    let routes = plan.routes.iter().map(|route| match &route.from {
+        HostPattern::Exact { host, .. } => bare(host.as_str()),
+        HostPattern::Wildcard { text, .. } => text.clone(),
+    });
+    for host in routes.chain(own.map(|own| bare(own.host.as_str()))) {
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    hosts
+}
+
+fn nobody(host: Box<str>, source: Source) -> Served {
+    Served { host, source, leaf: None, next_at: None, last_error: Box::default() }
+}
+
+fn brought(host: Box<str>, pair: &Pair) -> Served {
+    let source = Source::Brought(pair.cert().clone());
+    Served { leaf: look(&pair.key), ..nobody(host, source) }
+}
+
+fn by_acme(host: Box<str>, name: &str, shelf: Option<&Shelf>) -> Served {
+    let state = shelf.and_then(|shelf| shelf.state(name).ok()).unwrap_or_default();
+    let leaf = shelf.and_then(|shelf| shelf.leaf(name).ok().flatten());
+    let source = match leaf {
+        Some(_) => Source::Acme(state.directory),
+        None => Source::Meanwhile,
+    };
+    let next_at = (state.next_at > 0).then(|| UnixTime::from_seconds(state.next_at));
+    let leaf = leaf.and_then(|leaf| look(&leaf.key));
+    Served { leaf, next_at, last_error: state.last_error, ..nobody(host, source) }
+}
+
+/// What a client sees.
+pub(super) fn look(key: &CertifiedKey) -> Option<Leaf> {
+    let (_, leaf) = X509Certificate::from_der(key.cert.first()?).ok()?;
+    let moment = |at: i64| UnixTime::from_seconds(u64::try_from(at).unwrap_or_default());
+    let issuer = leaf.issuer();
+    let common = issuer.iter_common_name().next().and_then(|name| name.as_str().ok());
+    let algorithm = leaf.signature_algorithm.algorithm.to_id_string();
+    let key_kind = match leaf.public_key().parsed().ok()? {
+        PublicKey::RSA(rsa) => Key::Rsa(rsa.key_size()),
+        PublicKey::EC(point) => Key::Ecdsa(point.key_size()),
+        _ => Key::Ed25519,
+    };
+    Some(Leaf {
+        issuer: common.map_or_else(|| issuer.to_string(), str::to_owned).into(),
+        key: key_kind,
+        sha1: ["1.2.840.113549.1.1.5", "1.2.840.10045.4.1"].contains(&algorithm.as_str()),
+        self_signed: leaf.issuer() == leaf.subject(),
+        chain: key.cert.len(),
+        not_before: moment(leaf.validity().not_before.timestamp()),
+        not_after: moment(leaf.validity().not_after.timestamp()),
+    })
+}
+
+/// SHA-256 of the local authority's certificate, as phones and browsers show it; `None` before the
+/// first start.
+pub fn fingerprint(ca_file: &Path) -> Option<String> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+    let pem = file::read(ca_file).ok().flatten()?;
+    let der = CertificateDer::from_pem_slice(&pem).ok()?;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der);
+    let octets: Vec<String> = digest.as_ref().iter().map(|octet| format!("{octet:02X}")).collect();
+    Some(octets.join(":"))
+}

@@ -1,0 +1,114 @@
+//! `usher certs`: what an operator does with certificates by hand.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use super::status::{NoPlace, Place};
+use crate::certs::{
+    CertError,
+    acme::{AcmeError, Office, Pace, Shelf, revoke, rotate_account_key},
+};
+
+/// Renew or revoke certificates from an authority, or give the account another key.
+///
+/// `usher status` lists them. A running usher does what is asked within seconds.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to look.
+    #[command(flatten)]
+    pub place: Place,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Order a new certificate now, whatever the old one's age
+    Renew {
+        /// The host, or `*.DOMAIN`
+        host: String,
+    },
+    /// Revoke a certificate whose key others may have, and order a new one
+    Revoke {
+        /// The host, or `*.DOMAIN`
+        host: String,
+    },
+    /// Give our account at the authority another key
+    RotateAccountKey,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Place(#[from] NoPlace),
+    #[error(transparent)]
+    Disk(#[from] CertError),
+    #[error(transparent)]
+    Acme(#[from] AcmeError),
+    #[error("`autocert` has no certificate for `{0}`")]
+    NotOurs(String),
+    #[error("can't speak with the authority: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Failure {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Place(_) => "`usher check` shows every problem of the config",
+            Self::Disk(error) => error.hint(),
+            Self::Acme(error) => error.hint(),
+            Self::NotOurs(_) => "`usher status` lists what there is",
+            Self::System(_) => "try again",
+        }
+    }
+}
+
+/// Does it. Exit status: 0 done, 1 not done, 2 bad config.
+pub fn run(args: &Args) -> ExitCode {
+    let code = match perform(args) {
+        Ok(words) => {
+            let _nowhere_left = writeln!(io::stdout(), "{words}");
+            return ExitCode::SUCCESS;
+        }
+        Err(failure) => {
+            let _nowhere_left =
+                writeln!(io::stderr(), "error: {failure}\nhint: {}", failure.hint());
+            if matches!(failure, Failure::Place(_)) { 2 } else { 1 }
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn perform(args: &Args) -> Result<String, Failure> {
+    let (plan, dir) = args.place.open()?;
+    let shelf = Shelf::open(Office::folder(&plan, &dir))?;
+    let ours = |host: &str| -> Result<Box<str>, Failure> {
+        let host: Box<str> = host.to_ascii_lowercase().into();
+        match shelf.leaf(&host)? {
+            Some(_) => Ok(host),
+            None => Err(Failure::NotOurs(host.into())),
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    crate::server::install_cryptography();
+    match &args.command {
+        Command::Renew { host } => {
+            let host = ours(host)?;
+            shelf.ask_renewal(&host)?;
+            Ok(format!("a new certificate for {host} is ordered as soon as usher runs"))
+        }
+        Command::Revoke { host } => {
+            let host = ours(host)?;
+            runtime.block_on(revoke(&plan, &shelf, &host, Pace::USUAL))?;
+            Ok(format!("the certificate for {host} is revoked; a new one is ordered"))
+        }
+        Command::RotateAccountKey => {
+            runtime.block_on(rotate_account_key(&plan, &shelf, Pace::USUAL))?;
+            Ok("our account has another key; the old one counts no more".into())
+        }
+    }
+}

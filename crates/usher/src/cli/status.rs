@@ -1,0 +1,215 @@
+//! `usher status` and `usher tls-report`: what each host is served with.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use serde_json::json;
+use usher_rules::{
+    plan::Plan,
+    time::{Clock as _, UnixTime},
+};
+
+use super::{
+    check::{self, LoadFailure},
+    data_dir::{NoDataDir, data_dir, is_root},
+};
+use crate::{
+    certs::{
+        clients::{Finding, Weight, findings},
+        report::{Served, report},
+    },
+    request::record::moment,
+    server::SystemClock,
+};
+
+/// Show each host's certificate: who signed it, when it ends, what is next, what went wrong last.
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// Where to look.
+    #[command(flatten)]
+    pub place: Place,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Say which old TVs, phones and players a host's certificate turns away, and the cure.
+#[derive(Debug, clap::Args)]
+pub struct TlsReportArgs {
+    /// Where to look.
+    #[command(flatten)]
+    pub place: Place,
+    /// Only this host
+    pub host: Option<String>,
+}
+
+/// A config and a data directory.
+#[derive(Debug, clap::Args)]
+pub struct Place {
+    /// Config file, `.yaml` or `.json`
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
+    pub config: PathBuf,
+    /// Where usher keeps its data
+    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Why there is nothing to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPlace {
+    /// The config can't run.
+    #[error(transparent)]
+    Config(#[from] LoadFailure),
+    /// There is no data directory.
+    #[error(transparent)]
+    DataDir(#[from] NoDataDir),
+}
+
+impl Place {
+    /// The plan, and where its data lies.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPlace`].
+    pub fn open(&self) -> Result<(Plan, PathBuf), NoPlace> {
+        let plan = check::load(&self.config, &check::environment())?.plan;
+        let dir = data_dir(self.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
+        Ok((plan, dir))
+    }
+}
+
+/// Shows certificates. Exit status: 0 all count, 1 one does not, 2 bad config.
+pub fn status(args: &StatusArgs) -> ExitCode {
+    told(&args.place, |plan, dir, out| {
+        let now = SystemClock.now().wall;
+        show_status(&report(plan, dir, now), now, args.json, out)
+    })
+}
+
+/// Shows who is turned away. Exit status: 0 nobody that a cure is known for, 1 somebody, 2 bad
+/// config.
+pub fn tls_report(args: &TlsReportArgs) -> ExitCode {
+    told(&args.place, |plan, dir, out| {
+        let now = SystemClock.now().wall;
+        let mut served = report(plan, dir, now);
+        if let Some(host) = &args.host {
+            served.retain(|one| one.host.eq_ignore_ascii_case(host));
+        }
+        show_report(&served, now, out)
+    })
+}
+
+fn told(
+    place: &Place,
+    show: impl FnOnce(&Plan, &Path, &mut dyn Write) -> io::Result<bool>,
+) -> ExitCode {
+    match place.open() {
+        Ok((plan, dir)) => match show(&plan, &dir, &mut io::stdout().lock()) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) | Err(_) => ExitCode::FAILURE,
+        },
+        Err(failure) => {
+            let _nowhere_left = writeln!(
+                io::stderr(),
+                "error: {failure}\nhint: `usher check` shows every problem of the config"
+            );
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A block for each host; whether every certificate counts.
+pub fn show_status(
+    served: &[Served],
+    now: UnixTime,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> io::Result<bool> {
+    let mut all_count = true;
+    for one in served {
+        all_count &= one.leaf.as_ref().is_none_or(|leaf| now < leaf.not_after);
+        if as_json {
+            writeln!(out, "{}", to_json(one, now))?;
+        } else {
+            show_one(one, now, out)?;
+        }
+    }
+    Ok(all_count)
+}
+
+fn show_one(one: &Served, now: UnixTime, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", one.host)?;
+    writeln!(out, "  certificate  {}", one.source)?;
+    match &one.leaf {
+        Some(leaf) => {
+            writeln!(out, "  signed by    {}, {}", leaf.issuer, leaf.key)?;
+            writeln!(
+                out,
+                "  ends         {} ({})",
+                moment(leaf.not_after),
+                left(leaf.not_after, now)
+            )?;
+        }
+        None => writeln!(out, "  ends         renewed by itself, every few weeks")?,
+    }
+    if let Some(next_at) = one.next_at {
+        writeln!(out, "  next order   {}", moment(next_at))?;
+    }
+    if !one.last_error.is_empty() {
+        writeln!(out, "  last error   {}", one.last_error)?;
+    }
+    writeln!(out)
+}
+
+fn to_json(one: &Served, now: UnixTime) -> serde_json::Value {
+    let leaf = one.leaf.as_ref();
+    json!({
+        "host": one.host,
+        "source": one.source.to_string(),
+        "issuer": leaf.map(|leaf| &leaf.issuer),
+        "key": leaf.map(|leaf| leaf.key.to_string()),
+        "not_before": leaf.map(|leaf| moment(leaf.not_before)),
+        "not_after": leaf.map(|leaf| moment(leaf.not_after)),
+        "seconds_left": leaf.map(|leaf| leaf.not_after.since(now).as_secs()),
+        "next_order": one.next_at.map(moment),
+        "last_error": one.last_error,
+    })
+}
+
+fn left(end: UnixTime, now: UnixTime) -> String {
+    if end <= now {
+        return "it has ended: browsers refuse this host".into();
+    }
+    let hours = end.since(now).as_secs() / 3600;
+    match hours {
+        0..48 => format!("{hours} hours left"),
+        _ => format!("{} days left", hours / 24),
+    }
+}
+
+/// A block for each host; whether nobody is turned away that a cure is known for.
+pub fn show_report(served: &[Served], now: UnixTime, out: &mut dyn Write) -> io::Result<bool> {
+    let mut good = true;
+    for one in served {
+        let key = one.leaf.as_ref().map(|leaf| format!(", {}", leaf.key)).unwrap_or_default();
+        writeln!(out, "{}: {}{key}, TLS 1.2 and 1.3", one.host, one.source)?;
+        for Finding { weight, who, why, cure } in findings(one, now) {
+            good &= weight == Weight::Note;
+            let word = match weight {
+                Weight::Everybody => "error",
+                Weight::Some => "warning",
+                Weight::Note => "note",
+            };
+            writeln!(out, "  {word}: turns away {who}\n    why: {why}\n    cure: {cure}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(good)
+}
+
+#[cfg(test)]
+mod tests;
