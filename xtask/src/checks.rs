@@ -10,12 +10,27 @@ use crate::{
 ///
 /// `arguments` go to `cargo test`, to choose among the tests.
 pub fn test(arguments: &[String], log: &mut Log) -> Outcome {
+    needed()?;
     // A failing test crate must not hide what the next one has to say.
     let everything = ["test", "--workspace", "--no-fail-fast"];
     if arguments.is_empty() {
         log.command("build", &mut cargo(["test", "--workspace", "--no-run"]))?;
     }
     log.command("tests", cargo(everything).args(arguments))
+}
+
+/// Real parts that tests start: `(program, Debian package)`.
+const PARTS: &[(&str, &str)] = &[
+    ("pebble", "pebble"),
+    ("/usr/sbin/knotd", "knot"),
+    ("certutil", "libnss3-tools"),
+    ("openssl", "openssl"),
+    ("curl", "curl"),
+];
+
+/// Makes sure that what the tests start is there.
+pub fn needed() -> Outcome {
+    tools::debian(PARTS)
 }
 
 /// Formatting, lints, documentation, generated files and dependencies.

@@ -19,6 +19,7 @@ Usage: cargo xtask <CHORE>
   test              Build once, then run every test of the workspace
   check             Formatting, lints, docs, generated files, licences; runs no tests
   ci                test, then check
+  tools             Install what the tests start: authorities, DNS servers
   e2e [ARGS]        Browsers, providers and client libraries against a real usher
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets
   bench --quick     CPU per request and per GiB beside nginx, as ratios
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
 fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
     match chore {
         "test" => checks::test(rest, log),
+        "tools" => checks::needed(),
         "check" => checks::check(log),
         "ci" => checks::test(&[], log).and_then(|()| checks::check(log)),
         "e2e" => e2e::run(rest, log),

@@ -7,7 +7,7 @@ use std::{env, error::Error, fs, path::Path};
 use usher_pages::{
     BadRequest, Claim, ErrorPage, HeadersTooLarge, Identity, Link, Misdirected, NoSession,
     NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError,
-    SignInFailed, SignOutConfirm, SignedOut, TooLarge, UpstreamDown, UpstreamSlow,
+    SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow,
     UpstreamUnavailable, assets,
 };
 
@@ -33,6 +33,7 @@ fn pages() -> Vec<(&'static str, String)> {
     let mut pages = forms();
     pages.extend(errors());
     pages.push(("identity", identity()));
+    pages.push(("trust", trust()));
     pages
 }
 
@@ -112,6 +113,18 @@ fn errors() -> Vec<(&'static str, String)> {
         ),
     ];
     pages.map(|(name, page)| (name, page.render())).into()
+}
+
+fn trust() -> String {
+    Trust {
+        host: "jellyfin.local",
+        address: "https://jellyfin.local/.pomerium/trust",
+        fingerprint: "5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A:5F:0A",
+        pem: Link::new("/.pomerium/trust/usher-ca.pem"),
+        der: Link::new("/.pomerium/trust/usher-ca.crt"),
+        profile: Link::new("/.pomerium/trust/usher.mobileconfig"),
+    }
+    .render()
 }
 
 fn identity() -> String {

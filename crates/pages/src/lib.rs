@@ -12,6 +12,7 @@
 //! | [`SignIn`] | 200, 400, 403, 429, 503 | the built-in provider asks for address and password |
 //! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
+//! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
 //! | [`NotFound`], [`Misdirected`] | 404, 421 | no route for this address |
 //! | [`UpstreamDown`], [`UpstreamUnavailable`], [`UpstreamSlow`] | 502, 503, 504 | the app is away |
@@ -34,6 +35,7 @@ mod requests;
 mod sign_in;
 mod sign_out;
 mod trouble;
+mod trust;
 mod upstream;
 
 pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
@@ -47,6 +49,7 @@ pub use requests::{BadRequest, HeadersTooLarge, Misdirected, NotFound, TooLarge}
 pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};
 pub use trouble::{ProviderDown, SignInFailed};
+pub use trust::Trust;
 pub use upstream::{UpstreamDown, UpstreamSlow, UpstreamUnavailable};
 
 /// The document of a template.

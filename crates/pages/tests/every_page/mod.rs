@@ -3,7 +3,7 @@
 use usher_pages::{
     BadRequest, Claim, ErrorPage, HeadersTooLarge, Identity, Link, Misdirected, NoSession,
     NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError,
-    SignInFailed, SignOutConfirm, SignedOut, TooLarge, UpstreamDown, UpstreamSlow,
+    SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow,
     UpstreamUnavailable,
 };
 
@@ -73,7 +73,16 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         SignOutConfirm { person: text, form: form(text), everywhere, stay: Link::new(text) }
             .render()
     };
+    let trust = Trust {
+        host: text,
+        address: text,
+        fingerprint: text,
+        pem: Link::new(text),
+        der: Link::new(text),
+        profile: Link::new(text),
+    };
     vec![
+        ("trust", trust.render()),
         ("sign-in", sign_in("", None)),
         ("sign-in-prefilled", sign_in(text, None)),
         ("sign-in-wrong", sign_in(text, Some(SignInError::Wrong))),

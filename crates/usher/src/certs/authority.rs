@@ -22,7 +22,7 @@ use usher_rules::time::UnixTime;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
-use super::{CertError, file as file_on_disk};
+use super::{CertError, file as file_on_disk, permitted};
 
 const FOLDER: &str = "authority";
 const CERTIFICATE: &str = "ca.pem";
@@ -55,12 +55,13 @@ pub(super) struct Leaf {
 impl Authority {
     /// Opens the authority of a data directory, or makes it.
     ///
-    /// A damaged one is never replaced: people trust it.
+    /// A new one may sign for the neighbourhood of `hosts` and for local names, and for nothing
+    /// else. A damaged one is never replaced: people trust it.
     ///
     /// # Errors
     ///
     /// [`CertError`], which names the file and says what to do.
-    pub fn open(data_dir: &Path, now: UnixTime) -> Result<Self, CertError> {
+    pub fn open(data_dir: &Path, hosts: &[Box<str>], now: UnixTime) -> Result<Self, CertError> {
         let folder = data_dir.join(FOLDER);
         let (file, key_file) = (folder.join(CERTIFICATE), folder.join(KEY));
         let key = match (file_on_disk::read(&key_file)?, file.exists()) {
@@ -73,11 +74,21 @@ impl Authority {
         let text = match file_on_disk::read(&file)? {
             Some(text) => text,
             // The key was written and the power went: the same key makes an equal authority.
-            None => make_certificate(&key, &file, now)?,
+            None => make_certificate(&key, &file, hosts, now)?,
         };
         let certificate = certificate(&text, &key, &file)?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
         Ok(Self { issuer, certificate, file, leaves: Cache::new(LEAVES) })
+    }
+
+    /// May it sign for this host? Browsers refuse what it signs for others.
+    pub fn permits(&self, host: &str) -> bool {
+        permitted::permits(&self.certificate, host)
+    }
+
+    /// The certificate that people may trust, DER.
+    pub fn der(&self) -> &CertificateDer<'static> {
+        &self.certificate
     }
 
     /// The certificate that people may trust, PEM.
@@ -156,6 +167,7 @@ fn make_key(folder: &Path, file: &Path) -> Result<KeyPair, CertError> {
 fn make_certificate(
     key: &KeyPair,
     file: &Path,
+    hosts: &[Box<str>],
     now: UnixTime,
 ) -> Result<Zeroizing<Vec<u8>>, CertError> {
     let mut authority = CertificateParams::default();
@@ -163,6 +175,7 @@ fn make_certificate(
     (authority.not_before, authority.not_after) = validity(now, LIFE);
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    authority.name_constraints = Some(permitted::constraints(hosts));
     let text = authority.self_signed(key)?.pem().into_bytes();
     file_on_disk::write(file, &text, 0o644)?;
     Ok(Zeroizing::new(text))

@@ -88,6 +88,14 @@ pub enum CertError {
         /// The host.
         host: Box<str>,
     },
+    /// A host that the local authority's root may not sign for.
+    #[error("the local authority may not sign for {host}: it was made for other domains")]
+    NotPermitted {
+        /// The host.
+        host: Box<str>,
+        /// The root's certificate.
+        file: PathBuf,
+    },
     /// The local authority's files can't be used.
     #[error("the local authority is damaged: {} {why}", file.display())]
     Authority {
@@ -149,6 +157,10 @@ impl CertError {
                 "browsers warn of it unless they trust the authority; name a certificate for it in \
                  `certificates`"
             }
+            Self::NotPermitted { .. } => {
+                "browsers refuse it even where they trust the authority; set `autocert: true`, name a \
+                 certificate in `certificates`, or delete the folder `authority` and trust the new one"
+            }
             Self::Authority { .. } => {
                 "put both files back from a backup; or delete the folder: a new authority is made, \
                  and everybody has to trust it anew"
@@ -165,7 +177,9 @@ impl CertError {
     pub fn level(&self) -> Level {
         match self {
             Self::Uncovered { .. } => Level::Info,
-            Self::Expired { .. } | Self::NotYetValid { .. } => Level::Warn,
+            Self::Expired { .. } | Self::NotYetValid { .. } | Self::NotPermitted { .. } => {
+                Level::Warn
+            }
             Self::Unreadable { .. }
             | Self::NoCertificate { .. }
             | Self::DamagedCertificate { .. }

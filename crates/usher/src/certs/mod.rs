@@ -15,6 +15,7 @@ pub mod clients;
 mod error;
 mod file;
 mod pair;
+mod permitted;
 pub mod report;
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,7 @@ pub use authority::Authority;
 pub use error::{CertError, Pem};
 
 use self::{acme::Supply, pair::Pair};
-use crate::request::tls::CertSource;
+use crate::request::{Anchor, tls::CertSource};
 
 /// What each handshake asks. Immutable: a reload makes another one.
 pub struct Certificates {
@@ -76,7 +77,30 @@ impl Certificates {
             uncovered.sort_by_key(ToString::to_string);
             troubles.extend(uncovered);
         }
+        troubles.extend(certificates.not_permitted());
         (certificates, troubles)
+    }
+
+    /// The local authority's certificate, if it signs for this host.
+    pub fn anchor(&self, host: &str) -> Option<Anchor> {
+        let signs = self.is_ours(host)
+            && self.supply.issued.find(host).is_none()
+            && self.pair(host).is_none();
+        if !signs {
+            return None;
+        }
+        let pem = file::read(self.authority.ca_file()).ok().flatten()?;
+        let der: &[u8] = self.authority.der();
+        Some(Anchor { pem: Arc::from(pem.as_slice()), der: Arc::from(der) })
+    }
+
+    /// Hosts that the local authority signs for and may not.
+    fn not_permitted(&self) -> impl Iterator<Item = CertError> {
+        let refused = self.uncovered().filter(|host| !self.authority.permits(host));
+        let mut refused: Vec<Box<str>> = refused.map(Into::into).collect();
+        refused.sort();
+        let file = self.authority.ca_file().to_owned();
+        refused.into_iter().map(move |host| CertError::NotPermitted { host, file: file.clone() })
     }
 
     /// Is any host served by the local authority?
@@ -159,6 +183,16 @@ fn read_pairs(plan: &Plan, now: UnixTime) -> (Vec<Pair>, Vec<CertError>) {
         }
     }
     (pairs, troubles)
+}
+
+/// What a local authority that is made for this plan may sign for.
+pub fn neighbourhood(plan: &Plan) -> Vec<Box<str>> {
+    let (hosts, wildcards) = names(plan);
+    let wildcards = wildcards.iter().filter_map(|from| match from {
+        HostPattern::Wildcard { text, .. } => text.strip_prefix("*.").map(Into::into),
+        HostPattern::Exact { .. } => None,
+    });
+    hosts.into_iter().chain(wildcards).collect()
 }
 
 /// Hosts that a certificate is for: those of routes, and the one for signing in.

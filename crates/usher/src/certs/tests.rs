@@ -96,7 +96,7 @@ fn which_certificate_a_name_gets() {
     write_pair(at, "tv", &["tv.example.test"], this_year());
     let hosts =
         ["tv.example.test", "photos.example.test", "other.test", "*.apps.test", "192.0.2.7"];
-    let authority = Arc::new(Authority::open(at, NOW).unwrap());
+    let authority = Arc::new(Authority::open(at, &["192.0.2.7".into()], NOW).unwrap());
     let plan = plan(&hosts, at, &["wild", "tv"]);
     let (certificates, troubles) =
         Certificates::load(&plan, Arc::clone(&authority), &Supply::default(), NOW);
@@ -165,7 +165,7 @@ fn one_bad_pair_takes_no_other_down() {
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     fs::write(at.join("locked.key"), locked).unwrap();
 
-    let authority = Arc::new(Authority::open(at, NOW).unwrap());
+    let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
     let names =
         ["missing", "mixed", "swapped", "keyless", "damaged", "locked", "late", "early", "good"];
     let (certificates, troubles) =
@@ -195,8 +195,8 @@ fn the_authority_survives_restarts_and_is_never_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("authority");
     let ca = |authority: &Authority| fs::read(authority.ca_file()).unwrap();
-    let first = ca(&Authority::open(dir.path(), NOW).unwrap());
-    assert_eq!(ca(&Authority::open(dir.path(), NOW.plus(DAY)).unwrap()), first);
+    let first = ca(&Authority::open(dir.path(), &[], NOW).unwrap());
+    assert_eq!(ca(&Authority::open(dir.path(), &[], NOW.plus(DAY)).unwrap()), first);
     let mode = |name: &str| {
         use std::os::unix::fs::PermissionsExt as _;
         fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777
@@ -215,7 +215,7 @@ fn the_authority_survives_restarts_and_is_never_replaced() {
             Some(content) => fs::write(&path, content).unwrap(),
             None => fs::remove_file(&path).unwrap(),
         }
-        let error = Authority::open(dir.path(), NOW).unwrap_err();
+        let error = Authority::open(dir.path(), &[], NOW).unwrap_err();
         let (shown, path_shown) = (error.to_string(), path.display().to_string());
         assert!(shown.contains(why) && shown.contains(&path_shown), "{shown}");
         assert!(error.hint().contains("backup"), "{}", error.hint());
@@ -224,20 +224,20 @@ fn the_authority_survives_restarts_and_is_never_replaced() {
         fs::write(&path, good).unwrap();
     }
     let other = tempfile::tempdir().unwrap();
-    Authority::open(other.path(), NOW).unwrap();
+    Authority::open(other.path(), &[], NOW).unwrap();
     fs::copy(other.path().join("authority/ca.pem"), folder.join("ca.pem")).unwrap();
-    let error = Authority::open(dir.path(), NOW).unwrap_err();
+    let error = Authority::open(dir.path(), &[], NOW).unwrap_err();
     assert!(matches!(error, CertError::Authority { .. }), "another's certificate: {error}");
 
     fs::remove_file(folder.join("ca.pem")).unwrap();
-    Authority::open(dir.path(), NOW).unwrap();
+    Authority::open(dir.path(), &[], NOW).unwrap();
     assert_eq!(fs::read(folder.join("ca.key")).unwrap(), key, "a power cut between the two files");
 }
 
 #[test]
 fn leaves_are_renewed_in_the_last_third_of_their_life() {
     let dir = tempfile::tempdir().unwrap();
-    let authority = Arc::new(Authority::open(dir.path(), NOW).unwrap());
+    let authority = Arc::new(Authority::open(dir.path(), &[], NOW).unwrap());
     let (certificates, _) = Certificates::load(
         &plan(&["tv.test"], dir.path(), &[]),
         authority,
@@ -260,7 +260,7 @@ fn leaves_are_renewed_in_the_last_third_of_their_life() {
 #[test]
 fn names_that_visitors_choose_fill_no_memory() {
     let dir = tempfile::tempdir().unwrap();
-    let authority = Arc::new(Authority::open(dir.path(), NOW).unwrap());
+    let authority = Arc::new(Authority::open(dir.path(), &[], NOW).unwrap());
     for n in 0..1100 {
         assert!(authority.leaf(&[format!("n{n}.apps.test").into()], NOW).is_some());
     }
@@ -313,7 +313,7 @@ async fn who_trusts_the_authority_can_shake_hands() {
         ("tv.test", &TLS12, Some(NamedGroup::X25519)),
         ("127.0.0.1", &TLS13, Some(NamedGroup::X25519MLKEM768)),
     ] {
-        let authority = Arc::new(Authority::open(dir.path(), now).unwrap());
+        let authority = Arc::new(Authority::open(dir.path(), &[], now).unwrap());
         let plan = plan(&["tv.test", "127.0.0.1"], dir.path(), &[]);
         let (certificates, _) =
             Certificates::load(&plan, Arc::clone(&authority), &Supply::default(), now);

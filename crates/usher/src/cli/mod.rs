@@ -8,6 +8,7 @@ pub mod people;
 pub mod run;
 mod signals;
 pub mod status;
+pub mod trust;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -37,6 +38,7 @@ Run:
 Look after it:
   people     Add, list and change who signs in with a password of this server
   status     Show each host's certificate: who signed it, when it ends, what is next
+  trust      Make this machine and its browsers trust the local authority
   certs      Renew or revoke certificates from an authority, or change the account's key
   tls-report Say which old TVs, phones and players a host's certificate turns away
 
@@ -72,6 +74,8 @@ enum Command {
     People(people::Args),
     /// Show each host's certificate: who signed it, when it ends, what is next
     Status(status::StatusArgs),
+    /// Make this machine and its browsers trust the local authority
+    Trust(trust::Args),
     /// Renew or revoke certificates from an authority, or change the account's key
     Certs(certs::Args),
     /// Say which old TVs, phones and players a host's certificate turns away
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::People(args) => people(&args),
         Command::Status(args) => status::status(&args),
+        Command::Trust(args) => trust::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::TlsReport(args) => status::tls_report(&args),
     }

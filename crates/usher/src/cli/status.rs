@@ -50,11 +50,17 @@ pub struct TlsReportArgs {
 #[derive(Debug, clap::Args)]
 pub struct Place {
     /// Config file, `.yaml` or `.json`
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "/etc/usher/config.yaml"
+    )]
     pub config: PathBuf,
     /// Where usher keeps its data
     /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 }
 

@@ -12,6 +12,7 @@ mod body;
 mod door;
 pub mod forward;
 pub mod identify;
+mod local;
 mod own;
 mod path;
 pub mod record;
@@ -23,6 +24,7 @@ mod upgrade;
 
 pub use body::Body;
 pub use door::{Door, DoorParts};
+pub use local::{Anchor, LocalAuthority};
 pub use own::{
     Assertions, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded, SignInNote,
 };

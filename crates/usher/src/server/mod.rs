@@ -43,10 +43,11 @@ use crate::{
     certs::{
         Authority, CertError, Certificates,
         acme::{BeforeWrite, Office, Pace, Shelf},
+        neighbourhood,
     },
     idp::{Cost, Directory, Passwords},
     request::{
-        Door, DoorParts,
+        Anchor, Door, DoorParts, LocalAuthority,
         accept::{Listener, Tasks, parse_address},
         forward::system_roots,
         record::Recorder,
@@ -134,7 +135,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let store = Arc::new(Store::open(&data_dir)?);
     let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, &store)?;
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
-    let authority = Arc::new(Authority::open(&data_dir, now.wall)?);
+    let authority = Arc::new(Authority::open(&data_dir, &neighbourhood(&plan), now.wall)?);
     let office = Arc::new(Office::open(
         Shelf::open(Office::folder(&plan, &data_dir))?.telling(before_write),
         Arc::new(Told { recorder: recorder.clone(), clock: Arc::clone(&clock) }),
@@ -154,6 +155,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         keys: Arc::clone(&keys),
         hosted,
         remembered: Arc::<Store>::clone(&store),
+        local: Arc::<Swapping>::clone(&certificates),
         assertions: Arc::<Signer>::clone(&signer),
         journal: Arc::new(recorder.clone()),
     });
@@ -342,6 +344,12 @@ fn same_secrets(old: &Secrets, new: &Secrets) -> bool {
 /// The certificates in force; a reload exchanges them.
 #[derive(Debug)]
 struct Swapping(ArcSwap<Certificates>);
+
+impl LocalAuthority for Swapping {
+    fn anchor(&self, host: &str) -> Option<Anchor> {
+        self.0.load().anchor(host)
+    }
+}
 
 impl CertSource for Swapping {
     fn certificate(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {

@@ -10,6 +10,7 @@
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
 //! | both | health, keys, assets | `open` |
+//! | both | how to trust the local authority | `trust` |
 //! | either side of a hosted sign-in | the same pages, another wire | `hosted` |
 //!
 //! Sessions are not refreshed at the provider: they end after `cookie_expire`, at sign-out, or
@@ -30,6 +31,7 @@ mod sign_out;
 mod start;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::{
     fmt,
@@ -50,8 +52,8 @@ use usher_rules::{
 
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{
-    Assertions, Body, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded,
-    identify::SessionStore,
+    Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Remembered, SignInJournal,
+    SignInNeeded, identify::SessionStore,
 };
 
 /// What the room works with.
@@ -66,6 +68,8 @@ pub struct SignInDeps {
     pub hosted: HostedKey,
     /// What such a service told.
     pub remembered: Arc<dyn Remembered>,
+    /// Whom people may come to trust.
+    pub local: Arc<dyn LocalAuthority>,
     /// What apps learn, and the keys to verify it with.
     pub assertions: Arc<dyn Assertions>,
     /// Where operators read about it.
@@ -79,6 +83,7 @@ pub struct SignInRoom {
     keys: Arc<Keys>,
     hosted: HostedKey,
     service_keys: ServiceKeys,
+    local: Arc<dyn LocalAuthority>,
     assertions: Arc<dyn Assertions>,
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
@@ -88,8 +93,8 @@ pub struct SignInRoom {
 impl SignInRoom {
     /// A room that has spoken with no provider yet.
     pub fn new(deps: SignInDeps) -> Self {
-        let SignInDeps { sessions, passwords, keys, hosted, remembered, assertions, journal } =
-            deps;
+        let SignInDeps { sessions, passwords, keys, hosted, remembered, .. } = deps;
+        let SignInDeps { local, assertions, journal, .. } = deps;
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
         let (providers, replay) = (Providers::new(provider::PATIENCE), Mutex::default());
         Self {
@@ -98,6 +103,7 @@ impl SignInRoom {
             keys,
             hosted,
             service_keys,
+            local,
             assertions,
             journal,
             providers,
@@ -124,6 +130,7 @@ impl SignInRoom {
             "/.pomerium" if get => answer::moved("/.pomerium/"),
             "/.pomerium/" if get => self.identity_page(ask),
             "/.pomerium/user" if get => self.user(ask).await,
+            path if path.starts_with(trust::PAGE) && get => self.trust(ask),
             "/.pomerium/api/v1/login" => self.login_url(ask).await,
             path if path.starts_with("/.pomerium/api/") => {
                 answer::text(StatusCode::NOT_FOUND, "Not Found\n")

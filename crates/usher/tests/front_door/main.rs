@@ -13,9 +13,11 @@ mod endurance;
 mod hosted;
 mod hosted_answers;
 mod hostile;
+#[allow(dead_code, reason = "shared with tests that use more of it")]
 mod house;
 mod invariants;
 mod routes;
 mod sockets;
 mod streams;
+mod trusting;
 mod visits;

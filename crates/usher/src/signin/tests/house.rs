@@ -23,8 +23,8 @@ use usher_rules::{
 
 use crate::{
     request::{
-        Assertions, Body, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded,
-        SignInNote,
+        Anchor, Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Remembered, SignInJournal,
+        SignInNeeded, SignInNote,
         identify::{Identity, Rejection, SessionStore, StoreError, memory::MemorySessions},
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
@@ -81,6 +81,12 @@ impl Remembered for Forgetful {
         _value: &'a [u8],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
+    }
+}
+
+impl LocalAuthority for Forgetful {
+    fn anchor(&self, _host: &str) -> Option<Anchor> {
+        None
     }
 }
 
@@ -143,6 +149,7 @@ impl House {
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&Secret::new([1; 32])),
             remembered: Arc::new(Forgetful),
+            local: Arc::new(Forgetful),
             assertions: Arc::new(Told),
             journal: Arc::clone(&notes) as Arc<dyn SignInJournal>,
         });

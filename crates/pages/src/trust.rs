@@ -1,0 +1,74 @@
+use std::fmt::Write as _;
+
+use askama::Template;
+use qrcode::{Color, EcLevel, QrCode};
+
+use crate::{link::Link, rendered};
+
+/// How phones and computers come to trust the local authority.
+#[derive(Clone, Debug, Template)]
+#[template(path = "trust.html")]
+pub struct Trust<'a> {
+    /// The host that it signed for.
+    pub host: &'a str,
+    /// This page's own address, for a phone's camera.
+    pub address: &'a str,
+    /// SHA-256 of the authority's certificate.
+    pub fingerprint: &'a str,
+    /// The certificate as PEM.
+    pub pem: Link<'a>,
+    /// The certificate as DER, which Android opens.
+    pub der: Link<'a>,
+    /// A profile, which iPhones and iPads open.
+    pub profile: Link<'a>,
+}
+
+impl Trust<'_> {
+    /// The HTML document.
+    pub fn render(&self) -> String {
+        rendered(self)
+    }
+
+    /// The address as squares: one path of an SVG, and its size with the quiet zone.
+    fn code(&self) -> (String, usize) {
+        const QUIET: usize = 4;
+        let Ok(code) = QrCode::with_error_correction_level(self.address, EcLevel::M) else {
+            return (String::new(), 0); // longer than any code holds
+        };
+        let (width, colors) = (code.width(), code.to_colors());
+        let mut path = String::new();
+        for (at, color) in colors.iter().enumerate() {
+            if *color == Color::Dark {
+                let (x, y) = (at % width + QUIET, at / width + QUIET);
+                let _written = write!(path, "M{x} {y}h1v1h-1z"); // a String takes everything
+            }
+        }
+        (path, width + 2 * QUIET)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Trust;
+    use crate::Link;
+
+    #[test]
+    fn the_code_is_one_path_on_a_white_square() {
+        let page = Trust {
+            host: "nas.local",
+            address: "https://nas.local/.pomerium/trust",
+            fingerprint: "AA:BB",
+            pem: Link::new("/a.pem"),
+            der: Link::new("/a.crt"),
+            profile: Link::new("/a.mobileconfig"),
+        };
+        let (path, size) = page.code();
+        assert!(path.starts_with("M4 4h1v1h-1z"), "the corner of the first finder");
+        assert_eq!(size, 29 + 8, "version 3 and its quiet zone");
+        let html = page.render();
+        assert!(html.contains(&path) && html.contains("AA:BB"));
+        let long = "x".repeat(5000);
+        let page = Trust { address: &long, ..page };
+        assert!(!page.render().contains("<svg"), "no code rather than a wrong one");
+    }
+}

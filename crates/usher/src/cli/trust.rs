@@ -1,0 +1,185 @@
+//! `usher trust`: makes this machine and its browsers trust the local authority.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use super::data_dir::{data_dir, is_root};
+use crate::certs::report::fingerprint;
+
+/// The name under which browsers list it.
+const NICKNAME: &str = "usher local authority";
+const FILE: &str = "usher-local-authority.crt";
+const NO_TVS: &str = "TVs and Chromecast take no authority of yours: for them give this server a \
+                      public name and set `autocert: true`.";
+
+/// Make this machine, and the browsers of whoever runs this, trust the local authority.
+///
+/// Phones: open https://HOST/.pomerium/trust on them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where usher keeps its data
+    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Take it out again
+    #[arg(long, conflicts_with = "print")]
+    pub uninstall: bool,
+    /// Only print where its certificate is, and its fingerprint
+    #[arg(long)]
+    pub print: bool,
+    /// Where the system's folders are, in tests
+    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
+    pub system: PathBuf,
+}
+
+/// How a family of systems keeps its own roots.
+struct System {
+    folder: &'static str,
+    refresh: &'static [&'static str],
+}
+
+const SYSTEMS: &[System] = &[
+    System { folder: "usr/local/share/ca-certificates", refresh: &["update-ca-certificates"] },
+    System { folder: "etc/pki/ca-trust/source/anchors", refresh: &["update-ca-trust", "extract"] },
+    System {
+        folder: "etc/ca-certificates/trust-source/anchors",
+        refresh: &["trust", "extract-compat"],
+    },
+];
+
+/// Does it. Exit status: 0 done, 1 something is left to do by hand, 2 there is nothing to trust.
+pub fn run(args: &Args) -> ExitCode {
+    let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root());
+    let (mut out, mut errors) = (io::stdout().lock(), io::stderr().lock());
+    let dir = match dir {
+        Ok(dir) => dir,
+        Err(failure) => {
+            let _nowhere_left =
+                writeln!(errors, "error: {failure}\nhint: say where: --data-dir DIR");
+            return ExitCode::from(2);
+        }
+    };
+    let ca_file = dir.join("authority/ca.pem");
+    let Some(fingerprint) = fingerprint(&ca_file) else {
+        let _nowhere_left = writeln!(
+            errors,
+            "error: {} holds no certificate\nhint: it is made at the first start of `usher run`; is \
+             the data directory the one that it uses?",
+            ca_file.display()
+        );
+        return ExitCode::from(2);
+    };
+    let _nowhere_left = writeln!(out, "{}\nSHA-256 {fingerprint}", ca_file.display());
+    if args.print {
+        return ExitCode::SUCCESS;
+    }
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let mut done = system(args, &ca_file, &mut out);
+    for store in home.iter().flat_map(|home| nss_stores(home)) {
+        done &= nss(args, &ca_file, &store, &mut out);
+    }
+    if !args.uninstall {
+        let _nowhere_left = writeln!(out, "{NO_TVS}");
+    }
+    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn system(args: &Args, ca_file: &Path, out: &mut impl Write) -> bool {
+    let known = SYSTEMS.iter().find(|system| args.system.join(system.folder).is_dir());
+    let Some(System { folder, refresh }) = known else {
+        let _nowhere_left = writeln!(
+            out,
+            "system: this kind is not known; add the file above to its roots by hand"
+        );
+        return false;
+    };
+    let target = args.system.join(folder).join(FILE);
+    let changed = match args.uninstall {
+        true => match fs::remove_file(&target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        },
+        false => fs::copy(ca_file, &target).map(drop),
+    };
+    let refreshed = changed.and_then(|()| {
+        let (program, arguments) = refresh.split_first().unwrap_or((&"true", &[]));
+        if args.system == Path::new("/") {
+            ran(Command::new(program).args(arguments))
+        } else {
+            Ok(())
+        }
+    });
+    let word = if args.uninstall { "does not trust it any more" } else { "trusts it" };
+    match refreshed {
+        Ok(()) => {
+            let _nowhere_left = writeln!(out, "system: {word} ({})", target.display());
+            true
+        }
+        Err(error) => {
+            let by_hand = match args.uninstall {
+                true => format!("sudo rm {} && sudo {}", target.display(), refresh.join(" ")),
+                false => format!(
+                    "sudo cp {} {} && sudo {}",
+                    ca_file.display(),
+                    target.display(),
+                    refresh.join(" ")
+                ),
+            };
+            let _nowhere_left = writeln!(out, "system: not changed: {error}\n  by hand: {by_hand}");
+            false
+        }
+    }
+}
+
+/// Stores of Chromium and of Firefox's profiles.
+fn nss_stores(home: &Path) -> Vec<PathBuf> {
+    let profiles = |folder: &str| {
+        let entries = fs::read_dir(home.join(folder)).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let mut stores = vec![home.join(".pki/nssdb")];
+    stores.extend(profiles(".mozilla/firefox"));
+    stores.extend(profiles("snap/firefox/common/.mozilla/firefox"));
+    stores.retain(|store| store.join("cert9.db").is_file());
+    stores
+}
+
+fn nss(args: &Args, ca_file: &Path, store: &Path, out: &mut impl Write) -> bool {
+    let database = format!("sql:{}", store.display());
+    let mut command = Command::new("certutil");
+    command.args(["-d", &database]);
+    match args.uninstall {
+        true => command.args(["-D", "-n", NICKNAME]),
+        false => command.args(["-A", "-t", "C,,", "-n", NICKNAME, "-i"]).arg(ca_file),
+    };
+    match ran(&mut command) {
+        Ok(()) => {
+            let word = if args.uninstall { "does not trust it any more" } else { "trusts it" };
+            let _nowhere_left = writeln!(out, "browser: {} {word}", store.display());
+            true
+        }
+        Err(error) => {
+            let _nowhere_left = writeln!(
+                out,
+                "browser: {} is not changed: {error}\n  by hand: {command:?}\n  certutil comes with \
+                 the package libnss3-tools (Debian) or nss-tools (Fedora)",
+                store.display()
+            );
+            args.uninstall // what is not there can't be taken out
+        }
+    }
+}
+
+fn ran(command: &mut Command) -> io::Result<()> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed");
+    Err(io::Error::other(last.trim().to_owned()))
+}
