@@ -69,6 +69,8 @@ pub struct Listen {
     pub insecure: bool,
     /// PEM pairs from files, in the config's order.
     pub certificate_files: Vec<CertificateFiles>,
+    /// Ours: a folder of PEM pairs (`certificates_dir`).
+    pub certificates_dir: Option<PathBuf>,
     /// PEM pairs given inline (`certificate`, `certificate_key`).
     pub certificates_inline: Vec<(Arc<[u8]>, Arc<Secret>)>,
     /// `http_redirect_addr`: a plain listener that sends everybody to https.

@@ -26,6 +26,7 @@ impl Plan {
                 address: "127.0.0.1:0".into(),
                 insecure: true,
                 certificate_files: Vec::new(),
+                certificates_dir: None,
                 certificates_inline: Vec::new(),
                 http_redirect: None,
                 protocols: Protocols::Both,

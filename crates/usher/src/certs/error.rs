@@ -82,6 +82,14 @@ pub enum CertError {
         /// The text.
         pem: Pem,
     },
+    /// A staple that is not sent.
+    #[error("{} is older than {days} days and is not sent", file.display())]
+    StaleStaple {
+        /// The file.
+        file: PathBuf,
+        /// How long staples are taken to count.
+        days: u64,
+    },
     /// A host that no configured certificate is for.
     #[error("no certificate is for {host}; the local authority signs one")]
     Uncovered {
@@ -120,6 +128,12 @@ pub enum CertError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A pair was exchanged for one that can't be used; the old one is served on.
+    #[error("{cause}; the one from before is served on")]
+    OldServes {
+        /// What is wrong with the new one.
+        cause: Box<CertError>,
+    },
     /// The library refuses to make or sign a certificate.
     #[error("can't sign a certificate: {0}")]
     Signing(#[from] rcgen::Error),
@@ -136,10 +150,12 @@ impl CertError {
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "let the user that usher runs as read it: chown or chmod 640"
             }
-            Self::Unreadable { .. } => "check the path in `certificate_file` or `certificates`",
+            Self::Unreadable { .. } => {
+                "check the path in `certificate_file`, `certificates` or `certificates_dir`"
+            }
             Self::NoCertificate { .. } | Self::DamagedCertificate { .. } => {
                 "it must be the chain in PEM form, leaf first; see what it holds with \
-                 `openssl x509 -text -in FILE`"
+                 `openssl x509 -text -in FILE`, and make PEM of DER with `-inform der`"
             }
             Self::NoKey { .. } | Self::UnknownKey { .. } => {
                 "it must be an EC, RSA or Ed25519 key in PEM form; did certificate and key change \
@@ -152,6 +168,9 @@ impl CertError {
                 "compare `openssl x509 -pubkey -noout -in CERT` with `openssl pkey -pubout -in KEY`"
             }
             Self::Expired { .. } => "renew it; usher takes the new file by itself",
+            Self::StaleStaple { .. } => {
+                "fetch a new one with `openssl ocsp`, or delete the file if the authority has stopped OCSP"
+            }
             Self::NotYetValid { .. } => "check this machine's clock",
             Self::Uncovered { .. } => {
                 "browsers warn of it unless they trust the authority; name a certificate for it in \
@@ -165,6 +184,7 @@ impl CertError {
                 "put both files back from a backup; or delete the folder: a new authority is made, \
                  and everybody has to trust it anew"
             }
+            Self::OldServes { cause } => cause.hint(),
             Self::Kept { .. } => {
                 "nothing to do: another one is made; if it happens again, check the disk"
             }
@@ -177,9 +197,10 @@ impl CertError {
     pub fn level(&self) -> Level {
         match self {
             Self::Uncovered { .. } => Level::Info,
-            Self::Expired { .. } | Self::NotYetValid { .. } | Self::NotPermitted { .. } => {
-                Level::Warn
-            }
+            Self::Expired { .. }
+            | Self::NotYetValid { .. }
+            | Self::NotPermitted { .. }
+            | Self::StaleStaple { .. } => Level::Warn,
             Self::Unreadable { .. }
             | Self::NoCertificate { .. }
             | Self::DamagedCertificate { .. }
@@ -189,6 +210,7 @@ impl CertError {
             | Self::Mismatch { .. }
             | Self::Authority { .. }
             | Self::Kept { .. }
+            | Self::OldServes { .. }
             | Self::Unwritable { .. }
             | Self::Signing(_) => Level::Error,
         }

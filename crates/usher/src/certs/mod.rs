@@ -14,6 +14,7 @@ mod authority;
 pub mod clients;
 mod error;
 mod file;
+mod folder;
 mod pair;
 mod permitted;
 pub mod report;
@@ -24,13 +25,14 @@ use std::{
     collections::HashSet,
     fmt,
     net::IpAddr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use rustls::sign::CertifiedKey;
+use rustls::{SignatureScheme, sign::CertifiedKey};
 use usher_rules::{
     plan::{HostPattern, Plan},
     time::UnixTime,
@@ -44,7 +46,7 @@ use crate::request::{Anchor, tls::CertSource};
 
 /// What each handshake asks. Immutable: a reload makes another one.
 pub struct Certificates {
-    pairs: Vec<Pair>,
+    pairs: Vec<Arc<Pair>>,
     authority: Arc<Authority>,
     supply: Supply,
     /// Hosts of routes and of sign-in, lower case.
@@ -63,9 +65,10 @@ impl Certificates {
         plan: &Plan,
         authority: Arc<Authority>,
         supply: &Supply,
+        before: Option<&Self>,
         now: UnixTime,
     ) -> (Self, Vec<CertError>) {
-        let (pairs, mut troubles) = read_pairs(plan, now);
+        let (pairs, mut troubles) = read_pairs(plan, before, now);
         let (hosts, wildcards) = names(plan);
         let unnamed = unnamed(plan, &hosts);
         let now = AtomicU64::new(now.seconds());
@@ -116,7 +119,7 @@ impl Certificates {
 
     /// Has the operator brought a certificate for this name that counts at `now`?
     pub fn covers(&self, name: &str, now: UnixTime) -> bool {
-        self.pair(name).is_some_and(|pair| pair.judge(now).is_none())
+        self.pair(name).is_some_and(|pair| pair.counts(now))
     }
 
     fn uncovered(&self) -> impl Iterator<Item = &str> {
@@ -124,8 +127,19 @@ impl Certificates {
     }
 
     fn pair(&self, name: &str) -> Option<&Pair> {
-        let exact = self.pairs.iter().find(|pair| pair.names(name));
-        exact.or_else(|| self.pairs.iter().find(|pair| pair.takes(name)))
+        self.pair_for(name, &[])
+    }
+
+    /// The first pair that names the host, or else whose wildcard takes it; of several the first
+    /// whose key the client can check, where it says what it can.
+    fn pair_for(&self, name: &str, offered: &[SignatureScheme]) -> Option<&Pair> {
+        let pairs = || self.pairs.iter().map(|pair| &**pair);
+        let first = |fits: &dyn Fn(&Pair) -> bool| {
+            pairs()
+                .find(|pair| fits(pair) && pair.suits(offered))
+                .or_else(|| pairs().find(|pair| fits(pair)))
+        };
+        first(&|pair| pair.names(name)).or_else(|| first(&|pair| pair.takes(name)))
     }
 
     fn is_ours(&self, name: &str) -> bool {
@@ -138,14 +152,18 @@ impl Certificates {
 }
 
 impl CertSource for Certificates {
-    fn certificate(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+    fn certificate(
+        &self,
+        server_name: Option<&str>,
+        offered: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
         if let Some(name) = server_name {
             // DNS names are compared without case (RFC 4343); handshakes are few.
             let name = name.to_ascii_lowercase();
             if let Some(key) = self.supply.issued.find(&name) {
                 return Some(key);
             }
-            if let Some(pair) = self.pair(&name) {
+            if let Some(pair) = self.pair_for(&name, offered) {
                 return Some(Arc::clone(&pair.key));
             }
             if self.is_ours(&name) {
@@ -169,19 +187,42 @@ impl fmt::Debug for Certificates {
     }
 }
 
-fn read_pairs(plan: &Plan, now: UnixTime) -> (Vec<Pair>, Vec<CertError>) {
-    let inline = plan.listen.certificates_inline.iter().map(|(cert, key)| Pair::inline(cert, key));
-    let files = plan.listen.certificate_files.iter().map(Pair::from_files);
+/// Reads every pair. One that can't be used stays as it was in `before`, if it was there: a file
+/// that is exchanged badly takes nobody down.
+fn read_pairs(
+    plan: &Plan,
+    before: Option<&Certificates>,
+    now: UnixTime,
+) -> (Vec<Arc<Pair>>, Vec<CertError>) {
     let (mut pairs, mut troubles) = (Vec::new(), Vec::new());
-    for read in inline.chain(files) {
-        match read {
-            Ok(pair) => {
-                troubles.extend(pair.judge(now));
-                pairs.push(pair);
-            }
-            Err(trouble) => troubles.push(trouble),
+    let mut take = |read: Result<Pair, CertError>, file: Option<&Path>| match read {
+        Ok(pair) => {
+            troubles.extend(pair.judge(now));
+            pairs.push(Arc::new(pair));
         }
+        Err(trouble) => {
+            let old = before.zip(file).and_then(|(before, file)| {
+                before.pairs.iter().find(|pair| pair.is_from(file)).cloned()
+            });
+            troubles.push(match &old {
+                Some(_) => CertError::OldServes { cause: Box::new(trouble) },
+                None => trouble,
+            });
+            pairs.extend(old);
+        }
+    };
+    for (cert, key) in &plan.listen.certificates_inline {
+        take(Pair::inline(cert, key), None);
     }
+    let folder = plan.listen.certificates_dir.as_deref().map(folder::pairs).transpose();
+    let (folder, folder_trouble) = match folder {
+        Ok(pairs) => (pairs.unwrap_or_default(), None),
+        Err(trouble) => (Vec::new(), Some(trouble)),
+    };
+    for files in plan.listen.certificate_files.iter().chain(&folder) {
+        take(Pair::from_files(files), Some(&files.cert));
+    }
+    troubles.extend(folder_trouble);
     (pairs, troubles)
 }
 

@@ -1,9 +1,16 @@
 //! A certificate chain and its key, from files or from the config itself.
 
-use std::{fs::File, io::Read as _, net::IpAddr, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::Read as _,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustls::{
-    Error, InconsistentKeys,
+    Error, InconsistentKeys, SignatureScheme,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     sign::CertifiedKey,
@@ -25,12 +32,21 @@ pub(super) struct Pair {
     subjects: Vec<Box<str>>,
     not_before: UnixTime,
     not_after: UnixTime,
+    /// An OCSP response that lies beside it and is too old to be sent.
+    stale: Option<PathBuf>,
 }
+
+/// How long an OCSP response is taken to count, in days: authorities that still sign them give
+/// them about a week.
+const STAPLE_DAYS: u64 = 7;
 
 impl Pair {
     pub fn from_files(files: &CertificateFiles) -> Result<Self, CertError> {
         let (cert, key) = (read(&files.cert)?, read(&files.key)?);
-        Self::new(Pem::File(files.cert.clone()), &cert, Pem::File(files.key.clone()), &key)
+        let mut pair =
+            Self::new(Pem::File(files.cert.clone()), &cert, Pem::File(files.key.clone()), &key)?;
+        pair.staple(&files.cert.with_extension("ocsp"));
+        Ok(pair)
     }
 
     pub fn inline(cert: &[u8], key: &Secret) -> Result<Self, CertError> {
@@ -59,12 +75,37 @@ impl Pair {
                 CertError::UnknownKey { pem: key }
             }
         })?;
-        Ok(Self { key: Arc::new(certified), cert, subjects, not_before, not_after })
+        let (key, stale) = (Arc::new(certified), None);
+        Ok(Self { key, cert, subjects, not_before, not_after, stale })
     }
 
     /// Where it came from.
     pub const fn cert(&self) -> &Pem {
         &self.cert
+    }
+
+    /// Takes the OCSP response beside it (DER, RFC 6960), if there is one that is fresh.
+    fn staple(&mut self, file: &Path) {
+        let Ok(about) = std::fs::metadata(file) else { return };
+        let age = about.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+        if age > Duration::from_secs(STAPLE_DAYS * 24 * 3600) {
+            self.stale = Some(file.to_owned());
+            return;
+        }
+        let Ok(response) = read(file) else { return };
+        let mut key = CertifiedKey::clone(&self.key);
+        key.ocsp = Some(response.to_vec());
+        self.key = Arc::new(key);
+    }
+
+    /// Can a client check this key's signature? One that says nothing is taken to.
+    pub fn suits(&self, offered: &[SignatureScheme]) -> bool {
+        offered.is_empty() || self.key.key.choose_scheme(offered).is_some()
+    }
+
+    /// Was it read from this file?
+    pub fn is_from(&self, file: &Path) -> bool {
+        matches!(&self.cert, Pem::File(own) if own == file)
     }
 
     /// What browsers will say about it.
@@ -74,8 +115,14 @@ impl Pair {
         } else if now < self.not_before {
             Some(CertError::NotYetValid { pem: self.cert.clone() })
         } else {
-            None
+            let stale = self.stale.clone();
+            stale.map(|file| CertError::StaleStaple { file, days: STAPLE_DAYS })
         }
+    }
+
+    /// Is it in force?
+    pub fn counts(&self, now: UnixTime) -> bool {
+        self.not_before <= now && now <= self.not_after
     }
 
     /// Does it name exactly this host?

@@ -103,7 +103,7 @@ impl fmt::Display for Key {
 
 /// Looks at the disk: each host of the plan in order, the host for signing in last.
 pub fn report(plan: &Plan, data_dir: &Path, now: UnixTime) -> Vec<Served> {
-    let (pairs, _told_elsewhere) = read_pairs(plan, now);
+    let (pairs, _told_elsewhere) = read_pairs(plan, None, now);
     let folder = Office::folder(plan, data_dir);
     // Only looked at: a folder that is not there is not made.
     let shelf = folder.join("names").is_dir().then(|| Shelf::open(folder).ok()).flatten();
@@ -117,7 +117,7 @@ pub fn report(plan: &Plan, data_dir: &Path, now: UnixTime) -> Vec<Served> {
     let served = |host: Box<str>| {
         let own = pairs.iter().find(|pair| pair.names(&host));
         let pair = own.or_else(|| pairs.iter().find(|pair| pair.takes(&host)));
-        let name = wanted(&host).filter(|_| pair.is_none_or(|pair| pair.judge(now).is_some()));
+        let name = wanted(&host).filter(|_| pair.is_none_or(|pair| !pair.counts(now)));
         match (name, pair) {
             (Some(name), _) => by_acme(host, &name, shelf.as_ref()),
             (None, Some(pair)) => brought(host, pair),

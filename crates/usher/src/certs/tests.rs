@@ -72,7 +72,7 @@ fn this_year() -> (UnixTime, UnixTime) {
 
 /// The names in the certificate that `server_name` gets.
 fn served(certificates: &Certificates, server_name: Option<&str>) -> Vec<String> {
-    let key = certificates.certificate(server_name).unwrap();
+    let key = certificates.certificate(server_name, &[]).unwrap();
     let (_, leaf) = X509Certificate::from_der(&key.cert[0]).unwrap();
     let names = leaf.subject_alternative_name().unwrap().unwrap().value.general_names.clone();
     names
@@ -99,7 +99,7 @@ fn which_certificate_a_name_gets() {
     let authority = Arc::new(Authority::open(at, &["192.0.2.7".into()], NOW).unwrap());
     let plan = plan(&hosts, at, &["wild", "tv"]);
     let (certificates, troubles) =
-        Certificates::load(&plan, Arc::clone(&authority), &Supply::default(), NOW);
+        Certificates::load(&plan, Arc::clone(&authority), &Supply::default(), None, NOW);
     let told: Vec<_> = troubles.iter().map(|t| (t.level(), t.to_string())).collect();
     let notice = |host: &str| {
         (Level::Info, format!("no certificate is for {host}; the local authority signs one"))
@@ -124,6 +124,7 @@ fn which_certificate_a_name_gets() {
         &self::plan(&hosts, at, &[]),
         Arc::clone(&authority),
         &Supply::default(),
+        None,
         NOW,
     );
     assert!(troubles.is_empty(), "nobody asked for certificates: {troubles:?}");
@@ -168,8 +169,13 @@ fn one_bad_pair_takes_no_other_down() {
     let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
     let names =
         ["missing", "mixed", "swapped", "keyless", "damaged", "locked", "late", "early", "good"];
-    let (certificates, troubles) =
-        Certificates::load(&plan(&["good.test"], at, &names), authority, &Supply::default(), NOW);
+    let (certificates, troubles) = Certificates::load(
+        &plan(&["good.test"], at, &names),
+        authority,
+        &Supply::default(),
+        None,
+        NOW,
+    );
     let shown: Vec<_> =
         troubles.iter().map(|t| t.to_string().replace(&format!("{}/", at.display()), "")).collect();
     assert_eq!(
@@ -242,9 +248,10 @@ fn leaves_are_renewed_in_the_last_third_of_their_life() {
         &plan(&["tv.test"], dir.path(), &[]),
         authority,
         &Supply::default(),
+        None,
         NOW,
     );
-    let leaf = |name| certificates.certificate(Some(name)).unwrap().cert[0].clone();
+    let leaf = |name| certificates.certificate(Some(name), &[]).unwrap().cert[0].clone();
     let first = leaf("tv.test");
     certificates.renew(NOW.plus(DAY * 30));
     assert_eq!(leaf("tv.test"), first, "in memory, not signed at each handshake");
@@ -316,7 +323,7 @@ async fn who_trusts_the_authority_can_shake_hands() {
         let authority = Arc::new(Authority::open(dir.path(), &[], now).unwrap());
         let plan = plan(&["tv.test", "127.0.0.1"], dir.path(), &[]);
         let (certificates, _) =
-            Certificates::load(&plan, Arc::clone(&authority), &Supply::default(), now);
+            Certificates::load(&plan, Arc::clone(&authority), &Supply::default(), None, now);
         let (negotiated, said) = handshake(certificates, authority.ca_file(), name, version).await;
         assert_eq!(said, "hello", "{name}");
         assert_eq!(negotiated, group, "{name}: post-quantum first, where the version has it");

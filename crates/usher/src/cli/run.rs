@@ -119,7 +119,8 @@ fn format(asked: Option<LogFormat>) -> Format {
 fn watched(config: &Path, plan: &Plan) -> Vec<PathBuf> {
     let pairs = plan.listen.certificate_files.iter();
     let files = pairs.flat_map(|pair| [pair.cert.clone(), pair.key.clone()]);
-    std::iter::once(config.to_owned()).chain(files).collect()
+    let folder = plan.listen.certificates_dir.clone();
+    std::iter::once(config.to_owned()).chain(files).chain(folder).collect()
 }
 
 fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: &Path) {

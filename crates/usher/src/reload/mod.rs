@@ -92,10 +92,37 @@ fn look(paths: &[PathBuf]) -> Seen {
     seen
 }
 
+/// A file's content; of a folder, what lies in it and when each was changed, two levels deep.
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path.is_dir() {
+        let mut seen = Vec::new();
+        list(path, 2, &mut seen);
+        return Ok(seen);
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn list(folder: &Path, depth: usize, seen: &mut Vec<u8>) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let Ok(about) = std::fs::metadata(&path) else { continue }; // links are followed
+        seen.extend(path.as_os_str().as_encoded_bytes());
+        if about.is_dir() {
+            if depth > 1 {
+                list(&path, depth - 1, seen);
+            }
+            continue;
+        }
+        seen.extend(about.len().to_be_bytes());
+        if let Ok(changed) = about.modified() {
+            let since = changed.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            seen.extend(since.as_nanos().to_be_bytes());
+        }
+    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use rustls::sign::CertifiedKey;
+use rustls::{SignatureScheme, sign::CertifiedKey};
 use tokio_util::sync::CancellationToken;
 use usher_rules::{
     plan::{Level, Plan, Secrets},
@@ -143,7 +143,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         pace,
     ));
     let (certificates, troubles) =
-        Certificates::load(&plan, Arc::clone(&authority), office.supply(), now.wall);
+        Certificates::load(&plan, Arc::clone(&authority), office.supply(), None, now.wall);
     let certificates = Arc::new(Swapping(ArcSwap::from_pointee(certificates)));
     let passwords = Passwords::new(password_cost, cores).map_err(StartError::Passwords)?;
     let directory = Arc::new(Directory::new(Arc::<Store>::clone(&store), passwords));
@@ -256,8 +256,13 @@ impl RunningServer {
             return Err(ReloadRefused::NoRoutes);
         }
         let now = self.clock.now();
-        let (certificates, troubles) =
-            Certificates::load(&plan, Arc::clone(&self.authority), self.office.supply(), now.wall);
+        let (certificates, troubles) = Certificates::load(
+            &plan,
+            Arc::clone(&self.authority),
+            self.office.supply(),
+            Some(&self.certificates.0.load()),
+            now.wall,
+        );
         let plan = Arc::new(plan);
         self.office
             .adopt(&plan, self.redirect.is_some(), |name| certificates.covers(name, now.wall));
@@ -352,8 +357,12 @@ impl LocalAuthority for Swapping {
 }
 
 impl CertSource for Swapping {
-    fn certificate(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>> {
-        self.0.load().certificate(server_name)
+    fn certificate(
+        &self,
+        server_name: Option<&str>,
+        offered: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.0.load().certificate(server_name, offered)
     }
 
     fn proof(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {

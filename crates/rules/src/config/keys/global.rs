@@ -92,6 +92,7 @@ pub static GLOBAL: &[Key] = &[
     key("certificate_file", Text, Supported),
     key("certificate_key_file", Text, Supported),
     key("certificates", Objects(CERTIFICATE), Supported),
+    key("certificates_dir", Text, Own),
     key("certificate", Text, Supported),
     key("certificate_key", Secret, Supported),
     key("certificate_authority", Text, Supported),

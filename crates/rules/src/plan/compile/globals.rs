@@ -89,6 +89,7 @@ impl Ground<'_> {
             address,
             insecure,
             certificate_files: self.certificate_files(),
+            certificates_dir: self.keys.text("certificates_dir").map(PathBuf::from),
             certificates_inline,
             http_redirect: self.address("http_redirect_addr", 80),
             protocols: self.protocols(),

@@ -11,7 +11,7 @@
 use std::{fmt, io, sync::Arc};
 
 use rustls::{
-    ServerConfig,
+    ServerConfig, SignatureScheme,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
@@ -24,7 +24,12 @@ use super::accept::limits;
 /// Where certificates come from. Asked once per handshake, from memory. Implemented in `certs/`.
 pub trait CertSource: Send + Sync + fmt::Debug {
     /// The certificate for a server name (SNI), or the one for clients that send none.
-    fn certificate(&self, server_name: Option<&str>) -> Option<Arc<CertifiedKey>>;
+    /// `offered` is what the client can check, best first.
+    fn certificate(
+        &self,
+        server_name: Option<&str>,
+        offered: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>>;
     /// What an authority has to find that looks for proof by TLS-ALPN-01 (RFC 8737).
     fn proof(&self, server_name: &str) -> Option<Arc<CertifiedKey>>;
 }
@@ -119,7 +124,7 @@ impl ResolvesServerCert for Resolver {
         match (looks_for_proof, hello.server_name()) {
             (true, Some(name)) => self.0.proof(&name.to_ascii_lowercase()),
             (true, None) => None,
-            (false, name) => self.0.certificate(name),
+            (false, name) => self.0.certificate(name, hello.signature_schemes()),
         }
     }
 }

@@ -1,0 +1,285 @@
+//! Mistakes of operators and of others, each with what it makes usher say: the place, and the
+//! cure. Pinned in `mistakes.golden`; `UPDATE=1` writes it anew.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use http::StatusCode;
+use rcgen::{CertificateParams, KeyPair};
+use tempfile::TempDir;
+use usher_lab::{directory::Directory, knot::Knot, pebble::free_port, upstream::Upstream};
+use usher_rules::time::{Clock as _, UnixTime};
+
+use crate::{
+    house::{House, config, eventually, plan, public},
+    street::Street,
+};
+
+const HOST: &str = "tv.example.com";
+const GOOD: &str = "photos.example.com";
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What usher says, by mistake.
+struct Said {
+    text: String,
+    count: usize,
+    folders: Vec<PathBuf>,
+}
+
+impl Said {
+    fn note(&mut self, mistake: &str, cause: &str, hint: &str) {
+        let mut text = format!("{cause}\n  hint: {hint}");
+        for folder in &self.folders {
+            text = text.replace(&folder.display().to_string(), "DIR");
+        }
+        if let Some((before, token)) = text.split_once("/acme-challenge/") {
+            let (_, after) = token.split_once('"').unwrap();
+            text = format!("{before}/acme-challenge/TOKEN\"{after}");
+        }
+        self.count += 1;
+        writeln!(self.text, "# {mistake}\n{}\n", without_ports(&text)).unwrap();
+    }
+
+    /// What the log says about a host or a file.
+    async fn hear(&mut self, mistake: &str, house: &House, about: &str) {
+        let line = eventually(mistake, || {
+            let lines = house.records("certificate").into_iter();
+            let mut lines = lines.filter(|line| line["cause"].is_string());
+            lines.find(|line| line.to_string().contains(about))
+        })
+        .await;
+        let text = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
+        self.note(mistake, &text("cause"), &text("hint"));
+    }
+}
+
+/// `127.0.0.1:PORT` and `localhost:PORT`, whatever the port was.
+fn without_ports(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(':') {
+        let (before, after) = rest.split_at(at + 1);
+        out.push_str(before);
+        let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if digits >= 4 {
+            out.push_str("PORT");
+        } else {
+            out.push_str(&after[..digits]);
+        }
+        rest = &after[digits..];
+    }
+    out + rest
+}
+
+fn pair(folder: &Path, name: &str, host: &str, life: (UnixTime, UnixTime)) -> (PathBuf, PathBuf) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+    let at = |moment: UnixTime| {
+        time::OffsetDateTime::from_unix_timestamp(moment.seconds() as i64).unwrap()
+    };
+    (params.not_before, params.not_after) = (at(life.0), at(life.1));
+    let (cert, private) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+    fs::write(&cert, params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&private, key.serialize_pem()).unwrap();
+    (cert, private)
+}
+
+/// Every pair in one folder is bad in a way of its own, and a good one is served all the same.
+async fn files(said: &mut Said, app: &Upstream) {
+    let folder = TempDir::new().unwrap();
+    said.folders.push(folder.path().to_owned());
+    let house = House::closed(1).await;
+    let now = house.clock.now().wall;
+    let at = folder.path();
+    let year = (now.minus(DAY), now.plus(DAY * 90));
+    pair(at, "good", GOOD, year);
+    pair(at, "ended", HOST, (now.minus(DAY * 9), now.minus(DAY)));
+    pair(at, "early", HOST, (now.plus(DAY), now.plus(DAY * 9)));
+    pair(at, "other", HOST, year);
+    let copy = |from: &str, to: &str| {
+        fs::copy(at.join(from), at.join(to)).unwrap();
+    };
+    let write = |name: &str, text: &[u8]| fs::write(at.join(name), text).unwrap();
+    copy("good.pem", "mixed.pem");
+    copy("other.key", "mixed.key");
+    copy("good.key", "swapped.pem");
+    copy("good.pem", "swapped.key");
+    copy("good.key", "damaged.key");
+    write("damaged.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    copy("good.pem", "locked.pem");
+    write(
+        "locked.key",
+        b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    );
+    copy("good.key", "binary.key");
+    write("binary.pem", b"\x30\x82\x01\x0a\x02\x01");
+    copy("good.key", "nothing.key");
+    write("nothing.pem", b"");
+    write("good.ocsp", b"\x30\x03\x0a\x01\x00");
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    fs::File::open(at.join("good.ocsp")).unwrap().set_modified(long_ago).unwrap();
+    let mut house = house;
+    let routes = [public(HOST, app.address), public(GOOD, app.address)];
+    let text = format!("certificates_dir: {}\n{}", at.display(), config(&routes));
+    house.restart(&text).await;
+    for (mistake, about) in [
+        ("the key is for another certificate", "mixed.key is not"),
+        ("the certificate has ended", "ended.pem"),
+        ("the certificate does not count yet", "early.pem"),
+        ("key and certificate changed places", "swapped"),
+        ("a damaged certificate", "damaged.pem"),
+        ("a key with a passphrase", "locked.key"),
+        ("DER where PEM belongs", "binary.pem"),
+        ("an empty file", "nothing.pem"),
+        ("an OCSP response that is too old", "good.ocsp"),
+    ] {
+        said.hear(mistake, &house, about).await;
+    }
+    let mut browser = usher_lab::browser::Browser::new(house.address(), &at.join("good.pem"));
+    let page = browser.fetch(&format!("https://{GOOD}/")).await;
+    assert_eq!(page.status, StatusCode::OK, "none of them takes the good one down");
+
+    // A good pair that is exchanged for a bad one goes on to be served.
+    copy("other.key", "good.key");
+    house.reload(&text).unwrap();
+    said.hear("a pair that is exchanged badly", &house, "served on").await;
+    let page = browser.fetch(&format!("https://{GOOD}/")).await;
+    assert_eq!(page.status, StatusCode::OK, "the old one");
+}
+
+async fn places(said: &mut Said, app: &Upstream) {
+    let folder = TempDir::new().unwrap();
+    said.folders.push(folder.path().to_owned());
+    let routes = config(&[public("tv.elsewhere.org", app.address)]);
+    let missing = folder.path().join("nowhere");
+    let house = House::open(&format!("certificates_dir: {}\n{routes}", missing.display())).await;
+    said.folders.push(house.data_dir());
+    said.hear("a folder that is not there", &house, "nowhere").await;
+    house.reload(&config(&[public("new.domain.net", app.address)])).unwrap();
+    said.hear("a host that the local authority was not made for", &house, "new.domain.net").await;
+
+    let refused = |text: &str| {
+        let options = usher::server::StartOptions {
+            data_dir: folder.path().join("data"),
+            ..house_options(text)
+        };
+        let error = usher::server::start(options).unwrap_err();
+        (error.to_string(), error.hint().unwrap_or_default())
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let (cause, hint) = refused(&format!("http_redirect_addr: {address}\n{routes}"));
+    said.note("port 80 is taken", &cause, &hint);
+    let file = folder.path().join("a-file");
+    fs::write(&file, "").unwrap();
+    let text = format!("autocert: true\nautocert_dir: {}\n{routes}", file.display());
+    let (cause, hint) = refused(&text);
+    said.note("a folder for certificates that is none", &cause, &hint);
+    let authority = folder.path().join("data/authority");
+    fs::create_dir_all(&authority).unwrap();
+    fs::write(authority.join("ca.pem"), "nonsense").unwrap();
+    let (cause, hint) = refused(&routes);
+    said.note("an authority that lost its key", &cause, &hint);
+}
+
+fn house_options(text: &str) -> usher::server::StartOptions {
+    use usher::request::record::{Format, Recorder, Sink};
+    let recorder = Recorder::new(Sink::new(std::io::sink()), Format::Json);
+    usher::server::StartOptions::for_machine(plan(text), PathBuf::new(), recorder)
+}
+
+/// The same config on any port: the authority does not come so far as to look.
+fn anywhere(config: &str) -> String {
+    config.split_once('\n').unwrap().1.to_owned()
+}
+
+async fn authorities(said: &mut Said) {
+    let street = Street::open(|settings| settings.blocked = vec![HOST]).await;
+    said.folders.push(street.folder.path().to_owned());
+    let house = House::open(&anywhere(&street.config(&[HOST], ""))).await;
+    said.hear("a name that the authority refuses", &house, "cause").await;
+    let untrusted = street.config(&[HOST], "").replace("autocert_trusted_ca_file", "#");
+    let house = House::open(&anywhere(&untrusted)).await;
+    said.hear("an authority whose own certificate nobody signed", &house, "cause").await;
+    street.pebble.close();
+    let house = House::open(&anywhere(&street.config(&[HOST], ""))).await;
+    said.hear("an authority that can't be reached", &house, "cause").await;
+
+    let street = Street::open(|settings| {
+        settings.external_account = Some(("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG4"));
+    })
+    .await;
+    let house = House::open(&anywhere(&street.config(&[HOST], ""))).await;
+    said.hear("no external account where one is a must", &house, "cause").await;
+    let wrong =
+        "autocert_eab_key_id: kid-1\nautocert_eab_mac_key: d3JvbmcgbWFjIGtleSBmb3IgYSB0ZXN0";
+    let house = House::open(&anywhere(&street.config(&[HOST], wrong))).await;
+    said.hear("the wrong key of an external account", &house, "cause").await;
+
+    let street = Street::open(|settings| settings.tls = free_port()).await;
+    let house = House::open(&street.config(&[HOST], "")).await;
+    said.hear("a name that leads elsewhere", &house, "tls-alpn-01").await;
+    let street = Street::open(|settings| settings.http = free_port()).await;
+    let house = House::open(&street.config(&[HOST], &street.http_line())).await;
+    said.hear("port 80 is not open to the outside", &house, "http-01").await;
+}
+
+async fn wishes(said: &mut Said, app: &Upstream) {
+    let folder = TempDir::new().unwrap();
+    let directory = Directory::start(folder.path(), DAY * 90).await;
+    let text = |more: &str| {
+        format!(
+            "autocert: true\nautocert_ca: {}\nautocert_trusted_ca_file: {}\n{more}\n{}",
+            directory.url(),
+            directory.ca_file().display(),
+            config(&[public(HOST, app.address)]),
+        )
+    };
+    let house = House::open(&text("autocert_profile: eternal")).await;
+    said.hear("a profile that the authority does not have", &house, "cause").await;
+    directory.wishes(|wishes| wishes.rate_limited = Some(3600));
+    let house = House::open(&text("")).await;
+    said.hear("too many orders", &house, "cause").await;
+}
+
+async fn names(said: &mut Said) {
+    let folder = TempDir::new().unwrap();
+    let knot = Knot::start(folder.path()).await;
+    let street = Street::open(|_| {}).await;
+    said.folders.push(street.folder.path().to_owned());
+    let dns = |lines: &str| anywhere(&street.config(&[HOST], lines));
+    let house = House::open(&dns(
+        "autocert_dns_provider: exec\nautocert_dns_command: [/bin/sh, -c, 'echo no such zone >&2; exit 3']",
+    ))
+    .await;
+    said.hear("a program for DNS that fails", &house, "cause").await;
+    let server = format!("autocert_dns_provider: rfc2136\nautocert_dns_server: {}\n", knot.address);
+    let house = House::open(&dns(&server)).await;
+    said.hear("a DNS server that takes signed updates only", &house, "cause").await;
+    let wrong = "autocert_dns_tsig_name: usher\nautocert_dns_tsig_secret: d3Jvbmc=\n";
+    let house = House::open(&dns(&format!("{server}{wrong}"))).await;
+    said.hear("another secret at the DNS server", &house, "cause").await;
+}
+
+#[tokio::test]
+async fn every_mistake_names_its_place_and_its_cure() {
+    let app = Upstream::echo();
+    let mut said = Said { text: String::new(), count: 0, folders: Vec::new() };
+    files(&mut said, &app).await;
+    places(&mut said, &app).await;
+    authorities(&mut said).await;
+    wishes(&mut said, &app).await;
+    names(&mut said).await;
+    assert!(said.count >= 20, "{}", said.count);
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acme/mistakes.golden");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&golden, &said.text).unwrap();
+    }
+    let expected = fs::read_to_string(&golden).unwrap();
+    assert_eq!(said.text, expected, "UPDATE=1 writes it anew");
+}
