@@ -6,7 +6,10 @@ use std::{
     net::{SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -60,15 +63,22 @@ pub struct Pebble {
     dns_management: SocketAddr,
 }
 
-/// A port of loopback that nobody listens on now.
+/// A port of loopback that nobody listens on, and that nobody gets by chance: below those that the
+/// system hands out, and each once in this process.
 pub fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address")
-}
-
-fn free_udp_port() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.local_addr().expect("an address")
+    const LOWEST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(97); // other test processes begin elsewhere
+    for _ in 0..COUNT {
+        let port = LOWEST + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = u16::try_from(port).expect("a port");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no free port")
 }
 
 impl Pebble {
@@ -82,7 +92,7 @@ impl Pebble {
         let (address, management) = (free_port(), free_port());
         let config = config(folder, address, management, &settings);
         std::fs::write(folder.join("pebble.json"), config.to_string()).expect("a file");
-        let (dns_address, dns_management) = (free_udp_port(), free_port());
+        let (dns_address, dns_management) = (free_port(), free_port());
         let dns = program("pebble-challtestsrv")
             .args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", ""])
             .args(["-https01", "", "-tlsalpn01", ""])
