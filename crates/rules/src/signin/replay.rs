@@ -24,6 +24,16 @@ impl Replay {
     /// How many are remembered at once: a few MiB, and 180 sign-ins a second.
     pub const CAPACITY: usize = 65_536;
 
+    /// How many are remembered.
+    pub fn len(&self) -> usize {
+        self.used.len()
+    }
+
+    /// Is none remembered?
+    pub fn is_empty(&self) -> bool {
+        self.used.is_empty()
+    }
+
     /// Uses `what`, which is good until `over_at`. Call it after everything else was checked, so
     /// that only what we signed takes up room.
     ///

@@ -117,6 +117,12 @@ impl SignInRoom {
         self.replay.lock().unwrap_or_else(PoisonError::into_inner).once(what, over_at, now)
     }
 
+    /// How many answers are remembered, so that each counts once.
+    #[cfg(test)]
+    fn remembered_answers(&self) -> usize {
+        self.replay.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     async fn page(&self, ask: &Ask) -> Response<Body> {
         let get = ask.method() == Method::GET;
         let post = ask.method() == Method::POST;

@@ -3,11 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use usher_rules::{
     people::BoxFuture,
     session::{Session, SessionId},
+    time::UnixTime,
 };
 
 use super::{LiveSession, SessionStore, StoreError};
@@ -20,6 +22,11 @@ impl MemorySessions {
     fn take(&self, is_one: impl Fn(&Session) -> bool) -> Vec<Arc<LiveSession>> {
         let mut sessions = self.0.lock().unwrap();
         sessions.extract_if(|_, live| is_one(live.session())).map(|(_, live)| live).collect()
+    }
+
+    /// Forgets what has expired.
+    pub fn forget_expired(&self, now: UnixTime) {
+        self.take(|session| session.expires_at().is_expired_at(now, Duration::ZERO));
     }
 }
 

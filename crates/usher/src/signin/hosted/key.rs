@@ -55,6 +55,15 @@ impl ServiceKeys {
         Self { patience, remembered, known: ArcSwapOption::empty(), asking }
     }
 
+    /// Makes this the key for good.
+    #[cfg(test)]
+    pub fn pin(&self, plan: &Plan, key: PublicKey) {
+        #[expect(clippy::disallowed_methods, reason = "a moment that stays ahead of any test")]
+        let far = Instant::now() + Duration::from_secs(100 * 365 * 24 * 3600);
+        let (of, failed_at) = (identify(plan), Mutex::default());
+        self.known.store(Some(Arc::new(Known { of, key, fetched_at: Some(far), failed_at })));
+    }
+
     /// The key of the service that the plan names. While the service is silent, the last good one.
     pub async fn find(&self, plan: &Plan, now: Now) -> Result<Found, ProviderError> {
         let of = identify(plan);

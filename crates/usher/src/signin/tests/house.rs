@@ -17,7 +17,7 @@ use usher_rules::{
     plan::{Plan, Provider},
     secret::Secret,
     session::{Credential, Keys, Session, credential},
-    signin::hosted::HostedKey,
+    signin::hosted::{HostedKey, PublicKey},
     time::{Now, UnixTime},
 };
 
@@ -108,11 +108,19 @@ pub struct Notes(Mutex<Vec<String>>);
 impl SignInJournal for Notes {
     fn note(&self, _plan: &Plan, note: SignInNote<'_>) {
         let SignInNote { level, event, person, cause, .. } = note;
-        self.0.lock().unwrap().push(format!("{level:?} {event} {person:?} {cause:?}"));
+        let mut notes = self.0.lock().unwrap();
+        if notes.len() > 10_000 {
+            notes.clear(); // a machine with dice makes millions
+        }
+        notes.push(format!("{level:?} {event} {person:?} {cause:?}"));
     }
 }
 
 impl Notes {
+    pub fn last(&self) -> String {
+        self.0.lock().unwrap().last().cloned().unwrap_or_default()
+    }
+
     pub fn all(&self) -> String {
         self.0.lock().unwrap().join("\n")
     }
@@ -170,6 +178,21 @@ impl House {
 
     pub fn browser(&self) -> Browser<'_> {
         Browser { house: self, jar: BTreeMap::new(), fields: Vec::new() }
+    }
+
+    /// Makes this the key of the hosted service, for good.
+    pub fn pin(&self, key: PublicKey) {
+        let plan = Arc::clone(&self.plan.lock().unwrap());
+        self.room.service_keys.pin(&plan, key);
+    }
+
+    /// Forgets sessions that have ended by themselves, as the store does every minute.
+    pub fn forget_expired(&self) {
+        self.sessions.forget_expired(self.now().wall);
+    }
+
+    pub async fn end_all_of(&self, person: &str) {
+        self.sessions.end_all_of(person).await.unwrap();
     }
 
     /// How many sessions this person has.

@@ -3,6 +3,7 @@
 mod builtin;
 mod callback;
 mod house;
+mod machine;
 mod pages;
 mod provider;
 mod sign_out;
