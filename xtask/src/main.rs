@@ -7,6 +7,7 @@ mod checks;
 mod docs;
 mod e2e;
 mod shell;
+mod testssl;
 mod tools;
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ Usage: cargo xtask <CHORE>
   ci                test, then check
   tools             Install what the tests start: authorities, DNS servers
   e2e [ARGS]        Browsers, providers and client libraries against a real usher
+  testssl           testssl.sh against a served host; keeps its summary
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets
   bench --quick     CPU per request and per GiB beside nginx, as ratios
   docs              Write the generated files under docs/reference anew
@@ -51,6 +53,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "check" => checks::check(log),
         "ci" => checks::test(&[], log).and_then(|()| checks::check(log)),
         "e2e" => e2e::run(rest, log),
+        "testssl" => testssl::check(log),
         "measure" => bench::measure(rest, log),
         "bench" => bench::compare(rest, log),
         "docs" => docs::renew(log),

@@ -9,7 +9,8 @@ use crate::{
     yaml::Kind,
 };
 
-const HSTS: &str = "max-age=31536000; includeSubDomains; preload";
+/// Pomerium adds `preload`, which binds a whole domain for years; it is for the operator to ask for.
+const HSTS: &str = "max-age=31536000; includeSubDomains";
 
 /// The global `set_response_headers`, or Pomerium's defaults (`pomerium-config.md` §2.10).
 pub(super) fn global_response_fields(ground: &mut Ground<'_>) -> Vec<(HeaderName, HeaderValue)> {

@@ -80,6 +80,8 @@ impl Tls {
             Protocols::Http2 => vec![b"h2".to_vec()],
         };
         config.alpn_protocols.push(ACME_TLS.to_vec()); // last: nobody else offers it
+        // Ours are in order of strength; a client's need not be.
+        config.ignore_client_order = true;
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
         config.send_tls13_tickets = 1;
         config.max_early_data_size = 0; // no 0-RTT: what arrives early could be replayed
