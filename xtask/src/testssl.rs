@@ -43,6 +43,7 @@ pub fn check(log: &mut Log) -> Outcome {
 struct Server(Child);
 
 impl Server {
+    #[expect(clippy::disallowed_methods, reason = "another process begins to listen")]
     fn start(folder: &Path, port: u16) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::new(error.to_string());
         let _fresh = fs::remove_dir_all(folder);

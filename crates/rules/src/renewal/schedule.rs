@@ -129,7 +129,7 @@ fn doubled(times: u32, first: Duration, longest: Duration, seed: u64) -> Duratio
 
 /// A part of `span`, by chance once and the same ever after.
 fn share(span: Duration, seed: u64) -> Duration {
-    let seconds = u128::from(span.as_secs()) * u128::from(seed) >> 64;
+    let seconds = (u128::from(span.as_secs()) * u128::from(seed)) >> 64;
     Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 

@@ -60,9 +60,11 @@ fn domain_of(host: &str) -> &str {
 /// May this root sign for this host? One without constraints, from before there were some, may.
 pub(super) fn permits(root: &CertificateDer<'_>, host: &str) -> bool {
     let Ok((_, root)) = X509Certificate::from_der(root) else { return false };
-    let constraints = root.extensions().iter().find_map(|one| match one.parsed_extension() {
-        ParsedExtension::NameConstraints(constraints) => Some(constraints),
-        _ => None,
+    let constraints = root.extensions().iter().find_map(|one| {
+        let ParsedExtension::NameConstraints(constraints) = one.parsed_extension() else {
+            return None;
+        };
+        Some(constraints)
     });
     let permitted = constraints.and_then(|constraints| constraints.permitted_subtrees.as_ref());
     permitted.is_none_or(|subtrees| subtrees.iter().any(|subtree| takes(subtree, host)))

@@ -170,6 +170,7 @@ pub(super) fn look(key: &CertifiedKey) -> Option<Leaf> {
     let issuer = leaf.issuer();
     let common = issuer.iter_common_name().next().and_then(|name| name.as_str().ok());
     let algorithm = leaf.signature_algorithm.algorithm.to_id_string();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "rustls takes one more kind only")]
     let key_kind = match leaf.public_key().parsed().ok()? {
         PublicKey::RSA(rsa) => Key::Rsa(rsa.key_size()),
         PublicKey::EC(point) => Key::Ecdsa(point.key_size()),

@@ -76,8 +76,8 @@ pub fn plan(text: &str) -> Plan {
                 true => address, // somebody has to find it
                 false => "127.0.0.1:0".into(),
             };
-            plan.listen.address = here(plan.listen.address);
             plan.listen.http_redirect = plan.listen.http_redirect.map(here);
+            plan.listen.address = here(plan.listen.address);
             plan
         }
         Err(problems) => panic!("{problems:?}\n{text}"),

@@ -114,7 +114,7 @@ impl World {
             outages,
             orders: Vec::new(),
             failed: BTreeMap::new(),
-            with_windows: seed % 2 == 0,
+            with_windows: seed.is_multiple_of(2),
             rate_limited: 0,
         };
         let mut world = Self {
@@ -149,9 +149,9 @@ impl World {
 
     fn write(&mut self, write: impl FnOnce(&mut Disk)) -> Result<(), Crash> {
         self.disk.writes += 1;
-        if self.crash_every > 0 && self.disk.writes % self.crash_every == 0 {
+        if self.crash_every > 0 && self.disk.writes.is_multiple_of(self.crash_every) {
             // Half of the crashes come before the write is there, half after.
-            if self.disk.writes / self.crash_every % 2 == 0 {
+            if (self.disk.writes / self.crash_every).is_multiple_of(2) {
                 write(&mut self.disk);
             }
             return Err(Crash);
@@ -167,7 +167,9 @@ impl World {
             Next::Order { name, history, .. } => (name, history),
         };
         self.orders.push(self.at);
-        self.write(|disk| drop(disk.histories.insert(name.clone(), history)))?;
+        self.write(|disk| {
+            disk.histories.insert(name.clone(), history);
+        })?;
         let settled = self.authority.order(&name, self.at, &mut self.dice);
         if let Settled::Issued(held) = settled {
             self.write(|disk| {
@@ -176,7 +178,9 @@ impl World {
         }
         let now = self.now();
         if let Some(history) = self.keeper.settle(&name, settled, now) {
-            self.write(|disk| drop(disk.histories.insert(name.clone(), history)))?;
+            self.write(|disk| {
+                disk.histories.insert(name.clone(), history);
+            })?;
         }
         Ok(2)
     }

@@ -149,7 +149,7 @@ fn id_token_end(token: &[u8]) -> Option<UnixTime> {
     let payload = BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
     let exp = claims.get("exp")?;
-    let seconds = exp.as_u64().or_else(|| exp.as_f64().and_then(|exp| whole(exp)))?;
+    let seconds = exp.as_u64().or_else(|| exp.as_f64().and_then(whole))?;
     Some(UnixTime::from_seconds(seconds))
 }
 

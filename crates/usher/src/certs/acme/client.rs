@@ -36,6 +36,7 @@ impl AcmeClient {
     }
 
     /// What an error of the library means.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else it is, there is no answer")]
     pub fn error(&self, directory: &str, error: Error) -> AcmeError {
         let unreached = |cause: String| AcmeError::Unreached {
             directory: directory.into(),

@@ -74,9 +74,9 @@ fn names(leaf: &X509Certificate<'_>) -> Vec<Box<str>> {
         .value
         .general_names
         .iter()
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase().into()),
-            _ => None, // ACME here orders names only
+        .filter_map(|name| {
+            let GeneralName::DNSName(name) = name else { return None }; // only names are ordered
+            Some(name.to_ascii_lowercase().into())
         })
         .collect()
 }

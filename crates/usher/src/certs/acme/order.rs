@@ -247,7 +247,10 @@ impl Errand<'_> {
                 Ok(None) => return Err(AcmeError::Slow),
                 Err(error) => Err(error),
             },
-            _ => order.poll_certificate(&self.retries()).await,
+            OrderStatus::Pending
+            | OrderStatus::Ready
+            | OrderStatus::Processing
+            | OrderStatus::Invalid => order.poll_certificate(&self.retries()).await,
         };
         chain.map_err(|error| self.error(error))
     }
@@ -279,6 +282,7 @@ fn no_challenge(offered: &[ChallengeType]) -> AcmeError {
     AcmeError::NoChallenge { offered: offered.join(", ").into() }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "none of the others is answered")]
 fn word(kind: &ChallengeType) -> &'static str {
     match kind {
         ChallengeType::Http01 => "http-01",

@@ -105,7 +105,7 @@ impl SignInRoom {
     ) -> Result<Response<Body>, NotSignedIn> {
         let hosts = &ask.plan().sign_in.programmatic_hosts;
         let redirect = ProgramRedirect::parse(hosts, &arrived.redirect).map_err(|error| {
-            refused(&error, "The program that asked can't be answered from here.", "/")
+            refused(error, "The program that asked can't be answered from here.", "/")
         })?;
         let (person, end) = self.vouched_for(ask, arrived, "/")?;
         self.use_once(ask, arrived, "/")?;
@@ -119,7 +119,7 @@ impl SignInRoom {
 
     async fn opened(&self, ask: &Ask) -> Result<Arrived, NotSignedIn> {
         let opened = SealedForm::open(ask.query(), &self.hosted)
-            .map_err(|fault| refused(&fault, NOT_OURS, "/"))?;
+            .map_err(|fault| refused(fault, NOT_OURS, "/"))?;
         let (plan, now) = (ask.plan(), ask.now());
         let known = self.service_keys.find(plan, now).await.map_err(NotSignedIn::NoKey)?.key;
         let mut arrived = Arrived::read(&opened, &known, now.wall);
@@ -128,7 +128,7 @@ impl SignInRoom {
             let newer = self.service_keys.find_newer(plan, known, now).await;
             arrived = Arrived::read(&opened, &newer, now.wall);
         }
-        arrived.map_err(|fault| refused(&fault, words(fault), "/"))
+        arrived.map_err(|fault| refused(fault, words(fault), "/"))
     }
 
     fn vouched_for(
@@ -144,14 +144,13 @@ impl SignInRoom {
         arrived
             .profile
             .person(&service.id, ask.wall())
-            .map_err(|fault| refused(&fault, words(fault.into()), again))
+            .map_err(|fault| refused(fault, words(fault.into()), again))
     }
 
     fn use_once(&self, ask: &Ask, arrived: &Arrived, again: &str) -> Result<(), NotSignedIn> {
         let until = arrived.stamps.remembered_until(BINDING_LIFE, ask.wall());
-        self.once(arrived.digest, until, ask.wall()).map_err(|refusal| {
-            refused(&refusal, "This link has signed somebody in already.", again)
-        })
+        self.once(arrived.digest, until, ask.wall())
+            .map_err(|refusal| refused(refusal, "This link has signed somebody in already.", again))
     }
 }
 

@@ -256,6 +256,7 @@ enum HostedKeyName {
     Stranger,
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long a night is, whoever runs it says")]
 fn steps() -> u64 {
     std::env::var("USHER_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(4_000)
 }

@@ -22,8 +22,14 @@ pub struct Cloudflare {
     api: Box<str>,
     web: Web,
     /// Ids of records that we set: zone and record.
-    set: Mutex<HashMap<(Box<str>, Box<str>), (String, String)>>,
+    set: Mutex<HashMap<Asked, Made>>,
 }
+
+/// A record as it was asked for: name and text.
+type Asked = (Box<str>, Box<str>);
+
+/// A record that was made: the ids of its zone and of itself.
+type Made = (String, String);
 
 impl Cloudflare {
     /// Speaks with `api` by a token that may edit DNS.
@@ -84,7 +90,7 @@ impl Cloudflare {
         Err(DnsError::NoZone { server: "Cloudflare".into(), name: name.into() })
     }
 
-    fn key(record: &TxtRecord) -> (Box<str>, Box<str>) {
+    fn key(record: &TxtRecord) -> Asked {
         (record.name.clone(), record.value.clone())
     }
 }
