@@ -48,7 +48,6 @@ fn status_code_and_title() {
             "503 upstream-unavailable · not available now",
             "504 upstream-slow · the app is too slow",
             "503 provider-down · sign-in is not available now",
-            "503 hosted-sign-in-not-yet · sign-in is not set up",
             "400 sign-in-failed · sign-in failed",
         ]
     );

@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
@@ -60,8 +60,11 @@ impl Desk {
 
     /// Starts and waits until it serves.
     fn start(&self) -> Running {
-        let mut child =
-            self.command().stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        Self::wait(self.command())
+    }
+
+    fn wait(mut command: Command) -> Running {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let lines: Arc<(Mutex<Vec<Value>>, Condvar)> = Arc::default();
         let (shared, output) = (Arc::clone(&lines), child.stdout.take().unwrap());
         std::thread::spawn(move || {
@@ -282,27 +285,19 @@ async fn a_provider_out_of_reach_lets_nobody_in_and_ends_nobody() {
 }
 
 #[tokio::test]
-async fn the_guides_file_starts_and_says_what_is_not_there_yet() {
+async fn the_guides_file_starts_before_its_certificate_is_there() {
     let desk = Desk::new();
     let case = include_str!("../../rules/tests/compile/guide.case");
     fs::write(desk.config(), case.split("\n----\n").next().unwrap()).unwrap();
     let mut command = desk.command();
     command.env("ADDRESS", format!("127.0.0.1:{}", desk.port));
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-    let mut lines = vec![first];
-    while !lines.last().unwrap().contains("\"serving\"") {
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        lines.push(line);
-    }
-    assert!(lines.last().unwrap().contains("not spoken yet"), "{lines:?}");
-    child.kill().unwrap();
-    let mut warned = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut warned).unwrap();
-    child.wait().unwrap();
-    for key in ["autocert", "authenticate_service_url"] {
-        assert!(warned.contains(key), "{key} in {warned}");
-    }
+    // An authority that nobody serves, in the place of the public one.
+    command.env("AUTOCERT_CA", "https://127.0.0.1:9/directory");
+    let running = Desk::wait(command);
+    let serving = running.line(|line| line["message"] == "serving");
+    assert_eq!(serving["provider"], "hosted");
+    let told = running.line(|line| line["message"] == "certificate");
+    assert_eq!(told["host"], "jellyfin.yourdomain.com");
+    assert!(told["cause"].as_str().unwrap().contains("127.0.0.1:9"), "{told}");
+    assert!(told["effect"].as_str().unwrap().contains("local authority"), "{told}");
 }

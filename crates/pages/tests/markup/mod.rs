@@ -57,7 +57,7 @@ fn tag(inside: &str) -> Tag {
         let end = rest.find(['=', ' ']).unwrap_or(rest.len());
         let (name, tail) = rest.split_at(end);
         assert!(
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-'),
             "not an attribute of ours: {name:?} in {inside:?}"
         );
         let value = match tail.strip_prefix("=\"") {
