@@ -118,6 +118,24 @@ fn what_can_t_be_done_is_said_with_the_command_that_does_it() {
     assert!(!good && said.contains("by hand: sudo cp"), "{said}");
 }
 
+#[test]
+fn a_new_authority_is_made_when_it_is_asked_for() {
+    let place = Place::new();
+    place.with_authority(&["tv.films.net"]);
+    let root = place.path("data/authority/ca.pem");
+    let first = fs::read(&root).unwrap();
+    let (good, said) = place.trust(&["--renew"]);
+    assert!(good && said.contains("restart usher"), "{said}");
+    let aside = place.path("data/authority.old-1/ca.pem");
+    assert_eq!(fs::read(aside).unwrap(), first, "nothing is lost");
+    let (good, said) = place.trust(&["--renew"]);
+    assert!(!good && said.contains("first start of `usher run`"), "{said}");
+    place.with_authority(&["tv.films.org"]);
+    assert_ne!(fs::read(&root).unwrap(), first);
+    assert!(place.trust(&["--renew"]).0);
+    assert!(Path::new(&place.path("data/authority.old-2/ca.key")).exists());
+}
+
 /// RFC 5280 §4.2.1.10, as openssl reads it.
 #[test]
 fn the_root_is_narrow_and_openssl_agrees() {

@@ -4,6 +4,7 @@ mod allowed;
 mod autocert;
 mod compile;
 mod hosts;
+mod metrics;
 mod route;
 mod sketch;
 
@@ -15,6 +16,7 @@ pub use autocert::{
 };
 pub use compile::compile;
 pub use hosts::{HostPattern, HostTable};
+pub use metrics::MetricsListen;
 pub use route::{
     Action, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route, UpstreamTls,
     UpstreamVerify,
@@ -75,6 +77,8 @@ pub struct Listen {
     pub certificates_inline: Vec<(Arc<[u8]>, Arc<Secret>)>,
     /// `http_redirect_addr`: a plain listener that sends everybody to https.
     pub http_redirect: Option<Box<str>>,
+    /// Where figures can be read.
+    pub metrics: Option<MetricsListen>,
     /// ALPN protocols from `codec_type`.
     pub protocols: Protocols,
 }

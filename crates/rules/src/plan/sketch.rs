@@ -29,6 +29,7 @@ impl Plan {
                 certificates_dir: None,
                 certificates_inline: Vec::new(),
                 http_redirect: None,
+                metrics: None,
                 protocols: Protocols::Both,
             },
             autocert: None,

@@ -126,9 +126,13 @@ impl Keeper {
         }
     }
 
-    /// Somebody wants a new certificate now, whatever the old one's age; failures still count.
+    /// Somebody wants a new certificate now, whatever the old one's age, and need not wait as we do
+    /// after a failure: what was wrong may be right now. What an authority asked for still holds,
+    /// and failures still count.
     pub fn renew_now(&mut self, name: &str) {
-        if let Some(held) = self.names.get_mut(name).and_then(|entry| entry.held.as_mut()) {
+        let Some(entry) = self.names.get_mut(name) else { return };
+        entry.history.tried_at = None;
+        if let Some(held) = entry.held.as_mut() {
             held.window = Some(super::Window { start: 0, end: 0 });
         }
     }

@@ -18,6 +18,18 @@ pub fn plan(plan: &Plan) -> String {
     if let Some(redirect) = &listen.http_redirect {
         write!(out, ", redirect {redirect}").unwrap();
     }
+    if let Some(metrics) = &listen.metrics {
+        let yes = |name, is: bool| if is { name } else { "" };
+        write!(
+            out,
+            ", metrics {}{}{}{}",
+            metrics.address,
+            yes(" tls", metrics.certificate.is_some()),
+            yes(" password", metrics.basic_auth.is_some()),
+            yes(" client-ca", metrics.client_roots.is_some())
+        )
+        .unwrap();
+    }
     for pair in &listen.certificate_files {
         write!(out, ", certificate {}", pair.cert.display()).unwrap();
     }

@@ -43,6 +43,7 @@ const LEAVES: usize = 1024;
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
+    not_after: UnixTime,
     file: PathBuf,
     pub(super) leaves: Cache<Box<[Box<str>]>, Arc<Leaf>>,
 }
@@ -76,9 +77,9 @@ impl Authority {
             // The key was written and the power went: the same key makes an equal authority.
             None => make_certificate(&key, &file, hosts, now)?,
         };
-        let certificate = certificate(&text, &key, &file)?;
+        let (certificate, not_after) = certificate(&text, &key, &file)?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
-        Ok(Self { issuer, certificate, file, leaves: Cache::new(LEAVES) })
+        Ok(Self { issuer, certificate, not_after, file, leaves: Cache::new(LEAVES) })
     }
 
     /// May it sign for this host? Browsers refuse what it signs for others.
@@ -89,6 +90,11 @@ impl Authority {
     /// The certificate that people may trust, DER.
     pub fn der(&self) -> &CertificateDer<'static> {
         &self.certificate
+    }
+
+    /// When it ends.
+    pub const fn not_after(&self) -> UnixTime {
+        self.not_after
     }
 
     /// The certificate that people may trust, PEM.
@@ -181,17 +187,18 @@ fn make_certificate(
     Ok(Zeroizing::new(text))
 }
 
-/// The certificate, if it is the key's.
+/// The certificate, if it is the key's, and when it ends.
 fn certificate(
     text: &[u8],
     key: &KeyPair,
     file: &Path,
-) -> Result<CertificateDer<'static>, CertError> {
+) -> Result<(CertificateDer<'static>, UnixTime), CertError> {
     let damaged = |why| CertError::Authority { file: file.to_owned(), why };
     let der = CertificateDer::from_pem_slice(text).map_err(|_| damaged("holds no certificate"))?;
     let (_, read) = X509Certificate::from_der(&der).map_err(|_| damaged("holds no certificate"))?;
     if read.public_key().raw != key.subject_public_key_info() {
         return Err(damaged("is not the certificate of ca.key"));
     }
-    Ok(der)
+    let end = u64::try_from(read.validity().not_after.timestamp()).unwrap_or_default();
+    Ok((der, UnixTime::from_seconds(end)))
 }

@@ -178,7 +178,7 @@ impl CertError {
             }
             Self::NotPermitted { .. } => {
                 "browsers refuse it even where they trust the authority; set `autocert: true`, name a \
-                 certificate in `certificates`, or delete the folder `authority` and trust the new one"
+                 certificate in `certificates`, or run `usher trust --renew` and trust the new one"
             }
             Self::Authority { .. } => {
                 "put both files back from a backup; or delete the folder: a new authority is made, \

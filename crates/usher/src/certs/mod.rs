@@ -30,6 +30,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rustls::{SignatureScheme, sign::CertifiedKey};
@@ -41,7 +42,11 @@ use usher_rules::{
 pub use authority::Authority;
 pub use error::{CertError, Pem};
 
-use self::{acme::Supply, pair::Pair};
+use self::{
+    acme::{Office, Supply},
+    pair::Pair,
+    report::Served,
+};
 use crate::request::{Anchor, tls::CertSource};
 
 /// What each handshake asks. Immutable: a reload makes another one.
@@ -122,6 +127,37 @@ impl Certificates {
         self.pair(name).is_some_and(|pair| pair.counts(now))
     }
 
+    /// What each host of `plan` is served with now.
+    ///
+    /// Blocks on the disk: what becomes of orders lies there.
+    pub fn served(&self, plan: &Plan, office: &Office, now: UnixTime) -> Vec<Served> {
+        report::served(plan, &self.pairs, Some(office.shelf()), now)
+    }
+
+    /// Hosts whose certificate is the operator's and ends soon, or has ended, in order.
+    pub fn endings(&self, now: UnixTime) -> Vec<Ending> {
+        let ending = |host: &Box<str>| {
+            let is_served = self.supply.issued.find(host).is_none();
+            let pair = self.pair(host).filter(|pair| is_served && pair.ends_soon(now))?;
+            let (host, not_after) = (host.clone(), pair.not_after());
+            Some(Ending { host, not_after, cause: format!("nobody has renewed {}", pair.cert()) })
+        };
+        let wildcards = self.wildcards.iter().filter_map(|from| match from {
+            HostPattern::Wildcard { text, .. } => Some(text),
+            HostPattern::Exact { .. } => None,
+        });
+        let mut endings: Vec<Ending> =
+            self.hosts.iter().chain(wildcards).filter_map(ending).collect();
+        endings.sort_by(|a, b| a.host.cmp(&b.host));
+        endings
+    }
+
+    /// When the local authority ends, if that is less than a year from now and hosts need it.
+    pub fn authority_ends(&self, now: UnixTime) -> Option<UnixTime> {
+        let end = self.authority.not_after();
+        (self.uses_authority() && end.since(now) < YEAR).then_some(end)
+    }
+
     fn uncovered(&self) -> impl Iterator<Item = &str> {
         self.hosts.iter().map(|host| &**host).filter(|host| self.pair(host).is_none())
     }
@@ -149,6 +185,20 @@ impl Certificates {
     fn now(&self) -> UnixTime {
         UnixTime::from_seconds(self.now.load(Ordering::Relaxed))
     }
+}
+
+/// So long before its end a new root is asked for: every phone has to be told by hand.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A certificate that nears its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Whom browsers will refuse.
+    pub host: Box<str>,
+    /// From when on.
+    pub not_after: UnixTime,
+    /// Why there is no other one.
+    pub cause: String,
 }
 
 impl CertSource for Certificates {

@@ -40,6 +40,8 @@ pub(super) struct Pair {
 /// them about a week.
 const STAPLE_DAYS: u64 = 7;
 
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+
 impl Pair {
     pub fn from_files(files: &CertificateFiles) -> Result<Self, CertError> {
         let (cert, key) = (read(&files.cert)?, read(&files.key)?);
@@ -118,6 +120,17 @@ impl Pair {
             let stale = self.stale.clone();
             stale.map(|file| CertError::StaleStaple { file, days: STAPLE_DAYS })
         }
+    }
+
+    /// Is its end in sight? A last sixth of its life, and never more than a month.
+    pub fn ends_soon(&self, now: UnixTime) -> bool {
+        let life = self.not_after.since(self.not_before);
+        self.not_after.since(now) <= (life / 6).min(MONTH)
+    }
+
+    /// When it ends.
+    pub const fn not_after(&self) -> UnixTime {
+        self.not_after
     }
 
     /// Is it in force?

@@ -1,6 +1,6 @@
 //! Which certificate each host of a plan is served with, as it lies on the disk now.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, sync::Arc};
 
 use rustls::sign::CertifiedKey;
 use usher_rules::{
@@ -107,6 +107,17 @@ pub fn report(plan: &Plan, data_dir: &Path, now: UnixTime) -> Vec<Served> {
     let folder = Office::folder(plan, data_dir);
     // Only looked at: a folder that is not there is not made.
     let shelf = folder.join("names").is_dir().then(|| Shelf::open(folder).ok()).flatten();
+    served(plan, &pairs, shelf.as_ref(), now)
+}
+
+/// Each host of the plan in order, the host for signing in last: with which of the pairs, or of
+/// what lies on the shelf.
+pub(super) fn served(
+    plan: &Plan,
+    pairs: &[Arc<Pair>],
+    shelf: Option<&Shelf>,
+    now: UnixTime,
+) -> Vec<Served> {
     let wanted = |host: &str| {
         plan.autocert.as_ref().and_then(|autocert| {
             let wildcard = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
@@ -114,17 +125,17 @@ pub fn report(plan: &Plan, data_dir: &Path, now: UnixTime) -> Vec<Served> {
             names.find(|name| ***name == *host || Some(&***name) == wildcard.as_deref()).cloned()
         })
     };
-    let served = |host: Box<str>| {
+    let of = |host: Box<str>| {
         let own = pairs.iter().find(|pair| pair.names(&host));
         let pair = own.or_else(|| pairs.iter().find(|pair| pair.takes(&host)));
         let name = wanted(&host).filter(|_| pair.is_none_or(|pair| !pair.counts(now)));
         match (name, pair) {
-            (Some(name), _) => by_acme(host, &name, shelf.as_ref()),
+            (Some(name), _) => by_acme(host, &name, shelf),
             (None, Some(pair)) => brought(host, pair),
             (None, None) => nobody(host, Source::Local),
         }
     };
-    hosts(plan).into_iter().map(served).collect()
+    hosts(plan).into_iter().map(of).collect()
 }
 
 fn hosts(plan: &Plan) -> Vec<Box<str>> {

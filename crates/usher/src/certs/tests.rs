@@ -264,6 +264,33 @@ fn leaves_are_renewed_in_the_last_third_of_their_life() {
     assert!(read.validity().not_before.timestamp() < (NOW.plus(DAY * 32)).seconds() as i64);
 }
 
+/// Market row 13: certificates that end unseen.
+#[test]
+fn an_end_in_sight_is_told_for_hosts_that_it_hits() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    write_pair(at, "quarter", &["tv.test", "*.apps.test"], (NOW, NOW.plus(DAY * 90)));
+    write_pair(at, "year", &["photos.test"], (NOW, NOW.plus(DAY * 365)));
+    let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
+    let plan = plan(&["tv.test", "photos.test", "*.apps.test", "x.test"], at, &["quarter", "year"]);
+    let (certificates, _) = Certificates::load(&plan, authority, &Supply::default(), None, NOW);
+    let told = |days: u32| -> Vec<String> {
+        let endings = certificates.endings(NOW.plus(DAY * days));
+        endings.iter().map(|ending| ending.host.to_string()).collect()
+    };
+    assert!(told(0).is_empty());
+    assert!(told(74).is_empty(), "whoever renews at thirty days left hears nothing");
+    assert_eq!(told(76), ["*.apps.test", "tv.test"]);
+    assert_eq!(told(200), ["*.apps.test", "tv.test"], "after the end, too");
+    assert_eq!(told(336), ["*.apps.test", "photos.test", "tv.test"], "a month, not two");
+    let cause = &certificates.endings(NOW.plus(DAY * 76))[1].cause;
+    assert!(cause.contains("quarter.pem"), "{cause}");
+
+    let of_root = |days: u32| certificates.authority_ends(NOW.plus(DAY * days));
+    assert_eq!(of_root(3284), None);
+    assert_eq!(of_root(3286), Some(NOW.plus(DAY * 3650)));
+}
+
 #[test]
 fn names_that_visitors_choose_fill_no_memory() {
     let dir = tempfile::tempdir().unwrap();

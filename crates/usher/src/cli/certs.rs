@@ -5,6 +5,8 @@ use std::{
     process::ExitCode,
 };
 
+use usher_rules::plan::Plan;
+
 use super::status::{NoPlace, Place};
 use crate::certs::{
     CertError,
@@ -27,7 +29,7 @@ pub struct Args {
 /// What to do.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
-    /// Order a new certificate now, whatever the old one's age
+    /// Order a certificate now: whatever the old one's age, and without the wait after a failure
     Renew {
         /// The host, or `*.DOMAIN`
         host: String,
@@ -83,6 +85,13 @@ pub fn run(args: &Args) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// A name that `autocert` looks after, whether it has a certificate yet or not.
+fn wanted(plan: &Plan, host: &str) -> Option<Box<str>> {
+    let autocert = plan.autocert.as_ref()?;
+    let mut names = autocert.names.iter();
+    names.find(|name| name.eq_ignore_ascii_case(host)).cloned()
+}
+
 fn perform(args: &Args) -> Result<String, Failure> {
     let (plan, dir) = args.place.open()?;
     let shelf = Shelf::open(Office::folder(&plan, &dir))?;
@@ -97,7 +106,7 @@ fn perform(args: &Args) -> Result<String, Failure> {
     crate::server::install_cryptography();
     match &args.command {
         Command::Renew { host } => {
-            let host = ours(host)?;
+            let host = wanted(&plan, host).map_or_else(|| ours(host), Ok)?;
             shelf.ask_renewal(&host)?;
             Ok(format!("a new certificate for {host} is ordered as soon as usher runs"))
         }

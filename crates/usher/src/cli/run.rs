@@ -142,6 +142,9 @@ fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: 
     if let Some(address) = running.redirect_address() {
         event = event.with("redirect-address", address);
     }
+    if let Some(address) = running.metrics_address() {
+        event = event.with("metrics-address", address);
+    }
     if !plan.listen.insecure {
         event = event.with("authority", running.ca_file().display());
     }
@@ -157,6 +160,7 @@ fn reload(
     watch: &mut Watch,
 ) {
     let refused = |cause: String| {
+        running.reload_failed();
         recorder
             .event(Level::Error, "reload", SystemClock.now())
             .with("cause", cause)

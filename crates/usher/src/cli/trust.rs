@@ -28,6 +28,10 @@ pub struct Args {
     /// Take it out again
     #[arg(long, conflicts_with = "print")]
     pub uninstall: bool,
+    /// Put it aside, so that the next start makes a new one: it ends soon, its key is in wrong
+    /// hands, or the hosts have moved to another domain. What trusts it has to trust the new one
+    #[arg(long, conflicts_with_all = ["print", "uninstall"])]
+    pub renew: bool,
     /// Only print where its certificate is, and its fingerprint
     #[arg(long)]
     pub print: bool,
@@ -77,6 +81,9 @@ pub fn run(args: &Args) -> ExitCode {
     if args.print {
         return ExitCode::SUCCESS;
     }
+    if args.renew {
+        return renew(&dir, &mut out, &mut errors);
+    }
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let mut done = system(args, &ca_file, &mut out);
     for store in home.iter().flat_map(|home| nss_stores(home)) {
@@ -86,6 +93,33 @@ pub fn run(args: &Args) -> ExitCode {
         let _nowhere_left = writeln!(out, "{NO_TVS}");
     }
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Puts the folder aside: one rename, so there is one authority or none at any moment.
+fn renew(dir: &Path, out: &mut impl Write, errors: &mut impl Write) -> ExitCode {
+    let aside = (1..).map(|number| dir.join(format!("authority.old-{number}")));
+    let Some(aside) = aside.into_iter().find(|aside| !aside.exists()) else {
+        return ExitCode::FAILURE;
+    };
+    match fs::rename(dir.join("authority"), &aside) {
+        Ok(()) => {
+            let _nowhere_left = writeln!(
+                out,
+                "put aside: {}\nnext: restart usher, which makes a new one for the hosts of its \
+                 config; then run `usher trust`, and open https://HOST/.pomerium/trust on each phone",
+                aside.display()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _nowhere_left = writeln!(
+                errors,
+                "error: {} can't be renamed: {error}\nhint: run it as the user whom usher runs as",
+                dir.join("authority").display()
+            );
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn system(args: &Args, ca_file: &Path, out: &mut impl Write) -> bool {

@@ -19,9 +19,17 @@ use usher_rules::{
     time::Clock,
 };
 
-use super::{Swapping, redirect};
+use super::{
+    Swapping,
+    metrics::{self, Guard, Sheet},
+    redirect,
+    told::Told,
+};
 use crate::{
-    certs::acme::Office,
+    certs::{
+        Ending,
+        acme::{Office, Orders as _},
+    },
     request::{
         Door,
         accept::{Connection, Listener, Pulse, Tasks, limits, serve_http1, serve_http2},
@@ -49,12 +57,14 @@ pub(super) struct Chores {
     pub office: Arc<Office>,
     pub clock: Arc<dyn Clock>,
     pub redirect: Option<Listener>,
+    pub figures: Option<(Listener, Guard, Arc<Sheet>)>,
 }
 
 /// How often a core closes upstream connections that nobody used.
 const SWEEP_POOL: Duration = Duration::from_secs(15);
 /// How often the store forgets what has expired.
 const SWEEP_STORE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How often leaves of the local authority are looked at.
 const RENEW: Duration = Duration::from_secs(3600);
 /// A pause when the system has no file descriptors left: what helps is that connections close.
@@ -99,23 +109,36 @@ pub(super) fn spawn_chores(
     over: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let Chores { store, certificates, office, clock, redirect } = chores;
+    let Chores { store, certificates, office, clock, redirect, figures } = chores;
     let redirect = {
         let _entered = runtime.enter();
         let sockets = redirect.map(Listener::into_sockets).unwrap_or_default();
         sockets.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?
     };
+    let figures = {
+        let _entered = runtime.enter();
+        figures.map(|(listener, guard, sheet)| {
+            let socket = listener.into_sockets().into_iter().next();
+            let listener = socket.map(TcpListener::from_std).transpose()?;
+            Ok::<_, io::Error>(listener.map(|listener| (listener, guard, sheet)))
+        })
+    };
+    let figures = figures.transpose()?.flatten();
     thread::Builder::new().name("chores".into()).spawn(move || {
         runtime.block_on(async {
             core.tasks.spawn_chore(Arc::clone(&store).follow());
             core.tasks.spawn_chore(sweep_store(store, Arc::clone(&clock), core.recorder.clone()));
-            core.tasks.spawn_chore(renew(certificates, clock));
+            let told = Told { recorder: core.recorder.clone(), clock };
+            core.tasks.spawn_chore(renew(certificates, told));
             let answers = Arc::clone(&office.supply().answers);
             core.tasks.spawn_chore(async move { office.run().await });
             for listener in redirect {
                 let (door, answers) = (Arc::clone(&core.door), Arc::clone(&answers));
                 let tasks = core.tasks.clone();
                 core.tasks.spawn_chore(redirect::serve(listener, door, answers, tasks));
+            }
+            if let Some((listener, guard, sheet)) = figures {
+                core.tasks.spawn_chore(metrics::serve(listener, sheet, guard));
             }
             over.cancelled().await;
         });
@@ -148,10 +171,23 @@ async fn sweep_store(store: Arc<Store>, clock: Arc<dyn Clock>, recorder: Recorde
     }
 }
 
-async fn renew(certificates: Arc<Swapping>, clock: Arc<dyn Clock>) {
+/// Tells the certificates the time, and the operator each day which of them end.
+async fn renew(certificates: Arc<Swapping>, told: Told) {
+    let mut every = tokio::time::interval(RENEW);
+    let mut told_at = None;
     loop {
-        tokio::time::sleep(RENEW).await;
-        certificates.0.load().renew(clock.now().wall);
+        every.tick().await;
+        let now = told.clock.now().wall;
+        certificates.0.load().renew(now);
+        if told_at.is_none_or(|at| now.since(at) >= DAY) {
+            told_at = Some(now);
+            if let Some(end) = certificates.0.load().authority_ends(now) {
+                told.authority_ends(end);
+            }
+            for Ending { host, not_after, cause } in certificates.0.load().endings(now) {
+                told.ending(&host, not_after, &cause);
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 mod clock;
 mod cores;
 mod keys;
+mod metrics;
 mod redirect;
 mod start_error;
 mod told;
@@ -36,9 +37,15 @@ use usher_rules::{
 
 pub use clock::SystemClock;
 pub use keys::KeyFailure;
+pub use metrics::GuardError;
 pub use start_error::StartError;
 
-use self::{cores::Core, keys::OwnKeys, told::Told};
+use self::{
+    cores::Core,
+    keys::OwnKeys,
+    metrics::{Guard, Sheet},
+    told::Told,
+};
 use crate::{
     certs::{
         Authority, CertError, Certificates,
@@ -50,7 +57,7 @@ use crate::{
         Anchor, Door, DoorParts, LocalAuthority,
         accept::{Listener, Tasks, parse_address},
         forward::system_roots,
-        record::Recorder,
+        record::{Metrics, Recorder},
         shape::Signer,
         tls::{CertSource, Tls},
     },
@@ -96,6 +103,7 @@ impl StartOptions {
 pub struct RunningServer {
     address: SocketAddr,
     redirect: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     ca_file: PathBuf,
     door: Arc<Door>,
     certificates: Arc<Swapping>,
@@ -131,6 +139,12 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     install_cryptography();
     let now = clock.now();
     let plan = Arc::new(plan);
+    // Nobody pays for counting who does not want figures.
+    let metrics = plan.listen.metrics.as_ref().map(|_| Arc::new(Metrics::new(&plan)));
+    let recorder = match &metrics {
+        Some(metrics) => recorder.counting(Arc::clone(metrics)),
+        None => recorder,
+    };
 
     let store = Arc::new(Store::open(&data_dir)?);
     let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, &store)?;
@@ -177,6 +191,14 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let redirect = plan.listen.http_redirect.as_deref();
     let redirect =
         redirect.map(|address| Listener::bind(parse_address(address, 80)?, 1)).transpose()?;
+    let figures = match (&plan.listen.metrics, metrics) {
+        (Some(listen), Some(metrics)) => {
+            metrics.started(now.wall);
+            let listener = Listener::bind(parse_address(&listen.address, 0)?, 1)?;
+            Some((listener, Guard::new(&plan, listen)?, metrics))
+        }
+        (_, _) => None,
+    };
     let tls = match plan.listen.insecure {
         true => None,
         false => {
@@ -188,6 +210,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let mut running = RunningServer {
         address: listener.address,
         redirect: redirect.as_ref().map(|redirect| redirect.address),
+        metrics: figures.as_ref().map(|(listener, ..)| listener.address),
         ca_file: authority.ca_file().to_owned(),
         door: Arc::clone(&door),
         certificates: Arc::clone(&certificates),
@@ -203,13 +226,26 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         certificates.0.load().covers(name, now.wall)
     });
     running.tell_certificates(&plan, &troubles);
+    let figures = figures.map(|(listener, guard, metrics)| {
+        let sheet = Sheet {
+            door: Arc::clone(&door),
+            certificates: Arc::clone(&certificates),
+            authority: Arc::clone(&running.authority),
+            office: Arc::clone(&office),
+            clock: Arc::clone(&clock),
+            tasks: tasks.clone(),
+            recorder: running.recorder.clone(),
+            metrics,
+        };
+        (listener, guard, Arc::new(sheet))
+    });
     let core = Core { door, tls, tasks, recorder: running.recorder.clone() };
     for (number, socket) in listener.into_sockets().into_iter().enumerate() {
         let thread = cores::spawn(number, core.clone(), socket, running.over.clone())
             .map_err(StartError::Thread)?;
         running.threads.push(thread);
     }
-    let chores = cores::Chores { store, certificates, office, clock, redirect };
+    let chores = cores::Chores { store, certificates, office, clock, redirect, figures };
     let thread =
         cores::spawn_chores(core, chores, running.over.clone()).map_err(StartError::Thread)?;
     running.threads.push(thread);
@@ -225,6 +261,11 @@ impl RunningServer {
     /// The address from which visitors are sent to https, if there is one.
     pub fn redirect_address(&self) -> Option<SocketAddr> {
         self.redirect
+    }
+
+    /// The address where figures are read, if there is one.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// The local authority's certificate, PEM.
@@ -269,8 +310,19 @@ impl RunningServer {
         self.tell_certificates(&plan, &troubles);
         self.tell_what_waits(&old, &plan);
         self.certificates.0.store(Arc::new(certificates));
+        if let Some(metrics) = self.recorder.metrics() {
+            metrics.adopt(&plan);
+            metrics.reloaded(now.wall);
+        }
         self.door.swap(plan);
         Ok(())
+    }
+
+    /// A config was refused; figures tell it.
+    pub fn reload_failed(&self) {
+        if let Some(metrics) = self.recorder.metrics() {
+            metrics.reload_failed();
+        }
     }
 
     /// Stops: new connections are refused, running requests finish within `patience`, upgraded
@@ -304,6 +356,7 @@ impl RunningServer {
                 listen.address.clone(),
                 listen.insecure,
                 listen.http_redirect.clone(),
+                listen.metrics.as_ref().map(|metrics| metrics.address.clone()),
                 listen.protocols,
             )
         };

@@ -5,7 +5,7 @@ use crate::{
     store::OpenError,
 };
 
-use super::KeyFailure;
+use super::{GuardError, KeyFailure};
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum StartError {
     /// TLS can't be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Figures can't be served as the config wants it.
+    #[error(transparent)]
+    Metrics(#[from] GuardError),
     /// The system gives no thread.
     #[error("can't start a thread: {0}")]
     Thread(std::io::Error),
@@ -46,6 +49,7 @@ impl StartError {
             Self::Keys(KeyFailure::Store(_) | KeyFailure::NoRandomness) => None,
             Self::Authority(error) => Some(error.hint().to_string()),
             Self::Listen(error) => Some(error.hint().into()),
+            Self::Metrics(error) => Some(error.hint().into()),
             Self::Passwords(_) | Self::Tls(_) | Self::Thread(_) => None,
         }
     }

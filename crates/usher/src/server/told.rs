@@ -20,6 +20,22 @@ pub(super) struct Told {
     pub clock: Arc<dyn Clock>,
 }
 
+impl Told {
+    /// The local authority nears its end, or is past it.
+    pub fn authority_ends(&self, not_after: UnixTime) {
+        let now = self.clock.now();
+        let over = not_after <= now.wall;
+        let level = if over { Level::Error } else { Level::Warn };
+        self.recorder
+            .event(level, "certificate-ends", now)
+            .with("authority", "usher local authority")
+            .with("ends", moment(not_after))
+            .with("effect", "then browsers refuse every host that it signs for")
+            .with("hint", "run `usher trust --renew`, restart usher, and trust the new one")
+            .write();
+    }
+}
+
 impl Orders for Told {
     fn issued(&self, name: &str, leaf: &Leaf, next: UnixTime) {
         self.recorder

@@ -14,6 +14,7 @@ mod dns;
 #[path = "../front_door/house.rs"]
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 mod house;
+mod kill;
 mod mistakes;
 mod orders;
 mod street;

@@ -78,6 +78,9 @@ pub fn plan(text: &str) -> Plan {
             };
             plan.listen.http_redirect = plan.listen.http_redirect.map(here);
             plan.listen.address = here(plan.listen.address);
+            if let Some(metrics) = &mut plan.listen.metrics {
+                metrics.address = "127.0.0.1:0".into();
+            }
             plan
         }
         Err(problems) => panic!("{problems:?}\n{text}"),
@@ -160,7 +163,8 @@ impl House {
         Directory::new(store, Passwords::new(CHEAP, 1).unwrap())
     }
 
-    fn start(&self, plan: Plan) -> Result<RunningServer, StartError> {
+    /// Starts, and gives what came of it.
+    pub fn start(&self, plan: Plan) -> Result<RunningServer, StartError> {
         server::start(StartOptions {
             plan,
             data_dir: self.data_dir(),

@@ -16,6 +16,7 @@ mod hostile;
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 mod house;
 mod invariants;
+mod metrics;
 mod routes;
 mod sockets;
 mod streams;

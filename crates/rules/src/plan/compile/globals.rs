@@ -92,6 +92,7 @@ impl Ground<'_> {
             certificates_dir: self.keys.text("certificates_dir").map(PathBuf::from),
             certificates_inline,
             http_redirect: self.address("http_redirect_addr", 80),
+            metrics: self.metrics(),
             protocols: self.protocols(),
         }
     }
@@ -115,7 +116,7 @@ impl Ground<'_> {
     }
 
     /// `host:port`; an empty host is all addresses, a missing port the default one.
-    fn address(&mut self, key: &str, default_port: u16) -> Option<Box<str>> {
+    pub(super) fn address(&mut self, key: &str, default_port: u16) -> Option<Box<str>> {
         let given = self.keys.given(key)?;
         let written = given.text().trim_matches(['"', '\'']);
         if written.is_empty() {

@@ -10,6 +10,7 @@ mod from;
 mod globals;
 mod headers;
 mod matcher;
+mod metrics;
 mod name;
 mod re2;
 mod route;

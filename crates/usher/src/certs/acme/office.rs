@@ -131,6 +131,11 @@ impl Office {
         named.unwrap_or_else(|| data_dir.join("acme"))
     }
 
+    /// Where certificates and what became of orders are kept.
+    pub const fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
     /// What handshakes and challenges ask.
     pub const fn supply(&self) -> &Supply {
         &self.supply

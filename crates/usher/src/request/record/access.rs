@@ -68,6 +68,9 @@ pub(super) struct End {
 
 impl Recorder {
     pub(super) fn access(&self, access: &Access, end: End) {
+        if let Some(metrics) = self.metrics() {
+            metrics.request(access.route.as_ref().map(|route| &*route.name), access.status, end);
+        }
         match self.format() {
             Format::Json => self.line(|out| access.json(out, end)),
             Format::Text => self.line(|out| access.text(out, end)),

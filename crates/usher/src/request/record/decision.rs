@@ -74,6 +74,10 @@ impl By<'_> {
 impl Recorder {
     /// Writes a decision.
     pub fn decided(&self, decided: Decided<'_>) {
+        if let Some(metrics) = self.metrics() {
+            let route = decided.route.map(|route| &*route.name);
+            metrics.decision(route, decided.by.verdict());
+        }
         match self.format() {
             Format::Json => self.line(|out| decided.json(out)),
             // On a terminal the access line says it all; a refusal is worth a line of its own.

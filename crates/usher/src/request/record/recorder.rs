@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use usher_rules::plan::{Level, LogSelection};
 
-use super::Sink;
+use super::{Metrics, Sink};
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +18,24 @@ pub enum Format {
 pub struct Recorder {
     sink: Arc<Sink>,
     format: Format,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl Recorder {
     /// Writes to `sink` in `format`.
     pub fn new(sink: Sink, format: Format) -> Self {
-        Self { sink: Arc::new(sink), format }
+        Self { sink: Arc::new(sink), format, metrics: None }
+    }
+
+    /// Counts what it records, too.
+    #[must_use]
+    pub fn counting(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics: Some(metrics), ..self }
+    }
+
+    /// What it counts in, if it does.
+    pub fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_deref()
     }
 
     /// Nothing is written.

@@ -1,0 +1,241 @@
+//! Figures for Prometheus: counted from the records, one series a route.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use arc_swap::ArcSwap;
+use http::StatusCode;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use usher_rules::{plan::Plan, policy::Verdict, time::UnixTime};
+
+use super::access::End;
+
+/// Upper ends of the buckets for durations, in seconds: pages, then seeks, then whole films.
+const BUCKETS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0, 3600.0, 14_400.0];
+
+/// The label of what belongs to no route: our own pages, unknown hosts, unreadable requests.
+const NO_ROUTE: &str = "-";
+
+/// Classes of status codes; the last one is for clients that were gone before there was one.
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+const VERDICTS: [Verdict; 3] = [Verdict::Allow, Verdict::SignIn, Verdict::Deny];
+
+/// What a request adds to. Labels come from the config alone, never from a client: a scrape stays
+/// as small as the config, whatever visitors send.
+pub struct Metrics {
+    requests: Family<ByStatus, Counter>,
+    decisions: Family<ByVerdict, Counter>,
+    durations: Family<ByRoute, Histogram, fn() -> Histogram>,
+    sent: Family<ByRoute, Counter>,
+    received: Family<ByRoute, Counter>,
+    reloads: Family<ByOutcome, Counter>,
+    reload_succeeded: Gauge,
+    reload_at: Gauge<u64, AtomicU64>,
+    /// Handles by route, so that a request takes no lock and makes no label.
+    meters: ArcSwap<HashMap<Box<str>, Meter>>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByRoute {
+    route: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByStatus {
+    route: String,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByVerdict {
+    route: String,
+    verdict: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByOutcome {
+    outcome: &'static str,
+}
+
+/// The series of one route.
+#[derive(Clone, Debug)]
+struct Meter {
+    by_class: [Counter; CLASSES.len()],
+    by_verdict: [Counter; VERDICTS.len()],
+    duration: Histogram,
+    sent: Counter,
+    received: Counter,
+}
+
+fn durations() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+impl Metrics {
+    /// For the routes of a plan.
+    pub fn new(plan: &Plan) -> Self {
+        let metrics = Self {
+            requests: Family::default(),
+            decisions: Family::default(),
+            durations: Family::new_with_constructor(durations),
+            sent: Family::default(),
+            received: Family::default(),
+            reloads: Family::default(),
+            reload_succeeded: Gauge::default(),
+            reload_at: Gauge::default(),
+            meters: ArcSwap::default(),
+        };
+        metrics.adopt(plan);
+        metrics
+    }
+
+    /// Has a series for each route of the plan, and for no other one.
+    pub fn adopt(&self, plan: &Plan) {
+        let routes: HashSet<&str> =
+            plan.routes.iter().map(|route| &*route.name).chain([NO_ROUTE]).collect();
+        let meters = routes.iter().map(|route| ((*route).into(), self.meter(route))).collect();
+        let before = self.meters.swap(Arc::new(meters));
+        for route in before.keys().filter(|route| !routes.contains(&***route)) {
+            self.forget(route);
+        }
+    }
+
+    /// Adds everything to a registry, under the names that `docs/reference/metrics.md` lists.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "usher_requests",
+            "Requests that are over, by route and by class of status",
+            self.requests.clone(),
+        );
+        registry.register(
+            "usher_decisions",
+            "Decisions, by route and verdict",
+            self.decisions.clone(),
+        );
+        registry.register_with_unit(
+            "usher_request_duration",
+            "From a request's head to the last byte of its answer",
+            Unit::Seconds,
+            self.durations.clone(),
+        );
+        registry.register_with_unit(
+            "usher_sent",
+            "Bytes of bodies sent to clients",
+            Unit::Bytes,
+            self.sent.clone(),
+        );
+        registry.register_with_unit(
+            "usher_received",
+            "Bytes of bodies taken from clients",
+            Unit::Bytes,
+            self.received.clone(),
+        );
+        registry.register(
+            "usher_config_reloads",
+            "Reloads of the config, by outcome",
+            self.reloads.clone(),
+        );
+        registry.register(
+            "pomerium_config_last_reload_success",
+            "1 if the last reload of the config succeeded",
+            self.reload_succeeded.clone(),
+        );
+        registry.register(
+            "pomerium_config_last_reload_success_timestamp",
+            "When the config was last put in force, seconds since 1970",
+            self.reload_at.clone(),
+        );
+    }
+
+    /// A config was put in force.
+    pub fn reloaded(&self, at: UnixTime) {
+        self.reloads.get_or_create(&ByOutcome { outcome: "success" }).inc();
+        self.started(at);
+    }
+
+    /// The first config was put in force.
+    pub fn started(&self, at: UnixTime) {
+        self.reload_succeeded.set(1);
+        self.reload_at.set(at.seconds());
+    }
+
+    /// A config was refused.
+    pub fn reload_failed(&self) {
+        self.reloads.get_or_create(&ByOutcome { outcome: "refused" }).inc();
+        self.reload_succeeded.set(0);
+    }
+
+    pub(super) fn request(&self, route: Option<&str>, status: Option<StatusCode>, end: End) {
+        self.with(route, |meter| {
+            let class = status.map_or(CLASSES.len(), |status| usize::from(status.as_u16() / 100));
+            if let Some(counter) = meter.by_class.get(class.saturating_sub(1)) {
+                counter.inc();
+            }
+            meter.duration.observe(end.duration.as_secs_f64());
+            meter.sent.inc_by(end.sent);
+            meter.received.inc_by(end.received);
+        });
+    }
+
+    pub(super) fn decision(&self, route: Option<&str>, verdict: Verdict) {
+        self.with(route, |meter| {
+            for (counter, _) in
+                meter.by_verdict.iter().zip(VERDICTS).filter(|(_, known)| *known == verdict)
+            {
+                counter.inc();
+            }
+        });
+    }
+
+    /// A route that a reload has taken away counts where no route counts.
+    fn with(&self, route: Option<&str>, count: impl FnOnce(&Meter)) {
+        let meters = self.meters.load();
+        let meter = route.and_then(|route| meters.get(route)).or_else(|| meters.get(NO_ROUTE));
+        if let Some(meter) = meter {
+            count(meter);
+        }
+    }
+
+    fn meter(&self, route: &str) -> Meter {
+        let by_route = ByRoute { route: route.into() };
+        let requests =
+            |status| self.requests.get_or_create(&ByStatus { route: route.into(), status }).clone();
+        let decisions = |verdict: Verdict| {
+            let by = ByVerdict { route: route.into(), verdict: verdict.word() };
+            self.decisions.get_or_create(&by).clone()
+        };
+        Meter {
+            by_class: CLASSES.map(requests),
+            by_verdict: VERDICTS.map(decisions),
+            duration: self.durations.get_or_create(&by_route).clone(),
+            sent: self.sent.get_or_create(&by_route).clone(),
+            received: self.received.get_or_create(&by_route).clone(),
+        }
+    }
+
+    fn forget(&self, route: &str) {
+        let by_route = ByRoute { route: route.into() };
+        for status in CLASSES {
+            self.requests.remove(&ByStatus { route: route.into(), status });
+        }
+        for verdict in VERDICTS {
+            self.decisions.remove(&ByVerdict { route: route.into(), verdict: verdict.word() });
+        }
+        self.durations.remove(&by_route);
+        self.sent.remove(&by_route);
+        self.received.remove(&by_route);
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics(..)")
+    }
+}

@@ -1,0 +1,122 @@
+//! `metrics_address`: a listener of its own for Prometheus, off unless it is asked for. The public
+//! address never serves figures (`pomerium-protocols.md` T17, CVE-2022-24797).
+
+mod guard;
+mod sheet;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
+};
+use http_body_util::Full;
+use hyper::{body::Bytes, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use usher_rules::plan::Level;
+
+pub(super) use guard::Guard;
+pub use guard::GuardError;
+pub(super) use sheet::Sheet;
+
+use crate::request::accept::limits;
+
+/// A whole visit: handshake, one request, one answer, good bye.
+const VISIT: Duration = Duration::from_secs(30);
+/// Readers at a time; more wait.
+const READERS: usize = 8;
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Answers readers until it is dropped.
+pub(super) async fn serve(listener: TcpListener, sheet: Arc<Sheet>, mut guard: Guard) {
+    let readers = Arc::new(Semaphore::new(READERS));
+    loop {
+        let Ok(reader) = Arc::clone(&readers).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if let Err(error) = guard.follow(&sheet.door.plan()) {
+                    let event = sheet.recorder.event(Level::Error, "metrics", sheet.clock.now());
+                    let event = event.with("cause", &error).with("hint", error.hint());
+                    event.with("effect", "what was in force for readers stays so").write();
+                }
+                let (sheet, guard) = (Arc::clone(&sheet), guard.clone());
+                sheet.tasks.clone().spawn_connection(async move {
+                    let _over = tokio::time::timeout(VISIT, visit(stream, sheet, guard)).await;
+                    drop(reader);
+                });
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn visit(stream: TcpStream, sheet: Arc<Sheet>, guard: Guard) {
+    match guard.tls() {
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                talk(stream, sheet, guard).await;
+            }
+        }
+        None => talk(stream, sheet, guard).await,
+    }
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Send + Unpin, sheet: Arc<Sheet>, guard: Guard) {
+    let answer = service_fn(|request| {
+        let (sheet, guard) = (Arc::clone(&sheet), guard.clone());
+        async move { Ok::<_, Infallible>(answer(&request, sheet, &guard).await) }
+    });
+    let _the_readers = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .max_header_size(limits::HEAD_BYTES)
+        .max_buf_size(limits::READ_BUFFER)
+        .serve_connection(TokioIo::new(stream), answer)
+        .await;
+}
+
+async fn answer<B>(
+    request: &Request<B>,
+    sheet: Arc<Sheet>,
+    guard: &Guard,
+) -> Response<Full<Bytes>> {
+    if !guard.lets_in(request.headers().get(AUTHORIZATION)) {
+        let mut response = said(StatusCode::UNAUTHORIZED, "give the user and the password\n");
+        let challenge = HeaderValue::from_static("Basic realm=\"metrics\", charset=\"UTF-8\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        return response;
+    }
+    if request.uri().path() != "/metrics" {
+        return said(StatusCode::NOT_FOUND, "figures are at /metrics\n");
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut response = said(StatusCode::METHOD_NOT_ALLOWED, "figures are only read\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    // What becomes of certificates lies on the disk.
+    let written = tokio::task::spawn_blocking(move || sheet.write()).await;
+    match written {
+        Ok(Ok(text)) => {
+            let mut response = Response::new(Full::new(Bytes::from(text)));
+            let fields = response.headers_mut();
+            fields.insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+            fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }
+        Ok(Err(_)) | Err(_) => said(StatusCode::INTERNAL_SERVER_ERROR, "figures can't be told\n"),
+    }
+}
+
+fn said(status: StatusCode, words: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(words.as_bytes())));
+    *response.status_mut() = status;
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

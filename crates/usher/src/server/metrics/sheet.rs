@@ -1,0 +1,138 @@
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use usher_rules::{plan::Plan, time::Clock};
+
+use crate::{
+    certs::{
+        Authority,
+        acme::Office,
+        report::{Served, Source},
+    },
+    request::{
+        Door,
+        accept::Tasks,
+        record::{Metrics, Recorder},
+    },
+    server::Swapping,
+};
+
+/// Everything that figures are about.
+pub(in crate::server) struct Sheet {
+    pub door: Arc<Door>,
+    pub certificates: Arc<Swapping>,
+    pub authority: Arc<Authority>,
+    pub office: Arc<Office>,
+    pub clock: Arc<dyn Clock>,
+    pub tasks: Tasks,
+    pub recorder: Recorder,
+    pub metrics: Arc<Metrics>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByVersion {
+    version: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByHost {
+    host: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByCertificate {
+    host: String,
+    source: &'static str,
+    issuer: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByCause {
+    host: String,
+    cause: String,
+}
+
+impl Sheet {
+    /// The figures of this moment, as OpenMetrics text. Blocks on the disk.
+    pub fn write(&self) -> Result<String, fmt::Error> {
+        let mut registry = Registry::default();
+        let build = Family::<ByVersion, Gauge>::default();
+        build.get_or_create(&ByVersion { version: env!("CARGO_PKG_VERSION") }).set(1);
+        registry.register("pomerium_build_info", "Which version runs", build);
+        self.metrics.register(&mut registry);
+        let plan = self.door.plan();
+        self.gauge(&mut registry, "usher_connections", "Open connections", self.tasks.open());
+        self.gauge(&mut registry, "usher_routes", "Routes of the config", plan.routes.len());
+        self.certificates(&plan, &mut registry);
+        let mut out = String::new();
+        text::encode(&mut out, &registry)?;
+        Ok(out)
+    }
+
+    fn gauge(&self, registry: &mut Registry, name: &str, help: &str, value: usize) {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    }
+
+    fn certificates(&self, plan: &Plan, registry: &mut Registry) {
+        if plan.listen.insecure {
+            return;
+        }
+        let now = self.clock.now().wall;
+        let ends = Family::<ByCertificate, Gauge>::default();
+        let orders = Family::<ByHost, Gauge>::default();
+        let failing = Family::<ByCause, Gauge>::default();
+        for served in self.certificates.0.load().served(plan, &self.office, now) {
+            let host = String::from(&*served.host);
+            ends.get_or_create(&self.certificate(&served)).set(seconds(self.end(&served)));
+            if let Some(next_at) = served.next_at {
+                orders
+                    .get_or_create(&ByHost { host: host.clone() })
+                    .set(seconds(next_at.seconds()));
+            }
+            let is_failing = i64::from(!served.last_error.is_empty());
+            let by_cause = ByCause { host, cause: served.last_error.into() };
+            failing.get_or_create(&by_cause).set(is_failing);
+        }
+        registry.register(
+            "usher_certificate_not_after_timestamp_seconds",
+            "When a host's certificate ends, seconds since 1970; for the local authority's hosts, when that authority ends",
+            ends,
+        );
+        registry.register(
+            "usher_certificate_next_order_timestamp_seconds",
+            "When a host's next certificate is ordered, seconds since 1970",
+            orders,
+        );
+        registry.register(
+            "usher_certificate_failing",
+            "1 if the last order for a host failed, and why",
+            failing,
+        );
+    }
+
+    fn certificate(&self, served: &Served) -> ByCertificate {
+        let source = match &served.source {
+            Source::Brought(_) => "file",
+            Source::Acme(_) => "acme",
+            Source::Meanwhile => "meanwhile",
+            Source::Local => "local",
+        };
+        let issuer = served.leaf.as_ref().map_or("usher local authority", |leaf| &leaf.issuer);
+        ByCertificate { host: String::from(&*served.host), source, issuer: issuer.to_owned() }
+    }
+
+    fn end(&self, served: &Served) -> u64 {
+        let leaf = served.leaf.as_ref().map(|leaf| leaf.not_after);
+        leaf.unwrap_or_else(|| self.authority.not_after()).seconds()
+    }
+}
+
+fn seconds(at: u64) -> i64 {
+    i64::try_from(at).unwrap_or(i64::MAX)
+}
