@@ -70,6 +70,24 @@ pub enum CertError {
         /// The key.
         key: Pem,
     },
+    /// The certificate of the key comes later in the text.
+    #[error("{key} is the key of certificate {place} in {cert}, and the first one is served")]
+    LeafNotFirst {
+        /// The chain.
+        cert: Pem,
+        /// The key.
+        key: Pem,
+        /// Which one is the key's, counted from 1.
+        place: usize,
+    },
+    /// Served, but clients that want the whole chain refuse it.
+    #[error("certificate {place} in {pem} was not signed by the one after it")]
+    BrokenChain {
+        /// The chain.
+        pem: Pem,
+        /// Which one, counted from 1.
+        place: usize,
+    },
     /// Served, but browsers refuse it.
     #[error("{pem} has expired")]
     Expired {
@@ -167,6 +185,10 @@ impl CertError {
             Self::Mismatch { .. } => {
                 "compare `openssl x509 -pubkey -noout -in CERT` with `openssl pkey -pubout -in KEY`"
             }
+            Self::LeafNotFirst { .. } | Self::BrokenChain { .. } => {
+                "put the certificates in order: the leaf first, each signed by the one after it, as \
+                 in an authority's `fullchain.pem`; TVs and players refuse what browsers mend"
+            }
             Self::Expired { .. } => "renew it; usher takes the new file by itself",
             Self::StaleStaple { .. } => {
                 "fetch a new one with `openssl ocsp`, or delete the file if the authority has stopped OCSP"
@@ -193,6 +215,11 @@ impl CertError {
         }
     }
 
+    /// Does the config's own check tell of it, with the place in the config?
+    pub(super) fn is_told_with_its_place(&self) -> bool {
+        matches!(self, Self::Unreadable { .. } | Self::NoCertificate { .. } | Self::NoKey { .. })
+    }
+
     /// How much it matters to whoever runs the server.
     pub fn level(&self) -> Level {
         match self {
@@ -200,6 +227,7 @@ impl CertError {
             Self::Expired { .. }
             | Self::NotYetValid { .. }
             | Self::NotPermitted { .. }
+            | Self::BrokenChain { .. }
             | Self::StaleStaple { .. } => Level::Warn,
             Self::Unreadable { .. }
             | Self::NoCertificate { .. }
@@ -208,6 +236,7 @@ impl CertError {
             | Self::EncryptedKey { .. }
             | Self::UnknownKey { .. }
             | Self::Mismatch { .. }
+            | Self::LeafNotFirst { .. }
             | Self::Authority { .. }
             | Self::Kept { .. }
             | Self::OldServes { .. }

@@ -276,6 +276,15 @@ fn read_pairs(
     (pairs, troubles)
 }
 
+/// What is wrong with the pairs that a plan names, beyond what compiling it tells.
+///
+/// Blocks on the disk.
+pub fn diagnose(plan: &Plan, now: UnixTime) -> Vec<CertError> {
+    let (_, mut troubles) = read_pairs(plan, None, now);
+    troubles.retain(|trouble| !trouble.is_told_with_its_place());
+    troubles
+}
+
 /// What a local authority that is made for this plan may sign for.
 pub fn neighbourhood(plan: &Plan) -> Vec<Box<str>> {
     let (hosts, wildcards) = names(plan);

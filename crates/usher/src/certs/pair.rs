@@ -32,6 +32,8 @@ pub(super) struct Pair {
     subjects: Vec<Box<str>>,
     not_before: UnixTime,
     not_after: UnixTime,
+    /// The first certificate, counted from 1, that the one after it did not sign.
+    broken_at: Option<usize>,
     /// An OCSP response that lies beside it and is too old to be sent.
     stale: Option<PathBuf>,
 }
@@ -69,16 +71,20 @@ impl Pair {
         let (not_before, not_after) =
             (moment(validity.not_before.timestamp()), moment(validity.not_after.timestamp()));
         let private = private_key(key_pem, &key)?;
-        let certified = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider());
-        let certified = certified.map_err(|error| {
-            if error == Error::InconsistentKeys(InconsistentKeys::KeyMismatch) {
-                CertError::Mismatch { cert: cert.clone(), key }
-            } else {
-                CertError::UnknownKey { pem: key }
+        let certified = certified(chain.clone(), &private).map_err(|error| {
+            if error != Error::InconsistentKeys(InconsistentKeys::KeyMismatch) {
+                return CertError::UnknownKey { pem: key.clone() };
+            }
+            let is_its =
+                |one: &CertificateDer<'static>| certified(vec![one.clone()], &private).is_ok();
+            let (cert, key) = (cert.clone(), key.clone());
+            match chain.iter().position(is_its) {
+                Some(at) => CertError::LeafNotFirst { cert, key, place: at + 1 },
+                None => CertError::Mismatch { cert, key },
             }
         })?;
-        let (key, stale) = (Arc::new(certified), None);
-        Ok(Self { key, cert, subjects, not_before, not_after, stale })
+        let (key, stale, broken_at) = (Arc::new(certified), None, break_in(&chain));
+        Ok(Self { key, cert, subjects, not_before, not_after, broken_at, stale })
     }
 
     /// Where it came from.
@@ -118,7 +124,9 @@ impl Pair {
             Some(CertError::NotYetValid { pem: self.cert.clone() })
         } else {
             let stale = self.stale.clone();
-            stale.map(|file| CertError::StaleStaple { file, days: STAPLE_DAYS })
+            let stale = stale.map(|file| CertError::StaleStaple { file, days: STAPLE_DAYS });
+            let broken = self.broken_at;
+            broken.map(|place| CertError::BrokenChain { pem: self.cert.clone(), place }).or(stale)
         }
     }
 
@@ -148,6 +156,27 @@ impl Pair {
         let Some((_, parent)) = host.split_once('.') else { return false };
         self.subjects.iter().any(|subject| subject.strip_prefix("*.") == Some(parent))
     }
+}
+
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, Error> {
+    CertifiedKey::from_der(chain, key.clone_key(), &aws_lc_rs::default_provider())
+}
+
+/// The first certificate, counted from 1, whose issuer is not the subject of the one after it.
+/// Browsers mend such a chain, players and TVs don't.
+fn break_in(chain: &[CertificateDer<'static>]) -> Option<usize> {
+    let names = chain.iter().map(|der| {
+        let (_, read) = X509Certificate::from_der(der).ok()?;
+        Some((read.issuer().as_raw().to_vec(), read.subject().as_raw().to_vec()))
+    });
+    let names: Vec<_> = names.collect();
+    let follows = |(one, next): (&Option<(Vec<u8>, Vec<u8>)>, &Option<(Vec<u8>, Vec<u8>)>)| {
+        one.as_ref().zip(next.as_ref()).is_some_and(|((issuer, _), (_, subject))| issuer == subject)
+    };
+    names.iter().zip(names.iter().skip(1)).position(|pair| !follows(pair)).map(|at| at + 1)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertError> {

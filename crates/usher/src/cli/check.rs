@@ -12,8 +12,14 @@ use std::{
 
 use usher_rules::{
     config::{self, Environment, Files, Input},
-    plan::{self, Plan},
+    plan::{self, Level, Plan},
     problem::{Problem, Rendered, Severity, Summary},
+    time::Clock as _,
+};
+
+use crate::{
+    certs::{self, CertError},
+    server::SystemClock,
 };
 
 /// The longest file that is read: a config, a key, a certificate. In bytes.
@@ -98,20 +104,35 @@ pub fn environment() -> Environment {
         .collect()
 }
 
-/// Checks a config: status 0 when it can run, 2 when it can't.
+/// What a check comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It runs.
+    Good,
+    /// It runs, and a certificate of it can't be used.
+    Halting,
+    /// It can't run.
+    Bad,
+}
+
+/// Checks a config: status 0 when it can run, 1 when it runs without one of its certificates, 2
+/// when it can't.
 pub fn run(args: &Args) -> ExitCode {
     let mut out = io::stdout().lock();
     match check(args, &environment(), &mut out) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) | Err(_) => ExitCode::from(BAD_CONFIG), // a closed pipe: nobody reads on
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Halting) => ExitCode::FAILURE,
+        Ok(Outcome::Bad) | Err(_) => ExitCode::from(BAD_CONFIG), // a closed pipe: nobody reads on
     }
 }
 
-/// Writes what there is to say; whether the config can run.
-fn check(args: &Args, env: &Environment, out: &mut impl Write) -> io::Result<bool> {
-    let (findings, is_good) = match load(&args.config, env) {
-        Ok(Loaded { findings, .. }) => (findings, true),
-        Err(LoadFailure::Refused(findings)) => (findings, false),
+/// Writes what there is to say.
+fn check(args: &Args, env: &Environment, out: &mut impl Write) -> io::Result<Outcome> {
+    let (findings, troubles, is_good) = match load(&args.config, env) {
+        Ok(Loaded { findings, plan }) => {
+            (findings, certs::diagnose(&plan, SystemClock.now().wall), true)
+        }
+        Err(LoadFailure::Refused(findings)) => (findings, Vec::new(), false),
         Err(failure @ LoadFailure::Unreadable { .. }) => {
             if args.json {
                 let object = serde_json::json!({"severity": "error", "what": failure.to_string()});
@@ -119,18 +140,50 @@ fn check(args: &Args, env: &Environment, out: &mut impl Write) -> io::Result<boo
             } else {
                 writeln!(out, "error: {failure}")?;
             }
-            return Ok(false);
+            return Ok(Outcome::Bad);
         }
     };
     if args.json {
-        for object in findings.to_json() {
+        for object in findings.to_json().chain(troubles.iter().map(object_of)) {
             writeln!(out, "{object}")?;
         }
     } else {
         write!(out, "{findings}")?;
+        for trouble in &troubles {
+            let (word, help) = (severity_of(trouble).word(), trouble.hint());
+            write!(out, "{word}: {trouble}\n  = help: {help}\n\n")?;
+        }
         writeln!(out, "{}", findings.summary())?;
+        if !troubles.is_empty() {
+            writeln!(out, "certificates: {} to look at", troubles.len())?;
+        }
     }
-    Ok(is_good)
+    let is_unusable = |problem: &Problem| CERTIFICATE_FILES.contains(&problem.code);
+    let halts = troubles.iter().any(|trouble| severity_of(trouble) == Severity::Error)
+        || findings.problems().iter().any(is_unusable);
+    Ok(match (is_good, halts) {
+        (false, _) => Outcome::Bad,
+        (true, true) => Outcome::Halting,
+        (true, false) => Outcome::Good,
+    })
+}
+
+/// Codes that a config which runs has for a certificate's file alone.
+const CERTIFICATE_FILES: &[&str] = &["U209", "U210", "U213"];
+
+fn severity_of(trouble: &CertError) -> Severity {
+    match trouble.level() {
+        Level::Error => Severity::Error,
+        Level::Warn | Level::Info | Level::Debug => Severity::Warning,
+    }
+}
+
+fn object_of(trouble: &CertError) -> serde_json::Value {
+    serde_json::json!({
+        "severity": severity_of(trouble).word(),
+        "what": trouble.to_string(),
+        "help": trouble.hint(),
+    })
 }
 
 impl Findings {
@@ -197,9 +250,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 mod tests {
     use std::fs;
 
-    use super::{Args, Environment, LoadFailure, check, load};
+    use super::{Args, Environment, LoadFailure, Outcome, check, load};
 
-    fn checked(text: &[u8], json: bool) -> (bool, String) {
+    fn checked(text: &[u8], json: bool) -> (Outcome, String) {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.yaml");
         fs::write(&config, text).unwrap();
@@ -214,7 +267,7 @@ mod tests {
     fn every_problem_is_shown() {
         let (good, shown) =
             checked(b"adress: :1\nroutes:\n- from: https://a.test\n  to: http://b\n", false);
-        assert!(!good);
+        assert_eq!(good, Outcome::Bad);
         assert_eq!(
             shown,
             "error[U110]: unknown key `adress` at the top level\n --> config.yaml:1:1\n  |\n1 | adress: :1\n  | ^^^^^^\n  \
@@ -227,7 +280,7 @@ mod tests {
     #[test]
     fn warnings_do_not_fail_it() {
         let (good, shown) = checked(b"", true);
-        assert!(good);
+        assert_eq!(good, Outcome::Good);
         let object: serde_json::Value = serde_json::from_str(shown.trim()).unwrap();
         assert_eq!(
             (object["code"].as_str(), object["severity"].as_str()),
@@ -238,7 +291,7 @@ mod tests {
     #[test]
     fn what_is_no_text_is_told() {
         let (good, shown) = checked(b"a: \xff", false);
-        assert!(!good);
+        assert_eq!(good, Outcome::Bad);
         assert_eq!(shown, "error: can't read the config config.yaml: it is not text in UTF-8\n");
         let missing = load("/nonexistent/config.yaml".as_ref(), &Environment::new()).unwrap_err();
         assert!(matches!(missing, LoadFailure::Unreadable { .. }), "{missing}");

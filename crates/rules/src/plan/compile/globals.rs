@@ -13,7 +13,8 @@ use crate::{
     plan::{
         CertificateFiles, CookiePolicy, Level, Listen, LogSelection, Protocols, SameSite, Timeouts,
     },
-    problem::Problem,
+    problem::{Problem, Severity},
+    secret::Secret,
     yaml::Kind,
 };
 
@@ -150,7 +151,7 @@ impl Ground<'_> {
                     ("certificate_file", Pem::Certificate),
                     ("certificate_key_file", Pem::PrivateKey),
                 ] {
-                    self.pem("", name, pem);
+                    self.look_at(name, pem);
                 }
                 pairs.push(CertificateFiles { cert, key });
             }
@@ -183,15 +184,34 @@ impl Ground<'_> {
                     node: node.clone(),
                     source: given.source.clone(),
                 };
-                self.read(&one).and_then(|text| files::checked(&one, text, pem))?;
-                Ok(PathBuf::from(one.text()))
+                let found = self.read(&one).and_then(|text| files::checked(&one, text, pem));
+                Ok((PathBuf::from(one.text()), found))
             };
             let (cert, key) = (part("cert", Pem::Certificate), part("key", Pem::PrivateKey));
-            if let (Some(cert), Some(key)) = (self.keep(cert), self.keep(key)) {
+            if let (Some((cert, found)), Some((key, found_key))) = (self.keep(cert), self.keep(key))
+            {
+                self.note_unusable(found);
+                self.note_unusable(found_key);
                 pairs.push(CertificateFiles { cert, key });
             }
         }
         pairs
+    }
+
+    fn look_at(&mut self, key: &str, pem: Pem) {
+        let Some(given) = self.keys.given(key) else { return };
+        let found = self.read(given).and_then(|text| files::checked(given, text, pem));
+        self.note_unusable(found);
+    }
+
+    /// A file of a pair that can't be used takes its own hosts down and nobody else's: a disk that
+    /// comes late must not keep every door shut. It is served once it is there.
+    fn note_unusable(&mut self, found: Result<Secret, Problem>) {
+        if let Err(problem) = found {
+            let help =
+                format!("{}; until then the local authority signs for its hosts", problem.help);
+            self.report(Problem { severity: Severity::Warning, help: help.into(), ..problem });
+        }
     }
 
     /// Two keys that make sense only together.
