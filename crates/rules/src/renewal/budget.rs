@@ -8,12 +8,12 @@ pub(super) const ORDERS_PER_HOUR: usize = 50;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Counts orders, so that no mistake anywhere becomes a storm.
-#[derive(Debug, Default)]
-pub(super) struct Budget(VecDeque<UnixTime>);
+#[derive(Clone, Debug, Default)]
+pub struct Budget(VecDeque<UnixTime>);
 
 impl Budget {
     /// The first moment of another order.
-    pub fn earliest(&mut self, now: UnixTime) -> UnixTime {
+    pub(super) fn earliest(&mut self, now: UnixTime) -> UnixTime {
         // What lies ahead was counted by a clock that has been set back since: it counts as now.
         for at in &mut self.0 {
             *at = (*at).min(now);
@@ -28,7 +28,7 @@ impl Budget {
     }
 
     /// An order is made.
-    pub fn spend(&mut self, now: UnixTime) {
+    pub(super) fn spend(&mut self, now: UnixTime) {
         self.0.push_back(now);
     }
 }

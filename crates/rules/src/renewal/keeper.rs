@@ -1,10 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    Held, History,
-    budget::Budget,
-    schedule::{LONGEST_SLEEP, due},
-};
+use super::{Budget, Held, History, schedule::LONGEST_SLEEP};
 use crate::time::UnixTime;
 
 /// What to do now.
@@ -15,8 +11,8 @@ pub enum Next {
     Order {
         /// The name.
         name: Box<str>,
-        /// Which of the authorities' directories, by index.
-        directory: usize,
+        /// The authority's directory.
+        directory: Box<str>,
         /// What has to be on the disk before the order is made.
         history: History,
     },
@@ -30,7 +26,10 @@ pub enum Settled {
     /// There is a certificate, and it is on the disk.
     Issued(Held),
     /// No authority could be reached, or it was not well.
-    Unreached,
+    Unreached {
+        /// When the authority wants to be asked again, at the earliest.
+        retry_after: Option<UnixTime>,
+    },
     /// There is none.
     Failed {
         /// When the authority wants to be asked again, at the earliest.
@@ -39,39 +38,59 @@ pub enum Settled {
 }
 
 /// Keeps certificates for names: knows what is held, and what is due.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Keeper {
     names: BTreeMap<Box<str>, Entry>,
     budget: Budget,
-    directories: usize,
+    directories: Vec<Box<str>>,
+}
+
+/// What is on the disk of a name.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The certificate.
+    pub held: Option<Held>,
+    /// What became of orders.
+    pub history: History,
+    /// Somebody wants another certificate, whatever this one's age.
+    pub wanted: bool,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
     seed: u64,
-    held: Option<Held>,
-    history: History,
+    known: Known,
+    /// Whom the order that is under way went to.
+    asked: Box<str>,
 }
 
 impl Keeper {
-    /// A keeper of nothing, with so many authorities to ask.
-    pub fn new(directories: usize) -> Self {
-        Self { directories, ..Self::default() }
+    /// A keeper of nothing, with these authorities to ask, the first choice first. The budget is
+    /// the one before's: a keeper that is made anew must not be a way around it.
+    pub fn new(directories: Vec<Box<str>>, budget: Budget) -> Self {
+        Self { names: BTreeMap::new(), budget, directories }
     }
 
-    /// Takes a name in, with what is on the disk of it. `seed` is any number that stays.
-    pub fn want(&mut self, name: &str, seed: u64, held: Option<Held>, history: History) {
-        self.names.insert(name.into(), Entry { seed, held, history });
+    /// What it has spent.
+    pub fn into_budget(self) -> Budget {
+        self.budget
     }
 
-    /// Every name, what is held for it, its history, and when the next order is due.
-    pub fn names(
-        &self,
-        now: UnixTime,
-    ) -> impl Iterator<Item = (&str, Option<Held>, &History, UnixTime)> {
-        self.names
-            .iter()
-            .map(move |(name, entry)| (&**name, entry.held, &entry.history, entry.due(now)))
+    /// Takes a name in. `seed` is any number that stays.
+    pub fn want(&mut self, name: &str, seed: u64, known: Known) {
+        self.names.insert(name.into(), Entry { seed, known, asked: Box::default() });
+    }
+
+    /// Every name, what is known of it, and when the next order is due.
+    pub fn names(&self, now: UnixTime) -> impl Iterator<Item = (&str, &Known, UnixTime)> {
+        self.names.iter().map(move |(name, entry)| (&**name, &entry.known, self.due(entry, now)))
+    }
+
+    /// When the next order for a name is due; never in the past of what it waits for.
+    fn due(&self, entry: &Entry, now: UnixTime) -> UnixTime {
+        let Known { held, history, wanted } = &entry.known;
+        let wished = held.filter(|_| !wanted).map_or(now, |held| held.renew_at(entry.seed));
+        wished.max(history.earliest(&self.directories, entry.seed, now))
     }
 
     /// What to do at `now`. Names without a certificate come first, then those whose certificate
@@ -80,10 +99,10 @@ impl Keeper {
         let first = self
             .names
             .iter()
-            .filter(|(_, entry)| entry.due(now) <= now)
-            .min_by_key(|(_, entry)| entry.held.map(|held| held.not_after));
+            .filter(|(_, entry)| self.due(entry, now) <= now)
+            .min_by_key(|(_, entry)| entry.known.held.map(|held| held.not_after));
         let Some(name) = first.map(|(name, _)| name.clone()) else {
-            let soonest = self.names.values().map(|entry| entry.due(now)).min();
+            let soonest = self.names.values().map(|entry| self.due(entry, now)).min();
             return sleep(soonest.unwrap_or(UnixTime::MAX), now);
         };
         let allowed = self.budget.earliest(now);
@@ -91,56 +110,60 @@ impl Keeper {
             return sleep(allowed, now);
         }
         let Some(entry) = self.names.get_mut(&name) else { return sleep(now, now) };
-        let directory = entry.history.directory(self.directories);
+        let history = &mut entry.known.history;
+        let directory: Box<str> =
+            history.directory(&self.directories, now).unwrap_or_default().into();
         self.budget.spend(now);
-        entry.history.failures = entry.history.failures.saturating_add(1);
-        entry.history.tried_at = Some(now.seconds());
-        entry.history.retry_after = None;
-        Next::Order { name, directory, history: entry.history.clone() }
+        entry.asked.clone_from(&directory);
+        history.failures = history.failures.saturating_add(1);
+        history.tried_at = Some(now.seconds());
+        history.retry_after.remove(&directory);
+        Next::Order { name, directory, history: history.clone() }
     }
 
-    /// Notes what became of an order; what has to be written down now.
+    /// Notes what became of an order; what has to be written down now. Waits begin now: an
+    /// authority that was slow was asked all the time.
     pub fn settle(&mut self, name: &str, settled: Settled, now: UnixTime) -> Option<History> {
         let entry = self.names.get_mut(name)?;
-        match settled {
+        let history = &mut entry.known.history;
+        history.tried_at = Some(now.seconds());
+        let retry_after = match settled {
             Settled::Issued(held) => {
-                entry.held = Some(held);
-                entry.history = History { tried_at: Some(now.seconds()), ..History::default() };
+                *history = history.issued(held.not_after.since(held.not_before), now);
+                entry.known.held = Some(held);
+                entry.known.wanted = false;
+                None
             }
-            Settled::Unreached => {
+            Settled::Unreached { retry_after } => {
                 // It was counted as a failure before it was made.
-                entry.history.failures = entry.history.failures.saturating_sub(1);
-                entry.history.unreached = entry.history.unreached.saturating_add(1);
+                history.failures = history.failures.saturating_sub(1);
+                history.unreached = history.unreached.saturating_add(1);
+                retry_after
             }
-            Settled::Failed { retry_after } => {
-                entry.history.retry_after = retry_after.map(UnixTime::seconds);
-            }
+            Settled::Failed { retry_after } => retry_after,
+        };
+        if let Some(at) = retry_after {
+            history.retry_after.insert(entry.asked.clone(), at.seconds());
         }
-        Some(entry.history.clone())
+        Some(history.clone())
     }
 
     /// Notes what an authority wishes for a certificate that we hold.
     pub fn wish(&mut self, name: &str, window: Option<super::Window>) {
-        if let Some(held) = self.names.get_mut(name).and_then(|entry| entry.held.as_mut()) {
+        if let Some(held) = self.names.get_mut(name).and_then(|entry| entry.known.held.as_mut()) {
             held.window = window;
         }
     }
 
     /// Somebody wants a new certificate now, whatever the old one's age, and need not wait as we do
     /// after a failure: what was wrong may be right now. What an authority asked for still holds,
-    /// and failures still count.
+    /// failures still count, and it is wanted until it is there.
     pub fn renew_now(&mut self, name: &str) {
-        let Some(entry) = self.names.get_mut(name) else { return };
-        entry.history.tried_at = None;
-        if let Some(held) = entry.held.as_mut() {
-            held.window = Some(super::Window { start: 0, end: 0 });
+        if let Some(entry) = self.names.get_mut(name) {
+            let Known { history, wanted, .. } = &mut entry.known;
+            *wanted = true;
+            (history.tried_at, history.issued_at) = (None, None);
         }
-    }
-}
-
-impl Entry {
-    fn due(&self, now: UnixTime) -> UnixTime {
-        due(self.held.as_ref(), &self.history, self.seed, now)
     }
 }
 

@@ -13,5 +13,6 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub use keeper::{Keeper, Next, Settled};
+pub use budget::Budget;
+pub use keeper::{Keeper, Known, Next, Settled};
 pub use schedule::{Held, History, Window};

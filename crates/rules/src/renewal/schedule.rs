@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,12 @@ const FIRST_WAIT: Duration = Duration::from_secs(5 * 60);
 const LONGEST_WAIT: Duration = Duration::from_secs(4 * 3600);
 /// The longest `Retry-After` that is believed: authorities count in weeks at most.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(8 * 24 * 3600);
+/// The wait after a second certificate within an eighth of a life. It doubles: authorities bear
+/// five certificates a week for the same name, and one that has to be replaced at once again has
+/// something wrong that another one does not mend: a clock, a window that lies in the past.
+const FIRST_WAIT_RUSHED: Duration = Duration::from_secs(12 * 3600);
+/// The longest such wait.
+const LONGEST_WAIT_RUSHED: Duration = Duration::from_secs(84 * 3600);
 /// After so many failures in a row another authority is tried, where there is one.
 const TRIES_PER_DIRECTORY: u32 = 3;
 
@@ -52,10 +58,17 @@ pub struct History {
     /// Orders for which no authority could be reached, since the last one that did not fail.
     #[serde(default)]
     pub unreached: u32,
-    /// When the last one was made.
+    /// When the last one began, or ended if it has.
     pub tried_at: Option<UnixTimeSeconds>,
-    /// Not before this second, says the authority (`Retry-After`).
-    pub retry_after: Option<UnixTimeSeconds>,
+    /// Not before this second, says an authority (`Retry-After`), by its directory.
+    #[serde(default)]
+    pub retry_after: BTreeMap<Box<str>, UnixTimeSeconds>,
+    /// When the last certificate came.
+    #[serde(default)]
+    pub issued_at: Option<UnixTimeSeconds>,
+    /// Certificates that came within an eighth of a life of the one before, in a row.
+    #[serde(default)]
+    pub rushed: u32,
 }
 
 impl Held {
@@ -85,26 +98,46 @@ impl Held {
 }
 
 impl History {
-    /// The first moment of another order.
-    pub fn earliest(&self, seed: u64, now: UnixTime) -> UnixTime {
-        let by_authority = self
-            .retry_after
-            .map(UnixTime::from_seconds)
-            // One that is further away was written by a clock that has been set back since.
-            .filter(|at| at.since(now) <= LONGEST_RETRY_AFTER);
-        let by_failures = match self.tried_at.map(UnixTime::from_seconds) {
-            None => None,
-            Some(tried_at) if tried_at > now.plus(MINUTE) => None, // the clock was set back
-            Some(tried_at) => Some(tried_at.plus(self.wait(seed))),
+    /// The first moment of another order, at any of these directories.
+    pub fn earliest(&self, directories: &[Box<str>], seed: u64, now: UnixTime) -> UnixTime {
+        let by_authority = directories.iter().map(|one| self.retry_after(one, now)).min();
+        let after = |at: Option<UnixTimeSeconds>, wait| {
+            let at = at.map(UnixTime::from_seconds);
+            // One that lies ahead was written by a clock that has been set back since.
+            at.filter(|at| *at <= now.plus(MINUTE)).map(|at| at.plus(wait))
         };
-        [by_authority, by_failures].into_iter().flatten().max().unwrap_or(now)
+        let by_failures = after(self.tried_at, self.wait(seed));
+        let rushed = doubled(self.rushed, FIRST_WAIT_RUSHED, LONGEST_WAIT_RUSHED, seed);
+        let by_issue = after(self.issued_at, rushed);
+        [by_authority.flatten(), by_failures, by_issue].into_iter().flatten().max().unwrap_or(now)
     }
 
-    /// Which of `count` authorities comes next.
-    pub fn directory(&self, count: usize) -> usize {
+    /// Which of the authorities comes next: the first choice, after three tries in vain the next
+    /// one, and none that wants to be left alone while there is another.
+    pub fn directory<'a>(&self, directories: &'a [Box<str>], now: UnixTime) -> Option<&'a str> {
         let tries = self.failures.saturating_add(self.unreached);
         let round = usize::try_from(tries / TRIES_PER_DIRECTORY).unwrap_or_default();
-        round.checked_rem(count).unwrap_or_default()
+        let first = round.checked_rem(directories.len())?;
+        let (before, after) = directories.split_at_checked(first)?;
+        let in_turn = || after.iter().chain(before);
+        let free = in_turn().find(|one| self.retry_after(one, now).is_none());
+        free.or_else(|| in_turn().min_by_key(|one| self.retry_after(one, now))).map(|one| &**one)
+    }
+
+    /// A certificate came.
+    pub(super) fn issued(&self, life: Duration, now: UnixTime) -> Self {
+        let last = self.issued_at.map(UnixTime::from_seconds);
+        let is_rushed = last.is_some_and(|last| last <= now && now.since(last) < life / 8);
+        let rushed = if is_rushed { self.rushed.saturating_add(1) } else { 0 };
+        let at = Some(now.seconds());
+        Self { tried_at: at, issued_at: at, rushed, ..Self::default() }
+    }
+
+    /// Until when an authority wants to be left alone.
+    fn retry_after(&self, directory: &str, now: UnixTime) -> Option<UnixTime> {
+        let at = self.retry_after.get(directory).copied().map(UnixTime::from_seconds);
+        // One that is further away was written by a clock that has been set back since.
+        at.filter(|at| *at > now && at.since(now) <= LONGEST_RETRY_AFTER)
     }
 
     /// The wait after the last order, if it failed.
@@ -112,12 +145,6 @@ impl History {
         let failed = doubled(self.failures, FIRST_WAIT, LONGEST_WAIT, seed);
         failed.max(doubled(self.unreached, FIRST_WAIT_UNREACHED, LONGEST_WAIT_UNREACHED, seed))
     }
-}
-
-/// When the next order for a name is due; never in the past of what it waits for.
-pub(super) fn due(held: Option<&Held>, history: &History, seed: u64, now: UnixTime) -> UnixTime {
-    let wished = held.map_or(now, |held| held.renew_at(seed));
-    wished.max(history.earliest(seed, now))
 }
 
 /// `first`, and twice that, and so on up to `longest`, and up to a quarter more.

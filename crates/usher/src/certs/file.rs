@@ -1,10 +1,13 @@
 //! Files that are whole or not there.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::Path,
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+    },
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use zeroize::Zeroizing;
@@ -30,17 +33,57 @@ pub(super) fn read(file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, CertError>
 }
 
 /// Writes a whole file or none: under another name first, and renamed once it is on the disk.
+///
+/// The draft's name is this write's own, since `usher certs` may write beside a server that runs.
 pub(super) fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), CertError> {
-    let draft = file.with_extension("new");
+    let draft = draft(file);
     let written = || {
         remove_if_there(&draft)?;
         let mut out = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
         out.write_all(bytes)?;
+        out.set_permissions(Permissions::from_mode(mode))?; // whatever the umask says
+        give_to_the_folders_owner(&out, file)?;
         out.sync_all()?;
         fs::rename(&draft, file)?;
         sync_folder(file)
     };
-    written().map_err(|source| CertError::Unwritable { file: file.to_owned(), source })
+    written().map_err(|source| {
+        let _stays = fs::remove_file(&draft);
+        CertError::Unwritable { file: file.to_owned(), source }
+    })
+}
+
+fn draft(file: &Path) -> PathBuf {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let number = WRITES.fetch_add(1, Ordering::Relaxed);
+    let mut draft = file.to_owned().into_os_string();
+    draft.push(format!(".{}-{number}.{DRAFT}", std::process::id()));
+    draft.into()
+}
+
+/// How the names of drafts end.
+const DRAFT: &str = "new";
+
+/// Removes drafts that a crash left.
+pub(super) fn remove_drafts(folder: &Path) {
+    let own = format!(".{}-", std::process::id());
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.ends_with(&format!(".{DRAFT}")) && !name.contains(&own) {
+            let _stays = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// What root writes beside a server must stay readable for the server's own user.
+fn give_to_the_folders_owner(out: &File, file: &Path) -> io::Result<()> {
+    let (Some(folder), own) = (file.parent(), out.metadata()?) else { return Ok(()) };
+    let folder = fs::metadata(folder)?;
+    if own.uid() != 0 || folder.uid() == own.uid() {
+        return Ok(());
+    }
+    fchown(out, Some(folder.uid()), Some(folder.gid()))
 }
 
 /// Removes a file; gone already is as good.

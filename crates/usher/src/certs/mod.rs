@@ -122,9 +122,9 @@ impl Certificates {
         self.now.store(now.seconds(), Ordering::Relaxed);
     }
 
-    /// Has the operator brought a certificate for this name that counts at `now`?
+    /// Has the operator brought a certificate for this name that counts, and for days yet?
     pub fn covers(&self, name: &str, now: UnixTime) -> bool {
-        self.pair(name).is_some_and(|pair| pair.counts(now))
+        covers(&self.pairs, name, now)
     }
 
     /// What each host of `plan` is served with now.
@@ -166,16 +166,26 @@ impl Certificates {
         self.pair_for(name, &[])
     }
 
-    /// The first pair that names the host, or else whose wildcard takes it; of several the first
-    /// whose key the client can check, where it says what it can.
+    /// The pair for a host: one that names it, or else one whose wildcard takes it.
     fn pair_for(&self, name: &str, offered: &[SignatureScheme]) -> Option<&Pair> {
-        let pairs = || self.pairs.iter().map(|pair| &**pair);
-        let first = |fits: &dyn Fn(&Pair) -> bool| {
-            pairs()
-                .find(|pair| fits(pair) && pair.suits(offered))
-                .or_else(|| pairs().find(|pair| fits(pair)))
-        };
-        first(&|pair| pair.names(name)).or_else(|| first(&|pair| pair.takes(name)))
+        best(&self.pairs, |pair| pair.names(name), offered, self.now())
+            .or_else(|| best(&self.pairs, |pair| pair.takes(name), offered, self.now()))
+    }
+
+    /// Exact names before wildcards; in each, what is issued (which is only there where no pair
+    /// covers the name) before pairs.
+    fn brought_or_issued(
+        &self,
+        name: &str,
+        offered: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        let (issued, now) = (&self.supply.issued, self.now());
+        let pair = |pair: &Pair| Arc::clone(&pair.key);
+        issued
+            .exact(name)
+            .or_else(|| best(&self.pairs, |one| one.names(name), offered, now).map(pair))
+            .or_else(|| issued.wildcard(name))
+            .or_else(|| best(&self.pairs, |one| one.takes(name), offered, now).map(pair))
     }
 
     fn is_ours(&self, name: &str) -> bool {
@@ -201,6 +211,24 @@ pub struct Ending {
     pub cause: String,
 }
 
+/// Of the pairs that fit the first that counts and whose key the client can check, or what comes
+/// nearest to that: an old file beside a new one must not win by its name.
+fn best<'a>(
+    pairs: &'a [Arc<Pair>],
+    fits: impl Fn(&Pair) -> bool,
+    offered: &[SignatureScheme],
+    now: UnixTime,
+) -> Option<&'a Pair> {
+    let fitting = pairs.iter().map(|pair| &**pair).filter(|pair| fits(pair));
+    fitting.min_by_key(|pair| (!pair.counts(now), !pair.suits(offered)))
+}
+
+/// Does one of the pairs cover the name, so that nothing has to be ordered for it?
+fn covers(pairs: &[Arc<Pair>], name: &str, now: UnixTime) -> bool {
+    let fits = |pair: &Arc<Pair>| pair.names(name) || pair.takes(name);
+    pairs.iter().any(|pair| fits(pair) && pair.counts(now) && !pair.is_abandoned(now))
+}
+
 impl CertSource for Certificates {
     fn certificate(
         &self,
@@ -210,11 +238,8 @@ impl CertSource for Certificates {
         if let Some(name) = server_name {
             // DNS names are compared without case (RFC 4343); handshakes are few.
             let name = name.to_ascii_lowercase();
-            if let Some(key) = self.supply.issued.find(&name) {
+            if let Some(key) = self.brought_or_issued(&name, offered) {
                 return Some(key);
-            }
-            if let Some(pair) = self.pair_for(&name, offered) {
-                return Some(Arc::clone(&pair.key));
             }
             if self.is_ours(&name) {
                 return self.authority.leaf(&[name.into()], self.now());

@@ -42,6 +42,7 @@ pub(super) struct Pair {
 /// them about a week.
 const STAPLE_DAYS: u64 = 7;
 
+const THREE_DAYS: Duration = Duration::from_secs(3 * 24 * 3600);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl Pair {
@@ -134,6 +135,12 @@ impl Pair {
     pub fn ends_soon(&self, now: UnixTime) -> bool {
         let life = self.not_after.since(self.not_before);
         self.not_after.since(now) <= (life / 6).min(MONTH)
+    }
+
+    /// Has nobody renewed it until its last days? Then it is time to order one.
+    pub fn is_abandoned(&self, now: UnixTime) -> bool {
+        let life = self.not_after.since(self.not_before);
+        self.not_after.since(now) <= (life / 12).min(THREE_DAYS)
     }
 
     /// When it ends.

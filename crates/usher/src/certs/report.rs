@@ -15,7 +15,7 @@ use x509_parser::{
 use super::{
     Pem,
     acme::{Office, Shelf},
-    bare, file,
+    bare, best, covers, file,
     pair::Pair,
     read_pairs,
 };
@@ -118,21 +118,36 @@ pub(super) fn served(
     shelf: Option<&Shelf>,
     now: UnixTime,
 ) -> Vec<Served> {
-    let wanted = |host: &str| {
-        plan.autocert.as_ref().and_then(|autocert| {
-            let wildcard = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
-            let mut names = autocert.names.iter();
-            names.find(|name| ***name == *host || Some(&***name) == wildcard.as_deref()).cloned()
-        })
+    let managed = |name: &str| {
+        let mut names = plan.autocert.iter().flat_map(|autocert| autocert.names.iter());
+        names.any(|one| **one == *name) && !covers(pairs, name, now)
     };
     let of = |host: Box<str>| {
-        let own = pairs.iter().find(|pair| pair.names(&host));
-        let pair = own.or_else(|| pairs.iter().find(|pair| pair.takes(&host)));
-        let name = wanted(&host).filter(|_| pair.is_none_or(|pair| !pair.counts(now)));
-        match (name, pair) {
-            (Some(name), _) => by_acme(host, &name, shelf),
-            (None, Some(pair)) => brought(host, pair),
-            (None, None) => nobody(host, Source::Local),
+        let wildcard = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
+        let own = managed(&host).then(|| by_acme(host.clone(), &host, shelf));
+        let wild = wildcard
+            .filter(|wildcard| managed(wildcard))
+            .map(|wildcard| by_acme(host.clone(), &wildcard, shelf));
+        let exact = best(pairs, |pair| pair.names(&host), &[], now);
+        let taking = best(pairs, |pair| pair.takes(&host), &[], now);
+        // In the order in which a handshake looks.
+        let has_leaf = |one: &Option<Served>| one.as_ref().is_some_and(|one| one.leaf.is_some());
+        let chosen = match (exact, taking) {
+            _ if has_leaf(&own) => return own.unwrap_or_else(|| nobody(host, Source::Local)),
+            (Some(pair), _) => brought(host.clone(), pair),
+            (None, _) if has_leaf(&wild) => {
+                return wild.unwrap_or_else(|| nobody(host, Source::Local));
+            }
+            (None, Some(pair)) => brought(host.clone(), pair),
+            (None, None) => nobody(host.clone(), Source::Local),
+        };
+        // What is served meanwhile, and what becomes of the order for something better.
+        match own.or(wild) {
+            Some(Served { next_at, last_error, source, .. }) => {
+                let source = if chosen.leaf.is_some() { chosen.source } else { source };
+                Served { source, next_at, last_error, ..chosen }
+            }
+            None => chosen,
         }
     };
     hosts(plan).into_iter().map(of).collect()
@@ -166,7 +181,7 @@ fn by_acme(host: Box<str>, name: &str, shelf: Option<&Shelf>) -> Served {
     let state = shelf.and_then(|shelf| shelf.state(name).ok()).unwrap_or_default();
     let leaf = shelf.and_then(|shelf| shelf.leaf(name).ok().flatten());
     let source = match leaf {
-        Some(_) => Source::Acme(state.directory),
+        Some(_) => Source::Acme(state.issued_by),
         None => Source::Meanwhile,
     };
     let next_at = (state.next_at > 0).then(|| UnixTime::from_seconds(state.next_at));

@@ -49,7 +49,7 @@ use self::{
 use crate::{
     certs::{
         Authority, CertError, Certificates,
-        acme::{BeforeWrite, Office, Pace, Shelf},
+        acme::{BeforeWrite, Coverage, Office, Pace, Shelf},
         neighbourhood,
     },
     idp::{Cost, Directory, Passwords},
@@ -222,9 +222,12 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         over: CancellationToken::new(),
         threads: Vec::new(),
     };
-    running.office.adopt(&plan, running.redirect.is_some(), |name| {
-        certificates.0.load().covers(name, now.wall)
-    });
+    let coverage: Coverage = {
+        let (certificates, clock) = (Arc::clone(&certificates), Arc::clone(&clock));
+        Box::new(move |name| certificates.0.load().covers(name, clock.now().wall))
+    };
+    running.office.adopt(&plan, running.redirect.is_some(), &coverage);
+    running.office.follow(coverage);
     running.tell_certificates(&plan, &troubles);
     let figures = figures.map(|(listener, guard, metrics)| {
         let sheet = Sheet {

@@ -81,6 +81,14 @@ impl Orders for Told {
             .write();
     }
 
+    fn awaited(&self, name: &str) {
+        self.recorder
+            .event(Level::Info, "certificate", self.clock.now())
+            .with("host", name)
+            .with("effect", "usher's local authority signs for it until a certificate is there")
+            .write();
+    }
+
     fn damaged(&self, error: &CertError) {
         self.recorder
             .event(error.level(), "certificate", self.clock.now())

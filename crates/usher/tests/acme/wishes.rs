@@ -154,7 +154,7 @@ async fn another_authority_is_asked_when_the_first_stays_away() {
     })
     .await;
     assert!(told(&house, HOST, "cause").len() >= 3, "the first was tried three times");
-    assert_eq!(&*shelf(&house).state(HOST).unwrap().directory, second.url());
+    assert_eq!(&*shelf(&house).state(HOST).unwrap().issued_by, second.url());
     let mut browser = Browser::new(house.address(), &second.ca_file());
     assert_eq!(browser.fetch("https://tv.example.com/").await.status, StatusCode::OK);
 }

@@ -1,13 +1,19 @@
 use std::time::Duration;
 
 use crate::{
-    renewal::{Held, History, Keeper, Next, Settled, Window, budget::ORDERS_PER_HOUR},
+    renewal::{
+        Budget, Held, History, Keeper, Known, Next, Settled, Window, budget::ORDERS_PER_HOUR,
+    },
     time::UnixTime,
 };
 
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
+
+fn directories(count: usize) -> Vec<Box<str>> {
+    (0..count).map(|n| format!("https://ca{n}.test/").into()).collect()
+}
 
 fn held(days: u64, window: Option<Window>) -> Held {
     let not_after = NOW.plus(Duration::from_secs(days * DAY));
@@ -57,7 +63,7 @@ fn failures_are_followed_by_longer_and_longer_waits() {
     let waits: Vec<u64> = (1..=9)
         .map(|failures| {
             let history = History { failures, tried_at: Some(NOW.seconds()), ..History::default() };
-            history.earliest(0, NOW).seconds() - NOW.seconds()
+            history.earliest(&directories(1), 0, NOW).seconds() - NOW.seconds()
         })
         .collect();
     assert_eq!(waits, [300, 600, 1200, 2400, 4800, 9600, 14400, 14400, 14400]);
@@ -69,7 +75,7 @@ fn failures_are_followed_by_longer_and_longer_waits() {
 
     let history =
         History { failures: u32::MAX, tried_at: Some(NOW.seconds()), ..History::default() };
-    let wait = history.earliest(u64::MAX, NOW).since(NOW);
+    let wait = history.earliest(&directories(1), u64::MAX, NOW).since(NOW);
     assert!(wait <= Duration::from_secs(5 * HOUR), "{wait:?}");
 }
 
@@ -78,28 +84,124 @@ fn an_authority_s_retry_after_is_kept_and_a_jumped_clock_is_not() {
     let after = |seconds| History {
         failures: 1,
         tried_at: Some(NOW.seconds()),
-        retry_after: Some(NOW.seconds() + seconds),
+        retry_after: [("https://ca0.test/".into(), NOW.seconds() + seconds)].into(),
         ..History::default()
     };
-    assert_eq!(after(3 * DAY).earliest(0, NOW).since(NOW).as_secs(), 3 * DAY);
-    assert_eq!(after(30 * DAY).earliest(0, NOW).since(NOW).as_secs(), 300, "not a month");
+    assert_eq!(after(3 * DAY).earliest(&directories(1), 0, NOW).since(NOW).as_secs(), 3 * DAY);
+    assert_eq!(
+        after(30 * DAY).earliest(&directories(1), 0, NOW).since(NOW).as_secs(),
+        300,
+        "not a month"
+    );
     let set_back = NOW.minus(Duration::from_secs(365 * DAY));
-    assert_eq!(after(300).earliest(0, set_back), set_back, "tried in the future: now");
+    assert_eq!(
+        after(300).earliest(&directories(1), 0, set_back),
+        set_back,
+        "tried in the future: now"
+    );
 }
 
 #[test]
 fn after_three_failures_another_authority_is_asked() {
-    let asked = |failures| History { failures, ..History::default() }.directory(2);
-    assert_eq!([0, 1, 2, 3, 5, 6, 9].map(asked), [0, 0, 0, 1, 1, 0, 1]);
-    assert_eq!(History { failures: 7, ..History::default() }.directory(1), 0);
-    assert_eq!(History { failures: 7, ..History::default() }.directory(0), 0);
+    let two = directories(2);
+    let asked = |failures| {
+        let history = History { failures, ..History::default() };
+        let asked = history.directory(&two, NOW).map(ToOwned::to_owned);
+        two.iter().position(|one| Some(&**one) == asked.as_deref())
+    };
+    assert_eq!([0, 1, 2, 3, 5, 6, 9].map(asked), [0, 0, 0, 1, 1, 0, 1].map(Some));
+    let many = History { failures: 7, ..History::default() };
+    assert_eq!(many.directory(&directories(1), NOW), Some("https://ca0.test/"));
+    assert_eq!(many.directory(&[], NOW), None);
+}
+
+/// One authority that wants to be left alone for a week does not keep the others from helping.
+#[test]
+fn a_limit_holds_for_the_authority_that_has_it() {
+    let mut keeper = Keeper::new(directories(2), Budget::default());
+    keeper.want("a", 0, Known::default());
+    let Next::Order { directory, .. } = keeper.next(NOW) else { panic!("nothing is held") };
+    assert_eq!(&*directory, "https://ca0.test/");
+    let in_a_week = NOW.plus(Duration::from_secs(7 * DAY));
+    keeper.settle("a", Settled::Failed { retry_after: Some(in_a_week) }, NOW);
+    let soon = NOW.plus(Duration::from_secs(300));
+    let Next::Order { directory, history, .. } = keeper.next(soon) else { panic!("{keeper:?}") };
+    assert_eq!(&*directory, "https://ca1.test/");
+    assert_eq!(history.retry_after.len(), 1, "and the other one is still left alone");
+    keeper.settle("a", Settled::Failed { retry_after: Some(in_a_week) }, soon);
+    let Next::Sleep(_) = keeper.next(soon.plus(Duration::from_secs(DAY))) else {
+        panic!("both have had enough");
+    };
+}
+
+/// An attempt that took an hour is followed by a wait, too.
+#[test]
+fn waits_begin_when_an_attempt_ends() {
+    let mut keeper = Keeper::new(directories(1), Budget::default());
+    keeper.want("a", 0, Known::default());
+    assert!(matches!(keeper.next(NOW), Next::Order { .. }));
+    let later = NOW.plus(Duration::from_secs(HOUR));
+    keeper.settle("a", Settled::Unreached { retry_after: None }, later);
+    assert_eq!(keeper.next(later), Next::Sleep(Duration::from_secs(60)));
+}
+
+/// What somebody asked for is ordered, however often it fails, and once.
+#[test]
+fn a_wish_of_the_operator_holds_until_there_is_a_certificate() {
+    let mut keeper = Keeper::new(directories(1), Budget::default());
+    let fresh = Known { held: Some(held(90, None)), ..Known::default() };
+    keeper.want("a", 0, fresh);
+    assert!(matches!(keeper.next(NOW), Next::Sleep(_)));
+    keeper.renew_now("a");
+    let mut now = NOW;
+    for _ in 0..3 {
+        assert!(matches!(keeper.next(now), Next::Order { .. }));
+        keeper.settle("a", Settled::Failed { retry_after: None }, now);
+        assert!(matches!(keeper.next(now), Next::Sleep(_)), "not at once again");
+        keeper.wish("a", Some(Window { start: u64::MAX - 1, end: u64::MAX })); // no wish undoes it
+        now = now.plus(Duration::from_secs(5 * HOUR));
+    }
+    assert!(matches!(keeper.next(now), Next::Order { .. }));
+    keeper.settle("a", Settled::Issued(held(180, None)), now);
+    let later = now.plus(Duration::from_secs(30 * DAY));
+    assert!(matches!(keeper.next(later), Next::Sleep(_)));
+}
+
+/// A clock that is a year ahead, or a window that lies in the past for good: every certificate
+/// looks as if it had to be replaced at once.
+#[test]
+fn certificates_that_are_due_at_once_are_no_storm() {
+    for (ahead, window) in [(400, None), (0, Some(Window { start: 0, end: 0 }))] {
+        let mut keeper = Keeper::new(directories(1), Budget::default());
+        keeper.want("a", 0, Known::default());
+        let mut now = NOW.plus(Duration::from_secs(ahead * DAY));
+        let end = now.plus(Duration::from_secs(365 * DAY));
+        let mut orders = Vec::new();
+        while now < end {
+            match keeper.next(now) {
+                Next::Order { name, .. } => {
+                    let not_before = now.minus(Duration::from_secs(ahead * DAY));
+                    let not_after = not_before.plus(Duration::from_secs(90 * DAY));
+                    let held = Held { not_before, not_after, window: None };
+                    keeper.settle(&name, Settled::Issued(held), now);
+                    keeper.wish(&name, window);
+                    orders.push(now);
+                }
+                Next::Sleep(span) => now = now.plus(span),
+            }
+        }
+        for (first, last) in orders.iter().zip(orders.iter().skip(5)) {
+            assert!(last.since(*first).as_secs() >= 7 * DAY, "six in a week: {orders:?}");
+        }
+        assert!(orders.len() > 50, "and it does not give up: {}", orders.len());
+    }
 }
 
 #[test]
 fn a_hundred_new_hosts_are_no_storm() {
-    let mut keeper = Keeper::new(1);
+    let mut keeper = Keeper::new(directories(1), Budget::default());
     for n in 0..100 {
-        keeper.want(&format!("h{n}.example.com"), n << 57, None, History::default());
+        keeper.want(&format!("h{n}.example.com"), n << 57, Known::default());
     }
     let mut now = NOW;
     let mut orders = Vec::new();
@@ -123,16 +225,16 @@ fn a_hundred_new_hosts_are_no_storm() {
 
 #[test]
 fn the_one_that_has_none_comes_first_then_the_one_that_ends_first() {
-    let mut keeper = Keeper::new(1);
+    let mut keeper = Keeper::new(directories(1), Budget::default());
     let old = |days| {
         let not_before = NOW.minus(Duration::from_secs((90 - days) * DAY));
         let not_after = NOW.plus(Duration::from_secs(days * DAY));
-        Some(Held { not_before, not_after, window: None })
+        Known { held: Some(Held { not_before, not_after, window: None }), ..Known::default() }
     };
-    keeper.want("a", 1, old(20), History::default());
-    keeper.want("b", 1, old(5), History::default());
-    keeper.want("c", 1, None, History::default());
-    keeper.want("d", 1, old(80), History::default());
+    keeper.want("a", 1, old(20));
+    keeper.want("b", 1, old(5));
+    keeper.want("c", 1, Known::default());
+    keeper.want("d", 1, old(80));
     let mut order = Vec::new();
     while let Next::Order { name, history, .. } = keeper.next(NOW) {
         assert_eq!((history.failures, history.tried_at), (1, Some(NOW.seconds())));

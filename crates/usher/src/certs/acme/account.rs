@@ -2,7 +2,6 @@ use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
 use usher_rules::plan::Autocert;
 
 use super::{AcmeError, Shelf, client::AcmeClient};
-use crate::certs::CertError;
 
 /// Our account at a directory: the one on the shelf, or a new one, which is on the shelf before
 /// anything is ordered with it.
@@ -15,10 +14,7 @@ pub(super) async fn open(
     let failed = |error| client.error(directory, error);
     if let Some(json) = shelf.account(directory)? {
         let credentials: AccountCredentials =
-            serde_json::from_slice(&json).map_err(|_| CertError::Kept {
-                file: "accounts".into(),
-                why: "holds an account that is not what usher writes",
-            })?;
+            serde_json::from_slice(&json).map_err(|_| shelf.damaged_account(directory))?;
         let builder = Account::builder_with_http(Box::new(client.clone()));
         return builder.from_credentials(credentials).await.map_err(failed);
     }
@@ -51,8 +47,10 @@ pub(super) async fn roll_over(
     directory: &str,
 ) -> Result<(), AcmeError> {
     let mut account = open(client, shelf, autocert, directory).await?;
+    shelf.set_rolling(directory, true)?;
     let credentials = account.update_key().await.map_err(|error| client.error(directory, error))?;
-    keep(shelf, directory, &credentials)
+    keep(shelf, directory, &credentials)?;
+    Ok(shelf.set_rolling(directory, false)?)
 }
 
 fn keep(shelf: &Shelf, directory: &str, credentials: &AccountCredentials) -> Result<(), AcmeError> {

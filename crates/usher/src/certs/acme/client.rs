@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header::RETRY_AFTER};
+use http::{
+    HeaderMap, Request, Response, StatusCode,
+    header::{DATE, RETRY_AFTER},
+};
 use http_body_util::{BodyExt as _, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 use rustls::RootCertStore;
@@ -41,13 +44,14 @@ impl AcmeClient {
         let unreached = |cause: String| AcmeError::Unreached {
             directory: directory.into(),
             cause: cause.into(),
+            retry_after: self.waited(),
         };
         let broken = self.seen.broken.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(cause) = broken {
             return unreached(cause.into());
         }
         match error {
-            Error::Api(problem) => self.refused(&problem),
+            Error::Api(problem) => self.refused(directory, &problem),
             Error::Timeout(_) => AcmeError::Slow,
             Error::Json(_) => unreached("its answer is not ACME's".into()),
             Error::Unsupported(what) => AcmeError::Refused {
@@ -59,13 +63,14 @@ impl AcmeClient {
         }
     }
 
-    fn refused(&self, problem: &Problem) -> AcmeError {
+    fn refused(&self, directory: &str, problem: &Problem) -> AcmeError {
         let status = problem.status.unwrap_or_default();
         let kind = problem.r#type.as_deref().unwrap_or("about:blank");
         let kind = kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind);
         if status >= 500 || kind == "serverInternal" {
             let detail = problem.detail.as_deref().unwrap_or("an error of its own");
-            return AcmeError::Unreached { directory: kind.into(), cause: detail.into() };
+            let (directory, retry_after) = (directory.into(), self.waited());
+            return AcmeError::Unreached { directory, cause: detail.into(), retry_after };
         }
         AcmeError::Refused { kind: kind.into(), detail: words(problem), retry_after: self.waited() }
     }
@@ -80,9 +85,8 @@ impl AcmeClient {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
         );
         let after = response.headers().get(RETRY_AFTER).filter(|_| late);
-        let after = after.and_then(|after| after.to_str().ok()?.trim().parse().ok());
-        *self.seen.retry_after.lock().unwrap_or_else(PoisonError::into_inner) =
-            after.map(Duration::from_secs);
+        let after = after.and_then(|after| span(after.to_str().ok()?.trim(), response.headers()));
+        *self.seen.retry_after.lock().unwrap_or_else(PoisonError::into_inner) = after;
     }
 
     async fn exchange(&self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
@@ -113,6 +117,16 @@ impl HttpClient for AcmeClient {
         let client = self.clone();
         Box::pin(async move { client.exchange(request).await })
     }
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110 §10.2.3), which is read by the authority's own clock.
+fn span(after: &str, fields: &HeaderMap) -> Option<Duration> {
+    if let Ok(seconds) = after.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text: &str| httpdate::parse_http_date(text).ok();
+    let now = fields.get(DATE).and_then(|now| date(now.to_str().ok()?))?;
+    date(after)?.duration_since(now).ok()
 }
 
 /// What a problem says, with what it says about single names.

@@ -16,6 +16,8 @@ pub enum AcmeError {
         directory: Box<str>,
         /// Why.
         cause: Box<str>,
+        /// When it wants to be asked again, if it said so.
+        retry_after: Option<Duration>,
     },
     /// The authority refuses.
     #[error("the authority refuses: {detail} ({kind})")]
@@ -115,11 +117,16 @@ impl AcmeError {
 
     /// What the schedule has to know.
     pub fn settled(&self, now: UnixTime) -> Settled {
+        let at = |span: &Option<Duration>| span.map(|span| now.plus(span));
         match self {
-            Self::Unreached { .. } | Self::Slow | Self::Disk(_) => Settled::Unreached,
-            Self::Refused { retry_after, .. } => {
-                Settled::Failed { retry_after: retry_after.map(|span| now.plus(span)) }
+            Self::Unreached { retry_after, .. } => {
+                Settled::Unreached { retry_after: at(retry_after) }
             }
+            // Not the authority's fault, and nothing that it counts.
+            Self::Slow | Self::Disk(_) | Self::Dns(DnsError::Unreached { .. }) => {
+                Settled::Unreached { retry_after: None }
+            }
+            Self::Refused { retry_after, .. } => Settled::Failed { retry_after: at(retry_after) },
             Self::NotProven { .. }
             | Self::NoChallenge { .. }
             | Self::Unusable(_)
@@ -131,6 +138,18 @@ impl AcmeError {
     /// Would the same thing, done again at once, end better?
     pub fn is_bad_nonce(&self) -> bool {
         matches!(self, Self::Refused { kind, .. } if &**kind == "badNonce")
+    }
+
+    /// Does the authority say that the account's key is not this one?
+    pub fn is_wrong_key(&self) -> bool {
+        matches!(self, Self::Refused { kind, detail, .. }
+            if matches!(&**kind, "malformed" | "unauthorized") && detail.contains("JWS"))
+    }
+
+    /// Is it about what the order asked for beside its names, so that a plain one may be taken?
+    pub fn is_about_the_order(&self) -> bool {
+        matches!(self, Self::Refused { kind, .. }
+            if matches!(&**kind, "malformed" | "alreadyReplaced" | "unsupported"))
     }
 
     /// Does the authority not know our account (any more)?

@@ -4,7 +4,11 @@
 use instant_acme::RevocationRequest;
 use usher_rules::plan::Plan;
 
-use super::{AcmeError, Pace, Shelf, account, client::AcmeClient, office::roots};
+use super::{
+    AcmeError, Pace, Shelf, account,
+    client::AcmeClient,
+    office::{roots, unreached},
+};
 
 /// Revokes the certificate for `name` and asks for a new one. Until that is there, whoever runs
 /// goes on to serve the old one, which most browsers do not check.
@@ -15,14 +19,18 @@ use super::{AcmeError, Pace, Shelf, account, client::AcmeClient, office::roots};
 pub async fn revoke(plan: &Plan, shelf: &Shelf, name: &str, pace: Pace) -> Result<(), AcmeError> {
     let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
     let leaf = shelf.leaf(name)?.ok_or(AcmeError::Unusable("there is no certificate for it"))?;
-    let directory = shelf.state(name)?.directory;
+    let directory = shelf.state(name)?.issued_by;
+    if directory.is_empty() {
+        return Err(AcmeError::Unusable("nothing says which authority it came from"));
+    }
     let client = client(plan, &directory, pace)?;
     let account = account::open(&client, shelf, autocert, &directory).await?;
     let der = leaf.der().ok_or(AcmeError::Unusable("there is no certificate for it"))?;
+    // Before it is revoked: what was asked for is not lost, whatever happens now.
+    shelf.ask_renewal(name)?;
     // No reason: a CA takes `keyCompromise` from whoever holds the key only.
     let request = RevocationRequest { certificate: der, reason: None };
-    account.revoke(&request).await.map_err(|error| client.error(&directory, error))?;
-    Ok(shelf.ask_renewal(name)?)
+    account.revoke(&request).await.map_err(|error| client.error(&directory, error))
 }
 
 /// Gives our account at the first directory another key (RFC 8555 §7.3.5).
@@ -39,8 +47,5 @@ pub async fn rotate_account_key(plan: &Plan, shelf: &Shelf, pace: Pace) -> Resul
 
 fn client(plan: &Plan, directory: &str, pace: Pace) -> Result<AcmeClient, AcmeError> {
     let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
-    AcmeClient::new(roots(autocert, plan), pace.answer).map_err(|error| AcmeError::Unreached {
-        directory: directory.into(),
-        cause: error.to_string().into(),
-    })
+    AcmeClient::new(roots(autocert, plan), pace.answer).map_err(|error| unreached(directory, error))
 }

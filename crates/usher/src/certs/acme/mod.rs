@@ -19,14 +19,17 @@ mod leaf;
 mod office;
 mod order;
 mod shelf;
+mod supply;
 mod web;
+mod wishes;
 
 pub use answers::Answers;
 pub use error::AcmeError;
 pub use hand::{revoke, rotate_account_key};
 pub use leaf::Leaf;
-pub use office::{Issued, Office, Orders, Supply};
+pub use office::{Coverage, Office, Orders};
 pub use shelf::{BeforeWrite, Shelf, State};
+pub use supply::{Issued, Supply};
 
 /// Time that the talk with an authority may take. Tests take less.
 #[derive(Clone, Copy, Debug)]

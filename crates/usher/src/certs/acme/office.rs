@@ -3,81 +3,26 @@
 use std::{
     collections::HashMap,
     fmt,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
-use instant_acme::{Account, CertificateIdentifier};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
-    sign::CertifiedKey,
 };
 use tokio::sync::watch;
 use usher_rules::{
     plan::{Autocert, Plan},
-    renewal::{Keeper, Next, Settled, Window},
+    renewal::{Budget, Keeper, Known, Next, Settled},
     time::{Clock, UnixTime},
 };
 
 use super::{
-    AcmeError, Answers, Leaf, Pace, Shelf, State, account, client::AcmeClient, dns::Solver,
-    order::Errand,
+    AcmeError, Leaf, Pace, Shelf, State, Supply, client::AcmeClient, dns::Solver, order::Errand,
 };
 use crate::{certs::CertError, request::forward::system_roots};
-
-/// Certificates that authorities signed for us, by name; each handshake asks.
-#[derive(Default)]
-pub struct Issued(ArcSwap<HashMap<Box<str>, Leaf>>);
-
-impl Issued {
-    /// The certificate for a host, lower case: its own, or a wildcard's.
-    pub fn find(&self, host: &str) -> Option<Arc<CertifiedKey>> {
-        let issued = self.0.load();
-        let own = issued.get(host).or_else(|| {
-            let (_, domain) = host.split_once('.')?;
-            issued.get(&*format!("*.{domain}"))
-        });
-        own.map(|leaf| Arc::clone(&leaf.key))
-    }
-
-    /// Is there one for this name?
-    pub fn has(&self, name: &str) -> bool {
-        self.0.load().contains_key(name)
-    }
-
-    fn put(&self, name: &str, leaf: Leaf) {
-        let mut issued = HashMap::clone(&self.0.load());
-        issued.insert(name.into(), leaf);
-        self.0.store(Arc::new(issued));
-    }
-
-    fn replace(&self, issued: HashMap<Box<str>, Leaf>) {
-        self.0.store(Arc::new(issued));
-    }
-
-    fn get(&self, name: &str) -> Option<Leaf> {
-        self.0.load().get(name).cloned()
-    }
-}
-
-/// What handshakes and challenges ask: certificates that were signed for us, and proofs.
-#[derive(Clone, Debug, Default)]
-pub struct Supply {
-    /// Certificates by name.
-    pub issued: Arc<Issued>,
-    /// Answers to challenges.
-    pub answers: Arc<Answers>,
-}
-
-impl fmt::Debug for Issued {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Issued(..)")
-    }
-}
 
 /// Hears what becomes of orders. Implemented where records are written.
 pub trait Orders: Send + Sync {
@@ -87,23 +32,51 @@ pub trait Orders: Send + Sync {
     fn failed(&self, name: &str, error: &AcmeError, next: UnixTime, held: Option<UnixTime>);
     /// A certificate is about to end, or has ended, and none has come in its place.
     fn ending(&self, name: &str, not_after: UnixTime, last_error: &str);
+    /// A name has no certificate yet, and an order for it is made by and by.
+    fn awaited(&self, name: &str);
     /// Something on the shelf can't be read.
     fn damaged(&self, error: &CertError);
 }
 
 /// Looks after the certificates of a plan's names. One for the whole process.
 pub struct Office {
-    shelf: Shelf,
-    supply: Supply,
-    orders: Arc<dyn Orders>,
+    pub(super) shelf: Shelf,
+    pub(super) supply: Supply,
+    pub(super) orders: Arc<dyn Orders>,
     clock: Arc<dyn Clock>,
     pace: Pace,
-    work: watch::Sender<Option<Arc<Work>>>,
+    pub(super) work: watch::Sender<Option<Arc<Work>>>,
+    /// Which names the operator's certificates cover, at any moment.
+    coverage: OnceLock<Coverage>,
+    /// What every plan's work has in common: a reload is no way around a limit.
+    common: Mutex<Common>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Common {
+    /// What was spent on orders.
+    budget: Budget,
+    /// When authorities want to be asked for their wishes again.
+    pub(super) wishes: HashMap<Box<str>, UnixTime>,
+    /// What a crash left was taken up once.
+    resumed: bool,
+}
+
+/// Says of a name whether a certificate of the operator's covers it.
+pub type Coverage = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// An order that is made now.
+struct Ordered<'a> {
+    name: &'a str,
+    /// Whom it goes to.
+    directory: &'a str,
+    /// What is written down before it is made.
+    state: State,
 }
 
 /// What a plan asks for.
-struct Work {
-    plan: Arc<Plan>,
+pub(super) struct Work {
+    pub plan: Arc<Plan>,
     names: Vec<Box<str>>,
     has_http: bool,
 }
@@ -121,8 +94,11 @@ impl Office {
     ///
     /// [`CertError::Unwritable`]: the folder can't be used.
     pub fn open(shelf: Shelf, orders: Arc<dyn Orders>, clock: Arc<dyn Clock>, pace: Pace) -> Self {
+        shelf.tidy();
         let (work, _) = watch::channel(None);
-        Self { shelf, supply: Supply::default(), orders, clock, pace, work }
+        let (supply, common) = (Supply::default(), Mutex::default());
+        let coverage = OnceLock::new();
+        Self { shelf, supply, orders, clock, pace, work, coverage, common }
     }
 
     /// Where a plan's shelf is.
@@ -152,19 +128,32 @@ impl Office {
             self.work.send_replace(None);
             return;
         };
-        let names: Vec<Box<str>> =
-            autocert.names.iter().filter(|name| !covered(name)).cloned().collect();
+        let names = uncovered(autocert, covered);
         let mut issued = HashMap::new();
         for name in &names {
             match self.shelf.leaf(name) {
                 Ok(Some(leaf)) => drop(issued.insert(name.clone(), leaf)),
-                Ok(None) => {}
+                Ok(None) => self.orders.awaited(name),
                 Err(error) => self.orders.damaged(&error),
             }
         }
         self.supply.issued.replace(issued);
         let plan = Arc::clone(plan);
         self.work.send_replace(Some(Arc::new(Work { plan, names, has_http })));
+    }
+
+    /// Asks `coverage` from now on, so that a name whose certificate nobody renews is looked after
+    /// before it ends, and one that gets a certificate of the operator's is let be.
+    pub fn follow(&self, coverage: Coverage) {
+        let _first = self.coverage.set(coverage);
+    }
+
+    fn follow_coverage(&self, work: &Work, autocert: &Autocert) {
+        if let Some(coverage) = self.coverage.get()
+            && uncovered(autocert, coverage) != work.names
+        {
+            self.adopt(&work.plan, work.has_http, coverage);
+        }
     }
 
     /// Looks after certificates until it is dropped.
@@ -188,49 +177,69 @@ impl Office {
         let Some(autocert) = work.autocert() else { return };
         let mut keeper = self.keeper(work, autocert);
         let mut told = HashMap::new();
-        let mut wishes = HashMap::new();
         loop {
-            for name in &work.names {
-                if self.shelf.take_renewal(name) {
-                    keeper.renew_now(name);
-                }
-            }
+            self.follow_coverage(work, autocert);
+            self.hear_requests(&mut keeper, work);
             self.tell_endings(&keeper, &mut told);
             let span = match keeper.next(self.now()) {
                 Next::Order { name, directory, history } => {
-                    let directory = autocert.directories.get(directory).cloned();
-                    let directory = directory.unwrap_or_default();
-                    let state = State { history, directory, ..self.state(&name) };
-                    self.order(&mut keeper, work, autocert, &name, state).await;
+                    let state = State { history, ..self.state(&name) };
+                    let order = Ordered { name: &name, directory: &directory, state };
+                    self.order(&mut keeper, work, autocert, order).await;
                     Duration::ZERO
                 }
                 Next::Sleep(span) => {
-                    self.ask_wishes(&mut keeper, autocert, &mut wishes).await;
+                    tokio::select! {
+                        _ = changes.changed() => break,
+                        () = self.ask_wishes(&mut keeper, autocert) => {}
+                    }
                     span.min(self.pace.look)
                 }
             };
             tokio::select! {
-                _ = changes.changed() => return,
+                _ = changes.changed() => break,
                 () = tokio::time::sleep(span) => {}
+            }
+        }
+        self.common().budget = keeper.into_budget();
+    }
+
+    pub(super) fn common(&self) -> MutexGuard<'_, Common> {
+        self.common.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody asked for new certificates: written down before it is forgotten elsewhere, and kept
+    /// until they are there.
+    fn hear_requests(&self, keeper: &mut Keeper, work: &Work) {
+        for name in work.names.iter().filter(|name| self.shelf.is_asked(name)) {
+            let state = State { wanted: true, ..self.state(name) };
+            match self.shelf.put_state(name, &state).and_then(|()| self.shelf.heard(name)) {
+                Ok(()) => keeper.renew_now(name),
+                Err(error) => self.orders.damaged(&error),
             }
         }
     }
 
     fn keeper(&self, work: &Work, autocert: &Autocert) -> Keeper {
-        let mut keeper = Keeper::new(autocert.directories.len());
+        let (budget, resumes) = {
+            let mut common = self.common();
+            (common.budget.clone(), !std::mem::replace(&mut common.resumed, true))
+        };
+        let mut keeper = Keeper::new(autocert.directories.clone(), budget);
         for name in &work.names {
             let mut state = self.state(name);
-            let crashed = matches!(self.shelf.pending(name), Ok(Some(_)));
-            if crashed && state.history.failures <= RESUMED_AT_ONCE {
+            let crashed = resumes && matches!(self.shelf.pending(name), Ok(Some(_)));
+            if crashed && state.history.failures.max(state.history.unreached) <= RESUMED_AT_ONCE {
                 state.history.tried_at = None; // the order is there already: it only goes on
             }
             let held = self.supply.issued.get(name).map(|leaf| leaf.held(state.window));
-            keeper.want(name, seed(name), held, state.history);
+            let State { history, wanted, .. } = state;
+            keeper.want(name, seed(name), Known { held, history, wanted });
         }
         keeper
     }
 
-    fn state(&self, name: &str) -> State {
+    pub(super) fn state(&self, name: &str) -> State {
         self.shelf.state(name).unwrap_or_else(|error| {
             self.orders.damaged(&error);
             State::default()
@@ -242,10 +251,10 @@ impl Office {
         keeper: &mut Keeper,
         work: &Work,
         autocert: &Autocert,
-        name: &str,
-        mut state: State,
+        ordered: Ordered<'_>,
     ) {
-        let outcome = self.errand(work, autocert, name, &state).await;
+        let name = ordered.name;
+        let outcome = self.errand(work, autocert, &ordered).await;
         let settled = match &outcome {
             Ok(leaf) => Settled::Issued(leaf.held(None)),
             Err(error) => error.settled(self.now()),
@@ -253,13 +262,17 @@ impl Office {
         let history = keeper.settle(name, settled, self.now());
         let next = keeper.names(self.now()).find(|(known, ..)| *known == name);
         let next = next.map_or(UnixTime::MAX, |(.., due)| due);
-        state.history = history.unwrap_or_default();
-        state.next_at = next.seconds();
+        let mut state = State {
+            history: history.unwrap_or_default(),
+            next_at: next.seconds(),
+            ..ordered.state
+        };
         let held = self.supply.issued.get(name).map(|leaf| leaf.not_after);
         match outcome {
             Ok(leaf) => {
                 (state.window, state.last_error) = (None, Box::default());
-                self.supply.issued.put(name, leaf.clone());
+                (state.issued_by, state.wanted) = (ordered.directory.into(), false);
+                self.supply.issued.put(name, &leaf);
                 self.orders.issued(name, &leaf, next);
             }
             Err(error) => {
@@ -276,24 +289,21 @@ impl Office {
         &self,
         work: &Work,
         autocert: &Autocert,
-        name: &str,
-        state: &State,
+        ordered: &Ordered<'_>,
     ) -> Result<Leaf, AcmeError> {
+        let Ordered { name, directory, state } = ordered;
         // Before the order: a crash in the middle counts as a failure.
         self.shelf.put_state(name, state)?;
-        let client = self.client(autocert, &work.plan, &state.directory)?;
+        let client = self.client(autocert, &work.plan, directory)?;
         let replaces = self.supply.issued.get(name);
         let solver = autocert
             .dns
             .as_ref()
             .map(|dns| Solver::of(dns, system_roots(&work.plan.extra_roots), self.pace.answer));
-        let solver = solver.transpose().map_err(|error| AcmeError::Unreached {
-            directory: "the DNS provider".into(),
-            cause: error.to_string().into(),
-        })?;
+        let solver = solver.transpose().map_err(|error| unreached("the DNS provider", error))?;
         let errand = Errand {
             autocert,
-            directory: &state.directory,
+            directory,
             name,
             replaces: replaces.as_ref(),
             shelf: &self.shelf,
@@ -304,79 +314,27 @@ impl Office {
             solver: solver.as_ref(),
             failures: state.history.failures.saturating_sub(1), // this one is counted already
         };
-        let whole = self.pace.validation.saturating_mul(3);
+        // Its parts have limits of their own; a record is published and withdrawn besides.
+        let dns =
+            autocert.dns.as_ref().map_or(Duration::ZERO, |dns| dns.wait + self.pace.answer * 4);
+        let whole = self.pace.validation * 3 + dns;
         tokio::time::timeout(whole, errand.run()).await.unwrap_or(Err(AcmeError::Slow))
     }
 
-    fn client(
+    pub(super) fn client(
         &self,
         autocert: &Autocert,
         plan: &Plan,
         directory: &str,
     ) -> Result<AcmeClient, AcmeError> {
-        AcmeClient::new(roots(autocert, plan), self.pace.answer).map_err(|error| {
-            AcmeError::Unreached { directory: directory.into(), cause: error.to_string().into() }
-        })
-    }
-
-    /// Asks authorities when they want certificates to be renewed (RFC 9773), each when it wants to
-    /// be asked again.
-    async fn ask_wishes(
-        &self,
-        keeper: &mut Keeper,
-        autocert: &Autocert,
-        asked: &mut HashMap<Box<str>, UnixTime>,
-    ) {
-        let now = self.now();
-        let names: Vec<Box<str>> = keeper.names(now).map(|(name, ..)| name.into()).collect();
-        for name in names {
-            let again_at = asked.get(&name).copied();
-            let Some(leaf) = self.supply.issued.get(&name) else { continue };
-            if again_at.is_some_and(|at| now < at) {
-                continue;
-            }
-            let mut state = self.state(&name);
-            let wished = self.wish(autocert, &state.directory, &leaf).await;
-            let (window, again) = wished.unwrap_or((None, ASK_AGAIN));
-            asked.insert(name.clone(), now.plus(again.clamp(ASK_SOONEST, ASK_AGAIN)));
-            if window.is_some() && window != state.window {
-                state.window = window;
-                keeper.wish(&name, window);
-                let due = keeper.names(now).find(|(known, ..)| *known == &*name);
-                state.next_at = due.map_or(0, |(.., due)| due.seconds());
-                if let Err(error) = self.shelf.put_state(&name, &state) {
-                    self.orders.damaged(&error);
-                }
-            }
-        }
-    }
-
-    /// The window, and when to ask again; `None` where nobody can be asked.
-    async fn wish(
-        &self,
-        autocert: &Autocert,
-        directory: &str,
-        leaf: &Leaf,
-    ) -> Option<(Option<Window>, Duration)> {
-        let plan = self.work.borrow().as_ref().map(|work| Arc::clone(&work.plan))?;
-        let id = CertificateIdentifier::try_from(leaf.der()?).ok()?;
-        let client = self.client(autocert, &plan, directory).ok()?;
-        let account: Account =
-            account::open(&client, &self.shelf, autocert, directory).await.ok()?;
-        let (info, again) = account.renewal_info(&id).await.ok()?;
-        let second = |at: i64| u64::try_from(at).unwrap_or_default();
-        let window = info.suggested_window;
-        let window = Window {
-            start: second(window.start.unix_timestamp()),
-            end: second(window.end.unix_timestamp()),
-        };
-        Some((Some(window), again))
+        AcmeClient::new(roots(autocert, plan), self.pace.answer)
+            .map_err(|error| unreached(directory, error))
     }
 
     /// Says once a day that a certificate nears its end and none has come.
     fn tell_endings(&self, keeper: &Keeper, told: &mut HashMap<Box<str>, UnixTime>) {
         let now = self.now();
-        for (name, held, history, _) in keeper.names(now) {
+        for (name, Known { held, history, .. }, _) in keeper.names(now) {
             let Some(held) = held else { continue };
             let life = held.not_after.since(held.not_before);
             let is_near = held.not_after.since(now) < life / 6;
@@ -389,7 +347,7 @@ impl Office {
         }
     }
 
-    fn now(&self) -> UnixTime {
+    pub(super) fn now(&self) -> UnixTime {
         self.clock.now().wall
     }
 }
@@ -403,10 +361,6 @@ impl fmt::Debug for Office {
 /// After so many failures an order that a crash left waits like any other.
 const RESUMED_AT_ONCE: u32 = 2;
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// How often an authority is asked for its wishes where it does not say.
-const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
-/// How often at most.
-const ASK_SOONEST: Duration = Duration::from_secs(60);
 
 /// `autocert_trusted_ca` instead of the system's roots, and `certificate_authority` besides.
 pub(super) fn roots(autocert: &Autocert, plan: &Plan) -> RootCertStore {
@@ -418,9 +372,19 @@ pub(super) fn roots(autocert: &Autocert, plan: &Plan) -> RootCertStore {
     roots
 }
 
+/// Names that no certificate of the operator's covers.
+fn uncovered(autocert: &Autocert, covered: impl Fn(&str) -> bool) -> Vec<Box<str>> {
+    autocert.names.iter().filter(|name| !covered(name)).cloned().collect()
+}
+
 /// A number that stays: from the name alone.
 fn seed(name: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    hasher.finish()
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+    let first = digest.as_ref().first_chunk().copied().unwrap_or_default();
+    u64::from_be_bytes(first)
+}
+
+pub(super) fn unreached(directory: &str, error: rustls::Error) -> AcmeError {
+    let cause = error.to_string().into();
+    AcmeError::Unreached { directory: directory.into(), cause, retry_after: None }
 }

@@ -52,7 +52,11 @@ impl Errand<'_> {
             tries += 1;
             match self.once().await {
                 Err(error) if error.is_bad_nonce() && tries < NONCE_TRIES => {}
-                Err(error) if error.is_unknown_account() && tries < NONCE_TRIES => {
+                Err(error)
+                    if tries < NONCE_TRIES
+                        && (error.is_unknown_account()
+                            || error.is_wrong_key() && self.shelf.is_rolling(self.directory)) =>
+                {
                     // The authority forgot us, or was exchanged behind its name.
                     self.shelf.drop_account(self.directory)?;
                     self.shelf.drop_pending(self.name)?;
@@ -71,11 +75,7 @@ impl Errand<'_> {
         let mut records = Vec::new();
         // They answer until the order is through.
         let answering = self.prove(&mut order, &mut records).await;
-        if let Some(solver) = self.solver {
-            for record in &records {
-                solver.withdraw(record).await;
-            }
-        }
+        self.withdraw(&records).await;
         let _answering = answering?;
         if order.state().status == OrderStatus::Ready {
             let csr = self.request(&key)?;
@@ -88,9 +88,12 @@ impl Errand<'_> {
     /// The order that a crash or a slow authority left.
     async fn resume(&self, account: &Account) -> Result<Option<(Order, KeyPair)>, AcmeError> {
         let pending = self.shelf.pending(self.name).unwrap_or_default();
-        let Some(pending) = pending.filter(|pending| *pending.directory == *self.directory) else {
+        let Some(pending) = pending else { return Ok(None) };
+        let left: Vec<TxtRecord> = pending.records.iter().cloned().map(TxtRecord::from).collect();
+        if *pending.directory != *self.directory {
+            self.withdraw(&left).await;
             return Ok(None);
-        };
+        }
         let key = KeyPair::from_pem(&pending.key);
         let order = account.order(pending.order.to_string()).await;
         match (order.map_err(|error| self.error(error)), key) {
@@ -104,6 +107,7 @@ impl Errand<'_> {
             (Ok(_) | Err(_), _) => {}
         }
         // It ended without a certificate, or the authority does not know it any more.
+        self.withdraw(&left).await;
         self.shelf.drop_pending(self.name)?;
         Ok(None)
     }
@@ -118,21 +122,47 @@ impl Errand<'_> {
         let replaced = replaced.and_then(|der| CertificateIdentifier::try_from(der).ok());
         let order = match replaced {
             // Whether an authority knows this field, only its answer tells.
-            Some(id) => match account.new_order(&new.replaces(id.into_owned())).await {
-                Ok(order) => Ok(order),
-                Err(_) => account.new_order(&self.plain(&identifiers)).await,
-            },
-            None => account.new_order(&new).await,
+            Some(id) => {
+                let order = account.new_order(&new.replaces(id.into_owned())).await;
+                match order.map_err(|error| self.error(error)) {
+                    Err(error) if error.is_about_the_order() => {
+                        let order = account.new_order(&self.plain(&identifiers)).await;
+                        order.map_err(|error| self.error(error))
+                    }
+                    order => order,
+                }
+            }
+            None => account.new_order(&new).await.map_err(|error| self.error(error)),
         };
-        let order = order.map_err(|error| self.error(error))?;
+        let order = order?;
         let key = KeyPair::generate()?;
         let pending = Pending {
             directory: self.directory.into(),
             order: order.url().into(),
             key: Zeroizing::new(key.serialize_pem()),
+            records: Vec::new(),
         };
         self.shelf.put_pending(self.name, &pending)?;
         Ok((order, key))
+    }
+
+    /// Before a record is out: a crash must not leave it there for good.
+    fn note(&self, record: &TxtRecord) -> Result<(), AcmeError> {
+        if let Some(mut pending) = self.shelf.pending(self.name)? {
+            let record = (record.name.clone(), record.value.clone());
+            if !pending.records.contains(&record) {
+                pending.records.push(record);
+                self.shelf.put_pending(self.name, &pending)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn withdraw(&self, records: &[TxtRecord]) {
+        let Some(solver) = self.solver else { return };
+        for record in records {
+            solver.withdraw(record).await;
+        }
     }
 
     fn plain<'a>(&'a self, identifiers: &'a [Identifier]) -> NewOrder<'a> {
@@ -168,6 +198,7 @@ impl Errand<'_> {
             match (kind, self.solver) {
                 (ChallengeType::Dns01, Some(solver)) => {
                     let record = TxtRecord::proof(self.name, authorization.dns_value());
+                    self.note(&record)?;
                     records.push(record.clone());
                     solver.publish(&record).await?;
                 }
@@ -257,11 +288,18 @@ impl Errand<'_> {
 
     fn keep(&self, key: &KeyPair, chain: &str) -> Result<Leaf, AcmeError> {
         let pem = Zeroizing::new(format!("{}{chain}", key.serialize_pem()));
-        let leaf = Leaf::parse(pem.as_bytes()).map_err(AcmeError::Unusable)?;
-        if !leaf.is_for(self.name) {
-            self.shelf.drop_pending(self.name)?;
-            return Err(AcmeError::Unusable("it is for another name"));
-        }
+        let leaf = Leaf::parse(pem.as_bytes()).map_err(AcmeError::Unusable);
+        let leaf = leaf.and_then(|leaf| match leaf.is_for(self.name) {
+            true => Ok(leaf),
+            false => Err(AcmeError::Unusable("it is for another name")),
+        });
+        let leaf = match leaf {
+            Ok(leaf) => leaf,
+            Err(error) => {
+                self.shelf.drop_pending(self.name)?; // it would come again
+                return Err(error);
+            }
+        };
         self.shelf.put_leaf(self.name, pem.as_bytes())?;
         self.shelf.drop_pending(self.name)?;
         Ok(leaf)

@@ -6,7 +6,8 @@
 //!   names/NAME.pem                 the private key, then the chain: one file, so they can't part
 //!   names/NAME.json                what became of orders, the renewal window, the last error
 //!   names/NAME.order.json          an order that is under way, with its key
-//!   names/NAME.renew               somebody asked for a new certificate
+//!   names/NAME.renew               somebody asked for a new certificate, and was not heard yet
+//!   accounts/HOST-12345678.rolling the account is getting another key
 //! ```
 //!
 //! `*.` of a wildcard is written `_.`. Every file is written whole under another name, synced and
@@ -49,9 +50,12 @@ pub struct State {
     /// When its authority wants it renewed (RFC 9773).
     #[serde(default)]
     pub window: Option<Window>,
-    /// The directory that it came from, or was last asked.
+    /// The directory that the certificate came from.
     #[serde(default)]
-    pub directory: Box<str>,
+    pub issued_by: Box<str>,
+    /// Somebody asked for another certificate, and it is not there yet.
+    #[serde(default)]
+    pub wanted: bool,
     /// Why the last order failed; empty when it did not.
     #[serde(default)]
     pub last_error: Box<str>,
@@ -69,6 +73,9 @@ pub struct Pending {
     pub order: Box<str>,
     /// The key of the certificate to be, PEM.
     pub key: Zeroizing<String>,
+    /// TXT records that may be out: name and text.
+    #[serde(default)]
+    pub records: Vec<(Box<str>, Box<str>)>,
 }
 
 impl std::fmt::Debug for Pending {
@@ -88,6 +95,13 @@ impl Shelf {
             file::folder(&folder.join(part))?;
         }
         Ok(Self { folder, before_write: None })
+    }
+
+    /// Removes what a crash left half written. For the server: others may be writing.
+    pub fn tidy(&self) {
+        for part in ["accounts", "names"] {
+            file::remove_drafts(&self.folder.join(part));
+        }
     }
 
     /// The same shelf; `told` hears of each write.
@@ -203,6 +217,27 @@ impl Shelf {
         std::fs::rename(&path, aside).map_err(|source| CertError::Unwritable { file: path, source })
     }
 
+    /// Sets aside an account that can't be read, and says so: the next attempt makes another one.
+    pub fn damaged_account(&self, directory: &str) -> CertError {
+        set_aside(self.account_path(directory), "holds an account that is not what usher writes")
+    }
+
+    /// Notes that an account is about to get another key, or that it has: a crash in between leaves
+    /// us with a key that the authority may not know any more.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`].
+    pub fn set_rolling(&self, directory: &str, rolls: bool) -> Result<(), CertError> {
+        let path = self.account_path(directory).with_extension("rolling");
+        if rolls { self.write(&path, b"") } else { self.remove(&path) }
+    }
+
+    /// Was a change of the account's key cut short?
+    pub fn is_rolling(&self, directory: &str) -> bool {
+        self.account_path(directory).with_extension("rolling").exists()
+    }
+
     /// Asks whoever runs with this folder for a new certificate.
     ///
     /// # Errors
@@ -212,10 +247,18 @@ impl Shelf {
         self.write(&self.path(name, "renew"), b"")
     }
 
-    /// Did somebody ask for a new certificate? Asked once.
-    pub fn take_renewal(&self, name: &str) -> bool {
-        let path = self.path(name, "renew");
-        path.exists() && file::remove(&path).is_ok()
+    /// Did somebody ask for a new certificate, and nobody has heard it yet?
+    pub fn is_asked(&self, name: &str) -> bool {
+        self.path(name, "renew").exists()
+    }
+
+    /// It was heard, and written down.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`].
+    pub fn heard(&self, name: &str) -> Result<(), CertError> {
+        self.remove(&self.path(name, "renew"))
     }
 
     /// Every name with a certificate or a state, in order.

@@ -90,6 +90,18 @@ impl Cloudflare {
         Err(DnsError::NoZone { server: "Cloudflare".into(), name: name.into() })
     }
 
+    /// The id of a record that is there; empty when it is not.
+    async fn find(&self, zone: &str, record: &TxtRecord) -> Result<String, DnsError> {
+        let path = format!("/zones/{zone}/dns_records?type=TXT&name={}", record.name);
+        let found = self.ask(Method::GET, &path, None).await?;
+        let is_it = |one: &&Value| {
+            let content = one.get("content").and_then(Value::as_str).unwrap_or_default();
+            content.trim_matches('"') == &*record.value
+        };
+        let found = found.as_array().into_iter().flatten().find(is_it);
+        Ok(found.map(id_of).unwrap_or_default())
+    }
+
     fn key(record: &TxtRecord) -> Asked {
         (record.name.clone(), record.value.clone())
     }
@@ -103,9 +115,15 @@ impl DnsRecords for Cloudflare {
                 "type": "TXT", "name": record.name, "content": record.value, "ttl": 60,
                 "comment": "proof for an ACME authority, by usher",
             });
-            let made =
-                self.ask(Method::POST, &format!("/zones/{zone}/dns_records"), Some(body)).await?;
-            let id = made.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let records = format!("/zones/{zone}/dns_records");
+            let id = match self.ask(Method::POST, &records, Some(body)).await {
+                Ok(made) => id_of(&made),
+                // It is there already: an attempt before this one was cut short.
+                Err(DnsError::Refused { why, .. }) if is_there(&why) => {
+                    self.find(&zone, record).await?
+                }
+                Err(error) => return Err(error),
+            };
             let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
             set.insert(Self::key(record), (zone, id));
             Ok(())
@@ -116,11 +134,31 @@ impl DnsRecords for Cloudflare {
         Box::pin(async move {
             let made =
                 self.set.lock().unwrap_or_else(PoisonError::into_inner).remove(&Self::key(record));
-            let Some((zone, id)) = made else { return Ok(()) };
+            let (zone, id) = match made {
+                Some(made) => made,
+                None => {
+                    // One that was set before a restart.
+                    let zone = self.zone_of(&record.name).await?;
+                    let id = self.find(&zone, record).await?;
+                    (zone, id)
+                }
+            };
+            if id.is_empty() {
+                return Ok(());
+            }
             let path = format!("/zones/{zone}/dns_records/{id}");
             self.ask(Method::DELETE, &path, None).await.map(drop)
         })
     }
+}
+
+fn id_of(record: &Value) -> String {
+    record.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// "An identical record already exists", in either of its codes.
+fn is_there(why: &str) -> bool {
+    why.contains("(81057)") || why.contains("(81058)")
 }
 
 fn why(status: StatusCode, answer: &Value) -> String {

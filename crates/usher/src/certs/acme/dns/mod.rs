@@ -35,6 +35,12 @@ impl TxtRecord {
     }
 }
 
+impl From<(Box<str>, Box<str>)> for TxtRecord {
+    fn from((name, value): (Box<str>, Box<str>)) -> Self {
+        Self { name, value }
+    }
+}
+
 /// Sets records and takes them away again.
 pub trait DnsRecords: Send + Sync {
     /// Sets a record beside others of its name; when it resolves, the server has it.

@@ -1,0 +1,66 @@
+//! What handshakes and challenges ask, from memory.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use arc_swap::ArcSwap;
+use rustls::sign::CertifiedKey;
+
+use super::{Answers, Leaf};
+
+/// Certificates that authorities signed for us, by name; each handshake asks.
+#[derive(Default)]
+pub struct Issued(ArcSwap<HashMap<Box<str>, Leaf>>);
+
+impl Issued {
+    /// The certificate for a host, lower case: its own, or a wildcard's.
+    pub fn find(&self, host: &str) -> Option<Arc<CertifiedKey>> {
+        self.exact(host).or_else(|| self.wildcard(host))
+    }
+
+    /// Is there one for this name?
+    pub fn has(&self, name: &str) -> bool {
+        self.0.load().contains_key(name)
+    }
+
+    /// The certificate for exactly this name.
+    pub fn exact(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        self.0.load().get(name).map(|leaf| Arc::clone(&leaf.key))
+    }
+
+    /// A wildcard's certificate that takes this host.
+    pub fn wildcard(&self, host: &str) -> Option<Arc<CertifiedKey>> {
+        let (_, domain) = host.split_once('.')?;
+        self.exact(&format!("*.{domain}"))
+    }
+
+    pub(super) fn put(&self, name: &str, leaf: &Leaf) {
+        self.0.rcu(|issued| {
+            let mut issued = HashMap::clone(issued);
+            issued.insert(name.into(), leaf.clone());
+            issued
+        });
+    }
+
+    pub(super) fn replace(&self, issued: HashMap<Box<str>, Leaf>) {
+        self.0.store(Arc::new(issued));
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Leaf> {
+        self.0.load().get(name).cloned()
+    }
+}
+
+/// What handshakes and challenges ask: certificates that were signed for us, and proofs.
+#[derive(Clone, Debug, Default)]
+pub struct Supply {
+    /// Certificates by name.
+    pub issued: Arc<Issued>,
+    /// Answers to challenges.
+    pub answers: Arc<Answers>,
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Issued(..)")
+    }
+}
