@@ -79,13 +79,19 @@ impl Certificates {
         let now = AtomicU64::new(now.seconds());
         let supply = supply.clone();
         let certificates = Self { pairs, authority, supply, hosts, wildcards, unnamed, now };
+        // Those that `autocert` looks after are told of where orders are.
+        let managed = |host: &str| {
+            let wildcard = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
+            let mut names = plan.autocert.iter().flat_map(|autocert| autocert.names.iter());
+            names.any(|name| **name == *host || Some(&**name) == wildcard.as_deref())
+        };
         if !certificates.pairs.is_empty() || !troubles.is_empty() {
-            let mut uncovered: Vec<_> =
-                certificates.uncovered().map(CertError::uncovered).collect();
+            let uncovered = certificates.uncovered().filter(|host| !managed(host));
+            let mut uncovered: Vec<_> = uncovered.map(CertError::uncovered).collect();
             uncovered.sort_by_key(ToString::to_string);
             troubles.extend(uncovered);
         }
-        troubles.extend(certificates.not_permitted());
+        troubles.extend(certificates.not_permitted(managed));
         (certificates, troubles)
     }
 
@@ -103,8 +109,9 @@ impl Certificates {
     }
 
     /// Hosts that the local authority signs for and may not.
-    fn not_permitted(&self) -> impl Iterator<Item = CertError> {
-        let refused = self.uncovered().filter(|host| !self.authority.permits(host));
+    fn not_permitted(&self, managed: impl Fn(&str) -> bool) -> impl Iterator<Item = CertError> {
+        let refused = self.uncovered().filter(|host| !managed(host));
+        let refused = refused.filter(|host| !self.authority.permits(host));
         let mut refused: Vec<Box<str>> = refused.map(Into::into).collect();
         refused.sort();
         let file = self.authority.ca_file().to_owned();

@@ -11,6 +11,7 @@
 
 mod crash;
 mod dns;
+mod endure;
 #[path = "../front_door/house.rs"]
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 mod house;

@@ -1,0 +1,207 @@
+//! What must not be lost, and who must not be hit, when something goes wrong in the middle.
+
+use std::{path::Path, time::Duration};
+
+use http::StatusCode;
+use rcgen::{CertificateParams, KeyPair};
+use usher::certs::acme::{Shelf, revoke};
+use usher_lab::pebble::serial;
+use usher_rules::time::{Clock as _, UnixTime};
+use x509_parser::prelude::FromDer as _;
+
+use crate::{
+    house::{House, QUICK, eventually, plan},
+    street::{Street, failed, files, issued, told},
+};
+
+const HOST: &str = "tv.example.com";
+const PAGE: &str = "https://tv.example.com/";
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn shelf(house: &House) -> Shelf {
+    Shelf::open(house.data_dir().join("acme")).unwrap()
+}
+
+fn serial_of(house: &House, name: &str) -> String {
+    let leaf = shelf(house).leaf(name).unwrap().unwrap();
+    let (_, read) = x509_parser::prelude::X509Certificate::from_der(leaf.der().unwrap()).unwrap();
+    serial(read.raw_serial())
+}
+
+async fn another(house: &House, first: &str) {
+    eventually("another certificate", || (serial_of(house, HOST) != first).then_some(())).await;
+}
+
+/// A pair for these names in the folder, as the operator brings it.
+fn bring(folder: &Path, name: &str, names: &[&str], life: (UnixTime, UnixTime)) {
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    let at = |moment: UnixTime| {
+        time::OffsetDateTime::from_unix_timestamp(i64::try_from(moment.seconds()).unwrap()).unwrap()
+    };
+    (params.not_before, params.not_after) = (at(life.0), at(life.1));
+    std::fs::create_dir_all(folder).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
+    std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+}
+
+/// After a revocation the old certificate is served until there is another: so what was asked for
+/// outlives a failure, an outage and a restart.
+#[tokio::test]
+async fn what_was_asked_for_outlives_an_outage_and_a_restart() {
+    let street = Street::open(|_| {}).await;
+    let config = street.config(&[HOST], "");
+    let mut house = House::open(&config).await;
+    issued(&house, HOST).await;
+    let first = serial_of(&house, HOST);
+    revoke(&plan(&config), &shelf(&house), HOST, QUICK).await.unwrap();
+    street.pebble.close();
+    // Either the order was faster, or it fails now.
+    eventually("an end", || {
+        (serial_of(&house, HOST) != first).then_some(()).or_else(|| {
+            let state = shelf(&house).state(HOST).unwrap();
+            (state.wanted && !state.last_error.is_empty()).then_some(())
+        })
+    })
+    .await;
+    house.restart(&config).await;
+    street.pebble.open().await;
+    house.clock.turn(Duration::from_secs(600));
+    another(&house, &first).await;
+    eventually("it is written down", || (!shelf(&house).state(HOST).unwrap().wanted).then_some(()))
+        .await;
+}
+
+/// Whoever signed a certificate revokes it, whomever we have asked since.
+#[tokio::test]
+async fn asking_another_authority_does_not_change_who_signed() {
+    let street = Street::open(|_| {}).await;
+    let config = street.config(&[HOST], "");
+    let mut house = House::open(&config).await;
+    issued(&house, HOST).await;
+    let first = serial_of(&house, HOST);
+    let elsewhere = config.replace(&street.pebble.directory(), "https://127.0.0.1:9/directory");
+    shelf(&house).ask_renewal(HOST).unwrap();
+    house.restart(&elsewhere).await;
+    eventually("a failure elsewhere", || {
+        let state = shelf(&house).state(HOST).unwrap();
+        state.last_error.contains("127.0.0.1:9").then_some(())
+    })
+    .await;
+    let status =
+        usher::certs::report::report(&plan(&elsewhere), &house.data_dir(), house.clock.now().wall);
+    let source = status[0].source.to_string();
+    assert!(source.contains(&*street.pebble.directory().split('/').nth(2).unwrap()), "{source}");
+    revoke(&plan(&elsewhere), &shelf(&house), HOST, QUICK).await.unwrap();
+    assert_eq!(street.pebble.status(&first).await, "Revoked");
+}
+
+#[tokio::test]
+async fn a_damaged_account_is_set_aside_and_another_is_made() {
+    let street = Street::open(|_| {}).await;
+    let house = House::open(&street.config(&[HOST], "")).await;
+    issued(&house, HOST).await;
+    let first = serial_of(&house, HOST);
+    let accounts = house.data_dir().join("acme/accounts");
+    let name = files(&accounts).pop().unwrap();
+    std::fs::write(accounts.join(&name), "x").unwrap();
+    shelf(&house).ask_renewal(HOST).unwrap();
+    let cause = failed(&house, HOST).await;
+    assert!(cause.contains(&name) && cause.contains("set aside"), "{cause}");
+    house.clock.turn(Duration::from_secs(600));
+    another(&house, &first).await;
+    assert_eq!(files(&accounts), [name.clone(), format!("{name}.damaged")]);
+}
+
+/// The power goes after the authority has taken the new key and before we have written it down.
+#[tokio::test]
+async fn a_change_of_the_accounts_key_that_was_cut_short() {
+    let street = Street::open(|_| {}).await;
+    let config = street.config(&[HOST], "");
+    let house = House::open(&config).await;
+    issued(&house, HOST).await;
+    let first = serial_of(&house, HOST);
+    let accounts = house.data_dir().join("acme/accounts");
+    let path = accounts.join(files(&accounts).pop().unwrap());
+    let old_key = std::fs::read(&path).unwrap();
+    usher::certs::acme::rotate_account_key(&plan(&config), &shelf(&house), QUICK).await.unwrap();
+    assert!(!path.with_extension("rolling").exists());
+    std::fs::write(&path, old_key).unwrap();
+    std::fs::write(path.with_extension("rolling"), "").unwrap();
+    shelf(&house).ask_renewal(HOST).unwrap();
+    another(&house, &first).await;
+}
+
+/// Whoever sends SIGHUP after SIGHUP does not ask the authority more often.
+#[tokio::test]
+async fn reloads_are_no_way_around_a_wait() {
+    let street = Street::open(|_| {}).await;
+    let config = street.config(&[HOST], "");
+    let house = House::open(&config).await;
+    issued(&house, HOST).await;
+    street.pebble.close();
+    shelf(&house).ask_renewal(HOST).unwrap();
+    failed(&house, HOST).await;
+    for _ in 0..6 {
+        house.reload(&config).unwrap();
+        tokio::time::sleep(QUICK.look * 3).await;
+    }
+    assert_eq!(told(&house, HOST, "cause").len(), 1);
+}
+
+/// "Exact names before wildcards": a wildcard that was issued does not take the operator's place.
+#[tokio::test]
+async fn which_of_several_certificates_is_served() {
+    let street = Street::open(|_| {}).await;
+    let folder = street.folder.path().join("own");
+    let house = House::closed(1).await;
+    let now = house.clock.now().wall;
+    let (past, long_past) = (now.minus(DAY), now.minus(DAY * 90));
+    bring(&folder, "a_old", &["photos.example.com"], (long_past, past));
+    bring(&folder, "b_new", &["photos.example.com"], (past, now.plus(DAY * 90)));
+    let more = format!("certificates_dir: {}", folder.display());
+    let mut house = house;
+    house.restart(&street.config(&["photos.example.com"], &more)).await;
+    let status = usher::certs::report::report(&house.server().plan(), &house.data_dir(), now);
+    assert!(status[0].source.to_string().contains("b_new"), "{}", status[0].source);
+    let mut browser = usher_lab::browser::Browser::new(house.address(), &folder.join("b_new.pem"));
+    assert_eq!(browser.fetch("https://photos.example.com/").await.status, StatusCode::OK);
+    assert!(told(&house, "photos.example.com", "issuer").is_empty(), "nothing is ordered");
+}
+
+/// The operator's certificate ends while usher runs, and nobody renews it.
+#[tokio::test]
+async fn a_certificate_that_nobody_renews_is_replaced_before_it_ends() {
+    let street = Street::open(|_| {}).await;
+    let folder = street.folder.path().join("own");
+    let mut house = House::closed(1).await;
+    let now = house.clock.now().wall;
+    bring(&folder, "own", &[HOST], (now.minus(DAY * 60), now.plus(DAY * 30)));
+    let more = format!("certificates_dir: {}", folder.display());
+    house.restart(&street.config(&[HOST], &more)).await;
+    house.clock.turn(DAY * 26);
+    tokio::time::sleep(QUICK.look * 5).await;
+    assert!(shelf(&house).leaf(HOST).unwrap().is_none(), "four days are time enough for a person");
+    house.clock.turn(DAY + DAY / 2);
+    issued(&house, HOST).await;
+    // And when the operator comes after all, theirs is served again.
+    let now = house.clock.now().wall;
+    bring(&folder, "own", &[HOST], (now.minus(DAY * 60), now.plus(DAY * 90)));
+    house.reload(&street.config(&[HOST], &more)).unwrap();
+    let status = usher::certs::report::report(&house.server().plan(), &house.data_dir(), now);
+    assert!(status[0].source.to_string().contains("own.pem"), "{}", status[0].source);
+}
+
+/// A new host is plainly logged until its certificate is there.
+#[tokio::test]
+async fn who_waits_for_a_certificate_is_told_of() {
+    let street = Street::open(|_| {}).await;
+    street.pebble.close();
+    let house = House::open(&street.config(&[HOST], "")).await;
+    let effects = told(&house, HOST, "effect");
+    assert!(effects[0].contains("local authority signs for it until"), "{effects:?}");
+    assert!(!house.log().contains("no certificate is for"), "{}", house.log());
+    assert_eq!(house.browser().fetch(PAGE).await.status, StatusCode::OK);
+}
