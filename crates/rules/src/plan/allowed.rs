@@ -33,8 +33,13 @@ impl AllowedHosts {
         entries: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, (usize, AllowedHostsError)> {
         let read = |entry: &str| match entry.strip_prefix("*.") {
-            Some(domain) if !domain.contains('.') => Err(AllowedHostsError::TooWide),
-            Some(domain) => Ok(Allowed::Below(Host::parse(domain)?)),
+            Some(domain) => {
+                let domain = Host::parse(domain)?; // the root's dot is gone then
+                match domain.as_str().contains('.') {
+                    true => Ok(Allowed::Below(domain)),
+                    false => Err(AllowedHostsError::TooWide),
+                }
+            }
             None => Ok(Allowed::Exact(Host::parse(entry)?)),
         };
         let allowed = entries
@@ -84,6 +89,7 @@ mod tests {
         }
         assert!(!AllowedHosts::parse([]).unwrap().allows("tv.example.com"));
         assert_eq!(AllowedHosts::parse(["a.b", "*.com"]), Err((1, AllowedHostsError::TooWide)));
+        assert_eq!(AllowedHosts::parse(["*.com."]), Err((0, AllowedHostsError::TooWide)));
         assert!(matches!(AllowedHosts::parse(["a b"]), Err((0, AllowedHostsError::Host(_)))));
         assert!(matches!(
             AllowedHosts::parse(["https://a.b"]),

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::HeaderMap;
@@ -55,15 +57,23 @@ impl BrowserBinding {
         format!("{}{id}", Self::cookie_prefix(session_cookie, what_for))
     }
 
-    /// Did this browser begin `id`?
+    /// How long a sign-in may take in a browser. Longer than one at a provider may, and than a
+    /// form may stay open.
+    pub const LIFE: Duration = Duration::from_secs(2 * 3600);
+
+    /// Did this browser begin `id`, and not longer ago than [`Self::LIFE`]? A browser deletes its
+    /// cookie by then; whoever copied it does not.
     pub fn is_held(
         fields: &HeaderMap,
         session_cookie: &str,
         what_for: BindingUse,
         id: &str,
+        now: UnixTime,
     ) -> bool {
         let name = Self::cookie_name(session_cookie, what_for, id);
-        all_cookies(fields).any(|(found, value)| found == name.as_bytes() && *id_of(&value) == *id)
+        all_cookies(fields).any(|(found, value)| {
+            found == name.as_bytes() && *id_of(&value) == *id && is_young(&value, now)
+        })
     }
 }
 
@@ -80,6 +90,12 @@ pub fn surplus_cookies(fields: &HeaderMap, prefix: &str) -> Vec<String> {
     held.sort();
     let surplus = (held.len() + 1).saturating_sub(BINDINGS_PER_BROWSER);
     held.into_iter().take(surplus).map(|(_, name)| name).collect()
+}
+
+/// The value begins with the second in which it began, and is as digested as the rest.
+fn is_young(value: &str, now: UnixTime) -> bool {
+    let second = value.split('.').next().and_then(|seconds| seconds.parse().ok());
+    second.is_some_and(|at| now.since(UnixTime::from_seconds(at)) <= BrowserBinding::LIFE)
 }
 
 fn id_of(value: &str) -> Box<str> {
@@ -111,11 +127,12 @@ mod tests {
             (format!("{name}={}", theirs.value), false, "another secret under the name"),
             (format!("_pomerium_flow_{}={}", ours.id, ours.value), false, "without the prefix"),
         ] {
-            assert_eq!(
-                BrowserBinding::is_held(&fields(&cookies), "_pomerium", BindingUse::Hop, &ours.id),
-                held,
-                "{why}"
-            );
+            let held_at = |second| {
+                let (fields, now) = (fields(&cookies), UnixTime::from_seconds(second));
+                BrowserBinding::is_held(&fields, "_pomerium", BindingUse::Hop, &ours.id, now)
+            };
+            assert_eq!(held_at(7300), held, "{why}");
+            assert!(!held_at(7301), "{why}: two hours and a second later");
         }
     }
 

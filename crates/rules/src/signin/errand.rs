@@ -28,8 +28,10 @@ pub enum Errand {
     Proxy {
         /// The query of its request, as it was sealed: it is opened again when it is answered.
         query: Box<str>,
-        /// Where the answer is delivered.
+        /// The origin where the answer is delivered.
         callback: Box<str>,
+        /// The origin of the program that waits for it, if one does.
+        program: Option<Box<str>>,
     },
     /// To be signed in at the authenticate host itself.
     Here,
@@ -99,14 +101,17 @@ impl Errand {
         Authority { host: origin.host, port }.to_string()
     }
 
-    /// The origin that the browser goes on to, for the form's `form-action`.
-    pub fn origin(&self, plan: &Plan) -> String {
+    /// The origins that the browser goes on to, one after another, for the form's `form-action`:
+    /// browsers hold every redirect after a form against it.
+    pub fn origins(&self, plan: &Plan) -> Vec<String> {
+        let origin = |url: &str| url::Url::parse(url).map(|url| url.origin().ascii_serialization());
         match self {
-            Self::Program { redirect: url, .. } | Self::Proxy { callback: url, .. } => {
-                let url = url::Url::parse(url).map(|url| url.origin().ascii_serialization());
-                url.unwrap_or_default()
+            Self::Program { redirect, .. } => origin(redirect).into_iter().collect(),
+            Self::Proxy { callback, program, .. } => {
+                let program = program.as_deref();
+                [Some(&**callback), program].into_iter().flatten().flat_map(origin).collect()
             }
-            Self::Page { .. } | Self::Here => self.onward(plan).to_string(),
+            Self::Page { .. } | Self::Here => vec![self.onward(plan).to_string()],
         }
     }
 

@@ -6,11 +6,19 @@ use http::Response;
 use usher_rules::{
     plan::SameSite,
     session::{CookieLife, Handle, Purpose, SetCookie},
-    signin::{BindingUse, BrowserBinding, CALLBACK, Target, param, verify_url},
+    signin::{BindingUse, BrowserBinding, CALLBACK, ReplayRefusal, Target, param, verify_url},
 };
 
 use super::{Ask, SignInRoom, answer};
 use crate::request::Body;
+
+/// Why something that counts once does not count.
+pub(super) const fn once_words(refusal: ReplayRefusal) -> &'static str {
+    match refusal {
+        ReplayRefusal::Used => "This link has signed somebody in already.",
+        ReplayRefusal::Full => "Too many people sign in at this moment. Try again in a minute.",
+    }
+}
 
 /// Why a callback is not followed.
 #[derive(Debug)]
@@ -45,7 +53,7 @@ impl SignInRoom {
                 let once = self.once(url.signature, url.over_at, ask.wall());
                 once.map(|()| handle).map_err(|refusal| Refused {
                     cause: refusal.to_string(),
-                    why: "This link has signed somebody in already.",
+                    why: once_words(refusal),
                 })
             },
         );
@@ -57,7 +65,13 @@ impl SignInRoom {
 
     fn arrive(&self, ask: &Ask, flow: &str, sealed: &str) -> Result<Handle, Refused> {
         let refused = |cause: &str, why| Refused { cause: cause.into(), why };
-        if !BrowserBinding::is_held(ask.fields(), ask.cookie_name(), BindingUse::Hop, flow) {
+        if !BrowserBinding::is_held(
+            ask.fields(),
+            ask.cookie_name(),
+            BindingUse::Hop,
+            flow,
+            ask.wall(),
+        ) {
             let why = "This sign-in did not begin in this browser, was finished already, or \
                        cookies are blocked.";
             return Err(refused("the browser does not hold the binding", why));

@@ -66,9 +66,10 @@ impl SignInRoom {
     ) -> Response<Body> {
         let host = errand.host(ask.plan());
         let page = SignIn { host: &host, email, error, flow };
-        let onward = errand.origin(ask.plan());
+        let onward = errand.origins(ask.plan());
+        let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
-        answer::html(status, page.render(), &[&onward])
+        answer::html(status, page.render(), &onward)
     }
 
     /// The form came back.
@@ -86,7 +87,13 @@ impl SignInRoom {
         let form = ask.form().unwrap_or_default();
         let text = |name| form.text(name).filter(|text| text.len() <= LONGEST).unwrap_or_default();
         let (email, flow) = (text(EMAIL_FIELD), text(FLOW_FIELD));
-        if !BrowserBinding::is_held(ask.fields(), ask.cookie_name(), BindingUse::Form, flow) {
+        if !BrowserBinding::is_held(
+            ask.fields(),
+            ask.cookie_name(),
+            BindingUse::Form,
+            flow,
+            ask.wall(),
+        ) {
             return self.fresh_form(ask, &errand, email, Some(SignInError::Expired));
         }
         let password = Secret::new(text(PASSWORD_FIELD).as_bytes());
@@ -103,6 +110,9 @@ impl SignInRoom {
         flow: &str,
         person: usher_rules::people::Person,
     ) -> Response<Body> {
+        if let Some(response) = self.unanswerable(ask, errand, &person) {
+            return response;
+        }
         let live = match self.begin(ask, person, None).await {
             Ok(live) => live,
             Err(error) => return self.not_begun(ask, &error.to_string()),

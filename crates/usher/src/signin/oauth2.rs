@@ -113,6 +113,9 @@ impl SignInRoom {
         let SignedIn { claims, userinfo, id_token } =
             self.providers.redeem(plan, provider, &redeeming, now).await?;
         let person = redeeming.accept(&claims, userinfo.as_ref(), provider, now.wall)?;
+        if let Some(response) = self.unanswerable(ask, errand, &person) {
+            return Ok(response);
+        }
         let live = match self.begin(ask, person, Some(&id_token)).await {
             Ok(live) => live,
             Err(error) => return Ok(self.not_begun(ask, &error.to_string())),

@@ -101,11 +101,20 @@ impl SignInRoom {
 
     /// Ends `old`, which `new` replaces in this browser.
     pub(super) async fn displace(&self, ask: &Ask, old: &LiveSession, new: &LiveSession) {
+        let (before, after) = (old.session(), new.session());
+        // A service's sessions stay where they are: what goes on to proxies is a profile.
+        let in_flight = before.person.id == after.person.id
+            && ask.plan().sign_in.service.is_none()
+            && ask.wall().since(before.issued_at()) < IN_FLIGHT;
+        if !in_flight {
+            self.retire(ask, old, new).await;
+        }
+    }
+
+    /// Ends `old`, which `new` replaces in this browser, at once.
+    pub(super) async fn retire(&self, ask: &Ask, old: &LiveSession, new: &LiveSession) {
         let (old, new) = (old.session(), new.session());
-        let in_flight =
-            old.person.id == new.person.id && ask.wall().since(old.issued_at()) < IN_FLIGHT;
         if old.id != new.id
-            && !in_flight
             && let Err(error) = self.sessions.end(&old.id).await
         {
             // The new one stands; the old one runs out by itself.
@@ -150,7 +159,9 @@ impl SignInRoom {
                 ];
                 sign_url(&self.keys, &base, &params, ask.wall())
             }
-            Errand::Proxy { query, .. } => self.answer_url(ask, live, query)?,
+            Errand::Proxy { query, .. } => {
+                self.answer_url(ask, &live.session().person, query).ok()?
+            }
             Errand::Program { redirect, host } => {
                 let redirect =
                     ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect).ok()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use usher_pages::{Link, SignInFailed};
 use usher_rules::{
     names::Origin,
@@ -29,10 +29,16 @@ impl SignInRoom {
             Ok(errand) => errand,
             Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
         };
-        if let Some(live) = self.known_here(ask)
-            && let Some(response) = self.hand_over(ask, &live, &errand)
-        {
-            return response;
+        if let Some(live) = self.known_here(ask) {
+            if let Some(response) = self.unanswerable(ask, &errand, &live.session().person) {
+                return response;
+            }
+            if let Some(response) = self.hand_over(ask, &live, &errand) {
+                return response;
+            }
+        }
+        if matches!(errand, Errand::Proxy { .. }) && is_script(ask.fields()) {
+            return answer::text(StatusCode::UNAUTHORIZED, "Unauthorized\n"); // as measured
         }
         match &ask.plan().sign_in.provider {
             Provider::Builtin => self.form(ask, &errand),
@@ -112,6 +118,12 @@ impl SignInRoom {
         let page = SignInFailed { why, try_again: Link::new(try_again), receipt: ask.receipt() };
         answer::error(ask, &page)
     }
+}
+
+/// A script says so of itself: a form would be of no use to it.
+fn is_script(fields: &HeaderMap) -> bool {
+    let said = fields.get("x-requested-with").and_then(|said| said.to_str().ok());
+    said.is_some_and(|said| said.eq_ignore_ascii_case("xmlhttprequest"))
 }
 
 /// What the person reads about a failure at a provider.

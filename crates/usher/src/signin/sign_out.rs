@@ -108,7 +108,11 @@ impl SignInRoom {
     /// The link with which a route's host sends somebody here, once.
     fn signed_hop(&self, ask: &Ask) -> Option<SignedUrl> {
         let ours = ask.at_authenticate() && !ask.query().is_empty();
+        // A service's proxies may have the same `shared_secret`, and the real proxy signs whatever
+        // address a visitor asks it to: from there a link is a link.
+        let ours = ours && ask.plan().sign_in.service.is_none();
         let url = ours.then(|| self.signed_here(ask, SIGN_OUT, Duration::ZERO).ok()).flatten()?;
+        url.params.text(param::PERSON)?; // ours always says whom it is about
         self.once(url.signature, url.over_at, ask.wall()).ok().map(|()| url)
     }
 

@@ -17,10 +17,6 @@ use usher_rules::{
 use super::{Ask, SignInRoom, answer, hosted::Begun, random};
 use crate::request::{Body, SignInNeeded};
 
-/// How long a browser may take from the first redirect to the callback. Longer than a sign-in at
-/// a provider may, and than a form may stay open.
-pub(super) const BINDING_LIFE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
-
 impl SignInRoom {
     /// Sends a navigation to the authenticate host, and marks the browser that it began in.
     pub(super) async fn start(&self, needed: &SignInNeeded<'_>) -> Response<Body> {
@@ -73,7 +69,7 @@ impl SignInRoom {
             answer::set_cookie(&mut response, &over, now.wall);
         }
         let name = BrowserBinding::cookie_name(cookie, what_for, &binding.id);
-        let life = CookieLife::For(BINDING_LIFE);
+        let life = CookieLife::For(BrowserBinding::LIFE);
         // Lax, not Strict: the callback comes along a navigation that another host began.
         let cookie = SetCookie::flow(&name, &binding.value, SameSite::Lax, life);
         answer::set_cookie(&mut response, &cookie, now.wall);
@@ -94,6 +90,9 @@ impl SignInRoom {
                     now: ask.now(),
                 })
                 .await;
+        }
+        if ask.plan().sign_in.service.is_some() {
+            return answer::found(SIGN_IN); // a link that we signed would be a proxy's request
         }
         let begun =
             self.begin_hop(ask.plan(), ask.authority(), "/.pomerium/", ask.now(), ask.fields());

@@ -5,9 +5,15 @@ use super::super::form;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Form(Vec<(Box<str>, Box<str>)>);
 
+/// More pairs than any message has.
+const MOST_PAIRS: usize = 256;
+
 impl Form {
-    /// `None` when it is not encoded as a form is.
+    /// `None` when it is not encoded as a form is, or has more pairs than any message.
     pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.bytes().filter(|octet| *octet == b'&').nth(MOST_PAIRS).is_some() {
+            return None; // counted before anything is kept
+        }
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Some((form::decode(name).ok()?, form::decode(value).ok()?))

@@ -27,7 +27,7 @@ pub use keys::{HostedKey, PublicKey};
 pub use mark::{mark, unmark};
 pub use profile::{Profile, ProfileFault, tokens_end};
 pub use request::{Program, Request, RequestFault};
-pub use sealed::{Opened, SealedFault, SealedForm, Version};
+pub use sealed::{Opened, SealedFault, SealedForm, Unsealed, Version};
 pub use stamps::{StampFault, Stamps};
 
 /// Where a service publishes its key.

@@ -55,6 +55,15 @@ pub enum SealedFault {
 #[derive(Debug)]
 pub struct SealedForm;
 
+/// A query without its seal: nobody has looked inside yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsealed {
+    sender: PublicKey,
+    version: Version,
+    message: Vec<u8>,
+    digest: [u8; 32],
+}
+
 /// What a sealed query held, and who sealed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
@@ -76,8 +85,6 @@ impl Opened {
 impl SealedForm {
     /// Longest query that is looked at, in octets: more than browsers and proxies carry.
     pub const LONGEST: usize = 64 << 10;
-    /// Longest text inside, in octets; also the largest window that a frame may ask for.
-    const LONGEST_TEXT: u64 = 4 << 20;
     const WINDOW_LOG: u32 = 22;
 
     /// Seals `pairs` into a query. `None` when `receiver` can't be sealed to.
@@ -99,13 +106,14 @@ impl SealedForm {
         Some(format!("{key}={}&{query}={sealed}", from.public()))
     }
 
-    /// Opens a query that was sealed to `receiver`. Parameters beside the sealed ones are not
-    /// looked at: anybody could have added them.
+    /// Takes the seal off a query that was sealed to `receiver`. Parameters beside the sealed ones
+    /// are not looked at: anybody could have added them. Anybody could have sealed it, too: what is
+    /// inside is not unpacked before [`Unsealed::read`] is asked to.
     ///
     /// # Errors
     ///
     /// [`SealedFault`], one variant per rule.
-    pub fn open(query: &str, receiver: &HostedKey) -> Result<Opened, SealedFault> {
+    pub fn unseal(query: &str, receiver: &HostedKey) -> Result<Unsealed, SealedFault> {
         if query.len() > Self::LONGEST {
             return Err(SealedFault::TooLong);
         }
@@ -120,15 +128,39 @@ impl SealedForm {
         let sender = PublicKey::parse(sender).ok_or(SealedFault::Sender)?;
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| SealedFault::Encoding)?;
         let message = message::open(receiver, &sender, &sealed).ok_or(SealedFault::NotForUs)?;
-        let text = match version {
-            Version::V1 => message,
-            Version::V2 => decompress(&message).ok_or(SealedFault::Compression)?,
-        };
-        let text = String::from_utf8(text).map_err(|_| SealedFault::Form)?;
-        let form = Form::parse(&text).ok_or(SealedFault::Form)?;
         let mut digest = [0; 32];
         let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &sealed);
         digest.copy_from_slice(sum.as_ref());
+        Ok(Unsealed { sender, version, message, digest })
+    }
+}
+
+impl Unsealed {
+    /// The longest text inside of somebody who is trusted, in octets; also the largest window that
+    /// a frame may ask for (what the real server takes).
+    pub const OF_THE_TRUSTED: u64 = 4 << 20;
+    /// The longest text inside of anybody, in octets: a kilobyte that becomes megabytes must cost
+    /// its sender more than us.
+    pub const OF_ANYBODY: u64 = 32 << 10;
+
+    /// Whose message it is.
+    pub const fn sender(&self) -> PublicKey {
+        self.sender
+    }
+
+    /// Unpacks what is inside, if its text is not longer than `longest` octets.
+    ///
+    /// # Errors
+    ///
+    /// [`SealedFault::Compression`], [`SealedFault::Form`].
+    pub fn read(self, longest: u64) -> Result<Opened, SealedFault> {
+        let Self { sender, version, message, digest } = self;
+        let text = match version {
+            Version::V1 => message,
+            Version::V2 => decompress(&message, longest).ok_or(SealedFault::Compression)?,
+        };
+        let text = String::from_utf8(text).map_err(|_| SealedFault::Form)?;
+        let form = Form::parse(&text).ok_or(SealedFault::Form)?;
         Ok(Opened { sender, version, form, digest })
     }
 }
@@ -138,14 +170,14 @@ fn compress(text: &[u8]) -> Option<Vec<u8>> {
     zstd::bulk::compress(text, zstd::DEFAULT_COMPRESSION_LEVEL).ok()
 }
 
-fn decompress(frames: &[u8]) -> Option<Vec<u8>> {
+fn decompress(frames: &[u8], longest: u64) -> Option<Vec<u8>> {
     if frames.is_empty() {
         return Some(Vec::new()); // no frame at all is no text
     }
     let mut decoder = zstd::stream::read::Decoder::with_buffer(frames).ok()?;
     decoder.window_log_max(SealedForm::WINDOW_LOG).ok()?;
     let mut text = Vec::new();
-    decoder.take(SealedForm::LONGEST_TEXT + 1).read_to_end(&mut text).ok()?;
-    let fits = u64::try_from(text.len()).is_ok_and(|length| length <= SealedForm::LONGEST_TEXT);
+    decoder.take(longest + 1).read_to_end(&mut text).ok()?;
+    let fits = u64::try_from(text.len()).is_ok_and(|length| length <= longest);
     fits.then_some(text)
 }

@@ -8,14 +8,17 @@ use usher_rules::{
     session::{CookieLife, Handle, SetCookie},
     signin::{
         BindingUse, BrowserBinding, ProgramRedirect, Target,
-        hosted::{AnswerFault, Arrived, ProfileFault, SealedForm, StampFault, unmark},
+        hosted::{
+            AnswerFault, Arrived, ProfileFault, SealedFault, SealedForm, StampFault, Unsealed,
+            unmark,
+        },
     },
     time::UnixTime,
 };
 
 use crate::{
     request::{Body, identify::LiveSession},
-    signin::{Ask, SignInRoom, answer, provider::ProviderError, start::BINDING_LIFE},
+    signin::{Ask, SignInRoom, answer, callback::once_words, provider::ProviderError},
 };
 
 /// Why nobody is signed in by a callback.
@@ -71,7 +74,13 @@ impl SignInRoom {
             }
         };
         let again = target.to_string();
-        if !BrowserBinding::is_held(ask.fields(), ask.cookie_name(), BindingUse::Hop, flow) {
+        if !BrowserBinding::is_held(
+            ask.fields(),
+            ask.cookie_name(),
+            BindingUse::Hop,
+            flow,
+            ask.wall(),
+        ) {
             let why = "This sign-in did not begin in this browser, was finished already, or \
                        cookies are blocked.";
             return Err(refused("the browser does not hold the binding", why, &again));
@@ -83,7 +92,8 @@ impl SignInRoom {
             .await
             .map_err(|error| NotSignedIn::Store(error.to_string()))?;
         if let Some(old) = ask.identity().session() {
-            self.displace(ask, old, &live).await;
+            // Each host has a session of its own, so none is on its way anywhere.
+            self.retire(ask, old, &live).await;
         }
         let mut response = answer::found(&again);
         let life = CookieLife::Until(live.session().expires_at());
@@ -118,16 +128,21 @@ impl SignInRoom {
     }
 
     async fn opened(&self, ask: &Ask) -> Result<Arrived, NotSignedIn> {
-        let opened = SealedForm::open(ask.query(), &self.hosted)
-            .map_err(|fault| refused(fault, NOT_OURS, "/"))?;
+        let not_ours = |fault: SealedFault| refused(fault, NOT_OURS, "/");
+        let unsealed = SealedForm::unseal(ask.query(), &self.hosted).map_err(not_ours)?;
         let (plan, now) = (ask.plan(), ask.now());
-        let known = self.service_keys.find(plan, now).await.map_err(NotSignedIn::NoKey)?.key;
-        let mut arrived = Arrived::read(&opened, &known, now.wall);
-        if arrived == Err(AnswerFault::OtherSender) {
+        let mut key = self.service_keys.find(plan, now).await.map_err(NotSignedIn::NoKey)?.key;
+        if unsealed.sender() != key {
             // The service may have a new key that we have not heard of.
-            let newer = self.service_keys.find_newer(plan, known, now).await;
-            arrived = Arrived::read(&opened, &newer, now.wall);
+            key = self.service_keys.find_newer(plan, key, now).await;
         }
+        if unsealed.sender() != key {
+            // Anybody may have sealed it: nobody looks inside.
+            let fault = AnswerFault::OtherSender;
+            return Err(refused(fault, words(fault), "/"));
+        }
+        let opened = unsealed.read(Unsealed::OF_THE_TRUSTED).map_err(not_ours)?;
+        let arrived = Arrived::read(&opened, &key, now.wall);
         arrived.map_err(|fault| refused(fault, words(fault), "/"))
     }
 
@@ -148,9 +163,9 @@ impl SignInRoom {
     }
 
     fn use_once(&self, ask: &Ask, arrived: &Arrived, again: &str) -> Result<(), NotSignedIn> {
-        let until = arrived.stamps.remembered_until(BINDING_LIFE, ask.wall());
+        let until = arrived.stamps.remembered_until(BrowserBinding::LIFE, ask.wall());
         self.once(arrived.digest, until, ask.wall())
-            .map_err(|refusal| refused(refusal, "This link has signed somebody in already.", again))
+            .map_err(|refusal| refused(refusal, once_words(refusal), again))
     }
 }
 

@@ -15,7 +15,7 @@ use usher_rules::{
 use super::VERSION;
 use crate::{
     request::{Body, SignInNote},
-    signin::{Ask, SignInRoom, answer, provider::ProviderError, random, start::BINDING_LIFE},
+    signin::{Ask, SignInRoom, answer, provider::ProviderError, random},
 };
 
 /// A navigation that is on its way to the service.
@@ -35,8 +35,9 @@ impl SignInRoom {
         begun: Begun<'_>,
     ) -> Result<Response<Body>, ProviderError> {
         let Begun { plan, service, authority, target, fields, now } = begun;
-        let page = Target::asked_for(plan, authority, target)
-            .map_err(|_| ProviderError::Unreadable("the address that was asked for"))?;
+        let Ok(page) = Target::asked_for(plan, authority, target) else {
+            return Ok(answer::text(StatusCode::NOT_FOUND, "Not Found\n")); // a host of nobody's
+        };
         let binding = BrowserBinding::new(random().ok_or(NO_RANDOM)?, now.wall);
         let marked = mark(&page.to_string(), &binding.id);
         let location = self.hosted_url(plan, service, &marked, None, now).await?;
@@ -47,7 +48,7 @@ impl SignInRoom {
             answer::set_cookie(&mut response, &over, now.wall);
         }
         let name = BrowserBinding::cookie_name(cookie, what_for, &binding.id);
-        let life = CookieLife::For(BINDING_LIFE);
+        let life = CookieLife::For(BrowserBinding::LIFE);
         // Lax, not Strict: the callback comes along a navigation that another site began.
         let cookie = SetCookie::flow(&name, &binding.value, SameSite::Lax, life);
         answer::set_cookie(&mut response, &cookie, now.wall);
@@ -110,6 +111,9 @@ impl SignInRoom {
         now: Now,
         error: &ProviderError,
     ) {
+        if matches!(error, ProviderError::Lately(_)) {
+            return; // told of when it happened
+        }
         let service = &plan.sign_in.authenticate;
         let cause = Some(format!(
             "{service}: {error}; nobody new can sign in while it is so, whoever is signed in goes on"

@@ -21,6 +21,9 @@ use crate::{
 const FRESH: Duration = Duration::from_secs(60);
 /// How long to wait after a fetch that failed, while the last good key goes on being used.
 const RETRY: Duration = Duration::from_secs(30);
+/// How long everybody gets the error of a fetch that failed, while no key is known at all: nobody
+/// waits in a queue behind a service that is silent.
+const GIVEN_UP: Duration = Duration::from_secs(5);
 /// How often an answer with another key may make us ask for it at once.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -32,6 +35,8 @@ pub struct ServiceKeys {
     remembered: Arc<dyn Remembered>,
     known: ArcSwapOption<Known>,
     asking: tokio::sync::Mutex<Option<Instant>>,
+    /// Which service gave no key lately, when, and why.
+    failed: Mutex<Option<(u64, Instant, Box<str>)>>,
 }
 
 struct Known {
@@ -52,7 +57,13 @@ pub struct Found {
 impl ServiceKeys {
     pub fn new(patience: Duration, remembered: Arc<dyn Remembered>) -> Self {
         let asking = tokio::sync::Mutex::default();
-        Self { patience, remembered, known: ArcSwapOption::empty(), asking }
+        Self {
+            patience,
+            remembered,
+            known: ArcSwapOption::empty(),
+            asking,
+            failed: Mutex::default(),
+        }
     }
 
     /// Makes this the key for good.
@@ -71,7 +82,12 @@ impl ServiceKeys {
             return Ok(Found { key: known.key, failure: None });
         }
         let asking = match &before {
-            None => Some(self.asking.lock().await),
+            None => {
+                self.given_up(of, now)?;
+                let asking = self.asking.lock().await;
+                self.given_up(of, now)?; // by whoever asked meanwhile
+                Some(asking)
+            }
             Some(_) => self.asking.try_lock().ok(),
         };
         let known = self.known.load_full().filter(|known| known.of == of);
@@ -111,15 +127,32 @@ impl ServiceKeys {
         }
     }
 
+    /// # Errors
+    ///
+    /// Nobody has a key of this service, and it gave none a moment ago.
+    fn given_up(&self, of: u64, now: Now) -> Result<(), ProviderError> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match failed.as_ref() {
+            Some((known, at, cause))
+                if *known == of && now.monotonic.saturating_duration_since(*at) < GIVEN_UP =>
+            {
+                Err(ProviderError::Lately(cause.clone()))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     async fn fetch(&self, plan: &Plan) -> Result<PublicKey, ProviderError> {
         let http = Http::new(plan, true, self.patience)?;
         let url = format!("{}{PUBLIC_KEY}", plan.sign_in.authenticate);
         let octets = http.get(&url, None).await?;
-        PublicKey::from_octets(&octets).ok_or(ProviderError::Unreadable("the service's key"))
+        let key = PublicKey::from_octets(&octets).filter(PublicKey::takes_seals);
+        key.ok_or(ProviderError::Unreadable("the service's key"))
     }
 
     async fn keep(&self, plan: &Plan, of: u64, key: PublicKey, now: Now) {
-        let changed = self.known.load().as_ref().is_none_or(|known| known.key != key);
+        let before = self.known.load_full();
+        let changed = before.is_none_or(|known| known.key != key || known.of != of);
         let known = Known { of, key, fetched_at: Some(now.monotonic), failed_at: Mutex::default() };
         self.known.store(Some(Arc::new(known)));
         if changed {
@@ -140,7 +173,13 @@ impl ServiceKeys {
             None => {
                 let octets = self.remembered.recall(&name(plan)).await;
                 let key = octets.and_then(|octets| PublicKey::from_octets(&octets));
-                let Some(key) = key else { return Err(error) };
+                let Some(key) = key else {
+                    // From when the failure is known, not from when it was asked.
+                    let failed_at = now.monotonic.max(Instant::now());
+                    *self.failed.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some((of, failed_at, error.to_string().into()));
+                    return Err(error);
+                };
                 Arc::new(Known { of, key, fetched_at: None, failed_at: Mutex::default() })
             }
         };

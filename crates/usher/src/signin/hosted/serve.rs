@@ -1,18 +1,19 @@
 //! The service side: `services: authenticate`.
 
+use http::Response;
 use serde_json::{Map, Value};
 use usher_rules::{
     people::Person,
     plan::AllowedHosts,
     signin::{
-        Errand,
-        hosted::{Answer, Profile, Request, RequestFault, SealedFault, SealedForm},
+        CALLBACK, Errand,
+        hosted::{Answer, Profile, Request, RequestFault, SealedFault, SealedForm, Unsealed},
     },
 };
 
 use super::VERSION;
 use crate::{
-    request::identify::LiveSession,
+    request::Body,
     signin::{Ask, SignInRoom, random, sign_in::NotFromHere},
 };
 
@@ -21,6 +22,9 @@ const LONGEST_REQUEST: usize = 2600;
 /// Longest address that an answer may be, in octets. Servers in front of proxies refuse longer
 /// ones, and a browser would be sent round in circles.
 const LONGEST_ANSWER: usize = 16 << 10;
+
+/// Longest callback that is answered, in octets: it is in the answer, beside the profile.
+const LONGEST_CALLBACK: usize = 2048;
 
 /// Why a proxy's request is not served.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,8 @@ pub enum NotServed {
     OtherHost(Box<str>),
     #[error("the answer would go to `{0}`, which is not https")]
     InTheClear(Box<str>),
+    #[error("the answer would go to `{0}`, which is not a proxy's callback")]
+    OtherPath(Box<str>),
     #[error("the request is longer than {LONGEST_REQUEST} octets")]
     TooLong,
 }
@@ -40,7 +46,7 @@ pub enum NotServed {
 impl From<NotServed> for NotFromHere {
     fn from(not_served: NotServed) -> Self {
         let why = match &not_served {
-            NotServed::OtherHost(_) | NotServed::InTheClear(_) => {
+            NotServed::OtherHost(_) | NotServed::InTheClear(_) | NotServed::OtherPath(_) => {
                 "This service signs nobody in for the site that sent you here."
             }
             NotServed::TooLong => "The address that you came from is too long to come back to.",
@@ -63,11 +69,14 @@ impl SignInRoom {
             return Err(NotServed::TooLong);
         }
         let request = self.served(query, allowed)?;
-        Ok(Errand::Proxy { query: query.into(), callback: request.callback.as_str().into() })
+        let origin = |url: &url::Url| url.origin().ascii_serialization().into();
+        let program = request.programmatic.then(|| origin(&request.redirect));
+        Ok(Errand::Proxy { query: query.into(), callback: origin(&request.callback), program })
     }
 
     fn served(&self, query: &str, allowed: &AllowedHosts) -> Result<Request, NotServed> {
-        let request = Request::read(&SealedForm::open(query, &self.hosted)?)?;
+        let opened = SealedForm::unseal(query, &self.hosted)?.read(Unsealed::OF_ANYBODY)?;
+        let request = Request::read(&opened)?;
         // The profile goes to the callback. A program's redirect is on its own machine, and the
         // proxy is who judges it.
         let redirect = (!request.programmatic).then_some(&request.redirect);
@@ -80,24 +89,71 @@ impl SignInRoom {
                 return Err(NotServed::OtherHost(host.into()));
             }
         }
+        // Apps can't own what is below it; anything else of an allowed host might be an app's.
+        let path = request.callback.path();
+        if path.trim_end_matches('/') != CALLBACK.trim_end_matches('/') {
+            return Err(NotServed::OtherPath(path.chars().take(100).collect()));
+        }
+        if request.callback.as_str().len() > LONGEST_CALLBACK {
+            return Err(NotServed::TooLong);
+        }
         Ok(request)
     }
 
-    /// The address that brings the answer to the proxy; `None` when it can't be given any more.
+    /// The address that brings the answer to the proxy.
     pub(in crate::signin) fn answer_url(
         &self,
         ask: &Ask,
-        live: &LiveSession,
+        person: &Person,
         query: &str,
-    ) -> Option<String> {
-        let allowed = ask.plan().sign_in.service.as_ref()?;
-        let request = self.served(query, allowed).ok()?;
-        let claims = claims(&live.session().person);
+    ) -> Result<String, NoAnswer> {
+        let allowed = ask.plan().sign_in.service.as_ref().ok_or(NoAnswer::NotServed)?;
+        let request = self.served(query, allowed).map_err(|_| NoAnswer::NotServed)?;
+        let claims = claims(person);
         let profile = Profile { provider_id: request.idp_id.clone(), claims, tokens_end: None };
         let answer = Answer { to: &request, profile: &profile, version: VERSION };
-        let url = answer.url(&self.hosted, random()?, ask.wall())?;
-        (url.len() <= LONGEST_ANSWER).then_some(url)
+        let random = random().ok_or(NoAnswer::NotSealed)?;
+        let url = answer.url(&self.hosted, random, ask.wall()).ok_or(NoAnswer::NotSealed)?;
+        match url.len() {
+            0..=LONGEST_ANSWER => Ok(url),
+            length => Err(NoAnswer::TooLong { length }),
+        }
     }
+
+    /// Before somebody is signed in for a proxy: can it be told at all who they are? Otherwise
+    /// they would be signed in here, and sent round in circles there.
+    pub(in crate::signin) fn unanswerable(
+        &self,
+        ask: &Ask,
+        errand: &Errand,
+        person: &Person,
+    ) -> Option<Response<Body>> {
+        let Errand::Proxy { query, .. } = errand else { return None };
+        let no_answer = self.answer_url(ask, person, query).err()?;
+        let why = match no_answer {
+            NoAnswer::TooLong { .. } => {
+                "Too much is known of you: your groups do not fit into the answer to the site that \
+                 sent you here. Whoever runs this service can take groups away."
+            }
+            NoAnswer::NotServed | NoAnswer::NotSealed => {
+                "What this sign-in was for is no longer served here."
+            }
+        };
+        Some(self.failed(ask, no_answer.to_string(), why, "/.pomerium/"))
+    }
+}
+
+/// Why a proxy gets no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    #[error("the proxy's request is no longer served")]
+    NotServed,
+    #[error("the answer can't be sealed to the proxy's key")]
+    NotSealed,
+    #[error(
+        "the answer would be {length} octets long, and {LONGEST_ANSWER} are carried everywhere; the person has too many claims"
+    )]
+    TooLong { length: usize },
 }
 
 /// What is known of somebody, as claims: one value where there is one.

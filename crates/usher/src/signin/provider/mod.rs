@@ -31,6 +31,9 @@ pub enum ProviderError {
     /// No whole answer in time.
     #[error("the provider did not answer in time")]
     Slow,
+    /// It failed a moment ago, and nobody has asked again yet.
+    #[error("{0}")]
+    Lately(Box<str>),
     /// Another status than the one that was hoped for.
     #[error("the provider answered with {0}")]
     Status(u16),
@@ -63,6 +66,7 @@ impl ProviderError {
         match self {
             Self::Unreachable(_)
             | Self::Slow
+            | Self::Lately(_)
             | Self::InTheClear
             | Self::OtherIssuer(_)
             | Self::NoTokenEndpoint => true,

@@ -9,8 +9,8 @@ use usher_rules::{
     plan::{HostedService, Plan, Provider},
     secret::Secret,
     signin::{
-        Replay,
-        hosted::{HostedKey, PublicKey, Request, SealedForm, Version},
+        BrowserBinding,
+        hosted::{HostedKey, PublicKey, Request, SealedForm, Unsealed, Version},
     },
 };
 
@@ -48,7 +48,9 @@ impl Dice {
 
 /// A sign-in that began, and what the service made of it.
 #[derive(Clone)]
-struct Begun {
+struct Begun<'a> {
+    /// Its cookies as they were then: whoever copied them keeps them.
+    copied: Browser<'a>,
     browser: usize,
     host: usize,
     request: Request,
@@ -63,9 +65,11 @@ struct Machine<'a> {
     service: HostedKey,
     stranger: HostedKey,
     browsers: Vec<Browser<'a>>,
-    begun: Vec<Begun>,
+    begun: Vec<Begun<'a>>,
     dice: Dice,
     seconds: u64,
+    /// When somebody was signed in.
+    used_at: Vec<u64>,
     seen: HashMap<&'static str, u64>,
 }
 
@@ -111,10 +115,12 @@ impl Machine<'_> {
         }
         assert_eq!(seen.status, 302, "{seen:?}");
         let query = seen.location().strip_prefix("https://auth.elsewhere/.pomerium/sign_in?");
-        let opened = SealedForm::open(query.unwrap(), &self.service).unwrap();
+        let opened = SealedForm::unseal(query.unwrap(), &self.service).unwrap();
+        let opened = opened.read(Unsealed::OF_ANYBODY).unwrap();
         let request = Request::read(&opened).unwrap();
         let at = self.seconds;
-        let begun = Begun { browser, host, request, answer: None, used: false, at };
+        let copied = self.browsers[browser].clone();
+        let begun = Begun { copied, browser, host, request, answer: None, used: false, at };
         if self.begun.len() >= KEPT {
             let old = self.dice.below(KEPT);
             self.begun.swap_remove(old);
@@ -163,11 +169,15 @@ impl Machine<'_> {
         // A binding lives for two hours, and gives way when a browser begins many more.
         let held = self.holds(&begun);
         let old = begun.answer.is_some() && self.seconds - begun.at > 300;
+        let mut before = self.browsers[begun.browser].clone();
         let seen = self.deliver(begun.browser, begun.host, &query).await;
         if seen.signs_in() {
             assert!(!begun.used && held, "an answer signs in once: {seen:?}");
             self.begun[at].used = true;
+            self.used_at.push(self.seconds);
             self.count("signed in");
+            let page = format!("https://{}/x", HOSTS[begun.host]);
+            assert_eq!(before.get(&page).await.status, 302, "the session before is over");
         } else {
             assert_eq!(seen.status, 400, "{seen:?}");
             assert!(
@@ -180,11 +190,12 @@ impl Machine<'_> {
         self.begun[at].answer = Some(query);
     }
 
-    fn holds(&self, begun: &Begun) -> bool {
+    fn holds(&self, begun: &Begun<'_>) -> bool {
         let (_, flow) = begun.request.redirect_text.rsplit_once("usher_flow=").unwrap();
         let jar = &self.browsers[begun.browser].jar;
         let name = format!("__Host-_pomerium_flow_{flow}");
-        jar.contains_key(&(HOSTS[begun.host].to_owned(), name))
+        let is_young = self.seconds - begun.at <= BrowserBinding::LIFE.as_secs();
+        is_young && jar.contains_key(&(HOSTS[begun.host].to_owned(), name))
     }
 
     /// One thing is wrong: nobody is signed in by it.
@@ -196,7 +207,8 @@ impl Machine<'_> {
         let begun = self.begun[at].clone();
         let good = self.answer(&begun.request, &HostedKeyName::Service, 0);
         let (mut browser, mut host, mut query) = (begun.browser, begun.host, good.clone());
-        match self.dice.below(8) {
+        match self.dice.below(9) {
+            8 => return self.replay(at, begun).await,
             0 => browser = (browser + 1 + self.dice.below(BROWSERS - 1)) % BROWSERS,
             1 => host = 1 - host,
             2 => query = self.answer(&begun.request, &HostedKeyName::Stranger, 0),
@@ -221,6 +233,15 @@ impl Machine<'_> {
         self.count("refused");
     }
 
+    /// An answer that has signed somebody in, with every cookie that there was when it began.
+    async fn replay(&mut self, at: usize, begun: Begun<'_>) {
+        let Some(query) = begun.answer.filter(|_| begun.used) else { return };
+        let url = format!("https://{}/.pomerium/callback/?{query}", HOSTS[begun.host]);
+        let seen = self.begun[at].copied.get(&url).await;
+        assert_eq!(seen.status, 400, "{seen:?}");
+        self.count("replayed");
+    }
+
     async fn visit(&mut self) {
         let (browser, host) = (self.dice.below(BROWSERS), self.dice.below(2));
         let seen = self.browsers[browser].get(&format!("https://{}/x", HOSTS[host])).await;
@@ -231,12 +252,16 @@ impl Machine<'_> {
     async fn sign_out(&mut self, scope: &str) {
         let (browser, host) = (self.dice.below(BROWSERS), self.dice.below(2));
         let door = format!("https://{}/.pomerium/sign_out", HOSTS[host]);
+        let page = format!("https://{}/x", HOSTS[host]);
+        let was_in = self.browsers[browser].get(&page).await.status == 200;
         let copied = self.browsers[browser].clone();
         self.browsers[browser].post(&door, &[("scope", scope)], SAME).await;
         let mut copied = copied;
-        let seen = copied.get(&format!("https://{}/x", HOSTS[host])).await;
+        let seen = copied.get(&page).await;
         assert_eq!(seen.status, 302, "the copied cookie is worth nothing");
-        self.count("signed out");
+        if was_in {
+            self.count("signed out");
+        }
     }
 
     fn check_bounds(&self) {
@@ -245,9 +270,12 @@ impl Machine<'_> {
         }
         let sessions: usize =
             (0..PEOPLE).map(|person| self.house.sessions_of(&format!("p{person}"))).sum();
-        // Those that were replaced within five minutes live on for as long.
-        assert!(sessions <= 4000, "{sessions} sessions");
-        assert!(self.house.room.remembered_answers() <= Replay::CAPACITY);
+        assert!(sessions <= BROWSERS * HOSTS.len(), "{sessions}: one for a browser on a host");
+        // An answer is remembered for five minutes and its minute of leeway, and each that counted
+        // signed somebody in.
+        let lately = self.used_at.iter().filter(|at| self.seconds - **at <= 400).count();
+        let remembered = self.house.room.remembered_answers();
+        assert!(remembered <= lately + 64, "{remembered} answers, {lately} sign-ins lately");
     }
 }
 
@@ -277,6 +305,7 @@ async fn from_seeds() {
             begun: Vec::new(),
             dice: Dice(seed),
             seconds: 0,
+            used_at: Vec::new(),
             seen: HashMap::new(),
         };
         for step in 0..steps() / seeds.len() as u64 {
@@ -286,10 +315,11 @@ async fn from_seeds() {
             }
         }
         machine.check_bounds();
-        for what in ["began", "signed in", "refused", "too late or again", "signed out"] {
+        for what in ["began", "signed in", "refused", "too late or again", "replayed"] {
             let count = machine.seen.get(what).copied().unwrap_or_default();
             assert!(count > 10, "{what}: {count}");
         }
+        assert!(machine.seen.contains_key("signed out"), "{:?}", machine.seen);
         // No session is left that nobody can end.
         for person in 0..PEOPLE {
             house.end_all_of(&format!("p{person}")).await;

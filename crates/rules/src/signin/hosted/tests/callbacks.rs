@@ -1,6 +1,6 @@
-use super::{CALLBACKS, list, proxy, read, service, text};
+use super::{CALLBACKS, list, open, proxy, read, service, text};
 use crate::{
-    signin::hosted::{AnswerFault, Arrived, ProfileFault, SealedFault, SealedForm, StampFault},
+    signin::hosted::{AnswerFault, Arrived, ProfileFault, SealedFault, StampFault},
     time::UnixTime,
 };
 
@@ -50,7 +50,7 @@ fn every_recorded_callback_gets_its_verdict() {
     for case in list(&callbacks) {
         let name = text(case, "name").split(' ').next().unwrap();
         let now = UnixTime::from_seconds(case["at"].as_u64().unwrap());
-        let verdict = match SealedForm::open(text(case, "query"), &proxy) {
+        let verdict = match open(text(case, "query"), &proxy) {
             Err(fault) => Verdict::Sealed(fault),
             Ok(opened) => match Arrived::read(&opened, &service.public(), now) {
                 Err(fault) => Verdict::Answer(fault),

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{proxy, service};
+use super::{open, proxy, service};
 use crate::{
     signin::hosted::{Arrived, Profile, SealedForm, Version},
     time::UnixTime,
@@ -12,7 +12,7 @@ proptest! {
     /// Whatever a stranger writes into a query is refused or read, and never harms.
     #[test]
     fn any_query_is_read_without_harm(query in ".{0,300}", text in ".{0,300}") {
-        let _verdict = SealedForm::open(&query, &proxy());
+        let _verdict = open(&query, &proxy());
         let _verdict = Profile::parse(&text);
         let (ours, service) = (proxy(), service());
         // also from a service that has gone mad
@@ -23,7 +23,7 @@ proptest! {
                 ("pomerium_identity_profile", text.as_str()),
             ];
             let sealed = SealedForm::seal(pairs, version, &service, &ours.public(), [1; 32]);
-            let opened = SealedForm::open(&sealed.unwrap(), &ours).unwrap();
+            let opened = open(&sealed.unwrap(), &ours).unwrap();
             let now = UnixTime::from_seconds(1_795_576_000);
             prop_assert!(Arrived::read(&opened, &service.public(), now).is_err());
         }
@@ -42,7 +42,7 @@ proptest! {
         let version = if v1 { Version::V1 } else { Version::V2 };
         let pairs: Vec<_> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let query = SealedForm::seal(pairs.clone(), version, &from, &to.public(), ephemeral).unwrap();
-        let opened = SealedForm::open(&query, &to).unwrap();
+        let opened = open(&query, &to).unwrap();
         let mut sorted = pairs;
         sorted.sort_by_key(|(name, _)| *name);
         prop_assert_eq!(opened.form.pairs().collect::<Vec<_>>(), sorted);
@@ -51,6 +51,6 @@ proptest! {
         let at = start + at.index(query.len() - start);
         let mut changed = query.clone().into_bytes();
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
-        prop_assert!(SealedForm::open(std::str::from_utf8(&changed).unwrap(), &to).is_err());
+        prop_assert!(open(std::str::from_utf8(&changed).unwrap(), &to).is_err());
     }
 }

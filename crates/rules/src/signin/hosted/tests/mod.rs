@@ -8,7 +8,7 @@ mod vectors;
 
 use serde_json::Value;
 
-use super::{HostedKey, PublicKey};
+use super::{HostedKey, Opened, PublicKey, SealedFault, SealedForm, Unsealed};
 use crate::secret::Secret;
 
 pub(super) const VECTORS: &str = include_str!("../../../../tests/golden/hosted-vectors.json");
@@ -27,6 +27,11 @@ pub(super) fn service() -> HostedKey {
 
 pub(super) fn party(name: &str) -> HostedKey {
     if name == "P" { proxy() } else { service() }
+}
+
+/// Opens a message of somebody who is trusted.
+pub(super) fn open(query: &str, receiver: &HostedKey) -> Result<Opened, SealedFault> {
+    SealedForm::unseal(query, receiver)?.read(Unsealed::OF_THE_TRUSTED)
 }
 
 pub(super) fn read(text: &str) -> Value {

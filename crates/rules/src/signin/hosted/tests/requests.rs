@@ -3,11 +3,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use url::Url;
 
-use super::{REQUESTS, list, proxy, read, service, text};
+use super::{REQUESTS, list, open, proxy, read, service, text};
 use crate::{
-    signin::hosted::{
-        Answer, Profile, Program, Request, RequestFault, SealedFault, SealedForm, mark, unmark,
-    },
+    signin::hosted::{Answer, Profile, Program, Request, RequestFault, SealedFault, mark, unmark},
     time::UnixTime,
 };
 
@@ -26,7 +24,7 @@ fn every_recorded_request_is_answered_as_it_was() {
     let mut answered = 0;
     for case in list(&requests) {
         let name = text(case, "name");
-        let Ok(opened) = SealedForm::open(text(case, "query"), &service) else {
+        let Ok(opened) = open(text(case, "query"), &service) else {
             assert!(case["opened"].is_null(), "{name} is sealed for us");
             continue;
         };
@@ -47,10 +45,10 @@ fn every_recorded_request_is_answered_as_it_was() {
         let (url, query) = url.split_once('?').unwrap();
         assert_eq!(url, text(recorded, "url"), "{name}");
         if name.contains("foreign-key") {
-            assert_eq!(SealedForm::open(query, &proxy), Err(SealedFault::NotForUs), "{name}");
+            assert_eq!(open(query, &proxy), Err(SealedFault::NotForUs), "{name}");
             continue;
         }
-        let ours = SealedForm::open(query, &proxy).unwrap();
+        let ours = open(query, &proxy).unwrap();
         assert_eq!(ours.version, opened.version, "{name}: in the version that was asked in");
         assert_eq!(ours.sender, service.public(), "{name}");
         let ours: BTreeMap<_, _> = ours.form.pairs().collect();
@@ -79,7 +77,7 @@ fn requests_that_can_t_be_served_are_refused_before_anybody_signs_in() {
         .iter()
         .filter_map(|case| {
             let name = text(case, "name").split_once(": ").unwrap().1;
-            let fault = match SealedForm::open(text(case, "query"), &service) {
+            let fault = match open(text(case, "query"), &service) {
                 Err(fault) => fault.to_string(),
                 Ok(opened) => Request::read(&opened).err()?.to_string(),
             };
@@ -123,7 +121,7 @@ fn a_request_of_ours_is_the_recorded_one() {
             [3; 32],
             NOW,
         );
-        SealedForm::open(&query.unwrap(), &service).unwrap()
+        open(&query.unwrap(), &service).unwrap()
     };
     let opened = ask(None);
     let mut expected = names(theirs);

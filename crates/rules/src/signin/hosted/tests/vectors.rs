@@ -1,7 +1,9 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use super::{VECTORS, hex, list, party, proxy, read, service, text};
-use crate::signin::hosted::{HostedKey, SealedFault, SealedForm, Version, form::Form, message};
+use super::{VECTORS, hex, list, open, party, proxy, read, service, text};
+use crate::signin::hosted::{
+    HostedKey, SealedFault, SealedForm, Unsealed, Version, form::Form, message,
+};
 
 #[test]
 fn every_sealed_vector_opens() {
@@ -9,7 +11,7 @@ fn every_sealed_vector_opens() {
     assert_eq!(list(&vectors["sealed"]).len(), 16);
     for case in list(&vectors["sealed"]) {
         let receiver = party(text(case, "receiver"));
-        let opened = SealedForm::open(text(case, "query"), &receiver).unwrap();
+        let opened = open(text(case, "query"), &receiver).unwrap();
         let name = text(case, "name");
         assert_eq!(opened.sender, party(text(case, "sender")).public(), "{name}");
         let version = if case["version"] == 1 { Version::V1 } else { Version::V2 };
@@ -47,7 +49,7 @@ fn frames_are_taken_as_the_newer_server_takes_them() {
             Some(query) => query.to_owned(),
             None => sealed_bomb(&from, &to), // named in the recording, and made here
         };
-        let opened = SealedForm::open(&query, &to);
+        let opened = open(&query, &to);
         assert_eq!(opened.is_ok(), expected, "{}: {opened:?}", text(case, "frame"));
         if !expected {
             assert_eq!(opened.unwrap_err(), SealedFault::Compression, "{}", text(case, "frame"));
@@ -82,7 +84,7 @@ fn odd_outer_queries_are_refused_each_with_its_reason() {
     let mut refused = 0;
     for case in cases {
         let name = text(case, "case");
-        let opened = SealedForm::open(text(case, "query"), &service());
+        let opened = open(text(case, "query"), &service());
         match ours.iter().find(|(case, _)| *case == name) {
             Some((_, fault)) => {
                 assert_eq!(opened, Err(*fault), "{name}");
@@ -120,17 +122,33 @@ fn what_we_seal_needs_no_window_and_can_be_opened() {
         )
         .unwrap();
         if version == Version::V1 {
-            assert_eq!(SealedForm::open(&query, &to), Err(SealedFault::TooLong));
+            assert_eq!(open(&query, &to), Err(SealedFault::TooLong));
             continue;
         }
-        let opened = SealedForm::open(&query, &to).unwrap();
+        let opened = open(&query, &to).unwrap();
         assert_eq!(opened.form.pairs().collect::<Vec<_>>(), [("a", &*long), ("b", "2 + 2")]);
-        assert_eq!(
-            SealedForm::open(&query, &from),
-            Err(SealedFault::NotForUs),
-            "not for the sender"
-        );
+        assert_eq!(open(&query, &from), Err(SealedFault::NotForUs), "not for the sender");
     }
+}
+
+/// A message of half a kilobyte from anybody never becomes megabytes, nor a million pairs.
+#[test]
+fn what_strangers_seal_stays_small() {
+    let (stranger, to) = (proxy(), service());
+    let sealed = |text: &[u8]| {
+        let frame = zstd::bulk::compress(text, 3).unwrap();
+        let sealed = message::seal(&stranger, &to.public(), &frame, [5; 32]).unwrap();
+        format!("k={}&q={}", stranger.public(), BASE64_URL_SAFE_NO_PAD.encode(sealed))
+    };
+    let read = |query: &str, longest| SealedForm::unseal(query, &to).unwrap().read(longest);
+    let pairs = sealed(&b"a&".repeat(2_000_000));
+    assert!(pairs.len() < 1000, "{}", pairs.len());
+    assert_eq!(read(&pairs, Unsealed::OF_ANYBODY), Err(SealedFault::Compression));
+    assert_eq!(read(&pairs, Unsealed::OF_THE_TRUSTED), Err(SealedFault::Form), "too many pairs");
+    let few = sealed(&b"a&".repeat(257));
+    assert_eq!(read(&few, Unsealed::OF_ANYBODY), Err(SealedFault::Form));
+    let fits = sealed(&b"a&".repeat(256));
+    assert!(read(&fits, Unsealed::OF_ANYBODY).is_ok());
 }
 
 /// 32 MiB of one letter in about a kilobyte.
