@@ -12,6 +12,7 @@
 mod endurance;
 mod hosted;
 mod hosted_answers;
+mod hosted_holes;
 mod hostile;
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 mod house;
