@@ -2,6 +2,7 @@
 
 mod authority;
 mod cookie_pairs;
+mod domain;
 mod host;
 mod origin;
 mod path;
@@ -10,6 +11,7 @@ mod upstream;
 
 pub use authority::{Authority, AuthorityError};
 pub use cookie_pairs::cookie_pairs;
+pub use domain::registrable_domain;
 pub use host::{Host, HostError};
 pub use origin::{Origin, OriginError};
 pub use path::{PathError, RequestPath};

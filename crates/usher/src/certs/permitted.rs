@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use rcgen::{CidrSubnet, GeneralSubtree, NameConstraints};
 use rustls::pki_types::CertificateDer;
+use usher_rules::names::registrable_domain;
 use x509_parser::{
     extensions::{GeneralSubtree as Subtree, ParsedExtension},
     prelude::{FromDer as _, GeneralName, X509Certificate},
@@ -48,11 +49,12 @@ pub(super) fn constraints(hosts: &[Box<str>]) -> NameConstraints {
     NameConstraints { permitted_subtrees: permitted, excluded_subtrees: Vec::new() }
 }
 
-/// The domain that a host's neighbours are in: `example.com` for `tv.example.com`.
+/// The domain that a host's neighbours are in: `example.com` for `tv.example.com`. Never one that
+/// strangers are in, too: who has `ann.duckdns.org` has no `duckdns.org`.
 fn domain_of(host: &str) -> &str {
     let host = host.trim_start_matches("*.");
     match host.split_once('.') {
-        Some((_, parent)) if parent.contains('.') => parent,
+        Some((_, parent)) if registrable_domain(parent).is_some() => parent,
         Some(_) | None => host,
     }
 }
@@ -139,6 +141,10 @@ mod tests {
             ("example.com", "example.com"),
             ("a.b.example.com", "b.example.com"),
             ("nas", "nas"),
+            ("nas.attic.zone-of-nobody", "nas.attic.zone-of-nobody"),
+            ("ann.duckdns.org", "ann.duckdns.org"),
+            ("tv.ann.duckdns.org", "ann.duckdns.org"),
+            ("example.co.uk", "example.co.uk"),
             ("*.example.com", "example.com"),
         ] {
             assert_eq!(domain_of(host), domain, "{host}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Ground, sign_in::stable_id};
 use crate::{
-    names::Origin,
+    names::{Origin, registrable_domain},
     plan::{AllowedHosts, HostedService, Provider, Route},
     problem::{Place, Problem, Severity},
 };
@@ -66,14 +66,17 @@ impl Ground<'_> {
             ));
         }
         let Some(given) = self.keys.given(ALLOWED) else {
-            self.report(Problem::new(
-                Severity::Error,
-                "U420",
-                Place::Whole,
-                "nothing says which proxies this service is for, and any site could ask it for a visitor's profile",
-                "add `authenticate_allowed_hosts:` with the hosts of the proxies' routes: `- app.example.com`, or `- \"*.example.com\"` for all below",
-            ));
-            return None;
+            let allowed = self.neighbours();
+            if allowed.is_none() {
+                self.report(Problem::new(
+                    Severity::Error,
+                    "U420",
+                    Place::Whole,
+                    "nothing says which proxies this service is for, and any site could ask it for a visitor's profile",
+                    "add `authenticate_allowed_hosts:` with the hosts of the proxies' routes: `- app.example.com`, or `- \"*.example.com\"` for all below",
+                ));
+            }
+            return allowed;
         };
         let entries = self.keys.list(ALLOWED).unwrap_or_default();
         if entries.is_empty() {
@@ -96,5 +99,13 @@ impl Ground<'_> {
                 self.report(problem);
             })
             .ok()
+    }
+
+    /// Proxies in the service's own domain, where that is one that somebody registered: whoever
+    /// has it has all of its hosts.
+    fn neighbours(&self) -> Option<AllowedHosts> {
+        let own = Origin::parse(self.keys.text("authenticate_service_url")?).ok()?;
+        let domain = registrable_domain(own.host.as_str())?;
+        AllowedHosts::parse([domain, &format!("*.{domain}")]).ok()
     }
 }
