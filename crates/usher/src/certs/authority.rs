@@ -41,11 +41,16 @@ const LEAVES: usize = 1024;
 /// Signs a leaf per host. Lives in `authority/` of the data directory: `ca.pem`, which people may
 /// trust, and `ca.key`, which nobody else may read.
 pub struct Authority {
+    /// Absent where it is damaged: it signs nothing then, and hosts with certificates go on.
+    signer: Option<Signer>,
+    file: PathBuf,
+    pub(super) leaves: Cache<Box<[Box<str>]>, Arc<Leaf>>,
+}
+
+struct Signer {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     not_after: UnixTime,
-    file: PathBuf,
-    pub(super) leaves: Cache<Box<[Box<str>]>, Arc<Leaf>>,
 }
 
 pub(super) struct Leaf {
@@ -79,22 +84,29 @@ impl Authority {
         };
         let (certificate, not_after) = certificate(&text, &key, &file)?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
-        Ok(Self { issuer, certificate, not_after, file, leaves: Cache::new(LEAVES) })
+        let signer = Some(Signer { issuer, certificate, not_after });
+        Ok(Self { signer, file, leaves: Cache::new(LEAVES) })
+    }
+
+    /// One that signs nothing, in the place of one that can't be opened.
+    pub fn absent(data_dir: &Path) -> Self {
+        let file = data_dir.join(FOLDER).join(CERTIFICATE);
+        Self { signer: None, file, leaves: Cache::new(1) }
     }
 
     /// May it sign for this host? Browsers refuse what it signs for others.
     pub fn permits(&self, host: &str) -> bool {
-        permitted::permits(&self.certificate, host)
+        self.der().is_none_or(|root| permitted::permits(root, host))
     }
 
     /// The certificate that people may trust, DER.
-    pub fn der(&self) -> &CertificateDer<'static> {
-        &self.certificate
+    pub fn der(&self) -> Option<&CertificateDer<'static>> {
+        self.signer.as_ref().map(|signer| &signer.certificate)
     }
 
     /// When it ends.
-    pub const fn not_after(&self) -> UnixTime {
-        self.not_after
+    pub fn not_after(&self) -> Option<UnixTime> {
+        self.signer.as_ref().map(|signer| signer.not_after)
     }
 
     /// The certificate that people may trust, PEM.
@@ -110,12 +122,14 @@ impl Authority {
         {
             return Some(Arc::clone(&leaf.key));
         }
-        let key = Arc::new(self.sign(names, now).ok()?);
+        let key = Arc::new(self.signer.as_ref()?.sign(names, now).ok()?);
         let leaf = Leaf { key: Arc::clone(&key), signed_at: now };
         self.leaves.insert(names.into(), Arc::new(leaf));
         Some(key)
     }
+}
 
+impl Signer {
     fn sign(&self, names: &[Box<str>], now: UnixTime) -> Result<CertifiedKey, rcgen::Error> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let common_name = names.first().cloned().unwrap_or_default();

@@ -1,4 +1,7 @@
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use usher_rules::plan::Level;
 
@@ -71,7 +74,7 @@ pub enum CertError {
         key: Pem,
     },
     /// The certificate of the key comes later in the text.
-    #[error("{key} is the key of certificate {place} in {cert}, and the first one is served")]
+    #[error("{key} is the key of certificate {place} in {cert}, and not of the first one")]
     LeafNotFirst {
         /// The chain.
         cert: Pem,
@@ -100,13 +103,13 @@ pub enum CertError {
         /// The text.
         pem: Pem,
     },
-    /// A staple that is not sent.
-    #[error("{} is older than {days} days and is not sent", file.display())]
-    StaleStaple {
+    /// An OCSP response that is not sent.
+    #[error("{} {why}; it is not sent", file.display())]
+    BadStaple {
         /// The file.
         file: PathBuf,
-        /// How long staples are taken to count.
-        days: u64,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// A host that no configured certificate is for.
     #[error("no certificate is for {host}; the local authority signs one")]
@@ -190,7 +193,7 @@ impl CertError {
                  in an authority's `fullchain.pem`; TVs and players refuse what browsers mend"
             }
             Self::Expired { .. } => "renew it; usher takes the new file by itself",
-            Self::StaleStaple { .. } => {
+            Self::BadStaple { .. } => {
                 "fetch a new one with `openssl ocsp`, or delete the file if the authority has stopped OCSP"
             }
             Self::NotYetValid { .. } => "check this machine's clock",
@@ -215,9 +218,17 @@ impl CertError {
         }
     }
 
-    /// Does the config's own check tell of it, with the place in the config?
-    pub(super) fn is_told_with_its_place(&self) -> bool {
-        matches!(self, Self::Unreadable { .. } | Self::NoCertificate { .. } | Self::NoKey { .. })
+    /// Does compiling the config tell of it, where the config has `named` the file?
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is about a file alone")]
+    pub(super) fn is_told_of(&self, named: impl Fn(&Path) -> bool) -> bool {
+        match self {
+            Self::Unreadable { file, .. } => named(file),
+            Self::NoCertificate { pem: Pem::File(file) } | Self::NoKey { pem: Pem::File(file) } => {
+                named(file)
+            }
+            Self::NoCertificate { .. } | Self::NoKey { .. } => true,
+            _ => false,
+        }
     }
 
     /// How much it matters to whoever runs the server.
@@ -228,7 +239,7 @@ impl CertError {
             | Self::NotYetValid { .. }
             | Self::NotPermitted { .. }
             | Self::BrokenChain { .. }
-            | Self::StaleStaple { .. } => Level::Warn,
+            | Self::BadStaple { .. } => Level::Warn,
             Self::Unreadable { .. }
             | Self::NoCertificate { .. }
             | Self::DamagedCertificate { .. }

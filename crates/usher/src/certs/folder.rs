@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -26,13 +27,18 @@ pub(super) fn pairs(folder: &Path) -> Result<Vec<CertificateFiles>, CertError> {
     Ok(paths.iter().filter_map(|path| pair(path)).collect())
 }
 
+/// A chain without its key is a pair, too: that it can't be read has to be told.
 fn pair(path: &Path) -> Option<CertificateFiles> {
     if path.is_dir() {
         let (cert, key) = (path.join("fullchain.pem"), path.join("privkey.pem"));
-        return (cert.is_file() && key.is_file()).then_some(CertificateFiles { cert, key });
+        return (is_there(&cert) || is_there(&key)).then_some(CertificateFiles { cert, key });
     }
     let ending = path.extension()?.to_str()?;
     let key = path.with_extension("key");
-    (CHAINS.contains(&ending) && key.is_file())
-        .then(|| CertificateFiles { cert: path.to_owned(), key })
+    CHAINS.contains(&ending).then(|| CertificateFiles { cert: path.to_owned(), key })
+}
+
+/// Or may we not see whether it is?
+fn is_there(path: &Path) -> bool {
+    fs::metadata(path).map_or_else(|error| error.kind() != ErrorKind::NotFound, |_| true)
 }

@@ -18,6 +18,7 @@ mod folder;
 mod pair;
 mod permitted;
 pub mod report;
+mod staple;
 #[cfg(test)]
 mod tests;
 
@@ -104,7 +105,7 @@ impl Certificates {
             return None;
         }
         let pem = file::read(self.authority.ca_file()).ok().flatten()?;
-        let der: &[u8] = self.authority.der();
+        let der: &[u8] = self.authority.der()?;
         Some(Anchor { pem: Arc::from(pem.as_slice()), der: Arc::from(der) })
     }
 
@@ -161,7 +162,7 @@ impl Certificates {
 
     /// When the local authority ends, if that is less than a year from now and hosts need it.
     pub fn authority_ends(&self, now: UnixTime) -> Option<UnixTime> {
-        let end = self.authority.not_after();
+        let end = self.authority.not_after()?;
         (self.uses_authority() && end.since(now) < YEAR).then_some(end)
     }
 
@@ -187,7 +188,7 @@ impl Certificates {
         offered: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
         let (issued, now) = (&self.supply.issued, self.now());
-        let pair = |pair: &Pair| Arc::clone(&pair.key);
+        let pair = |pair: &Pair| pair.served(now);
         issued
             .exact(name)
             .or_else(|| best(&self.pairs, |one| one.names(name), offered, now).map(pair))
@@ -253,7 +254,7 @@ impl CertSource for Certificates {
             }
         }
         match self.pairs.first() {
-            Some(pair) => Some(Arc::clone(&pair.key)),
+            Some(pair) => Some(pair.served(self.now())),
             None => self.authority.leaf(&self.unnamed, self.now()),
         }
     }
@@ -302,7 +303,7 @@ fn read_pairs(
         Err(trouble) => (Vec::new(), Some(trouble)),
     };
     for files in plan.listen.certificate_files.iter().chain(&folder) {
-        take(Pair::from_files(files), Some(&files.cert));
+        take(Pair::from_files(files, now), Some(&files.cert));
     }
     troubles.extend(folder_trouble);
     (pairs, troubles)
@@ -313,8 +314,22 @@ fn read_pairs(
 /// Blocks on the disk.
 pub fn diagnose(plan: &Plan, now: UnixTime) -> Vec<CertError> {
     let (_, mut troubles) = read_pairs(plan, None, now);
-    troubles.retain(|trouble| !trouble.is_told_with_its_place());
+    // What the config itself names is told with its place there.
+    let named = |file: &Path| {
+        let mut pairs = plan.listen.certificate_files.iter();
+        pairs.any(|pair| pair.cert == *file || pair.key == *file)
+    };
+    troubles.retain(|trouble| !trouble.is_told_of(named));
     troubles
+}
+
+/// Is there, or may there be, any certificate but the local authority's?
+pub fn has_certificates(plan: &Plan) -> bool {
+    let listen = &plan.listen;
+    let brings = !listen.certificate_files.is_empty()
+        || !listen.certificates_inline.is_empty()
+        || listen.certificates_dir.is_some();
+    brings || plan.autocert.is_some() || listen.insecure
 }
 
 /// What a local authority that is made for this plan may sign for.

@@ -19,13 +19,14 @@ use usher_rules::{plan::CertificateFiles, secret::Secret, time::UnixTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use zeroize::Zeroizing;
 
-use super::{CertError, Pem};
+use super::{CertError, Pem, staple};
 
 /// A chain or a key is never longer, in bytes.
 const LONGEST: u64 = 1 << 20;
 
 /// A pair that can be served.
 pub(super) struct Pair {
+    /// Without an OCSP response.
     pub key: Arc<CertifiedKey>,
     cert: Pem,
     /// Names and addresses, lower case, as the certificate has them.
@@ -34,23 +35,21 @@ pub(super) struct Pair {
     not_after: UnixTime,
     /// The first certificate, counted from 1, that the one after it did not sign.
     broken_at: Option<usize>,
-    /// An OCSP response that lies beside it and is too old to be sent.
-    stale: Option<PathBuf>,
+    /// The key with the OCSP response that lies beside it, and until when that counts.
+    stapled: Option<(Arc<CertifiedKey>, UnixTime)>,
+    /// Why a response that lies beside it is not sent.
+    unsent: Option<(PathBuf, &'static str)>,
 }
-
-/// How long an OCSP response is taken to count, in days: authorities that still sign them give
-/// them about a week.
-const STAPLE_DAYS: u64 = 7;
 
 const THREE_DAYS: Duration = Duration::from_secs(3 * 24 * 3600);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl Pair {
-    pub fn from_files(files: &CertificateFiles) -> Result<Self, CertError> {
+    pub fn from_files(files: &CertificateFiles, now: UnixTime) -> Result<Self, CertError> {
         let (cert, key) = (read(&files.cert)?, read(&files.key)?);
         let mut pair =
             Self::new(Pem::File(files.cert.clone()), &cert, Pem::File(files.key.clone()), &key)?;
-        pair.staple(&files.cert.with_extension("ocsp"));
+        pair.staple(&files.cert.with_extension("ocsp"), now);
         Ok(pair)
     }
 
@@ -84,8 +83,9 @@ impl Pair {
                 None => CertError::Mismatch { cert, key },
             }
         })?;
-        let (key, stale, broken_at) = (Arc::new(certified), None, break_in(&chain));
-        Ok(Self { key, cert, subjects, not_before, not_after, broken_at, stale })
+        let (key, broken_at) = (Arc::new(certified), break_in(&chain));
+        let (stapled, unsent) = (None, None);
+        Ok(Self { key, cert, subjects, not_before, not_after, broken_at, stapled, unsent })
     }
 
     /// Where it came from.
@@ -93,18 +93,31 @@ impl Pair {
         &self.cert
     }
 
-    /// Takes the OCSP response beside it (DER, RFC 6960), if there is one that is fresh.
-    fn staple(&mut self, file: &Path) {
-        let Ok(about) = std::fs::metadata(file) else { return };
-        let age = about.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
-        if age > Duration::from_secs(STAPLE_DAYS * 24 * 3600) {
-            self.stale = Some(file.to_owned());
+    /// Takes the OCSP response beside it (DER, RFC 6960), if there is one that counts.
+    fn staple(&mut self, file: &Path, now: UnixTime) {
+        if !file.exists() {
             return;
         }
-        let Ok(response) = read(file) else { return };
-        let mut key = CertifiedKey::clone(&self.key);
-        key.ocsp = Some(response.to_vec());
-        self.key = Arc::new(key);
+        let Some(leaf) = self.key.cert.first() else { return };
+        let response = read(file).map_err(|_| "can't be read");
+        let counts = response.and_then(|response| {
+            let until = staple::counts_until(&response, leaf, now)?;
+            Ok((response, until))
+        });
+        match counts {
+            Ok((response, until)) => {
+                let mut key = CertifiedKey::clone(&self.key);
+                key.ocsp = Some(response.to_vec());
+                self.stapled = Some((Arc::new(key), until));
+            }
+            Err(why) => self.unsent = Some((file.to_owned(), why)),
+        }
+    }
+
+    /// What is served: with the OCSP response for as long as that counts.
+    pub fn served(&self, now: UnixTime) -> Arc<CertifiedKey> {
+        let stapled = self.stapled.as_ref().filter(|(_, until)| now < *until);
+        Arc::clone(stapled.map_or(&self.key, |(key, _)| key))
     }
 
     /// Can a client check this key's signature? One that says nothing is taken to.
@@ -124,10 +137,10 @@ impl Pair {
         } else if now < self.not_before {
             Some(CertError::NotYetValid { pem: self.cert.clone() })
         } else {
-            let stale = self.stale.clone();
-            let stale = stale.map(|file| CertError::StaleStaple { file, days: STAPLE_DAYS });
+            let unsent = self.unsent.clone();
+            let unsent = unsent.map(|(file, why)| CertError::BadStaple { file, why });
             let broken = self.broken_at;
-            broken.map(|place| CertError::BrokenChain { pem: self.cert.clone(), place }).or(stale)
+            broken.map(|place| CertError::BrokenChain { pem: self.cert.clone(), place }).or(unsent)
         }
     }
 

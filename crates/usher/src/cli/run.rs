@@ -118,7 +118,8 @@ fn format(asked: Option<LogFormat>) -> Format {
 /// What a reload depends on.
 fn watched(config: &Path, plan: &Plan) -> Vec<PathBuf> {
     let pairs = plan.listen.certificate_files.iter();
-    let files = pairs.flat_map(|pair| [pair.cert.clone(), pair.key.clone()]);
+    let files = pairs
+        .flat_map(|pair| [pair.cert.clone(), pair.key.clone(), pair.cert.with_extension("ocsp")]);
     let folder = plan.listen.certificates_dir.clone();
     std::iter::once(config.to_owned()).chain(files).chain(folder).collect()
 }

@@ -15,6 +15,7 @@ mod keys;
 mod metrics;
 mod redirect;
 mod start_error;
+mod swapping;
 mod told;
 
 use std::{
@@ -27,7 +28,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use rustls::{SignatureScheme, sign::CertifiedKey};
 use tokio_util::sync::CancellationToken;
 use usher_rules::{
     plan::{Level, Plan, Secrets},
@@ -44,17 +44,18 @@ use self::{
     cores::Core,
     keys::OwnKeys,
     metrics::{Guard, Sheet},
+    swapping::Swapping,
     told::Told,
 };
 use crate::{
     certs::{
         Authority, CertError, Certificates,
         acme::{BeforeWrite, Coverage, Office, Pace, Shelf},
-        neighbourhood,
+        has_certificates, neighbourhood,
     },
     idp::{Cost, Directory, Passwords},
     request::{
-        Anchor, Door, DoorParts, LocalAuthority,
+        Door, DoorParts,
         accept::{Listener, Tasks, parse_address},
         forward::system_roots,
         record::{Metrics, Recorder},
@@ -149,15 +150,22 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let store = Arc::new(Store::open(&data_dir)?);
     let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, &store)?;
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
-    let authority = Arc::new(Authority::open(&data_dir, &neighbourhood(&plan), now.wall)?);
+    let (authority, damage) = match Authority::open(&data_dir, &neighbourhood(&plan), now.wall) {
+        Ok(authority) => (authority, None),
+        // It takes only its own hosts down.
+        Err(error) if has_certificates(&plan) => (Authority::absent(&data_dir), Some(error)),
+        Err(error) => return Err(error.into()),
+    };
+    let authority = Arc::new(authority);
     let office = Arc::new(Office::open(
         Shelf::open(Office::folder(&plan, &data_dir))?.telling(before_write),
         Arc::new(Told { recorder: recorder.clone(), clock: Arc::clone(&clock) }),
         Arc::clone(&clock),
         pace,
     ));
-    let (certificates, troubles) =
+    let (certificates, mut troubles) =
         Certificates::load(&plan, Arc::clone(&authority), office.supply(), None, now.wall);
+    troubles.extend(damage);
     let certificates = Arc::new(Swapping(ArcSwap::from_pointee(certificates)));
     let passwords = Passwords::new(password_cost, cores).map_err(StartError::Passwords)?;
     let directory = Arc::new(Directory::new(Arc::<Store>::clone(&store), passwords));
@@ -367,6 +375,7 @@ impl RunningServer {
             ("addresses", listen(old) != listen(new)),
             ("keys", !same_secrets(&old.secrets, &new.secrets)),
             ("certificate_authority", old.extra_roots != new.extra_roots),
+            ("autocert_dir", acme_dir(old) != acme_dir(new)),
         ];
         for (what, _) in waits.iter().filter(|(_, waits)| *waits) {
             self.recorder
@@ -390,6 +399,11 @@ impl fmt::Debug for RunningServer {
     }
 }
 
+/// Where the plan wants accounts and certificates kept, if it does.
+fn acme_dir(plan: &Plan) -> Option<&Path> {
+    plan.autocert.as_ref().and_then(|autocert| autocert.dir.as_deref())
+}
+
 /// Are the operator's keys the ones that we started with?
 fn same_secrets(old: &Secrets, new: &Secrets) -> bool {
     let same = |old: &Option<Arc<Secret>>, new: &Option<Arc<Secret>>| match (old, new) {
@@ -400,30 +414,6 @@ fn same_secrets(old: &Secrets, new: &Secrets) -> bool {
     same(&old.shared, &new.shared)
         && same(&old.cookie, &new.cookie)
         && same(&old.signing, &new.signing)
-}
-
-/// The certificates in force; a reload exchanges them.
-#[derive(Debug)]
-struct Swapping(ArcSwap<Certificates>);
-
-impl LocalAuthority for Swapping {
-    fn anchor(&self, host: &str) -> Option<Anchor> {
-        self.0.load().anchor(host)
-    }
-}
-
-impl CertSource for Swapping {
-    fn certificate(
-        &self,
-        server_name: Option<&str>,
-        offered: &[SignatureScheme],
-    ) -> Option<Arc<CertifiedKey>> {
-        self.0.load().certificate(server_name, offered)
-    }
-
-    fn proof(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
-        self.0.load().proof(server_name)
-    }
 }
 
 /// Both libraries ask for a process-wide provider where none is handed to them. A second call

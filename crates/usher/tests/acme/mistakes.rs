@@ -6,7 +6,7 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use http::StatusCode;
@@ -121,8 +121,17 @@ async fn files(said: &mut Said, app: &Upstream) {
     copy("good.key", "nothing.key");
     write("nothing.pem", b"");
     write("good.ocsp", b"\x30\x03\x0a\x01\x00");
-    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    fs::File::open(at.join("good.ocsp")).unwrap().set_modified(long_ago).unwrap();
+    // A chain in the wrong order, and one with a certificate of somebody else's in it.
+    let text = |name: &str| fs::read_to_string(at.join(name)).unwrap();
+    copy("good.key", "turned.key");
+    write("turned.pem", (text("other.pem") + &text("good.pem")).as_bytes());
+    copy("good.key", "broken.key");
+    let mut stranger = rcgen::CertificateParams::default();
+    stranger.distinguished_name.push(rcgen::DnType::CommonName, "an authority of others");
+    let stranger = stranger.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+    write("broken.pem", (text("good.pem") + &stranger.pem()).as_bytes());
+    // And one whose key was forgotten.
+    copy("good.pem", "keyless.pem");
     let mut house = house;
     let routes = [public(HOST, app.address), public(GOOD, app.address)];
     let text = format!("certificates_dir: {}\n{}", at.display(), config(&routes));
@@ -136,7 +145,10 @@ async fn files(said: &mut Said, app: &Upstream) {
         ("a key with a passphrase", "locked.key"),
         ("DER where PEM belongs", "binary.pem"),
         ("an empty file", "nothing.pem"),
-        ("an OCSP response that is too old", "good.ocsp"),
+        ("an error where an OCSP response belongs", "good.ocsp"),
+        ("a chain that does not begin with the leaf", "turned.key"),
+        ("a chain with a link that does not fit", "broken.pem"),
+        ("a certificate without its key", "keyless.key"),
     ] {
         said.hear(mistake, &house, about).await;
     }

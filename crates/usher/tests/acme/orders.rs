@@ -69,6 +69,13 @@ async fn where_one_proof_fails_another_is_tried() {
     assert!(effect.contains("local authority signs"), "{effect}");
     house.clock.turn(Duration::from_secs(400));
     issued(&house, HOST).await;
+
+    // What worked is tried first from then on: a renewal begins with no failure.
+    let failures = told(&house, HOST, "cause").len();
+    let first = serial_of(&house, HOST);
+    shelf(&house).ask_renewal(HOST).unwrap();
+    eventually("another certificate", || (serial_of(&house, HOST) != first).then_some(())).await;
+    assert_eq!(told(&house, HOST, "cause").len(), failures);
 }
 
 /// A hook for DNS-01, as an operator would write one.

@@ -20,6 +20,7 @@ mod invariants;
 mod metrics;
 mod routes;
 mod sockets;
+mod staples;
 mod streams;
 mod trusting;
 mod visits;

@@ -46,14 +46,16 @@ impl Ground<'_> {
         let external_account = self.external_account();
         let trusted_ca = self.trusted_ca();
         let dir = self.autocert_dir();
-        let is_public = directories.iter().all(|url| url.ends_with(".letsencrypt.org/directory"));
+        // An authority of one's own has a root of its own.
+        let is_public = trusted_ca.is_none();
         let dns = self.dns01();
         let names = self.managed_names(routes, sign_in, is_public, dns.is_some());
+        let must_staple = self.must_staple();
         Some(Autocert {
             directories,
             email: self.keys.text("autocert_email").map(Into::into),
             external_account,
-            must_staple: self.keys.bool("autocert_must_staple").unwrap_or_default(),
+            must_staple,
             trusted_ca,
             dir,
             dns,
@@ -138,6 +140,19 @@ impl Ground<'_> {
         }
         let pem = self.pem(inline, file, Pem::Certificate);
         pem.map(|pem| Arc::from(pem.expose()))
+    }
+
+    /// Nobody fetches OCSP responses here, and the large authorities have stopped to sign them.
+    fn must_staple(&mut self) -> bool {
+        let is_wanted = self.keys.bool("autocert_must_staple").unwrap_or_default();
+        if let Some(given) = self.keys.given("autocert_must_staple").filter(|_| is_wanted) {
+            self.report(given.warning(
+                "U439",
+                "browsers that are strict refuse such certificates: usher fetches no OCSP responses, and most authorities sign none any more",
+                "delete the line; short-lived certificates (`autocert_profile: shortlived`) do what it was for",
+            ));
+        }
+        is_wanted
     }
 
     fn autocert_dir(&mut self) -> Option<PathBuf> {

@@ -55,8 +55,7 @@ impl Ground<'_> {
             );
             return None;
         };
-        let has_port = server.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let server = if has_port { server } else { format!("{server}:53") };
+        let server = with_port(&server);
         let name = self.keys.text(KEY_NAME).map(str::to_owned);
         let secret = self.secret_text(SECRET, "autocert_dns_tsig_secret_file");
         let key = match (name, secret) {
@@ -108,5 +107,36 @@ impl Ground<'_> {
             format!("`{PROVIDER}: {provider}` needs `{key}`"),
             format!("add {what}"),
         ));
+    }
+}
+
+/// The port of DNS where none is written. An IPv6 address may stand without brackets.
+fn with_port(server: &str) -> String {
+    if let Ok(address) = server.parse::<std::net::Ipv6Addr>() {
+        return format!("[{address}]:53");
+    }
+    let port = server.rsplit_once(':').map(|(_, port)| port);
+    match port.is_some_and(|port| port.parse::<u16>().is_ok()) {
+        true => server.to_owned(),
+        false => format!("{server}:53"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_port;
+
+    #[test]
+    fn where_updates_go() {
+        for (written, read) in [
+            ("ns.example.com", "ns.example.com:53"),
+            ("ns.example.com:5353", "ns.example.com:5353"),
+            ("192.0.2.1", "192.0.2.1:53"),
+            ("2001:db8::53", "[2001:db8::53]:53"),
+            ("[2001:db8::53]", "[2001:db8::53]:53"),
+            ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
+        ] {
+            assert_eq!(with_port(written), read, "{written}");
+        }
     }
 }

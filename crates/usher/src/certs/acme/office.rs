@@ -20,7 +20,10 @@ use usher_rules::{
 };
 
 use super::{
-    AcmeError, Leaf, Pace, Shelf, State, Supply, client::AcmeClient, dns::Solver, order::Errand,
+    AcmeError, Leaf, Pace, Shelf, State, Supply,
+    client::AcmeClient,
+    dns::Solver,
+    order::{Errand, Proved},
 };
 use crate::{certs::CertError, request::forward::system_roots};
 
@@ -256,7 +259,7 @@ impl Office {
         let name = ordered.name;
         let outcome = self.errand(work, autocert, &ordered).await;
         let settled = match &outcome {
-            Ok(leaf) => Settled::Issued(leaf.held(None)),
+            Ok(proved) => Settled::Issued(proved.leaf.held(None)),
             Err(error) => error.settled(self.now()),
         };
         let history = keeper.settle(name, settled, self.now());
@@ -269,7 +272,10 @@ impl Office {
         };
         let held = self.supply.issued.get(name).map(|leaf| leaf.not_after);
         match outcome {
-            Ok(leaf) => {
+            Ok(Proved { leaf, by }) => {
+                if !by.is_empty() {
+                    state.proved_by = by.into();
+                }
                 (state.window, state.last_error) = (None, Box::default());
                 (state.issued_by, state.wanted) = (ordered.directory.into(), false);
                 self.supply.issued.put(name, &leaf);
@@ -290,7 +296,7 @@ impl Office {
         work: &Work,
         autocert: &Autocert,
         ordered: &Ordered<'_>,
-    ) -> Result<Leaf, AcmeError> {
+    ) -> Result<Proved, AcmeError> {
         let Ordered { name, directory, state } = ordered;
         // Before the order: a crash in the middle counts as a failure.
         self.shelf.put_state(name, state)?;
@@ -313,6 +319,7 @@ impl Office {
             has_http: work.has_http,
             solver: solver.as_ref(),
             failures: state.history.failures.saturating_sub(1), // this one is counted already
+            proved_by: &state.proved_by,
         };
         // Its parts have limits of their own; a record is published and withdrawn besides.
         let dns =

@@ -42,11 +42,20 @@ pub(super) struct Errand<'a> {
     pub solver: Option<&'a Solver>,
     /// How many orders for this name failed: the next one tries another challenge.
     pub failures: u32,
+    /// The challenge that was answered well the last time; empty when nobody knows.
+    pub proved_by: &'a str,
+}
+
+/// A certificate, and by which challenge it was proved that it is ours to have.
+pub(super) struct Proved {
+    pub leaf: Leaf,
+    /// Empty where the authority remembered an earlier proof.
+    pub by: &'static str,
 }
 
 impl Errand<'_> {
     /// Orders, proves, fetches and keeps.
-    pub async fn run(&self) -> Result<Leaf, AcmeError> {
+    pub async fn run(&self) -> Result<Proved, AcmeError> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -66,7 +75,7 @@ impl Errand<'_> {
         }
     }
 
-    async fn once(&self) -> Result<Leaf, AcmeError> {
+    async fn once(&self) -> Result<Proved, AcmeError> {
         let account = account::open(self.client, self.shelf, self.autocert, self.directory).await?;
         let (mut order, key) = match self.resume(&account).await? {
             Some(resumed) => resumed,
@@ -76,13 +85,13 @@ impl Errand<'_> {
         // They answer until the order is through.
         let answering = self.prove(&mut order, &mut records).await;
         self.withdraw(&records).await;
-        let _answering = answering?;
+        let (_answering, by) = answering?;
         if order.state().status == OrderStatus::Ready {
             let csr = self.request(&key)?;
             order.finalize_csr(&csr).await.map_err(|error| self.error(error))?;
         }
         let chain = self.fetch(&mut order).await?;
-        self.keep(&key, &chain)
+        Ok(Proved { leaf: self.keep(&key, &chain)?, by })
     }
 
     /// The order that a crash or a slow authority left.
@@ -178,7 +187,7 @@ impl Errand<'_> {
         &self,
         order: &mut Order,
         records: &mut Vec<TxtRecord>,
-    ) -> Result<Vec<Answering>, AcmeError> {
+    ) -> Result<(Vec<Answering>, &'static str), AcmeError> {
         let mut answering = Vec::new();
         let mut by = "";
         let mut authorizations = order.authorizations();
@@ -215,12 +224,12 @@ impl Errand<'_> {
         }
         if by.is_empty() {
             order.refresh().await.map_err(|error| self.error(error))?;
-            return Ok(answering);
+            return Ok((answering, by));
         }
         let ready = order.poll_ready(&self.retries()).await;
         match ready {
             Ok(OrderStatus::Invalid) => Err(self.not_proven(order, by).await),
-            Ok(_) => Ok(answering),
+            Ok(_) => Ok((answering, by)),
             Err(error) => {
                 let error = self.error(error);
                 match matches!(error, AcmeError::Refused { .. }) && !error.is_bad_nonce() {
@@ -232,13 +241,14 @@ impl Errand<'_> {
     }
 
     /// DNS-01 needs a provider that the operator named, HTTP-01 port 80, TLS-ALPN-01 port 443:
-    /// whichever can work, another one after each failure.
+    /// whichever can work, what worked the last time first, another one after each failure.
     fn choose(&self, offered: &[ChallengeType]) -> Result<ChallengeType, AcmeError> {
         let mut able = Vec::new();
         able.extend(self.solver.map(|_| ChallengeType::Dns01));
         able.extend(self.has_http.then_some(ChallengeType::Http01));
         able.push(ChallengeType::TlsAlpn01);
         able.retain(|kind| offered.contains(kind));
+        able.sort_by_key(|kind| word(kind) != self.proved_by); // stable
         let turn = usize::try_from(self.failures).unwrap_or_default();
         let turn = turn.checked_rem(able.len()).ok_or_else(|| no_challenge(offered))?;
         able.into_iter().nth(turn).ok_or_else(|| no_challenge(offered))

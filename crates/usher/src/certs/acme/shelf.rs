@@ -53,6 +53,9 @@ pub struct State {
     /// The directory that the certificate came from.
     #[serde(default)]
     pub issued_by: Box<str>,
+    /// By which challenge it was proved that it is ours to have.
+    #[serde(default)]
+    pub proved_by: Box<str>,
     /// Somebody asked for another certificate, and it is not there yet.
     #[serde(default)]
     pub wanted: bool,

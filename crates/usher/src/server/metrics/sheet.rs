@@ -5,7 +5,10 @@ use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
     registry::Registry,
 };
-use usher_rules::{plan::Plan, time::Clock};
+use usher_rules::{
+    plan::Plan,
+    time::{Clock, UnixTime},
+};
 
 use crate::{
     certs::{
@@ -89,7 +92,9 @@ impl Sheet {
         let failing = Family::<ByCause, Gauge>::default();
         for served in self.certificates.0.load().served(plan, &self.office, now) {
             let host = String::from(&*served.host);
-            ends.get_or_create(&self.certificate(&served)).set(seconds(self.end(&served)));
+            if let Some(end) = self.end(&served) {
+                ends.get_or_create(&self.certificate(&served)).set(seconds(end.seconds()));
+            }
             if let Some(next_at) = served.next_at {
                 orders
                     .get_or_create(&ByHost { host: host.clone() })
@@ -127,9 +132,9 @@ impl Sheet {
         ByCertificate { host: String::from(&*served.host), source, issuer: issuer.to_owned() }
     }
 
-    fn end(&self, served: &Served) -> u64 {
+    fn end(&self, served: &Served) -> Option<UnixTime> {
         let leaf = served.leaf.as_ref().map(|leaf| leaf.not_after);
-        leaf.unwrap_or_else(|| self.authority.not_after()).seconds()
+        leaf.or_else(|| self.authority.not_after())
     }
 }
 

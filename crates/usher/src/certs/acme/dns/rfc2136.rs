@@ -63,7 +63,9 @@ impl Rfc2136 {
         let reply = self.exchange(&query(id(), name, SOA)?).await?;
         let zone = reply.records.into_iter().find(|record| record.kind == SOA);
         let zone = zone.map(|record| record.owner).filter(|zone| {
-            name.strip_suffix(zone.as_str()).is_some_and(|before| before.ends_with('.'))
+            // The name itself may be a zone: a challenge that was delegated.
+            name.strip_suffix(zone.as_str())
+                .is_some_and(|before| before.is_empty() || before.ends_with('.'))
         });
         let (server, name) = (self.server.clone(), name.into());
         zone.map(Into::into).ok_or(DnsError::NoZone { server, name })
