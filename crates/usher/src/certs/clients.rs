@@ -138,7 +138,7 @@ fn of_leaf(leaf: &Leaf, now: UnixTime) -> Vec<Finding> {
             "a shorter life",
         );
     }
-    if ["R3", "R10", "R11", "R12", "R13", "E5", "E6", "E7", "E8"].contains(&&*leaf.issuer) {
+    if is_lets_encrypt(&leaf.issuer) {
         find(
             Weight::Note,
             "Android before 7.1.1, and TVs that had their last update before 2017",
@@ -147,4 +147,11 @@ fn of_leaf(leaf: &Leaf, now: UnixTime) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// Their intermediates are named by kind of key and number: `R13`, `E8`, later `YE2`, `YR1`.
+fn is_lets_encrypt(issuer: &str) -> bool {
+    let name = issuer.strip_prefix('Y').unwrap_or(issuer);
+    let number = name.strip_prefix(['R', 'E']).unwrap_or_default();
+    !number.is_empty() && number.len() <= 2 && number.bytes().all(|octet| octet.is_ascii_digit())
 }

@@ -144,18 +144,18 @@ impl Certificates {
 
     /// Hosts whose certificate is the operator's and ends soon, or has ended, in order.
     pub fn endings(&self, now: UnixTime) -> Vec<Ending> {
-        let ending = |host: &Box<str>| {
+        let ending = |host: &str| {
             let is_served = self.supply.issued.find(host).is_none();
             let pair = self.pair(host).filter(|pair| is_served && pair.ends_soon(now))?;
-            let (host, not_after) = (host.clone(), pair.not_after());
+            let (host, not_after) = (host.into(), pair.not_after());
             Some(Ending { host, not_after, cause: format!("nobody has renewed {}", pair.cert()) })
         };
         let wildcards = self.wildcards.iter().filter_map(|from| match from {
-            HostPattern::Wildcard { text, .. } => Some(text),
+            HostPattern::Wildcard { text, .. } => Some(&**text),
             HostPattern::Exact { .. } => None,
         });
-        let mut endings: Vec<Ending> =
-            self.hosts.iter().chain(wildcards).filter_map(ending).collect();
+        let hosts = self.hosts.iter().map(|host| &**host);
+        let mut endings: Vec<Ending> = hosts.chain(wildcards).filter_map(ending).collect();
         endings.sort_by(|a, b| a.host.cmp(&b.host));
         endings
     }

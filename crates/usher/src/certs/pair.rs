@@ -188,15 +188,13 @@ fn certified(
 /// The first certificate, counted from 1, whose issuer is not the subject of the one after it.
 /// Browsers mend such a chain, players and TVs don't.
 fn break_in(chain: &[CertificateDer<'static>]) -> Option<usize> {
-    let names = chain.iter().map(|der| {
-        let (_, read) = X509Certificate::from_der(der).ok()?;
-        Some((read.issuer().as_raw().to_vec(), read.subject().as_raw().to_vec()))
+    let read = |der| X509Certificate::from_der(der).ok().map(|(_, read)| read);
+    let pairs = chain.iter().zip(chain.iter().skip(1));
+    let mut follows = pairs.map(|(one, next)| match (read(one), read(next)) {
+        (Some(one), Some(next)) => one.issuer().as_raw() == next.subject().as_raw(),
+        (_, _) => false,
     });
-    let names: Vec<_> = names.collect();
-    let follows = |(one, next): (&Option<(Vec<u8>, Vec<u8>)>, &Option<(Vec<u8>, Vec<u8>)>)| {
-        one.as_ref().zip(next.as_ref()).is_some_and(|((issuer, _), (_, subject))| issuer == subject)
-    };
-    names.iter().zip(names.iter().skip(1)).position(|pair| !follows(pair)).map(|at| at + 1)
+    follows.position(|follows| !follows).map(|at| at + 1)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertError> {

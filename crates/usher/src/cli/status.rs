@@ -19,7 +19,7 @@ use super::{
 use crate::{
     certs::{
         clients::{Finding, Weight, findings},
-        report::{Served, report},
+        report::{Served, Source, report},
     },
     request::record::moment,
     server::SystemClock,
@@ -88,7 +88,7 @@ impl Place {
     }
 }
 
-/// Shows certificates. Exit status: 0 all count, 1 one does not, 2 bad config.
+/// Shows certificates. Exit status: 0 all count, 1 one does not or is still to come, 2 bad config.
 pub fn status(args: &StatusArgs) -> ExitCode {
     told(&args.place, |plan, dir, out| {
         let now = SystemClock.now().wall;
@@ -104,6 +104,13 @@ pub fn tls_report(args: &TlsReportArgs) -> ExitCode {
         let mut served = report(plan, dir, now);
         if let Some(host) = &args.host {
             served.retain(|one| one.host.eq_ignore_ascii_case(host));
+            if served.is_empty() {
+                writeln!(
+                    out,
+                    "error: the config has no host `{host}`\nhint: `usher status` lists them"
+                )?;
+                return Ok(false);
+            }
         }
         show_report(&served, now, out)
     })
@@ -137,7 +144,8 @@ pub fn show_status(
 ) -> io::Result<bool> {
     let mut all_count = true;
     for one in served {
-        all_count &= one.leaf.as_ref().is_none_or(|leaf| now < leaf.not_after);
+        all_count &= one.source != Source::Meanwhile
+            && one.leaf.as_ref().is_none_or(|leaf| leaf.not_before <= now && now < leaf.not_after);
         if as_json {
             writeln!(out, "{}", to_json(one, now))?;
         } else {

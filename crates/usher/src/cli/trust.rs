@@ -3,8 +3,9 @@
 use std::{
     fs,
     io::{self, Write},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
 };
 
 use super::data_dir::{data_dir, is_root};
@@ -68,6 +69,17 @@ pub fn run(args: &Args) -> ExitCode {
         }
     };
     let ca_file = dir.join("authority/ca.pem");
+    if let Err(error) = fs::File::open(&ca_file)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        let _nowhere_left = writeln!(
+            errors,
+            "error: {} can't be read: {error}\nhint: sudo usher trust --data-dir {}",
+            ca_file.display(),
+            dir.display()
+        );
+        return ExitCode::from(2);
+    }
     let Some(fingerprint) = fingerprint(&ca_file) else {
         let _nowhere_left = writeln!(
             errors,
@@ -84,10 +96,11 @@ pub fn run(args: &Args) -> ExitCode {
     if args.renew {
         return renew(&dir, &mut out, &mut errors);
     }
-    let home = std::env::var_os("HOME").map(PathBuf::from);
     let mut done = system(args, &ca_file, &mut out);
-    for store in home.iter().flat_map(|home| nss_stores(home)) {
-        done &= nss(args, &ca_file, &store, &mut out);
+    for Browsers { home, user } in browsers() {
+        for store in nss_stores(&home) {
+            done &= nss(args, &ca_file, &store, user.as_deref(), &mut out);
+        }
     }
     if !args.uninstall {
         let _nowhere_left = writeln!(out, "{NO_TVS}");
@@ -137,7 +150,9 @@ fn system(args: &Args, ca_file: &Path, out: &mut impl Write) -> bool {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         },
-        false => fs::copy(ca_file, &target).map(drop),
+        // Whatever the umask says: everybody on this machine has to read it.
+        false => fs::copy(ca_file, &target)
+            .and_then(|_| fs::set_permissions(&target, fs::Permissions::from_mode(0o644))),
     };
     let refreshed = changed.and_then(|()| {
         let (program, arguments) = refresh.split_first().unwrap_or((&"true", &[]));
@@ -182,14 +197,51 @@ fn nss_stores(home: &Path) -> Vec<PathBuf> {
     stores
 }
 
-fn nss(args: &Args, ca_file: &Path, store: &Path, out: &mut impl Write) -> bool {
+/// Whose browsers.
+struct Browsers {
+    home: PathBuf,
+    /// Absent for whoever runs this.
+    user: Option<String>,
+}
+
+/// Those of whoever runs this; and behind `sudo` those of whoever did that, too.
+fn browsers() -> Vec<Browsers> {
+    let own = std::env::var_os("HOME").map(|home| Browsers { home: home.into(), user: None });
+    let behind = std::env::var_os("SUDO_USER").and_then(|user| user.into_string().ok());
+    let behind = behind.filter(|user| is_root() && user != "root");
+    let behind = behind.and_then(|user| {
+        let entry = Command::new("getent").args(["passwd", &user]).output().ok()?;
+        let entry = String::from_utf8(entry.stdout).ok()?;
+        let home = entry.split(':').nth(5)?.into();
+        Some(Browsers { home, user: Some(user) })
+    });
+    own.into_iter().chain(behind).collect()
+}
+
+fn nss(
+    args: &Args,
+    ca_file: &Path,
+    store: &Path,
+    user: Option<&str>,
+    out: &mut impl Write,
+) -> bool {
     let database = format!("sql:{}", store.display());
-    let mut command = Command::new("certutil");
+    // In their name, so that their files stay theirs; they can't read our folder, but our output.
+    let mut command = match user {
+        Some(user) => {
+            let mut command = Command::new("runuser");
+            command.args(["-u", user, "--", "certutil"]);
+            command
+        }
+        None => Command::new("certutil"),
+    };
     command.args(["-d", &database]);
     match args.uninstall {
         true => command.args(["-D", "-n", NICKNAME]),
-        false => command.args(["-A", "-t", "C,,", "-n", NICKNAME, "-i"]).arg(ca_file),
+        false => command.args(["-A", "-t", "C,,", "-n", NICKNAME]),
     };
+    let input = if args.uninstall { None } else { fs::File::open(ca_file).ok() };
+    command.stdin(input.map_or_else(Stdio::null, Stdio::from));
     match ran(&mut command) {
         Ok(()) => {
             let word = if args.uninstall { "does not trust it any more" } else { "trusts it" };

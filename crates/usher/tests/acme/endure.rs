@@ -93,7 +93,7 @@ async fn asking_another_authority_does_not_change_who_signed() {
     let status =
         usher::certs::report::report(&plan(&elsewhere), &house.data_dir(), house.clock.now().wall);
     let source = status[0].source.to_string();
-    assert!(source.contains(&*street.pebble.directory().split('/').nth(2).unwrap()), "{source}");
+    assert!(source.contains(street.pebble.directory().split('/').nth(2).unwrap()), "{source}");
     revoke(&plan(&elsewhere), &shelf(&house), HOST, QUICK).await.unwrap();
     assert_eq!(street.pebble.status(&first).await, "Revoked");
 }

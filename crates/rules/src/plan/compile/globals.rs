@@ -210,7 +210,7 @@ impl Ground<'_> {
         if let Err(problem) = found {
             let help =
                 format!("{}; until then the local authority signs for its hosts", problem.help);
-            self.report(Problem { severity: Severity::Warning, help: help.into(), ..problem });
+            self.report(Problem { severity: Severity::Warning, help, ..problem });
         }
     }
 
