@@ -10,6 +10,7 @@
 )]
 
 mod crash;
+mod dice;
 mod dns;
 mod endure;
 #[path = "../front_door/house.rs"]

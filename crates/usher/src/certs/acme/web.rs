@@ -63,5 +63,7 @@ fn cause(error: &dyn std::error::Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    let words = innermost.to_string();
+    // What the TLS library says of a connection that broke ends in an address of its manual.
+    words.split(": https://docs.rs/").next().unwrap_or_default().to_owned()
 }
