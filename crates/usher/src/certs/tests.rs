@@ -3,6 +3,7 @@ use std::{fs, net::IpAddr, path::Path, sync::Arc, time::Duration};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
     ClientConfig, NamedGroup, RootCertStore, SupportedProtocolVersion,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
     version::{TLS12, TLS13},
 };
@@ -264,7 +265,43 @@ fn leaves_are_renewed_in_the_last_third_of_their_life() {
     assert!(read.validity().not_before.timestamp() < (NOW.plus(DAY * 32)).seconds() as i64);
 }
 
-/// Market row 13: certificates that end unseen.
+/// A class of many proxies: a name with a NUL in it is no shorter name, and no wildcard.
+#[test]
+fn a_nul_in_a_name_hides_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    write_pair(at, "nul", &["tv.test\0.evil.example", "*.apps.test\0.evil.example"], this_year());
+    let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
+    let plan = plan(&["tv.test", "x.apps.test"], at, &["nul"]);
+    let (certificates, _) = Certificates::load(&plan, authority, &Supply::default(), None, NOW);
+    for host in ["tv.test", "x.apps.test"] {
+        assert!(!certificates.covers(host, NOW), "{host}");
+        assert_eq!(served(&certificates, Some(host)), [host], "the local authority signs");
+    }
+}
+
+/// The constraints of the root are the client's to enforce, and it does.
+#[test]
+fn a_client_that_trusts_the_root_takes_nothing_for_other_domains() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::open(dir.path(), &["tv.films.net".into()], NOW).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().unwrap().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let client = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    let client = client.build().unwrap();
+    let at = rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(NOW.seconds()));
+    for (host, trusted) in [("music.films.net", true), ("nas.local", true), ("bank.com", false)] {
+        // Whoever has stolen the key signs what they like.
+        let leaf = authority.leaf(&[host.into()], NOW).unwrap();
+        let name = ServerName::try_from(host).unwrap();
+        let (own, chain) = leaf.cert.split_first().unwrap();
+        let verdict = client.verify_server_cert(own, chain, &name, &[], at);
+        assert_eq!(verdict.is_ok(), trusted, "{host}: {verdict:?}");
+    }
+}
+
+/// Certificates that end unseen.
 #[test]
 fn an_end_in_sight_is_told_for_hosts_that_it_hits() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,8 +1,16 @@
+use std::time::Duration;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{VECTORS, hex, list, open, party, proxy, read, service, text};
-use crate::signin::hosted::{
-    HostedKey, SealedFault, SealedForm, Unsealed, Version, form::Form, message,
+use crate::{
+    secret::Secret,
+    session::Keys,
+    signin::{
+        hosted::{HostedKey, SealedFault, SealedForm, Unsealed, Version, form::Form, message},
+        verify_url,
+    },
+    time::UnixTime,
 };
 
 #[test]
@@ -157,4 +165,33 @@ fn sealed_bomb(from: &HostedKey, to: &HostedKey) -> String {
     assert!(frame.len() < 4096, "{}", frame.len());
     let sealed = message::seal(from, &to.public(), &frame, [5; 32]).unwrap();
     format!("k={}&q={}", from.public(), BASE64_URL_SAFE_NO_PAD.encode(sealed))
+}
+
+/// What the real proxy and service sign with their shared secrets, and ours with the same.
+#[test]
+fn handles_and_links_are_signed_as_the_real_ones_are() {
+    let vectors = read(VECTORS);
+    let keys = |name: &str| {
+        let first: u8 = if name.ends_with('P') { 0x00 } else { 0x40 };
+        let shared = Secret::new((first..first + 32).collect::<Vec<u8>>());
+        Keys::derive(&shared, &Secret::new([1; 32])).unwrap()
+    };
+    for section in ["handle_jwt", "authenticate_handle_jwt"] {
+        let case = &vectors[section];
+        let (token, now) = (text(case, "jwt"), UnixTime::from_seconds(1_795_576_010));
+        let handle = keys(text(case, "key")).verify_handle(token, now).unwrap();
+        let payload: serde_json::Value = serde_json::from_str(text(case, "payload_json")).unwrap();
+        assert_eq!(handle.session.as_str(), text(&payload, "jti"), "{section}");
+        assert_eq!(&*handle.subject, "alice");
+        let other = keys(if text(case, "key").ends_with('P') { "A" } else { "P" });
+        assert!(other.verify_handle(token, now).is_err(), "{section}");
+    }
+    assert_eq!(list(&vectors["signed_url"]).len(), 2);
+    for case in list(&vectors["signed_url"]) {
+        let (base, query) = text(case, "url").split_once('?').unwrap();
+        let (issued, keys) = (UnixTime::from_seconds(1_795_576_151), keys(text(case, "key")));
+        let verified = verify_url(&keys, base, query, issued, Duration::ZERO).unwrap();
+        let mac = base64::prelude::BASE64_URL_SAFE.decode(text(case, "mac")).unwrap();
+        assert_eq!(verified.signature.to_vec(), mac);
+    }
 }
