@@ -21,6 +21,7 @@ const began = Date.now();
 await setup((line) => console.log(line)).catch((error) => fail(error.message));
 process.env.USHER_BIN = usherBinary();
 process.env.CINEMA_BIN = cinemaBinary();
+process.env.RECORDED_BIN = recordedBinary();
 
 // Keycloak takes the longest to start: it does so beside the first suites.
 const { bootKeycloak } = await import('./parts/keycloak.mjs');
@@ -66,6 +67,11 @@ function usherBinary() {
 function cinemaBinary() {
   if (process.env.CINEMA_BIN) return resolve(process.env.CINEMA_BIN);
   return built(['build', '--package', 'usher-cinema', '--example', 'cinema']);
+}
+
+function recordedBinary() {
+  if (process.env.RECORDED_BIN) return resolve(process.env.RECORDED_BIN);
+  return built(['build', '--package', 'usher-lab', '--example', 'recorded_service']);
 }
 
 /** Builds with Cargo and gives the path of the program, from Cargo's own messages. */

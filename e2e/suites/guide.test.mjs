@@ -20,6 +20,8 @@ import { events, isLive, play, seek } from './cinema-page.mjs';
 const HOST = 'jellyfin.anas-films.com';
 const SERVICE = 'authenticate.pomerium.app';
 const PAGE = `https://${HOST}`;
+/** Whom the recorded service signs in. */
+const ALICE = 'alice@example.com';
 /** The guide's file, as it is recorded for the config's own tests. */
 const GUIDE = new URL('../../crates/rules/tests/compile/guide.case', import.meta.url);
 
@@ -166,6 +168,29 @@ function scenario() {
     proxy = usher('usher', 'proxy', join(folder, 'config.yaml'), { ADDRESS: '127.0.0.1:443' });
     await said(proxy, /"message":"serving"/);
     assert.equal((await certificate(HOST)).serial, serial);
+  });
+
+  it('signs in by the recorded answers of the real service, which has another key', async () => {
+    await proxy.stop();
+    const pem = join(folder, 'service', 'acme', 'names', `${SERVICE}.pem`);
+    const recorded = start('the recorded service', process.env.RECORDED_BIN, ['127.0.0.2:443', pem]);
+    undo.push(() => recorded.stop());
+    const guide = await readFile(join(folder, 'config.yaml'), 'utf8');
+    await writeFile(join(folder, 'config.yaml'), guide.replaceAll(people.ana.email, ALICE));
+    proxy = usher('usher', 'proxy', join(folder, 'config.yaml'), { ADDRESS: '127.0.0.1:443' });
+    await said(proxy, /"message":"serving"/);
+    const other = await one.browser.newContext();
+    other.setDefaultTimeout(15_000);
+    const on = await other.newPage();
+    await on.goto(`${PAGE}/web/?asked=for#/home`);
+    assert.equal(on.url(), `${PAGE}/web/?asked=for#/home`, 'there and back without a question');
+    await isLive(on);
+    await play(on);
+    await on.goto(`${PAGE}/.pomerium`);
+    const shown = await on.locator('main').innerText();
+    for (const words of [ALICE, 'Alice Example', 'media']) assert.ok(shown.includes(words), `${words}: ${shown}`);
+    await screenshots('the guide', on, 'recorded-identity');
+    await other.close();
   });
 
   function usher(name, data, config, env = {}) {

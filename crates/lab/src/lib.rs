@@ -17,5 +17,6 @@ pub mod directory;
 pub mod knot;
 pub mod pebble;
 pub mod provider;
+pub mod recorded;
 pub mod service;
 pub mod upstream;

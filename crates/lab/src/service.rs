@@ -17,7 +17,7 @@ use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
@@ -25,8 +25,13 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use usher_rules::{
     secret::Secret,
-    signin::hosted::{HostedKey, PUBLIC_KEY},
+    signin::{
+        SIGN_IN,
+        hosted::{HostedKey, PUBLIC_KEY},
+    },
 };
+
+use crate::recorded;
 
 /// How the service answers when it is asked for its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +73,29 @@ impl KeyServer {
         let (acceptor, ca) = certificate();
         let ca_file = folder.join("service-ca.pem");
         std::fs::write(&ca_file, ca).expect("a file");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::at("127.0.0.1:0", acceptor, ca_file, key).await
+    }
+
+    /// Starts one at an address, with the key and the chain in a PEM file.
+    pub async fn with_certificate(address: &str, pem_file: &Path, key: HostedKey) -> Self {
+        let chain = CertificateDer::pem_file_iter(pem_file).expect("a file");
+        let chain = chain.collect::<Result<Vec<_>, _>>().expect("a chain");
+        let private = PrivateKeyDer::from_pem_file(pem_file).expect("a key");
+        Self::at(address, acceptor(chain, private), pem_file.to_owned(), key).await
+    }
+
+    async fn at(address: &str, acceptor: TlsAcceptor, ca_file: PathBuf, key: HostedKey) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let state = Mutex::new((Mood::Well, Arc::new(key)));
         let shared = Arc::new(Shared { state, asked: AtomicUsize::new(0) });
         let task = tokio::spawn(serve(listener, acceptor, Arc::clone(&shared)));
         Self { address, ca_file, shared, task }
+    }
+
+    /// Where it answers.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Where it is, as a config names it.
@@ -123,14 +145,18 @@ fn certificate() -> (TlsAcceptor, String) {
     let key = KeyPair::generate().expect("a key");
     let leaf = leaf.signed_by(&key, &authority).expect("a leaf");
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    (acceptor(vec![leaf.der().clone()], key), authority.pem())
+}
+
+fn acceptor(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key)
+        .with_single_cert(chain, key)
         .expect("a pair");
-    (TlsAcceptor::from(Arc::new(config)), authority.pem())
+    TlsAcceptor::from(Arc::new(config))
 }
 
 async fn serve(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared>) {
@@ -162,6 +188,13 @@ async fn answer(
         (_, Mood::Huge) => *response.body_mut() = Full::from(vec![b'x'; 32 << 20]),
         (true, Mood::Well) => {
             *response.body_mut() = Full::from(key.public().octets().to_vec());
+        }
+        (false, Mood::Well) if request.uri().path() == SIGN_IN => {
+            let query = request.uri().query().unwrap_or_default();
+            match recorded::answer(query, &key) {
+                Some(answer) => response = answer.map(|()| Full::default()),
+                None => *response.status_mut() = StatusCode::BAD_REQUEST,
+            }
         }
         (false, Mood::Well) => *response.body_mut() = Full::from("the service's page"),
     }

@@ -317,6 +317,8 @@ async fn the_guides_file_starts_before_its_certificate_is_there() {
     assert_eq!(serving["provider"], "hosted");
     let told = running.line(|line| line["message"] == "certificate");
     assert_eq!(told["host"], "jellyfin.yourdomain.com");
+    assert!(told["effect"].as_str().unwrap().contains("until a certificate is there"), "{told}");
+    let told = running.line(|line| line["message"] == "certificate" && !line["cause"].is_null());
     assert!(told["cause"].as_str().unwrap().contains("127.0.0.1:9"), "{told}");
     assert!(told["effect"].as_str().unwrap().contains("local authority"), "{told}");
 }

@@ -13,6 +13,7 @@ mod endurance;
 mod hosted;
 mod hosted_answers;
 mod hosted_holes;
+mod hosted_replay;
 mod hostile;
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 mod house;

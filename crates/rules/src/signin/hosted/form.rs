@@ -42,7 +42,6 @@ impl Form {
     }
 
     /// Every pair.
-    #[cfg(test)]
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }

@@ -80,6 +80,11 @@ impl Opened {
     pub const fn digest(&self) -> [u8; 32] {
         self.digest
     }
+
+    /// The names of its parameters, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.form.pairs().map(|(name, _)| name)
+    }
 }
 
 impl SealedForm {
