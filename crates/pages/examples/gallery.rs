@@ -154,6 +154,7 @@ fn identity() -> String {
             session("d41d8cd9-8f00-4204-a980-0998ecf8427e", 1_778_401_000),
             session("9e107d9d-372b-46bc-8bd8-1d7d34d0c5a1", 1_778_322_000),
         ],
+        vouched_for: true,
         sign_out: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
         sign_out_everywhere: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
     }

@@ -28,6 +28,8 @@ pub struct Identity<'a> {
     pub session: ShownSession<'a>,
     /// The other sessions of this person, newest first.
     pub others: Vec<ShownSession<'a>>,
+    /// Somebody else's service vouches for them: the session ends when that says, and is not renewed.
+    pub vouched_for: bool,
     /// Ends this session.
     pub sign_out: PostForm<'a>,
     /// Ends every session of this person.

@@ -58,6 +58,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         claims: vec![Claim { name: text, values: vec![text.into(), text.into()] }],
         session,
         others: vec![session, session],
+        vouched_for: true,
         sign_out: form(text),
         sign_out_everywhere: form(text),
     };
@@ -67,6 +68,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         groups: vec![],
         claims: vec![],
         others: vec![],
+        vouched_for: false,
         ..identity.clone()
     };
     let confirm = |everywhere| {

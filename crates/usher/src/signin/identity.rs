@@ -51,6 +51,7 @@ impl SignInRoom {
             session: shown(session),
             others: others.iter().map(|other| shown(other.session())).collect(),
             sign_out: PostForm::to(SIGN_OUT).with(SCOPE_FIELD, SCOPE_HERE),
+            vouched_for: ask.is_hosted(),
             sign_out_everywhere: PostForm::to(SIGN_OUT).with(SCOPE_FIELD, SCOPE_EVERYWHERE),
         };
         let origins = sign_out_origins(ask.plan());

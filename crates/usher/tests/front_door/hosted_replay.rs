@@ -76,7 +76,7 @@ async fn the_recorded_sign_in_goes_as_it_went() {
         assert!(head.contains(claim), "{claim}: {head}");
     }
     let identity = browser.open("https://app.example.com/.pomerium/").await;
-    for words in ["alice@example.com", "Alice Example", "admins", "media"] {
+    for words in ["alice@example.com", "Alice Example", "admins", "media", "be renewed here"] {
         assert!(identity.body.contains(words), "{words}: {}", identity.body);
     }
     let (decision, _) = proxy.recorded(arrived.field("x-request-id")).await;
