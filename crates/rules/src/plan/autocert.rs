@@ -10,13 +10,11 @@ pub const LETS_ENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt
 /// Certificates by ACME (RFC 8555): `autocert` and what belongs to it.
 #[derive(Debug)]
 pub struct Autocert {
-    /// Directories of the authorities, the first choice first (`autocert_ca`,
-    /// `autocert_use_staging`, and ours: `autocert_fallback_cas`).
-    pub directories: Vec<Box<str>>,
+    /// The authorities, the first choice first (`autocert_ca`, `autocert_use_staging`, and ours:
+    /// `autocert_fallback_cas`).
+    pub authorities: Vec<AcmeAuthority>,
     /// Where an authority writes to when something is wrong (`autocert_email`).
     pub email: Option<Box<str>>,
-    /// An account elsewhere that ours is bound to (RFC 8555 §7.3.4), at the first directory.
-    pub external_account: Option<ExternalAccount>,
     /// Ask for certificates that count only with an OCSP staple (RFC 7633).
     pub must_staple: bool,
     /// Roots for the talk with the authorities, instead of the system's, PEM.
@@ -29,6 +27,28 @@ pub struct Autocert {
     pub profile: Option<Box<str>>,
     /// Names to have certificates for, in the order of the routes; `*.` begins a wildcard.
     pub names: Vec<Box<str>>,
+}
+
+/// An authority that speaks ACME.
+#[derive(Debug)]
+pub struct AcmeAuthority {
+    /// The address of its directory.
+    pub directory: Box<str>,
+    /// An account elsewhere that ours is bound to (RFC 8555 §7.3.4).
+    pub external_account: Option<ExternalAccount>,
+}
+
+impl Autocert {
+    /// The directories of the authorities, in the same order.
+    pub fn directories(&self) -> impl Iterator<Item = &str> {
+        self.authorities.iter().map(|authority| &*authority.directory)
+    }
+
+    /// The account that ours has to be bound to at a directory.
+    pub fn external_account(&self, directory: &str) -> Option<&ExternalAccount> {
+        let authority = self.authorities.iter().find(|one| *one.directory == *directory)?;
+        authority.external_account.as_ref()
+    }
 }
 
 /// Proof by DNS-01 (`autocert_dns_*`, ours).

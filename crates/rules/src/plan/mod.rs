@@ -12,7 +12,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use allowed::{AllowedHosts, AllowedHostsError};
 pub use autocert::{
-    Autocert, Dns01, DnsProvider, ExternalAccount, LETS_ENCRYPT, LETS_ENCRYPT_STAGING, TsigKey,
+    AcmeAuthority, Autocert, Dns01, DnsProvider, ExternalAccount, LETS_ENCRYPT,
+    LETS_ENCRYPT_STAGING, TsigKey,
 };
 pub use compile::compile;
 pub use hosts::{HostPattern, HostTable};

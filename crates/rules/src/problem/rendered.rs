@@ -177,6 +177,8 @@ const SECRET_NAMES: &[&str] = &[
     "signing_key",
     "certificate_key",
     "client_key",
+    "basic_auth",
+    "service_account",
     "mac_key",
     "api-key",
     "api_key",
@@ -276,6 +278,7 @@ impl fmt::Display for Summary<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Problem, Rendered, Summary};
+    use crate::config::keys::{GLOBAL, Kind, ROUTE};
 
     fn show(
         text: &str,
@@ -358,6 +361,20 @@ mod tests {
             let text = show(line, 0..1, None);
             assert_eq!(text.lines().nth(3), Some(format!("1 | {shown}").as_str()));
         }
+    }
+
+    /// Invariant 14: whatever the table of keys calls a secret is none of a log's business.
+    #[test]
+    fn every_secret_of_the_config_is_hidden() {
+        let secrets = GLOBAL.iter().chain(ROUTE).filter(|key| matches!(key.kind, Kind::Secret));
+        let mut seen = 0;
+        for key in secrets {
+            let text = show(&format!("{}: abc", key.name), 0..1, None);
+            let expected = format!("1 | {}: (not shown)", key.name);
+            assert_eq!(text.lines().nth(3), Some(expected.as_str()));
+            seen += 1;
+        }
+        assert!(seen >= 8, "{seen}");
     }
 
     #[test]

@@ -54,13 +54,9 @@ pub fn plan(plan: &Plan) -> String {
         }
     }
     if let Some(autocert) = &plan.autocert {
-        let Autocert { directories, email, external_account, must_staple, .. } = autocert;
+        let Autocert { authorities, email, must_staple, .. } = autocert;
         let Autocert { trusted_ca, dir, profile, names, dns, .. } = autocert;
-        writeln!(
-            out,
-            "autocert {names:?} from {directories:?}, email {email:?}, {external_account:?}"
-        )
-        .unwrap();
+        writeln!(out, "autocert {names:?} from {authorities:?}, email {email:?}").unwrap();
         if let Some(dns) = dns {
             writeln!(out, "  by {dns:?}").unwrap();
         }

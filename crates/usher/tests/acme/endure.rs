@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use http::StatusCode;
 use rcgen::{CertificateParams, KeyPair};
 use usher::certs::acme::{Shelf, revoke};
-use usher_lab::pebble::serial;
+use usher_lab::pebble::{Pebble, Settings, serial};
 use usher_rules::time::{Clock as _, UnixTime};
 use x509_parser::prelude::FromDer as _;
 
@@ -192,6 +192,39 @@ async fn a_certificate_that_nobody_renews_is_replaced_before_it_ends() {
     house.reload(&street.config(&[HOST], &more)).unwrap();
     let status = usher::certs::report::report(&house.server().plan(), &house.data_dir(), now);
     assert!(status[0].source.to_string().contains("own.pem"), "{}", status[0].source);
+}
+
+/// A fallback authority that wants an account of elsewhere, as most of them do.
+#[tokio::test]
+async fn a_fallback_has_an_external_account_of_its_own() {
+    const ACCOUNT: (&str, &str) =
+        ("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W");
+    let street = Street::open(|_| {}).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut settings = Settings::looking_at(street.http, street.tls);
+    settings.external_account = Some(ACCOUNT);
+    let second = Pebble::start(folder.path(), settings).await;
+    let bundle = street.folder.path().join("bundle.pem");
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+    std::fs::write(&bundle, read(street.pebble.ca_file()) + &read(second.ca_file())).unwrap();
+    let fallback = format!(
+        "autocert_fallback_cas: [{{ca: {}, eab_key_id: {}, eab_mac_key: {}}}]",
+        second.directory(),
+        ACCOUNT.0,
+        ACCOUNT.1
+    );
+    let config = street
+        .config(&[HOST], &fallback)
+        .replace(&street.pebble.ca_file().display().to_string(), &bundle.display().to_string());
+    street.pebble.close();
+    let house = House::open(&config).await;
+    eventually("a certificate of the second", || {
+        house.clock.turn(Duration::from_secs(600));
+        told(&house, HOST, "issuer").pop()
+    })
+    .await;
+    assert_eq!(&*shelf(&house).state(HOST).unwrap().issued_by, second.directory());
+    assert!(!house.log().contains(ACCOUNT.1));
 }
 
 /// A new host is plainly logged until its certificate is there.

@@ -145,7 +145,7 @@ async fn another_authority_is_asked_when_the_first_stays_away() {
     let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
     std::fs::write(&bundle, read(street.directory.ca_file()) + &read(second.ca_file())).unwrap();
     let config = street
-        .config(&format!("autocert_fallback_cas: [{}]", second.url()))
+        .config(&format!("autocert_fallback_cas: [{{ca: {}}}]", second.url()))
         .replace(&street.directory.ca_file().display().to_string(), &bundle.display().to_string());
     let house = House::open(&config).await;
     eventually("a certificate of the second", || {

@@ -9,7 +9,7 @@ use super::{
         Text, Word,
     },
     key,
-    nested::{CERTIFICATE, CIRCUIT_BREAKER, DOWNSTREAM_MTLS, RUNTIME_FLAGS},
+    nested::{CERTIFICATE, CIRCUIT_BREAKER, DOWNSTREAM_MTLS, FALLBACK_CA, RUNTIME_FLAGS},
 };
 
 /// Words for `log_level`.
@@ -108,7 +108,7 @@ pub static GLOBAL: &[Key] = &[
     key("autocert_must_staple", Bool, Supported),
     key("autocert_trusted_ca", Text, Supported),
     key("autocert_trusted_ca_file", Text, Supported),
-    key("autocert_fallback_cas", List, Own),
+    key("autocert_fallback_cas", Objects(FALLBACK_CA), Own),
     key("autocert_profile", Text, Own),
     key("autocert_dns_provider", Word(&["rfc2136", "cloudflare", "exec"], No), Own),
     key("autocert_dns_wait", Duration, Own),

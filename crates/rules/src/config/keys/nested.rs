@@ -2,14 +2,18 @@
 
 use super::{
     AnyCase::No,
-    Fate::Supported,
+    Fate::{Own, Supported},
     Key,
-    Kind::{Any, Bool, Int, Text, Word},
+    Kind::{Any, Bool, Int, Secret, Text, Word},
     key,
 };
 
 /// Keys of one of `certificates`.
 pub(super) const CERTIFICATE: &[Key] = &[key("cert", Text, Supported), key("key", Text, Supported)];
+
+/// Keys of an item of `autocert_fallback_cas`.
+pub(super) const FALLBACK_CA: &[Key] =
+    &[key("ca", Text, Own), key("eab_key_id", Text, Own), key("eab_mac_key", Secret, Own)];
 
 /// Keys of `downstream_mtls`.
 pub(super) const DOWNSTREAM_MTLS: &[Key] = &[

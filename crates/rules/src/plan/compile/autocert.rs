@@ -10,11 +10,15 @@ use base64::{
 
 use super::{Ground, files::Pem};
 use crate::{
+    config::Given,
     names::Host,
     plan::{
-        Autocert, ExternalAccount, HostPattern, LETS_ENCRYPT, LETS_ENCRYPT_STAGING, Route, SignIn,
+        AcmeAuthority, Autocert, ExternalAccount, HostPattern, LETS_ENCRYPT, LETS_ENCRYPT_STAGING,
+        Route, SignIn,
     },
+    problem::Span,
     secret::Secret,
+    yaml::{Kind, Node},
 };
 
 const DIRECTORY: &str = "autocert_ca";
@@ -42,8 +46,7 @@ impl Ground<'_> {
             ));
             return None;
         }
-        let directories = self.directories();
-        let external_account = self.external_account();
+        let authorities = self.authorities();
         let trusted_ca = self.trusted_ca();
         let dir = self.autocert_dir();
         // An authority of one's own has a root of its own.
@@ -52,9 +55,8 @@ impl Ground<'_> {
         let names = self.managed_names(routes, sign_in, is_public, dns.is_some());
         let must_staple = self.must_staple();
         Some(Autocert {
-            directories,
+            authorities,
             email: self.keys.text("autocert_email").map(Into::into),
-            external_account,
             must_staple,
             trusted_ca,
             dir,
@@ -64,67 +66,96 @@ impl Ground<'_> {
         })
     }
 
-    fn directories(&mut self) -> Vec<Box<str>> {
+    fn authorities(&mut self) -> Vec<AcmeAuthority> {
         let staging = self.keys.bool("autocert_use_staging").unwrap_or_default();
         let default = if staging { LETS_ENCRYPT_STAGING } else { LETS_ENCRYPT };
-        let first = self.keys.text(DIRECTORY).unwrap_or(default).into();
-        let fallbacks = self.keys.list(FALLBACKS).unwrap_or_default();
-        let mut directories: Vec<Box<str>> = vec![first];
-        directories.extend(fallbacks.into_iter().map(|text| text.text));
-        for (key, url) in
-            [DIRECTORY].into_iter().chain(std::iter::repeat(FALLBACKS)).zip(&directories)
-        {
-            // RFC 8555 §6.1: HTTPS, always
-            let good =
-                url::Url::parse(url).is_ok_and(|url| url.scheme() == "https" && url.has_host());
-            if let Some(given) = self.keys.given(key).filter(|_| !good) {
-                self.report(given.error(
-                    "U430",
-                    format!("`{url}` is no ACME directory"),
-                    format!(
-                        "write the authority's `https://HOST/…` address, such as `{LETS_ENCRYPT}`"
-                    ),
-                ));
-            }
+        let directory: Box<str> = self.keys.text(DIRECTORY).unwrap_or(default).into();
+        if let Some(given) = self.keys.given(DIRECTORY) {
+            self.judge_directory(given, given.node.span.clone(), &directory);
         }
-        directories
+        let external_account = self.external_account();
+        let mut authorities = vec![AcmeAuthority { directory, external_account }];
+        authorities.extend(self.fallbacks());
+        authorities
+    }
+
+    fn fallbacks(&mut self) -> Vec<AcmeAuthority> {
+        let Some(given) = self.keys.given(FALLBACKS) else { return Vec::new() };
+        let items = match &given.node.kind {
+            Kind::List(items) => items.iter().collect(),
+            Kind::Map(_) | Kind::Scalar { .. } => vec![&given.node],
+        };
+        let mut authorities = Vec::new();
+        for item in items {
+            let text =
+                |name: &str| item.get(name).and_then(Node::text).filter(|text| !text.is_empty());
+            let directory: Box<str> = text("ca").unwrap_or_default().into();
+            self.judge_directory(given, item.span.clone(), &directory);
+            let halves = (text("eab_key_id"), text("eab_mac_key"));
+            let external_account =
+                self.account_of(halves, ["eab_key_id", "eab_mac_key"], given, &item.span);
+            authorities.push(AcmeAuthority { directory, external_account });
+        }
+        authorities
+    }
+
+    /// RFC 8555 §6.1: HTTPS, always.
+    fn judge_directory(&mut self, given: &Given, at: Span, directory: &str) {
+        let url = url::Url::parse(directory);
+        if url.is_ok_and(|url| url.scheme() == "https" && url.has_host()) {
+            return;
+        }
+        let mut problem = given.error(
+            "U430",
+            format!("`{directory}` is no ACME directory"),
+            format!("write the authority's `https://HOST/…` address, such as `{LETS_ENCRYPT}`"),
+        );
+        problem.at = given.source.place(&at);
+        self.report(problem);
     }
 
     fn external_account(&mut self) -> Option<ExternalAccount> {
-        let (id, key) = (self.keys.text(KEY_ID), self.keys.text(MAC_KEY));
-        let (id, key) = match (id, key) {
-            (None, None) => return None,
-            (Some(id), Some(key)) => (id, key),
-            (_, _) => {
-                let given = self.keys.given(KEY_ID).or_else(|| self.keys.given(MAC_KEY))?;
-                self.report(given.error(
-                    "U431",
-                    format!(
-                        "`{KEY_ID}` and `{MAC_KEY}` are two halves of one thing, and one is missing"
-                    ),
-                    "copy both from the authority's page, or delete both",
-                ));
-                return None;
-            }
-        };
+        let halves = (self.keys.text(KEY_ID), self.keys.text(MAC_KEY));
+        let given = self.keys.given(MAC_KEY).or_else(|| self.keys.given(KEY_ID))?;
+        self.account_of(halves, [KEY_ID, MAC_KEY], given, &given.node.span)
+    }
+
+    fn account_of(
+        &mut self,
+        halves: (Option<&str>, Option<&str>),
+        names: [&str; 2],
+        given: &Given,
+        at: &Span,
+    ) -> Option<ExternalAccount> {
         const EITHER: GeneralPurpose = GeneralPurpose::new(
             &URL_SAFE,
             GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
         );
-        match EITHER.decode(key) {
-            Ok(octets) if !octets.is_empty() => {
-                Some(ExternalAccount { key_id: id.into(), mac_key: Secret::new(octets) })
-            }
-            Ok(_) | Err(_) => {
-                let given = self.keys.given(MAC_KEY)?;
-                self.report(given.error(
+        let [id_name, key_name] = names;
+        let mut problem = match halves {
+            (None, None) => return None,
+            (Some(id), Some(key)) => match EITHER.decode(key) {
+                Ok(octets) if !octets.is_empty() => {
+                    let mac_key = Secret::new(octets);
+                    return Some(ExternalAccount { key_id: id.into(), mac_key });
+                }
+                Ok(_) | Err(_) => given.error(
                     "U432",
-                    format!("`{MAC_KEY}` is not base64url"),
+                    format!("`{key_name}` is not base64url"),
                     "copy it from the authority's page as it stands there: letters, digits, `-` and `_`",
-                ));
-                None
-            }
-        }
+                ),
+            },
+            (_, _) => given.error(
+                "U431",
+                format!(
+                    "`{id_name}` and `{key_name}` are two halves of one thing, and one is missing"
+                ),
+                "copy both from the authority's page, or delete both",
+            ),
+        };
+        problem.at = given.source.place(at);
+        self.report(problem);
+        None
     }
 
     fn trusted_ca(&mut self) -> Option<Arc<[u8]>> {

@@ -20,13 +20,9 @@ pub(super) async fn open(
     }
     let contact = autocert.email.as_deref().map(|email| format!("mailto:{email}"));
     let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-    let external = autocert
-        .external_account
-        .as_ref()
-        .filter(|_| autocert.directories.first().is_some_and(|first| **first == *directory))
-        .map(|account| {
-            ExternalAccountKey::new(account.key_id.to_string(), account.mac_key.expose())
-        });
+    let external = autocert.external_account(directory).map(|account| {
+        ExternalAccountKey::new(account.key_id.to_string(), account.mac_key.expose())
+    });
     let account = NewAccount {
         contact: &contact,
         terms_of_service_agreed: true, // `autocert: true` says so, as in Pomerium

@@ -40,9 +40,9 @@ pub async fn revoke(plan: &Plan, shelf: &Shelf, name: &str, pace: Pace) -> Resul
 /// [`AcmeError`].
 pub async fn rotate_account_key(plan: &Plan, shelf: &Shelf, pace: Pace) -> Result<(), AcmeError> {
     let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
-    let directory = autocert.directories.first().cloned().unwrap_or_default();
-    let client = client(plan, &directory, pace)?;
-    account::roll_over(&client, shelf, autocert, &directory).await
+    let directory = autocert.directories().next().unwrap_or_default();
+    let client = client(plan, directory, pace)?;
+    account::roll_over(&client, shelf, autocert, directory).await
 }
 
 fn client(plan: &Plan, directory: &str, pace: Pace) -> Result<AcmeClient, AcmeError> {

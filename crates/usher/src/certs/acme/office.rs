@@ -228,7 +228,7 @@ impl Office {
             let mut common = self.common();
             (common.budget.clone(), !std::mem::replace(&mut common.resumed, true))
         };
-        let mut keeper = Keeper::new(autocert.directories.clone(), budget);
+        let mut keeper = Keeper::new(autocert.directories().map(Into::into).collect(), budget);
         for name in &work.names {
             let mut state = self.state(name);
             let crashed = resumes && matches!(self.shelf.pending(name), Ok(Some(_)));
