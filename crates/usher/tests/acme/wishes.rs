@@ -61,15 +61,16 @@ async fn a_window_in_the_past_means_now_and_the_order_says_what_it_replaces() {
     assert!(street.directory.asked()[0]["replaces"].is_null());
     let now = house.clock.now().wall.seconds() as i64;
     street.directory.wishes(|wishes| wishes.window = Some((now - 7200, now - 3600)));
-    eventually("it is asked for its wish", || {
-        house.clock.turn(Duration::from_secs(3600 * 2));
-        (street.directory.asked_windows() > 0).then_some(())
-    })
-    .await;
     let replaces = eventually("a second order", || {
+        // It may have been asked before it had a wish, and is asked again after hours.
+        if street.directory.asked().len() == 1 {
+            house.clock.turn(Duration::from_secs(60));
+        }
         street.directory.asked().get(1).map(|order| order["replaces"].clone())
     })
     .await;
+    let turned = house.clock.now().wall.seconds() as i64 - now;
+    assert!(turned < 20 * DAY as i64, "long before two thirds of its life: {turned}");
     let (issuer, serial) = replaces.as_str().unwrap().split_once('.').unwrap();
     assert!(!issuer.is_empty() && !serial.is_empty(), "RFC 9773 §4.1: {replaces}");
     assert_eq!(
