@@ -5,6 +5,7 @@ use http::{Method, StatusCode};
 use usher::{idp::NewMember, store::Store};
 use usher_lab::{
     browser::NAVIGATION,
+    provider::FakeProvider,
     service::{KeyServer, Mood, key_of},
     upstream::Upstream,
 };
@@ -255,4 +256,46 @@ async fn a_host_of_nobodys_is_no_alarm() {
     let seen = browser.send(Method::GET, url, &fields, "").await;
     assert!(seen.status.is_client_error(), "{}", seen.status);
     assert!(proxy.records("provider").is_empty(), "{}", proxy.log());
+}
+
+/// The service in front of an OpenID Connect provider: there, and back through both.
+#[tokio::test]
+async fn a_service_in_front_of_a_provider() {
+    let now = usher_lab::clock::TurnedClock::new().now().wall.seconds();
+    let provider = FakeProvider::start(now).await.unwrap();
+    let (client, secret) = provider.client();
+    let service = service(&format!(
+        "idp_provider: oidc
+idp_provider_url: {}
+idp_client_id: {client}
+idp_client_secret: {secret}
+",
+        provider.issuer()
+    ))
+    .await;
+    provider.says(serde_json::json!({
+        "sub": "ann-7", "email": ANN.0, "email_verified": true, "groups": ["family"],
+    }));
+    let app = Upstream::echo();
+    let ca = service.server().ca_file();
+    let config = proxy_config(&origin(&service), ca, &app.address.to_string());
+    let proxy = House::open(&config).await;
+    let mut browser = proxy.browser().knowing("localhost", service.address(), ca);
+
+    let asked = browser.send(Method::GET, PAGE, NAVIGATION, "").await;
+    let door = asked.location().unwrap();
+    let sent = browser.send(Method::GET, door.as_str(), NAVIGATION, "").await;
+    let authorize = sent.location().unwrap();
+    assert!(authorize.as_str().starts_with(provider.issuer()), "{authorize}");
+    let back = provider.consents(authorize.as_str()).unwrap();
+    let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
+    let arrived = browser.follow(arrived).await;
+    assert_eq!((arrived.status, arrived.url.as_str()), (StatusCode::OK, PAGE), "{}", arrived.body);
+    let identity = browser.open("https://tv.example.com/.pomerium/").await;
+    for words in [ANN.0, "ann-7", "family"] {
+        assert!(identity.body.contains(words), "{words}: {}", identity.body);
+    }
+    assert!(
+        app.heads().iter().any(|head| head.to_lowercase().contains("x-pomerium-jwt-assertion"))
+    );
 }
