@@ -37,6 +37,10 @@ pub struct Wishes {
     pub broken: Option<u16>,
     /// It signs for another name than the one that was ordered.
     pub other_name: bool,
+    /// What an order replaces is another account's, says it, as Boulder does.
+    pub other_account: bool,
+    /// Every answer takes so long.
+    pub slow: Duration,
 }
 
 /// An authority that runs until it is dropped.
@@ -160,6 +164,8 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await.expect("a body").to_bytes();
+    let slow = shared.state.lock().unwrap_or_else(PoisonError::into_inner).wishes.slow;
+    tokio::time::sleep(slow).await;
     let mut response = shared.answer(&path, &body);
     response.headers_mut().insert("replay-nonce", "bm9uY2U".parse().expect("a nonce"));
     Ok(response)
@@ -220,6 +226,14 @@ impl Shared {
             let mut response = said(429, &problem);
             response.headers_mut().insert("retry-after", seconds.into());
             return response;
+        }
+        if state.wishes.other_account && !payload["replaces"].is_null() {
+            let problem = json!({
+                "type": "urn:ietf:params:acme:error:unauthorized",
+                "status": 403,
+                "detail": "the account did not request the certificate that is replaced",
+            });
+            return said(403, &problem);
         }
         let profile = payload["profile"].clone();
         if profile.as_str().is_some_and(|profile| !["classic", "shortlived"].contains(&profile)) {

@@ -8,19 +8,27 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use zeroize::Zeroizing;
 
 use super::CertError;
 
-/// Makes a folder that only its owner may enter.
+/// Makes a folder that only its owner may enter, and what it lies in.
 pub(super) fn folder(folder: &Path) -> Result<(), CertError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|source| CertError::Unwritable { file: folder.to_owned(), source })
+    let made = || {
+        let missing: Vec<&Path> = folder
+            .ancestors()
+            .take_while(|one| !one.as_os_str().is_empty() && !one.exists())
+            .collect();
+        for one in missing.into_iter().rev() {
+            DirBuilder::new().recursive(true).mode(0o700).create(one)?;
+            give_to_the_folders_owner(&File::open(one)?, one)?;
+        }
+        if folder.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    };
+    made().map_err(|source| CertError::Unwritable { file: folder.to_owned(), source })
 }
 
 /// The file, or `None` when there is none.
@@ -61,16 +69,17 @@ fn draft(file: &Path) -> PathBuf {
     draft.into()
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
 /// How the names of drafts end.
 const DRAFT: &str = "new";
 
-/// Removes drafts that a crash left.
+/// Removes drafts that a crash left; a younger one may be somebody's who is writing now.
 pub(super) fn remove_drafts(folder: &Path) {
-    let own = format!(".{}-", std::process::id());
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.ends_with(&format!(".{DRAFT}")) && !name.contains(&own) {
+        let is_draft = entry.file_name().to_string_lossy().ends_with(&format!(".{DRAFT}"));
+        let age = entry.metadata().and_then(|about| about.modified()).ok();
+        let age = age.and_then(|at| at.elapsed().ok());
+        if is_draft && age.is_some_and(|age| age > HOUR) {
             let _stays = fs::remove_file(entry.path());
         }
     }

@@ -2,11 +2,12 @@
 
 use std::{
     fs,
-    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use usher_rules::plan::CertificateFiles;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::CertError;
 
@@ -27,7 +28,8 @@ pub(super) fn pairs(folder: &Path) -> Result<Vec<CertificateFiles>, CertError> {
     Ok(paths.iter().filter_map(|path| pair(path)).collect())
 }
 
-/// A chain without its key is a pair, too: that it can't be read has to be told.
+/// A chain without its key is a pair, too: that it can't be read has to be told. An authority's own
+/// certificate beside it needs none.
 fn pair(path: &Path) -> Option<CertificateFiles> {
     if path.is_dir() {
         let (cert, key) = (path.join("fullchain.pem"), path.join("privkey.pem"));
@@ -35,10 +37,22 @@ fn pair(path: &Path) -> Option<CertificateFiles> {
     }
     let ending = path.extension()?.to_str()?;
     let key = path.with_extension("key");
-    CHAINS.contains(&ending).then(|| CertificateFiles { cert: path.to_owned(), key })
+    let is_pair = CHAINS.contains(&ending) && (is_there(&key) || is_leaf(path));
+    is_pair.then(|| CertificateFiles { cert: path.to_owned(), key })
 }
 
-/// Or may we not see whether it is?
+/// Also where we may not read it: a link into a folder of root's.
 fn is_there(path: &Path) -> bool {
-    fs::metadata(path).map_or_else(|error| error.kind() != ErrorKind::NotFound, |_| true)
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Does it begin with a certificate that is no authority's? What can't be read might.
+fn is_leaf(path: &Path) -> bool {
+    match fs::read(path) {
+        Err(_) => true,
+        Ok(text) => match CertificateDer::from_pem_slice(&text) {
+            Err(_) => false,
+            Ok(der) => X509Certificate::from_der(&der).is_ok_and(|(_, read)| !read.is_ca()),
+        },
+    }
 }

@@ -98,9 +98,7 @@ impl Certificates {
 
     /// The local authority's certificate, if it signs for this host.
     pub fn anchor(&self, host: &str) -> Option<Anchor> {
-        let signs = self.is_ours(host)
-            && self.supply.issued.find(host).is_none()
-            && self.pair(host).is_none();
+        let signs = self.is_ours(host) && self.chosen(host, &[], self.now()).is_none();
         if !signs {
             return None;
         }
@@ -139,14 +137,16 @@ impl Certificates {
     ///
     /// Blocks on the disk: what becomes of orders lies there.
     pub fn served(&self, plan: &Plan, office: &Office, now: UnixTime) -> Vec<Served> {
-        report::served(plan, &self.pairs, Some(office.shelf()), now)
+        report::served(plan, &self.pairs, Some(&office.shelf().only_looking()), now)
     }
 
     /// Hosts whose certificate is the operator's and ends soon, or has ended, in order.
     pub fn endings(&self, now: UnixTime) -> Vec<Ending> {
         let ending = |host: &str| {
-            let is_served = self.supply.issued.find(host).is_none();
-            let pair = self.pair(host).filter(|pair| is_served && pair.ends_soon(now))?;
+            let Chosen::Brought(pair) = self.chosen(host, &[], now)? else { return None };
+            if !pair.ends_soon(now) {
+                return None;
+            }
             let (host, not_after) = (host.into(), pair.not_after());
             Some(Ending { host, not_after, cause: format!("nobody has renewed {}", pair.cert()) })
         };
@@ -167,33 +167,25 @@ impl Certificates {
     }
 
     fn uncovered(&self) -> impl Iterator<Item = &str> {
-        self.hosts.iter().map(|host| &**host).filter(|host| self.pair(host).is_none())
+        let has_pair =
+            |host: &str| self.pairs.iter().any(|pair| pair.names(host) || pair.takes(host));
+        self.hosts.iter().map(|host| &**host).filter(move |host| !has_pair(host))
     }
 
-    fn pair(&self, name: &str) -> Option<&Pair> {
-        self.pair_for(name, &[])
-    }
-
-    /// The pair for a host: one that names it, or else one whose wildcard takes it.
-    fn pair_for(&self, name: &str, offered: &[SignatureScheme]) -> Option<&Pair> {
-        best(&self.pairs, |pair| pair.names(name), offered, self.now())
-            .or_else(|| best(&self.pairs, |pair| pair.takes(name), offered, self.now()))
-    }
-
-    /// Exact names before wildcards; in each, what is issued (which is only there where no pair
-    /// covers the name) before pairs.
-    fn brought_or_issued(
-        &self,
-        name: &str,
-        offered: &[SignatureScheme],
-    ) -> Option<Arc<CertifiedKey>> {
-        let (issued, now) = (&self.supply.issued, self.now());
-        let pair = |pair: &Pair| pair.served(now);
-        issued
-            .exact(name)
-            .or_else(|| best(&self.pairs, |one| one.names(name), offered, now).map(pair))
-            .or_else(|| issued.wildcard(name))
-            .or_else(|| best(&self.pairs, |one| one.takes(name), offered, now).map(pair))
+    /// What is served for a host beside what the local authority signs.
+    fn chosen(&self, name: &str, offered: &[SignatureScheme], now: UnixTime) -> Option<Chosen<'_>> {
+        let issued = |one: (bool, Arc<CertifiedKey>)| (one.0, Chosen::Issued(one.1));
+        let brought = |pair: &'_ Pair| pair.counts(now);
+        let pair = |fits: &dyn Fn(&Pair) -> bool| {
+            let pair = best(&self.pairs, fits, offered, now)?;
+            Some((brought(pair), Chosen::Brought(pair)))
+        };
+        first_that_counts([
+            self.supply.issued.exact(name, now).map(issued),
+            pair(&|one| one.names(name)),
+            self.supply.issued.wildcard(name, now).map(issued),
+            pair(&|one| one.takes(name)),
+        ])
     }
 
     fn is_ours(&self, name: &str) -> bool {
@@ -219,11 +211,25 @@ pub struct Ending {
     pub cause: String,
 }
 
+/// A certificate that is not the local authority's.
+enum Chosen<'a> {
+    Issued(Arc<CertifiedKey>),
+    Brought(&'a Pair),
+}
+
+/// Of what there is for a host, in this order: what was issued for exactly this name (which is only
+/// there where no pair covers it), a pair that names it, an issued wildcard, a pair's wildcard. One
+/// that counts goes before all that do not.
+fn first_that_counts<T>(candidates: [Option<(bool, T)>; 4]) -> Option<T> {
+    let candidates = candidates.into_iter().flatten();
+    candidates.min_by_key(|(counts, _)| !counts).map(|(_, one)| one) // the first of equals
+}
+
 /// Of the pairs that fit the first that counts and whose key the client can check, or what comes
 /// nearest to that: an old file beside a new one must not win by its name.
 fn best<'a>(
     pairs: &'a [Arc<Pair>],
-    fits: impl Fn(&Pair) -> bool,
+    fits: &dyn Fn(&Pair) -> bool,
     offered: &[SignatureScheme],
     now: UnixTime,
 ) -> Option<&'a Pair> {
@@ -246,8 +252,10 @@ impl CertSource for Certificates {
         if let Some(name) = server_name {
             // DNS names are compared without case (RFC 4343); handshakes are few.
             let name = name.to_ascii_lowercase();
-            if let Some(key) = self.brought_or_issued(&name, offered) {
-                return Some(key);
+            match self.chosen(&name, offered, self.now()) {
+                Some(Chosen::Issued(key)) => return Some(key),
+                Some(Chosen::Brought(pair)) => return Some(pair.served(self.now())),
+                None => {}
             }
             if self.is_ours(&name) {
                 return self.authority.leaf(&[name.into()], self.now());
@@ -321,6 +329,14 @@ pub fn diagnose(plan: &Plan, now: UnixTime) -> Vec<CertError> {
     };
     troubles.retain(|trouble| !trouble.is_told_of(named));
     troubles
+}
+
+/// Does a pair that the plan names cover the name, so that nothing is ordered for it?
+///
+/// Blocks on the disk.
+pub fn is_covered(plan: &Plan, name: &str, now: UnixTime) -> bool {
+    let (pairs, _told_elsewhere) = read_pairs(plan, None, now);
+    covers(&pairs, name, now)
 }
 
 /// Is there, or may there be, any certificate but the local authority's?

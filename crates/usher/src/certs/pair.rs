@@ -41,6 +41,7 @@ pub(super) struct Pair {
     unsent: Option<(PathBuf, &'static str)>,
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
 const THREE_DAYS: Duration = Duration::from_secs(3 * 24 * 3600);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -116,7 +117,8 @@ impl Pair {
 
     /// What is served: with the OCSP response for as long as that counts.
     pub fn served(&self, now: UnixTime) -> Arc<CertifiedKey> {
-        let stapled = self.stapled.as_ref().filter(|(_, until)| now < *until);
+        // The time is told once an hour.
+        let stapled = self.stapled.as_ref().filter(|(_, until)| now.plus(HOUR) < *until);
         Arc::clone(stapled.map_or(&self.key, |(key, _)| key))
     }
 

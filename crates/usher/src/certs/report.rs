@@ -15,7 +15,7 @@ use x509_parser::{
 use super::{
     Pem,
     acme::{Office, Shelf},
-    bare, best, covers, file,
+    bare, best, covers, file, first_that_counts,
     pair::Pair,
     read_pairs,
 };
@@ -33,6 +33,8 @@ pub struct Served {
     pub next_at: Option<UnixTime>,
     /// Why the last order failed; empty when it did not.
     pub last_error: Box<str>,
+    /// The same in a word that stays the same.
+    pub last_problem: Box<str>,
 }
 
 /// Where a certificate comes from.
@@ -80,6 +82,13 @@ pub struct Leaf {
     pub not_after: UnixTime,
 }
 
+impl Leaf {
+    /// Is it in force?
+    pub fn counts(&self, now: UnixTime) -> bool {
+        self.not_before <= now && now < self.not_after
+    }
+}
+
 /// A certificate's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
@@ -107,6 +116,7 @@ pub fn report(plan: &Plan, data_dir: &Path, now: UnixTime) -> Vec<Served> {
     let folder = Office::folder(plan, data_dir);
     // Only looked at: a folder that is not there is not made.
     let shelf = folder.join("names").is_dir().then(|| Shelf::open(folder).ok()).flatten();
+    let shelf = shelf.map(|shelf| shelf.only_looking());
     served(plan, &pairs, shelf.as_ref(), now)
 }
 
@@ -128,24 +138,25 @@ pub(super) fn served(
         let wild = wildcard
             .filter(|wildcard| managed(wildcard))
             .map(|wildcard| by_acme(host.clone(), &wildcard, shelf));
-        let exact = best(pairs, |pair| pair.names(&host), &[], now);
-        let taking = best(pairs, |pair| pair.takes(&host), &[], now);
-        // In the order in which a handshake looks.
-        let has_leaf = |one: &Option<Served>| one.as_ref().is_some_and(|one| one.leaf.is_some());
-        let chosen = match (exact, taking) {
-            _ if has_leaf(&own) => return own.unwrap_or_else(|| nobody(host, Source::Local)),
-            (Some(pair), _) => brought(host.clone(), pair),
-            (None, _) if has_leaf(&wild) => {
-                return wild.unwrap_or_else(|| nobody(host, Source::Local));
-            }
-            (None, Some(pair)) => brought(host.clone(), pair),
-            (None, None) => nobody(host.clone(), Source::Local),
+        let brought = |pair: &Pair| (pair.counts(now), brought(host.clone(), pair));
+        let issued = |one: &Option<Served>| {
+            let one = one.clone().filter(|one| one.leaf.is_some())?;
+            let counts = one.leaf.as_ref().is_some_and(|leaf| leaf.counts(now));
+            Some((counts, one))
         };
+        // As a handshake looks for it.
+        let chosen = first_that_counts([
+            issued(&own),
+            best(pairs, &|pair| pair.names(&host), &[], now).map(brought),
+            issued(&wild),
+            best(pairs, &|pair| pair.takes(&host), &[], now).map(brought),
+        ]);
+        let chosen = chosen.unwrap_or_else(|| nobody(host.clone(), Source::Local));
         // What is served meanwhile, and what becomes of the order for something better.
         match own.or(wild) {
-            Some(Served { next_at, last_error, source, .. }) => {
+            Some(Served { next_at, last_error, last_problem, source, .. }) => {
                 let source = if chosen.leaf.is_some() { chosen.source } else { source };
-                Served { source, next_at, last_error, ..chosen }
+                Served { source, next_at, last_error, last_problem, ..chosen }
             }
             None => chosen,
         }
@@ -169,7 +180,14 @@ fn hosts(plan: &Plan) -> Vec<Box<str>> {
 }
 
 fn nobody(host: Box<str>, source: Source) -> Served {
-    Served { host, source, leaf: None, next_at: None, last_error: Box::default() }
+    Served {
+        host,
+        source,
+        leaf: None,
+        next_at: None,
+        last_error: Box::default(),
+        last_problem: Box::default(),
+    }
 }
 
 fn brought(host: Box<str>, pair: &Pair) -> Served {
@@ -186,7 +204,8 @@ fn by_acme(host: Box<str>, name: &str, shelf: Option<&Shelf>) -> Served {
     };
     let next_at = (state.next_at > 0).then(|| UnixTime::from_seconds(state.next_at));
     let leaf = leaf.and_then(|leaf| look(&leaf.key));
-    Served { leaf, next_at, last_error: state.last_error, ..nobody(host, source) }
+    let (last_error, last_problem) = (state.last_error, state.last_problem);
+    Served { leaf, next_at, last_error, last_problem, ..nobody(host, source) }
 }
 
 /// What a client sees.

@@ -13,6 +13,9 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 /// them about a week.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Clocks of authorities may be ahead of ours.
+const SKEW: Duration = Duration::from_secs(3600);
+
 /// Until when a response counts for this certificate. Its signature is the client's to judge.
 ///
 /// # Errors
@@ -40,6 +43,9 @@ pub(super) fn counts_until(
         CertStatus::Good(_) => {}
         CertStatus::Revoked(_) => return Err("says that the certificate is revoked"),
         CertStatus::Unknown(_) => return Err("says that nobody knows the certificate"),
+    }
+    if moment(&answer.this_update) > now.plus(SKEW) {
+        return Err("does not count yet");
     }
     let until = answer.next_update.as_ref().map(moment);
     let until = until.unwrap_or_else(|| moment(&answer.this_update).plus(WEEK));

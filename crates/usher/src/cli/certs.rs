@@ -5,12 +5,15 @@ use std::{
     process::ExitCode,
 };
 
-use usher_rules::plan::Plan;
+use usher_rules::{plan::Plan, time::Clock as _};
 
 use super::status::{NoPlace, Place};
-use crate::certs::{
-    CertError,
-    acme::{AcmeError, Office, Pace, Shelf, revoke, rotate_account_key},
+use crate::{
+    certs::{
+        self, CertError,
+        acme::{AcmeError, Office, Pace, Shelf, revoke, rotate_account_key},
+    },
+    server::SystemClock,
 };
 
 /// Renew or revoke certificates from an authority, or give the account another key.
@@ -53,6 +56,8 @@ enum Failure {
     Acme(#[from] AcmeError),
     #[error("`autocert` has no certificate for `{0}`")]
     NotOurs(String),
+    #[error("a certificate of yours covers `{0}`, so none is ordered")]
+    Covered(Box<str>),
     #[error("can't speak with the authority: {0}")]
     System(#[from] io::Error),
 }
@@ -64,6 +69,7 @@ impl Failure {
             Self::Disk(error) => error.hint(),
             Self::Acme(error) => error.hint(),
             Self::NotOurs(_) => "`usher status` lists what there is",
+            Self::Covered(_) => "take it out of the config; `usher status` says which one it is",
             Self::System(_) => "try again",
         }
     }
@@ -106,7 +112,10 @@ fn perform(args: &Args) -> Result<String, Failure> {
     crate::server::install_cryptography();
     match &args.command {
         Command::Renew { host } => {
-            let host = wanted(&plan, host).map_or_else(|| ours(host), Ok)?;
+            let host = wanted(&plan, host).ok_or_else(|| Failure::NotOurs(host.clone()))?;
+            if certs::is_covered(&plan, &host, SystemClock.now().wall) {
+                return Err(Failure::Covered(host));
+            }
             shelf.ask_renewal(&host)?;
             Ok(format!("a new certificate for {host} is ordered as soon as usher runs"))
         }

@@ -121,7 +121,8 @@ fn watched(config: &Path, plan: &Plan) -> Vec<PathBuf> {
     let files = pairs
         .flat_map(|pair| [pair.cert.clone(), pair.key.clone(), pair.cert.with_extension("ocsp")]);
     let folder = plan.listen.certificates_dir.clone();
-    std::iter::once(config.to_owned()).chain(files).chain(folder).collect()
+    let metrics = plan.listen.metrics.iter().flat_map(|metrics| metrics.files.iter().cloned());
+    std::iter::once(config.to_owned()).chain(files).chain(folder).chain(metrics).collect()
 }
 
 fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: &Path) {

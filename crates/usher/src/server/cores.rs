@@ -179,7 +179,7 @@ async fn renew(certificates: Arc<Swapping>, told: Told) {
         every.tick().await;
         let now = told.clock.now().wall;
         certificates.0.load().renew(now);
-        if told_at.is_none_or(|at| now.since(at) >= DAY) {
+        if told_at.is_none_or(|at| at > now || now.since(at) >= DAY) {
             told_at = Some(now);
             if let Some(end) = certificates.0.load().authority_ends(now) {
                 told.authority_ends(end);

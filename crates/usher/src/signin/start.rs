@@ -92,7 +92,8 @@ impl SignInRoom {
                 .await;
         }
         if ask.plan().sign_in.service.is_some() {
-            return answer::found(SIGN_IN); // a link that we signed would be a proxy's request
+            // A link that we signed would be a proxy's request.
+            return answer::found(&format!("{}{SIGN_IN}", ask.authenticate()));
         }
         let begun =
             self.begin_hop(ask.plan(), ask.authority(), "/.pomerium/", ask.now(), ask.fields());

@@ -1,7 +1,7 @@
 //! What an authority wishes, and what it does when it is not well: renewal windows, profiles,
 //! limits, fallbacks. The authority is one in this process.
 
-use std::time::Duration;
+use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use http::StatusCode;
 use tempfile::TempDir;
@@ -195,4 +195,96 @@ async fn must_staple_stands_in_the_request() {
     let requests = street.directory.requests();
     assert!(!has(&requests[0]) && has(&requests[1]));
     drop((house, with));
+}
+
+/// An account that is lost takes no renewal with it: authorities refuse to replace another
+/// account's certificate, and sign a plain order.
+#[tokio::test]
+async fn a_new_account_renews_what_the_old_one_ordered() {
+    let street = Street::open().await;
+    let config = street.config("");
+    let mut house = House::open(&config).await;
+    issued(&house, HOST).await;
+    house.stop(Duration::from_secs(5)).await;
+    for account in std::fs::read_dir(house.data_dir().join("acme/accounts")).unwrap() {
+        std::fs::write(account.unwrap().path(), "damaged").unwrap();
+    }
+    street.directory.wishes(|wishes| wishes.other_account = true);
+    shelf(&house).ask_renewal(HOST).unwrap();
+    house.restart(&config).await;
+    eventually("a second certificate", || {
+        house.clock.turn(Duration::from_secs(60));
+        (told(&house, HOST, "issuer").len() > 1).then_some(())
+    })
+    .await;
+}
+
+/// The operator brings a certificate while an order is under way: theirs is served from then on.
+#[tokio::test]
+async fn an_order_that_comes_too_late_takes_nobodys_place() {
+    let street = Street::open().await;
+    street.directory.wishes(|wishes| wishes.slow = Duration::from_millis(200));
+    let house = House::open(&street.config("")).await;
+    eventually("an order", || street.directory.asked().first().cloned()).await;
+    let at = street.folder.path();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let own = rcgen::CertificateParams::new(vec![HOST.into()]).unwrap();
+    std::fs::write(at.join("own.pem"), own.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(at.join("own.key"), key.serialize_pem()).unwrap();
+    let more = format!("certificates: [{{cert: {0}/own.pem, key: {0}/own.key}}]", at.display());
+    house.reload(&street.config(&more)).unwrap();
+    issued(&house, HOST).await; // it lies on the shelf, for another day
+    let mut browser = Browser::new(house.address(), &at.join("own.pem"));
+    assert_eq!(browser.fetch("https://tv.example.com/").await.status, StatusCode::OK);
+}
+
+/// What a staging authority signed is replaced as soon as the config names another.
+#[tokio::test]
+async fn from_staging_to_the_real_one() {
+    let street = Street::open().await;
+    let house = House::open(&street.config("")).await;
+    issued(&house, HOST).await;
+    eventually("it is written down", || {
+        (!shelf(&house).state(HOST).unwrap().issued_by.is_empty()).then_some(())
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let real = Directory::start(folder.path(), Duration::from_secs(90 * DAY)).await;
+    let config = street.config("").replace(&street.directory.url(), &real.url()).replace(
+        &street.directory.ca_file().display().to_string(),
+        &real.ca_file().display().to_string(),
+    );
+    house.reload(&config).unwrap();
+    eventually("a certificate of the real one", || {
+        (*shelf(&house).state(HOST).unwrap().issued_by == *real.url()).then_some(())
+    })
+    .await;
+    let mut browser = Browser::new(house.address(), &real.ca_file());
+    assert_eq!(browser.fetch("https://tv.example.com/").await.status, StatusCode::OK);
+}
+
+/// A crash leaves a TXT record and an order that only has to be fetched.
+#[tokio::test]
+async fn a_record_that_a_crash_left_is_taken_away() {
+    let street = Street::open().await;
+    let at = street.folder.path();
+    let hook = at.join("hook");
+    std::fs::write(&hook, format!("#!/bin/sh\necho \"$@\" >> {}/told\n", at.display())).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = street.config(&format!(
+        "autocert_dns_provider: exec\nautocert_dns_command: [{}]",
+        hook.display()
+    ));
+    street.directory.wishes(|wishes| wishes.slow = Duration::from_millis(200));
+    let mut house = House::open(&config).await;
+    let mut pending = eventually("an order", || shelf(&house).pending(HOST).ok().flatten()).await;
+    house.crash();
+    pending.records = vec![("_acme-challenge.tv.example.com".into(), "left".into())];
+    shelf(&house).put_pending(HOST, &pending).unwrap();
+    street.directory.wishes(|wishes| wishes.slow = Duration::ZERO);
+    house.restart(&config).await;
+    issued(&house, HOST).await;
+    let told = std::fs::read_to_string(at.join("told")).unwrap_or_default();
+    assert!(told.contains("withdraw _acme-challenge.tv.example.com left"), "{told:?}");
+    assert_eq!(street.directory.asked().len(), 1, "the order went on");
 }

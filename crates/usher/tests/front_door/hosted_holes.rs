@@ -1,5 +1,7 @@
 //! Ways around the hosted sign-in that somebody may try, and states in which it is of no help.
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, StatusCode};
 use usher::{idp::NewMember, store::Store};
@@ -123,10 +125,10 @@ async fn one_secret_for_all_is_no_open_redirect_and_no_half_sign_out() {
     assert!(!location.contains("evil"), "{location}");
 }
 
-/// Two tabs sign in one after the other: the first one's session is over then, and a copy of its
-/// cookie is worth nothing.
+/// Tabs that sign in one after the other share a session, so that the first one's film goes on; a
+/// later sign-in ends the session before, and signing out ends what there is.
 #[tokio::test]
-async fn a_session_that_is_replaced_ends_at_once() {
+async fn signing_in_again_leaves_no_session_behind() {
     let service = service("").await;
     let app = Upstream::echo();
     let ca = service.server().ca_file();
@@ -134,11 +136,21 @@ async fn a_session_that_is_replaced_ends_at_once() {
     let proxy = House::open(&config).await;
     let mut browser = proxy.browser().knowing("localhost", service.address(), ca);
     browser.sign_in(PAGE, ANN.0, ANN.1).await;
-    let mut copied = browser.clone();
-    assert_eq!(copied.fetch(PAGE).await.status, StatusCode::OK);
-    let second = browser.open("https://tv.example.com/.pomerium/sign_in").await;
-    assert_eq!(second.status, StatusCode::OK, "{}", second.url);
+    let mut first = browser.clone();
+    let again = "https://tv.example.com/.pomerium/sign_in";
+    assert_eq!(browser.open(again).await.status, StatusCode::OK);
+    assert_eq!(first.fetch(PAGE).await.status, StatusCode::OK, "the other tab goes on");
+
+    proxy.clock.turn(Duration::from_secs(400));
+    service.clock.turn(Duration::from_secs(400));
+    assert_eq!(browser.open(again).await.status, StatusCode::OK);
     assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK);
+    assert_eq!(first.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED, "minutes later");
+
+    let mut copied = browser.clone();
+    assert_eq!(browser.open(again).await.status, StatusCode::OK);
+    let confirm = browser.open("https://tv.example.com/.pomerium/sign_out").await;
+    browser.post_once(&confirm, "/.pomerium/sign_out", &[]).await;
     assert_eq!(copied.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED);
 }
 
@@ -236,6 +248,16 @@ async fn doors_of_a_service() {
     let script = [("x-requested-with", "XMLHttpRequest"), ("accept", "*/*")];
     let seen = browser.send(Method::GET, &door(vec![page]), &script, "").await;
     assert_eq!(seen.status, StatusCode::UNAUTHORIZED);
+
+    // By whatever other name it is reached: it says where it is, once.
+    let fields = [NAVIGATION, &[("host", "203.0.113.9")]].concat();
+    for path in ["/.pomerium/sign_in", "/.pomerium/user"] {
+        let url = format!("https://localhost{path}");
+        let seen = browser.send(Method::GET, &url, &fields, "").await;
+        let location = seen.location().map(String::from).unwrap_or_default();
+        let is_elsewhere = location.starts_with("https://localhost/");
+        assert!(is_elsewhere || !seen.status.is_redirection(), "{path}: {location}");
+    }
 
     // Somebody who wants to be known at the service itself.
     let form = browser.open("https://localhost/.pomerium/user").await;

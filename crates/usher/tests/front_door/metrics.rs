@@ -155,6 +155,12 @@ async fn a_password_is_asked_for_and_a_reload_changes_it() {
     house.server().reload(plan(&with("reader:another"))).unwrap();
     assert_eq!(status(&basic("reader:canary-secret")).await, "401");
     assert_eq!(status(&basic("reader:another")).await, "200");
+    // Figures elsewhere wait for a restart, and so does what the config says of who may read there.
+    let elsewhere = format!("metrics_address: 127.0.0.1:9091\n{routes}");
+    let mut elsewhere = plan(&elsewhere);
+    elsewhere.listen.metrics.as_mut().unwrap().address = "127.0.0.1:1".into();
+    house.server().reload(elsewhere).unwrap();
+    assert_eq!(status("").await, "401");
     // Without the key the listener stays until a restart, and so does the password.
     house.server().reload(plan(&routes)).unwrap();
     assert_eq!(status("").await, "401");

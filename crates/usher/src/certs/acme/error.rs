@@ -61,6 +61,21 @@ pub enum AcmeError {
 }
 
 impl AcmeError {
+    /// What kind of problem it is, in a word that stays the same: for figures.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Unreached { .. } => "unreached",
+            Self::Refused { .. } => "refused",
+            Self::NotProven { .. } => "not-proven",
+            Self::NoChallenge { .. } => "no-challenge",
+            Self::Slow => "slow",
+            Self::Unusable(_) => "unusable",
+            Self::Disk(_) => "disk",
+            Self::Crypto(_) => "key",
+            Self::Dns(_) => "dns",
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -146,10 +161,11 @@ impl AcmeError {
             if matches!(&**kind, "malformed" | "unauthorized") && detail.contains("JWS"))
     }
 
-    /// Is it about what the order asked for beside its names, so that a plain one may be taken?
-    pub fn is_about_the_order(&self) -> bool {
+    /// May it be about what the order asked for beside its names, so that a plain one is taken?
+    /// Authorities say so in several ways.
+    pub fn may_be_about_the_order(&self) -> bool {
         matches!(self, Self::Refused { kind, .. }
-            if matches!(&**kind, "malformed" | "alreadyReplaced" | "unsupported"))
+            if !matches!(&**kind, "rateLimited" | "badNonce" | "accountDoesNotExist"))
     }
 
     /// Does the authority not know our account (any more)?

@@ -127,6 +127,7 @@ impl Office {
     /// Blocks on the disk.
     pub fn adopt(&self, plan: &Arc<Plan>, has_http: bool, covered: impl Fn(&str) -> bool) {
         let Some(autocert) = &plan.autocert else {
+            let _one_at_a_time = self.common();
             self.supply.issued.replace(HashMap::new());
             self.work.send_replace(None);
             return;
@@ -134,15 +135,33 @@ impl Office {
         let names = uncovered(autocert, covered);
         let mut issued = HashMap::new();
         for name in &names {
-            match self.shelf.leaf(name) {
-                Ok(Some(leaf)) => drop(issued.insert(name.clone(), leaf)),
-                Ok(None) => self.orders.awaited(name),
-                Err(error) => self.orders.damaged(&error),
-            }
+            let leaf = match self.shelf.leaf(name) {
+                Ok(None) => {
+                    self.orders.awaited(name);
+                    None
+                }
+                Ok(leaf) => leaf,
+                Err(error) => {
+                    self.orders.damaged(&error);
+                    self.supply.issued.get(name) // what is in memory is good yet
+                }
+            };
+            issued.extend(leaf.map(|leaf| (name.clone(), leaf)));
         }
-        self.supply.issued.replace(issued);
         let plan = Arc::clone(plan);
+        // Together: an order that is through meanwhile asks which work is the present one.
+        let _one_at_a_time = self.common();
+        self.supply.issued.replace(issued);
         self.work.send_replace(Some(Arc::new(Work { plan, names, has_http })));
+    }
+
+    /// Serves a certificate, if it is still wanted: a reload may have brought another one.
+    fn serve(&self, name: &str, leaf: &Leaf) {
+        let _one_at_a_time = self.common();
+        let work = self.work.borrow();
+        if work.as_ref().is_some_and(|work| work.names.iter().any(|one| **one == *name)) {
+            self.supply.issued.put(name, leaf);
+        }
     }
 
     /// Asks `coverage` from now on, so that a name whose certificate nobody renews is looked after
@@ -151,12 +170,18 @@ impl Office {
         let _first = self.coverage.set(coverage);
     }
 
-    fn follow_coverage(&self, work: &Work, autocert: &Autocert) {
-        if let Some(coverage) = self.coverage.get()
-            && uncovered(autocert, coverage) != work.names
-        {
-            self.adopt(&work.plan, work.has_http, coverage);
+    /// Does the operator cover other names than when this work began? Then there is other work.
+    fn follow_coverage(&self, work: &Work, autocert: &Autocert) -> bool {
+        let Some(coverage) = self.coverage.get() else { return false };
+        if uncovered(autocert, coverage) == work.names || !self.is_present(work) {
+            return false;
         }
+        self.adopt(&work.plan, work.has_http, coverage);
+        true
+    }
+
+    fn is_present(&self, work: &Work) -> bool {
+        self.work.borrow().as_ref().is_some_and(|present| std::ptr::eq(&**present, work))
     }
 
     /// Looks after certificates until it is dropped.
@@ -181,7 +206,9 @@ impl Office {
         let mut keeper = self.keeper(work, autocert);
         let mut told = HashMap::new();
         loop {
-            self.follow_coverage(work, autocert);
+            if self.follow_coverage(work, autocert) {
+                break;
+            }
             self.hear_requests(&mut keeper, work);
             self.tell_endings(&keeper, &mut told);
             let span = match keeper.next(self.now()) {
@@ -215,7 +242,8 @@ impl Office {
     /// until they are there.
     fn hear_requests(&self, keeper: &mut Keeper, work: &Work) {
         for name in work.names.iter().filter(|name| self.shelf.is_asked(name)) {
-            let state = State { wanted: true, ..self.state(name) };
+            let mut state = State { wanted: true, ..self.state(name) };
+            (state.history.tried_at, state.history.issued_at) = (None, None); // no wait, as below
             match self.shelf.put_state(name, &state).and_then(|()| self.shelf.heard(name)) {
                 Ok(()) => keeper.renew_now(name),
                 Err(error) => self.orders.damaged(&error),
@@ -236,7 +264,11 @@ impl Office {
                 state.history.tried_at = None; // the order is there already: it only goes on
             }
             let held = self.supply.issued.get(name).map(|leaf| leaf.held(state.window));
+            // One of an authority that the config names no more: of a staging one, for instance.
+            let is_foreign = !state.issued_by.is_empty()
+                && autocert.directories().all(|directory| *directory != *state.issued_by);
             let State { history, wanted, .. } = state;
+            let wanted = wanted || is_foreign;
             keeper.want(name, seed(name), Known { held, history, wanted });
         }
         keeper
@@ -277,12 +309,14 @@ impl Office {
                     state.proved_by = by.into();
                 }
                 (state.window, state.last_error) = (None, Box::default());
+                state.last_problem = Box::default();
                 (state.issued_by, state.wanted) = (ordered.directory.into(), false);
-                self.supply.issued.put(name, &leaf);
+                self.serve(name, &leaf);
                 self.orders.issued(name, &leaf, next);
             }
             Err(error) => {
                 state.last_error = format!("{error}; {}", error.hint()).into();
+                state.last_problem = error.word().into();
                 self.orders.failed(name, &error, next, held);
             }
         }
@@ -301,7 +335,10 @@ impl Office {
         // Before the order: a crash in the middle counts as a failure.
         self.shelf.put_state(name, state)?;
         let client = self.client(autocert, &work.plan, directory)?;
-        let replaces = self.supply.issued.get(name);
+        // Only where the authority knows it, and not after it may have been refused for that.
+        let tries = state.history.failures.saturating_add(state.history.unreached);
+        let is_plain = *state.issued_by != **directory || tries > 2;
+        let replaces = self.supply.issued.get(name).filter(|_| !is_plain);
         let solver = autocert
             .dns
             .as_ref()
@@ -345,7 +382,7 @@ impl Office {
             let Some(held) = held else { continue };
             let life = held.not_after.since(held.not_before);
             let is_near = held.not_after.since(now) < life / 6;
-            let was_told = told.get(name).is_some_and(|at| now.since(*at) < DAY);
+            let was_told = told.get(name).is_some_and(|at| *at <= now && now.since(*at) < DAY);
             let tries = history.failures > 0 || history.unreached > 0;
             if is_near && tries && !was_told {
                 told.insert(name.into(), now);

@@ -46,6 +46,9 @@ pub(super) struct Errand<'a> {
     pub proved_by: &'a str,
 }
 
+/// An order that goes on: with its key, and TXT records that may be out for it.
+type Resumed = (Order, KeyPair, Vec<TxtRecord>);
+
 /// A certificate, and by which challenge it was proved that it is ours to have.
 pub(super) struct Proved {
     pub leaf: Leaf,
@@ -77,11 +80,13 @@ impl Errand<'_> {
 
     async fn once(&self) -> Result<Proved, AcmeError> {
         let account = account::open(self.client, self.shelf, self.autocert, self.directory).await?;
-        let (mut order, key) = match self.resume(&account).await? {
+        let (mut order, key, mut records) = match self.resume(&account).await? {
             Some(resumed) => resumed,
-            None => self.begin(&account).await?,
+            None => {
+                let (order, key) = self.begin(&account).await?;
+                (order, key, Vec::new())
+            }
         };
-        let mut records = Vec::new();
         // They answer until the order is through.
         let answering = self.prove(&mut order, &mut records).await;
         self.withdraw(&records).await;
@@ -94,8 +99,8 @@ impl Errand<'_> {
         Ok(Proved { leaf: self.keep(&key, &chain)?, by })
     }
 
-    /// The order that a crash or a slow authority left.
-    async fn resume(&self, account: &Account) -> Result<Option<(Order, KeyPair)>, AcmeError> {
+    /// The order that a crash or a slow authority left, and the records that may be out for it.
+    async fn resume(&self, account: &Account) -> Result<Option<Resumed>, AcmeError> {
         let pending = self.shelf.pending(self.name).unwrap_or_default();
         let Some(pending) = pending else { return Ok(None) };
         let left: Vec<TxtRecord> = pending.records.iter().cloned().map(TxtRecord::from).collect();
@@ -108,7 +113,7 @@ impl Errand<'_> {
         match (order.map_err(|error| self.error(error)), key) {
             (Ok(mut order), Ok(key)) => {
                 if order.state().status != OrderStatus::Invalid {
-                    return Ok(Some((order, key)));
+                    return Ok(Some((order, key, left)));
                 }
             }
             (Err(error), _) if error.is_bad_nonce() => return Err(error),
@@ -134,7 +139,7 @@ impl Errand<'_> {
             Some(id) => {
                 let order = account.new_order(&new.replaces(id.into_owned())).await;
                 match order.map_err(|error| self.error(error)) {
-                    Err(error) if error.is_about_the_order() => {
+                    Err(error) if error.may_be_about_the_order() => {
                         let order = account.new_order(&self.plain(&identifiers)).await;
                         order.map_err(|error| self.error(error))
                     }
@@ -208,7 +213,9 @@ impl Errand<'_> {
                 (ChallengeType::Dns01, Some(solver)) => {
                     let record = TxtRecord::proof(self.name, authorization.dns_value());
                     self.note(&record)?;
-                    records.push(record.clone());
+                    if !records.contains(&record) {
+                        records.push(record.clone());
+                    }
                     solver.publish(&record).await?;
                 }
                 (ChallengeType::Http01, _) => {

@@ -36,6 +36,8 @@ use crate::certs::{CertError, file};
 pub struct Shelf {
     folder: PathBuf,
     before_write: Option<BeforeWrite>,
+    /// What can't be read stays where it is.
+    only_looks: bool,
 }
 
 /// Called before each write, with the file that is written.
@@ -62,6 +64,9 @@ pub struct State {
     /// Why the last order failed; empty when it did not.
     #[serde(default)]
     pub last_error: Box<str>,
+    /// The same in a word ([`AcmeError::word`](super::AcmeError::word)).
+    #[serde(default)]
+    pub last_problem: Box<str>,
     /// When the next order is due, as it was last worked out.
     #[serde(default)]
     pub next_at: UnixTimeSeconds,
@@ -97,7 +102,13 @@ impl Shelf {
         for part in ["accounts", "names"] {
             file::folder(&folder.join(part))?;
         }
-        Ok(Self { folder, before_write: None })
+        Ok(Self { folder, before_write: None, only_looks: false })
+    }
+
+    /// The same shelf, for whoever only looks: nothing is set aside.
+    #[must_use]
+    pub fn only_looking(&self) -> Self {
+        Self { only_looks: true, ..self.clone() }
     }
 
     /// Removes what a crash left half written. For the server: others may be writing.
@@ -124,7 +135,7 @@ impl Shelf {
         let Some(pem) = file::read(&path)? else { return Ok(None) };
         match Leaf::parse(&pem) {
             Ok(leaf) => Ok(Some(leaf)),
-            Err(why) => Err(set_aside(path, why)),
+            Err(why) => Err(self.set_aside(path, why)),
         }
     }
 
@@ -217,12 +228,20 @@ impl Shelf {
     pub fn drop_account(&self, directory: &str) -> Result<(), CertError> {
         let path = self.account_path(directory);
         let aside = path.with_extension("refused");
-        std::fs::rename(&path, aside).map_err(|source| CertError::Unwritable { file: path, source })
+        match std::fs::rename(&path, aside) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(CertError::Unwritable { file: path, source })
+            }
+            Ok(()) | Err(_) => self.set_rolling(directory, false),
+        }
     }
 
     /// Sets aside an account that can't be read, and says so: the next attempt makes another one.
     pub fn damaged_account(&self, directory: &str) -> CertError {
-        set_aside(self.account_path(directory), "holds an account that is not what usher writes")
+        self.set_aside(
+            self.account_path(directory),
+            "holds an account that is not what usher writes",
+        )
     }
 
     /// Notes that an account is about to get another key, or that it has: a crash in between leaves
@@ -285,6 +304,16 @@ impl Shelf {
         names
     }
 
+    fn set_aside(&self, path: PathBuf, why: &'static str) -> CertError {
+        if !self.only_looks {
+            let mut aside = path.clone().into_os_string();
+            aside.push(".damaged");
+            // Where it can't be set aside it is found again at the next start, and told again.
+            let _stays = std::fs::rename(&path, aside);
+        }
+        CertError::Kept { file: path, why }
+    }
+
     fn path(&self, name: &str, ending: &str) -> PathBuf {
         let name = match name.strip_prefix("*.") {
             Some(domain) => format!("_.{domain}"),
@@ -305,7 +334,7 @@ impl Shelf {
         let Some(text) = file::read(path)? else { return Ok(None) };
         serde_json::from_slice(&text)
             .map(Some)
-            .map_err(|_| set_aside(path.to_owned(), "is not what usher writes"))
+            .map_err(|_| self.set_aside(path.to_owned(), "is not what usher writes"))
     }
 
     fn write_json(&self, path: &Path, value: &impl Serialize) -> Result<(), CertError> {
@@ -333,12 +362,4 @@ impl std::fmt::Debug for Shelf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shelf").field("folder", &self.folder).finish_non_exhaustive()
     }
-}
-
-fn set_aside(path: PathBuf, why: &'static str) -> CertError {
-    let mut aside = path.clone().into_os_string();
-    aside.push(".damaged");
-    // Where it can't be set aside it is found again at the next start, and told again.
-    let _stays = std::fs::rename(&path, aside);
-    CertError::Kept { file: path, why }
 }

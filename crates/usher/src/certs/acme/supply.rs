@@ -4,6 +4,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
+use usher_rules::time::UnixTime;
 
 use super::{Answers, Leaf};
 
@@ -12,25 +13,22 @@ use super::{Answers, Leaf};
 pub struct Issued(ArcSwap<HashMap<Box<str>, Leaf>>);
 
 impl Issued {
-    /// The certificate for a host, lower case: its own, or a wildcard's.
-    pub fn find(&self, host: &str) -> Option<Arc<CertifiedKey>> {
-        self.exact(host).or_else(|| self.wildcard(host))
-    }
-
     /// Is there one for this name?
     pub fn has(&self, name: &str) -> bool {
         self.0.load().contains_key(name)
     }
 
-    /// The certificate for exactly this name.
-    pub fn exact(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.0.load().get(name).map(|leaf| Arc::clone(&leaf.key))
+    /// The certificate for exactly this name, and whether it counts.
+    pub fn exact(&self, name: &str, now: UnixTime) -> Option<(bool, Arc<CertifiedKey>)> {
+        let issued = self.0.load();
+        let leaf = issued.get(name)?;
+        Some((leaf.held(None).counts(now), Arc::clone(&leaf.key)))
     }
 
-    /// A wildcard's certificate that takes this host.
-    pub fn wildcard(&self, host: &str) -> Option<Arc<CertifiedKey>> {
+    /// A wildcard's certificate that takes this host, and whether it counts.
+    pub fn wildcard(&self, host: &str, now: UnixTime) -> Option<(bool, Arc<CertifiedKey>)> {
         let (_, domain) = host.split_once('.')?;
-        self.exact(&format!("*.{domain}"))
+        self.exact(&format!("*.{domain}"), now)
     }
 
     pub(super) fn put(&self, name: &str, leaf: &Leaf) {

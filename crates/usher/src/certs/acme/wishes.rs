@@ -25,7 +25,8 @@ impl Office {
         for name in names {
             let again_at = self.common().wishes.get(&name).copied();
             let Some(leaf) = self.supply.issued.get(&name) else { continue };
-            if again_at.is_some_and(|at| now < at) {
+            // One that is further away was noted by a clock that has been set back since.
+            if again_at.is_some_and(|at| now < at && at.since(now) <= ASK_AGAIN) {
                 continue;
             }
             let directory = self.state(&name).issued_by;

@@ -12,7 +12,8 @@ const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn served(host: &str, source: Source, leaf: Option<Leaf>) -> Served {
-    Served { host: host.into(), source, leaf, next_at: None, last_error: Box::default() }
+    let (last_error, last_problem) = (Box::default(), Box::default());
+    Served { host: host.into(), source, leaf, next_at: None, last_error, last_problem }
 }
 
 fn good() -> Leaf {

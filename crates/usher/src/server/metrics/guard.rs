@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub(in crate::server) struct Guard {
     plan: Arc<Plan>,
+    /// Where this is so, as the config has it.
+    address: Box<str>,
     basic_auth: Option<Arc<Secret>>,
     tls: Option<TlsAcceptor>,
 }
@@ -54,19 +56,23 @@ impl Guard {
     pub fn new(plan: &Arc<Plan>, metrics: &MetricsListen) -> Result<Self, GuardError> {
         Ok(Self {
             plan: Arc::clone(plan),
+            address: metrics.address.clone(),
             basic_auth: metrics.basic_auth.clone(),
             tls: tls(metrics)?,
         })
     }
 
-    /// Takes over what a reload has changed. A plan without figures changes nothing: the listener
-    /// stays until a restart, and so does who may read.
+    /// Takes over what a reload has changed. A plan without figures, or with figures elsewhere, changes
+    /// nothing: the listener stays until a restart, and so does who may read.
     pub fn follow(&mut self, plan: &Arc<Plan>) -> Result<(), GuardError> {
         if Arc::ptr_eq(plan, &self.plan) {
             return Ok(());
         }
         self.plan = Arc::clone(plan); // looked at once, whether it is good or not
-        if let Some(metrics) = &plan.listen.metrics {
+        // Another address waits for a restart, and with it what the config says of who may read there.
+        if let Some(metrics) =
+            plan.listen.metrics.as_ref().filter(|one| one.address == self.address)
+        {
             *self = Self::new(plan, metrics)?;
         }
         Ok(())

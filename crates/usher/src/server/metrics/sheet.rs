@@ -54,9 +54,9 @@ struct ByCertificate {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByCause {
+struct ByProblem {
     host: String,
-    cause: String,
+    problem: String,
 }
 
 impl Sheet {
@@ -89,7 +89,7 @@ impl Sheet {
         let now = self.clock.now().wall;
         let ends = Family::<ByCertificate, Gauge>::default();
         let orders = Family::<ByHost, Gauge>::default();
-        let failing = Family::<ByCause, Gauge>::default();
+        let failing = Family::<ByProblem, Gauge>::default();
         for served in self.certificates.0.load().served(plan, &self.office, now) {
             let host = String::from(&*served.host);
             if let Some(end) = self.end(&served) {
@@ -101,8 +101,9 @@ impl Sheet {
                     .set(seconds(next_at.seconds()));
             }
             let is_failing = i64::from(!served.last_error.is_empty());
-            let by_cause = ByCause { host, cause: served.last_error.into() };
-            failing.get_or_create(&by_cause).set(is_failing);
+            // A word of ours: what authorities say changes with each try, and may be anything.
+            let by_problem = ByProblem { host, problem: served.last_problem.into() };
+            failing.get_or_create(&by_problem).set(is_failing);
         }
         registry.register(
             "usher_certificate_not_after_timestamp_seconds",
@@ -116,7 +117,7 @@ impl Sheet {
         );
         registry.register(
             "usher_certificate_failing",
-            "1 if the last order for a host failed, and why",
+            "1 if the last order for a host failed, and what kind of problem it was",
             failing,
         );
     }

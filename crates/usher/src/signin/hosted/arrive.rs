@@ -1,4 +1,4 @@
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use http::Response;
 use usher_pages::{Link, ProviderDown};
@@ -33,6 +33,9 @@ enum NotSignedIn {
 
 /// Somebody the service vouches for, until when at the latest.
 type VouchedFor = (Person, Option<UnixTime>);
+
+/// Tabs that were opened together sign in within so long.
+const SAME_SIGN_IN: Duration = Duration::from_secs(300);
 
 const NOT_OURS: &str = "This link does not sign anybody in: it is not from the service that signs \
                         people in here, or it was changed on the way.";
@@ -87,14 +90,20 @@ impl SignInRoom {
         }
         let (person, end) = self.vouched_for(ask, &arrived, &again)?;
         self.use_once(ask, &arrived, &again)?;
-        let live = self
-            .begin_until(ask, person, None, end.unwrap_or(UnixTime::MAX))
-            .await
-            .map_err(|error| NotSignedIn::Store(error.to_string()))?;
-        if let Some(old) = ask.identity().session() {
-            // Each host has a session of its own, so none is on its way anywhere.
-            self.retire(ask, old, &live).await;
-        }
+        let live = match self.same_sign_in(ask, &person) {
+            Some(live) => live,
+            None => {
+                let live = self
+                    .begin_until(ask, person, None, end.unwrap_or(UnixTime::MAX))
+                    .await
+                    .map_err(|error| NotSignedIn::Store(error.to_string()))?;
+                if let Some(old) = ask.identity().session() {
+                    // Each host has a session of its own, so none is on its way anywhere.
+                    self.retire(ask, old, &live).await;
+                }
+                live
+            }
+        };
         let mut response = answer::found(&again);
         let life = CookieLife::Until(live.session().expires_at());
         let value = self.keys.sign_handle(&handle(ask, &live));
@@ -104,6 +113,16 @@ impl SignInRoom {
         let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
         answer::set_cookie(&mut response, &over, ask.wall());
         Ok(response)
+    }
+
+    /// The session that another tab of this browser has just got, by the same person: a second one
+    /// would end the first, and with it the film and the socket of that tab.
+    fn same_sign_in(&self, ask: &Ask, person: &Person) -> Option<Arc<LiveSession>> {
+        let live = ask.identity().session()?;
+        let live = self.in_force(ask, &live.session().id)?;
+        let session = live.session();
+        let is_young = ask.wall().since(session.issued_at()) < SAME_SIGN_IN;
+        (is_young && session.person == *person).then_some(live)
     }
 
     /// A program on somebody's machine gets its handle. The browser gets none: nothing ties the

@@ -68,6 +68,8 @@ struct Machine<'a> {
     begun: Vec<Begun<'a>>,
     dice: Dice,
     seconds: u64,
+    /// Cookies as somebody may have copied them after each sign-in: browser, host, all of them.
+    copied: Vec<(usize, usize, Browser<'a>)>,
     /// When somebody was signed in.
     used_at: Vec<u64>,
     seen: HashMap<&'static str, u64>,
@@ -169,15 +171,17 @@ impl Machine<'_> {
         // A binding lives for two hours, and gives way when a browser begins many more.
         let held = self.holds(&begun);
         let old = begun.answer.is_some() && self.seconds - begun.at > 300;
-        let mut before = self.browsers[begun.browser].clone();
         let seen = self.deliver(begun.browser, begun.host, &query).await;
         if seen.signs_in() {
             assert!(!begun.used && held, "an answer signs in once: {seen:?}");
             self.begun[at].used = true;
             self.used_at.push(self.seconds);
             self.count("signed in");
-            let page = format!("https://{}/x", HOSTS[begun.host]);
-            assert_eq!(before.get(&page).await.status, 302, "the session before is over");
+            let copied = self.browsers[begun.browser].clone();
+            self.copied.push((begun.browser, begun.host, copied));
+            if self.copied.len() > KEPT {
+                self.copied.remove(0);
+            }
         } else {
             assert_eq!(seen.status, 400, "{seen:?}");
             assert!(
@@ -259,6 +263,12 @@ impl Machine<'_> {
         let mut copied = copied;
         let seen = copied.get(&page).await;
         assert_eq!(seen.status, 302, "the copied cookie is worth nothing");
+        // Nor is any that was copied before, after whichever sign-in.
+        for (_, _, copied) in
+            self.copied.iter_mut().filter(|(of, at, _)| (*of, *at) == (browser, host))
+        {
+            assert_eq!(copied.get(&page).await.status, 302, "an older cookie lives on");
+        }
         if was_in {
             self.count("signed out");
         }
@@ -305,6 +315,7 @@ async fn from_seeds() {
             begun: Vec::new(),
             dice: Dice(seed),
             seconds: 0,
+            copied: Vec::new(),
             used_at: Vec::new(),
             seen: HashMap::new(),
         };
