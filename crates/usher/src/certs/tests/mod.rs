@@ -19,10 +19,9 @@ use usher_rules::{
 };
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use super::{
-    Authority, CertError, Certificates,
-    acme::{self, Office, Orders, Pace, Shelf, Supply},
-};
+mod choice;
+
+use super::{Authority, CertError, Certificates, acme::Supply};
 use crate::request::tls::{CertSource as _, Tls};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_795_600_000);
@@ -266,101 +265,6 @@ fn leaves_are_renewed_in_the_last_third_of_their_life() {
     let ends = UnixTime::from_seconds(read.validity().not_after.timestamp() as u64);
     assert_eq!(ends, NOW.plus(DAY * (32 + 47)));
     assert!(read.validity().not_before.timestamp() < (NOW.plus(DAY * 32)).seconds() as i64);
-}
-
-fn ends(certificates: &Certificates, name: &str) -> UnixTime {
-    let key = certificates.certificate(Some(name), &[]).unwrap();
-    let (_, leaf) = X509Certificate::from_der(&key.cert[0]).unwrap();
-    UnixTime::from_seconds(leaf.validity().not_after.timestamp() as u64)
-}
-
-/// An old file never wins over one that counts, by whatever rule the old one would come first.
-#[test]
-fn what_counts_is_served() {
-    let dir = tempfile::tempdir().unwrap();
-    let at = dir.path();
-    let (past, future) = (NOW.minus(DAY), NOW.plus(DAY * 89));
-    write_pair(at, "a", &["tv.example.com"], (NOW.minus(DAY * 90), past));
-    write_pair(at, "b", &["*.example.com"], (past, future));
-    let plan = plan(&["tv.example.com"], at, &["a", "b"]);
-    let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
-    let (certificates, _) = Certificates::load(&plan, authority, &Supply::default(), None, NOW);
-    assert!(certificates.covers("tv.example.com", NOW));
-    assert_eq!(ends(&certificates, "tv.example.com"), future, "a wildcard that counts");
-    assert!(certificates.endings(NOW).is_empty());
-
-    // What lies on the shelf since before the operator had a certificate.
-    crate::server::install_cryptography();
-    write_pair(at, "own", &["tv.example.com"], (NOW.minus(DAY * 88), NOW.plus(DAY * 2)));
-    let shelf = Shelf::open(at.join("acme")).unwrap();
-    let read = |name: &str| fs::read(at.join(name)).unwrap();
-    shelf.put_leaf("tv.example.com", &[read("a.key"), read("a.pem")].concat()).unwrap();
-    let mut plan = self::plan(&["tv.example.com"], at, &["own"]);
-    plan.autocert = autocert("tv.example.com");
-    let plan = Arc::new(plan);
-    let office = Office::open(shelf, Arc::new(Deaf), Arc::new(machine::Machine), Pace::USUAL);
-    let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
-    let (certificates, _) = Certificates::load(&plan, authority, office.supply(), None, NOW);
-    office.adopt(&plan, false, |name| certificates.covers(name, NOW));
-    assert!(office.supply().issued.has("tv.example.com"), "one is ordered in its last days");
-    assert_eq!(ends(&certificates, "tv.example.com"), NOW.plus(DAY * 2), "and it is served on");
-}
-
-fn autocert(host: &str) -> Option<usher_rules::plan::Autocert> {
-    let text = format!(
-        "autocert: true\nroutes:\n- from: https://{host}\n  to: http://127.0.0.1:1\n  allow_any_authenticated_user: true\n"
-    );
-    let draft = read(Input { name: None, text: &text }, &Environment::new());
-    compile(draft, &NoFiles).unwrap().0.autocert
-}
-
-/// Hears of orders, and says nothing.
-struct Deaf;
-
-impl Orders for Deaf {
-    fn issued(&self, _: &str, _: &acme::Leaf, _: UnixTime) {}
-    fn failed(&self, _: &str, _: &acme::AcmeError, _: UnixTime, _: Option<UnixTime>) {}
-    fn ending(&self, _: &str, _: UnixTime, _: &str) {}
-    fn awaited(&self, _: &str) {}
-    fn damaged(&self, _: &CertError) {}
-}
-
-/// What root writes by `usher certs` beside a server stays the server's.
-#[test]
-fn what_is_written_belongs_to_the_folders_owner() {
-    use std::os::unix::fs::{MetadataExt as _, chown};
-    let dir = tempfile::tempdir().unwrap();
-    // Only root can hand a folder over; for anybody else all stays their own.
-    let _ours_then = chown(dir.path(), Some(65_534), Some(65_534));
-    let owner = fs::metadata(dir.path()).unwrap().uid();
-    let shelf = Shelf::open(dir.path().join("data/acme")).unwrap();
-    shelf.ask_renewal("tv.test").unwrap();
-    let below = ["data", "data/acme", "data/acme/names", "data/acme/names/tv.test.renew"];
-    for path in below {
-        assert_eq!(fs::metadata(dir.path().join(path)).unwrap().uid(), owner, "{path}");
-    }
-    let names = fs::read_dir(dir.path().join("data/acme/names")).unwrap().count();
-    assert_eq!(names, 1, "no draft is left");
-}
-
-/// A folder of pairs may have an authority's certificate in it, which needs no key.
-#[test]
-fn what_lies_beside_pairs_in_a_folder() {
-    let dir = tempfile::tempdir().unwrap();
-    let at = dir.path().join("pairs");
-    fs::create_dir_all(at.join("lost+found")).unwrap();
-    write_pair(&at, "tv", &["tv.test"], this_year());
-    write_pair(&at, "alone", &["x.test"], this_year());
-    fs::remove_file(at.join("alone.key")).unwrap();
-    let authority = Arc::new(Authority::open(dir.path(), &[], NOW).unwrap());
-    fs::copy(authority.ca_file(), at.join("chain.pem")).unwrap();
-    fs::write(at.join("notes.pem"), "nothing yet").unwrap();
-    let mut plan = plan(&["tv.test"], &at, &[]);
-    plan.listen.certificates_dir = Some(at);
-    let (_, troubles) = Certificates::load(&plan, authority, &Supply::default(), None, NOW);
-    let told: Vec<String> = troubles.iter().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("alone.key"), "{told:?}");
 }
 
 /// A class of many proxies: a name with a NUL in it is no shorter name, and no wildcard.
