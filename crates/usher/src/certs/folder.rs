@@ -46,13 +46,17 @@ fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// Does it begin with a certificate that is no authority's? What can't be read might.
+/// Does it begin with a certificate for a host? What can't be read might. Tools that make a
+/// certificate which signs itself often make it an authority's, too, so names count.
 fn is_leaf(path: &Path) -> bool {
     match fs::read(path) {
         Err(_) => true,
         Ok(text) => match CertificateDer::from_pem_slice(&text) {
             Err(_) => false,
-            Ok(der) => X509Certificate::from_der(&der).is_ok_and(|(_, read)| !read.is_ca()),
+            Ok(der) => X509Certificate::from_der(&der).is_ok_and(|(_, read)| {
+                let names = read.subject_alternative_name();
+                !read.is_ca() || names.is_ok_and(|names| names.is_some())
+            }),
         },
     }
 }
