@@ -122,6 +122,17 @@ impl Running {
         lines.iter().find(|line| is_it(line)).unwrap().clone()
     }
 
+    /// Waits for so many such lines.
+    fn lines(&self, count: usize, is_it: impl Fn(&Value) -> bool) {
+        let (lines, changed) = &*self.lines;
+        let missing =
+            |lines: &mut Vec<Value>| lines.iter().filter(|line| is_it(line)).count() < count;
+        let (lines, over) = changed
+            .wait_timeout_while(lines.lock().unwrap(), Duration::from_secs(30), missing)
+            .unwrap();
+        assert!(!over.timed_out(), "not {count} such lines in {lines:#?}");
+    }
+
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
@@ -195,6 +206,17 @@ async fn a_reload_by_signal_or_by_file() {
     desk.write(&route(desk.port, upstream.address)); // and no signal
     running.line(|line| line["message"] == "reload" && line["level"] == "info");
     assert_eq!(serves().await, StatusCode::UNAUTHORIZED);
+
+    // A file that the config names is as good as the config.
+    let roots = desk.dir.path().join("roots.pem");
+    let root = || rcgen::generate_simple_self_signed(vec!["x.test".into()]).unwrap().cert.pem();
+    fs::write(&roots, root()).unwrap();
+    let is_reload = |line: &Value| line["message"] == "reload" && line["plan"].is_string();
+    let named = format!("certificate_authority_file: {}\n", roots.display());
+    desk.write(&format!("{named}{}", route(desk.port, upstream.address)));
+    running.lines(2, is_reload);
+    fs::write(&roots, root()).unwrap();
+    running.lines(3, is_reload);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use crate::secret::Secret;
 
@@ -12,8 +12,6 @@ pub struct MetricsListen {
     pub basic_auth: Option<Arc<Secret>>,
     /// A chain and its key, PEM; plain HTTP without.
     pub certificate: Option<(Arc<[u8]>, Arc<Secret>)>,
-    /// Files that all this was read from.
-    pub files: Vec<PathBuf>,
     /// A reader has to show a certificate that one of these signed, PEM.
     pub client_roots: Option<Arc<[u8]>>,
 }

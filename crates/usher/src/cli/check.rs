@@ -3,6 +3,7 @@
 //! [`load`] is also how `run` and a reload get their plan, so that what was checked is what runs.
 
 use std::{
+    cell::RefCell,
     fmt,
     fs::File,
     io::{self, Read, Write},
@@ -47,6 +48,8 @@ pub struct Loaded {
     pub plan: Plan,
     /// Warnings, beside the text that they are about.
     pub findings: Findings,
+    /// Every file that it names and that was looked at: keys, secrets, certificates.
+    pub files: Vec<PathBuf>,
 }
 
 /// Problems beside the text that they are about, ready to be shown.
@@ -91,8 +94,12 @@ pub fn load(path: &Path, env: &Environment) -> Result<Loaded, LoadFailure> {
     let text = String::from_utf8(bytes).map_err(not_text).map_err(unreadable)?;
     let file = path.display().to_string();
     let draft = config::read(Input { name: Some(&file), text: &text }, env);
-    match plan::compile(draft, &Disk) {
-        Ok((plan, problems)) => Ok(Loaded { plan, findings: Findings { file, text, problems } }),
+    let disk = Disk::default();
+    match plan::compile(draft, &disk) {
+        Ok((plan, problems)) => {
+            let findings = Findings { file, text, problems };
+            Ok(Loaded { plan, findings, files: disk.asked.into_inner() })
+        }
         Err(problems) => Err(LoadFailure::Refused(Findings { file, text, problems })),
     }
 }
@@ -129,7 +136,7 @@ pub fn run(args: &Args) -> ExitCode {
 /// Writes what there is to say.
 fn check(args: &Args, env: &Environment, out: &mut impl Write) -> io::Result<Outcome> {
     let (findings, troubles, is_good) = match load(&args.config, env) {
-        Ok(Loaded { findings, plan }) => {
+        Ok(Loaded { findings, plan, .. }) => {
             (findings, certs::diagnose(&plan, SystemClock.now().wall), true)
         }
         Err(LoadFailure::Refused(findings)) => (findings, Vec::new(), false),
@@ -225,11 +232,15 @@ impl fmt::Display for Findings {
     }
 }
 
-/// The disk, for files that a config names.
-struct Disk;
+/// The disk, for files that a config names; it remembers which.
+#[derive(Default)]
+struct Disk {
+    asked: RefCell<Vec<PathBuf>>,
+}
 
 impl Files for Disk {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.asked.borrow_mut().push(path.into());
         read(Path::new(path)).map_err(|error| error.to_string())
     }
 }

@@ -80,13 +80,13 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn serve(args: &Args) -> Result<(), Failure> {
     let environment = check::environment();
-    let Loaded { plan, findings } = check::load(&args.config, &environment)?;
+    let Loaded { plan, findings, files } = check::load(&args.config, &environment)?;
     let _nowhere_left = write!(io::stderr().lock(), "{findings}");
     let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
     let recorder = Recorder::new(Sink::new(io::stdout()), format(args.log_format));
 
     let mut signals = Signals::new().map_err(Failure::Signals)?;
-    let mut watch = Watch::new(watched(&args.config, &plan));
+    let mut watch = Watch::new(watched(&args.config, &plan, files));
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
     tell_start(&running, &recorder, &args.config, &dir);
     loop {
@@ -115,14 +115,13 @@ fn format(asked: Option<LogFormat>) -> Format {
     }
 }
 
-/// What a reload depends on.
-fn watched(config: &Path, plan: &Plan) -> Vec<PathBuf> {
+/// What a reload depends on: the config, the files that were `read` for it, and what lies beside
+/// its certificates.
+fn watched(config: &Path, plan: &Plan, read: Vec<PathBuf>) -> Vec<PathBuf> {
     let pairs = plan.listen.certificate_files.iter();
-    let files = pairs
-        .flat_map(|pair| [pair.cert.clone(), pair.key.clone(), pair.cert.with_extension("ocsp")]);
+    let staples = pairs.map(|pair| pair.cert.with_extension("ocsp"));
     let folder = plan.listen.certificates_dir.clone();
-    let metrics = plan.listen.metrics.iter().flat_map(|metrics| metrics.files.iter().cloned());
-    std::iter::once(config.to_owned()).chain(files).chain(folder).chain(metrics).collect()
+    std::iter::once(config.to_owned()).chain(read).chain(staples).chain(folder).collect()
 }
 
 fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: &Path) {
@@ -170,11 +169,11 @@ fn reload(
             .with("hint", format!("usher check --config {}", config.display()))
             .write();
     };
-    let Loaded { plan, findings } = match check::load(config, environment) {
+    let Loaded { plan, findings, files } = match check::load(config, environment) {
         Ok(loaded) => loaded,
         Err(failure) => return refused(failure.to_string()),
     };
-    let files = watched(config, &plan);
+    let files = watched(config, &plan, files);
     if let Err(cause) = running.reload(plan) {
         return refused(cause.to_string());
     }

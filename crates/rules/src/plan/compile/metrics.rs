@@ -1,6 +1,6 @@
 //! `metrics_*` (`pomerium-config.md` §2.13).
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Ground,
@@ -56,12 +56,8 @@ impl Ground<'_> {
                 format!("write `127.0.0.1:PORT`, or set `{BASIC_AUTH}`"),
             ));
         }
-        let files = [CERTIFICATE[1], KEY[1], CLIENT_CA[1]];
-        let files = files.into_iter().filter_map(|key| self.keys.text(key));
-        let files = files.map(PathBuf::from).collect();
         Some(MetricsListen {
             address,
-            files,
             basic_auth,
             certificate,
             client_roots: client_roots.map(|pem| Arc::from(pem.expose())),
