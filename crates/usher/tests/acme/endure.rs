@@ -4,29 +4,18 @@ use std::{path::Path, time::Duration};
 
 use http::StatusCode;
 use rcgen::{CertificateParams, KeyPair};
-use usher::certs::acme::{Shelf, revoke};
-use usher_lab::pebble::{Pebble, Settings, serial};
+use usher::certs::acme::revoke;
+use usher_lab::pebble::{Pebble, Settings};
 use usher_rules::time::{Clock as _, UnixTime};
-use x509_parser::prelude::FromDer as _;
 
 use crate::{
     house::{House, QUICK, eventually, plan},
-    street::{Street, failed, files, issued, told},
+    street::{Street, failed, files, issued, serial_of, shelf, told},
 };
 
 const HOST: &str = "tv.example.com";
 const PAGE: &str = "https://tv.example.com/";
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-fn shelf(house: &House) -> Shelf {
-    Shelf::open(house.data_dir().join("acme")).unwrap()
-}
-
-fn serial_of(house: &House, name: &str) -> String {
-    let leaf = shelf(house).leaf(name).unwrap().unwrap();
-    let (_, read) = x509_parser::prelude::X509Certificate::from_der(leaf.der().unwrap()).unwrap();
-    serial(read.raw_serial())
-}
 
 async fn another(house: &House, first: &str) {
     eventually("another certificate", || (serial_of(house, HOST) != first).then_some(())).await;

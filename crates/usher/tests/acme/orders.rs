@@ -1,30 +1,19 @@
 use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use http::StatusCode;
-use usher::certs::acme::{Shelf, revoke, rotate_account_key};
-use usher_lab::pebble::{free_port, serial};
+use usher::certs::acme::{revoke, rotate_account_key};
+use usher_lab::pebble::free_port;
 use usher_rules::plan::Plan;
-use x509_parser::prelude::FromDer as _;
 
 use crate::{
     house::{House, QUICK, eventually, plan},
-    street::{Street, failed, files, issued, told},
+    street::{Street, failed, files, issued, serial_of, shelf, told},
 };
 
 const HOST: &str = "tv.example.com";
 const PAGE: &str = "https://tv.example.com/";
 const ACCOUNT: (&str, &str) =
     ("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W");
-
-fn shelf(house: &House) -> Shelf {
-    Shelf::open(house.data_dir().join("acme")).unwrap()
-}
-
-fn serial_of(house: &House, name: &str) -> String {
-    let leaf = shelf(house).leaf(name).unwrap().unwrap();
-    let (_, read) = x509_parser::prelude::X509Certificate::from_der(leaf.der().unwrap()).unwrap();
-    serial(read.raw_serial())
-}
 
 /// The start is not held up, the local authority signs meanwhile, and then the real one does.
 #[tokio::test]

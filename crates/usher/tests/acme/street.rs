@@ -3,11 +3,14 @@
 use std::{net::SocketAddr, path::Path};
 
 use tempfile::TempDir;
+use usher::certs::acme::Shelf;
 use usher_lab::{
     browser::Browser,
-    pebble::{Pebble, Settings, free_port},
+    pebble::{Pebble, Settings, free_port, serial},
     upstream::Upstream,
 };
+
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::house::{House, eventually, public};
 
@@ -57,6 +60,18 @@ routes:
     pub async fn browser(&self, house: &House) -> Browser {
         Browser::new(house.address(), &self.pebble.root_file().await)
     }
+}
+
+/// Where a house keeps what it has of authorities.
+pub fn shelf(house: &House) -> Shelf {
+    Shelf::open(house.data_dir().join("acme")).unwrap()
+}
+
+/// The serial number of a name's certificate, as Pebble writes it.
+pub fn serial_of(house: &House, name: &str) -> String {
+    let leaf = shelf(house).leaf(name).unwrap().unwrap();
+    let (_, read) = X509Certificate::from_der(leaf.der().unwrap()).unwrap();
+    serial(read.raw_serial())
 }
 
 /// Events about a host with this field.

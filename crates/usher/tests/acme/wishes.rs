@@ -5,13 +5,12 @@ use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use http::StatusCode;
 use tempfile::TempDir;
-use usher::certs::acme::Shelf;
 use usher_lab::{browser::Browser, directory::Directory, upstream::Upstream};
 use usher_rules::time::Clock as _;
 
 use crate::{
     house::{House, eventually, public},
-    street::{failed, issued, told},
+    street::{failed, issued, shelf, told},
 };
 
 const HOST: &str = "tv.example.com";
@@ -47,10 +46,6 @@ routes:
     fn browser(&self, house: &House) -> Browser {
         Browser::new(house.address(), &self.directory.ca_file())
     }
-}
-
-fn shelf(house: &House) -> Shelf {
-    Shelf::open(house.data_dir().join("acme")).unwrap()
 }
 
 #[tokio::test]
