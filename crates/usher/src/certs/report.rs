@@ -232,13 +232,29 @@ pub(super) fn look(key: &CertifiedKey) -> Option<Leaf> {
     })
 }
 
-/// SHA-256 of the local authority's certificate, as phones and browsers show it; `None` before the
-/// first start.
-pub fn fingerprint(ca_file: &Path) -> Option<String> {
+/// The local authority's own certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// SHA-256, as phones and browsers show it.
+    pub fingerprint: String,
+    /// `notAfter`.
+    pub not_after: UnixTime,
+}
+
+/// Looks at the local authority's certificate; `None` before the first start.
+pub fn root(ca_file: &Path) -> Option<Root> {
     use rustls::pki_types::{CertificateDer, pem::PemObject as _};
     let pem = file::read(ca_file).ok().flatten()?;
     let der = CertificateDer::from_pem_slice(&pem).ok()?;
+    let (_, read) = X509Certificate::from_der(&der).ok()?;
+    let not_after = u64::try_from(read.validity().not_after.timestamp()).unwrap_or_default();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der);
     let octets: Vec<String> = digest.as_ref().iter().map(|octet| format!("{octet:02X}")).collect();
-    Some(octets.join(":"))
+    let (fingerprint, not_after) = (octets.join(":"), UnixTime::from_seconds(not_after));
+    Some(Root { fingerprint, not_after })
+}
+
+/// SHA-256 of the local authority's certificate; `None` before the first start.
+pub fn fingerprint(ca_file: &Path) -> Option<String> {
+    root(ca_file).map(|root| root.fingerprint)
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     certs::{
         clients::{Finding, Weight, findings},
-        report::{Served, Source, report},
+        report::{Root, Served, Source, report, root},
     },
     request::record::moment,
     server::SystemClock,
@@ -92,7 +92,13 @@ impl Place {
 pub fn status(args: &StatusArgs) -> ExitCode {
     told(&args.place, |plan, dir, out| {
         let now = SystemClock.now().wall;
-        show_status(&report(plan, dir, now), now, args.json, out)
+        let served = report(plan, dir, now);
+        let all_count = show_status(&served, now, args.json, out)?;
+        let is_local = |one: &Served| matches!(one.source, Source::Local | Source::Meanwhile);
+        match root(&dir.join("authority/ca.pem")).filter(|_| served.iter().any(is_local)) {
+            Some(root) => Ok(show_root(&root, now, args.json, out)? && all_count),
+            None => Ok(all_count),
+        }
     })
 }
 
@@ -153,6 +159,31 @@ pub fn show_status(
         }
     }
     Ok(all_count)
+}
+
+/// What people have to trust; whether it counts.
+pub fn show_root(
+    root: &Root,
+    now: UnixTime,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> io::Result<bool> {
+    let Root { fingerprint, not_after } = root;
+    if as_json {
+        let (end, seconds_left) = (moment(*not_after), not_after.since(now).as_secs());
+        let object = json!({
+            "authority": "usher local authority",
+            "sha256": fingerprint,
+            "not_after": end,
+            "seconds_left": seconds_left,
+        });
+        writeln!(out, "{object}")?;
+    } else {
+        writeln!(out, "the local authority")?;
+        writeln!(out, "  SHA-256      {fingerprint}")?;
+        writeln!(out, "  ends         {} ({})\n", moment(*not_after), left(*not_after, now))?;
+    }
+    Ok(now < *not_after)
 }
 
 fn show_one(one: &Served, now: UnixTime, out: &mut dyn Write) -> io::Result<()> {

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use usher_rules::time::UnixTime;
 
-use super::{show_report, show_status};
+use super::{show_report, show_root, show_status};
 use crate::certs::{
     Pem,
-    report::{Key, Leaf, Served, Source},
+    report::{Key, Leaf, Root, Served, Source},
 };
 
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
@@ -76,6 +76,14 @@ nas.local
 
 "
     );
+    let root = Root { fingerprint: "AB:CD".into(), not_after: NOW.plus(DAY * 3650) };
+    let mut out = Vec::new();
+    assert!(show_root(&root, NOW, false, &mut out).unwrap());
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "the local authority\n  SHA-256      AB:CD\n  ends         2037-01-12T08:00:00Z (3650 days left)\n\n"
+    );
+    assert!(!show_root(&root, root.not_after, true, &mut Vec::new()).unwrap(), "it has ended");
     let mut out = Vec::new();
     assert!(show_status(&hosts[..1], NOW, true, &mut out).unwrap());
     let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
