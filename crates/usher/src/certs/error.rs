@@ -103,6 +103,12 @@ pub enum CertError {
         /// The text.
         pem: Pem,
     },
+    /// Served, and its key is everybody's on this machine.
+    #[error("{} can be read by everybody on this machine", file.display())]
+    LooseKey {
+        /// The key's file.
+        file: PathBuf,
+    },
     /// An OCSP response that is not sent.
     #[error("{} {why}; it is not sent", file.display())]
     BadStaple {
@@ -193,6 +199,10 @@ impl CertError {
                  in an authority's `fullchain.pem`; TVs and players refuse what browsers mend"
             }
             Self::Expired { .. } => "renew it; usher takes the new file by itself",
+            Self::LooseKey { .. } => {
+                "chmod 640, and give the file to a group that usher's user is in; if others may have \
+                 read it, get a new certificate with a new key"
+            }
             Self::BadStaple { .. } => {
                 "fetch a new one with `openssl ocsp`, or delete the file if the authority has stopped OCSP"
             }
@@ -239,6 +249,7 @@ impl CertError {
             | Self::NotYetValid { .. }
             | Self::NotPermitted { .. }
             | Self::BrokenChain { .. }
+            | Self::LooseKey { .. }
             | Self::BadStaple { .. } => Level::Warn,
             Self::Unreadable { .. }
             | Self::NoCertificate { .. }

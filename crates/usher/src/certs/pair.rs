@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::Read as _,
     net::IpAddr,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -39,6 +40,8 @@ pub(super) struct Pair {
     stapled: Option<(Arc<CertifiedKey>, UnixTime)>,
     /// Why a response that lies beside it is not sent.
     unsent: Option<(PathBuf, &'static str)>,
+    /// The key's file, if everybody may read it.
+    loose_key: Option<PathBuf>,
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -51,6 +54,7 @@ impl Pair {
         let mut pair =
             Self::new(Pem::File(files.cert.clone()), &cert, Pem::File(files.key.clone()), &key)?;
         pair.staple(&files.cert.with_extension("ocsp"), now);
+        pair.loose_key = is_everybodys(&files.key).then(|| files.key.clone());
         Ok(pair)
     }
 
@@ -85,8 +89,18 @@ impl Pair {
             }
         })?;
         let (key, broken_at) = (Arc::new(certified), break_in(&chain));
-        let (stapled, unsent) = (None, None);
-        Ok(Self { key, cert, subjects, not_before, not_after, broken_at, stapled, unsent })
+        let (stapled, unsent, loose_key) = (None, None, None);
+        Ok(Self {
+            key,
+            cert,
+            subjects,
+            not_before,
+            not_after,
+            broken_at,
+            stapled,
+            unsent,
+            loose_key,
+        })
     }
 
     /// Where it came from.
@@ -142,7 +156,10 @@ impl Pair {
             let unsent = self.unsent.clone();
             let unsent = unsent.map(|(file, why)| CertError::BadStaple { file, why });
             let broken = self.broken_at;
-            broken.map(|place| CertError::BrokenChain { pem: self.cert.clone(), place }).or(unsent)
+            let loose = self.loose_key.clone().map(|file| CertError::LooseKey { file });
+            let broken =
+                broken.map(|place| CertError::BrokenChain { pem: self.cert.clone(), place });
+            broken.or(unsent).or(loose)
         }
     }
 
@@ -178,6 +195,11 @@ impl Pair {
         let Some((_, parent)) = host.split_once('.') else { return false };
         self.subjects.iter().any(|subject| subject.strip_prefix("*.") == Some(parent))
     }
+}
+
+/// May others than the owner and the group read it?
+fn is_everybodys(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|about| about.mode() & 0o004 != 0)
 }
 
 fn certified(

@@ -5,6 +5,7 @@ use std::{
     fmt::Write as _,
     fs,
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -130,6 +131,9 @@ async fn files(said: &mut Said, app: &Upstream) {
     stranger.distinguished_name.push(rcgen::DnType::CommonName, "an authority of others");
     let stranger = stranger.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
     write("broken.pem", (text("good.pem") + &stranger.pem()).as_bytes());
+    copy("good.pem", "loose.pem");
+    copy("good.key", "loose.key");
+    fs::set_permissions(at.join("loose.key"), fs::Permissions::from_mode(0o644)).unwrap();
     // And one whose key was forgotten.
     copy("good.pem", "keyless.pem");
     let mut house = house;
@@ -149,6 +153,7 @@ async fn files(said: &mut Said, app: &Upstream) {
         ("a chain that does not begin with the leaf", "turned.key"),
         ("a chain with a link that does not fit", "broken.pem"),
         ("a certificate without its key", "keyless.key"),
+        ("a key that everybody may read", "loose.key can be read"),
     ] {
         said.hear(mistake, &house, about).await;
     }

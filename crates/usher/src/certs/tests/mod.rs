@@ -1,4 +1,6 @@
-use std::{fs, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration,
+};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
@@ -66,7 +68,9 @@ fn write_pair(dir: &Path, name: &str, names: &[&str], life: (UnixTime, UnixTime)
     (params.not_before, params.not_after) = (at(life.0), at(life.1));
     let certificate = params.self_signed(&key).unwrap();
     fs::write(dir.join(format!("{name}.pem")), certificate.pem()).unwrap();
-    fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    let file = dir.join(format!("{name}.key"));
+    fs::write(&file, key.serialize_pem()).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn this_year() -> (UnixTime, UnixTime) {
