@@ -306,6 +306,47 @@ async fn a_bad_certificate_takes_only_its_own_hosts_down() {
     running.line(|line| line["message"] == "reload");
 }
 
+/// A local authority that is damaged takes down the hosts that it signs for, and no other.
+#[tokio::test]
+async fn a_damaged_authority_takes_only_its_own_hosts_down() {
+    let (desk, upstream) = (Desk::new(), Upstream::echo());
+    let at = |name: &str| desk.dir.path().join(name);
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    fs::write(at("own.pem"), own.cert.pem()).unwrap();
+    fs::write(at("own.key"), own.signing_key.serialize_pem()).unwrap();
+    let public = |host: &str| {
+        format!(
+            "- from: https://{host}:{}\n  to: http://{}\n  allow_public_unauthenticated_access: true\n",
+            desk.port, upstream.address
+        )
+    };
+    let pair = format!(
+        "certificates: [{{cert: {}, key: {}}}]\n",
+        at("own.pem").display(),
+        at("own.key").display()
+    );
+    let routes = format!("routes:\n{}{}", public("localhost"), public("other.test"));
+    desk.write(&format!("{pair}{routes}"));
+    drop(desk.start());
+    fs::write(desk.data().join("authority/ca.pem"), "damaged").unwrap();
+
+    let running = desk.start();
+    let told = running.line(|line| line["message"] == "certificate" && line["level"] == "error");
+    assert!(told["cause"].as_str().unwrap().contains("ca.pem"), "{told}");
+    let mut browser = Browser::new(SocketAddr::from(([127, 0, 0, 1], desk.port)), &at("own.pem"));
+    assert_eq!(
+        browser.fetch(&format!("https://localhost:{}/", desk.port)).await.status,
+        StatusCode::OK
+    );
+    drop(running);
+
+    // Where every host needs it, nothing is served by half a server.
+    desk.write(&routes);
+    let (code, said) = desk.fails();
+    assert_eq!(code, Some(2));
+    assert!(said.contains("ca.pem") && said.contains("hint: "), "{said}");
+}
+
 #[tokio::test]
 async fn a_provider_out_of_reach_lets_nobody_in_and_ends_nobody() {
     let (desk, upstream) = (Desk::new(), Upstream::echo());
