@@ -82,7 +82,7 @@ impl Certificates {
         let certificates = Self { pairs, authority, supply, hosts, wildcards, unnamed, now };
         // Those that `autocert` looks after are told of where orders are.
         let managed = |host: &str| {
-            let wildcard = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
+            let wildcard = wildcard_over(host);
             let mut names = plan.autocert.iter().flat_map(|autocert| autocert.names.iter());
             names.any(|name| **name == *host || Some(&**name) == wildcard.as_deref())
         };
@@ -195,6 +195,11 @@ impl Certificates {
     fn now(&self) -> UnixTime {
         UnixTime::from_seconds(self.now.load(Ordering::Relaxed))
     }
+}
+
+/// The wildcard whose certificate takes a host (RFC 9525 §6.3): one label, and no more.
+fn wildcard_over(host: &str) -> Option<String> {
+    host.split_once('.').map(|(_, domain)| format!("*.{domain}"))
 }
 
 /// So long before its end a new root is asked for: every phone has to be told by hand.

@@ -17,7 +17,7 @@ use super::{
     acme::{Office, Shelf},
     bare, best, covers, file, first_that_counts,
     pair::Pair,
-    read_pairs,
+    read_pairs, wildcard_over,
 };
 
 /// A host of the plan, and what it is served with.
@@ -133,9 +133,8 @@ pub(super) fn served(
         names.any(|one| **one == *name) && !covers(pairs, name, now)
     };
     let of = |host: Box<str>| {
-        let wildcard = host.split_once('.').map(|(_, domain)| format!("*.{domain}"));
         let own = managed(&host).then(|| by_acme(host.clone(), &host, shelf));
-        let wild = wildcard
+        let wild = wildcard_over(&host)
             .filter(|wildcard| managed(wildcard))
             .map(|wildcard| by_acme(host.clone(), &wildcard, shelf));
         let brought = |pair: &Pair| (pair.counts(now), brought(host.clone(), pair));

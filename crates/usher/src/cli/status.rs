@@ -151,7 +151,7 @@ pub fn show_status(
     let mut all_count = true;
     for one in served {
         all_count &= one.source != Source::Meanwhile
-            && one.leaf.as_ref().is_none_or(|leaf| leaf.not_before <= now && now < leaf.not_after);
+            && one.leaf.as_ref().is_none_or(|leaf| leaf.counts(now));
         if as_json {
             writeln!(out, "{}", to_json(one, now))?;
         } else {

@@ -17,6 +17,7 @@ mod redirect;
 mod start_error;
 mod swapping;
 mod told;
+mod visit;
 
 use std::{
     fmt,

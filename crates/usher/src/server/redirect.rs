@@ -8,14 +8,14 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION},
 };
 use http_body_util::Full;
-use hyper::{body::Bytes, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{body::Bytes, service::service_fn};
 use tokio::net::{TcpListener, TcpStream};
 use usher_rules::{
     names::Authority,
     plan::{HostPattern, Plan},
 };
 
+use super::visit::talk;
 use crate::{
     certs::acme::Answers,
     request::{
@@ -53,13 +53,7 @@ async fn visit(stream: TcpStream, door: Arc<Door>, answers: Arc<Answers>) {
             proof(&answers, &request).unwrap_or_else(|| redirect(&door.plan(), &request));
         async move { Ok::<_, Infallible>(response) }
     });
-    let _the_clients = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .keep_alive(false)
-        .max_header_size(limits::HEAD_BYTES)
-        .max_buf_size(limits::READ_BUFFER)
-        .serve_connection(TokioIo::new(stream), answer)
-        .await;
+    talk(stream, answer).await;
 }
 
 /// What an authority looks for that wants proof by HTTP-01 (RFC 8555 §8.3). It comes by whatever

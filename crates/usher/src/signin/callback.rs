@@ -20,6 +20,27 @@ pub(super) const fn once_words(refusal: ReplayRefusal) -> &'static str {
     }
 }
 
+/// Another browser brings a callback than the one that began the sign-in.
+pub(super) struct NotThisBrowser {
+    /// For the log.
+    pub cause: &'static str,
+    /// For the page.
+    pub why: &'static str,
+}
+
+/// Did this browser begin the sign-in that a callback ends?
+pub(super) fn begun_here(ask: &Ask, flow: &str) -> Result<(), NotThisBrowser> {
+    let (fields, cookie) = (ask.fields(), ask.cookie_name());
+    match BrowserBinding::is_held(fields, cookie, BindingUse::Hop, flow, ask.wall()) {
+        true => Ok(()),
+        false => Err(NotThisBrowser {
+            cause: "the browser does not hold the binding",
+            why: "This sign-in did not begin in this browser, was finished already, or cookies \
+                  are blocked.",
+        }),
+    }
+}
+
 /// Why a callback is not followed.
 #[derive(Debug)]
 struct Refused {
@@ -65,17 +86,7 @@ impl SignInRoom {
 
     fn arrive(&self, ask: &Ask, flow: &str, sealed: &str) -> Result<Handle, Refused> {
         let refused = |cause: &str, why| Refused { cause: cause.into(), why };
-        if !BrowserBinding::is_held(
-            ask.fields(),
-            ask.cookie_name(),
-            BindingUse::Hop,
-            flow,
-            ask.wall(),
-        ) {
-            let why = "This sign-in did not begin in this browser, was finished already, or \
-                       cookies are blocked.";
-            return Err(refused("the browser does not hold the binding", why));
-        }
+        begun_here(ask, flow).map_err(|NotThisBrowser { cause, why }| refused(cause, why))?;
         let why = "The sign-in does not count any more.";
         let handle = self.keys.open(Purpose::Callback, flow.as_bytes(), sealed).ok();
         let handle = handle.and_then(|handle| String::from_utf8(handle).ok());

@@ -4,11 +4,7 @@
 use instant_acme::RevocationRequest;
 use usher_rules::plan::Plan;
 
-use super::{
-    AcmeError, Pace, Shelf, account,
-    client::AcmeClient,
-    office::{roots, unreached},
-};
+use super::{AcmeError, Pace, Shelf, account, office::client};
 
 /// Revokes the certificate for `name` and asks for a new one. Until that is there, whoever runs
 /// goes on to serve the old one, which most browsers do not check.
@@ -23,7 +19,7 @@ pub async fn revoke(plan: &Plan, shelf: &Shelf, name: &str, pace: Pace) -> Resul
     if directory.is_empty() {
         return Err(AcmeError::Unusable("nothing says which authority it came from"));
     }
-    let client = client(plan, &directory, pace)?;
+    let client = client(autocert, plan, &directory, pace)?;
     let account = account::open(&client, shelf, autocert, &directory).await?;
     let der = leaf.der().ok_or(AcmeError::Unusable("there is no certificate for it"))?;
     // Before it is revoked: what was asked for is not lost, whatever happens now.
@@ -41,11 +37,6 @@ pub async fn revoke(plan: &Plan, shelf: &Shelf, name: &str, pace: Pace) -> Resul
 pub async fn rotate_account_key(plan: &Plan, shelf: &Shelf, pace: Pace) -> Result<(), AcmeError> {
     let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
     let directory = autocert.directories().next().unwrap_or_default();
-    let client = client(plan, directory, pace)?;
+    let client = client(autocert, plan, directory, pace)?;
     account::roll_over(&client, shelf, autocert, directory).await
-}
-
-fn client(plan: &Plan, directory: &str, pace: Pace) -> Result<AcmeClient, AcmeError> {
-    let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
-    AcmeClient::new(roots(autocert, plan), pace.answer).map_err(|error| unreached(directory, error))
 }

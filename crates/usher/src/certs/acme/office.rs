@@ -371,8 +371,7 @@ impl Office {
         plan: &Plan,
         directory: &str,
     ) -> Result<AcmeClient, AcmeError> {
-        AcmeClient::new(roots(autocert, plan), self.pace.answer)
-            .map_err(|error| unreached(directory, error))
+        client(autocert, plan, directory, self.pace)
     }
 
     /// Says once a day that a certificate nears its end and none has come.
@@ -406,8 +405,18 @@ impl fmt::Debug for Office {
 const RESUMED_AT_ONCE: u32 = 2;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// What talks with the authority at `directory`.
+pub(super) fn client(
+    autocert: &Autocert,
+    plan: &Plan,
+    directory: &str,
+    pace: Pace,
+) -> Result<AcmeClient, AcmeError> {
+    AcmeClient::new(roots(autocert, plan), pace.answer).map_err(|error| unreached(directory, error))
+}
+
 /// `autocert_trusted_ca` instead of the system's roots, and `certificate_authority` besides.
-pub(super) fn roots(autocert: &Autocert, plan: &Plan) -> RootCertStore {
+fn roots(autocert: &Autocert, plan: &Plan) -> RootCertStore {
     let Some(trusted) = &autocert.trusted_ca else { return system_roots(&plan.extra_roots) };
     let mut roots = RootCertStore::empty();
     for pem in std::iter::once(&**trusted).chain(plan.extra_roots.iter().map(|pem| &**pem)) {
@@ -428,7 +437,7 @@ fn seed(name: &str) -> u64 {
     u64::from_be_bytes(first)
 }
 
-pub(super) fn unreached(directory: &str, error: rustls::Error) -> AcmeError {
+fn unreached(directory: &str, error: rustls::Error) -> AcmeError {
     let cause = error.to_string().into();
     AcmeError::Unreached { directory: directory.into(), cause, retry_after: None }
 }

@@ -7,6 +7,7 @@ use rustls::sign::CertifiedKey;
 use usher_rules::time::UnixTime;
 
 use super::{Answers, Leaf};
+use crate::certs::wildcard_over;
 
 /// Certificates that authorities signed for us, by name; each handshake asks.
 #[derive(Default)]
@@ -27,8 +28,7 @@ impl Issued {
 
     /// A wildcard's certificate that takes this host, and whether it counts.
     pub fn wildcard(&self, host: &str, now: UnixTime) -> Option<(bool, Arc<CertifiedKey>)> {
-        let (_, domain) = host.split_once('.')?;
-        self.exact(&format!("*.{domain}"), now)
+        self.exact(&wildcard_over(host)?, now)
     }
 
     pub(super) fn put(&self, name: &str, leaf: &Leaf) {

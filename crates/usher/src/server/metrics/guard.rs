@@ -62,14 +62,14 @@ impl Guard {
         })
     }
 
-    /// Takes over what a reload has changed. A plan without figures, or with figures elsewhere, changes
-    /// nothing: the listener stays until a restart, and so does who may read.
+    /// Takes over what a reload has changed. A plan without figures, or with figures elsewhere,
+    /// changes nothing: the listener stays until a restart, and so does who may read.
     pub fn follow(&mut self, plan: &Arc<Plan>) -> Result<(), GuardError> {
         if Arc::ptr_eq(plan, &self.plan) {
             return Ok(());
         }
         self.plan = Arc::clone(plan); // looked at once, whether it is good or not
-        // Another address waits for a restart, and with it what the config says of who may read there.
+        // Another address waits for a restart, and with it who may read there.
         if let Some(metrics) =
             plan.listen.metrics.as_ref().filter(|one| one.address == self.address)
         {

@@ -11,8 +11,7 @@ use http::{
     header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 use http_body_util::Full;
-use hyper::{body::Bytes, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{body::Bytes, service::service_fn};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -24,7 +23,7 @@ pub(super) use guard::Guard;
 pub use guard::GuardError;
 pub(super) use sheet::Sheet;
 
-use crate::request::accept::limits;
+use super::visit;
 
 /// A whole visit: handshake, one request, one answer, good bye.
 const VISIT: Duration = Duration::from_secs(30);
@@ -71,13 +70,7 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Send + Unpin, sheet: Arc<She
         let (sheet, guard) = (Arc::clone(&sheet), guard.clone());
         async move { Ok::<_, Infallible>(answer(&request, sheet, &guard).await) }
     });
-    let _the_readers = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .keep_alive(false)
-        .max_header_size(limits::HEAD_BYTES)
-        .max_buf_size(limits::READ_BUFFER)
-        .serve_connection(TokioIo::new(stream), answer)
-        .await;
+    visit::talk(stream, answer).await;
 }
 
 async fn answer<B>(

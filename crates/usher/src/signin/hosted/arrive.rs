@@ -18,7 +18,11 @@ use usher_rules::{
 
 use crate::{
     request::{Body, identify::LiveSession},
-    signin::{Ask, SignInRoom, answer, callback::once_words, provider::ProviderError},
+    signin::{
+        Ask, SignInRoom, answer,
+        callback::{NotThisBrowser, begun_here, once_words},
+        provider::ProviderError,
+    },
 };
 
 /// Why nobody is signed in by a callback.
@@ -77,17 +81,8 @@ impl SignInRoom {
             }
         };
         let again = target.to_string();
-        if !BrowserBinding::is_held(
-            ask.fields(),
-            ask.cookie_name(),
-            BindingUse::Hop,
-            flow,
-            ask.wall(),
-        ) {
-            let why = "This sign-in did not begin in this browser, was finished already, or \
-                       cookies are blocked.";
-            return Err(refused("the browser does not hold the binding", why, &again));
-        }
+        begun_here(ask, flow)
+            .map_err(|NotThisBrowser { cause, why }| refused(cause, why, &again))?;
         let (person, end) = self.vouched_for(ask, &arrived, &again)?;
         self.use_once(ask, &arrived, &again)?;
         let live = match self.same_sign_in(ask, &person) {
