@@ -107,6 +107,13 @@ authenticate_service_url: https://auth.example.com",
     assert!(!house.log().contains(SECRET));
 }
 
+/// What Cloudflare answers who asks for the zone.
+const THE_ZONE: (&str, u16, &str) = (
+    "GET /zones?name=example.com",
+    200,
+    r#"{"success":true,"errors":[],"result":[{"id":"z1","name":"example.com"}]}"#,
+);
+
 /// Cloudflare's API as its documentation has it: envelopes, error codes.
 fn cloudflare(answers: &'static [(&'static str, u16, &'static str)]) -> Upstream {
     Upstream::start(async move |exchange: &mut Exchange| {
@@ -136,11 +143,7 @@ fn at(api: &Upstream, token: &str) -> Cloudflare {
 #[tokio::test]
 async fn records_at_cloudflare() {
     let api = cloudflare(&[
-        (
-            "GET /zones?name=example.com",
-            200,
-            r#"{"success":true,"errors":[],"result":[{"id":"z1","name":"example.com"}]}"#,
-        ),
+        THE_ZONE,
         ("POST /zones/z1/dns_records", 200, r#"{"success":true,"errors":[],"result":{"id":"r7"}}"#),
         ("DELETE /zones/z1/dns_records/r7", 200, r#"{"success":true,"result":{"id":"r7"}}"#),
     ]);
@@ -176,11 +179,7 @@ async fn records_at_cloudflare() {
 #[tokio::test]
 async fn a_record_at_cloudflare_that_is_there_already() {
     let api = cloudflare(&[
-        (
-            "GET /zones?name=example.com",
-            200,
-            r#"{"success":true,"errors":[],"result":[{"id":"z1","name":"example.com"}]}"#,
-        ),
+        THE_ZONE,
         (
             "POST /zones/z1/dns_records",
             400,

@@ -10,16 +10,12 @@ use usher_rules::time::{Clock as _, UnixTime};
 
 use crate::{
     house::{House, QUICK, eventually, plan},
-    street::{Street, failed, files, issued, serial_of, shelf, told},
+    street::{Street, another, failed, files, issued, serial_of, shelf, told},
 };
 
 const HOST: &str = "tv.example.com";
 const PAGE: &str = "https://tv.example.com/";
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-async fn another(house: &House, first: &str) {
-    eventually("another certificate", || (serial_of(house, HOST) != first).then_some(())).await;
-}
 
 /// A pair for these names in the folder, as the operator brings it.
 fn bring(folder: &Path, name: &str, names: &[&str], life: (UnixTime, UnixTime)) {
@@ -58,7 +54,7 @@ async fn what_was_asked_for_outlives_an_outage_and_a_restart() {
     house.restart(&config).await;
     street.pebble.open().await;
     house.clock.turn(Duration::from_secs(600));
-    another(&house, &first).await;
+    another(&house, HOST, &first).await;
     eventually("it is written down", || (!shelf(&house).state(HOST).unwrap().wanted).then_some(()))
         .await;
 }
@@ -100,7 +96,7 @@ async fn a_damaged_account_is_set_aside_and_another_is_made() {
     let cause = failed(&house, HOST).await;
     assert!(cause.contains(&name) && cause.contains("set aside"), "{cause}");
     house.clock.turn(Duration::from_secs(600));
-    another(&house, &first).await;
+    another(&house, HOST, &first).await;
     assert_eq!(files(&accounts), [name.clone(), format!("{name}.damaged")]);
 }
 
@@ -120,7 +116,7 @@ async fn a_change_of_the_accounts_key_that_was_cut_short() {
     std::fs::write(&path, old_key).unwrap();
     std::fs::write(path.with_extension("rolling"), "").unwrap();
     shelf(&house).ask_renewal(HOST).unwrap();
-    another(&house, &first).await;
+    another(&house, HOST, &first).await;
 }
 
 /// Whoever sends SIGHUP after SIGHUP does not ask the authority more often.

@@ -6,8 +6,8 @@ use usher_lab::pebble::free_port;
 use usher_rules::plan::Plan;
 
 use crate::{
-    house::{House, QUICK, eventually, plan},
-    street::{Street, failed, files, issued, serial_of, shelf, told},
+    house::{House, QUICK, plan},
+    street::{Street, another, failed, files, issued, serial_of, shelf, told},
 };
 
 const HOST: &str = "tv.example.com";
@@ -63,7 +63,7 @@ async fn where_one_proof_fails_another_is_tried() {
     let failures = told(&house, HOST, "cause").len();
     let first = serial_of(&house, HOST);
     shelf(&house).ask_renewal(HOST).unwrap();
-    eventually("another certificate", || (serial_of(&house, HOST) != first).then_some(())).await;
+    another(&house, HOST, &first).await;
     assert_eq!(told(&house, HOST, "cause").len(), failures);
 }
 
@@ -185,7 +185,7 @@ async fn renewal_before_the_end() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(serial_of(&house, HOST), first, "half of its life is early");
     house.clock.turn(Duration::from_secs(6 * 24 * 3600));
-    eventually("a second certificate", || (serial_of(&house, HOST) != first).then_some(())).await;
+    another(&house, HOST, &first).await;
 }
 
 /// What an operator does when a key may have leaked.
@@ -199,7 +199,7 @@ async fn revocation_and_another_certificate() {
     assert_eq!(street.pebble.status(&first).await, "Valid");
     revoke(&plan(&config), &shelf(&house), HOST, QUICK).await.unwrap();
     assert_eq!(street.pebble.status(&first).await, "Revoked");
-    eventually("another certificate", || (serial_of(&house, HOST) != first).then_some(())).await;
+    another(&house, HOST, &first).await;
     assert_eq!(street.browser(&house).await.fetch(PAGE).await.status, StatusCode::OK);
 }
 
@@ -218,7 +218,7 @@ async fn another_account_key() {
     // The same account with another key: it can still order.
     shelf(&house).ask_renewal(HOST).unwrap();
     let first = serial_of(&house, HOST);
-    eventually("another certificate", || (serial_of(&house, HOST) != first).then_some(())).await;
+    another(&house, HOST, &first).await;
 }
 
 /// An authority that has forgotten us (a test server that was started anew) gets a new account.
@@ -231,7 +231,7 @@ async fn an_account_that_the_authority_does_not_know_is_made_anew() {
     street.pebble.close();
     street.pebble.open().await;
     shelf(&house).ask_renewal(HOST).unwrap();
-    eventually("another certificate", || (serial_of(&house, HOST) != first).then_some(())).await;
+    another(&house, HOST, &first).await;
 }
 
 /// A host that a reload brings gets its certificate, one that it takes away needs none.

@@ -89,6 +89,11 @@ pub async fn issued(house: &House, host: &str) {
     eventually(&format!("a certificate for {host}"), || told(house, host, "issuer").pop()).await;
 }
 
+/// Waits for another certificate than the one with this serial number.
+pub async fn another(house: &House, host: &str, first: &str) {
+    eventually("another certificate", || (serial_of(house, host) != first).then_some(())).await;
+}
+
 /// Waits for the cause of an order's failure.
 pub async fn failed(house: &House, host: &str) -> String {
     eventually(&format!("an order for {host} fails"), || told(house, host, "cause").pop()).await

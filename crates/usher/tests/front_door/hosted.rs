@@ -13,15 +13,20 @@ use usher_rules::signin::hosted::{HostedKey, PUBLIC_KEY, PublicKey, SealedForm, 
 
 use crate::house::{ANN, EVE, House};
 
-/// An authenticate service for proxies below `example.com`.
-async fn service() -> House {
-    House::open(
+/// An authenticate service for proxies below `example.com`, with `more` lines.
+pub async fn service(more: &str) -> House {
+    House::open(&format!(
         "services: authenticate
 authenticate_service_url: https://localhost
 authenticate_allowed_hosts: ['*.example.com']
-",
-    )
+{more}"
+    ))
     .await
+}
+
+/// Where proxies find a service.
+pub fn origin(service: &House) -> String {
+    format!("https://localhost:{}", service.address().port())
 }
 
 /// The guide's route, at a proxy whose people sign in at `service`.
@@ -47,6 +52,11 @@ routes:
     )
 }
 
+/// A proxy whose people sign in at `service`, in front of `app`.
+pub async fn proxy_of(service: &str, ca_file: &Path, app: &Upstream) -> House {
+    House::open(&proxy_config(service, ca_file, &app.address.to_string())).await
+}
+
 struct Street {
     service: House,
     proxy: House,
@@ -56,10 +66,9 @@ struct Street {
 impl Street {
     async fn open() -> Self {
         let app = Upstream::echo();
-        let service = service().await;
-        let url = format!("https://localhost:{}", service.address().port());
-        let config = proxy_config(&url, service.server().ca_file(), &app.address.to_string());
-        Self { proxy: House::open(&config).await, service, app }
+        let service = service("").await;
+        let proxy = proxy_of(&origin(&service), service.server().ca_file(), &app).await;
+        Self { proxy, service, app }
     }
 
     fn service_key(&self) -> PublicKey {

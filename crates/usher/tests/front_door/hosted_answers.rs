@@ -18,7 +18,7 @@ use usher_rules::{
 };
 
 use crate::{
-    hosted::proxy_config,
+    hosted::{proxy_config, proxy_of},
     house::{ANN, House},
 };
 
@@ -357,8 +357,7 @@ async fn a_service_that_was_never_reached_gets_a_page_that_says_so() {
     let service = KeyServer::start(folder.path(), key_of(0x40)).await;
     service.is(Mood::Down);
     let app = Upstream::echo();
-    let config = proxy_config(&service.url(), service.ca_file(), &app.address.to_string());
-    let proxy = House::open(&config).await;
+    let proxy = proxy_of(&service.url(), service.ca_file(), &app).await;
     let mut browser = proxy.browser();
     let seen = browser.send(Method::GET, PAGE, NAVIGATION, "").await;
     assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -381,8 +380,7 @@ async fn a_service_with_a_certificate_of_nobody_s_is_not_asked() {
     let other = TempDir::new().unwrap();
     let stranger = KeyServer::start(other.path(), key_of(0x40)).await;
     let app = Upstream::echo();
-    let config = proxy_config(&service.url(), stranger.ca_file(), &app.address.to_string());
-    let proxy = House::open(&config).await;
+    let proxy = proxy_of(&service.url(), stranger.ca_file(), &app).await;
     let seen = proxy.browser().send(Method::GET, PAGE, NAVIGATION, "").await;
     assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(service.asked(), 0, "no key was fetched");

@@ -22,7 +22,7 @@ use usher_rules::{
 };
 
 use crate::{
-    hosted::proxy_config,
+    hosted::{origin, proxy_config, proxy_of, service},
     house::{ANN, House},
 };
 
@@ -30,21 +30,6 @@ const PAGE: &str = "https://tv.example.com/web/?z=1";
 const CALLBACK: &str = "https://tv.example.com/.pomerium/callback/";
 /// 32 octets, base64: one for all services, as Pomerium's own set-up has it.
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
-/// An authenticate service for proxies below `example.com`, with `more` lines.
-async fn service(more: &str) -> House {
-    House::open(&format!(
-        "services: authenticate
-authenticate_service_url: https://localhost
-authenticate_allowed_hosts: ['*.example.com']
-{more}"
-    ))
-    .await
-}
-
-fn origin(service: &House) -> String {
-    format!("https://localhost:{}", service.address().port())
-}
 
 /// The key of a house, from what it keeps.
 fn key_at(house: &House) -> PublicKey {
@@ -70,8 +55,7 @@ async fn what_a_stranger_sealed_is_not_unpacked() {
     let folder = tempfile::TempDir::new().unwrap();
     let keys = KeyServer::start(folder.path(), key_of(0x40)).await;
     let app = Upstream::echo();
-    let config = proxy_config(&keys.url(), keys.ca_file(), &app.address.to_string());
-    let proxy = House::open(&config).await;
+    let proxy = proxy_of(&keys.url(), keys.ca_file(), &app).await;
     let mut browser = proxy.browser();
     let own = key_at(&proxy);
     let url = format!("{CALLBACK}?{}", bomb(&own));
@@ -132,8 +116,7 @@ async fn signing_in_again_leaves_no_session_behind() {
     let service = service("").await;
     let app = Upstream::echo();
     let ca = service.server().ca_file();
-    let config = proxy_config(&origin(&service), ca, &app.address.to_string());
-    let proxy = House::open(&config).await;
+    let proxy = proxy_of(&origin(&service), ca, &app).await;
     let mut browser = proxy.browser().knowing("localhost", service.address(), ca);
     browser.sign_in(PAGE, ANN.0, ANN.1).await;
     let mut first = browser.clone();
@@ -161,8 +144,7 @@ async fn a_silent_service_makes_no_queue_of_visitors() {
     let keys = KeyServer::start(folder.path(), key_of(0x40)).await;
     keys.is(Mood::Silent);
     let app = Upstream::echo();
-    let config = proxy_config(&keys.url(), keys.ca_file(), &app.address.to_string());
-    let proxy = House::open(&config).await;
+    let proxy = proxy_of(&keys.url(), keys.ca_file(), &app).await;
     let visitors: Vec<_> = (0..4)
         .map(|_| {
             let mut browser = proxy.browser();
@@ -198,8 +180,7 @@ async fn a_profile_that_does_not_fit_is_said_to_be_too_large() {
     service.directory().add(new, password, service.clock.now().wall).await.unwrap();
     let app = Upstream::echo();
     let ca = service.server().ca_file();
-    let config = proxy_config(&origin(&service), ca, &app.address.to_string());
-    let proxy = House::open(&config).await;
+    let proxy = proxy_of(&origin(&service), ca, &app).await;
     let mut browser = proxy.browser().knowing("localhost", service.address(), ca);
     let seen = browser.sign_in(PAGE, "max@example.com", ANN.1).await;
     assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{}", seen.body);
@@ -270,8 +251,7 @@ async fn a_host_of_nobodys_is_no_alarm() {
     let folder = tempfile::TempDir::new().unwrap();
     let keys = KeyServer::start(folder.path(), key_of(0x40)).await;
     let app = Upstream::echo();
-    let config = proxy_config(&keys.url(), keys.ca_file(), &app.address.to_string());
-    let proxy = House::open(&config).await;
+    let proxy = proxy_of(&keys.url(), keys.ca_file(), &app).await;
     let mut browser = proxy.browser();
     let fields = [NAVIGATION, &[("host", "203.0.113.9")]].concat();
     let url = "https://tv.example.com/.pomerium/sign_in";
@@ -300,8 +280,7 @@ idp_client_secret: {secret}
     }));
     let app = Upstream::echo();
     let ca = service.server().ca_file();
-    let config = proxy_config(&origin(&service), ca, &app.address.to_string());
-    let proxy = House::open(&config).await;
+    let proxy = proxy_of(&origin(&service), ca, &app).await;
     let mut browser = proxy.browser().knowing("localhost", service.address(), ca);
 
     let asked = browser.send(Method::GET, PAGE, NAVIGATION, "").await;
