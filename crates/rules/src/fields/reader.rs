@@ -1,4 +1,4 @@
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::{Preference, preference};
 
@@ -15,30 +15,92 @@ pub enum Reader {
     Program,
 }
 
-/// Decides from the request's head who reads the response.
+/// Decides from the request's head who reads the response. Everything that depends on it asks
+/// here: the way to sign-in, our own pages, errors and refusals.
 ///
-/// Browsers say it (`Sec-Fetch-*`, W3C Fetch Metadata). Of the others, `GET` and `HEAD` that
-/// would take a page are people, so that curl and pomerium-cli see the redirect that they expect.
+/// Browsers say it (`Sec-Fetch-*`, W3C Fetch Metadata), and no page can make them say something
+/// else. Without it the fields that scripts set count; and of the rest `GET` and `HEAD` that would
+/// take a page are people, so that curl and pomerium-cli see the redirect that they expect.
 pub fn reader(method: &Method, fields: &HeaderMap, upgrades: bool) -> Reader {
-    let reads_pages = method == Method::GET || method == Method::HEAD;
-    if upgrades || fields.contains_key(REQUESTED_WITH) || !reads_pages && !is_navigation(fields) {
+    if upgrades {
         return Reader::Program;
     }
-    match fields.get(SEC_FETCH_MODE) {
-        Some(_) if is_navigation(fields) => Reader::Person,
-        Some(_) => Reader::Program,
-        None if is_grpc(fields) => Reader::Program,
-        None => match preference(fields) {
+    match load(fields) {
+        Load::Page => Reader::Person,
+        Load::Part => Reader::Program,
+        // A page can't be given back to what posted something: its body would be lost.
+        Load::Unsaid if method != Method::GET && method != Method::HEAD => Reader::Program,
+        Load::Unsaid => match preference(fields) {
             Preference::Html => Reader::Person,
             Preference::Json | Preference::Text => Reader::Program,
         },
     }
 }
 
-/// A top-level page load. A frame is not: a sign-in page refuses to be framed.
-fn is_navigation(fields: &HeaderMap) -> bool {
-    fields.get(SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate")
-        && fields.get(SEC_FETCH_DEST).is_none_or(|dest| dest == "document")
+/// Does a browser load a page with this, so that what is in its address can be seen and shared?
+///
+/// Unlike [`reader`] it takes curl for what it is.
+pub fn is_page_load(fields: &HeaderMap) -> bool {
+    load(fields) == Load::Page
+}
+
+/// In which form `reader` reads an error best.
+pub fn error_form(reader: Reader, fields: &HeaderMap) -> Preference {
+    match (reader, preference(fields)) {
+        (Reader::Person, _) => Preference::Html,
+        (Reader::Program, Preference::Text) => Preference::Text,
+        (Reader::Program, Preference::Html | Preference::Json) => Preference::Json,
+    }
+}
+
+/// What a client loads, as far as its fields say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Load {
+    /// A page, into a tab or a frame.
+    Page,
+    /// What scripts and elements load.
+    Part,
+    /// It does not say.
+    Unsaid,
+}
+
+fn load(fields: &HeaderMap) -> Load {
+    match fields.get(SEC_FETCH_MODE).map(HeaderValue::as_bytes) {
+        Some(b"navigate") => return Load::Page,
+        // A service worker may pass a page load on under another mode (`new Request(request, …)`
+        // makes `same-origin` of it, Fetch §5.4): its `Accept` is still the page load's.
+        Some(b"same-origin") if has_no_destination(fields) && names_pages(fields) => {
+            return Load::Page;
+        }
+        Some(_) => return Load::Part,
+        None => {}
+    }
+    if is_grpc(fields) || is_ajax(fields) {
+        Load::Part
+    } else if names_pages(fields) && preference(fields) == Preference::Html {
+        Load::Page // browsers before Fetch Metadata, WebViews among them
+    } else {
+        Load::Unsaid
+    }
+}
+
+fn has_no_destination(fields: &HeaderMap) -> bool {
+    fields.get(SEC_FETCH_DEST).is_none_or(|dest| dest == "empty" || dest == "document")
+}
+
+/// The value that scripts set. A WebView writes the name of its app there, on every page load.
+fn is_ajax(fields: &HeaderMap) -> bool {
+    let mut said = fields.get_all(REQUESTED_WITH).iter();
+    said.any(|said| said.as_bytes().trim_ascii().eq_ignore_ascii_case(b"xmlhttprequest"))
+}
+
+/// Does `Accept` name HTML? Every page load does so; curl and `fetch()` write `*/*`.
+fn names_pages(fields: &HeaderMap) -> bool {
+    let ranges = fields.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    ranges.flat_map(|line| line.split(',')).any(|range| {
+        let kind = range.split(';').next().unwrap_or_default().trim();
+        ["text/html", "application/xhtml+xml"].iter().any(|page| kind.eq_ignore_ascii_case(page))
+    })
 }
 
 fn is_grpc(fields: &HeaderMap) -> bool {
@@ -75,8 +137,8 @@ mod tests {
                 "GET",
                 &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
                 false,
-                Program,
-                "frame",
+                Person,
+                "a frame shows a page, and whoever has signed in elsewhere comes through",
             ),
             ("GET", &[("sec-fetch-mode", "cors"), ("accept", "*/*")], false, Program, "fetch()"),
             (
@@ -109,6 +171,79 @@ mod tests {
                 "old XHR",
             ),
             ("GET", &[("content-type", "application/grpc+proto")], false, Program, "gRPC"),
+            (
+                "GET",
+                &[
+                    ("sec-fetch-mode", "navigate"),
+                    ("sec-fetch-dest", "document"),
+                    ("accept", page),
+                    ("x-requested-with", "org.example.webview"),
+                ],
+                false,
+                Person,
+                "Android's WebView names its app",
+            ),
+            (
+                "GET",
+                &[("accept", page), ("x-requested-with", "org.example.webview")],
+                false,
+                Person,
+                "an older WebView",
+            ),
+            (
+                "GET",
+                &[("sec-fetch-mode", "navigate"), ("x-requested-with", "XMLHttpRequest")],
+                false,
+                Person,
+                "the browser knows better than an app that hides its name",
+            ),
+            (
+                "GET",
+                &[("sec-fetch-mode", "cors"), ("x-requested-with", "org.example.webview")],
+                false,
+                Program,
+                "fetch() in a WebView",
+            ),
+            ("GET", &[("x-requested-with", "xmlhttprequest")], false, Program, "any case"),
+            ("GET", &[("x-requested-with", "")], false, Person, "no value says nothing"),
+            (
+                "GET",
+                &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "empty"), ("accept", "*/*")],
+                false,
+                Person,
+                "a service worker passes a page load on",
+            ),
+            (
+                "GET",
+                &[("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "empty"), ("accept", page)],
+                false,
+                Person,
+                "a service worker makes a request of its own of it",
+            ),
+            (
+                "GET",
+                &[("sec-fetch-mode", "same-origin"), ("accept", "*/*")],
+                false,
+                Program,
+                "a script's own",
+            ),
+            (
+                "GET",
+                &[("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "serviceworker")],
+                false,
+                Program,
+                "a worker's script",
+            ),
+            ("GET", &[("sec-fetch-mode", "navigate")], false, Person, "no destination"),
+            ("POST", &[("accept", page)], false, Person, "a form, before Fetch Metadata"),
+            ("POST", &[("accept", "application/json")], false, Program, "an API client"),
+            (
+                "GET",
+                &[("accept", "application/json, text/html;q=0.5")],
+                false,
+                Program,
+                "JSON is preferred",
+            ),
         ] {
             let mut fields = HeaderMap::new();
             for (name, value) in given {

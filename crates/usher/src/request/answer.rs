@@ -364,12 +364,7 @@ fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
 
 /// An error as its reader wants it: a page, a problem document, or a line of text.
 fn page(trail: &Trail, error: &impl ErrorPage, status: Option<u16>) -> Response<Body> {
-    let wanted = match (trail.reader, trail.preference()) {
-        (Reader::Person, preference) => preference,
-        (Reader::Program, Preference::Text) => Preference::Text,
-        (Reader::Program, Preference::Html | Preference::Json) => Preference::Json,
-    };
-    let (kind, body) = match wanted {
+    let (kind, body) = match trail.preference() {
         Preference::Html => (usher_pages::HTML, error.render()),
         Preference::Json => (usher_pages::PROBLEM_JSON, error.problem_json()),
         Preference::Text => (usher_pages::PLAIN_TEXT, error.plain_text()),

@@ -3,7 +3,7 @@ use std::{cell::Cell, net::IpAddr, sync::Arc};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use tokio::time::Instant;
 use usher_rules::{
-    fields::{Preference, Reader, preference, reader},
+    fields::{Preference, Reader, error_form, reader},
     names::RequestPath,
     plan::{Plan, Route},
     policy::{Decision, Verdict},
@@ -145,7 +145,8 @@ impl Trail {
 
     /// The form in which an error is read best; asked for by those that are shown only.
     pub fn preference(&self) -> Preference {
-        preference(&self.accept.iter().map(|accept| (header::ACCEPT, accept.clone())).collect())
+        let accept = self.accept.iter().map(|accept| (header::ACCEPT, accept.clone())).collect();
+        error_form(self.reader, &accept)
     }
 
     /// The decision line.

@@ -3,7 +3,7 @@ use std::{net::IpAddr, sync::Arc};
 use http::{HeaderMap, Method};
 use usher_pages::Receipt;
 use usher_rules::{
-    fields::{Preference, preference},
+    fields::{Preference, Reader, error_form, reader},
     names::Origin,
     plan::Plan,
     signin::{Params, ParamsError},
@@ -125,13 +125,15 @@ impl Ask {
         Receipt { request_id: self.request_id(), at_seconds: self.wall().seconds() }
     }
 
+    /// Who reads the answer. The forms of our own pages are posted by people, so that a method
+    /// speaks of no program.
+    pub fn reader(&self) -> Reader {
+        reader(&Method::GET, self.fields(), false)
+    }
+
     /// In which form an error is read.
     pub fn preference(&self) -> Preference {
-        if self.fields().contains_key("x-requested-with") {
-            Preference::Json
-        } else {
-            preference(self.fields())
-        }
+        error_form(self.reader(), self.fields())
     }
 
     /// The name of the session cookie, on this host.

@@ -9,7 +9,7 @@ use usher_pages::{
     SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, ShownSession,
 };
 use usher_rules::{
-    fields::{Reader, reader},
+    fields::Reader,
     session::Session,
     signin::{SIGN_IN, SIGN_OUT, sign_out_origins},
 };
@@ -65,7 +65,7 @@ impl SignInRoom {
             let about = self.assertions.about(ask.plan(), live.session());
             return answer::personal(answer::json(&about));
         }
-        if reader(ask.method(), ask.fields(), false) == Reader::Person {
+        if ask.reader() == Reader::Person {
             return self.start_here(ask).await;
         }
         let problem = json!({

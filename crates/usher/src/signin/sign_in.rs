@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use usher_pages::{Link, SignInFailed};
 use usher_rules::{
+    fields::Reader,
     names::Origin,
     plan::{Level, Provider},
     signin::{
@@ -37,7 +38,7 @@ impl SignInRoom {
                 return response;
             }
         }
-        if matches!(errand, Errand::Proxy { .. }) && is_script(ask.fields()) {
+        if matches!(errand, Errand::Proxy { .. }) && ask.reader() == Reader::Program {
             return answer::text(StatusCode::UNAUTHORIZED, "Unauthorized\n"); // as measured
         }
         match &ask.plan().sign_in.provider {
@@ -118,12 +119,6 @@ impl SignInRoom {
         let page = SignInFailed { why, try_again: Link::new(try_again), receipt: ask.receipt() };
         answer::error(ask, &page)
     }
-}
-
-/// A script says so of itself: a form would be of no use to it.
-fn is_script(fields: &HeaderMap) -> bool {
-    let said = fields.get("x-requested-with").and_then(|said| said.to_str().ok());
-    said.is_some_and(|said| said.eq_ignore_ascii_case("xmlhttprequest"))
 }
 
 /// What the person reads about a failure at a provider.

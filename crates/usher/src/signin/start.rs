@@ -3,7 +3,7 @@
 use http::{Method, Response, StatusCode};
 use usher_pages::{ProviderDown, Receipt, SignInFailed};
 use usher_rules::{
-    fields::preference,
+    fields::{error_form, reader},
     names::{Authority, Origin},
     plan::{Plan, Provider, SameSite},
     session::{CookieLife, SetCookie},
@@ -23,7 +23,7 @@ impl SignInRoom {
         let SignInNeeded { plan, head, authority, target, request_id, now } = *needed;
         let receipt = Receipt { request_id, at_seconds: now.wall.seconds() };
         let host = authority.to_string();
-        let read_as = preference(&head.headers);
+        let read_as = error_form(reader(&head.method, &head.headers, false), &head.headers);
         if let Provider::Hosted(service) = &plan.sign_in.provider {
             let begun = Begun { plan, service, authority, target, fields: &head.headers, now };
             return match self.begin_hosted(begun).await {

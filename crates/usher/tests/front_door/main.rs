@@ -19,6 +19,7 @@ mod hostile;
 mod house;
 mod invariants;
 mod metrics;
+mod readers;
 mod routes;
 mod sockets;
 mod staples;
