@@ -15,7 +15,11 @@ use std::{
 use http::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
-use usher_lab::{browser::Browser, upstream::Upstream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use usher_lab::{
+    browser::Browser,
+    upstream::{Exchange, Upstream},
+};
 
 const USHER: &str = env!("CARGO_BIN_EXE_usher");
 const PASSWORD: &str = "walruses in a box";
@@ -384,4 +388,28 @@ async fn the_guides_file_starts_before_its_certificate_is_there() {
     let told = running.line(|line| line["message"] == "certificate" && !line["cause"].is_null());
     assert!(told["cause"].as_str().unwrap().contains("127.0.0.1:9"), "{told}");
     assert!(told["effect"].as_str().unwrap().contains("local authority"), "{told}");
+}
+
+/// Whoever asks twice means it: a film that runs is not waited for.
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        exchange.send("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf").await?;
+        exchange.hung_up().await;
+        Ok(())
+    });
+    let desk = Desk::new();
+    desk.write(&format!(
+        "routes:\n- from: https://tv.test:{}\n  to: http://{}\n  allow_public_unauthenticated_access: true\n",
+        desk.port, upstream.address
+    ));
+    let running = desk.start();
+    running.line(|line| line["message"] == "serving");
+    let mut stream = desk.browser().connect("tv.test").await;
+    let head = format!("GET / HTTP/1.1\r\nhost: tv.test:{}\r\n\r\n", desk.port);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.read_u8().await.unwrap();
+    running.signal("-TERM");
+    running.line(|line| line["message"] == "stopping");
+    assert_eq!(running.end("-INT"), Some(130), "as shells tell that Ctrl-C ended it");
 }

@@ -229,6 +229,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
     .and_then(|()| out.flush());
 
     while signals.wait(&mut Watch::new(Vec::new())) != Asked::Stop {}
+    let _only_the_first_counts = signals.end_at_once(|| {});
     running.stop(PATIENCE);
     curtain.cancel();
     let _its_panic_is_told = play.join();

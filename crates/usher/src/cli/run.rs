@@ -99,6 +99,13 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let open = running.open_connections();
     let now = SystemClock.now();
     recorder.event(Level::Info, "stopping", now).with("connections", open).write();
+    let last = recorder.clone();
+    let _only_the_first_counts = signals.end_at_once(move || {
+        last.event(Level::Warn, "stopped", SystemClock.now())
+            .with("effect", "asked twice: what was running was cut off")
+            .write();
+        last.flush();
+    });
     running.stop(PATIENCE);
     recorder.event(Level::Info, "stopped", SystemClock.now()).write();
     recorder.flush();

@@ -1,6 +1,6 @@
 //! What the operator asks of a process that runs: by signal, or by changing a file.
 
-use std::io;
+use std::{io, process, thread};
 
 use tokio::{
     runtime::{Builder, Runtime},
@@ -8,6 +8,10 @@ use tokio::{
 };
 
 use crate::reload::Watch;
+
+/// What shells report for a process that a signal ended: 128 and its number.
+const ENDED_BY_TERMINATE: i32 = 128 + 15;
+const ENDED_BY_INTERRUPT: i32 = 128 + 2;
 
 /// What was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,26 @@ impl Signals {
             )
         };
         Ok(Self { runtime, hang_up, terminate, interrupt })
+    }
+
+    /// From now on whoever asks to stop again is obeyed at once: `farewell`, and the process ends.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread; a second signal then changes nothing.
+    pub fn end_at_once(self, farewell: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let Self { runtime, mut terminate, mut interrupt, .. } = self;
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            let status = runtime.block_on(async {
+                tokio::select! {
+                    _ = terminate.recv() => ENDED_BY_TERMINATE,
+                    _ = interrupt.recv() => ENDED_BY_INTERRUPT,
+                }
+            });
+            farewell();
+            process::exit(status);
+        })?;
+        Ok(())
     }
 
     /// Waits until something is asked.

@@ -66,6 +66,9 @@ impl Door {
     ) -> Response<Body> {
         let (in_flight, exchange) = (connection.pulse.request(), self.tasks.exchange());
         let (mut head, incoming) = request.into_parts();
+        if !http_body::Body::is_end_stream(&incoming) {
+            connection.pulse.body_follows();
+        }
         let upgrade = Upgrade::take(&mut head);
         let mut trail = Trail::new(self, connection, &head, upgrade.is_some());
         let seen = Some((Seen::of(&head), in_flight));

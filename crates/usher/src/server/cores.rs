@@ -22,7 +22,7 @@ use usher_rules::{
 use super::{
     Swapping,
     metrics::{self, Guard, Sheet},
-    redirect,
+    redirect::{self, FirstWord},
     told::Told,
 };
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
     },
     request::{
         Door,
-        accept::{Connection, Listener, Pulse, Tasks, limits, serve_http1, serve_http2},
+        accept::{Connection, Listener, Pulse, Shown, Tasks, limits, serve_http1, serve_http2},
         forward,
         record::Recorder,
         tls::{Accepted, Tls},
@@ -212,27 +212,40 @@ impl Core {
         let plan = self.door.plan();
         let idle = plan.timeouts.idle;
         let tls = self.tls.is_some();
-        let connection = |server_name, multiplexed| {
-            Arc::new(Connection::new(peer, server_name, tls, Pulse::new(multiplexed)))
+        let connection = |server_name, shown, multiplexed| {
+            Arc::new(Connection::new(peer, server_name, shown, tls, Pulse::new(multiplexed)))
         };
         let (door, tasks) = (Arc::clone(&self.door), &self.tasks);
         match &self.tls {
             Some(tls) => {
+                let first = tokio::select! {
+                    first = redirect::first_word(&stream) => first,
+                    () = tasks.draining() => return,
+                };
+                match first {
+                    FirstWord::PlainHttp => return redirect::told_to_use_tls(stream, &door).await,
+                    FirstWord::None => return,
+                    FirstWord::Other => {}
+                }
                 let accepted = tokio::select! {
                     accepted = tls.accept(stream) => accepted,
                     () = tasks.draining() => return,
                 };
-                let Ok(Accepted { stream, server_name, http2 }) = accepted else { return };
-                let connection = connection(server_name, http2);
+                let Ok(Accepted { stream, server_name, http2, shown }) = accepted else { return };
+                let connection = connection(server_name, shown, http2);
                 match http2 {
                     true => serve_http2(stream, connection, door, tasks, idle).await,
                     false => serve_http1(stream, connection, door, tasks, idle).await,
                 }
             }
             None if speaks_http2(&stream, plan.listen.protocols).await => {
-                serve_http2(stream, connection(None, true), door, tasks, idle).await;
+                serve_http2(stream, connection(None, Shown::default(), true), door, tasks, idle)
+                    .await;
             }
-            None => serve_http1(stream, connection(None, false), door, tasks, idle).await,
+            None => {
+                serve_http1(stream, connection(None, Shown::default(), false), door, tasks, idle)
+                    .await
+            }
         }
     }
 }

@@ -47,6 +47,59 @@ pub(super) async fn serve(
     }
 }
 
+/// Somebody speaks plain HTTP where TLS is spoken: it is told so, as a browser would show a
+/// garbled page or none.
+pub(super) async fn told_to_use_tls(stream: TcpStream, door: &Door) {
+    let answer = service_fn(|request| {
+        let response = use_tls(&door.plan(), &request);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let _over = tokio::time::timeout(VISIT, talk(stream, answer)).await;
+}
+
+fn use_tls<B>(plan: &Plan, request: &Request<B>) -> Response<Full<Bytes>> {
+    let host = asked(request).and_then(|asked| public(plan, &asked));
+    let there = host.map_or_else(String::new, |host| format!(": https://{host}/"));
+    let text =
+        format!("This port speaks https, and the request came as plain http. Use https{there}.\n");
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+/// Does it begin as a request in plain HTTP does? A method is in capitals (RFC 9110 §9.1); a TLS
+/// record begins with its type, 22.
+pub(super) async fn first_word(stream: &TcpStream) -> FirstWord {
+    let mut first = [0];
+    let looked = tokio::time::timeout(limits::HANDSHAKE, stream.peek(&mut first)).await;
+    match (looked, first) {
+        (Ok(Ok(1)), [first]) if first.is_ascii_alphabetic() => FirstWord::PlainHttp,
+        (Ok(Ok(1)), _) => FirstWord::Other,
+        (Ok(_) | Err(_), _) => FirstWord::None,
+    }
+}
+
+/// How a connection to a TLS port begins.
+pub(super) enum FirstWord {
+    /// With a request in plain HTTP.
+    PlainHttp,
+    /// As TLS does, or with noise.
+    Other,
+    /// Not within a handshake's time.
+    None,
+}
+
+/// The one host that a request names.
+fn asked<B>(request: &Request<B>) -> Option<Authority> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) {
+        (Some(host), None) => Authority::parse(host).ok(),
+        (_, _) => None,
+    }
+}
+
 async fn visit(stream: TcpStream, door: Arc<Door>, answers: Arc<Answers>) {
     let answer = service_fn(|request| {
         let response =
@@ -72,12 +125,7 @@ fn proof<B>(answers: &Answers, request: &Request<B>) -> Option<Response<Full<Byt
 fn redirect<B>(plan: &Plan, request: &Request<B>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let host = match (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) {
-        (Some(host), None) => Authority::parse(host).ok(),
-        (_, _) => None,
-    };
-    let Some(asked) = host else {
+    let Some(asked) = asked(request) else {
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;
     };

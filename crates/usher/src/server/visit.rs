@@ -12,13 +12,16 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::request::accept::limits;
+use crate::request::accept::{Pulse, Watched, limits};
 
 /// Answers one request over HTTP/1.1. How a visit ends is the visitor's affair.
 pub(super) async fn talk<S>(stream: impl AsyncRead + AsyncWrite + Send + Unpin, answer: S)
 where
     S: Service<Request<Incoming>, Response = Response<Full<Bytes>>, Error = Infallible>,
 {
+    let pulse = Pulse::new(false);
+    pulse.body_follows(); // it may: who sends one shall read the answer nevertheless
+    let stream = Watched::new(stream, pulse);
     let _the_visitors = http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(false)

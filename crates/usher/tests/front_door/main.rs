@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod connections;
 mod endurance;
 mod hosted;
 mod hosted_answers;

@@ -10,7 +10,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Pulse, Tasks, Watched, limits};
+use super::{Pulse, Shown, Tasks, Watched, limits};
 use crate::request::Body;
 
 /// What is known of a connection before its first request.
@@ -22,6 +22,8 @@ pub struct Connection {
     pub peer_text: HeaderValue,
     /// The name that the client asked a certificate for (SNI), lower case.
     pub server_name: Option<Box<str>>,
+    /// The certificate that it was shown.
+    pub shown: Shown,
     /// Did it come by TLS? Without, we stand behind a terminator (`insecure_server`).
     pub tls: bool,
     /// What it has been doing.
@@ -33,12 +35,13 @@ impl Connection {
     pub fn new(
         peer: SocketAddr,
         server_name: Option<Box<str>>,
+        shown: Shown,
         tls: bool,
         pulse: Arc<Pulse>,
     ) -> Self {
         let text = peer.ip().to_canonical().to_string();
         let peer_text = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
-        Self { peer, peer_text, server_name, tls, pulse }
+        Self { peer, peer_text, server_name, shown, tls, pulse }
     }
 }
 
@@ -129,6 +132,7 @@ pub async fn serve_http2<S>(
     tokio::select! {
         biased; // the bytes first: most wake-ups are for them
         _ = served.as_mut() => return,
+        () = pulse.cancels_too_much() => return,
         () = pulse.outstayed(idle) => {}
         () = tasks.draining() => {}
     }

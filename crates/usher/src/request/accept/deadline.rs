@@ -1,17 +1,20 @@
 use std::{
+    future::Future as _,
     io,
+    mem::MaybeUninit,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Instant,
+    sync::Notify,
+    time::{Instant, Sleep, sleep},
 };
 
 use super::limits;
@@ -28,6 +31,9 @@ pub struct Pulse {
     /// The same for the first byte after the last request was done; 0 is none.
     head_began: AtomicU64,
     in_flight: AtomicU32,
+    /// Has the last request a body, which may still be on its way?
+    body_follows: AtomicBool,
+    cancelled: Cancelled,
     /// HTTP/2 connections speak between requests (PING, WINDOW_UPDATE): that is no head.
     multiplexed: bool,
 }
@@ -44,6 +50,8 @@ impl Pulse {
             last_read: AtomicU64::new(0),
             head_began: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
+            body_follows: AtomicBool::new(false),
+            cancelled: Cancelled::default(),
             multiplexed,
         })
     }
@@ -56,7 +64,23 @@ impl Pulse {
     pub fn request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.head_began.store(0, Ordering::Relaxed);
+        self.body_follows.store(false, Ordering::Relaxed);
         InFlight(Arc::clone(self))
+    }
+
+    /// The request that has just come brings a body.
+    pub fn body_follows(&self) {
+        self.body_follows.store(true, Ordering::Relaxed);
+    }
+
+    /// May the client be in the middle of a head or of a body?
+    fn says_more(&self) -> bool {
+        self.body_follows.load(Ordering::Relaxed) || self.head_began.load(Ordering::Relaxed) > 0
+    }
+
+    /// Resolves when the client cancels more requests than anybody has a reason to.
+    pub async fn cancels_too_much(&self) {
+        self.cancelled.too_many.notified().await;
     }
 
     fn read(&self) {
@@ -97,6 +121,39 @@ impl Pulse {
     }
 }
 
+/// Requests that the client took back (RST_STREAM): so many at once, and so many a second.
+///
+/// What was reset before we saw it is counted by h2; this counts what we had begun to work on.
+#[derive(Debug, Default)]
+struct Cancelled {
+    /// How many were taken back, less what time has forgiven.
+    level: AtomicU64,
+    /// [`Pulse::clock`] when `level` was last looked at.
+    at: AtomicU64,
+    too_many: Notify,
+}
+
+impl Cancelled {
+    fn another(&self, now: u64) {
+        let passed = now.saturating_sub(self.at.swap(now, Ordering::Relaxed));
+        let forgiven = passed.saturating_mul(limits::CANCELS_PER_SECOND) / 1000;
+        let level = self.level.load(Ordering::Relaxed).saturating_sub(forgiven) + 1;
+        self.level.store(level, Ordering::Relaxed);
+        if level > limits::CANCELS {
+            self.too_many.notify_one();
+        }
+    }
+}
+
+impl InFlight {
+    /// The client took this request back.
+    pub fn cancelled(&self) {
+        if self.0.multiplexed {
+            self.0.cancelled.another(self.0.clock());
+        }
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         let now = self.0.clock();
@@ -105,17 +162,27 @@ impl Drop for InFlight {
     }
 }
 
-/// A stream that tells a [`Pulse`] when bytes come in.
+/// A stream that tells a [`Pulse`] when bytes come in, and closes without losing what was said.
 #[derive(Debug)]
 pub struct Watched<S> {
     stream: S,
     pulse: Arc<Pulse>,
+    closing: Closing,
+}
+
+/// How far the end of a stream has come.
+#[derive(Debug)]
+enum Closing {
+    No,
+    /// Our side has ended; what the client still says is read and dropped.
+    Lingering(Pin<Box<Sleep>>),
+    Over,
 }
 
 impl<S> Watched<S> {
     /// Watches `stream`.
     pub const fn new(stream: S, pulse: Arc<Pulse>) -> Self {
-        Self { stream, pulse }
+        Self { stream, pulse, closing: Closing::No }
     }
 }
 
@@ -134,7 +201,27 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Reads and drops until the client has ended, or has had [`limits::LINGER`].
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Closing::Lingering(patience) = &mut self.closing else { return Poll::Ready(()) };
+        if patience.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut scratch = [MaybeUninit::uninit(); 8 * 1024];
+        for _ in 0..limits::LINGER_READS {
+            let mut dropped = ReadBuf::uninit(&mut scratch);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut dropped)) {
+                Ok(()) if !dropped.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref(); // others have their turn
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -147,8 +234,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// Closing while bytes wait to be read makes the system send a reset, which takes the answer
+    /// away from a client that has not read it yet (RFC 9112 §9.6).
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if matches!(self.closing, Closing::No) {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.closing = match self.pulse.says_more() {
+                true => Closing::Lingering(Box::pin(sleep(limits::LINGER))),
+                false => Closing::Over,
+            };
+        }
+        ready!(self.poll_linger(cx));
+        self.closing = Closing::Over;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write_vectored(

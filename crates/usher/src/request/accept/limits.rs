@@ -16,8 +16,13 @@ pub const FIELDS: usize = 100;
 pub const READ_BUFFER: usize = 160 * 1024;
 /// Streams at a time on one HTTP/2 connection.
 pub const STREAMS: u32 = 100;
-/// Streams that the client reset before we accepted them (rapid reset, CVE-2023-44487).
-pub const PENDING_RESETS: usize = 20;
+/// Streams that the client reset before we accepted them (rapid reset, CVE-2023-44487). A page
+/// may take back all that it was offered, and at once ask for as many others.
+pub const PENDING_RESETS: usize = 2 * STREAMS as usize;
+/// Requests that the client took back while we worked on them, at once.
+pub const CANCELS: u64 = 10 * STREAMS as u64;
+/// How many of them are forgiven each second.
+pub const CANCELS_PER_SECOND: u64 = STREAMS as u64;
 /// Streams that we reset for the client's errors (MadeYouReset, CVE-2025-8671).
 pub const LOCAL_RESETS: usize = 256;
 /// HTTP/2 receive window of a stream: what an upload may have in flight.
@@ -32,5 +37,10 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections at a time, over all cores (`pomerium-protocols.md` §6.3).
 pub const CONNECTIONS: usize = 50_000;
+/// After our side has ended a connection: what a client still sends is read and dropped for so
+/// long, that it may read the answer (RFC 9112 §9.6).
+pub const LINGER: Duration = Duration::from_secs(2);
+/// Reads in a row that drop it; then others have their turn.
+pub const LINGER_READS: usize = 16;
 /// Body of a request for one of our own pages.
 pub const OWN_BODY: usize = 64 * 1024;

@@ -12,9 +12,11 @@ mod connection;
 mod deadline;
 pub mod limits;
 mod listener;
+mod shown;
 mod tasks;
 
 pub use connection::{Connection, Serve, serve_http1, serve_http2};
 pub use deadline::{InFlight, Pulse, Watched};
 pub use listener::{ListenError, Listener, parse_address};
+pub use shown::Shown;
 pub use tasks::{Exchange, Tasks};

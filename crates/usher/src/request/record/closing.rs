@@ -18,7 +18,7 @@ pub struct Closing {
     sent: u64,
     received: u64,
     end: Option<&'static str>,
-    _in_flight: InFlight,
+    in_flight: InFlight,
     _exchange: Option<Exchange>,
 }
 
@@ -32,17 +32,7 @@ impl Closing {
         in_flight: InFlight,
     ) -> Self {
         let (sent, received, end) = (0, 0, None);
-        Self {
-            recorder,
-            access,
-            began,
-            upload,
-            sent,
-            received,
-            end,
-            _in_flight: in_flight,
-            _exchange: None,
-        }
+        Self { recorder, access, began, upload, sent, received, end, in_flight, _exchange: None }
     }
 
     /// A drain waits for it.
@@ -79,6 +69,9 @@ impl Drop for Closing {
     fn drop(&mut self) {
         let received = self.upload.as_ref().map_or(self.received, |upload| upload.bytes());
         let has_body = self.access.details == "via_upstream";
+        if self.end.is_none() {
+            self.in_flight.cancelled();
+        }
         // Whoever drops a body before its end is the client, by going away.
         let details = self.end.unwrap_or(if !has_body || self.sent == 0 {
             self.access.details

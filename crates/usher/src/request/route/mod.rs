@@ -60,7 +60,8 @@ pub enum RouteError {
     /// Another transfer coding than `chunked`, which would be lost on the way (RFC 9112 §6.1).
     #[error("the request's transfer coding is not spoken here")]
     TransferCoding,
-    /// The certificate was asked for one host, the request is for another (RFC 9110 §7.4).
+    /// The request is for a host that the connection's certificate does not speak for
+    /// (RFC 9110 §7.4).
     #[error("the request is for another host than the connection")]
     Misdirected,
 }
@@ -83,6 +84,7 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
     let authority = Authority::parse(text)?;
     if let Some(name) = &connection.server_name
         && **name != *authority.host.as_str()
+        && !connection.shown.covers(authority.host.as_str())
     {
         return Err(RouteError::Misdirected);
     }

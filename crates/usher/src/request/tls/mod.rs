@@ -12,14 +12,14 @@ use std::{fmt, io, sync::Arc};
 
 use rustls::{
     ServerConfig, SignatureScheme,
-    server::{ClientHello, ResolvesServerCert},
-    sign::CertifiedKey,
+    server::{Acceptor, ClientHello, ResolvesServerCert},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use usher_rules::plan::Protocols;
 
-use super::accept::limits;
+use super::accept::{Shown, limits};
 
 /// Where certificates come from. Asked once per handshake, from memory. Implemented in `certs/`.
 pub trait CertSource: Send + Sync + fmt::Debug {
@@ -44,7 +44,8 @@ const PLAINTEXT_LIMIT: usize = 16_400;
 /// The TLS side of the door.
 #[derive(Clone)]
 pub struct Tls {
-    acceptor: TlsAcceptor,
+    source: Arc<dyn CertSource>,
+    config: Arc<ServerConfig>,
 }
 
 /// Why there is no TLS.
@@ -60,6 +61,8 @@ pub struct Accepted {
     pub server_name: Option<Box<str>>,
     /// Did both agree on HTTP/2?
     pub http2: bool,
+    /// The certificate that the client was shown.
+    pub shown: Shown,
 }
 
 impl Tls {
@@ -73,7 +76,7 @@ impl Tls {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Resolver(source)));
+            .with_cert_resolver(Arc::new(Nobodys));
         config.alpn_protocols = match protocols {
             Protocols::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocols::Http1 => vec![b"http/1.1".to_vec()],
@@ -85,7 +88,7 @@ impl Tls {
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
         config.send_tls13_tickets = 1;
         config.max_early_data_size = 0; // no 0-RTT: what arrives early could be replayed
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self { source, config: Arc::new(config) })
     }
 
     /// Shakes hands, within [`limits::HANDSHAKE`].
@@ -94,19 +97,42 @@ impl Tls {
     ///
     /// Whatever the client did wrong, or `TimedOut`.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<Accepted> {
-        let handshake = self
-            .acceptor
-            .accept_with(stream, |session| session.set_buffer_limit(Some(PLAINTEXT_LIMIT)));
-        let stream = tokio::time::timeout(limits::HANDSHAKE, handshake)
+        tokio::time::timeout(limits::HANDSHAKE, self.shake_hands(stream))
             .await
-            .map_err(|_| io::ErrorKind::TimedOut)??;
+            .map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
+    /// The certificate is chosen here and not inside of rustls, so that the connection can say
+    /// which one was shown.
+    async fn shake_hands(&self, stream: TcpStream) -> io::Result<Accepted> {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let chosen = self.choose(&hello.client_hello());
+        let mut config = ServerConfig::clone(&self.config);
+        if let Some(key) = &chosen {
+            config.cert_resolver = Arc::new(SingleCertAndKey::from(Arc::clone(key)));
+        }
+        let stream = hello
+            .into_stream_with(Arc::new(config), |session| {
+                session.set_buffer_limit(Some(PLAINTEXT_LIMIT));
+            })
+            .await?;
         let (_, session) = stream.get_ref();
         if session.alpn_protocol() == Some(ACME_TLS) {
             return Err(io::ErrorKind::ConnectionAborted.into()); // seen what it came for
         }
         let server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
         let http2 = session.alpn_protocol() == Some(b"h2");
-        Ok(Accepted { stream, server_name, http2 })
+        Ok(Accepted { stream, server_name, http2, shown: Shown::new(chosen) })
+    }
+
+    fn choose(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let looks_for_proof =
+            hello.alpn().is_some_and(|mut offered| offered.any(|name| name == ACME_TLS));
+        match (looks_for_proof, hello.server_name()) {
+            (true, Some(name)) => self.source.proof(&name.to_ascii_lowercase()),
+            (true, None) => None,
+            (false, name) => self.source.certificate(name, hello.signature_schemes()),
+        }
     }
 }
 
@@ -116,17 +142,12 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// For a name that has none: the handshake ends with an alert.
 #[derive(Debug)]
-struct Resolver(Arc<dyn CertSource>);
+struct Nobodys;
 
-impl ResolvesServerCert for Resolver {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let looks_for_proof =
-            hello.alpn().is_some_and(|mut offered| offered.any(|name| name == ACME_TLS));
-        match (looks_for_proof, hello.server_name()) {
-            (true, Some(name)) => self.0.proof(&name.to_ascii_lowercase()),
-            (true, None) => None,
-            (false, name) => self.0.certificate(name, hello.signature_schemes()),
-        }
+impl ResolvesServerCert for Nobodys {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        None
     }
 }
