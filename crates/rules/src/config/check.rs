@@ -17,9 +17,13 @@ pub(super) fn check(key: &'static Key, key_span: &Span, node: &Node, problems: &
     }
     let before = problems.len();
     shape(key.name, key.kind, node, problems);
-    let is_off = problems.len() == before && says_nothing(key.kind, node);
-    if !is_off {
-        judge(key, key_span, problems);
+    if problems.len() > before {
+        return judge(key, key_span, problems);
+    }
+    match key.fate {
+        Fate::Fixed(ours, lost) => judge_value(key, (ours, lost), node, problems),
+        _ if says_nothing(key.kind, node) => {}
+        _ => judge(key, key_span, problems),
     }
 }
 
@@ -27,16 +31,45 @@ pub(super) fn check(key: &'static Key, key_span: &Span, node: &Node, problems: &
 fn says_nothing(kind: Kind, node: &Node) -> bool {
     match (&node.kind, kind) {
         (yaml::Kind::Scalar { .. }, Kind::Bool) => matches!(values::bool(node), Ok(false)),
+        (yaml::Kind::Scalar { text, .. }, Kind::Any) => matches!(&**text, "" | "false"),
         (yaml::Kind::Scalar { text, .. }, _) => text.is_empty(),
         (yaml::Kind::List(items), _) => items.is_empty(),
         (yaml::Kind::Map(entries), _) => entries.is_empty(),
     }
 }
 
+/// The value asks for what is done anyway, or for something that is lost.
+fn judge_value(
+    key: &'static Key,
+    (ours, lost): (&'static [&'static str], &'static str),
+    node: &Node,
+    problems: &mut Vec<Problem>,
+) {
+    let written = match (key.kind, &node.kind) {
+        (Kind::Bool, _) => values::bool(node).map(|on| on.to_string()).unwrap_or_default(),
+        (_, yaml::Kind::Scalar { text, .. }) => text.to_string(),
+        (_, yaml::Kind::List(_) | yaml::Kind::Map(_)) => "…".to_owned(),
+    };
+    if ours.iter().any(|value| value.eq_ignore_ascii_case(&written)) {
+        return;
+    }
+    let name = key.name;
+    let help = match ours.iter().find(|value| !value.is_empty()) {
+        Some(value) => format!("write `{name}: {value}`, or delete the line"),
+        None => "delete the line".to_owned(),
+    };
+    problems.push(Problem::warning(
+        "U121",
+        node.span.clone(),
+        format!("`{name}: {written}` is not supported: {lost}"),
+        help,
+    ));
+}
+
 fn judge(key: &'static Key, at: &Span, problems: &mut Vec<Problem>) {
     let name = key.name;
     let problem = match key.fate {
-        Fate::Supported | Fate::Own => return,
+        Fate::Supported | Fate::Own | Fate::Fixed(..) => return,
         Fate::NoEffect(why) => Problem::warning(
             "U120",
             at.clone(),

@@ -6,6 +6,7 @@ mod domain;
 mod host;
 mod origin;
 mod path;
+mod reading;
 mod return_to;
 mod upstream;
 
@@ -14,6 +15,7 @@ pub use cookie_pairs::cookie_pairs;
 pub use domain::registrable_domain;
 pub use host::{Host, HostError};
 pub use origin::{Origin, OriginError};
-pub use path::{PathError, RequestPath};
+pub use path::{EscapedSlashes, PathError, RequestPath};
+pub use reading::Reading;
 pub use return_to::{ReturnTo, ReturnToError};
 pub use upstream::{Scheme, Upstream, UpstreamError};

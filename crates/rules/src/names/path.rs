@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use super::reading::{self, Reading};
 
 /// A request's path in its one canonical form.
 ///
@@ -7,6 +7,22 @@ use std::borrow::Cow;
 pub struct RequestPath {
     wire: Box<str>,
     decoded: Box<str>,
+    others: Box<[Reading]>,
+    was_unescaped: bool,
+}
+
+/// What becomes of `%2F` and `%5C` (`path_with_escaped_slashes_action`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EscapedSlashes {
+    /// 400.
+    #[default]
+    Reject,
+    /// They pass as they are. Rules and routes must agree about both readings.
+    Keep,
+    /// They are separators, here and for the upstream.
+    Unescape,
+    /// The same, and the client is sent to that path (307).
+    Redirect,
 }
 
 /// Why a path is refused with 400: two readers could disagree about it.
@@ -21,45 +37,79 @@ pub enum PathError {
     /// `%2F` or `%5C`: some upstreams read a separator, some do not.
     #[error("the path holds an escaped separator")]
     EscapedSeparator,
-    /// A control character, escaped or not, or a raw byte outside visible ASCII.
+    /// A control character, escaped once or twice or not, or a raw byte outside visible ASCII.
     #[error("the path holds a control character or a raw byte outside ASCII")]
     Control,
+    /// Octets that are no UTF-8, overlong forms of `/` and `.` among them (RFC 3629 §10).
+    #[error("the path holds octets that are no UTF-8")]
+    NotUtf8,
     /// `..;x`: servers that know path parameters read `..`, others a name (RFC 3986 §3.3).
     #[error("the path holds a dot segment with a parameter")]
     DotsWithParameter,
+    /// `/;a=b/`: servers that know path parameters see no segment there, others do.
+    #[error("the path holds a segment of nothing but parameters")]
+    OnlyParameters,
+    /// Who decodes twice, folds full-width forms or drops what Windows drops reads `.` or `..`.
+    #[error("the path holds what some servers read as a dot segment")]
+    HiddenDots,
     /// `#`: a fragment never travels (RFC 9112 §3.2).
     #[error("the path holds `#`")]
     Fragment,
 }
 
 impl RequestPath {
-    /// Normalises the path of a request target (without its query).
-    ///
-    /// Unreserved escapes are decoded, `\` becomes `/`, dot segments go (RFC 3986 §5.2.4) and
-    /// runs of `/` are merged. What remains ambiguous is refused
-    /// (`pomerium-policy-measured.md` 63, 64).
+    /// [`RequestPath::parse_as`] where nothing is said about escaped separators: they are refused.
     ///
     /// # Errors
     ///
     /// [`PathError`], one variant per rule; the answer is 400.
     pub fn parse(path: &str) -> Result<Self, PathError> {
+        Self::parse_as(path, EscapedSlashes::Reject)
+    }
+
+    /// Normalises the path of a request target (without its query).
+    ///
+    /// Unreserved escapes are decoded, `\` becomes `/`, dot segments go (RFC 3986 §5.2.4) and
+    /// runs of `/` are merged. What remains ambiguous is refused
+    /// (`pomerium-policy-measured.md` 63, 64), or kept as [`RequestPath::other_readings`].
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`], one variant per rule; the answer is 400.
+    pub fn parse_as(path: &str, slashes: EscapedSlashes) -> Result<Self, PathError> {
         if !path.starts_with('/') {
             return Err(PathError::NotAbsolute);
         }
-        if path.bytes().all(is_settled) && !path.contains("//") && !path.contains("/.") {
-            return Ok(Self { wire: path.into(), decoded: path.into() });
+        if path.bytes().all(is_settled)
+            && !["//", "/.", "./", "::$"].iter().any(|odd| path.contains(odd))
+            && !path.ends_with('.')
+        {
+            let others = Box::default();
+            return Ok(Self {
+                wire: path.into(),
+                decoded: path.into(),
+                others,
+                was_unescaped: false,
+            });
         }
-        let unescaped = unescape_unreserved(path)?;
-        if unescaped.split('/').any(is_dots_with_parameter) {
-            return Err(PathError::DotsWithParameter);
+        let Unescaped { text, separators } = unescape_unreserved(path, slashes)?;
+        for segment in text.split('/') {
+            if is_dots_with_parameter(segment) {
+                return Err(PathError::DotsWithParameter);
+            }
+            if begins_with_parameter(segment) {
+                return Err(PathError::OnlyParameters);
+            }
         }
-        let wire = remove_dots_and_merge(&unescaped);
-        let decoded = percent_encoding::percent_decode_str(&wire).decode_utf8_lossy();
-        let decoded = match decoded {
-            Cow::Borrowed(same) => same.into(),
-            Cow::Owned(text) => text.into(),
-        };
-        Ok(Self { wire: wire.into(), decoded })
+        let wire = remove_dots_and_merge(&text);
+        let decoded = percent_encoding::percent_decode_str(&wire)
+            .decode_utf8()
+            .map_err(|_| PathError::NotUtf8)?
+            .into_owned();
+        let keeps = separators && slashes == EscapedSlashes::Keep;
+        let others = reading::others(&wire, &decoded, keeps)?;
+        let was_unescaped = separators && !keeps;
+        Ok(Self { wire: wire.into(), decoded: decoded.into(), others, was_unescaped })
     }
 
     /// The bytes that are routed, rewritten and forwarded.
@@ -71,15 +121,34 @@ impl RequestPath {
     pub fn decoded(&self) -> &str {
         &self.decoded
     }
+
+    /// How servers read this path that know path parameters, decode twice, and so on: none for
+    /// nearly every path. Each must lead to the same route and to the same decision.
+    pub fn other_readings(&self) -> &[Reading] {
+        &self.others
+    }
+
+    /// Were escaped separators decoded in it?
+    pub const fn was_unescaped(&self) -> bool {
+        self.was_unescaped
+    }
 }
 
 /// Bytes that stand for themselves whatever their neighbours, so that most paths need no work.
 fn is_settled(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b'#' | b'?')
+    byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b'#' | b'?' | b';')
 }
 
-fn unescape_unreserved(path: &str) -> Result<String, PathError> {
+/// A path without escapes of unreserved characters.
+struct Unescaped {
+    text: String,
+    /// Were there `%2F` or `%5C`?
+    separators: bool,
+}
+
+fn unescape_unreserved(path: &str, slashes: EscapedSlashes) -> Result<Unescaped, PathError> {
     let mut out = String::with_capacity(path.len());
+    let mut separators = false;
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
         match byte {
@@ -92,7 +161,15 @@ fn unescape_unreserved(path: &str) -> Result<String, PathError> {
                     .map(|(high, low)| high << 4 | low)
                     .ok_or(PathError::BadEscape)?;
                 match value {
-                    b'/' | b'\\' => return Err(PathError::EscapedSeparator),
+                    b'/' | b'\\' => {
+                        separators = true;
+                        match slashes {
+                            EscapedSlashes::Reject => return Err(PathError::EscapedSeparator),
+                            EscapedSlashes::Unescape | EscapedSlashes::Redirect => out.push('/'),
+                            EscapedSlashes::Keep if value == b'/' => out.push_str("%2F"),
+                            EscapedSlashes::Keep => out.push_str("%5C"),
+                        }
+                    }
                     0..=0x1f | 0x7f => return Err(PathError::Control),
                     b'-' | b'.' | b'_' | b'~' => out.push(char::from(value)),
                     _ if value.is_ascii_alphanumeric() => out.push(char::from(value)),
@@ -109,13 +186,18 @@ fn unescape_unreserved(path: &str) -> Result<String, PathError> {
             _ => return Err(PathError::Control),
         }
     }
-    Ok(out)
+    Ok(Unescaped { text: out, separators })
+}
+
+/// `;x` and `%3Bx`: some servers look for parameters after they decoded.
+fn begins_with_parameter(segment: &str) -> bool {
+    segment.starts_with(';') || segment.starts_with("%3B")
 }
 
 fn is_dots_with_parameter(segment: &str) -> bool {
     let rest = segment.trim_start_matches('.');
     let dots = segment.len() - rest.len();
-    (1..=2).contains(&dots) && (rest.starts_with(';') || rest.starts_with("%3B"))
+    (1..=2).contains(&dots) && begins_with_parameter(rest)
 }
 
 const fn hex(digit: u8) -> Option<u8> {
@@ -154,7 +236,7 @@ fn remove_dots_and_merge(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{PathError::*, RequestPath};
+    use super::{EscapedSlashes::*, PathError::*, RequestPath};
 
     #[test]
     fn parse() {
@@ -174,7 +256,28 @@ mod tests {
             ("/a%c3%a9", Ok("/a%C3%A9"), "others are kept, in one case"),
             ("/a%20b", Ok("/a%20b"), "a blank stays escaped"),
             ("/a\\b", Ok("/a/b"), "a backslash is a separator to many"),
-            ("/;/admin", Ok("/;/admin"), "parameters stay"),
+            ("/a;b=c/d;e", Ok("/a;b=c/d;e"), "parameters stay"),
+            ("/;/admin", Err(OnlyParameters), "`//admin` to who knows parameters"),
+            ("/;a=b/admin", Err(OnlyParameters), "the same"),
+            ("/x/;a=b", Err(OnlyParameters), "the same at the end"),
+            ("/%3b/admin", Err(OnlyParameters), "the same after decoding"),
+            ("/x/;/../admin", Err(OnlyParameters), "how much does `..` take away?"),
+            ("/%c0%af", Err(NotUtf8), "an overlong slash"),
+            ("/%e0%80%ae%e0%80%ae/x", Err(NotUtf8), "overlong dots"),
+            ("/%ff", Err(NotUtf8), "no UTF-8"),
+            ("/caf%e9", Err(NotUtf8), "Latin-1"),
+            ("/%ed%a0%80", Err(NotUtf8), "half a surrogate pair"),
+            ("/a%c2%85b", Err(Control), "a line break to some"),
+            ("/a%2500", Err(Control), "NUL to who decodes twice"),
+            ("/x/%252e%252e/admin", Err(HiddenDots), "`..` to who decodes twice"),
+            ("/x/%252e%252e%252fadmin", Err(HiddenDots), "the same"),
+            ("/x/%25252e./admin", Err(HiddenDots), "`..` to who decodes three times"),
+            ("/x/%EF%BC%8E%EF%BC%8E/admin", Err(HiddenDots), "full-width dots"),
+            ("/x/..%EF%BC%8Fadmin", Err(HiddenDots), "a full-width slash"),
+            ("/x/..%20/admin", Err(HiddenDots), "Windows drops the blank"),
+            ("/Persons/Robert%20Downey%20Jr.", Ok("/Persons/Robert%20Downey%20Jr."), "a name"),
+            ("/Artists/100%25", Ok("/Artists/100%25"), "a name"),
+            ("/a/...", Ok("/a/..."), "a name"),
             ("/x%2fadmin", Err(EscapedSeparator), "some read a separator"),
             ("/x%5cadmin", Err(EscapedSeparator), "some read a separator"),
             ("/a%zz", Err(BadEscape), "not two digits"),
@@ -199,6 +302,51 @@ mod tests {
         {
             let path = RequestPath::parse(given).unwrap();
             assert_eq!(path.decoded(), decoded, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn escaped_separators_do_what_the_config_says() {
+        for (slashes, given, expected) in [
+            (Reject, "/a%2fb", Err(EscapedSeparator)),
+            (Keep, "/a%2fb", Ok("/a%2Fb")),
+            (Keep, "/a%5cb", Ok("/a%5Cb")),
+            (Keep, "/x%2f..%2fadmin", Err(HiddenDots)),
+            (Keep, "/x/..%2fadmin", Err(HiddenDots)),
+            (Unescape, "/a%2fb", Ok("/a/b")),
+            (Unescape, "/x%2f..%5cadmin", Ok("/admin")),
+            (Redirect, "/x/%2e%2e%2fadmin", Ok("/admin")),
+        ] {
+            let path = RequestPath::parse_as(given, slashes);
+            let wire = path.map(|path| path.wire().to_owned());
+            assert_eq!(wire, expected.map(String::from), "{slashes:?} {given}");
+        }
+        assert!(RequestPath::parse_as("/a%2fb", Redirect).unwrap().was_unescaped());
+        assert!(!RequestPath::parse_as("/a/b%20", Redirect).unwrap().was_unescaped());
+    }
+
+    #[test]
+    fn who_reads_another_path() {
+        for (slashes, given, other, why) in [
+            (Reject, "/admin;x/y", "/admin/y", "parameters"),
+            (Reject, "/adm%2569n", "/admin", "decoded twice"),
+            (Reject, "/adm%2569n%253bx", "/admin", "decoded twice, then parameters"),
+            (Reject, "/admin%3Fx/y", "/admin", "an escaped question mark"),
+            (Reject, "/admin.", "/admin", "Windows drops the dot"),
+            (Reject, "/admin%20/x", "/admin/x", "and the blank"),
+            (Reject, "/admin::$DATA", "/admin", "and knows streams"),
+            (Reject, "/%EF%BD%81dmin", "/admin", "full-width letters"),
+            (Reject, "/a%E2%80%8Bdmin", "/admin", "what has no width"),
+            (Keep, "/admin%2Fx", "/admin/x", "a separator"),
+            (Keep, "/admin%5Cx", "/admin/x", "another"),
+        ] {
+            let path = RequestPath::parse_as(given, slashes).unwrap();
+            let others: Vec<_> = path.other_readings().iter().map(|r| r.decoded()).collect();
+            assert!(others.contains(&other), "{given}: {why}: {others:?}");
+        }
+        for given in ["/", "/web/index.html", "/a//b", "/Items/caf%C3%A9", "/a%20b/c", "/a.b/c"] {
+            let path = RequestPath::parse(given).unwrap();
+            assert!(path.other_readings().is_empty(), "{given}: {path:?}");
         }
     }
 

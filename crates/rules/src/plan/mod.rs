@@ -24,7 +24,7 @@ pub use route::{
 };
 
 use crate::{
-    names::{Host, Origin},
+    names::{EscapedSlashes, Host, Origin},
     secret::Secret,
 };
 
@@ -53,6 +53,10 @@ pub struct Plan {
     pub skip_xff_append: bool,
     /// How many proxies in front of us are trusted (`xff_num_trusted_hops`).
     pub xff_num_trusted_hops: u32,
+    /// What becomes of `%2F` and `%5C` in paths (`path_with_escaped_slashes_action`).
+    pub escaped_slashes: EscapedSlashes,
+    /// What becomes of fields with `_` in their names (`headers_with_underscores_action`).
+    pub underscores: Underscores,
     /// Keys that the operator gave; what is missing is generated and kept in the data directory.
     pub secrets: Secrets,
     /// Which lines are written and what is on them.
@@ -61,6 +65,18 @@ pub struct Plan {
     pub routes: Vec<Arc<Route>>,
     /// Host names to routes.
     pub hosts: HostTable,
+}
+
+/// What becomes of fields with `_` in their names, which CGI and its heirs read as `-`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Underscores {
+    /// They pass, save those that are another spelling of what only the proxy may say.
+    #[default]
+    Allow,
+    /// The request is answered with 400.
+    Reject,
+    /// They are left out.
+    Drop,
 }
 
 /// Where and how to listen.

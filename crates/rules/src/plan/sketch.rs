@@ -2,11 +2,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Action, CookiePolicy, HostField, HostPattern, HostTable, Level, Listen, LogSelection,
-    PathMatch, Plan, Protocols, Provider, Rewrite, Route, Secrets, SignIn, Timeouts, UpstreamTls,
-    UpstreamVerify,
+    PathMatch, Plan, Protocols, Provider, Rewrite, Route, Secrets, SignIn, Timeouts, Underscores,
+    UpstreamTls, UpstreamVerify,
 };
 use crate::{
-    names::{Host, Origin},
+    names::{EscapedSlashes, Host, Origin},
     policy::Policy,
 };
 
@@ -54,6 +54,8 @@ impl Plan {
             claim_fields: Vec::new(),
             skip_xff_append: false,
             xff_num_trusted_hops: 0,
+            escaped_slashes: EscapedSlashes::Reject,
+            underscores: Underscores::Allow,
             secrets: Secrets::default(),
             log: LogSelection { level: Level::Info, access: None, authorize: None },
             routes,

@@ -54,13 +54,60 @@ fn each_key_meets_its_fate() {
             Fate::Removed(_) => assert!(!runs && codes.contains(&"U111"), "{name}: {codes:?}"),
             Fate::NotYet(_) => assert!(codes.contains(&"U121"), "{name}: {codes:?}"),
             Fate::NoEffect(_) => assert!(runs && codes == ["U120"], "{name}: {codes:?}"),
+            Fate::Fixed(..) => {} // by its value: below
         }
+    }
+}
+
+/// A value that asks for what usher does anyway is silent; any other is told as lost.
+#[test]
+fn a_value_that_asks_for_something_else_is_told_as_lost() {
+    let tables = [(keys::GLOBAL, ""), (keys::ROUTE, "  ")];
+    let fixed = |(table, indent): (&'static [Key], &'static str)| {
+        table.iter().filter_map(move |key| match key.fate {
+            Fate::Fixed(ours, _) => Some((key, ours, indent)),
+            _ => None,
+        })
+    };
+    let mut lost = 0;
+    for (key, ours, indent) in tables.into_iter().flat_map(fixed) {
+        let asked = |value: &str| {
+            let line = format!("{indent}{}: {value}\n", key.name);
+            let is_route = !indent.is_empty();
+            found(&if is_route { format!("{ROUTE}{line}") } else { format!("{line}{ROUTE}") })
+        };
+        for value in ours.iter().filter(|value| !value.is_empty()) {
+            assert_eq!(asked(value), (true, vec![]), "{}: {value}", key.name);
+        }
+        let other = match key.kind {
+            Kind::Bool => "false",
+            Kind::Word(words, _) => words.iter().rev().find(|word| !ours.contains(word)).unwrap(),
+            _ => "another",
+        };
+        assert_eq!(asked(other), (true, vec!["U121"]), "{}: {other}", key.name);
+        lost += 1;
+    }
+    assert!(lost >= 6, "{lost}");
+    for (line, codes) in [
+        ("path_with_escaped_slashes_action: keep_unchanged", &[][..]),
+        ("path_with_escaped_slashes_action: reject_request", &[]),
+        ("path_with_escaped_slashes_action: unescape", &["U206"]),
+        ("headers_with_underscores_action: drop_header", &[]),
+        ("merge_slashes: true", &[]),
+        ("merge_slashes: false", &["U121"]),
+        ("normalize_path: false", &["U121"]),
+        ("ssh_rls_enabled: false", &[]),
+        ("ssh_rls_enabled: true", &["U121"]),
+    ] {
+        assert_eq!(found(&format!("{line}\n{ROUTE}")).1, codes, "{line}");
     }
 }
 
 #[test]
 fn what_says_nothing_is_no_problem() {
-    for key in keys::GLOBAL.iter().filter(|key| !matches!(key.fate, Fate::Supported)) {
+    let may_be_lost = |key: &&Key| matches!((key.fate, key.kind), (Fate::Fixed(..), Kind::Bool));
+    let keys = keys::GLOBAL.iter().filter(|key| !matches!(key.fate, Fate::Supported));
+    for key in keys.filter(|key| !may_be_lost(key)) {
         let off = if matches!(key.kind, Kind::Bool) { "false" } else { "null" };
         let (runs, codes) = found(&format!("{}: {off}\n{ROUTE}", key.name));
         assert!(runs && codes.is_empty(), "{}: {off}: {codes:?}", key.name);

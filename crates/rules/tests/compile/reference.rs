@@ -142,7 +142,11 @@ fn row(key: &Key) -> String {
     };
     let why = match key.fate {
         Fate::Supported | Fate::Own => String::new(),
-        Fate::NoEffect(why) | Fate::NotYet(why) | Fate::Refused(why) | Fate::Removed(why) => {
+        Fate::NoEffect(why)
+        | Fate::Fixed(_, why)
+        | Fate::NotYet(why)
+        | Fate::Refused(why)
+        | Fate::Removed(why) => {
             format!(": {why}")
         }
     };

@@ -9,6 +9,7 @@ use usher_pages::{
 };
 use usher_rules::{
     fields::{Preference, Reader},
+    names::EscapedSlashes,
     plan::{Action, Redirect, Route},
     policy::Verdict,
     session::{CookieLife, SetCookie},
@@ -71,6 +72,21 @@ pub(super) fn by_route(trail: &Trail, head: &Parts) -> Option<Response<Body>> {
         }
         Action::Redirect(redirect) => redirected(trail, route, redirect, &head.uri)?,
     };
+    trail.add_fields(&mut response);
+    Some(response)
+}
+
+/// `path_with_escaped_slashes_action: unescape_and_redirect`: to the path as it is read here.
+pub(super) fn to_unescaped(trail: &Trail, uri: &Uri) -> Option<Response<Body>> {
+    let routed = trail.routed.as_ref()?;
+    if trail.plan.escaped_slashes != EscapedSlashes::Redirect || !routed.path.was_unescaped() {
+        return None;
+    }
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
+    let location = HeaderValue::try_from(format!("{}{query}", routed.path.wire())).ok()?;
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    response.headers_mut().insert(header::LOCATION, location);
     trail.add_fields(&mut response);
     Some(response)
 }
@@ -170,8 +186,12 @@ impl Door {
         trail: &mut Trail,
         refused: authorize::Refused<Parts>,
     ) -> Response<Body> {
-        let authorize::Refused { request: head, decision } = refused;
+        let authorize::Refused { request: head, decision, by } = refused;
         trail.details = "ext_authz_denied";
+        if by == authorize::ReadingOf::Others {
+            let why = RouteError::TwoReadings.to_string();
+            return page(trail, &BadRequest { why: Some(&why), receipt: receipt(trail) }, None);
+        }
         if trail.routed.as_ref().is_some_and(|routed| routed.path.decoded() == "/robots.txt") {
             return robots(); // crawlers learn that there is nothing for them here
         }
@@ -295,7 +315,10 @@ fn refuse_route(trail: &mut Trail, error: RouteError) -> Response<Body> {
             stop(trail, "bad-request", "bad_request");
             page(trail, &BadRequest { why: Some(&why), receipt: receipt(trail) }, Some(501))
         }
-        RouteError::NoAuthority | RouteError::BadAuthority(_) | RouteError::BadPath(_) => {
+        RouteError::NoAuthority
+        | RouteError::BadAuthority(_)
+        | RouteError::BadPath(_)
+        | RouteError::TwoReadings => {
             stop(trail, "bad-request", "bad_request");
             page(trail, &BadRequest { why: Some(&why), receipt: receipt(trail) }, None)
         }

@@ -99,6 +99,9 @@ impl Door {
 
         let routed = route::find(&plan, &trail.connection, &head)?; //                    route
         let destination = trail.found(routed);
+        if let Some(response) = answer::to_unescaped(trail, &head.uri) {
+            return Ok((response, None));
+        }
 
         trail.identity = identify::who(
             &plan,

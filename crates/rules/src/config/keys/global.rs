@@ -2,7 +2,7 @@
 
 use super::{
     AnyCase::{No, Yes},
-    Fate::{NoEffect, NotYet, Own, Refused, Removed, Supported},
+    Fate::{Fixed, NoEffect, NotYet, Own, Refused, Removed, Supported},
     Key,
     Kind::{
         Any, Bool, Duration, FullList, Int, List, Map, MapOrList, Object, Objects, Routes, Secret,
@@ -68,19 +68,28 @@ pub static GLOBAL: &[Key] = &[
             "there is no separate health listener; `/ping` and `/healthz` answer on the main one",
         ),
     ),
-    key("health_check_systemd_disabled", Bool, NoEffect("systemd is not notified")),
+    key("health_check_systemd_disabled", Bool, Fixed(&["true"], "systemd is not notified")),
     // 2.2 request hardening, newer than 0.32
-    key("merge_slashes", Bool, NoEffect("slashes are always merged")),
-    key("normalize_path", Bool, NoEffect("paths are always normalised")),
+    key("merge_slashes", Bool, Fixed(&["true"], "slashes are always merged")),
+    key("normalize_path", Bool, Fixed(&["true"], "paths are always normalised")),
     key(
         "path_with_escaped_slashes_action",
-        Text,
-        NoEffect("escaped separators are always answered with 400"),
+        Word(
+            &[
+                "",
+                "reject_request",
+                "keep_unchanged",
+                "unescape_and_redirect",
+                "unescape_and_forward",
+            ],
+            Yes,
+        ),
+        Supported,
     ),
     key(
         "headers_with_underscores_action",
-        Text,
-        NoEffect("identity fields are protected in every spelling"),
+        Word(&["", "allow", "reject_request", "drop_header"], Yes),
+        Supported,
     ),
     key("allow_upgrades", List, NotYet("only WebSocket upgrades pass")),
     // 2.3 timeouts
@@ -140,7 +149,10 @@ pub static GLOBAL: &[Key] = &[
     key(
         "bearer_token_format",
         Word(&["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes),
-        NotYet("tokens of the provider in `Authorization` are not taken for a session"),
+        Fixed(
+            &["", "default"],
+            "tokens of the provider in `Authorization` are not taken for a session",
+        ),
     ),
     key(
         "idp_access_token_allowed_audiences",
@@ -160,7 +172,10 @@ pub static GLOBAL: &[Key] = &[
     key(
         "authenticate_callback_path",
         Text,
-        NoEffect("the callback is always `/oauth2/callback`, in Pomerium too"),
+        Fixed(
+            &["", "/oauth2/callback"],
+            "the callback is always `/oauth2/callback`, in Pomerium too",
+        ),
     ),
     key(
         "authorize_service_url",
@@ -225,7 +240,7 @@ pub static GLOBAL: &[Key] = &[
     key("metrics_client_ca_file", Text, Supported),
     key("metrics_basic_auth", Secret, Supported),
     key("metrics_certificate_key", Secret, Supported),
-    key("otel_traces_exporter", Any, NotYet("traces are not exported yet")),
+    key("otel_traces_exporter", Any, Fixed(&["", "none"], "traces are not exported yet")),
     key("otel_exporter_otlp_endpoint", Any, NotYet("traces are not exported yet")),
     key("otel_exporter_otlp_traces_endpoint", Any, NotYet("traces are not exported yet")),
     key("otel_exporter_otlp_protocol", Any, NotYet("traces are not exported yet")),
@@ -266,7 +281,7 @@ pub static GLOBAL: &[Key] = &[
     key(
         "dns_lookup_family",
         Word(&["AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"], No),
-        NotYet("names are resolved as the system does it"),
+        Fixed(&["AUTO", "ALL"], "names are resolved as the system does it"),
     ),
     key("dns_refresh_rate", Duration, NotYet("names are resolved as the system does it")),
     key("dns_failure_refresh_rate", Duration, NotYet("names are resolved as the system does it")),

@@ -74,6 +74,9 @@ pub enum Fate {
     Own,
     /// Nothing is lost: why.
     NoEffect(&'static str),
+    /// Usher does one thing: these values ask for it and are taken in silence; any other is
+    /// accepted with a warning that says what is lost.
+    Fixed(&'static [&'static str], &'static str),
     /// Accepted with a warning that says what is lost.
     NotYet(&'static str),
     /// Refused, since dropping it would let more people in: what it does in Pomerium.
@@ -89,6 +92,7 @@ impl Fate {
             Self::Supported => "supported",
             Self::Own => "usher's own",
             Self::NoEffect(_) => "no effect",
+            Self::Fixed(..) => "one value",
             Self::NotYet(_) => "not yet",
             Self::Refused(_) => "refused",
             Self::Removed(_) => "removed",

@@ -2,7 +2,7 @@
 
 use super::{
     AnyCase::Yes,
-    Fate::{NoEffect, NotYet, Refused, Removed, Supported},
+    Fate::{Fixed, NoEffect, NotYet, Refused, Removed, Supported},
     Key,
     Kind::{Any, Bool, Duration, Int, List, Map, Object, Secret, Text, Word},
     global::ISSUER_FORMATS,
@@ -146,7 +146,10 @@ pub static ROUTE: &[Key] = &[
     key(
         "bearer_token_format",
         Word(&["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes),
-        NotYet("tokens of the provider in `Authorization` are not taken for a session"),
+        Fixed(
+            &["", "default"],
+            "tokens of the provider in `Authorization` are not taken for a session",
+        ),
     ),
     key("identity_providers", Any, NotYet("tokens of other issuers are not taken for a session")),
     // identity toward the upstream

@@ -8,10 +8,11 @@ use super::{
     name,
 };
 use crate::{
-    config::Given,
-    names::{Authority, Host},
+    config::{Given, Section},
+    names::{Authority, EscapedSlashes, Host},
     plan::{
         CertificateFiles, CookiePolicy, Level, Listen, LogSelection, Protocols, SameSite, Timeouts,
+        Underscores,
     },
     problem::{Problem, Severity},
     secret::Secret,
@@ -374,6 +375,25 @@ const FLAGS: &[(&str, bool, &str)] = &[
     ("pomerium_jwt_endpoint", false, "`/.pomerium/jwt` is not served"),
     ("mcp", false, "there is no MCP gateway"),
 ];
+
+/// `path_with_escaped_slashes_action`.
+pub(super) fn escaped_slashes(keys: &Section) -> EscapedSlashes {
+    match keys.word("path_with_escaped_slashes_action").as_deref() {
+        Some("keep_unchanged") => EscapedSlashes::Keep,
+        Some("unescape_and_forward") => EscapedSlashes::Unescape,
+        Some("unescape_and_redirect") => EscapedSlashes::Redirect,
+        Some(_) | None => EscapedSlashes::Reject,
+    }
+}
+
+/// `headers_with_underscores_action`.
+pub(super) fn underscores(keys: &Section) -> Underscores {
+    match keys.word("headers_with_underscores_action").as_deref() {
+        Some("reject_request") => Underscores::Reject,
+        Some("drop_header") => Underscores::Drop,
+        Some(_) | None => Underscores::Allow,
+    }
+}
 
 /// Zero, and what rounds to zero milliseconds, is no limit.
 pub(super) const fn some_time(length: Duration) -> Option<Duration> {

@@ -94,6 +94,8 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
             .int("xff_num_trusted_hops")
             .and_then(|n| n.try_into().ok())
             .unwrap_or_default(),
+        escaped_slashes: globals::escaped_slashes(&globals),
+        underscores: globals::underscores(&globals),
         secrets,
         log,
         routes,

@@ -13,8 +13,9 @@ use std::{net::IpAddr, sync::Arc};
 use http::{HeaderMap, Method, header};
 use usher_rules::{
     names::RequestPath,
+    people::Person,
     plan::{Plan, Route},
-    policy::{Decision, Facts, RequestFacts, Verdict},
+    policy::{Decision, Facts, Policy, RequestFacts, Verdict},
     time::UnixTime,
 };
 
@@ -52,6 +53,17 @@ pub struct Refused<R> {
     pub request: R,
     /// What was decided; never `Allow`.
     pub decision: Decision,
+    /// By which reading of the path.
+    pub by: ReadingOf,
+}
+
+/// Which reading of a path a decision was made on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadingOf {
+    /// Ours.
+    Canonical,
+    /// Another server's ([`RequestPath::other_readings`]): ours would have been let in.
+    Others,
 }
 
 impl<R> Permitted<R> {
@@ -113,8 +125,7 @@ impl Standing {
                 || !session.session().expires_at().is_expired_at(now, std::time::Duration::ZERO)
         });
         let person = session.map(|session| &session.session().person);
-        let facts = Facts { person, request: self.asked.facts() };
-        route.policy.decide(&facts).verdict == Verdict::Allow
+        self.asked.decide(&route.policy, person).0.verdict == Verdict::Allow
     }
 }
 
@@ -137,10 +148,24 @@ impl Asked {
         }
     }
 
-    fn facts(&self) -> RequestFacts<'_> {
+    /// Every reading of the path must be let in; the first that is not is what was decided.
+    fn decide(&self, policy: &Policy, person: Option<&Person>) -> (Decision, ReadingOf) {
+        let decide = |path| policy.decide(&Facts { person, request: self.facts(path) });
+        let decision = decide(self.path.decoded());
+        if decision.verdict != Verdict::Allow {
+            return (decision, ReadingOf::Canonical);
+        }
+        let mut others = self.path.other_readings().iter().map(|other| decide(other.decoded()));
+        match others.find(|other| other.verdict != Verdict::Allow) {
+            Some(other) => (other, ReadingOf::Others),
+            None => (decision, ReadingOf::Canonical),
+        }
+    }
+
+    fn facts<'a>(&'a self, path: &'a str) -> RequestFacts<'a> {
         RequestFacts {
             method: self.method.as_str(),
-            path: self.path.decoded(),
+            path,
             source: self.source,
             origin: self.origin.as_deref(),
             access_control_request_method: self.preflight_method.as_deref(),
@@ -161,13 +186,13 @@ pub fn permit<R>(
 ) -> Result<(Permitted<R>, Decision), Refused<R>> {
     let session = identity.session();
     let person = session.map(|session| &session.session().person);
-    let decision = route.policy.decide(&Facts { person, request: asked.facts() });
+    let (decision, by) = asked.decide(&route.policy, person);
     match decision.verdict {
         Verdict::Allow => {
             let standing =
                 Standing { route: Arc::clone(route), session: session.map(Arc::clone), asked };
             Ok((Permitted { request, standing }, decision))
         }
-        Verdict::SignIn | Verdict::Deny => Err(Refused { request, decision }),
+        Verdict::SignIn | Verdict::Deny => Err(Refused { request, decision, by }),
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, header, request::Parts, uri::Uri};
 use usher_rules::{
-    names::{Authority, AuthorityError, PathError, RequestPath},
+    names::{Authority, AuthorityError, PathError, Reading, RequestPath},
     plan::{Plan, Route},
 };
 
@@ -42,6 +42,16 @@ pub enum Destination {
     Nowhere,
 }
 
+impl Destination {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Route(one), Self::Route(other)) => Arc::ptr_eq(one, other),
+            (Self::Own(_), Self::Own(_)) | (Self::Nowhere, Self::Nowhere) => true,
+            (Self::Route(_) | Self::Own(_) | Self::Nowhere, _) => false,
+        }
+    }
+}
+
 /// Why a request belongs nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
@@ -54,6 +64,9 @@ pub enum RouteError {
     /// The path can be read in two ways.
     #[error(transparent)]
     BadPath(#[from] PathError),
+    /// Others read another path, which belongs elsewhere.
+    #[error("some servers read another path there than others do")]
+    TwoReadings,
     /// More fields than [`limits::FIELDS`].
     #[error("the request has more than {} fields", limits::FIELDS)]
     TooManyFields,
@@ -88,8 +101,12 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
     {
         return Err(RouteError::Misdirected);
     }
-    let path = RequestPath::parse(target_path(&head.uri))?;
-    let to = destination(plan, &authority, &path);
+    let path = RequestPath::parse_as(target_path(&head.uri), plan.escaped_slashes)?;
+    let to = destination(plan, &authority, path.wire());
+    let agrees = |reading: &Reading| to.is_same(&destination(plan, &authority, reading.wire()));
+    if !matches!(to, Destination::Nowhere) && !path.other_readings().iter().all(agrees) {
+        return Err(RouteError::TwoReadings);
+    }
     Ok(Routed { authority, authority_field, path, to })
 }
 
@@ -118,15 +135,15 @@ fn target_path(uri: &Uri) -> &str {
     uri.path_and_query().map_or("", |target| target.path())
 }
 
-fn destination(plan: &Plan, authority: &Authority, path: &RequestPath) -> Destination {
+fn destination(plan: &Plan, authority: &Authority, path: &str) -> Destination {
     let candidates = plan.hosts.candidates(authority);
     let routes = || candidates.iter().filter_map(|index| plan.routes.get(*index));
     let is_for = |route: &&Arc<Route>| route.from.takes(authority);
     let signs_in = plan.sign_in.own().is_some_and(|own| own.host == authority.host);
     let only_signs_in = signs_in && plan.sign_in.dedicated_host;
-    if is_own(path.wire())
-        || signs_in && path.wire() == "/oauth2/callback"
-        || only_signs_in && matches!(path.wire(), "/" | "/robots.txt")
+    if is_own(path)
+        || signs_in && path == "/oauth2/callback"
+        || only_signs_in && matches!(path, "/" | "/robots.txt")
     {
         return Destination::Own(routes().find(is_for).cloned());
     }
@@ -135,7 +152,7 @@ fn destination(plan: &Plan, authority: &Authority, path: &RequestPath) -> Destin
     }
     routes()
         .filter(is_for)
-        .find(|route| route.matches.takes(path.wire()))
+        .find(|route| route.matches.takes(path))
         .map_or(Destination::Nowhere, |route| Destination::Route(Arc::clone(route)))
 }
 

@@ -1,7 +1,7 @@
 use http::{Uri, uri::PathAndQuery};
 use usher_rules::{
     fields::remove_query_session,
-    names::RequestPath,
+    names::{EscapedSlashes, PathError, RequestPath},
     plan::{PathMatch, Rewrite, Route},
 };
 
@@ -22,12 +22,19 @@ pub fn upstream_target(route: &Route, path: &RequestPath, uri: &Uri) -> Option<P
 /// Would the upstream read another path than the one that was decided on? A textual rewrite can
 /// put a dot segment together: with `prefix: /x` and a target of `/`, `/x../a` becomes `/../a`.
 pub fn climbs(route: &Route, path: &RequestPath) -> bool {
+    if matches!(route.rewrite, Rewrite::None) {
+        return false;
+    }
     let is_dots = |segment: &str| {
         let name = segment.split(';').next().unwrap_or_default();
         matches!(name, "." | "..")
     };
-    !matches!(route.rewrite, Rewrite::None)
-        && rewritten(route, path.wire()).split(['/', '\\']).any(is_dots)
+    let target = rewritten(route, path.wire());
+    let is_ambiguous = || match RequestPath::parse_as(&target, EscapedSlashes::Keep) {
+        Ok(_) | Err(PathError::NotAbsolute) => false,
+        Err(_) => true,
+    };
+    target.split(['/', '\\']).any(is_dots) || is_ambiguous()
 }
 
 /// Textual, without slash repair, as Pomerium does it (`pomerium-policy-measured.md` 66).

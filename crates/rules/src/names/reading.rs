@@ -1,0 +1,183 @@
+use std::borrow::Cow;
+
+use super::PathError;
+
+/// How another server than ours reads a path (`docs/reference/paths.md`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    wire: Box<str>,
+    decoded: Box<str>,
+}
+
+impl Reading {
+    /// The reading as it would be written: what routes are compared with.
+    pub fn wire(&self) -> &str {
+        &self.wire
+    }
+
+    /// The reading itself: what `http_path` is compared with.
+    pub fn decoded(&self) -> &str {
+        &self.decoded
+    }
+}
+
+/// What some server does to a path that others don't do.
+type Step = fn(&str) -> Cow<'_, str>;
+
+/// In the order in which a server would do them.
+const STEPS: [Step; 5] =
+    [decode_again, fold_forms, end_at_question_mark, drop_parameters, drop_what_windows_drops];
+
+/// Every other reading of a canonical path, by any of the steps and by all of them in a row.
+///
+/// # Errors
+///
+/// A reading with a dot segment or a control character in it: those are never harmless.
+pub(super) fn others(
+    wire: &str,
+    decoded: &str,
+    keeps_separators: bool,
+) -> Result<Box<[Reading]>, PathError> {
+    let mut texts: Vec<Cow<'_, str>> = Vec::new();
+    if keeps_separators {
+        texts.push(Cow::Owned(without_separators(wire)?));
+        texts.push(Cow::Borrowed(decoded));
+    } else if decoded.chars().any(char::is_control) {
+        return Err(PathError::Control);
+    }
+    let in_a_row = STEPS.iter().fold(Cow::Borrowed(decoded), |text, step| step_owned(*step, text));
+    if *in_a_row != *decoded {
+        texts.extend(combinations(decoded));
+    }
+    let mut readings: Vec<Reading> = Vec::new();
+    for text in texts {
+        let is_own = keeps_separators && readings.is_empty(); // `%2F` stays in this one
+        let reading = canonical(&text, is_own)?;
+        if !readings.contains(&reading) {
+            readings.push(reading);
+        }
+    }
+    readings.retain(|reading| *reading.wire != *wire || *reading.decoded != *decoded);
+    Ok(readings.into())
+}
+
+/// The text after each combination of the steps that change anything.
+fn combinations(decoded: &str) -> Vec<Cow<'_, str>> {
+    let mut texts = vec![Cow::Borrowed(decoded)];
+    for step in STEPS {
+        let changed: Vec<_> = texts
+            .iter()
+            .map(|text| Cow::Owned(step(text).into_owned()))
+            .filter(|after| !texts.contains(after))
+            .collect();
+        texts.extend(changed);
+    }
+    texts.split_off(1)
+}
+
+fn step_owned(step: Step, text: Cow<'_, str>) -> Cow<'_, str> {
+    Cow::Owned(step(&text).into_owned())
+}
+
+/// Separators are separators, runs of them are one; dots and control characters are refused.
+fn canonical(text: &str, keeps_escapes: bool) -> Result<Reading, PathError> {
+    if text.chars().any(char::is_control) {
+        return Err(PathError::Control);
+    }
+    let mut decoded = String::with_capacity(text.len());
+    for segment in text.split(['/', '\\']).filter(|segment| !segment.is_empty()) {
+        if matches!(segment.trim_matches(' '), "." | "..") {
+            return Err(PathError::HiddenDots);
+        }
+        decoded.push('/');
+        decoded.push_str(segment);
+    }
+    if decoded.is_empty() || text.ends_with(['/', '\\']) {
+        decoded.push('/');
+    }
+    let wire = if keeps_escapes { decoded.clone() } else { escaped(&decoded) };
+    Ok(Reading { wire: wire.into(), decoded: decoded.into() })
+}
+
+fn escaped(decoded: &str) -> String {
+    const ESCAPED: &percent_encoding::AsciiSet =
+        &percent_encoding::CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#');
+    percent_encoding::utf8_percent_encode(decoded, ESCAPED).to_string()
+}
+
+/// As it is read by servers to which `%2F` is no separator: every other escape is decoded.
+fn without_separators(wire: &str) -> Result<String, PathError> {
+    let marked = wire.replace("%2F", "%252F").replace("%5C", "%255C");
+    let text = percent_encoding::percent_decode_str(&marked).decode_utf8();
+    text.map(Cow::into_owned).map_err(|_| PathError::NotUtf8)
+}
+
+/// Apps behind CGI, FastCGI and WSGI get a decoded path, and some decode it once more.
+fn decode_again(text: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(text);
+    while text.contains('%') {
+        let again = percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        if again == *text {
+            break;
+        }
+        text = Cow::Owned(again);
+    }
+    text
+}
+
+/// Full-width forms become ASCII where names are normalised (NFKC, Windows' best fit), and what
+/// has no width is dropped.
+fn fold_forms(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{ff01}'..='\u{ff5e}' => {
+                out.extend(char::from_u32(u32::from(c) - 0xfee0));
+            }
+            '\u{3000}' | '\u{a0}' | '\u{2000}'..='\u{200a}' => out.push(' '),
+            '\u{2024}' | '\u{fe52}' => out.push('.'),
+            '\u{2025}' | '\u{fe30}' => out.push_str(".."),
+            '\u{2026}' => out.push_str("..."),
+            '\u{2044}' | '\u{2215}' | '\u{29f8}' => out.push('/'),
+            '\u{2216}' | '\u{29f5}' | '\u{fe68}' => out.push('\\'),
+            '\u{37e}' | '\u{fe54}' => out.push(';'),
+            '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}' => {}
+            c => out.push(c),
+        }
+    }
+    if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) }
+}
+
+/// Apps that decode the whole target before they take it apart end the path at `%3F` or `%23`.
+fn end_at_question_mark(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text.split(['?', '#']).next().unwrap_or_default())
+}
+
+/// Servlet containers take `;x` off every segment.
+fn drop_parameters(text: &str) -> Cow<'_, str> {
+    if !text.contains(';') {
+        return Cow::Borrowed(text);
+    }
+    let name = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
+    Cow::Owned(text.split('/').map(name).collect::<Vec<_>>().join("/"))
+}
+
+/// Names of files lose dots and blanks at their end, and `::$DATA` is the file itself.
+fn drop_what_windows_drops(text: &str) -> Cow<'_, str> {
+    let name = |segment: &str| {
+        let name = segment.split("::$").next().unwrap_or_default();
+        match name.trim_matches(' ') {
+            dots @ ("." | "..") => dots.to_owned(), // `.. ` must not vanish before it is seen
+            _ => name.trim_end_matches(['.', ' ']).to_owned(),
+        }
+    };
+    Cow::Owned(text.split('/').map(name).collect::<Vec<_>>().join("/"))
+}
