@@ -226,7 +226,7 @@ export function browserSuite(name, provider) {
       }
       if (at.provider.wire) secret.overhear(at.provider.wire);
       const kinds = secret.kinds();
-      assert.ok(kinds.some((kind) => kind.startsWith('cookie _pomerium')), `a session cookie is among them: ${kinds}`);
+      assert.ok(kinds.some((kind) => kind.startsWith('cookie __Host-_pomerium')), `a session cookie is among them: ${kinds}`);
       if (at.provider.wire) {
         assert.ok(kinds.some((kind) => kind === 'token of the provider'), 'tokens were overheard');
         assert.ok(kinds.some((kind) => kind.startsWith('code')), 'codes were seen');
@@ -237,7 +237,7 @@ export function browserSuite(name, provider) {
       assert.ok(secret.pages.length > 10, 'there are pages to search');
       for (const { url, html } of secret.pages) {
         // The sign-in page carries its own flow's handle; nothing else belongs on any page.
-        assert.deepEqual(secret.leaked(html, { except: (what) => what.startsWith('flow') || /^cookie (?!_pomerium$)/.test(what) || what.includes(' in /.pomerium/') }), [], `on the page ${new URL(url).pathname}`);
+        assert.deepEqual(secret.leaked(html, { except: (what) => what.startsWith('flow') || /^cookie (?!__Host-_pomerium$)/.test(what) || what.includes(' in /.pomerium/') }), [], `on the page ${new URL(url).pathname}`);
       }
       assert.deepEqual(secret.leaked(at.wire.up(), { except: (what) => what === 'assertion' }), [], 'at the upstream');
     });

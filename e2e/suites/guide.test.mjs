@@ -141,13 +141,13 @@ function scenario() {
   });
 
   it('signs out here and at the service', async () => {
-    const copied = (await context.cookies(PAGE)).find((cookie) => cookie.name === '_pomerium');
+    const copied = (await context.cookies(PAGE)).find((cookie) => cookie.name === '__Host-_pomerium');
     await page.goto(`${PAGE}/.pomerium/sign_out`);
     await page.click('main button[type=submit]');
     await page.waitForURL(`https://${SERVICE}/.pomerium/sign_out**`);
     await page.click('main button[type=submit]');
     await page.waitForURL(`${PAGE}/.pomerium/signed_out`);
-    const status = await statusOf(HOST, '/System/Info/Public', { accept: 'application/json', cookie: `_pomerium=${copied.value}` });
+    const status = await statusOf(HOST, '/System/Info/Public', { accept: 'application/json', cookie: `__Host-_pomerium=${copied.value}` });
     assert.equal(status, 401, 'the copied cookie is worth nothing');
     await page.goto(`${PAGE}/web/`);
     await page.locator('input[type=password]').waitFor({ state: 'visible' });

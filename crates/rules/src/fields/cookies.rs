@@ -35,7 +35,10 @@ pub fn remove_cookie(fields: &mut HeaderMap, name: &str) {
 /// give its visitors a session of ours (fixation).
 pub fn remove_set_cookie(fields: &mut HeaderMap, name: &str) {
     let is_forged = |value: &HeaderValue| {
-        let cookie_name = value.as_bytes().split(|b| matches!(b, b'=' | b';')).next();
+        // A cookie without a name is sent back as its value alone: `=_pomerium=x` comes as ours.
+        let pair = value.as_bytes().trim_ascii();
+        let pair = pair.strip_prefix(b"=").unwrap_or(pair);
+        let cookie_name = pair.split(|b| matches!(b, b'=' | b';')).next();
         is_ours(cookie_name.unwrap_or_default().trim_ascii(), name)
     };
     if !fields.get_all(header::SET_COOKIE).iter().any(is_forged) {
@@ -53,15 +56,20 @@ pub fn remove_set_cookie(fields: &mut HeaderMap, name: &str) {
     }
 }
 
+/// `cookie_name` may have a prefix of its own, and ours get one.
 fn is_ours(cookie_name: &[u8], name: &str) -> bool {
-    let unprefixed = [&b"__Host-"[..], b"__Secure-"]
-        .iter()
-        .find_map(|prefix| cookie_name.strip_prefix(*prefix))
-        .unwrap_or(cookie_name);
-    match unprefixed.strip_prefix(name.as_bytes()) {
-        Some(rest) => rest.is_empty() || rest.first() == Some(&b'_'),
-        None => false,
-    }
+    let name = name.as_bytes();
+    [cookie_name, bare(cookie_name)].iter().any(|found| {
+        [name, bare(name)].iter().any(|name| match found.strip_prefix(*name) {
+            Some(rest) => rest.is_empty() || rest.first() == Some(&b'_'),
+            None => false,
+        })
+    })
+}
+
+fn bare(name: &[u8]) -> &[u8] {
+    let prefixes = [&b"__Host-"[..], b"__Secure-"];
+    prefixes.iter().find_map(|prefix| name.strip_prefix(*prefix)).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -98,9 +106,26 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_name_with_a_prefix_is_ours_too() {
+        for name in ["__Host-x", "__Secure-x", "x"] {
+            for found in ["__Host-x", "__Secure-x", "x", "__Host-x_flow_1", "x_authenticate"] {
+                assert!(super::is_ours(found.as_bytes(), name), "{found} for {name}");
+            }
+            assert!(!super::is_ours(b"__Host-y", name) && !super::is_ours(b"xx", name));
+        }
+        assert!(super::is_ours(b"__Host-__Host-x_flow_1", "__Host-x"));
+    }
+
+    #[test]
     fn session_fixation_by_the_app() {
         let mut fields = HeaderMap::new();
-        for line in ["a=1; Path=/", "_pomerium=evil; Path=/", "__Host-_pomerium=evil"] {
+        for line in [
+            "a=1; Path=/",
+            "_pomerium=evil; Path=/",
+            "__Host-_pomerium=evil",
+            "=_pomerium=evil",
+            "__Host-_pomerium_flow_x=evil",
+        ] {
             fields.append(header::SET_COOKIE, line.parse().unwrap());
         }
         remove_set_cookie(&mut fields, "_pomerium");

@@ -202,14 +202,25 @@ pub struct OidcProvider {
 pub struct CookiePolicy {
     /// `cookie_name`, default `_pomerium`.
     pub name: Box<str>,
+    /// The name under which a host keeps its own: `__Host-` in front, so that no sibling domain
+    /// can set it (RFC 6265bis §4.1.3.2).
+    pub host_name: Box<str>,
     /// `cookie_domain`.
     pub domain: Option<Host>,
     /// `cookie_http_only`, default true.
     pub http_only: bool,
-    /// `cookie_same_site`; nothing is written when absent.
+    /// `cookie_same_site`; `Lax` is written when absent.
     pub same_site: Option<SameSite>,
     /// `cookie_expire`: the session's absolute life, default 14 h.
     pub expire: Duration,
+}
+
+impl CookiePolicy {
+    /// [`Self::host_name`] for a `cookie_name`, which may have a prefix already.
+    pub fn host_name_of(name: &str) -> Box<str> {
+        let bare = name.strip_prefix("__Secure-").unwrap_or(name);
+        if bare.starts_with("__Host-") { bare.into() } else { format!("__Host-{bare}").into() }
+    }
 }
 
 /// The `SameSite` attribute.

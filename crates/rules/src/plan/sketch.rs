@@ -43,6 +43,7 @@ impl Plan {
             },
             cookie: CookiePolicy {
                 name: "_pomerium".into(),
+                host_name: "__Host-_pomerium".into(),
                 domain: None,
                 http_only: true,
                 same_site: None,

@@ -38,9 +38,26 @@ pub struct SetCookie<'a> {
 }
 
 impl<'a> SetCookie<'a> {
-    /// A session cookie of this name (`cookie_name`, or with `_authenticate` behind it).
+    /// The session cookies of a host: its own, and the one of `cookie_domain` where that is set.
+    /// Once it is over, the plain name goes in any case: an older version may have set it.
     pub fn session(
         policy: &'a CookiePolicy,
+        value: &'a str,
+        life: CookieLife,
+    ) -> impl Iterator<Item = Self> {
+        let shared = policy.domain.is_some() || life == CookieLife::Over;
+        let plain = Self {
+            name: &policy.name,
+            domain: policy.domain.as_ref(),
+            ..Self::of_host(policy, &policy.host_name, value, life)
+        };
+        let own = Self::of_host(policy, &policy.host_name, value, life);
+        [Some(own), Some(plain).filter(|plain| shared && plain.name != own.name)].into_iter().flatten()
+    }
+
+    /// A cookie with which a host knows somebody, of this name; it goes to no other host.
+    pub fn of_host(
+        policy: &CookiePolicy,
         name: &'a str,
         value: &'a str,
         life: CookieLife,
@@ -48,10 +65,11 @@ impl<'a> SetCookie<'a> {
         Self {
             name,
             value,
-            domain: policy.domain.as_ref(),
+            domain: None,
             life,
             http_only: policy.http_only,
-            same_site: policy.same_site,
+            // What browsers do without it differs, and lets a minute of cross-site posts in.
+            same_site: policy.same_site.or(Some(SameSite::Lax)),
         }
     }
 
@@ -116,6 +134,7 @@ mod tests {
     fn fields() {
         let plain = CookiePolicy {
             name: "_pomerium".into(),
+            host_name: "__Host-_pomerium".into(),
             domain: None,
             http_only: true,
             same_site: None,
@@ -132,23 +151,35 @@ mod tests {
             (
                 &plain,
                 Until(now),
-                "_pomerium=v; Path=/; Expires=Sun, 06 Nov 1994 08:49:37 GMT; HttpOnly; Secure",
+                &["__Host-_pomerium=v; Path=/; Expires=Sun, 06 Nov 1994 08:49:37 GMT; HttpOnly; \
+                   Secure; SameSite=Lax"][..],
             ),
             (
                 &plain,
                 Over,
-                "_pomerium=; Path=/; Expires=Sun, 06 Nov 1994 07:49:37 GMT; Max-Age=0; HttpOnly; Secure",
+                &[
+                    "__Host-_pomerium=; Path=/; Expires=Sun, 06 Nov 1994 07:49:37 GMT; Max-Age=0; \
+                     HttpOnly; Secure; SameSite=Lax",
+                    "_pomerium=; Path=/; Expires=Sun, 06 Nov 1994 07:49:37 GMT; Max-Age=0; \
+                     HttpOnly; Secure; SameSite=Lax",
+                ],
             ),
             (
                 &full,
                 For(Duration::from_secs(60)),
-                "_pomerium=v; Path=/; Domain=example.com; Expires=Sun, 06 Nov 1994 08:50:37 GMT; \
-                 Max-Age=60; Secure; SameSite=None",
+                &[
+                    "__Host-_pomerium=v; Path=/; Expires=Sun, 06 Nov 1994 08:50:37 GMT; \
+                     Max-Age=60; Secure; SameSite=None",
+                    "_pomerium=v; Path=/; Domain=example.com; Expires=Sun, 06 Nov 1994 08:50:37 GMT; \
+                     Max-Age=60; Secure; SameSite=None",
+                ],
             ),
         ] {
-            assert_eq!(SetCookie::session(policy, &policy.name, "v", life).to_field(now), expected);
+            let fields: Vec<_> =
+                SetCookie::session(policy, "v", life).map(|cookie| cookie.to_field(now)).collect();
+            assert_eq!(fields, expected);
         }
-        let late = SetCookie::session(&plain, "n", "v", Until(UnixTime::MAX)).to_field(now);
+        let late = SetCookie::of_host(&plain, "n", "v", Until(UnixTime::MAX)).to_field(now);
         assert!(late.contains("31 Dec 9999"), "{late}");
     }
 }

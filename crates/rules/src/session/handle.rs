@@ -120,6 +120,19 @@ impl Handle {
             depends_on_time: false,
         }
     }
+
+    /// Was it made for this host? One that names no host is for none (RFC 7519 §4.1.3).
+    pub fn is_for(&self, host: &str) -> bool {
+        self.audience.iter().any(|named| **named == *host)
+    }
+
+    /// Was it made for a host of this domain, all of which share one cookie?
+    pub fn is_for_domain(&self, domain: &str) -> bool {
+        self.audience.iter().any(|named| {
+            let below = named.strip_suffix(domain);
+            below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
+        })
+    }
 }
 
 impl Keys {

@@ -228,10 +228,10 @@ impl Door {
         if !matches!(trail.identity, Identity::Rejected(_)) {
             return;
         }
-        let policy = &trail.plan.cookie;
-        let cleared = SetCookie::session(policy, &policy.name, "", CookieLife::Over);
-        if let Ok(cleared) = HeaderValue::try_from(cleared.to_field(trail.now.wall)) {
-            response.headers_mut().append(header::SET_COOKIE, cleared);
+        for over in SetCookie::session(&trail.plan.cookie, "", CookieLife::Over) {
+            if let Ok(cleared) = HeaderValue::try_from(over.to_field(trail.now.wall)) {
+                response.headers_mut().append(header::SET_COOKIE, cleared);
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
     answer::{self, Refusal},
     authorize::{self, Asked, Permitted},
     forward::RequestBody,
-    identify,
+    identify::{self, Asker},
     record::{By, Closing},
     route::{self, Destination},
     shape::{self, Upward},
@@ -103,14 +103,11 @@ impl Door {
             return Ok((response, None));
         }
 
-        trail.identity = identify::who(
-            &plan,
-            &self.verifier,
-            self.sessions.as_ref(),
-            &head.headers,
-            &head.uri,
-            now,
-        ); // identify
+        trail.identity = {
+            let (host, sessions) = (trail.host(), self.sessions.as_ref());
+            let asker = Asker { fields: &head.headers, uri: &head.uri, host, now };
+            identify::who(&plan, &self.verifier, sessions, asker) //                      identify
+        };
         let route = match destination {
             Destination::Route(route) => route,
             Destination::Own(route) => return self.own_page(trail, head, incoming, route).await,

@@ -118,12 +118,12 @@ pub fn clear_rejected(ask: &Ask, response: &mut Response<Body>) {
     if !matches!(ask.identity(), Identity::Rejected(_)) {
         return;
     }
-    let name = ask.cookie_name();
-    let begins = format!("{name}=");
-    let set = response.headers().get_all(header::SET_COOKIE);
-    if !set.iter().any(|field| field.as_bytes().starts_with(begins.as_bytes())) {
-        let over = SetCookie::session(&ask.plan().cookie, name, "", CookieLife::Over);
-        set_cookie(response, &over, ask.wall());
+    for over in SetCookie::session(&ask.plan().cookie, "", CookieLife::Over) {
+        let begins = format!("{}=", over.name);
+        let set = response.headers().get_all(header::SET_COOKIE);
+        if !set.iter().any(|field| field.as_bytes().starts_with(begins.as_bytes())) {
+            set_cookie(response, &over, ask.wall());
+        }
     }
 }
 

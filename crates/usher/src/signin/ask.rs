@@ -136,13 +136,13 @@ impl Ask {
         error_form(self.reader(), self.fields())
     }
 
-    /// The name of the session cookie, on this host.
+    /// `cookie_name`: what the names of all our cookies have in them.
     pub fn cookie_name(&self) -> &str {
         &self.plan().cookie.name
     }
 
     /// The name of the session cookie with which the authenticate host itself knows somebody.
     pub fn authenticate_cookie_name(&self) -> String {
-        format!("{}_authenticate", self.cookie_name())
+        format!("{}_authenticate", self.plan().cookie.host_name)
     }
 }

@@ -117,8 +117,9 @@ impl SignInRoom {
         let mut response = answer::found(&target.to_string());
         let value = self.keys.sign_handle(handle);
         let life = CookieLife::Until(live.session().expires_at());
-        let cookie = SetCookie::session(&ask.plan().cookie, ask.cookie_name(), &value, life);
-        answer::set_cookie(&mut response, &cookie, ask.wall());
+        for cookie in SetCookie::session(&ask.plan().cookie, &value, life) {
+            answer::set_cookie(&mut response, &cookie, ask.wall());
+        }
         let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Hop, flow);
         let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
         answer::set_cookie(&mut response, &over, ask.wall());

@@ -21,9 +21,11 @@ pub fn health(ask: &Ask, keys: &Keys) -> Response<Body> {
         return answer::method_not_allowed("GET, HEAD");
     }
     let query = Some(ask.query());
-    let by_bearer = match credential(keys, ask.fields(), query, ask.cookie_name(), ask.wall()) {
+    let by_bearer = match credential(keys, ask.fields(), query, &ask.plan().cookie.host_name, ask.wall()) {
         Credential::Absent => false,
-        Credential::Handle(_, source) | Credential::Bad(_, source) => {
+        Credential::Good(_, source)
+        | Credential::Bad(_, source)
+        | Credential::Contradiction(source) => {
             source != CredentialSource::Cookie
         }
     };

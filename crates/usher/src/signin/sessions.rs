@@ -39,10 +39,14 @@ impl SignInRoom {
     pub(super) fn known_here(&self, ask: &Ask) -> Option<Arc<LiveSession>> {
         let name = ask.authenticate_cookie_name();
         match credential(&self.keys, ask.fields(), None, &name, ask.wall()) {
-            Credential::Handle(handle, CredentialSource::Cookie) => {
-                self.in_force(ask, &handle.session)
+            Credential::Good(handle, CredentialSource::Cookie) => {
+                let own = ask.plan().sign_in.authenticate.host.as_str();
+                self.in_force(ask, &handle.session).filter(|_| handle.is_for(own))
             }
-            Credential::Handle(..) | Credential::Bad(..) | Credential::Absent => None,
+            Credential::Good(..)
+            | Credential::Bad(..)
+            | Credential::Contradiction(_)
+            | Credential::Absent => None,
         }
     }
 
@@ -184,10 +188,7 @@ impl SignInRoom {
         let life = CookieLife::Until(live.session().expires_at());
         let name = ask.authenticate_cookie_name();
         // It never leaves this host, whatever `cookie_domain` says.
-        let cookie = SetCookie {
-            domain: None,
-            ..SetCookie::session(&ask.plan().cookie, &name, &handle, life)
-        };
+        let cookie = SetCookie::of_host(&ask.plan().cookie, &name, &handle, life);
         answer::set_cookie(response, &cookie, ask.wall());
     }
 

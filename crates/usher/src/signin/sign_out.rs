@@ -141,12 +141,13 @@ impl SignInRoom {
     /// Clears this host's cookies.
     fn forget(&self, ask: &Ask, response: &mut Response<Body>) {
         let policy = &ask.plan().cookie;
-        let own = SetCookie::session(policy, ask.cookie_name(), "", CookieLife::Over);
-        answer::set_cookie(response, &own, ask.wall());
+        for own in SetCookie::session(policy, "", CookieLife::Over) {
+            answer::set_cookie(response, &own, ask.wall());
+        }
         if ask.at_authenticate() {
             let name = ask.authenticate_cookie_name();
-            let here = SetCookie::session(policy, &name, "", CookieLife::Over);
-            answer::set_cookie(response, &SetCookie { domain: None, ..here }, ask.wall());
+            let here = SetCookie::of_host(policy, &name, "", CookieLife::Over);
+            answer::set_cookie(response, &here, ask.wall());
         }
     }
 

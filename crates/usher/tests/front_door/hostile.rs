@@ -124,10 +124,10 @@ async fn t8_credentials_for_us_do_not_reach_the_app() {
     let upstream = Upstream::echo();
     let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
     let ann = house.signed_in("https://tv.test/", ANN).await;
-    let handle = ann.jar["tv.test"]["_pomerium"].clone();
+    let handle = ann.jar["tv.test"]["__Host-_pomerium"].clone();
     let bearer = format!("Bearer Pomerium-{handle}");
     let plain = format!("Pomerium {handle}");
-    let cookies = format!("theme=dark; _pomerium={handle}; lang=en");
+    let cookies = format!("theme=dark; __Host-_pomerium={handle}; lang=en");
     let in_query = format!("https://tv.test/x?a=1&pomerium_session={handle}&b=2");
     for (url, name, value) in [
         ("https://tv.test/x", "authorization", &bearer),
@@ -147,16 +147,17 @@ async fn t8_credentials_for_us_do_not_reach_the_app() {
     }
     // Several Cookie fields, as HTTP/2 sends them, are one (RFC 9113 §8.2.3).
     let mut ann = house.browser();
-    let crumbs = [("cookie", "theme=dark"), ("cookie", &*format!("_pomerium={handle}"))];
+    let crumbs = [("cookie", "theme=dark"), ("cookie", &*format!("__Host-_pomerium={handle}"))];
     for mut browser in [ann.clone(), ann.over_http2()] {
         let seen = browser.send(Method::GET, "https://tv.test/", &crumbs, "").await;
         assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
         assert!(!seen.body.contains(&handle), "{}", seen.body);
     }
-    // Two of them that disagree are nobody's.
-    let two = format!("_pomerium={handle}; _pomerium=e30.e30.e30");
+    // What does not verify is passed over where one does.
+    let two = format!("__Host-_pomerium={handle}; _pomerium=e30.e30.e30");
     let seen = ann.send(Method::GET, "https://tv.test/", &[("cookie", &two)], "").await;
-    assert_ne!(seen.status, StatusCode::OK, "a cookie tossed in by a neighbour");
+    assert_eq!(seen.status, StatusCode::OK, "a cookie tossed in by a neighbour locks nobody out");
+    assert!(!seen.body.contains("e30"), "and reaches no app: {}", seen.body);
 }
 
 /// What a client says about the way it came is not believed.

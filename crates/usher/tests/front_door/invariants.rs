@@ -51,15 +51,15 @@ async fn every_failure_fails_closed() {
     let house = House::open(&text).await;
     let ann = house.signed_in("https://tv.test/", ANN).await;
     let before = upstream.heads().len();
-    let handle = ann.jar["tv.test"]["_pomerium"].clone();
+    let handle = ann.jar["tv.test"]["__Host-_pomerium"].clone();
 
     let cut = &handle[..handle.len() - 2];
     let middle = handle.replacen('.', ".e30", 1);
     let fields: &[(&str, String)] = &[
-        ("cookie", format!("_pomerium={cut}")),
-        ("cookie", format!("_pomerium={middle}")),
-        ("cookie", "_pomerium=".into()),
-        ("cookie", "_pomerium=%00".into()),
+        ("cookie", format!("__Host-_pomerium={cut}")),
+        ("cookie", format!("__Host-_pomerium={middle}")),
+        ("cookie", "__Host-_pomerium=".into()),
+        ("cookie", "__Host-_pomerium=%00".into()),
         ("authorization", "Bearer Pomerium-".into()),
         ("authorization", format!("Bearer Pomerium-{cut}")),
         ("authorization", "Pomerium e30.e30.e30".into()),
@@ -172,7 +172,7 @@ async fn a_bad_cookie_is_rejected_and_not_anonymous() {
     assert_eq!(none.field("www-authenticate"), "Bearer realm=\"usher\"");
     assert_eq!(none.field("set-cookie"), "");
     let mut forger = house.browser();
-    forger.jar.entry("tv.test".into()).or_default().insert("_pomerium".into(), "a.b.c".into());
+    forger.jar.entry("tv.test".into()).or_default().insert("__Host-_pomerium".into(), "a.b.c".into());
     let bad = forger.fetch("https://tv.test/").await;
     assert_eq!(bad.status, StatusCode::UNAUTHORIZED);
     assert_eq!(bad.field("www-authenticate"), "Bearer realm=\"usher\", error=\"invalid_token\"");

@@ -23,6 +23,7 @@ mod metrics;
 mod paths;
 mod readers;
 mod routes;
+mod siblings;
 mod sockets;
 mod staples;
 mod streams;

@@ -230,7 +230,7 @@ impl Ground<'_> {
     }
 
     pub(super) fn cookie(&mut self) -> CookiePolicy {
-        let mut name = "_pomerium".into();
+        let mut name: Box<str> = "_pomerium".into();
         if let Some(given) = self.keys.given("cookie_name").filter(|given| !given.text().is_empty())
         {
             let written = given.text();
@@ -258,6 +258,7 @@ impl Ground<'_> {
                 }));
         }
         CookiePolicy {
+            host_name: CookiePolicy::host_name_of(&name),
             name,
             domain,
             http_only: self.keys.bool("cookie_http_only").unwrap_or(true),

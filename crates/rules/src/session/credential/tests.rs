@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{BadCredential, Credential, credential};
+use super::{Credential, CookieNames, credential, credential_by};
 use crate::{
     session::{Handle, SessionId, keys::tests::keys},
     time::UnixTime,
@@ -30,13 +30,11 @@ fn shown(fields: &[(&str, String)], query: Option<&str>) -> String {
     }
     match credential(&keys(), &map, query, "_pomerium", UnixTime::from_seconds(1)) {
         Credential::Absent => "-".into(),
-        Credential::Handle(handle, source) => {
+        Credential::Good(handle, source) => {
             format!("{} {source:?}", &handle.session.as_str()[35..])
         }
-        Credential::Bad(BadCredential::Contradiction, source) => {
-            format!("contradiction {source:?}")
-        }
-        Credential::Bad(BadCredential::Handle(_), source) => format!("bad {source:?}"),
+        Credential::Contradiction(source) => format!("contradiction {source:?}"),
+        Credential::Bad(_, source) => format!("bad {source:?}"),
     }
 }
 
@@ -115,10 +113,10 @@ fn t6_two_of_a_kind_must_agree() {
             "contradiction Cookie",
             "two fields",
         ),
-        (vec![format!("_pomerium={a}; _pomerium=x")], "contradiction Cookie", "one is garbage"),
+        (vec![format!("_pomerium={a}; _pomerium=x")], "a Cookie", "one is garbage"),
         (
             vec![format!("_pomerium=x; _pomerium={a}")],
-            "contradiction Cookie",
+            "a Cookie",
             "the first is garbage",
         ),
         (vec!["_pomerium=x; _pomerium=y".to_owned()], "bad Cookie", "all are garbage"),
@@ -137,4 +135,71 @@ fn t6_two_of_a_kind_must_agree() {
         shown(&[], Some(&format!("pomerium_session={a}&pomerium_session={b}"))),
         "contradiction Query"
     );
+}
+
+/// A sibling can set the plain name, and not the one with the prefix.
+#[test]
+fn a_cookie_that_a_sibling_could_set_is_not_taken() {
+    let (ann, eve) = (token('a'), token('b'));
+    let mut policy = crate::plan::CookiePolicy {
+        name: "_pomerium".into(),
+        host_name: "__Host-_pomerium".into(),
+        domain: None,
+        http_only: true,
+        same_site: None,
+        expire: std::time::Duration::from_secs(1),
+    };
+    let domain = Some(crate::names::Host::parse("example.com").unwrap());
+    for (cookies, alone, with_domain, why) in [
+        (format!("_pomerium={eve}"), "stray", "b DomainCookie", "the sibling's alone"),
+        (format!("_pomerium={eve}; __Host-_pomerium={ann}"), "a Cookie", "a Cookie", "both"),
+        (
+            format!("_pomerium=x; _pomerium={eve}; __Host-_pomerium={ann}"),
+            "a Cookie",
+            "a Cookie",
+            "several, tossed by path",
+        ),
+        (
+            format!("__Host-_pomerium=x; _pomerium={eve}"),
+            "bad Cookie",
+            "b DomainCookie",
+            "ours is over",
+        ),
+        (
+            format!("_pomerium={ann}; _pomerium={eve}"),
+            "stray",
+            "contradiction DomainCookie",
+            "two people's",
+        ),
+        (
+            format!("__Host-_pomerium={ann}; __Host-_pomerium={eve}"),
+            "contradiction Cookie",
+            "contradiction Cookie",
+            "no browser sends this",
+        ),
+    ] {
+        let fields = HeaderMap::from_iter([(http::header::COOKIE, cookies.parse().unwrap())]);
+        let shown = |policy: &crate::plan::CookiePolicy| {
+            let verify = |token: &str, source| match source {
+                super::CredentialSource::StrayCookie => Err("stray"),
+                _ => keys()
+                    .verify_handle(token, UnixTime::from_seconds(1))
+                    .map(std::sync::Arc::new)
+                    .map_err(|_| "bad"),
+            };
+            match credential_by(&verify, &fields, Some("pomerium_session=x"), CookieNames::of(policy)) {
+                Credential::Absent => "-".to_owned(),
+                Credential::Good(handle, source) => {
+                    format!("{} {source:?}", &handle.session.as_str()[35..])
+                }
+                Credential::Bad("stray", _) => "stray".into(),
+                Credential::Bad(why, source) => format!("{why} {source:?}"),
+                Credential::Contradiction(source) => format!("contradiction {source:?}"),
+            }
+        };
+        policy.domain = None;
+        assert_eq!(shown(&policy), alone, "{why}");
+        policy.domain.clone_from(&domain);
+        assert_eq!(shown(&policy), with_domain, "{why}, with `cookie_domain`");
+    }
 }

@@ -16,7 +16,7 @@ mod who;
 
 pub use live::{LiveSession, MadeFields};
 pub use store::{SessionStore, StoreError};
-pub use who::{Verifier, who};
+pub use who::{Asker, Verifier, who};
 
 use std::sync::Arc;
 
@@ -43,6 +43,12 @@ pub enum Rejection {
     Forged,
     /// Its session came from another provider than the one in force.
     OtherProvider,
+    /// It was made for another host.
+    OtherHost,
+    /// A cookie that a sibling host could have set: it says nothing of this browser.
+    NotBegunHere,
+    /// Several for different sessions were sent.
+    Contradiction,
 }
 
 impl Identity {

@@ -1,13 +1,17 @@
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use usher_rules::{
+    fields::is_page_load,
     plan::Plan,
-    session::{BadCredential, Credential, HandleError, Keys, credential_by},
+    session::{
+        CookieNames, Credential, CredentialSource, Handle, HandleError, Keys, OfSession, SessionId,
+        credential_by,
+    },
     time::UnixTime,
 };
 
-use super::{Identity, Rejection, SessionStore, verified::verify};
+use super::{Identity, LiveSession, Rejection, SessionStore, verified::verify};
 
 /// Verifies handles with one set of keys.
 pub struct Verifier {
@@ -23,47 +27,98 @@ impl Verifier {
     }
 }
 
-/// Finds out who is asking: the credential is read and judged, then the session is looked up.
+/// What a request says about who is asking, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Its fields.
+    pub fields: &'a HeaderMap,
+    /// Its target.
+    pub uri: &'a Uri,
+    /// The host that it is for, without port.
+    pub host: &'a str,
+    /// The moment at which it came.
+    pub now: UnixTime,
+}
+
+/// Finds out who is asking: the credential is read and judged, together with the session that it
+/// leads to and the host that it was made for.
 ///
 /// A credential that arrives is judged, never skipped: a bad one is [`Identity::Rejected`], not
-/// anonymous (invariant 6).
+/// anonymous (invariant 6). A link's parameter is none: whoever wrote the link chose it.
 pub fn who(
     plan: &Plan,
     verifier: &Verifier,
     sessions: &dyn SessionStore,
-    fields: &HeaderMap,
-    uri: &Uri,
-    now: UnixTime,
+    asker: Asker<'_>,
 ) -> Identity {
-    let verify = |token: &str| verify(&verifier.keys, verifier.id, token, now);
-    let handle = match credential_by(&verify, fields, uri.query(), &plan.cookie.name) {
-        Credential::Absent => return Identity::Anonymous,
-        Credential::Bad(why, _) => return Identity::Rejected(rejection(why)),
-        Credential::Handle(handle, _) => handle,
+    let verify = |token: &str, source: CredentialSource| {
+        if source == CredentialSource::StrayCookie {
+            return Err(Rejection::NotBegunHere);
+        }
+        let handle = verify(&verifier.keys, verifier.id, token, asker.now).map_err(rejection)?;
+        if !is_for(plan, &handle, source, asker.host) {
+            return Err(Rejection::OtherHost);
+        }
+        in_force(plan, sessions, &handle, asker.now).map(Live)
     };
-    let Some(live) = sessions.find(&handle.session).filter(|live| !live.is_ended()) else {
-        return Identity::Rejected(Rejection::Unknown);
-    };
-    let session = live.session();
-    if session.expires_at().is_expired_at(now, Duration::ZERO) {
-        return Identity::Rejected(Rejection::Expired);
+    let query = asker.uri.query().filter(|_| takes_query(asker.fields));
+    let names = CookieNames::of(&plan.cookie);
+    match credential_by(&verify, asker.fields, query, names) {
+        Credential::Absent => Identity::Anonymous,
+        Credential::Good(Live(live), _) => Identity::Session(live),
+        Credential::Bad(why, _) => Identity::Rejected(why),
+        Credential::Contradiction(_) => Identity::Rejected(Rejection::Contradiction),
     }
-    if *session.idp_id != *plan.sign_in.provider.id() {
-        return Identity::Rejected(Rejection::OtherProvider);
-    }
-    Identity::Session(live)
 }
 
-fn rejection(why: BadCredential) -> Rejection {
+struct Live(Arc<LiveSession>);
+
+impl OfSession for Live {
+    fn session_id(&self) -> &SessionId {
+        &self.0.session().id
+    }
+}
+
+/// The domain's cookie is for all of its hosts; everything else for the one host that it names.
+fn is_for(plan: &Plan, handle: &Handle, source: CredentialSource, host: &str) -> bool {
+    match (source, &plan.cookie.domain) {
+        (CredentialSource::DomainCookie, Some(domain)) => handle.is_for_domain(domain.as_str()),
+        _ => handle.is_for(host),
+    }
+}
+
+fn in_force(
+    plan: &Plan,
+    sessions: &dyn SessionStore,
+    handle: &Handle,
+    now: UnixTime,
+) -> Result<Arc<LiveSession>, Rejection> {
+    let live = sessions.find(&handle.session).filter(|live| !live.is_ended());
+    let live = live.ok_or(Rejection::Unknown)?;
+    let session = live.session();
+    if session.expires_at().is_expired_at(now, Duration::ZERO) {
+        return Err(Rejection::Expired);
+    }
+    if *session.idp_id != *plan.sign_in.provider.id() {
+        return Err(Rejection::OtherProvider);
+    }
+    Ok(live)
+}
+
+/// A session in the query is for programs. A page load follows somebody's link, and so does what
+/// a page of another site asks for: its writer would sign the visitor in as somebody else.
+fn takes_query(fields: &HeaderMap) -> bool {
+    let of_another_site = |site: &HeaderValue| site == "cross-site" || site == "same-site";
+    !is_page_load(fields) && !fields.get_all("sec-fetch-site").iter().any(of_another_site)
+}
+
+const fn rejection(why: HandleError) -> Rejection {
     match why {
-        BadCredential::Handle(HandleError::NotInForce) => Rejection::Expired,
-        BadCredential::Handle(
-            HandleError::TooLong
-            | HandleError::Malformed
-            | HandleError::OtherKind
-            | HandleError::BadSignature
-            | HandleError::NoSession,
-        )
-        | BadCredential::Contradiction => Rejection::Forged,
+        HandleError::NotInForce => Rejection::Expired,
+        HandleError::TooLong
+        | HandleError::Malformed
+        | HandleError::OtherKind
+        | HandleError::BadSignature
+        | HandleError::NoSession => Rejection::Forged,
     }
 }

@@ -59,12 +59,12 @@ async fn t18_fields_of_pages_and_cookies() {
 
     let posted = browser.fill(&form, ANN.0, ANN.1).await;
     let known = posted.cookies()[0];
-    assert!(known.starts_with("_pomerium_authenticate=ey"), "{known}");
+    assert!(known.starts_with("__Host-_pomerium_authenticate=ey"), "{known}");
     let back = browser.get(posted.location()).await;
     assert_eq!(back.field("cache-control"), "no-store");
     let expires = "Expires=Wed, 15 Nov 2023 12:13:20 GMT"; // 14 h after the start
     let cookie = back.cookies()[0];
-    assert!(cookie.ends_with(&format!("; Path=/; {expires}; HttpOnly; Secure")), "{cookie}");
+    assert!(cookie.ends_with(&format!("; Path=/; {expires}; HttpOnly; Secure; SameSite=Lax")), "{cookie}");
 }
 
 /// What is said about a name that nobody has is what is said about a wrong password.
@@ -148,7 +148,7 @@ async fn another_person_displaces_the_first() {
     let back = browser.follow(posted.location()).await;
     assert_eq!(back.text, "the app, for id-of-bob");
     assert_eq!(house.sessions_of("id-of-ann"), 0, "hers has ended with it");
-    let name = ("tv.example".to_owned(), "_pomerium".to_owned());
+    let name = ("tv.example".to_owned(), "__Host-_pomerium".to_owned());
     assert_ne!(before[&name], browser.jar[&name]);
 }
 

@@ -157,10 +157,10 @@ async fn t5_tokens_are_not_for_each_other() {
         (SessionId::from_random([7; 16]).as_str().to_owned(), "some id"),
     ] {
         let mut thief = house.browser();
-        thief.jar.insert(("tv.example".into(), "_pomerium".into()), token.clone());
+        thief.jar.insert(("tv.example".into(), "__Host-_pomerium".into()), token.clone());
         assert_eq!(thief.get(PAGE).await.status, 302, "{why} as a cookie");
         let mut thief = house.browser();
-        thief.jar.insert(("auth.example".into(), "_pomerium_authenticate".into()), token);
+        thief.jar.insert(("auth.example".into(), "__Host-_pomerium_authenticate".into()), token);
         assert!(
             thief.follow(PAGE).await.text.contains("name=\"password\""),
             "{why} at the authenticate host"

@@ -203,10 +203,10 @@ impl House {
     fn identity(&self, plan: &Plan, head: &http::request::Parts) -> Identity {
         let now = self.now().wall;
         let query = head.uri.query();
-        match credential(&self.keys, &head.headers, query, &plan.cookie.name, now) {
+        match credential(&self.keys, &head.headers, query, &plan.cookie.host_name, now) {
             Credential::Absent => Identity::Anonymous,
-            Credential::Bad(..) => Identity::Rejected(Rejection::Forged),
-            Credential::Handle(handle, _) => match self.sessions.find(&handle.session) {
+            Credential::Bad(..) | Credential::Contradiction(_) => Identity::Rejected(Rejection::Forged),
+            Credential::Good(handle, _) => match self.sessions.find(&handle.session) {
                 None => Identity::Rejected(Rejection::Unknown),
                 Some(live) if live.session().expires_at().is_expired_at(now, Duration::ZERO) => {
                     Identity::Rejected(Rejection::Expired)
@@ -282,7 +282,7 @@ impl Seen {
     /// Does it set (not clear) the session cookie of its host?
     pub fn signs_in(&self) -> bool {
         self.cookies().iter().any(|cookie| {
-            (cookie.starts_with("_pomerium=") || cookie.starts_with("_pomerium_authenticate="))
+            (cookie.starts_with("__Host-_pomerium=") || cookie.starts_with("__Host-_pomerium_authenticate="))
                 && !cookie.contains("=;")
         })
     }

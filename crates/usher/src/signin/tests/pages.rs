@@ -91,7 +91,7 @@ async fn the_identity_page_and_user() {
     );
     let csp = page.field("content-security-policy");
     assert!(csp.contains("form-action 'self' https://auth.example"), "{csp}");
-    for (host, cookie) in [("tv.example", "_pomerium"), ("auth.example", "_pomerium_authenticate")]
+    for (host, cookie) in [("tv.example", "__Host-_pomerium"), ("auth.example", "__Host-_pomerium_authenticate")]
     {
         let handle = &browser.jar[&(host.to_owned(), cookie.to_owned())];
         assert!(!page.text.contains(handle), "no handle on a page");
@@ -131,10 +131,10 @@ async fn t20_reflection() {
 async fn bad_cookies_are_cleared() {
     let house = House::new(Provider::Builtin);
     let mut browser = house.browser();
-    browser.jar.insert(("tv.example".into(), "_pomerium".into()), "garbage".into());
+    browser.jar.insert(("tv.example".into(), "__Host-_pomerium".into()), "garbage".into());
     let page = browser.get("https://tv.example/.pomerium/").await;
     assert_eq!(page.status, 200);
-    assert!(page.cookies()[0].starts_with("_pomerium=; Path=/"), "{:?}", page.cookies());
+    assert!(page.cookies()[0].starts_with("__Host-_pomerium=; Path=/"), "{:?}", page.cookies());
     assert!(browser.jar.is_empty());
 }
 
@@ -144,14 +144,14 @@ async fn healthz_judges_bearers() {
     let house = House::new(Provider::Builtin);
     let mut browser = house.browser();
     browser.sign_in(PAGE, ANN).await;
-    let handle = browser.jar[&("tv.example".to_owned(), "_pomerium".to_owned())].clone();
+    let handle = browser.jar[&("tv.example".to_owned(), "__Host-_pomerium".to_owned())].clone();
     for (name, value, status) in [
         ("authorization", format!("Pomerium {handle}"), 200),
         ("authorization", format!("Bearer Pomerium-{handle}"), 200),
         ("authorization", "Pomerium garbage".into(), 401),
         ("x-pomerium-authorization", "garbage".into(), 401),
         ("authorization", "Bearer for the app".into(), 200),
-        ("cookie", "_pomerium=garbage".into(), 200),
+        ("cookie", "__Host-_pomerium=garbage".into(), 200),
     ] {
         let url = "https://tv.example/healthz";
         let seen = house.browser().send("GET", url, String::new(), &[(name, &value)]).await;
@@ -208,7 +208,7 @@ async fn programs_sign_in() {
     let (before, token) = posted.location().split_once("&pomerium_jwt=").unwrap();
     assert_eq!(before, "http://localhost:8080/cb?keep=1");
     assert!(
-        !browser.jar.contains_key(&("tv.example".to_owned(), "_pomerium".to_owned())),
+        !browser.jar.contains_key(&("tv.example".to_owned(), "__Host-_pomerium".to_owned())),
         "the browser gets no cookie there"
     );
     let bearer = [("authorization", &*format!("Bearer Pomerium-{token}"))];
