@@ -52,16 +52,13 @@ impl<'a> SetCookie<'a> {
             ..Self::of_host(policy, &policy.host_name, value, life)
         };
         let own = Self::of_host(policy, &policy.host_name, value, life);
-        [Some(own), Some(plain).filter(|plain| shared && plain.name != own.name)].into_iter().flatten()
+        [Some(own), Some(plain).filter(|plain| shared && plain.name != own.name)]
+            .into_iter()
+            .flatten()
     }
 
     /// A cookie with which a host knows somebody, of this name; it goes to no other host.
-    pub fn of_host(
-        policy: &CookiePolicy,
-        name: &'a str,
-        value: &'a str,
-        life: CookieLife,
-    ) -> Self {
+    pub fn of_host(policy: &CookiePolicy, name: &'a str, value: &'a str, life: CookieLife) -> Self {
         Self {
             name,
             value,

@@ -117,9 +117,9 @@ pub fn credential_by<T: OfSession, E>(
     let by_cookie = match judge_cookies(verify, Cookie, cookies(fields, names.own)) {
         // One that is over may have been followed by another, on another host of the domain.
         own @ (None | Some(Credential::Bad(..))) => {
-            let plain = names.plain.and_then(|(name, source)| {
-                judge_cookies(verify, source, cookies(fields, name))
-            });
+            let plain = names
+                .plain
+                .and_then(|(name, source)| judge_cookies(verify, source, cookies(fields, name)));
             match plain {
                 Some(Credential::Good(..) | Credential::Contradiction(_)) => plain,
                 Some(_) | None => own.or(plain),

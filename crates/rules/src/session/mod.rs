@@ -9,8 +9,8 @@ mod seal;
 
 pub use cookie::{CookieLife, SetCookie};
 pub use credential::{
-    CookieNames, Credential, CredentialSource, OfSession, Verify, all_cookies, cookies,
-    credential, credential_by,
+    CookieNames, Credential, CredentialSource, OfSession, Verify, all_cookies, cookies, credential,
+    credential_by,
 };
 pub use handle::{Handle, HandleError};
 pub use keys::{Keys, KeysError};

@@ -21,14 +21,13 @@ pub fn health(ask: &Ask, keys: &Keys) -> Response<Body> {
         return answer::method_not_allowed("GET, HEAD");
     }
     let query = Some(ask.query());
-    let by_bearer = match credential(keys, ask.fields(), query, &ask.plan().cookie.host_name, ask.wall()) {
-        Credential::Absent => false,
-        Credential::Good(_, source)
-        | Credential::Bad(_, source)
-        | Credential::Contradiction(source) => {
-            source != CredentialSource::Cookie
-        }
-    };
+    let by_bearer =
+        match credential(keys, ask.fields(), query, &ask.plan().cookie.host_name, ask.wall()) {
+            Credential::Absent => false,
+            Credential::Good(_, source)
+            | Credential::Bad(_, source)
+            | Credential::Contradiction(source) => source != CredentialSource::Cookie,
+        };
     if by_bearer && matches!(ask.identity(), Identity::Rejected(_)) {
         let mut response = answer::text(StatusCode::UNAUTHORIZED, "Unauthorized\n");
         let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");

@@ -172,7 +172,11 @@ async fn a_bad_cookie_is_rejected_and_not_anonymous() {
     assert_eq!(none.field("www-authenticate"), "Bearer realm=\"usher\"");
     assert_eq!(none.field("set-cookie"), "");
     let mut forger = house.browser();
-    forger.jar.entry("tv.test".into()).or_default().insert("__Host-_pomerium".into(), "a.b.c".into());
+    forger
+        .jar
+        .entry("tv.test".into())
+        .or_default()
+        .insert("__Host-_pomerium".into(), "a.b.c".into());
     let bad = forger.fetch("https://tv.test/").await;
     assert_eq!(bad.status, StatusCode::UNAUTHORIZED);
     assert_eq!(bad.field("www-authenticate"), "Bearer realm=\"usher\", error=\"invalid_token\"");

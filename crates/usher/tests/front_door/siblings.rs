@@ -57,7 +57,8 @@ async fn every_cookie_of_ours_is_out_of_a_sibling_s_reach() {
     let upstream = Upstream::echo();
     let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
     let mut ann = house.browser();
-    let mut seen = ann.send(Method::GET, "https://tv.test/", usher_lab::browser::NAVIGATION, "").await;
+    let mut seen =
+        ann.send(Method::GET, "https://tv.test/", usher_lab::browser::NAVIGATION, "").await;
     let mut set = Vec::new();
     while let Some(next) = seen.location() {
         set.extend(seen.fields.get_all("set-cookie").iter().cloned());

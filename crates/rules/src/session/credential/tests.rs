@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Credential, CookieNames, credential, credential_by};
+use super::{CookieNames, Credential, credential, credential_by};
 use crate::{
     session::{Handle, SessionId, keys::tests::keys},
     time::UnixTime,
@@ -114,11 +114,7 @@ fn t6_two_of_a_kind_must_agree() {
             "two fields",
         ),
         (vec![format!("_pomerium={a}; _pomerium=x")], "a Cookie", "one is garbage"),
-        (
-            vec![format!("_pomerium=x; _pomerium={a}")],
-            "a Cookie",
-            "the first is garbage",
-        ),
+        (vec![format!("_pomerium=x; _pomerium={a}")], "a Cookie", "the first is garbage"),
         (vec!["_pomerium=x; _pomerium=y".to_owned()], "bad Cookie", "all are garbage"),
     ] {
         let fields: Vec<_> = cookies.into_iter().map(|cookie| ("cookie", cookie)).collect();
@@ -187,7 +183,12 @@ fn a_cookie_that_a_sibling_could_set_is_not_taken() {
                     .map(std::sync::Arc::new)
                     .map_err(|_| "bad"),
             };
-            match credential_by(&verify, &fields, Some("pomerium_session=x"), CookieNames::of(policy)) {
+            match credential_by(
+                &verify,
+                &fields,
+                Some("pomerium_session=x"),
+                CookieNames::of(policy),
+            ) {
                 Credential::Absent => "-".to_owned(),
                 Credential::Good(handle, source) => {
                     format!("{} {source:?}", &handle.session.as_str()[35..])

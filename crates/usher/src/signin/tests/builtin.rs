@@ -64,7 +64,10 @@ async fn t18_fields_of_pages_and_cookies() {
     assert_eq!(back.field("cache-control"), "no-store");
     let expires = "Expires=Wed, 15 Nov 2023 12:13:20 GMT"; // 14 h after the start
     let cookie = back.cookies()[0];
-    assert!(cookie.ends_with(&format!("; Path=/; {expires}; HttpOnly; Secure; SameSite=Lax")), "{cookie}");
+    assert!(
+        cookie.ends_with(&format!("; Path=/; {expires}; HttpOnly; Secure; SameSite=Lax")),
+        "{cookie}"
+    );
 }
 
 /// What is said about a name that nobody has is what is said about a wrong password.

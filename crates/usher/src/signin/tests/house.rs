@@ -205,7 +205,9 @@ impl House {
         let query = head.uri.query();
         match credential(&self.keys, &head.headers, query, &plan.cookie.host_name, now) {
             Credential::Absent => Identity::Anonymous,
-            Credential::Bad(..) | Credential::Contradiction(_) => Identity::Rejected(Rejection::Forged),
+            Credential::Bad(..) | Credential::Contradiction(_) => {
+                Identity::Rejected(Rejection::Forged)
+            }
             Credential::Good(handle, _) => match self.sessions.find(&handle.session) {
                 None => Identity::Rejected(Rejection::Unknown),
                 Some(live) if live.session().expires_at().is_expired_at(now, Duration::ZERO) => {
@@ -282,7 +284,8 @@ impl Seen {
     /// Does it set (not clear) the session cookie of its host?
     pub fn signs_in(&self) -> bool {
         self.cookies().iter().any(|cookie| {
-            (cookie.starts_with("__Host-_pomerium=") || cookie.starts_with("__Host-_pomerium_authenticate="))
+            (cookie.starts_with("__Host-_pomerium=")
+                || cookie.starts_with("__Host-_pomerium_authenticate="))
                 && !cookie.contains("=;")
         })
     }

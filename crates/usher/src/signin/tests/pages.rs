@@ -91,7 +91,8 @@ async fn the_identity_page_and_user() {
     );
     let csp = page.field("content-security-policy");
     assert!(csp.contains("form-action 'self' https://auth.example"), "{csp}");
-    for (host, cookie) in [("tv.example", "__Host-_pomerium"), ("auth.example", "__Host-_pomerium_authenticate")]
+    for (host, cookie) in
+        [("tv.example", "__Host-_pomerium"), ("auth.example", "__Host-_pomerium_authenticate")]
     {
         let handle = &browser.jar[&(host.to_owned(), cookie.to_owned())];
         assert!(!page.text.contains(handle), "no handle on a page");

@@ -132,7 +132,10 @@ async fn t19_lies() {
         let seen = browser.follow(&back).await;
         provider.lies(Lie::None);
         assert_eq!(seen.status, status, "{lie:?}: {}", seen.text);
-        assert!(!browser.jar.keys().any(|(_, name)| name == "__Host-_pomerium_authenticate"), "{lie:?}");
+        assert!(
+            !browser.jar.keys().any(|(_, name)| name == "__Host-_pomerium_authenticate"),
+            "{lie:?}"
+        );
         assert_eq!(house.sessions_of("ann"), 1, "{lie:?}: only the true one");
         assert_eq!(house.sessions_of("somebody else"), 0, "{lie:?}");
         assert!(seen.text.contains("https://tv.example/web/?x"), "{lie:?}: a way to begin again");
