@@ -29,8 +29,9 @@ pub struct Forwarded<'a> {
     pub peer: &'a HeaderValue,
     /// Did the visitor come by TLS (or through a terminator that we stand behind)?
     pub https: bool,
-    /// What the visitor asked for, host and port.
-    pub authority: &'a HeaderValue,
+    /// What the visitor asked for, host and port; `None` where `Host` itself tells it
+    /// (`preserve_host_header`), as in Pomerium.
+    pub authority: Option<&'a HeaderValue>,
     /// How many proxies in front of us are trusted; 0 trusts no incoming field.
     pub trusted_hops: u32,
     /// Leave `X-Forwarded-For` as it came (`skip_xff_append`).
@@ -53,7 +54,10 @@ pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
     let proto = trusted_proto.filter(|proto| proto == "https" || proto == "http");
     let ours = HeaderValue::from_static(if https { "https" } else { "http" });
     fields.insert(PROTO, proto.unwrap_or(ours));
-    fields.insert(HOST, authority.clone());
+    match authority {
+        Some(authority) => fields.insert(HOST, authority.clone()),
+        None => fields.remove(HOST),
+    };
 }
 
 /// The addresses of the incoming chain, as far as they can be read, from the right.
@@ -117,7 +121,13 @@ mod tests {
         let https = true;
         set_forwarded(
             &mut fields,
-            Forwarded { peer: &peer, https, authority: &authority, trusted_hops, skip_append },
+            Forwarded {
+                peer: &peer,
+                https,
+                authority: Some(&authority),
+                trusted_hops,
+                skip_append,
+            },
         );
         let mut lines: Vec<_> = fields
             .iter()
@@ -125,6 +135,22 @@ mod tests {
             .collect();
         lines.sort();
         lines.join("|")
+    }
+
+    #[test]
+    fn x_forwarded_host_is_not_added_beside_a_preserved_host() {
+        let mut fields = HeaderMap::new();
+        fields.insert("x-forwarded-host", HeaderValue::from_static("evil.test"));
+        let peer = HeaderValue::from_static("203.0.113.7");
+        let forwarded = Forwarded {
+            peer: &peer,
+            https: true,
+            authority: None,
+            trusted_hops: 1,
+            skip_append: false,
+        };
+        set_forwarded(&mut fields, forwarded);
+        assert!(!fields.contains_key("x-forwarded-host"), "neither ours nor the client's");
     }
 
     #[test]

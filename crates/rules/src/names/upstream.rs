@@ -3,7 +3,7 @@ use std::fmt;
 /// Where bytes go: what we dial, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
-    /// Plain or TLS.
+    /// Plain or TLS, and what is spoken.
     pub scheme: Scheme,
     /// Host name or address to dial; IPv6 without brackets.
     pub host: Box<str>,
@@ -18,8 +18,10 @@ pub struct Upstream {
 pub enum Scheme {
     /// HTTP/1.1 in the clear.
     Http,
-    /// HTTP over TLS.
+    /// HTTP over TLS; ALPN says whether it is HTTP/2 or HTTP/1.1 (RFC 9113 §3.2).
     Https,
+    /// HTTP/2 in the clear, known beforehand (RFC 9113 §3.3).
+    H2c,
 }
 
 /// Why a text is not an upstream.
@@ -40,7 +42,8 @@ pub enum UpstreamError {
 }
 
 impl Upstream {
-    /// Reads `http://host[:port][/path]` or `https://…`. `localhost` is 127.0.0.1, as in Pomerium.
+    /// Reads `http://host[:port][/path]`, `https://…` or `h2c://…`. `localhost` is 127.0.0.1, as in
+    /// Pomerium.
     ///
     /// # Errors
     ///
@@ -50,6 +53,7 @@ impl Upstream {
         let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (Scheme::Http, 80),
             "https" => (Scheme::Https, 443),
+            "h2c" => (Scheme::H2c, 80),
             other => return Err(UpstreamError::UnknownScheme(other.into())),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -78,8 +82,8 @@ impl Upstream {
             self.host.to_string()
         };
         match (self.scheme, self.port) {
-            (Scheme::Http, 80) | (Scheme::Https, 443) => host,
-            (Scheme::Http | Scheme::Https, port) => format!("{host}:{port}"),
+            (Scheme::Http | Scheme::H2c, 80) | (Scheme::Https, 443) => host,
+            (Scheme::Http | Scheme::Https | Scheme::H2c, port) => format!("{host}:{port}"),
         }
     }
 }
@@ -104,6 +108,7 @@ impl fmt::Display for Upstream {
         let scheme = match self.scheme {
             Scheme::Http => "http",
             Scheme::Https => "https",
+            Scheme::H2c => "h2c",
         };
         write!(f, "{scheme}://{}{}", self.authority(), self.path)
     }
@@ -120,6 +125,8 @@ mod tests {
             ("https://nas.lan", Ok("https://nas.lan")),
             ("http://localhost:1/app/", Ok("http://127.0.0.1:1/app/")),
             ("http://[::1]:81", Ok("http://[::1]:81")),
+            ("h2c://grpc:50051", Ok("h2c://grpc:50051")),
+            ("h2c://grpc:80", Ok("h2c://grpc")),
             ("http://u:p@h/p?q#f", Ok("http://h/p")),
             ("jellyfin:8096", Err(NoScheme)),
             ("ftp://h", Err(UnknownScheme("ftp".into()))),

@@ -19,8 +19,8 @@ pub use compile::compile;
 pub use hosts::{HostPattern, HostTable};
 pub use metrics::MetricsListen;
 pub use route::{
-    Action, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route, UpstreamTls,
-    UpstreamVerify,
+    Action, Balance, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route,
+    Target, Targets, UpstreamTls, UpstreamVerify,
 };
 
 use crate::{

@@ -73,8 +73,8 @@ impl PathMatch {
 /// Where permitted requests go.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// To an upstream; several take turns.
-    Forward(Vec<Upstream>),
+    /// To one of these upstreams.
+    Forward(Targets),
     /// A redirect.
     Redirect(Redirect),
     /// A fixed answer.
@@ -84,6 +84,40 @@ pub enum Action {
         /// The text.
         body: Box<str>,
     },
+}
+
+/// The addresses in `to`, and how one of them is chosen.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    /// In the order of the config; never empty.
+    pub all: Vec<Target>,
+    /// `load_balancing_policy`.
+    pub balance: Balance,
+}
+
+/// One address in `to`.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// What we dial.
+    pub upstream: Upstream,
+    /// Its share beside the others, from 1.
+    pub weight: u32,
+    /// What it sees as `Host` where the route says nothing else.
+    pub host: HeaderValue,
+}
+
+/// `load_balancing_policy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// In turns.
+    #[default]
+    RoundRobin,
+    /// By chance.
+    Random,
+    /// The one with the fewest requests under way.
+    LeastRequest,
+    /// The same one for the same session, or for the same address (`ring_hash`, `maglev`).
+    Hash,
 }
 
 /// Where a redirect leads.

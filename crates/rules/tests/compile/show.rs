@@ -118,7 +118,9 @@ fn route(plan: &Plan, route: &Route) -> String {
         PathMatch::Regex(regex) => format!("regex {}", regex.as_str()),
     };
     let action = match &route.action {
-        Action::Forward(to) => to.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Action::Forward(to) => {
+            to.all.iter().map(|one| one.upstream.to_string()).collect::<Vec<_>>().join(", ")
+        }
         Action::Redirect(redirect) => format!("{redirect:?}"),
         Action::Respond { status, body } => format!("{} {body:?}", status.as_u16()),
     };

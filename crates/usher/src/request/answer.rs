@@ -1,6 +1,6 @@
 //! Answers that no upstream gives: refusals, and what a route says by itself.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use usher_pages::{
@@ -239,43 +239,45 @@ impl Door {
         trail.details = error.word();
         self.note_upstream(trail, error);
         let (host, receipt) = (trail.host(), receipt(trail));
-        match error {
-            ForwardError::HeadTimeout { .. } | ForwardError::IdleTimeout { .. } => {
-                page(trail, &UpstreamSlow { host, receipt }, None)
-            }
-            ForwardError::Resolve { .. }
-            | ForwardError::Connect { .. }
-            | ForwardError::ConnectTimeout { .. }
-            | ForwardError::Closed { .. } => {
+        match error.status() {
+            StatusCode::GATEWAY_TIMEOUT => page(trail, &UpstreamSlow { host, receipt }, None),
+            StatusCode::SERVICE_UNAVAILABLE => {
                 page(trail, &UpstreamUnavailable { host, receipt }, None)
             }
-            ForwardError::Tls { .. }
-            | ForwardError::TlsSettings { .. }
-            | ForwardError::Protocol { .. }
-            | ForwardError::NotWebSocket => page(trail, &UpstreamDown { host, receipt }, None),
-            ForwardError::ClientStalled { .. } => {
+            StatusCode::UNAUTHORIZED => unauthenticated(trail),
+            StatusCode::REQUEST_TIMEOUT => {
                 let why = Some("the rest of it did not come");
                 page(trail, &BadRequest { why, receipt }, Some(408))
             }
-            ForwardError::ClientGone => page(trail, &BadRequest { why: None, receipt }, None),
-            ForwardError::PermitEnded => unauthenticated(trail),
+            StatusCode::BAD_REQUEST => page(trail, &BadRequest { why: None, receipt }, None),
+            _ => page(trail, &UpstreamDown { host, receipt }, None),
         }
     }
 
     /// The operator reads which upstream, why, and what visitors see; visitors don't.
     fn note_upstream(&self, trail: &Trail, error: &ForwardError) {
-        if !error.status().is_server_error() {
-            return;
-        }
-        let cause = std::error::Error::source(error).map(full_cause).unwrap_or_default();
         let status = error.status();
+        if status.is_server_error() {
+            let effect = format_args!("the visitor sees {}", status.as_u16());
+            self.upstream_event(trail, error, effect);
+        }
+    }
+
+    /// One of several upstreams did not answer; the request went on to the next.
+    pub(super) fn note_passed_over(&self, trail: &Trail, error: &ForwardError) {
+        let effect = "another address of the route is asked; this one is let alone for a while";
+        self.upstream_event(trail, error, format_args!("{effect}"));
+    }
+
+    fn upstream_event(&self, trail: &Trail, error: &ForwardError, effect: fmt::Arguments<'_>) {
+        let cause = std::error::Error::source(error).map(full_cause).unwrap_or_default();
         self.recorder
             .event(usher_rules::plan::Level::Warn, "upstream", trail.now)
             .with("request-id", trail.id())
             .with("route", trail.route.as_ref().map_or("", |route| &route.name))
             .with("problem", error)
             .with("cause", cause)
-            .with("effect", format_args!("the visitor sees {}", status.as_u16()))
+            .with("effect", effect)
             .write_if(&trail.plan.log);
     }
 }

@@ -76,7 +76,8 @@ impl Door {
             clock: Arc::clone(&clock),
         });
         let recheck: SharedRecheck = Arc::<InForce>::clone(&in_force);
-        let forwarder = Forwarder::new(roots, recheck);
+        let forwarder = Forwarder::new(roots, recheck, tasks.clone());
+        forwarder.prepare(&in_force.plan.load());
         let verifier = Verifier::new(keys);
         Self { verifier, sessions, own, signer, recorder, clock, tasks, forwarder, in_force }
     }
@@ -88,6 +89,7 @@ impl Door {
 
     /// Puts another plan in force: requests that run keep theirs, streams are decided again.
     pub fn swap(&self, plan: Arc<Plan>) {
+        self.forwarder.prepare(&plan);
         self.in_force.plan.store(plan);
         self.in_force.generation.fetch_add(1, Ordering::Release);
     }

@@ -12,7 +12,7 @@ use super::{
     accept::{Connection, InFlight, limits},
     answer::{self, Refusal},
     authorize::{self, Asked, Permitted},
-    forward::RequestBody,
+    forward::{Asking, Course, RequestBody},
     identify::{self, Asker},
     record::{By, Closing},
     route::{self, Destination},
@@ -139,8 +139,18 @@ impl Door {
             return Err(Refusal::Climbs);
         }
         let (permitted, upgrade) = self.upward(trail, permitted, incoming, upgrade)?; //  shape
-        let upload = trail.upload.clone();
-        let sent = self.forwarder.send(permitted, upload, plan.timeouts.read).await?; //  forward
+        let asking = Asking {
+            upload: trail.upload.clone(),
+            read_patience: plan.timeouts.read,
+            visitor: trail.ip(),
+        };
+        let mut course = Course::default();
+        let sent = self.forwarder.send(permitted, asking, &mut course).await; //          forward
+        trail.authority = course.authority.or(trail.authority.take());
+        for error in &course.passed_over {
+            self.note_passed_over(trail, error);
+        }
+        let sent = sent?;
         trail.details = "via_upstream";
         let (response, running) = upgrade::settle(sent, upgrade)?;
         Ok((self.back(trail, &route, response), running)) //                              shape, back

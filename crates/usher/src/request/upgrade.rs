@@ -15,7 +15,7 @@ use super::{
     Body, Door,
     answer::Refusal,
     authorize::Standing,
-    forward::{ForwardError, Handshake, Sent, SharedRecheck, relay, upstream_fields},
+    forward::{Busy, ForwardError, Handshake, Sent, SharedRecheck, relay, upstream_fields},
     record::Closing,
     trail::Trail,
 };
@@ -32,6 +32,7 @@ pub(super) struct Running {
     client: OnUpgrade,
     upstream: OnUpgrade,
     standing: Standing,
+    busy: Option<Busy>,
 }
 
 impl Upgrade {
@@ -106,7 +107,7 @@ pub(super) fn settle(
     match (sent, upgrade) {
         (Sent::Response(response), _) => Ok((response.map(Body::Upstream), None)),
         (Sent::Upgraded { .. }, None) => Err(ForwardError::NotWebSocket.into()),
-        (Sent::Upgraded { mut response, upgrade: upstream, standing }, Some(upgrade)) => {
+        (Sent::Upgraded { mut response, upgrade: upstream, standing, busy }, Some(upgrade)) => {
             match &upgrade.handshake {
                 Handshake::Through => {}
                 Handshake::Ours { accept } => {
@@ -118,7 +119,7 @@ pub(super) fn settle(
                     *response.version_mut() = Version::HTTP_2;
                 }
             }
-            let running = Running { client: upgrade.client, upstream, standing };
+            let running = Running { client: upgrade.client, upstream, standing, busy };
             Ok((response.map(|()| Body::Empty), Some(running)))
         }
     }
@@ -136,10 +137,11 @@ pub(super) fn say_upgraded(response: &mut Response<Body>) {
 impl Running {
     /// Joins both sides for as long as they live and the permit holds.
     pub fn start(self, door: &Arc<Door>, mut closing: Closing) {
-        let Self { client, upstream, standing } = self;
+        let Self { client, upstream, standing, busy } = self;
         let recheck: SharedRecheck = Arc::<super::door::InForce>::clone(&door.in_force);
         let idle = standing.route().idle_timeout;
         door.tasks.spawn_upgraded(async move {
+            let _until_it_ends = busy;
             let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
             let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
             let relayed = relay(client, upstream, idle, &standing, &recheck).await;

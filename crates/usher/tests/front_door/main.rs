@@ -28,5 +28,6 @@ mod sockets;
 mod staples;
 mod streams;
 mod trusting;
+mod upstreams;
 mod visits;
 mod wire;

@@ -167,7 +167,7 @@ async fn upstreams_that_are_down_slow_or_lying() {
     for (url, status, word) in [
         ("https://down.test/", 503, "upstream_connect_failed"),
         ("https://name.test/", 503, "upstream_name_unresolved"),
-        ("https://tls.test/", 502, "upstream_tls_failed"),
+        ("https://tls.test/", 503, "upstream_tls_failed"),
         ("https://tv.test/hangs-up", 503, "upstream_closed"),
         ("https://tv.test/garbage", 502, "upstream_protocol_error"),
         ("https://tv.test/no-status", 502, "upstream_protocol_error"),

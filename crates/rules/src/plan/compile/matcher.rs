@@ -75,8 +75,9 @@ impl Ground<'_> {
             return self.regex_rewrite(given);
         }
         match action {
-            Some(Action::Forward(upstreams)) => {
-                let path = upstreams.first().map(|upstream| &*upstream.path).unwrap_or_default();
+            Some(Action::Forward(targets)) => {
+                let first = targets.all.first();
+                let path = first.map(|target| &*target.upstream.path).unwrap_or_default();
                 Some(if path.is_empty() { Rewrite::None } else { Rewrite::Prefix(path.into()) })
             }
             Some(Action::Redirect(_) | Action::Respond { .. }) | None => Some(Rewrite::None),

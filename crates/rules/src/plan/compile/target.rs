@@ -1,18 +1,15 @@
 //! Where permitted requests go: `to`, `redirect` or `response`.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::Ground;
 use crate::{
     config::{Given, Section, keys, values},
     names::{Host, Upstream, UpstreamError},
-    plan::{Action, Redirect},
+    plan::{Action, Balance, Redirect, Target, Targets},
     problem::{Problem, Span, without_passwords},
     yaml::{Kind, Node},
 };
-
-/// How many turns a set of weights may take; beyond that the ratio is refused.
-const MAX_TURNS: u64 = 128;
 
 impl Ground<'_> {
     /// `redirect` wins over `response`, and this over `to`.
@@ -71,8 +68,8 @@ impl Ground<'_> {
             let target = self.target(node);
             targets.push(self.keep(target));
         }
-        let targets: Vec<(Upstream, Option<u32>)> = targets.into_iter().collect::<Option<_>>()?;
-        let weighed = targets.iter().filter(|(_, weight)| weight.is_some()).count();
+        let targets: Vec<(Target, Weighed)> = targets.into_iter().collect::<Option<_>>()?;
+        let weighed = targets.iter().filter(|(_, weighed)| *weighed == Weighed::Yes).count();
         if weighed != 0 && weighed != targets.len() {
             self.report(given.error(
                 "U523",
@@ -81,19 +78,23 @@ impl Ground<'_> {
             ));
             return None;
         }
-        let turns = turns(targets);
-        if turns.is_none() {
-            self.report(given.error(
-                "U523",
-                format!("the weights in `to` need more than {MAX_TURNS} turns"),
-                "use smaller numbers, such as `1` and `3`",
-            ));
+        let all = targets.into_iter().map(|(target, _)| target).collect();
+        Some(Action::Forward(Targets { all, balance: self.balance() }))
+    }
+
+    /// `load_balancing_policy`. Both ways of hashing are one here: what they promise is that the
+    /// same visitor meets the same upstream, and that few move when the list changes.
+    fn balance(&self) -> Balance {
+        match self.keys.word("load_balancing_policy").as_deref() {
+            Some("random") => Balance::Random,
+            Some("least_request") => Balance::LeastRequest,
+            Some("ring_hash" | "maglev") => Balance::Hash,
+            Some(_) | None => Balance::RoundRobin,
         }
-        turns.map(Action::Forward)
     }
 
     /// `URL` or `URL,weight`.
-    fn target(&mut self, node: &Node) -> Result<(Upstream, Option<u32>), Problem> {
+    fn target(&mut self, node: &Node) -> Result<(Target, Weighed), Problem> {
         let text = node.text().unwrap_or_default();
         let (url, weight) =
             text.split_once(',').map_or((text, None), |(url, weight)| (url, Some(weight)));
@@ -105,7 +106,11 @@ impl Ground<'_> {
                 && SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme));
             if is_known {
                 let what = format!("`{scheme}` upstreams are not spoken to yet");
-                return error("U525", what, "use `http` or `https`, or keep the route on Pomerium");
+                return error(
+                    "U525",
+                    what,
+                    "use `http`, `https` or `h2c`, or keep the route on Pomerium",
+                );
             }
             let shown = without_passwords(url);
             error("U522", format!("`to: {shown}` is no address to forward to: {why}"), EXAMPLE)
@@ -123,9 +128,9 @@ impl Ground<'_> {
                 "delete them; for a password use `set_request_headers` with `Authorization`",
             ));
         }
-        let weight = match weight.map(str::parse::<u32>) {
-            None => None,
-            Some(Ok(weight)) if weight > 0 => Some(weight),
+        let (weight, weighed) = match weight.map(str::parse::<u32>) {
+            None => (1, Weighed::No),
+            Some(Ok(weight)) if weight > 0 => (weight, Weighed::Yes),
             Some(_) => {
                 return Err(error(
                     "U523",
@@ -134,7 +139,11 @@ impl Ground<'_> {
                 ));
             }
         };
-        Ok((upstream, weight))
+        let host = HeaderValue::try_from(upstream.authority()).map_err(|_| {
+            let shown = without_passwords(url);
+            error("U522", format!("`to: {shown}` names a host that can't be written"), EXAMPLE)
+        })?;
+        Ok((Target { upstream, weight, host }, weighed))
     }
 
     fn redirect(&mut self, given: &Given) -> Option<Action> {
@@ -223,7 +232,7 @@ impl Ground<'_> {
 const EXAMPLE: &str = "write `http://HOST:PORT` or `https://HOST`";
 
 /// What Pomerium forwards to and usher does not yet.
-const SCHEMES: &[&str] = &["h2c", "tcp", "udp", "ssh", "unix", "https+unix"];
+const SCHEMES: &[&str] = &["tcp", "udp", "ssh", "unix", "https+unix"];
 
 /// Every text in it, whatever its shape, in order.
 fn collect<'n>(node: &'n Node, out: &mut Vec<&'n Node>) -> Result<(), &'n Node> {
@@ -239,23 +248,11 @@ fn collect<'n>(node: &'n Node, out: &mut Vec<&'n Node>) -> Result<(), &'n Node> 
     }
 }
 
-/// Weights become turns: of `a` with 1 and `b` with 3, `b` comes three times.
-fn turns(targets: Vec<(Upstream, Option<u32>)>) -> Option<Vec<Upstream>> {
-    let divisor = targets.iter().fold(0, |divisor, (_, weight)| gcd(divisor, weight.unwrap_or(1)));
-    let total: u64 =
-        targets.iter().map(|(_, weight)| u64::from(weight.unwrap_or(1) / divisor.max(1))).sum();
-    if total > MAX_TURNS {
-        return None;
-    }
-    let repeated = targets.into_iter().flat_map(|(upstream, weight)| {
-        let times = weight.unwrap_or(1) / divisor.max(1);
-        std::iter::repeat_n(upstream, usize::try_from(times).unwrap_or(1))
-    });
-    Some(repeated.collect())
-}
-
-const fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
+/// Was a weight written?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weighed {
+    Yes,
+    No,
 }
 
 /// The map under a key as a section of its own. Its types were checked with the draft.

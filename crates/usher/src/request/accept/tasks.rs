@@ -50,6 +50,12 @@ impl Tasks {
         });
     }
 
+    /// Runs a connection to an upstream, which its users share; they are waited for, it is not.
+    #[expect(clippy::disallowed_methods, reason = "ends with the requests that use it")]
+    pub fn spawn_upstream(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(self.until_end(task));
+    }
+
     fn until_end(
         &self,
         task: impl Future<Output = ()> + Send + 'static,

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{Cut, SharedRecheck, Upload, exchange::RECHECK, pool::Lease};
+use super::{Cut, SharedRecheck, Upload, choose::Busy, exchange::RECHECK, sending::Carrier};
 use crate::request::authorize::Standing;
 
 /// What ends a response's stream, beside its end.
@@ -28,7 +28,7 @@ pub struct StreamLimits {
 pub(super) type Unpooled = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
 enum Source {
-    Pooled(Lease),
+    Carried(Carrier),
     Unpooled(Unpooled),
     Done,
 }
@@ -52,19 +52,22 @@ struct Watch {
     upload: Option<Arc<Upload>>,
     silent_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Counts at the upstream until the body is over.
+    busy: Option<Busy>,
 }
 
 impl UpstreamBody {
     pub(super) fn new(
         incoming: Incoming,
-        lease: Lease,
+        (carrier, busy): (Carrier, Option<Busy>),
         standing: Standing,
         recheck: SharedRecheck,
         limits: StreamLimits,
         upload: Option<Arc<Upload>>,
     ) -> Self {
-        let watch = Watch::new(standing, recheck, limits, upload);
-        let mut body = Self { incoming, source: Source::Pooled(lease), watch };
+        let mut watch = Watch::new(standing, recheck, limits, upload);
+        watch.busy = busy;
+        let mut body = Self { incoming, source: Source::Carried(carrier), watch };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -84,11 +87,12 @@ impl UpstreamBody {
 
     fn drive(&mut self, cx: &mut Context<'_>) {
         match &mut self.source {
-            Source::Pooled(lease) => {
+            Source::Carried(Carrier::Http1(lease)) => {
                 if Pin::new(&mut lease.connection).poll(cx).is_ready() {
                     self.source = Source::Done; // whatever it read before is in `incoming`
                 }
             }
+            Source::Carried(Carrier::Http2(_)) => {} // driven by a task of its own
             Source::Unpooled(connection) => {
                 if connection.as_mut().poll(cx).is_ready() {
                     self.source = Source::Done;
@@ -100,9 +104,11 @@ impl UpstreamBody {
 
     /// The whole body has been read: the connection may serve another request.
     fn finish(&mut self) {
-        if let Source::Pooled(lease) = std::mem::replace(&mut self.source, Source::Done) {
-            lease.give_back();
+        match std::mem::replace(&mut self.source, Source::Done) {
+            Source::Carried(Carrier::Http1(lease)) => lease.give_back(),
+            Source::Carried(Carrier::Http2(_)) | Source::Unpooled(_) | Source::Done => {}
         }
+        self.watch.busy = None;
     }
 }
 
@@ -153,7 +159,8 @@ impl Watch {
     ) -> Box<Self> {
         let generation = recheck.generation();
         let (silent_since, timer) = (None, None);
-        Box::new(Self { standing, recheck, generation, limits, upload, silent_since, timer })
+        let busy = None;
+        Box::new(Self { standing, recheck, generation, limits, upload, silent_since, timer, busy })
     }
 
     /// A piece came: silence is over; the permit must still hold before it is passed on.

@@ -1,37 +1,21 @@
 use std::{
-    cell::RefCell,
-    collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use rustls::ClientConfig;
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::Instant,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use usher_rules::names::Upstream;
 
-use super::ForwardError;
-
-/// How long an upstream may take to accept a connection, TLS included.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// How long a resolved name is believed. `getaddrinfo` tells no lifetime.
-const RESOLVED: Duration = Duration::from_secs(5);
-
-/// Host and port → when it was resolved, and to what.
-type Names = HashMap<(Box<str>, u16), (Instant, Vec<SocketAddr>)>;
-
-thread_local! {
-    static NAMES: RefCell<Names> = RefCell::default();
-}
+use super::{ForwardError, names, race::race};
 
 /// A connection to an upstream.
 #[derive(Debug)]
@@ -42,84 +26,81 @@ pub enum UpstreamIo {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Connects to `upstream`, over TLS when `tls` says how.
+impl UpstreamIo {
+    /// Did both sides agree on HTTP/2 (RFC 7301)?
+    pub fn is_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
+/// Connects to `upstream`, over TLS when `tls` says how. Each address of its name has `limit` for
+/// TCP and TLS together, and they are tried beside each other (RFC 8305).
 ///
 /// # Errors
 ///
-/// [`ForwardError`], one variant per way to fail.
+/// [`ForwardError`], one variant per way to fail. Nothing of a request was sent then.
 pub async fn dial(
     upstream: &Upstream,
     tls: Option<(Arc<ClientConfig>, Option<&str>)>,
+    limit: Duration,
 ) -> Result<UpstreamIo, ForwardError> {
-    let name = || -> Box<str> { format!("{}:{}", upstream.host, upstream.port).into() };
-    let connecting = async {
-        let stream = connect(upstream).await?;
-        match tls {
-            None => Ok(UpstreamIo::Plain(stream)),
-            Some((config, server_name)) => {
-                let server_name = server_name.unwrap_or(&upstream.host).to_owned();
-                let server_name =
-                    server_name.try_into().map_err(|_| ForwardError::TlsSettings {
-                        upstream: name(),
-                        why: "`tls_server_name` is no name".into(),
-                    })?;
-                let stream = TlsConnector::from(config)
-                    .connect(server_name, stream)
-                    .await
-                    .map_err(|source| ForwardError::Tls { upstream: name(), source })?;
-                Ok(UpstreamIo::Tls(Box::new(stream)))
-            }
+    let name: Arc<str> = format!("{}:{}", upstream.host, upstream.port).into();
+    let tls = match tls {
+        None => None,
+        Some((config, server_name)) => {
+            let server_name = ServerName::try_from(server_name.unwrap_or(&upstream.host));
+            let server_name = server_name.map_err(|_| ForwardError::TlsSettings {
+                upstream: (&*name).into(),
+                why: "`tls_server_name` is no name".into(),
+            })?;
+            Some((config, server_name.to_owned()))
         }
     };
-    match tokio::time::timeout(CONNECT, connecting).await {
-        Ok(connected) => connected,
-        Err(_) => Err(ForwardError::ConnectTimeout { upstream: name(), after: CONNECT }),
-    }
-}
-
-async fn connect(upstream: &Upstream) -> Result<TcpStream, ForwardError> {
-    let name = || -> Box<str> { format!("{}:{}", upstream.host, upstream.port).into() };
-    let addresses = resolve(&upstream.host, upstream.port)
+    let addresses = names::resolve(&upstream.host, upstream.port)
         .await
-        .map_err(|source| ForwardError::Resolve { upstream: name(), source })?;
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                let _ = stream.set_nodelay(true); // slower without, not wrong
-                return Ok(stream);
-            }
-            Err(error) => last = error,
+        .map_err(|source| ForwardError::Resolve { upstream: (&*name).into(), source })?;
+    let won = race(addresses, |address| attempt(address, tls.clone(), Arc::clone(&name), limit));
+    match won.await {
+        Ok((io, address)) => {
+            names::prefer(&upstream.host, address);
+            Ok(io)
+        }
+        Err(error) => {
+            names::doubt(&upstream.host, upstream.port);
+            Err(error.unwrap_or_else(|| ForwardError::Resolve {
+                upstream: (&*name).into(),
+                source: io::ErrorKind::NotFound.into(),
+            }))
         }
     }
-    forget(&upstream.host, upstream.port);
-    Err(ForwardError::Connect { upstream: name(), source: last })
 }
 
-/// Addresses of a name, IPv4 first (`dns_lookup_family` V4_PREFERRED).
-async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
+async fn attempt(
+    address: SocketAddr,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    name: Arc<str>,
+    limit: Duration,
+) -> Result<UpstreamIo, ForwardError> {
+    let upstream = || -> Box<str> { (&*name).into() };
+    let connecting = async {
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(|source| ForwardError::Connect { upstream: upstream(), source })?;
+        let _slower = stream.set_nodelay(true); // works without
+        let Some((config, server_name)) = tls else { return Ok(UpstreamIo::Plain(stream)) };
+        let stream = TlsConnector::from(config)
+            .connect(server_name, stream)
+            .await
+            .map_err(|source| ForwardError::Tls { upstream: upstream(), source })?;
+        Ok(UpstreamIo::Tls(Box::new(stream)))
+    };
+    match tokio::time::timeout(limit, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => Err(ForwardError::ConnectTimeout { upstream: upstream(), after: limit }),
     }
-    let now = Instant::now();
-    let key = (Box::<str>::from(host), port);
-    let known = NAMES.with_borrow(|names| {
-        names.get(&key).filter(|(at, _)| now - *at < RESOLVED).map(|(_, found)| found.clone())
-    });
-    if let Some(known) = known {
-        return Ok(known);
-    }
-    let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
-    found.sort_by_key(SocketAddr::is_ipv6);
-    if found.is_empty() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    NAMES.with_borrow_mut(|names| names.insert(key, (now, found.clone())));
-    Ok(found)
-}
-
-fn forget(host: &str, port: u16) {
-    NAMES.with_borrow_mut(|names| names.remove(&(host.into(), port)));
 }
 
 impl AsyncRead for UpstreamIo {

@@ -51,6 +51,12 @@ pub enum ForwardError {
         /// What the connection says.
         source: hyper::Error,
     },
+    /// It did not begin with the request, and said so (RFC 9113 §8.7).
+    #[error("the upstream refused the request before it began with it")]
+    Refused {
+        /// What the connection says.
+        source: hyper::Error,
+    },
     /// What it said is not HTTP.
     #[error("what the upstream said is not HTTP")]
     Protocol {
@@ -88,16 +94,20 @@ pub enum ForwardError {
 
 impl ForwardError {
     /// RFC 9110 §15; which cause gives which is the real server's (`pomerium-measured.md` §2.6).
+    /// The page, the problem document and the log go by it.
+    ///
+    /// No connection, or one that ends without an answer: 503. An answer that is none: 502. No
+    /// answer in time: 504. A TLS handshake that fails has made no connection.
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Resolve { .. }
             | Self::Connect { .. }
             | Self::ConnectTimeout { .. }
-            | Self::Closed { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Tls { .. }
+            | Self::Tls { .. }
             | Self::TlsSettings { .. }
-            | Self::Protocol { .. }
-            | Self::NotWebSocket => StatusCode::BAD_GATEWAY,
+            | Self::Refused { .. }
+            | Self::Closed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Protocol { .. } | Self::NotWebSocket => StatusCode::BAD_GATEWAY,
             Self::HeadTimeout { .. } | Self::IdleTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::ClientStalled { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => StatusCode::BAD_REQUEST,
@@ -114,6 +124,7 @@ impl ForwardError {
             Self::Tls { .. } => "upstream_tls_failed",
             Self::TlsSettings { .. } => "upstream_tls_settings",
             Self::Closed { .. } => "upstream_closed",
+            Self::Refused { .. } => "upstream_refused_stream",
             Self::Protocol { .. } => "upstream_protocol_error",
             Self::HeadTimeout { .. } => "response_timeout",
             Self::IdleTimeout { .. } => "stream_idle_timeout",

@@ -3,53 +3,43 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
-use http::{Method, Request, Response, StatusCode, header};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use http::{Request, Response, StatusCode};
+use hyper::{body::Incoming, client::conn::TrySendError};
 use rustls::RootCertStore;
 use tokio::time::{Instant, Sleep, sleep_until};
-use usher_rules::{
-    names::{Scheme, Upstream},
-    plan::{Action, UpstreamTls},
-};
+use usher_rules::plan::Plan;
 
 use super::{
-    ForwardError, RequestBody, SharedRecheck, StreamLimits, Upload, UpstreamBody, UpstreamIo,
-    body::Unpooled, dial, pool::Lease, tls::ClientConfigs,
+    ForwardError, RequestBody, SharedRecheck, StreamLimits, Upload, UpstreamBody,
+    again::origin_form,
+    body::Unpooled,
+    choose::{Busy, Choosers},
+    pool::Lease,
+    sending::Carrier,
+    shared::Stream,
+    tls::ClientConfigs,
 };
-use crate::request::authorize::{Permitted, Standing};
-
-/// Response heads from upstreams: as large as we take them from clients.
-const HEAD_BYTES: usize = 128 * 1024;
-
-/// What one read from an upstream may bring; a larger one costs memory and saves nothing.
-const READ_BUFFER: usize = 256 * 1024;
-
-/// Fields in a response head.
-const FIELDS: usize = 100;
+use crate::request::{accept::Tasks, authorize::Standing};
 
 /// How often a permit is looked at again while an upstream is silent.
 pub(super) const RECHECK: Duration = Duration::from_secs(2);
 
-/// A kept connection that was idle for longer may be about to be closed by the upstream: the
-/// request is copied before it is sent there, to be sent again. Under load none is idle so long.
-const LONG_IDLE: Duration = Duration::from_millis(50);
-
 /// Sends permitted requests to their upstreams.
 #[derive(Debug)]
 pub struct Forwarder {
-    configs: ClientConfigs,
-    recheck: RecheckHandle,
-    turn: AtomicUsize,
+    pub(super) configs: Arc<ClientConfigs>,
+    pub(super) choosers: Choosers,
+    pub(super) tasks: Tasks,
+    pub(super) recheck: RecheckHandle,
 }
 
-struct RecheckHandle(SharedRecheck);
+pub(super) struct RecheckHandle(pub SharedRecheck);
 
 impl std::fmt::Debug for RecheckHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,110 +60,30 @@ pub enum Sent {
         upgrade: hyper::upgrade::OnUpgrade,
         /// What the permit rests on.
         standing: Standing,
+        /// Held for as long as the socket lives.
+        busy: Option<Busy>,
     },
 }
 
 impl Forwarder {
     /// Verifies upstreams against `roots`; asks `recheck` whether permits still hold.
-    pub fn new(roots: RootCertStore, recheck: SharedRecheck) -> Self {
-        let recheck = RecheckHandle(recheck);
-        Self { configs: ClientConfigs::new(roots), recheck, turn: AtomicUsize::new(0) }
+    pub fn new(roots: RootCertStore, recheck: SharedRecheck, tasks: Tasks) -> Self {
+        let (configs, recheck) = (Arc::new(ClientConfigs::new(roots)), RecheckHandle(recheck));
+        Self { configs, choosers: Choosers::default(), tasks, recheck }
     }
 
-    /// Sends a request and waits for the head of the answer.
-    ///
-    /// # Errors
-    ///
-    /// [`ForwardError`]; nothing of an answer was passed on then.
-    pub async fn send(
-        &self,
-        permitted: Permitted<Request<RequestBody>>,
-        upload: Option<Arc<Upload>>,
-        read_patience: Option<Duration>,
-    ) -> Result<Sent, ForwardError> {
-        let (mut request, standing) = permitted.into_parts();
-        let route = Arc::clone(standing.route());
-        let upstream = self.choose(&route.action).ok_or(ForwardError::NotWebSocket)?;
-        let upgrades = request.headers().contains_key(header::UPGRADE);
-        *request.version_mut() = http::Version::HTTP_11;
-
-        let began = Instant::now();
-        let pooled = if upgrades { None } else { Lease::take(upstream, &route.tls, began) };
-        let lease = match pooled {
-            Some(lease) => lease,
-            None => self.connect(upstream, &route.tls).await?,
-        };
-        if upgrades {
-            return self.send_upgrade(lease, request, standing).await;
-        }
-        let may_be_stale = lease.idle_for.is_some_and(|idle| idle >= LONG_IDLE);
-        let retry = may_be_stale.then(|| retry_of(&request, upload.is_some())).flatten();
-        let wait = Wait {
-            began,
-            timeout: route.timeout,
-            idle: route.idle_timeout,
-            read: read_patience,
-            upload: upload.clone(),
-            standing: &standing,
-            recheck: &self.recheck.0,
-            generation: AtomicU64::new(self.recheck.0.generation()),
-        };
-        let answered = match (exchange(lease, request, &wait).await, retry) {
-            // A kept connection that the upstream had just closed: once more, on a new one.
-            (Err((ForwardError::Closed { .. }, Stale::Yes)), Some(again)) => {
-                let lease = self.connect(upstream, &route.tls).await?;
-                exchange(lease, again, &wait).await
-            }
-            (other, _) => other,
-        };
-        let (response, lease) = answered.map_err(|(error, _)| error)?;
-        let recheck = Arc::clone(&self.recheck.0);
-        let deadline = route.timeout.map(|timeout| Instant::now() + timeout);
-        let limits = StreamLimits { deadline, idle: route.idle_timeout };
-        let response = response
-            .map(|incoming| UpstreamBody::new(incoming, lease, standing, recheck, limits, upload));
-        Ok(Sent::Response(response))
-    }
-
-    /// Several upstreams take turns.
-    fn choose<'a>(&self, action: &'a Action) -> Option<&'a Upstream> {
-        let Action::Forward(upstreams) = action else { return None };
-        match upstreams.as_slice() {
-            [only] => Some(only),
-            several => {
-                let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-                several.get(turn % several.len().max(1))
-            }
-        }
-    }
-
-    async fn connect(&self, upstream: &Upstream, tls: &UpstreamTls) -> Result<Lease, ForwardError> {
-        let secure = match upstream.scheme {
-            Scheme::Http => None,
-            Scheme::Https => {
-                let config = self.configs.for_route(tls).map_err(|why| {
-                    ForwardError::TlsSettings { upstream: upstream.authority().into(), why }
-                })?;
-                Some((config, tls.server_name.as_deref()))
-            }
-        };
-        let io: UpstreamIo = dial::dial(upstream, secure).await?;
-        let (sender, connection) = http1::Builder::new()
-            .max_header_size(HEAD_BYTES)
-            .max_headers(FIELDS)
-            .max_buf_size(READ_BUFFER)
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(|source| ForwardError::Closed { source })?;
-        Ok(Lease::new(sender, connection, upstream, tls))
+    /// Makes ready for the routes of a plan that is about to be put in force.
+    pub fn prepare(&self, plan: &Plan) {
+        self.choosers.prepare(plan);
     }
 
     /// A request that asks to upgrade gets a connection of its own, which is never pooled.
-    async fn send_upgrade(
+    pub(super) async fn send_upgrade(
         &self,
         lease: Lease,
         request: Request<RequestBody>,
         standing: Standing,
+        busy: Option<Busy>,
     ) -> Result<Sent, ForwardError> {
         let Lease { mut sender, connection, .. } = lease;
         let mut connection: Option<Unpooled> = Some(Box::pin(connection.with_upgrades()));
@@ -206,7 +116,7 @@ impl Forwarder {
         let upgrade = hyper::upgrade::on(&mut response);
         // After a 101 the connection has only to let go of the stream.
         let _let_go = poll_fn(|cx| Poll::Ready(drive(&mut connection, cx))).await;
-        Ok(Sent::Upgraded { response, upgrade, standing })
+        Ok(Sent::Upgraded { response, upgrade, standing, busy })
     }
 }
 
@@ -222,23 +132,24 @@ fn drive(connection: &mut Option<Unpooled>, cx: &mut Context<'_>) -> hyper::Resu
     }
 }
 
-/// Was the connection a kept one?
-enum Stale {
-    Yes,
-    No,
+/// An exchange that gave no answer.
+pub(super) struct Failure {
+    pub error: ForwardError,
+    /// The request, where nothing of it was sent.
+    pub unsent: Option<Box<Request<RequestBody>>>,
 }
 
 /// What bounds the wait for a head.
-struct Wait<'a> {
-    began: Instant,
-    timeout: Option<Duration>,
-    idle: Option<Duration>,
-    read: Option<Duration>,
-    upload: Option<Arc<Upload>>,
-    standing: &'a Standing,
-    recheck: &'a SharedRecheck,
+pub(super) struct Wait<'a> {
+    pub began: Instant,
+    pub timeout: Option<Duration>,
+    pub idle: Option<Duration>,
+    pub read: Option<Duration>,
+    pub upload: Option<Arc<Upload>>,
+    pub standing: &'a Standing,
+    pub recheck: &'a SharedRecheck,
     /// The plan's, when the permit was last looked at.
-    generation: AtomicU64,
+    pub generation: AtomicU64,
 }
 
 impl Wait<'_> {
@@ -253,28 +164,33 @@ impl Wait<'_> {
     }
 }
 
-/// A copy to send again, for requests that are safe (RFC 9110 §9.2.1) and have no body.
-fn retry_of(request: &Request<RequestBody>, has_body: bool) -> Option<Request<RequestBody>> {
-    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    (is_safe && !has_body).then(|| {
-        let mut again = Request::new(RequestBody::Empty);
-        *again.method_mut() = request.method().clone();
-        *again.uri_mut() = request.uri().clone();
-        *again.headers_mut() = request.headers().clone();
-        again
-    })
+impl Carrier {
+    /// One request and the head of its answer.
+    pub(super) async fn exchange(
+        self,
+        request: Request<RequestBody>,
+        wait: &Wait<'_>,
+    ) -> Result<(Response<Incoming>, Self), Failure> {
+        let answered = match self {
+            Self::Http1(lease) => driven(lease, request, wait).await,
+            Self::Http2(stream) => multiplexed(stream, request, wait).await,
+        };
+        answered.map_err(|Failure { error, unsent }| Failure {
+            error: blame(error, wait),
+            unsent: unsent.map(|request| Box::new(origin_form(*request))),
+        })
+    }
 }
 
-/// One request and the head of its answer, driven on this very task.
-async fn exchange(
+/// Over HTTP/1.1, driven on this very task.
+async fn driven(
     mut lease: Lease,
     request: Request<RequestBody>,
     wait: &Wait<'_>,
-) -> Result<(Response<Incoming>, Lease), (ForwardError, Stale)> {
-    let stale = if lease.idle_for.is_some() { Stale::Yes } else { Stale::No };
+) -> Result<(Response<Incoming>, Carrier), Failure> {
     let answered = {
         let Lease { sender, connection, timer, .. } = &mut lease;
-        let mut answer = pin!(sender.send_request(request));
+        let mut answer = pin!(sender.try_send_request(request));
         let mut patience = Patience::new(wait, timer);
         let mut broken = None;
         poll_fn(|cx| {
@@ -285,17 +201,43 @@ async fn exchange(
             }
             match answer.as_mut().poll(cx) {
                 Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(error)) => {
-                    Poll::Ready(Err(broken.take().map_or_else(|| classify(error), classify)))
-                }
-                Poll::Pending => patience.poll(cx).map(Err),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(failure(error, broken.take()))),
+                Poll::Pending => patience.poll(cx).map(|error| Err(error.into())),
             }
         })
         .await
     };
-    match answered {
-        Ok(response) => Ok((response, lease)),
-        Err(error) => Err((blame(error, wait), stale)),
+    answered.map(|response| (response, Carrier::Http1(lease)))
+}
+
+/// As one of many streams over HTTP/2.
+async fn multiplexed(
+    mut stream: Stream,
+    request: Request<RequestBody>,
+    wait: &Wait<'_>,
+) -> Result<(Response<Incoming>, Carrier), Failure> {
+    let mut timer = None;
+    let answered = {
+        let mut answer = pin!(stream.sender.try_send_request(request));
+        let mut patience = Patience::new(wait, &mut timer);
+        poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(failure(error, None))),
+            Poll::Pending => patience.poll(cx).map(|error| Err(error.into())),
+        })
+        .await
+    };
+    answered.map(|response| (response, Carrier::Http2(stream)))
+}
+
+fn failure(mut error: TrySendError<Request<RequestBody>>, broken: Option<hyper::Error>) -> Failure {
+    let unsent = error.take_message().map(Box::new);
+    Failure { error: broken.map_or_else(|| classify(error.into_error()), classify), unsent }
+}
+
+impl From<ForwardError> for Failure {
+    fn from(error: ForwardError) -> Self {
+        Self { error, unsent: None }
     }
 }
 
@@ -310,12 +252,35 @@ fn blame(error: ForwardError, wait: &Wait<'_>) -> ForwardError {
     }
 }
 
-fn classify(source: hyper::Error) -> ForwardError {
+pub(super) fn classify(source: hyper::Error) -> ForwardError {
     if source.is_parse() || source.is_parse_status() || source.is_parse_too_large() {
-        ForwardError::Protocol { source }
-    } else {
-        ForwardError::Closed { source }
+        return ForwardError::Protocol { source };
     }
+    match http2_error(&source) {
+        // REFUSED_STREAM, or a GOAWAY that leaves this stream out: the upstream has not begun with
+        // it, and any method may be sent again (RFC 9113 §8.7).
+        Some(error)
+            if error.reason() == Some(h2::Reason::REFUSED_STREAM)
+                || (error.is_go_away()
+                    && error.is_remote()
+                    && error.reason() == Some(h2::Reason::NO_ERROR)) =>
+        {
+            ForwardError::Refused { source }
+        }
+        Some(error) if error.is_library() => ForwardError::Protocol { source },
+        Some(_) | None => ForwardError::Closed { source },
+    }
+}
+
+fn http2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        source = error.source();
+    }
+    None
 }
 
 /// How long the head may take: `timeout` from the end of the upload on, `idle_timeout` of

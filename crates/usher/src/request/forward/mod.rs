@@ -8,24 +8,32 @@
 //! Takes only [`Permitted`](super::authorize::Permitted). Nothing is buffered whole: bodies stream
 //! with back-pressure both ways, and what limits them is silence, not length or total time.
 
+mod again;
 mod body;
+mod choose;
 mod cut;
 mod dial;
 mod error;
 mod exchange;
+mod names;
 mod pool;
+mod race;
 mod relay;
+mod sending;
+mod shared;
 mod tls;
 mod upload;
 mod websocket;
 
 pub use body::{StreamLimits, UpstreamBody};
+pub use choose::Busy;
 pub use cut::Cut;
 pub use dial::UpstreamIo;
 pub use error::ForwardError;
 pub use exchange::{Forwarder, Sent};
 pub use pool::sweep;
 pub use relay::{Relayed, relay};
+pub use sending::{Asking, Course};
 pub use tls::system_roots;
 pub use upload::{RequestBody, Upload};
 pub use websocket::{Handshake, accept_key, upstream_fields};

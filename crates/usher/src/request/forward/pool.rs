@@ -56,7 +56,14 @@ thread_local! {
 }
 
 impl Key {
-    fn is_for(&self, upstream: &Upstream, tls: &UpstreamTls) -> bool {
+    /// For a connection that was made with these.
+    pub fn new(upstream: &Upstream, tls: &UpstreamTls) -> Self {
+        let tls = (upstream.scheme == Scheme::Https).then(|| tls.clone());
+        Self { upstream: upstream.clone(), tls }
+    }
+
+    /// May a request for `upstream` go over it?
+    pub fn is_for(&self, upstream: &Upstream, tls: &UpstreamTls) -> bool {
         let same_place = self.upstream.scheme == upstream.scheme
             && self.upstream.host == upstream.host
             && self.upstream.port == upstream.port;
@@ -81,8 +88,7 @@ impl Lease {
         upstream: &Upstream,
         tls: &UpstreamTls,
     ) -> Self {
-        let tls = (upstream.scheme == Scheme::Https).then(|| tls.clone());
-        let key = Box::new(Key { upstream: upstream.clone(), tls });
+        let key = Box::new(Key::new(upstream, tls));
         Self { sender, connection: Box::new(connection), idle_for: None, timer: None, key }
     }
 
@@ -130,6 +136,7 @@ impl Lease {
 /// Closes connections that were idle for too long. Called by each core now and then.
 pub fn sweep() {
     let now = Instant::now();
+    super::shared::sweep(now);
     POOL.with_borrow_mut(|pool| {
         for idle in pool.values_mut() {
             idle.retain_mut(|idle| now - idle.since < IDLE && idle.lease.is_alive());

@@ -12,7 +12,16 @@ use usher_rules::plan::{UpstreamTls, UpstreamVerify};
 #[derive(Debug)]
 pub struct ClientConfigs {
     system: Arc<RootCertStore>,
-    made: Mutex<Vec<(UpstreamTls, Arc<ClientConfig>)>>,
+    made: Mutex<Vec<(UpstreamTls, Alpn, Arc<ClientConfig>)>>,
+}
+
+/// What is offered to an upstream (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alpn {
+    /// HTTP/1.1 alone.
+    Http1,
+    /// HTTP/2, else HTTP/1.1.
+    Http2OrHttp1,
 }
 
 /// Roots of the system; where it has none (a bare container), Mozilla's. Those of
@@ -40,13 +49,19 @@ impl ClientConfigs {
     /// # Errors
     ///
     /// What is wrong with the settings, in the words of the config.
-    pub fn for_route(&self, tls: &UpstreamTls) -> Result<Arc<ClientConfig>, Box<str>> {
+    pub fn for_route(&self, tls: &UpstreamTls, alpn: Alpn) -> Result<Arc<ClientConfig>, Box<str>> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, config)) = made.iter().find(|(known, _)| same_settings(known, tls)) {
+        let is_it = |made: &&(UpstreamTls, Alpn, _)| made.1 == alpn && same_settings(&made.0, tls);
+        if let Some((_, _, config)) = made.iter().find(is_it) {
             return Ok(Arc::clone(config));
         }
-        let config = Arc::new(self.build(tls)?);
-        made.push((tls.clone(), Arc::clone(&config)));
+        let mut config = self.build(tls)?;
+        config.alpn_protocols = match alpn {
+            Alpn::Http1 => vec![b"http/1.1".to_vec()],
+            Alpn::Http2OrHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
+        let config = Arc::new(config);
+        made.push((tls.clone(), alpn, Arc::clone(&config)));
         Ok(config)
     }
 
@@ -69,7 +84,7 @@ impl ClientConfigs {
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
             }
         };
-        let mut config = match &tls.client {
+        Ok(match &tls.client {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => {
                 let chain: Vec<_> = CertificateDer::pem_slice_iter(chain).flatten().collect();
@@ -79,9 +94,7 @@ impl ClientConfigs {
                     .with_client_auth_cert(chain, key)
                     .map_err(|error| format!("`tls_client_cert` and `tls_client_key`: {error}"))?
             }
-        };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(config)
+        })
     }
 }
 

@@ -1,3 +1,4 @@
+use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::PathAndQuery};
 use usher_rules::{
     fields::{
@@ -5,7 +6,7 @@ use usher_rules::{
         set_forwarded,
     },
     names::RequestPath,
-    plan::{Action, HostField, Piece, Plan, RequestTemplate, Route},
+    plan::{Action, Balance, HostField, Piece, Plan, RequestTemplate, Route},
     time::UnixTime,
 };
 
@@ -14,6 +15,7 @@ use crate::request::authorize::Standing;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POMERIUM_AUTHORIZATION: HeaderName = HeaderName::from_static("x-pomerium-authorization");
+const ROUTING_KEY: HeaderName = HeaderName::from_static("x-pomerium-routing-key");
 const ASSERTION: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion");
 
 /// What shaping needs to know beside the permit.
@@ -56,7 +58,12 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     remove_cookie(fields, &plan.cookie.name);
     remove_identity(fields, &plan.claim_fields);
     let (trusted_hops, skip_append) = (plan.xff_num_trusted_hops, plan.skip_xff_append);
-    set_forwarded(fields, Forwarded { peer, https, authority, trusted_hops, skip_append });
+    let asked = (route.host_field != HostField::Preserve).then_some(authority);
+    let forwarded = Forwarded { peer, https, authority: asked, trusted_hops, skip_append };
+    set_forwarded(fields, forwarded);
+    if let Some(key) = routing_key(standing) {
+        fields.insert(ROUTING_KEY, key);
+    }
     fields.insert(REQUEST_ID, request_id.clone());
 
     let wants_assertion =
@@ -80,6 +87,16 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     Some(head)
 }
 
+/// What the hashing policies go by, in Pomerium's form: SHA-256 of the session's id. The upstream
+/// gets it too; what a client writes there was removed with all of `x-pomerium-`.
+fn routing_key(standing: &Standing) -> Option<HeaderValue> {
+    let Action::Forward(targets) = &standing.route().action else { return None };
+    let session = standing.session().filter(|_| targets.balance == Balance::Hash)?;
+    let digest = digest(&SHA256, session.session().id.as_str().as_bytes());
+    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::try_from(hex).ok()
+}
+
 fn origin_form(target: PathAndQuery) -> Option<http::Uri> {
     http::Uri::builder().path_and_query(target).build().ok()
 }
@@ -93,9 +110,7 @@ fn host_field(route: &Route, authority: &HeaderValue) -> Option<HeaderValue> {
         HostField::Preserve => Some(authority.clone()),
         HostField::Literal(text) => Some(text.clone()),
         HostField::Upstream => match &route.action {
-            Action::Forward(upstreams) => {
-                HeaderValue::try_from(upstreams.first()?.authority()).ok()
-            }
+            Action::Forward(targets) => Some(targets.all.first()?.host.clone()),
             Action::Redirect(_) | Action::Respond { .. } => Some(authority.clone()),
         },
     }

@@ -1,0 +1,224 @@
+//! Which of a route's upstreams a request goes to, and which it goes on to.
+//!
+//! | takes | a route's [`Targets`], what is known of each, the visitor's key |
+//! |---|---|
+//! | gives | one [`Pick`] after another, until none is left |
+//! | never | locks while a request waits; forgets an upstream that a reload left where it was |
+//!
+//! Turns are the route's own: a counter that routes share gives one of two alternating routes all
+//! the even numbers. What is known of an upstream belongs to address and TLS settings, so that two
+//! routes learn from each other and one with wrong settings spoils nothing for the other.
+
+mod balance;
+mod health;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
+use tokio::time::Instant;
+use usher_rules::{
+    names::Scheme,
+    plan::{Action, Plan, Route, Target, Targets, UpstreamTls},
+};
+
+use self::balance::Field;
+pub use self::health::{Busy, Fitness, Health};
+use super::tls::same_settings;
+
+/// The choosers of all routes in force.
+#[derive(Debug, Default)]
+pub struct Choosers {
+    by_route: ArcSwap<HashMap<Box<str>, Arc<Chooser>, RandomState>>,
+    known: Mutex<Vec<Known>>,
+}
+
+/// One upstream, by all that makes it another one.
+#[derive(Clone, Debug)]
+struct Known {
+    scheme: Scheme,
+    host: Box<str>,
+    port: u16,
+    tls: Option<UpstreamTls>,
+    health: Arc<Health>,
+}
+
+/// What a route remembers between two requests.
+#[derive(Debug)]
+pub struct Chooser {
+    round: Box<[usize]>,
+    turn: AtomicUsize,
+    /// Turns of those whose own turn was a dead one's: its share is spread over all others.
+    spare: AtomicUsize,
+    health: Box<[Arc<Health>]>,
+}
+
+/// One upstream to try.
+#[derive(Clone, Copy, Debug)]
+pub struct Pick {
+    /// Which of the route's.
+    pub at: usize,
+    /// With how much patience.
+    pub patience: Patience,
+}
+
+/// How long to wait for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It is the only one left: as long as it may take.
+    Last,
+    /// There are others.
+    Others,
+    /// It is known not to answer, and somebody else is trying already.
+    Little,
+}
+
+impl Choosers {
+    /// For the routes of `plan`. What was known of the same upstreams, and whose turn it was,
+    /// stays.
+    pub fn prepare(&self, plan: &Plan) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.by_route.load_full();
+        let mut kept = Vec::new();
+        let mut by_route = HashMap::with_hasher(RandomState::default());
+        for route in &plan.routes {
+            let Action::Forward(targets) = &route.action else { continue };
+            let health =
+                targets.all.iter().map(|target| remembered(&known, &mut kept, target, route));
+            let chooser = Chooser::new(targets, health.collect());
+            if let Some(before) = before.get(&route.id) {
+                chooser.turn.store(before.turn.load(Relaxed), Relaxed);
+            }
+            by_route.insert(route.id.clone(), Arc::new(chooser));
+        }
+        *known = kept;
+        self.by_route.store(Arc::new(by_route));
+    }
+
+    /// The chooser of a route. One that a reload took away while a request was on its way begins
+    /// anew for that request.
+    pub fn of(&self, route: &Route, targets: &Targets) -> Arc<Chooser> {
+        let known = self.by_route.load().get(&route.id).map(Arc::clone);
+        known.filter(|known| known.health.len() == targets.all.len()).unwrap_or_else(|| {
+            let health = targets.all.iter().map(|_| Arc::default()).collect();
+            Arc::new(Chooser::new(targets, health))
+        })
+    }
+}
+
+/// What is known of `target`, from before or from a route that stands further up.
+fn remembered(
+    before: &[Known],
+    kept: &mut Vec<Known>,
+    target: &Target,
+    route: &Route,
+) -> Arc<Health> {
+    let upstream = &target.upstream;
+    let tls = (upstream.scheme == Scheme::Https).then_some(&route.tls);
+    let is_it = |known: &&Known| {
+        let same_tls = match (&known.tls, tls) {
+            (Some(known), Some(tls)) => same_settings(known, tls),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        known.scheme == upstream.scheme
+            && known.host == upstream.host
+            && known.port == upstream.port
+            && same_tls
+    };
+    if let Some(known) = kept.iter().find(is_it) {
+        return Arc::clone(&known.health);
+    }
+    let health = before.iter().find(is_it).map(|known| Arc::clone(&known.health));
+    let health = health.unwrap_or_default();
+    kept.push(Known {
+        scheme: upstream.scheme,
+        host: upstream.host.clone(),
+        port: upstream.port,
+        tls: tls.cloned(),
+        health: Arc::clone(&health),
+    });
+    health
+}
+
+impl Chooser {
+    fn new(targets: &Targets, health: Box<[Arc<Health>]>) -> Self {
+        let round = balance::round(&targets.all);
+        Self { round, turn: AtomicUsize::new(0), spare: AtomicUsize::new(0), health }
+    }
+
+    /// What is known of the upstream at this place.
+    pub fn health(&self, at: usize) -> Option<&Arc<Health>> {
+        self.health.get(at)
+    }
+
+    /// Upstreams that are due to be tried again while others answer; each is given out once.
+    pub fn due(&self, now: Instant) -> Option<usize> {
+        if self.health.len() < 2 || !self.health.iter().any(|one| one.fitness(now) == Fitness::Well)
+        {
+            return None;
+        }
+        self.health.iter().position(|one| one.fitness(now) == Fitness::Due && one.claim_trial(now))
+    }
+
+    /// The next upstream for a request that has tried `tried`; `None` when none is left.
+    pub fn pick(
+        &self,
+        targets: &Targets,
+        tried: &[usize],
+        key: impl FnOnce() -> u64,
+        now: Instant,
+    ) -> Option<Pick> {
+        let left = |at: usize| !tried.contains(&at);
+        let fitness = |at: usize| self.health.get(at).map_or(Fitness::Well, |one| one.fitness(now));
+        if let [only] = &*targets.all {
+            let _ = only;
+            let patience = self.patience(0, fitness(0), now);
+            return left(0).then_some(Pick { at: 0, patience });
+        }
+        let n = targets.all.len();
+        let well = |at: usize| left(at) && fitness(at) == Fitness::Well;
+        let is_last = (0..n).filter(|at| well(*at)).nth(1).is_none();
+        let active = |at: usize| self.health.get(at).map_or(0, |one| one.active());
+        let key = key();
+        let among = |open: &dyn Fn(usize) -> bool, turns: &AtomicUsize| {
+            let field = Field { targets, round: &self.round, active: &active, open, key };
+            field.choose(|| turns.fetch_add(1, Relaxed))
+        };
+        if tried.is_empty() && targets.balance == usher_rules::plan::Balance::RoundRobin {
+            let turn = self.turn.fetch_add(1, Relaxed) % self.round.len().max(1);
+            if let Some(at) = self.round.get(turn).copied().filter(|at| well(*at)) {
+                let patience = if is_last { Patience::Last } else { Patience::Others };
+                return Some(Pick { at, patience });
+            }
+        }
+        if let Some(at) = among(&well, &self.spare) {
+            let patience = if is_last { Patience::Last } else { Patience::Others };
+            return Some(Pick { at, patience });
+        }
+        // None is known to answer: better one that may be dead than nobody.
+        let due = |at: usize| left(at) && fitness(at) == Fitness::Due;
+        let at = among(&due, &self.spare).or_else(|| among(&left, &self.spare))?;
+        Some(Pick { at, patience: self.patience(at, fitness(at), now) })
+    }
+
+    fn patience(&self, at: usize, fitness: Fitness, now: Instant) -> Patience {
+        let tries = || self.health.get(at).is_some_and(|one| one.claim_trial(now));
+        match fitness {
+            Fitness::Well => Patience::Last,
+            Fitness::Due if tries() => Patience::Last,
+            Fitness::Due | Fitness::Alone => Patience::Little,
+        }
+    }
+}
+
+/// A number for the visitor: of the session where there is one, else of the address.
+pub fn key_of(text: &[u8]) -> u64 {
+    balance::mix(balance::fnv(text.iter().copied()))
+}

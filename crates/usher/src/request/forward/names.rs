@@ -1,0 +1,130 @@
+//! Addresses of a name, remembered for a moment.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// How long a resolved name is believed. `getaddrinfo` tells no lifetime.
+const RESOLVED: Duration = Duration::from_secs(5);
+
+/// How long a resolver may take. A name that it knew before is used on when it is silent.
+const RESOLVE: Duration = Duration::from_secs(5);
+
+/// Names that are remembered on each core.
+const NAMES: usize = 1024;
+
+/// Addresses of one name that are tried.
+const ADDRESSES: usize = 16;
+
+struct Known {
+    at: Instant,
+    addresses: Vec<SocketAddr>,
+}
+
+thread_local! {
+    static KNOWN: RefCell<HashMap<(Box<str>, u16), Known>> = RefCell::default();
+}
+
+/// Addresses in the order in which they are tried: the one that answered last, then the families
+/// in turn (RFC 8305 §4), IPv4 first (`dns_lookup_family` V4_PREFERRED).
+pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let now = Instant::now();
+    let key = (Box::<str>::from(host), port);
+    let known = KNOWN.with_borrow(|known| {
+        known.get(&key).map(|known| (now - known.at < RESOLVED, known.addresses.clone()))
+    });
+    let known = match known {
+        Some((true, addresses)) => return Ok(addresses),
+        Some((false, addresses)) => addresses,
+        None => Vec::new(),
+    };
+    let asked = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((host, port))).await;
+    let found = match asked {
+        Ok(Ok(found)) => found.collect(),
+        Ok(Err(error)) if known.is_empty() => return Err(error),
+        Err(_) if known.is_empty() => return Err(io::ErrorKind::TimedOut.into()),
+        Ok(Err(_)) | Err(_) => return Ok(known), // the resolver's trouble need not be ours
+    };
+    let addresses = in_turn(found, known.first());
+    if addresses.is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    KNOWN.with_borrow_mut(|all| {
+        if all.len() >= NAMES {
+            all.clear();
+        }
+        all.insert(key, Known { at: now, addresses: addresses.clone() })
+    });
+    Ok(addresses)
+}
+
+/// This address has answered: it is the first to be tried next time.
+pub(super) fn prefer(host: &str, address: SocketAddr) {
+    if host.parse::<IpAddr>().is_ok() {
+        return;
+    }
+    KNOWN.with_borrow_mut(|all| {
+        let Some(known) = all.get_mut(&(Box::from(host), address.port())) else { return };
+        if let Some(at) = known.addresses.iter().position(|one| *one == address)
+            && let Some(before) = known.addresses.get_mut(..=at)
+        {
+            before.rotate_right(1);
+        }
+    });
+}
+
+/// None of the addresses answers: ask again next time.
+pub(super) fn doubt(host: &str, port: u16) {
+    KNOWN.with_borrow_mut(|all| all.remove(&(Box::from(host), port)));
+}
+
+fn in_turn(found: Vec<SocketAddr>, preferred: Option<&SocketAddr>) -> Vec<SocketAddr> {
+    let (four, six): (Vec<_>, Vec<_>) = found.into_iter().partition(SocketAddr::is_ipv4);
+    let (mut four, mut six) = (four.into_iter(), six.into_iter());
+    let mut all = Vec::new();
+    loop {
+        let pair = [four.next(), six.next()];
+        if pair == [None, None] {
+            break;
+        }
+        all.extend(pair.into_iter().flatten());
+    }
+    if let Some(at) = preferred.and_then(|one| all.iter().position(|other| other == one))
+        && let Some(before) = all.get_mut(..=at)
+    {
+        before.rotate_right(1);
+    }
+    all.truncate(ADDRESSES);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::in_turn;
+
+    #[test]
+    fn families_take_turns_behind_the_one_that_answered() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let found: Vec<_> =
+            ["[::1]:1", "[::2]:1", "[::3]:1", "1.0.0.1:1", "1.0.0.2:1"].map(address).into();
+        let order = |preferred: Option<&str>| {
+            let preferred = preferred.map(address);
+            let all = in_turn(found.clone(), preferred.as_ref());
+            all.iter().map(|one| one.ip().to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(order(None), "1.0.0.1 ::1 1.0.0.2 ::2 ::3");
+        assert_eq!(order(Some("[::2]:1")), "::2 1.0.0.1 ::1 1.0.0.2 ::3");
+        assert_eq!(order(Some("9.9.9.9:1")), order(None));
+    }
+}
