@@ -16,6 +16,7 @@ pub mod config;
 pub mod fields;
 pub mod names;
 pub mod people;
+pub mod plain_text;
 pub mod plan;
 pub mod policy;
 pub mod problem;

@@ -91,6 +91,22 @@ pub enum CertError {
         /// Which one, counted from 1.
         place: usize,
     },
+    /// Served, but clients that don't fetch what is missing refuse it.
+    #[error("{pem} lacks the certificate of {issuer:?}, which signed the last one in it")]
+    Gap {
+        /// The chain.
+        pem: Pem,
+        /// Whose certificate is missing.
+        issuer: Box<str>,
+    },
+    /// A folder for certificates in which there is none.
+    #[error("`certificates_dir` gives no certificate: {} {why}", folder.display())]
+    NoPair {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there instead.
+        why: &'static str,
+    },
     /// Served, but browsers refuse it.
     #[error("{pem} has expired")]
     Expired {
@@ -198,6 +214,16 @@ impl CertError {
                 "put the certificates in order: the leaf first, each signed by the one after it, as \
                  in an authority's `fullchain.pem`; TVs and players refuse what browsers mend"
             }
+            Self::Gap { .. } => {
+                "name the file with the whole chain, an authority's `fullchain.pem` or \
+                 `fullchain.cer`: browsers mend a gap, TVs, players and apps don't; if the signer is \
+                 an authority of your own, name its file in `certificate_authority_file`"
+            }
+            Self::NoPair { .. } => {
+                "put `NAME.pem` and `NAME.key` there, or name the folder that your client writes: \
+                 certbot's /etc/letsencrypt/live, acme.sh's ~/.acme.sh/HOST_ecc, lego's and Caddy's \
+                 `certificates`, dehydrated's `certs`"
+            }
             Self::Expired { .. } => "renew it; usher takes the new file by itself",
             Self::LooseKey { .. } => {
                 "chmod 640, and give the file to a group that usher's user is in; if others may have \
@@ -249,9 +275,11 @@ impl CertError {
             | Self::NotYetValid { .. }
             | Self::NotPermitted { .. }
             | Self::BrokenChain { .. }
+            | Self::Gap { .. }
             | Self::LooseKey { .. }
             | Self::BadStaple { .. } => Level::Warn,
             Self::Unreadable { .. }
+            | Self::NoPair { .. }
             | Self::NoCertificate { .. }
             | Self::DamagedCertificate { .. }
             | Self::NoKey { .. }

@@ -48,7 +48,7 @@ use self::{
     pair::Pair,
     report::Served,
 };
-use crate::request::{Anchor, tls::CertSource};
+use crate::request::{Anchor, forward::system_roots, tls::CertSource};
 
 /// What each handshake asks. Immutable: a reload makes another one.
 pub struct Certificates {
@@ -294,6 +294,7 @@ fn read_pairs(
     let mut take = |read: Result<Pair, CertError>, file: Option<&Path>| match read {
         Ok(pair) => {
             troubles.extend(pair.judge(now));
+            troubles.extend(pair.gap(|| system_roots(&plan.extra_roots)));
             pairs.push(Arc::new(pair));
         }
         Err(trouble) => {

@@ -11,12 +11,12 @@ use std::{
 };
 
 use rustls::{
-    Error, InconsistentKeys, SignatureScheme,
+    Error, InconsistentKeys, RootCertStore, SignatureScheme,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     sign::CertifiedKey,
 };
-use usher_rules::{plan::CertificateFiles, secret::Secret, time::UnixTime};
+use usher_rules::{plain_text, plan::CertificateFiles, secret::Secret, time::UnixTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use zeroize::Zeroizing;
 
@@ -42,6 +42,9 @@ pub(super) struct Pair {
     unsent: Option<(PathBuf, &'static str)>,
     /// The key's file, if everybody may read it.
     loose_key: Option<PathBuf>,
+    /// Who signed the last certificate, where that is not itself: the name as it stands there (DER)
+    /// and as people read it.
+    signed_by: Option<(Box<[u8]>, Box<str>)>,
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -63,6 +66,7 @@ impl Pair {
     }
 
     fn new(cert: Pem, chain: &[u8], key: Pem, key_pem: &[u8]) -> Result<Self, CertError> {
+        let (chain, key_pem) = (&*plain_text::pem(chain), &*plain_text::pem(key_pem));
         let damaged = |_| CertError::DamagedCertificate { pem: cert.clone() };
         let chain: Vec<CertificateDer<'static>> =
             CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(damaged)?;
@@ -90,6 +94,7 @@ impl Pair {
         })?;
         let (key, broken_at) = (Arc::new(certified), break_in(&chain));
         let (stapled, unsent, loose_key) = (None, None, None);
+        let signed_by = chain.last().and_then(signed_by);
         Ok(Self {
             key,
             cert,
@@ -100,6 +105,7 @@ impl Pair {
             stapled,
             unsent,
             loose_key,
+            signed_by,
         })
     }
 
@@ -163,6 +169,17 @@ impl Pair {
         }
     }
 
+    /// The chain ends before an authority that clients know: `roots` has none of that name.
+    /// Browsers fetch what is missing or remember it, players, TVs and apps don't.
+    pub fn gap(&self, roots: impl FnOnce() -> RootCertStore) -> Option<CertError> {
+        let (raw, name) = self.signed_by.as_ref()?;
+        // an anchor's subject is the name without the head of its SEQUENCE, four octets at most
+        let is_it = |subject: &[u8]| raw.ends_with(subject) && raw.len() - subject.len() <= 4;
+        let is_known = roots().roots.iter().any(|root| is_it(root.subject.as_ref()));
+        let gap = CertError::Gap { pem: self.cert.clone(), issuer: name.clone() };
+        (!is_known && self.broken_at.is_none()).then_some(gap)
+    }
+
     /// Is its end in sight? A last sixth of its life, and never more than a month.
     pub fn ends_soon(&self, now: UnixTime) -> bool {
         let life = self.not_after.since(self.not_before);
@@ -197,12 +214,22 @@ impl Pair {
     }
 }
 
+/// Who signed a certificate, if it did not sign itself.
+fn signed_by(der: &CertificateDer<'static>) -> Option<(Box<[u8]>, Box<str>)> {
+    let (_, read) = X509Certificate::from_der(der).ok()?;
+    let (issuer, subject) = (read.issuer(), read.subject());
+    let common = issuer.iter_common_name().next().and_then(|name| name.as_str().ok());
+    let name = common.map_or_else(|| issuer.to_string(), str::to_owned);
+    let is_other = issuer.as_raw() != subject.as_raw();
+    is_other.then(|| (issuer.as_raw().into(), name.into()))
+}
+
 /// May others than the owner and the group read it?
 fn is_everybodys(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|about| about.mode() & 0o004 != 0)
 }
 
-fn certified(
+pub(super) fn certified(
     chain: Vec<CertificateDer<'static>>,
     key: &PrivateKeyDer<'static>,
 ) -> Result<CertifiedKey, Error> {
@@ -221,7 +248,7 @@ fn break_in(chain: &[CertificateDer<'static>]) -> Option<usize> {
     follows.position(|follows| !follows).map(|at| at + 1)
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertError> {
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertError> {
     let unreadable = |source| CertError::Unreadable { file: path.to_owned(), source };
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
@@ -240,7 +267,7 @@ fn private_key(text: &[u8], pem: &Pem) -> Result<PrivateKeyDer<'static>, CertErr
     PrivateKeyDer::from_pem_slice(text).map_err(|_| CertError::NoKey { pem: pem.clone() })
 }
 
-fn subjects(leaf: &X509Certificate<'_>) -> Vec<Box<str>> {
+pub(super) fn subjects(leaf: &X509Certificate<'_>) -> Vec<Box<str>> {
     let Ok(Some(names)) = leaf.subject_alternative_name() else { return Vec::new() };
     let names = names.value.general_names.iter();
     names

@@ -13,14 +13,15 @@ use std::{
 
 use usher_rules::{
     config::{self, Environment, Files, Input},
+    plain_text,
     plan::{self, Level, Plan},
-    problem::{Problem, Rendered, Severity, Summary},
+    problem::{Place, Problem, Rendered, Severity, Summary},
     time::Clock as _,
 };
 
 use crate::{
     certs::{self, CertError},
-    server::SystemClock,
+    server::{self, StartError, SystemClock},
 };
 
 /// The longest file that is read: a config, a key, a certificate. In bytes.
@@ -91,17 +92,30 @@ pub fn load(path: &Path, env: &Environment) -> Result<Loaded, LoadFailure> {
     let unreadable = |source| LoadFailure::Unreadable { path: path.to_owned(), source };
     let bytes = read(path).map_err(unreadable)?;
     let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8");
-    let text = String::from_utf8(bytes).map_err(not_text).map_err(unreadable)?;
+    let text = String::from_utf8(plain_text::utf8(&bytes).to_vec())
+        .map_err(not_text)
+        .map_err(unreadable)?;
     let file = path.display().to_string();
     let draft = config::read(Input { name: Some(&file), text: &text }, env);
     let disk = Disk::default();
     match plan::compile(draft, &disk) {
-        Ok((plan, problems)) => {
+        Ok((plan, mut problems)) => {
+            let refused = server::refusals(&plan);
+            if !refused.is_empty() {
+                problems.extend(refused.iter().map(unusable));
+                return Err(LoadFailure::Refused(Findings { file, text, problems }));
+            }
             let findings = Findings { file, text, problems };
             Ok(Loaded { plan, findings, files: disk.asked.into_inner() })
         }
         Err(problems) => Err(LoadFailure::Refused(Findings { file, text, problems })),
     }
+}
+
+/// A key or certificate that the start would refuse. Its words name the key.
+fn unusable(error: &StartError) -> Problem {
+    let help = error.hint().unwrap_or_default();
+    Problem::new(Severity::Error, "U213", Place::Whole, error.to_string(), help)
 }
 
 /// The process's environment, as [`load`] takes it. Variables that are not text are left out.
@@ -261,6 +275,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 mod tests {
     use std::fs;
 
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
+
     use super::{Args, Environment, LoadFailure, Outcome, check, load};
 
     fn checked(text: &[u8], json: bool) -> (Outcome, String) {
@@ -306,6 +323,49 @@ mod tests {
         assert_eq!(shown, "error: can't read the config config.yaml: it is not text in UTF-8\n");
         let missing = load("/nonexistent/config.yaml".as_ref(), &Environment::new()).unwrap_err();
         assert!(matches!(missing, LoadFailure::Unreadable { .. }), "{missing}");
+    }
+
+    /// `run` refuses these without asking network or disk, so `check` does.
+    #[test]
+    fn what_stops_run_stops_check() {
+        let route = "routes:\n- from: https://a.test\n  to: http://b\n  allow_any_authenticated_user: true\n";
+        let base64 = |text: &str| STANDARD.encode(text);
+        let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem();
+        let pair = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
+        let (cert, other) = (pair.cert.pem(), KeyPair::generate().unwrap().serialize_pem());
+        let metrics = format!(
+            "metrics_address: 127.0.0.1:9090\nmetrics_certificate: {}\nmetrics_certificate_key: {}\n",
+            base64(&cert),
+            base64(&other)
+        );
+        for (keys, words) in [
+            ("address: host.example:443\n".to_owned(), "`address` is not an address"),
+            ("http_redirect_addr: host.example\n".to_owned(), "`http_redirect_addr` is not"),
+            ("metrics_address: host.example:1\n".to_owned(), "`metrics_address` is not"),
+            ("address: :80\nhttp_redirect_addr: 80\n".to_owned(), "are the same address"),
+            (format!("signing_key: {}\n", base64(&p384)), "`signing_key` is neither"),
+            (metrics, "the certificate for `metrics_address` can't be used"),
+        ] {
+            let (outcome, shown) = checked(format!("{keys}{route}").as_bytes(), false);
+            assert_eq!(outcome, Outcome::Bad, "{keys}");
+            assert!(shown.contains(words), "{keys}: {shown}");
+        }
+        for keys in
+            ["address: 25443\nhttp_redirect_addr: 25080\n", "metrics_address: localhost:9090\n"]
+        {
+            let (outcome, shown) = checked(format!("{keys}{route}").as_bytes(), false);
+            assert_eq!((outcome, shown.as_str()), (Outcome::Good, "config.yaml: no problems\n"));
+        }
+    }
+
+    #[test]
+    fn a_config_of_any_editor_is_read() {
+        let text = "routes:\r\n- from: https://a.test\r\n  to: http://b\r\n  allow_any_authenticated_user: true\r\n";
+        let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+        let utf16: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
+        for bytes in [utf16, format!("\u{feff}{text}").into_bytes()] {
+            assert_eq!(checked(&bytes, false).1, "config.yaml: no problems\n");
+        }
     }
 
     #[test]

@@ -92,11 +92,12 @@ fn look(paths: &[PathBuf]) -> Seen {
     seen
 }
 
-/// A file's content; of a folder, what lies in it and when each was changed, two levels deep.
+/// A file's content; of a folder, what lies in it and when each was changed, three levels deep: as
+/// deep as certificates are looked for.
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     if path.is_dir() {
         let mut seen = Vec::new();
-        list(path, 2, &mut seen);
+        list(path, 3, &mut seen);
         return Ok(seen);
     }
     let mut bytes = Vec::new();

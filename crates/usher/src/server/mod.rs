@@ -13,6 +13,7 @@ mod clock;
 mod cores;
 mod keys;
 mod metrics;
+mod preflight;
 mod redirect;
 mod start_error;
 mod swapping;
@@ -39,6 +40,7 @@ use usher_rules::{
 pub use clock::SystemClock;
 pub use keys::KeyFailure;
 pub use metrics::GuardError;
+pub use preflight::refusals;
 pub use start_error::StartError;
 
 use self::{

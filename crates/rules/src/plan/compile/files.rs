@@ -2,8 +2,10 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use zeroize::Zeroizing;
+
 use super::Ground;
-use crate::{config::Given, problem::Problem, secret::Secret};
+use crate::{config::Given, plain_text, problem::Problem, secret::Secret};
 
 /// What a PEM text has to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,25 +36,26 @@ impl Pem {
 }
 
 impl Ground<'_> {
-    /// The bytes of the file that `given` names.
+    /// The text of the file that `given` names, in UTF-8 and without a byte order mark.
     pub(super) fn read(&self, given: &Given) -> Result<Secret, Problem> {
         let path = given.text();
         let key = given.key.name;
-        let bytes = self.files.read(path).map(Secret::new).map_err(|error| {
+        let bytes = self.files.read(path).map(Zeroizing::new).map_err(|error| {
             given.error(
                 "U209",
                 format!("the file of `{key}` can't be read: {error}"),
                 format!("look whether `{path}` exists and whether usher may read it"),
             )
         })?;
-        if bytes.expose().trim_ascii().is_empty() {
+        let text = plain_text::utf8(&bytes);
+        if text.trim_ascii().is_empty() {
             return Err(given.error(
                 "U210",
                 format!("the file of `{key}` is empty"),
                 "write the value into it, or take the key out",
             ));
         }
-        Ok(bytes)
+        Ok(Secret::new(text.as_slice()))
     }
 
     /// PEM text from `file_key`, or else in base64 from `inline_key`. The file wins.
@@ -83,8 +86,9 @@ pub(super) fn base64(given: &Given) -> Result<Secret, Problem> {
 }
 
 pub(super) fn checked(given: &Given, text: Secret, pem: Pem) -> Result<Secret, Problem> {
-    if pem.is_in(text.expose()) {
-        return Ok(text);
+    let plain = plain_text::pem(text.expose());
+    if pem.is_in(&plain) {
+        return Ok(Secret::new(plain.as_slice()));
     }
     Err(given.error(
         "U213",

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{Given, Section},
-    names::{Authority, EscapedSlashes, Host},
+    names::{EscapedSlashes, Host, ListenAddressError, listen_address},
     plan::{
         CertificateFiles, CookiePolicy, Level, Listen, LogSelection, Protocols, SameSite, Timeouts,
         Underscores,
@@ -75,7 +75,7 @@ impl Ground<'_> {
         let insecure = self.keys.bool("insecure_server").unwrap_or_default();
         let default_port = if insecure { 80 } else { 443 };
         let address = self
-            .address("address", default_port)
+            .address("address", Some(default_port))
             .unwrap_or_else(|| format!(":{default_port}").into());
         let certificates_inline = match (
             self.pem("certificate", "", Pem::Certificate),
@@ -87,16 +87,18 @@ impl Ground<'_> {
                 Vec::new()
             }
         };
-        Listen {
+        let listen = Listen {
             address,
             insecure,
             certificate_files: self.certificate_files(),
             certificates_dir: self.keys.text("certificates_dir").map(PathBuf::from),
             certificates_inline,
-            http_redirect: self.address("http_redirect_addr", 80),
+            http_redirect: self.address("http_redirect_addr", Some(80)),
             metrics: self.metrics(),
             protocols: self.protocols(),
-        }
+        };
+        self.tell_clash(&listen);
+        listen
     }
 
     fn protocols(&mut self) -> Protocols {
@@ -117,29 +119,52 @@ impl Ground<'_> {
         }
     }
 
-    /// `host:port`; an empty host is all addresses, a missing port the default one.
-    pub(super) fn address(&mut self, key: &str, default_port: u16) -> Option<Box<str>> {
+    /// `host:port`; a bare number is a port, an empty host is all addresses, and a missing port is
+    /// the default one, or an error where there is none.
+    pub(super) fn address(&mut self, key: &str, default_port: Option<u16>) -> Option<Box<str>> {
         let given = self.keys.given(key)?;
-        let written = given.text().trim_matches(['"', '\'']);
+        let written = given.text().trim_matches(['"', '\'', ' ']);
         if written.is_empty() {
             return None;
         }
-        let with_host = if written.starts_with(':') {
-            format!("localhost{written}")
-        } else {
-            written.to_owned()
-        };
-        match Authority::parse(&with_host) {
-            Ok(Authority { port: Some(_), .. }) => Some(written.into()),
-            Ok(Authority { port: None, .. }) => Some(format!("{written}:{default_port}").into()),
+        let address = listen_address(written, default_port)
+            .and_then(|at| if at.port() == 0 { Err(ListenAddressError::BadPort) } else { Ok(at) });
+        match address {
+            Ok(_) if written.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(format!(":{written}").into())
+            }
+            Ok(_) if listen_address(written, None).is_ok() => Some(written.into()),
+            Ok(address) => Some(format!("{written}:{}", address.port()).into()),
             Err(error) => {
+                let code = if error == ListenAddressError::NoPort { "U440" } else { "U401" };
                 self.report(given.error(
-                    "U401",
+                    code,
                     format!("`{key}` is not an address to listen on: {error}"),
                     "write `:443` for all addresses, or `127.0.0.1:8443`",
                 ));
                 None
             }
+        }
+    }
+
+    /// Two listeners on one port: the second can't be bound.
+    fn tell_clash(&mut self, listen: &Listen) {
+        let metrics = listen.metrics.as_ref().map(|metrics| &metrics.address);
+        let others = [("http_redirect_addr", listen.http_redirect.as_ref()), (METRICS, metrics)];
+        let mut taken = vec![("address", &listen.address)];
+        for (key, address) in others {
+            let Some(address) = address else { continue };
+            let clash = taken.iter().find(|(_, other)| clash(other, address));
+            if let Some((other, _)) = clash
+                && let Some(given) = self.keys.given(key)
+            {
+                self.report(given.error(
+                    "U402",
+                    format!("`{key}` and `{other}` are the same address"),
+                    "give each a port of its own",
+                ));
+            }
+            taken.push((key, address));
         }
     }
 
@@ -394,6 +419,17 @@ pub(super) fn underscores(keys: &Section) -> Underscores {
         Some("drop_header") => Underscores::Drop,
         Some(_) | None => Underscores::Allow,
     }
+}
+
+const METRICS: &str = "metrics_address";
+
+/// Would binding one keep the other from being bound? Port 0 is another one each time.
+fn clash(one: &str, other: &str) -> bool {
+    let (Ok(one), Ok(other)) = (listen_address(one, None), listen_address(other, None)) else {
+        return false;
+    };
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (everywhere || one.ip() == other.ip())
 }
 
 /// Zero, and what rounds to zero milliseconds, is no limit.

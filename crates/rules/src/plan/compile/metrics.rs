@@ -6,11 +6,7 @@ use super::{
     Ground,
     files::{self, Pem},
 };
-use crate::{
-    names::{Authority, Host},
-    plan::MetricsListen,
-    secret::Secret,
-};
+use crate::{names::listen_address, plan::MetricsListen, secret::Secret};
 
 const ADDRESS: &str = "metrics_address";
 const BASIC_AUTH: &str = "metrics_basic_auth";
@@ -21,20 +17,11 @@ const CLIENT_CA: [&str; 2] = ["metrics_client_ca", "metrics_client_ca_file"];
 impl Ground<'_> {
     /// `None` when nobody asked for it, or a problem was found.
     pub(super) fn metrics(&mut self) -> Option<MetricsListen> {
-        let Some(address) = self.address(ADDRESS, 0) else {
+        let Some(address) = self.address(ADDRESS, None) else {
             self.metrics_without_address();
             return None;
         };
         let given = self.keys.given(ADDRESS)?;
-        // Port 0 is no port of an authority, so a missing one ends here, too.
-        let Ok(host_and_port) = Authority::parse(&with_a_host(&address)) else {
-            self.report(given.error(
-                "U440",
-                format!("`{ADDRESS}` names no port"),
-                "write it with one, such as `127.0.0.1:9090`",
-            ));
-            return None;
-        };
         let basic_auth = self.metrics_basic_auth();
         let certificate = self.metrics_certificate();
         let client_roots = self.pem(CLIENT_CA[0], CLIENT_CA[1], Pem::Certificate);
@@ -49,7 +36,8 @@ impl Ground<'_> {
             ));
         }
         let is_open = basic_auth.is_none() && client_roots.is_none();
-        if is_open && !address.starts_with("localhost:") && !is_loopback(&host_and_port.host) {
+        let is_far = listen_address(&address, None).is_ok_and(|at| !at.ip().is_loopback());
+        if is_open && is_far {
             self.report(given.warning(
                 "U444",
                 format!("everybody who reaches `{address}` can read the names of your hosts and how much they are used"),
@@ -119,13 +107,4 @@ impl Ground<'_> {
             ));
         }
     }
-}
-
-fn with_a_host(address: &str) -> String {
-    if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() }
-}
-
-fn is_loopback(host: &Host) -> bool {
-    let bare = host.as_str().trim_matches(['[', ']']);
-    bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

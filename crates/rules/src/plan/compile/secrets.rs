@@ -34,7 +34,8 @@ impl Ground<'_> {
     fn key_of_32(&mut self, inline_key: &str, file_key: &str, blanks: Blanks) -> Option<Secret> {
         let outcome = match (self.keys.given(file_key), self.keys.given(inline_key)) {
             (Some(file), _) if !file.text().is_empty() => {
-                self.read(file).and_then(|text| decode(file, text.expose(), blanks))
+                // whatever an editor or `base64` put around it is no part of it
+                self.read(file).and_then(|text| decode(file, text.expose().trim_ascii(), blanks))
             }
             (_, Some(inline)) if !inline.text().is_empty() => {
                 decode(inline, inline.text().as_bytes(), blanks)

@@ -224,8 +224,9 @@ impl Ground<'_> {
         let read = self.read(given);
         let secret = self.keep(read)?;
         let bytes = secret.expose();
-        let trimmed = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        let trimmed = trimmed.strip_suffix(b"\r").unwrap_or(trimmed);
+        let is_end = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+        let end = bytes.iter().rposition(is_end).map_or(0, |last| last + 1);
+        let trimmed = bytes.get(..end).unwrap_or(bytes);
         if trimmed.len() != bytes.len() {
             self.report(given.warning(
                 "U416",

@@ -22,6 +22,7 @@ use usher_rules::{
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 mod choice;
+mod layouts;
 
 use super::{Authority, CertError, Certificates, acme::Supply};
 use crate::request::tls::{CertSource as _, Tls};

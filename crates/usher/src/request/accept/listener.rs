@@ -4,6 +4,7 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
+use usher_rules::names;
 
 /// A bound address, ready to be shared by one accept loop per core.
 #[derive(Debug)]
@@ -53,21 +54,8 @@ impl ListenError {
 ///
 /// [`ListenError::BadAddress`] when host or port can't be read.
 pub fn parse_address(text: &str, default_port: u16) -> Result<SocketAddr, ListenError> {
-    let bad = || ListenError::BadAddress(text.into());
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| bad())?),
-        Some(_) | None => match text.parse::<u16>() {
-            Ok(port) => ("", port),
-            Err(_) => (text, default_port),
-        },
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let ip = match host {
-        "" | "*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        other => other.parse().map_err(|_| bad())?,
-    };
-    Ok(SocketAddr::new(ip, port))
+    names::listen_address(text, Some(default_port))
+        .map_err(|_| ListenError::BadAddress(text.into()))
 }
 
 impl Listener {
@@ -130,27 +118,7 @@ fn bind_one(address: SocketAddr) -> std::io::Result<StdListener> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listener, parse_address};
-
-    #[test]
-    fn addresses() {
-        for (given, expected) in [
-            (":443", Some("[::]:443")),
-            ("443", Some("[::]:443")),
-            ("", Some("[::]:443")),
-            ("0.0.0.0:8443", Some("0.0.0.0:8443")),
-            ("127.0.0.1", Some("127.0.0.1:443")),
-            ("[::1]:80", Some("[::1]:80")),
-            ("[::1]", Some("[::1]:443")),
-            ("localhost:1", Some("127.0.0.1:1")),
-            ("host.example:1", None),
-            (":99999", None),
-            ("127.0.0.1:http", None),
-        ] {
-            let got = parse_address(given, 443).ok().map(|address| address.to_string());
-            assert_eq!(got.as_deref(), expected, "{given:?}");
-        }
-    }
+    use super::Listener;
 
     #[test]
     fn a_port_in_use_is_an_error_with_a_way_out() {

@@ -62,6 +62,15 @@ impl Guard {
         })
     }
 
+    /// Could [`Guard::new`] make one?
+    ///
+    /// # Errors
+    ///
+    /// [`GuardError`].
+    pub fn check(metrics: &MetricsListen) -> Result<(), GuardError> {
+        tls(metrics).map(drop)
+    }
+
     /// Takes over what a reload has changed. A plan without figures, or with figures elsewhere,
     /// changes nothing: the listener stays until a restart, and so does who may read.
     pub fn follow(&mut self, plan: &Arc<Plan>) -> Result<(), GuardError> {
