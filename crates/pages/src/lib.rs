@@ -17,6 +17,8 @@
 //! | [`NotFound`], [`Misdirected`] | 404, 421 | no route for this address |
 //! | [`UpstreamDown`], [`UpstreamUnavailable`], [`UpstreamSlow`] | 502, 503, 504 | the app is away |
 //! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`] | 400, 413, 431 | the request itself |
+//! | [`UpgradeRefused`], [`RequestTimeout`], [`NotImplemented`] | 403, 408, 501 | the same |
+//! | [`Unauthenticated`], [`InternalError`] | 401, 500 | nobody is signed in; a mistake of ours |
 //! | [`ProviderDown`] | 503 | nobody can sign in now |
 //! | [`SignInFailed`] | 400 | a sign-in that began and did not end well |
 #![cfg_attr(
@@ -45,10 +47,13 @@ pub use link::{Link, PostForm};
 pub use notice::{Action, Advice, ErrorPage, Notice, PROBLEM_TYPES};
 pub use receipt::Receipt;
 pub use refused::Refused;
-pub use requests::{BadRequest, HeadersTooLarge, Misdirected, NotFound, TooLarge};
+pub use requests::{
+    BadRequest, HeadersTooLarge, Misdirected, NotFound, NotImplemented, RequestTimeout, TooLarge,
+    UpgradeRefused,
+};
 pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};
-pub use trouble::{ProviderDown, SignInFailed};
+pub use trouble::{InternalError, ProviderDown, SignInFailed, Unauthenticated};
 pub use trust::Trust;
 pub use upstream::{UpstreamDown, UpstreamSlow, UpstreamUnavailable};
 

@@ -113,6 +113,9 @@ struct Problem<'a> {
     /// What the real server calls it, for clients that were written for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
+    /// Where a person can sign in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     reasons: &'a [&'a str],
 }
@@ -125,7 +128,15 @@ impl Notice<'_> {
             status: self.status,
             detail: &self.heading,
             request_id: self.receipt.request_id,
-            error: (self.status == 403).then_some("Forbidden"),
+            error: match self.status {
+                401 => Some("Unauthenticated"),
+                403 => Some("Forbidden"),
+                _ => None,
+            },
+            login_url: match &self.action {
+                Some(Action::Follow { link, .. }) if self.status == 401 => Some(link.as_str()),
+                Some(Action::Follow { .. } | Action::Post { .. }) | None => None,
+            },
             reasons: self.reasons,
         };
         // A struct of strings and a number always serialises.

@@ -63,7 +63,7 @@ impl ErrorPage for Misdirected<'_> {
 #[derive(Clone, Debug)]
 pub struct BadRequest<'a> {
     /// What is wrong with it, in a sentence, where telling it gives nothing away.
-    pub why: Option<&'a str>,
+    pub why: Option<Cow<'a, str>>,
     /// Request and time.
     pub receipt: Receipt<'a>,
 }
@@ -71,7 +71,7 @@ pub struct BadRequest<'a> {
 impl ErrorPage for BadRequest<'_> {
     fn notice(&self) -> Notice<'_> {
         let mut advice = Vec::with_capacity(2);
-        advice.extend(self.why.map(|why| Advice::Text(why.into())));
+        advice.extend(self.why.as_deref().map(|why| Advice::Text(why.into())));
         advice.push(Advice::text(
             "If you followed a link, ask where it came from. If you typed the address, check it.",
         ));
@@ -129,6 +129,79 @@ impl ErrorPage for HeadersTooLarge<'_> {
             advice: vec![Advice::text(
                 "Old cookies are the usual cause: delete the cookies of this site, then try again.",
             )],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 403: an upgrade that is not open here, or not to the page that asked for it.
+#[derive(Clone, Debug)]
+pub struct UpgradeRefused<'a> {
+    /// Why, in a sentence.
+    pub why: &'a str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for UpgradeRefused<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 403,
+            code: "upgrade-refused",
+            title: "no socket here",
+            heading: Cow::Borrowed("This connection can't be opened here."),
+            advice: vec![
+                Advice::Text(self.why.into()),
+                Advice::text("Ask the person who runs this server, if an app needs it."),
+            ],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 408: the request stopped in the middle.
+#[derive(Clone, Debug)]
+pub struct RequestTimeout<'a> {
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for RequestTimeout<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 408,
+            code: "request-timeout",
+            title: "the request stopped",
+            heading: Cow::Borrowed("The rest of this request did not come."),
+            advice: vec![Advice::text("Check your connection, then try again.")],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 501: a part of HTTP that is not spoken here.
+#[derive(Clone, Debug)]
+pub struct NotImplemented<'a> {
+    /// Which, in a sentence.
+    pub why: &'a str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for NotImplemented<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 501,
+            code: "not-implemented",
+            title: "not spoken here",
+            heading: Cow::Borrowed("This server does not speak that."),
+            advice: vec![Advice::Text(self.why.into())],
             reasons: &[],
             action: None,
             receipt: self.receipt,

@@ -1,4 +1,4 @@
-//! Sign-in that can't begin, or did not end well.
+//! Trouble of our own: sign-in that can't begin or did not end well, and mistakes of the door.
 
 use std::borrow::Cow;
 
@@ -58,6 +58,55 @@ impl ErrorPage for SignInFailed<'_> {
             advice: vec![Advice::Text(self.why.into())],
             reasons: &[],
             action: Some(Action::Follow { words: "Try again", link: self.try_again.clone() }),
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 401: somebody has to sign in first, and whoever asks follows no redirect.
+#[derive(Clone, Debug)]
+pub struct Unauthenticated<'a> {
+    /// Where a person signs in.
+    pub sign_in: Link<'a>,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for Unauthenticated<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 401,
+            code: "user-unauthenticated",
+            title: "sign in first",
+            heading: Cow::Borrowed("You are not signed in."),
+            advice: vec![Advice::text("Sign in, then try again.")],
+            reasons: &[],
+            action: Some(Action::Follow { words: "Sign in", link: self.sign_in.clone() }),
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 500: a mistake of ours. What it was stands in the log, under the same request.
+#[derive(Clone, Debug)]
+pub struct InternalError<'a> {
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for InternalError<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 500,
+            code: "internal-error",
+            title: "a mistake of the door",
+            heading: Cow::Borrowed("Something went wrong here, and it was not you."),
+            advice: vec![Advice::text(
+                "Try again. If it stays, tell the person who runs this server what stands below: \
+                 the log says more.",
+            )],
+            reasons: &[],
+            action: None,
             receipt: self.receipt,
         }
     }

@@ -1,10 +1,10 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, Claim, ErrorPage, HeadersTooLarge, Identity, Link, Misdirected, NoSession,
-    NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError,
-    SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow,
-    UpstreamUnavailable,
+    BadRequest, Claim, ErrorPage, HeadersTooLarge, Identity, InternalError, Link, Misdirected,
+    NoSession, NotFound, NotImplemented, PostForm, ProviderDown, Receipt, Refused, RequestTimeout,
+    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust,
+    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -30,10 +30,15 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("refused-nobody", refused(None, None)),
         ("not-found", Box::new(NotFound { host, receipt })),
         ("misdirected", Box::new(Misdirected { host, receipt })),
-        ("bad-request", Box::new(BadRequest { why: Some(text), receipt })),
+        ("bad-request", Box::new(BadRequest { why: Some(text.into()), receipt })),
         ("bad-request-no-why", Box::new(BadRequest { why: None, receipt })),
         ("too-large", Box::new(TooLarge { receipt })),
         ("headers-too-large", Box::new(HeadersTooLarge { receipt })),
+        ("upgrade-refused", Box::new(UpgradeRefused { why: text, receipt })),
+        ("request-timeout", Box::new(RequestTimeout { receipt })),
+        ("not-implemented", Box::new(NotImplemented { why: text, receipt })),
+        ("unauthenticated", Box::new(Unauthenticated { sign_in: try_again(), receipt })),
+        ("internal-error", Box::new(InternalError { receipt })),
         ("upstream-down", Box::new(UpstreamDown { host, receipt })),
         ("upstream-unavailable", Box::new(UpstreamUnavailable { host, receipt })),
         ("upstream-slow", Box::new(UpstreamSlow { host, receipt })),

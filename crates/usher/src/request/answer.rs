@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use usher_pages::{
-    BadRequest, ErrorPage, HeadersTooLarge, Misdirected, NotFound, PostForm, Receipt, Refused,
-    SCOPE_FIELD, SCOPE_HERE, TooLarge, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    BadRequest, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
+    SCOPE_HERE, Unauthenticated,
 };
 use usher_rules::{
     fields::{Preference, Reader},
@@ -14,49 +14,18 @@ use usher_rules::{
     policy::Verdict,
     session::{CookieLife, SetCookie},
     signin::sign_out_origins,
+    time::{Now, UnixTime},
 };
 
 use super::{
-    Body, Door, SignInNeeded, authorize, forward::ForwardError, identify::Identity,
-    route::RouteError, trail::Trail,
+    Body, Details, Door, SignInNeeded, authorize,
+    caught::{Panicked, catch, caught},
+    forward::ForwardError,
+    identify::Identity,
+    refusal::{Named, Refusal, Told},
+    route::RouteError,
+    trail::{REQUEST_ID, Trail, fresh_id},
 };
-
-/// Why a request goes no further.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    /// It does not say clearly where it belongs.
-    Route(RouteError),
-    /// It belongs nowhere.
-    NotFound,
-    /// The policy says no, or that somebody has to sign in first.
-    Policy(Box<authorize::Refused<Parts>>),
-    /// The upstream gave no answer.
-    Forward(ForwardError),
-    /// The route's rewriting makes a dot segment of it.
-    Climbs,
-    /// A socket on a route without `allow_websockets`.
-    NoWebSockets,
-    /// A socket opened by a page that is none of ours.
-    ForeignOrigin,
-    /// A body for one of our own pages that is too large.
-    TooLarge,
-    /// A body for one of our own pages that doesn't come.
-    Slow,
-    /// An invariant of ours is broken: nothing is forwarded.
-    Broken,
-}
-
-impl From<RouteError> for Refusal {
-    fn from(error: RouteError) -> Self {
-        Self::Route(error)
-    }
-}
-
-impl From<ForwardError> for Refusal {
-    fn from(error: ForwardError) -> Self {
-        Self::Forward(error)
-    }
-}
 
 /// A route that redirects or responds by itself has no upstream.
 pub(super) fn by_route(trail: &Trail, head: &Parts) -> Option<Response<Body>> {
@@ -127,57 +96,58 @@ impl Door {
         trail: &mut Trail,
         refusal: Refusal,
     ) -> Response<Body> {
-        let mut response = match refusal {
-            Refusal::Route(error) => refuse_route(trail, error),
-            Refusal::NotFound => {
-                stop(trail, "no-route", "route_not_found");
-                page(trail, &NotFound { host: trail.host(), receipt: receipt(trail) }, None)
-            }
-            Refusal::Policy(refused) => self.refuse_policy(trail, *refused).await,
-            Refusal::Forward(error) => self.refuse_forward(trail, &error),
-            Refusal::Climbs => {
-                stop(trail, "bad-request", "bad_request");
-                let why = Some("the path leads out of the place that the route is for");
-                page(trail, &BadRequest { why, receipt: receipt(trail) }, None)
-            }
-            Refusal::NoWebSockets => {
-                stop(trail, "no-websockets", "upgrade_failed");
-                page(
-                    trail,
-                    &BadRequest {
-                        why: Some("WebSockets are not open on this route"),
-                        receipt: receipt(trail),
-                    },
-                    Some(403),
-                )
-            }
-            Refusal::ForeignOrigin => {
-                stop(trail, "foreign-origin", "upgrade_failed");
-                page(
-                    trail,
-                    &BadRequest {
-                        why: Some("a page of another site opened this socket"),
-                        receipt: receipt(trail),
-                    },
-                    Some(403),
-                )
-            }
-            Refusal::TooLarge => page(trail, &TooLarge { receipt: receipt(trail) }, None),
-            Refusal::Slow => page(
-                trail,
-                &BadRequest { why: Some("the rest of it did not come"), receipt: receipt(trail) },
-                Some(408),
-            ),
-            Refusal::Broken => {
-                stop(trail, "internal", "internal_error");
-                page(
-                    trail,
-                    &UpstreamDown { host: trail.host(), receipt: receipt(trail) },
-                    Some(500),
-                )
-            }
-        };
+        let answered = caught(self.refused(trail, refusal)).await;
+        let mut response = answered.unwrap_or_else(|panicked| {
+            self.told(trail, &Refusal::Panicked(panicked)).unwrap_or_default()
+        });
         trail.add_fields(&mut response);
+        response
+    }
+
+    async fn refused(self: &Arc<Self>, trail: &mut Trail, refusal: Refusal) -> Response<Body> {
+        match (self.told(trail, &refusal), refusal) {
+            (Some(response), _) => response,
+            (None, Refusal::Policy(refused)) => self.refuse_policy(trail, *refused).await,
+            (None, _) => unauthenticated(trail), // `told` knows all others
+        }
+    }
+
+    /// The answer that says the same to everybody; `None` for what a policy says.
+    fn told(&self, trail: &mut Trail, refusal: &Refusal) -> Option<Response<Body>> {
+        let sign_in = sign_in_url(trail);
+        let Told { page, details, rule } = refusal.told(named(trail, &sign_in))?;
+        let status = page.status();
+        let response = respond(trail, &*page);
+        drop(page);
+        match refusal {
+            Refusal::Forward(error) => self.note_upstream(trail, error, status),
+            Refusal::Panicked(panicked) => {
+                let route = trail.route.as_ref().map_or("", |route| &route.name);
+                self.recorder.panicked(panicked, trail.id(), route, trail.now);
+            }
+            _ => {}
+        }
+        trail.details = details;
+        if let Some(rule) = rule {
+            trail.rule = Some(Arc::from(rule.word()));
+        }
+        Some(response)
+    }
+
+    /// For a request of which nothing is known but that it failed.
+    pub(super) fn last_resort(&self, panicked: &Panicked) -> Response<Body> {
+        let id = fresh_id();
+        let nothing = Now {
+            wall: UnixTime::from_seconds(0),
+            wall_millis: 0,
+            monotonic: tokio::time::Instant::now().into_std(),
+        };
+        let now = catch(|| self.clock.now()).unwrap_or(nothing); // it may be what panicked
+        let text = id.to_str().unwrap_or_default();
+        self.recorder.panicked(panicked, text, "", now);
+        let receipt = Receipt { request_id: text, at_seconds: now.wall.seconds() };
+        let mut response = rendered(&InternalError { receipt }, Preference::Html, &[]);
+        response.headers_mut().insert(REQUEST_ID, id);
         response
     }
 
@@ -187,10 +157,10 @@ impl Door {
         refused: authorize::Refused<Parts>,
     ) -> Response<Body> {
         let authorize::Refused { request: head, decision, by } = refused;
-        trail.details = "ext_authz_denied";
+        trail.details = Details::Denied;
         if by == authorize::ReadingOf::Others {
-            let why = RouteError::TwoReadings.to_string();
-            return page(trail, &BadRequest { why: Some(&why), receipt: receipt(trail) }, None);
+            let why = Some(RouteError::TwoReadings.to_string().into());
+            return respond(trail, &BadRequest { why, receipt: receipt(trail) });
         }
         if trail.routed.as_ref().is_some_and(|routed| routed.path.decoded() == "/robots.txt") {
             return robots(); // crawlers learn that there is nothing for them here
@@ -235,31 +205,10 @@ impl Door {
         }
     }
 
-    fn refuse_forward(&self, trail: &mut Trail, error: &ForwardError) -> Response<Body> {
-        trail.details = error.word();
-        self.note_upstream(trail, error);
-        let (host, receipt) = (trail.host(), receipt(trail));
-        match error.status() {
-            StatusCode::GATEWAY_TIMEOUT => page(trail, &UpstreamSlow { host, receipt }, None),
-            StatusCode::SERVICE_UNAVAILABLE => {
-                page(trail, &UpstreamUnavailable { host, receipt }, None)
-            }
-            StatusCode::UNAUTHORIZED => unauthenticated(trail),
-            StatusCode::REQUEST_TIMEOUT => {
-                let why = Some("the rest of it did not come");
-                page(trail, &BadRequest { why, receipt }, Some(408))
-            }
-            StatusCode::BAD_REQUEST => page(trail, &BadRequest { why: None, receipt }, None),
-            _ => page(trail, &UpstreamDown { host, receipt }, None),
-        }
-    }
-
     /// The operator reads which upstream, why, and what visitors see; visitors don't.
-    fn note_upstream(&self, trail: &Trail, error: &ForwardError) {
-        let status = error.status();
-        if status.is_server_error() {
-            let effect = format_args!("the visitor sees {}", status.as_u16());
-            self.upstream_event(trail, error, effect);
+    fn note_upstream(&self, trail: &Trail, error: &ForwardError, status: u16) {
+        if status >= 500 {
+            self.upstream_event(trail, error, format_args!("the visitor sees {status}"));
         }
     }
 
@@ -293,38 +242,16 @@ fn full_cause(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn stop(trail: &mut Trail, rule: &'static str, details: &'static str) {
-    trail.rule = Some(Arc::from(rule));
-    trail.details = details;
+fn sign_in_url(trail: &Trail) -> String {
+    format!("{}/.pomerium/", trail.plan.sign_in.authenticate)
+}
+
+fn named<'a>(trail: &'a Trail, sign_in: &'a str) -> Named<'a> {
+    Named { host: trail.host(), sign_in, receipt: receipt(trail) }
 }
 
 fn receipt(trail: &Trail) -> Receipt<'_> {
     Receipt { request_id: trail.id(), at_seconds: trail.now.wall.seconds() }
-}
-
-fn refuse_route(trail: &mut Trail, error: RouteError) -> Response<Body> {
-    let why = error.to_string();
-    match error {
-        RouteError::Misdirected => {
-            stop(trail, "other-host", "misdirected_request");
-            page(trail, &Misdirected { host: trail.host(), receipt: receipt(trail) }, None)
-        }
-        RouteError::TooManyFields => {
-            stop(trail, "bad-request", "request_headers_too_large");
-            page(trail, &HeadersTooLarge { receipt: receipt(trail) }, None)
-        }
-        RouteError::TransferCoding => {
-            stop(trail, "bad-request", "bad_request");
-            page(trail, &BadRequest { why: Some(&why), receipt: receipt(trail) }, Some(501))
-        }
-        RouteError::NoAuthority
-        | RouteError::BadAuthority(_)
-        | RouteError::BadPath(_)
-        | RouteError::TwoReadings => {
-            stop(trail, "bad-request", "bad_request");
-            page(trail, &BadRequest { why: Some(&why), receipt: receipt(trail) }, None)
-        }
-    }
 }
 
 fn robots() -> Response<Body> {
@@ -336,27 +263,23 @@ fn robots() -> Response<Body> {
 
 /// 401 for programs: clean, never a redirect; it says where a person can sign in.
 fn unauthenticated(trail: &Trail) -> Response<Body> {
-    let origin = &trail.plan.sign_in.authenticate;
-    let body = serde_json::json!({
-        "type": format!("{}user-unauthenticated", usher_pages::PROBLEM_TYPES),
-        "title": "sign in first",
-        "status": 401,
-        "error": "Unauthenticated",
-        "request_id": trail.id(),
-        "login_url": format!("{origin}/.pomerium/"),
-    });
-    let mut response = Response::new(Body::full(body.to_string()));
-    *response.status_mut() = StatusCode::UNAUTHORIZED;
-    let fields = response.headers_mut();
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(usher_pages::PROBLEM_JSON));
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // RFC 9110 §15.5.2: a 401 carries a challenge.
+    let sign_in = sign_in_url(trail);
+    let page = Unauthenticated { sign_in: Link::new(&sign_in), receipt: receipt(trail) };
+    let mut response = rendered(&page, Preference::Json, &[]);
+    challenge(trail, &mut response);
+    response
+}
+
+/// RFC 9110 §15.5.2: a 401 carries a challenge.
+fn challenge(trail: &Trail, response: &mut Response<Body>) {
+    if response.status() != StatusCode::UNAUTHORIZED {
+        return;
+    }
     let challenge = match &trail.identity {
         Identity::Rejected(_) => "Bearer realm=\"usher\", error=\"invalid_token\"",
         Identity::Anonymous | Identity::Session(_) => "Bearer realm=\"usher\"",
     };
-    fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-    response
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
 }
 
 /// What was asked for, to come back to with another account. A form's target may have no page.
@@ -384,28 +307,38 @@ fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
         reasons: &[],
         receipt: receipt(trail),
     };
-    page(trail, &refused, None)
+    respond(trail, &refused)
 }
 
 /// An error as its reader wants it: a page, a problem document, or a line of text.
-fn page(trail: &Trail, error: &impl ErrorPage, status: Option<u16>) -> Response<Body> {
-    let (kind, body) = match trail.preference() {
+fn respond(trail: &Trail, error: &dyn ErrorPage) -> Response<Body> {
+    let origins = sign_out_origins(&trail.plan); // the page may have a button that leads there
+    let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+    let mut response = rendered(error, trail.preference(), &origins);
+    challenge(trail, &mut response);
+    response
+}
+
+/// The status comes from where the words come from: the two can't disagree.
+pub(super) fn rendered(
+    error: &dyn ErrorPage,
+    wanted: Preference,
+    origins: &[&str],
+) -> Response<Body> {
+    let (kind, body) = match wanted {
         Preference::Html => (usher_pages::HTML, error.render()),
         Preference::Json => (usher_pages::PROBLEM_JSON, error.problem_json()),
         Preference::Text => (usher_pages::PLAIN_TEXT, error.plain_text()),
     };
     let mut response = Response::new(Body::full(body));
-    let status = status.unwrap_or(error.notice().status);
     *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let fields = response.headers_mut();
     for (name, value) in usher_pages::HEADERS {
         fields.insert(*name, HeaderValue::from_static(value));
     }
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    let origins = sign_out_origins(&trail.plan); // the page may have a button that leads there
-    let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
-    if let Ok(policy) = HeaderValue::try_from(usher_pages::csp(&origins)) {
+    if let Ok(policy) = HeaderValue::try_from(usher_pages::csp(origins)) {
         fields.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     fields.insert("x-pomerium-intercepted-response", HeaderValue::from_static("true"));

@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{forward::UpstreamBody, record::Closing};
+use super::{caught::catch, forward::UpstreamBody, record::Closing};
 
 /// What goes back to the client: our own bytes, or a stream from the upstream.
 #[derive(Debug, Default)]
@@ -55,7 +55,15 @@ impl http_body::Body for Body {
             Self::Upstream(body) => Pin::new(body).poll_frame(cx),
             Self::Recorded(recorded) => {
                 let (body, closing) = &mut **recorded;
-                let polled = Pin::new(&mut *body).poll_frame(cx);
+                let polled = catch(|| Pin::new(&mut *body).poll_frame(cx));
+                let polled = match polled {
+                    Ok(polled) => polled,
+                    Err(panicked) => {
+                        closing.panicked(&panicked);
+                        *body = Self::Empty;
+                        return Poll::Ready(Some(Err(io::Error::other(panicked))));
+                    }
+                };
                 match &polled {
                     Poll::Ready(Some(Ok(frame))) => {
                         closing.sent(frame.data_ref().map_or(0, Bytes::len));

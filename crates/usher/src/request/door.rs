@@ -1,17 +1,13 @@
 use std::{
     fmt,
-    future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
 };
 
 use arc_swap::ArcSwap;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use rustls::RootCertStore;
 use usher_rules::{plan::Plan, session::Keys, time::Clock};
@@ -19,7 +15,8 @@ use usher_rules::{plan::Plan, session::Keys, time::Clock};
 use super::{
     Body, OwnPages,
     accept::{Connection, Serve, Tasks},
-    authorize::Standing,
+    authorize::{PermitEnd, Standing, Stream},
+    caught::{caught, note_panics},
     forward::{Forwarder, Recheck, SharedRecheck},
     identify::{SessionStore, Verifier},
     record::Recorder,
@@ -79,6 +76,7 @@ impl Door {
         let forwarder = Forwarder::new(roots, recheck, tasks.clone());
         forwarder.prepare(&in_force.plan.load());
         let verifier = Verifier::new(keys);
+        note_panics();
         Self { verifier, sessions, own, signer, recorder, clock, tasks, forwarder, in_force }
     }
 
@@ -100,29 +98,23 @@ impl Recheck for InForce {
         self.generation.load(Ordering::Acquire)
     }
 
-    fn still_holds(&self, standing: &Standing, cut_by_expiry: bool) -> bool {
+    fn still_holds(&self, standing: &Standing, stream: Stream) -> Result<(), PermitEnd> {
         let plan = self.plan.load();
-        standing.still_holds(&plan, self.clock.now().wall, cut_by_expiry)
+        standing.still_holds(&plan, self.clock.now().wall, stream)
     }
 }
 
 impl Serve for Arc<Door> {
     /// The answer to one request. A panic in one request must not take the door down: it is
-    /// that request's 500, and everybody else goes on.
+    /// that request's 500, and everybody else goes on. `answer` catches what the rooms do; what
+    /// is caught here went wrong before or beside them, so nothing is known of the request.
     async fn serve(
         &self,
         connection: Arc<Connection>,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        let mut answer = pin!(self.answer(connection, request));
-        poll_fn(|cx| {
-            catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))).unwrap_or_else(|_| {
-                let mut response = Response::new(Body::Empty);
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                Poll::Ready(response)
-            })
-        })
-        .await
+        let answered = caught(self.answer(connection, request)).await;
+        answered.unwrap_or_else(|panicked| self.last_resort(&panicked))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod accept;
 mod answer;
 pub mod authorize;
 mod body;
+mod caught;
 mod door;
 pub mod forward;
 pub mod identify;
@@ -16,15 +17,19 @@ mod local;
 mod own;
 mod path;
 pub mod record;
+mod refusal;
 pub mod route;
 pub mod shape;
 pub mod tls;
 mod trail;
 mod upgrade;
+mod words;
 
 pub use body::Body;
+pub use caught::Panicked;
 pub use door::{Door, DoorParts};
 pub use local::{Anchor, LocalAuthority};
 pub use own::{
     Assertions, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded, SignInNote,
 };
+pub use words::{Details, PathRule};

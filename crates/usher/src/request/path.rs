@@ -8,13 +8,15 @@ use hyper::body::Incoming;
 use usher_rules::plan::Route;
 
 use super::{
-    Body, Door, OwnRequest,
+    Body, Details, Door, OwnRequest, PathRule,
     accept::{Connection, InFlight, limits},
-    answer::{self, Refusal},
+    answer,
     authorize::{self, Asked, Permitted},
+    caught::caught,
     forward::{Asking, Course, RequestBody},
     identify::{self, Asker},
     record::{By, Closing},
+    refusal::Refusal,
     route::{self, Destination},
     shape::{self, Upward},
     trail::{Seen, Trail},
@@ -39,7 +41,7 @@ impl Visit<'_> {
         let (seen, in_flight) = self.seen.take()?;
         let (recorder, trail) = (&self.door.recorder, &mut *self.trail);
         if !trail.is_decided {
-            let rule = trail.rule.clone().unwrap_or_else(|| "internal".into());
+            let rule = trail.rule.clone().unwrap_or_else(|| PathRule::Internal.word().into());
             recorder.decided(trail.decided(seen.method(), By::Path(&rule)));
         }
         let upload = trail.upload.clone();
@@ -51,7 +53,7 @@ impl Visit<'_> {
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
         if self.seen.is_some() {
-            self.trail.details = "downstream_remote_disconnect";
+            self.trail.details = Details::ClientGone;
             drop(self.record(None));
         }
     }
@@ -74,7 +76,9 @@ impl Door {
         let seen = Some((Seen::of(&head), in_flight));
         let mut visit = Visit { door: self, trail: &mut trail, seen };
 
-        let (mut response, running) = match self.path(visit.trail, head, incoming, upgrade).await {
+        let answered = caught(self.path(visit.trail, head, incoming, upgrade)).await;
+        let answered = answered.unwrap_or_else(|panicked| Err(panicked.into()));
+        let (mut response, running) = match answered {
             Ok(answered) => answered,
             Err(refusal) => (self.refuse(visit.trail, refusal).await, None),
         };
@@ -115,7 +119,8 @@ impl Door {
         };
         let upgrade = upgrade::allowed(upgrade, &route, &plan, trail, &head)?;
 
-        let asked = Asked::of(&head.method, trail.path()?, trail.ip(), &head.headers);
+        let routed = trail.routed.as_ref().ok_or(Refusal::Broken)?;
+        let asked = Asked::of(&head.method, routed, trail.ip(), &head.headers);
         let permitted = match authorize::permit(head, &route, &trail.identity, asked) {
             // authorize
             Ok((permitted, decision)) => {
@@ -151,7 +156,7 @@ impl Door {
             self.note_passed_over(trail, error);
         }
         let sent = sent?;
-        trail.details = "via_upstream";
+        trail.details = Details::ViaUpstream;
         let (response, running) = upgrade::settle(sent, upgrade)?;
         Ok((self.back(trail, &route, response), running)) //                              shape, back
     }

@@ -11,16 +11,16 @@ use usher_rules::{
 };
 
 use super::{
-    Body, Door,
+    Body, Details, Door, PathRule,
     accept::Connection,
-    answer::Refusal,
     forward::Upload,
     identify::Identity,
     record::{Access, By, Decided},
+    refusal::Refusal,
     route::{Destination, Routed},
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the steps found out about a request; it goes to the record even if they stop halfway.
 pub(super) struct Trail {
@@ -37,7 +37,7 @@ pub(super) struct Trail {
     pub is_decided: bool,
     pub verdict: Verdict,
     pub rule: Option<Arc<str>>,
-    pub details: &'static str,
+    pub details: Details,
     pub upload: Option<Arc<Upload>>,
     /// What the upstream sees as host.
     pub authority: Option<HeaderValue>,
@@ -88,7 +88,7 @@ impl Trail {
             is_decided: false,
             verdict: Verdict::Deny,
             rule: None,
-            details: "direct_response",
+            details: Details::DirectResponse,
             upload: None,
             authority: None,
             reader: reader(&head.method, &head.headers, upgrades),
@@ -116,7 +116,7 @@ impl Trail {
     /// It is for one of our own pages.
     pub fn own_page(&mut self) {
         thread_local! {
-            static OWN_PAGE: Arc<str> = Arc::from("own-page");
+            static OWN_PAGE: Arc<str> = Arc::from(PathRule::OwnPage.word());
         }
         self.is_decided = true;
         self.verdict = Verdict::Allow;
@@ -207,7 +207,7 @@ impl Trail {
             session: self.identity.session().cloned(),
             route: self.route.take(),
             verdict: self.verdict,
-            rule: self.rule.take().unwrap_or_else(|| Arc::from("internal")),
+            rule: self.rule.take().unwrap_or_else(|| Arc::from(PathRule::Internal.word())),
             status,
             details: self.details,
             at: self.now,
@@ -217,7 +217,7 @@ impl Trail {
 
 /// A UUID (version 4) as a request's id. It need not be unguessable, only never the same twice,
 /// so it is mixed from one random seed per core instead of asking the system each time.
-fn fresh_id() -> HeaderValue {
+pub(super) fn fresh_id() -> HeaderValue {
     thread_local! {
         static STATE: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
     }

@@ -13,10 +13,11 @@ use usher_rules::{
 
 use super::{
     Body, Door,
-    answer::Refusal,
     authorize::Standing,
+    caught::caught,
     forward::{Busy, ForwardError, Handshake, Sent, SharedRecheck, relay, upstream_fields},
     record::Closing,
+    refusal::Refusal,
     trail::Trail,
 };
 
@@ -144,8 +145,10 @@ impl Running {
             let _until_it_ends = busy;
             let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
             let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-            let relayed = relay(client, upstream, idle, &standing, &recheck).await;
-            closing.relayed(relayed);
+            match caught(relay(client, upstream, idle, &standing, &recheck)).await {
+                Ok(relayed) => closing.relayed(relayed),
+                Err(panicked) => closing.panicked(&panicked),
+            }
         });
     }
 }

@@ -20,6 +20,7 @@ mod hostile;
 mod house;
 mod invariants;
 mod metrics;
+mod panics;
 mod paths;
 mod readers;
 mod routes;

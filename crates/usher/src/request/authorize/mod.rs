@@ -12,14 +12,18 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, Method, header};
 use usher_rules::{
-    names::RequestPath,
+    names::{Authority, RequestPath},
     people::Person,
-    plan::{Plan, Route},
+    plan::{Action, Plan, Route},
     policy::{Decision, Facts, Policy, RequestFacts, Verdict},
     time::UnixTime,
 };
 
-use super::identify::{Identity, LiveSession};
+use super::{
+    Details,
+    identify::{Identity, LiveSession},
+    route::{self, Destination, Routed},
+};
 
 /// Proof that policy said yes to this request. Not `Clone`, no public constructor.
 #[derive(Debug)]
@@ -40,6 +44,7 @@ pub struct Standing {
 #[derive(Clone, Debug)]
 pub struct Asked {
     method: Method,
+    authority: Authority,
     path: RequestPath,
     source: IpAddr,
     origin: Option<Box<str>>,
@@ -105,33 +110,110 @@ impl Standing {
         self.session.as_ref()
     }
 
-    /// Was the session ended by sign-out or revocation? Expiry is not an end.
-    pub fn is_revoked(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.is_ended())
+    /// Sign-out and revocation end everything that runs under a session. Expiry is not an end.
+    ///
+    /// # Errors
+    ///
+    /// [`PermitEnd::SessionEnded`].
+    pub fn session_goes_on(&self) -> Result<(), PermitEnd> {
+        match &self.session {
+            Some(session) if session.is_ended() => Err(PermitEnd::SessionEnded),
+            Some(_) | None => Ok(()),
+        }
     }
 
-    /// Decides again, by the plan that is in force now (invariant 10).
+    /// Decides again (invariant 10): what was asked for is routed by the plan that is in force
+    /// now, as if it came now, and the policy of the route that takes it is asked. A stricter
+    /// route that was put in front rules at once, and where a route leads to changes nothing.
     ///
-    /// `cut_by_expiry` is for sockets and tunnels; a film outlives its session's expiry.
-    pub fn still_holds(&self, plan: &Plan, now: UnixTime, cut_by_expiry: bool) -> bool {
-        if self.is_revoked() {
-            return false;
-        }
-        let Some(route) = plan.routes.iter().find(|route| route.id == self.route.id) else {
-            return false;
+    /// # Errors
+    ///
+    /// [`PermitEnd`] says why it does not hold any longer.
+    pub fn still_holds(&self, plan: &Plan, now: UnixTime, stream: Stream) -> Result<(), PermitEnd> {
+        self.session_goes_on()?;
+        let Asked { authority, path, .. } = &self.asked;
+        let Ok(Destination::Route(route)) = route::belongs(plan, authority, path) else {
+            return Err(PermitEnd::RouteGone);
         };
-        let session = self.session.as_ref().filter(|session| {
-            !cut_by_expiry
-                || !session.session().expires_at().is_expired_at(now, std::time::Duration::ZERO)
+        if !matches!(route.action, Action::Forward(_)) || !stream.is_open_on(&route) {
+            return Err(PermitEnd::RouteGone);
+        }
+        let session = self.session.as_ref();
+        let has_expired = session.is_some_and(|session| {
+            session.session().expires_at().is_expired_at(now, std::time::Duration::ZERO)
         });
-        let person = session.map(|session| &session.session().person);
-        self.asked.decide(&route.policy, person).0.verdict == Verdict::Allow
+        let person = session
+            .filter(|_| !has_expired || stream.outlives_expiry())
+            .map(|session| &session.session().person);
+        match self.asked.decide(&route.policy, person).0.verdict {
+            Verdict::Allow => Ok(()),
+            Verdict::SignIn if has_expired => Err(PermitEnd::SessionExpired),
+            Verdict::SignIn | Verdict::Deny => Err(PermitEnd::PolicyChanged),
+        }
+    }
+}
+
+/// What runs for long under a permit, and so what becomes of it when its session runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// A request's answer, or its upload: a film. It has an end of its own and plays to it.
+    Body,
+    /// A WebSocket, which may never end by itself: it ends with its session, and who has a new
+    /// one opens it again.
+    Socket,
+}
+
+impl Stream {
+    /// Does it go on when its session has run out?
+    const fn outlives_expiry(self) -> bool {
+        match self {
+            Self::Body => true,
+            Self::Socket => false,
+        }
+    }
+
+    /// Could it be opened on that route?
+    fn is_open_on(self, route: &Route) -> bool {
+        match self {
+            Self::Body => true,
+            Self::Socket => route.websockets,
+        }
+    }
+}
+
+/// Why a permit that was given ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PermitEnd {
+    /// Sign-out or revocation.
+    #[error("the session was ended")]
+    SessionEnded,
+    /// The session ran out, and what runs is nothing that outlives it.
+    #[error("the session ran out")]
+    SessionExpired,
+    /// The plan in force sends it nowhere, or to something that is no app.
+    #[error("the config in force has no route for it")]
+    RouteGone,
+    /// The policy in force says no.
+    #[error("the policy in force does not allow it")]
+    PolicyChanged,
+}
+
+impl PermitEnd {
+    /// What stands on the record.
+    pub const fn details(self) -> Details {
+        match self {
+            Self::SessionEnded => Details::SessionEnded,
+            Self::SessionExpired => Details::SessionExpired,
+            Self::RouteGone => Details::RouteGone,
+            Self::PolicyChanged => Details::PolicyChanged,
+        }
     }
 }
 
 impl Asked {
-    /// The facts about a request: method, canonical path, TCP peer, and fields of a preflight.
-    pub fn of(method: &Method, path: &RequestPath, source: IpAddr, fields: &HeaderMap) -> Self {
+    /// What is asked for, and the facts about it: method, host, canonical path, TCP peer, and
+    /// fields of a preflight.
+    pub fn of(method: &Method, routed: &Routed, source: IpAddr, fields: &HeaderMap) -> Self {
         let text = |name| {
             let value = fields.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
             value.filter(|text| !text.is_empty()).map(Into::into)
@@ -139,7 +221,8 @@ impl Asked {
         let preflight = method == Method::OPTIONS;
         Self {
             method: method.clone(),
-            path: path.clone(),
+            authority: routed.authority.clone(),
+            path: routed.path.clone(),
             source,
             origin: preflight.then(|| text(header::ORIGIN)).flatten(),
             preflight_method: preflight

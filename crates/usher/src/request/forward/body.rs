@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{Cut, SharedRecheck, Upload, choose::Busy, exchange::RECHECK, sending::Carrier};
-use crate::request::authorize::Standing;
+use crate::request::authorize::{Standing, Stream};
 
 /// What ends a response's stream, beside its end.
 #[derive(Clone, Copy, Debug)]
@@ -171,15 +171,12 @@ impl Watch {
 
     /// Expiry alone never cuts a film; sign-out, revocation and a changed policy do.
     fn holds(&mut self) -> io::Result<()> {
-        if self.standing.is_revoked() {
-            return Err(Cut::PermitEnded.into());
-        }
+        self.standing.session_goes_on().map_err(Cut::PermitEnded)?;
         let generation = self.recheck.generation();
         if generation != self.generation {
             self.generation = generation;
-            if !self.recheck.still_holds(&self.standing, false) {
-                return Err(Cut::PermitEnded.into());
-            }
+            let decided = self.recheck.still_holds(&self.standing, Stream::Body);
+            decided.map_err(Cut::PermitEnded)?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 use std::io;
 
+use crate::request::{Details, authorize::PermitEnd};
+
 /// Why we cut a response that had begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cut {
@@ -10,17 +12,17 @@ pub enum Cut {
     #[error("the upstream was silent for longer than the idle timeout")]
     Idle,
     /// The session was ended, or the policy changed.
-    #[error("what permitted it no longer holds")]
-    PermitEnded,
+    #[error("what permitted it no longer holds: {0}")]
+    PermitEnded(PermitEnd),
 }
 
 impl Cut {
-    /// The word on the record (`response-code-details`).
-    pub const fn word(self) -> &'static str {
+    /// What stands on the record.
+    pub const fn details(self) -> Details {
         match self {
-            Self::Timeout => "response_timeout",
-            Self::Idle => "stream_idle_timeout",
-            Self::PermitEnded => "permit_ended",
+            Self::Timeout => Details::ResponseTimeout,
+            Self::Idle => Details::IdleTimeout,
+            Self::PermitEnded(why) => why.details(),
         }
     }
 

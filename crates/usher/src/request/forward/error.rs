@@ -1,6 +1,6 @@
 use std::{io, time::Duration};
 
-use http::StatusCode;
+use crate::request::{Details, authorize::PermitEnd};
 
 /// Why an upstream gave no answer, or none that can be passed on.
 #[derive(Debug, thiserror::Error)]
@@ -85,53 +85,31 @@ pub enum ForwardError {
     #[error("the client broke off in the middle of its request")]
     ClientGone,
     /// The permit ended while the request was under way.
-    #[error("the permit for this request ended")]
-    PermitEnded,
+    #[error("the permit for this request ended: {0}")]
+    PermitEnded(PermitEnd),
     /// The request asked for a WebSocket and the upstream answered something that is none.
     #[error("the upstream's WebSocket answer is not one")]
     NotWebSocket,
 }
 
 impl ForwardError {
-    /// RFC 9110 §15; which cause gives which is the real server's (`pomerium-measured.md` §2.6).
-    /// The page, the problem document and the log go by it.
-    ///
-    /// No connection, or one that ends without an answer: 503. An answer that is none: 502. No
-    /// answer in time: 504. A TLS handshake that fails has made no connection.
-    pub const fn status(&self) -> StatusCode {
+    /// What stands on the record.
+    pub const fn details(&self) -> Details {
         match self {
-            Self::Resolve { .. }
-            | Self::Connect { .. }
-            | Self::ConnectTimeout { .. }
-            | Self::Tls { .. }
-            | Self::TlsSettings { .. }
-            | Self::Refused { .. }
-            | Self::Closed { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Protocol { .. } | Self::NotWebSocket => StatusCode::BAD_GATEWAY,
-            Self::HeadTimeout { .. } | Self::IdleTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Self::ClientStalled { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::ClientGone => StatusCode::BAD_REQUEST,
-            Self::PermitEnded => StatusCode::UNAUTHORIZED,
-        }
-    }
-
-    /// The word in `response-code-details`. Stable.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Resolve { .. } => "upstream_name_unresolved",
-            Self::Connect { .. } => "upstream_connect_failed",
-            Self::ConnectTimeout { .. } => "upstream_connect_timeout",
-            Self::Tls { .. } => "upstream_tls_failed",
-            Self::TlsSettings { .. } => "upstream_tls_settings",
-            Self::Closed { .. } => "upstream_closed",
-            Self::Refused { .. } => "upstream_refused_stream",
-            Self::Protocol { .. } => "upstream_protocol_error",
-            Self::HeadTimeout { .. } => "response_timeout",
-            Self::IdleTimeout { .. } => "stream_idle_timeout",
-            Self::ClientStalled { .. } => "request_timeout",
-            Self::ClientGone => "downstream_remote_disconnect",
-            Self::PermitEnded => "permit_ended",
-            Self::NotWebSocket => "upstream_not_websocket",
+            Self::Resolve { .. } => Details::NameUnresolved,
+            Self::Connect { .. } => Details::ConnectFailed,
+            Self::ConnectTimeout { .. } => Details::ConnectTimeout,
+            Self::Tls { .. } => Details::TlsFailed,
+            Self::TlsSettings { .. } => Details::TlsSettings,
+            Self::Closed { .. } => Details::UpstreamClosed,
+            Self::Refused { .. } => Details::RefusedStream,
+            Self::Protocol { .. } => Details::ProtocolError,
+            Self::HeadTimeout { .. } => Details::ResponseTimeout,
+            Self::IdleTimeout { .. } => Details::IdleTimeout,
+            Self::ClientStalled { .. } => Details::RequestTimeout,
+            Self::ClientGone => Details::ClientGone,
+            Self::PermitEnded(why) => why.details(),
+            Self::NotWebSocket => Details::NotWebSocket,
         }
     }
 }

@@ -25,7 +25,10 @@ use super::{
     shared::Stream,
     tls::ClientConfigs,
 };
-use crate::request::{accept::Tasks, authorize::Standing};
+use crate::request::{
+    accept::Tasks,
+    authorize::{PermitEnd, Standing, Stream as Kind},
+};
 
 /// How often a permit is looked at again while an upstream is silent.
 pub(super) const RECHECK: Duration = Duration::from_secs(2);
@@ -154,13 +157,13 @@ pub(super) struct Wait<'a> {
 
 impl Wait<'_> {
     /// Does the permit still hold? Asked every few seconds while an upload runs.
-    fn holds(&self) -> bool {
-        if self.standing.is_revoked() {
-            return false;
-        }
+    fn holds(&self) -> Result<(), PermitEnd> {
+        self.standing.session_goes_on()?;
         let generation = self.recheck.generation();
-        generation == self.generation.swap(generation, Ordering::Relaxed)
-            || self.recheck.still_holds(self.standing, false)
+        if generation == self.generation.swap(generation, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.recheck.still_holds(self.standing, Kind::Body)
     }
 }
 
@@ -324,8 +327,8 @@ impl<'a> Patience<'a> {
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if !self.wait.holds() {
-                return Poll::Ready(ForwardError::PermitEnded);
+            if let Err(why) = self.wait.holds() {
+                return Poll::Ready(ForwardError::PermitEnded(why));
             }
             let now = Instant::now();
             self.set(now, tick);

@@ -40,14 +40,18 @@ pub use websocket::{Handshake, accept_key, upstream_fields};
 
 use std::sync::Arc;
 
-use super::authorize::Standing;
+use super::authorize::{PermitEnd, Standing, Stream};
 
 /// Says whether a permit that was given still holds; asked now and then while a stream lives.
 pub trait Recheck: Send + Sync {
     /// Something that changes when the plan does.
     fn generation(&self) -> u64;
     /// Decides again, by what is in force now.
-    fn still_holds(&self, standing: &Standing, cut_by_expiry: bool) -> bool;
+    ///
+    /// # Errors
+    ///
+    /// [`PermitEnd`] says why it does not.
+    fn still_holds(&self, standing: &Standing, stream: Stream) -> Result<(), PermitEnd>;
 }
 
 /// Shared with every stream.

@@ -13,7 +13,10 @@ use tokio::{
 };
 
 use super::SharedRecheck;
-use crate::request::authorize::Standing;
+use crate::request::{
+    Details,
+    authorize::{PermitEnd, Standing, Stream},
+};
 
 /// Bytes that one read takes over. One buffer per core: an idle socket holds none.
 const SCRATCH: usize = 32 * 1024;
@@ -35,8 +38,8 @@ pub struct Relayed {
     pub up: u64,
     /// Bytes to the client.
     pub down: u64,
-    /// The word in `response-code-details`.
-    pub end: &'static str,
+    /// What stands on the record.
+    pub end: Details,
 }
 
 /// Carries bytes both ways until one side ends, `idle` passes in silence, or the permit ends.
@@ -57,25 +60,29 @@ where
     let mut silence = Silence::new(idle);
     let mut last_words = None;
     let end = poll_fn(|cx| {
-        if permit.as_mut().poll(cx).is_ready() {
-            return Poll::Ready("permit_ended");
+        if let Poll::Ready(why) = permit.as_mut().poll(cx) {
+            return Poll::Ready(why.details());
         }
         let before = up.carried + down.carried;
         let upward = up.poll(cx, &mut client, &mut upstream);
         let downward = down.poll(cx, &mut upstream, &mut client);
         match (upward, downward) {
-            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => return Poll::Ready("reset"),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready("closed"),
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
+                return Poll::Ready(Details::SocketReset);
+            }
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => {
+                return Poll::Ready(Details::SocketClosed);
+            }
             (Poll::Ready(Ok(())), Poll::Pending) | (Poll::Pending, Poll::Ready(Ok(()))) => {
                 let timer = last_words.get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));
                 if timer.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready("closed");
+                    return Poll::Ready(Details::SocketClosed);
                 }
             }
             (Poll::Pending, Poll::Pending) => {}
         }
         let moved = up.carried + down.carried != before;
-        silence.poll(cx, moved).map(|()| "stream_idle_timeout")
+        silence.poll(cx, moved).map(|()| Details::IdleTimeout)
     })
     .await;
     Relayed { up: up.carried, down: down.carried, end }
@@ -83,7 +90,7 @@ where
 
 /// Resolves when the permit under which a socket was opened no longer holds: sign-out,
 /// revocation, expiry, a changed policy (invariant 10).
-async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) {
+async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) -> PermitEnd {
     let revoked = async {
         match standing.session() {
             Some(session) => session.ended().await,
@@ -93,14 +100,14 @@ async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) {
     let decided_again = async {
         loop {
             sleep(RECHECK).await;
-            if !recheck.still_holds(standing, true) {
-                return;
+            if let Err(why) = recheck.still_holds(standing, Stream::Socket) {
+                return why;
             }
         }
     };
     tokio::select! {
-        () = revoked => {}
-        () = decided_again => {}
+        () = revoked => PermitEnd::SessionEnded,
+        why = decided_again => why,
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     recorder::selected,
     stamp,
 };
-use crate::request::identify::LiveSession;
+use crate::request::{Details, identify::LiveSession};
 
 /// One request from its first to its last byte: the `http-request` line.
 #[derive(Clone, Debug)]
@@ -43,12 +43,12 @@ pub struct Access {
     pub route: Option<Arc<Route>>,
     /// What was decided.
     pub verdict: Verdict,
-    /// Which rule decided, or `own-page`, `no-route`, `bad-request`.
+    /// Which rule decided, or the word of a [`PathRule`](crate::request::PathRule).
     pub rule: Arc<str>,
     /// The status that the client got; `None` when it was gone before there was one.
     pub status: Option<StatusCode>,
-    /// Where the answer came from: `via_upstream`, `direct_response`, or a cause.
-    pub details: &'static str,
+    /// Where the answer came from.
+    pub details: Details,
     /// When the request came.
     pub at: Now,
 }
@@ -63,7 +63,7 @@ pub(super) struct End {
     /// Body bytes taken from the client.
     pub received: u64,
     /// What ended it, where that was not its own end.
-    pub details: &'static str,
+    pub details: Details,
 }
 
 impl Recorder {
@@ -127,7 +127,7 @@ impl Access {
             o.number("response-code", self.status.map_or(0, |status| status.as_u16().into()));
         }
         if selected(fields, "response-code-details") {
-            o.put(member!("response-code-details"), end.details.as_bytes());
+            o.put(member!("response-code-details"), end.details.word().as_bytes());
         }
         o.number("received", end.received);
         o.put(member!("host"), self.host.as_bytes());
@@ -172,8 +172,8 @@ impl Access {
         add("rule", self.rule.as_bytes());
         add("ms", end.duration.as_millis().to_string().as_bytes());
         add("bytes", end.sent.to_string().as_bytes());
-        if end.details != "via_upstream" && end.details != "direct_response" {
-            add("details", end.details.as_bytes());
+        if !matches!(end.details, Details::ViaUpstream | Details::DirectResponse) {
+            add("details", end.details.word().as_bytes());
         }
         out.push(b'\n');
     }

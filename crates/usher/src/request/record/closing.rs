@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::{Access, Recorder, access::End};
 use crate::request::{
+    Details, Panicked,
     accept::{Exchange, InFlight},
     forward::{Cut, Relayed, Upload},
 };
@@ -17,7 +18,7 @@ pub struct Closing {
     upload: Option<Arc<Upload>>,
     sent: u64,
     received: u64,
-    end: Option<&'static str>,
+    end: Option<Details>,
     in_flight: InFlight,
     _exchange: Option<Exchange>,
 }
@@ -54,7 +55,15 @@ impl Closing {
 
     /// The body was cut short by us or by the upstream.
     pub fn broke(&mut self, error: &io::Error) {
-        self.end = Some(Cut::of(error).map_or("upstream_reset_after_response_started", Cut::word));
+        self.end = Some(Cut::of(error).map_or(Details::UpstreamReset, Cut::details));
+    }
+
+    /// What was carrying the body or the socket panicked.
+    pub fn panicked(&mut self, panicked: &Panicked) {
+        self.end = Some(Details::InternalPanic);
+        let id = self.access.request_id.to_str().unwrap_or_default();
+        let route = self.access.route.as_ref().map_or("", |route| &route.name);
+        self.recorder.panicked(panicked, id, route, self.access.at);
     }
 
     /// A connection that was upgraded is over.
@@ -68,7 +77,7 @@ impl Closing {
 impl Drop for Closing {
     fn drop(&mut self) {
         let received = self.upload.as_ref().map_or(self.received, |upload| upload.bytes());
-        let has_body = self.access.details == "via_upstream";
+        let has_body = self.access.details == Details::ViaUpstream;
         if self.end.is_none() {
             self.in_flight.cancelled();
         }
@@ -76,7 +85,7 @@ impl Drop for Closing {
         let details = self.end.unwrap_or(if !has_body || self.sent == 0 {
             self.access.details
         } else {
-            "downstream_remote_disconnect"
+            Details::ClientGone
         });
         let duration = self.began.elapsed();
         self.recorder.access(&self.access, End { duration, sent: self.sent, received, details });

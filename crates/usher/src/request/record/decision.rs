@@ -13,7 +13,7 @@ use super::{
     recorder::selected,
     stamp,
 };
-use crate::request::identify::Identity;
+use crate::request::{PathRule, identify::Identity};
 
 /// What was decided about a request: the `authorize check` line.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ impl By<'_> {
     fn rule(&self) -> &str {
         match self {
             Self::Policy(decision) => &decision.rule,
-            Self::OwnPage => "own-page",
+            Self::OwnPage => PathRule::OwnPage.word(),
             Self::Path(rule) => rule,
         }
     }

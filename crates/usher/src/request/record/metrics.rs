@@ -36,6 +36,7 @@ pub struct Metrics {
     sent: Family<ByRoute, Counter>,
     received: Family<ByRoute, Counter>,
     reloads: Family<ByOutcome, Counter>,
+    panics: Counter,
     reload_succeeded: Gauge,
     reload_at: Gauge<u64, AtomicU64>,
     /// Handles by route, so that a request takes no lock and makes no label.
@@ -88,6 +89,7 @@ impl Metrics {
             sent: Family::default(),
             received: Family::default(),
             reloads: Family::default(),
+            panics: Counter::default(),
             reload_succeeded: Gauge::default(),
             reload_at: Gauge::default(),
             meters: ArcSwap::default(),
@@ -138,6 +140,11 @@ impl Metrics {
             self.received.clone(),
         );
         registry.register(
+            "usher_panics",
+            "Requests that failed by a mistake of usher itself",
+            self.panics.clone(),
+        );
+        registry.register(
             "usher_config_reloads",
             "Reloads of the config, by outcome",
             self.reloads.clone(),
@@ -152,6 +159,11 @@ impl Metrics {
             "When the config was last put in force, seconds since 1970",
             self.reload_at.clone(),
         );
+    }
+
+    /// A request ended in a panic.
+    pub(super) fn panicked(&self) {
+        self.panics.inc();
     }
 
     /// A config was put in force.

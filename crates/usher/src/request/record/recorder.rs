@@ -1,8 +1,12 @@
 use std::sync::Arc;
 
-use usher_rules::plan::{Level, LogSelection};
+use usher_rules::{
+    plan::{Level, LogSelection},
+    time::Now,
+};
 
 use super::{Metrics, Sink};
+use crate::request::Panicked;
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,20 @@ impl Recorder {
     /// How lines look.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// A panic in one request: counted, and told with the place where it happened.
+    pub fn panicked(&self, panicked: &Panicked, request_id: &str, route: &str, at: Now) {
+        if let Some(metrics) = self.metrics() {
+            metrics.panicked();
+        }
+        self.event(Level::Error, "panic", at)
+            .with("request-id", request_id)
+            .with("route", route)
+            .with("place", &panicked.place)
+            .with("problem", panicked.words)
+            .with("effect", "this request failed; others go on")
+            .write();
     }
 
     /// Appends one line.

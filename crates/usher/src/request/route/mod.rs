@@ -102,12 +102,26 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
         return Err(RouteError::Misdirected);
     }
     let path = RequestPath::parse_as(target_path(&head.uri), plan.escaped_slashes)?;
-    let to = destination(plan, &authority, path.wire());
-    let agrees = |reading: &Reading| to.is_same(&destination(plan, &authority, reading.wire()));
+    let to = belongs(plan, &authority, &path)?;
+    Ok(Routed { authority, authority_field, path, to })
+}
+
+/// Where host and path belong by that plan, by every reading of the path.
+///
+/// # Errors
+///
+/// [`RouteError::TwoReadings`].
+pub fn belongs(
+    plan: &Plan,
+    authority: &Authority,
+    path: &RequestPath,
+) -> Result<Destination, RouteError> {
+    let to = destination(plan, authority, path.wire());
+    let agrees = |reading: &Reading| to.is_same(&destination(plan, authority, reading.wire()));
     if !matches!(to, Destination::Nowhere) && !path.other_readings().iter().all(agrees) {
         return Err(RouteError::TwoReadings);
     }
-    Ok(Routed { authority, authority_field, path, to })
+    Ok(to)
 }
 
 /// The authority as written: `:authority`, or the one `Host` field; an absolute-form target must

@@ -1,0 +1,325 @@
+//! Why a request goes no further, and what that means to everybody who hears of it.
+
+use http::request::Parts;
+use usher_pages::{
+    BadRequest, ErrorPage, HeadersTooLarge, InternalError, Link, Misdirected, NotFound,
+    NotImplemented, Receipt, RequestTimeout, TooLarge, Unauthenticated, UpgradeRefused,
+    UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+};
+
+use super::{
+    Details, PathRule, authorize, caught::Panicked, forward::ForwardError, route::RouteError,
+};
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// It does not say clearly where it belongs.
+    Route(RouteError),
+    /// It belongs nowhere.
+    NotFound,
+    /// The policy says no, or that somebody has to sign in first.
+    Policy(Box<authorize::Refused<Parts>>),
+    /// The upstream gave no answer.
+    Forward(ForwardError),
+    /// The route's rewriting makes a dot segment of it.
+    Climbs,
+    /// A socket on a route without `allow_websockets`.
+    NoWebSockets,
+    /// A socket opened by a page that is none of ours.
+    ForeignOrigin,
+    /// A body for one of our own pages that is too large.
+    TooLarge,
+    /// A body for one of our own pages that doesn't come.
+    Slow,
+    /// An invariant of ours is broken: nothing is forwarded.
+    Broken,
+    /// Some part of us panicked.
+    Panicked(Panicked),
+}
+
+impl From<RouteError> for Refusal {
+    fn from(error: RouteError) -> Self {
+        Self::Route(error)
+    }
+}
+
+impl From<ForwardError> for Refusal {
+    fn from(error: ForwardError) -> Self {
+        Self::Forward(error)
+    }
+}
+
+impl From<Panicked> for Refusal {
+    fn from(panicked: Panicked) -> Self {
+        Self::Panicked(panicked)
+    }
+}
+
+const CLIMBS: &str = "the path leads out of the place that the route is for";
+
+/// What a page may name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named<'a> {
+    pub host: &'a str,
+    /// Where a person signs in.
+    pub sign_in: &'a str,
+    pub receipt: Receipt<'a>,
+}
+
+/// A refusal as it is told. Status, page, problem document and text all come from `page`, so
+/// that they can't disagree.
+pub(super) struct Told<'a> {
+    pub page: Box<dyn ErrorPage + Send + 'a>,
+    pub details: Details,
+    /// What decided, where it was no policy.
+    pub rule: Option<PathRule>,
+}
+
+impl Refusal {
+    /// What is told of it; `None` for what a policy says, which depends on who reads it.
+    pub fn told<'a>(&'a self, named: Named<'a>) -> Option<Told<'a>> {
+        let Named { host, receipt, .. } = named;
+        let stopped = |page, rule, details| Some(Told { page, details, rule: Some(rule) });
+        let socket = |why, rule| {
+            stopped(Box::new(UpgradeRefused { why, receipt }), rule, Details::UpgradeFailed)
+        };
+        match self {
+            Self::Policy(_) => None,
+            Self::Route(error) => Some(misrouted(error, named)),
+            Self::Forward(error) => Some(not_forwarded(error, named)),
+            Self::NotFound => stopped(
+                Box::new(NotFound { host, receipt }),
+                PathRule::NoRoute,
+                Details::RouteNotFound,
+            ),
+            Self::Climbs => stopped(
+                Box::new(BadRequest { why: Some(CLIMBS.into()), receipt }),
+                PathRule::BadRequest,
+                Details::BadRequest,
+            ),
+            Self::NoWebSockets => {
+                socket("WebSockets are not open on this route.", PathRule::NoWebSockets)
+            }
+            Self::ForeignOrigin => {
+                socket("A page of another site opened this socket.", PathRule::ForeignOrigin)
+            }
+            Self::TooLarge => Some(Told {
+                page: Box::new(TooLarge { receipt }),
+                details: Details::PayloadTooLarge,
+                rule: None,
+            }),
+            Self::Slow => Some(Told {
+                page: Box::new(RequestTimeout { receipt }),
+                details: Details::RequestTimeout,
+                rule: None,
+            }),
+            Self::Broken => stopped(
+                Box::new(InternalError { receipt }),
+                PathRule::Internal,
+                Details::InternalError,
+            ),
+            Self::Panicked(_) => Some(Told {
+                page: Box::new(InternalError { receipt }),
+                details: Details::InternalPanic,
+                rule: None, // whatever was decided before stays what was decided
+            }),
+        }
+    }
+}
+
+fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> Told<'a> {
+    let (page, rule, details): (Box<dyn ErrorPage + Send + 'a>, _, _) = match error {
+        RouteError::Misdirected => {
+            (Box::new(Misdirected { host, receipt }), PathRule::OtherHost, Details::Misdirected)
+        }
+        RouteError::TooManyFields => {
+            (Box::new(HeadersTooLarge { receipt }), PathRule::BadRequest, Details::HeadersTooLarge)
+        }
+        RouteError::TransferCoding => (
+            Box::new(NotImplemented {
+                why: "The request's transfer coding is not spoken here.",
+                receipt,
+            }),
+            PathRule::BadRequest,
+            Details::BadRequest,
+        ),
+        RouteError::NoAuthority
+        | RouteError::BadAuthority(_)
+        | RouteError::BadPath(_)
+        | RouteError::TwoReadings => (
+            Box::new(BadRequest { why: Some(error.to_string().into()), receipt }),
+            PathRule::BadRequest,
+            Details::BadRequest,
+        ),
+    };
+    Told { page, details, rule: Some(rule) }
+}
+
+fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> Told<'a> {
+    let Named { host, sign_in, receipt } = named;
+    let page: Box<dyn ErrorPage + Send + 'a> = match error {
+        ForwardError::HeadTimeout { .. } | ForwardError::IdleTimeout { .. } => {
+            Box::new(UpstreamSlow { host, receipt })
+        }
+        // which cause gives which is the real server's (`pomerium-measured.md` §2.6)
+        ForwardError::Resolve { .. }
+        | ForwardError::Connect { .. }
+        | ForwardError::ConnectTimeout { .. }
+        | ForwardError::Tls { .. } // a handshake that fails has made no connection
+        | ForwardError::TlsSettings { .. }
+        | ForwardError::Refused { .. }
+        | ForwardError::Closed { .. } => Box::new(UpstreamUnavailable { host, receipt }),
+        ForwardError::Protocol { .. } | ForwardError::NotWebSocket => Box::new(UpstreamDown { host, receipt }),
+        ForwardError::ClientStalled { .. } => Box::new(RequestTimeout { receipt }),
+        ForwardError::ClientGone => Box::new(BadRequest { why: None, receipt }),
+        ForwardError::PermitEnded(_) => {
+            Box::new(Unauthenticated { sign_in: Link::new(sign_in), receipt })
+        }
+    };
+    Told { page, details: error.details(), rule: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, time::Duration};
+
+    use http_body_util::{BodyExt as _, Empty};
+    use hyper::body::Bytes;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::AsyncWriteExt as _;
+    use usher_pages::Receipt;
+    use usher_rules::{
+        fields::Preference,
+        names::{Authority, RequestPath},
+    };
+
+    use super::{ForwardError, Named, Panicked, Refusal, RouteError};
+    use crate::request::{answer::rendered, authorize::PermitEnd};
+
+    /// What a client says about an upstream that says `bytes` and hangs up.
+    async fn said(bytes: &[u8]) -> hyper::Error {
+        let (near, mut far) = tokio::io::duplex(1024);
+        far.write_all(bytes).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(near)).await.unwrap();
+        let request = http::Request::new(Empty::<Bytes>::new());
+        let (_, answer, ()) =
+            tokio::join!(connection, sender.send_request(request), async { drop(far) });
+        answer.unwrap_err()
+    }
+
+    async fn not_forwarded() -> Vec<(u16, ForwardError)> {
+        let upstream = || Box::<str>::from("127.0.0.1:1");
+        let (source, after) = (|| io::Error::other("x"), Duration::from_secs(1));
+        vec![
+            (503, ForwardError::Resolve { upstream: upstream(), source: source() }),
+            (503, ForwardError::Connect { upstream: upstream(), source: source() }),
+            (503, ForwardError::ConnectTimeout { upstream: upstream(), after }),
+            (503, ForwardError::Tls { upstream: upstream(), source: source() }),
+            (503, ForwardError::TlsSettings { upstream: upstream(), why: "x".into() }),
+            (503, ForwardError::Closed { source: said(b"").await }),
+            (503, ForwardError::Refused { source: said(b"").await }),
+            (502, ForwardError::Protocol { source: said(b"no HTTP\r\n\r\n").await }),
+            (504, ForwardError::HeadTimeout { after }),
+            (504, ForwardError::IdleTimeout { after }),
+            (408, ForwardError::ClientStalled { after }),
+            (400, ForwardError::ClientGone),
+            (401, ForwardError::PermitEnded(PermitEnd::PolicyChanged)),
+            (502, ForwardError::NotWebSocket),
+        ]
+    }
+
+    fn misrouted() -> Vec<(u16, RouteError)> {
+        vec![
+            (400, RouteError::NoAuthority),
+            (400, RouteError::BadAuthority(Authority::parse("a b").unwrap_err())),
+            (400, RouteError::BadPath(RequestPath::parse("/%2f").unwrap_err())),
+            (400, RouteError::TwoReadings),
+            (431, RouteError::TooManyFields),
+            (501, RouteError::TransferCoding),
+            (421, RouteError::Misdirected),
+        ]
+    }
+
+    /// Every refusal that is told the same way to everybody, and its status.
+    async fn every() -> Vec<(u16, Refusal)> {
+        let mut every = vec![
+            (404, Refusal::NotFound),
+            (400, Refusal::Climbs),
+            (403, Refusal::NoWebSockets),
+            (403, Refusal::ForeignOrigin),
+            (413, Refusal::TooLarge),
+            (408, Refusal::Slow),
+            (500, Refusal::Broken),
+            (500, Refusal::Panicked(Panicked { place: "a.rs:1".into(), words: "x" })),
+        ];
+        every.extend(not_forwarded().await.into_iter().map(|(s, e)| (s, Refusal::Forward(e))));
+        every.extend(misrouted().into_iter().map(|(s, e)| (s, Refusal::Route(e))));
+        every
+    }
+
+    /// Names each variant; who adds one is told here to add it to the list above, too.
+    fn variant(refusal: &Refusal) -> String {
+        match refusal {
+            Refusal::Policy(_) => "Policy".into(),
+            Refusal::Route(error) => match error {
+                RouteError::NoAuthority
+                | RouteError::BadAuthority(_)
+                | RouteError::BadPath(_)
+                | RouteError::TwoReadings
+                | RouteError::TooManyFields
+                | RouteError::TransferCoding
+                | RouteError::Misdirected => format!("Route {error}"),
+            },
+            Refusal::Forward(error) => match error {
+                ForwardError::Resolve { .. }
+                | ForwardError::Connect { .. }
+                | ForwardError::ConnectTimeout { .. }
+                | ForwardError::Tls { .. }
+                | ForwardError::TlsSettings { .. }
+                | ForwardError::Closed { .. }
+                | ForwardError::Refused { .. }
+                | ForwardError::Protocol { .. }
+                | ForwardError::HeadTimeout { .. }
+                | ForwardError::IdleTimeout { .. }
+                | ForwardError::ClientStalled { .. }
+                | ForwardError::ClientGone
+                | ForwardError::PermitEnded(_)
+                | ForwardError::NotWebSocket => format!("Forward {error}"),
+            },
+            Refusal::NotFound
+            | Refusal::Climbs
+            | Refusal::NoWebSockets
+            | Refusal::ForeignOrigin
+            | Refusal::TooLarge
+            | Refusal::Slow
+            | Refusal::Broken
+            | Refusal::Panicked(_) => format!("{refusal:?}"),
+        }
+    }
+
+    /// 403 over a document that says 400 helps nobody.
+    #[tokio::test]
+    async fn status_page_and_document_of_every_refusal_agree() {
+        let receipt = Receipt { request_id: "7f3a", at_seconds: 0 };
+        let named = Named { host: "tv.test", sign_in: "https://tv.test/.pomerium/", receipt };
+        let mut seen = std::collections::HashSet::new();
+        for (status, refusal) in every().await {
+            assert!(seen.insert(variant(&refusal)), "twice: {refusal:?}");
+            let told = refusal.told(named).unwrap();
+            let of = |wanted| rendered(&*told.page, wanted, &[]);
+            let (html, json, text) =
+                (of(Preference::Html), of(Preference::Json), of(Preference::Text));
+            for response in [&html, &json, &text] {
+                assert_eq!(response.status().as_u16(), status, "{refusal:?}");
+            }
+            let body = json.into_body().collect().await.unwrap().to_bytes();
+            let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(document["status"], status, "{refusal:?}: {document}");
+            let body = text.into_body().collect().await.unwrap().to_bytes();
+            assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
+        }
+        assert_eq!(seen.len(), 29, "every variant but the policy's");
+    }
+}

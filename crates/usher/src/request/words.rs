@@ -1,0 +1,113 @@
+//! The words that can stand on a record. They are an API: each is written down, with what it
+//! means, in `docs/reference/logs.md`, and a test compares that page with these lists.
+
+/// An enum whose variants have a spelling.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Its spelling. Stable.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// Where an answer came from, or what ended it: `response-code-details`.
+    Details {
+        /// The upstream answered.
+        ViaUpstream = "via_upstream",
+        /// We answered: a page of ours, a redirect or a response of the route.
+        DirectResponse = "direct_response",
+        /// The policy said no, or asks for a sign-in.
+        Denied = "ext_authz_denied",
+        /// No route takes host and path.
+        RouteNotFound = "route_not_found",
+        /// The request can be read in more than one way, or in none.
+        BadRequest = "bad_request",
+        /// The connection was opened for another host.
+        Misdirected = "misdirected_request",
+        /// More header fields than we take.
+        HeadersTooLarge = "request_headers_too_large",
+        /// A longer body than one of our own pages takes.
+        PayloadTooLarge = "request_payload_too_large",
+        /// The rest of the request did not come in time.
+        RequestTimeout = "request_timeout",
+        /// An upgrade that is not open here.
+        UpgradeFailed = "upgrade_failed",
+        /// An invariant of ours was broken, so nothing was forwarded.
+        InternalError = "internal_error",
+        /// A part of usher panicked; an event of that name says where.
+        InternalPanic = "internal_panic",
+        /// The client left before the end.
+        ClientGone = "downstream_remote_disconnect",
+        /// The upstream's name does not resolve.
+        NameUnresolved = "upstream_name_unresolved",
+        /// No connection to the upstream.
+        ConnectFailed = "upstream_connect_failed",
+        /// No connection to the upstream in time.
+        ConnectTimeout = "upstream_connect_timeout",
+        /// The upstream's TLS is not acceptable.
+        TlsFailed = "upstream_tls_failed",
+        /// The route's TLS settings can't be used.
+        TlsSettings = "upstream_tls_settings",
+        /// The upstream closed the connection instead of answering.
+        UpstreamClosed = "upstream_closed",
+        /// The upstream refused the request before it looked at it (RFC 9113 §8.7).
+        RefusedStream = "upstream_refused_stream",
+        /// What the upstream said is not HTTP.
+        ProtocolError = "upstream_protocol_error",
+        /// The upstream broke off in the middle of its answer.
+        UpstreamReset = "upstream_reset_after_response_started",
+        /// The upstream's answer to an upgrade is not one.
+        NotWebSocket = "upstream_not_websocket",
+        /// `timeout` ran out.
+        ResponseTimeout = "response_timeout",
+        /// `idle_timeout` ran out.
+        IdleTimeout = "stream_idle_timeout",
+        /// The session was ended by sign-out or revocation while the stream ran.
+        SessionEnded = "permit_ended_session",
+        /// The session ran out while a socket was open.
+        SessionExpired = "permit_ended_expiry",
+        /// By the config in force now, no route takes what the stream was opened for.
+        RouteGone = "permit_ended_route",
+        /// The policy in force now says no.
+        PolicyChanged = "permit_ended_policy",
+        /// A socket ended by itself.
+        SocketClosed = "closed",
+        /// A socket was reset by one of its sides.
+        SocketReset = "reset",
+    }
+}
+
+words! {
+    /// What decided where no policy was asked: `rule`.
+    PathRule {
+        /// It is one of our own pages.
+        OwnPage = "own-page",
+        /// No route takes host and path.
+        NoRoute = "no-route",
+        /// The request can be read in more than one way, or in none.
+        BadRequest = "bad-request",
+        /// The connection was opened for another host.
+        OtherHost = "other-host",
+        /// The route does not open WebSockets.
+        NoWebSockets = "no-websockets",
+        /// A page of another site opened the socket.
+        ForeignOrigin = "foreign-origin",
+        /// It ended before anything was decided: the client left, or a mistake of ours.
+        Internal = "internal",
+    }
+}
