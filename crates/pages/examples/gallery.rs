@@ -86,7 +86,10 @@ fn errors() -> Vec<(&'static str, String)> {
         ),
         ("not-found", &NotFound { host, receipt }),
         ("misdirected", &Misdirected { host, receipt }),
-        ("bad-request", &BadRequest { why: Some("Its path holds an encoded slash.".into()), receipt }),
+        (
+            "bad-request",
+            &BadRequest { why: Some("Its path holds an encoded slash.".into()), receipt },
+        ),
         ("too-large", &TooLarge { receipt }),
         ("headers-too-large", &HeadersTooLarge { receipt }),
         ("upstream-down", &UpstreamDown { host, receipt }),

@@ -76,7 +76,9 @@ fn a_problem_document_stays_one_object() {
             let mut keys: Vec<_> = problem.as_object().unwrap().keys().cloned().collect();
             // as the real server
             keys.retain(|key| key != "error" || problem["status"] != 403);
-            keys.retain(|key| !["error", "login_url"].contains(&&**key) || problem["status"] != 401);
+            keys.retain(|key| {
+                !["error", "login_url"].contains(&&**key) || problem["status"] != 401
+            });
             assert_eq!(keys, ["detail", "request_id", "status", "title", "type"], "{name}");
             assert_eq!(problem["request_id"], line, "{name}");
         }
