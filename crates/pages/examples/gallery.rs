@@ -152,6 +152,7 @@ fn identity() -> String {
             claim("name", &["Ann Lumière"]),
             claim("sub", &["6e7c1f0e-4c1e-4f5e-9a53-0d6b2f6d1b11"]),
         ],
+        doubts: vec![],
         session: session("0b0f5a3c-9f0e-4b7e-8a52-6f3c1c9f1d10", 1_778_422_059),
         others: vec![
             session("d41d8cd9-8f00-4204-a980-0998ecf8427e", 1_778_401_000),

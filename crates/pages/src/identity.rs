@@ -24,6 +24,8 @@ pub struct Identity<'a> {
     pub groups: Vec<Cow<'a, str>>,
     /// Every claim, in order of name.
     pub claims: Vec<Claim<'a>>,
+    /// What was said and does not count, each in a sentence that says what to set.
+    pub doubts: Vec<String>,
     /// This browser's session.
     pub session: ShownSession<'a>,
     /// The other sessions of this person, newest first.

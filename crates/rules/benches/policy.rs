@@ -51,6 +51,8 @@ fn main() {
         name: "Ann".into(),
         claims,
         directory_groups: Some(vec!["family".into()]),
+        unproven: Default::default(),
+        spelling: Default::default(),
     };
     let request = RequestFacts {
         method: "GET",

@@ -25,4 +25,5 @@ pub mod secret;
 pub mod session;
 pub mod signin;
 pub mod time;
+pub mod unproven;
 pub mod yaml;

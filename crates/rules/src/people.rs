@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     secret::Secret,
     time::{Now, UnixTime},
+    unproven::Unproven,
 };
 
 /// What a provider says about somebody: claim name to values.
@@ -84,6 +85,23 @@ pub struct Person {
     /// is the claim `groups` (`pomerium-config.md` §4.5).
     #[serde(default)]
     pub directory_groups: Option<Vec<Box<str>>>,
+    /// What was said and does not count for them.
+    #[serde(default)]
+    pub unproven: Unproven,
+    /// In whose spelling the address is.
+    #[serde(default)]
+    pub spelling: Spelling,
+}
+
+/// In whose spelling an address is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Spelling {
+    /// As the provider says it.
+    #[default]
+    AsSaid,
+    /// As our own store keeps it: what was typed in capitals is not known any more, so rules are
+    /// compared without case.
+    Kept,
 }
 
 /// A person whom the built-in provider knows.

@@ -61,6 +61,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         id: text,
         groups: vec![text.into(), text.into()],
         claims: vec![Claim { name: text, values: vec![text.into(), text.into()] }],
+        doubts: vec![text.into(), text.into()],
         session,
         others: vec![session, session],
         vouched_for: true,
@@ -72,6 +73,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         email: "",
         groups: vec![],
         claims: vec![],
+        doubts: vec![],
         others: vec![],
         vouched_for: false,
         ..identity.clone()

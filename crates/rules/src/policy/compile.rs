@@ -162,8 +162,20 @@ fn read_term(name: &str, item: &Node, report: &mut Report<'_>) -> Option<Term> {
         return None;
     };
     let criterion = Criterion::read(key, key_span, value, report)?;
+    // Where a criterion keeps out, every spelling counts.
+    if name.starts_with("allow") && !name.contains(".not[") && !name.contains(".nor[") {
+        warn_hardly_met(key, &criterion, &value.span, report);
+    }
     let span = Some(key_span.start..value.span.end.max(key_span.end));
     Some(Term { criterion, name: format!("{name} {key}").into(), span })
+}
+
+fn warn_hardly_met(named: &str, criterion: &Criterion, at: &Span, report: &mut Report<'_>) {
+    if let Criterion::Person(question) = criterion
+        && let Some(operand) = question.hardly_met()
+    {
+        report.address_never_met(named, operand, at);
+    }
 }
 
 /// The route's own keys as one `allow: or: […]`, in the order of `pomerium-config.md` §4.3.
@@ -189,6 +201,9 @@ fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause
     for (index, (domain, span)) in domains.iter().enumerate() {
         refuse_empty("allowed_domains", domain, span, report);
         let criterion = Criterion::Person(AboutPerson::Domain(TextMatch::is(domain)));
+        if !domain.is_empty() {
+            warn_hardly_met("allowed_domains", &criterion, span, report);
+        }
         add(format!("allowed_domains[{index}]").into(), Some(span), criterion);
     }
     for (claim, value, span) in claims {
@@ -196,6 +211,7 @@ fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause
         match ListMatch::from_value(value) {
             Some(want) => {
                 let criterion = Criterion::Person(AboutPerson::Claim(Claim::new(claim, want)));
+                warn_hardly_met("allowed_idp_claims", &criterion, span, report);
                 add(format!("allowed_idp_claims.{claim}").into(), Some(span), criterion);
             }
             None => report.error(
@@ -211,6 +227,9 @@ fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause
         let name: Arc<str> = format!("allowed_users[{index}]").into();
         let id = Criterion::Person(AboutPerson::Id(TextMatch::is(user)));
         let email = Criterion::Person(AboutPerson::Email(TextMatch::is(user)));
+        if user.contains('@') {
+            warn_hardly_met("allowed_users", &email, span, report); // what has none is an id
+        }
         add(Arc::clone(&name), Some(span), id);
         add(name, Some(span), email);
     }

@@ -1,4 +1,4 @@
-//! The words for everything that can be wrong with a policy. Codes: U301 to U329.
+//! The words for everything that can be wrong with a policy. Codes: U301 to U330.
 
 use crate::{
     problem::{Problem, Span},
@@ -57,6 +57,36 @@ impl<'a> Report<'a> {
         };
         let what = format!("`{criterion}` has no operator `{}`", entry.key);
         self.error("U310", &entry.key_span, what, help);
+    }
+
+    /// Every text begins with nothing, and nobody is in an empty list.
+    pub(super) fn empty_operand(&mut self, named: &str, node: &Node) {
+        self.error(
+            "U313",
+            &node.span,
+            format!("`{named}` compares with nothing"),
+            "write what it is compared with, or delete the line",
+        );
+    }
+
+    /// A rule that few addresses can meet, or none.
+    pub(super) fn address_never_met(&mut self, named: &str, operand: &str, node: &Span) {
+        let (what, help) = if operand.chars().any(char::is_uppercase) {
+            (
+                format!("`{named}` has capitals: `{operand}`"),
+                format!(
+                    "write `{}`: people of the built-in provider are compared without case, those \
+                     of another provider are let in only in the very spelling that it sends",
+                    operand.to_lowercase()
+                ),
+            )
+        } else {
+            (
+                format!("no address can meet `{named}`: `{operand}`"),
+                "write an address as `ann@example.com`, a domain as `example.com`".into(),
+            )
+        };
+        self.warning("U330", node, what, help);
     }
 
     pub(super) fn not_a_list(&mut self, named: &str, node: &Node) {

@@ -145,11 +145,12 @@ impl Clause {
         if self.operator.inverts() { answer.inverted() } else { answer }
     }
 
-    /// Doubt never lets anybody in: a deny that is not inverted may count it, nothing else may.
+    /// Doubt never lets anybody in: where a criterion that holds keeps out (a deny, or the opposite
+    /// of an allow) it counts, and nowhere else.
     const fn doubt(&self) -> Doubt {
         match (self.effect, self.operator.inverts()) {
-            (Effect::Deny, false) => Doubt::Differs,
-            (Effect::Deny, true) | (Effect::Allow, _) => Doubt::Fails,
+            (Effect::Deny, false) | (Effect::Allow, true) => Doubt::Differs,
+            (Effect::Deny, true) | (Effect::Allow, false) => Doubt::Fails,
         }
     }
 }

@@ -1,6 +1,8 @@
 use serde_json::{Map, Value};
 
-use crate::people::{Claims, Member, Person};
+use super::{address, doubts};
+use crate::people::{Claims, Member, Person, Spelling};
+use crate::unproven::Unproven;
 
 /// Why claims do not say who somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,13 +35,17 @@ const ABOUT_THE_TOKEN: &[&str] = &[
 /// Claims that userinfo can't replace: they were signed.
 const SIGNED_ONLY: &[&str] = &["iss", "sub", "aud"];
 
+/// Under which name a hosted sign-in passes on what does not count. It can only keep out.
+pub const UNPROVEN: &str = "usher_unproven";
+
 /// Who somebody is, by a verified ID token and what the userinfo endpoint adds.
 ///
 /// The id is `sub`, never `oid`: a generic provider lets its people choose other claims
-/// (`pomerium-protocols.md` §11.4 T6). An address counts unless `email_verified`, **in the same
-/// document**, says no; a provider that says nothing is taken at its word, since most
-/// self-hosted ones have one administrator and no such claim. An address that does not count
-/// is no claim either, so that no policy meets it by another name.
+/// (`pomerium-protocols.md` §11.4 T6). An address counts if it is one, and unless
+/// `email_verified` says no in either document; a provider that says nothing is taken at its word,
+/// since most self-hosted ones have one administrator and no such claim. What does not count is
+/// kept in [`Person::unproven`], and in no claim, so that no allow meets it by another name and
+/// every deny does.
 ///
 /// # Errors
 ///
@@ -53,52 +59,40 @@ pub fn person_from_claims(
     if userinfo.is_some_and(|userinfo| text(userinfo, "sub") != Some(subject)) {
         return Err(ClaimsFault::OtherSubject);
     }
+    let mut unproven = doubts::carried([userinfo, Some(id_token)]);
     let mut merged = id_token.clone();
     for (name, value) in userinfo.into_iter().flatten() {
-        if !SIGNED_ONLY.contains(&name.as_str()) {
-            merged.insert(name.clone(), value.clone());
+        if SIGNED_ONLY.contains(&name.as_str()) {
+            continue;
+        }
+        if let Some(signed) = merged.insert(name.clone(), value.clone())
+            && signed != *value
+        {
+            doubts::replaced(&mut unproven, name, &signed);
         }
     }
-    merged.retain(|name, _| !ABOUT_THE_TOKEN.contains(&name.as_str()));
+    merged.retain(|name, _| !ABOUT_THE_TOKEN.contains(&name.as_str()) && name != UNPROVEN);
+    doubts::unreadable(&mut unproven, &merged);
 
-    let email = address(id_token, userinfo);
+    let email = address::counting(id_token, userinfo, &mut unproven);
     for name in ["email", "mail", "email_verified"] {
         merged.remove(name);
     }
-    if let Some((email, verified)) = email {
+    if let Some(verified) = email.verified {
+        merged.insert("email_verified".into(), verified.into());
+    }
+    if let Some(email) = email.text {
         merged.insert("email".into(), email.into());
-        merged.extend(verified.map(|verified| ("email_verified".into(), verified.into())));
     }
     Ok(Person {
         id: subject.into(),
-        email: email.map_or_else(Box::default, |(email, _)| email.into()),
+        email: email.text.unwrap_or_default().into(),
         name: name(&merged).into(),
         claims: Claims::from_json(&merged),
         directory_groups: None,
+        unproven,
+        spelling: Spelling::AsSaid,
     })
-}
-
-/// The address, and whether it was said to be verified; from userinfo if that has one.
-fn address<'a>(
-    id_token: &'a Map<String, Value>,
-    userinfo: Option<&'a Map<String, Value>>,
-) -> Option<(&'a str, Option<bool>)> {
-    let of = |claims: &'a Map<String, Value>| {
-        // Ping and some directories say `mail`
-        let email = text(claims, "email").or_else(|| text(claims, "mail"))?;
-        let verified = match claims.get("email_verified") {
-            Some(Value::Bool(verified)) => Some(*verified),
-            // Cognito sends text
-            Some(Value::String(verified)) => Some(verified.eq_ignore_ascii_case("true")),
-            Some(Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                Some(false)
-            }
-            None => None,
-        };
-        Some((email, verified))
-    };
-    let found = userinfo.and_then(of).or_else(|| of(id_token))?;
-    (found.1 != Some(false)).then_some(found)
 }
 
 fn name(claims: &Map<String, Value>) -> String {
@@ -112,7 +106,7 @@ fn name(claims: &Map<String, Value>) -> String {
         .into()
 }
 
-fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
@@ -133,6 +127,8 @@ pub fn member_as_person(member: &Member) -> Person {
         name: member.name.clone(),
         claims,
         directory_groups: Some(member.groups.clone()),
+        unproven: Unproven::default(),
+        spelling: Spelling::Kept,
     }
 }
 
@@ -180,9 +176,34 @@ mod tests {
             (
                 json!({"sub": "1", "email": "a@x", "email_verified": 1}),
                 none.clone(),
+                "1|a@x||a@x",
+                "a number",
+            ),
+            (
+                json!({"sub": "1", "email": "a@x", "email_verified": []}),
+                none.clone(),
                 "1|||-",
                 "unreadable",
             ),
+            (
+                json!({"sub": "1", "email": "a@x", "email_verified": false}),
+                json!({"sub": "1", "email": "a@x"}),
+                "1|||-",
+                "what is repeated without the flag is the same address",
+            ),
+            (
+                json!({"sub": "1", "email": "a@x"}),
+                json!({"sub": "1", "email": "A@x", "email_verified": false}),
+                "1|||-",
+                "in the other document, in capitals",
+            ),
+            (
+                json!({"sub": "1", "email": "a@x@y"}),
+                none.clone(),
+                "1|||-",
+                "two domains are none",
+            ),
+            (json!({"sub": "1", "email": ["a@x"]}), none.clone(), "1|||-", "a list"),
             (json!({"sub": "1", "mail": "a@x"}), none.clone(), "1|a@x||a@x", "Ping"),
             (
                 json!({"sub": "1", "mail": "a@x", "email_verified": false}),

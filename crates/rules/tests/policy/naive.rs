@@ -59,7 +59,7 @@ pub fn decide(clauses: &[Clause], facts: &Facts<'_>) -> Decision {
 
 fn ask(clause: &Clause, facts: &Facts<'_>) -> Answer {
     let inverts = matches!(clause.operator, "not" | "nor");
-    let lenient = clause.effect == "deny" && !inverts;
+    let lenient = (clause.effect == "deny") != inverts;
     let answers = clause.criteria.iter().map(|(name, data)| {
         let (holds, reason) = criterion(name, data, facts, lenient);
         (holds != inverts, BTreeSet::from([reason]))
@@ -118,13 +118,16 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
         return (false, "user-unauthenticated");
     };
     let pieces: Vec<&str> = email.split('@').collect();
+    let domain = match pieces[..] {
+        [local, domain] if !local.is_empty() && !domain.is_empty() => Some(domain),
+        _ => None,
+    };
     let id = (!id.is_empty()).then_some(&**id);
     match name {
         "authenticated_user" => pick(id.is_some(), "user-ok", "user-unauthorized"),
-        "email" => pick(text(data, Some(email), false), "email-ok", "email-unauthorized"),
+        "email" => pick(address(data, Some(email), lenient), "email-ok", "email-unauthorized"),
         "domain" => {
-            let domain = pieces.get(1).copied();
-            pick(text(data, domain, lenient), "domain-ok", "domain-unauthorized")
+            pick(address(data, domain, lenient), "domain-ok", "domain-unauthorized")
         }
         "user" => pick(text(data, id, lenient), "user-ok", "user-unauthorized"),
         "groups" => {
@@ -156,6 +159,24 @@ fn text(data: &Value, found: Option<&str>, lenient: bool) -> bool {
         ("in", Some(found)) => want.as_array().unwrap().iter().any(|word| word == found),
         ("not_in", Some(found)) => want.as_array().unwrap().iter().all(|word| word != found),
         _ => unreachable!("{operator}"),
+    })
+}
+
+/// Where it keeps out, capitals make no other address.
+fn address(data: &Value, found: Option<&str>, keeps_out: bool) -> bool {
+    let lower = |value: &Value| -> Value {
+        serde_json::from_str(&value.to_string().to_lowercase()).unwrap()
+    };
+    let Value::Object(operators) = data else {
+        return text(data, found, keeps_out)
+            || keeps_out
+                && text(&lower(data), found.map(str::to_lowercase).as_deref(), keeps_out);
+    };
+    operators.iter().all(|(operator, want)| {
+        let one = |want: Value| Value::Object(Map::from_iter([(operator.clone(), want)]));
+        let octets = text(&one(want.clone()), found, keeps_out);
+        let folded = text(&one(lower(want)), found.map(str::to_lowercase).as_deref(), keeps_out);
+        if keeps_out { octets || folded } else { octets && folded }
     })
 }
 

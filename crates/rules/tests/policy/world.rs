@@ -39,6 +39,8 @@ impl<'a> World<'a> {
                 let groups = record["data"]["group_ids"].as_array().unwrap();
                 groups.iter().map(|group| group.as_str().unwrap().into()).collect()
             }),
+            unproven: Default::default(),
+            spelling: Default::default(),
         })
     }
 

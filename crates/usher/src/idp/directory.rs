@@ -3,9 +3,11 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 use usher_rules::{
     people::{
         BoxFuture, Claims, Member, PasswordCheck, PasswordRefusal, People, PeopleError, Person,
+        Spelling,
     },
     secret::Secret,
     time::{Now, UnixTime},
+    unproven::Unproven,
 };
 
 use super::{
@@ -243,6 +245,8 @@ pub fn person_of(member: &Member) -> Person {
         name: member.name.clone(),
         claims,
         directory_groups: Some(member.groups.clone()),
+        unproven: Unproven::default(),
+        spelling: Spelling::Kept,
     }
 }
 

@@ -300,11 +300,15 @@ fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
             .with(SCOPE_FIELD, SCOPE_HERE)
             .with("pomerium_redirect_uri", asked)
     });
+    // To the person alone, about themselves: without it nobody knows why a rule did not let them in.
+    let unproven = person.map(|person| person.unproven.iter()).into_iter().flatten();
+    let doubts: Vec<String> = unproven.map(ToString::to_string).collect();
+    let doubts: Vec<&str> = doubts.iter().map(String::as_str).collect();
     let refused = Refused {
         person: shown,
         host: trail.host(),
         switch_account,
-        reasons: &[],
+        reasons: &doubts,
         receipt: receipt(trail),
     };
     respond(trail, &refused)

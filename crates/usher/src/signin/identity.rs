@@ -48,6 +48,7 @@ impl SignInRoom {
             id: &person.id,
             groups: person.claims.values("groups").iter().map(shown_value).collect(),
             claims: claims.collect(),
+            doubts: person.unproven.iter().map(ToString::to_string).collect(),
             session: shown(session),
             others: others.iter().map(|other| shown(other.session())).collect(),
             sign_out: PostForm::to(SIGN_OUT).with(SCOPE_FIELD, SCOPE_HERE),

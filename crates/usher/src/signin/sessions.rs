@@ -99,7 +99,12 @@ impl SignInRoom {
         if let Some(old) = self.known_here(ask) {
             self.displace(ask, &old, &live).await;
         }
-        self.note(ask, Level::Info, "sign-in", Some(&live.session().person.id), None);
+        let person = &live.session().person;
+        self.note(ask, Level::Info, "sign-in", Some(&person.id), None);
+        if !person.unproven.is_empty() {
+            let doubts: Vec<String> = person.unproven.iter().map(ToString::to_string).collect();
+            self.note(ask, Level::Warn, "provider", Some(&person.id), Some(doubts.join("; ")));
+        }
         Ok(live)
     }
 

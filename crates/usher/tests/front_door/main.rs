@@ -23,6 +23,7 @@ mod metrics;
 mod panics;
 mod paths;
 mod readers;
+mod providers;
 mod routes;
 mod siblings;
 mod sockets;

@@ -2,8 +2,9 @@ use serde_json::Value;
 
 use super::{Answer, Reason};
 use crate::{
-    people::Person,
-    policy::matcher::{ListMatch, TextMatch, shown},
+    names::{is_mailbox, mailbox_domain},
+    people::{Person, Spelling},
+    policy::matcher::{ListMatch, Manner, TextMatch, shown},
 };
 
 /// A question about who asks.
@@ -13,7 +14,7 @@ pub(in crate::policy) enum AboutPerson {
     SignedIn,
     /// `email`: the whole address; empty when the provider tells none.
     Email(TextMatch),
-    /// `domain`: what stands between the first and the second `@` of the address.
+    /// `domain`: of an address that is one.
     Domain(TextMatch),
     /// `user`: the provider's id. A session without one has none that could differ.
     Id(TextMatch),
@@ -52,29 +53,24 @@ impl AboutPerson {
         match self {
             Self::SignedIn => Answer::new(!person.id.is_empty(), R::UserOk, R::UserUnauthorized),
             Self::Email(want) => {
-                Answer::new(want.takes(&person.email), R::EmailOk, R::EmailUnauthorized)
+                Answer::new(email(want, person, doubt), R::EmailOk, R::EmailUnauthorized)
             }
-            Self::Domain(want) => Answer::new(
-                match domain(person) {
-                    Some(domain) => want.takes(domain),
-                    None => differs && want.takes_absence(),
-                },
-                R::DomainOk,
-                R::DomainUnauthorized,
-            ),
+            Self::Domain(want) => {
+                Answer::new(domain(want, person, doubt), R::DomainOk, R::DomainUnauthorized)
+            }
             Self::Id(want) => Answer::new(
                 match &*person.id {
                     "" => differs && want.takes_absence(),
+                    // Some providers' ids are addresses
+                    id if id.contains('@') => want.takes_address(id, doubt.manner(person)),
                     id => want.takes(id),
                 },
                 R::UserOk,
                 R::UserUnauthorized,
             ),
-            Self::Claim(claim) => Answer::new(
-                claim.want.takes(claim.values(person)),
-                R::ClaimOk,
-                R::ClaimUnauthorized,
-            ),
+            Self::Claim(claim) => {
+                Answer::new(claim.ask(person, doubt), R::ClaimOk, R::ClaimUnauthorized)
+            }
             Self::Groups(want) => Answer::new(
                 match &person.directory_groups {
                     Some(groups) => want.takes_words(groups),
@@ -83,6 +79,27 @@ impl AboutPerson {
                 R::GroupsOk,
                 R::GroupsUnauthorized,
             ),
+        }
+    }
+
+    /// What it asks of addresses that few of them can meet, or none.
+    pub(in crate::policy) fn hardly_met(&self) -> Option<&str> {
+        let capitals = |text: &str| text.chars().any(char::is_uppercase);
+        match self {
+            Self::Email(want) => want
+                .wanted()
+                .find(|(text, whole)| capitals(text) || *whole && !is_mailbox(text))
+                .map(|(text, _)| text),
+            Self::Domain(want) => want
+                .wanted()
+                .find(|(text, whole)| {
+                    capitals(text) || *whole && !is_mailbox(&format!("somebody@{text}"))
+                })
+                .map(|(text, _)| text),
+            Self::Claim(claim) if claim.name.eq_ignore_ascii_case("email") => {
+                claim.want.wanted().find(|text| capitals(text) || !is_mailbox(text))
+            }
+            Self::SignedIn | Self::Id(_) | Self::Claim(_) | Self::Groups(_) => None,
         }
     }
 
@@ -101,9 +118,10 @@ impl AboutPerson {
         match self {
             Self::SignedIn if person.id.is_empty() => "the session names no user".into(),
             Self::SignedIn => format!("signed in as `{}`", name_of(person)),
+            Self::Email(_) | Self::Domain(_) if !person.unproven.is_empty() => found_unproven(person),
             Self::Email(_) if person.email.is_empty() => "the provider told no email".into(),
             Self::Email(_) => format!("email is `{}`", person.email),
-            Self::Domain(_) => match domain(person) {
+            Self::Domain(_) => match domain_of(person) {
                 Some(domain) => format!("domain is `{domain}`"),
                 None => format!("there is no domain in `{}`", person.email),
             },
@@ -134,6 +152,32 @@ impl Claim {
         Self { name: name.into(), lower, want }
     }
 
+    fn ask(&self, person: &Person, doubt: Doubt) -> bool {
+        let manner = doubt.manner(person);
+        let values: Vec<&Value> = self.values(person).iter().collect();
+        let takes = self.want.takes(&values, manner);
+        let unproven = &person.unproven;
+        if unproven.is_empty() {
+            return takes;
+        }
+        let names = || [Some(&*self.name), self.lower.as_deref()].into_iter().flatten();
+        let unreadable = names().any(|name| unproven.is_unreadable(name));
+        let said: Vec<&Value> = names().flat_map(|name| unproven.values(name)).collect();
+        let all: Vec<&Value> = values.iter().chain(&said).copied().collect();
+        match doubt {
+            Doubt::Differs => {
+                takes
+                    || unreadable
+                    || !said.is_empty() && self.want.takes(&said, manner)
+                    || self.want.takes(&all, manner)
+            }
+            Doubt::Fails if self.want.asks_for_all() => {
+                takes && !unreadable && self.want.takes(&all, manner)
+            }
+            Doubt::Fails => takes,
+        }
+    }
+
     /// The values under the name as written; where there are none, under its lower case.
     fn values<'p>(&self, person: &'p Person) -> &'p [Value] {
         match (person.claims.values(&self.name), &self.lower) {
@@ -143,8 +187,76 @@ impl Claim {
     }
 }
 
-fn domain(person: &Person) -> Option<&str> {
-    person.email.split('@').nth(1)
+impl Doubt {
+    const fn manner(self, person: &Person) -> Manner {
+        match (person.spelling, self) {
+            (Spelling::Kept, _) => Manner::Kept,
+            (Spelling::AsSaid, Self::Fails) => Manner::LetsIn,
+            (Spelling::AsSaid, Self::Differs) => Manner::KeepsOut,
+        }
+    }
+}
+
+/// The address that counts; and, where that keeps out, every one that was said.
+fn email(want: &TextMatch, person: &Person, doubt: Doubt) -> bool {
+    let manner = doubt.manner(person);
+    let takes = want.takes_address(&person.email, manner);
+    let unproven = &person.unproven;
+    let mut said = unproven.values("email").filter_map(|value| value.as_str());
+    match doubt {
+        Doubt::Differs => {
+            takes
+                || unproven.is_unreadable("email")
+                || said.any(|text| want.takes_address(text, manner))
+        }
+        // `not` must not pass because an address is missing here that was said
+        Doubt::Fails if want.negates() => {
+            takes
+                && !unproven.is_unreadable("email")
+                && said.all(|text| want.takes_address(text, manner))
+        }
+        Doubt::Fails => takes,
+    }
+}
+
+fn domain(want: &TextMatch, person: &Person, doubt: Doubt) -> bool {
+    let manner = doubt.manner(person);
+    let unproven = &person.unproven;
+    let mut said = unproven.values("email").filter_map(|value| value.as_str());
+    let takes = domain_of(person).map(|domain| want.takes_address(domain, manner));
+    match doubt {
+        Doubt::Differs => {
+            takes.unwrap_or_else(|| want.takes_absence())
+                || unproven.is_unreadable("email")
+                || said.any(|text| {
+                    text.split('@').skip(1).any(|domain| want.takes_address(domain, manner))
+                })
+        }
+        Doubt::Fails if want.negates() => {
+            takes.unwrap_or_default()
+                && !unproven.is_unreadable("email")
+                && said.all(|text| {
+                    mailbox_domain(text).is_some_and(|domain| want.takes_address(domain, manner))
+                })
+        }
+        Doubt::Fails => takes.unwrap_or_default(),
+    }
+}
+
+fn domain_of(person: &Person) -> Option<&str> {
+    mailbox_domain(&person.email)
+}
+
+/// What was told and does not count, for `explain`.
+fn found_unproven(person: &Person) -> String {
+    let said: Vec<String> =
+        person.unproven.iter().filter(|d| &*d.claim == "email").map(ToString::to_string).collect();
+    match (&*person.email, said.is_empty()) {
+        ("", true) => "the provider told no email".into(),
+        ("", false) => said.join("; "),
+        (email, true) => format!("email is `{email}`"),
+        (email, false) => format!("email is `{email}`; {}", said.join("; ")),
+    }
 }
 
 fn name_of(person: &Person) -> &str {

@@ -1,7 +1,8 @@
 use serde_json::Value;
 
-use super::value_of;
+use super::{Manner, value_of};
 use crate::{
+    names::folded,
     policy::report::Report,
     yaml::{Kind, Node},
 };
@@ -64,7 +65,7 @@ impl ListMatch {
         let tests = operators
             .iter()
             .map(|(operator, operand)| match operator.to_ascii_lowercase().as_str() {
-                _ if operand.is_array() => None,
+                _ if operand.is_array() || operand.as_str() == Some("") => None,
                 "has" => Some(ListTest::Has(operand.clone())),
                 "is" => Some(ListTest::Is(operand.clone())),
                 "exclude" => Some(ListTest::Exclude(operand.clone())),
@@ -75,20 +76,44 @@ impl ListMatch {
     }
 
     /// Do these values pass?
-    pub(crate) fn takes(&self, values: &[Value]) -> bool {
-        self.compare(values, same)
+    pub(crate) fn takes(&self, values: &[&Value], manner: Manner) -> bool {
+        self.tests.iter().all(|test| {
+            let equal = |value: &&Value, want: &Value| match (manner, test.negates()) {
+                (Manner::LetsIn, false) | (Manner::KeepsOut, true) => same(value, want),
+                (Manner::LetsIn, true) | (Manner::KeepsOut, false) | (Manner::Kept, _) => {
+                    same(value, want) || alike(value, want)
+                }
+            };
+            match test {
+                ListTest::Has(want) => values.iter().any(|value| equal(value, want)),
+                ListTest::Is(want) => matches!(values, [only] if equal(only, want)),
+                ListTest::Exclude(want) => !values.iter().any(|value| equal(value, want)),
+            }
+        })
     }
 
     /// Do these words pass? Anything but text equals none of them.
     pub(crate) fn takes_words(&self, words: &[Box<str>]) -> bool {
-        self.compare(words, |word, want| want.as_str() == Some(word))
+        self.tests.iter().all(|test| {
+            let equal = |word: &str, want: &Value| want.as_str() == Some(word);
+            match test {
+                ListTest::Has(want) => words.iter().any(|word| equal(word, want)),
+                ListTest::Is(want) => matches!(words, [only] if equal(only, want)),
+                ListTest::Exclude(want) => !words.iter().any(|word| equal(word, want)),
+            }
+        })
     }
 
-    fn compare<T>(&self, values: &[T], same: impl Fn(&T, &Value) -> bool) -> bool {
-        self.tests.iter().all(|test| match test {
-            ListTest::Has(want) => values.iter().any(|value| same(value, want)),
-            ListTest::Is(want) => matches!(values, [only] if same(only, want)),
-            ListTest::Exclude(want) => !values.iter().any(|value| same(value, want)),
+    /// Does it say how much or what a claim may not hold? What is doubtful must then not pass.
+    pub(crate) fn asks_for_all(&self) -> bool {
+        self.tests.iter().any(|test| !matches!(test, ListTest::Has(_)))
+    }
+
+    /// The texts that passing claims hold.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &str> {
+        self.tests.iter().filter_map(|test| match test {
+            ListTest::Has(want) | ListTest::Is(want) => want.as_str(),
+            ListTest::Exclude(_) => None,
         })
     }
 
@@ -110,12 +135,22 @@ impl ListMatch {
     }
 }
 
+impl ListTest {
+    const fn negates(&self) -> bool {
+        matches!(self, Self::Exclude(_))
+    }
+}
+
 /// A list is refused: it would be compared with each element as a whole, so `has` never held and
 /// `exclude` always (`pomerium-policy-measured.md` 17).
 fn operand(named: &str, node: &Node, report: &mut Report<'_>) -> Option<Value> {
     let value = value_of(node);
     if value.is_array() {
         report.list_operand(named, node);
+        return None;
+    }
+    if value.as_str() == Some("") {
+        report.empty_operand(named, node);
         return None;
     }
     Some(value)
@@ -141,6 +176,15 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
         }
         _ => a == b,
     }
+}
+
+/// The same to a person: `7` and `"7"`, and one address in two spellings.
+fn alike(a: &Value, b: &Value) -> bool {
+    let scalar = |value: &Value| {
+        (!value.is_null() && !value.is_array() && !value.is_object()).then(|| shown(value))
+    };
+    let (Some(a), Some(b)) = (scalar(a), scalar(b)) else { return false };
+    a == b || b.contains('@') && folded(&a) == folded(&b)
 }
 
 /// Whole numbers compare as such: above 2^53 a float could not tell neighbours apart.

@@ -13,3 +13,14 @@ pub(super) use address::AddressMatch;
 pub(super) use list::{ListMatch, shown};
 pub use scalar::value_of;
 pub(super) use text::TextMatch;
+
+/// Which spellings of an address, and which readings of a value, count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Passing lets somebody in: octets for octets, and a negative operator finds every spelling.
+    LetsIn,
+    /// Passing keeps somebody out: every spelling is found, and a negative operator asks octets.
+    KeepsOut,
+    /// The address is in the spelling of our own store, which knows no case.
+    Kept,
+}

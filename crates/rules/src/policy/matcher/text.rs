@@ -1,12 +1,14 @@
 use serde_json::Value;
 
-use super::value_of;
+use super::{Manner, value_of};
 use crate::{
+    names::folded,
     policy::report::Report,
     yaml::{Kind, Node},
 };
 
-/// Compares one text, octet for octet: no trimming, no folding, no patterns.
+/// Compares one text, octet for octet: no trimming, no folding, no patterns. Addresses and
+/// domains are folded where a [`Manner`] says so.
 #[derive(Clone, Debug)]
 pub(crate) struct TextMatch {
     /// All of them must hold; without any, everything passes.
@@ -14,16 +16,43 @@ pub(crate) struct TextMatch {
 }
 
 #[derive(Clone, Debug)]
-enum TextTest {
-    Is(Box<str>),
-    Not(Box<str>),
-    Contains(Box<str>),
-    StartsWith(Box<str>),
-    EndsWith(Box<str>),
-    /// Sorted.
-    In(Box<[Box<str>]>),
-    /// Sorted.
-    NotIn(Box<[Box<str>]>),
+struct TextTest {
+    operator: TextOperator,
+    words: Words,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TextOperator {
+    Is,
+    Not,
+    Contains,
+    StartsWith,
+    EndsWith,
+    In,
+    NotIn,
+}
+
+/// Operands, each reading sorted.
+#[derive(Clone, Debug)]
+struct Words {
+    written: Box<[Box<str>]>,
+    lower: Box<[Box<str>]>,
+    folded: Box<[Box<str>]>,
+}
+
+impl Words {
+    fn new(mut written: Vec<Box<str>>) -> Self {
+        let sorted = |mut words: Vec<Box<str>>| {
+            words.sort_unstable();
+            words.into_boxed_slice()
+        };
+        written.sort_unstable();
+        Self {
+            lower: sorted(written.iter().map(|word| word.to_lowercase().into()).collect()),
+            folded: sorted(written.iter().map(|word| folded(word)).collect()),
+            written: written.into(),
+        }
+    }
 }
 
 const OPERATORS: [&str; 7] = ["is", "not", "contains", "starts_with", "ends_with", "in", "not_in"];
@@ -31,7 +60,7 @@ const OPERATORS: [&str; 7] = ["is", "not", "contains", "starts_with", "ends_with
 impl TextMatch {
     /// Exactly `text`.
     pub(crate) fn is(text: &str) -> Self {
-        Self { tests: [TextTest::Is(text.into())].into() }
+        Self { tests: [TextTest::new(TextOperator::Is, vec![text.into()])].into() }
     }
 
     /// Reads an operand: a text, or a map of operators.
@@ -41,46 +70,57 @@ impl TextMatch {
         };
         let mut tests = Vec::with_capacity(entries.len());
         for entry in entries {
-            let operator = entry.key.to_ascii_lowercase();
-            let named = format!("{criterion}: {operator}");
-            tests.push(match operator.as_str() {
-                "is" => text(&named, &entry.value, report).map(|t| TextTest::Is(t.into())),
-                "not" => text(&named, &entry.value, report).map(|t| TextTest::Not(t.into())),
-                "contains" => {
-                    text(&named, &entry.value, report).map(|t| TextTest::Contains(t.into()))
-                }
-                "starts_with" => {
-                    text(&named, &entry.value, report).map(|t| TextTest::StartsWith(t.into()))
-                }
-                "ends_with" => {
-                    text(&named, &entry.value, report).map(|t| TextTest::EndsWith(t.into()))
-                }
-                "in" => texts(&named, &entry.value, report).map(TextTest::In),
-                "not_in" => texts(&named, &entry.value, report).map(TextTest::NotIn),
-                _ => {
-                    report.unknown_operator(criterion, entry, &OPERATORS);
-                    None
-                }
-            });
+            let word = entry.key.to_ascii_lowercase();
+            let named = format!("{criterion}: {word}");
+            let Some(operator) = TextOperator::read(&word) else {
+                report.unknown_operator(criterion, entry, &OPERATORS);
+                tests.push(None);
+                continue;
+            };
+            let words = if matches!(operator, TextOperator::In | TextOperator::NotIn) {
+                texts(&named, &entry.value, report)
+            } else {
+                text(&named, &entry.value, report).map(|text| vec![text.into()])
+            };
+            tests.push(words.map(|words| TextTest::new(operator, words)));
         }
         let tests = tests.into_iter().collect::<Option<Box<_>>>()?;
         Some(Self { tests })
     }
 
-    /// Does `text` pass?
+    /// Does `text` pass, octet for octet?
     pub(crate) fn takes(&self, text: &str) -> bool {
-        self.tests.iter().all(|test| test.takes(text))
+        self.tests.iter().all(|test| test.hits(text) != test.operator.negates())
+    }
+
+    /// Does an address, a domain or an id that may be one pass?
+    pub(crate) fn takes_address(&self, text: &str, manner: Manner) -> bool {
+        self.tests.iter().all(|test| {
+            let negates = test.operator.negates();
+            let hits = match manner {
+                Manner::LetsIn if !negates => test.hits(text),
+                Manner::KeepsOut if negates => test.hits(text),
+                Manner::LetsIn | Manner::KeepsOut | Manner::Kept => test.hits_folded(text),
+            };
+            hits != negates
+        })
+    }
+
+    /// Does it say who may not pass? What is doubtful must then not pass by differing.
+    pub(crate) fn negates(&self) -> bool {
+        self.tests.iter().any(|test| test.operator.negates())
     }
 
     /// Would a text that is not there pass? It differs from every text.
     pub(crate) fn takes_absence(&self) -> bool {
-        self.tests.iter().all(|test| match test {
-            TextTest::Not(_) | TextTest::NotIn(_) => true,
-            TextTest::Is(_)
-            | TextTest::Contains(_)
-            | TextTest::StartsWith(_)
-            | TextTest::EndsWith(_)
-            | TextTest::In(_) => false,
+        self.tests.iter().all(|test| test.operator.negates())
+    }
+
+    /// What passing texts are compared with, as written, and whether as a whole.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.tests.iter().filter(|test| !test.operator.negates()).flat_map(|test| {
+            let whole = test.operator.compares_whole();
+            test.words.written.iter().map(move |word| (&**word, whole))
         })
     }
 
@@ -94,39 +134,78 @@ impl TextMatch {
     }
 }
 
-impl TextTest {
-    fn takes(&self, text: &str) -> bool {
+impl TextOperator {
+    fn read(word: &str) -> Option<Self> {
+        Some(match word {
+            "is" => Self::Is,
+            "not" => Self::Not,
+            "contains" => Self::Contains,
+            "starts_with" => Self::StartsWith,
+            "ends_with" => Self::EndsWith,
+            "in" => Self::In,
+            "not_in" => Self::NotIn,
+            _ => return None,
+        })
+    }
+
+    const fn negates(self) -> bool {
+        matches!(self, Self::Not | Self::NotIn)
+    }
+
+    const fn compares_whole(self) -> bool {
+        matches!(self, Self::Is | Self::Not | Self::In | Self::NotIn)
+    }
+
+    fn finds(self, words: &[Box<str>], text: &str) -> bool {
         match self {
-            Self::Is(want) => text == &**want,
-            Self::Not(want) => text != &**want,
-            Self::Contains(part) => text.contains(&**part),
-            Self::StartsWith(start) => text.starts_with(&**start),
-            Self::EndsWith(end) => text.ends_with(&**end),
-            Self::In(list) => holds(list, text),
-            Self::NotIn(list) => !holds(list, text),
+            Self::Is | Self::Not | Self::In | Self::NotIn => {
+                words.binary_search_by(|word| (**word).cmp(text)).is_ok()
+            }
+            Self::Contains => words.iter().any(|word| text.contains(&**word)),
+            Self::StartsWith => words.iter().any(|word| text.starts_with(&**word)),
+            Self::EndsWith => words.iter().any(|word| text.ends_with(&**word)),
         }
+    }
+}
+
+impl TextTest {
+    fn new(operator: TextOperator, words: Vec<Box<str>>) -> Self {
+        Self { operator, words: Words::new(words) }
+    }
+
+    fn hits(&self, text: &str) -> bool {
+        self.operator.finds(&self.words.written, text)
+    }
+
+    /// In any spelling: as written, in small letters, with its domain as an A-label.
+    fn hits_folded(&self, text: &str) -> bool {
+        self.hits(text)
+            || self.operator.finds(&self.words.lower, &text.to_lowercase())
+            || self.operator.finds(&self.words.folded, &folded(text))
     }
 
     fn in_words(&self) -> String {
-        match self {
-            Self::Is(want) => format!("is `{want}`"),
-            Self::Not(want) => format!("is not `{want}`"),
-            Self::Contains(part) => format!("contains `{part}`"),
-            Self::StartsWith(start) => format!("starts with `{start}`"),
-            Self::EndsWith(end) => format!("ends with `{end}`"),
-            Self::In(list) => format!("is one of `{}`", list.join("`, `")),
-            Self::NotIn(list) => format!("is none of `{}`", list.join("`, `")),
+        let words = self.words.written.join("`, `");
+        match self.operator {
+            TextOperator::Is => format!("is `{words}`"),
+            TextOperator::Not => format!("is not `{words}`"),
+            TextOperator::Contains => format!("contains `{words}`"),
+            TextOperator::StartsWith => format!("starts with `{words}`"),
+            TextOperator::EndsWith => format!("ends with `{words}`"),
+            TextOperator::In => format!("is one of `{words}`"),
+            TextOperator::NotIn => format!("is none of `{words}`"),
         }
     }
 }
 
-fn holds(sorted: &[Box<str>], text: &str) -> bool {
-    sorted.binary_search_by(|entry| (**entry).cmp(text)).is_ok()
-}
-
-/// Pomerium takes a number here and then never finds it equal, so that `not` always passes.
+/// Pomerium takes a number here and then never finds it equal, so that `not` always passes; and it
+/// takes an empty text, which every text begins with.
 fn text<'a>(named: &str, node: &'a Node, report: &mut Report<'_>) -> Option<&'a str> {
     match (value_of(node), node.text()) {
+        (Value::String(_), Some("")) => {
+            report.empty_operand(named, node);
+            None
+        }
         (Value::String(_), Some(text)) => Some(text),
         _ => {
             report.not_text(named, node);
@@ -135,13 +214,15 @@ fn text<'a>(named: &str, node: &'a Node, report: &mut Report<'_>) -> Option<&'a 
     }
 }
 
-fn texts(named: &str, node: &Node, report: &mut Report<'_>) -> Option<Box<[Box<str>]>> {
+fn texts(named: &str, node: &Node, report: &mut Report<'_>) -> Option<Vec<Box<str>>> {
     let Kind::List(items) = &node.kind else {
         report.not_a_list(named, node);
         return None;
     };
+    if items.is_empty() {
+        report.empty_operand(named, node);
+        return None;
+    }
     let read: Vec<_> = items.iter().map(|item| text(named, item, report).map(Box::from)).collect();
-    let mut list = read.into_iter().collect::<Option<Vec<Box<str>>>>()?;
-    list.sort_unstable();
-    Some(list.into())
+    read.into_iter().collect()
 }

@@ -20,6 +20,8 @@ pub fn session(n: u8, person_id: &str) -> Session {
             name: person_id.into(),
             claims: Claims::default(),
             directory_groups: Some(vec!["family".into()]),
+        unproven: Default::default(),
+        spelling: Default::default(),
         },
         issued_at: 100,
         expires_at: 200,

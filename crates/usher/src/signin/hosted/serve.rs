@@ -6,7 +6,7 @@ use usher_rules::{
     people::Person,
     plan::AllowedHosts,
     signin::{
-        CALLBACK, Errand,
+        CALLBACK, Errand, UNPROVEN,
         hosted::{Answer, Profile, Request, RequestFault, SealedFault, SealedForm, Unsealed},
     },
 };
@@ -171,6 +171,13 @@ fn claims(person: &Person) -> Map<String, Value> {
         if !text.is_empty() {
             claims.insert(name.into(), Value::from(&**text));
         }
+    }
+    // Under a name that only another usher reads, and only as what keeps out: a proxy that takes
+    // `email` at its word must not get an address that does not count.
+    if !person.unproven.is_empty()
+        && let Ok(unproven) = serde_json::to_value(&person.unproven)
+    {
+        claims.insert(UNPROVEN.into(), unproven);
     }
     claims
 }
