@@ -14,10 +14,7 @@ pub fn is_mailbox(text: &str) -> bool {
         text.split('.').all(|part| !part.is_empty() && part.chars().all(allowed))
     };
     // RFC 5321 §4.5.3.1
-    local.len() <= 64
-        && text.len() <= 254
-        && parts(local, &in_local)
-        && parts(domain, &in_domain)
+    local.len() <= 64 && text.len() <= 254 && parts(local, &in_local) && parts(domain, &in_domain)
 }
 
 /// The domain of an address; `None` when the text is no address.

@@ -46,7 +46,9 @@ pub(super) fn unreadable(unproven: &mut Unproven, claims: &Map<String, Value>) {
         }
     }
     let says_yes = |value: &Value| {
-        value.as_bool().unwrap_or(value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true")))
+        value
+            .as_bool()
+            .unwrap_or(value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true")))
     };
     let parted = claims.keys().any(|name| name.starts_with("groups:src"));
     if !claims.contains_key("groups") && (parted || claims.get("hasgroups").is_some_and(says_yes)) {

@@ -197,12 +197,7 @@ mod tests {
                 "1|||-",
                 "in the other document, in capitals",
             ),
-            (
-                json!({"sub": "1", "email": "a@x@y"}),
-                none.clone(),
-                "1|||-",
-                "two domains are none",
-            ),
+            (json!({"sub": "1", "email": "a@x@y"}), none.clone(), "1|||-", "two domains are none"),
             (json!({"sub": "1", "email": ["a@x"]}), none.clone(), "1|||-", "a list"),
             (json!({"sub": "1", "mail": "a@x"}), none.clone(), "1|a@x||a@x", "Ping"),
             (

@@ -126,9 +126,7 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
     match name {
         "authenticated_user" => pick(id.is_some(), "user-ok", "user-unauthorized"),
         "email" => pick(address(data, Some(email), lenient), "email-ok", "email-unauthorized"),
-        "domain" => {
-            pick(address(data, domain, lenient), "domain-ok", "domain-unauthorized")
-        }
+        "domain" => pick(address(data, domain, lenient), "domain-ok", "domain-unauthorized"),
         "user" => pick(text(data, id, lenient), "user-ok", "user-unauthorized"),
         "groups" => {
             let groups = directory_groups.as_ref();
@@ -169,8 +167,7 @@ fn address(data: &Value, found: Option<&str>, keeps_out: bool) -> bool {
     };
     let Value::Object(operators) = data else {
         return text(data, found, keeps_out)
-            || keeps_out
-                && text(&lower(data), found.map(str::to_lowercase).as_deref(), keeps_out);
+            || keeps_out && text(&lower(data), found.map(str::to_lowercase).as_deref(), keeps_out);
     };
     operators.iter().all(|(operator, want)| {
         let one = |want: Value| Value::Object(Map::from_iter([(operator.clone(), want)]));

@@ -107,7 +107,12 @@ async fn a_fact_that_is_dropped_lets_nobody_in() {
         (json!({"sub": "u1", "groups": [["kids"]]}), None, 403, "nested"),
         (json!({"sub": "u1", "hasgroups": true}), None, 403, "overage"),
         (json!({"sub": "u1", "_claim_names": {"groups": "src1"}}), None, 403, "overage"),
-        (json!({"sub": "u1", "groups": ["kids"]}), Some(json!({"sub": "u1", "groups": []})), 403, "replaced"),
+        (
+            json!({"sub": "u1", "groups": ["kids"]}),
+            Some(json!({"sub": "u1", "groups": []})),
+            403,
+            "replaced",
+        ),
         (json!({"sub": "u1", "groups": ["family"]}), None, 200, "other groups"),
     ] {
         let said = id_token.to_string();
@@ -141,7 +146,9 @@ async fn a_dropped_address_is_told_to_the_person_and_the_operator() {
     let (mut browser, seen) = at.visit_as(claims, None).await;
     assert_eq!(seen.status, StatusCode::FORBIDDEN);
     let identity = browser.open("https://jelly.test/.pomerium/").await;
-    for (where_, text) in [("page", &seen.body), ("identity", &identity.body), ("log", &at.house.log())] {
+    for (where_, text) in
+        [("page", &seen.body), ("identity", &identity.body), ("log", &at.house.log())]
+    {
         for words in ["mum@example.com", "not verified", "email_verified"] {
             assert!(text.contains(words), "{where_}: {words}: {text}");
         }
@@ -162,8 +169,7 @@ async fn a_rule_with_capitals_is_met_by_people_of_the_built_in_provider() {
         "allowed_domains: [Example.com]",
     ] {
         let to = app.address;
-        let text =
-            format!("routes:\n- from: https://jelly.test\n  to: http://{to}\n  {rule}\n");
+        let text = format!("routes:\n- from: https://jelly.test\n  to: http://{to}\n  {rule}\n");
         let house = House::open(&text).await;
         let mut browser = house.signed_in(PAGE, crate::house::ANN).await;
         let seen = browser.open(PAGE).await;

@@ -118,7 +118,9 @@ impl AboutPerson {
         match self {
             Self::SignedIn if person.id.is_empty() => "the session names no user".into(),
             Self::SignedIn => format!("signed in as `{}`", name_of(person)),
-            Self::Email(_) | Self::Domain(_) if !person.unproven.is_empty() => found_unproven(person),
+            Self::Email(_) | Self::Domain(_) if !person.unproven.is_empty() => {
+                found_unproven(person)
+            }
             Self::Email(_) if person.email.is_empty() => "the provider told no email".into(),
             Self::Email(_) => format!("email is `{}`", person.email),
             Self::Domain(_) => match domain_of(person) {
