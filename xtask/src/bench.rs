@@ -1,4 +1,4 @@
-//! Speed and memory: builds a release and hands over to the program in `bench/`.
+//! Speed and memory: builds what is shipped and hands over to the program in `bench/`.
 
 use std::process::Command;
 
@@ -9,15 +9,15 @@ use crate::{
 
 /// `cargo xtask measure`: memory under load, against fixed limits.
 pub fn measure(arguments: &[String], log: &mut Log) -> Outcome {
-    build("release", log)?;
-    hand_over("measure", "release", arguments, log)
+    build("dist", log)?;
+    hand_over("measure", "dist", arguments, log)
 }
 
 /// `cargo xtask bench`: CPU per unit of work, beside nginx.
 pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     let (profile, rest) = match arguments {
         [option, profile, rest @ ..] if option == "--profile" => (profile.as_str(), rest),
-        rest => ("release", rest),
+        rest => ("dist", rest),
     };
     if !["release", "dist"].contains(&profile) {
         return Err(Failure::new(format!("`--profile {profile}`: release or dist")));
@@ -38,7 +38,8 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
 fn build(profile: &str, log: &mut Log) -> Outcome {
     log.command(
         &format!("build ({profile})"),
-        &mut cargo(["build", "--profile", profile, "--package=usher", "--package=usher-bench"]),
+        cargo(["build", "--profile", profile, "--no-default-features"])
+            .args(["--package=usher", "--package=usher-bench"]),
     )
 }
 

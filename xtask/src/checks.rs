@@ -41,6 +41,10 @@ pub fn check(log: &mut Log) -> Outcome {
         &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     )?;
     log.command(
+        "lints, as shipped",
+        &mut cargo(["clippy", "--package=usher", "--no-default-features", "--", "-D", "warnings"]),
+    )?;
+    log.command(
         "documentation",
         cargo(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"])
             // our readers see private items too: a link to one leads somewhere

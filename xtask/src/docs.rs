@@ -2,7 +2,7 @@
 
 use crate::shell::{Failure, Log, Outcome, cargo, output, read, root, write};
 
-/// Every crate that goes into the `usher` binary, and what brought it in.
+/// Every crate that goes into the `usher` binary as it is shipped, and what brought it in.
 const DEPENDENCIES: &str = "docs/reference/dependencies.txt";
 
 /// `cargo xtask docs`: writes the generated files anew.
@@ -29,6 +29,7 @@ fn dependencies() -> Result<String, Failure> {
     let tree = output(&mut cargo([
         "tree",
         "--package=usher",
+        "--no-default-features",
         "--edges=normal",
         "--target=x86_64-unknown-linux-gnu",
         "--prefix=depth",

@@ -3,6 +3,7 @@
 pub mod certs;
 pub mod check;
 pub mod data_dir;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod people;
 pub mod run;
@@ -20,15 +21,36 @@ use usher_rules::time::Clock as _;
 
 use crate::server::SystemClock;
 
+/// What stands above the commands that everybody has.
+#[cfg(feature = "demo")]
+macro_rules! to_try {
+    () => {
+        "\
+Try it:
+  demo       See it at work: a cinema behind a door, on this machine only
+
+"
+    };
+}
+
+/// The shipped program has no demo.
+#[cfg(not(feature = "demo"))]
+macro_rules! to_try {
+    () => {
+        ""
+    };
+}
+
 /// The order in which somebody meets them.
-const HELP: &str = "\
+const HELP: &str = concat!(
+    "\
 {name} {version} - lets the right people in to the apps you host
 
 {usage-heading} {usage}
 
-Try it:
-  demo       See it at work: a cinema behind a door, on this machine only
-
+",
+    to_try!(),
+    "\
 Before you run:
   check      Compile the config and show every problem; touches nothing
 
@@ -51,7 +73,8 @@ Exit status: 0 done · 1 the answer is no · 2 bad usage or config
 
 Example:
   $ usher check --config config.yaml && usher run --config config.yaml
-";
+"
+);
 
 /// Lets the right people in to the apps you host.
 #[derive(Debug, Parser)]
@@ -65,6 +88,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// See it at work: a cinema behind a door, on this machine only
+    #[cfg(feature = "demo")]
     Demo(demo::Args),
     /// Compile the config and show every problem; touches nothing
     Check(check::Args),
@@ -85,6 +109,7 @@ enum Command {
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
+        #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Run(args) => run::run(&args),

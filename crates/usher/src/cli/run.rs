@@ -209,7 +209,9 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Config(LoadFailure::Unreadable { .. }) => {
-                Some("name another with --config FILE, or try it first: usher demo".into())
+                let try_first =
+                    if cfg!(feature = "demo") { ", or try it first: usher demo" } else { "" };
+                Some(format!("name another with --config FILE{try_first}"))
             }
             Self::DataDir(_) => Some("say where: usher run --data-dir DIR".into()),
             Self::Start(error) => error.hint(),
