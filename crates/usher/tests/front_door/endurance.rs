@@ -17,39 +17,6 @@ use crate::{
     sockets,
 };
 
-/// 10. A socket ends with its session and with its policy, not with the clock.
-#[tokio::test]
-async fn a_permit_ends_by_sign_out_and_policy_and_not_by_expiry() {
-    let upstream = sockets::echo();
-    let text = config(&[friends("tv.test", upstream.address)]);
-    let house = House::open(&text).await;
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
-    let mut socket = sockets::open(&ann, "tv.test").await;
-    house.clock.turn(Duration::from_secs(15 * 3600));
-    sockets::says_back(&mut socket, "still here").await;
-    house.reload(&text).unwrap();
-    sockets::says_back(&mut socket, "after a reload that changes nothing for her").await;
-
-    ann.jar.clear();
-    ann.sign_in("https://tv.test/", ANN.0, ANN.1).await;
-    let mut second = sockets::open(&ann, "tv.test").await;
-    let page = ann.open("https://tv.test/.pomerium/").await;
-    ann.post(&page, "/.pomerium/sign_out", &[("scope", "here")]).await;
-    sockets::ends(&mut second).await;
-
-    ann.sign_in("https://tv.test/", ANN.0, ANN.1).await;
-    let mut third = sockets::open(&ann, "tv.test").await;
-    house.directory().set_groups(ANN.0, &[]).await.unwrap();
-    sockets::ends(&mut third).await;
-
-    house.directory().set_groups(ANN.0, &["friends".into()]).await.unwrap();
-    ann.jar.clear();
-    ann.sign_in("https://tv.test/", ANN.0, ANN.1).await;
-    let mut fourth = sockets::open(&ann, "tv.test").await;
-    house.reload(&text.replace("friends", "family")).unwrap();
-    sockets::ends(&mut fourth).await;
-}
-
 /// 11. An upload may take longer than every limit, as long as something comes.
 #[tokio::test]
 async fn what_makes_progress_is_never_cut() {

@@ -22,6 +22,7 @@ mod invariants;
 mod metrics;
 mod panics;
 mod paths;
+mod permits;
 mod providers;
 mod readers;
 mod routes;
