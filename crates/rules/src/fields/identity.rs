@@ -67,6 +67,21 @@ pub fn remove_query_session(query: &str) -> Cow<'_, str> {
     Cow::Owned(kept.join("&"))
 }
 
+/// Takes a session out of the address that a page was linked from, which a browser repeats with
+/// everything that the page loads.
+pub fn clean_referer(fields: &mut HeaderMap) {
+    let cleaned = fields.get(header::REFERER).and_then(|referer| {
+        let (page, query) = referer.to_str().ok()?.split_once('?')?;
+        match remove_query_session(query) {
+            Cow::Owned(query) => HeaderValue::try_from(format!("{page}?{query}")).ok(),
+            Cow::Borrowed(_) => None,
+        }
+    });
+    if let Some(cleaned) = cleaned {
+        fields.insert(header::REFERER, cleaned);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, HeaderName};

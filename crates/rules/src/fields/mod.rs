@@ -11,5 +11,5 @@ pub use accept::{Preference, preference};
 pub use cookies::{remove_cookie, remove_set_cookie};
 pub use forwarded::{Forwarded, set_forwarded};
 pub use hop_by_hop::{remove_hop_by_hop, wants_websocket};
-pub use identity::{remove_credentials, remove_identity, remove_query_session};
+pub use identity::{clean_referer, remove_credentials, remove_identity, remove_query_session};
 pub use reader::{Reader, error_form, is_page_load, reader};

@@ -47,7 +47,7 @@ pub fn is_page_load(fields: &HeaderMap) -> bool {
 /// In which form `reader` reads an error best.
 pub fn error_form(reader: Reader, fields: &HeaderMap) -> Preference {
     match (reader, preference(fields)) {
-        (Reader::Person, _) => Preference::Html,
+        (Reader::Person, preference) => preference,
         (Reader::Program, Preference::Text) => Preference::Text,
         (Reader::Program, Preference::Html | Preference::Json) => Preference::Json,
     }

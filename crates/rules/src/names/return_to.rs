@@ -20,9 +20,9 @@ pub enum ReturnToError {
 }
 
 impl ReturnTo {
-    /// Longest return path that is kept, in octets. It travels in a cookie, and browsers need
-    /// only keep 4096 (RFC 6265 §6.1).
-    pub const MAX_OCTETS: usize = 2048;
+    /// Longest return path that is kept, in octets: what the cookies of a deep link hold. Browsers
+    /// need only keep 4096 in each (RFC 6265 §6.1).
+    pub const MAX_OCTETS: usize = 6750;
 
     /// Accepts an origin-form target (RFC 9112 §3.2.1): `/path?query`.
     ///

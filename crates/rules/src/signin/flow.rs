@@ -116,6 +116,29 @@ impl Pending {
         Self { state, nonce, verifier, provider: provider.id.clone(), give_up_at, errand }
     }
 
+    /// What stays of a flow that is over, in the place of its cookie: the page that it led to, for
+    /// a browser that goes back. It opens as no flow, and says nothing of who may see the page.
+    pub fn over(
+        keys: &Keys,
+        cookie: &str,
+        errand: &Errand,
+        nonce: [u8; 12],
+        now: UnixTime,
+    ) -> Option<String> {
+        let Errand::Page { target, .. } = errand else { return None };
+        let bound_to = [b"over ", cookie.as_bytes()].concat();
+        let sealed = keys.seal(Purpose::BrowserFlow, &bound_to, target.as_bytes(), nonce);
+        Some(format!("{}.{sealed}", now.plus(Self::LIFETIME).seconds()))
+    }
+
+    /// The page that a flow led to which is over.
+    pub fn page_of(keys: &Keys, cookie: &str, value: &str) -> Option<String> {
+        let bound_to = [b"over ", cookie.as_bytes()].concat();
+        let (_, sealed) = value.split_once('.')?;
+        let page = keys.open(Purpose::BrowserFlow, &bound_to, sealed).ok()?;
+        String::from_utf8(page).ok()
+    }
+
     /// `state`: comes back in the response.
     pub fn state(&self) -> &str {
         &self.state

@@ -13,6 +13,7 @@
 mod address;
 mod binding;
 mod csrf;
+mod deep_link;
 mod doubts;
 mod errand;
 mod flow;
@@ -28,6 +29,7 @@ mod target;
 
 pub use binding::{BINDINGS_PER_BROWSER, BindingUse, BrowserBinding, surplus_cookies};
 pub use csrf::{CrossSite, same_origin};
+pub use deep_link::DeepLink;
 pub use errand::{Errand, ErrandError};
 pub use flow::{AuthorizationResponse, Failure, Pending, Redeeming};
 pub use id_token::{CLOCK_SKEW, IdTokenExpected, IdTokenFault, check_id_token};

@@ -1,6 +1,6 @@
 //! Answers that no upstream gives: refusals, and what a route says by itself.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use usher_pages::{
@@ -8,7 +8,7 @@ use usher_pages::{
     SCOPE_HERE, Unauthenticated,
 };
 use usher_rules::{
-    fields::{Preference, Reader},
+    fields::{Preference, Reader, is_page_load, remove_query_session},
     names::EscapedSlashes,
     plan::{Action, Redirect, Route},
     policy::Verdict,
@@ -80,12 +80,42 @@ fn redirected(
         (None, Some(prefix), _) => prefix.to_string(),
         (None, None, _) => own.to_owned(),
     };
-    let query = uri.query().filter(|_| !redirect.strip_query);
+    let query = uri.query().filter(|_| !redirect.strip_query).map(remove_query_session);
     let query = query.map_or_else(String::new, |query| format!("?{query}"));
     let location = HeaderValue::try_from(format!("{scheme}://{host}{port}{path}{query}")).ok()?;
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = redirect.status;
     response.headers_mut().insert(header::LOCATION, location);
+    Some(response)
+}
+
+/// Path and query, without a session that somebody put there.
+fn without_session(uri: &Uri) -> Cow<'_, str> {
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    match uri.query().map(remove_query_session) {
+        Some(Cow::Owned(query)) if query.is_empty() => Cow::Borrowed(uri.path()),
+        Some(Cow::Owned(query)) => Cow::Owned(format!("{}?{query}", uri.path())),
+        Some(Cow::Borrowed(_)) | None => Cow::Borrowed(target),
+    }
+}
+
+/// A page load whose address holds a session: the same page without it, so that it stands in no
+/// address bar, no history and no `Referer`. It signs nobody in.
+pub(super) fn cleaned(trail: &Trail, head: &Parts) -> Option<Response<Body>> {
+    let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
+    let holds = matches!(head.uri.query().map(remove_query_session), Some(Cow::Owned(_)));
+    if !reads || !holds || !is_page_load(&head.headers) {
+        return None;
+    }
+    let authority = trail.routed.as_ref().and_then(|routed| routed.authority_field.to_str().ok())?;
+    // Absolute: a path may begin with two slashes.
+    let location = format!("https://{authority}{}", without_session(&head.uri));
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::FOUND;
+    let fields = response.headers_mut();
+    fields.insert(header::LOCATION, HeaderValue::try_from(location).ok()?);
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Some(response)
 }
 
@@ -178,10 +208,8 @@ impl Door {
         let Some(routed) = &trail.routed else { return unauthenticated(trail) };
         // A form's target may have no page: its sender goes back to the front.
         let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
-        let target = match head.uri.path_and_query() {
-            Some(target) if reads => target.as_str(),
-            Some(_) | None => "/",
-        };
+        let target = if reads { without_session(&head.uri) } else { "/".into() };
+        let target = &*target;
         let needed = SignInNeeded {
             plan: &trail.plan,
             head,
@@ -286,7 +314,7 @@ fn challenge(trail: &Trail, response: &mut Response<Body>) {
 fn asked_url(trail: &Trail, head: &Parts) -> String {
     let authority = trail.routed.as_ref().and_then(|routed| routed.authority_field.to_str().ok());
     let reads = head.method == http::Method::GET;
-    let target = head.uri.path_and_query().filter(|_| reads).map_or("/", |target| target.as_str());
+    let target = if reads { without_session(&head.uri) } else { "/".into() };
     format!("https://{}{target}", authority.unwrap_or_default())
 }
 

@@ -112,6 +112,11 @@ impl Door {
             let asker = Asker { fields: &head.headers, uri: &head.uri, host, now };
             identify::who(&plan, &self.verifier, sessions, asker) //                      identify
         };
+        if let Some(response) = answer::cleaned(trail, &head) {
+            self.recorder.decided(trail.decided(&head.method, By::OwnPage));
+            trail.own_page();
+            return Ok((response, None));
+        }
         let route = match destination {
             Destination::Route(route) => route,
             Destination::Own(route) => return self.own_page(trail, head, incoming, route).await,

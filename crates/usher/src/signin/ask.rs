@@ -61,6 +61,11 @@ impl Ask {
         &self.request.head.headers
     }
 
+    /// What was posted.
+    pub fn body(&self) -> &[u8] {
+        &self.request.body
+    }
+
     /// The fields of a posted form.
     pub fn form(&self) -> Result<Params, ParamsError> {
         let text = std::str::from_utf8(&self.request.body).map_err(|_| ParamsError::BadEncoding)?;

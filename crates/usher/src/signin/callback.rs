@@ -6,7 +6,7 @@ use http::Response;
 use usher_rules::{
     plan::SameSite,
     session::{CookieLife, Handle, Purpose, SetCookie},
-    signin::{BindingUse, BrowserBinding, CALLBACK, ReplayRefusal, Target, param, verify_url},
+    signin::{BindingUse, BrowserBinding, CALLBACK, ReplayRefusal, Target, UrlRefusal, param, verify_url},
 };
 
 use super::{Ask, SignInRoom, answer};
@@ -41,6 +41,15 @@ pub(super) fn begun_here(ask: &Ask, flow: &str) -> Result<(), NotThisBrowser> {
     }
 }
 
+/// A step of a sign-in that is finished, late, or was begun elsewhere, where somebody holds a
+/// session of this host: on to the page that was signed along. It makes nothing and lets nobody
+/// in; a browser that goes back comes here.
+pub(super) fn already_in(ask: &Ask, page: Option<&str>) -> Option<Response<Body>> {
+    let target = Target::parse(ask.plan(), page?).ok()?;
+    let here = *target.origin() == ask.origin() && ask.identity().session().is_some();
+    here.then(|| answer::found(&target.to_string()))
+}
+
 /// Why a callback is not followed.
 #[derive(Debug)]
 struct Refused {
@@ -54,6 +63,11 @@ impl SignInRoom {
         let url = match verify_url(&self.keys, &base, ask.query(), ask.wall(), Duration::ZERO) {
             Ok(url) => url,
             Err(refusal) => {
+                if let UrlRefusal::Expired(params) = &refusal
+                    && let Some(response) = already_in(ask, params.text(param::REDIRECT_URI))
+                {
+                    return response;
+                }
                 let why = "This link does not sign anybody in: it is too old, for another host, or \
                            was changed on the way.";
                 return self.failed(ask, refusal.to_string(), why, "/");
@@ -80,7 +94,8 @@ impl SignInRoom {
         );
         match arrived {
             Ok(handle) => self.let_in(ask, &handle, text(param::FLOW), &target).await,
-            Err(Refused { cause, why }) => self.failed(ask, cause, why, &target.to_string()),
+            Err(Refused { cause, why }) => already_in(ask, Some(&target.to_string()))
+                .unwrap_or_else(|| self.failed(ask, cause, why, &target.to_string())),
         }
     }
 

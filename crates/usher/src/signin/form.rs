@@ -9,7 +9,7 @@ use usher_rules::{
     plan::{Level, Provider, SameSite},
     secret::Secret,
     session::{CookieLife, SetCookie},
-    signin::{BindingUse, BrowserBinding, Errand, member_as_person, same_origin, surplus_cookies},
+    signin::{BindingUse, BrowserBinding, Errand, SIGN_IN, member_as_person, same_origin, surplus_cookies},
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     answer::{self, ForeignForm, NotNow},
     random,
 };
-use crate::request::Body;
+use crate::request::{Body, identify::LiveSession};
 
 /// How long the page may stay open before the form is sent.
 const FORM_LIFE: Duration = Duration::from_secs(3600);
@@ -94,7 +94,15 @@ impl SignInRoom {
             flow,
             ask.wall(),
         ) {
-            return self.fresh_form(ask, &errand, email, Some(SignInError::Expired));
+            return match self.known_here(ask) {
+                // Somebody went back to a form that has signed them in.
+                Some(live) if email.is_empty() || same_address(email, &live) => {
+                    answer::see_other(&ask.with_query(SIGN_IN))
+                }
+                Some(_) | None => {
+                    self.fresh_form(ask, &errand, email, Some(SignInError::Expired))
+                }
+            };
         }
         let password = Secret::new(text(PASSWORD_FIELD).as_bytes());
         match self.passwords.check(email, password, ask.peer(), ask.now()).await {
@@ -160,4 +168,8 @@ impl SignInRoom {
         }
         response
     }
+}
+
+fn same_address(email: &str, live: &LiveSession) -> bool {
+    live.session().person.email.eq_ignore_ascii_case(email.trim())
 }

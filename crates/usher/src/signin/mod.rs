@@ -19,6 +19,7 @@
 mod answer;
 mod ask;
 mod callback;
+mod deep_link;
 mod form;
 mod hosted;
 mod identity;
@@ -146,6 +147,7 @@ impl SignInRoom {
             flow::CALLBACK if get => self.callback(ask).await,
             "/.pomerium/callback" if get => answer::moved(&ask.with_query(flow::CALLBACK)),
             flow::CALLBACK | "/.pomerium/callback" => answer::method_not_allowed("GET"),
+            path if path.starts_with(flow::DeepLink::PATH) && get => self.deep_link(ask),
             flow::SIGN_OUT if post => self.sign_out(ask).await,
             flow::SIGN_OUT if get => self.ask_to_sign_out(ask).await,
             flow::SIGN_OUT => answer::method_not_allowed("GET, POST"),

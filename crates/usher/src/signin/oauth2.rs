@@ -4,8 +4,11 @@ use http::{Method, Response};
 use usher_pages::{Link, ProviderDown};
 use usher_rules::{
     plan::{Level, OidcProvider, Provider, SameSite},
-    session::{CookieLife, SetCookie, cookies},
-    signin::{AuthorizationResponse, Errand, Failure, Params, Pending, SIGN_IN, surplus_cookies},
+    session::{CookieLife, SetCookie, all_cookies, cookies},
+    signin::{
+        AuthorizationResponse, Errand, Failure, OAUTH2_CALLBACK, Params, Pending, SIGN_IN, Target,
+        surplus_cookies,
+    },
 };
 
 use super::{
@@ -69,11 +72,24 @@ impl SignInRoom {
     pub(super) async fn oauth2_callback(&self, ask: &Ask) -> Response<Body> {
         let posted = ask.method() == Method::POST;
         let params = if posted { ask.form() } else { Params::parse(ask.query()) };
+        if let Some(response) = asked_again(ask) {
+            return response;
+        }
         let response = AuthorizationResponse::read(&params.unwrap_or_default());
         let name = Pending::cookie_name(ask.cookie_name(), &response.state);
         let mut errand = Errand::Here;
         let mut answered = match self.come_back(ask, &response, &name, &mut errand).await {
             Ok(answered) => answered,
+            Err(NotSignedIn::Failure(Failure::NotUnderWay | Failure::TooSlow))
+                if self.known_here(ask).is_some() =>
+            {
+                // A browser went back: its person is signed in, and the code is not redeemed again.
+                let left = cookies(ask.fields(), &name).next();
+                let page = left.and_then(|left| Pending::page_of(&self.keys, &name, &left));
+                let page = page.and_then(|page| Target::parse(ask.plan(), &page).ok());
+                let page = page.map_or_else(|| again(ask, &errand), |page| page.to_string());
+                return answer::see_other(&page);
+            }
             Err(NotSignedIn::Failure(failure)) => {
                 let again = again(ask, &errand);
                 self.failed(ask, failure.to_string(), words(&failure), &again)
@@ -87,8 +103,16 @@ impl SignInRoom {
             }
         };
         // Whatever came of it, this sign-in is over.
-        let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
-        answer::set_cookie(&mut answered, &over, ask.wall());
+        let left = random().filter(|_| answered.status().is_redirection());
+        let left =
+            left.and_then(|nonce| Pending::over(&self.keys, &name, &errand, nonce, ask.wall()));
+        let life = left.as_ref().map_or(CookieLife::Over, |_| CookieLife::For(Pending::LIFETIME));
+        let left = left.unwrap_or_default();
+        answer::set_cookie(
+            &mut answered,
+            &SetCookie::flow(&name, &left, SameSite::Lax, life),
+            ask.wall(),
+        );
         answered
     }
 
@@ -133,6 +157,18 @@ impl SignInRoom {
         let try_again = Link::new(again);
         answer::error(ask, &ProviderDown { host: ask.host(), try_again, receipt: ask.receipt() })
     }
+}
+
+/// A provider that posts its answer does so from another site, and then no browser sends the
+/// cookies of a sign-in along (`SameSite=Lax`). Asked for by its address they come.
+fn asked_again(ask: &Ask) -> Option<Response<Body>> {
+    let prefix = Pending::cookie_prefix(ask.cookie_name());
+    let held = all_cookies(ask.fields()).any(|(name, _)| name.starts_with(prefix.as_bytes()));
+    let posted = ask.method() == Method::POST && !held;
+    let form = std::str::from_utf8(ask.body()).ok().filter(|form| posted && form.len() <= 8192)?;
+    let pairs = url::form_urlencoded::parse(form.as_bytes());
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    Some(answer::see_other(&format!("{OAUTH2_CALLBACK}?{query}")))
 }
 
 /// Where to begin again: the page itself begins a new sign-in.

@@ -22,6 +22,8 @@ pub(super) struct NotFromHere {
     pub(super) cause: String,
     pub(super) why: &'static str,
     pub(super) try_again: String,
+    /// The page that it was signed for.
+    pub(super) page: Option<String>,
 }
 
 impl SignInRoom {
@@ -62,6 +64,7 @@ impl SignInRoom {
             cause,
             why,
             try_again: try_again.map_or_else(|| "/.pomerium/".into(), Target::to_string),
+            page: try_again.map(Target::to_string),
         };
         let url = self.signed_here(ask, SIGN_IN, grace).map_err(|refusal| {
             let (why, params) = match &refusal {
@@ -103,7 +106,10 @@ impl SignInRoom {
     }
 
     pub(super) fn not_from_here(&self, ask: &Ask, not_from_here: &NotFromHere) -> Response<Body> {
-        let NotFromHere { cause, why, try_again } = not_from_here;
+        let NotFromHere { cause, why, try_again, page } = not_from_here;
+        if let Some(page) = page.as_ref().filter(|_| self.known_here(ask).is_some()) {
+            return answer::see_other(page); // a link of ours that is late: on to where it leads
+        }
         self.failed(ask, cause.clone(), why, try_again)
     }
 

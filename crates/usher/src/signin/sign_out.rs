@@ -8,7 +8,7 @@ use usher_rules::{
     plan::{Level, Provider},
     session::{CookieLife, Purpose, Session, SetCookie},
     signin::{
-        Params, SIGN_IN, SIGN_OUT, SIGNED_OUT, SignedOutState, SignedUrl, WayBack, param,
+        DeepLink, Params, SIGN_IN, SIGN_OUT, SIGNED_OUT, SignedOutState, SignedUrl, WayBack, param,
         person_digest, same_origin, sign_out_origins, sign_url,
     },
 };
@@ -22,6 +22,9 @@ use crate::request::{
     Body,
     identify::{LiveSession, StoreError},
 };
+
+/// Longest `id_token_hint` that is handed over, in octets.
+const LONGEST_HINT: usize = 2048;
 
 impl SignInRoom {
     /// GET: a link alone signs nobody out, so it asks; unless we signed the link, which a
@@ -180,12 +183,15 @@ impl SignInRoom {
         let id_token = session.and_then(|session| {
             let sealed = session.id_token.as_deref()?;
             let id = session.id.as_str().as_bytes();
-            String::from_utf8(self.keys.open(Purpose::IdToken, id, sealed).ok()?).ok()
+            let token = String::from_utf8(self.keys.open(Purpose::IdToken, id, sealed).ok()?).ok()?;
+            // RECOMMENDED only (RP-Initiated Logout 1.0 §2), and `client_id` is sent: servers on
+            // the way refuse addresses that are much longer.
+            (token.len() <= LONGEST_HINT).then_some(token)
         });
         // Providers only return to addresses that were registered, so the page to come back to
         // travels as `state` to our own.
         let state = back
-            .filter(|_| configured.is_none())
+            .filter(|back| configured.is_none() && back.to_string().len() <= DeepLink::TRAVELS)
             .and_then(|back| Some(SignedOutState::seal(&self.keys, &back, random()?, ask.wall())));
         url.query_pairs_mut()
             .append_pair("client_id", &provider.client_id)

@@ -8,13 +8,12 @@ use usher_rules::{
     plan::{Plan, Provider, SameSite},
     session::{CookieLife, SetCookie},
     signin::{
-        BindingUse, BrowserBinding, CALLBACK, Errand, Params, ProgramRedirect, SIGN_IN, Target,
-        param, sign_url, surplus_cookies,
+        BindingUse, BrowserBinding, CALLBACK, Errand, Params, ProgramRedirect, SIGN_IN, param, sign_url, surplus_cookies,
     },
     time::Now,
 };
 
-use super::{Ask, SignInRoom, answer, hosted::Begun, random};
+use super::{Ask, SignInRoom, answer, deep_link::Wanted, hosted::Begun, random};
 use crate::request::{Body, SignInNeeded};
 
 impl SignInRoom {
@@ -51,7 +50,7 @@ impl SignInRoom {
         now: Now,
         fields: &http::HeaderMap,
     ) -> Option<Response<Body>> {
-        let page = Target::asked_for(plan, authority, target).ok()?.to_string();
+        let wanted = Wanted::new(plan, authority, target, fields)?;
         let binding = BrowserBinding::new(random()?, now.wall);
         // On the authenticate host itself the browser stays under the port that it came by.
         let own = Origin::of(authority);
@@ -59,7 +58,7 @@ impl SignInRoom {
         let base = format!("{}{SIGN_IN}", if here { &own } else { &plan.sign_in.authenticate });
         let params = [
             (param::IDP_ID, plan.sign_in.provider.id()),
-            (param::REDIRECT_URI, &page),
+            (param::REDIRECT_URI, &wanted.page),
             (param::FLOW, &binding.id),
         ];
         let mut response = answer::found(&sign_url(&self.keys, &base, &params, now.wall));
@@ -73,6 +72,7 @@ impl SignInRoom {
         // Lax, not Strict: the callback comes along a navigation that another host began.
         let cookie = SetCookie::flow(&name, &binding.value, SameSite::Lax, life);
         answer::set_cookie(&mut response, &cookie, now.wall);
+        wanted.set(&mut response, now.wall);
         Some(response)
     }
 

@@ -19,6 +19,7 @@ mod hostile;
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 mod house;
 mod invariants;
+mod links;
 mod metrics;
 mod panics;
 mod paths;

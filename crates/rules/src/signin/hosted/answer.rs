@@ -99,6 +99,11 @@ fn is_ours(name: &str) -> bool {
 }
 
 impl Arrived {
+    /// Where an answer leads that `service` sealed, whether it still counts or not.
+    pub fn redirect_of<'a>(opened: &'a Opened, service: &PublicKey) -> Option<&'a str> {
+        opened.form.text(param::REDIRECT_URI).filter(|_| opened.sender == *service)
+    }
+
     /// Reads an answer that was opened, if `service` sealed it and it counts now.
     ///
     /// # Errors

@@ -2,7 +2,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::PathAndQuery};
 use usher_rules::{
     fields::{
-        Forwarded, remove_cookie, remove_credentials, remove_hop_by_hop, remove_identity,
+        Forwarded, clean_referer, remove_cookie, remove_credentials, remove_hop_by_hop, remove_identity,
         set_forwarded,
     },
     names::RequestPath,
@@ -56,6 +56,7 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     fields.remove(POMERIUM_AUTHORIZATION);
     remove_credentials(fields);
     remove_cookie(fields, &plan.cookie.name);
+    clean_referer(fields);
     remove_identity(fields, &plan.claim_fields);
     let (trusted_hops, skip_append) = (plan.xff_num_trusted_hops, plan.skip_xff_append);
     let asked = (route.host_field != HostField::Preserve).then_some(authority);

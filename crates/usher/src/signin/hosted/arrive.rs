@@ -20,7 +20,7 @@ use crate::{
     request::{Body, identify::LiveSession},
     signin::{
         Ask, SignInRoom, answer,
-        callback::{NotThisBrowser, begun_here, once_words},
+        callback::{NotThisBrowser, already_in, begun_here, once_words},
         provider::ProviderError,
     },
 };
@@ -53,7 +53,8 @@ impl SignInRoom {
     pub(in crate::signin) async fn hosted_callback(&self, ask: &Ask) -> Response<Body> {
         match self.arrive_hosted(ask).await {
             Ok(response) => response,
-            Err(NotSignedIn::Refused { cause, why, again }) => self.failed(ask, cause, why, &again),
+            Err(NotSignedIn::Refused { cause, why, again }) => already_in(ask, Some(&again))
+                .unwrap_or_else(|| self.failed(ask, cause, why, &again)),
             Err(NotSignedIn::NoKey(error)) => {
                 self.note_provider(ask.plan(), ask.request_id(), ask.now(), &error);
                 let (host, receipt) = (ask.host(), ask.receipt());
@@ -158,7 +159,13 @@ impl SignInRoom {
         }
         let opened = unsealed.read(Unsealed::OF_THE_TRUSTED).map_err(not_ours)?;
         let arrived = Arrived::read(&opened, &key, now.wall);
-        arrived.map_err(|fault| refused(fault, words(fault), "/"))
+        arrived.map_err(|fault| {
+            // The service sealed it, so what is late still says where it leads.
+            let marked = Arrived::redirect_of(&opened, &key);
+            let page = marked.and_then(unmark).map_or("/", |(page, _)| page);
+            let page = Target::parse(ask.plan(), page).map_or_else(|_| "/".into(), |t| t.to_string());
+            refused(fault, words(fault), &page)
+        })
     }
 
     fn vouched_for(

@@ -5,7 +5,7 @@ use usher_rules::{
     plan::{HostedService, Level, Plan, SameSite},
     session::{CookieLife, SessionId, SetCookie},
     signin::{
-        BindingUse, BrowserBinding, SIGN_IN, Target,
+        BindingUse, BrowserBinding, SIGN_IN,
         hosted::{Program, Request, mark},
         surplus_cookies,
     },
@@ -15,7 +15,7 @@ use usher_rules::{
 use super::VERSION;
 use crate::{
     request::{Body, SignInNote},
-    signin::{Ask, SignInRoom, answer, provider::ProviderError, random},
+    signin::{Ask, SignInRoom, answer, deep_link::Wanted, provider::ProviderError, random},
 };
 
 /// A navigation that is on its way to the service.
@@ -35,11 +35,11 @@ impl SignInRoom {
         begun: Begun<'_>,
     ) -> Result<Response<Body>, ProviderError> {
         let Begun { plan, service, authority, target, fields, now } = begun;
-        let Ok(page) = Target::asked_for(plan, authority, target) else {
+        let Some(wanted) = Wanted::new(plan, authority, target, fields) else {
             return Ok(answer::text(StatusCode::NOT_FOUND, "Not Found\n")); // a host of nobody's
         };
         let binding = BrowserBinding::new(random().ok_or(NO_RANDOM)?, now.wall);
-        let marked = mark(&page.to_string(), &binding.id);
+        let marked = mark(&wanted.page, &binding.id);
         let location = self.hosted_url(plan, service, &marked, None, now).await?;
         let mut response = answer::found(&location);
         let (cookie, what_for) = (&plan.cookie.name, BindingUse::Hop);
@@ -52,6 +52,7 @@ impl SignInRoom {
         // Lax, not Strict: the callback comes along a navigation that another site began.
         let cookie = SetCookie::flow(&name, &binding.value, SameSite::Lax, life);
         answer::set_cookie(&mut response, &cookie, now.wall);
+        wanted.set(&mut response, now.wall);
         Ok(response)
     }
 

@@ -54,7 +54,7 @@ impl From<NotServed> for NotFromHere {
                 "This is not a sign-in link for this service, or it was changed on the way."
             }
         };
-        Self { cause: not_served.to_string(), why, try_again: "/.pomerium/".into() }
+        Self { cause: not_served.to_string(), why, try_again: "/.pomerium/".into(), page: None }
     }
 }
 

@@ -242,7 +242,10 @@ async fn links_grow_old_and_forms_may_stay_open() {
     assert_eq!(posted.status, 303, "the form was open for most of an hour");
     house.later(700);
     let posted = browser.fill(&form, ANN.0, ANN.1).await;
-    assert_eq!((posted.status, posted.signs_in()), (400, false), "and this is too long");
+    assert_eq!((posted.status, posted.signs_in()), (303, false), "this is too long");
+    assert_eq!(posted.location(), PAGE, "and she is signed in: on to the page");
+    let nobody = house.browser().fill(&form, ANN.0, ANN.1).await;
+    assert_eq!((nobody.status, nobody.signs_in()), (400, false), "and nobody else is");
 }
 
 /// T2 at the door: what is not signed by us signs nobody in and leads nowhere.

@@ -25,7 +25,8 @@ async fn t4_second_use() {
     let link = callback_of(&mut browser).await;
     let mut copied = browser.clone();
     assert!(browser.get(&link).await.signs_in());
-    refused(&browser.get(&link).await, "the same browser again");
+    let again = browser.get(&link).await;
+    assert_eq!((again.status, again.location(), again.signs_in()), (302, PAGE, false), "again");
     refused(&copied.get(&link).await, "a browser with the same cookies");
 }
 

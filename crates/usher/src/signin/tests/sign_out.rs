@@ -215,3 +215,28 @@ async fn signing_out_while_the_provider_is_down() {
     assert_eq!(posted.status, 303);
     assert_eq!(house.sessions_of("ann"), 0);
 }
+
+/// Case: 500 groups in the ID token made an address of 21 KB.
+#[tokio::test]
+async fn a_large_token_is_no_hint() {
+    let provider = FakeProvider::start(START).await.unwrap();
+    let house = House::new(outside(&provider));
+    for (groups, has_hint) in [(3, true), (500, false)] {
+        let groups: Vec<_> = (0..groups).map(|n| format!("group-with-a-long-name-{n:03}")).collect();
+        provider.says(serde_json::json!({"sub": "ann", "groups": groups}));
+        let mut browser = house.browser();
+        let there = browser.follow(PAGE).await;
+        let back = provider.consents(there.location()).unwrap();
+        browser.follow(&back).await;
+        let asked = format!("https://tv.example/web/?{}", "x".repeat(900));
+        let fields = [("scope", "here"), ("pomerium_redirect_uri", &*asked)];
+        let posted = browser.post(DOOR, &fields, SAME).await;
+        let leaving = browser.get(&onward(&posted).unwrap()).await;
+        for hop in [&posted, &leaving] {
+            let location = hop.location();
+            assert!(location.len() < 4096, "{} octets: {location}", location.len());
+            assert_eq!(location.contains("id_token_hint"), has_hint, "{location}");
+            assert!(location.contains("client_id"), "{location}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Addresses that are opened late, again, elsewhere, or by somebody who was sent there.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use usher_lab::{
+    browser::{Browser, FETCH, NAVIGATION},
+    upstream::{Upstream, field},
+};
+
+use crate::house::{ANN, EVE, House, config, friends, public};
+
+/// Signs in, and gives every address that the browser came by.
+async fn every_step(browser: &mut Browser, url: &str) -> Vec<String> {
+    let mut steps = Vec::new();
+    let mut seen = browser.send(Method::GET, url, NAVIGATION, "").await;
+    while let Some(next) = seen.location() {
+        steps.push(next.to_string());
+        seen = browser.send(Method::GET, next.as_str(), NAVIGATION, "").await;
+    }
+    let mut seen = browser.post_once(&seen, "", &[("email", ANN.0), ("password", ANN.1)]).await;
+    while let Some(next) = seen.location() {
+        steps.push(next.to_string());
+        seen = browser.send(Method::GET, next.as_str(), NAVIGATION, "").await;
+    }
+    assert_eq!((seen.status, seen.url.as_str()), (StatusCode::OK, url));
+    steps
+}
+
+#[tokio::test]
+async fn a_step_of_sign_in_that_is_over_leads_on_and_signs_nobody_in() {
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut ann = house.browser();
+    let steps = every_step(&mut ann, "https://tv.test/film?a=1").await;
+    assert!(steps.iter().any(|step| step.contains("/.pomerium/sign_in?")), "{steps:?}");
+    assert!(steps.iter().any(|step| step.contains("/.pomerium/callback/?")), "{steps:?}");
+    let before = ann.jar["tv.test"]["__Host-_pomerium"].clone();
+    for minutes in [0, 30] {
+        house.clock.turn(Duration::from_secs(60 * minutes));
+        for step in &steps {
+            let seen = ann.open(step).await;
+            assert_eq!(seen.status, StatusCode::OK, "after {minutes} min: {step}");
+            assert_eq!(seen.url.as_str(), "https://tv.test/film?a=1", "{step}");
+            let mut stranger = house.browser();
+            let seen = stranger.open(step).await;
+            assert_ne!(seen.url.as_str(), "https://tv.test/film?a=1", "{step}");
+            let in_jar = |jar: &std::collections::BTreeMap<String, String>| {
+                jar.keys().any(|name| name == "__Host-_pomerium" || name.ends_with("_authenticate"))
+            };
+            assert!(!stranger.jar.values().any(in_jar), "somebody else is signed in by {step}");
+        }
+    }
+    assert_eq!(ann.jar["tv.test"]["__Host-_pomerium"], before, "and no other session was made");
+}
+
+#[tokio::test]
+async fn long_links_survive_the_sign_in_or_somebody_says_so() {
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
+    for octets in [100, 1024, 1100, 3000, 6000, 9000] {
+        let url = format!("https://tv.test/find?q={}", "x".repeat(octets));
+        let mut ann = house.browser();
+        let seen = ann.sign_in(&url, ANN.0, ANN.1).await;
+        if octets < 6500 {
+            assert_eq!((seen.status, seen.url.as_str()), (StatusCode::OK, &*url), "{octets}");
+        } else {
+            assert!(seen.body.contains("too long to be kept"), "{octets}: {}", seen.body);
+            assert_eq!(ann.open(&url).await.status, StatusCode::OK, "she is signed in now");
+        }
+        let waits = ann.jar["tv.test"].keys().any(|name| name.contains("_deep_"));
+        assert!(!waits, "{octets}: it is taken away again");
+    }
+}
+
+#[tokio::test]
+async fn a_session_in_a_link_is_for_programs_only() {
+    let upstream = Upstream::echo();
+    let routes = [friends("tv.test", upstream.address), public("open.test", upstream.address)];
+    let house = House::open(&config(&routes)).await;
+    let mut eve = house.browser();
+    eve.sign_in("https://tv.test/", EVE.0, EVE.1).await;
+    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let handle = ann.jar["tv.test"]["__Host-_pomerium"].clone();
+    let link = format!("https://tv.test//x?a=1&pomerium_session={handle}&b=%20");
+
+    let mut program = house.browser();
+    let seen = program.send(Method::GET, &link, &[], "").await;
+    assert_eq!(seen.status, StatusCode::OK, "a program may");
+    assert!(!seen.body.contains(&handle), "and the app does not see it: {}", seen.body);
+
+    let cross = [("sec-fetch-mode", "no-cors"), ("sec-fetch-site", "cross-site")];
+    let seen = program.send(Method::GET, &link, &cross, "").await;
+    assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "an image on a page of another site");
+    for mut visitor in [house.browser(), eve.clone()] {
+        let seen = visitor.send(Method::GET, &link, NAVIGATION, "").await;
+        assert_eq!(seen.status, StatusCode::FOUND);
+        assert_eq!(seen.field("location"), "https://tv.test//x?a=1&b=%20", "and nowhere else");
+        assert_eq!(seen.field("referrer-policy"), "no-referrer");
+        let seen = visitor.send(Method::POST, &link, NAVIGATION, "").await;
+        assert_ne!(seen.status, StatusCode::OK, "a form's target is a link, too");
+    }
+    let seen = eve.send(Method::GET, &link, FETCH, "").await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN, "a cookie goes before it: she is Eve");
+
+    // The handle was made for tv.test.
+    for (name, value) in [
+        ("x-pomerium-authorization", handle.clone()),
+        ("authorization", format!("Pomerium {handle}")),
+        ("cookie", format!("__Host-_pomerium={handle}")),
+    ] {
+        let seen = program
+            .send(Method::GET, "https://open.test/.pomerium/user", &[(name, &value)], "")
+            .await;
+        assert_ne!(seen.status, StatusCode::OK, "{name}: elsewhere it is nobody's");
+    }
+    let referer = format!("https://open.test/x?pomerium_session={handle}&b=1");
+    let seen =
+        program.send(Method::GET, "https://open.test/", &[("referer", &referer)], "").await;
+    assert_eq!(field(&seen.body, "referer").as_deref(), Some("https://open.test/x?b=1"));
+}
