@@ -107,7 +107,8 @@ pub(super) fn cleaned(trail: &Trail, head: &Parts) -> Option<Response<Body>> {
     if !reads || !holds || !is_page_load(&head.headers) {
         return None;
     }
-    let authority = trail.routed.as_ref().and_then(|routed| routed.authority_field.to_str().ok())?;
+    let authority =
+        trail.routed.as_ref().and_then(|routed| routed.authority_field.to_str().ok())?;
     // Absolute: a path may begin with two slashes.
     let location = format!("https://{authority}{}", without_session(&head.uri));
     let mut response = Response::new(Body::Empty);

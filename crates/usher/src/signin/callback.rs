@@ -6,7 +6,9 @@ use http::Response;
 use usher_rules::{
     plan::SameSite,
     session::{CookieLife, Handle, Purpose, SetCookie},
-    signin::{BindingUse, BrowserBinding, CALLBACK, ReplayRefusal, Target, UrlRefusal, param, verify_url},
+    signin::{
+        BindingUse, BrowserBinding, CALLBACK, ReplayRefusal, Target, UrlRefusal, param, verify_url,
+    },
 };
 
 use super::{Ask, SignInRoom, answer};

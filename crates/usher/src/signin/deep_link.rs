@@ -72,7 +72,10 @@ impl SignInRoom {
                 "the address that you asked for was too long to be kept while you signed in; you \
                  are signed in now, so open it once more",
             );
-            return answer::error(ask, &BadRequest { why: why.map(Into::into), receipt: ask.receipt() });
+            return answer::error(
+                ask,
+                &BadRequest { why: why.map(Into::into), receipt: ask.receipt() },
+            );
         };
         let mut response = answer::found(&target.to_string());
         for name in DeepLink::waiting(ask.fields(), name) {

@@ -9,7 +9,9 @@ use usher_rules::{
     plan::{Level, Provider, SameSite},
     secret::Secret,
     session::{CookieLife, SetCookie},
-    signin::{BindingUse, BrowserBinding, Errand, SIGN_IN, member_as_person, same_origin, surplus_cookies},
+    signin::{
+        BindingUse, BrowserBinding, Errand, SIGN_IN, member_as_person, same_origin, surplus_cookies,
+    },
 };
 
 use super::{
@@ -99,9 +101,7 @@ impl SignInRoom {
                 Some(live) if email.is_empty() || same_address(email, &live) => {
                     answer::see_other(&ask.with_query(SIGN_IN))
                 }
-                Some(_) | None => {
-                    self.fresh_form(ask, &errand, email, Some(SignInError::Expired))
-                }
+                Some(_) | None => self.fresh_form(ask, &errand, email, Some(SignInError::Expired)),
             };
         }
         let password = Secret::new(text(PASSWORD_FIELD).as_bytes());

@@ -183,7 +183,8 @@ impl SignInRoom {
         let id_token = session.and_then(|session| {
             let sealed = session.id_token.as_deref()?;
             let id = session.id.as_str().as_bytes();
-            let token = String::from_utf8(self.keys.open(Purpose::IdToken, id, sealed).ok()?).ok()?;
+            let token =
+                String::from_utf8(self.keys.open(Purpose::IdToken, id, sealed).ok()?).ok()?;
             // RECOMMENDED only (RP-Initiated Logout 1.0 §2), and `client_id` is sent: servers on
             // the way refuse addresses that are much longer.
             (token.len() <= LONGEST_HINT).then_some(token)

@@ -8,7 +8,8 @@ use usher_rules::{
     plan::{Plan, Provider, SameSite},
     session::{CookieLife, SetCookie},
     signin::{
-        BindingUse, BrowserBinding, CALLBACK, Errand, Params, ProgramRedirect, SIGN_IN, param, sign_url, surplus_cookies,
+        BindingUse, BrowserBinding, CALLBACK, Errand, Params, ProgramRedirect, SIGN_IN, param,
+        sign_url, surplus_cookies,
     },
     time::Now,
 };

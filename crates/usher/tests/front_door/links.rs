@@ -115,7 +115,6 @@ async fn a_session_in_a_link_is_for_programs_only() {
         assert_ne!(seen.status, StatusCode::OK, "{name}: elsewhere it is nobody's");
     }
     let referer = format!("https://open.test/x?pomerium_session={handle}&b=1");
-    let seen =
-        program.send(Method::GET, "https://open.test/", &[("referer", &referer)], "").await;
+    let seen = program.send(Method::GET, "https://open.test/", &[("referer", &referer)], "").await;
     assert_eq!(field(&seen.body, "referer").as_deref(), Some("https://open.test/x?b=1"));
 }

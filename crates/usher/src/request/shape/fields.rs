@@ -2,8 +2,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::PathAndQuery};
 use usher_rules::{
     fields::{
-        Forwarded, clean_referer, remove_cookie, remove_credentials, remove_hop_by_hop, remove_identity,
-        set_forwarded,
+        Forwarded, clean_referer, remove_cookie, remove_credentials, remove_hop_by_hop,
+        remove_identity, set_forwarded,
     },
     names::RequestPath,
     plan::{Action, Balance, HostField, Piece, Plan, RequestTemplate, Route},

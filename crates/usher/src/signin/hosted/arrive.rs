@@ -163,7 +163,8 @@ impl SignInRoom {
             // The service sealed it, so what is late still says where it leads.
             let marked = Arrived::redirect_of(&opened, &key);
             let page = marked.and_then(unmark).map_or("/", |(page, _)| page);
-            let page = Target::parse(ask.plan(), page).map_or_else(|_| "/".into(), |t| t.to_string());
+            let page =
+                Target::parse(ask.plan(), page).map_or_else(|_| "/".into(), |t| t.to_string());
             refused(fault, words(fault), &page)
         })
     }

@@ -222,7 +222,8 @@ async fn a_large_token_is_no_hint() {
     let provider = FakeProvider::start(START).await.unwrap();
     let house = House::new(outside(&provider));
     for (groups, has_hint) in [(3, true), (500, false)] {
-        let groups: Vec<_> = (0..groups).map(|n| format!("group-with-a-long-name-{n:03}")).collect();
+        let groups: Vec<_> =
+            (0..groups).map(|n| format!("group-with-a-long-name-{n:03}")).collect();
         provider.says(serde_json::json!({"sub": "ann", "groups": groups}));
         let mut browser = house.browser();
         let there = browser.follow(PAGE).await;
