@@ -163,9 +163,14 @@ pub(super) fn unknown(table: &'static [Key], entry: &Entry, place: &str) -> Prob
     Problem::error(
         "U110",
         entry.key_span.clone(),
-        format!("unknown key `{}` {place}", entry.key),
+        format!("unknown key `{}` {place}", shown(&entry.key)),
         help,
     )
+}
+
+/// The part of a key that is a name: `idp_client_secret:abc`, a blank forgotten, is one key.
+fn shown(key: &str) -> &str {
+    key.split([':', '=', ' ']).next().unwrap_or_default()
 }
 
 /// A bare number passes as nanoseconds, as it does in Pomerium, but not in silence.

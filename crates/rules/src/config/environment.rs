@@ -157,7 +157,8 @@ fn headers(value: &str) -> Result<Node, String> {
             [name, value] => {
                 entries.push(Entry { key: (*name).into(), key_span: 0..0, value: quoted(value) });
             }
-            _ => return Err(format!("`{pair}` is not `Name:Value`")),
+            // not shown: it may be a secret
+            _ => return Err("an entry of it is not `Name:Value`".to_owned()),
         }
     }
     Ok(Node { span: 0..0, kind: yaml::Kind::Map(entries) })

@@ -1,10 +1,11 @@
 //! A problem has a place, a code and a way out.
 
+mod hidden;
 mod rendered;
 
 use std::ops::Range;
 
-pub(crate) use rendered::without_passwords;
+pub(crate) use hidden::without_passwords;
 pub use rendered::{Rendered, Summary};
 
 /// Byte offsets into the config text.

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::hidden::line_without_secrets;
 use super::{Place, Problem, Severity, Span};
 
 /// Most characters of a line that are shown.
@@ -104,7 +105,8 @@ impl<'a> Rendered<'a> {
         let line = line.trim_start_matches('\u{feff}').trim_end();
         let marked =
             self.text.get(span.clone()).unwrap_or_default().lines().next().unwrap_or_default();
-        let mut shown: Vec<char> = without_secrets(line).chars().map(visible).collect();
+        let mut shown: Vec<char> =
+            line_without_secrets(self.before(line_start), line).chars().map(visible).collect();
         let mut indent = (at.column - 1).min(shown.len());
         let mut width = marked.trim_end().chars().count().min(shown.len() - indent).max(1);
         if shown.len() > MAX_SHOWN {
@@ -169,74 +171,6 @@ fn visible(c: char) -> char {
     }
 }
 
-/// Parts of a key's name behind which a secret stands.
-const SECRET_NAMES: &[&str] = &[
-    "secr",
-    "passw",
-    "token",
-    "signing_key",
-    "certificate_key",
-    "client_key",
-    "basic_auth",
-    "service_account",
-    "mac_key",
-    "api-key",
-    "api_key",
-    "authorization",
-    "connection_string",
-];
-
-/// Names that hold these and no secret.
-const PUBLIC_ENDINGS: &[&str] = &["_file", "_format", "_url"];
-
-/// Letters of base64 in a row that may be a key.
-const KEY_LIKE: usize = 40;
-
-/// The line without secrets: what stands behind a key that names one, passwords in addresses, and
-/// lines of a PEM text. Problems end up in logs.
-fn without_secrets(line: &str) -> String {
-    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    if line.trim().len() >= KEY_LIKE && line.trim().chars().all(is_base64) {
-        return "(not shown)".to_owned();
-    }
-    for (colon, _) in line.match_indices(':') {
-        let before = line.get(..colon).unwrap_or_default();
-        let name = before.trim_end_matches(['"', '\'', ' ']).to_ascii_lowercase();
-        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        let name = name.rsplit(|c: char| !is_name(c)).next().unwrap_or_default();
-        let is_secret = SECRET_NAMES.iter().any(|word| name.contains(word))
-            && !PUBLIC_ENDINGS.iter().any(|ending| name.ends_with(ending));
-        if is_secret && !line.get(colon + 1..).unwrap_or_default().trim().is_empty() {
-            return format!("{before}: (not shown)");
-        }
-    }
-    without_passwords(line)
-}
-
-/// `http://user:password@host` with a star for each letter of the password.
-pub(crate) fn without_passwords(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        out.push_str(before);
-        out.push_str("://");
-        let end = after.find(['/', ' ', '"', '\'', ',', '?', '#']).unwrap_or(after.len());
-        let authority = after.get(..end).unwrap_or_default();
-        rest = after;
-        if let Some((user, _)) = authority.rsplit_once('@') {
-            let name = user.split(':').next().unwrap_or_default();
-            out.push_str(name);
-            if let Some(password) = user.get(name.len() + 1..) {
-                out.push(':');
-                out.push_str(&"*".repeat(password.chars().count()));
-            }
-            rest = after.get(user.len()..).unwrap_or_default();
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
 /// How many problems there are: `config.yaml: 4 errors, 1 warning`.
 pub struct Summary<'a> {
     /// The file's name as the operator gave it.
@@ -294,7 +228,7 @@ mod tests {
 
     #[test]
     fn one_place() {
-        let text = "a: 1\n  ü: ünknown\n";
+        let text = "to: 1\n  ü: ünknown\n";
         let at = text.find("ünk").unwrap();
         assert_eq!(
             show(text, at..at + "ünknown".len(), None),
@@ -304,11 +238,11 @@ mod tests {
 
     #[test]
     fn two_places_in_the_order_of_the_text() {
-        let text = format!("first: 1\n{}second: 2\n", "\n".repeat(9));
-        let at = text.find("second").unwrap();
+        let text = format!("regex: 1\n{}prefix: 2\n", "\n".repeat(9));
+        let at = text.find("prefix").unwrap();
         assert_eq!(
             show(&text, at..at + 6, Some(0..5)),
-            "error[U110]: what\n --> config.yaml:11:1 and config.yaml:1:1\n   |\n 1 | first: 1\n   | ----- the first one\n11 | second: 2\n   | ^^^^^^\n   = help: help"
+            "error[U110]: what\n --> config.yaml:11:1 and config.yaml:1:1\n   |\n 1 | regex: 1\n   | ----- the first one\n11 | prefix: 2\n   | ^^^^^^\n   = help: help"
         );
     }
 
@@ -330,7 +264,7 @@ mod tests {
             "a byte order mark is no column"
         );
         assert!(
-            show("\ta\u{1b}[2J: b", 1..2, None).contains("1 |  a·[2J: b\n"),
+            show("\ta\u{1b}[2J: b", 1..2, None).contains("1 |  a·[2J: (not shown)\n"),
             "no control characters"
         );
         let long = format!("{}here{}", "x".repeat(499) + " ", "y".repeat(500));
@@ -347,11 +281,24 @@ mod tests {
     fn secrets_are_not_shown() {
         for (line, shown) in [
             ("shared_secret: abc", "shared_secret: (not shown)"),
+            ("otel_exporter_otlp_headers: x-k=abc", "otel_exporter_otlp_headers: (not shown)"),
+            ("cleint_sceret: abc", "cleint_sceret: (not shown)"),
+            ("{idp_client_secret:abc, x: 1}", "{idp_client_secret: (not shown)"),
+            ("IDP_CLIENT_SECRET=abc", "IDP_CLIENT_SECRET= (not shown)"),
+            ("set_request_headers: {X-K: abc}", "set_request_headers: (not shown)"),
+            ("idp_request_params: {k: abc}", "idp_request_params: (not shown)"),
+            (
+                "policy: [{allow: {or: [{email: {iss: a@b}}]}}]",
+                "policy: [{allow: {or: [{email: {iss: a@b}}]}}]",
+            ),
+            ("to: http://app/?token=abc", "to: http://app/?token= (not shown)"),
+            ("to: http://ann:a/bc@app", "to: http://ann:****@app"),
+            ("address: 127.0.0.1:x", "address: 127.0.0.1:x"),
             ("{\"idp_client_secret\": \"abc\"}", "{\"idp_client_secret\": (not shown)"),
             ("idp_client_secrt: abc", "idp_client_secrt: (not shown)"),
             ("my_secrets: abc", "my_secrets: (not shown)"),
             ("shared_secret_file: /run/s", "shared_secret_file: /run/s"),
-            ("a: b # shared_secret: abc", "a: b # shared_secret: (not shown)"),
+            ("from: b # shared_secret: abc", "from: b # shared_secret: (not shown)"),
             ("shared_secret:", "shared_secret:"),
             ("X-Api-Key: abc", "X-Api-Key: (not shown)"),
             ("to: http://ann:abc@app?x=ann:b", "to: http://ann:***@app?x=ann:b"),
@@ -360,6 +307,31 @@ mod tests {
         ] {
             let text = show(line, 0..1, None);
             assert_eq!(text.lines().nth(3), Some(format!("1 | {shown}").as_str()));
+        }
+    }
+
+    /// A value on lines of its own belongs to the key above it.
+    #[test]
+    fn values_below_a_secret_key_are_not_shown() {
+        for (text, shown) in [
+            ("set_request_headers:\n  X-K: abc\n", "  X-K: (not shown)"),
+            ("set_request_headers:\n  X-K:\n    - abc\n", "    (not shown)"),
+            ("otel_exporter_otlp_headers:\n- abc\n", "(not shown)"),
+            ("sigining_key: |\n\n  # c\n  abc\n", "  (not shown)"),
+            (
+                "routes:\n- from: https://a\n  set_request_headers:\n    X-K: |\n      abc\n",
+                "      (not shown)",
+            ),
+            ("autocert_fallback_cas:\n- ca: x\n  eab_mac_key: >\n    abc\n", "    (not shown)"),
+            (
+                "routes:\n- policy:\n  - allow:\n      or:\n      - emial: {is: abc}\n",
+                "      - emial: {is: abc}",
+            ),
+            ("routes:\n- set_request_headers: {}\n  timeout: abc\n", "  timeout: abc"),
+        ] {
+            let at = text.trim_end().rfind('\n').unwrap() + 1;
+            let text = show(text, at..at + 1, None);
+            assert_eq!(text.lines().nth(3).unwrap().split_once("| ").unwrap().1, shown);
         }
     }
 

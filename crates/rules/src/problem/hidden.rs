@@ -1,0 +1,221 @@
+//! What of a config's line is not shown: problems end up in logs, tickets and screenshots.
+//!
+//! A value is shown where the table of keys knows its key and knows that it holds no secret. What
+//! stands behind an unknown key may be a secret whose key has a typo.
+
+use crate::config::keys::{self, Fate, Key, Kind};
+
+/// Parts of a key's name behind which a secret stands.
+const SECRET_NAMES: &[&str] = &[
+    "secr",
+    "passw",
+    "token",
+    "signing_key",
+    "certificate_key",
+    "client_key",
+    "basic_auth",
+    "service_account",
+    "mac_key",
+    "api-key",
+    "api_key",
+    "apikey",
+    "authorization",
+    "connection_string",
+    "otlp_headers",
+    "credential",
+];
+
+/// Names that hold these and no secret.
+const PUBLIC_ENDINGS: &[&str] = &["_file", "_format", "_url"];
+
+/// Letters of base64 in a row that may be a key.
+const KEY_LIKE: usize = 40;
+
+const HIDDEN: &str = "(not shown)";
+
+/// What a key says about the values behind and below it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// It is a secret, or might be.
+    Hidden,
+    /// It is none.
+    Shown,
+    /// Nor is anything below it, whatever it is called: a policy's words, names of claims.
+    AllShown,
+    /// Nobody knows the key.
+    Unknown,
+}
+
+fn view(name: &str) -> View {
+    let name = name.to_ascii_lowercase();
+    let is_secret = SECRET_NAMES.iter().any(|word| name.contains(word))
+        && !PUBLIC_ENDINGS.iter().any(|ending| name.ends_with(ending));
+    if is_secret {
+        return View::Hidden;
+    }
+    let tables = [keys::ROUTE, keys::GLOBAL, keys::REDIRECT, keys::RESPONSE];
+    let meant = || tables.iter().find_map(|table| keys::find(table, keys::suggest(table, &name)?));
+    let known = tables.iter().find_map(|table| find(table, &name));
+    known.or_else(meant).map_or(View::Unknown, |key| match (key.kind, key.fate) {
+        (Kind::Secret | Kind::Map, _) => View::Hidden,
+        (Kind::MapOrList, _) | (Kind::Any, Fate::Supported | Fate::Own) => View::AllShown,
+        (Kind::Any, _) => View::Hidden,
+        (_, _) => View::Shown,
+    })
+}
+
+/// The key of that name in a table, or in one of the tables of its values.
+fn find(table: &'static [Key], name: &str) -> Option<&'static Key> {
+    keys::find(table, name).or_else(|| {
+        table.iter().find_map(|key| match key.kind {
+            Kind::Object(table) | Kind::Objects(table) => find(table, name),
+            Kind::Text
+            | Kind::Secret
+            | Kind::Bool
+            | Kind::Duration
+            | Kind::Int(..)
+            | Kind::List => None,
+            Kind::FullList | Kind::Map | Kind::MapOrList | Kind::Word(..) => None,
+            Kind::Routes | Kind::Any => None,
+        })
+    })
+}
+
+/// The line without secrets; `before` is the text up to it.
+pub(super) fn line_without_secrets(before: &str, line: &str) -> String {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    if line.trim().len() >= KEY_LIKE && line.trim().chars().all(is_base64) {
+        return HIDDEN.to_owned();
+    }
+    let above = above(before, line);
+    if above == View::Hidden {
+        return hidden_but_its_key(line);
+    }
+    let mut open_until = (above == View::AllShown).then_some(0);
+    let mut depth = 0_usize;
+    for (at, mark) in line.char_indices() {
+        match mark {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            ':' | '=' => {
+                let name = name_before(line, at);
+                let behind = line.get(at + 1..).unwrap_or_default();
+                let is_key = mark == ':'
+                    && (behind.is_empty() || behind.starts_with([' ', '\t', '[', '{', '"']));
+                open_until = open_until.filter(|outside| *outside == 0 || depth >= *outside);
+                match view(name) {
+                    _ if behind.trim().is_empty() || name.is_empty() => {}
+                    View::Hidden => return cut(line, at),
+                    View::Unknown if is_key && open_until.is_none() && !opens(behind) => {
+                        return cut(line, at);
+                    }
+                    View::AllShown if is_key => open_until = open_until.or(Some(depth.max(1))),
+                    View::Shown | View::AllShown | View::Unknown => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    without_passwords(line)
+}
+
+/// A map or list begins here: its own keys are looked at.
+fn opens(behind: &str) -> bool {
+    behind.trim_start().starts_with(['{', '['])
+}
+
+fn cut(line: &str, mark: usize) -> String {
+    format!("{} {HIDDEN}", line.get(..=mark).unwrap_or_default())
+}
+
+fn name_before(line: &str, mark: usize) -> &str {
+    let before = line.get(..mark).unwrap_or_default().trim_end_matches(['"', '\'', ' ']);
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    before.rsplit(|c: char| !is_name(c)).next().unwrap_or_default()
+}
+
+/// A field's name may be shown, its value not.
+fn hidden_but_its_key(line: &str) -> String {
+    let indent = line.len() - line.trim_start().len();
+    let key = line.find(": ").filter(|at| !name_before(line, *at).is_empty());
+    match key.filter(|at| line.get(indent..*at).is_some_and(|name| !name.contains([' ', '{', ','])))
+    {
+        Some(at) => cut(line, at),
+        None => format!("{}{HIDDEN}", line.get(..indent).unwrap_or_default()),
+    }
+}
+
+/// What the keys above a line, of which it is a part, say about it.
+fn above(before: &str, line: &str) -> View {
+    let (mut at, mut in_list) = place(line);
+    let mut nearest = View::Shown;
+    for upper in before.lines().rev() {
+        let text = upper.trim();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let (indent, is_item) = place(upper);
+        let key_at = if is_item { indent + 2 } else { indent };
+        let is_parent = key_at < at || (in_list && key_at == at);
+        if !is_parent {
+            continue;
+        }
+        let name = upper.find(':').map(|colon| name_before(upper, colon)).unwrap_or_default();
+        match view(name) {
+            _ if name.is_empty() => {}
+            View::Hidden => return View::Hidden,
+            View::AllShown => return View::AllShown,
+            View::Unknown if nearest == View::Shown => nearest = View::Unknown,
+            View::Shown | View::Unknown => {}
+        }
+        (at, in_list) = (indent, is_item);
+    }
+    match nearest {
+        // a scalar or a map below a key that nobody knows
+        View::Unknown => View::Hidden,
+        other => other,
+    }
+}
+
+/// The indent of a line, and whether it is an item of a list.
+fn place(line: &str) -> (usize, bool) {
+    let text = line.trim_start_matches([' ', '\u{feff}']);
+    (line.len() - text.len(), text.starts_with("- ") || text == "-")
+}
+
+/// `http://user:password@host` with a star for each letter of the password.
+pub(crate) fn without_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        out.push_str(before);
+        out.push_str("://");
+        rest = after;
+        let authority = after.get(..authority_end(after)).unwrap_or_default();
+        if let Some((user, _)) = authority.rsplit_once('@') {
+            let name = user.split(':').next().unwrap_or_default();
+            out.push_str(name);
+            if let Some(password) = user.get(name.len() + 1..) {
+                out.push(':');
+                out.push_str(&"*".repeat(password.chars().count()));
+            }
+            rest = after.get(user.len()..).unwrap_or_default();
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Where host and port end. A password that holds a `/` is one all the same: what stands behind the
+/// first colon is no port then, and an `@` follows.
+fn authority_end(after: &str) -> usize {
+    let stop = |marks: &[char]| after.find(marks).unwrap_or(after.len());
+    let end = stop(&['/', ' ', '"', '\'', ',', '?', '#']);
+    let authority = after.get(..end).unwrap_or_default();
+    let port = authority.rsplit_once(':').map(|(_, port)| port).unwrap_or("0");
+    let whole = stop(&[' ', '"', '\'']);
+    match after.get(..whole).and_then(|text| text.rfind('@')) {
+        Some(at) if at >= end && !port.bytes().all(|byte| byte.is_ascii_digit()) => at + 1,
+        Some(_) | None => end,
+    }
+}
