@@ -221,7 +221,7 @@ impl Files for Anything {
 fn every_example_config_is_accepted() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let guide = fs::read_to_string(root().join("docs/guides/jellyfin.md")).unwrap();
-    let compose = fs::read_to_string(root().join("deploy/config.yaml")).unwrap();
+    let compose = fs::read_to_string(root().join("deploy/usher/config.yaml")).unwrap();
     let [whole, provider] = blocks(&readme, "yaml")[..] else { panic!("README.md shows two") };
     let [jellyfin, apps] = blocks(&guide, "yaml")[..] else { panic!("the guide shows two") };
     for (name, text) in [
@@ -229,7 +229,7 @@ fn every_example_config_is_accepted() {
         ("README.md with a provider", format!("{whole}{provider}")),
         ("docs/guides/jellyfin.md", jellyfin.to_owned()),
         ("docs/guides/jellyfin.md, apps", apps.to_owned()),
-        ("deploy/config.yaml", compose),
+        ("deploy/usher/config.yaml", compose),
     ] {
         let input = Input { name: Some("config.yaml"), text: &text };
         let draft = config::read(input, &Environment::new());

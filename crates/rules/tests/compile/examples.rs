@@ -9,7 +9,7 @@ use crate::{Shelf, compile};
 #[test]
 fn every_example_compiles() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut paths = vec![root.join("deploy/config.yaml")];
+    let mut paths = vec![root.join("deploy/usher/config.yaml")];
     paths.extend(fs::read_dir(root.join("config")).unwrap().map(|entry| entry.unwrap().path()));
     let mut seen = 0;
     for path in paths {

@@ -76,6 +76,9 @@ pub enum LoadFailure {
         /// What the system says.
         source: io::Error,
     },
+    /// A folder stands in its place.
+    #[error("{} is a folder, not a config file", .0.display())]
+    Folder(PathBuf),
     /// It was read, and it is refused.
     #[error("{}", .0.first_error())]
     Refused(Findings),
@@ -90,13 +93,21 @@ pub enum LoadFailure {
 /// [`LoadFailure`]: the caller goes on with what it has, or ends.
 pub fn load(path: &Path, env: &Environment) -> Result<Loaded, LoadFailure> {
     let unreadable = |source| LoadFailure::Unreadable { path: path.to_owned(), source };
-    let bytes = read(path).map_err(unreadable)?;
+    if path.is_dir() {
+        return Err(LoadFailure::Folder(path.to_owned()));
+    }
+    let (name, bytes) = match read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_config(env) => {
+            (None, Vec::new())
+        }
+        other => (Some(path.display().to_string()), other.map_err(unreadable)?),
+    };
     let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8");
     let text = String::from_utf8(plain_text::utf8(&bytes).to_vec())
         .map_err(not_text)
         .map_err(unreadable)?;
-    let file = path.display().to_string();
-    let draft = config::read(Input { name: Some(&file), text: &text }, env);
+    let draft = config::read(Input { name: name.as_deref(), text: &text }, env);
+    let file = name.unwrap_or_else(|| "the environment".to_owned());
     let disk = Disk::default();
     match plan::compile(draft, &disk) {
         Ok((plan, mut problems)) => {
@@ -109,6 +120,29 @@ pub fn load(path: &Path, env: &Environment) -> Result<Loaded, LoadFailure> {
             Ok(Loaded { plan, findings, files: disk.asked.into_inner() })
         }
         Err(problems) => Err(LoadFailure::Refused(Findings { file, text, problems })),
+    }
+}
+
+/// Is the environment a config by itself? Containers are often set up so.
+fn is_config(env: &Environment) -> bool {
+    let said = |name: &str| env.get(name).is_some_and(|value| !value.is_empty());
+    said("ROUTES") || said("POLICY") || said("SERVICES")
+}
+
+impl LoadFailure {
+    /// What to do about it; problems of a config bring their own help.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreadable { .. } => {
+                Some("name another with --config FILE, or try it first: usher demo")
+            }
+            Self::Folder(_) => Some(
+                "Docker makes an empty folder where the file of a volume is missing: stop the container, \
+                 remove the folder, put the config into a folder of its own and mount that folder; \
+                 without Docker, name the file in it: --config FOLDER/config.yaml",
+            ),
+            Self::Refused(_) => None,
+        }
     }
 }
 
@@ -154,12 +188,16 @@ fn check(args: &Args, env: &Environment, out: &mut impl Write) -> io::Result<Out
             (findings, certs::diagnose(&plan, SystemClock.now().wall), true)
         }
         Err(LoadFailure::Refused(findings)) => (findings, Vec::new(), false),
-        Err(failure @ LoadFailure::Unreadable { .. }) => {
+        Err(failure) => {
             if args.json {
                 let object = serde_json::json!({"severity": "error", "what": failure.to_string()});
                 writeln!(out, "{object}")?;
             } else {
                 writeln!(out, "error: {failure}")?;
+                // told where it was called wrongly; a missing file says enough here
+                if let (LoadFailure::Folder(_), Some(hint)) = (&failure, failure.hint()) {
+                    writeln!(out, "hint: {hint}")?;
+                }
             }
             return Ok(Outcome::Bad);
         }
@@ -356,6 +394,27 @@ mod tests {
             let (outcome, shown) = checked(format!("{keys}{route}").as_bytes(), false);
             assert_eq!((outcome, shown.as_str()), (Outcome::Good, "config.yaml: no problems\n"));
         }
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_a_config_is_told_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = load(folder.path(), &Environment::new()).unwrap_err();
+        assert!(failure.to_string().ends_with("is a folder, not a config file"), "{failure}");
+        assert!(failure.hint().unwrap().starts_with("Docker makes an empty folder"));
+    }
+
+    #[test]
+    fn a_config_from_the_environment_alone_is_one() {
+        let missing = "/nonexistent/config.yaml".as_ref();
+        let routes =
+            "- from: https://a.test\n  to: http://b\n  allow_any_authenticated_user: true\n";
+        let mut env = Environment::from([("ADDRESS".to_owned(), "8443".to_owned())]);
+        assert!(matches!(load(missing, &env), Err(LoadFailure::Unreadable { .. })), "a stray one");
+        env.insert("ROUTES".to_owned(), STANDARD.encode(routes));
+        let loaded = load(missing, &env).unwrap();
+        assert_eq!((loaded.plan.routes.len(), &*loaded.plan.listen.address), (1, ":8443"));
+        assert_eq!(loaded.findings.summary(), "the environment: no problems");
     }
 
     #[test]

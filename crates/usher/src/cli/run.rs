@@ -15,6 +15,7 @@ use usher_rules::{
 use super::{
     check::{self, LoadFailure, Loaded},
     data_dir::{NoDataDir, data_dir, is_root},
+    mounts::mounted_alone,
     signals::{Asked, Signals},
 };
 use crate::{
@@ -86,9 +87,12 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let recorder = Recorder::new(Sink::new(io::stdout()), format(args.log_format));
 
     let mut signals = Signals::new().map_err(Failure::Signals)?;
-    let mut watch = Watch::new(watched(&args.config, &plan, files));
+    let watched = watched(&args.config, &plan, files);
+    let alone = mounted_alone(&watched);
+    let mut watch = Watch::new(watched);
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
     tell_start(&running, &recorder, &args.config, &dir);
+    tell_mounts(&recorder, &alone);
     loop {
         let asked = signals.wait(&mut watch);
         match asked {
@@ -110,6 +114,19 @@ fn serve(args: &Args) -> Result<(), Failure> {
     recorder.event(Level::Info, "stopped", SystemClock.now()).write();
     recorder.flush();
     Ok(())
+}
+
+/// A file that is a mount of its own keeps its first content: who saves it anew, or renames another
+/// over it, changes a file that this process never sees.
+fn tell_mounts(recorder: &Recorder, alone: &[PathBuf]) {
+    for file in alone {
+        recorder
+            .event(Level::Warn, "mount", SystemClock.now())
+            .with("cause", format!("{} is a mount of its own", file.display()))
+            .with("effect", "a file that is put in its place is not seen, not even by a reload")
+            .with("hint", "mount the folder that holds it, or restart usher after each change")
+            .write();
+    }
 }
 
 /// Text for people, JSON for programs.
@@ -208,14 +225,10 @@ impl Failure {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Config(LoadFailure::Unreadable { .. }) => {
-                let try_first =
-                    if cfg!(feature = "demo") { ", or try it first: usher demo" } else { "" };
-                Some(format!("name another with --config FILE{try_first}"))
-            }
+            Self::Config(failure) => failure.hint().map(Into::into),
             Self::DataDir(_) => Some("say where: usher run --data-dir DIR".into()),
             Self::Start(error) => error.hint(),
-            Self::Config(LoadFailure::Refused(_)) | Self::Signals(_) => None,
+            Self::Signals(_) => None,
         }
     }
 }
