@@ -65,6 +65,14 @@ pub enum CertError {
         /// The text.
         pem: Pem,
     },
+    /// No client accepts it: it has no place for the names that it is for.
+    #[error("{pem} is an X.509 certificate of version {version}; TLS needs version 3")]
+    OldVersion {
+        /// The text.
+        pem: Pem,
+        /// As people count: 1 or 2.
+        version: u32,
+    },
     /// Certificate and key don't belong together.
     #[error("{key} is not the key of {cert}")]
     Mismatch {
@@ -204,6 +212,10 @@ impl CertError {
                 "it must be an EC, RSA or Ed25519 key in PEM form; did certificate and key change \
                  places?"
             }
+            Self::OldVersion { .. } => {
+                "sign it with extensions, which makes it version 3: `openssl x509 -req … \
+                 -extfile FILE` with a line `subjectAltName=DNS:HOST` in FILE"
+            }
             Self::EncryptedKey { .. } => {
                 "take the passphrase off: openssl pkey -in KEY -out NEWKEY; then chmod 600 NEWKEY"
             }
@@ -285,6 +297,7 @@ impl CertError {
             | Self::NoKey { .. }
             | Self::EncryptedKey { .. }
             | Self::UnknownKey { .. }
+            | Self::OldVersion { .. }
             | Self::Mismatch { .. }
             | Self::LeafNotFirst { .. }
             | Self::Authority { .. }

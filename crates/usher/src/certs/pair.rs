@@ -17,7 +17,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 use usher_rules::{plain_text, plan::CertificateFiles, secret::Secret, time::UnixTime};
-use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Version};
 use zeroize::Zeroizing;
 
 use super::{CertError, Pem, staple};
@@ -76,6 +76,9 @@ impl Pair {
         let Ok((_, leaf)) = X509Certificate::from_der(leaf) else {
             return Err(CertError::DamagedCertificate { pem: cert });
         };
+        if leaf.version() != X509Version::V3 {
+            return Err(CertError::OldVersion { pem: cert, version: leaf.version().0 + 1 });
+        }
         let (subjects, validity) = (subjects(&leaf), leaf.validity());
         let (not_before, not_after) =
             (moment(validity.not_before.timestamp()), moment(validity.not_after.timestamp()));

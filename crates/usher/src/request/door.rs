@@ -9,7 +9,6 @@ use std::{
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use rustls::RootCertStore;
 use usher_rules::{plan::Plan, session::Keys, time::Clock};
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
     accept::{Connection, Serve, Tasks},
     authorize::{PermitEnd, Standing, Stream},
     caught::{caught, note_panics},
-    forward::{Forwarder, Recheck, SharedRecheck},
+    forward::{Forwarder, Recheck, SharedRecheck, Trust},
     identify::{SessionStore, Verifier},
     record::Recorder,
     shape::Signer,
@@ -53,7 +52,7 @@ pub struct DoorParts {
     /// What runs beside the accept loops.
     pub tasks: Tasks,
     /// What upstreams are verified against where a route says nothing else.
-    pub roots: RootCertStore,
+    pub trust: Trust,
 }
 
 /// The plan in force, and how often it has changed.
@@ -66,14 +65,14 @@ pub(super) struct InForce {
 impl Door {
     /// A door that serves `plan`.
     pub fn new(plan: Arc<Plan>, parts: DoorParts) -> Self {
-        let DoorParts { keys, sessions, own, signer, recorder, clock, tasks, roots } = parts;
+        let DoorParts { keys, sessions, own, signer, recorder, clock, tasks, trust } = parts;
         let in_force = Arc::new(InForce {
             plan: ArcSwap::new(plan),
             generation: AtomicU64::new(0),
             clock: Arc::clone(&clock),
         });
         let recheck: SharedRecheck = Arc::<InForce>::clone(&in_force);
-        let forwarder = Forwarder::new(roots, recheck, tasks.clone());
+        let forwarder = Forwarder::new(trust, recheck, tasks.clone());
         forwarder.prepare(&in_force.plan.load());
         let verifier = Verifier::new(keys);
         note_panics();

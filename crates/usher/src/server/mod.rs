@@ -60,7 +60,7 @@ use crate::{
     request::{
         Door, DoorParts,
         accept::{Listener, Tasks, parse_address},
-        forward::system_roots,
+        forward::Trust,
         record::{Metrics, Recorder},
         shape::Signer,
         tls::{CertSource, Tls},
@@ -194,7 +194,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
             recorder: recorder.clone(),
             clock: Arc::clone(&clock),
             tasks: tasks.clone(),
-            roots: system_roots(&plan.extra_roots),
+            trust: Trust::system(&plan.extra_roots),
         },
     ));
 

@@ -32,6 +32,7 @@ mod sockets;
 mod staples;
 mod streams;
 mod trusting;
+mod upstream_tls;
 mod upstreams;
 mod visits;
 mod wire;

@@ -75,6 +75,12 @@ impl Ground<'_> {
         let cert = self.pem(CERTIFICATE[0], CERTIFICATE[1], Pem::Certificate);
         let key = self.pem(KEY[0], KEY[1], Pem::PrivateKey);
         if let (Some(cert), Some(key)) = (cert, key) {
+            let given = |[inline, file]: [&'static str; 2]| {
+                let written = self.keys.text(file).is_some_and(|file| !file.is_empty());
+                if written { file } else { inline }
+            };
+            let (cert_key, key_key) = (given(CERTIFICATE), given(KEY));
+            self.want_pair(&cert, &key, cert_key, key_key);
             return Some((Arc::from(cert.expose()), Arc::new(key)));
         }
         let given = |keys: [&'static str; 2]| keys.into_iter().find_map(|key| self.given_text(key));

@@ -12,6 +12,7 @@ mod headers;
 mod matcher;
 mod metrics;
 mod name;
+mod pairs;
 mod re2;
 mod route;
 mod secrets;

@@ -270,6 +270,9 @@ impl Ground<'_> {
         } else {
             (self.pem("", cert_key, Pem::Certificate), self.pem("", key_key, Pem::PrivateKey))
         };
+        if let (Some(cert), Some(key)) = (&cert, &key) {
+            self.want_pair(cert, key, cert_key, key_key);
+        }
         let server_name = self
             .keys
             .text("tls_upstream_server_name")

@@ -12,9 +12,9 @@ use http::{
 };
 use http_body_util::{BodyExt as _, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
-use rustls::RootCertStore;
 
 use super::{AcmeError, web::Web};
+use crate::request::forward::Trust;
 
 /// Speaks with one authority, for one errand; connections are kept for its time. Notes what the
 /// library leaves out of its errors.
@@ -32,10 +32,10 @@ struct Seen {
 }
 
 impl AcmeClient {
-    /// Trusts these roots.
-    pub fn new(roots: RootCertStore, patience: Duration) -> Result<Self, rustls::Error> {
+    /// Trusts these trust.
+    pub fn new(trust: Trust, patience: Duration) -> Result<Self, rustls::Error> {
         // RFC 8555 §6.1: HTTPS, always
-        Ok(Self { web: Web::new(roots, patience, true)?, seen: Arc::default() })
+        Ok(Self { web: Web::new(trust, patience, true)?, seen: Arc::default() })
     }
 
     /// What an error of the library means.

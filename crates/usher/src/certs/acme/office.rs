@@ -8,10 +8,6 @@ use std::{
     time::Duration,
 };
 
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
 use tokio::sync::watch;
 use usher_rules::{
     plan::{Autocert, Plan},
@@ -25,7 +21,7 @@ use super::{
     dns::Solver,
     order::{Errand, Proved},
 };
-use crate::{certs::CertError, request::forward::system_roots};
+use crate::{certs::CertError, request::forward::Trust};
 
 /// Hears what becomes of orders. Implemented where records are written.
 pub trait Orders: Send + Sync {
@@ -342,7 +338,7 @@ impl Office {
         let solver = autocert
             .dns
             .as_ref()
-            .map(|dns| Solver::of(dns, system_roots(&work.plan.extra_roots), self.pace.answer));
+            .map(|dns| Solver::of(dns, Trust::system(&work.plan.extra_roots), self.pace.answer));
         let solver = solver.transpose().map_err(|error| unreached("the DNS provider", error))?;
         let errand = Errand {
             autocert,
@@ -412,17 +408,13 @@ pub(super) fn client(
     directory: &str,
     pace: Pace,
 ) -> Result<AcmeClient, AcmeError> {
-    AcmeClient::new(roots(autocert, plan), pace.answer).map_err(|error| unreached(directory, error))
+    AcmeClient::new(trust(autocert, plan), pace.answer).map_err(|error| unreached(directory, error))
 }
 
 /// `autocert_trusted_ca` instead of the system's roots, and `certificate_authority` besides.
-fn roots(autocert: &Autocert, plan: &Plan) -> RootCertStore {
-    let Some(trusted) = &autocert.trusted_ca else { return system_roots(&plan.extra_roots) };
-    let mut roots = RootCertStore::empty();
-    for pem in std::iter::once(&**trusted).chain(plan.extra_roots.iter().map(|pem| &**pem)) {
-        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
-    }
-    roots
+fn trust(autocert: &Autocert, plan: &Plan) -> Trust {
+    let Some(trusted) = &autocert.trusted_ca else { return Trust::system(&plan.extra_roots) };
+    Trust::only(std::iter::once(&**trusted).chain(plan.extra_roots.iter().map(|pem| &**pem)))
 }
 
 /// Names that no certificate of the operator's covers.

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -8,7 +8,8 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls::RootCertStore;
+
+use crate::request::forward::Trust;
 
 /// Longest answer that is read, in octets: a chain is a few KiB.
 const LONGEST: usize = 1 << 20;
@@ -21,17 +22,9 @@ pub struct Web {
 }
 
 impl Web {
-    /// Trusts these roots.
-    pub fn new(
-        roots: RootCertStore,
-        patience: Duration,
-        https_only: bool,
-    ) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    /// Trusts these trust.
+    pub fn new(trust: Trust, patience: Duration, https_only: bool) -> Result<Self, rustls::Error> {
+        let tls = trust.client()?.with_no_client_auth();
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(patience));

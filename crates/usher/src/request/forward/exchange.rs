@@ -11,7 +11,6 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, client::conn::TrySendError};
-use rustls::RootCertStore;
 use tokio::time::{Instant, Sleep, sleep_until};
 use usher_rules::plan::Plan;
 
@@ -24,6 +23,7 @@ use super::{
     sending::Carrier,
     shared::Stream,
     tls::ClientConfigs,
+    trust::Trust,
 };
 use crate::request::{
     accept::Tasks,
@@ -69,9 +69,9 @@ pub enum Sent {
 }
 
 impl Forwarder {
-    /// Verifies upstreams against `roots`; asks `recheck` whether permits still hold.
-    pub fn new(roots: RootCertStore, recheck: SharedRecheck, tasks: Tasks) -> Self {
-        let (configs, recheck) = (Arc::new(ClientConfigs::new(roots)), RecheckHandle(recheck));
+    /// Verifies upstreams against `trust`; asks `recheck` whether permits still hold.
+    pub fn new(trust: Trust, recheck: SharedRecheck, tasks: Tasks) -> Self {
+        let (configs, recheck) = (Arc::new(ClientConfigs::new(trust)), RecheckHandle(recheck));
         Self { configs, choosers: Choosers::default(), tasks, recheck }
     }
 

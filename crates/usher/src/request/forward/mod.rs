@@ -22,6 +22,7 @@ mod relay;
 mod sending;
 mod shared;
 mod tls;
+mod trust;
 mod upload;
 mod websocket;
 
@@ -34,7 +35,7 @@ pub use exchange::{Forwarder, Sent};
 pub use pool::sweep;
 pub use relay::{Relayed, relay};
 pub use sending::{Asking, Course};
-pub use tls::system_roots;
+pub use trust::Trust;
 pub use upload::{RequestBody, Upload};
 pub use websocket::{Handshake, accept_key, upstream_fields};
 

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -7,10 +7,10 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls_pki_types::{CertificateDer, pem::PemObject};
 use usher_rules::plan::Plan;
 
 use super::ProviderError;
+use crate::request::forward::Trust;
 
 /// Longest answer of a provider that is read, in octets.
 const LONGEST: usize = 1 << 20;
@@ -32,17 +32,9 @@ impl Http {
     /// Trusts the system's roots and `certificate_authority`. `secure_only` refuses `http:`: a
     /// provider with an https issuer must not name an endpoint in the clear.
     pub fn new(plan: &Plan, secure_only: bool, patience: Duration) -> Result<Self, ProviderError> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for pem in &plan.extra_roots {
-            let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
-            roots.add_parsable_certificates(certificates);
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        let tls = Trust::system(&plan.extra_roots)
+            .client()
             .map_err(|error| ProviderError::Unreachable(error.to_string().into()))?
-            .with_root_certificates(roots)
             .with_no_client_auth();
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);

@@ -6,12 +6,12 @@ use std::{
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
-use rustls::RootCertStore;
 use serde_json::{Value, json};
 use usher_rules::{people::BoxFuture, secret::Secret};
 
 use super::{DnsError, DnsRecords, TxtRecord};
 use crate::certs::acme::web::Web;
+use crate::request::forward::Trust;
 
 /// Where Cloudflare's API is.
 pub const API: &str = "https://api.cloudflare.com/client/v4";
@@ -36,10 +36,10 @@ impl Cloudflare {
     pub fn new(
         token: &Secret,
         api: &str,
-        roots: RootCertStore,
+        trust: Trust,
         patience: Duration,
     ) -> Result<Self, rustls::Error> {
-        let web = Web::new(roots, patience, api.starts_with("https:"))?;
+        let web = Web::new(trust, patience, api.starts_with("https:"))?;
         let token = Secret::new(token.expose());
         Ok(Self { token, api: api.into(), web, set: Mutex::default() })
     }

@@ -8,11 +8,12 @@ mod tsig;
 
 use std::{fmt, time::Duration};
 
-use rustls::RootCertStore;
 use usher_rules::{
     people::BoxFuture,
     plan::{Dns01, DnsProvider},
 };
+
+use crate::request::forward::Trust;
 
 pub use cloudflare::Cloudflare;
 pub use exec::Exec;
@@ -106,17 +107,13 @@ pub struct Solver {
 
 impl Solver {
     /// The one that the config asks for.
-    pub fn of(
-        dns: &Dns01,
-        roots: RootCertStore,
-        patience: Duration,
-    ) -> Result<Self, rustls::Error> {
+    pub fn of(dns: &Dns01, trust: Trust, patience: Duration) -> Result<Self, rustls::Error> {
         let records: Box<dyn DnsRecords> = match &dns.provider {
             DnsProvider::Rfc2136 { server, zone, key } => {
                 Box::new(Rfc2136::new(server, zone.as_deref(), key.as_ref(), patience))
             }
             DnsProvider::Cloudflare { token } => {
-                Box::new(Cloudflare::new(token, cloudflare::API, roots, patience)?)
+                Box::new(Cloudflare::new(token, cloudflare::API, trust, patience)?)
             }
             DnsProvider::Exec { command } => Box::new(Exec::new(command, patience)),
         };
