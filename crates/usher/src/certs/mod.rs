@@ -48,7 +48,7 @@ use self::{
     pair::Pair,
     report::Served,
 };
-use crate::request::{Anchor, forward::system_roots, tls::CertSource};
+use crate::request::{Anchor, forward::Trust, tls::CertSource};
 
 /// What each handshake asks. Immutable: a reload makes another one.
 pub struct Certificates {
@@ -294,7 +294,7 @@ fn read_pairs(
     let mut take = |read: Result<Pair, CertError>, file: Option<&Path>| match read {
         Ok(pair) => {
             troubles.extend(pair.judge(now));
-            troubles.extend(pair.gap(|| system_roots(&plan.extra_roots)));
+            troubles.extend(pair.gap(|| Trust::system(&plan.extra_roots).into_roots()));
             pairs.push(Arc::new(pair));
         }
         Err(trouble) => {

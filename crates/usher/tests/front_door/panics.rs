@@ -132,7 +132,7 @@ impl Hut {
             recorder: recorder.clone(),
             clock: Arc::<Cracked>::clone(&clock),
             tasks: tasks.clone(),
-            roots: rustls::RootCertStore::empty(),
+            trust: usher::request::forward::Trust::only([]),
         };
         let door = Arc::new(Door::new(plan, parts));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -65,6 +65,11 @@ impl Trust {
         self.named.extend(certificates);
     }
 
+    /// The authorities alone.
+    pub fn into_roots(self) -> RootCertStore {
+        self.roots
+    }
+
     /// Is there nobody in it?
     pub fn is_empty(&self) -> bool {
         self.named.is_empty() && self.roots.is_empty()
