@@ -31,8 +31,6 @@ pub struct Health {
     failures: AtomicU32,
     hang_ups: AtomicU32,
     active: AtomicUsize,
-    /// Active checks say that it is ill.
-    is_ill: std::sync::atomic::AtomicBool,
     /// Second on [`clock`] in the upper half, connections in it in the lower.
     fresh: AtomicU64,
 }
@@ -59,7 +57,6 @@ impl Health {
     /// May it be asked at `now`?
     pub fn fitness(&self, now: Instant) -> Fitness {
         match self.alone_until.load(Relaxed) {
-            0 if self.is_ill.load(Relaxed) => Fitness::Alone,
             0 => Fitness::Well,
             until if clock(now) >= until => Fitness::Due,
             _ => Fitness::Alone,
@@ -123,14 +120,6 @@ impl Health {
         }
         self.fresh.store(second << 32 | (made + 1), Relaxed); // a race costs one connection
         true
-    }
-
-    /// What active checks found.
-    pub fn checked(&self, is_well: bool) {
-        self.is_ill.store(!is_well, Relaxed);
-        if is_well {
-            self.answered();
-        }
     }
 }
 
