@@ -13,6 +13,7 @@ const TEMPLATES: &[&str] = &[
     include_str!("../templates/no_session.html"),
     include_str!("../templates/notice.html"),
     include_str!("../templates/sign_in.html"),
+    include_str!("../templates/program.html"),
     include_str!("../templates/sign_out_confirm.html"),
     include_str!("../templates/signed_out.html"),
 ];

@@ -2,7 +2,7 @@
 
 use usher_pages::{
     BadRequest, Claim, ErrorPage, HeadersTooLarge, Identity, InternalError, Link, Misdirected,
-    NoSession, NotFound, NotImplemented, PostForm, ProviderDown, Receipt, Refused, RequestTimeout,
+    NoSession, NotFound, NotImplemented, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout,
     ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust,
     Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
 };
@@ -100,12 +100,18 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         ("sign-in-expired", sign_in(text, Some(SignInError::Expired))),
         ("sign-out", confirm(false)),
         ("sign-out-everywhere", confirm(true)),
+        ("program", program(text)),
         ("signed-out", SignedOut { sign_in_again: None }.render()),
         ("signed-out-again", SignedOut { sign_in_again: Some(Link::new(text)) }.render()),
         ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render()),
         ("identity", identity.render()),
         ("identity-bare", bare.render()),
     ]
+}
+
+fn program(text: &str) -> String {
+    let stay = Link::new(text);
+    ProgramConsent { program: text, host: text, person: text, form: form(text), stay }.render()
 }
 
 /// The reasons borrow a slice that lives longer than a page made here could; so apart.

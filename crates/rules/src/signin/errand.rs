@@ -90,6 +90,15 @@ impl Errand {
         Ok(())
     }
 
+    /// Where the program listens that waits for the end of it, if one does.
+    pub fn program(&self) -> Option<&str> {
+        match self {
+            Self::Program { redirect, .. } => Some(redirect),
+            Self::Proxy { program, .. } => program.as_deref(),
+            Self::Page { .. } | Self::Here => None,
+        }
+    }
+
     /// The host that the person wants to go on to, for the sign-in page.
     pub fn host(&self, plan: &Plan) -> String {
         if let Self::Proxy { callback, .. } = self {

@@ -22,7 +22,7 @@ use super::{
 use crate::request::{Body, identify::LiveSession};
 
 /// How long the page may stay open before the form is sent.
-const FORM_LIFE: Duration = Duration::from_secs(3600);
+pub(super) const FORM_LIFE: Duration = Duration::from_secs(3600);
 
 /// Longest address and password that are looked at, in octets.
 const LONGEST: usize = 1024;
@@ -76,6 +76,9 @@ impl SignInRoom {
 
     /// The form came back.
     pub(super) async fn form_posted(&self, ask: &Ask) -> Response<Body> {
+        if let Some(response) = self.program_allowed(ask) {
+            return response;
+        }
         if !matches!(ask.plan().sign_in.provider, Provider::Builtin) {
             return self.sign_in(ask).await;
         }

@@ -25,6 +25,7 @@ mod hosted;
 mod identity;
 mod oauth2;
 mod open;
+mod program;
 mod provider;
 mod sessions;
 mod sign_in;

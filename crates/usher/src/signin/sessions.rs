@@ -139,6 +139,19 @@ impl SignInRoom {
         live: &LiveSession,
         errand: &Errand,
     ) -> Option<Response<Body>> {
+        match errand.program() {
+            Some(program) => self.ask_for_program(ask, live, errand, program),
+            None => self.hand_over_now(ask, live, errand),
+        }
+    }
+
+    /// The same, without asking: what was asked has been answered.
+    pub(super) fn hand_over_now(
+        &self,
+        ask: &Ask,
+        live: &LiveSession,
+        errand: &Errand,
+    ) -> Option<Response<Body>> {
         let plan = ask.plan();
         let own = plan.sign_in.authenticate.host.as_str();
         let handle_for = |target: &Target| {
@@ -174,7 +187,10 @@ impl SignInRoom {
             Errand::Program { redirect, host } => {
                 let redirect =
                     ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect).ok()?;
-                redirect.with_handle(&handle_for(&Target::parse(plan, host).ok()?))
+                // For this host alone, not for the one that signs people in.
+                let host: Box<str> = Target::parse(plan, host).ok()?.origin().host.as_str().into();
+                let handle = Handle::to(live.session(), own, vec![host]);
+                redirect.with_handle(&self.keys.sign_handle(&handle))
             }
         };
         let posted = ask.method() == http::Method::POST;

@@ -118,3 +118,53 @@ async fn a_session_in_a_link_is_for_programs_only() {
     let seen = program.send(Method::GET, "https://open.test/", &[("referer", &referer)], "").await;
     assert_eq!(field(&seen.body, "referer").as_deref(), Some("https://open.test/x?b=1"));
 }
+
+#[tokio::test]
+async fn a_program_gets_in_when_somebody_says_so_and_not_by_a_link() {
+    let upstream = Upstream::echo();
+    let routes = [friends("tv.test", upstream.address), friends("photos.test", upstream.address)];
+    let house = House::open(&config(&routes)).await;
+    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let program = "http://127.0.0.1:4242/cb";
+    let login = "https://photos.test/.pomerium/api/v1/login?pomerium_redirect_uri=";
+    let link = ann.send(Method::GET, &format!("{login}{program}"), &[], "").await.body;
+
+    let page = ann.open(&link).await;
+    assert_eq!(page.status, StatusCode::OK, "a link alone gives nothing away");
+    for word in [program, "photos.test", ANN.0] {
+        assert!(page.body.contains(word), "{word}: {}", page.body);
+    }
+    assert!(page.field("content-security-policy").contains("http://127.0.0.1:4242"));
+    let yes = [("program", "allow")];
+    let flow = &page.hidden()[0].1;
+    let form = format!("program=allow&usher_flow={flow}");
+    let cross = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+    let seen = ann.send(Method::POST, &link, &cross, form.clone()).await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN, "a page of another site posts it");
+    let seen = ann.send(Method::POST, &link, &[], "program=allow").await;
+    assert!(!seen.field("location").contains("pomerium_jwt"), "no page of ours was shown");
+
+    let action = page.body.split("action=\"").nth(1).unwrap().split('"').next().unwrap();
+    let action = action.replace("&#38;", "&").replace("&amp;", "&");
+    let mut stranger = house.browser();
+    let seen = stranger.post_once(&page, &action, &yes).await;
+    assert!(!seen.field("location").contains("pomerium_jwt"), "another browser");
+    let seen = ann.post_once(&page, &action, &yes).await;
+    let to = seen.location().unwrap();
+    assert_eq!((to.host_str(), to.port()), (Some("127.0.0.1"), Some(4242)));
+    let handle = to.query_pairs().find(|(name, _)| name == "pomerium_jwt").unwrap().1.into_owned();
+    let again = ann.post_once(&page, &action, &yes).await;
+    assert!(!again.field("location").contains("pomerium_jwt"), "once");
+
+    let bearer = format!("Pomerium {handle}");
+    for (host, expected) in [("photos.test", StatusCode::OK), ("tv.test", StatusCode::UNAUTHORIZED)]
+    {
+        let fields = [("authorization", &*bearer), ("accept", "application/json")];
+        let url = format!("https://{host}/");
+        let seen = house.browser().send(Method::GET, &url, &fields, "").await;
+        assert_eq!(seen.status, expected, "the handle is for photos.test, here {host}");
+    }
+    let mut nobody = house.browser();
+    let page = nobody.sign_in(&link, ANN.0, ANN.1).await;
+    assert!(page.body.contains(program), "who signs in for it is asked, too: {}", page.body);
+}

@@ -1,0 +1,89 @@
+//! A program asks for a handle: the person says whether it gets one. A link alone must not do it,
+//! since whoever made the link may be who listens.
+
+use http::Response;
+use usher_pages::{FLOW_FIELD, Link, PROGRAM_ALLOW, PROGRAM_FIELD, PostForm, ProgramConsent};
+use usher_rules::{
+    plan::SameSite,
+    session::{CookieLife, SetCookie},
+    signin::{BindingUse, BrowserBinding, Errand, Params, SIGN_IN, param, same_origin, sign_url},
+};
+
+use super::{
+    Ask, SignInRoom,
+    answer::{self, ForeignForm},
+    form::FORM_LIFE,
+    random,
+};
+use crate::request::{Body, identify::LiveSession};
+
+impl SignInRoom {
+    /// Asks, on a page whose form only this browser can post.
+    pub(super) fn ask_for_program(
+        &self,
+        ask: &Ask,
+        live: &LiveSession,
+        errand: &Errand,
+        program: &str,
+    ) -> Option<Response<Body>> {
+        let binding = BrowserBinding::new(random()?, ask.wall());
+        let action = match errand {
+            Errand::Program { redirect, host } => {
+                let params = [
+                    (param::IDP_ID, ask.plan().sign_in.provider.id()),
+                    (param::REDIRECT_URI, redirect),
+                    (param::CALLBACK_URI, host),
+                    (param::PROGRAMMATIC, "true"),
+                ];
+                let base = format!("{}{SIGN_IN}", ask.authenticate());
+                sign_url(&self.keys, &base, &params, ask.wall())
+            }
+            Errand::Proxy { query, .. } => format!("{SIGN_IN}?{query}"),
+            Errand::Page { .. } | Errand::Here => return None,
+        };
+        let person = &live.session().person;
+        let page = ProgramConsent {
+            program,
+            host: &errand.host(ask.plan()),
+            person: if person.email.is_empty() { &person.id } else { &person.email },
+            form: PostForm::to(action).with(FLOW_FIELD, &*binding.id),
+            stay: Link::new("/.pomerium/"),
+        };
+        let onward = errand.origins(ask.plan());
+        let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
+        let mut response = answer::html(200, page.render(), &onward);
+        let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Form, &binding.id);
+        let life = CookieLife::For(FORM_LIFE);
+        let cookie = SetCookie::flow(&name, &binding.value, SameSite::Strict, life);
+        answer::set_cookie(&mut response, &cookie, ask.wall());
+        Some(response)
+    }
+
+    /// The person said yes. `None` when this is another form.
+    pub(super) fn program_allowed(&self, ask: &Ask) -> Option<Response<Body>> {
+        let form: Params = ask.form().unwrap_or_default();
+        if form.text(PROGRAM_FIELD) != Some(PROGRAM_ALLOW) {
+            return None;
+        }
+        if same_origin(ask.fields(), &ask.origin()).is_err() {
+            return Some(answer::error(ask, &ForeignForm(ask.receipt())));
+        }
+        let errand = match self.errand(ask, FORM_LIFE) {
+            Ok(errand) => errand,
+            Err(not_from_here) => return Some(self.not_from_here(ask, &not_from_here)),
+        };
+        let flow = form.text(FLOW_FIELD).unwrap_or_default();
+        let (fields, cookie) = (ask.fields(), ask.cookie_name());
+        let held = BrowserBinding::is_held(fields, cookie, BindingUse::Form, flow, ask.wall());
+        let live = self.known_here(ask).filter(|_| held && errand.program().is_some());
+        let Some(live) = live else {
+            // Asked again: by whom, and for what, is shown anew.
+            return Some(answer::see_other(&ask.with_query(SIGN_IN)));
+        };
+        let mut response = self.hand_over_now(ask, &live, &errand)?;
+        let name = BrowserBinding::cookie_name(cookie, BindingUse::Form, flow);
+        let over = SetCookie::flow(&name, "", SameSite::Strict, CookieLife::Over);
+        answer::set_cookie(&mut response, &over, ask.wall());
+        Some(response)
+    }
+}
