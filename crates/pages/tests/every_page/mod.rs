@@ -2,9 +2,10 @@
 
 use usher_pages::{
     BadRequest, Claim, ErrorPage, HeadersTooLarge, Identity, InternalError, Link, Misdirected,
-    NoSession, NotFound, NotImplemented, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout,
-    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust,
-    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    NoSession, NotFound, NotImplemented, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
+    RequestTimeout, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
+    TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable,
 };
 
 /// 2026-05-10T14:07:39Z
