@@ -8,9 +8,11 @@ use std::{
     process::Command,
 };
 
+use usher::request::{Details, PathRule};
 use usher_rules::{
     config::{self, Environment, Files, Input},
     plan,
+    policy::{Reason, Verdict},
 };
 
 /// Folders that are not ours, or not kept.
@@ -238,4 +240,25 @@ fn every_example_config_is_accepted() {
         });
         assert!(warnings.is_empty(), "{name}: {warnings:#?}");
     }
+}
+
+/// Every word that can stand in a field of a log line is written down, and no other.
+#[test]
+fn every_word_of_a_log_line_is_documented_and_no_other() {
+    let page = fs::read_to_string(root().join("docs/reference/logs.md")).unwrap();
+    let section = |heading: &str| -> Vec<String> {
+        let start = format!("\n## {heading}");
+        let text = page.split(&start).nth(1).unwrap_or_else(|| panic!("no {heading}"));
+        let text = text.split("\n## ").next().unwrap();
+        let row = |line: &str| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned());
+        text.lines().filter_map(row).collect()
+    };
+    let details: Vec<_> = Details::ALL.iter().map(|it| it.word().to_owned()).collect();
+    assert_eq!(section("`response-code-details`"), details);
+    let rules: Vec<_> = PathRule::ALL.iter().map(|it| it.word().to_owned()).collect();
+    assert_eq!(section("`rule`"), rules);
+    let verdicts = [Verdict::Allow, Verdict::SignIn, Verdict::Deny].map(Verdict::word);
+    assert_eq!(section("`verdict`"), verdicts);
+    let reasons: Vec<_> = Reason::ALL.iter().map(|it| it.word().to_owned()).collect();
+    assert_eq!(section("`allow-why-true`"), reasons);
 }

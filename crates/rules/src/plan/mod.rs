@@ -15,7 +15,7 @@ pub use autocert::{
     AcmeAuthority, Autocert, Dns01, DnsProvider, ExternalAccount, LETS_ENCRYPT,
     LETS_ENCRYPT_STAGING, TsigKey,
 };
-pub use compile::compile;
+pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile};
 pub use hosts::{HostPattern, HostTable};
 pub use metrics::MetricsListen;
 pub use route::{
@@ -238,8 +238,6 @@ pub struct Timeouts {
     /// Between two pieces of a request. Pomerium's `timeout_read` bounds the whole request and
     /// ends honest uploads at 30 s; ours bounds the silence (invariant 11).
     pub read: Option<Duration>,
-    /// `timeout_write`: longest life of any stream, off by default.
-    pub write: Option<Duration>,
     /// `timeout_idle`: a connection without requests is closed.
     pub idle: Option<Duration>,
 }

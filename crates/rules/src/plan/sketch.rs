@@ -49,7 +49,7 @@ impl Plan {
                 same_site: None,
                 expire: Duration::from_secs(14 * 3600),
             },
-            timeouts: Timeouts { read: None, write: None, idle: None },
+            timeouts: Timeouts { read: None, idle: None },
             extra_roots: Vec::new(),
             response_fields: Vec::new(),
             claim_fields: Vec::new(),

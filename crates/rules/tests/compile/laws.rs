@@ -81,6 +81,7 @@ fn a_value_that_asks_for_something_else_is_told_as_lost() {
         }
         let other = match key.kind {
             Kind::Bool => "false",
+            Kind::Duration => "30s",
             Kind::Word(words, _) => words.iter().rev().find(|word| !ours.contains(word)).unwrap(),
             _ => "another",
         };

@@ -152,3 +152,60 @@ fn row(key: &Key) -> String {
     };
     format!("| `{}` | {kind} | {}{why} |\n", key.name, key.fate.word())
 }
+
+/// Supported keys that no test sets yet. The list only gets shorter.
+const UNTRIED: &[&str] = &[
+    "autocert_dns_zone",
+    "autocert_dns_tsig_algorithm",
+    "autocert_dns_tsig_secret_file",
+    "autocert_dns_cloudflare_token_file",
+    "skip_xff_append",
+    "metrics_client_ca",
+    "metrics_certificate_key",
+    "tls_upstream_server_name",
+];
+
+/// Texts of the files below these folders: the sources, and everything that tests.
+fn texts() -> (String, String) {
+    let (mut sources, mut tests) = (String::new(), String::new());
+    let mut folders = vec![root().join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.to_str().unwrap().to_owned();
+            let (is_test, is_table) = (name.contains("/tests"), name.contains("config/keys"));
+            if path.is_dir() {
+                folders.push(path);
+            } else if !is_table && !name.ends_with("reference.rs") {
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                if is_test { &mut tests } else { &mut sources }.push_str(&text);
+            }
+        }
+    }
+    (sources, tests)
+}
+
+/// A key that is called supported is read by something, and set by some test.
+#[test]
+fn every_supported_key_is_read_and_tried() {
+    let (sources, tests) = texts();
+    let counts = |key: &&&Key| matches!(key.fate, Fate::Supported | Fate::Own);
+    let named = |text: &str, name: &str| {
+        let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        text.match_indices(name).any(|(at, _)| {
+            let (before, after) = (&text[..at], &text[at + name.len()..]);
+            !is_word(before.chars().next_back()) && !is_word(after.chars().next())
+        })
+    };
+    let (mut unread, mut untried) = (Vec::new(), BTreeSet::new());
+    for key in keys::GLOBAL.iter().chain(keys::ROUTE).filter(|key| counts(&key)) {
+        if !sources.contains(&format!("\"{}\"", key.name)) {
+            unread.push(key.name);
+        }
+        if !named(&tests, key.name) {
+            untried.insert(key.name);
+        }
+    }
+    assert!(unread.is_empty(), "supported, and read by nobody: {unread:?}");
+    assert_eq!(untried, UNTRIED.iter().copied().collect(), "set by no test");
+}

@@ -73,9 +73,8 @@ pub fn plan(plan: &Plan) -> String {
     let timeouts = &plan.timeouts;
     writeln!(
         out,
-        "timeouts read {} write {} idle {}",
+        "timeouts read {} write none idle {}",
         limit(timeouts.read),
-        limit(timeouts.write),
         limit(timeouts.idle)
     )
     .unwrap();

@@ -378,3 +378,40 @@ async fn a_restart_signs_nobody_out() {
     let page = after.send(Method::GET, "https://tv.test/web/", NAVIGATION, "").await;
     assert_eq!(page.status, StatusCode::OK);
 }
+
+/// A field that may be chosen for a line stands in it, and one that is not chosen does not.
+#[tokio::test]
+async fn every_log_field_that_is_taken_is_written() {
+    use usher_rules::plan::{ACCESS_FIELDS, AUTHORIZE_FIELDS};
+    let upstream = usher_lab::upstream::Upstream::echo();
+    let (access, authorize) = (ACCESS_FIELDS.join(", "), AUTHORIZE_FIELDS.join(", "));
+    let routes = crate::house::config(&[crate::house::friends("tv.test", upstream.address)]);
+    let text =
+        format!("access_log_fields: [{access}]\nauthorize_log_fields: [{authorize}]\n{routes}");
+    let house = crate::house::House::open(&text).await;
+    let mut ann = house.signed_in("https://tv.test/", crate::house::ANN).await;
+    let seen = ann.fetch("https://tv.test/a").await;
+    let id = seen.fields["x-request-id"].to_str().unwrap().to_owned();
+    let (decision, line) = house.recorded(&id).await;
+    for (line, fields) in [(&line, ACCESS_FIELDS), (&decision, AUTHORIZE_FIELDS)] {
+        for field in fields {
+            assert!(line.get(field).is_some(), "`{field}` is taken and not written: {line}");
+        }
+    }
+    house
+        .reload(&format!("access_log_fields: [method]\nauthorize_log_fields: [method]\n{routes}"))
+        .unwrap();
+    let seen = ann.fetch("https://tv.test/b").await;
+    let id = seen.fields["x-request-id"].to_str().unwrap();
+    is_bare(&house, id).await;
+}
+
+/// The line that was asked to be short is.
+async fn is_bare(house: &crate::house::House, id: &str) {
+    let line = crate::house::eventually("two lines with their methods alone", || {
+        house.records("http-request").into_iter().rev().find(|line| line.get("path").is_none())
+    });
+    let line = line.await;
+    assert_eq!(line["method"], "GET", "{line}");
+    assert!(line.get("duration").is_none() && !line.to_string().contains(id), "{line}");
+}

@@ -94,7 +94,11 @@ pub static GLOBAL: &[Key] = &[
     key("allow_upgrades", List, NotYet("only WebSocket upgrades pass")),
     // 2.3 timeouts
     key("timeout_read", Duration, Supported),
-    key("timeout_write", Duration, Supported),
+    key(
+        "timeout_write",
+        Duration,
+        Fixed(&["0", "0s"], "an answer may take as long as it makes progress"),
+    ),
     key("timeout_idle", Duration, Supported),
     key("default_upstream_timeout", Duration, Supported),
     // 2.4 certificates
@@ -228,7 +232,11 @@ pub static GLOBAL: &[Key] = &[
     key("skip_xff_append", Bool, Supported),
     // 2.12 logs
     key("log_level", Word(LEVELS, No), Supported),
-    key("proxy_log_level", Word(LEVELS, No), NoEffect("`log_level` rules all lines")),
+    key(
+        "proxy_log_level",
+        Word(LEVELS, No),
+        NoEffect("`log_level` rules events; requests and decisions are always recorded"),
+    ),
     key("access_log_fields", List, Supported),
     key("authorize_log_fields", List, Supported),
     // 2.13 metrics and tracing

@@ -30,8 +30,8 @@ pub static RESPONSE: &[Key] =
 pub static ROUTE: &[Key] = &[
     // 3.1 to 3.3: which requests
     key("name", Text, Supported),
-    key("description", Text, NoEffect("the portal does not show it yet")),
-    key("logo_url", Text, NoEffect("the portal does not show it yet")),
+    key("description", Text, NoEffect("there is no portal to show it")),
+    key("logo_url", Text, NoEffect("there is no portal to show it")),
     key("from", Text, Supported),
     key("to", Any, Supported),
     key("redirect", Object(REDIRECT), Supported),

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Fields of the access log that may be chosen (`pomerium-config.md` §2.12).
-const ACCESS_FIELDS: &[&str] = &[
+pub const ACCESS_FIELDS: &[&str] = &[
     "upstream-cluster",
     "method",
     "authority",
@@ -33,14 +33,32 @@ const ACCESS_FIELDS: &[&str] = &[
     "size",
     "response-code",
     "response-code-details",
-    "client-certificate",
-    "cluster-stat-name",
     "ip",
-    "query",
+];
+
+/// Fields that Pomerium writes and usher does not, and why.
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("client-certificate", "visitors show no client certificate"),
+    ("cluster-stat-name", "figures are by route"),
+    ("query", "addresses carry tokens, which stand in no line"),
+    ("headers", "request fields carry tokens, which stand in no line"),
+    ("body", "bodies are not read"),
+    ("id-token", "tokens stand in no line"),
+    ("id-token-claims", "`usher` writes who it is as `user` and `email`"),
+    ("impersonate-session-id", "nobody is impersonated"),
+    ("impersonate-user-id", "nobody is impersonated"),
+    ("impersonate-email", "nobody is impersonated"),
+    ("removed-groups-count", "no groups are removed"),
+    ("service-account-id", "there are no service accounts"),
+    ("envoy-route-checksum", "`envoy-route-id` and `route` name the route"),
+    ("route-checksum", "`envoy-route-id` and `route` name the route"),
+    ("mcp-method", "there is no MCP gateway"),
+    ("mcp-tool", "there is no MCP gateway"),
+    ("mcp-tool-parameters", "there is no MCP gateway"),
 ];
 
 /// Fields of the authorize log that may be chosen.
-const AUTHORIZE_FIELDS: &[&str] = &[
+pub const AUTHORIZE_FIELDS: &[&str] = &[
     "request-id",
     "check-request-id",
     "method",
@@ -48,26 +66,10 @@ const AUTHORIZE_FIELDS: &[&str] = &[
     "host",
     "ip",
     "session-id",
-    "impersonate-session-id",
-    "impersonate-user-id",
-    "impersonate-email",
-    "removed-groups-count",
-    "service-account-id",
     "user",
     "email",
-    "envoy-route-checksum",
     "envoy-route-id",
-    "route-checksum",
     "route-id",
-    "body",
-    "cluster-stat-name",
-    "headers",
-    "id-token",
-    "id-token-claims",
-    "mcp-method",
-    "mcp-tool",
-    "mcp-tool-parameters",
-    "query",
 ];
 
 impl Ground<'_> {
@@ -301,7 +303,6 @@ impl Ground<'_> {
         let limit = |key, default| some_time(self.keys.duration(key).unwrap_or(default));
         Timeouts {
             read: limit("timeout_read", Duration::from_secs(30)),
-            write: limit("timeout_write", Duration::ZERO),
             idle: limit("timeout_idle", Duration::from_secs(300)),
         }
     }
@@ -327,9 +328,18 @@ impl Ground<'_> {
         let given = self.keys.given(key)?;
         let mut names = Vec::new();
         for item in self.keys.list(key)? {
-            let is_known = known.contains(&&*item.text) || item.text.starts_with("headers.");
-            if is_known {
+            if known.contains(&&*item.text) {
                 names.push(item.text);
+                continue;
+            }
+            if let Some(why) = left_out(&item.text) {
+                let mut problem = given.warning(
+                    "U121",
+                    format!("`{key}`: `{}` is not written: {why}", item.text),
+                    "delete it",
+                );
+                problem.at = given.source.place(&item.at);
+                self.report(problem);
                 continue;
             }
             let near = known.iter().max_by(|a, b| {
@@ -396,7 +406,7 @@ impl Ground<'_> {
 const FLAGS: &[(&str, bool, &str)] = &[
     ("match_any_incoming_port", true, "a route without port answers on every port"),
     ("config_hot_reload", true, "a changed file is read at once"),
-    ("routes_portal", true, "there is no switch for the portal"),
+    ("routes_portal", false, "there is no portal: neither a page nor an API lists routes"),
     ("allow_any_sign_out_redirect_uri", false, "sign-out goes back to hosts of this config only"),
     ("pomerium_jwt_endpoint", false, "`/.pomerium/jwt` is not served"),
     ("mcp", false, "there is no MCP gateway"),
@@ -435,4 +445,10 @@ fn clash(one: &str, other: &str) -> bool {
 /// Zero, and what rounds to zero milliseconds, is no limit.
 pub(super) const fn some_time(length: Duration) -> Option<Duration> {
     if length.as_millis() == 0 { None } else { Some(length) }
+}
+
+/// Why usher does not write a field that Pomerium writes.
+fn left_out(field: &str) -> Option<&'static str> {
+    let name = if field.starts_with("headers.") { "headers" } else { field };
+    LEFT_OUT.iter().find(|(known, _)| *known == name).map(|(_, why)| *why)
 }

@@ -8,6 +8,7 @@ mod dns;
 mod files;
 mod from;
 mod globals;
+pub use globals::{ACCESS_FIELDS, AUTHORIZE_FIELDS};
 mod headers;
 mod matcher;
 mod metrics;
