@@ -41,6 +41,8 @@ struct Seen {
 pub struct Exchange {
     /// The head as it came, without the empty line.
     pub head: String,
+    /// What stood behind a chunked body, line by line.
+    pub trailers: String,
     /// Bytes that came behind the head.
     rest: Vec<u8>,
     /// The connection.
@@ -138,7 +140,13 @@ where
         let (script, seen) = (Rc::clone(&script), Arc::clone(&seen));
         tokio::task::spawn_local(async move {
             let _later = stream.set_nodelay(true);
-            let mut exchange = Exchange { head: String::new(), rest: Vec::new(), stream, seen };
+            let mut exchange = Exchange {
+                head: String::new(),
+                trailers: String::new(),
+                rest: Vec::new(),
+                stream,
+                seen,
+            };
             while let Ok(true) = exchange.next().await {
                 if script(&mut exchange).await.is_err() {
                     return;
@@ -203,7 +211,13 @@ impl Exchange {
                 self.line().await?;
                 return Ok(Some(size));
             }
-            while !self.line().await?.is_empty() {} // trailers
+            self.trailers.clear();
+            loop {
+                match self.line().await? {
+                    line if line.is_empty() => break,
+                    line => self.trailers.push_str(&format!("{line}\n")),
+                }
+            }
             return Ok(None);
         }
         let length: usize =

@@ -31,6 +31,21 @@ pub fn remove_cookie(fields: &mut HeaderMap, name: &str) {
     }
 }
 
+/// Makes one field of the pieces in which HTTP/2 sends `Cookie` (RFC 9113 §8.2.3: MUST before it is
+/// passed to HTTP/1.1, and it counts as one).
+pub fn join_cookies(fields: &mut HeaderMap) {
+    let lines = fields.get_all(header::COOKIE);
+    if lines.iter().nth(1).is_none() {
+        return;
+    }
+    let lines: Vec<&[u8]> = lines.iter().map(HeaderValue::as_bytes).collect();
+    let is_secret = fields.get(header::COOKIE).is_some_and(HeaderValue::is_sensitive);
+    if let Ok(mut joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        joined.set_sensitive(is_secret);
+        fields.insert(header::COOKIE, joined);
+    }
+}
+
 /// Takes `Set-Cookie` lines for our session cookie out of an app's response: an app must not
 /// give its visitors a session of ours (fixation).
 pub fn remove_set_cookie(fields: &mut HeaderMap, name: &str) {

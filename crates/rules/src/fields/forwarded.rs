@@ -2,24 +2,39 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::spelling;
+
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Other ways to say the same, which apps believe: nobody but us may say it.
-const OTHERS: [HeaderName; 12] = [
-    header::FORWARDED,
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-forwarded-scheme"),
-    HeaderName::from_static("x-forwarded-ssl"),
-    HeaderName::from_static("x-forwarded-uri"),
-    HeaderName::from_static("x-forwarded-method"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-client-ip"),
+/// A `-` at the end stands for everything that begins so.
+const OTHERS: [&str; 24] = [
+    "forwarded",
+    "forwarded-",
+    "x-forwarded",
+    "x-forwarded-",
+    "x-original-",
+    "x-rewrite-url",
+    "x-real-ip",
+    "x-client-ip",
+    "client-ip",
+    "x-cluster-client-ip",
+    "x-true-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-pseudo-ipv4",
+    "fastly-client-ip",
+    "x-azure-clientip",
+    "x-proxyuser-ip",
+    "proxy-client-ip",
+    "wl-proxy-client-ip",
+    "front-end-https",
+    "x-url-scheme",
+    "x-scheme",
+    "x-envoy-",
 ];
 
 /// What the upstream is told about the connection.
@@ -60,17 +75,50 @@ pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
     };
 }
 
-/// The addresses of the incoming chain, as far as they can be read, from the right.
+/// The addresses of the incoming chain, as far as they can be read, from the right. What stands in
+/// `Forwarded` (RFC 7239) counts where there is no `X-Forwarded-For`.
 fn readable_chain(fields: &HeaderMap) -> String {
-    let chain: Vec<&str> = fields
-        .get_all(FOR)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .collect();
-    let readable = chain.iter().rev().take_while(|text| text.parse::<IpAddr>().is_ok()).count();
-    chain.get(chain.len() - readable..).unwrap_or_default().join(", ")
+    let lines = |name: &HeaderName| {
+        let lines = fields.get_all(name).iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(',')).map(str::trim).collect::<Vec<_>>()
+    };
+    let mut chain = lines(&FOR);
+    if chain.is_empty() {
+        chain = lines(&header::FORWARDED).into_iter().map(forwarded_for).collect();
+    }
+    let readable = chain.iter().rev().map_while(|text| hop_address(text)).collect::<Vec<_>>();
+    let texts: Vec<String> = readable.iter().rev().map(IpAddr::to_string).collect();
+    texts.join(", ")
+}
+
+/// `for=…` of one element of `Forwarded`.
+fn forwarded_for(element: &str) -> &str {
+    let pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let mut values = pairs.filter(|(name, _)| name.eq_ignore_ascii_case("for"));
+    values.next().map_or("", |(_, value)| value)
+}
+
+/// An address in the ways that proxies write it: bare, with a port, in brackets, in quotes.
+fn hop_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address);
+    }
+    let is_port = |port: &str| port.is_empty() || port.parse::<u16>().is_ok();
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']')?;
+            host.contains(':').then_some(())?;
+            (host, rest.strip_prefix(':').unwrap_or(if rest.is_empty() { "" } else { "-" }))
+        }
+        None => {
+            let (host, port) = text.split_once(':')?;
+            host.contains('.').then_some(())?;
+            (host, port)
+        }
+    };
+    if is_port(port) { host.parse().ok() } else { None }
 }
 
 /// The whole way, the peer last.
@@ -93,16 +141,12 @@ fn remove_theirs(fields: &mut HeaderMap) {
     }
 }
 
-fn is_theirs(name: &str) -> bool {
-    if !name.starts_with(['x', 'f']) {
-        return false;
-    }
-    let is_other = |name: &str| OTHERS.iter().any(|other| other.as_str() == name);
-    if !name.contains('_') {
-        return is_other(name);
-    }
-    let dashed = name.replace('_', "-");
-    dashed.starts_with("x-forwarded-") || is_other(&dashed)
+pub(super) fn is_theirs(name: &str) -> bool {
+    let ours = [FOR, PROTO, HOST].iter().any(|ours| ours.as_str() == name);
+    !ours
+        && OTHERS.iter().any(|other| {
+            spelling::is_same(name, other) || other.ends_with('-') && spelling::begins(name, other)
+        })
 }
 
 #[cfg(test)]
@@ -200,6 +244,45 @@ mod tests {
                 false,
                 "x-forwarded-for: 198.51.100.4, 203.0.113.7|x-forwarded-host: tv.example|x-forwarded-proto: https",
                 "what cannot be read is left out",
+            ),
+            (
+                &[("x-forwarded-for", "198.51.100.4:51234")],
+                1,
+                false,
+                "x-forwarded-for: 198.51.100.4, 203.0.113.7|x-forwarded-host: tv.example|x-forwarded-proto: https",
+                "a port is no part of an address",
+            ),
+            (
+                &[("x-forwarded-for", "[2001:db8::1]:443, 2001:db8::2, \"[2001:db8::3]\"")],
+                1,
+                false,
+                "x-forwarded-for: 2001:db8::1, 2001:db8::2, 2001:db8::3, 203.0.113.7|x-forwarded-host: tv.example|x-forwarded-proto: https",
+                "brackets and quotes neither",
+            ),
+            (
+                &[("forwarded", "for=\"[2001:db8::1]:80\";proto=https, for=198.51.100.4")],
+                1,
+                false,
+                "x-forwarded-for: 2001:db8::1, 198.51.100.4, 203.0.113.7|x-forwarded-host: tv.example|x-forwarded-proto: https",
+                "RFC 7239",
+            ),
+            (
+                &[("x-forwarded-for", "198.51.100.4:http, 198.51.100.5:99999")],
+                1,
+                false,
+                ours,
+                "garbage still goes",
+            ),
+            (
+                &[
+                    ("x.real.ip", "1.1.1.1"),
+                    ("true-client-ip", "1.1.1.1"),
+                    ("x-forwarded-client-cert", "x"),
+                ],
+                0,
+                false,
+                ours,
+                "every form of it",
             ),
             (
                 &[("x-forwarded-for", "198.51.100.4")],

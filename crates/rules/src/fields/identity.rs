@@ -2,36 +2,58 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::{foreign, spelling};
+
 /// What upstream is told about the visitor. Anything of this prefix that the client sent is a
 /// forgery, whether or not the route passes identity.
 const IDENTITY_PREFIX: &str = "x-pomerium-";
 
-/// Removes what only the proxy may say, in every spelling: the whole `x-pomerium-` namespace and
-/// the configured claim fields, with `_` read as `-`, as CGI, WSGI and many servers do
-/// (`pomerium-measured.md` §1.2, spoofing).
-pub fn remove_identity(fields: &mut HeaderMap, claim_fields: &[(HeaderName, Box<str>)]) {
+/// Fields that say where a message ends, whose it is or which it is: another spelling of them is
+/// never an app's own. `Proxy` is an app's own outbound proxy to CGI (httpoxy, CVE-2016-5385).
+const NEVER_SPELT: &[&str] = &[
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "proxy-authorization",
+    "x-request-id",
+    "if-match",
+    "user-agent",
+];
+
+/// What of the client's own fields a route lets through, and what the config itself says.
+#[derive(Clone, Copy, Debug)]
+pub struct Owned<'a> {
+    /// `jwt_claims_headers`.
+    pub claim_fields: &'a [(HeaderName, Box<str>)],
+    /// Names that the route sets or removes (`set_request_headers`, `remove_request_headers`).
+    pub by_route: &'a [HeaderName],
+    /// Identity fields of other proxies that the route lets through
+    /// (`allow_client_identity_headers`).
+    pub let_through: &'a [HeaderName],
+}
+
+/// Removes what only the proxy may say, in every spelling that CGI, WSGI and FastCGI make equal:
+/// the whole `x-pomerium-` namespace, the configured claim fields, what the route sets or removes,
+/// and the identity fields of other proxies (`pomerium-measured.md` §1.2, spoofing).
+pub fn remove_identity(fields: &mut HeaderMap, owned: Owned<'_>) {
     let forged: Vec<HeaderName> =
-        fields.keys().filter(|name| is_identity(name.as_str(), claim_fields)).cloned().collect();
+        fields.keys().filter(|name| is_forged(name.as_str(), owned)).cloned().collect();
     for name in forged {
         fields.remove(name);
     }
 }
 
-fn is_identity(name: &str, claim_fields: &[(HeaderName, Box<str>)]) -> bool {
-    let could_be_ours =
-        name.as_bytes().first() == Some(&b'x') && name.len() > IDENTITY_PREFIX.len();
-    (could_be_ours
-        && same_spelling(name.as_bytes().iter().take(IDENTITY_PREFIX.len()), IDENTITY_PREFIX))
-        || claim_fields.iter().any(|(ours, _)| {
-            ours.as_str().len() == name.len()
-                && same_spelling(name.as_bytes().iter(), ours.as_str())
-        })
+fn is_forged(name: &str, owned: Owned<'_>) -> bool {
+    is_identity(name, owned.claim_fields)
+        || name == "proxy"
+        || owned.by_route.iter().any(|own| spelling::is_same(own.as_str(), name))
+        || !spelling::is_plain(name) && NEVER_SPELT.iter().any(|own| spelling::is_same(own, name))
+        || foreign::is_identity(name) && !owned.let_through.iter().any(|open| open.as_str() == name)
 }
 
-/// Equal when `_` counts as `-` on both sides. Names in a `HeaderMap` are lower case.
-fn same_spelling<'a>(name: impl Iterator<Item = &'a u8>, ours: &str) -> bool {
-    let fold = |b: &u8| if *b == b'_' { b'-' } else { *b };
-    name.map(fold).eq(ours.as_bytes().iter().map(fold))
+pub(super) fn is_identity(name: &str, claim_fields: &[(HeaderName, Box<str>)]) -> bool {
+    spelling::begins(name, IDENTITY_PREFIX)
+        || claim_fields.iter().any(|(ours, _)| spelling::is_same(ours.as_str(), name))
 }
 
 /// Removes the visitor's credentials for this proxy, so that no upstream can replay them on
@@ -86,7 +108,7 @@ pub fn clean_referer(fields: &mut HeaderMap) {
 mod tests {
     use http::{HeaderMap, HeaderName};
 
-    use super::{remove_credentials, remove_identity, remove_query_session};
+    use super::{Owned, remove_credentials, remove_identity, remove_query_session};
 
     fn with(name: &str, value: &str) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -108,9 +130,27 @@ mod tests {
             ("x-email-2", false),
             ("x-pomeriu", false),
             ("x-emby-token", false),
+            ("x.pomerium.jwt.assertion", true),
+            ("x.email", true),
+            ("X_Auth_User", true),
+            ("X-Auth.Team", true),
+            ("X_Internal", true),
+            ("X-Internal", true),
+            ("Content_Length", true),
+            ("Proxy", true),
+            ("Remote-User", true),
+            ("X-WebAuth-User", false),
+            ("X_WebAuth_User", true),
+            ("x_custom", false),
         ] {
             let mut fields = with(name, "boss");
-            remove_identity(&mut fields, &claims);
+            let owned = Owned {
+                claim_fields: &claims,
+                by_route: &["x-auth-team", "x-auth-user", "x-internal"]
+                    .map(HeaderName::from_static),
+                let_through: &[HeaderName::from_static("x-webauth-user")],
+            };
+            remove_identity(&mut fields, owned);
             assert_eq!(fields.is_empty(), goes, "{name}");
         }
     }

@@ -2,14 +2,22 @@
 
 mod accept;
 mod cookies;
+mod foreign;
 mod forwarded;
 mod hop_by_hop;
 mod identity;
+mod lengths;
 mod reader;
+mod spelling;
+mod trailers;
 
 pub use accept::{Preference, preference};
-pub use cookies::{remove_cookie, remove_set_cookie};
+pub use cookies::{join_cookies, remove_cookie, remove_set_cookie};
 pub use forwarded::{Forwarded, set_forwarded};
 pub use hop_by_hop::{remove_hop_by_hop, wants_websocket};
-pub use identity::{clean_referer, remove_credentials, remove_identity, remove_query_session};
+pub use identity::{
+    Owned, clean_referer, remove_credentials, remove_identity, remove_query_session,
+};
+pub use lengths::{DifferentLengths, one_length};
 pub use reader::{Reader, error_form, is_page_load, reader};
+pub use trailers::clean_trailers;

@@ -42,10 +42,22 @@ impl Host {
             254.. => return Err(HostError::TooLong), // 255 octets on the wire, RFC 1035 §2.3.4
             _ => {}
         }
+        if !text.is_ascii() {
+            return Self::in_ascii(text);
+        }
         if !text.split('.').all(is_label) {
             return Err(HostError::BadLabel);
         }
         Ok(Self(text.to_ascii_lowercase().into()))
+    }
+
+    /// A name in other letters is its A-labels, as browsers send it (UTS 46). Only a config can
+    /// hold one: fields and SNI are ASCII.
+    fn in_ascii(text: &str) -> Result<Self, HostError> {
+        match url::Host::parse(text) {
+            Ok(url::Host::Domain(name)) if name.is_ascii() => Self::parse(&name),
+            Ok(_) | Err(_) => Err(HostError::BadLabel),
+        }
     }
 
     /// The name, as it is compared.
@@ -78,6 +90,7 @@ mod tests {
             ("TV.Example.COM", Ok("tv.example.com"), "case does not count"),
             ("tv.example.com.", Ok("tv.example.com"), "the root dot does not count"),
             ("xn--bcher-kva.example", Ok("xn--bcher-kva.example"), "A-labels pass as they are"),
+            ("Bücherei.example", Ok("xn--bcherei-n2a.example"), "other letters are A-labels"),
             ("127.0.0.1", Ok("127.0.0.1"), "addresses are hosts"),
             ("[2001:DB8::1]", Ok("[2001:db8::1]"), "IPv6 has one spelling"),
             ("[2001:db8:0:0::1]", Ok("[2001:db8::1]"), "IPv6 has one spelling"),

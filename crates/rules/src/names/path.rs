@@ -134,6 +134,12 @@ impl RequestPath {
     }
 }
 
+/// A path that could not be read, as a record may show it: raw octets are escaped.
+pub fn escaped_path(path: &str) -> String {
+    const ODD: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ');
+    percent_encoding::utf8_percent_encode(path, ODD).to_string()
+}
+
 /// Bytes that stand for themselves whatever their neighbours, so that most paths need no work.
 fn is_settled(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b'#' | b'?' | b';')

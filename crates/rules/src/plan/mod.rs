@@ -55,6 +55,8 @@ pub struct Plan {
     pub xff_num_trusted_hops: u32,
     /// What becomes of `%2F` and `%5C` in paths (`path_with_escaped_slashes_action`).
     pub escaped_slashes: EscapedSlashes,
+    /// Methods beside the registered ones (`additional_methods`).
+    pub additional_methods: Vec<Box<str>>,
     /// What becomes of fields with `_` in their names (`headers_with_underscores_action`).
     pub underscores: Underscores,
     /// Keys that the operator gave; what is missing is generated and kept in the data directory.

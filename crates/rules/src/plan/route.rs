@@ -42,8 +42,19 @@ pub struct Route {
     pub set_request: Vec<(HeaderName, RequestTemplate)>,
     /// `remove_request_headers`: wins over everything that sets.
     pub remove_request: Vec<HeaderName>,
+    /// Names that the route sets or removes: no other spelling of them passes from a client.
+    pub own_request: Vec<HeaderName>,
+    /// Identity fields of other proxies that pass from a client all the same
+    /// (`allow_client_identity_headers`).
+    pub client_identity: Vec<HeaderName>,
     /// `set_response_headers`: the global ones merged with the route's.
     pub set_response: Vec<(HeaderName, HeaderValue)>,
+    /// Response fields that nobody wrote: what the app says itself wins over them.
+    pub default_response: Vec<(HeaderName, HeaderValue)>,
+    /// `allow_public_unauthenticated_access`.
+    pub is_public: bool,
+    /// Other origins whose pages may open sockets here (`allow_websocket_origins`).
+    pub socket_origins: Vec<Box<str>>,
     /// How the upstream's certificate is judged.
     pub tls: UpstreamTls,
 }

@@ -56,6 +56,7 @@ impl Plan {
             skip_xff_append: false,
             xff_num_trusted_hops: 0,
             escaped_slashes: EscapedSlashes::Reject,
+            additional_methods: Vec::new(),
             underscores: Underscores::Allow,
             secrets: Secrets::default(),
             log: LogSelection { level: Level::Info, access: None, authorize: None },
@@ -84,7 +85,12 @@ fn sketch_route(host: Host) -> Route {
         issuer_is_uri: false,
         set_request: Vec::new(),
         remove_request: Vec::new(),
+        own_request: Vec::new(),
+        client_identity: Vec::new(),
         set_response: Vec::new(),
+        default_response: Vec::new(),
+        is_public: false,
+        socket_origins: Vec::new(),
         tls: UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None },
     }
 }

@@ -171,8 +171,9 @@ fn route(plan: &Plan, route: &Route) -> String {
     traits.extend(
         own.map(|(name, value)| format!("answers with {name}: {}", value.to_str().unwrap())),
     );
-    if route.set_response.len() < plan.response_fields.len() {
-        traits.push(format!("{} response fields", route.set_response.len()));
+    let all = route.set_response.len() + route.default_response.len();
+    if all < plan.response_fields.len() {
+        traits.push(format!("{all} response fields"));
     }
     writeln!(out, "  {}", traits.join(", ")).unwrap();
     out

@@ -7,7 +7,11 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{caught::catch, forward::UpstreamBody, record::Closing};
+use super::{
+    caught::catch,
+    forward::{Trailers, UpstreamBody},
+    record::Closing,
+};
 
 /// What goes back to the client: our own bytes, or a stream from the upstream.
 #[derive(Debug, Default)]
@@ -19,6 +23,8 @@ pub enum Body {
     Full(Option<Bytes>),
     /// An upstream's response.
     Upstream(UpstreamBody),
+    /// The same with what may stand behind it.
+    WithTrailers(Box<(UpstreamBody, Trailers)>),
     /// Any of these with its record, which is written when the body ends or is dropped.
     Recorded(Box<(Body, Closing)>),
 }
@@ -33,6 +39,14 @@ impl Body {
             closing.ended(); // nobody will ask for more of it
         }
         response.map(|body| Self::Recorded(Box::new((body, closing))))
+    }
+
+    /// An upstream's response with no other trailers behind it than those that may be there.
+    pub(super) fn with_trailers(self, trailers: Trailers) -> Self {
+        match self {
+            Self::Upstream(body) => Self::WithTrailers(Box::new((body, trailers))),
+            other => other,
+        }
     }
 
     /// A body of these bytes.
@@ -53,6 +67,13 @@ impl http_body::Body for Body {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Self::WithTrailers(both) => {
+                let (body, trailers) = &mut **both;
+                Pin::new(body).poll_frame(cx).map(|polled| match polled {
+                    Some(Ok(frame)) => trailers.cleaned(frame).map(Ok),
+                    other => other,
+                })
+            }
             Self::Recorded(recorded) => {
                 let (body, closing) = &mut **recorded;
                 let polled = catch(|| Pin::new(&mut *body).poll_frame(cx));
@@ -85,6 +106,7 @@ impl http_body::Body for Body {
             Self::Empty | Self::Full(None) => true,
             Self::Full(Some(_)) => false,
             Self::Upstream(body) => body.is_end_stream(),
+            Self::WithTrailers(both) => both.0.is_end_stream(),
             Self::Recorded(recorded) => recorded.0.is_end_stream(),
         }
     }
@@ -94,6 +116,7 @@ impl http_body::Body for Body {
             Self::Empty | Self::Full(None) => SizeHint::with_exact(0),
             Self::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Self::Upstream(body) => body.size_hint(),
+            Self::WithTrailers(both) => both.0.size_hint(),
             Self::Recorded(recorded) => recorded.0.size_hint(),
         }
     }

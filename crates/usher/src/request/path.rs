@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use usher_rules::plan::Route;
+use usher_rules::{
+    fields::{join_cookies, one_length},
+    plan::Route,
+};
 
 use super::{
     Body, Details, Door, OwnRequest, PathRule,
@@ -13,11 +16,11 @@ use super::{
     answer,
     authorize::{self, Asked, Permitted},
     caught::caught,
-    forward::{Asking, Course, RequestBody},
+    forward::{Asking, Course, RequestBody, Trailers},
     identify::{self, Asker},
     record::{By, Closing},
     refusal::Refusal,
-    route::{self, Destination},
+    route::{self, Destination, RouteError},
     shape::{self, Upward},
     trail::{Seen, Trail},
     upgrade::{self, Upgrade},
@@ -68,6 +71,7 @@ impl Door {
     ) -> Response<Body> {
         let (in_flight, exchange) = (connection.pulse.request(), self.tasks.exchange());
         let (mut head, incoming) = request.into_parts();
+        join_cookies(&mut head.headers);
         if !http_body::Body::is_end_stream(&incoming) {
             connection.pulse.body_follows();
         }
@@ -94,14 +98,17 @@ impl Door {
     async fn path(
         self: &Arc<Self>,
         trail: &mut Trail,
-        head: Parts,
+        mut head: Parts,
         incoming: Incoming,
         upgrade: Option<Upgrade>,
     ) -> Result<Answered, Refusal> {
         let plan = Arc::clone(&trail.plan); // one snapshot: a reload can't tear this request
         let now = trail.now.wall;
 
-        let routed = route::find(&plan, &trail.connection, &head)?; //                    route
+        let routed = one_length(&mut head.headers)
+            .map_err(RouteError::from)
+            .and_then(|()| route::find(&plan, &trail.connection, &head)) //               route
+            .inspect_err(|_| trail.not_found(&head.uri))?;
         let destination = trail.found(routed);
         if let Some(response) = answer::to_unescaped(trail, &head.uri) {
             return Ok((response, None));
@@ -122,7 +129,7 @@ impl Door {
             Destination::Own(route) => return self.own_page(trail, head, incoming, route).await,
             Destination::Nowhere => return Err(Refusal::NotFound),
         };
-        let upgrade = upgrade::allowed(upgrade, &route, &plan, trail, &head)?;
+        let upgrade = upgrade::allowed(upgrade, &route, trail, &head)?;
 
         let routed = trail.routed.as_ref().ok_or(Refusal::Broken)?;
         let asked = Asked::of(&head.method, routed, trail.ip(), &head.headers);
@@ -189,8 +196,12 @@ impl Door {
         let (body, upload) = match upgrade {
             // The bytes after an upgrade are no body.
             Some(_) => (RequestBody::Empty, None),
-            None => RequestBody::new(incoming, trail.plan.timeouts.read),
+            None => {
+                let trailers = Trailers::toward_upstream(&trail.plan, permitted.route());
+                RequestBody::new(incoming, trail.plan.timeouts.read, trailers)
+            }
         };
+        let is_chunked = body.is_chunked();
         trail.upload = upload;
         let mut fits = true;
         let shaped = permitted.map(|head, standing| {
@@ -199,6 +210,11 @@ impl Door {
                 Some(mut head) => {
                     if let Some(upgrade) = &mut upgrade {
                         upgrade.ask(&mut head);
+                    }
+                    if is_chunked {
+                        // Said, since a body of GET or HEAD would else be left out in silence.
+                        let chunked = HeaderValue::from_static("chunked");
+                        head.headers.insert(header::TRANSFER_ENCODING, chunked);
                     }
                     let (_, body) = request.into_parts();
                     request = Request::from_parts(head, body);
@@ -210,18 +226,19 @@ impl Door {
         if !fits {
             return Err(Refusal::Broken);
         }
-        let host = shaped.request().headers().get(http::header::HOST).cloned();
+        let host = shaped.request().headers().get(header::HOST).cloned();
         trail.authority = host;
         Ok((shaped, upgrade))
     }
 
     /// The answer as the client gets it.
-    fn back(&self, trail: &Trail, route: &Route, response: Response<Body>) -> Response<Body> {
+    fn back(&self, trail: &Trail, route: &Arc<Route>, response: Response<Body>) -> Response<Body> {
         let (mut head, body) = response.into_parts();
         if let Some(routed) = &trail.routed {
             let public = &routed.authority_field;
             shape::toward_client(&mut head, &trail.plan, route, public, true, &trail.request_id);
         }
+        let body = body.with_trailers(Trailers::toward_client(&trail.plan, route));
         let mut response = Response::from_parts(head, body);
         upgrade::say_upgraded(&mut response);
         response

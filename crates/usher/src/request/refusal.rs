@@ -144,10 +144,21 @@ fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> 
             PathRule::BadRequest,
             Details::BadRequest,
         ),
+        RouteError::Protocol => (
+            Box::new(NotImplemented {
+                why: "Only WebSockets can be opened by extended CONNECT.",
+                receipt,
+            }),
+            PathRule::BadRequest,
+            Details::BadRequest,
+        ),
         RouteError::NoAuthority
         | RouteError::BadAuthority(_)
         | RouteError::BadPath(_)
-        | RouteError::TwoReadings => (
+        | RouteError::TwoReadings
+        | RouteError::Method
+        | RouteError::Underscore
+        | RouteError::Lengths(_) => (
             Box::new(BadRequest { why: Some(error.to_string().into()), receipt }),
             PathRule::BadRequest,
             Details::BadRequest,
@@ -236,6 +247,10 @@ mod tests {
             (400, RouteError::BadAuthority(Authority::parse("a b").unwrap_err())),
             (400, RouteError::BadPath(RequestPath::parse("/%2f").unwrap_err())),
             (400, RouteError::TwoReadings),
+            (400, RouteError::Method),
+            (400, RouteError::Underscore),
+            (400, RouteError::Lengths(usher_rules::fields::DifferentLengths)),
+            (501, RouteError::Protocol),
             (431, RouteError::TooManyFields),
             (501, RouteError::TransferCoding),
             (421, RouteError::Misdirected),
@@ -268,6 +283,10 @@ mod tests {
                 | RouteError::BadAuthority(_)
                 | RouteError::BadPath(_)
                 | RouteError::TwoReadings
+                | RouteError::Method
+                | RouteError::Underscore
+                | RouteError::Lengths(_)
+                | RouteError::Protocol
                 | RouteError::TooManyFields
                 | RouteError::TransferCoding
                 | RouteError::Misdirected => format!("Route {error}"),

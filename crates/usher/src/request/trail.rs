@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, reques
 use tokio::time::Instant;
 use usher_rules::{
     fields::{Preference, Reader, error_form, reader},
-    names::RequestPath,
+    names::{RequestPath, escaped_path},
     plan::{Plan, Route},
     policy::{Decision, Verdict},
     time::Now,
@@ -31,6 +31,8 @@ pub(super) struct Trail {
     pub request_id: HeaderValue,
     pub check_request_id: Option<HeaderValue>,
     pub routed: Option<Routed>,
+    /// The path as it came, escaped, of a request that was refused before it was canonical.
+    pub unrouted_path: Option<Box<str>>,
     pub route: Option<Arc<Route>>,
     pub identity: Identity,
     /// Was a decision recorded?
@@ -83,6 +85,7 @@ impl Trail {
             request_id: fresh_id(),
             check_request_id: head.headers.get(REQUEST_ID).cloned(),
             routed: None,
+            unrouted_path: None,
             route: None,
             identity: Identity::Anonymous,
             is_decided: false,
@@ -104,6 +107,18 @@ impl Trail {
         }
         self.routed = Some(routed);
         to
+    }
+
+    /// Room 3 could not read it; the operator looks for the app that sends such paths.
+    pub fn not_found(&mut self, uri: &http::Uri) {
+        let path = uri.path_and_query().map_or("", |target| target.path());
+        self.unrouted_path = Some(escaped_path(path).into());
+    }
+
+    /// The canonical path for records, or what there is of one.
+    fn recorded_path(&self) -> &str {
+        let unrouted = self.unrouted_path.as_deref().unwrap_or_default();
+        self.routed.as_ref().map_or(unrouted, |routed| routed.path.wire())
     }
 
     /// Room 5 decided.
@@ -160,7 +175,7 @@ impl Trail {
             check_request_id: text(self.check_request_id.as_ref()),
             method,
             host: text(self.routed.as_ref().map(|routed| &routed.authority_field)),
-            path: self.routed.as_ref().map_or("", |routed| routed.path.wire()),
+            path: self.recorded_path(),
             ip: text(Some(&self.connection.peer_text)),
             identity: &self.identity,
             route: match by {
@@ -174,11 +189,11 @@ impl Trail {
 
     /// Fields of answers that belong to no route, or that a route's requests got from us.
     pub fn add_fields(&self, response: &mut Response<Body>) {
-        let ours = match &self.route {
-            Some(route) => &route.set_response,
-            None => &self.plan.response_fields,
+        let (ours, defaults) = match &self.route {
+            Some(route) => (&route.set_response, &*route.default_response),
+            None => (&self.plan.response_fields, &[][..]),
         };
-        for (name, value) in ours {
+        for (name, value) in ours.iter().chain(defaults) {
             if !response.headers().contains_key(name) {
                 response.headers_mut().insert(name.clone(), value.clone());
             }
@@ -192,8 +207,7 @@ impl Trail {
 
     /// The access line, as far as it is known now.
     pub fn access(&mut self, seen: Seen, status: Option<StatusCode>) -> Access {
-        let path =
-            self.routed.as_ref().map_or_else(|| "".into(), |routed| routed.path.wire().into());
+        let path = self.recorded_path().into();
         Access {
             plan: Arc::clone(&self.plan),
             request_id: self.request_id.clone(),

@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
-use usher_rules::{
-    fields::wants_websocket,
-    names::Origin,
-    plan::{Plan, Route},
-};
+use usher_rules::{fields::wants_websocket, names::Origin, plan::Route};
 
 use super::{
     Body, Door,
@@ -26,6 +22,7 @@ pub(super) struct Upgrade {
     client: OnUpgrade,
     from_http2: bool,
     handshake: Handshake,
+    protocols: Vec<HeaderValue>,
 }
 
 /// Both sides of an upgraded connection, to be joined once the answer is out.
@@ -47,11 +44,15 @@ impl Upgrade {
             let protocol = head.extensions.get::<Protocol>();
             head.method == Method::CONNECT && protocol.is_some_and(|p| p.as_str() == "websocket")
         } else {
-            head.method == Method::GET && wants_websocket(&head.headers)
+            head.method == Method::GET && wants_websocket(&head.headers) && !has_body(&head.headers)
         };
         let client = wanted.then(|| head.extensions.remove::<OnUpgrade>()).flatten()?;
         head.method = Method::GET;
-        Some(Self { client, from_http2, handshake: Handshake::Through })
+        head.extensions.remove::<Protocol>();
+        let protocols = head.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+        let protocols = protocols.iter().cloned().collect();
+        let handshake = Handshake { accept: HeaderValue::from_static("") };
+        Some(Self { client, from_http2, handshake, protocols })
     }
 
     /// Writes the question to the upstream.
@@ -69,7 +70,6 @@ impl Upgrade {
 pub(super) fn allowed(
     upgrade: Option<Upgrade>,
     route: &Route,
-    plan: &Plan,
     trail: &Trail,
     head: &Parts,
 ) -> Result<Option<Upgrade>, Refusal> {
@@ -77,23 +77,29 @@ pub(super) fn allowed(
     if !route.websockets {
         return Err(Refusal::NoWebSockets);
     }
-    if trail.identity.session().is_some() && !is_from_our_pages(&head.headers, plan, trail.host()) {
+    if trail.identity.session().is_some() && !is_from_our_pages(&head.headers, route, trail) {
         return Err(Refusal::ForeignOrigin);
     }
     Ok(Some(upgrade))
 }
 
+/// The bytes behind an upgrade are no body: a request that has one stays an ordinary request.
+fn has_body(fields: &HeaderMap) -> bool {
+    let mut lengths = fields.get_all(header::CONTENT_LENGTH).iter();
+    fields.contains_key(header::TRANSFER_ENCODING) || lengths.any(|length| length != "0")
+}
+
 /// A browser sends cookies along when a foreign page opens a socket, and no CORS stands in the
-/// way; its `Origin` tells (RFC 6455 §10.2). Programs send none.
-fn is_from_our_pages(fields: &HeaderMap, plan: &Plan, host: &str) -> bool {
-    let Some(origin) = fields.get(header::ORIGIN) else { return true };
-    let text = origin.to_str().unwrap_or_default();
-    let text = text
-        .strip_prefix("http://")
-        .map_or_else(|| text.to_owned(), |rest| format!("https://{rest}"));
-    Origin::parse(&text).is_ok_and(|origin| {
-        origin.host.as_str() == host || plan.hosts.exact_hosts().any(|ours| *ours == origin.host)
-    })
+/// way; its `Origin` tells (RFC 6455 §10.2). It is the route's own, scheme and port included, or one
+/// that the route names: a neighbour on the same domain is a stranger too. Programs send none.
+fn is_from_our_pages(fields: &HeaderMap, route: &Route, trail: &Trail) -> bool {
+    let mut origins = fields.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else { return true };
+    let Ok(text) = origin.to_str() else { return false };
+    let own = trail.routed.as_ref().map(|routed| Origin::of(&routed.authority).to_string());
+    let is_named = || route.socket_origins.iter().any(|named| named.eq_ignore_ascii_case(text));
+    let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(text));
+    origins.next().is_none() && (is_own || is_named())
 }
 
 /// The upstream has answered: an ordinary response, or both sides are ready to be joined.
@@ -106,19 +112,19 @@ pub(super) fn settle(
     upgrade: Option<Upgrade>,
 ) -> Result<(Response<Body>, Option<Running>), Refusal> {
     match (sent, upgrade) {
+        (Sent::Response(response), _) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Err(ForwardError::NotWebSocket.into()) // nobody asked: it would be a tunnel past policy
+        }
         (Sent::Response(response), _) => Ok((response.map(Body::Upstream), None)),
         (Sent::Upgraded { .. }, None) => Err(ForwardError::NotWebSocket.into()),
         (Sent::Upgraded { mut response, upgrade: upstream, standing, busy }, Some(upgrade)) => {
-            match &upgrade.handshake {
-                Handshake::Through => {}
-                Handshake::Ours { accept } => {
-                    if response.headers().get(header::SEC_WEBSOCKET_ACCEPT) != Some(accept) {
-                        return Err(ForwardError::NotWebSocket.into());
-                    }
-                    response.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
-                    *response.status_mut() = StatusCode::OK; // RFC 8441 §5.1
-                    *response.version_mut() = Version::HTTP_2;
-                }
+            if !answers(response.headers(), &upgrade) {
+                return Err(ForwardError::NotWebSocket.into());
+            }
+            if upgrade.from_http2 {
+                response.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
+                *response.status_mut() = StatusCode::OK; // RFC 8441 §5.1
+                *response.version_mut() = Version::HTTP_2;
             }
             let running = Running { client: upgrade.client, upstream, standing, busy };
             Ok((response.map(|()| Body::Empty), Some(running)))
@@ -126,12 +132,32 @@ pub(super) fn settle(
     }
 }
 
+/// Is this 101 the answer to the very upgrade that was sent (RFC 6455 §4.1)? The protocol is
+/// `websocket`, the key was read, and a subprotocol is one that the client offered.
+fn answers(fields: &HeaderMap, upgrade: &Upgrade) -> bool {
+    let only = |name| {
+        let mut lines = fields.get_all(name).iter();
+        lines.next().filter(|_| lines.next().is_none())
+    };
+    let is_websocket = only(header::UPGRADE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let key_was_read = !upgrade.handshake.accept.is_empty()
+        && only(header::SEC_WEBSOCKET_ACCEPT) == Some(&upgrade.handshake.accept);
+    let offered = |name: &[u8]| {
+        let lines = upgrade.protocols.iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+        lines.map(<[u8]>::trim_ascii).any(|offered| offered == name)
+    };
+    let protocol_was_offered = !fields.contains_key(header::SEC_WEBSOCKET_PROTOCOL)
+        || only(header::SEC_WEBSOCKET_PROTOCOL).is_some_and(|name| offered(name.as_bytes()));
+    is_websocket && wants_websocket(fields) && key_was_read && protocol_was_offered
+}
+
 /// What an upgrade's answer says about the connection, which shaping removed as hop-by-hop.
 pub(super) fn say_upgraded(response: &mut Response<Body>) {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let fields = response.headers_mut();
-        fields.insert(header::CONNECTION, http::HeaderValue::from_static("Upgrade"));
-        fields.insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));
+        fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
 }
 

@@ -10,6 +10,7 @@
 )]
 
 mod connections;
+mod crossing;
 mod endurance;
 mod hosted;
 mod hosted_answers;
@@ -32,6 +33,7 @@ mod sockets;
 mod staples;
 mod streams;
 mod trusting;
+mod upgrades;
 mod upstream_tls;
 mod upstreams;
 mod visits;

@@ -91,6 +91,7 @@ pub static GLOBAL: &[Key] = &[
         Word(&["", "allow", "reject_request", "drop_header"], Yes),
         Supported,
     ),
+    key("additional_methods", List, Own),
     key("allow_upgrades", List, NotYet("only WebSocket upgrades pass")),
     // 2.3 timeouts
     key("timeout_read", Duration, Supported),

@@ -2,7 +2,7 @@
 
 use super::{
     AnyCase::Yes,
-    Fate::{Fixed, NoEffect, NotYet, Refused, Removed, Supported},
+    Fate::{Fixed, NoEffect, NotYet, Own, Refused, Removed, Supported},
     Key,
     Kind::{Any, Bool, Duration, Int, List, Map, Object, Secret, Text, Word},
     global::ISSUER_FORMATS,
@@ -74,10 +74,12 @@ pub static ROUTE: &[Key] = &[
     key("timeout", Duration, Supported),
     key("idle_timeout", Duration, Supported),
     key("allow_websockets", Bool, Supported),
+    key("allow_websocket_origins", List, Own),
     key("allow_spdy", Bool, NotYet("only WebSocket upgrades pass")),
     key("allow_upgrades", List, NotYet("only WebSocket upgrades pass")),
     key("set_request_headers", Map, Supported),
     key("remove_request_headers", List, Supported),
+    key("allow_client_identity_headers", List, Own),
     key("set_response_headers", Map, Supported),
     key(
         "rewrite_response_headers",

@@ -356,6 +356,29 @@ impl Ground<'_> {
         Some(names)
     }
 
+    /// `additional_methods`: tokens in upper case, so that no app takes one for another method.
+    pub(super) fn additional_methods(&mut self) -> Vec<Box<str>> {
+        let mut methods = Vec::new();
+        for item in self.keys.list("additional_methods").unwrap_or_default() {
+            let is_method = !item.text.is_empty()
+                && item
+                    .text
+                    .bytes()
+                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-');
+            if is_method {
+                methods.push(item.text);
+                continue;
+            }
+            self.report(Problem::error(
+                "U445",
+                item.at,
+                format!("`{}` is no method", item.text),
+                "write it in capitals, such as `PURGE`; the registered ones pass anyway",
+            ));
+        }
+        methods
+    }
+
     /// Values that are right but do less here than in Pomerium.
     pub(super) fn remarks(&mut self) {
         if let Some(given) =

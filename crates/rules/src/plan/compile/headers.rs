@@ -9,14 +9,34 @@ use crate::{
     yaml::Kind,
 };
 
-/// Pomerium adds `preload`, which binds a whole domain for years; it is for the operator to ask for.
-const HSTS: &str = "max-age=31536000; includeSubDomains";
+/// Pomerium adds `includeSubDomains; preload`, which bind other hosts for years; they are for the
+/// operator to ask for.
+const HSTS: &str = "max-age=31536000";
+
+/// Response fields, and whether anybody wrote them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ResponseFields {
+    /// From `set_response_headers`: they replace what an app says.
+    pub written: Vec<(HeaderName, HeaderValue)>,
+    /// Nobody wrote them: what an app says wins.
+    pub defaults: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl ResponseFields {
+    /// All of them, for our own pages.
+    pub fn all(&self) -> Vec<(HeaderName, HeaderValue)> {
+        [self.written.as_slice(), &self.defaults].concat()
+    }
+}
 
 /// The global `set_response_headers`, or Pomerium's defaults (`pomerium-config.md` §2.10).
-pub(super) fn global_response_fields(ground: &mut Ground<'_>) -> Vec<(HeaderName, HeaderValue)> {
+pub(super) fn global_response_fields(ground: &mut Ground<'_>) -> ResponseFields {
     match ground.keys.given("set_response_headers") {
-        Some(given) => own_fields(given, ground.problems).unwrap_or_default(),
-        None => defaults(ground.keys),
+        Some(given) => {
+            let written = own_fields(given, ground.problems).unwrap_or_default();
+            ResponseFields { written, defaults: Vec::new() }
+        }
+        None => ResponseFields { written: Vec::new(), defaults: defaults(ground.keys) },
     }
 }
 
@@ -41,13 +61,14 @@ fn defaults(keys: &Section) -> Vec<(HeaderName, HeaderValue)> {
 /// A route's fields over the global ones; `disable` clears all.
 pub(super) fn route_response_fields(
     ground: &mut Ground<'_>,
-    global: &[(HeaderName, HeaderValue)],
-) -> Vec<(HeaderName, HeaderValue)> {
-    let Some(given) = ground.keys.given("set_response_headers") else { return global.to_vec() };
-    let Some(own) = own_fields(given, ground.problems) else { return Vec::new() };
-    let mut fields = global.to_vec();
-    fields.retain(|(name, _)| !own.iter().any(|(own, _)| own == name));
-    fields.extend(own);
+    global: &ResponseFields,
+) -> ResponseFields {
+    let Some(given) = ground.keys.given("set_response_headers") else { return global.clone() };
+    let Some(own) = own_fields(given, ground.problems) else { return ResponseFields::default() };
+    let mut fields = global.clone();
+    fields.written.retain(|(name, _)| !own.iter().any(|(own, _)| own == name));
+    fields.defaults.retain(|(name, _)| !own.iter().any(|(own, _)| own == name));
+    fields.written.extend(own);
     fields
 }
 

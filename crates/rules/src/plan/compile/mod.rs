@@ -47,6 +47,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let secrets = ground.secrets();
     let extra_roots = ground.extra_roots();
     let log = ground.log();
+    let additional_methods = ground.additional_methods();
     ground.remarks();
     let defaults = route::Defaults::of(&globals, &response_fields);
 
@@ -89,7 +90,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         cookie,
         timeouts,
         extra_roots,
-        response_fields,
+        response_fields: response_fields.all(),
         claim_fields,
         skip_xff_append: globals.bool("skip_xff_append").unwrap_or_default(),
         xff_num_trusted_hops: globals
@@ -97,6 +98,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
             .and_then(|n| n.try_into().ok())
             .unwrap_or_default(),
         escaped_slashes: globals::escaped_slashes(&globals),
+        additional_methods,
         underscores: globals::underscores(&globals),
         secrets,
         log,

@@ -5,12 +5,18 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Ground, files::Pem, from, globals::some_time, headers, name, sign_in::stable_id, target,
-    template,
+    Ground,
+    files::Pem,
+    from,
+    globals::some_time,
+    headers::{self, ResponseFields},
+    name,
+    sign_in::stable_id,
+    target, template,
 };
 use crate::{
     config::{Given, Section, values::Text},
-    names::Authority,
+    names::{Authority, Host},
     plan::{
         HostField, HostPattern, PathMatch, RequestTemplate, Route, UpstreamTls, UpstreamVerify,
     },
@@ -27,11 +33,11 @@ pub(super) struct Defaults<'a> {
     timeout: Duration,
     pass_identity: bool,
     issuer_is_uri: bool,
-    response_fields: &'a [(HeaderName, HeaderValue)],
+    response_fields: &'a ResponseFields,
 }
 
 impl<'a> Defaults<'a> {
-    pub(super) fn of(globals: &Section, response_fields: &'a [(HeaderName, HeaderValue)]) -> Self {
+    pub(super) fn of(globals: &Section, response_fields: &'a ResponseFields) -> Self {
         Self {
             timeout: globals
                 .duration("default_upstream_timeout")
@@ -56,8 +62,10 @@ pub(super) fn compile(
     let rewrite = ground.rewrite(action.as_ref());
     let policy = ground.policy();
     let set_request = ground.set_request();
-    let remove_request = ground.remove_request();
-    let set_response = headers::route_response_fields(ground, defaults.response_fields);
+    let remove_request = ground.field_names("remove_request_headers");
+    let response = headers::route_response_fields(ground, defaults.response_fields);
+    let client_identity = ground.field_names("allow_client_identity_headers");
+    let socket_origins = ground.socket_origins();
     let host_field = ground.host_field();
     let tls = ground.upstream_tls();
     let (from, matches, action) = (from?, matches?, action?);
@@ -83,9 +91,19 @@ pub(super) fn compile(
         },
         pass_identity: keys.bool("pass_identity_headers").unwrap_or(defaults.pass_identity),
         issuer_is_uri: issuer_is_uri(keys).unwrap_or(defaults.issuer_is_uri),
+        own_request: set_request
+            .iter()
+            .map(|(name, _)| name)
+            .chain(&remove_request)
+            .cloned()
+            .collect(),
+        client_identity,
         set_request,
         remove_request,
-        set_response,
+        set_response: response.written,
+        default_response: response.defaults,
+        is_public: keys.bool("allow_public_unauthenticated_access").unwrap_or_default(),
+        socket_origins,
         tls: tls?,
         from,
         matches,
@@ -198,9 +216,13 @@ impl Ground<'_> {
     fn host_field(&mut self) -> Option<HostField> {
         let literal = self.keys.given("host_rewrite").filter(|given| !given.text().is_empty());
         if let Some(given) = literal {
-            let value = Authority::parse(given.text())
-                .ok()
-                .and_then(|_| HeaderValue::from_str(given.text()).ok());
+            // As its A-labels: `Host` is ASCII (RFC 9110 §7.2).
+            let value = Authority::parse(given.text()).ok().and_then(|authority| {
+                let written = given.text();
+                let text =
+                    if written.is_ascii() { written.to_owned() } else { authority.to_string() };
+                HeaderValue::try_from(text).ok()
+            });
             if value.is_none() {
                 self.report(given.error(
                     "U516",
@@ -239,13 +261,31 @@ impl Ground<'_> {
         fields
     }
 
-    fn remove_request(&mut self) -> Vec<HeaderName> {
+    fn field_names(&mut self, key: &str) -> Vec<HeaderName> {
         let mut names = Vec::new();
-        for item in self.keys.list("remove_request_headers").unwrap_or_default() {
-            let outcome = name::field_name("remove_request_headers", &item);
+        for item in self.keys.list(key).unwrap_or_default() {
+            let outcome = name::field_name(key, &item);
             names.extend(self.keep(outcome));
         }
         names
+    }
+
+    /// Origins as browsers write them: `https://host`, `http://host:port`, `null`, `file://`.
+    fn socket_origins(&mut self) -> Vec<Box<str>> {
+        let key = "allow_websocket_origins";
+        let mut origins = Vec::new();
+        for item in self.keys.list(key).unwrap_or_default() {
+            match as_browsers_write(&item.text) {
+                Some(origin) => origins.push(origin),
+                None => self.report(Problem::error(
+                    "U518",
+                    item.at,
+                    format!("`{}` is no origin", item.text),
+                    "write it as browsers do: `https://HOST` or `https://HOST:PORT`, without path; or `null`",
+                )),
+            }
+        }
+        origins
     }
 
     fn upstream_tls(&mut self) -> Option<UpstreamTls> {
@@ -276,13 +316,42 @@ impl Ground<'_> {
         let server_name = self
             .keys
             .text("tls_upstream_server_name")
-            .or_else(|| self.keys.text("tls_server_name"));
+            .or_else(|| self.keys.text("tls_server_name"))
+            .map(in_ascii);
         (self.problems.len() == before).then(|| UpstreamTls {
             verify,
-            server_name: server_name.map(Box::from),
+            server_name: server_name.map(Into::into),
             client: cert.zip(key).map(|(cert, key)| (Arc::from(cert.expose()), Arc::new(key))),
         })
     }
+}
+
+/// A name in other letters is its A-labels wherever it is compared or sent.
+fn in_ascii(name: &str) -> String {
+    match Host::parse(name) {
+        Ok(host) if !name.is_ascii() => host.to_string(),
+        Ok(_) | Err(_) => name.to_owned(),
+    }
+}
+
+/// The ASCII serialisation of an origin (RFC 6454 §6.2), or what apps without one send.
+fn as_browsers_write(text: &str) -> Option<Box<str>> {
+    if matches!(text, "null" | "file://") {
+        return Some(text.into());
+    }
+    let (scheme, authority) = text.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let is_scheme =
+        !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let Authority { host, port } = Authority::parse(authority).ok().filter(|_| is_scheme)?;
+    let default = match &*scheme {
+        "https" => Some(443),
+        "http" => Some(80),
+        _ => None,
+    };
+    let port = port.filter(|port| Some(*port) != default);
+    let origin = Authority { host, port };
+    Some(format!("{scheme}://{origin}").into())
 }
 
 fn mentions_allow(ppl: &Given) -> bool {

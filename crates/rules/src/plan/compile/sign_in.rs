@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Ground;
 use crate::{
     config::Given,
-    names::Origin,
+    names::{Host, Origin},
     plan::{HostPattern, OidcProvider, Provider, Route, SignIn},
     problem::{Place, Problem, Severity},
     secret::Secret,
@@ -79,7 +79,13 @@ impl Ground<'_> {
             provider: provider?,
             signed_out_url,
             programmatic_hosts: match hosts {
-                Some(hosts) => hosts.into_iter().map(|host| host.text).collect(),
+                Some(hosts) => hosts
+                    .into_iter()
+                    .map(|host| match Host::parse(&host.text) {
+                        Ok(name) if !host.text.is_ascii() => name.as_str().into(),
+                        Ok(_) | Err(_) => host.text,
+                    })
+                    .collect(),
                 None => vec!["localhost".into()],
             },
             service: service?,
@@ -249,7 +255,9 @@ impl Ground<'_> {
                 "write it with scheme and host: `https://HOST/…`",
             ));
         }
-        url.map(|_| given.text().into())
+        let url = url?;
+        // As written where that can stand in a `Location`.
+        Some(if given.text().is_ascii() { given.text().into() } else { url.as_str().into() })
     }
 
     /// The host that also signs in when none was named: the first one that a route names in full.

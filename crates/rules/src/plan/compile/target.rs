@@ -157,7 +157,10 @@ impl Ground<'_> {
             } else {
                 text("scheme_redirect")
             },
-            host: text("host_redirect"),
+            host: section.text("host_redirect").map(|text| match Host::parse(text) {
+                Ok(host) if !text.is_ascii() => host.as_str().into(), // `Location` is ASCII
+                Ok(_) | Err(_) => text.into(),
+            }),
             port: section.int("port_redirect").and_then(|port| port.try_into().ok()),
             prefix: if section.text("path_redirect").is_some() {
                 None

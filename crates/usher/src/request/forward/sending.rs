@@ -139,6 +139,11 @@ impl Forwarder {
             } else {
                 let wait = wait(&route, &standing, &asking, began, &self.recheck.0);
                 match attempt.exchange(request, &wait).await {
+                    Ok((response, _))
+                        if response.status() == http::StatusCode::SWITCHING_PROTOCOLS =>
+                    {
+                        return Err(ForwardError::NotWebSocket); // nobody asked; its connection goes
+                    }
                     Ok((response, carrier)) => {
                         let recheck = Arc::clone(&self.recheck.0);
                         let limits = limits(&route);
@@ -337,6 +342,7 @@ async fn over(
     let (sender, connection) = http1::Builder::new()
         .max_header_size(HEAD_BYTES as usize)
         .max_headers(FIELDS)
+        .allow_spaces_after_header_name_in_responses(true) // RFC 9112 §5.1
         .max_buf_size(READ_BUFFER)
         .handshake(TokioIo::new(io))
         .await

@@ -14,6 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::Trailers;
+
 /// How far the client's body has come; shared with whoever waits for the answer.
 #[derive(Debug, Default)]
 pub struct Upload {
@@ -67,18 +69,31 @@ pub enum RequestBody {
         patience: Option<Duration>,
         /// Runs while the client is silent.
         silence: Option<Pin<Box<Sleep>>>,
+        /// What may stand behind it.
+        trailers: Trailers,
     },
 }
 
 impl RequestBody {
     /// Takes over a request's body; the second part tells how far it comes.
-    pub fn new(incoming: Incoming, patience: Option<Duration>) -> (Self, Option<Arc<Upload>>) {
+    pub fn new(
+        incoming: Incoming,
+        patience: Option<Duration>,
+        trailers: Trailers,
+    ) -> (Self, Option<Arc<Upload>>) {
         if incoming.is_end_stream() {
             return (Self::Empty, None);
         }
         let upload = Arc::new(Upload::default());
         let shared = Arc::clone(&upload);
-        (Self::Streamed { incoming, upload, patience, silence: None }, Some(shared))
+        (Self::Streamed { incoming, upload, patience, silence: None, trailers }, Some(shared))
+    }
+}
+
+impl RequestBody {
+    /// Is its length unknown until it has come?
+    pub fn is_chunked(&self) -> bool {
+        matches!(self, Self::Streamed { .. }) && self.size_hint().exact().is_none()
     }
 }
 
@@ -90,7 +105,8 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let Self::Streamed { incoming, upload, patience, silence } = self.get_mut() else {
+        let Self::Streamed { incoming, upload, patience, silence, trailers } = self.get_mut()
+        else {
             return Poll::Ready(None);
         };
         match Pin::new(incoming).poll_frame(cx) {
@@ -99,7 +115,11 @@ impl Body for RequestBody {
                 if let Some(data) = frame.data_ref() {
                     upload.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
                 }
-                Poll::Ready(Some(Ok(frame)))
+                let frame = trailers.cleaned(frame);
+                if frame.is_none() {
+                    upload.set(COMPLETE); // trailers are the end, and nothing is left of them
+                }
+                Poll::Ready(frame.map(Ok))
             }
             Poll::Ready(Some(Err(error))) => {
                 upload.set(BROKEN);

@@ -6,16 +6,12 @@ use http::{HeaderMap, HeaderValue, header};
 
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; // RFC 6455 §1.3
 
-/// What a WebSocket handshake needs on the upstream's side, which is always HTTP/1.1.
+/// What the upstream has to answer to a WebSocket handshake.
 #[derive(Debug)]
-pub enum Handshake {
-    /// The client speaks HTTP/1.1: its key travels through, and so does the upstream's answer.
-    Through,
-    /// The client speaks HTTP/2: key and answer are ours.
-    Ours {
-        /// The value of `Sec-WebSocket-Accept` that the upstream must give.
-        accept: HeaderValue,
-    },
+pub struct Handshake {
+    /// The one right value of `Sec-WebSocket-Accept`; empty where the client gave no key, so that
+    /// no answer is right.
+    pub accept: HeaderValue,
 }
 
 /// Writes the fields that ask the upstream to upgrade, after hop-by-hop fields were removed.
@@ -23,15 +19,18 @@ pub enum Handshake {
 pub fn upstream_fields(fields: &mut HeaderMap, from_http2: bool, nonce: [u8; 16]) -> Handshake {
     fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    if !from_http2 {
-        return Handshake::Through;
-    }
-    let key = BASE64_STANDARD.encode(nonce);
-    let accept = accept_key(key.as_bytes());
     let as_value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
-    fields.insert(header::SEC_WEBSOCKET_KEY, as_value(&key));
-    fields.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-    Handshake::Ours { accept: as_value(&accept) }
+    if from_http2 {
+        let key = as_value(&BASE64_STANDARD.encode(nonce));
+        fields.insert(header::SEC_WEBSOCKET_KEY, key);
+        fields.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    }
+    let mut keys = fields.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    let key = keys.next().filter(|_| keys.next().is_none());
+    Handshake {
+        accept: key
+            .map_or(HeaderValue::from_static(""), |key| as_value(&accept_key(key.as_bytes()))),
+    }
 }
 
 /// `Sec-WebSocket-Accept` for a key (RFC 6455 §4.2.2).

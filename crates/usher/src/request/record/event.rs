@@ -7,7 +7,7 @@ use usher_rules::{
 
 use super::{
     Format, Recorder,
-    json::{Object, quoted},
+    json::{Object, VALUE, quoted},
     recorder::wanted,
     stamp,
 };
@@ -79,7 +79,7 @@ impl Event<'_> {
 /// Words without blanks stand as they are; everything else is quoted, so that a line can't be
 /// forged by what strangers wrote.
 pub(super) fn bare_or_quoted(out: &mut Vec<u8>, value: &str) {
-    let is_plain = !value.is_empty()
+    let is_plain = (1..=VALUE).contains(&value.len())
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:/@+,[]*".contains(&b));
     if is_plain {
         out.extend_from_slice(value.as_bytes());

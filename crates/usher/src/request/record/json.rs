@@ -6,6 +6,13 @@ macro_rules! member {
 }
 pub(super) use member;
 
+/// The longest value of a record, in octets as they are written: what strangers send fills no disk.
+/// What was left out stands at its end: `…(+1234 octets)`.
+pub const VALUE: usize = 1024;
+
+/// The same for the fields of an event, where a list of problems may stand.
+const EVENT_VALUE: usize = 8 * 1024;
+
 /// Writes one JSON object on one line.
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
@@ -22,7 +29,7 @@ impl<'a> Object<'a> {
     /// `"key":"value"`.
     pub fn text(&mut self, key: &str, value: &str) -> &mut Self {
         self.key(key);
-        quoted(self.out, value);
+        quoted_up_to(self.out, value, EVENT_VALUE);
         self
     }
 
@@ -30,12 +37,13 @@ impl<'a> Object<'a> {
     /// has two dozen; and for bytes that should be text: what is not becomes U+FFFD.
     pub fn put(&mut self, member: &str, value: &[u8]) -> &mut Self {
         self.out.extend_from_slice(member.as_bytes());
-        if is_plain(value) {
+        if value.len() <= VALUE && is_plain(value) {
             self.out.push(b'"');
             self.out.extend_from_slice(value);
             self.out.push(b'"');
         } else {
-            quoted(self.out, &String::from_utf8_lossy(value));
+            let (kept, cut) = value.split_at_checked(VALUE).unwrap_or((value, &[]));
+            quoted_with(self.out, &String::from_utf8_lossy(kept), VALUE, cut.len());
         }
         self
     }
@@ -141,26 +149,57 @@ fn is_plain(text: &[u8]) -> bool {
     text.iter().fold(0, |found, byte| found | odd(*byte)) == 0
 }
 
-/// A JSON string. What strangers wrote can't end it, begin a line, or move a terminal's cursor.
+/// A JSON string of at most [`VALUE`] octets.
 pub fn quoted(out: &mut Vec<u8>, text: &str) {
+    quoted_up_to(out, text, VALUE);
+}
+
+/// A JSON string. What strangers wrote can't end it, begin a line, move a terminal's cursor, or go
+/// on without end.
+fn quoted_up_to(out: &mut Vec<u8>, text: &str, most: usize) {
+    quoted_with(out, text, most, 0);
+}
+
+/// The same for a text of which `cut` octets were left out before.
+fn quoted_with(out: &mut Vec<u8>, text: &str, most: usize, cut: usize) {
     out.push(b'"');
-    if is_plain(text.as_bytes()) {
+    let begin = out.len();
+    if text.len() <= most && is_plain(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());
-    } else {
-        for c in text.chars() {
-            match c {
-                '"' => out.extend_from_slice(b"\\\""),
-                '\\' => out.extend_from_slice(b"\\\\"),
-                c if c.is_control()
-                    || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-                {
-                    out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
-                }
-                c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-            }
-        }
+    } else if let Some(rest) = escape(out, text, begin + most) {
+        return end_cut(out, rest + cut);
+    }
+    if cut > 0 {
+        return end_cut(out, cut);
     }
     out.push(b'"');
+}
+
+/// Says how much is missing.
+fn end_cut(out: &mut Vec<u8>, octets: usize) {
+    out.extend_from_slice("…(+".as_bytes());
+    integer(out, octets as u64);
+    out.extend_from_slice(b" octets)\"");
+}
+
+/// Escapes until `out` has grown to `end`; gives the octets of `text` that had no room.
+fn escape(out: &mut Vec<u8>, text: &str, end: usize) -> Option<usize> {
+    for (at, c) in text.char_indices() {
+        if out.len() >= end {
+            return Some(text.len() - at);
+        }
+        match c {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            c if c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
+            }
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -183,6 +222,32 @@ mod tests {
             let read: String = serde_json::from_slice(&out).unwrap();
             assert_eq!(read, text);
         }
+    }
+
+    #[test]
+    fn a_value_has_a_bound_and_says_what_is_missing() {
+        for (text, why) in [
+            ("x".repeat(110_000), "plain"),
+            ("\u{1}".repeat(110_000), "escaped"),
+            ("ü".repeat(110_000), "of several octets"),
+        ] {
+            let mut out = Vec::new();
+            let mut object = Object::begin(&mut out);
+            object.put("\"a\":", text.as_bytes());
+            object.end();
+            assert!(out.len() < 1100, "{why}: {}", out.len());
+            let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            let shown = read["a"].as_str().unwrap();
+            let (kept, rest) = shown.split_once("…(+").unwrap();
+            let rest: usize = rest.strip_suffix(" octets)").unwrap().parse().unwrap();
+            assert!(kept.len() + rest >= text.len(), "{why}: {} {rest}", kept.len());
+            let mut out = Vec::new();
+            quoted(&mut out, &text);
+            assert!(out.len() < 1100, "{why}: {}", out.len());
+        }
+        let mut out = Vec::new();
+        quoted(&mut out, &"x".repeat(1024));
+        assert_eq!(out.len(), 1026, "what fits is not cut");
     }
 
     #[test]

@@ -11,9 +11,11 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, header, request::Parts, uri::Uri};
+use hyper::ext::Protocol;
 use usher_rules::{
-    names::{Authority, AuthorityError, PathError, Reading, RequestPath},
-    plan::{Plan, Route},
+    fields::DifferentLengths,
+    names::{Authority, AuthorityError, PathError, Reading, RequestPath, is_registered},
+    plan::{Plan, Route, Underscores},
 };
 
 use super::accept::{Connection, limits};
@@ -67,6 +69,18 @@ pub enum RouteError {
     /// Others read another path, which belongs elsewhere.
     #[error("some servers read another path there than others do")]
     TwoReadings,
+    /// A method that is neither registered nor configured, or not in capitals (RFC 9110 §9.1).
+    #[error("the method is none that is known here; methods are written in capitals")]
+    Method,
+    /// Extended CONNECT for something else than a WebSocket (RFC 8441 §4).
+    #[error("only WebSockets can be opened by extended CONNECT")]
+    Protocol,
+    /// `headers_with_underscores_action: reject_request`.
+    #[error("the request has a field with `_` in its name")]
+    Underscore,
+    /// Two lengths, or one that is no number (RFC 9112 §6.3).
+    #[error(transparent)]
+    Lengths(#[from] DifferentLengths),
     /// More fields than [`limits::FIELDS`].
     #[error("the request has more than {} fields", limits::FIELDS)]
     TooManyFields,
@@ -87,6 +101,19 @@ pub enum RouteError {
 pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed, RouteError> {
     if head.headers.len() > limits::FIELDS {
         return Err(RouteError::TooManyFields);
+    }
+    let method = head.method.as_str();
+    let is_known = || plan.additional_methods.iter().any(|known| **known == *method);
+    if !is_registered(method) && !is_known() {
+        return Err(RouteError::Method);
+    }
+    if head.extensions.get::<Protocol>().is_some() {
+        return Err(RouteError::Protocol); // a WebSocket's was taken out before
+    }
+    if plan.underscores == Underscores::Reject
+        && head.headers.keys().any(|name| name.as_str().contains('_'))
+    {
+        return Err(RouteError::Underscore);
     }
     let coding = head.headers.get_all(header::TRANSFER_ENCODING).iter();
     if coding.into_iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {

@@ -2,11 +2,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::PathAndQuery};
 use usher_rules::{
     fields::{
-        Forwarded, clean_referer, remove_cookie, remove_credentials, remove_hop_by_hop,
+        Forwarded, Owned, clean_referer, remove_cookie, remove_credentials, remove_hop_by_hop,
         remove_identity, set_forwarded,
     },
     names::RequestPath,
-    plan::{Action, Balance, HostField, Piece, Plan, RequestTemplate, Route},
+    plan::{Action, Balance, HostField, Piece, Plan, RequestTemplate, Route, Underscores},
     time::UnixTime,
 };
 
@@ -57,7 +57,11 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     remove_credentials(fields);
     remove_cookie(fields, &plan.cookie.name);
     clean_referer(fields);
-    remove_identity(fields, &plan.claim_fields);
+    if plan.underscores == Underscores::Drop {
+        remove_underscores(fields);
+    }
+    let (by_route, let_through) = (&*route.own_request, &*route.client_identity);
+    remove_identity(fields, Owned { claim_fields: &plan.claim_fields, by_route, let_through });
     let (trusted_hops, skip_append) = (plan.xff_num_trusted_hops, plan.skip_xff_append);
     let asked = (route.host_field != HostField::Preserve).then_some(authority);
     let forwarded = Forwarded { peer, https, authority: asked, trusted_hops, skip_append };
@@ -96,6 +100,15 @@ fn routing_key(standing: &Standing) -> Option<HeaderValue> {
     let digest = digest(&SHA256, session.session().id.as_str().as_bytes());
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     HeaderValue::try_from(hex).ok()
+}
+
+/// `headers_with_underscores_action: drop_header`.
+fn remove_underscores(fields: &mut HeaderMap) {
+    let names: Vec<HeaderName> =
+        fields.keys().filter(|name| name.as_str().contains('_')).cloned().collect();
+    for name in names {
+        fields.remove(name);
+    }
 }
 
 fn origin_form(target: PathAndQuery) -> Option<http::Uri> {

@@ -1,10 +1,20 @@
 use http::{HeaderName, HeaderValue, header, response::Parts};
 use usher_rules::{
-    fields::{remove_hop_by_hop, remove_set_cookie},
+    fields::{one_length, remove_hop_by_hop, remove_set_cookie},
     plan::{Plan, Route},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Fields that speak for the listener and the keys of the app itself, where visitors never are:
+/// another port or protocol, and pins of its certificate.
+const OF_THE_APP_S_LISTENER: [HeaderName; 5] = [
+    header::ALT_SVC,
+    HeaderName::from_static("public-key-pins"),
+    HeaderName::from_static("public-key-pins-report-only"),
+    HeaderName::from_static("expect-ct"),
+    HeaderName::from_static("alternate-protocol"),
+];
 
 /// Turns the upstream's response head into the client's.
 ///
@@ -20,11 +30,24 @@ pub fn toward_client(
     let fields = &mut head.headers;
     remove_hop_by_hop(fields);
     remove_set_cookie(fields, &plan.cookie.name);
+    for name in &OF_THE_APP_S_LISTENER {
+        fields.remove(name);
+    }
+    if one_length(fields).is_err() {
+        fields.remove(header::CONTENT_LENGTH); // it was framed in another way, or not read at all
+    }
     if https && head.status.is_redirection() {
         upgrade_location(fields, public);
     }
     for (name, value) in &route.set_response {
         fields.insert(name.clone(), value.clone());
+    }
+    for (name, value) in &route.default_response {
+        // Apps on TVs show a public app in a frame of a `file://` page.
+        let may_be_framed = route.is_public && *name == header::X_FRAME_OPTIONS;
+        if !may_be_framed && !fields.contains_key(name) {
+            fields.insert(name.clone(), value.clone());
+        }
     }
     fields.insert(REQUEST_ID, request_id.clone());
 }

@@ -1,0 +1,141 @@
+use super::spelling;
+
+/// Fields in which other proxies tell an app who is asking. An app that was set up behind one of
+/// them believes these, so a visitor must not be able to send them. Names that end in `-` stand
+/// for everything that begins so.
+const IDENTITY: &[&str] = &[
+    // Apache, Authelia, tinyauth, Pangolin; many apps' "trusted header"
+    "remote-",
+    "x-remote-",
+    "auth-user",
+    "x-authenticated-",
+    "x-auth-user",
+    "x-auth-userid",
+    "x-auth-username",
+    "x-auth-email",
+    "x-auth-name",
+    "x-auth-groups",
+    "x-auth-roles",
+    "x-auth-subject",
+    "x-auth-given-name",
+    "x-auth-family-name",
+    "x-proxy-user",
+    "x-proxy-email",
+    "x-proxy-groups",
+    "x-proxy-role",
+    "x-proxy-roles",
+    // oauth2-proxy
+    "x-auth-request-",
+    // Grafana's and Gitea's
+    "x-webauth-",
+    "x-authentik-",
+    "x-vouch-",
+    "x-token-subject",
+    "x-token-user-",
+    "x-tinyauth-",
+    // Cloudflare Access
+    "cf-access-",
+    // Google, Microsoft, Amazon
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-apigateway-api-userinfo",
+    "x-endpoint-api-userinfo",
+    "x-ms-client-principal",
+    "x-ms-client-principal-",
+    "x-ms-token-",
+    "x-amzn-oidc-",
+    "x-amzn-mtls-",
+    "tailscale-",
+    "x-tailscale-",
+    // Kong, APISIX
+    "x-userinfo",
+    "x-id-token",
+    "x-consumer-",
+    "x-credential-",
+    "x-anonymous-consumer",
+    "x-authenticated-consumer",
+    // mod_auth_openidc, mod_auth_mellon, Shibboleth
+    "oidc-",
+    "x-oidc-",
+    "mellon-",
+    "shib-",
+    // SiteMinder, WebSEAL, Oracle
+    "sm-user",
+    "sm-universalid",
+    "sm-userdn",
+    "iv-user",
+    "iv-groups",
+    "iv-creds",
+    "oam-remote-user",
+    "osso-",
+    // client certificates (RFC 9440 and before it)
+    "client-cert",
+    "client-cert-",
+    "x-client-cert",
+    "x-client-cert-",
+    "x-client-certificate",
+    "x-client-dn",
+    "x-client-verify",
+    "x-ssl-",
+    "ssl-client-",
+    "ssl-cert",
+    "x-tls-client-",
+    "x-mtls-",
+    "x-arr-clientcert",
+    "x-clientcert",
+];
+
+/// Does another proxy tell an app with this field who is asking?
+pub(super) fn is_identity(name: &str) -> bool {
+    IDENTITY.iter().any(|theirs| {
+        if theirs.ends_with('-') {
+            spelling::begins(name, theirs)
+        } else {
+            spelling::is_same(name, theirs)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_identity;
+
+    #[test]
+    fn identity_fields_of_other_proxies() {
+        for name in [
+            "remote-user",
+            "remote_user",
+            "remote.user",
+            "x-auth-request-email",
+            "x_auth_request_user",
+            "x-webauth-user",
+            "x-authentik-username",
+            "cf-access-authenticated-user-email",
+            "cf-access-jwt-assertion",
+            "x-goog-iap-jwt-assertion",
+            "x-ms-client-principal",
+            "x-ms-client-principal-name",
+            "x-amzn-oidc-data",
+            "tailscale-user-login",
+            "x-vouch-user",
+            "x-ssl-client-dn",
+            "x-client-cert",
+            "client-cert-chain",
+        ] {
+            assert!(is_identity(name), "{name}");
+        }
+        for name in [
+            "authorization",
+            "x-emby-authorization",
+            "x-mediabrowser-token",
+            "x-auth-token", // an app's own, OpenStack's for one
+            "x-user-id",    // Rocket.Chat's clients log in with it
+            "x-requested-with",
+            "x-client-version",
+            "user-agent",
+            "sec-websocket-key",
+        ] {
+            assert!(!is_identity(name), "{name}");
+        }
+    }
+}
