@@ -8,11 +8,10 @@ use super::{
     name,
 };
 use crate::{
-    config::{Given, Section},
-    names::{EscapedSlashes, Host, ListenAddressError, listen_address},
+    config::Given,
+    names::{Host, ListenAddressError, listen_address},
     plan::{
         CertificateFiles, CookiePolicy, Level, Listen, LogSelection, Protocols, SameSite, Timeouts,
-        Underscores,
     },
     problem::{Problem, Severity},
     secret::Secret,
@@ -356,29 +355,6 @@ impl Ground<'_> {
         Some(names)
     }
 
-    /// `additional_methods`: tokens in upper case, so that no app takes one for another method.
-    pub(super) fn additional_methods(&mut self) -> Vec<Box<str>> {
-        let mut methods = Vec::new();
-        for item in self.keys.list("additional_methods").unwrap_or_default() {
-            let is_method = !item.text.is_empty()
-                && item
-                    .text
-                    .bytes()
-                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-');
-            if is_method {
-                methods.push(item.text);
-                continue;
-            }
-            self.report(Problem::error(
-                "U445",
-                item.at,
-                format!("`{}` is no method", item.text),
-                "write it in capitals, such as `PURGE`; the registered ones pass anyway",
-            ));
-        }
-        methods
-    }
-
     /// Values that are right but do less here than in Pomerium.
     pub(super) fn remarks(&mut self) {
         if let Some(given) =
@@ -434,25 +410,6 @@ const FLAGS: &[(&str, bool, &str)] = &[
     ("pomerium_jwt_endpoint", false, "`/.pomerium/jwt` is not served"),
     ("mcp", false, "there is no MCP gateway"),
 ];
-
-/// `path_with_escaped_slashes_action`.
-pub(super) fn escaped_slashes(keys: &Section) -> EscapedSlashes {
-    match keys.word("path_with_escaped_slashes_action").as_deref() {
-        Some("keep_unchanged") => EscapedSlashes::Keep,
-        Some("unescape_and_forward") => EscapedSlashes::Unescape,
-        Some("unescape_and_redirect") => EscapedSlashes::Redirect,
-        Some(_) | None => EscapedSlashes::Reject,
-    }
-}
-
-/// `headers_with_underscores_action`.
-pub(super) fn underscores(keys: &Section) -> Underscores {
-    match keys.word("headers_with_underscores_action").as_deref() {
-        Some("reject_request") => Underscores::Reject,
-        Some("drop_header") => Underscores::Drop,
-        Some(_) | None => Underscores::Allow,
-    }
-}
 
 const METRICS: &str = "metrics_address";
 

@@ -8,6 +8,7 @@ mod dns;
 mod files;
 mod from;
 mod globals;
+mod hardening;
 pub use globals::{ACCESS_FIELDS, AUTHORIZE_FIELDS};
 mod headers;
 mod matcher;
@@ -97,9 +98,9 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
             .int("xff_num_trusted_hops")
             .and_then(|n| n.try_into().ok())
             .unwrap_or_default(),
-        escaped_slashes: globals::escaped_slashes(&globals),
+        escaped_slashes: hardening::escaped_slashes(&globals),
         additional_methods,
-        underscores: globals::underscores(&globals),
+        underscores: hardening::underscores(&globals),
         secrets,
         log,
         routes,
