@@ -29,6 +29,13 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<A
         *state.asked.entry(path.clone()).or_default() += 1;
         state.lie
     };
+    let fixed = shared.state().fixed.get(&path).cloned();
+    if let Some(super::Fixed { status: code, location, body }) = fixed {
+        let mut answer = status(code, &body);
+        let location = location.and_then(|to| to.parse().ok());
+        answer.headers_mut().extend(location.map(|to| (LOCATION, to)));
+        return Ok(answer);
+    }
     if lie == Lie::Down {
         return Ok(status(503, "the provider is being mended"));
     }
@@ -115,7 +122,8 @@ fn token(shared: &Shared, authorization: Option<&str>, form: &HashMap<String, St
     let basic = format!("Basic {}", BASE64_STANDARD.encode(basic));
     let by_form =
         text("client_id") == shared.client_id && text("client_secret") == shared.client_secret;
-    if authorization != Some(&basic) && !by_form {
+    let by_basic = authorization == Some(&basic) && !shared.state().by_post_only;
+    if !by_basic && !by_form {
         return json_answer(401, &json!({"error": "invalid_client"}));
     }
     let mut state = shared.state();
@@ -140,6 +148,9 @@ fn token(shared: &Shared, authorization: Option<&str>, form: &HashMap<String, St
             _ => state.keys.sign(state.algorithm, &claims),
         };
         answer["id_token"] = token.into();
+    }
+    for (name, value) in &state.more_in_tokens {
+        answer[name] = value.clone();
     }
     json_answer(200, &answer)
 }

@@ -100,6 +100,17 @@ struct State {
     userinfo: Option<Map<String, Value>>,
     grants: HashMap<String, Grant>,
     asked: HashMap<String, usize>,
+    fixed: HashMap<String, Fixed>,
+    more_in_tokens: Map<String, Value>,
+    by_post_only: bool,
+}
+
+/// What a path is answered with, whatever is asked.
+#[derive(Clone)]
+struct Fixed {
+    status: u16,
+    location: Option<String>,
+    body: String,
 }
 
 /// A provider that runs until it is dropped.
@@ -147,6 +158,9 @@ impl FakeProvider {
                 userinfo: None,
                 grants: HashMap::new(),
                 asked: HashMap::new(),
+                fixed: HashMap::new(),
+                more_in_tokens: Map::new(),
+                by_post_only: false,
             }),
         });
         let serving = Arc::clone(&shared);
@@ -197,6 +211,27 @@ impl FakeProvider {
     /// From now on its userinfo endpoint says this; before, it says what the ID token says.
     pub fn userinfo_says(&self, claims: Value) {
         self.shared.state().userinfo = claims.as_object().cloned();
+    }
+
+    /// Its key document, as text.
+    pub fn published_keys(&self) -> String {
+        self.shared.state().keys.published().to_string()
+    }
+
+    /// From now on this path answers so.
+    pub fn answers(&self, path: &str, status: u16, location: Option<&str>, body: &str) {
+        let fixed = Fixed { status, location: location.map(Into::into), body: body.into() };
+        self.shared.state().fixed.insert(path.into(), fixed);
+    }
+
+    /// From now on the token endpoint's answer holds these members, too.
+    pub fn adds_to_tokens(&self, members: Value) {
+        self.shared.state().more_in_tokens = members.as_object().cloned().unwrap_or_default();
+    }
+
+    /// From now on the token endpoint takes the client's secret in the body only.
+    pub fn takes_secrets_by_post_only(&self) {
+        self.shared.state().by_post_only = true;
     }
 
     /// How often a path was asked for.

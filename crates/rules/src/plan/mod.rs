@@ -191,7 +191,7 @@ pub struct OidcProvider {
     pub client_id: Box<str>,
     /// `idp_client_secret`, from file or inline.
     pub client_secret: Option<Secret>,
-    /// `idp_scopes`, or the default `openid profile email offline_access`.
+    /// `idp_scopes`, or the default `openid profile email`.
     pub scopes: Vec<Box<str>>,
     /// `idp_request_params`.
     pub request_params: Vec<(Box<str>, Box<str>)>,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Errand, IdTokenExpected, IdTokenFault, Params, check_id_token,
+    Errand, IdTokenExpected, IdTokenFault, check_id_token,
+    form::decode,
     person::{ClaimsFault, person_from_claims},
 };
 use crate::{
@@ -27,6 +28,9 @@ pub struct Pending {
     provider: Box<str>,
     give_up_at: u64,
     errand: Errand,
+    /// How many tries came before.
+    #[serde(default)]
+    tries: u8,
 }
 
 /// A code is being redeemed. Made once per [`Pending`], which is gone then.
@@ -75,6 +79,14 @@ pub enum Failure {
     /// The person or the provider said no.
     #[error("the provider refused: `{0}`")]
     Refused(Box<str>),
+    /// The provider asks for another try (RFC 6749 §4.1.2.1; Keycloak, for a page that waited).
+    #[error("the provider asks for another try: `{code}`")]
+    TryAgain {
+        /// Its error.
+        code: Box<str>,
+        /// Which try this will be.
+        tries: u8,
+    },
     /// Neither code nor error.
     #[error("the response holds no code")]
     NoCode,
@@ -87,15 +99,31 @@ pub enum Failure {
 }
 
 impl AuthorizationResponse {
-    /// Reads the query of the redirect.
-    pub fn read(params: &Params) -> Self {
-        let own = |name| params.text(name).filter(|text| !text.is_empty()).map(Into::into);
-        Self {
-            state: own("state").unwrap_or_default(),
-            code: own("code"),
-            error: own("error"),
-            issuer: own("iss"),
+    /// Reads the query of the redirect. What is not known is let be, however it is encoded (RFC 6749
+    /// §4.1.2); one of ours that comes twice or can't be read makes it the answer of nobody.
+    pub fn read(query: &str) -> Self {
+        let mut response = Self::default();
+        let mut seen = Vec::new();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Ok(name) = decode(name) else { continue };
+            if !["state", "code", "error", "iss"].contains(&&*name) {
+                continue;
+            }
+            let Ok(value) = decode(value) else { return Self::default() };
+            if seen.contains(&name) {
+                return Self::default(); // two readers could take different ones
+            }
+            let given = (!value.is_empty()).then(|| value.clone());
+            match &*name {
+                "state" => response.state = value,
+                "code" => response.code = given,
+                "error" => response.error = given,
+                _ => response.issuer = given,
+            }
+            seen.push(name);
         }
+        response
     }
 }
 
@@ -113,7 +141,14 @@ impl Pending {
         let [state, nonce, verifier] =
             random.map(|bytes| BASE64_URL_SAFE_NO_PAD.encode(bytes).into_boxed_str());
         let give_up_at = now.plus(Self::LIFETIME).seconds();
-        Self { state, nonce, verifier, provider: provider.id.clone(), give_up_at, errand }
+        Self { state, nonce, verifier, provider: provider.id.clone(), give_up_at, errand, tries: 0 }
+    }
+
+    /// The same after so many tries.
+    #[must_use]
+    pub fn after(mut self, tries: u8) -> Self {
+        self.tries = tries;
+        self
     }
 
     /// What stays of a flow that is over, in the place of its cookie: the page that it led to, for
@@ -238,7 +273,12 @@ impl Pending {
             Some(_) | None => {}
         }
         if let Some(error) = &response.error {
-            return Err(Failure::Refused(error_code(error)));
+            let code = error_code(error);
+            let transient = ["temporarily_unavailable", "authentication_expired", "login_required"];
+            if transient.contains(&&*code) && self.tries < MOST_TRIES {
+                return Err(Failure::TryAgain { code, tries: self.tries + 1 });
+            }
+            return Err(Failure::Refused(code));
         }
         let code = response.code.clone().ok_or(Failure::NoCode)?;
         Ok(Redeeming { nonce: self.nonce, code, verifier: self.verifier, errand: self.errand })
@@ -272,6 +312,9 @@ impl Redeeming {
         Ok(person_from_claims(id_token, userinfo)?)
     }
 }
+
+/// How often a provider may ask for another try.
+const MOST_TRIES: u8 = 2;
 
 /// An error code as the RFC has them; strangers can put anything there, and logs are read.
 fn error_code(text: &str) -> Box<str> {

@@ -22,22 +22,22 @@ pub struct IdTokenExpected<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdTokenFault {
     /// Step 2.
-    #[error("it is from another issuer")]
+    #[error("`iss`: it is from another issuer")]
     Issuer,
     /// Step 3.
-    #[error("it is for another client")]
+    #[error("`aud`: it is for another client")]
     Audience,
     /// Steps 4 and 5: `azp` names somebody else, or several audiences and no `azp`.
-    #[error("it was issued to another party")]
+    #[error("`azp`: it was issued to another party")]
     AuthorizedParty,
     /// Step 9.
-    #[error("it has expired")]
+    #[error("`exp`: it has expired, or does not say when")]
     Expired,
     /// `nbf`, or `iat` in the future.
-    #[error("it is not valid yet")]
+    #[error("`iat` or `nbf`: it is not valid yet")]
     TooEarly,
     /// Step 11.
-    #[error("it is for another sign-in")]
+    #[error("`nonce`: it is for another sign-in")]
     Nonce,
 }
 

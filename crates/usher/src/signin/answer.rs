@@ -154,6 +154,36 @@ impl ErrorPage for NotNow<'_> {
     }
 }
 
+/// 503: what the provider publishes, or the config says of it, is wrong; waiting mends nothing.
+pub struct SetUpWrong<'a> {
+    /// Begins the sign-in again.
+    pub again: &'a str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for SetUpWrong<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 503,
+            code: "provider-set-up-wrong",
+            title: "sign-in is not set up right",
+            heading: "Nobody can sign in here: something is not set up right.".into(),
+            advice: vec![usher_pages::Advice::Text(
+                "It does not mend itself. Tell the person who runs this server; the log says what \
+                 is wrong. Whoever is signed in already can go on."
+                    .into(),
+            )],
+            reasons: &[],
+            action: Some(usher_pages::Action::Follow {
+                words: "It was mended: go on",
+                link: usher_pages::Link::new(self.again),
+            }),
+            receipt: self.receipt,
+        }
+    }
+}
+
 /// 403: a page of another site posted one of our forms.
 pub struct ForeignForm<'a>(pub Receipt<'a>);
 

@@ -66,6 +66,11 @@ impl Ask {
         &self.request.body
     }
 
+    /// A posted form as it came; empty when it is no text.
+    pub fn form_text(&self) -> &str {
+        std::str::from_utf8(&self.request.body).unwrap_or_default()
+    }
+
     /// The fields of a posted form.
     pub fn form(&self) -> Result<Params, ParamsError> {
         let text = std::str::from_utf8(&self.request.body).map_err(|_| ParamsError::BadEncoding)?;

@@ -6,7 +6,7 @@ use usher_rules::{
     plan::{Level, OidcProvider, Provider, SameSite},
     session::{CookieLife, SetCookie, all_cookies, cookies},
     signin::{
-        AuthorizationResponse, Errand, Failure, OAUTH2_CALLBACK, Params, Pending, SIGN_IN, Target,
+        AuthorizationResponse, Errand, Failure, OAUTH2_CALLBACK, Pending, SIGN_IN, Target,
         surplus_cookies,
     },
 };
@@ -44,11 +44,12 @@ impl SignInRoom {
         ask: &Ask,
         provider: &OidcProvider,
         errand: Errand,
+        tries: u8,
     ) -> Response<Body> {
         let Some((randoms, nonce)) = random_flow() else {
             return self.not_begun(ask, "the system has no randomness");
         };
-        let pending = Pending::start(&randoms, provider, errand, ask.wall());
+        let pending = Pending::start(&randoms, provider, errand, ask.wall()).after(tries);
         let location =
             match self.providers.authorize_url(ask.plan(), provider, &pending, ask.now()).await {
                 Ok(location) => location,
@@ -71,11 +72,11 @@ impl SignInRoom {
     /// The browser comes back from the provider.
     pub(super) async fn oauth2_callback(&self, ask: &Ask) -> Response<Body> {
         let posted = ask.method() == Method::POST;
-        let params = if posted { ask.form() } else { Params::parse(ask.query()) };
         if let Some(response) = asked_again(ask) {
             return response;
         }
-        let response = AuthorizationResponse::read(&params.unwrap_or_default());
+        let query = if posted { ask.form_text() } else { ask.query() };
+        let response = AuthorizationResponse::read(query);
         let name = Pending::cookie_name(ask.cookie_name(), &response.state);
         let mut errand = Errand::Here;
         let mut answered = match self.come_back(ask, &response, &name, &mut errand).await {
@@ -90,9 +91,23 @@ impl SignInRoom {
                 let page = page.map_or_else(|| again(ask, &errand), |page| page.to_string());
                 return answer::see_other(&page);
             }
+            Err(NotSignedIn::Failure(Failure::TryAgain { code, tries })) => {
+                self.once_more(ask, errand.clone(), &code, tries).await
+            }
             Err(NotSignedIn::Failure(failure)) => {
                 let again = again(ask, &errand);
-                self.failed(ask, failure.to_string(), words(&failure), &again)
+                let mut cause = failure.to_string();
+                if let (Failure::Refused(code), Provider::Oidc(provider)) =
+                    (&failure, &ask.plan().sign_in.provider)
+                    && &**code == "invalid_scope"
+                {
+                    let sent = provider.scopes.join(" ");
+                    cause = format!(
+                        "{cause}; `{sent}` was sent: write `idp_scopes` without what \
+                                     the provider does not offer"
+                    );
+                }
+                self.failed(ask, cause, words(&failure), &again)
             }
             Err(NotSignedIn::Provider(error)) if error.is_down() => {
                 self.provider_down(ask, &error, &again(ask, &errand))
@@ -151,9 +166,22 @@ impl SignInRoom {
         Ok(response)
     }
 
+    /// What the provider's error asks for: begun anew, with what it was for.
+    async fn once_more(&self, ask: &Ask, errand: Errand, code: &str, tries: u8) -> Response<Body> {
+        let cause = Some(format!("the provider asks for another try: `{code}`"));
+        self.note(ask, Level::Info, "sign-in-failed", None, cause);
+        match &ask.plan().sign_in.provider {
+            Provider::Oidc(provider) => self.to_provider(ask, provider, errand, tries).await,
+            Provider::Builtin | Provider::Hosted(_) => answer::found("/.pomerium/"),
+        }
+    }
+
     fn provider_down(&self, ask: &Ask, error: &ProviderError, again: &str) -> Response<Body> {
         let cause = Some(format!("{error}; nobody new can sign in, whoever is signed in goes on"));
         self.note(ask, Level::Warn, "provider", None, cause);
+        if !error.is_down() {
+            return answer::error(ask, &answer::SetUpWrong { again, receipt: ask.receipt() });
+        }
         let try_again = Link::new(again);
         answer::error(ask, &ProviderDown { host: ask.host(), try_again, receipt: ask.receipt() })
     }

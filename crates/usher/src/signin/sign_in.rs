@@ -45,7 +45,7 @@ impl SignInRoom {
         }
         match &ask.plan().sign_in.provider {
             Provider::Builtin => self.form(ask, &errand),
-            Provider::Oidc(provider) => self.to_provider(ask, provider, errand).await,
+            Provider::Oidc(provider) => self.to_provider(ask, provider, errand, 0).await,
             // INVARIANT: where people sign in elsewhere no host of ours is the authenticate host.
             Provider::Hosted(_) => answer::text(StatusCode::NOT_FOUND, "Not Found\n"),
         }
@@ -136,7 +136,9 @@ pub(super) fn words(failure: &Failure) -> &'static str {
         }
         Failure::TooSlow => "The sign-in took too long.",
         Failure::OtherProvider => "The way to sign in was changed meanwhile.",
-        Failure::Refused(_) => "The service that signs people in said no.",
+        Failure::Refused(_) | Failure::TryAgain { .. } => {
+            "The service that signs people in said no."
+        }
         Failure::OtherIssuer
         | Failure::NoIssuer
         | Failure::NoCode

@@ -176,3 +176,139 @@ async fn a_rule_with_capitals_is_met_by_people_of_the_built_in_provider() {
         assert_eq!(seen.status, StatusCode::OK, "{rule}");
     }
 }
+
+const ANYBODY: &str = "[{allow: {or: [{authenticated_user: true}]}}]";
+
+fn state_of(authorize: &str) -> String {
+    let url = authorize.split("state=").nth(1).unwrap();
+    url.split('&').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn no_member_that_nobody_needs_stops_a_sign_in() {
+    let at = Outside::open(ANYBODY, "").await;
+    for value in [json!("x"), json!(7), json!(true), json!([1, {}]), json!({"a": []}), json!(null)]
+    {
+        let mut claims = json!({"sub": "u1"});
+        for name in [
+            "amr",
+            "acr",
+            "address",
+            "auth_time",
+            "at_hash",
+            "birthdate",
+            "email_verified",
+            "gender",
+            "given_name",
+            "locale",
+            "name",
+            "phone_number_verified",
+            "updated_at",
+            "website",
+            "jti",
+            "sid",
+            "groups",
+        ] {
+            claims[name] = value.clone();
+        }
+        at.provider.adds_to_tokens(json!({
+            "expires_in": value, "scope": value, "refresh_token": value, "token_type": value,
+        }));
+        let (_, seen) = at.visit_as(claims, None).await;
+        assert_eq!(seen.status, StatusCode::OK, "{value}: {}", at.house.log());
+    }
+    at.provider.adds_to_tokens(json!({"expires_in": "300", "id_token": 7}));
+    let (_, seen) = at.visit_as(json!({"sub": "u1"}), None).await;
+    assert_eq!(seen.status, StatusCode::BAD_REQUEST);
+    assert!(at.house.log().contains("`id_token`"), "the log names the member");
+}
+
+#[tokio::test]
+async fn a_client_that_may_only_post_its_secret_signs_in() {
+    let at = Outside::open(ANYBODY, "").await;
+    at.provider.takes_secrets_by_post_only();
+    let (_, seen) = at.visit_as(json!({"sub": "u1"}), None).await;
+    assert_eq!((seen.status, at.provider.was_asked("/token")), (StatusCode::OK, 2));
+    let (_, seen) = at.visit_as(json!({"sub": "u2"}), None).await;
+    assert_eq!((seen.status, at.provider.was_asked("/token")), (StatusCode::OK, 3), "remembered");
+    at.provider.answers("/token", 401, None, r#"{"error":"invalid_client"}"#);
+    let (_, seen) = at.visit_as(json!({"sub": "u3"}), None).await;
+    assert_eq!((seen.status, at.provider.was_asked("/token")), (StatusCode::BAD_REQUEST, 5));
+    assert!(at.house.log().contains("client_secret_"), "the log names the method");
+    at.provider.answers("/token", 400, None, r#"{"error":"invalid_grant"}"#);
+    at.visit_as(json!({"sub": "u3"}), None).await;
+    assert_eq!(at.provider.was_asked("/token"), 6, "no other error is tried again");
+}
+
+#[tokio::test]
+async fn a_lasting_mistake_of_a_provider_is_told_as_one() {
+    const DISCOVERY: &str = "/.well-known/openid-configuration";
+    for (path, status, body, words) in [
+        ("/jwks", 200, "{}", "publishes no signing keys"),
+        ("/jwks", 200, "<html>", "jwks_uri"),
+        ("/jwks", 404, "", "jwks_uri"),
+        (DISCOVERY, 404, "", "idp_provider_url"),
+        (DISCOVERY, 200, "<html>", "the discovery document"),
+        (DISCOVERY, 200, r#"{"issuer": "http://127.0.0.1:1"}"#, "`authorization_endpoint`"),
+    ] {
+        let at = Outside::open(ANYBODY, "").await;
+        at.provider.answers(path, status, None, body);
+        let seen = at.house.browser().open(PAGE).await;
+        assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE, "{path} {status}");
+        assert!(!seen.body.contains("in a minute"), "{path} {status}: {}", seen.body);
+        assert!(at.house.log().contains(words), "{path} {status}: {}", at.house.log());
+    }
+}
+
+#[tokio::test]
+async fn documents_of_a_provider_that_moved_are_found() {
+    let at = Outside::open(ANYBODY, "").await;
+    at.provider.answers("/jwks", 301, Some("/elsewhere"), "");
+    at.provider.answers("/elsewhere", 200, None, &at.provider.published_keys());
+    let (_, seen) = at.visit_as(json!({"sub": "u1"}), None).await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", at.house.log());
+}
+
+#[tokio::test]
+async fn an_answer_that_asks_for_another_try_gets_one() {
+    let at = Outside::open(ANYBODY, "").await;
+    let mut browser = at.house.browser();
+    let callback = "https://auth.test/oauth2/callback";
+    let issuer = at.provider.issuer();
+    let mut authorize = at.begin(&mut browser).await;
+    for (error, again) in [
+        ("temporarily_unavailable", true),
+        ("login_required", true),
+        ("temporarily_unavailable", false),
+    ] {
+        let state = state_of(&authorize);
+        let back = format!("{callback}?error={error}&state={state}&iss={issuer}");
+        let seen = browser.send(Method::GET, &back, NAVIGATION, "").await;
+        assert_eq!(seen.status == StatusCode::FOUND, again, "{error}: {}", seen.status);
+        authorize = seen.location().map_or(authorize, Into::into);
+    }
+    // What nobody knows spoils nothing; what is ours and comes twice is nobody's answer.
+    for (more, told) in [("&error_description=refus%E9&%FF=1", true), ("&error=other", false)] {
+        let state = state_of(&at.begin(&mut browser).await);
+        let back = format!("{callback}?error=access_denied&state={state}&iss={issuer}{more}");
+        let count = || at.house.log().matches("access_denied").count();
+        let before = count();
+        let seen = browser.send(Method::GET, &back, NAVIGATION, "").await;
+        assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{more}");
+        assert_eq!(count() > before, told, "{more}: {}", at.house.log());
+    }
+}
+
+#[tokio::test]
+async fn no_scope_is_asked_for_that_has_no_use() {
+    let at = Outside::open(ANYBODY, "").await;
+    let mut browser = at.house.browser();
+    let authorize = at.begin(&mut browser).await;
+    assert!(authorize.contains("scope=openid+profile+email&"), "{authorize}");
+    let (state, issuer) = (state_of(&authorize), at.provider.issuer());
+    let back =
+        format!("https://auth.test/oauth2/callback?error=invalid_scope&state={state}&iss={issuer}");
+    browser.send(Method::GET, &back, NAVIGATION, "").await;
+    let log = at.house.log();
+    assert!(log.contains("idp_scopes") && log.contains("openid profile email"), "{log}");
+}

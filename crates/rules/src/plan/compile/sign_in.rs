@@ -19,7 +19,7 @@ struct Preset {
     params: &'static [(&'static str, &'static str)],
 }
 
-const OIDC_SCOPES: &[&str] = &["openid", "profile", "email", "offline_access"];
+const OIDC_SCOPES: &[&str] = &["openid", "profile", "email"];
 
 const PRESETS: &[Preset] = &[
     Preset { name: "oidc", issuer: None, scopes: OIDC_SCOPES, params: &[] },
@@ -48,7 +48,7 @@ const PRESETS: &[Preset] = &[
     Preset {
         name: "onelogin",
         issuer: Some("https://openid-connect.onelogin.com/oidc"),
-        scopes: &["openid", "profile", "email", "groups", "offline_access"],
+        scopes: &["openid", "profile", "email", "groups"],
         params: &[],
     },
 ];

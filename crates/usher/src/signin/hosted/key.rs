@@ -145,7 +145,12 @@ impl ServiceKeys {
     async fn fetch(&self, plan: &Plan) -> Result<PublicKey, ProviderError> {
         let http = Http::new(plan, true, self.patience)?;
         let url = format!("{}{PUBLIC_KEY}", plan.sign_in.authenticate);
-        let octets = http.get(&url, None).await?;
+        let answer = http.get_once(&url, None).await?;
+        let status = answer.status().as_u16();
+        if status != 200 {
+            return Err(ProviderError::Status { document: "the service's public key", status });
+        }
+        let octets = answer.into_body();
         let key = PublicKey::from_octets(&octets).filter(PublicKey::takes_seals);
         key.ok_or(ProviderError::Unreadable("the service's key"))
     }

@@ -1,30 +1,21 @@
-use std::{
-    sync::atomic::{AtomicU16, Ordering},
-    time::{Duration, UNIX_EPOCH},
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
-
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use openidconnect::{
-    AsyncHttpClient, AuthType, ClaimsVerificationError, EndpointMaybeSet, EndpointNotSet,
-    EndpointSet, HttpRequest, HttpResponse, Nonce, OAuth2TokenResponse, RequestTokenError,
-    SignatureVerificationError, TokenResponse,
-    core::{
-        CoreClient, CoreClientAuthMethod, CoreErrorResponseType, CoreIdToken,
-        CoreJwsSigningAlgorithm, CoreTokenResponse,
-    },
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, JsonWebKey,
+    core::{CoreClient, CoreJsonWebKeyUse, CoreJwsSigningAlgorithm as Algorithm},
 };
 use serde_json::{Map, Value};
 use usher_rules::{
-    people::BoxFuture,
     plan::{OidcProvider, Plan},
-    signin::{CLOCK_SKEW, Redeeming},
-    time::Now,
+    signin::{OAUTH2_CALLBACK, Redeeming},
 };
 
 use super::{
-    ProviderError, client, code,
-    http::Http,
-    known::{Known, Metadata},
+    ProviderError, documents,
+    documents::Tokens,
+    known::{ClientMethod, Known},
 };
 
 /// A client as discovery makes it: the last two endpoints may be missing.
@@ -39,15 +30,19 @@ pub type Client = CoreClient<
 
 /// What a signature may be made with, whatever a provider offers. Nothing with a shared secret:
 /// a public key must never be taken for one.
-const ALGORITHMS: &[CoreJwsSigningAlgorithm] = &[
-    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
-    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
-    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
-    CoreJwsSigningAlgorithm::RsaSsaPssSha256,
-    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
-    CoreJwsSigningAlgorithm::EcdsaP384Sha384,
-    CoreJwsSigningAlgorithm::EdDsa,
+const ALGORITHMS: &[(&str, Algorithm)] = &[
+    ("RS256", Algorithm::RsaSsaPkcs1V15Sha256),
+    ("RS384", Algorithm::RsaSsaPkcs1V15Sha384),
+    ("RS512", Algorithm::RsaSsaPkcs1V15Sha512),
+    ("PS256", Algorithm::RsaSsaPssSha256),
+    ("ES256", Algorithm::EcdsaP256Sha256),
+    ("ES384", Algorithm::EcdsaP384Sha384),
+    ("EdDSA", Algorithm::EdDsa),
 ];
+
+/// Their names (RFC 7518 §3.1).
+pub const ALGORITHM_NAMES: &[&str] =
+    &["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"];
 
 /// Why an ID token is not taken.
 pub enum NotVerified {
@@ -68,147 +63,136 @@ impl From<NotVerified> for ProviderError {
     }
 }
 
-/// `client_secret_basic` is the default (OIDC Core §9), and the first choice.
-pub fn auth_type(metadata: &Metadata) -> AuthType {
-    let offered = metadata.token_endpoint_auth_methods_supported();
-    let offers = |method| offered.is_none_or(|offered| offered.contains(&method));
-    if !offers(CoreClientAuthMethod::ClientSecretBasic)
-        && offers(CoreClientAuthMethod::ClientSecretPost)
-    {
-        AuthType::RequestBody
-    } else {
-        AuthType::BasicAuth
-    }
-}
-
-/// Sends the library's requests, and keeps the status of the answer, which its errors leave out.
-struct Sender<'a> {
-    http: &'a Http,
-    status: AtomicU16,
-}
-
-impl<'c> AsyncHttpClient<'c> for Sender<'_> {
-    type Error = ProviderError;
-    type Future = BoxFuture<'c, Result<HttpResponse, ProviderError>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(async move {
-            let response = self.http.send(request).await?;
-            self.status.store(response.status().as_u16(), Ordering::Relaxed);
-            Ok(response)
-        })
-    }
-}
-
-/// Redeems a code at the token endpoint.
+/// Redeems a code at the token endpoint. A client that is not known by the way in which it says
+/// its secret is tried the other way, once: `invalid_client` spends no code (RFC 6749 §5.2).
 pub async fn redeem(
     known: &Known,
     provider: &OidcProvider,
     plan: &Plan,
     redeeming: &Redeeming,
-) -> Result<CoreTokenResponse, ProviderError> {
-    let client = client(known, provider, plan)?;
-    let (code, verifier) = code(redeeming);
-    let request = client.exchange_code(code).map_err(|_| ProviderError::NoTokenEndpoint)?;
-    let sender = Sender { http: &known.http, status: AtomicU16::new(200) };
-    let answer = request.set_pkce_verifier(verifier).request_async(&sender).await;
-    let status = sender.status.into_inner();
-    answer.map_err(|error| match error {
-        RequestTokenError::Request(error) => error,
-        _ if status >= 500 => ProviderError::Status(status), // with whatever body
-        RequestTokenError::ServerResponse(refusal) => {
-            ProviderError::CodeRefused(refusal_word(refusal.error()))
+) -> Result<Tokens, ProviderError> {
+    let first = known.method();
+    match ask(known, provider, plan, redeeming, first).await {
+        Err(ProviderError::CodeRefused { word, .. }) if &*word == "invalid_client" => {
+            let other = first.other();
+            let tokens = ask(known, provider, plan, redeeming, other).await?;
+            known.remember(other);
+            Ok(tokens)
         }
-        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-            ProviderError::Unreadable("the token endpoint's answer")
-        }
-    })
-}
-
-/// The RFC's words only; what else a provider writes may hold anything.
-fn refusal_word(error: &CoreErrorResponseType) -> Box<str> {
-    match error {
-        CoreErrorResponseType::Extension(_) => "another error".into(),
-        known @ (CoreErrorResponseType::InvalidClient
-        | CoreErrorResponseType::InvalidGrant
-        | CoreErrorResponseType::InvalidRequest
-        | CoreErrorResponseType::InvalidScope
-        | CoreErrorResponseType::UnauthorizedClient
-        | CoreErrorResponseType::UnsupportedGrantType) => known.as_ref().into(),
+        answer => answer,
     }
 }
 
-/// The ID token in a token endpoint's answer.
-pub fn id_token(tokens: &CoreTokenResponse) -> Result<&CoreIdToken, ProviderError> {
-    tokens.id_token().ok_or(ProviderError::NoIdToken)
-}
-
-/// Checks the ID token's signature, issuer and audience, and gives all of its claims.
-pub fn verified(
+async fn ask(
     known: &Known,
     provider: &OidcProvider,
     plan: &Plan,
-    tokens: &CoreTokenResponse,
     redeeming: &Redeeming,
-    now: Now,
-) -> Result<Map<String, Value>, NotVerified> {
-    let client = client(known, provider, plan).map_err(NotVerified::Not)?;
-    let id_token = id_token(tokens).map_err(NotVerified::Not)?;
-    let offered = known.metadata.id_token_signing_alg_values_supported();
-    let allowed = ALGORITHMS.iter().filter(|algorithm| offered.contains(algorithm)).cloned();
-    let at = UNIX_EPOCH + Duration::from_secs(now.wall.minus(CLOCK_SKEW).seconds());
-    let verifier = client
-        .id_token_verifier()
-        .set_allowed_algs(allowed)
-        .set_time_fn(move || at.into())
-        // Other audiences are judged by `azp`, in `rules::signin::check_id_token`.
-        .set_other_audience_verifier_fn(|_| true);
-    let nonce = Nonce::new(redeeming.nonce().into());
-    if let Err(error) = id_token.claims(&verifier, &nonce) {
-        let unknown_key = matches!(
-            error,
-            ClaimsVerificationError::SignatureVerification(
-                SignatureVerificationError::NoMatchingKey
-            )
-        );
-        return Err(if unknown_key {
-            NotVerified::UnknownKey
-        } else {
-            NotVerified::Not(ProviderError::IdToken(word(&error).into()))
-        });
+    method: ClientMethod,
+) -> Result<Tokens, ProviderError> {
+    let request = token_request(known, provider, plan, redeeming, method)?;
+    let answer = known.http.send(request).await?;
+    match answer.status().as_u16() {
+        200 => documents::tokens(answer.body()),
+        status @ 500.. => Err(ProviderError::Status { document: "the token endpoint", status }),
+        status => Err(match documents::refusal(answer.body()) {
+            Some(word) => ProviderError::CodeRefused { word, method: method.word() },
+            None if (300..400).contains(&status) => {
+                ProviderError::Unreadable("the token endpoint's answer, which is a redirect,")
+            }
+            None => ProviderError::Unreadable("the token endpoint's answer"),
+        }),
     }
-    let token = id_token.to_string();
-    let payload = token.split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
-    let claims = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
-    claims.ok_or(NotVerified::Not(ProviderError::Unreadable("the ID token")))
 }
 
-/// What is wrong, without what a stranger may have written into the token.
-const fn word(error: &ClaimsVerificationError) -> &'static str {
-    match error {
-        ClaimsVerificationError::Expired(_) => "it has expired",
-        ClaimsVerificationError::InvalidAudience(_) => "it is for another client",
-        ClaimsVerificationError::InvalidIssuer(_) => "it is from another issuer",
-        ClaimsVerificationError::InvalidNonce(_) => "it is for another sign-in",
-        ClaimsVerificationError::SignatureVerification(
-            SignatureVerificationError::DisallowedAlg(_),
-        ) => "it is signed with an algorithm that is not allowed",
-        ClaimsVerificationError::SignatureVerification(_) => "its signature does not hold",
-        ClaimsVerificationError::InvalidAuthContext(_)
-        | ClaimsVerificationError::InvalidAuthTime(_)
-        | ClaimsVerificationError::InvalidSubject(_)
-        | ClaimsVerificationError::Other(_)
-        | ClaimsVerificationError::Unsupported(_)
-        | _ => "it is of an unexpected kind",
+fn token_request(
+    known: &Known,
+    provider: &OidcProvider,
+    plan: &Plan,
+    redeeming: &Redeeming,
+    method: ClientMethod,
+) -> Result<http::Request<Vec<u8>>, ProviderError> {
+    let endpoint = known.metadata.token_endpoint().ok_or(ProviderError::NoTokenEndpoint)?;
+    let secret = provider.client_secret.as_ref().and_then(|secret| secret.expose_str());
+    let encoded =
+        |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "authorization_code")
+        .append_pair("code", &redeeming.code)
+        .append_pair("code_verifier", &redeeming.verifier)
+        .append_pair("redirect_uri", &format!("{}{OAUTH2_CALLBACK}", plan.sign_in.authenticate));
+    let mut request = http::Request::post(endpoint.as_str())
+        .header(http::header::ACCEPT, "application/json")
+        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    match (method, secret) {
+        (ClientMethod::Basic, Some(secret)) => {
+            // RFC 6749 §2.3.1: form-encoded before Base64
+            let pair = format!("{}:{}", encoded(&provider.client_id), encoded(secret));
+            let value = format!("Basic {}", BASE64_STANDARD.encode(pair));
+            request = request.header(http::header::AUTHORIZATION, value);
+        }
+        (ClientMethod::Post, Some(secret)) => {
+            form.append_pair("client_id", &provider.client_id).append_pair("client_secret", secret);
+        }
+        (ClientMethod::Basic | ClientMethod::Post, None) => {
+            form.append_pair("client_id", &provider.client_id);
+        }
     }
+    request
+        .body(form.finish().into_bytes())
+        .map_err(|_| ProviderError::Unreadable("`token_endpoint` of the discovery document"))
+}
+
+/// Checks the ID token's signature, and gives all of its claims; what they say is judged in
+/// `rules::signin::check_id_token`.
+pub fn verified(known: &Known, token: &str) -> Result<Map<String, Value>, NotVerified> {
+    let not = |why: &str| NotVerified::Not(ProviderError::IdToken(why.into()));
+    let decode = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).ok();
+    let read = |part: &str| match serde_json::from_slice(&decode(part)?) {
+        Ok(Value::Object(members)) => Some(members),
+        Ok(_) | Err(_) => None,
+    };
+    let (signed, signature) = token.rsplit_once('.').ok_or_else(|| not("it is no JWT"))?;
+    let (head, payload) = signed.split_once('.').ok_or_else(|| not("it is no JWT"))?;
+    let header = read(head).ok_or_else(|| not("its header can't be read"))?;
+    if header.contains_key("crit") {
+        return Err(not("its `crit` names what is not understood")); // RFC 7515 §4.1.11
+    }
+    let name = header.get("alg").and_then(Value::as_str).unwrap_or_default();
+    let offered = known.metadata.id_token_signing_alg_values_supported();
+    let algorithm = ALGORITHMS
+        .iter()
+        .find(|(known, algorithm)| *known == name && offered.contains(algorithm))
+        .map(|(_, algorithm)| algorithm)
+        .ok_or_else(|| not("its `alg` is not allowed"))?;
+    let id = header.get("kid").and_then(Value::as_str);
+    let keys = known.metadata.jwks().keys().iter().filter(|key| {
+        let of_this_id = id.is_none_or(|id| key.key_id().is_some_and(|known| known.as_str() == id));
+        of_this_id && key.key_use().is_none_or(|what_for| *what_for == CoreJsonWebKeyUse::Signature)
+    });
+    let keys: Vec<_> = keys.collect();
+    if keys.is_empty() {
+        return Err(NotVerified::UnknownKey);
+    }
+    let signature = decode(signature).ok_or_else(|| not("its signature can't be read"))?;
+    if !keys
+        .iter()
+        .any(|key| key.verify_signature(algorithm, signed.as_bytes(), &signature).is_ok())
+    {
+        return Err(not("its signature does not hold"));
+    }
+    read(payload).ok_or_else(|| not("its claims can't be read"))
 }
 
 /// What the userinfo endpoint says, where there is one.
 pub async fn userinfo(
     known: &Known,
-    tokens: &CoreTokenResponse,
+    tokens: &Tokens,
 ) -> Result<Option<Map<String, Value>>, ProviderError> {
     let Some(url) = known.metadata.userinfo_endpoint() else { return Ok(None) };
-    let answer = known.http.get(url.as_str(), Some(tokens.access_token().secret())).await?;
-    serde_json::from_slice(&answer).map(Some).map_err(|_| ProviderError::Unreadable("userinfo"))
+    if tokens.access_token.is_empty() {
+        return Err(ProviderError::Unreadable("`access_token` of the token endpoint's answer"));
+    }
+    let answer = known.http.get("userinfo", url.as_str(), Some(&tokens.access_token)).await?;
+    documents::userinfo(&answer).map(Some)
 }

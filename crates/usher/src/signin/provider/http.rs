@@ -15,10 +15,13 @@ use crate::request::forward::Trust;
 /// Longest answer of a provider that is read, in octets.
 const LONGEST: usize = 1 << 20;
 
+/// How many redirects of a document are followed.
+const MOST_REDIRECTS: usize = 3;
+
 /// How long a provider may take for one answer.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Speaks with one provider: bounded in time and size, following no redirect.
+/// Speaks with one provider: bounded in time and size.
 ///
 /// Connections are not kept: each belongs to the runtime that opened it, several runtimes share
 /// this client, and a provider is spoken with a few times per sign-in.
@@ -71,19 +74,51 @@ impl Http {
         tokio::time::timeout(self.patience, exchange).await.unwrap_or(Err(ProviderError::Slow))
     }
 
-    /// The body of a GET that is answered with 200.
-    pub async fn get(&self, url: &str, bearer: Option<&str>) -> Result<Vec<u8>, ProviderError> {
+    /// The body of a GET that is answered with 200. A few redirects are followed where no token
+    /// is sent, and never from https to http.
+    pub async fn get(
+        &self,
+        document: &'static str,
+        url: &str,
+        bearer: Option<&str>,
+    ) -> Result<Vec<u8>, ProviderError> {
+        let mut url = url.to_owned();
+        for _ in 0..=MOST_REDIRECTS {
+            let response = self.get_once(&url, bearer).await?;
+            let status = response.status().as_u16();
+            let location = response.headers().get(http::header::LOCATION);
+            let onward = location
+                .filter(|_| bearer.is_none() && matches!(status, 301 | 302 | 303 | 307 | 308))
+                .and_then(|location| location.to_str().ok())
+                .and_then(|location| url::Url::parse(&url).ok()?.join(location).ok());
+            match (status, onward) {
+                (200, _) => return Ok(response.into_body()),
+                (_, Some(onward)) => {
+                    let steps_down = url.starts_with("https:") && onward.scheme() != "https";
+                    if steps_down || !matches!(onward.scheme(), "https" | "http") {
+                        return Err(ProviderError::InTheClear);
+                    }
+                    url = onward.into();
+                }
+                (status, None) => return Err(ProviderError::Status { document, status }),
+            }
+        }
+        Err(ProviderError::Unreadable("a chain of redirects that does not end"))
+    }
+
+    /// One GET, whatever its answer.
+    pub async fn get_once(
+        &self,
+        url: &str,
+        bearer: Option<&str>,
+    ) -> Result<http::Response<Vec<u8>>, ProviderError> {
         let mut request = http::Request::get(url).header(http::header::ACCEPT, "application/json");
         if let Some(token) = bearer {
             request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let request =
             request.body(Vec::new()).map_err(|_| ProviderError::Unreadable("an address"))?;
-        let response = self.send(request).await?;
-        match response.status().as_u16() {
-            200 => Ok(response.into_body()),
-            status => Err(ProviderError::Status(status)),
-        }
+        self.send(request).await
     }
 }
 

@@ -1,7 +1,10 @@
 use std::{
     collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,7 +24,7 @@ use usher_rules::{
     time::Now,
 };
 
-use super::{ProviderError, http::Http};
+use super::{ProviderError, documents, http::Http};
 
 /// How long what a provider publishes is taken as it is.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
@@ -68,6 +71,52 @@ pub struct Known {
     pub http: Arc<Http>,
     fetched_at: Instant,
     failed_at: Mutex<Option<Instant>>,
+    by_post: AtomicBool,
+}
+
+/// How the client says its secret (OIDC Core §9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientMethod {
+    /// `client_secret_basic`: the default.
+    Basic,
+    /// `client_secret_post`.
+    Post,
+}
+
+impl ClientMethod {
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Basic => Self::Post,
+            Self::Post => Self::Basic,
+        }
+    }
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+        }
+    }
+}
+
+impl Known {
+    /// The way that worked last, else the first of what the provider offers.
+    pub fn method(&self) -> ClientMethod {
+        if self.by_post.load(Ordering::Relaxed) { ClientMethod::Post } else { ClientMethod::Basic }
+    }
+
+    /// This way worked.
+    pub fn remember(&self, method: ClientMethod) {
+        self.by_post.store(method == ClientMethod::Post, Ordering::Relaxed);
+    }
+}
+
+/// `client_secret_basic` is the default (OIDC Core §9), and the first choice.
+fn starts_by_post(metadata: &Metadata) -> bool {
+    let offered = metadata.token_endpoint_auth_methods_supported();
+    let offers = |method| offered.is_none_or(|offered| offered.contains(&method));
+    !offers(CoreClientAuthMethod::ClientSecretBasic)
+        && offers(CoreClientAuthMethod::ClientSecretPost)
 }
 
 /// Discovery and keys, remembered. One request at a time asks the provider; the others wait for
@@ -145,6 +194,7 @@ impl Cache {
             http: Arc::clone(&known.http),
             fetched_at: known.fetched_at,
             failed_at: Mutex::default(),
+            by_post: AtomicBool::new(known.method() == ClientMethod::Post),
         });
         self.known.store(Some(Arc::clone(&known)));
         Ok(known)
@@ -160,16 +210,21 @@ impl Cache {
         let issuer = &*provider.issuer;
         let http = Http::new(plan, issuer.starts_with("https:"), self.patience)?;
         let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-        let document = http.get(&url, None).await?;
-        let metadata: Metadata = serde_json::from_slice(&document)
-            .map_err(|_| ProviderError::Unreadable("the metadata"))?;
+        let document = http.get("the discovery document", &url, None).await?;
+        let metadata = documents::metadata(&document)?;
         if metadata.issuer().as_str() != issuer {
             return Err(ProviderError::OtherIssuer(metadata.issuer().as_str().into())); // Discovery §4.3
         }
         let keys = fetch_keys(&http, &metadata).await?;
         let metadata = metadata.set_jwks(keys);
         let (http, failed_at) = (Arc::new(http), Mutex::default());
-        Ok(Known { of, metadata, http, fetched_at: now.monotonic, failed_at })
+        let before = self.known.load_full().filter(|known| known.of == of);
+        let by_post = before.map_or_else(
+            || starts_by_post(&metadata),
+            |before| before.method() == ClientMethod::Post,
+        );
+        let by_post = AtomicBool::new(by_post);
+        Ok(Known { of, metadata, http, fetched_at: now.monotonic, failed_at, by_post })
     }
 
     fn usable(&self, of: u64, now: Now) -> Option<Arc<Known>> {
@@ -188,6 +243,6 @@ fn identify(plan: &Plan, provider: &OidcProvider) -> u64 {
 }
 
 async fn fetch_keys(http: &Http, metadata: &Metadata) -> Result<CoreJsonWebKeySet, ProviderError> {
-    let keys = http.get(metadata.jwks_uri().as_str(), None).await?;
-    serde_json::from_slice(&keys).map_err(|_| ProviderError::Unreadable("the keys"))
+    let url = metadata.jwks_uri().as_str();
+    documents::keys(&http.get("the key document (`jwks_uri`)", url, None).await?)
 }

@@ -1,6 +1,7 @@
 //! The talk with an OpenID Connect provider. `openidconnect` builds requests and checks
 //! signatures; what a checked answer means is decided in [`usher_rules::signin`].
 
+mod documents;
 mod exchange;
 mod http;
 mod known;
@@ -8,8 +9,8 @@ mod known;
 use std::{sync::Arc, time::Duration};
 
 use openidconnect::{
-    AuthorizationCode, ClientId, ClientSecret, CsrfToken, Nonce, PkceCodeChallenge,
-    PkceCodeVerifier, RedirectUrl, Scope, core::CoreAuthenticationFlow,
+    ClientId, ClientSecret, CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    Scope, core::CoreAuthenticationFlow,
 };
 use serde_json::{Map, Value};
 use usher_rules::{
@@ -35,23 +36,44 @@ pub enum ProviderError {
     #[error("{0}")]
     Lately(Box<str>),
     /// Another status than the one that was hoped for.
-    #[error("the provider answered with {0}")]
-    Status(u16),
+    #[error("{document} is answered with {status}{}", advice(*status))]
+    Status {
+        /// What was asked for.
+        document: &'static str,
+        /// RFC 9110 §15.
+        status: u16,
+    },
+    /// Nothing to check a signature with.
+    #[error(
+        "the provider publishes no signing keys that can be read; choose one there (RS256 or ES256)"
+    )]
+    NoKeys,
     /// Something that is not what it should be.
-    #[error("{0} can't be read")]
+    #[error("{0} is missing or can't be read; check `idp_provider_url` and the provider")]
     Unreadable(&'static str),
     /// An https provider that names an endpoint in the clear.
-    #[error("the provider has an https issuer and an http endpoint")]
+    #[error(
+        "the provider leads from https to http; let it publish https addresses (is it told that \
+         a proxy stands in front of it?)"
+    )]
     InTheClear,
     /// The issuer must be the configured one, octet for octet (OIDC Discovery §4.3).
-    #[error("the provider says its issuer is `{0}`, which is not the configured one")]
+    #[error(
+        "the discovery document says the issuer is `{0}`, which is not the configured one; if that \
+         is the provider, write `idp_provider_url: {0}`"
+    )]
     OtherIssuer(Box<str>),
     /// The token endpoint takes no code.
     #[error("the provider has no token endpoint")]
     NoTokenEndpoint,
     /// The token endpoint refused the code, or us.
-    #[error("the token endpoint refused: `{0}`")]
-    CodeRefused(Box<str>),
+    #[error("the token endpoint refused: `{word}`{}", by(method))]
+    CodeRefused {
+        /// The RFC's word.
+        word: Box<str>,
+        /// How the client said its secret.
+        method: &'static str,
+    },
     /// The token endpoint sent none.
     #[error("the provider sent no ID token")]
     NoIdToken,
@@ -64,18 +86,30 @@ impl ProviderError {
     /// Would it help to try again in a minute?
     pub const fn is_down(&self) -> bool {
         match self {
-            Self::Unreachable(_)
-            | Self::Slow
-            | Self::Lately(_)
-            | Self::InTheClear
+            Self::Unreachable(_) | Self::Slow | Self::Lately(_) => true,
+            Self::Status { status, .. } => *status >= 500 || *status == 429,
+            Self::InTheClear
             | Self::OtherIssuer(_)
-            | Self::NoTokenEndpoint => true,
-            Self::Status(status) => *status >= 500 || *status == 404 || *status == 429,
-            Self::Unreadable(_) | Self::CodeRefused(_) | Self::NoIdToken | Self::IdToken(_) => {
-                false
-            }
+            | Self::NoTokenEndpoint
+            | Self::NoKeys
+            | Self::Unreadable(_)
+            | Self::CodeRefused { .. }
+            | Self::NoIdToken
+            | Self::IdToken(_) => false,
         }
     }
+}
+
+/// What to do about a status that lasts.
+const fn advice(status: u16) -> &'static str {
+    match status {
+        500.. | 429 => "",
+        _ => "; check `idp_provider_url`: it is the issuer, as the provider writes it",
+    }
+}
+
+fn by(method: &str) -> String {
+    if method.is_empty() { String::new() } else { format!(" (client authentication: {method})") }
 }
 
 /// What a provider says of somebody, its signature checked.
@@ -169,16 +203,16 @@ impl Providers {
     ) -> Result<SignedIn, ProviderError> {
         let known = self.cache.of(plan, provider, now).await?;
         let tokens = exchange::redeem(&known, provider, plan, redeeming).await?;
-        let claims = match exchange::verified(&known, provider, plan, &tokens, redeeming, now) {
+        let claims = match exchange::verified(&known, &tokens.id_token) {
             Ok(claims) => claims,
             Err(exchange::NotVerified::UnknownKey) => {
                 let known = self.cache.with_new_keys(Arc::clone(&known), now).await?;
-                exchange::verified(&known, provider, plan, &tokens, redeeming, now)?
+                exchange::verified(&known, &tokens.id_token)?
             }
             Err(not_verified) => return Err(not_verified.into()),
         };
         let userinfo = exchange::userinfo(&known, &tokens).await?;
-        Ok(SignedIn { claims, userinfo, id_token: exchange::id_token(&tokens)?.to_string() })
+        Ok(SignedIn { claims, userinfo, id_token: tokens.id_token })
     }
 }
 
@@ -212,12 +246,5 @@ fn client(
     let redirect = redirect.map_err(|_| ProviderError::Unreadable("our own address"))?;
     let client =
         openidconnect::core::CoreClient::from_provider_metadata(known.metadata.clone(), id, secret);
-    Ok(client.set_redirect_uri(redirect).set_auth_type(exchange::auth_type(&known.metadata)))
-}
-
-fn code(redeeming: &Redeeming) -> (AuthorizationCode, PkceCodeVerifier) {
-    (
-        AuthorizationCode::new(redeeming.code.to_string()),
-        PkceCodeVerifier::new(redeeming.verifier.to_string()),
-    )
+    Ok(client.set_redirect_uri(redirect))
 }

@@ -1,0 +1,126 @@
+//! What a provider's documents hold that something is decided on. Every other member may be of
+//! whatever type: it stops no sign-in (OIDC Core §2, §3.1.3.3).
+
+use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeySet};
+use serde_json::{Map, Value, json};
+
+use super::{ProviderError, exchange::ALGORITHM_NAMES, known::Metadata};
+
+fn object(octets: &[u8], document: &'static str) -> Result<Map<String, Value>, ProviderError> {
+    match serde_json::from_slice(octets) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) | Err(_) => Err(ProviderError::Unreadable(document)),
+    }
+}
+
+fn texts(members: &Map<String, Value>, name: &str, known: &[&str]) -> Vec<Value> {
+    let listed = members.get(name).and_then(Value::as_array).into_iter().flatten();
+    listed.filter(|one| one.as_str().is_some_and(|one| known.contains(&one))).cloned().collect()
+}
+
+/// Discovery §3.
+pub fn metadata(octets: &[u8]) -> Result<Metadata, ProviderError> {
+    let members = object(octets, "the discovery document")?;
+    let mut kept = Map::new();
+    for (name, missing) in [
+        ("issuer", "`issuer` of the discovery document"),
+        ("authorization_endpoint", "`authorization_endpoint` of the discovery document"),
+        ("jwks_uri", "`jwks_uri` of the discovery document"),
+    ] {
+        let text = members.get(name).and_then(Value::as_str);
+        let url = text.filter(|text| url::Url::parse(text).is_ok());
+        kept.insert(name.into(), url.ok_or(ProviderError::Unreadable(missing))?.into());
+    }
+    for name in ["token_endpoint", "userinfo_endpoint", "end_session_endpoint"] {
+        let text = members.get(name).and_then(Value::as_str);
+        if let Some(url) = text.filter(|text| url::Url::parse(text).is_ok()) {
+            kept.insert(name.into(), url.into());
+        }
+    }
+    let mut algorithms = texts(&members, "id_token_signing_alg_values_supported", ALGORITHM_NAMES);
+    if algorithms.is_empty() {
+        algorithms = ALGORITHM_NAMES.iter().map(|name| Value::from(*name)).collect();
+    }
+    kept.insert("id_token_signing_alg_values_supported".into(), algorithms.into());
+    let methods = ["client_secret_basic", "client_secret_post"];
+    let methods = texts(&members, "token_endpoint_auth_methods_supported", &methods);
+    if !methods.is_empty() {
+        kept.insert("token_endpoint_auth_methods_supported".into(), methods.into());
+    }
+    let says = members.get("authorization_response_iss_parameter_supported");
+    let names_itself = says.is_some_and(|says| *says == true || *says == "true");
+    kept.insert("authorization_response_iss_parameter_supported".into(), names_itself.into());
+    // The typed reader asks for them; nothing here does.
+    kept.insert("response_types_supported".into(), json!(["code"]));
+    kept.insert("subject_types_supported".into(), json!(["public"]));
+    serde_json::from_value(kept.into())
+        .map_err(|_| ProviderError::Unreadable("the discovery document"))
+}
+
+/// The keys that can be read (RFC 7517 §5: others are ignored).
+pub fn keys(octets: &[u8]) -> Result<CoreJsonWebKeySet, ProviderError> {
+    let members = object(octets, "the key document (`jwks_uri`)")?;
+    let listed = members.get("keys").and_then(Value::as_array).into_iter().flatten();
+    let read = |key: &Value| -> Option<CoreJsonWebKey> {
+        let mut kept = Map::new();
+        for name in ["kty", "kid", "use", "crv", "n", "e", "x", "y"] {
+            if let Some(value) = key.get(name).filter(|value| value.is_string()) {
+                kept.insert(name.into(), value.clone());
+            }
+        }
+        serde_json::from_value(kept.into()).ok()
+    };
+    let keys: Vec<CoreJsonWebKey> = listed.filter_map(read).collect();
+    if keys.is_empty() { Err(ProviderError::NoKeys) } else { Ok(CoreJsonWebKeySet::new(keys)) }
+}
+
+/// The token endpoint's answer: RFC 6749 §5.1, §5.2, OIDC Core §3.1.3.3.
+#[derive(Debug)]
+pub struct Tokens {
+    /// For the userinfo endpoint; empty when there is none.
+    pub access_token: String,
+    /// The ID token.
+    pub id_token: String,
+}
+
+/// Reads a 200.
+pub fn tokens(octets: &[u8]) -> Result<Tokens, ProviderError> {
+    let members = object(octets, "the token endpoint's answer")?;
+    let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+    if members.contains_key("error") {
+        return Err(ProviderError::CodeRefused { word: error_word(&members), method: "" });
+    }
+    let id_token = match (text("id_token"), members.contains_key("id_token")) {
+        (Some(token), _) => token,
+        (None, true) => {
+            return Err(ProviderError::Unreadable("`id_token` of the token endpoint's answer"));
+        }
+        (None, false) => return Err(ProviderError::NoIdToken),
+    };
+    Ok(Tokens { access_token: text("access_token").unwrap_or_default(), id_token })
+}
+
+/// Reads anything else.
+pub fn refusal(octets: &[u8]) -> Option<Box<str>> {
+    let members = object(octets, "").ok()?;
+    members.contains_key("error").then(|| error_word(&members))
+}
+
+/// The RFC's words only; what else a provider writes may hold anything.
+fn error_word(members: &Map<String, Value>) -> Box<str> {
+    let word = members.get("error").and_then(Value::as_str).unwrap_or_default();
+    let known = [
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    ];
+    if known.contains(&word) { word.into() } else { "another error".into() }
+}
+
+/// What userinfo says.
+pub fn userinfo(octets: &[u8]) -> Result<Map<String, Value>, ProviderError> {
+    object(octets, "userinfo")
+}
