@@ -4,7 +4,7 @@ use super::{AuthorizationResponse, Failure, Failure::*, Pending};
 use crate::{
     plan::OidcProvider,
     session::test_keys,
-    signin::{Errand, Params},
+    signin::Errand,
     time::UnixTime,
 };
 
@@ -27,7 +27,7 @@ fn pending() -> Pending {
 
 fn response(query: &str) -> AuthorizationResponse {
     let query = query.replace("STATE", pending().state());
-    AuthorizationResponse::read(&Params::parse(&query).unwrap())
+    AuthorizationResponse::read(&query)
 }
 
 #[test]
@@ -141,4 +141,21 @@ fn a_cookie_opens_for_its_own_state_only() {
         );
     }
     assert!(!good.contains("ann") && !good.contains(&*flow.nonce), "nothing shows through");
+}
+
+/// RFC 6749 §3.1, §4.1.2: no parameter twice; what nobody knows is let be, in any encoding.
+#[test]
+fn a_parameter_that_comes_twice_makes_an_answer_nobody_s() {
+    for (query, under_way, why) in [
+        ("state=s&code=c", true, "as it should be"),
+        ("state=s&code=c&session_state=%E9&session_state=x", true, "nobody reads these"),
+        ("state=s&state=s&code=c", false, "two states"),
+        ("state=s&code=c&code=c", false, "two codes"),
+        ("state=s&code=c&iss=a&iss=a", false, "two issuers"),
+        ("state=s&error=a&error=b", false, "two errors"),
+        ("state=s&code=%E9", false, "a code that is no text"),
+    ] {
+        let read = AuthorizationResponse::read(query);
+        assert_eq!(&*read.state == "s", under_way, "{query}: {why}");
+    }
 }
