@@ -1,12 +1,7 @@
 use serde_json::json;
 
 use super::{AuthorizationResponse, Failure, Failure::*, Pending};
-use crate::{
-    plan::OidcProvider,
-    session::test_keys,
-    signin::Errand,
-    time::UnixTime,
-};
+use crate::{plan::OidcProvider, session::test_keys, signin::Errand, time::UnixTime};
 
 const START: UnixTime = UnixTime::from_seconds(1000);
 
