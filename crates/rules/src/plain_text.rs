@@ -11,14 +11,13 @@ const MARK: &[u8] = b"\xEF\xBB\xBF";
 ///
 /// Bytes that are no such text come back as they are: whoever reads them says what is wrong.
 pub fn utf8(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
-    let units: Option<(&[u8], fn([u8; 2]) -> u16)> = match bytes {
-        [0xFF, 0xFE, rest @ ..] => Some((rest, u16::from_le_bytes)),
-        [0xFE, 0xFF, rest @ ..] => Some((rest, u16::from_be_bytes)),
-        [1..=255, 0, 1..=255, 0, ..] => Some((bytes, u16::from_le_bytes)),
-        [0, 1..=255, 0, 1..=255, ..] => Some((bytes, u16::from_be_bytes)),
+    let text = match bytes {
+        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [1..=255, 0, 1..=255, 0, ..] => utf16(bytes, u16::from_le_bytes),
+        [0, 1..=255, 0, 1..=255, ..] => utf16(bytes, u16::from_be_bytes),
         _ => None,
     };
-    let text = units.and_then(|(units, read)| utf16(units, read));
     text.unwrap_or_else(|| Zeroizing::new(bytes.strip_prefix(MARK).unwrap_or(bytes).to_vec()))
 }
 

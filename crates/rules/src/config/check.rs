@@ -20,10 +20,11 @@ pub(super) fn check(key: &'static Key, key_span: &Span, node: &Node, problems: &
     if problems.len() > before {
         return judge(key, key_span, problems);
     }
-    match key.fate {
-        Fate::Fixed(ours, lost) => judge_value(key, (ours, lost), node, problems),
-        _ if says_nothing(key.kind, node) => {}
-        _ => judge(key, key_span, problems),
+    if let Fate::Fixed(ours, lost) = key.fate {
+        return judge_value(key, (ours, lost), node, problems);
+    }
+    if !says_nothing(key.kind, node) {
+        judge(key, key_span, problems);
     }
 }
 

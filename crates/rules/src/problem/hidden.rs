@@ -172,8 +172,9 @@ fn above(before: &str, line: &str) -> View {
     }
     match nearest {
         // a scalar or a map below a key that nobody knows
-        View::Unknown => View::Hidden,
-        other => other,
+        View::Unknown | View::Hidden => View::Hidden,
+        View::Shown => View::Shown,
+        View::AllShown => View::AllShown,
     }
 }
 

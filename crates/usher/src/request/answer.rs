@@ -150,13 +150,12 @@ impl Door {
         let status = page.status();
         let response = respond(trail, &*page);
         drop(page);
-        match refusal {
-            Refusal::Forward(error) => self.note_upstream(trail, error, status),
-            Refusal::Panicked(panicked) => {
-                let route = trail.route.as_ref().map_or("", |route| &route.name);
-                self.recorder.panicked(panicked, trail.id(), route, trail.now);
-            }
-            _ => {}
+        if let Refusal::Forward(error) = refusal {
+            self.note_upstream(trail, error, status);
+        }
+        if let Refusal::Panicked(panicked) = refusal {
+            let route = trail.route.as_ref().map_or("", |route| &route.name);
+            self.recorder.panicked(panicked, trail.id(), route, trail.now);
         }
         trail.details = details;
         if let Some(rule) = rule {

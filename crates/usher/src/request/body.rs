@@ -45,7 +45,7 @@ impl Body {
     pub(super) fn with_trailers(self, trailers: Trailers) -> Self {
         match self {
             Self::Upstream(body) => Self::WithTrailers(Box::new((body, trailers))),
-            other => other,
+            Self::Empty | Self::Full(_) | Self::WithTrailers(_) | Self::Recorded(_) => self,
         }
     }
 

@@ -114,6 +114,6 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("later");
         });
-        assert_eq!(panicked.await.map(|()| ()).unwrap_err().words, "later");
+        assert_eq!(panicked.await.unwrap_err().words, "later");
     }
 }

@@ -176,12 +176,14 @@ fn a_cookie_that_a_sibling_could_set_is_not_taken() {
     ] {
         let fields = HeaderMap::from_iter([(http::header::COOKIE, cookies.parse().unwrap())]);
         let shown = |policy: &crate::plan::CookiePolicy| {
-            let verify = |token: &str, source| match source {
-                super::CredentialSource::StrayCookie => Err("stray"),
-                _ => keys()
+            let verify = |token: &str, source| {
+                if source == super::CredentialSource::StrayCookie {
+                    return Err("stray");
+                }
+                keys()
                     .verify_handle(token, UnixTime::from_seconds(1))
                     .map(std::sync::Arc::new)
-                    .map_err(|_| "bad"),
+                    .map_err(|_| "bad")
             };
             match credential_by(
                 &verify,

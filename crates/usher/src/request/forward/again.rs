@@ -68,11 +68,9 @@ pub(super) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody
 }
 
 pub(super) fn may_repeat(error: &ForwardError, repeatable: Repeatable) -> bool {
-    match error {
-        ForwardError::Closed { .. } => repeatable == Repeatable::Yes,
-        ForwardError::Refused { .. } => true,
-        _ => false,
-    }
+    let may_be_done_twice = repeatable == Repeatable::Yes;
+    matches!(error, ForwardError::Refused { .. })
+        || (may_be_done_twice && matches!(error, ForwardError::Closed { .. }))
 }
 
 /// The request for another connection, or the failure.

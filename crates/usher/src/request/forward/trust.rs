@@ -295,16 +295,18 @@ fn by_key(
 
 /// RSA under 2048 bits, which no client accepts from a certificate that counts.
 fn weak(scheme: SignatureScheme) -> Option<&'static legacy::RsaParameters> {
-    let found = match scheme {
-        SignatureScheme::RSA_PKCS1_SHA256 => {
-            &legacy::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY
-        }
-        SignatureScheme::RSA_PKCS1_SHA512 => {
-            &legacy::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
-        }
-        _ => return None,
-    };
-    Some(found)
+    [
+        (
+            SignatureScheme::RSA_PKCS1_SHA256,
+            &legacy::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+        ),
+        (
+            SignatureScheme::RSA_PKCS1_SHA512,
+            &legacy::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+        ),
+    ]
+    .into_iter()
+    .find_map(|(known, parameters)| (known == scheme).then_some(parameters))
 }
 
 /// A key that can't be read, or is too short for what is here to verify with.

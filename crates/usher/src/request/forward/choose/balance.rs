@@ -98,7 +98,7 @@ impl Field<'_> {
     /// Where one falls out only its own visitors move, and they come back with it.
     fn by_key(&self) -> Option<usize> {
         let drawn = |at: usize| {
-            let place = self.targets.all.get(at).map_or(0, |target| place(target));
+            let place = self.targets.all.get(at).map_or(0, place);
             let uniform = (mix(self.key ^ place) >> 11) as f64 + 0.5;
             let uniform = uniform / (1_u64 << 53) as f64;
             -(self.weight(at) as f64) / uniform.ln()
