@@ -121,7 +121,7 @@ async fn a_permit_ends_by_sign_out_revocation_and_policy() {
 async fn a_stricter_route_in_front_ends_what_runs_behind_it_and_nothing_else() {
     let upstream = sockets::echo();
     let own = friends("tv.test", upstream.address);
-    let text = config(&[own.clone()]);
+    let text = config(std::slice::from_ref(&own));
     let house = House::open(&text).await;
     let ann = house.signed_in("https://tv.test/", ANN).await;
     let mut stays = sockets::open(&ann, "tv.test").await;
@@ -143,7 +143,7 @@ async fn a_stricter_route_in_front_ends_what_runs_behind_it_and_nothing_else() {
 async fn a_stricter_route_in_front_ends_a_film() {
     let (upstream, pieces) = cinema();
     let own = friends("tv.test", upstream.address);
-    let house = House::open(&config(&[own.clone()])).await;
+    let house = House::open(&config(std::slice::from_ref(&own))).await;
     let ann = house.signed_in("https://tv.test/", ANN).await;
     let mut stream = film(&ann).await;
     house.reload(&config(&[strict("/other", upstream.address), own.clone()])).unwrap();

@@ -233,7 +233,6 @@ async fn a_certificate_named_for_all_is_taken() {
     assert_eq!(house.browser().fetch("https://tv.test/").await.status, StatusCode::OK);
 }
 
-#[expect(clippy::disallowed_methods, reason = "openssl makes what nothing else makes any more")]
 fn openssl(folder: &Path, arguments: &str) {
     let done = Command::new("openssl")
         .args(arguments.split(' '))
