@@ -284,6 +284,13 @@ impl Seen {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
     }
 
+    /// Where the page's first form posts to.
+    pub fn action(&self) -> String {
+        let form = self.body.split("<form").nth(1).unwrap_or_default();
+        let from = form.split("action=\"").nth(1).unwrap_or_default();
+        from.split('"').next().unwrap_or_default().replace("&amp;", "&").replace("&#38;", "&")
+    }
+
     /// The hidden fields of the page's first form.
     pub fn hidden(&self) -> Vec<(String, String)> {
         let form = self.body.split("<form").nth(1).unwrap_or_default();

@@ -58,6 +58,11 @@ impl ProgramRedirect {
         self.0.as_str()
     }
 
+    /// Its origin, for a form's `form-action`.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
     /// The URL with the handle in `pomerium_jwt`; other parameters stay, one of that name goes.
     pub fn with_handle(&self, handle: &str) -> String {
         let mut url = self.0.clone();

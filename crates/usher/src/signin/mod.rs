@@ -145,6 +145,7 @@ impl SignInRoom {
             }
             path if path.starts_with(usher_pages::ASSETS_PREFIX) && get => open::asset(ask),
             flow::CALLBACK if get && ask.is_hosted() => self.hosted_callback(ask).await,
+            flow::CALLBACK if post && ask.is_hosted() => self.hosted_program_allowed(ask).await,
             flow::CALLBACK if get => self.callback(ask).await,
             "/.pomerium/callback" if get => answer::moved(&ask.with_query(flow::CALLBACK)),
             flow::CALLBACK | "/.pomerium/callback" => answer::method_not_allowed("GET"),

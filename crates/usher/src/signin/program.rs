@@ -4,9 +4,13 @@
 use http::Response;
 use usher_pages::{FLOW_FIELD, Link, PROGRAM_ALLOW, PROGRAM_FIELD, PostForm, ProgramConsent};
 use usher_rules::{
+    people::Person,
     plan::SameSite,
     session::{CookieLife, SetCookie},
-    signin::{BindingUse, BrowserBinding, Errand, Params, SIGN_IN, param, same_origin, sign_url},
+    signin::{
+        BindingUse, BrowserBinding, Errand, Params, SIGN_IN, param, same_origin, sign_url,
+        surplus_cookies,
+    },
 };
 
 use super::{
@@ -41,22 +45,15 @@ impl SignInRoom {
             Errand::Proxy { query, .. } => format!("{SIGN_IN}?{query}"),
             Errand::Page { .. } | Errand::Here => return None,
         };
-        let person = &live.session().person;
-        let page = ProgramConsent {
+        let page = Consent {
             program,
             host: &errand.host(ask.plan()),
-            person: if person.email.is_empty() { &person.id } else { &person.email },
-            form: PostForm::to(action).with(FLOW_FIELD, &*binding.id),
-            stay: Link::new("/.pomerium/"),
+            person: &live.session().person,
+            action,
         };
         let onward = errand.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
-        let mut response = answer::html(200, page.render(), &onward);
-        let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Form, &binding.id);
-        let life = CookieLife::For(FORM_LIFE);
-        let cookie = SetCookie::flow(&name, &binding.value, SameSite::Strict, life);
-        answer::set_cookie(&mut response, &cookie, ask.wall());
-        Some(response)
+        Some(consent_page(ask, page, &binding, &onward))
     }
 
     /// The person said yes. `None` when this is another form.
@@ -81,9 +78,54 @@ impl SignInRoom {
             return Some(answer::see_other(&ask.with_query(SIGN_IN)));
         };
         let mut response = self.hand_over_now(ask, &live, &errand)?;
-        let name = BrowserBinding::cookie_name(cookie, BindingUse::Form, flow);
-        let over = SetCookie::flow(&name, "", SameSite::Strict, CookieLife::Over);
-        answer::set_cookie(&mut response, &over, ask.wall());
+        form_is_over(ask, flow, &mut response);
         Some(response)
     }
+}
+
+/// What a person is asked.
+pub(super) struct Consent<'a> {
+    /// Where the program listens.
+    pub program: &'a str,
+    /// The host that it wants to speak with.
+    pub host: &'a str,
+    /// As whom.
+    pub person: &'a Person,
+    /// Where a yes is posted to.
+    pub action: String,
+}
+
+/// The page, and the cookie without which its form counts for nothing.
+pub(super) fn consent_page(
+    ask: &Ask,
+    consent: Consent<'_>,
+    binding: &BrowserBinding,
+    onward: &[&str],
+) -> Response<Body> {
+    let Consent { program, host, person, action } = consent;
+    let page = ProgramConsent {
+        program,
+        host,
+        person: if person.email.is_empty() { &person.id } else { &person.email },
+        form: PostForm::to(action).with(FLOW_FIELD, &*binding.id),
+        stay: Link::new("/.pomerium/"),
+    };
+    let mut response = answer::html(200, page.render(), onward);
+    let prefix = BrowserBinding::cookie_prefix(ask.cookie_name(), BindingUse::Form);
+    for name in surplus_cookies(ask.fields(), &prefix) {
+        let over = SetCookie::flow(&name, "", SameSite::Strict, CookieLife::Over);
+        answer::set_cookie(&mut response, &over, ask.wall());
+    }
+    let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Form, &binding.id);
+    let life = CookieLife::For(FORM_LIFE);
+    let cookie = SetCookie::flow(&name, &binding.value, SameSite::Strict, life);
+    answer::set_cookie(&mut response, &cookie, ask.wall());
+    response
+}
+
+/// The page's form has counted: it does not count again.
+pub(super) fn form_is_over(ask: &Ask, flow: &str, response: &mut Response<Body>) {
+    let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Form, flow);
+    let over = SetCookie::flow(&name, "", SameSite::Strict, CookieLife::Over);
+    answer::set_cookie(response, &over, ask.wall());
 }

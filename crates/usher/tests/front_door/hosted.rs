@@ -84,6 +84,7 @@ impl Street {
     }
 }
 
+const YES: [(&str, &str); 1] = [("program", "allow")];
 const PAGE: &str = "https://tv.example.com/web/index.html?z=1&a=%20x&flag";
 
 #[tokio::test]
@@ -123,14 +124,37 @@ async fn a_program_gets_its_handle_through_a_browser() {
 
     let form = browser.open(&url).await;
     let ann = [("email", ANN.0), ("password", ANN.1)];
-    let answer = browser.post_once(&form, "", &ann).await;
+    let at_service = browser.post_once(&form, "", &ann).await;
+    assert_eq!(at_service.status, StatusCode::OK, "the service asks");
+    let answer = browser.post_once(&at_service, &at_service.action(), &YES).await;
     let callback = answer.location().unwrap();
     assert_eq!(callback.path(), "/.pomerium/callback/");
-    let given = browser.send(http::Method::GET, callback.as_str(), NAVIGATION, "").await;
+
+    // The proxy asks, too: its service may be one that does not.
+    let page = browser.send(http::Method::GET, callback.as_str(), NAVIGATION, "").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    for word in ["http://localhost:5555", "tv.example.com", ANN.0] {
+        assert!(page.body.contains(word), "{word}: {}", page.body);
+    }
+    assert!(page.field("content-security-policy").contains("http://localhost:5555"));
+    let posted = format!("program=allow&usher_flow={}", page.hidden()[0].1);
+    let cross = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+    let seen = browser.send(http::Method::POST, callback.as_str(), &cross, posted).await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN, "a page of another site posts it");
+    let mut stranger = street.browser();
+    let seen = stranger.post_once(&page, &page.action(), &YES).await;
+    assert!(!seen.field("location").contains("pomerium_jwt"), "another browser");
+
+    let given = browser.post_once(&page, &page.action(), &YES).await;
     let back = given.location().unwrap();
     assert_eq!((back.host_str(), back.port()), (Some("localhost"), Some(5555)));
     let handle = back.query().unwrap().strip_prefix("pomerium_jwt=").unwrap().to_owned();
-    assert!(given.field("set-cookie").is_empty(), "nothing ties the answer to this browser");
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED, "the program's alone");
+    let again = browser.post_once(&page, &page.action(), &YES).await;
+    assert!(!again.field("location").contains("pomerium_jwt"), "once");
+    let shown = browser.send(http::Method::GET, callback.as_str(), NAVIGATION, "").await;
+    let again = browser.post_once(&shown, &shown.action(), &YES).await;
+    assert_eq!(again.status, StatusCode::BAD_REQUEST, "the service's answer counts once");
 
     let mut program = street.browser();
     let bearer = format!("Pomerium {handle}");

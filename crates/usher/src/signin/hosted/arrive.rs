@@ -7,7 +7,7 @@ use usher_rules::{
     plan::{Provider, SameSite},
     session::{CookieLife, Handle, SetCookie},
     signin::{
-        BindingUse, BrowserBinding, ProgramRedirect, Target,
+        BindingUse, BrowserBinding, Target,
         hosted::{
             AnswerFault, Arrived, ProfileFault, SealedFault, SealedForm, StampFault, Unsealed,
             unmark,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Why nobody is signed in by a callback.
-enum NotSignedIn {
+pub(super) enum NotSignedIn {
     /// What came is not followed.
     Refused { cause: String, why: &'static str, again: String },
     /// The service's key is not known.
@@ -36,7 +36,7 @@ enum NotSignedIn {
 }
 
 /// Somebody the service vouches for, until when at the latest.
-type VouchedFor = (Person, Option<UnixTime>);
+pub(super) type VouchedFor = (Person, Option<UnixTime>);
 
 /// Tabs that were opened together sign in within so long.
 const SAME_SIGN_IN: Duration = Duration::from_secs(300);
@@ -51,7 +51,16 @@ impl SignInRoom {
     /// `/.pomerium/callback/` at a route's host: the service's answer arrives. Only what is inside
     /// the seal counts, in the browser that began, once, for a page of this host.
     pub(in crate::signin) async fn hosted_callback(&self, ask: &Ask) -> Response<Body> {
-        match self.arrive_hosted(ask).await {
+        self.arrival_or_why(ask, self.arrive_hosted(ask).await)
+    }
+
+    /// The answer to a callback, or the page that says why nothing came of it.
+    pub(super) fn arrival_or_why(
+        &self,
+        ask: &Ask,
+        arrival: Result<Response<Body>, NotSignedIn>,
+    ) -> Response<Body> {
+        match arrival {
             Ok(response) => response,
             Err(NotSignedIn::Refused { cause, why, again }) => already_in(ask, Some(&again))
                 .unwrap_or_else(|| self.failed(ask, cause, why, &again)),
@@ -68,7 +77,7 @@ impl SignInRoom {
     async fn arrive_hosted(&self, ask: &Ask) -> Result<Response<Body>, NotSignedIn> {
         let arrived = self.opened(ask).await?;
         if arrived.programmatic {
-            return self.program_arrived(ask, &arrived).await;
+            return self.program_arrived(ask, &arrived);
         }
         let Some((page, flow)) = unmark(&arrived.redirect) else {
             let why = "This sign-in did not begin at this server.";
@@ -122,28 +131,7 @@ impl SignInRoom {
         (is_young && session.person == *person).then_some(live)
     }
 
-    /// A program on somebody's machine gets its handle. The browser gets none: nothing ties the
-    /// answer to it.
-    async fn program_arrived(
-        &self,
-        ask: &Ask,
-        arrived: &Arrived,
-    ) -> Result<Response<Body>, NotSignedIn> {
-        let hosts = &ask.plan().sign_in.programmatic_hosts;
-        let redirect = ProgramRedirect::parse(hosts, &arrived.redirect).map_err(|error| {
-            refused(error, "The program that asked can't be answered from here.", "/")
-        })?;
-        let (person, end) = self.vouched_for(ask, arrived, "/")?;
-        self.use_once(ask, arrived, "/")?;
-        let live = self
-            .begin_until(ask, person, None, end.unwrap_or(UnixTime::MAX))
-            .await
-            .map_err(|error| NotSignedIn::Store(error.to_string()))?;
-        let handle = self.keys.sign_handle(&handle(ask, &live));
-        Ok(answer::found(&redirect.with_handle(&handle)))
-    }
-
-    async fn opened(&self, ask: &Ask) -> Result<Arrived, NotSignedIn> {
+    pub(super) async fn opened(&self, ask: &Ask) -> Result<Arrived, NotSignedIn> {
         let not_ours = |fault: SealedFault| refused(fault, NOT_OURS, "/");
         let unsealed = SealedForm::unseal(ask.query(), &self.hosted).map_err(not_ours)?;
         let (plan, now) = (ask.plan(), ask.now());
@@ -169,7 +157,7 @@ impl SignInRoom {
         })
     }
 
-    fn vouched_for(
+    pub(super) fn vouched_for(
         &self,
         ask: &Ask,
         arrived: &Arrived,
@@ -185,19 +173,24 @@ impl SignInRoom {
             .map_err(|fault| refused(fault, words(fault.into()), again))
     }
 
-    fn use_once(&self, ask: &Ask, arrived: &Arrived, again: &str) -> Result<(), NotSignedIn> {
+    pub(super) fn use_once(
+        &self,
+        ask: &Ask,
+        arrived: &Arrived,
+        again: &str,
+    ) -> Result<(), NotSignedIn> {
         let until = arrived.stamps.remembered_until(BrowserBinding::LIFE, ask.wall());
         self.once(arrived.digest, until, ask.wall())
             .map_err(|refusal| refused(refusal, once_words(refusal), again))
     }
 }
 
-fn handle(ask: &Ask, live: &LiveSession) -> Handle {
+pub(super) fn handle(ask: &Ask, live: &LiveSession) -> Handle {
     let host = ask.authority().host.as_str();
     Handle::to(live.session(), host, vec![host.into()])
 }
 
-fn refused(cause: impl Display, why: &'static str, again: &str) -> NotSignedIn {
+pub(super) fn refused(cause: impl Display, why: &'static str, again: &str) -> NotSignedIn {
     NotSignedIn::Refused { cause: cause.to_string(), why, again: again.into() }
 }
 

@@ -5,6 +5,7 @@
 //! | proxy | the service's key: fetched, kept, asked for again | `key` |
 //! | proxy | the way there, and the login address for programs | `begin` |
 //! | proxy | `/.pomerium/callback/`, the way back | `arrive` |
+//! | proxy | asks before a program gets in | `program` |
 //! | service | what a proxy asks, and the answer | `serve` |
 //!
 //! A proxy can't refresh such a session: it ends after `cookie_expire`, a minute before the tokens
@@ -13,6 +14,7 @@
 mod arrive;
 mod begin;
 mod key;
+mod program;
 mod serve;
 
 pub use begin::Begun;

@@ -1,0 +1,88 @@
+//! A program's login comes back from the service. Nothing ties the answer to the browser that
+//! brings it, so the person is asked here, whether or not the service has asked.
+
+use http::Response;
+use usher_pages::{FLOW_FIELD, PROGRAM_ALLOW, PROGRAM_FIELD};
+use usher_rules::{
+    signin::{
+        BindingUse, BrowserBinding, CALLBACK, Params, ProgramRedirect, hosted::Arrived, same_origin,
+    },
+    time::UnixTime,
+};
+
+use super::arrive::{NotSignedIn, handle, refused};
+use crate::{
+    request::Body,
+    signin::{
+        Ask, SignInRoom,
+        answer::{self, ForeignForm},
+        program::{Consent, consent_page, form_is_over},
+        random,
+    },
+};
+
+impl SignInRoom {
+    /// Asks. The answer stays unused until somebody says yes.
+    pub(super) fn program_arrived(
+        &self,
+        ask: &Ask,
+        arrived: &Arrived,
+    ) -> Result<Response<Body>, NotSignedIn> {
+        let redirect = program_redirect(ask, arrived)?;
+        let (person, _) = self.vouched_for(ask, arrived, "/")?;
+        let no_random = || NotSignedIn::Store("the system has no randomness".into());
+        let binding = BrowserBinding::new(random().ok_or_else(no_random)?, ask.wall());
+        let consent = Consent {
+            program: redirect.as_str(),
+            host: ask.host(),
+            person: &person,
+            action: ask.with_query(CALLBACK),
+        };
+        Ok(consent_page(ask, consent, &binding, &[&redirect.origin()]))
+    }
+
+    /// The form of that page came back.
+    pub(in crate::signin) async fn hosted_program_allowed(&self, ask: &Ask) -> Response<Body> {
+        let form: Params = ask.form().unwrap_or_default();
+        if form.text(PROGRAM_FIELD) != Some(PROGRAM_ALLOW) {
+            return answer::method_not_allowed("GET");
+        }
+        if same_origin(ask.fields(), &ask.origin()).is_err() {
+            return answer::error(ask, &ForeignForm(ask.receipt()));
+        }
+        let flow = form.text(FLOW_FIELD).unwrap_or_default();
+        let (fields, cookie) = (ask.fields(), ask.cookie_name());
+        if !BrowserBinding::is_held(fields, cookie, BindingUse::Form, flow, ask.wall()) {
+            // Asked again: by whom, and for what, is shown anew.
+            return answer::see_other(&ask.with_query(CALLBACK));
+        }
+        let arrival = self.let_program_in(ask, flow).await;
+        self.arrival_or_why(ask, arrival)
+    }
+
+    /// The program gets its handle. The browser gets none.
+    async fn let_program_in(&self, ask: &Ask, flow: &str) -> Result<Response<Body>, NotSignedIn> {
+        let arrived = self.opened(ask).await?;
+        if !arrived.programmatic {
+            let why = "No program waits for this sign-in.";
+            return Err(refused("a page's answer was posted as a program's", why, "/"));
+        }
+        let redirect = program_redirect(ask, &arrived)?;
+        let (person, end) = self.vouched_for(ask, &arrived, "/")?;
+        self.use_once(ask, &arrived, "/")?;
+        let live = self
+            .begin_until(ask, person, None, end.unwrap_or(UnixTime::MAX))
+            .await
+            .map_err(|error| NotSignedIn::Store(error.to_string()))?;
+        let handle = self.keys.sign_handle(&handle(ask, &live));
+        let mut response = answer::see_other(&redirect.with_handle(&handle));
+        form_is_over(ask, flow, &mut response);
+        Ok(response)
+    }
+}
+
+fn program_redirect(ask: &Ask, arrived: &Arrived) -> Result<ProgramRedirect, NotSignedIn> {
+    let hosts = &ask.plan().sign_in.programmatic_hosts;
+    ProgramRedirect::parse(hosts, &arrived.redirect)
+        .map_err(|error| refused(error, "The program that asked can't be answered from here.", "/"))
+}
