@@ -25,15 +25,15 @@ impl Policy {
         let mut clauses = Vec::new();
         clauses.extend(legacy_clause(legacy, &mut report));
         if let Some(node) = ppl.filter(|node| !node.is_null()) {
-            let before = clauses.len();
             read_policy(node, &mut clauses, &mut report);
-            if clauses.len() == before && before == 0 && !report.has_errors() {
-                report.warning(
-                    "U320",
-                    &node.span,
-                    "this policy lets nobody in: there is no criterion in it",
-                    "add one under `allow`, for example `allow: {or: [{authenticated_user: true}]}`",
-                );
+            if !report.has_errors() && !clauses.iter().any(admits) {
+                let what = if clauses.is_empty() {
+                    "this policy lets nobody in: there is no criterion in it"
+                } else {
+                    "this policy lets nobody in: nothing in it allows anybody"
+                };
+                let help = "add one under `allow`, for example `allow: {or: [{authenticated_user: true}]}`";
+                report.warning("U320", &node.span, what, help);
             }
         }
         if report.has_errors() {
@@ -42,6 +42,19 @@ impl Policy {
         let (allow, deny) = clauses.into_iter().partition(|c: &Clause| c.effect == Effect::Allow);
         Self { allow: side(allow), deny: side(deny), ..Self::deny_all() }
     }
+}
+
+/// Could it let in anybody at all? A preflight is nobody.
+fn admits(clause: &Clause) -> bool {
+    let can_hold = |term: &Term| {
+        !matches!(term.criterion, Criterion::Reject | Criterion::Request(AboutRequest::Preflight))
+    };
+    clause.effect == Effect::Allow
+        && match clause.operator {
+            Operator::And => clause.terms.iter().all(can_hold),
+            Operator::Or => clause.terms.iter().any(can_hold),
+            Operator::Not | Operator::Nor => true,
+        }
 }
 
 fn side(clauses: Vec<Clause>) -> Side {

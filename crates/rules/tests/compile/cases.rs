@@ -2,7 +2,8 @@
 //! `UPDATE=1` rewrites the answers.
 //!
 //! Comments at the start of a config give it more: `#env NAME=value`, `#name config.json`, and
-//! `#file NAME base64 TEXT` for a file beside it.
+//! `#file NAME base64 TEXT` for a file beside it. Cases are written with names of guides;
+//! `#placeholders` shows what is said of those.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -12,7 +13,7 @@ use usher_rules::{
     problem::{Problem, Rendered, Summary},
 };
 
-use crate::{Shelf, compile, show};
+use crate::{PLACEHOLDER, Shelf, compile, show};
 
 #[test]
 fn cases() {
@@ -56,12 +57,15 @@ fn answer(text: &str) -> (String, Vec<Problem>) {
     let mut files = Shelf::default();
     let mut name = Some("config.yaml");
     let mut config = text;
+    let mut is_about_names = false;
     while let Some((line, rest)) = config.split_once('\n') {
         if let Some(pair) = line.strip_prefix("#env ") {
             let (name, value) = pair.split_once('=').unwrap();
             env.insert(name.to_owned(), value.to_owned());
         } else if let Some(given) = line.strip_prefix("#name ") {
             name = Some(given);
+        } else if line == "#placeholders" {
+            is_about_names = true;
         } else if let Some(file) = line.strip_prefix("#file ") {
             let (name, base64) = file.split_once(" base64 ").unwrap();
             files.0.insert(name.to_owned(), STANDARD.decode(base64).unwrap());
@@ -72,11 +76,12 @@ fn answer(text: &str) -> (String, Vec<Problem>) {
     }
     // what can't stand in a case file as it is: a byte order mark, a line of Windows
     let config = config.replace("<BOM>", "\u{feff}").replace("<CR>", "\r").replace("<TAB>", "\t");
-    let (plan, problems) = match compile(name, &config, &env, &files) {
+    let (plan, mut problems) = match compile(name, &config, &env, &files) {
         Ok((plan, warnings)) => (show::plan(&plan), warnings),
         Err(problems) => (String::new(), problems),
     };
     let file = name.unwrap_or_default();
+    problems.retain(|problem| is_about_names || problem.code != PLACEHOLDER);
     let mut out = String::new();
     for problem in &problems {
         out += &format!("{}\n\n", Rendered { problem, file, text: &config });

@@ -9,7 +9,7 @@ use usher_rules::{
     problem::Problem,
 };
 
-use crate::Shelf;
+use crate::{PLACEHOLDER, Shelf};
 
 /// Hazards for which only the safe answer is right; for the others either is fine.
 const ONLY_SAFE: &[&str] =
@@ -78,7 +78,9 @@ fn ask(case: &Value, compared: &mut usize) -> Result<(), String> {
         Err(_) if refused || hazard.is_some() => Ok(()),
         Err(problems) => Err(format!("refused: {}", words(&problems))),
         Ok(_) if only_safe => Err("accepted, and only a refusal is safe".to_owned()),
-        Ok((_, warnings)) if hazard.is_some() && warnings.is_empty() => {
+        Ok((_, warnings))
+            if hazard.is_some() && warnings.iter().all(|it| it.code == PLACEHOLDER) =>
+        {
             Err("accepted without a warning".to_owned())
         }
         Ok(_) if hazard.is_some() => Ok(()),

@@ -11,7 +11,8 @@ use usher_rules::{
 
 use crate::{Shelf, compile};
 
-const ROUTE: &str = "routes:\n- from: https://a.example.com\n  to: http://app\n  allow_any_authenticated_user: true\n";
+const ROUTE: &str =
+    "routes:\n- from: https://tv.test\n  to: http://app\n  allow_any_authenticated_user: true\n";
 
 /// A value of the key's type that says something.
 fn value(kind: Kind) -> &'static str {

@@ -19,6 +19,9 @@ use usher_rules::{
     problem::Problem,
 };
 
+/// Code of a name of guides, which most configs here are written with.
+const PLACEHOLDER: &str = "U506";
+
 /// Files that exist only here.
 #[derive(Default)]
 struct Shelf(BTreeMap<String, Vec<u8>>);

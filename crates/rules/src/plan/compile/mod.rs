@@ -15,6 +15,7 @@ mod matcher;
 mod metrics;
 mod name;
 mod pairs;
+mod placeholder;
 mod re2;
 mod route;
 mod secrets;
@@ -62,6 +63,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         problems.append(&mut found);
     }
     twins::find(&routes, &compiled, &mut problems);
+    placeholder::find(&globals, &routes, &mut problems);
     let routes: Vec<Arc<Route>> = compiled.into_iter().flatten().map(Arc::new).collect();
     let sign_in = Ground { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
     let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());

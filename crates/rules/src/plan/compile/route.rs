@@ -196,8 +196,8 @@ impl Ground<'_> {
             problem.at = ppl.source.place(&ppl.key_span);
             self.report(problem);
         }
+        // a preflight that passes lets nobody in
         let is_closed = !is_open
-            && !legacy.cors_preflight
             && legacy.users.is_empty()
             && legacy.domains.is_empty()
             && legacy.claims.is_empty();
