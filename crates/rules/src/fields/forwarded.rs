@@ -75,20 +75,37 @@ pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
     };
 }
 
-/// The addresses of the incoming chain, as far as they can be read, from the right. What stands in
-/// `Forwarded` (RFC 7239) counts where there is no `X-Forwarded-For`.
+/// The visitor's address: the one that the outermost trusted proxy saw, which is as many from the
+/// right of the incoming chain as there are trusted hops. Where the chain is shorter, or what
+/// stands there is no address, the peer's.
+pub fn visitor(fields: &HeaderMap, peer: IpAddr, trusted_hops: u32) -> IpAddr {
+    let Some(from_right) = trusted_hops.checked_sub(1).and_then(|n| usize::try_from(n).ok()) else {
+        return peer;
+    };
+    let named = incoming_chain(fields).into_iter().rev().nth(from_right).and_then(hop_address);
+    named.map_or(peer, |address| address.to_canonical())
+}
+
+/// The addresses of the incoming chain, as far as they can be read, from the right.
 fn readable_chain(fields: &HeaderMap) -> String {
+    let chain = incoming_chain(fields);
+    let readable = chain.iter().rev().map_while(|text| hop_address(text)).collect::<Vec<_>>();
+    let texts: Vec<String> = readable.iter().rev().map(IpAddr::to_string).collect();
+    texts.join(", ")
+}
+
+/// The elements of the incoming chain. What stands in `Forwarded` (RFC 7239) counts where there is
+/// no `X-Forwarded-For`.
+fn incoming_chain(fields: &HeaderMap) -> Vec<&str> {
     let lines = |name: &HeaderName| {
-        let lines = fields.get_all(name).iter().filter_map(|line| line.to_str().ok());
+        let lines = fields.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
         lines.flat_map(|line| line.split(',')).map(str::trim).collect::<Vec<_>>()
     };
     let mut chain = lines(&FOR);
     if chain.is_empty() {
         chain = lines(&header::FORWARDED).into_iter().map(forwarded_for).collect();
     }
-    let readable = chain.iter().rev().map_while(|text| hop_address(text)).collect::<Vec<_>>();
-    let texts: Vec<String> = readable.iter().rev().map(IpAddr::to_string).collect();
-    texts.join(", ")
+    chain
 }
 
 /// `for=…` of one element of `Forwarded`.
@@ -153,7 +170,27 @@ pub(super) fn is_theirs(name: &str) -> bool {
 mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{Forwarded, set_forwarded};
+    use super::{Forwarded, set_forwarded, visitor};
+
+    #[test]
+    fn tries_are_counted_by_the_visitor_behind_trusted_proxies() {
+        for (chain, hops, expected, why) in [
+            ("198.51.100.4", 0, "203.0.113.7", "nobody is trusted"),
+            ("198.51.100.4", 1, "198.51.100.4", "the proxy's word"),
+            ("192.0.2.1, 198.51.100.4", 1, "198.51.100.4", "what a client wrote is to the left"),
+            ("192.0.2.1, 198.51.100.4", 2, "192.0.2.1", "two proxies"),
+            ("198.51.100.4:51234", 1, "198.51.100.4", "with a port"),
+            ("[2001:db8::1]:443", 1, "2001:db8::1", "with a port, IPv6"),
+            ("198.51.100.4", 2, "203.0.113.7", "too short"),
+            ("unknown", 1, "203.0.113.7", "no address"),
+            ("::ffff:198.51.100.4", 1, "198.51.100.4", "mapped"),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.append("x-forwarded-for", HeaderValue::from_static(chain));
+            let peer = "203.0.113.7".parse().unwrap();
+            assert_eq!(visitor(&fields, peer, hops).to_string(), expected, "{why}");
+        }
+    }
 
     fn shaped(given: &[(&str, &str)], trusted_hops: u32, skip_append: bool) -> String {
         let mut fields = HeaderMap::new();

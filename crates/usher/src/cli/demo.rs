@@ -57,6 +57,9 @@ pub struct Args {
     /// Print one line of JSON when it is ready, and nothing else
     #[arg(long)]
     pub json: bool,
+    /// Show the log, too, on standard error: every request and what was decided about it
+    #[arg(long)]
+    pub log: bool,
 }
 
 /// Everything but the server.
@@ -216,7 +219,9 @@ fn serve(args: &Args) -> Result<(), Failure> {
     });
 
     let mut signals = Signals::new().map_err(Failure::Stage)?;
-    let recorder = Recorder::new(Sink::new(io::stderr()), Format::Text);
+    // Quiet unless asked: lines of log would bury the passwords that are printed once.
+    let sink = if args.log { Sink::new(io::stderr()) } else { Sink::new(io::sink()) };
+    let recorder = Recorder::new(sink, Format::Text);
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder))?;
     let url = config.url();
     let (ca_file, pid) = (running.ca_file(), std::process::id());

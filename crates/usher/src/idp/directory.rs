@@ -11,8 +11,8 @@ use usher_rules::{
 };
 
 use super::{
-    AddressError, HashingError, LONGEST_PASSWORD, Passwords, SHORTEST_PASSWORD, normalised,
-    passwords::Match, throttle::Throttle,
+    AddressError, HashingError, LONGEST_PASSWORD, Passwords, SHORTEST_PASSWORD,
+    generate::canonical, normalised, passwords::Match, throttle::Throttle, weak::is_weak,
 };
 
 /// The longest name and the longest group's name, in octets.
@@ -62,6 +62,12 @@ pub enum DirectoryError {
     /// The password is too short or too long.
     #[error("a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} octets; this one has {0}")]
     PasswordLength(usize),
+    /// The password is one of those that are tried first.
+    #[error(
+        "this password is among the first that anybody tries: take three or four words that don't \
+         belong together, or leave the choice to usher"
+    )]
+    PasswordWeak,
     /// The password could not be hashed.
     #[error(transparent)]
     Hashing(#[from] HashingError),
@@ -99,7 +105,7 @@ impl Directory {
             groups: groups(new.groups)?,
             added_at: now.seconds(),
         };
-        let hash = self.hash(password).await?;
+        let hash = self.hash(password, &member.email).await?;
         self.people.add(member.clone(), hash).await?;
         Ok(member)
     }
@@ -146,7 +152,7 @@ impl Directory {
         password: Secret,
     ) -> Result<Member, DirectoryError> {
         let email = address(email)?;
-        let hash = self.hash(password).await?;
+        let hash = self.hash(password, &email).await?;
         Ok(self.people.set_password(&email, hash).await?)
     }
 
@@ -160,10 +166,13 @@ impl Directory {
         &self.passwords
     }
 
-    async fn hash(&self, password: Secret) -> Result<Secret, DirectoryError> {
+    async fn hash(&self, password: Secret, email: &str) -> Result<Secret, DirectoryError> {
         let octets = password.expose().len();
         if !(SHORTEST_PASSWORD..=LONGEST_PASSWORD).contains(&octets) {
             return Err(DirectoryError::PasswordLength(octets));
+        }
+        if password.expose_str().is_some_and(|password| is_weak(password, email)) {
+            return Err(DirectoryError::PasswordWeak);
         }
         Ok(self.passwords.hash(password).await?)
     }
@@ -188,12 +197,19 @@ impl Directory {
         let found = found.map_err(|_failed| PasswordRefusal::Unavailable)?;
         let typed = Secret::new(password.expose());
         let hash = found.as_ref().map(|(_, hash)| hash);
-        let matched = self.passwords.check(typed, hash).await.map_err(|failed| match failed {
-            HashingError::Busy => {
-                PasswordRefusal::TooManyTries { retry_after: Duration::from_secs(1) }
+        let mut matched = self.passwords.check(typed, hash).await.map_err(unchecked)?;
+        // What was generated is read out and typed on remote controls. Known or unknown, a second
+        // look costs the same: it hangs on what was typed alone.
+        if matched == Match::No
+            && let Some(made) = password.expose_str().and_then(canonical)
+            && made.as_bytes() != password.expose()
+        {
+            let made = Secret::new(made.into_bytes());
+            matched = self.passwords.check(made, hash).await.map_err(unchecked)?;
+            if matched == Match::YesAtOldCost {
+                matched = Match::Yes; // to be hashed anew when it is typed as it was made
             }
-            HashingError::Failed => PasswordRefusal::Unavailable,
-        })?;
+        }
         match (found, matched) {
             (Some((member, _)), Match::Yes) => {
                 self.throttle.give_back(counted);
@@ -226,6 +242,13 @@ impl PasswordCheck for Directory {
         now: Now,
     ) -> BoxFuture<'a, Result<Member, PasswordRefusal>> {
         Box::pin(self.try_password(email, password, from, now))
+    }
+}
+
+const fn unchecked(failed: HashingError) -> PasswordRefusal {
+    match failed {
+        HashingError::Busy => PasswordRefusal::TooManyTries { retry_after: Duration::from_secs(1) },
+        HashingError::Failed => PasswordRefusal::Unavailable,
     }
 }
 

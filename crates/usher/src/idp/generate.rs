@@ -29,9 +29,41 @@ pub fn generated_password() -> Result<Secret, NoRandomness> {
     Ok(Secret::new(password))
 }
 
+/// A generated password as it was made, however it was typed: capitals, blanks and dashes of any
+/// kind forgiven. `None` for what can't be one.
+pub(super) fn canonical(typed: &str) -> Option<String> {
+    let forgiven =
+        |c: &char| !c.is_whitespace() && !"-_\u{2010}\u{2011}\u{2013}\u{2014}".contains(*c);
+    let letters: Vec<char> =
+        typed.chars().filter(forgiven).map(|c| c.to_ascii_lowercase()).collect();
+    let is_ours = |c: &char| u8::try_from(*c).is_ok_and(|byte| ALPHABET.contains(&byte));
+    if letters.len() != 20 || !letters.iter().all(is_ours) {
+        return None;
+    }
+    let groups: Vec<String> = letters.chunks(5).map(|group| group.iter().collect()).collect();
+    Some(groups.join("-"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ALPHABET, generated_password};
+    use super::{ALPHABET, canonical, generated_password};
+
+    #[test]
+    fn a_generated_password_forgives_case_dashes_and_blanks() {
+        let made = "abcde-fghjk-mnpqr-stuvw";
+        for (typed, expected) in [
+            (made, Some(made)),
+            ("ABCDE-FGHJK-MNPQR-STUVW", Some(made)),
+            (" abcdefghjk mnpqrstuvw\t", Some(made)),
+            ("abcde–fghjk—mnpqr‑stuvw", Some(made)),
+            ("abcde-fghjk-mnpqr-stuv", None),
+            ("abcde-fghjk-mnpqr-stuv1", None),
+            ("correct horse", None),
+            ("", None),
+        ] {
+            assert_eq!(canonical(typed).as_deref(), expected, "{typed}");
+        }
+    }
 
     #[test]
     fn four_groups_of_five() {

@@ -19,6 +19,7 @@ mod passwords;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod weak;
 
 pub use address::{AddressError, normalised};
 pub use directory::{Directory, DirectoryError, NewMember, person_of};

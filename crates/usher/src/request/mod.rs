@@ -24,6 +24,7 @@ pub mod tls;
 mod trail;
 mod upgrade;
 mod words;
+mod workers;
 
 pub use body::Body;
 pub use caught::Panicked;

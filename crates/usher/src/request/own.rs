@@ -32,7 +32,7 @@ pub struct OwnRequest {
     pub route: Option<Arc<Route>>,
     /// Who is asking.
     pub identity: Identity,
-    /// The TCP peer.
+    /// The visitor: the TCP peer, or whom the proxies that are trusted name.
     pub peer: IpAddr,
     /// The id on pages, logs and `X-Request-Id`.
     pub request_id: Box<str>,

@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
-    fields::{join_cookies, one_length},
+    fields::{join_cookies, one_length, visitor},
     plan::Route,
 };
 
@@ -24,6 +24,7 @@ use super::{
     shape::{self, Upward},
     trail::{Seen, Trail},
     upgrade::{self, Upgrade},
+    workers,
 };
 
 /// What a request is answered with, and what goes on running after the answer.
@@ -148,6 +149,9 @@ impl Door {
                 return Err(Refusal::Policy(Box::new(refused)));
             }
         };
+        if let Some(response) = workers::refused(trail, &permitted.request().headers) {
+            return Ok((response, None));
+        }
         if let Some(response) = answer::by_route(trail, permitted.request()) {
             return Ok((response, None));
         }
@@ -237,6 +241,7 @@ impl Door {
         if let Some(routed) = &trail.routed {
             let public = &routed.authority_field;
             shape::toward_client(&mut head, &trail.plan, route, public, true, &trail.request_id);
+            workers::narrow(&trail.plan, &routed.authority.host, &mut head.headers);
         }
         let body = body.with_trailers(Trailers::toward_client(&trail.plan, route));
         let mut response = Response::from_parts(head, body);
@@ -261,6 +266,8 @@ impl Door {
             Err(_) => return Err(Refusal::Slow),
         };
         let routed = trail.routed.as_ref().ok_or(Refusal::Broken)?;
+        // Tries are counted by it: behind a trusted proxy all would else be one source.
+        let visitor = visitor(&head.headers, trail.ip(), trail.plan.xff_num_trusted_hops);
         let request = OwnRequest {
             plan: Arc::clone(&trail.plan),
             head,
@@ -269,7 +276,7 @@ impl Door {
             path: routed.path.clone(),
             route,
             identity: trail.identity.clone(),
-            peer: trail.ip(),
+            peer: visitor,
             request_id: trail.id().into(),
             now: trail.now,
         };

@@ -15,6 +15,7 @@ mod keys;
 mod metrics;
 mod preflight;
 mod redirect;
+mod sign_in_host;
 mod start_error;
 mod swapping;
 mod told;
@@ -66,7 +67,7 @@ use crate::{
         tls::{CertSource, Tls},
     },
     signin::{SignInDeps, SignInRoom},
-    store::Store,
+    store::{Alone, Store},
 };
 
 /// How long running requests may take after the server was asked to stop. Service managers and
@@ -118,6 +119,7 @@ pub struct RunningServer {
     tasks: Tasks,
     over: CancellationToken,
     threads: Vec<JoinHandle<()>>,
+    _alone: Alone,
 }
 
 /// Why a reload changed nothing.
@@ -137,11 +139,22 @@ pub enum ReloadRefused {
 ///
 /// [`StartError`]: nothing runs then.
 pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
-    let StartOptions { plan, data_dir, recorder, clock, cores, password_cost, pace, before_write } =
-        options;
+    let StartOptions {
+        mut plan,
+        data_dir,
+        recorder,
+        clock,
+        cores,
+        password_cost,
+        pace,
+        before_write,
+    } = options;
     let cores = cores.max(1);
     install_cryptography();
     let now = clock.now();
+    let store = Arc::new(Store::open(&data_dir)?);
+    let alone = Alone::take(&data_dir)?;
+    sign_in_host::settle(&mut plan, &data_dir);
     let plan = Arc::new(plan);
     // Nobody pays for counting who does not want figures.
     let metrics = plan.listen.metrics.as_ref().map(|_| Arc::new(Metrics::new(&plan)));
@@ -150,7 +163,6 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         None => recorder,
     };
 
-    let store = Arc::new(Store::open(&data_dir)?);
     let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, &store)?;
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
     let (authority, damage) = match Authority::open(&data_dir, &neighbourhood(&plan), now.wall) {
@@ -232,6 +244,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         tasks: tasks.clone(),
         over: CancellationToken::new(),
         threads: Vec::new(),
+        _alone: alone,
     };
     let coverage: Coverage = {
         let (certificates, clock) = (Arc::clone(&certificates), Arc::clone(&clock));
@@ -305,8 +318,9 @@ impl RunningServer {
     /// # Errors
     ///
     /// [`ReloadRefused`]: nothing has changed.
-    pub fn reload(&self, plan: Plan) -> Result<(), ReloadRefused> {
+    pub fn reload(&self, mut plan: Plan) -> Result<(), ReloadRefused> {
         let old = self.door.plan();
+        sign_in_host::keep(&mut plan, old.sign_in.own().map(|own| own.host.as_str()));
         if plan.routes.is_empty() && !old.routes.is_empty() {
             return Err(ReloadRefused::NoRoutes);
         }

@@ -1,8 +1,8 @@
 //! The data directory: made for us alone, judged before anything in it is believed.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io,
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
     path::Path,
 };
@@ -71,4 +71,36 @@ pub(super) fn new_file(dir: &Path, file: &Path) -> Result<File, OpenError> {
 /// Makes a file's new name durable.
 pub(super) fn sync(dir: &Path) -> Result<(), OpenError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|source| OpenError::io(dir, source))
+}
+
+/// Held by the one server of a data directory for as long as it runs. The system lets it go with
+/// the process, however that ends.
+#[derive(Debug)]
+pub struct Alone {
+    _lock: File,
+}
+
+impl Alone {
+    const FILE: &str = "usher.running";
+
+    /// Takes the directory for this process.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Running`] when another server has it.
+    pub fn take(dir: &Path) -> Result<Self, OpenError> {
+        let path = dir.join(Self::FILE);
+        let refused = |source| OpenError::io(&path, source);
+        let mut file = new_file(dir, &path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let pid = fs::read_to_string(&path).unwrap_or_default();
+                return Err(OpenError::Running { dir: dir.to_owned(), pid: pid.trim().into() });
+            }
+            Err(TryLockError::Error(source)) => return Err(refused(source)),
+        }
+        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(refused)?;
+        Ok(Self { _lock: file })
+    }
 }

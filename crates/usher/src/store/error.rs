@@ -124,6 +124,14 @@ impl From<StoreFailure> for PeopleError {
 /// store in place of a lost one would look like "everybody was removed".
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Another server runs on it.
+    #[error("usher runs already with the data directory {} (process {pid})", dir.display())]
+    Running {
+        /// The data directory.
+        dir: PathBuf,
+        /// The process that has it, as it wrote down.
+        pid: Box<str>,
+    },
     /// A file is in the way.
     #[error("can't keep data in {}: it is not a directory", dir.display())]
     NotADirectory {
@@ -232,6 +240,10 @@ impl OpenError {
     /// What the person who runs this server can do.
     pub fn hint(&self) -> String {
         match self {
+            Self::Running { pid, .. } => format!(
+                "stop that one (kill {pid}, or systemctl stop usher), have it reload its config \
+                 (kill -HUP {pid}), or choose another place with --data-dir"
+            ),
             Self::NotADirectory { .. } => "choose another place with --data-dir".into(),
             Self::WritableByOthers { dir, .. } => format!("chmod go-w {}", dir.display()),
             Self::OpenToOthers { file, .. } => format!("chmod 600 {}", file.display()),

@@ -49,6 +49,7 @@ use std::{
     time::Duration,
 };
 
+pub use directory::Alone;
 pub use error::{OpenError, StoreFailure};
 pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
 

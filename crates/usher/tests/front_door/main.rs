@@ -38,3 +38,4 @@ mod upstream_tls;
 mod upstreams;
 mod visits;
 mod wire;
+mod workers;
