@@ -1,6 +1,11 @@
 //! Where sign-in lives when the config does not say: it stays where it was.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 
 use usher_rules::plan::{HostPattern, Plan};
 
@@ -20,8 +25,15 @@ pub(super) fn settle(plan: &mut Plan, dir: &Path) {
     if before.as_deref().map(str::trim) != Some(now) {
         // A disk that is full is told by others; the first route's host holds until then.
         let draft = file.with_extension("new");
-        let _not_kept = fs::write(&draft, now).and_then(|()| fs::rename(&draft, &file));
+        let _not_kept = write(&draft, now).and_then(|()| fs::rename(&draft, &file));
     }
+}
+
+/// For its owner only, as everything in the data directory.
+fn write(file: &Path, text: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(file)?.write_all(text.as_bytes())
 }
 
 /// The same across a reload.
