@@ -5,7 +5,7 @@
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
-    BadRequest, Claim, ErrorPage, HeadersTooLarge, Identity, Link, Misdirected, NoSession,
+    BadRequest, Claim, Contact, ErrorPage, HeadersTooLarge, Identity, Link, Misdirected, NoSession,
     NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError,
     SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow,
     UpstreamUnavailable, assets,
@@ -67,6 +67,7 @@ fn errors() -> Vec<(&'static str, String)> {
     let switch_account = Some(PostForm::to("/.pomerium/sign_out").with("csrf", "c"));
     let reasons = &["email-unauthorized", "groups-unauthorized"];
     let person = Some("eve@example.com");
+    let contact = Some(Contact("ann@example.com"));
     let try_again = || Link::new("/");
     let pages: [(&str, &dyn ErrorPage); 14] = [
         (
@@ -76,13 +77,14 @@ fn errors() -> Vec<(&'static str, String)> {
                 host,
                 switch_account: switch_account.clone(),
                 reasons: &[],
+                contact,
                 receipt,
             },
         ),
-        ("refused-why", &Refused { person, host, switch_account, reasons, receipt }),
+        ("refused-why", &Refused { person, host, switch_account, reasons, contact, receipt }),
         (
             "refused-nobody",
-            &Refused { person: None, host, switch_account: None, reasons: &[], receipt },
+            &Refused { person: None, host, switch_account: None, reasons: &[], contact, receipt },
         ),
         ("not-found", &NotFound { host, receipt }),
         ("misdirected", &Misdirected { host, receipt }),
@@ -92,9 +94,12 @@ fn errors() -> Vec<(&'static str, String)> {
         ),
         ("too-large", &TooLarge { receipt }),
         ("headers-too-large", &HeadersTooLarge { receipt }),
-        ("upstream-down", &UpstreamDown { host, receipt }),
-        ("upstream-unavailable", &UpstreamUnavailable { host, receipt }),
-        ("upstream-slow", &UpstreamSlow { host, receipt }),
+        ("upstream-down", &UpstreamDown { host, try_again: Some(try_again()), receipt }),
+        (
+            "upstream-unavailable",
+            &UpstreamUnavailable { host, try_again: Some(try_again()), receipt },
+        ),
+        ("upstream-slow", &UpstreamSlow { host, try_again: Some(try_again()), receipt }),
         ("provider-down", &ProviderDown { host, try_again: try_again(), receipt }),
         (
             "sign-in-failed",
@@ -111,6 +116,7 @@ fn errors() -> Vec<(&'static str, String)> {
                 host: "the-living-room-television.on-the-first-floor.example.org",
                 switch_account: None,
                 reasons: &[],
+                contact,
                 receipt,
             },
         ),

@@ -28,6 +28,7 @@
 )]
 
 mod assets;
+mod contact;
 mod headers;
 mod identity;
 mod link;
@@ -43,6 +44,7 @@ mod trust;
 mod upstream;
 
 pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
+pub use contact::Contact;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};
 pub use link::{Link, PostForm};

@@ -4,6 +4,7 @@ use askama::Template;
 use serde::Serialize;
 
 use crate::{
+    contact::Contact,
     link::{Link, PostForm},
     receipt::Receipt,
     rendered,
@@ -42,6 +43,8 @@ pub enum Advice<'a> {
     Marked(&'static str),
     /// Lines of ours for a file or a terminal, set as they are.
     Code(&'static str),
+    /// Whom to ask.
+    Contact(Contact<'a>),
 }
 
 impl Advice<'static> {
@@ -116,6 +119,9 @@ struct Problem<'a> {
     /// Where a person can sign in.
     #[serde(skip_serializing_if = "Option::is_none")]
     login_url: Option<&'a str>,
+    /// Whom to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     reasons: &'a [&'a str],
 }
@@ -137,6 +143,10 @@ impl Notice<'_> {
                 Some(Action::Follow { link, .. }) if self.status == 401 => Some(link.as_str()),
                 Some(Action::Follow { .. } | Action::Post { .. }) | None => None,
             },
+            contact: self.advice.iter().find_map(|advice| match advice {
+                Advice::Contact(contact) => Some(contact.words()),
+                Advice::Text(_) | Advice::Marked(_) | Advice::Code(_) => None,
+            }),
             reasons: self.reasons,
         };
         // A struct of strings and a number always serialises.
@@ -150,6 +160,9 @@ impl Notice<'_> {
                 Advice::Text(words) => text.push_str(&printable(words)),
                 Advice::Marked(words) => text.push_str(words),
                 Advice::Code(lines) => text.push_str(lines.trim_end()),
+                Advice::Contact(contact) => {
+                    text.extend(["Contact: ", &printable(contact.words())]);
+                }
             }
             text.push('\n');
         }

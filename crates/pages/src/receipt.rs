@@ -12,6 +12,11 @@ pub struct Receipt<'a> {
 }
 
 impl Receipt<'_> {
+    /// The moment for machines (RFC 3339 §5.6).
+    pub(crate) fn machine(&self) -> String {
+        Moment(self.at_seconds).machine()
+    }
+
     /// The time of day, to the minute: `14:07 UTC`.
     pub fn time(&self) -> String {
         time_of_day(self.at_seconds)

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use crate::{
+    contact::Contact,
     link::PostForm,
     notice::{Action, Advice, ErrorPage, Notice},
     receipt::Receipt,
@@ -18,6 +19,8 @@ pub struct Refused<'a> {
     pub switch_account: Option<PostForm<'a>>,
     /// What the policy has to say, where the operator lets it be shown; else empty.
     pub reasons: &'a [&'a str],
+    /// Whom to ask, where the operator says.
+    pub contact: Option<Contact<'a>>,
     /// Request and time.
     pub receipt: Receipt<'a>,
 }
@@ -32,17 +35,20 @@ impl ErrorPage for Refused<'_> {
             ),
             None => ("not-allowed", format!("{host} can't be opened from here.")),
         };
+        let words = match &self.switch_account {
+            Some(_) => {
+                "Ask the person who runs this server for access, or go on with another account."
+            }
+            None => "Ask the person who runs this server for access.",
+        };
+        let mut advice = vec![Advice::text(words)];
+        advice.extend(self.contact.map(Advice::Contact));
         Notice {
             status: 403,
             code,
-            title: "not allowed here",
+            title: "forbidden",
             heading: Cow::Owned(heading),
-            advice: vec![Advice::text(match &self.switch_account {
-                Some(_) => {
-                    "Ask the person who runs this server for access, or go on with another account."
-                }
-                None => "Ask the person who runs this server for access.",
-            })],
+            advice,
             reasons: self.reasons,
             action: self
                 .switch_account

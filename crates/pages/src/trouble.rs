@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
+    contact::Contact,
     link::Link,
     notice::{Action, Advice, ErrorPage, Notice},
     receipt::Receipt,
@@ -68,18 +69,22 @@ impl ErrorPage for SignInFailed<'_> {
 pub struct Unauthenticated<'a> {
     /// Where a person signs in.
     pub sign_in: Link<'a>,
+    /// Whom to ask, where the operator says.
+    pub contact: Option<Contact<'a>>,
     /// Request and time.
     pub receipt: Receipt<'a>,
 }
 
 impl ErrorPage for Unauthenticated<'_> {
     fn notice(&self) -> Notice<'_> {
+        let mut advice = vec![Advice::text("Sign in, then try again.")];
+        advice.extend(self.contact.map(Advice::Contact));
         Notice {
             status: 401,
             code: "user-unauthenticated",
             title: "sign in first",
             heading: Cow::Borrowed("You are not signed in."),
-            advice: vec![Advice::text("Sign in, then try again.")],
+            advice,
             reasons: &[],
             action: Some(Action::Follow { words: "Sign in", link: self.sign_in.clone() }),
             receipt: self.receipt,

@@ -1,7 +1,8 @@
 //! The app behind the door is away. The visitor is told nothing about where it lives.
 
 use crate::{
-    notice::{Advice, ErrorPage, Notice},
+    link::Link,
+    notice::{Action, Advice, ErrorPage, Notice},
     receipt::Receipt,
 };
 
@@ -10,6 +11,8 @@ use crate::{
 pub struct UpstreamDown<'a> {
     /// The host that was asked for.
     pub host: &'a str,
+    /// Asks for the same page again; `None` for what is no page.
+    pub try_again: Option<Link<'a>>,
     /// Request and time.
     pub receipt: Receipt<'a>,
 }
@@ -25,7 +28,7 @@ impl ErrorPage for UpstreamDown<'_> {
                 "You got past the door; the app behind it did not respond. Try again in a minute.",
             )],
             reasons: &[],
-            action: None,
+            action: again(self.try_again.as_ref()),
             receipt: self.receipt,
         }
     }
@@ -36,6 +39,8 @@ impl ErrorPage for UpstreamDown<'_> {
 pub struct UpstreamUnavailable<'a> {
     /// The host that was asked for.
     pub host: &'a str,
+    /// Asks for the same page again; `None` for what is no page.
+    pub try_again: Option<Link<'a>>,
     /// Request and time.
     pub receipt: Receipt<'a>,
 }
@@ -49,7 +54,7 @@ impl ErrorPage for UpstreamUnavailable<'_> {
             heading: format!("{} can't take you in right now.", self.host).into(),
             advice: vec![Advice::text("It is starting, stopping or full. Try again in a minute.")],
             reasons: &[],
-            action: None,
+            action: again(self.try_again.as_ref()),
             receipt: self.receipt,
         }
     }
@@ -60,6 +65,8 @@ impl ErrorPage for UpstreamUnavailable<'_> {
 pub struct UpstreamSlow<'a> {
     /// The host that was asked for.
     pub host: &'a str,
+    /// Asks for the same page again; `None` for what is no page.
+    pub try_again: Option<Link<'a>>,
     /// Request and time.
     pub receipt: Receipt<'a>,
 }
@@ -76,8 +83,12 @@ impl ErrorPage for UpstreamSlow<'_> {
                  Try again in a minute.",
             )],
             reasons: &[],
-            action: None,
+            action: again(self.try_again.as_ref()),
             receipt: self.receipt,
         }
     }
+}
+
+fn again<'a>(link: Option<&Link<'a>>) -> Option<Action<'a>> {
+    link.map(|link| Action::Follow { words: "Try again", link: link.clone() })
 }

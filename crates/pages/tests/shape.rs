@@ -162,7 +162,8 @@ fn every_error_page_tells_its_request_in_every_form() {
         {
             assert!(text.contains("7f3a-19c4"), "{name} as {form}");
         }
-        assert!(page.render().contains("<b>7f3a-19c4</b> · 14:07 UTC"), "{name}");
+        let receipt = "<b>7f3a-19c4</b> · <time datetime=\"2026-05-10T14:07:39Z\">14:07 UTC</time>";
+        assert!(page.render().contains(receipt), "{name}");
         assert!(page.render().contains(&format!("<b>{}</b>", page.status())), "{name}");
     }
 }

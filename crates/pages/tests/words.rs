@@ -19,6 +19,7 @@ fn refused() -> Refused<'static> {
         host: "tv.example.com",
         switch_account: Some(PostForm::to("/.pomerium/sign_out").with("csrf", "c5f1")),
         reasons: &[],
+        contact: None,
         receipt: RECEIPT,
     }
 }
@@ -35,9 +36,9 @@ fn status_code_and_title() {
     assert_eq!(
         found,
         [
-            "403 user-unauthorized · not allowed here",
-            "403 user-unauthorized · not allowed here",
-            "403 not-allowed · not allowed here",
+            "403 user-unauthorized · forbidden",
+            "403 user-unauthorized · forbidden",
+            "403 not-allowed · forbidden",
             "404 route-not-found · nothing here",
             "421 misdirected · wrong connection",
             "400 bad-request · unreadable request",
@@ -72,7 +73,7 @@ fn problem_document() {
     assert_eq!(
         refused().problem_json(),
         "{\"type\":\"https://usher.example/problems/user-unauthorized\",\
-         \"title\":\"not allowed here\",\"status\":403,\
+         \"title\":\"forbidden\",\"status\":403,\
          \"detail\":\"You are signed in as eve@example.com, and that account can't open \
          tv.example.com.\",\"request_id\":\"7f3a-19c4\",\"error\":\"Forbidden\"}"
     );

@@ -1,11 +1,11 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, Claim, ErrorPage, HeadersTooLarge, Identity, InternalError, Link, Misdirected,
-    NoSession, NotFound, NotImplemented, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
-    RequestTimeout, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
-    TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
-    UpstreamUnavailable,
+    BadRequest, Claim, Contact, ErrorPage, HeadersTooLarge, Identity, InternalError, Link,
+    Misdirected, NoSession, NotFound, NotImplemented, PostForm, ProgramConsent, ProviderDown,
+    Receipt, Refused, RequestTimeout, ShownSession, SignIn, SignInError, SignInFailed,
+    SignOutConfirm, SignedOut, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown,
+    UpstreamSlow, UpstreamUnavailable,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -22,8 +22,9 @@ pub fn documents(text: &str) -> Vec<(&'static str, String)> {
 pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
     let receipt = Receipt { request_id: text, at_seconds: AT_SECONDS };
     let (host, try_again) = (text, || Link::new(text));
+    let contact = Some(Contact(text));
     let refused = |person, switch_account| {
-        Box::new(Refused { person, host, switch_account, reasons: &[], receipt })
+        Box::new(Refused { person, host, switch_account, reasons: &[], contact, receipt })
     };
     vec![
         ("refused", refused(Some(text), Some(form(text)))),
@@ -38,11 +39,14 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("upgrade-refused", Box::new(UpgradeRefused { why: text, receipt })),
         ("request-timeout", Box::new(RequestTimeout { receipt })),
         ("not-implemented", Box::new(NotImplemented { why: text, receipt })),
-        ("unauthenticated", Box::new(Unauthenticated { sign_in: try_again(), receipt })),
+        ("unauthenticated", Box::new(Unauthenticated { sign_in: try_again(), contact, receipt })),
         ("internal-error", Box::new(InternalError { receipt })),
-        ("upstream-down", Box::new(UpstreamDown { host, receipt })),
-        ("upstream-unavailable", Box::new(UpstreamUnavailable { host, receipt })),
-        ("upstream-slow", Box::new(UpstreamSlow { host, receipt })),
+        ("upstream-down", Box::new(UpstreamDown { host, try_again: Some(try_again()), receipt })),
+        (
+            "upstream-unavailable",
+            Box::new(UpstreamUnavailable { host, try_again: Some(try_again()), receipt }),
+        ),
+        ("upstream-slow", Box::new(UpstreamSlow { host, try_again: Some(try_again()), receipt })),
         ("provider-down", Box::new(ProviderDown { host, try_again: try_again(), receipt })),
         ("sign-in-failed", Box::new(SignInFailed { why: text, try_again: try_again(), receipt })),
     ]
@@ -124,6 +128,7 @@ pub fn refused_with_reasons(text: &str, see: impl Fn(&Refused<'_>)) {
         host: text,
         switch_account: Some(form(text)),
         reasons,
+        contact: Some(Contact(text)),
         receipt,
     });
 }

@@ -45,6 +45,8 @@ pub struct Plan {
     pub timeouts: Timeouts,
     /// Roots added to the system's for every outbound connection (`certificate_authority`), PEM.
     pub extra_roots: Vec<Box<[u8]>>,
+    /// Whom visitors ask who are not let in (`contact`).
+    pub contact: Option<Box<str>>,
     /// Response fields for answers that belong to no route (`set_response_headers`).
     pub response_fields: Vec<(http::HeaderName, http::HeaderValue)>,
     /// Claims that every assertion carries and that become fields (`jwt_claims_headers`).

@@ -51,6 +51,7 @@ impl Plan {
             },
             timeouts: Timeouts { read: None, idle: None },
             extra_roots: Vec::new(),
+            contact: None,
             response_fields: Vec::new(),
             claim_fields: Vec::new(),
             skip_xff_append: false,

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use usher_pages::{
-    BadRequest, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
+    BadRequest, Contact, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
     SCOPE_HERE, Unauthenticated,
 };
 use usher_rules::{
@@ -146,7 +146,9 @@ impl Door {
     /// The answer that says the same to everybody; `None` for what a policy says.
     fn told(&self, trail: &mut Trail, refusal: &Refusal) -> Option<Response<Body>> {
         let sign_in = sign_in_url(trail);
-        let Told { page, details, rule } = refusal.told(named(trail, &sign_in))?;
+        let again = trail.page.as_ref().map(without_session);
+        let named = named(trail, &sign_in, again.as_deref());
+        let Told { page, details, rule } = refusal.told(named)?;
         let status = page.status();
         let response = respond(trail, &*page);
         drop(page);
@@ -274,8 +276,9 @@ fn sign_in_url(trail: &Trail) -> String {
     format!("{}/.pomerium/", trail.plan.sign_in.authenticate)
 }
 
-fn named<'a>(trail: &'a Trail, sign_in: &'a str) -> Named<'a> {
-    Named { host: trail.host(), sign_in, receipt: receipt(trail) }
+fn named<'a>(trail: &'a Trail, sign_in: &'a str, page: Option<&'a str>) -> Named<'a> {
+    let (host, contact) = (trail.host(), trail.plan.contact.as_deref());
+    Named { host, sign_in, page, contact, receipt: receipt(trail) }
 }
 
 fn receipt(trail: &Trail) -> Receipt<'_> {
@@ -292,7 +295,8 @@ fn robots() -> Response<Body> {
 /// 401 for programs: clean, never a redirect; it says where a person can sign in.
 fn unauthenticated(trail: &Trail) -> Response<Body> {
     let sign_in = sign_in_url(trail);
-    let page = Unauthenticated { sign_in: Link::new(&sign_in), receipt: receipt(trail) };
+    let contact = trail.plan.contact.as_deref().map(Contact);
+    let page = Unauthenticated { sign_in: Link::new(&sign_in), contact, receipt: receipt(trail) };
     let mut response = rendered(&page, Preference::Json, &[]);
     challenge(trail, &mut response);
     response
@@ -337,6 +341,7 @@ fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
         host: trail.host(),
         switch_account,
         reasons: &doubts,
+        contact: trail.plan.contact.as_deref().map(Contact),
         receipt: receipt(trail),
     };
     respond(trail, &refused)

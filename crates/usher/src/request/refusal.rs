@@ -2,7 +2,7 @@
 
 use http::request::Parts;
 use usher_pages::{
-    BadRequest, ErrorPage, HeadersTooLarge, InternalError, Link, Misdirected, NotFound,
+    BadRequest, Contact, ErrorPage, HeadersTooLarge, InternalError, Link, Misdirected, NotFound,
     NotImplemented, Receipt, RequestTimeout, TooLarge, Unauthenticated, UpgradeRefused,
     UpstreamDown, UpstreamSlow, UpstreamUnavailable,
 };
@@ -64,6 +64,10 @@ pub(super) struct Named<'a> {
     pub host: &'a str,
     /// Where a person signs in.
     pub sign_in: &'a str,
+    /// The page that was asked for, if it was one.
+    pub page: Option<&'a str>,
+    /// Whom to ask.
+    pub contact: Option<&'a str>,
     pub receipt: Receipt<'a>,
 }
 
@@ -168,10 +172,12 @@ fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> 
 }
 
 fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> Told<'a> {
-    let Named { host, sign_in, receipt } = named;
+    let Named { host, sign_in, page, contact, receipt } = named;
+    let try_again = page.map(Link::new);
+    let contact = contact.map(Contact);
     let page: Box<dyn ErrorPage + Send + 'a> = match error {
         ForwardError::HeadTimeout { .. } | ForwardError::IdleTimeout { .. } => {
-            Box::new(UpstreamSlow { host, receipt })
+            Box::new(UpstreamSlow { host, try_again, receipt })
         }
         // which cause gives which is the real server's (`pomerium-measured.md` §2.6)
         ForwardError::Resolve { .. }
@@ -180,12 +186,14 @@ fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> Told<'a> {
         | ForwardError::Tls { .. } // a handshake that fails has made no connection
         | ForwardError::TlsSettings { .. }
         | ForwardError::Refused { .. }
-        | ForwardError::Closed { .. } => Box::new(UpstreamUnavailable { host, receipt }),
-        ForwardError::Protocol { .. } | ForwardError::NotWebSocket => Box::new(UpstreamDown { host, receipt }),
+        | ForwardError::Closed { .. } => Box::new(UpstreamUnavailable { host, try_again, receipt }),
+        ForwardError::Protocol { .. } | ForwardError::NotWebSocket => {
+            Box::new(UpstreamDown { host, try_again, receipt })
+        }
         ForwardError::ClientStalled { .. } => Box::new(RequestTimeout { receipt }),
         ForwardError::ClientGone => Box::new(BadRequest { why: None, receipt }),
         ForwardError::PermitEnded(_) => {
-            Box::new(Unauthenticated { sign_in: Link::new(sign_in), receipt })
+            Box::new(Unauthenticated { sign_in: Link::new(sign_in), contact, receipt })
         }
     };
     Told { page, details: error.details(), rule: None }
@@ -322,7 +330,13 @@ mod tests {
     #[tokio::test]
     async fn status_page_and_document_of_every_refusal_agree() {
         let receipt = Receipt { request_id: "7f3a", at_seconds: 0 };
-        let named = Named { host: "tv.test", sign_in: "https://tv.test/.pomerium/", receipt };
+        let named = Named {
+            host: "tv.test",
+            sign_in: "https://tv.test/.pomerium/",
+            page: Some("/"),
+            contact: None,
+            receipt,
+        };
         let mut seen = std::collections::HashSet::new();
         for (status, refusal) in every().await {
             assert!(seen.insert(variant(&refusal)), "twice: {refusal:?}");

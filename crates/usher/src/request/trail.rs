@@ -47,6 +47,8 @@ pub(super) struct Trail {
     pub reader: Reader,
     /// How they like it.
     accept: Option<HeaderValue>,
+    /// The address of what a link can ask for again.
+    pub page: Option<http::Uri>,
 }
 
 /// What the record keeps of a head that goes on to the upstream. Cheap: the bytes are shared.
@@ -96,6 +98,7 @@ impl Trail {
             authority: None,
             reader: reader(&head.method, &head.headers, upgrades),
             accept: head.headers.get(header::ACCEPT).cloned(),
+            page: (head.method == Method::GET).then(|| head.uri.clone()),
         }
     }
 

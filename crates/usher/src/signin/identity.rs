@@ -69,13 +69,16 @@ impl SignInRoom {
         if ask.reader() == Reader::Person {
             return self.start_here(ask).await;
         }
-        let problem = json!({
+        let mut problem = json!({
             "type": format!("{PROBLEM_TYPES}user-unauthenticated"),
             "title": "sign in first",
             "status": 401,
             "error": "Unauthenticated",
             "request_id": ask.request_id(),
         });
+        if let (Some(contact), Some(fields)) = (&ask.plan().contact, problem.as_object_mut()) {
+            fields.insert("contact".into(), (&**contact).into());
+        }
         let mut response = answer::personal(answer::json(&problem));
         *response.status_mut() = StatusCode::UNAUTHORIZED;
         let fields = response.headers_mut();

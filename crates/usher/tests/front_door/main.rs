@@ -37,5 +37,6 @@ mod upgrades;
 mod upstream_tls;
 mod upstreams;
 mod visits;
+mod ways_on;
 mod wire;
 mod workers;

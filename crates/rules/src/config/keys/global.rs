@@ -150,6 +150,7 @@ pub static GLOBAL: &[Key] = &[
     key("shared_secret", Secret, Supported),
     key("shared_secret_file", Text, Supported),
     key("signout_redirect_url", Text, Supported),
+    key("contact", Text, Own),
     key("programmatic_redirect_domain_whitelist", FullList, Supported),
     key(
         "bearer_token_format",
