@@ -89,6 +89,12 @@ What differs from Pomerium:
 - Numbers out of range are refused, where Pomerium lets them wrap around; unquoted numbers where text
   is meant keep the digits that were written.
 - Two routes with the same `from`, path and target are refused, whatever their names.
+- The session cookie's name is `cookie_name` with `__Host-` in front (`__Host-_pomerium`), so that no
+  other host of the domain can set it; where `cookie_domain` is set, one under the plain name goes to
+  that domain beside it. `cookie_same_site` is `lax` where it is missing; Pomerium leaves the attribute
+  out then.
+- `contact` is ours: whom visitors ask who are not let in. Words, an e-mail address or an `https`
+  link; everybody can read it, on refused pages and in the errors for who is not signed in.
 - A final line end in the file of `idp_client_secret_file` is left out, with a warning.
 - Keys given twice, also in two cases, and a second YAML document are refused.
 ";
