@@ -5,6 +5,7 @@ pub mod check;
 pub mod data_dir;
 #[cfg(feature = "demo")]
 pub mod demo;
+mod first;
 mod mounts;
 pub mod people;
 pub mod run;

@@ -15,6 +15,7 @@ use usher_rules::{
 use super::{
     check::{self, LoadFailure, Loaded},
     data_dir::{NoDataDir, data_dir, is_root},
+    first,
     mounts::mounted_alone,
     signals::{Asked, Signals},
 };
@@ -22,6 +23,7 @@ use crate::{
     reload::Watch,
     request::record::{Format, Recorder, Sink},
     server::{self, PATIENCE, RunningServer, StartError, StartOptions, SystemClock},
+    store::Alone,
 };
 
 /// Serve a config. SIGHUP reloads it, SIGTERM drains and stops.
@@ -90,9 +92,13 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let watched = watched(&args.config, &plan, files);
     let alone = mounted_alone(&watched);
     let mut watch = Watch::new(watched);
+    let first = !Alone::was_taken(&dir);
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
     tell_start(&running, &recorder, &args.config, &dir);
     tell_mounts(&recorder, &alone);
+    if first {
+        tell_first(&running, &dir);
+    }
     loop {
         let asked = signals.wait(&mut watch);
         match asked {
@@ -114,6 +120,12 @@ fn serve(args: &Args) -> Result<(), Failure> {
     recorder.event(Level::Info, "stopped", SystemClock.now()).write();
     recorder.flush();
     Ok(())
+}
+
+/// For whoever reads along, once; the log has its own lines.
+fn tell_first(running: &RunningServer, dir: &Path) {
+    let words = first::words(&running.plan(), first::people(dir), dir).unwrap_or_default();
+    let _nowhere_left = io::stderr().lock().write_all(words.as_bytes());
 }
 
 /// A file that is a mount of its own keeps its first content: who saves it anew, or renames another

@@ -83,6 +83,11 @@ pub struct Alone {
 impl Alone {
     const FILE: &str = "usher.running";
 
+    /// Whether a server ever had this directory.
+    pub fn was_taken(dir: &Path) -> bool {
+        dir.join(Self::FILE).exists()
+    }
+
     /// Takes the directory for this process.
     ///
     /// # Errors
