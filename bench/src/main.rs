@@ -13,6 +13,7 @@ mod front_door;
 mod measure;
 mod options;
 mod process;
+mod siege;
 mod table;
 mod zeros;
 
@@ -40,6 +41,7 @@ fn run() -> Result<bool, Failure> {
     match &*what {
         "measure" => measure::run(&options),
         "compare" => compare::run(&options),
-        _ => Err(Failure::Usage("usher-bench measure|compare --usher FILE".into())),
+        "siege" => siege::run(&options),
+        _ => Err(Failure::Usage("usher-bench measure|compare|siege --usher FILE".into())),
     }
 }

@@ -13,6 +13,12 @@ pub fn measure(arguments: &[String], log: &mut Log) -> Outcome {
     hand_over("measure", "dist", arguments, log)
 }
 
+/// `cargo xtask siege`: life goes on beside a thousand hostile clients of each kind.
+pub fn siege(arguments: &[String], log: &mut Log) -> Outcome {
+    build("release", log)?;
+    hand_over("siege", "release", arguments, log)
+}
+
 /// `cargo xtask bench`: CPU per unit of work, beside nginx.
 pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     let (profile, rest) = match arguments {

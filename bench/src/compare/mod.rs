@@ -9,7 +9,7 @@
 
 mod load;
 mod nginx;
-mod sign_in;
+pub mod sign_in;
 
 use std::time::Duration;
 

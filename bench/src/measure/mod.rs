@@ -5,7 +5,7 @@
 
 mod sockets;
 mod transfer;
-mod upstream;
+pub mod upstream;
 
 use std::time::Duration;
 

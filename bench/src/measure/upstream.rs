@@ -50,6 +50,10 @@ async fn answer(request: Request<Incoming>) -> Result<Answer, hyper::Error> {
     if request.headers().contains_key(header::UPGRADE) {
         return Ok(switch(request));
     }
+    if request.uri().path() == "/assertion" {
+        let assertion = request.headers().get("x-pomerium-jwt-assertion");
+        return Ok(text(assertion.and_then(|a| a.to_str().ok()).unwrap_or_default().to_owned()));
+    }
     Ok(text("here".into()))
 }
 

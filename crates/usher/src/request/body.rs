@@ -1,13 +1,14 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::{
+    accept::Waiting,
     caught::catch,
     forward::{Trailers, UpstreamBody},
     record::Closing,
@@ -26,7 +27,7 @@ pub enum Body {
     /// The same with what may stand behind it.
     WithTrailers(Box<(UpstreamBody, Trailers)>),
     /// Any of these with its record, which is written when the body ends or is dropped.
-    Recorded(Box<(Body, Closing)>),
+    Recorded(Box<(Body, Closing, Waiting)>),
 }
 
 impl Body {
@@ -38,7 +39,8 @@ impl Body {
         if http_body::Body::is_end_stream(response.body()) {
             closing.ended(); // nobody will ask for more of it
         }
-        response.map(|body| Self::Recorded(Box::new((body, closing))))
+        let waiting = closing.waiting();
+        response.map(|body| Self::Recorded(Box::new((body, closing, waiting))))
     }
 
     /// An upstream's response with no other trailers behind it than those that may be there.
@@ -75,7 +77,8 @@ impl http_body::Body for Body {
                 })
             }
             Self::Recorded(recorded) => {
-                let (body, closing) = &mut **recorded;
+                let (body, closing, waiting) = &mut **recorded;
+                ready!(waiting.poll_room(cx));
                 let polled = catch(|| Pin::new(&mut *body).poll_frame(cx));
                 let polled = match polled {
                     Ok(polled) => polled,
@@ -96,7 +99,9 @@ impl http_body::Body for Body {
                     Poll::Ready(None) => closing.ended(),
                     Poll::Pending => {}
                 }
-                polled
+                polled.map(|frame| {
+                    frame.map(|frame| frame.map(|f| f.map_data(|bytes| waiting.count(bytes))))
+                })
             }
         }
     }

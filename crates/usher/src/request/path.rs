@@ -77,11 +77,15 @@ impl Door {
             connection.pulse.body_follows();
         }
         let upgrade = Upgrade::take(&mut head);
+        let has_room = in_flight.has_room();
         let mut trail = Trail::new(self, connection, &head, upgrade.is_some());
         let seen = Some((Seen::of(&head), in_flight));
         let mut visit = Visit { door: self, trail: &mut trail, seen };
 
-        let answered = caught(self.path(visit.trail, head, incoming, upgrade)).await;
+        let answered = match has_room {
+            true => caught(self.path(visit.trail, head, incoming, upgrade)).await,
+            false => Ok(Err(Refusal::Busy)),
+        };
         let answered = answered.unwrap_or_else(|panicked| Err(panicked.into()));
         let (mut response, running) = match answered {
             Ok(answered) => answered,

@@ -34,6 +34,8 @@ pub(super) enum Refusal {
     Slow,
     /// An invariant of ours is broken: nothing is forwarded.
     Broken,
+    /// The client's share, or the process's budget, is full.
+    Busy,
     /// Some part of us panicked.
     Panicked(Panicked),
 }
@@ -122,6 +124,11 @@ impl Refusal {
                 Box::new(InternalError { receipt }),
                 PathRule::Internal,
                 Details::InternalError,
+            ),
+            Self::Busy => stopped(
+                Box::new(UpstreamUnavailable { host, receipt }),
+                PathRule::Internal,
+                Details::Overload,
             ),
             Self::Panicked(_) => Some(Told {
                 page: Box::new(InternalError { receipt }),
@@ -275,6 +282,7 @@ mod tests {
             (413, Refusal::TooLarge),
             (408, Refusal::Slow),
             (500, Refusal::Broken),
+            (503, Refusal::Busy),
             (500, Refusal::Panicked(Panicked { place: "a.rs:1".into(), words: "x" })),
         ];
         every.extend(not_forwarded().await.into_iter().map(|(s, e)| (s, Refusal::Forward(e))));
@@ -322,6 +330,7 @@ mod tests {
             | Refusal::TooLarge
             | Refusal::Slow
             | Refusal::Broken
+            | Refusal::Busy
             | Refusal::Panicked(_) => format!("{refusal:?}"),
         }
     }

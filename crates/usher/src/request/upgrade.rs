@@ -167,11 +167,16 @@ impl Running {
         let Self { client, upstream, standing, busy } = self;
         let recheck: SharedRecheck = Arc::<super::door::InForce>::clone(&door.in_force);
         let idle = standing.route().idle_timeout;
+        let must_go = closing.must_go();
         door.tasks.spawn_upgraded(async move {
             let _until_it_ends = busy;
             let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
             let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-            match caught(relay(client, upstream, idle, &standing, &recheck)).await {
+            let relayed = tokio::select! {
+                relayed = caught(relay(client, upstream, idle, &standing, &recheck)) => relayed,
+                () = must_go => return,
+            };
+            match relayed {
                 Ok(relayed) => closing.relayed(relayed),
                 Err(panicked) => closing.panicked(&panicked),
             }

@@ -51,6 +51,8 @@ words! {
         InternalError = "internal_error",
         /// A part of usher panicked; an event of that name says where.
         InternalPanic = "internal_panic",
+        /// The client's share, or the process's budget, is full.
+        Overload = "overload",
         /// The client left before the end.
         ClientGone = "downstream_remote_disconnect",
         /// The upstream's name does not resolve.

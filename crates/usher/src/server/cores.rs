@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::TcpListener as StdListener,
+    net::{SocketAddr, TcpListener as StdListener},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -32,7 +32,10 @@ use crate::{
     },
     request::{
         Door,
-        accept::{Connection, Listener, Pulse, Shown, Tasks, limits, serve_http1, serve_http2},
+        accept::{
+            Connection, Listener, Pulse, RefusedSoFar, Seated, Shares, Shown, Tasks, Whose, limits,
+            serve_http1, serve_http2,
+        },
         forward,
         record::Recorder,
         tls::{Accepted, Tls},
@@ -48,6 +51,7 @@ pub(super) struct Core {
     pub tls: Option<Tls>,
     pub tasks: Tasks,
     pub recorder: Recorder,
+    pub shares: Arc<Shares>,
 }
 
 /// What one thread does for all.
@@ -64,6 +68,10 @@ pub(super) struct Chores {
 const SWEEP_POOL: Duration = Duration::from_secs(15);
 /// How often the store forgets what has expired.
 const SWEEP_STORE: Duration = Duration::from_secs(60);
+/// How often it is looked whether something was refused.
+const LOOK_FOR_REFUSALS: Duration = Duration::from_secs(5);
+/// And how long nothing more is said about it.
+const QUIET: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How often leaves of the local authority are looked at.
 const RENEW: Duration = Duration::from_secs(3600);
@@ -127,6 +135,9 @@ pub(super) fn spawn_chores(
     thread::Builder::new().name("chores".into()).spawn(move || {
         runtime.block_on(async {
             core.tasks.spawn_chore(Arc::clone(&store).follow());
+            let refusals =
+                tell_refusals(Arc::clone(&core.shares), Arc::clone(&clock), core.recorder.clone());
+            core.tasks.spawn_chore(refusals);
             core.tasks.spawn_chore(sweep_store(store, Arc::clone(&clock), core.recorder.clone()));
             let told = Told { recorder: core.recorder.clone(), clock };
             core.tasks.spawn_chore(renew(certificates, told));
@@ -144,6 +155,27 @@ pub(super) fn spawn_chores(
         });
         runtime.shutdown_background();
     })
+}
+
+/// Tells what was refused: once for many, so that strangers can't fill the log.
+async fn tell_refusals(shares: Arc<Shares>, clock: Arc<dyn Clock>, recorder: Recorder) {
+    let mut told = RefusedSoFar::default();
+    loop {
+        tokio::time::sleep(LOOK_FOR_REFUSALS).await;
+        let now = shares.refused();
+        if now == told {
+            continue;
+        }
+        recorder
+            .event(Level::Warn, "overload", clock.now())
+            .with("connections-refused", now.connections - told.connections)
+            .with("connections-ended", now.ended - told.ended)
+            .with("requests-refused", now.requests - told.requests)
+            .with("effect", "slow and idle connections made room; docs/reference/limits.md")
+            .write();
+        told = now;
+        tokio::time::sleep(QUIET).await;
+    }
 }
 
 async fn sweep_store(store: Arc<Store>, clock: Arc<dyn Clock>, recorder: Recorder) {
@@ -195,25 +227,40 @@ impl Core {
     async fn accept(&self, listener: &TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) if self.tasks.open() < limits::CONNECTIONS => {
-                    let core = self.clone();
-                    self.tasks.spawn_connection(async move { core.connection(stream).await });
+                Ok((stream, peer)) => {
+                    // Closed again where there is no place: those who are at work come first.
+                    if let Some(seated) = self.shares.admit(self.whose(peer)) {
+                        let core = self.clone();
+                        let task = async move { core.connection(stream, peer, seated).await };
+                        self.tasks.spawn_connection(task);
+                    }
                 }
-                Ok(_) => {} // closed again: the memory of those who are in comes first
                 Err(error) if is_the_peers(&error) => {}
-                Err(_) => tokio::time::sleep(BREATHER).await,
+                Err(_) => {
+                    forward::sweep(); // kept connections hold files, too
+                    tokio::time::sleep(BREATHER).await;
+                }
             }
         }
     }
 
-    async fn connection(&self, stream: TcpStream) {
-        let Ok(peer) = stream.peer_addr() else { return };
+    /// Visitors behind a proxy that we were told to trust come from one address.
+    fn whose(&self, peer: SocketAddr) -> Whose {
+        let plan = self.door.plan();
+        match plan.xff_num_trusted_hops > 0 || plan.listen.insecure {
+            true => Whose::Proxy,
+            false => Whose::client(peer.ip()),
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, seated: Seated) {
         let _slower = stream.set_nodelay(true); // works without
         let plan = self.door.plan();
         let idle = plan.timeouts.idle;
         let tls = self.tls.is_some();
-        let connection = |server_name, shown, multiplexed| {
-            Arc::new(Connection::new(peer, server_name, shown, tls, Pulse::new(multiplexed)))
+        let connection = |server_name, shown, multiplexed, seated| {
+            let pulse = Pulse::seated(multiplexed, seated);
+            Arc::new(Connection::new(peer, server_name, shown, tls, pulse))
         };
         let (door, tasks) = (Arc::clone(&self.door), &self.tasks);
         match &self.tls {
@@ -221,6 +268,7 @@ impl Core {
                 let first = tokio::select! {
                     first = redirect::first_word(&stream) => first,
                     () = tasks.draining() => return,
+                    () = seated.must_go() => return,
                 };
                 match first {
                     FirstWord::PlainHttp => return redirect::told_to_use_tls(stream, &door).await,
@@ -230,21 +278,34 @@ impl Core {
                 let accepted = tokio::select! {
                     accepted = tls.accept(stream) => accepted,
                     () = tasks.draining() => return,
+                    () = seated.must_go() => return,
                 };
                 let Ok(Accepted { stream, server_name, http2, shown }) = accepted else { return };
-                let connection = connection(server_name, shown, http2);
+                let connection = connection(server_name, shown, http2, seated);
                 match http2 {
                     true => serve_http2(stream, connection, door, tasks, idle).await,
                     false => serve_http1(stream, connection, door, tasks, idle).await,
                 }
             }
             None if speaks_http2(&stream, plan.listen.protocols).await => {
-                serve_http2(stream, connection(None, Shown::default(), true), door, tasks, idle)
-                    .await;
+                serve_http2(
+                    stream,
+                    connection(None, Shown::default(), true, seated),
+                    door,
+                    tasks,
+                    idle,
+                )
+                .await;
             }
             None => {
-                serve_http1(stream, connection(None, Shown::default(), false), door, tasks, idle)
-                    .await
+                serve_http1(
+                    stream,
+                    connection(None, Shown::default(), false, seated),
+                    door,
+                    tasks,
+                    idle,
+                )
+                .await
             }
         }
     }

@@ -11,6 +11,7 @@
 
 mod clock;
 mod cores;
+mod files;
 mod keys;
 mod metrics;
 mod preflight;
@@ -60,7 +61,7 @@ use crate::{
     idp::{Cost, Directory, Passwords},
     request::{
         Door, DoorParts,
-        accept::{Listener, Tasks, parse_address},
+        accept::{Bounds, Listener, Shares, Tasks, parse_address},
         forward::Trust,
         record::{Metrics, Recorder},
         shape::Signer,
@@ -186,6 +187,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let directory = Arc::new(Directory::new(Arc::<Store>::clone(&store), passwords));
 
     let tasks = Tasks::default();
+    let shares = Shares::new(Bounds::for_files(files::raise_limit()));
     let own = SignInRoom::new(SignInDeps {
         sessions: Arc::<Store>::clone(&store),
         passwords: directory,
@@ -261,12 +263,13 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
             office: Arc::clone(&office),
             clock: Arc::clone(&clock),
             tasks: tasks.clone(),
+            shares: Arc::clone(&shares),
             recorder: running.recorder.clone(),
             metrics,
         };
         (listener, guard, Arc::new(sheet))
     });
-    let core = Core { door, tls, tasks, recorder: running.recorder.clone() };
+    let core = Core { door, tls, tasks, recorder: running.recorder.clone(), shares };
     for (number, socket) in listener.into_sockets().into_iter().enumerate() {
         let thread = cores::spawn(number, core.clone(), socket, running.over.clone())
             .map_err(StartError::Thread)?;

@@ -96,10 +96,14 @@ pub async fn serve_http1<S>(
     tokio::select! {
         biased; // the bytes first: most wake-ups are for them
         _ = served.as_mut() => return, // a client's mistake is the client's; the record has it
+        () = pulse.must_go() => return,
         () = pulse.outstayed(idle) => return,
         () = tasks.draining() => served.as_mut().graceful_shutdown(),
     }
-    let _ = served.await;
+    tokio::select! {
+        _ = served => {}
+        () = pulse.must_go() => {}
+    }
 }
 
 /// Serves HTTP/2 until the client leaves, outstays its welcome, or we drain.
@@ -133,6 +137,7 @@ pub async fn serve_http2<S>(
         biased; // the bytes first: most wake-ups are for them
         _ = served.as_mut() => return,
         () = pulse.cancels_too_much() => return,
+        () = pulse.must_go() => return,
         () = pulse.outstayed(idle) => {}
         () = tasks.draining() => {}
     }
@@ -140,6 +145,7 @@ pub async fn serve_http2<S>(
     // GOAWAY first, so that no request is lost; who still does nothing is left.
     tokio::select! {
         _ = served => {}
+        () = pulse.must_go() => {}
         () = pulse.outstayed(Some(limits::HEAD)) => {}
     }
 }

@@ -1,5 +1,5 @@
 use std::{
-    future::Future as _,
+    future::Future,
     io,
     mem::MaybeUninit,
     pin::Pin,
@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::limits;
+use super::{Seated, Waiting, limits};
 
 /// What a connection has been doing, so that one timer can judge it.
 ///
@@ -34,13 +34,18 @@ pub struct Pulse {
     /// Has the last request a body, which may still be on its way?
     body_follows: AtomicBool,
     cancelled: Cancelled,
+    /// Its place, as long as it lives.
+    seated: Option<Seated>,
     /// HTTP/2 connections speak between requests (PING, WINDOW_UPDATE): that is no head.
     multiplexed: bool,
 }
 
 /// One request on a connection; while it lives, the connection is not idle.
 #[derive(Debug)]
-pub struct InFlight(Arc<Pulse>);
+pub struct InFlight {
+    pulse: Arc<Pulse>,
+    has_room: bool,
+}
 
 impl Pulse {
     /// A connection that opens now.
@@ -52,8 +57,51 @@ impl Pulse {
             in_flight: AtomicU32::new(0),
             body_follows: AtomicBool::new(false),
             cancelled: Cancelled::default(),
+            seated: None,
             multiplexed,
         })
+    }
+
+    /// A connection that holds a place.
+    pub fn seated(multiplexed: bool, seated: Seated) -> Arc<Self> {
+        let mut pulse = Self::new(multiplexed);
+        if let Some(pulse) = Arc::get_mut(&mut pulse) {
+            pulse.seated = Some(seated);
+        }
+        pulse
+    }
+
+    /// Resolves when this connection has to make room for others.
+    pub async fn must_go(&self) {
+        match &self.seated {
+            Some(seated) => seated.must_go().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Bytes of answers wait for the client.
+    pub(super) fn wait(&self, bytes: usize) {
+        if let Some(seated) = &self.seated {
+            seated.wait(bytes);
+        }
+    }
+
+    /// They wait no more.
+    pub(super) fn taken(&self, bytes: usize) {
+        if let Some(seated) = &self.seated {
+            seated.taken(bytes);
+        }
+    }
+
+    /// How many bytes wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.seated.as_ref().map_or(0, Seated::waiting)
+    }
+
+    fn moved(&self, bytes: usize) {
+        if let Some(seated) = &self.seated {
+            seated.moved(bytes);
+        }
     }
 
     fn clock(&self) -> u64 {
@@ -65,7 +113,8 @@ impl Pulse {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.head_began.store(0, Ordering::Relaxed);
         self.body_follows.store(false, Ordering::Relaxed);
-        InFlight(Arc::clone(self))
+        let has_room = self.seated.as_ref().is_none_or(Seated::request);
+        InFlight { pulse: Arc::clone(self), has_room }
     }
 
     /// The request that has just come brings a body.
@@ -148,17 +197,36 @@ impl Cancelled {
 impl InFlight {
     /// The client took this request back.
     pub fn cancelled(&self) {
-        if self.0.multiplexed {
-            self.0.cancelled.another(self.0.clock());
+        if self.pulse.multiplexed {
+            self.pulse.cancelled.another(self.pulse.clock());
         }
+    }
+
+    /// Is there room to answer it?
+    pub const fn has_room(&self) -> bool {
+        self.has_room
+    }
+
+    /// Resolves when its connection has to make room for others.
+    pub fn must_go(&self) -> impl Future<Output = ()> + Send + use<> {
+        let pulse = Arc::clone(&self.pulse);
+        async move { pulse.must_go().await }
+    }
+
+    /// Counts the bytes of its answer that wait.
+    pub fn waiting(&self) -> Waiting {
+        Waiting::new(Arc::clone(&self.pulse))
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let now = self.0.clock();
-        self.0.last_read.store(now, Ordering::Relaxed);
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let now = self.pulse.clock();
+        self.pulse.last_read.store(now, Ordering::Relaxed);
+        self.pulse.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(seated) = &self.pulse.seated {
+            seated.answered();
+        }
     }
 }
 
@@ -195,9 +263,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
+            self.pulse.moved(buf.filled().len() - before);
             self.pulse.read();
         }
         polled
+    }
+}
+
+impl<S> Watched<S> {
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = polled {
+            self.pulse.moved(*bytes);
+        }
     }
 }
 
@@ -227,7 +304,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(&polled);
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -254,7 +333,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.wrote(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

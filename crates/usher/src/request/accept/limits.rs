@@ -35,6 +35,20 @@ pub const SEND_BUFFER: usize = 256 * 1024;
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// And is answered within this, or the connection is gone.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Files that are kept back for accepting, reloading, the store and the log.
+pub const FILES_KEPT_BACK: usize = 128;
+/// Client connections and requests at a time, however few files there are.
+pub const SOCKETS_AT_LEAST: usize = 64;
+/// Connections of one client at a time: a house or an office behind one address has fewer.
+pub const CLIENT_CONNECTIONS: usize = 512;
+/// One client may have one part in so many of the process's budget.
+pub const CLIENT_PART: usize = 4;
+/// What a request under way counts beside the bytes that wait: buffers on both sides.
+pub const STREAM_COST: usize = 64 * 1024;
+/// Bytes that may wait for all clients together; beyond, slow connections are ended.
+pub const WAITING_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes that may wait on a connection before its answers take turns, a piece each.
+pub const CONNECTION_WAITING: usize = 2 * 1024 * 1024;
 /// Connections at a time, over all cores (`pomerium-protocols.md` §6.3).
 pub const CONNECTIONS: usize = 50_000;
 /// After our side has ended a connection: what a client still sends is read and dropped for so

@@ -12,11 +12,15 @@ mod connection;
 mod deadline;
 pub mod limits;
 mod listener;
+mod shares;
 mod shown;
 mod tasks;
+mod waiting;
 
 pub use connection::{Connection, Serve, serve_http1, serve_http2};
 pub use deadline::{InFlight, Pulse, Watched};
 pub use listener::{ListenError, Listener, parse_address};
+pub use shares::{Bounds, RefusedSoFar, Seated, Shares, Whose};
 pub use shown::Shown;
 pub use tasks::{Exchange, Tasks};
+pub use waiting::Waiting;

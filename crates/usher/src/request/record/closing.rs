@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::{Access, Recorder, access::End};
 use crate::request::{
     Details, Panicked,
-    accept::{Exchange, InFlight},
+    accept::{Exchange, InFlight, Waiting},
     forward::{Cut, Relayed, Upload},
 };
 
@@ -41,6 +41,16 @@ impl Closing {
     pub fn of_exchange(mut self, exchange: Exchange) -> Self {
         self._exchange = Some(exchange);
         self
+    }
+
+    /// Resolves when its connection has to make room for others.
+    pub fn must_go(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.in_flight.must_go()
+    }
+
+    /// Counts the bytes of its answer that wait for the client.
+    pub fn waiting(&self) -> Waiting {
+        self.in_flight.waiting()
     }
 
     /// Bytes of the body went out.

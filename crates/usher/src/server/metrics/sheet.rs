@@ -2,8 +2,8 @@ use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
-    metrics::{family::Family, gauge::Gauge},
-    registry::Registry,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
 };
 use usher_rules::{
     plan::Plan,
@@ -18,7 +18,7 @@ use crate::{
     },
     request::{
         Door,
-        accept::Tasks,
+        accept::{Shares, Tasks},
         record::{Metrics, Recorder},
     },
     server::Swapping,
@@ -32,6 +32,7 @@ pub(in crate::server) struct Sheet {
     pub office: Arc<Office>,
     pub clock: Arc<dyn Clock>,
     pub tasks: Tasks,
+    pub shares: Arc<Shares>,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
 }
@@ -39,6 +40,11 @@ pub(in crate::server) struct Sheet {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByVersion {
     version: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByRefusal {
+    what: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -70,6 +76,7 @@ impl Sheet {
         let plan = self.door.plan();
         self.gauge(&mut registry, "usher_connections", "Open connections", self.tasks.open());
         self.gauge(&mut registry, "usher_routes", "Routes of the config", plan.routes.len());
+        self.refused(&mut registry);
         self.certificates(&plan, &mut registry);
         let mut out = String::new();
         text::encode(&mut out, &registry)?;
@@ -80,6 +87,31 @@ impl Sheet {
         let gauge: Gauge = Gauge::default();
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(name, help, gauge);
+    }
+
+    fn refused(&self, registry: &mut Registry) {
+        let refused = Family::<ByRefusal, Counter>::default();
+        let so_far = self.shares.refused();
+        for (what, count) in [
+            ("connection", so_far.connections),
+            ("connection_ended", so_far.ended),
+            ("request", so_far.requests),
+        ] {
+            refused.get_or_create(&ByRefusal { what }).inc_by(count);
+        }
+        registry.register(
+            "usher_refused",
+            "What had no room, or had to make some, since the start",
+            refused,
+        );
+        let waiting: Gauge = Gauge::default();
+        waiting.set(i64::try_from(self.shares.waiting()).unwrap_or(i64::MAX));
+        registry.register_with_unit(
+            "usher_waiting",
+            "Bytes that wait for clients, with what each request under way is counted for",
+            Unit::Bytes,
+            waiting,
+        );
     }
 
     fn certificates(&self, plan: &Plan, registry: &mut Registry) {

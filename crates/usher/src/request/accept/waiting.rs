@@ -1,0 +1,88 @@
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+
+use super::{Pulse, limits};
+
+/// The bytes of one answer that wait for its client: counted until they are written or dropped.
+#[derive(Debug)]
+pub struct Waiting(Arc<Account>);
+
+struct Account {
+    pulse: Arc<Pulse>,
+    bytes: AtomicUsize,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// A piece of an answer. When the last view of it goes, the client has it, or never will.
+struct Counted {
+    bytes: Bytes,
+    account: Arc<Account>,
+}
+
+impl Waiting {
+    /// For an answer on the connection with this pulse.
+    pub fn new(pulse: Arc<Pulse>) -> Self {
+        Self(Arc::new(Account { pulse, bytes: AtomicUsize::new(0), waker: Mutex::new(None) }))
+    }
+
+    /// Ready when another piece may be asked for: always while none waits, so that an answer that
+    /// is read goes on beside a hundred that are not.
+    pub fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.0.has_room() {
+            return Poll::Ready(());
+        }
+        *self.0.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        if self.0.has_room() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Counts a piece.
+    pub fn count(&self, bytes: Bytes) -> Bytes {
+        if bytes.is_empty() {
+            return bytes;
+        }
+        self.0.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.0.pulse.wait(bytes.len());
+        Bytes::from_owner(Counted { bytes, account: Arc::clone(&self.0) })
+    }
+}
+
+impl Account {
+    fn has_room(&self) -> bool {
+        let own = self.bytes.load(Ordering::Relaxed);
+        own == 0 || self.pulse.waiting() < limits::CONNECTION_WAITING
+    }
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let length = self.bytes.len();
+        self.account.bytes.fetch_sub(length, Ordering::Relaxed);
+        self.account.pulse.taken(length);
+        if self.account.has_room() {
+            let waker = self.account.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
