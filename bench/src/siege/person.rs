@@ -46,7 +46,9 @@ impl Lived {
 
     fn failed(&mut self, what: &str, why: impl std::fmt::Display) {
         self.failed = true;
-        self.trouble = format!("{what}: {why}");
+        let why = why.to_string();
+        let first = why.lines().next().unwrap_or_default();
+        self.trouble = format!("{what}: {first}");
     }
 }
 

@@ -108,7 +108,10 @@ pub struct Seated {
 /// Below so many bytes a second a connection is in nobody's way when it ends.
 const SLOW: u64 = 1024;
 /// What a rate is taken over, in milliseconds.
-const WINDOW: u64 = 10_000;
+const WINDOW: u64 = 2000;
+/// Who has just come, or has just been answered, makes room last: else those who hold on would
+/// push out everybody who comes after them.
+const NEW: u64 = 5000;
 /// How often room is looked for at most, in milliseconds.
 const LOOK: u64 = 50;
 
@@ -197,7 +200,7 @@ impl Shares {
             .iter()
             .enumerate()
             .filter(|(_, seat)| seat.is_slow(now))
-            .min_by_key(|(_, seat)| seat.worth());
+            .min_by_key(|(_, seat)| seat.worth(now));
         let Some((index, _)) = least else { return false };
         crowd.swap_remove(index).over.cancel();
         self.ended.fetch_add(1, Ordering::Relaxed);
@@ -280,9 +283,10 @@ impl Seat {
     }
 
     /// Who goes first: who has asked for nothing, and of these who has been here longest.
-    fn worth(&self) -> (bool, u64) {
-        let works = self.requests.load(Ordering::Relaxed) > 0;
-        (works, self.since.load(Ordering::Relaxed))
+    fn worth(&self, now: u64) -> (bool, bool, u64) {
+        let since = self.since.load(Ordering::Relaxed);
+        let is_new = now.saturating_sub(since) < NEW;
+        (is_new, self.requests.load(Ordering::Relaxed) > 0, since)
     }
 }
 
@@ -301,7 +305,9 @@ impl Seated {
     pub(super) fn request(&self) -> bool {
         self.seat.requests.fetch_add(1, Ordering::Relaxed);
         self.shares.sockets.fetch_add(1, Ordering::Relaxed);
-        let has_room = self.wait(limits::STREAM_COST);
+        // Somebody's only request is answered however full it is: a connection has its place.
+        let is_modest = self.seat.bytes.load(Ordering::Relaxed) < 2 * limits::STREAM_COST;
+        let has_room = self.wait(limits::STREAM_COST) || is_modest;
         if !has_room {
             self.shares.refused_requests.fetch_add(1, Ordering::Relaxed);
         }
@@ -392,16 +398,20 @@ mod tests {
             own.push(shares.admit(client("192.0.2.1")).unwrap());
             advance(Duration::from_secs(1)).await;
         }
+        advance(Duration::from_secs(10)).await;
         assert!(own[0].request(), "it works, slowly");
         let fourth = shares.admit(client("192.0.2.1")).expect("one makes room");
         assert!(own[1].seat.over.is_cancelled(), "the one that asked for nothing longest");
         assert!(!own[0].seat.over.is_cancelled() && !other.seat.over.is_cancelled());
+        let fifth = shares.admit(client("192.0.2.1")).expect("another one makes room");
+        assert!(own[2].seat.over.is_cancelled(), "and not who has just come");
+        assert!(!fourth.seat.over.is_cancelled());
         // Who plays a film is never in the way.
-        for seat in [&own[0], &own[2], &fourth] {
+        for seat in [&own[0], &fifth, &fourth] {
             seat.moved(1 << 30);
         }
         assert!(shares.admit(client("192.0.2.1")).is_none(), "all of them work");
-        assert_eq!((shares.refused().ended, shares.refused().connections), (1, 1));
+        assert_eq!((shares.refused().ended, shares.refused().connections), (2, 1));
         assert!(shares.admit(client("192.0.2.2")).is_some(), "somebody else comes in");
     }
 
@@ -411,6 +421,7 @@ mod tests {
         let crowd: Vec<_> = (0..4).map(|_| shares.admit(Whose::Proxy).unwrap()).collect();
         let one = shares.admit(client("192.0.2.1")).unwrap();
         assert!(crowd[0].request() && crowd[1].request() && crowd[2].request());
+        advance(Duration::from_secs(10)).await;
         let _new = shares.admit(client("192.0.2.2")).expect("the crowd makes room");
         assert!(crowd[3].seat.over.is_cancelled() && !one.seat.over.is_cancelled());
     }
