@@ -13,17 +13,20 @@ pub struct Options {
     pub profile: String,
     /// Whether to leave out what takes minutes.
     pub short: bool,
+    /// Of a siege, only the kinds whose name has this in it.
+    pub kind: Option<String>,
 }
 
 impl Options {
     /// Reads the words after the name of the measurement.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Failure> {
-        let mut options = Self { usher: None, profile: "release".into(), short: false };
+        let mut options = Self { usher: None, profile: "release".into(), short: false, kind: None };
         while let Some(word) = words.next() {
             match &*word {
                 "--short" | "--quick" => options.short = true,
                 "--usher" => options.usher = words.next().map(PathBuf::from),
                 "--peers-only" => options.usher = None,
+                "--kind" => options.kind = words.next(),
                 "--profile" => options.profile = words.next().unwrap_or_default(),
                 other => return Err(Failure::Usage(format!("`{other}` is no option here"))),
             }

@@ -24,7 +24,8 @@ Usage: cargo xtask <CHORE>
   e2e [ARGS]        Browsers, providers and client libraries against a real usher
   testssl           testssl.sh against a served host; keeps its summary
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets
-  siege [--short]   1,000 hostile clients of each kind, and a film, a sign-in, a reload beside them
+  siege [--short] [--kind NAME]
+                    1,000 hostile clients of each kind, and a film, a sign-in, a reload beside them
   bench --quick     CPU per request and per GiB beside nginx, as ratios
   docs              Write the generated files under docs/reference anew
 ";

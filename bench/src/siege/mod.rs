@@ -52,7 +52,8 @@ async fn siege(options: &Options) -> Result<bool, Failure> {
     let mut table =
         Table::new(["hostile", "film stood", "newcomer", "sign-ins", "reloads", "MiB", ""]);
     let mut all_hold = true;
-    for kind in Kind::ALL {
+    let asked = |kind: &Kind| options.kind.as_ref().is_none_or(|word| kind.name().contains(word));
+    for kind in Kind::ALL.into_iter().filter(asked) {
         let folder = tempfile::tempdir().map_err(Failure::io("a folder"))?;
         let certificate = Certificate::make(folder.path(), &[HOST, OPEN])?;
         let upstream = upstream::start().await?;
@@ -80,8 +81,8 @@ async fn siege(options: &Options) -> Result<bool, Failure> {
         all_hold &= holds;
         let row = [
             kind.name().into(),
-            format!("{:.1} s", lived.film_stood.as_secs_f64()),
-            format!("{:.1} s", lived.newcomer.as_secs_f64()),
+            seconds_of(lived.film_stood),
+            seconds_of(lived.newcomer),
             format!("{} of {}", lived.sign_ins.0, lived.sign_ins.1),
             format!("{} of {}", lived.reloads.0, lived.reloads.1),
             format!("{}", peak / 1024),
@@ -97,6 +98,10 @@ async fn siege(options: &Options) -> Result<bool, Failure> {
         table.text()
     );
     Ok(all_hold)
+}
+
+fn seconds_of(longest: Option<Duration>) -> String {
+    longest.map_or_else(|| "failed".into(), |longest| format!("{:.1} s", longest.as_secs_f64()))
 }
 
 async fn under(

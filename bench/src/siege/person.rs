@@ -1,7 +1,8 @@
 //! Ordinary life under siege: a film, newcomers, sign-ins, reloads.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{BufRead, BufReader},
     process::Command,
     time::{Duration, Instant},
 };
@@ -21,10 +22,10 @@ use crate::{
 /// What became of it.
 #[derive(Debug, Default)]
 pub struct Lived {
-    /// The longest that the film stood still.
-    pub film_stood: Duration,
-    /// The longest that a newcomer waited for an answer.
-    pub newcomer: Duration,
+    /// The longest that the film stood still; none where it ended.
+    pub film_stood: Option<Duration>,
+    /// The longest that a newcomer waited for an answer; none where one got no answer.
+    pub newcomer: Option<Duration>,
     /// Sign-ins that went well, and all of them.
     pub sign_ins: (u32, u32),
     /// Reloads likewise.
@@ -38,8 +39,8 @@ impl Lived {
     /// Did it go on?
     pub fn went_on(&self, patience: Duration) -> bool {
         !self.failed
-            && self.film_stood < patience
-            && self.newcomer < patience
+            && self.film_stood.is_some_and(|stood| stood < patience)
+            && self.newcomer.is_some_and(|waited| waited < patience)
             && self.sign_ins.0 == self.sign_ins.1
             && self.reloads.0 == self.reloads.1
     }
@@ -100,11 +101,11 @@ pub async fn live(
     let (played, newcomer, (sign_ins, reloads)) =
         tokio::join!(film.play(until), come_anew(client, until), operate(setup, door, time));
     match played {
-        Ok(stood) => lived.film_stood = stood,
+        Ok(stood) => lived.film_stood = Some(stood),
         Err(error) => lived.failed("the film", error),
     }
     match newcomer {
-        Ok(waited) => lived.newcomer = waited,
+        Ok(waited) => lived.newcomer = Some(waited),
         Err(error) => lived.failed("a newcomer", error),
     }
     match sign_ins {
@@ -137,25 +138,44 @@ async fn operate(
     time: Duration,
 ) -> (Result<u32, Failure>, (u32, u32)) {
     const ROUNDS: u32 = 4;
-    let reloaded = || {
-        let log = fs::read_to_string(setup.log()).unwrap_or_default();
-        log.matches("\"message\":\"reload\"").count()
-    };
+    let file = File::open(setup.log()).ok().map(BufReader::new);
+    let mut log = Log { file, line: String::new() };
     let (mut signed_in, mut reloads) = (Ok(0), 0);
     for round in 1..=ROUNDS {
         sleep(time / (ROUNDS + 1)).await;
         let _first = fs::remove_file(setup.folder.join("cookies.txt"));
         let outcome = tokio::task::block_in_place(|| sign_in::cookie(setup, door));
         signed_in = signed_in.and_then(|_| outcome.map(|_| round));
-        let before = reloaded();
+        log.has_reloaded(); // what came before does not count
         let _sent = Command::new("kill").args(["-HUP", &door.process.id().to_string()]).status();
         for _ in 0..50 {
             sleep(Duration::from_millis(100)).await;
-            if reloaded() > before {
+            if log.has_reloaded() {
                 reloads += 1;
                 break;
             }
         }
     }
     (signed_in, (reloads, ROUNDS))
+}
+
+/// The door's log, read once.
+struct Log {
+    file: Option<BufReader<File>>,
+    line: String,
+}
+
+impl Log {
+    /// Did a reload go well since this was last asked? One that was refused has no plan.
+    fn has_reloaded(&mut self) -> bool {
+        let Self { file: Some(file), line } = self else { return false };
+        let mut found = false;
+        while file.read_line(line).is_ok_and(|bytes| bytes > 0) {
+            if line.ends_with('\n') {
+                found |= line.contains("\"message\":\"reload\"") && line.contains("\"plan\":");
+                line.clear();
+            }
+        }
+        found
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
@@ -83,7 +83,14 @@ impl Door {
         let mut visit = Visit { door: self, trail: &mut trail, seen };
 
         let answered = match has_room {
-            true => caught(self.path(visit.trail, head, incoming, upgrade)).await,
+            true => {
+                if head.version == Version::HTTP_2 {
+                    // A reset that came along is seen now, before the upstream is troubled
+                    // (rapid reset, CVE-2023-44487).
+                    tokio::task::yield_now().await;
+                }
+                caught(self.path(visit.trail, head, incoming, upgrade)).await
+            }
             false => Ok(Err(Refusal::Busy)),
         };
         let answered = answered.unwrap_or_else(|panicked| Err(panicked.into()));

@@ -1,7 +1,13 @@
 //! What belongs to a client's connection: whom its certificate speaks for, what it may take back,
 //! how it ends.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{Request, StatusCode};
 use http_body_util::Empty;
@@ -192,6 +198,30 @@ async fn bursts_of_cancelled_requests_cut_no_stream() {
     let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "a flood without a pause ends its connection");
     assert_eq!(house.browser().fetch("https://tv.test/ping").await.status, StatusCode::OK);
+}
+
+/// What comes together with its reset costs the upstream nothing: else a flood of them takes its
+/// connections from everybody (CVE-2023-44487).
+#[tokio::test]
+async fn requests_that_come_with_their_reset_reach_no_upstream() {
+    let reached = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&reached);
+    let upstream = Upstream::start(async move |exchange: &mut Exchange| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        exchange.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await
+    });
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = house.browser().connect_http2("tv.test").await;
+    let mut bytes = preface();
+    for number in 0..50 {
+        let id = 2 * number + 1;
+        bytes.extend(get(id, "tv.test", "/x"));
+        bytes.extend(frame(RST_STREAM, 0, id, &8_u32.to_be_bytes()));
+    }
+    bytes.extend(get(101, "tv.test", "/last"));
+    stream.write_all(&bytes).await.unwrap();
+    await_frame(&mut stream, HEADERS, 101).await;
+    assert_eq!(reached.load(Ordering::Relaxed), 1, "only what was not taken back");
 }
 
 /// Sends a head that announces a body, and all of the body, as a client does that does not look
