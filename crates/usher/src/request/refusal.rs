@@ -126,7 +126,11 @@ impl Refusal {
                 Details::InternalError,
             ),
             Self::Busy => stopped(
-                Box::new(UpstreamUnavailable { host, receipt }),
+                Box::new(UpstreamUnavailable {
+                    host,
+                    try_again: named.page.map(Link::new),
+                    receipt,
+                }),
                 PathRule::Internal,
                 Details::Overload,
             ),
