@@ -382,7 +382,7 @@ mod tests {
             ("metrics_address: host.example:1\n".to_owned(), "`metrics_address` is not"),
             ("address: :80\nhttp_redirect_addr: 80\n".to_owned(), "are the same address"),
             (format!("signing_key: {}\n", base64(&p384)), "`signing_key` is neither"),
-            (metrics, "the certificate for `metrics_address` can't be used"),
+            (metrics, "`metrics_certificate_key` is not the key of `metrics_certificate`"),
         ] {
             let (outcome, shown) = checked(format!("{keys}{route}").as_bytes(), false);
             assert_eq!(outcome, Outcome::Bad, "{keys}");

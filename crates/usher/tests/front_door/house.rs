@@ -21,6 +21,7 @@ use usher_lab::{browser::Browser, clock::TurnedClock};
 use usher_rules::{
     config::{Environment, Files, Input, read},
     plan::{Plan, compile},
+    problem::Problem,
     secret::Secret,
     time::Clock,
 };
@@ -89,8 +90,13 @@ pub fn plan(text: &str) -> Plan {
 
 /// Does a config compile?
 pub fn compiles(text: &str) -> bool {
+    problems(text).is_empty()
+}
+
+/// What keeps a config from compiling.
+pub fn problems(text: &str) -> Vec<Problem> {
     let input = Input { name: Some("config.yaml"), text };
-    compile(read(input, &Environment::new()), &Disk).is_ok()
+    compile(read(input, &Environment::new()), &Disk).err().unwrap_or_default()
 }
 
 /// A route as the guide has it, for those in [`FRIENDS`].

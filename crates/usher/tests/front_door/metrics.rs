@@ -16,7 +16,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use usher_lab::upstream::Upstream;
 
-use crate::house::{House, config, eventually, friends, plan, public};
+use crate::house::{House, config, eventually, friends, plan, problems, public};
 
 const OPEN: &str = "metrics_address: 127.0.0.1:9090\n";
 
@@ -241,8 +241,8 @@ async fn over_tls_with_a_certificate_of_the_reader() {
 
 /// Half a pair of TLS files is an error (the real server goes on without TLS), and so is a pair
 /// that can't be used: figures are never plain where TLS is asked for.
-#[tokio::test]
-async fn a_bad_certificate_stops_the_start() {
+#[test]
+fn a_bad_certificate_stops_the_start() {
     let pem = |label: &str| {
         STANDARD.encode(format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n"))
     };
@@ -252,10 +252,10 @@ async fn a_bad_certificate_stops_the_start() {
         pem("PRIVATE KEY"),
         config(&[public("tv.test", Upstream::echo().address)])
     );
-    let house = House::closed(1).await;
-    let error = house.start(plan(&text)).unwrap_err();
-    assert!(error.to_string().contains("`metrics_address`"), "{error}");
-    assert!(error.hint().unwrap().contains("PEM"), "{error:?}");
+    let problems = problems(&text);
+    let told = problems.iter().find(|problem| problem.code == "U216").unwrap();
+    assert!(told.what.contains("`metrics_certificate_key`"), "{told:?}");
+    assert!(told.help.contains("PEM"), "{told:?}");
 }
 
 /// Invariant 13: what is told is documented, and what is documented is told.
