@@ -106,36 +106,33 @@ async fn files(said: &mut Said, app: &Upstream) {
         fs::copy(at.join(from), at.join(to)).unwrap();
     };
     let write = |name: &str, text: &[u8]| fs::write(at.join(name), text).unwrap();
-    copy("good.pem", "mixed.pem");
+    // Files belong together where the key fits, so each mistake has a key and a leaf of its own.
+    for name in ["mixed", "locked", "turned", "broken", "loose", "keyless", "spare"] {
+        pair(at, name, HOST, year);
+    }
     copy("other.key", "mixed.key");
-    copy("good.key", "swapped.pem");
-    copy("good.pem", "swapped.key");
-    copy("good.key", "damaged.key");
+    fs::remove_file(at.join("spare.pem")).unwrap();
+    copy("spare.key", "damaged.key");
     write("damaged.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    copy("good.pem", "locked.pem");
     write(
         "locked.key",
         b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
     );
-    copy("good.key", "binary.key");
+    copy("spare.key", "binary.key");
     write("binary.pem", b"\x30\x82\x01\x0a\x02\x01");
-    copy("good.key", "nothing.key");
+    copy("spare.key", "nothing.key");
     write("nothing.pem", b"");
     write("good.ocsp", b"\x30\x03\x0a\x01\x00");
     // A chain in the wrong order, and one with a certificate of somebody else's in it.
     let text = |name: &str| fs::read_to_string(at.join(name)).unwrap();
-    copy("good.key", "turned.key");
-    write("turned.pem", (text("other.pem") + &text("good.pem")).as_bytes());
-    copy("good.key", "broken.key");
     let mut stranger = rcgen::CertificateParams::default();
     stranger.distinguished_name.push(rcgen::DnType::CommonName, "an authority of others");
     let stranger = stranger.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
-    write("broken.pem", (text("good.pem") + &stranger.pem()).as_bytes());
-    copy("good.pem", "loose.pem");
-    copy("good.key", "loose.key");
+    write("turned.pem", (stranger.pem() + &text("turned.pem")).as_bytes());
+    write("broken.pem", (text("broken.pem") + &stranger.pem()).as_bytes());
     fs::set_permissions(at.join("loose.key"), fs::Permissions::from_mode(0o644)).unwrap();
     // And one whose key was forgotten.
-    copy("good.pem", "keyless.pem");
+    fs::remove_file(at.join("keyless.key")).unwrap();
     let mut house = house;
     let routes = [public(HOST, app.address), public(GOOD, app.address)];
     let text = format!("certificates_dir: {}\n{}", at.display(), config(&routes));
@@ -144,7 +141,6 @@ async fn files(said: &mut Said, app: &Upstream) {
         ("the key is for another certificate", "mixed.key is not"),
         ("the certificate has ended", "ended.pem"),
         ("the certificate does not count yet", "early.pem"),
-        ("key and certificate changed places", "swapped"),
         ("a damaged certificate", "damaged.pem"),
         ("a key with a passphrase", "locked.key"),
         ("DER where PEM belongs", "binary.pem"),
