@@ -167,7 +167,6 @@ const UNTRIED: &[&str] = &[
     "autocert_dns_cloudflare_token_file",
     "skip_xff_append",
     "metrics_client_ca",
-    "metrics_certificate_key",
     "tls_upstream_server_name",
 ];
 
