@@ -1,13 +1,16 @@
 //! A client of usher over TLS on loopback.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, client::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{certificate::Certificate, failure::Failure, zeros::Zeros};
@@ -62,11 +65,22 @@ impl Client {
 
     /// A TLS connection on which nothing was said yet.
     pub async fn tls(&self, protocol: Protocol) -> Result<TlsStream<TcpStream>, Failure> {
+        self.tls_from(Ipv4Addr::LOCALHOST, protocol).await
+    }
+
+    /// The same from another address of loopback: to usher, another client.
+    pub async fn tls_from(
+        &self,
+        from: Ipv4Addr,
+        protocol: Protocol,
+    ) -> Result<TlsStream<TcpStream>, Failure> {
         let config = match protocol {
             Protocol::Http1 => &self.http1,
             Protocol::Http2 => &self.http2,
         };
-        let tcp = TcpStream::connect(self.address).await.map_err(Failure::io("connect"))?;
+        let socket = TcpSocket::new_v4().map_err(Failure::io("socket"))?;
+        socket.bind((from, 0).into()).map_err(Failure::io("bind"))?;
+        let tcp = socket.connect(self.address).await.map_err(Failure::io("connect"))?;
         tcp.set_nodelay(true).map_err(Failure::io("nodelay"))?;
         let name = ServerName::try_from(self.host).map_err(Failure::exchange(self.host))?;
         TlsConnector::from(Arc::clone(config))

@@ -1,6 +1,6 @@
 //! WebSockets that are open and say nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,6 +22,9 @@ const PING: &[u8] = &[0x89, 0x84, 0, 0, 0, 0, b'h', b'e', b'r', b'e'];
 
 /// How many handshakes at once.
 const AT_ONCE: usize = 32;
+
+/// Sockets of one household.
+const SHARED: usize = 100;
 
 type Socket = TlsStream<TcpStream>;
 
@@ -53,11 +56,11 @@ pub async fn idle(
 async fn open(client: &Client, count: usize) -> Result<Vec<Socket>, Failure> {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
-    for _ in 0..count {
+    for nth in 0..count {
         let (client, slots) = (client.clone(), Arc::clone(&slots));
         tasks.spawn(async move {
             let _slot = slots.acquire().await.map_err(Failure::exchange("slot"))?;
-            upgrade(&client).await
+            upgrade(&client, home(nth)).await
         });
     }
     let mut sockets = Vec::with_capacity(count);
@@ -67,9 +70,15 @@ async fn open(client: &Client, count: usize) -> Result<Vec<Socket>, Failure> {
     Ok(sockets)
 }
 
+/// Whose socket that is: two thousand of one address are more than a client's share.
+fn home(nth: usize) -> Ipv4Addr {
+    let household = u8::try_from(nth / SHARED).unwrap_or(u8::MAX);
+    Ipv4Addr::new(127, 0, 1, household)
+}
+
 /// One handshake by hand: hyper's client would keep buffers that are not usher's to answer for.
-async fn upgrade(client: &Client) -> Result<Socket, Failure> {
-    let mut socket = client.tls(Protocol::Http1).await?;
+async fn upgrade(client: &Client, from: Ipv4Addr) -> Result<Socket, Failure> {
+    let mut socket = client.tls_from(from, Protocol::Http1).await?;
     let head = format!(
         "GET /socket HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
