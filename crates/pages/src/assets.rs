@@ -17,12 +17,18 @@ pub struct Asset {
     pub etag: String,
 }
 
-static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         hashed("usher", "css", "text/css; charset=utf-8", include_bytes!("../assets/usher.css")),
         hashed("favicon", "svg", "image/svg+xml", include_bytes!("../assets/favicon.svg")),
         hashed("lamp", "svg", "image/svg+xml", include_bytes!("../assets/lamp.svg")),
         hashed("touch-icon", "png", "image/png", include_bytes!("../assets/touch-icon.png")),
+        hashed(
+            "usher",
+            "js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../assets/usher.js"),
+        ),
     ]
 });
 
@@ -38,26 +44,34 @@ pub fn asset(path: &str) -> Option<&'static Asset> {
 
 /// The address of the style sheet, for templates.
 pub(crate) fn style_sheet() -> &'static str {
-    let [style_sheet, _, _, _] = &*ASSETS;
+    let [style_sheet, ..] = &*ASSETS;
     &style_sheet.path
 }
 
 /// The address of the icon in tabs, for templates.
 pub(crate) fn favicon() -> &'static str {
-    let [_, favicon, _, _] = &*ASSETS;
+    let [_, favicon, ..] = &*ASSETS;
     &favicon.path
 }
 
 /// The address of the lamp above every page, for templates.
 pub(crate) fn lamp() -> &'static str {
-    let [_, _, lamp, _] = &*ASSETS;
+    let [_, _, lamp, ..] = &*ASSETS;
     &lamp.path
 }
 
 /// The address of the icon on home screens, for templates.
 pub(crate) fn touch_icon() -> &'static str {
-    let [_, _, _, touch_icon] = &*ASSETS;
+    let [_, _, _, touch_icon, _] = &*ASSETS;
     &touch_icon.path
+}
+
+/// The address of the script, for templates of pages that are sent with [`Scripts::Own`].
+///
+/// [`Scripts::Own`]: crate::Scripts::Own
+pub(crate) fn script() -> &'static str {
+    let [_, _, _, _, script] = &*ASSETS;
+    &script.path
 }
 
 fn hashed(name: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Asset {

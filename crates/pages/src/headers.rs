@@ -22,16 +22,30 @@ pub const HEADERS: &[(&str, &str)] = &[
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// The `Content-Security-Policy` of our own pages: one style sheet, own images, no script.
+/// What a page runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scripts {
+    /// Nothing.
+    No,
+    /// The script among our [`assets`](crate::assets()): pages with a password field or a time.
+    Own,
+}
+
+/// The `Content-Security-Policy` of our own pages: one style sheet, own images, and a script where
+/// a page has one.
 ///
 /// `form_action` lists the origins, beside our own, that a form's redirects lead through:
 /// Chromium applies `form-action` to every hop after the post, so a sign-in that ends on
 /// `https://tv.example.com` needs that origin here. What is no plain origin is left out, since
 /// a stray `;` would begin a directive of its own.
-pub fn csp(form_action: &[&str]) -> String {
-    let mut policy = String::from(
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
-         frame-ancestors 'none'; form-action 'self'",
+pub fn csp(scripts: Scripts, form_action: &[&str]) -> String {
+    let scripts = match scripts {
+        Scripts::No => "",
+        Scripts::Own => " script-src 'self';",
+    };
+    let mut policy = format!(
+        "default-src 'none'; style-src 'self';{scripts} img-src 'self' data:; base-uri 'none'; \
+         frame-ancestors 'none'; form-action 'self'"
     );
     for origin in form_action.iter().filter(|origin| is_origin(origin)) {
         policy.push(' ');
@@ -51,7 +65,7 @@ fn is_origin(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::csp;
+    use super::{Scripts, csp};
 
     #[test]
     fn form_action_takes_origins_only() {
@@ -69,11 +83,14 @@ mod tests {
             (vec!["'unsafe-inline'", "*", "https:", "https://"], own.into(), "no keyword"),
             (vec!["https://tv.example.com/path"], own.into(), "an origin has no path"),
         ] {
-            let policy = csp(&given);
+            let policy = csp(Scripts::No, &given);
             let (head, tail) = policy.split_at(policy.find("form-action").unwrap());
             assert_eq!(tail, expected, "{given:?}: {why}");
             assert!(head.starts_with("default-src 'none'; style-src 'self';"), "{head}");
             assert!(!head.contains("unsafe") && !head.contains("script-src"), "{head}");
         }
+        let with = csp(Scripts::Own, &[]);
+        assert!(with.contains(" script-src 'self'; ") && !with.contains("unsafe"), "{with}");
+        assert_eq!(with.replace(" script-src 'self';", ""), csp(Scripts::No, &[]));
     }
 }

@@ -1,11 +1,12 @@
-//! What visitors of usher read: typed pages, one style sheet, two icons. No I/O, no JavaScript.
+//! What visitors of usher read: typed pages, one style sheet, one script, a few icons. No I/O.
 //!
 //! Each page is a struct with public fields and a `render` that gives the whole HTML document.
 //! Every text is escaped by the template engine, every address is a [`Link`], so nothing that a
 //! stranger wrote can become markup or script. A page that reports an error implements
 //! [`ErrorPage`], which also gives it as a problem document (RFC 9457) and as plain text.
 //!
-//! Whoever sends a page adds [`HEADERS`] and a policy from [`csp`], and serves [`assets()`].
+//! Pages have nothing inline and are whole without the script, which shows a password that is being
+//! typed and puts times into the reader's zone. Whoever sends a page adds [`HEADERS`] and a policy from [`csp`], and serves [`assets()`].
 //!
 //! | page | status | when |
 //! |---|---|---|
@@ -20,7 +21,9 @@
 //! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`] | 400, 413, 431 | the request itself |
 //! | [`UpgradeRefused`], [`RequestTimeout`], [`NotImplemented`] | 403, 408, 501 | the same |
 //! | [`Unauthenticated`], [`InternalError`] | 401, 500 | nobody is signed in; a mistake of ours |
-//! | [`ProviderDown`] | 503 | nobody can sign in now |
+//! | [`ProviderDown`], [`SetUpWrong`] | 503 | nobody can sign in now, or until it is mended |
+//! | [`NotNow`] | 503 | the store of sessions failed |
+//! | [`ForeignForm`], [`NotKept`] | 403, 400 | another site's form; a link that was too long |
 //! | [`SignInFailed`] | 400 | a sign-in that began and did not end well |
 #![cfg_attr(
     test,
@@ -45,7 +48,7 @@ mod upstream;
 
 pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
 pub use contact::Contact;
-pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, csp};
+pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};
 pub use link::{Link, PostForm};
 pub use notice::{Action, Advice, ErrorPage, Notice, PROBLEM_TYPES};
@@ -53,12 +56,12 @@ pub use program::{PROGRAM_ALLOW, PROGRAM_FIELD, ProgramConsent};
 pub use receipt::Receipt;
 pub use refused::Refused;
 pub use requests::{
-    BadRequest, HeadersTooLarge, Misdirected, NotFound, NotImplemented, RequestTimeout, TooLarge,
-    UpgradeRefused,
+    BadRequest, ForeignForm, HeadersTooLarge, Misdirected, NotFound, NotImplemented, NotKept,
+    RequestTimeout, TooLarge, UpgradeRefused,
 };
 pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};
-pub use trouble::{InternalError, ProviderDown, SignInFailed, Unauthenticated};
+pub use trouble::{InternalError, NotNow, ProviderDown, SetUpWrong, SignInFailed, Unauthenticated};
 pub use trust::Trust;
 pub use upstream::{UpstreamDown, UpstreamSlow, UpstreamUnavailable};
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    notice::{Advice, ErrorPage, Notice},
+    link::Link,
+    notice::{Action, Advice, ErrorPage, Notice},
     receipt::Receipt,
 };
 
@@ -131,6 +132,55 @@ impl ErrorPage for HeadersTooLarge<'_> {
             )],
             reasons: &[],
             action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 403: a page of another site posted one of our forms.
+#[derive(Clone, Debug)]
+pub struct ForeignForm<'a> {
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for ForeignForm<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 403,
+            code: "cross-site",
+            title: "a form of another site",
+            heading: Cow::Borrowed("Another site's page asked for this, so nothing was done."),
+            advice: vec![Advice::text(
+                "If you want it done, use the button on the page of this host.",
+            )],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 400: the page that somebody wanted is not known any more.
+#[derive(Clone, Debug)]
+pub struct NotKept<'a> {
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for NotKept<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 400,
+            code: "address-not-kept",
+            title: "the address was too long",
+            heading: Cow::Borrowed("You are signed in. Open your link once more."),
+            advice: vec![Advice::text(
+                "The address that you asked for was too long to be kept while you signed in, or \
+                 that was in another browser or too long ago.",
+            )],
+            reasons: &[],
+            action: Some(Action::Follow { words: "Go to the start", link: Link::new("/") }),
             receipt: self.receipt,
         }
     }

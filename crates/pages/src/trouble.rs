@@ -38,6 +38,65 @@ impl ErrorPage for ProviderDown<'_> {
     }
 }
 
+/// 503: what the provider publishes, or the config says of it, is wrong; waiting mends nothing.
+#[derive(Clone, Debug)]
+pub struct SetUpWrong<'a> {
+    /// Begins the sign-in again.
+    pub again: Link<'a>,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for SetUpWrong<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 503,
+            code: "provider-set-up-wrong",
+            title: "sign-in is not set up right",
+            heading: Cow::Borrowed("Nobody can sign in here: something is not set up right."),
+            advice: vec![Advice::text(
+                "It does not mend itself. Tell the person who runs this server; the log says what \
+                 is wrong. Whoever is signed in already can go on.",
+            )],
+            reasons: &[],
+            action: Some(Action::Follow {
+                words: "It was mended: go on",
+                link: self.again.clone(),
+            }),
+            receipt: self.receipt,
+        }
+    }
+}
+
+/// 503: something of ours is not working; what was asked for did not happen.
+#[derive(Clone, Debug)]
+pub struct NotNow<'a> {
+    /// What did not happen, in a sentence.
+    pub heading: &'static str,
+    /// Where it can be tried once more.
+    pub try_again: Link<'a>,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for NotNow<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 503,
+            code: "store-down",
+            title: "not possible now",
+            heading: Cow::Borrowed(self.heading),
+            advice: vec![Advice::text(
+                "The store of sessions failed. Try again in a minute, and tell the person who \
+                 runs this server if it stays so.",
+            )],
+            reasons: &[],
+            action: Some(Action::Follow { words: "Try again", link: self.try_again.clone() }),
+            receipt: self.receipt,
+        }
+    }
+}
+
 /// 400: a sign-in that began and did not end well.
 #[derive(Clone, Debug)]
 pub struct SignInFailed<'a> {

@@ -11,7 +11,7 @@ use crate::{
 pub struct UpstreamDown<'a> {
     /// The host that was asked for.
     pub host: &'a str,
-    /// Asks for the same page again; `None` for what is no page.
+    /// Asks for the same page again; `None` for what a link can't ask for.
     pub try_again: Option<Link<'a>>,
     /// Request and time.
     pub receipt: Receipt<'a>,
@@ -39,7 +39,7 @@ impl ErrorPage for UpstreamDown<'_> {
 pub struct UpstreamUnavailable<'a> {
     /// The host that was asked for.
     pub host: &'a str,
-    /// Asks for the same page again; `None` for what is no page.
+    /// Asks for the same page again; `None` for what a link can't ask for.
     pub try_again: Option<Link<'a>>,
     /// Request and time.
     pub receipt: Receipt<'a>,
@@ -65,7 +65,7 @@ impl ErrorPage for UpstreamUnavailable<'_> {
 pub struct UpstreamSlow<'a> {
     /// The host that was asked for.
     pub host: &'a str,
-    /// Asks for the same page again; `None` for what is no page.
+    /// Asks for the same page again; `None` for what a link can't ask for.
     pub try_again: Option<Link<'a>>,
     /// Request and time.
     pub receipt: Receipt<'a>,
@@ -89,6 +89,10 @@ impl ErrorPage for UpstreamSlow<'_> {
     }
 }
 
+/// A link asks for no form again: who sent one goes on from the start.
 fn again<'a>(link: Option<&Link<'a>>) -> Option<Action<'a>> {
-    link.map(|link| Action::Follow { words: "Try again", link: link.clone() })
+    Some(match link {
+        Some(link) => Action::Follow { words: "Try again", link: link.clone() },
+        None => Action::Follow { words: "Go to the start", link: Link::new("/") },
+    })
 }

@@ -53,7 +53,12 @@ fn status_code_and_title() {
             "502 upstream-down · the app is not answering",
             "503 upstream-unavailable · not available now",
             "504 upstream-slow · the app is too slow",
+            "504 upstream-slow · the app is too slow",
             "503 provider-down · sign-in is not available now",
+            "503 provider-set-up-wrong · sign-in is not set up right",
+            "503 store-down · not possible now",
+            "403 cross-site · a form of another site",
+            "400 address-not-kept · the address was too long",
             "400 sign-in-failed · sign-in failed",
         ]
     );

@@ -1,11 +1,11 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, Claim, Contact, ErrorPage, HeadersTooLarge, Identity, InternalError, Link,
-    Misdirected, NoSession, NotFound, NotImplemented, PostForm, ProgramConsent, ProviderDown,
-    Receipt, Refused, RequestTimeout, ShownSession, SignIn, SignInError, SignInFailed,
-    SignOutConfirm, SignedOut, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown,
-    UpstreamSlow, UpstreamUnavailable,
+    BadRequest, Claim, Contact, ErrorPage, ForeignForm, HeadersTooLarge, Identity, InternalError,
+    Link, Misdirected, NoSession, NotFound, NotImplemented, NotKept, NotNow, PostForm,
+    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownSession,
+    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, Unauthenticated,
+    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -47,7 +47,19 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
             Box::new(UpstreamUnavailable { host, try_again: Some(try_again()), receipt }),
         ),
         ("upstream-slow", Box::new(UpstreamSlow { host, try_again: Some(try_again()), receipt })),
+        ("upstream-slow-posted", Box::new(UpstreamSlow { host, try_again: None, receipt })),
         ("provider-down", Box::new(ProviderDown { host, try_again: try_again(), receipt })),
+        ("set-up-wrong", Box::new(SetUpWrong { again: try_again(), receipt })),
+        (
+            "not-now",
+            Box::new(NotNow {
+                heading: "You are still signed in.",
+                try_again: try_again(),
+                receipt,
+            }),
+        ),
+        ("foreign-form", Box::new(ForeignForm { receipt })),
+        ("not-kept", Box::new(NotKept { receipt })),
         ("sign-in-failed", Box::new(SignInFailed { why: text, try_again: try_again(), receipt })),
     ]
 }

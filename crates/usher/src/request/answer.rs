@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use http::{HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use usher_pages::{
     BadRequest, Contact, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
-    SCOPE_HERE, Unauthenticated,
+    SCOPE_HERE, Scripts, Unauthenticated,
 };
 use usher_rules::{
     fields::{Preference, Reader, is_page_load, remove_query_session},
@@ -362,22 +362,34 @@ pub(super) fn rendered(
     wanted: Preference,
     origins: &[&str],
 ) -> Response<Body> {
+    let mut response = error_page(error, wanted, origins);
+    let intercepted = HeaderValue::from_static("true");
+    response.headers_mut().insert("x-pomerium-intercepted-response", intercepted);
+    response
+}
+
+/// An error in the form that its reader wants. `origins`: where its forms may lead.
+pub fn error_page(error: &dyn ErrorPage, wanted: Preference, origins: &[&str]) -> Response<Body> {
     let (kind, body) = match wanted {
         Preference::Html => (usher_pages::HTML, error.render()),
         Preference::Json => (usher_pages::PROBLEM_JSON, error.problem_json()),
         Preference::Text => (usher_pages::PLAIN_TEXT, error.plain_text()),
     };
+    own_page(error.status(), kind, body, &usher_pages::csp(Scripts::Own, origins))
+}
+
+/// A page of ours with the fields that all of them have.
+pub fn own_page(status: u16, kind: &'static str, body: String, csp: &str) -> Response<Body> {
     let mut response = Response::new(Body::full(body));
     *response.status_mut() =
-        StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let fields = response.headers_mut();
     for (name, value) in usher_pages::HEADERS {
         fields.insert(*name, HeaderValue::from_static(value));
     }
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Ok(policy) = HeaderValue::try_from(usher_pages::csp(origins)) {
+    if let Ok(policy) = HeaderValue::try_from(csp) {
         fields.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
-    fields.insert("x-pomerium-intercepted-response", HeaderValue::from_static("true"));
     response
 }

@@ -26,6 +26,7 @@ mod upgrade;
 mod words;
 mod workers;
 
+pub use answer::{error_page, own_page};
 pub use body::Body;
 pub use caught::Panicked;
 pub use door::{Door, DoorParts};

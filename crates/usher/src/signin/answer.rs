@@ -1,7 +1,7 @@
 //! Answers, with the fields that each of ours carries.
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use usher_pages::{ErrorPage, HEADERS, HTML, Notice, PLAIN_TEXT, PROBLEM_JSON, Receipt, csp};
+use usher_pages::{ErrorPage, HTML, PLAIN_TEXT, Scripts, csp};
 use usher_rules::{
     fields::Preference,
     session::{CookieLife, SetCookie},
@@ -9,18 +9,11 @@ use usher_rules::{
 };
 
 use super::Ask;
-use crate::request::{Body, identify::Identity};
+use crate::request::{Body, error_page, identify::Identity, own_page};
 
 /// A page.
-pub fn html(status: u16, page: String, form_action: &[&str]) -> Response<Body> {
-    let mut response = typed(status, HTML, page);
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(*name, HeaderValue::from_static(value));
-    }
-    if let Ok(policy) = HeaderValue::try_from(csp(form_action)) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    response
+pub fn html(status: u16, page: String, scripts: Scripts, form_action: &[&str]) -> Response<Body> {
+    own_page(status, HTML, page, &csp(scripts, form_action))
 }
 
 /// An error, as its reader wants it.
@@ -29,13 +22,7 @@ pub fn error(ask: &Ask, page: &impl ErrorPage) -> Response<Body> {
 }
 
 pub fn error_for(preference: Preference, page: &impl ErrorPage) -> Response<Body> {
-    let status = page.status();
-    let (content_type, body) = match preference {
-        Preference::Html => return html(status, page.render(), &[]),
-        Preference::Json => (PROBLEM_JSON, page.problem_json()),
-        Preference::Text => (PLAIN_TEXT, page.plain_text()),
-    };
-    personal(typed(status, content_type, body))
+    error_page(page, preference, &[])
 }
 
 /// Plain text that is the same for everybody.
@@ -123,83 +110,6 @@ pub fn clear_rejected(ask: &Ask, response: &mut Response<Body>) {
         let set = response.headers().get_all(header::SET_COOKIE);
         if !set.iter().any(|field| field.as_bytes().starts_with(begins.as_bytes())) {
             set_cookie(response, &over, ask.wall());
-        }
-    }
-}
-
-/// Something of ours is not working; what was asked for did not happen.
-pub struct NotNow<'a> {
-    /// What did not happen, in a sentence.
-    pub heading: &'static str,
-    /// Request and time.
-    pub receipt: Receipt<'a>,
-}
-
-impl ErrorPage for NotNow<'_> {
-    fn notice(&self) -> Notice<'_> {
-        Notice {
-            status: 503,
-            code: "store-down",
-            title: "not possible now",
-            heading: self.heading.into(),
-            advice: vec![usher_pages::Advice::Text(
-                "The store of sessions failed. Try again in a minute, and tell the person who \
-                 runs this server if it stays so."
-                    .into(),
-            )],
-            reasons: &[],
-            action: None,
-            receipt: self.receipt,
-        }
-    }
-}
-
-/// 503: what the provider publishes, or the config says of it, is wrong; waiting mends nothing.
-pub struct SetUpWrong<'a> {
-    /// Begins the sign-in again.
-    pub again: &'a str,
-    /// Request and time.
-    pub receipt: Receipt<'a>,
-}
-
-impl ErrorPage for SetUpWrong<'_> {
-    fn notice(&self) -> Notice<'_> {
-        Notice {
-            status: 503,
-            code: "provider-set-up-wrong",
-            title: "sign-in is not set up right",
-            heading: "Nobody can sign in here: something is not set up right.".into(),
-            advice: vec![usher_pages::Advice::Text(
-                "It does not mend itself. Tell the person who runs this server; the log says what \
-                 is wrong. Whoever is signed in already can go on."
-                    .into(),
-            )],
-            reasons: &[],
-            action: Some(usher_pages::Action::Follow {
-                words: "It was mended: go on",
-                link: usher_pages::Link::new(self.again),
-            }),
-            receipt: self.receipt,
-        }
-    }
-}
-
-/// 403: a page of another site posted one of our forms.
-pub struct ForeignForm<'a>(pub Receipt<'a>);
-
-impl ErrorPage for ForeignForm<'_> {
-    fn notice(&self) -> Notice<'_> {
-        Notice {
-            status: 403,
-            code: "cross-site",
-            title: "a form of another site",
-            heading: "Another site's page asked for this, so nothing was done.".into(),
-            advice: vec![usher_pages::Advice::Text(
-                "If you want it done, use the button on the page of this host.".into(),
-            )],
-            reasons: &[],
-            action: None,
-            receipt: self.0,
         }
     }
 }

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use http::Response;
 use usher_rules::{
-    plan::SameSite,
     session::{CookieLife, Handle, Purpose, SetCookie},
     signin::{
         BindingUse, BrowserBinding, CALLBACK, ReplayRefusal, Target, UrlRefusal, param, verify_url,
     },
 };
 
-use super::{Ask, SignInRoom, answer};
+use super::{Ask, SignInRoom, answer, binding};
 use crate::request::Body;
 
 /// Why something that counts once does not count.
@@ -137,9 +136,7 @@ impl SignInRoom {
         for cookie in SetCookie::session(&ask.plan().cookie, &value, life) {
             answer::set_cookie(&mut response, &cookie, ask.wall());
         }
-        let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Hop, flow);
-        let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
-        answer::set_cookie(&mut response, &over, ask.wall());
+        binding::over(&mut response, (BindingUse::Hop, flow), ask.cookie_name(), ask.wall());
         response
     }
 }

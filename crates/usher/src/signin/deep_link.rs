@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, Response};
-use usher_pages::{Action, Advice, ErrorPage, Link, Notice, Receipt};
+use usher_pages::NotKept;
 use usher_rules::{
     names::{Authority, ReturnTo},
     plan::{Plan, SameSite},
@@ -68,7 +68,7 @@ impl SignInRoom {
             Target::parse(ask.plan(), &format!("{}{target}", ask.origin())).ok()
         });
         let Some(target) = target else {
-            return answer::error(ask, &NotKept(ask.receipt()));
+            return answer::error(ask, &NotKept { receipt: ask.receipt() });
         };
         let mut response = answer::found(&target.to_string());
         for name in DeepLink::waiting(ask.fields(), name) {
@@ -76,27 +76,5 @@ impl SignInRoom {
             answer::set_cookie(&mut response, &over, ask.wall());
         }
         response
-    }
-}
-
-/// 400: the page that somebody wanted is not known any more.
-struct NotKept<'a>(Receipt<'a>);
-
-impl ErrorPage for NotKept<'_> {
-    fn notice(&self) -> Notice<'_> {
-        Notice {
-            status: 400,
-            code: "address-not-kept",
-            title: "the address was too long",
-            heading: "You are signed in. Open your link once more.".into(),
-            advice: vec![Advice::Text(
-                "The address that you asked for was too long to be kept while you signed in, or \
-                 that was in another browser or too long ago."
-                    .into(),
-            )],
-            reasons: &[],
-            action: Some(Action::Follow { words: "Go to the start", link: Link::new("/") }),
-            receipt: self.0,
-        }
     }
 }

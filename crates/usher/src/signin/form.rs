@@ -3,22 +3,18 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Response, header};
-use usher_pages::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
+use usher_pages::{
+    EMAIL_FIELD, FLOW_FIELD, ForeignForm, Link, NotNow, PASSWORD_FIELD, Scripts, SignIn,
+    SignInError,
+};
 use usher_rules::{
     people::PasswordRefusal,
-    plan::{Level, Provider, SameSite},
+    plan::{Level, Provider},
     secret::Secret,
-    session::{CookieLife, SetCookie},
-    signin::{
-        BindingUse, BrowserBinding, Errand, SIGN_IN, member_as_person, same_origin, surplus_cookies,
-    },
+    signin::{BindingUse, BrowserBinding, Errand, SIGN_IN, member_as_person, same_origin},
 };
 
-use super::{
-    Ask, SignInRoom,
-    answer::{self, ForeignForm, NotNow},
-    random,
-};
+use super::{Ask, SignInRoom, answer, binding, random};
 use crate::request::{Body, identify::LiveSession};
 
 /// How long the page may stay open before the form is sent.
@@ -42,19 +38,12 @@ impl SignInRoom {
     ) -> Response<Body> {
         let Some(random) = random() else {
             let heading = "Nobody can sign in right now.";
-            return answer::error(ask, &NotNow { heading, receipt: ask.receipt() });
+            return self.not_now(ask, heading, &ask.with_query(SIGN_IN));
         };
         let binding = BrowserBinding::new(random, ask.wall());
         let mut response = self.show_form(ask, errand, &binding.id, email, error);
-        let prefix = BrowserBinding::cookie_prefix(ask.cookie_name(), BindingUse::Form);
-        for name in surplus_cookies(ask.fields(), &prefix) {
-            let over = SetCookie::flow(&name, "", SameSite::Strict, CookieLife::Over);
-            answer::set_cookie(&mut response, &over, ask.wall());
-        }
-        let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Form, &binding.id);
-        let life = CookieLife::For(FORM_LIFE);
-        let cookie = SetCookie::flow(&name, &binding.value, SameSite::Strict, life);
-        answer::set_cookie(&mut response, &cookie, ask.wall());
+        let held = (ask.cookie_name(), ask.fields());
+        binding::set(&mut response, (BindingUse::Form, &binding), held, ask.wall());
         response
     }
 
@@ -71,7 +60,7 @@ impl SignInRoom {
         let onward = errand.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
-        answer::html(status, page.render(), &onward)
+        answer::html(status, page.render(), Scripts::Own, &onward)
     }
 
     /// The form came back.
@@ -83,7 +72,7 @@ impl SignInRoom {
             return self.sign_in(ask).await;
         }
         if same_origin(ask.fields(), &ask.origin()).is_err() {
-            return answer::error(ask, &ForeignForm(ask.receipt()));
+            return answer::error(ask, &ForeignForm { receipt: ask.receipt() });
         }
         let errand = match self.errand(ask, FORM_LIFE) {
             Ok(errand) => errand,
@@ -132,17 +121,25 @@ impl SignInRoom {
             return self.not_begun(ask, "nothing to hand over to");
         };
         self.remember_here(ask, &live, &mut response);
-        let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Form, flow);
-        let over = SetCookie::flow(&name, "", SameSite::Strict, CookieLife::Over);
-        answer::set_cookie(&mut response, &over, ask.wall());
+        binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());
         response
     }
 
     /// The session could not be kept: nobody is signed in.
     pub(super) fn not_begun(&self, ask: &Ask, cause: &str) -> Response<Body> {
         self.note(ask, Level::Error, "sign-in-failed", None, Some(cause.into()));
-        let heading = "You could not be signed in.";
-        answer::error(ask, &NotNow { heading, receipt: ask.receipt() })
+        // Nothing was used up at a provider of ours; elsewhere its answer is not taken twice.
+        let again = match ask.path() {
+            SIGN_IN => ask.with_query(SIGN_IN),
+            _ => SIGN_IN.into(),
+        };
+        self.not_now(ask, "You could not be signed in.", &again)
+    }
+
+    /// Something of ours is not working; `again` leads to where it can be tried once more.
+    pub(super) fn not_now(&self, ask: &Ask, heading: &'static str, again: &str) -> Response<Body> {
+        let try_again = Link::new(again);
+        answer::error(ask, &NotNow { heading, try_again, receipt: ask.receipt() })
     }
 
     fn refused(

@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use usher_pages::{
     Claim, Identity as IdentityPage, Link, NoSession, PROBLEM_JSON, PROBLEM_TYPES, PostForm,
-    SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, ShownSession,
+    SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, Scripts, ShownSession,
 };
 use usher_rules::{
     fields::Reader,
@@ -27,7 +27,7 @@ impl SignInRoom {
     pub(super) fn identity_page(&self, ask: &Ask) -> Response<Body> {
         let Some(live) = self.who(ask) else {
             let page = NoSession { host: ask.host(), sign_in: Link::new(SIGN_IN) };
-            return answer::html(200, page.render(), &[]);
+            return answer::html(200, page.render(), Scripts::No, &[]);
         };
         let session = live.session();
         let person = &session.person;
@@ -57,7 +57,7 @@ impl SignInRoom {
         };
         let origins = sign_out_origins(ask.plan());
         let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
-        answer::html(200, page.render(), &origins)
+        answer::html(200, page.render(), Scripts::Own, &origins)
     }
 
     /// `/.pomerium/user`: what apps learn, as JSON.

@@ -18,6 +18,7 @@
 
 mod answer;
 mod ask;
+mod binding;
 mod callback;
 mod deep_link;
 mod form;

@@ -1,7 +1,7 @@
 //! The way to a provider, and `/oauth2/callback`, the way back.
 
 use http::{Method, Response};
-use usher_pages::{Link, ProviderDown};
+use usher_pages::{Link, ProviderDown, SetUpWrong};
 use usher_rules::{
     plan::{Level, OidcProvider, Provider, SameSite},
     session::{CookieLife, SetCookie, all_cookies, cookies},
@@ -180,7 +180,10 @@ impl SignInRoom {
         let cause = Some(format!("{error}; nobody new can sign in, whoever is signed in goes on"));
         self.note(ask, Level::Warn, "provider", None, cause);
         if !error.is_down() {
-            return answer::error(ask, &answer::SetUpWrong { again, receipt: ask.receipt() });
+            return answer::error(
+                ask,
+                &SetUpWrong { again: Link::new(again), receipt: ask.receipt() },
+            );
         }
         let try_again = Link::new(again);
         answer::error(ask, &ProviderDown { host: ask.host(), try_again, receipt: ask.receipt() })

@@ -2,23 +2,15 @@
 //! since whoever made the link may be who listens.
 
 use http::Response;
-use usher_pages::{FLOW_FIELD, Link, PROGRAM_ALLOW, PROGRAM_FIELD, PostForm, ProgramConsent};
+use usher_pages::{
+    FLOW_FIELD, ForeignForm, Link, PROGRAM_ALLOW, PROGRAM_FIELD, PostForm, ProgramConsent, Scripts,
+};
 use usher_rules::{
     people::Person,
-    plan::SameSite,
-    session::{CookieLife, SetCookie},
-    signin::{
-        BindingUse, BrowserBinding, Errand, Params, SIGN_IN, param, same_origin, sign_url,
-        surplus_cookies,
-    },
+    signin::{BindingUse, BrowserBinding, Errand, Params, SIGN_IN, param, same_origin, sign_url},
 };
 
-use super::{
-    Ask, SignInRoom,
-    answer::{self, ForeignForm},
-    form::FORM_LIFE,
-    random,
-};
+use super::{Ask, SignInRoom, answer, binding, form::FORM_LIFE, random};
 use crate::request::{Body, identify::LiveSession};
 
 impl SignInRoom {
@@ -63,7 +55,7 @@ impl SignInRoom {
             return None;
         }
         if same_origin(ask.fields(), &ask.origin()).is_err() {
-            return Some(answer::error(ask, &ForeignForm(ask.receipt())));
+            return Some(answer::error(ask, &ForeignForm { receipt: ask.receipt() }));
         }
         let errand = match self.errand(ask, FORM_LIFE) {
             Ok(errand) => errand,
@@ -78,7 +70,7 @@ impl SignInRoom {
             return Some(answer::see_other(&ask.with_query(SIGN_IN)));
         };
         let mut response = self.hand_over_now(ask, &live, &errand)?;
-        form_is_over(ask, flow, &mut response);
+        binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());
         Some(response)
     }
 }
@@ -110,22 +102,8 @@ pub(super) fn consent_page(
         form: PostForm::to(action).with(FLOW_FIELD, &*binding.id),
         stay: Link::new("/.pomerium/"),
     };
-    let mut response = answer::html(200, page.render(), onward);
-    let prefix = BrowserBinding::cookie_prefix(ask.cookie_name(), BindingUse::Form);
-    for name in surplus_cookies(ask.fields(), &prefix) {
-        let over = SetCookie::flow(&name, "", SameSite::Strict, CookieLife::Over);
-        answer::set_cookie(&mut response, &over, ask.wall());
-    }
-    let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Form, &binding.id);
-    let life = CookieLife::For(FORM_LIFE);
-    let cookie = SetCookie::flow(&name, &binding.value, SameSite::Strict, life);
-    answer::set_cookie(&mut response, &cookie, ask.wall());
+    let mut response = answer::html(200, page.render(), Scripts::No, onward);
+    let held = (ask.cookie_name(), ask.fields());
+    binding::set(&mut response, (BindingUse::Form, binding), held, ask.wall());
     response
-}
-
-/// The page's form has counted: it does not count again.
-pub(super) fn form_is_over(ask: &Ask, flow: &str, response: &mut Response<Body>) {
-    let name = BrowserBinding::cookie_name(ask.cookie_name(), BindingUse::Form, flow);
-    let over = SetCookie::flow(&name, "", SameSite::Strict, CookieLife::Over);
-    answer::set_cookie(response, &over, ask.wall());
 }

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{Response, StatusCode};
-use usher_pages::{Link, PostForm, SCOPE_EVERYWHERE, SCOPE_FIELD, SignOutConfirm, SignedOut};
+use usher_pages::{
+    ForeignForm, Link, PostForm, SCOPE_EVERYWHERE, SCOPE_FIELD, Scripts, SignOutConfirm, SignedOut,
+};
 use usher_rules::{
     plan::{Level, Provider},
     session::{CookieLife, Purpose, Session, SetCookie},
@@ -13,11 +15,7 @@ use usher_rules::{
     },
 };
 
-use super::{
-    Ask, SignInRoom,
-    answer::{self, ForeignForm, NotNow},
-    random,
-};
+use super::{Ask, SignInRoom, answer, random};
 use crate::request::{
     Body,
     identify::{LiveSession, StoreError},
@@ -50,14 +48,14 @@ impl SignInRoom {
         let stay = Link::new("/.pomerium/");
         let page = SignOutConfirm { person: shown, form, everywhere: true, stay };
         let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
-        answer::html(200, page.render(), &origins)
+        answer::html(200, page.render(), Scripts::No, &origins)
     }
 
     /// POST: ends the session's record first, so that whatever else fails, a copied cookie is
     /// worth nothing. Then the authenticate host, then the provider.
     pub(super) async fn sign_out(&self, ask: &Ask) -> Response<Body> {
         if same_origin(ask.fields(), &ask.origin()).is_err() {
-            return answer::error(ask, &ForeignForm(ask.receipt()));
+            return answer::error(ask, &ForeignForm { receipt: ask.receipt() });
         }
         let form = ask.form().unwrap_or_default();
         let everywhere = form.text(SCOPE_FIELD) == Some(SCOPE_EVERYWHERE);
@@ -70,8 +68,7 @@ impl SignInRoom {
         }
         if let Err(error) = ended {
             self.note(ask, Level::Error, "sign-out", None, Some(error.to_string()));
-            let heading = "You are still signed in.";
-            return answer::error(ask, &NotNow { heading, receipt: ask.receipt() });
+            return self.not_now(ask, "You are still signed in.", SIGN_OUT);
         }
         let session = live.as_ref().map(|live| live.session());
         let next = self.after(ask, session, self.way_back(ask, &form)).await;
@@ -133,8 +130,7 @@ impl SignInRoom {
         if url.params.text(param::PERSON) == Some(&*person_digest(&here.session().person.id)) {
             if let Err(error) = self.end(ask, Some(&here), false).await {
                 self.note(ask, Level::Error, "sign-out", None, Some(error.to_string()));
-                let heading = "You are still signed in here.";
-                return answer::error(ask, &NotNow { heading, receipt: ask.receipt() });
+                return self.not_now(ask, "You are still signed in here.", SIGN_OUT);
             }
             self.forget(ask, &mut response);
         }
@@ -214,6 +210,6 @@ impl SignInRoom {
         // On a host with an app, its front page asks who it is.
         let dedicated = ask.at_authenticate() && ask.plan().sign_in.dedicated_host;
         let again = Link::new(if dedicated { SIGN_IN } else { "/" });
-        answer::html(200, SignedOut { sign_in_again: Some(again) }.render(), &[])
+        answer::html(200, SignedOut { sign_in_again: Some(again) }.render(), Scripts::No, &[])
     }
 }

@@ -5,16 +5,15 @@ use usher_pages::{ProviderDown, Receipt, SignInFailed};
 use usher_rules::{
     fields::{error_form, reader},
     names::{Authority, Origin},
-    plan::{Plan, Provider, SameSite},
-    session::{CookieLife, SetCookie},
+    plan::{Plan, Provider},
     signin::{
         BindingUse, BrowserBinding, CALLBACK, Errand, Params, ProgramRedirect, SIGN_IN, param,
-        sign_url, surplus_cookies,
+        sign_url,
     },
     time::Now,
 };
 
-use super::{Ask, SignInRoom, answer, deep_link::Wanted, hosted::Begun, random};
+use super::{Ask, SignInRoom, answer, binding, deep_link::Wanted, hosted::Begun, random};
 use crate::request::{Body, SignInNeeded};
 
 impl SignInRoom {
@@ -63,16 +62,8 @@ impl SignInRoom {
             (param::FLOW, &binding.id),
         ];
         let mut response = answer::found(&sign_url(&self.keys, &base, &params, now.wall));
-        let (cookie, what_for) = (&plan.cookie.name, BindingUse::Hop);
-        for name in surplus_cookies(fields, &BrowserBinding::cookie_prefix(cookie, what_for)) {
-            let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
-            answer::set_cookie(&mut response, &over, now.wall);
-        }
-        let name = BrowserBinding::cookie_name(cookie, what_for, &binding.id);
-        let life = CookieLife::For(BrowserBinding::LIFE);
-        // Lax, not Strict: the callback comes along a navigation that another host began.
-        let cookie = SetCookie::flow(&name, &binding.value, SameSite::Lax, life);
-        answer::set_cookie(&mut response, &cookie, now.wall);
+        let held = (&*plan.cookie.name, fields);
+        binding::set(&mut response, (BindingUse::Hop, &binding), held, now.wall);
         wanted.set(&mut response, now.wall);
         Some(response)
     }

@@ -5,7 +5,7 @@ use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
-use usher_pages::{Link, NotFound, Trust};
+use usher_pages::{Link, NotFound, Scripts, Trust};
 
 use super::{Ask, SignInRoom, answer};
 use crate::request::{Anchor, Body};
@@ -44,7 +44,7 @@ fn page(ask: &Ask, anchor: &Anchor) -> Response<Body> {
         der: Link::new(DER),
         profile: Link::new(PROFILE),
     };
-    answer::html(200, page.render(), &[])
+    answer::html(200, page.render(), Scripts::No, &[])
 }
 
 fn file(octets: &[u8], kind: &'static str) -> Response<Body> {

@@ -334,7 +334,8 @@ async fn t20_what_visitors_say_is_text() {
         let seen = eve
             .send(Method::GET, &format!("https://tv.test{path}?q=<script>"), NAVIGATION, "")
             .await;
-        assert!(!seen.body.contains("<script"), "{path}: {}", seen.body);
+        let rest = seen.body.replacen("<script src=\"/.pomerium/assets/usher.", "", 1); // our own
+        assert!(!rest.contains("<script"), "{path}: {}", seen.body);
         assert_eq!(seen.field("x-content-type-options"), "nosniff", "{path}");
         let policy = seen.field("content-security-policy");
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");

@@ -20,6 +20,39 @@ async fn a_page_for_an_app_that_is_away_has_a_link_to_the_same_address() {
     let posted = browser.send(Method::POST, "https://open.test/film", NAVIGATION, "a=1").await;
     assert_eq!(posted.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(!posted.body.contains("Try again</a>"), "a link asks for no form again");
+    let link = "<a class=\"button\" href=\"/\">Go to the start</a>";
+    assert!(posted.body.contains(link), "a button all the same: {}", posted.body);
+}
+
+/// A page with a password or a time has our script, and its policy lets in nothing else.
+#[tokio::test]
+async fn passwords_can_be_shown_and_times_are_the_reader_s() {
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut ann = house.browser();
+    let form = ann.open("https://tv.test/").await;
+    let show = "<button class=\"show\" type=\"button\" aria-controls=\"password\" \
+                aria-pressed=\"false\" hidden>";
+    assert!(form.body.contains(show), "{}", form.body);
+    ann.sign_in("https://tv.test/", ANN.0, ANN.1).await;
+    let mut nobody = house.browser();
+    for (page, has_script, why) in [
+        (form, true, "a password"),
+        (ann.open("https://tv.test/.pomerium/").await, true, "times of sessions"),
+        (nobody.open("https://tv.test/.pomerium/nope").await, true, "the time of an error"),
+        (nobody.open("https://tv.test/.pomerium/").await, false, "neither"),
+        (ann.open("https://tv.test/.pomerium/sign_out").await, false, "neither"),
+    ] {
+        let policy = page.fields["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; style-src 'self'; "), "{why}: {policy}");
+        assert_eq!(policy.contains("; script-src 'self'; "), has_script, "{why}: {policy}");
+        assert!(!policy.contains("unsafe"), "{why}: {policy}");
+        assert_eq!(page.body.matches("<script").count(), usize::from(has_script), "{why}");
+        let Some((_, script)) = page.body.split_once("<script src=\"") else { continue };
+        let url = format!("https://tv.test{}", script.split_once('"').unwrap().0);
+        let script = nobody.send(Method::GET, &url, &[], "").await;
+        assert_eq!(script.fields["content-type"], "text/javascript; charset=utf-8", "{why}");
+    }
 }
 
 #[tokio::test]

@@ -2,12 +2,11 @@ use http::{HeaderMap, Response, StatusCode};
 use usher_pages::{Link, ProviderDown};
 use usher_rules::{
     names::Authority,
-    plan::{HostedService, Level, Plan, SameSite},
-    session::{CookieLife, SessionId, SetCookie},
+    plan::{HostedService, Level, Plan},
+    session::SessionId,
     signin::{
         BindingUse, BrowserBinding, SIGN_IN,
         hosted::{Program, Request, mark},
-        surplus_cookies,
     },
     time::Now,
 };
@@ -15,7 +14,9 @@ use usher_rules::{
 use super::VERSION;
 use crate::{
     request::{Body, SignInNote},
-    signin::{Ask, SignInRoom, answer, deep_link::Wanted, provider::ProviderError, random},
+    signin::{
+        Ask, SignInRoom, answer, binding, deep_link::Wanted, provider::ProviderError, random,
+    },
 };
 
 /// A navigation that is on its way to the service.
@@ -42,16 +43,8 @@ impl SignInRoom {
         let marked = mark(&wanted.page, &binding.id);
         let location = self.hosted_url(plan, service, &marked, None, now).await?;
         let mut response = answer::found(&location);
-        let (cookie, what_for) = (&plan.cookie.name, BindingUse::Hop);
-        for name in surplus_cookies(fields, &BrowserBinding::cookie_prefix(cookie, what_for)) {
-            let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
-            answer::set_cookie(&mut response, &over, now.wall);
-        }
-        let name = BrowserBinding::cookie_name(cookie, what_for, &binding.id);
-        let life = CookieLife::For(BrowserBinding::LIFE);
-        // Lax, not Strict: the callback comes along a navigation that another site began.
-        let cookie = SetCookie::flow(&name, &binding.value, SameSite::Lax, life);
-        answer::set_cookie(&mut response, &cookie, now.wall);
+        let held = (&*plan.cookie.name, fields);
+        binding::set(&mut response, (BindingUse::Hop, &binding), held, now.wall);
         wanted.set(&mut response, now.wall);
         Ok(response)
     }

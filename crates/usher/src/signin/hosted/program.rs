@@ -2,7 +2,7 @@
 //! brings it, so the person is asked here, whether or not the service has asked.
 
 use http::Response;
-use usher_pages::{FLOW_FIELD, PROGRAM_ALLOW, PROGRAM_FIELD};
+use usher_pages::{FLOW_FIELD, ForeignForm, PROGRAM_ALLOW, PROGRAM_FIELD};
 use usher_rules::{
     signin::{
         BindingUse, BrowserBinding, CALLBACK, Params, ProgramRedirect, hosted::Arrived, same_origin,
@@ -14,9 +14,8 @@ use super::arrive::{NotSignedIn, handle, refused};
 use crate::{
     request::Body,
     signin::{
-        Ask, SignInRoom,
-        answer::{self, ForeignForm},
-        program::{Consent, consent_page, form_is_over},
+        Ask, SignInRoom, answer, binding,
+        program::{Consent, consent_page},
         random,
     },
 };
@@ -48,7 +47,7 @@ impl SignInRoom {
             return answer::method_not_allowed("GET");
         }
         if same_origin(ask.fields(), &ask.origin()).is_err() {
-            return answer::error(ask, &ForeignForm(ask.receipt()));
+            return answer::error(ask, &ForeignForm { receipt: ask.receipt() });
         }
         let flow = form.text(FLOW_FIELD).unwrap_or_default();
         let (fields, cookie) = (ask.fields(), ask.cookie_name());
@@ -76,7 +75,7 @@ impl SignInRoom {
             .map_err(|error| NotSignedIn::Store(error.to_string()))?;
         let handle = self.keys.sign_handle(&handle(ask, &live));
         let mut response = answer::see_other(&redirect.with_handle(&handle));
-        form_is_over(ask, flow, &mut response);
+        binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());
         Ok(response)
     }
 }
