@@ -6,7 +6,9 @@ mod bench;
 mod checks;
 mod docs;
 mod e2e;
+mod served;
 mod shell;
+mod suites;
 mod testssl;
 mod tools;
 
@@ -22,6 +24,7 @@ Usage: cargo xtask <CHORE>
   ci                test, then check
   tools             Install what the tests start: authorities, DNS servers
   e2e [ARGS]        Browsers, providers and client libraries against a real usher
+  suites [--long]   h2spec and Autobahn's cases, through usher; results in target/suites
   testssl           testssl.sh against a served host; keeps its summary
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets
   siege [--short] [--kind NAME]
@@ -55,6 +58,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "check" => checks::check(log),
         "ci" => checks::test(&[], log).and_then(|()| checks::check(log)),
         "e2e" => e2e::run(rest, log),
+        "suites" => suites::check(rest, log),
         "testssl" => testssl::check(log),
         "measure" => bench::measure(rest, log),
         "siege" => bench::siege(rest, log),

@@ -4,13 +4,12 @@
 use std::{
     fmt::Write as _,
     fs,
-    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
 use crate::{
+    served::{Server, free_port},
     shell::{Failure, Log, Outcome, cargo, found, run, target},
     tools,
 };
@@ -33,63 +32,22 @@ pub fn check(log: &mut Log) -> Outcome {
     let folder = target().join("testssl");
     log.step("testssl.sh", || {
         let port = free_port()?;
-        let server = Server::start(&folder, port)?;
+        let server = Server::start(&folder, port, &config(port))?;
         let report = scan(&folder, port)?;
         drop(server);
         judge(&report)
     })
 }
 
-struct Server(Child);
-
-impl Server {
-    #[expect(clippy::disallowed_methods, reason = "another process begins to listen")]
-    fn start(folder: &Path, port: u16) -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::new(error.to_string());
-        let _fresh = fs::remove_dir_all(folder);
-        fs::create_dir_all(folder).map_err(failed)?;
-        let config = folder.join("config.yaml");
-        let text = format!(
-            "address: 127.0.0.1:{port}
+fn config(port: u16) -> String {
+    format!(
+        "address: 127.0.0.1:{port}
 routes:
 - from: https://localhost:{port}
   to: http://127.0.0.1:9
   allow_any_authenticated_user: true
 "
-        );
-        fs::write(&config, text).map_err(failed)?;
-        let child = Command::new(target().join("debug/usher"))
-            .args(["run", "--config"])
-            .arg(&config)
-            .arg("--data-dir")
-            .arg(folder.join("data"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(failed)?;
-        let server = Self(child);
-        let begin = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if begin.elapsed() > Duration::from_secs(20) {
-                return Err(Failure::new("usher does not listen"));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-fn free_port() -> Result<u16, Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0");
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|error| Failure::new(error.to_string()))
+    )
 }
 
 fn scan(folder: &Path, port: u16) -> Result<PathBuf, Failure> {
