@@ -2,7 +2,7 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
-use rustls::sign::CertifiedKey;
+use rustls::{pki_types::CertificateDer, sign::CertifiedKey};
 use usher_rules::{
     plan::{HostPattern, Plan},
     time::UnixTime,
@@ -110,6 +110,16 @@ impl fmt::Display for Key {
     }
 }
 
+/// What a handshake for `host` would send of the pairs that the operator brought.
+///
+/// Blocks on the disk.
+pub fn brought_chain(plan: &Plan, host: &str, now: UnixTime) -> Vec<CertificateDer<'static>> {
+    let (pairs, _told_elsewhere) = read_pairs(plan, None, now);
+    let pair = best(&pairs, &|pair| pair.names(host), &[], now)
+        .or_else(|| best(&pairs, &|pair| pair.takes(host), &[], now));
+    pair.map(|pair| pair.key.cert.clone()).unwrap_or_default()
+}
+
 /// Looks at the disk: each host of the plan in order, the host for signing in last.
 pub fn report(plan: &Plan, data_dir: &Path, now: UnixTime) -> Vec<Served> {
     let (pairs, _told_elsewhere) = read_pairs(plan, None, now);
@@ -163,7 +173,8 @@ pub(super) fn served(
     hosts(plan).into_iter().map(of).collect()
 }
 
-fn hosts(plan: &Plan) -> Vec<Box<str>> {
+/// The hosts of the plan in order, wildcards as they were written, the one for signing in last.
+pub fn hosts(plan: &Plan) -> Vec<Box<str>> {
     let mut hosts: Vec<Box<str>> = Vec::new();
     let own = plan.sign_in.own().filter(|_| plan.sign_in.dedicated_host);
     let routes = plan.routes.iter().map(|route| match &route.from {
@@ -209,7 +220,12 @@ fn by_acme(host: Box<str>, name: &str, shelf: Option<&Shelf>) -> Served {
 
 /// What a client sees.
 pub(super) fn look(key: &CertifiedKey) -> Option<Leaf> {
-    let (_, leaf) = X509Certificate::from_der(key.cert.first()?).ok()?;
+    look_at(&key.cert)
+}
+
+/// What a client sees of a chain, leaf first.
+pub fn look_at(chain: &[CertificateDer<'_>]) -> Option<Leaf> {
+    let (_, leaf) = X509Certificate::from_der(chain.first()?).ok()?;
     let moment = |at: i64| UnixTime::from_seconds(u64::try_from(at).unwrap_or_default());
     let issuer = leaf.issuer();
     let common = issuer.iter_common_name().next().and_then(|name| name.as_str().ok());
@@ -225,7 +241,7 @@ pub(super) fn look(key: &CertifiedKey) -> Option<Leaf> {
         key: key_kind,
         sha1: ["1.2.840.113549.1.1.5", "1.2.840.10045.4.1"].contains(&algorithm.as_str()),
         self_signed: leaf.issuer() == leaf.subject(),
-        chain: key.cert.len(),
+        chain: chain.len(),
         not_before: moment(leaf.validity().not_before.timestamp()),
         not_after: moment(leaf.validity().not_after.timestamp()),
     })
@@ -242,7 +258,7 @@ pub struct Root {
 
 /// Looks at the local authority's certificate; `None` before the first start.
 pub fn root(ca_file: &Path) -> Option<Root> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+    use rustls::pki_types::pem::PemObject as _;
     let pem = file::read(ca_file).ok().flatten()?;
     let der = CertificateDer::from_pem_slice(&pem).ok()?;
     let (_, read) = X509Certificate::from_der(&der).ok()?;

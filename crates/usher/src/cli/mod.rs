@@ -6,6 +6,7 @@ pub mod data_dir;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod first;
+mod live;
 mod mounts;
 pub mod people;
 pub mod run;

@@ -53,6 +53,8 @@ use usher_rules::{
     time::UnixTime,
 };
 
+pub use self::provider::{ProviderError, try_provider};
+
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{
     Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Remembered, SignInJournal,

@@ -248,3 +248,17 @@ fn client(
         openidconnect::core::CoreClient::from_provider_metadata(known.metadata.clone(), id, secret);
     Ok(client.set_redirect_uri(redirect))
 }
+
+/// Asks a provider for what a sign-in begins with: its discovery document and its keys.
+///
+/// # Errors
+///
+/// [`ProviderError`]: nobody could sign in now.
+pub async fn try_provider(
+    plan: &Plan,
+    provider: &OidcProvider,
+    patience: Duration,
+    now: Now,
+) -> Result<(), ProviderError> {
+    Cache::new(patience).of(plan, provider, now).await.map(drop)
+}

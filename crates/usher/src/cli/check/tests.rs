@@ -1,0 +1,135 @@
+use std::fs;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
+
+use super::{Args, Environment, LoadFailure, Outcome, check, load};
+
+fn checked(text: &[u8], json: bool) -> (Outcome, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yaml");
+    fs::write(&config, text).unwrap();
+    let mut out = Vec::new();
+    let good = check(
+        &Args { config: config.clone(), live: false, data_dir: None, json },
+        &Environment::new(),
+        &mut out,
+    )
+    .unwrap();
+    let shown = String::from_utf8(out).unwrap();
+    (good, shown.replace(&config.display().to_string(), "config.yaml"))
+}
+
+#[test]
+fn every_problem_is_shown() {
+    let (good, shown) =
+        checked(b"adress: :1\nroutes:\n- from: https://a.test\n  to: http://b\n", false);
+    assert_eq!(good, Outcome::Bad);
+    assert_eq!(
+        shown,
+        "error[U110]: unknown key `adress` at the top level\n --> config.yaml:1:1\n  |\n1 | adress: :1\n  | ^^^^^^\n  \
+         = help: did you mean `address`?\n\nwarning[U532]: nobody is let in by this route: it has no policy\n \
+         --> config.yaml:3:3\n  |\n3 | - from: https://a.test\n  |   ^^^^\n  = help: add a `policy`, or \
+         `allow_any_authenticated_user: true`\n\nconfig.yaml: 1 error, 1 warning\n"
+    );
+}
+
+#[test]
+fn warnings_do_not_fail_it() {
+    let (good, shown) = checked(b"", true);
+    assert_eq!(good, Outcome::Good);
+    let object: serde_json::Value = serde_json::from_str(shown.trim()).unwrap();
+    assert_eq!(
+        (object["code"].as_str(), object["severity"].as_str()),
+        (Some("U130"), Some("warning"))
+    );
+}
+
+#[test]
+fn what_is_no_text_is_told() {
+    let (good, shown) = checked(b"a: \xff", false);
+    assert_eq!(good, Outcome::Bad);
+    assert_eq!(shown, "error: can't read the config config.yaml: it is not text in UTF-8\n");
+    let missing = load("/nonexistent/config.yaml".as_ref(), &Environment::new()).unwrap_err();
+    assert!(matches!(missing, LoadFailure::Unreadable { .. }), "{missing}");
+}
+
+/// `run` refuses these without asking network or disk, so `check` does.
+#[test]
+fn what_stops_run_stops_check() {
+    let route =
+        "routes:\n- from: https://a.test\n  to: http://b\n  allow_any_authenticated_user: true\n";
+    let base64 = |text: &str| STANDARD.encode(text);
+    let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem();
+    let pair = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
+    let (cert, other) = (pair.cert.pem(), KeyPair::generate().unwrap().serialize_pem());
+    let metrics = format!(
+        "metrics_address: 127.0.0.1:9090\nmetrics_certificate: {}\nmetrics_certificate_key: {}\n",
+        base64(&cert),
+        base64(&other)
+    );
+    for (keys, words) in [
+        ("address: host.example:443\n".to_owned(), "`address` is not an address"),
+        ("http_redirect_addr: host.example\n".to_owned(), "`http_redirect_addr` is not"),
+        ("metrics_address: host.example:1\n".to_owned(), "`metrics_address` is not"),
+        ("address: :80\nhttp_redirect_addr: 80\n".to_owned(), "are the same address"),
+        (format!("signing_key: {}\n", base64(&p384)), "`signing_key` is neither"),
+        (metrics, "`metrics_certificate_key` is not the key of `metrics_certificate`"),
+    ] {
+        let (outcome, shown) = checked(format!("{keys}{route}").as_bytes(), false);
+        assert_eq!(outcome, Outcome::Bad, "{keys}");
+        assert!(shown.contains(words), "{keys}: {shown}");
+    }
+    for keys in ["address: 25443\nhttp_redirect_addr: 25080\n", "metrics_address: localhost:9090\n"]
+    {
+        let (outcome, shown) = checked(format!("{keys}{route}").as_bytes(), false);
+        assert_eq!((outcome, shown.as_str()), (Outcome::Good, "config.yaml: no problems\n"));
+    }
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_config_is_told_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let failure = load(folder.path(), &Environment::new()).unwrap_err();
+    assert!(failure.to_string().ends_with("is a folder, not a config file"), "{failure}");
+    assert!(failure.hint().unwrap().starts_with("Docker makes an empty folder"));
+}
+
+#[test]
+fn a_config_from_the_environment_alone_is_one() {
+    let missing = "/nonexistent/config.yaml".as_ref();
+    let routes = "- from: https://a.test\n  to: http://b\n  allow_any_authenticated_user: true\n";
+    let mut env = Environment::from([("ADDRESS".to_owned(), "8443".to_owned())]);
+    assert!(matches!(load(missing, &env), Err(LoadFailure::Unreadable { .. })), "a stray one");
+    env.insert("ROUTES".to_owned(), STANDARD.encode(routes));
+    let loaded = load(missing, &env).unwrap();
+    assert_eq!((loaded.plan.routes.len(), &*loaded.plan.listen.address), (1, ":8443"));
+    assert_eq!(loaded.findings.summary(), "the environment: no problems");
+}
+
+#[test]
+fn a_config_of_any_editor_is_read() {
+    let text = "routes:\r\n- from: https://a.test\r\n  to: http://b\r\n  allow_any_authenticated_user: true\r\n";
+    let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+    let utf16: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
+    for bytes in [utf16, format!("\u{feff}{text}").into_bytes()] {
+        assert_eq!(checked(&bytes, false).1, "config.yaml: no problems\n");
+    }
+}
+
+#[test]
+fn named_files_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").unwrap();
+    let config = folder.path().join("config.yaml");
+    fs::write(&config, format!("shared_secret_file: {}\n", secret.display())).unwrap();
+    let loaded = load(&config, &Environment::new()).unwrap();
+    assert_eq!(loaded.plan.secrets.shared.unwrap().expose(), b"0123456789abcdef0123456789abcdef");
+    fs::remove_file(&secret).unwrap();
+    let refused = load(&config, &Environment::new()).unwrap_err().to_string();
+    assert!(
+        refused.contains(":1:21 U209 the file of `shared_secret_file` can't be read"),
+        "{refused}"
+    );
+}

@@ -1,0 +1,190 @@
+//! Can the addresses be listened on, or who has them?
+
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use http::HeaderValue;
+use usher_rules::{
+    names::{Scheme, Upstream},
+    plan::{Plan, Target, UpstreamTls, UpstreamVerify},
+    problem::Severity,
+};
+
+use super::{PATIENCE, Tried};
+use crate::request::{
+    accept::{ListenError, Listener, parse_address},
+    forward::{Trust, Want, probe},
+};
+
+const ABOUT: &str = "port";
+
+/// An own page that every version has: the one that says that there is no such page.
+const OWN_PAGE: &str = "/.pomerium/assets/none";
+
+/// What only our own pages hold.
+const OWN_MARK: &str = "/.pomerium/assets/usher";
+
+/// An address, and whether it is the one where a running usher answers visitors.
+pub(super) struct Port {
+    pub tried: Tried,
+    pub is_the_door: bool,
+}
+
+/// Each address that the plan listens on.
+pub(super) async fn tried(plan: &Plan) -> Vec<Port> {
+    let mut ports = vec![door(plan).await];
+    let others = [
+        ("http_redirect_addr", plan.listen.http_redirect.as_deref(), 80),
+        ("metrics_address", plan.listen.metrics.as_ref().map(|metrics| &*metrics.address), 0),
+    ];
+    let usher_runs = ports.iter().any(|port| port.is_the_door);
+    for (key, address, default) in others {
+        let Some(address) = address else { continue };
+        let tried = match bound(address, default) {
+            Ok(address) => Tried::good(ABOUT, format!("{key} {address}"), "free"),
+            Err((address, Taken::InUse)) if usher_runs => {
+                Tried::good(ABOUT, format!("{key} {address}"), "taken, by the usher that runs here")
+            }
+            Err((address, why)) => why.told(key, &address),
+        };
+        ports.push(Port { tried, is_the_door: false });
+    }
+    ports
+}
+
+async fn door(plan: &Plan) -> Port {
+    let default = if plan.listen.insecure { 80 } else { 443 };
+    let (address, why) = match bound(&plan.listen.address, default) {
+        Ok(address) => {
+            let tried = Tried::good(ABOUT, format!("address {address}"), "free");
+            return Port { tried, is_the_door: false };
+        }
+        Err(found) => found,
+    };
+    let subject = format!("address {address}");
+    match who_answers(plan).await {
+        Answers::Usher => {
+            let tried = Tried::good(ABOUT, subject, "taken: usher runs and answers there");
+            Port { tried, is_the_door: true }
+        }
+        Answers::Somebody(what) => {
+            let help =
+                "find it with `ss -ltnp`, stop it, or give usher another port with `address`";
+            let what = format!("taken by another program, which {what}");
+            Port {
+                tried: Tried::bad(Severity::Error, ABOUT, subject, (what, help)),
+                is_the_door: false,
+            }
+        }
+        Answers::Nobody => Port { tried: why.told("address", &address), is_the_door: false },
+    }
+}
+
+enum Taken {
+    InUse,
+    /// Ports under 1024, for who is not root.
+    NotAllowed,
+    Other(ListenError),
+}
+
+impl Taken {
+    fn told(&self, key: &str, address: &str) -> Tried {
+        let subject = format!("{key} {address}");
+        match self {
+            Self::InUse => Tried::bad(
+                Severity::Error,
+                ABOUT,
+                subject,
+                (
+                    "taken by another program",
+                    format!(
+                        "find it with `ss -ltnp`, stop it, or choose another port with `{key}`"
+                    ),
+                ),
+            ),
+            Self::NotAllowed => Tried::bad(
+                Severity::Warning,
+                ABOUT,
+                subject,
+                (
+                    "nobody listens there, and this user may not",
+                    "ports under 1024 are for root and for the service (deploy/usher.service), so \
+                     this was not tried: `sudo usher check --live` does",
+                ),
+            ),
+            Self::Other(error) => {
+                Tried::bad(Severity::Error, ABOUT, subject, (error.to_string(), error.hint()))
+            }
+        }
+    }
+}
+
+/// Listens for a moment.
+fn bound(text: &str, default: u16) -> Result<String, (String, Taken)> {
+    let address = parse_address(text, default);
+    let shown = address.as_ref().map_or_else(|_| text.to_owned(), SocketAddr::to_string);
+    match address.and_then(|address| Listener::bind(address, 1)) {
+        Ok(_let_go_at_once) => Ok(shown),
+        Err(ListenError::Refused { source, .. }) if source.kind() == ErrorKind::AddrInUse => {
+            Err((shown, Taken::InUse))
+        }
+        Err(ListenError::Refused { source, .. })
+            if source.kind() == ErrorKind::PermissionDenied =>
+        {
+            Err((shown, Taken::NotAllowed))
+        }
+        Err(other) => Err((shown, Taken::Other(other))),
+    }
+}
+
+enum Answers {
+    Usher,
+    Somebody(String),
+    Nobody,
+}
+
+/// Where this machine reaches what listens on `address`.
+pub(super) fn from_here(plan: &Plan) -> Option<SocketAddr> {
+    let default = if plan.listen.insecure { 80 } else { 443 };
+    let mut address = parse_address(&plan.listen.address, default).ok()?;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        // it takes IPv4 as well, and a machine may have no IPv6
+        IpAddr::V6(ip) if ip == Ipv6Addr::UNSPECIFIED => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    Some(address)
+}
+
+async fn who_answers(plan: &Plan) -> Answers {
+    let Some(address) = from_here(plan) else { return Answers::Nobody };
+    if tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect(address))
+        .await
+        .is_ok_and(|connected| connected.is_err())
+    {
+        return Answers::Nobody;
+    }
+    let scheme = if plan.listen.insecure { Scheme::Http } else { Scheme::Https };
+    let host = plan.hosts.exact_hosts().next().map_or("localhost", |host| host.as_str());
+    let Ok(field) = HeaderValue::from_str(host) else { return Answers::Nobody };
+    let target = Target {
+        upstream: Upstream {
+            scheme,
+            host: address.ip().to_string().into(),
+            port: address.port(),
+            path: OWN_PAGE.into(),
+        },
+        weight: 1,
+        host: field.clone(),
+    };
+    let tls =
+        UpstreamTls { verify: UpstreamVerify::Skip, server_name: Some(host.into()), client: None };
+    let trust = Trust::only([]);
+    match probe(&trust, (&target, &tls), &field, Want::Text, PATIENCE).await {
+        Ok((_, body)) if body.contains(OWN_MARK) => Answers::Usher,
+        Ok((status, _)) => Answers::Somebody(format!("answers {}", status.as_u16())),
+        Err(error) => Answers::Somebody(format!("does not speak as usher does ({error})")),
+    }
+}
