@@ -1,6 +1,7 @@
 //! `usher check --live` as an operator types it: real sockets, no root, one line for each thing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods)] // stand-ins of a test are on their own
 
 use std::{
     fs,

@@ -10,6 +10,7 @@ mod live;
 mod mounts;
 pub mod people;
 pub mod run;
+mod service;
 mod signals;
 pub mod status;
 pub mod trust;
@@ -146,7 +147,10 @@ fn people(args: &people::Args) -> ExitCode {
         output: &mut output,
         errors: &mut errors,
     };
-    people::run(&args.command, &dir, SystemClock.now().wall, streams)
+    service::tell_of_another(&dir);
+    let config = args.config.clone().or_else(|| service::config_in_use(&dir));
+    let config = config.unwrap_or_else(|| people::CONFIG.into());
+    people::run(&args.command, (&dir, &config), SystemClock.now().wall, streams)
 }
 
 #[cfg(test)]

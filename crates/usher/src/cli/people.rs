@@ -1,5 +1,7 @@
 //! `usher people`: who can sign in with a password of this server.
 
+mod welcome;
+
 use std::{
     io::{self, BufRead, Read, Write},
     path::{Path, PathBuf},
@@ -28,6 +30,10 @@ pub struct Args {
     /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Config whose routes let people in
+    /// [default: the one of the usher that runs, else /etc/usher/config.yaml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -107,12 +113,22 @@ enum Failure {
     Random(#[from] NoRandomness),
 }
 
-/// Does it, in the store of `dir`.
+/// Where a config is, if nobody says otherwise.
+pub const CONFIG: &str = "/etc/usher/config.yaml";
+
+/// Does it, in the store of `dir`; says when the routes of `config` let them in nowhere.
 ///
 /// Exit status: 0 done, 1 the answer is no (nobody has that address, or somebody has it already),
 /// 2 bad usage, or a store that can't be opened.
-pub fn run(command: &Command, dir: &Path, now: UnixTime, mut streams: Streams<'_>) -> ExitCode {
-    let Err(failure) = change(command, dir, now, &mut streams) else { return ExitCode::SUCCESS };
+pub fn run(
+    command: &Command,
+    (dir, config): (&Path, &Path),
+    now: UnixTime,
+    mut streams: Streams<'_>,
+) -> ExitCode {
+    let Err(failure) = change(command, (dir, config), now, &mut streams) else {
+        return ExitCode::SUCCESS;
+    };
     let mut told = writeln!(streams.errors, "error: {failure}");
     if let Some(cause) = std::error::Error::source(&failure) {
         told = told.and_then(|()| writeln!(streams.errors, "  cause: {cause}"));
@@ -126,7 +142,7 @@ pub fn run(command: &Command, dir: &Path, now: UnixTime, mut streams: Streams<'_
 
 fn change(
     command: &Command,
-    dir: &Path,
+    (dir, config): (&Path, &Path),
     now: UnixTime,
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
@@ -140,7 +156,8 @@ fn change(
             let typed = Secret::new(password.secret.expose());
             let member = runtime.block_on(directory.add(new, typed, now))?;
             writeln!(streams.output, "added {}", one_line(&member))?;
-            password.tell(streams)
+            password.tell(streams)?;
+            welcome(&member, config, streams)
         }
         Command::List { json } => {
             let members = runtime.block_on(directory.list())?;
@@ -159,7 +176,8 @@ fn change(
         }
         Command::SetGroups { email, groups } => {
             let member = runtime.block_on(directory.set_groups(email, groups))?;
-            Ok(writeln!(streams.output, "changed {}; signed out everywhere", one_line(&member))?)
+            writeln!(streams.output, "changed {}; signed out everywhere", one_line(&member))?;
+            welcome(&member, config, streams)
         }
         Command::SetPassword { email, password_stdin } => {
             let password = Chosen::by(*password_stdin, streams)?;
@@ -168,6 +186,14 @@ fn change(
             writeln!(streams.output, "changed {}; signed out everywhere", member.email)?;
             password.tell(streams)
         }
+    }
+}
+
+/// Says when no route lets them in.
+fn welcome(member: &Member, config: &Path, streams: &mut Streams<'_>) -> Result<(), Failure> {
+    match welcome::note(member, config) {
+        Some(note) => Ok(writeln!(streams.errors, "{note}")?),
+        None => Ok(()),
     }
 }
 

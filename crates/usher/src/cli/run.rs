@@ -94,6 +94,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let mut watch = Watch::new(watched);
     let first = !Alone::was_taken(&dir);
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
+    Alone::serves(&dir, &std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone()));
     tell_start(&running, &recorder, &args.config, &dir);
     tell_mounts(&recorder, &alone);
     if first {

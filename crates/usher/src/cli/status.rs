@@ -15,6 +15,7 @@ use usher_rules::{
 use super::{
     check::{self, LoadFailure},
     data_dir::{NoDataDir, data_dir, is_root},
+    service::tell_of_another,
 };
 use crate::{
     certs::{
@@ -84,6 +85,7 @@ impl Place {
     pub fn open(&self) -> Result<(Plan, PathBuf), NoPlace> {
         let plan = check::load(&self.config, &check::environment())?.plan;
         let dir = data_dir(self.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
+        tell_of_another(&dir);
         Ok((plan, dir))
     }
 }

@@ -8,7 +8,10 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use super::data_dir::{data_dir, is_root};
+use super::{
+    data_dir::{data_dir, is_root},
+    service::tell_of_another,
+};
 use crate::certs::report::fingerprint;
 
 /// The name under which browsers list it.
@@ -68,6 +71,7 @@ pub fn run(args: &Args) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    tell_of_another(&dir);
     let ca_file = dir.join("authority/ca.pem");
     if let Err(error) = fs::File::open(&ca_file)
         && error.kind() != io::ErrorKind::NotFound

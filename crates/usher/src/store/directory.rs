@@ -4,7 +4,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::OpenError;
@@ -80,6 +80,22 @@ pub struct Alone {
     _lock: File,
 }
 
+/// Who serves a data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tenant {
+    /// A server that runs.
+    Server {
+        /// Its process.
+        pid: Box<str>,
+        /// Its config, where it has said so.
+        config: Option<PathBuf>,
+    },
+    /// Nobody now.
+    Nobody,
+    /// It may be somebody's: we are not let in to look.
+    Hidden,
+}
+
 impl Alone {
     const FILE: &str = "usher.running";
 
@@ -100,12 +116,38 @@ impl Alone {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let pid = fs::read_to_string(&path).unwrap_or_default();
-                return Err(OpenError::Running { dir: dir.to_owned(), pid: pid.trim().into() });
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                let pid = text.lines().next().unwrap_or_default().into();
+                return Err(OpenError::Running { dir: dir.to_owned(), pid });
             }
             Err(TryLockError::Error(source)) => return Err(refused(source)),
         }
         file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(refused)?;
         Ok(Self { _lock: file })
+    }
+
+    /// The server of `dir` writes down which config it serves, for commands that want to know.
+    pub fn serves(dir: &Path, config: &Path) {
+        let file = OpenOptions::new().append(true).open(dir.join(Self::FILE));
+        let _only_said_less = file.and_then(|mut file| writeln!(file, "{}", config.display()));
+    }
+
+    /// Who serves `dir`? The lock is tried for a moment; nothing is changed.
+    pub fn tenant(dir: &Path) -> Tenant {
+        let path = dir.join(Self::FILE);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Tenant::Hidden,
+            Err(_) => return Tenant::Nobody,
+        };
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                let mut lines = text.lines();
+                let pid = lines.next().unwrap_or_default().into();
+                Tenant::Server { pid, config: lines.next().map(PathBuf::from) }
+            }
+            Ok(()) | Err(TryLockError::Error(_)) => Tenant::Nobody,
+        }
     }
 }

@@ -49,7 +49,7 @@ use std::{
     time::Duration,
 };
 
-pub use directory::Alone;
+pub use directory::{Alone, Tenant};
 pub use error::{OpenError, StoreFailure};
 pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
 

@@ -156,8 +156,15 @@ impl Job {
                 format!("it takes connections and sends no answer within {} s", PATIENCE.as_secs()),
                 "look at what the app itself logs".to_owned(),
             ),
-            other => (
-                format!("{other}{cause}"),
+            ForwardError::Closed { .. }
+            | ForwardError::Refused { .. }
+            | ForwardError::Protocol { .. }
+            | ForwardError::IdleTimeout { .. }
+            | ForwardError::ClientStalled { .. }
+            | ForwardError::ClientGone
+            | ForwardError::PermitEnded(_)
+            | ForwardError::NotWebSocket => (
+                format!("{error}{cause}"),
                 "look at what really listens there, and correct `to`".to_owned(),
             ),
         }

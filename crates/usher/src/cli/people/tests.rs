@@ -32,7 +32,8 @@ fn people(dir: &Path, line: &str, typed: &str) -> Said {
         output: &mut output,
         errors: &mut errors,
     };
-    let status = run(&args.command, dir, UnixTime::from_seconds(7), streams);
+    let status =
+        run(&args.command, (dir, Path::new("/nonexistent")), UnixTime::from_seconds(7), streams);
     let [out, err] = [output, errors].map(|bytes| String::from_utf8(bytes).unwrap());
     Said { out, err, status }
 }
