@@ -233,6 +233,101 @@ fn the_pure_half_cannot_do_io() {
     }
 }
 
+/// Where something is begun that runs by itself. Whoever adds a place says here what becomes of it
+/// when it panics.
+const BEGUN: &[(&str, &str)] = &[
+    ("request/accept/tasks.rs", "connections and their streams: told, and theirs alone"),
+    ("server/supervisor.rs", "chores: told, and started again"),
+    ("server/cores.rs", "threads that only run what the supervisor keeps"),
+    ("store/writer.rs", "each job is caught"),
+    ("request/record/sink.rs", "each write is caught"),
+    ("idp/passwords.rs", "a check that panics is a check that failed"),
+    ("server/metrics/mod.rs", "a scrape that panics is a 500"),
+    ("cli/signals.rs", "waits for a second signal, and ends the process"),
+    ("cli/demo.rs", "the demo's own"),
+];
+
+/// A task that dies in silence is a certificate that nobody renews.
+#[test]
+fn what_runs_by_itself_is_kept_running() {
+    const BEGINS: &[&str] = &[
+        "spawn_chore(",
+        "tokio::spawn",
+        "task::spawn",
+        "thread::spawn",
+        "thread::Builder",
+        "spawn_local",
+        "spawn_blocking",
+        "JoinSet",
+        "TokioExecutor::new",
+    ];
+    // One visit's client: what it spawns is one connection, which is not kept.
+    const VISITORS: &[&str] = &["signin/provider/http.rs", "certs/acme/web.rs"];
+    let mut found = Vec::new();
+    for (file, text) in sources(&root().join("crates/usher/src")) {
+        let text = code(text.split("#[cfg(test)]").next().unwrap_or_default());
+        let begins = BEGINS.iter().any(|begin| text.contains(begin));
+        if begins && !file.contains("tests") && !VISITORS.contains(&&*file) {
+            found.push(file);
+        }
+    }
+    let mut named: Vec<_> = BEGUN.iter().map(|(file, _)| (*file).to_owned()).collect();
+    named.sort();
+    assert_eq!(found, named);
+}
+
+/// A thread that serves waits for nobody's disk: what reads files, resolves names or starts
+/// programs runs elsewhere, or before anybody is served.
+#[test]
+fn no_serving_thread_waits_for_a_disk() {
+    const WAITS: &[&str] = &[
+        "fs::",
+        "File::",
+        "OpenOptions",
+        "to_socket_addrs",
+        "net::TcpStream",
+        "net::UdpSocket",
+        "block_on",
+        "blocking_recv",
+        "blocking_send",
+        "process::",
+        "Command::",
+        "rusqlite",
+        "load_native_certs",
+        "thread::sleep",
+        ".exists()",
+        ".is_dir()",
+        ".is_file()",
+        "read_dir",
+        "current_dir",
+        "canonicalize",
+        "stdin",
+        "stdout",
+        "stderr",
+    ];
+    const SERVE: &[&str] = &["request/", "signin/", "idp/", "server/"];
+    // Each with why it holds nobody up.
+    const NAMED: &[(&str, &str)] = &[
+        ("request/forward/dial.rs", "the runtime's sockets, which wait for nobody"),
+        ("request/forward/trust.rs", "the system's roots, once, at the start"),
+        ("server/cores.rs", "the runtimes themselves"),
+        ("server/files.rs", "a limit of the process, at the start"),
+        ("server/mod.rs", "`stop`, after the last answer"),
+        ("server/sign_in_host.rs", "at the start"),
+    ];
+    let mut found = Vec::new();
+    for (file, text) in sources(&root().join("crates/usher/src")) {
+        let text = code(text.split("#[cfg(test)]").next().unwrap_or_default());
+        let serves = SERVE.iter().any(|folder| file.starts_with(folder)) && !file.contains("tests");
+        let text = text.replace("tokio::net::TcpStream", "").replace("tokio::fs::", "");
+        let waits: Vec<_> = WAITS.iter().filter(|waits| text.contains(**waits)).collect();
+        if serves && !waits.is_empty() && !NAMED.iter().any(|(named, _)| *named == file) {
+            found.push(format!("{file}: {waits:?}"));
+        }
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
 #[test]
 fn no_file_is_two_files() {
     let mut long = Vec::new();

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use usher::request::{Details, PathRule};
+use usher::request::{Chore, Details, PathRule};
 use usher_rules::{
     config::{self, Environment, Files, Input},
     plan,
@@ -278,6 +278,8 @@ fn every_word_of_a_log_line_is_documented_and_no_other() {
     assert_eq!(section("`response-code-details`"), details);
     let rules: Vec<_> = PathRule::ALL.iter().map(|it| it.word().to_owned()).collect();
     assert_eq!(section("`rule`"), rules);
+    let tasks: Vec<_> = Chore::ALL.iter().map(|it| it.word().to_owned()).collect();
+    assert_eq!(section("`task`"), tasks);
     let verdicts = [Verdict::Allow, Verdict::SignIn, Verdict::Deny].map(Verdict::word);
     assert_eq!(section("`verdict`"), verdicts);
     let reasons: Vec<_> = Reason::ALL.iter().map(|it| it.word().to_owned()).collect();

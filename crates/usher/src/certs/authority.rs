@@ -23,6 +23,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::{CertError, file as file_on_disk, permitted};
+use crate::request::Anchor;
 
 const FOLDER: &str = "authority";
 const CERTIFICATE: &str = "ca.pem";
@@ -50,6 +51,8 @@ pub struct Authority {
 struct Signer {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
+    /// The same as it stands in the file.
+    pem: Arc<[u8]>,
     not_after: UnixTime,
 }
 
@@ -84,7 +87,8 @@ impl Authority {
         };
         let (certificate, not_after) = certificate(&text, &key, &file)?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
-        let signer = Some(Signer { issuer, certificate, not_after });
+        let pem = Arc::from(text.as_slice());
+        let signer = Some(Signer { issuer, certificate, pem, not_after });
         Ok(Self { signer, file, leaves: Cache::new(LEAVES) })
     }
 
@@ -102,6 +106,12 @@ impl Authority {
     /// The certificate that people may trust, DER.
     pub fn der(&self) -> Option<&CertificateDer<'static>> {
         self.signer.as_ref().map(|signer| &signer.certificate)
+    }
+
+    /// The same, as people take it home.
+    pub(super) fn anchor(&self) -> Option<Anchor> {
+        let signer = self.signer.as_ref()?;
+        Some(Anchor { pem: Arc::clone(&signer.pem), der: Arc::from(&*signer.certificate) })
     }
 
     /// When it ends.

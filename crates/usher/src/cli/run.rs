@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use tokio::time::Instant;
 use usher_rules::{
     config::Environment,
     plan::{Level, Plan, Provider},
@@ -21,8 +22,11 @@ use super::{
 };
 use crate::{
     reload::Watch,
-    request::record::{Format, Recorder, Sink},
-    server::{self, PATIENCE, RunningServer, StartError, StartOptions, SystemClock},
+    request::{
+        Chore, catch,
+        record::{Format, Recorder, Sink},
+    },
+    server::{self, PATIENCE, Pauses, RunningServer, StartError, StartOptions, SystemClock},
     store::Alone,
 };
 
@@ -100,11 +104,27 @@ fn serve(args: &Args) -> Result<(), Failure> {
     if first {
         tell_first(&running, &dir);
     }
+    let mut pauses = Pauses::default();
     loop {
-        let asked = signals.wait(&mut watch);
+        let began = Instant::now();
+        let asked = match catch(|| signals.wait(&mut watch)) {
+            Ok(asked) => asked,
+            Err(panicked) => {
+                let pause = pauses.after(began.elapsed());
+                recorder.restarted(Chore::Watch, &panicked, pause, SystemClock.now());
+                signals.pause(pause)
+            }
+        };
         match asked {
             Asked::Stop => break,
-            Asked::Reload => reload(&running, &recorder, &args.config, &environment, &mut watch),
+            Asked::Nothing => {}
+            Asked::Reload => {
+                let reload = || reload(&running, &recorder, &args.config, &environment, &mut watch);
+                if let Err(panicked) = catch(reload) {
+                    running.reload_failed();
+                    recorder.panicked_in("reload", &panicked, SystemClock.now());
+                }
+            }
         }
     }
     let open = running.open_connections();

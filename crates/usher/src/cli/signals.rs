@@ -1,6 +1,6 @@
 //! What the operator asks of a process that runs: by signal, or by changing a file.
 
-use std::{io, process, thread};
+use std::{io, process, thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, Runtime},
@@ -20,6 +20,8 @@ pub(super) enum Asked {
     Reload,
     /// SIGTERM or SIGINT.
     Stop,
+    /// Nothing, for as long as was waited.
+    Nothing,
 }
 
 /// Signals, from the moment at which this is made.
@@ -65,6 +67,19 @@ impl Signals {
             process::exit(status);
         })?;
         Ok(())
+    }
+
+    /// Waits for so long, and sees signals all the same.
+    pub fn pause(&mut self, pause: Duration) -> Asked {
+        let Self { runtime, hang_up, terminate, interrupt } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => Asked::Stop,
+                _ = interrupt.recv() => Asked::Stop,
+                _ = hang_up.recv() => Asked::Reload,
+                () = tokio::time::sleep(pause) => Asked::Nothing,
+            }
+        })
     }
 
     /// Waits until something is asked.

@@ -14,12 +14,12 @@ use usher_rules::{
     policy::Verdict,
     session::{CookieLife, SetCookie},
     signin::sign_out_origins,
-    time::{Now, UnixTime},
 };
 
 use super::{
     Body, Details, Door, SignInNeeded, authorize,
-    caught::{Panicked, catch, caught},
+    caught::{Panicked, caught},
+    door::moment,
     forward::ForwardError,
     identify::Identity,
     refusal::{Named, Refusal, Told},
@@ -169,12 +169,7 @@ impl Door {
     /// For a request of which nothing is known but that it failed.
     pub(super) fn last_resort(&self, panicked: &Panicked) -> Response<Body> {
         let id = fresh_id();
-        let nothing = Now {
-            wall: UnixTime::from_seconds(0),
-            wall_millis: 0,
-            monotonic: tokio::time::Instant::now().into_std(),
-        };
-        let now = catch(|| self.clock.now()).unwrap_or(nothing); // it may be what panicked
+        let now = moment(&*self.clock);
         let text = id.to_str().unwrap_or_default();
         self.recorder.panicked(panicked, text, "", now);
         let receipt = Receipt { request_id: text, at_seconds: now.wall.seconds() };

@@ -37,7 +37,7 @@ thread_local! {
 }
 
 /// Has panics noted where they will be caught; elsewhere they are printed as before.
-pub(super) fn note_panics() {
+pub(crate) fn note_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = take_hook();
@@ -73,7 +73,7 @@ impl Drop for Catcher {
 }
 
 /// Does it, and catches a panic. What it touched is not to be used again, or only to end it.
-pub(super) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
+pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     let _catcher = Catcher::begin();
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let unknown = || Panicked { place: "unknown place".into(), words: "a panic" };
@@ -82,18 +82,30 @@ pub(super) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     })
 }
 
-/// The same for what takes a while.
-pub(super) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match catch(|| future.as_mut().poll(cx)) {
-        Ok(polled) => polled.map(Ok),
-        Err(panicked) => Poll::Ready(Err(panicked)),
+/// The same for what takes a while. What it held is let go of under the same guard: a lock that the
+/// panic left poisoned may make that panic as well.
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    let mut running = pin!(Some(future));
+    let ended = poll_fn(|cx| {
+        let Some(future) = running.as_mut().as_pin_mut() else { return Poll::Pending };
+        match catch(|| future.poll(cx)) {
+            Ok(polled) => polled.map(Ok),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        }
     })
-    .await
+    .await;
+    let let_go = catch(|| running.set(None));
+    ended.and_then(|output| let_go.map(|()| output))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future::Future,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
     use super::{catch, caught, note_panics};
 
     #[test]
@@ -115,5 +127,28 @@ mod tests {
             panic!("later");
         });
         assert_eq!(panicked.await.unwrap_err().words, "later");
+    }
+
+    /// As HTTP/2's streams do when their connection's lock is poisoned.
+    struct Poisoned;
+
+    impl Future for Poisoned {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            panic!("first");
+        }
+    }
+
+    impl Drop for Poisoned {
+        fn drop(&mut self) {
+            panic!("as it is let go of");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_panics_as_it_is_let_go_of_is_caught_too() {
+        note_panics();
+        assert_eq!(caught(Poisoned).await.unwrap_err().words, "first");
     }
 }

@@ -9,13 +9,17 @@ use std::{
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use usher_rules::{plan::Plan, session::Keys, time::Clock};
+use usher_rules::{
+    plan::Plan,
+    session::Keys,
+    time::{Clock, Now, UnixTime},
+};
 
 use super::{
     Body, OwnPages,
     accept::{Connection, Serve, Tasks},
     authorize::{PermitEnd, Standing, Stream},
-    caught::{caught, note_panics},
+    caught::{catch, caught, note_panics},
     forward::{Forwarder, Recheck, SharedRecheck, Trust},
     identify::{SessionStore, Verifier},
     record::Recorder,
@@ -76,6 +80,10 @@ impl Door {
         forwarder.prepare(&in_force.plan.load());
         let verifier = Verifier::new(keys);
         note_panics();
+        let (told, time) = (recorder.clone(), Arc::clone(&clock));
+        tasks.on_panic(move |beside, panicked| {
+            told.panicked_beside(beside, panicked, moment(&*time));
+        });
         Self { verifier, sessions, own, signer, recorder, clock, tasks, forwarder, in_force }
     }
 
@@ -90,6 +98,16 @@ impl Door {
         self.in_force.plan.store(plan);
         self.in_force.generation.fetch_add(1, Ordering::Release);
     }
+}
+
+/// This moment; the beginning of time where the clock is what panicked.
+pub(crate) fn moment(clock: &dyn Clock) -> Now {
+    let nothing = || Now {
+        wall: UnixTime::from_seconds(0),
+        wall_millis: 0,
+        monotonic: tokio::time::Instant::now().into_std(),
+    };
+    catch(|| clock.now()).unwrap_or_else(|_| nothing())
 }
 
 impl Recheck for InForce {

@@ -29,9 +29,11 @@ mod workers;
 pub use answer::{error_page, own_page};
 pub use body::Body;
 pub use caught::Panicked;
+pub(crate) use caught::{catch, caught, note_panics};
+pub(crate) use door::moment;
 pub use door::{Door, DoorParts};
 pub use local::{Anchor, LocalAuthority};
 pub use own::{
     Assertions, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded, SignInNote,
 };
-pub use words::{Details, PathRule};
+pub use words::{Chore, Details, PathRule};

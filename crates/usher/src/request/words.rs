@@ -113,3 +113,30 @@ words! {
         Internal = "internal",
     }
 }
+
+words! {
+    /// What runs for as long as the process serves: `task` of a `panic` event, and of
+    /// `usher_task_restarts_total`.
+    Chore {
+        /// Takes new connections.
+        Accept = "accept",
+        /// Closes connections to upstreams that nobody uses.
+        UpstreamPool = "upstream-pool",
+        /// Follows what other processes change in the store.
+        StoreFollow = "store-follow",
+        /// Forgets what has expired, and looks whether the disk works.
+        StoreSweep = "store-sweep",
+        /// Tells the certificates the time, and the operator which of them end.
+        Certificates = "certificates",
+        /// Orders certificates.
+        Orders = "orders",
+        /// Tells what was refused or left out, once for many.
+        Tally = "tally",
+        /// Sends visitors of the plain port to https.
+        Redirect = "redirect",
+        /// Takes readers of figures.
+        Metrics = "metrics",
+        /// Waits for signals and for changes of files.
+        Watch = "watch",
+    }
+}

@@ -4,7 +4,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -23,15 +23,16 @@ use super::{
     Swapping,
     metrics::{self, Guard, Sheet},
     redirect::{self, FirstWord},
+    supervisor::Supervisor,
     told::Told,
 };
 use crate::{
     certs::{
         Ending,
-        acme::{Office, Orders as _},
+        acme::{Answers, Office, Orders as _},
     },
     request::{
-        Door,
+        Chore, Door,
         accept::{
             Connection, Listener, Pulse, RefusedSoFar, Seated, Shares, Shown, Tasks, Whose, limits,
             serve_http1, serve_http2,
@@ -50,7 +51,7 @@ pub(super) struct Core {
     /// Absent where a terminator stands in front (`insecure_server`).
     pub tls: Option<Tls>,
     pub tasks: Tasks,
-    pub recorder: Recorder,
+    pub supervisor: Supervisor,
     pub shares: Arc<Shares>,
 }
 
@@ -59,7 +60,6 @@ pub(super) struct Chores {
     pub store: Arc<Store>,
     pub certificates: Arc<Swapping>,
     pub office: Arc<Office>,
-    pub clock: Arc<dyn Clock>,
     pub redirect: Option<Listener>,
     pub figures: Option<(Listener, Guard, Arc<Sheet>)>,
 }
@@ -92,14 +92,9 @@ pub(super) fn spawn(
     };
     thread::Builder::new().name(format!("core {number}")).spawn(move || {
         runtime.block_on(async {
-            core.tasks.spawn_chore(async {
-                loop {
-                    tokio::time::sleep(SWEEP_POOL).await;
-                    forward::sweep();
-                }
-            });
+            core.supervisor.keep(Chore::UpstreamPool, sweep_pool);
             tokio::select! {
-                () = core.accept(&listener) => {}
+                () = core.supervisor.kept(Chore::Accept, || core.accept(&listener)) => {}
                 () = core.tasks.draining() => {}
                 () = over.cancelled() => {}
             }
@@ -110,59 +105,112 @@ pub(super) fn spawn(
     })
 }
 
-/// Starts the thread for chores.
+async fn sweep_pool() {
+    loop {
+        tokio::time::sleep(SWEEP_POOL).await;
+        forward::sweep();
+    }
+}
+
+/// Starts the threads for chores: one, and one for orders, which wait for the disk. Nobody who
+/// looks for proof, for figures or for https waits along.
 pub(super) fn spawn_chores(
     core: Core,
     chores: Chores,
-    over: CancellationToken,
-) -> io::Result<JoinHandle<()>> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let Chores { store, certificates, office, clock, redirect, figures } = chores;
-    let redirect = {
-        let _entered = runtime.enter();
-        let sockets = redirect.map(Listener::into_sockets).unwrap_or_default();
-        sockets.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?
-    };
-    let figures = {
-        let _entered = runtime.enter();
-        figures.map(|(listener, guard, sheet)| {
-            let socket = listener.into_sockets().into_iter().next();
-            let listener = socket.map(TcpListener::from_std).transpose()?;
-            Ok::<_, io::Error>(listener.map(|listener| (listener, guard, sheet)))
-        })
-    };
-    let figures = figures.transpose()?.flatten();
-    thread::Builder::new().name("chores".into()).spawn(move || {
-        runtime.block_on(async {
-            core.tasks.spawn_chore(Arc::clone(&store).follow());
-            let refusals =
-                tell_refusals(Arc::clone(&core.shares), Arc::clone(&clock), core.recorder.clone());
-            core.tasks.spawn_chore(refusals);
-            core.tasks.spawn_chore(sweep_store(store, Arc::clone(&clock), core.recorder.clone()));
-            let told = Told { recorder: core.recorder.clone(), clock };
-            core.tasks.spawn_chore(renew(certificates, told));
-            let answers = Arc::clone(&office.supply().answers);
-            core.tasks.spawn_chore(async move { office.run().await });
-            for listener in redirect {
-                let (door, answers) = (Arc::clone(&core.door), Arc::clone(&answers));
-                let tasks = core.tasks.clone();
-                core.tasks.spawn_chore(redirect::serve(listener, door, answers, tasks));
-            }
-            if let Some((listener, guard, sheet)) = figures {
-                core.tasks.spawn_chore(metrics::serve(listener, sheet, guard));
-            }
-            over.cancelled().await;
+    over: &CancellationToken,
+) -> io::Result<[JoinHandle<()>; 2]> {
+    let Chores { store, certificates, office, redirect, figures } = chores;
+    let (keeper, answers) = (core.supervisor.clone(), Arc::clone(&office.supply().answers));
+    let orders = chore_thread("orders", over, move || {
+        keeper.keep(Chore::Orders, move || {
+            let office = Arc::clone(&office);
+            async move { office.run().await }
         });
+        Ok(())
+    })?;
+    let rest = chore_thread("chores", over, move || {
+        keep_house(&core, &store, &certificates);
+        listen_beside(&core, redirect, figures, &answers)
+    })?;
+    Ok([orders, rest])
+}
+
+/// A thread with a runtime, on which `begin` has its tasks run.
+fn chore_thread(
+    name: &str,
+    over: &CancellationToken,
+    begin: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let (runtime, over) = (Builder::new_current_thread().enable_all().build()?, over.clone());
+    {
+        let _entered = runtime.enter();
+        begin()?;
+    }
+    thread::Builder::new().name(name.into()).spawn(move || {
+        runtime.block_on(over.cancelled());
         runtime.shutdown_background();
     })
 }
 
+fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
+    let Core { supervisor, shares, .. } = core;
+    let Supervisor { recorder, clock, .. } = supervisor;
+    let follows = Arc::clone(store);
+    supervisor.keep(Chore::StoreFollow, move || Arc::clone(&follows).follow());
+    let (told, shares) = (Arc::new(Mutex::default()), Arc::clone(shares));
+    let (recorder, clock) = (recorder.clone(), Arc::clone(clock));
+    let (by, at) = (recorder.clone(), Arc::clone(&clock));
+    supervisor.keep(Chore::Tally, move || {
+        tell_refusals(Arc::clone(&shares), Arc::clone(&at), by.clone(), Arc::clone(&told))
+    });
+    let (store, by, at) = (Arc::clone(store), recorder.clone(), Arc::clone(&clock));
+    supervisor.keep(Chore::StoreSweep, move || {
+        sweep_store(Arc::clone(&store), Arc::clone(&at), by.clone())
+    });
+    let certificates = Arc::clone(certificates);
+    supervisor.keep(Chore::Certificates, move || {
+        let told = Told { recorder: recorder.clone(), clock: Arc::clone(&clock) };
+        renew(Arc::clone(&certificates), told)
+    });
+}
+
+fn listen_beside(
+    core: &Core,
+    redirect: Option<Listener>,
+    figures: Option<(Listener, Guard, Arc<Sheet>)>,
+    answers: &Arc<Answers>,
+) -> io::Result<()> {
+    for socket in redirect.map(Listener::into_sockets).unwrap_or_default() {
+        let listener = Arc::new(TcpListener::from_std(socket)?);
+        let (door, answers) = (Arc::clone(&core.door), Arc::clone(answers));
+        let tasks = core.tasks.clone();
+        core.supervisor.keep(Chore::Redirect, move || {
+            let (door, answers) = (Arc::clone(&door), Arc::clone(&answers));
+            redirect::serve(Arc::clone(&listener), door, answers, tasks.clone())
+        });
+    }
+    let Some((listener, guard, sheet)) = figures else { return Ok(()) };
+    for socket in listener.into_sockets() {
+        let listener = Arc::new(TcpListener::from_std(socket)?);
+        let (guard, sheet) = (guard.clone(), Arc::clone(&sheet));
+        core.supervisor.keep(Chore::Metrics, move || {
+            metrics::serve(Arc::clone(&listener), Arc::clone(&sheet), guard.clone())
+        });
+    }
+    Ok(())
+}
+
 /// Tells what was refused: once for many, so that strangers can't fill the log.
-async fn tell_refusals(shares: Arc<Shares>, clock: Arc<dyn Clock>, recorder: Recorder) {
-    let mut told = RefusedSoFar::default();
+async fn tell_refusals(
+    shares: Arc<Shares>,
+    clock: Arc<dyn Clock>,
+    recorder: Recorder,
+    so_far: Arc<Mutex<RefusedSoFar>>,
+) {
     loop {
         tokio::time::sleep(LOOK_FOR_REFUSALS).await;
         let now = shares.refused();
+        let told = *so_far.lock().unwrap_or_else(PoisonError::into_inner);
         if now == told {
             continue;
         }
@@ -173,7 +221,7 @@ async fn tell_refusals(shares: Arc<Shares>, clock: Arc<dyn Clock>, recorder: Rec
             .with("requests-refused", now.requests - told.requests)
             .with("effect", "slow and idle connections made room; docs/reference/limits.md")
             .write();
-        told = now;
+        *so_far.lock().unwrap_or_else(PoisonError::into_inner) = now;
         tokio::time::sleep(QUIET).await;
     }
 }
@@ -232,7 +280,7 @@ impl Core {
                     if let Some(seated) = self.shares.admit(self.whose(peer)) {
                         let core = self.clone();
                         let task = async move { core.connection(stream, peer, seated).await };
-                        self.tasks.spawn_connection(task);
+                        self.tasks.spawn_connection(peer, task);
                     }
                 }
                 Err(error) if is_the_peers(&error) => {}

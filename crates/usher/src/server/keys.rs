@@ -68,3 +68,15 @@ fn of_32_bytes(
     aws_lc_rs::rand::fill(&mut fresh).map_err(|_| KeyFailure::NoRandomness)?;
     Ok(Arc::new(store.secret(name, || Secret::new(fresh))?))
 }
+
+/// Are the operator's keys the ones that we started with?
+pub(super) fn same_secrets(old: &Secrets, new: &Secrets) -> bool {
+    let same = |old: &Option<Arc<Secret>>, new: &Option<Arc<Secret>>| match (old, new) {
+        (None, None) => true,
+        (Some(old), Some(new)) => old.same_as(new.expose()),
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    same(&old.shared, &new.shared)
+        && same(&old.cookie, &new.cookie)
+        && same(&old.signing, &new.signing)
+}

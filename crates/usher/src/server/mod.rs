@@ -18,6 +18,7 @@ mod preflight;
 mod redirect;
 mod sign_in_host;
 mod start_error;
+mod supervisor;
 mod swapping;
 mod told;
 mod visit;
@@ -34,8 +35,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use usher_rules::{
-    plan::{Level, Plan, Secrets},
-    secret::Secret,
+    plan::{Level, Plan},
     time::Clock,
 };
 
@@ -44,11 +44,13 @@ pub use keys::KeyFailure;
 pub use metrics::GuardError;
 pub use preflight::refusals;
 pub use start_error::StartError;
+pub(crate) use supervisor::Pauses;
 
 use self::{
     cores::Core,
-    keys::OwnKeys,
+    keys::{OwnKeys, same_secrets},
     metrics::{Guard, Sheet},
+    supervisor::Supervisor,
     swapping::Swapping,
     told::Told,
 };
@@ -63,6 +65,7 @@ use crate::{
         Door, DoorParts,
         accept::{Bounds, Listener, Shares, Tasks, parse_address},
         forward::Trust,
+        moment, note_panics,
         record::{Metrics, Recorder},
         shape::Signer,
         tls::{CertSource, Tls},
@@ -152,6 +155,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     } = options;
     let cores = cores.max(1);
     install_cryptography();
+    note_panics();
     let now = clock.now();
     let store = Arc::new(Store::open(&data_dir)?);
     let alone = Alone::take(&data_dir)?;
@@ -163,6 +167,9 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         Some(metrics) => recorder.counting(Arc::clone(metrics)),
         None => recorder,
     };
+
+    let (told, time) = (recorder.clone(), Arc::clone(&clock));
+    store.on_panic(move |panicked| told.panicked_in("store", panicked, moment(&*time)));
 
     let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, &store)?;
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
@@ -269,16 +276,20 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         };
         (listener, guard, Arc::new(sheet))
     });
-    let core = Core { door, tls, tasks, recorder: running.recorder.clone(), shares };
+    let supervisor = Supervisor {
+        tasks: tasks.clone(),
+        recorder: running.recorder.clone(),
+        clock: Arc::clone(&clock),
+    };
+    let core = Core { door, tls, tasks, supervisor, shares };
     for (number, socket) in listener.into_sockets().into_iter().enumerate() {
         let thread = cores::spawn(number, core.clone(), socket, running.over.clone())
             .map_err(StartError::Thread)?;
         running.threads.push(thread);
     }
-    let chores = cores::Chores { store, certificates, office, clock, redirect, figures };
-    let thread =
-        cores::spawn_chores(core, chores, running.over.clone()).map_err(StartError::Thread)?;
-    running.threads.push(thread);
+    let chores = cores::Chores { store, certificates, office, redirect, figures };
+    let threads = cores::spawn_chores(core, chores, &running.over).map_err(StartError::Thread)?;
+    running.threads.extend(threads);
     Ok(running)
 }
 
@@ -422,18 +433,6 @@ impl fmt::Debug for RunningServer {
 /// Where the plan wants accounts and certificates kept, if it does.
 fn acme_dir(plan: &Plan) -> Option<&Path> {
     plan.autocert.as_ref().and_then(|autocert| autocert.dir.as_deref())
-}
-
-/// Are the operator's keys the ones that we started with?
-fn same_secrets(old: &Secrets, new: &Secrets) -> bool {
-    let same = |old: &Option<Arc<Secret>>, new: &Option<Arc<Secret>>| match (old, new) {
-        (None, None) => true,
-        (Some(old), Some(new)) => old.same_as(new.expose()),
-        (None, Some(_)) | (Some(_), None) => false,
-    };
-    same(&old.shared, &new.shared)
-        && same(&old.cookie, &new.cookie)
-        && same(&old.signing, &new.signing)
 }
 
 /// Both libraries ask for a process-wide provider where none is handed to them. A second call

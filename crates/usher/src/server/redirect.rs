@@ -28,16 +28,16 @@ use crate::{
 const VISIT: Duration = Duration::from_secs(30);
 
 pub(super) async fn serve(
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     door: Arc<Door>,
     answers: Arc<Answers>,
     tasks: Tasks,
 ) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) if tasks.open() < limits::CONNECTIONS => {
+            Ok((stream, peer)) if tasks.open() < limits::CONNECTIONS => {
                 let (door, answers) = (Arc::clone(&door), Arc::clone(&answers));
-                tasks.spawn_connection(async move {
+                tasks.spawn_connection(peer, async move {
                     let _over = tokio::time::timeout(VISIT, visit(stream, door, answers)).await;
                 });
             }

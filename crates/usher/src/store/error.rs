@@ -52,6 +52,12 @@ pub enum StoreFailure {
     /// The store is closed: the process is about to end.
     #[error("the store is closed")]
     Closed,
+    /// What was asked panicked: nothing of it was kept.
+    #[error("a mistake of usher: {what}")]
+    Panicked {
+        /// What, and where.
+        what: Box<str>,
+    },
     /// Nothing of the above.
     #[error("SQLite: {what}")]
     Unexpected {
@@ -76,7 +82,9 @@ impl StoreFailure {
             Self::TooLarge { .. } => "have the provider send fewer claims or groups",
             Self::PersonRemoved => "add them again if that was a mistake",
             Self::Closed => "try again once usher is up",
-            Self::Unexpected { .. } => "this is a bug in usher: please report it with this line",
+            Self::Panicked { .. } | Self::Unexpected { .. } => {
+                "this is a bug in usher: please report it with this line"
+            }
         }
     }
 
@@ -311,6 +319,7 @@ impl OpenError {
             | StoreFailure::TooLarge { .. }
             | StoreFailure::PersonRemoved
             | StoreFailure::Closed
+            | StoreFailure::Panicked { .. }
             | StoreFailure::Unexpected { .. }) => {
                 Self::Unexpected { file, what: other.to_string().into() }
             }

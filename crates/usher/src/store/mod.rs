@@ -53,6 +53,7 @@ pub use directory::{Alone, Tenant};
 pub use error::{OpenError, StoreFailure};
 pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
 
+use crate::request::Panicked;
 use index::Index;
 use reserve::Reserve;
 use writer::Writer;
@@ -93,6 +94,11 @@ impl Store {
     /// How many sessions are in memory.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Who hears of a job that panicked: it alone fails, and the store goes on.
+    pub fn on_panic(&self, heard: impl Fn(&Panicked) + Send + Sync + 'static) {
+        self.writer.on_panic(heard);
     }
 
     /// Whether the last read or write worked; for `/healthz` and the log.

@@ -17,6 +17,7 @@ const FILE: &str = "usher.reserve";
 /// Its size, in octets: the log's pages of some hundred ends.
 const SIZE: usize = 1 << 20;
 
+#[derive(Clone)]
 pub(super) struct Reserve {
     dir: PathBuf,
     file: PathBuf,

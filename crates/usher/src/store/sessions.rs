@@ -70,8 +70,8 @@ impl Store {
                 .filter(|id| sessions.find(id).is_none());
             delete(db, &unheld.collect::<Vec<_>>())
         };
-        self.writer.write(delete, |()| ()).await?;
-        self.reserve.fill();
+        let reserve = self.reserve.clone();
+        self.writer.write(delete, move |()| reserve.fill()).await?; // waits for the disk, too
         Ok(forgotten)
     }
 

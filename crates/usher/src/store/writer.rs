@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     thread::JoinHandle,
 };
 
@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{StoreFailure, reserve::Reserve};
+use crate::request::{Panicked, catch};
 
 /// How many jobs may wait. More wait at the door, without memory of ours.
 const QUEUE: usize = 256;
@@ -77,17 +78,40 @@ pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     health: Arc<Mutex<Result<(), StoreFailure>>>,
+    alarm: Alarm,
+}
+
+/// Hears of a job that panicked: the thread goes on, and whoever asked is refused.
+#[derive(Clone, Default)]
+struct Alarm(Arc<OnceLock<Box<dyn Fn(&Panicked) + Send + Sync>>>);
+
+impl Alarm {
+    /// Does a part of a job.
+    fn guard<T>(&self, part: impl FnOnce() -> T) -> Result<T, StoreFailure> {
+        catch(part).map_err(|panicked| {
+            if let Some(heard) = self.0.get() {
+                heard(&panicked);
+            }
+            StoreFailure::Panicked { what: panicked.to_string().into() }
+        })
+    }
 }
 
 impl Writer {
     pub(super) fn start(db: Connection, reserve: Reserve) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let health = Arc::new(Mutex::new(Ok(())));
-        let reported = Arc::clone(&health);
+        let (reported, alarm) = (Arc::clone(&health), Alarm::default());
+        let told = alarm.clone();
         let thread = std::thread::Builder::new()
             .name("usher-store".into())
-            .spawn(move || serve(&db, &reserve, queue, &reported))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), health })
+            .spawn(move || serve(&db, &reserve, queue, &reported, &told))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), health, alarm })
+    }
+
+    /// Who hears of jobs that panic; the first one does.
+    pub(super) fn on_panic(&self, heard: impl Fn(&Panicked) + Send + Sync + 'static) {
+        let _first = self.alarm.0.set(Box::new(heard));
     }
 
     /// How the last job went.
@@ -135,9 +159,9 @@ impl Writer {
         work: impl FnOnce(&Connection) -> Result<T, StoreFailure> + Send + 'static,
     ) -> Result<T, StoreFailure> {
         let (answer, answered) = oneshot::channel();
-        let health = Arc::clone(&self.health);
+        let (health, alarm) = (Arc::clone(&self.health), self.alarm.clone());
         self.send(Job::Read(Box::new(move |db| {
-            let result = work(db);
+            let result = alarm.guard(|| work(db)).flatten();
             report(&health, result.as_ref().err());
             drop(answer.send(result));
         })))
@@ -165,7 +189,9 @@ fn serve(
     reserve: &Reserve,
     mut queue: mpsc::Receiver<Job>,
     health: &Mutex<Result<(), StoreFailure>>,
+    alarm: &Alarm,
 ) {
+    let settle = |write: Box<dyn Write>, durable| drop(alarm.guard(|| write.settle(durable)));
     while let Some(first) = queue.blocking_recv() {
         let mut batch = Vec::new();
         let mut next = Some(first);
@@ -176,15 +202,15 @@ fn serve(
             }
             next = if batch.len() < BATCH { queue.try_recv().ok() } else { None };
         }
-        if !batch.is_empty() && transaction(db, &mut batch).is_ok() {
+        if !batch.is_empty() && transaction(db, &mut batch, alarm).is_ok() {
             report(health, None);
-            batch.into_iter().for_each(|write| write.settle(Ok(())));
+            batch.into_iter().for_each(|write| settle(write, Ok(())));
             continue;
         }
         for mut write in batch {
-            let result = alone(db, reserve, &mut write);
+            let result = alone(db, reserve, &mut write, alarm);
             report(health, result.as_ref().err());
-            write.settle(result);
+            settle(write, result);
         }
     }
 }
@@ -194,22 +220,27 @@ fn alone(
     db: &Connection,
     reserve: &Reserve,
     write: &mut Box<dyn Write>,
+    alarm: &Alarm,
 ) -> Result<(), StoreFailure> {
     let one = std::slice::from_mut(write);
-    let result = transaction(db, one);
+    let result = transaction(db, one, alarm);
     let is_short = result == Err(StoreFailure::Full);
     if is_short && one.iter().all(|write| write.kind() == Kind::Revokes) && reserve.release() {
-        return transaction(db, one);
+        return transaction(db, one, alarm);
     }
     result
 }
 
 /// Runs the changes in one transaction: all of them are durable, or none is.
-fn transaction(db: &Connection, batch: &mut [Box<dyn Write>]) -> Result<(), StoreFailure> {
+fn transaction(
+    db: &Connection,
+    batch: &mut [Box<dyn Write>],
+    alarm: &Alarm,
+) -> Result<(), StoreFailure> {
     db.execute_batch("BEGIN IMMEDIATE")?;
     let result = batch
         .iter_mut()
-        .try_for_each(|write| write.run(db))
+        .try_for_each(|write| alarm.guard(|| write.run(db)).flatten())
         .and_then(|()| Ok(db.execute_batch("COMMIT")?));
     // Some failures (a full disk, for one) have rolled back already; a failed COMMIT may not have.
     if result.is_err() && !db.is_autocommit() {
@@ -226,6 +257,7 @@ fn report(health: &Mutex<Result<(), StoreFailure>>, failure: Option<&StoreFailur
             StoreFailure::TooManySessions { .. }
             | StoreFailure::TooLarge { .. }
             | StoreFailure::PersonRemoved
+            | StoreFailure::Panicked { .. }
             | StoreFailure::Closed,
         ) => return,
         Some(

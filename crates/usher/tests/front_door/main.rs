@@ -32,6 +32,7 @@ mod siblings;
 mod sockets;
 mod staples;
 mod streams;
+mod tasks;
 mod trusting;
 mod upgrades;
 mod upstream_tls;

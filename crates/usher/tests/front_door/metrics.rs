@@ -39,7 +39,7 @@ async fn get(address: SocketAddr, head: &str) -> String {
     ask(TcpStream::connect(address).await.unwrap(), head).await.unwrap()
 }
 
-async fn figures(house: &House) -> String {
+pub async fn figures(house: &House) -> String {
     let answer = get(address(house), "GET /metrics HTTP/1.1").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(answer.ends_with("# EOF\n"), "{answer}");
@@ -47,7 +47,7 @@ async fn figures(house: &House) -> String {
 }
 
 /// The value of one series.
-fn value(figures: &str, series: &str) -> f64 {
+pub fn value(figures: &str, series: &str) -> f64 {
     let line = figures.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {series} in\n{figures}")).parse().unwrap()
 }

@@ -6,22 +6,24 @@
 use std::{
     io::Write,
     net::SocketAddr,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
 };
 
 use http::Response;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::Notify,
 };
 use usher::request::{
     Body, Door, DoorParts, OwnPages, OwnRequest, SignInNeeded,
-    accept::{Connection, Pulse, Shown, Tasks, serve_http1},
+    accept::{Connection, Pulse, Shown, Tasks, serve_http1, serve_http2},
     identify::{LiveSession, SessionStore, StoreError},
     record::{Format, Metrics, Recorder, Sink},
     shape::Signer,
@@ -106,11 +108,48 @@ impl Write for Lines {
     }
 }
 
+/// A client's connection in which a read panics once, when it has been told to.
+struct Rigged {
+    stream: TcpStream,
+    breaks: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Rigged {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let brings = matches!(read, Poll::Ready(Ok(()))) && !buffer.filled().is_empty();
+        assert!(!(brings && self.breaks.swap(false, Ordering::SeqCst)), "the connection broke");
+        read
+    }
+}
+
+impl AsyncWrite for Rigged {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
 /// A door on a port of loopback, behind a terminator.
 struct Hut {
     address: SocketAddr,
     door: Arc<Door>,
     clock: Arc<Cracked>,
+    /// Whether the next read of a connection panics.
+    cracks: Arc<AtomicBool>,
     recorder: Recorder,
     metrics: Arc<Metrics>,
     lines: Lines,
@@ -138,18 +177,27 @@ impl Hut {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = Arc::clone(&door);
+        let (cracks, cracked) = (Arc::new(AtomicBool::new(false)), Arc::clone(&clock));
+        let breaks = Arc::clone(&cracks);
         tokio::spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
-                let pulse = Pulse::new(false);
+                let mut first = [0; 4];
+                stream.peek(&mut first).await.unwrap();
+                let http2 = first == *b"PRI ";
                 let connection =
-                    Arc::new(Connection::new(peer, None, Shown::new(None), false, pulse));
-                let (door, tasks) = (Arc::clone(&serving), tasks.clone());
-                tokio::spawn(async move {
-                    serve_http1(stream, connection, door, &tasks, None).await;
+                    Connection::new(peer, None, Shown::new(None), false, Pulse::new(http2));
+                let (door, own) = (Arc::clone(&serving), tasks.clone());
+                let connection = Arc::new(connection);
+                let stream = Rigged { stream, breaks: Arc::clone(&breaks) };
+                tasks.spawn_connection(peer, async move {
+                    match http2 {
+                        true => serve_http2(stream, connection, door, &own, None).await,
+                        false => serve_http1(stream, connection, door, &own, None).await,
+                    }
                 });
             }
         });
-        Self { address, door, clock, recorder, metrics, lines }
+        Self { address, door, clock: cracked, cracks, recorder, metrics, lines }
     }
 
     /// From now on, once.
@@ -303,4 +351,34 @@ async fn a_socket_that_panics_is_told() {
     hut.breaks();
     rest(&mut stream).await;
     hut.tells("/socket", 101, "panics.rs:").await;
+}
+
+/// What moves a connection's bytes: that connection ends, whichever protocol it speaks, and is
+/// told; one beside it goes on.
+#[tokio::test]
+async fn a_connection_that_panics_ends_alone_and_is_told() {
+    let upstream = Upstream::echo();
+    let hut = Hut::open(house::plan(&config(&[public("tv.test", upstream.address)]))).await;
+    let mut beside = hut.send("/beside", "").await;
+    let mut first = [0; 12];
+    beside.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    for (n, preface) in
+        [&b"GET /x HTTP/1.1\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"].into_iter().enumerate()
+    {
+        hut.cracks.store(true, Ordering::SeqCst);
+        let mut stream = TcpStream::connect(hut.address).await.unwrap();
+        let own = stream.local_addr().unwrap().to_string();
+        stream.write_all(preface).await.unwrap();
+        rest(&mut stream).await; // it is over
+        let line = hut.line("panic", "connection", &own).await;
+        assert_eq!(line["problem"], "the connection broke", "{line}");
+        assert_eq!(line["level"], "error", "{line}");
+        assert_eq!(hut.panics(), format!("usher_panics_total {}", n + 1));
+    }
+    beside
+        .write_all(b"GET /on HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(rest(&mut beside).await.contains("HTTP/1.1 200 "), "the one beside it goes on");
 }

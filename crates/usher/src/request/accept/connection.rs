@@ -7,10 +7,10 @@ use hyper::{
     body::Incoming,
     service::{Service, service_fn},
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Pulse, Shown, Tasks, Watched, limits};
+use super::{Beside, Pulse, Shown, Tasks, Watched, limits};
 use crate::request::Body;
 
 /// What is known of a connection before its first request.
@@ -118,8 +118,9 @@ pub async fn serve_http2<S>(
 {
     let pulse = Arc::clone(&connection.pulse);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
+    let streams = tasks.streams_of(Beside::Connection(connection.peer));
     let answer = answering(service, connection);
-    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let mut builder = hyper::server::conn::http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::STREAMS)

@@ -22,5 +22,5 @@ pub use deadline::{InFlight, Pulse, Watched};
 pub use listener::{ListenError, Listener, parse_address};
 pub use shares::{Bounds, RefusedSoFar, Seated, Shares, Whose};
 pub use shown::Shown;
-pub use tasks::{Exchange, Tasks};
+pub use tasks::{Beside, Exchange, Streams, Tasks};
 pub use waiting::Waiting;

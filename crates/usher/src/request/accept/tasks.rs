@@ -1,9 +1,18 @@
-use std::{future::Future, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use hyper::rt::Executor;
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
+
+use crate::request::caught::{Panicked, caught};
 
 /// What a client that reads slowly may still take of answers that are complete, and how long a
 /// connection may stay that carries nothing but sockets.
@@ -20,12 +29,48 @@ pub struct Tasks {
     upgraded: TaskTracker,
     drain: CancellationToken,
     end: CancellationToken,
+    alarm: Alarm,
 }
 
+/// What runs beside requests, and may panic without any of them knowing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// A client's connection, or a stream of it.
+    Connection(SocketAddr),
+    /// A connection to this upstream.
+    Upstream(Box<str>),
+}
+
+/// Hears of what panicked beside requests.
+type Heard = dyn Fn(&Beside, &Panicked) + Send + Sync;
+
+#[derive(Clone, Default)]
+struct Alarm(Arc<OnceLock<Box<Heard>>>);
+
 impl Tasks {
-    /// Runs a connection; it is waited for at drain.
-    pub fn spawn_connection(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.connections.spawn(self.until_end(task));
+    /// Who hears of panics beside requests; the first one does.
+    pub fn on_panic(&self, heard: impl Fn(&Beside, &Panicked) + Send + Sync + 'static) {
+        let _first = self.alarm.0.set(Box::new(heard));
+    }
+
+    /// Tells of a panic that was caught elsewhere.
+    pub fn panicked(&self, beside: &Beside, panicked: &Panicked) {
+        self.alarm.tell(beside, panicked);
+    }
+
+    /// Runs a client's connection; it is waited for at drain.
+    pub fn spawn_connection(
+        &self,
+        peer: SocketAddr,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let guarded = self.alarm.guarded(Beside::Connection(peer), task);
+        self.connections.spawn(self.until_end(guarded));
+    }
+
+    /// What runs the tasks of one connection that HTTP/2 asks for.
+    pub fn streams_of(&self, beside: Beside) -> Streams {
+        Streams { alarm: self.alarm.clone(), beside }
     }
 
     /// Held while a request is answered; a drain waits for it.
@@ -52,8 +97,8 @@ impl Tasks {
 
     /// Runs a connection to an upstream, which its users share; they are waited for, it is not.
     #[expect(clippy::disallowed_methods, reason = "ends with the requests that use it")]
-    pub fn spawn_upstream(&self, task: impl Future<Output = ()> + Send + 'static) {
-        tokio::spawn(self.until_end(task));
+    pub fn spawn_upstream(&self, beside: Beside, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(self.until_end(self.alarm.guarded(beside, task)));
     }
 
     fn until_end(
@@ -101,6 +146,49 @@ impl Tasks {
         self.end.cancel();
         self.connections.wait().await;
         self.upgraded.wait().await;
+    }
+}
+
+impl Alarm {
+    fn tell(&self, beside: &Beside, panicked: &Panicked) {
+        if let Some(heard) = self.0.get() {
+            heard(beside, panicked);
+        }
+    }
+
+    /// A task whose panic ends the task alone, and is told.
+    fn guarded(
+        &self,
+        beside: Beside,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let alarm = self.clone();
+        async move {
+            if let Err(panicked) = caught(task).await {
+                alarm.tell(&beside, &panicked);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Alarm")
+    }
+}
+
+/// Runs what HTTP/2 asks to be run for one connection: its streams, or its bytes. A panic ends the
+/// one task, and is told with whose it was.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    alarm: Alarm,
+    beside: Beside,
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    #[expect(clippy::disallowed_methods, reason = "ends with its connection")]
+    fn execute(&self, task: F) {
+        tokio::spawn(self.alarm.guarded(self.beside.clone(), task));
     }
 }
 

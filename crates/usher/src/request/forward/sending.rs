@@ -27,7 +27,7 @@ use super::{
     tls::{Alpn, ClientConfigs},
 };
 use crate::request::{
-    accept::Tasks,
+    accept::{Beside, Tasks},
     authorize::{Permitted, Standing},
 };
 
@@ -171,7 +171,10 @@ impl Forwarder {
         let Some(at) = chooser.due(now) else { return };
         let (configs, route) = (Arc::clone(&self.configs), Arc::clone(route));
         let chooser = Arc::clone(chooser);
-        self.tasks.spawn_chore(async move {
+        let Action::Forward(targets) = &route.action else { return };
+        let Some(target) = targets.all.get(at) else { return };
+        let beside = Beside::Upstream(target.upstream.authority().into());
+        self.tasks.spawn_upstream(beside, async move {
             let Action::Forward(targets) = &route.action else { return };
             let (Some(target), Some(health)) = (targets.all.get(at), chooser.health(at)) else {
                 return;

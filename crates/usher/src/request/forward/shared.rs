@@ -10,12 +10,15 @@ use std::{
 };
 
 use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::time::Instant;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 use usher_rules::{names::Upstream, plan::UpstreamTls};
 
-use super::{ForwardError, RequestBody, UpstreamIo, pool::Key};
-use crate::request::accept::Tasks;
+use super::{ForwardError, RequestBody, pool::Key};
+use crate::request::accept::{Beside, Tasks};
 
 /// Requests at once over one connection; the next one gets another connection.
 const STREAMS: usize = 100;
@@ -95,13 +98,14 @@ impl Stream {
     ///
     /// The upstream doesn't.
     pub async fn open(
-        io: UpstreamIo,
+        io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         upstream: &Upstream,
         tls: &UpstreamTls,
         head_bytes: u32,
         tasks: &Tasks,
     ) -> Result<Self, ForwardError> {
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        let beside = Beside::Upstream(upstream.authority().into());
+        let (sender, connection) = http2::Builder::new(tasks.streams_of(beside.clone()))
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -112,7 +116,7 @@ impl Stream {
             .handshake(TokioIo::new(io))
             .await
             .map_err(|source| ForwardError::Closed { source })?;
-        tasks.spawn_upstream(async move {
+        tasks.spawn_upstream(beside, async move {
             let _ended = connection.await; // each request learns by itself how it ended
         });
         let streams = Arc::new(AtomicUsize::new(0));
@@ -143,4 +147,125 @@ pub(super) fn sweep(now: Instant) {
             !kept.sender.is_closed() && (is_used || now.saturating_duration_since(kept.used) < IDLE)
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        pin::Pin,
+        sync::{
+            Arc, Mutex,
+            atomic::{AtomicBool, Ordering},
+        },
+        task::{Context, Poll},
+        time::Duration,
+    };
+
+    use bytes::Bytes;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::{
+        io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+        sync::Notify,
+        time::Instant,
+    };
+    use usher_rules::{
+        names::Upstream,
+        plan::{UpstreamTls, UpstreamVerify},
+    };
+
+    use super::{Repeatable, Stream};
+    use crate::request::{
+        accept::{Beside, Tasks},
+        forward::RequestBody,
+        note_panics,
+    };
+
+    /// A connection whose next read panics, when it has been told to.
+    struct Rigged(DuplexStream, Arc<AtomicBool>);
+
+    impl AsyncRead for Rigged {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let read = Pin::new(&mut self.0).poll_read(cx, buffer);
+            assert!(!(read.is_ready() && self.1.load(Ordering::SeqCst)), "the driver broke");
+            read
+        }
+    }
+
+    impl AsyncWrite for Rigged {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, bytes)
+        }
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
+    fn answering(stream: DuplexStream, goes_on: Arc<Notify>) {
+        let answer = hyper::service::service_fn(move |_| {
+            let goes_on = Arc::clone(&goes_on);
+            async move {
+                goes_on.notified().await;
+                let body = http_body_util::Full::new(Bytes::from_static(b"x"));
+                Ok::<_, std::convert::Infallible>(http::Response::new(body))
+            }
+        });
+        tokio::spawn(
+            hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), answer),
+        );
+    }
+
+    /// Its requests fail and are not left waiting, it is told, and nobody gets it again.
+    #[tokio::test]
+    async fn a_driver_that_panics_ends_its_connection_alone() {
+        note_panics();
+        let upstream = Upstream::parse("h2c://127.0.0.1:1").unwrap();
+        let tls = UpstreamTls { verify: UpstreamVerify::Skip, server_name: None, client: None };
+        let tasks = Tasks::default();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        tasks.on_panic(move |beside, panicked| {
+            heard.lock().unwrap().push((beside.clone(), panicked.words));
+        });
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let (breaks, goes_on) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+            answering(far, Arc::clone(&goes_on));
+            let io = Rigged(near, Arc::clone(&breaks));
+            let stream = Stream::open(io, &upstream, &tls, 16 * 1024, &tasks).await.unwrap();
+            open.push((stream, breaks, goes_on));
+        }
+        let (mut beside, _, beside_goes_on) = open.pop().unwrap();
+        let (mut broken, breaks, _) = open.pop().unwrap();
+        let request = || {
+            let mut request = http::Request::new(RequestBody::Empty);
+            *request.uri_mut() = "http://127.0.0.1:1/".parse().unwrap();
+            request
+        };
+        let (failing, going) =
+            (broken.sender.send_request(request()), beside.sender.send_request(request()));
+        breaks.store(true, Ordering::SeqCst);
+        let failed = tokio::time::timeout(Duration::from_secs(20), failing).await;
+        assert!(failed.expect("nobody is left waiting").is_err());
+        beside_goes_on.notify_one();
+        assert_eq!(going.await.unwrap().status(), 200, "another connection goes on");
+        let place = Beside::Upstream(upstream.authority().into());
+        assert_eq!(*told.lock().unwrap(), [(place, "the driver broke")]);
+        let (now, yes) = (Instant::now(), Repeatable::Yes);
+        let kept = Stream::take(&upstream, &tls, yes, now).unwrap();
+        assert!(!kept.sender.is_closed(), "the one that broke is gone");
+    }
 }

@@ -16,6 +16,7 @@ use prometheus_client::{
 use usher_rules::{plan::Plan, policy::Verdict, time::UnixTime};
 
 use super::access::End;
+use crate::request::Chore;
 
 /// Upper ends of the buckets for durations, in seconds: pages, then seeks, then whole films.
 const BUCKETS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0, 3600.0, 14_400.0];
@@ -37,6 +38,7 @@ pub struct Metrics {
     received: Family<ByRoute, Counter>,
     reloads: Family<ByOutcome, Counter>,
     panics: Counter,
+    restarts: Family<ByTask, Counter>,
     reload_succeeded: Gauge,
     reload_at: Gauge<u64, AtomicU64>,
     /// Handles by route, so that a request takes no lock and makes no label.
@@ -65,6 +67,11 @@ struct ByOutcome {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByTask {
+    task: &'static str,
+}
+
 /// The series of one route.
 #[derive(Clone, Debug)]
 struct Meter {
@@ -90,11 +97,15 @@ impl Metrics {
             received: Family::default(),
             reloads: Family::default(),
             panics: Counter::default(),
+            restarts: Family::default(),
             reload_succeeded: Gauge::default(),
             reload_at: Gauge::default(),
             meters: ArcSwap::default(),
         };
         metrics.adopt(plan);
+        for chore in Chore::ALL {
+            drop(metrics.restarts.get_or_create(&ByTask { task: chore.word() })); // at 0
+        }
         metrics
     }
 
@@ -141,8 +152,13 @@ impl Metrics {
         );
         registry.register(
             "usher_panics",
-            "Requests that failed by a mistake of usher itself",
+            "Requests, connections and tasks that failed by a mistake of usher itself",
             self.panics.clone(),
+        );
+        registry.register(
+            "usher_task_restarts",
+            "Tasks that failed by a mistake of usher itself and were started again",
+            self.restarts.clone(),
         );
         registry.register(
             "usher_config_reloads",
@@ -161,9 +177,14 @@ impl Metrics {
         );
     }
 
-    /// A request ended in a panic.
+    /// Something ended in a panic.
     pub(super) fn panicked(&self) {
         self.panics.inc();
+    }
+
+    /// A task did, and is started again.
+    pub(super) fn restarted(&self, chore: Chore) {
+        self.restarts.get_or_create(&ByTask { task: chore.word() }).inc();
     }
 
     /// A config was put in force.

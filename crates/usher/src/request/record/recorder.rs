@@ -1,12 +1,12 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use usher_rules::{
     plan::{Level, LogSelection},
     time::Now,
 };
 
-use super::{Metrics, Sink};
-use crate::request::Panicked;
+use super::{Event, Metrics, Sink};
+use crate::request::{Chore, Panicked, accept::Beside};
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,41 @@ impl Recorder {
             .write();
     }
 
+    /// A panic beside requests: in a connection, or in one to an upstream.
+    pub fn panicked_beside(&self, beside: &Beside, panicked: &Panicked, at: Now) {
+        if let Some(metrics) = self.metrics() {
+            metrics.panicked();
+        }
+        let event = self.event(Level::Error, "panic", at);
+        let event = match beside {
+            Beside::Connection(peer) => event.with("connection", peer),
+            Beside::Upstream(upstream) => event.with("upstream", upstream),
+        };
+        let effect = "what ran over this connection failed; others go on";
+        told(event, panicked).with("effect", effect).write();
+    }
+
+    /// A task that runs for as long as the process panicked, and is started again after `pause`.
+    pub fn restarted(&self, chore: Chore, panicked: &Panicked, pause: Duration, at: Now) {
+        if let Some(metrics) = self.metrics() {
+            metrics.panicked();
+            metrics.restarted(chore);
+        }
+        let event = self.event(Level::Error, "panic", at).with("task", chore.word());
+        let effect = format!("it is started again after {} ms", pause.as_millis());
+        told(event, panicked).with("effect", effect).write();
+    }
+
+    /// A part that answers for itself panicked: what it was asked for failed, and it goes on.
+    pub fn panicked_in(&self, part: &'static str, panicked: &Panicked, at: Now) {
+        if let Some(metrics) = self.metrics() {
+            metrics.panicked();
+        }
+        let event = self.event(Level::Error, "panic", at).with("part", part);
+        let effect = "what was asked of it failed, and it goes on";
+        told(event, panicked).with("effect", effect).write();
+    }
+
     /// Appends one line.
     pub(super) fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
         self.sink.line(write);
@@ -75,6 +110,10 @@ impl Recorder {
     pub fn flush(&self) {
         self.sink.flush();
     }
+}
+
+fn told<'a>(event: Event<'a>, panicked: &Panicked) -> Event<'a> {
+    event.with("place", &panicked.place).with("problem", panicked.words)
 }
 
 /// Which optional fields a kind of line carries.

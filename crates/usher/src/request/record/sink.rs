@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use crate::request::catch;
+
 /// Lines are collected for so long before they are written together.
 const COLLECT: Duration = Duration::from_millis(20);
 
@@ -39,7 +41,8 @@ impl Sink {
         let theirs = Arc::clone(&shared);
         thread::spawn(move || {
             while let Some(batch) = theirs.next_batch() {
-                let _ = out.write_all(&batch).and_then(|()| out.flush()); // nowhere left to say it
+                // Nowhere left to say it; whoever waits for a flush must not wait for ever.
+                let _ = catch(|| out.write_all(&batch).and_then(|()| out.flush()));
                 theirs.written(batch);
             }
         });
@@ -67,7 +70,10 @@ impl Sink {
             lines.waiting.extend_from_slice(note.as_bytes());
         }
         let was_empty = lines.waiting.is_empty();
-        write(&mut lines.waiting);
+        let mut whole = Whole::begin(&mut lines.waiting);
+        write(whole.lines);
+        whole.is_written = true;
+        drop(whole);
         drop(lines);
         if was_empty {
             self.shared.changed.notify_all();
@@ -79,6 +85,29 @@ impl Sink {
         let mut lines = self.shared.lock();
         while !lines.waiting.is_empty() || lines.writing {
             lines = self.shared.changed.wait(lines).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A line that is being written. If its writer panics no half of it stays, in which the next one
+/// would be lost.
+struct Whole<'a> {
+    lines: &'a mut Vec<u8>,
+    before: usize,
+    is_written: bool,
+}
+
+impl<'a> Whole<'a> {
+    fn begin(lines: &'a mut Vec<u8>) -> Self {
+        let before = lines.len();
+        Self { lines, before, is_written: false }
+    }
+}
+
+impl Drop for Whole<'_> {
+    fn drop(&mut self) {
+        if !self.is_written {
+            self.lines.truncate(self.before);
         }
     }
 }
@@ -132,6 +161,7 @@ mod tests {
     };
 
     use super::Sink;
+    use crate::request::{catch, note_panics};
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);
@@ -144,6 +174,36 @@ mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    /// The first write panics, as does one of the lines.
+    #[test]
+    fn a_writer_that_panics_holds_up_nobody() {
+        struct Brittle(Shared, bool);
+        impl Write for Brittle {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                assert!(std::mem::replace(&mut self.1, true), "the terminal broke");
+                self.0.write(bytes)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        note_panics();
+        let out = Shared::default();
+        let sink = Sink::new(Brittle(out.clone(), false));
+        sink.line(|line| writeln!(line, "lost").unwrap());
+        sink.flush();
+        let half = catch(|| {
+            sink.line(|line| {
+                write!(line, "half").unwrap();
+                panic!("in the middle");
+            });
+        });
+        assert!(half.is_err());
+        sink.line(|line| writeln!(line, "whole").unwrap());
+        sink.flush();
+        assert_eq!(*out.0.lock().unwrap(), b"whole\n");
     }
 
     #[test]

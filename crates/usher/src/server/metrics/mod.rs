@@ -32,19 +32,19 @@ const READERS: usize = 8;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers readers until it is dropped.
-pub(super) async fn serve(listener: TcpListener, sheet: Arc<Sheet>, mut guard: Guard) {
+pub(super) async fn serve(listener: Arc<TcpListener>, sheet: Arc<Sheet>, mut guard: Guard) {
     let readers = Arc::new(Semaphore::new(READERS));
     loop {
         let Ok(reader) = Arc::clone(&readers).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 if let Err(error) = guard.follow(&sheet.door.plan()) {
                     let event = sheet.recorder.event(Level::Error, "metrics", sheet.clock.now());
                     let event = event.with("cause", &error).with("hint", error.hint());
                     event.with("effect", "what was in force for readers stays so").write();
                 }
                 let (sheet, guard) = (Arc::clone(&sheet), guard.clone());
-                sheet.tasks.clone().spawn_connection(async move {
+                sheet.tasks.clone().spawn_connection(peer, async move {
                     let _over = tokio::time::timeout(VISIT, visit(stream, sheet, guard)).await;
                     drop(reader);
                 });

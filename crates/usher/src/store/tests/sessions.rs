@@ -1,4 +1,7 @@
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use usher_rules::{
     session::{Session, SessionId},
@@ -7,9 +10,12 @@ use usher_rules::{
 
 use super::{find, fresh, member, pragma, secret};
 use crate::{
-    request::identify::{
-        SessionStore,
-        contract::{contract, session},
+    request::{
+        identify::{
+            SessionStore,
+            contract::{contract, session},
+        },
+        note_panics,
     },
     store::{LONGEST_SESSION, MOST_PER_PERSON, Store, StoreFailure},
 };
@@ -194,4 +200,39 @@ async fn an_end_that_can_not_be_written_down_holds_and_is_tried_again() {
     drop(live);
     let store = reopened(dir.path(), store);
     assert_eq!(store.session_count(), 0, "the sweep wrote the end down");
+}
+
+/// A job that panics is refused, rolled back and told; those beside it and after it go on.
+#[tokio::test]
+async fn a_job_that_panics_takes_no_other_along() {
+    note_panics();
+    let (_dir, store) = fresh();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    store.on_panic(move |panicked| heard.lock().unwrap().push(panicked.words));
+    let kept = "INSERT INTO removed_people (id) VALUES ('kept')";
+    let (read, write, settle, beside) = tokio::join!(
+        store.writer.read(|_| -> Result<(), _> { panic!("a read") }),
+        store.writer.write(
+            |db| -> Result<(), _> {
+                db.execute("INSERT INTO removed_people (id) VALUES ('gone')", [])?;
+                panic!("a write")
+            },
+            |()| ()
+        ),
+        store.writer.write(|_| Ok(()), |()| -> () { panic!("a settle") }),
+        store.writer.write(move |db| Ok(db.execute(kept, [])?), |rows| rows),
+    );
+    assert!(matches!(read, Err(StoreFailure::Panicked { .. })), "{read:?}");
+    assert!(matches!(write, Err(StoreFailure::Panicked { .. })), "{write:?}");
+    assert_eq!(settle, Err(StoreFailure::Closed), "nobody is told that it went well");
+    assert_eq!(beside, Ok(1));
+    let rows = "SELECT group_concat(id) FROM removed_people";
+    let rows = store.writer.read(move |db| Ok(db.query_row(rows, [], |row| row.get(0))?)).await;
+    assert_eq!(rows, Ok(String::from("kept")));
+    assert_eq!(store.health(), Ok(()), "it is not the disk's fault");
+    let told = told.lock().unwrap();
+    for words in ["a read", "a write", "a settle"] {
+        assert!(told.contains(&words), "{told:?}");
+    }
 }

@@ -1,0 +1,61 @@
+//! What runs beside requests: it is started again when it panics, and told of.
+
+use std::time::Duration;
+
+use usher_lab::upstream::Upstream;
+
+use crate::{
+    house::{House, config, eventually, public},
+    metrics::{figures, value},
+};
+
+const METRICS: &str = "metrics_address: 127.0.0.1:9090\n";
+
+/// The clock breaks where two tasks ask it at once.
+#[tokio::test]
+async fn a_task_that_panics_is_started_again_and_told() {
+    let upstream = Upstream::echo();
+    let text = format!("{METRICS}{}", config(&[public("tv.test", upstream.address)]));
+    let mut house = House::closed(1).await;
+    house.clock.break_on("chores", 4); // and while the first ones are told
+    house.restart(&text).await;
+
+    let lines = eventually("both panics are told", || {
+        Some(house.records("panic")).filter(|lines| lines.len() == 2)
+    })
+    .await;
+    let mut tasks: Vec<_> = lines.iter().map(|line| line["task"].as_str().unwrap()).collect();
+    for line in &lines {
+        assert_eq!(line["level"], "error", "{line}");
+        assert_eq!(line["problem"], "the clock broke", "{line}");
+        assert!(line["place"].as_str().unwrap().contains("clock.rs:"), "{line}");
+        assert!(line["effect"].as_str().unwrap().contains("started again after"), "{line}");
+    }
+    tasks.sort_unstable();
+    assert_eq!(tasks, ["certificates", "store-sweep"], "each of those that ask at once");
+
+    // Readers of figures are taken on the very thread.
+    let figures = figures(&house).await;
+    let restarts =
+        |task: &str| value(&figures, &format!("usher_task_restarts_total{{task=\"{task}\"}}"));
+    assert_eq!((restarts("certificates"), restarts("store-sweep")), (1.0, 1.0), "{figures}");
+    assert_eq!(restarts("accept"), 0.0);
+    assert_eq!(value(&figures, "usher_panics_total"), 2.0);
+    let seen = house.browser().fetch("https://tv.test/").await;
+    assert_eq!(seen.status, 200, "nobody else notices");
+    house.stop(Duration::from_secs(5)).await;
+}
+
+/// A disk that hangs, or a file that is gone, is no visitor's business: the page is in memory.
+#[tokio::test]
+async fn the_certificate_page_waits_for_no_disk() {
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut browser = house.browser();
+    let before = std::fs::read_to_string(house.server().ca_file()).unwrap();
+    std::fs::remove_file(house.server().ca_file()).unwrap();
+    let seen = browser.fetch("https://tv.test/.pomerium/trust").await;
+    assert_eq!(seen.status, 200, "{}", seen.body);
+    let seen = browser.fetch("https://tv.test/.pomerium/trust/usher-ca.pem").await;
+    assert_eq!((seen.status.as_u16(), seen.body), (200, before));
+}
