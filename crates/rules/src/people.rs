@@ -1,6 +1,8 @@
 //! Who a person is, as far as a provider has told.
 
-use std::{collections::BTreeMap, future::Future, net::IpAddr, pin::Pin, time::Duration};
+use std::{
+    collections::BTreeMap, future::Future, net::IpAddr, ops::Bound, pin::Pin, time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,26 @@ use crate::{
     time::{Now, UnixTime},
     unproven::Unproven,
 };
+
+/// Claims that are about the token, not about the person: none of them is kept.
+pub const ABOUT_THE_TOKEN: &[&str] = &[
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "azp",
+    "typ",
+    "rat",
+    "sid",
+    "session_state",
+];
+
+/// Under which name a hosted sign-in passes on what does not count. It can only keep out.
+pub const UNPROVEN: &str = "usher_unproven";
 
 /// What a provider says about somebody: claim name to values.
 ///
@@ -19,7 +41,8 @@ use crate::{
 pub struct Claims(BTreeMap<Box<str>, Vec<serde_json::Value>>);
 
 impl Claims {
-    /// Flattens a JSON object of claims.
+    /// Flattens a JSON object of claims. Where a map and a dotted name meet, both are kept: a
+    /// claim that another one hides would keep nobody out.
     pub fn from_json(object: &serde_json::Map<String, serde_json::Value>) -> Self {
         let mut claims = Self::default();
         for (name, value) in object {
@@ -36,15 +59,23 @@ impl Claims {
                 }
             }
             serde_json::Value::Array(values) => {
-                self.0.insert(name.into(), values.clone());
+                self.0.entry(name.into()).or_default().extend_from_slice(values);
             }
             serde_json::Value::Null
             | serde_json::Value::Bool(_)
             | serde_json::Value::Number(_)
             | serde_json::Value::String(_) => {
-                self.0.insert(name.into(), vec![value.clone()]);
+                self.0.entry(name.into()).or_default().push(value.clone());
             }
         }
+    }
+
+    /// Is a claim of this name a map, whose values have names of their own?
+    pub fn has_below(&self, name: &str) -> bool {
+        let from = (Bound::Included(name), Bound::Unbounded);
+        let mut rest =
+            self.0.range::<str, _>(from).map_while(|(other, _)| other.strip_prefix(name));
+        rest.any(|rest| rest.starts_with('.'))
     }
 
     /// The values of a claim; empty when it is absent.

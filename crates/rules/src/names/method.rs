@@ -41,6 +41,11 @@ const REGISTERED: [&str; 39] = [
     "VERSION-CONTROL",
 ];
 
+/// Every registered method.
+pub const fn registered() -> &'static [&'static str] {
+    &REGISTERED
+}
+
 /// Is this method registered? Methods have case (RFC 9110 §9.1): `delete` is not, and an app that
 /// folds case would take it for the `DELETE` that a policy denies.
 pub fn is_registered(method: &str) -> bool {

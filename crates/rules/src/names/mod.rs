@@ -19,7 +19,7 @@ pub use domain::registrable_domain;
 pub use host::{Host, HostError};
 pub use listen::{ListenAddressError, listen_address};
 pub use mailbox::{folded, is_mailbox, mailbox_domain};
-pub use method::is_registered;
+pub use method::{is_registered, registered as registered_methods};
 pub use origin::{Origin, OriginError};
 pub use path::{EscapedSlashes, PathError, RequestPath, escaped_path};
 pub use reading::Reading;

@@ -3,7 +3,7 @@
 //! ```text
 //! route's keys, PPL ─ compile ─▶ Policy ─ decide(Facts) ─▶ Decision: verdict, rule, reasons
 //!                        │                └ explain(Facts) ─▶ every criterion, in words
-//!                        └▶ problems: U301 to U330, each with place and way out
+//!                        └▶ problems: U301 to U332, each with place and way out
 //! ```
 //!
 //! A policy has two sides, allow and deny. A side is a list of clauses, joined by OR; a clause is
@@ -25,6 +25,7 @@ mod explain;
 mod facts;
 mod legacy;
 mod matcher;
+mod never_met;
 mod report;
 mod rule;
 

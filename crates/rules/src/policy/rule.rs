@@ -148,9 +148,14 @@ impl Clause {
     /// Doubt never lets anybody in: where a criterion that holds keeps out (a deny, or the opposite
     /// of an allow) it counts, and nowhere else.
     const fn doubt(&self) -> Doubt {
+        if self.keeps_out() { Doubt::Differs } else { Doubt::Fails }
+    }
+
+    /// Does a criterion that holds keep people out here?
+    pub(super) const fn keeps_out(&self) -> bool {
         match (self.effect, self.operator.inverts()) {
-            (Effect::Deny, false) | (Effect::Allow, true) => Doubt::Differs,
-            (Effect::Deny, true) | (Effect::Allow, false) => Doubt::Fails,
+            (Effect::Deny, false) | (Effect::Allow, true) => true,
+            (Effect::Deny, true) | (Effect::Allow, false) => false,
         }
     }
 }

@@ -47,11 +47,20 @@ pub(super) fn counting<'a>(
     for value in said().filter(|value| value.as_str().is_none_or(|text| Some(text) != counts)) {
         keep(value, denied || verified == Some(false), unproven);
     }
-    Counting { text: counts, verified: if denied { Some(false) } else { own_flag(chosen) } }
+    Counting { text: counts, verified: flag(chosen, denied, verified) }
 }
 
-fn own_flag(chosen: Option<(&str, Option<bool>)>) -> Option<bool> {
-    chosen.and_then(|(_, flag)| flag)
+/// The flag of the document that the address is from; without one, whatever was said.
+fn flag(
+    chosen: Option<(&str, Option<bool>)>,
+    denied: bool,
+    said: Option<bool>,
+) -> Option<bool> {
+    match chosen {
+        _ if denied => Some(false),
+        Some((_, own)) => own,
+        None => said,
+    }
 }
 
 fn said_in(claims: &Map<String, Value>) -> impl Iterator<Item = &Value> {

@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::person::UNPROVEN;
 use crate::{
-    people::Claims,
+    people::{Claims, UNPROVEN},
     unproven::{Unproven, Why},
 };
 
@@ -40,8 +39,9 @@ pub(super) fn replaced(unproven: &mut Unproven, name: &str, signed: &Value) {
 
 /// Groups of odd types, and groups that the provider says it left out.
 pub(super) fn unreadable(unproven: &mut Unproven, claims: &Map<String, Value>) {
+    let is_missing = |name: &str| claims.get(name).is_none_or(Value::is_null);
     if let Some(Value::Object(elsewhere)) = claims.get("_claim_names") {
-        for name in elsewhere.keys().filter(|name| !claims.contains_key(*name)) {
+        for name in elsewhere.keys().filter(|name| is_missing(name)) {
             unproven.add(name, vec![], Why::LeftOut); // OIDC Core §5.6.2; Entra's overage
         }
     }
@@ -51,7 +51,7 @@ pub(super) fn unreadable(unproven: &mut Unproven, claims: &Map<String, Value>) {
             .unwrap_or(value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true")))
     };
     let parted = claims.keys().any(|name| name.starts_with("groups:src"));
-    if !claims.contains_key("groups") && (parted || claims.get("hasgroups").is_some_and(says_yes)) {
+    if is_missing("groups") && (parted || claims.get("hasgroups").is_some_and(says_yes)) {
         unproven.add("groups", vec![], Why::LeftOut);
     }
     look_for_groups(unproven, "", claims);
@@ -74,7 +74,20 @@ fn look_for_groups(unproven: &mut Unproven, prefix: &str, claims: &Map<String, V
 
 fn is_about_groups(name: &str) -> bool {
     let last = name.rsplit(['/', ':']).next().unwrap_or(name).to_ascii_lowercase();
-    matches!(last.as_str(), "groups" | "group" | "roles" | "role" | "memberof" | "entitlements")
+    matches!(
+        last.as_str(),
+        "groups"
+            | "group"
+            | "roles"
+            | "role"
+            | "memberof"
+            | "entitlements"
+            | "permissions"
+            | "scope"
+            | "scopes"
+            | "teams"
+            | "wids"
+    )
 }
 
 fn look_at_groups(unproven: &mut Unproven, name: &str, value: &Value) {

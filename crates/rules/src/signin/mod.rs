@@ -33,7 +33,7 @@ pub use deep_link::DeepLink;
 pub use errand::{Errand, ErrandError};
 pub use flow::{AuthorizationResponse, Failure, Pending, Redeeming};
 pub use id_token::{CLOCK_SKEW, IdTokenExpected, IdTokenFault, check_id_token};
-pub use person::{ClaimsFault, UNPROVEN, member_as_person, person_from_claims};
+pub use person::{ClaimsFault, member_as_person, person_from_claims};
 pub use program::{ProgramRedirect, ProgramRedirectError};
 pub use replay::{Replay, ReplayRefusal};
 pub use sign_out::{SignedOutState, WayBack, person_digest, sign_out_origins};

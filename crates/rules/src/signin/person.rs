@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
 
 use super::{address, doubts};
-use crate::people::{Claims, Member, Person, Spelling};
+use crate::people::{ABOUT_THE_TOKEN, Claims, Member, Person, Spelling, UNPROVEN};
 use crate::unproven::Unproven;
 
 /// Why claims do not say who somebody is.
@@ -15,28 +15,8 @@ pub enum ClaimsFault {
     OtherSubject,
 }
 
-/// Claims that are about the token, not about the person.
-const ABOUT_THE_TOKEN: &[&str] = &[
-    "exp",
-    "iat",
-    "nbf",
-    "jti",
-    "nonce",
-    "at_hash",
-    "c_hash",
-    "s_hash",
-    "azp",
-    "typ",
-    "rat",
-    "sid",
-    "session_state",
-];
-
 /// Claims that userinfo can't replace: they were signed.
 const SIGNED_ONLY: &[&str] = &["iss", "sub", "aud"];
-
-/// Under which name a hosted sign-in passes on what does not count. It can only keep out.
-pub const UNPROVEN: &str = "usher_unproven";
 
 /// Who somebody is, by a verified ID token and what the userinfo endpoint adds.
 ///
@@ -72,6 +52,7 @@ pub fn person_from_claims(
         }
     }
     merged.retain(|name, _| !ABOUT_THE_TOKEN.contains(&name.as_str()) && name != UNPROVEN);
+    let mail = merged.get("mail").cloned();
     doubts::unreadable(&mut unproven, &merged);
 
     let email = address::counting(id_token, userinfo, &mut unproven);
@@ -83,6 +64,9 @@ pub fn person_from_claims(
     }
     if let Some(email) = email.text {
         merged.insert("email".into(), email.into());
+        if let Some(mail) = mail.filter(|mail| mail.as_str() == Some(email)) {
+            merged.insert("mail".into(), mail); // `claim/mail` asks for it under this name
+        }
     }
     Ok(Person {
         id: subject.into(),

@@ -154,6 +154,7 @@ impl Tree<'_> {
                 Some((name, key_span)) => {
                     if node.span.is_empty() && node.is_null() {
                         node.span = key_span.clone(); // nothing was written: show the key
+                        node.kind = Kind::Scalar { text: "".into(), style: Style::Plain };
                     }
                     entries.push(Entry { key: name, key_span, value: node });
                 }

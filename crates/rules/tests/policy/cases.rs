@@ -156,13 +156,13 @@ fn somebody(email: &str) -> Person {
 /// Every code that a policy's problems can have stands in the reference, and none that they can't.
 #[test]
 fn codes_are_documented() {
-    let sources = ["compile", "report", "criterion/read"].map(|name| {
+    let sources = ["compile", "report", "never_met", "criterion/read"].map(|name| {
         let path = format!("{}/src/policy/{name}.rs", env!("CARGO_MANIFEST_DIR"));
         fs::read_to_string(path).unwrap()
     });
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/policy.md");
     let page = fs::read_to_string(page).unwrap();
-    for number in 301..331 {
+    for number in 301..340 {
         let used = sources.iter().any(|source| source.contains(&format!("\"U{number}\"")));
         assert_eq!(used, page.contains(&format!("| U{number} |")), "U{number}");
     }

@@ -8,6 +8,7 @@ use usher_rules::{
     people::{Claims, Person, Spelling},
     policy::{Facts, LegacyAllow, Policy, RequestFacts, Verdict},
     problem::Severity,
+    signin::person_from_claims,
     unproven::{Unproven, Why},
     yaml::{self, Entry, Kind, Node, Style},
 };
@@ -44,7 +45,7 @@ fn criterion() -> impl Strategy<Value = (String, Value)> {
         text_matcher(&PATHS).prop_map(|data| ("http_path".into(), data)),
         list_matcher().prop_map(|data| ("groups".into(), data)),
         list_matcher().prop_map(|data| ("claim/groups".into(), data)),
-        vec(select(vec!["192.0.2.0/24", "192.0.2.1", "::/0", "2001:db8::/32"]), 0..3)
+        vec(select(vec!["192.0.2.0/24", "192.0.2.1", "::/0", "2001:db8::/32"]), 1..3)
             .prop_map(|ranges| ("source_ip".into(), json!(ranges))),
     ]
 }
@@ -77,16 +78,18 @@ fn clause() -> impl Strategy<Value = Clause> {
         .prop_map(|(effect, operator, criteria)| Clause { effect, operator, criteria })
 }
 
+const WHYS: [Why; 6] = [
+    Why::NotVerified,
+    Why::NoAddress,
+    Why::Replaced,
+    Why::NoList,
+    Why::Unreadable,
+    Why::LeftOut,
+];
+
 /// What somebody's provider says beside what counts.
 fn unproven() -> impl Strategy<Value = Unproven> {
-    let why = select(vec![
-        Why::NotVerified,
-        Why::NoAddress,
-        Why::Replaced,
-        Why::NoList,
-        Why::Unreadable,
-        Why::LeftOut,
-    ]);
+    let why = select(WHYS.to_vec());
     let emails = (Just("email"), select(EMAILS.to_vec()));
     let groups = (Just("groups"), select(GROUPS.to_vec()));
     vec((prop_oneof![emails, groups], why), 0..3).prop_map(|all| {
@@ -96,6 +99,54 @@ fn unproven() -> impl Strategy<Value = Unproven> {
         }
         unproven
     })
+}
+
+/// An ID token, or userinfo.
+fn document() -> impl Strategy<Value = Value> {
+    let groups = vec(select(GROUPS.to_vec()), 0..3);
+    (option::of(select(EMAILS.to_vec())), option::of(groups)).prop_map(|(email, groups)| {
+        let mut document = json!({"sub": "ann"});
+        if let Some(email) = email {
+            document["email"] = email.into();
+        }
+        if let Some(groups) = groups {
+            document["groups"] = groups.into();
+        }
+        document
+    })
+}
+
+/// A member that takes something back.
+fn spoilt() -> impl Strategy<Value = (&'static str, Value)> {
+    prop_oneof![
+        select(vec![json!(false), json!("false"), json!(0), json!("0"), json!(null), json!([])])
+            .prop_map(|no| ("email_verified", no)),
+        select(vec![json!({"groups": "elsewhere"}), json!({"groups": {}})])
+            .prop_map(|names| ("_claim_names", names)),
+        Just(("groups", json!([]))),
+    ]
+}
+
+/// The same person, whose address does not count any more.
+fn without_address(person: &Person, why: Why) -> Person {
+    let mut unproven = Unproven::default();
+    if !person.email.is_empty() {
+        let said = !matches!(why, Why::Unreadable | Why::LeftOut);
+        let said = said.then(|| Value::from(&*person.email)).into_iter().collect();
+        unproven.add("email", said, why);
+    }
+    Person { email: "".into(), unproven, ..person.clone() }
+}
+
+/// The same person, whose groups do not count any more.
+fn without_groups(person: &Person, why: Why) -> Person {
+    let mut unproven = Unproven::default();
+    let groups = person.claims.values("groups").to_vec();
+    let said = if matches!(why, Why::Unreadable | Why::LeftOut) { vec![] } else { groups };
+    unproven.add("groups", said, why);
+    let mut claims = person.claims.clone();
+    claims.set("groups", vec![]);
+    Person { claims, unproven, ..person.clone() }
 }
 
 /// The same person, whose provider vouches for all that it says.
@@ -180,6 +231,54 @@ proptest! {
         let with = |person: &Person| policy.decide(&Facts { person: Some(person), request }).verdict;
         if with(&person) == Verdict::Allow {
             prop_assert_eq!(with(&plain(&person)), Verdict::Allow);
+        }
+    }
+
+    #[test]
+    fn a_fact_that_loses_its_proof_never_turns_a_deny_into_an_allow(
+        clauses in vec(clause(), 0..5),
+        person in person(),
+        request in request(),
+        why in select(WHYS.to_vec()),
+    ) {
+        let policy = compile(&clauses);
+        let with = |person: &Person| policy.decide(&Facts { person: Some(person), request }).verdict;
+        let before = Person { spelling: Spelling::AsSaid, ..plain(&person) };
+        for after in [without_address(&before, why), without_groups(&before, why)] {
+            if with(&before) == Verdict::Deny {
+                prop_assert_eq!(with(&after), Verdict::Deny, "{:?}", after);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_provider_takes_back_never_turns_a_deny_into_an_allow(
+        clauses in vec(clause(), 0..5),
+        request in request(),
+        id_token in document(),
+        userinfo in option::of(document()),
+        spoilt in spoilt(),
+        in_userinfo in any::<bool>(),
+    ) {
+        let policy = compile(&clauses);
+        let with = |id_token: &Value, userinfo: Option<&Value>| {
+            let userinfo = userinfo.and_then(Value::as_object);
+            let person = person_from_claims(id_token.as_object().unwrap(), userinfo).unwrap();
+            policy.decide(&Facts { person: Some(&person), request }).verdict
+        };
+        let before = with(&id_token, userinfo.as_ref());
+        let (mut id_token, mut userinfo) = (id_token, userinfo);
+        let document = if in_userinfo { userinfo.as_mut() } else { Some(&mut id_token) };
+        if let Some(document) = document {
+            let (name, value) = &spoilt;
+            // What was said before is now said in a way that does not count.
+            document[name] = match (name, document.get(name)) {
+                (&"groups", Some(groups)) => json!([groups]),
+                _ => value.clone(),
+            };
+            if before == Verdict::Deny {
+                prop_assert_eq!(with(&id_token, userinfo.as_ref()), Verdict::Deny);
+            }
         }
     }
 

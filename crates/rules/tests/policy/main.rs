@@ -7,5 +7,6 @@ mod cases;
 mod golden;
 mod laws;
 mod naive;
+mod never_met;
 mod route;
 mod world;

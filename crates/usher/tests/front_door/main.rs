@@ -11,6 +11,7 @@
 
 mod connections;
 mod crossing;
+mod doubts;
 mod endurance;
 mod hosted;
 mod hosted_answers;

@@ -51,7 +51,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let log = ground.log();
     let additional_methods = ground.additional_methods();
     ground.remarks();
-    let defaults = route::Defaults::of(&globals, &response_fields);
+    let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods);
 
     let mut compiled = Vec::with_capacity(routes.len());
     for section in &routes {

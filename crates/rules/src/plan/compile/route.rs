@@ -34,10 +34,15 @@ pub(super) struct Defaults<'a> {
     pass_identity: bool,
     issuer_is_uri: bool,
     response_fields: &'a ResponseFields,
+    additional_methods: &'a [Box<str>],
 }
 
 impl<'a> Defaults<'a> {
-    pub(super) fn of(globals: &Section, response_fields: &'a ResponseFields) -> Self {
+    pub(super) fn of(
+        globals: &Section,
+        response_fields: &'a ResponseFields,
+        additional_methods: &'a [Box<str>],
+    ) -> Self {
         Self {
             timeout: globals
                 .duration("default_upstream_timeout")
@@ -45,6 +50,7 @@ impl<'a> Defaults<'a> {
             pass_identity: globals.bool("pass_identity_headers").unwrap_or_default(),
             issuer_is_uri: issuer_is_uri(globals).unwrap_or_default(),
             response_fields,
+            additional_methods,
         }
     }
 }
@@ -61,6 +67,7 @@ pub(super) fn compile(
     let action = ground.action();
     let rewrite = ground.rewrite(action.as_ref());
     let policy = ground.policy();
+    ground.problems.extend(policy.never_met(defaults.additional_methods));
     let set_request = ground.set_request();
     let remove_request = ground.field_names("remove_request_headers");
     let response = headers::route_response_fields(ground, defaults.response_fields);

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::{Answer, Reason};
 use crate::{
     names::{is_mailbox, mailbox_domain},
-    people::{Person, Spelling},
+    people::{ABOUT_THE_TOKEN, Person, Spelling, UNPROVEN},
     policy::matcher::{ListMatch, Manner, TextMatch, shown},
 };
 
@@ -154,16 +154,25 @@ impl Claim {
         Self { name: name.into(), lower, want }
     }
 
+    /// Its name, if that is a claim which nobody has here; and whether it lets those pass.
+    pub(in crate::policy) fn never_kept(&self) -> Option<(&str, bool)> {
+        let known = |name: &str| ABOUT_THE_TOKEN.contains(&name) || name == UNPROVEN;
+        known(&self.name).then(|| (&*self.name, self.want.takes(&[], Manner::LetsIn)))
+    }
+
     fn ask(&self, person: &Person, doubt: Doubt) -> bool {
         let manner = doubt.manner(person);
         let values: Vec<&Value> = self.values(person).iter().collect();
         let takes = self.want.takes(&values, manner);
         let unproven = &person.unproven;
-        if unproven.is_empty() {
+        // `mail` is the address under another name, and in doubt whenever that is
+        let mail = self.name.eq_ignore_ascii_case("mail").then_some("email");
+        let names = || [Some(&*self.name), self.lower.as_deref(), mail].into_iter().flatten();
+        let unreadable = names().any(|name| unproven.is_unreadable(name))
+            || !self.want.compares_maps() && self.is_a_map(person, &values);
+        if unproven.is_empty() && !unreadable {
             return takes;
         }
-        let names = || [Some(&*self.name), self.lower.as_deref()].into_iter().flatten();
-        let unreadable = names().any(|name| unproven.is_unreadable(name));
         let said: Vec<&Value> = names().flat_map(|name| unproven.values(name)).collect();
         let all: Vec<&Value> = values.iter().chain(&said).copied().collect();
         match doubt {
@@ -178,6 +187,13 @@ impl Claim {
             }
             Doubt::Fails => takes,
         }
+    }
+
+    /// A map or a list within the list, of which nobody can say whether the operand is in it.
+    fn is_a_map(&self, person: &Person, values: &[&Value]) -> bool {
+        values.iter().any(|value| value.is_array() || value.is_object())
+            || person.claims.has_below(&self.name)
+            || self.lower.as_deref().is_some_and(|lower| person.claims.has_below(lower))
     }
 
     /// The values under the name as written; where there are none, under its lower case.

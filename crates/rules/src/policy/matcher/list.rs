@@ -109,6 +109,22 @@ impl ListMatch {
         self.tests.iter().any(|test| !matches!(test, ListTest::Has(_)))
     }
 
+    /// Is every operand a map or a list itself, or is there none?
+    pub(crate) fn compares_maps(&self) -> bool {
+        self.tests.iter().all(|test| match test {
+            ListTest::Has(want) | ListTest::Is(want) | ListTest::Exclude(want) => {
+                want.is_object() || want.is_array()
+            }
+        })
+    }
+
+    /// Is every operand a text?
+    pub(crate) fn compares_text(&self) -> bool {
+        self.tests.iter().all(|test| match test {
+            ListTest::Has(want) | ListTest::Is(want) | ListTest::Exclude(want) => want.is_string(),
+        })
+    }
+
     /// The texts that passing claims hold.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = &str> {
         self.tests.iter().filter_map(|test| match test {
@@ -149,7 +165,8 @@ fn operand(named: &str, node: &Node, report: &mut Report<'_>) -> Option<Value> {
         report.list_operand(named, node);
         return None;
     }
-    if value.as_str() == Some("") {
+    // `has:` with nothing behind it, too; `null` is an operand
+    if node.text() == Some("") {
         report.empty_operand(named, node);
         return None;
     }

@@ -124,6 +124,20 @@ impl TextMatch {
         })
     }
 
+    /// Operands that none of `texts` meets, and whether their test negates.
+    pub(crate) fn met_by_none<'a>(
+        &'a self,
+        texts: &'a [&str],
+    ) -> impl Iterator<Item = (&'a str, bool)> {
+        self.tests.iter().flat_map(move |test| {
+            let unmet = test.words.written.iter().filter(|word| {
+                let word = std::slice::from_ref(*word);
+                !texts.iter().any(|text| test.operator.finds(word, text))
+            });
+            unmet.map(|word| (&**word, test.operator.negates()))
+        })
+    }
+
     /// In words, for `explain`: ``is `GET` and not `POST` ``.
     pub(crate) fn in_words(&self) -> String {
         if self.tests.is_empty() {

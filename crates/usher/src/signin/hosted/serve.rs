@@ -3,10 +3,10 @@
 use http::Response;
 use serde_json::{Map, Value};
 use usher_rules::{
-    people::Person,
+    people::{Person, UNPROVEN},
     plan::AllowedHosts,
     signin::{
-        CALLBACK, Errand, UNPROVEN,
+        CALLBACK, Errand,
         hosted::{Answer, Profile, Request, RequestFault, SealedFault, SealedForm, Unsealed},
     },
 };

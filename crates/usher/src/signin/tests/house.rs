@@ -161,7 +161,8 @@ impl House {
             assertions: Arc::new(Told),
             journal: Arc::clone(&notes) as Arc<dyn SignInJournal>,
         });
-        room.providers = Providers::new(Duration::from_millis(500));
+        // Longer than any machine takes: a lie of silence is told with the clock stopped.
+        room.providers = Providers::new(Duration::from_secs(60));
         let (now, monotonic) = (AtomicU64::new(START), Instant::now());
         Self { room, plan: Mutex::new(Arc::new(plan)), keys, sessions, notes, now, monotonic }
     }

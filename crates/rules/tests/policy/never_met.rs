@@ -1,0 +1,115 @@
+//! Rules that nothing can meet, where they stand.
+
+use usher_rules::problem::Severity::{self, Error, Warning};
+
+use crate::route::{compile, config};
+
+fn found(route: &str, code: &str) -> Option<Severity> {
+    let problems = match compile(&config(route)) {
+        Ok((_, problems)) | Err(problems) => problems,
+    };
+    problems.iter().find(|problem| problem.code == code).map(|problem| problem.severity)
+}
+
+#[test]
+fn a_method_that_no_request_has_is_no_rule() {
+    for (place, positive, negative) in [
+        ("allow: {or: [OF]}", Warning, Error),
+        ("allow: {and: [OF]}", Warning, Error),
+        ("allow: {not: [OF]}", Error, Warning),
+        ("allow: {nor: [OF]}", Error, Warning),
+        ("deny: {or: [OF]}", Error, Warning),
+        ("deny: {and: [OF]}", Error, Warning),
+        ("deny: {not: [OF]}", Warning, Error),
+        ("deny: {nor: [OF]}", Warning, Error),
+    ] {
+        for (operand, expected) in [
+            ("delete", Some(positive)),
+            ("Delete", Some(positive)),
+            ("'DELETE '", Some(positive)),
+            ("' DELETE'", Some(positive)),
+            ("DELTE", Some(positive)),
+            ("PURGE", Some(positive)),
+            ("'*'", Some(positive)),
+            ("{is: delete}", Some(positive)),
+            ("{in: [GET, delete]}", Some(positive)),
+            ("{starts_with: del}", Some(positive)),
+            ("{contains: elet}", Some(positive)),
+            ("{ends_with: ete}", Some(positive)),
+            ("{not: delete}", Some(negative)),
+            ("{not_in: [DELETE, put]}", Some(negative)),
+            ("DELETE", None),
+            ("{in: [GET, HEAD, PROPFIND]}", None),
+            ("{starts_with: PROP}", None),
+            ("{not_in: [DELETE, PUT]}", None),
+        ] {
+            let of = format!("{{http_method: {operand}}}");
+            let route = format!("policy: {{{}}}", place.replace("OF", &of));
+            assert_eq!(found(&route, "U331"), expected, "{route}");
+        }
+    }
+}
+
+#[test]
+fn a_method_that_the_config_adds_is_one() {
+    let text = config("policy: {deny: {or: [{http_method: PURGE}]}}");
+    let text = format!("additional_methods: [PURGE]\n{text}");
+    let problems = compile(&text).map_or_else(|problems| problems, |(_, problems)| problems);
+    assert!(problems.iter().all(|problem| problem.code != "U331"), "{problems:?}");
+}
+
+#[test]
+fn a_claim_that_is_not_kept_is_no_rule() {
+    for (policy, expected) in [
+        ("deny: {or: [{claim/nonce: x}]}", Some(Error)),
+        ("deny: {or: [{claim/azp: {exclude: x}}]}", Some(Warning)),
+        ("allow: {or: [{claim/sid: x}]}", Some(Warning)),
+        ("allow: {or: [{claim/sid: {exclude: x}}]}", Some(Error)),
+        ("allow: {not: [{claim/usher_unproven: x}]}", Some(Error)),
+        ("deny: {or: [{claim/acr: x}]}", None),
+    ] {
+        assert_eq!(found(&format!("policy: {{{policy}}}"), "U332"), expected, "{policy}");
+    }
+}
+
+#[test]
+fn what_is_compared_with_nothing_is_no_rule() {
+    for criterion in [
+        "email: ''",
+        "email: {starts_with: ''}",
+        "email: {not: ''}",
+        "email: {in: ['']}",
+        "email: {in: [a@b.test, '']}",
+        "domain: {ends_with: ''}",
+        "user: {contains: ''}",
+        "claim/groups: ''",
+        "claim/groups: ",
+        "claim/groups: {exclude: }",
+        "groups: {has: ''}",
+        "source_ip: []",
+        "http_path: {starts_with: ''}",
+        "http_method: {not_in: []}",
+    ] {
+        for place in ["allow: {or", "allow: {not", "deny: {or", "deny: {nor"] {
+            let route = format!("policy: {{{place}: [{{{criterion}}}]}}}}");
+            assert_eq!(found(&route, "U313"), Some(Error), "{route}");
+        }
+    }
+}
+
+#[test]
+fn what_can_not_be_asked_yet_is_dropped_nowhere() {
+    for criterion in [
+        "date: {after: 2026-01-01}",
+        "time_of_day: {before: '18:00'}",
+        "day_of_week: mon",
+        "device: {type: any}",
+        "client_certificate: {fingerprint: x}",
+        "invalid_client_certificate: true",
+    ] {
+        for place in ["allow: {or", "allow: {not", "deny: {or", "deny: {nor"] {
+            let route = format!("policy: {{{place}: [{{{criterion}}}]}}}}");
+            assert_eq!(found(&route, "U305"), Some(Error), "{route}");
+        }
+    }
+}
