@@ -74,8 +74,6 @@ fn help(word: &str, known: &[&str]) -> String {
     let small: Vec<&str> = small.iter().map(String::as_str).collect();
     match nearest(&upper, &small) {
         Some(near) => format!("did you mean `{}`?", near.to_ascii_uppercase()),
-        None => format!(
-            "write a registered method, or let it in: `additional_methods: [{upper}]`"
-        ),
+        None => format!("write a registered method, or let it in: `additional_methods: [{upper}]`"),
     }
 }

@@ -51,11 +51,7 @@ pub(super) fn counting<'a>(
 }
 
 /// The flag of the document that the address is from; without one, whatever was said.
-fn flag(
-    chosen: Option<(&str, Option<bool>)>,
-    denied: bool,
-    said: Option<bool>,
-) -> Option<bool> {
+fn flag(chosen: Option<(&str, Option<bool>)>, denied: bool, said: Option<bool>) -> Option<bool> {
     match chosen {
         _ if denied => Some(false),
         Some((_, own)) => own,

@@ -170,7 +170,9 @@ fn judge(case: &Value, facts: &Facts<'_>, score: &mut Score) {
 
 fn kept_out_by_design(id: &str, decision: &Decision) -> bool {
     decision.verdict == Verdict::Deny
-        && KEPT_OUT_BY_DESIGN.iter().any(|(known, rule, _)| *known == id && &*decision.rule == *rule)
+        && KEPT_OUT_BY_DESIGN
+            .iter()
+            .any(|(known, rule, _)| *known == id && &*decision.rule == *rule)
 }
 
 fn built_here(case: &Value) -> bool {

@@ -78,14 +78,8 @@ fn clause() -> impl Strategy<Value = Clause> {
         .prop_map(|(effect, operator, criteria)| Clause { effect, operator, criteria })
 }
 
-const WHYS: [Why; 6] = [
-    Why::NotVerified,
-    Why::NoAddress,
-    Why::Replaced,
-    Why::NoList,
-    Why::Unreadable,
-    Why::LeftOut,
-];
+const WHYS: [Why; 6] =
+    [Why::NotVerified, Why::NoAddress, Why::Replaced, Why::NoList, Why::Unreadable, Why::LeftOut];
 
 /// What somebody's provider says beside what counts.
 fn unproven() -> impl Strategy<Value = Unproven> {

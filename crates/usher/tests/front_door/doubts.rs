@@ -87,7 +87,11 @@ async fn doubts_of_a_hosted_sign_in_keep_out_and_let_nobody_in() {
                   {claim/email: dad@example.com}]}}]";
     let chain = Chain::open(policy).await;
     for (claims, expected, why) in [
-        (json!({"sub": "u1", "email": "ann@example.com", "groups": ["family"]}), 200, "all is well"),
+        (
+            json!({"sub": "u1", "email": "ann@example.com", "groups": ["family"]}),
+            200,
+            "all is well",
+        ),
         (json!({"sub": "u1", "email": "mum@example.com"}), 403, "it counts"),
         (json!({"sub": "u1", "email": "mum@example.com", "email_verified": false}), 403, "dropped"),
         (json!({"sub": "u1", "email": "mum@example.com", "email_verified": 0}), 403, "dropped"),

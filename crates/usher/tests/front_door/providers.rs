@@ -103,7 +103,12 @@ async fn a_fact_that_is_dropped_lets_nobody_in() {
         (plain.clone(), Some(mum(0.into())), 403, "not verified in userinfo"),
         (mum(json!({})), Some(plain.clone()), 403, "unreadable, repeated without the flag"),
         (json!({"sub": "u1", "mail": "mum@example.com"}), None, 403, "by another name"),
-        (json!({"sub": "u1", "mail": "mum@example.com", "email_verified": false}), None, 403, "both"),
+        (
+            json!({"sub": "u1", "mail": "mum@example.com", "email_verified": false}),
+            None,
+            403,
+            "both",
+        ),
         (json!({"sub": "u1", "groups": null, "groups:src1": "x"}), None, 403, "left out, as null"),
         (mum(false.into()), Some(plain.clone()), 403, "repeated without the flag"),
         (plain.clone(), Some(json!({"sub": "u1", "email": "b@x.test"})), 403, "replaced"),
