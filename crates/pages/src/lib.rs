@@ -24,6 +24,7 @@
 //! | [`ProviderDown`], [`SetUpWrong`] | 503 | nobody can sign in now, or until it is mended |
 //! | [`NotNow`] | 503 | the store of sessions failed |
 //! | [`ForeignForm`], [`NotKept`] | 403, 400 | another site's form; a link that was too long |
+//! | [`WorkerBetween`] | 403 | an app's service worker would read a password |
 //! | [`SignInFailed`] | 400 | a sign-in that began and did not end well |
 #![cfg_attr(
     test,
@@ -57,7 +58,7 @@ pub use receipt::Receipt;
 pub use refused::Refused;
 pub use requests::{
     BadRequest, ForeignForm, HeadersTooLarge, Misdirected, NotFound, NotImplemented, NotKept,
-    RequestTimeout, TooLarge, UpgradeRefused,
+    RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
 pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};

@@ -161,6 +161,37 @@ impl ErrorPage for ForeignForm<'_> {
     }
 }
 
+/// 403: an app's service worker passed the sign-in page on, and would read the password.
+///
+/// Sent with `Clear-Site-Data: "storage"`, which ends it.
+#[derive(Clone, Debug)]
+pub struct WorkerBetween<'a> {
+    /// Asks for the sign-in page again.
+    pub again: Link<'a>,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for WorkerBetween<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 403,
+            code: "worker-between",
+            title: "a part of an app stood between",
+            heading: Cow::Borrowed(
+                "A part of an app in your browser could have read your password.",
+            ),
+            advice: vec![Advice::text(
+                "It was asked to leave, so go on. If you see this page again, delete what your \
+                 browser keeps for this site, or take a private window.",
+            )],
+            reasons: &[],
+            action: Some(Action::Follow { words: "Go on", link: self.again.clone() }),
+            receipt: self.receipt,
+        }
+    }
+}
+
 /// 400: the page that somebody wanted is not known any more.
 #[derive(Clone, Debug)]
 pub struct NotKept<'a> {

@@ -58,6 +58,7 @@ fn status_code_and_title() {
             "503 provider-set-up-wrong · sign-in is not set up right",
             "503 store-down · not possible now",
             "403 cross-site · a form of another site",
+            "403 worker-between · a part of an app stood between",
             "400 address-not-kept · the address was too long",
             "400 sign-in-failed · sign-in failed",
         ]

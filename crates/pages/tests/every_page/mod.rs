@@ -5,7 +5,7 @@ use usher_pages::{
     Link, Misdirected, NoSession, NotFound, NotImplemented, NotKept, NotNow, PostForm,
     ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownSession,
     SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, Unauthenticated,
-    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -59,6 +59,7 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
             }),
         ),
         ("foreign-form", Box::new(ForeignForm { receipt })),
+        ("worker-between", Box::new(WorkerBetween { again: try_again(), receipt })),
         ("not-kept", Box::new(NotKept { receipt })),
         ("sign-in-failed", Box::new(SignInFailed { why: text, try_again: try_again(), receipt })),
     ]

@@ -19,5 +19,5 @@ pub use identity::{
     Owned, clean_referer, remove_credentials, remove_identity, remove_query_session,
 };
 pub use lengths::{DifferentLengths, one_length};
-pub use reader::{Reader, error_form, is_page_load, reader};
+pub use reader::{Reader, error_form, is_page_load, passed_a_worker, reader};
 pub use trailers::clean_trailers;

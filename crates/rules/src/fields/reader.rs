@@ -44,6 +44,14 @@ pub fn is_page_load(fields: &HeaderMap) -> bool {
     load(fields) == Load::Page
 }
 
+/// Did a service worker pass this page load on? Then it reads the answer and what is typed on it.
+///
+/// `fetch(event.request)` keeps the mode of a page load, and its destination becomes empty
+/// (seen in Chromium; no page can make a request of this kind otherwise).
+pub fn passed_a_worker(fields: &HeaderMap) -> bool {
+    is_page_load(fields) && fields.get(SEC_FETCH_DEST).is_some_and(|dest| dest == "empty")
+}
+
 /// In which form `reader` reads an error best.
 pub fn error_form(reader: Reader, fields: &HeaderMap) -> Preference {
     match (reader, preference(fields)) {
@@ -113,7 +121,24 @@ fn is_grpc(fields: &HeaderMap) -> bool {
 mod tests {
     use http::{HeaderMap, HeaderName, Method};
 
-    use super::{Reader::*, reader};
+    use super::{Reader::*, passed_a_worker, reader};
+
+    #[test]
+    fn page_loads_that_passed_a_worker() {
+        for (mode, dest, expected, why) in [
+            ("navigate", "document", false, "the browser itself"),
+            ("navigate", "empty", true, "fetch(event.request)"),
+            ("same-origin", "empty", true, "fetch(new Request(event.request, …))"),
+            ("navigate", "iframe", false, "a frame"),
+            ("cors", "empty", false, "a script's own fetch"),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.insert("sec-fetch-mode", mode.parse().unwrap());
+            fields.insert("sec-fetch-dest", dest.parse().unwrap());
+            fields.insert("accept", "text/html".parse().unwrap());
+            assert_eq!(passed_a_worker(&fields), expected, "{why}");
+        }
+    }
 
     #[test]
     fn who_reads() {

@@ -137,7 +137,14 @@ impl Door {
             return Ok((response, None));
         }
         let route = match destination {
-            Destination::Route(route) => route,
+            Destination::Route(route) => match workers::refused(trail, &head.headers) {
+                Some(response) => {
+                    self.recorder.decided(trail.decided(&head.method, By::OwnPage));
+                    trail.own_page();
+                    return Ok((response, None));
+                }
+                None => route,
+            },
             Destination::Own(route) => return self.own_page(trail, head, incoming, route).await,
             Destination::Nowhere => return Err(Refusal::NotFound),
         };
@@ -160,9 +167,6 @@ impl Door {
                 return Err(Refusal::Policy(Box::new(refused)));
             }
         };
-        if let Some(response) = workers::refused(trail, &permitted.request().headers) {
-            return Ok((response, None));
-        }
         if let Some(response) = answer::by_route(trail, permitted.request()) {
             return Ok((response, None));
         }

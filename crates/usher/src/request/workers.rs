@@ -15,12 +15,27 @@ const OURS: &str = "/.pomerium/";
 const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 
-/// The answer to a browser that fetches a script which could rule the sign-in page.
+/// Takes the place of a worker that was registered before people signed in here: it takes over,
+/// unregisters itself, and the browser is as if there had been none. A worker that is new fails,
+/// as its registration should. A plain refusal would leave the old one in force for good (seen in
+/// Chromium with 403, 404 and 410).
+const LEAVES: &str = "\
+/* People sign in on this host, so no service worker rules all of it.
+   authenticate_service_url gives sign-in a host of its own. */
+if (!self.registration.active) throw new Error('people sign in on this host');
+self.addEventListener('install', function () { self.skipWaiting(); });
+self.addEventListener('activate', function (event) {
+  event.waitUntil(self.registration.unregister());
+});
+";
+
+/// The answer to a browser that fetches a script which could rule the sign-in page. It is given
+/// before anybody is asked who they are: browsers look for newer scripts without a person.
 pub(super) fn refused(trail: &Trail, fields: &HeaderMap) -> Option<Response<Body>> {
     let routed = trail.routed.as_ref()?;
-    let is_worker = is(fields, &SERVICE_WORKER, "script")
-        || is(fields, &HeaderName::from_static("sec-fetch-dest"), "serviceworker");
-    if !is_worker || !signs_in(&trail.plan, &routed.authority.host) {
+    let by_name = is(fields, &SERVICE_WORKER, "script");
+    let by_dest = is(fields, &HeaderName::from_static("sec-fetch-dest"), "serviceworker");
+    if !(by_name || by_dest) || !signs_in(&trail.plan, &routed.authority.host) {
         return None;
     }
     let path = routed.path.wire();
@@ -28,15 +43,22 @@ pub(super) fn refused(trail: &Trail, fields: &HeaderMap) -> Option<Response<Body
     if !OURS.starts_with(folder) {
         return None;
     }
-    let words = "People sign in on this host, so no service worker rules all of it. Give sign-in \
-                 a host of its own: authenticate_service_url\n";
+    let (status, kind, words) = if by_name && by_dest {
+        (StatusCode::OK, "text/javascript; charset=utf-8", LEAVES)
+    } else {
+        (StatusCode::FORBIDDEN, "text/plain; charset=utf-8", WORDS)
+    };
     let mut response = Response::new(Body::full(words));
-    *response.status_mut() = StatusCode::FORBIDDEN;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    *response.status_mut() = status;
+    let own = response.headers_mut();
+    own.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    own.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     trail.add_fields(&mut response);
     Some(response)
 }
+
+const WORDS: &str = "People sign in on this host, so no service worker rules all of it. Give \
+                     sign-in a host of its own: authenticate_service_url\n";
 
 /// Takes away what would widen a worker's scope beyond its folder.
 pub(super) fn narrow(plan: &Plan, host: &Host, fields: &mut HeaderMap) {

@@ -114,6 +114,7 @@ pub struct RunningServer {
     redirect: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     ca_file: PathBuf,
+    data_dir: PathBuf,
     door: Arc<Door>,
     certificates: Arc<Swapping>,
     authority: Arc<Authority>,
@@ -159,7 +160,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let now = clock.now();
     let store = Arc::new(Store::open(&data_dir)?);
     let alone = Alone::take(&data_dir)?;
-    sign_in_host::settle(&mut plan, &data_dir);
+    let settled = sign_in_host::settle(&mut plan, &data_dir, None);
     let plan = Arc::new(plan);
     // Nobody pays for counting who does not want figures.
     let metrics = plan.listen.metrics.as_ref().map(|_| Arc::new(Metrics::new(&plan)));
@@ -167,6 +168,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         Some(metrics) => recorder.counting(Arc::clone(metrics)),
         None => recorder,
     };
+    settled.tell(&recorder, now);
 
     let (told, time) = (recorder.clone(), Arc::clone(&clock));
     store.on_panic(move |panicked| told.panicked_in("store", panicked, moment(&*time)));
@@ -244,6 +246,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         redirect: redirect.as_ref().map(|redirect| redirect.address),
         metrics: figures.as_ref().map(|(listener, ..)| listener.address),
         ca_file: authority.ca_file().to_owned(),
+        data_dir,
         door: Arc::clone(&door),
         certificates: Arc::clone(&certificates),
         authority,
@@ -334,11 +337,12 @@ impl RunningServer {
     /// [`ReloadRefused`]: nothing has changed.
     pub fn reload(&self, mut plan: Plan) -> Result<(), ReloadRefused> {
         let old = self.door.plan();
-        sign_in_host::keep(&mut plan, old.sign_in.own().map(|own| own.host.as_str()));
         if plan.routes.is_empty() && !old.routes.is_empty() {
             return Err(ReloadRefused::NoRoutes);
         }
         let now = self.clock.now();
+        let in_force = old.sign_in.own().map(|own| &own.host);
+        sign_in_host::settle(&mut plan, &self.data_dir, in_force).tell(&self.recorder, now);
         let (certificates, troubles) = Certificates::load(
             &plan,
             Arc::clone(&self.authority),

@@ -7,48 +7,95 @@ use std::{
     path::Path,
 };
 
-use usher_rules::plan::{HostPattern, Plan};
+use usher_rules::{
+    names::Host,
+    plan::{HostPattern, Level, Plan},
+    time::Now,
+};
+
+use crate::request::record::Recorder;
 
 /// One line in the data directory.
 const FILE: &str = "sign-in-host";
 
-/// Puts sign-in on the host that it had before (in this data directory), as long as a route still
-/// names it; and remembers where it is. A route on top of the file moves nothing.
-pub(super) fn settle(plan: &mut Plan, dir: &Path) {
+/// What became of the host on which people sign in.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// Where it was until now, if it has moved.
+    from: Option<Box<str>>,
+    /// Where it is.
+    to: Box<str>,
+    /// Why it is not kept for the next start.
+    not_kept: Option<io::Error>,
+}
+
+/// Leaves sign-in on the host that it has (`in_force`) or had before (in this data directory), as
+/// long as a route still names it, and remembers where it is. A route on top of the file moves
+/// nothing.
+pub(super) fn settle(plan: &mut Plan, dir: &Path, in_force: Option<&Host>) -> Settled {
     if plan.sign_in.dedicated_host || plan.sign_in.own().is_none() {
-        return;
+        return Settled::default();
     }
     let file = dir.join(FILE);
-    let before = fs::read_to_string(&file).ok();
-    keep(plan, before.as_deref().map(str::trim));
-    let now = plan.sign_in.authenticate.host.as_str();
-    if before.as_deref().map(str::trim) != Some(now) {
-        // A disk that is full is told by others; the first route's host holds until then.
-        let draft = file.with_extension("new");
-        let _not_kept = write(&draft, now).and_then(|()| fs::rename(&draft, &file));
-    }
-}
-
-/// For its owner only, as everything in the data directory.
-fn write(file: &Path, text: &str) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(file)?.write_all(text.as_bytes())
-}
-
-/// The same across a reload.
-pub(super) fn keep(plan: &mut Plan, host: Option<&str>) {
-    if plan.sign_in.dedicated_host || plan.sign_in.own().is_none() {
-        return;
-    }
-    let kept = plan.routes.iter().find_map(|route| match &route.from {
-        HostPattern::Exact { host: here, port } if Some(here.as_str()) == host => {
-            Some((here.clone(), port.unwrap_or(443)))
-        }
-        HostPattern::Exact { .. } | HostPattern::Wildcard { .. } => None,
-    });
-    if let Some((host, port)) = kept {
+    let kept = fs::read_to_string(&file).ok();
+    let kept = kept.as_deref().map(str::trim);
+    let before = [in_force.map(Host::as_str), kept];
+    if let Some((host, port)) = before.iter().flatten().find_map(|host| named(plan, host)) {
         plan.sign_in.authenticate.host = host;
         plan.sign_in.authenticate.port = port;
+    }
+    let to: Box<str> = plan.sign_in.authenticate.host.as_str().into();
+    let from = before.into_iter().flatten().next().filter(|from| **from != *to).map(Box::from);
+    let not_kept = if kept == Some(&*to) { None } else { keep(&file, &to).err() };
+    Settled { from, to, not_kept }
+}
+
+/// The host of that name, if a route is for it alone.
+fn named(plan: &Plan, name: &str) -> Option<(Host, u16)> {
+    plan.routes.iter().find_map(|route| match &route.from {
+        HostPattern::Exact { host, port } if host.as_str() == name => {
+            Some((host.clone(), port.unwrap_or(443)))
+        }
+        HostPattern::Exact { .. } | HostPattern::Wildcard { .. } => None,
+    })
+}
+
+/// For its owner only, as everything in the data directory; whole or not at all.
+fn keep(file: &Path, host: &str) -> io::Result<()> {
+    let draft = file.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(&draft)?.write_all(host.as_bytes())?;
+    fs::rename(&draft, file)
+}
+
+impl Settled {
+    /// For the operator, at the start and at the reload in which it happened.
+    pub fn tell(&self, recorder: &Recorder, now: Now) {
+        if let Some(from) = &self.from {
+            recorder
+                .event(Level::Warn, "sign-in-host", now)
+                .with("from", from)
+                .with("to", &self.to)
+                .with("cause", "the host on which people signed in has no route any more")
+                .with("effect", "people sign in on the new one; whoever is signed in goes on")
+                .with(
+                    "hint",
+                    format!("to choose it: authenticate_service_url: https://{}", self.to),
+                )
+                .write();
+        }
+        if let Some(error) = &self.not_kept {
+            recorder
+                .event(Level::Warn, "sign-in-host", now)
+                .with("to", &self.to)
+                .with("cause", format!("{FILE} in the data directory: {error}"))
+                .with("effect", "the next start takes the host of the first route")
+                .with(
+                    "hint",
+                    format!("write it down: authenticate_service_url: https://{}", self.to),
+                )
+                .write();
+        }
     }
 }

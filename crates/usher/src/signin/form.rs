@@ -14,7 +14,7 @@ use usher_rules::{
     signin::{BindingUse, BrowserBinding, Errand, SIGN_IN, member_as_person, same_origin},
 };
 
-use super::{Ask, SignInRoom, answer, binding, random};
+use super::{Ask, SignInRoom, answer, binding, random, workers};
 use crate::request::{Body, identify::LiveSession};
 
 /// How long the page may stay open before the form is sent.
@@ -26,7 +26,7 @@ const LONGEST: usize = 1024;
 impl SignInRoom {
     /// The form, for a browser that has not sent it yet.
     pub(super) fn form(&self, ask: &Ask, errand: &Errand) -> Response<Body> {
-        self.fresh_form(ask, errand, "", None)
+        workers::in_between(ask).unwrap_or_else(|| self.fresh_form(ask, errand, "", None))
     }
 
     fn fresh_form(
@@ -73,6 +73,9 @@ impl SignInRoom {
         }
         if same_origin(ask.fields(), &ask.origin()).is_err() {
             return answer::error(ask, &ForeignForm { receipt: ask.receipt() });
+        }
+        if let Some(response) = workers::in_between(ask) {
+            return response;
         }
         let errand = match self.errand(ask, FORM_LIFE) {
             Ok(errand) => errand,

@@ -10,6 +10,7 @@
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
 //! | both | health, keys, assets | `open` |
+//! | authenticate host | no form through an app's service worker | `workers` |
 //! | both | how to trust the local authority | `trust` |
 //! | either side of a hosted sign-in | the same pages, another wire | `hosted` |
 //!
@@ -35,6 +36,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod workers;
 
 use std::{
     fmt,

@@ -15,6 +15,13 @@ fn upstream() -> Upstream {
     })
 }
 
+/// What browsers send since they say what they fetch.
+const BROWSER: &[(&str, &str)] = &[
+    ("service-worker", "script"),
+    ("sec-fetch-dest", "serviceworker"),
+    ("sec-fetch-mode", "same-origin"),
+];
+
 #[tokio::test]
 async fn no_worker_rules_the_page_on_which_passwords_are_typed() {
     let app = upstream();
@@ -37,6 +44,60 @@ async fn no_worker_rules_the_page_on_which_passwords_are_typed() {
     }
 }
 
+/// A worker that was there before usher is taken out when the browser looks for a newer script,
+/// signed in or not. A plain refusal would leave it.
+#[tokio::test]
+async fn a_worker_that_was_there_before_leaves() {
+    let app = upstream();
+    let routes = [crate::house::friends("tv.test", app.address), public("b.test", app.address)];
+    let house = House::open(&config(&routes)).await;
+    let mut browser = house.browser();
+    let seen = browser.send(Method::GET, "https://tv.test/sw.js", BROWSER, "").await;
+    assert_eq!(seen.status, StatusCode::OK, "though nobody is signed in");
+    assert_eq!(seen.fields["content-type"], "text/javascript; charset=utf-8");
+    assert_eq!(seen.fields["cache-control"], "no-store");
+    assert!(seen.body.contains("self.registration.unregister()"), "{}", seen.body);
+    assert!(seen.body.contains("if (!self.registration.active) throw"), "a new one fails");
+    let below = "https://tv.test/web/sw.js";
+    let seen = browser.send(Method::GET, below, BROWSER, "").await;
+    assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "the app's, and nobody is signed in");
+    let seen = browser.send(Method::GET, "https://b.test/sw.js", BROWSER, "").await;
+    assert_eq!(seen.body, "//", "nobody signs in there");
+}
+
+/// A page load that comes through a worker shows no form, and ends the worker; nor does a script.
+#[tokio::test]
+async fn a_worker_or_a_script_gets_no_form() {
+    let app = upstream();
+    let house = House::open(&config(&[crate::house::friends("tv.test", app.address)])).await;
+    let mut browser = house.browser();
+    let form = browser.open("https://tv.test/").await;
+    let url = form.url.as_str();
+    assert!(form.body.contains("type=\"password\""), "{}", form.body);
+    let through: &[(&str, &str)] =
+        &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "empty"), ("accept", "text/html")];
+    let remade: &[(&str, &str)] =
+        &[("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "empty"), ("accept", "text/html")];
+    let script: &[(&str, &str)] =
+        &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("accept", "*/*")];
+    for (fields, status, clears, why) in [
+        (through, 403, true, "fetch(event.request)"),
+        (remade, 403, true, "a copy of it"),
+        (script, 401, false, "a script: what others do makes nobody's storage empty"),
+    ] {
+        for method in [Method::GET, Method::POST] {
+            let fields = [fields, &[("origin", "https://tv.test")]].concat();
+            let seen = browser.send(method.clone(), url, &fields, "email=a&password=b").await;
+            assert_eq!(seen.status.as_u16(), status, "{method}: {why}");
+            assert!(!seen.body.contains("type=\"password\""), "{method}: {why}");
+            let cleared = seen.fields.get("clear-site-data").map(|field| field.as_bytes());
+            assert_eq!(cleared, clears.then_some(&b"\"storage\""[..]), "{method}: {why}");
+        }
+    }
+    let again = browser.open(url).await;
+    assert!(again.body.contains("type=\"password\""), "by the browser itself: {}", again.body);
+}
+
 /// Where somebody who is not signed in is sent from `url`.
 async fn signs_in_at(house: &House, url: &str) -> String {
     let navigate = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
@@ -56,9 +117,29 @@ async fn a_route_on_top_of_the_file_moves_no_sign_in() {
     assert_eq!(signs_in_at(&house, "https://b.test/").await, "tv.test", "after a reload");
     house.restart(&longer).await;
     assert_eq!(signs_in_at(&house, "https://b.test/").await, "tv.test", "after a restart");
+    assert!(house.records("sign-in-host").is_empty(), "nothing has moved");
     let without = config(&[route("a.test"), route("b.test")]);
     house.server().reload(crate::house::plan(&without)).unwrap();
     assert_eq!(signs_in_at(&house, "https://b.test/").await, "a.test", "when its route is gone");
+}
+
+/// Where its route goes away sign-in has to move: at once, told, and the next start knows.
+#[tokio::test]
+async fn a_move_of_sign_in_is_told_and_kept_at_the_reload() {
+    let app = upstream();
+    let route = |host| crate::house::friends(host, app.address);
+    let mut house = House::open(&config(&[route("tv.test"), route("b.test")])).await;
+    let kept = house.data_dir().join("sign-in-host");
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "tv.test");
+    house.server().reload(crate::house::plan(&config(&[route("b.test")]))).unwrap();
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "b.test", "at once");
+    let told = house.records("sign-in-host");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0]["from"], &told[0]["to"]), (&"tv.test".into(), &"b.test".into()));
+    assert!(told[0]["hint"].as_str().unwrap().contains("authenticate_service_url: https://b.test"));
+    let back = config(&[route("tv.test"), route("b.test")]);
+    house.restart(&back).await;
+    assert_eq!(signs_in_at(&house, "https://tv.test/").await, "b.test", "where it was last");
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! Where people sign in, and who says who they are.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::Ground;
 use crate::{
     config::Given,
     names::{Host, Origin},
-    plan::{HostPattern, OidcProvider, Provider, Route, SignIn},
+    plan::{Action, HostPattern, OidcProvider, Provider, Route, SignIn},
     problem::{Place, Problem, Severity},
     secret::Secret,
 };
@@ -73,6 +73,9 @@ impl Ground<'_> {
             None => (self.first_host(routes)?, false),
         };
         let hosts = self.keys.list("programmatic_redirect_domain_whitelist");
+        if !dedicated_host && matches!(provider, Some(Provider::Builtin)) {
+            self.passwords_beside_apps(&authenticate, routes);
+        }
         Some(SignIn {
             authenticate,
             dedicated_host,
@@ -90,6 +93,35 @@ impl Ground<'_> {
             },
             service: service?,
         })
+    }
+
+    /// Passwords are typed on the origin of an app, whose scripts share it; with several apps each
+    /// of them is trusted with everybody's way into all others.
+    fn passwords_beside_apps(&mut self, authenticate: &Origin, routes: &[Arc<Route>]) {
+        let apps = |route: &&Arc<Route>| matches!(route.action, Action::Forward(_));
+        let on_it = routes.iter().filter(apps).any(|route| match &route.from {
+            HostPattern::Exact { host, .. } => *host == authenticate.host,
+            HostPattern::Wildcard { .. } => false,
+        });
+        let hosts = routes.iter().filter(apps).map(|route| match &route.from {
+            HostPattern::Exact { host, .. } => host.to_string(),
+            pattern @ HostPattern::Wildcard { .. } => format!("{pattern:?}"),
+        });
+        let hosts: BTreeSet<String> = hosts.collect();
+        if on_it && hosts.len() > 1 {
+            self.report(Problem::new(
+                Severity::Warning,
+                "U422",
+                Place::Whole,
+                format!(
+                    "people type their passwords on the host of an app, `{}`, which could read \
+                     them; they are for other hosts, too",
+                    authenticate.host
+                ),
+                "give sign-in a host of its own, such as \
+                 `authenticate_service_url: https://login.DOMAIN`, whose name points to usher",
+            ));
+        }
     }
 
     /// A path behind the host is left out, as Pomerium does it: its own paths stand at the root.
