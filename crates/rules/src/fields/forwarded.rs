@@ -86,6 +86,14 @@ pub fn visitor(fields: &HeaderMap, peer: IpAddr, trusted_hops: u32) -> IpAddr {
     named.map_or(peer, |address| address.to_canonical())
 }
 
+/// The way that a request came, for the record: what trusted hops say of it, and the peer.
+pub fn way(fields: &HeaderMap, peer: &HeaderValue, trusted_hops: u32) -> HeaderValue {
+    if trusted_hops == 0 {
+        return peer.clone();
+    }
+    chain(readable_chain(fields), peer, false).unwrap_or_else(|| peer.clone())
+}
+
 /// The addresses of the incoming chain, as far as they can be read, from the right.
 fn readable_chain(fields: &HeaderMap) -> String {
     let chain = incoming_chain(fields);

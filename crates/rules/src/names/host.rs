@@ -60,6 +60,15 @@ impl Host {
         }
     }
 
+    /// A name as it was written, with labels in other letters as A-labels: for names that are sent
+    /// and need not be hosts by our rules.
+    pub fn a_labels(text: &str) -> Box<str> {
+        match Self::parse(text) {
+            Ok(host) if !text.is_ascii() => host.0,
+            Ok(_) | Err(_) => text.into(),
+        }
+    }
+
     /// The name, as it is compared.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::Host;
+
 /// Where bytes go: what we dial, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
@@ -62,13 +64,14 @@ impl Upstream {
         let authority = authority.rsplit_once('@').map_or(authority, |(_user, host)| host);
         let (host, port) = split_port(authority)?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() || host.contains(char::is_whitespace) {
+        let is_name = host.is_ascii() || Host::parse(host).is_ok();
+        if host.is_empty() || host.contains(char::is_whitespace) || !is_name {
             return Err(UpstreamError::NoHost);
         }
         let host = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
         Ok(Self {
             scheme,
-            host: host.into(),
+            host: Host::a_labels(host),
             port: port.unwrap_or(default_port),
             path: path.into(),
         })

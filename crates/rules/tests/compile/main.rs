@@ -7,6 +7,7 @@ mod cases;
 mod examples;
 mod golden_config;
 mod golden_routes;
+mod idn;
 mod laws;
 mod reference;
 mod show;

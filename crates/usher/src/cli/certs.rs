@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use usher_rules::{plan::Plan, time::Clock as _};
+use usher_rules::{names::Host, plan::Plan, time::Clock as _};
 
 use super::status::{NoPlace, Place};
 use crate::{
@@ -94,15 +94,15 @@ pub fn run(args: &Args) -> ExitCode {
 /// A name that `autocert` looks after, whether it has a certificate yet or not.
 fn wanted(plan: &Plan, host: &str) -> Option<Box<str>> {
     let autocert = plan.autocert.as_ref()?;
-    let mut names = autocert.names.iter();
-    names.find(|name| name.eq_ignore_ascii_case(host)).cloned()
+    let (mut names, host) = (autocert.names.iter(), Host::a_labels(host));
+    names.find(|name| name.eq_ignore_ascii_case(&host)).cloned()
 }
 
 fn perform(args: &Args) -> Result<String, Failure> {
     let (plan, dir) = args.place.open()?;
     let shelf = Shelf::open(Office::folder(&plan, &dir))?;
     let ours = |host: &str| -> Result<Box<str>, Failure> {
-        let host: Box<str> = host.to_ascii_lowercase().into();
+        let host: Box<str> = Host::a_labels(host).to_ascii_lowercase().into();
         match shelf.leaf(&host)? {
             Some(_) => Ok(host),
             None => Err(Failure::NotOurs(host.into())),

@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Version, header, request:
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
-    fields::{join_cookies, one_length, visitor},
+    fields::{join_cookies, one_length},
     plan::Route,
 };
 
@@ -178,7 +178,7 @@ impl Door {
         let asking = Asking {
             upload: trail.upload.clone(),
             read_patience: plan.timeouts.read,
-            visitor: trail.ip(),
+            visitor: trail.visitor,
         };
         let mut course = Course::default();
         let sent = self.forwarder.send(permitted, asking, &mut course).await; //          forward
@@ -281,8 +281,6 @@ impl Door {
             Err(_) => return Err(Refusal::Slow),
         };
         let routed = trail.routed.as_ref().ok_or(Refusal::Broken)?;
-        // Tries are counted by it: behind a trusted proxy all would else be one source.
-        let visitor = visitor(&head.headers, trail.ip(), trail.plan.xff_num_trusted_hops);
         let request = OwnRequest {
             plan: Arc::clone(&trail.plan),
             head,
@@ -291,7 +289,8 @@ impl Door {
             path: routed.path.clone(),
             route,
             identity: trail.identity.clone(),
-            peer: visitor,
+            // Tries are counted by it: behind a trusted proxy all would else be one source.
+            peer: trail.visitor,
             request_id: trail.id().into(),
             now: trail.now,
         };

@@ -3,7 +3,7 @@ use std::{cell::Cell, net::IpAddr, sync::Arc};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use tokio::time::Instant;
 use usher_rules::{
-    fields::{Preference, Reader, error_form, reader},
+    fields::{Preference, Reader, error_form, reader, visitor, way},
     names::{RequestPath, escaped_path},
     plan::{Plan, Route},
     policy::{Decision, Verdict},
@@ -26,6 +26,11 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(super) struct Trail {
     pub plan: Arc<Plan>,
     pub connection: Arc<Connection>,
+    /// Who asks: the TCP peer, or whom the proxies that are trusted name. Policy judges the peer.
+    pub visitor: IpAddr,
+    visitor_text: HeaderValue,
+    /// The way that the request came, the peer last.
+    way: HeaderValue,
     pub now: Now,
     pub began: Instant,
     pub request_id: HeaderValue,
@@ -79,8 +84,15 @@ impl Seen {
 
 impl Trail {
     pub fn new(door: &Door, connection: Arc<Connection>, head: &Parts, upgrades: bool) -> Self {
+        let (plan, peer) = (door.plan(), connection.peer.ip().to_canonical());
+        let hops = plan.xff_num_trusted_hops;
+        let visitor = visitor(&head.headers, peer, hops);
+        let named = (visitor != peer).then(|| HeaderValue::try_from(visitor.to_string()).ok());
         Self {
-            plan: door.plan(),
+            visitor,
+            visitor_text: named.flatten().unwrap_or_else(|| connection.peer_text.clone()),
+            way: way(&head.headers, &connection.peer_text, hops),
+            plan,
             connection,
             now: door.clock.now(),
             began: Instant::now(),
@@ -141,7 +153,7 @@ impl Trail {
         self.rule = Some(OWN_PAGE.with(Arc::clone));
     }
 
-    /// The TCP peer's address.
+    /// The TCP peer's address: what policy judges, whatever proxies say (as in Pomerium).
     pub fn ip(&self) -> IpAddr {
         self.connection.peer.ip().to_canonical()
     }
@@ -220,7 +232,8 @@ impl Trail {
             path,
             user_agent: seen.user_agent,
             referer: seen.referer,
-            ip: self.connection.peer_text.clone(),
+            ip: self.visitor_text.clone(),
+            way: self.way.clone(),
             session: self.identity.session().cloned(),
             route: self.route.take(),
             verdict: self.verdict,

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod asking;
 mod connections;
 mod crossing;
 mod doubts;
@@ -38,6 +39,7 @@ mod trusting;
 mod upgrades;
 mod upstream_tls;
 mod upstreams;
+mod visitors;
 mod visits;
 mod ways_on;
 mod wire;

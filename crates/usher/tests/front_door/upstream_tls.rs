@@ -1,6 +1,11 @@
 //! Upstreams over TLS and HTTP/2: whom usher believes, and calls as gRPC makes them.
 
-use std::{net::SocketAddr, path::Path, process::Command, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -19,7 +24,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use usher_lab::browser::{FETCH, Seen};
 
-use crate::house::{House, config, public};
+use crate::house::{House, config, eventually, public};
 
 /// Echoes body and trailers, and says over which version the request came.
 async fn echo(request: Request<Incoming>) -> Result<Response<Answer>, hyper::Error> {
@@ -242,6 +247,90 @@ fn openssl(folder: &Path, arguments: &str) {
     assert!(done.status.success(), "{arguments}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
+/// A certificate of version 1 in `c.pem`, its key in `k.pem`.
+fn version_1(at: &Path, key: &str) {
+    openssl(at, &format!("req -new -newkey {key} -nodes -keyout k.pem -out r.pem -subj /CN=x"));
+    openssl(at, "x509 -req -in r.pem -signkey k.pem -out c.pem -days 30");
+}
+
+/// An app that shows a certificate no library of ours would sign with.
+struct OldApp(Child, SocketAddr);
+
+impl OldApp {
+    async fn start(at: &Path, version: &str) -> Self {
+        let address = usher_lab::pebble::free_port();
+        let app = Command::new("openssl")
+            .args(["s_server", "-www", "-quiet", "-cipher", "ALL:@SECLEVEL=0", version])
+            .args(["-cert", "c.pem", "-key", "k.pem", "-accept", &address.to_string()])
+            .current_dir(at)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let app = Self(app.expect("openssl: apt-get install openssl"), address);
+        eventually("it listens", || std::net::TcpStream::connect(address).ok()).await;
+        app
+    }
+}
+
+impl Drop for OldApp {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// The key of an old device is too short for every library; with `tls_skip_verify` it counts as
+/// little as the rest.
+#[tokio::test]
+async fn skipping_verification_takes_short_keys() {
+    let mut apps = Vec::new();
+    let mut routes = Vec::new();
+    for (name, key, version) in [
+        ("rsa-1024-tls12", "rsa:1024", "-tls1_2"),
+        ("rsa-1024-tls13", "rsa:1024", "-tls1_3"),
+        ("rsa-1536-tls13", "rsa:1536", "-tls1_3"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        version_1(folder.path(), key);
+        let app = OldApp::start(folder.path(), version).await;
+        routes.push(secure(&format!("{name}.test"), app.1, "  tls_skip_verify: true\n"));
+        routes.push(secure(&format!("{name}-checked.test"), app.1, ""));
+        apps.push((name, app, folder));
+    }
+    let house = House::open(&config(&routes)).await;
+    let mut browser = house.browser();
+    for (name, _, _) in &apps {
+        let seen = browser.fetch(&format!("https://{name}.test/")).await;
+        assert_eq!(seen.status, StatusCode::OK, "{name}: {}", house.log());
+        let seen = browser.fetch(&format!("https://{name}-checked.test/")).await;
+        assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
+    }
+}
+
+/// A pair of version 1 as `certificate_file`: the certificate is named, not its key, and the host
+/// has one of the local authority meanwhile.
+#[tokio::test]
+async fn a_certificate_of_version_1_is_told_by_its_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    version_1(folder.path(), "rsa:2048");
+    let app = usher_lab::upstream::Upstream::echo();
+    let (cert, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+    let text = format!(
+        "certificate_file: {}\ncertificate_key_file: {}\n{}",
+        cert.display(),
+        key.display(),
+        config(&[public("tv.test", app.address)])
+    );
+    let house = House::open(&text).await;
+    let told = house.log();
+    let line =
+        told.lines().find(|line| line.contains("version 1")).unwrap_or_else(|| panic!("{told}"));
+    assert!(line.contains("c.pem") && !line.contains("k.pem"), "{line}");
+    let seen = house.browser().fetch("https://tv.test/").await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+}
+
 /// With `tls_skip_verify` nothing about the certificate counts: version, extensions, who signed it.
 #[tokio::test]
 async fn skipping_verification_looks_at_nothing() {
@@ -251,8 +340,7 @@ async fn skipping_verification_looks_at_nothing() {
     let mut routes = Vec::new();
     for (name, key) in [("v1", "rsa:2048"), ("ec", "ec:curve")] {
         let key = key.replace("ec:curve", "ec -pkeyopt ec_paramgen_curve:P-256");
-        openssl(at, &format!("req -new -newkey {key} -nodes -keyout k.pem -out r.pem -subj /CN=x"));
-        openssl(at, "x509 -req -in r.pem -signkey k.pem -out c.pem -days 30");
+        version_1(at, &key);
         let text = Command::new("openssl")
             .args(["x509", "-in", "c.pem", "-noout", "-text"])
             .current_dir(at)

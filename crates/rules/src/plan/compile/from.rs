@@ -2,7 +2,7 @@
 
 use crate::{
     config::Given,
-    names::{Authority, AuthorityError},
+    names::{Authority, AuthorityError, Host, HostError},
     plan::HostPattern,
     problem::Problem,
 };
@@ -69,20 +69,17 @@ pub(super) fn parse(given: &Given, problems: &mut Vec<Problem>) -> Result<HostPa
     if authority.contains('*') {
         return wildcard(authority, default_port).map_err(wrong);
     }
-    let authority = if authority.is_ascii() { authority.to_owned() } else { in_ascii(authority) };
-    let Authority { host, port } = Authority::parse(&authority).map_err(wrong)?;
+    let Authority { host, port } = Authority::parse(authority).map_err(wrong)?;
     Ok(HostPattern::Exact { host, port: port.filter(|port| *port != default_port) })
 }
 
-/// A name in other letters, as browsers send it (UTS 46).
-fn in_ascii(authority: &str) -> String {
-    let (host, port) =
-        authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
-    let host = match url::Host::parse(host) {
-        Ok(url::Host::Domain(domain)) => domain,
-        Ok(_) | Err(_) => host.to_owned(),
-    };
-    port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+/// One label of a name with stars, as browsers send it (UTS 46). The A-label of a piece of a label
+/// is no piece of its A-label: such a star could match nothing, or the wrong thing.
+fn label(label: &str) -> Result<Box<str>, AuthorityError> {
+    if !label.is_ascii() && label.contains('*') {
+        return Err(AuthorityError::Host(HostError::BadLabel));
+    }
+    Ok(Host::a_labels(label))
 }
 
 /// `*` stands for any characters, dots included, anywhere and several times. The host that is
@@ -95,11 +92,12 @@ fn wildcard(authority: &str, default_port: u16) -> Result<HostPattern, Authority
         _ => authority,
     };
     let text = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let text = text.split('.').map(label).collect::<Result<Vec<_>, _>>()?.join(".");
     let pieces: Vec<String> = text.split('*').map(regex::escape).collect();
     let regex = regex::RegexBuilder::new(&format!(r"\A{}\z", pieces.join(".*")))
         .case_insensitive(true)
         .build()
-        .map_err(|_| AuthorityError::Host(crate::names::HostError::TooLong))?;
+        .map_err(|_| AuthorityError::Host(HostError::TooLong))?;
     Ok(HostPattern::Wildcard {
         text: text.into(),
         regex,

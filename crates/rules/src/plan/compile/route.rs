@@ -324,20 +324,12 @@ impl Ground<'_> {
             .keys
             .text("tls_upstream_server_name")
             .or_else(|| self.keys.text("tls_server_name"))
-            .map(in_ascii);
+            .map(Host::a_labels);
         (self.problems.len() == before).then(|| UpstreamTls {
             verify,
-            server_name: server_name.map(Into::into),
+            server_name,
             client: cert.zip(key).map(|(cert, key)| (Arc::from(cert.expose()), Arc::new(key))),
         })
-    }
-}
-
-/// A name in other letters is its A-labels wherever it is compared or sent.
-fn in_ascii(name: &str) -> String {
-    match Host::parse(name) {
-        Ok(host) if !name.is_ascii() => host.to_string(),
-        Ok(_) | Err(_) => name.to_owned(),
     }
 }
 

@@ -82,13 +82,7 @@ impl Ground<'_> {
             provider: provider?,
             signed_out_url,
             programmatic_hosts: match hosts {
-                Some(hosts) => hosts
-                    .into_iter()
-                    .map(|host| match Host::parse(&host.text) {
-                        Ok(name) if !host.text.is_ascii() => name.as_str().into(),
-                        Ok(_) | Err(_) => host.text,
-                    })
-                    .collect(),
+                Some(hosts) => hosts.iter().map(|host| Host::a_labels(&host.text)).collect(),
                 None => vec!["localhost".into()],
             },
             service: service?,

@@ -157,10 +157,7 @@ impl Ground<'_> {
             } else {
                 text("scheme_redirect")
             },
-            host: section.text("host_redirect").map(|text| match Host::parse(text) {
-                Ok(host) if !text.is_ascii() => host.as_str().into(), // `Location` is ASCII
-                Ok(_) | Err(_) => text.into(),
-            }),
+            host: section.text("host_redirect").map(Host::a_labels), // `Location` is ASCII
             port: section.int("port_redirect").and_then(|port| port.try_into().ok()),
             prefix: if section.text("path_redirect").is_some() {
                 None

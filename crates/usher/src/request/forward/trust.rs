@@ -81,7 +81,7 @@ impl Trust {
     ///
     /// The versions of TLS and the provider don't go together.
     pub fn client(&self) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
-        verified_by(|provider| Believed::new(self, provider))
+        verified_by(|provider| Verifier::of(self, provider))
     }
 }
 
@@ -91,7 +91,10 @@ impl Trust {
 ///
 /// The versions of TLS and the provider don't go together.
 pub(super) fn unverified() -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
-    verified_by(|provider| Unverified(provider.signature_verification_algorithms))
+    verified_by(|provider| Verifier {
+        believes: Believes::Everybody,
+        algorithms: provider.signature_verification_algorithms,
+    })
 }
 
 fn verified_by<V: ServerCertVerifier + 'static>(
@@ -104,29 +107,55 @@ fn verified_by<V: ServerCertVerifier + 'static>(
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier))
 }
 
-/// Path validation first, then the certificates that were named.
+/// Judges certificates and the signatures of handshakes.
 #[derive(Debug)]
-struct Believed {
-    /// Absent where no authority can be read.
-    authorities: Option<Arc<WebPkiServerVerifier>>,
-    named: Vec<CertificateDer<'static>>,
+struct Verifier {
+    believes: Believes,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Believed {
-    fn new(trust: &Trust, provider: &Arc<CryptoProvider>) -> Self {
+#[derive(Debug)]
+enum Believes {
+    /// Path validation first, then the certificates that were named.
+    These {
+        /// Absent where no authority can be read.
+        authorities: Option<Arc<WebPkiServerVerifier>>,
+        named: Vec<CertificateDer<'static>>,
+    },
+    /// `tls_skip_verify`: the operator said that nothing about this upstream's certificate counts.
+    /// That the upstream has its key is verified where the key can be read and is strong enough.
+    Everybody,
+}
+
+impl Verifier {
+    fn of(trust: &Trust, provider: &Arc<CryptoProvider>) -> Self {
         let roots = Arc::new(trust.roots.clone());
         let authorities =
             WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider)).build();
-        Self {
-            authorities: authorities.ok(),
-            named: trust.named.clone(),
-            algorithms: provider.signature_verification_algorithms,
+        let believes =
+            Believes::These { authorities: authorities.ok(), named: trust.named.clone() };
+        Self { believes, algorithms: provider.signature_verification_algorithms }
+    }
+
+    /// What a handshake's signature says when the usual way did not accept it.
+    fn otherwise(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+        error: Error,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match (by_key(message, cert, dss, &self.algorithms), &self.believes) {
+            (Some(valid), _) => Ok(valid),
+            (None, Believes::Everybody) if is_beyond_us(cert) => {
+                Ok(HandshakeSignatureValid::assertion())
+            }
+            (None, Believes::Everybody | Believes::These { .. }) => Err(error),
         }
     }
 }
 
-impl ServerCertVerifier for Believed {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -135,7 +164,10 @@ impl ServerCertVerifier for Believed {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let by_authority = match &self.authorities {
+        let Believes::These { authorities, named } = &self.believes else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let by_authority = match authorities {
             Some(authorities) => authorities.verify_server_cert(
                 end_entity,
                 intermediates,
@@ -145,7 +177,7 @@ impl ServerCertVerifier for Believed {
             ),
             None => Err(CertificateError::UnknownIssuer.into()),
         };
-        by_authority.or_else(|error| match self.named.contains(end_entity) {
+        by_authority.or_else(|error| match named.contains(end_entity) {
             true => holds(end_entity, server_name, now),
             false => Err(error),
         })
@@ -158,7 +190,7 @@ impl ServerCertVerifier for Believed {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         rustls::crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
-            .or_else(|error| by_key(message, cert, dss, &self.algorithms).ok_or(error))
+            .or_else(|error| self.otherwise(message, cert, dss, error))
     }
 
     fn verify_tls13_signature(
@@ -168,7 +200,7 @@ impl ServerCertVerifier for Believed {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
-            .or_else(|error| by_key(message, cert, dss, &self.algorithms).ok_or(error))
+            .or_else(|error| self.otherwise(message, cert, dss, error))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -214,65 +246,6 @@ fn is_common_name(parsed: &X509Certificate<'_>, name: &ServerName<'_>) -> bool {
     let name = name.to_str();
     let mut names = parsed.subject().iter_common_name().filter_map(|name| name.as_str().ok());
     names.any(|common| common.eq_ignore_ascii_case(&name))
-}
-
-/// `tls_skip_verify`: the operator said that nothing about this upstream's certificate counts. That
-/// the upstream has its key is verified where the key can be read and is strong enough for it.
-#[derive(Debug)]
-struct Unverified(WebPkiSupportedAlgorithms);
-
-impl Unverified {
-    /// What a handshake's signature says when the usual way did not accept it.
-    fn otherwise(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-        error: Error,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        match by_key(message, cert, dss, &self.0) {
-            Some(valid) => Ok(valid),
-            None if is_beyond_us(cert) => Ok(HandshakeSignatureValid::assertion()),
-            None => Err(error),
-        }
-    }
-}
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0)
-            .or_else(|error| self.otherwise(message, cert, dss, error))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0)
-            .or_else(|error| self.otherwise(message, cert, dss, error))
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
 }
 
 /// The signature by the bare key: certificates of version 1 have no place for extensions, and the

@@ -35,8 +35,10 @@ pub struct Access {
     pub user_agent: Option<HeaderValue>,
     /// `Referer`; its query is not written.
     pub referer: Option<HeaderValue>,
-    /// The TCP peer.
+    /// The TCP peer, or whom the proxies that are trusted name.
     pub ip: HeaderValue,
+    /// The way that the request came, the peer last.
+    pub way: HeaderValue,
     /// Under which session.
     pub session: Option<Arc<LiveSession>>,
     /// Which route.
@@ -111,7 +113,7 @@ impl Access {
             self.referer.as_ref().map_or(b"", |referer| without_query(referer.as_bytes()))
         );
         if selected(fields, "forwarded-for") || fields.is_some() {
-            add!("forwarded-for", self.ip.as_bytes());
+            add!("forwarded-for", self.way.as_bytes());
             if fields.is_some() {
                 add!("ip", self.ip.as_bytes());
             }

@@ -1,0 +1,68 @@
+//! What a head may ask for: tunnels, hosts in other letters.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::ext::Protocol;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use usher_lab::upstream::Upstream;
+
+use crate::house::{House, config, public};
+
+/// RFC 8441 §4 opens WebSockets here and nothing else: a tunnel of another protocol would carry
+/// what no policy looks at. The connection and what runs on it live on.
+#[tokio::test]
+async fn extended_connect_opens_websockets_and_nothing_else() {
+    let app = Upstream::echo();
+    let house = House::open(&config(&[public("tv.test", app.address)])).await;
+    let io = TokioIo::new(house.browser().connect_http2("tv.test").await);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let get = || Request::get("https://tv.test/page").body(Empty::<Bytes>::new()).unwrap();
+    let settled = sender.send_request(get()).await.unwrap(); // and with it the server's settings
+    assert_eq!(settled.status(), StatusCode::OK);
+    for (protocol, expected) in [
+        ("connect-udp", 501),
+        ("connect-ip", 501),
+        ("webtransport", 501),
+        ("h2c", 501),
+        ("WebSocket", 501),
+        ("websocket ", 501),
+    ] {
+        for path in ["/socket", "/.pomerium/"] {
+            let request = Request::connect(format!("https://tv.test{path}"))
+                .extension(Protocol::from_static(protocol))
+                .header("sec-websocket-version", "13")
+                .body(Empty::<Bytes>::new())
+                .unwrap();
+            let before = app.heads().len();
+            let response = sender.send_request(request).await.unwrap();
+            assert_eq!(response.status().as_u16(), expected, "{protocol} {path}");
+            assert!(!response.headers().contains_key("sec-websocket-accept"));
+            let _page = response.into_body().collect().await.unwrap();
+            assert_eq!(app.heads().len(), before, "{protocol}: nothing reached the app");
+        }
+    }
+    let plain = Request::connect("tv.test:443").body(Empty::<Bytes>::new()).unwrap();
+    let response = sender.send_request(plain).await.unwrap();
+    assert!(response.status().is_client_error() || response.status().is_server_error());
+    let alive = sender.send_request(get()).await.unwrap();
+    assert_eq!(alive.status(), StatusCode::OK, "the connection lives on");
+}
+
+/// `from: https://*.bücherei.test` is asked for as browsers write it.
+#[tokio::test]
+async fn a_wildcard_in_other_letters_takes_its_hosts() {
+    let app = Upstream::echo();
+    let route = public("*.bücherei.test", app.address).replace("https://*", "'https://*");
+    let route = route.replace("bücherei.test\n", "bücherei.test'\n");
+    let text = format!("authenticate_service_url: https://auth.test\n{}", config(&[route]));
+    let house = House::open(&text).await;
+    let mut browser = house.browser();
+    let fetch = browser.fetch("https://tv.xn--bcherei-n2a.test/");
+    let seen = tokio::time::timeout(Duration::from_secs(20), fetch).await.unwrap();
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+}
