@@ -8,7 +8,7 @@ use crate::{
     answer::{self, Answer},
     credential::Claimed,
     forwarded::Origin,
-    house::{House, Person, PersonId},
+    media_server::{MediaServer, Person, PersonId},
     target::Query,
 };
 
@@ -52,16 +52,16 @@ pub(crate) struct Caller {
 impl Caller {
     /// Judges the credential of a request, and notes that its device was seen.
     pub(crate) fn identify(
-        house: &House,
+        server: &MediaServer,
         peer: IpAddr,
         origin: Origin,
         headers: &HeaderMap,
         query: &Query,
     ) -> Self {
-        let now = house.now();
-        let mut state = house.state();
-        let legacy = state.legacy(house.version);
-        let mut claimed = Claimed::read(headers, query, house.version, legacy);
+        let now = server.now();
+        let mut state = server.state();
+        let legacy = state.legacy(server.version);
+        let mut claimed = Claimed::read(headers, query, server.version, legacy);
         let key = state.keys.iter().find(|key| key.value == claimed.token);
         let grant = state.grant(&claimed.token).cloned();
         let who = match (key, grant) {
@@ -95,20 +95,20 @@ impl Caller {
     }
 
     /// Whether the caller may do what only administrators may.
-    pub(crate) fn is_elevated(&self, house: &House) -> bool {
+    pub(crate) fn is_elevated(&self, server: &MediaServer) -> bool {
         match &self.who {
             Who::Nobody => false,
             Who::Key => true,
-            Who::Person(id) => house.state().person(id).is_some_and(Person::is_administrator),
+            Who::Person(id) => server.state().person(id).is_some_and(Person::is_administrator),
         }
     }
 
     /// Refuses a caller who lacks what the endpoint asks: 401 for nobody, 403 for somebody.
-    pub(crate) fn refusal(&self, house: &House, access: Access) -> Option<Answer> {
+    pub(crate) fn refusal(&self, server: &MediaServer, access: Access) -> Option<Answer> {
         let policy = |allows: &dyn Fn(&Person) -> bool| match &self.who {
             Who::Nobody => false,
             Who::Key => true,
-            Who::Person(id) => house.state().person(id).is_some_and(allows),
+            Who::Person(id) => server.state().person(id).is_some_and(allows),
         };
         let from_afar = !self.origin.is_in_network();
         let enough = match access {
@@ -116,9 +116,9 @@ impl Caller {
             Access::LocalOrElevated if !from_afar => return None,
             Access::SignedIn => policy(&|_| true),
             Access::Elevated | Access::LocalOrElevated => policy(&Person::is_administrator),
-            Access::Download => {
-                policy(&|person| crate::house::flag(&person.policy, "EnableContentDownloading"))
-            }
+            Access::Download => policy(&|person| {
+                crate::media_server::flag(&person.policy, "EnableContentDownloading")
+            }),
         };
         let reachable = !from_afar || policy(&Person::may_connect_from_afar);
         match &self.who {

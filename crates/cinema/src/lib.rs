@@ -26,7 +26,7 @@ mod credential;
 mod endpoints;
 mod film;
 mod forwarded;
-mod house;
+mod media_server;
 mod options;
 mod pipeline;
 mod range;

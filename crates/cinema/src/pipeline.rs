@@ -11,7 +11,7 @@ use crate::{
     caller::Caller,
     endpoints::{self, Ask, web},
     forwarded::Origin,
-    house::House,
+    media_server::MediaServer,
     options::{JellyfinVersion, Readiness},
     routes::{self, Endpoint, Found, InitiateMethods},
     socket,
@@ -29,12 +29,12 @@ const UNREAD_LIMIT: u64 = 64 * 1024;
 
 /// Answers one request.
 pub(crate) async fn serve(
-    house: Arc<House>,
+    server: Arc<MediaServer>,
     peer: IpAddr,
     mut request: Request<Incoming>,
 ) -> Answer {
     if let Some(refusal) = too_large(&request) {
-        return finished(refusal, house.version, &request);
+        return finished(refusal, server.version, &request);
     }
     if is_preflight(&request) {
         return preflight(&request);
@@ -42,17 +42,17 @@ pub(crate) async fn serve(
     let target = Target::parse(
         request.uri().path(),
         request.uri().query().unwrap_or_default(),
-        house.version,
+        server.version,
     );
-    let known = house.state().known_proxies.clone();
+    let known = server.state().known_proxies.clone();
     let origin = Origin::read(peer, request.headers(), &known);
-    if let Some(answer) = web::serve(&house, &request, &target, &origin) {
-        return finished(answer, house.version, &request);
+    if let Some(answer) = web::serve(&server, &request, &target, &origin) {
+        return finished(answer, server.version, &request);
     }
-    let caller = Caller::identify(&house, peer, origin, request.headers(), &target.query);
-    let answer = route(&house, caller, target, &mut request).await;
+    let caller = Caller::identify(&server, peer, origin, request.headers(), &target.query);
+    let answer = route(&server, caller, target, &mut request).await;
     read_the_rest(&mut request).await;
-    finished(answer, house.version, &request)
+    finished(answer, server.version, &request)
 }
 
 /// Takes what an endpoint left of a small body off the connection, so that the next request on it
@@ -67,7 +67,7 @@ async fn read_the_rest(request: &mut Request<Incoming>) {
 }
 
 async fn route(
-    house: &Arc<House>,
+    server: &Arc<MediaServer>,
     caller: Caller,
     mut target: Target,
     request: &mut Request<Incoming>,
@@ -77,21 +77,21 @@ async fn route(
     if let Some(query) = &decoded {
         target.query = query.clone();
     }
-    let initiate = match house.version {
+    let initiate = match server.version {
         JellyfinVersion::V10_10 | JellyfinVersion::V10_11 => InitiateMethods::GetAndPost,
         JellyfinVersion::V12 => InitiateMethods::PostOnly,
     };
     let found = routes::find(request.method(), &target.segments, initiate);
     if let Found::Route { access, .. } = &found
-        && let Some(refusal) = caller.refusal(house, *access)
+        && let Some(refusal) = caller.refusal(server, *access)
     {
         return refusal;
     }
-    if !house.state().remote_access() && !caller.origin.is_in_network() {
+    if !server.state().remote_access() && !caller.origin.is_in_network() {
         return answer::empty(StatusCode::SERVICE_UNAVAILABLE);
     }
     if socket::is_wanted(request) {
-        return socket::accept(house, &caller, decoded.as_ref(), request);
+        return socket::accept(server, &caller, decoded.as_ref(), request);
     }
     let (endpoint, captured) = match found {
         Found::Route { endpoint, captured, .. } => (endpoint, captured),
@@ -100,20 +100,20 @@ async fn route(
             answer::set(&mut refusal, header::ALLOW, &allowed);
             return refusal;
         }
-        Found::Nothing if is_starting(house) => return loading(),
+        Found::Nothing if is_starting(server) => return loading(),
         Found::Nothing => return answer::empty(StatusCode::NOT_FOUND),
     };
-    if endpoint != Endpoint::Health && is_starting(house) {
+    if endpoint != Endpoint::Health && is_starting(server) {
         return loading();
     }
-    let ask = Ask { house, caller: &caller, target: &target, captured: &captured };
+    let ask = Ask { server, caller: &caller, target: &target, captured: &captured };
     match endpoints::answer(endpoint, ask, request).await {
         Ok(answer) | Err(answer) => answer,
     }
 }
 
-fn is_starting(house: &House) -> bool {
-    house.state().readiness == Readiness::Starting
+fn is_starting(server: &MediaServer) -> bool {
+    server.state().readiness == Readiness::Starting
 }
 
 fn loading() -> Answer {

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     film::OpenFilm,
-    house::House,
+    media_server::MediaServer,
     options::{CinemaOptions, Readiness},
     pipeline,
 };
@@ -56,9 +56,9 @@ impl Cinema {
         let failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
-        let house = Arc::new(House::new(options, film));
-        house.tasks.spawn(accept(house.clone(), listener));
-        Ok(RunningCinema { addr, house })
+        let server = Arc::new(MediaServer::new(options, film));
+        server.tasks.spawn(accept(server.clone(), listener));
+        Ok(RunningCinema { addr, server })
     }
 }
 
@@ -66,7 +66,7 @@ impl Cinema {
 pub struct RunningCinema {
     /// Where it listens.
     pub addr: SocketAddr,
-    house: Arc<House>,
+    server: Arc<MediaServer>,
 }
 
 impl RunningCinema {
@@ -77,26 +77,26 @@ impl RunningCinema {
 
     /// Makes it answer 503 as a server does that is still starting, or ends that.
     pub fn set_readiness(&self, readiness: Readiness) {
-        self.house.set_readiness(readiness);
+        self.server.set_readiness(readiness);
     }
 
     /// How often `POST /System/Restart` has restarted it so far.
     pub fn restarts(&self) -> u64 {
-        self.house.state().restarts
+        self.server.state().restarts
     }
 
     /// Sockets that are open now, of people's sessions.
     pub fn open_sockets(&self) -> usize {
-        let state = self.house.state();
+        let state = self.server.state();
         let seats = state.sessions.iter().flat_map(|session| &session.seats);
         seats.filter(|seat| !seat.sender.is_closed()).count()
     }
 
     /// Cuts every connection and gives the port back.
     pub async fn stop(self) {
-        self.house.stopping.cancel();
-        self.house.tasks.close();
-        self.house.tasks.wait().await;
+        self.server.stopping.cancel();
+        self.server.tasks.close();
+        self.server.tasks.wait().await;
     }
 }
 
@@ -108,27 +108,27 @@ impl std::fmt::Debug for RunningCinema {
 
 impl Drop for RunningCinema {
     fn drop(&mut self) {
-        self.house.stopping.cancel();
+        self.server.stopping.cancel();
     }
 }
 
-async fn accept(house: Arc<House>, listener: TcpListener) {
-    let stopping = house.stopping.clone();
+async fn accept(server: Arc<MediaServer>, listener: TcpListener) {
+    let stopping = server.stopping.clone();
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
-                house.tasks.spawn(connection(house.clone(), stream, peer));
+                server.tasks.spawn(connection(server.clone(), stream, peer));
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-async fn connection(house: Arc<House>, stream: TcpStream, peer: SocketAddr) {
+async fn connection(server: Arc<MediaServer>, stream: TcpStream, peer: SocketAddr) {
     // A client that goes away is no news; one that cannot be told "no delay" is served all the same.
     let _slower = stream.set_nodelay(true);
     let service = service_fn(|request| {
-        let answer = pipeline::serve(house.clone(), peer.ip(), request);
+        let answer = pipeline::serve(server.clone(), peer.ip(), request);
         async { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
@@ -139,5 +139,5 @@ async fn connection(house: Arc<House>, stream: TcpStream, peer: SocketAddr) {
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let _gone = house.stopping.run_until_cancelled(connection).await;
+    let _gone = server.stopping.run_until_cancelled(connection).await;
 }

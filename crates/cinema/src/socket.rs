@@ -26,7 +26,7 @@ use crate::{
     answer::{self, Answer},
     caller::{Caller, Who},
     credential::Claimed,
-    house::{Heard, House, PersonId, SocketSeat, random_id},
+    media_server::{Heard, MediaServer, PersonId, SocketSeat, random_id},
     options::JellyfinVersion,
     target::Query,
 };
@@ -72,15 +72,15 @@ fn has_element(headers: &HeaderMap, name: header::HeaderName, wanted: &str) -> b
 /// `decoded` is the query that came wholly encoded. A token found only there opens a socket that
 /// is shut again at once (10.11 and 12) or stays without a word (10.10).
 pub(crate) fn accept(
-    house: &Arc<House>,
+    server: &Arc<MediaServer>,
     caller: &Caller,
     decoded: Option<&Query>,
     request: &mut Request<Incoming>,
 ) -> Answer {
     let late = decoded.filter(|_| caller.who == Who::Nobody).map(|query| {
-        Caller::identify(house, caller.peer, caller.origin.clone(), request.headers(), query)
+        Caller::identify(server, caller.peer, caller.origin.clone(), request.headers(), query)
     });
-    let greeting = match (&late, house.version) {
+    let greeting = match (&late, server.version) {
         (None, _) => Greeting::KeepAlive,
         (Some(_), JellyfinVersion::V10_10) => Greeting::Nothing,
         (Some(_), JellyfinVersion::V10_11 | JellyfinVersion::V12) => Greeting::Shutdown,
@@ -93,8 +93,8 @@ pub(crate) fn accept(
         return answer::error(StatusCode::BAD_REQUEST);
     };
     let upgrade = hyper::upgrade::on(request);
-    let (task_house, caller) = (house.clone(), caller.clone());
-    house.tasks.spawn(async move {
+    let (task_house, caller) = (server.clone(), caller.clone());
+    server.tasks.spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             run(task_house, &caller, upgraded, greeting).await;
         }
@@ -121,14 +121,14 @@ enum Greeting {
 
 /// One open socket.
 struct Socket {
-    house: Arc<House>,
+    server: Arc<MediaServer>,
     stream: WebSocketStream<TokioIo<Upgraded>>,
     /// Whose sessions it may hear of. `None` for an API key, which hears of all.
     person: Option<PersonId>,
     /// Set between `SessionsStart` and `SessionsStop`.
     sessions: Option<Interval>,
     /// The last list of sessions that it was told.
-    told: Value,
+    reported: Value,
 }
 
 /// Why a socket ends.
@@ -139,7 +139,7 @@ enum End {
     Away,
 }
 
-async fn run(house: Arc<House>, caller: &Caller, upgraded: Upgraded, greeting: Greeting) {
+async fn run(server: Arc<MediaServer>, caller: &Caller, upgraded: Upgraded, greeting: Greeting) {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_LIMIT))
         .max_frame_size(Some(MESSAGE_LIMIT));
@@ -148,12 +148,12 @@ async fn run(house: Arc<House>, caller: &Caller, upgraded: Upgraded, greeting: G
     let (sender, heard) = mpsc::channel(BACKLOG);
     let person = caller.person().cloned();
     let ended = match &person {
-        Some(person) => take_seat(&house, person, &caller.claimed, caller, sender.clone()),
+        Some(person) => take_seat(&server, person, &caller.claimed, caller, sender.clone()),
         None => CancellationToken::new(),
     };
-    let changes = house.session_changes();
+    let changes = server.session_changes();
     let mut socket =
-        Socket { house: house.clone(), stream, person, sessions: None, told: json!(null) };
+        Socket { server: server.clone(), stream, person, sessions: None, reported: json!(null) };
     let greeted = match greeting {
         Greeting::KeepAlive => socket.send("ForceKeepAlive", Some(json!(60))).await,
         Greeting::Nothing => Ok(()),
@@ -169,19 +169,19 @@ async fn run(house: Arc<House>, caller: &Caller, upgraded: Upgraded, greeting: G
         let _gone = socket.stream.close(Some(frame)).await;
     }
     drop(socket);
-    house.sessions_changed();
+    server.sessions_changed();
 }
 
 /// Puts the socket into its client's session. Its end closes the socket.
 fn take_seat(
-    house: &House,
+    server: &MediaServer,
     person: &PersonId,
     claimed: &Claimed,
     caller: &Caller,
     sender: mpsc::Sender<Heard>,
 ) -> CancellationToken {
-    let now = house.now();
-    let mut state = house.state();
+    let now = server.now();
+    let mut state = server.state();
     let id = state.open_session(person, claimed, Some(caller.origin.remote), now);
     let ended = match state.session_mut(&id) {
         Some(session) => {
@@ -191,7 +191,7 @@ fn take_seat(
         None => CancellationToken::new(),
     };
     drop(state);
-    house.sessions_changed();
+    server.sessions_changed();
     ended
 }
 
@@ -202,7 +202,7 @@ impl Socket {
         mut changes: watch::Receiver<u64>,
         ended: &CancellationToken,
     ) -> End {
-        let stopping = self.house.stopping.clone();
+        let stopping = self.server.stopping.clone();
         let mut pongs = tokio::time::interval_at(Instant::now() + PONG_EVERY, PONG_EVERY);
         let mut last_sign = Instant::now();
         let mut asked = 0;
@@ -250,7 +250,7 @@ impl Socket {
             "SessionsStart" => {
                 let asked = message.get("Data").and_then(Value::as_str).unwrap_or("0,1500");
                 self.sessions = Some(interval(asked));
-                self.told = json!(null);
+                self.reported = json!(null);
                 Ok(())
             }
             "SessionsStop" => {
@@ -263,20 +263,20 @@ impl Socket {
 
     /// Tells the sessions, if they are not what was told last.
     async fn tell_sessions(&mut self) -> Result<(), End> {
-        let server_id = self.house.server_id();
-        let version = self.house.version;
-        let now = self.house.state().sessions_seen_by(self.person.as_ref(), &server_id, version);
-        if now == self.told {
+        let server_id = self.server.server_id();
+        let version = self.server.version;
+        let now = self.server.state().sessions_seen_by(self.person.as_ref(), &server_id, version);
+        if now == self.reported {
             return Ok(());
         }
-        self.told = now.clone();
+        self.reported = now.clone();
         self.send("Sessions", Some(now)).await
     }
 
     async fn send(&mut self, kind: &str, payload: Option<Value>) -> Result<(), End> {
         let mut message = json!({ "MessageId": random_id(), "MessageType": kind });
         if let Some(payload) = payload {
-            crate::house::lay_over(&mut message, &json!({ "Data": payload }));
+            crate::media_server::lay_over(&mut message, &json!({ "Data": payload }));
         }
         self.put(Message::text(message.to_string())).await
     }

@@ -11,10 +11,10 @@
     reason = "part of the tests: what is wrong here should end one loudly"
 )]
 
+pub mod acme_server;
 pub mod browser;
 pub mod clock;
-pub mod directory;
-pub mod knot;
+pub mod dns_server;
 pub mod pebble;
 pub mod provider;
 pub mod recorded;

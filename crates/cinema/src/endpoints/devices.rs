@@ -7,13 +7,13 @@ use super::Ask;
 use crate::{
     answer::{self, Answer},
     clock::timestamp,
-    house::{ApiKey, random_id},
+    media_server::{ApiKey, random_id},
     target::guid,
 };
 
 pub(super) fn list(ask: Ask<'_>) -> Answer {
     let wanted = ask.target.query.first("userId").and_then(guid);
-    let mut devices = ask.house.state().devices();
+    let mut devices = ask.server.state().devices();
     if let Some(wanted) = wanted {
         devices.retain(|device| {
             device.get("LastUserId").and_then(|id| id.as_str()) == Some(wanted.as_str())
@@ -25,18 +25,18 @@ pub(super) fn list(ask: Ask<'_>) -> Answer {
 /// Ends every token with that device id, whoever's it is.
 pub(super) fn delete(ask: Ask<'_>) -> Result<Answer, Answer> {
     let id = ask.target.query.first("id").unwrap_or_default();
-    let mut state = ask.house.state();
+    let mut state = ask.server.state();
     if !state.grants.iter().any(|grant| grant.device_id == id) {
         return Err(answer::problem(StatusCode::NOT_FOUND));
     }
     state.end_grants(|grant| grant.device_id == id);
     drop(state);
-    ask.house.sessions_changed();
+    ask.server.sessions_changed();
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
 pub(super) fn keys(ask: Ask<'_>) -> Answer {
-    let state = ask.house.state();
+    let state = ask.server.state();
     let keys = state.keys.iter().map(|key| {
         json!({
             "Id": key.id,
@@ -61,8 +61,8 @@ pub(super) fn create_key(ask: Ask<'_>) -> Result<Answer, Answer> {
     if app.is_empty() {
         return Err(answer::problem(StatusCode::BAD_REQUEST));
     }
-    let created = ask.house.now();
-    let mut state = ask.house.state();
+    let created = ask.server.now();
+    let mut state = ask.server.state();
     let id = state.keys.len();
     state.keys.push(ApiKey { id, value: random_id(), app: app.to_owned(), created });
     Ok(answer::empty(StatusCode::NO_CONTENT))
@@ -70,7 +70,7 @@ pub(super) fn create_key(ask: Ask<'_>) -> Result<Answer, Answer> {
 
 pub(super) fn delete_key(ask: Ask<'_>) -> Result<Answer, Answer> {
     let value = ask.captured(0);
-    let mut state = ask.house.state();
+    let mut state = ask.server.state();
     let before = state.keys.len();
     state.keys.retain(|key| key.value != value);
     let removed = state.keys.len() < before;

@@ -8,7 +8,7 @@ use crate::{
     answer::{self, Answer},
     clock::timestamp,
     film::OpenFilm,
-    house::{House, lay_over, random_id, stable_id},
+    media_server::{MediaServer, lay_over, random_id, stable_id},
     options::JellyfinVersion,
 };
 
@@ -38,8 +38,8 @@ fn user_data(id: &str) -> Value {
 }
 
 /// How far somebody has come with the film, as `UserItemDataDto`.
-pub(super) fn place_in_film(house: &House) -> Value {
-    user_data(&film_id(&house.film))
+pub(super) fn place_in_film(server: &MediaServer) -> Value {
+    user_data(&film_id(&server.film))
 }
 
 fn path_on_disk(film: &OpenFilm) -> String {
@@ -48,8 +48,8 @@ fn path_on_disk(film: &OpenFilm) -> String {
 }
 
 /// The film as lists show it.
-pub(super) fn short_item(house: &House) -> Value {
-    let film = &house.film;
+pub(super) fn short_item(server: &MediaServer) -> Value {
+    let film = &server.film;
     let id = film_id(film);
     let container = match film.container().as_str() {
         "mp4" => "mov,mp4,m4a,3gp,3g2,mj2".to_owned(),
@@ -57,7 +57,7 @@ pub(super) fn short_item(house: &House) -> Value {
     };
     let mut item = json!({
         "Name": film.title(),
-        "ServerId": house.server_id(),
+        "ServerId": server.server_id(),
         "Id": id,
         "Container": container,
         "ChannelId": null,
@@ -79,9 +79,9 @@ pub(super) fn short_item(house: &House) -> Value {
 }
 
 /// The film as its own page shows it.
-fn long_item(house: &House) -> Value {
-    let film = &house.film;
-    let mut item = short_item(house);
+fn long_item(server: &MediaServer) -> Value {
+    let film = &server.film;
+    let mut item = short_item(server);
     let more = json!({
         "Etag": stable_id("etag"),
         "DateCreated": timestamp(film.changed),
@@ -89,7 +89,7 @@ fn long_item(house: &House) -> Value {
         "CanDownload": true,
         "SortName": film.title().to_lowercase(),
         "ExternalUrls": [],
-        "MediaSources": [media_source(house)],
+        "MediaSources": [media_source(server)],
         "ProductionLocations": [],
         "Path": path_on_disk(film),
         "EnableMediaSourceDisplay": true,
@@ -107,7 +107,7 @@ fn long_item(house: &House) -> Value {
         "DisplayPreferencesId": stable_id("display"),
         "Tags": [],
         "PrimaryImageAspectRatio": 0.666_666_666_666_666_6,
-        "MediaStreams": media_streams(house.version),
+        "MediaStreams": media_streams(server.version),
         "Chapters": [],
         "Trickplay": {},
         "LockedFields": [],
@@ -119,8 +119,8 @@ fn long_item(house: &House) -> Value {
     item
 }
 
-fn media_source(house: &House) -> Value {
-    let film = &house.film;
+fn media_source(server: &MediaServer) -> Value {
+    let film = &server.film;
     let mut source = json!({
         "Protocol": "File",
         "Id": film_id(film),
@@ -145,7 +145,7 @@ fn media_source(house: &House) -> Value {
         "RequiresLooping": false,
         "SupportsProbing": true,
         "VideoType": "VideoFile",
-        "MediaStreams": media_streams(house.version),
+        "MediaStreams": media_streams(server.version),
         "MediaAttachments": [],
         "Formats": [],
         "Bitrate": 188_662,
@@ -240,14 +240,14 @@ fn media_streams(version: JellyfinVersion) -> Value {
     json!([video, audio])
 }
 
-fn folder(house: &House) -> Value {
+fn folder(server: &MediaServer) -> Value {
     let id = folder_id();
     let mut folder = json!({
         "Name": "Movies",
-        "ServerId": house.server_id(),
+        "ServerId": server.server_id(),
         "Id": id,
         "Etag": stable_id("folder etag"),
-        "DateCreated": timestamp(house.film.changed),
+        "DateCreated": timestamp(server.film.changed),
         "DateLastMediaAdded": "0001-01-01T00:00:00.0000000Z",
         "CanDelete": false,
         "CanDownload": false,
@@ -282,7 +282,7 @@ fn folder(house: &House) -> Value {
         "LockedFields": [],
         "LockData": false,
     });
-    if house.version == JellyfinVersion::V12 {
+    if server.version == JellyfinVersion::V12 {
         lay_over(&mut folder, &json!({ "Chapters": [] }));
     }
     folder
@@ -300,7 +300,7 @@ fn check_subject(ask: Ask<'_>) -> Result<(), Answer> {
 
 pub(super) fn views(ask: Ask<'_>) -> Result<Answer, Answer> {
     check_subject(ask)?;
-    Ok(result(vec![folder(ask.house)]))
+    Ok(result(vec![folder(ask.server)]))
 }
 
 /// Which kinds a query wants: the film, the folder, or both where it names none.
@@ -309,22 +309,22 @@ pub(super) fn items(ask: Ask<'_>) -> Result<Answer, Answer> {
     let query = &ask.target.query;
     let ids = query.joined("ids");
     let kinds = query.joined("includeItemTypes").map(|kinds| kinds.to_ascii_lowercase());
-    let film = film_id(&ask.house.film);
+    let film = film_id(&ask.server.film);
     let wanted = ids
         .is_none_or(|ids| ids.split(',').filter_map(crate::target::guid).any(|id| id == film))
         && kinds.is_none_or(|kinds| kinds.split(',').any(|kind| kind == "movie"));
     // Without `recursive` the root is listed, which holds the folder.
     let at_root = query.first("parentId").is_none() && !query.is_true("recursive");
     Ok(result(match (wanted, at_root && query.first("ids").is_none()) {
-        (true, true) => vec![folder(ask.house), short_item(ask.house)],
-        (true, false) => vec![short_item(ask.house)],
+        (true, true) => vec![folder(ask.server), short_item(ask.server)],
+        (true, false) => vec![short_item(ask.server)],
         (false, _) => Vec::new(),
     }))
 }
 
 pub(super) fn latest(ask: Ask<'_>) -> Result<Answer, Answer> {
     check_subject(ask)?;
-    Ok(answer::json(json!([short_item(ask.house)])))
+    Ok(answer::json(json!([short_item(ask.server)])))
 }
 
 pub(super) fn resume(ask: Ask<'_>) -> Result<Answer, Answer> {
@@ -345,24 +345,24 @@ pub(super) fn item(ask: Ask<'_>) -> Result<Answer, Answer> {
     };
     let id = ask.id(place, "itemId")?;
     if id == folder_id() {
-        return Ok(answer::json(folder(ask.house)));
+        return Ok(answer::json(folder(ask.server)));
     }
     check_film(ask, place)?;
-    Ok(answer::json(long_item(ask.house)))
+    Ok(answer::json(long_item(ask.server)))
 }
 
 pub(super) fn playback_info(ask: Ask<'_>) -> Result<Answer, Answer> {
     ask.subject(ask.target.query.first("userId"))?;
     check_film(ask, 0)?;
     Ok(answer::json(json!({
-        "MediaSources": [media_source(ask.house)],
+        "MediaSources": [media_source(ask.server)],
         "PlaySessionId": random_id(),
     })))
 }
 
 /// The captured id must be the film's.
 pub(super) fn check_film(ask: Ask<'_>, place: usize) -> Result<(), Answer> {
-    if ask.id(place, "itemId")? == film_id(&ask.house.film) {
+    if ask.id(place, "itemId")? == film_id(&ask.server.film) {
         return Ok(());
     }
     Err(answer::problem(StatusCode::NOT_FOUND))

@@ -16,21 +16,21 @@ const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub(super) async fn stream(ask: Ask<'_>, headers: &HeaderMap) -> Result<Answer, Answer> {
     library::check_film(ask, 0)?;
     if ask.target.query.is_true("static") {
-        return ask.house.film.original(headers).await.map_err(unreadable);
+        return ask.server.film.original(headers).await.map_err(unreadable);
     }
-    ask.house.film.transcoded().await.map_err(unreadable)
+    ask.server.film.transcoded().await.map_err(unreadable)
 }
 
 /// The film for those who are signed in.
 pub(super) async fn file(ask: Ask<'_>, headers: &HeaderMap) -> Result<Answer, Answer> {
     library::check_film(ask, 0)?;
-    ask.house.film.original(headers).await.map_err(unreadable)
+    ask.server.film.original(headers).await.map_err(unreadable)
 }
 
 /// The film with a name to save it under.
 pub(super) async fn download(ask: Ask<'_>, headers: &HeaderMap) -> Result<Answer, Answer> {
     let mut answer = file(ask, headers).await?;
-    let film = &ask.house.film;
+    let film = &ask.server.film;
     let name = format!("{}.{}", film.title(), film.container());
     let extended = utf8_percent_encode(&name, EXTENDED);
     let plain: String = name
@@ -53,7 +53,7 @@ pub(super) fn image(ask: Ask<'_>) -> Result<Answer, Answer> {
         Some(_) => "public, max-age=31536000",
         None => "public",
     };
-    let age = ask.house.now().duration_since(built_in_changed()).unwrap_or_default();
+    let age = ask.server.now().duration_since(built_in_changed()).unwrap_or_default();
     for (name, value) in [
         (header::AGE, age.as_secs().to_string().as_str()),
         (header::CACHE_CONTROL, kept),

@@ -24,7 +24,7 @@ use serde_json::Value;
 use crate::{
     answer::{self, Answer},
     caller::Caller,
-    house::{House, PersonId},
+    media_server::{MediaServer, PersonId},
     routes::Endpoint,
     target::{Target, guid},
 };
@@ -36,7 +36,7 @@ const BODY_LIMIT: usize = 30_000_000;
 /// sent alike.
 #[derive(Clone, Copy)]
 pub(crate) struct Ask<'a> {
-    pub house: &'a Arc<House>,
+    pub server: &'a Arc<MediaServer>,
     pub caller: &'a Caller,
     pub target: &'a Target,
     pub captured: &'a [String],
@@ -141,10 +141,10 @@ impl Ask<'_> {
             return Ok(own.cloned());
         };
         let id = guid(named).map(PersonId).ok_or_else(|| answer::not_valid("userId", named))?;
-        if own != Some(&id) && !self.caller.is_elevated(self.house) {
+        if own != Some(&id) && !self.caller.is_elevated(self.server) {
             return Err(answer::error(StatusCode::FORBIDDEN));
         }
-        match self.house.state().person(&id) {
+        match self.server.state().person(&id) {
             Some(_) => Ok(Some(id)),
             None => Err(answer::problem(StatusCode::NOT_FOUND)),
         }

@@ -8,7 +8,7 @@ use super::{Ask, field, json_body, text_field};
 use crate::{
     answer::{self, Answer},
     clock::timestamp,
-    house::{Person, PersonId, default_policy, lay_over, name_is_allowed, random_id},
+    media_server::{Person, PersonId, default_policy, lay_over, name_is_allowed, random_id},
     options::{CinemaUser, JellyfinVersion},
     target::guid,
 };
@@ -17,11 +17,11 @@ use crate::{
 const PIN_LIFETIME: std::time::Duration = std::time::Duration::from_secs(1_800);
 
 fn dto(ask: Ask<'_>, person: &Person) -> Value {
-    person.dto(&ask.house.server_id(), ask.house.version)
+    person.dto(&ask.server.server_id(), ask.server.version)
 }
 
 pub(super) fn me(ask: Ask<'_>) -> Result<Answer, Answer> {
-    let state = ask.house.state();
+    let state = ask.server.state();
     let person = ask.caller.person().and_then(|id| state.person(id));
     // A key is nobody: 400, which tells a key from a person's token.
     let person = person.ok_or_else(|| answer::problem(StatusCode::BAD_REQUEST))?;
@@ -29,13 +29,13 @@ pub(super) fn me(ask: Ask<'_>) -> Result<Answer, Answer> {
 }
 
 pub(super) fn list(ask: Ask<'_>) -> Answer {
-    let state = ask.house.state();
+    let state = ask.server.state();
     answer::json(state.people.iter().map(|person| dto(ask, person)).collect())
 }
 
 /// Those whom the sign-in page shows.
 pub(super) fn public(ask: Ask<'_>) -> Answer {
-    let state = ask.house.state();
+    let state = ask.server.state();
     let from_afar = !ask.caller.origin.is_in_network();
     let shown = state.people.iter().filter(|person| {
         !person.is_hidden()
@@ -47,7 +47,7 @@ pub(super) fn public(ask: Ask<'_>) -> Answer {
 
 pub(super) fn one(ask: Ask<'_>) -> Result<Answer, Answer> {
     let id = PersonId(ask.id(0, "userId")?);
-    let state = ask.house.state();
+    let state = ask.server.state();
     let person = state.person(&id).ok_or_else(|| answer::problem(StatusCode::NOT_FOUND))?;
     Ok(answer::json(dto(ask, person)))
 }
@@ -58,12 +58,12 @@ pub(super) async fn create(
 ) -> Result<Answer, Answer> {
     let given = json_body(request).await?;
     let (name, password) = (text_field(&given, "Name"), text_field(&given, "Password"));
-    let mut state = ask.house.state();
-    if !name_is_allowed(&name, ask.house.version) || state.person_named(&name).is_some() {
+    let mut state = ask.server.state();
+    if !name_is_allowed(&name, ask.server.version) || state.person_named(&name).is_some() {
         return Err(answer::error(StatusCode::BAD_REQUEST));
     }
     // The answer is made before the password is set, and says that there is none.
-    let mut person = Person::new(&CinemaUser::new(name, ""), ask.house.version);
+    let mut person = Person::new(&CinemaUser::new(name, ""), ask.server.version);
     let created = dto(ask, &person);
     person.password = password;
     state.people.push(person);
@@ -72,7 +72,7 @@ pub(super) async fn create(
 
 pub(super) fn delete(ask: Ask<'_>) -> Result<Answer, Answer> {
     let id = PersonId(ask.id(0, "userId")?);
-    let mut state = ask.house.state();
+    let mut state = ask.server.state();
     if state.person(&id).is_none() {
         return Err(answer::problem(StatusCode::NOT_FOUND));
     }
@@ -92,11 +92,11 @@ pub(super) async fn policy(
     if required.iter().any(|name| text_field(&given, name).is_empty()) {
         return Err(answer::problem(StatusCode::BAD_REQUEST));
     }
-    let mut state = ask.house.state();
+    let mut state = ask.server.state();
     let Some(person) = state.person_mut(&id) else {
         return Err(answer::problem(StatusCode::NOT_FOUND));
     };
-    let mut policy = default_policy(ask.house.version);
+    let mut policy = default_policy(ask.server.version);
     lay_over(&mut policy, &given);
     person.policy = policy;
     if person.is_disabled() {
@@ -114,8 +114,8 @@ pub(super) async fn password(
     let named = in_path.or_else(|| ask.target.query.first("userId"));
     let id = ask.subject(named)?.ok_or_else(|| answer::problem(StatusCode::BAD_REQUEST))?;
     let given = json_body(request).await?;
-    let elevated = ask.caller.is_elevated(ask.house);
-    let mut state = ask.house.state();
+    let elevated = ask.caller.is_elevated(ask.server);
+    let mut state = ask.server.state();
     let Some(person) = state.person_mut(&id) else {
         return Err(answer::problem(StatusCode::NOT_FOUND));
     };
@@ -136,7 +136,7 @@ pub(super) async fn authenticate(
 ) -> Result<Answer, Answer> {
     let given = json_body(request).await?;
     let name = text_field(&given, "Username");
-    let found = ask.house.state().person_named(&name).map(|person| person.id.clone());
+    let found = ask.server.state().person_named(&name).map(|person| person.id.clone());
     sign_in(ask, found, &text_field(&given, "Pw"))
 }
 
@@ -149,13 +149,13 @@ pub(super) fn authenticate_by_id(ask: Ask<'_>) -> Result<Answer, Answer> {
 
 fn sign_in(ask: Ask<'_>, found: Option<PersonId>, password: &str) -> Result<Answer, Answer> {
     let device = &ask.caller.claimed;
-    let told = [&device.client, &device.device, &device.device_id, &device.version];
-    if told.iter().any(|field| field.is_empty()) {
+    let fields = [&device.client, &device.device, &device.device_id, &device.version];
+    if fields.iter().any(|field| field.is_empty()) {
         return Err(answer::error(StatusCode::BAD_REQUEST));
     }
     let unknown = || answer::error(StatusCode::UNAUTHORIZED);
     let forbidden = || answer::error(StatusCode::FORBIDDEN);
-    let mut state = ask.house.state();
+    let mut state = ask.server.state();
     let person = found.and_then(|id| state.person(&id).cloned()).ok_or_else(unknown)?;
     if !person.password_is(password) {
         return Err(unknown());
@@ -168,19 +168,19 @@ fn sign_in(ask: Ask<'_>, found: Option<PersonId>, password: &str) -> Result<Answ
     if !allowed {
         return Err(forbidden());
     }
-    let now = ask.house.now();
+    let now = ask.server.now();
     let token = state.give(&person.id, device, now);
     let remote = ask.caller.origin.remote;
     let session = state.open_session(&person.id, device, Some(remote), now);
     let result = authentication_result(ask, &state, &person.id, &session, &token);
     drop(state);
-    ask.house.sessions_changed();
+    ask.server.sessions_changed();
     Ok(answer::json(result))
 }
 
 /// Whether `MaxActiveSessions` leaves room for one more device.
 fn sessions_left(
-    grants: &[crate::house::Grant],
+    grants: &[crate::media_server::Grant],
     person: &Person,
     device: &crate::credential::Claimed,
 ) -> bool {
@@ -194,15 +194,15 @@ fn sessions_left(
 /// `AuthenticationResult`, which is how every way in ends.
 pub(super) fn authentication_result(
     ask: Ask<'_>,
-    state: &crate::house::State,
+    state: &crate::media_server::State,
     person: &PersonId,
-    session: &crate::house::SessionId,
+    session: &crate::media_server::SessionId,
     token: &str,
 ) -> Value {
-    let server_id = ask.house.server_id();
+    let server_id = ask.server.server_id();
     let session = state
         .session(session)
-        .map(|session| state.session_dto(session, &server_id, ask.house.version));
+        .map(|session| state.session_dto(session, &server_id, ask.server.version));
     json!({
         "User": state.person(person).map(|person| dto(ask, person)),
         "SessionInfo": session,
@@ -218,8 +218,8 @@ pub(super) async fn forgot_password(
 ) -> Result<Answer, Answer> {
     let given = json_body(request).await?;
     let name = text_field(&given, "EnteredUsername");
-    let known = ask.house.state().person_named(&name).is_some();
-    let tells = match ask.house.version {
+    let known = ask.server.state().person_named(&name).is_some();
+    let tells = match ask.server.version {
         JellyfinVersion::V10_10 => known && ask.caller.origin.is_in_network(),
         JellyfinVersion::V10_11 | JellyfinVersion::V12 => true,
     };
@@ -227,7 +227,7 @@ pub(super) async fn forgot_password(
         json!({
             "Action": "PinCode",
             "PinFile": format!("/data/passwordreset{}.json", random_id()),
-            "PinExpirationDate": timestamp(ask.house.now() + PIN_LIFETIME),
+            "PinExpirationDate": timestamp(ask.server.now() + PIN_LIFETIME),
         })
     } else {
         json!({ "Action": "InNetworkRequired" })

@@ -7,39 +7,39 @@ use hyper::body::Incoming;
 use super::{Ask, json_body, people, text_field};
 use crate::{
     answer::{self, Answer},
-    house::ConnectError,
+    media_server::ConnectError,
 };
 
 fn refuse_if_off(ask: Ask<'_>) -> Result<(), Answer> {
-    if ask.house.state().quick_connect_available() {
+    if ask.server.state().quick_connect_available() {
         return Ok(());
     }
     Err(answer::json_status(StatusCode::UNAUTHORIZED, "Quick connect is disabled".into()))
 }
 
 pub(super) fn enabled(ask: Ask<'_>) -> Answer {
-    answer::json(ask.house.state().quick_connect_available().into())
+    answer::json(ask.server.state().quick_connect_available().into())
 }
 
 pub(super) fn initiate(ask: Ask<'_>) -> Result<Answer, Answer> {
     let device = ask.caller.claimed.clone();
-    let told = [&device.client, &device.device, &device.device_id, &device.version];
-    if told.iter().any(|field| field.is_empty()) {
+    let fields = [&device.client, &device.device, &device.device_id, &device.version];
+    if fields.iter().any(|field| field.is_empty()) {
         return Err(answer::error(StatusCode::BAD_REQUEST));
     }
     refuse_if_off(ask)?;
     let unlucky = |_| answer::error(StatusCode::INTERNAL_SERVER_ERROR);
     let code = random_code().map_err(unlucky)?;
     let secret = random_secret().map_err(unlucky)?;
-    let now = ask.house.now();
-    Ok(answer::json(ask.house.state().initiate(device, code, secret, now)))
+    let now = ask.server.now();
+    Ok(answer::json(ask.server.state().initiate(device, code, secret, now)))
 }
 
 pub(super) fn poll(ask: Ask<'_>) -> Result<Answer, Answer> {
     refuse_if_off(ask)?;
     let secret = ask.target.query.first("secret").unwrap_or_default();
-    let now = ask.house.now();
-    let found = ask.house.state().connect(secret, now);
+    let now = ask.server.now();
+    let found = ask.server.state().connect(secret, now);
     let unknown = || answer::json_status(StatusCode::NOT_FOUND, "Unknown secret".into());
     found.map(answer::json).ok_or_else(unknown)
 }
@@ -54,15 +54,15 @@ pub(super) fn approve(ask: Ask<'_>) -> Result<Answer, Answer> {
         // A key without a person to stand for.
         None => own.cloned().ok_or_else(|| answer::error(StatusCode::BAD_REQUEST))?,
     };
-    if own != Some(&person) && !ask.caller.is_elevated(ask.house) {
+    if own != Some(&person) && !ask.caller.is_elevated(ask.server) {
         return Err(answer::error(StatusCode::FORBIDDEN));
     }
     let code = ask.target.query.first("code").unwrap_or_default();
-    let now = ask.house.now();
-    let outcome = ask.house.state().approve(code, &person, now);
+    let now = ask.server.now();
+    let outcome = ask.server.state().approve(code, &person, now);
     let status = match outcome {
         Ok(()) => {
-            ask.house.sessions_changed();
+            ask.server.sessions_changed();
             return Ok(answer::json(true.into()));
         }
         Err(ConnectError::UnknownCode | ConnectError::UnknownPerson) => StatusCode::NOT_FOUND,
@@ -79,8 +79,8 @@ pub(super) async fn exchange(
 ) -> Result<Answer, Answer> {
     let given = json_body(request).await?;
     refuse_if_off(ask)?;
-    let now = ask.house.now();
-    let mut state = ask.house.state();
+    let now = ask.server.now();
+    let mut state = ask.server.state();
     let not_found = || answer::error(StatusCode::NOT_FOUND);
     let (approved, device) =
         state.exchange(&text_field(&given, "Secret"), now).ok_or_else(not_found)?;

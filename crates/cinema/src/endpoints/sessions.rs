@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::{Ask, body, field, json_body, library, text_field};
 use crate::{
     answer::{self, Answer},
-    house::{Heard, PersonId, SessionId, lay_over, no_capabilities, nothing_plays},
+    media_server::{Heard, PersonId, SessionId, lay_over, no_capabilities, nothing_plays},
 };
 
 pub(super) fn list(ask: Ask<'_>) -> Answer {
-    let (server_id, version) = (ask.house.server_id(), ask.house.version);
-    let mut sessions = ask.house.state().sessions_seen_by(ask.caller.person(), &server_id, version);
+    let (server_id, version) = (ask.server.server_id(), ask.server.version);
+    let mut sessions =
+        ask.server.state().sessions_seen_by(ask.caller.person(), &server_id, version);
     if let (Some(wanted), Some(list)) =
         (ask.target.query.first("deviceId"), sessions.as_array_mut())
     {
@@ -24,23 +25,26 @@ pub(super) fn list(ask: Ask<'_>) -> Answer {
 /// Ends the caller's token. A key stays.
 pub(super) fn logout(ask: Ask<'_>) -> Answer {
     let token = ask.caller.claimed.token.clone();
-    ask.house.state().end_grants(|grant| grant.token == token);
-    ask.house.sessions_changed();
+    ask.server.state().end_grants(|grant| grant.token == token);
+    ask.server.sessions_changed();
     answer::empty(StatusCode::NO_CONTENT)
 }
 
 /// Opens or refreshes the caller's session and lets `change` at it.
-fn with_session(ask: Ask<'_>, change: impl FnOnce(&mut crate::house::Session)) -> Option<PersonId> {
+fn with_session(
+    ask: Ask<'_>,
+    change: impl FnOnce(&mut crate::media_server::Session),
+) -> Option<PersonId> {
     let person = ask.caller.person()?.clone();
-    let now = ask.house.now();
-    let mut state = ask.house.state();
+    let now = ask.server.now();
+    let mut state = ask.server.state();
     let remote = Some(ask.caller.origin.remote);
     let id = state.open_session(&person, &ask.caller.claimed, remote, now);
     if let Some(session) = state.session_mut(&id) {
         change(session);
     }
     drop(state);
-    ask.house.sessions_changed();
+    ask.server.sessions_changed();
     Some(person)
 }
 
@@ -50,7 +54,7 @@ pub(super) async fn capabilities(
     request: &mut Request<Incoming>,
 ) -> Result<Answer, Answer> {
     let query = &ask.target.query;
-    let told = if ask.target.segments.len() > 2 {
+    let body = if ask.target.segments.len() > 2 {
         json_body(request).await?
     } else {
         let list = |name| {
@@ -67,7 +71,7 @@ pub(super) async fn capabilities(
     let names: Vec<String> =
         capabilities.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
     for name in names {
-        if let Some(value) = field(&told, &name) {
+        if let Some(value) = field(&body, &name) {
             lay_over(&mut capabilities, &json!({ name: value }));
         }
     }
@@ -80,13 +84,13 @@ pub(super) async fn playing(
     ask: Ask<'_>,
     request: &mut Request<Incoming>,
 ) -> Result<Answer, Answer> {
-    let told = json_body(request).await?;
-    let known = crate::target::guid(&text_field(&told, "ItemId"))
-        == Some(library::film_id(&ask.house.film));
-    let item = known.then(|| library::short_item(ask.house));
+    let body = json_body(request).await?;
+    let known = crate::target::guid(&text_field(&body, "ItemId"))
+        == Some(library::film_id(&ask.server.film));
+    let item = known.then(|| library::short_item(ask.server));
     let mut play_state = nothing_plays();
     for name in ["PositionTicks", "CanSeek", "IsPaused", "IsMuted", "PlayMethod", "MediaSourceId"] {
-        if let Some(value) = field(&told, name) {
+        if let Some(value) = field(&body, name) {
             lay_over(&mut play_state, &json!({ name: value }));
         }
     }
@@ -102,20 +106,20 @@ pub(super) async fn stopped(
     ask: Ask<'_>,
     request: &mut Request<Incoming>,
 ) -> Result<Answer, Answer> {
-    let told = json_body(request).await?;
+    let body = json_body(request).await?;
     let person = with_session(ask, |session| {
         session.playing = None;
         session.play_state = nothing_plays();
     });
     if let Some(person) = person {
-        let mut place = library::place_in_film(ask.house);
-        let position = field(&told, "PositionTicks").cloned().unwrap_or(json!(0));
+        let mut place = library::place_in_film(ask.server);
+        let position = field(&body, "PositionTicks").cloned().unwrap_or(json!(0));
         lay_over(&mut place, &json!({ "PlaybackPositionTicks": position, "PlayCount": 1 }));
         let heard = Heard {
             kind: "UserDataChanged",
             payload: json!({ "UserId": person.0, "UserDataList": [place] }),
         };
-        ask.house.state().tell(&heard, |session| session.person == person);
+        ask.server.state().tell(&heard, |session| session.person == person);
     }
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
@@ -124,7 +128,7 @@ pub(super) async fn stopped(
 /// that was active last; here both tabs of a browser hear it.
 fn send(ask: Ask<'_>, kind: &'static str, payload: Value) -> Result<Answer, Answer> {
     let id = SessionId(ask.id(0, "sessionId")?);
-    let mut state = ask.house.state();
+    let mut state = ask.server.state();
     if state.session(&id).is_none() {
         return Err(answer::error(StatusCode::NOT_FOUND));
     }
@@ -140,13 +144,13 @@ pub(super) async fn send_message(
     ask: Ask<'_>,
     request: &mut Request<Incoming>,
 ) -> Result<Answer, Answer> {
-    let told = json_body(request).await?;
-    let text = text_field(&told, "Text");
+    let body = json_body(request).await?;
+    let text = text_field(&body, "Text");
     if text.is_empty() {
         return Err(answer::problem(StatusCode::BAD_REQUEST));
     }
-    let mut arguments = json!({ "Header": text_field(&told, "Header"), "Text": text });
-    if let Some(timeout) = field(&told, "TimeoutMs").filter(|value| !value.is_null()) {
+    let mut arguments = json!({ "Header": text_field(&body, "Header"), "Text": text });
+    if let Some(timeout) = field(&body, "TimeoutMs").filter(|value| !value.is_null()) {
         lay_over(&mut arguments, &json!({ "TimeoutMs": timeout.to_string() }));
     }
     let payload = json!({
@@ -168,9 +172,9 @@ pub(super) async fn send_command(
             (name.clone(), json!({}))
         }
         _ => {
-            let told = json_body(request).await?;
-            let arguments = field(&told, "Arguments").cloned().unwrap_or(json!({}));
-            (text_field(&told, "Name"), arguments)
+            let body = json_body(request).await?;
+            let arguments = field(&body, "Arguments").cloned().unwrap_or(json!({}));
+            (text_field(&body, "Name"), arguments)
         }
     };
     let payload =

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Ask, body, json_body};
 use crate::{
     answer::{self, Answer, AnswerBody},
-    house::lay_over,
+    media_server::lay_over,
     options::Readiness,
 };
 
@@ -26,11 +26,11 @@ pub(super) fn anonymous_info(ask: Ask<'_>) -> Answer {
 fn public_info(ask: Ask<'_>) -> Value {
     json!({
         "LocalAddress": ask.caller.origin.base(),
-        "ServerName": ask.house.server_name(),
-        "Version": ask.house.version.number(),
+        "ServerName": ask.server.server_name(),
+        "Version": ask.server.version.number(),
         "ProductName": "Jellyfin Server",
         "OperatingSystem": "",
-        "Id": ask.house.server_id(),
+        "Id": ask.server.server_id(),
         "StartupWizardCompleted": true,
     })
 }
@@ -64,7 +64,7 @@ pub(super) fn info(ask: Ask<'_>) -> Answer {
 }
 
 pub(super) fn health(ask: Ask<'_>) -> Answer {
-    let said = match ask.house.state().readiness {
+    let said = match ask.server.state().readiness {
         Readiness::Ready => "Healthy",
         Readiness::Starting => "Degraded", // still 200: only the body tells
     };
@@ -83,7 +83,7 @@ pub(super) fn health(ask: Ask<'_>) -> Answer {
 /// Anybody whose address counts as local may do this, and behind a proxy that is not known
 /// everybody counts as local.
 pub(super) fn restart(ask: Ask<'_>) -> Answer {
-    ask.house.restart();
+    ask.server.restart();
     answer::empty(StatusCode::NO_CONTENT)
 }
 
@@ -96,24 +96,24 @@ pub(super) fn network_position(ask: Ask<'_>) -> Answer {
 }
 
 pub(super) fn utc_time(ask: Ask<'_>) -> Answer {
-    let now = ask.house.timestamp();
+    let now = ask.server.timestamp();
     answer::json(json!({ "RequestReceptionTime": now, "ResponseTransmissionTime": now }))
 }
 
 pub(super) fn branding(ask: Ask<'_>) -> Answer {
-    answer::json(ask.house.state().branding.clone())
+    answer::json(ask.server.state().branding.clone())
 }
 
 pub(super) fn branding_css(ask: Ask<'_>) -> Answer {
     let css =
-        ask.house.state().branding.get("CustomCss").and_then(Value::as_str).map(str::to_owned);
+        ask.server.state().branding.get("CustomCss").and_then(Value::as_str).map(str::to_owned);
     answer::text("text/css; charset=utf-8", css.unwrap_or_default())
 }
 
 pub(super) fn open_api(ask: Ask<'_>) -> Answer {
     let document = json!({
         "openapi": "3.0.1",
-        "info": { "title": "Stand-in for the Jellyfin API", "version": ask.house.version.number() },
+        "info": { "title": "Stand-in for the Jellyfin API", "version": ask.server.version.number() },
         "paths": {},
     });
     let mut answer = Answer::new(AnswerBody::Chunked(document.to_string().into()));
@@ -123,11 +123,11 @@ pub(super) fn open_api(ask: Ask<'_>) -> Answer {
 
 /// Any person may read the settings, the certificate's password included.
 pub(super) fn settings(ask: Ask<'_>) -> Answer {
-    answer::json(ask.house.state().system.clone())
+    answer::json(ask.server.state().system.clone())
 }
 
 pub(super) fn settings_named(ask: Ask<'_>) -> Result<Answer, Answer> {
-    let state = ask.house.state();
+    let state = ask.server.state();
     match ask.captured(0).to_ascii_lowercase().as_str() {
         "network" => Ok(answer::json(state.network.clone())),
         "branding" => Ok(answer::json(state.branding.clone())),
@@ -140,7 +140,7 @@ pub(super) async fn store_settings(
     request: &mut Request<Incoming>,
 ) -> Result<Answer, Answer> {
     let given = json_body(request).await?;
-    lay_over(&mut ask.house.state().system, &given);
+    lay_over(&mut ask.server.state().system, &given);
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
@@ -149,7 +149,7 @@ pub(super) async fn store_settings_named(
     request: &mut Request<Incoming>,
 ) -> Result<Answer, Answer> {
     let given = json_body(request).await?;
-    let mut state = ask.house.state();
+    let mut state = ask.server.state();
     match ask.captured(0).to_ascii_lowercase().as_str() {
         "network" => lay_over(&mut state.network, &given),
         "branding" => lay_over(&mut state.branding, &given),
@@ -160,7 +160,7 @@ pub(super) async fn store_settings_named(
 
 pub(super) fn startup_configuration(ask: Ask<'_>) -> Answer {
     answer::json(json!({
-        "ServerName": ask.house.server_name(),
+        "ServerName": ask.server.server_name(),
         "UICulture": "en-US",
         "MetadataCountryCode": "US",
         "PreferredMetadataLanguage": "en",
@@ -168,7 +168,7 @@ pub(super) fn startup_configuration(ask: Ask<'_>) -> Answer {
 }
 
 pub(super) fn startup_person(ask: Ask<'_>) -> Answer {
-    let state = ask.house.state();
+    let state = ask.server.state();
     answer::json(json!({ "Name": state.people.first().map(|person| &person.name) }))
 }
 

@@ -7,7 +7,7 @@ use crate::{
     answer::{self, Answer},
     film::built_in_changed,
     forwarded::Origin,
-    house::{House, stable_id},
+    media_server::{MediaServer, stable_id},
     options::JellyfinVersion,
     target::Target,
 };
@@ -23,7 +23,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
 
 /// The answer, where the path is `/`, `/web` or a file under it.
 pub(crate) fn serve(
-    house: &House,
+    server: &MediaServer,
     request: &Request<Incoming>,
     target: &Target,
     origin: &Origin,
@@ -43,13 +43,13 @@ pub(crate) fn serve(
             let location = format!("{}/web/", origin.base());
             Some(answer::redirect(StatusCode::MOVED_PERMANENTLY, &location))
         }
-        [folder] if is_web(folder) => file(house, request, "index.html"),
-        [folder, name] if is_web(folder) && !target.trailing_slash => file(house, request, name),
+        [folder] if is_web(folder) => file(server, request, "index.html"),
+        [folder, name] if is_web(folder) && !target.trailing_slash => file(server, request, name),
         _ => None,
     }
 }
 
-fn file(house: &House, request: &Request<Incoming>, name: &str) -> Option<Answer> {
+fn file(server: &MediaServer, request: &Request<Incoming>, name: &str) -> Option<Answer> {
     let (_, content_type, bytes) = FILES.iter().find(|(known, ..)| *known == name)?;
     let content = String::from_utf8_lossy(bytes);
     let tag = format!("\"{}\"", stable_id(&content).get(..15).unwrap_or_default());
@@ -67,7 +67,7 @@ fn file(house: &House, request: &Request<Incoming>, name: &str) -> Option<Answer
     answer::set(&mut answer, header::ETAG, &tag);
     let changed = httpdate::fmt_http_date(built_in_changed());
     answer::set(&mut answer, header::LAST_MODIFIED, &changed);
-    match house.version {
+    match server.version {
         JellyfinVersion::V10_10 => {}
         JellyfinVersion::V10_11 | JellyfinVersion::V12 => {
             answer::set(&mut answer, header::CACHE_CONTROL, "no-cache");

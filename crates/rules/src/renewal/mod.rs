@@ -1,5 +1,5 @@
 //! When certificates are ordered, from whom, and how often at most. Whoever asks an authority does
-//! what [`Keeper`] says and writes down what it hands out, in that order; then a crash at any
+//! what [`RenewalSchedule`] says and writes down what it hands out, in that order; then a crash at any
 //! moment costs one attempt at most, and no storm of orders can come of it.
 //!
 //! | takes | names that are wanted, what is stored, the time, what became of an order |
@@ -8,11 +8,11 @@
 //! | never | orders for a name more often than authorities bear, whatever the clock does |
 
 mod budget;
-mod keeper;
+mod history;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
 pub use budget::Budget;
-pub use keeper::{Keeper, Known, Next, Settled};
-pub use schedule::{Held, History, Window};
+pub use history::{Held, History, Window};
+pub use schedule::{Known, Next, OrderOutcome, RenewalSchedule};

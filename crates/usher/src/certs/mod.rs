@@ -44,7 +44,7 @@ pub use authority::Authority;
 pub use error::{CertError, Pem};
 
 use self::{
-    acme::{Office, Supply},
+    acme::{AcmeClient, Provisioned},
     pair::Pair,
     report::Served,
 };
@@ -54,7 +54,7 @@ use crate::request::{Anchor, forward::Trust, tls::CertSource};
 pub struct Certificates {
     pairs: Vec<Arc<Pair>>,
     authority: Arc<Authority>,
-    supply: Supply,
+    provisioned: Provisioned,
     /// Hosts of routes and of sign-in, lower case.
     hosts: HashSet<Box<str>>,
     wildcards: Vec<HostPattern>,
@@ -70,7 +70,7 @@ impl Certificates {
     pub fn load(
         plan: &Plan,
         authority: Arc<Authority>,
-        supply: &Supply,
+        provisioned: &Provisioned,
         before: Option<&Self>,
         now: UnixTime,
     ) -> (Self, Vec<CertError>) {
@@ -78,8 +78,8 @@ impl Certificates {
         let (hosts, wildcards) = names(plan);
         let unnamed = unnamed(plan, &hosts);
         let now = AtomicU64::new(now.seconds());
-        let supply = supply.clone();
-        let certificates = Self { pairs, authority, supply, hosts, wildcards, unnamed, now };
+        let provisioned = provisioned.clone();
+        let certificates = Self { pairs, authority, provisioned, hosts, wildcards, unnamed, now };
         // Those that `autocert` looks after are told of where orders are.
         let managed = |host: &str| {
             let wildcard = wildcard_over(host);
@@ -134,8 +134,8 @@ impl Certificates {
     /// What each host of `plan` is served with now.
     ///
     /// Blocks on the disk: what becomes of orders lies there.
-    pub fn served(&self, plan: &Plan, office: &Office, now: UnixTime) -> Vec<Served> {
-        report::served(plan, &self.pairs, Some(&office.shelf().only_looking()), now)
+    pub fn served(&self, plan: &Plan, acme: &AcmeClient, now: UnixTime) -> Vec<Served> {
+        report::served(plan, &self.pairs, Some(&acme.store().only_looking()), now)
     }
 
     /// Hosts whose certificate is the operator's and ends soon, or has ended, in order.
@@ -179,9 +179,9 @@ impl Certificates {
             Some((brought(pair), Chosen::Brought(pair)))
         };
         first_that_counts([
-            self.supply.issued.exact(name, now).map(issued),
+            self.provisioned.issued.exact(name, now).map(issued),
             pair(&|one| one.names(name)),
-            self.supply.issued.wildcard(name, now).map(issued),
+            self.provisioned.issued.wildcard(name, now).map(issued),
             pair(&|one| one.takes(name)),
         ])
     }
@@ -271,7 +271,7 @@ impl CertSource for Certificates {
     }
 
     fn proof(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
-        self.supply.answers.tls(server_name)
+        self.provisioned.challenges.tls(server_name)
     }
 }
 

@@ -14,7 +14,7 @@ use x509_parser::{
 
 use super::{
     Pem,
-    acme::{Office, Shelf},
+    acme::{AcmeClient, CertificateStore},
     bare, best, covers, file, first_that_counts,
     pair::Pair,
     read_pairs, wildcard_over,
@@ -123,19 +123,20 @@ pub fn brought_chain(plan: &Plan, host: &str, now: UnixTime) -> Vec<CertificateD
 /// Looks at the disk: each host of the plan in order, the host for signing in last.
 pub fn report(plan: &Plan, data_dir: &Path, now: UnixTime) -> Vec<Served> {
     let (pairs, _told_elsewhere) = read_pairs(plan, None, now);
-    let folder = Office::folder(plan, data_dir);
+    let folder = AcmeClient::folder(plan, data_dir);
     // Only looked at: a folder that is not there is not made.
-    let shelf = folder.join("names").is_dir().then(|| Shelf::open(folder).ok()).flatten();
-    let shelf = shelf.map(|shelf| shelf.only_looking());
-    served(plan, &pairs, shelf.as_ref(), now)
+    let store =
+        folder.join("names").is_dir().then(|| CertificateStore::open(folder).ok()).flatten();
+    let store = store.map(|store| store.only_looking());
+    served(plan, &pairs, store.as_ref(), now)
 }
 
 /// Each host of the plan in order, the host for signing in last: with which of the pairs, or of
-/// what lies on the shelf.
+/// what is in the store.
 pub(super) fn served(
     plan: &Plan,
     pairs: &[Arc<Pair>],
-    shelf: Option<&Shelf>,
+    store: Option<&CertificateStore>,
     now: UnixTime,
 ) -> Vec<Served> {
     let managed = |name: &str| {
@@ -143,10 +144,10 @@ pub(super) fn served(
         names.any(|one| **one == *name) && !covers(pairs, name, now)
     };
     let of = |host: Box<str>| {
-        let own = managed(&host).then(|| by_acme(host.clone(), &host, shelf));
+        let own = managed(&host).then(|| by_acme(host.clone(), &host, store));
         let wild = wildcard_over(&host)
             .filter(|wildcard| managed(wildcard))
-            .map(|wildcard| by_acme(host.clone(), &wildcard, shelf));
+            .map(|wildcard| by_acme(host.clone(), &wildcard, store));
         let brought = |pair: &Pair| (pair.counts(now), brought(host.clone(), pair));
         let issued = |one: &Option<Served>| {
             let one = one.clone().filter(|one| one.leaf.is_some())?;
@@ -205,9 +206,9 @@ fn brought(host: Box<str>, pair: &Pair) -> Served {
     Served { leaf: look(&pair.key), ..nobody(host, source) }
 }
 
-fn by_acme(host: Box<str>, name: &str, shelf: Option<&Shelf>) -> Served {
-    let state = shelf.and_then(|shelf| shelf.state(name).ok()).unwrap_or_default();
-    let leaf = shelf.and_then(|shelf| shelf.leaf(name).ok().flatten());
+fn by_acme(host: Box<str>, name: &str, store: Option<&CertificateStore>) -> Served {
+    let state = store.and_then(|store| store.state(name).ok()).unwrap_or_default();
+    let leaf = store.and_then(|store| store.leaf(name).ok().flatten());
     let source = match leaf {
         Some(_) => Source::Acme(state.issued_by),
         None => Source::Meanwhile,

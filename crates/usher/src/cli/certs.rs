@@ -11,7 +11,7 @@ use super::status::{NoPlace, Place};
 use crate::{
     certs::{
         self, CertError,
-        acme::{AcmeError, Office, Pace, Shelf, revoke, rotate_account_key},
+        acme::{AcmeClient, AcmeError, CertificateStore, Pace, revoke, rotate_account_key},
     },
     server::SystemClock,
 };
@@ -100,10 +100,10 @@ fn wanted(plan: &Plan, host: &str) -> Option<Box<str>> {
 
 fn perform(args: &Args) -> Result<String, Failure> {
     let (plan, dir) = args.place.open()?;
-    let shelf = Shelf::open(Office::folder(&plan, &dir))?;
+    let store = CertificateStore::open(AcmeClient::folder(&plan, &dir))?;
     let ours = |host: &str| -> Result<Box<str>, Failure> {
         let host: Box<str> = Host::a_labels(host).to_ascii_lowercase().into();
-        match shelf.leaf(&host)? {
+        match store.leaf(&host)? {
             Some(_) => Ok(host),
             None => Err(Failure::NotOurs(host.into())),
         }
@@ -116,16 +116,16 @@ fn perform(args: &Args) -> Result<String, Failure> {
             if certs::is_covered(&plan, &host, SystemClock.now().wall) {
                 return Err(Failure::Covered(host));
             }
-            shelf.ask_renewal(&host)?;
+            store.ask_renewal(&host)?;
             Ok(format!("a new certificate for {host} is ordered as soon as usher runs"))
         }
         Command::Revoke { host } => {
             let host = ours(host)?;
-            runtime.block_on(revoke(&plan, &shelf, &host, Pace::USUAL))?;
+            runtime.block_on(revoke(&plan, &store, &host, Pace::USUAL))?;
             Ok(format!("the certificate for {host} is revoked; a new one is ordered"))
         }
         Command::RotateAccountKey => {
-            runtime.block_on(rotate_account_key(&plan, &shelf, Pace::USUAL))?;
+            runtime.block_on(rotate_account_key(&plan, &store, Pace::USUAL))?;
             Ok("our account has another key; the old one counts no more".into())
         }
     }

@@ -21,15 +21,15 @@ use usher_rules::{
 
 use super::{
     Swapping,
+    acme_log::AcmeLog,
     metrics::{self, Guard, Sheet},
     redirect::{self, FirstWord},
     supervisor::Supervisor,
-    told::Told,
 };
 use crate::{
     certs::{
         Ending,
-        acme::{Answers, Office, Orders as _},
+        acme::{AcmeClient, AcmeEvents as _, ChallengeResponses},
     },
     request::{
         Chore, Door,
@@ -59,7 +59,7 @@ pub(super) struct Core {
 pub(super) struct Chores {
     pub store: Arc<Store>,
     pub certificates: Arc<Swapping>,
-    pub office: Arc<Office>,
+    pub acme: Arc<AcmeClient>,
     pub redirect: Option<Listener>,
     pub figures: Option<(Listener, Guard, Arc<Sheet>)>,
 }
@@ -119,18 +119,19 @@ pub(super) fn spawn_chores(
     chores: Chores,
     over: &CancellationToken,
 ) -> io::Result<[JoinHandle<()>; 2]> {
-    let Chores { store, certificates, office, redirect, figures } = chores;
-    let (keeper, answers) = (core.supervisor.clone(), Arc::clone(&office.supply().answers));
+    let Chores { store, certificates, acme, redirect, figures } = chores;
+    let (keeper, challenges) =
+        (core.supervisor.clone(), Arc::clone(&acme.provisioned().challenges));
     let orders = chore_thread("orders", over, move || {
         keeper.keep(Chore::Orders, move || {
-            let office = Arc::clone(&office);
-            async move { office.run().await }
+            let acme = Arc::clone(&acme);
+            async move { acme.run().await }
         });
         Ok(())
     })?;
     let rest = chore_thread("chores", over, move || {
         keep_house(&core, &store, &certificates);
-        listen_beside(&core, redirect, figures, &answers)
+        listen_beside(&core, redirect, figures, &challenges)
     })?;
     Ok([orders, rest])
 }
@@ -169,8 +170,8 @@ fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
     });
     let certificates = Arc::clone(certificates);
     supervisor.keep(Chore::Certificates, move || {
-        let told = Told { recorder: recorder.clone(), clock: Arc::clone(&clock) };
-        renew(Arc::clone(&certificates), told)
+        let log = AcmeLog { recorder: recorder.clone(), clock: Arc::clone(&clock) };
+        renew(Arc::clone(&certificates), log)
     });
 }
 
@@ -178,15 +179,15 @@ fn listen_beside(
     core: &Core,
     redirect: Option<Listener>,
     figures: Option<(Listener, Guard, Arc<Sheet>)>,
-    answers: &Arc<Answers>,
+    challenges: &Arc<ChallengeResponses>,
 ) -> io::Result<()> {
     for socket in redirect.map(Listener::into_sockets).unwrap_or_default() {
         let listener = Arc::new(TcpListener::from_std(socket)?);
-        let (door, answers) = (Arc::clone(&core.door), Arc::clone(answers));
+        let (door, challenges) = (Arc::clone(&core.door), Arc::clone(challenges));
         let tasks = core.tasks.clone();
         core.supervisor.keep(Chore::Redirect, move || {
-            let (door, answers) = (Arc::clone(&door), Arc::clone(&answers));
-            redirect::serve(Arc::clone(&listener), door, answers, tasks.clone())
+            let (door, challenges) = (Arc::clone(&door), Arc::clone(&challenges));
+            redirect::serve(Arc::clone(&listener), door, challenges, tasks.clone())
         });
     }
     let Some((listener, guard, sheet)) = figures else { return Ok(()) };
@@ -252,20 +253,20 @@ async fn sweep_store(store: Arc<Store>, clock: Arc<dyn Clock>, recorder: Recorde
 }
 
 /// Tells the certificates the time, and the operator each day which of them end.
-async fn renew(certificates: Arc<Swapping>, told: Told) {
+async fn renew(certificates: Arc<Swapping>, log: AcmeLog) {
     let mut every = tokio::time::interval(RENEW);
     let mut told_at = None;
     loop {
         every.tick().await;
-        let now = told.clock.now().wall;
+        let now = log.clock.now().wall;
         certificates.0.load().renew(now);
         if told_at.is_none_or(|at| at > now || now.since(at) >= DAY) {
             told_at = Some(now);
             if let Some(end) = certificates.0.load().authority_ends(now) {
-                told.authority_ends(end);
+                log.authority_ends(end);
             }
             for Ending { host, not_after, cause } in certificates.0.load().endings(now) {
-                told.ending(&host, not_after, &cause);
+                log.ending(&host, not_after, &cause);
             }
         }
     }

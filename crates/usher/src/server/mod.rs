@@ -9,6 +9,7 @@
 //!
 //! What is wrong is told at the start, with a way out; nothing is served by half a server.
 
+mod acme_log;
 mod clock;
 mod cores;
 mod files;
@@ -20,7 +21,6 @@ mod sign_in_host;
 mod start_error;
 mod supervisor;
 mod swapping;
-mod told;
 mod visit;
 
 use std::{
@@ -47,17 +47,17 @@ pub use start_error::StartError;
 pub(crate) use supervisor::Pauses;
 
 use self::{
+    acme_log::AcmeLog,
     cores::Core,
     keys::{OwnKeys, same_secrets},
     metrics::{Guard, Sheet},
     supervisor::Supervisor,
     swapping::Swapping,
-    told::Told,
 };
 use crate::{
     certs::{
         Authority, CertError, Certificates,
-        acme::{BeforeWrite, Coverage, Office, Pace, Shelf},
+        acme::{AcmeClient, BeforeWrite, CertificateStore, Coverage, Pace},
         has_certificates, neighbourhood,
     },
     idp::{Cost, Directory, Passwords},
@@ -118,7 +118,7 @@ pub struct RunningServer {
     door: Arc<Door>,
     certificates: Arc<Swapping>,
     authority: Arc<Authority>,
-    office: Arc<Office>,
+    acme: Arc<AcmeClient>,
     recorder: Recorder,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
@@ -182,14 +182,14 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         Err(error) => return Err(error.into()),
     };
     let authority = Arc::new(authority);
-    let office = Arc::new(Office::open(
-        Shelf::open(Office::folder(&plan, &data_dir))?.telling(before_write),
-        Arc::new(Told { recorder: recorder.clone(), clock: Arc::clone(&clock) }),
+    let acme = Arc::new(AcmeClient::open(
+        CertificateStore::open(AcmeClient::folder(&plan, &data_dir))?.telling(before_write),
+        Arc::new(AcmeLog { recorder: recorder.clone(), clock: Arc::clone(&clock) }),
         Arc::clone(&clock),
         pace,
     ));
     let (certificates, mut troubles) =
-        Certificates::load(&plan, Arc::clone(&authority), office.supply(), None, now.wall);
+        Certificates::load(&plan, Arc::clone(&authority), acme.provisioned(), None, now.wall);
     troubles.extend(damage);
     let certificates = Arc::new(Swapping(ArcSwap::from_pointee(certificates)));
     let passwords = Passwords::new(password_cost, cores).map_err(StartError::Passwords)?;
@@ -250,7 +250,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         door: Arc::clone(&door),
         certificates: Arc::clone(&certificates),
         authority,
-        office: Arc::clone(&office),
+        acme: Arc::clone(&acme),
         recorder,
         clock: Arc::clone(&clock),
         tasks: tasks.clone(),
@@ -262,15 +262,15 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         let (certificates, clock) = (Arc::clone(&certificates), Arc::clone(&clock));
         Box::new(move |name| certificates.0.load().covers(name, clock.now().wall))
     };
-    running.office.adopt(&plan, running.redirect.is_some(), &coverage);
-    running.office.follow(coverage);
+    running.acme.adopt(&plan, running.redirect.is_some(), &coverage);
+    running.acme.follow(coverage);
     running.tell_certificates(&plan, &troubles);
     let figures = figures.map(|(listener, guard, metrics)| {
         let sheet = Sheet {
             door: Arc::clone(&door),
             certificates: Arc::clone(&certificates),
             authority: Arc::clone(&running.authority),
-            office: Arc::clone(&office),
+            acme: Arc::clone(&acme),
             clock: Arc::clone(&clock),
             tasks: tasks.clone(),
             shares: Arc::clone(&shares),
@@ -290,7 +290,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
             .map_err(StartError::Thread)?;
         running.threads.push(thread);
     }
-    let chores = cores::Chores { store, certificates, office, redirect, figures };
+    let chores = cores::Chores { store, certificates, acme, redirect, figures };
     let threads = cores::spawn_chores(core, chores, &running.over).map_err(StartError::Thread)?;
     running.threads.extend(threads);
     Ok(running)
@@ -346,13 +346,12 @@ impl RunningServer {
         let (certificates, troubles) = Certificates::load(
             &plan,
             Arc::clone(&self.authority),
-            self.office.supply(),
+            self.acme.provisioned(),
             Some(&self.certificates.0.load()),
             now.wall,
         );
         let plan = Arc::new(plan);
-        self.office
-            .adopt(&plan, self.redirect.is_some(), |name| certificates.covers(name, now.wall));
+        self.acme.adopt(&plan, self.redirect.is_some(), |name| certificates.covers(name, now.wall));
         self.tell_certificates(&plan, &troubles);
         self.tell_what_waits(&old, &plan);
         self.certificates.0.store(Arc::new(certificates));

@@ -17,7 +17,7 @@ use usher_rules::{
 
 use super::visit::talk;
 use crate::{
-    certs::acme::Answers,
+    certs::acme::ChallengeResponses,
     request::{
         Door,
         accept::{Tasks, limits},
@@ -30,15 +30,15 @@ const VISIT: Duration = Duration::from_secs(30);
 pub(super) async fn serve(
     listener: Arc<TcpListener>,
     door: Arc<Door>,
-    answers: Arc<Answers>,
+    challenges: Arc<ChallengeResponses>,
     tasks: Tasks,
 ) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) if tasks.open() < limits::CONNECTIONS => {
-                let (door, answers) = (Arc::clone(&door), Arc::clone(&answers));
+                let (door, challenges) = (Arc::clone(&door), Arc::clone(&challenges));
                 tasks.spawn_connection(peer, async move {
-                    let _over = tokio::time::timeout(VISIT, visit(stream, door, answers)).await;
+                    let _over = tokio::time::timeout(VISIT, visit(stream, door, challenges)).await;
                 });
             }
             Ok(_) => {}
@@ -100,10 +100,10 @@ fn asked<B>(request: &Request<B>) -> Option<Authority> {
     }
 }
 
-async fn visit(stream: TcpStream, door: Arc<Door>, answers: Arc<Answers>) {
+async fn visit(stream: TcpStream, door: Arc<Door>, challenges: Arc<ChallengeResponses>) {
     let answer = service_fn(|request| {
         let response =
-            proof(&answers, &request).unwrap_or_else(|| redirect(&door.plan(), &request));
+            proof(&challenges, &request).unwrap_or_else(|| redirect(&door.plan(), &request));
         async move { Ok::<_, Infallible>(response) }
     });
     talk(stream, answer).await;
@@ -111,9 +111,12 @@ async fn visit(stream: TcpStream, door: Arc<Door>, answers: Arc<Answers>) {
 
 /// What an authority looks for that wants proof by HTTP-01 (RFC 8555 §8.3). It comes by whatever
 /// name, and must not be sent elsewhere.
-fn proof<B>(answers: &Answers, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+fn proof<B>(
+    challenges: &ChallengeResponses,
+    request: &Request<B>,
+) -> Option<Response<Full<Bytes>>> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let authorization = answers.http(request.uri().path()).filter(|_| reads)?;
+    let authorization = challenges.http(request.uri().path()).filter(|_| reads)?;
     let mut response = Response::new(Full::new(Bytes::from(String::from(authorization))));
     let octets = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(CONTENT_TYPE, octets);

@@ -14,8 +14,8 @@ use http::StatusCode;
 use usher::certs::acme::BeforeWrite;
 
 use crate::{
+    authority::{TestAuthority, issued, told},
     house::{House, eventually},
-    street::{Street, issued, told},
 };
 
 const HOST: &str = "tv.example.com";
@@ -38,8 +38,8 @@ fn stop_at(n: usize) -> (BeforeWrite, Arc<Mutex<Option<PathBuf>>>) {
 
 #[tokio::test]
 async fn a_crash_at_every_write_leaves_what_the_next_start_reads() {
-    let street = Street::open(|_| {}).await;
-    let config = street.config(&[HOST], "");
+    let authority = TestAuthority::open(|_| {}).await;
+    let config = authority.config(&[HOST], "");
     let mut seen = Vec::new();
     for n in 1.. {
         let mut house = House::closed(1).await;
@@ -74,7 +74,7 @@ async fn a_crash_at_every_write_leaves_what_the_next_start_reads() {
             house.clock.turn(Duration::from_secs(400));
             issued(&house, HOST).await;
         }
-        let mut browser = street.browser(&house).await;
+        let mut browser = authority.browser(&house).await;
         assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK, "after a crash at {name}");
         assert!(!house.log().contains("set aside"), "{name}: nothing is damaged");
     }

@@ -15,8 +15,8 @@ use tokio::{
 use usher_lab::pebble::free_port;
 
 use crate::{
+    authority::{TestAuthority, told},
     house::{House, eventually},
-    street::{Street, told},
 };
 
 /// Numbers by chance, the same ones for a seed (xorshift64*).
@@ -74,19 +74,21 @@ async fn what_fails_by_chance_ends_well() {
     let mut causes = Vec::new();
     for seed in [3, 11] {
         let (checked_at, authority_at) = (free_port(), free_port());
-        let street = Street::open(|settings| {
+        let authority = TestAuthority::open(|settings| {
             settings.refused_nonces = 20;
             settings.tls = checked_at;
         })
         .await;
         let own = free_port();
-        let pebble: url::Url = street.pebble.directory().parse().unwrap();
+        let pebble: url::Url = authority.pebble.directory().parse().unwrap();
         let pebble = SocketAddr::from(([127, 0, 0, 1], pebble.port().unwrap()));
         rough(authority_at, pebble, (24, 10), seed).await;
         rough(checked_at, own, (9, 2), seed + 1).await;
         let hosts = ["a.example.com", "b.example.com", "c.example.com", "d.example.com"];
-        let config =
-            street.config(&hosts, "").replace(&street.tls.to_string(), &own.to_string()).replace(
+        let config = authority
+            .config(&hosts, "")
+            .replace(&authority.tls.to_string(), &own.to_string())
+            .replace(
                 &format!("localhost:{}", pebble.port()),
                 &format!("localhost:{}", authority_at.port()),
             );
@@ -100,7 +102,7 @@ async fn what_fails_by_chance_ends_well() {
             .await;
         }
         causes.extend(hosts.iter().flat_map(|host| told(&house, host, "cause")));
-        let mut browser = street.browser(&house).await;
+        let mut browser = authority.browser(&house).await;
         for host in hosts {
             let page = browser.fetch(&format!("https://{host}/")).await;
             assert_eq!(page.status, StatusCode::OK, "{host}");

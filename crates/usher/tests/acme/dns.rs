@@ -10,15 +10,15 @@ use http::StatusCode;
 use tempfile::TempDir;
 use usher::certs::acme::dns::{Cloudflare, DnsError, DnsRecords, Exec, Rfc2136, TxtRecord};
 use usher_lab::{
-    knot::{Knot, SECRET},
+    dns_server::{DnsServer, SECRET},
     pebble::free_port,
     upstream::{Exchange, Upstream},
 };
 use usher_rules::{plan::TsigKey, secret::Secret};
 
 use crate::{
+    authority::{TestAuthority, issued},
     house::House,
-    street::{Street, issued},
 };
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,8 +36,8 @@ fn key(name: &str, algorithm: &str, secret: &str) -> TsigKey {
 #[tokio::test]
 async fn signed_updates_at_a_real_server() {
     let folder = TempDir::new().unwrap();
-    let knot = Knot::start(folder.path()).await;
-    let server = knot.address.to_string();
+    let dns = DnsServer::start(folder.path()).await;
+    let server = dns.address.to_string();
     let good = || key("usher", "hmac-sha256", SECRET);
     let records = Rfc2136::new(&server, None, Some(&good()), PATIENCE);
     // Two proofs for one name, as a wildcard and its domain need them.
@@ -86,10 +86,10 @@ async fn signed_updates_at_a_real_server() {
 #[tokio::test]
 async fn a_wildcard_by_a_signed_update() {
     let folder = TempDir::new().unwrap();
-    let knot = Knot::start(folder.path()).await;
-    let street = Street::open(|settings| {
+    let dns = DnsServer::start(folder.path()).await;
+    let authority = TestAuthority::open(|settings| {
         (settings.http, settings.tls) = (free_port(), free_port());
-        settings.dns = Some(knot.address);
+        settings.dns = Some(dns.address);
     })
     .await;
     let more = format!(
@@ -98,11 +98,11 @@ autocert_dns_server: {}
 autocert_dns_tsig_name: usher
 autocert_dns_tsig_secret: {SECRET}
 authenticate_service_url: https://auth.example.com",
-        knot.address
+        dns.address
     );
-    let house = House::open(&street.config(&["*.example.com"], &more)).await;
+    let house = House::open(&authority.config(&["*.example.com"], &more)).await;
     issued(&house, "*.example.com").await;
-    let page = street.browser(&house).await.fetch("https://tv.example.com/").await;
+    let page = authority.browser(&house).await.fetch("https://tv.example.com/").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(!house.log().contains(SECRET));
 }

@@ -9,8 +9,8 @@ use usher_lab::pebble::{Pebble, Settings};
 use usher_rules::time::{Clock as _, UnixTime};
 
 use crate::{
+    authority::{TestAuthority, another, failed, files, issued, serial_of, store, told},
     house::{House, QUICK, eventually, plan},
-    street::{Street, another, failed, files, issued, serial_of, shelf, told},
 };
 
 const HOST: &str = "tv.example.com";
@@ -36,65 +36,72 @@ fn bring(folder: &Path, name: &str, names: &[&str], life: (UnixTime, UnixTime)) 
 /// outlives a failure, an outage and a restart.
 #[tokio::test]
 async fn what_was_asked_for_outlives_an_outage_and_a_restart() {
-    let street = Street::open(|_| {}).await;
-    let config = street.config(&[HOST], "");
+    let authority = TestAuthority::open(|_| {}).await;
+    let config = authority.config(&[HOST], "");
     let mut house = House::open(&config).await;
     issued(&house, HOST).await;
     let first = serial_of(&house, HOST);
-    revoke(&plan(&config), &shelf(&house), HOST, QUICK).await.unwrap();
-    street.pebble.close();
+    revoke(&plan(&config), &store(&house), HOST, QUICK).await.unwrap();
+    authority.pebble.close();
     // Either the order was faster, or it fails now.
     eventually("an end", || {
         (serial_of(&house, HOST) != first).then_some(()).or_else(|| {
-            let state = shelf(&house).state(HOST).unwrap();
+            let state = store(&house).state(HOST).unwrap();
             (state.wanted && !state.last_error.is_empty()).then_some(())
         })
     })
     .await;
     house.restart(&config).await;
-    street.pebble.open().await;
+    authority.pebble.open().await;
     house.clock.turn(Duration::from_secs(600));
     another(&house, HOST, &first).await;
-    eventually("it is written down", || (!shelf(&house).state(HOST).unwrap().wanted).then_some(()))
+    eventually("it is written down", || (!store(&house).state(HOST).unwrap().wanted).then_some(()))
         .await;
 }
 
 /// Whoever signed a certificate revokes it, whomever we have asked since.
 #[tokio::test]
 async fn asking_another_authority_does_not_change_who_signed() {
-    let street = Street::open(|_| {}).await;
-    let config = street.config(&[HOST], "");
+    let authority = TestAuthority::open(|_| {}).await;
+    let config = authority.config(&[HOST], "");
     let mut house = House::open(&config).await;
     issued(&house, HOST).await;
     let first = serial_of(&house, HOST);
-    let elsewhere = config.replace(&street.pebble.directory(), "https://127.0.0.1:9/directory");
-    shelf(&house).ask_renewal(HOST).unwrap();
+    let elsewhere = config.replace(&authority.pebble.directory(), "https://127.0.0.1:9/directory");
+    store(&house).ask_renewal(HOST).unwrap();
     house.restart(&elsewhere).await;
     eventually("a failure elsewhere", || {
-        let state = shelf(&house).state(HOST).unwrap();
+        let state = store(&house).state(HOST).unwrap();
         state.last_error.contains("127.0.0.1:9").then_some(())
     })
     .await;
     let status =
         usher::certs::report::report(&plan(&elsewhere), &house.data_dir(), house.clock.now().wall);
     let source = status[0].source.to_string();
-    assert!(source.contains(street.pebble.directory().split('/').nth(2).unwrap()), "{source}");
-    revoke(&plan(&elsewhere), &shelf(&house), HOST, QUICK).await.unwrap();
-    assert_eq!(street.pebble.status(&first).await, "Revoked");
+    assert!(source.contains(authority.pebble.directory().split('/').nth(2).unwrap()), "{source}");
+    revoke(&plan(&elsewhere), &store(&house), HOST, QUICK).await.unwrap();
+    assert_eq!(authority.pebble.status(&first).await, "Revoked");
 }
 
 #[tokio::test]
 async fn a_damaged_account_is_set_aside_and_another_is_made() {
-    let street = Street::open(|_| {}).await;
-    let house = House::open(&street.config(&[HOST], "")).await;
+    let authority = TestAuthority::open(|_| {}).await;
+    let house = House::open(&authority.config(&[HOST], "")).await;
     issued(&house, HOST).await;
     let first = serial_of(&house, HOST);
     let accounts = house.data_dir().join("acme/accounts");
     let name = files(&accounts).pop().unwrap();
     std::fs::write(accounts.join(&name), "x").unwrap();
-    shelf(&house).ask_renewal(HOST).unwrap();
-    let cause = failed(&house, HOST).await;
-    assert!(cause.contains(&name) && cause.contains("set aside"), "{cause}");
+    store(&house).ask_renewal(HOST).unwrap();
+    // Whichever comes first finds it: the order, or the question for renewal information.
+    eventually("the damage is told of", || {
+        let mut events = house.records("certificate").into_iter();
+        events.find(|line| {
+            let cause = line["cause"].as_str().unwrap_or_default();
+            cause.contains(&name) && cause.contains("set aside")
+        })
+    })
+    .await;
     house.clock.turn(Duration::from_secs(600));
     another(&house, HOST, &first).await;
     assert_eq!(files(&accounts), [name.clone(), format!("{name}.damaged")]);
@@ -103,31 +110,31 @@ async fn a_damaged_account_is_set_aside_and_another_is_made() {
 /// The power goes after the authority has taken the new key and before we have written it down.
 #[tokio::test]
 async fn a_change_of_the_accounts_key_that_was_cut_short() {
-    let street = Street::open(|_| {}).await;
-    let config = street.config(&[HOST], "");
+    let authority = TestAuthority::open(|_| {}).await;
+    let config = authority.config(&[HOST], "");
     let house = House::open(&config).await;
     issued(&house, HOST).await;
     let first = serial_of(&house, HOST);
     let accounts = house.data_dir().join("acme/accounts");
     let path = accounts.join(files(&accounts).pop().unwrap());
     let old_key = std::fs::read(&path).unwrap();
-    usher::certs::acme::rotate_account_key(&plan(&config), &shelf(&house), QUICK).await.unwrap();
+    usher::certs::acme::rotate_account_key(&plan(&config), &store(&house), QUICK).await.unwrap();
     assert!(!path.with_extension("rolling").exists());
     std::fs::write(&path, old_key).unwrap();
     std::fs::write(path.with_extension("rolling"), "").unwrap();
-    shelf(&house).ask_renewal(HOST).unwrap();
+    store(&house).ask_renewal(HOST).unwrap();
     another(&house, HOST, &first).await;
 }
 
 /// Whoever sends SIGHUP after SIGHUP does not ask the authority more often.
 #[tokio::test]
 async fn reloads_are_no_way_around_a_wait() {
-    let street = Street::open(|_| {}).await;
-    let config = street.config(&[HOST], "");
+    let authority = TestAuthority::open(|_| {}).await;
+    let config = authority.config(&[HOST], "");
     let house = House::open(&config).await;
     issued(&house, HOST).await;
-    street.pebble.close();
-    shelf(&house).ask_renewal(HOST).unwrap();
+    authority.pebble.close();
+    store(&house).ask_renewal(HOST).unwrap();
     failed(&house, HOST).await;
     for _ in 0..6 {
         house.reload(&config).unwrap();
@@ -139,8 +146,8 @@ async fn reloads_are_no_way_around_a_wait() {
 /// "Exact names before wildcards": a wildcard that was issued does not take the operator's place.
 #[tokio::test]
 async fn which_of_several_certificates_is_served() {
-    let street = Street::open(|_| {}).await;
-    let folder = street.folder.path().join("own");
+    let authority = TestAuthority::open(|_| {}).await;
+    let folder = authority.folder.path().join("own");
     let house = House::closed(1).await;
     let now = house.clock.now().wall;
     let (past, long_past) = (now.minus(DAY), now.minus(DAY * 90));
@@ -148,7 +155,7 @@ async fn which_of_several_certificates_is_served() {
     bring(&folder, "b_new", &["photos.example.com"], (past, now.plus(DAY * 90)));
     let more = format!("certificates_dir: {}", folder.display());
     let mut house = house;
-    house.restart(&street.config(&["photos.example.com"], &more)).await;
+    house.restart(&authority.config(&["photos.example.com"], &more)).await;
     let status = usher::certs::report::report(&house.server().plan(), &house.data_dir(), now);
     assert!(status[0].source.to_string().contains("b_new"), "{}", status[0].source);
     let mut browser = usher_lab::browser::Browser::new(house.address(), &folder.join("b_new.pem"));
@@ -159,22 +166,22 @@ async fn which_of_several_certificates_is_served() {
 /// The operator's certificate ends while usher runs, and nobody renews it.
 #[tokio::test]
 async fn a_certificate_that_nobody_renews_is_replaced_before_it_ends() {
-    let street = Street::open(|_| {}).await;
-    let folder = street.folder.path().join("own");
+    let authority = TestAuthority::open(|_| {}).await;
+    let folder = authority.folder.path().join("own");
     let mut house = House::closed(1).await;
     let now = house.clock.now().wall;
     bring(&folder, "own", &[HOST], (now.minus(DAY * 60), now.plus(DAY * 30)));
     let more = format!("certificates_dir: {}", folder.display());
-    house.restart(&street.config(&[HOST], &more)).await;
+    house.restart(&authority.config(&[HOST], &more)).await;
     house.clock.turn(DAY * 26);
     tokio::time::sleep(QUICK.look * 5).await;
-    assert!(shelf(&house).leaf(HOST).unwrap().is_none(), "four days are time enough for a person");
+    assert!(store(&house).leaf(HOST).unwrap().is_none(), "four days are time enough for a person");
     house.clock.turn(DAY + DAY / 2);
     issued(&house, HOST).await;
     // And when the operator comes after all, theirs is served again.
     let now = house.clock.now().wall;
     bring(&folder, "own", &[HOST], (now.minus(DAY * 60), now.plus(DAY * 90)));
-    house.reload(&street.config(&[HOST], &more)).unwrap();
+    house.reload(&authority.config(&[HOST], &more)).unwrap();
     let status = usher::certs::report::report(&house.server().plan(), &house.data_dir(), now);
     assert!(status[0].source.to_string().contains("own.pem"), "{}", status[0].source);
 }
@@ -184,40 +191,40 @@ async fn a_certificate_that_nobody_renews_is_replaced_before_it_ends() {
 async fn a_fallback_has_an_external_account_of_its_own() {
     const ACCOUNT: (&str, &str) =
         ("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W");
-    let street = Street::open(|_| {}).await;
+    let authority = TestAuthority::open(|_| {}).await;
     let folder = tempfile::TempDir::new().unwrap();
-    let mut settings = Settings::looking_at(street.http, street.tls);
+    let mut settings = Settings::looking_at(authority.http, authority.tls);
     settings.external_account = Some(ACCOUNT);
     let second = Pebble::start(folder.path(), settings).await;
-    let bundle = street.folder.path().join("bundle.pem");
+    let bundle = authority.folder.path().join("bundle.pem");
     let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
-    std::fs::write(&bundle, read(street.pebble.ca_file()) + &read(second.ca_file())).unwrap();
+    std::fs::write(&bundle, read(authority.pebble.ca_file()) + &read(second.ca_file())).unwrap();
     let fallback = format!(
         "autocert_fallback_cas: [{{ca: {}, eab_key_id: {}, eab_mac_key: {}}}]",
         second.directory(),
         ACCOUNT.0,
         ACCOUNT.1
     );
-    let config = street
+    let config = authority
         .config(&[HOST], &fallback)
-        .replace(&street.pebble.ca_file().display().to_string(), &bundle.display().to_string());
-    street.pebble.close();
+        .replace(&authority.pebble.ca_file().display().to_string(), &bundle.display().to_string());
+    authority.pebble.close();
     let house = House::open(&config).await;
     eventually("a certificate of the second", || {
         house.clock.turn(Duration::from_secs(600));
         told(&house, HOST, "issuer").pop()
     })
     .await;
-    assert_eq!(&*shelf(&house).state(HOST).unwrap().issued_by, second.directory());
+    assert_eq!(&*store(&house).state(HOST).unwrap().issued_by, second.directory());
     assert!(!house.log().contains(ACCOUNT.1));
 }
 
 /// A new host is plainly logged until its certificate is there.
 #[tokio::test]
 async fn who_waits_for_a_certificate_is_told_of() {
-    let street = Street::open(|_| {}).await;
-    street.pebble.close();
-    let house = House::open(&street.config(&[HOST], "")).await;
+    let authority = TestAuthority::open(|_| {}).await;
+    authority.pebble.close();
+    let house = House::open(&authority.config(&[HOST], "")).await;
     let effects = told(&house, HOST, "effect");
     assert!(effects[0].contains("local authority signs for it until"), "{effects:?}");
     assert!(!house.log().contains("no certificate is for"), "{}", house.log());

@@ -22,7 +22,7 @@ use tokio::{
 };
 use usher_lab::pebble::free_port;
 
-use crate::street::Street;
+use crate::authority::TestAuthority;
 
 const HOST: &str = "tv.example.com";
 
@@ -157,11 +157,11 @@ async fn kill_9_at_every_step_leaves_what_the_next_start_reads() {
 
 /// Every `LANES`th step from the `first` on, until an order is done before it.
 async fn lane(first: usize) -> usize {
-    let street = Street::open(|_| {}).await;
-    let pebble: url::Url = street.pebble.directory().parse().unwrap();
+    let authority = TestAuthority::open(|_| {}).await;
+    let pebble: url::Url = authority.pebble.directory().parse().unwrap();
     let pebble = pebble.port().unwrap();
     let (wire, address) = Wire::open(SocketAddr::from(([127, 0, 0, 1], pebble))).await;
-    let config = street
+    let config = authority
         .config(&[HOST], "")
         .replace(&format!("localhost:{pebble}"), &format!("localhost:{}", address.port()));
     let mut killed = 0;

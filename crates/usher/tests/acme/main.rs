@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+mod acme_server;
+mod authority;
 mod crash;
 mod dice;
 mod dns;
@@ -19,5 +21,3 @@ mod house;
 mod kill;
 mod mistakes;
 mod orders;
-mod street;
-mod wishes;

@@ -13,12 +13,14 @@ use std::{
 use http::StatusCode;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
-use usher_lab::{directory::Directory, knot::Knot, pebble::free_port, upstream::Upstream};
+use usher_lab::{
+    acme_server::AcmeServer, dns_server::DnsServer, pebble::free_port, upstream::Upstream,
+};
 use usher_rules::time::{Clock as _, UnixTime};
 
 use crate::{
+    authority::TestAuthority,
     house::{House, config, eventually, plan, public},
-    street::Street,
 };
 
 const HOST: &str = "tv.example.com";
@@ -212,39 +214,39 @@ fn anywhere(config: &str) -> String {
 }
 
 async fn authorities(said: &mut Said) {
-    let street = Street::open(|settings| settings.blocked = vec![HOST]).await;
-    said.folders.push(street.folder.path().to_owned());
-    let house = House::open(&anywhere(&street.config(&[HOST], ""))).await;
+    let authority = TestAuthority::open(|settings| settings.blocked = vec![HOST]).await;
+    said.folders.push(authority.folder.path().to_owned());
+    let house = House::open(&anywhere(&authority.config(&[HOST], ""))).await;
     said.hear("a name that the authority refuses", &house, "cause").await;
-    let untrusted = street.config(&[HOST], "").replace("autocert_trusted_ca_file", "#");
+    let untrusted = authority.config(&[HOST], "").replace("autocert_trusted_ca_file", "#");
     let house = House::open(&anywhere(&untrusted)).await;
     said.hear("an authority whose own certificate nobody signed", &house, "cause").await;
-    street.pebble.close();
-    let house = House::open(&anywhere(&street.config(&[HOST], ""))).await;
+    authority.pebble.close();
+    let house = House::open(&anywhere(&authority.config(&[HOST], ""))).await;
     said.hear("an authority that can't be reached", &house, "cause").await;
 
-    let street = Street::open(|settings| {
+    let authority = TestAuthority::open(|settings| {
         settings.external_account = Some(("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG4"));
     })
     .await;
-    let house = House::open(&anywhere(&street.config(&[HOST], ""))).await;
+    let house = House::open(&anywhere(&authority.config(&[HOST], ""))).await;
     said.hear("no external account where one is a must", &house, "cause").await;
     let wrong =
         "autocert_eab_key_id: kid-1\nautocert_eab_mac_key: d3JvbmcgbWFjIGtleSBmb3IgYSB0ZXN0";
-    let house = House::open(&anywhere(&street.config(&[HOST], wrong))).await;
+    let house = House::open(&anywhere(&authority.config(&[HOST], wrong))).await;
     said.hear("the wrong key of an external account", &house, "cause").await;
 
-    let street = Street::open(|settings| settings.tls = free_port()).await;
-    let house = House::open(&street.config(&[HOST], "")).await;
+    let authority = TestAuthority::open(|settings| settings.tls = free_port()).await;
+    let house = House::open(&authority.config(&[HOST], "")).await;
     said.hear("a name that leads elsewhere", &house, "tls-alpn-01").await;
-    let street = Street::open(|settings| settings.http = free_port()).await;
-    let house = House::open(&street.config(&[HOST], &street.http_line())).await;
+    let authority = TestAuthority::open(|settings| settings.http = free_port()).await;
+    let house = House::open(&authority.config(&[HOST], &authority.http_line())).await;
     said.hear("port 80 is not open to the outside", &house, "http-01").await;
 }
 
-async fn wishes(said: &mut Said, app: &Upstream) {
+async fn behaviours(said: &mut Said, app: &Upstream) {
     let folder = TempDir::new().unwrap();
-    let directory = Directory::start(folder.path(), DAY * 90).await;
+    let directory = AcmeServer::start(folder.path(), DAY * 90).await;
     let text = |more: &str| {
         format!(
             "autocert: true\nautocert_ca: {}\nautocert_trusted_ca_file: {}\n{more}\n{}",
@@ -255,27 +257,27 @@ async fn wishes(said: &mut Said, app: &Upstream) {
     };
     let house = House::open(&text("autocert_profile: eternal")).await;
     said.hear("a profile that the authority does not have", &house, "cause").await;
-    directory.wishes(|wishes| wishes.rate_limited = Some(3600));
+    directory.behave(|authority| authority.rate_limited = Some(3600));
     let house = House::open(&text("")).await;
     said.hear("too many orders", &house, "cause").await;
 }
 
 async fn names(said: &mut Said) {
     let folder = TempDir::new().unwrap();
-    let knot = Knot::start(folder.path()).await;
-    let street = Street::open(|_| {}).await;
-    said.folders.push(street.folder.path().to_owned());
-    let dns = |lines: &str| anywhere(&street.config(&[HOST], lines));
-    let house = House::open(&dns(
+    let server = DnsServer::start(folder.path()).await;
+    let authority = TestAuthority::open(|_| {}).await;
+    said.folders.push(authority.folder.path().to_owned());
+    let config = |lines: &str| anywhere(&authority.config(&[HOST], lines));
+    let house = House::open(&config(
         "autocert_dns_provider: exec\nautocert_dns_command: [/bin/sh, -c, 'echo no such zone >&2; exit 3']",
     ))
     .await;
     said.hear("a program for DNS that fails", &house, "cause").await;
-    let server = format!("autocert_dns_provider: rfc2136\nautocert_dns_server: {}\n", knot.address);
-    let house = House::open(&dns(&server)).await;
+    let dns = format!("autocert_dns_provider: rfc2136\nautocert_dns_server: {}\n", server.address);
+    let house = House::open(&config(&dns)).await;
     said.hear("a DNS server that takes signed updates only", &house, "cause").await;
     let wrong = "autocert_dns_tsig_name: usher\nautocert_dns_tsig_secret: d3Jvbmc=\n";
-    let house = House::open(&dns(&format!("{server}{wrong}"))).await;
+    let house = House::open(&config(&format!("{dns}{wrong}"))).await;
     said.hear("another secret at the DNS server", &house, "cause").await;
 }
 
@@ -286,7 +288,7 @@ async fn every_mistake_names_its_place_and_its_cure() {
     files(&mut said, &app).await;
     places(&mut said, &app).await;
     authorities(&mut said).await;
-    wishes(&mut said, &app).await;
+    behaviours(&mut said, &app).await;
     names(&mut said).await;
     assert!(said.count >= 20, "{}", said.count);
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/acme/mistakes.golden");

@@ -6,8 +6,8 @@ use usher_lab::pebble::free_port;
 use usher_rules::plan::Plan;
 
 use crate::{
+    authority::{TestAuthority, another, failed, files, issued, serial_of, store, told},
     house::{House, QUICK, plan},
-    street::{Street, another, failed, files, issued, serial_of, shelf, told},
 };
 
 const HOST: &str = "tv.example.com";
@@ -18,10 +18,10 @@ const ACCOUNT: (&str, &str) =
 /// The start is not held up, the local authority signs meanwhile, and then the real one does.
 #[tokio::test]
 async fn proof_by_tls_alone() {
-    let street = Street::open(|_| {}).await;
-    let house = House::open(&street.config(&[HOST], "")).await;
+    let authority = TestAuthority::open(|_| {}).await;
+    let house = House::open(&authority.config(&[HOST], "")).await;
     issued(&house, HOST).await;
-    let mut browser = street.browser(&house).await;
+    let mut browser = authority.browser(&house).await;
     assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK);
     let issuer = told(&house, HOST, "issuer").pop().unwrap();
     assert!(issuer.contains("Pebble"), "{issuer}");
@@ -38,18 +38,18 @@ async fn proof_by_tls_alone() {
 #[tokio::test]
 async fn proof_by_http_where_a_plain_listener_is() {
     // The authority can't find port 443, so nothing else would do.
-    let street = Street::open(|settings| settings.tls = free_port()).await;
-    let house = House::open(&street.config(&[HOST], &street.http_line())).await;
+    let authority = TestAuthority::open(|settings| settings.tls = free_port()).await;
+    let house = House::open(&authority.config(&[HOST], &authority.http_line())).await;
     issued(&house, HOST).await;
-    assert_eq!(street.browser(&house).await.fetch(PAGE).await.status, StatusCode::OK);
+    assert_eq!(authority.browser(&house).await.fetch(PAGE).await.status, StatusCode::OK);
 }
 
 /// A redirect listener answers challenges for any host, and everything else as before.
 #[tokio::test]
 async fn where_one_proof_fails_another_is_tried() {
     // Port 80 does not lead here: the first order fails, the next one proves by TLS.
-    let street = Street::open(|settings| settings.http = free_port()).await;
-    let house = House::open(&street.config(&[HOST], &street.http_line())).await;
+    let authority = TestAuthority::open(|settings| settings.http = free_port()).await;
+    let house = House::open(&authority.config(&[HOST], &authority.http_line())).await;
     let cause = failed(&house, HOST).await;
     assert!(cause.contains("http-01") && cause.contains("connection refused"), "{cause}");
     let hint = told(&house, HOST, "hint").pop().unwrap();
@@ -62,15 +62,15 @@ async fn where_one_proof_fails_another_is_tried() {
     // What worked is tried first from then on: a renewal begins with no failure.
     let failures = told(&house, HOST, "cause").len();
     let first = serial_of(&house, HOST);
-    shelf(&house).ask_renewal(HOST).unwrap();
+    store(&house).ask_renewal(HOST).unwrap();
     another(&house, HOST, &first).await;
     assert_eq!(told(&house, HOST, "cause").len(), failures);
 }
 
 /// A hook for DNS-01, as an operator would write one.
-fn hook(street: &Street) -> String {
-    let script = street.folder.path().join("hook.sh");
-    let management = street.pebble.dns_management();
+fn hook(authority: &TestAuthority) -> String {
+    let script = authority.folder.path().join("hook.sh");
+    let management = authority.pebble.dns_management();
     let text = format!(
         "#!/bin/sh
 set -e
@@ -82,7 +82,7 @@ test \"$USHER_ACME_NAME\" = \"$2\"
 echo \"$1 $2\" >> {log}
 exec curl -fsS -d \"$data\" http://{management}/$path
 ",
-        log = street.folder.path().join("hook.log").display(),
+        log = authority.folder.path().join("hook.log").display(),
     );
     std::fs::write(&script, text).unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -91,21 +91,21 @@ exec curl -fsS -d \"$data\" http://{management}/$path
 
 #[tokio::test]
 async fn proof_by_dns_with_a_wildcard() {
-    let street = Street::open(|settings| {
+    let authority = TestAuthority::open(|settings| {
         (settings.http, settings.tls) = (free_port(), free_port()); // nothing else would do
     })
     .await;
     let more = format!(
         "autocert_dns_provider: exec\nautocert_dns_command: [{}]\nauthenticate_service_url: https://auth.example.com",
-        hook(&street)
+        hook(&authority)
     );
-    let house = House::open(&street.config(&["*.example.com"], &more)).await;
+    let house = House::open(&authority.config(&["*.example.com"], &more)).await;
     issued(&house, "*.example.com").await;
-    let mut browser = street.browser(&house).await;
+    let mut browser = authority.browser(&house).await;
     for page in ["https://tv.example.com/", "https://photos.example.com/"] {
         assert_eq!(browser.fetch(page).await.status, StatusCode::OK, "{page}");
     }
-    let log = std::fs::read_to_string(street.folder.path().join("hook.log")).unwrap();
+    let log = std::fs::read_to_string(authority.folder.path().join("hook.log")).unwrap();
     let lines: Vec<&str> = log.lines().filter(|line| line.ends_with(".example.com")).collect();
     assert!(lines.contains(&"publish _acme-challenge.example.com"), "{log}");
     assert!(lines.contains(&"withdraw _acme-challenge.example.com"), "{log}");
@@ -115,8 +115,8 @@ async fn proof_by_dns_with_a_wildcard() {
 
 #[tokio::test]
 async fn an_external_account_where_the_authority_wants_one() {
-    let street = Street::open(|settings| settings.external_account = Some(ACCOUNT)).await;
-    let bare = House::open(&street.config(&[HOST], "")).await;
+    let authority = TestAuthority::open(|settings| settings.external_account = Some(ACCOUNT)).await;
+    let bare = House::open(&authority.config(&[HOST], "")).await;
     let cause = failed(&bare, HOST).await;
     assert!(cause.contains("externalAccountRequired"), "{cause}");
     assert!(told(&bare, HOST, "hint")[0].contains("autocert_eab_key_id"));
@@ -124,7 +124,7 @@ async fn an_external_account_where_the_authority_wants_one() {
 
     let with =
         |id: &str, key: &str| format!("autocert_eab_key_id: {id}\nautocert_eab_mac_key: {key}");
-    let wrong = House::open(&street.config(&[HOST], &with(ACCOUNT.0, "d3Jvbmcga2V5"))).await;
+    let wrong = House::open(&authority.config(&[HOST], &with(ACCOUNT.0, "d3Jvbmcga2V5"))).await;
     let cause = failed(&wrong, HOST).await;
     assert!(cause.contains("refuses"), "{cause}");
     assert!(
@@ -134,16 +134,16 @@ async fn an_external_account_where_the_authority_wants_one() {
     );
     drop(wrong);
 
-    let right = House::open(&street.config(&[HOST], &with(ACCOUNT.0, ACCOUNT.1))).await;
+    let right = House::open(&authority.config(&[HOST], &with(ACCOUNT.0, ACCOUNT.1))).await;
     issued(&right, HOST).await;
     assert!(!right.log().contains(ACCOUNT.1), "the key is in no line");
 }
 
 #[tokio::test]
 async fn nonces_that_are_refused_cost_nothing() {
-    let street = Street::open(|settings| settings.refused_nonces = 30).await;
+    let authority = TestAuthority::open(|settings| settings.refused_nonces = 30).await;
     let hosts = ["a.example.com", "b.example.com", "c.example.com"];
-    let house = House::open(&street.config(&hosts, "")).await;
+    let house = House::open(&authority.config(&hosts, "")).await;
     for host in hosts {
         issued(&house, host).await;
     }
@@ -152,23 +152,24 @@ async fn nonces_that_are_refused_cost_nothing() {
 /// Away at the start, back later: no order is lost, and nobody waits for the start.
 #[tokio::test]
 async fn an_authority_that_is_away_comes_back() {
-    let street = Street::open(|_| {}).await;
-    street.pebble.close();
-    let house = House::open(&street.config(&[HOST], "")).await;
+    let authority = TestAuthority::open(|_| {}).await;
+    authority.pebble.close();
+    let house = House::open(&authority.config(&[HOST], "")).await;
     let cause = failed(&house, HOST).await;
     assert!(cause.contains("can't be reached"), "{cause}");
     let meanwhile = house.browser().fetch(PAGE).await;
     assert_eq!(meanwhile.status, StatusCode::OK, "with the local authority's certificate");
-    street.pebble.open().await;
+    authority.pebble.open().await;
     house.clock.turn(Duration::from_secs(120));
     issued(&house, HOST).await;
 }
 
 #[tokio::test]
 async fn a_name_that_the_authority_refuses_does_not_hold_up_the_others() {
-    let street = Street::open(|settings| settings.blocked = vec!["blocked.example.com"]).await;
+    let authority =
+        TestAuthority::open(|settings| settings.blocked = vec!["blocked.example.com"]).await;
     let hosts = ["blocked.example.com", HOST];
-    let house = House::open(&street.config(&hosts, "")).await;
+    let house = House::open(&authority.config(&hosts, "")).await;
     issued(&house, HOST).await;
     let cause = failed(&house, "blocked.example.com").await;
     assert!(cause.contains("rejectedIdentifier"), "{cause}");
@@ -177,8 +178,9 @@ async fn a_name_that_the_authority_refuses_does_not_hold_up_the_others() {
 /// A certificate is renewed when its time has come, and served without a restart.
 #[tokio::test]
 async fn renewal_before_the_end() {
-    let street = Street::open(|settings| settings.life = Duration::from_secs(30 * 24 * 3600)).await;
-    let house = House::open(&street.config(&[HOST], "")).await;
+    let authority =
+        TestAuthority::open(|settings| settings.life = Duration::from_secs(30 * 24 * 3600)).await;
+    let house = House::open(&authority.config(&[HOST], "")).await;
     issued(&house, HOST).await;
     let first = serial_of(&house, HOST);
     house.clock.turn(Duration::from_secs(15 * 24 * 3600));
@@ -191,32 +193,32 @@ async fn renewal_before_the_end() {
 /// What an operator does when a key may have leaked.
 #[tokio::test]
 async fn revocation_and_another_certificate() {
-    let street = Street::open(|_| {}).await;
-    let config = street.config(&[HOST], "");
+    let authority = TestAuthority::open(|_| {}).await;
+    let config = authority.config(&[HOST], "");
     let house = House::open(&config).await;
     issued(&house, HOST).await;
     let first = serial_of(&house, HOST);
-    assert_eq!(street.pebble.status(&first).await, "Valid");
-    revoke(&plan(&config), &shelf(&house), HOST, QUICK).await.unwrap();
-    assert_eq!(street.pebble.status(&first).await, "Revoked");
+    assert_eq!(authority.pebble.status(&first).await, "Valid");
+    revoke(&plan(&config), &store(&house), HOST, QUICK).await.unwrap();
+    assert_eq!(authority.pebble.status(&first).await, "Revoked");
     another(&house, HOST, &first).await;
-    assert_eq!(street.browser(&house).await.fetch(PAGE).await.status, StatusCode::OK);
+    assert_eq!(authority.browser(&house).await.fetch(PAGE).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn another_account_key() {
-    let street = Street::open(|_| {}).await;
-    let config = street.config(&[HOST], "");
+    let authority = TestAuthority::open(|_| {}).await;
+    let config = authority.config(&[HOST], "");
     let house = House::open(&config).await;
     issued(&house, HOST).await;
     let accounts = house.data_dir().join("acme/accounts");
     let read = || std::fs::read(accounts.join(&files(&accounts)[0])).unwrap();
     let before = read();
     let parsed: Plan = plan(&config);
-    rotate_account_key(&parsed, &shelf(&house), QUICK).await.unwrap();
+    rotate_account_key(&parsed, &store(&house), QUICK).await.unwrap();
     assert_ne!(read(), before);
     // The same account with another key: it can still order.
-    shelf(&house).ask_renewal(HOST).unwrap();
+    store(&house).ask_renewal(HOST).unwrap();
     let first = serial_of(&house, HOST);
     another(&house, HOST, &first).await;
 }
@@ -224,42 +226,42 @@ async fn another_account_key() {
 /// An authority that has forgotten us (a test server that was started anew) gets a new account.
 #[tokio::test]
 async fn an_account_that_the_authority_does_not_know_is_made_anew() {
-    let street = Street::open(|_| {}).await;
-    let house = House::open(&street.config(&[HOST], "")).await;
+    let authority = TestAuthority::open(|_| {}).await;
+    let house = House::open(&authority.config(&[HOST], "")).await;
     issued(&house, HOST).await;
     let first = serial_of(&house, HOST);
-    street.pebble.close();
-    street.pebble.open().await;
-    shelf(&house).ask_renewal(HOST).unwrap();
+    authority.pebble.close();
+    authority.pebble.open().await;
+    store(&house).ask_renewal(HOST).unwrap();
     another(&house, HOST, &first).await;
 }
 
 /// A host that a reload brings gets its certificate, one that it takes away needs none.
 #[tokio::test]
 async fn reloads_bring_and_take_names() {
-    let street = Street::open(|_| {}).await;
-    let house = House::open(&street.config(&[HOST], "")).await;
+    let authority = TestAuthority::open(|_| {}).await;
+    let house = House::open(&authority.config(&[HOST], "")).await;
     issued(&house, HOST).await;
-    house.reload(&street.config(&[HOST, "photos.example.com"], "")).unwrap();
+    house.reload(&authority.config(&[HOST, "photos.example.com"], "")).unwrap();
     issued(&house, "photos.example.com").await;
-    house.reload(&street.config(&["photos.example.com"], "")).unwrap();
-    let mut browser = street.browser(&house).await;
+    house.reload(&authority.config(&["photos.example.com"], "")).unwrap();
+    let mut browser = authority.browser(&house).await;
     assert_eq!(browser.fetch("https://photos.example.com/").await.status, StatusCode::OK);
     // Its certificate stays on the disk, for the day on which the host comes back.
-    assert!(shelf(&house).leaf(HOST).unwrap().is_some());
+    assert!(store(&house).leaf(HOST).unwrap().is_some());
 }
 
 /// The next start serves what lies on the disk, whether or not the authority answers.
 #[tokio::test]
 async fn a_restart_needs_no_authority_and_a_damaged_file_takes_nobody_else_down() {
-    let street = Street::open(|_| {}).await;
-    let config = street.config(&[HOST, "photos.example.com"], "");
+    let authority = TestAuthority::open(|_| {}).await;
+    let config = authority.config(&[HOST, "photos.example.com"], "");
     let mut house = House::open(&config).await;
     issued(&house, HOST).await;
     issued(&house, "photos.example.com").await;
-    let mut browser = street.browser(&house).await;
+    let mut browser = authority.browser(&house).await;
     house.stop(Duration::from_secs(5)).await;
-    street.pebble.close();
+    authority.pebble.close();
     let file = house.data_dir().join("acme/names/photos.example.com.pem");
     std::fs::write(&file, "-----BEGIN nonsense").unwrap();
     house.restart(&config).await;
@@ -272,17 +274,17 @@ async fn a_restart_needs_no_authority_and_a_damaged_file_takes_nobody_else_down(
 /// A certificate of the operator's own comes first, and nothing is ordered for its host.
 #[tokio::test]
 async fn nobody_orders_what_the_operator_has_brought() {
-    let street = Street::open(|_| {}).await;
+    let authority = TestAuthority::open(|_| {}).await;
     let key = rcgen::KeyPair::generate().unwrap();
     let params = rcgen::CertificateParams::new(vec![HOST.to_owned()]).unwrap();
     let own = params.self_signed(&key).unwrap();
     let (cert, private) =
-        (street.folder.path().join("own.pem"), street.folder.path().join("own.key"));
+        (authority.folder.path().join("own.pem"), authority.folder.path().join("own.key"));
     std::fs::write(&cert, own.pem()).unwrap();
     std::fs::write(&private, key.serialize_pem()).unwrap();
     let more = format!("certificates: [{{cert: {}, key: {}}}]", cert.display(), private.display());
-    let house = House::open(&street.config(&[HOST, "photos.example.com"], &more)).await;
+    let house = House::open(&authority.config(&[HOST, "photos.example.com"], &more)).await;
     issued(&house, "photos.example.com").await;
     assert!(told(&house, HOST, "issuer").is_empty());
-    assert!(shelf(&house).leaf(HOST).unwrap().is_none());
+    assert!(store(&house).leaf(HOST).unwrap().is_none());
 }

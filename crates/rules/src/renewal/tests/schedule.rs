@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use crate::{
     renewal::{
-        Budget, Held, History, Keeper, Known, Next, Settled, Window, budget::ORDERS_PER_HOUR,
+        Budget, Held, History, Known, Next, OrderOutcome, RenewalSchedule, Window,
+        budget::ORDERS_PER_HOUR,
     },
     time::UnixTime,
 };
@@ -118,18 +119,20 @@ fn after_three_failures_another_authority_is_asked() {
 /// One authority that wants to be left alone for a week does not keep the others from helping.
 #[test]
 fn a_limit_holds_for_the_authority_that_has_it() {
-    let mut keeper = Keeper::new(directories(2), Budget::default());
-    keeper.want("a", 0, Known::default());
-    let Next::Order { directory, .. } = keeper.next(NOW) else { panic!("nothing is held") };
+    let mut schedule = RenewalSchedule::new(directories(2), Budget::default());
+    schedule.want("a", 0, Known::default());
+    let Next::Order { directory, .. } = schedule.next(NOW) else { panic!("nothing is held") };
     assert_eq!(&*directory, "https://ca0.test/");
     let in_a_week = NOW.plus(Duration::from_secs(7 * DAY));
-    keeper.settle("a", Settled::Failed { retry_after: Some(in_a_week) }, NOW);
+    schedule.settle("a", OrderOutcome::Failed { retry_after: Some(in_a_week) }, NOW);
     let soon = NOW.plus(Duration::from_secs(300));
-    let Next::Order { directory, history, .. } = keeper.next(soon) else { panic!("{keeper:?}") };
+    let Next::Order { directory, history, .. } = schedule.next(soon) else {
+        panic!("{schedule:?}")
+    };
     assert_eq!(&*directory, "https://ca1.test/");
     assert_eq!(history.retry_after.len(), 1, "and the other one is still left alone");
-    keeper.settle("a", Settled::Failed { retry_after: Some(in_a_week) }, soon);
-    let Next::Sleep(_) = keeper.next(soon.plus(Duration::from_secs(DAY))) else {
+    schedule.settle("a", OrderOutcome::Failed { retry_after: Some(in_a_week) }, soon);
+    let Next::Sleep(_) = schedule.next(soon.plus(Duration::from_secs(DAY))) else {
         panic!("both have had enough");
     };
 }
@@ -137,34 +140,34 @@ fn a_limit_holds_for_the_authority_that_has_it() {
 /// An attempt that took an hour is followed by a wait, too.
 #[test]
 fn waits_begin_when_an_attempt_ends() {
-    let mut keeper = Keeper::new(directories(1), Budget::default());
-    keeper.want("a", 0, Known::default());
-    assert!(matches!(keeper.next(NOW), Next::Order { .. }));
+    let mut schedule = RenewalSchedule::new(directories(1), Budget::default());
+    schedule.want("a", 0, Known::default());
+    assert!(matches!(schedule.next(NOW), Next::Order { .. }));
     let later = NOW.plus(Duration::from_secs(HOUR));
-    keeper.settle("a", Settled::Unreached { retry_after: None }, later);
-    assert_eq!(keeper.next(later), Next::Sleep(Duration::from_secs(60)));
+    schedule.settle("a", OrderOutcome::Unreached { retry_after: None }, later);
+    assert_eq!(schedule.next(later), Next::Sleep(Duration::from_secs(60)));
 }
 
 /// What somebody asked for is ordered, however often it fails, and once.
 #[test]
-fn a_wish_of_the_operator_holds_until_there_is_a_certificate() {
-    let mut keeper = Keeper::new(directories(1), Budget::default());
+fn what_the_operator_asked_for_holds_until_there_is_a_certificate() {
+    let mut schedule = RenewalSchedule::new(directories(1), Budget::default());
     let fresh = Known { held: Some(held(90, None)), ..Known::default() };
-    keeper.want("a", 0, fresh);
-    assert!(matches!(keeper.next(NOW), Next::Sleep(_)));
-    keeper.renew_now("a");
+    schedule.want("a", 0, fresh);
+    assert!(matches!(schedule.next(NOW), Next::Sleep(_)));
+    schedule.renew_now("a");
     let mut now = NOW;
     for _ in 0..3 {
-        assert!(matches!(keeper.next(now), Next::Order { .. }));
-        keeper.settle("a", Settled::Failed { retry_after: None }, now);
-        assert!(matches!(keeper.next(now), Next::Sleep(_)), "not at once again");
-        keeper.wish("a", Some(Window { start: u64::MAX - 1, end: u64::MAX })); // no wish undoes it
+        assert!(matches!(schedule.next(now), Next::Order { .. }));
+        schedule.settle("a", OrderOutcome::Failed { retry_after: None }, now);
+        assert!(matches!(schedule.next(now), Next::Sleep(_)), "not at once again");
+        schedule.set_window("a", Some(Window { start: u64::MAX - 1, end: u64::MAX })); // no window undoes it
         now = now.plus(Duration::from_secs(5 * HOUR));
     }
-    assert!(matches!(keeper.next(now), Next::Order { .. }));
-    keeper.settle("a", Settled::Issued(held(180, None)), now);
+    assert!(matches!(schedule.next(now), Next::Order { .. }));
+    schedule.settle("a", OrderOutcome::Issued(held(180, None)), now);
     let later = now.plus(Duration::from_secs(30 * DAY));
-    assert!(matches!(keeper.next(later), Next::Sleep(_)));
+    assert!(matches!(schedule.next(later), Next::Sleep(_)));
 }
 
 /// A clock that is a year ahead, or a window that lies in the past for good: every certificate
@@ -172,19 +175,19 @@ fn a_wish_of_the_operator_holds_until_there_is_a_certificate() {
 #[test]
 fn certificates_that_are_due_at_once_are_no_storm() {
     for (ahead, window) in [(400, None), (0, Some(Window { start: 0, end: 0 }))] {
-        let mut keeper = Keeper::new(directories(1), Budget::default());
-        keeper.want("a", 0, Known::default());
+        let mut schedule = RenewalSchedule::new(directories(1), Budget::default());
+        schedule.want("a", 0, Known::default());
         let mut now = NOW.plus(Duration::from_secs(ahead * DAY));
         let end = now.plus(Duration::from_secs(365 * DAY));
         let mut orders = Vec::new();
         while now < end {
-            match keeper.next(now) {
+            match schedule.next(now) {
                 Next::Order { name, .. } => {
                     let not_before = now.minus(Duration::from_secs(ahead * DAY));
                     let not_after = not_before.plus(Duration::from_secs(90 * DAY));
                     let held = Held { not_before, not_after, window: None };
-                    keeper.settle(&name, Settled::Issued(held), now);
-                    keeper.wish(&name, window);
+                    schedule.settle(&name, OrderOutcome::Issued(held), now);
+                    schedule.set_window(&name, window);
                     orders.push(now);
                 }
                 Next::Sleep(span) => now = now.plus(span),
@@ -199,18 +202,19 @@ fn certificates_that_are_due_at_once_are_no_storm() {
 
 #[test]
 fn a_hundred_new_hosts_are_no_storm() {
-    let mut keeper = Keeper::new(directories(1), Budget::default());
+    let mut schedule = RenewalSchedule::new(directories(1), Budget::default());
     for n in 0..100 {
-        keeper.want(&format!("h{n}.example.com"), n << 57, Known::default());
+        schedule.want(&format!("h{n}.example.com"), n << 57, Known::default());
     }
     let mut now = NOW;
     let mut orders = Vec::new();
     while orders.len() < 100 {
-        match keeper.next(now) {
+        match schedule.next(now) {
             Next::Order { name, .. } => {
                 let not_after = now.plus(Duration::from_secs(90 * DAY));
-                let settled = Settled::Issued(Held { not_before: now, not_after, window: None });
-                keeper.settle(&name, settled, now).unwrap();
+                let settled =
+                    OrderOutcome::Issued(Held { not_before: now, not_after, window: None });
+                schedule.settle(&name, settled, now).unwrap();
                 orders.push(now);
             }
             Next::Sleep(span) => now = now.plus(span),
@@ -220,25 +224,25 @@ fn a_hundred_new_hosts_are_no_storm() {
         assert!(last.since(*first).as_secs() >= HOUR, "never more than the budget");
     }
     assert!(now.since(NOW).as_secs() <= 2 * HOUR, "and done in two hours");
-    assert_eq!(keeper.next(now), Next::Sleep(Duration::from_secs(HOUR)), "and then silence");
+    assert_eq!(schedule.next(now), Next::Sleep(Duration::from_secs(HOUR)), "and then silence");
 }
 
 #[test]
 fn the_one_that_has_none_comes_first_then_the_one_that_ends_first() {
-    let mut keeper = Keeper::new(directories(1), Budget::default());
+    let mut schedule = RenewalSchedule::new(directories(1), Budget::default());
     let old = |days| {
         let not_before = NOW.minus(Duration::from_secs((90 - days) * DAY));
         let not_after = NOW.plus(Duration::from_secs(days * DAY));
         Known { held: Some(Held { not_before, not_after, window: None }), ..Known::default() }
     };
-    keeper.want("a", 1, old(20));
-    keeper.want("b", 1, old(5));
-    keeper.want("c", 1, Known::default());
-    keeper.want("d", 1, old(80));
+    schedule.want("a", 1, old(20));
+    schedule.want("b", 1, old(5));
+    schedule.want("c", 1, Known::default());
+    schedule.want("d", 1, old(80));
     let mut order = Vec::new();
-    while let Next::Order { name, history, .. } = keeper.next(NOW) {
+    while let Next::Order { name, history, .. } = schedule.next(NOW) {
         assert_eq!((history.failures, history.tried_at), (1, Some(NOW.seconds())));
-        keeper.settle(&name, Settled::Failed { retry_after: None }, NOW);
+        schedule.settle(&name, OrderOutcome::Failed { retry_after: None }, NOW);
         order.push(name);
     }
     assert_eq!(order.iter().map(|name| &**name).collect::<Vec<_>>(), ["c", "b", "a"]);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    renewal::{Budget, Held, History, Keeper, Known, Next, Settled, Window},
+    renewal::{Budget, Held, History, Known, Next, OrderOutcome, RenewalSchedule, Window},
     time::UnixTime,
 };
 
@@ -53,30 +53,32 @@ impl Authority {
     }
 
     /// `resumed`: the order is there already, and only goes on.
-    fn order(&mut self, name: &str, resumed: bool, at: u64, dice: &mut Dice) -> Settled {
+    fn order(&mut self, name: &str, resumed: bool, at: u64, dice: &mut Dice) -> OrderOutcome {
         if self.is_out(at) {
-            return Settled::Unreached { retry_after: None };
+            return OrderOutcome::Unreached { retry_after: None };
         }
         if let Some(held) = self.signed.remove(name).filter(|_| resumed) {
-            return Settled::Issued(held);
+            return OrderOutcome::Issued(held);
         }
         self.orders.retain(|order| at - order < 3 * HOUR);
         let failed = self.failed.entry(name.into()).or_default();
         failed.retain(|failure| at - failure < HOUR);
         if self.orders.len() >= 300 || failed.len() >= 5 {
             self.rate_limited += 1;
-            return Settled::Failed { retry_after: Some(UnixTime::from_seconds(at + HOUR)) };
+            return OrderOutcome::Failed { retry_after: Some(UnixTime::from_seconds(at + HOUR)) };
         }
         self.orders.push(at);
         if dice.below(20) == 0 {
             failed.push(at); // the network between it and us
-            return Settled::Failed { retry_after: None };
+            return OrderOutcome::Failed { retry_after: None };
         }
         let issued = self.issued.entry(name.into()).or_default();
         issued.retain(|one| at - one < 7 * DAY);
         if issued.len() >= 5 {
             self.rate_limited += 1;
-            return Settled::Failed { retry_after: Some(UnixTime::from_seconds(at + 7 * DAY)) };
+            return OrderOutcome::Failed {
+                retry_after: Some(UnixTime::from_seconds(at + 7 * DAY)),
+            };
         }
         issued.push(at);
         let window = self
@@ -88,7 +90,7 @@ impl Authority {
             window,
         };
         self.signed.insert(name.into(), held);
-        Settled::Issued(held)
+        OrderOutcome::Issued(held)
     }
 }
 
@@ -104,7 +106,7 @@ struct Disk {
 
 struct World {
     disk: Disk,
-    keeper: Keeper,
+    schedule: RenewalSchedule,
     authority: Authority,
     dice: Dice,
     /// The true time.
@@ -119,8 +121,8 @@ struct World {
 
 struct Crash;
 
-fn keeper() -> Keeper {
-    Keeper::new(vec!["https://ca.test/".into()], Budget::default())
+fn schedule() -> RenewalSchedule {
+    RenewalSchedule::new(vec!["https://ca.test/".into()], Budget::default())
 }
 
 impl World {
@@ -144,7 +146,7 @@ impl World {
         };
         let mut world = Self {
             disk: Disk::default(),
-            keeper: keeper(),
+            schedule: schedule(),
             authority,
             dice,
             at: START,
@@ -163,12 +165,12 @@ impl World {
 
     /// A start reads what is on the disk, and nothing else is known.
     fn start(&mut self) {
-        self.keeper = keeper();
+        self.schedule = schedule();
         for n in 0..HOSTS {
             let name = format!("h{n}.example.com");
             let held = self.disk.certificates.get(&*name).copied();
             let history = self.disk.histories.get(&*name).cloned().unwrap_or_default();
-            self.keeper.want(&name, n << 57, Known { held, history, wanted: false });
+            self.schedule.want(&name, n << 57, Known { held, history, wanted: false });
         }
     }
 
@@ -185,9 +187,9 @@ impl World {
         Ok(())
     }
 
-    /// One thing that the keeper says; the time it takes.
+    /// One thing that the schedule says; the time it takes.
     fn step(&mut self) -> Result<u64, Crash> {
-        let (name, history) = match self.keeper.next(self.now()) {
+        let (name, history) = match self.schedule.next(self.now()) {
             Next::Sleep(span) => return Ok(span.as_secs()),
             Next::Order { name, history, .. } => (name, history),
         };
@@ -200,18 +202,18 @@ impl World {
             disk.pending.insert(name.clone());
         })?;
         let settled = self.authority.order(&name, resumed, self.at, &mut self.dice);
-        if let Settled::Issued(held) = settled {
+        if let OrderOutcome::Issued(held) = settled {
             self.write(|disk| {
                 disk.certificates.insert(name.clone(), held);
             })?;
         }
-        if !matches!(settled, Settled::Unreached { .. }) {
+        if !matches!(settled, OrderOutcome::Unreached { .. }) {
             self.write(|disk| {
                 disk.pending.remove(&name);
             })?;
         }
         let now = self.now();
-        if let Some(history) = self.keeper.settle(&name, settled, now) {
+        if let Some(history) = self.schedule.settle(&name, settled, now) {
             self.write(|disk| {
                 disk.histories.insert(name.clone(), history);
             })?;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use usher_rules::{renewal::Settled, time::UnixTime};
+use usher_rules::{renewal::OrderOutcome, time::UnixTime};
 
 use super::dns::DnsError;
 use crate::certs::CertError;
@@ -131,22 +131,24 @@ impl AcmeError {
     }
 
     /// What the schedule has to know.
-    pub fn settled(&self, now: UnixTime) -> Settled {
+    pub fn settled(&self, now: UnixTime) -> OrderOutcome {
         let at = |span: &Option<Duration>| span.map(|span| now.plus(span));
         match self {
             Self::Unreached { retry_after, .. } => {
-                Settled::Unreached { retry_after: at(retry_after) }
+                OrderOutcome::Unreached { retry_after: at(retry_after) }
             }
             // Not the authority's fault, and nothing that it counts.
             Self::Slow | Self::Disk(_) | Self::Dns(DnsError::Unreached { .. }) => {
-                Settled::Unreached { retry_after: None }
+                OrderOutcome::Unreached { retry_after: None }
             }
-            Self::Refused { retry_after, .. } => Settled::Failed { retry_after: at(retry_after) },
+            Self::Refused { retry_after, .. } => {
+                OrderOutcome::Failed { retry_after: at(retry_after) }
+            }
             Self::NotProven { .. }
             | Self::NoChallenge { .. }
             | Self::Unusable(_)
             | Self::Crypto(_)
-            | Self::Dns(_) => Settled::Failed { retry_after: None },
+            | Self::Dns(_) => OrderOutcome::Failed { retry_after: None },
         }
     }
 

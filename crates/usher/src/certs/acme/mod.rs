@@ -7,29 +7,29 @@
 //!
 //! *When* something is ordered is [`usher_rules::renewal`]'s to say; here it is done, one order at
 //! a time, on the thread for chores. What is on the disk, and why a crash at any moment is
-//! harmless, stands in [`shelf`].
+//! harmless, stands in [`certificate_store`].
 
 mod account;
-mod answers;
+mod certificate_store;
+mod challenge_responses;
 mod client;
 pub mod dns;
 mod error;
-mod hand;
 mod leaf;
-mod office;
+mod operator;
 mod order;
-mod shelf;
-mod supply;
+mod provisioned;
+mod renewal_info;
+mod transport;
 mod web;
-mod wishes;
 
-pub use answers::Answers;
+pub use certificate_store::{BeforeWrite, CertificateStore, State};
+pub use challenge_responses::ChallengeResponses;
+pub use client::{AcmeClient, AcmeEvents, Coverage};
 pub use error::AcmeError;
-pub use hand::{revoke, rotate_account_key};
 pub use leaf::Leaf;
-pub use office::{Coverage, Office, Orders};
-pub use shelf::{BeforeWrite, Shelf, State};
-pub use supply::{Issued, Supply};
+pub use operator::{revoke, rotate_account_key};
+pub use provisioned::{Issued, Provisioned};
 
 /// Time that the talk with an authority may take. Tests take less.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! One order, from the account to the certificate on the shelf.
+//! One order, from the account to the certificate in the store.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use usher_rules::plan::Autocert;
 use zeroize::Zeroizing;
 
 use super::{
-    AcmeError, Answers, Leaf, Pace, Shelf, account,
-    answers::Answering,
-    client::{AcmeClient, words},
+    AcmeError, CertificateStore, ChallengeResponses, Leaf, Pace, account,
+    certificate_store::Pending,
+    challenge_responses::ChallengeResponse,
     dns::{Solver, TxtRecord},
-    shelf::Pending,
+    transport::{Transport, words},
 };
 
 /// How often a refused nonce is answered with another try; the library tries three times in each.
@@ -26,15 +26,15 @@ const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
 const STATUS_REQUEST: &[u8] = &[0x30, 0x03, 0x02, 0x01, 0x05];
 
 /// What an order is made with.
-pub(super) struct Errand<'a> {
+pub(super) struct AcmeOrder<'a> {
     pub autocert: &'a Autocert,
     pub directory: &'a str,
     pub name: &'a str,
     /// The certificate that is replaced, if there is one.
     pub replaces: Option<&'a Leaf>,
-    pub shelf: &'a Shelf,
-    pub answers: &'a Arc<Answers>,
-    pub client: &'a AcmeClient,
+    pub store: &'a CertificateStore,
+    pub challenges: &'a Arc<ChallengeResponses>,
+    pub transport: &'a Transport,
     pub pace: Pace,
     /// HTTP-01 can be answered: there is a plain listener.
     pub has_http: bool,
@@ -50,15 +50,15 @@ pub(super) struct Errand<'a> {
 type Resumed = (Order, KeyPair, Vec<TxtRecord>);
 
 /// A certificate, and by which challenge it was proved that it is ours to have.
-pub(super) struct Proved {
+pub(super) struct Issuance {
     pub leaf: Leaf,
     /// Empty where the authority remembered an earlier proof.
     pub by: &'static str,
 }
 
-impl Errand<'_> {
+impl AcmeOrder<'_> {
     /// Orders, proves, fetches and keeps.
-    pub async fn run(&self) -> Result<Proved, AcmeError> {
+    pub async fn run(&self) -> Result<Issuance, AcmeError> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -67,19 +67,20 @@ impl Errand<'_> {
                 Err(error)
                     if tries < NONCE_TRIES
                         && (error.is_unknown_account()
-                            || error.is_wrong_key() && self.shelf.is_rolling(self.directory)) =>
+                            || error.is_wrong_key() && self.store.is_rolling(self.directory)) =>
                 {
                     // The authority forgot us, or was exchanged behind its name.
-                    self.shelf.drop_account(self.directory)?;
-                    self.shelf.drop_pending(self.name)?;
+                    self.store.drop_account(self.directory)?;
+                    self.store.drop_pending(self.name)?;
                 }
                 outcome => return outcome,
             }
         }
     }
 
-    async fn once(&self) -> Result<Proved, AcmeError> {
-        let account = account::open(self.client, self.shelf, self.autocert, self.directory).await?;
+    async fn once(&self) -> Result<Issuance, AcmeError> {
+        let account =
+            account::open(self.transport, self.store, self.autocert, self.directory).await?;
         let (mut order, key, mut records) = match self.resume(&account).await? {
             Some(resumed) => resumed,
             None => {
@@ -88,20 +89,20 @@ impl Errand<'_> {
             }
         };
         // They answer until the order is through.
-        let answering = self.prove(&mut order, &mut records).await;
+        let responses = self.prove(&mut order, &mut records).await;
         self.withdraw(&records).await;
-        let (_answering, by) = answering?;
+        let (_responses, by) = responses?;
         if order.state().status == OrderStatus::Ready {
             let csr = self.request(&key)?;
             order.finalize_csr(&csr).await.map_err(|error| self.error(error))?;
         }
         let chain = self.fetch(&mut order).await?;
-        Ok(Proved { leaf: self.keep(&key, &chain)?, by })
+        Ok(Issuance { leaf: self.keep(&key, &chain)?, by })
     }
 
     /// The order that a crash or a slow authority left, and the records that may be out for it.
     async fn resume(&self, account: &Account) -> Result<Option<Resumed>, AcmeError> {
-        let pending = self.shelf.pending(self.name).unwrap_or_default();
+        let pending = self.store.pending(self.name).unwrap_or_default();
         let Some(pending) = pending else { return Ok(None) };
         let left: Vec<TxtRecord> = pending.records.iter().cloned().map(TxtRecord::from).collect();
         if *pending.directory != *self.directory {
@@ -122,7 +123,7 @@ impl Errand<'_> {
         }
         // It ended without a certificate, or the authority does not know it any more.
         self.withdraw(&left).await;
-        self.shelf.drop_pending(self.name)?;
+        self.store.drop_pending(self.name)?;
         Ok(None)
     }
 
@@ -156,17 +157,17 @@ impl Errand<'_> {
             key: Zeroizing::new(key.serialize_pem()),
             records: Vec::new(),
         };
-        self.shelf.put_pending(self.name, &pending)?;
+        self.store.put_pending(self.name, &pending)?;
         Ok((order, key))
     }
 
     /// Before a record is out: a crash must not leave it there for good.
     fn note(&self, record: &TxtRecord) -> Result<(), AcmeError> {
-        if let Some(mut pending) = self.shelf.pending(self.name)? {
+        if let Some(mut pending) = self.store.pending(self.name)? {
             let record = (record.name.clone(), record.value.clone());
             if !pending.records.contains(&record) {
                 pending.records.push(record);
-                self.shelf.put_pending(self.name, &pending)?;
+                self.store.put_pending(self.name, &pending)?;
             }
         }
         Ok(())
@@ -192,8 +193,8 @@ impl Errand<'_> {
         &self,
         order: &mut Order,
         records: &mut Vec<TxtRecord>,
-    ) -> Result<(Vec<Answering>, &'static str), AcmeError> {
-        let mut answering = Vec::new();
+    ) -> Result<(Vec<ChallengeResponse>, &'static str), AcmeError> {
+        let mut responses = Vec::new();
         let mut by = "";
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
@@ -219,24 +220,24 @@ impl Errand<'_> {
                     solver.publish(&record).await?;
                 }
                 (ChallengeType::Http01, _) => {
-                    let answer = self.answers.put_http(&challenge.token, authorization.as_str());
-                    answering.push(answer);
+                    let answer = self.challenges.put_http(&challenge.token, authorization.as_str());
+                    responses.push(answer);
                 }
                 (_, _) => {
                     let digest = authorization.digest();
-                    answering.push(self.answers.put_tls(self.name, digest.as_ref())?);
+                    responses.push(self.challenges.put_tls(self.name, digest.as_ref())?);
                 }
             }
             challenge.set_ready().await.map_err(|error| self.error(error))?;
         }
         if by.is_empty() {
             order.refresh().await.map_err(|error| self.error(error))?;
-            return Ok((answering, by));
+            return Ok((responses, by));
         }
         let ready = order.poll_ready(&self.retries()).await;
         match ready {
             Ok(OrderStatus::Invalid) => Err(self.not_proven(order, by).await),
-            Ok(_) => Ok((answering, by)),
+            Ok(_) => Ok((responses, by)),
             Err(error) => {
                 let error = self.error(error);
                 match matches!(error, AcmeError::Refused { .. }) && !error.is_bad_nonce() {
@@ -272,7 +273,7 @@ impl Errand<'_> {
                 detail = words(problem);
             }
         }
-        if let Err(error) = self.shelf.drop_pending(self.name) {
+        if let Err(error) = self.store.drop_pending(self.name) {
             return error.into();
         }
         AcmeError::NotProven { challenge, detail }
@@ -313,12 +314,12 @@ impl Errand<'_> {
         let leaf = match leaf {
             Ok(leaf) => leaf,
             Err(error) => {
-                self.shelf.drop_pending(self.name)?; // it would come again
+                self.store.drop_pending(self.name)?; // it would come again
                 return Err(error);
             }
         };
-        self.shelf.put_leaf(self.name, pem.as_bytes())?;
-        self.shelf.drop_pending(self.name)?;
+        self.store.put_leaf(self.name, pem.as_bytes())?;
+        self.store.drop_pending(self.name)?;
         Ok(leaf)
     }
 
@@ -328,7 +329,7 @@ impl Errand<'_> {
     }
 
     fn error(&self, error: instant_acme::Error) -> AcmeError {
-        self.client.error(self.directory, error)
+        self.transport.error(self.directory, error)
     }
 }
 

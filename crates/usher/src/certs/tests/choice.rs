@@ -13,7 +13,7 @@ use super::{DAY, NOW, NoFiles, machine::Machine, plan, this_year, write_pair};
 use crate::{
     certs::{
         Authority, CertError, Certificates,
-        acme::{self, Office, Orders, Pace, Shelf, Supply},
+        acme::{self, AcmeClient, AcmeEvents, CertificateStore, Pace, Provisioned},
     },
     request::tls::CertSource as _,
 };
@@ -34,24 +34,25 @@ fn what_counts_is_served() {
     write_pair(at, "b", &["*.example.com"], (past, future));
     let both = plan(&["tv.example.com"], at, &["a", "b"]);
     let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
-    let (certificates, _) = Certificates::load(&both, authority, &Supply::default(), None, NOW);
+    let (certificates, _) =
+        Certificates::load(&both, authority, &Provisioned::default(), None, NOW);
     assert!(certificates.covers("tv.example.com", NOW));
     assert_eq!(ends(&certificates, "tv.example.com"), future, "a wildcard that counts");
     assert!(certificates.endings(NOW).is_empty());
 
-    // What lies on the shelf since before the operator had a certificate.
+    // What is in the store since before the operator had a certificate.
     write_pair(at, "own", &["tv.example.com"], (NOW.minus(DAY * 88), NOW.plus(DAY * 2)));
-    let shelf = Shelf::open(at.join("acme")).unwrap();
+    let store = CertificateStore::open(at.join("acme")).unwrap();
     let read = |name: &str| fs::read(at.join(name)).unwrap();
-    shelf.put_leaf("tv.example.com", &[read("a.key"), read("a.pem")].concat()).unwrap();
+    store.put_leaf("tv.example.com", &[read("a.key"), read("a.pem")].concat()).unwrap();
     let mut own = plan(&["tv.example.com"], at, &["own"]);
     own.autocert = autocert("tv.example.com");
     let plan = Arc::new(own);
-    let office = Office::open(shelf, Arc::new(Deaf), Arc::new(Machine), Pace::USUAL);
+    let acme = AcmeClient::open(store, Arc::new(Deaf), Arc::new(Machine), Pace::USUAL);
     let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
-    let (certificates, _) = Certificates::load(&plan, authority, office.supply(), None, NOW);
-    office.adopt(&plan, false, |name| certificates.covers(name, NOW));
-    assert!(office.supply().issued.has("tv.example.com"), "one is ordered in its last days");
+    let (certificates, _) = Certificates::load(&plan, authority, acme.provisioned(), None, NOW);
+    acme.adopt(&plan, false, |name| certificates.covers(name, NOW));
+    assert!(acme.provisioned().issued.has("tv.example.com"), "one is ordered in its last days");
     assert_eq!(ends(&certificates, "tv.example.com"), NOW.plus(DAY * 2), "and it is served on");
 }
 
@@ -66,7 +67,7 @@ fn autocert(host: &str) -> Option<usher_rules::plan::Autocert> {
 /// Hears of orders, and says nothing.
 struct Deaf;
 
-impl Orders for Deaf {
+impl AcmeEvents for Deaf {
     fn issued(&self, _: &str, _: &acme::Leaf, _: UnixTime) {}
     fn failed(&self, _: &str, _: &acme::AcmeError, _: UnixTime, _: Option<UnixTime>) {}
     fn ending(&self, _: &str, _: UnixTime, _: &str) {}
@@ -82,8 +83,8 @@ fn what_is_written_belongs_to_the_folders_owner() {
     // Only root can hand a folder over; for anybody else all stays their own.
     let _ours_then = chown(dir.path(), Some(65_534), Some(65_534));
     let owner = fs::metadata(dir.path()).unwrap().uid();
-    let shelf = Shelf::open(dir.path().join("data/acme")).unwrap();
-    shelf.ask_renewal("tv.test").unwrap();
+    let store = CertificateStore::open(dir.path().join("data/acme")).unwrap();
+    store.ask_renewal("tv.test").unwrap();
     let below = ["data", "data/acme", "data/acme/names", "data/acme/names/tv.test.renew"];
     for path in below {
         assert_eq!(fs::metadata(dir.path().join(path)).unwrap().uid(), owner, "{path}");
@@ -106,7 +107,7 @@ fn what_lies_beside_pairs_in_a_folder() {
     fs::write(at.join("notes.pem"), "nothing yet").unwrap();
     let mut plan = plan(&["tv.test"], &at, &[]);
     plan.listen.certificates_dir = Some(at);
-    let (_, troubles) = Certificates::load(&plan, authority, &Supply::default(), None, NOW);
+    let (_, troubles) = Certificates::load(&plan, authority, &Provisioned::default(), None, NOW);
     let told: Vec<String> = troubles.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("alone.key"), "{told:?}");

@@ -24,7 +24,7 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 mod choice;
 mod layouts;
 
-use super::{Authority, CertError, Certificates, acme::Supply};
+use super::{Authority, CertError, Certificates, acme::Provisioned};
 use crate::request::tls::{CertSource as _, Tls};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_795_600_000);
@@ -107,7 +107,7 @@ fn which_certificate_a_name_gets() {
     let authority = Arc::new(Authority::open(at, &["192.0.2.7".into()], NOW).unwrap());
     let plan = plan(&hosts, at, &["wild", "tv"]);
     let (certificates, troubles) =
-        Certificates::load(&plan, Arc::clone(&authority), &Supply::default(), None, NOW);
+        Certificates::load(&plan, Arc::clone(&authority), &Provisioned::default(), None, NOW);
     let told: Vec<_> = troubles.iter().map(|t| (t.level(), t.to_string())).collect();
     let notice = |host: &str| {
         (Level::Info, format!("no certificate is for {host}; the local authority signs one"))
@@ -131,7 +131,7 @@ fn which_certificate_a_name_gets() {
     let (without_pairs, troubles) = Certificates::load(
         &self::plan(&hosts, at, &[]),
         Arc::clone(&authority),
-        &Supply::default(),
+        &Provisioned::default(),
         None,
         NOW,
     );
@@ -180,7 +180,7 @@ fn one_bad_pair_takes_no_other_down() {
     let (certificates, troubles) = Certificates::load(
         &plan(&["good.test"], at, &names),
         authority,
-        &Supply::default(),
+        &Provisioned::default(),
         None,
         NOW,
     );
@@ -255,7 +255,7 @@ fn leaves_are_renewed_in_the_last_third_of_their_life() {
     let (certificates, _) = Certificates::load(
         &plan(&["tv.test"], dir.path(), &[]),
         authority,
-        &Supply::default(),
+        &Provisioned::default(),
         None,
         NOW,
     );
@@ -280,7 +280,8 @@ fn a_nul_in_a_name_hides_nothing() {
     write_pair(at, "nul", &["tv.test\0.evil.example", "*.apps.test\0.evil.example"], this_year());
     let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
     let plan = plan(&["tv.test", "x.apps.test"], at, &["nul"]);
-    let (certificates, _) = Certificates::load(&plan, authority, &Supply::default(), None, NOW);
+    let (certificates, _) =
+        Certificates::load(&plan, authority, &Provisioned::default(), None, NOW);
     for host in ["tv.test", "x.apps.test"] {
         assert!(!certificates.covers(host, NOW), "{host}");
         assert_eq!(served(&certificates, Some(host)), [host], "the local authority signs");
@@ -317,7 +318,8 @@ fn an_end_in_sight_is_told_for_hosts_that_it_hits() {
     write_pair(at, "year", &["photos.test"], (NOW, NOW.plus(DAY * 365)));
     let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
     let plan = plan(&["tv.test", "photos.test", "*.apps.test", "x.test"], at, &["quarter", "year"]);
-    let (certificates, _) = Certificates::load(&plan, authority, &Supply::default(), None, NOW);
+    let (certificates, _) =
+        Certificates::load(&plan, authority, &Provisioned::default(), None, NOW);
     let told = |days: u32| -> Vec<String> {
         let endings = certificates.endings(NOW.plus(DAY * days));
         endings.iter().map(|ending| ending.host.to_string()).collect()
@@ -394,7 +396,7 @@ async fn who_trusts_the_authority_can_shake_hands() {
         let authority = Arc::new(Authority::open(dir.path(), &[], now).unwrap());
         let plan = plan(&["tv.test", "127.0.0.1"], dir.path(), &[]);
         let (certificates, _) =
-            Certificates::load(&plan, Arc::clone(&authority), &Supply::default(), None, now);
+            Certificates::load(&plan, Arc::clone(&authority), &Provisioned::default(), None, now);
         let (negotiated, said) = handshake(certificates, authority.ca_file(), name, version).await;
         assert_eq!(said, "hello", "{name}");
         assert_eq!(negotiated, group, "{name}: post-quantum first, where the version has it");

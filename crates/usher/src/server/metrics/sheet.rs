@@ -13,7 +13,7 @@ use usher_rules::{
 use crate::{
     certs::{
         Authority,
-        acme::Office,
+        acme::AcmeClient,
         report::{Served, Source},
     },
     request::{
@@ -29,7 +29,7 @@ pub(in crate::server) struct Sheet {
     pub door: Arc<Door>,
     pub certificates: Arc<Swapping>,
     pub authority: Arc<Authority>,
-    pub office: Arc<Office>,
+    pub acme: Arc<AcmeClient>,
     pub clock: Arc<dyn Clock>,
     pub tasks: Tasks,
     pub shares: Arc<Shares>,
@@ -122,7 +122,7 @@ impl Sheet {
         let ends = Family::<ByCertificate, Gauge>::default();
         let orders = Family::<ByHost, Gauge>::default();
         let failing = Family::<ByProblem, Gauge>::default();
-        for served in self.certificates.0.load().served(plan, &self.office, now) {
+        for served in self.certificates.0.load().served(plan, &self.acme, now) {
             let host = String::from(&*served.host);
             if let Some(end) = self.end(&served) {
                 ends.get_or_create(&self.certificate(&served)).set(seconds(end.seconds()));

@@ -10,17 +10,17 @@ use usher_rules::{
 use crate::{
     certs::{
         CertError,
-        acme::{AcmeError, Leaf, Orders},
+        acme::{AcmeError, AcmeEvents, Leaf},
     },
     request::record::{Recorder, moment},
 };
 
-pub(super) struct Told {
+pub(super) struct AcmeLog {
     pub recorder: Recorder,
     pub clock: Arc<dyn Clock>,
 }
 
-impl Told {
+impl AcmeLog {
     /// The local authority nears its end, or is past it.
     pub fn authority_ends(&self, not_after: UnixTime) {
         let now = self.clock.now();
@@ -36,7 +36,7 @@ impl Told {
     }
 }
 
-impl Orders for Told {
+impl AcmeEvents for AcmeLog {
     fn issued(&self, name: &str, leaf: &Leaf, next: UnixTime) {
         self.recorder
             .event(Level::Info, "certificate", self.clock.now())

@@ -31,7 +31,7 @@ use crate::{
 const SERVER: uuid::Uuid = uuid::uuid!("5ac1d3a0-57a4-4d1e-8c1e-0c1e3a57a4d1");
 
 /// The stand-in as every task sees it.
-pub(crate) struct House {
+pub(crate) struct MediaServer {
     pub version: JellyfinVersion,
     pub film: OpenFilm,
     pub tasks: TaskTracker,
@@ -71,7 +71,7 @@ pub(crate) struct ApiKey {
     pub created: SystemTime,
 }
 
-impl House {
+impl MediaServer {
     pub(crate) fn new(options: CinemaOptions, film: OpenFilm) -> Self {
         let now = options.clock.now();
         let people = options.users.iter().map(|user| Person::new(user, options.version));
@@ -151,11 +151,11 @@ impl House {
         }
         state.known_proxies = known_proxies(&state.network);
         drop(state);
-        let (house, pause) = (self.clone(), self.options.restart_time);
+        let (server, pause) = (self.clone(), self.options.restart_time);
         self.tasks.spawn(async move {
-            let ready = house.stopping.run_until_cancelled(tokio::time::sleep(pause)).await;
+            let ready = server.stopping.run_until_cancelled(tokio::time::sleep(pause)).await;
             if ready.is_some() {
-                let mut state = house.state();
+                let mut state = server.state();
                 state.readiness = Readiness::Ready;
                 state.restarts += 1;
             }

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::{
         film::{Film, OpenFilm},
-        house::House,
+        media_server::MediaServer,
         options::CinemaOptions,
     };
 
@@ -153,8 +153,9 @@ mod tests {
 
     #[test]
     fn a_code_from_begin_to_end() {
-        let house = House::new(CinemaOptions::default(), OpenFilm::open(Film::Small).unwrap());
-        let mut state = house.state();
+        let server =
+            MediaServer::new(CinemaOptions::default(), OpenFilm::open(Film::Small).unwrap());
+        let mut state = server.state();
         let person = state.people[0].id.clone();
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let begin = |state: &mut State, code: &str, secret: &str, seconds| {
@@ -179,8 +180,9 @@ mod tests {
 
     #[test]
     fn a_new_token_ends_the_old_one_of_that_device() {
-        let house = House::new(CinemaOptions::default(), OpenFilm::open(Film::Small).unwrap());
-        let mut state = house.state();
+        let server =
+            MediaServer::new(CinemaOptions::default(), OpenFilm::open(Film::Small).unwrap());
+        let mut state = server.state();
         let person = state.people[0].id.clone();
         let old = state.give(&person, &tv(), UNIX_EPOCH);
         let other =

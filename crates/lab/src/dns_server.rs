@@ -15,13 +15,13 @@ use crate::pebble::free_port;
 pub const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A server for `example.com` that runs until it is dropped.
-pub struct Knot {
+pub struct DnsServer {
     child: Child,
     /// Where it answers, by UDP and TCP.
     pub address: SocketAddr,
 }
 
-impl Knot {
+impl DnsServer {
     /// Starts one that keeps its files in `folder`; every name of its zone is at 127.0.0.1.
     ///
     /// # Panics
@@ -89,7 +89,7 @@ fn program() -> &'static str {
     if Path::new("/usr/sbin/knotd").exists() { "/usr/sbin/knotd" } else { "knotd" }
 }
 
-impl Drop for Knot {
+impl Drop for DnsServer {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());

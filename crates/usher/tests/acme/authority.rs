@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use tempfile::TempDir;
-use usher::certs::acme::Shelf;
+use usher::certs::acme::CertificateStore;
 use usher_lab::{
     browser::Browser,
     pebble::{Pebble, Settings, free_port, serial},
@@ -14,7 +14,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::house::{House, eventually, public};
 
-pub struct Street {
+pub struct TestAuthority {
     pub pebble: Pebble,
     pub folder: TempDir,
     pub app: Upstream,
@@ -22,7 +22,7 @@ pub struct Street {
     pub tls: SocketAddr,
 }
 
-impl Street {
+impl TestAuthority {
     /// An authority whose settings `change` may change.
     pub async fn open(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = TempDir::new().unwrap();
@@ -63,13 +63,13 @@ routes:
 }
 
 /// Where a house keeps what it has of authorities.
-pub fn shelf(house: &House) -> Shelf {
-    Shelf::open(house.data_dir().join("acme")).unwrap()
+pub fn store(house: &House) -> CertificateStore {
+    CertificateStore::open(house.data_dir().join("acme")).unwrap()
 }
 
 /// The serial number of a name's certificate, as Pebble writes it.
 pub fn serial_of(house: &House, name: &str) -> String {
-    let leaf = shelf(house).leaf(name).unwrap().unwrap();
+    let leaf = store(house).leaf(name).unwrap().unwrap();
     let (_, read) = X509Certificate::from_der(leaf.der().unwrap()).unwrap();
     serial(read.raw_serial())
 }

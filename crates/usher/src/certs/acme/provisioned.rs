@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
 use usher_rules::time::UnixTime;
 
-use super::{Answers, Leaf};
+use super::{ChallengeResponses, Leaf};
 use crate::certs::wildcard_over;
 
 /// Certificates that authorities signed for us, by name; each handshake asks.
@@ -50,11 +50,11 @@ impl Issued {
 
 /// What handshakes and challenges ask: certificates that were signed for us, and proofs.
 #[derive(Clone, Debug, Default)]
-pub struct Supply {
+pub struct Provisioned {
     /// Certificates by name.
     pub issued: Arc<Issued>,
     /// Answers to challenges.
-    pub answers: Arc<Answers>,
+    pub challenges: Arc<ChallengeResponses>,
 }
 
 impl fmt::Debug for Issued {

@@ -1,4 +1,4 @@
-//! What is kept of the talk with authorities, and how.
+//! The certificate store: accounts, orders and certificates, as files.
 //!
 //! ```text
 //! acme/
@@ -33,7 +33,7 @@ use crate::certs::{CertError, file};
 
 /// The folder, and whoever is told of writes to it.
 #[derive(Clone)]
-pub struct Shelf {
+pub struct CertificateStore {
     folder: PathBuf,
     before_write: Option<BeforeWrite>,
     /// What can't be read stays where it is.
@@ -92,7 +92,7 @@ impl std::fmt::Debug for Pending {
     }
 }
 
-impl Shelf {
+impl CertificateStore {
     /// Opens the folder, or makes it.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Shelf {
         Ok(Self { folder, before_write: None, only_looks: false })
     }
 
-    /// The same shelf, for whoever only looks: nothing is set aside.
+    /// The same store, for whoever only looks: nothing is set aside.
     #[must_use]
     pub fn only_looking(&self) -> Self {
         Self { only_looks: true, ..self.clone() }
@@ -118,10 +118,10 @@ impl Shelf {
         }
     }
 
-    /// The same shelf; `told` hears of each write.
+    /// The same store; `hook` hears of each write.
     #[must_use]
-    pub fn telling(mut self, told: Option<BeforeWrite>) -> Self {
-        self.before_write = told;
+    pub fn telling(mut self, hook: Option<BeforeWrite>) -> Self {
+        self.before_write = hook;
         self
     }
 
@@ -344,22 +344,22 @@ impl Shelf {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), CertError> {
-        if let Some(told) = &self.before_write {
-            told(path);
+        if let Some(hook) = &self.before_write {
+            hook(path);
         }
         file::write(path, bytes, 0o600)
     }
 
     fn remove(&self, path: &Path) -> Result<(), CertError> {
-        if let Some(told) = &self.before_write {
-            told(path);
+        if let Some(hook) = &self.before_write {
+            hook(path);
         }
         file::remove(path)
     }
 }
 
-impl std::fmt::Debug for Shelf {
+impl std::fmt::Debug for CertificateStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shelf").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("CertificateStore").field("folder", &self.folder).finish_non_exhaustive()
     }
 }

@@ -26,9 +26,9 @@ use time::OffsetDateTime;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
-/// What the authority does wrong, or wishes.
+/// How the authority behaves: faults, limits, renewal windows.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct Behaviour {
     /// New orders are refused with 429 and this `Retry-After`, in seconds.
     pub rate_limited: Option<u64>,
     /// Renewal windows: start and end in seconds since 1970.
@@ -44,7 +44,7 @@ pub struct Wishes {
 }
 
 /// An authority that runs until it is dropped.
-pub struct Directory {
+pub struct AcmeServer {
     address: SocketAddr,
     folder: PathBuf,
     shared: Arc<Shared>,
@@ -60,7 +60,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    wishes: Wishes,
+    behaviour: Behaviour,
     orders: HashMap<String, Order>,
     /// Payloads of new orders, in order.
     asked: Vec<Value>,
@@ -75,7 +75,7 @@ struct Order {
     profile: Value,
 }
 
-impl Directory {
+impl AcmeServer {
     /// Starts one whose certificates live for `life`; what it is trusted by lies in `folder`.
     pub async fn start(folder: &Path, life: Duration) -> Self {
         let mut params = CertificateParams::default();
@@ -115,9 +115,9 @@ impl Directory {
         self.folder.join("directory-ca.pem")
     }
 
-    /// Changes what it wishes.
-    pub fn wishes(&self, change: impl FnOnce(&mut Wishes)) {
-        change(&mut self.state().wishes);
+    /// Changes how it behaves.
+    pub fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
+        change(&mut self.state().behaviour);
     }
 
     /// What was ordered so far.
@@ -140,7 +140,7 @@ impl Directory {
     }
 }
 
-impl Drop for Directory {
+impl Drop for AcmeServer {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -164,7 +164,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await.expect("a body").to_bytes();
-    let slow = shared.state.lock().unwrap_or_else(PoisonError::into_inner).wishes.slow;
+    let slow = shared.state.lock().unwrap_or_else(PoisonError::into_inner).behaviour.slow;
     tokio::time::sleep(slow).await;
     let mut response = shared.answer(&path, &body);
     response.headers_mut().insert("replay-nonce", "bm9uY2U".parse().expect("a nonce"));
@@ -174,7 +174,7 @@ async fn answer(
 impl Shared {
     fn answer(&self, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(status) = state.wishes.broken {
+        if let Some(status) = state.behaviour.broken {
             let mut response = Response::new(Full::from("<html>a page of somebody's</html>"));
             *response.status_mut() = StatusCode::from_u16(status).expect("a status");
             return response;
@@ -218,7 +218,7 @@ impl Shared {
 
     fn new_order(&self, state: &mut State, payload: &Value) -> Response<Full<Bytes>> {
         state.asked.push(payload.clone());
-        if let Some(seconds) = state.wishes.rate_limited {
+        if let Some(seconds) = state.behaviour.rate_limited {
             let problem = json!({
                 "type": "urn:ietf:params:acme:error:rateLimited",
                 "detail": "too many certificates already issued", "status": 429,
@@ -227,7 +227,7 @@ impl Shared {
             response.headers_mut().insert("retry-after", seconds.into());
             return response;
         }
-        if state.wishes.other_account && !payload["replaces"].is_null() {
+        if state.behaviour.other_account && !payload["replaces"].is_null() {
             let problem = json!({
                 "type": "urn:ietf:params:acme:error:unauthorized",
                 "status": 403,
@@ -279,7 +279,7 @@ impl Shared {
         csr.params.not_before = now - Duration::from_secs(3600);
         csr.params.not_after = now + self.life;
         csr.params.use_authority_key_identifier_extension = true;
-        if state.wishes.other_name {
+        if state.behaviour.other_name {
             let other = "other.example.com".try_into().expect("a name");
             csr.params.subject_alt_names = vec![rcgen::SanType::DnsName(other)];
         }
@@ -291,7 +291,7 @@ impl Shared {
 
     fn window(&self, state: &mut State) -> Response<Full<Bytes>> {
         state.asked_windows += 1;
-        let Some((start, end)) = state.wishes.window else {
+        let Some((start, end)) = state.behaviour.window else {
             return said(404, &json!({"type": "about:blank", "detail": "no window"}));
         };
         let text = |at: i64| {

@@ -10,7 +10,7 @@ use rustls::{crypto::aws_lc_rs, pki_types::PrivateKeyDer, sign::CertifiedKey};
 /// Answers to the challenges of orders that are under way: what HTTP-01 finds under its path
 /// (RFC 8555 §8.3) and TLS-ALPN-01 in a handshake (RFC 8737).
 #[derive(Default)]
-pub struct Answers {
+pub struct ChallengeResponses {
     by_token: RwLock<HashMap<Box<str>, Box<str>>>,
     by_host: RwLock<HashMap<Box<str>, Arc<CertifiedKey>>>,
 }
@@ -18,7 +18,7 @@ pub struct Answers {
 /// The path under which tokens are looked for.
 pub const HTTP_01: &str = "/.well-known/acme-challenge/";
 
-impl Answers {
+impl ChallengeResponses {
     /// What HTTP-01 has to find at `path`.
     pub fn http(&self, path: &str) -> Option<Box<str>> {
         let token = path.strip_prefix(HTTP_01)?;
@@ -31,10 +31,14 @@ impl Answers {
     }
 
     /// Answers HTTP-01 until the guard is dropped.
-    pub(super) fn put_http(self: &Arc<Self>, token: &str, authorization: &str) -> Answering {
+    pub(super) fn put_http(
+        self: &Arc<Self>,
+        token: &str,
+        authorization: &str,
+    ) -> ChallengeResponse {
         let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
         by_token.insert(token.into(), authorization.into());
-        Answering { answers: Arc::clone(self), what: What::Token(token.into()) }
+        ChallengeResponse { responses: Arc::clone(self), what: What::Token(token.into()) }
     }
 
     /// Answers TLS-ALPN-01 until the guard is dropped; `digest` is SHA-256 of the key
@@ -43,23 +47,23 @@ impl Answers {
         self: &Arc<Self>,
         host: &str,
         digest: &[u8],
-    ) -> Result<Answering, rcgen::Error> {
+    ) -> Result<ChallengeResponse, rcgen::Error> {
         let key = Arc::new(challenge_certificate(host, digest)?);
         self.by_host.write().unwrap_or_else(PoisonError::into_inner).insert(host.into(), key);
-        Ok(Answering { answers: Arc::clone(self), what: What::Host(host.into()) })
+        Ok(ChallengeResponse { responses: Arc::clone(self), what: What::Host(host.into()) })
     }
 }
 
-impl fmt::Debug for Answers {
+impl fmt::Debug for ChallengeResponses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Answers(..)")
+        f.write_str("ChallengeResponses(..)")
     }
 }
 
 /// An answer that is given while this lives.
 #[derive(Debug)]
-pub(super) struct Answering {
-    answers: Arc<Answers>,
+pub(super) struct ChallengeResponse {
+    responses: Arc<ChallengeResponses>,
     what: What,
 }
 
@@ -69,9 +73,9 @@ enum What {
     Host(Box<str>),
 }
 
-impl Drop for Answering {
+impl Drop for ChallengeResponse {
     fn drop(&mut self) {
-        let Answers { by_token, by_host } = &*self.answers;
+        let ChallengeResponses { by_token, by_host } = &*self.responses;
         match &self.what {
             What::Token(token) => {
                 by_token.write().unwrap_or_else(PoisonError::into_inner).remove(token);

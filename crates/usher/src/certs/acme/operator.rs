@@ -1,10 +1,10 @@
 //! What an operator does by hand: revoke a certificate, give an account another key. Done beside a
-//! server that runs, on the same shelf.
+//! server that runs, on the same files.
 
 use instant_acme::RevocationRequest;
 use usher_rules::plan::Plan;
 
-use super::{AcmeError, Pace, Shelf, account, office::client};
+use super::{AcmeError, CertificateStore, Pace, account, client::transport};
 
 /// Revokes the certificate for `name` and asks for a new one. Until that is there, whoever runs
 /// goes on to serve the old one, which most browsers do not check.
@@ -12,21 +12,26 @@ use super::{AcmeError, Pace, Shelf, account, office::client};
 /// # Errors
 ///
 /// [`AcmeError`], also when there is none.
-pub async fn revoke(plan: &Plan, shelf: &Shelf, name: &str, pace: Pace) -> Result<(), AcmeError> {
+pub async fn revoke(
+    plan: &Plan,
+    store: &CertificateStore,
+    name: &str,
+    pace: Pace,
+) -> Result<(), AcmeError> {
     let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
-    let leaf = shelf.leaf(name)?.ok_or(AcmeError::Unusable("there is no certificate for it"))?;
-    let directory = shelf.state(name)?.issued_by;
+    let leaf = store.leaf(name)?.ok_or(AcmeError::Unusable("there is no certificate for it"))?;
+    let directory = store.state(name)?.issued_by;
     if directory.is_empty() {
         return Err(AcmeError::Unusable("nothing says which authority it came from"));
     }
-    let client = client(autocert, plan, &directory, pace)?;
-    let account = account::open(&client, shelf, autocert, &directory).await?;
+    let transport = transport(autocert, plan, &directory, pace)?;
+    let account = account::open(&transport, store, autocert, &directory).await?;
     let der = leaf.der().ok_or(AcmeError::Unusable("there is no certificate for it"))?;
     // Before it is revoked: what was asked for is not lost, whatever happens now.
-    shelf.ask_renewal(name)?;
+    store.ask_renewal(name)?;
     // No reason: a CA takes `keyCompromise` from whoever holds the key only.
     let request = RevocationRequest { certificate: der, reason: None };
-    account.revoke(&request).await.map_err(|error| client.error(&directory, error))
+    account.revoke(&request).await.map_err(|error| transport.error(&directory, error))
 }
 
 /// Gives our account at the first directory another key (RFC 8555 §7.3.5).
@@ -34,9 +39,13 @@ pub async fn revoke(plan: &Plan, shelf: &Shelf, name: &str, pace: Pace) -> Resul
 /// # Errors
 ///
 /// [`AcmeError`].
-pub async fn rotate_account_key(plan: &Plan, shelf: &Shelf, pace: Pace) -> Result<(), AcmeError> {
+pub async fn rotate_account_key(
+    plan: &Plan,
+    store: &CertificateStore,
+    pace: Pace,
+) -> Result<(), AcmeError> {
     let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
     let directory = autocert.directories().next().unwrap_or_default();
-    let client = client(autocert, plan, directory, pace)?;
-    account::roll_over(&client, shelf, autocert, directory).await
+    let transport = transport(autocert, plan, directory, pace)?;
+    account::roll_over(&transport, store, autocert, directory).await
 }
