@@ -5,7 +5,11 @@
 //! `#file NAME base64 TEXT` for a file beside it. Cases are written with names of guides;
 //! `#placeholders` shows what is said of those.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use usher_rules::{
@@ -46,6 +50,13 @@ fn cases() {
         unseen.is_empty(),
         "no case shows {unseen:?}; policy's are in tests/policy, and U100 is too large for a file"
     );
+}
+
+/// The files that a case brings.
+pub fn files(case: &str) -> BTreeMap<String, Vec<u8>> {
+    let lines = case.lines().filter_map(|line| line.strip_prefix("#file "));
+    let pairs = lines.map(|line| line.split_once(" base64 ").unwrap());
+    pairs.map(|(name, base64)| (name.to_owned(), STANDARD.decode(base64).unwrap())).collect()
 }
 
 pub fn folder() -> std::path::PathBuf {

@@ -163,7 +163,7 @@ pub enum OpenError {
         mode: u32,
     },
     /// The file system or its permissions refuse writes.
-    #[error("can't write to {}: it is read-only", path.display())]
+    #[error("can't write to {}: it is another user's, or read-only", path.display())]
     ReadOnly {
         /// What could not be written.
         path: PathBuf,
@@ -255,8 +255,8 @@ impl OpenError {
             Self::NotADirectory { .. } => "choose another place with --data-dir".into(),
             Self::WritableByOthers { dir, .. } => format!("chmod go-w {}", dir.display()),
             Self::OpenToOthers { file, .. } => format!("chmod 600 {}", file.display()),
-            Self::ReadOnly { .. } => "run usher as the user who owns it, mount it writable, or \
-                                      choose another place with --data-dir"
+            Self::ReadOnly { .. } => "run it as the user who owns it (sudo does), mount it \
+                                      writable, or choose another place with --data-dir"
                 .into(),
             Self::Full { .. } => "free some space, then start usher again".into(),
             Self::Corrupt { file, .. } | Self::NotADatabase { file } => format!(

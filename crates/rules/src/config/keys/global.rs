@@ -266,7 +266,11 @@ pub static GLOBAL: &[Key] = &[
     key("otel_bsp_schedule_delay", Any, NotYet("traces are not exported yet")),
     key("otel_bsp_max_export_batch_size", Any, NotYet("traces are not exported yet")),
     // 2.14 data broker
-    key("databroker_storage_type", Word(&["", "memory", "file", "postgres"], No), Supported),
+    key(
+        "databroker_storage_type",
+        Word(&["", "memory", "file", "postgres"], No),
+        Fixed(&["", "file", "memory"], "sessions and people are kept in the data directory"),
+    ),
     key(
         "databroker_storage_connection_string",
         Secret,

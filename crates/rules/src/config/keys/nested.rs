@@ -2,7 +2,7 @@
 
 use super::{
     AnyCase::No,
-    Fate::{NoEffect, NotYet, Own, Supported},
+    Fate::{Fixed, NoEffect, NotYet, Own, Supported},
     Key,
     Kind::{Any, Bool, Int, Secret, Text, Word},
     key,
@@ -41,11 +41,23 @@ pub(super) const CIRCUIT_BREAKER: &[Key] = &[
 
 /// Flags of `runtime_flags`.
 pub(super) const RUNTIME_FLAGS: &[Key] = &[
-    key("match_any_incoming_port", Bool, Supported),
-    key("config_hot_reload", Bool, Supported),
-    key("routes_portal", Bool, Supported),
-    key("allow_any_sign_out_redirect_uri", Bool, Supported),
-    key("pomerium_jwt_endpoint", Bool, Supported),
+    key(
+        "match_any_incoming_port",
+        Bool,
+        Fixed(&["true"], "a route without port answers on every port"),
+    ),
+    key("config_hot_reload", Bool, Fixed(&["true"], "a changed file is read at once")),
+    key(
+        "routes_portal",
+        Bool,
+        Fixed(&["false"], "there is no portal: neither a page nor an API lists routes"),
+    ),
+    key(
+        "allow_any_sign_out_redirect_uri",
+        Bool,
+        Fixed(&["false"], "sign-out goes back to hosts of this config only"),
+    ),
+    key("pomerium_jwt_endpoint", Bool, Fixed(&["false"], "`/.pomerium/jwt` is not served")),
     key(
         "refresh_session_at_id_token_expiration",
         Bool,

@@ -357,15 +357,6 @@ impl Ground<'_> {
 
     /// Values that are right but do less here than in Pomerium.
     pub(super) fn remarks(&mut self) {
-        if let Some(given) =
-            self.keys.given("databroker_storage_type").filter(|given| given.text() == "postgres")
-        {
-            self.report(given.warning(
-                "U121",
-                "`databroker_storage_type: postgres` is not supported yet: sessions are kept in the data directory",
-                "nothing to do on one node; delete the line to silence this",
-            ));
-        }
         if let Some(given) = self.keys.given("services") {
             for item in self.keys.list("services").unwrap_or_default() {
                 let problem = match &*item.text {
@@ -385,31 +376,8 @@ impl Ground<'_> {
                 self.report(problem);
             }
         }
-        for (flag, default, lost) in FLAGS {
-            let Some(given) = self.keys.given("runtime_flags") else { break };
-            let Some(node) = given.node.get(flag) else { continue };
-            if crate::config::values::bool(node).is_ok_and(|value| value != *default) {
-                let mut problem = given.warning(
-                    "U121",
-                    format!("the flag `{flag}` is not supported yet: {lost}"),
-                    "delete it",
-                );
-                problem.at = given.source.place(&node.span);
-                self.report(problem);
-            }
-        }
     }
 }
-
-/// Flags that change something visible: name, the value that usher behaves like, and what is lost.
-const FLAGS: &[(&str, bool, &str)] = &[
-    ("match_any_incoming_port", true, "a route without port answers on every port"),
-    ("config_hot_reload", true, "a changed file is read at once"),
-    ("routes_portal", false, "there is no portal: neither a page nor an API lists routes"),
-    ("allow_any_sign_out_redirect_uri", false, "sign-out goes back to hosts of this config only"),
-    ("pomerium_jwt_endpoint", false, "`/.pomerium/jwt` is not served"),
-    ("mcp", false, "there is no MCP gateway"),
-];
 
 const METRICS: &str = "metrics_address";
 
