@@ -62,6 +62,12 @@ async fn signed_updates_at_a_real_server() {
             record("x"),
             "name, algorithm or secret",
         ),
+        (
+            "another algorithm",
+            Rfc2136::new(&server, None, Some(&key("usher", "hmac-sha512", SECRET)), PATIENCE),
+            record("x"),
+            "name, algorithm or secret",
+        ),
         ("no key", Rfc2136::new(&server, None, None, PATIENCE), record("x"), "takes no unsigned"),
         (
             "another zone",
@@ -92,13 +98,18 @@ async fn a_wildcard_by_a_signed_update() {
         settings.dns = Some(dns.address);
     })
     .await;
+    let secret = folder.path().join("tsig-secret");
+    std::fs::write(&secret, SECRET).unwrap();
     let more = format!(
         "autocert_dns_provider: rfc2136
 autocert_dns_server: {}
+autocert_dns_zone: example.com
 autocert_dns_tsig_name: usher
-autocert_dns_tsig_secret: {SECRET}
+autocert_dns_tsig_algorithm: hmac-sha256
+autocert_dns_tsig_secret_file: {}
 authenticate_service_url: https://auth.example.com",
-        dns.address
+        dns.address,
+        secret.display()
     );
     let house = House::open(&authority.config(&["*.example.com"], &more)).await;
     issued(&house, "*.example.com").await;

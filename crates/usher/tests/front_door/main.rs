@@ -22,6 +22,7 @@ mod hostile;
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 mod house;
 mod invariants;
+mod keys;
 mod links;
 mod metrics;
 mod panics;

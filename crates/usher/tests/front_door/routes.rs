@@ -225,6 +225,10 @@ async fn upstreams_over_tls_are_verified() {
         route("file", &format!("  tls_custom_ca_file: {file}\n  tls_server_name: app.test\n")),
         route("wrong", &format!("  tls_custom_ca: {others}\n  tls_server_name: app.test\n")),
         route("name", &format!("  tls_custom_ca: {ours}\n  tls_server_name: other.test\n")),
+        route(
+            "upstream",
+            &format!("  tls_custom_ca: {ours}\n  tls_upstream_server_name: app.test\n"),
+        ),
         route("skip", "  tls_skip_verify: true\n  tls_server_name: any.test\n"),
     ]))
     .await;
@@ -232,6 +236,7 @@ async fn upstreams_over_tls_are_verified() {
         ("unknown", None, "nobody vouches for it"),
         ("inline", Some("app.test"), "its own authority, inline"),
         ("file", Some("app.test"), "from a file"),
+        ("upstream", Some("app.test"), "the name under its other key"),
         ("wrong", None, "another authority"),
         ("name", None, "a certificate for another name"),
         ("skip", Some("any.test"), "verified by nobody, as the config says"),

@@ -1,0 +1,200 @@
+//! Keys that no other story here turns: each with the effect that somebody outside sees.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::{Method, StatusCode};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use usher_lab::{
+    browser::{NAVIGATION, Seen},
+    upstream::{Exchange, Upstream, field},
+};
+
+use crate::house::{ANN, EVE, House, config, friends, public};
+
+/// Answers with the head that it got.
+fn telling() -> Upstream {
+    Upstream::start(async |exchange: &mut Exchange| {
+        exchange.body().await?;
+        let head = exchange.head.clone();
+        exchange.reply(200, "", head.as_bytes()).await
+    })
+}
+
+#[tokio::test]
+async fn what_the_app_is_told_follows_the_keys() {
+    let app = telling();
+    let rewritten = format!("{}  host_rewrite: other.test\n", public("named.test", app.address));
+    let house = House::open(&config(&[rewritten])).await;
+    let seen = house.browser().fetch("https://named.test/").await;
+    assert_eq!(field(&seen.body, "host").as_deref(), Some("other.test"), "host_rewrite");
+
+    for (keys, expected) in [
+        ("", "127.0.0.1"),
+        ("xff_num_trusted_hops: 1\n", "203.0.113.9,127.0.0.1"),
+        ("xff_num_trusted_hops: 1\nskip_xff_append: true\n", "203.0.113.9"),
+    ] {
+        let text = format!("{keys}{}", config(&[public("tv.test", app.address)]));
+        let house = House::open(&text).await;
+        let from = [("x-forwarded-for", "203.0.113.9")];
+        let seen = house.browser().send(Method::GET, "https://tv.test/", &from, "").await;
+        let said = field(&seen.body, "x-forwarded-for").unwrap_or_default().replace(' ', "");
+        assert_eq!(said, expected, "{keys}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_asking_is_told_as_the_keys_say() {
+    let app = telling();
+    let silent = friends("silent.test", app.address)
+        .replace("pass_identity_headers: true", "pass_identity_headers: false");
+    let uri = format!("{}  jwt_issuer_format: uri\n", friends("uri.test", app.address));
+    let routes = [friends("tv.test", app.address), silent, uri];
+    let house = House::open(&config(&routes)).await;
+    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let mut assertion = async |host: &str| {
+        let seen = ann.open(&format!("https://{host}/")).await;
+        field(&seen.body, "x-pomerium-jwt-assertion")
+    };
+    let issuer = |assertion: String| -> Value {
+        let payload = assertion.split('.').nth(1).unwrap();
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+        serde_json::from_slice::<Value>(&payload).unwrap()["iss"].clone()
+    };
+    assert_eq!(issuer(assertion("tv.test").await.unwrap()), "tv.test");
+    assert_eq!(issuer(assertion("uri.test").await.unwrap()), "https://uri.test/");
+    assert_eq!(assertion("silent.test").await, None, "pass_identity_headers: false");
+}
+
+#[tokio::test]
+async fn who_may_pass_follows_the_older_keys() {
+    let app = telling();
+    let claims = "  policy: [{allow: {or: [{claim/groups: friends}]}}]";
+    let with = |host: &str, key: &str| friends(host, app.address).replace(claims, key);
+    let house = House::open(&config(&[
+        with("claims.test", "  allowed_idp_claims: {groups: [friends]}"),
+        with(
+            "preflight.test",
+            "  allow_any_authenticated_user: true\n  cors_allow_preflight: true",
+        ),
+        with("strict.test", "  allow_any_authenticated_user: true"),
+    ]))
+    .await;
+    for (who, status) in [(ANN, StatusCode::OK), (EVE, StatusCode::FORBIDDEN)] {
+        let mut browser = house.browser();
+        let seen = browser.sign_in("https://claims.test/", who.0, who.1).await;
+        assert_eq!(seen.status, status, "allowed_idp_claims: {}", who.0);
+    }
+    let asks = [("origin", "https://other.test"), ("access-control-request-method", "PUT")];
+    for (host, status) in [("preflight", StatusCode::OK), ("strict", StatusCode::UNAUTHORIZED)] {
+        let url = format!("https://{host}.test/");
+        let seen = house.browser().send(Method::OPTIONS, &url, &asks, "").await;
+        assert_eq!(seen.status, status, "cors_allow_preflight: {host}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_lead_where_their_keys_say() {
+    let route = |host: &str, redirect: &str| {
+        format!(
+            "- from: https://{host}.test\n  redirect: {{{redirect}}}\n  allow_public_unauthenticated_access: true\n"
+        )
+    };
+    let house = House::open(&config(&[
+        route("secure", "https_redirect: true, host_redirect: new.test"),
+        route("scheme", "scheme_redirect: http"),
+        route("port", "port_redirect: 8443"),
+        route("prefix", "prefix_rewrite: /new/"),
+    ]))
+    .await;
+    for (host, expected) in [
+        ("secure", "https://new.test/a"),
+        ("scheme", "http://scheme.test/a"),
+        ("port", "https://port.test:8443/a"),
+        ("prefix", "https://prefix.test/new/a"),
+    ] {
+        let seen = house.browser().fetch(&format!("https://{host}.test/a")).await;
+        assert_eq!(seen.field("location"), expected, "{host}");
+    }
+}
+
+/// The answer that gives the session's cookie.
+async fn session_cookies(house: &House) -> Vec<String> {
+    let mut browser = house.browser();
+    let page = browser.open("https://tv.test/").await;
+    let mut seen = browser.post_once(&page, "", &[("email", ANN.0), ("password", ANN.1)]).await;
+    let mut all = Vec::new();
+    let cookies = |seen: &Seen| -> Vec<String> {
+        let lines = seen.fields.get_all("set-cookie").iter();
+        lines.map(|line| line.to_str().unwrap().to_owned()).collect()
+    };
+    while let Some(next) = seen.location() {
+        all.extend(cookies(&seen));
+        seen = browser.send(Method::GET, next.as_str(), NAVIGATION, "").await;
+    }
+    all.extend(cookies(&seen));
+    assert_eq!(seen.status, StatusCode::OK);
+    all
+}
+
+#[tokio::test]
+async fn the_session_s_cookie_is_as_its_keys_say() {
+    let app = telling();
+    let routes = config(&[friends("tv.test", app.address)]);
+    for (keys, name, attributes, not) in [
+        ("", "__Host-_pomerium=", &["HttpOnly", "SameSite=Lax"][..], None),
+        ("cookie_name: usher\n", "__Host-usher=", &["HttpOnly"], None),
+        ("cookie_http_only: false\n", "__Host-_pomerium=", &["SameSite=Lax"], Some("HttpOnly")),
+        ("cookie_same_site: strict\n", "__Host-_pomerium=", &["SameSite=Strict"], None),
+    ] {
+        let house = House::open(&format!("{keys}{routes}")).await;
+        let cookies = session_cookies(&house).await;
+        let is_it = |cookie: &&String| cookie.starts_with(name);
+        let cookie = cookies.iter().find(is_it).unwrap_or_else(|| panic!("{keys}{cookies:?}"));
+        for attribute in attributes {
+            assert!(cookie.contains(attribute), "{keys}: {cookie}");
+        }
+        assert!(!not.is_some_and(|not| cookie.contains(not)), "{keys}: {cookie}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_has_the_default_time_where_its_route_gives_none() {
+    let silent = Upstream::start(async |exchange: &mut Exchange| {
+        exchange.hung_up().await;
+        Ok(())
+    });
+    let keys = "default_upstream_timeout: 200ms\n";
+    // one that opens sockets has no limit of its own
+    let route = public("tv.test", silent.address).replace("allow_websockets: true", "name: tv");
+    let house = House::open(&format!("{keys}{}", config(&[route]))).await;
+    let seen = house.browser().fetch("https://tv.test/").await;
+    assert_eq!(seen.status, StatusCode::GATEWAY_TIMEOUT);
+}
+
+#[tokio::test]
+async fn a_connection_without_requests_ends_after_its_key_s_time() {
+    let app = telling();
+    let text = format!("timeout_idle: 200ms\n{}", config(&[public("tv.test", app.address)]));
+    let house = House::open(&text).await;
+    let mut stream = house.browser().connect("tv.test").await;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: tv.test\r\n\r\n").await.unwrap();
+    let mut all = Vec::new();
+    let _closed_without_a_word = stream.read_to_end(&mut all).await; // the default would be 300 s
+    assert!(all.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&all));
+}
+
+#[tokio::test]
+async fn what_is_spoken_follows_codec_type() {
+    let app = telling();
+    let routes = config(&[public("tv.test", app.address)]);
+    for (codec, is_http2) in [("auto", true), ("http1", false), ("http2", true)] {
+        let house = House::open(&format!("codec_type: {codec}\n{routes}")).await;
+        // who offers HTTP/2 alone gets no handshake where it is not spoken (RFC 7301 §3.2)
+        let offering = tokio::spawn(async move {
+            let stream = house.browser().connect_http2("tv.test").await;
+            stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec)
+        });
+        let agreed = offering.await.ok().flatten();
+        assert_eq!(agreed.as_deref() == Some(b"h2"), is_http2, "{codec}: {agreed:?}");
+    }
+}
