@@ -131,6 +131,9 @@ impl Access {
         if selected(fields, "response-code-details") {
             o.put(member!("response-code-details"), end.details.word().as_bytes());
         }
+        if fields.is_some() && selected(fields, "client-certificate") {
+            o.raw("client-certificate", b"{}"); // as Pomerium writes it where none was shown
+        }
         o.number("received", end.received);
         o.put(member!("host"), self.host.as_bytes());
         let person = self.session.as_ref().map(|live| &live.session().person);

@@ -89,6 +89,11 @@ impl Recorder {
     }
 }
 
+/// A route's id as a number.
+fn checksum(route: &Route) -> u64 {
+    u64::from_str_radix(&route.id, 16).unwrap_or_default()
+}
+
 impl Decided<'_> {
     fn session(&self) -> Option<&Session> {
         self.identity.session().map(|live| live.session())
@@ -121,6 +126,12 @@ impl Decided<'_> {
         if let Some(route) = self.route {
             add!("envoy-route-id", &route.id);
             add!("route-id", "");
+        }
+        // By default they are not there: the id says as much.
+        for name in ["envoy-route-checksum", "route-checksum"] {
+            if fields.is_some() && selected(fields, name) {
+                o.number(name, self.route.map_or(0, checksum));
+            }
         }
         self.sides(&mut o);
         o.put(member!("route"), self.route.map_or("", |route| &route.name).as_bytes());
