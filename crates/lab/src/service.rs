@@ -136,7 +136,7 @@ impl Drop for KeyServer {
 }
 
 /// A certificate for `localhost` from an authority made for it, and that authority's, PEM.
-fn certificate() -> (TlsAcceptor, String) {
+pub(crate) fn certificate() -> (TlsAcceptor, String) {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority =

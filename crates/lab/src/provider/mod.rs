@@ -6,13 +6,18 @@ mod keys;
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_rustls::TlsAcceptor;
 
 use self::keys::Keys;
 
@@ -133,16 +138,44 @@ impl Shared {
     }
 }
 
+async fn serve(socket: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+    let service = service_fn(|request| endpoints::answer(Arc::clone(&shared), request));
+    let _the_clients = match tls {
+        None => http1::Builder::new().serve_connection(TokioIo::new(socket), service).await,
+        Some(tls) => {
+            let Ok(stream) = tls.accept(socket).await else { return };
+            http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
+        }
+    };
+}
+
 impl FakeProvider {
     /// Starts one on a free port. `now` is what its clock says, in Unix seconds.
     ///
     /// # Errors
     ///
     /// No free port on loopback.
-    #[expect(clippy::disallowed_methods, reason = "a test's server has no drain")]
     pub async fn start(now: u64) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let issuer = format!("http://{}", listener.local_addr()?);
+        Ok(Self::at(listener, issuer, None, now))
+    }
+
+    /// The same behind TLS, as `localhost`; its authority's certificate goes into `ca_file`.
+    ///
+    /// # Errors
+    ///
+    /// No free port on loopback, or no file.
+    pub async fn start_behind_tls(now: u64, ca_file: &Path) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let issuer = format!("https://localhost:{}", listener.local_addr()?.port());
+        let (acceptor, ca) = crate::service::certificate();
+        std::fs::write(ca_file, ca)?;
+        Ok(Self::at(listener, issuer, Some(acceptor), now))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test's server has no drain")]
+    fn at(listener: TcpListener, issuer: String, tls: Option<TlsAcceptor>, now: u64) -> Self {
         let ann =
             json!({"sub": "ann", "email": "ann@example.com", "name": "Ann", "groups": ["family"]});
         let shared = Arc::new(Shared {
@@ -166,16 +199,10 @@ impl FakeProvider {
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let serving = Arc::clone(&serving);
-                tokio::spawn(async move {
-                    let service =
-                        service_fn(|request| endpoints::answer(Arc::clone(&serving), request));
-                    let _ =
-                        http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
-                });
+                tokio::spawn(serve(socket, tls.clone(), Arc::clone(&serving)));
             }
         });
-        Ok(Self { issuer, shared, task })
+        Self { issuer, shared, task }
     }
 
     /// Its issuer: `http://127.0.0.1:PORT`.

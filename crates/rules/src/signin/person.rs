@@ -11,7 +11,7 @@ pub enum ClaimsFault {
     #[error("there is no usable `sub`")]
     NoSubject,
     /// The userinfo endpoint speaks of somebody else (OIDC Core §5.3.2).
-    #[error("userinfo is about somebody else")]
+    #[error("`sub` of userinfo is not that of the ID token")]
     OtherSubject,
 }
 

@@ -114,4 +114,6 @@ pub struct SignInNote<'a> {
     pub person: Option<&'a str>,
     /// Why, where it did not go well.
     pub cause: Option<String>,
+    /// How we told the provider's token endpoint our secret (OIDC Core §9), where we did.
+    pub client_authentication: Option<&'static str>,
 }

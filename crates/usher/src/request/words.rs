@@ -126,6 +126,8 @@ words! {
         StoreFollow = "store-follow",
         /// Forgets what has expired, and looks whether the disk works.
         StoreSweep = "store-sweep",
+        /// Asks the provider at the start, so that a mistake is told before somebody signs in.
+        Provider = "provider",
         /// Tells the certificates the time, and the operator which of them end.
         Certificates = "certificates",
         /// Orders certificates.

@@ -23,6 +23,7 @@ use super::{
     Swapping,
     acme_log::AcmeLog,
     metrics::{self, Guard, Sheet},
+    provider,
     redirect::{self, FirstWord},
     supervisor::Supervisor,
 };
@@ -167,6 +168,10 @@ fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
     let (store, by, at) = (Arc::clone(store), recorder.clone(), Arc::clone(&clock));
     supervisor.keep(Chore::StoreSweep, move || {
         sweep_store(Arc::clone(&store), Arc::clone(&at), by.clone())
+    });
+    let (door, by, at) = (Arc::clone(&core.door), recorder.clone(), Arc::clone(&clock));
+    supervisor.keep(Chore::Provider, move || {
+        provider::watch(Arc::clone(&door), by.clone(), Arc::clone(&at))
     });
     let certificates = Arc::clone(certificates);
     supervisor.keep(Chore::Certificates, move || {

@@ -16,6 +16,7 @@ mod files;
 mod keys;
 mod metrics;
 mod preflight;
+mod provider;
 mod redirect;
 mod sign_in_host;
 mod start_error;

@@ -55,7 +55,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-pub use self::provider::{ProviderError, try_provider};
+pub use self::provider::{PATIENCE, ProviderError, try_provider};
 
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{

@@ -149,13 +149,13 @@ impl SignInRoom {
         let names_itself = self.providers.names_itself(plan, provider, now).await?;
         let redeeming = pending.answered(response, provider, names_itself, now.wall)?;
         self.once(used, over_at, now.wall).map_err(|_| Failure::NotUnderWay)?;
-        let SignedIn { claims, userinfo, id_token } =
+        let SignedIn { claims, userinfo, redeemed } =
             self.providers.redeem(plan, provider, &redeeming, now).await?;
         let person = redeeming.accept(&claims, userinfo.as_ref(), provider, now.wall)?;
         if let Some(response) = self.unanswerable(ask, errand, &person) {
             return Ok(response);
         }
-        let live = match self.begin(ask, person, Some(&id_token)).await {
+        let live = match self.begin(ask, person, Some(&redeemed)).await {
             Ok(live) => live,
             Err(error) => return Ok(self.not_begun(ask, &error.to_string())),
         };

@@ -15,7 +15,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{Ask, SignInRoom, answer, random};
+use super::{Ask, SignInRoom, answer, provider::Redeemed, random};
 use crate::request::{
     Body, SignInNote,
     identify::{LiveSession, StoreError},
@@ -56,9 +56,9 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         person: Person,
-        id_token: Option<&str>,
+        redeemed: Option<&Redeemed>,
     ) -> Result<Arc<LiveSession>, StoreError> {
-        self.begin_until(ask, person, id_token, UnixTime::MAX).await
+        self.begin_until(ask, person, redeemed, UnixTime::MAX).await
     }
 
     /// The same, over at `end` at the latest.
@@ -66,15 +66,15 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         person: Person,
-        id_token: Option<&str>,
+        redeemed: Option<&Redeemed>,
         end: UnixTime,
     ) -> Result<Arc<LiveSession>, StoreError> {
         let plan = ask.plan();
         let no_random = || StoreError("the system has no randomness".into());
         let id = SessionId::from_random(random().ok_or_else(no_random)?);
-        let sealed = match id_token {
+        let sealed = match redeemed {
             None => None,
-            Some(token) => {
+            Some(Redeemed { id_token: token, .. }) => {
                 let nonce = random().ok_or_else(no_random)?;
                 let sealed = self.keys.seal(
                     Purpose::IdToken,
@@ -100,7 +100,18 @@ impl SignInRoom {
             self.displace(ask, &old, &live).await;
         }
         let person = &live.session().person;
-        self.note(ask, Level::Info, "sign-in", Some(&person.id), None);
+        self.journal.note(
+            plan,
+            SignInNote {
+                level: Level::Info,
+                event: "sign-in",
+                now: ask.now(),
+                request_id: ask.request_id(),
+                person: Some(&person.id),
+                cause: None,
+                client_authentication: redeemed.and_then(|redeemed| redeemed.method),
+            },
+        );
         if !person.unproven.is_empty() {
             let doubts: Vec<String> = person.unproven.iter().map(ToString::to_string).collect();
             self.note(ask, Level::Warn, "provider", Some(&person.id), Some(doubts.join("; ")));
@@ -222,6 +233,9 @@ impl SignInRoom {
         cause: Option<String>,
     ) {
         let (now, request_id) = (ask.now(), ask.request_id());
-        self.journal.note(ask.plan(), SignInNote { level, event, now, request_id, person, cause });
+        let client_authentication = None;
+        let note =
+            SignInNote { level, event, now, request_id, person, cause, client_authentication };
+        self.journal.note(ask.plan(), note);
     }
 }

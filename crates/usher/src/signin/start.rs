@@ -1,7 +1,7 @@
 //! Where a sign-in begins: at a route's host.
 
 use http::{Method, Response, StatusCode};
-use usher_pages::{ProviderDown, Receipt, SignInFailed};
+use usher_pages::{ProviderDown, Receipt, SetUpWrong, SignInFailed};
 use usher_rules::{
     fields::{error_form, reader},
     names::{Authority, Origin},
@@ -30,6 +30,10 @@ impl SignInRoom {
                 Err(error) => {
                     self.note_provider(plan, request_id, now, &error);
                     let try_again = usher_pages::Link::new(target);
+                    if !error.is_down() {
+                        let page = SetUpWrong { again: try_again, receipt };
+                        return answer::error_for(read_as, &page);
+                    }
                     answer::error_for(read_as, &ProviderDown { host: &host, try_again, receipt })
                 }
             };

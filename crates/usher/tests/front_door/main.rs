@@ -28,6 +28,8 @@ mod metrics;
 mod panics;
 mod paths;
 mod permits;
+mod provider_members;
+mod provider_mistakes;
 mod providers;
 mod readers;
 mod routes;

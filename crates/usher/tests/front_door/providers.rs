@@ -249,6 +249,8 @@ async fn a_client_that_may_only_post_its_secret_signs_in() {
     at.provider.takes_secrets_by_post_only();
     let (_, seen) = at.visit_as(json!({"sub": "u1"}), None).await;
     assert_eq!((seen.status, at.provider.was_asked("/token")), (StatusCode::OK, 2));
+    let signed_in = at.house.records("sign-in");
+    assert_eq!(signed_in[0]["client-authentication"], "client_secret_post", "{signed_in:?}");
     let (_, seen) = at.visit_as(json!({"sub": "u2"}), None).await;
     assert_eq!((seen.status, at.provider.was_asked("/token")), (StatusCode::OK, 3), "remembered");
     at.provider.answers("/token", 401, None, r#"{"error":"invalid_client"}"#);
@@ -270,6 +272,7 @@ async fn a_lasting_mistake_of_a_provider_is_told_as_one() {
         (DISCOVERY, 404, "", "idp_provider_url"),
         (DISCOVERY, 200, "<html>", "the discovery document"),
         (DISCOVERY, 200, r#"{"issuer": "http://127.0.0.1:1"}"#, "`authorization_endpoint`"),
+        (DISCOVERY, 200, r#"{"issuer": 7}"#, "`issuer`"),
     ] {
         let at = Outside::open(ANYBODY, "").await;
         at.provider.answers(path, status, None, body);

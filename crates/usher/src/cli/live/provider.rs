@@ -49,7 +49,9 @@ fn help(error: &ProviderError) -> &'static str {
             "`idp_provider_url` is the issuer, without `/.well-known/…`: open its discovery \
              document in a browser"
         }
-        ProviderError::OtherIssuer(_)
+        ProviderError::Tls(_)
+        | ProviderError::NotHttp
+        | ProviderError::OtherIssuer(_)
         | ProviderError::InTheClear
         | ProviderError::NoKeys
         | ProviderError::NoTokenEndpoint

@@ -112,8 +112,16 @@ impl SignInRoom {
         let cause = Some(format!(
             "{service}: {error}; nobody new can sign in while it is so, whoever is signed in goes on"
         ));
-        let (level, event, person) = (Level::Warn, "provider", None);
-        self.journal.note(plan, SignInNote { level, event, now, request_id, person, cause });
+        let note = SignInNote {
+            level: Level::Warn,
+            event: "provider",
+            now,
+            request_id,
+            person: None,
+            cause,
+            client_authentication: None,
+        };
+        self.journal.note(plan, note);
     }
 }
 

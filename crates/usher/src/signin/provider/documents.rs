@@ -25,13 +25,14 @@ pub fn metadata(octets: &[u8]) -> Result<Metadata, ProviderError> {
     for (name, missing) in [
         ("issuer", "`issuer` of the discovery document"),
         ("authorization_endpoint", "`authorization_endpoint` of the discovery document"),
+        ("token_endpoint", "`token_endpoint` of the discovery document"),
         ("jwks_uri", "`jwks_uri` of the discovery document"),
     ] {
         let text = members.get(name).and_then(Value::as_str);
         let url = text.filter(|text| url::Url::parse(text).is_ok());
         kept.insert(name.into(), url.ok_or(ProviderError::Unreadable(missing))?.into());
     }
-    for name in ["token_endpoint", "userinfo_endpoint", "end_session_endpoint"] {
+    for name in ["userinfo_endpoint", "end_session_endpoint"] {
         let text = members.get(name).and_then(Value::as_str);
         if let Some(url) = text.filter(|text| url::Url::parse(text).is_ok()) {
             kept.insert(name.into(), url.into());
@@ -61,17 +62,31 @@ pub fn metadata(octets: &[u8]) -> Result<Metadata, ProviderError> {
 pub fn keys(octets: &[u8]) -> Result<CoreJsonWebKeySet, ProviderError> {
     let members = object(octets, "the key document (`jwks_uri`)")?;
     let listed = members.get("keys").and_then(Value::as_array).into_iter().flatten();
-    let read = |key: &Value| -> Option<CoreJsonWebKey> {
-        let mut kept = Map::new();
-        for name in ["kty", "kid", "use", "crv", "n", "e", "x", "y"] {
-            if let Some(value) = key.get(name).filter(|value| value.is_string()) {
-                kept.insert(name.into(), value.clone());
-            }
-        }
-        serde_json::from_value(kept.into()).ok()
-    };
-    let keys: Vec<CoreJsonWebKey> = listed.filter_map(read).collect();
+    let keys: Vec<CoreJsonWebKey> = listed.filter_map(signing_key).collect();
     if keys.is_empty() { Err(ProviderError::NoKeys) } else { Ok(CoreJsonWebKeySet::new(keys)) }
+}
+
+/// A public key for signatures, with all that its kind needs (RFC 7518 §6). A secret is none, and
+/// a key that is for encryption would only be tried in vain.
+fn signing_key(key: &Value) -> Option<CoreJsonWebKey> {
+    let text = |name: &str| key.get(name).and_then(Value::as_str);
+    let needed: &[&str] = match text("kty")? {
+        "RSA" => &["kty", "n", "e"],
+        "EC" => &["kty", "crv", "x", "y"],
+        "OKP" => &["kty", "crv", "x"],
+        _ => return None,
+    };
+    if text("use") == Some("enc") {
+        return None;
+    }
+    let mut kept = Map::new();
+    for name in needed {
+        kept.insert((*name).into(), text(name)?.into());
+    }
+    if let Some(id) = text("kid") {
+        kept.insert("kid".into(), id.into());
+    }
+    serde_json::from_value(kept.into()).ok()
 }
 
 /// The token endpoint's answer: RFC 6749 §5.1, §5.2, OIDC Core §3.1.3.3.

@@ -4,7 +4,7 @@ use base64::{
 };
 use openidconnect::{
     EndpointMaybeSet, EndpointNotSet, EndpointSet, JsonWebKey,
-    core::{CoreClient, CoreJsonWebKeyUse, CoreJwsSigningAlgorithm as Algorithm},
+    core::{CoreClient, CoreJwsSigningAlgorithm as Algorithm},
 };
 use serde_json::{Map, Value};
 use usher_rules::{
@@ -70,16 +70,16 @@ pub async fn redeem(
     provider: &OidcProvider,
     plan: &Plan,
     redeeming: &Redeeming,
-) -> Result<Tokens, ProviderError> {
+) -> Result<(Tokens, ClientMethod), ProviderError> {
     let first = known.method();
     match ask(known, provider, plan, redeeming, first).await {
         Err(ProviderError::CodeRefused { word, .. }) if &*word == "invalid_client" => {
             let other = first.other();
             let tokens = ask(known, provider, plan, redeeming, other).await?;
             known.remember(other);
-            Ok(tokens)
+            Ok((tokens, other))
         }
-        answer => answer,
+        answer => answer.map(|tokens| (tokens, first)),
     }
 }
 
@@ -166,10 +166,10 @@ pub fn verified(known: &Known, token: &str) -> Result<Map<String, Value>, NotVer
         .map(|(_, algorithm)| algorithm)
         .ok_or_else(|| not("its `alg` is not allowed"))?;
     let id = header.get("kid").and_then(Value::as_str);
-    let keys = known.metadata.jwks().keys().iter().filter(|key| {
-        let of_this_id = id.is_none_or(|id| key.key_id().is_some_and(|known| known.as_str() == id));
-        of_this_id && key.key_use().is_none_or(|what_for| *what_for == CoreJsonWebKeyUse::Signature)
-    });
+    let keys =
+        known.metadata.jwks().keys().iter().filter(|key| {
+            id.is_none_or(|id| key.key_id().is_some_and(|known| known.as_str() == id))
+        });
     let keys: Vec<_> = keys.collect();
     if keys.is_empty() {
         return Err(NotVerified::UnknownKey);

@@ -61,14 +61,11 @@ impl Http {
             return Err(ProviderError::InTheClear);
         }
         let exchange = async {
-            let unreachable =
-                |error: &dyn std::error::Error| ProviderError::Unreachable(cause(error));
             let request = request.map(|body| Full::new(Bytes::from(body)));
-            let response =
-                self.client.request(request).await.map_err(|error| unreachable(&error))?;
+            let response = self.client.request(request).await.map_err(|error| no_answer(&error))?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, LONGEST).collect().await;
-            let body = body.map_err(|error| unreachable(&*error))?;
+            let body = body.map_err(|error| no_answer(&*error))?;
             Ok(http::Response::from_parts(head, body.to_bytes().to_vec()))
         };
         tokio::time::timeout(self.patience, exchange).await.unwrap_or(Err(ProviderError::Slow))
@@ -95,8 +92,11 @@ impl Http {
                 (200, _) => return Ok(response.into_body()),
                 (_, Some(onward)) => {
                     let steps_down = url.starts_with("https:") && onward.scheme() != "https";
-                    if steps_down || !matches!(onward.scheme(), "https" | "http") {
+                    if steps_down {
                         return Err(ProviderError::InTheClear);
+                    }
+                    if !matches!(onward.scheme(), "https" | "http") {
+                        return Err(ProviderError::Unreadable("a redirect to no web address"));
                     }
                     url = onward.into();
                 }
@@ -120,6 +120,24 @@ impl Http {
             request.body(Vec::new()).map_err(|_| ProviderError::Unreadable("an address"))?;
         self.send(request).await
     }
+}
+
+/// What a minute may mend, and what it will not: TLS, and what speaks no HTTP.
+fn no_answer(error: &(dyn std::error::Error + 'static)) -> ProviderError {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An `io::Error` shows what is in it, and not as its source.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        let inner = inner.map(|inner| inner as &(dyn std::error::Error + 'static));
+        if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return ProviderError::Tls(tls.to_string().into());
+        }
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            return ProviderError::NotHttp;
+        }
+        next = inner.or_else(|| error.source());
+    }
+    ProviderError::Unreachable(cause(error))
 }
 
 /// The innermost cause: the outer ones say "client error".

@@ -29,6 +29,18 @@ pub enum ProviderError {
     /// No connection, or it broke.
     #[error("the provider can't be reached: {0}")]
     Unreachable(Box<str>),
+    /// What answers shows a certificate that does not count, or speaks no TLS.
+    #[error(
+        "the provider's TLS does not hold: {0}; check `https` and the port of `idp_provider_url`, \
+         and name an authority of your own in `certificate_authority_file`"
+    )]
+    Tls(Box<str>),
+    /// What answers speaks something else.
+    #[error(
+        "what answers at the provider's address does not speak HTTP; if it speaks TLS, write \
+         `https` in `idp_provider_url`"
+    )]
+    NotHttp,
     /// No whole answer in time.
     #[error("the provider did not answer in time")]
     Slow,
@@ -88,7 +100,9 @@ impl ProviderError {
         match self {
             Self::Unreachable(_) | Self::Slow | Self::Lately(_) => true,
             Self::Status { status, .. } => *status >= 500 || *status == 429,
-            Self::InTheClear
+            Self::Tls(_)
+            | Self::NotHttp
+            | Self::InTheClear
             | Self::OtherIssuer(_)
             | Self::NoTokenEndpoint
             | Self::NoKeys
@@ -118,8 +132,16 @@ pub struct SignedIn {
     pub claims: Map<String, Value>,
     /// What the userinfo endpoint adds, where there is one.
     pub userinfo: Option<Map<String, Value>>,
+    /// How it came.
+    pub redeemed: Redeemed,
+}
+
+/// What a code was redeemed for, and how.
+pub struct Redeemed {
     /// The ID token itself, for the end of the session at the provider.
     pub id_token: String,
+    /// How our secret was told; `None` where there is none.
+    pub method: Option<&'static str>,
 }
 
 /// The provider in force, whichever that is.
@@ -202,7 +224,7 @@ impl Providers {
         now: Now,
     ) -> Result<SignedIn, ProviderError> {
         let known = self.cache.of(plan, provider, now).await?;
-        let tokens = exchange::redeem(&known, provider, plan, redeeming).await?;
+        let (tokens, method) = exchange::redeem(&known, provider, plan, redeeming).await?;
         let claims = match exchange::verified(&known, &tokens.id_token) {
             Ok(claims) => claims,
             Err(exchange::NotVerified::UnknownKey) => {
@@ -212,7 +234,8 @@ impl Providers {
             Err(not_verified) => return Err(not_verified.into()),
         };
         let userinfo = exchange::userinfo(&known, &tokens).await?;
-        Ok(SignedIn { claims, userinfo, id_token: tokens.id_token })
+        let method = provider.client_secret.as_ref().map(|_| method.word());
+        Ok(SignedIn { claims, userinfo, redeemed: Redeemed { id_token: tokens.id_token, method } })
     }
 }
 
