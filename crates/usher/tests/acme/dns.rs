@@ -8,6 +8,7 @@ use std::{
 
 use http::StatusCode;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher::certs::acme::dns::{Cloudflare, DnsError, DnsRecords, Exec, Rfc2136, TxtRecord};
 use usher_lab::{
     dns_server::{DnsServer, SECRET},
@@ -75,6 +76,18 @@ async fn signed_updates_at_a_real_server() {
             foreign.clone(),
             "NOTAUTH",
         ),
+        (
+            "a zone that does not have the name",
+            Rfc2136::new(&server, Some("example.org"), Some(&good()), PATIENCE),
+            record("x"),
+            "NOTZONE",
+        ),
+        (
+            "text that no record holds",
+            Rfc2136::new(&server, None, Some(&good()), PATIENCE),
+            record(&"x".repeat(256)),
+            "does not fit",
+        ),
         ("no zone", Rfc2136::new(&server, None, Some(&good()), PATIENCE), foreign, "has no zone"),
         (
             "nobody there",
@@ -85,6 +98,35 @@ async fn signed_updates_at_a_real_server() {
     ] {
         let error = records.publish(&record).await.unwrap_err().to_string();
         assert!(error.contains(said), "{what}: {error}");
+    }
+}
+
+/// A server whose answers are cut short, another's, or none at all.
+#[tokio::test]
+async fn answers_of_a_dns_server_that_are_none() {
+    for octets in [
+        &b""[..],
+        b"\x12",
+        b"\x00\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+        b"\x00\x00\x84\x00\x00\x00\xff\xff\x00\x00\x00\x00\xc0\x0c\xc0\x0c",
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = vec![0; usize::from(stream.read_u16().await.unwrap())];
+            stream.read_exact(&mut asked).await.unwrap();
+            // The last one is an answer to this very question, with a name that points at itself.
+            let mut octets = octets.to_vec();
+            if octets.len() > 12 {
+                octets[..2].copy_from_slice(&asked[..2]);
+            }
+            stream.write_u16(u16::try_from(octets.len()).unwrap()).await.unwrap();
+            stream.write_all(&octets).await.unwrap();
+        });
+        let records = Rfc2136::new(&server, None, None, PATIENCE);
+        let error = records.publish(&record("x")).await.unwrap_err();
+        assert!(matches!(error, DnsError::Unreached { .. }), "{error}");
     }
 }
 

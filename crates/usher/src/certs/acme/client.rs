@@ -418,7 +418,7 @@ pub(super) fn transport(
     directory: &str,
     pace: Pace,
 ) -> Result<Transport, AcmeError> {
-    Transport::new(trust(autocert, plan), pace.answer).map_err(|error| unreached(directory, error))
+    Transport::new(&trust(autocert, plan), pace.answer).map_err(|error| unreached(directory, error))
 }
 
 /// `autocert_trusted_ca` instead of the system's roots, and `certificate_authority` besides.

@@ -13,7 +13,10 @@ use http::{
 use http_body_util::{BodyExt as _, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 
-use super::{AcmeError, web::Web};
+use super::{
+    AcmeError,
+    web::{Schemes, Web},
+};
 use crate::request::forward::Trust;
 
 /// Speaks with one authority, for one order; connections are kept for its time. Notes what the
@@ -32,10 +35,9 @@ struct Seen {
 }
 
 impl Transport {
-    /// Trusts these trust.
-    pub fn new(trust: Trust, patience: Duration) -> Result<Self, rustls::Error> {
+    pub fn new(trust: &Trust, patience: Duration) -> Result<Self, rustls::Error> {
         // RFC 8555 §6.1: HTTPS, always
-        Ok(Self { web: Web::new(trust, patience, true)?, seen: Arc::default() })
+        Ok(Self { web: Web::new(trust, patience, Schemes::Https)?, seen: Arc::default() })
     }
 
     /// What an error of the library means.

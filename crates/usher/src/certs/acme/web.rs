@@ -3,40 +3,41 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 
-use crate::request::forward::Trust;
+use crate::request::forward::{OwnClient, Trust, own_client};
 
 /// Longest answer that is read, in octets: a chain is a few KiB.
 const LONGEST: usize = 1 << 20;
 
+/// Which addresses may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Schemes {
+    Https,
+    HttpsAndHttp,
+}
+
 /// Asks authorities and DNS providers. Bounded in time and size, and follows no redirect.
 #[derive(Clone)]
-pub struct Web {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+pub(super) struct Web {
+    client: OwnClient,
+    schemes: Schemes,
     patience: Duration,
 }
 
 impl Web {
-    /// Trusts these trust.
-    pub fn new(trust: Trust, patience: Duration, https_only: bool) -> Result<Self, rustls::Error> {
-        let tls = trust.client()?.with_no_client_auth();
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(patience));
-        let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
-        let builder = if https_only { builder.https_only() } else { builder.https_or_http() };
-        let connector = builder.enable_http1().wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { client, patience })
+    pub(super) fn new(
+        trust: &Trust,
+        patience: Duration,
+        schemes: Schemes,
+    ) -> Result<Self, rustls::Error> {
+        Ok(Self { client: own_client(trust, patience, |_| {})?, schemes, patience })
     }
 
     /// One request and its whole answer, or why there is none.
-    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+        if self.schemes == Schemes::Https && request.uri().scheme_str() != Some("https") {
+            return Err("its address is not https".into());
+        }
         let exchange = async {
             let request = request.map(Full::new);
             let response = self.client.request(request).await.map_err(|error| cause(&error))?;

@@ -2,15 +2,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use usher_rules::plan::Plan;
 
 use super::ProviderError;
-use crate::request::forward::Trust;
+use crate::request::forward::{OwnClient, Trust, own_client};
 
 /// Longest answer of a provider that is read, in octets.
 const LONGEST: usize = 1 << 20;
@@ -26,7 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections are not kept: each belongs to the runtime that opened it, several runtimes share
 /// this client, and a provider is spoken with a few times per sign-in.
 pub struct Http {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: OwnClient,
     secure_only: bool,
     patience: Duration,
 }
@@ -35,20 +30,12 @@ impl Http {
     /// Trusts the system's roots and `certificate_authority`. `secure_only` refuses `http:`: a
     /// provider with an https issuer must not name an endpoint in the clear.
     pub fn new(plan: &Plan, secure_only: bool, patience: Duration) -> Result<Self, ProviderError> {
-        let tls = Trust::system(&plan.extra_roots)
-            .client()
-            .map_err(|error| ProviderError::Unreachable(error.to_string().into()))?
-            .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(patience));
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let trust = Trust::system(&plan.extra_roots);
+        let client = own_client(&trust, patience, |keep| {
+            keep.pool_max_idle_per_host(0);
+        });
         let client =
-            Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+            client.map_err(|error| ProviderError::Unreachable(error.to_string().into()))?;
         Ok(Self { client, secure_only, patience })
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use usher_rules::{people::BoxFuture, secret::Secret};
 
 use super::{DnsError, DnsRecords, TxtRecord};
-use crate::certs::acme::web::Web;
+use crate::certs::acme::web::{Schemes, Web};
 use crate::request::forward::Trust;
 
 /// Where Cloudflare's API is.
@@ -39,7 +39,11 @@ impl Cloudflare {
         trust: Trust,
         patience: Duration,
     ) -> Result<Self, rustls::Error> {
-        let web = Web::new(trust, patience, api.starts_with("https:"))?;
+        let schemes = match api.starts_with("https:") {
+            true => Schemes::Https,
+            false => Schemes::HttpsAndHttp,
+        };
+        let web = Web::new(&trust, patience, schemes)?;
         let token = Secret::new(token.expose());
         Ok(Self { token, api: api.into(), web, set: Mutex::default() })
     }

@@ -2,9 +2,7 @@
 
 mod cloudflare;
 mod exec;
-mod message;
 mod rfc2136;
-mod tsig;
 
 use std::{fmt, time::Duration};
 
