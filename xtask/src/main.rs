@@ -6,6 +6,7 @@ mod bench;
 mod checks;
 mod docs;
 mod e2e;
+mod mutants;
 mod served;
 mod shell;
 mod suites;
@@ -30,6 +31,9 @@ Usage: cargo xtask <CHORE>
   siege [--short] [--kind NAME]
                     1,000 hostile clients of each kind, and a film, a sign-in, a reload beside them
   bench --quick     CPU per request and per GiB beside nginx, as ratios
+  mutants [--all] [FILE…]
+                    Breaks the code that decides who comes in, one place at a time, and tells
+                    what no test notices; a FILE takes minutes to an hour, everything days
   docs              Write the generated files under docs/reference anew
 ";
 
@@ -63,6 +67,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "measure" => bench::measure(rest, log),
         "siege" => bench::siege(rest, log),
         "bench" => bench::compare(rest, log),
+        "mutants" => mutants::run(rest, log),
         "docs" => docs::renew(log),
         "help" | "-h" | "--help" => {
             print!("{USAGE}");

