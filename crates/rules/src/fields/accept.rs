@@ -67,6 +67,10 @@ mod tests {
             (Some("application/json;q=0, text/html"), Html),
             (Some("text/html;q=0.5, application/json;q=0.7"), Json),
             (Some("text/plain"), Text),
+            (Some("text/plain;q=1, text/html;q=0.9"), Text),
+            (Some("text/html;q=0.9, text/plain;q=1.0"), Text),
+            (Some("text/plain, text/html, application/json"), Text),
+            (Some("text/html;q=0, text/plain;q=0.001"), Text),
             (Some("image/avif,image/webp"), Html),
         ] {
             let mut fields = HeaderMap::new();

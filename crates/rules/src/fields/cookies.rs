@@ -91,7 +91,24 @@ fn bare(name: &[u8]) -> &[u8] {
 mod tests {
     use http::{HeaderMap, header};
 
-    use super::{remove_cookie, remove_set_cookie};
+    use super::{join_cookies, remove_cookie, remove_set_cookie};
+
+    /// RFC 9113 §8.2.3.
+    #[test]
+    fn cookie_crumbs_become_one_field_and_stay_secret() {
+        for (given, expected) in [(&["a=1"][..], "a=1"), (&["a=1", "b=2; c=3"], "a=1; b=2; c=3")] {
+            let mut fields = HeaderMap::new();
+            for line in given {
+                let mut value: http::HeaderValue = line.parse().unwrap();
+                value.set_sensitive(true);
+                fields.append(header::COOKIE, value);
+            }
+            join_cookies(&mut fields);
+            assert_eq!(fields.get_all(header::COOKIE).iter().count(), 1);
+            assert_eq!(fields[header::COOKIE], expected);
+            assert!(fields[header::COOKIE].is_sensitive());
+        }
+    }
 
     #[test]
     fn t8_our_cookies_do_not_reach_the_app() {

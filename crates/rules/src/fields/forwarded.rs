@@ -284,6 +284,13 @@ mod tests {
                 "a trusted hop is believed and appended to",
             ),
             (
+                &[("x-forwarded-proto", "javascript")],
+                1,
+                false,
+                ours,
+                "a hop is believed to have spoken `http` or `https`",
+            ),
+            (
                 &[("x-forwarded-for", "garbage, 198.51.100.4")],
                 1,
                 false,

@@ -108,7 +108,7 @@ pub fn clean_referer(fields: &mut HeaderMap) {
 mod tests {
     use http::{HeaderMap, HeaderName};
 
-    use super::{Owned, remove_credentials, remove_identity, remove_query_session};
+    use super::{Owned, clean_referer, remove_credentials, remove_identity, remove_query_session};
 
     fn with(name: &str, value: &str) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -182,6 +182,19 @@ mod tests {
             ("my_pomerium_session=x", "my_pomerium_session=x"),
         ] {
             assert_eq!(remove_query_session(given), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn t8_a_session_in_referer_does_not_reach_the_app() {
+        for (given, expected) in [
+            ("https://tv.example/x?a=1&pomerium_session=s", "https://tv.example/x?a=1"),
+            ("https://tv.example/x?a=%20", "https://tv.example/x?a=%20"),
+            ("https://tv.example/pomerium_session=s", "https://tv.example/pomerium_session=s"),
+        ] {
+            let mut fields = with("referer", given);
+            clean_referer(&mut fields);
+            assert_eq!(fields["referer"], expected);
         }
     }
 }

@@ -121,7 +121,7 @@ fn is_grpc(fields: &HeaderMap) -> bool {
 mod tests {
     use http::{HeaderMap, HeaderName, Method};
 
-    use super::{Reader::*, passed_a_worker, reader};
+    use super::{Reader::*, is_page_load, passed_a_worker, reader};
 
     #[test]
     fn page_loads_that_passed_a_worker() {
@@ -137,6 +137,24 @@ mod tests {
             fields.insert("sec-fetch-dest", dest.parse().unwrap());
             fields.insert("accept", "text/html".parse().unwrap());
             assert_eq!(passed_a_worker(&fields), expected, "{why}");
+        }
+    }
+
+    /// A session in a link is for programs: a browser that loads a page shows its address.
+    #[test]
+    fn page_loads_are_told_from_programs() {
+        for (given, expected, why) in [
+            (&[("sec-fetch-mode", "navigate")][..], true, "a browser"),
+            (&[("accept", "text/html")], true, "an older one"),
+            (&[], false, "curl"),
+            (&[("accept", "*/*")], false, "curl"),
+            (&[("sec-fetch-mode", "cors"), ("accept", "text/html")], false, "fetch()"),
+        ] {
+            let mut fields = HeaderMap::new();
+            for (name, value) in given {
+                fields.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+            }
+            assert_eq!(is_page_load(&fields), expected, "{why}");
         }
     }
 
@@ -244,6 +262,24 @@ mod tests {
                 false,
                 Person,
                 "a service worker makes a request of its own of it",
+            ),
+            (
+                "GET",
+                &[("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "image"), ("accept", page)],
+                false,
+                Program,
+                "an image that a page of the same origin loads",
+            ),
+            (
+                "GET",
+                &[
+                    ("sec-fetch-mode", "same-origin"),
+                    ("sec-fetch-dest", "document"),
+                    ("accept", page),
+                ],
+                false,
+                Person,
+                "a worker that copied the destination, too",
             ),
             (
                 "GET",

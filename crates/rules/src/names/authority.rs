@@ -66,6 +66,8 @@ mod tests {
             ("tv.example.:443", Some("tv.example:443")),
             ("[::1]:80", Some("[::1]:80")),
             ("[::1]", Some("[::1]")),
+            ("[::]:8443", Some("[::]:8443")),
+            ("[2001:db8::]", Some("[2001:db8::]")),
             ("tv.example:", None),
             ("tv.example:+80", None),
             ("tv.example:0", None),

@@ -118,5 +118,10 @@ mod tests {
             let expected = expected.map(|name| Host(name.into()));
             assert_eq!(Host::parse(given), expected, "{given:?}: {why}");
         }
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
+        assert_eq!(longest.len(), 253);
+        assert_eq!(Host::parse(&longest), Ok(Host(longest.as_str().into())));
+        assert_eq!(Host::parse(&format!("{longest}.")), Ok(Host(longest.as_str().into())));
+        assert_eq!(Host::parse(&format!("{longest}b")), Err(TooLong));
     }
 }

@@ -67,6 +67,11 @@ mod tests {
         ] {
             assert_eq!(is_mailbox(text), expected, "{text:?}: {why}");
         }
+        let local = "a".repeat(64);
+        let domain = format!("{0}.{0}.{0}", "b".repeat(62));
+        assert!(is_mailbox(&format!("{local}@{domain}")), "as long as it may be");
+        assert!(!is_mailbox(&format!("{local}a@x")), "a local part that is too long");
+        assert!(!is_mailbox(&format!("{local}@{domain}.x")), "too long altogether");
         assert_eq!(mailbox_domain("a@b.test"), Some("b.test"));
         assert_eq!(mailbox_domain("@b.test"), None);
     }

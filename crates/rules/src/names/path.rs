@@ -263,6 +263,10 @@ mod tests {
             ("/a%20b", Ok("/a%20b"), "a blank stays escaped"),
             ("/a\\b", Ok("/a/b"), "a backslash is a separator to many"),
             ("/a;b=c/d;e", Ok("/a;b=c/d;e"), "parameters stay"),
+            ("/x/..;/admin", Err(DotsWithParameter), "`..` to who knows parameters"),
+            ("/x/..%3ba/admin", Err(DotsWithParameter), "the same after decoding"),
+            ("/x/.;/admin", Err(DotsWithParameter), "`.` to who knows parameters"),
+            ("/x/...;a/b", Ok("/x/...;a/b"), "three dots are a name"),
             ("/;/admin", Err(OnlyParameters), "`//admin` to who knows parameters"),
             ("/;a=b/admin", Err(OnlyParameters), "the same"),
             ("/x/;a=b", Err(OnlyParameters), "the same at the end"),
@@ -343,6 +347,8 @@ mod tests {
             (Reject, "/admin::$DATA", "/admin", "and knows streams"),
             (Reject, "/%EF%BD%81dmin", "/admin", "full-width letters"),
             (Reject, "/a%E2%80%8Bdmin", "/admin", "what has no width"),
+            (Reject, "/admin;x/", "/admin/", "the slash at the end stays"),
+            (Keep, "/a%2Fb", "/a%2Fb", "no separator, and not decoded"),
             (Keep, "/admin%2Fx", "/admin/x", "a separator"),
             (Keep, "/admin%5Cx", "/admin/x", "another"),
         ] {
@@ -354,6 +360,22 @@ mod tests {
             let path = RequestPath::parse(given).unwrap();
             assert!(path.other_readings().is_empty(), "{given}: {path:?}");
         }
+    }
+
+    /// Routes are compared with what would be written, so a reading is escaped as a path is.
+    #[test]
+    fn other_readings_are_escaped_as_paths_are() {
+        for (slashes, given, wires) in [
+            (Reject, "/a%20b;x", &["/a%20b"][..]),
+            (Reject, "/a%20b;x%20y/c", &["/a%20b/c"]),
+            (Reject, "/a%253Fb/c", &["/a%3Fb/c", "/a"]),
+            (Keep, "/a%2Fb%20c", &["/a%2Fb c", "/a/b%20c"]),
+        ] {
+            let path = RequestPath::parse_as(given, slashes).unwrap();
+            let found: Vec<_> = path.other_readings().iter().map(|r| r.wire()).collect();
+            assert_eq!(found, wires, "{given}");
+        }
+        assert_eq!(super::escaped_path("/a b\u{1}\u{e9}"), "/a%20b%01%C3%A9");
     }
 
     #[test]

@@ -75,5 +75,9 @@ mod tests {
         ] {
             assert_eq!(ReturnTo::parse(given).err(), refused, "{given:?}");
         }
+        let longest = format!("/{}", "x".repeat(ReturnTo::MAX_OCTETS - 1));
+        assert_eq!(ReturnTo::parse(&longest).err(), None);
+        assert_eq!(ReturnTo::parse(&format!("{longest}x")).err(), Some(TooLong));
+        assert_eq!(ReturnTo::parse(&format!("{longest}xx")).err(), Some(TooLong));
     }
 }

@@ -128,6 +128,8 @@ mod tests {
             ("https://nas.lan", Ok("https://nas.lan")),
             ("http://localhost:1/app/", Ok("http://127.0.0.1:1/app/")),
             ("http://[::1]:81", Ok("http://[::1]:81")),
+            ("http://[::]:81", Ok("http://[::]:81")),
+            ("http://[2001:db8::]", Ok("http://[2001:db8::]")),
             ("h2c://grpc:50051", Ok("h2c://grpc:50051")),
             ("h2c://grpc:80", Ok("h2c://grpc")),
             ("http://u:p@h/p?q#f", Ok("http://h/p")),

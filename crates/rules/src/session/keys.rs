@@ -158,6 +158,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn keys_are_told_apart() {
+        let others = [(1, 2), (3, 2)].map(|(shared, cookie)| {
+            Keys::derive(&Secret::new([shared; 32]), &Secret::new([cookie; 32])).unwrap().id()
+        });
+        assert_eq!(keys().id(), keys().id());
+        assert!(keys().id() != others[0] && others[0] != others[1]);
+    }
+
+    #[test]
     fn secrets_have_one_length() {
         let good = || Secret::new([1; 32]);
         let short = || Secret::new([1; 31]);

@@ -107,6 +107,11 @@ mod tests {
         assert_eq!(keys.open(Purpose::Callback, b"cookie-a", &sealed), Err(NotSealedHere));
         assert_eq!(keys.open(Purpose::IdToken, b"cookie-a", &sealed), Err(NotSealedHere));
         assert_eq!(other.open(Purpose::BrowserFlow, b"cookie-a", &sealed), Err(NotSealedHere));
+        let purposes = [Purpose::BrowserFlow, Purpose::Callback, Purpose::IdToken];
+        for (one, other) in purposes.iter().flat_map(|one| purposes.map(|other| (*one, other))) {
+            let opens = keys.open(other, b"", &keys.seal(one, b"", b"text", [9; 12])).is_ok();
+            assert_eq!(opens, one.name() == other.name(), "{one:?} as {other:?}");
+        }
         for broken in ["", "AAAA", "!", &sealed[1..], &sealed[..sealed.len() - 2]] {
             assert_eq!(
                 keys.open(Purpose::BrowserFlow, b"cookie-a", broken),

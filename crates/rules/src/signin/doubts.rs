@@ -116,3 +116,6 @@ fn look_at_groups(unproven: &mut Unproven, name: &str, value: &Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use crate::{
     yaml::{Kind, Node},
 };
 
-/// Compares the peer's address with addresses and ranges; without any, none passes.
+/// Compares the peer's address with addresses and ranges, of which there is one at least.
 #[derive(Clone, Debug)]
 pub(crate) struct AddressMatch {
     ranges: Box<[IpNet]>,
@@ -20,6 +20,10 @@ impl AddressMatch {
             Kind::List(items) => items.as_slice(),
             Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(data),
         };
+        if items.is_empty() {
+            report.empty_operand(criterion, data);
+            return None;
+        }
         let read: Vec<_> = items
             .iter()
             .map(|item| {
@@ -48,7 +52,6 @@ impl AddressMatch {
     pub(crate) fn in_words(&self) -> String {
         let ranges: Vec<String> = self.ranges.iter().map(|range| format!("`{range}`")).collect();
         match ranges.as_slice() {
-            [] => "is in no range at all".into(),
             [only] => format!("is in {only}"),
             _ => format!("is in one of {}", ranges.join(", ")),
         }

@@ -127,6 +127,20 @@ fn t6_two_of_a_kind_must_agree() {
         ),
         "contradiction PomeriumField"
     );
+    let later = Handle {
+        issued_at: Some(UnixTime::from_seconds(1)),
+        ..keys().verify_handle(&a, UnixTime::from_seconds(1)).unwrap()
+    };
+    let again = keys().sign_handle(&later);
+    assert_ne!(again, a);
+    assert_eq!(
+        shown(
+            &[("x-pomerium-authorization", a.clone()), ("x-pomerium-authorization", again)],
+            None
+        ),
+        "a PomeriumField",
+        "two handles to one session"
+    );
     assert_eq!(
         shown(&[], Some(&format!("pomerium_session={a}&pomerium_session={b}"))),
         "contradiction Query"

@@ -118,3 +118,52 @@ fn t5_other_tokens_are_no_handles() {
         assert_eq!(keys().verify_handle(&token, NOW), Err(expected), "{why}");
     }
 }
+
+/// An audience is enforced: a handle for one host is worth nothing on another.
+#[test]
+fn a_handle_is_for_the_hosts_that_it_names() {
+    for (audience, host, domain, is_for, is_for_domain) in [
+        (&["tv.example.com"][..], "tv.example.com", "example.com", true, true),
+        (&["x.test", "tv.example.com"], "tv.example.com", "example.com", true, true),
+        (&["example.com"], "example.com", "example.com", true, true),
+        (&["example.com"], "tv.example.com", "example.com", false, true),
+        (&["tv.example.com"], "example.com", "tv.example.com", false, true),
+        (&["evilexample.com"], "example.com", "example.com", false, false),
+        (&["tv.example.com.evil.test"], "tv.example.com", "example.com", false, false),
+        (&["com"], "example.com", "example.com", false, false),
+        (&[], "tv.example.com", "example.com", false, false),
+    ] {
+        let audience = audience.iter().map(|host| Box::from(*host)).collect();
+        let handle = Handle { audience, ..handle() };
+        assert_eq!(handle.is_for(host), is_for, "{handle:?} on {host}");
+        assert_eq!(handle.is_for_domain(domain), is_for_domain, "{handle:?} below {domain}");
+    }
+}
+
+#[test]
+fn moments_and_lengths_at_their_edges() {
+    let usual = r#"{"alg":"HS256","typ":"JWT"}"#;
+    for (claims, depends_on_time, idp_id, why) in [
+        ("", false, None, "nothing about time"),
+        (r#","nbf":1700000100"#, true, None, "from now on"),
+        (r#","exp":1700000101"#, true, None, "a second more"),
+        (r#","idp_id":"""#, false, None, "no provider is named"),
+        (r#","idp_id":"p1""#, false, Some("p1"), "a provider is named"),
+    ] {
+        let token = signed(usual, &format!(r#"{{"jti":"{ID}"{claims}}}"#));
+        let read = keys().verify_handle(&token, NOW).unwrap();
+        assert_eq!(read.depends_on_time, depends_on_time, "{why}");
+        assert_eq!(read.idp_id.as_deref(), idp_id, "{why}");
+    }
+    let of_length = |octets: usize| {
+        let fits = |filler: &usize| {
+            let subject = "x".repeat(*filler);
+            signed(usual, &format!(r#"{{"jti":"{ID}","sub":"{subject}"}}"#)).len() >= octets
+        };
+        let filler = (2_900..octets).find(fits).unwrap();
+        signed(usual, &format!(r#"{{"jti":"{ID}","sub":"{}"}}"#, "x".repeat(filler)))
+    };
+    let longest = of_length(Handle::MAX_OCTETS);
+    assert_eq!(longest.len(), Handle::MAX_OCTETS);
+    assert!(keys().verify_handle(&longest, NOW).is_ok());
+}

@@ -154,3 +154,54 @@ fn a_parameter_that_comes_twice_makes_an_answer_nobody_s() {
         assert_eq!(&*read.state == "s", under_way, "{query}: {why}");
     }
 }
+
+/// What a browser that goes back finds: the page, for whoever holds the cookie, and no flow.
+#[test]
+fn what_is_left_of_a_flow_is_its_page_and_opens_as_nothing_else() {
+    let keys = test_keys();
+    let page = |target: &str| Errand::Page { target: target.into(), flow: "f".into() };
+    let left = Pending::over(&keys, "c1", &page("https://tv.example/x"), [4; 12], START).unwrap();
+    assert!(left.starts_with("1900."), "{left}");
+    assert_eq!(Pending::page_of(&keys, "c1", &left).as_deref(), Some("https://tv.example/x"));
+    assert_eq!(Pending::page_of(&keys, "c2", &left), None, "in another cookie");
+    assert!(Pending::open(&keys, "_pomerium", "c1", &left).is_err());
+    assert_eq!(Pending::over(&keys, "c1", &Errand::Here, [4; 12], START), None);
+    let flow = pending();
+    let cookie = Pending::cookie_name("_pomerium", flow.state());
+    assert_eq!(Pending::page_of(&keys, &cookie, &flow.seal(&keys, "_pomerium", [4; 12])), None);
+}
+
+#[test]
+fn each_flow_has_a_name_of_its_own() {
+    let other = Pending::start(&[[7; 32], [2; 32], [3; 32]], &provider(), Errand::Here, START);
+    assert_eq!(pending().digest(), pending().digest());
+    assert_ne!(pending().digest(), other.digest());
+    assert!(pending().nonce().len() >= 43 && pending().verifier().len() >= 43);
+    assert_ne!(pending().nonce(), pending().verifier());
+}
+
+/// RFC 9207: an issuer that is named is the right one, and is then no mistake.
+#[test]
+fn an_issuer_that_names_itself_is_believed() {
+    let query = "state=STATE&code=c&iss=https%3A%2F%2Fidp.example";
+    for names_itself in [true, false] {
+        let got = pending().answered(&response(query), &provider(), names_itself, START);
+        assert!(got.is_ok(), "{:?}", got.err());
+    }
+}
+
+#[test]
+fn a_provider_may_ask_for_another_try_twice() {
+    for (error, tries, expected) in [
+        ("login_required", 0, TryAgain { code: "login_required".into(), tries: 1 }),
+        ("login_required", 1, TryAgain { code: "login_required".into(), tries: 2 }),
+        ("login_required", 2, Refused("login_required".into())),
+        ("login_required", 3, Refused("login_required".into())),
+        ("access_denied", 0, Refused("access_denied".into())),
+    ] {
+        let flow = pending().after(tries);
+        let answer = response(&format!("state=STATE&error={error}"));
+        let got = flow.answered(&answer, &provider(), false, START);
+        assert_eq!(got.err(), Some(expected), "{error} {tries}");
+    }
+}

@@ -149,13 +149,14 @@ fn id_token_end(token: &[u8]) -> Option<UnixTime> {
     let payload = BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
     let exp = claims.get("exp")?;
-    let seconds = exp.as_u64().or_else(|| exp.as_f64().and_then(whole))?;
+    let seconds = exp.as_u64().or_else(|| exp.as_f64().map(whole))?;
     Some(UnixTime::from_seconds(seconds))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
-fn whole(seconds: f64) -> Option<u64> {
-    (seconds.is_finite() && seconds >= 0.0).then_some(seconds as u64)
+/// Below 1970 is 1970, and over.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn whole(seconds: f64) -> u64 {
+    seconds as u64
 }
 
 /// Go writes the year 1 for "no expiry".

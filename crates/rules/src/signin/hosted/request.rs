@@ -120,3 +120,26 @@ fn web(text: &str) -> Option<Url> {
     let is_web = matches!(url.scheme(), "https" | "http") && url.has_host();
     (plain && is_web).then_some(url)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::web;
+
+    #[test]
+    fn addresses_that_a_proxy_may_name() {
+        for (given, expected, why) in [
+            ("https://tv.example/x?y", true, "an address"),
+            ("http://tv.example/", true, "one without TLS"),
+            ("https://ann@tv.example/", false, "a name"),
+            ("https://:pw@tv.example/", false, "a password"),
+            ("https://tv.example/#x", false, "a fragment"),
+            ("https://ann@tv.example/#x", false, "both"),
+            ("javascript:alert(1)", false, "no web address"),
+            ("ftp://tv.example/", false, "another protocol"),
+            ("file:///etc/passwd", false, "no host"),
+            ("/x", false, "no address"),
+        ] {
+            assert_eq!(web(given).is_some(), expected, "{given}: {why}");
+        }
+    }
+}

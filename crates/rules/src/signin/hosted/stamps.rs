@@ -73,3 +73,37 @@ fn moment(text: &str) -> Option<UnixTime> {
     let millis: u64 = text.parse().ok().filter(|_| digits)?;
     Some(UnixTime::from_seconds(millis / 1000))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LEEWAY, StampFault, Stamps, moment};
+    use crate::{
+        signin::{hosted::form::Form, param},
+        time::UnixTime,
+    };
+
+    #[test]
+    fn a_message_counts_from_its_first_moment_to_its_last() {
+        let (issued, expiry) = (UnixTime::from_seconds(10_000), UnixTime::from_seconds(20_000));
+        let texts = Stamps { issued, expiry }.texts();
+        let text = Form::encode(vec![(param::ISSUED, &*texts[0]), (param::EXPIRY, &*texts[1])]);
+        let form = Form::parse(&text).unwrap();
+        let second = std::time::Duration::from_secs(1);
+        for (now, expected) in [
+            (issued.minus(LEEWAY).minus(second), Some(StampFault::TooEarly)),
+            (issued.minus(LEEWAY), None),
+            (expiry.plus(LEEWAY), None),
+            (expiry.plus(LEEWAY).plus(second), Some(StampFault::Expired)),
+        ] {
+            assert_eq!(Stamps::read(&form, now).err(), expected, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_digits_and_nothing_else() {
+        assert_eq!(moment("1999"), Some(UnixTime::from_seconds(1)));
+        for text in ["", "+1999", "-1999", "1.999", "1e3", " 1999", "99999999999999999999"] {
+            assert_eq!(moment(text), None, "{text:?}");
+        }
+    }
+}

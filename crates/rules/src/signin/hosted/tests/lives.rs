@@ -55,6 +55,8 @@ fn a_session_ends_a_minute_before_its_tokens() {
         (Value::Null, oauth(Some(&in_seconds(60))), Err(ProfileFault::Over), "over in a minute"),
         (id_token(&json!(NOW + 90)), Value::Null, Ok(Some(30)), "an unsigned ID token"),
         (id_token(&json!(NOW as f64 + 90.5)), Value::Null, Ok(Some(30)), "with a fraction"),
+        (id_token(&json!(-5)), Value::Null, Err(ProfileFault::Over), "before 1970"),
+        (id_token(&json!(-5.5)), Value::Null, Err(ProfileFault::Over), "the same"),
         (id_token(&json!("soon")), Value::Null, Ok(None), "that says nothing"),
         (BASE64_STANDARD.encode("garbage").into(), Value::Null, Ok(None), "that is none"),
         (id_token(&json!(NOW + 3600)), oauth(Some(&soon)), Ok(Some(30)), "the earlier one"),

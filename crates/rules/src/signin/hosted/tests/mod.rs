@@ -65,3 +65,37 @@ fn keys_are_derived_as_the_real_server_does() {
         assert!(!format!("{derived:?}").contains("private"), "a key tells nothing of itself");
     }
 }
+
+/// RFC 7748 §6.1: what is sealed to a point of low order can be opened by everybody.
+#[test]
+fn a_key_that_nobody_has_takes_no_seals() {
+    assert!(service().public().takes_seals());
+    for octets in [[0; 32], {
+        let mut one = [0; 32];
+        one[0] = 1;
+        one
+    }] {
+        assert!(!PublicKey::from_octets(&octets).unwrap().takes_seals(), "{octets:?}");
+    }
+}
+
+#[test]
+fn every_message_has_a_name_of_its_own() {
+    let sealed = |value: &str, ephemeral: u8| {
+        let to = service().public();
+        let pairs = vec![("a", value), ("b", "2")];
+        SealedForm::seal(pairs, super::Version::V2, &proxy(), &to, [ephemeral; 32]).unwrap()
+    };
+    let opened = |query: &str| open(query, &service()).unwrap();
+    let (one, again, other) = (sealed("1", 7), sealed("1", 7), sealed("x", 8));
+    assert_eq!(opened(&one).digest(), opened(&again).digest());
+    assert_ne!(opened(&one).digest(), opened(&other).digest());
+    assert_eq!(opened(&one).names().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn a_query_has_a_longest_length() {
+    let unseal = |octets: usize| SealedForm::unseal(&"x".repeat(octets), &service()).err();
+    assert_ne!(unseal(SealedForm::LONGEST), Some(SealedFault::TooLong));
+    assert_eq!(unseal(SealedForm::LONGEST + 1), Some(SealedFault::TooLong));
+}
