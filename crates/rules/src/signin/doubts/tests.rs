@@ -174,7 +174,7 @@ fn groups_that_are_left_out_or_odd_are_doubtful() {
 /// An usher that signs people in for others passes on what it doubts.
 #[test]
 fn doubts_are_passed_on_and_what_cannot_be_read_of_them_is_one() {
-    let name = crate::signin::person::UNPROVEN;
+    let name = crate::people::UNPROVEN;
     let passed = json!([{"claim": "email", "values": ["b@x"], "why": "NotVerified"}]);
     check(&[
         (json!({name: passed}), Value::Null, "email NotVerified \"b@x\"", "passed on"),
