@@ -3,6 +3,7 @@
 mod allowed;
 mod autocert;
 mod compile;
+mod health_check;
 mod hosts;
 mod metrics;
 mod route;
@@ -16,6 +17,7 @@ pub use autocert::{
     LETS_ENCRYPT_STAGING, TsigKey,
 };
 pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile};
+pub use health_check::{HealthCheck, HealthQuestion};
 pub use hosts::{HostPattern, HostTable};
 pub use metrics::MetricsListen;
 pub use route::{

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
-use super::HostPattern;
+use super::{HealthCheck, HostPattern};
 use crate::{names::Upstream, policy::Policy, problem::Span, secret::Secret};
 
 /// One route: which requests it takes, who may pass, and where they go.
@@ -104,6 +104,8 @@ pub struct Targets {
     pub all: Vec<Target>,
     /// `load_balancing_policy`.
     pub balance: Balance,
+    /// `health_checks`: each of them is made of each address.
+    pub checks: Vec<HealthCheck>,
 }
 
 /// One address in `to`.

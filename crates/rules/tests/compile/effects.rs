@@ -41,6 +41,7 @@ const SECURE_FIGURES: &str = "metrics_address: 127.0.0.1:9090\nmetrics_certifica
 const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const TWO: &str = "to: [http://one.test, http://two.test]\n  {}";
 const SECURE: &str = "to: https://one.test\n  {}";
+const CHECK: &str = "health_checks: [{http_health_check: {path: /one}, {}}]";
 const REDIRECT: &str = "redirect: {host_redirect: b.test, {}}";
 const BARE_REDIRECT: &str = "redirect: {path_redirect: /x, {}}";
 const ANSWER: &str = "response: {body: x, {}}";
@@ -265,6 +266,13 @@ const ROUTE: &[Row] = &[
     ("pass_identity_headers", "{}", "true", "false"),
     ("jwt_issuer_format", "{}", "uri", "hostonly"),
     ("load_balancing_policy", TWO, "random", "round_robin"),
+    ("health_checks", "{}", "[{http_health_check: {path: /one}}]", ""),
+    ("health_checks.timeout", CHECK, "1s", "2s"),
+    ("health_checks.interval", CHECK, "1s", "2s"),
+    ("health_checks.unhealthy_threshold", CHECK, "1", "2"),
+    ("health_checks.healthy_threshold", CHECK, "1", "2"),
+    ("health_checks.http_health_check", "health_checks: [{{}}]", "{path: /one}", "{path: /two}"),
+    ("health_checks.tcp_health_check", "health_checks: [{{}}]", "{send: {text: '50'}}", ""),
     ("redirect.https_redirect", BARE_REDIRECT, "true", "false"),
     ("redirect.scheme_redirect", REDIRECT, "http", "https"),
     ("redirect.host_redirect", BARE_REDIRECT, "one.test", "two.test"),

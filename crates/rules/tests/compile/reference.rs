@@ -96,6 +96,11 @@ What differs from Pomerium:
   out then.
 - `contact` is ours: whom visitors ask who are not let in. Words, an e-mail address or an `https`
   link; everybody can read it, on refused pages and in the errors for who is not signed in.
+- `health_checks` asks each address in `to`, on the route's own terms (TLS, `Host`), beside all
+  requests. Where nothing is said: `timeout` 5 s, `interval` 10 s, `unhealthy_threshold` 3,
+  `healthy_threshold` 2, status 200. As in Envoy, the first answer and an unexpected status count at
+  once; thresholds count failures to answer, and answers until it is back. Who is out is left alone
+  while another is well; where none is, all are asked. Each change is an `upstream` event in the log.
 - A final line end in the file of `idp_client_secret_file` is left out, with a warning.
 - Keys given twice, also in two cases, and a second YAML document are refused.
 ";
@@ -108,6 +113,11 @@ fn config_reference() -> String {
         ("In `redirect`", keys::REDIRECT),
         ("In `response`", keys::RESPONSE),
         ("In `runtime_flags`", flags()),
+        ("In an item of `health_checks`", keys::HEALTH_CHECK),
+        ("In `http_health_check`", keys::HTTP_HEALTH_CHECK),
+        ("In `tcp_health_check`", keys::TCP_HEALTH_CHECK),
+        ("In `send` and an item of `receive`", keys::PAYLOAD),
+        ("In an item of `expected_statuses`", keys::STATUS_RANGE),
     ] {
         out += &format!("\n## {title}\n\n| key | value | |\n|---|---|---|\n");
         for key in table {

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use usher_rules::{
-    plan::Plan,
+    plan::{Level, Plan},
     session::Keys,
     time::{Clock, Now, UnixTime},
 };
@@ -20,7 +20,7 @@ use super::{
     accept::{Connection, Serve, Tasks},
     authorize::{PermitEnd, Standing, Stream},
     caught::{catch, caught, note_panics},
-    forward::{Forwarder, Recheck, SharedRecheck, Trust},
+    forward::{Forwarder, Recheck, SharedRecheck, Trust, Turn, TurnHeard, Turned},
     identify::{SessionStore, Verifier},
     record::Recorder,
     shape::Signer,
@@ -97,6 +97,36 @@ impl Door {
         self.forwarder.prepare(&plan);
         self.in_force.plan.store(plan);
         self.in_force.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Door {
+    /// Asks upstreams whether they are well, and tells how they stand.
+    pub(crate) async fn check_upstreams(self: Arc<Self>) {
+        let door = Arc::clone(&self);
+        let tell: TurnHeard = Arc::new(move |turned| door.tell_turned(turned));
+        self.forwarder.check_upstreams(tell).await;
+    }
+
+    fn tell_turned(&self, turned: &Turned) {
+        let (level, problem, effect) = match turned.turn {
+            Turn::Out => (
+                Level::Warn,
+                "the upstream fails its health check",
+                "it is left alone until it passes again, while another one is well",
+            ),
+            Turn::Back => {
+                (Level::Info, "the upstream passes its health checks again", "it is asked again")
+            }
+        };
+        self.recorder
+            .event(level, "upstream", moment(&*self.clock))
+            .with("route", &turned.route)
+            .with("upstream", &turned.upstream)
+            .with("problem", problem)
+            .with("cause", &turned.why)
+            .with("effect", effect)
+            .write_if(&self.plan().log);
     }
 }
 

@@ -122,6 +122,8 @@ words! {
         Accept = "accept",
         /// Closes connections to upstreams that nobody uses.
         UpstreamPool = "upstream-pool",
+        /// Asks upstreams whether they are well (`health_checks`).
+        HealthChecks = "health-checks",
         /// Follows what other processes change in the store.
         StoreFollow = "store-follow",
         /// Forgets what has expired, and looks whether the disk works.

@@ -157,6 +157,8 @@ fn chore_thread(
 fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
     let Core { supervisor, shares, .. } = core;
     let Supervisor { recorder, clock, .. } = supervisor;
+    let door = Arc::clone(&core.door);
+    supervisor.keep(Chore::HealthChecks, move || Arc::clone(&door).check_upstreams());
     let follows = Arc::clone(store);
     supervisor.keep(Chore::StoreFollow, move || Arc::clone(&follows).follow());
     let (told, shares) = (Arc::new(Mutex::default()), Arc::clone(shares));

@@ -14,6 +14,7 @@ mod connections;
 mod crossing;
 mod doubts;
 mod endurance;
+mod health_checks;
 mod hosted;
 mod hosted_answers;
 mod hosted_holes;

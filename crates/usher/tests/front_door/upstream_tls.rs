@@ -163,6 +163,37 @@ async fn calls_go_over_http2_and_end_in_trailers() {
     }
 }
 
+/// Checks speak what the route speaks, with the route's own TLS.
+#[tokio::test]
+async fn health_checks_speak_what_the_route_speaks() {
+    let pair = rcgen::generate_simple_self_signed(vec!["app.test".into()]).unwrap();
+    let pem = pair.cert.pem();
+    let tls = secure_upstream(&pem, &pair.signing_key.serialize_pem()).await;
+    let h2c = h2c_upstream().await;
+    let trust =
+        format!("  tls_custom_ca: {}\n  tls_server_name: app.test\n", BASE64_STANDARD.encode(&pem));
+    let check = "  health_checks: [{interval: 0.02s, http_health_check: {path: /, \
+                 expected_statuses: [{start: 204, end: 205}]}}]\n";
+    let clear = secure("h2c.test", h2c, check).replace("https://127", "h2c://127");
+    let house = House::open(&config(&[
+        clear,
+        secure("tls.test", tls, &format!("{trust}{check}")),
+        secure("sockets.test", tls, &format!("{trust}{check}  allow_websockets: true\n")),
+        secure("untrusted.test", tls, check),
+    ]))
+    .await;
+    let told = eventually("each check has told it", || {
+        let told = house.records("upstream");
+        (told.len() == 4).then_some(told)
+    })
+    .await;
+    for line in &told {
+        let (route, why) = (line["route"].as_str().unwrap(), line["cause"].as_str().unwrap());
+        let expected = if route == "untrusted" { "TLS" } else { "it answered 200" };
+        assert!(why.contains(expected), "{line}");
+    }
+}
+
 /// Fifty at once share a connection and come back to whom they belong.
 #[tokio::test]
 async fn many_calls_share_a_connection() {

@@ -9,6 +9,7 @@ mod nested;
 mod route;
 
 pub use global::GLOBAL;
+pub use nested::{HEALTH_CHECK, HTTP_HEALTH_CHECK, PAYLOAD, STATUS_RANGE, TCP_HEALTH_CHECK};
 pub use route::{REDIRECT, RESPONSE, ROUTE};
 
 /// One key of the config.

@@ -1,10 +1,10 @@
 //! Keys inside of keys.
 
 use super::{
-    AnyCase::No,
+    AnyCase::{No, Yes},
     Fate::{Fixed, NoEffect, NotYet, Own, Supported},
     Key,
-    Kind::{Any, Bool, Int, Secret, Text, Word},
+    Kind::{Any, Bool, Duration, Int, Object, Objects, Secret, Text, Word},
     key,
 };
 
@@ -38,6 +38,64 @@ pub(super) const CIRCUIT_BREAKER: &[Key] = &[
     key("max_retries", Int(0, 4_294_967_295), Supported),
     key("max_connection_pools", Int(0, 4_294_967_295), Supported),
 ];
+
+/// Keys of an item of `health_checks`.
+pub static HEALTH_CHECK: &[Key] = &[
+    key("timeout", Duration, Supported),
+    key("interval", Duration, Supported),
+    key("unhealthy_threshold", Int(1, 4_294_967_295), Supported),
+    key("healthy_threshold", Int(1, 4_294_967_295), Supported),
+    key("http_health_check", Object(HTTP_HEALTH_CHECK), Supported),
+    key("tcp_health_check", Object(TCP_HEALTH_CHECK), Supported),
+    key("grpc_health_check", Any, NotYet("this upstream is not asked by gRPC")),
+    key("custom_health_check", Any, NotYet("this upstream is not asked in this way")),
+    key("initial_jitter", Any, NoEffect("each check waits for its own answer")),
+    key("interval_jitter", Any, NoEffect("each check waits for its own answer")),
+    key("interval_jitter_percent", Any, NoEffect("each check waits for its own answer")),
+    key("alt_port", Any, NotYet("the upstream's own port is asked")),
+    key("reuse_connection", Any, NoEffect("each check has a connection of its own")),
+    key("no_traffic_interval", Any, NotYet("the interval is always the same")),
+    key("no_traffic_healthy_interval", Any, NotYet("the interval is always the same")),
+    key("unhealthy_interval", Any, NotYet("the interval is always the same")),
+    key("unhealthy_edge_interval", Any, NotYet("the interval is always the same")),
+    key("healthy_edge_interval", Any, NotYet("the interval is always the same")),
+    key("event_logger", Any, NoEffect("each change is an `upstream` event in the log")),
+    key("event_log_path", Any, NoEffect("each change is an `upstream` event in the log")),
+    key("always_log_health_check_failures", Bool, NotYet("changes alone are logged")),
+    key("always_log_health_check_success", Bool, NotYet("changes alone are logged")),
+    key("tls_options", Any, NotYet("checks use the route's own TLS settings")),
+    key("transport_socket_match_criteria", Any, NotYet("checks use the route's own TLS settings")),
+];
+
+/// Keys of `http_health_check`.
+pub static HTTP_HEALTH_CHECK: &[Key] = &[
+    key("host", Text, Supported),
+    key("path", Text, Supported),
+    key("method", Word(&["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"], Yes), Supported),
+    key("expected_statuses", Objects(STATUS_RANGE), Supported),
+    key("retriable_statuses", Any, NotYet("a status that is not expected takes it out at once")),
+    key("send", Any, NotYet("the request has no body")),
+    key("receive", Any, NotYet("the status alone counts")),
+    key("response_buffer_size", Any, NoEffect("the status alone counts")),
+    key("request_headers_to_add", Any, NotYet("the request has the fields that it needs")),
+    key("request_headers_to_remove", Any, NotYet("the request has the fields that it needs")),
+    key("codec_client_type", Any, NoEffect("the check speaks what the route speaks")),
+    key("service_name_matcher", Any, NotYet("the status alone counts")),
+];
+
+/// Keys of `tcp_health_check`.
+pub static TCP_HEALTH_CHECK: &[Key] = &[
+    key("send", Object(PAYLOAD), Supported),
+    key("receive", Objects(PAYLOAD), Supported),
+    key("proxy_protocol_config", Any, NotYet("the connection begins with no PROXY header")),
+];
+
+/// Keys of what is said and heard: hexadecimal.
+pub static PAYLOAD: &[Key] = &[key("text", Text, Supported)];
+
+/// Keys of an item of `expected_statuses`; the end is not among them.
+pub static STATUS_RANGE: &[Key] =
+    &[key("start", Int(100, 599), Supported), key("end", Int(101, 600), Supported)];
 
 /// Flags of `runtime_flags`.
 pub(super) const RUNTIME_FLAGS: &[Key] = &[

@@ -4,10 +4,10 @@ use super::{
     AnyCase::Yes,
     Fate::{Fixed, NoEffect, NotYet, Own, Refused, Removed, Supported},
     Key,
-    Kind::{Any, Bool, Duration, Int, List, Map, Object, Secret, Text, Word},
+    Kind::{Any, Bool, Duration, Int, List, Map, Object, Objects, Secret, Text, Word},
     global::ISSUER_FORMATS,
     key,
-    nested::CIRCUIT_BREAKER,
+    nested::{CIRCUIT_BREAKER, HEALTH_CHECK},
 };
 
 /// Keys of `redirect`.
@@ -188,13 +188,13 @@ pub static ROUTE: &[Key] = &[
         Word(&["round_robin", "maglev", "random", "ring_hash", "least_request"], Yes),
         Supported,
     ),
-    key(
-        "health_checks",
-        Any,
-        NotYet("upstreams are not probed; one that does not answer is passed over for a while"),
-    ),
+    key("health_checks", Objects(HEALTH_CHECK), Supported),
     key("outlier_detection", Any, NotYet("upstreams are not taken out for their answers")),
-    key("healthy_panic_threshold", Int(0, 100), NotYet("upstreams are not probed")),
+    key(
+        "healthy_panic_threshold",
+        Int(0, 100),
+        NotYet("who fails its checks is left alone while another is well, and asked where none is"),
+    ),
     key(
         "circuit_breaker_thresholds",
         Object(CIRCUIT_BREAKER),

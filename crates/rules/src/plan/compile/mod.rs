@@ -11,6 +11,7 @@ mod globals;
 mod hardening;
 pub use globals::{ACCESS_FIELDS, AUTHORIZE_FIELDS};
 mod headers;
+mod health_checks;
 mod matcher;
 mod metrics;
 mod name;

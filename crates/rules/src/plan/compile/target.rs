@@ -79,7 +79,8 @@ impl Ground<'_> {
             return None;
         }
         let all = targets.into_iter().map(|(target, _)| target).collect();
-        Some(Action::Forward(Targets { all, balance: self.balance() }))
+        let (balance, checks) = (self.balance(), self.health_checks()?);
+        Some(Action::Forward(Targets { all, balance, checks }))
     }
 
     /// `load_balancing_policy`. Both ways of hashing are one here: what they promise is that the
@@ -256,7 +257,7 @@ enum Weighed {
 }
 
 /// The map under a key as a section of its own. Its types were checked with the draft.
-fn inner(given: &Given, table: &'static [keys::Key]) -> Option<Section> {
+pub(super) fn inner(given: &Given, table: &'static [keys::Key]) -> Option<Section> {
     let Kind::Map(entries) = &given.node.kind else { return None };
     let known = entries.iter().filter_map(|entry| {
         let key = keys::find(table, &entry.key)?;

@@ -10,6 +10,7 @@
 
 mod again;
 mod body;
+mod checking;
 mod choose;
 mod cut;
 mod dial;
@@ -30,7 +31,8 @@ mod upload;
 mod websocket;
 
 pub use body::{StreamLimits, UpstreamBody};
-pub use choose::Busy;
+pub use checking::{TurnHeard, Turned};
+pub use choose::{Busy, Turn};
 pub use cut::Cut;
 pub use dial::UpstreamIo;
 pub use error::ForwardError;

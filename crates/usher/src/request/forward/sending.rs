@@ -201,7 +201,7 @@ struct Attempt<'a> {
 
 /// What may be spoken with an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Speaks {
+pub(super) enum Speaks {
     /// HTTP/1.1 only: sockets need it.
     Http1,
     /// What ALPN or the scheme says.
@@ -210,7 +210,7 @@ enum Speaks {
 
 impl Speaks {
     /// `allow_websockets` keeps the whole route on HTTP/1.1, as in Pomerium.
-    const fn of(route: &Route) -> Self {
+    pub const fn of(route: &Route) -> Self {
         if route.websockets { Self::Http1 } else { Self::Any }
     }
 }
@@ -304,7 +304,7 @@ impl Attempt<'_> {
     }
 }
 
-async fn dialled(
+pub(super) async fn dialled(
     configs: &ClientConfigs,
     target: &Target,
     tls: &UpstreamTls,

@@ -150,7 +150,8 @@ mod tests {
             weight: *weight,
             host: HeaderValue::from_static("app"),
         };
-        Targets { all: weights.iter().enumerate().map(target).collect(), balance }
+        let all = weights.iter().enumerate().map(target).collect();
+        Targets { all, balance, checks: Vec::new() }
     }
 
     fn chosen(

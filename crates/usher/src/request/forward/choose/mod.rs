@@ -10,6 +10,7 @@
 //! routes learn from each other and one with wrong settings spoils nothing for the other.
 
 mod balance;
+mod checks;
 mod health;
 
 use std::{
@@ -22,21 +23,26 @@ use std::{
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use usher_rules::{
     names::Scheme,
     plan::{Action, Plan, Route, Target, Targets, UpstreamTls},
 };
 
 use self::balance::Field;
-pub use self::health::{Busy, Fitness, Health};
-use super::tls::same_settings;
+pub use self::{
+    checks::{Checked, Outcome, Turn},
+    health::{Busy, Fitness, Health},
+};
+use super::{checking::Probe, tls::same_settings};
 
 /// The choosers of all routes in force.
 #[derive(Debug, Default)]
 pub struct Choosers {
     by_route: ArcSwap<HashMap<Box<str>, Arc<Chooser>, RandomState>>,
     known: Mutex<Vec<Known>>,
+    probes: Mutex<Vec<Probe>>,
+    changed: Notify,
 }
 
 /// One upstream, by all that makes it another one.
@@ -57,6 +63,8 @@ pub struct Chooser {
     /// Turns of those whose own turn was a dead one's: its share is spread over all others.
     spare: AtomicUsize,
     health: Box<[Arc<Health>]>,
+    /// Empty where the route has no checks.
+    checked: Box<[Arc<Checked>]>,
 }
 
 /// One upstream to try.
@@ -85,20 +93,35 @@ impl Choosers {
     pub fn prepare(&self, plan: &Plan) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.by_route.load_full();
-        let mut kept = Vec::new();
+        let (mut kept, mut probes) = (Vec::new(), Vec::new());
         let mut by_route = HashMap::with_hasher(RandomState::default());
         for route in &plan.routes {
             let Action::Forward(targets) = &route.action else { continue };
             let health =
                 targets.all.iter().map(|target| remembered(&known, &mut kept, target, route));
-            let chooser = Chooser::new(targets, health.collect());
-            if let Some(before) = before.get(&route.id) {
+            let mut chooser = Chooser::new(targets, health.collect());
+            let before = before.get(&route.id);
+            if let Some(before) = before {
                 chooser.turn.store(before.turn.load(Relaxed), Relaxed);
             }
+            chooser.checked = checked(targets, before);
+            chooser.probes(route, &mut probes);
             by_route.insert(route.id.clone(), Arc::new(chooser));
         }
         *known = kept;
         self.by_route.store(Arc::new(by_route));
+        *self.probes.lock().unwrap_or_else(PoisonError::into_inner) = probes;
+        self.changed.notify_one();
+    }
+
+    /// The checks of the routes in force.
+    pub fn probes(&self) -> Vec<Probe> {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Resolves when other routes are in force. One waits for it.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// The chooser of a route. One that a reload took away while a request was on its way begins
@@ -110,6 +133,19 @@ impl Choosers {
             Arc::new(Chooser::new(targets, health))
         })
     }
+}
+
+/// What checks say of a route's upstreams; what they said before a reload of the same stays.
+fn checked(targets: &Targets, before: Option<&Arc<Chooser>>) -> Box<[Arc<Checked>]> {
+    if targets.checks.is_empty() {
+        return Box::default();
+    }
+    let of = |target: &Target| {
+        let mut known = before.iter().flat_map(|before| &before.checked);
+        let known = known.find(|known| known.is_for(target, &targets.checks)).map(Arc::clone);
+        known.unwrap_or_else(|| Arc::new(Checked::new(target, &targets.checks)))
+    };
+    targets.all.iter().map(of).collect()
 }
 
 /// What is known of `target`, from before or from a route that stands further up.
@@ -150,7 +186,28 @@ fn remembered(
 impl Chooser {
     fn new(targets: &Targets, health: Box<[Arc<Health>]>) -> Self {
         let round = balance::round(&targets.all);
-        Self { round, turn: AtomicUsize::new(0), spare: AtomicUsize::new(0), health }
+        let checked = Box::default();
+        Self { round, turn: AtomicUsize::new(0), spare: AtomicUsize::new(0), health, checked }
+    }
+
+    fn probes(&self, route: &Arc<Route>, probes: &mut Vec<Probe>) {
+        for (at, (checked, health)) in self.checked.iter().zip(&self.health).enumerate() {
+            probes.extend((0..checked.checks().len()).map(|check| Probe {
+                route: Arc::clone(route),
+                at,
+                check,
+                checked: Arc::clone(checked),
+                health: Arc::clone(health),
+            }));
+        }
+    }
+
+    /// By all that is known: whether it could be reached, and what its checks say.
+    fn fitness(&self, at: usize, now: Instant) -> Fitness {
+        match self.checked.get(at) {
+            Some(checked) if checked.is_out() => Fitness::Alone,
+            Some(_) | None => self.health.get(at).map_or(Fitness::Well, |one| one.fitness(now)),
+        }
     }
 
     /// What is known of the upstream at this place.
@@ -160,11 +217,13 @@ impl Chooser {
 
     /// Upstreams that are due to be tried again while others answer; each is given out once.
     pub fn due(&self, now: Instant) -> Option<usize> {
-        if self.health.len() < 2 || !self.health.iter().any(|one| one.fitness(now) == Fitness::Well)
-        {
+        let is = |at: usize, what: Fitness| self.fitness(at, now) == what;
+        let n = self.health.len();
+        if n < 2 || !(0..n).any(|at| is(at, Fitness::Well)) {
             return None;
         }
-        self.health.iter().position(|one| one.fitness(now) == Fitness::Due && one.claim_trial(now))
+        let claims = |at: &usize| self.health.get(*at).is_some_and(|one| one.claim_trial(now));
+        (0..n).filter(|at| is(*at, Fitness::Due)).find(claims)
     }
 
     /// The next upstream for a request that has tried `tried`; `None` when none is left.
@@ -176,7 +235,7 @@ impl Chooser {
         now: Instant,
     ) -> Option<Pick> {
         let left = |at: usize| !tried.contains(&at);
-        let fitness = |at: usize| self.health.get(at).map_or(Fitness::Well, |one| one.fitness(now));
+        let fitness = |at: usize| self.fitness(at, now);
         if let [only] = &*targets.all {
             let _ = only;
             let patience = self.patience(0, fitness(0), now);
