@@ -215,15 +215,36 @@ pub trait People: Send + Sync {
 /// An unknown address costs the same work and gets the same answer as a wrong password, so that
 /// nobody can list the people by asking.
 pub trait PasswordCheck: Send + Sync {
-    /// The person, if the password is theirs. `email` is as typed: the implementation trims it
-    /// and lower-cases it. `from` is what tries are counted by, beside the address.
+    /// The person, if the password is theirs.
     fn check<'a>(
         &'a self,
-        email: &'a str,
-        password: Secret,
-        from: IpAddr,
-        now: Now,
+        typed: TypedPassword<'a>,
     ) -> BoxFuture<'a, Result<Member, PasswordRefusal>>;
+}
+
+/// What somebody typed into the built-in sign-in page, and where.
+#[derive(Debug)]
+pub struct TypedPassword<'a> {
+    /// The address as typed: it is trimmed and lower-cased by whoever checks it.
+    pub email: &'a str,
+    /// The password as typed.
+    pub password: Secret,
+    /// What tries are counted by, beside the address.
+    pub from: IpAddr,
+    /// Whom this browser has signed in before.
+    pub devices: &'a [KnownDevice],
+    /// When.
+    pub now: Now,
+}
+
+/// A browser that has signed somebody in before. Its tries at that account are counted apart, so
+/// that nobody else uses them up, wherever they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownDevice {
+    /// The account's address, as it is kept.
+    pub email: Box<str>,
+    /// Which browser.
+    pub id: [u8; 16],
 }
 
 /// Why nobody is signed in by a password.

@@ -80,6 +80,11 @@ impl BrowserBinding {
 /// Names of the cookies with this prefix that have to give way before another one is set, oldest
 /// first: their values begin with the second in which they began or end, and a dot.
 pub fn surplus_cookies(fields: &HeaderMap, prefix: &str) -> Vec<String> {
+    surplus_beyond(fields, prefix, BINDINGS_PER_BROWSER)
+}
+
+/// The same for `most` cookies.
+pub(super) fn surplus_beyond(fields: &HeaderMap, prefix: &str, most: usize) -> Vec<String> {
     let mut held: Vec<(u64, String)> = all_cookies(fields)
         .filter(|(name, _)| name.starts_with(prefix.as_bytes()))
         .map(|(name, value)| {
@@ -88,7 +93,7 @@ pub fn surplus_cookies(fields: &HeaderMap, prefix: &str) -> Vec<String> {
         })
         .collect();
     held.sort();
-    let surplus = (held.len() + 1).saturating_sub(BINDINGS_PER_BROWSER);
+    let surplus = (held.len() + 1).saturating_sub(most);
     held.into_iter().take(surplus).map(|(_, name)| name).collect()
 }
 

@@ -1,18 +1,22 @@
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use usher_rules::{
     people::{
         BoxFuture, Claims, Member, PasswordCheck, PasswordRefusal, People, PeopleError, Person,
-        Spelling,
+        Spelling, TypedPassword,
     },
     secret::Secret,
-    time::{Now, UnixTime},
+    time::UnixTime,
     unproven::Unproven,
 };
 
 use super::{
     AddressError, HashingError, LONGEST_PASSWORD, Passwords, SHORTEST_PASSWORD,
-    generate::canonical, normalised, passwords::Match, throttle::Throttle, weak::is_weak,
+    generate::canonical,
+    normalised,
+    passwords::Match,
+    throttle::{By, Throttle},
+    weak::is_weak,
 };
 
 /// The longest name and the longest group's name, in octets.
@@ -177,18 +181,15 @@ impl Directory {
         Ok(self.passwords.hash(password).await?)
     }
 
-    async fn try_password(
-        &self,
-        email: &str,
-        password: Secret,
-        from: IpAddr,
-        now: Now,
-    ) -> Result<Member, PasswordRefusal> {
+    async fn try_password(&self, typed: TypedPassword<'_>) -> Result<Member, PasswordRefusal> {
+        let TypedPassword { email, password, from, devices, now } = typed;
         // What is no address is nobody's: it is counted and costs as much as an unknown one.
         let address = normalised(email).unwrap_or_default();
+        let known = devices.iter().find(|device| *device.email == *address);
+        let by = known.map_or(By::Stranger(from), |device| By::Device(device.id));
         let counted = self
             .throttle
-            .take(&address, from, now.monotonic)
+            .take(&address, by, now.monotonic)
             .map_err(|retry_after| PasswordRefusal::TooManyTries { retry_after })?;
         if password.expose().len() > LONGEST_PASSWORD {
             return Err(PasswordRefusal::Wrong); // for every address alike
@@ -236,12 +237,9 @@ impl Directory {
 impl PasswordCheck for Directory {
     fn check<'a>(
         &'a self,
-        email: &'a str,
-        password: Secret,
-        from: IpAddr,
-        now: Now,
+        typed: TypedPassword<'a>,
     ) -> BoxFuture<'a, Result<Member, PasswordRefusal>> {
-        Box::pin(self.try_password(email, password, from, now))
+        Box::pin(self.try_password(typed))
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
 };
 
 use usher_rules::{
-    people::{BoxFuture, Member, PasswordCheck, PasswordRefusal, People, PeopleError},
+    people::{
+        BoxFuture, KnownDevice, Member, PasswordCheck, PasswordRefusal, People, PeopleError,
+        TypedPassword,
+    },
     secret::Secret,
     time::{Now, UnixTime},
 };
@@ -161,7 +164,8 @@ async fn check(
     now: Now,
 ) -> Result<Member, PasswordRefusal> {
     let from: IpAddr = from.parse().unwrap();
-    directory.check(email, secret(password), from, now).await
+    let typed = TypedPassword { email, password: secret(password), from, devices: &[], now };
+    directory.check(typed).await
 }
 
 #[tokio::test]
@@ -246,6 +250,34 @@ async fn guessing_is_slowed_down_and_locks_out_nobody_else() {
     for _ in 0..10 {
         let answer = check(&directory, "ann@example.com", "typo", EVIL, clock.at(30)).await;
         assert_eq!(answer, Err(PasswordRefusal::Wrong), "a good one gave all tries back");
+    }
+}
+
+/// A neighbour behind the same router guesses without end: a browser that has signed in before
+/// does not notice, whatever way the address is typed; at other accounts it is a stranger.
+#[tokio::test]
+async fn nobody_is_locked_out_of_a_browser_that_is_known() {
+    let (_kept, directory) = with_ann().await;
+    let now = Turned::new().at(0);
+    for n in 0..120 {
+        let email = if n < 20 { "ann@example.com".into() } else { format!("n{n}@example.com") };
+        assert!(check(&directory, &email, "guess", HOME, now).await.is_err());
+    }
+    let refused = check(&directory, "ann@example.com", RIGHT, HOME, now).await;
+    assert!(
+        matches!(refused, Err(PasswordRefusal::TooManyTries { .. })),
+        "a strange browser waits"
+    );
+    let from = HOME.parse().unwrap();
+    let ann = KnownDevice { email: "ann@example.com".into(), id: [1; 16] };
+    let eve = KnownDevice { email: "eve@example.com".into(), id: [2; 16] };
+    for (email, devices, is_in, why) in [
+        ("ann@example.com", vec![ann.clone()], true, "hers"),
+        (" ANN@example.com", vec![eve.clone(), ann], true, "one of a family's, as a phone types"),
+        ("ann@example.com", vec![eve], false, "a browser of somebody else's"),
+    ] {
+        let typed = TypedPassword { email, password: secret(RIGHT), from, devices: &devices, now };
+        assert_eq!(directory.check(typed).await.is_ok(), is_in, "{why}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! How often somebody may try. Counted by address *and* source, so that nobody can lock
 //! somebody else out; and by source alone, so that one source can't try every address.
+//! Neighbours can share a source (one router, a provider's NAT): a browser that has signed
+//! somebody in before is counted by itself, at that address, and by nothing else.
 //!
 //! Each bucket is one moment: when all its tries will have been given back ("GCRA").
 
@@ -32,8 +34,17 @@ const MOST_BUCKETS: usize = 65_536;
 #[must_use]
 pub(super) struct Try {
     account: u64,
-    source: u64,
+    source: Option<u64>,
     site: Option<u64>,
+}
+
+/// Who tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// Somebody at this address of a network.
+    Stranger(IpAddr),
+    /// A browser that has signed in to the account before.
+    Device([u8; 16]),
 }
 
 /// Counts tries in bounded memory.
@@ -54,15 +65,24 @@ impl Throttle {
     /// # Errors
     ///
     /// How long until the next one is looked at. A refused try takes nothing.
-    pub(super) fn take(&self, address: &str, from: IpAddr, now: Instant) -> Result<Try, Duration> {
-        let source = source_of(from);
-        let one = Try {
-            account: self.keys.hash_one(("account", address, source)),
-            source: self.keys.hash_one(("source", source)),
-            site: match source {
-                Source::V4(_) => None,
-                Source::V6(prefix) => Some(self.keys.hash_one(("site", prefix >> 16))),
+    pub(super) fn take(&self, address: &str, by: By, now: Instant) -> Result<Try, Duration> {
+        let one = match by {
+            By::Device(id) => Try {
+                account: self.keys.hash_one(("device", address, id)),
+                source: None,
+                site: None,
             },
+            By::Stranger(from) => {
+                let source = source_of(from);
+                Try {
+                    account: self.keys.hash_one(("account", address, source)),
+                    source: Some(self.keys.hash_one(("source", source))),
+                    site: match source {
+                        Source::V4(_) => None,
+                        Source::V6(prefix) => Some(self.keys.hash_one(("site", prefix >> 16))),
+                    },
+                }
+            }
         };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = one.limits().map(|(key, limit)| {
@@ -100,8 +120,9 @@ impl Throttle {
 
 impl Try {
     fn limits(&self) -> impl Iterator<Item = (u64, Limit)> {
+        let source = self.source.map(|key| (key, SOURCE));
         let site = self.site.map(|key| (key, SITE));
-        [(self.account, ACCOUNT), (self.source, SOURCE)].into_iter().chain(site)
+        [Some((self.account, ACCOUNT)), source, site].into_iter().flatten()
     }
 }
 
@@ -141,7 +162,7 @@ fn make_room(buckets: &mut HashMap<u64, Instant>, now: Instant) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{By::Stranger as At, *};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -177,7 +198,7 @@ mod tests {
             ("ann", "203.0.113.7", 30 + 300, 12, 2, "after five minutes all are back"),
         ] {
             let now = start + Duration::from_secs(second);
-            let took = (0..tries).filter(|_| throttle.take(address, ip(from), now).is_err());
+            let took = (0..tries).filter(|_| throttle.take(address, At(ip(from)), now).is_err());
             assert_eq!(took.count(), refused, "{why}");
         }
     }
@@ -189,12 +210,12 @@ mod tests {
         let spray = |from: &str, tries: u32, second| {
             let now = start + Duration::from_secs(second);
             let name = |n| format!("{from}-{second}-{n}");
-            (0..tries).filter(|n| throttle.take(&name(*n), ip(from), now).is_ok()).count()
+            (0..tries).filter(|n| throttle.take(&name(*n), At(ip(from)), now).is_ok()).count()
         };
         assert_eq!(spray("203.0.113.7", 300, 0), 100);
         assert_eq!(spray("203.0.113.7", 300, 3_600), 100, "a hundred an hour");
         assert_eq!(spray("203.0.113.8", 1, 0), 1, "the neighbour does not notice");
-        let wait = throttle.take("x", ip("203.0.113.7"), start + Duration::from_secs(3_600));
+        let wait = throttle.take("x", At(ip("203.0.113.7")), start + Duration::from_secs(3_600));
         assert_eq!(wait.err(), Some(Duration::from_secs(36)));
 
         let rotated: usize = (0..20).map(|n| spray(&format!("2001:db8:1:{n:x}::1"), 100, 0)).sum();
@@ -209,10 +230,10 @@ mod tests {
         let (now, from) = (start(), ip("203.0.113.7"));
         let mut guesses = 0;
         for n in 0..1_000 {
-            if let Ok(good) = throttle.take("own", from, now) {
+            if let Ok(good) = throttle.take("own", At(from), now) {
                 throttle.give_back(good);
             }
-            guesses += usize::from(throttle.take(&format!("other-{n}"), from, now).is_ok());
+            guesses += usize::from(throttle.take(&format!("other-{n}"), At(from), now).is_ok());
         }
         assert!((99..=101).contains(&guesses), "{guesses} guesses");
     }
@@ -221,14 +242,37 @@ mod tests {
     fn a_flood_of_sources_is_bounded_and_frees_nobody() {
         let throttle = Throttle { most: 1_000, ..Throttle::new() };
         let (now, held) = (start(), ip("203.0.113.7"));
-        while throttle.take("ann", held, now).is_ok() {}
+        while throttle.take("ann", At(held), now).is_ok() {}
         for n in 0..20_000_u32 {
             let from = IpAddr::V4(n.into());
-            assert!(throttle.take("ann", from, now).is_ok());
+            assert!(throttle.take("ann", At(from), now).is_ok());
             assert!(throttle.buckets.lock().unwrap().len() <= 1_000);
         }
-        assert!(throttle.take("ann", held, now).is_err(), "still held back");
+        assert!(throttle.take("ann", At(held), now).is_err(), "still held back");
         let later = now + Duration::from_secs(30);
-        assert!(throttle.take("ann", held, later).is_ok(), "as long as it would have been");
+        assert!(throttle.take("ann", At(held), later).is_ok(), "as long as it would have been");
+    }
+
+    /// Whoever shares an address with somebody, or tries from everywhere, uses up nothing of theirs.
+    #[test]
+    fn a_known_device_has_tries_of_its_own() {
+        let throttle = Throttle::new();
+        let (now, home) = (start(), ip("203.0.113.7"));
+        for n in 0..300 {
+            let _refused_in_the_end = throttle.take("ann", At(home), now);
+            let _by_source_too = throttle.take(&format!("other-{n}"), At(home), now);
+        }
+        assert!(throttle.take("ann", At(home), now).is_err());
+        let tries = |id, now| {
+            let took = |_: &u32| throttle.take("ann", By::Device([id; 16]), now).is_ok();
+            (0..12).filter(took).count()
+        };
+        assert_eq!(tries(1, now), 10, "from the same address, as many as anybody");
+        assert_eq!(tries(1, now), 0, "a stolen browser guesses no faster");
+        assert_eq!(tries(2, now), 10, "another one of hers");
+        let later = now + Duration::from_secs(30);
+        let own = throttle.take("ann", By::Device([1; 16]), later).unwrap();
+        throttle.give_back(own);
+        assert_eq!(tries(1, later), 10, "a good one gives all back");
     }
 }

@@ -8,10 +8,13 @@ use usher_pages::{
     SignInError,
 };
 use usher_rules::{
-    people::PasswordRefusal,
-    plan::{Level, Provider},
+    people::{KnownDevice, PasswordRefusal, TypedPassword},
+    plan::{Level, Provider, SameSite},
     secret::Secret,
-    signin::{BindingUse, BrowserBinding, Errand, SIGN_IN, member_as_person, same_origin},
+    session::{CookieLife, SetCookie},
+    signin::{
+        BindingUse, BrowserBinding, DeviceCookie, Errand, SIGN_IN, member_as_person, same_origin,
+    },
 };
 
 use super::{Ask, SignInRoom, answer, binding, random, workers};
@@ -100,7 +103,10 @@ impl SignInRoom {
             };
         }
         let password = Secret::new(text(PASSWORD_FIELD).as_bytes());
-        match self.passwords.check(email, password, ask.peer(), ask.now()).await {
+        let devices = DeviceCookie::held(&self.keys, ask.cookie_name(), ask.fields(), ask.wall());
+        let typed =
+            TypedPassword { email, password, from: ask.peer(), devices: &devices, now: ask.now() };
+        match self.passwords.check(typed).await {
             Ok(member) => self.signed_in(ask, &errand, flow, member_as_person(&member)).await,
             Err(refusal) => self.refused(ask, &errand, flow, email, refusal),
         }
@@ -124,8 +130,28 @@ impl SignInRoom {
             return self.not_begun(ask, "nothing to hand over to");
         };
         self.remember_here(ask, &live, &mut response);
+        self.remember_device(ask, &live.session().person.email, &mut response);
         binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());
         response
+    }
+
+    /// Knows this browser again when this person signs in.
+    fn remember_device(&self, ask: &Ask, email: &str, response: &mut Response<Body>) {
+        let (name, fields, now) = (ask.cookie_name(), ask.fields(), ask.wall());
+        let held = DeviceCookie::held(&self.keys, name, fields, now);
+        let known = held.into_iter().find(|device| *device.email == *email);
+        let Some((id, nonce)) = random().zip(random()) else { return };
+        let device = known.unwrap_or_else(|| KnownDevice { email: email.into(), id });
+        let DeviceCookie { name, value } = DeviceCookie::new(&self.keys, name, &device, nonce, now);
+        for surplus in DeviceCookie::surplus(fields, ask.cookie_name()) {
+            if surplus != name {
+                let over = SetCookie::flow(&surplus, "", SameSite::Strict, CookieLife::Over);
+                answer::set_cookie(response, &over, now);
+            }
+        }
+        let life = CookieLife::For(DeviceCookie::LIFE);
+        let cookie = SetCookie::flow(&name, &value, SameSite::Strict, life);
+        answer::set_cookie(response, &cookie, now);
     }
 
     /// The session could not be kept: nobody is signed in.

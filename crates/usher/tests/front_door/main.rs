@@ -39,6 +39,7 @@ mod sockets;
 mod staples;
 mod streams;
 mod tasks;
+mod tries;
 mod trusting;
 mod upgrades;
 mod upstream_tls;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use usher_rules::{
-    people::{PasswordCheck as _, PasswordRefusal},
+    people::{PasswordCheck as _, PasswordRefusal, TypedPassword},
     secret::Secret,
     time::Now,
 };
@@ -96,7 +96,7 @@ pub async fn settle(
                     directory.set_groups(email, &groups).await?;
                 }
                 let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
-                match directory.check(email, secret(&password), from, now).await {
+                match directory.check(typed(email, &password, from, now)).await {
                     Ok(_) => {}
                     Err(PasswordRefusal::Wrong) => {
                         directory.set_password(email, secret(&password)).await?;
@@ -108,6 +108,10 @@ pub async fn settle(
         residents.push(Resident { email, password, allowed });
     }
     Ok(residents)
+}
+
+fn typed<'a>(email: &'a str, password: &str, from: IpAddr, now: Now) -> TypedPassword<'a> {
+    TypedPassword { email, password: secret(password), from, devices: &[], now }
 }
 
 fn secret(password: &str) -> Secret {
@@ -173,7 +177,7 @@ mod tests {
         assert_eq!(again, first, "the same passwords");
         let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
         for resident in &again {
-            let check = house.check(resident.email, secret(&resident.password), from, now());
+            let check = house.check(typed(resident.email, &resident.password, from, now()));
             let member = check.await.unwrap();
             assert_eq!(member.groups.len(), usize::from(resident.allowed), "{}", resident.email);
         }

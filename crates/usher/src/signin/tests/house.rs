@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use serde_json::json;
 use usher_rules::{
     names::{Authority, Host, Origin, RequestPath},
-    people::{BoxFuture, Member, PasswordCheck, PasswordRefusal},
+    people::{BoxFuture, Member, PasswordCheck, PasswordRefusal, TypedPassword},
     plan::{Plan, Provider},
     secret::Secret,
     session::{Credential, Keys, Session, credential},
@@ -41,11 +41,9 @@ struct Passwords;
 impl PasswordCheck for Passwords {
     fn check<'a>(
         &'a self,
-        email: &'a str,
-        password: Secret,
-        _from: std::net::IpAddr,
-        _now: Now,
+        typed: TypedPassword<'a>,
     ) -> BoxFuture<'a, Result<Member, PasswordRefusal>> {
+        let TypedPassword { email, password, .. } = typed;
         Box::pin(async move {
             let member = |id: &str, name: &str, groups: &[&str]| Member {
                 id: id.into(),
