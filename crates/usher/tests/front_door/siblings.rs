@@ -110,7 +110,9 @@ async fn with_a_cookie_domain_two_people_s_cookies_are_nobody_s_until_somebody_s
     }
     tossed(&mut ann, "photos.home.test", &eves);
     let seen = ann.open("https://photos.home.test/").await;
-    assert_eq!(seen.status, StatusCode::FORBIDDEN, "the operator let every host of it say so");
+    assert_eq!(seen.status, StatusCode::OK, "a page is the person's whom this browser signed in");
+    let seen = ann.open("https://photos.home.test/.pomerium/").await;
+    assert!(seen.body.contains(ANN.0) && !seen.body.contains(EVE.0), "{}", seen.body);
     let seen = ann.clone().open("https://tv.home.test/").await;
     assert_eq!(seen.status, StatusCode::OK, "her own goes before what others can set");
 }

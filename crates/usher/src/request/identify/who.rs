@@ -51,8 +51,13 @@ pub fn who(
     sessions: &dyn SessionStore,
     asker: Asker<'_>,
 ) -> Identity {
+    // A sibling may have set it. What a page shows is decided by a sign-in that this browser made
+    // on this host: the authenticate host, which knows the browser, is a redirect away.
+    let page_load = is_page_load(asker.fields);
     let verify = |token: &str, source: CredentialSource| {
-        if source == CredentialSource::StrayCookie {
+        if source == CredentialSource::StrayCookie
+            || source == CredentialSource::DomainCookie && page_load
+        {
             return Err(Rejection::NotBegunHere);
         }
         let handle = verify(&verifier.keys, verifier.id, token, asker.now).map_err(rejection)?;
