@@ -16,7 +16,7 @@ use crate::{
     server::SystemClock,
 };
 
-/// Renew or revoke certificates from an authority, or give the account another key.
+/// Renew or revoke certificates from an authority, or change the account's key.
 ///
 /// `usher status` lists them. A running usher does what is asked within seconds.
 #[derive(Debug, clap::Args)]

@@ -34,14 +34,19 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 /// Exit status for a config that can't run.
 const BAD_CONFIG: u8 = 2;
 
-/// What `usher check` is told.
+/// Show every problem of a config; --live tries names, ports and apps, too.
+///
+/// Each problem has its place and its cure. Nothing is changed or written.
+///
+/// Exit status: 0 it runs, 1 it runs without one of its certificates (or --live found something to
+/// mend), 2 it can't run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Config file, `.yaml` or `.json`
     #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
     pub config: PathBuf,
 
-    /// Then try from here what it says: names, ports, certificates, upstreams, provider
+    /// Then try what it says from this machine: names in DNS, ports, certificates, apps, provider
     #[arg(long)]
     pub live: bool,
 

@@ -42,7 +42,7 @@ use crate::{
 /// The folder below the usual data directory, so that a demo never touches a real one.
 const FOLDER: &str = "usher-demo";
 
-/// See usher at work: a cinema behind a door, on this machine only.
+/// See it at work: a cinema behind a door, on this machine only.
 ///
 /// Nothing has to be written or installed beforehand. A second start finds the same people, the
 /// same passwords and the same certificate authority.

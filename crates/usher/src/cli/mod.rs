@@ -56,10 +56,10 @@ const HELP: &str = concat!(
     to_try!(),
     "\
 Before you run:
-  check      Compile the config and show every problem; touches nothing
+  check      Show every problem of a config; --live tries names, ports and apps, too
 
 Run:
-  run        Serve. SIGHUP reloads the config, SIGTERM drains and stops
+  run        Open the door: serve a config until SIGTERM or Ctrl-C
 
 Look after it:
   people     Add, list and change who signs in with a password of this server
@@ -71,12 +71,12 @@ Look after it:
 Options:
 {options}
 
-`usher help COMMAND` says more.
+`usher help COMMAND` says more. Exit status: 0 done, 1 the answer is no, 2 bad usage or config.
 
-Exit status: 0 done · 1 the answer is no · 2 bad usage or config
-
-Example:
-  $ usher check --config config.yaml && usher run --config config.yaml
+From nothing to a door:
+  $ usher check --config config.yaml
+  $ usher people add you@example.com --group family
+  $ usher run --config config.yaml
 "
 );
 
@@ -89,24 +89,17 @@ struct Cli {
     command: Command,
 }
 
+/// Each says what it is where its arguments are: words here would hide those.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// See it at work: a cinema behind a door, on this machine only
     #[cfg(feature = "demo")]
     Demo(demo::Args),
-    /// Compile the config and show every problem; touches nothing
     Check(check::Args),
-    /// Serve. SIGHUP reloads the config, SIGTERM drains and stops
     Run(run::Args),
-    /// Add, list and change who signs in with a password of this server
     People(people::Args),
-    /// Show each host's certificate: who signed it, when it ends, what is next
     Status(status::StatusArgs),
-    /// Make this machine and its browsers trust the local authority
     Trust(trust::Args),
-    /// Renew or revoke certificates from an authority, or change the account's key
     Certs(certs::Args),
-    /// Say which old TVs, phones and players a host's certificate turns away
     TlsReport(status::TlsReportArgs),
 }
 
@@ -169,6 +162,10 @@ mod tests {
             let (name, about) = (command.get_name(), command.get_about().unwrap().to_string());
             let line = format!("  {name:<10} {about}\n");
             assert!(help.contains(&line), "{line:?} in {help}");
+            assert!(
+                command.get_long_about().is_some(),
+                "{name}: the help of the command says more"
+            );
         }
     }
 }

@@ -20,10 +20,11 @@ use crate::{
     store::{OpenError, Store},
 };
 
-/// Add, list and change the people who sign in with a password of this server.
+/// Add, list and change who signs in with a password of this server.
 ///
-/// A running usher sees changes at once; whoever is removed or changed is signed out within
-/// seconds.
+/// A running usher need not be restarted: it sees changes at once, and whoever is removed or changed
+/// is signed out within seconds. What they may see is said by the routes' policies, which name their
+/// address or one of their groups.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where usher keeps its data
@@ -49,7 +50,7 @@ pub enum Command {
         /// The name to show
         #[arg(long, default_value = "", value_name = "NAME")]
         name: String,
-        /// A group to put them in; may be repeated
+        /// A group to put them in, any word that a policy names; may be repeated
         #[arg(long = "group", value_name = "GROUP")]
         groups: Vec<String>,
         /// Read the password from standard input, up to the end of the line

@@ -30,10 +30,11 @@ use crate::{
     store::Alone,
 };
 
-/// Serve a config. SIGHUP reloads it, SIGTERM drains and stops.
+/// Open the door: serve a config until SIGTERM or Ctrl-C.
 ///
-/// A change of the file, or of a certificate that it names, is noticed within seconds. A config
-/// that does not compile changes nothing.
+/// A change of the file, or of a certificate that it names, is in force within seconds, on SIGHUP at
+/// once; a config that does not compile changes nothing. SIGTERM and Ctrl-C let films end for 8
+/// seconds, a second one ends at once.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Config file, `.yaml` or `.json`

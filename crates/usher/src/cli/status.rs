@@ -26,7 +26,10 @@ use crate::{
     server::SystemClock,
 };
 
-/// Show each host's certificate: who signed it, when it ends, what is next, what went wrong last.
+/// Show each host's certificate: who signed it, when it ends, what is next.
+///
+/// And what went wrong last. Exit status: 0 all count, 1 one does not or is still to come, 2 bad
+/// config.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     /// Where to look.
@@ -37,7 +40,9 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
-/// Say which old TVs, phones and players a host's certificate turns away, and the cure.
+/// Say which old TVs, phones and players a host's certificate turns away.
+///
+/// And what would let them in. Exit status: 0 nobody, 1 somebody, 2 bad config.
 #[derive(Debug, clap::Args)]
 pub struct TlsReportArgs {
     /// Where to look.

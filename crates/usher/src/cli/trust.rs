@@ -20,9 +20,10 @@ const FILE: &str = "usher-local-authority.crt";
 const NO_TVS: &str = "TVs and Chromecast take no authority of yours: for them give this server a \
                       public name and set `autocert: true`.";
 
-/// Make this machine, and the browsers of whoever runs this, trust the local authority.
+/// Make this machine and its browsers trust the local authority.
 ///
-/// Phones: open https://HOST/.pomerium/trust on them.
+/// Needed where usher signs its certificates itself. It takes root for the machine; the browsers are
+/// those of whoever runs this. Phones: open https://HOST/.pomerium/trust on them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where usher keeps its data
