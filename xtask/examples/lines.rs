@@ -1,5 +1,6 @@
 //! How long functions are: the ten longest and the 95th percentile, with limits. A program of its
-//! own because it reads Rust by `syn`, which the other chores need not wait for.
+//! own because it reads Rust by `syn`, which the other chores need not wait for. Tests are not
+//! measured: a table of cases is as long as it has cases.
 #![expect(clippy::print_stdout, reason = "chores talk to a person")]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -10,10 +11,16 @@ use std::{
     process::ExitCode,
 };
 
-use syn::{ImplItemFn, ItemFn, Signature, TraitItemFn, spanned::Spanned as _, visit::Visit};
+use syn::{
+    Attribute, Ident, ImplItemFn, ItemFn, ItemMod, Signature, TraitItemFn, spanned::Spanned as _,
+    visit::Visit,
+};
 
 /// No function is longer, in lines from its `fn` to its last brace.
 const LONGEST: usize = 80;
+/// Longer than that today, by file and name. Whoever shortens one takes it off the list.
+const LONGER: &[(&str, &str)] =
+    &[("crates/usher/src/server/mod.rs", "start"), ("crates/usher/src/request/path.rs", "path")];
 /// 95 of 100 functions are no longer.
 const P95: usize = 33;
 /// How many of the longest are listed.
@@ -26,6 +33,12 @@ struct Function {
     name: String,
     file: PathBuf,
     line: usize,
+}
+
+impl Function {
+    fn is(&self, file: &str, name: &str) -> bool {
+        self.file == Path::new(file) && self.name == name
+    }
 }
 
 /// Collects the functions of one file, nested ones too.
@@ -43,6 +56,16 @@ impl Functions<'_> {
 }
 
 impl<'ast> Visit<'ast> for Functions<'_> {
+    fn visit_item_mod(&mut self, module: &'ast ItemMod) {
+        let is_test = |attribute: &Attribute| {
+            attribute.path().is_ident("cfg")
+                && attribute.parse_args::<Ident>().is_ok_and(|condition| condition == "test")
+        };
+        if !module.attrs.iter().any(is_test) {
+            syn::visit::visit_item_mod(self, module);
+        }
+    }
+
     fn visit_item_fn(&mut self, function: &'ast ItemFn) {
         self.note(&function.sig, &function.block);
         syn::visit::visit_item_fn(self, function);
@@ -71,13 +94,19 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     for Function { lines, name, file, line } in found.iter().take(LISTED) {
         println!("{lines:4}  {name}  {}:{line}", file.display());
     }
-    let longest = found.first().map_or(0, |function| function.lines);
+    let too_long = |one: &&Function| one.lines > LONGEST;
+    let known = |one: &Function| LONGER.iter().any(|(file, name)| one.is(file, name));
+    let unknown = found.iter().filter(too_long).filter(|one| !known(one)).count();
+    let outdated = LONGER.len() + unknown != found.iter().filter(too_long).count();
+    if outdated {
+        println!("`LONGER` names a function that is no longer too long: take it off the list");
+    }
     let p95 = percentile_95(&found);
     println!(
-        "{} functions; p95 {p95} lines (at most {P95}); longest {longest} (at most {LONGEST})",
+        "{} functions; p95 {p95} lines (at most {P95}); {unknown} longer than {LONGEST}",
         found.len()
     );
-    Ok(match longest <= LONGEST && p95 <= P95 {
+    Ok(match unknown == 0 && !outdated && p95 <= P95 {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
@@ -86,6 +115,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 fn collect(folder: &Path, root: &Path, found: &mut Vec<Function>) -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
+        if path.file_stem().is_some_and(|name| name == "tests") {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, root, found)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -114,7 +146,8 @@ mod tests {
     #[test]
     fn every_kind_of_function_is_measured_without_its_attributes() {
         let text = "/// Says.\n#[inline]\nfn one() {}\nimpl A {\n    fn two(\n        a: u8,\n    ) {\n        \
-                    fn three() {\n        }\n    }\n}\ntrait B {\n    fn four() {\n    }\n    fn none();\n}\n";
+                    fn three() {\n        }\n    }\n}\ntrait B {\n    fn four() {\n    }\n    fn none();\n}\n\
+                    #[cfg(test)]\nmod tests {\n    fn five() {}\n}\n";
         let mut found = Vec::new();
         let mut functions = Functions { file: Path::new("a.rs"), found: &mut found };
         functions.visit_file(&syn::parse_file(text).unwrap());

@@ -33,6 +33,11 @@ pub fn needed() -> Outcome {
     tools::debian(PARTS)
 }
 
+/// Lists the longest functions, and fails where one is too long.
+pub fn lines(log: &mut Log) -> Outcome {
+    log.command("length of functions", &mut cargo(["run", "-q", "-p", "xtask", "--example=lines"]))
+}
+
 /// Formatting, lints, documentation, generated files and dependencies.
 pub fn check(log: &mut Log) -> Outcome {
     log.command("formatting", &mut cargo(["fmt", "--all", "--check"]))?;
@@ -50,6 +55,7 @@ pub fn check(log: &mut Log) -> Outcome {
             // our readers see private items too: a link to one leads somewhere
             .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"),
     )?;
+    lines(log)?;
     docs::check(log)?;
     let deny = log.step("cargo-deny", tools::cargo_deny)?;
     log.command(

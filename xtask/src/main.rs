@@ -23,6 +23,7 @@ Usage: cargo xtask <CHORE>
   test              Build once, then run every test of the workspace
   check             Formatting, lints, docs, generated files, licences; runs no tests
   ci                test, then check
+  lines             The ten longest functions, and whether all keep within the limits
   tools             Install what the tests start: authorities, DNS servers
   e2e [ARGS]        Browsers, providers and client libraries against a real usher
   suites [--long]   h2spec and Autobahn's cases, through usher; results in target/suites
@@ -60,6 +61,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "test" => checks::test(rest, log),
         "tools" => checks::needed(),
         "check" => checks::check(log),
+        "lines" => checks::lines(log),
         "ci" => checks::test(&[], log).and_then(|()| checks::check(log)),
         "e2e" => e2e::run(rest, log),
         "suites" => suites::check(rest, log),

@@ -36,8 +36,33 @@ impl DnsServer {
 @ 60 A 127.0.0.1
 ";
         std::fs::write(folder.join("example.com.zone"), zone).expect("a file");
-        let config = format!(
-            "server:
+        let file = folder.join("knot.conf");
+        std::fs::write(&file, config(folder, address)).expect("a file");
+        let child = Command::new(program())
+            .arg("-c")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!(
+                    "can't start knotd: {error}\nhint: apt-get install --no-install-recommends knot"
+                )
+            });
+        let begin = Instant::now();
+        while TcpStream::connect(address).await.is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "knotd does not listen");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Self { child, address }
+    }
+}
+
+/// A zone that takes updates by the key alone.
+fn config(folder: &Path, address: SocketAddr) -> String {
+    format!(
+        "server:
     rundir: {folder}
     listen: 127.0.0.1@{port}
 database:
@@ -58,30 +83,9 @@ zone:
   - domain: example.com
     acl: update
 ",
-            folder = folder.display(),
-            port = address.port(),
-        );
-        let file = folder.join("knot.conf");
-        std::fs::write(&file, config).expect("a file");
-        let child = Command::new(program())
-            .arg("-c")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "can't start knotd: {error}\nhint: apt-get install --no-install-recommends knot"
-                )
-            });
-        let begin = Instant::now();
-        while TcpStream::connect(address).await.is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(20), "knotd does not listen");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Self { child, address }
-    }
+        folder = folder.display(),
+        port = address.port(),
+    )
 }
 
 /// Debian puts it where only root looks.

@@ -162,7 +162,27 @@ fn media_source(server: &MediaServer) -> Value {
 
 /// The streams of the built-in film; a file is not looked into and shows the same ones.
 fn media_streams(version: JellyfinVersion) -> Value {
-    let mut video = json!({
+    let (mut video, mut audio) = (video_stream(), audio_stream());
+    match version {
+        JellyfinVersion::V10_10 | JellyfinVersion::V10_11 => {
+            lay_over(&mut video, &json!({ "CodecTag": "avc1" }));
+            lay_over(&mut audio, &json!({ "CodecTag": "mp4a" }));
+        }
+        JellyfinVersion::V12 => {
+            lay_over(&mut video, &json!({ "IsOriginal": false }));
+            let more = json!({
+                "IsOriginal": false,
+                "LocalizedLanguage": "Undetermined",
+                "LocalizedOriginal": "Original",
+            });
+            lay_over(&mut audio, &more);
+        }
+    }
+    json!([video, audio])
+}
+
+fn video_stream() -> Value {
+    json!({
         "Codec": "h264",
         "Language": "und",
         "TimeBase": "1/12288",
@@ -194,8 +214,11 @@ fn media_streams(version: JellyfinVersion) -> Value {
         "PixelFormat": "yuv420p",
         "Level": 31,
         "IsAnamorphic": false,
-    });
-    let mut audio = json!({
+    })
+}
+
+fn audio_stream() -> Value {
+    json!({
         "Codec": "aac",
         "Language": "und",
         "TimeBase": "1/44100",
@@ -221,23 +244,7 @@ fn media_streams(version: JellyfinVersion) -> Value {
         "IsTextSubtitleStream": false,
         "SupportsExternalStream": false,
         "Level": 0,
-    });
-    match version {
-        JellyfinVersion::V10_10 | JellyfinVersion::V10_11 => {
-            lay_over(&mut video, &json!({ "CodecTag": "avc1" }));
-            lay_over(&mut audio, &json!({ "CodecTag": "mp4a" }));
-        }
-        JellyfinVersion::V12 => {
-            lay_over(&mut video, &json!({ "IsOriginal": false }));
-            let more = json!({
-                "IsOriginal": false,
-                "LocalizedLanguage": "Undetermined",
-                "LocalizedOriginal": "Original",
-            });
-            lay_over(&mut audio, &more);
-        }
-    }
-    json!([video, audio])
+    })
 }
 
 fn folder(server: &MediaServer) -> Value {

@@ -70,83 +70,90 @@ fn local() -> Finding {
     }
 }
 
-fn of_leaf(leaf: &Leaf, now: UnixTime) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut find = |weight, who, why: String, cure| {
-        findings.push(Finding { weight, who, why, cure });
-    };
+fn of_leaf(leaf: &Leaf, now: UnixTime) -> impl Iterator<Item = Finding> {
+    let found = [of_time(leaf, now), of_signature(leaf), of_chain(leaf), of_key(leaf.key)];
+    found.into_iter().chain([of_life(leaf), of_issuer(leaf)]).flatten()
+}
+
+fn find(weight: Weight, who: &'static str, why: &str, cure: &'static str) -> Option<Finding> {
+    Some(Finding { weight, who, why: why.into(), cure })
+}
+
+fn of_time(leaf: &Leaf, now: UnixTime) -> Option<Finding> {
     if leaf.not_after <= now {
-        find(Weight::Everybody, "everybody", "it has ended".into(), "renew it");
-    } else if now < leaf.not_before {
-        find(Weight::Everybody, "everybody", "it does not count yet".into(), "check the clock");
+        return find(Weight::Everybody, "everybody", "it has ended", "renew it");
     }
-    if leaf.sha1 {
-        find(
-            Weight::Everybody,
-            "every browser since 2017",
-            "it is signed with SHA-1".into(),
-            "have it signed with SHA-256",
-        );
-    }
+    (now < leaf.not_before)
+        .then(|| find(Weight::Everybody, "everybody", "it does not count yet", "check the clock"))?
+}
+
+fn of_signature(leaf: &Leaf) -> Option<Finding> {
+    let (who, cure) = ("every browser since 2017", "have it signed with SHA-256");
+    leaf.sha1.then(|| find(Weight::Everybody, who, "it is signed with SHA-1", cure))?
+}
+
+fn of_chain(leaf: &Leaf) -> Option<Finding> {
     if leaf.self_signed {
-        find(
+        return find(
             Weight::Some,
             "TVs and Chromecast, and every browser that was not told to trust it",
-            "it signed itself".into(),
+            "it signed itself",
             "a certificate of a public authority: `autocert: true`",
         );
-    } else if leaf.chain < 2 {
-        find(
-            Weight::Some,
-            "TVs, apps and players; browsers may find it by themselves",
-            "the authority's intermediate certificate is not sent".into(),
-            "put the whole chain into the file, the leaf first (`fullchain.pem`)",
-        );
     }
-    match leaf.key {
-        Key::Ed25519 => find(
-            Weight::Some,
-            "browsers and TVs: none of them takes Ed25519",
-            "its key is Ed25519".into(),
-            "an ECDSA key on P-256",
-        ),
-        Key::Ecdsa(bits) if bits > 384 => find(
-            Weight::Some,
-            "Chrome, and TVs that are built on it",
-            format!("its key is on P-{bits}"),
-            "an ECDSA key on P-256",
-        ),
-        Key::Rsa(bits) if bits < 2048 => find(
-            Weight::Everybody,
-            "every browser",
-            format!("its key has {bits} bits"),
-            "an ECDSA key on P-256, or RSA with 2048 bits",
-        ),
-        Key::Rsa(bits) if bits > 3072 => find(
-            Weight::Note,
-            "nobody; slow for TVs and small servers",
-            format!("its key has {bits} bits"),
-            "an ECDSA key on P-256",
-        ),
-        Key::Ecdsa(_) | Key::Rsa(_) => {}
+    if leaf.chain >= 2 {
+        return None;
     }
-    if leaf.not_after.since(leaf.not_before) > DAY * (APPLE_LIFE + 1) && !leaf.self_signed {
-        find(
-            Weight::Some,
-            "iPhones, iPads, Macs and Apple TVs",
-            format!("it lives longer than {APPLE_LIFE} days"),
-            "a shorter life",
-        );
+    find(
+        Weight::Some,
+        "TVs, apps and players; browsers may find it by themselves",
+        "the authority's intermediate certificate is not sent",
+        "put the whole chain into the file, the leaf first (`fullchain.pem`)",
+    )
+}
+
+fn of_key(key: Key) -> Option<Finding> {
+    let p256 = "an ECDSA key on P-256";
+    match key {
+        Key::Ed25519 => {
+            let who = "browsers and TVs: none of them takes Ed25519";
+            find(Weight::Some, who, "its key is Ed25519", p256)
+        }
+        Key::Ecdsa(bits) if bits > 384 => {
+            let who = "Chrome, and TVs that are built on it";
+            find(Weight::Some, who, &format!("its key is on P-{bits}"), p256)
+        }
+        Key::Rsa(bits) if bits < 2048 => {
+            let cure = "an ECDSA key on P-256, or RSA with 2048 bits";
+            find(Weight::Everybody, "every browser", &format!("its key has {bits} bits"), cure)
+        }
+        Key::Rsa(bits) if bits > 3072 => {
+            let who = "nobody; slow for TVs and small servers";
+            find(Weight::Note, who, &format!("its key has {bits} bits"), p256)
+        }
+        Key::Ecdsa(_) | Key::Rsa(_) => None,
     }
-    if is_lets_encrypt(&leaf.issuer) {
-        find(
-            Weight::Note,
-            "Android before 7.1.1, and TVs that had their last update before 2017",
-            "they do not know Let's Encrypt's root (ISRG Root X1)".into(),
-            "another authority in `autocert_ca`, or a newer player",
-        );
+}
+
+fn of_life(leaf: &Leaf) -> Option<Finding> {
+    let life = leaf.not_after.since(leaf.not_before);
+    if life <= DAY * (APPLE_LIFE + 1) || leaf.self_signed {
+        return None;
     }
-    findings
+    let why = format!("it lives longer than {APPLE_LIFE} days");
+    find(Weight::Some, "iPhones, iPads, Macs and Apple TVs", &why, "a shorter life")
+}
+
+fn of_issuer(leaf: &Leaf) -> Option<Finding> {
+    if !is_lets_encrypt(&leaf.issuer) {
+        return None;
+    }
+    find(
+        Weight::Note,
+        "Android before 7.1.1, and TVs that had their last update before 2017",
+        "they do not know Let's Encrypt's root (ISRG Root X1)",
+        "another authority in `autocert_ca`, or a newer player",
+    )
 }
 
 /// Their intermediates are named by kind of key and number: `R13`, `E8`, later `YE2`, `YR1`.

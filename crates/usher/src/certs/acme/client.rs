@@ -341,11 +341,7 @@ impl AcmeClient {
         let tries = state.history.failures.saturating_add(state.history.unreached);
         let is_plain = *state.issued_by != **directory || tries > 2;
         let replaces = self.provisioned.issued.get(name).filter(|_| !is_plain);
-        let solver = autocert
-            .dns
-            .as_ref()
-            .map(|dns| Solver::of(dns, Trust::system(&work.plan.extra_roots), self.pace.answer));
-        let solver = solver.transpose().map_err(|error| unreached("the DNS provider", error))?;
+        let solver = self.solver(autocert, &work.plan)?;
         let order = AcmeOrder {
             autocert,
             directory,
@@ -365,6 +361,12 @@ impl AcmeClient {
             autocert.dns.as_ref().map_or(Duration::ZERO, |dns| dns.wait + self.pace.answer * 4);
         let whole = self.pace.validation * 3 + dns;
         tokio::time::timeout(whole, order.run()).await.unwrap_or(Err(AcmeError::Slow))
+    }
+
+    fn solver(&self, autocert: &Autocert, plan: &Plan) -> Result<Option<Solver>, AcmeError> {
+        let Some(dns) = &autocert.dns else { return Ok(None) };
+        let solver = Solver::of(dns, Trust::system(&plan.extra_roots), self.pace.answer);
+        solver.map(Some).map_err(|error| unreached("the DNS provider", error))
     }
 
     pub(super) fn transport(

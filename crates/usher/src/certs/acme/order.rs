@@ -213,11 +213,7 @@ impl AcmeOrder<'_> {
             match (kind, self.solver) {
                 (ChallengeType::Dns01, Some(solver)) => {
                     let record = TxtRecord::proof(self.name, authorization.dns_value());
-                    self.note(&record)?;
-                    if !records.contains(&record) {
-                        records.push(record.clone());
-                    }
-                    solver.publish(&record).await?;
+                    self.publish(solver, record, records).await?;
                 }
                 (ChallengeType::Http01, _) => {
                     let answer = self.challenges.put_http(&challenge.token, authorization.as_str());
@@ -230,14 +226,33 @@ impl AcmeOrder<'_> {
             }
             challenge.set_ready().await.map_err(|error| self.error(error))?;
         }
+        self.ready(order, by).await?;
+        Ok((responses, by))
+    }
+
+    async fn publish(
+        &self,
+        solver: &Solver,
+        record: TxtRecord,
+        records: &mut Vec<TxtRecord>,
+    ) -> Result<(), AcmeError> {
+        self.note(&record)?;
+        if !records.contains(&record) {
+            records.push(record.clone());
+        }
+        Ok(solver.publish(&record).await?)
+    }
+
+    /// Waits until the authority has looked at the response to its challenge `by`.
+    async fn ready(&self, order: &mut Order, by: &'static str) -> Result<(), AcmeError> {
         if by.is_empty() {
             order.refresh().await.map_err(|error| self.error(error))?;
-            return Ok((responses, by));
+            return Ok(()); // every proof was remembered
         }
         let ready = order.poll_ready(&self.retries()).await;
         match ready {
             Ok(OrderStatus::Invalid) => Err(self.not_proven(order, by).await),
-            Ok(_) => Ok((responses, by)),
+            Ok(_) => Ok(()),
             Err(error) => {
                 let error = self.error(error);
                 match matches!(error, AcmeError::Refused { .. }) && !error.is_bad_nonce() {
