@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::wildcard_enum_match_arm)] // over serde_json's values, not over our own enums
 
+mod binary;
 mod cases;
 mod effects;
 mod examples;

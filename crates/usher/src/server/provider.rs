@@ -71,7 +71,7 @@ fn tell(
     let level = if error.is_down() { Level::Warn } else { Level::Error };
     recorder
         .event(level, "provider", clock.now())
-        .with("issuer", &provider.issuer)
+        .with("provider", &provider.issuer)
         .with("cause", error)
         .with("effect", "nobody new can sign in while it is so, whoever is signed in goes on")
         .write_if(&plan.log);

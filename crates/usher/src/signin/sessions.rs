@@ -100,11 +100,12 @@ impl SignInRoom {
             self.displace(ask, &old, &live).await;
         }
         let person = &live.session().person;
+        let (level, event) = (Level::Info, "sign-in");
         self.journal.note(
             plan,
             SignInNote {
-                level: Level::Info,
-                event: "sign-in",
+                level,
+                event,
                 now: ask.now(),
                 request_id: ask.request_id(),
                 person: Some(&person.id),

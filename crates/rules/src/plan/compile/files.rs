@@ -94,8 +94,17 @@ pub(super) fn checked(given: &Given, text: Secret, pem: Pem) -> Result<Secret, P
         "U213",
         format!("`{}` holds no {} in PEM", given.key.name, pem.words().trim_start_matches("a ")),
         match pem {
+            Pem::Certificate | Pem::PrivateKey if is_binary(text.expose()) => {
+                "it is binary (DER or PKCS #12); make PEM of it: `openssl x509 -inform DER -in FILE`, \
+                 `openssl pkey -inform DER -in FILE` or `openssl pkcs12 -in FILE -nodes`"
+            }
             Pem::Certificate => "it must contain a line `-----BEGIN CERTIFICATE-----`",
             Pem::PrivateKey => "it must contain a line `-----BEGIN PRIVATE KEY-----`",
         },
     ))
+}
+
+/// A SEQUENCE, as everything in DER begins (X.690 §8.9).
+fn is_binary(text: &[u8]) -> bool {
+    matches!(text, [0x30, 0x80..=0x84, ..])
 }
