@@ -6,6 +6,7 @@ use std::{
 };
 
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use crate::failure::Failure;
 
@@ -29,6 +30,15 @@ impl Certificate {
         std::fs::write(&key, made.signing_key.serialize_pem()).map_err(Failure::io("key.pem"))?;
         let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone())?;
+        Ok(Self { chain, key, roots: roots.into() })
+    }
+
+    /// One that was made before, for a client in another process.
+    pub fn read(folder: &Path) -> Result<Self, Failure> {
+        let (chain, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        let der = CertificateDer::from_pem_file(&chain).map_err(Failure::exchange("cert.pem"))?;
+        let mut roots = RootCertStore::empty();
+        roots.add(der)?;
         Ok(Self { chain, key, roots: roots.into() })
     }
 

@@ -37,6 +37,9 @@ fn main() -> ExitCode {
 fn run() -> Result<bool, Failure> {
     let mut arguments = std::env::args().skip(1);
     let what = arguments.next().unwrap_or_default();
+    if what == "crowd" {
+        return siege::crowd(arguments);
+    }
     let options = Options::parse(arguments)?;
     match &*what {
         "measure" => measure::run(&options),

@@ -13,6 +13,7 @@ use crate::{
 };
 
 const EMAIL: &str = "ann@example.com";
+const SESSION: [&str; 2] = ["__Host-_pomerium", "_pomerium"];
 const PASSWORD: &str = "a long one for the bench";
 
 /// Adds the person that the policy names.
@@ -97,13 +98,14 @@ impl Browser<'_> {
         self.setup.folder.join("cookies.txt")
     }
 
-    /// `_pomerium` from curl's jar: seven fields a line, parted by tabs.
+    /// The session's cookie from curl's jar: seven fields a line, parted by tabs. Its name tells
+    /// whether it belongs to one host alone.
     fn session(&self) -> Option<String> {
         let jar = fs::read_to_string(self.jar()).ok()?;
         jar.lines().find_map(|line| {
             let mut fields = line.split('\t').skip(5);
-            (fields.next()? == "_pomerium")
-                .then(|| fields.next().map(|v| format!("_pomerium={v}")))?
+            let name = fields.next().filter(|name| SESSION.contains(name))?;
+            fields.next().map(|value| format!("{name}={value}"))
         })
     }
 

@@ -19,37 +19,35 @@ use crate::{
     front_door::{FrontDoor, Setup},
 };
 
-/// What became of it.
-#[derive(Debug, Default)]
+/// What became of it: of each the longest time, or why it was none.
+#[derive(Debug)]
 pub struct Lived {
-    /// The longest that the film stood still; none where it ended.
-    pub film_stood: Option<Duration>,
-    /// The longest that a newcomer waited for an answer; none where one got no answer.
-    pub newcomer: Option<Duration>,
-    /// Sign-ins that went well, and all of them.
-    pub sign_ins: (u32, u32),
-    /// Reloads likewise.
-    pub reloads: (u32, u32),
-    /// What went wrong last.
-    pub trouble: String,
-    failed: bool,
+    /// That the film stood still.
+    pub film: Outcome,
+    /// That a newcomer waited for an answer.
+    pub newcomer: Outcome,
+    /// That signing in took, from the first page to the app.
+    pub sign_in: Outcome,
+    /// That a reload took, from the signal to the line in the log.
+    pub reload: Outcome,
 }
 
-impl Lived {
-    /// Did it go on?
-    pub fn went_on(&self, patience: Duration) -> bool {
-        !self.failed
-            && self.film_stood.is_some_and(|stood| stood < patience)
-            && self.newcomer.is_some_and(|waited| waited < patience)
-            && self.sign_ins.0 == self.sign_ins.1
-            && self.reloads.0 == self.reloads.1
-    }
+type Outcome = Result<Duration, String>;
 
-    fn failed(&mut self, what: &str, why: impl std::fmt::Display) {
-        self.failed = true;
-        let why = why.to_string();
-        let first = why.lines().next().unwrap_or_default();
-        self.trouble = format!("{what}: {first}");
+impl Lived {
+    /// What was lost first: it failed, or nobody would have waited.
+    pub fn lost(&self, patience: Duration) -> Option<String> {
+        let all = [
+            ("the film", &self.film),
+            ("a newcomer", &self.newcomer),
+            ("signing in", &self.sign_in),
+            ("a reload", &self.reload),
+        ];
+        all.into_iter().find_map(|(what, outcome)| match outcome {
+            Ok(longest) if *longest < patience => None,
+            Ok(_) => Some(format!("{what} was too slow")),
+            Err(why) => Some(format!("{what}: {why}")),
+        })
     }
 }
 
@@ -61,6 +59,8 @@ pub struct Film {
 
 /// What a film takes a second; it is read faster than it is shown only at first.
 const PIECES_A_SECOND: u32 = 20;
+/// How long the person waits for anything at all.
+const GIVES_UP: Duration = Duration::from_secs(30);
 
 impl Film {
     /// Asks for it.
@@ -71,11 +71,19 @@ impl Film {
         Ok(Self { _connection: connection, body: response.into_body() })
     }
 
-    async fn play(mut self, until: Instant) -> Result<Duration, String> {
+    /// Plays a while in peace.
+    pub async fn play_until(mut self, until: Instant) -> Result<Self, Failure> {
+        let played = self.watch(until).await;
+        let what = |what| Failure::Program { program: "the film, in peace".into(), what };
+        played.map(|_| self).map_err(what)
+    }
+
+    /// The longest that it stood still.
+    async fn watch(&mut self, until: Instant) -> Outcome {
         let mut stood = Duration::ZERO;
         while Instant::now() < until {
             let asked = Instant::now();
-            let frame = timeout(Duration::from_secs(30), self.body.frame()).await;
+            let frame = timeout(GIVES_UP, self.body.frame()).await;
             match frame {
                 Ok(Some(Ok(_))) => stood = stood.max(asked.elapsed()),
                 Ok(Some(Err(error))) => return Err(error.to_string()),
@@ -90,40 +98,30 @@ impl Film {
 
 /// Lives for `time`.
 pub async fn live(
-    film: Film,
+    mut film: Film,
     client: &Client,
     setup: &Setup<'_>,
     door: &FrontDoor,
     time: Duration,
 ) -> Lived {
     let until = Instant::now() + time;
-    let mut lived = Lived::default();
-    let (played, newcomer, (sign_ins, reloads)) =
-        tokio::join!(film.play(until), come_anew(client, until), operate(setup, door, time));
-    match played {
-        Ok(stood) => lived.film_stood = Some(stood),
-        Err(error) => lived.failed("the film", error),
-    }
-    match newcomer {
-        Ok(waited) => lived.newcomer = Some(waited),
-        Err(error) => lived.failed("a newcomer", error),
-    }
-    match sign_ins {
-        Ok(count) => lived.sign_ins = (count, count),
-        Err(error) => lived.failed("signing in", error),
-    }
-    lived.reloads = reloads;
-    lived
+    let (film, newcomer, (sign_in, reload)) =
+        tokio::join!(film.watch(until), come_anew(client, until), operate(setup, door, time));
+    Lived { film, newcomer, sign_in, reload }
 }
 
-/// Twice a second somebody opens a connection and asks for a page.
-async fn come_anew(client: &Client, until: Instant) -> Result<Duration, Failure> {
+/// Every second somebody opens two connections and asks for a page.
+async fn come_anew(client: &Client, until: Instant) -> Outcome {
     let mut longest = Duration::ZERO;
     while Instant::now() < until {
         for protocol in [Protocol::Http1, Protocol::Http2] {
             let began = Instant::now();
-            let mut connection = client.connect(protocol).await?;
-            client.send(&mut connection, Method::GET, "/", 0).await?;
+            let asks = async {
+                let mut connection = client.connect(protocol).await?;
+                client.send(&mut connection, Method::GET, "/", 0).await
+            };
+            let answer = timeout(GIVES_UP, asks).await.map_err(|_| "no answer".to_owned())?;
+            answer.map_err(|error| error.to_string())?;
             longest = longest.max(began.elapsed());
         }
         sleep(Duration::from_secs(1)).await;
@@ -132,31 +130,42 @@ async fn come_anew(client: &Client, until: Instant) -> Result<Duration, Failure>
 }
 
 /// Four times somebody signs in, and the operator reloads.
-async fn operate(
-    setup: &Setup<'_>,
-    door: &FrontDoor,
-    time: Duration,
-) -> (Result<u32, Failure>, (u32, u32)) {
+async fn operate(setup: &Setup<'_>, door: &FrontDoor, time: Duration) -> (Outcome, Outcome) {
     const ROUNDS: u32 = 4;
     let file = File::open(setup.log()).ok().map(BufReader::new);
     let mut log = Log { file, line: String::new() };
-    let (mut signed_in, mut reloads) = (Ok(0), 0);
-    for round in 1..=ROUNDS {
+    let (mut sign_in, mut reload) = (Ok(Duration::ZERO), Ok(Duration::ZERO));
+    let longer = |longest: Outcome, now: Outcome| Ok(longest?.max(now?));
+    for _ in 0..ROUNDS {
         sleep(time / (ROUNDS + 1)).await;
-        let _first = fs::remove_file(setup.folder.join("cookies.txt"));
-        let outcome = tokio::task::block_in_place(|| sign_in::cookie(setup, door));
-        signed_in = signed_in.and_then(|_| outcome.map(|_| round));
-        log.has_reloaded(); // what came before does not count
-        let _sent = Command::new("kill").args(["-HUP", &door.process.id().to_string()]).status();
-        for _ in 0..50 {
-            sleep(Duration::from_millis(100)).await;
-            if log.has_reloaded() {
-                reloads += 1;
-                break;
-            }
+        let outcome = tokio::task::block_in_place(|| signs_in(setup, door));
+        sign_in = longer(sign_in, outcome);
+        reload = longer(reload, reloads(&mut log, door).await);
+    }
+    (sign_in, reload)
+}
+
+fn signs_in(setup: &Setup<'_>, door: &FrontDoor) -> Outcome {
+    let _first = fs::remove_file(setup.folder.join("cookies.txt"));
+    let began = Instant::now();
+    let outcome = sign_in::cookie(setup, door).map(|_| began.elapsed());
+    outcome.map_err(|why| {
+        let why = why.to_string();
+        why.lines().take(3).collect::<Vec<_>>().join(" ").chars().take(300).collect()
+    })
+}
+
+async fn reloads(log: &mut Log, door: &FrontDoor) -> Outcome {
+    log.has_reloaded(); // what came before does not count
+    let began = Instant::now();
+    let _sent = Command::new("kill").args(["-HUP", &door.process.id().to_string()]).status();
+    while began.elapsed() < GIVES_UP {
+        sleep(Duration::from_millis(50)).await;
+        if log.has_reloaded() {
+            return Ok(began.elapsed());
         }
     }
-    (signed_in, (reloads, ROUNDS))
+    Err("the log tells of none".into())
 }
 
 /// The door's log, read once.

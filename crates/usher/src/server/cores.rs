@@ -35,8 +35,8 @@ use crate::{
     request::{
         Chore, Door,
         accept::{
-            Connection, Listener, Pulse, RefusedSoFar, Seated, Shares, Shown, Tasks, Whose, limits,
-            serve_http1, serve_http2,
+            Admitted, Connection, Listener, Pulse, RefusedSoFar, Shares, Shown, Tasks, Whose,
+            limits, serve_http1, serve_http2,
         },
         forward,
         record::Recorder,
@@ -190,11 +190,9 @@ fn listen_beside(
 ) -> io::Result<()> {
     for socket in redirect.map(Listener::into_sockets).unwrap_or_default() {
         let listener = Arc::new(TcpListener::from_std(socket)?);
-        let (door, challenges) = (Arc::clone(&core.door), Arc::clone(challenges));
-        let tasks = core.tasks.clone();
+        let (whole, challenges) = (core.clone(), Arc::clone(challenges));
         core.supervisor.keep(Chore::Redirect, move || {
-            let (door, challenges) = (Arc::clone(&door), Arc::clone(&challenges));
-            redirect::serve(Arc::clone(&listener), door, challenges, tasks.clone())
+            redirect::serve(Arc::clone(&listener), whole.clone(), Arc::clone(&challenges))
         });
     }
     let Some((listener, guard, sheet)) = figures else { return Ok(()) };
@@ -284,12 +282,13 @@ impl Core {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    // Closed again where there is no place: those who are at work come first.
-                    if let Some(seated) = self.shares.admit(self.whose(peer)) {
-                        let core = self.clone();
-                        let task = async move { core.connection(stream, peer, seated).await };
-                        self.tasks.spawn_connection(peer, task);
-                    }
+                    let core = self.clone();
+                    self.tasks.spawn_connection(peer, async move {
+                        // Closed again where there is no place: who is at work comes first.
+                        if let Some(admitted) = core.admit(peer).await {
+                            Box::pin(core.connection(stream, peer, admitted)).await; // a large future
+                        }
+                    });
                 }
                 Err(error) if is_the_peers(&error) => {}
                 Err(_) => {
@@ -300,22 +299,22 @@ impl Core {
         }
     }
 
-    /// Visitors behind a proxy that we were told to trust come from one address.
-    fn whose(&self, peer: SocketAddr) -> Whose {
-        let plan = self.door.plan();
-        match plan.xff_num_trusted_hops > 0 || plan.listen.insecure {
-            true => Whose::Proxy,
-            false => Whose::client(peer.ip()),
+    /// A part of its client's share for a connection from there, whichever port it came to.
+    pub(super) async fn admit(&self, peer: SocketAddr) -> Option<Admitted> {
+        let whose = Whose::of(&self.door.plan(), peer.ip());
+        tokio::select! {
+            admitted = self.shares.admit(whose) => admitted,
+            () = self.tasks.draining() => None,
         }
     }
 
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr, seated: Seated) {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, admitted: Admitted) {
         let _slower = stream.set_nodelay(true); // works without
         let plan = self.door.plan();
         let idle = plan.timeouts.idle;
         let tls = self.tls.is_some();
-        let connection = |server_name, shown, multiplexed, seated| {
-            let pulse = Pulse::seated(multiplexed, seated);
+        let connection = |server_name, shown, multiplexed, admitted| {
+            let pulse = Pulse::admitted(multiplexed, admitted);
             Arc::new(Connection::new(peer, server_name, shown, tls, pulse))
         };
         let (door, tasks) = (Arc::clone(&self.door), &self.tasks);
@@ -324,20 +323,22 @@ impl Core {
                 let first = tokio::select! {
                     first = redirect::first_word(&stream) => first,
                     () = tasks.draining() => return,
-                    () = seated.must_go() => return,
+                    () = admitted.must_go() => return,
                 };
                 match first {
-                    FirstWord::PlainHttp => return redirect::told_to_use_tls(stream, &door).await,
+                    FirstWord::PlainHttp => {
+                        return redirect::told_to_use_tls(stream, admitted, &door).await;
+                    }
                     FirstWord::None => return,
                     FirstWord::Other => {}
                 }
                 let accepted = tokio::select! {
                     accepted = tls.accept(stream) => accepted,
                     () = tasks.draining() => return,
-                    () = seated.must_go() => return,
+                    () = admitted.must_go() => return,
                 };
                 let Ok(Accepted { stream, server_name, http2, shown }) = accepted else { return };
-                let connection = connection(server_name, shown, http2, seated);
+                let connection = connection(server_name, shown, http2, admitted);
                 match http2 {
                     true => serve_http2(stream, connection, door, tasks, idle).await,
                     false => serve_http1(stream, connection, door, tasks, idle).await,
@@ -346,7 +347,7 @@ impl Core {
             None if speaks_http2(&stream, plan.listen.protocols).await => {
                 serve_http2(
                     stream,
-                    connection(None, Shown::default(), true, seated),
+                    connection(None, Shown::default(), true, admitted),
                     door,
                     tasks,
                     idle,
@@ -356,7 +357,7 @@ impl Core {
             None => {
                 serve_http1(
                     stream,
-                    connection(None, Shown::default(), false, seated),
+                    connection(None, Shown::default(), false, admitted),
                     door,
                     tasks,
                     idle,

@@ -34,6 +34,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use usher_rules::{
     plan::{Level, Plan},
@@ -277,6 +278,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
             shares: Arc::clone(&shares),
             recorder: running.recorder.clone(),
             metrics,
+            turn: Semaphore::new(1),
         };
         (listener, guard, Arc::new(sheet))
     });

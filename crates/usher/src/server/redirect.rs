@@ -15,33 +15,30 @@ use usher_rules::{
     plan::{HostPattern, Plan},
 };
 
-use super::visit::talk;
+use super::{cores::Core, visit::talk};
 use crate::{
     certs::acme::ChallengeResponses,
     request::{
         Door,
-        accept::{Tasks, limits},
+        accept::{Admitted, limits},
     },
 };
 
-/// A whole visit: one request, one answer, good bye.
-const VISIT: Duration = Duration::from_secs(30);
-
 pub(super) async fn serve(
     listener: Arc<TcpListener>,
-    door: Arc<Door>,
+    core: Core,
     challenges: Arc<ChallengeResponses>,
-    tasks: Tasks,
 ) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) if tasks.open() < limits::CONNECTIONS => {
-                let (door, challenges) = (Arc::clone(&door), Arc::clone(&challenges));
-                tasks.spawn_connection(peer, async move {
-                    let _over = tokio::time::timeout(VISIT, visit(stream, door, challenges)).await;
+            Ok((stream, peer)) => {
+                let (core, challenges) = (core.clone(), Arc::clone(&challenges));
+                core.tasks.clone().spawn_connection(peer, async move {
+                    if let Some(admitted) = core.admit(peer).await {
+                        visit(stream, admitted, &core.door, &challenges).await;
+                    }
                 });
             }
-            Ok(_) => {}
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
@@ -49,12 +46,12 @@ pub(super) async fn serve(
 
 /// Somebody speaks plain HTTP where TLS is spoken: it is told so, as a browser would show a
 /// garbled page or none.
-pub(super) async fn told_to_use_tls(stream: TcpStream, door: &Door) {
+pub(super) async fn told_to_use_tls(stream: TcpStream, admitted: Admitted, door: &Door) {
     let answer = service_fn(|request| {
         let response = use_tls(&door.plan(), &request);
         async move { Ok::<_, Infallible>(response) }
     });
-    let _over = tokio::time::timeout(VISIT, talk(stream, answer)).await;
+    talk(stream, admitted, answer).await;
 }
 
 fn use_tls<B>(plan: &Plan, request: &Request<B>) -> Response<Full<Bytes>> {
@@ -100,13 +97,18 @@ fn asked<B>(request: &Request<B>) -> Option<Authority> {
     }
 }
 
-async fn visit(stream: TcpStream, door: Arc<Door>, challenges: Arc<ChallengeResponses>) {
+async fn visit(
+    stream: TcpStream,
+    admitted: Admitted,
+    door: &Door,
+    challenges: &ChallengeResponses,
+) {
     let answer = service_fn(|request| {
         let response =
-            proof(&challenges, &request).unwrap_or_else(|| redirect(&door.plan(), &request));
+            proof(challenges, &request).unwrap_or_else(|| redirect(&door.plan(), &request));
         async move { Ok::<_, Infallible>(response) }
     });
-    talk(stream, answer).await;
+    talk(stream, admitted, answer).await;
 }
 
 /// What an authority looks for that wants proof by HTTP-01 (RFC 8555 §8.3). It comes by whatever

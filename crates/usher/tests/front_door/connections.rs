@@ -27,29 +27,29 @@ use usher_lab::{
 use crate::house::{House, config, friends, public};
 
 const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
+pub const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 
 /// An HTTP/2 frame (RFC 9113 §4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// `GET path` for a host, without indexing (RFC 7541 §6.2.2).
-fn get(stream: u32, host: &str, path: &str) -> Vec<u8> {
+pub fn get(stream: u32, host: &str, path: &str) -> Vec<u8> {
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     let head = [&[0x82, 0x87, 0x04][..], &text(path), &[0x01], &text(host)].concat();
     frame(HEADERS, 5, stream, &head)
 }
 
-fn preface() -> Vec<u8> {
+pub fn preface() -> Vec<u8> {
     [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, b"")].concat()
 }
 
 /// The next frame: kind, flags, stream and payload.
-async fn next(stream: &mut Tls) -> std::io::Result<(u8, u8, u32, Vec<u8>)> {
+pub async fn next(stream: &mut Tls) -> std::io::Result<(u8, u8, u32, Vec<u8>)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head).await?;
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);

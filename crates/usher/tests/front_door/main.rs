@@ -34,6 +34,7 @@ mod provider_mistakes;
 mod providers;
 mod readers;
 mod routes;
+mod shares;
 mod siblings;
 mod sockets;
 mod staples;

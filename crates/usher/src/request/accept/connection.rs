@@ -67,7 +67,9 @@ fn answering(
 > {
     service_fn(move |request| {
         let (service, connection) = (service.clone(), Arc::clone(&connection));
-        async move { Ok(service.serve(connection, request).await) }
+        // On the heap, and only when it is asked for: a hundred streams that come and are taken
+        // back at once would else have room made for the whole way that none of them goes.
+        async move { Ok(Box::pin(service.serve(connection, request)).await) }
     })
 }
 
@@ -148,5 +150,45 @@ pub async fn serve_http2<S>(
         _ = served => {}
         () = pulse.must_go() => {}
         () = pulse.outstayed(Some(limits::HEAD)) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, sync::Arc};
+
+    use http::{Request, Response};
+    use hyper::{body::Incoming, service::Service};
+
+    use super::{Connection, Pulse, Serve, Shown, answering};
+    use crate::request::Body;
+
+    /// Its way is long, and needs much room.
+    #[derive(Clone)]
+    struct LongWay;
+
+    impl Serve for LongWay {
+        async fn serve(&self, _: Arc<Connection>, _: Request<Incoming>) -> Response<Body> {
+            let mut much = [0_u8; 64 * 1024];
+            tokio::task::yield_now().await;
+            much.reverse();
+            Response::new(Body::full(much.to_vec()))
+        }
+    }
+
+    fn room_for<S>(_: &S) -> usize
+    where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    {
+        size_of::<S::Future>()
+    }
+
+    /// A client may open fifty streams on each of a thousand connections and take them back in
+    /// the same breath: a task is made for each before any of them is looked at.
+    #[test]
+    fn cancelled_requests_have_no_room_made_for_the_whole_way() {
+        let peer = "192.0.2.1:1".parse().unwrap();
+        let connection = Connection::new(peer, None, Shown::default(), true, Pulse::new(true));
+        assert!(room_for(&answering(LongWay, Arc::new(connection))) < 1024);
     }
 }

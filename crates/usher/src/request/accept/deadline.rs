@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::{Seated, Waiting, limits};
+use super::{Admitted, Waiting, limits};
 
 /// What a connection has been doing, so that one timer can judge it.
 ///
@@ -34,8 +34,8 @@ pub struct Pulse {
     /// Has the last request a body, which may still be on its way?
     body_follows: AtomicBool,
     cancelled: Cancelled,
-    /// Its place, as long as it lives.
-    seated: Option<Seated>,
+    /// Its part of its client's share, as long as it lives.
+    admitted: Option<Admitted>,
     /// HTTP/2 connections speak between requests (PING, WINDOW_UPDATE): that is no head.
     multiplexed: bool,
 }
@@ -57,50 +57,51 @@ impl Pulse {
             in_flight: AtomicU32::new(0),
             body_follows: AtomicBool::new(false),
             cancelled: Cancelled::default(),
-            seated: None,
+            admitted: None,
             multiplexed,
         })
     }
 
-    /// A connection that holds a place.
-    pub fn seated(multiplexed: bool, seated: Seated) -> Arc<Self> {
+    /// A connection that has come in, and counts.
+    pub fn admitted(multiplexed: bool, admitted: Admitted) -> Arc<Self> {
+        admitted.is_ready();
         let mut pulse = Self::new(multiplexed);
         if let Some(pulse) = Arc::get_mut(&mut pulse) {
-            pulse.seated = Some(seated);
+            pulse.admitted = Some(admitted);
         }
         pulse
     }
 
     /// Resolves when this connection has to make room for others.
     pub async fn must_go(&self) {
-        match &self.seated {
-            Some(seated) => seated.must_go().await,
+        match &self.admitted {
+            Some(admitted) => admitted.must_go().await,
             None => std::future::pending().await,
         }
     }
 
     /// Bytes of answers wait for the client.
     pub(super) fn wait(&self, bytes: usize) {
-        if let Some(seated) = &self.seated {
-            seated.wait(bytes);
+        if let Some(admitted) = &self.admitted {
+            admitted.wait(bytes);
         }
     }
 
     /// They wait no more.
     pub(super) fn taken(&self, bytes: usize) {
-        if let Some(seated) = &self.seated {
-            seated.taken(bytes);
+        if let Some(admitted) = &self.admitted {
+            admitted.taken(bytes);
         }
     }
 
     /// How many bytes wait.
     pub(super) fn waiting(&self) -> usize {
-        self.seated.as_ref().map_or(0, Seated::waiting)
+        self.admitted.as_ref().map_or(0, Admitted::waiting)
     }
 
     fn moved(&self, bytes: usize) {
-        if let Some(seated) = &self.seated {
-            seated.moved(bytes);
+        if let Some(admitted) = &self.admitted {
+            admitted.moved(bytes);
         }
     }
 
@@ -113,7 +114,7 @@ impl Pulse {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.head_began.store(0, Ordering::Relaxed);
         self.body_follows.store(false, Ordering::Relaxed);
-        let has_room = self.seated.as_ref().is_none_or(Seated::request);
+        let has_room = self.admitted.as_ref().is_none_or(Admitted::request);
         InFlight { pulse: Arc::clone(self), has_room }
     }
 
@@ -199,6 +200,9 @@ impl InFlight {
     pub fn cancelled(&self) {
         if self.pulse.multiplexed {
             self.pulse.cancelled.another(self.pulse.clock());
+            if let Some(admitted) = &self.pulse.admitted {
+                admitted.cancelled();
+            }
         }
     }
 
@@ -224,8 +228,8 @@ impl Drop for InFlight {
         let now = self.pulse.clock();
         self.pulse.last_read.store(now, Ordering::Relaxed);
         self.pulse.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if let Some(seated) = &self.pulse.seated {
-            seated.answered();
+        if let Some(admitted) = &self.pulse.admitted {
+            admitted.answered();
         }
     }
 }

@@ -23,6 +23,10 @@ pub const PENDING_RESETS: usize = 2 * STREAMS as usize;
 pub const CANCELS: u64 = 10 * STREAMS as u64;
 /// How many of them are forgiven each second.
 pub const CANCELS_PER_SECOND: u64 = STREAMS as u64;
+/// The same over all connections of one client, which would else have as much for each.
+pub const CLIENT_CANCELS: u64 = 2 * CANCELS;
+/// How many of them are forgiven each second.
+pub const CLIENT_CANCELS_PER_SECOND: u64 = 2 * CANCELS_PER_SECOND;
 /// Streams that we reset for the client's errors (MadeYouReset, CVE-2025-8671).
 pub const LOCAL_RESETS: usize = 256;
 /// HTTP/2 receive window of a stream: what an upload may have in flight.
@@ -41,6 +45,10 @@ pub const FILES_KEPT_BACK: usize = 128;
 pub const SOCKETS_AT_LEAST: usize = 64;
 /// Connections of one client at a time: a house or an office behind one address has fewer.
 pub const CLIENT_CONNECTIONS: usize = 512;
+/// How long a connection waits for a place in its client's share.
+pub const PLACE: Duration = Duration::from_secs(10);
+/// How long the place of a connection stays empty that was ended for what it took.
+pub const PLACE_CLOSED: Duration = Duration::from_secs(5);
 /// One client may have one part in so many of the process's budget.
 pub const CLIENT_PART: usize = 4;
 /// What a request under way counts beside the bytes that wait: buffers on both sides.

@@ -20,7 +20,7 @@ mod waiting;
 pub use connection::{Connection, Serve, serve_http1, serve_http2};
 pub use deadline::{InFlight, Pulse, Watched};
 pub use listener::{ListenError, Listener, parse_address};
-pub use shares::{Bounds, RefusedSoFar, Seated, Shares, Whose};
+pub use shares::{Admitted, Bounds, RefusedSoFar, Shares, Whose};
 pub use shown::Shown;
 pub use tasks::{Beside, Exchange, Streams, Tasks};
 pub use waiting::Waiting;

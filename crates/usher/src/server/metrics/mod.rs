@@ -15,7 +15,7 @@ use hyper::{body::Bytes, service::service_fn};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    time::timeout,
 };
 use usher_rules::plan::Level;
 
@@ -24,18 +24,13 @@ pub use guard::GuardError;
 pub(super) use sheet::Sheet;
 
 use super::visit;
+use crate::request::accept::{Admitted, Whose, limits};
 
-/// A whole visit: handshake, one request, one answer, good bye.
-const VISIT: Duration = Duration::from_secs(30);
-/// Readers at a time; more wait.
-const READERS: usize = 8;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers readers until it is dropped.
 pub(super) async fn serve(listener: Arc<TcpListener>, sheet: Arc<Sheet>, mut guard: Guard) {
-    let readers = Arc::new(Semaphore::new(READERS));
     loop {
-        let Ok(reader) = Arc::clone(&readers).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
                 if let Err(error) = guard.follow(&sheet.door.plan()) {
@@ -45,8 +40,14 @@ pub(super) async fn serve(listener: Arc<TcpListener>, sheet: Arc<Sheet>, mut gua
                 }
                 let (sheet, guard) = (Arc::clone(&sheet), guard.clone());
                 sheet.tasks.clone().spawn_connection(peer, async move {
-                    let _over = tokio::time::timeout(VISIT, visit(stream, sheet, guard)).await;
-                    drop(reader);
+                    // It has a share as everybody has: a port for few is no port for one alone.
+                    let admitted = tokio::select! {
+                        admitted = sheet.shares.admit(Whose::client(peer.ip())) => admitted,
+                        () = sheet.tasks.draining() => None,
+                    };
+                    if let Some(admitted) = admitted {
+                        visit(stream, admitted, sheet, guard).await;
+                    }
                 });
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -54,23 +55,32 @@ pub(super) async fn serve(listener: Arc<TcpListener>, sheet: Arc<Sheet>, mut gua
     }
 }
 
-async fn visit(stream: TcpStream, sheet: Arc<Sheet>, guard: Guard) {
+async fn visit(stream: TcpStream, admitted: Admitted, sheet: Arc<Sheet>, guard: Guard) {
     match guard.tls() {
         Some(tls) => {
-            if let Ok(stream) = tls.accept(stream).await {
-                talk(stream, sheet, guard).await;
+            let accepted = tokio::select! {
+                accepted = timeout(limits::HANDSHAKE, tls.accept(stream)) => accepted,
+                () = admitted.must_go() => return,
+            };
+            if let Ok(Ok(stream)) = accepted {
+                talk(stream, admitted, sheet, guard).await;
             }
         }
-        None => talk(stream, sheet, guard).await,
+        None => talk(stream, admitted, sheet, guard).await,
     }
 }
 
-async fn talk(stream: impl AsyncRead + AsyncWrite + Send + Unpin, sheet: Arc<Sheet>, guard: Guard) {
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin,
+    admitted: Admitted,
+    sheet: Arc<Sheet>,
+    guard: Guard,
+) {
     let answer = service_fn(|request| {
         let (sheet, guard) = (Arc::clone(&sheet), guard.clone());
         async move { Ok::<_, Infallible>(answer(&request, sheet, &guard).await) }
     });
-    visit::talk(stream, answer).await;
+    visit::talk(stream, admitted, answer).await;
 }
 
 async fn answer<B>(
@@ -92,8 +102,14 @@ async fn answer<B>(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
+    let Ok(_turn) = sheet.turn.acquire().await else {
+        return said(StatusCode::SERVICE_UNAVAILABLE, "too late\n");
+    };
     // What becomes of certificates lies on the disk.
-    let written = tokio::task::spawn_blocking(move || sheet.write()).await;
+    let written = {
+        let sheet = Arc::clone(&sheet);
+        tokio::task::spawn_blocking(move || sheet.write()).await
+    };
     match written {
         Ok(Ok(text)) => {
             let mut response = Response::new(Full::new(Bytes::from(text)));

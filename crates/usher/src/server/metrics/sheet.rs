@@ -5,6 +5,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
+use tokio::sync::Semaphore;
 use usher_rules::{
     plan::Plan,
     time::{Clock, UnixTime},
@@ -35,6 +36,8 @@ pub(in crate::server) struct Sheet {
     pub shares: Arc<Shares>,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
+    /// One writes it at a time: it takes a thread that may block.
+    pub turn: Semaphore,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
