@@ -163,6 +163,13 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let store = Arc::new(Store::open(&data_dir)?);
     let alone = Alone::take(&data_dir)?;
     let settled = sign_in_host::settle(&mut plan, &data_dir, None);
+    let (authority, damage) = match Authority::open(&data_dir, &neighbourhood(&plan), now.wall) {
+        Ok(authority) => (authority, None),
+        // It takes only its own hosts down.
+        Err(error) if has_certificates(&plan) => (Authority::absent(&data_dir), Some(error)),
+        Err(error) => return Err(error.into()),
+    };
+    trust_own(&mut plan, &authority);
     let plan = Arc::new(plan);
     // Nobody pays for counting who does not want figures.
     let metrics = plan.listen.metrics.as_ref().map(|_| Arc::new(Metrics::new(&plan)));
@@ -177,12 +184,6 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
 
     let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, &store)?;
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
-    let (authority, damage) = match Authority::open(&data_dir, &neighbourhood(&plan), now.wall) {
-        Ok(authority) => (authority, None),
-        // It takes only its own hosts down.
-        Err(error) if has_certificates(&plan) => (Authority::absent(&data_dir), Some(error)),
-        Err(error) => return Err(error.into()),
-    };
     let authority = Arc::new(authority);
     let acme = Arc::new(AcmeClient::open(
         CertificateStore::open(AcmeClient::folder(&plan, &data_dir))?.telling(before_write),
@@ -346,6 +347,7 @@ impl RunningServer {
         let now = self.clock.now();
         let in_force = old.sign_in.own().map(|own| &own.host);
         sign_in_host::settle(&mut plan, &self.data_dir, in_force).tell(&self.recorder, now);
+        trust_own(&mut plan, &self.authority);
         let (certificates, troubles) = Certificates::load(
             &plan,
             Arc::clone(&self.authority),
@@ -433,6 +435,14 @@ impl Drop for RunningServer {
 impl fmt::Debug for RunningServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// A provider or an app may stand behind usher itself: our own authority is believed for what we
+/// call. It can speak for nothing but our hosts (docs/decisions/0014-local-authority-is-narrow.md).
+fn trust_own(plan: &mut Plan, authority: &Authority) {
+    if let Ok(pem) = std::fs::read(authority.ca_file()) {
+        plan.extra_roots.push(pem.into());
     }
 }
 

@@ -1,9 +1,13 @@
 //! The page that tells people how to trust the local authority, and what hangs from it.
 
-use http::StatusCode;
-use usher_lab::upstream::Upstream;
+use http::{Method, StatusCode};
+use usher_lab::{
+    browser::{Browser, NAVIGATION},
+    provider::FakeProvider,
+    upstream::{Exchange, Upstream},
+};
 
-use crate::house::{House, config, friends};
+use crate::house::{House, config, friends, plan, public};
 
 #[tokio::test]
 async fn a_page_with_a_code_and_three_files() {
@@ -55,4 +59,57 @@ async fn no_page_where_a_certificate_was_brought() {
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     let page = house.browser().fetch("https://nas.test/.pomerium/trust").await;
     assert_eq!(page.status, StatusCode::OK, "its neighbour is the local authority's");
+}
+
+/// A provider behind usher itself, with a certificate of the local authority: no file is needed to
+/// believe it, at the start and after a reload.
+#[tokio::test]
+async fn a_provider_behind_usher_itself_is_believed() {
+    let address = usher_lab::pebble::free_port();
+    let issuer = format!("https://localhost:{}", address.port());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let keys = FakeProvider::start(now).await.unwrap().published_keys();
+    let discovery = serde_json::json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "jwks_uri": format!("{issuer}/jwks"),
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    })
+    .to_string();
+    let provider = Upstream::start(async move |exchange: &mut Exchange| {
+        let body = if exchange.target().1 == "/jwks" { &keys } else { &discovery };
+        exchange.reply(200, "content-type: application/json\r\n", body.as_bytes()).await
+    });
+    let app = Upstream::echo();
+    let text = format!(
+        "authenticate_service_url: https://auth.test\nidp_provider: oidc\n\
+         idp_provider_url: {issuer}\nidp_client_id: usher\nidp_client_secret: s3cret-s3cret\n{}",
+        config(&[friends("tv.test", app.address), public("localhost", provider.address)])
+    );
+    let served = || {
+        let mut plan = plan(&text);
+        plan.listen.address = address.to_string().into();
+        plan
+    };
+    let house = House::closed(1).await;
+    let server = house.start(served()).unwrap();
+    for _ in 0..2 {
+        let mut browser = Browser::new(server.address(), server.ca_file());
+        let mut url = "https://tv.test/".to_owned();
+        for _ in 0..4 {
+            let seen = browser.send(Method::GET, &url, NAVIGATION, "").await;
+            assert_eq!(seen.status, StatusCode::FOUND, "{url}: {}\n{}", seen.body, house.log());
+            url = seen.field("location").to_owned();
+            if url.starts_with(&issuer) {
+                break;
+            }
+        }
+        assert!(url.starts_with(&format!("{issuer}/authorize?")), "{url}");
+        server.reload(served()).unwrap();
+    }
+    let waits = house.records("reload");
+    assert!(waits.iter().all(|line| line["what"] != "certificate_authority"), "{waits:?}");
 }
