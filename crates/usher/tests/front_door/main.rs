@@ -39,6 +39,7 @@ mod siblings;
 mod sockets;
 mod staples;
 mod streams;
+mod survivors;
 mod tasks;
 mod tries;
 mod trusting;

@@ -220,6 +220,34 @@ mod tests {
         assert_eq!(decoded.header.kid.as_deref(), jwks.keys[0].common.key_id.as_deref());
     }
 
+    /// The first key signs; the second is published for who still holds its assertions.
+    #[test]
+    fn rsa_keys_sign_and_verify_and_two_keys_are_published() {
+        let rsa =
+            rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048);
+        let (rsa, ec) = (rsa.unwrap().serialize_pem(), Signer::generate_pem().unwrap());
+        let signer = Signer::from_pem(&[rsa.as_bytes(), ec.expose()].concat()).unwrap();
+        let jws =
+            signer.sign(&serde_json::json!({ "sub": "ann", "exp": 4_000_000_000_u64 })).unwrap();
+        let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_slice(&signer.jwks()).unwrap();
+        assert_eq!(jwks.keys.len(), 2);
+        let key = jsonwebtoken::DecodingKey::from_jwk(&jwks.keys[0]).unwrap();
+        let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+        validation.validate_aud = false;
+        let decoded = jsonwebtoken::decode::<serde_json::Value>(&jws, &key, &validation).unwrap();
+        assert_eq!(decoded.claims["sub"], "ann");
+        let kid = |index: usize| jwks.keys[index].common.key_id.clone();
+        assert_eq!(decoded.header.kid, kid(0));
+        assert_ne!(kid(0), kid(1));
+    }
+
+    #[test]
+    fn integers_have_no_zeros_in_front() {
+        for (given, expected) in [(&[0, 0, 1, 0][..], &[1, 0][..]), (&[1], &[1]), (&[0], &[])] {
+            assert_eq!(super::without_zeros(given), expected);
+        }
+    }
+
     #[test]
     fn what_is_no_key_is_said() {
         for text in

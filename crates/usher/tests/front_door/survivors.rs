@@ -1,0 +1,162 @@
+//! What breaking the code on purpose showed that nobody would have noticed
+//! (`docs/reference/mutants.md`).
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use usher_lab::{
+    browser::NAVIGATION,
+    upstream::{Upstream, field},
+};
+
+use crate::{
+    house::{ANN, House, config, eventually, friends, public},
+    sockets,
+};
+
+/// What the payload of an assertion says.
+fn assertion(seen: &str) -> serde_json::Value {
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+    let jws = field(seen, "x-pomerium-jwt-assertion").expect("an assertion");
+    let payload = jws.split('.').nth(1).unwrap();
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+/// An assertion is kept for the next request, and never for another app, another plan, or for long.
+#[tokio::test]
+async fn an_assertion_is_for_one_app_one_plan_and_half_a_minute() {
+    let upstream = Upstream::echo();
+    let routes = ["tv.test", "photos.test"].map(|host| friends(host, upstream.address));
+    let uri = friends("tv.test", upstream.address);
+    let uri = uri.replace("  to:", "  prefix: /uri\n  jwt_issuer_format: IssuerURI\n  to:");
+    let with = |name: &str| {
+        let text = config(&[uri.clone(), routes[0].clone(), routes[1].clone()]);
+        format!("jwt_claims_headers: {{{name}: email}}\n{text}")
+    };
+    let house = House::open(&with("X-Email")).await;
+    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    ann.open("https://photos.test/").await;
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        for (host, path, issuer) in [
+            ("tv.test", "", "tv.test"),
+            ("photos.test", "", "photos.test"),
+            ("tv.test", "uri", "https://tv.test/"),
+        ] {
+            let seen = ann.fetch(&format!("https://{host}/{path}")).await;
+            assert_eq!(field(&seen.body, "x-email").as_deref(), Some(ANN.0));
+            let said = assertion(&seen.body);
+            assert_eq!((&said["aud"], &said["iss"]), (&host.into(), &issuer.into()));
+            assert_eq!(said["email"], ANN.0);
+            kept.push(said["jti"].clone());
+        }
+    }
+    assert_eq!(kept[..3], kept[3..], "made once and kept");
+
+    house.reload(&with("X-Mail")).unwrap();
+    let seen = ann.fetch("https://tv.test/").await;
+    assert_eq!(field(&seen.body, "x-mail").as_deref(), Some(ANN.0), "as the new plan says");
+    assert_eq!(field(&seen.body, "x-email"), None);
+
+    let before = assertion(&seen.body);
+    house.clock.turn(Duration::from_secs(29));
+    assert_eq!(assertion(&ann.fetch("https://tv.test/").await.body)["jti"], before["jti"]);
+    house.clock.turn(Duration::from_secs(1));
+    let after = assertion(&ann.fetch("https://tv.test/").await.body);
+    assert_ne!(after["jti"], before["jti"], "half a minute is over");
+    assert_eq!(after["iat"].as_u64().unwrap(), before["iat"].as_u64().unwrap() + 30);
+}
+
+/// `set_request_headers` may put the assertion into a field of another name.
+#[tokio::test]
+async fn the_assertion_goes_into_a_field_that_the_route_names() {
+    let upstream = Upstream::echo();
+    let route = friends("tv.test", upstream.address);
+    let route = format!("{route}  set_request_headers: {{X-Token: 'Bearer ${{pomerium.jwt}}'}}\n");
+    let house = House::open(&config(&[route])).await;
+    let seen = house.signed_in("https://tv.test/", ANN).await.fetch("https://tv.test/").await;
+    let ours = field(&seen.body, "x-pomerium-jwt-assertion").unwrap();
+    assert_eq!(field(&seen.body, "x-token").unwrap(), format!("Bearer {ours}"));
+}
+
+/// A preflight says what it is by method and two fields that are not empty.
+#[tokio::test]
+async fn a_preflight_passes_and_what_only_looks_like_one_does_not() {
+    let upstream = Upstream::echo();
+    let route = friends("tv.test", upstream.address);
+    let route = route.replace("  to:", "  cors_allow_preflight: true\n  to:");
+    let house = House::open(&config(&[route])).await;
+    let (origin, asks) = (("origin", "https://app.test"), ("access-control-request-method", "GET"));
+    for (method, fields, passes) in [
+        (Method::OPTIONS, &[origin, asks][..], true),
+        (Method::OPTIONS, &[origin], false),
+        (Method::OPTIONS, &[asks], false),
+        (Method::OPTIONS, &[("origin", ""), asks], false),
+        (Method::OPTIONS, &[origin, ("access-control-request-method", "")], false),
+        (Method::GET, &[origin, asks], false),
+        (Method::POST, &[origin, asks], false),
+    ] {
+        let seen = house.browser().send(method.clone(), "https://tv.test/", fields, "").await;
+        assert_eq!(seen.status == StatusCode::OK, passes, "{method} {fields:?}: {}", seen.status);
+    }
+}
+
+/// Who came in without a session has none that could have run out: the policy is what changed.
+#[tokio::test]
+async fn a_visitor_s_socket_ends_by_policy_and_not_by_expiry() {
+    let upstream = sockets::echo();
+    let open = public("tv.test", upstream.address);
+    let house = House::open(&config(std::slice::from_ref(&open))).await;
+    let mut socket = sockets::open(&house.browser(), "tv.test").await;
+    house.reload(&config(&[friends("tv.test", upstream.address)])).unwrap();
+    sockets::ends(&mut socket).await;
+    let line = eventually("the line is written", || house.records("http-request").pop()).await;
+    assert_eq!(line["response-code-details"], "permit_ended_policy", "{line}");
+}
+
+/// A query that is empty stays one: `/a?` and `/a` are two targets to some apps.
+#[tokio::test]
+async fn an_empty_query_reaches_the_app() {
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    for target in ["/a?", "/a", "/a?b"] {
+        house.browser().fetch(&format!("https://tv.test{target}")).await;
+        assert!(upstream.last().starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{target}");
+    }
+}
+
+/// A page of a neighbour on the same domain asks with somebody else's link, too.
+#[tokio::test]
+async fn a_neighbour_s_page_uses_no_session_in_a_link() {
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let handle = ann.jar["tv.test"]["__Host-_pomerium"].clone();
+    let link = format!("https://tv.test/?pomerium_session={handle}");
+    for (site, expected) in [
+        ("cross-site", StatusCode::UNAUTHORIZED),
+        ("same-site", StatusCode::UNAUTHORIZED),
+        ("same-origin", StatusCode::OK),
+        ("none", StatusCode::OK),
+    ] {
+        let fields = [("sec-fetch-mode", "no-cors"), ("sec-fetch-site", site)];
+        let seen = house.browser().send(Method::GET, &link, &fields, "").await;
+        assert_eq!(seen.status, expected, "{site}");
+    }
+    let seen = house.browser().send(Method::GET, &link, NAVIGATION, "").await;
+    assert_eq!(seen.status, StatusCode::FOUND);
+}
+
+/// A head may have a hundred fields, and no more.
+#[tokio::test]
+async fn a_head_has_a_hundred_fields_at_most() {
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let url = "https://tv.test/";
+    let names: Vec<String> = (0..120).map(|number| format!("x-{number}")).collect();
+    let fields: Vec<_> = names.iter().map(|name| (&**name, "1")).collect();
+    let taken = async |count: usize| {
+        house.browser().send(Method::GET, url, &fields[..count], "").await.status == StatusCode::OK
+    };
+    assert!(taken(90).await && !taken(110).await);
+}
