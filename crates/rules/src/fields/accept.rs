@@ -65,6 +65,7 @@ mod tests {
             (Some("application/json; charset=utf-8"), Json),
             (Some("application/json; profile=\"CamelCase\""), Json),
             (Some("application/json;q=0, text/html"), Html),
+            (Some("application/json;q=0"), Html),
             (Some("text/html;q=0.5, application/json;q=0.7"), Json),
             (Some("text/plain"), Text),
             (Some("text/plain;q=1, text/html;q=0.9"), Text),
