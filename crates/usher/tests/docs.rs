@@ -333,6 +333,7 @@ fn every_event_of_the_log_is_documented_and_no_other() {
         for level in ["Level::Debug,", "Level::Info,", "Level::Warn,", "Level::Error,"] {
             events.extend(quoted_after(&text, level));
         }
+        events.extend(quoted_after(&text, "event:"));
         events.extend(quoted_after(&text, ".event(level,"));
         events.extend(quoted_after(&text, ".event(error.level(),"));
         events.extend(quoted_after(&text, ".event(trouble.level(),"));
