@@ -119,6 +119,14 @@ impl Authority {
         self.signer.as_ref().map(|signer| signer.not_after)
     }
 
+    /// Adds its certificate to what is believed of servers that we call: a provider or an app may
+    /// stand behind usher itself. It can speak for nothing but our hosts (decision 0014).
+    pub fn add_to(&self, roots: &mut Vec<Box<[u8]>>) {
+        if let Ok(pem) = std::fs::read(self.ca_file()) {
+            roots.push(pem.into());
+        }
+    }
+
     /// The certificate that people may trust, PEM.
     pub fn ca_file(&self) -> &Path {
         &self.file

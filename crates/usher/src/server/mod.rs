@@ -169,7 +169,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
         Err(error) if has_certificates(&plan) => (Authority::absent(&data_dir), Some(error)),
         Err(error) => return Err(error.into()),
     };
-    trust_own(&mut plan, &authority);
+    authority.add_to(&mut plan.extra_roots);
     let plan = Arc::new(plan);
     // Nobody pays for counting who does not want figures.
     let metrics = plan.listen.metrics.as_ref().map(|_| Arc::new(Metrics::new(&plan)));
@@ -347,7 +347,7 @@ impl RunningServer {
         let now = self.clock.now();
         let in_force = old.sign_in.own().map(|own| &own.host);
         sign_in_host::settle(&mut plan, &self.data_dir, in_force).tell(&self.recorder, now);
-        trust_own(&mut plan, &self.authority);
+        self.authority.add_to(&mut plan.extra_roots);
         let (certificates, troubles) = Certificates::load(
             &plan,
             Arc::clone(&self.authority),
@@ -435,14 +435,6 @@ impl Drop for RunningServer {
 impl fmt::Debug for RunningServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningServer").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-/// A provider or an app may stand behind usher itself: our own authority is believed for what we
-/// call. It can speak for nothing but our hosts (docs/decisions/0014-local-authority-is-narrow.md).
-fn trust_own(plan: &mut Plan, authority: &Authority) {
-    if let Ok(pem) = std::fs::read(authority.ca_file()) {
-        plan.extra_roots.push(pem.into());
     }
 }
 
