@@ -21,6 +21,7 @@
 //! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`] | 400, 413, 431 | the request itself |
 //! | [`UpgradeRefused`], [`RequestTimeout`], [`NotImplemented`] | 403, 408, 501 | the same |
 //! | [`Unauthenticated`], [`InternalError`] | 401, 500 | nobody is signed in; a mistake of ours |
+//! | [`ClockUnset`] | 503 | this machine's clock is not set |
 //! | [`ProviderDown`], [`SetUpWrong`] | 503 | nobody can sign in now, or until it is mended |
 //! | [`NotNow`] | 503 | the store of sessions failed |
 //! | [`ForeignForm`], [`NotKept`] | 403, 400 | another site's form; a link that was too long |
@@ -62,7 +63,9 @@ pub use requests::{
 };
 pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};
-pub use trouble::{InternalError, NotNow, ProviderDown, SetUpWrong, SignInFailed, Unauthenticated};
+pub use trouble::{
+    ClockUnset, InternalError, NotNow, ProviderDown, SetUpWrong, SignInFailed, Unauthenticated,
+};
 pub use trust::Trust;
 pub use upstream::{UpstreamDown, UpstreamSlow, UpstreamUnavailable};
 

@@ -97,6 +97,35 @@ impl ErrorPage for NotNow<'_> {
     }
 }
 
+/// 503: this machine does not know what time it is, so nobody can be known.
+#[derive(Clone, Debug)]
+pub struct ClockUnset<'a> {
+    /// Asks for the same again, where a link can.
+    pub try_again: Option<Link<'a>>,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for ClockUnset<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 503,
+            code: "clock-unset",
+            title: "what time is it?",
+            heading: Cow::Borrowed("This server's clock is not set, so nobody can be let in."),
+            advice: vec![Advice::text(
+                "Tell the person who runs this server: once its clock is right, everything goes on.",
+            )],
+            reasons: &[],
+            action: self
+                .try_again
+                .as_ref()
+                .map(|link| Action::Follow { words: "Try again", link: link.clone() }),
+            receipt: self.receipt,
+        }
+    }
+}
+
 /// 400: a sign-in that began and did not end well.
 #[derive(Clone, Debug)]
 pub struct SignInFailed<'a> {

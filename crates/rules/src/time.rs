@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// How far a clock may be set back without harm: time servers move it by less.
+const LEEWAY: Duration = Duration::from_secs(60);
+
 /// Wall time in whole seconds since 1970: comparable with what other machines wrote down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(u64);
@@ -9,6 +12,9 @@ pub struct UnixTime(u64);
 impl UnixTime {
     /// The latest moment that can be told: everything has expired by then.
     pub const MAX: Self = Self(u64::MAX);
+
+    /// 2026-01-01: a clock that shows an earlier moment is not set, since this program is younger.
+    pub const EARLIEST: Self = Self(1_767_225_600);
 
     /// Seconds since 1970-01-01T00:00:00Z.
     pub const fn from_seconds(seconds: u64) -> Self {
@@ -33,6 +39,25 @@ impl UnixTime {
     /// Time from `earlier` to this moment; zero when `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Can this be the present? A machine without a battery for its clock wakes in 1970, and one
+    /// whose clock shows less shows that, too.
+    pub const fn is_plausible(self) -> bool {
+        self.0 >= Self::EARLIEST.0
+    }
+
+    /// Is this moment within `span` after `begin`? One before `begin` is not, as it is where a
+    /// clock was set back: what is young only because time went backward is old.
+    pub const fn is_within(self, span: Duration, begin: Self) -> bool {
+        begin.0 <= self.0.saturating_add(LEEWAY.as_secs())
+            && self.0.saturating_sub(begin.0) < span.as_secs()
+    }
+
+    /// Is this end of something that lives for `life` still to come at `now`, and no further away
+    /// than it can be? After a clock was set back it would otherwise live for longer.
+    pub const fn is_ahead_of(self, now: Self, life: Duration) -> bool {
+        now.0 < self.0 && self.0 - now.0 <= life.as_secs().saturating_add(LEEWAY.as_secs())
     }
 
     /// This expiry has passed at `now`, allowing for a clock that is up to `leeway` off.
@@ -78,6 +103,22 @@ mod tests {
             let now = UnixTime::from_seconds(now);
             assert_eq!(expiry.is_expired_at(now, Duration::from_secs(leeway)), expired, "{why}");
         }
+        let life = Duration::from_secs(10);
+        for (now, ahead, within, why) in [
+            (29, false, false, "set back by more than its life and a minute"),
+            (30, true, false, "by exactly that"),
+            (39, true, false, "more than a minute before"),
+            (40, true, true, "a minute, as a time server may set it back"),
+            (90, true, true, "ten seconds before its end"),
+            (100, false, true, "the very second"),
+            (109, false, true, "nine seconds later"),
+            (110, false, false, "ten"),
+        ] {
+            let now = UnixTime::from_seconds(now);
+            assert_eq!(expiry.is_ahead_of(now, life), ahead, "{why}");
+            assert_eq!(now.is_within(life, expiry), within, "{why}");
+        }
+        assert!(!UnixTime::from_seconds(0).is_plausible() && UnixTime::EARLIEST.is_plausible());
         assert!(!UnixTime::MAX.is_expired_at(UnixTime::from_seconds(1), Duration::MAX));
     }
 }

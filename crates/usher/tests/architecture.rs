@@ -245,6 +245,12 @@ const BEGUN: &[(&str, &str)] = &[
     ("server/metrics/mod.rs", "a scrape that panics is a 500"),
     ("cli/signals.rs", "waits for a second signal, and ends the process"),
     ("cli/demo.rs", "the demo's own"),
+    ("cli/live/upstreams.rs", "tries of `check --live`, which are waited for"),
+    (
+        "request/forward/checking.rs",
+        "tries of `health_checks`; one that panics is not begun again until a reload",
+    ),
+    ("request/forward/probe.rs", "one try of `check --live`"),
 ];
 
 /// A task that dies in silence is a certificate that nobody renews.
@@ -262,7 +268,7 @@ fn what_runs_by_itself_is_kept_running() {
         "TokioExecutor::new",
     ];
     // One visit's client: what it spawns is one connection, which is not kept.
-    const VISITORS: &[&str] = &["signin/provider/http.rs", "certs/acme/web.rs"];
+    const VISITORS: &[&str] = &["request/forward/own_client.rs"];
     let mut found = Vec::new();
     for (file, text) in sources(&root().join("crates/usher/src")) {
         let text = code(text.split("#[cfg(test)]").next().unwrap_or_default());

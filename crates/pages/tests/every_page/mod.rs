@@ -1,11 +1,12 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, Claim, Contact, ErrorPage, ForeignForm, HeadersTooLarge, Identity, InternalError,
-    Link, Misdirected, NoSession, NotFound, NotImplemented, NotKept, NotNow, PostForm,
-    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownSession,
-    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, Unauthenticated,
-    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WorkerBetween,
+    BadRequest, Claim, ClockUnset, Contact, ErrorPage, ForeignForm, HeadersTooLarge, Identity,
+    InternalError, Link, Misdirected, NoSession, NotFound, NotImplemented, NotKept, NotNow,
+    PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong,
+    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust,
+    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -40,6 +41,7 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("request-timeout", Box::new(RequestTimeout { receipt })),
         ("not-implemented", Box::new(NotImplemented { why: text, receipt })),
         ("unauthenticated", Box::new(Unauthenticated { sign_in: try_again(), contact, receipt })),
+        ("clock-unset", Box::new(ClockUnset { try_again: Some(Link::new(text)), receipt })),
         ("internal-error", Box::new(InternalError { receipt })),
         ("upstream-down", Box::new(UpstreamDown { host, try_again: Some(try_again()), receipt })),
         (

@@ -100,7 +100,7 @@ pub(super) fn surplus_beyond(fields: &HeaderMap, prefix: &str, most: usize) -> V
 /// The value begins with the second in which it began, and is as digested as the rest.
 fn is_young(value: &str, now: UnixTime) -> bool {
     let second = value.split('.').next().and_then(|seconds| seconds.parse().ok());
-    second.is_some_and(|at| now.since(UnixTime::from_seconds(at)) <= BrowserBinding::LIFE)
+    second.is_some_and(|at| now.is_within(BrowserBinding::LIFE, UnixTime::from_seconds(at)))
 }
 
 fn id_of(value: &str) -> Box<str> {

@@ -261,7 +261,7 @@ impl Pending {
         if response.state != self.state {
             return Err(Failure::NotUnderWay); // RFC 6749 §10.12
         }
-        if now.seconds() >= self.give_up_at {
+        if !UnixTime::from_seconds(self.give_up_at).is_ahead_of(now, Self::LIFETIME) {
             return Err(Failure::TooSlow);
         }
         if self.provider != provider.id {

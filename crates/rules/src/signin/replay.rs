@@ -7,6 +7,9 @@ use crate::time::UnixTime;
 pub struct Replay {
     used: BTreeMap<[u8; 32], UnixTime>,
     by_end: BTreeSet<(UnixTime, [u8; 32])>,
+    /// The last end of what was forgotten. Were the clock set back, something that ends by then
+    /// could be used again: it counts as used.
+    forgotten: Option<UnixTime>,
 }
 
 /// Why something is not used now.
@@ -46,9 +49,13 @@ impl Replay {
         over_at: UnixTime,
         now: UnixTime,
     ) -> Result<(), ReplayRefusal> {
-        while let Some((_, old)) = self.by_end.first().copied().filter(|(end, _)| *end < now) {
+        while let Some((end, old)) = self.by_end.first().copied().filter(|(end, _)| *end < now) {
             self.by_end.pop_first();
             self.used.remove(&old);
+            self.forgotten = self.forgotten.max(Some(end));
+        }
+        if self.forgotten.is_some_and(|forgotten| over_at <= forgotten) {
+            return Err(ReplayRefusal::Used);
         }
         if self.used.contains_key(&what) {
             return Err(ReplayRefusal::Used);
@@ -80,6 +87,18 @@ mod tests {
         assert_eq!(replay.once([2; 32], at(700), at(361)), Ok(()));
         assert_eq!(replay.used.len(), 1, "the first one is gone");
         assert_eq!(replay.by_end.len(), 1);
+    }
+
+    /// The clock jumps forward past the end of a link, which is forgotten, and is set right again.
+    #[test]
+    fn no_jump_of_the_clock_brings_a_used_link_back() {
+        let mut replay = Replay::default();
+        let at = UnixTime::from_seconds;
+        assert_eq!(replay.once([1; 32], at(400), at(100)), Ok(()));
+        assert_eq!(replay.once([2; 32], at(9_300), at(9_000)), Ok(()), "the clock was ahead");
+        assert_eq!(replay.once([1; 32], at(400), at(110)), Err(ReplayRefusal::Used));
+        assert_eq!(replay.once([3; 32], at(420), at(120)), Ok(()), "others sign in");
+        assert_eq!(replay.once([2; 32], at(9_300), at(9_000)), Err(ReplayRefusal::Used));
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl SignedOutState {
     pub fn open(keys: &Keys, plan: &Plan, sealed: &str, now: UnixTime) -> Option<WayBack> {
         let text = keys.open(Purpose::BrowserFlow, b"signed-out", sealed).ok()?;
         let state: Self = serde_json::from_slice(&text).ok()?;
-        (now.seconds() < state.over_at).then(|| WayBack::parse(plan, &state.target)).flatten()
+        let over_at = UnixTime::from_seconds(state.over_at);
+        let counts = over_at.is_ahead_of(now, Self::LIFETIME);
+        counts.then(|| WayBack::parse(plan, &state.target)).flatten()
     }
 }
 

@@ -82,6 +82,7 @@ impl Authority {
         };
         let text = match file_on_disk::read(&file)? {
             Some(text) => text,
+            None if !now.is_plausible() => return Err(CertError::ClockUnset),
             // The key was written and the power went: the same key makes an equal authority.
             None => make_certificate(&key, &file, hosts, now)?,
         };
@@ -136,7 +137,8 @@ impl Authority {
     pub(super) fn leaf(&self, names: &[Box<str>], now: UnixTime) -> Option<Arc<CertifiedKey>> {
         let fresh_for = DAY * LEAF_LIFE * 2 / 3;
         if let Some(leaf) = self.leaves.get(names)
-            && now.since(leaf.signed_at) < fresh_for
+            && now.is_within(fresh_for, leaf.signed_at)
+        // of a clock that was ahead: not yet valid
         {
             return Some(Arc::clone(&leaf.key));
         }

@@ -27,6 +27,10 @@ impl fmt::Display for Pem {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertError {
+    /// No authority is made while nobody knows what time it is: it would have ended, or begin
+    /// later, as soon as the clock is right.
+    #[error("this machine's clock is not set, so no local authority is made")]
+    ClockUnset,
     /// A file can't be read.
     #[error("can't read {}: {source}", file.display())]
     Unreadable {
@@ -245,6 +249,9 @@ impl CertError {
                 "fetch a new one with `openssl ocsp`, or delete the file if the authority has stopped OCSP"
             }
             Self::NotYetValid { .. } => "check this machine's clock",
+            Self::ClockUnset => {
+                "set it (`timedatectl set-ntp true`; `date -u` shows it), then start usher again"
+            }
             Self::Uncovered { .. } => {
                 "browsers warn of it unless they trust the authority; name a certificate for it in \
                  `certificates`"
@@ -291,6 +298,7 @@ impl CertError {
             | Self::LooseKey { .. }
             | Self::BadStaple { .. } => Level::Warn,
             Self::Unreadable { .. }
+            | Self::ClockUnset
             | Self::NoPair { .. }
             | Self::NoCertificate { .. }
             | Self::DamagedCertificate { .. }

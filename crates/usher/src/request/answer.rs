@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use http::{HeaderValue, Response, StatusCode, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use usher_pages::{
     BadRequest, Contact, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
     SCOPE_HERE, Scripts, Unauthenticated,
@@ -21,11 +21,15 @@ use super::{
     caught::{Panicked, caught},
     door::moment,
     forward::ForwardError,
-    identify::Identity,
+    identify::{Identity, LiveSession},
     refusal::{Named, Refusal, Told},
     route::RouteError,
+    shape,
     trail::{REQUEST_ID, Trail, fresh_id},
 };
+
+/// From so many octets on, what we say about the visitor is told of: many servers take 8 KiB in all.
+const LARGE_IDENTITY: usize = 8 * 1024;
 
 /// A route that redirects or responds by itself has no upstream.
 pub(super) fn by_route(trail: &Trail, head: &Parts) -> Option<Response<Body>> {
@@ -243,6 +247,35 @@ impl Door {
         self.upstream_event(trail, error, format_args!("{effect}"));
     }
 
+    /// Told once of a session and a route: apps and servers between refuse fields of this size, with
+    /// 400 or 431 and no word of why.
+    pub(super) fn note_large_identity(
+        &self,
+        trail: &Trail,
+        route: &Route,
+        session: Option<&Arc<LiveSession>>,
+        fields: &HeaderMap,
+    ) {
+        let octets = shape::identity_octets(&trail.plan, fields);
+        let Some(session) = session.filter(|_| octets >= LARGE_IDENTITY) else { return };
+        if !session.first_told(&format!("{} {}", route.id, route.name)) {
+            return;
+        }
+        self.recorder
+            .event(usher_rules::plan::Level::Warn, "identity", trail.now)
+            .with("request-id", trail.id())
+            .with("route", &route.name)
+            .with("user-id", &session.session().person.id)
+            .with("octets", octets)
+            .with("effect", "many apps refuse requests with so long fields")
+            .with(
+                "hint",
+                "have the provider send fewer groups and claims, or leave out \
+                 `pass_identity_headers` and `jwt_claims_headers` where the app does not read them",
+            )
+            .write();
+    }
+
     fn upstream_event(&self, trail: &Trail, error: &ForwardError, effect: fmt::Arguments<'_>) {
         let cause = std::error::Error::source(error).map(full_cause).unwrap_or_default();
         self.recorder
@@ -273,7 +306,7 @@ fn sign_in_url(trail: &Trail) -> String {
 
 fn named<'a>(trail: &'a Trail, sign_in: &'a str, page: Option<&'a str>) -> Named<'a> {
     let (host, contact) = (trail.host(), trail.plan.contact.as_deref());
-    Named { host, sign_in, page, contact, receipt: receipt(trail) }
+    Named { host, sign_in, page, contact, person: shown(trail), receipt: receipt(trail) }
 }
 
 fn receipt(trail: &Trail) -> Receipt<'_> {
@@ -317,10 +350,14 @@ fn asked_url(trail: &Trail, head: &Parts) -> String {
     format!("https://{}{target}", authority.unwrap_or_default())
 }
 
+/// What the person who is signed in is called.
+fn shown(trail: &Trail) -> Option<&str> {
+    let person = trail.identity.session().map(|live| &live.session().person)?;
+    Some(if person.email.is_empty() { &person.id } else { &person.email })
+}
+
 fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
     let person = trail.identity.session().map(|live| &live.session().person);
-    let shown =
-        person.map(|person| if person.email.is_empty() { &*person.id } else { &*person.email });
     let asked = asked_url(trail, head);
     let switch_account = person.map(|_| {
         PostForm::to("/.pomerium/sign_out")
@@ -332,7 +369,7 @@ fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
     let doubts: Vec<String> = unproven.map(ToString::to_string).collect();
     let doubts: Vec<&str> = doubts.iter().map(String::as_str).collect();
     let refused = Refused {
-        person: shown,
+        person: shown(trail),
         host: trail.host(),
         switch_account,
         reasons: &doubts,

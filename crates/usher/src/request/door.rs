@@ -147,7 +147,7 @@ impl Recheck for InForce {
 
     fn still_holds(&self, standing: &Standing, stream: Stream) -> Result<(), PermitEnd> {
         let plan = self.plan.load();
-        standing.still_holds(&plan, self.clock.now().wall, stream)
+        standing.still_holds(&plan, self.clock.now(), stream)
     }
 }
 

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
     fields::{join_cookies, one_length},
+    names::RequestPath,
     plan::Route,
 };
 
@@ -17,7 +18,7 @@ use super::{
     authorize::{self, Asked, Permitted},
     caught::caught,
     forward::{Asking, Course, RequestBody, Trailers},
-    identify::{self, Asker},
+    identify::{self, Asker, Identity},
     record::{By, Closing},
     refusal::Refusal,
     route::{self, Destination, RouteError},
@@ -43,14 +44,19 @@ impl Visit<'_> {
     /// what is returned is dropped. `None` when that was done before.
     fn record(&mut self, status: Option<StatusCode>) -> Option<Closing> {
         let (seen, in_flight) = self.seen.take()?;
-        let (recorder, trail) = (&self.door.recorder, &mut *self.trail);
+        let trail = &mut *self.trail;
+        let recorder = match trail.is_decided || status.is_some() {
+            true => self.door.recorder.clone(),
+            // Taken back before anything happened: so cheap that thousands may come at once.
+            false => self.door.recorder.of_taken_back(trail.now),
+        };
         if !trail.is_decided {
             let rule = trail.rule.clone().unwrap_or_else(|| PathRule::Internal.word().into());
             recorder.decided(trail.decided(seen.method(), By::Path(&rule)));
         }
         let upload = trail.upload.clone();
         let access = trail.access(seen, status);
-        Some(Closing::new(recorder.clone(), access, trail.began, upload, in_flight))
+        Some(Closing::new(recorder, access, trail.began, upload, in_flight))
     }
 }
 
@@ -61,6 +67,11 @@ impl Drop for Visit<'_> {
             drop(self.record(None));
         }
     }
+}
+
+/// Asked by machines, which want to know whether we answer.
+fn is_probe(path: &RequestPath) -> bool {
+    matches!(path.wire(), "/ping" | "/healthz")
 }
 
 impl Door {
@@ -115,7 +126,8 @@ impl Door {
         upgrade: Option<Upgrade>,
     ) -> Result<Answered, Refusal> {
         let plan = Arc::clone(&trail.plan); // one snapshot: a reload can't tear this request
-        let now = trail.now.wall;
+        let now = trail.now;
+        let is_set = now.wall.is_plausible();
 
         let routed = one_length(&mut head.headers)
             .map_err(RouteError::from)
@@ -126,10 +138,12 @@ impl Door {
             return Ok((response, None));
         }
 
-        trail.identity = {
+        trail.identity = if is_set {
             let (host, sessions) = (trail.host(), self.sessions.as_ref());
             let asker = Asker { fields: &head.headers, uri: &head.uri, host, now };
             identify::who(&plan, &self.verifier, sessions, asker) //                      identify
+        } else {
+            Identity::Anonymous // who is signed in stays so, for when the clock is right
         };
         if let Some(response) = answer::cleaned(trail, &head) {
             self.recorder.decided(trail.decided(&head.method, By::OwnPage));
@@ -145,6 +159,9 @@ impl Door {
                 }
                 None => route,
             },
+            Destination::Own(_) if !is_set && !is_probe(trail.path()?) => {
+                return Err(Refusal::ClockUnset);
+            }
             Destination::Own(route) => return self.own_page(trail, head, incoming, route).await,
             Destination::Nowhere => return Err(Refusal::NotFound),
         };
@@ -164,6 +181,9 @@ impl Door {
                 self.recorder
                     .decided(trail.decided(&refused.request.method, By::Policy(&refused.decision)));
                 trail.decision(&refused.decision);
+                if !is_set {
+                    return Err(Refusal::ClockUnset);
+                }
                 return Err(Refusal::Policy(Box::new(refused)));
             }
         };
@@ -245,6 +265,12 @@ impl Door {
         if !fits {
             return Err(Refusal::Broken);
         }
+        self.note_large_identity(
+            trail,
+            shaped.route(),
+            shaped.session(),
+            shaped.request().headers(),
+        );
         let host = shaped.request().headers().get(header::HOST).cloned();
         trail.authority = host;
         Ok((shaped, upgrade))

@@ -2,13 +2,17 @@
 
 use http::request::Parts;
 use usher_pages::{
-    BadRequest, Contact, ErrorPage, HeadersTooLarge, InternalError, Link, Misdirected, NotFound,
-    NotImplemented, Receipt, RequestTimeout, TooLarge, Unauthenticated, UpgradeRefused,
-    UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    BadRequest, ClockUnset, Contact, ErrorPage, HeadersTooLarge, InternalError, Link, Misdirected,
+    NotFound, NotImplemented, Receipt, Refused, RequestTimeout, TooLarge, Unauthenticated,
+    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
 };
 
 use super::{
-    Details, PathRule, authorize, caught::Panicked, forward::ForwardError, route::RouteError,
+    Details, PathRule,
+    authorize::{self, PermitEnd},
+    caught::Panicked,
+    forward::ForwardError,
+    route::RouteError,
 };
 
 /// Why a request goes no further.
@@ -36,6 +40,8 @@ pub(super) enum Refusal {
     Broken,
     /// The client's share, or the process's budget, is full.
     Busy,
+    /// This machine's clock is not set: nothing that depends on the time can be decided.
+    ClockUnset,
     /// Some part of us panicked.
     Panicked(Panicked),
 }
@@ -70,6 +76,8 @@ pub(super) struct Named<'a> {
     pub page: Option<&'a str>,
     /// Whom to ask.
     pub contact: Option<&'a str>,
+    /// Who is signed in, as they are called.
+    pub person: Option<&'a str>,
     pub receipt: Receipt<'a>,
 }
 
@@ -134,6 +142,11 @@ impl Refusal {
                 PathRule::Internal,
                 Details::Overload,
             ),
+            Self::ClockUnset => Some(Told {
+                page: Box::new(ClockUnset { try_again: named.page.map(Link::new), receipt }),
+                details: Details::ClockUnset,
+                rule: None, // what was decided stays: nobody is signed in
+            }),
             Self::Panicked(_) => Some(Told {
                 page: Box::new(InternalError { receipt }),
                 details: Details::InternalPanic,
@@ -183,7 +196,7 @@ fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> 
 }
 
 fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> Told<'a> {
-    let Named { host, sign_in, page, contact, receipt } = named;
+    let Named { host, sign_in, page, contact, person, receipt } = named;
     let try_again = page.map(Link::new);
     let contact = contact.map(Contact);
     let page: Box<dyn ErrorPage + Send + 'a> = match error {
@@ -203,9 +216,14 @@ fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> Told<'a> {
         }
         ForwardError::ClientStalled { .. } => Box::new(RequestTimeout { receipt }),
         ForwardError::ClientGone => Box::new(BadRequest { why: None, receipt }),
-        ForwardError::PermitEnded(_) => {
-            Box::new(Unauthenticated { sign_in: Link::new(sign_in), contact, receipt })
+        // What would be said to the same request if it came now.
+        ForwardError::PermitEnded(PermitEnd::RouteGone) => Box::new(NotFound { host, receipt }),
+        ForwardError::PermitEnded(PermitEnd::PolicyChanged) if person.is_some() => {
+            Box::new(Refused { person, host, switch_account: None, reasons: &[], contact, receipt })
         }
+        ForwardError::PermitEnded(
+            PermitEnd::SessionEnded | PermitEnd::SessionExpired | PermitEnd::PolicyChanged,
+        ) => Box::new(Unauthenticated { sign_in: Link::new(sign_in), contact, receipt }),
     };
     Told { page, details: error.details(), rule: None }
 }
@@ -224,8 +242,8 @@ mod tests {
         names::{Authority, RequestPath},
     };
 
-    use super::{ForwardError, Named, Panicked, Refusal, RouteError};
-    use crate::request::{answer::rendered, authorize::PermitEnd};
+    use super::{ForwardError, Named, Panicked, PermitEnd, Refusal, RouteError};
+    use crate::request::answer::rendered;
 
     /// What a client says about an upstream that says `bytes` and hangs up.
     async fn said(bytes: &[u8]) -> hyper::Error {
@@ -255,7 +273,10 @@ mod tests {
             (504, ForwardError::IdleTimeout { after }),
             (408, ForwardError::ClientStalled { after }),
             (400, ForwardError::ClientGone),
-            (401, ForwardError::PermitEnded(PermitEnd::PolicyChanged)),
+            (401, ForwardError::PermitEnded(PermitEnd::SessionEnded)),
+            (401, ForwardError::PermitEnded(PermitEnd::SessionExpired)),
+            (403, ForwardError::PermitEnded(PermitEnd::PolicyChanged)),
+            (404, ForwardError::PermitEnded(PermitEnd::RouteGone)),
             (502, ForwardError::NotWebSocket),
         ]
     }
@@ -287,6 +308,7 @@ mod tests {
             (408, Refusal::Slow),
             (500, Refusal::Broken),
             (503, Refusal::Busy),
+            (503, Refusal::ClockUnset),
             (500, Refusal::Panicked(Panicked { place: "a.rs:1".into(), words: "x" })),
         ];
         every.extend(not_forwarded().await.into_iter().map(|(s, e)| (s, Refusal::Forward(e))));
@@ -335,6 +357,7 @@ mod tests {
             | Refusal::Slow
             | Refusal::Broken
             | Refusal::Busy
+            | Refusal::ClockUnset
             | Refusal::Panicked(_) => format!("{refusal:?}"),
         }
     }
@@ -348,6 +371,7 @@ mod tests {
             sign_in: "https://tv.test/.pomerium/",
             page: Some("/"),
             contact: None,
+            person: Some("ann@example.com"),
             receipt,
         };
         let mut seen = std::collections::HashSet::new();
@@ -366,6 +390,6 @@ mod tests {
             let body = text.into_body().collect().await.unwrap().to_bytes();
             assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
         }
-        assert_eq!(seen.len(), 34, "every variant but the policy's");
+        assert_eq!(seen.len(), 38, "every variant but the policy's");
     }
 }

@@ -53,6 +53,8 @@ words! {
         InternalPanic = "internal_panic",
         /// The client's share, or the process's budget, is full.
         Overload = "overload",
+        /// This machine's clock is not set, so nobody is let in.
+        ClockUnset = "clock_unset",
         /// The client left before the end.
         ClientGone = "downstream_remote_disconnect",
         /// The upstream's name does not resolve.
@@ -136,6 +138,8 @@ words! {
         Orders = "orders",
         /// Tells what was refused or left out, once for many.
         Tally = "tally",
+        /// Sees what becomes of this machine's clock.
+        Clock = "clock",
         /// Sends visitors of the plain port to https.
         Redirect = "redirect",
         /// Takes readers of figures.

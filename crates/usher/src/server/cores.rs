@@ -22,6 +22,7 @@ use usher_rules::{
 use super::{
     Swapping,
     acme_log::AcmeLog,
+    clock_watch::{LastLook, watch_clock},
     metrics::{self, Guard, Sheet},
     provider,
     redirect::{self, FirstWord},
@@ -74,8 +75,8 @@ const LOOK_FOR_REFUSALS: Duration = Duration::from_secs(5);
 /// And how long nothing more is said about it.
 const QUIET: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// How often leaves of the local authority are looked at.
-const RENEW: Duration = Duration::from_secs(3600);
+/// How often the certificates hear the time: they are chosen by it, and clocks jump.
+const RENEW: Duration = Duration::from_secs(60);
 /// A pause when the system has no file descriptors left: what helps is that connections close.
 const BREATHER: Duration = Duration::from_millis(50);
 
@@ -161,12 +162,18 @@ fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
     supervisor.keep(Chore::HealthChecks, move || Arc::clone(&door).check_upstreams());
     let follows = Arc::clone(store);
     supervisor.keep(Chore::StoreFollow, move || Arc::clone(&follows).follow());
-    let (told, shares) = (Arc::new(Mutex::default()), Arc::clone(shares));
+    let (told, shares) = (SoFar::default(), Arc::clone(shares));
     let (recorder, clock) = (recorder.clone(), Arc::clone(clock));
+    let (by, at, last) = (recorder.clone(), Arc::clone(&clock), LastLook::default());
+    supervisor
+        .keep(Chore::Clock, move || watch_clock(Arc::clone(&at), by.clone(), Arc::clone(&last)));
     let (by, at) = (recorder.clone(), Arc::clone(&clock));
     supervisor.keep(Chore::Tally, move || {
-        tell_refusals(Arc::clone(&shares), Arc::clone(&at), by.clone(), Arc::clone(&told))
+        tell_refusals(Arc::clone(&shares), Arc::clone(&at), by.clone(), told.clone())
     });
+    let (by, at, told) = (recorder.clone(), Arc::clone(&clock), SoFar::default());
+    supervisor
+        .keep(Chore::Tally, move || tell_taken_back(Arc::clone(&at), by.clone(), told.clone()));
     let (store, by, at) = (Arc::clone(store), recorder.clone(), Arc::clone(&clock));
     supervisor.keep(Chore::StoreSweep, move || {
         sweep_store(Arc::clone(&store), Arc::clone(&at), by.clone())
@@ -206,17 +213,27 @@ fn listen_beside(
     Ok(())
 }
 
+/// What was told already; it outlives the task that tells.
+#[derive(Clone, Default)]
+struct SoFar<T>(Arc<Mutex<T>>);
+
+impl<T> SoFar<T> {
+    fn replace(&self, now: T) -> T {
+        std::mem::replace(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), now)
+    }
+}
+
 /// Tells what was refused: once for many, so that strangers can't fill the log.
 async fn tell_refusals(
     shares: Arc<Shares>,
     clock: Arc<dyn Clock>,
     recorder: Recorder,
-    so_far: Arc<Mutex<RefusedSoFar>>,
+    so_far: SoFar<RefusedSoFar>,
 ) {
     loop {
         tokio::time::sleep(LOOK_FOR_REFUSALS).await;
         let now = shares.refused();
-        let told = *so_far.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = so_far.replace(now);
         if now == told {
             continue;
         }
@@ -227,7 +244,24 @@ async fn tell_refusals(
             .with("requests-refused", now.requests - told.requests)
             .with("effect", "slow and idle connections made room; docs/reference/limits.md")
             .write();
-        *so_far.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        tokio::time::sleep(QUIET).await;
+    }
+}
+
+/// The same for requests that were taken back and have no lines of their own.
+async fn tell_taken_back(clock: Arc<dyn Clock>, recorder: Recorder, so_far: SoFar<u64>) {
+    loop {
+        tokio::time::sleep(LOOK_FOR_REFUSALS).await;
+        let now = recorder.left_out();
+        let told = so_far.replace(now);
+        if now == told {
+            continue;
+        }
+        recorder
+            .event(Level::Warn, "taken-back", clock.now())
+            .with("requests", now - told)
+            .with("effect", "their clients reset them at once; they have no lines of their own")
+            .write();
         tokio::time::sleep(QUIET).await;
     }
 }
@@ -264,6 +298,9 @@ async fn renew(certificates: Arc<Swapping>, log: AcmeLog) {
     loop {
         every.tick().await;
         let now = log.clock.now().wall;
+        if !now.is_plausible() {
+            continue; // what was served goes on by the last time that could be true
+        }
         certificates.0.load().renew(now);
         if told_at.is_none_or(|at| at > now || now.since(at) >= DAY) {
             told_at = Some(now);

@@ -11,6 +11,7 @@
 
 mod acme_log;
 mod clock;
+mod clock_watch;
 mod cores;
 mod files;
 mod keys;

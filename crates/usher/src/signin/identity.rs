@@ -1,6 +1,6 @@
 //! `/.pomerium/`: who you are, as the policy sees it.
 
-use std::{borrow::Cow, cmp::Reverse, sync::Arc, time::Duration};
+use std::{borrow::Cow, cmp::Reverse, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
@@ -32,10 +32,7 @@ impl SignInRoom {
         let session = live.session();
         let person = &session.person;
         let mut others: Vec<_> = self.sessions.of_person(&person.id);
-        others.retain(|other| {
-            let other = other.session();
-            other.id != session.id && !other.expires_at().is_expired_at(ask.wall(), Duration::ZERO)
-        });
+        others.retain(|other| other.session().id != session.id && !other.is_over(ask.now()));
         others.sort_by_key(|other| Reverse(other.session().issued_at));
         let claims = person
             .claims

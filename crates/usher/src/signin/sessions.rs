@@ -29,9 +29,8 @@ impl SignInRoom {
     /// The session of this id, if it is in force and from the provider in force.
     pub(super) fn in_force(&self, ask: &Ask, id: &SessionId) -> Option<Arc<LiveSession>> {
         let live = self.sessions.find(id).filter(|live| !live.is_ended())?;
-        let session = live.session();
-        let good = !session.expires_at().is_expired_at(ask.wall(), Duration::ZERO)
-            && *session.idp_id == *ask.plan().sign_in.provider.id();
+        let good =
+            !live.is_over(ask.now()) && *live.session().idp_id == *ask.plan().sign_in.provider.id();
         good.then_some(live)
     }
 
@@ -126,7 +125,7 @@ impl SignInRoom {
         // A service's sessions stay where they are: what goes on to proxies is a profile.
         let in_flight = before.person.id == after.person.id
             && ask.plan().sign_in.service.is_none()
-            && ask.wall().since(before.issued_at()) < IN_FLIGHT;
+            && ask.wall().is_within(IN_FLIGHT, before.issued_at());
         if !in_flight {
             self.retire(ask, old, new).await;
         }

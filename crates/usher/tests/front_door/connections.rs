@@ -26,7 +26,7 @@ use usher_lab::{
 
 use crate::house::{House, config, friends, public};
 
-const HEADERS: u8 = 1;
+pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
@@ -60,7 +60,7 @@ pub async fn next(stream: &mut Tls) -> std::io::Result<(u8, u8, u32, Vec<u8>)> {
 }
 
 /// Reads frames until one is of this kind and stream.
-async fn await_frame(stream: &mut Tls, kind: u8, id: u32) -> Vec<u8> {
+pub async fn await_frame(stream: &mut Tls, kind: u8, id: u32) -> Vec<u8> {
     let found = async {
         loop {
             let (came, _, on, payload) = next(stream).await.expect("the connection lives");

@@ -10,8 +10,11 @@
 )]
 
 mod asking;
+mod bounded_lines;
+mod clocks;
 mod connections;
 mod crossing;
+mod denials;
 mod doubts;
 mod endurance;
 mod health_checks;

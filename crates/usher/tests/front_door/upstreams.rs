@@ -231,6 +231,25 @@ async fn a_kept_connection_that_closes_under_a_request() {
     }
 }
 
+/// Many servers end a connection after so many requests and don't say so. At load, too, no POST
+/// meets a connection that is being closed.
+#[tokio::test]
+async fn posts_at_an_apps_own_limit_are_all_answered() {
+    let (upstream, seen) = closes_at_the_second();
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let visitor = async |own: usize| {
+        let mut browser = house.browser();
+        for at in 0..60 {
+            asked(&mut browser, Method::POST, &format!("https://tv.test/{own}/{at}"), "x").await;
+        }
+    };
+    tokio::join!(visitor(0), visitor(1), visitor(2), visitor(3));
+    let mut came = seen.lock().unwrap().clone();
+    came.sort_unstable();
+    came.dedup();
+    assert_eq!((came.len(), seen.lock().unwrap().len()), (240, 240), "each once");
+}
+
 #[tokio::test]
 async fn a_post_is_never_sent_twice() {
     let count = Arc::new(AtomicUsize::new(0));

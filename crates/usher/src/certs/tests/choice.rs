@@ -112,3 +112,27 @@ fn what_lies_beside_pairs_in_a_folder() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("alone.key"), "{told:?}");
 }
+
+/// A leaf that was signed by a clock that was ahead is not valid yet for visitors.
+#[test]
+fn a_clock_that_is_set_back_gets_another_leaf() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::open(dir.path(), &[], NOW).unwrap();
+    let names = ["tv.local".into()];
+    let ahead = authority.leaf(&names, NOW.plus(DAY * 300)).unwrap();
+    let right = authority.leaf(&names, NOW).unwrap();
+    assert!(!Arc::ptr_eq(&ahead, &right));
+    let (_, leaf) = X509Certificate::from_der(&right.cert[0]).unwrap();
+    assert!(leaf.validity().not_before.timestamp() <= NOW.seconds() as i64);
+    assert!(Arc::ptr_eq(&right, &authority.leaf(&names, NOW.plus(DAY)).unwrap()), "and keeps it");
+}
+
+/// It would begin or end elsewhere than where everybody is.
+#[test]
+fn no_authority_is_made_without_a_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let unset = Authority::open(dir.path(), &[], UnixTime::from_seconds(0));
+    assert!(matches!(unset, Err(CertError::ClockUnset)));
+    assert!(Authority::open(dir.path(), &[], NOW).is_ok(), "as soon as it is set");
+    assert!(Authority::open(dir.path(), &[], UnixTime::from_seconds(0)).is_ok(), "and then stays");
+}

@@ -16,7 +16,7 @@ use usher_rules::{
     people::Person,
     plan::{Action, Plan, Route},
     policy::{Decision, Facts, Policy, RequestFacts, Verdict},
-    time::UnixTime,
+    time::Now,
 };
 
 use super::{
@@ -129,7 +129,7 @@ impl Standing {
     /// # Errors
     ///
     /// [`PermitEnd`] says why it does not hold any longer.
-    pub fn still_holds(&self, plan: &Plan, now: UnixTime, stream: Stream) -> Result<(), PermitEnd> {
+    pub fn still_holds(&self, plan: &Plan, now: Now, stream: Stream) -> Result<(), PermitEnd> {
         self.session_goes_on()?;
         let Asked { authority, path, .. } = &self.asked;
         let Ok(Destination::Route(route)) = route::belongs(plan, authority, path) else {
@@ -139,9 +139,7 @@ impl Standing {
             return Err(PermitEnd::RouteGone);
         }
         let session = self.session.as_ref();
-        let has_expired = session.is_some_and(|session| {
-            session.session().expires_at().is_expired_at(now, std::time::Duration::ZERO)
-        });
+        let has_expired = session.is_some_and(|session| session.is_over(now));
         let person = session
             .filter(|_| !has_expired || stream.outlives_expiry())
             .map(|session| &session.session().person);

@@ -53,6 +53,10 @@ const LITTLE: Duration = Duration::from_secs(2);
 /// this: many servers close after 5 s.
 const RECENT: Duration = Duration::from_secs(1);
 
+/// How long such a request waits for a new connection at most, in steps, while very many are made.
+const WAIT_FOR_FRESH: Duration = Duration::from_millis(100);
+const WAITS: usize = 20;
+
 /// The field by which Pomerium's hashing policies choose; set where the session is known.
 const ROUTING_KEY: header::HeaderName = header::HeaderName::from_static("x-pomerium-routing-key");
 
@@ -223,7 +227,7 @@ impl Attempt<'_> {
     ) -> Result<(http::Response<hyper::body::Incoming>, Carrier), Failure> {
         let repeatable = repeatable(&request);
         let mut is_first = true;
-        if let Some(kept) = self.kept(repeatable) {
+        if let Some(kept) = self.kept(repeatable).await {
             let again = copy(&request);
             let request_for = for_carrier(request, &kept, self.target);
             match kept.exchange(request_for, wait).await {
@@ -262,7 +266,7 @@ impl Attempt<'_> {
 
     /// A connection from before. A request that can't be repeated takes none that may be stale:
     /// the upstream may be closing it at this very moment.
-    fn kept(&self, repeatable: Repeatable) -> Option<Carrier> {
+    async fn kept(&self, repeatable: Repeatable) -> Option<Carrier> {
         let (upstream, tls, now) = (&self.target.upstream, &self.route.tls, Instant::now());
         if Speaks::of(self.route) == Speaks::Any
             && upstream.scheme != Scheme::Http
@@ -271,13 +275,26 @@ impl Attempt<'_> {
             return Some(Carrier::Http2(stream));
         }
         let lease = Lease::take(upstream, tls, now)?;
-        let is_recent = lease.idle_for.is_some_and(|idle| idle <= RECENT);
-        match repeatable {
-            Repeatable::Yes => Some(Carrier::Http1(lease)),
-            // The one that is not taken is closed: a new one comes in its place.
-            Repeatable::No if !is_recent || self.health.may_open_fresh(now) => None,
-            Repeatable::No => Some(Carrier::Http1(lease)),
+        if repeatable == Repeatable::Yes {
+            return Some(Carrier::Http1(lease));
         }
+        drop(lease); // closed: a new one comes in its place
+        if self.has_room_for_fresh().await {
+            return None;
+        }
+        let recent = |lease: &Lease| lease.idle_for.is_some_and(|idle| idle <= RECENT);
+        Lease::take(upstream, tls, Instant::now()).filter(recent).map(Carrier::Http1)
+    }
+
+    /// So many at once that new connections would use up the ports wait a little.
+    async fn has_room_for_fresh(&self) -> bool {
+        for _ in 0..WAITS {
+            if self.health.may_open_fresh(Instant::now()) {
+                return true;
+            }
+            tokio::time::sleep(WAIT_FOR_FRESH).await;
+        }
+        false
     }
 
     async fn connect(&self, speaks: Speaks) -> Result<Carrier, ForwardError> {

@@ -2,10 +2,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
-use usher_rules::{session::Session, time::UnixTime};
+use usher_rules::{
+    session::Session,
+    time::{Now, UnixTime},
+};
+
+use super::over::Over;
 
 /// Hosts for which a session keeps its identity fields; a visitor has few.
 const KEPT: usize = 8;
+
+/// What is told once of a session, at most.
+const MOST_TOLD: usize = 32;
 
 /// A session in memory, shared by everything that runs under it.
 #[derive(Debug)]
@@ -13,6 +21,8 @@ pub struct LiveSession {
     session: Session,
     ended: CancellationToken,
     made: Mutex<Vec<MadeFields>>,
+    told: Mutex<Vec<Box<str>>>,
+    over: Over,
 }
 
 /// Identity fields that `shape` made for one session, host and plan, kept beside the session.
@@ -33,7 +43,8 @@ pub struct MadeFields {
 impl LiveSession {
     /// Takes a session into memory.
     pub fn new(session: Session) -> Self {
-        Self { session, ended: CancellationToken::new(), made: Mutex::new(Vec::new()) }
+        let (ended, made, told) = (CancellationToken::new(), Mutex::default(), Mutex::default());
+        Self { session, ended, made, told, over: Over::default() }
     }
 
     /// What is remembered of the sign-in.
@@ -54,6 +65,22 @@ impl LiveSession {
     /// Resolves when it is ended by sign-out or revocation; expiry is not an end.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
+    }
+
+    /// Has it run out, or does it begin later, as far as our clock knows? See [`Over`].
+    pub fn is_over(&self, now: Now) -> bool {
+        self.over.judge(&self.session, now)
+    }
+
+    /// Is this the first time that something is to be told of it? Bounded: what is too much is
+    /// taken for told.
+    pub fn first_told(&self, what: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = told.len() < MOST_TOLD && told.iter().all(|one| **one != *what);
+        if is_new {
+            told.push(what.into());
+        }
+        is_new
     }
 
     /// Fields that were made before, if some fit.

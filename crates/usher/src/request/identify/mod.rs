@@ -10,6 +10,7 @@ pub mod contract;
 mod live;
 #[cfg(test)]
 pub mod memory;
+mod over;
 mod store;
 mod verified;
 mod who;

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Uri};
 use usher_rules::{
@@ -8,7 +8,7 @@ use usher_rules::{
         CookieNames, Credential, CredentialSource, Handle, HandleError, Keys, OfSession, SessionId,
         credential_by,
     },
-    time::UnixTime,
+    time::Now,
 };
 
 use super::{Identity, LiveSession, Rejection, SessionStore, verified::verify};
@@ -37,7 +37,7 @@ pub struct Asker<'a> {
     /// The host that it is for, without port.
     pub host: &'a str,
     /// The moment at which it came.
-    pub now: UnixTime,
+    pub now: Now,
 }
 
 /// Finds out who is asking: the credential is read and judged, together with the session that it
@@ -60,7 +60,8 @@ pub fn who(
         {
             return Err(Rejection::NotBegunHere);
         }
-        let handle = verify(&verifier.keys, verifier.id, token, asker.now).map_err(rejection)?;
+        let handle =
+            verify(&verifier.keys, verifier.id, token, asker.now.wall).map_err(rejection)?;
         if !is_for(plan, &handle, source, asker.host) {
             return Err(Rejection::OtherHost);
         }
@@ -96,12 +97,12 @@ fn in_force(
     plan: &Plan,
     sessions: &dyn SessionStore,
     handle: &Handle,
-    now: UnixTime,
+    now: Now,
 ) -> Result<Arc<LiveSession>, Rejection> {
     let live = sessions.find(&handle.session).filter(|live| !live.is_ended());
     let live = live.ok_or(Rejection::Unknown)?;
     let session = live.session();
-    if session.expires_at().is_expired_at(now, Duration::ZERO) {
+    if live.is_over(now) {
         return Err(Rejection::Expired);
     }
     if *session.idp_id != *plan.sign_in.provider.id() {

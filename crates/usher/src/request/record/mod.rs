@@ -14,6 +14,7 @@ mod recorder;
 mod sign_in;
 mod sink;
 mod stamp;
+mod tally;
 
 pub use access::Access;
 pub use closing::Closing;

@@ -5,7 +5,7 @@ use usher_rules::{
     time::Now,
 };
 
-use super::{Event, Metrics, Sink};
+use super::{Event, Metrics, Sink, tally::Tally};
 use crate::request::{Chore, Panicked, accept::Beside};
 
 /// How lines look.
@@ -20,15 +20,17 @@ pub enum Format {
 /// Writes records and events.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    sink: Arc<Sink>,
+    /// Absent where something is only counted.
+    sink: Option<Arc<Sink>>,
     format: Format,
     metrics: Option<Arc<Metrics>>,
+    tally: Arc<Tally>,
 }
 
 impl Recorder {
     /// Writes to `sink` in `format`.
     pub fn new(sink: Sink, format: Format) -> Self {
-        Self { sink: Arc::new(sink), format, metrics: None }
+        Self { sink: Some(Arc::new(sink)), format, metrics: None, tally: Arc::default() }
     }
 
     /// Counts what it records, too.
@@ -101,14 +103,33 @@ impl Recorder {
         told(event, panicked).with("effect", effect).write();
     }
 
+    /// For a request that its client took back before anything was decided: the figures know each,
+    /// the log a few a minute and how many more there were ([`Self::left_out`]).
+    #[must_use]
+    pub fn of_taken_back(&self, now: Now) -> Self {
+        match self.tally.has_line(now) {
+            true => self.clone(),
+            false => Self { sink: None, ..self.clone() },
+        }
+    }
+
+    /// Requests that were taken back and have no lines, since the start.
+    pub fn left_out(&self) -> u64 {
+        self.tally.left_out()
+    }
+
     /// Appends one line.
     pub(super) fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.sink.line(write);
+        if let Some(sink) = &self.sink {
+            sink.line(write);
+        }
     }
 
     /// Returns when everything that was recorded has been written.
     pub fn flush(&self) {
-        self.sink.flush();
+        if let Some(sink) = &self.sink {
+            sink.flush();
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 use usher_rules::{plan::Plan, session::Session, time::UnixTime};
 
@@ -65,6 +65,13 @@ pub fn identity_fields(
         });
     }
     Some(fields)
+}
+
+/// What the identity fields of a request take, in octets: names are not counted.
+pub fn identity_octets(plan: &Plan, fields: &HeaderMap) -> usize {
+    let octets =
+        |name: &HeaderName| fields.get_all(name).iter().map(HeaderValue::len).sum::<usize>();
+    octets(&ASSERTION) + plan.claim_fields.iter().map(|(name, _)| octets(name)).sum::<usize>()
 }
 
 /// The assertion's claims (`pomerium-protocols.md` §4.1). For nobody, `sub` and the rest are empty.

@@ -127,7 +127,7 @@ impl SignInRoom {
         let live = ask.identity().session()?;
         let live = self.in_force(ask, &live.session().id)?;
         let session = live.session();
-        let is_young = ask.wall().since(session.issued_at()) < SAME_SIGN_IN;
+        let is_young = ask.wall().is_within(SAME_SIGN_IN, session.issued_at());
         (is_young && session.person == *person).then_some(live)
     }
 
