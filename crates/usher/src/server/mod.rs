@@ -166,7 +166,6 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let settled = sign_in_host::settle(&mut plan, &data_dir, None);
     let (authority, damage) = match Authority::open(&data_dir, &neighbourhood(&plan), now.wall) {
         Ok(authority) => (authority, None),
-        // It takes only its own hosts down.
         Err(error) if has_certificates(&plan) => (Authority::absent(&data_dir), Some(error)),
         Err(error) => return Err(error.into()),
     };
