@@ -198,8 +198,7 @@ pub fn start(options: StartOptions) -> Result<RunningServer, StartError> {
     let passwords = Passwords::new(password_cost, cores).map_err(StartError::Passwords)?;
     let directory = Arc::new(Directory::new(Arc::<Store>::clone(&store), passwords));
 
-    let tasks = Tasks::default();
-    let shares = Shares::new(Bounds::for_files(files::raise_limit()));
+    let (tasks, shares) = (Tasks::default(), Shares::new(Bounds::for_files(files::raise_limit())));
     let own = SignInRoom::new(SignInDeps {
         sessions: Arc::<Store>::clone(&store),
         passwords: directory,
