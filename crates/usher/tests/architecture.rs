@@ -246,10 +246,6 @@ const BEGUN: &[(&str, &str)] = &[
     ("cli/signals.rs", "waits for a second signal, and ends the process"),
     ("cli/demo.rs", "the demo's own"),
     ("cli/live/upstreams.rs", "tries of `check --live`, which are waited for"),
-    (
-        "request/forward/checking.rs",
-        "tries of `health_checks`; one that panics is not begun again until a reload",
-    ),
     ("request/forward/probe.rs", "one try of `check --live`"),
 ];
 

@@ -7,17 +7,15 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Empty;
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
 };
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    task::JoinSet,
-};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_rules::{
     names::Scheme,
     plan::{Action, HealthCheck, HealthQuestion, Route, Target},
@@ -27,7 +25,10 @@ use super::{
     ForwardError, Forwarder, UpstreamIo,
     choose::{Checked, Health, Outcome, Turn},
     sending::{Speaks, dialled},
-    tls::ClientConfigs,
+};
+use crate::request::{
+    accept::{Beside, Streams},
+    caught::caught,
 };
 
 /// Bytes that an app may say before what a check waits for.
@@ -65,86 +66,92 @@ impl Forwarder {
     /// Makes the checks of the plan in force, for ever; begins anew when another one is.
     pub async fn check_upstreams(&self, tell: TurnHeard) {
         loop {
-            let mut running = JoinSet::new();
-            for probe in self.choosers.probes() {
-                running.spawn(again_and_again(Arc::clone(&self.configs), probe, Arc::clone(&tell)));
-            }
+            let probes = self.choosers.probes().into_iter();
+            let running = probes.map(|probe| self.again_and_again(probe, &tell));
+            let mut running: FuturesUnordered<_> = running.collect();
+            let all = async {
+                while running.next().await.is_some() {}
+                pending::<()>().await // no check is left until a reload brings one
+            };
             tokio::select! {
-                () = until_one_panics(&mut running) => {}
+                () = all => {}
                 () = self.choosers.changed() => {}
             }
         }
     }
-}
 
-/// Checks end with the plan that wants them: what else ends one is a panic, which is the caller's.
-async fn until_one_panics(running: &mut JoinSet<()>) {
-    while let Some(ended) = running.join_next().await {
-        if let Some(panicked) = ended.err().and_then(|error| error.try_into_panic().ok()) {
-            std::panic::resume_unwind(panicked);
+    /// One check, for ever: a try that panics is told, ends no other, and counts as no answer.
+    async fn again_and_again(&self, probe: Probe, tell: &TurnHeard) {
+        let Action::Forward(targets) = &probe.route.action else { return };
+        let Some(target) = targets.all.get(probe.at) else { return };
+        let Some(check) = probe.checked.checks().get(probe.check) else { return };
+        let upstream = || Beside::Upstream(target.upstream.authority().into());
+        loop {
+            let asked = self.ask(&probe.route, target, check);
+            let asked = tokio::time::timeout(check.timeout, caught(asked)).await;
+            let outcome = match asked {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(panicked)) => {
+                    self.tasks.panicked(&upstream(), &panicked);
+                    Outcome::NoAnswer("the check itself failed".into())
+                }
+                Err(_) => Outcome::NoAnswer(format!("no answer within {:?}", check.timeout).into()),
+            };
+            if let Err(panicked) = caught(async { probe.note(target, &outcome, tell) }).await {
+                self.tasks.panicked(&upstream(), &panicked);
+            }
+            tokio::time::sleep(check.interval).await;
         }
     }
-    pending().await
+
+    async fn ask(&self, route: &Route, target: &Target, check: &HealthCheck) -> Outcome {
+        let speaks = match check.asks {
+            HealthQuestion::Http { .. } => Speaks::of(route),
+            HealthQuestion::Tcp { .. } => Speaks::Http1,
+        };
+        // The check's own timeout ends it earlier.
+        let io = match dialled(&self.configs, target, &route.tls, speaks, check.timeout).await {
+            Ok(io) => io,
+            Err(error) => return Outcome::NoAnswer(error.to_string().into()),
+        };
+        let (is_h2c, expected) = match &check.asks {
+            HealthQuestion::Tcp { send, receive } => return listen(io, send, receive).await,
+            HealthQuestion::Http { expected, .. } => {
+                (target.upstream.scheme == Scheme::H2c && speaks == Speaks::Any, expected)
+            }
+        };
+        let is_http2 = is_h2c || io.is_http2();
+        let Some(request) = question(&check.asks, target, is_http2) else {
+            return Outcome::NoAnswer("the question can't be written".into());
+        };
+        let beside = Beside::Upstream(target.upstream.authority().into());
+        let answered = match is_http2 {
+            true => over_http2(io, request, self.tasks.streams_of(beside)).await,
+            false => over_http1(io, request).await,
+        };
+        match answered {
+            Ok(response) => judge(response.status(), expected),
+            Err(error) => Outcome::NoAnswer(error.to_string().into()),
+        }
+    }
 }
 
-async fn again_and_again(configs: Arc<ClientConfigs>, probe: Probe, tell: TurnHeard) {
-    let Action::Forward(targets) = &probe.route.action else { return };
-    let Some(target) = targets.all.get(probe.at) else { return };
-    let Some(check) = probe.checked.checks().get(probe.check) else { return };
-    loop {
-        let asked = ask(&configs, &probe.route, target, check);
-        let outcome = tokio::time::timeout(check.timeout, asked).await.unwrap_or_else(|_| {
-            Outcome::NoAnswer(format!("no answer within {:?}", check.timeout).into())
-        });
-        match (&outcome, &check.asks) {
-            (Outcome::Well, HealthQuestion::Http { .. }) => probe.health.answered(),
-            (Outcome::Well, HealthQuestion::Tcp { .. }) => probe.health.reached(),
-            (Outcome::NoAnswer(_) | Outcome::Unwell(_), _) => {}
+impl Probe {
+    fn note(&self, target: &Target, outcome: &Outcome, tell: &TurnHeard) {
+        let asks = self.checked.checks().get(self.check).map(|check| &check.asks);
+        match (outcome, asks) {
+            (Outcome::Well, Some(HealthQuestion::Http { .. })) => self.health.answered(),
+            (Outcome::Well, Some(HealthQuestion::Tcp { .. })) => self.health.reached(),
+            (Outcome::Well, None) | (Outcome::NoAnswer(_) | Outcome::Unwell(_), _) => {}
         }
-        if let Some(turn) = probe.checked.note(probe.check, &outcome) {
+        if let Some(turn) = self.checked.note(self.check, outcome) {
             tell(&Turned {
-                route: probe.route.name.clone(),
+                route: self.route.name.clone(),
                 upstream: target.upstream.authority(),
                 turn,
                 why: outcome.why().into(),
             });
         }
-        tokio::time::sleep(check.interval).await;
-    }
-}
-
-async fn ask(
-    configs: &ClientConfigs,
-    route: &Route,
-    target: &Target,
-    check: &HealthCheck,
-) -> Outcome {
-    let speaks = match check.asks {
-        HealthQuestion::Http { .. } => Speaks::of(route),
-        HealthQuestion::Tcp { .. } => Speaks::Http1,
-    };
-    // The check's own timeout ends it earlier.
-    let io = match dialled(configs, target, &route.tls, speaks, check.timeout).await {
-        Ok(io) => io,
-        Err(error) => return Outcome::NoAnswer(error.to_string().into()),
-    };
-    let (is_h2c, expected) = match &check.asks {
-        HealthQuestion::Tcp { send, receive } => return listen(io, send, receive).await,
-        HealthQuestion::Http { expected, .. } => {
-            (target.upstream.scheme == Scheme::H2c && speaks == Speaks::Any, expected)
-        }
-    };
-    let is_http2 = is_h2c || io.is_http2();
-    let Some(request) = question(&check.asks, target, is_http2) else {
-        return Outcome::NoAnswer("the question can't be written".into());
-    };
-    let answered = match is_http2 {
-        true => over_http2(io, request).await,
-        false => over_http1(io, request).await,
-    };
-    match answered {
-        Ok(response) => judge(response.status(), expected),
-        Err(error) => Outcome::NoAnswer(error.to_string().into()),
     }
 }
 
@@ -178,9 +185,13 @@ async fn over_http1(io: UpstreamIo, request: Asked) -> Result<Response<Incoming>
     answered(sender.send_request(request), connection).await
 }
 
-async fn over_http2(io: UpstreamIo, request: Asked) -> Result<Response<Incoming>, ForwardError> {
+async fn over_http2(
+    io: UpstreamIo,
+    request: Asked,
+    streams: Streams,
+) -> Result<Response<Incoming>, ForwardError> {
     let closed = |source| ForwardError::Closed { source };
-    let builder = http2::Builder::new(TokioExecutor::new());
+    let builder = http2::Builder::new(streams);
     let (mut sender, connection) = builder.handshake(TokioIo::new(io)).await.map_err(closed)?;
     answered(sender.send_request(request), connection).await
 }
@@ -235,4 +246,98 @@ fn hears(mut heard: &[u8], wanted: &[Box<[u8]>]) -> bool {
         heard = rest.unwrap_or_default();
         rest.is_some()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::TcpListener,
+        sync::{
+            Arc, Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use tokio::sync::Notify;
+    use usher_rules::{
+        config::{self, Environment, Files, Input},
+        plan::{self, Plan},
+    };
+
+    use super::{Forwarder, TurnHeard};
+    use crate::request::{
+        accept::{Beside, Tasks},
+        authorize::{PermitEnd, Standing, Stream},
+        forward::{Recheck, choose::Turn, trust::Trust},
+        note_panics,
+    };
+
+    struct Always;
+
+    impl Recheck for Always {
+        fn generation(&self) -> u64 {
+            0
+        }
+
+        fn still_holds(&self, _: &Standing, _: Stream) -> Result<(), PermitEnd> {
+            Ok(())
+        }
+    }
+
+    impl Files for Always {
+        fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+            Err(path.into())
+        }
+    }
+
+    fn checked(upstream: &str) -> Plan {
+        let text = format!(
+            "address: 127.0.0.1:8443\nroutes:\n- from: https://tv.test\n  to: ['http://{upstream}', \
+             'http://127.0.0.1:1']\n  allow_public_unauthenticated_access: true\n  health_checks:\n  \
+             - {{timeout: 5s, interval: 0.01s, unhealthy_threshold: 1, healthy_threshold: 1, \
+             tcp_health_check: {{}}}}\n"
+        );
+        let draft = config::read(Input { name: None, text: &text }, &Environment::new());
+        plan::compile(draft, &Always).unwrap().0
+    }
+
+    /// It is told, made again, and no other check ends with it.
+    #[tokio::test]
+    async fn a_check_that_panics_is_told_and_made_again() {
+        note_panics();
+        let app = TcpListener::bind("127.0.0.1:0").unwrap();
+        let upstream = app.local_addr().unwrap();
+        drop(app); // nobody is there at first
+        let (tasks, told) = (Tasks::default(), Arc::new(Mutex::new(Vec::new())));
+        let heard = Arc::clone(&told);
+        tasks.on_panic(move |beside, panicked| {
+            heard.lock().unwrap().push((beside.clone(), panicked.words));
+        });
+        let forwarder = Forwarder::new(Trust::only([]), Arc::new(Always), tasks);
+        forwarder.prepare(&checked(&upstream.to_string()));
+
+        let (outs, out, back) =
+            (AtomicUsize::new(0), Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (both_out, is_back) = (Arc::clone(&out), Arc::clone(&back));
+        let tell: TurnHeard = Arc::new(move |turned| match turned.turn {
+            Turn::Out => {
+                if outs.fetch_add(1, Ordering::SeqCst) == 1 {
+                    both_out.notify_one();
+                }
+                assert!(turned.upstream == "127.0.0.1:1", "it broke");
+            }
+            Turn::Back => is_back.notify_one(),
+        });
+        let seen = async {
+            out.notified().await; // one panicked, the other was told
+            let _app = TcpListener::bind(upstream).unwrap();
+            back.notified().await; // the one that panicked goes on
+        };
+        tokio::select! {
+            () = forwarder.check_upstreams(tell) => panic!("checks end"),
+            () = seen => {}
+        }
+        let of_it = Beside::Upstream(upstream.to_string().into());
+        assert_eq!(*told.lock().unwrap(), [(of_it, "it broke")]);
+    }
 }
