@@ -84,6 +84,11 @@ pub trait ErrorPage {
         self.notice().status
     }
 
+    /// Seconds after which it may go well (`Retry-After`, RFC 9110 §10.2.3), where that is known.
+    fn retry_after(&self) -> Option<u32> {
+        None
+    }
+
     /// The HTML document.
     fn render(&self) -> String {
         rendered(&NoticePage { notice: self.notice() })

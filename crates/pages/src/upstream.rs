@@ -6,7 +6,10 @@ use crate::{
     receipt::Receipt,
 };
 
-/// 502: the app refused the connection, or broke it, or said something that is not HTTP.
+/// Seconds in which an app that starts, or is started again, may be back: programs ask again then.
+const SOON: u32 = 10;
+
+/// 502: the app said something that is not HTTP, or not the upgrade that was asked for.
 #[derive(Clone, Debug)]
 pub struct UpstreamDown<'a> {
     /// The host that was asked for.
@@ -25,7 +28,8 @@ impl ErrorPage for UpstreamDown<'_> {
             title: "the app is not answering",
             heading: format!("{} is not answering.", self.host).into(),
             advice: vec![Advice::text(
-                "You got past the door; the app behind it did not respond. Try again in a minute.",
+                "You got past the door; the app behind it gave no answer that can be passed on. \
+                 Try again in a minute.",
             )],
             reasons: &[],
             action: again(self.try_again.as_ref()),
@@ -34,7 +38,8 @@ impl ErrorPage for UpstreamDown<'_> {
     }
 }
 
-/// 503: no connection to the app is to be had now, or usher itself is stopping.
+/// 503: no connection to the app is to be had now (nobody listens, its name or its certificate is
+/// wrong, it hung up), or there is no room here.
 #[derive(Clone, Debug)]
 pub struct UpstreamUnavailable<'a> {
     /// The host that was asked for.
@@ -57,6 +62,10 @@ impl ErrorPage for UpstreamUnavailable<'_> {
             action: again(self.try_again.as_ref()),
             receipt: self.receipt,
         }
+    }
+
+    fn retry_after(&self) -> Option<u32> {
+        Some(SOON)
     }
 }
 

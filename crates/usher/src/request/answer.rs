@@ -407,7 +407,12 @@ pub fn error_page(error: &dyn ErrorPage, wanted: Preference, origins: &[&str]) -
         Preference::Json => (usher_pages::PROBLEM_JSON, error.problem_json()),
         Preference::Text => (usher_pages::PLAIN_TEXT, error.plain_text()),
     };
-    own_page(error.status(), kind, body, &usher_pages::csp(Scripts::Own, origins))
+    let mut response =
+        own_page(error.status(), kind, body, &usher_pages::csp(Scripts::Own, origins));
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 /// A page of ours with the fields that all of them have.

@@ -183,6 +183,10 @@ async fn upstreams_that_are_down_slow_or_lying() {
         assert_eq!((seen.status.as_u16(), details), (status, word), "{url}");
         if status != 200 {
             assert!(seen.body.contains("<!doctype html>"), "{url}: a page: {}", seen.body);
+            assert!(seen.body.contains(">Try again<"), "{url}: with a button: {}", seen.body);
+            let again = (status == 503).then_some("10");
+            let told = seen.fields.get("retry-after").map(|value| value.to_str().unwrap());
+            assert_eq!(told, again, "{url}: for programs");
             assert!(seen.body.contains(seen.field("x-request-id")), "{url}: with its request's id");
             for inside in [&upstream.address.to_string(), "teapot", "no-such-host"] {
                 assert!(!seen.body.contains(inside), "{url}: nothing of what is behind: {inside}");
