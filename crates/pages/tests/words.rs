@@ -49,6 +49,7 @@ fn status_code_and_title() {
             "408 request-timeout · the request stopped",
             "501 not-implemented · not spoken here",
             "401 user-unauthenticated · sign in first",
+            "503 clock-unset · what time is it?",
             "500 internal-error · a mistake of the door",
             "502 upstream-down · the app is not answering",
             "503 upstream-unavailable · not available now",
