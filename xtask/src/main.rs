@@ -7,6 +7,7 @@ mod checks;
 mod docs;
 mod e2e;
 mod mutants;
+mod fuzz;
 mod served;
 mod shell;
 mod suites;
@@ -26,6 +27,7 @@ Usage: cargo xtask <CHORE>
   lines             The ten longest functions, and whether all keep within the limits
   tools             Install what the tests start: authorities, DNS servers
   e2e [ARGS]        Browsers, providers and client libraries against a real usher
+  fuzz [TARGET …]   Each parser and state machine with changed seeds; one under libFuzzer if named
   suites [--long]   h2spec and Autobahn's cases, through usher; results in target/suites
   testssl           testssl.sh against a served host; keeps its summary
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets
@@ -64,6 +66,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "lines" => checks::lines(log),
         "ci" => checks::test(&[], log).and_then(|()| checks::check(log)),
         "e2e" => e2e::run(rest, log),
+        "fuzz" => fuzz::run_targets(rest, log),
         "suites" => suites::check(rest, log),
         "testssl" => testssl::check(log),
         "measure" => bench::measure(rest, log),

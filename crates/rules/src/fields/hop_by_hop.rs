@@ -27,25 +27,16 @@ pub fn remove_hop_by_hop(fields: &mut HeaderMap) {
     for name in &HOP_BY_HOP {
         fields.remove(name);
     }
-    if let Some(te) = fields.get(header::TE) {
-        let keeps_trailers = te.to_str().is_ok_and(|te| {
-            te.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
-        });
-        if keeps_trailers {
-            fields.insert(header::TE, HeaderValue::from_static("trailers"));
-        } else {
-            fields.remove(header::TE);
-        }
+    if has_token(fields, &header::TE, "trailers") {
+        fields.insert(header::TE, HeaderValue::from_static("trailers"));
+    } else {
+        fields.remove(header::TE);
     }
 }
 
 fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {
-    fields
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|option| option.trim().parse().ok())
+    elements(fields, &header::CONNECTION)
+        .filter_map(|option| HeaderName::from_bytes(option).ok())
         .filter(|name| {
             *name != header::HOST && *name != header::CONTENT_LENGTH && *name != header::TE
         })
@@ -59,12 +50,13 @@ pub fn wants_websocket(fields: &HeaderMap) -> bool {
 }
 
 fn has_token(fields: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    fields
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|option| option.trim().eq_ignore_ascii_case(token))
+    elements(fields, name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// The elements of a list (RFC 9110 §5.6.1). One that is no text must not hide its neighbours.
+fn elements<'f>(fields: &'f HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'f [u8]> {
+    let lines = fields.get_all(name).into_iter();
+    lines.flat_map(|line| line.as_bytes().split(|octet| *octet == b',')).map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]
@@ -93,6 +85,7 @@ mod tests {
                 "so does the length",
             ),
             ("connection: X-A|connection: x-b|x-a: 1|x-b: 2", "", "every line of it counts"),
+            ("connection: é, x-a|x-a: 1", "", "an option that is no text hides no other"),
             ("te: trailers, deflate", "te: trailers", "trailers is all that may be asked for"),
             ("te: deflate", "", "other codings are for one hop"),
             ("upgrade: h2c|http2-settings: AA|keep-alive: 1", "", "hop by hop"),

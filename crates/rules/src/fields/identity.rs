@@ -90,10 +90,16 @@ pub fn remove_query_session(query: &str) -> Cow<'_, str> {
 }
 
 /// Takes a session out of the address that a page was linked from, which a browser repeats with
-/// everything that the page loads.
+/// everything that the page loads. One that comes twice, or is no URI, is nobody's page.
 pub fn clean_referer(fields: &mut HeaderMap) {
-    let cleaned = fields.get(header::REFERER).and_then(|referer| {
-        let (page, query) = referer.to_str().ok()?.split_once('?')?;
+    let mut lines = fields.get_all(header::REFERER).into_iter();
+    let first = lines.next().map(HeaderValue::to_str);
+    if lines.next().is_some() || matches!(first, Some(Err(_))) {
+        fields.remove(header::REFERER);
+        return;
+    }
+    let cleaned = first.and_then(|referer| {
+        let (page, query) = referer.ok()?.split_once('?')?;
         match remove_query_session(query) {
             Cow::Owned(query) => HeaderValue::try_from(format!("{page}?{query}")).ok(),
             Cow::Borrowed(_) => None,
@@ -106,7 +112,7 @@ pub fn clean_referer(fields: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderName};
+    use http::{HeaderMap, HeaderName, HeaderValue};
 
     use super::{Owned, clean_referer, remove_credentials, remove_identity, remove_query_session};
 
@@ -114,6 +120,23 @@ mod tests {
         let mut map = HeaderMap::new();
         map.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         map
+    }
+
+    #[test]
+    fn a_session_leaves_in_no_form_of_referer() {
+        let cleaned = |lines: &[&[u8]]| {
+            let mut map = HeaderMap::new();
+            for line in lines {
+                map.append("referer", HeaderValue::from_bytes(line).unwrap());
+            }
+            clean_referer(&mut map);
+            map.remove("referer").map(|left| left.to_str().unwrap().to_owned())
+        };
+        let session: &[u8] = b"https://tv.test/?pomerium_session=x&a=1";
+        assert_eq!(cleaned(&[session]).as_deref(), Some("https://tv.test/?a=1"));
+        assert_eq!(cleaned(&[b"https://tv.test/?a=1"]).as_deref(), Some("https://tv.test/?a=1"));
+        assert_eq!(cleaned(&[b"https://tv.test/", session]), None, "a second line");
+        assert_eq!(cleaned(&[b"https://tv.test/\xe9?pomerium_session=x"]), None, "no URI");
     }
 
     #[test]

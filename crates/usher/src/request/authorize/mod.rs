@@ -213,7 +213,8 @@ impl Asked {
     /// fields of a preflight.
     pub fn of(method: &Method, routed: &Routed, source: IpAddr, fields: &HeaderMap) -> Self {
         let text = |name| {
-            let value = fields.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+            // What is no text is there all the same: a `deny` of preflights must see it.
+            let value = fields.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
             value.filter(|text| !text.is_empty()).map(Into::into)
         };
         let preflight = method == Method::OPTIONS;

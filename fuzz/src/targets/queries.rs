@@ -1,0 +1,83 @@
+//! What comes in queries, cookies and tokens: nobody but us can have made what is taken.
+
+use std::{sync::LazyLock, time::Duration};
+
+use serde_json::Value;
+use usher_rules::{
+    names::is_mailbox,
+    secret::Secret,
+    session::Keys,
+    signin::{
+        AuthorizationResponse, Params, ProgramRedirect,
+        hosted::{HostedKey, Profile, PublicKey, SealedForm, Unsealed, unmark},
+        person_from_claims, verify_url,
+    },
+    time::UnixTime,
+};
+
+use super::text;
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+    Keys::derive(&Secret::new([7; 32]), &Secret::new([9; 32])).expect("32 octets each")
+});
+static HOSTED: LazyLock<HostedKey> = LazyLock::new(|| HostedKey::derive(&Secret::new([7; 32])));
+
+fn now() -> UnixTime {
+    UnixTime::from_seconds(1_700_000_000)
+}
+
+pub fn query(input: &[u8]) {
+    let Some(given) = text(input) else { return };
+    let _ = Params::parse(given);
+    let base = "https://auth.example/.pomerium/sign_in";
+    let verified = verify_url(&KEYS, base, given, now(), Duration::ZERO);
+    assert!(verified.is_err(), "nobody signed this: {given}");
+    let _ = unmark(given);
+}
+
+pub fn callback(input: &[u8]) {
+    let Some(given) = text(input) else { return };
+    let response = AuthorizationResponse::read(given);
+    let times = |name: &str| given.split('&').filter(|pair| pair.starts_with(name)).count();
+    if times("code=") > 1 || times("state=") > 1 {
+        assert!(response.code.is_none() && response.state.is_empty(), "RFC 6749 §3.1: {given}");
+    }
+}
+
+pub fn sealed(input: &[u8]) {
+    let Some(given) = text(input) else { return };
+    if let Ok(unsealed) = SealedForm::unseal(given, &HOSTED) {
+        let _ = unsealed.read(Unsealed::OF_ANYBODY);
+    }
+    let _ = PublicKey::parse(given).map(|key| key.takes_seals());
+    let _ = Profile::parse(given);
+}
+
+pub fn handle(input: &[u8]) {
+    let Some(given) = text(input) else { return };
+    assert!(KEYS.verify_handle(given, now()).is_err(), "nobody signed this: {given}");
+}
+
+pub fn claims(input: &[u8]) {
+    let Ok(Value::Object(claims)) = serde_json::from_slice(input) else { return };
+    let Ok(person) = person_from_claims(&claims, None) else { return };
+    assert!(!person.id.is_empty());
+    assert!(person.email.is_empty() || is_mailbox(&person.email), "{}", person.email);
+    if claims.get("email_verified").is_some_and(|verified| !matches!(verified, Value::Bool(true)))
+        && claims.get("email_verified") != Some(&Value::from("true"))
+    {
+        assert!(person.email.is_empty(), "an address that nobody vouches for: {claims:?}");
+    }
+}
+
+pub fn program(input: &[u8]) {
+    let Some(given) = text(input) else { return };
+    if let Ok(redirect) = ProgramRedirect::parse(&["localhost".into()], given) {
+        let url = redirect.as_str();
+        let host = url.split_once("://").expect("it has a scheme").1;
+        assert!(
+            ["localhost", "127.", "[::1]"].iter().any(|own| host.starts_with(own)),
+            "a program listens on this machine: {url}"
+        );
+    }
+}
