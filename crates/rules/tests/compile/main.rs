@@ -13,6 +13,7 @@ mod idn;
 mod laws;
 mod reference;
 mod show;
+mod values;
 
 use std::collections::BTreeMap;
 
