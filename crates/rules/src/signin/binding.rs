@@ -136,8 +136,8 @@ mod tests {
                 let (fields, now) = (fields(&cookies), UnixTime::from_seconds(second));
                 BrowserBinding::is_held(&fields, "_pomerium", BindingUse::Hop, &ours.id, now)
             };
-            assert_eq!(held_at(7300), held, "{why}");
-            assert!(!held_at(7301), "{why}: two hours and a second later");
+            assert_eq!(held_at(7299), held, "{why}");
+            assert!(!held_at(7300), "{why}: two hours later");
         }
     }
 

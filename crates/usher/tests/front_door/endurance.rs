@@ -116,7 +116,7 @@ async fn a_permit_ends_for_uploads_too() {
     let reading = stream.read_to_end(&mut answer);
     let _cut = tokio::time::timeout(Duration::from_secs(15), reading).await.expect("an end");
     let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
 }
 
 /// An app that hangs up ends the socket, even if the client never says good-bye.
