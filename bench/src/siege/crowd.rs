@@ -53,10 +53,9 @@ impl Kind {
     /// Most have the person's own address, as behind one router; but who guesses passwords there
     /// is held back together with her, and rightly so.
     const fn comes_from(self, number: u32) -> Ipv4Addr {
-        match self {
-            Self::SignIns => Ipv4Addr::from_bits(0x7f01_0000 + number),
-            _ if number < HOUSEMATES => Ipv4Addr::LOCALHOST,
-            _ => Ipv4Addr::from_bits(0x7f01_0000 + number),
+        if number < HOUSEMATES && !matches!(self, Self::SignIns) {
+            return Ipv4Addr::LOCALHOST;
         }
+        Ipv4Addr::from_bits(0x7f01_0000 + number)
     }
 }

@@ -83,7 +83,9 @@ pub(super) struct Writer {
 
 /// Hears of a job that panicked: the thread goes on, and whoever asked is refused.
 #[derive(Clone, Default)]
-struct Alarm(Arc<OnceLock<Box<dyn Fn(&Panicked) + Send + Sync>>>);
+struct Alarm(Arc<OnceLock<Hears>>);
+
+type Hears = Box<dyn Fn(&Panicked) + Send + Sync>;
 
 impl Alarm {
     /// Does a part of a job.

@@ -221,6 +221,7 @@ mod tests {
                 Ok::<_, std::convert::Infallible>(http::Response::new(body))
             }
         });
+        #[expect(clippy::disallowed_methods, reason = "ends with the stream of its test")]
         tokio::spawn(
             hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), answer),

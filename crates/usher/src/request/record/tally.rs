@@ -16,7 +16,7 @@ pub(super) struct Tally {
 impl Tally {
     /// Is there a line for another request that was taken back? Else it is counted.
     pub fn has_line(&self, now: Now) -> bool {
-        let minute = now.wall.seconds() / 60 & 0xffff_ffff;
+        let minute = (now.wall.seconds() / 60) & 0xffff_ffff;
         let before = self.minute.load(Relaxed);
         let written = if before >> 32 == minute { before & 0xffff_ffff } else { 0 };
         if written >= LINES {

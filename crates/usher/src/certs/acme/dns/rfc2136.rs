@@ -65,10 +65,8 @@ impl Rfc2136 {
             let unfit = |_| DnsError::Unfit(record.name.clone());
             message.finalize(&signer(key)?, now()).map_err(unfit)?;
         }
-        match self.exchange(&message).await?.response_code {
-            ResponseCode::NoError => Ok(()),
-            code => Err(refused(code, &zone)),
-        }
+        let code = self.exchange(&message).await?.response_code;
+        if code == ResponseCode::NoError { Ok(()) } else { Err(refused(code, &zone)) }
     }
 
     /// The zone that the server has the name in: it names it when it is asked for a SOA.
