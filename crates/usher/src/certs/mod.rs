@@ -18,6 +18,7 @@ mod folder;
 mod pair;
 mod permitted;
 pub mod report;
+mod shown;
 mod staple;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use usher_rules::{
 
 pub use authority::Authority;
 pub use error::{CertError, Pem};
+pub use shown::{Shown, untimely};
 
 use self::{
     acme::{AcmeClient, Provisioned},

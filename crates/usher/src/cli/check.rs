@@ -24,7 +24,7 @@ use super::{
     live,
 };
 use crate::{
-    certs::{self, CertError},
+    certs::{self, CertError, Shown},
     server::{self, StartError, SystemClock},
 };
 
@@ -134,6 +134,7 @@ pub fn load(path: &Path, env: &Environment) -> Result<Loaded, LoadFailure> {
                 problems.extend(refused.iter().map(unusable));
                 return Err(LoadFailure::Refused(Findings { file, text, problems }));
             }
+            problems.extend(certs::untimely(&plan, SystemClock.now().wall).iter().map(untimely));
             let findings = Findings { file, text, problems };
             Ok(Loaded { plan, findings, files: disk.asked.into_inner() })
         }
@@ -168,6 +169,13 @@ impl LoadFailure {
 fn unusable(error: &StartError) -> Problem {
     let help = error.hint().unwrap_or_default();
     Problem::new(Severity::Error, "U213", Place::Whole, error.to_string(), help)
+}
+
+/// A certificate that others than visitors are shown, and that they refuse now or soon.
+fn untimely(shown: &Shown) -> Problem {
+    let Shown { whose, what } = shown;
+    let help = "put a new one in its place, and check this machine's clock";
+    Problem::new(Severity::Warning, "U217", Place::Whole, format!("{whose} {what}"), help)
 }
 
 /// The process's environment, as [`load`] takes it. Variables that are not text are left out.

@@ -133,3 +133,39 @@ fn named_files_are_read() {
         "{refused}"
     );
 }
+
+/// With it every request fails at an app that asks for one, and nothing here renews it.
+#[test]
+fn a_shown_certificate_that_ends_is_told_of() {
+    const DAY: time::Duration = time::Duration::DAY;
+    let now = time::OffsetDateTime::now_utc();
+    for (from, end, says) in [
+        (now - DAY * 90, now - DAY, Some("has ended on ")),
+        (now - DAY * 90, now + DAY * 13, Some("ends on ")),
+        (now - DAY * 90, now + DAY * 15, None),
+        (now + DAY, now + DAY * 90, Some("does not count before ")),
+        (now - DAY, now + DAY * 6, None), // one of a short life, which something renews
+        (now - DAY * 6, now + DAY, Some("ends on ")),
+    ] {
+        let key = KeyPair::generate().unwrap();
+        let mut leaf = rcgen::CertificateParams::new(vec!["usher.test".to_owned()]).unwrap();
+        (leaf.not_before, leaf.not_after) = (from, end);
+        let cert = STANDARD.encode(leaf.self_signed(&key).unwrap().pem());
+        let key = STANDARD.encode(key.serialize_pem());
+        let text = format!(
+            "metrics_address: 127.0.0.1:9090\nmetrics_certificate: {cert}\nmetrics_certificate_key: {key}\n\
+             routes:\n- from: https://a.test\n  to: https://b.test\n  \
+             allow_public_unauthenticated_access: true\n  tls_client_cert: {cert}\n  tls_client_key: {key}\n"
+        );
+        let (good, shown) = checked(text.as_bytes(), false);
+        assert_eq!(good, Outcome::Good, "{shown}");
+        let Some(says) = says else {
+            assert!(!shown.contains("U217"), "{end}: {shown}");
+            continue;
+        };
+        for whose in ["`tls_client_cert` of the route `a` ", "`metrics_certificate` "] {
+            let line = format!("warning[U217]: {whose}{says}");
+            assert!(shown.contains(&line), "{line}: {shown}");
+        }
+    }
+}
