@@ -184,8 +184,6 @@ pub fn read(input: Input<'_>, env: &Environment) -> Draft {
         match keys::find(keys::GLOBAL, &entry.key).map(|key| key.name) {
             Some("policy") => policy = sections(&entry.value, &Source::File, &mut problems),
             Some("routes") => routes = sections(&entry.value, &Source::File, &mut problems),
-            // a shelf for anchors, as compose files have it; no option will ever begin like this
-            None if entry.key.starts_with("x-") => {}
             // a shelf for anchors, as compose files have it: no option will ever begin like this
             None if entry.key.starts_with("x-") => {}
             Some(_) | None => {

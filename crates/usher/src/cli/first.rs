@@ -13,7 +13,7 @@ use crate::{
     store::Store,
 };
 
-/// How many routes are named; who has more knows them.
+/// How many addresses are named, each once; who has more knows them.
 const NAMED: usize = 5;
 
 /// How many people the built-in provider knows. `None` where that can't be read, which whoever
@@ -29,11 +29,18 @@ pub(super) fn people(dir: &Path) -> Option<usize> {
 pub(super) fn words(plan: &Plan, people: Option<usize>, dir: &Path) -> Result<String, fmt::Error> {
     let mut out = String::new();
     let scheme = if plan.listen.insecure { "http" } else { "https" };
-    for route in plan.routes.iter().take(NAMED) {
+    let mut named = Vec::new();
+    for route in &plan.routes {
         if let HostPattern::Exact { host, port } = &route.from {
             let port = port.map_or_else(String::new, |port| format!(":{port}"));
-            writeln!(out, "open: {scheme}://{host}{port}/")?;
+            let line = format!("open: {scheme}://{host}{port}/");
+            if named.len() < NAMED && !named.contains(&line) {
+                named.push(line);
+            }
         }
+    }
+    for line in named {
+        writeln!(out, "{line}")?;
     }
     let dir = dir.display();
     match (&plan.sign_in.provider, people) {
@@ -76,7 +83,7 @@ pub(super) fn words(plan: &Plan, people: Option<usize>, dir: &Path) -> Result<St
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::path::Path;
+    use std::{path::Path, sync::Arc};
 
     use usher_rules::{
         names::{Host, Origin},
@@ -91,6 +98,7 @@ mod tests {
         let origin = Origin::parse("https://tv.test").unwrap();
         let mut plan = Plan::sketch(origin, Provider::Builtin, vec![tv]);
         plan.listen.insecure = false;
+        plan.routes.push(Arc::clone(&plan.routes[0])); // another path of the same host
         let dir = Path::new("/srv/usher");
         assert_eq!(
             words(&plan, Some(0), dir).unwrap(),
