@@ -9,7 +9,7 @@ use std::{
 use super::data_dir::{data_dir, is_root};
 use crate::store::{Alone, Tenant};
 
-/// Where [`deploy/usher.service`] and root keep it.
+/// Where `deploy/usher.service` and root keep it.
 const SERVICE: &str = "/var/lib/usher";
 
 /// Says on standard error that `dir` is not what a running usher serves.
