@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usher_rules::{
-    renewal::{Budget, Held, Keeper, Known, Next, Settled},
+    renewal::{Budget, Held, Known, Next, OrderOutcome, RenewalSchedule},
     time::UnixTime,
 };
 
@@ -15,10 +15,10 @@ const NAMES: [&str; 3] = ["a.test", "b.test", "c.test"];
 /// was just ordered.
 pub fn renewal(input: &[u8]) {
     let mut now = UnixTime::from_seconds(1_700_000_000);
-    let mut keeper =
-        Keeper::new(vec!["https://one".into(), "https://two".into()], Budget::default());
+    let mut schedule =
+        RenewalSchedule::new(vec!["https://one".into(), "https://two".into()], Budget::default());
     for (seed, name) in (0..).zip(NAMES) {
-        keeper.want(name, seed, Known::default());
+        schedule.want(name, seed, Known::default());
     }
     let mut orders: Vec<UnixTime> = Vec::new();
     for step in input.iter().take(2000) {
@@ -26,15 +26,15 @@ pub fn renewal(input: &[u8]) {
             now = moved(now, *step);
             continue;
         }
-        let Next::Order { name, .. } = keeper.next(now) else { continue };
+        let Next::Order { name, .. } = schedule.next(now) else { continue };
         orders.push(now);
         let retry_after = (step & 8 != 0).then(|| now.plus(Duration::from_secs(3600)));
         let settled = match step % 3 {
-            0 => Settled::Issued(held(now, *step)),
-            1 => Settled::Unreached { retry_after },
-            _ => Settled::Failed { retry_after },
+            0 => OrderOutcome::Issued(held(now, *step)),
+            1 => OrderOutcome::Unreached { retry_after },
+            _ => OrderOutcome::Failed { retry_after },
         };
-        keeper.settle(&name, settled, now).expect("a name that it named is known");
+        schedule.settle(&name, settled, now).expect("a name that it named is known");
         let hour = Duration::from_secs(3600);
         let lately = orders.iter().filter(|at| **at <= now && now.since(**at) < hour).count();
         assert!(lately <= ORDERS_PER_HOUR, "{lately} orders in an hour");

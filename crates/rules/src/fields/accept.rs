@@ -43,7 +43,7 @@ fn quality(parameter: &str) -> Option<u16> {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     let whole: u16 = whole.parse().ok()?;
     let fraction: u16 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    Some((whole * 1000 + fraction).min(1000))
+    Some(whole.saturating_mul(1000).saturating_add(fraction).min(1000)) // a client may write q=1001
 }
 
 #[cfg(test)]
@@ -57,6 +57,7 @@ mod tests {
         for (given, expected) in [
             (None, Html),
             (Some("*/*"), Html),
+            (Some("text/html;q=66, application/json;q=1001"), Html),
             (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), Html),
             (Some("application/json"), Json),
             (Some("application/json;q=0.9, */*"), Html),
