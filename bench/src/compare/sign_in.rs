@@ -131,13 +131,16 @@ impl Page {
 
 /// The form that asks for a password.
 #[derive(Debug, PartialEq)]
-struct Form {
-    action: String,
-    hidden: Vec<(String, String)>,
+pub struct Form {
+    /// Where it goes.
+    pub action: String,
+    /// Fields that nobody fills in.
+    pub hidden: Vec<(String, String)>,
 }
 
 impl Form {
-    fn find(page: &str) -> Option<Self> {
+    /// The first of a page.
+    pub fn find(page: &str) -> Option<Self> {
         let form = page.split("<form").skip(1).find(|form| form.contains("\"password\""))?;
         let form = form.split("</form").next()?;
         let (head, fields) = form.split_once('>')?;

@@ -8,7 +8,7 @@ use hyper::{body::Bytes, body::Incoming, server::conn::http1, service::service_f
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
 };
 
 use crate::{failure::Failure, zeros::Zeros};
@@ -24,7 +24,7 @@ type Answer = Response<Either<Zeros, UnsyncBoxBody<Bytes, Infallible>>>;
 /// Listens until this program ends.
 #[expect(clippy::disallowed_methods, reason = "lives as long as this program")]
 pub async fn start() -> Result<SocketAddr, Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::io("upstream"))?;
+    let listener = listener().map_err(Failure::io("upstream"))?;
     let address = listener.local_addr().map_err(Failure::io("upstream"))?;
     tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
@@ -92,4 +92,11 @@ fn switch(request: Request<Incoming>) -> Answer {
         answer.headers_mut().insert(name, header::HeaderValue::from_static(value));
     }
     answer
+}
+
+/// With a queue that a thousand who come at once fit into.
+fn listener() -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into())?;
+    socket.listen(4096)
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::OPEN;
+use super::{OPEN, guess};
 use crate::front_door::HOST;
 
 /// A kind of attack.
@@ -148,7 +148,7 @@ impl Hostile {
                 tls.write_all(head.as_bytes()).await?;
                 read_to_end(&mut tls).await
             }
-            Kind::SignIns => self.sign_in().await,
+            Kind::SignIns => guess::passwords(self.tls(HOST, &self.http1).await?).await,
         }
     }
 
@@ -196,25 +196,6 @@ impl Hostile {
             tls.write_all(&bytes).await?;
             let mut ignored = [0; 4096];
             let _nothing = timeout(SECOND, tls.read(&mut ignored)).await;
-        }
-    }
-
-    async fn sign_in(&self) -> io::Result<()> {
-        let body = "email=ann%40example.com&password=guess";
-        let head = format!(
-            "POST /.pomerium/sign_in HTTP/1.1\r\nHost: {HOST}\r\nOrigin: https://{HOST}\r\n\
-             Accept: text/html\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut tls = self.tls(HOST, &self.http1).await?;
-        loop {
-            tls.write_all(head.as_bytes()).await?;
-            let mut answer = [0; 16 * 1024];
-            if timeout(20 * SECOND, tls.read(&mut answer)).await?? == 0 {
-                return Ok(());
-            }
-            sleep(SECOND).await;
         }
     }
 }

@@ -5,6 +5,7 @@
 //! each. Whoever is shown out comes back after a second.
 
 mod crowd;
+mod guess;
 mod hostile;
 mod person;
 

@@ -99,6 +99,11 @@ impl Pulse {
         self.admitted.as_ref().map_or(0, Admitted::waiting)
     }
 
+    /// How many may before its answers take turns.
+    pub(super) fn may_wait(&self) -> usize {
+        self.admitted.as_ref().map_or(limits::CONNECTION_WAITING, Admitted::may_wait)
+    }
+
     fn moved(&self, bytes: usize) {
         if let Some(admitted) = &self.admitted {
             admitted.moved(bytes);

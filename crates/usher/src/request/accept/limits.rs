@@ -49,6 +49,8 @@ pub const CLIENT_CONNECTIONS: usize = 512;
 pub const PLACE: Duration = Duration::from_secs(10);
 /// How long the place of a connection stays empty that was ended for what it took.
 pub const PLACE_CLOSED: Duration = Duration::from_secs(5);
+/// At most one place in so many of a client's stays empty so.
+pub const CLOSED_PART: usize = 4;
 /// One client may have one part in so many of the process's budget.
 pub const CLIENT_PART: usize = 4;
 /// What a request under way counts beside the bytes that wait: buffers on both sides.

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Pulse, limits};
+use super::Pulse;
 
 /// The bytes of one answer that wait for its client: counted until they are written or dropped.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Waiting {
 impl Account {
     fn has_room(&self) -> bool {
         let own = self.bytes.load(Ordering::Relaxed);
-        own == 0 || self.pulse.waiting() < limits::CONNECTION_WAITING
+        own == 0 || self.pulse.waiting() < self.pulse.may_wait()
     }
 }
 

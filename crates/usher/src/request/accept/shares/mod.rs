@@ -21,7 +21,7 @@ use tokio::{
 pub use self::bounds::{Bounds, Whose};
 use self::{
     share::{Leaves, Share, Turn, end_heaviest},
-    usage::Usage,
+    usage::{MODEST, Usage},
 };
 use super::limits;
 
@@ -226,9 +226,11 @@ impl Counted {
         }
         let turn = Turn::take(share, shares.bounds.connections)?;
         let mut place = pin!(Arc::clone(&share.places).acquire_owned());
-        let (began, mut makes_room) = (Instant::now(), false);
+        let began = Instant::now();
         while began.elapsed() < limits::PLACE {
-            makes_room = makes_room || shares.end_one(share, turn.who_leaves(began));
+            if share.needs_room() {
+                shares.end_one(share, turn.who_leaves(began));
+            }
             tokio::select! {
                 place = &mut place => return place.ok(),
                 () = sleep(LOOK_AGAIN) => share.open_places(),
@@ -282,7 +284,7 @@ impl Admitted {
         share.requests.fetch_add(1, Ordering::Relaxed);
         shares.sockets.fetch_add(1, Ordering::Relaxed);
         // Somebody's only request is answered however full it is: a connection has its place.
-        let is_modest = self.usage.waiting() < 2 * limits::STREAM_COST;
+        let is_modest = self.usage.waiting() < MODEST;
         let has_room = self.wait(limits::STREAM_COST) || is_modest;
         shares.refused_requests.fetch_add(u64::from(!has_room), Ordering::Relaxed);
         has_room
@@ -314,6 +316,18 @@ impl Admitted {
         shares.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// Bytes that may wait on this connection before its answers take turns. Where half of what
+    /// its client or the process has is taken, that is little: answers that nobody reads stop
+    /// growing before anybody has to make room for them.
+    pub(super) fn may_wait(&self) -> usize {
+        let Counted { shares, share } = &self.counted;
+        let (own, all) = (share.bytes.load(Ordering::Relaxed), shares.waiting());
+        let of_client = matches!(share.whose, Whose::Client(_));
+        let is_pressed =
+            (of_client && own > shares.bounds.client_bytes() / 2) || all > shares.bounds.bytes / 2;
+        if is_pressed { MODEST } else { limits::CONNECTION_WAITING }
+    }
+
     /// Bytes that wait on this connection.
     pub(super) fn waiting(&self) -> usize {
         self.usage.waiting()
@@ -322,7 +336,7 @@ impl Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.counted.share.remove(self.number);
+        self.counted.share.has_left(self.number, &self.usage);
         if let Some(place) = self.place.take().filter(|_| self.usage.has_gone_too_far()) {
             self.counted.share.close(place);
         }

@@ -25,11 +25,15 @@ pub(super) struct Share {
     pub(super) places: Arc<Semaphore>,
     /// Connections that wait for a place.
     waiting: AtomicUsize,
+    /// Connections that were told to make room, and have not gone yet.
+    leaving: AtomicUsize,
     pub(super) requests: AtomicUsize,
     pub(super) bytes: AtomicUsize,
     connections: Mutex<HashMap<u64, Arc<Usage>>>,
     /// Places that stay empty until then.
     closed: Mutex<VecDeque<(Instant, OwnedSemaphorePermit)>>,
+    /// No more than so many of them: the others are for those who come with good intent.
+    closed_at_most: usize,
     cancelled: Mutex<Cancelled>,
     number: AtomicU64,
     pub(super) looked_at: AtomicU64,
@@ -76,10 +80,12 @@ impl Share {
             sockets: AtomicUsize::new(0),
             places: Arc::new(Semaphore::new(places)),
             waiting: AtomicUsize::new(0),
+            leaving: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             connections: Mutex::default(),
             closed: Mutex::default(),
+            closed_at_most: connections / limits::CLOSED_PART,
             cancelled: Mutex::default(),
             number: AtomicU64::new(0),
             looked_at: AtomicU64::new(0),
@@ -101,11 +107,27 @@ impl Share {
         self.connections().remove(&number);
     }
 
+    /// A connection has gone.
+    pub(super) fn has_left(&self, number: u64, usage: &Usage) {
+        self.remove(number);
+        if usage.makes_room() {
+            self.leaving.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Do more wait for a place than are about to leave theirs? A place that stays empty, or that
+    /// somebody else got, would else be missing for ever, and all who come would wait behind.
+    pub(super) fn needs_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > self.leaving.load(Ordering::Relaxed)
+    }
+
     /// The place of a connection that took too much: it comes back at once, and each time that
     /// costs a handshake and all that it asks for.
     pub(super) fn close(&self, place: OwnedSemaphorePermit) {
         let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        closed.push_back((Instant::now() + limits::PLACE_CLOSED, place));
+        if closed.len() < self.closed_at_most {
+            closed.push_back((Instant::now() + limits::PLACE_CLOSED, place));
+        }
     }
 
     /// Opens places whose time has come.
@@ -146,13 +168,14 @@ impl Share {
             Leaves::Settled => slow
                 .filter(|(_, usage)| !usage.is_new(now))
                 .min_by_key(|(_, usage)| usage.idleness()),
-            Leaves::Oldest => slow.min_by_key(|(_, usage)| usage.opened()),
+            Leaves::Oldest => slow.min_by_key(|(_, usage)| usage.age()),
         };
         let least = least.map(|(number, _)| *number);
         let Some(usage) = least.and_then(|number| connections.remove(&number)) else {
             return false;
         };
-        usage.end();
+        self.leaving.fetch_add(1, Ordering::Relaxed);
+        usage.end_for_another();
         true
     }
 
@@ -170,7 +193,7 @@ pub(super) struct Turn<'a>(&'a Share);
 
 /// After so long, connections that were just answered make room as well: who asks again and again
 /// would hold a place for ever.
-const PATIENT: Duration = Duration::from_secs(3);
+const PATIENT: Duration = Duration::from_secs(1);
 
 impl<'a> Turn<'a> {
     /// `None` where as many wait as may.
@@ -197,6 +220,7 @@ pub(super) fn end_heaviest(
     excess: usize,
     now: u64,
 ) -> u64 {
+    stalled.retain(|(.., usage)| !usage.is_modest());
     stalled.sort_by_cached_key(|(.., usage)| (usage.is_new(now), Reverse(usage.waiting())));
     let (mut freed, mut ended) = (0, 0);
     for (share, number, usage) in stalled {

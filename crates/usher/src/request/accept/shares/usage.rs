@@ -5,6 +5,8 @@ use std::sync::{
 
 use tokio_util::sync::CancellationToken;
 
+use super::limits;
+
 /// What one connection takes, and how it behaves. Times are milliseconds of [`super::Shares`].
 #[derive(Debug)]
 pub(super) struct Usage {
@@ -19,9 +21,12 @@ pub(super) struct Usage {
     pub(super) bytes: AtomicUsize,
     pub(super) over: CancellationToken,
     has_gone_too_far: AtomicBool,
+    makes_room: AtomicBool,
     marks: Mutex<[(u64, u64); 2]>,
 }
 
+/// What waits for a connection that asks for one thing at a time: it is not ended for that.
+pub(super) const MODEST: usize = 2 * limits::STREAM_COST;
 /// Who moves fewer bytes a second is in nobody's way when it ends.
 const SLOW: u64 = 1024;
 /// What a rate is taken over, at the least: players read in bursts.
@@ -30,7 +35,7 @@ const WINDOW: u64 = 15_000;
 const FILLS: u64 = 3000;
 /// Who has just come, or has just been answered, has its turn: else those who hold on would push
 /// out everybody who comes after them.
-const NEW: u64 = 5000;
+const NEW: u64 = 1000;
 
 impl Usage {
     pub(super) fn new(now: u64) -> Self {
@@ -43,6 +48,7 @@ impl Usage {
             bytes: AtomicUsize::new(0),
             over: CancellationToken::new(),
             has_gone_too_far: AtomicBool::new(false),
+            makes_room: AtomicBool::new(false),
             marks: Mutex::new([(now, 0); 2]),
         }
     }
@@ -91,28 +97,41 @@ impl Usage {
         now.saturating_sub(self.since.load(Ordering::Relaxed)) < NEW
     }
 
-    /// Who makes room first: who has asked for nothing, and of these who has been idle longest.
-    pub(super) fn idleness(&self) -> (bool, u64) {
-        (self.requests.load(Ordering::Relaxed) > 0, self.since.load(Ordering::Relaxed))
+    /// Does no more wait for it than for somebody who asks for one thing at a time?
+    pub(super) fn is_modest(&self) -> bool {
+        self.waiting() <= MODEST
     }
 
-    /// It has to make room.
-    pub(super) fn end(&self) {
+    /// Who makes room first: who has asked for much and takes little; then who has asked for
+    /// nothing; and of these who has been idle longest.
+    pub(super) fn idleness(&self) -> (bool, bool, u64) {
+        let asks = self.requests.load(Ordering::Relaxed) > 0;
+        (self.is_modest(), asks, self.since.load(Ordering::Relaxed))
+    }
+
+    /// The same where all are new.
+    pub(super) fn age(&self) -> (bool, u64) {
+        (self.is_modest(), self.opened)
+    }
+
+    /// It has to make room: somebody waits for its place.
+    pub(super) fn end_for_another(&self) {
+        self.makes_room.store(true, Ordering::Relaxed);
         self.over.cancel();
+    }
+
+    /// Does somebody wait for its place?
+    pub(super) fn makes_room(&self) -> bool {
+        self.makes_room.load(Ordering::Relaxed)
     }
 
     /// It took so much that it has to make room, and its place stays empty for a while.
     pub(super) fn end_for_what_it_took(&self) {
         self.has_gone_too_far.store(true, Ordering::Relaxed);
-        self.end();
+        self.over.cancel();
     }
 
     pub(super) fn has_gone_too_far(&self) -> bool {
         self.has_gone_too_far.load(Ordering::Relaxed)
-    }
-
-    /// When it came.
-    pub(super) const fn opened(&self) -> u64 {
-        self.opened
     }
 }
