@@ -71,26 +71,24 @@ impl Signals {
 
     /// Waits for so long, and sees signals all the same.
     pub fn pause(&mut self, pause: Duration) -> Asked {
-        let Self { runtime, hang_up, terminate, interrupt } = self;
-        runtime.block_on(async {
-            tokio::select! {
-                _ = terminate.recv() => Asked::Stop,
-                _ = interrupt.recv() => Asked::Stop,
-                _ = hang_up.recv() => Asked::Reload,
-                () = tokio::time::sleep(pause) => Asked::Nothing,
-            }
-        })
+        // made inside, where there is a clock to wait by
+        self.unless(Asked::Nothing, async { tokio::time::sleep(pause).await })
     }
 
     /// Waits until something is asked.
     pub fn wait(&mut self, watch: &mut Watch) -> Asked {
+        self.unless(Asked::Reload, watch.changed())
+    }
+
+    /// What a signal asks, or `otherwise` if `other` comes first.
+    fn unless(&mut self, otherwise: Asked, other: impl Future<Output = ()>) -> Asked {
         let Self { runtime, hang_up, terminate, interrupt } = self;
         runtime.block_on(async {
             tokio::select! {
                 _ = terminate.recv() => Asked::Stop,
                 _ = interrupt.recv() => Asked::Stop,
                 _ = hang_up.recv() => Asked::Reload,
-                () = watch.changed() => Asked::Reload,
+                () = other => otherwise,
             }
         })
     }

@@ -134,14 +134,19 @@ async fn post(house: &House, url: &str) -> Seen {
     browser.send(Method::POST, url, &fields, "hello").await
 }
 
-#[tokio::test]
-async fn calls_go_over_http2_and_end_in_trailers() {
+/// An app behind TLS, and the keys of a route with which its certificate is believed.
+async fn trusted_upstream() -> (SocketAddr, String) {
     let pair = rcgen::generate_simple_self_signed(vec!["app.test".into()]).unwrap();
     let pem = pair.cert.pem();
     let tls = secure_upstream(&pem, &pair.signing_key.serialize_pem()).await;
+    let ca = BASE64_STANDARD.encode(&pem);
+    (tls, format!("  tls_custom_ca: {ca}\n  tls_server_name: app.test\n"))
+}
+
+#[tokio::test]
+async fn calls_go_over_http2_and_end_in_trailers() {
+    let (tls, trust) = trusted_upstream().await;
     let h2c = h2c_upstream().await;
-    let trust =
-        format!("  tls_custom_ca: {}\n  tls_server_name: app.test\n", BASE64_STANDARD.encode(&pem));
     let clear = secure("h2c.test", h2c, "").replace("https://127", "h2c://127");
     let sockets = secure("sockets.test", tls, &trust) + "  allow_websockets: true\n";
     let house = House::open(&config(&[clear, secure("tls.test", tls, &trust), sockets])).await;
@@ -166,12 +171,8 @@ async fn calls_go_over_http2_and_end_in_trailers() {
 /// Checks speak what the route speaks, with the route's own TLS.
 #[tokio::test]
 async fn health_checks_speak_what_the_route_speaks() {
-    let pair = rcgen::generate_simple_self_signed(vec!["app.test".into()]).unwrap();
-    let pem = pair.cert.pem();
-    let tls = secure_upstream(&pem, &pair.signing_key.serialize_pem()).await;
+    let (tls, trust) = trusted_upstream().await;
     let h2c = h2c_upstream().await;
-    let trust =
-        format!("  tls_custom_ca: {}\n  tls_server_name: app.test\n", BASE64_STANDARD.encode(&pem));
     let check = "  health_checks: [{interval: 0.02s, http_health_check: {path: /, \
                  expected_statuses: [{start: 204, end: 205}]}}]\n";
     let clear = secure("h2c.test", h2c, check).replace("https://127", "h2c://127");
