@@ -5,10 +5,10 @@
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
-    BadRequest, Claim, Contact, ErrorPage, HeadersTooLarge, Identity, Link, Misdirected, NoSession,
-    NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError,
-    SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow,
-    UpstreamUnavailable, assets,
+    BadRequest, Claim, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge, Identity, Link,
+    Misdirected, NoSession, NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession,
+    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown,
+    UpstreamSlow, UpstreamUnavailable, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -69,7 +69,7 @@ fn errors() -> Vec<(&'static str, String)> {
     let person = Some("eve@example.com");
     let contact = Some(Contact("ann@example.com"));
     let try_again = || Link::new("/");
-    let pages: [(&str, &dyn ErrorPage); 14] = [
+    let pages: [(&str, &dyn ErrorPage); 15] = [
         (
             "refused",
             &Refused {
@@ -94,6 +94,7 @@ fn errors() -> Vec<(&'static str, String)> {
         ),
         ("too-large", &TooLarge { receipt }),
         ("headers-too-large", &HeadersTooLarge { receipt }),
+        ("cookies-too-large", &CookiesTooLarge { try_again: Some(try_again()), receipt }),
         ("upstream-down", &UpstreamDown { host, try_again: Some(try_again()), receipt }),
         (
             "upstream-unavailable",

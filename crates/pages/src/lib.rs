@@ -18,7 +18,7 @@
 //! | [`Refused`] | 403 | the policy says no |
 //! | [`NotFound`], [`Misdirected`] | 404, 421 | no route for this address |
 //! | [`UpstreamDown`], [`UpstreamUnavailable`], [`UpstreamSlow`] | 502, 503, 504 | the app is away |
-//! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`] | 400, 413, 431 | the request itself |
+//! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`], [`CookiesTooLarge`] | 400, 413, 431, 431 | the request itself |
 //! | [`UpgradeRefused`], [`RequestTimeout`], [`NotImplemented`] | 403, 408, 501 | the same |
 //! | [`Unauthenticated`], [`InternalError`] | 401, 500 | nobody is signed in; a mistake of ours |
 //! | [`ClockUnset`] | 503 | this machine's clock is not set |
@@ -58,8 +58,8 @@ pub use program::{PROGRAM_ALLOW, PROGRAM_FIELD, ProgramConsent};
 pub use receipt::Receipt;
 pub use refused::Refused;
 pub use requests::{
-    BadRequest, ForeignForm, HeadersTooLarge, Misdirected, NotFound, NotImplemented, NotKept,
-    RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
+    BadRequest, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
+    NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
 pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};

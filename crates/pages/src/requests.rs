@@ -137,6 +137,40 @@ impl ErrorPage for HeadersTooLarge<'_> {
     }
 }
 
+/// 431: the cookies of this domain are more than a request may have. For a page load it is sent with
+/// `Clear-Site-Data: "cookies"`, which deletes them.
+#[derive(Clone, Debug)]
+pub struct CookiesTooLarge<'a> {
+    /// The page that was asked for.
+    pub try_again: Option<Link<'a>>,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for CookiesTooLarge<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 431,
+            code: "cookies-too-large",
+            title: "cookies too large",
+            heading: Cow::Borrowed("There are more cookies for this site than this server takes."),
+            advice: vec![
+                Advice::text(
+                    "An app, or another site of the same domain, set them. Your browser was asked \
+                     to delete them: try again, and sign in.",
+                ),
+                Advice::text(
+                    "If this page comes back, delete the cookies of this site in your browser's \
+                     settings, and tell the person who runs this server.",
+                ),
+            ],
+            reasons: &[],
+            action: self.try_again.clone().map(|link| Action::Follow { words: "Try again", link }),
+            receipt: self.receipt,
+        }
+    }
+}
+
 /// 403: a page of another site posted one of our forms.
 #[derive(Clone, Debug)]
 pub struct ForeignForm<'a> {

@@ -1,12 +1,12 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, Claim, ClockUnset, Contact, ErrorPage, ForeignForm, HeadersTooLarge, Identity,
-    InternalError, Link, Misdirected, NoSession, NotFound, NotImplemented, NotKept, NotNow,
-    PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong,
-    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust,
-    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
-    WorkerBetween,
+    BadRequest, Claim, ClockUnset, Contact, CookiesTooLarge, ErrorPage, ForeignForm,
+    HeadersTooLarge, Identity, InternalError, Link, Misdirected, NoSession, NotFound,
+    NotImplemented, NotKept, NotNow, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
+    RequestTimeout, SetUpWrong, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm,
+    SignedOut, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -37,6 +37,7 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("bad-request-no-why", Box::new(BadRequest { why: None, receipt })),
         ("too-large", Box::new(TooLarge { receipt })),
         ("headers-too-large", Box::new(HeadersTooLarge { receipt })),
+        ("cookies-too-large", Box::new(CookiesTooLarge { try_again: Some(try_again()), receipt })),
         ("upgrade-refused", Box::new(UpgradeRefused { why: text, receipt })),
         ("request-timeout", Box::new(RequestTimeout { receipt })),
         ("not-implemented", Box::new(NotImplemented { why: text, receipt })),

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use usher_pages::{
     BadRequest, Contact, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
     SCOPE_HERE, Scripts, Unauthenticated,
@@ -22,11 +22,15 @@ use super::{
     door::moment,
     forward::ForwardError,
     identify::{Identity, LiveSession},
+    oversize::Oversize,
     refusal::{Named, Refusal, Told},
     route::RouteError,
     shape,
     trail::{REQUEST_ID, Trail, fresh_id},
 };
+
+/// What a browser deletes by itself (heeded over TLS alone).
+pub(crate) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// From so many octets on, what we say about the visitor is told of: many servers take 8 KiB in all.
 const LARGE_IDENTITY: usize = 8 * 1024;
@@ -154,8 +158,13 @@ impl Door {
         let named = named(trail, &sign_in, again.as_deref());
         let Told { page, details, rule } = refusal.told(named)?;
         let status = page.status();
-        let response = respond(trail, &*page);
+        let mut response = respond(trail, &*page);
         drop(page);
+        if matches!(refusal, Refusal::Oversize(Oversize::Cookies)) {
+            // Of the whole registered domain: a sibling's are the cause (Clear Site Data §3.1).
+            let cookies = HeaderValue::from_static("\"cookies\"");
+            response.headers_mut().insert(CLEAR_SITE_DATA, cookies);
+        }
         if let Refusal::Forward(error) = refusal {
             self.note_upstream(trail, error, status);
         }

@@ -14,6 +14,7 @@ mod door;
 pub mod forward;
 pub mod identify;
 mod local;
+mod oversize;
 mod own;
 mod path;
 pub mod record;
@@ -26,6 +27,7 @@ mod upgrade;
 mod words;
 mod workers;
 
+pub(crate) use answer::CLEAR_SITE_DATA;
 pub use answer::{error_page, own_page};
 pub use body::Body;
 pub use caught::Panicked;

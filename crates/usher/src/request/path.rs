@@ -19,6 +19,7 @@ use super::{
     caught::caught,
     forward::{Asking, Course, RequestBody, Trailers},
     identify::{self, Asker, Identity},
+    oversize::oversize,
     record::{By, Closing},
     refusal::Refusal,
     route::{self, Destination, RouteError},
@@ -83,7 +84,10 @@ impl Door {
     ) -> Response<Body> {
         let (in_flight, exchange) = (connection.pulse.request(), self.tasks.exchange());
         let (mut head, incoming) = request.into_parts();
-        join_cookies(&mut head.headers);
+        let oversize = oversize(&head);
+        if oversize.is_none() {
+            join_cookies(&mut head.headers);
+        }
         if !http_body::Body::is_end_stream(&incoming) {
             connection.pulse.body_follows();
         }
@@ -93,8 +97,9 @@ impl Door {
         let seen = Some((Seen::of(&head), in_flight));
         let mut visit = Visit { door: self, trail: &mut trail, seen };
 
-        let answered = match has_room {
-            true => {
+        let answered = match (has_room, oversize) {
+            (true, Some(why)) => Ok(Err(Refusal::Oversize(why))),
+            (true, None) => {
                 if head.version == Version::HTTP_2 {
                     // A reset that came along is seen now, before the upstream is troubled
                     // (rapid reset, CVE-2023-44487).
@@ -102,7 +107,7 @@ impl Door {
                 }
                 caught(self.path(visit.trail, head, incoming, upgrade)).await
             }
-            false => Ok(Err(Refusal::Busy)),
+            (false, _) => Ok(Err(Refusal::Busy)),
         };
         let answered = answered.unwrap_or_else(|panicked| Err(panicked.into()));
         let (mut response, running) = match answered {

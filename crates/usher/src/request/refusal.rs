@@ -2,9 +2,9 @@
 
 use http::request::Parts;
 use usher_pages::{
-    BadRequest, ClockUnset, Contact, ErrorPage, HeadersTooLarge, InternalError, Link, Misdirected,
-    NotFound, NotImplemented, Receipt, Refused, RequestTimeout, TooLarge, Unauthenticated,
-    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    BadRequest, ClockUnset, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge, InternalError,
+    Link, Misdirected, NotFound, NotImplemented, Receipt, Refused, RequestTimeout, TooLarge,
+    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
 };
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     authorize::{self, PermitEnd},
     caught::Panicked,
     forward::ForwardError,
+    oversize::Oversize,
     route::RouteError,
 };
 
@@ -20,6 +21,8 @@ use super::{
 pub(super) enum Refusal {
     /// It does not say clearly where it belongs.
     Route(RouteError),
+    /// Its head is longer than we take.
+    Oversize(Oversize),
     /// It belongs nowhere.
     NotFound,
     /// The policy says no, or that somebody has to sign in first.
@@ -102,6 +105,15 @@ impl Refusal {
             Self::Policy(_) => None,
             Self::Route(error) => Some(misrouted(error, named)),
             Self::Forward(error) => Some(not_forwarded(error, named)),
+            Self::Oversize(why) => {
+                let page: Box<dyn ErrorPage + Send + 'a> = match why {
+                    Oversize::Cookies => {
+                        Box::new(CookiesTooLarge { try_again: named.page.map(Link::new), receipt })
+                    }
+                    Oversize::Other => Box::new(HeadersTooLarge { receipt }),
+                };
+                stopped(page, PathRule::BadRequest, Details::HeadersTooLarge)
+            }
             Self::NotFound => stopped(
                 Box::new(NotFound { host, receipt }),
                 PathRule::NoRoute,
@@ -242,7 +254,7 @@ mod tests {
         names::{Authority, RequestPath},
     };
 
-    use super::{ForwardError, Named, Panicked, PermitEnd, Refusal, RouteError};
+    use super::{ForwardError, Named, Oversize, Panicked, PermitEnd, Refusal, RouteError};
     use crate::request::answer::rendered;
 
     /// What a client says about an upstream that says `bytes` and hangs up.
@@ -301,6 +313,8 @@ mod tests {
     async fn every() -> Vec<(u16, Refusal)> {
         let mut every = vec![
             (404, Refusal::NotFound),
+            (431, Refusal::Oversize(Oversize::Cookies)),
+            (431, Refusal::Oversize(Oversize::Other)),
             (400, Refusal::Climbs),
             (403, Refusal::NoWebSockets),
             (403, Refusal::ForeignOrigin),
@@ -350,6 +364,7 @@ mod tests {
                 | ForwardError::NotWebSocket => format!("Forward {error}"),
             },
             Refusal::NotFound
+            | Refusal::Oversize(Oversize::Cookies | Oversize::Other)
             | Refusal::Climbs
             | Refusal::NoWebSockets
             | Refusal::ForeignOrigin
@@ -390,6 +405,6 @@ mod tests {
             let body = text.into_body().collect().await.unwrap().to_bytes();
             assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
         }
-        assert_eq!(seen.len(), 38, "every variant but the policy's");
+        assert_eq!(seen.len(), 40, "every variant but the policy's");
     }
 }

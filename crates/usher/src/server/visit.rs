@@ -35,7 +35,7 @@ pub(super) async fn talk<S>(
     let visit = http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(false)
-        .max_header_size(limits::HEAD_BYTES)
+        .max_header_size(limits::READ_HEAD_BYTES)
         .max_buf_size(limits::READ_BUFFER)
         .serve_connection(TokioIo::new(stream), answer);
     tokio::select! {

@@ -1,7 +1,7 @@
 //! A service worker of an app that was registered before anybody signed in on its host sees what is
 //! typed there. It gets no form.
 
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderValue, Response};
 use usher_pages::{Contact, Link, Unauthenticated, WorkerBetween};
 use usher_rules::{
     fields::{Reader, passed_a_worker},
@@ -9,9 +9,7 @@ use usher_rules::{
 };
 
 use super::{Ask, answer};
-use crate::request::Body;
-
-const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+use crate::request::{Body, CLEAR_SITE_DATA};
 
 /// The answer where the form would go to a worker, or to a script of the app.
 ///

@@ -235,7 +235,8 @@ async fn t12_heads_have_limits() {
     for (target, fields, why) in
         [("/", &*many, "too many fields"), ("/", &large, "too large"), (&target, "", "too long")]
     {
-        let request = format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\n{fields}\r\n");
+        let request =
+            format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n{fields}\r\n");
         let answer = say(&browser, "tv.test", request.as_bytes()).await;
         let status = answer.split(' ').nth(1).unwrap_or("none");
         assert!(["431", "414", "400", "none"].contains(&status), "{why}: {answer}");

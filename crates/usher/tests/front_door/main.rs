@@ -28,6 +28,7 @@ mod house;
 mod invariants;
 mod keys;
 mod links;
+mod long_heads;
 mod metrics;
 mod panics;
 mod paths;

@@ -89,7 +89,7 @@ pub async fn serve_http1<S>(
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None) // `Pulse` does it, without counting the idle time
-        .max_header_size(limits::HEAD_BYTES)
+        .max_header_size(limits::READ_HEAD_BYTES)
         .max_buf_size(limits::READ_BUFFER)
         .half_close(false)
         .serve_connection(io, answer)
@@ -126,7 +126,7 @@ pub async fn serve_http2<S>(
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::STREAMS)
-        .max_header_list_size(u32::try_from(limits::HEAD_BYTES).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(limits::READ_HEAD_BYTES).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(limits::PENDING_RESETS)
         .max_local_error_reset_streams(limits::LOCAL_RESETS)
         .initial_stream_window_size(limits::STREAM_WINDOW)

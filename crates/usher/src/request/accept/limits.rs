@@ -10,10 +10,13 @@ pub const FIRST_BYTE: Duration = Duration::from_secs(15);
 pub const HEAD: Duration = Duration::from_secs(30);
 /// Request head and each header list, in bytes (`pomerium-protocols.md` §6.3).
 pub const HEAD_BYTES: usize = 128 * 1024;
+/// What is read of a head that is too long, to answer it. A sibling site, or an app, can set cookies
+/// until each request is (cookie bomb): who sent it shall learn why, and how it ends.
+pub const READ_HEAD_BYTES: usize = 2 * HEAD_BYTES;
 /// Fields in a request's head, as the real server limits them (`pomerium-measured.md` §1.2).
 pub const FIELDS: usize = 100;
 /// What an HTTP/1.1 connection may buffer while reading a head.
-pub const READ_BUFFER: usize = 160 * 1024;
+pub const READ_BUFFER: usize = READ_HEAD_BYTES + 32 * 1024;
 /// Streams at a time on one HTTP/2 connection.
 pub const STREAMS: u32 = 100;
 /// Streams that the client reset before we accepted them (rapid reset, CVE-2023-44487). A page
