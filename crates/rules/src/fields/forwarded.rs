@@ -10,7 +10,7 @@ const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Other ways to say the same, which apps believe: nobody but us may say it.
 /// A `-` at the end stands for everything that begins so.
-const OTHERS: [&str; 24] = [
+const OTHERS: [&str; 39] = [
     "forwarded",
     "forwarded-",
     "x-forwarded",
@@ -31,6 +31,22 @@ const OTHERS: [&str; 24] = [
     "x-proxyuser-ip",
     "proxy-client-ip",
     "wl-proxy-client-ip",
+    "x-forward-for",
+    "x-forwarder-for",
+    "x-originating-ip",
+    "x-real-port",
+    "x-host",
+    "fly-client-ip",
+    "do-connecting-ip",
+    "x-vercel-",
+    "x-appengine-",
+    "x-nf-client-connection-ip",
+    // who takes a piece off the path, or leaves a step out
+    "x-script-name",
+    "x-ingress-path",
+    "x-sub-path",
+    "x-middleware-",
+    "x-accel-internal",
     "front-end-https",
     "x-url-scheme",
     "x-scheme",

@@ -44,6 +44,12 @@ pub fn remove_identity(fields: &mut HeaderMap, owned: Owned<'_>) {
 }
 
 fn is_forged(name: &str, owned: Owned<'_>) -> bool {
+    // A gateway's own name for a field (RFC 3875 §4.1.18), sent as one.
+    let as_variable = spelling::begins(name, "http-").then(|| name.get("http-".len()..)).flatten();
+    is_forged_name(name, owned) || as_variable.is_some_and(|name| is_forged_name(name, owned))
+}
+
+fn is_forged_name(name: &str, owned: Owned<'_>) -> bool {
     is_identity(name, owned.claim_fields)
         || name == "proxy"
         || owned.by_route.iter().any(|own| spelling::is_same(own.as_str(), name))
@@ -67,9 +73,11 @@ pub fn remove_credentials(fields: &mut HeaderMap) {
 
 fn is_ours(value: &HeaderValue) -> bool {
     let value = value.as_bytes().trim_ascii_start();
-    [&b"pomerium "[..], b"bearer pomerium-"]
-        .iter()
-        .any(|ours| value.get(..ours.len()).is_some_and(|start| start.eq_ignore_ascii_case(ours)))
+    let Some(end) = value.iter().position(u8::is_ascii_whitespace) else { return false };
+    let (scheme, token) = value.split_at(end);
+    let token = token.trim_ascii_start().get(..b"pomerium-".len()).unwrap_or_default();
+    scheme.eq_ignore_ascii_case(b"pomerium")
+        || scheme.eq_ignore_ascii_case(b"bearer") && token.eq_ignore_ascii_case(b"pomerium-")
 }
 
 /// The query without `pomerium_session`, which would hand the session to the app and its logs.
@@ -165,6 +173,10 @@ mod tests {
             ("X-WebAuth-User", false),
             ("X_WebAuth_User", true),
             ("x_custom", false),
+            ("HTTP_X_EMAIL", true),
+            ("http-remote-user", true),
+            ("HTTP_PROXY", true),
+            ("http-date", false),
         ] {
             let mut fields = with(name, "boss");
             let owned = Owned {
@@ -185,6 +197,10 @@ mod tests {
             ("pomerium abc", true),
             ("Bearer Pomerium-abc", true),
             ("bearer pomerium-abc", true),
+            ("Bearer  Pomerium-abc", true),
+            ("Bearer\tPomerium-abc", true),
+            ("Pomerium\tabc", true),
+            ("Pomerium-abc", false),
             ("Bearer abc", false),
             ("MediaBrowser Token=\"abc\"", false),
             ("Pomeriumx abc", false),

@@ -7,6 +7,7 @@ mod forwarded;
 mod hop_by_hop;
 mod identity;
 mod lengths;
+mod other_methods;
 mod reader;
 mod spelling;
 mod trailers;
@@ -19,5 +20,6 @@ pub use identity::{
     Owned, clean_referer, remove_credentials, remove_identity, remove_query_session,
 };
 pub use lengths::{DifferentLengths, one_length};
+pub use other_methods::other_methods;
 pub use reader::{Reader, error_form, is_page_load, passed_a_worker, reader};
 pub use trailers::clean_trailers;

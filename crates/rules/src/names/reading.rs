@@ -1,5 +1,7 @@
 use std::borrow::Cow;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 use super::PathError;
 
 /// How another server than ours reads a path (`docs/reference/paths.md`).
@@ -25,14 +27,24 @@ impl Reading {
 type Step = fn(&str) -> Cow<'_, str>;
 
 /// In the order in which a server would do them.
-const STEPS: [Step; 5] =
-    [decode_again, fold_forms, end_at_question_mark, drop_parameters, drop_what_windows_drops];
+const STEPS: [Step; 6] = [
+    decode_again,
+    plus_is_blank,
+    fold_forms,
+    end_at_question_mark,
+    drop_parameters,
+    drop_what_windows_drops,
+];
+
+/// No app decodes more often. Without a bound `%2525…` costs the square of its length.
+const DECODINGS: usize = 8;
 
 /// Every other reading of a canonical path, by any of the steps and by all of them in a row.
 ///
 /// # Errors
 ///
-/// A reading with a dot segment or a control character in it: those are never harmless.
+/// A reading with a dot segment or a control character in it: those are never harmless. Nor is what
+/// holds an escape of an escape of an escape, and so on.
 pub(super) fn others(
     wire: &str,
     decoded: &str,
@@ -44,6 +56,9 @@ pub(super) fn others(
         texts.push(Cow::Borrowed(decoded));
     } else if decoded.chars().any(char::is_control) {
         return Err(PathError::Control);
+    }
+    if decode_again(&decode_again(decoded)) != decode_again(decoded) {
+        return Err(PathError::EscapedWithoutEnd);
     }
     let in_a_row = STEPS.iter().fold(Cow::Borrowed(decoded), |text, step| step_owned(*step, text));
     if *in_a_row != *decoded {
@@ -115,7 +130,10 @@ fn without_separators(wire: &str) -> Result<String, PathError> {
 /// Apps behind CGI, FastCGI and WSGI get a decoded path, and some decode it once more.
 fn decode_again(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
-    while text.contains('%') {
+    for _ in 0..DECODINGS {
+        if !text.contains('%') {
+            break;
+        }
         let again = percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned();
         if again == *text {
             break;
@@ -125,35 +143,51 @@ fn decode_again(text: &str) -> Cow<'_, str> {
     text
 }
 
-/// Full-width forms become ASCII where names are normalised (NFKC, Windows' best fit), and what
-/// has no width is dropped.
+/// `+` is a blank to who decodes a path as if it were a form (PHP's `urldecode`).
+fn plus_is_blank(text: &str) -> Cow<'_, str> {
+    if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) }
+}
+
+/// Letters in rings, full-width forms and the rest become plain ones where names are normalised
+/// (NFKC; NFC on macOS; Windows' best fit), and what cannot be seen is dropped.
 fn fold_forms(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
     }
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\u{ff01}'..='\u{ff5e}' => {
-                out.extend(char::from_u32(u32::from(c) - 0xfee0));
-            }
-            '\u{3000}' | '\u{a0}' | '\u{2000}'..='\u{200a}' => out.push(' '),
-            '\u{2024}' | '\u{fe52}' => out.push('.'),
-            '\u{2025}' | '\u{fe30}' => out.push_str(".."),
-            '\u{2026}' => out.push_str("..."),
-            '\u{2044}' | '\u{2215}' | '\u{29f8}' => out.push('/'),
-            '\u{2216}' | '\u{29f5}' | '\u{fe68}' => out.push('\\'),
-            '\u{37e}' | '\u{fe54}' => out.push(';'),
-            '\u{ad}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{2064}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{feff}' => {}
-            c => out.push(c),
-        }
-    }
+    let seen: String = text.chars().filter(|c| !is_unseen(*c)).collect();
+    let normal = ComposingNormalizerBorrowed::new_nfkc().normalize(&seen);
+    let out: String = normal
+        .chars()
+        .map(|c| match c {
+            '\u{2044}' | '\u{2215}' | '\u{29f8}' => '/',
+            '\u{2216}' | '\u{29f5}' => '\\',
+            c => c,
+        })
+        .collect();
     if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) }
+}
+
+/// What many file systems and comparisons leave out (Unicode, `Default_Ignorable_Code_Point`).
+const fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fff8}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// Apps that decode the whole target before they take it apart end the path at `%3F` or `%23`.
@@ -170,10 +204,11 @@ fn drop_parameters(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.split('/').map(name).collect::<Vec<_>>().join("/"))
 }
 
-/// Names of files lose dots and blanks at their end, and `::$DATA` is the file itself.
+/// Names of files lose dots and blanks at their end, `::$DATA` is the file itself, and
+/// `:$I30:$INDEX_ALLOCATION` the folder itself.
 fn drop_what_windows_drops(text: &str) -> Cow<'_, str> {
     let name = |segment: &str| {
-        let name = segment.split("::$").next().unwrap_or_default();
+        let name = segment.split(":$").next().unwrap_or_default().trim_end_matches(':');
         match name.trim_matches(' ') {
             dots @ ("." | "..") => dots.to_owned(), // `.. ` must not vanish before it is seen
             _ => name.trim_end_matches(['.', ' ']).to_owned(),

@@ -198,8 +198,15 @@ impl Door {
     ) -> Response<Body> {
         let authorize::Refused { request: head, decision, by } = refused;
         trail.details = Details::Denied;
-        if by == authorize::ReadingOf::Others {
-            let why = Some(RouteError::TwoReadings.to_string().into());
+        let two_readings = match by {
+            authorize::ReadingOf::Canonical => None,
+            authorize::ReadingOf::Others => Some(RouteError::TwoReadings.to_string()),
+            authorize::ReadingOf::OtherMethod => {
+                Some("a field or parameter asks for another method, which is not let in".into())
+            }
+        };
+        if let Some(why) = two_readings {
+            let why = Some(why.into());
             return respond(trail, &BadRequest { why, receipt: receipt(trail) });
         }
         if trail.routed.as_ref().is_some_and(|routed| routed.path.decoded() == "/robots.txt") {

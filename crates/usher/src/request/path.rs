@@ -173,7 +173,7 @@ impl Door {
         let upgrade = upgrade::allowed(upgrade, &route, trail, &head)?;
 
         let routed = trail.routed.as_ref().ok_or(Refusal::Broken)?;
-        let asked = Asked::of(&head.method, routed, trail.ip(), &head.headers);
+        let asked = Asked::of(&plan, &head, routed, trail.ip());
         let permitted = match authorize::permit(head, &route, &trail.identity, asked) {
             // authorize
             Ok((permitted, decision)) => {

@@ -197,6 +197,7 @@ fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> 
         | RouteError::BadPath(_)
         | RouteError::TwoReadings
         | RouteError::Method
+        | RouteError::Connect
         | RouteError::Underscore
         | RouteError::Lengths(_) => (
             Box::new(BadRequest { why: Some(error.to_string().into()), receipt }),
@@ -300,6 +301,7 @@ mod tests {
             (400, RouteError::BadPath(RequestPath::parse("/%2f").unwrap_err())),
             (400, RouteError::TwoReadings),
             (400, RouteError::Method),
+            (400, RouteError::Connect),
             (400, RouteError::Underscore),
             (400, RouteError::Lengths(usher_rules::fields::DifferentLengths)),
             (501, RouteError::Protocol),

@@ -326,6 +326,16 @@ async fn no_spelling_passes_beside_ours_and_no_other_proxy_is_played() {
         "X-SSL-Client-Dn",
         "X-Client-Cert",
         "X-Remote-User",
+        "HTTP_X_AUTH_USER",
+        "Http-Remote-Email",
+        "X-Authelia-User",
+        "Teleport-Jwt-Assertion",
+        "X-User-Email",
+        "X_Username",
+        "X-Script-Name",
+        "X-Middleware-Subrequest",
+        "X-Host",
+        "X-Originating-IP",
     ];
     let fields: Vec<(&str, &str)> = lies.iter().map(|name| (*name, "lie")).collect();
     let fields = [&fields[..], &[("remote-user", "told"), ("x_custom", "own")]].concat();

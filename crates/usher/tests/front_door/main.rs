@@ -38,6 +38,7 @@ mod provider_mistakes;
 mod providers;
 mod readers;
 mod routes;
+mod second_readings;
 mod shares;
 mod siblings;
 mod sockets;

@@ -10,9 +10,10 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use http::{HeaderMap, Method, header};
+use http::{Method, header, request::Parts};
 use usher_rules::{
-    names::{Authority, RequestPath},
+    fields::other_methods,
+    names::{Authority, RequestPath, is_registered},
     people::Person,
     plan::{Action, Plan, Route},
     policy::{Decision, Facts, Policy, RequestFacts, Verdict},
@@ -44,6 +45,7 @@ pub struct Standing {
 #[derive(Clone, Debug)]
 pub struct Asked {
     method: Method,
+    other_methods: Box<[Box<str>]>,
     authority: Authority,
     path: RequestPath,
     source: IpAddr,
@@ -58,17 +60,19 @@ pub struct Refused<R> {
     pub request: R,
     /// What was decided; never `Allow`.
     pub decision: Decision,
-    /// By which reading of the path.
+    /// By which reading of the request.
     pub by: ReadingOf,
 }
 
-/// Which reading of a path a decision was made on.
+/// Which reading of a request a decision was made on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadingOf {
     /// Ours.
     Canonical,
-    /// Another server's ([`RequestPath::other_readings`]): ours would have been let in.
+    /// Another server's of the path ([`RequestPath::other_readings`]): ours would have been let in.
     Others,
+    /// An app's that takes the method from a field or a parameter.
+    OtherMethod,
 }
 
 impl<R> Permitted<R> {
@@ -211,7 +215,11 @@ impl PermitEnd {
 impl Asked {
     /// What is asked for, and the facts about it: method, host, canonical path, TCP peer, and
     /// fields of a preflight.
-    pub fn of(method: &Method, routed: &Routed, source: IpAddr, fields: &HeaderMap) -> Self {
+    pub fn of(plan: &Plan, head: &Parts, routed: &Routed, source: IpAddr) -> Self {
+        let (method, fields) = (&head.method, &head.headers);
+        let is_added = |name: &str| plan.additional_methods.iter().any(|added| **added == *name);
+        let is_known = |name: &str| is_registered(name) || is_added(name);
+        let other_methods = other_methods(method.as_str(), fields, head.uri.query(), is_known);
         let text = |name| {
             // What is no text is there all the same: a `deny` of preflights must see it.
             let value = fields.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
@@ -220,6 +228,7 @@ impl Asked {
         let preflight = method == Method::OPTIONS;
         Self {
             method: method.clone(),
+            other_methods,
             authority: routed.authority.clone(),
             path: routed.path.clone(),
             source,
@@ -230,23 +239,32 @@ impl Asked {
         }
     }
 
-    /// Every reading of the path must be let in; the first that is not is what was decided.
+    /// Every reading of path and method must be let in; the first that is not is what was decided.
     fn decide(&self, policy: &Policy, person: Option<&Person>) -> (Decision, ReadingOf) {
-        let decide = |path| policy.decide(&Facts { person, request: self.facts(path) });
-        let decision = decide(self.path.decoded());
+        let own = self.method.as_str();
+        let decide =
+            |method, path| policy.decide(&Facts { person, request: self.facts(method, path) });
+        let decision = decide(own, self.path.decoded());
         if decision.verdict != Verdict::Allow {
             return (decision, ReadingOf::Canonical);
         }
-        let mut others = self.path.other_readings().iter().map(|other| decide(other.decoded()));
-        match others.find(|other| other.verdict != Verdict::Allow) {
-            Some(other) => (other, ReadingOf::Others),
+        let others = || self.path.other_readings().iter().map(|other| other.decoded());
+        let mut by_path = others().map(|path| decide(own, path));
+        if let Some(other) = by_path.find(|other| other.verdict != Verdict::Allow) {
+            return (other, ReadingOf::Others);
+        }
+        let paths = || std::iter::once(self.path.decoded()).chain(others());
+        let methods = self.other_methods.iter();
+        let mut by_method = methods.flat_map(|method| paths().map(|path| decide(method, path)));
+        match by_method.find(|other| other.verdict != Verdict::Allow) {
+            Some(other) => (other, ReadingOf::OtherMethod),
             None => (decision, ReadingOf::Canonical),
         }
     }
 
-    fn facts<'a>(&'a self, path: &'a str) -> RequestFacts<'a> {
+    fn facts<'a>(&'a self, method: &'a str, path: &'a str) -> RequestFacts<'a> {
         RequestFacts {
-            method: self.method.as_str(),
+            method,
             path,
             source: self.source,
             origin: self.origin.as_deref(),

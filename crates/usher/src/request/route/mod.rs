@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, header, request::Parts, uri::Uri};
+use http::{HeaderValue, Method, header, request::Parts, uri::Uri};
 use hyper::ext::Protocol;
 use usher_rules::{
     fields::DifferentLengths,
@@ -72,6 +72,9 @@ pub enum RouteError {
     /// A method that is neither registered nor configured, or not in capitals (RFC 9110 §9.1).
     #[error("the method is none that is known here; methods are written in capitals")]
     Method,
+    /// CONNECT: a tunnel, and this is no tunnel's proxy (RFC 9110 §9.3.6).
+    #[error("no tunnels are opened here")]
+    Connect,
     /// Extended CONNECT for something else than a WebSocket (RFC 8441 §4).
     #[error("only WebSockets can be opened by extended CONNECT")]
     Protocol,
@@ -109,6 +112,9 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
     }
     if head.extensions.get::<Protocol>().is_some() {
         return Err(RouteError::Protocol); // a WebSocket's was taken out before
+    }
+    if head.method == Method::CONNECT {
+        return Err(RouteError::Connect); // an app's 200 to it would have no end
     }
     if plan.underscores == Underscores::Reject
         && head.headers.keys().any(|name| name.as_str().contains('_'))
@@ -154,6 +160,9 @@ pub fn belongs(
 /// The authority as written: `:authority`, or the one `Host` field; an absolute-form target must
 /// agree with it (RFC 9112 §3.2).
 fn authority_field(head: &Parts) -> Result<HeaderValue, RouteError> {
+    if head.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "https" | "http")) {
+        return Err(RouteError::NoAuthority); // RFC 9110 §4.2: an origin of HTTP, or none
+    }
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {

@@ -28,6 +28,9 @@ pub fn toward_client(
     request_id: &HeaderValue,
 ) {
     let fields = &mut head.headers;
+    if fields.contains_key(header::TRANSFER_ENCODING) {
+        fields.remove(header::CONTENT_LENGTH); // it does not count beside it, RFC 9112 §6.3
+    }
     remove_hop_by_hop(fields);
     remove_set_cookie(fields, &plan.cookie.name);
     for name in &OF_THE_APP_S_LISTENER {

@@ -1,0 +1,110 @@
+//! What a rule is about and what an app does, where the two come apart: methods that are asked
+//! for beside the method, tunnels, lengths that don't count, escapes without end.
+
+use std::time::{Duration, Instant};
+
+use usher_lab::upstream::{Exchange, Upstream};
+
+use crate::{
+    house::{House, config, public},
+    wire::{say, status},
+};
+
+fn no_deletes(upstream: &Upstream) -> String {
+    config(&[format!(
+        "- from: https://tv.test
+  to: http://{}
+  policy:
+  - allow: {{and: [accept: true]}}
+  - deny: {{and: [{{http_method: {{is: DELETE}}}}, {{http_path: {{starts_with: /kept}}}}]}}
+",
+        upstream.address
+    )])
+}
+
+/// Rails, Symfony, Laravel, Express and ASP.NET take another method from a field or a parameter.
+#[tokio::test]
+async fn a_method_asked_for_beside_the_method_walks_around_no_deny() {
+    let upstream = Upstream::echo();
+    let house = House::open(&no_deletes(&upstream)).await;
+    for (method, target, fields, expected, why) in [
+        ("DELETE", "/kept/1", "", 403, "the rule"),
+        ("POST", "/kept/1", "", 200, "another method"),
+        ("POST", "/kept/1", "X-HTTP-Method-Override: DELETE\r\n", 400, "a field"),
+        ("POST", "/kept/1", "X_HTTP_Method_Override: delete\r\n", 400, "in CGI's spelling"),
+        ("POST", "/kept/1", "X-HTTP-Method: PUT\r\nX-HTTP-Method: DELETE\r\n", 400, "two lines"),
+        ("POST", "/kept/1", "X-Method-Override: Delete\r\n", 400, "another field"),
+        ("POST", "/kept/1?_method=DELETE", "", 400, "a parameter"),
+        ("POST", "/kept/1?a&%5fmethod=%44ELETE", "", 400, "escaped"),
+        ("GET", "/kept/1?_method=delete", "", 400, "on GET: some apps look there too"),
+        ("POST", "/kept/1?_method=PUT", "", 200, "PUT is let in"),
+        ("POST", "/1?_method=DELETE", "X-HTTP-Method-Override: DELETE\r\n", 200, "so is this"),
+        ("POST", "/kept;x/1?_method=DELETE", "", 400, "with another reading of the path"),
+    ] {
+        let before = upstream.heads().len();
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nhost: tv.test\r\nsec-fetch-mode: cors\r\n{fields}\
+             connection: close\r\n\r\n"
+        );
+        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        assert_eq!(status(&answer), expected, "{method} {target} {fields}: {why}");
+        let came = upstream.heads().len() - before;
+        assert_eq!(came, usize::from(expected == 200), "{method} {target} {fields}");
+    }
+}
+
+/// With CONNECT an app's 200 has no body and no end: the visitor hangs, and bytes have no rules.
+#[tokio::test]
+async fn connect_reaches_no_app() {
+    let upstream = Upstream::echo();
+    let text = config(&[public("tv.test", upstream.address)]);
+    let house = House::open(&format!("additional_methods: [CONNECT]\n{text}")).await;
+    for target in ["/x", "/", "tv.test:443", "tv.test", "https://tv.test/x"] {
+        let host = if target.ends_with(":443") { "tv.test:443" } else { "tv.test" };
+        let request =
+            format!("CONNECT {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        assert_eq!(status(&answer), 400, "{target}: {answer}");
+    }
+    for target in ["ftp://tv.test/x", "ws://tv.test/x", "file://tv.test/x"] {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
+        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        assert_eq!(status(&answer), 400, "{target}: another scheme is another origin");
+    }
+    assert_eq!(upstream.heads(), Vec::<String>::new());
+}
+
+/// RFC 9112 §6.3: `Transfer-Encoding` overrides `Content-Length`. With both sent on, the length
+/// was wrong and nothing at all arrived.
+#[tokio::test]
+async fn an_app_that_says_two_lengths_is_heard() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        let lengths = match exchange.target().1 {
+            "/first" => "content-length: 3\r\ntransfer-encoding: chunked",
+            _ => "transfer-encoding: Chunked\r\ncontent-length: 3",
+        };
+        let answer = format!("HTTP/1.1 200 OK\r\n{lengths}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        exchange.send(answer).await
+    });
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    for target in ["/first", "/last"] {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
+        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        assert_eq!(status(&answer), 200, "{target}: {answer:?}");
+        assert!(answer.contains("5\r\nhello\r\n") && !answer.contains("length"), "{answer:?}");
+    }
+}
+
+/// An escape of an escape of an escape: each decoding takes the whole path, and there were as many
+/// as the path is long. A thread that serves others stood still for seconds.
+#[tokio::test]
+async fn an_escape_without_end_takes_no_thread() {
+    let upstream = Upstream::echo();
+    let house = House::open(&no_deletes(&upstream)).await;
+    let path = format!("/%{}41", "25".repeat(28_000));
+    let began = Instant::now();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
+    let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+    assert_eq!(status(&answer), 400);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
