@@ -67,7 +67,8 @@ async fn connect_reaches_no_app() {
         assert_eq!(status(&answer), 400, "{target}: {answer}");
     }
     for target in ["ftp://tv.test/x", "ws://tv.test/x", "file://tv.test/x"] {
-        let request = format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
         let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(status(&answer), 400, "{target}: another scheme is another origin");
     }
@@ -88,7 +89,8 @@ async fn an_app_that_says_two_lengths_is_heard() {
     });
     let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
     for target in ["/first", "/last"] {
-        let request = format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
         let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(status(&answer), 200, "{target}: {answer:?}");
         assert!(answer.contains("5\r\nhello\r\n") && !answer.contains("length"), "{answer:?}");
