@@ -167,6 +167,9 @@ impl Door {
             Destination::Own(_) if !is_set && !is_probe(trail.path()?) => {
                 return Err(Refusal::ClockUnset);
             }
+            Destination::Own(_) if upgrade.as_ref().is_some_and(Upgrade::is_a_tunnel) => {
+                return Err(Refusal::NoWebSockets);
+            }
             Destination::Own(route) => return self.own_page(trail, head, incoming, route).await,
             Destination::Nowhere => return Err(Refusal::NotFound),
         };
@@ -193,6 +196,9 @@ impl Door {
             }
         };
         if let Some(response) = answer::by_route(trail, permitted.request()) {
+            if upgrade.as_ref().is_some_and(Upgrade::is_a_tunnel) {
+                return Err(Refusal::NoWebSockets);
+            }
             return Ok((response, None));
         }
 

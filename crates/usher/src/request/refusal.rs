@@ -347,6 +347,7 @@ mod tests {
                 | RouteError::Protocol
                 | RouteError::TooManyFields
                 | RouteError::TransferCoding
+                | RouteError::Connect
                 | RouteError::Misdirected => format!("Route {error}"),
             },
             Refusal::Forward(error) => match error {

@@ -55,6 +55,11 @@ impl Upgrade {
         Some(Self { client, from_http2, handshake, protocols })
     }
 
+    /// Does every 2xx say that the socket is open (RFC 8441 §5.1)? Then a page must be none.
+    pub const fn is_a_tunnel(&self) -> bool {
+        self.from_http2
+    }
+
     /// Writes the question to the upstream.
     pub fn ask(&mut self, head: &mut Parts) {
         let nonce = uuid::Uuid::new_v4().into_bytes();
@@ -114,6 +119,11 @@ pub(super) fn settle(
     match (sent, upgrade) {
         (Sent::Response(response), _) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             Err(ForwardError::NotWebSocket.into()) // nobody asked: it would be a tunnel past policy
+        }
+        (Sent::Response(response), Some(upgrade))
+            if upgrade.is_a_tunnel() && response.status().is_success() =>
+        {
+            Err(ForwardError::NotWebSocket.into())
         }
         (Sent::Response(response), _) => Ok((response.map(Body::Upstream), None)),
         (Sent::Upgraded { .. }, None) => Err(ForwardError::NotWebSocket.into()),

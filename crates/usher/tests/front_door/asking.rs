@@ -16,7 +16,13 @@ use crate::house::{House, config, public};
 #[tokio::test]
 async fn extended_connect_opens_websockets_and_nothing_else() {
     let app = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", app.address)])).await;
+    let text = "- from: https://tv.test
+  path: /text
+  response: {status: 200, body: here}
+  allow_websockets: true
+  allow_public_unauthenticated_access: true
+";
+    let house = House::open(&config(&[text.into(), public("tv.test", app.address)])).await;
     let io = TokioIo::new(house.browser().connect_http2("tv.test").await);
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
@@ -45,6 +51,17 @@ async fn extended_connect_opens_websockets_and_nothing_else() {
             let _page = response.into_body().collect().await.unwrap();
             assert_eq!(app.heads().len(), before, "{protocol}: nothing reached the app");
         }
+    }
+    // A page is no socket: with 2xx it would say so, and was reset instead.
+    for (path, expected) in [("/echo", 502), ("/.pomerium/", 403), ("/ping", 403), ("/text", 403)] {
+        let request = Request::connect(format!("https://tv.test{path}"))
+            .extension(Protocol::from_static("websocket"))
+            .header("sec-websocket-version", "13")
+            .body(Empty::<Bytes>::new())
+            .unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), expected, "{path}");
+        let _page = response.into_body().collect().await.unwrap();
     }
     let plain = Request::connect("tv.test:443").body(Empty::<Bytes>::new()).unwrap();
     let response = sender.send_request(plain).await.unwrap();
