@@ -130,3 +130,18 @@ fn not_modified() -> Response<Body> {
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response
 }
+
+#[cfg(test)]
+mod tests {
+    /// The test vectors of FNV-1 for 64 bits.
+    #[test]
+    fn fnv_1_is_what_its_authors_say() {
+        for (octets, hash) in [
+            ("", 0xcbf2_9ce4_8422_2325),
+            ("a", 0xaf63_bd4c_8601_b7be),
+            ("foobar", 0x340d_8765_a4dd_a9c2),
+        ] {
+            assert_eq!(super::fnv_1(octets.as_bytes()), hash, "{octets:?}");
+        }
+    }
+}

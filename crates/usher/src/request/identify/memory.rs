@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,12 +19,17 @@ use super::{LiveSession, SessionStore, StoreError};
 
 /// Sessions in memory only.
 #[derive(Debug, Default)]
-pub struct MemorySessions(Mutex<HashMap<SessionId, Arc<LiveSession>>>);
+pub struct MemorySessions(Mutex<HashMap<SessionId, Arc<LiveSession>>>, AtomicBool);
 
 impl MemorySessions {
     fn take(&self, is_one: impl Fn(&Session) -> bool) -> Vec<Arc<LiveSession>> {
         let mut sessions = self.0.lock().unwrap();
         sessions.extract_if(|_, live| is_one(live.session())).map(|(_, live)| live).collect()
+    }
+
+    /// From now on no session is kept, as when the disk is full.
+    pub fn keep_no_more(&self) {
+        self.1.store(true, Ordering::Relaxed);
     }
 
     /// Forgets what has expired.
@@ -37,6 +45,9 @@ impl SessionStore for MemorySessions {
 
     fn insert(&self, session: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
         Box::pin(async move {
+            if self.1.load(Ordering::Relaxed) {
+                return Err(StoreError("the disk is full".into()));
+            }
             let live = Arc::new(LiveSession::new(session));
             let id = live.session().id.clone();
             let before = self.0.lock().unwrap().insert(id, Arc::clone(&live));

@@ -278,3 +278,85 @@ async fn signing_in_at_the_authenticate_host_itself() {
     assert_eq!((here.status, &*here.url), (200, "https://auth.example/.pomerium/"));
     assert!(here.text.contains("ann@example.com"));
 }
+
+/// A form that has signed somebody in is over: it leads its person on, and lets nobody else in.
+#[tokio::test]
+async fn a_form_that_is_over_leads_its_person_on_and_signs_nobody_in() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let form = browser.follow(PAGE).await;
+    assert_eq!(browser.fill(&form, ANN.0, ANN.1).await.status, 303);
+    for (email, password, status, why) in [
+        (ANN.0, ANN.1, 303, "she went back and sent it again"),
+        (" Ann@Example.com ", "", 303, "in other letters"),
+        ("", "", 303, "with nothing in it"),
+        (BOB.0, BOB.1, 400, "somebody else sits there: a fresh form"),
+    ] {
+        let seen = browser.fill(&form, email, password).await;
+        assert_eq!((seen.status, seen.signs_in()), (status, false), "{why}");
+        let on = seen.location().starts_with("/.pomerium/sign_in?");
+        assert_eq!(on, status == 303, "{why}: {seen:?}");
+    }
+    assert_eq!((house.sessions_of("id-of-ann"), house.sessions_of("id-of-bob")), (1, 0));
+}
+
+/// A session that can't be kept is none, and the page leads back to the form.
+#[tokio::test]
+async fn a_session_that_is_not_kept_signs_nobody_in() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let form = browser.follow(PAGE).await;
+    house.sessions.keep_no_more();
+    let seen = browser.fill(&form, ANN.0, ANN.1).await;
+    assert_eq!((seen.status, seen.signs_in()), (503, false), "{}", seen.text);
+    let again = form.url.strip_prefix("https://auth.example").unwrap().replace('&', "&#38;");
+    assert!(seen.text.contains(&format!("href=\"{again}\"")), "{again}: {}", seen.text);
+    assert!(house.notes.last().starts_with("Error sign-in-failed"), "{}", house.notes.last());
+    assert_eq!(browser.get(PAGE).await.status, 302);
+}
+
+/// What the operator reads of a refusal: a store that is away is an error, a wrong password none.
+#[tokio::test]
+async fn refusals_are_noted_by_their_weight() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    let form = browser.follow(PAGE).await;
+    for (email, level) in [("down@example.com", "Error "), (ANN.0, "Info ")] {
+        browser.fill(&form, email, "guess").await;
+        assert!(house.notes.last().starts_with(level), "{email}: {}", house.notes.last());
+    }
+}
+
+/// Whom a browser has signed in before is known, one cookie each, and the same one again.
+#[tokio::test]
+async fn a_browser_is_known_by_one_cookie_for_each_person() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    for round in 0..2 {
+        for (person, devices) in [(ANN, 1), (BOB, 2)] {
+            let form = browser.follow("https://auth.example/.pomerium/sign_in").await;
+            let form = if form.text.contains("name=\"password\"") {
+                form
+            } else {
+                browser.jar.retain(|(_, name), _| name.contains("_device_"));
+                browser.follow("https://auth.example/.pomerium/sign_in").await
+            };
+            browser.fill(&form, person.0, person.1).await;
+            let held = browser.jar.keys().filter(|(_, name)| name.contains("_device_")).count();
+            assert_eq!(held, if round == 0 { devices } else { 2 }, "{}", person.0);
+        }
+    }
+    // More than it may hold: some give way, and never the one that this sign-in sets.
+    browser.jar.clear();
+    let form = browser.follow("https://auth.example/.pomerium/sign_in").await;
+    for old in 0..9 {
+        let name = format!("__Host-_pomerium_device_{old}");
+        browser.jar.insert(("auth.example".into(), name), format!("{}.x", 1_600_000_000 + old));
+    }
+    let seen = browser.fill(&form, ANN.0, ANN.1).await;
+    let set = |value: &&str| value.contains("_device_");
+    let over = seen.cookies().into_iter().filter(set).filter(|one| one.contains("Max-Age=0"));
+    assert!(over.count() >= 1, "{:?}", seen.cookies());
+    let mine = seen.cookies().into_iter().filter(set).filter(|one| !one.contains("Max-Age=0"));
+    assert_eq!(mine.count(), 1, "{:?}", seen.cookies());
+}

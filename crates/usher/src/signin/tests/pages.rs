@@ -67,6 +67,38 @@ async fn who_gets_what() {
     }
 }
 
+/// What changes nothing is asked for with GET; a form that another site posts finds no page.
+#[tokio::test]
+async fn each_page_has_its_methods() {
+    let house = House::new(Provider::Builtin);
+    let asset = usher_pages::assets()[0].path.clone();
+    for (method, host, path, status) in [
+        ("POST", "auth", "/", 404),
+        ("POST", "tv", "/.well-known/pomerium", 404),
+        ("POST", "tv", "/.well-known/pomerium/", 404),
+        ("POST", "tv", "/.well-known/pomerium/hpke-public-key", 404),
+        ("POST", "tv", "/.well-known/pomerium/jwks.json", 404),
+        ("POST", "tv", "/.pomerium", 404),
+        ("POST", "tv", "/.pomerium/", 404),
+        ("POST", "tv", "/.pomerium/user", 404),
+        ("POST", "tv", &*asset, 404),
+        ("GET", "tv", "/.pomerium/asset", 404),
+        ("POST", "tv", "/.pomerium/deep_link/x", 404),
+        ("PUT", "tv", "/.pomerium/callback/", 405),
+        ("POST", "tv", "/.pomerium/callback", 405),
+        ("PUT", "tv", "/.pomerium/sign_out", 405),
+        ("POST", "auth", "/.pomerium/signed_out", 404),
+        ("POST", "tv", "/.pomerium/sign_in", 404),
+        ("PUT", "auth", "/oauth2/callback", 404),
+        ("GET", "tv", "/oauth2/callback", 404),
+        ("POST", "tv", "/oauth2/callback", 404),
+    ] {
+        let url = format!("https://{host}.example{path}");
+        let seen = house.browser().send(method, &url, String::new(), &[]).await;
+        assert_eq!(seen.status, status, "{method} {url}");
+    }
+}
+
 fn has_no_script_but_ours(page: &str) -> bool {
     let ours = page.replacen("<script src=\"/.pomerium/assets/usher.", "", 1);
     !ours.contains("<script")

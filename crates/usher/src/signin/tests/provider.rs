@@ -219,6 +219,57 @@ async fn t19_responses_of_a_provider_that_says_no() {
     assert_eq!(browser.get(&back).await.status, 400, "a quarter of an hour is too long");
 }
 
+/// `response_mode=form_post`: what another site posts comes without our cookies, so it is asked for
+/// once more by its address; where they came along it counts as it is.
+#[tokio::test]
+async fn an_answer_that_is_posted_counts_as_one_in_an_address() {
+    let (provider, house) = start().await;
+    let callback = "https://auth.example/oauth2/callback";
+    let post = [("content-type", "application/x-www-form-urlencoded")];
+    let mut browser = house.browser();
+    let back = way_back(&provider, &mut browser).await;
+    let (_, query) = back.split_once('?').unwrap();
+    let seen = house.browser().send("POST", callback, query.into(), &post).await;
+    assert_eq!((seen.status, seen.signs_in()), (303, false), "from another site");
+    let at = seen.location().strip_prefix("/oauth2/callback?").expect("the same address");
+    let pairs = |text: &str| -> Vec<(String, String)> {
+        url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+    };
+    assert_eq!(pairs(at), pairs(query), "with what was posted");
+    assert_eq!(provider.was_asked("/token"), 0);
+
+    let seen = browser.send("POST", callback, query.into(), &post).await;
+    assert!(seen.signs_in(), "with its cookie: {}", seen.text);
+
+    for (body, why) in [(format!("{query}&x={}", "x".repeat(8192)), "too long")] {
+        let seen = house.browser().send("POST", callback, body, &post).await;
+        assert_eq!((seen.status, seen.signs_in()), (400, false), "{why}");
+    }
+}
+
+/// Where a page is no longer served, a sign-in that failed leads back to no app.
+#[tokio::test]
+async fn a_failed_sign_in_leads_to_no_page_that_is_served_no_more() {
+    use usher_rules::{
+        names::{Host, Origin},
+        plan::Plan,
+    };
+    let (provider, house) = start().await;
+    let mut browser = house.browser();
+    let back = way_back(&provider, &mut browser).await.replace("code=", "nothing=");
+    let hosts = vec![Host::parse("photos.example").unwrap()];
+    let without = Plan::sketch(
+        Origin::parse("https://auth.example").unwrap(),
+        as_configured(&provider),
+        hosts,
+    );
+    *house.plan.lock().unwrap() = Arc::new(without);
+    let seen = browser.get(&back).await;
+    assert_eq!(seen.status, 400);
+    assert!(!seen.text.contains("tv.example/web"), "{}", seen.text);
+    assert!(seen.text.contains("href=\"/.pomerium/\""), "{}", seen.text);
+}
+
 /// `email_verified: false` keeps an address from counting, and `oid` makes nobody else.
 #[tokio::test]
 async fn t19_t6_claims() {
