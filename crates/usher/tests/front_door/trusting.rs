@@ -32,6 +32,11 @@ async fn a_page_with_a_code_and_three_files() {
         if file.ends_with("pem") {
             assert_eq!(seen.body, pem);
         }
+        if file.ends_with("mobileconfig") {
+            let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+            let der = format!("<data>{}</data>", lines.collect::<String>());
+            assert!(seen.body.contains(&der), "the same certificate: {}", seen.body);
+        }
     }
     let nothing = browser.fetch("https://tv.test/.pomerium/trust/ca.key").await;
     assert_eq!(nothing.status, StatusCode::NOT_FOUND);

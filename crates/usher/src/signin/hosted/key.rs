@@ -212,3 +212,89 @@ fn identify(plan: &Plan) -> u64 {
     (plan.sign_in.authenticate.to_string(), &plan.extra_roots).hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use usher_rules::{
+        names::Origin,
+        people::BoxFuture,
+        plan::{HostedService, Provider},
+        secret::Secret,
+        signin::hosted::HostedKey,
+        time::UnixTime,
+    };
+
+    use super::*;
+    use crate::request::identify::StoreError;
+
+    /// A disk, and how often it was written.
+    #[derive(Default)]
+    struct Disk(Mutex<(BTreeMap<String, Vec<u8>>, usize)>);
+
+    impl Remembered for Disk {
+        fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<Vec<u8>>> {
+            Box::pin(async move { self.0.lock().unwrap().0.get(name).cloned() })
+        }
+
+        fn remember<'a>(
+            &'a self,
+            name: &'a str,
+            value: &'a [u8],
+        ) -> BoxFuture<'a, Result<(), StoreError>> {
+            Box::pin(async move {
+                let mut disk = self.0.lock().unwrap();
+                disk.0.insert(name.into(), value.into());
+                disk.1 += 1;
+                Ok(())
+            })
+        }
+    }
+
+    /// A plan whose service is not there.
+    fn plan(service: &str) -> Plan {
+        let provider = Provider::Hosted(HostedService { id: "an-id".into() });
+        Plan::sketch(Origin::parse(service).unwrap(), provider, Vec::new())
+    }
+
+    fn key(n: u8) -> PublicKey {
+        HostedKey::derive(&Secret::new([n; 32])).public()
+    }
+
+    fn at(start: Instant, seconds: u64) -> Now {
+        let monotonic = start + Duration::from_secs(seconds);
+        Now { wall: UnixTime::from_seconds(1_700_000_000 + seconds), wall_millis: 0, monotonic }
+    }
+
+    /// Whoever has the key says who people are: the key of one service is never another's, neither
+    /// after a reload nor from the disk.
+    #[tokio::test]
+    async fn a_key_is_of_the_service_that_gave_it() {
+        let (one, two) = (plan("https://127.0.0.1:1"), plan("https://127.0.0.1:2"));
+        let (disk, start) = (Arc::new(Disk::default()), Instant::now());
+        let keys = ServiceKeys::new(Duration::from_secs(5), Arc::clone(&disk) as _);
+        let written = || disk.0.lock().unwrap().1;
+        for (plan, given, times) in
+            [(&one, key(1), 1), (&one, key(1), 1), (&one, key(2), 2), (&two, key(2), 3)]
+        {
+            keys.keep(plan, identify(plan), given, at(start, 0)).await;
+            assert_eq!(written(), times, "kept when it is another key, or another's");
+        }
+        keys.keep(&one, identify(&one), key(1), at(start, 0)).await;
+        assert_eq!(keys.find(&one, at(start, 59)).await.unwrap().key, key(1));
+        assert_eq!(keys.find_newer(&two, key(9), at(start, 0)).await, key(9), "not that of one");
+        let found = keys.find(&two, at(start, 0)).await.unwrap();
+        assert_eq!((found.key, found.failure.is_some()), (key(2), true), "its own, of the disk");
+        let found = keys.find(&two, at(start, 29)).await.unwrap();
+        assert!(found.failure.is_none(), "nobody is asked for half a minute");
+        let found = keys.find(&two, at(start, 31)).await.unwrap();
+        assert_eq!((found.key, found.failure.is_some()), (key(2), true), "and then again");
+
+        let three = plan("https://127.0.0.1:3");
+        assert!(keys.find(&three, at(start, 0)).await.is_err(), "it never gave one");
+        let again = keys.find(&three, at(start, 1)).await;
+        assert!(matches!(again, Err(ProviderError::Lately(_))), "and is not asked at once");
+        assert!(keys.find(&two, at(start, 31)).await.is_ok(), "which says nothing of another");
+    }
+}

@@ -181,3 +181,36 @@ fn claims(person: &Person) -> Map<String, Value> {
     }
     claims
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use usher_rules::{
+        people::{Claims, Person, Spelling},
+        unproven::Unproven,
+    };
+
+    use super::claims;
+
+    /// What a proxy is told of somebody: their address and name where there are any.
+    #[test]
+    fn a_proxy_is_told_what_there_is_and_nothing_empty() {
+        for (email, name) in [("ann@example.com", "Ann"), ("", "")] {
+            let person = Person {
+                id: "id-of-ann".into(),
+                email: email.into(),
+                name: name.into(),
+                claims: Claims::default(),
+                directory_groups: None,
+                unproven: Unproven::default(),
+                spelling: Spelling::AsSaid,
+            };
+            let mut told = json!({"sub": "id-of-ann"});
+            if !email.is_empty() {
+                told["email"] = email.into();
+                told["name"] = name.into();
+            }
+            assert_eq!(serde_json::Value::from(claims(&person)), told);
+        }
+    }
+}

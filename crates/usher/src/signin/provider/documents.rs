@@ -139,3 +139,52 @@ fn error_word(members: &Map<String, Value>) -> Box<str> {
 pub fn userinfo(octets: &[u8]) -> Result<Map<String, Value>, ProviderError> {
     object(octets, "userinfo")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{keys, metadata};
+
+    /// RFC 9207 §3: a provider that promises to name itself is held to it, and no other is.
+    #[test]
+    fn a_promise_to_name_itself_is_true_in_either_spelling() {
+        for (says, promised) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(false), false),
+            (json!("false"), false),
+            (json!(1), false),
+            (json!(null), false),
+        ] {
+            let at = |path: &str| format!("https://id.example/{path}");
+            let document = json!({
+                "issuer": "https://id.example",
+                "authorization_endpoint": at("a"),
+                "token_endpoint": at("t"),
+                "jwks_uri": at("k"),
+                "authorization_response_iss_parameter_supported": says,
+            });
+            let read = metadata(document.to_string().as_bytes()).unwrap();
+            let read = read.additional_metadata().authorization_response_iss_parameter_supported;
+            assert_eq!(read, promised, "{says}");
+        }
+    }
+
+    /// RFC 7518 §6, RFC 8037 §2: public keys for signatures, and nothing else.
+    #[test]
+    fn keys_that_sign_are_read_and_no_others() {
+        for (key, read, why) in [
+            (json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"}), true, "RSA"),
+            (json!({"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ"}), true, "EC"),
+            (json!({"kty": "OKP", "crv": "Ed25519", "x": "AQ"}), true, "Ed25519"),
+            (json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "use": "sig"}), true, "to sign"),
+            (json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "use": "enc"}), false, "to encrypt"),
+            (json!({"kty": "oct", "k": "AQAB"}), false, "a secret"),
+            (json!({"kty": "RSA", "n": "AQAB"}), false, "half of one"),
+        ] {
+            let document = json!({ "keys": [key] }).to_string();
+            assert_eq!(keys(document.as_bytes()).is_ok(), read, "{why}");
+        }
+    }
+}

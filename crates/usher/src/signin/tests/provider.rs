@@ -247,6 +247,43 @@ async fn an_answer_that_is_posted_counts_as_one_in_an_address() {
     }
 }
 
+/// A redirect is followed where no token is sent: whoever it leads to would have the token.
+#[tokio::test]
+async fn a_token_follows_no_redirect() {
+    let (provider, house) = start().await;
+    let elsewhere = format!("{}/elsewhere", provider.issuer());
+    provider.answers("/userinfo", 302, Some(&elsewhere), "");
+    let mut browser = house.browser();
+    let seen = sign_in(&provider, &mut browser).await;
+    assert!(!seen.signs_in() && seen.status >= 400, "{seen:?}");
+    assert_eq!(provider.was_asked("/userinfo"), 1);
+    assert_eq!(provider.was_asked("/elsewhere"), 0, "with the token in hand");
+}
+
+/// RFC 9207 §2.4: who does not promise to name itself need not, and who does must.
+#[tokio::test]
+async fn a_provider_that_does_not_promise_to_name_itself_need_not() {
+    let provider = FakeProvider::start(START).await.unwrap();
+    let at = |path: &str| format!("{}{path}", provider.issuer());
+    let metadata = json!({
+        "issuer": provider.issuer(),
+        "authorization_endpoint": at("/authorize"),
+        "token_endpoint": at("/token"),
+        "userinfo_endpoint": at("/userinfo"),
+        "jwks_uri": at("/jwks"),
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+    });
+    provider.answers("/.well-known/openid-configuration", 200, None, &metadata.to_string());
+    let house = House::new(as_configured(&provider));
+    let mut browser = house.browser();
+    let back = way_back(&provider, &mut browser).await;
+    let (without, _) = back.split_once("&iss=").expect("it names itself all the same");
+    let seen = browser.get(without).await;
+    assert!(seen.signs_in(), "{}", seen.text);
+}
+
 /// Where a page is no longer served, a sign-in that failed leads back to no app.
 #[tokio::test]
 async fn a_failed_sign_in_leads_to_no_page_that_is_served_no_more() {

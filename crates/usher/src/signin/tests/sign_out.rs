@@ -85,6 +85,8 @@ async fn the_hop_of_one_person_does_nothing_to_another() {
     bob.sign_in(PAGE, BOB).await;
     let posted = ann.post(DOOR, &[("scope", "here")], SAME).await;
     let hop = onward(&posted).unwrap();
+    let elsewhere = hop.replace("auth.example", "tv.example");
+    assert_eq!(bob.get(&elsewhere).await.status, 200, "on an app's host it is a link that asks");
     assert_eq!(bob.get(&hop).await.status, 302);
     assert_eq!(house.sessions_of("id-of-bob"), 1);
     let again = bob.get(&hop).await;
@@ -201,6 +203,45 @@ async fn the_provider_s_session_ends_too() {
         again.location().starts_with(&format!("{}/authorize", provider.issuer())),
         "asked again"
     );
+}
+
+/// What a provider brings back as `state` is our own, short, and only where our own page is last.
+#[tokio::test]
+async fn a_page_travels_as_state_only_where_it_can_come_back() {
+    let provider = FakeProvider::start(START).await.unwrap();
+    let long = format!("https://tv.example/web/?{}", "x".repeat(3000));
+    for (configured, asked, travels, why) in [
+        (None, PAGE, true, "back to our own last page"),
+        (Some("https://bye.example/"), PAGE, false, "another page is last and can't read it"),
+        (None, &*long, false, "servers on the way refuse it"),
+        (Some("https://bye.example/"), &*long, false, "both"),
+    ] {
+        let mut plan = super::house::plan(outside(&provider));
+        plan.sign_in.signed_out_url = configured.map(Into::into);
+        let house = House::with(plan);
+        let mut browser = house.browser();
+        let there = browser.follow(PAGE).await;
+        browser.follow(&provider.consents(there.location()).unwrap()).await;
+        let posted =
+            browser.post(DOOR, &[("scope", "here"), ("pomerium_redirect_uri", asked)], SAME).await;
+        let leaving = browser.get(&onward(&posted).unwrap()).await;
+        let url = url::Url::parse(leaving.location()).unwrap();
+        assert!(url.path().ends_with("/logout"), "{why}: {leaving:?}");
+        assert_eq!(url.query_pairs().any(|(name, _)| name == "state"), travels, "{why}: {url}");
+    }
+}
+
+/// After signing out the page leads where somebody can sign in: an app's host asks at its front
+/// page, a host of sign-in alone has none.
+#[tokio::test]
+async fn the_last_page_leads_back_in() {
+    let house = House::new(Provider::Builtin);
+    let dedicated = house.plan.lock().unwrap().sign_in.dedicated_host;
+    assert!(dedicated);
+    for (host, again) in [("auth.example", "/.pomerium/sign_in"), ("tv.example", "/")] {
+        let seen = house.browser().get(&format!("https://{host}/.pomerium/signed_out")).await;
+        assert!(seen.text.contains(&format!("href=\"{again}\"")), "{host}: {}", seen.text);
+    }
 }
 
 /// A provider that is away keeps nobody from signing out here.
