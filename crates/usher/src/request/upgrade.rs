@@ -103,7 +103,9 @@ fn is_from_our_pages(fields: &HeaderMap, route: &Route, trail: &Trail) -> bool {
     let Ok(text) = origin.to_str() else { return false };
     let own = trail.routed.as_ref().map(|routed| Origin::of(&routed.authority).to_string());
     let is_named = || route.socket_origins.iter().any(|named| named.eq_ignore_ascii_case(text));
-    let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(text));
+    // Browsers leave 443 out; some libraries write it (RFC 6454 §4: it is the same origin).
+    let plain = text.strip_suffix(":443").unwrap_or(text);
+    let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(plain));
     origins.next().is_none() && (is_own || is_named())
 }
 

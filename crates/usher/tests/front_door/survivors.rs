@@ -143,6 +143,18 @@ async fn a_neighbour_s_page_uses_no_session_in_a_link() {
         let seen = house.browser().send(Method::GET, &link, &fields, "").await;
         assert_eq!(seen.status, expected, "{site}");
     }
+    // Browsers before Fetch Metadata: a page of another site posts, or one with cookies asks.
+    for (name, value, expected) in [
+        ("origin", "https://evil.test", StatusCode::UNAUTHORIZED),
+        ("origin", "null", StatusCode::UNAUTHORIZED),
+        ("origin", "http://tv.test", StatusCode::UNAUTHORIZED),
+        ("origin", "https://tv.test", StatusCode::OK),
+        ("cookie", "theme=dark", StatusCode::UNAUTHORIZED),
+    ] {
+        let fields = [("accept", "application/json"), (name, value)];
+        let seen = house.browser().send(Method::POST, &link, &fields, "").await;
+        assert_eq!(seen.status, expected, "{name}: {value}");
+    }
     let seen = house.browser().send(Method::GET, &link, NAVIGATION, "").await;
     assert_eq!(seen.status, StatusCode::FOUND);
 }

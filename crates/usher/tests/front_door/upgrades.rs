@@ -95,7 +95,10 @@ async fn sockets_are_opened_by_the_routes_own_pages() {
     for (host, origin, expected) in [
         ("tv.test", None, 101),
         ("tv.test", Some("https://tv.test"), 101),
+        ("tv.test", Some("https://tv.test:443"), 101),
+        ("tv.test", Some("https://tv.test."), 403),
         ("tv.test", Some("http://tv.test"), 403),
+        ("tv.test", Some("http://tv.test:443"), 403),
         ("tv.test", Some("https://tv.test:8443"), 403),
         ("tv.test", Some("https://other.test"), 403),
         ("tv.test", Some("https://evil.tv.test"), 403),

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Uri, header};
 use usher_rules::{
     fields::is_page_load,
+    names::Origin,
     plan::Plan,
     session::{
         CookieNames, Credential, CredentialSource, Handle, HandleError, Keys, OfSession, SessionId,
@@ -67,7 +68,7 @@ pub fn who(
         }
         in_force(plan, sessions, &handle, asker.now).map(Live)
     };
-    let query = asker.uri.query().filter(|_| takes_query(asker.fields));
+    let query = asker.uri.query().filter(|_| takes_query(asker.fields, asker.host));
     let names = CookieNames::of(&plan.cookie);
     match credential_by(&verify, asker.fields, query, names) {
         Credential::Absent => Identity::Anonymous,
@@ -111,11 +112,19 @@ fn in_force(
     Ok(live)
 }
 
-/// A session in the query is for programs. A page load follows somebody's link, and so does what
-/// a page of another site asks for: its writer would sign the visitor in as somebody else.
-fn takes_query(fields: &HeaderMap) -> bool {
+/// A session in the query is for programs, which have no cookies. A page load follows somebody's
+/// link, and so does what a page of another site asks for: its writer would sign the visitor in as
+/// somebody else. Browsers before Fetch Metadata tell that site in `Origin`, and have cookies.
+fn takes_query(fields: &HeaderMap, host: &str) -> bool {
     let of_another_site = |site: &HeaderValue| site == "cross-site" || site == "same-site";
-    !is_page_load(fields) && !fields.get_all("sec-fetch-site").iter().any(of_another_site)
+    let of_ours = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|text| Origin::parse(text).ok());
+        origin.is_some_and(|origin| origin.host.as_str() == host)
+    };
+    !is_page_load(fields)
+        && !fields.contains_key(header::COOKIE)
+        && !fields.get_all("sec-fetch-site").iter().any(of_another_site)
+        && fields.get_all(header::ORIGIN).iter().all(of_ours)
 }
 
 const fn rejection(why: HandleError) -> Rejection {
