@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -59,6 +60,8 @@ pub struct Film {
 
 /// What a film takes a second; it is read faster than it is shown only at first.
 const PIECES_A_SECOND: u32 = 20;
+/// How long the person tries to sign in.
+const TRIES_AGAIN: Duration = Duration::from_secs(8);
 /// How long the person waits for anything at all.
 const GIVES_UP: Duration = Duration::from_secs(30);
 
@@ -145,14 +148,27 @@ async fn operate(setup: &Setup<'_>, door: &FrontDoor, time: Duration) -> (Outcom
     (sign_in, reload)
 }
 
+/// Whoever is told that too many try at the moment, and to try again, does so.
 fn signs_in(setup: &Setup<'_>, door: &FrontDoor) -> Outcome {
-    let _first = fs::remove_file(setup.folder.join("cookies.txt"));
     let began = Instant::now();
-    let outcome = sign_in::cookie(setup, door).map(|_| began.elapsed());
-    outcome.map_err(|why| {
-        let why = why.to_string();
-        why.lines().take(3).collect::<Vec<_>>().join(" ").chars().take(300).collect()
-    })
+    loop {
+        let _as_a_stranger = fs::remove_file(setup.folder.join("cookies.txt"));
+        match sign_in::cookie(setup, door) {
+            Ok(_) => return Ok(began.elapsed()),
+            Err(_) if began.elapsed() < TRIES_AGAIN => thread::sleep(Duration::from_secs(1)),
+            Err(why) => {
+                let why = why.to_string();
+                return Err(why
+                    .lines()
+                    .take(3)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+                    .chars()
+                    .take(300)
+                    .collect());
+            }
+        }
+    }
 }
 
 async fn reloads(log: &mut Log, door: &FrontDoor) -> Outcome {

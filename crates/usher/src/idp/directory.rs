@@ -198,7 +198,8 @@ impl Directory {
         let found = found.map_err(|_failed| PasswordRefusal::Unavailable)?;
         let typed = Secret::new(password.expose());
         let hash = found.as_ref().map(|(_, hash)| hash);
-        let mut matched = self.passwords.check(typed, hash).await.map_err(unchecked)?;
+        let mut matched =
+            self.passwords.check(typed, hash, counted.tried).await.map_err(unchecked)?;
         // What was generated is read out and typed on remote controls. Known or unknown, a second
         // look costs the same: it hangs on what was typed alone.
         if matched == Match::No
@@ -206,7 +207,7 @@ impl Directory {
             && made.as_bytes() != password.expose()
         {
             let made = Secret::new(made.into_bytes());
-            matched = self.passwords.check(made, hash).await.map_err(unchecked)?;
+            matched = self.passwords.check(made, hash, counted.tried).await.map_err(unchecked)?;
             if matched == Match::YesAtOldCost {
                 matched = Match::Yes; // to be hashed anew when it is typed as it was made
             }

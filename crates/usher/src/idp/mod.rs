@@ -15,6 +15,7 @@
 mod address;
 mod directory;
 mod generate;
+mod line;
 mod passwords;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -12,15 +12,17 @@ use argon2::{
     ARGON2ID_IDENT, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier,
     password_hash::phc::{Output, ParamsString, Salt},
 };
-use tokio::{sync::Semaphore, task};
+use tokio::task;
 use usher_rules::secret::Secret;
+
+use super::line::{Line, Tried};
 
 /// The shortest password, in octets.
 pub const SHORTEST_PASSWORD: usize = 8;
 /// The longest password, in octets.
 pub const LONGEST_PASSWORD: usize = 1024;
-/// How many checks may wait for a core. Beyond, tries are turned away: each waits with its
-/// connection, and at that length somebody is not signing in but attacking.
+/// How many checks may wait for a core. Beyond, whoever has tried most is turned away: each waits
+/// with its connection, and at that length somebody is not signing in but attacking.
 const MOST_WAITING: usize = 64;
 
 /// What one password hash costs.
@@ -67,8 +69,7 @@ pub struct Passwords {
     params: Params,
     /// What an unknown address is checked against: no password has this hash.
     pub(super) nobody: Arc<str>,
-    cores: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    cores: Arc<Line>,
     checks: Arc<AtomicU64>,
 }
 
@@ -82,8 +83,8 @@ impl Passwords {
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
             .map_err(|_out_of_range| HashingError::Failed)?;
         let nobody = nobody(&params)?.to_string().into();
-        let cores = Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { params, nobody, cores, waiting: Arc::default(), checks: Arc::default() })
+        let cores = Line::new(at_once, MOST_WAITING);
+        Ok(Self { params, nobody, cores, checks: Arc::default() })
     }
 
     /// How many checks were made: the work that tries have cost, for known addresses and unknown.
@@ -98,7 +99,7 @@ impl Passwords {
     /// [`HashingError`].
     pub async fn hash(&self, password: Secret) -> Result<Secret, HashingError> {
         let params = self.params.clone();
-        self.on_a_core(move || {
+        self.on_a_core(Tried::NOTHING, move || {
             let hash = Argon2::from(params).hash_password(password.expose());
             let hash = hash.map_err(|_failed| HashingError::Failed)?;
             Ok(Secret::new(hash.to_string().into_bytes()))
@@ -106,11 +107,13 @@ impl Passwords {
         .await
     }
 
-    /// Checks a password against somebody's hash, or, with the same work, against nobody's.
+    /// Checks a password against somebody's hash, or, with the same work, against nobody's, once
+    /// nobody waits who has tried less.
     pub(super) async fn check(
         &self,
         password: Secret,
         hash: Option<&Secret>,
+        tried: Tried,
     ) -> Result<Match, HashingError> {
         let hash = match hash {
             Some(hash) => hash.expose_str().ok_or(HashingError::Failed)?,
@@ -118,7 +121,7 @@ impl Passwords {
         };
         let hash = PasswordHash::new(hash).map_err(|_not_phc| HashingError::Failed)?;
         let (params, checks) = (self.params.clone(), Arc::clone(&self.checks));
-        self.on_a_core(move || {
+        self.on_a_core(tried, move || {
             checks.fetch_add(1, Ordering::Relaxed);
             match Argon2::from(&params).verify_password(password.expose(), &hash) {
                 Ok(()) if is_at(&params, &hash) => Ok(Match::Yes),
@@ -130,18 +133,16 @@ impl Passwords {
         .await
     }
 
-    /// The permit goes with the work: a visitor who hangs up does not free the core before it is.
+    /// The turn goes with the work: a visitor who hangs up does not free the core before it is.
     async fn on_a_core<T: Send + 'static>(
         &self,
+        tried: Tried,
         work: impl FnOnce() -> Result<T, HashingError> + Send + 'static,
     ) -> Result<T, HashingError> {
-        let waiting = Waiting::enter(&self.waiting)?;
-        let permit = Arc::clone(&self.cores).acquire_owned().await;
-        let permit = permit.map_err(|_closed| HashingError::Failed)?;
-        drop(waiting);
+        let turn = self.cores.turn(tried).await.map_err(|_full| HashingError::Busy)?;
         let done = task::spawn_blocking(move || {
             let result = work();
-            drop(permit);
+            drop(turn);
             result
         });
         done.await.unwrap_or(Err(HashingError::Failed))
@@ -151,26 +152,6 @@ impl Passwords {
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Passwords").field("params", &self.params).finish_non_exhaustive()
-    }
-}
-
-/// A place in the queue, given back when it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize) -> Result<Self, HashingError> {
-        let entered = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) < MOST_WAITING {
-            Ok(entered)
-        } else {
-            Err(HashingError::Busy)
-        }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

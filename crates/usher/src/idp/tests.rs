@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use usher_rules::{
     people::{
         BoxFuture, KnownDevice, Member, PasswordCheck, PasswordRefusal, People, PeopleError,
@@ -281,32 +282,46 @@ async fn nobody_is_locked_out_of_a_browser_that_is_known() {
     }
 }
 
+/// From each of 256 addresses at once.
+async fn from_everywhere(
+    directory: &Directory,
+    password: &str,
+    now: Now,
+) -> Vec<Result<Member, PasswordRefusal>> {
+    let tries = (0..=255).map(|n| async move {
+        check(directory, "ann@example.com", password, &format!("203.0.113.{n}"), now).await
+    });
+    join_all(tries).await
+}
+
 #[tokio::test]
 async fn a_queue_of_checks_is_bounded() {
     let (_kept, directory) = with_ann().await;
-    let now = Turned::new().at(0);
-    let tries = (0..=255).map(|n| {
-        let (directory, from) = (&directory, format!("203.0.113.{n}"));
-        async move { check(directory, "ann@example.com", RIGHT, &from, now).await }
-    });
-    let mut tries: Vec<_> = tries.map(Box::pin).collect();
-    let mut answers = Vec::new();
-    std::future::poll_fn(|task| {
-        tries.retain_mut(|one| match one.as_mut().poll(task) {
-            std::task::Poll::Ready(answer) => {
-                answers.push(answer);
-                false
-            }
-            std::task::Poll::Pending => true,
-        });
-        if tries.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
+    let answers = from_everywhere(&directory, RIGHT, Turned::new().at(0)).await;
     let busy = PasswordRefusal::TooManyTries { retry_after: Duration::from_secs(1) };
     let refused = answers.iter().filter(|answer| **answer == Err(busy)).count();
     let taken = answers.iter().filter(|answer| answer.is_ok()).count();
     assert!(refused >= 150 && taken >= 64, "{refused} turned away, {taken} let in");
     assert_eq!(refused + taken, 256);
+}
+
+/// Guessers at hundreds of addresses fill the queue, and are in nobody's way but their own.
+#[tokio::test]
+async fn a_flood_of_guesses_keeps_nobody_out() {
+    let (_kept, directory) = with_ann().await;
+    let now = Turned::new().at(0);
+    from_everywhere(&directory, "a guess", now).await;
+    for (password, by, is_in, why) in [
+        (RIGHT, "198.51.100.1", true, "the first try at an address"),
+        ("a slip", "198.51.100.2", false, "a slip of the finger"),
+    ] {
+        let flood = from_everywhere(&directory, "another guess", now);
+        let owner = check(&directory, "ann@example.com", password, by, now);
+        let (guesses, owner) = tokio::join!(flood, owner);
+        assert_eq!(owner.is_ok(), is_in, "{why}: {owner:?}");
+        assert!(is_in || owner == Err(PasswordRefusal::Wrong), "{why}: it was looked at");
+        assert!(guesses.iter().all(Result::is_err), "no guess was right");
+    }
 }
 
 #[tokio::test]

@@ -13,11 +13,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::line::Tried;
+
 /// How many tries there are at once, and after how long one is given back.
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     at_once: u32,
     each: Duration,
+}
+
+impl Limit {
+    /// The thousandths of its tries that are used up, when all are given back in `full_again`.
+    fn used(self, full_again: Duration) -> u32 {
+        let whole = self.each * self.at_once;
+        let used = full_again.as_millis().saturating_mul(1_000) / whole.as_millis().max(1);
+        u32::try_from(used).unwrap_or(u32::MAX)
+    }
 }
 
 /// One address from one source: ten, then two a minute.
@@ -33,6 +44,8 @@ const MOST_BUCKETS: usize = 65_536;
 /// A try that was taken. Only one that was good is given back, once.
 #[must_use]
 pub(super) struct Try {
+    /// What was used up before it.
+    pub(super) tried: Tried,
     account: u64,
     source: Option<u64>,
     site: Option<u64>,
@@ -66,8 +79,9 @@ impl Throttle {
     ///
     /// How long until the next one is looked at. A refused try takes nothing.
     pub(super) fn take(&self, address: &str, by: By, now: Instant) -> Result<Try, Duration> {
-        let one = match by {
+        let mut one = match by {
             By::Device(id) => Try {
+                tried: Tried::Device(0),
                 account: self.keys.hash_one(("device", address, id)),
                 source: None,
                 site: None,
@@ -75,6 +89,7 @@ impl Throttle {
             By::Stranger(from) => {
                 let source = source_of(from);
                 Try {
+                    tried: Tried::Stranger(0),
                     account: self.keys.hash_one(("account", address, source)),
                     source: Some(self.keys.hash_one(("source", source))),
                     site: match source {
@@ -94,6 +109,11 @@ impl Throttle {
         if wait > Duration::ZERO {
             return Err(wait);
         }
+        let used = one.limits().map(|(key, limit)| {
+            let full_again = buckets.get(&key).copied().unwrap_or(now);
+            limit.used(full_again.saturating_duration_since(now))
+        });
+        let used = used.max().unwrap_or_default();
         for (key, limit) in one.limits() {
             if buckets.len() >= self.most && !buckets.contains_key(&key) {
                 make_room(&mut buckets, now);
@@ -102,6 +122,10 @@ impl Throttle {
             *full_again = (*full_again).max(now) + limit.each;
         }
         drop(buckets);
+        one.tried = match one.tried {
+            Tried::Device(_) => Tried::Device(used),
+            Tried::Stranger(_) => Tried::Stranger(used),
+        };
         Ok(one)
     }
 
