@@ -41,6 +41,7 @@ mod routes;
 mod second_readings;
 mod shares;
 mod siblings;
+mod siege;
 mod sockets;
 mod staples;
 mod streams;
