@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
     process::Command,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -141,21 +140,20 @@ async fn operate(setup: &Setup<'_>, door: &FrontDoor, time: Duration) -> (Outcom
     let longer = |longest: Outcome, now: Outcome| Ok(longest?.max(now?));
     for _ in 0..ROUNDS {
         sleep(time / (ROUNDS + 1)).await;
-        let outcome = tokio::task::block_in_place(|| signs_in(setup, door));
-        sign_in = longer(sign_in, outcome);
+        sign_in = longer(sign_in, signs_in(setup, door).await);
         reload = longer(reload, reloads(&mut log, door).await);
     }
     (sign_in, reload)
 }
 
 /// Whoever is told that too many try at the moment, and to try again, does so.
-fn signs_in(setup: &Setup<'_>, door: &FrontDoor) -> Outcome {
+async fn signs_in(setup: &Setup<'_>, door: &FrontDoor) -> Outcome {
     let began = Instant::now();
     loop {
         let _as_a_stranger = fs::remove_file(setup.folder.join("cookies.txt"));
-        match sign_in::cookie(setup, door) {
+        match tokio::task::block_in_place(|| sign_in::cookie(setup, door)) {
             Ok(_) => return Ok(began.elapsed()),
-            Err(_) if began.elapsed() < TRIES_AGAIN => thread::sleep(Duration::from_secs(1)),
+            Err(_) if began.elapsed() < TRIES_AGAIN => sleep(Duration::from_secs(1)).await,
             Err(why) => {
                 let why = why.to_string();
                 return Err(why
