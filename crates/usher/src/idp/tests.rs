@@ -339,6 +339,34 @@ async fn an_old_cost_is_brought_to_todays_at_the_next_sign_in() {
     assert_eq!(kept.hash_of("ann@example.com"), new, "once");
 }
 
+/// What was generated is taken as it is read out, and stays hashed as it was made: a hash of what
+/// was typed would keep its owner out.
+#[tokio::test]
+async fn a_generated_password_is_taken_as_it_is_read_out_and_kept_as_it_was_made() {
+    const MADE: &str = "abcde-fghjk-mnpqr-stuvw";
+    let (kept, cheap) = with_ann().await;
+    let bob = NewMember { email: "bob@example.com", name: "Bob", groups: &[] };
+    cheap.add(bob, secret(MADE), UnixTime::from_seconds(7)).await.unwrap();
+    let now = Turned::new().at(0);
+    let old = kept.hash_of("bob@example.com");
+    let dearer = directory(&kept, DEARER);
+    for (directory, typed) in
+        [(&cheap, "ABCDE FGHJK MNPQR STUVW"), (&dearer, "abcdefghjkmnpqrstuvw")]
+    {
+        let before = directory.checks();
+        check(directory, "bob@example.com", typed, HOME, now).await.expect("bob");
+        assert_eq!(directory.checks(), before + 2, "{typed}: as typed, and as made");
+        assert_eq!(kept.hash_of("bob@example.com"), old, "{typed}: no hash of what was typed");
+    }
+    let before = cheap.checks();
+    for wrong in ["abcde-fghjk-mnpqr-stuvx", "wrong"] {
+        assert!(check(&cheap, "bob@example.com", wrong, HOME, now).await.is_err());
+    }
+    assert_eq!(cheap.checks(), before + 2, "as made is looked at once");
+    check(&dearer, "bob@example.com", MADE, HOME, now).await.expect("bob");
+    assert_ne!(kept.hash_of("bob@example.com"), old, "typed as made it comes to today's cost");
+}
+
 #[tokio::test]
 async fn what_an_operator_types_is_judged() {
     let (kept, directory) = with_ann().await;

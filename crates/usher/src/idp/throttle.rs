@@ -277,6 +277,31 @@ mod tests {
         assert!(throttle.take("ann", At(held), later).is_ok(), "as long as it would have been");
     }
 
+    /// `(when the buckets are full again, how many are left, the least of them)`, in seconds.
+    #[test]
+    fn what_says_least_makes_room() {
+        let now = start();
+        let at = |second: u64| now + Duration::from_secs(second);
+        let distinct: Vec<u64> = (1..=100).collect();
+        let equal = vec![7; 100];
+        let mostly_full = [vec![0; 90], (1..=10).collect()].concat();
+        let half_full = [vec![0; 50], (1..=50).collect()].concat();
+        let full = vec![0; 100];
+        for (given, left, least, why) in [
+            (&distinct, 49, 52, "the half that says least goes"),
+            (&equal, 49, 7, "of equal ones no more than half"),
+            (&mostly_full, 10, 1, "full ones are enough"),
+            (&half_full, 50, 1, "half of them too"),
+            (&full, 0, 0, "full now is full"),
+        ] {
+            let mut buckets: HashMap<u64, Instant> =
+                (0..).zip(given.iter().map(|second| at(*second))).collect();
+            make_room(&mut buckets, now);
+            assert_eq!(buckets.len(), left, "{why}");
+            assert_eq!(buckets.values().min(), (left > 0).then(|| at(least)).as_ref(), "{why}");
+        }
+    }
+
     /// Whoever shares an address with somebody, or tries from everywhere, uses up nothing of theirs.
     #[test]
     fn a_known_device_has_tries_of_its_own() {

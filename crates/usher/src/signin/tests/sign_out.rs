@@ -85,7 +85,7 @@ async fn the_hop_of_one_person_does_nothing_to_another() {
     bob.sign_in(PAGE, BOB).await;
     let posted = ann.post(DOOR, &[("scope", "here")], SAME).await;
     let hop = onward(&posted).unwrap();
-    let elsewhere = hop.replace("auth.example", "tv.example");
+    let elsewhere = hop.replacen("auth.example", "tv.example", 1);
     assert_eq!(bob.get(&elsewhere).await.status, 200, "on an app's host it is a link that asks");
     assert_eq!(bob.get(&hop).await.status, 302);
     assert_eq!(house.sessions_of("id-of-bob"), 1);
