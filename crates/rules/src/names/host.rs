@@ -93,6 +93,18 @@ fn is_label(label: &str) -> bool {
 mod tests {
     use super::{Host, HostError::*};
 
+    /// What is sent as it was written stays so, and other letters become what DNS knows.
+    #[test]
+    fn a_labels() {
+        for (given, expected) in [
+            ("TV.Example", "TV.Example"),
+            ("no host at all", "no host at all"),
+            ("Bücherei.example", "xn--bcherei-n2a.example"),
+        ] {
+            assert_eq!(&*Host::a_labels(given), expected);
+        }
+    }
+
     #[test]
     fn parse() {
         for (given, expected, why) in [

@@ -72,12 +72,21 @@ mod tests {
             let target = format!("/{}", "x".repeat(octets - 1));
             let cookies = DeepLink::cookies("_pomerium", "id", &target);
             assert!(cookies.iter().all(|(name, value)| name.len() + value.len() < 4096));
-            let mut fields = HeaderMap::new();
+            // A sibling site can set none of them (RFC 6265bis §4.1.3.2).
+            assert!(cookies.iter().all(|(name, _)| name.starts_with("__Host-_pomerium_deep_")));
+            let names: Vec<_> = cookies.iter().map(|(name, _)| name.clone()).collect();
+            let mut fields =
+                HeaderMap::from_iter([(COOKIE, "__Host-_pomerium=x".parse().unwrap())]);
             for (name, value) in cookies {
                 fields.append(COOKIE, format!("{name}={value}").parse().unwrap());
             }
             let found = DeepLink::target(&fields, "_pomerium", "id");
             assert_eq!(found, kept.then_some(target), "{octets}");
+            assert_eq!(
+                DeepLink::waiting(&fields, "_pomerium"),
+                names,
+                "{octets}: all, and no more"
+            );
             assert_eq!(DeepLink::target(&fields, "_pomerium", "other"), None);
         }
     }

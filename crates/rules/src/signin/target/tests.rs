@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use super::Target;
 use crate::{
     names::{Authority, Host, Origin},
-    plan::{Plan, Provider},
+    plan::{HostPattern, Plan, Provider},
     signin::ProgramRedirect,
 };
 
@@ -25,6 +27,25 @@ fn octet_for_octet() {
         let authority = Authority::parse(authority).unwrap();
         let got = Target::asked_for(&plan(), &authority, target);
         assert_eq!(got.map_or("-".into(), |target| target.to_string()), expected, "{target:?}");
+    }
+}
+
+/// A route that names its port is served there and nowhere else.
+#[test]
+fn a_port_that_a_route_names_counts() {
+    let mut plan = plan();
+    let host = Host::parse("tv.example").unwrap();
+    let route = plan.routes.first_mut().and_then(Arc::get_mut).unwrap();
+    route.from = HostPattern::Exact { host, port: Some(8443) };
+    for (authority, is_served) in [
+        ("tv.example:8443", true),
+        ("tv.example:9443", false),
+        ("tv.example:443", false),
+        ("tv.example", false),
+        ("photos.example:9443", true),
+    ] {
+        let authority = Authority::parse(authority).unwrap();
+        assert_eq!(super::serves(&plan, &authority), is_served, "{authority}");
     }
 }
 

@@ -69,6 +69,27 @@ fn every_recorded_request_is_answered_as_it_was() {
     assert_eq!(answered, 21);
 }
 
+/// What stands in the query of a callback goes inside the seal, and says nothing in our name: the
+/// address of a callback is anybody's to write.
+#[test]
+fn a_callback_s_query_sets_nothing_that_the_service_alone_says() {
+    let (requests, proxy, service) = (read(REQUESTS), proxy(), service());
+    let answered = list(&requests).iter().find(|case| !case["answer"].is_null()).unwrap();
+    let opened = open(text(answered, "query"), &service).unwrap();
+    let mut request = Request::read(&opened).unwrap();
+    let theirs = "pomerium_identity_profile=e&pomerium_redirect_uri=e&pomerium_version=e\
+                  &pomerium_issued=e&pomerium_expiry=e&pomerium_programmatic=e&k=e&q=e\
+                  &pomerium_hpke_sender_pub=e&pomerium_hpke_query=e&x=1";
+    request.callback.set_query(Some(theirs));
+    let profile = Profile { provider_id: request.idp_id.clone(), ..Profile::default() };
+    let answer = Answer { to: &request, profile: &profile, version: "0.32.7" };
+    let url = answer.url(&service, [9; 32], NOW).unwrap();
+    let sealed = open(url.split_once('?').unwrap().1, &proxy).unwrap();
+    let pairs: Vec<_> = sealed.form.pairs().collect();
+    assert!(!pairs.iter().any(|(_, value)| *value == "e"), "{pairs:?}");
+    assert!(pairs.contains(&("x", "1")), "what is theirs is kept: {pairs:?}");
+}
+
 #[test]
 fn requests_that_can_t_be_served_are_refused_before_anybody_signs_in() {
     let requests = read(REQUESTS);
