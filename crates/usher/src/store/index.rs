@@ -171,3 +171,24 @@ impl Index {
         &self.shards[(self.hasher.hash_one(id) % SHARDS as u64) as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Index;
+    use crate::request::identify::contract::session;
+
+    /// Between the look and the taking a request may have begun: what runs under the session must
+    /// be reached by a revocation.
+    #[test]
+    fn a_session_that_somebody_got_hold_of_is_not_forgotten() {
+        let index = Index::new();
+        let id = session(1, "ann").id;
+        let held = index.put(session(1, "ann"));
+        assert!(index.take_unheld(&mut index.order(), &id).is_none());
+        assert_eq!((index.len(), index.of_person("ann").len()), (1, 1));
+        drop(held);
+        assert!(index.take_unheld(&mut index.order(), &id).is_some());
+        assert!(index.take_unheld(&mut index.order(), &id).is_none(), "nobody's");
+        assert_eq!((index.len(), index.of_person("ann").len()), (0, 0));
+    }
+}

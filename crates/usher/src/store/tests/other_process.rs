@@ -55,7 +55,11 @@ async fn a_look_without_changes_elsewhere_reads_nothing() {
     let (_dir, store) = fresh();
     let version = store.look(None).await.unwrap();
     store.insert(session(1, "ann")).await.unwrap();
+    store.sessions.put(session(2, "bob")); // a look at the disk would not find it there
     assert_eq!(store.look(Some(version)).await.unwrap(), version, "our own changes don't count");
+    assert!(find(&store, &session(2, "").id).is_some(), "nothing was read");
+    store.look(None).await.unwrap();
+    assert!(find(&store, &session(2, "").id).is_none(), "and at the first look all is");
 }
 
 #[tokio::test]

@@ -196,7 +196,9 @@ async fn an_end_that_can_not_be_written_down_holds_and_is_tried_again() {
     assert!(store.begin_session(session(2, "ann")).await.is_err(), "nobody new");
 
     pragma(&store, "PRAGMA query_only = off").await;
+    assert_eq!(store.sessions.ending().len(), 1, "it may still be on the disk");
     store.sweep(UnixTime::from_seconds(100)).await.unwrap();
+    assert!(store.sessions.ending().is_empty(), "what is gone is not written down for ever");
     drop(live);
     let store = reopened(dir.path(), store);
     assert_eq!(store.session_count(), 0, "the sweep wrote the end down");
