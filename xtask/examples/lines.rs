@@ -19,8 +19,7 @@ use syn::{
 /// No function is longer, in lines from its `fn` to its last brace.
 const LONGEST: usize = 80;
 /// Longer than that today, by file and name. Whoever shortens one takes it off the list.
-const LONGER: &[(&str, &str)] =
-    &[("crates/usher/src/server/mod.rs", "start"), ("crates/usher/src/request/path.rs", "path")];
+const LONGER: &[(&str, &str)] = &[("crates/usher/src/request/path.rs", "path")];
 /// 95 of 100 functions are no longer.
 const P95: usize = 33;
 /// How many of the longest are listed.
