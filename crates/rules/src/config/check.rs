@@ -103,7 +103,11 @@ fn judge(key: &'static Key, at: &Span, problems: &mut Vec<Problem>) {
 
 fn shape(name: &str, kind: Kind, node: &Node, problems: &mut Vec<Problem>) {
     let outcome = match kind {
-        Kind::Text | Kind::Secret => values::text(node).map(drop),
+        Kind::Text | Kind::Secret => values::text(node).map(|text| {
+            if is_variable(text) {
+                problems.push(not_replaced(name, node));
+            }
+        }),
         Kind::Bool => values::bool(node).map(drop),
         Kind::Duration => span_of_time(name, node, problems),
         Kind::Int(least, most) => values::int(node, (least, most)).map(drop),
@@ -129,6 +133,27 @@ fn shape(name: &str, kind: Kind, node: &Node, problems: &mut Vec<Problem>) {
     if let Err(wrong) = outcome {
         problems.push(wrong.about(name));
     }
+}
+
+/// `${NAME}` or `$NAME` and nothing else, as shells and Compose files have it.
+fn is_variable(text: &str) -> bool {
+    let Some(rest) = text.trim().strip_prefix('$') else { return false };
+    let name = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(rest);
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(is_letter) && name.chars().any(|c| c.is_ascii_uppercase())
+}
+
+fn not_replaced(name: &str, node: &Node) -> Problem {
+    let variable = name.to_ascii_uppercase();
+    Problem::warning(
+        "U218",
+        node.span.clone(),
+        format!("`{name}` is taken as it stands: no variable is put in its place"),
+        match keys::find(keys::GLOBAL, name) {
+            Some(_) => format!("delete the line, and set `{variable}` in usher's environment"),
+            None => "write the value itself".to_owned(),
+        },
+    )
 }
 
 fn object(name: &str, table: &'static [Key], node: &Node, problems: &mut Vec<Problem>) {
@@ -170,7 +195,7 @@ pub(super) fn unknown(table: &'static [Key], entry: &Entry, place: &str) -> Prob
 }
 
 /// The part of a key that is a name: `idp_client_secret:abc`, a blank forgotten, is one key.
-fn shown(key: &str) -> &str {
+pub(super) fn shown(key: &str) -> &str {
     key.split([':', '=', ' ']).next().unwrap_or_default()
 }
 
@@ -180,7 +205,12 @@ fn span_of_time(name: &str, node: &Node, problems: &mut Vec<Problem>) -> Result<
     let is_nothing = !length.is_zero() && length.as_millis() == 0;
     if bare || is_nothing {
         let written = values::text(node)?;
-        let effect = if is_nothing { ", which is as good as 0: no limit" } else { "" };
+        // what it means for a session is said where sessions are made
+        let effect = if is_nothing && name != "cookie_expire" {
+            ", which is as good as 0: no limit"
+        } else {
+            ""
+        };
         problems.push(Problem::warning(
             "U203",
             node.span.clone(),

@@ -295,6 +295,10 @@ fn section(node: &Node, source: &Source, problems: &mut Vec<Problem>) -> Option<
         problems.push(no_route(node));
         return None;
     };
+    if let Some(named) = routes_by_name(entries) {
+        problems.push(named);
+        return None;
+    }
     let mut section = Section { given: Vec::new(), at: node.span.clone(), source: source.clone() };
     for entry in entries {
         add(&mut section, keys::ROUTE, entry.clone(), "in a route", problems);
@@ -303,12 +307,38 @@ fn section(node: &Node, source: &Source, problems: &mut Vec<Problem>) -> Option<
 }
 
 fn no_route(node: &Node) -> Problem {
-    Problem::error(
-        "U108",
-        node.span.clone(),
-        "this is not a route",
-        "a route is a map: `- from: …`, then `to: …`",
-    )
+    let written = match &node.kind {
+        Kind::Scalar { text, .. } => &**text,
+        Kind::Map(_) | Kind::List(_) => "",
+    };
+    let without_blank = written
+        .split_once(':')
+        .is_some_and(|(key, rest)| keys::find(keys::ROUTE, key).is_some() && !rest.is_empty());
+    let help = if without_blank {
+        "a blank is missing after the `:` of its key"
+    } else {
+        "a route is a map: `- from: …`, then `to: …`"
+    };
+    Problem::error("U108", node.span.clone(), "this is not a route", help)
+}
+
+/// `routes:` as a map from names to routes, as other proxies have it.
+fn routes_by_name(entries: &[Entry]) -> Option<Problem> {
+    let is_route = |entry: &Entry| {
+        keys::find(keys::ROUTE, &entry.key).is_none() && entry.value.get("from").is_some()
+    };
+    let first = entries.first()?;
+    entries.iter().all(is_route).then(|| {
+        Problem::error(
+            "U108",
+            first.key_span.clone(),
+            "`routes` is a list, and this is a map of names",
+            format!(
+                "write `- name: {}`, and its other keys below `name`",
+                check::shown(&first.key)
+            ),
+        )
+    })
 }
 
 fn add(

@@ -87,11 +87,10 @@ pub(super) fn line_without_secrets(before: &str, line: &str) -> String {
     if line.trim().len() >= KEY_LIKE && line.trim().chars().all(is_base64) {
         return HIDDEN.to_owned();
     }
-    let above = above(before, line);
-    if above == View::Hidden {
+    if above(before, line) == View::Hidden || continues_a_secret(before, line) {
         return hidden_but_its_key(line);
     }
-    let mut open_until = (above == View::AllShown).then_some(0);
+    let mut open_until = (above(before, line) == View::AllShown).then_some(0);
     let mut depth = 0_usize;
     for (at, mark) in line.char_indices() {
         match mark {
@@ -117,6 +116,17 @@ pub(super) fn line_without_secrets(before: &str, line: &str) -> String {
         }
     }
     without_passwords(line)
+}
+
+/// A secret that broke into two lines, in an editor or by `base64`: the second one has no key.
+fn continues_a_secret(before: &str, line: &str) -> bool {
+    let is_bare = |line: &str| !line.contains([':', '#']) && !place(line).1;
+    if !is_bare(line) {
+        return false;
+    }
+    let key = before.lines().rev().find(|upper| !is_bare(upper) && !upper.trim().is_empty());
+    key.and_then(|upper| upper.find(':').map(|colon| name_before(upper, colon)))
+        .is_some_and(|name| !name.is_empty() && view(name) == View::Hidden)
 }
 
 /// A map or list begins here: its own keys are looked at.

@@ -310,14 +310,35 @@ fn too_large(at: Span, why: &str) -> Problem {
 /// The parser's own words, and where the usual cause can be told, a way out.
 fn unreadable(text: &str, error: &granit_parser::ScanError) -> Problem {
     let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
+    let (at, help) = usual_cause(text, at, &error.info());
     let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| at + c.len_utf8());
-    let line_start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |i| i + 1);
-    let indent = text.get(line_start..).unwrap_or_default();
-    let indent = indent.split(|c: char| !c.is_whitespace() || c == '\n').next().unwrap_or_default();
-    let help = if indent.contains('\t') {
-        "this line is indented with a tab: use spaces"
-    } else {
-        "look for a missing space after `:`, uneven indentation, or a quote that does not end"
-    };
     Problem::error("U101", at..end, format!("this is not YAML: {}", error.info()), help)
+}
+
+/// Where the mistake is, which may be behind the place that the parser names, and what to do.
+fn usual_cause(text: &str, at: usize, words: &str) -> (usize, &'static str) {
+    let line_start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |i| i + 1);
+    let indented_with_tab = |line: &str| {
+        let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
+        line.get(..blanks).and_then(|indent| indent.find('\t'))
+    };
+    let mut start = line_start;
+    for line in text.get(line_start..).unwrap_or_default().split_inclusive('\n') {
+        if let Some(tab) = indented_with_tab(line) {
+            return (start + tab, "this line is indented with a tab: use spaces");
+        }
+        if start > at && !words.contains("tab") {
+            break;
+        }
+        start += line.len();
+    }
+    let help = match text.get(at..).and_then(|rest| rest.chars().next()) {
+        Some('*') => {
+            "put a value that begins with `*` in quotes, like `'*.example.com'`; without them it \
+             repeats what an `&NAME` above it marks"
+        }
+        Some('@' | '`' | '%') => "put a value that begins with this character in quotes",
+        _ => "look for a missing space after `:`, uneven indentation, or a quote that does not end",
+    };
+    (at, help)
 }

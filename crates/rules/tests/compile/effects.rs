@@ -93,7 +93,7 @@ fn sources(folders: &[&str]) -> String {
                 open.push(path);
             } else {
                 let whole = fs::read_to_string(&path).unwrap_or_default();
-                text += whole.split("#[cfg(test)]").next().unwrap_or_default();
+                text += whole.split("mod tests {").next().unwrap_or_default();
             }
         }
     }

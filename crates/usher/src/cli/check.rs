@@ -120,10 +120,9 @@ pub fn load(path: &Path, env: &Environment) -> Result<Loaded, LoadFailure> {
         }
         other => (Some(path.display().to_string()), other.map_err(unreadable)?),
     };
-    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8");
-    let text = String::from_utf8(plain_text::utf8(&bytes).to_vec())
-        .map_err(not_text)
-        .map_err(unreadable)?;
+    let text = String::from_utf8(plain_text::utf8(&bytes).to_vec()).map_err(|error| {
+        unreadable(not_text(error.as_bytes(), error.utf8_error().valid_up_to()))
+    })?;
     let draft = config::read(Input { name: name.as_deref(), text: &text }, env);
     let file = name.unwrap_or_else(|| "the environment".to_owned());
     let disk = Disk::default();
@@ -142,6 +141,15 @@ pub fn load(path: &Path, env: &Environment) -> Result<Loaded, LoadFailure> {
     }
 }
 
+/// What is no text, with the place of its first octet that is none.
+fn not_text(bytes: &[u8], at: usize) -> io::Error {
+    let before = String::from_utf8_lossy(bytes.get(..at).unwrap_or_default());
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let words = format!("it is not text in UTF-8, first at {line}:{column}");
+    io::Error::new(io::ErrorKind::InvalidData, words)
+}
+
 /// Is the environment a config by itself? Containers are often set up so.
 fn is_config(env: &Environment) -> bool {
     let said = |name: &str| env.get(name).is_some_and(|value| !value.is_empty());
@@ -152,6 +160,15 @@ impl LoadFailure {
     /// What to do about it; problems of a config bring their own help.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some(
+                    "let the user that usher runs as read it, and the folders above it: \
+                     `namei -l FILE` shows whose they are",
+                )
+            }
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                Some("save it as UTF-8 in your editor")
+            }
             Self::Unreadable { .. } => {
                 Some("name another with --config FILE, or try it first: usher demo")
             }
@@ -220,8 +237,7 @@ fn check(args: &Args, env: &Environment, out: &mut impl Write) -> io::Result<Out
                 writeln!(out, "{object}")?;
             } else {
                 writeln!(out, "error: {failure}")?;
-                // told where it was called wrongly; a missing file says enough here
-                if let (LoadFailure::Folder(_), Some(hint)) = (&failure, failure.hint()) {
+                if let Some(hint) = failure.hint() {
                     writeln!(out, "hint: {hint}")?;
                 }
             }

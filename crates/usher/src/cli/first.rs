@@ -6,9 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use usher_rules::plan::{HostPattern, Plan, Provider};
+use usher_rules::plan::{HostPattern, Plan, Provider, Route};
 
 use crate::{
+    certs::has_certificates,
     idp::{Cost, Directory, Passwords},
     store::Store,
 };
@@ -28,19 +29,16 @@ pub(super) fn people(dir: &Path) -> Option<usize> {
 /// The addresses, who may sign in, and whether browsers will warn.
 pub(super) fn words(plan: &Plan, people: Option<usize>, dir: &Path) -> Result<String, fmt::Error> {
     let mut out = String::new();
-    let scheme = if plan.listen.insecure { "http" } else { "https" };
-    let mut named = Vec::new();
-    for route in &plan.routes {
-        if let HostPattern::Exact { host, port } = &route.from {
-            let port = port.map_or_else(String::new, |port| format!(":{port}"));
-            let line = format!("open: {scheme}://{host}{port}/");
-            if named.len() < NAMED && !named.contains(&line) {
-                named.push(line);
-            }
-        }
+    let addresses = addresses(plan);
+    for address in addresses.iter().take(NAMED) {
+        writeln!(out, "open: {address}")?;
     }
-    for line in named {
-        writeln!(out, "{line}")?;
+    if let Some(listens) = other_port(plan) {
+        writeln!(
+            out,
+            "port: usher listens on {listens}; let port 443 lead there, or write the port behind the \
+             host in `from`"
+        )?;
     }
     let dir = dir.display();
     match (&plan.sign_in.provider, people) {
@@ -63,53 +61,98 @@ pub(super) fn words(plan: &Plan, people: Option<usize>, dir: &Path) -> Result<St
             writeln!(out, "people: those of the hosted service, where a policy lets them in")?;
         }
     }
-    let listen = &plan.listen;
-    let of_their_own = !listen.certificate_files.is_empty()
-        || !listen.certificates_inline.is_empty()
-        || listen.certificates_dir.is_some()
-        || plan.autocert.is_some();
-    if !listen.insecure && !of_their_own {
-        let host = &plan.sign_in.authenticate.host;
+    let signs_itself = !has_certificates(plan); // what is served in the clear needs none either
+    if let (true, Some(address)) = (signs_itself, addresses.first()) {
         writeln!(
             out,
             "browsers: they will warn, for usher signs its certificates itself; to end that:\n  \
              on this machine: sudo usher trust --data-dir {dir}\n  \
-             on phones: open https://{host}/.pomerium/trust"
+             on phones: open {address}.pomerium/trust"
         )?;
     }
     Ok(out)
 }
 
+/// The address of each host that a route names, as a browser wants it, each once.
+fn addresses(plan: &Plan) -> Vec<String> {
+    let scheme = if plan.listen.insecure { "http" } else { "https" };
+    let mut named = Vec::new();
+    for route in &plan.routes {
+        if let HostPattern::Exact { host, port } = &route.from {
+            let port = port.map_or_else(String::new, |port| format!(":{port}"));
+            let address = format!("{scheme}://{host}{port}/");
+            if !named.contains(&address) {
+                named.push(address);
+            }
+        }
+    }
+    named
+}
+
+/// Where it listens, if that is not where browsers go that were given no port.
+fn other_port(plan: &Plan) -> Option<&str> {
+    let without_port =
+        |route: &Arc<Route>| matches!(route.from, HostPattern::Exact { port: None, .. });
+    let elsewhere = !plan.listen.insecure && !plan.listen.address.ends_with(":443");
+    (elsewhere && plan.routes.iter().any(without_port)).then_some(&*plan.listen.address)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::{path::Path, sync::Arc};
+    use std::path::Path;
 
     use usher_rules::{
-        names::{Host, Origin},
-        plan::{Plan, Provider},
+        config::{Environment, Files, Input, read},
+        plan::{Plan, compile},
     };
 
     use super::words;
 
+    struct NoFiles;
+
+    impl Files for NoFiles {
+        fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+            Err(format!("{path} is named by no test"))
+        }
+    }
+
+    fn plan(globals: &str, from: &str) -> Plan {
+        let text = format!(
+            "{globals}\nroutes:\n- from: {from}\n  to: http://app\n- from: {from}\n  prefix: /b\n  to: http://app\n"
+        );
+        let input = Input { name: Some("config.yaml"), text: &text };
+        compile(read(input, &Environment::new()), &NoFiles).unwrap().0
+    }
+
+    fn told(globals: &str, from: &str, people: usize) -> String {
+        words(&plan(globals, from), Some(people), Path::new("/srv/usher")).unwrap()
+    }
+
     #[test]
     fn a_first_run_says_what_to_do_next() {
-        let tv = Host::parse("tv.test").unwrap();
-        let origin = Origin::parse("https://tv.test").unwrap();
-        let mut plan = Plan::sketch(origin, Provider::Builtin, vec![tv]);
-        plan.listen.insecure = false;
-        plan.routes.push(Arc::clone(&plan.routes[0])); // another path of the same host
-        let dir = Path::new("/srv/usher");
         assert_eq!(
-            words(&plan, Some(0), dir).unwrap(),
+            told("address: :443", "https://tv.test", 0),
             "open: https://tv.test/\n\
              people: nobody can sign in yet; usher people add EMAIL --data-dir /srv/usher\n\
              browsers: they will warn, for usher signs its certificates itself; to end that:\n  \
              on this machine: sudo usher trust --data-dir /srv/usher\n  \
              on phones: open https://tv.test/.pomerium/trust\n"
         );
-        assert!(!words(&plan, Some(1), dir).unwrap().contains("nobody"));
-        plan.listen.insecure = true;
-        assert!(!words(&plan, Some(1), dir).unwrap().contains("browsers"));
+        assert!(!told("", "https://tv.test", 1).contains("nobody"));
+        let plain = told("insecure_server: true\naddress: :80", "https://tv.test", 1);
+        assert!(!plain.contains("browsers"), "{plain}");
+    }
+
+    #[test]
+    fn an_address_that_is_named_leads_to_usher() {
+        let with_port = told("address: :9443", "https://tv.test:9443", 1);
+        assert!(with_port.starts_with("open: https://tv.test:9443/\npeople"), "{with_port}");
+        assert!(with_port.contains("open https://tv.test:9443/.pomerium/trust"), "{with_port}");
+        let without = told("address: 127.0.0.1:9443", "https://tv.test", 1);
+        assert!(without.contains("port: usher listens on 127.0.0.1:9443"), "{without}");
+        let hosted = "authenticate_service_url: https://authenticate.pomerium.app";
+        let elsewhere = told(hosted, "https://tv.test", 1);
+        assert!(elsewhere.contains("open https://tv.test/.pomerium/trust"), "{elsewhere}");
     }
 }

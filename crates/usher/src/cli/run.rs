@@ -237,12 +237,15 @@ fn reload(
     }
     watch.follow(files);
     let plan = running.plan();
-    recorder
+    let mut event = recorder
         .event(Level::Info, "reload", SystemClock.now())
         .with("plan", &plan.id)
         .with("routes", plan.routes.len())
-        .with("warnings", findings.problems().len())
-        .write();
+        .with("warnings", findings.problems().len());
+    if !findings.problems().is_empty() {
+        event = event.with("hint", format!("usher check --config {}", config.display()));
+    }
+    event.write();
 }
 
 impl Failure {

@@ -299,8 +299,24 @@ impl Ground<'_> {
                 Some("none") => Some(SameSite::None),
                 Some(_) | None => None,
             },
-            expire: self.keys.duration("cookie_expire").unwrap_or(Duration::from_secs(14 * 3600)),
+            expire: self.session_life(),
         }
+    }
+
+    /// How long a session lasts. A life that ends as it begins is taken as it is written: it lets
+    /// nobody in.
+    fn session_life(&mut self) -> Duration {
+        let life = self.keys.duration("cookie_expire").unwrap_or(Duration::from_secs(14 * 3600));
+        if life < Duration::from_secs(1)
+            && let Some(given) = self.keys.given("cookie_expire")
+        {
+            self.report(given.warning(
+                "U423",
+                "every session ends as it begins: nobody can stay signed in",
+                "write a number with its unit: `cookie_expire: 14h`",
+            ));
+        }
+        life
     }
 
     pub(super) fn timeouts(&self) -> Timeouts {

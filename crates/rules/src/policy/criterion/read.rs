@@ -45,7 +45,7 @@ const NOT_YET: [&str; 14] = [
 /// What people write when they mean something else.
 const MEANT: [(&str, &str); 7] = [
     ("claims", "claim/NAME"),
-    ("group", "claim/groups"),
+    ("group", "groups"),
     ("ip", "source_ip"),
     ("method", "http_method"),
     ("path", "http_path"),

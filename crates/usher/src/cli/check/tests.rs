@@ -47,9 +47,14 @@ fn warnings_do_not_fail_it() {
 
 #[test]
 fn what_is_no_text_is_told() {
-    let (good, shown) = checked(b"a: \xff", false);
+    let (good, shown) =
+        checked("ä: 1\nä: ".bytes().chain([0xff]).collect::<Vec<_>>().as_slice(), false);
     assert_eq!(good, Outcome::Bad);
-    assert_eq!(shown, "error: can't read the config config.yaml: it is not text in UTF-8\n");
+    assert_eq!(
+        shown,
+        "error: can't read the config config.yaml: it is not text in UTF-8, first at 2:4\n\
+         hint: save it as UTF-8 in your editor\n"
+    );
     let missing = load("/nonexistent/config.yaml".as_ref(), &Environment::new()).unwrap_err();
     assert!(matches!(missing, LoadFailure::Unreadable { .. }), "{missing}");
 }
