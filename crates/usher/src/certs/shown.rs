@@ -1,11 +1,11 @@
-//! Certificates that are shown to others than visitors: to upstreams, and to readers of figures.
-//! Nothing here renews them, so the operator is told in time.
+//! Certificates that are not shown to visitors: those for upstreams and for readers of figures, and
+//! the authorities that are believed. Nothing here renews them, so the operator is told in time.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use usher_rules::{
-    plan::{Action, Plan},
+    plan::{Action, Plan, UpstreamVerify},
     time::UnixTime,
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -24,39 +24,79 @@ pub struct Shown {
     pub what: String,
 }
 
-/// Every certificate of the plan that has ended, ends soon, or does not count yet.
+/// Every certificate of the plan that visitors don't see and that has ended, ends soon, or does not
+/// count yet.
 pub fn untimely(plan: &Plan, now: UnixTime) -> Vec<Shown> {
     if !now.is_plausible() {
         return Vec::new(); // a clock that is not set knows nothing of it, and is told of elsewhere
     }
-    let of_routes = plan.routes.iter().filter_map(|route| {
-        let Action::Forward(_) = route.action else { return None };
-        let (chain, _) = route.tls.client.as_ref()?;
-        let whose = format!("`tls_client_cert` of the route `{}`", route.name);
-        Some(Shown { whose, what: judged(chain, now)? })
-    });
-    let of_metrics = plan.listen.metrics.as_ref().and_then(|metrics| {
-        let (chain, _) = metrics.certificate.as_ref()?;
-        let whose = "`metrics_certificate`".to_owned();
-        Some(Shown { whose, what: judged(chain, now)? })
-    });
-    of_routes.chain(of_metrics).collect()
+    let mut found = Vec::new();
+    for route in plan.routes.iter().filter(|route| matches!(route.action, Action::Forward(_))) {
+        let of_route = |key: &str| format!("`{key}` of the route `{}`", route.name);
+        if let Some((chain, _)) = &route.tls.client {
+            found.extend(judged(chain, now).map(|what| (of_route("tls_client_cert"), what)));
+        }
+        if let UpstreamVerify::Custom(bundle) = &route.tls.verify {
+            found.extend(believed(bundle, now).map(|what| (of_route("tls_custom_ca"), what)));
+        }
+    }
+    let extra = plan.extra_roots.iter().filter_map(|bundle| believed(bundle, now));
+    found.extend(extra.map(|what| ("`certificate_authority`".to_owned(), what)));
+    if let Some(metrics) = &plan.listen.metrics {
+        let own = metrics.certificate.as_ref().and_then(|(chain, _)| judged(chain, now));
+        found.extend(own.map(|what| ("`metrics_certificate`".to_owned(), what)));
+        let readers = metrics.client_roots.as_ref().and_then(|bundle| believed(bundle, now));
+        found.extend(readers.map(|what| ("`metrics_client_ca`".to_owned(), what)));
+    }
+    found.into_iter().map(|(whose, what)| Shown { whose, what }).collect()
 }
 
 /// The first certificate of the chain whose time is not now (RFC 5280 §4.1.2.5).
 fn judged(chain: &[u8], now: UnixTime) -> Option<String> {
     CertificateDer::pem_slice_iter(chain).flatten().find_map(|der| {
         let (_, read) = X509Certificate::from_der(&der).ok()?;
-        let at = |seconds| UnixTime::from_seconds(u64::try_from(seconds).unwrap_or_default());
-        let (from, end) =
-            (at(read.validity().not_before.timestamp()), at(read.validity().not_after.timestamp()));
-        if end < now {
-            Some(format!("has ended on {}", moment(end)))
-        } else if now < from {
-            Some(format!("does not count before {}", moment(from)))
-        } else {
-            let soon = SOON.min(end.since(from) / 3);
-            (end.since(now) < soon).then(|| format!("ends on {}", moment(end)))
-        }
+        Term::of(&read).told(now)
     })
+}
+
+/// The first authority of the bundle that nobody is believed for now, or soon. One that has a
+/// successor of the same name in it is replaced already, and nothing is said of it.
+fn believed(bundle: &[u8], now: UnixTime) -> Option<String> {
+    let mut last: BTreeMap<String, Term> = BTreeMap::new();
+    for der in CertificateDer::pem_slice_iter(bundle).flatten() {
+        let Ok((_, read)) = X509Certificate::from_der(&der) else { continue };
+        let term = Term::of(&read);
+        let known = last.entry(read.subject().to_string()).or_insert(term);
+        if known.told(now).is_some() && (term.told(now).is_none() || known.end < term.end) {
+            *known = term;
+        }
+    }
+    last.iter().find_map(|(name, term)| Some(format!("holds {name}, which {}", term.told(now)?)))
+}
+
+/// How long a certificate counts.
+#[derive(Clone, Copy, Debug)]
+struct Term {
+    from: UnixTime,
+    end: UnixTime,
+}
+
+impl Term {
+    fn of(read: &X509Certificate<'_>) -> Self {
+        let at = |seconds| UnixTime::from_seconds(u64::try_from(seconds).unwrap_or_default());
+        let validity = read.validity();
+        Self { from: at(validity.not_before.timestamp()), end: at(validity.not_after.timestamp()) }
+    }
+
+    fn told(self, now: UnixTime) -> Option<String> {
+        let Self { from, end } = self;
+        if end < now {
+            return Some(format!("has ended on {}", moment(end)));
+        }
+        if now < from {
+            return Some(format!("does not count before {}", moment(from)));
+        }
+        let soon = SOON.min(end.since(from) / 3);
+        (end.since(now) < soon).then(|| format!("ends on {}", moment(end)))
+    }
 }

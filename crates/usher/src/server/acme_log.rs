@@ -9,7 +9,7 @@ use usher_rules::{
 
 use crate::{
     certs::{
-        CertError,
+        CertError, Shown,
         acme::{AcmeError, AcmeEvents, Leaf},
     },
     request::record::{Recorder, moment},
@@ -32,6 +32,19 @@ impl AcmeLog {
             .with("ends", moment(not_after))
             .with("effect", "then browsers refuse every host that it signs for")
             .with("hint", "run `usher trust --renew`, restart usher, and trust the new one")
+            .write();
+    }
+}
+
+impl AcmeLog {
+    /// A certificate that visitors don't see has ended, ends soon, or does not count yet.
+    pub fn untimely(&self, shown: &Shown) {
+        let Shown { whose, what } = shown;
+        self.recorder
+            .event(Level::Warn, "certificate-ends", self.clock.now())
+            .with("what", format_args!("{whose} {what}"))
+            .with("effect", "then what it is for fails: requests to upstreams, or reading figures")
+            .with("hint", "put a new one in its place; docs/reference/problems.md, U217")
             .write();
     }
 }

@@ -23,6 +23,7 @@ use super::{
     Swapping,
     acme_log::AcmeLog,
     clock_watch::{LastLook, watch_clock},
+    daily::tell_untimely,
     metrics::{self, Guard, Sheet},
     provider,
     redirect::{self, FirstWord},
@@ -181,6 +182,12 @@ fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
     let (door, by, at) = (Arc::clone(&core.door), recorder.clone(), Arc::clone(&clock));
     supervisor.keep(Chore::Provider, move || {
         provider::watch(Arc::clone(&door), by.clone(), Arc::clone(&at))
+    });
+    let (door, by, at) = (Arc::clone(&core.door), recorder.clone(), Arc::clone(&clock));
+    supervisor.keep(Chore::Certificates, move || {
+        let (door, log) =
+            (Arc::clone(&door), AcmeLog { recorder: by.clone(), clock: Arc::clone(&at) });
+        tell_untimely(move || door.plan(), log)
     });
     let certificates = Arc::clone(certificates);
     supervisor.keep(Chore::Certificates, move || {

@@ -13,6 +13,7 @@ mod acme_log;
 mod clock;
 mod clock_watch;
 mod cores;
+mod daily;
 mod files;
 mod keys;
 mod metrics;
