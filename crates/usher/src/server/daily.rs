@@ -38,6 +38,7 @@ fn is_due(told_at: Option<UnixTime>, now: UnixTime) -> Option<UnixTime> {
 mod tests {
     use std::{
         io::Write,
+        pin::pin,
         sync::{Arc, Mutex},
         time::Duration,
     };
@@ -110,10 +111,13 @@ mod tests {
         let by = Arc::<TurnedClock>::clone(&clock);
         let log = AcmeLog { recorder: recorder.clone(), clock: by as Arc<dyn Clock> };
         let plan = plan();
-        let watch = tokio::spawn(tell_untimely(move || Arc::clone(&plan), log));
-        let told_after = async |days: u32| {
+        let mut watch = pin!(tell_untimely(move || Arc::clone(&plan), log));
+        let mut told_after = async |days: u32| {
             clock.turn(DAY * days);
-            tokio::time::sleep(Duration::from_secs(3600)).await; // of the paused clock: sixty looks
+            tokio::select! {
+                () = &mut watch => unreachable!("it goes on"),
+                () = tokio::time::sleep(Duration::from_secs(3600)) => {} // of the paused clock
+            }
             recorder.flush();
             let lines = std::mem::take(&mut *lines.0.lock().unwrap());
             String::from_utf8(lines).unwrap()
@@ -134,6 +138,5 @@ mod tests {
         assert_eq!(told_after(0).await, "", "once a day");
         let ended = told_after(14).await;
         assert_eq!(ended.matches("has ended on ").count(), 2, "{ended}");
-        watch.abort();
     }
 }

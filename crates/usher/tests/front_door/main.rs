@@ -16,6 +16,7 @@ mod connections;
 mod crossing;
 mod denials;
 mod doubts;
+mod durations;
 mod endurance;
 mod health_checks;
 mod hosted;
