@@ -26,6 +26,8 @@ pub enum Body {
     Upstream(UpstreamBody),
     /// The same with what may stand behind it.
     WithTrailers(Box<(UpstreamBody, Trailers)>),
+    /// A stream that broke off, after what came before it has been written.
+    Broken(Option<io::Error>),
     /// Any of these with its record, which is written when the body ends or is dropped.
     Recorded(Box<(Body, Closing, Waiting)>),
 }
@@ -47,7 +49,11 @@ impl Body {
     pub(super) fn with_trailers(self, trailers: Trailers) -> Self {
         match self {
             Self::Upstream(body) => Self::WithTrailers(Box::new((body, trailers))),
-            Self::Empty | Self::Full(_) | Self::WithTrailers(_) | Self::Recorded(_) => self,
+            Self::Empty
+            | Self::Full(_)
+            | Self::WithTrailers(_)
+            | Self::Broken(_)
+            | Self::Recorded(_) => self,
         }
     }
 
@@ -69,6 +75,7 @@ impl http_body::Body for Body {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Self::Broken(error) => Poll::Ready(error.take().map(Err)),
             Self::WithTrailers(both) => {
                 let (body, trailers) = &mut **both;
                 Pin::new(body).poll_frame(cx).map(|polled| match polled {
@@ -78,6 +85,9 @@ impl http_body::Body for Body {
             }
             Self::Recorded(recorded) => {
                 let (body, closing, waiting) = &mut **recorded;
+                if matches!(body, Self::Broken(_)) {
+                    return Pin::new(body).poll_frame(cx);
+                }
                 ready!(waiting.poll_room(cx));
                 let polled = catch(|| Pin::new(&mut *body).poll_frame(cx));
                 let polled = match polled {
@@ -95,7 +105,16 @@ impl http_body::Body for Body {
                             closing.ended(); // a known length is complete: nobody asks again
                         }
                     }
-                    Poll::Ready(Some(Err(error))) => closing.broke(error),
+                    Poll::Ready(Some(Err(error))) => {
+                        closing.broke(error);
+                        if let Poll::Ready(Some(Err(error))) = polled {
+                            // With the error at once hyper drops what it has not written yet,
+                            // the head among it.
+                            *body = Self::Broken(Some(error));
+                        }
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     Poll::Ready(None) => closing.ended(),
                     Poll::Pending => {}
                 }
@@ -109,7 +128,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty | Self::Full(None) => true,
-            Self::Full(Some(_)) => false,
+            Self::Full(Some(_)) | Self::Broken(_) => false,
             Self::Upstream(body) => body.is_end_stream(),
             Self::WithTrailers(both) => both.0.is_end_stream(),
             Self::Recorded(recorded) => recorded.0.is_end_stream(),
@@ -121,6 +140,7 @@ impl http_body::Body for Body {
             Self::Empty | Self::Full(None) => SizeHint::with_exact(0),
             Self::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Self::Upstream(body) => body.size_hint(),
+            Self::Broken(_) => SizeHint::new(),
             Self::WithTrailers(both) => both.0.size_hint(),
             Self::Recorded(recorded) => recorded.0.size_hint(),
         }

@@ -408,6 +408,6 @@ mod tests {
             let body = text.into_body().collect().await.unwrap().to_bytes();
             assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
         }
-        assert_eq!(seen.len(), 40, "every variant but the policy's");
+        assert_eq!(seen.len(), 41, "every variant but the policy's");
     }
 }

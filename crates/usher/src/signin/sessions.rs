@@ -15,7 +15,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{Ask, SignInRoom, answer, provider::Redeemed, random};
+use super::{Ask, SignInRoom, answer, provider::Redeemed, random, sign_out::LONGEST_HINT};
 use crate::request::{
     Body, SignInNote,
     identify::{LiveSession, StoreError},
@@ -72,6 +72,8 @@ impl SignInRoom {
         let no_random = || StoreError("the system has no randomness".into());
         let id = SessionId::from_random(random().ok_or_else(no_random)?);
         let sealed = match redeemed {
+            // It is kept to be handed over at sign-out, and a large one is not.
+            Some(Redeemed { id_token, .. }) if id_token.len() > LONGEST_HINT => None,
             None => None,
             Some(Redeemed { id_token: token, .. }) => {
                 let nonce = random().ok_or_else(no_random)?;

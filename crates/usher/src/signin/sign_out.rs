@@ -22,7 +22,7 @@ use crate::request::{
 };
 
 /// Longest `id_token_hint` that is handed over, in octets.
-const LONGEST_HINT: usize = 2048;
+pub(super) const LONGEST_HINT: usize = 2048;
 
 impl SignInRoom {
     /// GET: a link alone signs nobody out, so it asks; unless we signed the link, which a

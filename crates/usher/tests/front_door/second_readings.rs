@@ -97,6 +97,26 @@ async fn an_app_that_says_two_lengths_is_heard() {
     }
 }
 
+/// Who gets the beginning knows that there was one. It was thrown away with the error.
+#[tokio::test]
+async fn an_answer_that_breaks_off_at_once_has_begun() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        let lengths = match exchange.target().1 {
+            "/length" => "content-length: 100\r\n\r\nhalf",
+            _ => "transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        };
+        exchange.send(format!("HTTP/1.1 200 OK\r\n{lengths}")).await?;
+        Err(std::io::ErrorKind::ConnectionAborted.into())
+    });
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    for target in ["/length", "/chunked"].repeat(5) {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\n\r\n");
+        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        assert_eq!(status(&answer), 200, "{target}: {answer:?}");
+        assert!(!answer.contains("\r\n0\r\n"), "{target}: as if it were whole: {answer:?}");
+    }
+}
+
 /// An escape of an escape of an escape: each decoding takes the whole path, and there were as many
 /// as the path is long. A thread that serves others stood still for seconds.
 #[tokio::test]

@@ -82,7 +82,10 @@ impl Recorder {
 
 /// A reference without query and fragment: tokens travel there.
 fn without_query(reference: &[u8]) -> &[u8] {
-    reference.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default()
+    let page = reference.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
+    // `https://name:password@host/` tells a password: such a page is not told at all.
+    let authority = page.splitn(4, |b| *b == b'/').nth(2).unwrap_or_default();
+    if authority.contains(&b'@') { b"" } else { page }
 }
 
 impl Access {
@@ -194,6 +197,9 @@ mod tests {
             ("https://tv.example/web/?api_key=secret", "https://tv.example/web/"),
             ("https://tv.example/#access_token=secret", "https://tv.example/"),
             ("https://tv.example/web/", "https://tv.example/web/"),
+            ("https://ann:secret@tv.example/web/", ""),
+            ("https://secret@tv.example", ""),
+            ("https://tv.example/@ann", "https://tv.example/@ann"),
         ] {
             assert_eq!(without_query(given.as_bytes()), expected.as_bytes());
         }
