@@ -69,7 +69,8 @@ impl Unproven {
             Why::Unreadable | Why::LeftOut => true,
             // `bob` is no address and can be compared; what holds an `@` may be read in two ways
             Why::NoAddress => {
-                let has_sign = |text: &str| text.contains(['@', '＠', '﹫']) || text.contains("%40");
+                let has_sign =
+                    |text: &str| text.contains(['@', '＠', '﹫']) || text.contains("%40");
                 doubted.values.iter().any(|v| v.as_str().is_none_or(has_sign))
             }
             Why::NotVerified | Why::Replaced | Why::NoList => false,
