@@ -1,9 +1,10 @@
 //! The half of usher that touches the world: the path of a request, and the rooms around it.
 //!
 //! ```text
-//!  4  cli ─────────────▶ server                     knows everything; known by main.rs only
+//!  5  cli ─────────────▶ reload, server             knows everything; known by main.rs only
+//!  4  reload ──────────▶ server, certs              the one way from a config to a plan
 //!  3  server ──────────▶ all rooms, request
-//!  2  signin  idp  store  certs  reload             strangers to each other
+//!  2  signin  idp  store  certs                     strangers to each other
 //!           │   implement the traits that request owns
 //!  1  request   accept ▸ tls ▸ route ▸ identify ▸ authorize ▸ shape ▸ forward ▸ record
 //!  ═════════╪═════════ crate boundary: below it no socket, file, clock, randomness ═════════

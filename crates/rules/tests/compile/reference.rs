@@ -11,7 +11,11 @@ pub fn root() -> &'static Path {
 /// Every `"U123"` in the sources of this crate.
 pub fn codes_in_source() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
-    let mut folders = vec![root().join("crates/rules/src"), root().join("crates/usher/src/cli")];
+    let mut folders = vec![
+        root().join("crates/rules/src"),
+        root().join("crates/usher/src/cli"),
+        root().join("crates/usher/src/reload"),
+    ];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -21,8 +21,7 @@ use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use usher_cinema::{Cinema, CinemaOptions, RunningCinema};
 use usher_rules::{
-    config::{Environment, Files, Input, read},
-    plan::{Plan, compile},
+    plan::Plan,
     time::{Clock as _, Now},
 };
 
@@ -33,7 +32,7 @@ use super::{
 };
 use crate::{
     idp::{Cost, Directory, HashingError, Passwords},
-    reload::Watch,
+    reload::{LoadFailure, Source, Watch, load},
     request::record::{Format, Recorder, Sink},
     server::{self, PATIENCE, StartError, StartOptions, SystemClock},
     store::{OpenError, Store},
@@ -104,8 +103,8 @@ pub enum Failure {
     #[error("the stand-in does not start")]
     Cinema(#[from] usher_cinema::StartError),
     /// A mistake of ours: the demo's config does not compile.
-    #[error("the demo's own config is refused: {0}")]
-    Config(String),
+    #[error("the demo's own config is refused")]
+    Config(#[from] LoadFailure),
 }
 
 impl Failure {
@@ -171,22 +170,9 @@ pub async fn prepare(asked: Option<u16>, dir: &Path, now: Now) -> Result<Prepare
     };
     let cinema = Cinema::start(CinemaOptions::default()).await?;
     let config = DemoConfig { listen, cinema: cinema.addr };
-    let plan = plan_of(config)?;
+    // Of its own: what is set for a real server must not bend the demo.
+    let plan = load(Source::Text { name: "demo.yaml", text: &config.to_string() })?.plan;
     Ok(Prepared { config, plan, cinema, residents })
-}
-
-/// Compiles the demo's config. The environment does not count: what is set for a real server must
-/// not bend the demo.
-fn plan_of(config: DemoConfig) -> Result<Plan, Failure> {
-    let text = config.to_string();
-    let input = Input { name: Some("demo.yaml"), text: &text };
-    match compile(read(input, &Environment::new()), &NoFiles) {
-        Ok((plan, _no_warnings)) => Ok(plan),
-        Err(problems) => {
-            let what: Vec<_> = problems.iter().map(|problem| problem.what.as_str()).collect();
-            Err(Failure::Config(what.join("; ")))
-        }
-    }
 }
 
 /// Runs the demo until SIGTERM or Ctrl-C.
@@ -239,15 +225,6 @@ fn serve(args: &Args) -> Result<(), Failure> {
     curtain.cancel();
     let _its_panic_is_told = play.join();
     Ok(())
-}
-
-/// The demo's config names no files.
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(format!("the demo reads no file, and so not {path}"))
-    }
 }
 
 #[cfg(test)]

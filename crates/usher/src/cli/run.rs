@@ -8,20 +8,18 @@ use std::{
 
 use tokio::time::Instant;
 use usher_rules::{
-    config::Environment,
-    plan::{Level, Plan, Provider},
+    plan::{Level, Provider},
     time::Clock as _,
 };
 
 use super::{
-    check::{self, LoadFailure, Loaded},
     data_dir::{NoDataDir, data_dir, is_root},
     first,
     mounts::mounted_alone,
     signals::{Asked, Signals},
 };
 use crate::{
-    reload::Watch,
+    reload::{LoadFailure, Loaded, Source, Watch, environment, load},
     request::{
         Chore, catch,
         record::{Format, Recorder, Sink},
@@ -87,16 +85,16 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn serve(args: &Args) -> Result<(), Failure> {
-    let environment = check::environment();
-    let Loaded { plan, findings, files } = check::load(&args.config, &environment)?;
-    let _nowhere_left = write!(io::stderr().lock(), "{findings}");
+    let environment = environment();
+    let source = Source::File { path: &args.config, environment: &environment };
+    let Loaded { plan, problems, files } = load(source)?;
+    let _nowhere_left = write!(io::stderr().lock(), "{problems}");
     let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
     let recorder = Recorder::new(Sink::new(io::stdout()), format(args.log_format));
 
     let mut signals = Signals::new().map_err(Failure::Signals)?;
-    let watched = watched(&args.config, &plan, files);
-    let alone = mounted_alone(&watched);
-    let mut watch = Watch::new(watched);
+    let alone = mounted_alone(&files);
+    let mut watch = Watch::new(files);
     let first = !Alone::was_taken(&dir);
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
     Alone::serves(&dir, &std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone()));
@@ -120,7 +118,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
             Asked::Stop => break,
             Asked::Nothing => {}
             Asked::Reload => {
-                let reload = || reload(&running, &recorder, &args.config, &environment, &mut watch);
+                let reload = || reload(&running, &recorder, source, &mut watch);
                 if let Err(panicked) = catch(reload) {
                     running.reload_failed();
                     recorder.panicked_in("reload", &panicked, SystemClock.now());
@@ -173,15 +171,6 @@ fn format(asked: Option<LogFormat>) -> Format {
     }
 }
 
-/// What a reload depends on: the config, the files that were `read` for it, and what lies beside
-/// its certificates.
-fn watched(config: &Path, plan: &Plan, read: Vec<PathBuf>) -> Vec<PathBuf> {
-    let pairs = plan.listen.certificate_files.iter();
-    let staples = pairs.map(|pair| pair.cert.with_extension("ocsp"));
-    let folder = plan.listen.certificates_dir.clone();
-    std::iter::once(config.to_owned()).chain(read).chain(staples).chain(folder).collect()
-}
-
 fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: &Path) {
     let plan = running.plan();
     let provider = match &plan.sign_in.provider {
@@ -211,27 +200,20 @@ fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: 
 }
 
 /// Compiles the config anew and puts it in force, or says why not.
-fn reload(
-    running: &RunningServer,
-    recorder: &Recorder,
-    config: &Path,
-    environment: &Environment,
-    watch: &mut Watch,
-) {
+fn reload(running: &RunningServer, recorder: &Recorder, source: Source<'_>, watch: &mut Watch) {
     let refused = |cause: String| {
         running.reload_failed();
         recorder
             .event(Level::Error, "reload", SystemClock.now())
             .with("cause", cause)
             .with("effect", "nothing has changed; the config that was in force still is")
-            .with("hint", format!("usher check --config {}", config.display()))
+            .with("hint", format!("usher check --config {source}"))
             .write();
     };
-    let Loaded { plan, findings, files } = match check::load(config, environment) {
+    let Loaded { plan, problems, files } = match load(source) {
         Ok(loaded) => loaded,
         Err(failure) => return refused(failure.to_string()),
     };
-    let files = watched(config, &plan, files);
     if let Err(cause) = running.reload(plan) {
         return refused(cause.to_string());
     }
@@ -241,9 +223,9 @@ fn reload(
         .event(Level::Info, "reload", SystemClock.now())
         .with("plan", &plan.id)
         .with("routes", plan.routes.len())
-        .with("warnings", findings.problems().len());
-    if !findings.problems().is_empty() {
-        event = event.with("hint", format!("usher check --config {}", config.display()));
+        .with("warnings", problems.problems().len());
+    if !problems.problems().is_empty() {
+        event = event.with("hint", format!("usher check --config {source}"));
     }
     event.write();
 }

@@ -13,7 +13,6 @@ use usher_rules::{
 };
 
 use super::{
-    check::{self, LoadFailure},
     data_dir::{NoDataDir, data_dir, is_root},
     service::tell_of_another,
 };
@@ -22,6 +21,7 @@ use crate::{
         clients::{Finding, Weight, findings},
         report::{Root, Served, Source, report, root},
     },
+    reload::{self, LoadFailure},
     request::record::moment,
     server::SystemClock,
 };
@@ -88,7 +88,9 @@ impl Place {
     ///
     /// [`NoPlace`].
     pub fn open(&self) -> Result<(Plan, PathBuf), NoPlace> {
-        let plan = check::load(&self.config, &check::environment())?.plan;
+        let environment = reload::environment();
+        let source = reload::Source::File { path: &self.config, environment: &environment };
+        let plan = reload::load(source)?.plan;
         let dir = data_dir(self.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
         tell_of_another(&dir);
         Ok((plan, dir))

@@ -3,7 +3,11 @@ use std::fs;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
 
-use super::{Args, Environment, LoadFailure, Outcome, check, load};
+use super::{Args, Environment, LoadFailure, Loaded, Outcome, Source, check};
+
+fn load(path: &std::path::Path, environment: &Environment) -> Result<Loaded, LoadFailure> {
+    crate::reload::load(Source::File { path, environment })
+}
 
 fn checked(text: &[u8], json: bool) -> (Outcome, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -109,7 +113,7 @@ fn a_config_from_the_environment_alone_is_one() {
     env.insert("ROUTES".to_owned(), STANDARD.encode(routes));
     let loaded = load(missing, &env).unwrap();
     assert_eq!((loaded.plan.routes.len(), &*loaded.plan.listen.address), (1, ":8443"));
-    assert_eq!(loaded.findings.summary(), "the environment: no problems");
+    assert_eq!(loaded.problems.summary(), "the environment: no problems");
 }
 
 #[test]

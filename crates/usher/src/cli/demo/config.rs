@@ -52,12 +52,10 @@ routes:
 
 #[cfg(test)]
 mod tests {
-    use usher_rules::{
-        config::{Environment, Input, read},
-        plan::{Provider, compile},
-    };
+    use usher_rules::plan::Provider;
 
-    use super::{super::NoFiles, *};
+    use super::*;
+    use crate::reload::{Loaded, Source, load};
 
     #[test]
     fn compiles_without_a_word() {
@@ -66,9 +64,9 @@ mod tests {
             cinema: ([127, 0, 0, 1], 40_000).into(),
         };
         let text = config.to_string();
-        let input = Input { name: Some("demo.yaml"), text: &text };
-        let (plan, warnings) = compile(read(input, &Environment::new()), &NoFiles).unwrap();
-        assert!(warnings.is_empty(), "{warnings:?}");
+        let source = Source::Text { name: "demo.yaml", text: &text };
+        let Loaded { plan, problems, .. } = load(source).unwrap();
+        assert!(problems.problems().is_empty(), "{problems}");
         assert!(matches!(plan.sign_in.provider, Provider::Builtin), "people of our own");
         assert_eq!(plan.routes.len(), 1);
         let hosts: Vec<_> = plan.hosts.exact_hosts().map(ToString::to_string).collect();

@@ -10,7 +10,7 @@ use usher_rules::{
     signin::member_as_person,
 };
 
-use crate::cli::check;
+use crate::reload::{Source, environment, load};
 
 /// Where visitors come from: home networks, the machine itself, and anywhere.
 const SOURCES: [[u8; 4]; 4] = [[203, 0, 113, 7], [192, 168, 1, 7], [10, 0, 0, 7], [127, 0, 0, 1]];
@@ -25,7 +25,7 @@ pub(super) fn note(member: &Member, path: &Path) -> Option<String> {
         return None;
     }
     let shown = path.display();
-    match check::load(path, &check::environment()) {
+    match load(Source::File { path, environment: &environment() }) {
         Ok(loaded) => about(member, &loaded.plan).map(|words| format!("note: {words} ({shown})")),
         Err(_) => Some(format!(
             "note: whether a route lets them in can't be said, since {shown} is refused: usher check \

@@ -1,0 +1,234 @@
+use std::{
+    cell::RefCell,
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use usher_rules::{
+    config::{self, Environment, Files, Input},
+    plain_text,
+    plan::{self, Plan},
+    problem::{Place, Problem, Severity},
+    time::Clock as _,
+};
+
+use super::Findings;
+use crate::{
+    certs::{self, Shown},
+    server::{self, StartError, SystemClock},
+};
+
+/// The longest file that is read: a config, a key, a certificate. In bytes.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// Where a config is.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// In a file, over which the environment wins. Without the file, the environment may be a config
+    /// by itself.
+    File {
+        /// As the operator gave it.
+        path: &'a Path,
+        /// As [`environment`] makes it.
+        environment: &'a Environment,
+    },
+    /// A text of our own, which no environment changes.
+    Text {
+        /// Its ending tells the format.
+        name: &'a str,
+        /// The whole config.
+        text: &'a str,
+    },
+}
+
+impl fmt::Display for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, .. } => path.display().fmt(f),
+            Self::Text { name, .. } => f.write_str(name),
+        }
+    }
+}
+
+/// A config that compiled, with what there is to say about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the proxy runs.
+    pub plan: Plan,
+    /// Warnings, beside the text that they are about.
+    pub problems: Findings,
+    /// Every file that was read for it and whose change is a change of the plan.
+    pub files: Vec<PathBuf>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadFailure {
+    /// The file itself can't be read.
+    #[error("can't read the config {}: {source}", path.display())]
+    Unreadable {
+        /// As it was given.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A folder stands in its place.
+    #[error("{} is a folder, not a config file", .0.display())]
+    Folder(PathBuf),
+    /// It was read, and it is refused.
+    #[error("{}", .0.first_error())]
+    Refused(Findings),
+}
+
+/// Reads a config and the files that it names, and compiles it. There is no other way to a plan.
+///
+/// Blocks on the disk: call it at the start, or where blocking is fine.
+///
+/// # Errors
+///
+/// [`LoadFailure`]: the caller goes on with what it has, or ends.
+pub fn load(source: Source<'_>) -> Result<Loaded, LoadFailure> {
+    let nothing_set = Environment::new();
+    let disk = Disk::default();
+    let (name, text, environment) = match source {
+        Source::File { path, environment } => {
+            let (name, text) = read_config(path, environment)?;
+            disk.asked.borrow_mut().push(path.to_owned());
+            (name, text, environment)
+        }
+        Source::Text { name, text } => (Some(name.to_owned()), text.to_owned(), &nothing_set),
+    };
+    let draft = config::read(Input { name: name.as_deref(), text: &text }, environment);
+    let compiled = plan::compile(draft, &disk);
+    let file = name.unwrap_or_else(|| "the environment".to_owned());
+    let found = |problems| Findings { file, text, problems };
+    let (plan, mut problems) = match compiled {
+        Ok(compiled) => compiled,
+        Err(problems) => return Err(LoadFailure::Refused(found(problems))),
+    };
+    let refused = server::refusals(&plan);
+    if !refused.is_empty() {
+        problems.extend(refused.iter().map(unusable));
+        return Err(LoadFailure::Refused(found(problems)));
+    }
+    problems.extend(certs::untimely(&plan, SystemClock.now().wall).iter().map(untimely));
+    let files = disk.asked.into_inner().into_iter().chain(beside_certificates(&plan)).collect();
+    Ok(Loaded { plan, problems: found(problems), files })
+}
+
+/// The file's name and text; no name where the environment alone is the config.
+fn read_config(
+    path: &Path,
+    environment: &Environment,
+) -> Result<(Option<String>, String), LoadFailure> {
+    let unreadable = |source| LoadFailure::Unreadable { path: path.to_owned(), source };
+    if path.is_dir() {
+        return Err(LoadFailure::Folder(path.to_owned()));
+    }
+    let bytes = match read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_config(environment) => {
+            return Ok((None, String::new()));
+        }
+        other => other.map_err(unreadable)?,
+    };
+    let text = String::from_utf8(plain_text::utf8(&bytes).to_vec()).map_err(|error| {
+        unreadable(not_text(error.as_bytes(), error.utf8_error().valid_up_to()))
+    })?;
+    Ok((Some(path.display().to_string()), text))
+}
+
+/// What is no text, with the place of its first octet that is none.
+fn not_text(bytes: &[u8], at: usize) -> io::Error {
+    let before = String::from_utf8_lossy(bytes.get(..at).unwrap_or_default());
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let words = format!("it is not text in UTF-8, first at {line}:{column}");
+    io::Error::new(io::ErrorKind::InvalidData, words)
+}
+
+/// Is the environment a config by itself? Containers are often set up so.
+fn is_config(environment: &Environment) -> bool {
+    let is_set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
+    is_set("ROUTES") || is_set("POLICY") || is_set("SERVICES")
+}
+
+/// What is read at the handshake: OCSP responses, and a folder of pairs.
+fn beside_certificates(plan: &Plan) -> impl Iterator<Item = PathBuf> {
+    let pairs = plan.listen.certificate_files.iter();
+    let staples = pairs.map(|pair| pair.cert.with_extension("ocsp"));
+    staples.chain(plan.listen.certificates_dir.clone())
+}
+
+impl LoadFailure {
+    /// What to do about it; problems of a config bring their own help.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some(
+                    "let the user that usher runs as read it, and the folders above it: \
+                     `namei -l FILE` shows whose they are",
+                )
+            }
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                Some("save it as UTF-8 in your editor")
+            }
+            Self::Unreadable { .. } => {
+                Some("name another with --config FILE, or try it first: usher demo")
+            }
+            Self::Folder(_) => Some(
+                "Docker makes an empty folder where the file of a volume is missing: stop the container, \
+                 remove the folder, put the config into a folder of its own and mount that folder; \
+                 without Docker, name the file in it: --config FOLDER/config.yaml",
+            ),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+/// A key or certificate that the start would refuse. Its words name the key.
+fn unusable(error: &StartError) -> Problem {
+    let help = error.hint().unwrap_or_default();
+    Problem::new(Severity::Error, "U213", Place::Whole, error.to_string(), help)
+}
+
+/// A certificate that others than visitors are shown, and that they refuse now or soon.
+fn untimely(shown: &Shown) -> Problem {
+    let Shown { whose, what } = shown;
+    let help = "put a new one in its place, and check this machine's clock";
+    Problem::new(Severity::Warning, "U217", Place::Whole, format!("{whose} {what}"), help)
+}
+
+/// The process's environment, as [`Source::File`] takes it. Variables that are not text are left out.
+pub fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// The disk, for files that a config names; it remembers which.
+#[derive(Default)]
+struct Disk {
+    asked: RefCell<Vec<PathBuf>>,
+}
+
+impl Files for Disk {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.asked.borrow_mut().push(path.into());
+        read(Path::new(path)).map_err(|error| error.to_string())
+    }
+}
+
+/// Reads a whole file of ordinary size. A device without end can't fill the memory.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read <= MAX_FILE_BYTES) {
+        Ok(bytes)
+    } else {
+        let words = format!("it is larger than {} MiB", MAX_FILE_BYTES >> 20);
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, words))
+    }
+}
