@@ -19,7 +19,7 @@ fn smoke(log: &mut Log) -> Outcome {
 
 /// `fuzz/` is outside the workspace, and shares its folder of what was built.
 fn smoke_program() -> Command {
-    let mut command = cargo(["run", "--quiet", "--locked", "--bin", "smoke"]);
+    let mut command = cargo(["run", "--quiet", "--bin", "smoke"]);
     command
         .args(["--manifest-path", "fuzz/Cargo.toml"])
         .env("CARGO_TARGET_DIR", target().join("fuzz"));

@@ -101,10 +101,14 @@ pub fn found(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// `cargo` with these arguments, in the root of the repository.
+/// `cargo` with these arguments, in the root of the repository. What builds does so with the
+/// versions that are written down, or fails.
 pub fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(root());
+    let builds = |word: &&str| matches!(*word, "build" | "clippy" | "doc" | "run" | "test");
+    let [first, rest @ ..] = &arguments[..] else { return command };
+    command.arg(first).args(builds(&first).then_some("--locked")).args(rest);
+    command.current_dir(root());
     command
 }
 

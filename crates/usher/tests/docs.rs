@@ -103,6 +103,33 @@ fn every_link_to_a_file_leads_somewhere() {
 }
 
 #[test]
+fn every_decision_says_when_it_was_taken_and_whether_it_stands() {
+    let folder = root().join("docs/decisions");
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().is_some_and(|name| name == "README.md") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let status = text.lines().nth(2).unwrap_or_default();
+        let date = status.strip_prefix("Accepted on ").or_else(|| {
+            let replaced = status.strip_prefix("Replaced by ")?;
+            replaced.split_once(" on ").map(|(_by, date)| date)
+        });
+        let date = date.and_then(|rest| rest.get(..10)).unwrap_or_default();
+        let mut parts = date.splitn(3, '-').map(|part| part.parse::<u16>().ok());
+        let is_date = matches!(
+            (parts.next(), parts.next(), parts.next()),
+            (Some(Some(2025..)), Some(Some(1..=12)), Some(Some(1..=31)))
+        );
+        assert!(is_date, "{}: its third line is `Accepted on 2026-11-27.`", path.display());
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen} decisions");
+}
+
+#[test]
 fn every_path_that_the_map_names_exists() {
     let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let named: BTreeSet<_> = map
