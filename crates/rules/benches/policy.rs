@@ -1,5 +1,7 @@
 //! What a decision costs: nanoseconds each, for the guide's policy and for one of 20 criteria.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures by the machine's clock")]
+
 use std::{fmt::Write, hint::black_box, net::Ipv4Addr, time::Instant};
 
 use usher_rules::{
