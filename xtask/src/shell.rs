@@ -107,7 +107,7 @@ pub fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let builds = |word: &&str| matches!(*word, "build" | "clippy" | "doc" | "run" | "test");
     let [first, rest @ ..] = &arguments[..] else { return command };
-    command.arg(first).args(builds(&first).then_some("--locked")).args(rest);
+    command.arg(first).args(builds(first).then_some("--locked")).args(rest);
     command.current_dir(root());
     command
 }
