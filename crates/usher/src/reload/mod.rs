@@ -2,10 +2,10 @@
 //!
 //! | takes | a [`Source`]: a file with its environment, or a text |
 //! |---|---|
-//! | gives | [`load`]: a plan with what there is to say about it; [`Watch::changed`] |
+//! | gives | [`fn@load`]: a plan with what there is to say about it; [`Watch::changed`] |
 //! | never | puts anything in force: that is the server's, which takes a whole plan or none |
 //!
-//! `check`, `run`, a signal and the watcher all come through [`load`], so that what was checked is
+//! `check`, `run`, a signal and the watcher all come through [`fn@load`], so that what was checked is
 //! what runs; a test holds that nobody else compiles.
 
 mod findings;

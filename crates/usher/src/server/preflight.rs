@@ -5,7 +5,7 @@ use usher_rules::plan::Plan;
 use super::{KeyFailure, StartError, install_cryptography, metrics::Guard};
 use crate::request::shape::Signer;
 
-/// Every reason in the plan itself for which [`super::start`] would serve nothing.
+/// Every reason in the plan itself for which [`fn@super::start`] would serve nothing.
 pub fn refusals(plan: &Plan) -> Vec<StartError> {
     install_cryptography();
     let signing = plan.secrets.signing.as_ref();
