@@ -85,3 +85,30 @@ impl HostPattern {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::HostPattern;
+    use crate::names::{Authority, Host};
+
+    /// Whoever finds a pattern in the table asks it once more, with host and port.
+    #[test]
+    fn a_pattern_takes_its_host_at_its_port_and_no_other() {
+        let exact = |port| HostPattern::Exact { host: Host::parse("tv.example").unwrap(), port };
+        let regex = regex::Regex::new("^.*\\.tv\\.example$").unwrap();
+        let wild = |port| HostPattern::Wildcard { text: "".into(), regex: regex.clone(), port };
+        for (pattern, taken, left) in [
+            (exact(None), &["tv.example", "tv.example:8443"][..], &["a.tv.example", "evil.test"][..]),
+            (exact(Some(8443)), &["tv.example:8443"], &["tv.example", "evil.test:8443"]),
+            (wild(None), &["a.tv.example", "b.a.tv.example:1"], &["tv.example", "evil.test"]),
+            (wild(Some(8443)), &["a.tv.example:8443"], &["a.tv.example", "evil.test:8443"]),
+        ] {
+            for (authorities, takes) in [(taken, true), (left, false)] {
+                for text in authorities {
+                    let authority = Authority::parse(text).unwrap();
+                    assert_eq!(pattern.takes(&authority), takes, "{pattern:?} {text}");
+                }
+            }
+        }
+    }
+}

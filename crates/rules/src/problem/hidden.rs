@@ -108,7 +108,7 @@ pub(super) fn line_without_secrets(before: &str, line: &str) -> String {
                     View::Unknown if is_key && open_until.is_none() && !opens(behind) => {
                         return cut(line, at);
                     }
-                    View::AllShown if is_key => open_until = open_until.or(Some(depth.max(1))),
+                    View::AllShown if is_key => open_until = open_until.or(Some(depth + 1)),
                     View::Shown | View::AllShown | View::Unknown => {}
                 }
             }
@@ -228,5 +228,43 @@ fn authority_end(after: &str) -> usize {
     match after.get(..whole).and_then(|text| text.rfind('@')) {
         Some(at) if at >= end && !port.bytes().all(|byte| byte.is_ascii_digit()) => at + 1,
         Some(_) | None => end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{line_without_secrets, without_passwords};
+
+    /// What stands behind a key that nobody knows may be a secret, and only what is known to hold
+    /// none is shown below such a key, beside one and behind one.
+    #[test]
+    fn an_unknown_key_is_hidden_below_beside_and_behind_what_is_shown() {
+        for (before, line, expected) in [
+            ("wxyzwxyz:\n", "  hunter2", "  (not shown)"),
+            ("wxyzwxyz:\n  - a\n", "  - hunter2", "  (not shown)"),
+            ("routes:\n-\n", "  from: https://tv.test", "  from: https://tv.test"),
+            ("routes:\n  ?\n", "    from: https://tv.test", "    from: https://tv.test"),
+            ("routes:\n- policy:\n", "    wxyz: {a: [b: c]}", "    wxyz: {a: [b: c]}"),
+            ("", "policy: {wxyz: {a: b}}", "policy: {wxyz: {a: b}}"),
+            ("", "{policy: {a: b}, wxyz: hunter2}", "{policy: {a: b}, wxyz: (not shown)"),
+            ("", "{policy: [a], wxyz: hunter2}", "{policy: [a], wxyz: (not shown)"),
+            ("", "[{policy: {a: b}}, {wxyz: hunter2}]", "[{policy: {a: b}}, {wxyz: (not shown)"),
+            ("", "prefix: /?policy=1 {wxyz: hunter2}", "prefix: /?policy=1 {wxyz: (not shown)"),
+        ] {
+            assert_eq!(line_without_secrets(before, line), expected, "{before}{line}");
+        }
+    }
+
+    /// An `@` behind the authority makes no password of a port.
+    #[test]
+    fn passwords_of_addresses_are_starred_and_ports_are_not() {
+        for (given, expected) in [
+            ("http://tv:8096/a@b", "http://tv:8096/a@b"),
+            ("http://ann:secret@tv:8096/a@b", "http://ann:******@tv:8096/a@b"),
+            ("http://ann:sec/ret@tv", "http://ann:*******@tv"),
+            ("http://ann@tv/", "http://ann@tv/"),
+        ] {
+            assert_eq!(without_passwords(given), expected);
+        }
     }
 }

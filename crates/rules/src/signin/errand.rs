@@ -134,3 +134,38 @@ impl Errand {
         origin.unwrap_or_else(|_| plan.sign_in.authenticate.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Errand, param};
+    use crate::{
+        names::{Host, Origin},
+        plan::{Plan, Provider},
+        signin::Params,
+    };
+
+    /// A link that was signed is read with the plan of now, which may serve less than the old one.
+    #[test]
+    fn what_a_sign_in_is_for_has_to_be_served_now() {
+        let authenticate = Origin::parse("https://auth.example").unwrap();
+        let hosts = vec![Host::parse("tv.example").unwrap()];
+        let plan = Plan::sketch(authenticate, Provider::Builtin, hosts);
+        let (tv, evil) = ("https://tv.example/web", "https://evil.example/web");
+        for (target, host, shown) in [
+            (tv, None, Some("tv.example")),
+            ("https://tv.example:8443/", None, Some("tv.example:8443")),
+            (evil, None, None),
+            ("http://localhost:7/", Some(tv), Some("tv.example")),
+            ("http://localhost:7/", Some(evil), None),
+            ("http://evil.example:7/", Some(tv), None),
+        ] {
+            let mut query = format!("{}={target}&{}=f", param::REDIRECT_URI, param::FLOW);
+            if let Some(host) = host {
+                query += &format!("&{}={host}&{}=true", param::CALLBACK_URI, param::PROGRAMMATIC);
+            }
+            let errand = Errand::read(&plan, &Params::parse(&query).unwrap());
+            let host = errand.ok().map(|errand| errand.host(&plan));
+            assert_eq!(host.as_deref(), shown, "{query}");
+        }
+    }
+}

@@ -101,7 +101,7 @@ mod tests {
     use super::{SignedOutState, WayBack, sign_out_origins};
     use crate::{
         names::{Host, Origin},
-        plan::{OidcProvider, Plan, Provider},
+        plan::{AllowedHosts, OidcProvider, Plan, Provider},
         session::test_keys,
         time::UnixTime,
     };
@@ -134,6 +134,29 @@ mod tests {
         assert_eq!(SignedOutState::open(&keys, &plan, "https://evil.example", at(0)), None);
         let other = Plan::sketch(plan.sign_in.authenticate.clone(), Provider::Builtin, Vec::new());
         assert_eq!(SignedOutState::open(&keys, &other, &state, at(0)), None, "no longer served");
+    }
+
+    /// A link to sign out may be of anybody's making: it leads to us, or to a proxy that the config
+    /// names, and never says who somebody is there.
+    #[test]
+    fn the_way_back_leads_to_nobody_else() {
+        let mut plan = plan();
+        plan.sign_in.service = Some(AllowedHosts::parse(["proxy.example"]).unwrap());
+        for (url, origin) in [
+            ("https://tv.example/web", Some("https://tv.example")),
+            ("https://proxy.example/bye?x", Some("https://proxy.example")),
+            ("https://proxy.example:8443/", Some("https://proxy.example:8443")),
+            ("http://proxy.example/", None),
+            ("https://evil.example/", None),
+            ("https://ann@proxy.example/", None),
+            ("https://:secret@proxy.example/", None),
+            ("https://ann:secret@proxy.example/", None),
+            ("https://proxy.example@evil.example/", None),
+            ("/bye", None),
+        ] {
+            let back = WayBack::parse(&plan, url);
+            assert_eq!(back.and_then(|back| back.origin()).as_deref(), origin, "{url}");
+        }
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use usher_lab::{
     browser::NAVIGATION,
-    upstream::{Upstream, field},
+    upstream::{Exchange, Upstream, field},
 };
 
 use crate::{
     house::{ANN, House, config, eventually, friends, public},
+    providers::Outside,
     sockets,
+    wire::{say, status},
 };
 
 /// What the payload of an assertion says.
@@ -171,4 +173,70 @@ async fn a_head_has_a_hundred_fields_at_most() {
         house.browser().send(Method::GET, url, &fields[..count], "").await.status == StatusCode::OK
     };
     assert!(taken(90).await && !taken(110).await);
+}
+
+/// What `jwt_claims_headers` names is told twice: in its field, and in the assertion, which is what
+/// an app may believe.
+#[tokio::test]
+async fn claims_that_the_config_names_are_in_the_assertion() {
+    let policy = "[{allow: {or: [{authenticated_user: true}]}}]";
+    let at = Outside::open(policy, "jwt_claims_headers: {X-Team: team, X-Who: sub}").await;
+    let claims = serde_json::json!({"sub": "u1", "email": "ann@example.com", "team": ["a", "b"]});
+    let (_, seen) = at.visit_as(claims, None).await;
+    assert_eq!(field(&seen.body, "x-team").as_deref(), Some("a,b"), "{}", seen.body);
+    assert_eq!(assertion(&seen.body)["team"], "a,b");
+}
+
+/// An app that does not know of TLS names itself as `http://` in redirects; what an answer without
+/// one says of an address is the app's.
+#[tokio::test]
+async fn the_address_of_a_redirect_stays_on_https_and_no_other() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        let code = exchange.target().1[1..].parse().unwrap();
+        exchange.reply(code, "location: http://tv.test/there\r\n", b"").await
+    });
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    for (code, scheme) in [(301, "https"), (302, "https"), (307, "https"), (201, "http")] {
+        let url = format!("https://tv.test/{code}");
+        let seen = house.browser().send(Method::GET, &url, &[], "").await;
+        assert_eq!(seen.status.as_u16(), code);
+        assert_eq!(seen.field("location"), format!("{scheme}://tv.test/there"), "{code}");
+    }
+}
+
+/// RFC 9112 §3.2: HTTP/1.1 has a `Host`, whatever its target says; what has none may have been
+/// routed by somebody before us in another way.
+#[tokio::test]
+async fn a_target_that_names_a_host_needs_a_host_field_beside_it() {
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    for (version, host, expected) in [
+        ("1.1", "host: tv.test\r\n", 200),
+        ("1.1", "", 400),
+        ("1.0", "", 400),
+        ("1.1", "host: other.test\r\n", 400),
+        ("1.1", "host: tv.test\r\nhost: tv.test\r\n", 400),
+    ] {
+        let head = format!("GET https://tv.test/ HTTP/{version}\r\n{host}connection: close\r\n\r\n");
+        let answer = say(&house.browser(), "tv.test", head.as_bytes()).await;
+        assert_eq!(status(&answer), expected, "{head}{answer}");
+    }
+}
+
+/// Every request that was answered has its line; a few lines a minute are for those that were
+/// taken back before anything was decided, and for no others.
+#[tokio::test]
+async fn what_is_refused_before_it_is_routed_has_a_line_each() {
+    const MANY: usize = 30;
+    let upstream = Upstream::echo();
+    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut browser = house.browser();
+    for _ in 0..MANY {
+        let seen = browser.send(Method::GET, "https://tv.test/;/admin", &[], "").await;
+        assert_eq!(seen.status, StatusCode::BAD_REQUEST);
+    }
+    for message in ["authorize check", "http-request"] {
+        let all = || Some(house.records(message).len()).filter(|lines| *lines >= MANY);
+        assert_eq!(eventually(message, all).await, MANY, "{message}");
+    }
 }

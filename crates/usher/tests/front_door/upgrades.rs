@@ -82,6 +82,15 @@ async fn a_101_that_nobody_asked_for_is_502() {
         let answer = ask(&house, "tv.test", &request).await;
         assert_eq!(status(&answer), expected, "{path} {fields}\n{answer}");
     }
+    // RFC 6455 §4.1: a handshake is a GET, so that anything else asks for no upgrade.
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let request = format!("{method} /ok HTTP/1.1\r\nhost: tv.test\r\n{upgrade}\r\n");
+        let answer = ask(&house, "tv.test", &request).await;
+        assert_eq!(status(&answer), 502, "{method}\n{answer}");
+        let sent = upstream.last().to_ascii_lowercase();
+        assert!(sent.starts_with(&format!("{} /ok", method.to_ascii_lowercase())), "{sent}");
+        assert!(!sent.contains("upgrade:"), "{sent}");
+    }
 }
 
 #[tokio::test]

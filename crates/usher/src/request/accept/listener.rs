@@ -118,7 +118,32 @@ fn bind_one(address: SocketAddr) -> std::io::Result<StdListener> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{SocketAddr, TcpStream};
+
     use super::Listener;
+
+    /// `[::]` is every address of the machine, of both families, on each core's socket.
+    #[test]
+    fn every_address_means_both_families() {
+        let listener = Listener::bind("[::]:0".parse().unwrap(), 2).unwrap();
+        let port = listener.address.port();
+        let sockets = listener.into_sockets();
+        assert_eq!(sockets.len(), 2);
+        for address in ["127.0.0.1", "::1"] {
+            let address = SocketAddr::new(address.parse().unwrap(), port);
+            TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        }
+    }
+
+    /// Whoever names one address is not heard on all of them instead.
+    #[test]
+    fn an_address_of_another_machine_is_no_every_address() {
+        for address in ["192.0.2.1:0", "[2001:db8::1]:0"] {
+            assert!(Listener::bind(address.parse().unwrap(), 1).is_err(), "{address}");
+        }
+        let own = Listener::bind("[::1]:0".parse().unwrap(), 1).unwrap().address;
+        assert_eq!(own.ip().to_string(), "::1");
+    }
 
     #[test]
     fn a_port_in_use_is_an_error_with_a_way_out() {
