@@ -98,7 +98,11 @@ mod tests {
         let regex = regex::Regex::new("^.*\\.tv\\.example$").unwrap();
         let wild = |port| HostPattern::Wildcard { text: "".into(), regex: regex.clone(), port };
         for (pattern, taken, left) in [
-            (exact(None), &["tv.example", "tv.example:8443"][..], &["a.tv.example", "evil.test"][..]),
+            (
+                exact(None),
+                &["tv.example", "tv.example:8443"][..],
+                &["a.tv.example", "evil.test"][..],
+            ),
             (exact(Some(8443)), &["tv.example:8443"], &["tv.example", "evil.test:8443"]),
             (wild(None), &["a.tv.example", "b.a.tv.example:1"], &["tv.example", "evil.test"]),
             (wild(Some(8443)), &["a.tv.example:8443"], &["a.tv.example", "evil.test:8443"]),

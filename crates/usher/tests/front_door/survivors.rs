@@ -217,7 +217,8 @@ async fn a_target_that_names_a_host_needs_a_host_field_beside_it() {
         ("1.1", "host: other.test\r\n", 400),
         ("1.1", "host: tv.test\r\nhost: tv.test\r\n", 400),
     ] {
-        let head = format!("GET https://tv.test/ HTTP/{version}\r\n{host}connection: close\r\n\r\n");
+        let head =
+            format!("GET https://tv.test/ HTTP/{version}\r\n{host}connection: close\r\n\r\n");
         let answer = say(&house.browser(), "tv.test", head.as_bytes()).await;
         assert_eq!(status(&answer), expected, "{head}{answer}");
     }
