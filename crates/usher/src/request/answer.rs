@@ -1,8 +1,9 @@
 //! Answers that no upstream gives: refusals, and what a route says by itself.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use usher_pages::{
     BadRequest, Contact, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
     SCOPE_HERE, Scripts, Unauthenticated,
@@ -10,23 +11,24 @@ use usher_pages::{
 use usher_rules::{
     fields::{Preference, Reader, is_page_load, remove_query_session},
     names::EscapedSlashes,
-    plan::{Action, Redirect, Route},
+    plan::{Action, Plan, Redirect, Route},
     policy::Verdict,
     session::{CookieLife, SetCookie},
     signin::sign_out_origins,
 };
 
 use super::{
-    Body, Details, Door, SignInNeeded, authorize,
-    caught::{Panicked, caught},
+    Body, Door, SignInNeeded, authorize,
+    caught::{Panicked, catch},
     door::moment,
     forward::ForwardError,
-    identify::{Identity, LiveSession},
+    identify::{Identified, Identity},
+    journey::{Journey, Known},
     oversize::Oversize,
-    refusal::{Named, Refusal, Told},
-    route::RouteError,
+    refusal::{ErrorResponse, Named, Refusal},
+    route::{RouteError, Routed},
+    seen::{REQUEST_ID, Seen, fresh_id},
     shape,
-    trail::{REQUEST_ID, Trail, fresh_id},
 };
 
 /// What a browser deletes by itself (heeded over TLS alone).
@@ -36,45 +38,46 @@ pub(crate) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-si
 const LARGE_IDENTITY: usize = 8 * 1024;
 
 /// A route that redirects or responds by itself has no upstream.
-pub(super) fn by_route(trail: &Trail, head: &Parts) -> Option<Response<Body>> {
-    let route = trail.route.as_ref()?;
-    let mut response = match &route.action {
-        Action::Forward(_) => return None,
-        Action::Respond { status, body } => {
-            let mut response = Response::new(Body::full(body.to_string()));
-            *response.status_mut() = *status;
-            let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-            response.headers_mut().insert(header::CONTENT_TYPE, kind);
-            response
-        }
-        Action::Redirect(redirect) => redirected(trail, route, redirect, &head.uri)?,
-    };
-    trail.add_fields(&mut response);
+pub(super) fn by_route(routed: &Routed, route: &Route, uri: &Uri) -> Option<Response<Body>> {
+    match &route.action {
+        Action::Forward(_) => None,
+        Action::Respond { status, body } => Some(text(*status, body.to_string())),
+        Action::Redirect(redirect) => redirected(routed, route, redirect, uri),
+    }
+}
+
+/// To another address; `None` where that can't be written.
+fn redirect_to(status: StatusCode, location: String) -> Option<Response<Body>> {
+    let location = HeaderValue::try_from(location).ok()?;
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::LOCATION, location);
     Some(response)
+}
+
+fn text(status: StatusCode, words: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::full(words));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// `path_with_escaped_slashes_action: unescape_and_redirect`: to the path as it is read here.
-pub(super) fn to_unescaped(trail: &Trail, uri: &Uri) -> Option<Response<Body>> {
-    let routed = trail.routed.as_ref()?;
-    if trail.plan.escaped_slashes != EscapedSlashes::Redirect || !routed.path.was_unescaped() {
+pub(super) fn to_unescaped(plan: &Plan, routed: &Routed, uri: &Uri) -> Option<Response<Body>> {
+    if plan.escaped_slashes != EscapedSlashes::Redirect || !routed.path.was_unescaped() {
         return None;
     }
     let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
-    let location = HeaderValue::try_from(format!("{}{query}", routed.path.wire())).ok()?;
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
-    response.headers_mut().insert(header::LOCATION, location);
-    trail.add_fields(&mut response);
-    Some(response)
+    redirect_to(StatusCode::TEMPORARY_REDIRECT, format!("{}{query}", routed.path.wire()))
 }
 
 fn redirected(
-    trail: &Trail,
+    routed: &Routed,
     route: &Route,
     redirect: &Redirect,
     uri: &Uri,
 ) -> Option<Response<Body>> {
-    let routed = trail.routed.as_ref()?;
     let scheme = redirect.scheme.as_deref().unwrap_or("https");
     let host = redirect.host.as_deref().unwrap_or(routed.authority.host.as_str());
     let port = redirect.port.or(routed.authority.port).filter(|port| *port != 443);
@@ -90,11 +93,7 @@ fn redirected(
     };
     let query = uri.query().filter(|_| !redirect.strip_query).map(remove_query_session);
     let query = query.map_or_else(String::new, |query| format!("?{query}"));
-    let location = HeaderValue::try_from(format!("{scheme}://{host}{port}{path}{query}")).ok()?;
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = redirect.status;
-    response.headers_mut().insert(header::LOCATION, location);
-    Some(response)
+    redirect_to(redirect.status, format!("{scheme}://{host}{port}{path}{query}"))
 }
 
 /// Path and query, without a session that somebody put there.
@@ -109,20 +108,18 @@ fn without_session(uri: &Uri) -> Cow<'_, str> {
 
 /// A page load whose address holds a session: the same page without it, so that it stands in no
 /// address bar, no history and no `Referer`. It signs nobody in.
-pub(super) fn cleaned(trail: &Trail, head: &Parts) -> Option<Response<Body>> {
+pub(super) fn cleaned(request: &Identified<'_>) -> Option<Response<Body>> {
+    let Identified { head, routed, .. } = request;
     let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
     let holds = matches!(head.uri.query().map(remove_query_session), Some(Cow::Owned(_)));
     if !reads || !holds || !is_page_load(&head.headers) {
         return None;
     }
-    let authority =
-        trail.routed.as_ref().and_then(|routed| routed.authority_field.to_str().ok())?;
+    let authority = routed.authority_field.to_str().ok()?;
     // Absolute: a path may begin with two slashes.
     let location = format!("https://{authority}{}", without_session(&head.uri));
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = StatusCode::FOUND;
+    let mut response = redirect_to(StatusCode::FOUND, location)?;
     let fields = response.headers_mut();
-    fields.insert(header::LOCATION, HeaderValue::try_from(location).ok()?);
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     fields.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Some(response)
@@ -130,53 +127,50 @@ pub(super) fn cleaned(trail: &Trail, head: &Parts) -> Option<Response<Body>> {
 
 impl Door {
     /// The answer to a request that goes no further.
-    pub(super) async fn refuse(
-        self: &Arc<Self>,
-        trail: &mut Trail,
-        refusal: Refusal,
-    ) -> Response<Body> {
-        let answered = caught(self.refused(trail, refusal)).await;
-        let mut response = answered.unwrap_or_else(|panicked| {
-            self.told(trail, &Refusal::Panicked(panicked)).unwrap_or_default()
-        });
-        trail.add_fields(&mut response);
+    pub(super) fn refuse(&self, journey: &mut Journey<'_>, refusal: &Refusal) -> Response<Body> {
+        let told = catch(|| self.error_response(journey, refusal));
+        let mut response = told
+            .unwrap_or_else(|panicked| self.error_response(journey, &Refusal::Panicked(panicked)));
+        journey.known().add_fields(&mut response);
         response
     }
 
-    async fn refused(self: &Arc<Self>, trail: &mut Trail, refusal: Refusal) -> Response<Body> {
-        match (self.told(trail, &refusal), refusal) {
-            (Some(response), _) => response,
-            (None, Refusal::Policy(refused)) => self.refuse_policy(trail, *refused).await,
-            (None, _) => unauthenticated(trail), // `told` knows all others
-        }
-    }
-
-    /// The answer that says the same to everybody; `None` for what a policy says.
-    fn told(&self, trail: &mut Trail, refusal: &Refusal) -> Option<Response<Body>> {
-        let sign_in = sign_in_url(trail);
-        let again = trail.page.as_ref().map(without_session);
-        let named = named(trail, &sign_in, again.as_deref());
-        let Told { page, details, rule } = refusal.told(named)?;
-        let status = page.status();
-        let mut response = respond(trail, &*page);
-        drop(page);
+    /// An answer that says the same to everybody.
+    fn error_response(&self, journey: &mut Journey<'_>, refusal: &Refusal) -> Response<Body> {
+        let known = journey.known();
+        let sign_in = sign_in_url(known.seen);
+        let again = known.seen.page.as_ref().map(without_session);
+        let named = Named {
+            host: known.host(),
+            sign_in: &sign_in,
+            page: again.as_deref(),
+            contact: known.seen.plan.contact.as_deref(),
+            person: shown(known.identity),
+            receipt: receipt(known.seen),
+        };
+        let ErrorResponse { page, details, rule } = refusal.error_response(named);
+        let mut response = respond(known, &*page);
         if matches!(refusal, Refusal::Oversize(Oversize::Cookies)) {
             // Of the whole registered domain: a sibling's are the cause (Clear Site Data §3.1).
             let cookies = HeaderValue::from_static("\"cookies\"");
             response.headers_mut().insert(CLEAR_SITE_DATA, cookies);
         }
-        if let Refusal::Forward(error) = refusal {
-            self.note_upstream(trail, error, status);
+        let Known { seen, .. } = known;
+        let route = known.route().map_or("", |route| &route.name);
+        if let Refusal::Forward(error) = refusal
+            && page.status() >= 500
+        {
+            // The operator reads which upstream, why, and what visitors see; visitors don't.
+            let effect = format_args!("the visitor sees {}", page.status());
+            self.upstream_event(seen, route, error, effect);
         }
         if let Refusal::Panicked(panicked) = refusal {
-            let route = trail.route.as_ref().map_or("", |route| &route.name);
-            self.recorder.panicked(panicked, trail.id(), route, trail.now);
+            self.recorder.panicked(panicked, seen.id(), route, seen.now);
         }
-        trail.details = details;
-        if let Some(rule) = rule {
-            trail.rule = Some(Arc::from(rule.word()));
-        }
-        Some(response)
+        drop(page);
+        journey.outcome.details = details;
+        journey.outcome.rule = rule.or(journey.outcome.rule);
+        response
     }
 
     /// For a request of which nothing is known but that it failed.
@@ -191,13 +185,11 @@ impl Door {
         response
     }
 
-    async fn refuse_policy(
-        self: &Arc<Self>,
-        trail: &mut Trail,
-        refused: authorize::Refused<Parts>,
-    ) -> Response<Body> {
-        let authorize::Refused { request: head, decision, by } = refused;
-        trail.details = Details::Denied;
+    /// The answer where a policy said no, or that somebody has to sign in first: it depends on who
+    /// reads it, so it is none of the [`Refusal`]s.
+    pub(super) async fn refuse_policy(&self, refused: authorize::Refused<'_>) -> Response<Body> {
+        let authorize::Refused { request, decision, by } = &refused;
+        let known = Known::of(request);
         let two_readings = match by {
             authorize::ReadingOf::Canonical => None,
             authorize::ReadingOf::Others => Some(RouteError::TwoReadings.to_string()),
@@ -207,79 +199,60 @@ impl Door {
         };
         if let Some(why) = two_readings {
             let why = Some(why.into());
-            return respond(trail, &BadRequest { why, receipt: receipt(trail) });
+            return respond(known, &BadRequest { why, receipt: receipt(known.seen) });
         }
-        if trail.routed.as_ref().is_some_and(|routed| routed.path.decoded() == "/robots.txt") {
-            return robots(); // crawlers learn that there is nothing for them here
+        if request.routed.path.decoded() == "/robots.txt" {
+            // Crawlers learn that there is nothing for them here.
+            return text(StatusCode::OK, "User-agent: *\nDisallow: /\n");
         }
-        let mut response = match (decision.verdict, trail.reader) {
-            (Verdict::SignIn, Reader::Person) => self.sign_in(trail, &head).await,
-            (Verdict::SignIn, Reader::Program) => unauthenticated(trail),
-            (Verdict::Deny | Verdict::Allow, _) => forbidden(trail, &head),
+        let mut response = match (decision.verdict, request.seen.reader) {
+            (Verdict::SignIn, Reader::Person) => self.sign_in(request).await,
+            (Verdict::SignIn, Reader::Program) => unauthenticated(known),
+            (Verdict::Deny | Verdict::Allow, _) => forbidden(request),
         };
-        self.clear_rejected(trail, &mut response);
+        clear_rejected(known, &mut response);
         response
     }
 
-    async fn sign_in(&self, trail: &Trail, head: &Parts) -> Response<Body> {
-        let Some(routed) = &trail.routed else { return unauthenticated(trail) };
+    async fn sign_in(&self, request: &Identified<'_>) -> Response<Body> {
+        let Identified { head, seen, routed, .. } = request;
         // A form's target may have no page: its sender goes back to the front.
         let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
         let target = if reads { without_session(&head.uri) } else { "/".into() };
-        let target = &*target;
         let needed = SignInNeeded {
-            plan: &trail.plan,
+            plan: &seen.plan,
             head,
             authority: &routed.authority,
-            target,
-            request_id: trail.id(),
-            now: trail.now,
+            target: &target,
+            request_id: seen.id(),
+            now: seen.now,
         };
         self.own.sign_in_redirect(needed).await
     }
 
-    /// A cookie that is no good is taken away, so that it is not sent again and again.
-    fn clear_rejected(&self, trail: &Trail, response: &mut Response<Body>) {
-        if !matches!(trail.identity, Identity::Rejected(_)) {
-            return;
-        }
-        for over in SetCookie::session(&trail.plan.cookie, "", CookieLife::Over) {
-            if let Ok(cleared) = HeaderValue::try_from(over.to_field(trail.now.wall)) {
-                response.headers_mut().append(header::SET_COOKIE, cleared);
-            }
-        }
-    }
-
-    /// The operator reads which upstream, why, and what visitors see; visitors don't.
-    fn note_upstream(&self, trail: &Trail, error: &ForwardError, status: u16) {
-        if status >= 500 {
-            self.upstream_event(trail, error, format_args!("the visitor sees {status}"));
-        }
-    }
-
     /// One of several upstreams did not answer; the request went on to the next.
-    pub(super) fn note_passed_over(&self, trail: &Trail, error: &ForwardError) {
+    pub(super) fn note_passed_over(&self, seen: &Seen, route: &Route, error: &ForwardError) {
         let effect = "another address of the route is asked; this one is let alone for a while";
-        self.upstream_event(trail, error, format_args!("{effect}"));
+        self.upstream_event(seen, &route.name, error, format_args!("{effect}"));
     }
 
     /// Told once of a session and a route: apps and servers between refuse fields of this size, with
     /// 400 or 431 and no word of why.
     pub(super) fn note_large_identity(
         &self,
-        trail: &Trail,
-        route: &Route,
-        session: Option<&Arc<LiveSession>>,
+        seen: &Seen,
+        standing: &authorize::Standing,
         fields: &HeaderMap,
     ) {
-        let octets = shape::identity_octets(&trail.plan, fields);
+        let octets = shape::identity_octets(&seen.plan, fields);
+        let (route, session) = (standing.route(), standing.session());
         let Some(session) = session.filter(|_| octets >= LARGE_IDENTITY) else { return };
         if !session.first_told(&format!("{} {}", route.id, route.name)) {
             return;
         }
         self.recorder
-            .event(usher_rules::plan::Level::Warn, "identity", trail.now)
-            .with("request-id", trail.id())
+            .event(usher_rules::plan::Level::Warn, "identity", seen.now)
+            .with("request-id", seen.id())
             .with("route", &route.name)
             .with("user-id", &session.session().person.id)
             .with("octets", octets)
@@ -292,16 +265,22 @@ impl Door {
             .write();
     }
 
-    fn upstream_event(&self, trail: &Trail, error: &ForwardError, effect: fmt::Arguments<'_>) {
+    fn upstream_event(
+        &self,
+        seen: &Seen,
+        route: &str,
+        error: &ForwardError,
+        effect: fmt::Arguments<'_>,
+    ) {
         let cause = std::error::Error::source(error).map(full_cause).unwrap_or_default();
         self.recorder
-            .event(usher_rules::plan::Level::Warn, "upstream", trail.now)
-            .with("request-id", trail.id())
-            .with("route", trail.route.as_ref().map_or("", |route| &route.name))
+            .event(usher_rules::plan::Level::Warn, "upstream", seen.now)
+            .with("request-id", seen.id())
+            .with("route", route)
             .with("problem", error)
             .with("cause", cause)
             .with("effect", effect)
-            .write_if(&trail.plan.log);
+            .write_if(&seen.plan.log);
     }
 }
 
@@ -316,42 +295,43 @@ fn full_cause(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn sign_in_url(trail: &Trail) -> String {
-    format!("{}/.pomerium/", trail.plan.sign_in.authenticate)
+fn sign_in_url(seen: &Seen) -> String {
+    format!("{}/.pomerium/", seen.plan.sign_in.authenticate)
 }
 
-fn named<'a>(trail: &'a Trail, sign_in: &'a str, page: Option<&'a str>) -> Named<'a> {
-    let (host, contact) = (trail.host(), trail.plan.contact.as_deref());
-    Named { host, sign_in, page, contact, person: shown(trail), receipt: receipt(trail) }
+fn receipt(seen: &Seen) -> Receipt<'_> {
+    Receipt { request_id: seen.id(), at_seconds: seen.now.wall.seconds() }
 }
 
-fn receipt(trail: &Trail) -> Receipt<'_> {
-    Receipt { request_id: trail.id(), at_seconds: trail.now.wall.seconds() }
-}
-
-fn robots() -> Response<Body> {
-    let mut response = Response::new(Body::full("User-agent: *\nDisallow: /\n"));
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+/// A cookie that is no good is taken away, so that it is not sent again and again.
+fn clear_rejected(known: Known<'_>, response: &mut Response<Body>) {
+    if !matches!(known.identity, Identity::Rejected(_)) {
+        return;
+    }
+    for over in SetCookie::session(&known.seen.plan.cookie, "", CookieLife::Over) {
+        if let Ok(cleared) = HeaderValue::try_from(over.to_field(known.seen.now.wall)) {
+            response.headers_mut().append(header::SET_COOKIE, cleared);
+        }
+    }
 }
 
 /// 401 for programs: clean, never a redirect; it says where a person can sign in.
-fn unauthenticated(trail: &Trail) -> Response<Body> {
-    let sign_in = sign_in_url(trail);
-    let contact = trail.plan.contact.as_deref().map(Contact);
-    let page = Unauthenticated { sign_in: Link::new(&sign_in), contact, receipt: receipt(trail) };
+fn unauthenticated(known: Known<'_>) -> Response<Body> {
+    let Known { seen, identity, .. } = known;
+    let sign_in = sign_in_url(seen);
+    let contact = seen.plan.contact.as_deref().map(Contact);
+    let page = Unauthenticated { sign_in: Link::new(&sign_in), contact, receipt: receipt(seen) };
     let mut response = rendered(&page, Preference::Json, &[]);
-    challenge(trail, &mut response);
+    challenge(identity, &mut response);
     response
 }
 
 /// RFC 9110 §15.5.2: a 401 carries a challenge.
-fn challenge(trail: &Trail, response: &mut Response<Body>) {
+fn challenge(identity: &Identity, response: &mut Response<Body>) {
     if response.status() != StatusCode::UNAUTHORIZED {
         return;
     }
-    let challenge = match &trail.identity {
+    let challenge = match identity {
         Identity::Rejected(_) => "Bearer realm=\"usher\", error=\"invalid_token\"",
         Identity::Anonymous | Identity::Session(_) => "Bearer realm=\"usher\"",
     };
@@ -359,48 +339,48 @@ fn challenge(trail: &Trail, response: &mut Response<Body>) {
 }
 
 /// What was asked for, to come back to with another account. A form's target may have no page.
-fn asked_url(trail: &Trail, head: &Parts) -> String {
-    let authority = trail.routed.as_ref().and_then(|routed| routed.authority_field.to_str().ok());
-    let reads = head.method == http::Method::GET;
-    let target = if reads { without_session(&head.uri) } else { "/".into() };
-    format!("https://{}{target}", authority.unwrap_or_default())
+fn asked_url(request: &Identified<'_>) -> String {
+    let authority = request.routed.authority_field.to_str().unwrap_or_default();
+    let reads = request.head.method == http::Method::GET;
+    let target = if reads { without_session(&request.head.uri) } else { "/".into() };
+    format!("https://{authority}{target}")
 }
 
 /// What the person who is signed in is called.
-fn shown(trail: &Trail) -> Option<&str> {
-    let person = trail.identity.session().map(|live| &live.session().person)?;
+fn shown(identity: &Identity) -> Option<&str> {
+    let person = identity.session().map(|live| &live.session().person)?;
     Some(if person.email.is_empty() { &person.id } else { &person.email })
 }
 
-fn forbidden(trail: &Trail, head: &Parts) -> Response<Body> {
-    let person = trail.identity.session().map(|live| &live.session().person);
-    let asked = asked_url(trail, head);
+fn forbidden(request: &Identified<'_>) -> Response<Body> {
+    let known = Known::of(request);
+    let person = known.identity.session().map(|live| &live.session().person);
     let switch_account = person.map(|_| {
         PostForm::to("/.pomerium/sign_out")
             .with(SCOPE_FIELD, SCOPE_HERE)
-            .with("pomerium_redirect_uri", asked)
+            .with("pomerium_redirect_uri", asked_url(request))
     });
     // To the person alone, about themselves: without it nobody knows why a rule did not let them in.
     let unproven = person.map(|person| person.unproven.iter()).into_iter().flatten();
     let doubts: Vec<String> = unproven.map(ToString::to_string).collect();
     let doubts: Vec<&str> = doubts.iter().map(String::as_str).collect();
     let refused = Refused {
-        person: shown(trail),
-        host: trail.host(),
+        person: shown(known.identity),
+        host: known.host(),
         switch_account,
         reasons: &doubts,
-        contact: trail.plan.contact.as_deref().map(Contact),
-        receipt: receipt(trail),
+        contact: known.seen.plan.contact.as_deref().map(Contact),
+        receipt: receipt(known.seen),
     };
-    respond(trail, &refused)
+    respond(known, &refused)
 }
 
 /// An error as its reader wants it: a page, a problem document, or a line of text.
-fn respond(trail: &Trail, error: &dyn ErrorPage) -> Response<Body> {
-    let origins = sign_out_origins(&trail.plan); // the page may have a button that leads there
+fn respond(known: Known<'_>, error: &dyn ErrorPage) -> Response<Body> {
+    let origins = sign_out_origins(&known.seen.plan); // the page may have a button that leads there
     let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
-    let mut response = rendered(error, trail.preference(), &origins);
-    challenge(trail, &mut response);
+    let mut response = rendered(error, known.seen.preference(), &origins);
+    challenge(known.identity, &mut response);
     response
 }
 

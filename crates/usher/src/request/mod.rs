@@ -2,8 +2,9 @@
 //!
 //! [`accept`] ▸ [`tls`] ▸ [`route`] ▸ [`identify`] ▸ [`authorize`] ▸ [`shape`] ▸ [`forward`] ▸ [`record`]
 //!
-//! A step never uses a later step; they meet in [`Door`], whose `path` is the whole journey on
-//! one screen.
+//! A step never uses a later step; they meet in [`Door`]. Each takes what the one before it gives:
+//!
+//! `Seen` ▸ [`route::Routed`] ▸ [`identify::Identified`] ▸ [`authorize::Permitted`] ▸ [`forward::Sent`]
 
 pub mod accept;
 mod answer;
@@ -13,6 +14,7 @@ mod caught;
 mod door;
 pub mod forward;
 pub mod identify;
+mod journey;
 mod local;
 mod oversize;
 mod own;
@@ -20,9 +22,9 @@ mod path;
 pub mod record;
 mod refusal;
 pub mod route;
+mod seen;
 pub mod shape;
 pub mod tls;
-mod trail;
 mod upgrade;
 mod words;
 mod workers;

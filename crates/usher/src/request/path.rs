@@ -2,29 +2,30 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderValue, Request, Response, Version, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
     fields::{join_cookies, one_length},
-    names::RequestPath,
+    names::escaped_path,
     plan::Route,
 };
 
 use super::{
-    Body, Details, Door, OwnRequest, PathRule,
-    accept::{Connection, InFlight, limits},
+    Body, Details, Door, OwnRequest,
+    accept::{Connection, limits},
     answer,
-    authorize::{self, Asked, Permitted},
+    authorize::{self, Permitted},
     caught::caught,
     forward::{Asking, Course, RequestBody, Trailers},
-    identify::{self, Asker, Identity},
+    identify::{self, Asker, Identified, Identity},
+    journey::{Journey, Known, Outcome},
     oversize::oversize,
-    record::{By, Closing},
+    record::By,
     refusal::Refusal,
-    route::{self, Destination, RouteError},
+    route::{self, Destination, RouteError, Routed, target_path},
+    seen::{REQUEST_ID, Seen},
     shape::{self, Upward},
-    trail::{Seen, Trail},
     upgrade::{self, Upgrade},
     workers,
 };
@@ -32,47 +33,17 @@ use super::{
 /// What a request is answered with, and what goes on running after the answer.
 type Answered = (Response<Body>, Option<upgrade::Running>);
 
-/// A request that is being answered. Whatever becomes of it, it is recorded: a client that leaves
-/// while we wait for the upstream takes this along.
-struct Visit<'a> {
-    door: &'a Door,
-    trail: &'a mut Trail,
-    seen: Option<(Seen, InFlight)>,
+/// What comes after a head: a body, or whatever follows an upgrade.
+struct Rest {
+    incoming: Incoming,
+    upgrade: Option<Upgrade>,
 }
 
-impl Visit<'_> {
-    /// The lines of this visit: the decision's, if there is none yet, and the access line when
-    /// what is returned is dropped. `None` when that was done before.
-    fn record(&mut self, status: Option<StatusCode>) -> Option<Closing> {
-        let (seen, in_flight) = self.seen.take()?;
-        let trail = &mut *self.trail;
-        let recorder = match trail.is_decided || status.is_some() {
-            true => self.door.recorder.clone(),
-            // Taken back before anything happened: so cheap that thousands may come at once.
-            false => self.door.recorder.of_taken_back(trail.now),
-        };
-        if !trail.is_decided {
-            let rule = trail.rule.clone().unwrap_or_else(|| PathRule::Internal.word().into());
-            recorder.decided(trail.decided(seen.method(), By::Path(&rule)));
-        }
-        let upload = trail.upload.clone();
-        let access = trail.access(seen, status);
-        Some(Closing::new(recorder, access, trail.began, upload, in_flight))
+impl Rest {
+    /// Does every 2xx to it say that a socket is open (RFC 8441 §5.1)? Then a page must be none.
+    fn is_a_tunnel(&self) -> bool {
+        self.upgrade.as_ref().is_some_and(Upgrade::is_a_tunnel)
     }
-}
-
-impl Drop for Visit<'_> {
-    fn drop(&mut self) {
-        if self.seen.is_some() {
-            self.trail.details = Details::ClientGone;
-            drop(self.record(None));
-        }
-    }
-}
-
-/// Asked by machines, which want to know whether we answer.
-fn is_probe(path: &RequestPath) -> bool {
-    matches!(path.wire(), "/ping" | "/healthz")
 }
 
 impl Door {
@@ -91,31 +62,26 @@ impl Door {
         if !http_body::Body::is_end_stream(&incoming) {
             connection.pulse.body_follows();
         }
-        let upgrade = Upgrade::take(&mut head);
-        let has_room = in_flight.has_room();
-        let mut trail = Trail::new(self, connection, &head, upgrade.is_some());
-        let seen = Some((Seen::of(&head), in_flight));
-        let mut visit = Visit { door: self, trail: &mut trail, seen };
-
+        let (upgrade, has_room) = (Upgrade::take(&mut head), in_flight.has_room());
+        let seen = Seen::of(&head, self.plan(), connection, self.clock.now(), upgrade.is_some());
+        let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
-            (true, Some(why)) => Ok(Err(Refusal::Oversize(why))),
+            (false, _) => Err(Refusal::Busy),
+            (true, Some(why)) => Err(Refusal::Oversize(why)),
             (true, None) => {
                 if head.version == Version::HTTP_2 {
                     // A reset that came along is seen now, before the upstream is troubled
                     // (rapid reset, CVE-2023-44487).
                     tokio::task::yield_now().await;
                 }
-                caught(self.path(visit.trail, head, incoming, upgrade)).await
+                let path = self.path(&mut journey, head, Rest { incoming, upgrade });
+                caught(path).await.unwrap_or_else(|panicked| Err(panicked.into()))
             }
-            (false, _) => Ok(Err(Refusal::Busy)),
         };
-        let answered = answered.unwrap_or_else(|panicked| Err(panicked.into()));
-        let (mut response, running) = match answered {
-            Ok(answered) => answered,
-            Err(refusal) => (self.refuse(visit.trail, refusal).await, None),
-        };
-        visit.trail.mark(&mut response);
-        let Some(closing) = visit.record(Some(response.status())) else { return response }; // record
+        let (mut response, running) =
+            answered.unwrap_or_else(|refusal| (self.refuse(&mut journey, &refusal), None));
+        response.headers_mut().insert(REQUEST_ID, journey.seen.request_id.clone());
+        let Some(closing) = journey.record(Some(response.status())) else { return response };
         if let Some(running) = running {
             running.start(self, closing); // a socket is no exchange: a drain does not wait for it
             return response;
@@ -123,216 +89,209 @@ impl Door {
         Body::recorded(response, closing.of_exchange(exchange))
     }
 
+    /// Route and identify: what every request goes through, whomever it is for.
     async fn path(
-        self: &Arc<Self>,
-        trail: &mut Trail,
+        &self,
+        journey: &mut Journey<'_>,
         mut head: Parts,
-        incoming: Incoming,
-        upgrade: Option<Upgrade>,
+        rest: Rest,
     ) -> Result<Answered, Refusal> {
-        let plan = Arc::clone(&trail.plan); // one snapshot: a reload can't tear this request
-        let now = trail.now;
-        let is_set = now.wall.is_plausible();
-
-        let routed = one_length(&mut head.headers)
+        let Journey { seen, routed, identity, outcome, .. } = journey;
+        let found = one_length(&mut head.headers)
             .map_err(RouteError::from)
-            .and_then(|()| route::find(&plan, &trail.connection, &head)) //               route
-            .inspect_err(|_| trail.not_found(&head.uri))?;
-        let destination = trail.found(routed);
-        if let Some(response) = answer::to_unescaped(trail, &head.uri) {
+            .and_then(|()| route::find(&seen.plan, &seen.connection, &head))
+            .inspect_err(|_| outcome.unrouted_path = escaped_path(target_path(&head.uri)).into())?;
+        let (seen, routed) = (&*seen, &*routed.insert(found));
+        if let Some(mut response) = answer::to_unescaped(&seen.plan, routed, &head.uri) {
+            Known { seen, routed: Some(routed), identity }.add_fields(&mut response);
             return Ok((response, None));
         }
-
-        trail.identity = if is_set {
-            let (host, sessions) = (trail.host(), self.sessions.as_ref());
-            let asker = Asker { fields: &head.headers, uri: &head.uri, host, now };
-            identify::who(&plan, &self.verifier, sessions, asker) //                      identify
-        } else {
-            Identity::Anonymous // who is signed in stays so, for when the clock is right
-        };
-        if let Some(response) = answer::cleaned(trail, &head) {
-            self.recorder.decided(trail.decided(&head.method, By::OwnPage));
-            trail.own_page();
+        *identity = self.identify(seen, routed, &head);
+        let request = Identified { head, seen, routed, identity };
+        if let Some(response) = answer::cleaned(&request) {
+            self.decided(Known::of(&request), By::OwnPage, outcome);
             return Ok((response, None));
         }
-        let route = match destination {
-            Destination::Route(route) => match workers::refused(trail, &head.headers) {
-                Some(response) => {
-                    self.recorder.decided(trail.decided(&head.method, By::OwnPage));
-                    trail.own_page();
-                    return Ok((response, None));
-                }
-                None => route,
-            },
-            Destination::Own(_) if !is_set && !is_probe(trail.path()?) => {
-                return Err(Refusal::ClockUnset);
+        match &routed.to {
+            Destination::Route(route) => self.to_app(request, route, rest, outcome).await,
+            // No page of ours: each judges tokens by the time, or makes some. Probes want to know
+            // whether we answer, and a machine without a clock does.
+            Destination::Own(_) if !seen.now.wall.is_plausible() && !routed.is_probe() => {
+                Err(Refusal::ClockUnset)
             }
-            Destination::Own(_) if upgrade.as_ref().is_some_and(Upgrade::is_a_tunnel) => {
-                return Err(Refusal::NoWebSockets);
-            }
-            Destination::Own(route) => return self.own_page(trail, head, incoming, route).await,
-            Destination::Nowhere => return Err(Refusal::NotFound),
-        };
-        let upgrade = upgrade::allowed(upgrade, &route, trail, &head)?;
+            Destination::Own(_) if rest.is_a_tunnel() => Err(Refusal::NoWebSockets),
+            Destination::Own(first) => self.own_page(request, first, rest.incoming, outcome).await,
+            Destination::Nowhere => Err(Refusal::NotFound),
+        }
+    }
 
-        let routed = trail.routed.as_ref().ok_or(Refusal::Broken)?;
-        let asked = Asked::of(&plan, &head, routed, trail.ip());
-        let permitted = match authorize::permit(head, &route, &trail.identity, asked) {
-            // authorize
+    fn identify(&self, seen: &Seen, routed: &Routed, head: &Parts) -> Identity {
+        if !seen.now.wall.is_plausible() {
+            return Identity::Anonymous; // who is signed in stays so, for when the clock is right
+        }
+        let host = routed.authority.host.as_str();
+        let asker = Asker { fields: &head.headers, uri: &head.uri, host, now: seen.now };
+        identify::who(&seen.plan, &self.verifier, self.sessions.as_ref(), asker)
+    }
+
+    /// Authorize: whoever gets further has a permit.
+    async fn to_app(
+        &self,
+        request: Identified<'_>,
+        route: &Arc<Route>,
+        mut rest: Rest,
+        outcome: &mut Outcome,
+    ) -> Result<Answered, Refusal> {
+        let (known, seen, routed) = (Known::of(&request), request.seen, request.routed);
+        if let Some(response) = workers::refused(&request) {
+            self.decided(known, By::OwnPage, outcome);
+            return Ok((response, None));
+        }
+        rest.upgrade = upgrade::allowed(rest.upgrade, route, &request)?;
+        let permitted = match authorize::permit(request, route) {
             Ok((permitted, decision)) => {
-                self.recorder
-                    .decided(trail.decided(&permitted.request().method, By::Policy(&decision)));
-                trail.decision(&decision);
+                self.decided(known, By::Policy(&decision), outcome);
                 permitted
             }
             Err(refused) => {
-                self.recorder
-                    .decided(trail.decided(&refused.request.method, By::Policy(&refused.decision)));
-                trail.decision(&refused.decision);
-                if !is_set {
-                    return Err(Refusal::ClockUnset);
+                self.decided(known, By::Policy(&refused.decision), outcome);
+                if !seen.now.wall.is_plausible() {
+                    return Err(Refusal::ClockUnset); // somebody who is signed in may be asking
                 }
-                return Err(Refusal::Policy(Box::new(refused)));
+                outcome.details = Details::Denied;
+                let mut response = self.refuse_policy(refused).await;
+                known.add_fields(&mut response);
+                return Ok((response, None));
             }
         };
-        if let Some(response) = answer::by_route(trail, permitted.request()) {
-            if upgrade.as_ref().is_some_and(Upgrade::is_a_tunnel) {
-                return Err(Refusal::NoWebSockets);
-            }
-            return Ok((response, None));
+        if let Some(mut response) = answer::by_route(routed, route, &permitted.request().uri) {
+            known.add_fields(&mut response);
+            let is_lost = rest.is_a_tunnel();
+            return if is_lost { Err(Refusal::NoWebSockets) } else { Ok((response, None)) };
         }
-
-        if shape::climbs(&route, trail.path()?) {
+        if shape::climbs(route, &routed.path) {
             return Err(Refusal::Climbs);
         }
-        let (permitted, upgrade) = self.upward(trail, permitted, incoming, upgrade)?; //  shape
-        let asking = Asking {
-            upload: trail.upload.clone(),
-            read_patience: plan.timeouts.read,
-            visitor: trail.visitor,
+        self.forward((seen, routed, route), permitted, rest, outcome).await
+    }
+
+    /// Shape, forward, and shape what comes back.
+    async fn forward(
+        &self,
+        (seen, routed, route): (&Seen, &Routed, &Arc<Route>),
+        permitted: Permitted<Parts>,
+        Rest { incoming, mut upgrade }: Rest,
+        outcome: &mut Outcome,
+    ) -> Result<Answered, Refusal> {
+        let read_patience = seen.plan.timeouts.read;
+        let (body, upload) = match upgrade {
+            Some(_) => (RequestBody::Empty, None), // the bytes after an upgrade are no body
+            None => {
+                let trailers = Trailers::toward_upstream(&seen.plan, route);
+                RequestBody::new(incoming, read_patience, trailers)
+            }
         };
+        outcome.upload = upload.clone();
+        let permitted = self.upward(seen, routed, permitted, body, &mut upgrade)?;
+        outcome.authority = permitted.request().headers().get(header::HOST).cloned();
+        let asking = Asking { upload, read_patience, visitor: seen.visitor };
         let mut course = Course::default();
-        let sent = self.forwarder.send(permitted, asking, &mut course).await; //          forward
-        trail.authority = course.authority.or(trail.authority.take());
+        let sent = self.forwarder.send(permitted, asking, &mut course).await;
+        outcome.authority = course.authority.or(outcome.authority.take());
         for error in &course.passed_over {
-            self.note_passed_over(trail, error);
+            self.note_passed_over(seen, route, error);
         }
         let sent = sent?;
-        trail.details = Details::ViaUpstream;
+        outcome.details = Details::ViaUpstream;
         let (response, running) = upgrade::settle(sent, upgrade)?;
-        Ok((self.back(trail, &route, response), running)) //                              shape, back
+        Ok((back(seen, routed, route, response), running))
     }
 
     /// The request as the upstream gets it.
     fn upward(
         &self,
-        trail: &mut Trail,
+        seen: &Seen,
+        routed: &Routed,
         permitted: Permitted<Parts>,
-        incoming: Incoming,
-        mut upgrade: Option<Upgrade>,
-    ) -> Result<(Permitted<Request<RequestBody>>, Option<Upgrade>), Refusal> {
-        let routed = trail.routed.as_ref().ok_or(Refusal::Broken)?;
+        body: RequestBody,
+        upgrade: &mut Option<Upgrade>,
+    ) -> Result<Permitted<Request<RequestBody>>, Refusal> {
         let upward = Upward {
-            plan: &trail.plan,
+            plan: &seen.plan,
             signer: &self.signer,
             path: &routed.path,
             authority: &routed.authority_field,
             host: routed.authority.host.as_str(),
-            peer: &trail.connection.peer_text,
+            peer: &seen.connection.peer_text,
             https: true, // a plain listener stands behind a terminator, as in Pomerium
-            request_id: &trail.request_id,
-            now: trail.now.wall,
+            request_id: &seen.request_id,
+            now: seen.now.wall,
         };
-        let (body, upload) = match upgrade {
-            // The bytes after an upgrade are no body.
-            Some(_) => (RequestBody::Empty, None),
-            None => {
-                let trailers = Trailers::toward_upstream(&trail.plan, permitted.route());
-                RequestBody::new(incoming, trail.plan.timeouts.read, trailers)
+        let shaped = permitted.shaped(|head, standing| {
+            let mut head = shape::toward_upstream(head, standing, upward)?;
+            if let Some(upgrade) = upgrade {
+                upgrade.ask(&mut head);
             }
-        };
-        let is_chunked = body.is_chunked();
-        trail.upload = upload;
-        let mut fits = true;
-        let shaped = permitted.map(|head, standing| {
-            let mut request = Request::new(body);
-            match shape::toward_upstream(head, standing, upward) {
-                Some(mut head) => {
-                    if let Some(upgrade) = &mut upgrade {
-                        upgrade.ask(&mut head);
-                    }
-                    if is_chunked {
-                        // Said, since a body of GET or HEAD would else be left out in silence.
-                        let chunked = HeaderValue::from_static("chunked");
-                        head.headers.insert(header::TRANSFER_ENCODING, chunked);
-                    }
-                    let (_, body) = request.into_parts();
-                    request = Request::from_parts(head, body);
-                }
-                None => fits = false,
+            if body.is_chunked() {
+                // Said, since a body of GET or HEAD would else be left out in silence.
+                let chunked = HeaderValue::from_static("chunked");
+                head.headers.insert(header::TRANSFER_ENCODING, chunked);
             }
-            request
+            self.note_large_identity(seen, standing, &head.headers);
+            Some(Request::from_parts(head, body))
         });
-        if !fits {
-            return Err(Refusal::Broken);
-        }
-        self.note_large_identity(
-            trail,
-            shaped.route(),
-            shaped.session(),
-            shaped.request().headers(),
-        );
-        let host = shaped.request().headers().get(header::HOST).cloned();
-        trail.authority = host;
-        Ok((shaped, upgrade))
-    }
-
-    /// The answer as the client gets it.
-    fn back(&self, trail: &Trail, route: &Arc<Route>, response: Response<Body>) -> Response<Body> {
-        let (mut head, body) = response.into_parts();
-        if let Some(routed) = &trail.routed {
-            let public = &routed.authority_field;
-            shape::toward_client(&mut head, &trail.plan, route, public, true, &trail.request_id);
-            workers::narrow(&trail.plan, &routed.authority.host, &mut head.headers);
-        }
-        let body = body.with_trailers(Trailers::toward_client(&trail.plan, route));
-        let mut response = Response::from_parts(head, body);
-        upgrade::say_upgraded(&mut response);
-        response
+        shaped.ok_or(Refusal::Unsayable)
     }
 
     /// One of our own pages: open to all, so the decision is made before it begins.
     async fn own_page(
         &self,
-        trail: &mut Trail,
-        head: Parts,
+        request: Identified<'_>,
+        first: &Option<Arc<Route>>,
         incoming: Incoming,
-        route: Option<Arc<Route>>,
+        outcome: &mut Outcome,
     ) -> Result<Answered, Refusal> {
-        self.recorder.decided(trail.decided(&head.method, By::OwnPage));
-        trail.own_page();
+        let known = Known::of(&request);
+        self.decided(known, By::OwnPage, outcome);
         let body = Limited::new(incoming, limits::OWN_BODY).collect();
         let body = match tokio::time::timeout(limits::HEAD, body).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(_)) => return Err(Refusal::TooLarge),
             Err(_) => return Err(Refusal::Slow),
         };
-        let routed = trail.routed.as_ref().ok_or(Refusal::Broken)?;
+        let Identified { head, seen, routed, identity } = request;
         let request = OwnRequest {
-            plan: Arc::clone(&trail.plan),
+            plan: Arc::clone(&seen.plan),
             head,
             body,
             authority: routed.authority.clone(),
             path: routed.path.clone(),
-            route,
-            identity: trail.identity.clone(),
+            route: first.clone(),
+            identity: identity.clone(),
             // Tries are counted by it: behind a trusted proxy all would else be one source.
-            peer: trail.visitor,
-            request_id: trail.id().into(),
-            now: trail.now,
+            peer: seen.visitor,
+            request_id: seen.id().into(),
+            now: seen.now,
         };
         let mut response = self.own.answer(request).await;
-        trail.add_fields(&mut response);
+        known.add_fields(&mut response);
         Ok((response, None))
     }
+}
+
+/// The answer as the client gets it.
+fn back(
+    seen: &Seen,
+    routed: &Routed,
+    route: &Arc<Route>,
+    response: Response<Body>,
+) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let public = &routed.authority_field;
+    shape::toward_client(&mut head, &seen.plan, route, public, true, &seen.request_id);
+    workers::narrow(&seen.plan, &routed.authority.host, &mut head.headers);
+    let body = body.with_trailers(Trailers::toward_client(&seen.plan, route));
+    let mut response = Response::from_parts(head, body);
+    upgrade::say_upgraded(&mut response);
+    response
 }

@@ -1,6 +1,5 @@
 //! Why a request goes no further, and what that means to everybody who hears of it.
 
-use http::request::Parts;
 use usher_pages::{
     BadRequest, ClockUnset, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge, InternalError,
     Link, Misdirected, NotFound, NotImplemented, Receipt, Refused, RequestTimeout, TooLarge,
@@ -8,15 +7,12 @@ use usher_pages::{
 };
 
 use super::{
-    Details, PathRule,
-    authorize::{self, PermitEnd},
-    caught::Panicked,
-    forward::ForwardError,
-    oversize::Oversize,
-    route::RouteError,
+    Details, PathRule, authorize::PermitEnd, caught::Panicked, forward::ForwardError,
+    oversize::Oversize, route::RouteError,
 };
 
-/// Why a request goes no further.
+/// Why a request goes no further, whoever asks. What a policy says depends on who reads it, and is
+/// an [`authorize::Refused`](super::authorize::Refused).
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// It does not say clearly where it belongs.
@@ -25,8 +21,6 @@ pub(super) enum Refusal {
     Oversize(Oversize),
     /// It belongs nowhere.
     NotFound,
-    /// The policy says no, or that somebody has to sign in first.
-    Policy(Box<authorize::Refused<Parts>>),
     /// The upstream gave no answer.
     Forward(ForwardError),
     /// The route's rewriting makes a dot segment of it.
@@ -39,8 +33,8 @@ pub(super) enum Refusal {
     TooLarge,
     /// A body for one of our own pages that doesn't come.
     Slow,
-    /// An invariant of ours is broken: nothing is forwarded.
-    Broken,
+    /// What the upstream has to be told cannot be: no signature, or a target that does not write.
+    Unsayable,
     /// The client's share, or the process's budget, is full.
     Busy,
     /// This machine's clock is not set: nothing that depends on the time can be decided.
@@ -84,91 +78,81 @@ pub(super) struct Named<'a> {
     pub receipt: Receipt<'a>,
 }
 
-/// A refusal as it is told. Status, page, problem document and text all come from `page`, so
-/// that they can't disagree.
-pub(super) struct Told<'a> {
+/// What a refusal is answered with. Status, page, problem document and text all come from `page`,
+/// so that they can't disagree.
+pub(super) struct ErrorResponse<'a> {
     pub page: Box<dyn ErrorPage + Send + 'a>,
     pub details: Details,
-    /// What decided, where it was no policy.
+    /// What decided; `None` where what was decided before stays.
     pub rule: Option<PathRule>,
 }
 
 impl Refusal {
-    /// What is told of it; `None` for what a policy says, which depends on who reads it.
-    pub fn told<'a>(&'a self, named: Named<'a>) -> Option<Told<'a>> {
+    /// Status, page, problem document, details and rule.
+    pub fn error_response<'a>(&'a self, named: Named<'a>) -> ErrorResponse<'a> {
         let Named { host, receipt, .. } = named;
-        let stopped = |page, rule, details| Some(Told { page, details, rule: Some(rule) });
-        let socket = |why, rule| {
-            stopped(Box::new(UpgradeRefused { why, receipt }), rule, Details::UpgradeFailed)
-        };
-        match self {
-            Self::Policy(_) => None,
-            Self::Route(error) => Some(misrouted(error, named)),
-            Self::Forward(error) => Some(not_forwarded(error, named)),
+        let try_again = || named.page.map(Link::new);
+        let (page, details, rule): (Box<dyn ErrorPage + Send + 'a>, _, _) = match self {
+            Self::Route(error) => return misrouted(error, named),
+            Self::Forward(error) => return not_forwarded(error, named),
             Self::Oversize(why) => {
                 let page: Box<dyn ErrorPage + Send + 'a> = match why {
                     Oversize::Cookies => {
-                        Box::new(CookiesTooLarge { try_again: named.page.map(Link::new), receipt })
+                        Box::new(CookiesTooLarge { try_again: try_again(), receipt })
                     }
                     Oversize::Other => Box::new(HeadersTooLarge { receipt }),
                 };
-                stopped(page, PathRule::BadRequest, Details::HeadersTooLarge)
+                (page, Details::HeadersTooLarge, Some(PathRule::BadRequest))
             }
-            Self::NotFound => stopped(
+            Self::NotFound => (
                 Box::new(NotFound { host, receipt }),
-                PathRule::NoRoute,
                 Details::RouteNotFound,
+                Some(PathRule::NoRoute),
             ),
-            Self::Climbs => stopped(
+            Self::Climbs => (
                 Box::new(BadRequest { why: Some(CLIMBS.into()), receipt }),
-                PathRule::BadRequest,
                 Details::BadRequest,
+                Some(PathRule::BadRequest),
             ),
-            Self::NoWebSockets => {
-                socket("WebSockets are not open on this route.", PathRule::NoWebSockets)
-            }
-            Self::ForeignOrigin => {
-                socket("A page of another site opened this socket.", PathRule::ForeignOrigin)
-            }
-            Self::TooLarge => Some(Told {
-                page: Box::new(TooLarge { receipt }),
-                details: Details::PayloadTooLarge,
-                rule: None,
-            }),
-            Self::Slow => Some(Told {
-                page: Box::new(RequestTimeout { receipt }),
-                details: Details::RequestTimeout,
-                rule: None,
-            }),
-            Self::Broken => stopped(
-                Box::new(InternalError { receipt }),
-                PathRule::Internal,
-                Details::InternalError,
+            Self::NoWebSockets => (
+                Box::new(UpgradeRefused { why: "WebSockets are not open on this route.", receipt }),
+                Details::UpgradeFailed,
+                Some(PathRule::NoWebSockets),
             ),
-            Self::Busy => stopped(
-                Box::new(UpstreamUnavailable {
-                    host,
-                    try_again: named.page.map(Link::new),
+            Self::ForeignOrigin => (
+                Box::new(UpgradeRefused {
+                    why: "A page of another site opened this socket.",
                     receipt,
                 }),
-                PathRule::Internal,
-                Details::Overload,
+                Details::UpgradeFailed,
+                Some(PathRule::ForeignOrigin),
             ),
-            Self::ClockUnset => Some(Told {
-                page: Box::new(ClockUnset { try_again: named.page.map(Link::new), receipt }),
-                details: Details::ClockUnset,
-                rule: None, // what was decided stays: nobody is signed in
-            }),
-            Self::Panicked(_) => Some(Told {
-                page: Box::new(InternalError { receipt }),
-                details: Details::InternalPanic,
-                rule: None, // whatever was decided before stays what was decided
-            }),
-        }
+            Self::TooLarge => (Box::new(TooLarge { receipt }), Details::PayloadTooLarge, None),
+            Self::Slow => (Box::new(RequestTimeout { receipt }), Details::RequestTimeout, None),
+            Self::Unsayable => (
+                Box::new(InternalError { receipt }),
+                Details::InternalError,
+                Some(PathRule::Internal),
+            ),
+            Self::Busy => (
+                Box::new(UpstreamUnavailable { host, try_again: try_again(), receipt }),
+                Details::Overload,
+                Some(PathRule::Internal),
+            ),
+            Self::ClockUnset => (
+                Box::new(ClockUnset { try_again: try_again(), receipt }),
+                Details::ClockUnset,
+                None,
+            ),
+            Self::Panicked(_) => {
+                (Box::new(InternalError { receipt }), Details::InternalPanic, None)
+            }
+        };
+        ErrorResponse { page, details, rule }
     }
 }
 
-fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> Told<'a> {
+fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> ErrorResponse<'a> {
     let (page, rule, details): (Box<dyn ErrorPage + Send + 'a>, _, _) = match error {
         RouteError::Misdirected => {
             (Box::new(Misdirected { host, receipt }), PathRule::OtherHost, Details::Misdirected)
@@ -205,10 +189,10 @@ fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> 
             Details::BadRequest,
         ),
     };
-    Told { page, details, rule: Some(rule) }
+    ErrorResponse { page, details, rule: Some(rule) }
 }
 
-fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> Told<'a> {
+fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> ErrorResponse<'a> {
     let Named { host, sign_in, page, contact, person, receipt } = named;
     let try_again = page.map(Link::new);
     let contact = contact.map(Contact);
@@ -238,7 +222,7 @@ fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> Told<'a> {
             PermitEnd::SessionEnded | PermitEnd::SessionExpired | PermitEnd::PolicyChanged,
         ) => Box::new(Unauthenticated { sign_in: Link::new(sign_in), contact, receipt }),
     };
-    Told { page, details: error.details(), rule: None }
+    ErrorResponse { page, details: error.details(), rule: None }
 }
 
 #[cfg(test)]
@@ -311,7 +295,7 @@ mod tests {
         ]
     }
 
-    /// Every refusal that is told the same way to everybody, and its status.
+    /// Every refusal, and its status.
     async fn every() -> Vec<(u16, Refusal)> {
         let mut every = vec![
             (404, Refusal::NotFound),
@@ -322,7 +306,7 @@ mod tests {
             (403, Refusal::ForeignOrigin),
             (413, Refusal::TooLarge),
             (408, Refusal::Slow),
-            (500, Refusal::Broken),
+            (500, Refusal::Unsayable),
             (503, Refusal::Busy),
             (503, Refusal::ClockUnset),
             (500, Refusal::Panicked(Panicked { place: "a.rs:1".into(), words: "x" })),
@@ -335,7 +319,6 @@ mod tests {
     /// Names each variant; who adds one is told here to add it to the list above, too.
     fn variant(refusal: &Refusal) -> String {
         match refusal {
-            Refusal::Policy(_) => "Policy".into(),
             Refusal::Route(error) => match error {
                 RouteError::NoAuthority
                 | RouteError::BadAuthority(_)
@@ -373,7 +356,7 @@ mod tests {
             | Refusal::ForeignOrigin
             | Refusal::TooLarge
             | Refusal::Slow
-            | Refusal::Broken
+            | Refusal::Unsayable
             | Refusal::Busy
             | Refusal::ClockUnset
             | Refusal::Panicked(_) => format!("{refusal:?}"),
@@ -395,8 +378,8 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for (status, refusal) in every().await {
             assert!(seen.insert(variant(&refusal)), "twice: {refusal:?}");
-            let told = refusal.told(named).unwrap();
-            let of = |wanted| rendered(&*told.page, wanted, &[]);
+            let page = refusal.error_response(named).page;
+            let of = |wanted| rendered(&*page, wanted, &[]);
             let (html, json, text) =
                 (of(Preference::Html), of(Preference::Json), of(Preference::Text));
             for response in [&html, &json, &text] {
@@ -408,6 +391,6 @@ mod tests {
             let body = text.into_body().collect().await.unwrap().to_bytes();
             assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
         }
-        assert_eq!(seen.len(), 41, "every variant but the policy's");
+        assert_eq!(seen.len(), 41, "every variant");
     }
 }

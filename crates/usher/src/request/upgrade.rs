@@ -12,9 +12,9 @@ use super::{
     authorize::Standing,
     caught::caught,
     forward::{Busy, ForwardError, Handshake, Sent, SharedRecheck, relay, upstream_fields},
+    identify::Identified,
     record::Closing,
     refusal::Refusal,
-    trail::Trail,
 };
 
 /// A client that asks to speak WebSocket.
@@ -75,14 +75,13 @@ impl Upgrade {
 pub(super) fn allowed(
     upgrade: Option<Upgrade>,
     route: &Route,
-    trail: &Trail,
-    head: &Parts,
+    request: &Identified<'_>,
 ) -> Result<Option<Upgrade>, Refusal> {
     let Some(upgrade) = upgrade else { return Ok(None) };
     if !route.websockets {
         return Err(Refusal::NoWebSockets);
     }
-    if trail.identity.session().is_some() && !is_from_our_pages(&head.headers, route, trail) {
+    if request.identity.session().is_some() && !is_from_our_pages(request, route) {
         return Err(Refusal::ForeignOrigin);
     }
     Ok(Some(upgrade))
@@ -97,16 +96,15 @@ fn has_body(fields: &HeaderMap) -> bool {
 /// A browser sends cookies along when a foreign page opens a socket, and no CORS stands in the
 /// way; its `Origin` tells (RFC 6455 §10.2). It is the route's own, scheme and port included, or one
 /// that the route names: a neighbour on the same domain is a stranger too. Programs send none.
-fn is_from_our_pages(fields: &HeaderMap, route: &Route, trail: &Trail) -> bool {
-    let mut origins = fields.get_all(header::ORIGIN).iter();
+fn is_from_our_pages(request: &Identified<'_>, route: &Route) -> bool {
+    let mut origins = request.head.headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else { return true };
     let Ok(text) = origin.to_str() else { return false };
-    let own = trail.routed.as_ref().map(|routed| Origin::of(&routed.authority).to_string());
+    let own = Origin::of(&request.routed.authority).to_string();
     let is_named = || route.socket_origins.iter().any(|named| named.eq_ignore_ascii_case(text));
     // Browsers leave 443 out; some libraries write it (RFC 6454 §4: it is the same origin).
     let plain = text.strip_suffix(":443").unwrap_or(text);
-    let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(plain));
-    origins.next().is_none() && (is_own || is_named())
+    origins.next().is_none() && (own.eq_ignore_ascii_case(plain) || is_named())
 }
 
 /// The upstream has answered: an ordinary response, or both sides are ready to be joined.

@@ -9,7 +9,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use usher_rules::{names::Host, plan::Plan};
 
-use super::{Body, trail::Trail};
+use super::{Body, identify::Identified, journey::Known};
 
 const OURS: &str = "/.pomerium/";
 const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
@@ -31,11 +31,11 @@ self.addEventListener('activate', function (event) {
 
 /// The answer to a browser that fetches a script which could rule the sign-in page. It is given
 /// before anybody is asked who they are: browsers look for newer scripts without a person.
-pub(super) fn refused(trail: &Trail, fields: &HeaderMap) -> Option<Response<Body>> {
-    let routed = trail.routed.as_ref()?;
+pub(super) fn refused(request: &Identified<'_>) -> Option<Response<Body>> {
+    let (fields, routed) = (&request.head.headers, request.routed);
     let by_name = is(fields, &SERVICE_WORKER, "script");
     let by_dest = is(fields, &HeaderName::from_static("sec-fetch-dest"), "serviceworker");
-    if !(by_name || by_dest) || !signs_in(&trail.plan, &routed.authority.host) {
+    if !(by_name || by_dest) || !signs_in(&request.seen.plan, &routed.authority.host) {
         return None;
     }
     let path = routed.path.wire();
@@ -53,7 +53,7 @@ pub(super) fn refused(trail: &Trail, fields: &HeaderMap) -> Option<Response<Body
     let own = response.headers_mut();
     own.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     own.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    trail.add_fields(&mut response);
+    Known::of(request).add_fields(&mut response);
     Some(response)
 }
 

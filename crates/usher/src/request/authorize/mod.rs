@@ -22,8 +22,8 @@ use usher_rules::{
 
 use super::{
     Details,
-    identify::{Identity, LiveSession},
-    route::{self, Destination, Routed},
+    identify::{Identified, LiveSession},
+    route::{self, Destination},
 };
 
 /// Proof that policy said yes to this request. Not `Clone`, no public constructor.
@@ -41,9 +41,10 @@ pub struct Standing {
     asked: Asked,
 }
 
-/// What authorization looks at beside the identity, owned: a long stream is decided again.
-#[derive(Clone, Debug)]
-pub struct Asked {
+/// What was asked for, and the facts about it beside the session, owned: a long stream is decided
+/// again. Made here alone, from the request that is let through.
+#[derive(Debug)]
+struct Asked {
     method: Method,
     other_methods: Box<[Box<str>]>,
     authority: Authority,
@@ -55,9 +56,9 @@ pub struct Asked {
 
 /// Policy did not say yes.
 #[derive(Debug)]
-pub struct Refused<R> {
+pub struct Refused<'a> {
     /// The request, for whoever answers it.
-    pub request: R,
+    pub request: Identified<'a>,
     /// What was decided; never `Allow`.
     pub decision: Decision,
     /// By which reading of the request.
@@ -76,24 +77,16 @@ pub enum ReadingOf {
 }
 
 impl<R> Permitted<R> {
-    /// The route that permitted it.
-    pub fn route(&self) -> &Arc<Route> {
-        &self.standing.route
-    }
-
-    /// The session under which it was permitted; `None` on a public route without one.
-    pub fn session(&self) -> Option<&Arc<LiveSession>> {
-        self.standing.session.as_ref()
-    }
-
     /// The request.
     pub fn request(&self) -> &R {
         &self.request
     }
 
-    /// The same permit for the request in another form: shaping does not decide again.
-    pub fn map<S>(self, shape: impl FnOnce(R, &Standing) -> S) -> Permitted<S> {
-        Permitted { request: shape(self.request, &self.standing), standing: self.standing }
+    /// The same permit for the request in another form: shaping does not decide again. `None` when
+    /// it can't be given that form: then the permit is gone, and nothing is forwarded.
+    pub fn shaped<S>(self, shape: impl FnOnce(R, &Standing) -> Option<S>) -> Option<Permitted<S>> {
+        let request = shape(self.request, &self.standing)?;
+        Some(Permitted { request, standing: self.standing })
     }
 
     /// Gives up the proof: whoever calls this is the forwarder, and keeps the standing for as
@@ -109,7 +102,7 @@ impl Standing {
         &self.route
     }
 
-    /// The session under which it was permitted.
+    /// The session under which it was permitted; `None` on a public route without one.
     pub fn session(&self) -> Option<&Arc<LiveSession>> {
         self.session.as_ref()
     }
@@ -213,11 +206,11 @@ impl PermitEnd {
 }
 
 impl Asked {
-    /// What is asked for, and the facts about it: method, host, canonical path, TCP peer, and
-    /// fields of a preflight.
-    pub fn of(plan: &Plan, head: &Parts, routed: &Routed, source: IpAddr) -> Self {
+    fn of(request: &Identified<'_>) -> Self {
+        let Identified { head, seen, routed, .. } = request;
         let (method, fields) = (&head.method, &head.headers);
-        let is_added = |name: &str| plan.additional_methods.iter().any(|added| **added == *name);
+        let added = &seen.plan.additional_methods;
+        let is_added = |name: &str| added.iter().any(|added| **added == *name);
         let is_known = |name: &str| is_registered(name) || is_added(name);
         let other_methods = other_methods(method.as_str(), fields, head.uri.query(), is_known);
         let text = |name| {
@@ -231,7 +224,7 @@ impl Asked {
             other_methods,
             authority: routed.authority.clone(),
             path: routed.path.clone(),
-            source,
+            source: seen.source(),
             origin: preflight.then(|| text(header::ORIGIN)).flatten(),
             preflight_method: preflight
                 .then(|| text(header::ACCESS_CONTROL_REQUEST_METHOD))
@@ -278,20 +271,19 @@ impl Asked {
 /// # Errors
 ///
 /// [`Refused`] gives the request back with a decision that is not `Allow`.
-pub fn permit<R>(
-    request: R,
+#[expect(clippy::result_large_err, reason = "a permit is as large: the head moves on either way")]
+pub fn permit<'a>(
+    request: Identified<'a>,
     route: &Arc<Route>,
-    identity: &Identity,
-    asked: Asked,
-) -> Result<(Permitted<R>, Decision), Refused<R>> {
-    let session = identity.session();
+) -> Result<(Permitted<Parts>, Decision), Refused<'a>> {
+    let (asked, session) = (Asked::of(&request), request.identity.session());
     let person = session.map(|session| &session.session().person);
     let (decision, by) = asked.decide(&route.policy, person);
     match decision.verdict {
         Verdict::Allow => {
             let standing =
                 Standing { route: Arc::clone(route), session: session.map(Arc::clone), asked };
-            Ok((Permitted { request, standing }, decision))
+            Ok((Permitted { request: request.head, standing }, decision))
         }
         Verdict::SignIn | Verdict::Deny => Err(Refused { request, decision, by }),
     }

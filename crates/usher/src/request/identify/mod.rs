@@ -21,6 +21,24 @@ pub use who::{Asker, Verifier, who};
 
 use std::sync::Arc;
 
+use http::request::Parts;
+
+use super::{route::Routed, seen::Seen};
+
+/// A request of which it is known where it belongs and who asks: what policy is asked about. It
+/// holds the head, so that nobody asks about one request and forwards another.
+#[derive(Debug)]
+pub struct Identified<'a> {
+    /// Its head.
+    pub head: Parts,
+    /// What was known as soon as the head was here.
+    pub seen: &'a Seen,
+    /// Where it belongs.
+    pub routed: &'a Routed,
+    /// Who asks.
+    pub identity: &'a Identity,
+}
+
 /// Who is asking, as far as this request proves.
 #[derive(Clone, Debug)]
 pub enum Identity {

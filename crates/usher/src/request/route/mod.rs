@@ -33,8 +33,23 @@ pub struct Routed {
     pub to: Destination,
 }
 
+impl Routed {
+    /// The route, where it belongs to an app.
+    pub fn route(&self) -> Option<&Arc<Route>> {
+        match &self.to {
+            Destination::Route(route) => Some(route),
+            Destination::Own(_) | Destination::Nowhere => None,
+        }
+    }
+
+    /// Is it asked by machines, which want to know whether we answer?
+    pub fn is_probe(&self) -> bool {
+        matches!(self.path.wire(), "/ping" | "/healthz")
+    }
+}
+
 /// Where a request belongs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Destination {
     /// To an app.
     Route(Arc<Route>),
@@ -181,7 +196,8 @@ fn authority_field(head: &Parts) -> Result<HeaderValue, RouteError> {
     }
 }
 
-fn target_path(uri: &Uri) -> &str {
+/// The path of a target as it came.
+pub fn target_path(uri: &Uri) -> &str {
     uri.path_and_query().map_or("", |target| target.path())
 }
 

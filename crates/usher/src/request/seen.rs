@@ -1,0 +1,136 @@
+use std::{cell::Cell, net::IpAddr, sync::Arc};
+
+use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts};
+use tokio::time::Instant;
+use usher_rules::{
+    fields::{Preference, Reader, error_form, reader, visitor, way},
+    plan::Plan,
+    time::Now,
+};
+
+use super::accept::Connection;
+
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is known of every request as soon as its head is here. Cheap: the bytes are shared.
+#[derive(Debug)]
+pub struct Seen {
+    /// The snapshot that it runs with: a reload can't tear it.
+    pub(super) plan: Arc<Plan>,
+    pub(super) connection: Arc<Connection>,
+    /// Who asks: the TCP peer, or whom the proxies that are trusted name. Policy judges the peer.
+    pub(super) visitor: IpAddr,
+    pub(super) visitor_text: HeaderValue,
+    /// The way that the request came, the peer last.
+    pub(super) way: HeaderValue,
+    pub(super) now: Now,
+    pub(super) began: Instant,
+    pub(super) request_id: HeaderValue,
+    pub(super) check_request_id: Option<HeaderValue>,
+    pub(super) method: Method,
+    /// As written, whether or not it can be read.
+    pub(super) host: HeaderValue,
+    pub(super) user_agent: Option<HeaderValue>,
+    pub(super) referer: Option<HeaderValue>,
+    /// Who reads the answer.
+    pub(super) reader: Reader,
+    /// How they like it.
+    accept: Option<HeaderValue>,
+    /// The address of what a link can ask for again.
+    pub(super) page: Option<Uri>,
+}
+
+impl Seen {
+    pub(super) fn of(
+        head: &Parts,
+        plan: Arc<Plan>,
+        connection: Arc<Connection>,
+        now: Now,
+        upgrades: bool,
+    ) -> Self {
+        let (fields, peer) = (&head.headers, connection.peer.ip().to_canonical());
+        let hops = plan.xff_num_trusted_hops;
+        let visitor = visitor(fields, peer, hops);
+        let named = (visitor != peer).then(|| HeaderValue::try_from(visitor.to_string()).ok());
+        let host = fields.get(header::HOST).cloned().or_else(|| {
+            head.uri.authority().and_then(|target| HeaderValue::from_str(target.as_str()).ok())
+        });
+        Self {
+            visitor,
+            visitor_text: named.flatten().unwrap_or_else(|| connection.peer_text.clone()),
+            way: way(fields, &connection.peer_text, hops),
+            plan,
+            connection,
+            now,
+            began: Instant::now(),
+            request_id: fresh_id(),
+            check_request_id: fields.get(REQUEST_ID).cloned(),
+            method: head.method.clone(),
+            host: host.unwrap_or(HeaderValue::from_static("")),
+            user_agent: fields.get(header::USER_AGENT).cloned(),
+            referer: fields.get(header::REFERER).cloned(),
+            reader: reader(&head.method, fields, upgrades),
+            accept: fields.get(header::ACCEPT).cloned(),
+            page: (head.method == Method::GET).then(|| head.uri.clone()),
+        }
+    }
+
+    /// The TCP peer's address: what policy judges, whatever proxies say (as in Pomerium).
+    pub(super) fn source(&self) -> IpAddr {
+        self.connection.peer.ip().to_canonical()
+    }
+
+    /// The request's id as text.
+    pub(super) fn id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// The form in which an error is read best; asked for by those that are shown only.
+    pub(super) fn preference(&self) -> Preference {
+        let accept = self.accept.iter().map(|accept| (header::ACCEPT, accept.clone())).collect();
+        error_form(self.reader, &accept)
+    }
+}
+
+/// A UUID (version 4) as a request's id. It need not be unguessable, only never the same twice,
+/// so it is mixed from one random seed per core instead of asking the system each time.
+pub(super) fn fresh_id() -> HeaderValue {
+    thread_local! {
+        static STATE: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
+    }
+    let (seed, count) = STATE.get().unwrap_or_else(|| {
+        let (seed, count) = uuid::Uuid::new_v4().as_u64_pair();
+        (seed, count)
+    });
+    STATE.set(Some((seed, count.wrapping_add(1))));
+    let (high, low) = (mix(seed ^ mix(count)), mix(count.wrapping_add(seed)));
+    let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let text = id.hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// SplitMix64's finaliser: every bit of the input changes half of the output's.
+const fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::fresh_id;
+
+    #[test]
+    fn ids_are_uuids_and_never_the_same() {
+        let ids: HashSet<_> = (0..10_000).map(|_| fresh_id()).collect();
+        assert_eq!(ids.len(), 10_000);
+        for id in ids.iter().take(10) {
+            let id = uuid::Uuid::try_parse(id.to_str().unwrap()).unwrap();
+            assert_eq!(id.get_version_num(), 4);
+        }
+    }
+}
