@@ -1,7 +1,10 @@
-//! Is the value of the type that its key has?
+//! Reads values: each once, by its key's kind, and with its key's fate.
+
+use std::time::Duration;
 
 use super::{
-    keys::{self, AnyCase, Fate, Key, Kind},
+    draft::{self, Given, Section, Source},
+    keys::{self, AnyCase, Fate, Key, Kind, Table, Value},
     values::{self, Wrong},
 };
 use crate::{
@@ -10,22 +13,33 @@ use crate::{
     yaml::{self, Entry, Node},
 };
 
-/// Checks one known key with its value: the type, then the key's fate.
-pub(super) fn check(key: &'static Key, key_span: &Span, node: &Node, problems: &mut Vec<Problem>) {
+/// Reads one known key: its value by the key's kind, then the key's fate. Nothing for what is as
+/// good as absent.
+pub(super) fn read(
+    key: &'static Key,
+    entry: Entry,
+    source: &Source,
+    problems: &mut Vec<Problem>,
+) -> Option<Given> {
+    let Entry { key_span, value: node, .. } = entry;
     if node.is_null() {
-        return; // as if it were absent
+        return None;
     }
     let before = problems.len();
-    shape(key.name, key.kind, node, problems);
+    let value = value(key, &node, source, problems);
     if problems.len() > before {
-        return judge(key, key_span, problems);
+        judge(key, &key_span, problems);
+    } else if let Fate::Fixed(ours, lost) = key.fate {
+        judge_value(key, (ours, lost), &node, problems);
+    } else if !says_nothing(key.kind, &node) {
+        judge(key, &key_span, problems);
     }
-    if let Fate::Fixed(ours, lost) = key.fate {
-        return judge_value(key, (ours, lost), node, problems);
-    }
-    if !says_nothing(key.kind, node) {
-        judge(key, key_span, problems);
-    }
+    let is_there = match (&value, key.kind) {
+        (Some(Value::Text(text)), _) => !text.is_empty(),
+        (None, Kind::Text | Kind::Secret) => false, // a list: nothing more is said about it
+        (_, _) => true,
+    };
+    is_there.then(|| Given { key, key_span, node, value, source: source.clone() })
 }
 
 /// `false`, an empty text, list or map: the key is as good as absent.
@@ -101,38 +115,50 @@ fn judge(key: &'static Key, at: &Span, problems: &mut Vec<Problem>) {
     problems.push(problem);
 }
 
-fn shape(name: &str, kind: Kind, node: &Node, problems: &mut Vec<Problem>) {
-    let outcome = match kind {
+fn value(
+    key: &'static Key,
+    node: &Node,
+    source: &Source,
+    problems: &mut Vec<Problem>,
+) -> Option<Value> {
+    let outcome = match key.kind {
         Kind::Text | Kind::Secret => values::text(node).map(|text| {
             if is_variable(text) {
-                problems.push(not_replaced(name, node));
+                problems.push(not_replaced(key.name, node));
             }
+            Value::Text(text.into())
         }),
-        Kind::Bool => values::bool(node).map(drop),
-        Kind::Duration => span_of_time(name, node, problems),
-        Kind::Int(least, most) => values::int(node, (least, most)).map(drop),
-        Kind::List => values::list(node).map(drop),
-        Kind::FullList => values::full_list(node).map(drop),
-        Kind::Map => values::pairs(node).map(drop),
+        Kind::Bool => values::bool(node).map(Value::Bool),
+        Kind::Duration => span_of_time(key.name, node, problems).map(Value::Duration),
+        Kind::Int(least, most) => values::int(node, (least, most)).map(Value::Int),
+        Kind::List => values::list(node).map(Value::List),
+        Kind::FullList => values::full_list(node).map(Value::List),
+        Kind::Map => values::pairs(node).map(Value::Map),
         Kind::MapOrList => match node.kind {
-            yaml::Kind::Map(_) => values::pairs(node).map(drop),
-            yaml::Kind::List(_) | yaml::Kind::Scalar { .. } => values::names(node).map(drop),
+            yaml::Kind::Map(_) => values::pairs(node).map(Value::Map),
+            yaml::Kind::List(_) | yaml::Kind::Scalar { .. } => values::names(node).map(Value::List),
         },
-        Kind::Word(words, case) => values::word(node, words, case == AnyCase::Yes).map(drop),
-        Kind::Object(table) => return object(name, table, node, problems),
-        Kind::Objects(table) => match &node.kind {
-            yaml::Kind::List(items) => {
-                return items.iter().for_each(|item| object(name, table, item, problems));
-            }
-            yaml::Kind::Map(_) | yaml::Kind::Scalar { .. } => {
-                return object(name, table, node, problems);
-            }
-        },
-        Kind::Routes | Kind::Any => Ok(()),
+        Kind::Word(words, case) => {
+            values::word(node, words, case == AnyCase::Yes).map(|word| Value::Text(word.into()))
+        }
+        Kind::Object(table) => {
+            return object(key.name, table, node, source, problems).map(Value::Object);
+        }
+        Kind::Objects(table) => {
+            let items = match &node.kind {
+                yaml::Kind::List(items) => items.as_slice(),
+                yaml::Kind::Map(_) | yaml::Kind::Scalar { .. } => std::slice::from_ref(node),
+            };
+            let sections = items.iter().map(|item| object(key.name, table, item, source, problems));
+            return sections
+                .collect::<Vec<_>>()
+                .into_iter()
+                .collect::<Option<_>>()
+                .map(Value::Objects);
+        }
+        Kind::Routes | Kind::Any => Ok(Value::Any),
     };
-    if let Err(wrong) = outcome {
-        problems.push(wrong.about(name));
-    }
+    outcome.map_err(|wrong| problems.push(wrong.about(key.name))).ok()
 }
 
 /// `${NAME}` or `$NAME` and nothing else, as shells and Compose files have it.
@@ -156,7 +182,13 @@ fn not_replaced(name: &str, node: &Node) -> Problem {
     )
 }
 
-fn object(name: &str, table: &'static [Key], node: &Node, problems: &mut Vec<Problem>) {
+fn object(
+    name: &str,
+    table: Table,
+    node: &Node,
+    source: &Source,
+    problems: &mut Vec<Problem>,
+) -> Option<Section> {
     let yaml::Kind::Map(entries) = &node.kind else {
         let keys: Vec<String> = table.iter().map(|key| format!("`{}`", key.name)).collect();
         problems.push(Problem::error(
@@ -165,19 +197,18 @@ fn object(name: &str, table: &'static [Key], node: &Node, problems: &mut Vec<Pro
             format!("`{name}` is a map"),
             format!("its keys are {}", keys.join(", ")),
         ));
-        return;
+        return None;
     };
+    let mut section = Section { given: Vec::new(), at: node.span.clone(), source: source.clone() };
     for entry in entries {
-        match keys::find(table, &entry.key) {
-            Some(key) => check(key, &entry.key_span, &entry.value, problems),
-            None => problems.push(unknown(table, entry, &format!("in `{name}`"))),
-        }
+        draft::add(&mut section, table, entry.clone(), &format!("in `{name}`"), problems);
     }
+    Some(section)
 }
 
 /// A key that nobody knows, with the one that was probably meant.
-pub(super) fn unknown(table: &'static [Key], entry: &Entry, place: &str) -> Problem {
-    let elsewhere = |other: &'static [Key], words: &str| {
+pub(super) fn unknown(table: Table, entry: &Entry, place: &str) -> Problem {
+    let elsewhere = |other: Table, words: &str| {
         let key = keys::find(other, &entry.key)?;
         (!std::ptr::eq(other, table)).then(|| format!("`{}` belongs {words}", key.name))
     };
@@ -200,7 +231,7 @@ pub(super) fn shown(key: &str) -> &str {
 }
 
 /// A bare number passes as nanoseconds, as it does in Pomerium, but not in silence.
-fn span_of_time(name: &str, node: &Node, problems: &mut Vec<Problem>) -> Result<(), Wrong> {
+fn span_of_time(name: &str, node: &Node, problems: &mut Vec<Problem>) -> Result<Duration, Wrong> {
     let (length, bare) = values::duration(node)?;
     let is_nothing = !length.is_zero() && length.as_millis() == 0;
     if bare || is_nothing {
@@ -222,7 +253,7 @@ fn span_of_time(name: &str, node: &Node, problems: &mut Vec<Problem>) -> Result<
             },
         ));
     }
-    Ok(())
+    Ok(length)
 }
 
 impl Wrong {

@@ -1,11 +1,10 @@
 //! What the file and the environment say, key by key.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use super::{
     Environment, Input, check, environment,
-    keys::{self, Key},
-    values::{self, Text},
+    keys::{self, Form, Key, Table, Typed, Value},
 };
 use crate::{
     problem::{Place, Problem, Severity, Span},
@@ -38,10 +37,10 @@ pub enum Source {
     Environment(Box<str>),
 }
 
-/// One map of keys: the top level, or a route.
+/// One map of keys: the top level, a route, or what stands below a key.
 #[derive(Debug)]
 pub struct Section {
-    /// The keys that are there, null ones left out.
+    /// The keys that are there; one that is null or an empty text is not.
     pub given: Vec<Given>,
     /// Where it stands.
     pub at: Span,
@@ -56,8 +55,10 @@ pub struct Given {
     pub key: &'static Key,
     /// Where the key stands.
     pub key_span: Span,
-    /// The value.
+    /// The value as it was written.
     pub node: Node,
+    /// The value, read; `None` where it was reported as wrong.
+    pub value: Option<Value>,
     /// Where it was written.
     pub source: Source,
 }
@@ -126,51 +127,36 @@ impl Given {
     }
 }
 
-/// Readers by key. Values of a wrong type were reported when the draft was read, so here they
-/// count as absent.
+/// Readers by key. A value of a wrong type was reported and is not there.
 impl Section {
-    /// The key with its value, if it is there and not null.
-    pub fn given(&self, key: &str) -> Option<&Given> {
-        self.given.iter().find(|given| given.key.name == key)
+    /// A finding about all of it.
+    pub fn problem(
+        &self,
+        severity: Severity,
+        code: &'static str,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
+        Problem::new(severity, code, self.source.place(&self.at), what, help)
     }
 
-    /// A text that is not empty.
-    pub fn text(&self, key: &str) -> Option<&str> {
-        self.given(key).and_then(|given| given.node.text()).filter(|text| !text.is_empty())
+    /// The key as it was written, to tell something about it.
+    pub fn given(&self, key: &'static Key) -> Option<&Given> {
+        self.given.iter().find(|given| std::ptr::eq(given.key, key))
     }
 
-    /// A boolean.
-    pub fn bool(&self, key: &str) -> Option<bool> {
-        self.given(key).and_then(|given| values::bool(&given.node).ok())
-    }
-
-    /// A span of time; zero means what the key says it means.
-    pub fn duration(&self, key: &str) -> Option<Duration> {
-        self.given(key)
-            .and_then(|given| values::duration(&given.node).ok())
-            .map(|(length, _)| length)
-    }
-
-    /// A whole number.
-    pub fn int(&self, key: &str) -> Option<i64> {
+    /// What was written, read.
+    pub fn get<F: Form>(&self, key: &'static Typed<F>) -> Option<F::Out<'_>> {
         let given = self.given(key)?;
-        let keys::Kind::Int(least, most) = given.key.kind else { return None };
-        values::int(&given.node, (least, most)).ok()
+        F::of(given.value.as_ref()?, &given.node)
     }
 
-    /// A list of texts.
-    pub fn list(&self, key: &str) -> Option<Vec<Text>> {
-        self.given(key).and_then(|given| values::list(&given.node).ok())
-    }
-
-    /// A map of texts.
-    pub fn pairs(&self, key: &str) -> Option<Vec<(Text, Text)>> {
-        self.given(key).and_then(|given| values::pairs(&given.node).ok())
-    }
-
-    /// A word, lower case.
-    pub fn word(&self, key: &str) -> Option<String> {
-        self.text(key).map(str::to_ascii_lowercase)
+    /// What holds: what was written, or else the key's default.
+    pub fn value<'s, F: Form>(&'s self, key: &'static Typed<F>) -> F::Out<'s>
+    where
+        F::Out<'s>: Default,
+    {
+        self.get(key).or_else(|| F::of_default(key.default)).unwrap_or_default()
     }
 }
 
@@ -341,27 +327,16 @@ fn routes_by_name(entries: &[Entry]) -> Option<Problem> {
     })
 }
 
-fn add(
+pub(super) fn add(
     section: &mut Section,
-    table: &'static [Key],
+    table: Table,
     entry: Entry,
     place: &str,
     problems: &mut Vec<Problem>,
 ) {
     match keys::find(table, &entry.key) {
         None => problems.push(check::unknown(table, &entry, place)),
-        Some(key) => {
-            check::check(key, &entry.key_span, &entry.value, problems);
-            if !entry.value.is_null() {
-                let Entry { key_span, value, .. } = entry;
-                section.given.push(Given {
-                    key,
-                    key_span,
-                    node: value,
-                    source: section.source.clone(),
-                });
-            }
-        }
+        Some(key) => section.given.extend(check::read(key, entry, &section.source, problems)),
     }
 }
 

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
     Environment, check,
-    draft::{self, Given, Section, Source},
+    draft::{self, Section, Source},
     keys::{self, Key, Kind},
 };
 use crate::{
@@ -49,51 +49,51 @@ impl Overrides<'_> {
         match name {
             "ROUTES" => *self.routes = routes(value, &source, problems),
             "POLICY" => *self.policy = routes(value, &source, problems),
-            "HEADERS" => match headers(value) {
-                Ok(node) => self.set("set_response_headers", node, source, problems),
-                Err(what) => problems.push(unreadable(
-                    name,
-                    &what,
-                    "write JSON, or `Name:Value,Name2:Value2`",
-                )),
-            },
-            "SET_RESPONSE_HEADERS" | "CERTIFICATES" => return false, // Pomerium does not bind them
             _ if name.starts_with("DOWNSTREAM_MTLS_") => {
                 if let Some(key) = keys::find(keys::GLOBAL, "downstream_mtls") {
                     let nested = name.trim_start_matches("DOWNSTREAM_MTLS_").to_ascii_lowercase();
                     let entry = Entry { key: nested.into(), key_span: 0..0, value: quoted(value) };
                     let node = Node { span: 0..0, kind: yaml::Kind::Map(vec![entry]) };
-                    check::check(key, &(0..0), &node, problems);
+                    let entry = Entry { key: key.name.into(), key_span: 0..0, value: node };
+                    check::read(key, entry, &source, problems);
                 }
             }
-            _ => match keys::find(keys::GLOBAL, name) {
-                None => return false,
-                Some(key) => match node_of(key, value) {
-                    Ok(node) => self.set(key.name, node, source, problems),
-                    Err(what) => problems.push(unreadable(
-                        name,
-                        &what,
-                        "write it as JSON: `{\"name\": \"value\"}`",
-                    )),
-                },
-            },
+            _ => {
+                let Some(key) = bound_to(name) else { return false };
+                match node_of(key, value) {
+                    Ok(node) => self.set(key, node, source, problems),
+                    Err((what, help)) => problems.push(unreadable(name, &what, help)),
+                }
+            }
         }
         true
     }
 
-    fn set(&mut self, name: &str, node: Node, source: Source, problems: &mut Vec<Problem>) {
-        let Some(key) = keys::find(keys::GLOBAL, name) else { return };
-        check::check(key, &(0..0), &node, problems);
-        self.globals.given.retain(|given| given.key.name != key.name);
-        self.globals.given.push(Given { key, key_span: 0..0, node, source });
+    fn set(&mut self, key: &'static Key, value: Node, source: Source, problems: &mut Vec<Problem>) {
+        self.globals.given.retain(|given| !std::ptr::eq(given.key, key));
+        let entry = Entry { key: key.name.into(), key_span: 0..0, value };
+        self.globals.given.extend(check::read(key, entry, &source, problems));
     }
+}
+
+/// The key whose variable this is.
+fn bound_to(variable: &str) -> Option<&'static Key> {
+    keys::GLOBAL.iter().copied().find(|key| match key.variable {
+        "" => key.name.eq_ignore_ascii_case(variable),
+        own => own == variable,
+    })
 }
 
 /// A variable's text as the node that a file would have: quoted, so that bare numbers are not
 /// taken for nanoseconds; maps as JSON.
-fn node_of(key: &Key, value: &str) -> Result<Node, String> {
+fn node_of(key: &Key, value: &str) -> Result<Node, (String, &'static str)> {
     match key.kind {
-        Kind::Map | Kind::Object(_) | Kind::Objects(_) => json(value),
+        Kind::Map if key.variable == "HEADERS" => {
+            headers(value).map_err(|what| (what, "write JSON, or `Name:Value,Name2:Value2`"))
+        }
+        Kind::Map | Kind::Object(_) | Kind::Objects(_) => {
+            json(value).map_err(|what| (what, "write it as JSON: `{\"name\": \"value\"}`"))
+        }
         Kind::MapOrList => {
             let names = value.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty());
             Ok(Node { span: 0..0, kind: yaml::Kind::List(names.map(quoted).collect()) })

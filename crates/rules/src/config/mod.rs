@@ -4,8 +4,8 @@
 //! has the right type, and knows where it stands. `plan::compile` then judges what the values
 //! mean together. Both report everything they find, so one run shows every problem.
 //!
-//! The one table of keys is [`keys::GLOBAL`] and [`keys::ROUTE`]; `docs/reference/config.md` is
-//! checked against it. Facts: `pomerium-config.md` §1 to §3 as corrected by what was measured.
+//! A key is one item of [`keys`], and its value is read once, here; `docs/reference/config.md` is made
+//! from the items. Facts: `pomerium-config.md` §1 to §3 as corrected by what was measured.
 
 mod check;
 mod draft;

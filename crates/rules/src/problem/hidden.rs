@@ -3,7 +3,7 @@
 //! A value is shown where the table of keys knows its key and knows that it holds no secret. What
 //! stands behind an unknown key may be a secret whose key has a typo.
 
-use crate::config::keys::{self, Fate, Key, Kind};
+use crate::config::keys::{self, Fate, Key, Kind, Table, route};
 
 /// Parts of a key's name behind which a secret stands.
 const SECRET_NAMES: &[&str] = &[
@@ -53,7 +53,7 @@ fn view(name: &str) -> View {
     if is_secret {
         return View::Hidden;
     }
-    let tables = [keys::ROUTE, keys::GLOBAL, keys::REDIRECT, keys::RESPONSE];
+    let tables = [keys::ROUTE, keys::GLOBAL, route::REDIRECT_KEYS, route::RESPONSE_KEYS];
     let meant = || tables.iter().find_map(|table| keys::find(table, keys::suggest(table, &name)?));
     let known = tables.iter().find_map(|table| find(table, &name));
     known.or_else(meant).map_or(View::Unknown, |key| match (key.kind, key.fate) {
@@ -65,7 +65,7 @@ fn view(name: &str) -> View {
 }
 
 /// The key of that name in a table, or in one of the tables of its values.
-fn find(table: &'static [Key], name: &str) -> Option<&'static Key> {
+fn find(table: Table, name: &str) -> Option<&'static Key> {
     keys::find(table, name).or_else(|| {
         table.iter().find_map(|key| match key.kind {
             Kind::Object(table) | Kind::Objects(table) => find(table, name),

@@ -117,7 +117,7 @@ fn supported() -> BTreeSet<String> {
             let below =
                 inner.iter().filter(|key| counts(key)).map(|key| format!("{path}.{}", key.name));
             all.extend(below);
-            if inner.is_empty() || inner.iter().any(counts) {
+            if inner.is_empty() || inner.iter().any(|key| counts(key)) {
                 all.insert(path);
             }
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::{Value, json};
 use usher_rules::{
-    config::{self, Input, duration},
+    config::{self, Input, duration, keys::route::FROM},
     plan::{self, HostPattern, Plan, Provider, SameSite},
     problem::Problem,
 };
@@ -87,11 +87,8 @@ fn ask(case: &Value, compared: &mut usize) -> Result<(), String> {
         Ok(_) if refused => Err("accepted, and the real server refuses it".to_owned()),
         Ok((plan, _)) => {
             values(case, &plan, compared)?;
-            let written: Vec<String> = draft()
-                .routes
-                .iter()
-                .map(|route| route.text("from").unwrap_or_default().to_owned())
-                .collect();
+            let written: Vec<String> =
+                draft().routes.iter().map(|route| route.value(&FROM).to_owned()).collect();
             routes(case, &plan, &written, compared)
         }
     }

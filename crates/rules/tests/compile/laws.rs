@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use usher_rules::{
     config::{
         Environment,
-        keys::{self, Fate, Key, Kind},
+        keys::{self, Fate, Key, Kind, Table},
     },
     problem::{Rendered, Severity},
 };
@@ -64,7 +64,7 @@ fn each_key_meets_its_fate() {
 #[test]
 fn a_value_that_asks_for_something_else_is_told_as_lost() {
     let tables = [(keys::GLOBAL, ""), (keys::ROUTE, "  ")];
-    let fixed = |(table, indent): (&'static [Key], &'static str)| {
+    let fixed = |(table, indent): (Table, &'static str)| {
         table.iter().filter_map(move |key| match key.fate {
             Fate::Fixed(ours, _) => Some((key, ours, indent)),
             _ => None,
@@ -107,7 +107,7 @@ fn a_value_that_asks_for_something_else_is_told_as_lost() {
 
 #[test]
 fn what_says_nothing_is_no_problem() {
-    let may_be_lost = |key: &&Key| matches!((key.fate, key.kind), (Fate::Fixed(..), Kind::Bool));
+    let may_be_lost = |key: &Key| matches!((key.fate, key.kind), (Fate::Fixed(..), Kind::Bool));
     let keys = keys::GLOBAL.iter().filter(|key| !matches!(key.fate, Fate::Supported));
     for key in keys.filter(|key| !may_be_lost(key)) {
         let off = if matches!(key.kind, Kind::Bool) { "false" } else { "null" };

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use usher_rules::config::keys::{self, Fate, Key, Kind};
+use usher_rules::config::{
+    duration,
+    keys::{self, Fate, Key, Kind, nested, route},
+};
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().parent().unwrap()
@@ -114,28 +117,23 @@ fn config_reference() -> String {
     for (title, table) in [
         ("At the top level", keys::GLOBAL),
         ("In a route", keys::ROUTE),
-        ("In `redirect`", keys::REDIRECT),
-        ("In `response`", keys::RESPONSE),
-        ("In `runtime_flags`", flags()),
-        ("In an item of `health_checks`", keys::HEALTH_CHECK),
-        ("In `http_health_check`", keys::HTTP_HEALTH_CHECK),
-        ("In `tcp_health_check`", keys::TCP_HEALTH_CHECK),
-        ("In `send` and an item of `receive`", keys::PAYLOAD),
-        ("In an item of `expected_statuses`", keys::STATUS_RANGE),
+        ("In an item of `certificates`", nested::PAIR),
+        ("In an item of `autocert_fallback_cas`", nested::FALLBACK_CA),
+        ("In `redirect`", route::REDIRECT_KEYS),
+        ("In `response`", route::RESPONSE_KEYS),
+        ("In `runtime_flags`", nested::RUNTIME_FLAGS),
+        ("In an item of `health_checks`", nested::HEALTH_CHECK),
+        ("In `http_health_check`", nested::HTTP_HEALTH_CHECK),
+        ("In `tcp_health_check`", nested::TCP_HEALTH_CHECK),
+        ("In `send` and an item of `receive`", nested::PAYLOAD),
+        ("In an item of `expected_statuses`", nested::STATUS_RANGE),
     ] {
-        out += &format!("\n## {title}\n\n| key | value | |\n|---|---|---|\n");
+        out += &format!("\n## {title}\n\n| key | value | default | |\n|---|---|---|---|\n");
         for key in table {
             out += &row(key);
         }
     }
     out
-}
-
-fn flags() -> &'static [Key] {
-    match keys::find(keys::GLOBAL, "runtime_flags").map(|key| key.kind) {
-        Some(Kind::Object(flags)) => flags,
-        _ => panic!("`runtime_flags` is a map"),
-    }
 }
 
 fn row(key: &Key) -> String {
@@ -170,7 +168,8 @@ fn row(key: &Key) -> String {
         kind
     };
     let why = match key.fate {
-        Fate::Supported | Fate::Own => String::new(),
+        Fate::Supported | Fate::Own if key.about.is_empty() => String::new(),
+        Fate::Supported | Fate::Own => format!(". {}", key.about.trim()),
         Fate::NoEffect(why)
         | Fate::Fixed(_, why)
         | Fate::NotYet(why)
@@ -179,5 +178,36 @@ fn row(key: &Key) -> String {
             format!(": {why}")
         }
     };
-    format!("| `{}` | {kind} | {}{why} |\n", key.name, key.fate.word())
+    let default = match key.default {
+        "" => String::new(),
+        text => format!("`{text}`"),
+    };
+    format!("| `{}` | {kind} | {default} | {}{why} |\n", key.name, key.fate.word())
+}
+
+/// What is called supported is read by somebody: the constant of a key is the only way to its value,
+/// and what a constant says in one sentence is what the reference says.
+#[test]
+fn every_supported_key_has_a_constant_and_its_default_is_a_value() {
+    let tables = [keys::GLOBAL, keys::ROUTE, route::REDIRECT_KEYS, route::RESPONSE_KEYS]
+        .into_iter()
+        .chain([nested::HEALTH_CHECK, nested::HTTP_HEALTH_CHECK, nested::TCP_HEALTH_CHECK])
+        .chain([nested::PAIR, nested::FALLBACK_CA, nested::PAYLOAD, nested::STATUS_RANGE]);
+    for key in tables.flatten() {
+        let is_read = matches!(key.fate, Fate::Supported | Fate::Own);
+        let only_its_keys = key.name == "runtime_flags";
+        assert!(!is_read || only_its_keys || !key.about.is_empty(), "{}", key.name);
+        let is_value = match key.kind {
+            _ if key.default.is_empty() => true,
+            Kind::Bool => key.default.parse::<bool>().is_ok(),
+            Kind::Duration => duration::parse(key.default).is_ok(),
+            Kind::Int(least, most) => {
+                key.default.parse().is_ok_and(|n| (least..=most).contains(&n))
+            }
+            Kind::Word(words, _) => words.contains(&key.default),
+            Kind::Text | Kind::Secret => true,
+            _ => false,
+        };
+        assert!(is_value, "{}: {}", key.name, key.default);
+    }
 }

@@ -2,14 +2,11 @@
 
 use super::{
     AnyCase::{No, Yes},
-    Fate::{Fixed, NoEffect, NotYet, Own, Refused, Removed, Supported},
-    Key,
-    Kind::{
-        Any, Bool, Duration, FullList, Int, List, Map, MapOrList, Object, Objects, Routes, Secret,
-        Text, Word,
-    },
-    key,
-    nested::{CERTIFICATE, CIRCUIT_BREAKER, DOWNSTREAM_MTLS, FALLBACK_CA, RUNTIME_FLAGS},
+    Fate::*,
+    form::*,
+    keys,
+    lost::*,
+    nested::*,
 };
 
 /// Words for `log_level`.
@@ -21,396 +18,313 @@ const LEVELS: &[&str] = &[
 /// Words for `jwt_issuer_format`.
 pub(super) const ISSUER_FORMATS: &[&str] = &["", "hostonly", "issuerhostonly", "uri", "issueruri"];
 
-/// Keys at the top level.
-pub static GLOBAL: &[Key] = &[
+keys! {
+    /// Keys at the top level.
+    GLOBAL:
     // 2.1 process and listeners
-    key("address", Text, Supported),
-    key("insecure_server", Bool, Supported),
-    key("http_redirect_addr", Text, Supported),
-    key(
-        "use_proxy_protocol",
-        Bool,
-        Refused(
-            "every connection begins with a PROXY header that names the client; without it `source_ip` rules would judge the balancer",
-        ),
-    ),
-    key("codec_type", Word(&["auto", "http1", "http2", "http3"], Yes), Supported),
-    key("services", FullList, Supported),
-    key("grpc_address", Text, NoEffect("usher is one process, so there is nothing to connect")),
-    key("grpc_insecure", Bool, NoEffect("usher is one process, so there is nothing to connect")),
-    key(
-        "grpc_client_timeout",
-        Duration,
-        NoEffect("usher is one process, so there is nothing to connect"),
-    ),
-    key(
-        "override_certificate_name",
-        Text,
-        NoEffect("usher is one process, so there is nothing to connect"),
-    ),
-    key("tls_derive", Text, NoEffect("usher is one process, so there is nothing to connect")),
-    key("installation_id", Text, NoEffect("it is a label for telemetry that usher does not send")),
-    key("envoy_admin_address", Text, NoEffect("there is no Envoy in usher")),
-    key("envoy_admin_access_log_path", Text, NoEffect("there is no Envoy in usher")),
-    key("envoy_admin_profile_path", Text, NoEffect("there is no Envoy in usher")),
-    key(
-        "envoy_bind_config_source_address",
-        Text,
-        NotYet("connections to upstreams leave from the address that the system picks"),
-    ),
-    key("envoy_bind_config_freebind", Bool, NoEffect("there is no Envoy in usher")),
-    key("envoy_dynamic_extensions", List, NoEffect("there is no Envoy in usher")),
-    key("debug_address", Text, NoEffect("there is no debug listener")),
-    key(
-        "health_check_addr",
-        Text,
-        NotYet(
-            "there is no separate health listener; `/ping` and `/healthz` answer on the main one",
-        ),
-    ),
-    key("health_check_systemd_disabled", Bool, Fixed(&["true"], "systemd is not notified")),
+    /// Where to listen: `:443` for all addresses, `127.0.0.1:8443`, or a port alone.
+    ADDRESS: Text = text("address", Supported);
+    /// Plain HTTP, for a TLS terminator in front; then port 80 is the default.
+    INSECURE_SERVER: Bool = bool("insecure_server", Supported);
+    /// A plain listener that sends everybody to https.
+    HTTP_REDIRECT_ADDR: Text = text("http_redirect_addr", Supported);
+    /// Which HTTP versions are offered by ALPN.
+    CODEC_TYPE: Word =
+        word("codec_type", &["auto", "http1", "http2", "http3"], Yes, Supported).or("auto");
+    /// `all`, or `authenticate` alone: an authenticate service for other proxies.
+    SERVICES: List = full_list("services", Supported);
+
     // 2.2 request hardening, newer than 0.32
-    key("merge_slashes", Bool, Fixed(&["true"], "slashes are always merged")),
-    key("normalize_path", Bool, Fixed(&["true"], "paths are always normalised")),
-    key(
-        "path_with_escaped_slashes_action",
-        Word(
-            &[
-                "",
-                "reject_request",
-                "keep_unchanged",
-                "unescape_and_redirect",
-                "unescape_and_forward",
-            ],
-            Yes,
-        ),
-        Supported,
-    ),
-    key(
-        "headers_with_underscores_action",
-        Word(&["", "allow", "reject_request", "drop_header"], Yes),
-        Supported,
-    ),
-    key("additional_methods", List, Own),
-    key("allow_upgrades", List, NotYet("only WebSocket upgrades pass")),
+    /// What becomes of `%2F` and `%5C` in paths.
+    PATH_WITH_ESCAPED_SLASHES_ACTION: Word =
+        word("path_with_escaped_slashes_action", &["", "reject_request", "keep_unchanged", "unescape_and_redirect", "unescape_and_forward"], Yes, Supported).or("reject_request");
+    /// What becomes of fields with `_` in their names.
+    HEADERS_WITH_UNDERSCORES_ACTION: Word =
+        word("headers_with_underscores_action", &["", "allow", "reject_request", "drop_header"], Yes, Supported).or("allow");
+    /// Methods beside the registered ones, in capitals.
+    ADDITIONAL_METHODS: List = list("additional_methods", Own);
+
     // 2.3 timeouts
-    key("timeout_read", Duration, Supported),
-    key(
-        "timeout_write",
-        Duration,
-        Fixed(&["0", "0s"], "an answer may take as long as it makes progress"),
-    ),
-    key("timeout_idle", Duration, Supported),
-    key("default_upstream_timeout", Duration, Supported),
+    /// Silence between two pieces of a request; `0` is no limit.
+    TIMEOUT_READ: Duration = duration("timeout_read", Supported).or("30s");
+    /// A connection without requests is closed after this; `0` is no limit.
+    TIMEOUT_IDLE: Duration = duration("timeout_idle", Supported).or("5m");
+    /// `timeout` of routes that have none.
+    DEFAULT_UPSTREAM_TIMEOUT: Duration = duration("default_upstream_timeout", Supported).or("30s");
+
     // 2.4 certificates
-    key("certificate_file", Text, Supported),
-    key("certificate_key_file", Text, Supported),
-    key("certificates", Objects(CERTIFICATE), Supported),
-    key("certificates_dir", Text, Own),
-    key("certificate", Text, Supported),
-    key("certificate_key", Secret, Supported),
-    key("certificate_authority", Text, Supported),
-    key("certificate_authority_file", Text, Supported),
+    /// A certificate chain in PEM, leaf first.
+    CERTIFICATE_FILE: Text = text("certificate_file", Supported);
+    /// The private key of `certificate_file`.
+    CERTIFICATE_KEY_FILE: Text = text("certificate_key_file", Supported);
+    /// Pairs of files, each for the names in its certificate.
+    CERTIFICATES: Objects = objects("certificates", PAIR, Supported).variable("-");
+    /// A folder of PEM pairs.
+    CERTIFICATES_DIR: Text = text("certificates_dir", Own);
+    /// A certificate chain in PEM, in base64.
+    CERTIFICATE: Text = text("certificate", Supported);
+    /// The private key of `certificate`, in base64.
+    CERTIFICATE_KEY: Secret = secret("certificate_key", Supported);
+    /// Roots beside the system's for every outbound connection: PEM in base64.
+    CERTIFICATE_AUTHORITY: Text = text("certificate_authority", Supported);
+    /// The same in a file, which wins.
+    CERTIFICATE_AUTHORITY_FILE: Text = text("certificate_authority_file", Supported);
+
     // 2.5 autocert
-    key("autocert", Bool, Supported),
-    key("autocert_dir", Text, Supported),
-    key("autocert_email", Text, Supported),
-    key("autocert_use_staging", Bool, Supported),
-    key("autocert_ca", Text, Supported),
-    key("autocert_eab_key_id", Text, Supported),
-    key("autocert_eab_mac_key", Secret, Supported),
-    key("autocert_must_staple", Bool, Supported),
-    key("autocert_trusted_ca", Text, Supported),
-    key("autocert_trusted_ca_file", Text, Supported),
-    key("autocert_fallback_cas", Objects(FALLBACK_CA), Own),
-    key("autocert_profile", Text, Own),
-    key("autocert_dns_provider", Word(&["rfc2136", "cloudflare", "exec"], No), Own),
-    key("autocert_dns_wait", Duration, Own),
-    key("autocert_dns_server", Text, Own),
-    key("autocert_dns_zone", Text, Own),
-    key("autocert_dns_tsig_name", Text, Own),
-    key(
-        "autocert_dns_tsig_algorithm",
-        Word(&["hmac-sha256", "hmac-sha384", "hmac-sha512"], No),
-        Own,
-    ),
-    key("autocert_dns_tsig_secret", Secret, Own),
-    key("autocert_dns_tsig_secret_file", Text, Own),
-    key("autocert_dns_cloudflare_token", Secret, Own),
-    key("autocert_dns_cloudflare_token_file", Text, Own),
-    key("autocert_dns_command", List, Own),
+    /// Certificates by ACME for every name that routes have.
+    AUTOCERT: Bool = bool("autocert", Supported);
+    /// Where accounts and certificates are kept; else in the data directory.
+    AUTOCERT_DIR: Text = text("autocert_dir", Supported);
+    /// Whom the authority writes to.
+    AUTOCERT_EMAIL: Text = text("autocert_email", Supported);
+    /// Let's Encrypt's staging authority, which browsers do not trust.
+    AUTOCERT_USE_STAGING: Bool = bool("autocert_use_staging", Supported);
+    /// The authority's directory; Let's Encrypt where nothing is said.
+    AUTOCERT_CA: Text = text("autocert_ca", Supported);
+    /// External account: the key's id.
+    AUTOCERT_EAB_KEY_ID: Text = text("autocert_eab_key_id", Supported);
+    /// External account: the key, in base64url.
+    AUTOCERT_EAB_MAC_KEY: Secret = secret("autocert_eab_mac_key", Supported);
+    /// Ask for certificates that need a stapled OCSP response.
+    AUTOCERT_MUST_STAPLE: Bool = bool("autocert_must_staple", Supported);
+    /// Roots of an authority of one's own: PEM in base64.
+    AUTOCERT_TRUSTED_CA: Text = text("autocert_trusted_ca", Supported);
+    /// The same in a file.
+    AUTOCERT_TRUSTED_CA_FILE: Text = text("autocert_trusted_ca_file", Supported);
+    /// Authorities that are asked when the first one fails.
+    AUTOCERT_FALLBACK_CAS: Objects = objects("autocert_fallback_cas", FALLBACK_CA, Own);
+    /// The profile of certificates, such as `shortlived`.
+    AUTOCERT_PROFILE: Text = text("autocert_profile", Own);
+    /// Who sets records for proof by DNS-01.
+    AUTOCERT_DNS_PROVIDER: Word =
+        word("autocert_dns_provider", &["rfc2136", "cloudflare", "exec"], No, Own);
+    /// How long a record needs to be seen everywhere.
+    AUTOCERT_DNS_WAIT: Duration = duration("autocert_dns_wait", Own).or("0s");
+    /// The server that takes updates by RFC 2136.
+    AUTOCERT_DNS_SERVER: Text = text("autocert_dns_server", Own);
+    /// The zone that is updated; else it is looked for.
+    AUTOCERT_DNS_ZONE: Text = text("autocert_dns_zone", Own);
+    /// The name of the key that signs updates (RFC 8945).
+    AUTOCERT_DNS_TSIG_NAME: Text = text("autocert_dns_tsig_name", Own);
+    /// The algorithm of that key.
+    AUTOCERT_DNS_TSIG_ALGORITHM: Word =
+        word("autocert_dns_tsig_algorithm", &["hmac-sha256", "hmac-sha384", "hmac-sha512"], No, Own).or("hmac-sha256");
+    /// That key, in base64.
+    AUTOCERT_DNS_TSIG_SECRET: Secret = secret("autocert_dns_tsig_secret", Own);
+    /// The same in a file.
+    AUTOCERT_DNS_TSIG_SECRET_FILE: Text = text("autocert_dns_tsig_secret_file", Own);
+    /// A token with Zone, DNS, Edit for the zone.
+    AUTOCERT_DNS_CLOUDFLARE_TOKEN: Secret = secret("autocert_dns_cloudflare_token", Own);
+    /// The same in a file.
+    AUTOCERT_DNS_CLOUDFLARE_TOKEN_FILE: Text = text("autocert_dns_cloudflare_token_file", Own);
+    /// A program that sets records, and its first arguments.
+    AUTOCERT_DNS_COMMAND: List = list("autocert_dns_command", Own);
+
     // 2.6 cookies and sessions
-    key("cookie_name", Text, Supported),
-    key("cookie_secret", Secret, Supported),
-    key("cookie_secret_file", Text, Supported),
-    key("cookie_domain", Text, Supported),
-    key("cookie_http_only", Bool, Supported),
-    key("cookie_expire", Duration, Supported),
-    key("cookie_same_site", Word(&["", "strict", "lax", "none"], Yes), Supported),
-    key("shared_secret", Secret, Supported),
-    key("shared_secret_file", Text, Supported),
-    key("signout_redirect_url", Text, Supported),
-    key("contact", Text, Own),
-    key("programmatic_redirect_domain_whitelist", FullList, Supported),
-    key(
-        "bearer_token_format",
-        Word(&["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes),
-        Fixed(
-            &["", "default"],
-            "tokens of the provider in `Authorization` are not taken for a session",
-        ),
-    ),
-    key(
-        "idp_access_token_allowed_audiences",
-        List,
-        NotYet("tokens of the provider in `Authorization` are not taken for a session"),
-    ),
-    key("identity_providers", Any, NotYet("tokens of other issuers are not taken for a session")),
+    /// The session cookie's name, which gets `__Host-` in front.
+    COOKIE_NAME: Text = text("cookie_name", Supported).or("_pomerium");
+    /// Seals what cookies hold: 32 bytes in base64; else made and kept.
+    COOKIE_SECRET: Secret = secret("cookie_secret", Supported);
+    /// The same in a file.
+    COOKIE_SECRET_FILE: Text = text("cookie_secret_file", Supported);
+    /// A domain whose hosts share a cookie beside each host's own.
+    COOKIE_DOMAIN: Text = text("cookie_domain", Supported);
+    /// Whether scripts are kept from the cookie.
+    COOKIE_HTTP_ONLY: Bool = bool("cookie_http_only", Supported).or("true");
+    /// How long a session lasts.
+    COOKIE_EXPIRE: Duration = duration("cookie_expire", Supported).or("14h");
+    /// The cookie's `SameSite`; `lax` where nothing is said.
+    COOKIE_SAME_SITE: Word =
+        word("cookie_same_site", &["", "strict", "lax", "none"], Yes, Supported);
+    /// What proxies and the authenticate service share: 32 bytes in base64.
+    SHARED_SECRET: Secret = secret("shared_secret", Supported);
+    /// The same in a file.
+    SHARED_SECRET_FILE: Text = text("shared_secret_file", Supported);
+    /// Where people are sent who signed out.
+    SIGNOUT_REDIRECT_URL: Text = text("signout_redirect_url", Supported);
+    /// Whom visitors ask who are not let in.
+    CONTACT: Text = text("contact", Own);
+    /// Hosts that programmatic sign-in may return to; `localhost` where nothing is said.
+    PROGRAMMATIC_REDIRECT_DOMAIN_WHITELIST: List =
+        full_list("programmatic_redirect_domain_whitelist", Supported);
+
     // 2.7 authenticate service
-    key("authenticate_service_url", Text, Supported),
-    key("authenticate_flow", Word(&["", "stateful", "stateless"], No), Own),
-    key("authenticate_allowed_hosts", List, Own),
-    key(
-        "authenticate_internal_service_url",
-        Text,
-        NoEffect("usher is one process, so there is nothing to connect"),
-    ),
-    key(
-        "authenticate_callback_path",
-        Text,
-        Fixed(
-            &["", "/oauth2/callback"],
-            "the callback is always `/oauth2/callback`, in Pomerium too",
-        ),
-    ),
-    key(
-        "authorize_service_url",
-        Text,
-        NoEffect("usher is one process, so there is nothing to connect"),
-    ),
-    key(
-        "authorize_service_urls",
-        List,
-        NoEffect("usher is one process, so there is nothing to connect"),
-    ),
-    key(
-        "authorize_internal_service_url",
-        Text,
-        NoEffect("usher is one process, so there is nothing to connect"),
-    ),
-    key(
-        "databroker_service_url",
-        Text,
-        NoEffect("usher is one process, so there is nothing to connect"),
-    ),
-    key(
-        "databroker_service_urls",
-        List,
-        NoEffect("usher is one process, so there is nothing to connect"),
-    ),
-    key(
-        "databroker_internal_service_url",
-        Text,
-        NoEffect("usher is one process, so there is nothing to connect"),
-    ),
+    /// The host where people sign in; else the first that a route names in full.
+    AUTHENTICATE_SERVICE_URL: Text = text("authenticate_service_url", Supported);
+    /// Whether the host of `authenticate_service_url` is somebody else's (`stateless`).
+    AUTHENTICATE_FLOW: Word = word("authenticate_flow", &["", "stateful", "stateless"], No, Own);
+    /// For which proxies this authenticate service is.
+    AUTHENTICATE_ALLOWED_HOSTS: List = list("authenticate_allowed_hosts", Own);
+
     // 2.8 identity provider
-    key("idp_provider", Text, Supported),
-    key("idp_provider_url", Text, Supported),
-    key("idp_client_id", Text, Supported),
-    key("idp_client_secret", Secret, Supported),
-    key("idp_client_secret_file", Text, Supported),
-    key("idp_scopes", List, Supported),
-    key("idp_request_params", Map, Supported),
+    /// Who tells who somebody is.
+    IDP_PROVIDER: Text = text("idp_provider", Supported).or("builtin");
+    /// The provider's issuer.
+    IDP_PROVIDER_URL: Text = text("idp_provider_url", Supported).meant_by(&["issuer"]);
+    /// The id of the client that was made at the provider.
+    IDP_CLIENT_ID: Text = text("idp_client_id", Supported).meant_by(&["client_id"]);
+    /// Its secret.
+    IDP_CLIENT_SECRET: Secret = secret("idp_client_secret", Supported).meant_by(&["client_secret"]);
+    /// The same in a file.
+    IDP_CLIENT_SECRET_FILE: Text = text("idp_client_secret_file", Supported);
+    /// What the provider is asked to tell; else what its kind needs.
+    IDP_SCOPES: List = list("idp_scopes", Supported);
+    /// Further parameters of the authentication request.
+    IDP_REQUEST_PARAMS: Map = map("idp_request_params", Supported);
+
     // 2.9 identity headers and signing
-    key("pass_identity_headers", Bool, Supported),
-    key("jwt_claims_headers", MapOrList, Supported),
-    key("jwt_issuer_format", Word(ISSUER_FORMATS, Yes), Supported),
-    key("jwt_groups_filter", Any, NoEffect("Pomerium Core does not read it either")),
-    key("signing_key", Secret, Supported),
-    key("signing_key_file", Text, Supported),
+    /// Whether upstreams are told who asks, where a route does not say.
+    PASS_IDENTITY_HEADERS: Bool = bool("pass_identity_headers", Supported);
+    /// Claims that become fields toward upstreams.
+    JWT_CLAIMS_HEADERS: Mixed = mixed("jwt_claims_headers", Supported);
+    /// Whether `iss` of the assertion is the bare host or an address.
+    JWT_ISSUER_FORMAT: Word =
+        word("jwt_issuer_format", ISSUER_FORMATS, Yes, Supported).or("hostonly");
+    /// Signs assertions: PEM, also in base64; several may stand in it, the first signs.
+    SIGNING_KEY: Secret = secret("signing_key", Supported);
+    /// The same in a file.
+    SIGNING_KEY_FILE: Text = text("signing_key_file", Supported);
+
     // 2.10 response headers, 2.11 client address
-    key("set_response_headers", Map, Supported),
-    key("xff_num_trusted_hops", Int(0, 4_294_967_295), Supported),
-    key("skip_xff_append", Bool, Supported),
+    /// Fields of every answer.
+    SET_RESPONSE_HEADERS: Map =
+        map("set_response_headers", Supported).meant_by(&["headers"]).variable("HEADERS");
+    /// How many proxies in front are believed.
+    XFF_NUM_TRUSTED_HOPS: Int = int("xff_num_trusted_hops", 0, 4_294_967_295, Supported).or("0");
+    /// Leave `X-Forwarded-For` as it came.
+    SKIP_XFF_APPEND: Bool = bool("skip_xff_append", Supported);
+
     // 2.12 logs
-    key("log_level", Word(LEVELS, No), Supported),
-    key(
-        "proxy_log_level",
-        Word(LEVELS, No),
-        NoEffect("`log_level` rules events; requests and decisions are always recorded"),
-    ),
-    key("access_log_fields", List, Supported),
-    key("authorize_log_fields", List, Supported),
+    /// Events below it are not written; accesses and decisions always are.
+    LOG_LEVEL: Word = word("log_level", LEVELS, No, Supported).or("info");
+    /// The fields of access lines.
+    ACCESS_LOG_FIELDS: List = list("access_log_fields", Supported);
+    /// The fields of decision lines.
+    AUTHORIZE_LOG_FIELDS: List = list("authorize_log_fields", Supported);
+
     // 2.13 metrics and tracing
-    key("metrics_address", Text, Supported),
-    key("metrics_certificate", Text, Supported),
-    key("metrics_certificate_file", Text, Supported),
-    key("metrics_certificate_key_file", Text, Supported),
-    key("metrics_client_ca", Text, Supported),
-    key("metrics_client_ca_file", Text, Supported),
-    key("metrics_basic_auth", Secret, Supported),
-    key("metrics_certificate_key", Secret, Supported),
-    key("otel_traces_exporter", Any, Fixed(&["", "none"], "traces are not exported yet")),
-    key("otel_exporter_otlp_endpoint", Any, NotYet("traces are not exported yet")),
-    key("otel_exporter_otlp_traces_endpoint", Any, NotYet("traces are not exported yet")),
-    key("otel_exporter_otlp_protocol", Any, NotYet("traces are not exported yet")),
-    key("otel_exporter_otlp_traces_protocol", Any, NotYet("traces are not exported yet")),
-    key("otel_exporter_otlp_headers", Any, NotYet("traces are not exported yet")),
-    key("otel_exporter_otlp_traces_headers", Any, NotYet("traces are not exported yet")),
-    key("otel_exporter_otlp_timeout", Any, NotYet("traces are not exported yet")),
-    key("otel_exporter_otlp_traces_timeout", Any, NotYet("traces are not exported yet")),
-    key("otel_traces_sampler_arg", Any, NotYet("traces are not exported yet")),
-    key("otel_resource_attributes", Any, NotYet("traces are not exported yet")),
-    key("otel_log_level", Any, NotYet("traces are not exported yet")),
-    key("otel_attribute_value_length_limit", Any, NotYet("traces are not exported yet")),
-    key("otel_bsp_schedule_delay", Any, NotYet("traces are not exported yet")),
-    key("otel_bsp_max_export_batch_size", Any, NotYet("traces are not exported yet")),
-    // 2.14 data broker
-    key(
-        "databroker_storage_type",
-        Word(&["", "memory", "file", "postgres"], No),
-        Fixed(&["", "file", "memory"], "sessions and people are kept in the data directory"),
-    ),
-    key(
-        "databroker_storage_connection_string",
-        Secret,
-        NoEffect("sessions and people are kept in the data directory"),
-    ),
-    key(
-        "databroker_storage_connection_string_file",
-        Text,
-        NoEffect("sessions and people are kept in the data directory"),
-    ),
-    key("databroker_cluster_leader_id", Text, NotYet("usher runs on one node")),
-    key("databroker_cluster_node_id", Text, NotYet("usher runs on one node")),
-    key("databroker_cluster_nodes", Any, NotYet("usher runs on one node")),
-    key("databroker_raft_bind_address", Text, NotYet("usher runs on one node")),
-    // 2.15 client certificates
-    key(
-        "downstream_mtls",
-        Object(DOWNSTREAM_MTLS),
-        Refused("visitors have to show a client certificate"),
-    ),
-    // 2.16 DNS, 2.17 circuit breakers, 2.18 flags
-    key(
-        "dns_lookup_family",
-        Word(&["AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"], No),
-        Fixed(&["AUTO", "ALL"], "names are resolved as the system does it"),
-    ),
-    key("dns_refresh_rate", Duration, NotYet("names are resolved as the system does it")),
-    key("dns_failure_refresh_rate", Duration, NotYet("names are resolved as the system does it")),
-    key("dns_query_timeout", Duration, NotYet("names are resolved as the system does it")),
-    key(
-        "dns_query_tries",
-        Int(0, 4_294_967_295),
-        NotYet("names are resolved as the system does it"),
-    ),
-    key(
-        "dns_udp_max_queries",
-        Int(0, 4_294_967_295),
-        NotYet("names are resolved as the system does it"),
-    ),
-    key("dns_use_tcp", Bool, NotYet("names are resolved as the system does it")),
-    key("dns_resolvers", List, NotYet("names are resolved as the system does it")),
-    key(
-        "circuit_breaker_thresholds",
-        Object(CIRCUIT_BREAKER),
-        NotYet("requests to one upstream are not limited in number"),
-    ),
-    key("runtime_flags", Object(RUNTIME_FLAGS), Supported),
-    // 2.19 everything else
-    key("ssh_address", Any, NotYet("SSH routes are not served")),
-    key("ssh_host_key_files", Any, NotYet("SSH routes are not served")),
-    key("ssh_host_keys", Any, NotYet("SSH routes are not served")),
-    key("ssh_user_ca_key_file", Any, NotYet("SSH routes are not served")),
-    key("ssh_user_ca_key", Any, NotYet("SSH routes are not served")),
-    key("ssh_rls_enabled", Any, NotYet("SSH routes are not served")),
-    key("ssh_rls_additional_entries", Any, NotYet("SSH routes are not served")),
-    key("mcp_allowed_client_id_domains", List, NotYet("there is no MCP gateway")),
-    key("mcp_allowed_as_metadata_domains", List, NotYet("there is no MCP gateway")),
-    key(
-        "google_cloud_serverless_authentication_service_account",
-        Secret,
-        NotYet("upstreams on Google Cloud get no token from usher"),
-    ),
-    key("blob_storage", Any, NotYet("SSH sessions are not recorded")),
-    key("session_recording_concurrency", Any, NotYet("SSH sessions are not recorded")),
-    key("auto_apply_changesets", Any, NoEffect("it belongs to Pomerium Enterprise")),
-    key("primary_color", Text, NoEffect("Pomerium Core does not read it either")),
-    key("secondary_color", Text, NoEffect("Pomerium Core does not read it either")),
-    key("darkmode_primary_color", Text, NoEffect("Pomerium Core does not read it either")),
-    key("darkmode_secondary_color", Text, NoEffect("Pomerium Core does not read it either")),
-    key("logo_url", Text, NoEffect("Pomerium Core does not read it either")),
-    key("favicon_url", Text, NoEffect("Pomerium Core does not read it either")),
-    key("error_message_first_paragraph", Text, NoEffect("Pomerium Core does not read it either")),
+    /// Where figures can be read.
+    METRICS_ADDRESS: Text = text("metrics_address", Supported);
+    /// TLS for figures: a chain in PEM, in base64.
+    METRICS_CERTIFICATE: Text = text("metrics_certificate", Supported);
+    /// The same in a file.
+    METRICS_CERTIFICATE_FILE: Text = text("metrics_certificate_file", Supported);
+    /// The key in a file.
+    METRICS_CERTIFICATE_KEY_FILE: Text = text("metrics_certificate_key_file", Supported);
+    /// Who reads figures shows a certificate of these roots: PEM in base64.
+    METRICS_CLIENT_CA: Text = text("metrics_client_ca", Supported);
+    /// The same in a file.
+    METRICS_CLIENT_CA_FILE: Text = text("metrics_client_ca_file", Supported);
+    /// Who reads figures knows this: `user:password` in base64.
+    METRICS_BASIC_AUTH: Secret = secret("metrics_basic_auth", Supported);
+    /// The key of `metrics_certificate`, in base64.
+    METRICS_CERTIFICATE_KEY: Secret = secret("metrics_certificate_key", Supported);
+
     // routes
-    key("routes", Routes, Supported),
-    key("policy", Routes, Supported),
-    // refused by Pomerium itself
-    key("policy_file", Text, Removed("put the routes into `routes`")),
-    key(
-        "client_ca",
-        Text,
-        Removed("it is `downstream_mtls` now, which usher does not support yet"),
-    ),
-    key(
-        "client_ca_file",
-        Text,
-        Removed("it is `downstream_mtls` now, which usher does not support yet"),
-    ),
-    key(
-        "idp_service_account",
-        Any,
-        Removed("groups come from the provider's claims: use `claim/groups` in a policy"),
-    ),
-    key(
-        "idp_refresh_directory_timeout",
-        Any,
-        Removed("groups come from the provider's claims: use `claim/groups` in a policy"),
-    ),
-    key(
-        "idp_refresh_directory_interval",
-        Any,
-        Removed("groups come from the provider's claims: use `claim/groups` in a policy"),
-    ),
-    key(
-        "idp_qps",
-        Any,
-        Removed("groups come from the provider's claims: use `claim/groups` in a policy"),
-    ),
-    key(
-        "tracing_datadog_address",
-        Any,
-        Removed("Pomerium replaced it by `otel_*`, which usher does not support yet"),
-    ),
-    key(
-        "tracing_jaeger_collector_endpoint",
-        Any,
-        Removed("Pomerium replaced it by `otel_*`, which usher does not support yet"),
-    ),
-    key(
-        "tracing_jaeger_agent_endpoint",
-        Any,
-        Removed("Pomerium replaced it by `otel_*`, which usher does not support yet"),
-    ),
-    key(
-        "tracing_zipkin_endpoint",
-        Any,
-        Removed("Pomerium replaced it by `otel_*`, which usher does not support yet"),
-    ),
-    key(
-        "tracing_provider",
-        Any,
-        Removed("Pomerium replaced it by `otel_*`, which usher does not support yet"),
-    ),
-    key(
-        "tracing_sample_rate",
-        Any,
-        Removed("Pomerium replaced it by `otel_*`, which usher does not support yet"),
-    ),
-    key(
-        "forward_auth_url",
-        Text,
-        Removed("forward authentication left Pomerium; let usher proxy the app itself"),
-    ),
-];
+    /// What is served, in the order in which it is tried.
+    ROUTES: AnyKind = routes("routes", Supported).meant_by(&["route"]);
+    /// An old name of `routes`; these are tried first.
+    POLICY: AnyKind = routes("policy", Supported).meant_by(&["policies"]);
+
+    others:
+        bool("use_proxy_protocol", Refused("every connection begins with a PROXY header that names the client; without it `source_ip` rules would judge the balancer"));
+        text("grpc_address", NoEffect(ONE_PROCESS));
+        bool("grpc_insecure", NoEffect(ONE_PROCESS));
+        duration("grpc_client_timeout", NoEffect(ONE_PROCESS));
+        text("override_certificate_name", NoEffect(ONE_PROCESS));
+        text("tls_derive", NoEffect(ONE_PROCESS));
+        text("installation_id", NoEffect("it is a label for telemetry that usher does not send"));
+        text("envoy_admin_address", NoEffect(NO_ENVOY));
+        text("envoy_admin_access_log_path", NoEffect(NO_ENVOY));
+        text("envoy_admin_profile_path", NoEffect(NO_ENVOY));
+        text("envoy_bind_config_source_address", NotYet("connections to upstreams leave from the address that the system picks"));
+        bool("envoy_bind_config_freebind", NoEffect(NO_ENVOY));
+        list("envoy_dynamic_extensions", NoEffect(NO_ENVOY));
+        text("debug_address", NoEffect("there is no debug listener"));
+        text("health_check_addr", NotYet("there is no separate health listener; `/ping` and `/healthz` answer on the main one"));
+        bool("health_check_systemd_disabled", Fixed(&["true"], "systemd is not notified"));
+        bool("merge_slashes", Fixed(&["true"], "slashes are always merged"));
+        bool("normalize_path", Fixed(&["true"], "paths are always normalised"));
+        list("allow_upgrades", NotYet("only WebSocket upgrades pass"));
+        duration("timeout_write", Fixed(&["0", "0s"], "an answer may take as long as it makes progress"));
+        word("bearer_token_format", &["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes, Fixed(&["", "default"], NO_TOKENS));
+        list("idp_access_token_allowed_audiences", NotYet(NO_TOKENS));
+        any("identity_providers", NotYet("tokens of other issuers are not taken for a session"));
+        text("authenticate_internal_service_url", NoEffect(ONE_PROCESS));
+        text("authenticate_callback_path", Fixed(&["", "/oauth2/callback"], "the callback is always `/oauth2/callback`, in Pomerium too"));
+        text("authorize_service_url", NoEffect(ONE_PROCESS));
+        list("authorize_service_urls", NoEffect(ONE_PROCESS));
+        text("authorize_internal_service_url", NoEffect(ONE_PROCESS));
+        text("databroker_service_url", NoEffect(ONE_PROCESS));
+        list("databroker_service_urls", NoEffect(ONE_PROCESS));
+        text("databroker_internal_service_url", NoEffect(ONE_PROCESS));
+        any("jwt_groups_filter", NoEffect(NOT_READ));
+        word("proxy_log_level", LEVELS, No, NoEffect("`log_level` rules events; requests and decisions are always recorded"));
+        any("otel_traces_exporter", Fixed(&["", "none"], NO_TRACES));
+        any("otel_exporter_otlp_endpoint", NotYet(NO_TRACES));
+        any("otel_exporter_otlp_traces_endpoint", NotYet(NO_TRACES));
+        any("otel_exporter_otlp_protocol", NotYet(NO_TRACES));
+        any("otel_exporter_otlp_traces_protocol", NotYet(NO_TRACES));
+        any("otel_exporter_otlp_headers", NotYet(NO_TRACES));
+        any("otel_exporter_otlp_traces_headers", NotYet(NO_TRACES));
+        any("otel_exporter_otlp_timeout", NotYet(NO_TRACES));
+        any("otel_exporter_otlp_traces_timeout", NotYet(NO_TRACES));
+        any("otel_traces_sampler_arg", NotYet(NO_TRACES));
+        any("otel_resource_attributes", NotYet(NO_TRACES));
+        any("otel_log_level", NotYet(NO_TRACES));
+        any("otel_attribute_value_length_limit", NotYet(NO_TRACES));
+        any("otel_bsp_schedule_delay", NotYet(NO_TRACES));
+        any("otel_bsp_max_export_batch_size", NotYet(NO_TRACES));
+        word("databroker_storage_type", &["", "memory", "file", "postgres"], No, Fixed(&["", "file", "memory"], DATA_DIRECTORY));
+        secret("databroker_storage_connection_string", NoEffect(DATA_DIRECTORY));
+        text("databroker_storage_connection_string_file", NoEffect(DATA_DIRECTORY));
+        text("databroker_cluster_leader_id", NotYet(ONE_NODE));
+        text("databroker_cluster_node_id", NotYet(ONE_NODE));
+        any("databroker_cluster_nodes", NotYet(ONE_NODE));
+        text("databroker_raft_bind_address", NotYet(ONE_NODE));
+        object("downstream_mtls", DOWNSTREAM_MTLS, Refused("visitors have to show a client certificate"));
+        word("dns_lookup_family", &["AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"], No, Fixed(&["AUTO", "ALL"], SYSTEM_DNS));
+        duration("dns_refresh_rate", NotYet(SYSTEM_DNS));
+        duration("dns_failure_refresh_rate", NotYet(SYSTEM_DNS));
+        duration("dns_query_timeout", NotYet(SYSTEM_DNS));
+        int("dns_query_tries", 0, 4_294_967_295, NotYet(SYSTEM_DNS));
+        int("dns_udp_max_queries", 0, 4_294_967_295, NotYet(SYSTEM_DNS));
+        bool("dns_use_tcp", NotYet(SYSTEM_DNS));
+        list("dns_resolvers", NotYet(SYSTEM_DNS));
+        object("circuit_breaker_thresholds", CIRCUIT_BREAKER, NotYet("requests to one upstream are not limited in number"));
+        object("runtime_flags", RUNTIME_FLAGS, Supported);
+        any("ssh_address", NotYet(NO_SSH));
+        any("ssh_host_key_files", NotYet(NO_SSH));
+        any("ssh_host_keys", NotYet(NO_SSH));
+        any("ssh_user_ca_key_file", NotYet(NO_SSH));
+        any("ssh_user_ca_key", NotYet(NO_SSH));
+        any("ssh_rls_enabled", NotYet(NO_SSH));
+        any("ssh_rls_additional_entries", NotYet(NO_SSH));
+        list("mcp_allowed_client_id_domains", NotYet(NO_MCP));
+        list("mcp_allowed_as_metadata_domains", NotYet(NO_MCP));
+        secret("google_cloud_serverless_authentication_service_account", NotYet("upstreams on Google Cloud get no token from usher"));
+        any("blob_storage", NotYet(NO_RECORDING));
+        any("session_recording_concurrency", NotYet(NO_RECORDING));
+        any("auto_apply_changesets", NoEffect("it belongs to Pomerium Enterprise"));
+        text("primary_color", NoEffect(NOT_READ));
+        text("secondary_color", NoEffect(NOT_READ));
+        text("darkmode_primary_color", NoEffect(NOT_READ));
+        text("darkmode_secondary_color", NoEffect(NOT_READ));
+        text("logo_url", NoEffect(NOT_READ));
+        text("favicon_url", NoEffect(NOT_READ));
+        text("error_message_first_paragraph", NoEffect(NOT_READ));
+        text("policy_file", Removed("put the routes into `routes`"));
+        text("client_ca", Removed(MTLS));
+        text("client_ca_file", Removed(MTLS));
+        any("idp_service_account", Removed(CLAIMS));
+        any("idp_refresh_directory_timeout", Removed(CLAIMS));
+        any("idp_refresh_directory_interval", Removed(CLAIMS));
+        any("idp_qps", Removed(CLAIMS));
+        any("tracing_datadog_address", Removed(OTEL));
+        any("tracing_jaeger_collector_endpoint", Removed(OTEL));
+        any("tracing_jaeger_agent_endpoint", Removed(OTEL));
+        any("tracing_zipkin_endpoint", Removed(OTEL));
+        any("tracing_provider", Removed(OTEL));
+        any("tracing_sample_rate", Removed(OTEL));
+        text("forward_auth_url", Removed("forward authentication left Pomerium; let usher proxy the app itself"));
+}

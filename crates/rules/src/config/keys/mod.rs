@@ -4,24 +4,105 @@
 //! support yet is refused where dropping it would let more people in, and warned about where it
 //! would not; a key that nobody knows is refused with a suggestion.
 
-mod global;
-mod nested;
-mod route;
+mod form;
+pub mod global;
+mod lost;
+pub mod nested;
+pub mod route;
 
+use std::{marker::PhantomData, ops::Deref};
+
+pub use form::{
+    AnyKind, Bool, Duration, Form, Int, List, Map, Mixed, Object, Objects, Secret, Text, Value,
+    Word,
+};
 pub use global::GLOBAL;
-pub use nested::{HEALTH_CHECK, HTTP_HEALTH_CHECK, PAYLOAD, STATUS_RANGE, TCP_HEALTH_CHECK};
-pub use route::{REDIRECT, RESPONSE, ROUTE};
+pub use route::ROUTE;
 
-/// One key of the config.
-#[derive(Debug)]
+/// One key of the config: everything that is known about it.
+#[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// As it is written in the file; its environment variable is the same in capitals.
+    /// As it is written in the file, in any case.
     pub name: &'static str,
+    /// The environment variable; empty where that is the name in capitals.
+    pub variable: &'static str,
+    /// Names that old configs and documentation use.
+    pub meant_by: &'static [&'static str],
     /// The type of its value.
     pub kind: Kind,
-    /// What becomes of it.
+    /// What holds where it is missing, as one would write it; empty for nothing.
+    pub default: &'static str,
+    /// One sentence, for the reference.
+    pub about: &'static str,
+    /// What becomes of it, and so what Pomerium does with it and whether dropping it lets people in.
     pub fate: Fate,
 }
+
+/// A key that somebody reads: it knows what its value becomes.
+///
+/// Its own constant is the only way to the value, so that a key which is called supported and has
+/// no constant has no reader.
+#[derive(Debug)]
+pub struct Typed<F> {
+    pub(crate) key: Key,
+    form: PhantomData<fn() -> F>,
+}
+
+impl<F> Deref for Typed<F> {
+    type Target = Key;
+
+    fn deref(&self) -> &Key {
+        &self.key
+    }
+}
+
+impl<F> Typed<F> {
+    /// Where nothing is written.
+    const fn or(mut self, default: &'static str) -> Self {
+        self.key.default = default;
+        self
+    }
+
+    /// Its environment variable is another one than its name in capitals.
+    const fn variable(mut self, variable: &'static str) -> Self {
+        self.key.variable = variable;
+        self
+    }
+
+    const fn meant_by(mut self, names: &'static [&'static str]) -> Self {
+        self.key.meant_by = names;
+        self
+    }
+
+    const fn about(mut self, about: &'static str) -> Self {
+        self.key.about = about;
+        self
+    }
+}
+
+/// A table of keys: first those that are read, each with a constant and a sentence; then those of
+/// which nothing more is known than what becomes of them.
+macro_rules! keys {
+    (
+        $(#[$meta:meta])* $table:ident:
+        $( $(#[doc = $about:literal])+ $id:ident: $form:ty = $key:expr; )*
+        $( others: $( $other:expr; )* )?
+    ) => {
+        $(
+            $(#[doc = $about])+
+            pub static $id: $crate::config::keys::Typed<$form> =
+                $key.about(concat!($($about),+));
+        )*
+
+        $(#[$meta])*
+        pub static $table: &[&$crate::config::keys::Key] =
+            &[$( &$id.key, )* $( $( &$other.key, )* )?];
+    };
+}
+use keys;
+
+/// The keys that may stand in one place.
+pub type Table = &'static [&'static Key];
 
 /// The type of a value. It is checked whatever the key's fate, so that a typo is found even
 /// where the key does nothing.
@@ -48,9 +129,9 @@ pub enum Kind {
     /// One of some words, in any case or in this one.
     Word(&'static [&'static str], AnyCase),
     /// A map with these keys.
-    Object(&'static [Key]),
+    Object(Table),
     /// A list of maps with these keys; one map alone is a list of one.
-    Objects(&'static [Key]),
+    Objects(Table),
     /// A list of routes.
     Routes,
     /// Checked by whoever reads it.
@@ -102,41 +183,18 @@ impl Fate {
 }
 
 /// The key of that name. Keys have no case.
-pub fn find(table: &'static [Key], name: &str) -> Option<&'static Key> {
-    table.iter().find(|key| key.name.eq_ignore_ascii_case(name))
+pub fn find(table: Table, name: &str) -> Option<&'static Key> {
+    table.iter().copied().find(|key| key.name.eq_ignore_ascii_case(name))
 }
-
-/// Names that old configs and documentation use, and what is meant by them.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("cors_preflight", "cors_allow_preflight"),
-    ("lb_policy", "load_balancing_policy"),
-    ("headers", "set_response_headers"),
-    ("route", "routes"),
-    ("policies", "policy"),
-    ("host", "from"),
-    ("upstream", "to"),
-    ("public", "allow_public_unauthenticated_access"),
-    ("websockets", "allow_websockets"),
-    ("allowed_emails", "allowed_users"),
-    ("redirect_url", "redirect"),
-    ("set_headers", "set_request_headers"),
-    ("client_secret", "idp_client_secret"),
-    ("client_id", "idp_client_id"),
-    ("issuer", "idp_provider_url"),
-    ("certificate_key", "certificate_key"),
-];
 
 /// How near a name must be to be suggested: a typo, not another word.
 const NEAR: f64 = 0.88;
 
 /// The key that was probably meant.
-pub fn suggest(table: &'static [Key], name: &str) -> Option<&'static str> {
+pub fn suggest(table: Table, name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
-    if let Some(key) = find(table, &name) {
-        return Some(key.name);
-    }
-    let meant = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, meant)| *meant);
-    if let Some(key) = meant.and_then(|meant| find(table, meant)) {
+    let named = |key: &&&Key| key.name == name || key.meant_by.contains(&&*name);
+    if let Some(key) = table.iter().find(named) {
         return Some(key.name);
     }
     table
@@ -148,7 +206,7 @@ pub fn suggest(table: &'static [Key], name: &str) -> Option<&'static str> {
 }
 
 const fn key(name: &'static str, kind: Kind, fate: Fate) -> Key {
-    Key { name, kind, fate }
+    Key { name, variable: "", meant_by: &[], kind, default: "", about: "", fate }
 }
 
 #[cfg(test)]

@@ -2,142 +2,165 @@
 
 use super::{
     AnyCase::{No, Yes},
-    Fate::{Fixed, NoEffect, NotYet, Own, Supported},
-    Key,
-    Kind::{Any, Bool, Duration, Int, Object, Objects, Secret, Text, Word},
-    key,
+    Fate::*,
+    form::*,
+    keys,
+    lost::*,
 };
 
-/// Keys of one of `certificates`.
-pub(super) const CERTIFICATE: &[Key] = &[key("cert", Text, Supported), key("key", Text, Supported)];
+keys! {
+    /// Keys of one of `certificates`.
+    PAIR:
+    /// The chain, leaf first.
+    PAIR_CERT: Text = text("cert", Supported);
+    /// Its private key.
+    PAIR_KEY: Text = text("key", Supported);
+}
 
-/// Keys of an item of `autocert_fallback_cas`.
-pub(super) const FALLBACK_CA: &[Key] =
-    &[key("ca", Text, Own), key("eab_key_id", Text, Own), key("eab_mac_key", Secret, Own)];
+keys! {
+    /// Keys of an item of `autocert_fallback_cas`.
+    FALLBACK_CA:
+    /// The authority's directory.
+    FALLBACK_DIRECTORY: Text = text("ca", Own);
+    /// External account: the key's id.
+    FALLBACK_EAB_KEY_ID: Text = text("eab_key_id", Own);
+    /// External account: the key, in base64url.
+    FALLBACK_EAB_MAC_KEY: Secret = secret("eab_mac_key", Own);
+}
 
-/// Keys of `downstream_mtls`.
-pub(super) const DOWNSTREAM_MTLS: &[Key] = &[
-    key("ca", Text, Supported),
-    key("ca_file", Text, Supported),
-    key("crl", Text, Supported),
-    key("crl_file", Text, Supported),
-    key(
-        "enforcement",
-        Word(&["", "policy_with_default_deny", "policy", "reject_connection"], No),
-        Supported,
-    ),
-    key("match_subject_alt_names", Any, Supported),
-    key("max_verify_depth", Int(0, 4_294_967_295), Supported),
-];
+keys! {
+    /// Keys of `downstream_mtls`.
+    DOWNSTREAM_MTLS:
+    others:
+        text("ca", Supported);
+        text("ca_file", Supported);
+        text("crl", Supported);
+        text("crl_file", Supported);
+        word("enforcement", &["", "policy_with_default_deny", "policy", "reject_connection"], No, Supported);
+        any("match_subject_alt_names", Supported);
+        int("max_verify_depth", 0, 4_294_967_295, Supported);
+}
 
-/// Keys of `circuit_breaker_thresholds`, here and in routes.
-pub(super) const CIRCUIT_BREAKER: &[Key] = &[
-    key("max_connections", Int(0, 4_294_967_295), Supported),
-    key("max_pending_requests", Int(0, 4_294_967_295), Supported),
-    key("max_requests", Int(0, 4_294_967_295), Supported),
-    key("max_retries", Int(0, 4_294_967_295), Supported),
-    key("max_connection_pools", Int(0, 4_294_967_295), Supported),
-];
+keys! {
+    /// Keys of `circuit_breaker_thresholds`, here and in routes.
+    CIRCUIT_BREAKER:
+    others:
+        int("max_connections", 0, 4_294_967_295, Supported);
+        int("max_pending_requests", 0, 4_294_967_295, Supported);
+        int("max_requests", 0, 4_294_967_295, Supported);
+        int("max_retries", 0, 4_294_967_295, Supported);
+        int("max_connection_pools", 0, 4_294_967_295, Supported);
+}
 
-/// Keys of an item of `health_checks`.
-pub static HEALTH_CHECK: &[Key] = &[
-    key("timeout", Duration, Supported),
-    key("interval", Duration, Supported),
-    key("unhealthy_threshold", Int(1, 4_294_967_295), Supported),
-    key("healthy_threshold", Int(1, 4_294_967_295), Supported),
-    key("http_health_check", Object(HTTP_HEALTH_CHECK), Supported),
-    key("tcp_health_check", Object(TCP_HEALTH_CHECK), Supported),
-    key("grpc_health_check", Any, NotYet("this upstream is not asked by gRPC")),
-    key("custom_health_check", Any, NotYet("this upstream is not asked in this way")),
-    key("initial_jitter", Any, NoEffect("each check waits for its own answer")),
-    key("interval_jitter", Any, NoEffect("each check waits for its own answer")),
-    key("interval_jitter_percent", Any, NoEffect("each check waits for its own answer")),
-    key("alt_port", Any, NotYet("the upstream's own port is asked")),
-    key("reuse_connection", Any, NoEffect("each check has a connection of its own")),
-    key("no_traffic_interval", Any, NotYet("the interval is always the same")),
-    key("no_traffic_healthy_interval", Any, NotYet("the interval is always the same")),
-    key("unhealthy_interval", Any, NotYet("the interval is always the same")),
-    key("unhealthy_edge_interval", Any, NotYet("the interval is always the same")),
-    key("healthy_edge_interval", Any, NotYet("the interval is always the same")),
-    key("event_logger", Any, NoEffect("each change is an `upstream` event in the log")),
-    key("event_log_path", Any, NoEffect("each change is an `upstream` event in the log")),
-    key("always_log_health_check_failures", Bool, NotYet("changes alone are logged")),
-    key("always_log_health_check_success", Bool, NotYet("changes alone are logged")),
-    key("tls_options", Any, NotYet("checks use the route's own TLS settings")),
-    key("transport_socket_match_criteria", Any, NotYet("checks use the route's own TLS settings")),
-];
+keys! {
+    /// Keys of an item of `health_checks`.
+    HEALTH_CHECK:
+    /// How long an answer may take.
+    CHECK_TIMEOUT: Duration = duration("timeout", Supported).or("5s");
+    /// From one question to the next.
+    CHECK_INTERVAL: Duration = duration("interval", Supported).or("10s");
+    /// Failures to answer until it is left alone.
+    CHECK_UNHEALTHY_THRESHOLD: Int =
+        int("unhealthy_threshold", 1, 4_294_967_295, Supported).or("3");
+    /// Answers until it is back.
+    CHECK_HEALTHY_THRESHOLD: Int = int("healthy_threshold", 1, 4_294_967_295, Supported).or("2");
+    /// Ask over HTTP.
+    CHECK_HTTP_HEALTH_CHECK: Object = object("http_health_check", HTTP_HEALTH_CHECK, Supported);
+    /// Ask over TCP.
+    CHECK_TCP_HEALTH_CHECK: Object = object("tcp_health_check", TCP_HEALTH_CHECK, Supported);
 
-/// Keys of `http_health_check`.
-pub static HTTP_HEALTH_CHECK: &[Key] = &[
-    key("host", Text, Supported),
-    key("path", Text, Supported),
-    key("method", Word(&["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"], Yes), Supported),
-    key("expected_statuses", Objects(STATUS_RANGE), Supported),
-    key("retriable_statuses", Any, NotYet("a status that is not expected takes it out at once")),
-    key("send", Any, NotYet("the request has no body")),
-    key("receive", Any, NotYet("the status alone counts")),
-    key("response_buffer_size", Any, NoEffect("the status alone counts")),
-    key("request_headers_to_add", Any, NotYet("the request has the fields that it needs")),
-    key("request_headers_to_remove", Any, NotYet("the request has the fields that it needs")),
-    key("codec_client_type", Any, NoEffect("the check speaks what the route speaks")),
-    key("service_name_matcher", Any, NotYet("the status alone counts")),
-];
+    others:
+        any("grpc_health_check", NotYet("this upstream is not asked by gRPC"));
+        any("custom_health_check", NotYet("this upstream is not asked in this way"));
+        any("initial_jitter", NoEffect(ITS_ANSWER));
+        any("interval_jitter", NoEffect(ITS_ANSWER));
+        any("interval_jitter_percent", NoEffect(ITS_ANSWER));
+        any("alt_port", NotYet("the upstream's own port is asked"));
+        any("reuse_connection", NoEffect("each check has a connection of its own"));
+        any("no_traffic_interval", NotYet(SAME_INTERVAL));
+        any("no_traffic_healthy_interval", NotYet(SAME_INTERVAL));
+        any("unhealthy_interval", NotYet(SAME_INTERVAL));
+        any("unhealthy_edge_interval", NotYet(SAME_INTERVAL));
+        any("healthy_edge_interval", NotYet(SAME_INTERVAL));
+        any("event_logger", NoEffect("each change is an `upstream` event in the log"));
+        any("event_log_path", NoEffect("each change is an `upstream` event in the log"));
+        bool("always_log_health_check_failures", NotYet("changes alone are logged"));
+        bool("always_log_health_check_success", NotYet("changes alone are logged"));
+        any("tls_options", NotYet("checks use the route's own TLS settings"));
+        any("transport_socket_match_criteria", NotYet("checks use the route's own TLS settings"));
+}
 
-/// Keys of `tcp_health_check`.
-pub static TCP_HEALTH_CHECK: &[Key] = &[
-    key("send", Object(PAYLOAD), Supported),
-    key("receive", Objects(PAYLOAD), Supported),
-    key("proxy_protocol_config", Any, NotYet("the connection begins with no PROXY header")),
-];
+keys! {
+    /// Keys of `http_health_check`.
+    HTTP_HEALTH_CHECK:
+    /// `Host`; else the upstream's own.
+    HTTP_HOST: Text = text("host", Supported);
+    /// What is asked for.
+    HTTP_PATH: Text = text("path", Supported);
+    /// How.
+    HTTP_METHOD: Word =
+        word("method", &["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"], Yes, Supported).or("GET");
+    /// Which statuses are well; 200 where nothing is said.
+    HTTP_EXPECTED_STATUSES: Objects = objects("expected_statuses", STATUS_RANGE, Supported);
 
-/// Keys of what is said and heard: hexadecimal.
-pub static PAYLOAD: &[Key] = &[key("text", Text, Supported)];
+    others:
+        any("retriable_statuses", NotYet("a status that is not expected takes it out at once"));
+        any("send", NotYet("the request has no body"));
+        any("receive", NotYet(STATUS_ALONE));
+        any("response_buffer_size", NoEffect(STATUS_ALONE));
+        any("request_headers_to_add", NotYet("the request has the fields that it needs"));
+        any("request_headers_to_remove", NotYet("the request has the fields that it needs"));
+        any("codec_client_type", NoEffect("the check speaks what the route speaks"));
+        any("service_name_matcher", NotYet(STATUS_ALONE));
+}
 
-/// Keys of an item of `expected_statuses`; the end is not among them.
-pub static STATUS_RANGE: &[Key] =
-    &[key("start", Int(100, 599), Supported), key("end", Int(101, 600), Supported)];
+keys! {
+    /// Keys of `tcp_health_check`.
+    TCP_HEALTH_CHECK:
+    /// What is said; nothing: it is enough to connect.
+    TCP_SEND: Object = object("send", PAYLOAD, Supported);
+    /// What must be heard.
+    TCP_RECEIVE: Objects = objects("receive", PAYLOAD, Supported);
 
-/// Flags of `runtime_flags`.
-pub(super) const RUNTIME_FLAGS: &[Key] = &[
-    key(
-        "match_any_incoming_port",
-        Bool,
-        Fixed(&["true"], "a route without port answers on every port"),
-    ),
-    key("config_hot_reload", Bool, Fixed(&["true"], "a changed file is read at once")),
-    key(
-        "routes_portal",
-        Bool,
-        Fixed(&["false"], "there is no portal: neither a page nor an API lists routes"),
-    ),
-    key(
-        "allow_any_sign_out_redirect_uri",
-        Bool,
-        Fixed(&["false"], "sign-out goes back to hosts of this config only"),
-    ),
-    key("pomerium_jwt_endpoint", Bool, Fixed(&["false"], "`/.pomerium/jwt` is not served")),
-    key(
-        "refresh_session_at_id_token_expiration",
-        Bool,
-        NotYet("a session ends by `cookie_expire` alone"),
-    ),
-    key("mcp", Bool, NotYet("there is no MCP gateway")),
-    key("mcp_dynamic_client_registration", Bool, NotYet("there is no MCP gateway")),
-    key("debug_admin_endpoints", Bool, NotYet("there are no debug endpoints")),
-    key("ssh_allow_direct_tcpip", Bool, NotYet("SSH routes are not served")),
-    key("ssh_routes_portal", Bool, NotYet("SSH routes are not served")),
-    key("ssh_upstream_tunnel", Bool, NotYet("SSH routes are not served")),
-    key(
-        "add_extra_metrics_labels",
-        Bool,
-        NotYet("figures carry the labels of `docs/reference/metrics.md` and no more"),
-    ),
-    key("authorize_use_synced_data", Bool, NoEffect("decisions are made from memory anyway")),
-    key("envoy_resource_manager", Bool, NoEffect("there is no Envoy in usher")),
-    key(
-        "grpc_databroker_keepalive",
-        Bool,
-        NoEffect("usher is one process, so there is nothing to connect"),
-    ),
-    key("set_envoy_concurrency_to_go_max_procs", Bool, NoEffect("there is no Envoy in usher")),
-];
+    others:
+        any("proxy_protocol_config", NotYet("the connection begins with no PROXY header"));
+}
+
+keys! {
+    /// Keys of what is said and heard: hexadecimal.
+    PAYLOAD:
+    /// Octets in hexadecimal.
+    PAYLOAD_TEXT: Text = text("text", Supported);
+}
+
+keys! {
+    /// Keys of an item of `expected_statuses`; the end is not among them.
+    STATUS_RANGE:
+    /// From this status.
+    STATUS_START: Int = int("start", 100, 599, Supported);
+    /// To the one before this.
+    STATUS_END: Int = int("end", 101, 600, Supported);
+}
+
+keys! {
+    /// Flags of `runtime_flags`.
+    RUNTIME_FLAGS:
+    others:
+        bool("match_any_incoming_port", Fixed(&["true"], "a route without port answers on every port"));
+        bool("config_hot_reload", Fixed(&["true"], "a changed file is read at once"));
+        bool("routes_portal", Fixed(&["false"], "there is no portal: neither a page nor an API lists routes"));
+        bool("allow_any_sign_out_redirect_uri", Fixed(&["false"], "sign-out goes back to hosts of this config only"));
+        bool("pomerium_jwt_endpoint", Fixed(&["false"], "`/.pomerium/jwt` is not served"));
+        bool("refresh_session_at_id_token_expiration", NotYet("a session ends by `cookie_expire` alone"));
+        bool("mcp", NotYet(NO_MCP));
+        bool("mcp_dynamic_client_registration", NotYet(NO_MCP));
+        bool("debug_admin_endpoints", NotYet("there are no debug endpoints"));
+        bool("ssh_allow_direct_tcpip", NotYet(NO_SSH));
+        bool("ssh_routes_portal", NotYet(NO_SSH));
+        bool("ssh_upstream_tunnel", NotYet(NO_SSH));
+        bool("add_extra_metrics_labels", NotYet("figures carry the labels of `docs/reference/metrics.md` and no more"));
+        bool("authorize_use_synced_data", NoEffect("decisions are made from memory anyway"));
+        bool("envoy_resource_manager", NoEffect(NO_ENVOY));
+        bool("grpc_databroker_keepalive", NoEffect(ONE_PROCESS));
+        bool("set_envoy_concurrency_to_go_max_procs", NoEffect(NO_ENVOY));
+}

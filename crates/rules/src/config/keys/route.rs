@@ -1,213 +1,170 @@
 //! Keys of a route (`pomerium-config.md` §3).
 
-use super::{
-    AnyCase::Yes,
-    Fate::{Fixed, NoEffect, NotYet, Own, Refused, Removed, Supported},
-    Key,
-    Kind::{Any, Bool, Duration, Int, List, Map, Object, Objects, Secret, Text, Word},
-    global::ISSUER_FORMATS,
-    key,
-    nested::{CIRCUIT_BREAKER, HEALTH_CHECK},
-};
+use super::{AnyCase::Yes, Fate::*, form::*, global::ISSUER_FORMATS, keys, lost::*, nested::*};
 
-/// Keys of `redirect`.
-pub static REDIRECT: &[Key] = &[
-    key("https_redirect", Bool, Supported),
-    key("scheme_redirect", Text, Supported),
-    key("host_redirect", Text, Supported),
-    key("port_redirect", Int(1, 65_535), Supported),
-    key("path_redirect", Text, Supported),
-    key("prefix_rewrite", Text, Supported),
-    key("response_code", Word(&["301", "302", "303", "307", "308"], Yes), Supported),
-    key("strip_query", Bool, Supported),
-];
+keys! {
+    /// Keys of `redirect`.
+    REDIRECT_KEYS:
+    /// To https.
+    REDIRECT_HTTPS_REDIRECT: Bool = bool("https_redirect", Supported);
+    /// To this scheme.
+    REDIRECT_SCHEME_REDIRECT: Text = text("scheme_redirect", Supported);
+    /// To this host.
+    REDIRECT_HOST_REDIRECT: Text = text("host_redirect", Supported);
+    /// To this port.
+    REDIRECT_PORT_REDIRECT: Int = int("port_redirect", 1, 65_535, Supported);
+    /// To this path.
+    REDIRECT_PATH_REDIRECT: Text = text("path_redirect", Supported);
+    /// To a path that begins with this instead of what the route matched.
+    REDIRECT_PREFIX_REWRITE: Text = text("prefix_rewrite", Supported);
+    /// The answer's status.
+    REDIRECT_RESPONSE_CODE: Word =
+        word("response_code", &["301", "302", "303", "307", "308"], Yes, Supported).or("301");
+    /// Without the query.
+    REDIRECT_STRIP_QUERY: Bool = bool("strip_query", Supported);
+}
 
-/// Keys of `response`.
-pub static RESPONSE: &[Key] =
-    &[key("status", Int(200, 599), Supported), key("body", Text, Supported)];
+keys! {
+    /// Keys of `response`.
+    RESPONSE_KEYS:
+    /// The answer's status.
+    RESPONSE_STATUS: Int = int("status", 200, 599, Supported);
+    /// Its text.
+    RESPONSE_BODY: Text = text("body", Supported);
+}
 
-/// Keys of a route.
-pub static ROUTE: &[Key] = &[
+keys! {
+    /// Keys of a route.
+    ROUTE:
     // 3.1 to 3.3: which requests
-    key("name", Text, Supported),
-    key("description", Text, NoEffect("there is no portal to show it")),
-    key("logo_url", Text, NoEffect("there is no portal to show it")),
-    key("from", Text, Supported),
-    key("to", Any, Supported),
-    key("redirect", Object(REDIRECT), Supported),
-    key("response", Object(RESPONSE), Supported),
-    key("prefix", Text, Supported),
-    key("path", Text, Supported),
-    key("regex", Text, Supported),
-    key(
-        "regex_priority_order",
-        Int(-9_223_372_036_854_775_807, 9_223_372_036_854_775_807),
-        NoEffect("routes of a file are tried in the order of the file, in Pomerium too"),
-    ),
+    /// For people and records; else made of host and path.
+    NAME: Text = text("name", Supported);
+    /// The address that visitors type: `https://HOST`.
+    FROM: Text = text("from", Supported).meant_by(&["host"]);
+    /// Where permitted requests go: one address or several, with weights.
+    TO: AnyKind = any("to", Supported).meant_by(&["upstream"]);
+    /// Permitted requests are sent elsewhere.
+    REDIRECT: Object = object("redirect", REDIRECT_KEYS, Supported).meant_by(&["redirect_url"]);
+    /// Permitted requests get this answer.
+    RESPONSE: Object = object("response", RESPONSE_KEYS, Supported);
+    /// Paths that begin like this.
+    PREFIX: Text = text("prefix", Supported);
+    /// This path alone.
+    PATH: Text = text("path", Supported);
+    /// Paths that match whole, in RE2's syntax.
+    REGEX: Text = text("regex", Supported);
+
     // 3.4: what the upstream sees
-    key("prefix_rewrite", Text, Supported),
-    key("regex_rewrite_pattern", Text, Supported),
-    key("regex_rewrite_substitution", Text, Supported),
-    key("host_rewrite", Text, Supported),
-    key(
-        "host_rewrite_header",
-        Text,
-        Refused(
-            "it chooses the virtual host that the upstream answers for; without it the route would open another one",
-        ),
-    ),
-    key(
-        "host_path_regex_rewrite_pattern",
-        Text,
-        Refused(
-            "it chooses the virtual host that the upstream answers for; without it the route would open another one",
-        ),
-    ),
-    key(
-        "host_path_regex_rewrite_substitution",
-        Text,
-        Refused(
-            "it chooses the virtual host that the upstream answers for; without it the route would open another one",
-        ),
-    ),
-    key("preserve_host_header", Bool, Supported),
-    key("timeout", Duration, Supported),
-    key("idle_timeout", Duration, Supported),
-    key("allow_websockets", Bool, Supported),
-    key("allow_websocket_origins", List, Own),
-    key("allow_spdy", Bool, NotYet("only WebSocket upgrades pass")),
-    key("allow_upgrades", List, NotYet("only WebSocket upgrades pass")),
-    key("set_request_headers", Map, Supported),
-    key("remove_request_headers", List, Supported),
-    key("allow_client_identity_headers", List, Own),
-    key("set_response_headers", Map, Supported),
-    key(
-        "rewrite_response_headers",
-        Any,
-        NotYet("response fields such as Location pass as the upstream wrote them"),
-    ),
+    /// What stands for `prefix` in the upstream's path.
+    PREFIX_REWRITE: Text = text("prefix_rewrite", Supported);
+    /// What is replaced in the upstream's path.
+    REGEX_REWRITE_PATTERN: Text = text("regex_rewrite_pattern", Supported);
+    /// By what, with `\\1` for groups.
+    REGEX_REWRITE_SUBSTITUTION: Text = text("regex_rewrite_substitution", Supported);
+    /// What the upstream sees as `Host`.
+    HOST_REWRITE: Text = text("host_rewrite", Supported);
+    /// The upstream sees the visitor's `Host`.
+    PRESERVE_HOST_HEADER: Bool = bool("preserve_host_header", Supported);
+    /// Until the response is complete; `0` is no limit; else `default_upstream_timeout`, and none with `allow_websockets`.
+    TIMEOUT: Duration = duration("timeout", Supported);
+    /// Silence that ends a stream; `0` is no limit; else 5 minutes, and none with `allow_websockets`.
+    IDLE_TIMEOUT: Duration = duration("idle_timeout", Supported);
+    /// Whether WebSockets pass.
+    ALLOW_WEBSOCKETS: Bool = bool("allow_websockets", Supported).meant_by(&["websockets"]);
+    /// Other origins whose pages may open sockets here.
+    ALLOW_WEBSOCKET_ORIGINS: List = list("allow_websocket_origins", Own);
+    /// Fields toward the upstream, with references such as `${pomerium.jwt}`.
+    SET_REQUEST_HEADERS: Map = map("set_request_headers", Supported).meant_by(&["set_headers"]);
+    /// Fields that the upstream does not see.
+    REMOVE_REQUEST_HEADERS: List = list("remove_request_headers", Supported);
+    /// Identity fields of other proxies that pass from a client.
+    ALLOW_CLIENT_IDENTITY_HEADERS: List = list("allow_client_identity_headers", Own);
+    /// Fields of its answers, over the global ones; `disable` clears all.
+    SET_RESPONSE_HEADERS: Map = map("set_response_headers", Supported).meant_by(&["headers"]);
+
     // upstream TLS
-    key("tls_skip_verify", Bool, Supported),
-    key("tls_server_name", Text, Supported),
-    key("tls_upstream_server_name", Text, Supported),
-    key(
-        "tls_downstream_server_name",
-        Text,
-        NoEffect("it only adds a name for reserved paths, which answer on every host"),
-    ),
-    key("tls_custom_ca", Text, Supported),
-    key("tls_custom_ca_file", Text, Supported),
-    key("tls_client_cert", Text, Supported),
-    key("tls_client_key", Secret, Supported),
-    key("tls_client_cert_file", Text, Supported),
-    key("tls_client_key_file", Text, Supported),
-    key(
-        "tls_downstream_client_ca",
-        Text,
-        Refused("visitors of this route have to show a client certificate"),
-    ),
-    key(
-        "tls_downstream_client_ca_file",
-        Text,
-        Refused("visitors of this route have to show a client certificate"),
-    ),
-    key(
-        "tls_upstream_allow_renegotiation",
-        Bool,
-        NotYet("upstreams that renegotiate TLS are not spoken to"),
-    ),
+    /// Take any certificate of the upstream.
+    TLS_SKIP_VERIFY: Bool = bool("tls_skip_verify", Supported);
+    /// An older name of `tls_upstream_server_name`.
+    TLS_SERVER_NAME: Text = text("tls_server_name", Supported);
+    /// The name that the upstream's certificate must have.
+    TLS_UPSTREAM_SERVER_NAME: Text = text("tls_upstream_server_name", Supported);
+    /// Roots for the upstream alone: PEM in base64.
+    TLS_CUSTOM_CA: Text = text("tls_custom_ca", Supported);
+    /// The same in a file.
+    TLS_CUSTOM_CA_FILE: Text = text("tls_custom_ca_file", Supported);
+    /// What usher shows the upstream: a chain in PEM, in base64.
+    TLS_CLIENT_CERT: Text = text("tls_client_cert", Supported);
+    /// Its key, in base64.
+    TLS_CLIENT_KEY: Secret = secret("tls_client_key", Supported);
+    /// The chain in a file.
+    TLS_CLIENT_CERT_FILE: Text = text("tls_client_cert_file", Supported);
+    /// The key in a file.
+    TLS_CLIENT_KEY_FILE: Text = text("tls_client_key_file", Supported);
+
     // who may pass
-    key("cors_allow_preflight", Bool, Supported),
-    key("allow_public_unauthenticated_access", Bool, Supported),
-    key("allow_any_authenticated_user", Bool, Supported),
-    key("allowed_users", List, Supported),
-    key("allowed_domains", List, Supported),
-    key("allowed_idp_claims", Any, Supported),
-    key("policy", Any, Supported),
-    key("sub_policies", Any, Refused("it holds further rules in Rego, which may deny")),
-    key("allowed_groups", Any, Removed("write a policy with `claim/groups`")),
-    key(
-        "idp_client_id",
-        Text,
-        Refused(
-            "this route has an OAuth client of its own, so that sessions of the others do not count",
-        ),
-    ),
-    key(
-        "idp_client_secret",
-        Secret,
-        Refused(
-            "this route has an OAuth client of its own, so that sessions of the others do not count",
-        ),
-    ),
-    key(
-        "idp_access_token_allowed_audiences",
-        List,
-        NotYet("tokens of the provider in `Authorization` are not taken for a session"),
-    ),
-    key(
-        "bearer_token_format",
-        Word(&["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes),
-        Fixed(
-            &["", "default"],
-            "tokens of the provider in `Authorization` are not taken for a session",
-        ),
-    ),
-    key("identity_providers", Any, NotYet("tokens of other issuers are not taken for a session")),
+    /// CORS preflights pass without a session.
+    CORS_ALLOW_PREFLIGHT: Bool =
+        bool("cors_allow_preflight", Supported).meant_by(&["cors_preflight"]);
+    /// Everybody is let in.
+    ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS: Bool =
+        bool("allow_public_unauthenticated_access", Supported).meant_by(&["public"]);
+    /// Everybody who signed in is let in.
+    ALLOW_ANY_AUTHENTICATED_USER: Bool = bool("allow_any_authenticated_user", Supported);
+    /// People by address or id.
+    ALLOWED_USERS: List = list("allowed_users", Supported).meant_by(&["allowed_emails"]);
+    /// People by the domain of their address.
+    ALLOWED_DOMAINS: List = list("allowed_domains", Supported);
+    /// People by what the provider says about them.
+    ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported);
+    /// Rules in the Pomerium Policy Language.
+    POLICY: AnyKind = any("policy", Supported).meant_by(&["policies"]);
+
     // identity toward the upstream
-    key("pass_identity_headers", Bool, Supported),
-    key("jwt_issuer_format", Word(ISSUER_FORMATS, Yes), Supported),
-    key("jwt_groups_filter", Any, NoEffect("Pomerium Core does not read it either")),
-    key(
-        "set_authorization_header",
-        Any,
-        Removed("write `set_request_headers: {Authorization: \"Bearer ${pomerium.id_token}\"}`"),
-    ),
-    key(
-        "kubernetes_service_account_token",
-        Secret,
-        Refused(
-            "usher does not speak to Kubernetes on a visitor's behalf; fields that impersonate would pass",
-        ),
-    ),
-    key(
-        "kubernetes_service_account_token_file",
-        Text,
-        Refused(
-            "usher does not speak to Kubernetes on a visitor's behalf; fields that impersonate would pass",
-        ),
-    ),
-    key(
-        "enable_google_cloud_serverless_authentication",
-        Bool,
-        NotYet("the upstream gets no token of Google Cloud"),
-    ),
+    /// Whether the upstream is told who asks.
+    PASS_IDENTITY_HEADERS: Bool = bool("pass_identity_headers", Supported);
+    /// Whether `iss` of the assertion is the bare host or an address.
+    JWT_ISSUER_FORMAT: Word = word("jwt_issuer_format", ISSUER_FORMATS, Yes, Supported);
+
     // balancing
-    key(
-        "load_balancing_policy",
-        Word(&["round_robin", "maglev", "random", "ring_hash", "least_request"], Yes),
-        Supported,
-    ),
-    key("health_checks", Objects(HEALTH_CHECK), Supported),
-    key("outlier_detection", Any, NotYet("upstreams are not taken out for their answers")),
-    key(
-        "healthy_panic_threshold",
-        Int(0, 100),
-        NotYet("who fails its checks is left alone while another is well, and asked where none is"),
-    ),
-    key(
-        "circuit_breaker_thresholds",
-        Object(CIRCUIT_BREAKER),
-        NotYet("requests to one upstream are not limited in number"),
-    ),
-    // other
-    key("show_error_details", Bool, NotYet("the page of a refusal does not list rules")),
-    key(
-        "depends_on",
-        List,
-        NotYet("these hosts get their session when they are first visited, with one more redirect"),
-    ),
-    key("mcp", Any, NotYet("there is no MCP gateway: the route forwards HTTP as it comes")),
-    key("upstream_tunnel", Any, NotYet("there are no reverse tunnels")),
-    key("session_recording", Any, NotYet("SSH sessions are not recorded")),
-];
+    /// Which of several upstreams gets a request.
+    LOAD_BALANCING_POLICY: Word =
+        word("load_balancing_policy", &["round_robin", "maglev", "random", "ring_hash", "least_request"], Yes, Supported).or("round_robin").meant_by(&["lb_policy"]);
+    /// Questions that each upstream is asked, beside all requests.
+    HEALTH_CHECKS: Objects = objects("health_checks", HEALTH_CHECK, Supported);
+
+    others:
+        text("description", NoEffect(NO_PORTAL));
+        text("logo_url", NoEffect(NO_PORTAL));
+        int("regex_priority_order", -9_223_372_036_854_775_807, 9_223_372_036_854_775_807, NoEffect("routes of a file are tried in the order of the file, in Pomerium too"));
+        text("host_rewrite_header", Refused(VIRTUAL_HOST));
+        text("host_path_regex_rewrite_pattern", Refused(VIRTUAL_HOST));
+        text("host_path_regex_rewrite_substitution", Refused(VIRTUAL_HOST));
+        bool("allow_spdy", NotYet("only WebSocket upgrades pass"));
+        list("allow_upgrades", NotYet("only WebSocket upgrades pass"));
+        any("rewrite_response_headers", NotYet("response fields such as Location pass as the upstream wrote them"));
+        text("tls_downstream_server_name", NoEffect("it only adds a name for reserved paths, which answer on every host"));
+        text("tls_downstream_client_ca", Refused(CLIENT_CERTIFICATE));
+        text("tls_downstream_client_ca_file", Refused(CLIENT_CERTIFICATE));
+        bool("tls_upstream_allow_renegotiation", NotYet("upstreams that renegotiate TLS are not spoken to"));
+        any("sub_policies", Refused("it holds further rules in Rego, which may deny"));
+        any("allowed_groups", Removed("write a policy with `claim/groups`"));
+        text("idp_client_id", Refused(OWN_CLIENT));
+        secret("idp_client_secret", Refused(OWN_CLIENT));
+        list("idp_access_token_allowed_audiences", NotYet(NO_TOKENS));
+        word("bearer_token_format", &["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes, Fixed(&["", "default"], NO_TOKENS));
+        any("identity_providers", NotYet("tokens of other issuers are not taken for a session"));
+        any("jwt_groups_filter", NoEffect(NOT_READ));
+        any("set_authorization_header", Removed("write `set_request_headers: {Authorization: \"Bearer ${pomerium.id_token}\"}`"));
+        secret("kubernetes_service_account_token", Refused(KUBERNETES));
+        text("kubernetes_service_account_token_file", Refused(KUBERNETES));
+        bool("enable_google_cloud_serverless_authentication", NotYet("the upstream gets no token of Google Cloud"));
+        any("outlier_detection", NotYet("upstreams are not taken out for their answers"));
+        int("healthy_panic_threshold", 0, 100, NotYet("who fails its checks is left alone while another is well, and asked where none is"));
+        object("circuit_breaker_thresholds", CIRCUIT_BREAKER, NotYet("requests to one upstream are not limited in number"));
+        bool("show_error_details", NotYet("the page of a refusal does not list rules"));
+        list("depends_on", NotYet("these hosts get their session when they are first visited, with one more redirect"));
+        any("mcp", NotYet("there is no MCP gateway: the route forwards HTTP as it comes"));
+        any("upstream_tunnel", NotYet("there are no reverse tunnels"));
+        any("session_recording", NotYet(NO_RECORDING));
+}

@@ -10,7 +10,10 @@ use base64::{
 
 use super::{Ground, files::Pem};
 use crate::{
-    config::Given,
+    config::{
+        Given,
+        keys::{global, nested},
+    },
     names::Host,
     plan::{
         AcmeAuthority, Autocert, ExternalAccount, HostPattern, LETS_ENCRYPT, LETS_ENCRYPT_STAGING,
@@ -18,13 +21,7 @@ use crate::{
     },
     problem::Span,
     secret::Secret,
-    yaml::{Kind, Node},
 };
-
-const DIRECTORY: &str = "autocert_ca";
-const FALLBACKS: &str = "autocert_fallback_cas";
-const KEY_ID: &str = "autocert_eab_key_id";
-const MAC_KEY: &str = "autocert_eab_mac_key";
 
 /// Ends of names that no public authority signs for (RFC 6761, RFC 6762, and ICANN's reserved
 /// ones).
@@ -34,11 +31,9 @@ const NEVER_PUBLIC: &[&str] =
 impl Ground<'_> {
     /// `None` when it is off, or a problem was found.
     pub(super) fn autocert(&mut self, routes: &[Arc<Route>], sign_in: &SignIn) -> Option<Autocert> {
-        let given = self.keys.given("autocert")?;
-        if !self.keys.bool("autocert").unwrap_or_default() {
-            return None;
-        }
-        if self.keys.bool("insecure_server").unwrap_or_default() {
+        let given =
+            self.keys.given(&global::AUTOCERT).filter(|_| self.keys.value(&global::AUTOCERT))?;
+        if self.keys.value(&global::INSECURE_SERVER) {
             self.report(given.warning(
                 "U436",
                 "`insecure_server` serves no TLS, so `autocert` has nothing to get certificates for",
@@ -56,21 +51,21 @@ impl Ground<'_> {
         let must_staple = self.must_staple();
         Some(Autocert {
             authorities,
-            email: self.keys.text("autocert_email").map(Into::into),
+            email: self.keys.get(&global::AUTOCERT_EMAIL).map(Into::into),
             must_staple,
             trusted_ca,
             dir,
             dns,
-            profile: self.keys.text("autocert_profile").map(Into::into),
+            profile: self.keys.get(&global::AUTOCERT_PROFILE).map(Into::into),
             names,
         })
     }
 
     fn authorities(&mut self) -> Vec<AcmeAuthority> {
-        let staging = self.keys.bool("autocert_use_staging").unwrap_or_default();
+        let staging = self.keys.value(&global::AUTOCERT_USE_STAGING);
         let default = if staging { LETS_ENCRYPT_STAGING } else { LETS_ENCRYPT };
-        let directory: Box<str> = self.keys.text(DIRECTORY).unwrap_or(default).into();
-        if let Some(given) = self.keys.given(DIRECTORY) {
+        let directory: Box<str> = self.keys.get(&global::AUTOCERT_CA).unwrap_or(default).into();
+        if let Some(given) = self.keys.given(&global::AUTOCERT_CA) {
             self.judge_directory(given, given.node.span.clone(), &directory);
         }
         let external_account = self.external_account();
@@ -80,20 +75,16 @@ impl Ground<'_> {
     }
 
     fn fallbacks(&mut self) -> Vec<AcmeAuthority> {
-        let Some(given) = self.keys.given(FALLBACKS) else { return Vec::new() };
-        let items = match &given.node.kind {
-            Kind::List(items) => items.iter().collect(),
-            Kind::Map(_) | Kind::Scalar { .. } => vec![&given.node],
+        let Some(given) = self.keys.given(&global::AUTOCERT_FALLBACK_CAS) else {
+            return Vec::new();
         };
         let mut authorities = Vec::new();
-        for item in items {
-            let text =
-                |name: &str| item.get(name).and_then(Node::text).filter(|text| !text.is_empty());
-            let directory: Box<str> = text("ca").unwrap_or_default().into();
-            self.judge_directory(given, item.span.clone(), &directory);
-            let halves = (text("eab_key_id"), text("eab_mac_key"));
-            let external_account =
-                self.account_of(halves, ["eab_key_id", "eab_mac_key"], given, &item.span);
+        for one in self.keys.value(&global::AUTOCERT_FALLBACK_CAS) {
+            let directory: Box<str> = one.value(&nested::FALLBACK_DIRECTORY).into();
+            self.judge_directory(given, one.at.clone(), &directory);
+            let (id, mac) = (&nested::FALLBACK_EAB_KEY_ID, &nested::FALLBACK_EAB_MAC_KEY);
+            let halves = (one.get(id), one.get(mac));
+            let external_account = self.account_of(halves, [id.name, mac.name], given, &one.at);
             authorities.push(AcmeAuthority { directory, external_account });
         }
         authorities
@@ -115,9 +106,10 @@ impl Ground<'_> {
     }
 
     fn external_account(&mut self) -> Option<ExternalAccount> {
-        let halves = (self.keys.text(KEY_ID), self.keys.text(MAC_KEY));
-        let given = self.keys.given(MAC_KEY).or_else(|| self.keys.given(KEY_ID))?;
-        self.account_of(halves, [KEY_ID, MAC_KEY], given, &given.node.span)
+        let (id, mac) = (&global::AUTOCERT_EAB_KEY_ID, &global::AUTOCERT_EAB_MAC_KEY);
+        let halves = (self.keys.get(id), self.keys.get(mac));
+        let given = self.keys.given(mac).or_else(|| self.keys.given(id))?;
+        self.account_of(halves, [id.name, mac.name], given, &given.node.span)
     }
 
     fn account_of(
@@ -159,13 +151,13 @@ impl Ground<'_> {
     }
 
     fn trusted_ca(&mut self) -> Option<Arc<[u8]>> {
-        let (inline, file) = ("autocert_trusted_ca", "autocert_trusted_ca_file");
-        if self.keys.text(inline).is_some()
-            && let Some(given) = self.keys.given(file).filter(|given| !given.text().is_empty())
+        let (inline, file) = (&global::AUTOCERT_TRUSTED_CA, &global::AUTOCERT_TRUSTED_CA_FILE);
+        if self.keys.get(inline).is_some()
+            && let Some(given) = self.keys.given(file)
         {
             self.report(given.error(
                 "U433",
-                format!("`{inline}` and `{file}` are both there, and one has to win"),
+                format!("`{}` and `{}` are both there, and one has to win", inline.name, file.name),
                 "delete one of the two",
             ));
         }
@@ -175,8 +167,8 @@ impl Ground<'_> {
 
     /// Nobody fetches OCSP responses here, and the large authorities have stopped to sign them.
     fn must_staple(&mut self) -> bool {
-        let is_wanted = self.keys.bool("autocert_must_staple").unwrap_or_default();
-        if let Some(given) = self.keys.given("autocert_must_staple").filter(|_| is_wanted) {
+        let is_wanted = self.keys.value(&global::AUTOCERT_MUST_STAPLE);
+        if let Some(given) = self.keys.given(&global::AUTOCERT_MUST_STAPLE).filter(|_| is_wanted) {
             self.report(given.warning(
                 "U439",
                 "browsers that are strict refuse such certificates: usher fetches no OCSP responses, and most authorities sign none any more",
@@ -187,7 +179,7 @@ impl Ground<'_> {
     }
 
     fn autocert_dir(&mut self) -> Option<PathBuf> {
-        let given = self.keys.given("autocert_dir").filter(|given| !given.text().is_empty())?;
+        let given = self.keys.given(&global::AUTOCERT_DIR)?;
         if given.text().contains("://") {
             self.report(given.error(
                 "U434",
@@ -235,7 +227,7 @@ impl Ground<'_> {
                 names.push(name);
             }
         }
-        let Some(given) = self.keys.given("autocert") else { return names };
+        let Some(given) = self.keys.given(&global::AUTOCERT) else { return names };
         wildcards.dedup();
         for (what, why) in never
             .iter()

@@ -4,82 +4,84 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::Ground;
 use crate::{
+    config::keys::{self, Key, Typed, global},
     plan::{Dns01, DnsProvider, TsigKey},
     secret::Secret,
 };
 
-const PROVIDER: &str = "autocert_dns_provider";
-const SERVER: &str = "autocert_dns_server";
-const KEY_NAME: &str = "autocert_dns_tsig_name";
-const SECRET: &str = "autocert_dns_tsig_secret";
-const TOKEN: &str = "autocert_dns_cloudflare_token";
-const COMMAND: &str = "autocert_dns_command";
-
 impl Ground<'_> {
     /// `None` when none is named, or a problem was found.
     pub(super) fn dns01(&mut self) -> Option<Dns01> {
-        let provider = match self.keys.word(PROVIDER)?.as_str() {
+        let provider = match self.keys.get(&global::AUTOCERT_DNS_PROVIDER)? {
             "rfc2136" => self.rfc2136(),
             "cloudflare" => {
-                let token = self.secret_text(TOKEN, "autocert_dns_cloudflare_token_file");
+                let token = self.secret_text(
+                    &global::AUTOCERT_DNS_CLOUDFLARE_TOKEN,
+                    &global::AUTOCERT_DNS_CLOUDFLARE_TOKEN_FILE,
+                );
                 if token.is_none() {
                     self.missing(
                         "cloudflare",
-                        TOKEN,
+                        &global::AUTOCERT_DNS_CLOUDFLARE_TOKEN,
                         "a token with Zone → DNS → Edit for the zone",
                     );
                 }
                 token.map(|token| DnsProvider::Cloudflare { token })
             }
             _ => {
-                let command = self.keys.list(COMMAND).unwrap_or_default();
-                let command: Vec<Box<str>> = command.into_iter().map(|text| text.text).collect();
+                let key = &global::AUTOCERT_DNS_COMMAND;
+                let command = self.keys.value(key).iter().map(|text| text.text.clone());
+                let command: Vec<Box<str>> = command.collect();
                 if command.first().is_none_or(|program| program.is_empty()) {
-                    self.missing("exec", COMMAND, "the program, and its first arguments");
+                    self.missing("exec", key, "the program, and its first arguments");
                     return None;
                 }
                 Some(DnsProvider::Exec { command })
             }
         };
-        let wait = self.keys.duration("autocert_dns_wait").unwrap_or_default();
+        let wait = self.keys.value(&global::AUTOCERT_DNS_WAIT);
         Some(Dns01 { provider: provider?, wait })
     }
 
     fn rfc2136(&mut self) -> Option<DnsProvider> {
-        let server = self.keys.text(SERVER).map(str::to_owned);
-        let Some(server) = server else {
+        let Some(server) = self.keys.get(&global::AUTOCERT_DNS_SERVER) else {
             self.missing(
                 "rfc2136",
-                SERVER,
+                &global::AUTOCERT_DNS_SERVER,
                 "the DNS server that takes updates, `HOST` or `HOST:PORT`",
             );
             return None;
         };
-        let server = with_port(&server);
-        let name = self.keys.text(KEY_NAME).map(str::to_owned);
-        let secret = self.secret_text(SECRET, "autocert_dns_tsig_secret_file");
+        let server = with_port(server);
+        let key_name = &global::AUTOCERT_DNS_TSIG_NAME;
+        let name = self.keys.get(key_name);
+        let secret = self
+            .secret_text(&global::AUTOCERT_DNS_TSIG_SECRET, &global::AUTOCERT_DNS_TSIG_SECRET_FILE);
         let key = match (name, secret) {
             (None, None) => None,
             (Some(name), Some(secret)) => Some(self.tsig_key(name, &secret)?),
             (Some(_), None) => {
-                self.missing("rfc2136", SECRET, "the secret of the key that is named");
+                self.missing(
+                    "rfc2136",
+                    &global::AUTOCERT_DNS_TSIG_SECRET,
+                    "the secret of the key that is named",
+                );
                 return None;
             }
             (None, Some(_)) => {
-                self.missing("rfc2136", KEY_NAME, "the name of the key that the secret belongs to");
+                self.missing("rfc2136", key_name, "the name of the key that the secret belongs to");
                 return None;
             }
         };
-        let zone = self.keys.text("autocert_dns_zone").map(Into::into);
+        let zone = self.keys.get(&global::AUTOCERT_DNS_ZONE).map(Into::into);
         Some(DnsProvider::Rfc2136 { server: server.into(), zone, key })
     }
 
-    fn tsig_key(&mut self, name: String, secret: &Secret) -> Option<TsigKey> {
-        let algorithm = self.keys.word("autocert_dns_tsig_algorithm");
-        let algorithm = algorithm.unwrap_or_else(|| "hmac-sha256".into()).into();
+    fn tsig_key(&mut self, name: &str, secret: &Secret) -> Option<TsigKey> {
+        let algorithm = self.keys.value(&global::AUTOCERT_DNS_TSIG_ALGORITHM).into();
         let Ok(octets) = STANDARD.decode(secret.expose().trim_ascii()) else {
-            let file = self.keys.given("autocert_dns_tsig_secret_file");
-            let given = file.or_else(|| self.keys.given(SECRET))?;
+            let file = self.keys.given(&global::AUTOCERT_DNS_TSIG_SECRET_FILE);
+            let given = file.or_else(|| self.keys.given(&global::AUTOCERT_DNS_TSIG_SECRET))?;
             self.report(given.error(
                 "U438",
                 "the secret of the TSIG key is not base64",
@@ -90,21 +92,25 @@ impl Ground<'_> {
         Some(TsigKey { name: name.into(), algorithm, secret: Secret::new(octets) })
     }
 
-    fn secret_text(&mut self, inline: &str, file: &str) -> Option<Secret> {
-        match self.keys.given(file).filter(|given| !given.text().is_empty()) {
+    fn secret_text(
+        &mut self,
+        inline: &'static Typed<keys::Secret>,
+        file: &'static Key,
+    ) -> Option<Secret> {
+        match self.keys.given(file) {
             Some(given) => {
                 let read = self.read(given);
                 self.keep(read).map(|text| Secret::new(text.expose().trim_ascii()))
             }
-            None => self.keys.text(inline).map(|text| Secret::new(text.as_bytes())),
+            None => self.keys.get(inline).map(|text| Secret::new(text.as_bytes())),
         }
     }
 
-    fn missing(&mut self, provider: &str, key: &str, what: &str) {
-        let Some(given) = self.keys.given(PROVIDER) else { return };
+    fn missing(&mut self, provider: &str, key: &'static Key, what: &str) {
+        let Some(given) = self.keys.given(&global::AUTOCERT_DNS_PROVIDER) else { return };
         self.report(given.error(
             "U437",
-            format!("`{PROVIDER}: {provider}` needs `{key}`"),
+            format!("`{}: {provider}` needs `{}`", given.key.name, key.name),
             format!("add {what}"),
         ));
     }

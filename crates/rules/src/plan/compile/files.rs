@@ -5,7 +5,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
 use super::Ground;
-use crate::{config::Given, plain_text, problem::Problem, secret::Secret};
+use crate::{
+    config::{Given, keys::Key},
+    plain_text,
+    problem::Problem,
+    secret::Secret,
+};
 
 /// What a PEM text has to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,17 +64,28 @@ impl Ground<'_> {
     }
 
     /// PEM text from `file_key`, or else in base64 from `inline_key`. The file wins.
-    pub(super) fn pem(&mut self, inline_key: &str, file_key: &str, pem: Pem) -> Option<Secret> {
-        let outcome = match (self.keys.given(file_key), self.keys.given(inline_key)) {
-            (Some(file), _) if !file.text().is_empty() => {
-                self.read(file).and_then(|text| checked(file, text, pem))
-            }
-            (_, Some(inline)) if !inline.text().is_empty() => {
-                base64(inline).and_then(|text| checked(inline, text, pem))
-            }
-            _ => return None,
-        };
-        self.keep(outcome)
+    pub(super) fn pem(
+        &mut self,
+        inline_key: &'static Key,
+        file_key: &'static Key,
+        pem: Pem,
+    ) -> Option<Secret> {
+        if self.keys.given(file_key).is_some() {
+            self.file_pem(file_key, pem)
+        } else {
+            self.inline_pem(inline_key, pem)
+        }
+    }
+
+    pub(super) fn file_pem(&mut self, key: &'static Key, pem: Pem) -> Option<Secret> {
+        let given = self.keys.given(key)?;
+        let text = self.read(given).and_then(|text| checked(given, text, pem));
+        self.keep(text)
+    }
+
+    pub(super) fn inline_pem(&mut self, key: &'static Key, pem: Pem) -> Option<Secret> {
+        let given = self.keys.given(key)?;
+        self.keep(base64(given).and_then(|text| checked(given, text, pem)))
     }
 }
 

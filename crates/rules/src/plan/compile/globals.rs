@@ -8,14 +8,16 @@ use super::{
     name,
 };
 use crate::{
-    config::Given,
+    config::{
+        Section,
+        keys::{Key, List, Text, Typed, global, nested},
+    },
     names::{Host, ListenAddressError, listen_address},
     plan::{
         CertificateFiles, CookiePolicy, Level, Listen, LogSelection, Protocols, SameSite, Timeouts,
     },
     problem::{Problem, Severity},
     secret::Secret,
-    yaml::Kind,
 };
 
 /// Fields of the access log that may be chosen (`pomerium-config.md` §2.12).
@@ -78,18 +80,18 @@ pub const AUTHORIZE_FIELDS: &[&str] = &[
 
 impl Ground<'_> {
     pub(super) fn listen(&mut self) -> Listen {
-        let insecure = self.keys.bool("insecure_server").unwrap_or_default();
+        let insecure = self.keys.value(&global::INSECURE_SERVER);
         let default_port = if insecure { 80 } else { 443 };
         let address = self
-            .address("address", Some(default_port))
+            .address(&global::ADDRESS, Some(default_port))
             .unwrap_or_else(|| format!(":{default_port}").into());
         let certificates_inline = match (
-            self.pem("certificate", "", Pem::Certificate),
-            self.pem("certificate_key", "", Pem::PrivateKey),
+            self.inline_pem(&global::CERTIFICATE, Pem::Certificate),
+            self.inline_pem(&global::CERTIFICATE_KEY, Pem::PrivateKey),
         ) {
             (Some(cert), Some(key)) => vec![(Arc::from(cert.expose()), Arc::new(key))],
             _ => {
-                self.want_both("certificate", "certificate_key");
+                self.want_both(&global::CERTIFICATE, &global::CERTIFICATE_KEY);
                 Vec::new()
             }
         };
@@ -97,9 +99,9 @@ impl Ground<'_> {
             address,
             insecure,
             certificate_files: self.certificate_files(),
-            certificates_dir: self.keys.text("certificates_dir").map(PathBuf::from),
+            certificates_dir: self.keys.get(&global::CERTIFICATES_DIR).map(PathBuf::from),
             certificates_inline,
-            http_redirect: self.address("http_redirect_addr", Some(80)),
+            http_redirect: self.address(&global::HTTP_REDIRECT_ADDR, Some(80)),
             metrics: self.metrics(),
             protocols: self.protocols(),
         };
@@ -108,11 +110,11 @@ impl Ground<'_> {
     }
 
     fn protocols(&mut self) -> Protocols {
-        match self.keys.word("codec_type").as_deref() {
-            Some("http1") => Protocols::Http1,
-            Some("http2") => Protocols::Http2,
-            Some("http3") => {
-                if let Some(given) = self.keys.given("codec_type") {
+        match self.keys.value(&global::CODEC_TYPE) {
+            "http1" => Protocols::Http1,
+            "http2" => Protocols::Http2,
+            "http3" => {
+                if let Some(given) = self.keys.given(&global::CODEC_TYPE) {
                     self.report(given.warning(
                         "U403",
                         "HTTP/3 is not spoken yet: visitors get HTTP/2 and HTTP/1.1",
@@ -121,13 +123,17 @@ impl Ground<'_> {
                 }
                 Protocols::Both
             }
-            Some(_) | None => Protocols::Both,
+            _ => Protocols::Both,
         }
     }
 
     /// `host:port`; a bare number is a port, an empty host is all addresses, and a missing port is
     /// the default one, or an error where there is none.
-    pub(super) fn address(&mut self, key: &str, default_port: Option<u16>) -> Option<Box<str>> {
+    pub(super) fn address(
+        &mut self,
+        key: &'static Key,
+        default_port: Option<u16>,
+    ) -> Option<Box<str>> {
         let given = self.keys.given(key)?;
         let written = given.text().trim_matches(['"', '\'', ' ']);
         if written.is_empty() {
@@ -145,7 +151,7 @@ impl Ground<'_> {
                 let code = if error == ListenAddressError::NoPort { "U440" } else { "U401" };
                 self.report(given.error(
                     code,
-                    format!("`{key}` is not an address to listen on: {error}"),
+                    format!("`{}` is not an address to listen on: {error}", key.name),
                     "write `:443` for all addresses, or `127.0.0.1:8443`",
                 ));
                 None
@@ -156,8 +162,11 @@ impl Ground<'_> {
     /// Two listeners on one port: the second can't be bound.
     fn tell_clash(&mut self, listen: &Listen) {
         let metrics = listen.metrics.as_ref().map(|metrics| &metrics.address);
-        let others = [("http_redirect_addr", listen.http_redirect.as_ref()), (METRICS, metrics)];
-        let mut taken = vec![("address", &listen.address)];
+        let others: [(&'static Key, _); 2] = [
+            (&global::HTTP_REDIRECT_ADDR, listen.http_redirect.as_ref()),
+            (&global::METRICS_ADDRESS, metrics),
+        ];
+        let mut taken = vec![(global::ADDRESS.name, &listen.address)];
         for (key, address) in others {
             let Some(address) = address else { continue };
             let clash = taken.iter().find(|(_, other)| clash(other, address));
@@ -166,72 +175,57 @@ impl Ground<'_> {
             {
                 self.report(given.error(
                     "U402",
-                    format!("`{key}` and `{other}` are the same address"),
+                    format!("`{}` and `{other}` are the same address", key.name),
                     "give each a port of its own",
                 ));
             }
-            taken.push((key, address));
+            taken.push((key.name, address));
         }
     }
 
     fn certificate_files(&mut self) -> Vec<CertificateFiles> {
         let mut pairs = Vec::new();
-        let single = |key| self.keys.text(key).map(PathBuf::from);
-        match (single("certificate_file"), single("certificate_key_file")) {
+        let single = |key: &'static Typed<Text>| self.keys.get(key).map(PathBuf::from);
+        match (single(&global::CERTIFICATE_FILE), single(&global::CERTIFICATE_KEY_FILE)) {
             (Some(cert), Some(key)) => {
-                for (name, pem) in [
-                    ("certificate_file", Pem::Certificate),
-                    ("certificate_key_file", Pem::PrivateKey),
-                ] {
-                    self.look_at(name, pem);
-                }
+                self.look_at(self.keys, &global::CERTIFICATE_FILE, Pem::Certificate);
+                self.look_at(self.keys, &global::CERTIFICATE_KEY_FILE, Pem::PrivateKey);
                 pairs.push(CertificateFiles { cert, key });
             }
             (None, None) => {}
-            _ => self.want_both("certificate_file", "certificate_key_file"),
+            _ => self.want_both(&global::CERTIFICATE_FILE, &global::CERTIFICATE_KEY_FILE),
         }
-        let Some(given) = self.keys.given("certificates") else { return pairs };
-        let items = match &given.node.kind {
-            Kind::List(items) => items.iter().collect(),
-            Kind::Map(_) | Kind::Scalar { .. } => vec![&given.node],
-        };
-        for item in items {
-            let part = |name, pem| {
-                let node = item
-                    .get(name)
-                    .filter(|node| !node.is_null() && node.text().is_some_and(|t| !t.is_empty()));
-                let Some(node) = node else {
-                    return Err(Problem::error(
+        for pair in self.keys.value(&global::CERTIFICATES) {
+            let missing = [&nested::PAIR_CERT, &nested::PAIR_KEY].map(|half| {
+                let is_missing = pair.get(half).is_none();
+                if is_missing {
+                    self.report(Problem::error(
                         "U214",
-                        item.span.clone(),
+                        pair.at.clone(),
                         format!(
-                            "a certificate needs both `cert` and `key`, and `{name}` is missing"
+                            "a certificate needs both `cert` and `key`, and `{}` is missing",
+                            half.name
                         ),
                         "write `- cert: FILE` and `  key: FILE`",
                     ));
-                };
-                let one = Given {
-                    key: given.key,
-                    key_span: given.key_span.clone(),
-                    node: node.clone(),
-                    source: given.source.clone(),
-                };
-                let found = self.read(&one).and_then(|text| files::checked(&one, text, pem));
-                Ok((PathBuf::from(one.text()), found))
-            };
-            let (cert, key) = (part("cert", Pem::Certificate), part("key", Pem::PrivateKey));
-            if let (Some((cert, found)), Some((key, found_key))) = (self.keep(cert), self.keep(key))
-            {
-                self.note_unusable(found);
-                self.note_unusable(found_key);
-                pairs.push(CertificateFiles { cert, key });
+                }
+                is_missing
+            });
+            if missing == [false, false] {
+                self.look_at(pair, &nested::PAIR_CERT, Pem::Certificate);
+                self.look_at(pair, &nested::PAIR_KEY, Pem::PrivateKey);
+                let path = |half| PathBuf::from(pair.value(half));
+                pairs.push(CertificateFiles {
+                    cert: path(&nested::PAIR_CERT),
+                    key: path(&nested::PAIR_KEY),
+                });
             }
         }
         pairs
     }
 
-    fn look_at(&mut self, key: &str, pem: Pem) {
-        let Some(given) = self.keys.given(key) else { return };
+    fn look_at(&mut self, section: &Section, key: &'static Key, pem: Pem) {
+        let Some(given) = section.given(key) else { return };
         let found = self.read(given).and_then(|text| files::checked(given, text, pem));
         self.note_unusable(found);
     }
@@ -247,10 +241,10 @@ impl Ground<'_> {
     }
 
     /// Two keys that make sense only together.
-    pub(super) fn want_both(&mut self, one: &str, other: &str) {
+    pub(super) fn want_both(&mut self, one: &'static Key, other: &'static Key) {
         let (present, missing) = match (self.keys.given(one), self.keys.given(other)) {
-            (Some(given), None) => (given, other),
-            (None, Some(given)) => (given, one),
+            (Some(given), None) => (given, other.name),
+            (None, Some(given)) => (given, one.name),
             _ => return,
         };
         self.report(present.error(
@@ -261,24 +255,18 @@ impl Ground<'_> {
     }
 
     pub(super) fn cookie(&mut self) -> CookiePolicy {
-        let mut name: Box<str> = "_pomerium".into();
-        if let Some(given) = self.keys.given("cookie_name").filter(|given| !given.text().is_empty())
+        let name: Box<str> = self.keys.value(&global::COOKIE_NAME).into();
+        if let Some(given) = self.keys.given(&global::COOKIE_NAME)
+            && !name.bytes().all(name::is_token_byte)
         {
-            let written = given.text();
-            if written.bytes().all(name::is_token_byte) {
-                name = written.into();
-            } else {
-                self.report(given.error(
-                    "U404",
-                    format!("`{written}` can't be a cookie's name"),
-                    "use letters, digits, `_` and `-`",
-                ));
-            }
+            self.report(given.error(
+                "U404",
+                format!("`{name}` can't be a cookie's name"),
+                "use letters, digits, `_` and `-`",
+            ));
         }
         let mut domain = None;
-        if let Some(given) =
-            self.keys.given("cookie_domain").filter(|given| !given.text().is_empty())
-        {
+        if let Some(given) = self.keys.given(&global::COOKIE_DOMAIN) {
             domain =
                 self.keep(Host::parse(given.text().trim_start_matches('.')).map_err(|error| {
                     given.error(
@@ -292,8 +280,8 @@ impl Ground<'_> {
             host_name: CookiePolicy::host_name_of(&name),
             name,
             domain,
-            http_only: self.keys.bool("cookie_http_only").unwrap_or(true),
-            same_site: match self.keys.word("cookie_same_site").as_deref() {
+            http_only: self.keys.value(&global::COOKIE_HTTP_ONLY),
+            same_site: match self.keys.get(&global::COOKIE_SAME_SITE) {
                 Some("strict") => Some(SameSite::Strict),
                 Some("lax") => Some(SameSite::Lax),
                 Some("none") => Some(SameSite::None),
@@ -306,9 +294,9 @@ impl Ground<'_> {
     /// How long a session lasts. A life that ends as it begins is taken as it is written: it lets
     /// nobody in.
     fn session_life(&mut self) -> Duration {
-        let life = self.keys.duration("cookie_expire").unwrap_or(Duration::from_secs(14 * 3600));
+        let life = self.keys.value(&global::COOKIE_EXPIRE);
         if life < Duration::from_secs(1)
-            && let Some(given) = self.keys.given("cookie_expire")
+            && let Some(given) = self.keys.given(&global::COOKIE_EXPIRE)
         {
             self.report(given.warning(
                 "U423",
@@ -320,36 +308,33 @@ impl Ground<'_> {
     }
 
     pub(super) fn timeouts(&self) -> Timeouts {
-        let limit = |key, default| some_time(self.keys.duration(key).unwrap_or(default));
         Timeouts {
-            read: limit("timeout_read", Duration::from_secs(30)),
-            idle: limit("timeout_idle", Duration::from_secs(300)),
+            read: some_time(self.keys.value(&global::TIMEOUT_READ)),
+            idle: some_time(self.keys.value(&global::TIMEOUT_IDLE)),
         }
     }
 
     pub(super) fn log(&mut self) -> LogSelection {
-        let level = match self.keys.text("log_level") {
-            Some("trace" | "debug") => Level::Debug,
-            Some("warn" | "warning") => Level::Warn,
-            Some("error" | "critical" | "fatal" | "panic" | "off" | "none" | "disabled") => {
-                Level::Error
-            }
-            Some(_) | None => Level::Info,
+        let level = match self.keys.value(&global::LOG_LEVEL) {
+            "trace" | "debug" => Level::Debug,
+            "warn" | "warning" => Level::Warn,
+            "error" | "critical" | "fatal" | "panic" | "off" | "none" | "disabled" => Level::Error,
+            _ => Level::Info,
         };
         LogSelection {
             level,
-            access: self.log_fields("access_log_fields", ACCESS_FIELDS),
-            authorize: self.log_fields("authorize_log_fields", AUTHORIZE_FIELDS),
+            access: self.log_fields(&global::ACCESS_LOG_FIELDS, ACCESS_FIELDS),
+            authorize: self.log_fields(&global::AUTHORIZE_LOG_FIELDS, AUTHORIZE_FIELDS),
         }
     }
 
     /// Unknown names are left out with a warning, as Pomerium does it.
-    fn log_fields(&mut self, key: &str, known: &[&str]) -> Option<Vec<Box<str>>> {
+    fn log_fields(&mut self, key: &'static Typed<List>, known: &[&str]) -> Option<Vec<Box<str>>> {
         let given = self.keys.given(key)?;
         let mut names = Vec::new();
-        for item in self.keys.list(key)? {
+        for item in self.keys.get(key)? {
             if known.contains(&&*item.text) {
-                names.push(item.text);
+                names.push(item.text.clone());
                 continue;
             }
             if NEVER_THERE.contains(&&*item.text) {
@@ -358,7 +343,7 @@ impl Ground<'_> {
             if let Some(why) = left_out(&item.text) {
                 let mut problem = given.warning(
                     "U121",
-                    format!("`{key}`: `{}` is not written: {why}", item.text),
+                    format!("`{}`: `{}` is not written: {why}", key.name, item.text),
                     "delete it",
                 );
                 problem.at = given.source.place(&item.at);
@@ -370,7 +355,7 @@ impl Ground<'_> {
             });
             let mut problem = given.warning(
                 "U405",
-                format!("`{key}` has no field `{}`: it is left out", item.text),
+                format!("`{}` has no field `{}`: it is left out", key.name, item.text),
                 near.map_or_else(String::new, |near| format!("did you mean `{near}`?")),
             );
             problem.at = given.source.place(&item.at);
@@ -381,8 +366,8 @@ impl Ground<'_> {
 
     /// Values that are right but do less here than in Pomerium.
     pub(super) fn remarks(&mut self) {
-        if let Some(given) = self.keys.given("services") {
-            for item in self.keys.list("services").unwrap_or_default() {
+        if let Some(given) = self.keys.given(&global::SERVICES) {
+            for item in self.keys.value(&global::SERVICES) {
                 let problem = match &*item.text {
                     "all" => continue,
                     "authenticate" if self.is_authenticate_service() => continue,
@@ -402,8 +387,6 @@ impl Ground<'_> {
         }
     }
 }
-
-const METRICS: &str = "metrics_address";
 
 /// Would binding one keep the other from being bound? Port 0 is another one each time.
 fn clash(one: &str, other: &str) -> bool {

@@ -1,12 +1,15 @@
-//! Vec<(HeaderName, HeaderValue)> that are set: on responses, and claims toward upstreams.
+//! Fields that are set: on responses, and claims toward upstreams.
 
 use http::{HeaderName, HeaderValue};
 
 use super::{Ground, name};
 use crate::{
-    config::{Given, Section, values, values::Text},
+    config::{
+        Given, Section,
+        keys::{Value, global, route},
+        values::Text,
+    },
     problem::Problem,
-    yaml::Kind,
 };
 
 /// Pomerium adds `includeSubDomains; preload`, which bind other hosts for years; they are for the
@@ -31,13 +34,12 @@ impl ResponseFields {
 
 /// The global `set_response_headers`, or Pomerium's defaults (`pomerium-config.md` §2.10).
 pub(super) fn global_response_fields(ground: &mut Ground<'_>) -> ResponseFields {
-    match ground.keys.given("set_response_headers") {
-        Some(given) => {
-            let written = own_fields(given, ground.problems).unwrap_or_default();
-            ResponseFields { written, defaults: Vec::new() }
-        }
-        None => ResponseFields { written: Vec::new(), defaults: defaults(ground.keys) },
-    }
+    let Some(given) = ground.keys.given(&global::SET_RESPONSE_HEADERS) else {
+        return ResponseFields { written: Vec::new(), defaults: defaults(ground.keys) };
+    };
+    let pairs = ground.keys.value(&global::SET_RESPONSE_HEADERS);
+    let written = own_fields(given, pairs, ground.problems).unwrap_or_default();
+    ResponseFields { written, defaults: Vec::new() }
 }
 
 fn defaults(keys: &Section) -> Vec<(HeaderName, HeaderValue)> {
@@ -45,14 +47,10 @@ fn defaults(keys: &Section) -> Vec<(HeaderName, HeaderValue)> {
         (http::header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
         (http::header::X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block")),
     ];
-    let has_certificate = ["certificate", "certificate_file", "certificates"].iter().any(|key| {
-        keys.given(key).is_some_and(|given| match &given.node.kind {
-            Kind::List(items) => !items.is_empty(),
-            Kind::Map(_) => true,
-            Kind::Scalar { text, .. } => !text.is_empty(),
-        })
-    });
-    if has_certificate && keys.bool("autocert_use_staging") != Some(true) {
+    let has_certificate = keys.given(&global::CERTIFICATE).is_some()
+        || keys.given(&global::CERTIFICATE_FILE).is_some()
+        || !keys.value(&global::CERTIFICATES).is_empty();
+    if has_certificate && !keys.value(&global::AUTOCERT_USE_STAGING) {
         fields.push((http::header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS)));
     }
     fields
@@ -61,11 +59,16 @@ fn defaults(keys: &Section) -> Vec<(HeaderName, HeaderValue)> {
 /// A route's fields over the global ones; `disable` clears all.
 pub(super) fn route_response_fields(
     ground: &mut Ground<'_>,
-    global: &ResponseFields,
+    globals: &ResponseFields,
 ) -> ResponseFields {
-    let Some(given) = ground.keys.given("set_response_headers") else { return global.clone() };
-    let Some(own) = own_fields(given, ground.problems) else { return ResponseFields::default() };
-    let mut fields = global.clone();
+    let Some(given) = ground.keys.given(&route::SET_RESPONSE_HEADERS) else {
+        return globals.clone();
+    };
+    let pairs = ground.keys.value(&route::SET_RESPONSE_HEADERS);
+    let Some(own) = own_fields(given, pairs, ground.problems) else {
+        return ResponseFields::default();
+    };
+    let mut fields = globals.clone();
     fields.written.retain(|(name, _)| !own.iter().any(|(own, _)| own == name));
     fields.defaults.retain(|(name, _)| !own.iter().any(|(own, _)| own == name));
     fields.written.extend(own);
@@ -75,15 +78,15 @@ pub(super) fn route_response_fields(
 /// `None` when a key named `disable` is among them.
 fn own_fields(
     given: &Given,
+    pairs: &[(Text, Text)],
     problems: &mut Vec<Problem>,
 ) -> Option<Vec<(HeaderName, HeaderValue)>> {
-    let pairs = values::pairs(&given.node).unwrap_or_default();
     if pairs.iter().any(|(name, _)| name.text.eq_ignore_ascii_case("disable")) {
         return None;
     }
     let mut fields = Vec::new();
     let mut found = Vec::new();
-    for (field, value) in &pairs {
+    for (field, value) in pairs {
         match (name::field_name(given.key.name, field), name::field_value(given.key.name, value)) {
             (Ok(field), Ok(value)) => fields.push((field, value)),
             (field, value) => found.extend([field.err(), value.err()].into_iter().flatten()),
@@ -96,10 +99,11 @@ fn own_fields(
 
 /// `jwt_claims_headers`: a map from field to claim, or claims whose fields are named after them.
 pub(super) fn claim_fields(ground: &mut Ground<'_>) -> Vec<(HeaderName, Box<str>)> {
-    let Some(given) = ground.keys.given("jwt_claims_headers") else { return Vec::new() };
-    let pairs = match &given.node.kind {
-        Kind::Map(_) => values::pairs(&given.node).unwrap_or_default(),
-        Kind::Scalar { .. } | Kind::List(_) => claims(given),
+    let Some(given) = ground.keys.given(&global::JWT_CLAIMS_HEADERS) else { return Vec::new() };
+    let pairs = match ground.keys.get(&global::JWT_CLAIMS_HEADERS) {
+        Some(Value::Map(pairs)) => pairs.clone(),
+        Some(Value::List(names)) => claims(names),
+        _ => Vec::new(),
     };
     let mut found = Vec::new();
     let mut fields: Vec<(HeaderName, Box<str>)> = Vec::new();
@@ -117,13 +121,12 @@ pub(super) fn claim_fields(ground: &mut Ground<'_>) -> Vec<(HeaderName, Box<str>
     fields
 }
 
-fn claims(given: &Given) -> Vec<(Text, Text)> {
+fn claims(names: &[Text]) -> Vec<(Text, Text)> {
     let named = |claim: &str, at: &crate::problem::Span| {
         let field = Text { text: format!("x-pomerium-claim-{claim}").into(), at: at.clone() };
         (field, Text { text: claim.into(), at: at.clone() })
     };
-    let items = values::list(&given.node).unwrap_or_default();
-    items
+    names
         .iter()
         .flat_map(|item| {
             item.text.split_whitespace().map(|claim| named(claim, &item.at)).collect::<Vec<_>>()

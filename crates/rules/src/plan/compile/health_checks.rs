@@ -4,20 +4,16 @@ use std::{ops::Range, time::Duration};
 
 use http::{HeaderValue, Method, uri::PathAndQuery};
 
-use super::{Ground, target::inner};
+use super::Ground;
 use crate::{
-    config::{Given, Section, keys, values},
+    config::{
+        Section,
+        keys::{nested::*, route},
+    },
     names::Authority,
     plan::{HealthCheck, HealthQuestion},
     problem::{Problem, Severity},
-    yaml::{Kind, Node},
 };
-
-/// Where nothing is said. Envoy asks for all four.
-const TIMEOUT: Duration = Duration::from_secs(5);
-const INTERVAL: Duration = Duration::from_secs(10);
-const UNHEALTHY: u32 = 3;
-const HEALTHY: u32 = 2;
 
 /// What is expected where nothing is said.
 const OK: Range<u16> = 200..201;
@@ -28,25 +24,23 @@ const SHORTEST: Duration = Duration::from_millis(10);
 impl Ground<'_> {
     /// `None` when one of them is an error.
     pub(super) fn health_checks(&mut self) -> Option<Vec<HealthCheck>> {
-        let Some(given) = self.keys.given("health_checks") else { return Some(Vec::new()) };
         let before = self.problems.len();
-        let checks = each(given).iter().filter_map(|one| self.health_check(one)).collect();
+        let sections = self.keys.value(&route::HEALTH_CHECKS);
+        let checks = sections.iter().filter_map(|one| self.health_check(one)).collect();
         let is_well =
             !self.problems.iter().skip(before).any(|problem| problem.severity == Severity::Error);
         is_well.then_some(checks)
     }
 
-    fn health_check(&mut self, given: &Given) -> Option<HealthCheck> {
-        let section = inner(given, keys::HEALTH_CHECK)?;
-        let asks = if let Some(http) = section.given("http_health_check") {
-            let asks = http_question(http);
-            self.keep(asks)
-        } else if let Some(tcp) = section.given("tcp_health_check") {
-            let asks = tcp_question(tcp);
-            self.keep(asks)
+    fn health_check(&mut self, keys: &Section) -> Option<HealthCheck> {
+        let asks = if let Some(http) = keys.get(&CHECK_HTTP_HEALTH_CHECK) {
+            self.keep(http_question(http))
+        } else if let Some(tcp) = keys.get(&CHECK_TCP_HEALTH_CHECK) {
+            self.keep(tcp_question(tcp))
         } else {
-            if !UNSUPPORTED.iter().any(|key| section.given(key).is_some()) {
-                self.report(given.warning(
+            if !keys.given.iter().any(|given| UNSUPPORTED.contains(&given.key.name)) {
+                self.report(keys.problem(
+                    Severity::Warning,
                     "U533",
                     "this health check asks nothing",
                     "add `http_health_check: {path: /health}` or `tcp_health_check: {}`",
@@ -54,21 +48,23 @@ impl Ground<'_> {
             }
             None
         };
-        for key in ["timeout", "interval"] {
-            let short = |given: &&Given| {
-                values::duration(&given.node).is_ok_and(|(length, _)| length < SHORTEST)
-            };
-            if let Some(given) = section.given(key).filter(short) {
-                self.report(wrong(given, format!("`{key}` is too short"), "write `5s`"));
+        for key in [&CHECK_TIMEOUT, &CHECK_INTERVAL] {
+            let is_short = keys.value(key) < SHORTEST;
+            if let Some(given) = keys.given(key).filter(|given| is_short && given.value.is_some()) {
+                self.report(given.error(
+                    "U534",
+                    format!("`{}` is too short", key.name),
+                    "write `5s`",
+                ));
             }
         }
-        let threshold = |key| section.int(key).and_then(|times| u32::try_from(times).ok());
+        let threshold = |key| u32::try_from(keys.value(key)).unwrap_or(u32::MAX);
         Some(HealthCheck {
             asks: asks?,
-            timeout: section.duration("timeout").unwrap_or(TIMEOUT),
-            interval: section.duration("interval").unwrap_or(INTERVAL),
-            unhealthy_threshold: threshold("unhealthy_threshold").unwrap_or(UNHEALTHY),
-            healthy_threshold: threshold("healthy_threshold").unwrap_or(HEALTHY),
+            timeout: keys.value(&CHECK_TIMEOUT),
+            interval: keys.value(&CHECK_INTERVAL),
+            unhealthy_threshold: threshold(&CHECK_UNHEALTHY_THRESHOLD),
+            healthy_threshold: threshold(&CHECK_HEALTHY_THRESHOLD),
         })
     }
 }
@@ -76,82 +72,57 @@ impl Ground<'_> {
 /// Told by themselves.
 const UNSUPPORTED: &[&str] = &["grpc_health_check", "custom_health_check"];
 
-fn wrong(given: &Given, what: impl Into<String>, help: &str) -> Problem {
-    given.error("U534", what, help)
+fn wrong(keys: &Section, what: &str, help: &str) -> Problem {
+    keys.problem(Severity::Error, "U534", what, help)
 }
 
-/// The items of a list; one alone is a list of one.
-fn each(given: &Given) -> Vec<Given> {
-    let one = |node: &Node| Given {
-        key: given.key,
-        key_span: given.key_span.clone(),
-        node: node.clone(),
-        source: given.source.clone(),
-    };
-    match &given.node.kind {
-        Kind::List(items) => items.iter().map(one).collect(),
-        Kind::Map(_) => vec![one(&given.node)],
-        Kind::Scalar { .. } => Vec::new(),
-    }
-}
-
-fn http_question(given: &Given) -> Result<HealthQuestion, Problem> {
-    let empty = Section { given: Vec::new(), at: 0..0, source: given.source.clone() };
-    let section = inner(given, keys::HTTP_HEALTH_CHECK).unwrap_or(empty);
-    let host = section.given("host").filter(|host| !host.text().is_empty());
-    let host = host.map(|host| {
+fn http_question(keys: &Section) -> Result<HealthQuestion, Problem> {
+    let host = keys.given(&HTTP_HOST).map(|host| {
         let read = Authority::parse(host.text()).ok();
         let field = read.and_then(|read| HeaderValue::try_from(read.to_string()).ok());
         field.ok_or_else(|| {
-            wrong(host, format!("`host: {}` is no host", host.text()), "write `tv.example.com`")
+            let what = format!("`host: {}` is no host", host.text());
+            host.error("U534", what, "write `tv.example.com`")
         })
     });
-    let written = section.given("path").filter(|path| path.text().starts_with('/'));
-    let path =
-        written.and_then(|path| path.text().parse::<PathAndQuery>().ok()).ok_or_else(|| {
-            let at = section.given("path").unwrap_or(given);
-            wrong(at, "a check over HTTP has a path that begins with `/`", "add `path: /health`")
-        })?;
-    let method = section.text("method").map(str::to_ascii_uppercase);
-    let method = method.and_then(|method| method.parse().ok()).unwrap_or(Method::GET);
-    let expected = match section.given("expected_statuses") {
+    let written = keys.get(&HTTP_PATH).filter(|path| path.starts_with('/'));
+    let path = written.and_then(|path| path.parse::<PathAndQuery>().ok()).ok_or_else(|| {
+        let (what, help) =
+            ("a check over HTTP has a path that begins with `/`", "add `path: /health`");
+        keys.given(&HTTP_PATH)
+            .map_or_else(|| wrong(keys, what, help), |path| path.error("U534", what, help))
+    })?;
+    let method = keys.value(&HTTP_METHOD).parse().unwrap_or(Method::GET);
+    let expected = match keys.get(&HTTP_EXPECTED_STATUSES) {
         None => Vec::from([OK]),
-        Some(given) => each(given).iter().map(statuses).collect::<Result<_, _>>()?,
+        Some(ranges) => ranges.iter().map(statuses).collect::<Result<_, _>>()?,
     };
     Ok(HealthQuestion::Http { method, host: host.transpose()?, path, expected })
 }
 
 /// `{start, end}`, the end not among them.
-fn statuses(given: &Given) -> Result<Range<u16>, Problem> {
-    let section = inner(given, keys::STATUS_RANGE);
-    let number = |key| {
-        let number = section.as_ref().and_then(|section| section.int(key));
-        number.and_then(|number| u16::try_from(number).ok())
-    };
-    match (number("start"), number("end")) {
+fn statuses(keys: &Section) -> Result<Range<u16>, Problem> {
+    let number = |key| keys.get(key).and_then(|number| u16::try_from(number).ok());
+    match (number(&STATUS_START), number(&STATUS_END)) {
         (Some(start), Some(end)) if start < end => Ok(start..end),
         (_, _) => Err(wrong(
-            given,
+            keys,
             "these are no statuses",
             "write `{start: 200, end: 400}` for 200 to 399: the end is not among them",
         )),
     }
 }
 
-fn tcp_question(given: &Given) -> Result<HealthQuestion, Problem> {
-    let section = inner(given, keys::TCP_HEALTH_CHECK);
-    let part = |key| section.as_ref().and_then(|section| section.given(key));
-    let octets = |given: &Given| {
-        let text = inner(given, keys::PAYLOAD);
-        let text = text.as_ref().and_then(|payload| payload.text("text")).unwrap_or_default();
-        let octets = hex(text).filter(|octets| !octets.is_empty());
+fn tcp_question(keys: &Section) -> Result<HealthQuestion, Problem> {
+    let octets = |payload: &Section| {
+        let octets = hex(payload.value(&PAYLOAD_TEXT)).filter(|octets| !octets.is_empty());
         octets.ok_or_else(|| {
-            wrong(given, "this is nothing to say or hear", "write `{text: 50494e47}`: hexadecimal")
+            let help = "write `{text: 50494e47}`: hexadecimal";
+            wrong(payload, "this is nothing to say or hear", help)
         })
     };
-    let send = part("send").map(octets).transpose()?.unwrap_or_default();
-    let receive = part("receive").map(each).unwrap_or_default();
-    let receive = receive.iter().map(octets).collect::<Result<_, _>>()?;
+    let send = keys.get(&TCP_SEND).map(octets).transpose()?.unwrap_or_default();
+    let receive = keys.value(&TCP_RECEIVE).iter().map(octets).collect::<Result<_, _>>()?;
     Ok(HealthQuestion::Tcp { send, receive })
 }
 

@@ -2,16 +2,18 @@
 
 use super::{Ground, re2};
 use crate::{
-    config::Given,
+    config::{
+        Given,
+        keys::{Key, route},
+    },
     plan::{Action, PathMatch, Rewrite},
 };
 
 impl Ground<'_> {
     /// One of `regex`, `path`, `prefix`, in this order; the others do nothing.
     pub(super) fn path_match(&mut self) -> Option<PathMatch> {
-        let present = |key| self.keys.given(key).filter(|given: &&Given| !given.text().is_empty());
-        let given: Vec<&Given> =
-            ["regex", "path", "prefix"].into_iter().filter_map(present).collect();
+        let keys: [&'static Key; 3] = [&route::REGEX, &route::PATH, &route::PREFIX];
+        let given: Vec<&Given> = keys.into_iter().filter_map(|key| self.keys.given(key)).collect();
         if let [wins, loses, ..] = given.as_slice() {
             self.report(loses.warning(
                 "U511",
@@ -21,7 +23,7 @@ impl Ground<'_> {
         }
         let Some(wins) = given.first() else { return Some(PathMatch::Prefix("/".into())) };
         let text = wins.text();
-        if wins.key.name == "regex" {
+        if std::ptr::eq(wins.key, &*route::REGEX) {
             let regex = re2::whole(text).map_err(|why| {
                 wins.error(
                     "U510",
@@ -38,7 +40,7 @@ impl Ground<'_> {
                 "write the path as it is sent: beginning with `/`, other characters escaped (`%C3%BC`), without the query",
             ));
         }
-        Some(if wins.key.name == "path" {
+        Some(if std::ptr::eq(wins.key, &*route::PATH) {
             PathMatch::Exact(text.into())
         } else {
             PathMatch::Prefix(text.into())
@@ -47,9 +49,8 @@ impl Ground<'_> {
 
     /// `prefix_rewrite`, then `regex_rewrite_*`, then the path in `to`.
     pub(super) fn rewrite(&mut self, action: Option<&Action>) -> Option<Rewrite> {
-        let prefix = self.keys.given("prefix_rewrite").filter(|given| !given.text().is_empty());
-        let pattern =
-            self.keys.given("regex_rewrite_pattern").filter(|given| !given.text().is_empty());
+        let prefix = self.keys.given(&route::PREFIX_REWRITE);
+        let pattern = self.keys.given(&route::REGEX_REWRITE_PATTERN);
         if let (Some(prefix), Some(_)) = (prefix, pattern) {
             self.report(prefix.error(
                 "U513",
@@ -93,7 +94,7 @@ impl Ground<'_> {
             )
         });
         let regex = self.keep(regex)?;
-        let to = self.keys.given("regex_rewrite_substitution");
+        let to = self.keys.given(&route::REGEX_REWRITE_SUBSTITUTION);
         let substitution =
             re2::substitution(to.map(Given::text).unwrap_or_default(), regex.captures_len());
         let substitution = substitution.map_err(|why| {

@@ -6,33 +6,38 @@ use super::{
     Ground,
     files::{self, Pem},
 };
-use crate::{names::listen_address, plan::MetricsListen, secret::Secret};
+use crate::{
+    config::keys::{Key, global},
+    names::listen_address,
+    plan::MetricsListen,
+    secret::Secret,
+};
 
-const ADDRESS: &str = "metrics_address";
-const BASIC_AUTH: &str = "metrics_basic_auth";
-const CERTIFICATE: [&str; 2] = ["metrics_certificate", "metrics_certificate_file"];
-const KEY: [&str; 2] = ["metrics_certificate_key", "metrics_certificate_key_file"];
-const CLIENT_CA: [&str; 2] = ["metrics_client_ca", "metrics_client_ca_file"];
+/// Each inline, and in a file.
+const CERTIFICATE: [&Key; 2] =
+    [&global::METRICS_CERTIFICATE.key, &global::METRICS_CERTIFICATE_FILE.key];
+const KEY: [&Key; 2] =
+    [&global::METRICS_CERTIFICATE_KEY.key, &global::METRICS_CERTIFICATE_KEY_FILE.key];
+const CLIENT_CA: [&Key; 2] = [&global::METRICS_CLIENT_CA.key, &global::METRICS_CLIENT_CA_FILE.key];
 
 impl Ground<'_> {
     /// `None` when nobody asked for it, or a problem was found.
     pub(super) fn metrics(&mut self) -> Option<MetricsListen> {
-        let Some(address) = self.address(ADDRESS, None) else {
+        let Some(address) = self.address(&global::METRICS_ADDRESS, None) else {
             self.metrics_without_address();
             return None;
         };
-        let given = self.keys.given(ADDRESS)?;
+        let given = self.keys.given(&global::METRICS_ADDRESS)?;
         let basic_auth = self.metrics_basic_auth();
         let certificate = self.metrics_certificate();
         let client_roots = self.pem(CLIENT_CA[0], CLIENT_CA[1], Pem::Certificate);
-        let client_ca = CLIENT_CA.into_iter().find_map(|key| self.given_text(key));
-        if let Some(key) = client_ca.filter(|_| certificate.is_none())
-            && let Some(given) = self.keys.given(key)
-        {
+        let client_ca = CLIENT_CA.into_iter().find_map(|key| self.keys.given(key));
+        if let Some(given) = client_ca.filter(|_| certificate.is_none()) {
+            let key = given.key.name;
             self.report(given.error(
                 "U442",
                 format!("`{key}` checks certificates of readers, and without TLS they show none"),
-                format!("add `{}` and `{}`, or delete `{key}`", CERTIFICATE[1], KEY[1]),
+                format!("add `{}` and `{}`, or delete `{key}`", CERTIFICATE[1].name, KEY[1].name),
             ));
         }
         let is_open = basic_auth.is_none() && client_roots.is_none();
@@ -41,7 +46,7 @@ impl Ground<'_> {
             self.report(given.warning(
                 "U444",
                 format!("everybody who reaches `{address}` can read the names of your hosts and how much they are used"),
-                format!("write `127.0.0.1:PORT`, or set `{BASIC_AUTH}`"),
+                "write `127.0.0.1:PORT`, or set `metrics_basic_auth`",
             ));
         }
         Some(MetricsListen {
@@ -52,19 +57,15 @@ impl Ground<'_> {
         })
     }
 
-    fn given_text(&self, key: &'static str) -> Option<&'static str> {
-        self.keys.given(key).filter(|given| !given.text().is_empty()).map(|_| key)
-    }
-
     fn metrics_basic_auth(&mut self) -> Option<Arc<Secret>> {
-        let given = self.keys.given(BASIC_AUTH).filter(|given| !given.text().is_empty())?;
+        let given = self.keys.given(&global::METRICS_BASIC_AUTH)?;
         let pair = self.keep(files::base64(given))?;
         if pair.expose().contains(&b':') {
             return Some(Arc::new(pair));
         }
         self.report(given.error(
             "U441",
-            format!("`{BASIC_AUTH}` holds no `user:password`"),
+            "`metrics_basic_auth` holds no `user:password`",
             "write what `printf '%s' user:password | base64` prints",
         ));
         None
@@ -75,41 +76,38 @@ impl Ground<'_> {
         let cert = self.pem(CERTIFICATE[0], CERTIFICATE[1], Pem::Certificate);
         let key = self.pem(KEY[0], KEY[1], Pem::PrivateKey);
         if let (Some(cert), Some(key)) = (cert, key) {
-            let given = |[inline, file]: [&'static str; 2]| {
-                let written = self.keys.text(file).is_some_and(|file| !file.is_empty());
-                if written { file } else { inline }
+            let wins = |[inline, file]: [&'static Key; 2]| {
+                if self.keys.given(file).is_some() { file } else { inline }
             };
-            let (cert_key, key_key) = (given(CERTIFICATE), given(KEY));
+            let (cert_key, key_key) = (wins(CERTIFICATE), wins(KEY));
             self.want_pair(&cert, &key, cert_key, key_key);
             return Some((Arc::from(cert.expose()), Arc::new(key)));
         }
-        let given = |keys: [&'static str; 2]| keys.into_iter().find_map(|key| self.given_text(key));
-        match (given(CERTIFICATE), given(KEY)) {
-            (Some(cert), None) => {
-                self.want_both(cert, if cert.ends_with("_file") { KEY[1] } else { KEY[0] })
+        let is_given =
+            |keys: [&'static Key; 2]| keys.iter().any(|key| self.keys.given(key).is_some());
+        if is_given(CERTIFICATE) != is_given(KEY) {
+            for (cert, key) in CERTIFICATE.into_iter().zip(KEY) {
+                self.want_both(cert, key);
             }
-            (None, Some(key)) => {
-                self.want_both(
-                    key,
-                    if key.ends_with("_file") { CERTIFICATE[1] } else { CERTIFICATE[0] },
-                );
-            }
-            (Some(_), Some(_)) | (None, None) => {}
         }
         None
     }
 
     fn metrics_without_address(&mut self) {
-        let others = [BASIC_AUTH].into_iter().chain(CERTIFICATE).chain(KEY).chain(CLIENT_CA);
+        let basic_auth: &Key = &global::METRICS_BASIC_AUTH;
+        let others = [basic_auth].into_iter().chain(CERTIFICATE).chain(KEY).chain(CLIENT_CA);
         for key in others {
-            let Some(given) = self.keys.given(key).filter(|_| self.keys.given(ADDRESS).is_none())
+            let Some(given) = self
+                .keys
+                .given(key)
+                .filter(|_| self.keys.given(&global::METRICS_ADDRESS).is_none())
             else {
                 continue;
             };
             self.report(given.warning(
                 "U443",
-                format!("`{key}` does nothing without `{ADDRESS}`"),
-                format!("add `{ADDRESS}: 127.0.0.1:9090`, or delete it"),
+                format!("`{}` does nothing without `metrics_address`", key.name),
+                "add `metrics_address: 127.0.0.1:9090`, or delete it",
             ));
         }
     }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use super::{HostTable, Plan, Route};
 use crate::{
-    config::{Draft, Files, Section},
+    config::{Draft, Files, Section, keys::global},
     problem::{Place, Problem, Severity},
 };
 
@@ -94,13 +94,13 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         cookie,
         timeouts,
         extra_roots,
-        contact: globals.text("contact").map(Into::into),
+        contact: globals.get(&global::CONTACT).map(Into::into),
         response_fields: response_fields.all(),
         claim_fields,
-        skip_xff_append: globals.bool("skip_xff_append").unwrap_or_default(),
+        skip_xff_append: globals.value(&global::SKIP_XFF_APPEND),
         xff_num_trusted_hops: globals
-            .int("xff_num_trusted_hops")
-            .and_then(|n| n.try_into().ok())
+            .value(&global::XFF_NUM_TRUSTED_HOPS)
+            .try_into()
             .unwrap_or_default(),
         escaped_slashes: hardening::escaped_slashes(&globals),
         additional_methods,

@@ -11,7 +11,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
 use super::Ground;
-use crate::{config::Given, secret::Secret};
+use crate::{
+    config::{Given, keys::Key},
+    secret::Secret,
+};
 
 /// What a certificate and a key are to each other.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,11 +28,17 @@ enum Pair {
 
 impl Ground<'_> {
     /// Reports a pair with which no handshake can succeed; `key` is where the key was given.
-    pub(super) fn want_pair(&mut self, cert: &Secret, key: &Secret, cert_key: &str, given: &str) {
+    pub(super) fn want_pair(
+        &mut self,
+        cert: &Secret,
+        key: &Secret,
+        cert_key: &'static Key,
+        given: &'static Key,
+    ) {
         let Some(given) = self.keys.given(given) else { return };
         let problem = match pair(cert.expose(), key.expose()) {
             Pair::Fits => return,
-            Pair::Strangers => strangers(given, cert_key),
+            Pair::Strangers => strangers(given, cert_key.name),
             Pair::Unreadable => given.error(
                 "U216",
                 format!("`{}` holds a key that can't be used", given.key.name),

@@ -1,7 +1,10 @@
 //! Names that stand in documentation, left in the place of one's own.
 
 use crate::{
-    config::{Given, Section},
+    config::{
+        Given, Section,
+        keys::{global, route},
+    },
     problem::Problem,
 };
 
@@ -30,12 +33,12 @@ const MINE: &[&str] = &["mydomain", "my-domain"];
 /// Warns of every route and address that nobody will ever reach. `autocert` takes its hosts from
 /// the same keys.
 pub(super) fn find(globals: &Section, routes: &[Section], problems: &mut Vec<Problem>) {
-    let own = globals.given("authenticate_service_url").into_iter();
-    let own = own.chain(routes.iter().filter_map(|route| route.given("from")));
+    let own = globals.given(&global::AUTHENTICATE_SERVICE_URL).into_iter();
+    let own = own.chain(routes.iter().filter_map(|one| one.given(&route::FROM)));
     problems.extend(own.filter_map(|given| told(given, host_in(given.text()), OF_USHER)));
-    let provider = globals.given("idp_provider_url");
+    let provider = globals.given(&global::IDP_PROVIDER_URL);
     problems.extend(provider.and_then(|given| told(given, host_in(given.text()), OF_PROVIDER)));
-    let contact = globals.given("autocert_email");
+    let contact = globals.given(&global::AUTOCERT_EMAIL);
     problems.extend(contact.and_then(|given| {
         let (_, domain) = given.text().rsplit_once('@')?;
         told(given, domain, OF_CONTACT)

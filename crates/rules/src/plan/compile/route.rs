@@ -15,7 +15,10 @@ use super::{
     target, template,
 };
 use crate::{
-    config::{Given, Section, values::Text},
+    config::{
+        Given, Section,
+        keys::{self, Key, List, Typed, global, route},
+    },
     names::{Authority, Host},
     plan::{
         HostField, HostPattern, PathMatch, RequestTemplate, Route, UpstreamTls, UpstreamVerify,
@@ -44,11 +47,9 @@ impl<'a> Defaults<'a> {
         additional_methods: &'a [Box<str>],
     ) -> Self {
         Self {
-            timeout: globals
-                .duration("default_upstream_timeout")
-                .unwrap_or(Duration::from_secs(30)),
-            pass_identity: globals.bool("pass_identity_headers").unwrap_or_default(),
-            issuer_is_uri: issuer_is_uri(globals).unwrap_or_default(),
+            timeout: globals.value(&global::DEFAULT_UPSTREAM_TIMEOUT),
+            pass_identity: globals.value(&global::PASS_IDENTITY_HEADERS),
+            issuer_is_uri: is_uri(globals.value(&global::JWT_ISSUER_FORMAT)),
             response_fields,
             additional_methods,
         }
@@ -69,35 +70,35 @@ pub(super) fn compile(
     let policy = ground.policy();
     ground.problems.extend(policy.never_met(defaults.additional_methods));
     let set_request = ground.set_request();
-    let remove_request = ground.field_names("remove_request_headers");
+    let remove_request = ground.field_names(&route::REMOVE_REQUEST_HEADERS);
     let response = headers::route_response_fields(ground, defaults.response_fields);
-    let client_identity = ground.field_names("allow_client_identity_headers");
+    let client_identity = ground.field_names(&route::ALLOW_CLIENT_IDENTITY_HEADERS);
     let socket_origins = ground.socket_origins();
     let host_field = ground.host_field();
     let tls = ground.upstream_tls();
     let (from, matches, action) = (from?, matches?, action?);
-    let websockets = keys.bool("allow_websockets").unwrap_or_default();
+    let websockets = keys.value(&route::ALLOW_WEBSOCKETS);
     Some(Route {
         id: id(keys),
-        name: keys.text("name").map_or_else(|| name_of(&from, &matches), Box::from),
+        name: keys.get(&route::NAME).map_or_else(|| name_of(&from, &matches), Box::from),
         span: keys.at.clone(),
         line,
         policy,
         websockets,
         host_field: host_field?,
         rewrite: rewrite?,
-        timeout: match keys.duration("timeout") {
+        timeout: match keys.get(&route::TIMEOUT) {
             Some(limit) => some_time(limit),
             None if websockets => None,
             None => some_time(defaults.timeout),
         },
-        idle_timeout: match keys.duration("idle_timeout") {
+        idle_timeout: match keys.get(&route::IDLE_TIMEOUT) {
             Some(limit) => some_time(limit),
             None if websockets => None,
             None => Some(STREAM_IDLE),
         },
-        pass_identity: keys.bool("pass_identity_headers").unwrap_or(defaults.pass_identity),
-        issuer_is_uri: issuer_is_uri(keys).unwrap_or(defaults.issuer_is_uri),
+        pass_identity: keys.get(&route::PASS_IDENTITY_HEADERS).unwrap_or(defaults.pass_identity),
+        issuer_is_uri: keys.get(&route::JWT_ISSUER_FORMAT).map_or(defaults.issuer_is_uri, is_uri),
         own_request: set_request
             .iter()
             .map(|(name, _)| name)
@@ -109,7 +110,7 @@ pub(super) fn compile(
         remove_request,
         set_response: response.written,
         default_response: response.defaults,
-        is_public: keys.bool("allow_public_unauthenticated_access").unwrap_or_default(),
+        is_public: keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
         socket_origins,
         tls: tls?,
         from,
@@ -120,7 +121,7 @@ pub(super) fn compile(
 
 impl Ground<'_> {
     fn from(&mut self) -> Option<HostPattern> {
-        let Some(given) = self.keys.given("from").filter(|given| !given.text().is_empty()) else {
+        let Some(given) = self.keys.given(&route::FROM) else {
             let place = self.keys.source.place(&self.start());
             let help = "add `from: https://HOST`, the address that visitors type";
             self.report(Problem::new(
@@ -139,30 +140,25 @@ impl Ground<'_> {
     fn policy(&mut self) -> Policy {
         let legacy = LegacyAllow {
             span: self.start(),
-            public: self.keys.bool("allow_public_unauthenticated_access").unwrap_or_default(),
-            cors_preflight: self.keys.bool("cors_allow_preflight").unwrap_or_default(),
-            any_authenticated: self.keys.bool("allow_any_authenticated_user").unwrap_or_default(),
-            domains: self.people("allowed_domains"),
+            public: self.keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
+            cors_preflight: self.keys.value(&route::CORS_ALLOW_PREFLIGHT),
+            any_authenticated: self.keys.value(&route::ALLOW_ANY_AUTHENTICATED_USER),
+            domains: self.people(&route::ALLOWED_DOMAINS),
             claims: self.claims(),
-            users: self.people("allowed_users"),
+            users: self.people(&route::ALLOWED_USERS),
         };
-        let ppl = self.keys.given("policy");
+        let ppl = self.keys.given(&route::POLICY);
         self.judge(&legacy, ppl);
         Policy::compile(&legacy, ppl.map(|given| &given.node), self.problems)
     }
 
-    fn people(&self, key: &str) -> Vec<(Box<str>, crate::problem::Span)> {
-        self.keys
-            .list(key)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|Text { text, at }| (text, at))
-            .collect()
+    fn people(&self, key: &'static Typed<List>) -> Vec<(Box<str>, crate::problem::Span)> {
+        self.keys.value(key).iter().map(|one| (one.text.clone(), one.at.clone())).collect()
     }
 
     /// `allowed_idp_claims`: claim to one value or several. Values keep their type.
     fn claims(&mut self) -> Vec<(Box<str>, serde_json::Value, crate::problem::Span)> {
-        let Some(given) = self.keys.given("allowed_idp_claims") else { return Vec::new() };
+        let Some(given) = self.keys.given(&route::ALLOWED_IDP_CLAIMS) else { return Vec::new() };
         let Kind::Map(entries) = &given.node.kind else {
             self.report(given.error(
                 "U200",
@@ -221,7 +217,7 @@ impl Ground<'_> {
     }
 
     fn host_field(&mut self) -> Option<HostField> {
-        let literal = self.keys.given("host_rewrite").filter(|given| !given.text().is_empty());
+        let literal = self.keys.given(&route::HOST_REWRITE);
         if let Some(given) = literal {
             // As its A-labels: `Host` is ASCII (RFC 9110 §7.2).
             let value = Authority::parse(given.text()).ok().and_then(|authority| {
@@ -239,24 +235,24 @@ impl Ground<'_> {
             }
             return value.map(HostField::Literal);
         }
-        let preserve = self.keys.bool("preserve_host_header").unwrap_or_default();
+        let preserve = self.keys.value(&route::PRESERVE_HOST_HEADER);
         Some(if preserve { HostField::Preserve } else { HostField::Upstream })
     }
 
     fn set_request(&mut self) -> Vec<(HeaderName, RequestTemplate)> {
         let mut fields = Vec::new();
-        for (field, value) in self.keys.pairs("set_request_headers").unwrap_or_default() {
+        for (field, value) in self.keys.value(&route::SET_REQUEST_HEADERS) {
             if field.text.eq_ignore_ascii_case("host") {
                 self.report(Problem::warning(
                     "U409",
-                    field.at,
+                    field.at.clone(),
                     "`set_request_headers` can't set `Host`",
                     "use `host_rewrite`",
                 ));
                 continue;
             }
-            let field = name::field_name("set_request_headers", &field);
-            let is_value = name::field_value("set_request_headers", &value);
+            let field = name::field_name(route::SET_REQUEST_HEADERS.name, field);
+            let is_value = name::field_value(route::SET_REQUEST_HEADERS.name, value);
             let (Some(field), Some(_)) = (self.keep(field), self.keep(is_value)) else { continue };
             let (template, doubts) = template::parse(value.text.trim());
             for doubt in doubts {
@@ -268,10 +264,10 @@ impl Ground<'_> {
         fields
     }
 
-    fn field_names(&mut self, key: &str) -> Vec<HeaderName> {
+    fn field_names(&mut self, key: &'static Typed<List>) -> Vec<HeaderName> {
         let mut names = Vec::new();
-        for item in self.keys.list(key).unwrap_or_default() {
-            let outcome = name::field_name(key, &item);
+        for item in self.keys.value(key) {
+            let outcome = name::field_name(key.name, item);
             names.extend(self.keep(outcome));
         }
         names
@@ -279,14 +275,13 @@ impl Ground<'_> {
 
     /// Origins as browsers write them: `https://host`, `http://host:port`, `null`, `file://`.
     fn socket_origins(&mut self) -> Vec<Box<str>> {
-        let key = "allow_websocket_origins";
         let mut origins = Vec::new();
-        for item in self.keys.list(key).unwrap_or_default() {
+        for item in self.keys.value(&route::ALLOW_WEBSOCKET_ORIGINS) {
             match as_browsers_write(&item.text) {
                 Some(origin) => origins.push(origin),
                 None => self.report(Problem::error(
                     "U518",
-                    item.at,
+                    item.at.clone(),
                     format!("`{}` is no origin", item.text),
                     "write it as browsers do: `https://HOST` or `https://HOST:PORT`, without path; or `null`",
                 )),
@@ -297,33 +292,32 @@ impl Ground<'_> {
 
     fn upstream_tls(&mut self) -> Option<UpstreamTls> {
         let before = self.problems.len();
-        let custom = self.pem("tls_custom_ca", "tls_custom_ca_file", Pem::Certificate);
-        let verify = if self.keys.bool("tls_skip_verify") == Some(true) {
+        let custom = self.pem(&route::TLS_CUSTOM_CA, &route::TLS_CUSTOM_CA_FILE, Pem::Certificate);
+        let verify = if self.keys.value(&route::TLS_SKIP_VERIFY) {
             UpstreamVerify::Skip
         } else {
             custom.map_or(UpstreamVerify::System, |pem| UpstreamVerify::Custom(pem.expose().into()))
         };
-        let inline = self.keys.text("tls_client_cert").is_some()
-            || self.keys.text("tls_client_key").is_some();
-        let names = if inline {
-            ["tls_client_cert", "tls_client_key"]
+        let inline: [&'static Key; 2] = [&route::TLS_CLIENT_CERT, &route::TLS_CLIENT_KEY];
+        let is_inline = inline.iter().any(|key| self.keys.given(key).is_some());
+        let (cert_key, key_key, cert, key) = if is_inline {
+            let [cert, key] = inline;
+            let pems =
+                (self.inline_pem(cert, Pem::Certificate), self.inline_pem(key, Pem::PrivateKey));
+            (cert, key, pems.0, pems.1)
         } else {
-            ["tls_client_cert_file", "tls_client_key_file"]
+            let (cert, key) = (&route::TLS_CLIENT_CERT_FILE, &route::TLS_CLIENT_KEY_FILE);
+            let pems = (self.file_pem(cert, Pem::Certificate), self.file_pem(key, Pem::PrivateKey));
+            (&**cert, &**key, pems.0, pems.1)
         };
-        let [cert_key, key_key] = names;
         self.want_both(cert_key, key_key);
-        let (cert, key) = if inline {
-            (self.pem(cert_key, "", Pem::Certificate), self.pem(key_key, "", Pem::PrivateKey))
-        } else {
-            (self.pem("", cert_key, Pem::Certificate), self.pem("", key_key, Pem::PrivateKey))
-        };
         if let (Some(cert), Some(key)) = (&cert, &key) {
             self.want_pair(cert, key, cert_key, key_key);
         }
         let server_name = self
             .keys
-            .text("tls_upstream_server_name")
-            .or_else(|| self.keys.text("tls_server_name"))
+            .get(&route::TLS_UPSTREAM_SERVER_NAME)
+            .or_else(|| self.keys.get(&route::TLS_SERVER_NAME))
             .map(Host::a_labels);
         (self.problems.len() == before).then(|| UpstreamTls {
             verify,
@@ -361,19 +355,19 @@ fn mentions_allow(ppl: &Given) -> bool {
     }
 }
 
-fn issuer_is_uri(section: &Section) -> Option<bool> {
-    section.word("jwt_issuer_format").map(|word| word.ends_with("uri"))
+fn is_uri(issuer_format: &str) -> bool {
+    issuer_format.ends_with("uri")
 }
 
 /// Over from, matcher and target as they are written, so that it survives a restart.
 pub(super) fn id(section: &Section) -> Box<str> {
-    let part = |key| section.text(key).unwrap_or_default().as_bytes();
+    let part = |key: &'static Typed<keys::Text>| section.value(key).as_bytes();
     stable_id(
         &[
-            part("from"),
-            part("prefix"),
-            part("path"),
-            part("regex"),
+            part(&route::FROM),
+            part(&route::PREFIX),
+            part(&route::PATH),
+            part(&route::REGEX),
             target::written(section).as_bytes(),
         ],
         16,

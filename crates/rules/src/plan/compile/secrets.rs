@@ -8,7 +8,15 @@ use super::{
     Ground,
     files::{self, Pem},
 };
-use crate::{config::Given, plan::Secrets, problem::Problem, secret::Secret};
+use crate::{
+    config::{
+        Given,
+        keys::{Key, global},
+    },
+    plan::Secrets,
+    problem::Problem,
+    secret::Secret,
+};
 
 /// Bytes of `shared_secret` and `cookie_secret`.
 const SECRET_BYTES: usize = 32;
@@ -17,49 +25,56 @@ impl Ground<'_> {
     pub(super) fn secrets(&mut self) -> Secrets {
         Secrets {
             shared: self
-                .key_of_32("shared_secret", "shared_secret_file", Blanks::Refused)
+                .key_of_32(&global::SHARED_SECRET, &global::SHARED_SECRET_FILE, Blanks::Refused)
                 .map(Arc::new),
             cookie: self
-                .key_of_32("cookie_secret", "cookie_secret_file", Blanks::LineEnds)
+                .key_of_32(&global::COOKIE_SECRET, &global::COOKIE_SECRET_FILE, Blanks::LineEnds)
                 .map(Arc::new),
             signing: self.signing_key().map(Arc::new),
         }
     }
 
     pub(super) fn extra_roots(&mut self) -> Vec<Box<[u8]>> {
-        let pem = self.pem("certificate_authority", "certificate_authority_file", Pem::Certificate);
+        let pem = self.pem(
+            &global::CERTIFICATE_AUTHORITY,
+            &global::CERTIFICATE_AUTHORITY_FILE,
+            Pem::Certificate,
+        );
         pem.map(|pem| pem.expose().into()).into_iter().collect()
     }
 
-    fn key_of_32(&mut self, inline_key: &str, file_key: &str, blanks: Blanks) -> Option<Secret> {
+    fn key_of_32(
+        &mut self,
+        inline_key: &'static Key,
+        file_key: &'static Key,
+        blanks: Blanks,
+    ) -> Option<Secret> {
         let outcome = match (self.keys.given(file_key), self.keys.given(inline_key)) {
-            (Some(file), _) if !file.text().is_empty() => {
+            (Some(file), _) => {
                 // whatever an editor or `base64` put around it is no part of it
                 self.read(file).and_then(|text| decode(file, text.expose().trim_ascii(), blanks))
             }
-            (_, Some(inline)) if !inline.text().is_empty() => {
-                decode(inline, inline.text().as_bytes(), blanks)
-            }
-            _ => return None,
+            (None, Some(inline)) => decode(inline, inline.text().as_bytes(), blanks),
+            (None, None) => return None,
         };
         self.keep(outcome)
     }
 
     /// PEM, or PEM in base64; several keys may stand in it, the first signs.
     fn signing_key(&mut self) -> Option<Secret> {
-        let (given, text) =
-            match (self.keys.given("signing_key_file"), self.keys.given("signing_key")) {
-                (Some(file), _) if !file.text().is_empty() => (file, self.read(file)),
-                (_, Some(inline)) if !inline.text().is_empty() => {
-                    (inline, Ok(Secret::new(inline.text().as_bytes())))
-                }
-                _ => return None,
-            };
+        let (given, text) = match (
+            self.keys.given(&global::SIGNING_KEY_FILE),
+            self.keys.given(&global::SIGNING_KEY),
+        ) {
+            (Some(file), _) => (file, self.read(file)),
+            (None, Some(inline)) => (inline, Ok(Secret::new(inline.text().as_bytes()))),
+            (None, None) => return None,
+        };
         let text = self.keep(text)?;
         let pem = match files::checked(given, text, Pem::PrivateKey) {
             Ok(pem) => Ok(pem),
             Err(problem) => {
-                let raw = if given.key.name == "signing_key" {
+                let raw = if std::ptr::eq(given.key, &*global::SIGNING_KEY) {
                     Some(given.text().as_bytes().to_vec())
                 } else {
                     self.read(given).ok().map(|text| text.expose().to_vec())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Ground, sign_in::stable_id};
 use crate::{
+    config::keys::global,
     names::{Origin, registrable_domain},
     plan::{AllowedHosts, HostedService, Provider, Route},
     problem::{Place, Problem, Severity},
@@ -13,20 +14,16 @@ use crate::{
 pub(super) const HOSTED: &[&str] =
     &["authenticate.pomerium.app", "authenticate.staging.pomerium.app"];
 
-const FLOW: &str = "authenticate_flow";
-const ALLOWED: &str = "authenticate_allowed_hosts";
-
 impl Ground<'_> {
     /// Does `services` ask for the authenticate service alone?
     pub(super) fn is_authenticate_service(&self) -> bool {
-        let services = self.keys.list("services").unwrap_or_default();
-        matches!(&*services, [one] if &*one.text == "authenticate")
+        matches!(self.keys.value(&global::SERVICES), [one] if &*one.text == "authenticate")
     }
 
     /// Is the service at this address somebody else's? Pomerium's are known by their names; for
     /// others `authenticate_flow: stateless` says so.
     pub(super) fn is_hosted(&self, origin: &Origin) -> bool {
-        match self.keys.word(FLOW).as_deref() {
+        match self.keys.get(&global::AUTHENTICATE_FLOW) {
             Some("stateless") => true,
             Some("stateful") => false,
             Some(_) | None => HOSTED.contains(&origin.host.as_str()),
@@ -34,7 +31,7 @@ impl Ground<'_> {
     }
 
     pub(super) fn hosted(&mut self, origin: &Origin) -> Provider {
-        let own = self.keys.given("idp_provider").filter(|given| !given.text().is_empty());
+        let own = self.keys.given(&global::IDP_PROVIDER);
         if let Some(given) = own {
             self.report(given.warning(
                 "U412",
@@ -49,7 +46,7 @@ impl Ground<'_> {
 
     /// What the authenticate service needs beside a provider.
     pub(super) fn service(&mut self, routes: &[Arc<Route>]) -> Option<AllowedHosts> {
-        if self.keys.text("authenticate_service_url").is_none() {
+        if self.keys.get(&global::AUTHENTICATE_SERVICE_URL).is_none() {
             self.report(Problem::new(
                 Severity::Error,
                 "U419",
@@ -58,14 +55,14 @@ impl Ground<'_> {
                 "add `authenticate_service_url: https://HOST`, the address that the proxies name",
             ));
         }
-        if let Some(given) = self.keys.given("services").filter(|_| !routes.is_empty()) {
+        if let Some(given) = self.keys.given(&global::SERVICES).filter(|_| !routes.is_empty()) {
             self.report(given.warning(
                 "U421",
                 "an authenticate service serves no routes: those of this config have no effect",
                 "delete them, or write `services: all` to serve them here",
             ));
         }
-        let Some(given) = self.keys.given(ALLOWED) else {
+        let Some(given) = self.keys.given(&global::AUTHENTICATE_ALLOWED_HOSTS) else {
             let allowed = self.neighbours();
             if allowed.is_none() {
                 self.report(Problem::new(
@@ -78,7 +75,7 @@ impl Ground<'_> {
             }
             return allowed;
         };
-        let entries = self.keys.list(ALLOWED).unwrap_or_default();
+        let entries = self.keys.value(&global::AUTHENTICATE_ALLOWED_HOSTS);
         if entries.is_empty() {
             self.report(given.error(
                 "U420",
@@ -104,7 +101,7 @@ impl Ground<'_> {
     /// Proxies in the service's own domain, where that is one that somebody registered: whoever
     /// has it has all of its hosts.
     fn neighbours(&self) -> Option<AllowedHosts> {
-        let own = Origin::parse(self.keys.text("authenticate_service_url")?).ok()?;
+        let own = Origin::parse(self.keys.get(&global::AUTHENTICATE_SERVICE_URL)?).ok()?;
         let domain = registrable_domain(own.host.as_str())?;
         AllowedHosts::parse([domain, &format!("*.{domain}")]).ok()
     }

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::Ground;
 use crate::{
-    config::Given,
+    config::{
+        Given,
+        keys::{Key, global},
+    },
     names::{Host, Origin},
     plan::{Action, HostPattern, OidcProvider, Provider, Route, SignIn},
     problem::{Place, Problem, Severity},
@@ -56,8 +59,7 @@ const PRESETS: &[Preset] = &[
 impl Ground<'_> {
     /// `None` when a problem was found.
     pub(super) fn sign_in(&mut self, routes: &[Arc<Route>]) -> Option<SignIn> {
-        let given =
-            self.keys.given("authenticate_service_url").filter(|given| !given.text().is_empty());
+        let given = self.keys.given(&global::AUTHENTICATE_SERVICE_URL);
         let named = given.map(|given| self.authenticate_origin(given));
         let named_origin = named.as_ref().and_then(Option::as_ref);
         let is_service = self.is_authenticate_service();
@@ -67,12 +69,12 @@ impl Ground<'_> {
             None => self.provider(named_origin),
         };
         let service = if is_service { self.service(routes).map(Some) } else { Some(None) };
-        let signed_out_url = self.keep_url("signout_redirect_url");
+        let signed_out_url = self.keep_url(&global::SIGNOUT_REDIRECT_URL);
         let (authenticate, dedicated_host) = match named {
             Some(origin) => (origin?, true),
             None => (self.first_host(routes)?, false),
         };
-        let hosts = self.keys.list("programmatic_redirect_domain_whitelist");
+        let hosts = self.keys.get(&global::PROGRAMMATIC_REDIRECT_DOMAIN_WHITELIST);
         if !dedicated_host && matches!(provider, Some(Provider::Builtin)) {
             self.passwords_beside_apps(&authenticate, routes);
         }
@@ -143,14 +145,11 @@ impl Ground<'_> {
     }
 
     fn provider(&mut self, named: Option<&Origin>) -> Option<Provider> {
-        let Some(given) = self.keys.given("idp_provider").filter(|given| !given.text().is_empty())
+        let name = self.keys.value(&global::IDP_PROVIDER);
+        let Some(given) = self.keys.given(&global::IDP_PROVIDER).filter(|_| name != "builtin")
         else {
             return Some(Provider::Builtin);
         };
-        let name = given.text();
-        if name == "builtin" {
-            return Some(Provider::Builtin);
-        }
         match PRESETS.iter().find(|preset| preset.name == name) {
             Some(preset) => self.oidc(given, preset, named).map(Provider::Oidc),
             None => {
@@ -167,7 +166,7 @@ impl Ground<'_> {
         named: Option<&Origin>,
     ) -> Option<OidcProvider> {
         let issuer = self.issuer(given, preset);
-        let client_id = self.keys.text("idp_client_id");
+        let client_id = self.keys.get(&global::IDP_CLIENT_ID);
         if client_id.is_none() {
             self.report(given.error(
                 "U415",
@@ -176,23 +175,26 @@ impl Ground<'_> {
             ));
         }
         let client_secret = self.client_secret();
-        let scopes: Vec<Box<str>> = match self.keys.list("idp_scopes") {
+        let scopes: Vec<Box<str>> = match self.keys.get(&global::IDP_SCOPES) {
             Some(scopes) => scopes
-                .into_iter()
+                .iter()
                 .filter(|scope| !scope.text.trim().is_empty())
                 .map(|scope| scope.text.trim().into())
                 .collect(),
             None => preset.scopes.iter().map(|scope| (*scope).into()).collect(),
         };
-        let request_params: Vec<(Box<str>, Box<str>)> = match self.keys.pairs("idp_request_params")
-        {
-            Some(pairs) => pairs.into_iter().map(|(name, value)| (name.text, value.text)).collect(),
-            None => preset
-                .params
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into()))
-                .collect(),
-        };
+        let request_params: Vec<(Box<str>, Box<str>)> =
+            match self.keys.get(&global::IDP_REQUEST_PARAMS) {
+                Some(pairs) => pairs
+                    .iter()
+                    .map(|(name, value)| (name.text.clone(), value.text.clone()))
+                    .collect(),
+                None => preset
+                    .params
+                    .iter()
+                    .map(|(name, value)| ((*name).into(), (*value).into()))
+                    .collect(),
+            };
         let (issuer, client_id) = (issuer?, client_id?);
         let mut parts = vec![preset.name.as_bytes(), issuer.as_bytes(), client_id.as_bytes()];
         parts.push(client_secret.as_ref().map(Secret::expose).unwrap_or_default());
@@ -215,9 +217,7 @@ impl Ground<'_> {
 
     /// The issuer, octet for octet, but for auth0, whose issuers end in a slash.
     fn issuer(&mut self, provider: &Given, preset: &Preset) -> Option<Box<str>> {
-        let Some(given) =
-            self.keys.given("idp_provider_url").filter(|given| !given.text().is_empty())
-        else {
+        let Some(given) = self.keys.given(&global::IDP_PROVIDER_URL) else {
             let Some(issuer) = preset.issuer else {
                 self.report(provider.error(
                     "U414",
@@ -228,7 +228,7 @@ impl Ground<'_> {
             };
             return Some(issuer.into());
         };
-        let url = self.keep_url("idp_provider_url")?;
+        let url = self.keep_url(&global::IDP_PROVIDER_URL)?;
         if preset.name == "azure"
             && ["/common", "/organizations", "/consumers"].iter().any(|all| url.contains(all))
         {
@@ -248,10 +248,12 @@ impl Ground<'_> {
 
     /// A final line end of the file is left out: with it no provider knows the secret.
     fn client_secret(&mut self) -> Option<Secret> {
-        let file =
-            self.keys.given("idp_client_secret_file").filter(|given| !given.text().is_empty());
+        let file = self.keys.given(&global::IDP_CLIENT_SECRET_FILE);
         let Some(given) = file else {
-            return self.keys.text("idp_client_secret").map(|text| Secret::new(text.as_bytes()));
+            return self
+                .keys
+                .get(&global::IDP_CLIENT_SECRET)
+                .map(|text| Secret::new(text.as_bytes()));
         };
         let read = self.read(given);
         let secret = self.keep(read)?;
@@ -269,15 +271,15 @@ impl Ground<'_> {
         Some(Secret::new(trimmed))
     }
 
-    fn keep_url(&mut self, key: &str) -> Option<Box<str>> {
-        let given = self.keys.given(key).filter(|given| !given.text().is_empty())?;
+    fn keep_url(&mut self, key: &'static Key) -> Option<Box<str>> {
+        let given = self.keys.given(key)?;
         let url = url::Url::parse(given.text())
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if url.is_none() {
             self.report(given.error(
                 "U410",
-                format!("`{key}` is not a web address"),
+                format!("`{}` is not a web address", key.name),
                 "write it with scheme and host: `https://HOST/…`",
             ));
         }

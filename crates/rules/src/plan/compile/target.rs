@@ -4,7 +4,14 @@ use http::{HeaderValue, StatusCode};
 
 use super::Ground;
 use crate::{
-    config::{Given, Section, keys, values},
+    config::{
+        Given, Section,
+        keys::{
+            Key, Text, Typed,
+            route::{self, *},
+        },
+        values,
+    },
     names::{Host, Upstream, UpstreamError},
     plan::{Action, Balance, Redirect, Target, Targets},
     problem::{Problem, Span, without_passwords},
@@ -14,10 +21,7 @@ use crate::{
 impl Ground<'_> {
     /// `redirect` wins over `response`, and this over `to`.
     pub(super) fn action(&mut self) -> Option<Action> {
-        let given: Vec<&Given> = ["redirect", "response", "to"]
-            .into_iter()
-            .filter_map(|key| self.keys.given(key))
-            .collect();
+        let given: Vec<&Given> = ACTIONS.iter().filter_map(|key| self.keys.given(key)).collect();
         if let [wins, loses, ..] = given.as_slice() {
             self.report(loses.warning(
                 "U524",
@@ -26,8 +30,12 @@ impl Ground<'_> {
             ));
         }
         match given.first() {
-            Some(given) if given.key.name == "redirect" => self.redirect(given),
-            Some(given) if given.key.name == "response" => self.response(given),
+            Some(given) if std::ptr::eq(given.key, &*route::REDIRECT) => {
+                self.redirect(given, self.keys.get(&route::REDIRECT)?)
+            }
+            Some(given) if std::ptr::eq(given.key, &*route::RESPONSE) => {
+                self.response(given, self.keys.get(&route::RESPONSE)?)
+            }
             Some(given) => self.forward(given),
             None => {
                 let place = self.keys.source.place(&self.start());
@@ -86,11 +94,11 @@ impl Ground<'_> {
     /// `load_balancing_policy`. Both ways of hashing are one here: what they promise is that the
     /// same visitor meets the same upstream, and that few move when the list changes.
     fn balance(&self) -> Balance {
-        match self.keys.word("load_balancing_policy").as_deref() {
-            Some("random") => Balance::Random,
-            Some("least_request") => Balance::LeastRequest,
-            Some("ring_hash" | "maglev") => Balance::Hash,
-            Some(_) | None => Balance::RoundRobin,
+        match self.keys.value(&route::LOAD_BALANCING_POLICY) {
+            "random" => Balance::Random,
+            "least_request" => Balance::LeastRequest,
+            "ring_hash" | "maglev" => Balance::Hash,
+            _ => Balance::RoundRobin,
         }
     }
 
@@ -147,57 +155,54 @@ impl Ground<'_> {
         Ok((Target { upstream, weight, host }, weighed))
     }
 
-    fn redirect(&mut self, given: &Given) -> Option<Action> {
-        let section = inner(given, keys::REDIRECT)?;
-        let text = |key| section.text(key).map(Box::from);
-        let code = section.text("response_code").and_then(|code| code.parse().ok()).unwrap_or(301);
+    fn redirect(&mut self, given: &Given, keys: &Section) -> Option<Action> {
+        let text = |key: &'static Typed<Text>| keys.get(key).map(Box::from);
+        let code = keys.value(&REDIRECT_RESPONSE_CODE).parse().unwrap_or(301);
+        let path = text(&REDIRECT_PATH_REDIRECT);
         let redirect = Redirect {
             status: StatusCode::from_u16(code).unwrap_or(StatusCode::MOVED_PERMANENTLY),
-            scheme: if section.bool("https_redirect") == Some(true) {
+            scheme: if keys.value(&REDIRECT_HTTPS_REDIRECT) {
                 Some("https".into())
             } else {
-                text("scheme_redirect")
+                text(&REDIRECT_SCHEME_REDIRECT)
             },
-            host: section.text("host_redirect").map(Host::a_labels), // `Location` is ASCII
-            port: section.int("port_redirect").and_then(|port| port.try_into().ok()),
-            prefix: if section.text("path_redirect").is_some() {
-                None
-            } else {
-                text("prefix_rewrite")
-            },
-            path: text("path_redirect"),
-            strip_query: section.bool("strip_query").unwrap_or_default(),
+            host: keys.get(&REDIRECT_HOST_REDIRECT).map(Host::a_labels), // `Location` is ASCII
+            port: keys.get(&REDIRECT_PORT_REDIRECT).and_then(|port| port.try_into().ok()),
+            prefix: if path.is_some() { None } else { text(&REDIRECT_PREFIX_REWRITE) },
+            path,
+            strip_query: keys.value(&REDIRECT_STRIP_QUERY),
         };
         let before = self.problems.len();
-        if let Some(host) =
-            section.given("host_redirect").filter(|host| Host::parse(host.text()).is_err())
-        {
-            self.report(host.error(
-                "U527",
-                format!("`host_redirect: {}` is no host", host.text()),
+        let odd = |key: &'static Key, is_right: fn(&str) -> bool| {
+            keys.given(key).filter(|given| !is_right(given.text()))
+        };
+        let is_path: fn(&str) -> bool =
+            |text| text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic());
+        for (odd, what, help) in [
+            (
+                odd(&REDIRECT_HOST_REDIRECT, |text| Host::parse(text).is_ok()),
+                "is no host",
                 "write a host name without scheme, port and path",
-            ));
-        }
-        if let Some(scheme) = section
-            .given("scheme_redirect")
-            .filter(|scheme| !matches!(scheme.text(), "" | "http" | "https"))
-        {
-            self.report(scheme.error(
-                "U527",
-                format!("`scheme_redirect: {}` leads nowhere", scheme.text()),
+            ),
+            (
+                odd(&REDIRECT_SCHEME_REDIRECT, |text| matches!(text, "http" | "https")),
+                "leads nowhere",
                 "write `https` or `http`",
-            ));
-        }
-        for key in ["path_redirect", "prefix_rewrite"] {
-            let odd = section.given(key).filter(|path| !path.text().is_empty());
-            if let Some(path) = odd.filter(|path| {
-                !path.text().starts_with('/') || !path.text().bytes().all(|b| b.is_ascii_graphic())
-            }) {
-                self.report(path.error(
-                    "U527",
-                    format!("`{key}: {}` is no path", path.text()),
-                    "begin it with `/`, without blanks",
-                ));
+            ),
+            (
+                odd(&REDIRECT_PATH_REDIRECT, is_path),
+                "is no path",
+                "begin it with `/`, without blanks",
+            ),
+            (
+                odd(&REDIRECT_PREFIX_REWRITE, is_path),
+                "is no path",
+                "begin it with `/`, without blanks",
+            ),
+        ] {
+            if let Some(given) = odd {
+                let what = format!("`{}: {}` {what}", given.key.name, given.text());
+                self.report(given.error("U527", what, help));
             }
         }
         if redirect.scheme.is_none()
@@ -216,19 +221,18 @@ impl Ground<'_> {
             .then_some(Action::Redirect(redirect))
     }
 
-    fn response(&mut self, given: &Given) -> Option<Action> {
-        let section = inner(given, keys::RESPONSE)?;
-        let Some(status) = section.int("status") else {
-            if section.given("status").is_none() {
-                self.report(given.error("U529", "`response` has no `status`", "add `status: 200`"));
-            }
-            return None;
-        };
-        let status =
-            u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok())?;
-        Some(Action::Respond { status, body: section.text("body").unwrap_or_default().into() })
+    fn response(&mut self, given: &Given, keys: &Section) -> Option<Action> {
+        if keys.given(&RESPONSE_STATUS).is_none() {
+            self.report(given.error("U529", "`response` has no `status`", "add `status: 200`"));
+        }
+        let status = u16::try_from(keys.get(&RESPONSE_STATUS)?).ok()?;
+        let status = StatusCode::from_u16(status).ok()?;
+        Some(Action::Respond { status, body: keys.value(&RESPONSE_BODY).into() })
     }
 }
+
+/// What may become of permitted requests; the first wins.
+static ACTIONS: [&Key; 3] = [&route::REDIRECT.key, &route::RESPONSE.key, &route::TO.key];
 
 const EXAMPLE: &str = "write `http://HOST:PORT` or `https://HOST`";
 
@@ -256,29 +260,10 @@ enum Weighed {
     No,
 }
 
-/// The map under a key as a section of its own. Its types were checked with the draft.
-pub(super) fn inner(given: &Given, table: &'static [keys::Key]) -> Option<Section> {
-    let Kind::Map(entries) = &given.node.kind else { return None };
-    let known = entries.iter().filter_map(|entry| {
-        let key = keys::find(table, &entry.key)?;
-        (!entry.value.is_null()).then(|| Given {
-            key,
-            key_span: entry.key_span.clone(),
-            node: entry.value.clone(),
-            source: given.source.clone(),
-        })
-    });
-    Some(Section {
-        given: known.collect(),
-        at: given.node.span.clone(),
-        source: given.source.clone(),
-    })
-}
-
 /// Whether two routes lead to the same place, as they are written.
 pub(super) fn written(section: &Section) -> String {
-    let show = |key| section.given(key).map(|given| format!("{key}={}", shown(&given.node)));
-    ["redirect", "response", "to"].into_iter().find_map(show).unwrap_or_default()
+    let first = ACTIONS.iter().find_map(|key| section.given(key));
+    first.map(|given| format!("{}={}", given.key.name, shown(&given.node))).unwrap_or_default()
 }
 
 fn shown(node: &Node) -> String {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::route;
 use crate::{
-    config::{Given, Section},
+    config::{Given, Section, keys::route::FROM},
     plan::{HostPattern, PathMatch, Route},
     problem::{Place, Problem, Severity, Span},
 };
@@ -15,7 +15,7 @@ pub(super) fn find(sections: &[Section], routes: &[Option<Route>], problems: &mu
     let mut by_id: HashMap<Box<str>, &Section> = HashMap::new();
     let mut by_matcher: HashMap<String, &Section> = HashMap::new();
     for (section, route) in sections.iter().zip(routes) {
-        let Some(from) = section.given("from") else { continue };
+        let Some(from) = section.given(&FROM) else { continue };
         if let Some(first) = by_id.insert(route::id(section), section) {
             problems.push(about(
                 Severity::Error,
@@ -48,7 +48,7 @@ fn about(
 ) -> Problem {
     let at = from.source.place(&from.node.span);
     let both_in_file = matches!(at, Place::File(_)) && first.source == crate::config::Source::File;
-    let other = first.given("from").map(|given| given.node.span.clone());
+    let other = first.given(&FROM).map(|given| given.node.span.clone());
     let mut problem = Problem::new(
         severity,
         code,

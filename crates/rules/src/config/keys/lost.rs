@@ -1,0 +1,29 @@
+//! What several keys have in common, in the words of a warning.
+
+pub(super) const ONE_PROCESS: &str = "usher is one process, so there is nothing to connect";
+pub(super) const NO_ENVOY: &str = "there is no Envoy in usher";
+pub(super) const NO_TOKENS: &str =
+    "tokens of the provider in `Authorization` are not taken for a session";
+pub(super) const NOT_READ: &str = "Pomerium Core does not read it either";
+pub(super) const NO_TRACES: &str = "traces are not exported yet";
+pub(super) const DATA_DIRECTORY: &str = "sessions and people are kept in the data directory";
+pub(super) const ONE_NODE: &str = "usher runs on one node";
+pub(super) const SYSTEM_DNS: &str = "names are resolved as the system does it";
+pub(super) const NO_SSH: &str = "SSH routes are not served";
+pub(super) const NO_MCP: &str = "there is no MCP gateway";
+pub(super) const NO_RECORDING: &str = "SSH sessions are not recorded";
+pub(super) const MTLS: &str = "it is `downstream_mtls` now, which usher does not support yet";
+pub(super) const CLAIMS: &str =
+    "groups come from the provider's claims: use `claim/groups` in a policy";
+pub(super) const OTEL: &str = "Pomerium replaced it by `otel_*`, which usher does not support yet";
+pub(super) const NO_PORTAL: &str = "there is no portal to show it";
+pub(super) const VIRTUAL_HOST: &str = "it chooses the virtual host that the upstream answers for; without it the route would open another one";
+pub(super) const CLIENT_CERTIFICATE: &str =
+    "visitors of this route have to show a client certificate";
+pub(super) const OWN_CLIENT: &str =
+    "this route has an OAuth client of its own, so that sessions of the others do not count";
+pub(super) const KUBERNETES: &str =
+    "usher does not speak to Kubernetes on a visitor's behalf; fields that impersonate would pass";
+pub(super) const ITS_ANSWER: &str = "each check waits for its own answer";
+pub(super) const SAME_INTERVAL: &str = "the interval is always the same";
+pub(super) const STATUS_ALONE: &str = "the status alone counts";
