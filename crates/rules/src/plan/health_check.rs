@@ -7,6 +7,8 @@ use http::{HeaderValue, Method, uri::PathAndQuery};
 pub struct HealthCheck {
     /// What is asked.
     pub asks: HealthQuestion,
+    /// `alt_port`: where it is asked, if not where visitors' requests go.
+    pub alt_port: Option<u16>,
     /// How long an answer may take, the connection included.
     pub timeout: Duration,
     /// From one answer to the next question.

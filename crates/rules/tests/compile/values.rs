@@ -252,6 +252,7 @@ pub const ROUTE: &[Row] = &[
     ("health_checks", "{}", "[{http_health_check: {path: /one}}]", ""),
     ("health_checks.timeout", CHECK, "1s", "2s"),
     ("health_checks.interval", CHECK, "1s", "2s"),
+    ("health_checks.alt_port", CHECK, "81", "82"),
     ("health_checks.unhealthy_threshold", CHECK, "1", "2"),
     ("health_checks.healthy_threshold", CHECK, "1", "2"),
     ("health_checks.http_health_check", "health_checks: [{{}}]", "{path: /one}", "{path: /two}"),

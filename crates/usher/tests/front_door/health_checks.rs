@@ -134,6 +134,23 @@ async fn a_check_over_http_asks_what_it_was_told_to() {
     assert_eq!(field(head, "user-agent").as_deref(), Some("usher-health-check"));
 }
 
+/// An app may say how it is at a port of its own, which visitors never see.
+#[tokio::test]
+async fn a_check_asks_at_a_port_of_its_own() {
+    let (a, b, says) = (App::start("a", 200), App::start("b", 200), App::start("c", 503));
+    let check = format!("alt_port: {}, {HTTP}", says.upstream.address.port());
+    let text = route(&[a.to(), b.to()], &check);
+    let house = House::open(&text).await;
+    turns(&house, 2).await;
+    assert!(a.upstream.heads().is_empty(), "it was not asked at its own port");
+    let upstream = &house.records("upstream")[0]["upstream"];
+    assert_ne!(*upstream, says.upstream.address.to_string(), "the one that is left alone is told");
+    says.says(200);
+    turns(&house, 4).await;
+    assert_eq!(got(&house, 2).await.len(), 2);
+    assert!(says.upstream.heads().iter().all(|head| head.starts_with("GET /health")));
+}
+
 /// A connection is enough, or what is said over it.
 #[tokio::test]
 async fn a_check_over_tcp_connects_and_listens() {

@@ -64,6 +64,8 @@ keys! {
         int("unhealthy_threshold", 1, 4_294_967_295, Supported).or("3");
     /// Answers until it is back.
     CHECK_HEALTHY_THRESHOLD: Int = int("healthy_threshold", 1, 4_294_967_295, Supported).or("2");
+    /// The port that is asked, where it is not the one that visitors' requests go to.
+    CHECK_ALT_PORT: Int = int("alt_port", 1, 65_535, Supported);
     /// Ask over HTTP.
     CHECK_HTTP_HEALTH_CHECK: Object = object("http_health_check", HTTP_HEALTH_CHECK, Supported);
     /// Ask over TCP.
@@ -75,7 +77,6 @@ keys! {
         any("initial_jitter", NoEffect(ITS_ANSWER));
         any("interval_jitter", NoEffect(ITS_ANSWER));
         any("interval_jitter_percent", NoEffect(ITS_ANSWER));
-        any("alt_port", NotYet("the upstream's own port is asked"));
         any("reuse_connection", NoEffect("each check has a connection of its own"));
         any("no_traffic_interval", NotYet(SAME_INTERVAL));
         any("no_traffic_healthy_interval", NotYet(SAME_INTERVAL));

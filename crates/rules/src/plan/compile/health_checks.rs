@@ -61,6 +61,7 @@ impl Ground<'_> {
         let threshold = |key| u32::try_from(keys.value(key)).unwrap_or(u32::MAX);
         Some(HealthCheck {
             asks: asks?,
+            alt_port: keys.get(&CHECK_ALT_PORT).and_then(|port| port.try_into().ok()),
             timeout: keys.value(&CHECK_TIMEOUT),
             interval: keys.value(&CHECK_INTERVAL),
             unhealthy_threshold: threshold(&CHECK_UNHEALTHY_THRESHOLD),

@@ -109,8 +109,10 @@ impl Forwarder {
             HealthQuestion::Http { .. } => Speaks::of(route),
             HealthQuestion::Tcp { .. } => Speaks::Http1,
         };
+        let mut target = target.clone();
+        target.upstream.port = check.alt_port.unwrap_or(target.upstream.port);
         // The check's own timeout ends it earlier.
-        let io = match dialled(&self.configs, target, &route.tls, speaks, check.timeout).await {
+        let io = match dialled(&self.configs, &target, &route.tls, speaks, check.timeout).await {
             Ok(io) => io,
             Err(error) => return Outcome::NoAnswer(error.to_string().into()),
         };
@@ -121,7 +123,7 @@ impl Forwarder {
             }
         };
         let is_http2 = is_h2c || io.is_http2();
-        let Some(request) = question(&check.asks, target, is_http2) else {
+        let Some(request) = question(&check.asks, &target, is_http2) else {
             return Outcome::NoAnswer("the question can't be written".into());
         };
         let beside = Beside::Upstream(target.upstream.authority().into());

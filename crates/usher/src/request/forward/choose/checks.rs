@@ -132,6 +132,7 @@ mod tests {
 
     fn checked(checks: usize) -> Checked {
         let check = HealthCheck {
+            alt_port: None,
             asks: HealthQuestion::Tcp { send: Box::default(), receive: Vec::new() },
             timeout: Duration::from_secs(1),
             interval: Duration::from_secs(1),
