@@ -220,6 +220,9 @@ pub trait PasswordCheck: Send + Sync {
         &'a self,
         typed: TypedPassword<'a>,
     ) -> BoxFuture<'a, Result<Member, PasswordRefusal>>;
+
+    /// Whose account an address as typed is, for the operator's log alone.
+    fn owner<'a>(&'a self, email: &'a str) -> BoxFuture<'a, Option<Member>>;
 }
 
 /// What somebody typed into the built-in sign-in page, and where.

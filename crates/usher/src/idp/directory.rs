@@ -242,6 +242,13 @@ impl PasswordCheck for Directory {
     ) -> BoxFuture<'a, Result<Member, PasswordRefusal>> {
         Box::pin(self.try_password(typed))
     }
+
+    fn owner<'a>(&'a self, email: &'a str) -> BoxFuture<'a, Option<Member>> {
+        Box::pin(async move {
+            let address = normalised(email).ok()?;
+            self.people.find(&address).await.ok()?.map(|(member, _hash)| member)
+        })
+    }
 }
 
 const fn unchecked(failed: HashingError) -> PasswordRefusal {

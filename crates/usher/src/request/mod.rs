@@ -38,6 +38,6 @@ pub(crate) use door::moment;
 pub use door::{Door, DoorParts};
 pub use local::{Anchor, LocalAuthority};
 pub use own::{
-    Assertions, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded, SignInNote,
+    Assertions, Named, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded, SignInNote,
 };
 pub use words::{Chore, Details, PathRule};

@@ -3,7 +3,7 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use usher_rules::{
     names::{Authority, RequestPath},
-    people::BoxFuture,
+    people::{BoxFuture, Member, Person},
     plan::{Level, Plan, Route},
     session::Session,
     time::Now,
@@ -99,6 +99,28 @@ pub trait SignInJournal: Send + Sync {
     fn note(&self, plan: &Plan, note: SignInNote<'_>);
 }
 
+/// Somebody whom a line is about, as the store or the provider knows them: never what was typed,
+/// which may be a password in the wrong field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// Their id.
+    pub id: &'a str,
+    /// Their address; may be empty.
+    pub email: &'a str,
+}
+
+impl<'a> From<&'a Person> for Named<'a> {
+    fn from(person: &'a Person) -> Self {
+        Self { id: &person.id, email: &person.email }
+    }
+}
+
+impl<'a> From<&'a Member> for Named<'a> {
+    fn from(member: &'a Member) -> Self {
+        Self { id: &member.id, email: &member.email }
+    }
+}
+
 /// Something that happened at sign-in or sign-out. Never a secret, a token or a query.
 #[derive(Debug)]
 pub struct SignInNote<'a> {
@@ -110,8 +132,10 @@ pub struct SignInNote<'a> {
     pub now: Now,
     /// The request that it happened in.
     pub request_id: &'a str,
-    /// The person's id, where one is known.
-    pub person: Option<&'a str>,
+    /// The person, where one is known: of a sign-in that failed, whose account was tried.
+    pub person: Option<Named<'a>>,
+    /// The visitor: the TCP peer, or whom the proxies that are trusted name.
+    pub from: Option<IpAddr>,
     /// Why, where it did not go well.
     pub cause: Option<String>,
     /// How we told the provider's token endpoint our secret (OIDC Core §9), where we did.

@@ -27,6 +27,7 @@ use super::{
     metrics::{self, Guard, Sheet},
     provider,
     redirect::{self, FirstWord},
+    store_watch::sweep_store,
     supervisor::Supervisor,
 };
 use crate::{
@@ -69,8 +70,6 @@ pub(super) struct Chores {
 
 /// How often a core closes upstream connections that nobody used.
 const SWEEP_POOL: Duration = Duration::from_secs(15);
-/// How often the store forgets what has expired.
-const SWEEP_STORE: Duration = Duration::from_secs(60);
 /// How often it is looked whether something was refused.
 const LOOK_FOR_REFUSALS: Duration = Duration::from_secs(5);
 /// And how long nothing more is said about it.
@@ -270,31 +269,6 @@ async fn tell_taken_back(clock: Arc<dyn Clock>, recorder: Recorder, so_far: SoFa
             .with("effect", "their clients reset them at once; they have no lines of their own")
             .write();
         tokio::time::sleep(QUIET).await;
-    }
-}
-
-async fn sweep_store(store: Arc<Store>, clock: Arc<dyn Clock>, recorder: Recorder) {
-    let mut every = tokio::time::interval(SWEEP_STORE);
-    let mut was_well = true;
-    loop {
-        every.tick().await;
-        let now = clock.now();
-        let swept = store.sweep(now.wall).await.map(drop);
-        let health = store.health();
-        let is_well = swept.is_ok() && health.is_ok();
-        if is_well != was_well {
-            let level = if is_well { Level::Info } else { Level::Error };
-            let event = recorder.event(level, "store", now);
-            match health {
-                Ok(()) => event.with("effect", "sign-ins work again"),
-                Err(cause) => event.with("cause", cause).with(
-                    "effect",
-                    "who is signed in stays so; sign-ins and sign-outs fail until the disk works",
-                ),
-            }
-            .write();
-        }
-        was_well = is_well;
     }
 }
 

@@ -23,6 +23,7 @@ mod redirect;
 mod sign_in_host;
 mod start;
 mod start_error;
+mod store_watch;
 mod supervisor;
 mod swapping;
 mod visit;

@@ -108,7 +108,10 @@ impl SignInRoom {
             TypedPassword { email, password, from: ask.peer(), devices: &devices, now: ask.now() };
         match self.passwords.check(typed).await {
             Ok(member) => self.signed_in(ask, &errand, flow, member_as_person(&member)).await,
-            Err(refusal) => self.refused(ask, &errand, flow, email, refusal),
+            Err(refusal) => {
+                self.note_refusal(ask, email, refusal).await;
+                self.refused(ask, &errand, flow, email, refusal)
+            }
         }
     }
 
@@ -171,6 +174,19 @@ impl SignInRoom {
         answer::error(ask, &NotNow { heading, try_again, receipt: ask.receipt() })
     }
 
+    /// For the operator: who was tried, and from where. What was typed as an address may be a
+    /// password: it goes on the page, and into the log only as the address of somebody who is here.
+    async fn note_refusal(&self, ask: &Ask, email: &str, refusal: PasswordRefusal) {
+        let (level, owner) = match refusal {
+            PasswordRefusal::Unavailable => (Level::Error, None),
+            PasswordRefusal::Wrong | PasswordRefusal::TooManyTries { .. } => {
+                (Level::Info, self.passwords.owner(email).await)
+            }
+        };
+        let person = owner.as_ref().map(Into::into);
+        self.note(ask, level, "sign-in-failed", person, Some(refusal.to_string()));
+    }
+
     fn refused(
         &self,
         ask: &Ask,
@@ -179,10 +195,6 @@ impl SignInRoom {
         email: &str,
         refusal: PasswordRefusal,
     ) -> Response<Body> {
-        // What was typed as an address may be a password: it goes on the page, not into the log.
-        let level =
-            if refusal == PasswordRefusal::Unavailable { Level::Error } else { Level::Info };
-        self.note(ask, level, "sign-in-failed", None, Some(refusal.to_string()));
         let (error, retry_after) = match refusal {
             PasswordRefusal::Wrong => (SignInError::Wrong, None),
             PasswordRefusal::TooManyTries { retry_after } => {

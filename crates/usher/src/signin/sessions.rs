@@ -17,7 +17,7 @@ use usher_rules::{
 
 use super::{Ask, SignInRoom, answer, provider::Redeemed, random, sign_out::LONGEST_HINT};
 use crate::request::{
-    Body, SignInNote,
+    Body, Named, SignInNote,
     identify::{LiveSession, StoreError},
 };
 
@@ -109,14 +109,15 @@ impl SignInRoom {
                 event,
                 now: ask.now(),
                 request_id: ask.request_id(),
-                person: Some(&person.id),
+                person: Some(person.into()),
+                from: Some(ask.peer()),
                 cause: None,
                 client_authentication: redeemed.and_then(|redeemed| redeemed.method),
             },
         );
         if !person.unproven.is_empty() {
             let doubts: Vec<String> = person.unproven.iter().map(ToString::to_string).collect();
-            self.note(ask, Level::Warn, "provider", Some(&person.id), Some(doubts.join("; ")));
+            self.note(ask, Level::Warn, "provider", Some(person.into()), Some(doubts.join("; ")));
         }
         Ok(live)
     }
@@ -140,7 +141,7 @@ impl SignInRoom {
             && let Err(error) = self.sessions.end(&old.id).await
         {
             // The new one stands; the old one runs out by itself.
-            let person = Some(&*old.person.id);
+            let person = Some((&old.person).into());
             self.note(ask, Level::Warn, "sign-out", person, Some(error.to_string()));
         }
     }
@@ -231,13 +232,19 @@ impl SignInRoom {
         ask: &Ask,
         level: Level,
         event: &'static str,
-        person: Option<&str>,
+        person: Option<Named<'_>>,
         cause: Option<String>,
     ) {
-        let (now, request_id) = (ask.now(), ask.request_id());
-        let client_authentication = None;
-        let note =
-            SignInNote { level, event, now, request_id, person, cause, client_authentication };
+        let note = SignInNote {
+            level,
+            event,
+            now: ask.now(),
+            request_id: ask.request_id(),
+            person,
+            from: Some(ask.peer()),
+            cause,
+            client_authentication: None,
+        };
         self.journal.note(ask.plan(), note);
     }
 }

@@ -101,7 +101,7 @@ impl SignInRoom {
         } else {
             self.sessions.end(&session.id).await?;
         }
-        self.note(ask, Level::Info, "sign-out", Some(&session.person.id), None);
+        self.note(ask, Level::Info, "sign-out", Some((&session.person).into()), None);
         Ok(())
     }
 

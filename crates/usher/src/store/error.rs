@@ -103,6 +103,9 @@ impl From<rusqlite::Error> for StoreFailure {
         {
             return Self::Corrupt { what: what() };
         }
+        if error.sqlite_error().is_some_and(|error| is_short_of_space(error.extended_code)) {
+            return Self::Full;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly,
@@ -114,6 +117,11 @@ impl From<rusqlite::Error> for StoreFailure {
             Some(_) | None => Self::Unexpected { what: what() },
         }
     }
+}
+
+/// On a full disk the log's index can't be laid out, which SQLite calls an error of the disk.
+const fn is_short_of_space(extended_code: i32) -> bool {
+    extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
 }
 
 impl From<StoreFailure> for StoreError {
@@ -258,7 +266,7 @@ impl OpenError {
             Self::ReadOnly { .. } => "run it as the user who owns it (sudo does), mount it \
                                       writable, or choose another place with --data-dir"
                 .into(),
-            Self::Full { .. } => "free some space, then start usher again".into(),
+            Self::Full { .. } => "free some space, then try again".into(),
             Self::Corrupt { file, .. } | Self::NotADatabase { file } => format!(
                 "restore it from a backup; or, to start without people, sessions and keys, move \
                  it aside: mv {0} {0}.damaged; rm -f {0}-wal {0}-shm",
@@ -275,7 +283,10 @@ impl OpenError {
             Self::UnfitFileSystem { .. } => {
                 "choose a directory on a local disk with --data-dir".into()
             }
-            Self::Io { .. } => "look at the path and its permissions".into(),
+            Self::Io { .. } => {
+                "look at free space and quotas, at the path and its permissions, and at `dmesg`"
+                    .into()
+            }
             Self::Unexpected { .. } => {
                 "this is a bug in usher: please report it with the line above".into()
             }

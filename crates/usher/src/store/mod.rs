@@ -96,6 +96,11 @@ impl Store {
         self.sessions.len()
     }
 
+    /// Whether space is put by, so that a sign-out can be written on a full disk.
+    pub fn has_reserve(&self) -> bool {
+        self.reserve.is_there()
+    }
+
     /// Who hears of a job that panicked: it alone fails, and the store goes on.
     pub fn on_panic(&self, heard: impl Fn(&Panicked) + Send + Sync + 'static) {
         self.writer.on_panic(heard);

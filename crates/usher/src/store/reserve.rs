@@ -30,10 +30,14 @@ impl Reserve {
 
     /// Puts the space by, if it is not and there is some. That there is none is no failure yet.
     pub(super) fn fill(&self) {
-        let is_there = fs::metadata(&self.file).is_ok_and(|found| found.len() == SIZE as u64);
-        if !is_there && !self.write() {
+        if !self.is_there() && !self.write() {
             self.release();
         }
+    }
+
+    /// Is the space put by?
+    pub(super) fn is_there(&self) -> bool {
+        fs::metadata(&self.file).is_ok_and(|found| found.len() == SIZE as u64)
     }
 
     /// Gives the space free; `false` when there was none.

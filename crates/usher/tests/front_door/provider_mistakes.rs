@@ -174,3 +174,21 @@ async fn a_discovery_document_that_moved_is_found_behind_tls_too() {
     assert_eq!(seen.status, StatusCode::OK, "{}", at.house.log());
     assert!(at.house.records("provider").is_empty(), "{}", at.house.log());
 }
+
+/// A provider that is away is told at once, with what to do, and again when it is back; nobody has
+/// to open a page for it.
+#[tokio::test]
+async fn a_provider_that_is_away_at_the_start_is_told_at_once_and_again_when_it_is_back() {
+    let (app, provider) = (Upstream::echo(), FakeProvider::start(now()).await.unwrap());
+    provider.answers(DISCOVERY, 503, None, "");
+    let house = House::open(&config(&provider, &app, ANYBODY, "")).await;
+    let first = eventually("it is told", || house.records("provider").into_iter().next()).await;
+    assert_eq!(provider.was_asked(DISCOVERY), 1, "at the first failure");
+    assert_eq!(first["level"], "warn", "{first}");
+    assert!(first["effect"].as_str().unwrap().contains("nobody new can sign in"), "{first}");
+    assert!(first["hint"].as_str().unwrap().contains("idp_provider_url"), "{first}");
+    provider.answers(DISCOVERY, 200, None, &document(&provider, "x", json!(1)));
+    let back = eventually("it is back", || house.records("provider").into_iter().nth(1)).await;
+    assert_eq!((&back["level"], &back["provider"]), (&json!("info"), &first["provider"]));
+    assert!(back["effect"].as_str().unwrap().contains("people can sign in"), "{back}");
+}

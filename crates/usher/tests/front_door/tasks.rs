@@ -59,3 +59,21 @@ async fn the_certificate_page_waits_for_no_disk() {
     let seen = browser.fetch("https://tv.test/.pomerium/trust/usher-ca.pem").await;
     assert_eq!((seen.status.as_u16(), seen.body), (200, before));
 }
+
+/// On a full disk a sign-out would be undone by a restart, and nobody knew before.
+#[tokio::test]
+async fn a_directory_without_room_for_the_reserve_says_so() {
+    let upstream = Upstream::echo();
+    let mut house = House::closed(1).await;
+    // Where it can't be written, as on a disk without space.
+    let reserve = house.data_dir().join("usher.reserve");
+    std::fs::remove_file(&reserve).unwrap();
+    std::fs::create_dir(&reserve).unwrap();
+    house.restart(&config(&[public("tv.test", upstream.address)])).await;
+    let told = eventually("it is told", || house.records("store").pop()).await;
+    assert_eq!(told["level"], "warn", "{told}");
+    for (field, words) in [("cause", "usher.reserve"), ("hint", "space"), ("effect", "sign-out")] {
+        assert!(told[field].as_str().unwrap().contains(words), "{field}: {told}");
+    }
+    assert_eq!(house.browser().open("https://tv.test/").await.status, 200, "it serves");
+}

@@ -50,3 +50,58 @@ async fn a_neighbour_behind_the_same_router_locks_nobody_out() {
     let seen = house.browser().send(Method::GET, PAGE, &fields, "").await;
     assert_eq!(seen.status, StatusCode::FOUND, "garbage is nobody's device");
 }
+
+/// At three in the morning: who is tried, from where, and is it one visitor? Behind a proxy all come
+/// from one peer. What is no account's address may be a password in the wrong field.
+#[tokio::test]
+async fn an_operator_sees_who_guesses_at_whom_and_from_where() {
+    let upstream = Upstream::echo();
+    let text = config(&[friends("tv.test", upstream.address)]);
+    for (more, shows_email) in [("", true), ("authorize_log_fields: [request-id, user]\n", false)] {
+        let house = House::open(&format!("xff_num_trusted_hops: 1\n{more}{text}")).await;
+        let ann = house.directory().list().await.unwrap();
+        let ann = ann.iter().find(|member| *member.email == *ANN.0).unwrap().id.clone();
+        house.browser().sign_in(PAGE, ANN.0, "a secret guess").await;
+        house.browser().sign_in(PAGE, "hunter2@hunter2", "another guess").await;
+        house.signed_in(PAGE, ANN).await;
+        let failed = house.records("sign-in-failed");
+        let [known, unknown] = &failed[..] else { panic!("two: {failed:?}") };
+        let came = house.records("sign-in");
+        let [came] = &came[..] else { panic!("one: {came:?}") };
+        for line in [known, came] {
+            assert_eq!(line["user-id"], *ann, "{line}");
+            assert_eq!(line["email"] == ANN.0, shows_email, "{line}");
+        }
+        for line in [known, unknown, came] {
+            assert_eq!(line["ip"], "127.0.0.1", "{line}");
+            let (_, access) = house.recorded(line["request-id"].as_str().unwrap()).await;
+            assert_eq!(access["path"], "/.pomerium/sign_in", "{line}");
+        }
+        assert!(unknown.get("user-id").is_none() && unknown.get("email").is_none(), "{unknown}");
+        for secret in ["hunter2", "guess", ANN.1] {
+            assert!(!house.log().contains(secret), "{secret}: {}", house.log());
+        }
+    }
+}
+
+/// The way of a form past a proxy that is trusted: the visitor is told, not the proxy.
+#[tokio::test]
+async fn a_guesser_behind_a_trusted_proxy_is_told_by_their_own_address() {
+    let upstream = Upstream::echo();
+    let text = config(&[friends("tv.test", upstream.address)]);
+    let house = House::open(&format!("xff_num_trusted_hops: 1\n{text}")).await;
+    let mut browser = house.browser();
+    let form = browser.open(PAGE).await;
+    let fields = [
+        ("x-forwarded-for", "198.51.100.4"),
+        ("origin", "https://tv.test"),
+        ("sec-fetch-site", "same-origin"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    let flow = form.body.split("name=\"flow\" value=\"").nth(1).unwrap();
+    let flow = flow.split('"').next().unwrap();
+    let filled = format!("flow={flow}&email=ann%40example.com&password=a+guess");
+    browser.send(Method::POST, form.url.as_str(), &fields, &filled).await;
+    let failed = house.records("sign-in-failed").pop().unwrap();
+    assert_eq!(failed["ip"], "198.51.100.4", "{failed}");
+}

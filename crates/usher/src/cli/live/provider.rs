@@ -13,7 +13,7 @@ use usher_rules::{
 use super::{PATIENCE, Tried};
 use crate::{
     request::forward::{Trust, Want, probe},
-    signin::{ProviderError, try_provider},
+    signin::try_provider,
 };
 
 const ABOUT: &str = "provider";
@@ -30,34 +30,12 @@ pub(super) async fn tried(plan: &Plan, now: Now) -> Option<Tried> {
             Some(match tried {
                 Ok(()) => Tried::good(ABOUT, &*provider.issuer, "discovery and keys are there"),
                 Err(error) => {
-                    let what = (error.to_string(), help(&error));
+                    let what = (error.to_string(), error.hint());
                     Tried::bad(Severity::Error, ABOUT, &*provider.issuer, what)
                 }
             })
         }
         Provider::Hosted(_) => Some(hosted(plan).await),
-    }
-}
-
-fn help(error: &ProviderError) -> &'static str {
-    match error {
-        ProviderError::Unreachable(_) | ProviderError::Slow | ProviderError::Lately(_) => {
-            "check `idp_provider_url` and that this machine reaches it; a certificate of your own \
-             authority is named in `certificate_authority_file`"
-        }
-        ProviderError::Status { .. } | ProviderError::Unreadable(_) => {
-            "`idp_provider_url` is the issuer, without `/.well-known/…`: open its discovery \
-             document in a browser"
-        }
-        ProviderError::Tls(_)
-        | ProviderError::NotHttp
-        | ProviderError::OtherIssuer(_)
-        | ProviderError::InTheClear
-        | ProviderError::NoKeys
-        | ProviderError::NoTokenEndpoint
-        | ProviderError::CodeRefused { .. }
-        | ProviderError::NoIdToken
-        | ProviderError::IdToken(_) => "",
     }
 }
 

@@ -1,22 +1,33 @@
-use usher_rules::plan::Plan;
+use usher_rules::plan::{LogSelection, Plan};
 
-use super::Recorder;
-use crate::request::{SignInJournal, SignInNote};
+use super::{Event, Recorder, recorder::selected};
+use crate::request::{Named, SignInJournal, SignInNote};
 
 impl SignInJournal for Recorder {
     fn note(&self, plan: &Plan, note: SignInNote<'_>) {
-        let SignInNote { level, event, now, request_id, person, cause, client_authentication } =
-            note;
+        let SignInNote { level, event, now, request_id, .. } = note;
         let mut line = self.event(level, event, now).with("request-id", request_id);
-        if let Some(person) = person {
-            line = line.with("user-id", person);
+        if let Some(person) = note.person {
+            line = named(line, person, &plan.log);
         }
-        if let Some(method) = client_authentication {
+        if let Some(from) = note.from {
+            line = line.with("ip", from);
+        }
+        if let Some(method) = note.client_authentication {
             line = line.with("client-authentication", method);
         }
-        if let Some(cause) = cause {
+        if let Some(cause) = note.cause {
             line = line.with("cause", cause);
         }
         line.write_if(&plan.log);
+    }
+}
+
+/// Who; with their address unless the operator left `email` out of `authorize_log_fields`.
+fn named<'a>(line: Event<'a>, person: Named<'_>, log: &LogSelection) -> Event<'a> {
+    let line = line.with("user-id", person.id);
+    match selected(log.authorize.as_ref(), "email") && !person.email.is_empty() {
+        true => line.with("email", person.email),
+        false => line,
     }
 }

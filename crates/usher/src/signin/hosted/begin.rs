@@ -118,6 +118,7 @@ impl SignInRoom {
             now,
             request_id,
             person: None,
+            from: None, // it is about the service
             cause,
             client_authentication: None,
         };

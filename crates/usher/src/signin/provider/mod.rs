@@ -114,6 +114,31 @@ impl ProviderError {
     }
 }
 
+impl ProviderError {
+    /// What the operator can do; empty where the words say it.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) | Self::Slow | Self::Lately(_) => {
+                "check `idp_provider_url` and that this machine reaches it; a certificate of your \
+                 own authority is named in `certificate_authority_file`"
+            }
+            Self::Status { .. } | Self::Unreadable(_) => {
+                "`idp_provider_url` is the issuer, without `/.well-known/…`: open its discovery \
+                 document in a browser"
+            }
+            Self::Tls(_)
+            | Self::NotHttp
+            | Self::OtherIssuer(_)
+            | Self::InTheClear
+            | Self::NoKeys
+            | Self::NoTokenEndpoint
+            | Self::CodeRefused { .. }
+            | Self::NoIdToken
+            | Self::IdToken(_) => "",
+        }
+    }
+}
+
 /// What to do about a status that lasts.
 const fn advice(status: u16) -> &'static str {
     match status {

@@ -148,12 +148,13 @@ fn a_process_that_keeps_the_file_is_told_of() {
 fn every_cause_has_its_variant_and_its_hint() {
     for (code, variant, hint) in [
         (ffi::SQLITE_FULL, "Full", "free some space"),
+        (ffi::SQLITE_IOERR_SHMSIZE, "Full", "free some space"),
         (ffi::SQLITE_READONLY, "ReadOnly", "mount it writable"),
         (ffi::SQLITE_PERM, "ReadOnly", "mount it writable"),
         (ffi::SQLITE_BUSY, "Locked", "close what has it open"),
         (ffi::SQLITE_CORRUPT, "Corrupt", "backup"),
         (ffi::SQLITE_NOTADB, "NotADatabase", "backup"),
-        (ffi::SQLITE_IOERR, "Io", "permissions"),
+        (ffi::SQLITE_IOERR, "Io", "free space"),
         (ffi::SQLITE_CANTOPEN, "Io", "permissions"),
         (ffi::SQLITE_MISUSE, "Unexpected", "report"),
     ] {
