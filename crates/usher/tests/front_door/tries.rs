@@ -101,7 +101,7 @@ async fn a_guesser_behind_a_trusted_proxy_is_told_by_their_own_address() {
     let flow = form.body.split("name=\"flow\" value=\"").nth(1).unwrap();
     let flow = flow.split('"').next().unwrap();
     let filled = format!("flow={flow}&email=ann%40example.com&password=a+guess");
-    browser.send(Method::POST, form.url.as_str(), &fields, &filled).await;
+    browser.send(Method::POST, form.url.as_str(), &fields, filled).await;
     let failed = house.records("sign-in-failed").pop().unwrap();
     assert_eq!(failed["ip"], "198.51.100.4", "{failed}");
 }
