@@ -23,7 +23,7 @@
 //! | [`Unauthenticated`], [`InternalError`] | 401, 500 | nobody is signed in; a mistake of ours |
 //! | [`ClockUnset`] | 503 | this machine's clock is not set |
 //! | [`ProviderDown`], [`SetUpWrong`] | 503 | nobody can sign in now, or until it is mended |
-//! | [`NotNow`] | 503 | the store of sessions failed |
+//! | [`NotNow`] | 503, 500, 403 | the store of sessions failed |
 //! | [`ForeignForm`], [`NotKept`] | 403, 400 | another site's form; a link that was too long |
 //! | [`WorkerBetween`] | 403 | an app's service worker would read a password |
 //! | [`SignInFailed`] | 400 | a sign-in that began and did not end well |
@@ -64,7 +64,8 @@ pub use requests::{
 pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};
 pub use trouble::{
-    ClockUnset, InternalError, NotNow, ProviderDown, SetUpWrong, SignInFailed, Unauthenticated,
+    ClockUnset, InternalError, NotNow, ProviderDown, SetUpWrong, SignInFailed, StoreTrouble,
+    Unauthenticated,
 };
 pub use trust::Trust;
 pub use upstream::{UpstreamDown, UpstreamSlow, UpstreamUnavailable};

@@ -68,31 +68,83 @@ impl ErrorPage for SetUpWrong<'_> {
     }
 }
 
-/// 503: something of ours is not working; what was asked for did not happen.
+/// What is wrong with the store of sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreTrouble {
+    /// It does not answer now.
+    Unavailable,
+    /// It takes no more.
+    Full,
+    /// What it holds can't be trusted.
+    Damaged,
+    /// It does not take this session.
+    Refused,
+}
+
+/// 503, 500 or 403: the store of sessions failed, and what was asked for did not happen.
 #[derive(Clone, Debug)]
 pub struct NotNow<'a> {
+    /// What is wrong: it says status, advice and when to try again.
+    pub trouble: StoreTrouble,
     /// What did not happen, in a sentence.
     pub heading: &'static str,
-    /// Where it can be tried once more.
-    pub try_again: Link<'a>,
+    /// Where it can be tried once more, where a link can.
+    pub try_again: Option<Link<'a>>,
     /// Request and time.
     pub receipt: Receipt<'a>,
 }
 
 impl ErrorPage for NotNow<'_> {
     fn notice(&self) -> Notice<'_> {
-        Notice {
-            status: 503,
-            code: "store-down",
-            title: "not possible now",
-            heading: Cow::Borrowed(self.heading),
-            advice: vec![Advice::text(
+        let (status, code, title, advice) = match self.trouble {
+            StoreTrouble::Unavailable => (
+                503,
+                "store-down",
+                "not possible now",
                 "The store of sessions failed. Try again in a minute, and tell the person who \
                  runs this server if it stays so.",
-            )],
+            ),
+            StoreTrouble::Full => (
+                503,
+                "store-full",
+                "no more sign-ins now",
+                "There is no room for another session. Whoever is signed in can go on. Try again \
+                 later, and tell the person who runs this server.",
+            ),
+            StoreTrouble::Damaged => (
+                500,
+                "store-damaged",
+                "not possible until it is mended",
+                "The store of sessions is damaged. It does not mend itself: tell the person who \
+                 runs this server.",
+            ),
+            StoreTrouble::Refused => (
+                403,
+                "session-refused",
+                "no session for this account",
+                "This account can't have a session here. The log says why: ask the person who \
+                 runs this server.",
+            ),
+        };
+        // Where waiting mends nothing no button asks for it.
+        let link = self.try_again.clone().filter(|_| self.retry_after().is_some());
+        Notice {
+            status,
+            code,
+            title,
+            heading: Cow::Borrowed(self.heading),
+            advice: vec![Advice::text(advice)],
             reasons: &[],
-            action: Some(Action::Follow { words: "Try again", link: self.try_again.clone() }),
+            action: link.map(|link| Action::Follow { words: "Try again", link }),
             receipt: self.receipt,
+        }
+    }
+
+    fn retry_after(&self) -> Option<u32> {
+        match self.trouble {
+            StoreTrouble::Unavailable => Some(5),
+            StoreTrouble::Full => Some(60),
+            StoreTrouble::Damaged | StoreTrouble::Refused => None,
         }
     }
 }

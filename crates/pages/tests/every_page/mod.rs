@@ -5,8 +5,8 @@ use usher_pages::{
     HeadersTooLarge, Identity, InternalError, Link, Misdirected, NoSession, NotFound,
     NotImplemented, NotKept, NotNow, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
     RequestTimeout, SetUpWrong, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm,
-    SignedOut, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
-    UpstreamUnavailable, WorkerBetween,
+    SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown,
+    UpstreamSlow, UpstreamUnavailable, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -26,6 +26,10 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
     let contact = Some(Contact(text));
     let refused = |person, switch_account| {
         Box::new(Refused { person, host, switch_account, reasons: &[], contact, receipt })
+    };
+    let not_now = |trouble| {
+        let heading = "You are still signed in.";
+        NotNow { trouble, heading, try_again: Some(try_again()), receipt }
     };
     vec![
         ("refused", refused(Some(text), Some(form(text)))),
@@ -53,14 +57,10 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("upstream-slow-posted", Box::new(UpstreamSlow { host, try_again: None, receipt })),
         ("provider-down", Box::new(ProviderDown { host, try_again: try_again(), receipt })),
         ("set-up-wrong", Box::new(SetUpWrong { again: try_again(), receipt })),
-        (
-            "not-now",
-            Box::new(NotNow {
-                heading: "You are still signed in.",
-                try_again: try_again(),
-                receipt,
-            }),
-        ),
+        ("not-now", Box::new(not_now(StoreTrouble::Unavailable))),
+        ("not-now-full", Box::new(not_now(StoreTrouble::Full))),
+        ("not-now-damaged", Box::new(not_now(StoreTrouble::Damaged))),
+        ("not-now-refused", Box::new(not_now(StoreTrouble::Refused))),
         ("foreign-form", Box::new(ForeignForm { receipt })),
         ("worker-between", Box::new(WorkerBetween { again: try_again(), receipt })),
         ("not-kept", Box::new(NotKept { receipt })),

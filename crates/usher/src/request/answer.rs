@@ -157,12 +157,15 @@ impl Door {
         }
         let Known { seen, .. } = known;
         let route = known.route().map_or("", |route| &route.name);
+        // The operator reads which upstream or store, why, and what visitors see; visitors don't.
+        let sees = format_args!("the visitor sees {}", page.status());
         if let Refusal::Forward(error) = refusal
             && page.status() >= 500
         {
-            // The operator reads which upstream, why, and what visitors see; visitors don't.
-            let effect = format_args!("the visitor sees {}", page.status());
-            self.upstream_event(seen, route, error, effect);
+            self.trouble(seen, route, ("upstream", error), sees);
+        }
+        if let Refusal::Store(error) = refusal {
+            self.trouble(seen, route, ("store", error), sees);
         }
         if let Refusal::Panicked(panicked) = refusal {
             self.recorder.panicked(panicked, seen.id(), route, seen.now);
@@ -233,7 +236,7 @@ impl Door {
     /// One of several upstreams did not answer; the request went on to the next.
     pub(super) fn note_passed_over(&self, seen: &Seen, route: &Route, error: &ForwardError) {
         let effect = "another address of the route is asked; this one is let alone for a while";
-        self.upstream_event(seen, &route.name, error, format_args!("{effect}"));
+        self.trouble(seen, &route.name, ("upstream", error), format_args!("{effect}"));
     }
 
     /// Told once of a session and a route: apps and servers between refuse fields of this size, with
@@ -265,16 +268,16 @@ impl Door {
             .write();
     }
 
-    fn upstream_event(
+    fn trouble(
         &self,
         seen: &Seen,
         route: &str,
-        error: &ForwardError,
+        (event, error): (&'static str, &dyn std::error::Error),
         effect: fmt::Arguments<'_>,
     ) {
-        let cause = std::error::Error::source(error).map(full_cause).unwrap_or_default();
+        let cause = error.source().map(full_cause).unwrap_or_default();
         self.recorder
-            .event(usher_rules::plan::Level::Warn, "upstream", seen.now)
+            .event(usher_rules::plan::Level::Warn, event, seen.now)
             .with("request-id", seen.id())
             .with("route", route)
             .with("problem", error)

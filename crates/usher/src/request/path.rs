@@ -18,7 +18,7 @@ use super::{
     authorize::{self, Permitted},
     caught::caught,
     forward::{Asking, Course, RequestBody, Trailers},
-    identify::{self, Asker, Identified, Identity},
+    identify::{self, Asker, Identified, Identity, StoreError},
     journey::{Journey, Known, Outcome},
     oversize::oversize,
     record::By,
@@ -106,7 +106,7 @@ impl Door {
             Known { seen, routed: Some(routed), identity }.add_fields(&mut response);
             return Ok((response, None));
         }
-        *identity = self.identify(seen, routed, &head);
+        *identity = self.identify(seen, routed, &head).await?;
         let request = Identified { head, seen, routed, identity };
         if let Some(response) = answer::cleaned(&request) {
             self.decided(Known::of(&request), By::OwnPage, outcome);
@@ -125,13 +125,18 @@ impl Door {
         }
     }
 
-    fn identify(&self, seen: &Seen, routed: &Routed, head: &Parts) -> Identity {
+    async fn identify(
+        &self,
+        seen: &Seen,
+        routed: &Routed,
+        head: &Parts,
+    ) -> Result<Identity, StoreError> {
         if !seen.now.wall.is_plausible() {
-            return Identity::Anonymous; // who is signed in stays so, for when the clock is right
+            return Ok(Identity::Anonymous); // who is signed in stays so, for when the clock is right
         }
         let host = routed.authority.host.as_str();
         let asker = Asker { fields: &head.headers, uri: &head.uri, host, now: seen.now };
-        identify::who(&seen.plan, &self.verifier, self.sessions.as_ref(), asker)
+        identify::who(&seen.plan, &self.verifier, self.sessions.as_ref(), asker).await
     }
 
     /// Authorize: whoever gets further has a permit.

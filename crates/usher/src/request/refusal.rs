@@ -8,7 +8,7 @@ use usher_pages::{
 
 use super::{
     Details, PathRule, authorize::PermitEnd, caught::Panicked, forward::ForwardError,
-    oversize::Oversize, route::RouteError,
+    identify::StoreError, oversize::Oversize, route::RouteError,
 };
 
 /// Why a request goes no further, whoever asks. What a policy says depends on who reads it, and is
@@ -39,8 +39,16 @@ pub(super) enum Refusal {
     Busy,
     /// This machine's clock is not set: nothing that depends on the time can be decided.
     ClockUnset,
+    /// The store of sessions can't say who is asking: they are neither let in nor signed out.
+    Store(StoreError),
     /// Some part of us panicked.
     Panicked(Panicked),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl From<RouteError> for Refusal {
@@ -144,6 +152,11 @@ impl Refusal {
                 Details::ClockUnset,
                 None,
             ),
+            Self::Store(error) => {
+                let heading = "Nobody can tell right now who you are.";
+                let page = Box::new(error.page(heading, try_again(), receipt));
+                (page, Details::SessionStore, Some(PathRule::Internal))
+            }
             Self::Panicked(_) => {
                 (Box::new(InternalError { receipt }), Details::InternalPanic, None)
             }
@@ -239,7 +252,9 @@ mod tests {
         names::{Authority, RequestPath},
     };
 
-    use super::{ForwardError, Named, Oversize, Panicked, PermitEnd, Refusal, RouteError};
+    use super::{
+        ForwardError, Named, Oversize, Panicked, PermitEnd, Refusal, RouteError, StoreError,
+    };
     use crate::request::answer::rendered;
 
     /// What a client says about an upstream that says `bytes` and hangs up.
@@ -309,6 +324,10 @@ mod tests {
             (500, Refusal::Unsayable),
             (503, Refusal::Busy),
             (503, Refusal::ClockUnset),
+            (503, Refusal::Store(StoreError::Unavailable("x".into()))),
+            (503, Refusal::Store(StoreError::Full("x".into()))),
+            (500, Refusal::Store(StoreError::Damaged("x".into()))),
+            (403, Refusal::Store(StoreError::Refused("x".into()))),
             (500, Refusal::Panicked(Panicked { place: "a.rs:1".into(), words: "x" })),
         ];
         every.extend(not_forwarded().await.into_iter().map(|(s, e)| (s, Refusal::Forward(e))));
@@ -359,6 +378,12 @@ mod tests {
             | Refusal::Unsayable
             | Refusal::Busy
             | Refusal::ClockUnset
+            | Refusal::Store(
+                StoreError::Unavailable(_)
+                | StoreError::Full(_)
+                | StoreError::Damaged(_)
+                | StoreError::Refused(_),
+            )
             | Refusal::Panicked(_) => format!("{refusal:?}"),
         }
     }
@@ -391,6 +416,6 @@ mod tests {
             let body = text.into_body().collect().await.unwrap().to_bytes();
             assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
         }
-        assert_eq!(seen.len(), 41, "every variant");
+        assert_eq!(seen.len(), 45, "every variant");
     }
 }

@@ -55,6 +55,8 @@ words! {
         Overload = "overload",
         /// This machine's clock is not set, so nobody is let in.
         ClockUnset = "clock_unset",
+        /// The store of sessions could not say who is asking.
+        SessionStore = "session_store",
         /// The client left before the end.
         ClientGone = "downstream_remote_disconnect",
         /// The upstream's name does not resolve.

@@ -10,18 +10,28 @@ use usher_rules::{
     time::{Now, UnixTime},
 };
 
-use crate::request::{OwnRequest, identify::Identity};
+use crate::request::{
+    OwnRequest,
+    identify::{Identity, LiveSession},
+};
 
 /// A request for one of our pages, with what every page asks about it.
 pub struct Ask {
     request: OwnRequest,
     host: String,
+    /// Who is known at the authenticate host, as it was when the request came.
+    pub(super) here: Option<Arc<LiveSession>>,
 }
 
 impl Ask {
     pub fn new(request: OwnRequest) -> Self {
         let host = request.authority.to_string();
-        Self { request, host }
+        Self { request, host, here: None }
+    }
+
+    /// Who is known at the authenticate host: by its own cookie, and by nothing else.
+    pub fn known_here(&self) -> Option<Arc<LiveSession>> {
+        self.here.as_ref().filter(|live| !live.is_ended()).cloned()
     }
 
     pub fn plan(&self) -> &Plan {

@@ -5,21 +5,14 @@ use std::time::Duration;
 use http::Response;
 use usher_rules::{
     session::{CookieLife, Handle, Purpose, SetCookie},
-    signin::{
-        BindingUse, BrowserBinding, CALLBACK, ReplayRefusal, Target, UrlRefusal, param, verify_url,
-    },
+    signin::{BindingUse, BrowserBinding, CALLBACK, Target, UrlRefusal, param, verify_url},
 };
 
 use super::{Ask, SignInRoom, answer, binding};
-use crate::request::Body;
+use crate::request::{Body, identify::NotOnce};
 
-/// Why something that counts once does not count.
-pub(super) const fn once_words(refusal: ReplayRefusal) -> &'static str {
-    match refusal {
-        ReplayRefusal::Used => "This link has signed somebody in already.",
-        ReplayRefusal::Full => "Too many people sign in at this moment. Try again in a minute.",
-    }
-}
+/// What a link says that has counted.
+pub(super) const USED: &str = "This link has signed somebody in already.";
 
 /// Another browser brings a callback than the one that began the sign-in.
 pub(super) struct NotThisBrowser {
@@ -83,16 +76,17 @@ impl SignInRoom {
                 return self.failed(ask, "the target is not of this host".into(), why, "/");
             }
         };
-        let arrived = self.arrive(ask, text(param::FLOW), text(param::SESSION_ENCRYPTED)).and_then(
-            |handle| {
-                // Last, so that only callbacks that would work take up room.
-                let once = self.once(url.signature, url.over_at, ask.wall());
-                once.map(|()| handle).map_err(|refusal| Refused {
-                    cause: refusal.to_string(),
-                    why: once_words(refusal),
-                })
-            },
-        );
+        let mut arrived = self.arrive(ask, text(param::FLOW), text(param::SESSION_ENCRYPTED));
+        if arrived.is_ok() {
+            // Last, so that only callbacks that would work take up room.
+            match self.sessions.once(url.signature, url.over_at, ask.wall()).await {
+                Ok(()) => {}
+                Err(NotOnce::Store(error)) => return self.not_begun(ask, &error),
+                Err(used @ NotOnce::Used) => {
+                    arrived = Err(Refused { cause: used.to_string(), why: USED });
+                }
+            }
+        }
         match arrived {
             Ok(handle) => self.let_in(ask, &handle, text(param::FLOW), &target).await,
             Err(Refused { cause, why }) => already_in(ask, Some(&target.to_string()))
@@ -118,14 +112,14 @@ impl SignInRoom {
         flow: &str,
         target: &Target,
     ) -> Response<Body> {
-        let Some(live) = self.in_force(ask, &handle.session) else {
-            let why = "You have been signed out meanwhile.";
-            return self.failed(
-                ask,
-                "the session is not in force".into(),
-                why,
-                &target.to_string(),
-            );
+        let live = match self.in_force(ask, &handle.session).await {
+            Ok(Some(live)) => live,
+            Ok(None) => {
+                let cause = "the session is not in force".into();
+                let why = "You have been signed out meanwhile.";
+                return self.failed(ask, cause, why, &target.to_string());
+            }
+            Err(error) => return self.not_begun(ask, &error),
         };
         if let Some(old) = ask.identity().session() {
             self.displace(ask, old, &live).await;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Response, header};
 use usher_pages::{
-    EMAIL_FIELD, FLOW_FIELD, ForeignForm, Link, NotNow, PASSWORD_FIELD, Scripts, SignIn,
-    SignInError,
+    EMAIL_FIELD, FLOW_FIELD, ForeignForm, Link, PASSWORD_FIELD, Scripts, SignIn, SignInError,
 };
 use usher_rules::{
     people::{KnownDevice, PasswordRefusal, TypedPassword},
@@ -17,8 +16,11 @@ use usher_rules::{
     },
 };
 
-use super::{Ask, SignInRoom, answer, binding, random, workers};
-use crate::request::{Body, identify::LiveSession};
+use super::{Ask, NO_RANDOM, SignInRoom, answer, binding, random, sessions::not_served, workers};
+use crate::request::{
+    Body,
+    identify::{LiveSession, StoreError},
+};
 
 /// How long the page may stay open before the form is sent.
 pub(super) const FORM_LIFE: Duration = Duration::from_secs(3600);
@@ -40,8 +42,8 @@ impl SignInRoom {
         error: Option<SignInError>,
     ) -> Response<Body> {
         let Some(random) = random() else {
-            let heading = "Nobody can sign in right now.";
-            return self.not_now(ask, heading, &ask.with_query(SIGN_IN));
+            let error = StoreError::Unavailable(NO_RANDOM.into());
+            return self.not_now(ask, &error, "Nobody can sign in right now.", SIGN_IN);
         };
         let binding = BrowserBinding::new(random, ask.wall());
         let mut response = self.show_form(ask, errand, &binding.id, email, error);
@@ -94,7 +96,7 @@ impl SignInRoom {
             flow,
             ask.wall(),
         ) {
-            return match self.known_here(ask) {
+            return match ask.known_here() {
                 // Somebody went back to a form that has signed them in.
                 Some(live) if email.is_empty() || same_address(email, &live) => {
                     answer::see_other(&ask.with_query(SIGN_IN))
@@ -127,10 +129,10 @@ impl SignInRoom {
         }
         let live = match self.begin(ask, person, None).await {
             Ok(live) => live,
-            Err(error) => return self.not_begun(ask, &error.to_string()),
+            Err(error) => return self.not_begun(ask, &error),
         };
         let Some(mut response) = self.hand_over(ask, &live, errand) else {
-            return self.not_begun(ask, "nothing to hand over to");
+            return self.not_begun(ask, &not_served());
         };
         self.remember_here(ask, &live, &mut response);
         self.remember_device(ask, &live.session().person.email, &mut response);
@@ -158,20 +160,28 @@ impl SignInRoom {
     }
 
     /// The session could not be kept: nobody is signed in.
-    pub(super) fn not_begun(&self, ask: &Ask, cause: &str) -> Response<Body> {
-        self.note(ask, Level::Error, "sign-in-failed", None, Some(cause.into()));
-        // Nothing was used up at a provider of ours; elsewhere its answer is not taken twice.
-        let again = match ask.path() {
-            SIGN_IN => ask.with_query(SIGN_IN),
-            _ => SIGN_IN.into(),
-        };
-        self.not_now(ask, "You could not be signed in.", &again)
+    pub(super) fn not_begun(&self, ask: &Ask, error: &StoreError) -> Response<Body> {
+        self.note(ask, Level::Error, "sign-in-failed", None, Some(error.to_string()));
+        self.not_now(ask, error, "You could not be signed in.", SIGN_IN)
     }
 
-    /// Something of ours is not working; `again` leads to where it can be tried once more.
-    pub(super) fn not_now(&self, ask: &Ask, heading: &'static str, again: &str) -> Response<Body> {
-        let try_again = Link::new(again);
-        answer::error(ask, &NotNow { heading, try_again, receipt: ask.receipt() })
+    /// Nobody can say who is asking: nothing is shown to them, and nothing taken from them.
+    pub(super) fn unknown(&self, ask: &Ask, error: &StoreError) -> Response<Body> {
+        self.note(ask, Level::Error, "sign-in-failed", None, Some(error.to_string()));
+        self.not_now(ask, error, "Nobody can tell right now who you are.", ask.path())
+    }
+
+    /// Something of ours is not working; it can be tried once more at `again`, with this query if
+    /// this was tried there: nothing was used up, while a provider's answer is not taken twice.
+    pub(super) fn not_now(
+        &self,
+        ask: &Ask,
+        error: &StoreError,
+        heading: &'static str,
+        again: &str,
+    ) -> Response<Body> {
+        let again = if ask.path() == again { ask.with_query(again) } else { again.into() };
+        answer::error(ask, &error.page(heading, Some(Link::new(&again)), ask.receipt()))
     }
 
     /// For the operator: who was tried, and from where. What was typed as an address may be a

@@ -21,7 +21,7 @@ impl SignInRoom {
     /// Who is asking; on the authenticate host also by its own cookie.
     pub(super) fn who(&self, ask: &Ask) -> Option<Arc<LiveSession>> {
         let by_request = ask.identity().session().cloned();
-        by_request.or_else(|| ask.at_authenticate().then(|| self.known_here(ask)).flatten())
+        by_request.or_else(|| ask.at_authenticate().then(|| ask.known_here()).flatten())
     }
 
     pub(super) fn identity_page(&self, ask: &Ask) -> Response<Body> {

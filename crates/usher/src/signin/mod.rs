@@ -38,10 +38,7 @@ mod tests;
 mod trust;
 mod workers;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use http::{Method, Response, StatusCode};
 use usher_pages::NotFound;
@@ -49,10 +46,9 @@ use usher_rules::{
     people::{BoxFuture, PasswordCheck},
     session::Keys,
     signin::{
-        self as flow, Replay, ReplayRefusal,
+        self as flow,
         hosted::{HostedKey, PUBLIC_KEY},
     },
-    time::UnixTime,
 };
 
 pub use self::provider::{PATIENCE, ProviderError, try_provider};
@@ -94,7 +90,6 @@ pub struct SignInRoom {
     assertions: Arc<dyn Assertions>,
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
-    replay: Mutex<Replay>,
 }
 
 impl SignInRoom {
@@ -103,7 +98,7 @@ impl SignInRoom {
         let SignInDeps { sessions, passwords, keys, hosted, remembered, .. } = deps;
         let SignInDeps { local, assertions, journal, .. } = deps;
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
-        let (providers, replay) = (Providers::new(provider::PATIENCE), Mutex::default());
+        let providers = Providers::new(provider::PATIENCE);
         Self {
             sessions,
             passwords,
@@ -114,20 +109,7 @@ impl SignInRoom {
             assertions,
             journal,
             providers,
-            replay,
         }
-    }
-
-    /// Lets `what` pass once.
-    fn once(&self, what: [u8; 32], over_at: UnixTime, now: UnixTime) -> Result<(), ReplayRefusal> {
-        // A panic while it was held can't have left it half changed in a way that lets more in.
-        self.replay.lock().unwrap_or_else(PoisonError::into_inner).once(what, over_at, now)
-    }
-
-    /// How many answers are remembered, so that each counts once.
-    #[cfg(test)]
-    fn remembered_answers(&self) -> usize {
-        self.replay.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     async fn page(&self, ask: &Ask) -> Response<Body> {
@@ -173,8 +155,14 @@ impl SignInRoom {
 impl OwnPages for SignInRoom {
     fn answer(&self, request: OwnRequest) -> BoxFuture<'_, Response<Body>> {
         Box::pin(async move {
-            let ask = Ask::new(request);
-            let mut response = self.page(&ask).await;
+            let mut ask = Ask::new(request);
+            let mut response = match self.look_here(&ask).await {
+                Ok(here) => {
+                    ask.here = here;
+                    self.page(&ask).await
+                }
+                Err(error) => self.unknown(&ask, &error),
+            };
             answer::clear_rejected(&ask, &mut response);
             response
         })
@@ -190,6 +178,8 @@ impl fmt::Debug for SignInRoom {
         f.write_str("SignInRoom(..)")
     }
 }
+
+const NO_RANDOM: &str = "the system has no randomness";
 
 /// Fresh random bytes; `None` when the system has none, and then nothing is begun.
 fn random<const N: usize>() -> Option<[u8; N]> {

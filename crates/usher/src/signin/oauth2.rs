@@ -12,22 +12,42 @@ use usher_rules::{
 };
 
 use super::{
-    Ask, SignInRoom, answer,
+    Ask, NO_RANDOM, SignInRoom, answer,
     provider::{ProviderError, SignedIn},
     random,
+    sessions::not_served,
     sign_in::words,
 };
-use crate::request::Body;
+use crate::request::{
+    Body,
+    identify::{NotOnce, StoreError},
+};
 
 /// Why somebody who came back from a provider is not signed in.
 enum NotSignedIn {
     Failure(Failure),
     Provider(ProviderError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotSignedIn {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl From<Failure> for NotSignedIn {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
+    }
+}
+
+impl From<NotOnce> for NotSignedIn {
+    fn from(why: NotOnce) -> Self {
+        match why {
+            NotOnce::Used => Self::Failure(Failure::NotUnderWay),
+            NotOnce::Store(error) => Self::Store(error),
+        }
     }
 }
 
@@ -47,7 +67,7 @@ impl SignInRoom {
         tries: u8,
     ) -> Response<Body> {
         let Some((randoms, nonce)) = random_flow() else {
-            return self.not_begun(ask, "the system has no randomness");
+            return self.not_begun(ask, &StoreError::Unavailable(NO_RANDOM.into()));
         };
         let pending = Pending::start(&randoms, provider, errand, ask.wall()).after(tries);
         let location =
@@ -82,7 +102,7 @@ impl SignInRoom {
         let mut answered = match self.come_back(ask, &response, &name, &mut errand).await {
             Ok(answered) => answered,
             Err(NotSignedIn::Failure(Failure::NotUnderWay | Failure::TooSlow))
-                if self.known_here(ask).is_some() =>
+                if ask.known_here().is_some() =>
             {
                 // A browser went back: its person is signed in, and the code is not redeemed again.
                 let left = cookies(ask.fields(), &name).next();
@@ -109,6 +129,7 @@ impl SignInRoom {
                 }
                 self.failed(ask, cause, words(&failure), &again)
             }
+            Err(NotSignedIn::Store(error)) => self.not_begun(ask, &error),
             Err(NotSignedIn::Provider(error)) if error.is_down() => {
                 self.provider_down(ask, &error, &again(ask, &errand))
             }
@@ -148,20 +169,15 @@ impl SignInRoom {
         let (used, over_at) = (pending.digest(), now.wall.plus(Pending::LIFETIME));
         let names_itself = self.providers.names_itself(plan, provider, now).await?;
         let redeeming = pending.answered(response, provider, names_itself, now.wall)?;
-        self.once(used, over_at, now.wall).map_err(|_| Failure::NotUnderWay)?;
+        self.sessions.once(used, over_at, now.wall).await?;
         let SignedIn { claims, userinfo, redeemed } =
             self.providers.redeem(plan, provider, &redeeming, now).await?;
         let person = redeeming.accept(&claims, userinfo.as_ref(), provider, now.wall)?;
         if let Some(response) = self.unanswerable(ask, errand, &person) {
             return Ok(response);
         }
-        let live = match self.begin(ask, person, Some(&redeemed)).await {
-            Ok(live) => live,
-            Err(error) => return Ok(self.not_begun(ask, &error.to_string())),
-        };
-        let Some(mut response) = self.hand_over(ask, &live, errand) else {
-            return Ok(self.not_begun(ask, "what the sign-in was for is no longer served"));
-        };
+        let live = self.begin(ask, person, Some(&redeemed)).await?;
+        let mut response = self.hand_over(ask, &live, errand).ok_or_else(not_served)?;
         self.remember_here(ask, &live, &mut response);
         Ok(response)
     }

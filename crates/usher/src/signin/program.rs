@@ -64,7 +64,7 @@ impl SignInRoom {
         let flow = form.text(FLOW_FIELD).unwrap_or_default();
         let (fields, cookie) = (ask.fields(), ask.cookie_name());
         let held = BrowserBinding::is_held(fields, cookie, BindingUse::Form, flow, ask.wall());
-        let live = self.known_here(ask).filter(|_| held && errand.program().is_some());
+        let live = ask.known_here().filter(|_| held && errand.program().is_some());
         let Some(live) = live else {
             // Asked again: by whom, and for what, is shown anew.
             return Some(answer::see_other(&ask.with_query(SIGN_IN)));

@@ -15,10 +15,12 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{Ask, SignInRoom, answer, provider::Redeemed, random, sign_out::LONGEST_HINT};
+use super::{
+    Ask, NO_RANDOM, SignInRoom, answer, provider::Redeemed, random, sign_out::LONGEST_HINT,
+};
 use crate::request::{
     Body, Named, SignInNote,
-    identify::{LiveSession, StoreError},
+    identify::{LiveSession, StoreError, in_force, look_up},
 };
 
 /// A session that is replaced by another one of the same person lives on for so long, since one
@@ -26,26 +28,31 @@ use crate::request::{
 const IN_FLIGHT: Duration = Duration::from_secs(300);
 
 impl SignInRoom {
-    /// The session of this id, if it is in force and from the provider in force.
-    pub(super) fn in_force(&self, ask: &Ask, id: &SessionId) -> Option<Arc<LiveSession>> {
-        let live = self.sessions.find(id).filter(|live| !live.is_ended())?;
-        let good =
-            !live.is_over(ask.now()) && *live.session().idp_id == *ask.plan().sign_in.provider.id();
-        good.then_some(live)
+    /// The session of this id, wherever it is kept, if it is in force.
+    pub(super) async fn in_force(
+        &self,
+        ask: &Ask,
+        id: &SessionId,
+    ) -> Result<Option<Arc<LiveSession>>, StoreError> {
+        let live = look_up(&*self.sessions, id).await?;
+        Ok(in_force(ask.plan(), live, ask.now()).ok())
     }
 
-    /// Who is known at the authenticate host: by its own cookie, and by nothing else.
-    pub(super) fn known_here(&self, ask: &Ask) -> Option<Arc<LiveSession>> {
+    /// The session that the authenticate host's own cookie leads to.
+    pub(super) async fn look_here(
+        &self,
+        ask: &Ask,
+    ) -> Result<Option<Arc<LiveSession>>, StoreError> {
         let name = ask.authenticate_cookie_name();
+        let own = ask.plan().sign_in.authenticate.host.as_str();
         match credential(&self.keys, ask.fields(), None, &name, ask.wall()) {
-            Credential::Good(handle, CredentialSource::Cookie) => {
-                let own = ask.plan().sign_in.authenticate.host.as_str();
-                self.in_force(ask, &handle.session).filter(|_| handle.is_for(own))
+            Credential::Good(handle, CredentialSource::Cookie) if handle.is_for(own) => {
+                self.in_force(ask, &handle.session).await
             }
             Credential::Good(..)
             | Credential::Bad(..)
             | Credential::Contradiction(_)
-            | Credential::Absent => None,
+            | Credential::Absent => Ok(None),
         }
     }
 
@@ -69,7 +76,7 @@ impl SignInRoom {
         end: UnixTime,
     ) -> Result<Arc<LiveSession>, StoreError> {
         let plan = ask.plan();
-        let no_random = || StoreError("the system has no randomness".into());
+        let no_random = || StoreError::Unavailable(NO_RANDOM.into());
         let id = SessionId::from_random(random().ok_or_else(no_random)?);
         let sealed = match redeemed {
             // It is kept to be handed over at sign-out, and a large one is not.
@@ -97,7 +104,7 @@ impl SignInRoom {
                 id_token: sealed,
             })
             .await?;
-        if let Some(old) = self.known_here(ask) {
+        if let Some(old) = ask.known_here() {
             self.displace(ask, &old, &live).await;
         }
         let person = &live.session().person;
@@ -247,4 +254,9 @@ impl SignInRoom {
         };
         self.journal.note(ask.plan(), note);
     }
+}
+
+/// What somebody signed in for went away meanwhile.
+pub(super) fn not_served() -> StoreError {
+    StoreError::Unavailable("what the sign-in was for is no longer served".into())
 }

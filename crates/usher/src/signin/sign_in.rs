@@ -32,7 +32,7 @@ impl SignInRoom {
             Ok(errand) => errand,
             Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
         };
-        if let Some(live) = self.known_here(ask) {
+        if let Some(live) = ask.known_here() {
             if let Some(response) = self.unanswerable(ask, &errand, &live.session().person) {
                 return response;
             }
@@ -107,7 +107,7 @@ impl SignInRoom {
 
     pub(super) fn not_from_here(&self, ask: &Ask, not_from_here: &NotFromHere) -> Response<Body> {
         let NotFromHere { cause, why, try_again, page } = not_from_here;
-        if let Some(page) = page.as_ref().filter(|_| self.known_here(ask).is_some()) {
+        if let Some(page) = page.as_ref().filter(|_| ask.known_here().is_some()) {
             return answer::see_other(page); // a link of ours that is late: on to where it leads
         }
         self.failed(ask, cause.clone(), why, try_again)

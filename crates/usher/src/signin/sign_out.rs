@@ -28,7 +28,7 @@ impl SignInRoom {
     /// GET: a link alone signs nobody out, so it asks; unless we signed the link, which a
     /// route's host does after it has been asked.
     pub(super) async fn ask_to_sign_out(&self, ask: &Ask) -> Response<Body> {
-        if let Some(url) = self.signed_hop(ask) {
+        if let Some(url) = self.signed_hop(ask).await {
             return self.hop_arrived(ask, &url).await;
         }
         let back = Params::parse(ask.query()).ok().and_then(|params| self.way_back(ask, &params));
@@ -62,13 +62,13 @@ impl SignInRoom {
         let live = self.who(ask);
         let mut ended = self.end(ask, live.as_ref(), everywhere).await;
         if ask.at_authenticate()
-            && let (Ok(()), Some(here)) = (&ended, self.known_here(ask))
+            && let (Ok(()), Some(here)) = (&ended, ask.known_here())
         {
             ended = self.end(ask, Some(&here), everywhere).await;
         }
         if let Err(error) = ended {
             self.note(ask, Level::Error, "sign-out", None, Some(error.to_string()));
-            return self.not_now(ask, "You are still signed in.", SIGN_OUT);
+            return self.not_now(ask, &error, "You are still signed in.", SIGN_OUT);
         }
         let session = live.as_ref().map(|live| live.session());
         let next = self.after(ask, session, self.way_back(ask, &form)).await;
@@ -106,14 +106,14 @@ impl SignInRoom {
     }
 
     /// The link with which a route's host sends somebody here, once.
-    fn signed_hop(&self, ask: &Ask) -> Option<SignedUrl> {
+    async fn signed_hop(&self, ask: &Ask) -> Option<SignedUrl> {
         let ours = ask.at_authenticate() && !ask.query().is_empty();
         // A service's proxies may have the same `shared_secret`, and the real proxy signs whatever
         // address a visitor asks it to: from there a link is a link.
         let ours = ours && ask.plan().sign_in.service.is_none();
         let url = ours.then(|| self.signed_here(ask, SIGN_OUT, Duration::ZERO).ok()).flatten()?;
         url.params.text(param::PERSON)?; // ours always says whom it is about
-        self.once(url.signature, url.over_at, ask.wall()).ok().map(|()| url)
+        self.sessions.once(url.signature, url.over_at, ask.wall()).await.ok().map(|()| url)
     }
 
     /// Ends what this host knows, if it is the same person: a link that somebody else got by
@@ -123,14 +123,14 @@ impl SignInRoom {
             return answer::text(StatusCode::BAD_REQUEST, "Bad Request\n");
         };
         let mut response = answer::found(next);
-        let Some(here) = self.known_here(ask) else {
+        let Some(here) = ask.known_here() else {
             self.forget(ask, &mut response);
             return response;
         };
         if url.params.text(param::PERSON) == Some(&*person_digest(&here.session().person.id)) {
             if let Err(error) = self.end(ask, Some(&here), false).await {
                 self.note(ask, Level::Error, "sign-out", None, Some(error.to_string()));
-                return self.not_now(ask, "You are still signed in here.", SIGN_OUT);
+                return self.not_now(ask, &error, "You are still signed in here.", SIGN_OUT);
             }
             self.forget(ask, &mut response);
         }

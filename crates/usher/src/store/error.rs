@@ -126,7 +126,18 @@ const fn is_short_of_space(extended_code: i32) -> bool {
 
 impl From<StoreFailure> for StoreError {
     fn from(failure: StoreFailure) -> Self {
-        Self(failure.with_hint())
+        let cause = failure.with_hint();
+        match failure {
+            StoreFailure::Full | StoreFailure::TooManySessions { .. } => Self::Full(cause),
+            StoreFailure::Corrupt { .. } => Self::Damaged(cause),
+            StoreFailure::TooLarge { .. } | StoreFailure::PersonRemoved => Self::Refused(cause),
+            StoreFailure::ReadOnly
+            | StoreFailure::Locked
+            | StoreFailure::Io { .. }
+            | StoreFailure::Closed
+            | StoreFailure::Panicked { .. }
+            | StoreFailure::Unexpected { .. } => Self::Unavailable(cause),
+        }
     }
 }
 

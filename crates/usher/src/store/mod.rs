@@ -53,7 +53,7 @@ pub use directory::{Alone, Tenant};
 pub use error::{OpenError, StoreFailure};
 pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
 
-use crate::request::Panicked;
+use crate::request::{Panicked, identify::UsedHere};
 use index::Index;
 use reserve::Reserve;
 use writer::Writer;
@@ -67,6 +67,7 @@ pub struct Store {
     reserve: Reserve,
     sessions: Arc<Index>,
     most_sessions: usize,
+    used: UsedHere,
     writer: Writer,
 }
 
@@ -88,7 +89,8 @@ impl Store {
             .map_err(|source| OpenError::io(&file, source))?;
         let reserve = Reserve::in_dir(dir);
         reserve.fill();
-        Ok(Self { file, reserve, sessions, most_sessions: MOST_SESSIONS, writer })
+        let used = UsedHere::default();
+        Ok(Self { file, reserve, sessions, most_sessions: MOST_SESSIONS, used, writer })
     }
 
     /// How many sessions are in memory.

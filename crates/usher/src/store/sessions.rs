@@ -10,7 +10,7 @@ use usher_rules::{
 };
 
 use super::{Store, StoreFailure, checksum, index::Index};
-use crate::request::identify::{LiveSession, SessionStore, StoreError};
+use crate::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreError};
 
 /// How many sessions one person has at most: a new one ends the oldest.
 pub const MOST_PER_PERSON: usize = 100;
@@ -22,8 +22,8 @@ pub const MOST_SESSIONS: usize = 50_000;
 pub const LONGEST_SESSION: usize = 64 * 1024;
 
 impl SessionStore for Store {
-    fn find(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
-        self.sessions.find(id)
+    fn find(&self, id: &SessionId) -> Found {
+        self.sessions.find(id).map_or(Found::Ended, Found::Live)
     }
 
     fn insert(&self, session: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
@@ -40,6 +40,15 @@ impl SessionStore for Store {
 
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>> {
         self.sessions.of_person(person_id)
+    }
+
+    fn once(
+        &self,
+        what: [u8; 32],
+        over_at: UnixTime,
+        now: UnixTime,
+    ) -> BoxFuture<'_, Result<(), NotOnce>> {
+        self.used.once(what, over_at, now)
     }
 }
 

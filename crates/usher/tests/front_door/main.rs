@@ -17,6 +17,7 @@ mod crossing;
 mod denials;
 mod doubts;
 mod durations;
+mod elsewhere;
 mod endurance;
 mod health_checks;
 mod hosted;

@@ -24,7 +24,7 @@ use tokio::{
 use usher::request::{
     Body, Door, DoorParts, OwnPages, OwnRequest, SignInNeeded,
     accept::{Connection, Pulse, Shown, Tasks, serve_http1, serve_http2},
-    identify::{LiveSession, SessionStore, StoreError},
+    identify::{Found, LiveSession, NotOnce, SessionStore, StoreError},
     record::{Format, Metrics, Recorder, Sink},
     shape::Signer,
 };
@@ -37,7 +37,7 @@ use usher_rules::{
     plan::Plan,
     secret::Secret,
     session::{Keys, Session, SessionId},
-    time::{Clock, Now},
+    time::{Clock, Now, UnixTime},
 };
 
 use crate::{
@@ -65,11 +65,11 @@ impl OwnPages for Brittle {
 struct Nobody;
 
 impl SessionStore for Nobody {
-    fn find(&self, _: &SessionId) -> Option<Arc<LiveSession>> {
-        None
+    fn find(&self, _: &SessionId) -> Found {
+        Found::Ended
     }
     fn insert(&self, _: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
-        Box::pin(async { Err(StoreError("none".into())) })
+        Box::pin(async { Err(StoreError::Unavailable("none".into())) })
     }
     fn end<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
@@ -79,6 +79,9 @@ impl SessionStore for Nobody {
     }
     fn of_person(&self, _: &str) -> Vec<Arc<LiveSession>> {
         Vec::new()
+    }
+    fn once(&self, _: [u8; 32], _: UnixTime, _: UnixTime) -> BoxFuture<'_, Result<(), NotOnce>> {
+        Box::pin(async { Err(NotOnce::Used) })
     }
 }
 
@@ -143,8 +146,14 @@ impl AsyncWrite for Rigged {
     }
 }
 
+/// The keys of a hut.
+pub fn keys() -> Keys {
+    let secret = Secret::new([7; 32]);
+    Keys::derive(&secret, &secret).unwrap()
+}
+
 /// A door on a port of loopback, behind a terminator.
-struct Hut {
+pub struct Hut {
     address: SocketAddr,
     door: Arc<Door>,
     clock: Arc<Cracked>,
@@ -157,15 +166,20 @@ struct Hut {
 
 impl Hut {
     async fn open(plan: Plan) -> Self {
+        Self::with(plan, Arc::new(Nobody)).await
+    }
+
+    /// The same, where these sessions are in force.
+    pub async fn with(plan: Plan, sessions: Arc<dyn SessionStore>) -> Self {
         let (plan, lines) = (Arc::new(plan), Lines::default());
         let metrics = Arc::new(Metrics::new(&plan));
         let recorder = Recorder::new(Sink::new(lines.clone()), Format::Json);
         let recorder = recorder.counting(Arc::clone(&metrics));
         let clock = Arc::new(Cracked { clock: TurnedClock::new(), breaks: AtomicBool::new(false) });
-        let (secret, tasks) = (Secret::new([7; 32]), Tasks::default());
+        let tasks = Tasks::default();
         let parts = DoorParts {
-            keys: Arc::new(Keys::derive(&secret, &secret).unwrap()),
-            sessions: Arc::new(Nobody),
+            keys: Arc::new(keys()),
+            sessions,
             own: Arc::new(Brittle),
             signer: Arc::new(Signer::from_pem(Signer::generate_pem().unwrap().expose()).unwrap()),
             recorder: recorder.clone(),
@@ -205,7 +219,7 @@ impl Hut {
         self.clock.breaks.store(true, Ordering::SeqCst);
     }
 
-    async fn send(&self, target: &str, fields: &str) -> TcpStream {
+    pub async fn send(&self, target: &str, fields: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\n{fields}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -218,7 +232,7 @@ impl Hut {
     }
 
     /// The line about a path, when it is there.
-    async fn line(&self, message: &str, field: &str, value: &str) -> Value {
+    pub async fn line(&self, message: &str, field: &str, value: &str) -> Value {
         eventually("the line is written", || {
             self.recorder.flush();
             let log = String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap();
@@ -253,13 +267,13 @@ impl Hut {
     }
 }
 
-async fn rest(stream: &mut TcpStream) -> String {
+pub async fn rest(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let _cut = stream.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn field<'a>(answer: &'a str, name: &str) -> &'a str {
+pub fn field<'a>(answer: &'a str, name: &str) -> &'a str {
     let line = answer.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
     line.unwrap_or_else(|| panic!("no {name}: {answer}"))
 }

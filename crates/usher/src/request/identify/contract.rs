@@ -5,9 +5,10 @@ use std::sync::Arc;
 use usher_rules::{
     people::{Claims, Person},
     session::{Session, SessionId},
+    time::UnixTime,
 };
 
-use super::SessionStore;
+use super::{Found, LiveSession, NotOnce, SessionStore};
 
 /// Session number `n` of a person, from second 100 to second 200.
 pub fn session(n: u8, person_id: &str) -> Session {
@@ -29,46 +30,81 @@ pub fn session(n: u8, person_id: &str) -> Session {
     }
 }
 
-/// The contract. `store` is empty.
-pub async fn contract(store: Arc<dyn SessionStore>) {
-    let [ann1, ann2, bob] = [session(1, "ann"), session(2, "ann"), session(3, "bob")];
-    assert!(store.find(&ann1.id).is_none(), "never was");
+/// The contract, for a fresh store each: made by `fresh`, with what has to live as long.
+pub async fn contract<Kept, S: SessionStore + 'static>(fresh: impl Fn() -> (Kept, Arc<S>)) {
+    sessions_are_shared_and_end_for_good(&*fresh().1).await;
+    ending_all_of_somebody_leaves_the_others(&*fresh().1).await;
+    a_second_insert_wins(&*fresh().1).await;
+    what_is_on_its_way_is_ended_too(&*fresh().1).await;
+    what_counts_once_counts_once(&*fresh().1).await;
+}
 
-    let live = store.insert(ann1.clone()).await.unwrap();
-    assert_eq!(live.session(), &ann1);
-    let found = store.find(&ann1.id).unwrap();
-    assert!(Arc::ptr_eq(&live, &found), "one session, shared by all that runs under it");
+/// The session, where the store says that it is live.
+pub fn live(store: &dyn SessionStore, id: &SessionId) -> Option<Arc<LiveSession>> {
+    match store.find(id) {
+        Found::Live(live) => Some(live),
+        Found::Ended => None,
+        Found::Elsewhere => panic!("a store of one node knows all sessions"),
+    }
+}
+
+async fn sessions_are_shared_and_end_for_good(store: &dyn SessionStore) {
+    let [ann1, ann2] = [session(1, "ann"), session(2, "ann")];
+    assert!(live(store, &ann1.id).is_none(), "never was");
+
+    let first = store.insert(ann1.clone()).await.unwrap();
+    assert_eq!(first.session(), &ann1);
+    let found = live(store, &ann1.id).unwrap();
+    assert!(Arc::ptr_eq(&first, &found), "one session, shared by all that runs under it");
     let other = store.insert(ann2.clone()).await.unwrap();
-    let bobs = store.insert(bob.clone()).await.unwrap();
     assert_eq!(store.of_person("ann").len(), 2);
 
-    let told = async {
-        live.ended().await;
-        assert!(store.find(&ann1.id).is_none(), "gone before what runs under it is told");
+    let ended = async {
+        first.ended().await;
+        assert!(live(store, &ann1.id).is_none(), "gone before what runs under it is told");
     };
-    let (ended, ()) = tokio::join!(store.end(&ann1.id), told);
-    ended.unwrap();
-    assert!(store.find(&ann1.id).is_none() && live.is_ended());
+    let (end, ()) = tokio::join!(store.end(&ann1.id), ended);
+    end.unwrap();
+    assert!(live(store, &ann1.id).is_none() && first.is_ended());
     store.end(&ann1.id).await.expect("twice is fine");
     store.end(&session(9, "nobody").id).await.expect("unknown is fine");
-    assert!(!other.is_ended() && store.find(&ann2.id).is_some(), "ending one leaves the others");
+    assert!(!other.is_ended() && live(store, &ann2.id).is_some(), "ending one leaves the others");
+}
 
-    let again = store.insert(ann1.clone()).await.unwrap();
+async fn ending_all_of_somebody_leaves_the_others(store: &dyn SessionStore) {
+    let ids = [session(1, "ann"), session(2, "ann")].map(|session| session.id);
+    let anns = [session(1, "ann"), session(2, "ann")].map(|session| store.insert(session));
+    let anns = futures_util::future::try_join_all(anns).await.unwrap();
+    let bob = store.insert(session(3, "bob")).await.unwrap();
     assert_eq!(store.end_all_of("ann").await.unwrap(), 2);
-    assert!(again.is_ended() && other.is_ended() && store.of_person("ann").is_empty());
-    assert!([&ann1.id, &ann2.id].iter().all(|id| store.find(id).is_none()));
+    assert!(anns.iter().all(|ann| ann.is_ended()) && store.of_person("ann").is_empty());
+    assert!(ids.iter().all(|id| live(store, id).is_none()));
     assert_eq!(store.end_all_of("ann").await.unwrap(), 0, "none is left");
-    assert!(!bobs.is_ended() && store.find(&bob.id).is_some(), "others stay");
+    assert!(!bob.is_ended() && live(store, &bob.session().id).is_some(), "others stay");
+}
 
-    let before = store.insert(ann1.clone()).await.unwrap();
-    let moved = Session { expires_at: 300, ..ann1.clone() };
+async fn a_second_insert_wins(store: &dyn SessionStore) {
+    let before = store.insert(session(1, "ann")).await.unwrap();
+    let moved = Session { expires_at: 300, ..session(1, "ann") };
     store.insert(moved.clone()).await.unwrap();
-    assert_eq!(store.find(&ann1.id).unwrap().session(), &moved, "a second insert wins");
+    assert_eq!(live(store, &moved.id).unwrap().session(), &moved);
     assert!(before.is_ended(), "and ends the first");
     assert_eq!(store.of_person("ann").len(), 1);
+}
 
-    let (begun, ended) = tokio::join!(store.insert(ann2.clone()), store.end_all_of("ann"));
+async fn what_is_on_its_way_is_ended_too(store: &dyn SessionStore) {
+    let ann = session(2, "ann");
+    let (begun, ended) = tokio::join!(store.insert(ann.clone()), store.end_all_of("ann"));
     ended.unwrap();
-    assert!(begun.unwrap().is_ended(), "a session that was on its way is ended too");
-    assert!(store.find(&ann2.id).is_none() && store.of_person("ann").is_empty());
+    assert!(begun.unwrap().is_ended());
+    assert!(live(store, &ann.id).is_none() && store.of_person("ann").is_empty());
+}
+
+async fn what_counts_once_counts_once(store: &dyn SessionStore) {
+    let at = UnixTime::from_seconds;
+    let tries = [1, 2].map(|_| store.once([1; 32], at(400), at(100)));
+    let [first, second] = <[_; 2]>::try_from(futures_util::future::join_all(tries).await).unwrap();
+    assert_eq!((first, second), (Ok(()), Err(NotOnce::Used)), "at the same moment");
+    assert_eq!(store.once([2; 32], at(400), at(100)).await, Ok(()), "another one");
+    assert_eq!(store.once([1; 32], at(400), at(400)).await, Err(NotOnce::Used), "to the end");
 }

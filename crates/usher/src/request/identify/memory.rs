@@ -15,21 +15,44 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{LiveSession, SessionStore, StoreError};
+use super::{Found, LiveSession, NotOnce, SessionStore, StoreError, UsedHere};
 
 /// Sessions in memory only.
 #[derive(Debug, Default)]
-pub struct MemorySessions(Mutex<HashMap<SessionId, Arc<LiveSession>>>, AtomicBool);
+pub struct MemorySessions {
+    sessions: Mutex<HashMap<SessionId, Arc<LiveSession>>>,
+    pub(crate) used: UsedHere,
+    /// Where they are said to be.
+    pub(crate) place: Mutex<Place>,
+    full: AtomicBool,
+}
+
+/// Where sessions are.
+#[derive(Debug, Default)]
+pub(crate) enum Place {
+    #[default]
+    Here,
+    /// With others, who tell.
+    Elsewhere,
+    /// With others, who can't.
+    Failing(StoreError),
+    /// With others, who say nothing.
+    Silent,
+}
 
 impl MemorySessions {
+    fn known(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
+        self.sessions.lock().unwrap().get(id).cloned()
+    }
+
     fn take(&self, is_one: impl Fn(&Session) -> bool) -> Vec<Arc<LiveSession>> {
-        let mut sessions = self.0.lock().unwrap();
+        let mut sessions = self.sessions.lock().unwrap();
         sessions.extract_if(|_, live| is_one(live.session())).map(|(_, live)| live).collect()
     }
 
     /// From now on no session is kept, as when the disk is full.
     pub fn keep_no_more(&self) {
-        self.1.store(true, Ordering::Relaxed);
+        self.full.store(true, Ordering::Relaxed);
     }
 
     /// Forgets what has expired.
@@ -39,18 +62,32 @@ impl MemorySessions {
 }
 
 impl SessionStore for MemorySessions {
-    fn find(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
-        self.0.lock().unwrap().get(id).cloned()
+    fn find(&self, id: &SessionId) -> Found {
+        match *self.place.lock().unwrap() {
+            Place::Here => self.known(id).map_or(Found::Ended, Found::Live),
+            Place::Elsewhere | Place::Failing(_) | Place::Silent => Found::Elsewhere,
+        }
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<Arc<LiveSession>>, StoreError>> {
+        match &*self.place.lock().unwrap() {
+            Place::Here | Place::Elsewhere => Box::pin(async { Ok(self.known(id)) }),
+            Place::Failing(error) => Box::pin(std::future::ready(Err(error.clone()))),
+            Place::Silent => Box::pin(std::future::pending()),
+        }
     }
 
     fn insert(&self, session: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
         Box::pin(async move {
-            if self.1.load(Ordering::Relaxed) {
-                return Err(StoreError("the disk is full".into()));
+            if self.full.load(Ordering::Relaxed) {
+                return Err(StoreError::Full("no space is left".into()));
             }
             let live = Arc::new(LiveSession::new(session));
             let id = live.session().id.clone();
-            let before = self.0.lock().unwrap().insert(id, Arc::clone(&live));
+            let before = self.sessions.lock().unwrap().insert(id, Arc::clone(&live));
             before.inspect(|before| before.end());
             Ok(live)
         })
@@ -72,12 +109,21 @@ impl SessionStore for MemorySessions {
     }
 
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>> {
-        let sessions = self.0.lock().unwrap();
+        let sessions = self.sessions.lock().unwrap();
         sessions.values().filter(|live| *live.session().person.id == *person_id).cloned().collect()
+    }
+
+    fn once(
+        &self,
+        what: [u8; 32],
+        over_at: UnixTime,
+        now: UnixTime,
+    ) -> BoxFuture<'_, Result<(), NotOnce>> {
+        self.used.once(what, over_at, now)
     }
 }
 
 #[tokio::test]
 async fn keeps_the_contract() {
-    super::contract::contract(Arc::new(MemorySessions::default())).await;
+    super::contract::contract(|| ((), Arc::new(MemorySessions::default()))).await;
 }

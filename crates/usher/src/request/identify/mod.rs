@@ -2,7 +2,7 @@
 //!
 //! | takes | a request's fields and target |
 //! |---|---|
-//! | gives | a live session, nobody, or a credential that was rejected |
+//! | gives | a live session, nobody, or a credential that was rejected; or that nobody can say |
 //! | never | treats a bad credential as none (invariant 6), or decides anything |
 
 #[cfg(test)]
@@ -12,12 +12,15 @@ mod live;
 pub mod memory;
 mod over;
 mod store;
+#[cfg(test)]
+mod tests;
 mod verified;
 mod who;
 
 pub use live::{LiveSession, MadeFields};
-pub use store::{SessionStore, StoreError};
-pub use who::{Asker, Verifier, who};
+pub(crate) use store::UsedHere;
+pub use store::{Found, NotOnce, SessionStore, StoreError, look_up};
+pub use who::{Asker, Verifier, in_force, who};
 
 use std::sync::Arc;
 

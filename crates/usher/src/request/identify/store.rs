@@ -1,29 +1,160 @@
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use usher_pages::{Link, NotNow, Receipt, StoreTrouble};
 use usher_rules::{
     people::BoxFuture,
     session::{Session, SessionId},
+    signin::{Replay, ReplayRefusal},
+    time::UnixTime,
 };
 
 use super::LiveSession;
 
-/// Why the store of sessions could not do it. Every cause fails closed.
-#[derive(Debug, thiserror::Error)]
-#[error("the store of sessions failed: {0}")]
-pub struct StoreError(pub Box<str>);
+/// How long a request waits for what another node knows of its session. Whoever shares sessions
+/// answers in milliseconds, and a person who waits for longer takes the site for dead.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a store knows of a session without asking anybody.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// It is here. It may have run out: `expires_at` is the caller's to judge.
+    Live(Arc<LiveSession>),
+    /// It was ended, or never was. Only then may a cookie be cleared.
+    Ended,
+    /// Others may know it: "not here" is not "no". A store of one node never says so.
+    Elsewhere,
+}
 
 /// Sessions that outlive the process and can be ended. Implemented in `store/`.
 pub trait SessionStore: Send + Sync {
-    /// The session, from memory: this is asked on every request. `None` when it never was or was
-    /// ended; an expired one may still be found, its `expires_at` is the caller's to judge.
-    fn find(&self, id: &SessionId) -> Option<Arc<LiveSession>>;
+    /// What is known of the session, from memory: this is asked on every request.
+    fn find(&self, id: &SessionId) -> Found;
+    /// What the others know of a session that is [`Found::Elsewhere`]; `None` when it was ended or
+    /// never was. Asked with a deadline, see [`look_up`].
+    fn fetch<'a>(
+        &'a self,
+        _id: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Option<Arc<LiveSession>>, StoreError>> {
+        Box::pin(async { Err(StoreError::Unavailable("there is nobody to ask".into())) })
+    }
     /// Remembers a session. When it resolves, a crash no longer loses it.
     fn insert(&self, session: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>>;
-    /// Ends a session. Idempotent. When it resolves, `find` answers `None` for good and whatever
-    /// runs under it has been told.
+    /// Ends a session. Idempotent. When it resolves, `find` answers [`Found::Ended`] for good and
+    /// whatever runs under it has been told.
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Ends every session of a person (by [`usher_rules::people::Person::id`]); how many.
     fn end_all_of<'a>(&'a self, person_id: &'a str) -> BoxFuture<'a, Result<usize, StoreError>>;
     /// Every session of a person that is in memory.
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>>;
+    /// Uses what counts once (a signed link, a provider's answer) and is good until `over_at`.
+    /// Called after all else was checked, so that only what we signed takes up room.
+    fn once(
+        &self,
+        what: [u8; 32],
+        over_at: UnixTime,
+        now: UnixTime,
+    ) -> BoxFuture<'_, Result<(), NotOnce>>;
+}
+
+/// Why something does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotOnce {
+    /// It has counted.
+    #[error("it was used before")]
+    Used,
+    /// That it counts only once can't be promised now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was used once, in memory: all that a store of one node needs, since what counts once is
+/// good for minutes.
+#[derive(Debug, Default)]
+pub(crate) struct UsedHere(Mutex<Replay>);
+
+impl UsedHere {
+    pub(crate) fn once(
+        &self,
+        what: [u8; 32],
+        over_at: UnixTime,
+        now: UnixTime,
+    ) -> BoxFuture<'_, Result<(), NotOnce>> {
+        // A panic while it was held can't have left it half changed in a way that lets more in.
+        let used = self.0.lock().unwrap_or_else(PoisonError::into_inner).once(what, over_at, now);
+        let used = used.map_err(|refusal| match refusal {
+            ReplayRefusal::Used => NotOnce::Used,
+            ReplayRefusal::Full => StoreError::Full(refusal.to_string().into()).into(),
+        });
+        Box::pin(async { used })
+    }
+
+    /// How many are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+/// The session, wherever it is kept; `None` when it was ended or never was.
+///
+/// # Errors
+///
+/// [`StoreError`] when those who may know it don't say: then nothing is known of the session, and
+/// its cookie is kept.
+pub async fn look_up(
+    sessions: &dyn SessionStore,
+    id: &SessionId,
+) -> Result<Option<Arc<LiveSession>>, StoreError> {
+    match sessions.find(id) {
+        Found::Live(live) => Ok(Some(live)),
+        Found::Ended => Ok(None),
+        Found::Elsewhere => in_time(sessions.fetch(id)).await,
+    }
+}
+
+/// The answer of whoever else keeps sessions, if it comes in time.
+pub(super) async fn in_time<T>(
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = |_| StoreError::Unavailable(format!("no answer within {PATIENCE:?}").into());
+    Box::pin(tokio::time::timeout(PATIENCE, answer)).await.map_err(late)?
+}
+
+/// Why something could not be kept or found. Every kind fails closed; they differ in who can
+/// mend it, and whether waiting does.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It does not answer now.
+    #[error("not possible now: {0}")]
+    Unavailable(Box<str>),
+    /// It takes no more sessions until some end or there is space.
+    #[error("no room: {0}")]
+    Full(Box<str>),
+    /// What it holds is not what was written; waiting mends nothing.
+    #[error("damaged: {0}")]
+    Damaged(Box<str>),
+    /// It is well and does not take this session.
+    #[error("not kept: {0}")]
+    Refused(Box<str>),
+}
+
+impl StoreError {
+    /// What visitors read: page, status and `Retry-After` follow from the kind, here alone.
+    pub(crate) fn page<'a>(
+        &self,
+        heading: &'static str,
+        try_again: Option<Link<'a>>,
+        receipt: Receipt<'a>,
+    ) -> NotNow<'a> {
+        let trouble = match self {
+            Self::Unavailable(_) => StoreTrouble::Unavailable,
+            Self::Full(_) => StoreTrouble::Full,
+            Self::Damaged(_) => StoreTrouble::Damaged,
+            Self::Refused(_) => StoreTrouble::Refused,
+        };
+        NotNow { trouble, heading, try_again, receipt }
+    }
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Uri, header};
 use usher_rules::{
@@ -12,7 +12,10 @@ use usher_rules::{
     time::Now,
 };
 
-use super::{Identity, LiveSession, Rejection, SessionStore, verified::verify};
+use super::{
+    Found, Identity, LiveSession, Rejection, SessionStore, StoreError, store::in_time,
+    verified::verify,
+};
 
 /// Verifies handles with one set of keys.
 pub struct Verifier {
@@ -46,12 +49,50 @@ pub struct Asker<'a> {
 ///
 /// A credential that arrives is judged, never skipped: a bad one is [`Identity::Rejected`], not
 /// anonymous (invariant 6). A link's parameter is none: whoever wrote the link chose it.
-pub fn who(
+///
+/// # Errors
+///
+/// [`StoreError`] when a session is elsewhere and those who may know it don't say in time: the
+/// request is neither somebody's nor nobody's, and the cookie stays.
+pub async fn who(
     plan: &Plan,
     verifier: &Verifier,
     sessions: &dyn SessionStore,
     asker: Asker<'_>,
-) -> Identity {
+) -> Result<Identity, StoreError> {
+    let mut fetched = Vec::new();
+    let mut missing = match judge(plan, verifier, sessions, asker, &fetched) {
+        Ok(identity) => return Ok(identity),
+        Err(Missing(id)) => id,
+    };
+    // Each round knows one session more, so there are as many as the request names.
+    in_time(async {
+        loop {
+            let found = sessions.fetch(&missing).await?;
+            fetched.push((missing, found));
+            match judge(plan, verifier, sessions, asker, &fetched) {
+                Ok(identity) => return Ok(identity),
+                Err(Missing(id)) => missing = id,
+            }
+        }
+    })
+    .await
+}
+
+/// A session without which nobody can say who is asking.
+struct Missing(SessionId);
+
+/// What others said of sessions that are not here.
+type Fetched = [(SessionId, Option<Arc<LiveSession>>)];
+
+fn judge(
+    plan: &Plan,
+    verifier: &Verifier,
+    sessions: &dyn SessionStore,
+    asker: Asker<'_>,
+    fetched: &Fetched,
+) -> Result<Identity, Missing> {
+    let missing = Cell::new(None);
     // A sibling may have set it. What a page shows is decided by a sign-in that this browser made
     // on this host: the authenticate host, which knows the browser, is a redirect away.
     let page_load = is_page_load(asker.fields);
@@ -66,16 +107,31 @@ pub fn who(
         if !is_for(plan, &handle, source, asker.host) {
             return Err(Rejection::OtherHost);
         }
-        in_force(plan, sessions, &handle, asker.now).map(Live)
+        let told = fetched.iter().find(|(id, _)| *id == handle.session);
+        let live = match (told, sessions.find(&handle.session)) {
+            (_, Found::Live(live)) => Some(live),
+            (_, Found::Ended) => None,
+            (Some((_, found)), Found::Elsewhere) => found.clone(),
+            (None, Found::Elsewhere) => {
+                missing.set(Some(handle.session.clone()));
+                None
+            }
+        };
+        in_force(plan, live, asker.now).map(Live)
     };
     let query = asker.uri.query().filter(|_| takes_query(asker.fields, asker.host));
     let names = CookieNames::of(&plan.cookie);
-    match credential_by(&verify, asker.fields, query, names) {
+    let credential = credential_by(&verify, asker.fields, query, names);
+    // One that can't be judged yet might be good, or contradict one that is.
+    if let Some(id) = missing.take() {
+        return Err(Missing(id));
+    }
+    Ok(match credential {
         Credential::Absent => Identity::Anonymous,
         Credential::Good(Live(live), _) => Identity::Session(live),
         Credential::Bad(why, _) => Identity::Rejected(why),
         Credential::Contradiction(_) => Identity::Rejected(Rejection::Contradiction),
-    }
+    })
 }
 
 struct Live(Arc<LiveSession>);
@@ -94,19 +150,21 @@ fn is_for(plan: &Plan, handle: &Handle, source: CredentialSource, host: &str) ->
     }
 }
 
-fn in_force(
+/// The session, if it is in force: not ended, not over, and of the provider in force.
+///
+/// # Errors
+///
+/// [`Rejection`], which says why it is not.
+pub fn in_force(
     plan: &Plan,
-    sessions: &dyn SessionStore,
-    handle: &Handle,
+    live: Option<Arc<LiveSession>>,
     now: Now,
 ) -> Result<Arc<LiveSession>, Rejection> {
-    let live = sessions.find(&handle.session).filter(|live| !live.is_ended());
-    let live = live.ok_or(Rejection::Unknown)?;
-    let session = live.session();
+    let live = live.filter(|live| !live.is_ended()).ok_or(Rejection::Unknown)?;
     if live.is_over(now) {
         return Err(Rejection::Expired);
     }
-    if *session.idp_id != *plan.sign_in.provider.id() {
+    if *live.session().idp_id != *plan.sign_in.provider.id() {
         return Err(Rejection::OtherProvider);
     }
     Ok(live)

@@ -17,10 +17,13 @@ use usher_rules::{
 };
 
 use crate::{
-    request::{Body, identify::LiveSession},
+    request::{
+        Body,
+        identify::{LiveSession, NotOnce, StoreError},
+    },
     signin::{
         Ask, SignInRoom, answer,
-        callback::{NotThisBrowser, already_in, begun_here, once_words},
+        callback::{NotThisBrowser, USED, already_in, begun_here},
         provider::ProviderError,
     },
 };
@@ -32,7 +35,13 @@ pub(super) enum NotSignedIn {
     /// The service's key is not known.
     NoKey(ProviderError),
     /// The session could not be kept.
-    Store(String),
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotSignedIn {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 /// Somebody the service vouches for, until when at the latest.
@@ -70,7 +79,7 @@ impl SignInRoom {
                 let try_again = Link::new("/");
                 answer::error(ask, &ProviderDown { host, try_again, receipt })
             }
-            Err(NotSignedIn::Store(cause)) => self.not_begun(ask, &cause),
+            Err(NotSignedIn::Store(error)) => self.not_begun(ask, &error),
         }
     }
 
@@ -94,14 +103,12 @@ impl SignInRoom {
         begun_here(ask, flow)
             .map_err(|NotThisBrowser { cause, why }| refused(cause, why, &again))?;
         let (person, end) = self.vouched_for(ask, &arrived, &again)?;
-        self.use_once(ask, &arrived, &again)?;
-        let live = match self.same_sign_in(ask, &person) {
+        self.use_once(ask, &arrived, &again).await?;
+        let live = match same_sign_in(ask, &person) {
             Some(live) => live,
             None => {
-                let live = self
-                    .begin_until(ask, person, None, end.unwrap_or(UnixTime::MAX))
-                    .await
-                    .map_err(|error| NotSignedIn::Store(error.to_string()))?;
+                let end = end.unwrap_or(UnixTime::MAX);
+                let live = self.begin_until(ask, person, None, end).await?;
                 if let Some(old) = ask.identity().session() {
                     // Each host has a session of its own, so none is on its way anywhere.
                     self.retire(ask, old, &live).await;
@@ -119,16 +126,6 @@ impl SignInRoom {
         let over = SetCookie::flow(&name, "", SameSite::Lax, CookieLife::Over);
         answer::set_cookie(&mut response, &over, ask.wall());
         Ok(response)
-    }
-
-    /// The session that another tab of this browser has just got, by the same person: a second one
-    /// would end the first, and with it the film and the socket of that tab.
-    fn same_sign_in(&self, ask: &Ask, person: &Person) -> Option<Arc<LiveSession>> {
-        let live = ask.identity().session()?;
-        let live = self.in_force(ask, &live.session().id)?;
-        let session = live.session();
-        let is_young = ask.wall().is_within(SAME_SIGN_IN, session.issued_at());
-        (is_young && session.person == *person).then_some(live)
     }
 
     pub(super) async fn opened(&self, ask: &Ask) -> Result<Arrived, NotSignedIn> {
@@ -173,16 +170,27 @@ impl SignInRoom {
             .map_err(|fault| refused(fault, words(fault.into()), again))
     }
 
-    pub(super) fn use_once(
+    pub(super) async fn use_once(
         &self,
         ask: &Ask,
         arrived: &Arrived,
         again: &str,
     ) -> Result<(), NotSignedIn> {
         let until = arrived.stamps.remembered_until(BrowserBinding::LIFE, ask.wall());
-        self.once(arrived.digest, until, ask.wall())
-            .map_err(|refusal| refused(refusal, once_words(refusal), again))
+        self.sessions.once(arrived.digest, until, ask.wall()).await.map_err(|why| match why {
+            NotOnce::Used => refused(why, USED, again),
+            NotOnce::Store(error) => error.into(),
+        })
     }
+}
+
+/// The session that another tab of this browser has just got, by the same person: a second one
+/// would end the first, and with it the film and the socket of that tab.
+fn same_sign_in(ask: &Ask, person: &Person) -> Option<Arc<LiveSession>> {
+    let live = ask.identity().session().filter(|live| !live.is_ended())?;
+    let session = live.session();
+    let is_young = ask.wall().is_within(SAME_SIGN_IN, session.issued_at());
+    (is_young && session.person == *person).then(|| Arc::clone(live))
 }
 
 pub(super) fn handle(ask: &Ask, live: &LiveSession) -> Handle {

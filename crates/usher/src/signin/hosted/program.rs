@@ -12,9 +12,9 @@ use usher_rules::{
 
 use super::arrive::{NotSignedIn, handle, refused};
 use crate::{
-    request::Body,
+    request::{Body, identify::StoreError},
     signin::{
-        Ask, SignInRoom, answer, binding,
+        Ask, NO_RANDOM, SignInRoom, answer, binding,
         program::{Consent, consent_page},
         random,
     },
@@ -29,7 +29,7 @@ impl SignInRoom {
     ) -> Result<Response<Body>, NotSignedIn> {
         let redirect = program_redirect(ask, arrived)?;
         let (person, _) = self.vouched_for(ask, arrived, "/")?;
-        let no_random = || NotSignedIn::Store("the system has no randomness".into());
+        let no_random = || StoreError::Unavailable(NO_RANDOM.into());
         let binding = BrowserBinding::new(random().ok_or_else(no_random)?, ask.wall());
         let consent = Consent {
             program: redirect.as_str(),
@@ -68,11 +68,8 @@ impl SignInRoom {
         }
         let redirect = program_redirect(ask, &arrived)?;
         let (person, end) = self.vouched_for(ask, &arrived, "/")?;
-        self.use_once(ask, &arrived, "/")?;
-        let live = self
-            .begin_until(ask, person, None, end.unwrap_or(UnixTime::MAX))
-            .await
-            .map_err(|error| NotSignedIn::Store(error.to_string()))?;
+        self.use_once(ask, &arrived, "/").await?;
+        let live = self.begin_until(ask, person, None, end.unwrap_or(UnixTime::MAX)).await?;
         let handle = self.keys.sign_handle(&handle(ask, &live));
         let mut response = answer::see_other(&redirect.with_handle(&handle));
         binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());

@@ -25,7 +25,7 @@ use crate::{
     request::{
         Anchor, Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Remembered, SignInJournal,
         SignInNeeded, SignInNote,
-        identify::{Identity, Rejection, SessionStore, StoreError, memory::MemorySessions},
+        identify::{Found, Identity, Rejection, SessionStore, StoreError, memory::MemorySessions},
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
 };
@@ -213,11 +213,13 @@ impl House {
                 Identity::Rejected(Rejection::Forged)
             }
             Credential::Good(handle, _) => match self.sessions.find(&handle.session) {
-                None => Identity::Rejected(Rejection::Unknown),
-                Some(live) if live.session().expires_at().is_expired_at(now, Duration::ZERO) => {
+                Found::Ended | Found::Elsewhere => Identity::Rejected(Rejection::Unknown),
+                Found::Live(live)
+                    if live.session().expires_at().is_expired_at(now, Duration::ZERO) =>
+                {
                     Identity::Rejected(Rejection::Expired)
                 }
-                Some(live) => Identity::Session(live),
+                Found::Live(live) => Identity::Session(live),
             },
         }
     }

@@ -287,7 +287,7 @@ impl Machine<'_> {
         // An answer is remembered for five minutes and its minute of leeway, and each that counted
         // signed somebody in.
         let lately = self.used_at.iter().filter(|at| self.seconds - **at <= 400).count();
-        let remembered = self.house.room.remembered_answers();
+        let remembered = self.house.sessions.used.len();
         assert!(remembered <= lately + 64, "{remembered} answers, {lately} sign-ins lately");
     }
 }

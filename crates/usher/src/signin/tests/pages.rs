@@ -1,6 +1,7 @@
 use usher_rules::plan::Provider;
 
 use super::house::{ANN, House};
+use crate::request::identify::{StoreError, memory::Place};
 
 const PAGE: &str = "https://tv.example/web/";
 
@@ -250,4 +251,25 @@ async fn programs_sign_in() {
         !browser.jar.contains_key(&("tv.example".to_owned(), "__Host-_pomerium".to_owned())),
         "the browser gets no cookie there"
     );
+}
+
+/// Another node keeps somebody's session and doesn't say: they are not signed out, and what waits
+/// for their answer is neither shown nor done.
+#[tokio::test]
+async fn who_can_not_be_told_keeps_the_cookie_of_the_authenticate_host() {
+    let house = House::new(Provider::Builtin);
+    let mut browser = house.browser();
+    browser.sign_in(PAGE, ANN).await;
+    for (place, status, retry_after) in [
+        (Place::Failing(StoreError::Unavailable("x".into())), 503, "5"),
+        (Place::Failing(StoreError::Damaged("x".into())), 500, ""),
+        (Place::Elsewhere, 200, ""),
+    ] {
+        *house.sessions.place.lock().unwrap() = place;
+        let seen = browser.get("https://auth.example/.pomerium/").await;
+        assert_eq!((seen.status, &*seen.field("retry-after")), (status, retry_after));
+        assert!(seen.cookies().is_empty(), "{seen:?}");
+        assert_eq!(seen.text.contains("ann@example.com"), status == 200, "{}", seen.text);
+    }
+    assert!(house.notes.all().contains("not possible now: x"));
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use usher_rules::{people::Member, secret::Secret, session::SessionId};
 
 use super::Store;
-use crate::request::identify::{LiveSession, SessionStore};
+use crate::request::identify::LiveSession;
 
 /// A fresh store. The directory goes when the first is dropped.
 fn fresh() -> (TempDir, Arc<Store>) {
@@ -41,5 +41,5 @@ async fn pragma(store: &Store, sql: &'static str) {
 
 /// The session in memory; the store's people have a `find` too.
 fn find(store: &Store, id: &SessionId) -> Option<Arc<LiveSession>> {
-    SessionStore::find(store, id)
+    store.sessions.find(id)
 }

@@ -30,8 +30,7 @@ fn reopened(dir: &Path, store: Arc<Store>) -> Arc<Store> {
 
 #[tokio::test]
 async fn keeps_the_contract() {
-    let (_dir, store) = fresh();
-    contract(store).await;
+    contract(fresh).await;
 }
 
 #[tokio::test]
