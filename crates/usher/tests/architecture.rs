@@ -344,6 +344,19 @@ fn no_serving_thread_waits_for_a_disk() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
+/// Sessions and people may come to live in another database: whoever asks for them knows traits.
+#[test]
+fn only_the_store_names_its_database() {
+    let names: Vec<_> = sources(&root().join("crates/usher/src"))
+        .into_iter()
+        .filter(|(file, text)| {
+            !file.starts_with("store/") && code(text).to_ascii_lowercase().contains("sqlite")
+        })
+        .map(|(file, _)| file)
+        .collect();
+    assert!(names.is_empty(), "{names:?} name the store's database");
+}
+
 #[test]
 fn no_file_is_two_files() {
     let mut long = Vec::new();
