@@ -17,7 +17,7 @@ use usher_rules::{
 
 use super::{
     Body, OwnPages,
-    accept::{Connection, Serve, Tasks},
+    accept::{Connection, Serve, Tasks, Unread},
     authorize::{PermitEnd, Standing, Stream},
     caught::{catch, caught, note_panics},
     forward::{Forwarder, Recheck, SharedRecheck, Trust, Turn, TurnHeard, Turned},
@@ -162,6 +162,10 @@ impl Serve for Arc<Door> {
     ) -> Response<Body> {
         let answered = caught(self.answer(connection, request)).await;
         answered.unwrap_or_else(|panicked| self.last_resort(&panicked))
+    }
+
+    fn unread(&self, connection: &Connection, unread: &Unread) {
+        self.recorder.unread(connection.peer, unread, moment(&*self.clock));
     }
 }
 

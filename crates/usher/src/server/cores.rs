@@ -42,7 +42,7 @@ use crate::{
             limits, serve_http1, serve_http2,
         },
         forward,
-        record::Recorder,
+        record::{LeftOut, Recorder},
         tls::{Accepted, Tls},
     },
     store::Store,
@@ -172,8 +172,7 @@ fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
         tell_refusals(Arc::clone(&shares), Arc::clone(&at), by.clone(), told.clone())
     });
     let (by, at, told) = (recorder.clone(), Arc::clone(&clock), SoFar::default());
-    supervisor
-        .keep(Chore::Tally, move || tell_taken_back(Arc::clone(&at), by.clone(), told.clone()));
+    supervisor.keep(Chore::Tally, move || tell_left_out(Arc::clone(&at), by.clone(), told.clone()));
     let (store, by, at) = (Arc::clone(store), recorder.clone(), Arc::clone(&clock));
     supervisor.keep(Chore::StoreSweep, move || {
         sweep_store(Arc::clone(&store), Arc::clone(&at), by.clone())
@@ -254,8 +253,8 @@ async fn tell_refusals(
     }
 }
 
-/// The same for requests that were taken back and have no lines of their own.
-async fn tell_taken_back(clock: Arc<dyn Clock>, recorder: Recorder, so_far: SoFar<u64>) {
+/// The same for what has no lines of its own.
+async fn tell_left_out(clock: Arc<dyn Clock>, recorder: Recorder, so_far: SoFar<LeftOut>) {
     loop {
         tokio::time::sleep(LOOK_FOR_REFUSALS).await;
         let now = recorder.left_out();
@@ -263,11 +262,20 @@ async fn tell_taken_back(clock: Arc<dyn Clock>, recorder: Recorder, so_far: SoFa
         if now == told {
             continue;
         }
-        recorder
-            .event(Level::Warn, "taken-back", clock.now())
-            .with("requests", now - told)
-            .with("effect", "their clients reset them at once; they have no lines of their own")
-            .write();
+        if now.taken_back > told.taken_back {
+            recorder
+                .event(Level::Warn, "taken-back", clock.now())
+                .with("requests", now.taken_back - told.taken_back)
+                .with("effect", "their clients reset them at once; they have no lines of their own")
+                .write();
+        }
+        if now.unread > told.unread {
+            recorder
+                .event(Level::Warn, "unreadable", clock.now())
+                .with("requests", now.unread - told.unread)
+                .with("effect", "they were refused unread; they have no lines of their own")
+                .write();
+        }
         tokio::time::sleep(QUIET).await;
     }
 }

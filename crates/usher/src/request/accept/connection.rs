@@ -10,7 +10,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Beside, Pulse, Shown, Tasks, Watched, limits};
+use super::{Beside, Pulse, Shown, Tasks, Unread, Watched, limits};
 use crate::request::Body;
 
 /// What is known of a connection before its first request.
@@ -53,6 +53,16 @@ pub trait Serve: Clone + Send + Sync + 'static {
         connection: Arc<Connection>,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Hears of what was no request that could be read.
+    fn unread(&self, connection: &Connection, unread: &Unread);
+}
+
+/// Tells of what could not be read, where that is why a connection has ended.
+fn tell(served: Result<(), hyper::Error>, connection: &Connection, service: &impl Serve) {
+    if let Some(unread) = served.err().as_ref().and_then(Unread::of) {
+        service.unread(connection, &unread);
+    }
 }
 
 /// `service`, as hyper asks it about the requests of one connection.
@@ -85,7 +95,7 @@ pub async fn serve_http1<S>(
 {
     let pulse = Arc::clone(&connection.pulse);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
-    let answer = answering(service, connection);
+    let answer = answering(service.clone(), Arc::clone(&connection));
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None) // `Pulse` does it, without counting the idle time
@@ -97,13 +107,13 @@ pub async fn serve_http1<S>(
     let mut served = pin!(served);
     tokio::select! {
         biased; // the bytes first: most wake-ups are for them
-        _ = served.as_mut() => return, // a client's mistake is the client's; the record has it
+        served = served.as_mut() => return tell(served, &connection, &service),
         () = pulse.must_go() => return,
         () = pulse.outstayed(idle) => return,
         () = tasks.draining() => served.as_mut().graceful_shutdown(),
     }
     tokio::select! {
-        _ = served => {}
+        served = served => tell(served, &connection, &service),
         () = pulse.must_go() => {}
     }
 }
@@ -121,7 +131,7 @@ pub async fn serve_http2<S>(
     let pulse = Arc::clone(&connection.pulse);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
     let streams = tasks.streams_of(Beside::Connection(connection.peer));
-    let answer = answering(service, connection);
+    let answer = answering(service.clone(), Arc::clone(&connection));
     let mut builder = hyper::server::conn::http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
@@ -138,7 +148,7 @@ pub async fn serve_http2<S>(
     let mut served = pin!(builder.serve_connection(io, answer));
     tokio::select! {
         biased; // the bytes first: most wake-ups are for them
-        _ = served.as_mut() => return,
+        served = served.as_mut() => return tell(served, &connection, &service),
         () = pulse.cancels_too_much() => return,
         () = pulse.must_go() => return,
         () = pulse.outstayed(idle) => {}
@@ -147,7 +157,8 @@ pub async fn serve_http2<S>(
     served.as_mut().graceful_shutdown();
     // GOAWAY first, so that no request is lost; who still does nothing is left.
     tokio::select! {
-        _ = served => {}
+        biased; // GOAWAY goes out even where its time is over
+        served = served => tell(served, &connection, &service),
         () = pulse.must_go() => {}
         () = pulse.outstayed(Some(limits::HEAD)) => {}
     }
@@ -155,12 +166,16 @@ pub async fn serve_http2<S>(
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, sync::Arc};
+    use std::{convert::Infallible, sync::Arc, time::Duration};
 
     use http::{Request, Response};
     use hyper::{body::Incoming, service::Service};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        time::Instant,
+    };
 
-    use super::{Connection, Pulse, Serve, Shown, answering};
+    use super::{Connection, Pulse, Serve, Shown, Tasks, Unread, answering, limits, serve_http2};
     use crate::request::Body;
 
     /// Its way is long, and needs much room.
@@ -174,6 +189,8 @@ mod tests {
             much.reverse();
             Response::new(Body::full(much.to_vec()))
         }
+
+        fn unread(&self, _: &Connection, _: &Unread) {}
     }
 
     fn room_for<S>(_: &S) -> usize
@@ -190,5 +207,45 @@ mod tests {
         let peer = "192.0.2.1:1".parse().unwrap();
         let connection = Connection::new(peer, None, Shown::default(), true, Pulse::new(true));
         assert!(room_for(&answering(LongWay, Arc::new(connection))) < 1024);
+    }
+
+    /// What a client says after its preface, and how long it may go on saying so.
+    async fn seconds_with(half: &'static [u8], each: Duration) -> u64 {
+        let peer = "192.0.2.1:1".parse().unwrap();
+        let connection = Connection::new(peer, None, Shown::default(), true, Pulse::new(true));
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let began = Instant::now();
+        let serving = tokio::spawn(async move {
+            let tasks = Tasks::default();
+            serve_http2(server, Arc::new(connection), LongWay, &tasks, None).await;
+            began.elapsed().as_secs()
+        });
+        let whole: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
+            \0\0\0\x04\x01\0\0\0\0";
+        client.write_all(whole).await.unwrap();
+        for octet in half {
+            if client.write_all(&[*octet]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(each).await;
+        }
+        let mut said = Vec::new();
+        let _cut = client.read_to_end(&mut said).await;
+        let goaway = said.windows(5).any(|part| part == [0, 0, 8, 7, 0]);
+        assert!(goaway, "it is told before it is cut: {said:?}");
+        serving.await.unwrap()
+    }
+
+    /// The limit of a head was HTTP/1.1's alone: these held what was read of them for ever.
+    #[tokio::test(start_paused = true)]
+    async fn http2_heads_that_never_end_have_the_time_of_a_head() {
+        let no_end: &[u8] = b"\0\0\x03\x01\0\0\0\0\x01\x82\x84\x87"; // no END_HEADERS
+        let half_a_frame: &[u8] = b"\0\x40\0\x01\x04\0\0\0\x01\x82\x84\x87";
+        for half in [no_end, half_a_frame] {
+            for each in [Duration::ZERO, Duration::from_secs(4)] {
+                let seconds = seconds_with(half, each).await;
+                assert_eq!(seconds, limits::HEAD.as_secs(), "{half:?}, one each {each:?}");
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -17,7 +17,11 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::{Admitted, Waiting, limits};
+use super::{
+    Admitted, Waiting,
+    frames::{Frames, Half},
+    limits,
+};
 
 /// What a connection has been doing, so that one timer can judge it.
 ///
@@ -30,14 +34,27 @@ pub struct Pulse {
     last_read: AtomicU64,
     /// The same for the first byte after the last request was done; 0 is none.
     head_began: AtomicU64,
+    /// The same for what of HTTP/2 is half here: other streams may be in flight beside it.
+    half_began: AtomicU64,
+    /// Octets of a head that have come before its last.
+    head_bytes: AtomicUsize,
+    /// What of them counts in the client's share.
+    held: AtomicUsize,
     in_flight: AtomicU32,
     /// Has the last request a body, which may still be on its way?
     body_follows: AtomicBool,
     cancelled: Cancelled,
     /// Its part of its client's share, as long as it lives.
     admitted: Option<Admitted>,
-    /// HTTP/2 connections speak between requests (PING, WINDOW_UPDATE): that is no head.
+    /// HTTP/2 connections speak between requests (PING, WINDOW_UPDATE): that is no head. What is
+    /// one is seen by [`Frames`].
     multiplexed: bool,
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.hold(0);
+    }
 }
 
 /// One request on a connection; while it lives, the connection is not idle.
@@ -54,6 +71,9 @@ impl Pulse {
             opened: Instant::now(),
             last_read: AtomicU64::new(0),
             head_began: AtomicU64::new(0),
+            half_began: AtomicU64::new(0),
+            head_bytes: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
             in_flight: AtomicU32::new(0),
             body_follows: AtomicBool::new(false),
             cancelled: Cancelled::default(),
@@ -119,6 +139,10 @@ impl Pulse {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.head_began.store(0, Ordering::Relaxed);
         self.body_follows.store(false, Ordering::Relaxed);
+        if !self.multiplexed {
+            self.head_bytes.store(0, Ordering::Relaxed);
+            self.hold(0);
+        }
         let has_room = self.admitted.as_ref().is_none_or(Admitted::request);
         InFlight { pulse: Arc::clone(self), has_room }
     }
@@ -138,21 +162,52 @@ impl Pulse {
         self.cancelled.too_many.notified().await;
     }
 
-    fn read(&self) {
+    fn read(&self, bytes: usize) {
         if self.in_flight.load(Ordering::Relaxed) == 0 {
+            if !self.multiplexed {
+                self.hold(self.head_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes);
+            }
             let now = self.clock();
             self.last_read.store(now, Ordering::Relaxed);
             let _ = self.head_began.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
+    /// How far the frames of HTTP/2 have come.
+    fn frames(&self, half: Half, held: usize) {
+        match half {
+            Half::Nothing => self.half_began.store(0, Ordering::Relaxed),
+            Half::Same => {
+                let (now, mark) = (self.clock(), &self.half_began);
+                let _ = mark.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            Half::Other => self.half_began.store(self.clock(), Ordering::Relaxed),
+        }
+        self.hold(held);
+    }
+
+    /// So much of a head is kept until the rest of it comes. What every head has counts nothing.
+    fn hold(&self, bytes: usize) {
+        let bytes = bytes.min(limits::READ_BUFFER).saturating_sub(limits::SHORT_HEAD);
+        let before = self.held.swap(bytes, Ordering::Relaxed);
+        match bytes.checked_sub(before) {
+            Some(0) => {}
+            Some(more) => self.wait(more),
+            None => self.taken(before - bytes),
+        }
+    }
+
     /// When this connection has outstayed its welcome, as things are; `None` while it works.
     pub fn deadline(&self, idle: Option<Duration>) -> Option<Instant> {
+        let at =
+            |mark: u64, patience: Duration| self.opened + Duration::from_millis(mark) + patience;
+        let half_began = self.half_began.load(Ordering::Relaxed);
+        if half_began > 0 {
+            return Some(at(half_began, limits::HEAD));
+        }
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             return None;
         }
-        let at =
-            |mark: u64, patience: Duration| self.opened + Duration::from_millis(mark) + patience;
         let last_read = self.last_read.load(Ordering::Relaxed);
         let head_began = self.head_began.load(Ordering::Relaxed);
         match (last_read, head_began) {
@@ -169,7 +224,10 @@ impl Pulse {
         loop {
             match self.deadline(idle) {
                 Some(deadline) if deadline <= Instant::now() => return,
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                // A head that begins meanwhile has its own, which comes no sooner than this.
+                Some(deadline) => {
+                    tokio::time::sleep_until(deadline.min(Instant::now() + limits::HEAD)).await;
+                }
                 None => tokio::time::sleep(LOOK_AGAIN).await,
             }
         }
@@ -244,6 +302,8 @@ impl Drop for InFlight {
 pub struct Watched<S> {
     stream: S,
     pulse: Arc<Pulse>,
+    /// Those of HTTP/2.
+    frames: Option<Frames>,
     closing: Closing,
 }
 
@@ -258,8 +318,9 @@ enum Closing {
 
 impl<S> Watched<S> {
     /// Watches `stream`.
-    pub const fn new(stream: S, pulse: Arc<Pulse>) -> Self {
-        Self { stream, pulse, closing: Closing::No }
+    pub fn new(stream: S, pulse: Arc<Pulse>) -> Self {
+        let frames = pulse.multiplexed.then(Frames::default);
+        Self { stream, pulse, frames, closing: Closing::No }
     }
 }
 
@@ -271,15 +332,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.pulse.moved(buf.filled().len() - before);
-            self.pulse.read();
+        let came = buf.filled().get(before..).unwrap_or_default();
+        if !came.is_empty() {
+            self.came(came);
         }
         polled
     }
 }
 
 impl<S> Watched<S> {
+    fn came(&mut self, bytes: &[u8]) {
+        self.pulse.moved(bytes.len());
+        self.pulse.read(bytes.len());
+        if let Some(frames) = &mut self.frames {
+            let half = frames.walk(bytes);
+            self.pulse.frames(half, frames.held());
+        }
+    }
+
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
         if let Poll::Ready(Ok(bytes)) = polled {
             self.pulse.moved(*bytes);
@@ -353,51 +423,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        time::{Instant, advance},
-    };
-
-    use super::{Pulse, Watched, limits};
-
-    const IDLE: Option<Duration> = Some(Duration::from_secs(300));
-
-    /// Seconds until the connection has outstayed its welcome.
-    async fn shown_out_after(pulse: &Pulse) -> u64 {
-        let began = Instant::now();
-        pulse.outstayed(IDLE).await;
-        began.elapsed().as_secs()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn t12_who_says_nothing_is_shown_out() {
-        for multiplexed in [false, true] {
-            let silent = Pulse::new(multiplexed);
-            assert_eq!(shown_out_after(&silent).await, limits::FIRST_BYTE.as_secs());
-        }
-        // A byte now and then is no progress: the whole head has one limit.
-        let dribbling = Pulse::new(false);
-        let (mut client, server) = tokio::io::duplex(64);
-        let mut server = Watched::new(server, std::sync::Arc::clone(&dribbling));
-        let began = Instant::now();
-        while began.elapsed() < limits::HEAD - Duration::from_secs(1) {
-            client.write_all(b"x").await.unwrap();
-            server.read_u8().await.unwrap();
-            advance(Duration::from_secs(5)).await;
-        }
-        dribbling.outstayed(IDLE).await;
-        assert_eq!(began.elapsed().as_secs(), limits::HEAD.as_secs());
-
-        // Between two requests it is the idle limit, from the end of the first on.
-        let idle = Pulse::new(false);
-        let request = idle.request();
-        assert!(idle.deadline(IDLE).is_none(), "a request that runs has its own limits");
-        advance(Duration::from_secs(9000)).await;
-        drop(request);
-        assert_eq!(shown_out_after(&idle).await, 300);
-        assert!(idle.deadline(None).is_none(), "and none where the config says so");
-    }
-}
+mod tests;

@@ -6,13 +6,15 @@ use std::time::Duration;
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the handshake to the first byte of a request.
 pub const FIRST_BYTE: Duration = Duration::from_secs(15);
-/// From the first byte of a request's head to its last.
+/// From the first byte of a request's head to its last; over HTTP/2 any frame but DATA, too.
 pub const HEAD: Duration = Duration::from_secs(30);
 /// Request head and each header list, in bytes (`pomerium-protocols.md` §6.3).
 pub const HEAD_BYTES: usize = 128 * 1024;
 /// What is read of a head that is too long, to answer it. A sibling site, or an app, can set cookies
 /// until each request is (cookie bomb): who sent it shall learn why, and how it ends.
 pub const READ_HEAD_BYTES: usize = 2 * HEAD_BYTES;
+/// What of a head that is being read counts nothing in its client's share: most are shorter.
+pub const SHORT_HEAD: usize = 8 * 1024;
 /// Fields in a request's head, as the real server limits them (`pomerium-measured.md` §1.2).
 pub const FIELDS: usize = 100;
 /// What an HTTP/1.1 connection may buffer while reading a head.

@@ -10,11 +10,13 @@
 
 mod connection;
 mod deadline;
+mod frames;
 pub mod limits;
 mod listener;
 mod shares;
 mod shown;
 mod tasks;
+mod unread;
 mod waiting;
 
 pub use connection::{Connection, Serve, serve_http1, serve_http2};
@@ -23,4 +25,5 @@ pub use listener::{ListenError, Listener, parse_address};
 pub use shares::{Admitted, Bounds, RefusedSoFar, Shares, Whose};
 pub use shown::Shown;
 pub use tasks::{Beside, Exchange, Streams, Tasks};
+pub use unread::Unread;
 pub use waiting::Waiting;

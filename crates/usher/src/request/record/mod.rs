@@ -15,12 +15,13 @@ mod sign_in;
 mod sink;
 mod stamp;
 mod tally;
+mod unread;
 
 pub use access::Access;
 pub use closing::Closing;
 pub use decision::{By, Decided};
 pub use event::Event;
 pub use metrics::Metrics;
-pub use recorder::{Format, Recorder};
+pub use recorder::{Format, LeftOut, Recorder};
 pub use sink::Sink;
 pub use stamp::moment;

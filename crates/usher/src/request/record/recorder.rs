@@ -5,7 +5,7 @@ use usher_rules::{
     time::Now,
 };
 
-use super::{Event, Metrics, Sink, tally::Tally};
+use super::{Event, Metrics, Sink, tally::Tally, unread::UnreadTally};
 use crate::request::{Chore, Panicked, accept::Beside};
 
 /// How lines look.
@@ -25,12 +25,23 @@ pub struct Recorder {
     format: Format,
     metrics: Option<Arc<Metrics>>,
     tally: Arc<Tally>,
+    unread: Arc<UnreadTally>,
+}
+
+/// What has no lines, since the start: it is told once for many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Requests that were taken back before anything was decided.
+    pub taken_back: u64,
+    /// What was no request that could be read.
+    pub unread: u64,
 }
 
 impl Recorder {
     /// Writes to `sink` in `format`.
     pub fn new(sink: Sink, format: Format) -> Self {
-        Self { sink: Some(Arc::new(sink)), format, metrics: None, tally: Arc::default() }
+        let (tally, unread) = (Arc::default(), Arc::default());
+        Self { sink: Some(Arc::new(sink)), format, metrics: None, tally, unread }
     }
 
     /// Counts what it records, too.
@@ -113,9 +124,13 @@ impl Recorder {
         }
     }
 
-    /// Requests that were taken back and have no lines, since the start.
-    pub fn left_out(&self) -> u64 {
-        self.tally.left_out()
+    /// What has no lines, since the start.
+    pub fn left_out(&self) -> LeftOut {
+        LeftOut { taken_back: self.tally.left_out(), unread: self.unread.left_out() }
+    }
+
+    pub(super) fn unread_tally(&self) -> &UnreadTally {
+        &self.unread
     }
 
     /// Appends one line.

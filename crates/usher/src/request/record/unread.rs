@@ -1,0 +1,88 @@
+use std::{
+    net::SocketAddr,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use usher_rules::{plan::Level, time::Now};
+
+use super::Recorder;
+use crate::request::accept::{Unread, Whose};
+
+/// Lines for one client in a minute; more are counted.
+const LINES_OF_ONE: usize = 3;
+/// And for all.
+const LINES: usize = 60;
+
+/// Counts what clients said that was no request, beyond a few lines for each of them: one that
+/// sends nothing else neither fills the log nor takes the others' lines.
+#[derive(Debug, Default)]
+pub(super) struct UnreadTally {
+    /// The minute, and whose lines were written in it.
+    written: Mutex<(u64, Vec<Whose>)>,
+    left_out: AtomicU64,
+}
+
+impl UnreadTally {
+    fn has_line(&self, whose: Whose, now: Now) -> bool {
+        let minute = now.wall.seconds() / 60;
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.0 != minute {
+            *written = (minute, Vec::new());
+        }
+        let lines = &mut written.1;
+        let own = lines.iter().filter(|one| **one == whose).count();
+        if own >= LINES_OF_ONE || lines.len() >= LINES {
+            self.left_out.fetch_add(1, Relaxed);
+            return false;
+        }
+        lines.push(whose);
+        true
+    }
+
+    /// How many have no lines, since the start.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out.load(Relaxed)
+    }
+}
+
+impl Recorder {
+    /// What a client said could not be read as a request.
+    pub fn unread(&self, peer: SocketAddr, unread: &Unread, at: Now) {
+        if !self.unread_tally().has_line(Whose::client(peer.ip()), at) {
+            return;
+        }
+        let event = self
+            .event(Level::Info, "unreadable", at)
+            .with("connection", peer)
+            .with("problem", unread.problem);
+        match unread.status {
+            Some(status) => event.with("status", status.as_u16()),
+            None => event,
+        }
+        .with("effect", "it was refused before it was a request, and its connection ended")
+        .write();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINES, LINES_OF_ONE, UnreadTally, Whose};
+    use usher_lab::clock::TurnedClock;
+    use usher_rules::time::Clock as _;
+
+    #[test]
+    fn one_client_s_noise_takes_nobody_else_s_lines() {
+        let (tally, now) = (UnreadTally::default(), TurnedClock::new().now());
+        let client = |n: u8| Whose::client([192, 0, 2, n].into());
+        let told = (0..1000).filter(|_| tally.has_line(client(1), now)).count();
+        assert_eq!(told, LINES_OF_ONE);
+        assert!(tally.has_line(client(2), now), "who comes once has a line");
+        let told = (3..=250).filter(|n| tally.has_line(client(*n), now)).count();
+        assert_eq!(told, LINES - LINES_OF_ONE - 1, "and all together have an end");
+        let left_out = 1000 - LINES_OF_ONE + (248 - told);
+        assert_eq!(tally.left_out(), u64::try_from(left_out).unwrap());
+    }
+}

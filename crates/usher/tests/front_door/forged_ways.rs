@@ -1,0 +1,89 @@
+//! Tries of passwords behind trusted proxies, by people who write their own `X-Forwarded-For`: a
+//! proxy appends what it saw, so all that stands left of that is up to whoever sent it.
+
+use http::{Method, StatusCode};
+use usher_lab::{browser::Browser, upstream::Upstream};
+
+use crate::house::{ANN, House, config, friends};
+
+const PAGE: &str = "https://tv.test/";
+
+async fn open_house(hops: u32) -> (House, Upstream) {
+    let upstream = Upstream::echo();
+    let routes = config(&[friends("tv.test", upstream.address)]);
+    (House::open(&format!("xff_num_trusted_hops: {hops}\n{routes}")).await, upstream)
+}
+
+/// A try of Ann's password by a browser that nobody knows, with these fields from the proxies.
+async fn tries(house: &House, way: &[String], password: &str) -> StatusCode {
+    let mut browser: Browser = house.browser();
+    let page = browser.open(PAGE).await;
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(page.hidden()).append_pair("email", ANN.0).append_pair("password", password);
+    let mut fields = vec![
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("origin", "https://tv.test"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    fields.extend(way.iter().map(|line| ("x-forwarded-for", &**line)));
+    browser.send(Method::POST, page.url.as_str(), &fields, form.finish()).await.status
+}
+
+/// The ways in which somebody at `seen` writes another address for each try; `behind` is what a
+/// second proxy appends.
+fn forged(n: usize, seen: &str, behind: &str) -> Vec<String> {
+    let lines: &[String] = match n % 6 {
+        0 => &[format!("203.0.113.{n}, {seen}{behind}")],
+        1 => &[format!("203.0.113.{n}"), format!("{seen}{behind}")],
+        2 => &[format!("garbage{n}, , {seen}{behind}")],
+        3 => &[format!("[2001:db8:{n}::1]:443"), String::new(), format!("{seen}{behind}")],
+        4 => &[format!("198.51.100.77,,,\"203.0.113.{n}:80\",{seen}{behind}")],
+        _ => &[format!("203.0.113.{n}:{n}, unknown, _hidden, {seen}{behind}")],
+    };
+    lines.to_vec()
+}
+
+#[tokio::test]
+async fn nobody_gets_fresh_tries_by_writing_another_way() {
+    for (hops, behind) in [(1, ""), (2, ", 192.0.2.80"), (2, ",[2001:db8:ffff::80]:1234")] {
+        let (house, _upstream) = open_house(hops).await;
+        // The same in every form: with a port that changes, too, and another host of an IPv6 /64.
+        for (at, seen) in ["198.51.100.4", "2001:db8:1:1::"].into_iter().enumerate() {
+            let mut last = StatusCode::OK;
+            for n in 1..=12 {
+                let seen = match at {
+                    0 if n % 2 == 0 => format!("{seen}:{}", 4000 + n),
+                    0 => seen.to_owned(),
+                    _ if n % 2 == 0 => format!("[{seen}{n}]:{}", 4000 + n),
+                    _ => format!("{seen}{n}"),
+                };
+                last = tries(&house, &forged(n, &seen, behind), "a guess").await;
+            }
+            assert_eq!(last, StatusCode::TOO_MANY_REQUESTS, "{seen}, {hops} hops, {behind}");
+        }
+        // The guesser wrote her address on the left of his own, and she writes his on hers.
+        let hers = [format!("198.51.100.4, 198.51.100.77{behind}")];
+        let status = tries(&house, &hers, ANN.1).await;
+        assert!(status.is_redirection(), "nobody is locked out from elsewhere: {status}");
+    }
+}
+
+/// What can't be read at the place that counts is the proxy's own address, whatever stands there.
+#[tokio::test]
+async fn garbage_where_the_visitor_stands_is_one_visitor() {
+    let (house, _upstream) = open_house(2).await;
+    let mut last = StatusCode::OK;
+    for n in 1..=12 {
+        let way = match n % 3 {
+            0 => format!("203.0.113.{n}, garbage{n}, 192.0.2.80"),
+            1 => format!("203.0.113.{n}, , 192.0.2.80"),
+            _ => format!("198.51.100.{n}"), // a chain that is too short
+        };
+        last = tries(&house, &[way], "a guess").await;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+    let hers = ["198.51.100.77, 192.0.2.80".to_owned()];
+    assert!(tries(&house, &hers, ANN.1).await.is_redirection(), "nobody else is kept out");
+}
