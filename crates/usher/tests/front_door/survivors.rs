@@ -241,3 +241,32 @@ async fn what_is_refused_before_it_is_routed_has_a_line_each() {
         assert_eq!(eventually(message, all).await, MANY, "{message}");
     }
 }
+
+/// A route's `set_response_headers` replace those of the config by name, and leave the others.
+#[tokio::test]
+async fn a_route_s_response_fields_replace_those_of_all_by_name() {
+    let upstream = Upstream::echo();
+    let own = |field: &str| {
+        let route = public("tv.test", upstream.address);
+        config(&[format!("{route}  set_response_headers: {{{field}}}\n")])
+    };
+    let house = House::open(&own("X-Frame-Options: DENY")).await;
+    let seen = house.browser().fetch("https://tv.test/").await;
+    let all = |name: &str| {
+        let values = seen.fields.get_all(name).iter();
+        values.map(|value| value.to_str().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (all("x-frame-options"), all("x-xss-protection")),
+        (vec!["DENY"], vec!["1; mode=block"])
+    );
+
+    let text = format!("set_response_headers: {{X-One: all, X-Two: all}}\n{}", own("X-One: tv"));
+    house.reload(&text).unwrap();
+    let seen = house.browser().fetch("https://tv.test/").await;
+    let all = |name: &str| {
+        let values = seen.fields.get_all(name).iter();
+        values.map(|value| value.to_str().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((all("x-one"), all("x-two")), (vec!["tv"], vec!["all"]));
+}

@@ -256,6 +256,41 @@ async fn a_named_certificate_is_taken_and_no_other() {
     }
 }
 
+/// A certificate that was named and has no names beside the common one counts for that one. Where it
+/// has others these alone count (RFC 9525 §6.3), and none counts before its time.
+#[tokio::test]
+async fn a_common_name_counts_where_there_is_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut routes = Vec::new();
+    for (name, common, others, early) in [
+        ("own", "nas.test", &[][..], false),
+        ("other", "other.test", &[], false),
+        ("beside", "nas.test", &["other.test"], false),
+        ("early", "nas.test", &["nas.test"], true),
+    ] {
+        let others: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = rcgen::CertificateParams::new(others).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, common);
+        if early {
+            params.not_before = rcgen::date_time_ymd(2090, 1, 1);
+        }
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        let address = secure_upstream(&pem, &key.serialize_pem()).await;
+        let file = folder.path().join(format!("{name}.pem"));
+        std::fs::write(&file, &pem).unwrap();
+        let rest = format!("  tls_custom_ca_file: {}\n", file.display());
+        let rest = rest + "  tls_server_name: nas.test\n";
+        routes.push(secure(&format!("{name}.test"), address, &rest));
+    }
+    let house = House::open(&config(&routes)).await;
+    for (name, expected) in [("own", 200), ("other", 503), ("beside", 503), ("early", 503)] {
+        let status = house.browser().fetch(&format!("https://{name}.test/")).await.status;
+        assert_eq!(status.as_u16(), expected, "{name}");
+    }
+}
+
 /// `certificate_authority` holds for routes without one of their own.
 #[tokio::test]
 async fn a_certificate_named_for_all_is_taken() {

@@ -104,3 +104,26 @@ fn wildcard(authority: &str, default_port: u16) -> Result<HostPattern, Authority
         port: port.filter(|port| *port != default_port),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::wildcard;
+    use crate::names::Authority;
+
+    /// The port that stands behind a wildcard is one, and 443 is none, as with a host.
+    #[test]
+    fn a_wildcard_with_a_port_is_at_that_port_only() {
+        for (from, taken, left) in [
+            ("*.tv.example:8443", "a.tv.example:8443", "a.tv.example"),
+            ("*.tv.example:443", "a.tv.example", "a.tv.example.evil.test"),
+            ("*.tv.example:443", "a.tv.example:8443", "tv.example"),
+            ("*.tv.example.", "a.tv.example", "tv.example"),
+        ] {
+            let pattern = wildcard(from, 443).unwrap();
+            for (text, takes) in [(taken, true), (left, false)] {
+                let authority = Authority::parse(text).unwrap();
+                assert_eq!(pattern.takes(&authority), takes, "{from} {text}");
+            }
+        }
+    }
+}

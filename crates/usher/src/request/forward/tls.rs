@@ -83,3 +83,37 @@ pub fn same_settings(a: &UpstreamTls, b: &UpstreamTls) -> bool {
     let chain = |tls: &UpstreamTls| tls.client.as_ref().map(|(chain, _)| Arc::clone(chain));
     a.verify == b.verify && a.server_name == b.server_name && chain(a) == chain(b)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use usher_rules::{
+        plan::{UpstreamTls, UpstreamVerify},
+        secret::Secret,
+    };
+
+    use super::same_settings;
+
+    /// A connection is one client's, to one name, believed for one reason: it serves no other.
+    #[test]
+    fn a_connection_is_shared_where_all_settings_are_the_same() {
+        let plain = UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None };
+        let client =
+            |chain: &[u8]| Some((Arc::from(chain), Arc::new(Secret::new(b"key".as_slice()))));
+        let kinds = [
+            plain.clone(),
+            UpstreamTls { verify: UpstreamVerify::Skip, ..plain.clone() },
+            UpstreamTls { verify: UpstreamVerify::Custom(Arc::from(&b"a"[..])), ..plain.clone() },
+            UpstreamTls { verify: UpstreamVerify::Custom(Arc::from(&b"b"[..])), ..plain.clone() },
+            UpstreamTls { server_name: Some("nas.test".into()), ..plain.clone() },
+            UpstreamTls { client: client(b"a"), ..plain.clone() },
+            UpstreamTls { client: client(b"b"), ..plain },
+        ];
+        for (at, one) in kinds.iter().enumerate() {
+            for (beside, other) in kinds.iter().enumerate() {
+                assert_eq!(same_settings(one, &other.clone()), at == beside, "{one:?} {other:?}");
+            }
+        }
+    }
+}
