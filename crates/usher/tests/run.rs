@@ -300,7 +300,7 @@ async fn a_bad_certificate_takes_only_its_own_hosts_down() {
         let check = Command::new(USHER).args(["check", "--config"]).arg(desk.config()).output();
         let check = check.unwrap();
         assert_eq!(check.status.code(), Some(1), "it runs, and not as it should");
-        assert!(String::from_utf8_lossy(&check.stdout).contains("`certificates`"), "{check:?}");
+        assert!(String::from_utf8_lossy(&check.stdout).contains("`cert`"), "{check:?}");
     }
     // And it is served once it is there.
     let running = desk.start();
