@@ -215,25 +215,27 @@ mod tests {
         let connection = Connection::new(peer, None, Shown::default(), true, Pulse::new(true));
         let (mut client, server) = tokio::io::duplex(64 * 1024);
         let began = Instant::now();
-        let serving = tokio::spawn(async move {
+        let serving = async move {
             let tasks = Tasks::default();
             serve_http2(server, Arc::new(connection), LongWay, &tasks, None).await;
             began.elapsed().as_secs()
-        });
+        };
         let whole: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
             \0\0\0\x04\x01\0\0\0\0";
-        client.write_all(whole).await.unwrap();
-        for octet in half {
-            if client.write_all(&[*octet]).await.is_err() {
-                break;
+        let talking = async move {
+            client.write_all(whole).await.unwrap();
+            for octet in half {
+                if client.write_all(&[*octet]).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(each).await;
             }
-            tokio::time::sleep(each).await;
-        }
-        let mut said = Vec::new();
-        let _cut = client.read_to_end(&mut said).await;
-        let goaway = said.windows(5).any(|part| part == [0, 0, 8, 7, 0]);
-        assert!(goaway, "it is told before it is cut: {said:?}");
-        serving.await.unwrap()
+            let mut said = Vec::new();
+            let _cut = client.read_to_end(&mut said).await;
+            let goaway = said.windows(5).any(|part| part == [0, 0, 8, 7, 0]);
+            assert!(goaway, "it is told before it is cut: {said:?}");
+        };
+        tokio::join!(serving, talking).0
     }
 
     /// The limit of a head was HTTP/1.1's alone: these held what was read of them for ever.

@@ -57,12 +57,13 @@ async fn a_head_in_an_open_connection_has_its_own_time() {
         client.write_all(preface).await.unwrap();
         server.read_exact(&mut [0; 24]).await.unwrap();
         drop(pulse.request());
-        let watching = std::sync::Arc::clone(&pulse);
-        let outstayed = tokio::spawn(async move { shown_out_after(&watching).await });
-        tokio::time::sleep(Duration::from_secs(100)).await;
-        client.write_all(b"\0").await.unwrap();
-        server.read_u8().await.unwrap();
-        assert_eq!(outstayed.await.unwrap(), 100 + limits::HEAD.as_secs());
+        let talking = async {
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            client.write_all(b"\0").await.unwrap();
+            server.read_u8().await.unwrap();
+        };
+        let (shown_out, ()) = tokio::join!(shown_out_after(&pulse), talking);
+        assert_eq!(shown_out, 100 + limits::HEAD.as_secs());
     }
 }
 
