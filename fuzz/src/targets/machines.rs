@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use usher_rules::{
-    renewal::{Budget, Held, Known, Next, OrderOutcome, RenewalSchedule},
+    renewal::{Budget, CurrentCertificate, NameState, Next, OrderOutcome, RenewalSchedule},
     time::UnixTime,
 };
 
@@ -18,7 +18,7 @@ pub fn renewal(input: &[u8]) {
     let mut schedule =
         RenewalSchedule::new(vec!["https://one".into(), "https://two".into()], Budget::default());
     for (seed, name) in (0..).zip(NAMES) {
-        schedule.want(name, seed, Known::default());
+        schedule.want(name, seed, NameState::default());
     }
     let mut orders: Vec<UnixTime> = Vec::new();
     for step in input.iter().take(2000) {
@@ -50,8 +50,8 @@ fn moved(now: UnixTime, step: u8) -> UnixTime {
     }
 }
 
-fn held(now: UnixTime, step: u8) -> Held {
+fn held(now: UnixTime, step: u8) -> CurrentCertificate {
     let days = if step & 16 == 0 { 90 } else { 6 };
     let life = Duration::from_secs(days * 24 * 3600);
-    Held { not_before: now, not_after: now.plus(life), window: None }
+    CurrentCertificate { not_before: now, not_after: now.plus(life), window: None }
 }

@@ -40,7 +40,7 @@ pub struct Window {
 
 /// A certificate that we hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct CurrentCertificate {
     /// `notBefore`.
     pub not_before: UnixTime,
     /// `notAfter`.
@@ -71,7 +71,7 @@ pub struct History {
     pub rushed: u32,
 }
 
-impl Held {
+impl CurrentCertificate {
     /// When it is renewed: where its authority says, else at about two thirds of its life, at half
     /// of a short one. `seed` spreads names, so that certificates of one day don't meet again.
     pub fn renew_at(&self, seed: u64) -> UnixTime {

@@ -14,5 +14,5 @@ mod schedule;
 mod tests;
 
 pub use budget::Budget;
-pub use history::{Held, History, Window};
-pub use schedule::{Known, Next, OrderOutcome, RenewalSchedule};
+pub use history::{CurrentCertificate, History, Window};
+pub use schedule::{NameState, Next, OrderOutcome, RenewalSchedule};

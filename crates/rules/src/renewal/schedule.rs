@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Budget, Held, History, history::LONGEST_SLEEP};
+use super::{Budget, CurrentCertificate, History, history::LONGEST_SLEEP};
 use crate::time::UnixTime;
 
 /// What to do now.
@@ -24,7 +24,7 @@ pub enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderOutcome {
     /// There is a certificate, and it is on the disk.
-    Issued(Held),
+    Issued(CurrentCertificate),
     /// No authority could be reached, or it was not well.
     Unreached {
         /// When the authority wants to be asked again, at the earliest.
@@ -47,9 +47,9 @@ pub struct RenewalSchedule {
 
 /// What is on the disk of a name.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct NameState {
     /// The certificate.
-    pub held: Option<Held>,
+    pub held: Option<CurrentCertificate>,
     /// What became of orders.
     pub history: History,
     /// Somebody wants another certificate, whatever this one's age.
@@ -59,7 +59,7 @@ pub struct Known {
 #[derive(Debug, Default)]
 struct Entry {
     seed: u64,
-    known: Known,
+    known: NameState,
     /// Whom the order that is under way went to.
     asked: Box<str>,
 }
@@ -77,18 +77,18 @@ impl RenewalSchedule {
     }
 
     /// Takes a name in. `seed` is any number that stays.
-    pub fn want(&mut self, name: &str, seed: u64, known: Known) {
+    pub fn want(&mut self, name: &str, seed: u64, known: NameState) {
         self.names.insert(name.into(), Entry { seed, known, asked: Box::default() });
     }
 
     /// Every name, what is known of it, and when the next order is due.
-    pub fn names(&self, now: UnixTime) -> impl Iterator<Item = (&str, &Known, UnixTime)> {
+    pub fn names(&self, now: UnixTime) -> impl Iterator<Item = (&str, &NameState, UnixTime)> {
         self.names.iter().map(move |(name, entry)| (&**name, &entry.known, self.due(entry, now)))
     }
 
     /// When the next order for a name is due; never in the past of what it waits for.
     fn due(&self, entry: &Entry, now: UnixTime) -> UnixTime {
-        let Known { held, history, wanted } = &entry.known;
+        let NameState { held, history, wanted } = &entry.known;
         let due = held.filter(|_| !wanted).map_or(now, |held| held.renew_at(entry.seed));
         due.max(history.earliest(&self.directories, entry.seed, now))
     }
@@ -160,7 +160,7 @@ impl RenewalSchedule {
     /// failures still count, and it is wanted until it is there.
     pub fn renew_now(&mut self, name: &str) {
         if let Some(entry) = self.names.get_mut(name) {
-            let Known { history, wanted, .. } = &mut entry.known;
+            let NameState { history, wanted, .. } = &mut entry.known;
             *wanted = true;
             (history.tried_at, history.issued_at) = (None, None);
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Errand, IdTokenExpected, IdTokenFault, check_id_token,
+    Goal, IdTokenExpected, IdTokenFault, check_id_token,
     form::decode,
     person::{ClaimsFault, person_from_claims},
 };
@@ -27,7 +27,7 @@ pub struct Pending {
     verifier: Box<str>,
     provider: Box<str>,
     give_up_at: u64,
-    errand: Errand,
+    goal: Goal,
     /// How many tries came before.
     #[serde(default)]
     tries: u8,
@@ -42,7 +42,7 @@ pub struct Redeeming {
     /// The PKCE verifier that goes with it.
     pub verifier: Box<str>,
     /// What the sign-in is for.
-    pub errand: Errand,
+    pub goal: Goal,
 }
 
 /// What a provider's redirect says (OIDC Core §3.1.2.5, §3.1.2.6; `iss`: RFC 9207).
@@ -135,13 +135,13 @@ impl Pending {
     pub fn start(
         random: &[[u8; 32]; 3],
         provider: &OidcProvider,
-        errand: Errand,
+        goal: Goal,
         now: UnixTime,
     ) -> Self {
         let [state, nonce, verifier] =
             random.map(|bytes| BASE64_URL_SAFE_NO_PAD.encode(bytes).into_boxed_str());
         let give_up_at = now.plus(Self::LIFETIME).seconds();
-        Self { state, nonce, verifier, provider: provider.id.clone(), give_up_at, errand, tries: 0 }
+        Self { state, nonce, verifier, provider: provider.id.clone(), give_up_at, goal, tries: 0 }
     }
 
     /// The same after so many tries.
@@ -156,11 +156,11 @@ impl Pending {
     pub fn over(
         keys: &Keys,
         cookie: &str,
-        errand: &Errand,
+        goal: &Goal,
         nonce: [u8; 12],
         now: UnixTime,
     ) -> Option<String> {
-        let Errand::Page { target, .. } = errand else { return None };
+        let Goal::Page { target, .. } = goal else { return None };
         let bound_to = [b"over ", cookie.as_bytes()].concat();
         let sealed = keys.seal(Purpose::BrowserFlow, &bound_to, target.as_bytes(), nonce);
         Some(format!("{}.{sealed}", now.plus(Self::LIFETIME).seconds()))
@@ -242,8 +242,8 @@ impl Pending {
     }
 
     /// What it is for.
-    pub const fn errand(&self) -> &Errand {
-        &self.errand
+    pub const fn goal(&self) -> &Goal {
+        &self.goal
     }
 
     /// The browser is back. Consumes the flow: nothing is left to redeem a second code.
@@ -281,7 +281,7 @@ impl Pending {
             return Err(Failure::Refused(code));
         }
         let code = response.code.clone().ok_or(Failure::NoCode)?;
-        Ok(Redeeming { nonce: self.nonce, code, verifier: self.verifier, errand: self.errand })
+        Ok(Redeeming { nonce: self.nonce, code, verifier: self.verifier, goal: self.goal })
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Authority {
     /// Absent where it is damaged: it signs nothing then, and hosts with certificates go on.
     signer: Option<Signer>,
     file: PathBuf,
-    pub(super) leaves: Cache<Box<[Box<str>]>, Arc<Leaf>>,
+    pub(super) leaves: Cache<Box<[Box<str>]>, Arc<CachedLeaf>>,
 }
 
 struct Signer {
@@ -56,7 +56,7 @@ struct Signer {
     not_after: UnixTime,
 }
 
-pub(super) struct Leaf {
+pub(super) struct CachedLeaf {
     key: Arc<CertifiedKey>,
     signed_at: UnixTime,
 }
@@ -143,7 +143,7 @@ impl Authority {
             return Some(Arc::clone(&leaf.key));
         }
         let key = Arc::new(self.signer.as_ref()?.sign(names, now).ok()?);
-        let leaf = Leaf { key: Arc::clone(&key), signed_at: now };
+        let leaf = CachedLeaf { key: Arc::clone(&key), signed_at: now };
         self.leaves.insert(names.into(), Arc::new(leaf));
         Some(key)
     }

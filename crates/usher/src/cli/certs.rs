@@ -11,7 +11,7 @@ use super::status::{NoPlace, Place};
 use crate::{
     certs::{
         self, CertError,
-        acme::{AcmeClient, AcmeError, CertificateStore, Pace, revoke, rotate_account_key},
+        acme::{AcmeClient, AcmeError, AcmeTimeouts, CertificateStore, revoke, rotate_account_key},
     },
     server::SystemClock,
 };
@@ -121,11 +121,11 @@ fn perform(args: &Args) -> Result<String, Failure> {
         }
         Command::Revoke { host } => {
             let host = ours(host)?;
-            runtime.block_on(revoke(&plan, &store, &host, Pace::USUAL))?;
+            runtime.block_on(revoke(&plan, &store, &host, AcmeTimeouts::USUAL))?;
             Ok(format!("the certificate for {host} is revoked; a new one is ordered"))
         }
         Command::RotateAccountKey => {
-            runtime.block_on(rotate_account_key(&plan, &store, Pace::USUAL))?;
+            runtime.block_on(rotate_account_key(&plan, &store, AcmeTimeouts::USUAL))?;
             Ok("our account has another key; the old one counts no more".into())
         }
     }

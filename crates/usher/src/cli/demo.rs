@@ -25,7 +25,7 @@ use usher_rules::{
     time::{Clock as _, Now},
 };
 
-use self::{config::DemoConfig, residents::Resident, told::Told};
+use self::{config::DemoConfig, residents::Resident, told::Announcement};
 use super::{
     data_dir::{NoDataDir, data_dir, is_root},
     signals::{Asked, Signals},
@@ -211,7 +211,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder))?;
     let url = config.url();
     let (ca_file, pid) = (running.ca_file(), std::process::id());
-    let told = Told { url: &url, residents: &residents, ca_file, data_dir: &dir, pid };
+    let told = Announcement { url: &url, residents: &residents, ca_file, data_dir: &dir, pid };
     let mut out = io::stdout();
     let _nobody_reads = match args.json {
         true => writeln!(out, "{}", told.json()),

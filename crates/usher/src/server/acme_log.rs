@@ -10,7 +10,7 @@ use usher_rules::{
 use crate::{
     certs::{
         CertError, Shown,
-        acme::{AcmeError, AcmeEvents, Leaf},
+        acme::{AcmeError, AcmeEvents, SignedCertificate},
     },
     request::record::{Recorder, moment},
 };
@@ -50,7 +50,7 @@ impl AcmeLog {
 }
 
 impl AcmeEvents for AcmeLog {
-    fn issued(&self, name: &str, leaf: &Leaf, next: UnixTime) {
+    fn issued(&self, name: &str, leaf: &SignedCertificate, next: UnixTime) {
         self.recorder
             .event(Level::Info, "certificate", self.clock.now())
             .with("host", name)

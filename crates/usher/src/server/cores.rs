@@ -24,7 +24,7 @@ use super::{
     acme_log::AcmeLog,
     clock_watch::{LastLook, watch_clock},
     daily::tell_untimely,
-    metrics::{self, Guard, Sheet},
+    metrics::{self, Exposition, Guard},
     provider,
     redirect::{self, FirstWord},
     store_watch::sweep_store,
@@ -65,7 +65,7 @@ pub(super) struct Chores {
     pub certificates: Arc<Swapping>,
     pub acme: Arc<AcmeClient>,
     pub redirect: Option<Listener>,
-    pub figures: Option<(Listener, Guard, Arc<Sheet>)>,
+    pub figures: Option<(Listener, Guard, Arc<Exposition>)>,
 }
 
 /// How often a core closes upstream connections that nobody used.
@@ -197,7 +197,7 @@ fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
 fn listen_beside(
     core: &Core,
     redirect: Option<Listener>,
-    figures: Option<(Listener, Guard, Arc<Sheet>)>,
+    figures: Option<(Listener, Guard, Arc<Exposition>)>,
     challenges: &Arc<ChallengeResponses>,
 ) -> io::Result<()> {
     for socket in redirect.map(Listener::into_sockets).unwrap_or_default() {
@@ -207,12 +207,12 @@ fn listen_beside(
             redirect::serve(Arc::clone(&listener), whole.clone(), Arc::clone(&challenges))
         });
     }
-    let Some((listener, guard, sheet)) = figures else { return Ok(()) };
+    let Some((listener, guard, exposition)) = figures else { return Ok(()) };
     for socket in listener.into_sockets() {
         let listener = Arc::new(TcpListener::from_std(socket)?);
-        let (guard, sheet) = (guard.clone(), Arc::clone(&sheet));
+        let (guard, exposition) = (guard.clone(), Arc::clone(&exposition));
         core.supervisor.keep(Chore::Metrics, move || {
-            metrics::serve(Arc::clone(&listener), Arc::clone(&sheet), guard.clone())
+            metrics::serve(Arc::clone(&listener), Arc::clone(&exposition), guard.clone())
         });
     }
     Ok(())

@@ -13,7 +13,7 @@ use super::{
     cores::{self, Core},
     files,
     keys::OwnKeys,
-    metrics::{Guard, Sheet},
+    metrics::{Exposition, Guard},
     sign_in_host,
     supervisor::Supervisor,
     swapping::Swapping,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     certs::{
         Authority, CertError, Certificates,
-        acme::{AcmeClient, BeforeWrite, CertificateStore, Coverage, Pace},
+        acme::{AcmeClient, AcmeTimeouts, BeforeWrite, CertificateStore, Coverage},
         has_certificates, neighbourhood,
     },
     idp::{Cost, Directory, Passwords},
@@ -53,7 +53,7 @@ pub struct StartOptions {
     /// How dear a password check is.
     pub password_cost: Cost,
     /// How long authorities on the internet may take.
-    pub pace: Pace,
+    pub acme_timeouts: AcmeTimeouts,
     /// Hears of each write of what belongs to certificates, before it is made: tests end there.
     pub before_write: Option<BeforeWrite>,
 }
@@ -63,8 +63,8 @@ impl StartOptions {
     pub fn for_machine(plan: Plan, data_dir: PathBuf, recorder: Recorder) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (clock, password_cost) = (Arc::new(SystemClock), Cost::DEFAULT);
-        let (pace, before_write) = (Pace::USUAL, None);
-        Self { plan, data_dir, recorder, clock, cores, password_cost, pace, before_write }
+        let (acme_timeouts, before_write) = (AcmeTimeouts::USUAL, None);
+        Self { plan, data_dir, recorder, clock, cores, password_cost, acme_timeouts, before_write }
     }
 }
 
@@ -116,7 +116,7 @@ struct Listeners {
     main: Listener,
     tls: Option<Tls>,
     redirect: Option<Listener>,
-    figures: Option<(Listener, Guard, Arc<Sheet>)>,
+    figures: Option<(Listener, Guard, Arc<Exposition>)>,
 }
 
 impl Rooms {
@@ -125,7 +125,8 @@ impl Rooms {
         note_panics();
         let StartOptions { plan, data_dir, recorder, clock, cores, .. } = options;
         let (kept, authority) = Kept::open(plan, data_dir, recorder, clock, cores.max(1))?;
-        let certificates = Certified::open(&kept, authority, options.pace, options.before_write)?;
+        let certificates =
+            Certified::open(&kept, authority, options.acme_timeouts, options.before_write)?;
         let tasks = Tasks::default();
         let door = open_door(&kept, &certificates.served, &tasks, options.password_cost)?;
         let shares = Shares::new(Bounds::for_files(files::raise_limit()));
@@ -133,8 +134,8 @@ impl Rooms {
     }
 
     /// What readers of figures get.
-    fn sheet(&self, metrics: Arc<Metrics>) -> Sheet {
-        Sheet {
+    fn exposition(&self, metrics: Arc<Metrics>) -> Exposition {
+        Exposition {
             door: Arc::clone(&self.door),
             certificates: Arc::clone(&self.certificates.served),
             authority: Arc::clone(&self.certificates.authority),
@@ -232,7 +233,7 @@ impl Certified {
     fn open(
         kept: &Kept,
         (authority, damage): LocalAuthority,
-        pace: Pace,
+        acme_timeouts: AcmeTimeouts,
         before_write: Option<BeforeWrite>,
     ) -> Result<Self, StartError> {
         let Kept { plan, recorder, clock, .. } = kept;
@@ -241,7 +242,7 @@ impl Certified {
             CertificateStore::open(AcmeClient::folder(plan, &kept.data_dir))?.telling(before_write),
             Arc::new(AcmeLog { recorder: recorder.clone(), clock: Arc::clone(clock) }),
             Arc::clone(clock),
-            pace,
+            acme_timeouts,
         ));
         let (provisioned, now) = (acme.provisioned(), clock.now().wall);
         let (served, mut troubles) =
@@ -304,15 +305,15 @@ impl Listeners {
         Ok(Self { main, tls, redirect, figures })
     }
 
-    fn figures(rooms: &Rooms) -> Result<Option<(Listener, Guard, Arc<Sheet>)>, StartError> {
+    fn figures(rooms: &Rooms) -> Result<Option<(Listener, Guard, Arc<Exposition>)>, StartError> {
         let Kept { plan, metrics, clock, .. } = &rooms.kept;
         let (Some(listen), Some(metrics)) = (&plan.listen.metrics, metrics) else {
             return Ok(None);
         };
         metrics.started(clock.now().wall);
         let listener = Listener::bind(parse_address(&listen.address, 0)?, 1)?;
-        let sheet = Arc::new(rooms.sheet(Arc::clone(metrics)));
-        Ok(Some((listener, Guard::new(plan, listen)?, sheet)))
+        let exposition = Arc::new(rooms.exposition(Arc::clone(metrics)));
+        Ok(Some((listener, Guard::new(plan, listen)?, exposition)))
     }
 }
 

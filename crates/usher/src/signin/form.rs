@@ -12,7 +12,7 @@ use usher_rules::{
     secret::Secret,
     session::{CookieLife, SetCookie},
     signin::{
-        BindingUse, BrowserBinding, DeviceCookie, Errand, SIGN_IN, member_as_person, same_origin,
+        BindingUse, BrowserBinding, DeviceCookie, Goal, SIGN_IN, member_as_person, same_origin,
     },
 };
 
@@ -30,14 +30,14 @@ const LONGEST: usize = 1024;
 
 impl SignInRoom {
     /// The form, for a browser that has not sent it yet.
-    pub(super) fn form(&self, ask: &Ask, errand: &Errand) -> Response<Body> {
-        workers::in_between(ask).unwrap_or_else(|| self.fresh_form(ask, errand, "", None))
+    pub(super) fn form(&self, ask: &Ask, goal: &Goal) -> Response<Body> {
+        workers::in_between(ask).unwrap_or_else(|| self.fresh_form(ask, goal, "", None))
     }
 
     fn fresh_form(
         &self,
         ask: &Ask,
-        errand: &Errand,
+        goal: &Goal,
         email: &str,
         error: Option<SignInError>,
     ) -> Response<Body> {
@@ -46,7 +46,7 @@ impl SignInRoom {
             return self.not_now(ask, &error, "Nobody can sign in right now.", SIGN_IN);
         };
         let binding = BrowserBinding::new(random, ask.wall());
-        let mut response = self.show_form(ask, errand, &binding.id, email, error);
+        let mut response = self.show_form(ask, goal, &binding.id, email, error);
         let held = (ask.cookie_name(), ask.fields());
         binding::set(&mut response, (BindingUse::Form, &binding), held, ask.wall());
         response
@@ -55,14 +55,14 @@ impl SignInRoom {
     fn show_form(
         &self,
         ask: &Ask,
-        errand: &Errand,
+        goal: &Goal,
         flow: &str,
         email: &str,
         error: Option<SignInError>,
     ) -> Response<Body> {
-        let host = errand.host(ask.plan());
+        let host = goal.host(ask.plan());
         let page = SignIn { host: &host, email, error, flow };
-        let onward = errand.origins(ask.plan());
+        let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
         answer::html(status, page.render(), Scripts::Own, &onward)
@@ -82,8 +82,8 @@ impl SignInRoom {
         if let Some(response) = workers::in_between(ask) {
             return response;
         }
-        let errand = match self.errand(ask, FORM_LIFE) {
-            Ok(errand) => errand,
+        let goal = match self.goal(ask, FORM_LIFE) {
+            Ok(goal) => goal,
             Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
         };
         let form = ask.form().unwrap_or_default();
@@ -101,7 +101,7 @@ impl SignInRoom {
                 Some(live) if email.is_empty() || same_address(email, &live) => {
                     answer::see_other(&ask.with_query(SIGN_IN))
                 }
-                Some(_) | None => self.fresh_form(ask, &errand, email, Some(SignInError::Expired)),
+                Some(_) | None => self.fresh_form(ask, &goal, email, Some(SignInError::Expired)),
             };
         }
         let password = Secret::new(text(PASSWORD_FIELD).as_bytes());
@@ -109,10 +109,10 @@ impl SignInRoom {
         let typed =
             TypedPassword { email, password, from: ask.peer(), devices: &devices, now: ask.now() };
         match self.passwords.check(typed).await {
-            Ok(member) => self.signed_in(ask, &errand, flow, member_as_person(&member)).await,
+            Ok(member) => self.signed_in(ask, &goal, flow, member_as_person(&member)).await,
             Err(refusal) => {
                 self.note_refusal(ask, email, refusal).await;
-                self.refused(ask, &errand, flow, email, refusal)
+                self.refused(ask, &goal, flow, email, refusal)
             }
         }
     }
@@ -120,18 +120,18 @@ impl SignInRoom {
     async fn signed_in(
         &self,
         ask: &Ask,
-        errand: &Errand,
+        goal: &Goal,
         flow: &str,
         person: usher_rules::people::Person,
     ) -> Response<Body> {
-        if let Some(response) = self.unanswerable(ask, errand, &person) {
+        if let Some(response) = self.unanswerable(ask, goal, &person) {
             return response;
         }
         let live = match self.begin(ask, person, None).await {
             Ok(live) => live,
             Err(error) => return self.not_begun(ask, &error),
         };
-        let Some(mut response) = self.hand_over(ask, &live, errand) else {
+        let Some(mut response) = self.hand_over(ask, &live, goal) else {
             return self.not_begun(ask, &not_served());
         };
         self.remember_here(ask, &live, &mut response);
@@ -200,7 +200,7 @@ impl SignInRoom {
     fn refused(
         &self,
         ask: &Ask,
-        errand: &Errand,
+        goal: &Goal,
         flow: &str,
         email: &str,
         refusal: PasswordRefusal,
@@ -213,7 +213,7 @@ impl SignInRoom {
             }
             PasswordRefusal::Unavailable => (SignInError::Unavailable, None),
         };
-        let mut response = self.show_form(ask, errand, flow, email, Some(error));
+        let mut response = self.show_form(ask, goal, flow, email, Some(error));
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -6,7 +6,7 @@ use usher_rules::{
     plan::{Level, OidcProvider, Provider, SameSite},
     session::{CookieLife, SetCookie, all_cookies, cookies},
     signin::{
-        AuthorizationResponse, Errand, Failure, OAUTH2_CALLBACK, Pending, SIGN_IN, Target,
+        AuthorizationResponse, Failure, Goal, OAUTH2_CALLBACK, Pending, SIGN_IN, Target,
         surplus_cookies,
     },
 };
@@ -63,13 +63,13 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         provider: &OidcProvider,
-        errand: Errand,
+        goal: Goal,
         tries: u8,
     ) -> Response<Body> {
         let Some((randoms, nonce)) = random_flow() else {
             return self.not_begun(ask, &StoreError::Unavailable(NO_RANDOM.into()));
         };
-        let pending = Pending::start(&randoms, provider, errand, ask.wall()).after(tries);
+        let pending = Pending::start(&randoms, provider, goal, ask.wall()).after(tries);
         let location =
             match self.providers.authorize_url(ask.plan(), provider, &pending, ask.now()).await {
                 Ok(location) => location,
@@ -98,8 +98,8 @@ impl SignInRoom {
         let query = if posted { ask.form_text() } else { ask.query() };
         let response = AuthorizationResponse::read(query);
         let name = Pending::cookie_name(ask.cookie_name(), &response.state);
-        let mut errand = Errand::Here;
-        let mut answered = match self.come_back(ask, &response, &name, &mut errand).await {
+        let mut goal = Goal::Here;
+        let mut answered = match self.come_back(ask, &response, &name, &mut goal).await {
             Ok(answered) => answered,
             Err(NotSignedIn::Failure(Failure::NotUnderWay | Failure::TooSlow))
                 if ask.known_here().is_some() =>
@@ -108,14 +108,14 @@ impl SignInRoom {
                 let left = cookies(ask.fields(), &name).next();
                 let page = left.and_then(|left| Pending::page_of(&self.keys, &name, &left));
                 let page = page.and_then(|page| Target::parse(ask.plan(), &page).ok());
-                let page = page.map_or_else(|| again(ask, &errand), |page| page.to_string());
+                let page = page.map_or_else(|| again(ask, &goal), |page| page.to_string());
                 return answer::see_other(&page);
             }
             Err(NotSignedIn::Failure(Failure::TryAgain { code, tries })) => {
-                self.once_more(ask, errand.clone(), &code, tries).await
+                self.once_more(ask, goal.clone(), &code, tries).await
             }
             Err(NotSignedIn::Failure(failure)) => {
-                let again = again(ask, &errand);
+                let again = again(ask, &goal);
                 let mut cause = failure.to_string();
                 if let (Failure::Refused(code), Provider::Oidc(provider)) =
                     (&failure, &ask.plan().sign_in.provider)
@@ -131,17 +131,17 @@ impl SignInRoom {
             }
             Err(NotSignedIn::Store(error)) => self.not_begun(ask, &error),
             Err(NotSignedIn::Provider(error)) if error.is_down() => {
-                self.provider_down(ask, &error, &again(ask, &errand))
+                self.provider_down(ask, &error, &again(ask, &goal))
             }
             Err(NotSignedIn::Provider(error)) => {
                 let why = "The service that signs people in gave an answer that can't be used.";
-                self.failed(ask, error.to_string(), why, &again(ask, &errand))
+                self.failed(ask, error.to_string(), why, &again(ask, &goal))
             }
         };
         // Whatever came of it, this sign-in is over.
         let left = random().filter(|_| answered.status().is_redirection());
         let left =
-            left.and_then(|nonce| Pending::over(&self.keys, &name, &errand, nonce, ask.wall()));
+            left.and_then(|nonce| Pending::over(&self.keys, &name, &goal, nonce, ask.wall()));
         let life = left.as_ref().map_or(CookieLife::Over, |_| CookieLife::For(Pending::LIFETIME));
         let left = left.unwrap_or_default();
         answer::set_cookie(
@@ -157,7 +157,7 @@ impl SignInRoom {
         ask: &Ask,
         response: &AuthorizationResponse,
         cookie: &str,
-        errand: &mut Errand,
+        goal: &mut Goal,
     ) -> Result<Response<Body>, NotSignedIn> {
         let (plan, now) = (ask.plan(), ask.now());
         let Provider::Oidc(provider) = &plan.sign_in.provider else {
@@ -165,7 +165,7 @@ impl SignInRoom {
         };
         let value = cookies(ask.fields(), cookie).next().ok_or(Failure::NotUnderWay)?;
         let pending = Pending::open(&self.keys, ask.cookie_name(), &response.state, &value)?;
-        *errand = pending.errand().clone();
+        *goal = pending.goal().clone();
         let (used, over_at) = (pending.digest(), now.wall.plus(Pending::LIFETIME));
         let names_itself = self.providers.names_itself(plan, provider, now).await?;
         let redeeming = pending.answered(response, provider, names_itself, now.wall)?;
@@ -173,21 +173,21 @@ impl SignInRoom {
         let SignedIn { claims, userinfo, redeemed } =
             self.providers.redeem(plan, provider, &redeeming, now).await?;
         let person = redeeming.accept(&claims, userinfo.as_ref(), provider, now.wall)?;
-        if let Some(response) = self.unanswerable(ask, errand, &person) {
+        if let Some(response) = self.unanswerable(ask, goal, &person) {
             return Ok(response);
         }
         let live = self.begin(ask, person, Some(&redeemed)).await?;
-        let mut response = self.hand_over(ask, &live, errand).ok_or_else(not_served)?;
+        let mut response = self.hand_over(ask, &live, goal).ok_or_else(not_served)?;
         self.remember_here(ask, &live, &mut response);
         Ok(response)
     }
 
     /// What the provider's error asks for: begun anew, with what it was for.
-    async fn once_more(&self, ask: &Ask, errand: Errand, code: &str, tries: u8) -> Response<Body> {
+    async fn once_more(&self, ask: &Ask, goal: Goal, code: &str, tries: u8) -> Response<Body> {
         let cause = Some(format!("the provider asks for another try: `{code}`"));
         self.note(ask, Level::Info, "sign-in-failed", None, cause);
         match &ask.plan().sign_in.provider {
-            Provider::Oidc(provider) => self.to_provider(ask, provider, errand, tries).await,
+            Provider::Oidc(provider) => self.to_provider(ask, provider, goal, tries).await,
             Provider::Builtin | Provider::Hosted(_) => answer::found("/.pomerium/"),
         }
     }
@@ -219,11 +219,11 @@ fn asked_again(ask: &Ask) -> Option<Response<Body>> {
 }
 
 /// Where to begin again: the page itself begins a new sign-in.
-fn again(ask: &Ask, errand: &Errand) -> String {
-    match errand {
-        Errand::Page { target, .. } if errand.check(ask.plan()).is_ok() => target.to_string(),
-        Errand::Proxy { query, .. } => format!("{SIGN_IN}?{query}"),
-        Errand::Page { .. } | Errand::Program { .. } | Errand::Here => "/.pomerium/".into(),
+fn again(ask: &Ask, goal: &Goal) -> String {
+    match goal {
+        Goal::Page { target, .. } if goal.check(ask.plan()).is_ok() => target.to_string(),
+        Goal::Proxy { query, .. } => format!("{SIGN_IN}?{query}"),
+        Goal::Page { .. } | Goal::Program { .. } | Goal::Here => "/.pomerium/".into(),
     }
 }
 

@@ -7,7 +7,7 @@ use usher_pages::{
 };
 use usher_rules::{
     people::Person,
-    signin::{BindingUse, BrowserBinding, Errand, Params, SIGN_IN, param, same_origin, sign_url},
+    signin::{BindingUse, BrowserBinding, Goal, Params, SIGN_IN, param, same_origin, sign_url},
 };
 
 use super::{Ask, SignInRoom, answer, binding, form::FORM_LIFE, random};
@@ -19,12 +19,12 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         live: &LiveSession,
-        errand: &Errand,
+        goal: &Goal,
         program: &str,
     ) -> Option<Response<Body>> {
         let binding = BrowserBinding::new(random()?, ask.wall());
-        let action = match errand {
-            Errand::Program { redirect, host } => {
+        let action = match goal {
+            Goal::Program { redirect, host } => {
                 let params = [
                     (param::IDP_ID, ask.plan().sign_in.provider.id()),
                     (param::REDIRECT_URI, redirect),
@@ -34,16 +34,16 @@ impl SignInRoom {
                 let base = format!("{}{SIGN_IN}", ask.authenticate());
                 sign_url(&self.keys, &base, &params, ask.wall())
             }
-            Errand::Proxy { query, .. } => format!("{SIGN_IN}?{query}"),
-            Errand::Page { .. } | Errand::Here => return None,
+            Goal::Proxy { query, .. } => format!("{SIGN_IN}?{query}"),
+            Goal::Page { .. } | Goal::Here => return None,
         };
         let page = Consent {
             program,
-            host: &errand.host(ask.plan()),
+            host: &goal.host(ask.plan()),
             person: &live.session().person,
             action,
         };
-        let onward = errand.origins(ask.plan());
+        let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         Some(consent_page(ask, page, &binding, &onward))
     }
@@ -57,19 +57,19 @@ impl SignInRoom {
         if same_origin(ask.fields(), &ask.origin()).is_err() {
             return Some(answer::error(ask, &ForeignForm { receipt: ask.receipt() }));
         }
-        let errand = match self.errand(ask, FORM_LIFE) {
-            Ok(errand) => errand,
+        let goal = match self.goal(ask, FORM_LIFE) {
+            Ok(goal) => goal,
             Err(not_from_here) => return Some(self.not_from_here(ask, &not_from_here)),
         };
         let flow = form.text(FLOW_FIELD).unwrap_or_default();
         let (fields, cookie) = (ask.fields(), ask.cookie_name());
         let held = BrowserBinding::is_held(fields, cookie, BindingUse::Form, flow, ask.wall());
-        let live = ask.known_here().filter(|_| held && errand.program().is_some());
+        let live = ask.known_here().filter(|_| held && goal.program().is_some());
         let Some(live) = live else {
             // Asked again: by whom, and for what, is shown anew.
             return Some(answer::see_other(&ask.with_query(SIGN_IN)));
         };
-        let mut response = self.hand_over_now(ask, &live, &errand)?;
+        let mut response = self.hand_over_now(ask, &live, &goal)?;
         binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());
         Some(response)
     }

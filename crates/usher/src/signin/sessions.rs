@@ -11,7 +11,7 @@ use usher_rules::{
         CookieLife, Credential, CredentialSource, Handle, Purpose, Session, SessionId, SetCookie,
         credential,
     },
-    signin::{CALLBACK, Errand, ProgramRedirect, Target, param, sign_url},
+    signin::{CALLBACK, Goal, ProgramRedirect, Target, param, sign_url},
     time::UnixTime,
 };
 
@@ -158,11 +158,11 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         live: &LiveSession,
-        errand: &Errand,
+        goal: &Goal,
     ) -> Option<Response<Body>> {
-        match errand.program() {
-            Some(program) => self.ask_for_program(ask, live, errand, program),
-            None => self.hand_over_now(ask, live, errand),
+        match goal.program() {
+            Some(program) => self.ask_for_program(ask, live, goal, program),
+            None => self.hand_over_now(ask, live, goal),
         }
     }
 
@@ -171,7 +171,7 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         live: &LiveSession,
-        errand: &Errand,
+        goal: &Goal,
     ) -> Option<Response<Body>> {
         let plan = ask.plan();
         let own = plan.sign_in.authenticate.host.as_str();
@@ -181,9 +181,9 @@ impl SignInRoom {
             audience.dedup(); // one host may both sign in and serve
             self.keys.sign_handle(&Handle::to(live.session(), own, audience))
         };
-        let location = match errand {
-            Errand::Here => "/.pomerium/".to_owned(),
-            Errand::Page { target, flow } => {
+        let location = match goal {
+            Goal::Here => "/.pomerium/".to_owned(),
+            Goal::Page { target, flow } => {
                 let target = Target::parse(plan, target).ok()?;
                 let handle = handle_for(&target);
                 let sealed = self.keys.seal(
@@ -202,10 +202,10 @@ impl SignInRoom {
                 ];
                 sign_url(&self.keys, &base, &params, ask.wall())
             }
-            Errand::Proxy { query, .. } => {
+            Goal::Proxy { query, .. } => {
                 self.answer_url(ask, &live.session().person, query).ok()?
             }
-            Errand::Program { redirect, host } => {
+            Goal::Program { redirect, host } => {
                 let redirect =
                     ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect).ok()?;
                 // For this host alone, not for the one that signs people in.

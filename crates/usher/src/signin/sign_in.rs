@@ -8,9 +8,7 @@ use usher_rules::{
     fields::Reader,
     names::Origin,
     plan::{Level, Provider},
-    signin::{
-        Errand, ErrandError, Failure, SIGN_IN, SignedUrl, Target, UrlRefusal, param, verify_url,
-    },
+    signin::{Failure, Goal, GoalError, SIGN_IN, SignedUrl, Target, UrlRefusal, param, verify_url},
 };
 
 use super::{Ask, SignInRoom, answer};
@@ -28,24 +26,24 @@ pub(super) struct NotFromHere {
 
 impl SignInRoom {
     pub(super) async fn sign_in(&self, ask: &Ask) -> Response<Body> {
-        let errand = match self.errand(ask, Duration::ZERO) {
-            Ok(errand) => errand,
+        let goal = match self.goal(ask, Duration::ZERO) {
+            Ok(goal) => goal,
             Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
         };
         if let Some(live) = ask.known_here() {
-            if let Some(response) = self.unanswerable(ask, &errand, &live.session().person) {
+            if let Some(response) = self.unanswerable(ask, &goal, &live.session().person) {
                 return response;
             }
-            if let Some(response) = self.hand_over(ask, &live, &errand) {
+            if let Some(response) = self.hand_over(ask, &live, &goal) {
                 return response;
             }
         }
-        if matches!(errand, Errand::Proxy { .. }) && ask.reader() == Reader::Program {
+        if matches!(goal, Goal::Proxy { .. }) && ask.reader() == Reader::Program {
             return answer::text(StatusCode::UNAUTHORIZED, "Unauthorized\n"); // as measured
         }
         match &ask.plan().sign_in.provider {
-            Provider::Builtin => self.form(ask, &errand),
-            Provider::Oidc(provider) => self.to_provider(ask, provider, errand, 0).await,
+            Provider::Builtin => self.form(ask, &goal),
+            Provider::Oidc(provider) => self.to_provider(ask, provider, goal, 0).await,
             // INVARIANT: where people sign in elsewhere no host of ours is the authenticate host.
             Provider::Hosted(_) => answer::text(StatusCode::NOT_FOUND, "Not Found\n"),
         }
@@ -53,9 +51,9 @@ impl SignInRoom {
 
     /// What the sign-in is for, if the address is one that we signed. Without any query it is
     /// for the authenticate host itself.
-    pub(super) fn errand(&self, ask: &Ask, grace: Duration) -> Result<Errand, NotFromHere> {
+    pub(super) fn goal(&self, ask: &Ask, grace: Duration) -> Result<Goal, NotFromHere> {
         if ask.query().is_empty() {
-            return Ok(Errand::Here);
+            return Ok(Goal::Here);
         }
         if let Some(service) = &ask.plan().sign_in.service {
             return self.proxy_errand(ask.query(), service).map_err(NotFromHere::from);
@@ -81,7 +79,7 @@ impl SignInRoom {
             let page = page.and_then(|page| Target::parse(ask.plan(), page).ok());
             refused(refusal.to_string(), why, page.as_ref())
         })?;
-        Errand::read(ask.plan(), &url.params).map_err(|error: ErrandError| {
+        Goal::read(ask.plan(), &url.params).map_err(|error: GoalError| {
             refused(
                 error.to_string(),
                 "What this sign-in link leads to is no longer served here.",

@@ -7,7 +7,7 @@ use usher_rules::{
     names::{Authority, Origin},
     plan::{Plan, Provider},
     signin::{
-        BindingUse, BrowserBinding, CALLBACK, Errand, Params, ProgramRedirect, SIGN_IN, param,
+        BindingUse, BrowserBinding, CALLBACK, Goal, Params, ProgramRedirect, SIGN_IN, param,
         sign_url,
     },
     time::Now,
@@ -113,9 +113,9 @@ impl SignInRoom {
             return bad();
         };
         let callback = format!("{}{CALLBACK}", Origin::of(ask.authority()));
-        let errand =
-            Errand::Program { redirect: redirect.as_str().into(), host: callback.as_str().into() };
-        if errand.check(plan).is_err() {
+        let goal =
+            Goal::Program { redirect: redirect.as_str().into(), host: callback.as_str().into() };
+        if goal.check(plan).is_err() {
             return bad(); // a host that no route has
         }
         if let Provider::Hosted(service) = &plan.sign_in.provider {

@@ -10,7 +10,7 @@ use usher_rules::time::Clock as _;
 
 use crate::{
     authority::{failed, issued, store, told},
-    house::{House, eventually, public},
+    test_server::{TestServer, eventually, public},
 };
 
 const HOST: &str = "tv.example.com";
@@ -43,33 +43,33 @@ routes:
         )
     }
 
-    fn browser(&self, house: &House) -> Browser {
-        Browser::new(house.address(), &self.directory.ca_file())
+    fn browser(&self, server: &TestServer) -> Browser {
+        Browser::new(server.address(), &self.directory.ca_file())
     }
 }
 
 #[tokio::test]
 async fn a_window_in_the_past_means_now_and_the_order_says_what_it_replaces() {
     let authority = TestAuthority::open().await;
-    let house = House::open(&authority.config("")).await;
-    issued(&house, HOST).await;
+    let server = TestServer::open(&authority.config("")).await;
+    issued(&server, HOST).await;
     assert!(authority.directory.asked()[0]["replaces"].is_null());
-    let now = house.clock.now().wall.seconds() as i64;
+    let now = server.clock.now().wall.seconds() as i64;
     authority.directory.behave(|authority| authority.window = Some((now - 7200, now - 3600)));
     let replaces = eventually("a second order", || {
         // It may have been asked before it had a window, and is asked again after hours.
         if authority.directory.asked().len() == 1 {
-            house.clock.turn(Duration::from_secs(60));
+            server.clock.turn(Duration::from_secs(60));
         }
         authority.directory.asked().get(1).map(|order| order["replaces"].clone())
     })
     .await;
-    let turned = house.clock.now().wall.seconds() as i64 - now;
+    let turned = server.clock.now().wall.seconds() as i64 - now;
     assert!(turned < 20 * DAY as i64, "long before two thirds of its life: {turned}");
     let (issuer, serial) = replaces.as_str().unwrap().split_once('.').unwrap();
     assert!(!issuer.is_empty() && !serial.is_empty(), "RFC 9773 §4.1: {replaces}");
     assert_eq!(
-        authority.browser(&house).fetch("https://tv.example.com/").await.status,
+        authority.browser(&server).fetch("https://tv.example.com/").await.status,
         StatusCode::OK
     );
 }
@@ -81,16 +81,16 @@ async fn a_window_ahead_is_kept_over_a_restart() {
     let start = house_now() + 30 * DAY as i64;
     authority.directory.behave(|authority| authority.window = Some((start, start + DAY as i64)));
     let config = authority.config("");
-    let mut house = House::open(&config).await;
-    issued(&house, HOST).await;
+    let mut server = TestServer::open(&config).await;
+    issued(&server, HOST).await;
     let due = eventually("the window is on the disk", || {
-        let state = store(&house).state(HOST).unwrap();
+        let state = store(&server).state(HOST).unwrap();
         state.window.map(|_| state.next_at as i64)
     })
     .await;
     assert!((start..=start + DAY as i64).contains(&due), "in the window: {due}");
-    house.restart(&config).await;
-    house.clock.turn(Duration::from_secs(32 * DAY));
+    server.restart(&config).await;
+    server.clock.turn(Duration::from_secs(32 * DAY));
     eventually("a second order", || authority.directory.asked().get(1).map(|_| ())).await;
 }
 
@@ -103,31 +103,31 @@ fn house_seconds() -> i64 {
 #[tokio::test]
 async fn a_profile_is_asked_for_by_name() {
     let authority = TestAuthority::open().await;
-    let house = House::open(&authority.config("autocert_profile: shortlived")).await;
-    issued(&house, HOST).await;
+    let server = TestServer::open(&authority.config("autocert_profile: shortlived")).await;
+    issued(&server, HOST).await;
     assert_eq!(authority.directory.asked()[0]["profile"], "shortlived");
-    drop(house);
-    let house = House::open(&authority.config("autocert_profile: eternal")).await;
-    let cause = failed(&house, HOST).await;
+    drop(server);
+    let server = TestServer::open(&authority.config("autocert_profile: eternal")).await;
+    let cause = failed(&server, HOST).await;
     assert!(cause.contains("invalidProfile"), "{cause}");
-    assert!(told(&house, HOST, "hint")[0].contains("autocert_profile"));
+    assert!(told(&server, HOST, "hint")[0].contains("autocert_profile"));
 }
 
 #[tokio::test]
 async fn a_limit_is_kept_for_as_long_as_the_authority_says() {
     let authority = TestAuthority::open().await;
     authority.directory.behave(|authority| authority.rate_limited = Some(3 * DAY));
-    let house = House::open(&authority.config("")).await;
-    let cause = failed(&house, HOST).await;
+    let server = TestServer::open(&authority.config("")).await;
+    let cause = failed(&server, HOST).await;
     assert!(cause.contains("rateLimited"), "{cause}");
-    assert!(told(&house, HOST, "hint")[0].contains("staging"));
+    assert!(told(&server, HOST, "hint")[0].contains("staging"));
     authority.directory.behave(|authority| authority.rate_limited = None);
     let orders = authority.directory.asked().len();
-    house.clock.turn(Duration::from_secs(2 * DAY));
+    server.clock.turn(Duration::from_secs(2 * DAY));
     tokio::time::sleep(Duration::from_millis(200)).await; // ten looks
     assert_eq!(authority.directory.asked().len(), orders, "not before its time");
-    house.clock.turn(Duration::from_secs(DAY + 60));
-    issued(&house, HOST).await;
+    server.clock.turn(Duration::from_secs(DAY + 60));
+    issued(&server, HOST).await;
 }
 
 #[tokio::test]
@@ -145,15 +145,15 @@ async fn another_authority_is_asked_when_the_first_stays_away() {
             &authority.directory.ca_file().display().to_string(),
             &bundle.display().to_string(),
         );
-    let house = House::open(&config).await;
+    let server = TestServer::open(&config).await;
     eventually("a certificate of the second", || {
-        house.clock.turn(Duration::from_secs(600));
-        told(&house, HOST, "issuer").pop()
+        server.clock.turn(Duration::from_secs(600));
+        told(&server, HOST, "issuer").pop()
     })
     .await;
-    assert!(told(&house, HOST, "cause").len() >= 3, "the first was tried three times");
-    assert_eq!(&*store(&house).state(HOST).unwrap().issued_by, second.url());
-    let mut browser = Browser::new(house.address(), &second.ca_file());
+    assert!(told(&server, HOST, "cause").len() >= 3, "the first was tried three times");
+    assert_eq!(&*store(&server).state(HOST).unwrap().issued_by, second.url());
+    let mut browser = Browser::new(server.address(), &second.ca_file());
     assert_eq!(browser.fetch("https://tv.example.com/").await.status, StatusCode::OK);
 }
 
@@ -161,11 +161,11 @@ async fn another_authority_is_asked_when_the_first_stays_away() {
 async fn what_was_not_ordered_is_not_served() {
     let authority = TestAuthority::open().await;
     authority.directory.behave(|authority| authority.other_name = true);
-    let house = House::open(&authority.config("")).await;
-    let cause = failed(&house, HOST).await;
+    let server = TestServer::open(&authority.config("")).await;
+    let cause = failed(&server, HOST).await;
     assert!(cause.contains("for another name"), "{cause}");
-    assert!(store(&house).leaf(HOST).unwrap().is_none());
-    assert_eq!(house.browser().fetch("https://tv.example.com/").await.status, StatusCode::OK);
+    assert!(store(&server).leaf(HOST).unwrap().is_none());
+    assert_eq!(server.browser().fetch("https://tv.example.com/").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -173,8 +173,8 @@ async fn nonsense_is_an_outage() {
     let authority = TestAuthority::open().await;
     for status in [200, 403, 500] {
         authority.directory.behave(|authority| authority.broken = Some(status));
-        let house = House::open(&authority.config("")).await;
-        let cause = failed(&house, HOST).await;
+        let server = TestServer::open(&authority.config("")).await;
+        let cause = failed(&server, HOST).await;
         assert!(cause.contains("can't be reached"), "{status}: {cause}");
     }
 }
@@ -185,13 +185,13 @@ async fn must_staple_stands_in_the_request() {
     let authority = TestAuthority::open().await;
     let feature = [0x2b, 6, 1, 5, 5, 7, 1, 24];
     let has = |request: &Vec<u8>| request.windows(feature.len()).any(|part| part == feature);
-    let house = House::open(&authority.config("")).await;
-    issued(&house, HOST).await;
-    let with = House::open(&authority.config("autocert_must_staple: true")).await;
+    let server = TestServer::open(&authority.config("")).await;
+    issued(&server, HOST).await;
+    let with = TestServer::open(&authority.config("autocert_must_staple: true")).await;
     eventually("a request", || authority.directory.requests().get(1).map(|_| ())).await;
     let requests = authority.directory.requests();
     assert!(!has(&requests[0]) && has(&requests[1]));
-    drop((house, with));
+    drop((server, with));
 }
 
 /// An account that is lost takes no renewal with it: authorities refuse to replace another
@@ -200,18 +200,18 @@ async fn must_staple_stands_in_the_request() {
 async fn a_new_account_renews_what_the_old_one_ordered() {
     let authority = TestAuthority::open().await;
     let config = authority.config("");
-    let mut house = House::open(&config).await;
-    issued(&house, HOST).await;
-    house.stop(Duration::from_secs(5)).await;
-    for account in std::fs::read_dir(house.data_dir().join("acme/accounts")).unwrap() {
+    let mut server = TestServer::open(&config).await;
+    issued(&server, HOST).await;
+    server.stop(Duration::from_secs(5)).await;
+    for account in std::fs::read_dir(server.data_dir().join("acme/accounts")).unwrap() {
         std::fs::write(account.unwrap().path(), "damaged").unwrap();
     }
     authority.directory.behave(|authority| authority.other_account = true);
-    store(&house).ask_renewal(HOST).unwrap();
-    house.restart(&config).await;
+    store(&server).ask_renewal(HOST).unwrap();
+    server.restart(&config).await;
     eventually("a second certificate", || {
-        house.clock.turn(Duration::from_secs(60));
-        (told(&house, HOST, "issuer").len() > 1).then_some(())
+        server.clock.turn(Duration::from_secs(60));
+        (told(&server, HOST, "issuer").len() > 1).then_some(())
     })
     .await;
 }
@@ -221,7 +221,7 @@ async fn a_new_account_renews_what_the_old_one_ordered() {
 async fn an_order_that_comes_too_late_takes_nobodys_place() {
     let authority = TestAuthority::open().await;
     authority.directory.behave(|authority| authority.slow = Duration::from_millis(200));
-    let house = House::open(&authority.config("")).await;
+    let server = TestServer::open(&authority.config("")).await;
     eventually("an order", || authority.directory.asked().first().cloned()).await;
     let at = authority.folder.path();
     let key = rcgen::KeyPair::generate().unwrap();
@@ -229,9 +229,9 @@ async fn an_order_that_comes_too_late_takes_nobodys_place() {
     std::fs::write(at.join("own.pem"), own.self_signed(&key).unwrap().pem()).unwrap();
     std::fs::write(at.join("own.key"), key.serialize_pem()).unwrap();
     let more = format!("certificates: [{{cert: {0}/own.pem, key: {0}/own.key}}]", at.display());
-    house.reload(&authority.config(&more)).unwrap();
-    issued(&house, HOST).await; // it is in the store, for another day
-    let mut browser = Browser::new(house.address(), &at.join("own.pem"));
+    server.reload(&authority.config(&more)).unwrap();
+    issued(&server, HOST).await; // it is in the store, for another day
+    let mut browser = Browser::new(server.address(), &at.join("own.pem"));
     assert_eq!(browser.fetch("https://tv.example.com/").await.status, StatusCode::OK);
 }
 
@@ -239,10 +239,10 @@ async fn an_order_that_comes_too_late_takes_nobodys_place() {
 #[tokio::test]
 async fn from_staging_to_the_real_one() {
     let authority = TestAuthority::open().await;
-    let house = House::open(&authority.config("")).await;
-    issued(&house, HOST).await;
+    let server = TestServer::open(&authority.config("")).await;
+    issued(&server, HOST).await;
     eventually("it is written down", || {
-        (!store(&house).state(HOST).unwrap().issued_by.is_empty()).then_some(())
+        (!store(&server).state(HOST).unwrap().issued_by.is_empty()).then_some(())
     })
     .await;
     let folder = TempDir::new().unwrap();
@@ -251,12 +251,12 @@ async fn from_staging_to_the_real_one() {
         &authority.directory.ca_file().display().to_string(),
         &real.ca_file().display().to_string(),
     );
-    house.reload(&config).unwrap();
+    server.reload(&config).unwrap();
     eventually("a certificate of the real one", || {
-        (*store(&house).state(HOST).unwrap().issued_by == *real.url()).then_some(())
+        (*store(&server).state(HOST).unwrap().issued_by == *real.url()).then_some(())
     })
     .await;
-    let mut browser = Browser::new(house.address(), &real.ca_file());
+    let mut browser = Browser::new(server.address(), &real.ca_file());
     assert_eq!(browser.fetch("https://tv.example.com/").await.status, StatusCode::OK);
 }
 
@@ -273,14 +273,14 @@ async fn a_record_that_a_crash_left_is_taken_away() {
         hook.display()
     ));
     authority.directory.behave(|authority| authority.slow = Duration::from_millis(200));
-    let mut house = House::open(&config).await;
-    let mut pending = eventually("an order", || store(&house).pending(HOST).ok().flatten()).await;
-    house.crash();
+    let mut server = TestServer::open(&config).await;
+    let mut pending = eventually("an order", || store(&server).pending(HOST).ok().flatten()).await;
+    server.crash();
     pending.records = vec![("_acme-challenge.tv.example.com".into(), "left".into())];
-    store(&house).put_pending(HOST, &pending).unwrap();
+    store(&server).put_pending(HOST, &pending).unwrap();
     authority.directory.behave(|authority| authority.slow = Duration::ZERO);
-    house.restart(&config).await;
-    issued(&house, HOST).await;
+    server.restart(&config).await;
+    issued(&server, HOST).await;
     let told = std::fs::read_to_string(at.join("told")).unwrap_or_default();
     assert!(told.contains("withdraw _acme-challenge.tv.example.com left"), "{told:?}");
     assert_eq!(authority.directory.asked().len(), 1, "the order went on");

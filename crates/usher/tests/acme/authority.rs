@@ -1,4 +1,4 @@
-//! A house that an authority can look at, and the authority.
+//! A server that an authority can look at, and the authority.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -12,7 +12,7 @@ use usher_lab::{
 
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::house::{House, eventually, public};
+use crate::test_server::{TestServer, eventually, public};
 
 pub struct TestAuthority {
     pub pebble: Pebble,
@@ -57,26 +57,26 @@ routes:
     }
 
     /// A browser that trusts what this authority signs, and nothing else.
-    pub async fn browser(&self, house: &House) -> Browser {
-        Browser::new(house.address(), &self.pebble.root_file().await)
+    pub async fn browser(&self, server: &TestServer) -> Browser {
+        Browser::new(server.address(), &self.pebble.root_file().await)
     }
 }
 
-/// Where a house keeps what it has of authorities.
-pub fn store(house: &House) -> CertificateStore {
-    CertificateStore::open(house.data_dir().join("acme")).unwrap()
+/// Where a server keeps what it has of authorities.
+pub fn store(server: &TestServer) -> CertificateStore {
+    CertificateStore::open(server.data_dir().join("acme")).unwrap()
 }
 
 /// The serial number of a name's certificate, as Pebble writes it.
-pub fn serial_of(house: &House, name: &str) -> String {
-    let leaf = store(house).leaf(name).unwrap().unwrap();
+pub fn serial_of(server: &TestServer, name: &str) -> String {
+    let leaf = store(server).leaf(name).unwrap().unwrap();
     let (_, read) = X509Certificate::from_der(leaf.der().unwrap()).unwrap();
     serial(read.raw_serial())
 }
 
 /// Events about a host with this field.
-pub fn told(house: &House, host: &str, field: &str) -> Vec<String> {
-    house
+pub fn told(server: &TestServer, host: &str, field: &str) -> Vec<String> {
+    server
         .records("certificate")
         .iter()
         .filter(|line| line["host"] == host)
@@ -85,18 +85,18 @@ pub fn told(house: &House, host: &str, field: &str) -> Vec<String> {
 }
 
 /// Waits until a certificate for `host` is served.
-pub async fn issued(house: &House, host: &str) {
-    eventually(&format!("a certificate for {host}"), || told(house, host, "issuer").pop()).await;
+pub async fn issued(server: &TestServer, host: &str) {
+    eventually(&format!("a certificate for {host}"), || told(server, host, "issuer").pop()).await;
 }
 
 /// Waits for another certificate than the one with this serial number.
-pub async fn another(house: &House, host: &str, first: &str) {
-    eventually("another certificate", || (serial_of(house, host) != first).then_some(())).await;
+pub async fn another(server: &TestServer, host: &str, first: &str) {
+    eventually("another certificate", || (serial_of(server, host) != first).then_some(())).await;
 }
 
 /// Waits for the cause of an order's failure.
-pub async fn failed(house: &House, host: &str) -> String {
-    eventually(&format!("an order for {host} fails"), || told(house, host, "cause").pop()).await
+pub async fn failed(server: &TestServer, host: &str) -> String {
+    eventually(&format!("an order for {host} fails"), || told(server, host, "cause").pop()).await
 }
 
 /// Everything that lies under a folder, by name.

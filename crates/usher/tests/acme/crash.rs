@@ -15,7 +15,7 @@ use usher::certs::acme::BeforeWrite;
 
 use crate::{
     authority::{TestAuthority, issued, told},
-    house::{House, eventually},
+    test_server::{TestServer, eventually},
 };
 
 const HOST: &str = "tv.example.com";
@@ -42,13 +42,13 @@ async fn a_crash_at_every_write_leaves_what_the_next_start_reads() {
     let config = authority.config(&[HOST], "");
     let mut seen = Vec::new();
     for n in 1.. {
-        let mut house = House::closed(1).await;
+        let mut server = TestServer::closed(1).await;
         let (hook, stopped) = stop_at(n);
-        house.before_write = Some(hook);
-        house.restart(&config).await;
+        server.before_write = Some(hook);
+        server.restart(&config).await;
         let end = eventually("a crash, or a certificate", || {
             let stopped = stopped.lock().unwrap().clone();
-            stopped.map(Some).or_else(|| told(&house, HOST, "issuer").pop().map(|_| None))
+            stopped.map(Some).or_else(|| told(&server, HOST, "issuer").pop().map(|_| None))
         })
         .await;
         let crashed_at = match end {
@@ -63,20 +63,20 @@ async fn a_crash_at_every_write_leaves_what_the_next_start_reads() {
         };
         let name = crashed_at.file_name().unwrap().to_str().unwrap().to_owned();
         seen.push(name.clone());
-        house.crash();
-        house.before_write = None;
+        server.crash();
+        server.before_write = None;
         let has_certificate =
-            house.data_dir().join("acme/names").join(format!("{HOST}.pem")).exists();
-        house.restart(&config).await;
+            server.data_dir().join("acme/names").join(format!("{HOST}.pem")).exists();
+        server.restart(&config).await;
         if !has_certificate {
             // A crash counts as a failure, so the next attempt waits; unless there is an order
             // that only has to go on.
-            house.clock.turn(Duration::from_secs(400));
-            issued(&house, HOST).await;
+            server.clock.turn(Duration::from_secs(400));
+            issued(&server, HOST).await;
         }
-        let mut browser = authority.browser(&house).await;
+        let mut browser = authority.browser(&server).await;
         assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK, "after a crash at {name}");
-        assert!(!house.log().contains("set aside"), "{name}: nothing is damaged");
+        assert!(!server.log().contains("set aside"), "{name}: nothing is damaged");
     }
     for kind in ["tv.example.com.json", "tv.example.com.order.json", "tv.example.com.pem"] {
         assert!(seen.iter().any(|name| name == kind), "{kind} was hit: {seen:?}");

@@ -16,7 +16,7 @@ use usher_lab::pebble::free_port;
 
 use crate::{
     authority::{TestAuthority, told},
-    house::{House, eventually},
+    test_server::{TestServer, eventually},
 };
 
 /// Numbers by chance, the same ones for a seed (xorshift64*).
@@ -92,22 +92,22 @@ async fn what_fails_by_chance_ends_well() {
                 &format!("localhost:{}", pebble.port()),
                 &format!("localhost:{}", authority_at.port()),
             );
-        let house = House::open(&config).await;
+        let server = TestServer::open(&config).await;
         for host in hosts {
             eventually(&format!("a certificate for {host}"), || {
                 // Nobody waits for the clock: the schedule's waits are turned away.
-                house.clock.turn(Duration::from_secs(600));
-                told(&house, host, "issuer").pop()
+                server.clock.turn(Duration::from_secs(600));
+                told(&server, host, "issuer").pop()
             })
             .await;
         }
-        causes.extend(hosts.iter().flat_map(|host| told(&house, host, "cause")));
-        let mut browser = authority.browser(&house).await;
+        causes.extend(hosts.iter().flat_map(|host| told(&server, host, "cause")));
+        let mut browser = authority.browser(&server).await;
         for host in hosts {
             let page = browser.fetch(&format!("https://{host}/")).await;
             assert_eq!(page.status, StatusCode::OK, "{host}");
         }
-        assert!(!house.log().contains("set aside"), "nothing is damaged");
+        assert!(!server.log().contains("set aside"), "nothing is damaged");
     }
     for kind in ["can't be reached", "did not find proof"] {
         assert!(causes.iter().any(|cause| cause.contains(kind)), "{kind}: {causes:?}");

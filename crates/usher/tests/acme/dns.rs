@@ -19,7 +19,7 @@ use usher_rules::{plan::TsigKey, secret::Secret};
 
 use crate::{
     authority::{TestAuthority, issued},
-    house::House,
+    test_server::TestServer,
 };
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -153,11 +153,11 @@ authenticate_service_url: https://auth.example.com",
         dns.address,
         secret.display()
     );
-    let house = House::open(&authority.config(&["*.example.com"], &more)).await;
-    issued(&house, "*.example.com").await;
-    let page = authority.browser(&house).await.fetch("https://tv.example.com/").await;
+    let server = TestServer::open(&authority.config(&["*.example.com"], &more)).await;
+    issued(&server, "*.example.com").await;
+    let page = authority.browser(&server).await.fetch("https://tv.example.com/").await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(!house.log().contains(SECRET));
+    assert!(!server.log().contains(SECRET));
 }
 
 /// What Cloudflare answers who asks for the zone.

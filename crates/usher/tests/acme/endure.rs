@@ -10,7 +10,7 @@ use usher_rules::time::{Clock as _, UnixTime};
 
 use crate::{
     authority::{TestAuthority, another, failed, files, issued, serial_of, store, told},
-    house::{House, QUICK, eventually, plan},
+    test_server::{QUICK, TestServer, eventually, plan},
 };
 
 const HOST: &str = "tv.example.com";
@@ -38,25 +38,27 @@ fn bring(folder: &Path, name: &str, names: &[&str], life: (UnixTime, UnixTime)) 
 async fn what_was_asked_for_outlives_an_outage_and_a_restart() {
     let authority = TestAuthority::open(|_| {}).await;
     let config = authority.config(&[HOST], "");
-    let mut house = House::open(&config).await;
-    issued(&house, HOST).await;
-    let first = serial_of(&house, HOST);
-    revoke(&plan(&config), &store(&house), HOST, QUICK).await.unwrap();
+    let mut server = TestServer::open(&config).await;
+    issued(&server, HOST).await;
+    let first = serial_of(&server, HOST);
+    revoke(&plan(&config), &store(&server), HOST, QUICK).await.unwrap();
     authority.pebble.close();
     // Either the order was faster, or it fails now.
     eventually("an end", || {
-        (serial_of(&house, HOST) != first).then_some(()).or_else(|| {
-            let state = store(&house).state(HOST).unwrap();
+        (serial_of(&server, HOST) != first).then_some(()).or_else(|| {
+            let state = store(&server).state(HOST).unwrap();
             (state.wanted && !state.last_error.is_empty()).then_some(())
         })
     })
     .await;
-    house.restart(&config).await;
+    server.restart(&config).await;
     authority.pebble.open().await;
-    house.clock.turn(Duration::from_secs(600));
-    another(&house, HOST, &first).await;
-    eventually("it is written down", || (!store(&house).state(HOST).unwrap().wanted).then_some(()))
-        .await;
+    server.clock.turn(Duration::from_secs(600));
+    another(&server, HOST, &first).await;
+    eventually("it is written down", || {
+        (!store(&server).state(HOST).unwrap().wanted).then_some(())
+    })
+    .await;
 }
 
 /// Whoever signed a certificate revokes it, whomever we have asked since.
@@ -64,46 +66,49 @@ async fn what_was_asked_for_outlives_an_outage_and_a_restart() {
 async fn asking_another_authority_does_not_change_who_signed() {
     let authority = TestAuthority::open(|_| {}).await;
     let config = authority.config(&[HOST], "");
-    let mut house = House::open(&config).await;
-    issued(&house, HOST).await;
-    let first = serial_of(&house, HOST);
+    let mut server = TestServer::open(&config).await;
+    issued(&server, HOST).await;
+    let first = serial_of(&server, HOST);
     let elsewhere = config.replace(&authority.pebble.directory(), "https://127.0.0.1:9/directory");
-    store(&house).ask_renewal(HOST).unwrap();
-    house.restart(&elsewhere).await;
+    store(&server).ask_renewal(HOST).unwrap();
+    server.restart(&elsewhere).await;
     eventually("a failure elsewhere", || {
-        let state = store(&house).state(HOST).unwrap();
+        let state = store(&server).state(HOST).unwrap();
         state.last_error.contains("127.0.0.1:9").then_some(())
     })
     .await;
-    let status =
-        usher::certs::report::report(&plan(&elsewhere), &house.data_dir(), house.clock.now().wall);
+    let status = usher::certs::report::report(
+        &plan(&elsewhere),
+        &server.data_dir(),
+        server.clock.now().wall,
+    );
     let source = status[0].source.to_string();
     assert!(source.contains(authority.pebble.directory().split('/').nth(2).unwrap()), "{source}");
-    revoke(&plan(&elsewhere), &store(&house), HOST, QUICK).await.unwrap();
+    revoke(&plan(&elsewhere), &store(&server), HOST, QUICK).await.unwrap();
     assert_eq!(authority.pebble.status(&first).await, "Revoked");
 }
 
 #[tokio::test]
 async fn a_damaged_account_is_set_aside_and_another_is_made() {
     let authority = TestAuthority::open(|_| {}).await;
-    let house = House::open(&authority.config(&[HOST], "")).await;
-    issued(&house, HOST).await;
-    let first = serial_of(&house, HOST);
-    let accounts = house.data_dir().join("acme/accounts");
+    let server = TestServer::open(&authority.config(&[HOST], "")).await;
+    issued(&server, HOST).await;
+    let first = serial_of(&server, HOST);
+    let accounts = server.data_dir().join("acme/accounts");
     let name = files(&accounts).pop().unwrap();
     std::fs::write(accounts.join(&name), "x").unwrap();
-    store(&house).ask_renewal(HOST).unwrap();
+    store(&server).ask_renewal(HOST).unwrap();
     // Whichever comes first finds it: the order, or the question for renewal information.
     eventually("the damage is told of", || {
-        let mut events = house.records("certificate").into_iter();
+        let mut events = server.records("certificate").into_iter();
         events.find(|line| {
             let cause = line["cause"].as_str().unwrap_or_default();
             cause.contains(&name) && cause.contains("set aside")
         })
     })
     .await;
-    house.clock.turn(Duration::from_secs(600));
-    another(&house, HOST, &first).await;
+    server.clock.turn(Duration::from_secs(600));
+    another(&server, HOST, &first).await;
     assert_eq!(files(&accounts), [name.clone(), format!("{name}.damaged")]);
 }
 
@@ -112,18 +117,18 @@ async fn a_damaged_account_is_set_aside_and_another_is_made() {
 async fn a_change_of_the_accounts_key_that_was_cut_short() {
     let authority = TestAuthority::open(|_| {}).await;
     let config = authority.config(&[HOST], "");
-    let house = House::open(&config).await;
-    issued(&house, HOST).await;
-    let first = serial_of(&house, HOST);
-    let accounts = house.data_dir().join("acme/accounts");
+    let server = TestServer::open(&config).await;
+    issued(&server, HOST).await;
+    let first = serial_of(&server, HOST);
+    let accounts = server.data_dir().join("acme/accounts");
     let path = accounts.join(files(&accounts).pop().unwrap());
     let old_key = std::fs::read(&path).unwrap();
-    usher::certs::acme::rotate_account_key(&plan(&config), &store(&house), QUICK).await.unwrap();
+    usher::certs::acme::rotate_account_key(&plan(&config), &store(&server), QUICK).await.unwrap();
     assert!(!path.with_extension("rolling").exists());
     std::fs::write(&path, old_key).unwrap();
     std::fs::write(path.with_extension("rolling"), "").unwrap();
-    store(&house).ask_renewal(HOST).unwrap();
-    another(&house, HOST, &first).await;
+    store(&server).ask_renewal(HOST).unwrap();
+    another(&server, HOST, &first).await;
 }
 
 /// Whoever sends SIGHUP after SIGHUP does not ask the authority more often.
@@ -131,16 +136,16 @@ async fn a_change_of_the_accounts_key_that_was_cut_short() {
 async fn reloads_are_no_way_around_a_wait() {
     let authority = TestAuthority::open(|_| {}).await;
     let config = authority.config(&[HOST], "");
-    let house = House::open(&config).await;
-    issued(&house, HOST).await;
+    let server = TestServer::open(&config).await;
+    issued(&server, HOST).await;
     authority.pebble.close();
-    store(&house).ask_renewal(HOST).unwrap();
-    failed(&house, HOST).await;
+    store(&server).ask_renewal(HOST).unwrap();
+    failed(&server, HOST).await;
     for _ in 0..6 {
-        house.reload(&config).unwrap();
+        server.reload(&config).unwrap();
         tokio::time::sleep(QUICK.look * 3).await;
     }
-    assert_eq!(told(&house, HOST, "cause").len(), 1);
+    assert_eq!(told(&server, HOST, "cause").len(), 1);
 }
 
 /// "Exact names before wildcards": a wildcard that was issued does not take the operator's place.
@@ -148,19 +153,19 @@ async fn reloads_are_no_way_around_a_wait() {
 async fn which_of_several_certificates_is_served() {
     let authority = TestAuthority::open(|_| {}).await;
     let folder = authority.folder.path().join("own");
-    let house = House::closed(1).await;
-    let now = house.clock.now().wall;
+    let server = TestServer::closed(1).await;
+    let now = server.clock.now().wall;
     let (past, long_past) = (now.minus(DAY), now.minus(DAY * 90));
     bring(&folder, "a_old", &["photos.example.com"], (long_past, past));
     bring(&folder, "b_new", &["photos.example.com"], (past, now.plus(DAY * 90)));
     let more = format!("certificates_dir: {}", folder.display());
-    let mut house = house;
-    house.restart(&authority.config(&["photos.example.com"], &more)).await;
-    let status = usher::certs::report::report(&house.server().plan(), &house.data_dir(), now);
+    let mut server = server;
+    server.restart(&authority.config(&["photos.example.com"], &more)).await;
+    let status = usher::certs::report::report(&server.running().plan(), &server.data_dir(), now);
     assert!(status[0].source.to_string().contains("b_new"), "{}", status[0].source);
-    let mut browser = usher_lab::browser::Browser::new(house.address(), &folder.join("b_new.pem"));
+    let mut browser = usher_lab::browser::Browser::new(server.address(), &folder.join("b_new.pem"));
     assert_eq!(browser.fetch("https://photos.example.com/").await.status, StatusCode::OK);
-    assert!(told(&house, "photos.example.com", "issuer").is_empty(), "nothing is ordered");
+    assert!(told(&server, "photos.example.com", "issuer").is_empty(), "nothing is ordered");
 }
 
 /// The operator's certificate ends while usher runs, and nobody renews it.
@@ -168,21 +173,21 @@ async fn which_of_several_certificates_is_served() {
 async fn a_certificate_that_nobody_renews_is_replaced_before_it_ends() {
     let authority = TestAuthority::open(|_| {}).await;
     let folder = authority.folder.path().join("own");
-    let mut house = House::closed(1).await;
-    let now = house.clock.now().wall;
+    let mut server = TestServer::closed(1).await;
+    let now = server.clock.now().wall;
     bring(&folder, "own", &[HOST], (now.minus(DAY * 60), now.plus(DAY * 30)));
     let more = format!("certificates_dir: {}", folder.display());
-    house.restart(&authority.config(&[HOST], &more)).await;
-    house.clock.turn(DAY * 26);
+    server.restart(&authority.config(&[HOST], &more)).await;
+    server.clock.turn(DAY * 26);
     tokio::time::sleep(QUICK.look * 5).await;
-    assert!(store(&house).leaf(HOST).unwrap().is_none(), "four days are time enough for a person");
-    house.clock.turn(DAY + DAY / 2);
-    issued(&house, HOST).await;
+    assert!(store(&server).leaf(HOST).unwrap().is_none(), "four days are time enough for a person");
+    server.clock.turn(DAY + DAY / 2);
+    issued(&server, HOST).await;
     // And when the operator comes after all, theirs is served again.
-    let now = house.clock.now().wall;
+    let now = server.clock.now().wall;
     bring(&folder, "own", &[HOST], (now.minus(DAY * 60), now.plus(DAY * 90)));
-    house.reload(&authority.config(&[HOST], &more)).unwrap();
-    let status = usher::certs::report::report(&house.server().plan(), &house.data_dir(), now);
+    server.reload(&authority.config(&[HOST], &more)).unwrap();
+    let status = usher::certs::report::report(&server.running().plan(), &server.data_dir(), now);
     assert!(status[0].source.to_string().contains("own.pem"), "{}", status[0].source);
 }
 
@@ -209,14 +214,14 @@ async fn a_fallback_has_an_external_account_of_its_own() {
         .config(&[HOST], &fallback)
         .replace(&authority.pebble.ca_file().display().to_string(), &bundle.display().to_string());
     authority.pebble.close();
-    let house = House::open(&config).await;
+    let server = TestServer::open(&config).await;
     eventually("a certificate of the second", || {
-        house.clock.turn(Duration::from_secs(600));
-        told(&house, HOST, "issuer").pop()
+        server.clock.turn(Duration::from_secs(600));
+        told(&server, HOST, "issuer").pop()
     })
     .await;
-    assert_eq!(&*store(&house).state(HOST).unwrap().issued_by, second.directory());
-    assert!(!house.log().contains(ACCOUNT.1));
+    assert_eq!(&*store(&server).state(HOST).unwrap().issued_by, second.directory());
+    assert!(!server.log().contains(ACCOUNT.1));
 }
 
 /// A new host is plainly logged until its certificate is there.
@@ -224,9 +229,9 @@ async fn a_fallback_has_an_external_account_of_its_own() {
 async fn who_waits_for_a_certificate_is_told_of() {
     let authority = TestAuthority::open(|_| {}).await;
     authority.pebble.close();
-    let house = House::open(&authority.config(&[HOST], "")).await;
-    let effects = told(&house, HOST, "effect");
+    let server = TestServer::open(&authority.config(&[HOST], "")).await;
+    let effects = told(&server, HOST, "effect");
     assert!(effects[0].contains("local authority signs for it until"), "{effects:?}");
-    assert!(!house.log().contains("no certificate is for"), "{}", house.log());
-    assert_eq!(house.browser().fetch(PAGE).await.status, StatusCode::OK);
+    assert!(!server.log().contains("no certificate is for"), "{}", server.log());
+    assert_eq!(server.browser().fetch(PAGE).await.status, StatusCode::OK);
 }

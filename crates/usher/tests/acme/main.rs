@@ -15,9 +15,9 @@ mod crash;
 mod dice;
 mod dns;
 mod endure;
-#[path = "../front_door/house.rs"]
-#[allow(dead_code, reason = "shared with tests that use more of it")]
-mod house;
 mod kill;
 mod mistakes;
 mod orders;
+#[path = "../front_door/test_server.rs"]
+#[allow(dead_code, reason = "shared with tests that use more of it")]
+mod test_server;

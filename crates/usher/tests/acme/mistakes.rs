@@ -20,7 +20,7 @@ use usher_rules::time::{Clock as _, UnixTime};
 
 use crate::{
     authority::TestAuthority,
-    house::{House, config, eventually, plan, public},
+    test_server::{TestServer, config, eventually, plan, public},
 };
 
 const HOST: &str = "tv.example.com";
@@ -49,9 +49,9 @@ impl Said {
     }
 
     /// What the log says about a host or a file.
-    async fn hear(&mut self, mistake: &str, house: &House, about: &str) {
+    async fn hear(&mut self, mistake: &str, server: &TestServer, about: &str) {
         let line = eventually(mistake, || {
-            let lines = house.records("certificate").into_iter();
+            let lines = server.records("certificate").into_iter();
             let mut lines = lines.filter(|line| line["cause"].is_string());
             lines.find(|line| line.to_string().contains(about))
         })
@@ -96,8 +96,8 @@ fn pair(folder: &Path, name: &str, host: &str, life: (UnixTime, UnixTime)) -> (P
 async fn files(said: &mut Said, app: &Upstream) {
     let folder = TempDir::new().unwrap();
     said.folders.push(folder.path().to_owned());
-    let house = House::closed(1).await;
-    let now = house.clock.now().wall;
+    let server = TestServer::closed(1).await;
+    let now = server.clock.now().wall;
     let at = folder.path();
     let year = (now.minus(DAY), now.plus(DAY * 90));
     pair(at, "good", GOOD, year);
@@ -135,10 +135,10 @@ async fn files(said: &mut Said, app: &Upstream) {
     fs::set_permissions(at.join("loose.key"), fs::Permissions::from_mode(0o644)).unwrap();
     // And one whose key was forgotten.
     fs::remove_file(at.join("keyless.key")).unwrap();
-    let mut house = house;
+    let mut server = server;
     let routes = [public(HOST, app.address), public(GOOD, app.address)];
     let text = format!("certificates_dir: {}\n{}", at.display(), config(&routes));
-    house.restart(&text).await;
+    server.restart(&text).await;
     for (mistake, about) in [
         ("the key is for another certificate", "mixed.key is not"),
         ("the certificate has ended", "ended.pem"),
@@ -153,16 +153,16 @@ async fn files(said: &mut Said, app: &Upstream) {
         ("a certificate without its key", "keyless.key"),
         ("a key that everybody may read", "loose.key can be read"),
     ] {
-        said.hear(mistake, &house, about).await;
+        said.hear(mistake, &server, about).await;
     }
-    let mut browser = usher_lab::browser::Browser::new(house.address(), &at.join("good.pem"));
+    let mut browser = usher_lab::browser::Browser::new(server.address(), &at.join("good.pem"));
     let page = browser.fetch(&format!("https://{GOOD}/")).await;
     assert_eq!(page.status, StatusCode::OK, "none of them takes the good one down");
 
     // A good pair that is exchanged for a bad one goes on to be served.
     copy("other.key", "good.key");
-    house.reload(&text).unwrap();
-    said.hear("a pair that is exchanged badly", &house, "served on").await;
+    server.reload(&text).unwrap();
+    said.hear("a pair that is exchanged badly", &server, "served on").await;
     let page = browser.fetch(&format!("https://{GOOD}/")).await;
     assert_eq!(page.status, StatusCode::OK, "the old one");
 }
@@ -172,11 +172,12 @@ async fn places(said: &mut Said, app: &Upstream) {
     said.folders.push(folder.path().to_owned());
     let routes = config(&[public("tv.elsewhere.org", app.address)]);
     let missing = folder.path().join("nowhere");
-    let house = House::open(&format!("certificates_dir: {}\n{routes}", missing.display())).await;
-    said.folders.push(house.data_dir());
-    said.hear("a folder that is not there", &house, "nowhere").await;
-    house.reload(&config(&[public("new.domain.net", app.address)])).unwrap();
-    said.hear("a host that the local authority was not made for", &house, "new.domain.net").await;
+    let server =
+        TestServer::open(&format!("certificates_dir: {}\n{routes}", missing.display())).await;
+    said.folders.push(server.data_dir());
+    said.hear("a folder that is not there", &server, "nowhere").await;
+    server.reload(&config(&[public("new.domain.net", app.address)])).unwrap();
+    said.hear("a host that the local authority was not made for", &server, "new.domain.net").await;
 
     let refused = |text: &str| {
         let options = usher::server::StartOptions {
@@ -216,32 +217,32 @@ fn anywhere(config: &str) -> String {
 async fn authorities(said: &mut Said) {
     let authority = TestAuthority::open(|settings| settings.blocked = vec![HOST]).await;
     said.folders.push(authority.folder.path().to_owned());
-    let house = House::open(&anywhere(&authority.config(&[HOST], ""))).await;
-    said.hear("a name that the authority refuses", &house, "cause").await;
+    let server = TestServer::open(&anywhere(&authority.config(&[HOST], ""))).await;
+    said.hear("a name that the authority refuses", &server, "cause").await;
     let untrusted = authority.config(&[HOST], "").replace("autocert_trusted_ca_file", "#");
-    let house = House::open(&anywhere(&untrusted)).await;
-    said.hear("an authority whose own certificate nobody signed", &house, "cause").await;
+    let server = TestServer::open(&anywhere(&untrusted)).await;
+    said.hear("an authority whose own certificate nobody signed", &server, "cause").await;
     authority.pebble.close();
-    let house = House::open(&anywhere(&authority.config(&[HOST], ""))).await;
-    said.hear("an authority that can't be reached", &house, "cause").await;
+    let server = TestServer::open(&anywhere(&authority.config(&[HOST], ""))).await;
+    said.hear("an authority that can't be reached", &server, "cause").await;
 
     let authority = TestAuthority::open(|settings| {
         settings.external_account = Some(("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG4"));
     })
     .await;
-    let house = House::open(&anywhere(&authority.config(&[HOST], ""))).await;
-    said.hear("no external account where one is a must", &house, "cause").await;
+    let server = TestServer::open(&anywhere(&authority.config(&[HOST], ""))).await;
+    said.hear("no external account where one is a must", &server, "cause").await;
     let wrong =
         "autocert_eab_key_id: kid-1\nautocert_eab_mac_key: d3JvbmcgbWFjIGtleSBmb3IgYSB0ZXN0";
-    let house = House::open(&anywhere(&authority.config(&[HOST], wrong))).await;
-    said.hear("the wrong key of an external account", &house, "cause").await;
+    let server = TestServer::open(&anywhere(&authority.config(&[HOST], wrong))).await;
+    said.hear("the wrong key of an external account", &server, "cause").await;
 
     let authority = TestAuthority::open(|settings| settings.tls = free_port()).await;
-    let house = House::open(&authority.config(&[HOST], "")).await;
-    said.hear("a name that leads elsewhere", &house, "tls-alpn-01").await;
+    let server = TestServer::open(&authority.config(&[HOST], "")).await;
+    said.hear("a name that leads elsewhere", &server, "tls-alpn-01").await;
     let authority = TestAuthority::open(|settings| settings.http = free_port()).await;
-    let house = House::open(&authority.config(&[HOST], &authority.http_line())).await;
-    said.hear("port 80 is not open to the outside", &house, "http-01").await;
+    let server = TestServer::open(&authority.config(&[HOST], &authority.http_line())).await;
+    said.hear("port 80 is not open to the outside", &server, "http-01").await;
 }
 
 async fn behaviours(said: &mut Said, app: &Upstream) {
@@ -255,30 +256,31 @@ async fn behaviours(said: &mut Said, app: &Upstream) {
             config(&[public(HOST, app.address)]),
         )
     };
-    let house = House::open(&text("autocert_profile: eternal")).await;
-    said.hear("a profile that the authority does not have", &house, "cause").await;
+    let server = TestServer::open(&text("autocert_profile: eternal")).await;
+    said.hear("a profile that the authority does not have", &server, "cause").await;
     directory.behave(|authority| authority.rate_limited = Some(3600));
-    let house = House::open(&text("")).await;
-    said.hear("too many orders", &house, "cause").await;
+    let server = TestServer::open(&text("")).await;
+    said.hear("too many orders", &server, "cause").await;
 }
 
 async fn names(said: &mut Said) {
     let folder = TempDir::new().unwrap();
-    let server = DnsServer::start(folder.path()).await;
+    let name_server = DnsServer::start(folder.path()).await;
     let authority = TestAuthority::open(|_| {}).await;
     said.folders.push(authority.folder.path().to_owned());
     let config = |lines: &str| anywhere(&authority.config(&[HOST], lines));
-    let house = House::open(&config(
+    let server = TestServer::open(&config(
         "autocert_dns_provider: exec\nautocert_dns_command: [/bin/sh, -c, 'echo no such zone >&2; exit 3']",
     ))
     .await;
-    said.hear("a program for DNS that fails", &house, "cause").await;
-    let dns = format!("autocert_dns_provider: rfc2136\nautocert_dns_server: {}\n", server.address);
-    let house = House::open(&config(&dns)).await;
-    said.hear("a DNS server that takes signed updates only", &house, "cause").await;
+    said.hear("a program for DNS that fails", &server, "cause").await;
+    let dns =
+        format!("autocert_dns_provider: rfc2136\nautocert_dns_server: {}\n", name_server.address);
+    let server = TestServer::open(&config(&dns)).await;
+    said.hear("a DNS server that takes signed updates only", &server, "cause").await;
     let wrong = "autocert_dns_tsig_name: usher\nautocert_dns_tsig_secret: d3Jvbmc=\n";
-    let house = House::open(&config(&format!("{dns}{wrong}"))).await;
-    said.hear("another secret at the DNS server", &house, "cause").await;
+    let server = TestServer::open(&config(&format!("{dns}{wrong}"))).await;
+    said.hear("another secret at the DNS server", &server, "cause").await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use usher_rules::plan::Plan;
 
 use crate::{
     authority::{TestAuthority, another, failed, files, issued, serial_of, store, told},
-    house::{House, QUICK, plan},
+    test_server::{QUICK, TestServer, plan},
 };
 
 const HOST: &str = "tv.example.com";
@@ -19,29 +19,29 @@ const ACCOUNT: (&str, &str) =
 #[tokio::test]
 async fn proof_by_tls_alone() {
     let authority = TestAuthority::open(|_| {}).await;
-    let house = House::open(&authority.config(&[HOST], "")).await;
-    issued(&house, HOST).await;
-    let mut browser = authority.browser(&house).await;
+    let server = TestServer::open(&authority.config(&[HOST], "")).await;
+    issued(&server, HOST).await;
+    let mut browser = authority.browser(&server).await;
     assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK);
-    let issuer = told(&house, HOST, "issuer").pop().unwrap();
+    let issuer = told(&server, HOST, "issuer").pop().unwrap();
     assert!(issuer.contains("Pebble"), "{issuer}");
 
-    let names = house.data_dir().join("acme/names");
+    let names = server.data_dir().join("acme/names");
     assert_eq!(files(&names), ["tv.example.com.json", "tv.example.com.pem"]);
     for file in files(&names) {
         let mode = std::fs::metadata(names.join(&file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{file} is its owner's alone");
     }
-    assert!(!house.log().contains("PRIVATE KEY"));
+    assert!(!server.log().contains("PRIVATE KEY"));
 }
 
 #[tokio::test]
 async fn proof_by_http_where_a_plain_listener_is() {
     // The authority can't find port 443, so nothing else would do.
     let authority = TestAuthority::open(|settings| settings.tls = free_port()).await;
-    let house = House::open(&authority.config(&[HOST], &authority.http_line())).await;
-    issued(&house, HOST).await;
-    assert_eq!(authority.browser(&house).await.fetch(PAGE).await.status, StatusCode::OK);
+    let server = TestServer::open(&authority.config(&[HOST], &authority.http_line())).await;
+    issued(&server, HOST).await;
+    assert_eq!(authority.browser(&server).await.fetch(PAGE).await.status, StatusCode::OK);
 }
 
 /// A redirect listener answers challenges for any host, and everything else as before.
@@ -49,22 +49,22 @@ async fn proof_by_http_where_a_plain_listener_is() {
 async fn where_one_proof_fails_another_is_tried() {
     // Port 80 does not lead here: the first order fails, the next one proves by TLS.
     let authority = TestAuthority::open(|settings| settings.http = free_port()).await;
-    let house = House::open(&authority.config(&[HOST], &authority.http_line())).await;
-    let cause = failed(&house, HOST).await;
+    let server = TestServer::open(&authority.config(&[HOST], &authority.http_line())).await;
+    let cause = failed(&server, HOST).await;
     assert!(cause.contains("http-01") && cause.contains("connection refused"), "{cause}");
-    let hint = told(&house, HOST, "hint").pop().unwrap();
+    let hint = told(&server, HOST, "hint").pop().unwrap();
     assert!(hint.contains("port 80"), "{hint}");
-    let effect = told(&house, HOST, "effect").pop().unwrap();
+    let effect = told(&server, HOST, "effect").pop().unwrap();
     assert!(effect.contains("local authority signs"), "{effect}");
-    house.clock.turn(Duration::from_secs(400));
-    issued(&house, HOST).await;
+    server.clock.turn(Duration::from_secs(400));
+    issued(&server, HOST).await;
 
     // What worked is tried first from then on: a renewal begins with no failure.
-    let failures = told(&house, HOST, "cause").len();
-    let first = serial_of(&house, HOST);
-    store(&house).ask_renewal(HOST).unwrap();
-    another(&house, HOST, &first).await;
-    assert_eq!(told(&house, HOST, "cause").len(), failures);
+    let failures = told(&server, HOST, "cause").len();
+    let first = serial_of(&server, HOST);
+    store(&server).ask_renewal(HOST).unwrap();
+    another(&server, HOST, &first).await;
+    assert_eq!(told(&server, HOST, "cause").len(), failures);
 }
 
 /// A hook for DNS-01, as an operator would write one.
@@ -99,9 +99,9 @@ async fn proof_by_dns_with_a_wildcard() {
         "autocert_dns_provider: exec\nautocert_dns_command: [{}]\nauthenticate_service_url: https://auth.example.com",
         hook(&authority)
     );
-    let house = House::open(&authority.config(&["*.example.com"], &more)).await;
-    issued(&house, "*.example.com").await;
-    let mut browser = authority.browser(&house).await;
+    let server = TestServer::open(&authority.config(&["*.example.com"], &more)).await;
+    issued(&server, "*.example.com").await;
+    let mut browser = authority.browser(&server).await;
     for page in ["https://tv.example.com/", "https://photos.example.com/"] {
         assert_eq!(browser.fetch(page).await.status, StatusCode::OK, "{page}");
     }
@@ -109,14 +109,14 @@ async fn proof_by_dns_with_a_wildcard() {
     let lines: Vec<&str> = log.lines().filter(|line| line.ends_with(".example.com")).collect();
     assert!(lines.contains(&"publish _acme-challenge.example.com"), "{log}");
     assert!(lines.contains(&"withdraw _acme-challenge.example.com"), "{log}");
-    let names = house.data_dir().join("acme/names");
+    let names = server.data_dir().join("acme/names");
     assert!(files(&names).contains(&"_.example.com.pem".to_owned()), "{:?}", files(&names));
 }
 
 #[tokio::test]
 async fn an_external_account_where_the_authority_wants_one() {
     let authority = TestAuthority::open(|settings| settings.external_account = Some(ACCOUNT)).await;
-    let bare = House::open(&authority.config(&[HOST], "")).await;
+    let bare = TestServer::open(&authority.config(&[HOST], "")).await;
     let cause = failed(&bare, HOST).await;
     assert!(cause.contains("externalAccountRequired"), "{cause}");
     assert!(told(&bare, HOST, "hint")[0].contains("autocert_eab_key_id"));
@@ -124,7 +124,8 @@ async fn an_external_account_where_the_authority_wants_one() {
 
     let with =
         |id: &str, key: &str| format!("autocert_eab_key_id: {id}\nautocert_eab_mac_key: {key}");
-    let wrong = House::open(&authority.config(&[HOST], &with(ACCOUNT.0, "d3Jvbmcga2V5"))).await;
+    let wrong =
+        TestServer::open(&authority.config(&[HOST], &with(ACCOUNT.0, "d3Jvbmcga2V5"))).await;
     let cause = failed(&wrong, HOST).await;
     assert!(cause.contains("refuses"), "{cause}");
     assert!(
@@ -134,7 +135,7 @@ async fn an_external_account_where_the_authority_wants_one() {
     );
     drop(wrong);
 
-    let right = House::open(&authority.config(&[HOST], &with(ACCOUNT.0, ACCOUNT.1))).await;
+    let right = TestServer::open(&authority.config(&[HOST], &with(ACCOUNT.0, ACCOUNT.1))).await;
     issued(&right, HOST).await;
     assert!(!right.log().contains(ACCOUNT.1), "the key is in no line");
 }
@@ -143,9 +144,9 @@ async fn an_external_account_where_the_authority_wants_one() {
 async fn nonces_that_are_refused_cost_nothing() {
     let authority = TestAuthority::open(|settings| settings.refused_nonces = 30).await;
     let hosts = ["a.example.com", "b.example.com", "c.example.com"];
-    let house = House::open(&authority.config(&hosts, "")).await;
+    let server = TestServer::open(&authority.config(&hosts, "")).await;
     for host in hosts {
-        issued(&house, host).await;
+        issued(&server, host).await;
     }
 }
 
@@ -154,14 +155,14 @@ async fn nonces_that_are_refused_cost_nothing() {
 async fn an_authority_that_is_away_comes_back() {
     let authority = TestAuthority::open(|_| {}).await;
     authority.pebble.close();
-    let house = House::open(&authority.config(&[HOST], "")).await;
-    let cause = failed(&house, HOST).await;
+    let server = TestServer::open(&authority.config(&[HOST], "")).await;
+    let cause = failed(&server, HOST).await;
     assert!(cause.contains("can't be reached"), "{cause}");
-    let meanwhile = house.browser().fetch(PAGE).await;
+    let meanwhile = server.browser().fetch(PAGE).await;
     assert_eq!(meanwhile.status, StatusCode::OK, "with the local authority's certificate");
     authority.pebble.open().await;
-    house.clock.turn(Duration::from_secs(120));
-    issued(&house, HOST).await;
+    server.clock.turn(Duration::from_secs(120));
+    issued(&server, HOST).await;
 }
 
 #[tokio::test]
@@ -169,9 +170,9 @@ async fn a_name_that_the_authority_refuses_does_not_hold_up_the_others() {
     let authority =
         TestAuthority::open(|settings| settings.blocked = vec!["blocked.example.com"]).await;
     let hosts = ["blocked.example.com", HOST];
-    let house = House::open(&authority.config(&hosts, "")).await;
-    issued(&house, HOST).await;
-    let cause = failed(&house, "blocked.example.com").await;
+    let server = TestServer::open(&authority.config(&hosts, "")).await;
+    issued(&server, HOST).await;
+    let cause = failed(&server, "blocked.example.com").await;
     assert!(cause.contains("rejectedIdentifier"), "{cause}");
 }
 
@@ -180,14 +181,14 @@ async fn a_name_that_the_authority_refuses_does_not_hold_up_the_others() {
 async fn renewal_before_the_end() {
     let authority =
         TestAuthority::open(|settings| settings.life = Duration::from_secs(30 * 24 * 3600)).await;
-    let house = House::open(&authority.config(&[HOST], "")).await;
-    issued(&house, HOST).await;
-    let first = serial_of(&house, HOST);
-    house.clock.turn(Duration::from_secs(15 * 24 * 3600));
+    let server = TestServer::open(&authority.config(&[HOST], "")).await;
+    issued(&server, HOST).await;
+    let first = serial_of(&server, HOST);
+    server.clock.turn(Duration::from_secs(15 * 24 * 3600));
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(serial_of(&house, HOST), first, "half of its life is early");
-    house.clock.turn(Duration::from_secs(6 * 24 * 3600));
-    another(&house, HOST, &first).await;
+    assert_eq!(serial_of(&server, HOST), first, "half of its life is early");
+    server.clock.turn(Duration::from_secs(6 * 24 * 3600));
+    another(&server, HOST, &first).await;
 }
 
 /// What an operator does when a key may have leaked.
@@ -195,60 +196,60 @@ async fn renewal_before_the_end() {
 async fn revocation_and_another_certificate() {
     let authority = TestAuthority::open(|_| {}).await;
     let config = authority.config(&[HOST], "");
-    let house = House::open(&config).await;
-    issued(&house, HOST).await;
-    let first = serial_of(&house, HOST);
+    let server = TestServer::open(&config).await;
+    issued(&server, HOST).await;
+    let first = serial_of(&server, HOST);
     assert_eq!(authority.pebble.status(&first).await, "Valid");
-    revoke(&plan(&config), &store(&house), HOST, QUICK).await.unwrap();
+    revoke(&plan(&config), &store(&server), HOST, QUICK).await.unwrap();
     assert_eq!(authority.pebble.status(&first).await, "Revoked");
-    another(&house, HOST, &first).await;
-    assert_eq!(authority.browser(&house).await.fetch(PAGE).await.status, StatusCode::OK);
+    another(&server, HOST, &first).await;
+    assert_eq!(authority.browser(&server).await.fetch(PAGE).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn another_account_key() {
     let authority = TestAuthority::open(|_| {}).await;
     let config = authority.config(&[HOST], "");
-    let house = House::open(&config).await;
-    issued(&house, HOST).await;
-    let accounts = house.data_dir().join("acme/accounts");
+    let server = TestServer::open(&config).await;
+    issued(&server, HOST).await;
+    let accounts = server.data_dir().join("acme/accounts");
     let read = || std::fs::read(accounts.join(&files(&accounts)[0])).unwrap();
     let before = read();
     let parsed: Plan = plan(&config);
-    rotate_account_key(&parsed, &store(&house), QUICK).await.unwrap();
+    rotate_account_key(&parsed, &store(&server), QUICK).await.unwrap();
     assert_ne!(read(), before);
     // The same account with another key: it can still order.
-    store(&house).ask_renewal(HOST).unwrap();
-    let first = serial_of(&house, HOST);
-    another(&house, HOST, &first).await;
+    store(&server).ask_renewal(HOST).unwrap();
+    let first = serial_of(&server, HOST);
+    another(&server, HOST, &first).await;
 }
 
 /// An authority that has forgotten us (a test server that was started anew) gets a new account.
 #[tokio::test]
 async fn an_account_that_the_authority_does_not_know_is_made_anew() {
     let authority = TestAuthority::open(|_| {}).await;
-    let house = House::open(&authority.config(&[HOST], "")).await;
-    issued(&house, HOST).await;
-    let first = serial_of(&house, HOST);
+    let server = TestServer::open(&authority.config(&[HOST], "")).await;
+    issued(&server, HOST).await;
+    let first = serial_of(&server, HOST);
     authority.pebble.close();
     authority.pebble.open().await;
-    store(&house).ask_renewal(HOST).unwrap();
-    another(&house, HOST, &first).await;
+    store(&server).ask_renewal(HOST).unwrap();
+    another(&server, HOST, &first).await;
 }
 
 /// A host that a reload brings gets its certificate, one that it takes away needs none.
 #[tokio::test]
 async fn reloads_bring_and_take_names() {
     let authority = TestAuthority::open(|_| {}).await;
-    let house = House::open(&authority.config(&[HOST], "")).await;
-    issued(&house, HOST).await;
-    house.reload(&authority.config(&[HOST, "photos.example.com"], "")).unwrap();
-    issued(&house, "photos.example.com").await;
-    house.reload(&authority.config(&["photos.example.com"], "")).unwrap();
-    let mut browser = authority.browser(&house).await;
+    let server = TestServer::open(&authority.config(&[HOST], "")).await;
+    issued(&server, HOST).await;
+    server.reload(&authority.config(&[HOST, "photos.example.com"], "")).unwrap();
+    issued(&server, "photos.example.com").await;
+    server.reload(&authority.config(&["photos.example.com"], "")).unwrap();
+    let mut browser = authority.browser(&server).await;
     assert_eq!(browser.fetch("https://photos.example.com/").await.status, StatusCode::OK);
     // Its certificate stays on the disk, for the day on which the host comes back.
-    assert!(store(&house).leaf(HOST).unwrap().is_some());
+    assert!(store(&server).leaf(HOST).unwrap().is_some());
 }
 
 /// The next start serves what lies on the disk, whether or not the authority answers.
@@ -256,18 +257,18 @@ async fn reloads_bring_and_take_names() {
 async fn a_restart_needs_no_authority_and_a_damaged_file_takes_nobody_else_down() {
     let authority = TestAuthority::open(|_| {}).await;
     let config = authority.config(&[HOST, "photos.example.com"], "");
-    let mut house = House::open(&config).await;
-    issued(&house, HOST).await;
-    issued(&house, "photos.example.com").await;
-    let mut browser = authority.browser(&house).await;
-    house.stop(Duration::from_secs(5)).await;
+    let mut server = TestServer::open(&config).await;
+    issued(&server, HOST).await;
+    issued(&server, "photos.example.com").await;
+    let mut browser = authority.browser(&server).await;
+    server.stop(Duration::from_secs(5)).await;
     authority.pebble.close();
-    let file = house.data_dir().join("acme/names/photos.example.com.pem");
+    let file = server.data_dir().join("acme/names/photos.example.com.pem");
     std::fs::write(&file, "-----BEGIN nonsense").unwrap();
-    house.restart(&config).await;
-    browser = browser.moved(house.address());
+    server.restart(&config).await;
+    browser = browser.moved(server.address());
     assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK);
-    assert!(house.log().contains("photos.example.com.pem holds no private key; it was set aside"));
+    assert!(server.log().contains("photos.example.com.pem holds no private key; it was set aside"));
     assert!(file.with_extension("pem.damaged").exists(), "nothing is thrown away");
 }
 
@@ -283,8 +284,8 @@ async fn nobody_orders_what_the_operator_has_brought() {
     std::fs::write(&cert, own.pem()).unwrap();
     std::fs::write(&private, key.serialize_pem()).unwrap();
     let more = format!("certificates: [{{cert: {}, key: {}}}]", cert.display(), private.display());
-    let house = House::open(&authority.config(&[HOST, "photos.example.com"], &more)).await;
-    issued(&house, "photos.example.com").await;
-    assert!(told(&house, HOST, "issuer").is_empty());
-    assert!(store(&house).leaf(HOST).unwrap().is_none());
+    let server = TestServer::open(&authority.config(&[HOST, "photos.example.com"], &more)).await;
+    issued(&server, "photos.example.com").await;
+    assert!(told(&server, HOST, "issuer").is_empty());
+    assert!(store(&server).leaf(HOST).unwrap().is_none());
 }

@@ -9,7 +9,7 @@ use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use usher_lab::upstream::Upstream;
 
-use crate::house::{House, config, public};
+use crate::test_server::{TestServer, config, public};
 
 /// RFC 8441 §4 opens WebSockets here and nothing else: a tunnel of another protocol would carry
 /// what no policy looks at. The connection and what runs on it live on.
@@ -22,8 +22,8 @@ async fn extended_connect_opens_websockets_and_nothing_else() {
   allow_websockets: true
   allow_public_unauthenticated_access: true
 ";
-    let house = House::open(&config(&[text.into(), public("tv.test", app.address)])).await;
-    let io = TokioIo::new(house.browser().connect_http2("tv.test").await);
+    let server = TestServer::open(&config(&[text.into(), public("tv.test", app.address)])).await;
+    let io = TokioIo::new(server.browser().connect_http2("tv.test").await);
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
@@ -77,8 +77,8 @@ async fn a_wildcard_in_other_letters_takes_its_hosts() {
     let route = public("*.bücherei.test", app.address).replace("https://*", "'https://*");
     let route = route.replace("bücherei.test\n", "bücherei.test'\n");
     let text = format!("authenticate_service_url: https://auth.test\n{}", config(&[route]));
-    let house = House::open(&text).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&text).await;
+    let mut browser = server.browser();
     let fetch = browser.fetch("https://tv.xn--bcherei-n2a.test/");
     let seen = tokio::time::timeout(Duration::from_secs(20), fetch).await.unwrap();
     assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);

@@ -24,7 +24,7 @@ use usher_lab::{
     upstream::{Exchange, Upstream},
 };
 
-use crate::house::{House, config, friends, public};
+use crate::test_server::{TestServer, config, friends, public};
 
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
@@ -130,8 +130,8 @@ async fn one_certificate_for_several_hosts_serves_them_on_one_connection() {
         .collect::<Vec<_>>();
     let globals = "authenticate_service_url: https://auth.home.test\n";
     let text = format!("{}{globals}{}", wildcard(&folder), config(&routes));
-    let house = House::open(&text).await;
-    let browser = Browser::new(house.address(), &folder.path().join("ca.pem"));
+    let server = TestServer::open(&text).await;
+    let browser = Browser::new(server.address(), &folder.path().join("ca.pem"));
     for (host, path, status, why) in [
         ("a.home.test", "/", "200", "whom it was made for"),
         ("b.home.test", "/", "200", "the certificate speaks for it"),
@@ -148,7 +148,7 @@ async fn one_certificate_for_several_hosts_serves_them_on_one_connection() {
         assert_eq!(over_http2(&browser, sni, host, path).await, status, "{host}: {why}, HTTP/2");
     }
     // The local authority's certificates are for one host each.
-    let of_ours = house.browser();
+    let of_ours = server.browser();
     assert_eq!(over_http1(&of_ours, "own.test", "a.home.test", "/").await, "421");
 }
 
@@ -164,8 +164,8 @@ async fn bursts_of_cancelled_requests_cut_no_stream() {
         exchange.hung_up().await;
         Ok(())
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut stream = house.browser().connect_http2("tv.test").await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = server.browser().connect_http2("tv.test").await;
     stream.write_all(&[preface(), get(1, "tv.test", "/film")].concat()).await.unwrap();
     await_frame(&mut stream, HEADERS, 1).await;
     let mut id = 1;
@@ -197,7 +197,7 @@ async fn bursts_of_cancelled_requests_cut_no_stream() {
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "a flood without a pause ends its connection");
-    assert_eq!(house.browser().fetch("https://tv.test/ping").await.status, StatusCode::OK);
+    assert_eq!(server.browser().fetch("https://tv.test/ping").await.status, StatusCode::OK);
 }
 
 /// What comes together with its reset costs the upstream nothing: else a flood of them takes its
@@ -210,8 +210,8 @@ async fn requests_that_come_with_their_reset_reach_no_upstream() {
         counter.fetch_add(1, Ordering::Relaxed);
         exchange.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut stream = house.browser().connect_http2("tv.test").await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = server.browser().connect_http2("tv.test").await;
     let mut bytes = preface();
     for number in 0..50 {
         let id = 2 * number + 1;
@@ -256,8 +256,8 @@ async fn answers_before_the_end_of_an_upload_arrive() {
         friends("gated.test", upstream.address),
         public("down.test", Upstream::nobody()),
     ];
-    let house = House::open(&config(&routes)).await;
-    let browser = house.browser();
+    let server = TestServer::open(&config(&routes)).await;
+    let browser = server.browser();
     for round in 0..4 {
         for (host, path, status) in [
             ("app.test", "/", "413"),
@@ -276,9 +276,9 @@ async fn answers_before_the_end_of_an_upload_arrive() {
 #[tokio::test]
 async fn plain_http_at_the_tls_port_is_told_so() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for (host, expected) in [("tv.test", "https://tv.test/"), ("evil.test", "Use https.")] {
-        let mut stream = TcpStream::connect(house.address()).await.unwrap();
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
         let head = format!("GET /film HTTP/1.1\r\nHost: {host}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = String::new();

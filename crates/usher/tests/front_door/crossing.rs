@@ -10,7 +10,7 @@ use usher_lab::{
 };
 
 use crate::{
-    house::{ANN, House, config, friends, public},
+    test_server::{ANN, TestServer, config, friends, public},
     wire::{say, status},
 };
 
@@ -56,7 +56,7 @@ async fn methods_are_registered_or_configured_and_in_capitals() {
         upstream.address
     );
     let text = format!("additional_methods: [PURGE]\n{}", config(&[route]));
-    let house = House::open(&text).await;
+    let server = TestServer::open(&text).await;
     for (method, expected) in [
         ("GET", 200),
         ("PROPFIND", 200),
@@ -77,16 +77,16 @@ async fn methods_are_registered_or_configured_and_in_capitals() {
         let request = format!(
             "{method} /x HTTP/1.1\r\nhost: tv.test\r\nsec-fetch-mode: cors\r\nconnection: close\r\n\r\n"
         );
-        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(status(&answer), expected, "{method}");
         let came = upstream.heads().len() - before;
         assert_eq!(came, usize::from(expected == 200), "{method}");
         let url = "https://tv.test/x";
-        let mut browser = house.browser().over_http2();
+        let mut browser = server.browser().over_http2();
         let seen = browser.send(method.parse().unwrap(), url, FETCH, "").await;
         assert_eq!(seen.status.as_u16(), expected, "HTTP/2 {method}");
     }
-    let refused = crate::house::compiles(&text.replace("PURGE", "purge"));
+    let refused = crate::test_server::compiles(&text.replace("PURGE", "purge"));
     assert!(!refused, "a method in small letters in the config");
 }
 
@@ -96,8 +96,8 @@ async fn trailers_pass_the_same_table_as_heads() {
     let upstream = recorder();
     let mut route = friends("tv.test", upstream.address);
     route.push_str("  set_request_headers: {X-Auth-Team: red}\n");
-    let house = House::open(&config(&[route])).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(&[route])).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     let cookie = ann.cookies("tv.test").unwrap();
     let lies = [
         ("x-pomerium-jwt-assertion", "lie"),
@@ -119,7 +119,7 @@ async fn trailers_pass_the_same_table_as_heads() {
          3\r\nabc\r\n0\r\nx-checksum: 77\r\n{lines}\r\n",
         names.join(", ")
     );
-    let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+    let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
     let trailers = answer.split("\r\ntrailers: ").nth(1).expect(&answer);
     assert!(answer.contains("body: abc"), "{answer}");
     assert!(trailers.contains("x-checksum: 77"), "{answer}");
@@ -134,7 +134,7 @@ async fn trailers_pass_the_same_table_as_heads() {
         .header("cookie", cookie)
         .header("trailer", "x-checksum, x-pomerium-jwt-assertion, remote_user");
     let frames = vec![Frame::data(Bytes::from("abc")), Frame::trailers(trailers)];
-    let (status, answer) = over_http2(&house.browser(), request, frames).await;
+    let (status, answer) = over_http2(&server.browser(), request, frames).await;
     assert_eq!(status, StatusCode::OK);
     let trailers = answer.split("\r\ntrailers: ").nth(1).unwrap();
     assert!(trailers.contains("x-checksum: 77"), "{answer}");
@@ -153,8 +153,8 @@ async fn trailers_of_apps_pass_the_table_too() {
             )
             .await
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut browser = house.browser().over_http2();
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut browser = server.browser().over_http2();
     let seen = browser.send(Method::GET, "https://tv.test/", &[("te", "trailers")], "").await;
     let trailers = seen.trailers.unwrap();
     assert_eq!(trailers.get("grpc-status").unwrap(), "0");
@@ -173,7 +173,7 @@ async fn equal_lengths_leave_as_one() {
         };
         exchange.send(format!("HTTP/1.1 200 OK\r\n{lines}\r\nok")).await
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for (lines, expected) in [
         ("content-length: 3\r\ncontent-length: 3\r\n", 200),
         ("content-length: 3, 3\r\n", 400), // not one length on one line: refused (RFC 9112 §6.3)
@@ -182,7 +182,7 @@ async fn equal_lengths_leave_as_one() {
     ] {
         let request =
             format!("POST / HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n{lines}\r\nabc");
-        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(status(&answer), expected, "{lines}");
         if expected == 200 {
             let head = upstream.last();
@@ -192,7 +192,7 @@ async fn equal_lengths_leave_as_one() {
     }
     for path in ["/two", "/list"] {
         let request = format!("GET {path} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
-        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(answer.matches("content-length: 2\r\n").count(), 1, "{path}: {answer}");
         assert_eq!(answer.matches("content-length").count(), 1, "{path}: {answer}");
     }
@@ -202,12 +202,12 @@ async fn equal_lengths_leave_as_one() {
 #[tokio::test]
 async fn cookie_crumbs_are_one_field() {
     let upstream = recorder();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     let mut request = Request::get("https://tv.test/");
     for n in 0..120 {
         request = request.header("cookie", format!("c{n}={n}"));
     }
-    let (status, answer) = over_http2(&house.browser(), request, vec![]).await;
+    let (status, answer) = over_http2(&server.browser(), request, vec![]).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(answer.matches("cookie: ").count(), 1, "{answer}");
     assert!(field(&answer, "cookie").unwrap().starts_with("c0=0; c1=1; c2=2; "), "{answer}");
@@ -215,7 +215,7 @@ async fn cookie_crumbs_are_one_field() {
     for n in 0..101 {
         request = request.header(format!("x-{n}"), "1");
     }
-    let (status, _) = over_http2(&house.browser(), request, vec![]).await;
+    let (status, _) = over_http2(&server.browser(), request, vec![]).await;
     assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
 }
 
@@ -223,11 +223,11 @@ async fn cookie_crumbs_are_one_field() {
 #[tokio::test]
 async fn bodies_of_get_reach_the_app() {
     let upstream = recorder();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for method in ["GET", "DELETE", "OPTIONS", "QUERY", "POST"] {
         let request = Request::builder().method(method).uri("https://tv.test/q");
         let frames = vec![Frame::data(Bytes::from("hello"))];
-        let (status, answer) = over_http2(&house.browser(), request, frames).await;
+        let (status, answer) = over_http2(&server.browser(), request, frames).await;
         assert_eq!(status, StatusCode::OK);
         assert!(answer.contains("body: hello"), "{method}: {answer}");
         for framing in [
@@ -236,7 +236,7 @@ async fn bodies_of_get_reach_the_app() {
         ] {
             let head = format!("{method} /q HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n");
             let request = format!("{head}{framing}");
-            let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+            let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
             assert!(answer.contains("body: hello"), "{method}: {answer}");
         }
     }
@@ -246,45 +246,45 @@ async fn bodies_of_get_reach_the_app() {
 #[tokio::test]
 async fn refusals_before_routing_tell_the_path() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for (target, path) in [
         (&b"/caf\xc3\xa9?token=secret"[..], "/caf%C3%A9"),
         (b"/x/%00", "/x/%00"),
         (b"/;/admin", "/;/admin"),
     ] {
         let request = [b"GET ", target, b" HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n"];
-        let answer = say(&house.browser(), "tv.test", &request.concat()).await;
+        let answer = say(&server.browser(), "tv.test", &request.concat()).await;
         assert_eq!(status(&answer), 400, "{path}");
         let id = field(&answer, "x-request-id").unwrap();
-        let (decision, access) = house.recorded(&id).await;
+        let (decision, access) = server.recorded(&id).await;
         assert_eq!(access["path"], path);
         assert_eq!(decision["path"], path);
     }
-    assert!(!house.log().contains("secret"));
+    assert!(!server.log().contains("secret"));
 }
 
 /// A request of 110 KB wrote a line of 171 KB.
 #[tokio::test]
 async fn a_log_line_has_a_bound() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     let long = "x".repeat(30_000);
     let request = format!(
         "GET /{long} HTTP/1.1\r\nhost: tv.test\r\nuser-agent: {long}\r\nreferer: https://a.test/{long}\r\n\
          x-request-id: {long}\r\nconnection: close\r\n\r\n"
     );
-    let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+    let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
     assert_eq!(status(&answer), 200);
     let method = "X".repeat(30_000);
     let request = format!("{method} / HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
-    say(&house.browser(), "tv.test", request.as_bytes()).await;
+    say(&server.browser(), "tv.test", request.as_bytes()).await;
     let id = field(&answer, "x-request-id").unwrap();
-    let (_, access) = house.recorded(&id).await;
+    let (_, access) = server.recorded(&id).await;
     for name in ["path", "user-agent", "referer"] {
         let text = access[name].as_str().unwrap();
         assert!(text.ends_with(" octets)") && text.contains("…(+"), "{name}: {text}");
     }
-    for line in house.log().lines() {
+    for line in server.log().lines() {
         assert!(line.len() < 8 * 1024, "{} octets", line.len());
     }
 }
@@ -298,7 +298,7 @@ async fn no_spelling_passes_beside_ours_and_no_other_proxy_is_played() {
     route.push_str("  remove_request_headers: [X-Internal]\n");
     route.push_str("  allow_client_identity_headers: [Remote-User]\n");
     let routes = config(&[route, public("open.test", upstream.address)]);
-    let house = House::open(&routes).await;
+    let server = TestServer::open(&routes).await;
     let lies = [
         "X_Auth_User",
         "x.auth.user",
@@ -339,18 +339,18 @@ async fn no_spelling_passes_beside_ours_and_no_other_proxy_is_played() {
     ];
     let fields: Vec<(&str, &str)> = lies.iter().map(|name| (*name, "lie")).collect();
     let fields = [&fields[..], &[("remote-user", "told"), ("x_custom", "own")]].concat();
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
     let seen = ann.send(Method::GET, "https://tv.test/", &fields, "").await;
     assert!(!seen.body.contains("lie"), "{}", seen.body);
     assert_eq!(field(&seen.body, "x-auth-user").as_deref(), Some("boss"));
     assert_eq!(field(&seen.body, "x_under").as_deref(), Some("ours"));
     assert_eq!(field(&seen.body, "remote-user").as_deref(), Some("told"), "the route says so");
     assert_eq!(field(&seen.body, "x_custom").as_deref(), Some("own"));
-    let seen = house.browser().send(Method::GET, "https://open.test/", &fields, "").await;
+    let seen = server.browser().send(Method::GET, "https://open.test/", &fields, "").await;
     assert_eq!(field(&seen.body, "remote-user"), None, "{}", seen.body);
     for (action, expected) in [("reject_request", 400), ("drop_header", 200)] {
-        house.reload(&format!("headers_with_underscores_action: {action}\n{routes}")).unwrap();
-        let seen = house.browser().send(Method::GET, "https://open.test/", &fields, "").await;
+        server.reload(&format!("headers_with_underscores_action: {action}\n{routes}")).unwrap();
+        let seen = server.browser().send(Method::GET, "https://open.test/", &fields, "").await;
         assert_eq!(seen.status.as_u16(), expected, "{action}");
         assert_eq!(field(&seen.body, "x_custom"), None, "{action}");
     }
@@ -369,13 +369,13 @@ async fn response_fields_of_the_app_and_defaults_that_nobody_wrote() {
     });
     let gated = friends("tv.test", upstream.address);
     let routes = [gated, public("apps.test", upstream.address)];
-    let house = House::open(&config(&routes)).await;
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(&routes)).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
     let seen = ann.send(Method::GET, "https://tv.test/", FETCH, "").await;
     assert_eq!(seen.field("x-frame-options"), "SAMEORIGIN");
     let seen = ann.send(Method::GET, "https://tv.test/own", FETCH, "").await;
     assert_eq!((seen.field("x-frame-options"), seen.field("x-xss-protection")), ("DENY", "0"));
-    let mut nobody = house.browser();
+    let mut nobody = server.browser();
     let seen = nobody.send(Method::GET, "https://apps.test/", FETCH, "").await;
     assert_eq!((seen.status, &*seen.body), (StatusCode::OK, "ok"));
     assert!(!seen.fields.contains_key("x-frame-options"), "a TV app shows it in a frame");
@@ -385,7 +385,7 @@ async fn response_fields_of_the_app_and_defaults_that_nobody_wrote() {
         "set_response_headers: {{X-Frame-Options: SAMEORIGIN, Alt-Svc: clear}}\n{}",
         config(&routes)
     );
-    house.reload(&written).unwrap();
+    server.reload(&written).unwrap();
     let seen = nobody.send(Method::GET, "https://apps.test/own", FETCH, "").await;
     assert_eq!(seen.field("x-frame-options"), "SAMEORIGIN", "who writes it gets it");
     assert_eq!(seen.field("alt-svc"), "clear");

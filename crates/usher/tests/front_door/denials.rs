@@ -8,7 +8,7 @@ use usher_lab::{
     upstream::{Exchange, Upstream},
 };
 
-use crate::house::{ANN, FRIENDS, House, config, eventually, friends, public};
+use crate::test_server::{ANN, FRIENDS, TestServer, config, eventually, friends, public};
 
 /// An app that takes an upload and says nothing.
 fn silent() -> Upstream {
@@ -27,16 +27,16 @@ async fn a_permit_that_ends_during_an_upload_gets_the_answer_of_now() {
     let before = config(&[friends("tv.test", upstream.address)]);
     let strict = before.replace(FRIENDS, "nobody");
     let elsewhere = config(&[public("other.test", upstream.address)]);
-    let house = Arc::new(House::open(&before).await);
+    let server = Arc::new(TestServer::open(&before).await);
     let mut came = 0;
     for (after, status, details) in [
         (Some(strict), 403, "permit_ended_policy"),
         (Some(elsewhere), 404, "permit_ended_route"),
         (None, 401, "permit_ended_session"),
     ] {
-        house.reload(&before).unwrap();
-        let mut ann = house.signed_in("https://tv.test/", ANN).await;
-        let mut other = ann.moved(house.address());
+        server.reload(&before).unwrap();
+        let mut ann = server.signed_in("https://tv.test/", ANN).await;
+        let mut other = ann.moved(server.address());
         let upload = async {
             ann.send(Method::POST, "https://tv.test/upload", FETCH, "x".repeat(100_000)).await
         };
@@ -46,7 +46,7 @@ async fn a_permit_that_ends_during_an_upload_gets_the_answer_of_now() {
             came += 1;
             eventually("the upload is there", || (uploads() == came).then_some(())).await;
             match after {
-                Some(after) => house.reload(&after).unwrap(),
+                Some(after) => server.reload(&after).unwrap(),
                 None => {
                     let page = other.open("https://tv.test/.pomerium/").await;
                     other.post(&page, "/.pomerium/sign_out", &[]).await;
@@ -56,7 +56,7 @@ async fn a_permit_that_ends_during_an_upload_gets_the_answer_of_now() {
         let (seen, ()) = tokio::join!(upload, ends);
         assert_eq!(seen.status, status, "{details}: {}", seen.body);
         assert_eq!(seen.json()["status"], status, "{}", seen.body);
-        let (_, access) = house.recorded(seen.field("x-request-id")).await;
+        let (_, access) = server.recorded(seen.field("x-request-id")).await;
         assert_eq!(access["response-code-details"], details, "{access}");
     }
 }

@@ -12,7 +12,7 @@ use usher_rules::time::Clock;
 
 use crate::{
     hosted::{origin, service},
-    house::House,
+    test_server::TestServer,
 };
 
 const PAGE: &str = "https://tv.example.com/film";
@@ -20,8 +20,8 @@ const PAGE: &str = "https://tv.example.com/film";
 /// A provider, a service whose people sign in there, and a proxy whose people sign in at that.
 struct Chain {
     provider: FakeProvider,
-    service: House,
-    proxy: House,
+    service: TestServer,
+    proxy: TestServer,
     app: Upstream,
 }
 
@@ -40,7 +40,7 @@ idp_client_secret: {secret}
         ))
         .await;
         let app = Upstream::echo();
-        let proxy = House::open(&format!(
+        let proxy = TestServer::open(&format!(
             "authenticate_service_url: {}
 authenticate_flow: stateless
 certificate_authority_file: {}
@@ -51,7 +51,7 @@ routes:
   policy: {policy}
 ",
             origin(&service),
-            service.server().ca_file().display(),
+            service.running().ca_file().display(),
             app.address
         ))
         .await;
@@ -61,7 +61,7 @@ routes:
     async fn visit_as(&self, claims: Value) -> (Browser, Seen) {
         self.provider.says(claims.clone());
         self.provider.userinfo_says(claims);
-        let service = self.service.server();
+        let service = self.service.running();
         let mut browser =
             self.proxy.browser().knowing("localhost", service.address(), service.ca_file());
         let mut seen = browser.send(Method::GET, PAGE, NAVIGATION, "").await;

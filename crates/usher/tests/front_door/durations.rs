@@ -4,8 +4,8 @@ use http::Method;
 use usher_lab::browser::FETCH;
 
 use crate::{
-    house::{ANN, House, config, friends, problems},
     sockets,
+    test_server::{ANN, TestServer, config, friends, problems},
 };
 
 /// What Go's `time.Duration` holds, and what a bare number of nanoseconds is cut to.
@@ -40,8 +40,8 @@ fn text(to: std::net::SocketAddr, longest: &str) -> String {
 async fn the_longest_times_of_a_config_overflow_nothing() {
     let upstream = sockets::echo();
     for longest in LONGEST {
-        let house = House::open(&text(upstream.address, longest)).await;
-        let mut ann = house.signed_in("https://tv.test/", ANN).await;
+        let server = TestServer::open(&text(upstream.address, longest)).await;
+        let mut ann = server.signed_in("https://tv.test/", ANN).await;
         for mut browser in [ann.clone(), ann.over_http2()] {
             for (method, body) in [(Method::GET, ""), (Method::POST, "an upload")] {
                 let seen = browser.send(method, "https://tv.test/x", FETCH, body).await;
@@ -53,9 +53,9 @@ async fn the_longest_times_of_a_config_overflow_nothing() {
         let page = ann.open("https://tv.test/.pomerium/").await;
         assert_eq!(page.status, 200, "{longest}: when it ends can be shown");
         // A reload, and another start, read what was written with these times.
-        house.reload(&text(upstream.address, longest)).unwrap();
+        server.reload(&text(upstream.address, longest)).unwrap();
         assert_eq!(ann.fetch("https://tv.test/x").await.status, 200, "{longest}");
-        assert_eq!(house.records("panic"), Vec::<serde_json::Value>::new(), "{longest}");
+        assert_eq!(server.records("panic"), Vec::<serde_json::Value>::new(), "{longest}");
     }
 }
 

@@ -11,8 +11,8 @@ use usher_rules::{
 };
 
 use crate::{
-    house::{self, FRIENDS, config},
     panics::{Hut, field, keys, rest},
+    test_server::{self, FRIENDS, config},
 };
 
 /// What the others say of every session; silence is `None`.
@@ -75,7 +75,7 @@ fn ann() -> Session {
 #[tokio::test]
 async fn a_session_that_nobody_can_tell_of_is_neither_let_in_nor_signed_out() {
     let upstream = Upstream::echo();
-    let plan = house::plan(&config(&[house::friends("tv.test", upstream.address)]));
+    let plan = test_server::plan(&config(&[test_server::friends("tv.test", upstream.address)]));
     let handle = keys().sign_handle(&Handle::to(&ann(), "tv.test", vec!["tv.test".into()]));
     let fields = format!(
         "connection: close\r\naccept: application/json\r\ncookie: {}={handle}\r\n",

@@ -13,8 +13,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_lab::upstream::{Exchange, Upstream};
 
 use crate::{
-    house::{ANN, House, config, eventually, friends, public},
     sockets,
+    test_server::{ANN, TestServer, config, eventually, friends, public},
 };
 
 /// 11. An upload may take longer than every limit, as long as something comes.
@@ -29,8 +29,8 @@ async fn what_makes_progress_is_never_cut() {
         "timeout_read: 2s\ntimeout_write: 0s\n{}  timeout: 2s\n  idle_timeout: 2s\n",
         config(&[route])
     );
-    let house = House::open(&text).await;
-    let mut stream = house.browser().connect("tv.test").await;
+    let server = TestServer::open(&text).await;
+    let mut stream = server.browser().connect("tv.test").await;
     let head = "POST / HTTP/1.1\r\nhost: tv.test\r\ncontent-length: 12\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     for _ in 0..12 {
@@ -55,8 +55,8 @@ async fn a_client_that_reads_nothing_stops_the_upstream() {
             count.fetch_add(16 * 1024, Ordering::Relaxed);
         }
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut stream = house.browser().connect("tv.test").await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = server.browser().connect("tv.test").await;
     stream.write_all(b"GET / HTTP/1.1\r\nhost: tv.test\r\n\r\n").await.unwrap();
     let (mut before, mut quiet) = (0, 0);
     while quiet < 20 {
@@ -85,11 +85,11 @@ async fn a_hanging_upstream_holds_nobody_else_up() {
         }
         exchange.reply(200, "", b"").await
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut stuck = house.browser();
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stuck = server.browser();
     let waiting = tokio::spawn(async move { stuck.fetch("https://tv.test/hang").await });
     eventually("it hangs", || hung.load(Ordering::Relaxed).then_some(())).await;
-    assert_eq!(house.browser().fetch("https://tv.test/").await.status, StatusCode::OK);
+    assert_eq!(server.browser().fetch("https://tv.test/").await.status, StatusCode::OK);
     waiting.abort();
 }
 
@@ -101,8 +101,8 @@ async fn a_permit_ends_for_uploads_too() {
         exchange.reply(200, "", b"").await
     });
     let text = config(&[friends("tv.test", upstream.address)]);
-    let house = House::open(&text).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&text).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     let cookies = ann.cookies("tv.test").unwrap();
     let mut stream = ann.connect("tv.test").await;
     let head = format!(
@@ -111,7 +111,7 @@ async fn a_permit_ends_for_uploads_too() {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     upstream.came(2).await; // her visit after the sign-in, and this
-    house.reload(&text.replace("friends", "family")).unwrap();
+    server.reload(&text.replace("friends", "family")).unwrap();
     let mut answer = Vec::new();
     let reading = stream.read_to_end(&mut answer);
     let _cut = tokio::time::timeout(Duration::from_secs(15), reading).await.expect("an end");
@@ -123,8 +123,8 @@ async fn a_permit_ends_for_uploads_too() {
 #[tokio::test]
 async fn a_socket_ends_with_either_side() {
     let upstream = sockets::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut stream = house.browser().connect("tv.test").await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = server.browser().connect("tv.test").await;
     let request = "GET /socket HTTP/1.1\r\nhost: tv.test\r\nconnection: upgrade\r\n\
                    upgrade: websocket\r\nsec-websocket-version: 13\r\n\
                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -136,7 +136,7 @@ async fn a_socket_ends_with_either_side() {
     let mut rest = Vec::new();
     let _cut = stream.read_to_end(&mut rest).await; // we hear the end, and keep our side open
     let line = eventually("it is over", || {
-        house.records("http-request").into_iter().find(|line| line["path"] == "/socket")
+        server.records("http-request").into_iter().find(|line| line["path"] == "/socket")
     });
     assert_eq!(line.await["response-code"], 101);
 }
@@ -151,12 +151,12 @@ async fn a_client_that_leaves_is_recorded() {
         flag.store(true, Ordering::Relaxed);
         Ok(())
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut stream = house.browser().connect("tv.test").await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = server.browser().connect("tv.test").await;
     stream.write_all(b"GET /film HTTP/1.1\r\nhost: tv.test\r\n\r\n").await.unwrap();
     upstream.came(1).await;
     drop(stream);
-    let line = eventually("the line is written", || house.records("http-request").pop()).await;
+    let line = eventually("the line is written", || server.records("http-request").pop()).await;
     assert_eq!(line["response-code-details"], "downstream_remote_disconnect", "{line}");
     assert_eq!((&line["response-code"], &line["path"]), (&0.into(), &"/film".into()), "{line}");
     eventually("the upstream is let go", || let_go.load(Ordering::Relaxed).then_some(())).await;
@@ -193,9 +193,9 @@ async fn silence_has_an_end_where_the_config_gives_it_one() {
             route("stall", upstream.address, "  timeout: 0s\n  idle_timeout: 0s\n"),
         ])
     );
-    let house = House::open(&text).await;
+    let server = TestServer::open(&text).await;
     let say = async |host: &str, request: &str| {
-        let mut stream = house.browser().connect(host).await;
+        let mut stream = server.browser().connect(host).await;
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         let _cut = stream.read_to_end(&mut answer).await;
@@ -212,11 +212,11 @@ async fn silence_has_an_end_where_the_config_gives_it_one() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {request}: {answer}");
         assert!(!answer.ends_with("0\r\n\r\n"), "{host}: cut, not whole: {answer}");
         let line = eventually("the line is written", || {
-            house.records("http-request").into_iter().rev().find(|line| line["host"] == host)
+            server.records("http-request").into_iter().rev().find(|line| line["host"] == host)
         });
         assert_eq!(line.await["response-code-details"], details, "{host}: {request}");
     }
-    let mut quiet = sockets::open(&house.browser(), "socket.test").await;
+    let mut quiet = sockets::open(&server.browser(), "socket.test").await;
     sockets::says_back(&mut quiet, "hello").await;
     sockets::ends(&mut quiet).await;
 
@@ -230,8 +230,8 @@ async fn silence_has_an_end_where_the_config_gives_it_one() {
 async fn a_terminator_in_front_speaks_plain_http() {
     let upstream = Upstream::echo();
     let text = format!("insecure_server: true\n{}", config(&[public("tv.test", upstream.address)]));
-    let house = House::open(&text).await;
-    let mut stream = tokio::net::TcpStream::connect(house.address()).await.unwrap();
+    let server = TestServer::open(&text).await;
+    let mut stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     let request = "GET /a HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -239,7 +239,7 @@ async fn a_terminator_in_front_speaks_plain_http() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("GET /a "), "{answer}");
     assert!(answer.contains("x-forwarded-proto: https"), "it stands behind one: {answer}");
 
-    let stream = tokio::net::TcpStream::connect(house.address()).await.unwrap();
+    let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     let io = hyper_util::rt::TokioIo::new(stream);
     let executor = hyper_util::rt::TokioExecutor::new();
     let (mut sender, connection) =

@@ -4,19 +4,19 @@
 use http::{Method, StatusCode};
 use usher_lab::{browser::Browser, upstream::Upstream};
 
-use crate::house::{ANN, House, config, friends};
+use crate::test_server::{ANN, TestServer, config, friends};
 
 const PAGE: &str = "https://tv.test/";
 
-async fn open_house(hops: u32) -> (House, Upstream) {
+async fn open_house(hops: u32) -> (TestServer, Upstream) {
     let upstream = Upstream::echo();
     let routes = config(&[friends("tv.test", upstream.address)]);
-    (House::open(&format!("xff_num_trusted_hops: {hops}\n{routes}")).await, upstream)
+    (TestServer::open(&format!("xff_num_trusted_hops: {hops}\n{routes}")).await, upstream)
 }
 
 /// A try of Ann's password by a browser that nobody knows, with these fields from the proxies.
-async fn tries(house: &House, way: &[String], password: &str) -> StatusCode {
-    let mut browser: Browser = house.browser();
+async fn tries(server: &TestServer, way: &[String], password: &str) -> StatusCode {
+    let mut browser: Browser = server.browser();
     let page = browser.open(PAGE).await;
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(page.hidden()).append_pair("email", ANN.0).append_pair("password", password);
@@ -48,7 +48,7 @@ fn forged(n: usize, seen: &str, behind: &str) -> Vec<String> {
 #[tokio::test]
 async fn nobody_gets_fresh_tries_by_writing_another_way() {
     for (hops, behind) in [(1, ""), (2, ", 192.0.2.80"), (2, ",[2001:db8:ffff::80]:1234")] {
-        let (house, _upstream) = open_house(hops).await;
+        let (server, _upstream) = open_house(hops).await;
         // The same in every form: with a port that changes, too, and another host of an IPv6 /64.
         for (at, seen) in ["198.51.100.4", "2001:db8:1:1::"].into_iter().enumerate() {
             let mut last = StatusCode::OK;
@@ -59,13 +59,13 @@ async fn nobody_gets_fresh_tries_by_writing_another_way() {
                     _ if n % 2 == 0 => format!("[{seen}{n}]:{}", 4000 + n),
                     _ => format!("{seen}{n}"),
                 };
-                last = tries(&house, &forged(n, &seen, behind), "a guess").await;
+                last = tries(&server, &forged(n, &seen, behind), "a guess").await;
             }
             assert_eq!(last, StatusCode::TOO_MANY_REQUESTS, "{seen}, {hops} hops, {behind}");
         }
         // The guesser wrote her address on the left of his own, and she writes his on hers.
         let hers = [format!("198.51.100.4, 198.51.100.77{behind}")];
-        let status = tries(&house, &hers, ANN.1).await;
+        let status = tries(&server, &hers, ANN.1).await;
         assert!(status.is_redirection(), "nobody is locked out from elsewhere: {status}");
     }
 }
@@ -73,7 +73,7 @@ async fn nobody_gets_fresh_tries_by_writing_another_way() {
 /// What can't be read at the place that counts is the proxy's own address, whatever stands there.
 #[tokio::test]
 async fn garbage_where_the_visitor_stands_is_one_visitor() {
-    let (house, _upstream) = open_house(2).await;
+    let (server, _upstream) = open_house(2).await;
     let mut last = StatusCode::OK;
     for n in 1..=12 {
         let way = match n % 3 {
@@ -81,9 +81,9 @@ async fn garbage_where_the_visitor_stands_is_one_visitor() {
             1 => format!("203.0.113.{n}, , 192.0.2.80"),
             _ => format!("198.51.100.{n}"), // a chain that is too short
         };
-        last = tries(&house, &[way], "a guess").await;
+        last = tries(&server, &[way], "a guess").await;
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
     let hers = ["198.51.100.77, 192.0.2.80".to_owned()];
-    assert!(tries(&house, &hers, ANN.1).await.is_redirection(), "nobody else is kept out");
+    assert!(tries(&server, &hers, ANN.1).await.is_redirection(), "nobody else is kept out");
 }

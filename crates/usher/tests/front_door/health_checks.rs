@@ -10,7 +10,7 @@ use std::{
 
 use usher_lab::upstream::{Exchange, Upstream, field};
 
-use crate::house::{House, config, eventually};
+use crate::test_server::{TestServer, config, eventually};
 
 /// Answers visitors with its name and checks with `status`; 0 is no answer.
 struct App {
@@ -58,8 +58,8 @@ fn route(to: &[String], check: &str) -> String {
 
 const HTTP: &str = "http_health_check: {path: /health}";
 
-async fn got(house: &House, n: usize) -> String {
-    let mut browser = house.browser();
+async fn got(server: &TestServer, n: usize) -> String {
+    let mut browser = server.browser();
     let mut all = String::new();
     for _ in 0..n {
         all += &browser.fetch("https://tv.test/").await.body;
@@ -68,9 +68,9 @@ async fn got(house: &House, n: usize) -> String {
 }
 
 /// Waits for so many turns of upstreams to be told.
-async fn turns(house: &House, n: usize) -> Vec<String> {
+async fn turns(server: &TestServer, n: usize) -> Vec<String> {
     eventually("checks have told it", || {
-        let told = house.records("upstream");
+        let told = server.records("upstream");
         let effects = told.iter().map(|line| line["effect"].as_str().unwrap().to_owned());
         let effects: Vec<_> = effects.collect();
         (effects.len() >= n).then_some(effects)
@@ -82,20 +82,20 @@ async fn turns(house: &House, n: usize) -> Vec<String> {
 async fn who_fails_its_check_is_left_alone_and_comes_back() {
     for unwell in [503, 404, 302, 0] {
         let (a, b) = (App::start("a", 200), App::start("b", 200));
-        let house = House::open(&route(&[a.to(), b.to()], HTTP)).await;
-        assert_eq!(got(&house, 6).await, "ababab", "{unwell}");
+        let server = TestServer::open(&route(&[a.to(), b.to()], HTTP)).await;
+        assert_eq!(got(&server, 6).await, "ababab", "{unwell}");
         a.says(unwell);
-        let told = turns(&house, 1).await;
+        let told = turns(&server, 1).await;
         assert!(told[0].contains("left alone"), "{told:?}");
-        let line = &house.records("upstream")[0];
+        let line = &server.records("upstream")[0];
         assert_eq!(line["upstream"], a.upstream.address.to_string(), "{line}");
         let why = line["cause"].as_str().unwrap();
         let said = if unwell == 0 { "no answer within".into() } else { unwell.to_string() };
         assert!(why.contains(&said), "{why}");
-        assert_eq!(got(&house, 6).await, "bbbbbb", "{unwell}");
+        assert_eq!(got(&server, 6).await, "bbbbbb", "{unwell}");
         a.says(200);
-        turns(&house, 2).await;
-        let back = got(&house, 6).await;
+        turns(&server, 2).await;
+        let back = got(&server, 6).await;
         assert_eq!(back.matches('a').count(), 3, "{unwell}: {back}");
     }
 }
@@ -105,19 +105,19 @@ async fn who_fails_its_check_is_left_alone_and_comes_back() {
 async fn a_reload_forgets_no_check_and_all_out_is_all_in() {
     let (a, b) = (App::start("a", 503), App::start("b", 200));
     let text = route(&[a.to(), b.to()], HTTP);
-    let house = House::open(&text).await;
-    turns(&house, 1).await;
+    let server = TestServer::open(&text).await;
+    turns(&server, 1).await;
     for _ in 0..5 {
-        house.reload(&text).unwrap();
-        assert_eq!(got(&house, 2).await, "bb", "it stays alone");
+        server.reload(&text).unwrap();
+        assert_eq!(got(&server, 2).await, "bb", "it stays alone");
     }
-    assert_eq!(turns(&house, 1).await.len(), 1, "and nothing is told again");
+    assert_eq!(turns(&server, 1).await.len(), 1, "and nothing is told again");
     b.says(500);
-    turns(&house, 2).await;
-    let all = got(&house, 6).await;
+    turns(&server, 2).await;
+    let all = got(&server, 6).await;
     assert!(all.contains('a') && all.contains('b'), "better one of them than nobody: {all}");
-    house.reload(&text.replace("/health}", "/health/other}")).unwrap();
-    turns(&house, 4).await;
+    server.reload(&text.replace("/health}", "/health/other}")).unwrap();
+    turns(&server, 4).await;
 }
 
 #[tokio::test]
@@ -125,9 +125,9 @@ async fn a_check_over_http_asks_what_it_was_told_to() {
     let (a, b) = (App::start("a", 302), App::start("b", 204));
     let check = "http_health_check: {path: '/health?deep=1', host: 'check.test:81', method: HEAD, \
                  expected_statuses: [{start: 200, end: 203}, {start: 302, end: 303}]}";
-    let house = House::open(&route(&[a.to(), b.to()], check)).await;
-    turns(&house, 1).await;
-    assert_eq!(got(&house, 4).await, "aaaa", "302 is expected, 204 is not");
+    let server = TestServer::open(&route(&[a.to(), b.to()], check)).await;
+    turns(&server, 1).await;
+    assert_eq!(got(&server, 4).await, "aaaa", "302 is expected, 204 is not");
     let head = &a.upstream.heads()[0];
     assert!(head.starts_with("HEAD /health?deep=1 HTTP/1.1\r\n"), "{head}");
     assert_eq!(field(head, "host").as_deref(), Some("check.test:81"));
@@ -140,14 +140,14 @@ async fn a_check_asks_at_a_port_of_its_own() {
     let (a, b, says) = (App::start("a", 200), App::start("b", 200), App::start("c", 503));
     let check = format!("alt_port: {}, {HTTP}", says.upstream.address.port());
     let text = route(&[a.to(), b.to()], &check);
-    let house = House::open(&text).await;
-    turns(&house, 2).await;
+    let server = TestServer::open(&text).await;
+    turns(&server, 2).await;
     assert!(a.upstream.heads().is_empty(), "it was not asked at its own port");
-    let upstream = &house.records("upstream")[0]["upstream"];
+    let upstream = &server.records("upstream")[0]["upstream"];
     assert_ne!(*upstream, says.upstream.address.to_string(), "the one that is left alone is told");
     says.says(200);
-    turns(&house, 4).await;
-    assert_eq!(got(&house, 2).await.len(), 2);
+    turns(&server, 4).await;
+    assert_eq!(got(&server, 2).await.len(), 2);
     assert!(says.upstream.heads().iter().all(|head| head.starts_with("GET /health")));
 }
 
@@ -179,17 +179,19 @@ async fn a_check_over_tcp_connects_and_listens() {
     // "PING", then "OK" and "PONG"; the other app understands none of it and hangs up
     let check =
         "tcp_health_check: {send: {text: 50494e47}, receive: [{text: 4f4b}, {text: '504f4e47'}]}";
-    let house = House::open(&route(&[format!("'http://{address}'"), b.to()], check)).await;
-    turns(&house, 1).await;
-    assert_eq!(got(&house, 3).await, "ttt");
+    let server = TestServer::open(&route(&[format!("'http://{address}'"), b.to()], check)).await;
+    turns(&server, 1).await;
+    assert_eq!(got(&server, 3).await, "ttt");
     *words.lock().unwrap() = "+OK going down";
-    turns(&house, 2).await;
+    turns(&server, 2).await;
     // by a connection alone both are well again
-    house.reload(&route(&[format!("'http://{address}'"), b.to()], "tcp_health_check: {}")).unwrap();
-    let all = got(&house, 4).await;
+    server
+        .reload(&route(&[format!("'http://{address}'"), b.to()], "tcp_health_check: {}"))
+        .unwrap();
+    let all = got(&server, 4).await;
     assert_eq!(all.matches('t').count(), 2, "{all}");
     drop(b);
-    let told = turns(&house, 3).await;
+    let told = turns(&server, 3).await;
     assert!(told[2].contains("left alone"), "{told:?}");
-    assert_eq!(got(&house, 3).await, "ttt");
+    assert_eq!(got(&server, 3).await, "ttt");
 }

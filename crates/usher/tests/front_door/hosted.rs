@@ -11,11 +11,11 @@ use usher_lab::{
 };
 use usher_rules::signin::hosted::{HostedKey, PUBLIC_KEY, PublicKey, SealedForm, Version};
 
-use crate::house::{ANN, EVE, House};
+use crate::test_server::{ANN, EVE, TestServer};
 
 /// An authenticate service for proxies below `example.com`, with `more` lines.
-pub async fn service(more: &str) -> House {
-    House::open(&format!(
+pub async fn service(more: &str) -> TestServer {
+    TestServer::open(&format!(
         "services: authenticate
 authenticate_service_url: https://localhost
 authenticate_allowed_hosts: ['*.example.com']
@@ -25,7 +25,7 @@ authenticate_allowed_hosts: ['*.example.com']
 }
 
 /// Where proxies find a service.
-pub fn origin(service: &House) -> String {
+pub fn origin(service: &TestServer) -> String {
     format!("https://localhost:{}", service.address().port())
 }
 
@@ -53,13 +53,13 @@ routes:
 }
 
 /// A proxy whose people sign in at `service`, in front of `app`.
-pub async fn proxy_of(service: &str, ca_file: &Path, app: &Upstream) -> House {
-    House::open(&proxy_config(service, ca_file, &app.address.to_string())).await
+pub async fn proxy_of(service: &str, ca_file: &Path, app: &Upstream) -> TestServer {
+    TestServer::open(&proxy_config(service, ca_file, &app.address.to_string())).await
 }
 
 struct Street {
-    service: House,
-    proxy: House,
+    service: TestServer,
+    proxy: TestServer,
     app: Upstream,
 }
 
@@ -67,7 +67,7 @@ impl Street {
     async fn open() -> Self {
         let app = Upstream::echo();
         let service = service("").await;
-        let proxy = proxy_of(&origin(&service), service.server().ca_file(), &app).await;
+        let proxy = proxy_of(&origin(&service), service.running().ca_file(), &app).await;
         Self { proxy, service, app }
     }
 
@@ -79,7 +79,7 @@ impl Street {
     }
 
     fn browser(&self) -> Browser {
-        let service = self.service.server();
+        let service = self.service.running();
         self.proxy.browser().knowing("localhost", service.address(), service.ca_file())
     }
 }

@@ -19,7 +19,7 @@ use usher_rules::{
 
 use crate::{
     hosted::{proxy_config, proxy_of},
-    house::{ANN, House},
+    test_server::{ANN, TestServer},
 };
 
 const PAGE: &str = "https://tv.example.com/web/?z=1&a=%20x";
@@ -27,7 +27,7 @@ const CALLBACK: &str = "https://tv.example.com/.pomerium/callback/";
 
 struct Street {
     service: KeyServer,
-    proxy: House,
+    proxy: TestServer,
     config: String,
     _folder: TempDir,
     _app: Upstream,
@@ -65,7 +65,7 @@ impl Street {
         let service = KeyServer::start(folder.path(), key_of(0x40)).await;
         let app = Upstream::echo();
         let config = proxy_config(&service.url(), service.ca_file(), &app.address.to_string());
-        Self { proxy: House::open(&config).await, service, config, _folder: folder, _app: app }
+        Self { proxy: TestServer::open(&config).await, service, config, _folder: folder, _app: app }
     }
 
     /// Begins a sign-in: the browser, and what the service read.

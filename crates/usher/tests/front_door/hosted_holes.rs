@@ -23,7 +23,7 @@ use usher_rules::{
 
 use crate::{
     hosted::{origin, proxy_config, proxy_of, service},
-    house::{ANN, House},
+    test_server::{ANN, TestServer},
 };
 
 const PAGE: &str = "https://tv.example.com/web/?z=1";
@@ -31,9 +31,9 @@ const CALLBACK: &str = "https://tv.example.com/.pomerium/callback/";
 /// 32 octets, base64: one for all services, as Pomerium's own set-up has it.
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// The key of a house, from what it keeps.
-fn key_at(house: &House) -> PublicKey {
-    let store = Store::open(&house.data_dir()).unwrap();
+/// The key of a server, from what it keeps.
+fn key_at(server: &TestServer) -> PublicKey {
+    let store = Store::open(&server.data_dir()).unwrap();
     HostedKey::derive(&store.secret("shared_secret", || panic!("it has one")).unwrap()).public()
 }
 
@@ -82,10 +82,10 @@ async fn one_secret_for_all_is_no_open_redirect_and_no_half_sign_out() {
     let service = service(&secret).await;
     let app = Upstream::echo();
     let config =
-        proxy_config(&origin(&service), service.server().ca_file(), &app.address.to_string());
-    let proxy = House::open(&format!("{secret}{config}")).await;
+        proxy_config(&origin(&service), service.running().ca_file(), &app.address.to_string());
+    let proxy = TestServer::open(&format!("{secret}{config}")).await;
     let mut browser =
-        proxy.browser().knowing("localhost", service.address(), service.server().ca_file());
+        proxy.browser().knowing("localhost", service.address(), service.running().ca_file());
     browser.sign_in(PAGE, ANN.0, ANN.1).await;
     let confirm = browser.open("https://tv.example.com/.pomerium/sign_out").await;
     let out = browser.post_once(&confirm, "/.pomerium/sign_out", &[]).await;
@@ -115,7 +115,7 @@ async fn one_secret_for_all_is_no_open_redirect_and_no_half_sign_out() {
 async fn signing_in_again_leaves_no_session_behind() {
     let service = service("").await;
     let app = Upstream::echo();
-    let ca = service.server().ca_file();
+    let ca = service.running().ca_file();
     let proxy = proxy_of(&origin(&service), ca, &app).await;
     let mut browser = proxy.browser().knowing("localhost", service.address(), ca);
     browser.sign_in(PAGE, ANN.0, ANN.1).await;
@@ -179,7 +179,7 @@ async fn a_profile_that_does_not_fit_is_said_to_be_too_large() {
     let password = Secret::new(ANN.1.as_bytes());
     service.directory().add(new, password, service.clock.now().wall).await.unwrap();
     let app = Upstream::echo();
-    let ca = service.server().ca_file();
+    let ca = service.running().ca_file();
     let proxy = proxy_of(&origin(&service), ca, &app).await;
     let mut browser = proxy.browser().knowing("localhost", service.address(), ca);
     let seen = browser.sign_in(PAGE, "max@example.com", ANN.1).await;
@@ -279,7 +279,7 @@ idp_client_secret: {secret}
         "sub": "ann-7", "email": ANN.0, "email_verified": true, "groups": ["family"],
     }));
     let app = Upstream::echo();
-    let ca = service.server().ca_file();
+    let ca = service.running().ca_file();
     let proxy = proxy_of(&origin(&service), ca, &app).await;
     let mut browser = proxy.browser().knowing("localhost", service.address(), ca);
 

@@ -13,7 +13,7 @@ use usher_lab::{
 };
 use usher_rules::{signin::hosted::SealedForm, time::Clock as _};
 
-use crate::house::House;
+use crate::test_server::TestServer;
 
 /// The recorded proxy's config, with its secret.
 fn config(service: &KeyServer, app: &Upstream) -> String {
@@ -48,7 +48,7 @@ async fn the_recorded_sign_in_goes_as_it_went() {
     let folder = TempDir::new().unwrap();
     let service = KeyServer::start(folder.path(), key_of(0x40)).await;
     let app = Upstream::echo();
-    let proxy = House::open(&config(&service, &app)).await;
+    let proxy = TestServer::open(&config(&service, &app)).await;
     let mut browser = proxy.browser().knowing("localhost", service.address(), service.ca_file());
 
     // What we ask for is what the real proxy asked for, name by name.

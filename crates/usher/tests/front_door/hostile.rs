@@ -9,7 +9,7 @@ use usher_lab::{
     upstream::{Upstream, field},
 };
 
-use crate::house::{ANN, EVE, House, config, corpus, friends, public};
+use crate::test_server::{ANN, EVE, TestServer, config, corpus, friends, public};
 
 /// Says these bytes on a connection for `host` and reads until the server hangs up.
 async fn say(browser: &Browser, host: &str, bytes: &[u8]) -> String {
@@ -58,8 +58,8 @@ async fn t11_no_request_hides_in_another() {
 ",
         upstream.address
     );
-    let house = House::open(&config(&[route])).await;
-    let browser = house.browser();
+    let server = TestServer::open(&config(&[route])).await;
+    let browser = server.browser();
     for line in corpus("smuggling.txt") {
         let before = upstream.heads().len();
         let answer = say(&browser, "tv.test", &unescaped(&line)).await;
@@ -82,13 +82,13 @@ async fn t11_no_request_hides_in_another() {
 #[tokio::test]
 async fn t11_transfer_codings_are_not_lost() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for (coding, status) in [("chunked", "200"), ("Chunked", "200"), ("gzip, chunked", "501")] {
         let request = format!(
             "POST / HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\
              transfer-encoding: {coding}\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
         );
-        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{coding}: {answer}");
     }
     assert_eq!(upstream.heads().len(), 2);
@@ -103,8 +103,8 @@ async fn t10_hosts_are_read_in_one_way() {
         friends("other.test", upstream.address),
         public("*.apps.test", upstream.address),
     ];
-    let house = House::open(&config(&routes)).await;
-    let browser = house.browser();
+    let server = TestServer::open(&config(&routes)).await;
+    let browser = server.browser();
     for line in corpus("hosts.txt") {
         let (expected, fields) = line.split_once(' ').unwrap();
         let fields = String::from_utf8(unescaped(fields)).unwrap();
@@ -122,8 +122,8 @@ async fn t10_hosts_are_read_in_one_way() {
 #[tokio::test]
 async fn t8_credentials_for_us_do_not_reach_the_app() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     let handle = ann.jar["tv.test"]["__Host-_pomerium"].clone();
     let bearer = format!("Bearer Pomerium-{handle}");
     let plain = format!("Pomerium {handle}");
@@ -136,7 +136,7 @@ async fn t8_credentials_for_us_do_not_reach_the_app() {
         ("https://tv.test/x", "cookie", &cookies),
         (&in_query, "x-other", &String::from("1")),
     ] {
-        let mut nobody = house.browser();
+        let mut nobody = server.browser();
         let seen = nobody.send(Method::GET, url, &[(name, value)], "").await;
         assert_eq!(seen.status, StatusCode::OK, "{name}: it is a credential");
         assert!(!seen.body.contains(&handle), "{name}: {}", seen.body);
@@ -146,7 +146,7 @@ async fn t8_credentials_for_us_do_not_reach_the_app() {
         }
     }
     // Several Cookie fields, as HTTP/2 sends them, are one (RFC 9113 §8.2.3).
-    let mut ann = house.browser();
+    let mut ann = server.browser();
     let crumbs = [("cookie", "theme=dark"), ("cookie", &*format!("__Host-_pomerium={handle}"))];
     for mut browser in [ann.clone(), ann.over_http2()] {
         let seen = browser.send(Method::GET, "https://tv.test/", &crumbs, "").await;
@@ -168,7 +168,7 @@ async fn forwarded_fields_of_clients_are_not_believed() {
         "- from: https://lan.test\n  to: http://{}\n  policy: [{{allow: {{and: [{{source_ip: 192.0.2.0/24}}]}}}}]\n",
         upstream.address
     );
-    let house = House::open(&config(&[public("tv.test", upstream.address), only_lan])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address), only_lan])).await;
     let lies = [
         ("x-forwarded-for", "192.0.2.7"),
         ("x-forwarded-proto", "http"),
@@ -178,7 +178,7 @@ async fn forwarded_fields_of_clients_are_not_believed() {
         ("x-real-ip", "192.0.2.7"),
         ("x-request-id", "chosen"),
     ];
-    let mut browser = house.browser();
+    let mut browser = server.browser();
     let seen = browser.send(Method::GET, "https://tv.test/", &lies, "").await;
     assert_eq!(field(&seen.body, "x-forwarded-proto").as_deref(), Some("https"));
     assert_eq!(field(&seen.body, "x-forwarded-host").as_deref(), Some("tv.test"));
@@ -193,8 +193,8 @@ async fn forwarded_fields_of_clients_are_not_believed() {
 #[tokio::test]
 async fn t13_open_paths_open_nothing_else() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut browser = server.browser();
     for path in ["/ping", "/healthz", "/.well-known/pomerium/jwks.json"] {
         let seen = browser.fetch(&format!("https://tv.test{path}")).await;
         assert_eq!(seen.status, StatusCode::OK, "{path}");
@@ -227,8 +227,8 @@ async fn t13_open_paths_open_nothing_else() {
 #[tokio::test]
 async fn t12_heads_have_limits() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let browser = house.browser();
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let browser = server.browser();
     let many: String = (0..101).map(|n| format!("x-{n}: 1\r\n")).collect();
     let large = format!("x-large: {}\r\n", "x".repeat(140 * 1024));
     let target = format!("/{}", "x".repeat(140 * 1024));
@@ -264,8 +264,8 @@ async fn t12_floods_of_frames_end_their_connection() {
     const PING: u8 = 6;
     const CONTINUATION: u8 = 9;
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let browser = house.browser();
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let browser = server.browser();
     let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, b"")].concat();
     let head = [&[0x82, 0x87, 0x84, 0x41, 7][..], b"tv.test"].concat();
     let streams = || (0..20_000_u32).map(|n| 2 * n + 1);
@@ -296,7 +296,7 @@ async fn t12_floods_of_frames_end_their_connection() {
         };
         let over = tokio::time::timeout(Duration::from_secs(5), writing).await;
         assert!(!must_end || over.is_ok(), "{why}: the connection is still open");
-        let mut other = house.browser().over_http2();
+        let mut other = server.browser().over_http2();
         assert_eq!(other.fetch("https://tv.test/").await.status, StatusCode::OK, "after {why}");
     }
     assert!(upstream.heads().len() < 500, "the upstream felt it: {}", upstream.heads().len());
@@ -306,8 +306,8 @@ async fn t12_floods_of_frames_end_their_connection() {
 #[tokio::test]
 async fn t30_noise_harms_nobody() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let browser = house.browser();
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let browser = server.browser();
     for line in corpus("noise.txt") {
         let bytes = unescaped(&line);
         let mut stream = browser.connect("tv.test").await;
@@ -316,20 +316,20 @@ async fn t30_noise_harms_nobody() {
         let mut answer = Vec::new();
         let reading = stream.read_to_end(&mut answer);
         let _over = tokio::time::timeout(Duration::from_secs(20), reading).await.expect("an end");
-        let mut plain = tokio::net::TcpStream::connect(house.address()).await.unwrap();
+        let mut plain = tokio::net::TcpStream::connect(server.address()).await.unwrap();
         let _refused = plain.write_all(&bytes).await; // before any handshake
         drop(plain);
     }
-    assert_eq!(house.browser().fetch("https://tv.test/").await.status, StatusCode::OK);
-    assert!(!house.log().contains("panicked"));
+    assert_eq!(server.browser().fetch("https://tv.test/").await.status, StatusCode::OK);
+    assert!(!server.log().contains("panicked"));
 }
 
 /// Nothing that a visitor says comes back as a tag.
 #[tokio::test]
 async fn t20_what_visitors_say_is_text() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let mut eve = house.signed_in("https://tv.test/", EVE).await;
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut eve = server.signed_in("https://tv.test/", EVE).await;
     for path in ["/<script>alert(1)</script>", "/.pomerium/<script>alert(1)</script>"] {
         let path = path.replace('<', "%3C").replace('>', "%3E");
         let seen = eve
@@ -353,9 +353,9 @@ async fn identities_do_not_mix() {
         "allow_any_authenticated_user: true",
     );
     let text = format!("jwt_claims_headers: {{X-Email: email}}\n{}", config(&[route]));
-    let house = House::with_cores(&text, 2).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
-    let eve = house.signed_in("https://tv.test/", EVE).await;
+    let server = TestServer::with_cores(&text, 2).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
+    let eve = server.signed_in("https://tv.test/", EVE).await;
     let mut visits = Vec::new();
     for n in 0..40 {
         let (browser, email) = if n % 2 == 0 { (&ann, ANN.0) } else { (&eve, EVE.0) };

@@ -12,7 +12,7 @@ use usher_lab::{
     upstream::{Exchange, Upstream, field},
 };
 
-use crate::house::{ANN, EVE, House, compiles, config, corpus, friends, public};
+use crate::test_server::{ANN, EVE, TestServer, compiles, config, corpus, friends, public};
 
 /// 1. What a request began with, it ends with.
 #[tokio::test]
@@ -29,14 +29,14 @@ async fn a_reload_does_not_tear_a_request() {
         let route = public("tv.test", upstream.address);
         config(&[format!("{route}  set_response_headers: {{x-plan: {plan}}}\n{extra}")])
     };
-    let house = House::open(&text("old", "")).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&text("old", "")).await;
+    let mut browser = server.browser();
     let running = tokio::spawn({
         let mut browser = browser.clone();
         async move { browser.fetch("https://tv.test/slow").await }
     });
     upstream.came(1).await;
-    house.reload(&text("new", "  prefix: /\n")).unwrap();
+    server.reload(&text("new", "  prefix: /\n")).unwrap();
     assert_eq!(browser.fetch("https://tv.test/").await.field("x-plan"), "new");
     go_on.notify_one();
     let seen = running.await.unwrap();
@@ -48,8 +48,8 @@ async fn a_reload_does_not_tear_a_request() {
 async fn every_failure_fails_closed() {
     let upstream = Upstream::echo();
     let text = config(&[friends("tv.test", upstream.address)]);
-    let house = House::open(&text).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&text).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     let before = upstream.heads().len();
     let handle = ann.jar["tv.test"]["__Host-_pomerium"].clone();
 
@@ -66,7 +66,7 @@ async fn every_failure_fails_closed() {
         ("x-pomerium-authorization", "garbage".into()),
     ];
     for (name, value) in fields {
-        let mut browser = house.browser();
+        let mut browser = server.browser();
         let seen = browser.send(Method::GET, "https://tv.test/", &[(name, value)], "").await;
         assert!(
             [StatusCode::UNAUTHORIZED, StatusCode::FOUND].contains(&seen.status),
@@ -80,17 +80,17 @@ async fn every_failure_fails_closed() {
         "authenticate_service_url: https://auth.test\nidp_provider: oidc\n\
          idp_provider_url: http://127.0.0.1:1\nidp_client_id: a\nidp_client_secret: b\n{text}"
     );
-    house.reload(&other).unwrap();
+    server.reload(&other).unwrap();
     let mut copy = ann.clone();
     let seen = copy.fetch("https://tv.test/").await;
     assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "a session of another provider");
-    let mut visitor = house.browser();
+    let mut visitor = server.browser();
     let seen = visitor.open("https://tv.test/").await;
     assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE, "the provider is down");
-    house.reload(&text).unwrap();
+    server.reload(&text).unwrap();
 
     // The session ran out.
-    house.clock.turn(Duration::from_secs(15 * 3600));
+    server.clock.turn(Duration::from_secs(15 * 3600));
     let mut late = ann.clone();
     assert_eq!(late.fetch("https://tv.test/").await.status, StatusCode::UNAUTHORIZED, "expired");
 
@@ -128,8 +128,8 @@ async fn policy_and_upstream_read_the_same_path() {
 ",
         upstream.address
     );
-    let house = House::open(&config(&[route])).await;
-    let browser = house.browser();
+    let server = TestServer::open(&config(&[route])).await;
+    let browser = server.browser();
     for target in corpus("paths.txt") {
         let mut stream = browser.connect("tv.test").await;
         let request =
@@ -145,7 +145,7 @@ async fn policy_and_upstream_read_the_same_path() {
                 let seen = upstream.last();
                 let path = seen.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
                 let id = field(&answer, "x-request-id").unwrap();
-                let (decision, access) = house.recorded(&id).await;
+                let (decision, access) = server.recorded(&id).await;
                 assert_eq!(decision["path"], path, "{target}: decided on what was sent");
                 assert_eq!(access["path"], path, "{target}: recorded too");
                 assert!(!path.trim_start_matches('/').starts_with("admin"), "{target}: {path}");
@@ -158,7 +158,7 @@ async fn policy_and_upstream_read_the_same_path() {
             other => panic!("{target}: {other:?}: {answer}"),
         }
     }
-    let admin = house.browser().fetch("https://tv.test/admin").await;
+    let admin = server.browser().fetch("https://tv.test/admin").await;
     assert_eq!(admin.status, StatusCode::FORBIDDEN);
 }
 
@@ -166,12 +166,12 @@ async fn policy_and_upstream_read_the_same_path() {
 #[tokio::test]
 async fn a_bad_cookie_is_rejected_and_not_anonymous() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let mut stranger = house.browser();
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut stranger = server.browser();
     let none = stranger.fetch("https://tv.test/").await;
     assert_eq!(none.field("www-authenticate"), "Bearer realm=\"usher\"");
     assert_eq!(none.field("set-cookie"), "");
-    let mut forger = house.browser();
+    let mut forger = server.browser();
     forger
         .jar
         .entry("tv.test".into())
@@ -189,8 +189,8 @@ async fn what_clients_say_about_themselves_is_replaced() {
     let upstream = Upstream::echo();
     let claims = "jwt_claims_headers: {X-Email: email, X-Team: team}\n";
     let text = format!("{claims}{}", config(&[friends("tv.test", upstream.address)]));
-    let house = House::open(&text).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&text).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     for http2 in [false, true] {
         for line in corpus("identity_fields.txt") {
             let mut ann = if http2 { ann.over_http2() } else { ann.clone() };
@@ -216,8 +216,8 @@ async fn what_clients_say_about_themselves_is_replaced() {
 async fn records_tell_the_decision_and_no_secret() {
     let upstream = Upstream::echo();
     let part = format!("{}  prefix: /app\n", public("part.test", upstream.address));
-    let house = House::open(&config(&[friends("tv.test", upstream.address), part])).await;
-    let mut ann = house.signed_in("https://tv.test/?canary-query", ANN).await;
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address), part])).await;
+    let mut ann = server.signed_in("https://tv.test/?canary-query", ANN).await;
     let fields = [
         ("authorization", "Bearer canary-token"),
         ("referer", "https://tv.test/?canary-referer"),
@@ -225,7 +225,7 @@ async fn records_tell_the_decision_and_no_secret() {
     ];
     let url = "https://tv.test/Items?api_key=canary-key";
     let seen = ann.send(Method::GET, url, &fields, "").await;
-    let (decision, access) = house.recorded(seen.field("x-request-id")).await;
+    let (decision, access) = server.recorded(seen.field("x-request-id")).await;
     for line in [&decision, &access] {
         assert_eq!(line["verdict"], "allow", "{line}");
         assert_eq!(line["rule"], "allow[0].or[0] claim/groups", "{line}");
@@ -234,22 +234,22 @@ async fn records_tell_the_decision_and_no_secret() {
     }
     assert_eq!((&decision["allow"], &access["response-code"]), (&true.into(), &200.into()));
 
-    let mut eve = house.signed_in("https://tv.test/", EVE).await;
+    let mut eve = server.signed_in("https://tv.test/", EVE).await;
     let seen = eve.fetch("https://tv.test/Items").await;
-    let (decision, access) = house.recorded(seen.field("x-request-id")).await;
+    let (decision, access) = server.recorded(seen.field("x-request-id")).await;
     for line in [&decision, &access] {
         assert_eq!((&line["verdict"], &line["email"]), (&"deny".into(), &EVE.0.into()), "{line}");
     }
     assert_eq!((&decision["allow"], &access["response-code"]), (&false.into(), &403.into()));
 
-    let nowhere = house.browser().fetch("https://part.test/x?canary").await;
+    let nowhere = server.browser().fetch("https://part.test/x?canary").await;
     assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
-    let (decision, access) = house.recorded(nowhere.field("x-request-id")).await;
+    let (decision, access) = server.recorded(nowhere.field("x-request-id")).await;
     for line in [&decision, &access] {
         assert_eq!((&line["verdict"], &line["rule"]), (&"deny".into(), &"no-route".into()));
         assert_eq!(line["path"], "/x");
     }
-    assert!(!house.log().contains("canary"), "{}", house.log());
+    assert!(!server.log().contains("canary"), "{}", server.log());
 }
 
 /// 9. All of a new config, or nothing of it; who is in stays in.
@@ -257,16 +257,16 @@ async fn records_tell_the_decision_and_no_secret() {
 async fn a_reload_changes_everything_or_nothing() {
     let upstream = Upstream::echo();
     let text = config(&[friends("tv.test", upstream.address)]);
-    let house = House::open(&text).await;
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
-    let refused = house.reload("").unwrap_err();
+    let server = TestServer::open(&text).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
+    let refused = server.reload("").unwrap_err();
     assert!(refused.to_string().contains("no routes"), "an emptied file: {refused}");
     assert_eq!(ann.fetch("https://tv.test/").await.status, StatusCode::OK, "the old one serves on");
 
     let both =
         config(&[friends("tv.test", upstream.address), public("new.test", upstream.address)]);
-    house.reload(&both).unwrap();
-    assert_eq!(house.browser().fetch("https://new.test/").await.status, StatusCode::OK);
+    server.reload(&both).unwrap();
+    assert_eq!(server.browser().fetch("https://new.test/").await.status, StatusCode::OK);
     assert_eq!(ann.fetch("https://tv.test/").await.status, StatusCode::OK, "sessions survive");
     assert_eq!(upstream.connections(), 1, "connections to upstreams too");
 }
@@ -275,10 +275,10 @@ async fn a_reload_changes_everything_or_nothing() {
 #[tokio::test]
 async fn log_fields_are_an_api() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
     let seen = ann.fetch("https://tv.test/").await;
-    let (decision, access) = house.recorded(seen.field("x-request-id")).await;
+    let (decision, access) = server.recorded(seen.field("x-request-id")).await;
     let names = |line: &serde_json::Value| {
         let mut names: Vec<_> = line.as_object().unwrap().keys().cloned().collect();
         names.sort();
@@ -306,8 +306,8 @@ async fn secrets_are_on_no_page_and_in_no_line() {
     let shared = "cGVuZ3VpbnMtYW5kLXdhbHJ1c2VzLWluLWEtYm94ISE=";
     let text =
         format!("shared_secret: {shared}\n{}", config(&[friends("tv.test", upstream.address)]));
-    let house = House::open(&text).await;
-    let mut ann = house.browser();
+    let server = TestServer::open(&text).await;
+    let mut ann = server.browser();
     let pages = [
         ann.open("https://tv.test/").await,
         ann.sign_in("https://tv.test/", ANN.0, ANN.1).await,
@@ -319,14 +319,14 @@ async fn secrets_are_on_no_page_and_in_no_line() {
     let mut secrets = vec![ANN.1.to_owned(), shared.to_owned(), "penguins".into()];
     secrets.extend(ann.jar["tv.test"].values().cloned());
     assert!(secrets.len() > 3, "there is a cookie");
-    let log = house.log();
+    let log = server.log();
     for secret in &secrets {
         assert!(!log.contains(secret), "in the log: {secret}");
         for page in &pages {
             assert!(!page.body.contains(secret), "on {}: {secret}", page.url);
         }
     }
-    for entry in std::fs::read_dir(house.data_dir()).unwrap() {
+    for entry in std::fs::read_dir(server.data_dir()).unwrap() {
         use std::os::unix::fs::PermissionsExt as _;
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode();
@@ -346,14 +346,15 @@ async fn secrets_are_on_no_page_and_in_no_line() {
 async fn a_reload_changes_no_key() {
     let upstream = Upstream::echo();
     let text = config(&[friends("tv.test", upstream.address)]);
-    let house = House::open(&text).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
-    let keys =
-        async || house.browser().fetch("https://tv.test/.well-known/pomerium/jwks.json").await.body;
+    let server = TestServer::open(&text).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
+    let keys = async || {
+        server.browser().fetch("https://tv.test/.well-known/pomerium/jwks.json").await.body
+    };
     let before = keys().await;
     assert!(before.contains("\"kid\""), "there are keys: {before}");
-    house.reload(&format!("{text}  prefix: /\n")).unwrap();
-    assert!(house.reload("").is_err());
+    server.reload(&format!("{text}  prefix: /\n")).unwrap();
+    assert!(server.reload("").is_err());
     assert_eq!(keys().await, before);
     assert_eq!(ann.clone().fetch("https://tv.test/").await.status, StatusCode::OK);
 }
@@ -363,18 +364,18 @@ async fn a_reload_changes_no_key() {
 async fn a_restart_signs_nobody_out() {
     let upstream = Upstream::echo();
     let text = config(&[friends("tv.test", upstream.address)]);
-    let mut house = House::open(&text).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
-    let keys = house.browser().fetch("https://tv.test/.well-known/pomerium/jwks.json").await.body;
-    let ca = std::fs::read(house.server().ca_file()).unwrap();
-    house.restart(&text).await;
-    let mut after = house.browser();
+    let mut server = TestServer::open(&text).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
+    let keys = server.browser().fetch("https://tv.test/.well-known/pomerium/jwks.json").await.body;
+    let ca = std::fs::read(server.running().ca_file()).unwrap();
+    server.restart(&text).await;
+    let mut after = server.browser();
     after.jar = ann.jar;
     assert_eq!(after.fetch("https://tv.test/").await.status, StatusCode::OK);
-    let again = house.browser().fetch("https://tv.test/.well-known/pomerium/jwks.json").await.body;
+    let again = server.browser().fetch("https://tv.test/.well-known/pomerium/jwks.json").await.body;
     assert_eq!(again, keys);
     assert!(keys.contains("\"kid\""), "there are keys: {keys}");
-    assert_eq!(std::fs::read(house.server().ca_file()).unwrap(), ca);
+    assert_eq!(std::fs::read(server.running().ca_file()).unwrap(), ca);
     let page = after.send(Method::GET, "https://tv.test/web/", NAVIGATION, "").await;
     assert_eq!(page.status, StatusCode::OK);
 }
@@ -385,31 +386,32 @@ async fn every_log_field_that_is_taken_is_written() {
     use usher_rules::plan::{ACCESS_FIELDS, AUTHORIZE_FIELDS};
     let upstream = usher_lab::upstream::Upstream::echo();
     let (access, authorize) = (ACCESS_FIELDS.join(", "), AUTHORIZE_FIELDS.join(", "));
-    let routes = crate::house::config(&[crate::house::friends("tv.test", upstream.address)]);
+    let routes =
+        crate::test_server::config(&[crate::test_server::friends("tv.test", upstream.address)]);
     let text =
         format!("access_log_fields: [{access}]\nauthorize_log_fields: [{authorize}]\n{routes}");
-    let house = crate::house::House::open(&text).await;
-    let mut ann = house.signed_in("https://tv.test/", crate::house::ANN).await;
+    let server = crate::test_server::TestServer::open(&text).await;
+    let mut ann = server.signed_in("https://tv.test/", crate::test_server::ANN).await;
     let seen = ann.fetch("https://tv.test/a").await;
     let id = seen.fields["x-request-id"].to_str().unwrap().to_owned();
-    let (decision, line) = house.recorded(&id).await;
+    let (decision, line) = server.recorded(&id).await;
     for (line, fields) in [(&line, ACCESS_FIELDS), (&decision, AUTHORIZE_FIELDS)] {
         for field in fields {
             assert!(line.get(field).is_some(), "`{field}` is taken and not written: {line}");
         }
     }
-    house
+    server
         .reload(&format!("access_log_fields: [method]\nauthorize_log_fields: [method]\n{routes}"))
         .unwrap();
     let seen = ann.fetch("https://tv.test/b").await;
     let id = seen.fields["x-request-id"].to_str().unwrap();
-    is_bare(&house, id).await;
+    is_bare(&server, id).await;
 }
 
 /// The line that was asked to be short is.
-async fn is_bare(house: &crate::house::House, id: &str) {
-    let line = crate::house::eventually("two lines with their methods alone", || {
-        house.records("http-request").into_iter().rev().find(|line| line.get("path").is_none())
+async fn is_bare(server: &crate::test_server::TestServer, id: &str) {
+    let line = crate::test_server::eventually("two lines with their methods alone", || {
+        server.records("http-request").into_iter().rev().find(|line| line.get("path").is_none())
     });
     let line = line.await;
     assert_eq!(line["method"], "GET", "{line}");

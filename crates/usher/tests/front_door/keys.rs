@@ -9,7 +9,7 @@ use usher_lab::{
     upstream::{Exchange, Upstream, field},
 };
 
-use crate::house::{ANN, EVE, House, config, friends, public};
+use crate::test_server::{ANN, EVE, TestServer, config, friends, public};
 
 /// Answers with the head that it got.
 fn telling() -> Upstream {
@@ -24,8 +24,8 @@ fn telling() -> Upstream {
 async fn what_the_app_is_told_follows_the_keys() {
     let app = telling();
     let rewritten = format!("{}  host_rewrite: other.test\n", public("named.test", app.address));
-    let house = House::open(&config(&[rewritten])).await;
-    let seen = house.browser().fetch("https://named.test/").await;
+    let server = TestServer::open(&config(&[rewritten])).await;
+    let seen = server.browser().fetch("https://named.test/").await;
     assert_eq!(field(&seen.body, "host").as_deref(), Some("other.test"), "host_rewrite");
 
     for (keys, expected) in [
@@ -34,9 +34,9 @@ async fn what_the_app_is_told_follows_the_keys() {
         ("xff_num_trusted_hops: 1\nskip_xff_append: true\n", "203.0.113.9"),
     ] {
         let text = format!("{keys}{}", config(&[public("tv.test", app.address)]));
-        let house = House::open(&text).await;
+        let server = TestServer::open(&text).await;
         let from = [("x-forwarded-for", "203.0.113.9")];
-        let seen = house.browser().send(Method::GET, "https://tv.test/", &from, "").await;
+        let seen = server.browser().send(Method::GET, "https://tv.test/", &from, "").await;
         let said = field(&seen.body, "x-forwarded-for").unwrap_or_default().replace(' ', "");
         assert_eq!(said, expected, "{keys}");
     }
@@ -49,8 +49,8 @@ async fn who_is_asking_is_told_as_the_keys_say() {
         .replace("pass_identity_headers: true", "pass_identity_headers: false");
     let uri = format!("{}  jwt_issuer_format: uri\n", friends("uri.test", app.address));
     let routes = [friends("tv.test", app.address), silent, uri];
-    let house = House::open(&config(&routes)).await;
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(&routes)).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
     let mut assertion = async |host: &str| {
         let seen = ann.open(&format!("https://{host}/")).await;
         field(&seen.body, "x-pomerium-jwt-assertion")
@@ -70,7 +70,7 @@ async fn who_may_pass_follows_the_older_keys() {
     let app = telling();
     let claims = "  policy: [{allow: {or: [{claim/groups: friends}]}}]";
     let with = |host: &str, key: &str| friends(host, app.address).replace(claims, key);
-    let house = House::open(&config(&[
+    let server = TestServer::open(&config(&[
         with("claims.test", "  allowed_idp_claims: {groups: [friends]}"),
         with(
             "preflight.test",
@@ -80,14 +80,14 @@ async fn who_may_pass_follows_the_older_keys() {
     ]))
     .await;
     for (who, status) in [(ANN, StatusCode::OK), (EVE, StatusCode::FORBIDDEN)] {
-        let mut browser = house.browser();
+        let mut browser = server.browser();
         let seen = browser.sign_in("https://claims.test/", who.0, who.1).await;
         assert_eq!(seen.status, status, "allowed_idp_claims: {}", who.0);
     }
     let asks = [("origin", "https://other.test"), ("access-control-request-method", "PUT")];
     for (host, status) in [("preflight", StatusCode::OK), ("strict", StatusCode::UNAUTHORIZED)] {
         let url = format!("https://{host}.test/");
-        let seen = house.browser().send(Method::OPTIONS, &url, &asks, "").await;
+        let seen = server.browser().send(Method::OPTIONS, &url, &asks, "").await;
         assert_eq!(seen.status, status, "cors_allow_preflight: {host}");
     }
 }
@@ -99,7 +99,7 @@ async fn redirects_lead_where_their_keys_say() {
             "- from: https://{host}.test\n  redirect: {{{redirect}}}\n  allow_public_unauthenticated_access: true\n"
         )
     };
-    let house = House::open(&config(&[
+    let server = TestServer::open(&config(&[
         route("secure", "https_redirect: true, host_redirect: new.test"),
         route("scheme", "scheme_redirect: http"),
         route("port", "port_redirect: 8443"),
@@ -112,14 +112,14 @@ async fn redirects_lead_where_their_keys_say() {
         ("port", "https://port.test:8443/a"),
         ("prefix", "https://prefix.test/new/a"),
     ] {
-        let seen = house.browser().fetch(&format!("https://{host}.test/a")).await;
+        let seen = server.browser().fetch(&format!("https://{host}.test/a")).await;
         assert_eq!(seen.field("location"), expected, "{host}");
     }
 }
 
 /// The answer that gives the session's cookie.
-async fn session_cookies(house: &House) -> Vec<String> {
-    let mut browser = house.browser();
+async fn session_cookies(server: &TestServer) -> Vec<String> {
+    let mut browser = server.browser();
     let page = browser.open("https://tv.test/").await;
     let mut seen = browser.post_once(&page, "", &[("email", ANN.0), ("password", ANN.1)]).await;
     let mut all = Vec::new();
@@ -146,8 +146,8 @@ async fn the_session_s_cookie_is_as_its_keys_say() {
         ("cookie_http_only: false\n", "__Host-_pomerium=", &["SameSite=Lax"], Some("HttpOnly")),
         ("cookie_same_site: strict\n", "__Host-_pomerium=", &["SameSite=Strict"], None),
     ] {
-        let house = House::open(&format!("{keys}{routes}")).await;
-        let cookies = session_cookies(&house).await;
+        let server = TestServer::open(&format!("{keys}{routes}")).await;
+        let cookies = session_cookies(&server).await;
         let is_it = |cookie: &&String| cookie.starts_with(name);
         let cookie = cookies.iter().find(is_it).unwrap_or_else(|| panic!("{keys}{cookies:?}"));
         for attribute in attributes {
@@ -166,8 +166,8 @@ async fn an_app_has_the_default_time_where_its_route_gives_none() {
     let keys = "default_upstream_timeout: 200ms\n";
     // one that opens sockets has no limit of its own
     let route = public("tv.test", silent.address).replace("allow_websockets: true", "name: tv");
-    let house = House::open(&format!("{keys}{}", config(&[route]))).await;
-    let seen = house.browser().fetch("https://tv.test/").await;
+    let server = TestServer::open(&format!("{keys}{}", config(&[route]))).await;
+    let seen = server.browser().fetch("https://tv.test/").await;
     assert_eq!(seen.status, StatusCode::GATEWAY_TIMEOUT);
 }
 
@@ -175,8 +175,8 @@ async fn an_app_has_the_default_time_where_its_route_gives_none() {
 async fn a_connection_without_requests_ends_after_its_key_s_time() {
     let app = telling();
     let text = format!("timeout_idle: 200ms\n{}", config(&[public("tv.test", app.address)]));
-    let house = House::open(&text).await;
-    let mut stream = house.browser().connect("tv.test").await;
+    let server = TestServer::open(&text).await;
+    let mut stream = server.browser().connect("tv.test").await;
     stream.write_all(b"GET / HTTP/1.1\r\nhost: tv.test\r\n\r\n").await.unwrap();
     let mut all = Vec::new();
     let _closed_without_a_word = stream.read_to_end(&mut all).await; // the default would be 300 s
@@ -188,10 +188,10 @@ async fn what_is_spoken_follows_codec_type() {
     let app = telling();
     let routes = config(&[public("tv.test", app.address)]);
     for (codec, is_http2) in [("auto", true), ("http1", false), ("http2", true)] {
-        let house = House::open(&format!("codec_type: {codec}\n{routes}")).await;
+        let server = TestServer::open(&format!("codec_type: {codec}\n{routes}")).await;
         // who offers HTTP/2 alone gets no handshake where it is not spoken (RFC 7301 §3.2)
         let offering = tokio::spawn(async move {
-            let stream = house.browser().connect_http2("tv.test").await;
+            let stream = server.browser().connect_http2("tv.test").await;
             stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec)
         });
         let agreed = offering.await.ok().flatten();

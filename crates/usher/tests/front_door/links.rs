@@ -8,7 +8,7 @@ use usher_lab::{
     upstream::{Upstream, field},
 };
 
-use crate::house::{ANN, EVE, House, config, friends, public};
+use crate::test_server::{ANN, EVE, TestServer, config, friends, public};
 
 /// Signs in, and gives every address that the browser came by.
 async fn every_step(browser: &mut Browser, url: &str) -> Vec<String> {
@@ -30,19 +30,19 @@ async fn every_step(browser: &mut Browser, url: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_step_of_sign_in_that_is_over_leads_on_and_signs_nobody_in() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let mut ann = house.browser();
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut ann = server.browser();
     let steps = every_step(&mut ann, "https://tv.test/film?a=1").await;
     assert!(steps.iter().any(|step| step.contains("/.pomerium/sign_in?")), "{steps:?}");
     assert!(steps.iter().any(|step| step.contains("/.pomerium/callback/?")), "{steps:?}");
     let before = ann.jar["tv.test"]["__Host-_pomerium"].clone();
     for minutes in [0, 30] {
-        house.clock.turn(Duration::from_secs(60 * minutes));
+        server.clock.turn(Duration::from_secs(60 * minutes));
         for step in &steps {
             let seen = ann.open(step).await;
             assert_eq!(seen.status, StatusCode::OK, "after {minutes} min: {step}");
             assert_eq!(seen.url.as_str(), "https://tv.test/film?a=1", "{step}");
-            let mut stranger = house.browser();
+            let mut stranger = server.browser();
             let seen = stranger.open(step).await;
             assert_ne!(seen.url.as_str(), "https://tv.test/film?a=1", "{step}");
             let in_jar = |jar: &std::collections::BTreeMap<String, String>| {
@@ -57,10 +57,10 @@ async fn a_step_of_sign_in_that_is_over_leads_on_and_signs_nobody_in() {
 #[tokio::test]
 async fn long_links_survive_the_sign_in_or_somebody_says_so() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
     for octets in [100, 1024, 1100, 3000, 6000, 9000] {
         let url = format!("https://tv.test/find?q={}", "x".repeat(octets));
-        let mut ann = house.browser();
+        let mut ann = server.browser();
         let seen = ann.sign_in(&url, ANN.0, ANN.1).await;
         if octets < 6500 {
             assert_eq!((seen.status, seen.url.as_str()), (StatusCode::OK, &*url), "{octets}");
@@ -77,14 +77,14 @@ async fn long_links_survive_the_sign_in_or_somebody_says_so() {
 async fn a_session_in_a_link_is_for_programs_only() {
     let upstream = Upstream::echo();
     let routes = [friends("tv.test", upstream.address), public("open.test", upstream.address)];
-    let house = House::open(&config(&routes)).await;
-    let mut eve = house.browser();
+    let server = TestServer::open(&config(&routes)).await;
+    let mut eve = server.browser();
     eve.sign_in("https://tv.test/", EVE.0, EVE.1).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     let handle = ann.jar["tv.test"]["__Host-_pomerium"].clone();
     let link = format!("https://tv.test//x?a=1&pomerium_session={handle}&b=%20");
 
-    let mut program = house.browser();
+    let mut program = server.browser();
     let seen = program.send(Method::GET, &link, &[], "").await;
     assert_eq!(seen.status, StatusCode::OK, "a program may");
     assert!(!seen.body.contains(&handle), "and the app does not see it: {}", seen.body);
@@ -92,7 +92,7 @@ async fn a_session_in_a_link_is_for_programs_only() {
     let cross = [("sec-fetch-mode", "no-cors"), ("sec-fetch-site", "cross-site")];
     let seen = program.send(Method::GET, &link, &cross, "").await;
     assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "an image on a page of another site");
-    for mut visitor in [house.browser(), eve.clone()] {
+    for mut visitor in [server.browser(), eve.clone()] {
         let seen = visitor.send(Method::GET, &link, NAVIGATION, "").await;
         assert_eq!(seen.status, StatusCode::FOUND);
         assert_eq!(seen.field("location"), "https://tv.test//x?a=1&b=%20", "and nowhere else");
@@ -123,8 +123,8 @@ async fn a_session_in_a_link_is_for_programs_only() {
 async fn a_program_gets_in_when_somebody_says_so_and_not_by_a_link() {
     let upstream = Upstream::echo();
     let routes = [friends("tv.test", upstream.address), friends("photos.test", upstream.address)];
-    let house = House::open(&config(&routes)).await;
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(&routes)).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
     let program = "http://127.0.0.1:4242/cb";
     let login = "https://photos.test/.pomerium/api/v1/login?pomerium_redirect_uri=";
     let link = ann.send(Method::GET, &format!("{login}{program}"), &[], "").await.body;
@@ -146,7 +146,7 @@ async fn a_program_gets_in_when_somebody_says_so_and_not_by_a_link() {
 
     let action = page.body.split("action=\"").nth(1).unwrap().split('"').next().unwrap();
     let action = action.replace("&#38;", "&").replace("&amp;", "&");
-    let mut stranger = house.browser();
+    let mut stranger = server.browser();
     let seen = stranger.post_once(&page, &action, &yes).await;
     assert!(!seen.field("location").contains("pomerium_jwt"), "another browser");
     let seen = ann.post_once(&page, &action, &yes).await;
@@ -161,10 +161,10 @@ async fn a_program_gets_in_when_somebody_says_so_and_not_by_a_link() {
     {
         let fields = [("authorization", &*bearer), ("accept", "application/json")];
         let url = format!("https://{host}/");
-        let seen = house.browser().send(Method::GET, &url, &fields, "").await;
+        let seen = server.browser().send(Method::GET, &url, &fields, "").await;
         assert_eq!(seen.status, expected, "the handle is for photos.test, here {host}");
     }
-    let mut nobody = house.browser();
+    let mut nobody = server.browser();
     let page = nobody.sign_in(&link, ANN.0, ANN.1).await;
     assert!(page.body.contains(program), "who signs in for it is asked, too: {}", page.body);
 }

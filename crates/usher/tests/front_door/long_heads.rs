@@ -6,7 +6,7 @@ use usher_lab::{
     upstream::Upstream,
 };
 
-use crate::house::{ANN, House, config, friends, public};
+use crate::test_server::{ANN, TestServer, config, friends, public};
 
 const KIB: usize = 1024;
 
@@ -18,8 +18,8 @@ fn bombed(browser: &mut Browser, host: &str, cookies: usize) {
     }
 }
 
-fn both(house: &House) -> [Browser; 2] {
-    [house.browser(), house.browser().over_http2()]
+fn both(server: &TestServer) -> [Browser; 2] {
+    [server.browser(), server.browser().over_http2()]
 }
 
 /// Without a way out the person gets no page of the domain until they find where their browser
@@ -28,8 +28,8 @@ fn both(house: &House) -> [Browser; 2] {
 async fn a_cookie_bomb_has_a_way_out_and_reaches_no_app() {
     let upstream = Upstream::echo();
     let routes = [friends("tv.test", upstream.address), public("open.test", upstream.address)];
-    let house = House::open(&config(&routes)).await;
-    for mut browser in both(&house) {
+    let server = TestServer::open(&config(&routes)).await;
+    for mut browser in both(&server) {
         browser.sign_in("https://tv.test/", ANN.0, ANN.1).await;
         let before = upstream.heads().len();
         for host in ["tv.test", "open.test"] {
@@ -41,7 +41,7 @@ async fn a_cookie_bomb_has_a_way_out_and_reaches_no_app() {
                 assert_eq!(seen.field("clear-site-data"), "\"cookies\"", "{url}");
                 assert!(seen.body.contains("more cookies for this site"), "{}", seen.body);
                 assert!(seen.body.contains("Try again"), "{}", seen.body);
-                let (decision, access) = house.recorded(seen.field("x-request-id")).await;
+                let (decision, access) = server.recorded(seen.field("x-request-id")).await;
                 assert_eq!(decision["allow"], false);
                 assert!(!decision.to_string().contains(ANN.0), "nobody is identified: {decision}");
                 assert_eq!(access["response-code-details"], "request_headers_too_large");
@@ -59,7 +59,7 @@ async fn a_cookie_bomb_has_a_way_out_and_reaches_no_app() {
 #[tokio::test]
 async fn cookies_are_deleted_for_a_page_load_that_they_made_too_long_alone() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     let link = format!("https://tv.test/?{}", "x".repeat(63 * KIB));
     let fields: String = "x".repeat(126 * KIB);
     let long: &[(&str, &str)] = &[NAVIGATION, &[("x-long", &*fields)]].concat();
@@ -69,7 +69,7 @@ async fn cookies_are_deleted_for_a_page_load_that_they_made_too_long_alone() {
         ("https://tv.test/", 2, long, 431, "it is not the cookies"),
         ("https://tv.test/", 30, NAVIGATION, 200, "what fits goes through"),
     ] {
-        for mut browser in both(&house) {
+        for mut browser in both(&server) {
             bombed(&mut browser, "tv.test", cookies);
             let seen = browser.send(Method::GET, url, fields, "").await;
             assert_eq!(seen.status, StatusCode::from_u16(status).unwrap(), "{why}");
@@ -83,8 +83,8 @@ async fn cookies_are_deleted_for_a_page_load_that_they_made_too_long_alone() {
 #[tokio::test]
 async fn what_is_longer_than_what_is_read_gets_the_bare_answer() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    for mut browser in both(&house) {
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    for mut browser in both(&server) {
         bombed(&mut browser, "tv.test", 70);
         let seen = browser.send(Method::GET, "https://tv.test/", NAVIGATION, "").await;
         assert_eq!(seen.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);

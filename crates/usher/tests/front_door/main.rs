@@ -26,8 +26,6 @@ mod hosted_answers;
 mod hosted_holes;
 mod hosted_replay;
 mod hostile;
-#[allow(dead_code, reason = "shared with tests that use more of it")]
-mod house;
 mod invariants;
 mod keys;
 mod links;
@@ -50,6 +48,8 @@ mod staples;
 mod streams;
 mod survivors;
 mod tasks;
+#[allow(dead_code, reason = "shared with tests that use more of it")]
+mod test_server;
 mod tries;
 mod trusting;
 mod unread;

@@ -16,12 +16,12 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use usher_lab::upstream::Upstream;
 
-use crate::house::{House, config, eventually, friends, plan, problems, public};
+use crate::test_server::{TestServer, config, eventually, friends, plan, problems, public};
 
 const OPEN: &str = "metrics_address: 127.0.0.1:9090\n";
 
-fn address(house: &House) -> SocketAddr {
-    house.server().metrics_address().unwrap()
+fn address(server: &TestServer) -> SocketAddr {
+    server.running().metrics_address().unwrap()
 }
 
 /// What stands in the answer to one request.
@@ -39,8 +39,8 @@ async fn get(address: SocketAddr, head: &str) -> String {
     ask(TcpStream::connect(address).await.unwrap(), head).await.unwrap()
 }
 
-pub async fn figures(house: &House) -> String {
-    let answer = get(address(house), "GET /metrics HTTP/1.1").await;
+pub async fn figures(server: &TestServer) -> String {
+    let answer = get(address(server), "GET /metrics HTTP/1.1").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(answer.ends_with("# EOF\n"), "{answer}");
     answer
@@ -56,13 +56,13 @@ pub fn value(figures: &str, series: &str) -> f64 {
 async fn requests_and_decisions_are_counted_by_route() {
     let upstream = Upstream::echo();
     let routes = [public("open.test", upstream.address), friends("tv.test", upstream.address)];
-    let house = House::open(&format!("{OPEN}{}", config(&routes))).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&format!("{OPEN}{}", config(&routes))).await;
+    let mut browser = server.browser();
     for _ in 0..3 {
         assert_eq!(browser.fetch("https://open.test/").await.status, StatusCode::OK);
     }
     assert_eq!(browser.fetch("https://tv.test/").await.status, StatusCode::UNAUTHORIZED);
-    let figures = figures(&house).await;
+    let figures = figures(&server).await;
     for (series, expected) in [
         (r#"usher_requests_total{route="open",status="2xx"}"#, 3.0),
         (r#"usher_requests_total{route="tv",status="4xx"}"#, 1.0),
@@ -86,15 +86,15 @@ async fn visitors_make_no_series() {
     let upstream = Upstream::echo();
     let routes = ["tv.test", "'*.wild.test'"].map(|host| public(host, upstream.address));
     let routes = routes.map(|route| route.replace("https://'*", "'https://*"));
-    let house = House::open(&format!("{OPEN}{}", config(&routes))).await;
+    let server = TestServer::open(&format!("{OPEN}{}", config(&routes))).await;
     let series = |figures: &str| figures.lines().filter(|line| !line.starts_with('#')).count();
-    let before = series(&figures(&house).await);
-    let mut browser = house.browser();
+    let before = series(&figures(&server).await);
+    let mut browser = server.browser();
     for number in 0..20 {
         browser.fetch(&format!("https://canary-{number}.wild.test/canary-{number}?canary=1")).await;
         browser.fetch(&format!("https://tv.test/canary-{number}?api_key=canary")).await;
     }
-    let after = figures(&house).await;
+    let after = figures(&server).await;
     assert_eq!(series(&after), before);
     assert!(!after.contains("canary"), "{after}");
 }
@@ -103,9 +103,10 @@ async fn visitors_make_no_series() {
 #[tokio::test]
 async fn t17_the_public_address_serves_no_figures() {
     let upstream = Upstream::echo();
-    let house =
-        House::open(&format!("{OPEN}{}", config(&[public("tv.test", upstream.address)]))).await;
-    let mut browser = house.browser();
+    let server =
+        TestServer::open(&format!("{OPEN}{}", config(&[public("tv.test", upstream.address)])))
+            .await;
+    let mut browser = server.browser();
     for path in ["/metrics", "/metrics/envoy", "/.pomerium/metrics", "/debug/pprof/"] {
         let seen = browser.fetch(&format!("https://tv.test{path}")).await;
         assert!(!seen.body.contains("usher_requests"), "{path}: {}", seen.body);
@@ -116,7 +117,7 @@ async fn t17_the_public_address_serves_no_figures() {
         ("GET /.pomerium/ HTTP/1.1", "404"),
         ("POST /metrics HTTP/1.1\r\ncontent-length: 0", "405"),
     ] {
-        let answer = get(address(&house), head).await;
+        let answer = get(address(&server), head).await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{head}: {answer}");
     }
 }
@@ -124,8 +125,8 @@ async fn t17_the_public_address_serves_no_figures() {
 #[tokio::test]
 async fn off_unless_it_is_asked_for() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    assert!(house.server().metrics_address().is_none());
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    assert!(server.running().metrics_address().is_none());
 }
 
 #[tokio::test]
@@ -134,9 +135,9 @@ async fn a_password_is_asked_for_and_a_reload_changes_it() {
     let routes = config(&[public("tv.test", upstream.address)]);
     let with =
         |pair: &str| format!("{OPEN}metrics_basic_auth: {}\n{routes}", STANDARD.encode(pair));
-    let house = House::open(&with("reader:canary-secret")).await;
+    let server = TestServer::open(&with("reader:canary-secret")).await;
     let status = async |authorization: &str| {
-        let answer = get(address(&house), &format!("GET /metrics HTTP/1.1{authorization}")).await;
+        let answer = get(address(&server), &format!("GET /metrics HTTP/1.1{authorization}")).await;
         assert!(!answer.contains("canary"), "{answer}");
         answer.split(' ').nth(1).unwrap().to_owned()
     };
@@ -152,17 +153,17 @@ async fn a_password_is_asked_for_and_a_reload_changes_it() {
         assert_eq!(status(&wrong).await, "401", "{wrong}");
     }
     assert_eq!(status(&basic("reader:canary-secret")).await, "200");
-    house.server().reload(plan(&with("reader:another"))).unwrap();
+    server.running().reload(plan(&with("reader:another"))).unwrap();
     assert_eq!(status(&basic("reader:canary-secret")).await, "401");
     assert_eq!(status(&basic("reader:another")).await, "200");
     // Figures elsewhere wait for a restart, and so does what the config says of who may read there.
     let elsewhere = format!("metrics_address: 127.0.0.1:9091\n{routes}");
     let mut elsewhere = plan(&elsewhere);
     elsewhere.listen.metrics.as_mut().unwrap().address = "127.0.0.1:1".into();
-    house.server().reload(elsewhere).unwrap();
+    server.running().reload(elsewhere).unwrap();
     assert_eq!(status("").await, "401");
     // Without the key the listener stays until a restart, and so does the password.
-    house.server().reload(plan(&routes)).unwrap();
+    server.running().reload(plan(&routes)).unwrap();
     assert_eq!(status("").await, "401");
     assert_eq!(status(&basic("reader:another")).await, "200");
 }
@@ -171,18 +172,18 @@ async fn a_password_is_asked_for_and_a_reload_changes_it() {
 async fn a_reload_keeps_counts_and_forgets_routes_that_are_gone() {
     let upstream = Upstream::echo();
     let both = [public("a.test", upstream.address), public("b.test", upstream.address)];
-    let house = House::open(&format!("{OPEN}{}", config(&both))).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&format!("{OPEN}{}", config(&both))).await;
+    let mut browser = server.browser();
     browser.fetch("https://a.test/").await;
     browser.fetch("https://b.test/").await;
-    house.server().reload(plan(&format!("{OPEN}{}", config(&both[..1])))).unwrap();
-    let told = figures(&house).await;
+    server.running().reload(plan(&format!("{OPEN}{}", config(&both[..1])))).unwrap();
+    let told = figures(&server).await;
     let of_a = r#"usher_requests_total{route="a",status="2xx"}"#;
     assert!((value(&told, of_a) - 1.0).abs() < f64::EPSILON);
     assert!(!told.contains(r#"route="b""#), "{told}");
     assert!((value(&told, r#"usher_config_reloads_total{outcome="success"}"#) - 1.0).abs() < 0.1);
-    house.server().reload_failed();
-    let told = figures(&house).await;
+    server.running().reload_failed();
+    let told = figures(&server).await;
     assert!(value(&told, "pomerium_config_last_reload_success").abs() < f64::EPSILON);
 }
 
@@ -204,7 +205,7 @@ async fn over_tls_with_a_certificate_of_the_reader() {
         STANDARD.encode(authority.pem()),
         config(&[public("tv.test", Upstream::echo().address)])
     );
-    let house = House::open(&text).await;
+    let server = TestServer::open(&text).await;
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).unwrap();
     let client = |own: Option<(CertificateDer<'static>, KeyPair)>| {
@@ -218,7 +219,7 @@ async fn over_tls_with_a_certificate_of_the_reader() {
         })
     };
     let read = async |client: &Arc<ClientConfig>| {
-        let stream = TcpStream::connect(address(&house)).await?;
+        let stream = TcpStream::connect(address(&server)).await?;
         let name = ServerName::try_from("figures.test").unwrap();
         let stream = TlsConnector::from(Arc::clone(client)).connect(name, stream).await?;
         let kind = stream.get_ref().1.handshake_kind();
@@ -266,12 +267,12 @@ async fn no_name_is_an_orphan() {
         "{OPEN}autocert: true\nautocert_ca: https://127.0.0.1:9/directory\n{}",
         config(&[public("tv.example.com", upstream.address)])
     );
-    let house = House::open(&text).await;
-    house.server().reload_failed();
+    let server = TestServer::open(&text).await;
+    server.running().reload_failed();
     // An order that fails has a next one.
-    let failed = || house.records("certificate").into_iter().find(|line| !line["cause"].is_null());
+    let failed = || server.records("certificate").into_iter().find(|line| !line["cause"].is_null());
     eventually("an order that fails", failed).await;
-    let figures = figures(&house).await;
+    let figures = figures(&server).await;
     let told: BTreeSet<String> = figures
         .lines()
         .filter(|line| line.starts_with("usher_") || line.starts_with("pomerium_"))

@@ -41,8 +41,8 @@ use usher_rules::{
 };
 
 use crate::{
-    house::{self, config, eventually, public},
     sockets,
+    test_server::{self, config, eventually, public},
 };
 
 /// What a visitor sent, and what no line may hold.
@@ -284,8 +284,8 @@ async fn a_page_that_panics_is_a_500_with_a_name() {
     let upstream = Upstream::echo();
     let open = public("tv.test", upstream.address);
     let closed =
-        house::friends("tv.test", upstream.address).replace("  to:", "  prefix: /in\n  to:");
-    let hut = Hut::open(house::plan(&config(&[closed, open]))).await;
+        test_server::friends("tv.test", upstream.address).replace("  to:", "  prefix: /in\n  to:");
+    let hut = Hut::open(test_server::plan(&config(&[closed, open]))).await;
     for path in ["/.pomerium/", "/in"] {
         let navigates = "connection: close\r\naccept: text/html\r\nsec-fetch-mode: navigate\r\n\
                          sec-fetch-dest: document\r\n";
@@ -305,7 +305,7 @@ async fn a_page_that_panics_is_a_500_with_a_name() {
 #[tokio::test]
 async fn a_panic_before_anything_is_known_is_told_too() {
     let upstream = Upstream::echo();
-    let hut = Hut::open(house::plan(&config(&[public("tv.test", upstream.address)]))).await;
+    let hut = Hut::open(test_server::plan(&config(&[public("tv.test", upstream.address)]))).await;
     hut.breaks();
     let answer = hut.ask("/app").await;
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
@@ -329,12 +329,12 @@ async fn a_stream_that_panics_is_told_and_not_taken_for_the_client_leaving() {
         Ok(())
     });
     let text = config(&[public("tv.test", upstream.address)]);
-    let hut = Hut::open(house::plan(&text)).await;
+    let hut = Hut::open(test_server::plan(&text)).await;
 
     let mut waiting = hut.send("/waits", "connection: close\r\n").await;
     upstream.came(1).await;
     hut.breaks();
-    hut.door.swap(Arc::new(house::plan(&text)));
+    hut.door.swap(Arc::new(test_server::plan(&text)));
     let answer = rest(&mut waiting).await;
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     hut.tells("/waits", 500, "panics.rs:").await;
@@ -345,7 +345,7 @@ async fn a_stream_that_panics_is_told_and_not_taken_for_the_client_leaving() {
         began.push(film.read_u8().await.unwrap());
     }
     hut.breaks();
-    hut.door.swap(Arc::new(house::plan(&text)));
+    hut.door.swap(Arc::new(test_server::plan(&text)));
     goes_on.notify_one();
     assert_eq!(rest(&mut film).await, "", "what could not be decided on does not go out");
     hut.tells("/film", 200, "panics.rs:").await;
@@ -355,7 +355,7 @@ async fn a_stream_that_panics_is_told_and_not_taken_for_the_client_leaving() {
 #[tokio::test]
 async fn a_socket_that_panics_is_told() {
     let upstream = sockets::echo();
-    let hut = Hut::open(house::plan(&config(&[public("tv.test", upstream.address)]))).await;
+    let hut = Hut::open(test_server::plan(&config(&[public("tv.test", upstream.address)]))).await;
     let asks = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                 sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let mut stream = hut.send("/socket", asks).await;
@@ -372,7 +372,7 @@ async fn a_socket_that_panics_is_told() {
 #[tokio::test]
 async fn a_connection_that_panics_ends_alone_and_is_told() {
     let upstream = Upstream::echo();
-    let hut = Hut::open(house::plan(&config(&[public("tv.test", upstream.address)]))).await;
+    let hut = Hut::open(test_server::plan(&config(&[public("tv.test", upstream.address)]))).await;
     let mut beside = hut.send("/beside", "").await;
     let mut first = [0; 12];
     beside.read_exact(&mut first).await.unwrap();

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use usher_lab::{browser::FETCH, upstream::Upstream};
 
 use crate::{
-    house::{FRIENDS, House, config},
+    test_server::{FRIENDS, TestServer, config},
     wire::{say, status},
 };
 
@@ -40,7 +40,7 @@ fn rows() -> Vec<(&'static str, &'static str)> {
 #[tokio::test]
 async fn a_path_is_read_in_one_way_or_refused() {
     let upstream = Upstream::echo();
-    let house = House::open(&routes(&upstream)).await;
+    let server = TestServer::open(&routes(&upstream)).await;
     let rows = rows();
     assert!(rows.len() > 50, "{}", rows.len());
     for (path, here) in rows {
@@ -49,7 +49,7 @@ async fn a_path_is_read_in_one_way_or_refused() {
             "GET {path} HTTP/1.1\r\nhost: tv.test\r\naccept: */*\r\nsec-fetch-mode: cors\r\n\
              connection: close\r\n\r\n"
         );
-        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         let seen: Vec<String> = upstream.heads()[before..]
             .iter()
             .map(|head| head.split(' ').nth(1).unwrap().to_owned())
@@ -71,7 +71,7 @@ async fn path_with_escaped_slashes_action_does_what_it_says() {
     let upstream = Upstream::echo();
     let text =
         |value: &str| format!("path_with_escaped_slashes_action: {value}\n{}", routes(&upstream));
-    let house = House::open(&text("reject_request")).await;
+    let server = TestServer::open(&text("reject_request")).await;
     for (value, path, expected, target) in [
         ("reject_request", "/Artists/AC%2fDC", 400, None),
         ("keep_unchanged", "/Artists/AC%2fDC", 200, Some("/Artists/AC%2FDC")),
@@ -89,9 +89,9 @@ async fn path_with_escaped_slashes_action_does_what_it_says() {
         ("unescape_and_redirect", "/a%2fb?c=d", 307, None),
         ("unescape_and_redirect", "/a/b", 200, Some("/a/b")),
     ] {
-        house.reload(&text(value)).unwrap();
+        server.reload(&text(value)).unwrap();
         let before = upstream.heads().len();
-        let mut browser = house.browser();
+        let mut browser = server.browser();
         let url = format!("https://tv.test{path}");
         let seen = browser.send(Method::GET, &url, FETCH, "").await;
         assert_eq!(seen.status.as_u16(), expected, "{value} {path}");

@@ -17,8 +17,8 @@ use usher_lab::{
 };
 
 use crate::{
-    house::{ANN, FRIENDS, House, config, eventually, friends},
     sockets,
+    test_server::{ANN, FRIENDS, TestServer, config, eventually, friends},
 };
 
 /// The longest session that the config of these tests gives.
@@ -71,10 +71,10 @@ async fn rest(stream: &mut Tls) -> String {
 }
 
 /// How many of the lines of this path ended so.
-async fn ended(house: &House, path: &str, details: &str, times: usize) {
+async fn ended(server: &TestServer, path: &str, details: &str, times: usize) {
     let is = |line: &&Value| line["path"] == path && line["response-code-details"] == details;
     eventually(&format!("{path} ends {times} times with {details}"), || {
-        (house.records("http-request").iter().filter(is).count() == times).then_some(())
+        (server.records("http-request").iter().filter(is).count() == times).then_some(())
     })
     .await;
 }
@@ -88,33 +88,33 @@ async fn again(ann: &mut Browser) {
 async fn a_permit_ends_by_sign_out_revocation_and_policy() {
     let upstream = sockets::echo();
     let text = config(&[friends("tv.test", upstream.address)]);
-    let house = House::open(&text).await;
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&text).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
 
     let mut first = sockets::open(&ann, "tv.test").await;
     let page = ann.open("https://tv.test/.pomerium/").await;
     ann.post(&page, "/.pomerium/sign_out", &[("scope", "here")]).await;
     sockets::ends(&mut first).await;
-    ended(&house, "/socket", "permit_ended_session", 1).await;
+    ended(&server, "/socket", "permit_ended_session", 1).await;
 
     again(&mut ann).await;
     let mut second = sockets::open(&ann, "tv.test").await;
-    house.directory().set_groups(ANN.0, &[]).await.unwrap();
+    server.directory().set_groups(ANN.0, &[]).await.unwrap();
     sockets::ends(&mut second).await;
-    ended(&house, "/socket", "permit_ended_session", 2).await;
+    ended(&server, "/socket", "permit_ended_session", 2).await;
 
-    house.directory().set_groups(ANN.0, &[FRIENDS.into()]).await.unwrap();
+    server.directory().set_groups(ANN.0, &[FRIENDS.into()]).await.unwrap();
     again(&mut ann).await;
     let mut third = sockets::open(&ann, "tv.test").await;
-    house.reload(&text.replace(FRIENDS, "family")).unwrap();
+    server.reload(&text.replace(FRIENDS, "family")).unwrap();
     sockets::ends(&mut third).await;
-    ended(&house, "/socket", "permit_ended_policy", 1).await;
+    ended(&server, "/socket", "permit_ended_policy", 1).await;
 
-    house.reload(&text).unwrap();
+    server.reload(&text).unwrap();
     let mut fourth = sockets::open(&ann, "tv.test").await;
-    house.reload(&text.replace("allow_websockets: true", "allow_websockets: false")).unwrap();
+    server.reload(&text.replace("allow_websockets: true", "allow_websockets: false")).unwrap();
     sockets::ends(&mut fourth).await;
-    ended(&house, "/socket", "permit_ended_route", 1).await;
+    ended(&server, "/socket", "permit_ended_route", 1).await;
 }
 
 #[tokio::test]
@@ -122,53 +122,53 @@ async fn a_stricter_route_in_front_ends_what_runs_behind_it_and_nothing_else() {
     let upstream = sockets::echo();
     let own = friends("tv.test", upstream.address);
     let text = config(std::slice::from_ref(&own));
-    let house = House::open(&text).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&text).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     let mut stays = sockets::open(&ann, "tv.test").await;
 
     // Twice another route in front, which takes other paths: a socket that was opened between
     // the two and ends by a third has been looked at, and so has the first.
-    house.reload(&config(&[strict("/other", upstream.address), own.clone()])).unwrap();
+    server.reload(&config(&[strict("/other", upstream.address), own.clone()])).unwrap();
     let mut ends = sockets::open(&ann, "tv.test").await;
     sockets::says_back(&mut ends, "open").await;
     sockets::says_back(&mut stays, "left alone").await;
 
-    house.reload(&config(&[strict("/socket", upstream.address), own])).unwrap();
+    server.reload(&config(&[strict("/socket", upstream.address), own])).unwrap();
     sockets::ends(&mut ends).await;
     sockets::ends(&mut stays).await;
-    ended(&house, "/socket", "permit_ended_policy", 2).await;
+    ended(&server, "/socket", "permit_ended_policy", 2).await;
 }
 
 #[tokio::test]
 async fn a_stricter_route_in_front_ends_a_film() {
     let (upstream, pieces) = cinema();
     let own = friends("tv.test", upstream.address);
-    let house = House::open(&config(std::slice::from_ref(&own))).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(std::slice::from_ref(&own))).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     let mut stream = film(&ann).await;
-    house.reload(&config(&[strict("/other", upstream.address), own.clone()])).unwrap();
+    server.reload(&config(&[strict("/other", upstream.address), own.clone()])).unwrap();
     pieces.add_permits(1);
     let mut piece = [0; 4];
     stream.read_exact(&mut piece).await.unwrap();
     assert_eq!(&piece, b"four", "a route in front that takes other paths ends nothing");
-    house.reload(&config(&[strict("/film", upstream.address), own])).unwrap();
+    server.reload(&config(&[strict("/film", upstream.address), own])).unwrap();
     pieces.add_permits(1);
     assert_eq!(rest(&mut stream).await, "", "nothing more comes through");
-    ended(&house, "/film", "permit_ended_policy", 1).await;
+    ended(&server, "/film", "permit_ended_policy", 1).await;
 }
 
 #[tokio::test]
 async fn a_film_outlives_its_session_and_ends_with_a_sign_out() {
     let (upstream, pieces) = cinema();
     let text = config(&[friends("tv.test", upstream.address)]);
-    let house = House::open(&text).await;
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&text).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
     let mut stream = film(&ann).await;
-    house.clock.turn(LATER);
-    house.reload(&text).unwrap(); // so that it is decided again, in any case
+    server.clock.turn(LATER);
+    server.reload(&text).unwrap(); // so that it is decided again, in any case
     pieces.add_permits(2);
     assert_eq!(rest(&mut stream).await, "fourfour", "it plays to its end");
-    ended(&house, "/film", "via_upstream", 1).await;
+    ended(&server, "/film", "via_upstream", 1).await;
     let seen = ann.fetch("https://tv.test/").await;
     assert_ne!(seen.status, http::StatusCode::OK, "and the session is over indeed");
 
@@ -179,19 +179,19 @@ async fn a_film_outlives_its_session_and_ends_with_a_sign_out() {
     ann.post(&page, "/.pomerium/sign_out", &[("scope", "here")]).await;
     pieces.add_permits(1);
     assert_eq!(rest(&mut stream).await, "", "nothing more comes through");
-    ended(&house, "/film", "permit_ended_session", 1).await;
+    ended(&server, "/film", "permit_ended_session", 1).await;
 }
 
 #[tokio::test]
 async fn a_socket_ends_with_its_session_s_time() {
     let upstream = sockets::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     let mut socket = sockets::open(&ann, "tv.test").await;
     sockets::says_back(&mut socket, "open").await;
-    house.clock.turn(LATER);
+    server.clock.turn(LATER);
     sockets::ends(&mut socket).await;
-    ended(&house, "/socket", "permit_ended_expiry", 1).await;
+    ended(&server, "/socket", "permit_ended_expiry", 1).await;
 }
 
 /// A reload that changes nothing for her ends nothing of hers.
@@ -201,15 +201,15 @@ async fn a_socket_survives_a_reload_that_still_lets_its_person_in() {
     let (stays, ends) =
         (friends("tv.test", upstream.address), friends("old.test", upstream.address));
     let both = config(&[stays.clone(), ends]);
-    let house = House::open(&both).await;
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&both).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
     ann.open("https://old.test/").await; // the sign-in carries over
     let mut kept = sockets::open(&ann, "tv.test").await;
-    house.reload(&both).unwrap();
+    server.reload(&both).unwrap();
     let mut later = sockets::open(&ann, "old.test").await; // it is not looked at for a second
     sockets::says_back(&mut later, "open").await;
-    house.reload(&config(&[stays])).unwrap();
+    server.reload(&config(&[stays])).unwrap();
     sockets::ends(&mut later).await;
     sockets::says_back(&mut kept, "looked at meanwhile, and left alone").await;
-    ended(&house, "/socket", "permit_ended_route", 1).await;
+    ended(&server, "/socket", "permit_ended_route", 1).await;
 }

@@ -35,12 +35,12 @@ fn discovery(at: &Outside) -> Value {
     })
 }
 
-/// A new house each time, since documents are remembered.
+/// A new server each time, since documents are remembered.
 async fn signs_in_with(change: impl Fn(&Outside), why: &str) {
     let at = Outside::open(ANYBODY, "").await;
     change(&at);
     let (_, seen) = at.visit_as(json!({"sub": "u1"}), None).await;
-    assert_eq!(seen.status, StatusCode::OK, "{why}: {}", at.house.log());
+    assert_eq!(seen.status, StatusCode::OK, "{why}: {}", at.server.log());
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn odd_members_of_answers_tokens_and_userinfo_stop_no_sign_in() {
             userinfo[name] = value.clone();
         }
         let (_, seen) = at.visit_as(claims, Some(userinfo)).await;
-        assert_eq!(seen.status, StatusCode::OK, "{value}: {}", at.house.log());
+        assert_eq!(seen.status, StatusCode::OK, "{value}: {}", at.server.log());
     }
 }
 
@@ -186,10 +186,10 @@ async fn a_member_that_is_refused_is_named() {
         let mut document = discovery(&at);
         document[name] = value.clone();
         at.provider.answers(DISCOVERY, 200, None, &document.to_string());
-        let mut browser = at.house.browser();
+        let mut browser = at.server.browser();
         let sent = browser.open("https://jelly.test/film").await;
         assert_eq!(sent.status, StatusCode::SERVICE_UNAVAILABLE, "{name} {value}");
-        let log = at.house.log();
+        let log = at.server.log();
         assert!(log.contains(&format!("`{name}`")), "{name} {value}: {log}");
     }
     let at = Outside::open(ANYBODY, "").await;
@@ -207,10 +207,10 @@ async fn a_member_that_is_refused_is_named() {
             "id" => claims[name] = value.clone(),
             _ => userinfo[name] = value.clone(),
         }
-        let before = at.house.log().len();
+        let before = at.server.log().len();
         let (_, seen) = at.visit_as(claims, Some(userinfo)).await;
         assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{document} {name} {value}");
-        let log = at.house.log();
+        let log = at.server.log();
         let told = log[before..].contains(name) || log[before..].contains("ID token");
         assert!(told, "{document} {name} {value}: {}", &log[before..]);
     }

@@ -7,8 +7,8 @@ use usher_lab::{clock::TurnedClock, provider::FakeProvider, upstream::Upstream};
 use usher_rules::time::Clock;
 
 use crate::{
-    house::{House, eventually, public},
     providers::{Outside, config},
+    test_server::{TestServer, eventually, public},
 };
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -37,17 +37,17 @@ fn document(provider: &FakeProvider, name: &str, value: serde_json::Value) -> St
 async fn told(provider: FakeProvider, more: &str) -> (String, String) {
     let app = Upstream::echo();
     let text = config(&provider, &app, ANYBODY, more) + &public("open.test", app.address);
-    let house = House::open(&text).await;
-    let open = house.browser().open("https://open.test/").await;
+    let server = TestServer::open(&text).await;
+    let open = server.browser().open("https://open.test/").await;
     assert_eq!(open.status, StatusCode::OK, "the door is open meanwhile");
     let errors = || -> Vec<_> {
-        let records = house.records("provider").into_iter();
+        let records = server.records("provider").into_iter();
         records.filter(|record| record["level"] == "error").collect()
     };
     let first = eventually("it is told", || errors().into_iter().next()).await;
-    let page = house.browser().open(PAGE).await;
+    let page = server.browser().open(PAGE).await;
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{first}");
-    house.browser().open(PAGE).await;
+    server.browser().open(PAGE).await;
     assert_eq!(errors().len(), 1, "once");
     assert!(first["effect"].as_str().unwrap().contains("nobody new can sign in"), "{first}");
     (first["cause"].as_str().unwrap().into(), page.body)
@@ -148,11 +148,11 @@ async fn a_provider_s_tls_that_does_not_hold_is_told_as_such() {
         (&behind, "idp_provider_url: https:", "idp_provider_url: http:", "write `https`"),
     ] {
         let text = config(provider, &app, ANYBODY, "").replace(from, to);
-        let house = House::open(&text).await;
-        let records = || house.records("provider").into_iter().find(|r| r["level"] == "error");
+        let server = TestServer::open(&text).await;
+        let records = || server.records("provider").into_iter().find(|r| r["level"] == "error");
         let record = eventually("it is told", records).await;
         assert!(record["cause"].as_str().unwrap().contains(words), "{record}");
-        let page = house.browser().open(PAGE).await;
+        let page = server.browser().open(PAGE).await;
         assert!(!page.body.contains("in a minute"), "{}", page.body);
     }
 }
@@ -167,12 +167,12 @@ async fn a_discovery_document_that_moved_is_found_behind_tls_too() {
     provider.answers(DISCOVERY, 308, Some("/moved"), "");
     let app = Upstream::echo();
     let trusts = format!("certificate_authority_file: {}", ca_file.display());
-    let house = House::open(&config(&provider, &app, ANYBODY, &trusts)).await;
-    let at = Outside { house, provider, app };
-    let mut browser = at.house.browser();
+    let server = TestServer::open(&config(&provider, &app, ANYBODY, &trusts)).await;
+    let at = Outside { server, provider, app };
+    let mut browser = at.server.browser();
     let seen = at.visit(&mut browser).await;
-    assert_eq!(seen.status, StatusCode::OK, "{}", at.house.log());
-    assert!(at.house.records("provider").is_empty(), "{}", at.house.log());
+    assert_eq!(seen.status, StatusCode::OK, "{}", at.server.log());
+    assert!(at.server.records("provider").is_empty(), "{}", at.server.log());
 }
 
 /// A provider that is away is told at once, with what to do, and again when it is back; nobody has
@@ -181,14 +181,14 @@ async fn a_discovery_document_that_moved_is_found_behind_tls_too() {
 async fn a_provider_that_is_away_at_the_start_is_told_at_once_and_again_when_it_is_back() {
     let (app, provider) = (Upstream::echo(), FakeProvider::start(now()).await.unwrap());
     provider.answers(DISCOVERY, 503, None, "");
-    let house = House::open(&config(&provider, &app, ANYBODY, "")).await;
-    let first = eventually("it is told", || house.records("provider").into_iter().next()).await;
+    let server = TestServer::open(&config(&provider, &app, ANYBODY, "")).await;
+    let first = eventually("it is told", || server.records("provider").into_iter().next()).await;
     assert_eq!(provider.was_asked(DISCOVERY), 1, "at the first failure");
     assert_eq!(first["level"], "warn", "{first}");
     assert!(first["effect"].as_str().unwrap().contains("nobody new can sign in"), "{first}");
     assert!(first["hint"].as_str().unwrap().contains("idp_provider_url"), "{first}");
     provider.answers(DISCOVERY, 200, None, &document(&provider, "x", json!(1)));
-    let back = eventually("it is back", || house.records("provider").into_iter().nth(1)).await;
+    let back = eventually("it is back", || server.records("provider").into_iter().nth(1)).await;
     assert_eq!((&back["level"], &back["provider"]), (&json!("info"), &first["provider"]));
     assert!(back["effect"].as_str().unwrap().contains("people can sign in"), "{back}");
 }

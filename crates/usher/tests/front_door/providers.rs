@@ -10,13 +10,13 @@ use usher_lab::{
 };
 use usher_rules::time::Clock;
 
-use crate::house::House;
+use crate::test_server::TestServer;
 
 const PAGE: &str = "https://jelly.test/film";
 
-/// A house whose people sign in at a provider.
+/// A server whose people sign in at a provider.
 pub struct Outside {
-    pub house: House,
+    pub server: TestServer,
     pub provider: FakeProvider,
     pub app: Upstream,
 }
@@ -27,8 +27,8 @@ impl Outside {
         let now = TurnedClock::new().now().wall.seconds();
         let provider = FakeProvider::start(now).await.unwrap();
         let app = Upstream::echo();
-        let house = House::open(&config(&provider, &app, policy, more)).await;
-        Self { house, provider, app }
+        let server = TestServer::open(&config(&provider, &app, policy, more)).await;
+        Self { server, provider, app }
     }
 
     /// Where the browser is sent to by the page.
@@ -51,7 +51,7 @@ impl Outside {
     pub async fn visit_as(&self, id_token: Value, userinfo: Option<Value>) -> (Browser, Seen) {
         self.provider.says(id_token.clone());
         self.provider.userinfo_says(userinfo.unwrap_or(id_token));
-        let mut browser = self.house.browser();
+        let mut browser = self.server.browser();
         let seen = self.visit(&mut browser).await;
         (browser, seen)
     }
@@ -181,13 +181,13 @@ async fn a_dropped_address_is_told_to_the_person_and_the_operator() {
     assert_eq!(seen.status, StatusCode::FORBIDDEN);
     let identity = browser.open("https://jelly.test/.pomerium/").await;
     for (where_, text) in
-        [("page", &seen.body), ("identity", &identity.body), ("log", &at.house.log())]
+        [("page", &seen.body), ("identity", &identity.body), ("log", &at.server.log())]
     {
         for words in ["mum@example.com", "not verified", "email_verified"] {
             assert!(text.contains(words), "{where_}: {words}: {text}");
         }
     }
-    assert!(at.house.records("provider").iter().all(|line| line["level"] == "warn"));
+    assert!(at.server.records("provider").iter().all(|line| line["level"] == "warn"));
     let heads = at.app.heads().join("\n");
     assert!(!heads.contains("mum@example.com"), "{heads}");
 }
@@ -204,8 +204,8 @@ async fn a_rule_with_capitals_is_met_by_people_of_the_built_in_provider() {
     ] {
         let to = app.address;
         let text = format!("routes:\n- from: https://jelly.test\n  to: http://{to}\n  {rule}\n");
-        let house = House::open(&text).await;
-        let mut browser = house.signed_in(PAGE, crate::house::ANN).await;
+        let server = TestServer::open(&text).await;
+        let mut browser = server.signed_in(PAGE, crate::test_server::ANN).await;
         let seen = browser.open(PAGE).await;
         assert_eq!(seen.status, StatusCode::OK, "{rule}");
     }
@@ -249,12 +249,12 @@ async fn no_member_that_nobody_needs_stops_a_sign_in() {
             "expires_in": value, "scope": value, "refresh_token": value, "token_type": value,
         }));
         let (_, seen) = at.visit_as(claims, None).await;
-        assert_eq!(seen.status, StatusCode::OK, "{value}: {}", at.house.log());
+        assert_eq!(seen.status, StatusCode::OK, "{value}: {}", at.server.log());
     }
     at.provider.adds_to_tokens(json!({"expires_in": "300", "id_token": 7}));
     let (_, seen) = at.visit_as(json!({"sub": "u1"}), None).await;
     assert_eq!(seen.status, StatusCode::BAD_REQUEST);
-    assert!(at.house.log().contains("`id_token`"), "the log names the member");
+    assert!(at.server.log().contains("`id_token`"), "the log names the member");
 }
 
 #[tokio::test]
@@ -263,14 +263,14 @@ async fn a_client_that_may_only_post_its_secret_signs_in() {
     at.provider.takes_secrets_by_post_only();
     let (_, seen) = at.visit_as(json!({"sub": "u1"}), None).await;
     assert_eq!((seen.status, at.provider.was_asked("/token")), (StatusCode::OK, 2));
-    let signed_in = at.house.records("sign-in");
+    let signed_in = at.server.records("sign-in");
     assert_eq!(signed_in[0]["client-authentication"], "client_secret_post", "{signed_in:?}");
     let (_, seen) = at.visit_as(json!({"sub": "u2"}), None).await;
     assert_eq!((seen.status, at.provider.was_asked("/token")), (StatusCode::OK, 3), "remembered");
     at.provider.answers("/token", 401, None, r#"{"error":"invalid_client"}"#);
     let (_, seen) = at.visit_as(json!({"sub": "u3"}), None).await;
     assert_eq!((seen.status, at.provider.was_asked("/token")), (StatusCode::BAD_REQUEST, 5));
-    assert!(at.house.log().contains("client_secret_"), "the log names the method");
+    assert!(at.server.log().contains("client_secret_"), "the log names the method");
     at.provider.answers("/token", 400, None, r#"{"error":"invalid_grant"}"#);
     at.visit_as(json!({"sub": "u3"}), None).await;
     assert_eq!(at.provider.was_asked("/token"), 6, "no other error is tried again");
@@ -290,10 +290,10 @@ async fn a_lasting_mistake_of_a_provider_is_told_as_one() {
     ] {
         let at = Outside::open(ANYBODY, "").await;
         at.provider.answers(path, status, None, body);
-        let seen = at.house.browser().open(PAGE).await;
+        let seen = at.server.browser().open(PAGE).await;
         assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE, "{path} {status}");
         assert!(!seen.body.contains("in a minute"), "{path} {status}: {}", seen.body);
-        assert!(at.house.log().contains(words), "{path} {status}: {}", at.house.log());
+        assert!(at.server.log().contains(words), "{path} {status}: {}", at.server.log());
     }
 }
 
@@ -303,13 +303,13 @@ async fn documents_of_a_provider_that_moved_are_found() {
     at.provider.answers("/jwks", 301, Some("/elsewhere"), "");
     at.provider.answers("/elsewhere", 200, None, &at.provider.published_keys());
     let (_, seen) = at.visit_as(json!({"sub": "u1"}), None).await;
-    assert_eq!(seen.status, StatusCode::OK, "{}", at.house.log());
+    assert_eq!(seen.status, StatusCode::OK, "{}", at.server.log());
 }
 
 #[tokio::test]
 async fn an_answer_that_asks_for_another_try_gets_one() {
     let at = Outside::open(ANYBODY, "").await;
-    let mut browser = at.house.browser();
+    let mut browser = at.server.browser();
     let callback = "https://auth.test/oauth2/callback";
     let issuer = at.provider.issuer();
     let mut authorize = at.begin(&mut browser).await;
@@ -328,24 +328,24 @@ async fn an_answer_that_asks_for_another_try_gets_one() {
     for (more, told) in [("&error_description=refus%E9&%FF=1", true), ("&error=other", false)] {
         let state = state_of(&at.begin(&mut browser).await);
         let back = format!("{callback}?error=access_denied&state={state}&iss={issuer}{more}");
-        let count = || at.house.log().matches("access_denied").count();
+        let count = || at.server.log().matches("access_denied").count();
         let before = count();
         let seen = browser.send(Method::GET, &back, NAVIGATION, "").await;
         assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{more}");
-        assert_eq!(count() > before, told, "{more}: {}", at.house.log());
+        assert_eq!(count() > before, told, "{more}: {}", at.server.log());
     }
 }
 
 #[tokio::test]
 async fn no_scope_is_asked_for_that_has_no_use() {
     let at = Outside::open(ANYBODY, "").await;
-    let mut browser = at.house.browser();
+    let mut browser = at.server.browser();
     let authorize = at.begin(&mut browser).await;
     assert!(authorize.contains("scope=openid+profile+email&"), "{authorize}");
     let (state, issuer) = (state_of(&authorize), at.provider.issuer());
     let back =
         format!("https://auth.test/oauth2/callback?error=invalid_scope&state={state}&iss={issuer}");
     browser.send(Method::GET, &back, NAVIGATION, "").await;
-    let log = at.house.log();
+    let log = at.server.log();
     assert!(log.contains("idp_scopes") && log.contains("openid profile email"), "{log}");
 }

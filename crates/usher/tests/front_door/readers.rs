@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use usher_lab::upstream::Upstream;
 
-use crate::house::{EVE, House, config, friends, public};
+use crate::test_server::{EVE, TestServer, config, friends, public};
 
 const PAGE: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
@@ -34,16 +34,16 @@ const SCRIPTS: &[&[(&str, &str)]] = &[
 #[tokio::test]
 async fn a_page_load_is_known_in_every_form_and_in_every_room() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[
+    let server = TestServer::open(&config(&[
         friends("tv.test", upstream.address),
         public("down.test", Upstream::nobody()),
     ]))
     .await;
-    let eve = house.signed_in("https://tv.test/", EVE).await;
+    let eve = server.signed_in("https://tv.test/", EVE).await;
     let cases = PAGE_LOADS.iter().map(|load| (load, true));
     for (fields, is_page) in cases.chain(SCRIPTS.iter().map(|script| (script, false))) {
         let get = |url: &'static str| {
-            let mut stranger = house.browser();
+            let mut stranger = server.browser();
             async move { stranger.send(Method::GET, url, fields, "").await }
         };
         let gated = get("https://tv.test/web/").await;

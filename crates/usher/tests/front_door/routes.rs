@@ -14,7 +14,7 @@ use usher_lab::{
     upstream::{Exchange, Upstream, field},
 };
 
-use crate::house::{House, config, public};
+use crate::test_server::{TestServer, config, public};
 
 fn target(head: &str) -> &str {
     head.split(' ').nth(1).unwrap()
@@ -29,7 +29,7 @@ async fn paths_are_matched_and_rewritten() {
             "- from: https://{host}\n  to: http://{to}{path}\n  allow_public_unauthenticated_access: true\n  {rest}\n"
         )
     };
-    let house = House::open(&config(&[
+    let server = TestServer::open(&config(&[
         route("exact.test", "", "path: /one"),
         route("prefix.test", "/base", "prefix: /x"),
         route("root.test", "/", "prefix: /x"),
@@ -53,7 +53,7 @@ async fn paths_are_matched_and_rewritten() {
         ("https://regex.test/items", None, "that does not match"),
     ] {
         let before = upstream.heads().len();
-        let seen = house.browser().fetch(url).await;
+        let seen = server.browser().fetch(url).await;
         match expected {
             Some(expected) => assert_eq!(target(&seen.body), expected, "{url}: {why}"),
             None => {
@@ -65,7 +65,7 @@ async fn paths_are_matched_and_rewritten() {
     // Rewriting is text: it must not put a dot segment together.
     for path in ["/x../a", "/x..", "/x./a", "/x..;/a"] {
         let before = upstream.heads().len();
-        let seen = house.browser().fetch(&format!("https://root.test{path}")).await;
+        let seen = server.browser().fetch(&format!("https://root.test{path}")).await;
         assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{path}: {}", seen.body);
         assert_eq!(upstream.heads().len(), before, "{path}");
     }
@@ -88,8 +88,8 @@ async fn fields_toward_the_app_and_back() {
 ",
         public("tv.test", upstream.address)
     );
-    let house = House::open(&config(&[route, public("plain.test", upstream.address)])).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&[route, public("plain.test", upstream.address)])).await;
+    let mut browser = server.browser();
     let fields = [("x-gone", "1"), ("x-set", "client"), ("x-client", "hello"), ("x-kept", "1")];
     let seen = browser.send(Method::POST, "https://tv.test/", &fields, "body").await;
     for (name, expected) in [
@@ -115,7 +115,7 @@ async fn fields_toward_the_app_and_back() {
 
 #[tokio::test]
 async fn routes_that_answer_by_themselves() {
-    let house = House::open(
+    let server = TestServer::open(
         "routes:
 - from: https://old.test
   redirect: {host_redirect: new.test, path_redirect: /start, response_code: 308, strip_query: true}
@@ -129,7 +129,7 @@ async fn routes_that_answer_by_themselves() {
 ",
     )
     .await;
-    let mut browser = house.browser();
+    let mut browser = server.browser();
     let seen = browser.fetch("https://old.test/a?b").await;
     assert_eq!((seen.status.as_u16(), seen.field("location")), (308, "https://new.test/start"));
     let seen = browser.fetch("https://says.test/").await;
@@ -144,8 +144,8 @@ async fn the_plain_listener_sends_people_to_https() {
     let upstream = Upstream::echo();
     let routes = [public("tv.test", upstream.address), public("odd.test:8443", upstream.address)];
     let text = format!("http_redirect_addr: :80\n{}", config(&routes));
-    let house = House::open(&text).await;
-    let address = house.server().redirect_address().unwrap();
+    let server = TestServer::open(&text).await;
+    let address = server.running().redirect_address().unwrap();
     for (request, status, location) in [
         ("GET /web/?a=1 HTTP/1.1\r\nhost: tv.test", "301", Some("https://tv.test/web/?a=1")),
         ("GET / HTTP/1.1\r\nhost: TV.test:80", "301", Some("https://tv.test/")),
@@ -219,7 +219,7 @@ async fn upstreams_over_tls_are_verified() {
         )
     };
     let file = file.display();
-    let house = House::open(&config(&[
+    let server = TestServer::open(&config(&[
         route("unknown", "  tls_server_name: app.test\n"),
         route("inline", &format!("  tls_custom_ca: {ours}\n  tls_server_name: app.test\n")),
         route("file", &format!("  tls_custom_ca_file: {file}\n  tls_server_name: app.test\n")),
@@ -241,13 +241,13 @@ async fn upstreams_over_tls_are_verified() {
         ("name", None, "a certificate for another name"),
         ("skip", Some("any.test"), "verified by nobody, as the config says"),
     ] {
-        let seen = house.browser().fetch(&format!("https://{name}.test/")).await;
+        let seen = server.browser().fetch(&format!("https://{name}.test/")).await;
         match expected {
             Some(expected) => assert_eq!(seen.body, expected, "{name}: {why}"),
             None => assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE, "{name}: {why}"),
         }
     }
     // A connection that one route may not verify is not borrowed from another's pool.
-    let again = house.browser().fetch("https://unknown.test/").await;
+    let again = server.browser().fetch("https://unknown.test/").await;
     assert_eq!(again.status, StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use usher_lab::upstream::{Exchange, Upstream};
 
 use crate::{
-    house::{House, config, public},
+    test_server::{TestServer, config, public},
     wire::{say, status},
 };
 
@@ -26,7 +26,7 @@ fn no_deletes(upstream: &Upstream) -> String {
 #[tokio::test]
 async fn a_method_asked_for_beside_the_method_walks_around_no_deny() {
     let upstream = Upstream::echo();
-    let house = House::open(&no_deletes(&upstream)).await;
+    let server = TestServer::open(&no_deletes(&upstream)).await;
     for (method, target, fields, expected, why) in [
         ("DELETE", "/kept/1", "", 403, "the rule"),
         ("POST", "/kept/1", "", 200, "another method"),
@@ -46,7 +46,7 @@ async fn a_method_asked_for_beside_the_method_walks_around_no_deny() {
             "{method} {target} HTTP/1.1\r\nhost: tv.test\r\nsec-fetch-mode: cors\r\n{fields}\
              connection: close\r\n\r\n"
         );
-        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(status(&answer), expected, "{method} {target} {fields}: {why}");
         let came = upstream.heads().len() - before;
         assert_eq!(came, usize::from(expected == 200), "{method} {target} {fields}");
@@ -58,18 +58,18 @@ async fn a_method_asked_for_beside_the_method_walks_around_no_deny() {
 async fn connect_reaches_no_app() {
     let upstream = Upstream::echo();
     let text = config(&[public("tv.test", upstream.address)]);
-    let house = House::open(&format!("additional_methods: [CONNECT]\n{text}")).await;
+    let server = TestServer::open(&format!("additional_methods: [CONNECT]\n{text}")).await;
     for target in ["/x", "/", "tv.test:443", "tv.test", "https://tv.test/x"] {
         let host = if target.ends_with(":443") { "tv.test:443" } else { "tv.test" };
         let request =
             format!("CONNECT {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(status(&answer), 400, "{target}: {answer}");
     }
     for target in ["ftp://tv.test/x", "ws://tv.test/x", "file://tv.test/x"] {
         let request =
             format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
-        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(status(&answer), 400, "{target}: another scheme is another origin");
     }
     assert_eq!(upstream.heads(), Vec::<String>::new());
@@ -87,11 +87,11 @@ async fn an_app_that_says_two_lengths_is_heard() {
         let answer = format!("HTTP/1.1 200 OK\r\n{lengths}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
         exchange.send(answer).await
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for target in ["/first", "/last"] {
         let request =
             format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
-        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(status(&answer), 200, "{target}: {answer:?}");
         assert!(answer.contains("5\r\nhello\r\n") && !answer.contains("length"), "{answer:?}");
     }
@@ -108,10 +108,10 @@ async fn an_answer_that_breaks_off_at_once_has_begun() {
         exchange.send(format!("HTTP/1.1 200 OK\r\n{lengths}")).await?;
         Err(std::io::ErrorKind::ConnectionAborted.into())
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for target in ["/length", "/chunked"].repeat(5) {
         let request = format!("GET {target} HTTP/1.1\r\nhost: tv.test\r\n\r\n");
-        let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(status(&answer), 200, "{target}: {answer:?}");
         assert!(!answer.contains("\r\n0\r\n"), "{target}: as if it were whole: {answer:?}");
     }
@@ -122,11 +122,11 @@ async fn an_answer_that_breaks_off_at_once_has_begun() {
 #[tokio::test]
 async fn an_escape_without_end_takes_no_thread() {
     let upstream = Upstream::echo();
-    let house = House::open(&no_deletes(&upstream)).await;
+    let server = TestServer::open(&no_deletes(&upstream)).await;
     let path = format!("/%{}41", "25".repeat(28_000));
     let began = Instant::now();
     let request = format!("GET {path} HTTP/1.1\r\nhost: tv.test\r\nconnection: close\r\n\r\n");
-    let answer = say(&house.browser(), "tv.test", request.as_bytes()).await;
+    let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
     assert_eq!(status(&answer), 400);
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

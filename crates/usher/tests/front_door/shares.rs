@@ -11,17 +11,17 @@ use usher_lab::{browser::Tls, upstream::Upstream};
 
 use crate::{
     connections::{RST_STREAM, frame, get, next, preface},
-    house::{House, config, public},
+    test_server::{TestServer, config, public},
 };
 
 /// More than one client may have connections.
 const CROWD: usize = 600;
 const PING: u8 = 6;
 
-async fn open_house(more: &str) -> (House, Upstream) {
+async fn open_house(more: &str) -> (TestServer, Upstream) {
     let upstream = Upstream::echo();
     let text = format!("{more}{}", config(&[public("tv.test", upstream.address)]));
-    (House::open(&text).await, upstream)
+    (TestServer::open(&text).await, upstream)
 }
 
 /// So many connections from the person's own address that say no more than this.
@@ -43,9 +43,9 @@ fn is_open(stream: &TcpStream) -> bool {
 
 #[tokio::test]
 async fn idle_handshakes_leave_a_place_for_a_neighbour() {
-    let (house, _upstream) = open_house("").await;
-    let crowd = crowd(house.address(), &[22, 3, 1, 2, 0, 1]).await;
-    let seen = house.browser().fetch("https://tv.test/").await;
+    let (server, _upstream) = open_house("").await;
+    let crowd = crowd(server.address(), &[22, 3, 1, 2, 0, 1]).await;
+    let seen = server.browser().fetch("https://tv.test/").await;
     assert_eq!(seen.status, StatusCode::OK);
     drop(crowd);
 }
@@ -53,10 +53,10 @@ async fn idle_handshakes_leave_a_place_for_a_neighbour() {
 /// The port that sends to https counts with the other one: it was outside of every share.
 #[tokio::test]
 async fn idle_visits_to_the_redirect_port_make_room_as_others_do() {
-    let (house, _upstream) = open_house("http_redirect_addr: ':80'\n").await;
-    let redirect = house.server().redirect_address().unwrap();
+    let (server, _upstream) = open_house("http_redirect_addr: ':80'\n").await;
+    let redirect = server.running().redirect_address().unwrap();
     let mut crowd = crowd(redirect, b"GET / HTTP/1.1\r\n").await;
-    let seen = house.browser().fetch("https://tv.test/").await;
+    let seen = server.browser().fetch("https://tv.test/").await;
     assert_eq!(seen.status, StatusCode::OK);
     let ended = crowd[0].read(&mut [0]).await;
     assert!(matches!(ended, Ok(0) | Err(_)), "who came first makes room");
@@ -66,8 +66,8 @@ async fn idle_visits_to_the_redirect_port_make_room_as_others_do() {
 /// Eight of these were as many readers as there could be.
 #[tokio::test]
 async fn idle_readers_of_figures_keep_nobody_from_reading() {
-    let (house, _upstream) = open_house("metrics_address: 127.0.0.1:9090\n").await;
-    let figures = house.server().metrics_address().unwrap();
+    let (server, _upstream) = open_house("metrics_address: 127.0.0.1:9090\n").await;
+    let figures = server.running().metrics_address().unwrap();
     let mut idle = Vec::new();
     for _ in 0..20 {
         idle.push(TcpStream::connect(figures).await.unwrap());
@@ -101,10 +101,10 @@ async fn cancels(stream: &mut Tls, first: u32) -> std::io::Result<()> {
 /// No connection goes beyond what one connection may take back; all of them together do.
 #[tokio::test]
 async fn cancelled_requests_count_over_all_connections_of_a_client() {
-    let (house, _upstream) = open_house("").await;
+    let (server, _upstream) = open_house("").await;
     let mut sent = 0;
     loop {
-        let mut stream = house.browser().connect_http2("tv.test").await;
+        let mut stream = server.browser().connect_http2("tv.test").await;
         stream.write_all(&preface()).await.unwrap();
         for round in 0..8 {
             if cancels(&mut stream, 100 * round + 1).await.is_err() {

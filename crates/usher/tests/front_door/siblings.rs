@@ -4,7 +4,7 @@
 use http::{Method, StatusCode};
 use usher_lab::{browser::Browser, upstream::Upstream};
 
-use crate::house::{ANN, EVE, House, config, friends, public};
+use crate::test_server::{ANN, EVE, TestServer, config, friends, public};
 
 fn handle(browser: &Browser, host: &str) -> String {
     browser.jar[host]["__Host-_pomerium"].clone()
@@ -20,12 +20,12 @@ fn tossed(browser: &mut Browser, host: &str, value: &str) {
 async fn a_sibling_s_cookie_locks_nobody_out_and_signs_nobody_in() {
     let upstream = Upstream::echo();
     let routes = [friends("tv.test", upstream.address), public("open.test", upstream.address)];
-    let house = House::open(&config(&routes)).await;
-    let mut other_ann = house.browser();
+    let server = TestServer::open(&config(&routes)).await;
+    let mut other_ann = server.browser();
     other_ann.sign_in("https://tv.test/", ANN.0, ANN.1).await;
     let foreign = handle(&other_ann, "tv.test");
     for (value, why) in [(&*foreign, "good, and begun elsewhere"), ("e30.e30.e30", "garbage")] {
-        let mut victim = house.browser();
+        let mut victim = server.browser();
         tossed(&mut victim, "tv.test", value);
         let before = victim.fetch("https://tv.test/").await;
         assert_eq!(before.status, StatusCode::UNAUTHORIZED, "{why}: it is nobody's");
@@ -35,7 +35,7 @@ async fn a_sibling_s_cookie_locks_nobody_out_and_signs_nobody_in() {
             let own = handle(&victim, "tv.test");
             let [one, two] = [format!("_pomerium={value}"), format!("__Host-_pomerium={own}")];
             let cookies = if first { format!("{one}; {two}") } else { format!("{two}; {one}") };
-            let mut bare = house.browser();
+            let mut bare = server.browser();
             for url in ["https://tv.test/web", "https://tv.test/.pomerium/user"] {
                 let seen = bare.send(Method::GET, url, &[("cookie", &cookies)], "").await;
                 assert_eq!(seen.status, StatusCode::OK, "{why}: {url}");
@@ -46,7 +46,7 @@ async fn a_sibling_s_cookie_locks_nobody_out_and_signs_nobody_in() {
         }
     }
     // Where somebody is signed in nowhere, the sibling's person is nobody, on open routes too.
-    let mut victim = house.browser();
+    let mut victim = server.browser();
     tossed(&mut victim, "open.test", &handle(&other_ann, "tv.test"));
     let seen = victim.open("https://open.test/.pomerium/").await;
     assert!(!seen.body.contains(ANN.0), "she would act as somebody else: {}", seen.body);
@@ -55,8 +55,8 @@ async fn a_sibling_s_cookie_locks_nobody_out_and_signs_nobody_in() {
 #[tokio::test]
 async fn every_cookie_of_ours_is_out_of_a_sibling_s_reach() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let mut ann = house.browser();
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut ann = server.browser();
     let mut seen =
         ann.send(Method::GET, "https://tv.test/", usher_lab::browser::NAVIGATION, "").await;
     let mut set = Vec::new();
@@ -86,14 +86,14 @@ async fn with_a_cookie_domain_two_people_s_cookies_are_nobody_s_until_somebody_s
     let routes =
         [friends("tv.home.test", upstream.address), friends("photos.home.test", upstream.address)];
     let text = format!("cookie_domain: home.test\n{}", config(&routes));
-    let house = House::open(&text).await;
-    let mut ann = house.browser();
+    let server = TestServer::open(&text).await;
+    let mut ann = server.browser();
     ann.sign_in("https://tv.home.test/", ANN.0, ANN.1).await;
-    let mut eve = house.browser();
+    let mut eve = server.browser();
     eve.sign_in("https://tv.home.test/", EVE.0, EVE.1).await;
     let shared = |browser: &Browser| browser.jar["tv.home.test"]["_pomerium"].clone();
     let [anns, eves] = [shared(&ann), shared(&eve)];
-    let mut bare = house.browser();
+    let mut bare = server.browser();
     for (cookies, expected, why) in [
         (format!("_pomerium={anns}"), StatusCode::OK, "one cookie for all hosts"),
         (format!("_pomerium=x; _pomerium={anns}"), StatusCode::OK, "one verifies"),

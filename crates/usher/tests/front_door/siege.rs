@@ -13,7 +13,7 @@ use usher_lab::{
 
 use crate::{
     connections::{frame, get},
-    house::{House, config, eventually, public},
+    test_server::{TestServer, config, eventually, public},
 };
 
 /// A few more connections than one client may have.
@@ -86,8 +86,8 @@ async fn holds(browser: &Browser, over: Over, word: &[u8]) -> Tls {
 /// The crowd says its word and takes nothing; a newcomer at the same address gets a page.
 async fn a_newcomer_is_answered_beside(crowd: usize, over: Over, word: &[u8]) {
     let app = app();
-    let house = House::open(&config(&[public("tv.test", app.address)])).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&[public("tv.test", app.address)])).await;
+    let mut browser = server.browser();
     let mut hold = Vec::new();
     for _ in 0..crowd {
         hold.push(holds(&browser, over, word).await);
@@ -95,7 +95,7 @@ async fn a_newcomer_is_answered_beside(crowd: usize, over: Over, word: &[u8]) {
     let seen = browser.fetch("https://tv.test/").await;
     assert_eq!(seen.status, StatusCode::OK);
     assert_eq!(seen.body, "a page");
-    eventually("somebody made room, which is told", || house.records("overload").pop()).await;
+    eventually("somebody made room, which is told", || server.records("overload").pop()).await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use rcgen::{
 use tempfile::TempDir;
 use usher_lab::upstream::Upstream;
 
-use crate::house::{House, config, public};
+use crate::test_server::{TestServer, config, public};
 
 const HOST: &str = "tv.test";
 
@@ -75,16 +75,16 @@ fn response(folder: &Path, entry: &str) -> Vec<u8> {
 }
 
 /// What a client that asks for a response says.
-async fn seen(house: &House, folder: &Path) -> String {
-    let (address, folder) = (house.address().to_string(), folder.to_owned());
+async fn seen(server: &TestServer, folder: &Path) -> String {
+    let (address, folder) = (server.address().to_string(), folder.to_owned());
     let client = tokio::task::spawn_blocking(move || {
         openssl(&folder, &["s_client", "-connect", &address, "-servername", HOST, "-status"])
     });
     String::from_utf8_lossy(&client.await.unwrap().stdout).into_owned()
 }
 
-fn troubles(house: &House) -> Vec<String> {
-    let lines = house.records("certificate");
+fn troubles(server: &TestServer) -> Vec<String> {
+    let lines = server.records("certificate");
     let causes = lines.iter().filter_map(|line| line["cause"].as_str());
     causes.filter(|cause| cause.contains("own.ocsp")).map(str::to_owned).collect()
 }
@@ -102,13 +102,13 @@ async fn a_response_that_counts_is_sent_and_no_other() {
     );
     let good = response(at, "V\t301231235959Z\t");
     fs::write(at.join("own.ocsp"), &good).unwrap();
-    let house = House::open(&text).await;
-    let said = seen(&house, at).await;
+    let server = TestServer::open(&text).await;
+    let said = seen(&server, at).await;
     assert!(said.contains("OCSP Response Status: successful"), "{said}");
     assert!(said.contains("Cert Status: good"), "{said}");
-    assert!(troubles(&house).is_empty(), "{:?}", troubles(&house));
+    assert!(troubles(&server).is_empty(), "{:?}", troubles(&server));
 
-    house.clock.turn(Duration::from_secs(25 * 3600)); // the good one is over then
+    server.clock.turn(Duration::from_secs(25 * 3600)); // the good one is over then
     for (bad, why) in [
         (response(at, "R\t301231235959Z\t260101000000Z"), "revoked"),
         (b"not DER".to_vec(), "holds no OCSP response"),
@@ -116,10 +116,10 @@ async fn a_response_that_counts_is_sent_and_no_other() {
         (good.clone(), "is over"),
     ] {
         fs::write(at.join("own.ocsp"), bad).unwrap();
-        house.reload(&text).unwrap();
-        let told = troubles(&house);
+        server.reload(&text).unwrap();
+        let told = troubles(&server);
         assert!(told.last().is_some_and(|last| last.contains(why)), "{why}: {told:?}");
-        let said = seen(&house, at).await;
+        let said = seen(&server, at).await;
         assert!(said.contains("no response sent"), "{why}: {said}");
     }
 }

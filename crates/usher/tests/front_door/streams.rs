@@ -21,8 +21,8 @@ use usher_lab::{
 };
 
 use crate::{
-    house::{ANN, House, config, eventually, friends, public},
     sockets,
+    test_server::{ANN, TestServer, config, eventually, friends, public},
 };
 
 /// Reads up to and with this.
@@ -48,8 +48,8 @@ async fn ranges_heads_and_trailers_come_through_as_they_are() {
         }
         _ => exchange.reply(200, "x-early: 1\r\n", b"body").await,
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    for mut browser in [house.browser(), house.browser().over_http2()] {
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    for mut browser in [server.browser(), server.browser().over_http2()] {
         let asks = [("range", "bytes=5-9"), ("if-range", "\"x\"")];
         let seen = browser.send(Method::GET, "https://tv.test/film", &asks, "").await;
         assert_eq!((seen.status.as_u16(), &*seen.body), (206, "56789"));
@@ -84,8 +84,8 @@ async fn events_come_one_by_one() {
         }
         exchange.send("0\r\n\r\n").await
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut stream = house.browser().connect("tv.test").await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = server.browser().connect("tv.test").await;
     stream.write_all(b"GET /events HTTP/1.1\r\nhost: tv.test\r\n\r\n").await.unwrap();
     read_until(&mut stream, "\r\n\r\n").await;
     for _ in 0..3 {
@@ -102,8 +102,8 @@ async fn uploads_of_any_kind() {
         let body = exchange.body().await?;
         exchange.reply(200, "", format!("{} bytes", body.len()).as_bytes()).await
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut browser = server.browser();
     let film = vec![7; 3 << 20];
     for mut browser in [browser.clone(), browser.over_http2()] {
         let seen = browser.send(Method::POST, "https://tv.test/", FETCH, film.clone()).await;
@@ -129,8 +129,8 @@ async fn an_early_hint_does_not_hide_the_answer() {
         exchange.send("HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n").await?;
         exchange.reply(200, "", b"page").await
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    for mut browser in [house.browser(), house.browser().over_http2()] {
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    for mut browser in [server.browser(), server.browser().over_http2()] {
         let seen = browser.fetch("https://tv.test/").await;
         assert_eq!((seen.status.as_u16(), &*seen.body), (200, "page"));
     }
@@ -163,7 +163,7 @@ async fn upstreams_that_are_down_slow_or_lying() {
     let no_name = public("name.test", upstream.address)
         .replace(&upstream.address.to_string(), "no-such-host.invalid:80");
     let plain = public("tls.test", speaks_no_tls()).replace("http://", "https://");
-    let house = House::open(&config(&[slow, down, no_name, plain])).await;
+    let server = TestServer::open(&config(&[slow, down, no_name, plain])).await;
     for (url, status, word) in [
         ("https://down.test/", 503, "upstream_connect_failed"),
         ("https://name.test/", 503, "upstream_name_unresolved"),
@@ -176,9 +176,9 @@ async fn upstreams_that_are_down_slow_or_lying() {
         ("https://tv.test/silent", 504, "response_timeout"),
         ("https://tv.test/", 200, "via_upstream"),
     ] {
-        let mut browser = house.browser();
+        let mut browser = server.browser();
         let seen = browser.send(Method::GET, url, NAVIGATION, "").await;
-        let (_, access) = house.recorded(seen.field("x-request-id")).await;
+        let (_, access) = server.recorded(seen.field("x-request-id")).await;
         let details = access["response-code-details"].as_str().unwrap();
         assert_eq!((seen.status.as_u16(), details), (status, word), "{url}");
         if status != 200 {
@@ -193,7 +193,7 @@ async fn upstreams_that_are_down_slow_or_lying() {
             }
         }
     }
-    let told = house.records("upstream");
+    let told = server.records("upstream");
     assert!(told.iter().all(|line| line["level"] == "warn" && line["effect"] != ""), "{told:?}");
     assert_eq!(told.len(), 9);
 }
@@ -226,9 +226,9 @@ async fn a_body_cut_short_is_not_passed_off_as_whole() {
         }
         Err(std::io::ErrorKind::ConnectionReset.into())
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for path in ["/length", "/chunked"] {
-        let mut stream = house.browser().connect("tv.test").await;
+        let mut stream = server.browser().connect("tv.test").await;
         let request = format!("GET {path} HTTP/1.1\r\nhost: tv.test\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
@@ -237,7 +237,7 @@ async fn a_body_cut_short_is_not_passed_off_as_whole() {
         let is_whole = answer.ends_with("0\r\n\r\n") || answer.contains("content-length: 3");
         assert!(!is_whole, "{path}: {answer}");
         let access = eventually("the line is written", || {
-            house.records("http-request").into_iter().find(|line| line["path"] == path)
+            server.records("http-request").into_iter().find(|line| line["path"] == path)
         });
         let details = access.await["response-code-details"].clone();
         assert_eq!(details, "upstream_reset_after_response_started", "{path}");
@@ -254,8 +254,8 @@ async fn connections_to_upstreams_are_kept_and_stale_ones_replaced() {
             _ => Ok(()),
         }
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut browser = server.browser();
     for (path, connections) in [("/", 1), ("/", 1), ("/last", 1), ("/", 2), ("/", 2)] {
         let seen = browser.fetch(&format!("https://tv.test{path}")).await;
         assert_eq!((seen.status.as_u16(), upstream.connections()), (200, connections), "{path}");
@@ -269,8 +269,8 @@ async fn sockets_over_http1_and_http2() {
         friends("tv.test", upstream.address),
         friends("shut.test", upstream.address).replace("allow_websockets: true", "prefix: /"),
     ];
-    let house = House::open(&config(&routes)).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(&routes)).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     let mut socket = sockets::open(&ann, "tv.test").await;
     sockets::says_back(&mut socket, "over HTTP/1.1").await;
 
@@ -336,13 +336,13 @@ async fn a_drain_lets_running_requests_finish() {
         finish.notified().await;
         exchange.reply(200, "", b"the end").await
     });
-    let mut house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let (address, mut browser) = (house.address(), house.browser());
+    let mut server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let (address, mut browser) = (server.address(), server.browser());
     let running = tokio::spawn(async move { browser.fetch("https://tv.test/").await });
     gate.notified().await;
     let stopping = async {
-        house.stop(Duration::from_secs(20)).await;
-        house
+        server.stop(Duration::from_secs(20)).await;
+        server
     };
     let finishing = async {
         let refused = || std::net::TcpStream::connect(address).is_err().then_some(());
@@ -350,9 +350,9 @@ async fn a_drain_lets_running_requests_finish() {
         go_on.notify_one();
         running.await.unwrap()
     };
-    let (house, seen) = tokio::join!(stopping, finishing);
+    let (server, seen) = tokio::join!(stopping, finishing);
     assert_eq!((seen.status.as_u16(), &*seen.body), (200, "the end"));
-    assert_eq!(house.records("http-request").len(), 1, "and its record is written");
+    assert_eq!(server.records("http-request").len(), 1, "and its record is written");
 }
 
 /// A socket would never finish by itself: it is closed once the last request is answered, and
@@ -360,10 +360,10 @@ async fn a_drain_lets_running_requests_finish() {
 #[tokio::test]
 async fn sockets_are_closed_last_and_hold_no_drain_up() {
     let upstream = sockets::echo();
-    let mut house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut socket = sockets::open(&house.browser(), "tv.test").await;
+    let mut server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut socket = sockets::open(&server.browser(), "tv.test").await;
     sockets::says_back(&mut socket, "hello").await;
-    let stopping = house.stop(Duration::from_secs(3600));
+    let stopping = server.stop(Duration::from_secs(3600));
     tokio::time::timeout(Duration::from_secs(20), stopping).await.expect("it does not wait");
     sockets::ends(&mut socket).await;
 }
@@ -375,15 +375,15 @@ async fn a_drain_has_an_end() {
         exchange.hung_up().await;
         Ok(())
     });
-    let mut house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut stream = house.browser().connect("tv.test").await;
+    let mut server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut stream = server.browser().connect("tv.test").await;
     stream.write_all(b"GET / HTTP/1.1\r\nhost: tv.test\r\n\r\n").await.unwrap();
     upstream.came(1).await;
-    house.stop(Duration::from_millis(100)).await;
+    server.stop(Duration::from_millis(100)).await;
     let mut answer = Vec::new();
     let _cut = stream.read_to_end(&mut answer).await;
     assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
-    let records = house.records("http-request");
+    let records = server.records("http-request");
     assert_eq!(records.len(), 1, "its record is written all the same");
     assert_eq!(records[0]["response-code"], 0);
 }

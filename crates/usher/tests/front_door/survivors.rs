@@ -10,9 +10,9 @@ use usher_lab::{
 };
 
 use crate::{
-    house::{ANN, House, config, eventually, friends, public},
     providers::Outside,
     sockets,
+    test_server::{ANN, TestServer, config, eventually, friends, public},
     wire::{say, status},
 };
 
@@ -35,8 +35,8 @@ async fn an_assertion_is_for_one_app_one_plan_and_half_a_minute() {
         let text = config(&[uri.clone(), routes[0].clone(), routes[1].clone()]);
         format!("jwt_claims_headers: {{{name}: email}}\n{text}")
     };
-    let house = House::open(&with("X-Email")).await;
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&with("X-Email")).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
     ann.open("https://photos.test/").await;
     let mut kept = Vec::new();
     for _ in 0..2 {
@@ -55,15 +55,15 @@ async fn an_assertion_is_for_one_app_one_plan_and_half_a_minute() {
     }
     assert_eq!(kept[..3], kept[3..], "made once and kept");
 
-    house.reload(&with("X-Mail")).unwrap();
+    server.reload(&with("X-Mail")).unwrap();
     let seen = ann.fetch("https://tv.test/").await;
     assert_eq!(field(&seen.body, "x-mail").as_deref(), Some(ANN.0), "as the new plan says");
     assert_eq!(field(&seen.body, "x-email"), None);
 
     let before = assertion(&seen.body);
-    house.clock.turn(Duration::from_secs(29));
+    server.clock.turn(Duration::from_secs(29));
     assert_eq!(assertion(&ann.fetch("https://tv.test/").await.body)["jti"], before["jti"]);
-    house.clock.turn(Duration::from_secs(1));
+    server.clock.turn(Duration::from_secs(1));
     let after = assertion(&ann.fetch("https://tv.test/").await.body);
     assert_ne!(after["jti"], before["jti"], "half a minute is over");
     assert_eq!(after["iat"].as_u64().unwrap(), before["iat"].as_u64().unwrap() + 30);
@@ -75,8 +75,8 @@ async fn the_assertion_goes_into_a_field_that_the_route_names() {
     let upstream = Upstream::echo();
     let route = friends("tv.test", upstream.address);
     let route = format!("{route}  set_request_headers: {{X-Token: 'Bearer ${{pomerium.jwt}}'}}\n");
-    let house = House::open(&config(&[route])).await;
-    let seen = house.signed_in("https://tv.test/", ANN).await.fetch("https://tv.test/").await;
+    let server = TestServer::open(&config(&[route])).await;
+    let seen = server.signed_in("https://tv.test/", ANN).await.fetch("https://tv.test/").await;
     let ours = field(&seen.body, "x-pomerium-jwt-assertion").unwrap();
     assert_eq!(field(&seen.body, "x-token").unwrap(), format!("Bearer {ours}"));
 }
@@ -87,7 +87,7 @@ async fn a_preflight_passes_and_what_only_looks_like_one_does_not() {
     let upstream = Upstream::echo();
     let route = friends("tv.test", upstream.address);
     let route = route.replace("  to:", "  cors_allow_preflight: true\n  to:");
-    let house = House::open(&config(&[route])).await;
+    let server = TestServer::open(&config(&[route])).await;
     let (origin, asks) = (("origin", "https://app.test"), ("access-control-request-method", "GET"));
     for (method, fields, passes) in [
         (Method::OPTIONS, &[origin, asks][..], true),
@@ -98,7 +98,7 @@ async fn a_preflight_passes_and_what_only_looks_like_one_does_not() {
         (Method::GET, &[origin, asks], false),
         (Method::POST, &[origin, asks], false),
     ] {
-        let seen = house.browser().send(method.clone(), "https://tv.test/", fields, "").await;
+        let seen = server.browser().send(method.clone(), "https://tv.test/", fields, "").await;
         assert_eq!(seen.status == StatusCode::OK, passes, "{method} {fields:?}: {}", seen.status);
     }
 }
@@ -108,11 +108,11 @@ async fn a_preflight_passes_and_what_only_looks_like_one_does_not() {
 async fn a_visitor_s_socket_ends_by_policy_and_not_by_expiry() {
     let upstream = sockets::echo();
     let open = public("tv.test", upstream.address);
-    let house = House::open(&config(std::slice::from_ref(&open))).await;
-    let mut socket = sockets::open(&house.browser(), "tv.test").await;
-    house.reload(&config(&[friends("tv.test", upstream.address)])).unwrap();
+    let server = TestServer::open(&config(std::slice::from_ref(&open))).await;
+    let mut socket = sockets::open(&server.browser(), "tv.test").await;
+    server.reload(&config(&[friends("tv.test", upstream.address)])).unwrap();
     sockets::ends(&mut socket).await;
-    let line = eventually("the line is written", || house.records("http-request").pop()).await;
+    let line = eventually("the line is written", || server.records("http-request").pop()).await;
     assert_eq!(line["response-code-details"], "permit_ended_policy", "{line}");
 }
 
@@ -120,9 +120,9 @@ async fn a_visitor_s_socket_ends_by_policy_and_not_by_expiry() {
 #[tokio::test]
 async fn an_empty_query_reaches_the_app() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for target in ["/a?", "/a", "/a?b"] {
-        house.browser().fetch(&format!("https://tv.test{target}")).await;
+        server.browser().fetch(&format!("https://tv.test{target}")).await;
         assert!(upstream.last().starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{target}");
     }
 }
@@ -131,8 +131,8 @@ async fn an_empty_query_reaches_the_app() {
 #[tokio::test]
 async fn a_neighbour_s_page_uses_no_session_in_a_link() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let ann = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
     let handle = ann.jar["tv.test"]["__Host-_pomerium"].clone();
     let link = format!("https://tv.test/?pomerium_session={handle}");
     for (site, expected) in [
@@ -142,7 +142,7 @@ async fn a_neighbour_s_page_uses_no_session_in_a_link() {
         ("none", StatusCode::OK),
     ] {
         let fields = [("sec-fetch-mode", "no-cors"), ("sec-fetch-site", site)];
-        let seen = house.browser().send(Method::GET, &link, &fields, "").await;
+        let seen = server.browser().send(Method::GET, &link, &fields, "").await;
         assert_eq!(seen.status, expected, "{site}");
     }
     // Browsers before Fetch Metadata: a page of another site posts, or one with cookies asks.
@@ -154,10 +154,10 @@ async fn a_neighbour_s_page_uses_no_session_in_a_link() {
         ("cookie", "theme=dark", StatusCode::UNAUTHORIZED),
     ] {
         let fields = [("accept", "application/json"), (name, value)];
-        let seen = house.browser().send(Method::POST, &link, &fields, "").await;
+        let seen = server.browser().send(Method::POST, &link, &fields, "").await;
         assert_eq!(seen.status, expected, "{name}: {value}");
     }
-    let seen = house.browser().send(Method::GET, &link, NAVIGATION, "").await;
+    let seen = server.browser().send(Method::GET, &link, NAVIGATION, "").await;
     assert_eq!(seen.status, StatusCode::FOUND);
 }
 
@@ -165,12 +165,12 @@ async fn a_neighbour_s_page_uses_no_session_in_a_link() {
 #[tokio::test]
 async fn a_head_has_a_hundred_fields_at_most() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     let url = "https://tv.test/";
     let names: Vec<String> = (0..120).map(|number| format!("x-{number}")).collect();
     let fields: Vec<_> = names.iter().map(|name| (&**name, "1")).collect();
     let taken = async |count: usize| {
-        house.browser().send(Method::GET, url, &fields[..count], "").await.status == StatusCode::OK
+        server.browser().send(Method::GET, url, &fields[..count], "").await.status == StatusCode::OK
     };
     assert!(taken(90).await && !taken(110).await);
 }
@@ -195,10 +195,10 @@ async fn the_address_of_a_redirect_stays_on_https_and_no_other() {
         let code = exchange.target().1[1..].parse().unwrap();
         exchange.reply(code, "location: http://tv.test/there\r\n", b"").await
     });
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for (code, scheme) in [(301, "https"), (302, "https"), (307, "https"), (201, "http")] {
         let url = format!("https://tv.test/{code}");
-        let seen = house.browser().send(Method::GET, &url, &[], "").await;
+        let seen = server.browser().send(Method::GET, &url, &[], "").await;
         assert_eq!(seen.status.as_u16(), code);
         assert_eq!(seen.field("location"), format!("{scheme}://tv.test/there"), "{code}");
     }
@@ -209,7 +209,7 @@ async fn the_address_of_a_redirect_stays_on_https_and_no_other() {
 #[tokio::test]
 async fn a_target_that_names_a_host_needs_a_host_field_beside_it() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     for (version, host, expected) in [
         ("1.1", "host: tv.test\r\n", 200),
         ("1.1", "", 400),
@@ -219,7 +219,7 @@ async fn a_target_that_names_a_host_needs_a_host_field_beside_it() {
     ] {
         let head =
             format!("GET https://tv.test/ HTTP/{version}\r\n{host}connection: close\r\n\r\n");
-        let answer = say(&house.browser(), "tv.test", head.as_bytes()).await;
+        let answer = say(&server.browser(), "tv.test", head.as_bytes()).await;
         assert_eq!(status(&answer), expected, "{head}{answer}");
     }
 }
@@ -230,14 +230,14 @@ async fn a_target_that_names_a_host_needs_a_host_field_beside_it() {
 async fn what_is_refused_before_it_is_routed_has_a_line_each() {
     const MANY: usize = 30;
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut browser = server.browser();
     for _ in 0..MANY {
         let seen = browser.send(Method::GET, "https://tv.test/;/admin", &[], "").await;
         assert_eq!(seen.status, StatusCode::BAD_REQUEST);
     }
     for message in ["authorize check", "http-request"] {
-        let all = || Some(house.records(message).len()).filter(|lines| *lines >= MANY);
+        let all = || Some(server.records(message).len()).filter(|lines| *lines >= MANY);
         assert_eq!(eventually(message, all).await, MANY, "{message}");
     }
 }
@@ -250,8 +250,8 @@ async fn a_route_s_response_fields_replace_those_of_all_by_name() {
         let route = public("tv.test", upstream.address);
         config(&[format!("{route}  set_response_headers: {{{field}}}\n")])
     };
-    let house = House::open(&own("X-Frame-Options: DENY")).await;
-    let seen = house.browser().fetch("https://tv.test/").await;
+    let server = TestServer::open(&own("X-Frame-Options: DENY")).await;
+    let seen = server.browser().fetch("https://tv.test/").await;
     let all = |name: &str| {
         let values = seen.fields.get_all(name).iter();
         values.map(|value| value.to_str().unwrap()).collect::<Vec<_>>()
@@ -262,8 +262,8 @@ async fn a_route_s_response_fields_replace_those_of_all_by_name() {
     );
 
     let text = format!("set_response_headers: {{X-One: all, X-Two: all}}\n{}", own("X-One: tv"));
-    house.reload(&text).unwrap();
-    let seen = house.browser().fetch("https://tv.test/").await;
+    server.reload(&text).unwrap();
+    let seen = server.browser().fetch("https://tv.test/").await;
     let all = |name: &str| {
         let values = seen.fields.get_all(name).iter();
         values.map(|value| value.to_str().unwrap()).collect::<Vec<_>>()

@@ -5,8 +5,8 @@ use std::time::Duration;
 use usher_lab::upstream::Upstream;
 
 use crate::{
-    house::{House, config, eventually, public},
     metrics::{figures, value},
+    test_server::{TestServer, config, eventually, public},
 };
 
 const METRICS: &str = "metrics_address: 127.0.0.1:9090\n";
@@ -16,12 +16,12 @@ const METRICS: &str = "metrics_address: 127.0.0.1:9090\n";
 async fn a_task_that_panics_is_started_again_and_told() {
     let upstream = Upstream::echo();
     let text = format!("{METRICS}{}", config(&[public("tv.test", upstream.address)]));
-    let mut house = House::closed(1).await;
-    house.clock.break_on("chores", 6); // and while the first ones are told
-    house.restart(&text).await;
+    let mut server = TestServer::closed(1).await;
+    server.clock.break_on("chores", 6); // and while the first ones are told
+    server.restart(&text).await;
 
     let lines = eventually("all panics are told", || {
-        Some(house.records("panic")).filter(|lines| lines.len() == 3)
+        Some(server.records("panic")).filter(|lines| lines.len() == 3)
     })
     .await;
     let mut tasks: Vec<_> = lines.iter().map(|line| line["task"].as_str().unwrap()).collect();
@@ -35,25 +35,25 @@ async fn a_task_that_panics_is_started_again_and_told() {
     assert_eq!(tasks, ["certificates", "clock", "store-sweep"], "each of those that ask at once");
 
     // Readers of figures are taken on the very thread.
-    let figures = figures(&house).await;
+    let figures = figures(&server).await;
     let restarts =
         |task: &str| value(&figures, &format!("usher_task_restarts_total{{task=\"{task}\"}}"));
     assert_eq!((restarts("certificates"), restarts("store-sweep")), (1.0, 1.0), "{figures}");
     assert_eq!(restarts("accept"), 0.0);
     assert_eq!(value(&figures, "usher_panics_total"), 3.0);
-    let seen = house.browser().fetch("https://tv.test/").await;
+    let seen = server.browser().fetch("https://tv.test/").await;
     assert_eq!(seen.status, 200, "nobody else notices");
-    house.stop(Duration::from_secs(5)).await;
+    server.stop(Duration::from_secs(5)).await;
 }
 
 /// A disk that hangs, or a file that is gone, is no visitor's business: the page is in memory.
 #[tokio::test]
 async fn the_certificate_page_waits_for_no_disk() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    let mut browser = house.browser();
-    let before = std::fs::read_to_string(house.server().ca_file()).unwrap();
-    std::fs::remove_file(house.server().ca_file()).unwrap();
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    let mut browser = server.browser();
+    let before = std::fs::read_to_string(server.running().ca_file()).unwrap();
+    std::fs::remove_file(server.running().ca_file()).unwrap();
     let seen = browser.fetch("https://tv.test/.pomerium/trust").await;
     assert_eq!(seen.status, 200, "{}", seen.body);
     let seen = browser.fetch("https://tv.test/.pomerium/trust/usher-ca.pem").await;
@@ -64,16 +64,16 @@ async fn the_certificate_page_waits_for_no_disk() {
 #[tokio::test]
 async fn a_directory_without_room_for_the_reserve_says_so() {
     let upstream = Upstream::echo();
-    let mut house = House::closed(1).await;
+    let mut server = TestServer::closed(1).await;
     // Where it can't be written, as on a disk without space.
-    let reserve = house.data_dir().join("usher.reserve");
+    let reserve = server.data_dir().join("usher.reserve");
     std::fs::remove_file(&reserve).unwrap();
     std::fs::create_dir(&reserve).unwrap();
-    house.restart(&config(&[public("tv.test", upstream.address)])).await;
-    let told = eventually("it is told", || house.records("store").pop()).await;
+    server.restart(&config(&[public("tv.test", upstream.address)])).await;
+    let told = eventually("it is told", || server.records("store").pop()).await;
     assert_eq!(told["level"], "warn", "{told}");
     for (field, words) in [("cause", "usher.reserve"), ("hint", "space"), ("effect", "sign-out")] {
         assert!(told[field].as_str().unwrap().contains(words), "{field}: {told}");
     }
-    assert_eq!(house.browser().open("https://tv.test/").await.status, 200, "it serves");
+    assert_eq!(server.browser().open("https://tv.test/").await.status, 200, "it serves");
 }

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use usher_lab::{browser::NAVIGATION, upstream::Upstream};
 
-use crate::house::{ANN, House, config, friends};
+use crate::test_server::{ANN, TestServer, config, friends};
 
 const PAGE: &str = "https://tv.test/";
 const DEVICE: &str = "__Host-_pomerium_device_";
@@ -11,8 +11,8 @@ const DEVICE: &str = "__Host-_pomerium_device_";
 #[tokio::test]
 async fn a_neighbour_behind_the_same_router_locks_nobody_out() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let mut ann = house.signed_in(PAGE, ANN).await;
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut ann = server.signed_in(PAGE, ANN).await;
     let device = |jar: &usher_lab::browser::Browser| {
         let held: Vec<_> = jar.jar["tv.test"].iter().collect();
         let ours = held.into_iter().filter(|(name, _)| name.starts_with(DEVICE));
@@ -23,18 +23,18 @@ async fn a_neighbour_behind_the_same_router_locks_nobody_out() {
     let seen = ann.fetch("https://tv.test/echo").await;
     assert!(!seen.body.contains("_device_"), "the app does not get it: {}", seen.body);
 
-    let mut neighbour = house.browser();
+    let mut neighbour = server.browser();
     let mut last = StatusCode::OK;
     for _ in 0..12 {
         last = neighbour.sign_in(PAGE, ANN.0, "a guess").await.status;
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS, "guessing is slowed down");
-    let mut strange = house.browser();
+    let mut strange = server.browser();
     let seen = strange.sign_in(PAGE, ANN.0, ANN.1).await;
     assert_eq!(seen.status, StatusCode::TOO_MANY_REQUESTS, "a browser that nobody knows waits");
 
     // Hers, long after her session: only what is kept for long is left.
-    let mut later = house.browser();
+    let mut later = server.browser();
     let jar = later.jar.entry("tv.test".into()).or_default();
     jar.insert(name.clone(), value.clone());
     let seen = later.sign_in(PAGE, ANN.0, ANN.1).await;
@@ -43,11 +43,11 @@ async fn a_neighbour_behind_the_same_router_locks_nobody_out() {
     assert_eq!(device(&later)[0].0, *name);
 
     // Not a way in, and not for others' accounts.
-    let mut only = house.browser();
+    let mut only = server.browser();
     only.jar.entry("tv.test".into()).or_default().insert(name.clone(), value.clone());
     assert_eq!(only.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED, "it opens nothing");
     let fields = [NAVIGATION, &[("cookie", "__Host-_pomerium_device_x=1.y")]].concat();
-    let seen = house.browser().send(Method::GET, PAGE, &fields, "").await;
+    let seen = server.browser().send(Method::GET, PAGE, &fields, "").await;
     assert_eq!(seen.status, StatusCode::FOUND, "garbage is nobody's device");
 }
 
@@ -58,15 +58,15 @@ async fn an_operator_sees_who_guesses_at_whom_and_from_where() {
     let upstream = Upstream::echo();
     let text = config(&[friends("tv.test", upstream.address)]);
     for (more, shows_email) in [("", true), ("authorize_log_fields: [request-id, user]\n", false)] {
-        let house = House::open(&format!("xff_num_trusted_hops: 1\n{more}{text}")).await;
-        let ann = house.directory().list().await.unwrap();
+        let server = TestServer::open(&format!("xff_num_trusted_hops: 1\n{more}{text}")).await;
+        let ann = server.directory().list().await.unwrap();
         let ann = ann.iter().find(|member| *member.email == *ANN.0).unwrap().id.clone();
-        house.browser().sign_in(PAGE, ANN.0, "a secret guess").await;
-        house.browser().sign_in(PAGE, "hunter2@hunter2", "another guess").await;
-        house.signed_in(PAGE, ANN).await;
-        let failed = house.records("sign-in-failed");
+        server.browser().sign_in(PAGE, ANN.0, "a secret guess").await;
+        server.browser().sign_in(PAGE, "hunter2@hunter2", "another guess").await;
+        server.signed_in(PAGE, ANN).await;
+        let failed = server.records("sign-in-failed");
         let [known, unknown] = &failed[..] else { panic!("two: {failed:?}") };
-        let came = house.records("sign-in");
+        let came = server.records("sign-in");
         let [came] = &came[..] else { panic!("one: {came:?}") };
         for line in [known, came] {
             assert_eq!(line["user-id"], *ann, "{line}");
@@ -74,12 +74,12 @@ async fn an_operator_sees_who_guesses_at_whom_and_from_where() {
         }
         for line in [known, unknown, came] {
             assert_eq!(line["ip"], "127.0.0.1", "{line}");
-            let (_, access) = house.recorded(line["request-id"].as_str().unwrap()).await;
+            let (_, access) = server.recorded(line["request-id"].as_str().unwrap()).await;
             assert_eq!(access["path"], "/.pomerium/sign_in", "{line}");
         }
         assert!(unknown.get("user-id").is_none() && unknown.get("email").is_none(), "{unknown}");
         for secret in ["hunter2", "guess", ANN.1] {
-            assert!(!house.log().contains(secret), "{secret}: {}", house.log());
+            assert!(!server.log().contains(secret), "{secret}: {}", server.log());
         }
     }
 }
@@ -89,8 +89,8 @@ async fn an_operator_sees_who_guesses_at_whom_and_from_where() {
 async fn a_guesser_behind_a_trusted_proxy_is_told_by_their_own_address() {
     let upstream = Upstream::echo();
     let text = config(&[friends("tv.test", upstream.address)]);
-    let house = House::open(&format!("xff_num_trusted_hops: 1\n{text}")).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&format!("xff_num_trusted_hops: 1\n{text}")).await;
+    let mut browser = server.browser();
     let form = browser.open(PAGE).await;
     let fields = [
         ("x-forwarded-for", "198.51.100.4"),
@@ -102,6 +102,6 @@ async fn a_guesser_behind_a_trusted_proxy_is_told_by_their_own_address() {
     let flow = flow.split('"').next().unwrap();
     let filled = format!("flow={flow}&email=ann%40example.com&password=a+guess");
     browser.send(Method::POST, form.url.as_str(), &fields, filled).await;
-    let failed = house.records("sign-in-failed").pop().unwrap();
+    let failed = server.records("sign-in-failed").pop().unwrap();
     assert_eq!(failed["ip"], "198.51.100.4", "{failed}");
 }

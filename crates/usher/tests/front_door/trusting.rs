@@ -7,17 +7,17 @@ use usher_lab::{
     upstream::{Exchange, Upstream},
 };
 
-use crate::house::{House, config, friends, plan, public};
+use crate::test_server::{TestServer, config, friends, plan, public};
 
 #[tokio::test]
 async fn a_page_with_a_code_and_three_files() {
     let app = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", app.address)])).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&[friends("tv.test", app.address)])).await;
+    let mut browser = server.browser();
     let page = browser.open("https://tv.test/.pomerium/trust").await;
     assert_eq!(page.status, StatusCode::OK, "nobody has to sign in for it");
-    let pem = std::fs::read_to_string(house.server().ca_file()).unwrap();
-    let fingerprint = usher::certs::report::fingerprint(house.server().ca_file()).unwrap();
+    let pem = std::fs::read_to_string(server.running().ca_file()).unwrap();
+    let fingerprint = usher::certs::report::fingerprint(server.running().ca_file()).unwrap();
     assert!(page.body.contains(&fingerprint), "{}", page.body);
     assert!(page.body.contains("<svg") && !page.body.contains("<script"));
     for (file, kind) in [
@@ -58,11 +58,11 @@ async fn no_page_where_a_certificate_was_brought() {
         private.display(),
         config(&[friends("tv.test", app.address), friends("nas.test", app.address)])
     );
-    let house = House::open(&text).await;
-    let mut browser = usher_lab::browser::Browser::new(house.address(), &cert);
+    let server = TestServer::open(&text).await;
+    let mut browser = usher_lab::browser::Browser::new(server.address(), &cert);
     let page = browser.fetch("https://tv.test/.pomerium/trust").await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
-    let page = house.browser().fetch("https://nas.test/.pomerium/trust").await;
+    let page = server.browser().fetch("https://nas.test/.pomerium/trust").await;
     assert_eq!(page.status, StatusCode::OK, "its neighbour is the local authority's");
 }
 
@@ -99,22 +99,22 @@ async fn a_provider_behind_usher_itself_is_believed() {
         plan.listen.address = address.to_string().into();
         plan
     };
-    let house = House::closed(1).await;
-    let server = house.start(served()).unwrap();
+    let server = TestServer::closed(1).await;
+    let running = server.start(served()).unwrap();
     for _ in 0..2 {
-        let mut browser = Browser::new(server.address(), server.ca_file());
+        let mut browser = Browser::new(running.address(), running.ca_file());
         let mut url = "https://tv.test/".to_owned();
         for _ in 0..4 {
             let seen = browser.send(Method::GET, &url, NAVIGATION, "").await;
-            assert_eq!(seen.status, StatusCode::FOUND, "{url}: {}\n{}", seen.body, house.log());
+            assert_eq!(seen.status, StatusCode::FOUND, "{url}: {}\n{}", seen.body, server.log());
             url = seen.field("location").to_owned();
             if url.starts_with(&issuer) {
                 break;
             }
         }
         assert!(url.starts_with(&format!("{issuer}/authorize?")), "{url}");
-        server.reload(served()).unwrap();
+        running.reload(served()).unwrap();
     }
-    let waits = house.records("reload");
+    let waits = server.records("reload");
     assert!(waits.iter().all(|line| line["what"] != "certificate_authority"), "{waits:?}");
 }

@@ -7,23 +7,23 @@ use usher_lab::upstream::Upstream;
 
 use crate::{
     connections::{frame, preface},
-    house::{House, config, eventually, public},
+    test_server::{TestServer, config, eventually, public},
     wire::{say, status},
 };
 
 const SETTINGS: u8 = 4;
 const A_MINUTE: Duration = Duration::from_secs(60);
 
-async fn open_house() -> (House, Upstream) {
+async fn open_house() -> (TestServer, Upstream) {
     let upstream = Upstream::echo();
-    (House::open(&config(&[public("tv.test", upstream.address)])).await, upstream)
+    (TestServer::open(&config(&[public("tv.test", upstream.address)])).await, upstream)
 }
 
 /// It was a bare 400 or 431, and nobody could say who had sent it and why it failed.
 #[tokio::test]
 async fn what_the_parser_refuses_is_on_record() {
-    let (house, upstream) = open_house().await;
-    let browser = house.browser();
+    let (server, upstream) = open_house().await;
+    let browser = server.browser();
     let many: String = (0..120).map(|n| format!("x-{n}: 1\r\n")).collect();
     let long = format!("x-long: {}\r\n", "x".repeat(300 * 1024));
     let target = "x".repeat(70_000);
@@ -37,48 +37,48 @@ async fn what_the_parser_refuses_is_on_record() {
         ("GET /canary-q HTTP/1.1", &*many, 431, "fields"),
         ("GET /canary-q HTTP/1.1", &*long, 431, "fields"),
     ] {
-        let before = house.records("unreadable").len();
+        let before = server.records("unreadable").len();
         let request = format!("{line}\r\nhost: tv.test\r\n{fields}\r\n");
         let answer = say(&browser, "tv.test", request.as_bytes()).await;
         let told =
-            eventually("it is on record", || house.records("unreadable").into_iter().nth(before));
+            eventually("it is on record", || server.records("unreadable").into_iter().nth(before));
         let told = told.await;
         let short = &request[..60.min(request.len())];
         assert_eq!(status(&answer), expected, "{short}");
         assert_eq!(told["status"], expected.to_string(), "what was told is what was answered");
         assert!(told["connection"].as_str().unwrap().starts_with("127.0.0.1:"), "{told}");
         assert!(told["problem"].as_str().unwrap().contains(words), "{short}: {told}");
-        house.clock.turn(A_MINUTE);
+        server.clock.turn(A_MINUTE);
     }
-    assert!(!house.log().contains("canary-q"), "nothing of it stands in a line");
+    assert!(!server.log().contains("canary-q"), "nothing of it stands in a line");
     assert!(upstream.heads().is_empty());
 }
 
 #[tokio::test]
 async fn what_breaks_http2_is_on_record() {
-    let (house, _upstream) = open_house().await;
-    let mut stream = house.browser().connect_http2("tv.test").await;
+    let (server, _upstream) = open_house().await;
+    let mut stream = server.browser().connect_http2("tv.test").await;
     let on_a_stream = frame(SETTINGS, 0, 1, b""); // RFC 9113 section 6.5
     stream.write_all(&[preface(), on_a_stream].concat()).await.unwrap();
     let _cut = stream.read_to_end(&mut Vec::new()).await;
-    let told = eventually("it is on record", || house.records("unreadable").pop()).await;
+    let told = eventually("it is on record", || server.records("unreadable").pop()).await;
     assert!(told["problem"].as_str().unwrap().contains("PROTOCOL_ERROR"), "{told}");
     assert!(told.get("status").is_none(), "no request was answered: {told}");
 }
 
 #[tokio::test]
 async fn a_flood_of_what_is_no_request_has_few_lines() {
-    let (house, _upstream) = open_house().await;
-    let browser = house.browser();
+    let (server, _upstream) = open_house().await;
+    let browser = server.browser();
     for _ in 0..8 {
         let answer = say(&browser, "tv.test", b"GET / HTTP/7.1\r\nhost: tv.test\r\n\r\n").await;
         assert_eq!(status(&answer), 400);
     }
     let told = eventually("the rest is told in one", || {
-        house.records("unreadable").into_iter().find(|line| line.get("requests").is_some())
+        server.records("unreadable").into_iter().find(|line| line.get("requests").is_some())
     })
     .await;
-    let lines = house.records("unreadable");
+    let lines = server.records("unreadable");
     let own = lines.iter().filter(|line| line.get("connection").is_some()).count();
     assert_eq!(own, 3, "{lines:?}");
     assert!(

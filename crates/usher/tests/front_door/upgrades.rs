@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_lab::upstream::{Exchange, Upstream};
 
 use crate::{
-    house::{ANN, House, config, friends, public},
+    test_server::{ANN, TestServer, config, friends, public},
     wire::status,
 };
 
@@ -12,8 +12,8 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// The head of the answer to one request, on a connection that is then left.
-async fn ask(house: &House, host: &str, request: &str) -> String {
-    let mut stream = house.browser().connect(host).await;
+async fn ask(server: &TestServer, host: &str, request: &str) -> String {
+    let mut stream = server.browser().connect(host).await;
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -56,7 +56,7 @@ fn liar() -> Upstream {
 #[tokio::test]
 async fn a_101_that_nobody_asked_for_is_502() {
     let upstream = liar();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     let upgrade = format!(
         "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
          sec-websocket-key: {KEY}\r\nsec-websocket-protocol: chat, other\r\n"
@@ -79,13 +79,13 @@ async fn a_101_that_nobody_asked_for_is_502() {
         ("/ok", &with_body, 502),
     ] {
         let request = format!("GET {path} HTTP/1.1\r\nhost: tv.test\r\n{fields}\r\n");
-        let answer = ask(&house, "tv.test", &request).await;
+        let answer = ask(&server, "tv.test", &request).await;
         assert_eq!(status(&answer), expected, "{path} {fields}\n{answer}");
     }
     // RFC 6455 §4.1: a handshake is a GET, so that anything else asks for no upgrade.
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
         let request = format!("{method} /ok HTTP/1.1\r\nhost: tv.test\r\n{upgrade}\r\n");
-        let answer = ask(&house, "tv.test", &request).await;
+        let answer = ask(&server, "tv.test", &request).await;
         assert_eq!(status(&answer), 502, "{method}\n{answer}");
         let sent = upstream.last().to_ascii_lowercase();
         assert!(sent.starts_with(&format!("{} /ok", method.to_ascii_lowercase())), "{sent}");
@@ -100,7 +100,7 @@ async fn sockets_are_opened_by_the_routes_own_pages() {
         + "  allow_websocket_origins: [https://friend.test, file://]\n";
     let routes =
         [friends("tv.test", upstream.address), public("other.test", upstream.address), named];
-    let house = House::open(&config(&routes)).await;
+    let server = TestServer::open(&config(&routes)).await;
     for (host, origin, expected) in [
         ("tv.test", None, 101),
         ("tv.test", Some("https://tv.test"), 101),
@@ -121,14 +121,14 @@ async fn sockets_are_opened_by_the_routes_own_pages() {
         ("named.test", Some("https://named.test"), 101),
         ("named.test", Some("https://tv.test"), 403),
     ] {
-        let ann = house.signed_in(&format!("https://{host}/"), ANN).await;
+        let ann = server.signed_in(&format!("https://{host}/"), ANN).await;
         let cookie = ann.cookies(host).unwrap();
         let origin = origin.map_or_else(String::new, |origin| format!("origin: {origin}\r\n"));
         let request = format!(
             "GET /ok HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n{origin}connection: Upgrade\r\n\
              upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: {KEY}\r\n\r\n"
         );
-        let answer = ask(&house, host, &request).await;
+        let answer = ask(&server, host, &request).await;
         assert_eq!(status(&answer), expected, "{host} {origin}\n{answer}");
     }
 }

@@ -24,7 +24,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use usher_lab::browser::{FETCH, Seen};
 
-use crate::house::{House, config, eventually, public};
+use crate::test_server::{TestServer, config, eventually, public};
 
 /// Echoes body and trailers, and says over which version the request came.
 async fn echo(request: Request<Incoming>) -> Result<Response<Answer>, hyper::Error> {
@@ -128,8 +128,8 @@ fn secure(host: &str, to: SocketAddr, rest: &str) -> String {
     )
 }
 
-async fn post(house: &House, url: &str) -> Seen {
-    let mut browser = house.browser().over_http2();
+async fn post(server: &TestServer, url: &str) -> Seen {
+    let mut browser = server.browser().over_http2();
     let fields = [("content-type", "application/grpc"), ("te", "trailers")];
     browser.send(Method::POST, url, &fields, "hello").await
 }
@@ -149,14 +149,15 @@ async fn calls_go_over_http2_and_end_in_trailers() {
     let h2c = h2c_upstream().await;
     let clear = secure("h2c.test", h2c, "").replace("https://127", "h2c://127");
     let sockets = secure("sockets.test", tls, &trust) + "  allow_websockets: true\n";
-    let house = House::open(&config(&[clear, secure("tls.test", tls, &trust), sockets])).await;
+    let server =
+        TestServer::open(&config(&[clear, secure("tls.test", tls, &trust), sockets])).await;
     for (host, version, authority) in [
         ("h2c.test", "HTTP/2.0", h2c.to_string()),
         ("tls.test", "HTTP/2.0", tls.to_string()),
         ("sockets.test", "HTTP/1.1", String::new()),
     ] {
         for _ in 0..3 {
-            let seen = post(&house, &format!("https://{host}/pkg.Service/Call")).await;
+            let seen = post(&server, &format!("https://{host}/pkg.Service/Call")).await;
             assert_eq!(seen.status, StatusCode::OK, "{host}: {}", seen.body);
             assert_eq!((seen.field("x-version"), &*seen.body), (version, "hello"), "{host}");
             assert_eq!(seen.field("x-authority"), authority, "{host}");
@@ -176,7 +177,7 @@ async fn health_checks_speak_what_the_route_speaks() {
     let check = "  health_checks: [{interval: 0.02s, http_health_check: {path: /, \
                  expected_statuses: [{start: 204, end: 205}]}}]\n";
     let clear = secure("h2c.test", h2c, check).replace("https://127", "h2c://127");
-    let house = House::open(&config(&[
+    let server = TestServer::open(&config(&[
         clear,
         secure("tls.test", tls, &format!("{trust}{check}")),
         secure("sockets.test", tls, &format!("{trust}{check}  allow_websockets: true\n")),
@@ -184,7 +185,7 @@ async fn health_checks_speak_what_the_route_speaks() {
     ]))
     .await;
     let told = eventually("each check has told it", || {
-        let told = house.records("upstream");
+        let told = server.records("upstream");
         (told.len() == 4).then_some(told)
     })
     .await;
@@ -201,10 +202,10 @@ async fn many_calls_share_a_connection() {
     let h2c = h2c_upstream().await;
     let route = public("tv.test", h2c).replace("http://", "h2c://");
     let route = route.replace("  allow_websockets: true\n", "");
-    let house = Arc::new(House::open(&config(&[route])).await);
+    let server = Arc::new(TestServer::open(&config(&[route])).await);
     let calls = (0..50).map(|_| {
-        let house = Arc::clone(&house);
-        async move { post(&house, "https://tv.test/").await.status }
+        let server = Arc::clone(&server);
+        async move { post(&server, "https://tv.test/").await.status }
     });
     let all = futures_util::future::join_all(calls).await;
     assert!(all.iter().all(|status| *status == StatusCode::OK), "{all:?}");
@@ -248,9 +249,9 @@ async fn a_named_certificate_is_taken_and_no_other() {
             expected.push((host, works));
         }
     }
-    let house = House::open(&config(&routes)).await;
+    let server = TestServer::open(&config(&routes)).await;
     for (host, works) in expected {
-        let status = house.browser().fetch(&format!("https://{host}/")).await.status;
+        let status = server.browser().fetch(&format!("https://{host}/")).await.status;
         let right = if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         assert_eq!(status, right, "{host}");
     }
@@ -284,9 +285,9 @@ async fn a_common_name_counts_where_there_is_no_other() {
         let rest = rest + "  tls_server_name: nas.test\n";
         routes.push(secure(&format!("{name}.test"), address, &rest));
     }
-    let house = House::open(&config(&routes)).await;
+    let server = TestServer::open(&config(&routes)).await;
     for (name, expected) in [("own", 200), ("other", 503), ("beside", 503), ("early", 503)] {
-        let status = house.browser().fetch(&format!("https://{name}.test/")).await.status;
+        let status = server.browser().fetch(&format!("https://{name}.test/")).await.status;
         assert_eq!(status.as_u16(), expected, "{name}");
     }
 }
@@ -301,8 +302,8 @@ async fn a_certificate_named_for_all_is_taken() {
     let address = secure_upstream(&pem, &key.serialize_pem()).await;
     let text = config(&[secure("tv.test", address, "  tls_server_name: nas.test\n")]);
     let text = format!("certificate_authority: {}\n{text}", BASE64_STANDARD.encode(&pem));
-    let house = House::open(&text).await;
-    assert_eq!(house.browser().fetch("https://tv.test/").await.status, StatusCode::OK);
+    let server = TestServer::open(&text).await;
+    assert_eq!(server.browser().fetch("https://tv.test/").await.status, StatusCode::OK);
 }
 
 fn openssl(folder: &Path, arguments: &str) {
@@ -365,11 +366,11 @@ async fn skipping_verification_takes_short_keys() {
         routes.push(secure(&format!("{name}-checked.test"), app.1, ""));
         apps.push((name, app, folder));
     }
-    let house = House::open(&config(&routes)).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&routes)).await;
+    let mut browser = server.browser();
     for (name, _, _) in &apps {
         let seen = browser.fetch(&format!("https://{name}.test/")).await;
-        assert_eq!(seen.status, StatusCode::OK, "{name}: {}", house.log());
+        assert_eq!(seen.status, StatusCode::OK, "{name}: {}", server.log());
         let seen = browser.fetch(&format!("https://{name}-checked.test/")).await;
         assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
     }
@@ -389,12 +390,12 @@ async fn a_certificate_of_version_1_is_told_by_its_own_name() {
         key.display(),
         config(&[public("tv.test", app.address)])
     );
-    let house = House::open(&text).await;
-    let told = house.log();
+    let server = TestServer::open(&text).await;
+    let told = server.log();
     let line =
         told.lines().find(|line| line.contains("version 1")).unwrap_or_else(|| panic!("{told}"));
     assert!(line.contains("c.pem") && !line.contains("k.pem"), "{line}");
-    let seen = house.browser().fetch("https://tv.test/").await;
+    let seen = server.browser().fetch("https://tv.test/").await;
     assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
 }
 
@@ -419,11 +420,11 @@ async fn skipping_verification_looks_at_nothing() {
         routes.push(secure(&format!("{name}.test"), address, "  tls_skip_verify: true\n"));
         routes.push(secure(&format!("{name}-checked.test"), address, ""));
     }
-    let house = House::open(&config(&routes)).await;
+    let server = TestServer::open(&config(&routes)).await;
     for name in ["v1", "ec"] {
-        let mut browser = house.browser();
+        let mut browser = server.browser();
         let seen = browser.send(Method::GET, &format!("https://{name}.test/"), FETCH, "").await;
-        assert_eq!(seen.status, StatusCode::OK, "{name}: {}", house.log());
+        assert_eq!(seen.status, StatusCode::OK, "{name}: {}", server.log());
         let seen = browser.fetch(&format!("https://{name}-checked.test/")).await;
         assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
     }

@@ -16,7 +16,7 @@ use usher_lab::{
     upstream::{Exchange, Upstream, field},
 };
 
-use crate::house::{ANN, House, config, eventually, friends, public};
+use crate::test_server::{ANN, TestServer, config, eventually, friends, public};
 
 /// A route with these upstreams.
 fn route(host: &str, to: &[String], rest: &str) -> String {
@@ -57,9 +57,10 @@ async fn got(browser: &mut Browser, url: &str, n: usize) -> String {
 async fn turns_are_the_routes_own() {
     let (a, b) = (named("a"), named("b"));
     let both = [http(a.address), http(b.address)];
-    let house =
-        House::open(&config(&[route("one.test", &both, ""), route("two.test", &both, "")])).await;
-    let mut browser = house.browser();
+    let server =
+        TestServer::open(&config(&[route("one.test", &both, ""), route("two.test", &both, "")]))
+            .await;
+    let mut browser = server.browser();
     let mut seen = [String::new(), String::new()];
     for _ in 0..10 {
         for (seen, url) in seen.iter_mut().zip(["https://one.test/", "https://two.test/"]) {
@@ -74,10 +75,10 @@ async fn weights_and_turns_survive_a_reload() {
     let (a, b) = (named("a"), named("b"));
     let to = [format!("http://{},1", a.address), format!("http://{},3", b.address)];
     let text = config(&[route("tv.test", &to, "")]);
-    let house = House::open(&text).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&text).await;
+    let mut browser = server.browser();
     assert_eq!(got(&mut browser, "https://tv.test/", 6).await, "babbba");
-    house.reload(&text).unwrap();
+    server.reload(&text).unwrap();
     assert_eq!(got(&mut browser, "https://tv.test/", 2).await, "bb");
 }
 
@@ -88,15 +89,15 @@ async fn one_of_two_dead_is_nobodys_business() {
     for dead_first in [true, false] {
         let (dead, alive_at) = (http(Upstream::nobody()), http(alive.address));
         let to = if dead_first { [dead, alive_at] } else { [alive_at, dead] };
-        let house = House::open(&config(&[route("tv.test", &to, "")])).await;
-        let mut browser = house.browser();
+        let server = TestServer::open(&config(&[route("tv.test", &to, "")])).await;
+        let mut browser = server.browser();
         for _ in 0..10 {
             asked(&mut browser, Method::GET, "https://tv.test/", "").await;
             asked(&mut browser, Method::POST, "https://tv.test/", "hello").await;
             let head = asked(&mut browser, Method::PUT, "https://tv.test/", "hello").await;
             assert_eq!(field(&head, "host").unwrap(), alive.address.to_string(), "its own name");
         }
-        let told = house.records("upstream");
+        let told = server.records("upstream");
         assert_eq!(told.len(), 1, "told once, and let alone: {told:?}");
         assert!(told[0]["effect"].as_str().unwrap().contains("another address"), "{told:?}");
     }
@@ -116,8 +117,8 @@ async fn a_socket_goes_on_to_the_next_address() {
         Ok(())
     });
     let to = [http(Upstream::nobody()), http(alive.address)];
-    let house = House::open(&config(&[route("tv.test", &to, "")])).await;
-    let mut stream = house.browser().connect("tv.test").await;
+    let server = TestServer::open(&config(&[route("tv.test", &to, "")])).await;
+    let mut stream = server.browser().connect("tv.test").await;
     let ask = "GET /socket HTTP/1.1\r\nhost: tv.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     stream.write_all(ask.as_bytes()).await.unwrap();
@@ -133,8 +134,8 @@ async fn a_socket_goes_on_to_the_next_address() {
 async fn all_dead_is_a_page_and_who_comes_back_is_found() {
     let reserved = Upstream::nobody();
     let to = [http(Upstream::nobody()), http(reserved)];
-    let house = House::open(&config(&[route("tv.test", &to, "")])).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&[route("tv.test", &to, "")])).await;
+    let mut browser = server.browser();
     for _ in 0..4 {
         let seen = browser.fetch("https://tv.test/").await;
         assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -154,9 +155,10 @@ async fn all_dead_is_a_page_and_who_comes_back_is_found() {
 async fn the_dead_are_tried_again() {
     let alive = named("a");
     let reserved = Upstream::nobody();
-    let house =
-        House::open(&config(&[route("tv.test", &[http(reserved), http(alive.address)], "")])).await;
-    let mut browser = house.browser();
+    let server =
+        TestServer::open(&config(&[route("tv.test", &[http(reserved), http(alive.address)], "")]))
+            .await;
+    let mut browser = server.browser();
     assert_eq!(got(&mut browser, "https://tv.test/", 4).await, "aaaa");
     let came = Arc::new(AtomicBool::new(false));
     let listener = TcpListener::bind(reserved).unwrap();
@@ -201,8 +203,8 @@ fn closes_at_the_second() -> (Upstream, Arc<Mutex<Vec<String>>>) {
 async fn a_kept_connection_that_closes_under_a_request() {
     let (upstream, seen) = closes_at_the_second();
     for (host, version) in [("one.test", 1), ("two.test", 2)] {
-        let house = House::open(&config(&[public(host, upstream.address)])).await;
-        let mut browser = house.browser();
+        let server = TestServer::open(&config(&[public(host, upstream.address)])).await;
+        let mut browser = server.browser();
         if version == 2 {
             browser = browser.over_http2();
         }
@@ -236,9 +238,9 @@ async fn a_kept_connection_that_closes_under_a_request() {
 #[tokio::test]
 async fn posts_at_an_apps_own_limit_are_all_answered() {
     let (upstream, seen) = closes_at_the_second();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
     let visitor = async |own: usize| {
-        let mut browser = house.browser();
+        let mut browser = server.browser();
         for at in 0..60 {
             asked(&mut browser, Method::POST, &format!("https://tv.test/{own}/{at}"), "x").await;
         }
@@ -266,9 +268,9 @@ async fn a_post_is_never_sent_twice() {
         (Method::PATCH, "", 1),
         (Method::GET, "", 2), // to the other one, once
     ] {
-        let house = House::open(&config(&[route("tv.test", &to, "")])).await;
+        let server = TestServer::open(&config(&[route("tv.test", &to, "")])).await;
         count.store(0, Ordering::Relaxed);
-        let seen = house.browser().send(method.clone(), "https://tv.test/", FETCH, body).await;
+        let seen = server.browser().send(method.clone(), "https://tv.test/", FETCH, body).await;
         assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(count.load(Ordering::Relaxed), times, "{method} {body:?}");
     }
@@ -286,8 +288,8 @@ async fn each_policy_has_its_effect() {
             route(&format!("{host}.test"), &both, &format!("  load_balancing_policy: {policy}\n"))
         })
         .collect();
-    let house = House::open(&config(&routes)).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&routes)).await;
+    let mut browser = server.browser();
     let random = got(&mut browser, "https://random.test/", 40).await;
     assert!(random.contains("aa") && random.contains("bb"), "no turns: {random}");
     let least = got(&mut browser, "https://least-request.test/", 10).await;
@@ -304,8 +306,8 @@ async fn a_session_stays_with_its_upstream_and_says_so() {
     let two = format!("['http://{}', 'http://{}']", a.address, b.address);
     let text = friends("tv.test", a.address).replace(&format!("http://{}", a.address), &two)
         + "  load_balancing_policy: maglev\n";
-    let house = House::open(&config(&[text])).await;
-    let mut browser = house.signed_in("https://tv.test/", ANN).await;
+    let server = TestServer::open(&config(&[text])).await;
+    let mut browser = server.signed_in("https://tv.test/", ANN).await;
     let spoofed = [("x-pomerium-routing-key", "of-my-choice")];
     let before = (a.heads().len(), b.heads().len());
     let mut keys = Vec::new();
@@ -330,16 +332,16 @@ async fn the_least_busy_is_asked() {
     let quick = named("q");
     let to = [http(slow.address), http(quick.address)];
     let rest = "  load_balancing_policy: least_request\n";
-    let house = House::open(&config(&[route("tv.test", &to, rest)])).await;
+    let server = TestServer::open(&config(&[route("tv.test", &to, rest)])).await;
     let mut held = Vec::new();
     while slow.heads().is_empty() {
-        let mut stream = house.browser().connect("tv.test").await;
+        let mut stream = server.browser().connect("tv.test").await;
         stream.write_all(b"GET / HTTP/1.1\r\nhost: tv.test\r\n\r\n").await.unwrap();
         let mut first = [0; 1];
         stream.read_exact(&mut first).await.unwrap();
         held.push(stream);
     }
-    let mut browser = house.browser();
+    let mut browser = server.browser();
     assert_eq!(got(&mut browser, "https://tv.test/", 8).await, "qqqqqqqq");
     gate.notify_waiters();
     eventually("the slow one is free and asked again", || (slow.heads().len() == 1).then_some(()))
@@ -350,8 +352,9 @@ async fn the_least_busy_is_asked() {
 async fn x_forwarded_host_is_said_where_host_was_rewritten() {
     let upstream = Upstream::echo();
     let kept = public("kept.test", upstream.address) + "  preserve_host_header: true\n";
-    let house = House::open(&config(&[public("rewritten.test", upstream.address), kept])).await;
-    let mut browser = house.browser();
+    let server =
+        TestServer::open(&config(&[public("rewritten.test", upstream.address), kept])).await;
+    let mut browser = server.browser();
     let spoofed = [("x-forwarded-host", "evil.test")];
     let seen = browser.send(Method::GET, "https://rewritten.test/", &spoofed, "").await;
     assert_eq!(field(&seen.body, "x-forwarded-host").as_deref(), Some("rewritten.test"));

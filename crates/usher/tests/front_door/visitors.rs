@@ -3,7 +3,7 @@
 use http::Method;
 use usher_lab::upstream::{Upstream, field};
 
-use crate::house::{House, config, public};
+use crate::test_server::{TestServer, config, public};
 
 /// In all the ways that proxies write it, toward the app and in the log; policy judges the peer,
 /// as the real server does, since whom a field names is up to who wrote it.
@@ -20,8 +20,8 @@ async fn an_address_is_read_in_every_form_that_proxies_write() {
         "xff_num_trusted_hops: 1\naccess_log_fields: [request-id, ip, forwarded-for]\n{}",
         config(&[public("tv.test", app.address), named, peer])
     );
-    let house = House::open(&text).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&text).await;
+    let mut browser = server.browser();
     for (name, value, visitor) in [
         ("x-forwarded-for", "198.51.100.4", "198.51.100.4"),
         ("x-forwarded-for", "198.51.100.4:51234", "198.51.100.4"),
@@ -42,7 +42,7 @@ async fn an_address_is_read_in_every_form_that_proxies_write() {
         let fields = [(name, value)];
         let seen = browser.send(Method::GET, "https://tv.test/", &fields, "").await;
         let way = field(&seen.body, "x-forwarded-for").unwrap();
-        let (_, record) = house.recorded(seen.field("x-request-id")).await;
+        let (_, record) = server.recorded(seen.field("x-request-id")).await;
         assert_eq!(record["ip"], visitor, "{name}: {value}");
         assert_eq!(record["forwarded-for"], way, "{name}: {value}: what the app was told");
         let first = way.rsplit(", ").nth(usize::from(way.contains(", "))).unwrap();
@@ -54,7 +54,7 @@ async fn an_address_is_read_in_every_form_that_proxies_write() {
             let seen = browser.send(Method::GET, &url, &page, "").await;
             let is_refused = status == 302 && matches!(seen.status.as_u16(), 302 | 403);
             assert!(is_refused || seen.status == status, "{host}, {value}: {}", seen.status);
-            let (decision, _) = house.recorded(seen.field("x-request-id")).await;
+            let (decision, _) = server.recorded(seen.field("x-request-id")).await;
             assert_eq!(decision["ip"], "127.0.0.1", "{value}");
         }
     }
@@ -68,10 +68,10 @@ async fn nobody_names_himself() {
         "access_log_fields: [request-id, ip]\n{}",
         config(&[public("tv.test", app.address)])
     );
-    let house = House::open(&text).await;
+    let server = TestServer::open(&text).await;
     let fields = [("x-forwarded-for", "198.51.100.4"), ("forwarded", "for=198.51.100.4")];
-    let seen = house.browser().send(Method::GET, "https://tv.test/", &fields, "").await;
+    let seen = server.browser().send(Method::GET, "https://tv.test/", &fields, "").await;
     assert_eq!(field(&seen.body, "x-forwarded-for").as_deref(), Some("127.0.0.1"));
-    let (_, record) = house.recorded(seen.field("x-request-id")).await;
+    let (_, record) = server.recorded(seen.field("x-request-id")).await;
     assert_eq!(record["ip"], "127.0.0.1");
 }

@@ -3,23 +3,23 @@
 use http::StatusCode;
 use usher_lab::upstream::{Upstream, field};
 
-use crate::house::{ANN, EVE, House, config, friends, public};
+use crate::test_server::{ANN, EVE, TestServer, config, friends, public};
 
 #[tokio::test]
 async fn a_visit_from_the_first_page_to_sign_out() {
     let upstream = Upstream::echo();
     let text =
         config(&[friends("tv.test", upstream.address), friends("photos.test", upstream.address)]);
-    let house = House::open(&text).await;
+    let server = TestServer::open(&text).await;
 
-    let mut stranger = house.browser();
+    let mut stranger = server.browser();
     let page = stranger.open("https://tv.test/web/?a=1").await;
     assert_eq!(page.status, StatusCode::OK, "the page to sign in");
     assert!(page.body.contains("type=\"password\""));
     assert_eq!(stranger.fetch("https://tv.test/web/").await.status, StatusCode::UNAUTHORIZED);
     assert!(upstream.heads().is_empty(), "nothing goes through before somebody has signed in");
 
-    let mut ann = house.browser();
+    let mut ann = server.browser();
     let seen = ann.sign_in("https://tv.test/web/?a=1", ANN.0, ANN.1).await;
     assert_eq!((seen.status, seen.url.as_str()), (StatusCode::OK, "https://tv.test/web/?a=1"));
     assert!(upstream.last().starts_with("GET /web/?a=1 HTTP/1.1\r\n"), "{}", upstream.last());
@@ -28,7 +28,7 @@ async fn a_visit_from_the_first_page_to_sign_out() {
     let other = ann.open("https://photos.test/").await;
     assert_eq!((other.status, other.url.as_str()), (StatusCode::OK, "https://photos.test/"));
 
-    let mut eve = house.browser();
+    let mut eve = server.browser();
     let refused = eve.sign_in("https://tv.test/", EVE.0, EVE.1).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert!(refused.body.contains(EVE.0), "it says who she is");
@@ -46,8 +46,8 @@ async fn a_visit_from_the_first_page_to_sign_out() {
 #[tokio::test]
 async fn a_public_route_asks_nobody() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[public("tv.test", upstream.address)])).await;
-    for mut browser in [house.browser(), house.browser().over_http2()] {
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    for mut browser in [server.browser(), server.browser().over_http2()] {
         let seen = browser.fetch("https://tv.test/System/Info/Public?x=%20y").await;
         assert_eq!(seen.status, StatusCode::OK);
         assert!(
@@ -63,8 +63,8 @@ async fn a_public_route_asks_nobody() {
 #[tokio::test]
 async fn errors_have_three_forms() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let mut eve = house.signed_in("https://tv.test/", EVE).await;
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut eve = server.signed_in("https://tv.test/", EVE).await;
     let navigation = ("sec-fetch-mode", "navigate");
     for (fields, kind, words) in [
         (&[navigation, ("accept", "text/html")][..], "text/html", "<!doctype html>"),

@@ -6,13 +6,13 @@ use usher_lab::{
     upstream::Upstream,
 };
 
-use crate::house::{ANN, EVE, House, config, friends, public};
+use crate::test_server::{ANN, EVE, TestServer, config, friends, public};
 
 #[tokio::test]
 async fn a_page_for_an_app_that_is_away_has_a_link_to_the_same_address() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let house = House::open(&config(&[public("open.test", closed)])).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&[public("open.test", closed)])).await;
+    let mut browser = server.browser();
     let page = browser.open("https://open.test/film?a=1&b=2").await;
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
     let link = "<a class=\"button\" href=\"/film?a=1&#38;b=2\">Try again</a>";
@@ -28,14 +28,14 @@ async fn a_page_for_an_app_that_is_away_has_a_link_to_the_same_address() {
 #[tokio::test]
 async fn passwords_can_be_shown_and_times_are_the_reader_s() {
     let upstream = Upstream::echo();
-    let house = House::open(&config(&[friends("tv.test", upstream.address)])).await;
-    let mut ann = house.browser();
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let mut ann = server.browser();
     let form = ann.open("https://tv.test/").await;
     let show = "<button class=\"show\" type=\"button\" aria-controls=\"password\" \
                 aria-pressed=\"false\" hidden>";
     assert!(form.body.contains(show), "{}", form.body);
     ann.sign_in("https://tv.test/", ANN.0, ANN.1).await;
-    let mut nobody = house.browser();
+    let mut nobody = server.browser();
     for (page, has_script, why) in [
         (form, true, "a password"),
         (ann.open("https://tv.test/.pomerium/").await, true, "times of sessions"),
@@ -59,21 +59,21 @@ async fn passwords_can_be_shown_and_times_are_the_reader_s() {
 async fn who_is_not_let_in_reads_whom_to_ask() {
     let upstream = Upstream::echo();
     let routes = config(&[friends("tv.test", upstream.address)]);
-    let house = House::open(&format!("contact: ann@example.com\n{routes}")).await;
-    let mut eve = house.browser();
+    let server = TestServer::open(&format!("contact: ann@example.com\n{routes}")).await;
+    let mut eve = server.browser();
     let refused = eve.sign_in("https://tv.test/", EVE.0, EVE.1).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     for words in ["forbidden", "Contact: <a href=\"mailto:ann@example.com\">ann@example.com</a>"] {
         assert!(refused.body.contains(words), "{words}: {}", refused.body);
     }
-    let mut program = house.browser();
+    let mut program = server.browser();
     let seen = program.send(Method::GET, "https://tv.test/", FETCH, "").await;
     assert_eq!(seen.status, StatusCode::UNAUTHORIZED);
     assert_eq!(seen.json()["contact"], "ann@example.com");
     let seen = program.send(Method::GET, "https://tv.test/.pomerium/user", FETCH, "").await;
     assert_eq!(seen.json()["contact"], "ann@example.com");
 
-    let mut ann = house.signed_in("https://tv.test/", ANN).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
     let identity = ann.open("https://tv.test/.pomerium/").await;
     assert!(identity.body.contains("<a class=\"button\" href=\"/\">Back to tv.test</a>"));
 }

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use usher_lab::upstream::Upstream;
 
-use crate::house::{House, config, public};
+use crate::test_server::{TestServer, config, public};
 
 const WORKER: &[(&str, &str)] = &[("service-worker", "script")];
 
@@ -26,8 +26,8 @@ const BROWSER: &[(&str, &str)] = &[
 async fn no_worker_rules_the_page_on_which_passwords_are_typed() {
     let app = upstream();
     let routes = [public("tv.test", app.address), public("other.test", app.address)];
-    let house = House::open(&config(&routes)).await;
-    let mut browser = house.browser();
+    let server = TestServer::open(&config(&routes)).await;
+    let mut browser = server.browser();
     let dest: &[(&str, &str)] = &[("sec-fetch-dest", "serviceworker")];
     for (url, fields, status, widened, why) in [
         ("https://tv.test/sw.js", WORKER, 403, false, "in the root"),
@@ -49,9 +49,10 @@ async fn no_worker_rules_the_page_on_which_passwords_are_typed() {
 #[tokio::test]
 async fn a_worker_that_was_there_before_leaves() {
     let app = upstream();
-    let routes = [crate::house::friends("tv.test", app.address), public("b.test", app.address)];
-    let house = House::open(&config(&routes)).await;
-    let mut browser = house.browser();
+    let routes =
+        [crate::test_server::friends("tv.test", app.address), public("b.test", app.address)];
+    let server = TestServer::open(&config(&routes)).await;
+    let mut browser = server.browser();
     let seen = browser.send(Method::GET, "https://tv.test/sw.js", BROWSER, "").await;
     assert_eq!(seen.status, StatusCode::OK, "though nobody is signed in");
     assert_eq!(seen.fields["content-type"], "text/javascript; charset=utf-8");
@@ -69,8 +70,9 @@ async fn a_worker_that_was_there_before_leaves() {
 #[tokio::test]
 async fn a_worker_or_a_script_gets_no_form() {
     let app = upstream();
-    let house = House::open(&config(&[crate::house::friends("tv.test", app.address)])).await;
-    let mut browser = house.browser();
+    let server =
+        TestServer::open(&config(&[crate::test_server::friends("tv.test", app.address)])).await;
+    let mut browser = server.browser();
     let form = browser.open("https://tv.test/").await;
     let url = form.url.as_str();
     assert!(form.body.contains("type=\"password\""), "{}", form.body);
@@ -99,9 +101,9 @@ async fn a_worker_or_a_script_gets_no_form() {
 }
 
 /// Where somebody who is not signed in is sent from `url`.
-async fn signs_in_at(house: &House, url: &str) -> String {
+async fn signs_in_at(server: &TestServer, url: &str) -> String {
     let navigate = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
-    let mut browser = house.browser();
+    let mut browser = server.browser();
     let seen = browser.send(Method::GET, url, &navigate, "").await;
     seen.location().unwrap().host_str().unwrap().to_owned()
 }
@@ -109,48 +111,48 @@ async fn signs_in_at(house: &House, url: &str) -> String {
 #[tokio::test]
 async fn a_route_on_top_of_the_file_moves_no_sign_in() {
     let app = upstream();
-    let route = |host| crate::house::friends(host, app.address);
-    let mut house = House::open(&config(&[route("tv.test"), route("b.test")])).await;
-    assert_eq!(signs_in_at(&house, "https://b.test/").await, "tv.test");
+    let route = |host| crate::test_server::friends(host, app.address);
+    let mut server = TestServer::open(&config(&[route("tv.test"), route("b.test")])).await;
+    assert_eq!(signs_in_at(&server, "https://b.test/").await, "tv.test");
     let longer = config(&[route("a.test"), route("b.test"), route("tv.test")]);
-    house.server().reload(crate::house::plan(&longer)).unwrap();
-    assert_eq!(signs_in_at(&house, "https://b.test/").await, "tv.test", "after a reload");
-    house.restart(&longer).await;
-    assert_eq!(signs_in_at(&house, "https://b.test/").await, "tv.test", "after a restart");
-    assert!(house.records("sign-in-host").is_empty(), "nothing has moved");
+    server.running().reload(crate::test_server::plan(&longer)).unwrap();
+    assert_eq!(signs_in_at(&server, "https://b.test/").await, "tv.test", "after a reload");
+    server.restart(&longer).await;
+    assert_eq!(signs_in_at(&server, "https://b.test/").await, "tv.test", "after a restart");
+    assert!(server.records("sign-in-host").is_empty(), "nothing has moved");
     let without = config(&[route("a.test"), route("b.test")]);
-    house.server().reload(crate::house::plan(&without)).unwrap();
-    assert_eq!(signs_in_at(&house, "https://b.test/").await, "a.test", "when its route is gone");
+    server.running().reload(crate::test_server::plan(&without)).unwrap();
+    assert_eq!(signs_in_at(&server, "https://b.test/").await, "a.test", "when its route is gone");
 }
 
 /// Where its route goes away sign-in has to move: at once, told, and the next start knows.
 #[tokio::test]
 async fn a_move_of_sign_in_is_told_and_kept_at_the_reload() {
     let app = upstream();
-    let route = |host| crate::house::friends(host, app.address);
-    let mut house = House::open(&config(&[route("tv.test"), route("b.test")])).await;
-    let kept = house.data_dir().join("sign-in-host");
+    let route = |host| crate::test_server::friends(host, app.address);
+    let mut server = TestServer::open(&config(&[route("tv.test"), route("b.test")])).await;
+    let kept = server.data_dir().join("sign-in-host");
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), "tv.test");
-    house.server().reload(crate::house::plan(&config(&[route("b.test")]))).unwrap();
+    server.running().reload(crate::test_server::plan(&config(&[route("b.test")]))).unwrap();
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), "b.test", "at once");
-    let told = house.records("sign-in-host");
+    let told = server.records("sign-in-host");
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!((&told[0]["from"], &told[0]["to"]), (&"tv.test".into(), &"b.test".into()));
     assert!(told[0]["hint"].as_str().unwrap().contains("authenticate_service_url: https://b.test"));
     let back = config(&[route("tv.test"), route("b.test")]);
-    house.restart(&back).await;
-    assert_eq!(signs_in_at(&house, "https://tv.test/").await, "b.test", "where it was last");
+    server.restart(&back).await;
+    assert_eq!(signs_in_at(&server, "https://tv.test/").await, "b.test", "where it was last");
 }
 
 #[tokio::test]
 async fn a_second_server_on_one_data_directory_is_refused() {
     let app = upstream();
     let text = config(&[public("tv.test", app.address)]);
-    let mut house = House::open(&text).await;
-    let refused = house.start(crate::house::plan(&text)).map(|_| ()).unwrap_err();
+    let mut server = TestServer::open(&text).await;
+    let refused = server.start(crate::test_server::plan(&text)).map(|_| ()).unwrap_err();
     let said = format!("{refused} {}", refused.hint().unwrap());
     assert!(said.contains(&std::process::id().to_string()), "{said}");
-    assert!(said.contains(&house.data_dir().display().to_string()), "{said}");
-    drop(house.directory()); // `usher people` beside a server goes on working
-    house.restart(&text).await;
+    assert!(said.contains(&server.data_dir().display().to_string()), "{said}");
+    drop(server.directory()); // `usher people` beside a server goes on working
+    server.restart(&text).await;
 }

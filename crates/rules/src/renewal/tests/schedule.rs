@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use crate::{
     renewal::{
-        Budget, Held, History, Known, Next, OrderOutcome, RenewalSchedule, Window,
-        budget::ORDERS_PER_HOUR,
+        Budget, CurrentCertificate, History, NameState, Next, OrderOutcome, RenewalSchedule,
+        Window, budget::ORDERS_PER_HOUR,
     },
     time::UnixTime,
 };
@@ -16,9 +16,9 @@ fn directories(count: usize) -> Vec<Box<str>> {
     (0..count).map(|n| format!("https://ca{n}.test/").into()).collect()
 }
 
-fn held(days: u64, window: Option<Window>) -> Held {
+fn held(days: u64, window: Option<Window>) -> CurrentCertificate {
     let not_after = NOW.plus(Duration::from_secs(days * DAY));
-    Held { not_before: NOW, not_after, window }
+    CurrentCertificate { not_before: NOW, not_after, window }
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn after_three_failures_another_authority_is_asked() {
 #[test]
 fn a_limit_holds_for_the_authority_that_has_it() {
     let mut schedule = RenewalSchedule::new(directories(2), Budget::default());
-    schedule.want("a", 0, Known::default());
+    schedule.want("a", 0, NameState::default());
     let Next::Order { directory, .. } = schedule.next(NOW) else { panic!("nothing is held") };
     assert_eq!(&*directory, "https://ca0.test/");
     let in_a_week = NOW.plus(Duration::from_secs(7 * DAY));
@@ -141,7 +141,7 @@ fn a_limit_holds_for_the_authority_that_has_it() {
 #[test]
 fn waits_begin_when_an_attempt_ends() {
     let mut schedule = RenewalSchedule::new(directories(1), Budget::default());
-    schedule.want("a", 0, Known::default());
+    schedule.want("a", 0, NameState::default());
     assert!(matches!(schedule.next(NOW), Next::Order { .. }));
     let later = NOW.plus(Duration::from_secs(HOUR));
     schedule.settle("a", OrderOutcome::Unreached { retry_after: None }, later);
@@ -152,7 +152,7 @@ fn waits_begin_when_an_attempt_ends() {
 #[test]
 fn what_the_operator_asked_for_holds_until_there_is_a_certificate() {
     let mut schedule = RenewalSchedule::new(directories(1), Budget::default());
-    let fresh = Known { held: Some(held(90, None)), ..Known::default() };
+    let fresh = NameState { held: Some(held(90, None)), ..NameState::default() };
     schedule.want("a", 0, fresh);
     assert!(matches!(schedule.next(NOW), Next::Sleep(_)));
     schedule.renew_now("a");
@@ -176,7 +176,7 @@ fn what_the_operator_asked_for_holds_until_there_is_a_certificate() {
 fn certificates_that_are_due_at_once_are_no_storm() {
     for (ahead, window) in [(400, None), (0, Some(Window { start: 0, end: 0 }))] {
         let mut schedule = RenewalSchedule::new(directories(1), Budget::default());
-        schedule.want("a", 0, Known::default());
+        schedule.want("a", 0, NameState::default());
         let mut now = NOW.plus(Duration::from_secs(ahead * DAY));
         let end = now.plus(Duration::from_secs(365 * DAY));
         let mut orders = Vec::new();
@@ -185,7 +185,7 @@ fn certificates_that_are_due_at_once_are_no_storm() {
                 Next::Order { name, .. } => {
                     let not_before = now.minus(Duration::from_secs(ahead * DAY));
                     let not_after = not_before.plus(Duration::from_secs(90 * DAY));
-                    let held = Held { not_before, not_after, window: None };
+                    let held = CurrentCertificate { not_before, not_after, window: None };
                     schedule.settle(&name, OrderOutcome::Issued(held), now);
                     schedule.set_window(&name, window);
                     orders.push(now);
@@ -204,7 +204,7 @@ fn certificates_that_are_due_at_once_are_no_storm() {
 fn a_hundred_new_hosts_are_no_storm() {
     let mut schedule = RenewalSchedule::new(directories(1), Budget::default());
     for n in 0..100 {
-        schedule.want(&format!("h{n}.example.com"), n << 57, Known::default());
+        schedule.want(&format!("h{n}.example.com"), n << 57, NameState::default());
     }
     let mut now = NOW;
     let mut orders = Vec::new();
@@ -212,8 +212,11 @@ fn a_hundred_new_hosts_are_no_storm() {
         match schedule.next(now) {
             Next::Order { name, .. } => {
                 let not_after = now.plus(Duration::from_secs(90 * DAY));
-                let settled =
-                    OrderOutcome::Issued(Held { not_before: now, not_after, window: None });
+                let settled = OrderOutcome::Issued(CurrentCertificate {
+                    not_before: now,
+                    not_after,
+                    window: None,
+                });
                 schedule.settle(&name, settled, now).unwrap();
                 orders.push(now);
             }
@@ -233,11 +236,14 @@ fn the_one_that_has_none_comes_first_then_the_one_that_ends_first() {
     let old = |days| {
         let not_before = NOW.minus(Duration::from_secs((90 - days) * DAY));
         let not_after = NOW.plus(Duration::from_secs(days * DAY));
-        Known { held: Some(Held { not_before, not_after, window: None }), ..Known::default() }
+        NameState {
+            held: Some(CurrentCertificate { not_before, not_after, window: None }),
+            ..NameState::default()
+        }
     };
     schedule.want("a", 1, old(20));
     schedule.want("b", 1, old(5));
-    schedule.want("c", 1, Known::default());
+    schedule.want("c", 1, NameState::default());
     schedule.want("d", 1, old(80));
     let mut order = Vec::new();
     while let Next::Order { name, history, .. } = schedule.next(NOW) {

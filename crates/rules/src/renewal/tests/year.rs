@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    renewal::{Budget, Held, History, Known, Next, OrderOutcome, RenewalSchedule, Window},
+    renewal::{
+        Budget, CurrentCertificate, History, NameState, Next, OrderOutcome, RenewalSchedule, Window,
+    },
     time::UnixTime,
 };
 
@@ -44,7 +46,7 @@ struct Authority {
     /// Certificates by name, for its limit of five a week.
     issued: BTreeMap<Box<str>, Vec<u64>>,
     /// What it signed in the order that was made last for a name.
-    signed: BTreeMap<Box<str>, Held>,
+    signed: BTreeMap<Box<str>, CurrentCertificate>,
 }
 
 impl Authority {
@@ -84,7 +86,7 @@ impl Authority {
         let window = self
             .with_windows
             .then(|| Window { start: at + self.life / 2, end: at + self.life * 2 / 3 });
-        let held = Held {
+        let held = CurrentCertificate {
             not_before: UnixTime::from_seconds(at - HOUR),
             not_after: UnixTime::from_seconds(at + self.life),
             window,
@@ -97,7 +99,7 @@ impl Authority {
 /// What survives a crash.
 #[derive(Default)]
 struct Disk {
-    certificates: BTreeMap<Box<str>, Held>,
+    certificates: BTreeMap<Box<str>, CurrentCertificate>,
     histories: BTreeMap<Box<str>, History>,
     /// Names with an order that is under way.
     pending: BTreeSet<Box<str>>,
@@ -170,7 +172,7 @@ impl World {
             let name = format!("h{n}.example.com");
             let held = self.disk.certificates.get(&*name).copied();
             let history = self.disk.histories.get(&*name).cloned().unwrap_or_default();
-            self.schedule.want(&name, n << 57, Known { held, history, wanted: false });
+            self.schedule.want(&name, n << 57, NameState { held, history, wanted: false });
         }
     }
 

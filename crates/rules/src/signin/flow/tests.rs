@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::{AuthorizationResponse, Failure, Failure::*, Pending};
-use crate::{plan::OidcProvider, session::test_keys, signin::Errand, time::UnixTime};
+use crate::{plan::OidcProvider, session::test_keys, signin::Goal, time::UnixTime};
 
 const START: UnixTime = UnixTime::from_seconds(1000);
 
@@ -17,7 +17,7 @@ fn provider() -> OidcProvider {
 }
 
 fn pending() -> Pending {
-    Pending::start(&[[1; 32], [2; 32], [3; 32]], &provider(), Errand::Here, START)
+    Pending::start(&[[1; 32], [2; 32], [3; 32]], &provider(), Goal::Here, START)
 }
 
 fn response(query: &str) -> AuthorizationResponse {
@@ -32,7 +32,7 @@ fn a_whole_sign_in_takes_no_network_and_no_time() {
     let flow = Pending::open(&test_keys(), "_pomerium", flow.state(), &cookie).unwrap();
     let redeeming =
         flow.answered(&response("state=STATE&code=c"), &provider(), false, START).unwrap();
-    assert_eq!((&*redeeming.code, &redeeming.errand), ("c", &Errand::Here));
+    assert_eq!((&*redeeming.code, &redeeming.goal), ("c", &Goal::Here));
     let claims = json!({
         "iss": "https://idp.example", "aud": "usher", "sub": "ann",
         "exp": 2000, "iat": 1000, "nonce": redeeming.nonce(),
@@ -159,13 +159,13 @@ fn a_parameter_that_comes_twice_makes_an_answer_nobody_s() {
 #[test]
 fn what_is_left_of_a_flow_is_its_page_and_opens_as_nothing_else() {
     let keys = test_keys();
-    let page = |target: &str| Errand::Page { target: target.into(), flow: "f".into() };
+    let page = |target: &str| Goal::Page { target: target.into(), flow: "f".into() };
     let left = Pending::over(&keys, "c1", &page("https://tv.example/x"), [4; 12], START).unwrap();
     assert!(left.starts_with("1900."), "{left}");
     assert_eq!(Pending::page_of(&keys, "c1", &left).as_deref(), Some("https://tv.example/x"));
     assert_eq!(Pending::page_of(&keys, "c2", &left), None, "in another cookie");
     assert!(Pending::open(&keys, "_pomerium", "c1", &left).is_err());
-    assert_eq!(Pending::over(&keys, "c1", &Errand::Here, [4; 12], START), None);
+    assert_eq!(Pending::over(&keys, "c1", &Goal::Here, [4; 12], START), None);
     let flow = pending();
     let cookie = Pending::cookie_name("_pomerium", flow.state());
     assert_eq!(Pending::page_of(&keys, &cookie, &flow.seal(&keys, "_pomerium", [4; 12])), None);
@@ -173,7 +173,7 @@ fn what_is_left_of_a_flow_is_its_page_and_opens_as_nothing_else() {
 
 #[test]
 fn each_flow_has_a_name_of_its_own() {
-    let other = Pending::start(&[[7; 32], [2; 32], [3; 32]], &provider(), Errand::Here, START);
+    let other = Pending::start(&[[7; 32], [2; 32], [3; 32]], &provider(), Goal::Here, START);
     assert_eq!(pending().digest(), pending().digest());
     assert_ne!(pending().digest(), other.digest());
     assert!(pending().nonce().len() >= 43 && pending().verifier().len() >= 43);

@@ -28,7 +28,7 @@ use usher_rules::{
 };
 use zeroize::Zeroizing;
 
-use super::Leaf;
+use super::SignedCertificate;
 use crate::certs::{CertError, file};
 
 /// The folder, and whoever is told of writes to it.
@@ -130,10 +130,10 @@ impl CertificateStore {
     /// # Errors
     ///
     /// [`CertError`]: it can't be read, or is damaged and was set aside.
-    pub fn leaf(&self, name: &str) -> Result<Option<Leaf>, CertError> {
+    pub fn leaf(&self, name: &str) -> Result<Option<SignedCertificate>, CertError> {
         let path = self.path(name, "pem");
         let Some(pem) = file::read(&path)? else { return Ok(None) };
-        match Leaf::parse(&pem) {
+        match SignedCertificate::parse(&pem) {
             Ok(leaf) => Ok(Some(leaf)),
             Err(why) => Err(self.set_aside(path, why)),
         }

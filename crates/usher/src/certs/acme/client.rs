@@ -11,12 +11,12 @@ use std::{
 use tokio::sync::watch;
 use usher_rules::{
     plan::{Autocert, Plan},
-    renewal::{Budget, Known, Next, OrderOutcome, RenewalSchedule},
+    renewal::{Budget, NameState, Next, OrderOutcome, RenewalSchedule},
     time::{Clock, UnixTime},
 };
 
 use super::{
-    AcmeError, CertificateStore, Leaf, Pace, Provisioned, State,
+    AcmeError, AcmeTimeouts, CertificateStore, Provisioned, SignedCertificate, State,
     dns::Solver,
     order::{AcmeOrder, Issuance},
     transport::Transport,
@@ -26,7 +26,7 @@ use crate::{certs::CertError, request::forward::Trust};
 /// Hears what becomes of orders. Implemented where records are written.
 pub trait AcmeEvents: Send + Sync {
     /// A certificate is served from now on; the next one is ordered at about `next`.
-    fn issued(&self, name: &str, leaf: &Leaf, next: UnixTime);
+    fn issued(&self, name: &str, leaf: &SignedCertificate, next: UnixTime);
     /// An order failed; the next one is made at about `next`.
     fn failed(&self, name: &str, error: &AcmeError, next: UnixTime, held: Option<UnixTime>);
     /// A certificate is about to end, or has ended, and none has come in its place.
@@ -43,8 +43,8 @@ pub struct AcmeClient {
     pub(super) provisioned: Provisioned,
     pub(super) events: Arc<dyn AcmeEvents>,
     clock: Arc<dyn Clock>,
-    pace: Pace,
-    pub(super) work: watch::Sender<Option<Arc<Work>>>,
+    acme_timeouts: AcmeTimeouts,
+    pub(super) work: watch::Sender<Option<Arc<Managed>>>,
     /// Which names the operator's certificates cover, at any moment.
     coverage: OnceLock<Coverage>,
     /// What every plan's work has in common: a reload is no way around a limit.
@@ -74,13 +74,13 @@ struct DueOrder<'a> {
 }
 
 /// What a plan asks for.
-pub(super) struct Work {
+pub(super) struct Managed {
     pub plan: Arc<Plan>,
     names: Vec<Box<str>>,
     has_http: bool,
 }
 
-impl Work {
+impl Managed {
     fn autocert(&self) -> Option<&Autocert> {
         self.plan.autocert.as_ref()
     }
@@ -96,13 +96,13 @@ impl AcmeClient {
         store: CertificateStore,
         events: Arc<dyn AcmeEvents>,
         clock: Arc<dyn Clock>,
-        pace: Pace,
+        acme_timeouts: AcmeTimeouts,
     ) -> Self {
         store.tidy();
         let (work, _) = watch::channel(None);
         let (provisioned, common) = (Provisioned::default(), Mutex::default());
         let coverage = OnceLock::new();
-        Self { store, provisioned, events, clock, pace, work, coverage, common }
+        Self { store, provisioned, events, clock, acme_timeouts, work, coverage, common }
     }
 
     /// Where a plan's store is.
@@ -153,11 +153,11 @@ impl AcmeClient {
         // Together: an order that is through meanwhile asks which work is the present one.
         let _one_at_a_time = self.common();
         self.provisioned.issued.replace(issued);
-        self.work.send_replace(Some(Arc::new(Work { plan, names, has_http })));
+        self.work.send_replace(Some(Arc::new(Managed { plan, names, has_http })));
     }
 
     /// Serves a certificate, if it is still wanted: a reload may have brought another one.
-    fn serve(&self, name: &str, leaf: &Leaf) {
+    fn serve(&self, name: &str, leaf: &SignedCertificate) {
         let _one_at_a_time = self.common();
         let work = self.work.borrow();
         if work.as_ref().is_some_and(|work| work.names.iter().any(|one| **one == *name)) {
@@ -172,7 +172,7 @@ impl AcmeClient {
     }
 
     /// Does the operator cover other names than when this work began? Then there is other work.
-    fn follow_coverage(&self, work: &Work, autocert: &Autocert) -> bool {
+    fn follow_coverage(&self, work: &Managed, autocert: &Autocert) -> bool {
         let Some(coverage) = self.coverage.get() else { return false };
         if uncovered(autocert, coverage) == work.names || !self.is_present(work) {
             return false;
@@ -181,7 +181,7 @@ impl AcmeClient {
         true
     }
 
-    fn is_present(&self, work: &Work) -> bool {
+    fn is_present(&self, work: &Managed) -> bool {
         self.work.borrow().as_ref().is_some_and(|present| std::ptr::eq(&**present, work))
     }
 
@@ -202,7 +202,7 @@ impl AcmeClient {
     }
 
     /// Until the plan changes.
-    async fn work_at(&self, work: &Work, changes: &mut watch::Receiver<Option<Arc<Work>>>) {
+    async fn work_at(&self, work: &Managed, changes: &mut watch::Receiver<Option<Arc<Managed>>>) {
         let Some(autocert) = work.autocert() else { return };
         let mut schedule = self.schedule(work, autocert);
         let mut warned = HashMap::new();
@@ -224,7 +224,7 @@ impl AcmeClient {
                         _ = changes.changed() => break,
                         () = self.ask_renewal_info(&mut schedule, autocert) => {}
                     }
-                    span.min(self.pace.look)
+                    span.min(self.acme_timeouts.look)
                 }
             };
             tokio::select! {
@@ -241,7 +241,7 @@ impl AcmeClient {
 
     /// Somebody asked for new certificates: written down before it is forgotten elsewhere, and kept
     /// until they are there.
-    fn hear_requests(&self, schedule: &mut RenewalSchedule, work: &Work) {
+    fn hear_requests(&self, schedule: &mut RenewalSchedule, work: &Managed) {
         for name in work.names.iter().filter(|name| self.store.is_asked(name)) {
             let mut state = State { wanted: true, ..self.state(name) };
             (state.history.tried_at, state.history.issued_at) = (None, None); // no wait, as below
@@ -252,7 +252,7 @@ impl AcmeClient {
         }
     }
 
-    fn schedule(&self, work: &Work, autocert: &Autocert) -> RenewalSchedule {
+    fn schedule(&self, work: &Managed, autocert: &Autocert) -> RenewalSchedule {
         let (budget, resumes) = {
             let mut common = self.common();
             (common.budget.clone(), !std::mem::replace(&mut common.resumed, true))
@@ -271,7 +271,7 @@ impl AcmeClient {
                 && autocert.directories().all(|directory| *directory != *state.issued_by);
             let State { history, wanted, .. } = state;
             let wanted = wanted || is_foreign;
-            schedule.want(name, seed(name), Known { held, history, wanted });
+            schedule.want(name, seed(name), NameState { held, history, wanted });
         }
         schedule
     }
@@ -286,7 +286,7 @@ impl AcmeClient {
     async fn order(
         &self,
         schedule: &mut RenewalSchedule,
-        work: &Work,
+        work: &Managed,
         autocert: &Autocert,
         ordered: DueOrder<'_>,
     ) {
@@ -329,7 +329,7 @@ impl AcmeClient {
 
     async fn make(
         &self,
-        work: &Work,
+        work: &Managed,
         autocert: &Autocert,
         ordered: &DueOrder<'_>,
     ) -> Result<Issuance, AcmeError> {
@@ -350,22 +350,24 @@ impl AcmeClient {
             store: &self.store,
             challenges: &self.provisioned.challenges,
             transport: &transport,
-            pace: self.pace,
+            acme_timeouts: self.acme_timeouts,
             has_http: work.has_http,
             solver: solver.as_ref(),
             failures: state.history.failures.saturating_sub(1), // this one is counted already
             proved_by: &state.proved_by,
         };
         // Its parts have limits of their own; a record is published and withdrawn besides.
-        let dns =
-            autocert.dns.as_ref().map_or(Duration::ZERO, |dns| dns.wait + self.pace.answer * 4);
-        let whole = self.pace.validation * 3 + dns;
+        let dns = autocert
+            .dns
+            .as_ref()
+            .map_or(Duration::ZERO, |dns| dns.wait + self.acme_timeouts.answer * 4);
+        let whole = self.acme_timeouts.validation * 3 + dns;
         tokio::time::timeout(whole, order.run()).await.unwrap_or(Err(AcmeError::Slow))
     }
 
     fn solver(&self, autocert: &Autocert, plan: &Plan) -> Result<Option<Solver>, AcmeError> {
         let Some(dns) = &autocert.dns else { return Ok(None) };
-        let solver = Solver::of(dns, Trust::system(&plan.extra_roots), self.pace.answer);
+        let solver = Solver::of(dns, Trust::system(&plan.extra_roots), self.acme_timeouts.answer);
         solver.map(Some).map_err(|error| unreached("the DNS provider", error))
     }
 
@@ -375,7 +377,7 @@ impl AcmeClient {
         plan: &Plan,
         directory: &str,
     ) -> Result<Transport, AcmeError> {
-        transport(autocert, plan, directory, self.pace)
+        transport(autocert, plan, directory, self.acme_timeouts)
     }
 
     /// Says once a day that a certificate nears its end and none has come.
@@ -385,7 +387,7 @@ impl AcmeClient {
         warned: &mut HashMap<Box<str>, UnixTime>,
     ) {
         let now = self.now();
-        for (name, Known { held, history, .. }, _) in schedule.names(now) {
+        for (name, NameState { held, history, .. }, _) in schedule.names(now) {
             let Some(held) = held else { continue };
             let life = held.not_after.since(held.not_before);
             let is_near = held.not_after.since(now) < life / 6;
@@ -418,9 +420,10 @@ pub(super) fn transport(
     autocert: &Autocert,
     plan: &Plan,
     directory: &str,
-    pace: Pace,
+    acme_timeouts: AcmeTimeouts,
 ) -> Result<Transport, AcmeError> {
-    Transport::new(&trust(autocert, plan), pace.answer).map_err(|error| unreached(directory, error))
+    Transport::new(&trust(autocert, plan), acme_timeouts.answer)
+        .map_err(|error| unreached(directory, error))
 }
 
 /// `autocert_trusted_ca` instead of the system's roots, and `certificate_authority` besides.

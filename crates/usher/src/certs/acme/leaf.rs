@@ -6,14 +6,14 @@ use rustls::{
     sign::CertifiedKey,
 };
 use usher_rules::{
-    renewal::{Held, Window},
+    renewal::{CurrentCertificate, Window},
     time::UnixTime,
 };
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 /// A certificate that an authority signed for us, with its key and chain.
 #[derive(Clone, Debug)]
-pub struct Leaf {
+pub struct SignedCertificate {
     /// Ready to be served.
     pub key: Arc<CertifiedKey>,
     /// Names in it, lower case.
@@ -26,7 +26,7 @@ pub struct Leaf {
     pub not_after: UnixTime,
 }
 
-impl Leaf {
+impl SignedCertificate {
     /// Reads key and chain from one PEM text. `Err` says what is wrong with it.
     ///
     /// # Errors
@@ -58,8 +58,8 @@ impl Leaf {
     }
 
     /// What the schedule has to know.
-    pub fn held(&self, window: Option<Window>) -> Held {
-        Held { not_before: self.not_before, not_after: self.not_after, window }
+    pub fn held(&self, window: Option<Window>) -> CurrentCertificate {
+        CurrentCertificate { not_before: self.not_before, not_after: self.not_after, window }
     }
 
     /// The certificate alone.

@@ -27,13 +27,13 @@ pub use certificate_store::{BeforeWrite, CertificateStore, State};
 pub use challenge_responses::ChallengeResponses;
 pub use client::{AcmeClient, AcmeEvents, Coverage};
 pub use error::AcmeError;
-pub use leaf::Leaf;
+pub use leaf::SignedCertificate;
 pub use operator::{revoke, rotate_account_key};
 pub use provisioned::{Issued, Provisioned};
 
 /// Time that the talk with an authority may take. Tests take less.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct AcmeTimeouts {
     /// How often it is looked whether something is to be done.
     pub look: std::time::Duration,
     /// How long one answer of an authority may take.
@@ -44,7 +44,7 @@ pub struct Pace {
     pub first_poll: std::time::Duration,
 }
 
-impl Pace {
+impl AcmeTimeouts {
     /// For authorities on the internet.
     pub const USUAL: Self = Self {
         look: std::time::Duration::from_secs(5),

@@ -4,7 +4,7 @@
 use instant_acme::RevocationRequest;
 use usher_rules::plan::Plan;
 
-use super::{AcmeError, CertificateStore, Pace, account, client::transport};
+use super::{AcmeError, AcmeTimeouts, CertificateStore, account, client::transport};
 
 /// Revokes the certificate for `name` and asks for a new one. Until that is there, whoever runs
 /// goes on to serve the old one, which most browsers do not check.
@@ -16,7 +16,7 @@ pub async fn revoke(
     plan: &Plan,
     store: &CertificateStore,
     name: &str,
-    pace: Pace,
+    acme_timeouts: AcmeTimeouts,
 ) -> Result<(), AcmeError> {
     let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
     let leaf = store.leaf(name)?.ok_or(AcmeError::Unusable("there is no certificate for it"))?;
@@ -24,7 +24,7 @@ pub async fn revoke(
     if directory.is_empty() {
         return Err(AcmeError::Unusable("nothing says which authority it came from"));
     }
-    let transport = transport(autocert, plan, &directory, pace)?;
+    let transport = transport(autocert, plan, &directory, acme_timeouts)?;
     let account = account::open(&transport, store, autocert, &directory).await?;
     let der = leaf.der().ok_or(AcmeError::Unusable("there is no certificate for it"))?;
     // Before it is revoked: what was asked for is not lost, whatever happens now.
@@ -42,10 +42,10 @@ pub async fn revoke(
 pub async fn rotate_account_key(
     plan: &Plan,
     store: &CertificateStore,
-    pace: Pace,
+    acme_timeouts: AcmeTimeouts,
 ) -> Result<(), AcmeError> {
     let autocert = plan.autocert.as_ref().ok_or(AcmeError::Unusable("`autocert` is off"))?;
     let directory = autocert.directories().next().unwrap_or_default();
-    let transport = transport(autocert, plan, directory, pace)?;
+    let transport = transport(autocert, plan, directory, acme_timeouts)?;
     account::roll_over(&transport, store, autocert, directory).await
 }

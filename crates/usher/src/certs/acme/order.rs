@@ -11,7 +11,7 @@ use usher_rules::plan::Autocert;
 use zeroize::Zeroizing;
 
 use super::{
-    AcmeError, CertificateStore, ChallengeResponses, Leaf, Pace, account,
+    AcmeError, AcmeTimeouts, CertificateStore, ChallengeResponses, SignedCertificate, account,
     certificate_store::Pending,
     challenge_responses::ChallengeResponse,
     dns::{Solver, TxtRecord},
@@ -31,11 +31,11 @@ pub(super) struct AcmeOrder<'a> {
     pub directory: &'a str,
     pub name: &'a str,
     /// The certificate that is replaced, if there is one.
-    pub replaces: Option<&'a Leaf>,
+    pub replaces: Option<&'a SignedCertificate>,
     pub store: &'a CertificateStore,
     pub challenges: &'a Arc<ChallengeResponses>,
     pub transport: &'a Transport,
-    pub pace: Pace,
+    pub acme_timeouts: AcmeTimeouts,
     /// HTTP-01 can be answered: there is a plain listener.
     pub has_http: bool,
     /// Whoever sets DNS records.
@@ -51,7 +51,7 @@ type Resumed = (Order, KeyPair, Vec<TxtRecord>);
 
 /// A certificate, and by which challenge it was proved that it is ours to have.
 pub(super) struct Issuance {
-    pub leaf: Leaf,
+    pub leaf: SignedCertificate,
     /// Empty where the authority remembered an earlier proof.
     pub by: &'static str,
 }
@@ -133,7 +133,7 @@ impl AcmeOrder<'_> {
         if let Some(profile) = &self.autocert.profile {
             new = new.profile(profile);
         }
-        let replaced = self.replaces.and_then(Leaf::der);
+        let replaced = self.replaces.and_then(SignedCertificate::der);
         let replaced = replaced.and_then(|der| CertificateIdentifier::try_from(der).ok());
         let order = match replaced {
             // Whether an authority knows this field, only its answer tells.
@@ -319,9 +319,9 @@ impl AcmeOrder<'_> {
         chain.map_err(|error| self.error(error))
     }
 
-    fn keep(&self, key: &KeyPair, chain: &str) -> Result<Leaf, AcmeError> {
+    fn keep(&self, key: &KeyPair, chain: &str) -> Result<SignedCertificate, AcmeError> {
         let pem = Zeroizing::new(format!("{}{chain}", key.serialize_pem()));
-        let leaf = Leaf::parse(pem.as_bytes()).map_err(AcmeError::Unusable);
+        let leaf = SignedCertificate::parse(pem.as_bytes()).map_err(AcmeError::Unusable);
         let leaf = leaf.and_then(|leaf| match leaf.is_for(self.name) {
             true => Ok(leaf),
             false => Err(AcmeError::Unusable("it is for another name")),
@@ -339,8 +339,8 @@ impl AcmeOrder<'_> {
     }
 
     fn retries(&self) -> RetryPolicy {
-        let policy = RetryPolicy::new().initial_delay(self.pace.first_poll);
-        policy.backoff(1.5).timeout(self.pace.validation)
+        let policy = RetryPolicy::new().initial_delay(self.acme_timeouts.first_poll);
+        policy.backoff(1.5).timeout(self.acme_timeouts.validation)
     }
 
     fn error(&self, error: instant_acme::Error) -> AcmeError {

@@ -6,12 +6,12 @@ use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
 use usher_rules::time::UnixTime;
 
-use super::{ChallengeResponses, Leaf};
+use super::{ChallengeResponses, SignedCertificate};
 use crate::certs::wildcard_over;
 
 /// Certificates that authorities signed for us, by name; each handshake asks.
 #[derive(Default)]
-pub struct Issued(ArcSwap<HashMap<Box<str>, Leaf>>);
+pub struct Issued(ArcSwap<HashMap<Box<str>, SignedCertificate>>);
 
 impl Issued {
     /// Is there one for this name?
@@ -31,7 +31,7 @@ impl Issued {
         self.exact(&wildcard_over(host)?, now)
     }
 
-    pub(super) fn put(&self, name: &str, leaf: &Leaf) {
+    pub(super) fn put(&self, name: &str, leaf: &SignedCertificate) {
         self.0.rcu(|issued| {
             let mut issued = HashMap::clone(issued);
             issued.insert(name.into(), leaf.clone());
@@ -39,11 +39,11 @@ impl Issued {
         });
     }
 
-    pub(super) fn replace(&self, issued: HashMap<Box<str>, Leaf>) {
+    pub(super) fn replace(&self, issued: HashMap<Box<str>, SignedCertificate>) {
         self.0.store(Arc::new(issued));
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<Leaf> {
+    pub(super) fn get(&self, name: &str) -> Option<SignedCertificate> {
         self.0.load().get(name).cloned()
     }
 }

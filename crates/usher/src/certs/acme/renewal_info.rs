@@ -8,7 +8,7 @@ use usher_rules::{
     renewal::{RenewalSchedule, Window},
 };
 
-use super::{AcmeClient, AcmeError, Leaf, account};
+use super::{AcmeClient, AcmeError, SignedCertificate, account};
 
 /// How often an authority is asked for renewal information where it does not say.
 const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
@@ -72,7 +72,7 @@ impl AcmeClient {
         &self,
         autocert: &Autocert,
         directory: &str,
-        leaf: &Leaf,
+        leaf: &SignedCertificate,
     ) -> Option<(Window, Duration)> {
         let plan = self.work.borrow().as_ref().map(|work| Arc::clone(&work.plan))?;
         let id = CertificateIdentifier::try_from(leaf.der()?).ok()?;

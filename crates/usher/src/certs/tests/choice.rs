@@ -13,7 +13,7 @@ use super::{DAY, NOW, NoFiles, machine::Machine, plan, this_year, write_pair};
 use crate::{
     certs::{
         Authority, CertError, Certificates,
-        acme::{self, AcmeClient, AcmeEvents, CertificateStore, Pace, Provisioned},
+        acme::{self, AcmeClient, AcmeEvents, AcmeTimeouts, CertificateStore, Provisioned},
     },
     request::tls::CertSource as _,
 };
@@ -48,7 +48,7 @@ fn what_counts_is_served() {
     let mut own = plan(&["tv.example.com"], at, &["own"]);
     own.autocert = autocert("tv.example.com");
     let plan = Arc::new(own);
-    let acme = AcmeClient::open(store, Arc::new(Deaf), Arc::new(Machine), Pace::USUAL);
+    let acme = AcmeClient::open(store, Arc::new(Deaf), Arc::new(Machine), AcmeTimeouts::USUAL);
     let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
     let (certificates, _) = Certificates::load(&plan, authority, acme.provisioned(), None, NOW);
     acme.adopt(&plan, false, |name| certificates.covers(name, NOW));
@@ -68,7 +68,7 @@ fn autocert(host: &str) -> Option<usher_rules::plan::Autocert> {
 struct Deaf;
 
 impl AcmeEvents for Deaf {
-    fn issued(&self, _: &str, _: &acme::Leaf, _: UnixTime) {}
+    fn issued(&self, _: &str, _: &acme::SignedCertificate, _: UnixTime) {}
     fn failed(&self, _: &str, _: &acme::AcmeError, _: UnixTime, _: Option<UnixTime>) {}
     fn ending(&self, _: &str, _: UnixTime, _: &str) {}
     fn awaited(&self, _: &str) {}

@@ -8,7 +8,7 @@ use super::residents::Resident;
 
 /// Everything that there is to tell, once it is true.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub struct Announcement<'a> {
     /// The address of the route, without a slash at the end.
     pub url: &'a str,
     /// Who can sign in.
@@ -44,7 +44,7 @@ struct Person<'a> {
     allowed: bool,
 }
 
-impl Told<'_> {
+impl Announcement<'_> {
     /// One line of JSON. Its keys are an API: suites and scripts read them.
     pub fn json(&self) -> String {
         let Self { url, residents, ca_file, data_dir, pid } = *self;
@@ -64,7 +64,7 @@ impl Told<'_> {
     }
 }
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for Announcement<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, residents, ca_file, data_dir, pid: _ } = self;
         writeln!(f, "\nThe cinema is open. It is a stand-in for Jellyfin, with one film.\n")?;
@@ -100,7 +100,7 @@ mod tests {
     fn words_and_keys() {
         let ann = Resident { email: "ann@example.com", password: "pw-1".into(), allowed: true };
         let eve = Resident { email: "e@example.com", password: "pw-2".into(), allowed: false };
-        let told = Told {
+        let told = Announcement {
             url: "https://cinema.localhost:8443",
             residents: &[ann, eve],
             ca_file: Path::new("/d/ca.pem"),

@@ -22,13 +22,13 @@ const NAMES: usize = 1024;
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 16;
 
-struct Known {
+struct CachedAddresses {
     at: Instant,
     addresses: Vec<SocketAddr>,
 }
 
 thread_local! {
-    static KNOWN: RefCell<HashMap<(Box<str>, u16), Known>> = RefCell::default();
+    static KNOWN: RefCell<HashMap<(Box<str>, u16), CachedAddresses>> = RefCell::default();
 }
 
 /// Addresses in the order in which they are tried: the one that answered last, then the families
@@ -62,7 +62,7 @@ pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
         if all.len() >= NAMES {
             all.clear();
         }
-        all.insert(key, Known { at: now, addresses: addresses.clone() })
+        all.insert(key, CachedAddresses { at: now, addresses: addresses.clone() })
     });
     Ok(addresses)
 }

@@ -1,8 +1,8 @@
 //! `metrics_address`: a listener of its own for Prometheus, off unless it is asked for. The public
 //! address never serves figures (`pomerium-protocols.md` T17, CVE-2022-24797).
 
+mod exposition;
 mod guard;
-mod sheet;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -19,9 +19,9 @@ use tokio::{
 };
 use usher_rules::plan::Level;
 
+pub(super) use exposition::Exposition;
 pub(super) use guard::Guard;
 pub use guard::GuardError;
-pub(super) use sheet::Sheet;
 
 use super::visit;
 use crate::request::accept::{Admitted, Whose, limits};
@@ -29,24 +29,29 @@ use crate::request::accept::{Admitted, Whose, limits};
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers readers until it is dropped.
-pub(super) async fn serve(listener: Arc<TcpListener>, sheet: Arc<Sheet>, mut guard: Guard) {
+pub(super) async fn serve(
+    listener: Arc<TcpListener>,
+    exposition: Arc<Exposition>,
+    mut guard: Guard,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if let Err(error) = guard.follow(&sheet.door.plan()) {
-                    let event = sheet.recorder.event(Level::Error, "metrics", sheet.clock.now());
+                if let Err(error) = guard.follow(&exposition.door.plan()) {
+                    let event =
+                        exposition.recorder.event(Level::Error, "metrics", exposition.clock.now());
                     let event = event.with("cause", &error).with("hint", error.hint());
                     event.with("effect", "what was in force for readers stays so").write();
                 }
-                let (sheet, guard) = (Arc::clone(&sheet), guard.clone());
-                sheet.tasks.clone().spawn_connection(peer, async move {
+                let (exposition, guard) = (Arc::clone(&exposition), guard.clone());
+                exposition.tasks.clone().spawn_connection(peer, async move {
                     // It has a share as everybody has: a port for few is no port for one alone.
                     let admitted = tokio::select! {
-                        admitted = sheet.shares.admit(Whose::client(peer.ip())) => admitted,
-                        () = sheet.tasks.draining() => None,
+                        admitted = exposition.shares.admit(Whose::client(peer.ip())) => admitted,
+                        () = exposition.tasks.draining() => None,
                     };
                     if let Some(admitted) = admitted {
-                        visit(stream, admitted, sheet, guard).await;
+                        visit(stream, admitted, exposition, guard).await;
                     }
                 });
             }
@@ -55,7 +60,7 @@ pub(super) async fn serve(listener: Arc<TcpListener>, sheet: Arc<Sheet>, mut gua
     }
 }
 
-async fn visit(stream: TcpStream, admitted: Admitted, sheet: Arc<Sheet>, guard: Guard) {
+async fn visit(stream: TcpStream, admitted: Admitted, exposition: Arc<Exposition>, guard: Guard) {
     match guard.tls() {
         Some(tls) => {
             let accepted = tokio::select! {
@@ -63,29 +68,29 @@ async fn visit(stream: TcpStream, admitted: Admitted, sheet: Arc<Sheet>, guard: 
                 () = admitted.must_go() => return,
             };
             if let Ok(Ok(stream)) = accepted {
-                talk(stream, admitted, sheet, guard).await;
+                talk(stream, admitted, exposition, guard).await;
             }
         }
-        None => talk(stream, admitted, sheet, guard).await,
+        None => talk(stream, admitted, exposition, guard).await,
     }
 }
 
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin,
     admitted: Admitted,
-    sheet: Arc<Sheet>,
+    exposition: Arc<Exposition>,
     guard: Guard,
 ) {
     let answer = service_fn(|request| {
-        let (sheet, guard) = (Arc::clone(&sheet), guard.clone());
-        async move { Ok::<_, Infallible>(answer(&request, sheet, &guard).await) }
+        let (exposition, guard) = (Arc::clone(&exposition), guard.clone());
+        async move { Ok::<_, Infallible>(answer(&request, exposition, &guard).await) }
     });
     visit::talk(stream, admitted, answer).await;
 }
 
 async fn answer<B>(
     request: &Request<B>,
-    sheet: Arc<Sheet>,
+    exposition: Arc<Exposition>,
     guard: &Guard,
 ) -> Response<Full<Bytes>> {
     if !guard.lets_in(request.headers().get(AUTHORIZATION)) {
@@ -102,13 +107,13 @@ async fn answer<B>(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    let Ok(_turn) = sheet.turn.acquire().await else {
+    let Ok(_turn) = exposition.turn.acquire().await else {
         return said(StatusCode::SERVICE_UNAVAILABLE, "too late\n");
     };
     // What becomes of certificates lies on the disk.
     let written = {
-        let sheet = Arc::clone(&sheet);
-        tokio::task::spawn_blocking(move || sheet.write()).await
+        let exposition = Arc::clone(&exposition);
+        tokio::task::spawn_blocking(move || exposition.write()).await
     };
     match written {
         Ok(Ok(text)) => {

@@ -33,13 +33,13 @@ const AGAIN: Duration = Duration::from_secs(10);
 pub struct ServiceKeys {
     patience: Duration,
     remembered: Arc<dyn Remembered>,
-    known: ArcSwapOption<Known>,
+    known: ArcSwapOption<ServiceKey>,
     asking: tokio::sync::Mutex<Option<Instant>>,
     /// Which service gave no key lately, when, and why.
     failed: Mutex<Option<(u64, Instant, Box<str>)>>,
 }
 
-struct Known {
+struct ServiceKey {
     /// Which service, and with which roots it was verified.
     of: u64,
     key: PublicKey,
@@ -71,7 +71,7 @@ impl ServiceKeys {
     pub fn pin(&self, plan: &Plan, key: PublicKey) {
         let far = Instant::now() + Duration::from_secs(100 * 365 * 24 * 3600);
         let (of, failed_at) = (identify(plan), Mutex::default());
-        self.known.store(Some(Arc::new(Known { of, key, fetched_at: Some(far), failed_at })));
+        self.known.store(Some(Arc::new(ServiceKey { of, key, fetched_at: Some(far), failed_at })));
     }
 
     /// The key of the service that the plan names. While the service is silent, the last good one.
@@ -158,7 +158,8 @@ impl ServiceKeys {
     async fn keep(&self, plan: &Plan, of: u64, key: PublicKey, now: Now) {
         let before = self.known.load_full();
         let changed = before.is_none_or(|known| known.key != key || known.of != of);
-        let known = Known { of, key, fetched_at: Some(now.monotonic), failed_at: Mutex::default() };
+        let known =
+            ServiceKey { of, key, fetched_at: Some(now.monotonic), failed_at: Mutex::default() };
         self.known.store(Some(Arc::new(known)));
         if changed {
             // Without it on the disk only a restart during an outage is worse off.
@@ -185,7 +186,7 @@ impl ServiceKeys {
                         Some((of, failed_at, error.to_string().into()));
                     return Err(error);
                 };
-                Arc::new(Known { of, key, fetched_at: None, failed_at: Mutex::default() })
+                Arc::new(ServiceKey { of, key, fetched_at: None, failed_at: Mutex::default() })
             }
         };
         *known.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.monotonic);
@@ -194,7 +195,7 @@ impl ServiceKeys {
     }
 }
 
-impl Known {
+impl ServiceKey {
     fn is_usable(&self, now: Now) -> bool {
         let age = |at: Instant| now.monotonic.saturating_duration_since(at);
         let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@ use usher_rules::{
     people::{Person, UNPROVEN},
     plan::AllowedHosts,
     signin::{
-        CALLBACK, Errand,
+        CALLBACK, Goal,
         hosted::{Answer, Profile, Request, RequestFault, SealedFault, SealedForm, Unsealed},
     },
 };
@@ -64,14 +64,14 @@ impl SignInRoom {
         &self,
         query: &str,
         allowed: &AllowedHosts,
-    ) -> Result<Errand, NotServed> {
+    ) -> Result<Goal, NotServed> {
         if query.len() > LONGEST_REQUEST {
             return Err(NotServed::TooLong);
         }
         let request = self.served(query, allowed)?;
         let origin = |url: &url::Url| url.origin().ascii_serialization().into();
         let program = request.programmatic.then(|| origin(&request.redirect));
-        Ok(Errand::Proxy { query: query.into(), callback: origin(&request.callback), program })
+        Ok(Goal::Proxy { query: query.into(), callback: origin(&request.callback), program })
     }
 
     fn served(&self, query: &str, allowed: &AllowedHosts) -> Result<Request, NotServed> {
@@ -125,10 +125,10 @@ impl SignInRoom {
     pub(in crate::signin) fn unanswerable(
         &self,
         ask: &Ask,
-        errand: &Errand,
+        goal: &Goal,
         person: &Person,
     ) -> Option<Response<Body>> {
-        let Errand::Proxy { query, .. } = errand else { return None };
+        let Goal::Proxy { query, .. } = goal else { return None };
         let no_answer = self.answer_url(ask, person, query).err()?;
         let why = match no_answer {
             NoAnswer::TooLong { .. } => {

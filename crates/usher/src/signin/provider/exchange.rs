@@ -15,7 +15,7 @@ use usher_rules::{
 use super::{
     ProviderError, documents,
     documents::Tokens,
-    known::{ClientMethod, Known},
+    known::{ClientMethod, ProviderState},
 };
 
 /// A client as discovery makes it: the last two endpoints may be missing.
@@ -66,7 +66,7 @@ impl From<NotVerified> for ProviderError {
 /// Redeems a code at the token endpoint. A client that is not known by the way in which it says
 /// its secret is tried the other way, once: `invalid_client` spends no code (RFC 6749 §5.2).
 pub async fn redeem(
-    known: &Known,
+    known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
     redeeming: &Redeeming,
@@ -84,7 +84,7 @@ pub async fn redeem(
 }
 
 async fn ask(
-    known: &Known,
+    known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
     redeeming: &Redeeming,
@@ -106,7 +106,7 @@ async fn ask(
 }
 
 fn token_request(
-    known: &Known,
+    known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
     redeeming: &Redeeming,
@@ -145,7 +145,7 @@ fn token_request(
 
 /// Checks the ID token's signature, and gives all of its claims; what they say is judged in
 /// `rules::signin::check_id_token`.
-pub fn verified(known: &Known, token: &str) -> Result<Map<String, Value>, NotVerified> {
+pub fn verified(known: &ProviderState, token: &str) -> Result<Map<String, Value>, NotVerified> {
     let not = |why: &str| NotVerified::Not(ProviderError::IdToken(why.into()));
     let decode = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).ok();
     let read = |part: &str| match serde_json::from_slice(&decode(part)?) {
@@ -186,7 +186,7 @@ pub fn verified(known: &Known, token: &str) -> Result<Map<String, Value>, NotVer
 
 /// What the userinfo endpoint says, where there is one.
 pub async fn userinfo(
-    known: &Known,
+    known: &ProviderState,
     tokens: &Tokens,
 ) -> Result<Option<Map<String, Value>>, ProviderError> {
     let Some(url) = known.metadata.userinfo_endpoint() else { return Ok(None) };

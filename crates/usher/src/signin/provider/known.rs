@@ -62,7 +62,7 @@ pub type Metadata = ProviderMetadata<
 >;
 
 /// What is known of the provider in force.
-pub struct Known {
+pub struct ProviderState {
     /// Which provider, and which roots it was verified with.
     of: u64,
     /// Discovery, with the keys in it.
@@ -99,7 +99,7 @@ impl ClientMethod {
     }
 }
 
-impl Known {
+impl ProviderState {
     /// The way that worked last, else the first of what the provider offers.
     pub fn method(&self) -> ClientMethod {
         if self.by_post.load(Ordering::Relaxed) { ClientMethod::Post } else { ClientMethod::Basic }
@@ -123,7 +123,7 @@ fn starts_by_post(metadata: &Metadata) -> bool {
 /// its answer, or go on with what is known.
 pub struct Cache {
     patience: Duration,
-    known: ArcSwapOption<Known>,
+    known: ArcSwapOption<ProviderState>,
     asking: tokio::sync::Mutex<Asked>,
 }
 
@@ -144,7 +144,7 @@ impl Cache {
         plan: &Plan,
         provider: &OidcProvider,
         now: Now,
-    ) -> Result<Arc<Known>, ProviderError> {
+    ) -> Result<Arc<ProviderState>, ProviderError> {
         let of = identify(plan, provider);
         if let Some(known) = self.usable(of, now) {
             return Ok(known);
@@ -172,9 +172,9 @@ impl Cache {
     /// The same with the keys as they are published now; at most once in [`KEYS_AGAIN`].
     pub async fn with_new_keys(
         &self,
-        known: Arc<Known>,
+        known: Arc<ProviderState>,
         now: Now,
-    ) -> Result<Arc<Known>, ProviderError> {
+    ) -> Result<Arc<ProviderState>, ProviderError> {
         let mut asked = self.asking.lock().await;
         if let Some(newer) = self.known.load_full()
             && newer.of == known.of
@@ -188,7 +188,7 @@ impl Cache {
         }
         asked.keys_again_at = Some(now.monotonic);
         let keys = fetch_keys(&known.http, &known.metadata).await?;
-        let known = Arc::new(Known {
+        let known = Arc::new(ProviderState {
             of: known.of,
             metadata: known.metadata.clone().set_jwks(keys),
             http: Arc::clone(&known.http),
@@ -206,7 +206,7 @@ impl Cache {
         provider: &OidcProvider,
         of: u64,
         now: Now,
-    ) -> Result<Known, ProviderError> {
+    ) -> Result<ProviderState, ProviderError> {
         let issuer = &*provider.issuer;
         let http = Http::new(plan, issuer.starts_with("https:"), self.patience)?;
         let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
@@ -224,10 +224,10 @@ impl Cache {
             |before| before.method() == ClientMethod::Post,
         );
         let by_post = AtomicBool::new(by_post);
-        Ok(Known { of, metadata, http, fetched_at: now.monotonic, failed_at, by_post })
+        Ok(ProviderState { of, metadata, http, fetched_at: now.monotonic, failed_at, by_post })
     }
 
-    fn usable(&self, of: u64, now: Now) -> Option<Arc<Known>> {
+    fn usable(&self, of: u64, now: Now) -> Option<Arc<ProviderState>> {
         let known = self.known.load_full().filter(|known| known.of == of)?;
         let age = |at: Instant| now.monotonic.saturating_duration_since(at);
         let failed_at = *known.failed_at.lock().unwrap_or_else(PoisonError::into_inner);

@@ -19,7 +19,7 @@ use usher_rules::{
     time::Now,
 };
 
-use self::known::{Cache, Known};
+use self::known::{Cache, ProviderState};
 
 pub use self::http::{Http, PATIENCE};
 
@@ -282,7 +282,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn client(
-    known: &Known,
+    known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
 ) -> Result<exchange::Client, ProviderError> {

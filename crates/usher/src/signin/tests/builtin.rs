@@ -3,14 +3,14 @@ use usher_rules::{
     plan::{Plan, Provider},
 };
 
-use super::house::{ANN, BOB, House, onward};
+use super::test_room::{ANN, BOB, TestRoom, onward};
 
 const PAGE: &str = "https://tv.example/web/?a=%2f&b;c=d%20e+f";
 
 #[tokio::test]
 async fn brings_people_back_octet_for_octet() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let first = browser.get(PAGE).await;
     assert_eq!(first.status, 302);
     assert!(first.location().starts_with("https://auth.example/.pomerium/sign_in?"), "{first:?}");
@@ -22,7 +22,7 @@ async fn brings_people_back_octet_for_octet() {
     let back = browser.get(posted.location()).await;
     assert_eq!((back.status, back.location()), (302, PAGE));
     assert_eq!(browser.get(PAGE).await.text, "the app, for id-of-ann");
-    assert_eq!(house.sessions_of("id-of-ann"), 1);
+    assert_eq!(room.sessions_of("id-of-ann"), 1);
     let flows =
         browser.jar.keys().filter(|(_, name)| name.contains("flow") || name.contains("form"));
     assert_eq!(flows.count(), 0, "what a sign-in needed is gone after it");
@@ -30,19 +30,19 @@ async fn brings_people_back_octet_for_octet() {
 
 #[tokio::test]
 async fn is_one_sign_in_for_every_host() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     browser.sign_in(PAGE, ANN).await;
     let other = browser.follow("https://photos.example/album").await;
     assert_eq!(other.text, "the app, for id-of-ann");
-    assert_eq!(house.sessions_of("id-of-ann"), 1, "the same session, not another one");
+    assert_eq!(room.sessions_of("id-of-ann"), 1, "the same session, not another one");
 }
 
 /// T18: our pages run no script, are in no frame, and are kept by nobody.
 #[tokio::test]
 async fn t18_fields_of_pages_and_cookies() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let form = browser.follow(PAGE).await;
     let csp = form.field("content-security-policy");
     for part in
@@ -73,8 +73,8 @@ async fn t18_fields_of_pages_and_cookies() {
 /// What is said about a name that nobody has is what is said about a wrong password.
 #[tokio::test]
 async fn refusals() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let form = browser.follow(PAGE).await;
     let flow = form.flow();
     let wrong = browser.fill(&form, ANN.0, "guess").await;
@@ -94,11 +94,11 @@ async fn refusals() {
     }
     let many = browser.fill(&form, "many@example.com", "x").await;
     assert_eq!(many.field("retry-after"), "90");
-    assert_eq!(house.sessions_of("id-of-ann"), 0);
+    assert_eq!(room.sessions_of("id-of-ann"), 0);
     assert!(
-        !house.notes.all().contains("guess") && !house.notes.all().contains("eve@"),
+        !room.notes.all().contains("guess") && !room.notes.all().contains("eve@"),
         "{}",
-        house.notes.all()
+        room.notes.all()
     );
     let right = browser.fill(&form, ANN.0, ANN.1).await;
     assert_eq!(right.status, 303, "and then it goes through");
@@ -107,8 +107,8 @@ async fn refusals() {
 /// T18, login CSRF: nobody is signed in as somebody else by a page of a stranger.
 #[tokio::test]
 async fn t18_login_csrf() {
-    let house = House::new(Provider::Builtin);
-    let (mut browser, mut mallory) = (house.browser(), house.browser());
+    let room = TestRoom::new(Provider::Builtin);
+    let (mut browser, mut mallory) = (room.browser(), room.browser());
     let form = browser.follow(PAGE).await;
     let theirs = mallory.follow(PAGE).await;
     let flow = form.flow();
@@ -133,24 +133,24 @@ async fn t18_login_csrf() {
     let twice = "email=x&password=y&email=bob%40example.com&flow=z".to_owned();
     let seen = browser.send("POST", &form.url, twice, &same).await;
     assert!(!seen.signs_in(), "a field given twice");
-    assert_eq!(house.sessions_of("id-of-bob"), 0);
+    assert_eq!(room.sessions_of("id-of-bob"), 0);
 }
 
 /// Fixation: signing in makes a session that nobody has seen before.
 #[tokio::test]
 async fn another_person_displaces_the_first() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     browser.sign_in(PAGE, ANN).await;
     let before = browser.jar.clone();
     // Bob signs in on a form that was opened before Ann did.
-    let mut stale = house.browser();
+    let mut stale = room.browser();
     let form = stale.follow(PAGE).await;
     browser.jar.extend(stale.jar.clone());
     let posted = browser.fill(&form, BOB.0, BOB.1).await;
     let back = browser.follow(posted.location()).await;
     assert_eq!(back.text, "the app, for id-of-bob");
-    assert_eq!(house.sessions_of("id-of-ann"), 0, "hers has ended with it");
+    assert_eq!(room.sessions_of("id-of-ann"), 0, "hers has ended with it");
     let name = ("tv.example".to_owned(), "__Host-_pomerium".to_owned());
     assert_ne!(before[&name], browser.jar[&name]);
 }
@@ -158,13 +158,13 @@ async fn another_person_displaces_the_first() {
 /// The same at the authenticate host alone: on the other route's host there is no cookie of hers.
 #[tokio::test]
 async fn another_person_displaces_the_first_at_the_authenticate_host() {
-    let house = House::new(Provider::Builtin);
-    let (mut browser, mut stale) = (house.browser(), house.browser());
+    let room = TestRoom::new(Provider::Builtin);
+    let (mut browser, mut stale) = (room.browser(), room.browser());
     browser.sign_in(PAGE, ANN).await;
     let form = stale.follow("https://photos.example/").await;
     browser.jar.extend(stale.jar.clone());
     browser.fill(&form, BOB.0, BOB.1).await;
-    assert_eq!(house.sessions_of("id-of-ann"), 0);
+    assert_eq!(room.sessions_of("id-of-ann"), 0);
     assert_eq!(browser.get(PAGE).await.status, 302, "her page asks again");
 }
 
@@ -173,8 +173,8 @@ async fn another_person_displaces_the_first_at_the_authenticate_host() {
 async fn a_mapped_port_on_the_only_host() {
     let tv = Host::parse("tv.example").unwrap();
     let authenticate = Origin::parse("https://tv.example").unwrap();
-    let house = House::with(Plan::sketch(authenticate, Provider::Builtin, vec![tv]));
-    let mut browser = house.browser();
+    let room = TestRoom::with(Plan::sketch(authenticate, Provider::Builtin, vec![tv]));
+    let mut browser = room.browser();
     let page = "https://tv.example:8443/web/?x";
     let back = browser.sign_in(page, ANN).await;
     assert_eq!((&*back.url, &*back.text), (page, "the app, for id-of-ann"));
@@ -182,31 +182,31 @@ async fn a_mapped_port_on_the_only_host() {
     let posted =
         browser.post(door, &[("scope", "here")], &[("sec-fetch-site", "same-origin")]).await;
     assert_eq!(posted.location(), "https://tv.example:8443/.pomerium/signed_out");
-    assert_eq!(house.sessions_of("id-of-ann"), 0);
+    assert_eq!(room.sessions_of("id-of-ann"), 0);
 }
 
 /// One room serves every runtime at once.
 #[test]
 fn several_runtimes_share_it() {
-    let house = House::new(Provider::Builtin);
+    let room = TestRoom::new(Provider::Builtin);
     std::thread::scope(|threads| {
         for _ in 0..4 {
             threads.spawn(|| {
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                let seen = runtime.block_on(async { house.browser().sign_in(PAGE, ANN).await });
+                let seen = runtime.block_on(async { room.browser().sign_in(PAGE, ANN).await });
                 assert_eq!(seen.text, "the app, for id-of-ann");
             });
         }
     });
-    assert_eq!(house.sessions_of("id-of-ann"), 4);
+    assert_eq!(room.sessions_of("id-of-ann"), 4);
 }
 
 /// 20 tabs ask at once, and every one of them gets where it wanted to go.
 #[tokio::test]
 async fn t17_twenty_tabs() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let mut forms = Vec::new();
     for tab in 0..20 {
         let page = format!("https://tv.example/tab/{tab}");
@@ -225,11 +225,11 @@ async fn t17_twenty_tabs() {
 
 #[tokio::test]
 async fn links_grow_old_and_forms_may_stay_open() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let link = browser.get(PAGE).await.location().to_owned();
     let form = browser.get(&link).await;
-    house.later(361);
+    room.later(361);
     let old = browser.get(&link).await;
     assert_eq!(old.status, 400, "a bookmark of the sign-in page");
     assert!(
@@ -237,22 +237,22 @@ async fn links_grow_old_and_forms_may_stay_open() {
         "{}",
         old.text
     );
-    house.later(3000);
+    room.later(3000);
     let posted = browser.fill(&form, ANN.0, ANN.1).await;
     assert_eq!(posted.status, 303, "the form was open for most of an hour");
-    house.later(700);
+    room.later(700);
     let posted = browser.fill(&form, ANN.0, ANN.1).await;
     assert_eq!((posted.status, posted.signs_in()), (303, false), "this is too long");
     assert_eq!(posted.location(), PAGE, "and she is signed in: on to the page");
-    let nobody = house.browser().fill(&form, ANN.0, ANN.1).await;
+    let nobody = room.browser().fill(&form, ANN.0, ANN.1).await;
     assert_eq!((nobody.status, nobody.signs_in()), (400, false), "and nobody else is");
 }
 
 /// T2 at the door: what is not signed by us signs nobody in and leads nowhere.
 #[tokio::test]
 async fn t2_sign_in_links() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let link = browser.get(PAGE).await.location().to_owned();
     for (given, why) in [
         (format!("{link}&x=1"), "added"),
@@ -272,8 +272,8 @@ async fn t2_sign_in_links() {
 
 #[tokio::test]
 async fn signing_in_at_the_authenticate_host_itself() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let here = browser.sign_in("https://auth.example/.pomerium/sign_in", ANN).await;
     assert_eq!((here.status, &*here.url), (200, "https://auth.example/.pomerium/"));
     assert!(here.text.contains("ann@example.com"));
@@ -282,8 +282,8 @@ async fn signing_in_at_the_authenticate_host_itself() {
 /// A form that has signed somebody in is over: it leads its person on, and lets nobody else in.
 #[tokio::test]
 async fn a_form_that_is_over_leads_its_person_on_and_signs_nobody_in() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let form = browser.follow(PAGE).await;
     assert_eq!(browser.fill(&form, ANN.0, ANN.1).await.status, 303);
     for (email, password, status, why) in [
@@ -297,41 +297,41 @@ async fn a_form_that_is_over_leads_its_person_on_and_signs_nobody_in() {
         let on = seen.location().starts_with("/.pomerium/sign_in?");
         assert_eq!(on, status == 303, "{why}: {seen:?}");
     }
-    assert_eq!((house.sessions_of("id-of-ann"), house.sessions_of("id-of-bob")), (1, 0));
+    assert_eq!((room.sessions_of("id-of-ann"), room.sessions_of("id-of-bob")), (1, 0));
 }
 
 /// A session that can't be kept is none, and the page leads back to the form.
 #[tokio::test]
 async fn a_session_that_is_not_kept_signs_nobody_in() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let form = browser.follow(PAGE).await;
-    house.sessions.keep_no_more();
+    room.sessions.keep_no_more();
     let seen = browser.fill(&form, ANN.0, ANN.1).await;
     assert_eq!((seen.status, seen.signs_in()), (503, false), "{}", seen.text);
     let again = form.url.strip_prefix("https://auth.example").unwrap().replace('&', "&#38;");
     assert!(seen.text.contains(&format!("href=\"{again}\"")), "{again}: {}", seen.text);
-    assert!(house.notes.last().starts_with("Error sign-in-failed"), "{}", house.notes.last());
+    assert!(room.notes.last().starts_with("Error sign-in-failed"), "{}", room.notes.last());
     assert_eq!(browser.get(PAGE).await.status, 302);
 }
 
 /// What the operator reads of a refusal: a store that is away is an error, a wrong password none.
 #[tokio::test]
 async fn refusals_are_noted_by_their_weight() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let form = browser.follow(PAGE).await;
     for (email, level) in [("down@example.com", "Error "), (ANN.0, "Info ")] {
         browser.fill(&form, email, "guess").await;
-        assert!(house.notes.last().starts_with(level), "{email}: {}", house.notes.last());
+        assert!(room.notes.last().starts_with(level), "{email}: {}", room.notes.last());
     }
 }
 
 /// Whom a browser has signed in before is known, one cookie each, and the same one again.
 #[tokio::test]
 async fn a_browser_is_known_by_one_cookie_for_each_person() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     for round in 0..2 {
         for (person, devices) in [(ANN, 1), (BOB, 2)] {
             let form = browser.follow("https://auth.example/.pomerium/sign_in").await;

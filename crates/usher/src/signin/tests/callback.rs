@@ -2,7 +2,7 @@
 
 use usher_rules::{plan::Provider, session::SessionId, signin::sign_url, time::UnixTime};
 
-use super::house::{ANN, Browser, House, START, Seen};
+use super::test_room::{ANN, Browser, START, Seen, TestRoom};
 use crate::request::identify::SessionStore;
 
 const PAGE: &str = "https://tv.example/web/";
@@ -20,8 +20,8 @@ fn refused(seen: &Seen, why: &str) {
 
 #[tokio::test]
 async fn t4_second_use() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let link = callback_of(&mut browser).await;
     let mut copied = browser.clone();
     assert!(browser.get(&link).await.signs_in());
@@ -32,10 +32,10 @@ async fn t4_second_use() {
 
 #[tokio::test]
 async fn t4_other_browser() {
-    let house = House::new(Provider::Builtin);
-    let mut mallory = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut mallory = room.browser();
     let link = callback_of(&mut mallory).await;
-    let mut victim = house.browser();
+    let mut victim = room.browser();
     refused(&victim.get(&link).await, "a browser that began nothing");
     victim.get(PAGE).await;
     refused(&victim.get(&link).await, "a browser that began something else");
@@ -44,8 +44,8 @@ async fn t4_other_browser() {
 
 #[tokio::test]
 async fn t4_other_host() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let link = callback_of(&mut browser).await;
     for host in ["photos.example", "auth.example", "tv.example:8443", "nowhere.example"] {
         let mut there = browser.clone();
@@ -61,8 +61,8 @@ async fn t4_other_host() {
 /// T2: what the signature of a callback covers.
 #[tokio::test]
 async fn t2_signature_coverage() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let link = callback_of(&mut browser).await;
     for (given, why) in [
         (format!("{link}&x=1"), "added"),
@@ -72,15 +72,15 @@ async fn t2_signature_coverage() {
     ] {
         refused(&browser.get(&given).await, why);
     }
-    house.later(361);
+    room.later(361);
     refused(&browser.get(&link).await, "too late");
 }
 
 /// T1: even a link with a good signature leads only to the host that it is for.
 #[tokio::test]
 async fn t1_a_callback_stays_on_its_host() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let link = callback_of(&mut browser).await;
     let url = url::Url::parse(&link).unwrap();
     let text =
@@ -98,32 +98,32 @@ async fn t1_a_callback_stays_on_its_host() {
             ("usher_flow", &flow),
         ];
         let base = "https://tv.example/.pomerium/callback/";
-        let forged = sign_url(&house.keys, base, &params, UnixTime::from_seconds(START));
+        let forged = sign_url(&room.keys, base, &params, UnixTime::from_seconds(START));
         assert_eq!(browser.clone().get(&forged).await.signs_in(), works, "{page}");
     }
 }
 
 #[tokio::test]
 async fn t6_a_session_that_was_ended_meanwhile() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let link = callback_of(&mut browser).await;
-    house.sessions.end_all_of("id-of-ann").await.unwrap();
+    room.sessions.end_all_of("id-of-ann").await.unwrap();
     refused(&browser.get(&link).await, "ended");
 }
 
 /// T6: deleted, expired, of another provider: none of them is known at the authenticate host.
 #[tokio::test]
 async fn t6_what_is_no_longer_known() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     browser.sign_in(PAGE, ANN).await;
-    house.later(14 * 3600);
+    room.later(14 * 3600);
     let expired = browser.follow(PAGE).await;
     assert!(expired.text.contains("name=\"password\""), "asked again after `cookie_expire`");
     let again = browser.fill(&expired, ANN.0, ANN.1).await;
     assert!(browser.get(again.location()).await.signs_in());
-    let mut void = house
+    let mut void = room
         .sessions
         .of_person("id-of-ann")
         .iter()
@@ -131,7 +131,7 @@ async fn t6_what_is_no_longer_known() {
         .max_by_key(|session| session.issued_at)
         .unwrap();
     void.idp_id = "another".into();
-    house.sessions.insert(void).await.unwrap();
+    room.sessions.insert(void).await.unwrap();
     let other = browser.follow("https://photos.example/").await;
     assert!(other.text.contains("name=\"password\""), "a changed provider makes its sessions void");
 }
@@ -139,8 +139,8 @@ async fn t6_what_is_no_longer_known() {
 /// T5: a handle from a URL or another cookie is not a binding, and the other way round.
 #[tokio::test]
 async fn t5_tokens_are_not_for_each_other() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let link = callback_of(&mut browser).await;
     let sealed = url::Url::parse(&link).unwrap();
     let sealed = sealed
@@ -150,17 +150,17 @@ async fn t5_tokens_are_not_for_each_other() {
         .1
         .into_owned();
     let binding = browser.jar.iter().find(|((host, _), _)| host == "tv.example").unwrap().1.clone();
-    let id = house.sessions.of_person("id-of-ann")[0].session().id.clone();
+    let id = room.sessions.of_person("id-of-ann")[0].session().id.clone();
     for (token, why) in [
         (sealed, "the sealed handle of a callback"),
         (binding, "what ties a browser to a sign-in"),
         (id.as_str().to_owned(), "a session's id"),
         (SessionId::from_random([7; 16]).as_str().to_owned(), "some id"),
     ] {
-        let mut thief = house.browser();
+        let mut thief = room.browser();
         thief.jar.insert(("tv.example".into(), "__Host-_pomerium".into()), token.clone());
         assert_eq!(thief.get(PAGE).await.status, 302, "{why} as a cookie");
-        let mut thief = house.browser();
+        let mut thief = room.browser();
         thief.jar.insert(("auth.example".into(), "__Host-_pomerium_authenticate".into()), token);
         assert!(
             thief.follow(PAGE).await.text.contains("name=\"password\""),

@@ -14,7 +14,7 @@ use usher_rules::{
     },
 };
 
-use super::house::{Browser, House, Seen};
+use super::test_room::{Browser, Seen, TestRoom};
 
 const HOSTS: [&str; 2] = ["tv.example", "photos.example"];
 const PEOPLE: u64 = 4;
@@ -61,7 +61,7 @@ struct Begun<'a> {
 }
 
 struct Machine<'a> {
-    house: &'a House,
+    room: &'a TestRoom,
     service: HostedKey,
     stranger: HostedKey,
     browsers: Vec<Browser<'a>>,
@@ -104,8 +104,8 @@ impl Machine<'_> {
 
     fn wait(&mut self, seconds: u64) {
         self.seconds += seconds;
-        self.house.later(seconds);
-        self.house.forget_expired();
+        self.room.later(seconds);
+        self.room.forget_expired();
     }
 
     async fn begin(&mut self) {
@@ -132,7 +132,7 @@ impl Machine<'_> {
     }
 
     fn answer(&mut self, to: &Request, by: &HostedKeyName, off: i64) -> String {
-        let now = (super::house::START + self.seconds) as i64 + off;
+        let now = (super::test_room::START + self.seconds) as i64 + off;
         let person = self.dice.roll() % PEOPLE;
         let profile = json!({"claims": {"sub": format!("p{person}"), "email": "p@example.com"}});
         let (issued, expiry) = ((now * 1000).to_string(), ((now + 300) * 1000).to_string());
@@ -188,7 +188,7 @@ impl Machine<'_> {
             assert!(
                 begun.used || !held || old,
                 "a good answer was refused: {}",
-                self.house.notes.last()
+                self.room.notes.last()
             );
             self.count("too late or again");
         }
@@ -282,12 +282,12 @@ impl Machine<'_> {
             assert!(browser.jar.len() <= 2 * (32 + 2), "{} cookies", browser.jar.len());
         }
         let sessions: usize =
-            (0..PEOPLE).map(|person| self.house.sessions_of(&format!("p{person}"))).sum();
+            (0..PEOPLE).map(|person| self.room.sessions_of(&format!("p{person}"))).sum();
         assert!(sessions <= BROWSERS * HOSTS.len(), "{sessions}: one for a browser on a host");
         // An answer is remembered for five minutes and its minute of leeway, and each that counted
         // signed somebody in.
         let lately = self.used_at.iter().filter(|at| self.seconds - **at <= 400).count();
-        let remembered = self.house.sessions.used.len();
+        let remembered = self.room.sessions.used.len();
         assert!(remembered <= lately + 64, "{remembered} answers, {lately} sign-ins lately");
     }
 }
@@ -307,14 +307,14 @@ async fn from_seeds() {
     let key = |octet: u8| HostedKey::derive(&Secret::new([octet; 32]));
     let seeds = [1, 2, 3, 4];
     for seed in seeds {
-        let house = House::with(plan());
+        let room = TestRoom::with(plan());
         let service: PublicKey = key(7).public();
-        house.pin(service);
+        room.pin(service);
         let mut machine = Machine {
-            house: &house,
+            room: &room,
             service: key(7),
             stranger: key(8),
-            browsers: (0..BROWSERS).map(|_| house.browser()).collect(),
+            browsers: (0..BROWSERS).map(|_| room.browser()).collect(),
             begun: Vec::new(),
             dice: Dice(seed),
             seconds: 0,
@@ -336,7 +336,7 @@ async fn from_seeds() {
         assert!(machine.seen.contains_key("signed out"), "{:?}", machine.seen);
         // No session is left that nobody can end.
         for person in 0..PEOPLE {
-            house.end_all_of(&format!("p{person}")).await;
+            room.end_all_of(&format!("p{person}")).await;
         }
         for browser in &mut machine.browsers {
             for host in HOSTS {

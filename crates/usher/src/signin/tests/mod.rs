@@ -2,8 +2,8 @@
 
 mod builtin;
 mod callback;
-mod house;
 mod machine;
 mod pages;
 mod provider;
 mod sign_out;
+mod test_room;

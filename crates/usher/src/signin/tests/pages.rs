@@ -1,6 +1,6 @@
 use usher_rules::plan::Provider;
 
-use super::house::{ANN, House};
+use super::test_room::{ANN, TestRoom};
 use crate::request::identify::{StoreError, memory::Place};
 
 const PAGE: &str = "https://tv.example/web/";
@@ -8,7 +8,7 @@ const PAGE: &str = "https://tv.example/web/";
 /// Paths, methods and answers as the real server was seen to give them.
 #[tokio::test]
 async fn who_gets_what() {
-    let house = House::new(Provider::Builtin);
+    let room = TestRoom::new(Provider::Builtin);
     for (method, url, status, kind, text) in [
         ("GET", "https://tv.example/ping", 200, "text/plain", "OK\n"),
         ("HEAD", "https://tv.example/healthz", 200, "text/plain", "OK\n"),
@@ -47,7 +47,7 @@ async fn who_gets_what() {
         ("GET", "https://auth.example/.pomerium/signed_out", 200, "text/html", "<"),
         ("GET", "https://tv.example/.pomerium/assets/nope.css", 404, "text/html", "<"),
     ] {
-        let seen = house.browser().send(method, url, String::new(), &[]).await;
+        let seen = room.browser().send(method, url, String::new(), &[]).await;
         assert_eq!(seen.status, status, "{method} {url}");
         assert!(seen.field("content-type").starts_with(kind), "{method} {url}: {seen:?}");
         assert!(seen.text.starts_with(text), "{method} {url}: {}", seen.text);
@@ -63,7 +63,7 @@ async fn who_gets_what() {
             "https://auth.example/.pomerium/signed_out",
         ),
     ] {
-        let seen = house.browser().get(url).await;
+        let seen = room.browser().get(url).await;
         assert_eq!((seen.status, seen.location()), (status, location), "{url}");
     }
 }
@@ -71,7 +71,7 @@ async fn who_gets_what() {
 /// What changes nothing is asked for with GET; a form that another site posts finds no page.
 #[tokio::test]
 async fn each_page_has_its_methods() {
-    let house = House::new(Provider::Builtin);
+    let room = TestRoom::new(Provider::Builtin);
     let asset = usher_pages::assets()[0].path.clone();
     for (method, host, path, status) in [
         ("POST", "auth", "/", 404),
@@ -95,7 +95,7 @@ async fn each_page_has_its_methods() {
         ("POST", "tv", "/oauth2/callback", 404),
     ] {
         let url = format!("https://{host}.example{path}");
-        let seen = house.browser().send(method, &url, String::new(), &[]).await;
+        let seen = room.browser().send(method, &url, String::new(), &[]).await;
         assert_eq!(seen.status, status, "{method} {url}");
     }
 }
@@ -107,8 +107,8 @@ fn has_no_script_but_ours(page: &str) -> bool {
 
 #[tokio::test]
 async fn the_identity_page_and_user() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     let nobody = browser.get("https://tv.example/.pomerium/user").await;
     assert!(nobody.location().starts_with("https://auth.example/.pomerium/sign_in?"));
     let program = [("accept", "application/json")];
@@ -118,7 +118,7 @@ async fn the_identity_page_and_user() {
     assert!(nobody.text.contains("\"error\":\"Unauthenticated\""));
 
     browser.sign_in(PAGE, ANN).await;
-    house.browser().sign_in(PAGE, ANN).await;
+    room.browser().sign_in(PAGE, ANN).await;
     let page = browser.get("https://tv.example/.pomerium/").await;
     // T20: names, groups and claims are text, whoever wrote them
     assert!(page.text.contains("&#60;b&#62;Ann") && !page.text.contains("<b>Ann"), "{}", page.text);
@@ -145,7 +145,7 @@ async fn the_identity_page_and_user() {
 /// T20: what a stranger writes into an address does not come back as markup.
 #[tokio::test]
 async fn t20_reflection() {
-    let house = House::new(Provider::Builtin);
+    let room = TestRoom::new(Provider::Builtin);
     let evil = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
     for url in [
         format!("https://tv.example/.pomerium/{evil}"),
@@ -156,10 +156,10 @@ async fn t20_reflection() {
         format!("https://tv.example/.pomerium/callback/?pomerium_redirect_uri={evil}"),
         format!("https://auth.example/.pomerium/signed_out?state={evil}"),
     ] {
-        let seen = house.browser().get(&url).await;
+        let seen = room.browser().get(&url).await;
         assert!(has_no_script_but_ours(&seen.text) && !seen.text.contains("alert(1)"), "{url}");
     }
-    let mut browser = house.browser();
+    let mut browser = room.browser();
     let form = browser.follow(PAGE).await;
     let seen = browser.fill(&form, "\"><script>alert(1)</script>", "x").await;
     assert!(has_no_script_but_ours(&seen.text), "{}", seen.text);
@@ -168,8 +168,8 @@ async fn t20_reflection() {
 /// A credential that is no good is taken away.
 #[tokio::test]
 async fn bad_cookies_are_cleared() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     browser.jar.insert(("tv.example".into(), "__Host-_pomerium".into()), "garbage".into());
     let page = browser.get("https://tv.example/.pomerium/").await;
     assert_eq!(page.status, 200);
@@ -180,8 +180,8 @@ async fn bad_cookies_are_cleared() {
 /// pomerium-cli asks here whether its token still works; a probe with an old cookie does not.
 #[tokio::test]
 async fn healthz_judges_bearers() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     browser.sign_in(PAGE, ANN).await;
     let handle = browser.jar[&("tv.example".to_owned(), "__Host-_pomerium".to_owned())].clone();
     for (name, value, status) in [
@@ -193,24 +193,24 @@ async fn healthz_judges_bearers() {
         ("cookie", "__Host-_pomerium=garbage".into(), 200),
     ] {
         let url = "https://tv.example/healthz";
-        let seen = house.browser().send("GET", url, String::new(), &[(name, &value)]).await;
+        let seen = room.browser().send("GET", url, String::new(), &[(name, &value)]).await;
         assert_eq!(seen.status, status, "{name}: {value}");
     }
 }
 
 #[tokio::test]
 async fn keys_and_assets_are_kept_for_a_while() {
-    let house = House::new(Provider::Builtin);
+    let room = TestRoom::new(Provider::Builtin);
     let asset = usher_pages::assets()[0].path.clone();
     for (path, control) in [
         ("/.well-known/pomerium/jwks.json", "max-age=60"),
         (&*asset, "public, max-age=31536000, immutable"),
     ] {
         let url = format!("https://tv.example{path}");
-        let first = house.browser().get(&url).await;
+        let first = room.browser().get(&url).await;
         assert_eq!(first.field("cache-control"), control);
         let etag = [("if-none-match", first.field("etag"))];
-        let again = house.browser().send("GET", &url, String::new(), &etag).await;
+        let again = room.browser().send("GET", &url, String::new(), &etag).await;
         assert_eq!((again.status, &*again.text), (304, ""), "{path}");
     }
 }
@@ -218,7 +218,7 @@ async fn keys_and_assets_are_kept_for_a_while() {
 /// `pomerium-protocols.md` §2.4.
 #[tokio::test]
 async fn programs_sign_in() {
-    let house = House::new(Provider::Builtin);
+    let room = TestRoom::new(Provider::Builtin);
     let api = "https://tv.example/.pomerium/api/v1/login";
     for (query, status) in [
         ("", 404),
@@ -229,16 +229,16 @@ async fn programs_sign_in() {
         ("?pomerium_redirect_uri=http://localhost/&pomerium_redirect_uri=http://localhost/", 400),
         ("?pomerium_redirect_uri=http://127.0.0.1:9/", 200),
     ] {
-        assert_eq!(house.browser().get(&format!("{api}{query}")).await.status, status, "{query}");
+        assert_eq!(room.browser().get(&format!("{api}{query}")).await.status, status, "{query}");
     }
-    assert_eq!(house.browser().send("POST", api, String::new(), &[]).await.status, 405);
+    assert_eq!(room.browser().send("POST", api, String::new(), &[]).await.status, 405);
 
-    let url = house
+    let url = room
         .browser()
         .get(&format!("{api}?pomerium_redirect_uri=http://localhost:8080/cb?keep=1"))
         .await;
     assert_eq!(url.field("content-type"), "text/plain; charset=utf-8");
-    let mut browser = house.browser();
+    let mut browser = room.browser();
     let form = browser.get(&url.text).await;
     assert!(
         form.field("content-security-policy").contains("form-action 'self' http://localhost:8080")
@@ -257,19 +257,19 @@ async fn programs_sign_in() {
 /// for their answer is neither shown nor done.
 #[tokio::test]
 async fn who_can_not_be_told_keeps_the_cookie_of_the_authenticate_host() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     browser.sign_in(PAGE, ANN).await;
     for (place, status, retry_after) in [
         (Place::Failing(StoreError::Unavailable("x".into())), 503, "5"),
         (Place::Failing(StoreError::Damaged("x".into())), 500, ""),
         (Place::Elsewhere, 200, ""),
     ] {
-        *house.sessions.place.lock().unwrap() = place;
+        *room.sessions.place.lock().unwrap() = place;
         let seen = browser.get("https://auth.example/.pomerium/").await;
         assert_eq!((seen.status, seen.field("retry-after")), (status, retry_after));
         assert!(seen.cookies().is_empty(), "{seen:?}");
         assert_eq!(seen.text.contains("ann@example.com"), status == 200, "{}", seen.text);
     }
-    assert!(house.notes.all().contains("not possible now: x"));
+    assert!(room.notes.all().contains("not possible now: x"));
 }

@@ -9,7 +9,7 @@ use usher_rules::{
     secret::Secret,
 };
 
-use super::house::{Browser, House, START, Seen, plan};
+use super::test_room::{Browser, START, Seen, TestRoom, plan};
 
 const PAGE: &str = "https://tv.example/web/?x";
 
@@ -25,10 +25,10 @@ fn as_configured(provider: &FakeProvider) -> Provider {
     })
 }
 
-async fn start() -> (FakeProvider, House) {
+async fn start() -> (FakeProvider, TestRoom) {
     let provider = FakeProvider::start(START).await.unwrap();
-    let house = House::new(as_configured(&provider));
-    (provider, house)
+    let room = TestRoom::new(as_configured(&provider));
+    (provider, room)
 }
 
 /// The browser goes to the provider, somebody says yes there: the way back.
@@ -44,10 +44,10 @@ async fn sign_in(provider: &FakeProvider, browser: &mut Browser<'_>) -> Seen {
 
 #[tokio::test]
 async fn a_whole_sign_in_with_both_kinds_of_key() {
-    let (provider, house) = start().await;
+    let (provider, room) = start().await;
     for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
         provider.signs_with(algorithm);
-        let mut browser = house.browser();
+        let mut browser = room.browser();
         let seen = sign_in(&provider, &mut browser).await;
         assert_eq!((&*seen.url, &*seen.text), (PAGE, "the app, for ann"), "{algorithm:?}");
         let left =
@@ -64,8 +64,8 @@ async fn a_whole_sign_in_with_both_kinds_of_key() {
 
 #[tokio::test]
 async fn the_authorization_request() {
-    let (provider, house) = start().await;
-    let mut browser = house.browser();
+    let (provider, room) = start().await;
+    let mut browser = room.browser();
     let there = browser.follow(PAGE).await;
     let url = url::Url::parse(there.location()).unwrap();
     let pairs: std::collections::BTreeMap<_, _> = url.query_pairs().into_owned().collect();
@@ -95,8 +95,8 @@ async fn the_authorization_request() {
 /// Whatever the provider lies about, nobody is signed in, and nothing is forgotten.
 #[tokio::test]
 async fn t19_lies() {
-    let (provider, house) = start().await;
-    sign_in(&provider, &mut house.browser()).await; // the truth, so that all is known
+    let (provider, room) = start().await;
+    sign_in(&provider, &mut room.browser()).await; // the truth, so that all is known
     for (lie, status) in [
         (Lie::WrongAudience, 400),
         (Lie::ManyAudiences, 400),
@@ -123,7 +123,7 @@ async fn t19_lies() {
         (Lie::TokenHuge, 503),
         (Lie::Down, 503),
     ] {
-        let mut browser = house.browser();
+        let mut browser = room.browser();
         let back = way_back(&provider, &mut browser).await;
         provider.lies(lie);
         // the response's own lies are told at the authorization endpoint
@@ -142,8 +142,8 @@ async fn t19_lies() {
             !browser.jar.keys().any(|(_, name)| name == "__Host-_pomerium_authenticate"),
             "{lie:?}"
         );
-        assert_eq!(house.sessions_of("ann"), 1, "{lie:?}: only the true one");
-        assert_eq!(house.sessions_of("somebody else"), 0, "{lie:?}");
+        assert_eq!(room.sessions_of("ann"), 1, "{lie:?}: only the true one");
+        assert_eq!(room.sessions_of("somebody else"), 0, "{lie:?}");
         assert!(seen.text.contains("https://tv.example/web/?x"), "{lie:?}: a way to begin again");
         assert_eq!(browser.get(PAGE).await.status, 302, "{lie:?}");
     }
@@ -154,31 +154,31 @@ async fn t19_lies() {
 /// again and again.
 #[tokio::test]
 async fn t19_rotated_keys() {
-    let (provider, house) = start().await;
+    let (provider, room) = start().await;
     provider.signs_with(Algorithm::Es256);
-    sign_in(&provider, &mut house.browser()).await;
+    sign_in(&provider, &mut room.browser()).await;
     provider.rotates_keys();
-    let seen = sign_in(&provider, &mut house.browser()).await;
+    let seen = sign_in(&provider, &mut room.browser()).await;
     assert_eq!(seen.text, "the app, for ann");
     assert_eq!(provider.was_asked("/jwks"), 2);
     provider.lies(Lie::UnknownKid);
     for _ in 0..3 {
-        assert_eq!(sign_in(&provider, &mut house.browser()).await.status, 400);
+        assert_eq!(sign_in(&provider, &mut room.browser()).await.status, 400);
     }
     assert_eq!(provider.was_asked("/jwks"), 2, "not within half a minute");
-    house.later(31);
-    assert_eq!(sign_in(&provider, &mut house.browser()).await.status, 400);
+    room.later(31);
+    assert_eq!(sign_in(&provider, &mut room.browser()).await.status, 400);
     assert_eq!(provider.was_asked("/jwks"), 3, "and once after it");
 }
 
 /// A code is redeemed once, in the browser that went for it.
 #[tokio::test]
 async fn t19_code_reuse() {
-    let (provider, house) = start().await;
-    let mut browser = house.browser();
+    let (provider, room) = start().await;
+    let mut browser = room.browser();
     let back = way_back(&provider, &mut browser).await;
     let mut copied = browser.clone();
-    let mut stranger = house.browser();
+    let mut stranger = room.browser();
     stranger.follow(PAGE).await;
     assert_eq!(stranger.get(&back).await.status, 400, "another browser");
     assert_eq!(provider.was_asked("/token"), 0, "the provider is not even asked");
@@ -186,7 +186,7 @@ async fn t19_code_reuse() {
     let again = browser.get(&back).await;
     assert_eq!((again.status, again.location()), (303, PAGE), "again: on to the page");
     assert_eq!(copied.get(&back).await.status, 400, "again, with the cookies of before");
-    let mut elsewhere = house.browser();
+    let mut elsewhere = room.browser();
     sign_in(&provider, &mut elsewhere).await;
     let again = elsewhere.get(&back).await;
     assert_eq!((again.status, again.location()), (303, "/.pomerium/"), "begun elsewhere");
@@ -195,7 +195,7 @@ async fn t19_code_reuse() {
 
 #[tokio::test]
 async fn t19_responses_of_a_provider_that_says_no() {
-    let (provider, house) = start().await;
+    let (provider, room) = start().await;
     for (change, why) in [
         (
             &(|url: &str| url.replace("code=code-", "error=access_denied&x="))
@@ -207,15 +207,15 @@ async fn t19_responses_of_a_provider_that_says_no() {
         (&|url: &str| format!("{url}&state=x"), "two states"),
         (&|url: &str| url.split('?').next().unwrap().to_owned(), "nothing at all"),
     ] {
-        let mut browser = house.browser();
+        let mut browser = room.browser();
         let back = way_back(&provider, &mut browser).await;
         let seen = browser.get(&change(&back)).await;
         assert_eq!((seen.status, seen.signs_in()), (400, false), "{why}");
     }
     assert_eq!(provider.was_asked("/token"), 0);
-    let mut browser = house.browser();
+    let mut browser = room.browser();
     let back = way_back(&provider, &mut browser).await;
-    house.later(15 * 60);
+    room.later(15 * 60);
     assert_eq!(browser.get(&back).await.status, 400, "a quarter of an hour is too long");
 }
 
@@ -223,13 +223,13 @@ async fn t19_responses_of_a_provider_that_says_no() {
 /// once more by its address; where they came along it counts as it is.
 #[tokio::test]
 async fn an_answer_that_is_posted_counts_as_one_in_an_address() {
-    let (provider, house) = start().await;
+    let (provider, room) = start().await;
     let callback = "https://auth.example/oauth2/callback";
     let post = [("content-type", "application/x-www-form-urlencoded")];
-    let mut browser = house.browser();
+    let mut browser = room.browser();
     let back = way_back(&provider, &mut browser).await;
     let (_, query) = back.split_once('?').unwrap();
-    let seen = house.browser().send("POST", callback, query.into(), &post).await;
+    let seen = room.browser().send("POST", callback, query.into(), &post).await;
     assert_eq!((seen.status, seen.signs_in()), (303, false), "from another site");
     let at = seen.location().strip_prefix("/oauth2/callback?").expect("the same address");
     let pairs = |text: &str| -> Vec<(String, String)> {
@@ -242,7 +242,7 @@ async fn an_answer_that_is_posted_counts_as_one_in_an_address() {
     assert!(seen.signs_in(), "with its cookie: {}", seen.text);
 
     for (body, why) in [(format!("{query}&x={}", "x".repeat(8192)), "too long")] {
-        let seen = house.browser().send("POST", callback, body, &post).await;
+        let seen = room.browser().send("POST", callback, body, &post).await;
         assert_eq!((seen.status, seen.signs_in()), (400, false), "{why}");
     }
 }
@@ -250,10 +250,10 @@ async fn an_answer_that_is_posted_counts_as_one_in_an_address() {
 /// A redirect is followed where no token is sent: whoever it leads to would have the token.
 #[tokio::test]
 async fn a_token_follows_no_redirect() {
-    let (provider, house) = start().await;
+    let (provider, room) = start().await;
     let elsewhere = format!("{}/elsewhere", provider.issuer());
     provider.answers("/userinfo", 302, Some(&elsewhere), "");
-    let mut browser = house.browser();
+    let mut browser = room.browser();
     let seen = sign_in(&provider, &mut browser).await;
     assert!(!seen.signs_in() && seen.status >= 400, "{seen:?}");
     assert_eq!(provider.was_asked("/userinfo"), 1);
@@ -276,8 +276,8 @@ async fn a_provider_that_does_not_promise_to_name_itself_need_not() {
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
     });
     provider.answers("/.well-known/openid-configuration", 200, None, &metadata.to_string());
-    let house = House::new(as_configured(&provider));
-    let mut browser = house.browser();
+    let room = TestRoom::new(as_configured(&provider));
+    let mut browser = room.browser();
     let back = way_back(&provider, &mut browser).await;
     let (without, _) = back.split_once("&iss=").expect("it names itself all the same");
     let seen = browser.get(without).await;
@@ -291,8 +291,8 @@ async fn a_failed_sign_in_leads_to_no_page_that_is_served_no_more() {
         names::{Host, Origin},
         plan::Plan,
     };
-    let (provider, house) = start().await;
-    let mut browser = house.browser();
+    let (provider, room) = start().await;
+    let mut browser = room.browser();
     let back = way_back(&provider, &mut browser).await.replace("code=", "nothing=");
     let hosts = vec![Host::parse("photos.example").unwrap()];
     let without = Plan::sketch(
@@ -300,7 +300,7 @@ async fn a_failed_sign_in_leads_to_no_page_that_is_served_no_more() {
         as_configured(&provider),
         hosts,
     );
-    *house.plan.lock().unwrap() = Arc::new(without);
+    *room.plan.lock().unwrap() = Arc::new(without);
     let seen = browser.get(&back).await;
     assert_eq!(seen.status, 400);
     assert!(!seen.text.contains("tv.example/web"), "{}", seen.text);
@@ -310,17 +310,17 @@ async fn a_failed_sign_in_leads_to_no_page_that_is_served_no_more() {
 /// `email_verified: false` keeps an address from counting, and `oid` makes nobody else.
 #[tokio::test]
 async fn t19_t6_claims() {
-    let (provider, house) = start().await;
+    let (provider, room) = start().await;
     provider.says(json!({"sub": "mallory", "email": "ann@example.com", "email_verified": false, "oid": "ann"}));
-    let mut browser = house.browser();
+    let mut browser = room.browser();
     assert_eq!(sign_in(&provider, &mut browser).await.text, "the app, for mallory");
-    let person = house.sessions.of_person_now("mallory");
+    let person = room.sessions.of_person_now("mallory");
     assert_eq!((&*person.email, person.claims.text("email")), ("", None));
 
     provider.says(json!({"sub": "bob", "email": "bob@example.com"}));
     provider.userinfo_says(json!({"sub": "bob", "groups": ["family"], "email_verified": "true", "email": "b@example.com"}));
-    sign_in(&provider, &mut house.browser()).await;
-    let person = house.sessions.of_person_now("bob");
+    sign_in(&provider, &mut room.browser()).await;
+    let person = room.sessions.of_person_now("bob");
     assert_eq!(&*person.email, "b@example.com", "userinfo adds to it");
     assert_eq!(person.claims.values("groups"), [json!("family")]);
 }
@@ -329,37 +329,37 @@ async fn t19_t6_claims() {
 #[tokio::test]
 async fn a_provider_that_is_down() {
     let provider = FakeProvider::start(START).await.unwrap();
-    let house = House::new(as_configured(&provider));
+    let room = TestRoom::new(as_configured(&provider));
     provider.lies(Lie::Down);
-    let mut early = house.browser();
+    let mut early = room.browser();
     let seen = early.follow(PAGE).await;
     assert_eq!(seen.status, 503, "before anything is known");
     assert!(seen.text.contains("pomerium_signature"), "with a way to try again: {}", seen.text);
     provider.lies(Lie::MetadataOfAnother);
     assert_eq!(early.follow(PAGE).await.status, 503, "Discovery §4.3: octet for octet");
     provider.lies(Lie::None);
-    let mut browser = house.browser();
+    let mut browser = room.browser();
     assert_eq!(sign_in(&provider, &mut browser).await.text, "the app, for ann");
 
     provider.lies(Lie::Down);
     assert_eq!(browser.get(PAGE).await.text, "the app, for ann", "who is in stays in");
-    house.later(25 * 3600);
-    let there = house.browser().follow(PAGE).await;
+    room.later(25 * 3600);
+    let there = room.browser().follow(PAGE).await;
     assert!(there.location().starts_with(provider.issuer()), "stale is better than nothing");
     let asked = provider.was_asked("/.well-known/openid-configuration");
-    house.browser().follow(PAGE).await;
+    room.browser().follow(PAGE).await;
     assert_eq!(provider.was_asked("/.well-known/openid-configuration"), asked, "a minute's rest");
 }
 
 /// Single flight: many sign-ins at once ask a provider that is not known yet only once.
 #[tokio::test]
 async fn many_ask_once() {
-    let (provider, house) = start().await;
-    let house = Arc::new(house);
+    let (provider, room) = start().await;
+    let room = Arc::new(room);
     let mut all = Vec::new();
     for _ in 0..10 {
-        let house = Arc::clone(&house);
-        all.push(async move { house.browser().follow(PAGE).await.location().to_owned() });
+        let room = Arc::clone(&room);
+        all.push(async move { room.browser().follow(PAGE).await.location().to_owned() });
     }
     let local = tokio::task::LocalSet::new();
     let places = local
@@ -379,15 +379,15 @@ async fn many_ask_once() {
 /// A changed provider is another one: nothing known of the first counts for it.
 #[tokio::test]
 async fn a_reload_to_another_provider() {
-    let (first, house) = start().await;
-    let mut browser = house.browser();
+    let (first, room) = start().await;
+    let mut browser = room.browser();
     let back = way_back(&first, &mut browser).await;
     let second = FakeProvider::start(START).await.unwrap();
     let Provider::Oidc(mut provider) = as_configured(&second) else { unreachable!() };
     provider.id = "p2".into();
-    *house.plan.lock().unwrap() = Arc::new(plan(Provider::Oidc(provider)));
+    *room.plan.lock().unwrap() = Arc::new(plan(Provider::Oidc(provider)));
     let seen = browser.get(&back).await;
     assert_eq!((seen.status, seen.signs_in()), (400, false), "the way back of the first");
     assert_eq!(first.was_asked("/token"), 0);
-    assert_eq!(sign_in(&second, &mut house.browser()).await.text, "the app, for ann");
+    assert_eq!(sign_in(&second, &mut room.browser()).await.text, "the app, for ann");
 }

@@ -4,21 +4,24 @@ use usher_rules::{
     secret::Secret,
 };
 
-use super::house::{ANN, BOB, Browser, House, START, onward};
+use super::test_room::{ANN, BOB, Browser, START, TestRoom, onward};
 
 const PAGE: &str = "https://tv.example/web/";
 const DOOR: &str = "https://tv.example/.pomerium/sign_out";
 const SAME: &[(&str, &str)] = &[("sec-fetch-site", "same-origin")];
 
-async fn follow_from(browser: &mut Browser<'_>, seen: &super::house::Seen) -> super::house::Seen {
+async fn follow_from(
+    browser: &mut Browser<'_>,
+    seen: &super::test_room::Seen,
+) -> super::test_room::Seen {
     browser.follow(&onward(seen).unwrap_or_else(|| panic!("{seen:?}"))).await
 }
 
 /// T18: a link or a form of another site signs nobody out.
 #[tokio::test]
 async fn t18_only_our_own_form_signs_out() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     browser.sign_in(PAGE, ANN).await;
     let asked = browser.get(DOOR).await;
     assert_eq!(asked.status, 200);
@@ -35,14 +38,14 @@ async fn t18_only_our_own_form_signs_out() {
 /// The hole of the real server: the cookie that was copied before signing out.
 #[tokio::test]
 async fn a_copied_cookie_is_worth_nothing_afterwards() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     browser.sign_in(PAGE, ANN).await;
     browser.follow("https://photos.example/").await;
     let mut copied = browser.clone();
     let posted = browser.post(DOOR, &[("scope", "here")], SAME).await;
     assert_eq!(posted.status, 303);
-    assert_eq!(house.sessions_of("id-of-ann"), 0, "at once, before any hop");
+    assert_eq!(room.sessions_of("id-of-ann"), 0, "at once, before any hop");
     let last = follow_from(&mut browser, &posted).await;
     assert_eq!((last.status, &*last.url), (200, "https://auth.example/.pomerium/signed_out"));
     // What tells devices apart stays: it opens nothing.
@@ -63,24 +66,24 @@ async fn a_copied_cookie_is_worth_nothing_afterwards() {
 
 #[tokio::test]
 async fn here_leaves_other_browsers_and_everywhere_does_not() {
-    let house = House::new(Provider::Builtin);
-    let (mut sofa, mut phone, mut desk) = (house.browser(), house.browser(), house.browser());
+    let room = TestRoom::new(Provider::Builtin);
+    let (mut sofa, mut phone, mut desk) = (room.browser(), room.browser(), room.browser());
     for browser in [&mut sofa, &mut phone, &mut desk] {
         browser.sign_in(PAGE, ANN).await;
     }
-    house.browser().sign_in(PAGE, BOB).await;
+    room.browser().sign_in(PAGE, BOB).await;
     sofa.post(DOOR, &[("scope", "here")], SAME).await;
     assert_eq!(phone.get(PAGE).await.text, "the app, for id-of-ann");
     phone.post(DOOR, &[("scope", "everywhere")], SAME).await;
     assert_eq!(desk.get(PAGE).await.status, 302);
-    assert_eq!((house.sessions_of("id-of-ann"), house.sessions_of("id-of-bob")), (0, 1));
+    assert_eq!((room.sessions_of("id-of-ann"), room.sessions_of("id-of-bob")), (0, 1));
 }
 
 /// The signed hop is for one person, once.
 #[tokio::test]
 async fn the_hop_of_one_person_does_nothing_to_another() {
-    let house = House::new(Provider::Builtin);
-    let (mut ann, mut bob) = (house.browser(), house.browser());
+    let room = TestRoom::new(Provider::Builtin);
+    let (mut ann, mut bob) = (room.browser(), room.browser());
     ann.sign_in(PAGE, ANN).await;
     bob.sign_in(PAGE, BOB).await;
     let posted = ann.post(DOOR, &[("scope", "here")], SAME).await;
@@ -88,7 +91,7 @@ async fn the_hop_of_one_person_does_nothing_to_another() {
     let elsewhere = hop.replacen("auth.example", "tv.example", 1);
     assert_eq!(bob.get(&elsewhere).await.status, 200, "on an app's host it is a link that asks");
     assert_eq!(bob.get(&hop).await.status, 302);
-    assert_eq!(house.sessions_of("id-of-bob"), 1);
+    assert_eq!(room.sessions_of("id-of-bob"), 1);
     let again = bob.get(&hop).await;
     assert_eq!(again.status, 200, "used: now it is a link like any other, and asks");
     assert_eq!(bob.get(&format!("{hop}&x=1")).await.status, 200, "and so does a changed one");
@@ -97,7 +100,7 @@ async fn the_hop_of_one_person_does_nothing_to_another() {
 /// T1: the open redirect of the real server, with the whole corpus.
 #[tokio::test]
 async fn t1_no_open_redirect() {
-    let house = House::new(Provider::Builtin);
+    let room = TestRoom::new(Provider::Builtin);
     let corpus = include_str!("../../../../rules/tests/corpus/open-redirects.txt");
     let base = url::Url::parse(DOOR).unwrap();
     let ours = ["tv.example", "photos.example", "auth.example"];
@@ -109,7 +112,7 @@ async fn t1_no_open_redirect() {
             .replace("\\t", "\t")
             .replace("\\n", "\n")
             .replace("\\r", "\r");
-        let mut browser = house.browser();
+        let mut browser = room.browser();
         browser.sign_in(PAGE, ANN).await;
         let posted =
             browser.post(DOOR, &[("scope", "here"), ("pomerium_redirect_uri", &given)], SAME).await;
@@ -125,7 +128,7 @@ async fn t1_no_open_redirect() {
         let query: String = url::form_urlencoded::byte_serialize(given.as_bytes()).collect();
         for path in ["sign_out", "signed_out", "sign_in", "callback/"] {
             for name in ["pomerium_redirect_uri", "state", "redirect", "next"] {
-                let seen = house
+                let seen = room
                     .browser()
                     .get(&format!("https://auth.example/.pomerium/{path}?{name}={query}"))
                     .await;
@@ -140,8 +143,8 @@ async fn t1_no_open_redirect() {
 
 #[tokio::test]
 async fn another_account_comes_back_to_the_page() {
-    let house = House::new(Provider::Builtin);
-    let mut browser = house.browser();
+    let room = TestRoom::new(Provider::Builtin);
+    let mut browser = room.browser();
     browser.sign_in(PAGE, ANN).await;
     let asked = "https://tv.example/web/?for=bob";
     let posted =
@@ -169,12 +172,12 @@ fn outside(provider: &FakeProvider) -> Provider {
 #[tokio::test]
 async fn the_provider_s_session_ends_too() {
     let provider = FakeProvider::start(START).await.unwrap();
-    let house = House::new(outside(&provider));
-    let mut browser = house.browser();
+    let room = TestRoom::new(outside(&provider));
+    let mut browser = room.browser();
     let there = browser.follow(PAGE).await;
     let back = provider.consents(there.location()).unwrap();
     browser.follow(&back).await;
-    let stored = format!("{:?}", house.sessions.of_person_now("ann"));
+    let stored = format!("{:?}", room.sessions.of_person_now("ann"));
     assert!(!stored.contains("eyJ"), "the ID token is sealed: {stored}");
     let page = browser.get("https://tv.example/.pomerium/").await;
     assert!(!page.text.contains("eyJ"), "no token on the page");
@@ -216,10 +219,10 @@ async fn a_page_travels_as_state_only_where_it_can_come_back() {
         (None, &*long, false, "servers on the way refuse it"),
         (Some("https://bye.example/"), &*long, false, "both"),
     ] {
-        let mut plan = super::house::plan(outside(&provider));
+        let mut plan = super::test_room::plan(outside(&provider));
         plan.sign_in.signed_out_url = configured.map(Into::into);
-        let house = House::with(plan);
-        let mut browser = house.browser();
+        let room = TestRoom::with(plan);
+        let mut browser = room.browser();
         let there = browser.follow(PAGE).await;
         browser.follow(&provider.consents(there.location()).unwrap()).await;
         let posted =
@@ -235,11 +238,11 @@ async fn a_page_travels_as_state_only_where_it_can_come_back() {
 /// page, a host of sign-in alone has none.
 #[tokio::test]
 async fn the_last_page_leads_back_in() {
-    let house = House::new(Provider::Builtin);
-    let dedicated = house.plan.lock().unwrap().sign_in.dedicated_host;
+    let room = TestRoom::new(Provider::Builtin);
+    let dedicated = room.plan.lock().unwrap().sign_in.dedicated_host;
     assert!(dedicated);
     for (host, again) in [("auth.example", "/.pomerium/sign_in"), ("tv.example", "/")] {
-        let seen = house.browser().get(&format!("https://{host}/.pomerium/signed_out")).await;
+        let seen = room.browser().get(&format!("https://{host}/.pomerium/signed_out")).await;
         assert!(seen.text.contains(&format!("href=\"{again}\"")), "{host}: {}", seen.text);
     }
 }
@@ -248,27 +251,27 @@ async fn the_last_page_leads_back_in() {
 #[tokio::test]
 async fn signing_out_while_the_provider_is_down() {
     let provider = FakeProvider::start(START).await.unwrap();
-    let house = House::new(outside(&provider));
-    let mut browser = house.browser();
+    let room = TestRoom::new(outside(&provider));
+    let mut browser = room.browser();
     let there = browser.follow(PAGE).await;
     browser.follow(&provider.consents(there.location()).unwrap()).await;
     provider.lies(usher_lab::provider::Lie::Down);
-    house.later(3600);
+    room.later(3600);
     let posted = browser.post(DOOR, &[("scope", "here")], SAME).await;
     assert_eq!(posted.status, 303);
-    assert_eq!(house.sessions_of("ann"), 0);
+    assert_eq!(room.sessions_of("ann"), 0);
 }
 
 /// Case: 500 groups in the ID token made an address of 21 KB.
 #[tokio::test]
 async fn a_large_token_is_no_hint() {
     let provider = FakeProvider::start(START).await.unwrap();
-    let house = House::new(outside(&provider));
+    let room = TestRoom::new(outside(&provider));
     for (groups, has_hint) in [(3, true), (500, false)] {
         let groups: Vec<_> =
             (0..groups).map(|n| format!("group-with-a-long-name-{n:03}")).collect();
         provider.says(serde_json::json!({"sub": "ann", "groups": groups}));
-        let mut browser = house.browser();
+        let mut browser = room.browser();
         let there = browser.follow(PAGE).await;
         let back = provider.consents(there.location()).unwrap();
         browser.follow(&back).await;

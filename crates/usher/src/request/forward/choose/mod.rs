@@ -40,14 +40,14 @@ use super::{checking::Probe, tls::same_settings};
 #[derive(Debug, Default)]
 pub struct Choosers {
     by_route: ArcSwap<HashMap<Box<str>, Arc<Chooser>, RandomState>>,
-    known: Mutex<Vec<Known>>,
+    known: Mutex<Vec<UpstreamHealth>>,
     probes: Mutex<Vec<Probe>>,
     changed: Notify,
 }
 
 /// One upstream, by all that makes it another one.
 #[derive(Clone, Debug)]
-struct Known {
+struct UpstreamHealth {
     scheme: Scheme,
     host: Box<str>,
     port: u16,
@@ -150,14 +150,14 @@ fn checked(targets: &Targets, before: Option<&Arc<Chooser>>) -> Box<[Arc<Checked
 
 /// What is known of `target`, from before or from a route that stands further up.
 fn remembered(
-    before: &[Known],
-    kept: &mut Vec<Known>,
+    before: &[UpstreamHealth],
+    kept: &mut Vec<UpstreamHealth>,
     target: &Target,
     route: &Route,
 ) -> Arc<Health> {
     let upstream = &target.upstream;
     let tls = (upstream.scheme == Scheme::Https).then_some(&route.tls);
-    let is_it = |known: &&Known| {
+    let is_it = |known: &&UpstreamHealth| {
         let same_tls = match (&known.tls, tls) {
             (Some(known), Some(tls)) => same_settings(known, tls),
             (None, None) => true,
@@ -173,7 +173,7 @@ fn remembered(
     }
     let health = before.iter().find(is_it).map(|known| Arc::clone(&known.health));
     let health = health.unwrap_or_default();
-    kept.push(Known {
+    kept.push(UpstreamHealth {
         scheme: upstream.scheme,
         host: upstream.host.clone(),
         port: upstream.port,

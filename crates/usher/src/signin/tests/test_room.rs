@@ -92,9 +92,9 @@ impl LocalAuthority for Forgetful {
     }
 }
 
-struct Told;
+struct FixedAssertions;
 
-impl Assertions for Told {
+impl Assertions for FixedAssertions {
     fn jwks(&self) -> Arc<[u8]> {
         Arc::from(*b"{\"keys\":[]}")
     }
@@ -130,7 +130,7 @@ impl Notes {
 }
 
 /// The room, two route hosts and an authenticate host around it.
-pub struct House {
+pub struct TestRoom {
     pub room: SignInRoom,
     pub plan: Mutex<Arc<Plan>>,
     pub keys: Arc<Keys>,
@@ -145,7 +145,7 @@ pub fn plan(provider: Provider) -> Plan {
     Plan::sketch(Origin::parse("https://auth.example").unwrap(), provider, hosts.to_vec())
 }
 
-impl House {
+impl TestRoom {
     pub fn new(provider: Provider) -> Self {
         Self::with(plan(provider))
     }
@@ -161,7 +161,7 @@ impl House {
             hosted: HostedKey::derive(&Secret::new([1; 32])),
             remembered: Arc::new(Forgetful),
             local: Arc::new(Forgetful),
-            assertions: Arc::new(Told),
+            assertions: Arc::new(FixedAssertions),
             journal: Arc::clone(&notes) as Arc<dyn SignInJournal>,
         });
         // Longer than any machine takes: a lie of silence is told with the clock stopped.
@@ -181,7 +181,7 @@ impl House {
     }
 
     pub fn browser(&self) -> Browser<'_> {
-        Browser { house: self, jar: BTreeMap::new(), fields: Vec::new() }
+        Browser { room: self, jar: BTreeMap::new(), fields: Vec::new() }
     }
 
     /// Makes this the key of the hosted service, for good.
@@ -306,7 +306,7 @@ impl Seen {
 /// A cookie jar that follows redirects when it is told to.
 #[derive(Clone)]
 pub struct Browser<'a> {
-    pub house: &'a House,
+    pub room: &'a TestRoom,
     pub jar: BTreeMap<(String, String), String>,
     /// Fields sent along every request.
     pub fields: Vec<(&'static str, String)>,
@@ -352,7 +352,7 @@ impl Browser<'_> {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let response = self.house.answer(request.body(Bytes::from(body)).unwrap()).await;
+        let response = self.room.answer(request.body(Bytes::from(body)).unwrap()).await;
         let (head, body) = response.into_parts();
         let text = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&text).into_owned();

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Everything that figures are about.
-pub(in crate::server) struct Sheet {
+pub(in crate::server) struct Exposition {
     pub door: Arc<Door>,
     pub certificates: Arc<Swapping>,
     pub authority: Arc<Authority>,
@@ -68,7 +68,7 @@ struct ByProblem {
     problem: String,
 }
 
-impl Sheet {
+impl Exposition {
     /// The figures of this moment, as OpenMetrics text. Blocks on the disk.
     pub fn write(&self) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();

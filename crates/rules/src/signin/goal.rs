@@ -9,7 +9,7 @@ use crate::{
 /// What somebody signs in for. It travels through the sign-in and is read again at its end,
 /// with the plan that is in force then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Errand {
+pub enum Goal {
     /// To see a page of a route's host.
     Page {
         /// The page, octet for octet as it was asked for.
@@ -39,7 +39,7 @@ pub enum Errand {
 
 /// Why what a sign-in is for can't be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ErrandError {
+pub enum GoalError {
     /// The page is not one of ours.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -54,31 +54,31 @@ pub enum ErrandError {
     NoFlow,
 }
 
-impl Errand {
+impl Goal {
     /// What a signed sign-in URL asks for.
     ///
     /// # Errors
     ///
-    /// [`ErrandError`]: signed, yet not for this plan, for example after a reload.
-    pub fn read(plan: &Plan, params: &Params) -> Result<Self, ErrandError> {
+    /// [`GoalError`]: signed, yet not for this plan, for example after a reload.
+    pub fn read(plan: &Plan, params: &Params) -> Result<Self, GoalError> {
         let redirect = params.text(param::REDIRECT_URI).unwrap_or_default();
-        let errand = if params.text(param::PROGRAMMATIC) == Some("true") {
+        let goal = if params.text(param::PROGRAMMATIC) == Some("true") {
             let host = params.text(param::CALLBACK_URI).unwrap_or_default();
             Self::Program { redirect: redirect.into(), host: host.into() }
         } else {
-            let flow = params.text(param::FLOW).ok_or(ErrandError::NoFlow)?;
+            let flow = params.text(param::FLOW).ok_or(GoalError::NoFlow)?;
             Self::Page { target: redirect.into(), flow: flow.into() }
         };
-        errand.check(plan)?;
-        Ok(errand)
+        goal.check(plan)?;
+        Ok(goal)
     }
 
     /// Can this plan still serve it?
     ///
     /// # Errors
     ///
-    /// [`ErrandError`], one variant per rule.
-    pub fn check(&self, plan: &Plan) -> Result<(), ErrandError> {
+    /// [`GoalError`], one variant per rule.
+    pub fn check(&self, plan: &Plan) -> Result<(), GoalError> {
         match self {
             Self::Page { target, .. } => Target::parse(plan, target).map(drop)?,
             Self::Program { redirect, host } => {
@@ -137,7 +137,7 @@ impl Errand {
 
 #[cfg(test)]
 mod tests {
-    use super::{Errand, param};
+    use super::{Goal, param};
     use crate::{
         names::{Host, Origin},
         plan::{Plan, Provider},
@@ -163,8 +163,8 @@ mod tests {
             if let Some(host) = host {
                 query += &format!("&{}={host}&{}=true", param::CALLBACK_URI, param::PROGRAMMATIC);
             }
-            let errand = Errand::read(&plan, &Params::parse(&query).unwrap());
-            let host = errand.ok().map(|errand| errand.host(&plan));
+            let goal = Goal::read(&plan, &Params::parse(&query).unwrap());
+            let host = goal.ok().map(|goal| goal.host(&plan));
             assert_eq!(host.as_deref(), shown, "{query}");
         }
     }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 use usher::{
-    certs::acme::{BeforeWrite, Pace},
+    certs::acme::{AcmeTimeouts, BeforeWrite},
     idp::{Cost, Directory, NewMember, Passwords},
     request::record::{Format, Recorder, Sink},
     server::{self, ReloadRefused, RunningServer, StartError, StartOptions},
@@ -34,7 +34,7 @@ pub const EVE: (&str, &str) = ("eve@example.com", "canary-eve-pass-4Tz9");
 pub const FRIENDS: &str = "friends";
 
 /// A server that answers, and what it wrote.
-pub struct House {
+pub struct TestServer {
     server: Option<RunningServer>,
     dir: Arc<TempDir>,
     lines: Lines,
@@ -130,7 +130,7 @@ pub fn config(routes: &[String]) -> String {
     format!("routes:\n{}", routes.concat())
 }
 
-impl House {
+impl TestServer {
     /// Opens with a config, and with Ann and Eve as people.
     pub async fn open(text: &str) -> Self {
         Self::with_cores(text, 1).await
@@ -138,9 +138,9 @@ impl House {
 
     /// The same on several cores.
     pub async fn with_cores(text: &str, cores: usize) -> Self {
-        let mut house = Self::closed(cores).await;
-        house.server = Some(house.start(plan(text)).unwrap());
-        house
+        let mut server = Self::closed(cores).await;
+        server.server = Some(server.start(plan(text)).unwrap());
+        server
     }
 
     /// With its people, and not yet open: `restart` opens it.
@@ -149,9 +149,9 @@ impl House {
         let lines = Lines::default();
         let recorder = Recorder::new(Sink::new(lines.clone()), Format::Json);
         let clock = TurnedClock::new();
-        let house = Self { server: None, dir, lines, recorder, clock, cores, before_write: None };
-        house.people().await;
-        house
+        let server = Self { server: None, dir, lines, recorder, clock, cores, before_write: None };
+        server.people().await;
+        server
     }
 
     async fn people(&self) {
@@ -178,7 +178,7 @@ impl House {
             clock: Arc::<TurnedClock>::clone(&self.clock),
             cores: self.cores,
             password_cost: CHEAP,
-            pace: QUICK,
+            acme_timeouts: QUICK,
             before_write: self.before_write.clone(),
         })
     }
@@ -189,18 +189,18 @@ impl House {
     }
 
     /// The server.
-    pub fn server(&self) -> &RunningServer {
+    pub fn running(&self) -> &RunningServer {
         self.server.as_ref().unwrap()
     }
 
     /// Where it answers.
     pub fn address(&self) -> SocketAddr {
-        self.server().address()
+        self.running().address()
     }
 
     /// A browser without cookies.
     pub fn browser(&self) -> Browser {
-        Browser::new(self.address(), self.server().ca_file())
+        Browser::new(self.address(), self.running().ca_file())
     }
 
     /// A browser in which somebody has signed in at `url`.
@@ -212,7 +212,7 @@ impl House {
 
     /// Puts another config in force.
     pub fn reload(&self, text: &str) -> Result<(), ReloadRefused> {
-        self.server().reload(plan(text))
+        self.running().reload(plan(text))
     }
 
     /// Stops and waits, away from the test's own runtime.
@@ -258,7 +258,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for TestServer {
     fn drop(&mut self) {
         // Ended, not drained: what a test leaves running is the test's own.
         drop(self.server.take());
@@ -266,7 +266,7 @@ impl Drop for House {
 }
 
 /// For authorities on loopback.
-pub const QUICK: Pace = Pace {
+pub const QUICK: AcmeTimeouts = AcmeTimeouts {
     look: Duration::from_millis(20),
     answer: Duration::from_secs(5),
     validation: Duration::from_secs(20),
