@@ -7,6 +7,7 @@
 //! plan ▸ {policy, signin, session, fields, config, people} ▸ {names, yaml, problem, secret, time}
 //! ```
 
+#![cfg_attr(not(test), warn(unreachable_pub))]
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)

@@ -11,6 +11,7 @@
 //!  0  usher-rules, usher-pages
 //! ```
 
+#![cfg_attr(not(test), warn(unreachable_pub))]
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)

@@ -52,7 +52,7 @@ const THREE_DAYS: Duration = Duration::from_secs(3 * 24 * 3600);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl Pair {
-    pub fn from_files(files: &CertificateFiles, now: UnixTime) -> Result<Self, CertError> {
+    pub(super) fn from_files(files: &CertificateFiles, now: UnixTime) -> Result<Self, CertError> {
         let (cert, key) = (read(&files.cert)?, read(&files.key)?);
         let mut pair =
             Self::new(Pem::File(files.cert.clone()), &cert, Pem::File(files.key.clone()), &key)?;
@@ -61,7 +61,7 @@ impl Pair {
         Ok(pair)
     }
 
-    pub fn inline(cert: &[u8], key: &Secret) -> Result<Self, CertError> {
+    pub(super) fn inline(cert: &[u8], key: &Secret) -> Result<Self, CertError> {
         Self::new(Pem::Inline("certificate"), cert, Pem::Inline("certificate_key"), key.expose())
     }
 
@@ -113,7 +113,7 @@ impl Pair {
     }
 
     /// Where it came from.
-    pub const fn cert(&self) -> &Pem {
+    pub(super) const fn cert(&self) -> &Pem {
         &self.cert
     }
 
@@ -139,24 +139,24 @@ impl Pair {
     }
 
     /// What is served: with the OCSP response for as long as that counts.
-    pub fn served(&self, now: UnixTime) -> Arc<CertifiedKey> {
+    pub(super) fn served(&self, now: UnixTime) -> Arc<CertifiedKey> {
         // The time is told once an hour.
         let stapled = self.stapled.as_ref().filter(|(_, until)| now.plus(HOUR) < *until);
         Arc::clone(stapled.map_or(&self.key, |(key, _)| key))
     }
 
     /// Can a client check this key's signature? One that says nothing is taken to.
-    pub fn suits(&self, offered: &[SignatureScheme]) -> bool {
+    pub(super) fn suits(&self, offered: &[SignatureScheme]) -> bool {
         offered.is_empty() || self.key.key.choose_scheme(offered).is_some()
     }
 
     /// Was it read from this file?
-    pub fn is_from(&self, file: &Path) -> bool {
+    pub(super) fn is_from(&self, file: &Path) -> bool {
         matches!(&self.cert, Pem::File(own) if own == file)
     }
 
     /// What browsers will say about it.
-    pub fn judge(&self, now: UnixTime) -> Option<CertError> {
+    pub(super) fn judge(&self, now: UnixTime) -> Option<CertError> {
         if now > self.not_after {
             Some(CertError::Expired { pem: self.cert.clone() })
         } else if now < self.not_before {
@@ -174,7 +174,7 @@ impl Pair {
 
     /// The chain ends before an authority that clients know: `roots` has none of that name.
     /// Browsers fetch what is missing or remember it, players, TVs and apps don't.
-    pub fn gap(&self, roots: impl FnOnce() -> RootCertStore) -> Option<CertError> {
+    pub(super) fn gap(&self, roots: impl FnOnce() -> RootCertStore) -> Option<CertError> {
         let (raw, name) = self.signed_by.as_ref()?;
         // an anchor's subject is the name without the head of its SEQUENCE, four octets at most
         let is_it = |subject: &[u8]| raw.ends_with(subject) && raw.len() - subject.len() <= 4;
@@ -184,34 +184,34 @@ impl Pair {
     }
 
     /// Is its end in sight? A last sixth of its life, and never more than a month.
-    pub fn ends_soon(&self, now: UnixTime) -> bool {
+    pub(super) fn ends_soon(&self, now: UnixTime) -> bool {
         let life = self.not_after.since(self.not_before);
         self.not_after.since(now) <= (life / 6).min(MONTH)
     }
 
     /// Has nobody renewed it until its last days? Then it is time to order one.
-    pub fn is_abandoned(&self, now: UnixTime) -> bool {
+    pub(super) fn is_abandoned(&self, now: UnixTime) -> bool {
         let life = self.not_after.since(self.not_before);
         self.not_after.since(now) <= (life / 12).min(THREE_DAYS)
     }
 
     /// When it ends.
-    pub const fn not_after(&self) -> UnixTime {
+    pub(super) const fn not_after(&self) -> UnixTime {
         self.not_after
     }
 
     /// Is it in force?
-    pub fn counts(&self, now: UnixTime) -> bool {
+    pub(super) fn counts(&self, now: UnixTime) -> bool {
         self.not_before <= now && now <= self.not_after
     }
 
     /// Does it name exactly this host?
-    pub fn names(&self, host: &str) -> bool {
+    pub(super) fn names(&self, host: &str) -> bool {
         self.subjects.iter().any(|subject| **subject == *host)
     }
 
     /// Does a wildcard of it take this host? It stands for one label (RFC 9525 §6.3).
-    pub fn takes(&self, host: &str) -> bool {
+    pub(super) fn takes(&self, host: &str) -> bool {
         let Some((_, parent)) = host.split_once('.') else { return false };
         self.subjects.iter().any(|subject| subject.strip_prefix("*.") == Some(parent))
     }

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What came of one try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tried {
+pub(super) struct Tried {
     /// How bad it is; `None` is good.
     severity: Option<Severity>,
     /// `dns`, `port`, `certificate`, `upstream` or `provider`.
@@ -81,7 +81,7 @@ impl fmt::Display for Tried {
 /// # Errors
 ///
 /// The system gives no runtime.
-pub fn try_all(plan: &Plan, data_dir: Option<&Path>, now: Now) -> io::Result<Vec<Tried>> {
+pub(super) fn try_all(plan: &Plan, data_dir: Option<&Path>, now: Now) -> io::Result<Vec<Tried>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tried = runtime.block_on(async {
         let (names, ports) = tokio::join!(names::tried(plan), ports::tried(plan));
@@ -105,7 +105,7 @@ pub fn try_all(plan: &Plan, data_dir: Option<&Path>, now: Now) -> io::Result<Vec
 /// # Errors
 ///
 /// Nobody reads on.
-pub fn show(tried: &[Tried], as_json: bool, out: &mut impl Write) -> io::Result<bool> {
+pub(super) fn show(tried: &[Tried], as_json: bool, out: &mut impl Write) -> io::Result<bool> {
     for one in tried {
         if as_json { writeln!(out, "{}", one.to_json())? } else { writeln!(out, "{one}")? }
     }

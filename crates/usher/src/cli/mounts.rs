@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Those of the files that are mounted alone, as this process sees it.
-pub fn mounted_alone(files: &[PathBuf]) -> Vec<PathBuf> {
+pub(super) fn mounted_alone(files: &[PathBuf]) -> Vec<PathBuf> {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let real = |file: &PathBuf| std::fs::canonicalize(file).unwrap_or_else(|_| file.clone());
     let is_file = |file: &&PathBuf| file.is_file();

@@ -36,7 +36,7 @@ impl Signals {
     /// # Errors
     ///
     /// When the system gives no runtime or no signals.
-    pub fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (hang_up, terminate, interrupt) = {
             let _entered = runtime.enter();
@@ -54,7 +54,7 @@ impl Signals {
     /// # Errors
     ///
     /// When the system gives no thread; a second signal then changes nothing.
-    pub fn end_at_once(self, farewell: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub(super) fn end_at_once(self, farewell: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let Self { runtime, mut terminate, mut interrupt, .. } = self;
         thread::Builder::new().name("signals".into()).spawn(move || {
             let status = runtime.block_on(async {
@@ -70,13 +70,13 @@ impl Signals {
     }
 
     /// Waits for so long, and sees signals all the same.
-    pub fn pause(&mut self, pause: Duration) -> Asked {
+    pub(super) fn pause(&mut self, pause: Duration) -> Asked {
         // made inside, where there is a clock to wait by
         self.unless(Asked::Nothing, async { tokio::time::sleep(pause).await })
     }
 
     /// Waits until something is asked.
-    pub fn wait(&mut self, watch: &mut Watch) -> Asked {
+    pub(super) fn wait(&mut self, watch: &mut Watch) -> Asked {
         self.unless(Asked::Reload, watch.changed())
     }
 

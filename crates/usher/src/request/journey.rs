@@ -51,7 +51,7 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Journey<'a> {
-    pub fn begin(door: &'a Door, in_flight: InFlight, seen: Seen) -> Self {
+    pub(super) fn begin(door: &'a Door, in_flight: InFlight, seen: Seen) -> Self {
         let outcome = Outcome {
             decided: None,
             rule: None,
@@ -64,13 +64,13 @@ impl<'a> Journey<'a> {
         Self { door, in_flight, seen, routed: None, identity, outcome }
     }
 
-    pub fn known(&self) -> Known<'_> {
+    pub(super) fn known(&self) -> Known<'_> {
         Known { seen: &self.seen, routed: self.routed.as_ref(), identity: &self.identity }
     }
 
     /// Its lines: the decision's, if there is none yet, and the access line when what is returned is
     /// dropped. `None` when that was done before.
-    pub fn record(&mut self, status: Option<StatusCode>) -> Option<Closing> {
+    pub(super) fn record(&mut self, status: Option<StatusCode>) -> Option<Closing> {
         let in_flight = self.in_flight.take()?;
         let (outcome, began) = (&self.outcome, self.seen.began);
         let recorder = match outcome.decided.is_some() || status.is_some() {
@@ -121,23 +121,23 @@ impl<'a> Journey<'a> {
 }
 
 impl<'a> Known<'a> {
-    pub fn of(request: &Identified<'a>) -> Self {
+    pub(super) fn of(request: &Identified<'a>) -> Self {
         let Identified { seen, routed, identity, .. } = *request;
         Self { seen, routed: Some(routed), identity }
     }
 
     /// The host that pages name.
-    pub fn host(self) -> &'a str {
+    pub(super) fn host(self) -> &'a str {
         self.routed.map_or("this address", |routed| routed.authority.host.as_str())
     }
 
     /// The route, where it belongs to an app.
-    pub fn route(self) -> Option<&'a Arc<Route>> {
+    pub(super) fn route(self) -> Option<&'a Arc<Route>> {
         self.routed.and_then(Routed::route)
     }
 
     /// Fields of answers that belong to no route, or that a route's requests got from us.
-    pub fn add_fields(self, response: &mut Response<Body>) {
+    pub(super) fn add_fields(self, response: &mut Response<Body>) {
         let (ours, defaults) = match self.route() {
             Some(route) => (&route.set_response, &*route.default_response),
             None => (&self.seen.plan.response_fields, &[][..]),

@@ -97,7 +97,7 @@ pub(super) struct ErrorResponse<'a> {
 
 impl Refusal {
     /// Status, page, problem document, details and rule.
-    pub fn error_response<'a>(&'a self, named: Named<'a>) -> ErrorResponse<'a> {
+    pub(super) fn error_response<'a>(&'a self, named: Named<'a>) -> ErrorResponse<'a> {
         let Named { host, receipt, .. } = named;
         let try_again = || named.page.map(Link::new);
         let (page, details, rule): (Box<dyn ErrorPage + Send + 'a>, _, _) = match self {

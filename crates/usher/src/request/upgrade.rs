@@ -38,7 +38,7 @@ impl Upgrade {
     /// extended CONNECT on HTTP/2 (RFC 8441 §4), which for everybody else becomes a GET.
     ///
     /// Any other `Upgrade` is ignored, as RFC 9110 §7.8 lets a server do.
-    pub fn take(head: &mut Parts) -> Option<Self> {
+    pub(super) fn take(head: &mut Parts) -> Option<Self> {
         let from_http2 = head.version == Version::HTTP_2;
         let wanted = if from_http2 {
             let protocol = head.extensions.get::<Protocol>();
@@ -56,12 +56,12 @@ impl Upgrade {
     }
 
     /// Does every 2xx say that the socket is open (RFC 8441 §5.1)? Then a page must be none.
-    pub const fn is_a_tunnel(&self) -> bool {
+    pub(super) const fn is_a_tunnel(&self) -> bool {
         self.from_http2
     }
 
     /// Writes the question to the upstream.
-    pub fn ask(&mut self, head: &mut Parts) {
+    pub(super) fn ask(&mut self, head: &mut Parts) {
         let nonce = uuid::Uuid::new_v4().into_bytes();
         self.handshake = upstream_fields(&mut head.headers, self.from_http2, nonce);
     }
@@ -173,7 +173,7 @@ pub(super) fn say_upgraded(response: &mut Response<Body>) {
 
 impl Running {
     /// Joins both sides for as long as they live and the permit holds.
-    pub fn start(self, door: &Arc<Door>, mut closing: Closing) {
+    pub(super) fn start(self, door: &Arc<Door>, mut closing: Closing) {
         let Self { client, upstream, standing, busy } = self;
         let recheck: SharedRecheck = Arc::<super::door::InForce>::clone(&door.in_force);
         let idle = standing.route().idle_timeout;

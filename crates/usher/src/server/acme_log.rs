@@ -22,7 +22,7 @@ pub(super) struct AcmeLog {
 
 impl AcmeLog {
     /// The local authority nears its end, or is past it.
-    pub fn authority_ends(&self, not_after: UnixTime) {
+    pub(super) fn authority_ends(&self, not_after: UnixTime) {
         let now = self.clock.now();
         let over = not_after <= now.wall;
         let level = if over { Level::Error } else { Level::Warn };
@@ -38,7 +38,7 @@ impl AcmeLog {
 
 impl AcmeLog {
     /// A certificate that visitors don't see has ended, ends soon, or does not count yet.
-    pub fn untimely(&self, shown: &Shown) {
+    pub(super) fn untimely(&self, shown: &Shown) {
         let Shown { whose, what } = shown;
         self.recorder
             .event(Level::Warn, "certificate-ends", self.clock.now())

@@ -41,7 +41,7 @@ pub enum KeyFailure {
 }
 
 impl OwnKeys {
-    pub fn of(given: &Secrets, store: &Store) -> Result<Self, KeyFailure> {
+    pub(super) fn of(given: &Secrets, store: &Store) -> Result<Self, KeyFailure> {
         let shared = of_32_bytes(given.shared.as_ref(), store, "shared_secret")?;
         let cookie = of_32_bytes(given.cookie.as_ref(), store, "cookie_secret")?;
         let signer = match &given.signing {

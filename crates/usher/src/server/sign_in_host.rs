@@ -71,7 +71,7 @@ fn keep(file: &Path, host: &str) -> io::Result<()> {
 
 impl Settled {
     /// For the operator, at the start and at the reload in which it happened.
-    pub fn tell(&self, recorder: &Recorder, now: Now) {
+    pub(super) fn tell(&self, recorder: &Recorder, now: Now) {
         if let Some(from) = &self.from {
             recorder
                 .event(Level::Warn, "sign-in-host", now)

@@ -24,7 +24,7 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     /// Runs a task on this thread's runtime until no new work is wanted.
-    pub fn keep<F: Future<Output = ()> + Send + 'static>(
+    pub(super) fn keep<F: Future<Output = ()> + Send + 'static>(
         &self,
         chore: Chore,
         begin: impl Fn() -> F + Send + Sync + 'static,
@@ -34,7 +34,7 @@ impl Supervisor {
     }
 
     /// Runs a task until it ends by itself. Each start begins anew with what `begin` makes.
-    pub async fn kept<F: Future<Output = ()>>(&self, chore: Chore, begin: impl Fn() -> F) {
+    pub(super) async fn kept<F: Future<Output = ()>>(&self, chore: Chore, begin: impl Fn() -> F) {
         let mut pauses = Pauses::default();
         loop {
             let began = Instant::now();
@@ -55,7 +55,7 @@ pub(crate) struct Pauses {
 
 impl Pauses {
     /// After a run that took so long.
-    pub fn after(&mut self, ran: Duration) -> Duration {
+    pub(crate) fn after(&mut self, ran: Duration) -> Duration {
         let again = self.last.filter(|_| ran < RAN_WELL);
         let pause = again.map_or(FIRST, |last| (last * 2).min(LONGEST));
         self.last = Some(pause);

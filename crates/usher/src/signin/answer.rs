@@ -12,45 +12,50 @@ use super::Ask;
 use crate::request::{Body, error_page, identify::Identity, own_page};
 
 /// A page.
-pub fn html(status: u16, page: String, scripts: Scripts, form_action: &[&str]) -> Response<Body> {
+pub(super) fn html(
+    status: u16,
+    page: String,
+    scripts: Scripts,
+    form_action: &[&str],
+) -> Response<Body> {
     own_page(status, HTML, page, &csp(scripts, form_action))
 }
 
 /// An error, as its reader wants it.
-pub fn error(ask: &Ask, page: &impl ErrorPage) -> Response<Body> {
+pub(super) fn error(ask: &Ask, page: &impl ErrorPage) -> Response<Body> {
     error_for(ask.preference(), page)
 }
 
-pub fn error_for(preference: Preference, page: &impl ErrorPage) -> Response<Body> {
+pub(super) fn error_for(preference: Preference, page: &impl ErrorPage) -> Response<Body> {
     error_page(page, preference, &[])
 }
 
 /// Plain text that is the same for everybody.
-pub fn text(status: StatusCode, words: &'static str) -> Response<Body> {
+pub(super) fn text(status: StatusCode, words: &'static str) -> Response<Body> {
     plain(status, words.to_owned())
 }
 
-pub fn plain(status: StatusCode, words: String) -> Response<Body> {
+pub(super) fn plain(status: StatusCode, words: String) -> Response<Body> {
     typed(status.as_u16(), PLAIN_TEXT, words)
 }
 
 /// JSON for programs.
-pub fn json(value: &serde_json::Value) -> Response<Body> {
+pub(super) fn json(value: &serde_json::Value) -> Response<Body> {
     typed(200, "application/json", value.to_string())
 }
 
 /// 302: for a GET that goes on elsewhere, as Pomerium does.
-pub fn found(location: &str) -> Response<Body> {
+pub(super) fn found(location: &str) -> Response<Body> {
     redirect(StatusCode::FOUND, location)
 }
 
 /// 303: from a POST on to a GET (RFC 9110 §15.4.4).
-pub fn see_other(location: &str) -> Response<Body> {
+pub(super) fn see_other(location: &str) -> Response<Body> {
     redirect(StatusCode::SEE_OTHER, location)
 }
 
 /// 301: a spelling that is not used.
-pub fn moved(location: &str) -> Response<Body> {
+pub(super) fn moved(location: &str) -> Response<Body> {
     redirect(StatusCode::MOVED_PERMANENTLY, location)
 }
 
@@ -65,14 +70,14 @@ fn redirect(status: StatusCode, location: &str) -> Response<Body> {
     response
 }
 
-pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+pub(super) fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
 /// Kept by nobody, guessed by nobody, and telling nobody where it came from.
-pub fn personal(mut response: Response<Body>) -> Response<Body> {
+pub(super) fn personal(mut response: Response<Body>) -> Response<Body> {
     const FIELDS: [(HeaderName, &str); 3] = [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -93,7 +98,7 @@ fn typed(status: u16, content_type: &'static str, body: String) -> Response<Body
 }
 
 /// Adds a `Set-Cookie` field.
-pub fn set_cookie(response: &mut Response<Body>, cookie: &SetCookie<'_>, now: UnixTime) {
+pub(super) fn set_cookie(response: &mut Response<Body>, cookie: &SetCookie<'_>, now: UnixTime) {
     if let Ok(field) = HeaderValue::try_from(cookie.to_field(now)) {
         response.headers_mut().append(header::SET_COOKIE, field);
     }
@@ -101,7 +106,7 @@ pub fn set_cookie(response: &mut Response<Body>, cookie: &SetCookie<'_>, now: Un
 
 /// A credential that is no good is taken away, so that it is not sent again and again; unless
 /// this very answer brings a better one.
-pub fn clear_rejected(ask: &Ask, response: &mut Response<Body>) {
+pub(super) fn clear_rejected(ask: &Ask, response: &mut Response<Body>) {
     if !matches!(ask.identity(), Identity::Rejected(_)) {
         return;
     }

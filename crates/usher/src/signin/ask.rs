@@ -16,7 +16,7 @@ use crate::request::{
 };
 
 /// A request for one of our pages, with what every page asks about it.
-pub struct Ask {
+pub(super) struct Ask {
     request: OwnRequest,
     host: String,
     /// Who is known at the authenticate host, as it was when the request came.
@@ -24,96 +24,96 @@ pub struct Ask {
 }
 
 impl Ask {
-    pub fn new(request: OwnRequest) -> Self {
+    pub(super) fn new(request: OwnRequest) -> Self {
         let host = request.authority.to_string();
         Self { request, host, here: None }
     }
 
     /// Who is known at the authenticate host: by its own cookie, and by nothing else.
-    pub fn known_here(&self) -> Option<Arc<LiveSession>> {
+    pub(super) fn known_here(&self) -> Option<Arc<LiveSession>> {
         self.here.as_ref().filter(|live| !live.is_ended()).cloned()
     }
 
-    pub fn plan(&self) -> &Plan {
+    pub(super) fn plan(&self) -> &Plan {
         &self.request.plan
     }
 
-    pub const fn plan_in_force(&self) -> &Arc<Plan> {
+    pub(super) const fn plan_in_force(&self) -> &Arc<Plan> {
         &self.request.plan
     }
 
-    pub const fn head(&self) -> &http::request::Parts {
+    pub(super) const fn head(&self) -> &http::request::Parts {
         &self.request.head
     }
 
-    pub const fn method(&self) -> &Method {
+    pub(super) const fn method(&self) -> &Method {
         &self.request.head.method
     }
 
     /// The canonical path: what is compared with our own paths.
-    pub fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         self.request.path.wire()
     }
 
-    pub fn query(&self) -> &str {
+    pub(super) fn query(&self) -> &str {
         self.request.head.uri.query().unwrap_or_default()
     }
 
     /// `path` with this request's query.
-    pub fn with_query(&self, path: &str) -> String {
+    pub(super) fn with_query(&self, path: &str) -> String {
         match self.query() {
             "" => path.into(),
             query => format!("{path}?{query}"),
         }
     }
 
-    pub const fn fields(&self) -> &HeaderMap {
+    pub(super) const fn fields(&self) -> &HeaderMap {
         &self.request.head.headers
     }
 
     /// What was posted.
-    pub fn body(&self) -> &[u8] {
+    pub(super) fn body(&self) -> &[u8] {
         &self.request.body
     }
 
     /// A posted form as it came; empty when it is no text.
-    pub fn form_text(&self) -> &str {
+    pub(super) fn form_text(&self) -> &str {
         std::str::from_utf8(&self.request.body).unwrap_or_default()
     }
 
     /// The fields of a posted form.
-    pub fn form(&self) -> Result<Params, ParamsError> {
+    pub(super) fn form(&self) -> Result<Params, ParamsError> {
         let text = std::str::from_utf8(&self.request.body).map_err(|_| ParamsError::BadEncoding)?;
         Params::parse(text)
     }
 
     /// The authority as it was asked for, for words.
-    pub fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &str {
         &self.host
     }
 
-    pub fn origin(&self) -> Origin {
+    pub(super) fn origin(&self) -> Origin {
         Origin::of(&self.request.authority)
     }
 
-    pub const fn authority(&self) -> &usher_rules::names::Authority {
+    pub(super) const fn authority(&self) -> &usher_rules::names::Authority {
         &self.request.authority
     }
 
     /// Did it come to the host that signs people in? Ports don't count: cookies don't know them,
     /// and one may be mapped on the way.
-    pub fn at_authenticate(&self) -> bool {
+    pub(super) fn at_authenticate(&self) -> bool {
         self.plan().sign_in.own().is_some_and(|own| own.host == self.request.authority.host)
     }
 
     /// Do people sign in at somebody else's service?
-    pub fn is_hosted(&self) -> bool {
+    pub(super) fn is_hosted(&self) -> bool {
         self.plan().sign_in.own().is_none()
     }
 
     /// The authenticate host as this browser reaches it: under the port that it came by, if it is
     /// here already.
-    pub fn authenticate(&self) -> Origin {
+    pub(super) fn authenticate(&self) -> Origin {
         if self.at_authenticate() {
             self.origin()
         } else {
@@ -121,48 +121,48 @@ impl Ask {
         }
     }
 
-    pub const fn identity(&self) -> &Identity {
+    pub(super) const fn identity(&self) -> &Identity {
         &self.request.identity
     }
 
-    pub const fn peer(&self) -> IpAddr {
+    pub(super) const fn peer(&self) -> IpAddr {
         self.request.peer
     }
 
-    pub fn request_id(&self) -> &str {
+    pub(super) fn request_id(&self) -> &str {
         &self.request.request_id
     }
 
-    pub const fn now(&self) -> Now {
+    pub(super) const fn now(&self) -> Now {
         self.request.now
     }
 
-    pub const fn wall(&self) -> UnixTime {
+    pub(super) const fn wall(&self) -> UnixTime {
         self.request.now.wall
     }
 
-    pub fn receipt(&self) -> Receipt<'_> {
+    pub(super) fn receipt(&self) -> Receipt<'_> {
         Receipt { request_id: self.request_id(), at_seconds: self.wall().seconds() }
     }
 
     /// Who reads the answer. The forms of our own pages are posted by people, so that a method
     /// speaks of no program.
-    pub fn reader(&self) -> Reader {
+    pub(super) fn reader(&self) -> Reader {
         reader(&Method::GET, self.fields(), false)
     }
 
     /// In which form an error is read.
-    pub fn preference(&self) -> Preference {
+    pub(super) fn preference(&self) -> Preference {
         error_form(self.reader(), self.fields())
     }
 
     /// `cookie_name`: what the names of all our cookies have in them.
-    pub fn cookie_name(&self) -> &str {
+    pub(super) fn cookie_name(&self) -> &str {
         &self.plan().cookie.name
     }
 
     /// The name of the session cookie with which the authenticate host itself knows somebody.
-    pub fn authenticate_cookie_name(&self) -> String {
+    pub(super) fn authenticate_cookie_name(&self) -> String {
         format!("{}_authenticate", self.plan().cookie.host_name)
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// The page `target` on this host; `None` for a host that is not served.
-    pub fn new(
+    pub(super) fn new(
         plan: &Plan,
         authority: &Authority,
         target: &str,
@@ -46,7 +46,7 @@ impl Wanted {
     }
 
     /// Lets it wait in the browser that `response` goes to.
-    pub fn set(&self, response: &mut Response<Body>, now: UnixTime) {
+    pub(super) fn set(&self, response: &mut Response<Body>, now: UnixTime) {
         for name in &self.over {
             let over = SetCookie::flow(name, "", SameSite::Lax, CookieLife::Over);
             answer::set_cookie(response, &over, now);

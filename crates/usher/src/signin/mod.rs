@@ -51,7 +51,8 @@ use usher_rules::{
     },
 };
 
-pub use self::provider::{PATIENCE, ProviderError, try_provider};
+pub(crate) use self::provider::PATIENCE;
+pub use self::provider::{ProviderError, try_provider};
 
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{

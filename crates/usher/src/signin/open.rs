@@ -16,7 +16,7 @@ use crate::request::{Body, identify::Identity};
 
 /// `/ping` and `/healthz`. A Pomerium bearer that is no good gets 401: pomerium-cli asks here
 /// whether its token still works. A cookie is not looked at: probes have none.
-pub fn health(ask: &Ask, keys: &Keys) -> Response<Body> {
+pub(super) fn health(ask: &Ask, keys: &Keys) -> Response<Body> {
     if ask.method() != Method::GET && ask.method() != Method::HEAD {
         return answer::method_not_allowed("GET, HEAD");
     }
@@ -38,12 +38,12 @@ pub fn health(ask: &Ask, keys: &Keys) -> Response<Body> {
 }
 
 /// Nothing here is for crawlers.
-pub fn robots() -> Response<Body> {
+pub(super) fn robots() -> Response<Body> {
     answer::text(StatusCode::OK, "User-agent: *\nDisallow: /")
 }
 
 /// `/.well-known/pomerium`.
-pub fn well_known(ask: &Ask) -> Response<Body> {
+pub(super) fn well_known(ask: &Ask) -> Response<Body> {
     let (own, authenticate) = (ask.origin(), &ask.plan().sign_in.authenticate);
     let mut response = answer::json(&json!({
         "issuer": format!("{own}/"),
@@ -57,7 +57,7 @@ pub fn well_known(ask: &Ask) -> Response<Body> {
 }
 
 /// `/.well-known/pomerium/jwks.json`.
-pub fn jwks(ask: &Ask, keys: &[u8]) -> Response<Body> {
+pub(super) fn jwks(ask: &Ask, keys: &[u8]) -> Response<Body> {
     let digest = digest::digest(&digest::SHA256, keys);
     let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(digest));
     let mut response = if is_fresh(ask, &etag) {
@@ -76,7 +76,7 @@ pub fn jwks(ask: &Ask, keys: &[u8]) -> Response<Body> {
 }
 
 /// `/.well-known/pomerium/hpke-public-key`: 32 octets (`pomerium-protocols.md` §1a, step 0).
-pub fn public_key(ask: &Ask, key: &PublicKey) -> Response<Body> {
+pub(super) fn public_key(ask: &Ask, key: &PublicKey) -> Response<Body> {
     let etag = format!("\"{:x}\"", fnv_1(key.octets()));
     let mut response = if is_fresh(ask, &etag) {
         not_modified()
@@ -101,7 +101,7 @@ fn fnv_1(octets: &[u8]) -> u64 {
 }
 
 /// Style sheet and icons. Their names carry their hashes, so they are kept for good.
-pub fn asset(ask: &Ask) -> Response<Body> {
+pub(super) fn asset(ask: &Ask) -> Response<Body> {
     let Some(asset) = usher_pages::asset(ask.path()) else {
         return answer::error(ask, &NotFound { host: ask.host(), receipt: ask.receipt() });
     };

@@ -11,7 +11,7 @@ use super::{Ask, SignInRoom, answer};
 use crate::request::{Anchor, Body};
 
 /// The page, and what hangs from it.
-pub const PAGE: &str = "/.pomerium/trust";
+pub(super) const PAGE: &str = "/.pomerium/trust";
 const PEM: &str = "/.pomerium/trust/usher-ca.pem";
 const DER: &str = "/.pomerium/trust/usher-ca.crt";
 const PROFILE: &str = "/.pomerium/trust/usher.mobileconfig";

@@ -27,7 +27,7 @@ pub(super) struct ResponseFields {
 
 impl ResponseFields {
     /// All of them, for our own pages.
-    pub fn all(&self) -> Vec<(HeaderName, HeaderValue)> {
+    pub(super) fn all(&self) -> Vec<(HeaderName, HeaderValue)> {
         [self.written.as_slice(), &self.defaults].concat()
     }
 }

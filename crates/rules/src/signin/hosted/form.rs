@@ -3,7 +3,7 @@ use super::super::form;
 /// The pairs of a form (`application/x-www-form-urlencoded`), in the order in which they stand.
 /// A name that stands there twice counts by its first value, as for the real service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Form(Vec<(Box<str>, Box<str>)>);
+pub(super) struct Form(Vec<(Box<str>, Box<str>)>);
 
 /// More pairs than any message has.
 const MOST_PAIRS: usize = 256;

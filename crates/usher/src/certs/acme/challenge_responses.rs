@@ -16,7 +16,7 @@ pub struct ChallengeResponses {
 }
 
 /// The path under which tokens are looked for.
-pub const HTTP_01: &str = "/.well-known/acme-challenge/";
+pub(super) const HTTP_01: &str = "/.well-known/acme-challenge/";
 
 impl ChallengeResponses {
     /// What HTTP-01 has to find at `path`.

@@ -58,7 +58,7 @@ pub(super) struct Issuance {
 
 impl AcmeOrder<'_> {
     /// Orders, proves, fetches and keeps.
-    pub async fn run(&self) -> Result<Issuance, AcmeError> {
+    pub(super) async fn run(&self) -> Result<Issuance, AcmeError> {
         let mut tries = 0;
         loop {
             tries += 1;

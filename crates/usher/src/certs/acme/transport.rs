@@ -22,7 +22,7 @@ use crate::request::forward::Trust;
 /// Speaks with one authority, for one order; connections are kept for its time. Notes what the
 /// library leaves out of its errors.
 #[derive(Clone)]
-pub struct Transport {
+pub(super) struct Transport {
     web: Web,
     seen: Arc<Seen>,
 }
@@ -35,14 +35,14 @@ struct Seen {
 }
 
 impl Transport {
-    pub fn new(trust: &Trust, patience: Duration) -> Result<Self, rustls::Error> {
+    pub(super) fn new(trust: &Trust, patience: Duration) -> Result<Self, rustls::Error> {
         // RFC 8555 §6.1: HTTPS, always
         Ok(Self { web: Web::new(trust, patience, Schemes::Https)?, seen: Arc::default() })
     }
 
     /// What an error of the library means.
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else it is, there is no answer")]
-    pub fn error(&self, directory: &str, error: Error) -> AcmeError {
+    pub(super) fn error(&self, directory: &str, error: Error) -> AcmeError {
         let unreached = |cause: String| AcmeError::Unreached {
             directory: directory.into(),
             cause: cause.into(),
@@ -132,7 +132,7 @@ fn span(after: &str, fields: &HeaderMap) -> Option<Duration> {
 }
 
 /// What a problem says, with what it says about single names.
-pub fn words(problem: &Problem) -> Box<str> {
+pub(super) fn words(problem: &Problem) -> Box<str> {
     let mut words = problem.detail.clone().unwrap_or_else(|| "it does not say why".into());
     for sub in problem.subproblems.iter().filter_map(|sub| sub.detail.as_deref()) {
         words.push_str("; ");

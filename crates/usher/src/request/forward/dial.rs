@@ -42,7 +42,7 @@ impl UpstreamIo {
 /// # Errors
 ///
 /// [`ForwardError`], one variant per way to fail. Nothing of a request was sent then.
-pub async fn dial(
+pub(super) async fn dial(
     upstream: &Upstream,
     tls: Option<(Arc<ClientConfig>, Option<&str>)>,
     limit: Duration,

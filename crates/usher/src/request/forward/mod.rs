@@ -32,7 +32,7 @@ mod websocket;
 
 pub use body::{StreamLimits, UpstreamBody};
 pub use checking::{TurnHeard, Turned};
-pub use choose::{Busy, Turn};
+pub(crate) use choose::{Busy, Turn};
 pub use cut::Cut;
 pub use dial::UpstreamIo;
 pub use error::ForwardError;

@@ -26,7 +26,7 @@ const KEPT: usize = 256;
 
 /// An HTTP/1.1 connection to an upstream, driven by whoever uses it: no task of its own, no
 /// wake-up between two of them (`performance.md` §7.1).
-pub struct Lease {
+pub(super) struct Lease {
     /// Takes the next request.
     pub sender: http1::SendRequest<RequestBody>,
     /// Moves the bytes; polled by the user of the lease.
@@ -41,7 +41,7 @@ pub struct Lease {
 /// What a connection may be used for again: the very same upstream, judged by the same settings.
 /// A pool that leaves TLS out would send one route's visitors over another's client certificate.
 #[derive(Clone, Debug)]
-pub struct Key {
+pub(super) struct Key {
     upstream: Upstream,
     tls: Option<UpstreamTls>,
 }
@@ -57,13 +57,13 @@ thread_local! {
 
 impl Key {
     /// For a connection that was made with these.
-    pub fn new(upstream: &Upstream, tls: &UpstreamTls) -> Self {
+    pub(super) fn new(upstream: &Upstream, tls: &UpstreamTls) -> Self {
         let tls = (upstream.scheme == Scheme::Https).then(|| tls.clone());
         Self { upstream: upstream.clone(), tls }
     }
 
     /// May a request for `upstream` go over it?
-    pub fn is_for(&self, upstream: &Upstream, tls: &UpstreamTls) -> bool {
+    pub(super) fn is_for(&self, upstream: &Upstream, tls: &UpstreamTls) -> bool {
         let same_place = self.upstream.scheme == upstream.scheme
             && self.upstream.host == upstream.host
             && self.upstream.port == upstream.port;
@@ -82,7 +82,7 @@ fn bucket(upstream: &Upstream) -> u64 {
 
 impl Lease {
     /// A connection that was just made.
-    pub fn new(
+    pub(super) fn new(
         sender: http1::SendRequest<RequestBody>,
         connection: http1::Connection<TokioIo<UpstreamIo>, RequestBody>,
         upstream: &Upstream,
@@ -93,7 +93,7 @@ impl Lease {
     }
 
     /// The most recently used idle connection that is still alive.
-    pub fn take(upstream: &Upstream, tls: &UpstreamTls, now: Instant) -> Option<Self> {
+    pub(super) fn take(upstream: &Upstream, tls: &UpstreamTls, now: Instant) -> Option<Self> {
         POOL.with_borrow_mut(|pool| {
             let idle = pool.get_mut(&bucket(upstream))?;
             while let Some(at) = idle.iter().rposition(|idle| idle.lease.key.is_for(upstream, tls))
@@ -109,7 +109,7 @@ impl Lease {
     }
 
     /// Back into the pool, if another request can follow; closed otherwise.
-    pub fn give_back(mut self) {
+    pub(super) fn give_back(mut self) {
         if !self.is_alive() {
             return;
         }

@@ -82,7 +82,7 @@ pub struct Course {
 
 /// A connection with room for one request.
 #[derive(Debug)]
-pub enum Carrier {
+pub(super) enum Carrier {
     /// For this request alone.
     Http1(Lease),
     /// Beside others.
@@ -214,7 +214,7 @@ pub(super) enum Speaks {
 
 impl Speaks {
     /// `allow_websockets` keeps the whole route on HTTP/1.1, as in Pomerium.
-    pub const fn of(route: &Route) -> Self {
+    pub(super) const fn of(route: &Route) -> Self {
         if route.websockets { Self::Http1 } else { Self::Any }
     }
 }

@@ -39,7 +39,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
 /// One request's share of a connection.
-pub struct Stream {
+pub(super) struct Stream {
     /// Takes the request.
     pub sender: http2::SendRequest<RequestBody>,
     streams: Arc<AtomicUsize>,
@@ -58,7 +58,7 @@ thread_local! {
 
 /// May a request be sent again when the connection turns out to be dead?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeatable {
+pub(super) enum Repeatable {
     /// Idempotent, and no part of a body is lost (RFC 9110 §9.2.2).
     Yes,
     /// Twice would be wrong.
@@ -67,7 +67,7 @@ pub enum Repeatable {
 
 impl Stream {
     /// A share of a connection that is open and has room.
-    pub fn take(
+    pub(super) fn take(
         upstream: &Upstream,
         tls: &UpstreamTls,
         repeatable: Repeatable,
@@ -97,7 +97,7 @@ impl Stream {
     /// # Errors
     ///
     /// The upstream doesn't.
-    pub async fn open(
+    pub(super) async fn open(
         io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         upstream: &Upstream,
         tls: &UpstreamTls,

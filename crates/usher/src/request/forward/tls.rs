@@ -10,14 +10,14 @@ use super::trust::{Trust, unverified};
 
 /// Client configurations by what they verify; made once each, kept across reloads.
 #[derive(Debug)]
-pub struct ClientConfigs {
+pub(super) struct ClientConfigs {
     system: Trust,
     made: Mutex<Vec<(UpstreamTls, Alpn, Arc<ClientConfig>)>>,
 }
 
 /// What is offered to an upstream (RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Alpn {
+pub(super) enum Alpn {
     /// HTTP/1.1 alone.
     Http1,
     /// HTTP/2, else HTTP/1.1.
@@ -26,7 +26,7 @@ pub enum Alpn {
 
 impl ClientConfigs {
     /// Verifies against `system` where a route says nothing else.
-    pub fn new(system: Trust) -> Self {
+    pub(super) fn new(system: Trust) -> Self {
         Self { system, made: Mutex::new(Vec::new()) }
     }
 
@@ -35,7 +35,11 @@ impl ClientConfigs {
     /// # Errors
     ///
     /// What is wrong with the settings, in the words of the config.
-    pub fn for_route(&self, tls: &UpstreamTls, alpn: Alpn) -> Result<Arc<ClientConfig>, Box<str>> {
+    pub(super) fn for_route(
+        &self,
+        tls: &UpstreamTls,
+        alpn: Alpn,
+    ) -> Result<Arc<ClientConfig>, Box<str>> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |made: &&(UpstreamTls, Alpn, _)| made.1 == alpn && same_settings(&made.0, tls);
         if let Some((_, _, config)) = made.iter().find(is_it) {
@@ -79,7 +83,7 @@ impl ClientConfigs {
 }
 
 /// Same roots, same name, same client certificate: only then may a connection be shared.
-pub fn same_settings(a: &UpstreamTls, b: &UpstreamTls) -> bool {
+pub(super) fn same_settings(a: &UpstreamTls, b: &UpstreamTls) -> bool {
     let chain = |tls: &UpstreamTls| tls.client.as_ref().map(|(chain, _)| Arc::clone(chain));
     a.verify == b.verify && a.server_name == b.server_name && chain(a) == chain(b)
 }

@@ -8,26 +8,26 @@ pub(super) use member;
 
 /// The longest value of a record, in octets as they are written: what strangers send fills no disk.
 /// What was left out stands at its end: `…(+1234 octets)`.
-pub const VALUE: usize = 1024;
+pub(super) const VALUE: usize = 1024;
 
 /// The same for the fields of an event, where a list of problems may stand.
 const EVENT_VALUE: usize = 8 * 1024;
 
 /// Writes one JSON object on one line.
-pub struct Object<'a> {
+pub(super) struct Object<'a> {
     out: &'a mut Vec<u8>,
     first: bool,
 }
 
 impl<'a> Object<'a> {
     /// Opens the object.
-    pub fn begin(out: &'a mut Vec<u8>) -> Self {
+    pub(super) fn begin(out: &'a mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, first: true }
     }
 
     /// `"key":"value"`.
-    pub fn text(&mut self, key: &str, value: &str) -> &mut Self {
+    pub(super) fn text(&mut self, key: &str, value: &str) -> &mut Self {
         self.key(key);
         quoted_up_to(self.out, value, EVENT_VALUE);
         self
@@ -35,7 +35,7 @@ impl<'a> Object<'a> {
 
     /// The same for a [`member`], whose punctuation was put together by the compiler, since a record
     /// has two dozen; and for bytes that should be text: what is not becomes U+FFFD.
-    pub fn put(&mut self, member: &str, value: &[u8]) -> &mut Self {
+    pub(super) fn put(&mut self, member: &str, value: &[u8]) -> &mut Self {
         self.out.extend_from_slice(member.as_bytes());
         if value.len() <= VALUE && is_plain(value) {
             self.out.push(b'"');
@@ -49,26 +49,26 @@ impl<'a> Object<'a> {
     }
 
     /// `"key":true`.
-    pub fn boolean(&mut self, key: &str, value: bool) -> &mut Self {
+    pub(super) fn boolean(&mut self, key: &str, value: bool) -> &mut Self {
         self.raw(key, if value { b"true" } else { b"false" })
     }
 
     /// `"key":42`, or anything else that is JSON already.
-    pub fn raw(&mut self, key: &str, value: &[u8]) -> &mut Self {
+    pub(super) fn raw(&mut self, key: &str, value: &[u8]) -> &mut Self {
         self.key(key);
         self.out.extend_from_slice(value);
         self
     }
 
     /// `"key":42`.
-    pub fn number(&mut self, key: &str, value: u64) -> &mut Self {
+    pub(super) fn number(&mut self, key: &str, value: u64) -> &mut Self {
         self.key(key);
         integer(self.out, value);
         self
     }
 
     /// `"key":1.500`: milliseconds, from microseconds.
-    pub fn millis(&mut self, key: &str, micros: u64) -> &mut Self {
+    pub(super) fn millis(&mut self, key: &str, micros: u64) -> &mut Self {
         self.key(key);
         integer(self.out, micros / 1000);
         let below = micros % 1000;
@@ -82,7 +82,7 @@ impl<'a> Object<'a> {
     }
 
     /// `"key":"prefixvalue"`, both our own words.
-    pub fn prefixed(&mut self, key: &str, prefix: &str, value: &str) -> &mut Self {
+    pub(super) fn prefixed(&mut self, key: &str, prefix: &str, value: &str) -> &mut Self {
         self.key(key);
         self.out.push(b'"');
         self.out.extend_from_slice(prefix.as_bytes());
@@ -92,7 +92,11 @@ impl<'a> Object<'a> {
     }
 
     /// `"key":["a","b"]`.
-    pub fn list<'b>(&mut self, key: &str, values: impl Iterator<Item = &'b str>) -> &mut Self {
+    pub(super) fn list<'b>(
+        &mut self,
+        key: &str,
+        values: impl Iterator<Item = &'b str>,
+    ) -> &mut Self {
         self.key(key);
         self.out.push(b'[');
         for (index, value) in values.enumerate() {
@@ -106,7 +110,7 @@ impl<'a> Object<'a> {
     }
 
     /// Closes the object and the line.
-    pub fn end(self) {
+    pub(super) fn end(self) {
         self.out.extend_from_slice(b"}\n");
     }
 
@@ -122,7 +126,7 @@ impl<'a> Object<'a> {
 }
 
 /// Decimal digits, without a detour over `String`.
-pub fn integer(out: &mut Vec<u8>, value: u64) {
+pub(super) fn integer(out: &mut Vec<u8>, value: u64) {
     let mut digits = [0; 20]; // as many as u64::MAX has
     let mut rest = value;
     let mut used = 0;
@@ -150,7 +154,7 @@ fn is_plain(text: &[u8]) -> bool {
 }
 
 /// A JSON string of at most [`VALUE`] octets.
-pub fn quoted(out: &mut Vec<u8>, text: &str) {
+pub(super) fn quoted(out: &mut Vec<u8>, text: &str) {
     quoted_up_to(out, text, VALUE);
 }
 

@@ -8,7 +8,7 @@ thread_local! {
 }
 
 /// RFC 3339 in whole seconds, UTC; made once a second.
-pub fn rfc3339(at: UnixTime, write: impl FnOnce(&str)) {
+pub(super) fn rfc3339(at: UnixTime, write: impl FnOnce(&str)) {
     LAST.with_borrow_mut(|(second, text)| {
         if *second != at.seconds() {
             *text = moment(at);
@@ -27,7 +27,7 @@ pub fn moment(at: UnixTime) -> String {
 }
 
 /// `14:02:11.204` UTC, for a terminal.
-pub fn clock(out: &mut Vec<u8>, now: Now) {
+pub(super) fn clock(out: &mut Vec<u8>, now: Now) {
     use std::io::Write as _;
     let second = now.wall.seconds() % 86_400;
     let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);

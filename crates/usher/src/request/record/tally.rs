@@ -15,7 +15,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Is there a line for another request that was taken back? Else it is counted.
-    pub fn has_line(&self, now: Now) -> bool {
+    pub(super) fn has_line(&self, now: Now) -> bool {
         let minute = (now.wall.seconds() / 60) & 0xffff_ffff;
         let before = self.minute.load(Relaxed);
         let written = if before >> 32 == minute { before & 0xffff_ffff } else { 0 };
@@ -28,7 +28,7 @@ impl Tally {
     }
 
     /// Requests without lines, since the start.
-    pub fn left_out(&self) -> u64 {
+    pub(super) fn left_out(&self) -> u64 {
         self.left_out.load(Relaxed)
     }
 }

@@ -7,7 +7,11 @@ use usher_rules::{
 
 /// The request target for the upstream: the canonical path, rewritten as the route says, and the
 /// query byte for byte, without our session parameter.
-pub fn upstream_target(route: &Route, path: &RequestPath, uri: &Uri) -> Option<PathAndQuery> {
+pub(super) fn upstream_target(
+    route: &Route,
+    path: &RequestPath,
+    uri: &Uri,
+) -> Option<PathAndQuery> {
     let query = uri.query().map(remove_query_session).filter(|query| !query.is_empty());
     let had_empty_query = uri.query().is_some_and(str::is_empty);
     let path = rewritten(route, path.wire());

@@ -70,7 +70,7 @@ struct ByProblem {
 
 impl Exposition {
     /// The figures of this moment, as OpenMetrics text. Blocks on the disk.
-    pub fn write(&self) -> Result<String, fmt::Error> {
+    pub(crate) fn write(&self) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
         let build = Family::<ByVersion, Gauge>::default();
         build.get_or_create(&ByVersion { version: env!("CARGO_PKG_VERSION") }).set(1);

@@ -53,7 +53,7 @@ impl Guard {
     /// # Errors
     ///
     /// [`GuardError`].
-    pub fn new(plan: &Arc<Plan>, metrics: &MetricsListen) -> Result<Self, GuardError> {
+    pub(crate) fn new(plan: &Arc<Plan>, metrics: &MetricsListen) -> Result<Self, GuardError> {
         Ok(Self {
             plan: Arc::clone(plan),
             address: metrics.address.clone(),
@@ -67,13 +67,13 @@ impl Guard {
     /// # Errors
     ///
     /// [`GuardError`].
-    pub fn check(metrics: &MetricsListen) -> Result<(), GuardError> {
+    pub(crate) fn check(metrics: &MetricsListen) -> Result<(), GuardError> {
         tls(metrics).map(drop)
     }
 
     /// Takes over what a reload has changed. A plan without figures, or with figures elsewhere,
     /// changes nothing: the listener stays until a restart, and so does who may read.
-    pub fn follow(&mut self, plan: &Arc<Plan>) -> Result<(), GuardError> {
+    pub(crate) fn follow(&mut self, plan: &Arc<Plan>) -> Result<(), GuardError> {
         if Arc::ptr_eq(plan, &self.plan) {
             return Ok(());
         }
@@ -88,12 +88,12 @@ impl Guard {
     }
 
     /// What ends TLS, if TLS is asked for.
-    pub const fn tls(&self) -> Option<&TlsAcceptor> {
+    pub(crate) const fn tls(&self) -> Option<&TlsAcceptor> {
         self.tls.as_ref()
     }
 
     /// Is this an `Authorization` of somebody who may read (RFC 7617)?
-    pub fn lets_in(&self, given: Option<&HeaderValue>) -> bool {
+    pub(crate) fn lets_in(&self, given: Option<&HeaderValue>) -> bool {
         let Some(wanted) = &self.basic_auth else { return true };
         let pair = given.and_then(|given| {
             let (scheme, pair) = given.to_str().ok()?.split_once(' ')?;

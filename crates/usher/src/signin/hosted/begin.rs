@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A navigation that is on its way to the service.
-pub struct Begun<'a> {
+pub(crate) struct Begun<'a> {
     pub plan: &'a Plan,
     pub service: &'a HostedService,
     pub authority: &'a Authority,

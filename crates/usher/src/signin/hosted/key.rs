@@ -30,7 +30,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// The key of the authenticate service: whoever has it says who people are. It is fetched over
 /// TLS that is verified (the real proxy does not), kept on the disk as the last good one, and
 /// asked for again when an answer comes with another.
-pub struct ServiceKeys {
+pub(crate) struct ServiceKeys {
     patience: Duration,
     remembered: Arc<dyn Remembered>,
     known: ArcSwapOption<ServiceKey>,
@@ -49,13 +49,13 @@ struct ServiceKey {
 }
 
 /// A key, and what went wrong if it is only the last good one.
-pub struct Found {
+pub(crate) struct Found {
     pub key: PublicKey,
     pub failure: Option<ProviderError>,
 }
 
 impl ServiceKeys {
-    pub fn new(patience: Duration, remembered: Arc<dyn Remembered>) -> Self {
+    pub(crate) fn new(patience: Duration, remembered: Arc<dyn Remembered>) -> Self {
         let asking = tokio::sync::Mutex::default();
         Self {
             patience,
@@ -75,7 +75,7 @@ impl ServiceKeys {
     }
 
     /// The key of the service that the plan names. While the service is silent, the last good one.
-    pub async fn find(&self, plan: &Plan, now: Now) -> Result<Found, ProviderError> {
+    pub(crate) async fn find(&self, plan: &Plan, now: Now) -> Result<Found, ProviderError> {
         let of = identify(plan);
         let before = self.known.load_full().filter(|known| known.of == of);
         if let Some(known) = before.as_ref().filter(|known| known.is_usable(now)) {
@@ -105,7 +105,7 @@ impl ServiceKeys {
 
     /// The key as it is published now, for an answer that was sealed with another one than
     /// `known`; asked for at most once in [`AGAIN`].
-    pub async fn find_newer(&self, plan: &Plan, known: PublicKey, now: Now) -> PublicKey {
+    pub(crate) async fn find_newer(&self, plan: &Plan, known: PublicKey, now: Now) -> PublicKey {
         let of = identify(plan);
         let mut asked_at = self.asking.lock().await;
         if let Some(newer) = self.known.load_full().filter(|newer| newer.of == of)

@@ -17,8 +17,8 @@ mod key;
 mod program;
 mod serve;
 
-pub use begin::Begun;
-pub use key::ServiceKeys;
+pub(super) use begin::Begun;
+pub(super) use key::ServiceKeys;
 
 /// What `pomerium_version` says: the version of the wire that is spoken, and who speaks. The form
 /// is `VERSION OS/ARCH RUNTIME`, with Go's names and the last part empty.

@@ -28,7 +28,7 @@ const LONGEST_CALLBACK: usize = 2048;
 
 /// Why a proxy's request is not served.
 #[derive(Debug, thiserror::Error)]
-pub enum NotServed {
+pub(crate) enum NotServed {
     #[error(transparent)]
     Sealed(#[from] SealedFault),
     #[error(transparent)]
@@ -145,7 +145,7 @@ impl SignInRoom {
 
 /// Why a proxy gets no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoAnswer {
+pub(crate) enum NoAnswer {
     #[error("the proxy's request is no longer served")]
     NotServed,
     #[error("the answer can't be sealed to the proxy's key")]

@@ -19,7 +19,7 @@ fn texts(members: &Map<String, Value>, name: &str, known: &[&str]) -> Vec<Value>
 }
 
 /// Discovery §3.
-pub fn metadata(octets: &[u8]) -> Result<Metadata, ProviderError> {
+pub(super) fn metadata(octets: &[u8]) -> Result<Metadata, ProviderError> {
     let members = object(octets, "the discovery document")?;
     let mut kept = Map::new();
     for (name, missing) in [
@@ -59,7 +59,7 @@ pub fn metadata(octets: &[u8]) -> Result<Metadata, ProviderError> {
 }
 
 /// The keys that can be read (RFC 7517 §5: others are ignored).
-pub fn keys(octets: &[u8]) -> Result<CoreJsonWebKeySet, ProviderError> {
+pub(super) fn keys(octets: &[u8]) -> Result<CoreJsonWebKeySet, ProviderError> {
     let members = object(octets, "the key document (`jwks_uri`)")?;
     let listed = members.get("keys").and_then(Value::as_array).into_iter().flatten();
     let keys: Vec<CoreJsonWebKey> = listed.filter_map(signing_key).collect();
@@ -91,7 +91,7 @@ fn signing_key(key: &Value) -> Option<CoreJsonWebKey> {
 
 /// The token endpoint's answer: RFC 6749 §5.1, §5.2, OIDC Core §3.1.3.3.
 #[derive(Debug)]
-pub struct Tokens {
+pub(super) struct Tokens {
     /// For the userinfo endpoint; empty when there is none.
     pub access_token: String,
     /// The ID token.
@@ -99,7 +99,7 @@ pub struct Tokens {
 }
 
 /// Reads a 200.
-pub fn tokens(octets: &[u8]) -> Result<Tokens, ProviderError> {
+pub(super) fn tokens(octets: &[u8]) -> Result<Tokens, ProviderError> {
     let members = object(octets, "the token endpoint's answer")?;
     let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
     if members.contains_key("error") {
@@ -116,7 +116,7 @@ pub fn tokens(octets: &[u8]) -> Result<Tokens, ProviderError> {
 }
 
 /// Reads anything else.
-pub fn refusal(octets: &[u8]) -> Option<Box<str>> {
+pub(super) fn refusal(octets: &[u8]) -> Option<Box<str>> {
     let members = object(octets, "").ok()?;
     members.contains_key("error").then(|| error_word(&members))
 }
@@ -136,7 +136,7 @@ fn error_word(members: &Map<String, Value>) -> Box<str> {
 }
 
 /// What userinfo says.
-pub fn userinfo(octets: &[u8]) -> Result<Map<String, Value>, ProviderError> {
+pub(super) fn userinfo(octets: &[u8]) -> Result<Map<String, Value>, ProviderError> {
     object(octets, "userinfo")
 }
 

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// A client as discovery makes it: the last two endpoints may be missing.
-pub type Client = CoreClient<
+pub(super) type Client = CoreClient<
     EndpointSet,
     EndpointNotSet,
     EndpointNotSet,
@@ -41,7 +41,7 @@ const ALGORITHMS: &[(&str, Algorithm)] = &[
 ];
 
 /// Their names (RFC 7518 §3.1).
-pub const ALGORITHM_NAMES: &[&str] =
+pub(super) const ALGORITHM_NAMES: &[&str] =
     &["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"];
 
 /// Why an ID token is not taken.
@@ -65,7 +65,7 @@ impl From<NotVerified> for ProviderError {
 
 /// Redeems a code at the token endpoint. A client that is not known by the way in which it says
 /// its secret is tried the other way, once: `invalid_client` spends no code (RFC 6749 §5.2).
-pub async fn redeem(
+pub(super) async fn redeem(
     known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
@@ -145,7 +145,10 @@ fn token_request(
 
 /// Checks the ID token's signature, and gives all of its claims; what they say is judged in
 /// `rules::signin::check_id_token`.
-pub fn verified(known: &ProviderState, token: &str) -> Result<Map<String, Value>, NotVerified> {
+pub(super) fn verified(
+    known: &ProviderState,
+    token: &str,
+) -> Result<Map<String, Value>, NotVerified> {
     let not = |why: &str| NotVerified::Not(ProviderError::IdToken(why.into()));
     let decode = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).ok();
     let read = |part: &str| match serde_json::from_slice(&decode(part)?) {
@@ -185,7 +188,7 @@ pub fn verified(known: &ProviderState, token: &str) -> Result<Map<String, Value>
 }
 
 /// What the userinfo endpoint says, where there is one.
-pub async fn userinfo(
+pub(super) async fn userinfo(
     known: &ProviderState,
     tokens: &Tokens,
 ) -> Result<Option<Map<String, Value>>, ProviderError> {

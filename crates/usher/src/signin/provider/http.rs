@@ -14,13 +14,13 @@ const LONGEST: usize = 1 << 20;
 const MOST_REDIRECTS: usize = 3;
 
 /// How long a provider may take for one answer.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Speaks with one provider: bounded in time and size.
 ///
 /// Connections are not kept: each belongs to the runtime that opened it, several runtimes share
 /// this client, and a provider is spoken with a few times per sign-in.
-pub struct Http {
+pub(crate) struct Http {
     client: OwnClient,
     secure_only: bool,
     patience: Duration,
@@ -29,7 +29,11 @@ pub struct Http {
 impl Http {
     /// Trusts the system's roots and `certificate_authority`. `secure_only` refuses `http:`: a
     /// provider with an https issuer must not name an endpoint in the clear.
-    pub fn new(plan: &Plan, secure_only: bool, patience: Duration) -> Result<Self, ProviderError> {
+    pub(crate) fn new(
+        plan: &Plan,
+        secure_only: bool,
+        patience: Duration,
+    ) -> Result<Self, ProviderError> {
         let trust = Trust::system(&plan.extra_roots);
         let client = own_client(&trust, patience, |keep| {
             keep.pool_max_idle_per_host(0);
@@ -40,7 +44,7 @@ impl Http {
     }
 
     /// One request and its whole answer, whatever its status.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>, ProviderError> {
@@ -60,7 +64,7 @@ impl Http {
 
     /// The body of a GET that is answered with 200. A few redirects are followed where no token
     /// is sent, and never from https to http.
-    pub async fn get(
+    pub(crate) async fn get(
         &self,
         document: &'static str,
         url: &str,
@@ -94,7 +98,7 @@ impl Http {
     }
 
     /// One GET, whatever its answer.
-    pub async fn get_once(
+    pub(crate) async fn get_once(
         &self,
         url: &str,
         bearer: Option<&str>,

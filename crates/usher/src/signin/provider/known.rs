@@ -35,7 +35,7 @@ const KEYS_AGAIN: Duration = Duration::from_secs(30);
 
 /// What discovery says beyond the core.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Extra {
+pub(super) struct Extra {
     /// RP-Initiated Logout 1.0 §2.1.
     pub end_session_endpoint: Option<url::Url>,
     /// RFC 9207 §3.
@@ -46,7 +46,7 @@ pub struct Extra {
 impl AdditionalProviderMetadata for Extra {}
 
 /// OIDC Discovery §3.
-pub type Metadata = ProviderMetadata<
+pub(super) type Metadata = ProviderMetadata<
     Extra,
     CoreAuthDisplay,
     CoreClientAuthMethod,
@@ -62,7 +62,7 @@ pub type Metadata = ProviderMetadata<
 >;
 
 /// What is known of the provider in force.
-pub struct ProviderState {
+pub(super) struct ProviderState {
     /// Which provider, and which roots it was verified with.
     of: u64,
     /// Discovery, with the keys in it.
@@ -76,7 +76,7 @@ pub struct ProviderState {
 
 /// How the client says its secret (OIDC Core §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientMethod {
+pub(super) enum ClientMethod {
     /// `client_secret_basic`: the default.
     Basic,
     /// `client_secret_post`.
@@ -84,14 +84,14 @@ pub enum ClientMethod {
 }
 
 impl ClientMethod {
-    pub const fn other(self) -> Self {
+    pub(super) const fn other(self) -> Self {
         match self {
             Self::Basic => Self::Post,
             Self::Post => Self::Basic,
         }
     }
 
-    pub const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Basic => "client_secret_basic",
             Self::Post => "client_secret_post",
@@ -101,12 +101,12 @@ impl ClientMethod {
 
 impl ProviderState {
     /// The way that worked last, else the first of what the provider offers.
-    pub fn method(&self) -> ClientMethod {
+    pub(super) fn method(&self) -> ClientMethod {
         if self.by_post.load(Ordering::Relaxed) { ClientMethod::Post } else { ClientMethod::Basic }
     }
 
     /// This way worked.
-    pub fn remember(&self, method: ClientMethod) {
+    pub(super) fn remember(&self, method: ClientMethod) {
         self.by_post.store(method == ClientMethod::Post, Ordering::Relaxed);
     }
 }
@@ -121,7 +121,7 @@ fn starts_by_post(metadata: &Metadata) -> bool {
 
 /// Discovery and keys, remembered. One request at a time asks the provider; the others wait for
 /// its answer, or go on with what is known.
-pub struct Cache {
+pub(super) struct Cache {
     patience: Duration,
     known: ArcSwapOption<ProviderState>,
     asking: tokio::sync::Mutex<Asked>,
@@ -134,12 +134,12 @@ struct Asked {
 
 impl Cache {
     /// Nothing is known yet.
-    pub fn new(patience: Duration) -> Self {
+    pub(super) fn new(patience: Duration) -> Self {
         Self { patience, known: ArcSwapOption::empty(), asking: tokio::sync::Mutex::default() }
     }
 
     /// What is known of `provider`, asked for if need be.
-    pub async fn of(
+    pub(super) async fn of(
         &self,
         plan: &Plan,
         provider: &OidcProvider,
@@ -170,7 +170,7 @@ impl Cache {
     }
 
     /// The same with the keys as they are published now; at most once in [`KEYS_AGAIN`].
-    pub async fn with_new_keys(
+    pub(super) async fn with_new_keys(
         &self,
         known: Arc<ProviderState>,
         now: Now,

@@ -21,7 +21,7 @@ use usher_rules::{
 
 use self::known::{Cache, ProviderState};
 
-pub use self::http::{Http, PATIENCE};
+pub(crate) use self::http::{Http, PATIENCE};
 
 /// Why a provider is of no help.
 #[derive(Debug, thiserror::Error)]
@@ -152,7 +152,7 @@ fn by(method: &str) -> String {
 }
 
 /// What a provider says of somebody, its signature checked.
-pub struct SignedIn {
+pub(super) struct SignedIn {
     /// The claims of the ID token.
     pub claims: Map<String, Value>,
     /// What the userinfo endpoint adds, where there is one.
@@ -162,7 +162,7 @@ pub struct SignedIn {
 }
 
 /// What a code was redeemed for, and how.
-pub struct Redeemed {
+pub(super) struct Redeemed {
     /// The ID token itself, for the end of the session at the provider.
     pub id_token: String,
     /// How our secret was told; `None` where there is none.
@@ -170,20 +170,20 @@ pub struct Redeemed {
 }
 
 /// The provider in force, whichever that is.
-pub struct Providers {
+pub(super) struct Providers {
     cache: Cache,
 }
 
 impl Providers {
     /// Nobody was spoken with yet. A provider may take `patience` for one answer.
-    pub fn new(patience: Duration) -> Self {
+    pub(super) fn new(patience: Duration) -> Self {
         Self { cache: Cache::new(patience) }
     }
 }
 
 impl Providers {
     /// Where the browser goes: the authorization endpoint, with state, nonce and PKCE S256.
-    pub async fn authorize_url(
+    pub(super) async fn authorize_url(
         &self,
         plan: &Plan,
         provider: &OidcProvider,
@@ -218,7 +218,7 @@ impl Providers {
     }
 
     /// Does the provider promise to name itself in its responses (RFC 9207)?
-    pub async fn names_itself(
+    pub(super) async fn names_itself(
         &self,
         plan: &Plan,
         provider: &OidcProvider,
@@ -229,7 +229,7 @@ impl Providers {
     }
 
     /// Where a session at the provider ends; `None` when it has no such place, or does not answer.
-    pub async fn end_session(
+    pub(super) async fn end_session(
         &self,
         plan: &Plan,
         provider: &OidcProvider,
@@ -241,7 +241,7 @@ impl Providers {
     }
 
     /// Redeems a code, checks the ID token's signature, and asks the userinfo endpoint.
-    pub async fn redeem(
+    pub(super) async fn redeem(
         &self,
         plan: &Plan,
         provider: &OidcProvider,

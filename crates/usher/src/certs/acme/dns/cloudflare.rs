@@ -14,7 +14,7 @@ use crate::certs::acme::web::{Schemes, Web};
 use crate::request::forward::Trust;
 
 /// Where Cloudflare's API is.
-pub const API: &str = "https://api.cloudflare.com/client/v4";
+pub(super) const API: &str = "https://api.cloudflare.com/client/v4";
 
 /// TXT records at Cloudflare, by its API (version 4).
 pub struct Cloudflare {

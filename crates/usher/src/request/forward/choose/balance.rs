@@ -54,7 +54,7 @@ pub(super) struct Field<'a> {
 
 impl Field<'_> {
     /// One of the open ones; `None` where none is. `turn` gives the next number each time.
-    pub fn choose(&self, mut turn: impl FnMut() -> usize) -> Option<usize> {
+    pub(super) fn choose(&self, mut turn: impl FnMut() -> usize) -> Option<usize> {
         match self.targets.balance {
             Balance::RoundRobin => self.in_turn(&mut turn),
             Balance::Random => self.by_chance(mix(turn() as u64)),

@@ -12,7 +12,7 @@ use usher_rules::{
 
 /// One upstream of a route with checks; kept across reloads that change neither.
 #[derive(Debug)]
-pub struct Checked {
+pub(crate) struct Checked {
     upstream: Upstream,
     checks: Vec<HealthCheck>,
     tallies: Vec<Mutex<Tally>>,
@@ -31,7 +31,7 @@ struct Tally {
 
 /// What came of asking once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It is well.
     Well,
     /// No answer, or none in time.
@@ -42,7 +42,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// What is wrong, in words; empty where nothing is.
-    pub fn why(&self) -> &str {
+    pub(crate) fn why(&self) -> &str {
         match self {
             Self::Well => "",
             Self::NoAnswer(why) | Self::Unwell(why) => why,
@@ -61,7 +61,7 @@ pub enum Turn {
 
 impl Checked {
     /// One that nobody has asked yet: it counts as well.
-    pub fn new(target: &Target, checks: &[HealthCheck]) -> Self {
+    pub(crate) fn new(target: &Target, checks: &[HealthCheck]) -> Self {
         Self {
             upstream: target.upstream.clone(),
             checks: checks.to_vec(),
@@ -71,22 +71,22 @@ impl Checked {
     }
 
     /// Is this what is known of that upstream by those checks?
-    pub fn is_for(&self, target: &Target, checks: &[HealthCheck]) -> bool {
+    pub(crate) fn is_for(&self, target: &Target, checks: &[HealthCheck]) -> bool {
         self.upstream == target.upstream && self.checks == checks
     }
 
     /// Its checks, in the order of the config.
-    pub fn checks(&self) -> &[HealthCheck] {
+    pub(crate) fn checks(&self) -> &[HealthCheck] {
         &self.checks
     }
 
     /// Is it left alone?
-    pub fn is_out(&self) -> bool {
+    pub(crate) fn is_out(&self) -> bool {
         self.against.load(Relaxed) > 0
     }
 
     /// Takes what came of the check at this place; tells whether the upstream stands otherwise now.
-    pub fn note(&self, at: usize, outcome: &Outcome) -> Option<Turn> {
+    pub(crate) fn note(&self, at: usize, outcome: &Outcome) -> Option<Turn> {
         let (check, tally) = (self.checks.get(at)?, self.tallies.get(at)?);
         let turn = tally.lock().unwrap_or_else(PoisonError::into_inner).note(check, outcome)?;
         let others = match turn {

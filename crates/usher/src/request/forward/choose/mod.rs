@@ -30,7 +30,7 @@ use usher_rules::{
 };
 
 use self::balance::Field;
-pub use self::{
+pub(crate) use self::{
     checks::{Checked, Outcome, Turn},
     health::{Busy, Fitness, Health},
 };
@@ -38,7 +38,7 @@ use super::{checking::Probe, tls::same_settings};
 
 /// The choosers of all routes in force.
 #[derive(Debug, Default)]
-pub struct Choosers {
+pub(super) struct Choosers {
     by_route: ArcSwap<HashMap<Box<str>, Arc<Chooser>, RandomState>>,
     known: Mutex<Vec<UpstreamHealth>>,
     probes: Mutex<Vec<Probe>>,
@@ -57,7 +57,7 @@ struct UpstreamHealth {
 
 /// What a route remembers between two requests.
 #[derive(Debug)]
-pub struct Chooser {
+pub(super) struct Chooser {
     round: Box<[usize]>,
     turn: AtomicUsize,
     /// Turns of those whose own turn was a dead one's: its share is spread over all others.
@@ -69,7 +69,7 @@ pub struct Chooser {
 
 /// One upstream to try.
 #[derive(Clone, Copy, Debug)]
-pub struct Pick {
+pub(super) struct Pick {
     /// Which of the route's.
     pub at: usize,
     /// With how much patience.
@@ -78,7 +78,7 @@ pub struct Pick {
 
 /// How long to wait for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub(super) enum Patience {
     /// It is the only one left: as long as it may take.
     Last,
     /// There are others.
@@ -90,7 +90,7 @@ pub enum Patience {
 impl Choosers {
     /// For the routes of `plan`. What was known of the same upstreams, and whose turn it was,
     /// stays.
-    pub fn prepare(&self, plan: &Plan) {
+    pub(super) fn prepare(&self, plan: &Plan) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.by_route.load_full();
         let (mut kept, mut probes) = (Vec::new(), Vec::new());
@@ -115,18 +115,18 @@ impl Choosers {
     }
 
     /// The checks of the routes in force.
-    pub fn probes(&self) -> Vec<Probe> {
+    pub(super) fn probes(&self) -> Vec<Probe> {
         self.probes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Resolves when other routes are in force. One waits for it.
-    pub async fn changed(&self) {
+    pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
 
     /// The chooser of a route. One that a reload took away while a request was on its way begins
     /// anew for that request.
-    pub fn of(&self, route: &Route, targets: &Targets) -> Arc<Chooser> {
+    pub(super) fn of(&self, route: &Route, targets: &Targets) -> Arc<Chooser> {
         let known = self.by_route.load().get(&route.id).map(Arc::clone);
         known.filter(|known| known.health.len() == targets.all.len()).unwrap_or_else(|| {
             let health = targets.all.iter().map(|_| Arc::default()).collect();
@@ -211,12 +211,12 @@ impl Chooser {
     }
 
     /// What is known of the upstream at this place.
-    pub fn health(&self, at: usize) -> Option<&Arc<Health>> {
+    pub(super) fn health(&self, at: usize) -> Option<&Arc<Health>> {
         self.health.get(at)
     }
 
     /// Upstreams that are due to be tried again while others answer; each is given out once.
-    pub fn due(&self, now: Instant) -> Option<usize> {
+    pub(super) fn due(&self, now: Instant) -> Option<usize> {
         let is = |at: usize, what: Fitness| self.fitness(at, now) == what;
         let n = self.health.len();
         if n < 2 || !(0..n).any(|at| is(at, Fitness::Well)) {
@@ -227,7 +227,7 @@ impl Chooser {
     }
 
     /// The next upstream for a request that has tried `tried`; `None` when none is left.
-    pub fn pick(
+    pub(super) fn pick(
         &self,
         targets: &Targets,
         tried: &[usize],
@@ -278,6 +278,6 @@ impl Chooser {
 }
 
 /// A number for the visitor: of the session where there is one, else of the address.
-pub fn key_of(text: &[u8]) -> u64 {
+pub(super) fn key_of(text: &[u8]) -> u64 {
     balance::mix(balance::fnv(text.iter().copied()))
 }
