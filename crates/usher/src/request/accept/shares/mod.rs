@@ -350,4 +350,6 @@ impl fmt::Debug for Shares {
 }
 
 #[cfg(test)]
+mod pressure_tests;
+#[cfg(test)]
 mod tests;

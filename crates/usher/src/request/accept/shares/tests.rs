@@ -4,26 +4,26 @@ use tokio::time::{Instant, advance, sleep};
 
 use super::{Admitted, Bounds, Shares, Whose, limits};
 
-const BOUNDS: Bounds = Bounds { sockets: 8, connections: 3, bytes: 16 << 20 };
+pub(super) const BOUNDS: Bounds = Bounds { sockets: 8, connections: 3, bytes: 16 << 20 };
 
-fn client(text: &str) -> Whose {
+pub(super) fn client(text: &str) -> Whose {
     Whose::client(text.parse::<IpAddr>().unwrap())
 }
 
 /// Comes in at once; it would wait where it has to.
-async fn admitted(shares: &Arc<Shares>, whose: Whose) -> Admitted {
+pub(super) async fn admitted(shares: &Arc<Shares>, whose: Whose) -> Admitted {
     let began = Instant::now();
     let admitted = shares.admit(whose).await.expect("there is a place");
     assert_eq!(began.elapsed(), Duration::ZERO);
     admitted
 }
 
-fn is_over(connection: &Admitted) -> bool {
+pub(super) fn is_over(connection: &Admitted) -> bool {
     connection.usage.over.is_cancelled()
 }
 
 /// Ends as its task would end it.
-async fn until_it_must_go(connection: Admitted) {
+pub(super) async fn until_it_must_go(connection: Admitted) {
     connection.must_go().await;
 }
 
