@@ -9,6 +9,8 @@ use crate::failure::Failure;
 pub struct Options {
     /// The usher to measure; without one only its peers are.
     pub usher: Option<PathBuf>,
+    /// An usher of an earlier day that is compared with it.
+    pub before: Option<PathBuf>,
     /// The profile that it was built with, for the heading.
     pub profile: String,
     /// Whether to leave out what takes minutes.
@@ -20,11 +22,13 @@ pub struct Options {
 impl Options {
     /// Reads the words after the name of the measurement.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Failure> {
-        let mut options = Self { usher: None, profile: "release".into(), short: false, kind: None };
+        let mut options =
+            Self { usher: None, before: None, profile: "release".into(), short: false, kind: None };
         while let Some(word) = words.next() {
             match &*word {
                 "--short" | "--quick" => options.short = true,
                 "--usher" => options.usher = words.next().map(PathBuf::from),
+                "--before" => options.before = words.next().map(PathBuf::from),
                 "--peers-only" => options.usher = None,
                 "--kind" => options.kind = words.next(),
                 "--profile" => options.profile = words.next().unwrap_or_default(),

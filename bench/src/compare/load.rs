@@ -56,6 +56,11 @@ impl Scenario {
     /// In the order in which they are run.
     pub const ALL: [Self; 4] = [Self::Small1, Self::Small2, Self::Film1, Self::Film2];
 
+    /// Is it about requests, and not about films?
+    pub const fn is_small(self) -> bool {
+        matches!(self, Self::Small1 | Self::Small2)
+    }
+
     /// For the tables.
     pub const fn title(self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ mod load;
 mod nginx;
 pub mod sign_in;
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use crate::{
     certificate::Certificate,
@@ -42,6 +42,8 @@ enum Contender {
     Nginx,
     NginxAuthRequest,
     NginxTuned,
+    /// An usher of an earlier day, so that a change is compared inside one run.
+    Before,
     Usher,
 }
 
@@ -51,6 +53,7 @@ impl Contender {
             Self::Nginx => "nginx",
             Self::NginxAuthRequest => "nginx + auth_request",
             Self::NginxTuned => "nginx, 64 KiB buffers",
+            Self::Before => "usher before",
             Self::Usher => "usher",
         }
     }
@@ -58,9 +61,11 @@ impl Contender {
     const fn all_in(scenario: Scenario) -> &'static [Self] {
         match scenario {
             Scenario::Small1 | Scenario::Small2 => {
-                &[Self::Nginx, Self::NginxAuthRequest, Self::Usher]
+                &[Self::Nginx, Self::NginxAuthRequest, Self::Before, Self::Usher]
             }
-            Scenario::Film1 | Scenario::Film2 => &[Self::Nginx, Self::NginxTuned, Self::Usher],
+            Scenario::Film1 | Scenario::Film2 => {
+                &[Self::Nginx, Self::NginxTuned, Self::Before, Self::Usher]
+            }
         }
     }
 
@@ -77,37 +82,73 @@ impl Contender {
 
 /// Compares, prints one table per scenario, and tells whether every aim was reached.
 pub fn run(options: &Options) -> Result<bool, Failure> {
-    let folder = tempfile::tempdir().map_err(Failure::io("a folder"))?;
-    let certificate = Certificate::make(folder.path(), &[HOST])?;
-    let rig = Rig::start(folder.path(), &certificate)?;
-    let setup = options.usher.as_deref().map(|usher| Setup {
-        usher,
-        folder: folder.path(),
-        certificate: &certificate,
-        upstream: rig.upstream,
-        policy: POLICY,
-        core: Some(PROXY_CORE),
-    });
-    let usher = setup.as_ref().map(|setup| enter(setup)).transpose()?;
-    let load = Load::new(folder.path(), usher.as_ref().map_or("", |(_, cookie)| cookie))?;
-    let door = usher.as_ref().map(|(door, _)| door);
+    let parent = tempfile::tempdir().map_err(Failure::io("a folder"))?;
+    let certificate = Certificate::make(parent.path(), &[HOST])?;
+    let rig = Rig::start(parent.path(), &certificate)?;
+    let enter = |usher: Option<&Path>, folder: &str| {
+        let folder = parent.path().join(folder);
+        usher.map(|usher| enter(usher, &folder, &certificate, &rig)).transpose()
+    };
+    let ushers = Ushers {
+        today: enter(options.usher.as_deref(), "today")?,
+        before: enter(options.before.as_deref(), "before")?,
+        stranger: Load::new(parent.path(), "")?,
+    };
 
     heading(options);
     let mut reached = true;
-    for scenario in Scenario::ALL {
-        let costs = Costs::measure(scenario, &rig, door, &load)?;
+    for scenario in Scenario::ALL.into_iter().filter(|it| !options.short || it.is_small()) {
+        let costs = Costs::measure(scenario, &rig, &ushers)?;
         println!("{}\n{}", scenario.title(), costs.table().text());
         reached &= costs.reached();
     }
     Ok(reached)
 }
 
-/// Starts usher and signs in.
-fn enter(setup: &Setup<'_>) -> Result<(FrontDoor, String), Failure> {
-    sign_in::add_person(setup)?;
+/// Each usher that takes part, and who asks it.
+#[derive(Debug)]
+struct Ushers {
+    today: Option<(FrontDoor, Load)>,
+    before: Option<(FrontDoor, Load)>,
+    /// Asks nginx where there is no usher to have a session at.
+    stranger: Load,
+}
+
+impl Ushers {
+    fn of(&self, contender: Contender) -> Option<&(FrontDoor, Load)> {
+        match contender {
+            Contender::Before => self.before.as_ref(),
+            Contender::Usher => self.today.as_ref(),
+            Contender::Nginx | Contender::NginxAuthRequest | Contender::NginxTuned => None,
+        }
+    }
+
+    fn takes_part(&self, contender: Contender) -> bool {
+        let is_usher = matches!(contender, Contender::Before | Contender::Usher);
+        !is_usher || self.of(contender).is_some()
+    }
+}
+
+/// Starts usher in a folder of its own and signs in.
+fn enter(
+    usher: &Path,
+    folder: &Path,
+    certificate: &Certificate,
+    rig: &Rig,
+) -> Result<(FrontDoor, Load), Failure> {
+    fs::create_dir(folder).map_err(Failure::io("a folder"))?;
+    let setup = Setup {
+        usher,
+        folder,
+        certificate,
+        upstream: rig.upstream,
+        policy: POLICY,
+        core: Some(PROXY_CORE),
+    };
+    sign_in::add_person(&setup)?;
     let door = setup.open()?;
-    let cookie = sign_in::cookie(setup, &door)?;
-    Ok((door, cookie))
+    let load = Load::new(folder, &sign_in::cookie(&setup, &door)?)?;
+    Ok((door, load))
 }
 
 fn heading(options: &Options) {
@@ -129,25 +170,26 @@ struct Costs {
 }
 
 impl Costs {
-    fn measure(
-        scenario: Scenario,
-        rig: &Rig,
-        door: Option<&FrontDoor>,
-        load: &Load,
-    ) -> Result<Self, Failure> {
-        let takes_part = |contender: &Contender| *contender != Contender::Usher || door.is_some();
-        let contenders = Contender::all_in(scenario).iter().copied().filter(takes_part);
+    fn measure(scenario: Scenario, rig: &Rig, ushers: &Ushers) -> Result<Self, Failure> {
+        let contenders = Contender::all_in(scenario).iter().copied();
+        let contenders = contenders.filter(|contender| ushers.takes_part(*contender));
         let mut rows: Vec<_> = contenders.map(|contender| (contender, Vec::new())).collect();
         for repetition in 0..REPETITIONS {
             rows.reverse();
             for (contender, costs) in &mut rows {
-                let (address, processes) = match (*contender, door) {
-                    (Contender::Usher, Some(door)) => (door.address, vec![&door.process]),
+                let usher = ushers.of(*contender);
+                // nginx gets as long a cookie as usher does
+                let load =
+                    usher.or(ushers.today.as_ref()).map_or(&ushers.stranger, |(_, load)| load);
+                let (address, processes) = match (*contender, usher) {
+                    (Contender::Before | Contender::Usher, Some((door, _))) => {
+                        (door.address, vec![&door.process])
+                    }
                     (Contender::NginxAuthRequest, _) => {
                         (rig.auth_request, vec![&rig.proxy, &rig.authorization])
                     }
                     (Contender::NginxTuned, _) => (rig.tuned, vec![&rig.proxy]),
-                    (Contender::Nginx | Contender::Usher, _) => (rig.plain, vec![&rig.proxy]),
+                    _ => (rig.plain, vec![&rig.proxy]),
                 };
                 let before = cpu(&processes)?;
                 let done = load.run(scenario, address)?;
