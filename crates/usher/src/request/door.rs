@@ -152,6 +152,8 @@ impl Recheck for InForce {
 }
 
 impl Serve for Arc<Door> {
+    type Body = Body;
+
     /// The answer to one request. A panic in one request must not take the door down: it is
     /// that request's 500, and everybody else goes on. `answer` catches what the rooms do; what
     /// is caught here went wrong before or beside them, so nothing is known of the request.
@@ -165,7 +167,7 @@ impl Serve for Arc<Door> {
     }
 
     fn unread(&self, connection: &Connection, unread: &Unread) {
-        self.recorder.unread(connection.peer, unread, moment(&*self.clock));
+        self.recorder.unread(connection.peer.address, unread, moment(&*self.clock));
     }
 }
 

@@ -162,7 +162,7 @@ impl<'a> Known<'a> {
             method: &seen.method,
             host: text(routed.map(|routed| &routed.authority_field)),
             path: routed.map_or(unrouted_path, |routed| routed.path.wire()),
-            ip: text(Some(&seen.connection.peer_text)),
+            ip: text(Some(&seen.connection.peer.text)),
             identity,
             route: match by {
                 By::Policy(_) | By::Path(_) => self.route().map(AsRef::as_ref),

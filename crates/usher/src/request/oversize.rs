@@ -1,10 +1,10 @@
 //! Heads that are longer than we take, and what made them so.
 
-use http::{Version, header, request::Parts};
+use http::{header, request::Parts};
 
 use usher_rules::fields::is_page_load;
 
-use super::accept::limits;
+use super::accept::{Protocol, limits};
 
 /// What makes a head too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +17,12 @@ pub(super) enum Oversize {
 }
 
 /// What makes this head too long; `None` where it fits. To be asked before anything is copied.
-pub(super) fn oversize(head: &Parts) -> Option<Oversize> {
+pub(super) fn oversize(head: &Parts, protocol: Protocol) -> Option<Oversize> {
     // RFC 9113 §10.5.1 counts 32 octets for each field; in HTTP/1.1 there are four around it.
-    let around = if head.version == Version::HTTP_2 { 32 } else { 4 };
+    let around = match protocol {
+        Protocol::Http1 => 4,
+        Protocol::Http2 => 32,
+    };
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     let (mut all, mut cookies) = (target, 0);
     for (name, value) in &head.headers {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response, Version, header, request::Parts};
+use http::{HeaderValue, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
@@ -55,21 +55,22 @@ impl Door {
     ) -> Response<Body> {
         let (in_flight, exchange) = (connection.pulse.request(), self.tasks.exchange());
         let (mut head, incoming) = request.into_parts();
-        let oversize = oversize(&head);
+        let oversize = oversize(&head, connection.protocol());
         if oversize.is_none() {
             join_cookies(&mut head.headers);
         }
         if !http_body::Body::is_end_stream(&incoming) {
             connection.pulse.body_follows();
         }
-        let (upgrade, has_room) = (Upgrade::take(&mut head), in_flight.has_room());
+        let (upgrade, has_room) =
+            (Upgrade::take(&mut head, connection.protocol()), in_flight.has_room());
         let seen = Seen::of(&head, self.plan(), connection, self.clock.now(), upgrade.is_some());
         let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
             (false, _) => Err(Refusal::Busy),
             (true, Some(why)) => Err(Refusal::Oversize(why)),
             (true, None) => {
-                if head.version == Version::HTTP_2 {
+                if journey.seen.connection.protocol().is_multiplexed() {
                     // A reset that came along is seen now, before the upstream is troubled
                     // (rapid reset, CVE-2023-44487).
                     tokio::task::yield_now().await;
@@ -227,7 +228,7 @@ impl Door {
             path: &routed.path,
             authority: &routed.authority_field,
             host: routed.authority.host.as_str(),
-            peer: &seen.connection.peer_text,
+            peer: &seen.connection.peer.text,
             https: true, // a plain listener stands behind a terminator, as in Pomerium
             request_id: &seen.request_id,
             now: seen.now.wall,

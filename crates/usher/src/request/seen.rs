@@ -48,7 +48,7 @@ impl Seen {
         now: Now,
         upgrades: bool,
     ) -> Self {
-        let (fields, peer) = (&head.headers, connection.peer.ip().to_canonical());
+        let (fields, peer) = (&head.headers, connection.peer.ip());
         let hops = plan.xff_num_trusted_hops;
         let visitor = visitor(fields, peer, hops);
         let named = (visitor != peer).then(|| HeaderValue::try_from(visitor.to_string()).ok());
@@ -57,8 +57,8 @@ impl Seen {
         });
         Self {
             visitor,
-            visitor_text: named.flatten().unwrap_or_else(|| connection.peer_text.clone()),
-            way: way(fields, &connection.peer_text, hops),
+            visitor_text: named.flatten().unwrap_or_else(|| connection.peer.text.clone()),
+            way: way(fields, &connection.peer.text, hops),
             plan,
             connection,
             now,
@@ -77,7 +77,7 @@ impl Seen {
 
     /// The TCP peer's address: what policy judges, whatever proxies say (as in Pomerium).
     pub(super) fn source(&self) -> IpAddr {
-        self.connection.peer.ip().to_canonical()
+        self.connection.peer.ip()
     }
 
     /// The request's id as text.

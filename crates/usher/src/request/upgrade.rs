@@ -1,34 +1,49 @@
-//! WebSockets on their way through: asked for, allowed, settled, running.
+//! Requests that ask for something else than HTTP: asked, allowed, settled, running.
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
-use hyper::{ext::Protocol, upgrade::OnUpgrade};
-use hyper_util::rt::TokioIo;
+use hyper::ext;
 use usher_rules::{fields::wants_websocket, names::Origin, plan::Route};
 
 use super::{
     Body, Door,
+    accept::{Duplex, Protocol},
     authorize::Standing,
     caught::caught,
-    forward::{Busy, ForwardError, Handshake, Sent, SharedRecheck, relay, upstream_fields},
+    forward::{Busy, ForwardError, Handshake, Key, Sent, SharedRecheck, relay, upstream_fields},
     identify::Identified,
     record::Closing,
     refusal::Refusal,
 };
 
+/// What a client asks to speak instead of HTTP, and its side of that.
+pub(super) enum Upgrade {
+    /// WebSocket (RFC 6455).
+    WebSocket(WebSocket),
+}
+
 /// A client that asks to speak WebSocket.
-pub(super) struct Upgrade {
-    client: OnUpgrade,
-    from_http2: bool,
+pub(super) struct WebSocket {
+    client: Duplex,
+    by: AskedBy,
     handshake: Handshake,
-    protocols: Vec<HeaderValue>,
+    subprotocols: Vec<HeaderValue>,
+}
+
+/// How an upgrade is asked for, and so how it is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AskedBy {
+    /// GET with `Upgrade` (RFC 9110 §7.8): by 101.
+    Field,
+    /// Extended CONNECT (RFC 8441 §4): by any 2xx.
+    Connect,
 }
 
 /// Both sides of an upgraded connection, to be joined once the answer is out.
 pub(super) struct Running {
-    client: OnUpgrade,
-    upstream: OnUpgrade,
+    client: Duplex,
+    upstream: Duplex,
     standing: Standing,
     busy: Option<Busy>,
 }
@@ -38,32 +53,54 @@ impl Upgrade {
     /// extended CONNECT on HTTP/2 (RFC 8441 §4), which for everybody else becomes a GET.
     ///
     /// Any other `Upgrade` is ignored, as RFC 9110 §7.8 lets a server do.
-    pub(super) fn take(head: &mut Parts) -> Option<Self> {
-        let from_http2 = head.version == Version::HTTP_2;
-        let wanted = if from_http2 {
-            let protocol = head.extensions.get::<Protocol>();
-            head.method == Method::CONNECT && protocol.is_some_and(|p| p.as_str() == "websocket")
-        } else {
-            head.method == Method::GET && wants_websocket(&head.headers) && !has_body(&head.headers)
+    pub(super) fn take(head: &mut Parts, protocol: Protocol) -> Option<Self> {
+        let (by, wanted) = match protocol {
+            Protocol::Http1 => (
+                AskedBy::Field,
+                head.method == Method::GET
+                    && wants_websocket(&head.headers)
+                    && !has_body(&head.headers),
+            ),
+            Protocol::Http2 => {
+                let asked = head.extensions.get::<ext::Protocol>();
+                let is_websocket = asked.is_some_and(|asked| asked.as_str() == "websocket");
+                (AskedBy::Connect, head.method == Method::CONNECT && is_websocket)
+            }
         };
-        let client = wanted.then(|| head.extensions.remove::<OnUpgrade>()).flatten()?;
+        let client = wanted.then(|| Duplex::of_request(&mut head.extensions)).flatten()?;
         head.method = Method::GET;
-        head.extensions.remove::<Protocol>();
-        let protocols = head.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
-        let protocols = protocols.iter().cloned().collect();
+        head.extensions.remove::<ext::Protocol>();
+        let subprotocols = head.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+        let subprotocols = subprotocols.iter().cloned().collect();
         let handshake = Handshake { accept: HeaderValue::from_static("") };
-        Some(Self { client, from_http2, handshake, protocols })
+        Some(Self::WebSocket(WebSocket { client, by, handshake, subprotocols }))
     }
 
     /// Does every 2xx say that the socket is open (RFC 8441 §5.1)? Then a page must be none.
     pub(super) const fn is_a_tunnel(&self) -> bool {
-        self.from_http2
+        match self {
+            Self::WebSocket(WebSocket { by, .. }) => matches!(by, AskedBy::Connect),
+        }
     }
 
     /// Writes the question to the upstream.
     pub(super) fn ask(&mut self, head: &mut Parts) {
-        let nonce = uuid::Uuid::new_v4().into_bytes();
-        self.handshake = upstream_fields(&mut head.headers, self.from_http2, nonce);
+        match self {
+            Self::WebSocket(socket) => {
+                let key = match socket.by {
+                    AskedBy::Field => Key::Sent,
+                    AskedBy::Connect => Key::Made(uuid::Uuid::new_v4().into_bytes()),
+                };
+                socket.handshake = upstream_fields(&mut head.headers, key);
+            }
+        }
+    }
+
+    /// May it be opened on that route?
+    const fn is_open_on(&self, route: &Route) -> bool {
+        match self {
+            Self::WebSocket(_) => route.websockets,
+        }
     }
 }
 
@@ -78,7 +115,7 @@ pub(super) fn allowed(
     request: &Identified<'_>,
 ) -> Result<Option<Upgrade>, Refusal> {
     let Some(upgrade) = upgrade else { return Ok(None) };
-    if !route.websockets {
+    if !upgrade.is_open_on(route) {
         return Err(Refusal::NoWebSockets);
     }
     if request.identity.session().is_some() && !is_from_our_pages(request, route) {
@@ -127,16 +164,19 @@ pub(super) fn settle(
         }
         (Sent::Response(response), _) => Ok((response.map(Body::Upstream), None)),
         (Sent::Upgraded { .. }, None) => Err(ForwardError::NotWebSocket.into()),
-        (Sent::Upgraded { mut response, upgrade: upstream, standing, busy }, Some(upgrade)) => {
-            if !answers(response.headers(), &upgrade) {
+        (
+            Sent::Upgraded { mut response, upstream, standing, busy },
+            Some(Upgrade::WebSocket(socket)),
+        ) => {
+            if !answers(response.headers(), &socket) {
                 return Err(ForwardError::NotWebSocket.into());
             }
-            if upgrade.from_http2 {
+            if socket.by == AskedBy::Connect {
                 response.headers_mut().remove(header::SEC_WEBSOCKET_ACCEPT);
                 *response.status_mut() = StatusCode::OK; // RFC 8441 §5.1
                 *response.version_mut() = Version::HTTP_2;
             }
-            let running = Running { client: upgrade.client, upstream, standing, busy };
+            let running = Running { client: socket.client, upstream, standing, busy };
             Ok((response.map(|()| Body::Empty), Some(running)))
         }
     }
@@ -144,17 +184,18 @@ pub(super) fn settle(
 
 /// Is this 101 the answer to the very upgrade that was sent (RFC 6455 §4.1)? The protocol is
 /// `websocket`, the key was read, and a subprotocol is one that the client offered.
-fn answers(fields: &HeaderMap, upgrade: &Upgrade) -> bool {
+fn answers(fields: &HeaderMap, socket: &WebSocket) -> bool {
     let only = |name| {
         let mut lines = fields.get_all(name).iter();
         lines.next().filter(|_| lines.next().is_none())
     };
     let is_websocket = only(header::UPGRADE)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    let key_was_read = !upgrade.handshake.accept.is_empty()
-        && only(header::SEC_WEBSOCKET_ACCEPT) == Some(&upgrade.handshake.accept);
+    let key_was_read = !socket.handshake.accept.is_empty()
+        && only(header::SEC_WEBSOCKET_ACCEPT) == Some(&socket.handshake.accept);
     let offered = |name: &[u8]| {
-        let lines = upgrade.protocols.iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
+        let lines =
+            socket.subprotocols.iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
         lines.map(<[u8]>::trim_ascii).any(|offered| offered == name)
     };
     let protocol_was_offered = !fields.contains_key(header::SEC_WEBSOCKET_PROTOCOL)
@@ -180,8 +221,8 @@ impl Running {
         let must_go = closing.must_go();
         door.tasks.spawn_upgraded(async move {
             let _until_it_ends = busy;
-            let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
-            let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+            let both = tokio::join!(client.opened(), upstream.opened());
+            let (Some(client), Some(upstream)) = both else { return };
             let relayed = tokio::select! {
                 relayed = caught(relay(client, upstream, idle, &standing, &recheck)) => relayed,
                 () = must_go => return,

@@ -38,8 +38,8 @@ use crate::{
     request::{
         Chore, Door,
         accept::{
-            Admitted, Connection, Listener, Pulse, RefusedSoFar, Shares, Shown, Tasks, Whose,
-            limits, serve_http1, serve_http2,
+            Admitted, Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, Shown, Tasks,
+            Whose, limits, serve,
         },
         forward,
         record::{LeftOut, Recorder},
@@ -338,10 +338,9 @@ impl Core {
         let _slower = stream.set_nodelay(true); // works without
         let plan = self.door.plan();
         let idle = plan.timeouts.idle;
-        let tls = self.tls.is_some();
-        let connection = |server_name, shown, multiplexed, admitted| {
-            let pulse = Pulse::admitted(multiplexed, admitted);
-            Arc::new(Connection::new(peer, server_name, shown, tls, pulse))
+        let connection = |server_name, shown, protocol, admitted| {
+            let pulse = Pulse::admitted(protocol, admitted);
+            Arc::new(Connection { peer: peer.into(), server_name, shown, pulse })
         };
         let (door, tasks) = (Arc::clone(&self.door), &self.tasks);
         match &self.tls {
@@ -363,32 +362,16 @@ impl Core {
                     () = tasks.draining() => return,
                     () = admitted.must_go() => return,
                 };
-                let Ok(Accepted { stream, server_name, http2, shown }) = accepted else { return };
-                let connection = connection(server_name, shown, http2, admitted);
-                match http2 {
-                    true => serve_http2(stream, connection, door, tasks, idle).await,
-                    false => serve_http1(stream, connection, door, tasks, idle).await,
-                }
-            }
-            None if speaks_http2(&stream, plan.listen.protocols).await => {
-                serve_http2(
-                    stream,
-                    connection(None, Shown::default(), true, admitted),
-                    door,
-                    tasks,
-                    idle,
-                )
-                .await;
+                let Ok(Accepted { stream, server_name, protocol, shown }) = accepted else {
+                    return;
+                };
+                let connection = connection(server_name, shown, protocol, admitted);
+                serve(stream, connection, door, tasks, idle).await;
             }
             None => {
-                serve_http1(
-                    stream,
-                    connection(None, Shown::default(), false, admitted),
-                    door,
-                    tasks,
-                    idle,
-                )
-                .await
+                let protocol = spoken(&stream, plan.listen.protocols).await;
+                let connection = connection(None, Shown::default(), protocol, admitted);
+                serve(stream, connection, door, tasks, idle).await;
             }
         }
     }
@@ -396,14 +379,17 @@ impl Core {
 
 /// Without TLS there is no ALPN: a terminator that speaks HTTP/2 begins with its preface
 /// (RFC 9113 §3.3).
-async fn speaks_http2(stream: &TcpStream, protocols: Protocols) -> bool {
+async fn spoken(stream: &TcpStream, protocols: Protocols) -> Protocol {
     match protocols {
-        Protocols::Http1 => false,
-        Protocols::Http2 => true,
+        Protocols::Http1 => Protocol::Http1,
+        Protocols::Http2 => Protocol::Http2,
         Protocols::Both => {
             let mut first = [0; 4];
             let looked = tokio::time::timeout(limits::FIRST_BYTE, stream.peek(&mut first)).await;
-            matches!(looked, Ok(Ok(4))) && first == *b"PRI "
+            match (looked, &first) {
+                (Ok(Ok(4)), b"PRI ") => Protocol::Http2,
+                (Ok(_) | Err(_), _) => Protocol::Http1,
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::request::accept::{Admitted, Pulse, Watched, limits};
+use crate::request::accept::{Admitted, Protocol, Pulse, Watched, limits};
 
 /// A whole visit: one request, one answer, good bye.
 const VISIT: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ pub(super) async fn talk<S>(
 ) where
     S: Service<Request<Incoming>, Response = Response<Full<Bytes>>, Error = Infallible>,
 {
-    let pulse = Pulse::admitted(false, admitted);
+    let pulse = Pulse::admitted(Protocol::Http1, admitted);
     pulse.body_follows(); // it may: who sends one shall read the answer nevertheless
     let stream = Watched::new(stream, Arc::clone(&pulse));
     let visit = http1::Builder::new()

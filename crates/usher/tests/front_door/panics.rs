@@ -23,7 +23,7 @@ use tokio::{
 };
 use usher::request::{
     Body, Door, DoorParts, OwnPages, OwnRequest, SignInNeeded,
-    accept::{Connection, Pulse, Shown, Tasks, serve_http1, serve_http2},
+    accept::{Connection, Protocol, Pulse, Shown, Tasks, serve},
     identify::{Found, LiveSession, NotOnce, SessionStore, StoreError},
     record::{Format, Metrics, Recorder, Sink},
     shape::Signer,
@@ -197,17 +197,15 @@ impl Hut {
             while let Ok((stream, peer)) = listener.accept().await {
                 let mut first = [0; 4];
                 stream.peek(&mut first).await.unwrap();
-                let http2 = first == *b"PRI ";
-                let connection =
-                    Connection::new(peer, None, Shown::new(None), false, Pulse::new(http2));
+                let protocol = if first == *b"PRI " { Protocol::Http2 } else { Protocol::Http1 };
+                let pulse = Pulse::new(protocol);
+                let (server_name, shown) = (None, Shown::new(None));
+                let connection = Connection { peer: peer.into(), server_name, shown, pulse };
                 let (door, own) = (Arc::clone(&serving), tasks.clone());
                 let connection = Arc::new(connection);
                 let stream = Rigged { stream, breaks: Arc::clone(&breaks) };
                 tasks.spawn_connection(peer, async move {
-                    match http2 {
-                        true => serve_http2(stream, connection, door, &own, None).await,
-                        false => serve_http1(stream, connection, door, &own, None).await,
-                    }
+                    serve(stream, connection, door, &own, None).await;
                 });
             }
         });

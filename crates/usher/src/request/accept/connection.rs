@@ -1,8 +1,8 @@
-use std::{
-    convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
-};
+use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Request, Response};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
 use hyper::{
     body::Incoming,
     service::{Service, service_fn},
@@ -10,49 +10,39 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Beside, Pulse, Shown, Tasks, Unread, Watched, limits};
-use crate::request::Body;
+use super::{Beside, Peer, Protocol, Pulse, Shown, Tasks, Unread, Watched, limits};
 
 /// What is known of a connection before its first request.
 #[derive(Debug)]
 pub struct Connection {
-    /// The TCP peer.
-    pub peer: SocketAddr,
-    /// Its address as fields and records have it; made once.
-    pub peer_text: HeaderValue,
+    /// Who is at its other end.
+    pub peer: Peer,
     /// The name that the client asked a certificate for (SNI), lower case.
     pub server_name: Option<Box<str>>,
     /// The certificate that it was shown.
     pub shown: Shown,
-    /// Did it come by TLS? Without, we stand behind a terminator (`insecure_server`).
-    pub tls: bool,
     /// What it has been doing.
     pub pulse: Arc<Pulse>,
 }
 
 impl Connection {
-    /// A connection from `peer`.
-    pub fn new(
-        peer: SocketAddr,
-        server_name: Option<Box<str>>,
-        shown: Shown,
-        tls: bool,
-        pulse: Arc<Pulse>,
-    ) -> Self {
-        let text = peer.ip().to_canonical().to_string();
-        let peer_text = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
-        Self { peer, peer_text, server_name, shown, tls, pulse }
+    /// How it carries requests.
+    pub fn protocol(&self) -> Protocol {
+        self.pulse.protocol()
     }
 }
 
 /// Answers requests. Implemented by the door.
 pub trait Serve: Clone + Send + Sync + 'static {
+    /// What its answers are made of.
+    type Body: Body<Data = Bytes, Error = io::Error> + Send + 'static;
+
     /// The answer to one request; it can't fail.
     fn serve(
         &self,
         connection: Arc<Connection>,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Response<Body>> + Send;
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// Hears of what was no request that could be read.
     fn unread(&self, connection: &Connection, unread: &Unread);
@@ -66,14 +56,14 @@ fn tell(served: Result<(), hyper::Error>, connection: &Connection, service: &imp
 }
 
 /// `service`, as hyper asks it about the requests of one connection.
-fn answering(
-    service: impl Serve,
+fn answering<A: Serve>(
+    service: A,
     connection: Arc<Connection>,
 ) -> impl Service<
     Request<Incoming>,
-    Response = Response<Body>,
+    Response = Response<A::Body>,
     Error = Infallible,
-    Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send,
+    Future = impl Future<Output = Result<Response<A::Body>, Infallible>> + Send,
 > {
     service_fn(move |request| {
         let (service, connection) = (service.clone(), Arc::clone(&connection));
@@ -83,8 +73,23 @@ fn answering(
     })
 }
 
-/// Serves HTTP/1.1 until the client leaves, outstays its welcome, or we drain.
-pub async fn serve_http1<S>(
+/// Serves a connection until the client leaves, outstays its welcome, or we drain.
+pub async fn serve<S>(
+    stream: S,
+    connection: Arc<Connection>,
+    service: impl Serve,
+    tasks: &Tasks,
+    idle: Option<Duration>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match connection.protocol() {
+        Protocol::Http1 => serve_http1(stream, connection, service, tasks, idle).await,
+        Protocol::Http2 => serve_http2(stream, connection, service, tasks, idle).await,
+    }
+}
+
+async fn serve_http1<S>(
     stream: S,
     connection: Arc<Connection>,
     service: impl Serve,
@@ -118,8 +123,7 @@ pub async fn serve_http1<S>(
     }
 }
 
-/// Serves HTTP/2 until the client leaves, outstays its welcome, or we drain.
-pub async fn serve_http2<S>(
+async fn serve_http2<S>(
     stream: S,
     connection: Arc<Connection>,
     service: impl Serve,
@@ -130,7 +134,7 @@ pub async fn serve_http2<S>(
 {
     let pulse = Arc::clone(&connection.pulse);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
-    let streams = tasks.streams_of(Beside::Connection(connection.peer));
+    let streams = tasks.streams_of(Beside::Connection(connection.peer.address));
     let answer = answering(service.clone(), Arc::clone(&connection));
     let mut builder = hyper::server::conn::http2::Builder::new(streams);
     builder
@@ -166,7 +170,7 @@ pub async fn serve_http2<S>(
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, sync::Arc, time::Duration};
+    use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
     use http::{Request, Response};
     use hyper::{body::Incoming, service::Service};
@@ -175,7 +179,9 @@ mod tests {
         time::Instant,
     };
 
-    use super::{Connection, Pulse, Serve, Shown, Tasks, Unread, answering, limits, serve_http2};
+    use super::{
+        Connection, Protocol, Pulse, Serve, Shown, Tasks, Unread, answering, limits, serve,
+    };
     use crate::request::Body;
 
     /// Its way is long, and needs much room.
@@ -183,6 +189,8 @@ mod tests {
     struct LongWay;
 
     impl Serve for LongWay {
+        type Body = Body;
+
         async fn serve(&self, _: Arc<Connection>, _: Request<Incoming>) -> Response<Body> {
             let mut much = [0_u8; 64 * 1024];
             tokio::task::yield_now().await;
@@ -191,6 +199,12 @@ mod tests {
         }
 
         fn unread(&self, _: &Connection, _: &Unread) {}
+    }
+
+    fn over_http2() -> Connection {
+        let peer = "192.0.2.1:1".parse::<SocketAddr>().unwrap().into();
+        let pulse = Pulse::new(Protocol::Http2);
+        Connection { peer, server_name: None, shown: Shown::default(), pulse }
     }
 
     fn room_for<S>(_: &S) -> usize
@@ -204,20 +218,18 @@ mod tests {
     /// the same breath: a task is made for each before any of them is looked at.
     #[test]
     fn cancelled_requests_have_no_room_made_for_the_whole_way() {
-        let peer = "192.0.2.1:1".parse().unwrap();
-        let connection = Connection::new(peer, None, Shown::default(), true, Pulse::new(true));
+        let connection = over_http2();
         assert!(room_for(&answering(LongWay, Arc::new(connection))) < 1024);
     }
 
     /// What a client says after its preface, and how long it may go on saying so.
     async fn seconds_with(half: &'static [u8], each: Duration) -> u64 {
-        let peer = "192.0.2.1:1".parse().unwrap();
-        let connection = Connection::new(peer, None, Shown::default(), true, Pulse::new(true));
+        let connection = over_http2();
         let (mut client, server) = tokio::io::duplex(64 * 1024);
         let began = Instant::now();
         let serving = async move {
             let tasks = Tasks::default();
-            serve_http2(server, Arc::new(connection), LongWay, &tasks, None).await;
+            serve(server, Arc::new(connection), LongWay, &tasks, None).await;
             began.elapsed().as_secs()
         };
         let whole: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\

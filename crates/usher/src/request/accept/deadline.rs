@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Admitted, Waiting,
+    Admitted, Protocol, Waiting,
     frames::{Frames, Half},
     limits,
 };
@@ -48,7 +48,7 @@ pub struct Pulse {
     admitted: Option<Admitted>,
     /// HTTP/2 connections speak between requests (PING, WINDOW_UPDATE): that is no head. What is
     /// one is seen by [`Frames`].
-    multiplexed: bool,
+    protocol: Protocol,
 }
 
 impl Drop for Pulse {
@@ -66,7 +66,7 @@ pub struct InFlight {
 
 impl Pulse {
     /// A connection that opens now.
-    pub fn new(multiplexed: bool) -> Arc<Self> {
+    pub fn new(protocol: Protocol) -> Arc<Self> {
         Arc::new(Self {
             opened: Instant::now(),
             last_read: AtomicU64::new(0),
@@ -78,18 +78,23 @@ impl Pulse {
             body_follows: AtomicBool::new(false),
             cancelled: Cancelled::default(),
             admitted: None,
-            multiplexed,
+            protocol,
         })
     }
 
     /// A connection that has come in, and counts.
-    pub fn admitted(multiplexed: bool, admitted: Admitted) -> Arc<Self> {
+    pub fn admitted(protocol: Protocol, admitted: Admitted) -> Arc<Self> {
         admitted.is_ready();
-        let mut pulse = Self::new(multiplexed);
+        let mut pulse = Self::new(protocol);
         if let Some(pulse) = Arc::get_mut(&mut pulse) {
             pulse.admitted = Some(admitted);
         }
         pulse
+    }
+
+    /// How it carries requests.
+    pub const fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// Resolves when this connection has to make room for others.
@@ -139,7 +144,7 @@ impl Pulse {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.head_began.store(0, Ordering::Relaxed);
         self.body_follows.store(false, Ordering::Relaxed);
-        if !self.multiplexed {
+        if !self.protocol.is_multiplexed() {
             self.head_bytes.store(0, Ordering::Relaxed);
             self.hold(0);
         }
@@ -164,7 +169,7 @@ impl Pulse {
 
     fn read(&self, bytes: usize) {
         if self.in_flight.load(Ordering::Relaxed) == 0 {
-            if !self.multiplexed {
+            if !self.protocol.is_multiplexed() {
                 self.hold(self.head_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes);
             }
             let now = self.clock();
@@ -212,7 +217,9 @@ impl Pulse {
         let head_began = self.head_began.load(Ordering::Relaxed);
         match (last_read, head_began) {
             (0, _) => Some(self.opened + limits::FIRST_BYTE),
-            (_, began) if began > 0 && !self.multiplexed => Some(at(began, limits::HEAD)),
+            (_, began) if began > 0 && !self.protocol.is_multiplexed() => {
+                Some(at(began, limits::HEAD))
+            }
             (last, _) => idle.map(|idle| at(last, idle)),
         }
     }
@@ -261,7 +268,7 @@ impl Cancelled {
 impl InFlight {
     /// The client took this request back.
     pub fn cancelled(&self) {
-        if self.pulse.multiplexed {
+        if self.pulse.protocol.is_multiplexed() {
             self.pulse.cancelled.another(self.pulse.clock());
             if let Some(admitted) = &self.pulse.admitted {
                 admitted.cancelled();
@@ -319,7 +326,10 @@ enum Closing {
 impl<S> Watched<S> {
     /// Watches `stream`.
     pub fn new(stream: S, pulse: Arc<Pulse>) -> Self {
-        let frames = pulse.multiplexed.then(Frames::default);
+        let frames = match pulse.protocol {
+            Protocol::Http1 => None,
+            Protocol::Http2 => Some(Frames::default()),
+        };
         Self { stream, pulse, frames, closing: Closing::No }
     }
 }

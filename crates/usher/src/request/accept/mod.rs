@@ -10,18 +10,22 @@
 
 mod connection;
 mod deadline;
+mod duplex;
 mod frames;
 pub mod limits;
 mod listener;
+mod peer;
 mod shares;
 mod shown;
 mod tasks;
 mod unread;
 mod waiting;
 
-pub use connection::{Connection, Serve, serve_http1, serve_http2};
+pub use connection::{Connection, Serve, serve};
 pub use deadline::{InFlight, Pulse, Watched};
+pub use duplex::Duplex;
 pub use listener::{ListenError, Listener, parse_address};
+pub use peer::{Peer, Protocol};
 pub use shares::{Admitted, Bounds, RefusedSoFar, Shares, Whose};
 pub use shown::Shown;
 pub use tasks::{Beside, Exchange, Streams, Tasks};

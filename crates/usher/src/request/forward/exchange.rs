@@ -26,7 +26,7 @@ use super::{
     trust::Trust,
 };
 use crate::request::{
-    accept::Tasks,
+    accept::{Duplex, Tasks},
     authorize::{PermitEnd, Standing, Stream as Kind},
 };
 
@@ -59,8 +59,8 @@ pub enum Sent {
     Upgraded {
         /// The head.
         response: Response<()>,
-        /// Becomes the byte stream.
-        upgrade: hyper::upgrade::OnUpgrade,
+        /// The upstream's side.
+        upstream: Duplex,
         /// What the permit rests on.
         standing: Standing,
         /// Held for as long as the socket lives.
@@ -116,10 +116,10 @@ impl Forwarder {
         }
         let (head, _) = response.into_parts();
         let mut response = Response::from_parts(head, ());
-        let upgrade = hyper::upgrade::on(&mut response);
+        let upstream = Duplex::of_response(&mut response);
         // After a 101 the connection has only to let go of the stream.
         let _let_go = poll_fn(|cx| Poll::Ready(drive(&mut connection, cx))).await;
-        Ok(Sent::Upgraded { response, upgrade, standing, busy })
+        Ok(Sent::Upgraded { response, upstream, standing, busy })
     }
 }
 

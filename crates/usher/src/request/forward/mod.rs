@@ -45,7 +45,7 @@ pub use sending::{Asking, Course};
 pub use trailers::Trailers;
 pub use trust::Trust;
 pub use upload::{RequestBody, Upload};
-pub use websocket::{Handshake, accept_key, upstream_fields};
+pub use websocket::{Handshake, Key, accept_key, upstream_fields};
 
 use std::sync::Arc;
 

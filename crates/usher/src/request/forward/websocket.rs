@@ -14,13 +14,21 @@ pub struct Handshake {
     pub accept: HeaderValue,
 }
 
+/// Whose `Sec-WebSocket-Key` the upstream gets.
+#[derive(Clone, Copy, Debug)]
+pub enum Key {
+    /// The client's.
+    Sent,
+    /// One of ours of these octets: an extended CONNECT has none (RFC 8441 §5).
+    Made([u8; 16]),
+}
+
 /// Writes the fields that ask the upstream to upgrade, after hop-by-hop fields were removed.
-/// `nonce` is for the key that an HTTP/2 client doesn't send.
-pub fn upstream_fields(fields: &mut HeaderMap, from_http2: bool, nonce: [u8; 16]) -> Handshake {
+pub fn upstream_fields(fields: &mut HeaderMap, key: Key) -> Handshake {
     fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     let as_value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
-    if from_http2 {
+    if let Key::Made(nonce) = key {
         let key = as_value(&BASE64_STANDARD.encode(nonce));
         fields.insert(header::SEC_WEBSOCKET_KEY, key);
         fields.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));

@@ -11,14 +11,14 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, header, request::Parts, uri::Uri};
-use hyper::ext::Protocol;
+use hyper::ext;
 use usher_rules::{
     fields::DifferentLengths,
     names::{Authority, AuthorityError, PathError, Reading, RequestPath, is_registered},
     plan::{Plan, Route, Underscores},
 };
 
-use super::accept::{Connection, limits};
+use super::accept::{Connection, Protocol, limits};
 
 /// A request that knows where it belongs.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
     if !is_registered(method) && !is_known() {
         return Err(RouteError::Method);
     }
-    if head.extensions.get::<Protocol>().is_some() {
+    if head.extensions.get::<ext::Protocol>().is_some() {
         return Err(RouteError::Protocol); // a WebSocket's was taken out before
     }
     if head.method == Method::CONNECT {
@@ -140,7 +140,7 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
     if coding.into_iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err(RouteError::TransferCoding);
     }
-    let authority_field = authority_field(head)?;
+    let authority_field = authority_field(head, connection.protocol())?;
     let text = authority_field.to_str().map_err(|_| RouteError::NoAuthority)?;
     let authority = Authority::parse(text)?;
     if let Some(name) = &connection.server_name
@@ -174,7 +174,7 @@ pub fn belongs(
 
 /// The authority as written: `:authority`, or the one `Host` field; an absolute-form target must
 /// agree with it (RFC 9112 §3.2).
-fn authority_field(head: &Parts) -> Result<HeaderValue, RouteError> {
+fn authority_field(head: &Parts, protocol: Protocol) -> Result<HeaderValue, RouteError> {
     if head.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "https" | "http")) {
         return Err(RouteError::NoAuthority); // RFC 9110 §4.2: an origin of HTTP, or none
     }
@@ -188,11 +188,14 @@ fn authority_field(head: &Parts) -> Result<HeaderValue, RouteError> {
             let same = host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes());
             if same { Ok(host.clone()) } else { Err(RouteError::NoAuthority) }
         }
-        (Some(target), None) if head.version >= http::Version::HTTP_2 => {
-            HeaderValue::from_str(target.as_str()).map_err(|_| RouteError::NoAuthority)
-        }
+        (Some(target), None) => match protocol {
+            Protocol::Http1 => Err(RouteError::NoAuthority),
+            Protocol::Http2 => {
+                HeaderValue::from_str(target.as_str()).map_err(|_| RouteError::NoAuthority)
+            }
+        },
         (None, Some(host)) => Ok(host.clone()),
-        (Some(_) | None, None) => Err(RouteError::NoAuthority),
+        (None, None) => Err(RouteError::NoAuthority),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Room 2: ClientHello → certificate and ALPN. Owns [`CertSource`].
 //!
-//! | takes | a TCP stream |
+//! | takes | a stream of bytes |
 //! |---|---|
 //! | gives | [`Accepted`]: the stream inside, the server name, the protocol |
 //! | never | reads a file or signs a certificate: [`CertSource`] has them ready |
@@ -15,11 +15,11 @@ use rustls::{
     server::{Acceptor, ClientHello, ResolvesServerCert},
     sign::{CertifiedKey, SingleCertAndKey},
 };
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use usher_rules::plan::Protocols;
 
-use super::accept::{Shown, limits};
+use super::accept::{Protocol, Shown, limits};
 
 /// Where certificates come from. Asked once per handshake, from memory. Implemented in `certs/`.
 pub trait CertSource: Send + Sync + fmt::Debug {
@@ -54,13 +54,13 @@ pub struct Tls {
 pub struct TlsError(#[from] rustls::Error);
 
 /// What a handshake settled.
-pub struct Accepted {
+pub struct Accepted<S> {
     /// The stream inside.
-    pub stream: TlsStream<TcpStream>,
+    pub stream: TlsStream<S>,
     /// The name that the client asked for, lower case.
     pub server_name: Option<Box<str>>,
-    /// Did both agree on HTTP/2?
-    pub http2: bool,
+    /// What both agreed on (ALPN).
+    pub protocol: Protocol,
     /// The certificate that the client was shown.
     pub shown: Shown,
 }
@@ -96,7 +96,10 @@ impl Tls {
     /// # Errors
     ///
     /// Whatever the client did wrong, or `TimedOut`.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<Accepted> {
+    pub async fn accept<S>(&self, stream: S) -> io::Result<Accepted<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         tokio::time::timeout(limits::HANDSHAKE, self.shake_hands(stream))
             .await
             .map_err(|_| io::ErrorKind::TimedOut)?
@@ -104,7 +107,10 @@ impl Tls {
 
     /// The certificate is chosen here and not inside of rustls, so that the connection can say
     /// which one was shown.
-    async fn shake_hands(&self, stream: TcpStream) -> io::Result<Accepted> {
+    async fn shake_hands<S>(&self, stream: S) -> io::Result<Accepted<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let chosen = self.choose(&hello.client_hello());
         let mut config = ServerConfig::clone(&self.config);
@@ -121,8 +127,11 @@ impl Tls {
             return Err(io::ErrorKind::ConnectionAborted.into()); // seen what it came for
         }
         let server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
-        let http2 = session.alpn_protocol() == Some(b"h2");
-        Ok(Accepted { stream, server_name, http2, shown: Shown::new(chosen) })
+        let protocol = match session.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            Some(_) | None => Protocol::Http1,
+        };
+        Ok(Accepted { stream, server_name, protocol, shown: Shown::new(chosen) })
     }
 
     fn choose(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {

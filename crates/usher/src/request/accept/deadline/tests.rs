@@ -5,7 +5,7 @@ use tokio::{
     time::{Instant, advance},
 };
 
-use super::{Pulse, Watched, limits};
+use super::{Protocol, Pulse, Watched, limits};
 use crate::request::accept::{Bounds, Shares, Whose};
 
 const IDLE: Option<Duration> = Some(Duration::from_secs(300));
@@ -19,12 +19,12 @@ async fn shown_out_after(pulse: &Pulse) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn t12_who_says_nothing_is_shown_out() {
-    for multiplexed in [false, true] {
-        let silent = Pulse::new(multiplexed);
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let silent = Pulse::new(protocol);
         assert_eq!(shown_out_after(&silent).await, limits::FIRST_BYTE.as_secs());
     }
     // A byte now and then is no progress: the whole head has one limit.
-    let dribbling = Pulse::new(false);
+    let dribbling = Pulse::new(Protocol::Http1);
     let (mut client, server) = tokio::io::duplex(64);
     let mut server = Watched::new(server, std::sync::Arc::clone(&dribbling));
     let began = Instant::now();
@@ -37,7 +37,7 @@ async fn t12_who_says_nothing_is_shown_out() {
     assert_eq!(began.elapsed().as_secs(), limits::HEAD.as_secs());
 
     // Between two requests it is the idle limit, from the end of the first on.
-    let idle = Pulse::new(false);
+    let idle = Pulse::new(Protocol::Http1);
     let request = idle.request();
     assert!(idle.deadline(IDLE).is_none(), "a request that runs has its own limits");
     advance(Duration::from_secs(9000)).await;
@@ -49,8 +49,8 @@ async fn t12_who_says_nothing_is_shown_out() {
 /// The timer slept through the whole idle limit, whatever began meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_head_in_an_open_connection_has_its_own_time() {
-    for multiplexed in [false, true] {
-        let pulse = Pulse::new(multiplexed);
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let pulse = Pulse::new(protocol);
         let (mut client, server) = tokio::io::duplex(64);
         let mut server = Watched::new(server, std::sync::Arc::clone(&pulse));
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -68,17 +68,17 @@ async fn a_head_in_an_open_connection_has_its_own_time() {
 }
 
 /// What comes on a connection of a client, until it ends; gives what of it counts while it is half.
-async fn counted(multiplexed: bool, begins: &[u8]) -> usize {
+async fn counted(protocol: Protocol, begins: &[u8]) -> usize {
     let shares = Shares::new(Bounds::for_files(1024));
     let whose = Whose::client([192, 0, 2, 1].into());
-    let pulse = Pulse::admitted(multiplexed, shares.admit(whose).await.unwrap());
+    let pulse = Pulse::admitted(protocol, shares.admit(whose).await.unwrap());
     let (mut client, server) = tokio::io::duplex(1 << 20);
     let mut server = Watched::new(server, std::sync::Arc::clone(&pulse));
     client.write_all(begins).await.unwrap();
     client.write_all(&vec![b'x'; 200 * 1024]).await.unwrap();
     server.read_exact(&mut vec![0; begins.len() + 200 * 1024]).await.unwrap();
     let while_half = shares.waiting();
-    if !multiplexed {
+    if !protocol.is_multiplexed() {
         drop(pulse.request());
         assert_eq!(shares.waiting(), 0, "a head that is complete is a request");
     }
@@ -91,10 +91,10 @@ async fn counted(multiplexed: bool, begins: &[u8]) -> usize {
 #[tokio::test]
 async fn what_waits_for_the_rest_of_a_head_counts_in_the_client_s_share() {
     let frame_of_a_mebibyte = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x10\0\0\x01\x04\0\0\0\x01";
-    for (multiplexed, begins) in
-        [(false, &b"GET / HTTP/1.1\r\nx: "[..]), (true, frame_of_a_mebibyte)]
+    for (protocol, begins) in
+        [(Protocol::Http1, &b"GET / HTTP/1.1\r\nx: "[..]), (Protocol::Http2, frame_of_a_mebibyte)]
     {
-        let counted = counted(multiplexed, begins).await;
+        let counted = counted(protocol, begins).await;
         let (least, most) = (200 * 1024 - limits::SHORT_HEAD, 200 * 1024);
         assert!((least..most).contains(&counted), "{counted}");
     }
