@@ -384,3 +384,30 @@ fn no_file_is_called_after_nothing() {
         }
     }
 }
+
+/// Where the kinds of providers are told apart. All else goes by what a provider can do, so that
+/// another kind is one item there and not a case in twenty places.
+const KINDS_OF_PROVIDERS: &[&str] = &[
+    "rules/src/plan/compile/service.rs",
+    "rules/src/plan/compile/sign_in.rs",
+    "rules/src/plan/provider.rs",
+    "usher/src/signin/identity_provider.rs",
+];
+
+#[test]
+fn kinds_of_providers_are_told_apart_in_one_place() {
+    let mut found = Vec::new();
+    for (file, text) in ["rules", "usher"].iter().flat_map(|name| {
+        let files = sources(&root().join(format!("crates/{name}/src")));
+        files.into_iter().map(move |(file, text)| (format!("{name}/src/{file}"), text))
+    }) {
+        let text = code(text.split("#[cfg(test)]").next().unwrap_or_default());
+        let kinds = ["Builtin", "Oidc(", "Hosted("];
+        let names = kinds.iter().any(|kind| text.contains(&format!("Provider::{kind}")));
+        let tests = file.contains("tests");
+        if file == "rules/src/plan/provider.rs" || (names && !tests) {
+            found.push(file);
+        }
+    }
+    assert_eq!(found, KINDS_OF_PROVIDERS);
+}

@@ -6,6 +6,7 @@ mod compile;
 mod health_check;
 mod hosts;
 mod metrics;
+mod provider;
 mod route;
 mod sketch;
 
@@ -20,6 +21,7 @@ pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile};
 pub use health_check::{HealthCheck, HealthQuestion};
 pub use hosts::{HostPattern, HostTable};
 pub use metrics::MetricsListen;
+pub use provider::{BUILTIN, HostedService, OidcProvider, Provider, Providers};
 pub use route::{
     Action, Balance, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route,
     Target, Targets, UpstreamTls, UpstreamVerify,
@@ -135,8 +137,8 @@ pub struct SignIn {
     /// Whether that host is for signing in only (`authenticate_service_url` names it) or is a
     /// route's host that also signs in (nothing was named).
     pub dedicated_host: bool,
-    /// Who tells us who somebody is.
-    pub provider: Provider,
+    /// Who tells us who people are.
+    pub providers: Providers,
     /// Where to go after sign-out (`signout_redirect_url`).
     pub signed_out_url: Option<Box<str>>,
     /// Hosts that programmatic sign-in may return to.
@@ -147,60 +149,9 @@ pub struct SignIn {
 
 impl SignIn {
     /// The authenticate host, where it is ours.
-    pub const fn own(&self) -> Option<&Origin> {
-        match &self.provider {
-            Provider::Builtin | Provider::Oidc(_) => Some(&self.authenticate),
-            Provider::Hosted(_) => None,
-        }
+    pub fn own(&self) -> Option<&Origin> {
+        self.providers.first().signs_in_here().then_some(&self.authenticate)
     }
-}
-
-/// Who tells us who somebody is.
-#[derive(Debug)]
-pub enum Provider {
-    /// The built-in provider: people in our own store.
-    Builtin,
-    /// Any OpenID Connect provider.
-    Oidc(OidcProvider),
-    /// An authenticate service of somebody else's, spoken with over browsers
-    /// ([`crate::signin::hosted`]).
-    Hosted(HostedService),
-}
-
-impl Provider {
-    /// The id that sessions remember: one from another provider is void.
-    pub fn id(&self) -> &str {
-        match self {
-            Self::Builtin => "builtin",
-            Self::Oidc(provider) => &provider.id,
-            Self::Hosted(service) => &service.id,
-        }
-    }
-}
-
-/// An authenticate service of somebody else's: it is at [`SignIn::authenticate`].
-#[derive(Debug)]
-pub struct HostedService {
-    /// What we ask for as `pomerium_idp_id`: stable, and another one for another service, whose
-    /// sessions are then void.
-    pub id: Box<str>,
-}
-
-/// How to reach an OpenID Connect provider (`idp_*`).
-#[derive(Debug)]
-pub struct OidcProvider {
-    /// Issuer, octet for octet (OIDC Discovery §4.3).
-    pub issuer: Box<str>,
-    /// `idp_client_id`.
-    pub client_id: Box<str>,
-    /// `idp_client_secret`, from file or inline.
-    pub client_secret: Option<Secret>,
-    /// `idp_scopes`, or the default `openid profile email`.
-    pub scopes: Vec<Box<str>>,
-    /// `idp_request_params`.
-    pub request_params: Vec<(Box<str>, Box<str>)>,
-    /// A stable id over all of the above: a changed provider makes its sessions void.
-    pub id: Box<str>,
 }
 
 /// The session cookie's attributes (`cookie_*`).

@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Action, CookiePolicy, HostField, HostPattern, HostTable, Level, Listen, LogSelection,
-    PathMatch, Plan, Protocols, Provider, Rewrite, Route, Secrets, SignIn, Timeouts, Underscores,
-    UpstreamTls, UpstreamVerify,
+    PathMatch, Plan, Protocols, Provider, Providers, Rewrite, Route, Secrets, SignIn, Timeouts,
+    Underscores, UpstreamTls, UpstreamVerify,
 };
 use crate::{
     names::{EscapedSlashes, Host, Origin},
@@ -36,7 +36,7 @@ impl Plan {
             sign_in: SignIn {
                 authenticate,
                 dedicated_host,
-                provider,
+                providers: Providers::new(provider, Vec::new()),
                 signed_out_url: None,
                 programmatic_hosts: vec!["localhost".into()],
                 service: None,

@@ -241,6 +241,11 @@ impl Pending {
         serde_json::from_slice(&text).map_err(|_| Failure::NotUnderWay)
     }
 
+    /// The id of the provider that was asked.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
     /// What it is for.
     pub const fn goal(&self) -> &Goal {
         &self.goal

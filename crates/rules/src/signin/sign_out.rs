@@ -83,15 +83,11 @@ pub fn person_digest(person_id: &str) -> String {
 /// page with a button for it (browsers hold redirects after a form against that list).
 pub fn sign_out_origins(plan: &Plan) -> Vec<String> {
     let mut origins = vec![plan.sign_in.authenticate.to_string()];
-    let others = match &plan.sign_in.provider {
-        Provider::Oidc(provider) => Some(&provider.issuer),
-        Provider::Builtin | Provider::Hosted(_) => None,
-    };
-    for url in others.into_iter().chain(&plan.sign_in.signed_out_url) {
+    let providers = plan.sign_in.providers.iter().filter_map(Provider::address);
+    for url in providers.chain(plan.sign_in.signed_out_url.as_deref()) {
         let origin = url::Url::parse(url).map(|url| url.origin()).ok();
-        origins.extend(
-            origin.filter(url::Origin::is_tuple).map(|origin| origin.ascii_serialization()),
-        );
+        let origin = origin.filter(url::Origin::is_tuple).map(|one| one.ascii_serialization());
+        origins.extend(origin.filter(|origin| !origins.contains(origin)));
     }
     origins
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use serde_json::{Value, json};
 use usher_rules::{
     config::{self, Input, duration, keys::route::FROM},
-    plan::{self, HostPattern, Plan, Provider, SameSite},
+    plan::{self, HostPattern, Plan, SameSite},
     problem::Problem,
 };
 
@@ -164,10 +164,7 @@ fn effective(plan: &Plan, name: &str, theirs: &Value) -> Option<Value> {
                 if theirs.as_str().is_some_and(|url| url.ends_with('/')) { "/" } else { "" };
             json!(format!("{}{slash}", plan.sign_in.authenticate))
         }
-        "idp_scopes" => match &plan.sign_in.provider {
-            Provider::Oidc(oidc) => json!(oidc.scopes),
-            Provider::Builtin | Provider::Hosted(_) => return None,
-        },
+        "idp_scopes" => json!(plan.sign_in.providers.first().oidc()?.scopes),
         _ => return None,
     })
 }

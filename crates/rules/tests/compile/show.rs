@@ -39,7 +39,7 @@ pub fn plan(plan: &Plan) -> String {
     let sign_in = &plan.sign_in;
     let dedicated = if sign_in.dedicated_host { "" } else { " (a route's host)" };
     write!(out, "\nsign-in {}{dedicated}: ", sign_in.authenticate).unwrap();
-    match &sign_in.provider {
+    match sign_in.providers.first() {
         Provider::Builtin => writeln!(out, "built in").unwrap(),
         Provider::Hosted(_) => writeln!(out, "hosted").unwrap(),
         Provider::Oidc(oidc) => {

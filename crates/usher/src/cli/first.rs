@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use usher_rules::plan::{HostPattern, Plan, Provider, Route};
+use usher_rules::plan::{HostPattern, Plan, Route};
 
 use crate::{
     certs::has_certificates,
@@ -41,25 +41,17 @@ pub(super) fn words(plan: &Plan, people: Option<usize>, dir: &Path) -> Result<St
         )?;
     }
     let dir = dir.display();
-    match (&plan.sign_in.provider, people) {
-        (Provider::Builtin, Some(0)) => {
-            writeln!(
-                out,
-                "people: nobody can sign in yet; usher people add EMAIL --data-dir {dir}"
-            )?;
-        }
-        (Provider::Builtin, _) => {
-            writeln!(
-                out,
-                "people: those of usher people list --data-dir {dir}, where a policy lets them in"
-            )?;
-        }
-        (Provider::Oidc(provider), _) => {
-            writeln!(out, "people: those of {}, where a policy lets them in", provider.issuer)?;
-        }
-        (Provider::Hosted(_), _) => {
-            writeln!(out, "people: those of the hosted service, where a policy lets them in")?;
-        }
+    for provider in plan.sign_in.providers.iter() {
+        let whose = match (provider.address(), people) {
+            (None, Some(0)) => {
+                format!("nobody can sign in yet; usher people add EMAIL --data-dir {dir}")
+            }
+            (None, _) => {
+                format!("those of usher people list --data-dir {dir}, where a policy lets them in")
+            }
+            (Some(address), _) => format!("those of {address}, where a policy lets them in"),
+        };
+        writeln!(out, "people: {whose}")?;
     }
     let signs_itself = !has_certificates(plan); // what is served in the clear needs none either
     if let (true, Some(address)) = (signs_itself, addresses.first()) {

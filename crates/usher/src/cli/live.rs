@@ -86,14 +86,14 @@ pub(super) fn try_all(plan: &Plan, data_dir: Option<&Path>, now: Now) -> io::Res
     let tried = runtime.block_on(async {
         let (names, ports) = tokio::join!(names::tried(plan), ports::tried(plan));
         let ours = ports.iter().any(|port| port.is_the_door);
-        let (certificates, upstreams, provider) = tokio::join!(
+        let (certificates, upstreams, providers) = tokio::join!(
             certificates::tried(plan, data_dir, ours, now.wall),
             upstreams::tried(plan),
             provider::tried(plan, now),
         );
         let ports = ports.into_iter().map(|port| port.tried);
         let all = names.into_iter().chain(ports).chain(certificates).chain(upstreams);
-        all.chain(provider).collect()
+        all.chain(providers).collect()
     });
     // a resolver that is silent keeps a thread: nobody waits for it
     runtime.shutdown_background();

@@ -173,11 +173,7 @@ fn format(asked: Option<LogFormat>) -> Format {
 
 fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: &Path) {
     let plan = running.plan();
-    let provider = match &plan.sign_in.provider {
-        Provider::Builtin => "built-in",
-        Provider::Oidc(provider) => &provider.issuer,
-        Provider::Hosted(_) => "hosted",
-    };
+    let providers: Vec<&str> = plan.sign_in.providers.iter().map(Provider::name).collect();
     let mut event = recorder
         .event(Level::Info, "serving", SystemClock.now())
         .with("version", env!("CARGO_PKG_VERSION"))
@@ -185,7 +181,7 @@ fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: 
         .with("config", config.display())
         .with("plan", &plan.id)
         .with("routes", plan.routes.len())
-        .with("provider", provider)
+        .with("provider", providers.join(" "))
         .with("data-dir", dir.display());
     if let Some(address) = running.redirect_address() {
         event = event.with("redirect-address", address);

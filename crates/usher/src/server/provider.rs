@@ -1,10 +1,11 @@
-//! Does the provider publish what a sign-in needs? Asked at the start and when it has changed, so
+//! Do the providers publish what a sign-in needs? Asked at the start and when it has changed, so
 //! that the operator reads of a mistake before a visitor does. The door serves meanwhile.
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use usher_rules::{
-    plan::{Level, OidcProvider, Plan, Provider},
+    plan::{Level, Plan, Provider},
     time::Clock,
 };
 
@@ -13,7 +14,7 @@ use crate::{
     signin::{PATIENCE, ProviderError, try_provider},
 };
 
-/// How often it is looked whether a reload has brought another provider.
+/// How often it is looked whether a reload has brought other providers.
 const LOOK: Duration = Duration::from_secs(5);
 /// How long the first answer may take before the operator is told that there is none.
 const FIRST: Duration = Duration::from_secs(3);
@@ -28,16 +29,25 @@ const EVERY: Duration = Duration::from_secs(60);
 
 pub(super) async fn watch(door: Arc<Door>, recorder: Recorder, clock: Arc<dyn Clock>) {
     let watch = Watch { door, recorder, clock };
-    let mut asked = None;
+    let mut asked: Vec<Box<str>> = Vec::new();
+    let mut seen = FuturesUnordered::new();
     loop {
         let plan = watch.door.plan();
-        if let Provider::Oidc(provider) = &plan.sign_in.provider
-            && asked.as_ref() != Some(&provider.id)
-        {
-            asked = Some(provider.id.clone());
-            watch.see(&plan, provider).await;
+        let providers = &plan.sign_in.providers;
+        asked.retain(|id| providers.of(id).is_some());
+        // Where people sign in elsewhere the last good key serves while the service is silent.
+        let here = providers.iter().filter(|provider| provider.signs_in_here());
+        for id in here.map(Provider::id) {
+            if !asked.iter().any(|known| **known == *id) {
+                asked.push(id.into());
+                seen.push(watch.see(Arc::clone(&plan), id.into()));
+            }
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::select! {
+            biased;
+            Some(()) = seen.next() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
     }
 }
 
@@ -48,26 +58,28 @@ struct Watch {
 }
 
 impl Watch {
-    /// Asks; tells at once what is wrong; and, while it is only down and still the provider in force,
+    /// Asks; tells at once what is wrong; and, while it is only down and still one that is asked,
     /// asks until it is back.
-    async fn see(&self, plan: &Plan, provider: &OidcProvider) {
+    async fn see(&self, plan: Arc<Plan>, id: Box<str>) {
+        let Some(provider) = plan.sign_in.providers.of(&id) else { return };
+        let plan = &*plan;
         let ask = |patience| try_provider(plan, provider, patience, self.clock.now());
-        let Err(error) = ask(FIRST).await else { return };
+        let Some(Err(error)) = ask(FIRST).await else { return };
         self.tell(plan, provider, &error);
         let mut pauses = AGAIN.into_iter();
         let mut down = error.is_down();
         while down {
             tokio::time::sleep(pauses.next().unwrap_or(EVERY)).await;
-            if self.door.plan().sign_in.provider.id() != &*provider.id {
+            if self.door.plan().sign_in.providers.of(&id).is_none() {
                 return;
             }
             down = match ask(PATIENCE).await {
-                Ok(()) => {
+                None | Some(Ok(())) => {
                     self.tell_back(plan, provider);
                     false
                 }
-                Err(error) if error.is_down() => true,
-                Err(error) => {
+                Some(Err(error)) if error.is_down() => true,
+                Some(Err(error)) => {
                     self.tell(plan, provider, &error);
                     false
                 }
@@ -75,25 +87,25 @@ impl Watch {
         }
     }
 
-    fn tell(&self, plan: &Plan, provider: &OidcProvider, error: &ProviderError) {
+    fn tell(&self, plan: &Plan, provider: &Provider, error: &ProviderError) {
         let level = if error.is_down() { Level::Warn } else { Level::Error };
         let event = self
             .recorder
             .event(level, "provider", self.clock.now())
-            .with("provider", &provider.issuer)
+            .with("provider", provider.address().unwrap_or_default())
             .with("cause", error)
             .with("effect", "nobody new can sign in while it is so, whoever is signed in goes on");
-        let event = match error.hint() {
+        let event = match error.hint(provider) {
             "" => event,
             hint => event.with("hint", hint),
         };
         event.write_if(&plan.log);
     }
 
-    fn tell_back(&self, plan: &Plan, provider: &OidcProvider) {
+    fn tell_back(&self, plan: &Plan, provider: &Provider) {
         self.recorder
             .event(Level::Info, "provider", self.clock.now())
-            .with("provider", &provider.issuer)
+            .with("provider", provider.address().unwrap_or_default())
             .with("effect", "it answers again: people can sign in")
             .write_if(&plan.log);
     }

@@ -8,7 +8,7 @@ use usher_pages::{
 };
 use usher_rules::{
     people::{KnownDevice, PasswordRefusal, TypedPassword},
-    plan::{Level, Provider, SameSite},
+    plan::{BUILTIN, Level, SameSite},
     secret::Secret,
     session::{CookieLife, SetCookie},
     signin::{
@@ -73,9 +73,10 @@ impl SignInRoom {
         if let Some(response) = self.program_allowed(ask) {
             return response;
         }
-        if !matches!(ask.plan().sign_in.provider, Provider::Builtin) {
-            return self.sign_in(ask).await;
-        }
+        self.with_first(ask.plan()).form_posted(ask).await
+    }
+
+    pub(super) async fn password_posted(&self, ask: &Ask) -> Response<Body> {
         if same_origin(ask.fields(), &ask.origin()).is_err() {
             return answer::error(ask, &ForeignForm { receipt: ask.receipt() });
         }
@@ -127,7 +128,7 @@ impl SignInRoom {
         if let Some(response) = self.unanswerable(ask, goal, &person) {
             return response;
         }
-        let live = match self.begin(ask, person, None).await {
+        let live = match self.begin(ask, BUILTIN, person, None).await {
             Ok(live) => live,
             Err(error) => return self.not_begun(ask, &error),
         };

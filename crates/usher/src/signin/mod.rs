@@ -12,6 +12,7 @@
 //! | both | health, keys, assets | `open` |
 //! | authenticate host | no form through an app's service worker | `workers` |
 //! | both | how to trust the local authority | `trust` |
+//! | all | what one provider does otherwise than another | `identity_provider` |
 //! | either side of a hosted sign-in | the same pages, another wire | `hosted` |
 //!
 //! Sessions are not refreshed at the provider: they end after `cookie_expire`, at sign-out, or
@@ -25,6 +26,7 @@ mod deep_link;
 mod form;
 mod hosted;
 mod identity;
+mod identity_provider;
 mod oauth2;
 mod open;
 mod program;
@@ -52,7 +54,7 @@ use usher_rules::{
 };
 
 pub(crate) use self::provider::PATIENCE;
-pub use self::provider::{ProviderError, try_provider};
+pub use self::{identity_provider::try_provider, provider::ProviderError};
 
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{
@@ -132,9 +134,7 @@ impl SignInRoom {
                 answer::text(StatusCode::NOT_FOUND, "Not Found\n")
             }
             path if path.starts_with(usher_pages::ASSETS_PREFIX) && get => open::asset(ask),
-            flow::CALLBACK if get && ask.is_hosted() => self.hosted_callback(ask).await,
-            flow::CALLBACK if post && ask.is_hosted() => self.hosted_program_allowed(ask).await,
-            flow::CALLBACK if get => self.callback(ask).await,
+            flow::CALLBACK if get || post => self.with_first(ask.plan()).callback(ask).await,
             "/.pomerium/callback" if get => answer::moved(&ask.with_query(flow::CALLBACK)),
             flow::CALLBACK | "/.pomerium/callback" => answer::method_not_allowed("GET"),
             path if path.starts_with(flow::DeepLink::PATH) && get => self.deep_link(ask),
@@ -170,7 +170,7 @@ impl OwnPages for SignInRoom {
     }
 
     fn sign_in_redirect<'a>(&'a self, request: SignInNeeded<'a>) -> BoxFuture<'a, Response<Body>> {
-        Box::pin(async move { self.start(&request).await })
+        Box::pin(async move { self.with_first(request.plan).begin(&request).await })
     }
 }
 

@@ -3,7 +3,7 @@
 use http::{Method, Response};
 use usher_pages::{Link, ProviderDown, SetUpWrong};
 use usher_rules::{
-    plan::{Level, OidcProvider, Provider, SameSite},
+    plan::{Level, OidcProvider, SameSite},
     session::{CookieLife, SetCookie, all_cookies, cookies},
     signin::{
         AuthorizationResponse, Failure, Goal, OAUTH2_CALLBACK, Pending, SIGN_IN, Target,
@@ -98,8 +98,22 @@ impl SignInRoom {
         let query = if posted { ask.form_text() } else { ask.query() };
         let response = AuthorizationResponse::read(query);
         let name = Pending::cookie_name(ask.cookie_name(), &response.state);
-        let mut goal = Goal::Here;
-        let mut answered = match self.come_back(ask, &response, &name, &mut goal).await {
+        let value = cookies(ask.fields(), &name).next();
+        let pending = value
+            .as_deref()
+            .map(|value| Pending::open(&self.keys, ask.cookie_name(), &response.state, value));
+        let pending = pending.unwrap_or(Err(Failure::NotUnderWay));
+        let goal = pending.as_ref().map_or(Goal::Here, |pending| pending.goal().clone());
+        let provider = pending.as_ref().ok().map(Pending::provider);
+        let provider = provider.and_then(|id| ask.plan().sign_in.providers.of(id)?.oidc());
+        let came_back = match (pending, provider) {
+            (Ok(pending), Some(provider)) => {
+                self.come_back(ask, &response, pending, provider).await
+            }
+            (Ok(_), None) => Err(Failure::OtherProvider.into()),
+            (Err(failure), _) => Err(failure.into()),
+        };
+        let mut answered = match came_back {
             Ok(answered) => answered,
             Err(NotSignedIn::Failure(Failure::NotUnderWay | Failure::TooSlow))
                 if ask.known_here().is_some() =>
@@ -112,13 +126,12 @@ impl SignInRoom {
                 return answer::see_other(&page);
             }
             Err(NotSignedIn::Failure(Failure::TryAgain { code, tries })) => {
-                self.once_more(ask, goal.clone(), &code, tries).await
+                self.once_more(ask, provider, goal.clone(), &code, tries).await
             }
             Err(NotSignedIn::Failure(failure)) => {
                 let again = again(ask, &goal);
                 let mut cause = failure.to_string();
-                if let (Failure::Refused(code), Provider::Oidc(provider)) =
-                    (&failure, &ask.plan().sign_in.provider)
+                if let (Failure::Refused(code), Some(provider)) = (&failure, provider)
                     && &**code == "invalid_scope"
                 {
                     let sent = provider.scopes.join(" ");
@@ -156,16 +169,10 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         response: &AuthorizationResponse,
-        cookie: &str,
-        goal: &mut Goal,
+        pending: Pending,
+        provider: &OidcProvider,
     ) -> Result<Response<Body>, NotSignedIn> {
         let (plan, now) = (ask.plan(), ask.now());
-        let Provider::Oidc(provider) = &plan.sign_in.provider else {
-            return Err(Failure::OtherProvider.into());
-        };
-        let value = cookies(ask.fields(), cookie).next().ok_or(Failure::NotUnderWay)?;
-        let pending = Pending::open(&self.keys, ask.cookie_name(), &response.state, &value)?;
-        *goal = pending.goal().clone();
         let (used, over_at) = (pending.digest(), now.wall.plus(Pending::LIFETIME));
         let names_itself = self.providers.names_itself(plan, provider, now).await?;
         let redeeming = pending.answered(response, provider, names_itself, now.wall)?;
@@ -173,22 +180,29 @@ impl SignInRoom {
         let SignedIn { claims, userinfo, redeemed } =
             self.providers.redeem(plan, provider, &redeeming, now).await?;
         let person = redeeming.accept(&claims, userinfo.as_ref(), provider, now.wall)?;
-        if let Some(response) = self.unanswerable(ask, goal, &person) {
+        if let Some(response) = self.unanswerable(ask, &redeeming.goal, &person) {
             return Ok(response);
         }
-        let live = self.begin(ask, person, Some(&redeemed)).await?;
-        let mut response = self.hand_over(ask, &live, goal).ok_or_else(not_served)?;
+        let live = self.begin(ask, &provider.id, person, Some(&redeemed)).await?;
+        let mut response = self.hand_over(ask, &live, &redeeming.goal).ok_or_else(not_served)?;
         self.remember_here(ask, &live, &mut response);
         Ok(response)
     }
 
     /// What the provider's error asks for: begun anew, with what it was for.
-    async fn once_more(&self, ask: &Ask, goal: Goal, code: &str, tries: u8) -> Response<Body> {
+    async fn once_more(
+        &self,
+        ask: &Ask,
+        provider: Option<&OidcProvider>,
+        goal: Goal,
+        code: &str,
+        tries: u8,
+    ) -> Response<Body> {
         let cause = Some(format!("the provider asks for another try: `{code}`"));
         self.note(ask, Level::Info, "sign-in-failed", None, cause);
-        match &ask.plan().sign_in.provider {
-            Provider::Oidc(provider) => self.to_provider(ask, provider, goal, tries).await,
-            Provider::Builtin | Provider::Hosted(_) => answer::found("/.pomerium/"),
+        match provider {
+            Some(provider) => self.to_provider(ask, provider, goal, tries).await,
+            None => answer::found("/.pomerium/"),
         }
     }
 

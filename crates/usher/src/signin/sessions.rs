@@ -57,20 +57,22 @@ impl SignInRoom {
     }
 
     /// Starts a session, with an id that nobody has seen (no fixation), and ends the one that it
-    /// replaces in this browser.
+    /// replaces in this browser. `provider` is the id of who said who they are.
     pub(super) async fn begin(
         &self,
         ask: &Ask,
+        provider: &str,
         person: Person,
         redeemed: Option<&Redeemed>,
     ) -> Result<Arc<LiveSession>, StoreError> {
-        self.begin_until(ask, person, redeemed, UnixTime::MAX).await
+        self.begin_until(ask, provider, person, redeemed, UnixTime::MAX).await
     }
 
     /// The same, over at `end` at the latest.
     pub(super) async fn begin_until(
         &self,
         ask: &Ask,
+        provider: &str,
         person: Person,
         redeemed: Option<&Redeemed>,
         end: UnixTime,
@@ -97,7 +99,7 @@ impl SignInRoom {
             .sessions
             .insert(Session {
                 id,
-                idp_id: plan.sign_in.provider.id().into(),
+                idp_id: provider.into(),
                 person,
                 issued_at: ask.wall().seconds(),
                 expires_at: ask.wall().plus(plan.cookie.expire).min(end).seconds(),

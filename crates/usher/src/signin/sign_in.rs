@@ -7,7 +7,7 @@ use usher_pages::{Link, SignInFailed};
 use usher_rules::{
     fields::Reader,
     names::Origin,
-    plan::{Level, Provider},
+    plan::Level,
     signin::{Failure, Goal, GoalError, SIGN_IN, SignedUrl, Target, UrlRefusal, param, verify_url},
 };
 
@@ -41,12 +41,7 @@ impl SignInRoom {
         if matches!(goal, Goal::Proxy { .. }) && ask.reader() == Reader::Program {
             return answer::text(StatusCode::UNAUTHORIZED, "Unauthorized\n"); // as measured
         }
-        match &ask.plan().sign_in.provider {
-            Provider::Builtin => self.form(ask, &goal),
-            Provider::Oidc(provider) => self.to_provider(ask, provider, goal, 0).await,
-            // INVARIANT: where people sign in elsewhere no host of ours is the authenticate host.
-            Provider::Hosted(_) => answer::text(StatusCode::NOT_FOUND, "Not Found\n"),
-        }
+        self.with_first(ask.plan()).sign_in(ask, goal).await
     }
 
     /// What the sign-in is for, if the address is one that we signed. Without any query it is

@@ -7,7 +7,7 @@ use usher_pages::{
     ForeignForm, Link, PostForm, SCOPE_EVERYWHERE, SCOPE_FIELD, Scripts, SignOutConfirm, SignedOut,
 };
 use usher_rules::{
-    plan::{Level, Provider},
+    plan::Level,
     session::{CookieLife, Purpose, Session, SetCookie},
     signin::{
         DeepLink, Params, SIGN_IN, SIGN_OUT, SIGNED_OUT, SignedOutState, SignedUrl, WayBack, param,
@@ -165,14 +165,12 @@ impl SignInRoom {
         let last = if ask.is_hosted() { ask.origin() } else { ask.authenticate() };
         let ours = format!("{last}{SIGNED_OUT}");
         let configured = plan.sign_in.signed_out_url.as_deref();
-        let end_session = match (&plan.sign_in.provider, session) {
-            (Provider::Oidc(provider), Some(_)) => {
-                self.providers.end_session(plan, provider, ask.now()).await
-            }
-            (Provider::Oidc(_) | Provider::Builtin | Provider::Hosted(_), _) => None,
+        let provider = session.and_then(|session| plan.sign_in.providers.of(&session.idp_id));
+        let end_session = match provider {
+            Some(provider) => self.with(provider).end_session(ask).await,
+            None => None,
         };
-        let (Some(mut url), Provider::Oidc(provider)) = (end_session, &plan.sign_in.provider)
-        else {
+        let Some(mut url) = end_session else {
             return back
                 .map_or_else(|| configured.map_or(ours, str::to_owned), |back| back.to_string());
         };
@@ -191,7 +189,6 @@ impl SignInRoom {
             .filter(|back| configured.is_none() && back.to_string().len() <= DeepLink::TRAVELS)
             .and_then(|back| Some(SignedOutState::seal(&self.keys, &back, random()?, ask.wall())));
         url.query_pairs_mut()
-            .append_pair("client_id", &provider.client_id)
             .append_pair("post_logout_redirect_uri", configured.unwrap_or(&registered))
             .extend_pairs(id_token.map(|id_token| ("id_token_hint", id_token)))
             .extend_pairs(state.map(|state| ("state", state)));

@@ -39,9 +39,9 @@ impl Ground<'_> {
                 "delete the `idp_*` lines, or delete `authenticate_service_url` to use them",
             ));
         }
-        let parts = ["hosted".as_bytes(), origin.to_string().as_bytes()].map(<[u8]>::to_vec);
-        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-        Provider::Hosted(HostedService { id: stable_id(&parts, 32) })
+        let address = origin.to_string().into_boxed_str();
+        let id = stable_id(&[b"hosted", address.as_bytes()], 32);
+        Provider::Hosted(HostedService { id, address })
     }
 
     /// What the authenticate service needs beside a provider.

@@ -9,7 +9,7 @@ use crate::{
         keys::{Key, global},
     },
     names::{Host, Origin},
-    plan::{Action, HostPattern, OidcProvider, Provider, Route, SignIn},
+    plan::{Action, HostPattern, OidcProvider, Provider, Providers, Route, SignIn},
     problem::{Place, Problem, Severity},
     secret::Secret,
 };
@@ -75,13 +75,13 @@ impl Ground<'_> {
             None => (self.first_host(routes)?, false),
         };
         let hosts = self.keys.get(&global::PROGRAMMATIC_REDIRECT_DOMAIN_WHITELIST);
-        if !dedicated_host && matches!(provider, Some(Provider::Builtin)) {
+        if !dedicated_host && provider.as_ref().is_some_and(|one| one.address().is_none()) {
             self.passwords_beside_apps(&authenticate, routes);
         }
         Some(SignIn {
             authenticate,
             dedicated_host,
-            provider: provider?,
+            providers: Providers::new(provider?, Vec::new()),
             signed_out_url,
             programmatic_hosts: match hosts {
                 Some(hosts) => hosts.iter().map(|host| Host::a_labels(&host.text)).collect(),

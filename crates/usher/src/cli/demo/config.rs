@@ -52,7 +52,7 @@ routes:
 
 #[cfg(test)]
 mod tests {
-    use usher_rules::plan::Provider;
+    use usher_rules::plan::BUILTIN;
 
     use super::*;
     use crate::reload::{Loaded, Source, load};
@@ -67,7 +67,7 @@ mod tests {
         let source = Source::Text { name: "demo.yaml", text: &text };
         let Loaded { plan, problems, .. } = load(source).unwrap();
         assert!(problems.problems().is_empty(), "{problems}");
-        assert!(matches!(plan.sign_in.provider, Provider::Builtin), "people of our own");
+        assert_eq!(plan.sign_in.providers.first().id(), BUILTIN, "people of our own");
         assert_eq!(plan.routes.len(), 1);
         let hosts: Vec<_> = plan.hosts.exact_hosts().map(ToString::to_string).collect();
         assert_eq!(hosts, [HOST]);

@@ -36,20 +36,13 @@ pub(super) fn note(member: &Member, path: &Path) -> Option<String> {
 
 fn about(member: &Member, plan: &Plan) -> Option<String> {
     let email = &member.email;
-    match &plan.sign_in.provider {
-        Provider::Builtin => {}
-        Provider::Oidc(provider) => {
-            return Some(format!(
-                "people sign in at {}, so nobody signs in with a password of this server",
-                provider.issuer
-            ));
-        }
-        Provider::Hosted(_) => {
-            return Some(format!(
-                "people sign in at {}, so nobody signs in with a password of this server",
-                plan.sign_in.authenticate
-            ));
-        }
+    let elsewhere: Option<Vec<&str>> =
+        plan.sign_in.providers.iter().map(Provider::address).collect();
+    if let Some(elsewhere) = elsewhere {
+        return Some(format!(
+            "people sign in at {}, so nobody signs in with a password of this server",
+            elsewhere.join(" and ")
+        ));
     }
     let closed: Vec<&Route> =
         plan.routes.iter().map(|route| &**route).filter(|route| !route.is_public).collect();

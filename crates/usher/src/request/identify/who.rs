@@ -150,7 +150,7 @@ fn is_for(plan: &Plan, handle: &Handle, source: CredentialSource, host: &str) ->
     }
 }
 
-/// The session, if it is in force: not ended, not over, and of the provider in force.
+/// The session, if it is in force: not ended, not over, and of a provider that is asked.
 ///
 /// # Errors
 ///
@@ -164,7 +164,7 @@ pub fn in_force(
     if live.is_over(now) {
         return Err(Rejection::Expired);
     }
-    if *live.session().idp_id != *plan.sign_in.provider.id() {
+    if plan.sign_in.providers.of(&live.session().idp_id).is_none() {
         return Err(Rejection::OtherProvider);
     }
     Ok(live)

@@ -4,7 +4,7 @@ use http::Response;
 use usher_pages::{Link, ProviderDown};
 use usher_rules::{
     people::Person,
-    plan::{Provider, SameSite},
+    plan::{HostedService, SameSite},
     session::{CookieLife, Handle, SetCookie},
     signin::{
         BindingUse, BrowserBinding, Target,
@@ -59,8 +59,12 @@ const UNCLEAR: &str = "The service that signs people in gave an answer that this
 impl SignInRoom {
     /// `/.pomerium/callback/` at a route's host: the service's answer arrives. Only what is inside
     /// the seal counts, in the browser that began, once, for a page of this host.
-    pub(in crate::signin) async fn hosted_callback(&self, ask: &Ask) -> Response<Body> {
-        self.arrival_or_why(ask, self.arrive_hosted(ask).await)
+    pub(in crate::signin) async fn hosted_callback(
+        &self,
+        ask: &Ask,
+        service: &HostedService,
+    ) -> Response<Body> {
+        self.arrival_or_why(ask, self.arrive_hosted(ask, service).await)
     }
 
     /// The answer to a callback, or the page that says why nothing came of it.
@@ -83,10 +87,14 @@ impl SignInRoom {
         }
     }
 
-    async fn arrive_hosted(&self, ask: &Ask) -> Result<Response<Body>, NotSignedIn> {
+    async fn arrive_hosted(
+        &self,
+        ask: &Ask,
+        service: &HostedService,
+    ) -> Result<Response<Body>, NotSignedIn> {
         let arrived = self.opened(ask).await?;
         if arrived.programmatic {
-            return self.program_arrived(ask, &arrived);
+            return self.program_arrived(ask, service, &arrived);
         }
         let Some((page, flow)) = unmark(&arrived.redirect) else {
             let why = "This sign-in did not begin at this server.";
@@ -102,13 +110,13 @@ impl SignInRoom {
         let again = target.to_string();
         begun_here(ask, flow)
             .map_err(|NotThisBrowser { cause, why }| refused(cause, why, &again))?;
-        let (person, end) = self.vouched_for(ask, &arrived, &again)?;
+        let (person, end) = vouched_for(ask, service, &arrived, &again)?;
         self.use_once(ask, &arrived, &again).await?;
         let live = match same_sign_in(ask, &person) {
             Some(live) => live,
             None => {
                 let end = end.unwrap_or(UnixTime::MAX);
-                let live = self.begin_until(ask, person, None, end).await?;
+                let live = self.begin_until(ask, &service.id, person, None, end).await?;
                 if let Some(old) = ask.identity().session() {
                     // Each host has a session of its own, so none is on its way anywhere.
                     self.retire(ask, old, &live).await;
@@ -154,22 +162,6 @@ impl SignInRoom {
         })
     }
 
-    pub(super) fn vouched_for(
-        &self,
-        ask: &Ask,
-        arrived: &Arrived,
-        again: &str,
-    ) -> Result<VouchedFor, NotSignedIn> {
-        let Provider::Hosted(service) = &ask.plan().sign_in.provider else {
-            let why = "The way to sign in was changed meanwhile.";
-            return Err(refused("the provider was changed meanwhile", why, again));
-        };
-        arrived
-            .profile
-            .person(&service.id, ask.wall())
-            .map_err(|fault| refused(fault, words(fault.into()), again))
-    }
-
     pub(super) async fn use_once(
         &self,
         ask: &Ask,
@@ -182,6 +174,16 @@ impl SignInRoom {
             NotOnce::Store(error) => error.into(),
         })
     }
+}
+
+pub(super) fn vouched_for(
+    ask: &Ask,
+    service: &HostedService,
+    arrived: &Arrived,
+    again: &str,
+) -> Result<VouchedFor, NotSignedIn> {
+    let person = arrived.profile.person(&service.id, ask.wall());
+    person.map_err(|fault| refused(fault, words(fault.into()), again))
 }
 
 /// The session that another tab of this browser has just got, by the same person: a second one

@@ -1,7 +1,6 @@
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use usher_pages::{Link, ProviderDown};
 use usher_rules::{
-    names::Authority,
     plan::{HostedService, Level, Plan},
     session::SessionId,
     signin::{
@@ -13,29 +12,21 @@ use usher_rules::{
 
 use super::VERSION;
 use crate::{
-    request::{Body, SignInNote},
+    request::{Body, SignInNeeded, SignInNote},
     signin::{
         Ask, SignInRoom, answer, binding, deep_link::Wanted, provider::ProviderError, random,
     },
 };
 
-/// A navigation that is on its way to the service.
-pub(crate) struct Begun<'a> {
-    pub plan: &'a Plan,
-    pub service: &'a HostedService,
-    pub authority: &'a Authority,
-    pub target: &'a str,
-    pub fields: &'a HeaderMap,
-    pub now: Now,
-}
-
 impl SignInRoom {
     /// Sends a navigation to the service, and marks the browser that it began in.
     pub(in crate::signin) async fn begin_hosted(
         &self,
-        begun: Begun<'_>,
+        service: &HostedService,
+        needed: &SignInNeeded<'_>,
     ) -> Result<Response<Body>, ProviderError> {
-        let Begun { plan, service, authority, target, fields, now } = begun;
+        let SignInNeeded { plan, head, authority, target, now, .. } = *needed;
+        let fields = &head.headers;
         let Some(wanted) = Wanted::new(plan, authority, target, fields) else {
             return Ok(answer::text(StatusCode::NOT_FOUND, "Not Found\n")); // a host of nobody's
         };

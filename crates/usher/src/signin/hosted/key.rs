@@ -14,7 +14,7 @@ use usher_rules::{
 
 use crate::{
     request::Remembered,
-    signin::provider::{Http, ProviderError},
+    signin::provider::{Http, ProviderError, SERVICE_KEY},
 };
 
 /// How long a key is taken as it is: what its `Cache-Control` says.
@@ -94,7 +94,7 @@ impl ServiceKeys {
         if let Some(known) = known.filter(|known| asking.is_none() || known.is_usable(now)) {
             return Ok(Found { key: known.key, failure: None }); // somebody else asks or has asked
         }
-        match self.fetch(plan).await {
+        match fetch(plan, self.patience).await {
             Ok(key) => {
                 self.keep(plan, of, key, now).await;
                 Ok(Found { key, failure: None })
@@ -118,7 +118,7 @@ impl ServiceKeys {
             return known;
         }
         *asked_at = Some(now.monotonic);
-        match self.fetch(plan).await {
+        match fetch(plan, self.patience).await {
             Ok(key) => {
                 self.keep(plan, of, key, now).await;
                 key
@@ -140,19 +140,6 @@ impl ServiceKeys {
             }
             Some(_) | None => Ok(()),
         }
-    }
-
-    async fn fetch(&self, plan: &Plan) -> Result<PublicKey, ProviderError> {
-        let http = Http::new(plan, true, self.patience)?;
-        let url = format!("{}{PUBLIC_KEY}", plan.sign_in.authenticate);
-        let answer = http.get_once(&url, None).await?;
-        let status = answer.status().as_u16();
-        if status != 200 {
-            return Err(ProviderError::Status { document: "the service's public key", status });
-        }
-        let octets = answer.into_body();
-        let key = PublicKey::from_octets(&octets).filter(PublicKey::takes_seals);
-        key.ok_or(ProviderError::Unreadable("the service's key"))
     }
 
     async fn keep(&self, plan: &Plan, of: u64, key: PublicKey, now: Now) {
@@ -202,6 +189,28 @@ impl ServiceKey {
         self.fetched_at.is_some_and(|at| age(at) < FRESH)
             || failed_at.is_some_and(|at| age(at) < RETRY)
     }
+}
+
+/// Does the service show its key, without which it can't be spoken with?
+///
+/// # Errors
+///
+/// [`ProviderError`]: nobody could sign in now.
+pub(crate) async fn try_service(plan: &Plan, patience: Duration) -> Result<(), ProviderError> {
+    fetch(plan, patience).await.map(drop)
+}
+
+async fn fetch(plan: &Plan, patience: Duration) -> Result<PublicKey, ProviderError> {
+    let http = Http::new(plan, true, patience)?;
+    let url = format!("{}{PUBLIC_KEY}", plan.sign_in.authenticate);
+    let answer = http.get_once(&url, None).await?;
+    let status = answer.status().as_u16();
+    if status != 200 {
+        return Err(ProviderError::Status { document: SERVICE_KEY, status });
+    }
+    let octets = answer.into_body();
+    let key = PublicKey::from_octets(&octets).filter(PublicKey::takes_seals);
+    key.ok_or(ProviderError::Unreadable("the service's key"))
 }
 
 fn name(plan: &Plan) -> String {
@@ -255,7 +264,10 @@ mod tests {
 
     /// A plan whose service is not there.
     fn plan(service: &str) -> Plan {
-        let provider = Provider::Hosted(HostedService { id: "an-id".into() });
+        let provider = Provider::Hosted(HostedService {
+            id: "an-id".into(),
+            address: "https://auth.example".into(),
+        });
         Plan::sketch(Origin::parse(service).unwrap(), provider, Vec::new())
     }
 

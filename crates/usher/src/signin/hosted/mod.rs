@@ -17,8 +17,7 @@ mod key;
 mod program;
 mod serve;
 
-pub(super) use begin::Begun;
-pub(super) use key::ServiceKeys;
+pub(super) use key::{ServiceKeys, try_service};
 
 /// What `pomerium_version` says: the version of the wire that is spoken, and who speaks. The form
 /// is `VERSION OS/ARCH RUNTIME`, with Go's names and the last part empty.

@@ -4,13 +4,14 @@
 use http::Response;
 use usher_pages::{FLOW_FIELD, ForeignForm, PROGRAM_ALLOW, PROGRAM_FIELD};
 use usher_rules::{
+    plan::HostedService,
     signin::{
         BindingUse, BrowserBinding, CALLBACK, Params, ProgramRedirect, hosted::Arrived, same_origin,
     },
     time::UnixTime,
 };
 
-use super::arrive::{NotSignedIn, handle, refused};
+use super::arrive::{NotSignedIn, handle, refused, vouched_for};
 use crate::{
     request::{Body, identify::StoreError},
     signin::{
@@ -25,10 +26,11 @@ impl SignInRoom {
     pub(super) fn program_arrived(
         &self,
         ask: &Ask,
+        service: &HostedService,
         arrived: &Arrived,
     ) -> Result<Response<Body>, NotSignedIn> {
         let redirect = program_redirect(ask, arrived)?;
-        let (person, _) = self.vouched_for(ask, arrived, "/")?;
+        let (person, _) = vouched_for(ask, service, arrived, "/")?;
         let no_random = || StoreError::Unavailable(NO_RANDOM.into());
         let binding = BrowserBinding::new(random().ok_or_else(no_random)?, ask.wall());
         let consent = Consent {
@@ -41,7 +43,11 @@ impl SignInRoom {
     }
 
     /// The form of that page came back.
-    pub(in crate::signin) async fn hosted_program_allowed(&self, ask: &Ask) -> Response<Body> {
+    pub(in crate::signin) async fn hosted_program_allowed(
+        &self,
+        ask: &Ask,
+        service: &HostedService,
+    ) -> Response<Body> {
         let form: Params = ask.form().unwrap_or_default();
         if form.text(PROGRAM_FIELD) != Some(PROGRAM_ALLOW) {
             return answer::method_not_allowed("GET");
@@ -55,21 +61,27 @@ impl SignInRoom {
             // Asked again: by whom, and for what, is shown anew.
             return answer::see_other(&ask.with_query(CALLBACK));
         }
-        let arrival = self.let_program_in(ask, flow).await;
+        let arrival = self.let_program_in(ask, service, flow).await;
         self.arrival_or_why(ask, arrival)
     }
 
     /// The program gets its handle. The browser gets none.
-    async fn let_program_in(&self, ask: &Ask, flow: &str) -> Result<Response<Body>, NotSignedIn> {
+    async fn let_program_in(
+        &self,
+        ask: &Ask,
+        service: &HostedService,
+        flow: &str,
+    ) -> Result<Response<Body>, NotSignedIn> {
         let arrived = self.opened(ask).await?;
         if !arrived.programmatic {
             let why = "No program waits for this sign-in.";
             return Err(refused("a page's answer was posted as a program's", why, "/"));
         }
         let redirect = program_redirect(ask, &arrived)?;
-        let (person, end) = self.vouched_for(ask, &arrived, "/")?;
+        let (person, end) = vouched_for(ask, service, &arrived, "/")?;
         self.use_once(ask, &arrived, "/").await?;
-        let live = self.begin_until(ask, person, None, end.unwrap_or(UnixTime::MAX)).await?;
+        let end = end.unwrap_or(UnixTime::MAX);
+        let live = self.begin_until(ask, &service.id, person, None, end).await?;
         let handle = self.keys.sign_handle(&handle(ask, &live));
         let mut response = answer::see_other(&redirect.with_handle(&handle));
         binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());

@@ -6,7 +6,11 @@ mod exchange;
 mod http;
 mod known;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use openidconnect::{
     ClientId, ClientSecret, CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
@@ -14,7 +18,7 @@ use openidconnect::{
 };
 use serde_json::{Map, Value};
 use usher_rules::{
-    plan::{OidcProvider, Plan},
+    plan::{OidcProvider, Plan, Provider},
     signin::{OAUTH2_CALLBACK, Pending, Redeeming},
     time::Now,
 };
@@ -48,7 +52,7 @@ pub enum ProviderError {
     #[error("{0}")]
     Lately(Box<str>),
     /// Another status than the one that was hoped for.
-    #[error("{document} is answered with {status}{}", advice(*status))]
+    #[error("{document} is answered with {status}{}", advice(document, *status))]
     Status {
         /// What was asked for.
         document: &'static str,
@@ -115,8 +119,11 @@ impl ProviderError {
 }
 
 impl ProviderError {
-    /// What the operator can do; empty where the words say it.
-    pub const fn hint(&self) -> &'static str {
+    /// What the operator can do about `provider`; empty where the words say it.
+    pub const fn hint(&self, provider: &Provider) -> &'static str {
+        if !provider.signs_in_here() {
+            return "check `authenticate_service_url`, and that this machine reaches it";
+        }
         match self {
             Self::Unreachable(_) | Self::Slow | Self::Lately(_) => {
                 "check `idp_provider_url` and that this machine reaches it; a certificate of your \
@@ -139,10 +146,13 @@ impl ProviderError {
     }
 }
 
+/// What a hosted service publishes.
+pub(crate) const SERVICE_KEY: &str = "the service's public key";
+
 /// What to do about a status that lasts.
-const fn advice(status: u16) -> &'static str {
-    match status {
-        500.. | 429 => "",
+fn advice(document: &str, status: u16) -> &'static str {
+    match (document, status) {
+        (SERVICE_KEY, _) | (_, 500.. | 429) => "",
         _ => "; check `idp_provider_url`: it is the issuer, as the provider writes it",
     }
 }
@@ -169,19 +179,26 @@ pub(super) struct Redeemed {
     pub method: Option<&'static str>,
 }
 
-/// The provider in force, whichever that is.
+/// What is known of each OpenID Connect provider that is asked.
 pub(super) struct Providers {
-    cache: Cache,
+    patience: Duration,
+    caches: Mutex<HashMap<Box<str>, Arc<Cache>>>,
 }
 
 impl Providers {
     /// Nobody was spoken with yet. A provider may take `patience` for one answer.
     pub(super) fn new(patience: Duration) -> Self {
-        Self { cache: Cache::new(patience) }
+        Self { patience, caches: Mutex::default() }
     }
-}
 
-impl Providers {
+    /// What is known of this one. Of those that the plan no longer asks nothing is kept.
+    fn cache(&self, plan: &Plan, provider: &OidcProvider) -> Arc<Cache> {
+        let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        caches.retain(|id, _| plan.sign_in.providers.of(id).is_some());
+        let cache = caches.entry(provider.id.clone());
+        Arc::clone(cache.or_insert_with(|| Arc::new(Cache::new(self.patience))))
+    }
+
     /// Where the browser goes: the authorization endpoint, with state, nonce and PKCE S256.
     pub(super) async fn authorize_url(
         &self,
@@ -190,7 +207,7 @@ impl Providers {
         pending: &Pending,
         now: Now,
     ) -> Result<String, ProviderError> {
-        let known = self.cache.of(plan, provider, now).await?;
+        let known = self.cache(plan, provider).of(plan, provider, now).await?;
         let client = client(&known, provider, plan)?;
         // The challenge is ours, made of the verifier in the browser's cookie.
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(
@@ -224,7 +241,7 @@ impl Providers {
         provider: &OidcProvider,
         now: Now,
     ) -> Result<bool, ProviderError> {
-        let known = self.cache.of(plan, provider, now).await?;
+        let known = self.cache(plan, provider).of(plan, provider, now).await?;
         Ok(known.metadata.additional_metadata().authorization_response_iss_parameter_supported)
     }
 
@@ -235,7 +252,7 @@ impl Providers {
         provider: &OidcProvider,
         now: Now,
     ) -> Option<url::Url> {
-        let known = self.cache.of(plan, provider, now).await.ok()?;
+        let known = self.cache(plan, provider).of(plan, provider, now).await.ok()?;
         let url = known.metadata.additional_metadata().end_session_endpoint.clone()?;
         matches!(url.scheme(), "https" | "http").then_some(url)
     }
@@ -248,12 +265,13 @@ impl Providers {
         redeeming: &Redeeming,
         now: Now,
     ) -> Result<SignedIn, ProviderError> {
-        let known = self.cache.of(plan, provider, now).await?;
+        let cache = self.cache(plan, provider);
+        let known = cache.of(plan, provider, now).await?;
         let (tokens, method) = exchange::redeem(&known, provider, plan, redeeming).await?;
         let claims = match exchange::verified(&known, &tokens.id_token) {
             Ok(claims) => claims,
             Err(exchange::NotVerified::UnknownKey) => {
-                let known = self.cache.with_new_keys(Arc::clone(&known), now).await?;
+                let known = cache.with_new_keys(Arc::clone(&known), now).await?;
                 exchange::verified(&known, &tokens.id_token)?
             }
             Err(not_verified) => return Err(not_verified.into()),
@@ -302,7 +320,7 @@ fn client(
 /// # Errors
 ///
 /// [`ProviderError`]: nobody could sign in now.
-pub async fn try_provider(
+pub(super) async fn try_discovery(
     plan: &Plan,
     provider: &OidcProvider,
     patience: Duration,

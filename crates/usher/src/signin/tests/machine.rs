@@ -77,7 +77,10 @@ struct Machine<'a> {
 
 fn plan() -> Plan {
     let hosts = HOSTS.map(|host| Host::parse(host).unwrap()).to_vec();
-    let provider = Provider::Hosted(HostedService { id: "an-id".into() });
+    let provider = Provider::Hosted(HostedService {
+        id: "an-id".into(),
+        address: "https://auth.example".into(),
+    });
     Plan::sketch(Origin::parse("https://auth.elsewhere").unwrap(), provider, hosts)
 }
 

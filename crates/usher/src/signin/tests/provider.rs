@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use usher_lab::provider::{Algorithm, FakeProvider, Lie};
 use usher_rules::{
-    plan::{OidcProvider, Provider},
+    plan::{OidcProvider, Provider, Providers},
     secret::Secret,
 };
 
@@ -14,6 +14,10 @@ use super::test_room::{Browser, START, Seen, TestRoom, plan};
 const PAGE: &str = "https://tv.example/web/?x";
 
 fn as_configured(provider: &FakeProvider) -> Provider {
+    named("p1", provider)
+}
+
+fn named(name: &str, provider: &FakeProvider) -> Provider {
     let (id, secret) = provider.client();
     Provider::Oidc(OidcProvider {
         issuer: provider.issuer().into(),
@@ -21,7 +25,7 @@ fn as_configured(provider: &FakeProvider) -> Provider {
         client_secret: Some(Secret::new(secret.as_bytes())),
         scopes: ["openid", "profile", "email"].map(Into::into).to_vec(),
         request_params: vec![("prompt".into(), "login".into()), ("state".into(), "x".into())],
-        id: "p1".into(),
+        id: name.into(),
     })
 }
 
@@ -383,11 +387,39 @@ async fn a_reload_to_another_provider() {
     let mut browser = room.browser();
     let back = way_back(&first, &mut browser).await;
     let second = FakeProvider::start(START).await.unwrap();
-    let Provider::Oidc(mut provider) = as_configured(&second) else { unreachable!() };
-    provider.id = "p2".into();
-    *room.plan.lock().unwrap() = Arc::new(plan(Provider::Oidc(provider)));
+    *room.plan.lock().unwrap() = Arc::new(plan(named("p2", &second)));
     let seen = browser.get(&back).await;
     assert_eq!((seen.status, seen.signs_in()), (400, false), "the way back of the first");
     assert_eq!(first.was_asked("/token"), 0);
     assert_eq!(sign_in(&second, &mut room.browser()).await.text, "the app, for ann");
+}
+
+/// Several providers side by side: a sign-in under way, a session and its end go by the provider
+/// that they came from, whichever is asked first, and each is asked for its documents once.
+#[tokio::test]
+async fn with_several_providers_each_person_stays_with_theirs() {
+    let [first, second] =
+        [FakeProvider::start(START).await.unwrap(), FakeProvider::start(START).await.unwrap()];
+    let asks = |one: Provider, other: Provider| {
+        let mut plan = plan(Provider::Builtin);
+        plan.sign_in.providers = Providers::new(one, vec![other]);
+        Arc::new(plan)
+    };
+    let room = TestRoom::new(Provider::Builtin);
+    *room.plan.lock().unwrap() = asks(named("p2", &second), named("p1", &first));
+    let (mut of_second, mut under_way) = (room.browser(), room.browser());
+    assert_eq!(sign_in(&second, &mut of_second).await.text, "the app, for ann");
+    let back = way_back(&second, &mut under_way).await;
+
+    *room.plan.lock().unwrap() = asks(named("p1", &first), named("p2", &second));
+    let mut of_first = room.browser();
+    assert_eq!(sign_in(&first, &mut of_first).await.text, "the app, for ann");
+    assert_eq!(under_way.follow(&back).await.text, "the app, for ann", "begun at the other");
+    for (browser, provider) in [(&mut of_first, &first), (&mut of_second, &second)] {
+        let here = "https://auth.example/.pomerium/sign_out";
+        let left = browser.post(here, &[("scope", "here")], &[("origin", "https://auth.example")]);
+        let left = left.await;
+        assert!(left.location().starts_with(&format!("{}/logout", provider.issuer())), "{left:?}");
+        assert_eq!(provider.was_asked("/.well-known/openid-configuration"), 1);
+    }
 }

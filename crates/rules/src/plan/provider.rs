@@ -1,0 +1,119 @@
+use crate::secret::Secret;
+
+/// The id of the built-in provider.
+pub const BUILTIN: &str = "builtin";
+
+/// Who tells us who people are: at least one.
+#[derive(Debug)]
+pub struct Providers {
+    first: Provider,
+    others: Vec<Provider>,
+}
+
+impl Providers {
+    /// `first` is asked where nothing says which.
+    pub const fn new(first: Provider, others: Vec<Provider>) -> Self {
+        Self { first, others }
+    }
+
+    /// Who is asked where nothing says which.
+    pub const fn first(&self) -> &Provider {
+        &self.first
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Provider> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// The one that a session or a sign-in under way came from; `None` when it is no longer asked,
+    /// and then its sessions are void.
+    pub fn of(&self, id: &str) -> Option<&Provider> {
+        self.iter().find(|provider| provider.id() == id)
+    }
+}
+
+/// Who tells us who somebody is, and what it can do. Its kind is asked for here, and where the
+/// sign-in room finds how to speak with it; nowhere else.
+#[derive(Debug)]
+pub enum Provider {
+    /// The built-in provider: people in our own store.
+    Builtin,
+    /// Any OpenID Connect provider.
+    Oidc(OidcProvider),
+    /// An authenticate service of somebody else's, spoken with over browsers
+    /// ([`crate::signin::hosted`]).
+    Hosted(HostedService),
+}
+
+impl Provider {
+    /// The id that sessions remember: one from another provider is void.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Builtin => BUILTIN,
+            Self::Oidc(provider) => &provider.id,
+            Self::Hosted(service) => &service.id,
+        }
+    }
+
+    /// What operators read of it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Builtin => "built-in",
+            Self::Oidc(provider) => &provider.issuer,
+            Self::Hosted(_) => "hosted",
+        }
+    }
+
+    /// Where people sign in; `None` for a page of our own.
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Self::Builtin => None,
+            Self::Oidc(provider) => Some(&provider.issuer),
+            Self::Hosted(service) => Some(&service.address),
+        }
+    }
+
+    /// Does it sign people in on an authenticate host of ours?
+    pub const fn signs_in_here(&self) -> bool {
+        match self {
+            Self::Builtin | Self::Oidc(_) => true,
+            Self::Hosted(_) => false,
+        }
+    }
+
+    /// What it is asked in OpenID Connect, where it speaks that.
+    pub const fn oidc(&self) -> Option<&OidcProvider> {
+        match self {
+            Self::Oidc(provider) => Some(provider),
+            Self::Builtin | Self::Hosted(_) => None,
+        }
+    }
+}
+
+/// An authenticate service of somebody else's: it is at [`SignIn::authenticate`](super::SignIn).
+#[derive(Debug)]
+pub struct HostedService {
+    /// What we ask for as `pomerium_idp_id`: stable, and another one for another service, whose
+    /// sessions are then void.
+    pub id: Box<str>,
+    /// Its origin.
+    pub address: Box<str>,
+}
+
+/// How to reach an OpenID Connect provider (`idp_*`).
+#[derive(Debug)]
+pub struct OidcProvider {
+    /// Issuer, octet for octet (OIDC Discovery §4.3).
+    pub issuer: Box<str>,
+    /// `idp_client_id`.
+    pub client_id: Box<str>,
+    /// `idp_client_secret`, from file or inline.
+    pub client_secret: Option<Secret>,
+    /// `idp_scopes`, or the default `openid profile email`.
+    pub scopes: Vec<Box<str>>,
+    /// `idp_request_params`.
+    pub request_params: Vec<(Box<str>, Box<str>)>,
+    /// A stable id over all of the above: a changed provider makes its sessions void.
+    pub id: Box<str>,
+}
