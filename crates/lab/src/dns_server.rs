@@ -4,12 +4,9 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
-use tokio::net::TcpStream;
-
-use crate::pebble::free_port;
+use crate::ports::{free_port, until_open};
 
 /// The secret of its key `usher`, in base64.
 pub const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -50,11 +47,7 @@ impl DnsServer {
                     "can't start knotd: {error}\nhint: apt-get install --no-install-recommends knot"
                 )
             });
-        let begin = Instant::now();
-        while TcpStream::connect(address).await.is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(20), "knotd does not listen");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until_open(address).await;
         Self { child, address }
     }
 }

@@ -1,6 +1,6 @@
 //! For usher's tests: a browser with a cookie jar, a fake provider that can lie, an upstream that
-//! does what it is told, a clock that is turned by hand, an
-//! authenticate service with moods.
+//! does what it is told, a clock that is turned by hand, an authenticate service with moods, a log
+//! to read, and the patience to wait for all of it.
 
 #![allow(
     clippy::panic,
@@ -15,7 +15,10 @@ pub mod acme_server;
 pub mod browser;
 pub mod clock;
 pub mod dns_server;
+pub mod lines;
+pub mod patience;
 pub mod pebble;
+pub mod ports;
 pub mod provider;
 pub mod recorded;
 pub mod service;

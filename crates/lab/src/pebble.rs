@@ -3,14 +3,11 @@
 
 use std::{
     fmt::Write as _,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -22,6 +19,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::ports::{free_port, until_open};
 
 /// What a Pebble is started with.
 #[derive(Clone, Debug)]
@@ -61,24 +60,6 @@ pub struct Pebble {
     refused_nonces: u8,
     asks: SocketAddr,
     dns_management: SocketAddr,
-}
-
-/// A port of loopback that nobody listens on, and that nobody gets by chance: below those that the
-/// system hands out, and each once in this process.
-pub fn free_port() -> SocketAddr {
-    const LOWEST: u32 = 20_000;
-    const COUNT: u32 = 12_000;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let begin = std::process::id().wrapping_mul(97); // other test processes begin elsewhere
-    for _ in 0..COUNT {
-        let port = LOWEST + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        let port = u16::try_from(port).expect("a port");
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
-            return address;
-        }
-    }
-    panic!("no free port")
 }
 
 impl Pebble {
@@ -223,14 +204,6 @@ fn started(child: std::io::Result<Child>, name: &str) -> Child {
     child.unwrap_or_else(|error| {
         panic!("can't start {name}: {error}\nhint: apt-get install --no-install-recommends pebble")
     })
-}
-
-async fn until_open(address: SocketAddr) {
-    let begin = Instant::now();
-    while TcpStream::connect(address).await.is_err() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "nobody listens on {address}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 fn config(

@@ -20,6 +20,8 @@ use tokio::{
     task::LocalSet,
 };
 
+use crate::ports::free_port;
+
 /// A server on loopback.
 pub struct Upstream {
     /// Where it listens.
@@ -85,10 +87,9 @@ impl Upstream {
         })
     }
 
-    /// Nobody listens there.
+    /// Nobody listens there, and nobody else will by chance.
     pub fn nobody() -> SocketAddr {
-        let listener = StdListener::bind("127.0.0.1:0").expect("a port of loopback");
-        listener.local_addr().expect("an address")
+        free_port()
     }
 
     /// Every head that came, in order.

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 use usher_lab::{
+    ports::free_port,
     provider::FakeProvider,
     upstream::{Exchange, Upstream},
 };
@@ -58,7 +59,7 @@ struct Desk {
 
 impl Desk {
     fn new(config: &str) -> Self {
-        let desk = Self { dir: TempDir::new().unwrap(), port: free_port() };
+        let desk = Self { dir: TempDir::new().unwrap(), port: free_port().port() };
         let text = format!("address: 127.0.0.1:{}\n{config}", desk.port);
         fs::write(desk.dir.path().join("config.yaml"), text).unwrap();
         desk
@@ -99,10 +100,6 @@ impl Drop for Running {
         let _ended_already = self.0.kill();
         let _reaped_already = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn answers(status: u16) -> Upstream {
@@ -181,7 +178,7 @@ async fn what_is_wrong_with_an_upstream_is_told_with_what_to_write() {
 async fn a_port_is_free_or_somebody_has_it_who_is_named() {
     let good = answers(200);
     let routes = format!("routes:\n{}", route("tv", &format!("http://{}", good.address), ""));
-    let (plain, figures) = (free_port(), free_port());
+    let (plain, figures) = (free_port().port(), free_port().port());
     let keys = format!(
         "http_redirect_addr: 127.0.0.1:{plain}\nmetrics_address: 127.0.0.1:{figures}\n{routes}"
     );

@@ -9,7 +9,6 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Condvar, Mutex},
-    time::Duration,
 };
 
 use http::StatusCode;
@@ -18,6 +17,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_lab::{
     browser::Browser,
+    patience::PATIENCE,
+    ports::free_port,
     upstream::{Exchange, Upstream},
 };
 
@@ -38,8 +39,7 @@ struct Running {
 
 impl Desk {
     fn new() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { dir: TempDir::new().unwrap(), port }
+        Self { dir: TempDir::new().unwrap(), port: free_port().port() }
     }
 
     fn config(&self) -> PathBuf {
@@ -119,9 +119,8 @@ impl Running {
     fn line(&self, is_it: impl Fn(&Value) -> bool) -> Value {
         let (lines, changed) = &*self.lines;
         let found = |lines: &mut Vec<Value>| !lines.iter().any(&is_it);
-        let (lines, over) = changed
-            .wait_timeout_while(lines.lock().unwrap(), Duration::from_secs(30), found)
-            .unwrap();
+        let (lines, over) =
+            changed.wait_timeout_while(lines.lock().unwrap(), PATIENCE, found).unwrap();
         assert!(!over.timed_out(), "no such line in {lines:#?}");
         lines.iter().find(|line| is_it(line)).unwrap().clone()
     }
@@ -131,9 +130,8 @@ impl Running {
         let (lines, changed) = &*self.lines;
         let missing =
             |lines: &mut Vec<Value>| lines.iter().filter(|line| is_it(line)).count() < count;
-        let (lines, over) = changed
-            .wait_timeout_while(lines.lock().unwrap(), Duration::from_secs(30), missing)
-            .unwrap();
+        let (lines, over) =
+            changed.wait_timeout_while(lines.lock().unwrap(), PATIENCE, missing).unwrap();
         assert!(!over.timed_out(), "not {count} such lines in {lines:#?}");
     }
 

@@ -216,3 +216,16 @@ fn drop_what_windows_drops(text: &str) -> Cow<'_, str> {
     };
     Cow::Owned(text.split('/').map(name).collect::<Vec<_>>().join("/"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DECODINGS, decode_again};
+
+    /// Each decoding takes the whole path, and there could be as many as it is long.
+    #[test]
+    fn a_path_is_decoded_as_often_as_an_app_may_and_no_more() {
+        let path = |left: usize| format!("/%{}41", "25".repeat(left));
+        assert_eq!(decode_again(&path(DECODINGS + 5)), path(5));
+        assert_eq!(decode_again(&path(1)), "/A");
+    }
+}

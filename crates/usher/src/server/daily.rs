@@ -36,16 +36,11 @@ fn is_due(told_at: Option<UnixTime>, now: UnixTime) -> Option<UnixTime> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Write,
-        pin::pin,
-        sync::{Arc, Mutex},
-        time::Duration,
-    };
+    use std::{pin::pin, sync::Arc, time::Duration};
 
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     use rcgen::{CertificateParams, DnType, KeyPair};
-    use usher_lab::clock::TurnedClock;
+    use usher_lab::{clock::TurnedClock, lines::Lines};
     use usher_rules::{
         config::{Environment, Files, Input, read},
         plan::{Plan, compile},
@@ -60,20 +55,6 @@ mod tests {
     impl Files for NoFiles {
         fn read(&self, _: &str) -> Result<Vec<u8>, String> {
             Err("there are none".into())
-        }
-    }
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
         }
     }
 
@@ -119,8 +100,7 @@ mod tests {
                 () = tokio::time::sleep(Duration::from_secs(3600)) => {} // of the paused clock
             }
             recorder.flush();
-            let lines = std::mem::take(&mut *lines.0.lock().unwrap());
-            String::from_utf8(lines).unwrap()
+            lines.take()
         };
         assert_eq!(told_after(1).await, "", "all of them count for weeks");
         let ends = told_after(6).await;

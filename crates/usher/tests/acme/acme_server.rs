@@ -5,7 +5,9 @@ use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use http::StatusCode;
 use tempfile::TempDir;
-use usher_lab::{acme_server::AcmeServer, browser::Browser, upstream::Upstream};
+use usher_lab::{
+    acme_server::AcmeServer, browser::Browser, patience::PATIENCE, upstream::Upstream,
+};
 use usher_rules::time::Clock as _;
 
 use crate::{
@@ -202,7 +204,7 @@ async fn a_new_account_renews_what_the_old_one_ordered() {
     let config = authority.config("");
     let mut server = TestServer::open(&config).await;
     issued(&server, HOST).await;
-    server.stop(Duration::from_secs(5)).await;
+    server.stop(PATIENCE).await;
     for account in std::fs::read_dir(server.data_dir().join("acme/accounts")).unwrap() {
         std::fs::write(account.unwrap().path(), "damaged").unwrap();
     }

@@ -6,7 +6,8 @@ use tempfile::TempDir;
 use usher::certs::acme::CertificateStore;
 use usher_lab::{
     browser::Browser,
-    pebble::{Pebble, Settings, free_port, serial},
+    pebble::{Pebble, Settings, serial},
+    ports::free_port,
     upstream::Upstream,
 };
 

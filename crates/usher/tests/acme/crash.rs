@@ -54,10 +54,17 @@ async fn a_crash_at_every_write_leaves_what_the_next_start_reads() {
         let crashed_at = match end {
             Some(path) => path,
             None => {
-                // The last write comes after the certificate is served.
-                let late = || stopped.lock().unwrap().clone();
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                let Some(path) = late() else { break };
+                // The last write comes after the certificate is served, and says whose it is.
+                let state = server.data_dir().join(format!("acme/names/{HOST}.json"));
+                let last = eventually("a crash, or the last write", || {
+                    let stopped = stopped.lock().unwrap().clone();
+                    let text = std::fs::read(&state).unwrap_or_default();
+                    let state: serde_json::Value =
+                        serde_json::from_slice(&text).unwrap_or_default();
+                    let is_written = state["issued_by"].as_str().is_some_and(|by| !by.is_empty());
+                    stopped.map(Some).or_else(|| is_written.then_some(None))
+                });
+                let Some(path) = last.await else { break };
                 path
             }
         };

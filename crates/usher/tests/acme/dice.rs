@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use usher_lab::pebble::free_port;
+use usher_lab::ports::free_port;
 
 use crate::{
     authority::{TestAuthority, told},

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher::certs::acme::dns::{Cloudflare, DnsError, DnsRecords, Exec, Rfc2136, TxtRecord};
 use usher_lab::{
     dns_server::{DnsServer, SECRET},
-    pebble::free_port,
+    ports::free_port,
     upstream::{Exchange, Upstream},
 };
 use usher_rules::{plan::TsigKey, secret::Secret};

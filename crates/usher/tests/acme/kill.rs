@@ -11,7 +11,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
-    time::Duration,
 };
 
 use serde_json::Value;
@@ -20,7 +19,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use usher_lab::pebble::free_port;
+use usher_lab::{patience::PATIENCE, ports::free_port};
 
 use crate::authority::TestAuthority;
 
@@ -53,7 +52,7 @@ impl Usher {
     fn until(&self, wanted: impl Fn(&Value) -> bool) -> (Vec<Value>, bool) {
         let mut seen = Vec::new();
         loop {
-            match self.lines.recv_timeout(Duration::from_secs(60)) {
+            match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => {
                     let is_wanted = wanted(&line);
                     seen.push(line);

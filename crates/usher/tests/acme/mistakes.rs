@@ -14,7 +14,7 @@ use http::StatusCode;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 use usher_lab::{
-    acme_server::AcmeServer, dns_server::DnsServer, pebble::free_port, upstream::Upstream,
+    acme_server::AcmeServer, dns_server::DnsServer, ports::free_port, upstream::Upstream,
 };
 use usher_rules::time::{Clock as _, UnixTime};
 

@@ -2,7 +2,7 @@ use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use http::StatusCode;
 use usher::certs::acme::{revoke, rotate_account_key};
-use usher_lab::pebble::free_port;
+use usher_lab::{patience::PATIENCE, ports::free_port};
 use usher_rules::plan::Plan;
 
 use crate::{
@@ -261,7 +261,7 @@ async fn a_restart_needs_no_authority_and_a_damaged_file_takes_nobody_else_down(
     issued(&server, HOST).await;
     issued(&server, "photos.example.com").await;
     let mut browser = authority.browser(&server).await;
-    server.stop(Duration::from_secs(5)).await;
+    server.stop(PATIENCE).await;
     authority.pebble.close();
     let file = server.data_dir().join("acme/names/photos.example.com.pem");
     std::fs::write(&file, "-----BEGIN nonsense").unwrap();

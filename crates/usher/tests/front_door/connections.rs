@@ -1,12 +1,9 @@
 //! What belongs to a client's connection: whom its certificate speaks for, what it may take back,
 //! how it ends.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use http::{Request, StatusCode};
@@ -21,6 +18,7 @@ use tokio::{
 };
 use usher_lab::{
     browser::{Browser, Tls},
+    patience::within,
     upstream::{Exchange, Upstream},
 };
 
@@ -70,7 +68,7 @@ pub async fn await_frame(stream: &mut Tls, kind: u8, id: u32) -> Vec<u8> {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), found).await.expect("a frame")
+    within("a frame", found).await
 }
 
 /// The certificate of `*.home.test`, its key, and the authority's, as files.
@@ -195,8 +193,8 @@ async fn bursts_of_cancelled_requests_cut_no_stream() {
         tokio::task::yield_now().await;
     }
     let mut rest = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
-    assert!(ended.is_ok(), "a flood without a pause ends its connection");
+    let ending = stream.read_to_end(&mut rest);
+    let _cut = within("a flood without a pause ends its connection", ending).await;
     assert_eq!(server.browser().fetch("https://tv.test/ping").await.status, StatusCode::OK);
 }
 

@@ -46,10 +46,11 @@ impl App {
     }
 }
 
+/// No check takes so long but one that is not answered.
 fn route(to: &[String], check: &str) -> String {
     let text = format!(
         "- from: https://tv.test\n  to: [{}]\n  allow_public_unauthenticated_access: true\n  \
-         health_checks:\n  - {{timeout: 0.2s, interval: 0.02s, unhealthy_threshold: 2, \
+         health_checks:\n  - {{timeout: 2s, interval: 0.02s, unhealthy_threshold: 2, \
          healthy_threshold: 2, {check}}}\n",
         to.join(", ")
     );

@@ -5,22 +5,15 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_lab::{
-    browser::{Browser, FETCH, NAVIGATION},
+    browser::{FETCH, NAVIGATION},
+    patience::within,
     upstream::{Upstream, field},
 };
 
-use crate::test_server::{ANN, EVE, TestServer, config, corpus, friends, public};
-
-/// Says these bytes on a connection for `host` and reads until the server hangs up.
-async fn say(browser: &Browser, host: &str, bytes: &[u8]) -> String {
-    let mut stream = browser.connect(host).await;
-    let _refused = stream.write_all(bytes).await;
-    let _refused = stream.flush().await;
-    let mut answer = Vec::new();
-    let reading = stream.read_to_end(&mut answer);
-    let _over = tokio::time::timeout(Duration::from_secs(20), reading).await.expect("an end");
-    String::from_utf8_lossy(&answer).into_owned()
-}
+use crate::{
+    test_server::{ANN, EVE, TestServer, config, corpus, friends, public},
+    wire::say,
+};
 
 /// `\r`, `\n`, `\t`, `\0` and `\xHH` in a corpus are what they say.
 fn unescaped(line: &str) -> Vec<u8> {
@@ -154,10 +147,11 @@ async fn t8_credentials_for_us_do_not_reach_the_app() {
         assert!(!seen.body.contains(&handle), "{}", seen.body);
     }
     // What does not verify is passed over where one does.
-    let two = format!("__Host-_pomerium={handle}; _pomerium=e30.e30.e30");
+    let tossed = "e30.canary-tossed.e30";
+    let two = format!("__Host-_pomerium={handle}; _pomerium={tossed}");
     let seen = ann.send(Method::GET, "https://tv.test/", &[("cookie", &two)], "").await;
     assert_eq!(seen.status, StatusCode::OK, "a cookie tossed in by a neighbour locks nobody out");
-    assert!(!seen.body.contains("e30"), "and reaches no app: {}", seen.body);
+    assert!(!seen.body.contains(tossed), "and reaches no app: {}", seen.body);
 }
 
 /// What a client says about the way it came is not believed.
@@ -281,8 +275,8 @@ async fn t12_floods_of_frames_end_their_connection() {
     .concat();
     let pings: Vec<u8> = (0..200_000).flat_map(|_| frame(PING, 0, 0, &[0; 8])).collect();
     for (flood, why, must_end) in [
-        (rapid_reset, "rapid reset", true),
-        (continuation, "continuation", true),
+        (rapid_reset, "rapid reset ends its connection", true),
+        (continuation, "continuation ends its connection", true),
         (pings, "ping", false),
     ] {
         let mut stream = browser.connect_http2("tv.test").await;
@@ -294,8 +288,11 @@ async fn t12_floods_of_frames_end_their_connection() {
             let mut rest = Vec::new();
             stream.read_to_end(&mut rest).await
         };
-        let over = tokio::time::timeout(Duration::from_secs(5), writing).await;
-        assert!(!must_end || over.is_ok(), "{why}: the connection is still open");
+        if must_end {
+            let _cut = within(why, writing).await;
+        } else {
+            let _may_go_on = tokio::time::timeout(Duration::from_secs(1), writing).await;
+        }
         let mut other = server.browser().over_http2();
         assert_eq!(other.fetch("https://tv.test/").await.status, StatusCode::OK, "after {why}");
     }
@@ -315,7 +312,7 @@ async fn t30_noise_harms_nobody() {
         let _refused = stream.shutdown().await;
         let mut answer = Vec::new();
         let reading = stream.read_to_end(&mut answer);
-        let _over = tokio::time::timeout(Duration::from_secs(20), reading).await.expect("an end");
+        let _over = within("it hangs up", reading).await;
         let mut plain = tokio::net::TcpStream::connect(server.address()).await.unwrap();
         let _refused = plain.write_all(&bytes).await; // before any handshake
         drop(plain);

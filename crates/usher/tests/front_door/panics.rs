@@ -4,11 +4,10 @@
 //! decided again.
 
 use std::{
-    io::Write,
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -30,6 +29,7 @@ use usher::request::{
 };
 use usher_lab::{
     clock::TurnedClock,
+    lines::Lines,
     upstream::{Exchange, Upstream},
 };
 use usher_rules::{
@@ -95,19 +95,6 @@ impl Clock for Cracked {
     fn now(&self) -> Now {
         assert!(!self.breaks.swap(false, Ordering::SeqCst), "the clock broke");
         self.clock.now()
-    }
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 
@@ -233,8 +220,9 @@ impl Hut {
     pub async fn line(&self, message: &str, field: &str, value: &str) -> Value {
         eventually("the line is written", || {
             self.recorder.flush();
-            let log = String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap();
-            log.lines()
+            self.lines
+                .text()
+                .lines()
                 .map(|line| serde_json::from_str::<Value>(line).unwrap())
                 .find(|line| line["message"] == message && line[field] == value)
         })
@@ -251,7 +239,7 @@ impl Hut {
         let event = self.line("panic", "request-id", id).await;
         assert_eq!(event["level"], "error", "{event}");
         assert!(event["place"].as_str().unwrap().contains(place), "{event}");
-        let log = String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap();
+        let log = self.lines.text();
         assert!(!log.contains(CANARY), "what the panic says may be a visitor's: {log}");
         line
     }

@@ -1,7 +1,5 @@
 //! WebSockets as a client has them.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -9,6 +7,7 @@ use tokio_tungstenite::{
 };
 use usher_lab::{
     browser::{Browser, Tls},
+    patience::within,
     upstream::{Exchange, Upstream},
 };
 
@@ -65,13 +64,13 @@ pub async fn says_back(socket: &mut WebSocketStream<Tls>, words: &str) {
     assert_eq!(heard, Message::text(words));
 }
 
-/// It ends within seconds, and without having to say anything.
+/// It ends, and without having to say anything.
 pub async fn ends(socket: &mut WebSocketStream<Tls>) {
     use futures_util::StreamExt as _;
-    let end = tokio::time::timeout(Duration::from_secs(10), async {
+    let end = async {
         while let Some(Ok(message)) = socket.next().await {
             assert!(!message.is_text(), "nothing more comes through: {message}");
         }
-    });
-    end.await.expect("it is still open after ten seconds");
+    };
+    within("it ends", end).await;
 }

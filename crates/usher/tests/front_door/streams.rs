@@ -17,6 +17,7 @@ use tokio::{
 };
 use usher_lab::{
     browser::{FETCH, NAVIGATION, Tls},
+    patience::{PATIENCE, within},
     upstream::{Exchange, Upstream, field},
 };
 
@@ -158,12 +159,13 @@ async fn upstreams_that_are_down_slow_or_lying() {
         }
         _ => exchange.reply(200, "", b"fine").await,
     });
-    let slow = public("tv.test", upstream.address) + "  timeout: 1s\n";
+    let slow = public("slow.test", upstream.address) + "  timeout: 1s\n";
     let down = public("down.test", Upstream::nobody());
     let no_name = public("name.test", upstream.address)
         .replace(&upstream.address.to_string(), "no-such-host.invalid:80");
     let plain = public("tls.test", speaks_no_tls()).replace("http://", "https://");
-    let server = TestServer::open(&config(&[slow, down, no_name, plain])).await;
+    let well = public("tv.test", upstream.address);
+    let server = TestServer::open(&config(&[well, slow, down, no_name, plain])).await;
     for (url, status, word) in [
         ("https://down.test/", 503, "upstream_connect_failed"),
         ("https://name.test/", 503, "upstream_name_unresolved"),
@@ -173,7 +175,7 @@ async fn upstreams_that_are_down_slow_or_lying() {
         ("https://tv.test/no-status", 502, "upstream_protocol_error"),
         ("https://tv.test/large", 502, "upstream_protocol_error"),
         ("https://tv.test/two-lengths", 502, "upstream_protocol_error"),
-        ("https://tv.test/silent", 504, "response_timeout"),
+        ("https://slow.test/silent", 504, "response_timeout"),
         ("https://tv.test/", 200, "via_upstream"),
     ] {
         let mut browser = server.browser();
@@ -341,7 +343,7 @@ async fn a_drain_lets_running_requests_finish() {
     let running = tokio::spawn(async move { browser.fetch("https://tv.test/").await });
     gate.notified().await;
     let stopping = async {
-        server.stop(Duration::from_secs(20)).await;
+        server.stop(PATIENCE).await;
         server
     };
     let finishing = async {
@@ -364,7 +366,7 @@ async fn sockets_are_closed_last_and_hold_no_drain_up() {
     let mut socket = sockets::open(&server.browser(), "tv.test").await;
     sockets::says_back(&mut socket, "hello").await;
     let stopping = server.stop(Duration::from_secs(3600));
-    tokio::time::timeout(Duration::from_secs(20), stopping).await.expect("it does not wait");
+    within("it does not wait for the socket", stopping).await;
     sockets::ends(&mut socket).await;
 }
 

@@ -1,8 +1,6 @@
 //! What runs beside requests: it is started again when it panics, and told of.
 
-use std::time::Duration;
-
-use usher_lab::upstream::Upstream;
+use usher_lab::{patience::PATIENCE, upstream::Upstream};
 
 use crate::{
     metrics::{figures, value},
@@ -43,7 +41,7 @@ async fn a_task_that_panics_is_started_again_and_told() {
     assert_eq!(value(&figures, "usher_panics_total"), 3.0);
     let seen = server.browser().fetch("https://tv.test/").await;
     assert_eq!(seen.status, 200, "nobody else notices");
-    server.stop(Duration::from_secs(5)).await;
+    server.stop(PATIENCE).await;
 }
 
 /// A disk that hangs, or a file that is gone, is no visitor's business: the page is in memory.

@@ -1,10 +1,9 @@
 //! A whole server in this process: real sockets, real TLS, a clock that is turned by hand.
 
 use std::{
-    io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,7 +16,8 @@ use usher::{
     server::{self, ReloadRefused, RunningServer, StartError, StartOptions},
     store::Store,
 };
-use usher_lab::{browser::Browser, clock::TurnedClock};
+pub use usher_lab::patience::eventually;
+use usher_lab::{browser::Browser, clock::TurnedClock, lines::Lines, patience::PATIENCE};
 use usher_rules::{
     config::{Environment, Files, Input, read},
     plan::{Plan, compile},
@@ -44,20 +44,6 @@ pub struct TestServer {
     cores: usize,
     /// Hears of writes of certificates, from the next start on.
     pub before_write: Option<BeforeWrite>,
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 struct Disk;
@@ -224,7 +210,7 @@ impl TestServer {
     /// Stops, and starts anew on the same data.
     pub async fn restart(&mut self, text: &str) {
         if self.server.is_some() {
-            self.stop(Duration::from_secs(5)).await;
+            self.stop(PATIENCE).await;
         }
         self.server = Some(self.start(plan(text)).unwrap());
     }
@@ -237,7 +223,7 @@ impl TestServer {
     /// Everything that was written so far.
     pub fn log(&self) -> String {
         self.recorder.flush();
-        String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
+        self.lines.text()
     }
 
     /// The lines with this message.
@@ -268,24 +254,13 @@ impl Drop for TestServer {
 /// For authorities on loopback.
 pub const QUICK: AcmeTimeouts = AcmeTimeouts {
     look: Duration::from_millis(20),
-    answer: Duration::from_secs(5),
-    validation: Duration::from_secs(20),
+    answer: PATIENCE,
+    validation: PATIENCE,
     first_poll: Duration::from_millis(50),
 };
 
 /// As cheap as argon2id can be.
 pub const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
-
-/// Looks until `what` is true; fails after twenty seconds, which nothing here takes.
-pub async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..2000 {
-        if let Some(found) = look() {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("not within twenty seconds: {what}")
-}
 
 /// Reads a file of hostile lines: one a line, `#` begins a comment.
 pub fn corpus(name: &str) -> Vec<String> {

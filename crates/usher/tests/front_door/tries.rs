@@ -1,5 +1,6 @@
 //! Passwords are guessed slowly, and nobody is locked out by somebody else's guesses.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
 use usher_lab::{browser::NAVIGATION, upstream::Upstream};
 
@@ -19,7 +20,10 @@ async fn a_neighbour_behind_the_same_router_locks_nobody_out() {
         ours.map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>()
     };
     let [(name, value)] = &device(&ann)[..] else { panic!("one device: {:?}", device(&ann)) };
-    assert!(!value.contains("ann"), "{value}");
+    assert!(!value.contains(ANN.0), "{value}");
+    let (_, sealed) = value.split_once('.').expect("when, and what is sealed");
+    let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).expect("base64");
+    assert!(!sealed.windows(ANN.0.len()).any(|part| part == ANN.0.as_bytes()), "in the clear");
     let seen = ann.fetch("https://tv.test/echo").await;
     assert!(!seen.body.contains("_device_"), "the app does not get it: {}", seen.body);
 

@@ -70,7 +70,7 @@ async fn no_page_where_a_certificate_was_brought() {
 /// believe it, at the start and after a reload.
 #[tokio::test]
 async fn a_provider_behind_usher_itself_is_believed() {
-    let address = usher_lab::pebble::free_port();
+    let address = usher_lab::ports::free_port();
     let issuer = format!("https://localhost:{}", address.port());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let keys = FakeProvider::start(now).await.unwrap().published_keys();

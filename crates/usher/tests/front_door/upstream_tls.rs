@@ -326,7 +326,7 @@ struct OldApp(Child, SocketAddr);
 
 impl OldApp {
     async fn start(at: &Path, version: &str) -> Self {
-        let address = usher_lab::pebble::free_port();
+        let address = usher_lab::ports::free_port();
         let app = Command::new("openssl")
             .args(["s_server", "-www", "-quiet", "-cipher", "ALL:@SECLEVEL=0", version])
             .args(["-cert", "c.pem", "-key", "k.pem", "-accept", &address.to_string()])
@@ -336,7 +336,7 @@ impl OldApp {
             .stderr(Stdio::null())
             .spawn();
         let app = Self(app.expect("openssl: apt-get install openssl"), address);
-        eventually("it listens", || std::net::TcpStream::connect(address).ok()).await;
+        usher_lab::ports::until_open(address).await;
         app
     }
 }

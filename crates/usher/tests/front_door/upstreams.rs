@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -13,6 +13,7 @@ use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_lab::{
     browser::{Browser, FETCH},
+    patience::within,
     upstream::{Exchange, Upstream, field},
 };
 
@@ -160,25 +161,21 @@ async fn the_dead_are_tried_again() {
             .await;
     let mut browser = server.browser();
     assert_eq!(got(&mut browser, "https://tv.test/", 4).await, "aaaa");
-    let came = Arc::new(AtomicBool::new(false));
     let listener = TcpListener::bind(reserved).unwrap();
-    let flag = Arc::clone(&came);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            flag.store(true, Ordering::Relaxed);
             let (mut stream, mut head) = (stream.unwrap(), [0; 4096]);
             while stream.read(&mut head).is_ok_and(|n| n > 0) {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nb").unwrap();
             }
         }
     });
-    for _ in 0..1000 {
-        if got(&mut browser, "https://tv.test/", 1).await == "b" {
-            return;
+    let tried = async {
+        while got(&mut browser, "https://tv.test/", 1).await != "b" {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("not within twenty seconds; tried: {}", came.load(Ordering::Relaxed));
+    };
+    within("it is tried again", tried).await;
 }
 
 /// Answers the first request of each connection and hangs up at the head of the second.

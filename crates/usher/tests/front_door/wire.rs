@@ -1,9 +1,7 @@
 //! Bytes as they stand on the wire, for tests of what a client library would not send.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use usher_lab::browser::Browser;
+use usher_lab::{browser::Browser, patience::within};
 
 /// Says these bytes on a connection for `host` and reads until the server hangs up.
 pub async fn say(browser: &Browser, host: &str, bytes: &[u8]) -> String {
@@ -12,7 +10,7 @@ pub async fn say(browser: &Browser, host: &str, bytes: &[u8]) -> String {
     let _refused = stream.flush().await;
     let mut answer = Vec::new();
     let reading = stream.read_to_end(&mut answer);
-    let _over = tokio::time::timeout(Duration::from_secs(20), reading).await.expect("an end");
+    let _over = within("the server hangs up", reading).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 

@@ -155,31 +155,17 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Write,
-        sync::{Arc, Mutex},
-    };
+    use std::io::Write;
+
+    use usher_lab::lines::Lines;
 
     use super::Sink;
     use crate::request::{catch, note_panics};
 
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// The first write panics, as does one of the lines.
     #[test]
     fn a_writer_that_panics_holds_up_nobody() {
-        struct Brittle(Shared, bool);
+        struct Brittle(Lines, bool);
         impl Write for Brittle {
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
                 assert!(std::mem::replace(&mut self.1, true), "the terminal broke");
@@ -190,7 +176,7 @@ mod tests {
             }
         }
         note_panics();
-        let out = Shared::default();
+        let out = Lines::default();
         let sink = Sink::new(Brittle(out.clone(), false));
         sink.line(|line| writeln!(line, "lost").unwrap());
         sink.flush();
@@ -203,19 +189,18 @@ mod tests {
         assert!(half.is_err());
         sink.line(|line| writeln!(line, "whole").unwrap());
         sink.flush();
-        assert_eq!(*out.0.lock().unwrap(), b"whole\n");
+        assert_eq!(out.text(), "whole\n");
     }
 
     #[test]
     fn every_line_is_there_after_a_flush_in_order() {
-        let out = Shared::default();
+        let out = Lines::default();
         let sink = Sink::new(out.clone());
         for n in 0..1000 {
             sink.line(|line| writeln!(line, "{n}").unwrap());
         }
         sink.flush();
-        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
         let expected: String = (0..1000).map(|n| format!("{n}\n")).collect();
-        assert_eq!(text, expected);
+        assert_eq!(out.text(), expected);
     }
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rusqlite::Connection;
+use usher_lab::patience::within;
 use usher_rules::people::People;
 
 use super::{find, fresh, member, secret};
@@ -10,9 +11,6 @@ use crate::{
     request::identify::{SessionStore, contract::session},
     store::{Store, StoreFailure},
 };
-
-/// Longer than any of it takes; so that a failure ends.
-const ENOUGH: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn revocation_elsewhere_ends_sessions_here_within_seconds() {
@@ -31,7 +29,7 @@ async fn revocation_elsewhere_ends_sessions_here_within_seconds() {
     assert!(People::find(&*running, "ann@example.com").await.unwrap().is_none(), "at once");
     tokio::select! {
         () = following => panic!("follows as long as the store is there"),
-        told = tokio::time::timeout(ENOUGH, live.ended()) => told.expect("told"),
+        () = within("it is told", live.ended()) => {}
     }
     assert!(find(&running, &session(1, "").id).is_none(), "no new request finds it");
     assert!(!other.is_ended());
@@ -47,7 +45,7 @@ async fn following_ends_with_the_store() {
     let (_dir, store) = fresh();
     let following = Arc::clone(&store).follow();
     drop(store);
-    tokio::time::timeout(ENOUGH, following).await.expect("ends");
+    within("it ends", following).await;
 }
 
 #[tokio::test]
