@@ -33,6 +33,12 @@ pub fn needed() -> Outcome {
     tools::debian(PARTS)
 }
 
+/// `cargo xtask cases`: asks usher what Pomerium was asked. Files of the same shape may be given.
+pub fn cases(files: &[String], log: &mut Log) -> Outcome {
+    let mut command = cargo(["run", "-q", "-p", "usher-golden", "--"]);
+    log.command("golden cases", command.args(files))
+}
+
 /// Lists the longest functions, and fails where one is too long.
 pub fn lines(log: &mut Log) -> Outcome {
     log.command("length of functions", &mut cargo(["run", "-q", "-p", "xtask", "--example=lines"]))

@@ -33,6 +33,7 @@ Usage: cargo xtask <CHORE>
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets
   siege [--short] [--kind NAME]
                     1,000 hostile clients of each kind, and a film, a sign-in, a reload beside them
+  cases [FILE…]     What Pomerium answered to golden cases, beside ours; prints each that differs
   bench --quick     CPU per request and per GiB beside nginx, as ratios
   mutants [--all] [FILE…]
                     Breaks the code that decides who comes in, one place at a time, and tells
@@ -64,6 +65,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "tools" => checks::needed(),
         "check" => checks::check(log),
         "lines" => checks::lines(log),
+        "cases" => checks::cases(rest, log),
         "ci" => checks::test(&[], log).and_then(|()| checks::check(log)),
         "e2e" => e2e::run(rest, log),
         "fuzz" => fuzz::run_targets(rest, log),

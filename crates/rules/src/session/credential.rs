@@ -71,6 +71,11 @@ impl<'a> CookieNames<'a> {
         Self { own: &policy.host_name, plain }
     }
 
+    /// The name that we give it there.
+    pub const fn own(&self) -> &'a str {
+        self.own
+    }
+
     /// This name alone.
     pub const fn only(name: &'a str) -> Self {
         Self { own: name, plain: None }

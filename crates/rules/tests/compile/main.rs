@@ -1,4 +1,4 @@
-//! Configs as a whole: what becomes of a file, what operators see, and what the real server did.
+//! Configs as a whole: what becomes of a file, and what operators see.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::wildcard_enum_match_arm)] // over serde_json's values, not over our own enums
@@ -7,8 +7,6 @@ mod binary;
 mod cases;
 mod effects;
 mod examples;
-mod golden_config;
-mod golden_routes;
 mod idn;
 mod laws;
 mod reference;

@@ -4,7 +4,7 @@ use usher_rules::{
     config::{self, Environment, Files, Input},
     plan,
     policy::Policy,
-    problem::{Problem, Severity},
+    problem::Problem,
 };
 
 /// The recorded configs' own: what a config needs besides routes.
@@ -39,11 +39,6 @@ pub fn compile(config: &str) -> Result<(Policy, Vec<Problem>), Vec<Problem>> {
     let (plan, warnings) =
         plan::compile(draft, &NoFiles).map(|(plan, it)| (plan, own(it))).map_err(own)?;
     Ok((plan.routes[0].policy.clone(), warnings))
-}
-
-pub fn errors(problems: &[Problem]) -> Vec<&'static str> {
-    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
-    errors.map(|problem| problem.code).collect()
 }
 
 struct NoFiles;

@@ -1,0 +1,80 @@
+use serde_json::json;
+
+use crate::{
+    Failure,
+    answer::{Case, is_refused},
+};
+
+/// Where ours differs on purpose: by kind of case and by our answer, never by number.
+#[derive(Debug, Default)]
+pub struct Deviations(Vec<Deviation>);
+
+#[derive(Debug)]
+struct Deviation {
+    kinds: Vec<String>,
+    ours: Ours,
+    why: String,
+}
+
+/// Which answer of ours is meant.
+#[derive(Debug, PartialEq, Eq)]
+enum Ours {
+    /// The config is refused, with this code.
+    Refused(String),
+    /// Somebody is kept out, by this status.
+    Status(u16),
+    /// Everything is alike but this part.
+    Part(String),
+}
+
+impl Deviations {
+    /// Reads lines of `KIND[,KIND…] | refused CODE, status N or part NAME | why`. Empty lines and those that begin
+    /// with `#` say nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unclear`] for a line of another shape.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines
+            .map(|line| Deviation::parse(line).ok_or_else(|| unclear(line)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Why a case that does not agree may differ; `None` where nobody decided that.
+    pub fn why(&self, case: &Case) -> Option<&str> {
+        let found = self.0.iter().find(|deviation| deviation.is_for(case));
+        found.filter(|_| !case.opens()).map(|deviation| &*deviation.why)
+    }
+}
+
+impl Deviation {
+    fn parse(line: &str) -> Option<Self> {
+        let mut parts = line.split('|').map(str::trim);
+        let (kinds, ours, why) = (parts.next()?, parts.next()?, parts.next()?);
+        let ours = match ours.split_once(' ')? {
+            ("refused", code) => Ours::Refused(code.into()),
+            ("status", status) => Ours::Status(status.parse().ok()?),
+            ("part", part) => Ours::Part(part.into()),
+            _ => return None,
+        };
+        let kinds = kinds.split(',').map(|kind| kind.trim().to_owned()).collect();
+        (!why.is_empty() && parts.next().is_none()).then(|| Self { kinds, ours, why: why.into() })
+    }
+
+    fn is_for(&self, case: &Case) -> bool {
+        let is_kind = self.kinds.iter().any(|kind| *kind == case.kind || kind == "*");
+        is_kind
+            && match &self.ours {
+                Ours::Refused(code) => is_refused(&case.ours) && case.codes.contains(code),
+                Ours::Status(status) => case.ours.get("status") == Some(&json!(status)),
+                Ours::Part(part) => case.differing().iter().all(|differs| differs == part),
+            }
+    }
+}
+
+fn unclear(line: &str) -> Failure {
+    let what = format!("`{line}` is not KIND | refused CODE, status N or part NAME | why");
+    Failure::Unclear { name: "deviations.txt".into(), what }
+}
