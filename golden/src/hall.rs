@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher::{
     request::{
         Anchor, Assertions, Door, DoorParts, LocalAuthority, Remembered, SignInJournal, SignInNote,
-        accept::{Connection, Pulse, Shown, Tasks, serve_http1},
+        accept::{Connection, Protocol, Pulse, Shown, Tasks, serve},
         forward::Trust,
         identify::{Found, LiveSession, NotOnce, SessionStore, StoreError},
         record::Recorder,
@@ -209,9 +209,13 @@ impl Hall {
     pub async fn ask(&self, peer: SocketAddr, octets: &[u8]) -> Result<Reply, String> {
         let why = |error: io::Error| error.to_string();
         let (mut client, server) = tokio::io::duplex(1 << 20);
-        let connection = Connection::new(peer, None, Shown::new(None), true, Pulse::new(false));
-        let served =
-            serve_http1(server, Arc::new(connection), Arc::clone(&self.door), &self.tasks, None);
+        let connection = Connection {
+            peer: peer.into(),
+            server_name: None,
+            shown: Shown::new(None),
+            pulse: Pulse::new(Protocol::Http1),
+        };
+        let served = serve(server, Arc::new(connection), Arc::clone(&self.door), &self.tasks, None);
         let asked = async {
             client.write_all(octets).await?;
             let mut said = Vec::new();
