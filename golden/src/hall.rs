@@ -188,7 +188,7 @@ impl Hall {
 
     /// The provider that sessions have to come from.
     pub fn provider(&self) -> String {
-        self.door.plan().sign_in.provider.id().to_string()
+        self.door.plan().sign_in.providers.first().id().to_string()
     }
 
     /// A `Cookie` that leads to no session.

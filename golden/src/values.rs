@@ -7,7 +7,7 @@ use url::Url;
 use usher_rules::{
     config::duration,
     names::Upstream,
-    plan::{Action, HostField, HostPattern, PathMatch, Plan, Provider, Route, SameSite},
+    plan::{Action, HostField, HostPattern, PathMatch, Plan, Route, SameSite},
 };
 
 /// The plan's value for an option; `None` where the plan has none to show.
@@ -33,10 +33,7 @@ pub fn effective(plan: &Plan, name: &str, theirs: &Value) -> Option<Value> {
             let has_slash = theirs.as_str().is_some_and(|url| url.ends_with('/'));
             json!(format!("{}{}", plan.sign_in.authenticate, if has_slash { "/" } else { "" }))
         }
-        "idp_scopes" => match &plan.sign_in.provider {
-            Provider::Oidc(oidc) => json!(oidc.scopes),
-            Provider::Builtin | Provider::Hosted(_) => return None,
-        },
+        "idp_scopes" => json!(plan.sign_in.providers.first().oidc()?.scopes),
         _ => return None,
     })
 }
