@@ -23,7 +23,7 @@ use usher_rules::{
     people::{BoxFuture, Member, PasswordCheck, PasswordRefusal, TypedPassword},
     plan::Plan,
     secret::Secret,
-    session::{CookieNames, Handle, Keys, Session, SessionId},
+    session::{CookieNames, Handle, Keys, SessionId, SignedIn},
     signin::hosted::HostedKey,
     time::UnixTime,
 };
@@ -81,8 +81,8 @@ impl SessionStore for OneSession {
         kept.map_or(Found::Ended, Found::Live)
     }
 
-    fn insert(&self, session: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
-        let live = Arc::new(LiveSession::new(session));
+    fn insert(&self, new: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
+        let live = Arc::new(LiveSession::new(new));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&live));
         Box::pin(async { Ok(live) })
     }
@@ -197,11 +197,11 @@ impl Hall {
     }
 
     /// The `Cookie` that the session's browser sends to a host.
-    pub async fn cookie(&self, session: Session, host: &str) -> Result<String, String> {
+    pub async fn cookie(&self, who: SignedIn, host: &str) -> Result<String, String> {
         let plan = self.door.plan();
         let names = CookieNames::of(&plan.cookie);
-        let live = self.sessions.insert(session).await.map_err(|error| error.to_string())?;
-        let handle = Handle::to(live.session(), "authenticate.example.com", vec![host.into()]);
+        let live = self.sessions.insert(who).await.map_err(|error| error.to_string())?;
+        let handle = Handle::to(live.signed_in(), "authenticate.example.com", vec![host.into()]);
         Ok(format!("{}={}", names.own(), self.keys.sign_handle(&handle)))
     }
 

@@ -111,7 +111,7 @@ impl<'f> Routes<'f> {
             "" => text(self.usual, member),
             given => given,
         };
-        let session = self.world.session(given("session"), &hall.provider());
+        let session = self.world.signed_in(given("session"), &hall.provider());
         let host = if request["no_route"] == true { "unknown.example.com" } else { given("host") };
         let host = or(host, "app.example.com");
         // Every connection has a peer with an address; for one that is none stands one that no rule has.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use usher_rules::{
     plan::Plan,
     policy::{Facts, Finding, RequestFacts, Verdict},
-    session::Session,
+    session::SignedIn,
 };
 
 use crate::answer::Answer;
@@ -21,19 +21,17 @@ pub struct Shown<'a> {
 
 impl Shown<'_> {
     /// What the first route's policy decides; `None` where it has none.
-    pub fn decide(&self, plan: &Plan, session: Option<&Session>) -> Option<Answer> {
+    pub fn decide(&self, plan: &Plan, who: Option<&SignedIn>) -> Option<Answer> {
         let route = plan.routes.first()?;
         let (path, field) = (self.decoded_path(), |name: &str| self.fields[name].as_str());
-        let decision = route.policy.decide(&Facts {
-            person: session.map(|session| &session.person),
-            request: RequestFacts {
-                method: self.method,
-                path: &path,
-                source: self.peer,
-                origin: field("origin"),
-                access_control_request_method: field("access-control-request-method"),
-            },
-        });
+        let request = RequestFacts {
+            method: self.method,
+            path: &path,
+            source: self.peer,
+            origin: field("origin"),
+            access_control_request_method: field("access-control-request-method"),
+        };
+        let decision = route.policy.decide(&Facts::of(who, request));
         let mut answer = Answer::from([
             ("allow".into(), side(decision.allow)),
             ("deny".into(), side(decision.deny)),

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 use usher_rules::{
-    people::{Claims, Person},
-    session::{Session, SessionId},
+    people::{Claims, Group, Person},
+    session::{Authentication, Means, SessionId, SignIn, SignedIn},
+    time::UnixTime,
 };
 
 use crate::text::text;
@@ -19,31 +20,31 @@ impl<'a> World<'a> {
     }
 
     /// What stands behind a session cookie; `None` when nothing is in force.
-    pub fn session(&self, cookie: &str, idp_id: &str) -> Option<Session> {
-        let record =
-            self.alive("service_account", cookie).or_else(|| self.alive("session", cookie))?;
-        let record = match text(&record["data"], "impersonate_session_id") {
-            "" => record,
-            other => self.alive("session", other)?, // one hop, to a session only
+    pub fn signed_in(&self, cookie: &str, idp_id: &str) -> Option<SignedIn> {
+        let (own, means) = match self.alive("service_account", cookie) {
+            Some(account) => (account, Means::ServiceAccount),
+            None => (self.alive("session", cookie)?, Means::Provider),
         };
-        Some(Session {
-            id: SessionId::from_random(*b"a golden session"),
-            idp_id: idp_id.into(),
+        let (record, actor) = match text(&own["data"], "impersonate_session_id") {
+            "" => (own, None),
+            // one hop, to a session only
+            other => (self.alive("session", other)?, Some(text(&own["data"], "user_id"))),
+        };
+        let told = Authentication {
             person: self.person(record),
-            issued_at: 0,
-            expires_at: 3_786_912_000, // 2090
-            id_token: None,
-        })
+            claims: Claims::from_json(&raw_claims(record)),
+            sign_in: SignIn { means, at: None },
+        };
+        let [from, to] = [0, 3_786_912_000].map(UnixTime::from_seconds); // 2090
+        let mut new = told.begin(SessionId::from_random(*b"a golden session"), idp_id, from, to);
+        new.session.actor = actor.map(Into::into);
+        Some(new)
     }
 
     fn person(&self, session: &Value) -> Person {
         let user_id = text(&session["data"], "user_id");
         let user = self.record("user", user_id);
         let directory = self.record("pomerium.io/DirectoryUser", user_id);
-        let mut claims = Claims::from_json(&raw_claims(session));
-        for (name, values) in Claims::from_json(&user.map(raw_claims).unwrap_or_default()).iter() {
-            claims.set(name, values.to_vec()); // the user record's win
-        }
         let emails = [directory, user].into_iter().flatten();
         let mut emails = emails.map(|record| text(&record["data"], "email"));
         let groups = directory.and_then(|record| record["data"]["group_ids"].as_array());
@@ -51,12 +52,17 @@ impl<'a> World<'a> {
             id: user_id.into(),
             email: emails.find(|email| !email.is_empty()).unwrap_or_default().into(),
             name: user.map(|user| text(&user["data"], "name")).unwrap_or_default().into(),
-            claims,
+            claims: Claims::from_json(&user.map(raw_claims).unwrap_or_default()),
             directory_groups: groups
-                .map(|groups| groups.iter().filter_map(Value::as_str).map(Into::into).collect()),
+                .map(|ids| ids.iter().filter_map(Value::as_str).map(|id| self.group(id)).collect()),
             unproven: Default::default(),
             spelling: Default::default(),
         }
+    }
+
+    fn group(&self, id: &str) -> Group {
+        let group = self.record("pomerium.io/DirectoryGroup", id);
+        Group { id: id.into(), name: group.map_or(id, |it| text(&it["data"], "name")).into() }
     }
 
     /// Times in these records are in 2020, which is over, or in 2090.

@@ -7,6 +7,8 @@ use std::{fmt::Write, hint::black_box, net::Ipv4Addr, time::Instant};
 use usher_rules::{
     people::{Claims, Person},
     policy::{Facts, LegacyAllow, Policy, RequestFacts, Verdict},
+    session::{Authentication, SessionId, SignIn},
+    time::UnixTime,
     yaml,
 };
 
@@ -47,15 +49,18 @@ fn nanoseconds(policy: &Policy, facts: &Facts<'_>) -> f64 {
 fn main() {
     let mut claims = Claims::default();
     claims.set("groups", vec!["household".into(), "friends".into()]);
-    let ann = Person {
+    let person = Person {
         id: "id-of-ann".into(),
         email: "ann@example.com".into(),
         name: "Ann".into(),
-        claims,
+        claims: Claims::default(),
         directory_groups: Some(vec!["family".into()]),
         unproven: Default::default(),
         spelling: Default::default(),
     };
+    let told = Authentication { person, claims, sign_in: SignIn::default() };
+    let (id, now) = (SessionId::from_random([1; 16]), UnixTime::from_seconds(1000));
+    let ann = told.begin(id, "builtin", now, UnixTime::MAX);
     let request = RequestFacts {
         method: "GET",
         path: "/Videos/42/stream.mp4",
@@ -64,13 +69,13 @@ fn main() {
         access_control_request_method: None,
     };
     let guide = "- allow: {or: [{domain: {is: example.com}}]}";
-    for (name, text, person, expected) in [
+    for (name, text, who, expected) in [
         ("guide, signed in", guide.to_owned(), Some(&ann), Verdict::Allow),
         ("guide, nobody", guide.to_owned(), None, Verdict::SignIn),
         ("20 criteria, signed in", twenty_criteria(), Some(&ann), Verdict::Allow),
         ("20 criteria, nobody", twenty_criteria(), None, Verdict::SignIn),
     ] {
-        let facts = Facts { person, request };
+        let facts = Facts::of(who, request);
         let Some(policy) = compile(&text) else {
             println!("{name}: the policy has problems");
             continue;

@@ -78,9 +78,14 @@ impl Claims {
         rest.any(|rest| rest.starts_with('.'))
     }
 
+    /// The values of a claim; `None` when it is absent, which is not the same as empty.
+    pub fn get(&self, name: &str) -> Option<&[serde_json::Value]> {
+        self.0.get(name).map(Vec::as_slice)
+    }
+
     /// The values of a claim; empty when it is absent.
     pub fn values(&self, name: &str) -> &[serde_json::Value] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
+        self.get(name).unwrap_or_default()
     }
 
     /// The first value of a claim, when it is text.
@@ -108,20 +113,54 @@ pub struct Person {
     pub email: Box<str>,
     /// The name to show; empty when there is none.
     pub name: Box<str>,
-    /// Everything else that the provider said.
+    /// What their record says now. What a provider said at sign-in is the session's.
     pub claims: Claims,
     /// The groups that our own store has them in; `None` for people of outside providers.
     ///
-    /// The `groups` criterion looks here and nowhere else: what an outside provider calls groups
-    /// is the claim `groups` (`pomerium-config.md` §4.5).
+    /// The `groups` criterion looks here and nowhere else, by id: what an outside provider calls
+    /// groups is the claim `groups` (`pomerium-config.md` §4.5).
     #[serde(default)]
-    pub directory_groups: Option<Vec<Box<str>>>,
+    pub directory_groups: Option<Vec<Group>>,
     /// What was said and does not count for them.
     #[serde(default)]
     pub unproven: Unproven,
     /// In whose spelling the address is.
     #[serde(default)]
     pub spelling: Spelling,
+}
+
+/// A group of a directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenGroup")]
+pub struct Group {
+    /// What rules name it by.
+    pub id: Box<str>,
+    /// What people call it; our own have no other name than their id.
+    pub name: Box<str>,
+}
+
+/// As sessions have it on the disk; earlier ones had the id alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenGroup {
+    Id(Box<str>),
+    Both { id: Box<str>, name: Box<str> },
+}
+
+impl From<WrittenGroup> for Group {
+    fn from(written: WrittenGroup) -> Self {
+        match written {
+            WrittenGroup::Id(id) => (&*id).into(),
+            WrittenGroup::Both { id, name } => Self { id, name },
+        }
+    }
+}
+
+impl From<&str> for Group {
+    /// A group whose id is its name.
+    fn from(id: &str) -> Self {
+        Self { id: id.into(), name: id.into() }
+    }
 }
 
 /// In whose spelling an address is.

@@ -58,7 +58,7 @@ pub fn policy(input: &[u8]) {
         origin: None,
         access_control_request_method: None,
     };
-    let verdict = policy.decide(&Facts { person: None, request }).verdict;
+    let verdict = policy.decide(&Facts::of(None, request)).verdict;
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         assert_eq!(verdict, Verdict::Deny, "a broken policy denies: {case}");
     }

@@ -60,7 +60,8 @@ pub fn handle(input: &[u8]) {
 
 pub fn claims(input: &[u8]) {
     let Ok(Value::Object(claims)) = serde_json::from_slice(input) else { return };
-    let Ok(person) = person_from_claims(&claims, None) else { return };
+    let Ok(told) = person_from_claims(&claims, None) else { return };
+    let person = told.person;
     assert!(!person.id.is_empty());
     assert!(person.email.is_empty() || is_mailbox(&person.email), "{}", person.email);
     if claims.get("email_verified").is_some_and(|verified| !matches!(verified, Value::Bool(true)))

@@ -32,7 +32,9 @@ mod rule;
 pub use decide::Policy;
 pub use decision::{Decision, Finding, Reason, Reasons, Verdict};
 pub use explain::{Explained, Explanation};
-pub use facts::{Facts, RequestFacts};
+pub use facts::{
+    Approval, Certificate, ClientCertificate, Device, Facts, RequestFacts, WrongCertificate,
+};
 pub use legacy::LegacyAllow;
 pub use matcher::value_of;
 pub use rule::{Effect, Operator};

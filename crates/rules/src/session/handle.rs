@@ -2,7 +2,7 @@ use aws_lc_rs::{constant_time, hmac};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::{Keys, Session, SessionId};
+use super::{Keys, SessionId, SignedIn};
 use crate::time::UnixTime;
 
 /// What a browser or program carries: a signed pointer to a session, and nothing more.
@@ -109,10 +109,11 @@ impl Handle {
     pub const MAX_OCTETS: usize = 4096;
 
     /// The handle to a session, for these hosts.
-    pub fn to(session: &Session, issuer: &str, audience: Vec<Box<str>>) -> Self {
+    pub fn to(to: &SignedIn, issuer: &str, audience: Vec<Box<str>>) -> Self {
+        let SignedIn { session, person } = to;
         Self {
             session: session.id.clone(),
-            subject: session.person.id.clone(),
+            subject: person.id.clone(),
             idp_id: (!session.idp_id.is_empty()).then(|| session.idp_id.clone()),
             issuer: Some(issuer.into()),
             audience,

@@ -14,7 +14,7 @@ pub use credential::{
 };
 pub use handle::{Handle, HandleError};
 pub use keys::{Keys, KeysError};
-pub use record::{Session, SessionId};
+pub use record::{Authentication, Means, Session, SessionId, SignIn, SignedIn};
 pub use seal::{NotSealedHere, Purpose};
 
 #[cfg(test)]

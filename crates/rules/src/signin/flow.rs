@@ -11,9 +11,8 @@ use super::{
     person::{ClaimsFault, person_from_claims},
 };
 use crate::{
-    people::Person,
     plan::OidcProvider,
-    session::{Keys, Purpose},
+    session::{Authentication, Keys, Purpose},
     time::UnixTime,
 };
 
@@ -307,7 +306,7 @@ impl Redeeming {
         userinfo: Option<&Map<String, Value>>,
         provider: &OidcProvider,
         now: UnixTime,
-    ) -> Result<Person, Failure> {
+    ) -> Result<Authentication, Failure> {
         let expected = IdTokenExpected {
             issuer: &provider.issuer,
             client_id: &provider.client_id,

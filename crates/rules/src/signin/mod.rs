@@ -35,7 +35,7 @@ pub use device::DeviceCookie;
 pub use flow::{AuthorizationResponse, Failure, Pending, Redeeming};
 pub use goal::{Goal, GoalError};
 pub use id_token::{CLOCK_SKEW, IdTokenExpected, IdTokenFault, check_id_token};
-pub use person::{ClaimsFault, member_as_person, person_from_claims};
+pub use person::{ClaimsFault, member_as_person, member_signs_in, person_from_claims};
 pub use program::{ProgramRedirect, ProgramRedirectError};
 pub use replay::{Replay, ReplayRefusal};
 pub use sign_out::{SignedOutState, WayBack, person_digest, sign_out_origins};

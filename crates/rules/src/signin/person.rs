@@ -1,8 +1,12 @@
 use serde_json::{Map, Value};
 
 use super::{address, doubts};
-use crate::people::{ABOUT_THE_TOKEN, Claims, Member, Person, Spelling, UNPROVEN};
-use crate::unproven::Unproven;
+use crate::{
+    people::{ABOUT_THE_TOKEN, Claims, Member, Person, Spelling, UNPROVEN},
+    session::{Authentication, Means, SignIn},
+    time::UnixTime,
+    unproven::Unproven,
+};
 
 /// Why claims do not say who somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +37,7 @@ const SIGNED_ONLY: &[&str] = &["iss", "sub", "aud"];
 pub fn person_from_claims(
     id_token: &Map<String, Value>,
     userinfo: Option<&Map<String, Value>>,
-) -> Result<Person, ClaimsFault> {
+) -> Result<Authentication, ClaimsFault> {
     let subject =
         text(id_token, "sub").filter(|sub| sub.len() <= 255).ok_or(ClaimsFault::NoSubject)?;
     if userinfo.is_some_and(|userinfo| text(userinfo, "sub") != Some(subject)) {
@@ -68,15 +72,19 @@ pub fn person_from_claims(
             merged.insert("mail".into(), mail); // `claim/mail` asks for it under this name
         }
     }
-    Ok(Person {
+    let person = Person {
         id: subject.into(),
         email: email.text.unwrap_or_default().into(),
         name: name(&merged).into(),
-        claims: Claims::from_json(&merged),
+        claims: Claims::default(),
         directory_groups: None,
         unproven,
         spelling: Spelling::AsSaid,
-    })
+    };
+    // The signed one alone: what keeps somebody in or out is no place for userinfo.
+    let sign_in =
+        SignIn { means: Means::Provider, at: id_token.get("auth_time").and_then(Value::as_u64) };
+    Ok(Authentication { person, claims: Claims::from_json(&merged), sign_in })
 }
 
 fn name(claims: &Map<String, Value>) -> String {
@@ -92,6 +100,12 @@ fn name(claims: &Map<String, Value>) -> String {
 
 pub(super) fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// Somebody whose password the built-in provider has just seen.
+pub fn member_signs_in(member: &Member, now: UnixTime) -> Authentication {
+    let sign_in = SignIn { means: Means::Password, at: Some(now.seconds()) };
+    Authentication { person: member_as_person(member), claims: Claims::default(), sign_in }
 }
 
 /// Somebody whom the built-in provider knows, with the claims that another one would send.
@@ -110,7 +124,7 @@ pub fn member_as_person(member: &Member) -> Person {
         email: member.email.clone(),
         name: member.name.clone(),
         claims,
-        directory_groups: Some(member.groups.clone()),
+        directory_groups: Some(member.groups.iter().map(|group| (&**group).into()).collect()),
         unproven: Unproven::default(),
         spelling: Spelling::Kept,
     }
@@ -120,11 +134,12 @@ pub fn member_as_person(member: &Member) -> Person {
 mod tests {
     use serde_json::json;
 
-    use super::{ClaimsFault, person_from_claims};
+    use super::{Authentication, ClaimsFault, person_from_claims};
 
     fn of(id_token: serde_json::Value, userinfo: serde_json::Value) -> Result<String, ClaimsFault> {
-        let person = person_from_claims(id_token.as_object().unwrap(), userinfo.as_object())?;
-        let claim = person.claims.text("email").unwrap_or("-");
+        let Authentication { person, claims, .. } =
+            person_from_claims(id_token.as_object().unwrap(), userinfo.as_object())?;
+        let claim = claims.text("email").unwrap_or("-");
         Ok(format!("{}|{}|{}|{claim}", person.id, person.email, person.name))
     }
 
@@ -256,16 +271,15 @@ mod tests {
             (json!({"sub": "1", "preferred_username": "a"}), "a"),
             (json!({"sub": "1"}), ""),
         ] {
-            let person = person_from_claims(claims.as_object().unwrap(), None).unwrap();
-            assert_eq!(&*person.name, name);
+            let told = person_from_claims(claims.as_object().unwrap(), None).unwrap();
+            assert_eq!(&*told.person.name, name);
         }
         let id_token =
             json!({"sub": "1", "iss": "i", "aud": "c", "nonce": "n", "exp": 1, "groups": ["g"]});
         let userinfo = json!({"sub": "1", "iss": "evil", "groups": ["h"], "nonce": "m"});
-        let person =
-            person_from_claims(id_token.as_object().unwrap(), userinfo.as_object()).unwrap();
+        let told = person_from_claims(id_token.as_object().unwrap(), userinfo.as_object()).unwrap();
         let kept: Vec<_> =
-            person.claims.iter().map(|(name, values)| format!("{name}={values:?}")).collect();
+            told.claims.iter().map(|(name, values)| format!("{name}={values:?}")).collect();
         let text = |text: &str| format!("[String({text:?})]");
         let expected = [("aud", "c"), ("groups", "h"), ("iss", "i"), ("sub", "1")];
         assert_eq!(kept, expected.map(|(name, value)| format!("{name}={}", text(value))));

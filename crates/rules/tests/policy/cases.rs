@@ -4,13 +4,14 @@ use std::{fmt::Write, fs, path::Path};
 
 use serde_json::Value;
 use usher_rules::{
-    people::{Claims, Person, Spelling},
+    people::{Claims, Group, Person, Spelling},
     policy::{Facts, Finding, Policy, RequestFacts},
     problem::{Place, Problem, Severity},
+    session::SignedIn,
     unproven::{Unproven, Why},
 };
 
-use crate::route;
+use crate::{route, signed_in};
 
 #[test]
 fn cases() {
@@ -79,7 +80,7 @@ fn side(finding: Finding) -> String {
 
 /// `who=ann@example.com method=DELETE`: who is `-` for nobody; what is left out is usual.
 struct Row<'a> {
-    person: Option<Person>,
+    who: Option<SignedIn>,
     request: RequestFacts<'a>,
     explain: bool,
 }
@@ -87,7 +88,7 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     fn read(line: &'a str) -> Self {
         let mut row = Self {
-            person: None,
+            who: None,
             request: RequestFacts {
                 method: "GET",
                 path: "/",
@@ -101,12 +102,12 @@ impl<'a> Row<'a> {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             match key {
                 "who" if value == "-" => {}
-                "who" => row.person = Some(somebody(value)),
-                "id" => row.person.as_mut().unwrap().id = value.into(),
+                "who" => row.who = Some(somebody(value)),
+                "id" => row.who.as_mut().unwrap().person.id = value.into(),
                 "groups" => {
                     let groups = value.split(',').filter(|group| !group.is_empty());
-                    row.person.as_mut().unwrap().directory_groups =
-                        Some(groups.map(Box::from).collect());
+                    row.who.as_mut().unwrap().person.directory_groups =
+                        Some(groups.map(Group::from).collect());
                 }
                 "method" => row.request.method = value,
                 "path" => row.request.path = value,
@@ -114,7 +115,7 @@ impl<'a> Row<'a> {
                 "origin" => row.request.origin = Some(value),
                 "asks" => row.request.access_control_request_method = Some(value),
                 "explain" => row.explain = true,
-                "kept" => row.person.as_mut().unwrap().spelling = Spelling::Kept,
+                "kept" => row.who.as_mut().unwrap().person.spelling = Spelling::Kept,
                 "not-verified" => row.doubt("email", vec![value.into()], Why::NotVerified),
                 "no-address" => row.doubt("email", vec![value.into()], Why::NoAddress),
                 "replaced" => row.doubt("email", vec![value.into()], Why::Replaced),
@@ -124,7 +125,7 @@ impl<'a> Row<'a> {
                 _ => {
                     let name = key.strip_prefix("claim/").unwrap();
                     let values: Vec<Value> = serde_json::from_str(value).unwrap();
-                    row.person.as_mut().unwrap().claims.set(name, values);
+                    row.who.as_mut().unwrap().session.claims.set(name, values);
                 }
             }
         }
@@ -132,17 +133,17 @@ impl<'a> Row<'a> {
     }
 
     fn doubt(&mut self, claim: &str, values: Vec<Value>, why: Why) {
-        self.person.as_mut().unwrap().unproven.add(claim, values, why);
+        self.who.as_mut().unwrap().person.unproven.add(claim, values, why);
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts { person: self.person.as_ref(), request: self.request }
+        Facts::of(self.who.as_ref(), self.request)
     }
 }
 
 /// `?` tells no address.
-fn somebody(email: &str) -> Person {
-    Person {
+fn somebody(email: &str) -> SignedIn {
+    let person = Person {
         id: format!("id-of-{}", email.split('@').next().unwrap_or_default()).into(),
         email: if email == "?" { "".into() } else { email.into() },
         name: "".into(),
@@ -150,7 +151,8 @@ fn somebody(email: &str) -> Person {
         directory_groups: None,
         unproven: Unproven::default(),
         spelling: Spelling::AsSaid,
-    }
+    };
+    signed_in(person, Claims::default())
 }
 
 /// Every code that a policy's problems can have stands in the reference, and none that they can't.

@@ -5,9 +5,10 @@ use std::{collections::BTreeSet, net::IpAddr};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 use usher_rules::{
-    people::{Claims, Person, Spelling},
+    people::{Claims, Group, Person, Spelling},
     policy::{Facts, LegacyAllow, Policy, RequestFacts, Verdict},
     problem::Severity,
+    session::SignedIn,
     signin::person_from_claims,
     unproven::{Unproven, Why},
     yaml::{self, Entry, Kind, Node, Style},
@@ -161,7 +162,7 @@ fn person() -> impl Strategy<Value = Person> {
                 email: email.into(),
                 name: "".into(),
                 claims,
-                directory_groups: directory.map(|d| d.into_iter().map(Box::from).collect()),
+                directory_groups: directory.map(|d| d.into_iter().map(Group::from).collect()),
                 unproven,
                 spelling,
             }
@@ -179,6 +180,10 @@ fn request() -> impl Strategy<Value = RequestFacts<'static>> {
             origin,
             access_control_request_method: asks,
         })
+}
+
+fn signed_in(person: &Person) -> SignedIn {
+    crate::signed_in(person.clone(), Claims::default())
 }
 
 fn compile(clauses: &[Clause]) -> Policy {
@@ -200,7 +205,8 @@ proptest! {
         request in request(),
     ) {
         let person = person.map(|person| Person { spelling: Spelling::AsSaid, ..plain(&person) });
-        let facts = Facts { person: person.as_ref(), request };
+        let who = person.as_ref().map(signed_in);
+        let facts = Facts::of(who.as_ref(), request);
         let policy = compile(&clauses);
         let decision = policy.decide(&facts);
         let words = |reasons: usher_rules::policy::Reasons| {
@@ -222,7 +228,7 @@ proptest! {
         request in request(),
     ) {
         let policy = compile(&clauses);
-        let with = |person: &Person| policy.decide(&Facts { person: Some(person), request }).verdict;
+        let with = |person: &Person| policy.decide(&Facts::of(Some(&signed_in(person)), request)).verdict;
         if with(&person) == Verdict::Allow {
             prop_assert_eq!(with(&plain(&person)), Verdict::Allow);
         }
@@ -236,7 +242,7 @@ proptest! {
         why in select(WHYS.to_vec()),
     ) {
         let policy = compile(&clauses);
-        let with = |person: &Person| policy.decide(&Facts { person: Some(person), request }).verdict;
+        let with = |person: &Person| policy.decide(&Facts::of(Some(&signed_in(person)), request)).verdict;
         let before = Person { spelling: Spelling::AsSaid, ..plain(&person) };
         for after in [without_address(&before, why), without_groups(&before, why)] {
             if with(&before) == Verdict::Deny {
@@ -257,8 +263,9 @@ proptest! {
         let policy = compile(&clauses);
         let with = |id_token: &Value, userinfo: Option<&Value>| {
             let userinfo = userinfo.and_then(Value::as_object);
-            let person = person_from_claims(id_token.as_object().unwrap(), userinfo).unwrap();
-            policy.decide(&Facts { person: Some(&person), request }).verdict
+            let told = person_from_claims(id_token.as_object().unwrap(), userinfo).unwrap();
+            let who = crate::signed_in(told.person, told.claims);
+            policy.decide(&Facts::of(Some(&who), request)).verdict
         };
         let before = with(&id_token, userinfo.as_ref());
         let (mut id_token, mut userinfo) = (id_token, userinfo);
@@ -289,7 +296,8 @@ proptest! {
         if let Some((_, data)) = deny.and_then(|c| c.criteria.iter().find(|c| about(c))) {
             let mut capitals = person.clone();
             capitals.email = data.as_str().unwrap_or_default().to_uppercase().into();
-            let facts = Facts { person: Some(&capitals), request };
+            let who = signed_in(&capitals);
+            let facts = Facts::of(Some(&who), request);
             prop_assert_eq!(compile(&clauses).decide(&facts).verdict, Verdict::Deny);
         }
     }
@@ -301,7 +309,8 @@ proptest! {
         person in option::of(person()),
         request in request(),
     ) {
-        let facts = Facts { person: person.as_ref(), request };
+        let who = person.as_ref().map(signed_in);
+        let facts = Facts::of(who.as_ref(), request);
         let mut stricter = clauses.clone();
         stricter.push(Clause { effect: "deny", ..more });
         if compile(&stricter).decide(&facts).verdict == Verdict::Allow {
@@ -324,7 +333,7 @@ proptest! {
             .filter(|clause| !clause.criteria.is_empty())
             .collect();
         let asked = !clauses.is_empty();
-        let verdict = compile(&clauses).decide(&Facts { person: None, request }).verdict;
+        let verdict = compile(&clauses).decide(&Facts::of(None, request)).verdict;
         prop_assert_eq!(verdict, if asked { Verdict::SignIn } else { Verdict::Deny });
     }
 
@@ -334,7 +343,7 @@ proptest! {
         person in person(),
         request in request(),
     ) {
-        let verdict = compile(&clauses).decide(&Facts { person: Some(&person), request }).verdict;
+        let verdict = compile(&clauses).decide(&Facts::of(Some(&signed_in(&person)), request)).verdict;
         prop_assert_ne!(verdict, Verdict::SignIn);
     }
 
@@ -344,7 +353,7 @@ proptest! {
         rules.push(json!({"deny": {"or": [{"nonsense": true}]}}));
         let node = yaml::parse(&Value::from(rules).to_string()).unwrap();
         let policy = Policy::compile(&LegacyAllow::default(), Some(&node), &mut Vec::new());
-        let decision = policy.decide(&Facts { person: None, request });
+        let decision = policy.decide(&Facts::of(None, request));
         prop_assert_eq!((decision.verdict, &*decision.rule), (Verdict::Deny, "nothing-allows"));
     }
 
@@ -352,7 +361,8 @@ proptest! {
     fn any_node_compiles_or_denies(node in node(), person in option::of(person()), request in request()) {
         let mut problems = Vec::new();
         let policy = Policy::compile(&LegacyAllow::default(), Some(&node), &mut problems);
-        let verdict = policy.decide(&Facts { person: person.as_ref(), request }).verdict;
+        let who = person.as_ref().map(signed_in);
+        let verdict = policy.decide(&Facts::of(who.as_ref(), request)).verdict;
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
             prop_assert_eq!(verdict, Verdict::Deny, "a broken policy denies");
         }

@@ -8,3 +8,15 @@ mod laws;
 mod naive;
 mod never_met;
 mod route;
+
+use usher_rules::{
+    people::{Claims, Person},
+    session::{Authentication, SessionId, SignIn, SignedIn},
+    time::UnixTime,
+};
+
+/// Somebody with a session in which their provider said this.
+fn signed_in(person: Person, claims: Claims) -> SignedIn {
+    let told = Authentication { person, claims, sign_in: SignIn::default() };
+    told.begin(SessionId::from_random([1; 16]), "idp", UnixTime::from_seconds(1000), UnixTime::MAX)
+}

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use serde_json::{Map, Value, json};
 use usher_rules::{
-    people::Person,
+    people::{Group, Person},
     policy::{Facts, RequestFacts, Verdict},
 };
 
@@ -114,9 +114,10 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
         }
         _ => {}
     }
-    let Some(Person { id, email, claims, directory_groups, .. }) = facts.person else {
+    let Some(who) = facts.who else {
         return (false, "user-unauthenticated");
     };
+    let Person { id, email, claims, directory_groups, .. } = &who.person;
     let pieces: Vec<&str> = email.split('@').collect();
     let domain = match pieces[..] {
         [local, domain] if !local.is_empty() && !domain.is_empty() => Some(domain),
@@ -130,7 +131,8 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
         "user" => pick(text(data, id, lenient), "user-ok", "user-unauthorized"),
         "groups" => {
             let groups = directory_groups.as_ref();
-            let groups = groups.map(|g| g.iter().map(|group| json!(group)).collect::<Vec<_>>());
+            let groups =
+                groups.map(|g| g.iter().map(|Group { id, .. }| json!(id)).collect::<Vec<_>>());
             pick(list(data, groups.as_deref(), lenient), "groups-ok", "groups-unauthorized")
         }
         "claim/groups" => {

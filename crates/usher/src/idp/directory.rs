@@ -2,12 +2,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use usher_rules::{
     people::{
-        BoxFuture, Claims, Member, PasswordCheck, PasswordRefusal, People, PeopleError, Person,
-        Spelling, TypedPassword,
+        BoxFuture, Member, PasswordCheck, PasswordRefusal, People, PeopleError, TypedPassword,
     },
     secret::Secret,
     time::UnixTime,
-    unproven::Unproven,
 };
 
 use super::{
@@ -255,27 +253,6 @@ const fn unchecked(failed: HashingError) -> PasswordRefusal {
     match failed {
         HashingError::Busy => PasswordRefusal::TooManyTries { retry_after: Duration::from_secs(1) },
         HashingError::Failed => PasswordRefusal::Unavailable,
-    }
-}
-
-/// What policy, headers and pages may know of somebody: `sub`, `email`, `name`, `groups`; the
-/// groups both as a claim and as what our own store says.
-pub fn person_of(member: &Member) -> Person {
-    let mut claims = Claims::default();
-    claims.set("sub", vec![(*member.id).into()]);
-    claims.set("email", vec![(*member.email).into()]);
-    if !member.name.is_empty() {
-        claims.set("name", vec![(*member.name).into()]);
-    }
-    claims.set("groups", member.groups.iter().map(|group| (**group).into()).collect());
-    Person {
-        id: member.id.clone(),
-        email: member.email.clone(),
-        name: member.name.clone(),
-        claims,
-        directory_groups: Some(member.groups.clone()),
-        unproven: Unproven::default(),
-        spelling: Spelling::Kept,
     }
 }
 

@@ -23,6 +23,6 @@ mod throttle;
 mod weak;
 
 pub use address::{AddressError, normalised};
-pub use directory::{Directory, DirectoryError, NewMember, person_of};
+pub use directory::{Directory, DirectoryError, NewMember};
 pub use generate::{NoRandomness, generated_password};
 pub use passwords::{Cost, HashingError, LONGEST_PASSWORD, Passwords, SHORTEST_PASSWORD};

@@ -11,14 +11,15 @@ use std::{
 use futures_util::future::join_all;
 use usher_rules::{
     people::{
-        BoxFuture, KnownDevice, Member, PasswordCheck, PasswordRefusal, People, PeopleError,
+        BoxFuture, Group, KnownDevice, Member, PasswordCheck, PasswordRefusal, People, PeopleError,
         TypedPassword,
     },
     secret::Secret,
+    signin::member_as_person,
     time::{Now, UnixTime},
 };
 
-use super::{Cost, Directory, DirectoryError, NewMember, Passwords, person_of};
+use super::{Cost, Directory, DirectoryError, NewMember, Passwords};
 
 /// As cheap as argon2 can be.
 const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
@@ -420,14 +421,16 @@ fn a_person_is_what_the_member_is() {
         groups: vec!["family".into(), "kids".into()],
         added_at: 7,
     };
-    let person = person_of(&member);
+    let person = member_as_person(&member);
     assert_eq!((&*person.id, &*person.email, &*person.name), ("id", "ann@example.com", "Ann"));
-    assert_eq!(person.directory_groups, Some(member.groups.clone()), "for the `groups` criterion");
+    let groups = ["family", "kids"].map(Group::from).to_vec();
+    assert_eq!(person.directory_groups, Some(groups), "for the `groups` criterion");
     let claims = serde_json::to_value(&person.claims).unwrap();
     let expected = serde_json::json!({
-        "sub": ["id"], "email": ["ann@example.com"], "name": ["Ann"], "groups": ["family", "kids"]
+        "sub": ["id"], "email": ["ann@example.com"], "email_verified": [true], "name": ["Ann"],
+        "groups": ["family", "kids"]
     });
     assert_eq!(claims, expected);
-    let nameless = person_of(&Member { name: "".into(), ..member });
+    let nameless = member_as_person(&Member { name: "".into(), ..member });
     assert!(nameless.claims.values("name").is_empty(), "no claim rather than an empty one");
 }

@@ -257,7 +257,7 @@ impl Door {
             .event(usher_rules::plan::Level::Warn, "identity", seen.now)
             .with("request-id", seen.id())
             .with("route", &route.name)
-            .with("user-id", &session.session().person.id)
+            .with("user-id", &session.person().id)
             .with("octets", octets)
             .with("effect", "many apps refuse requests with so long fields")
             .with(
@@ -351,13 +351,13 @@ fn asked_url(request: &Identified<'_>) -> String {
 
 /// What the person who is signed in is called.
 fn shown(identity: &Identity) -> Option<&str> {
-    let person = identity.session().map(|live| &live.session().person)?;
+    let person = identity.session().map(|live| live.person())?;
     Some(if person.email.is_empty() { &person.id } else { &person.email })
 }
 
 fn forbidden(request: &Identified<'_>) -> Response<Body> {
     let known = Known::of(request);
-    let person = known.identity.session().map(|live| &live.session().person);
+    let person = known.identity.session().map(|live| live.person());
     let switch_account = person.map(|_| {
         PostForm::to("/.pomerium/sign_out")
             .with(SCOPE_FIELD, SCOPE_HERE)

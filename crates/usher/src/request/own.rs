@@ -5,7 +5,7 @@ use usher_rules::{
     names::{Authority, RequestPath},
     people::{BoxFuture, Member, Person},
     plan::{Level, Plan, Route},
-    session::Session,
+    session::SignedIn,
     time::Now,
 };
 
@@ -90,7 +90,7 @@ pub trait Assertions: Send + Sync {
     /// The JWK set, ready to be sent.
     fn jwks(&self) -> Arc<[u8]>;
     /// The assertion's claims that are about the person: without `iss`, `aud`, `exp`, `iat`, `jti`.
-    fn about(&self, plan: &Plan, session: &Session) -> serde_json::Value;
+    fn about(&self, plan: &Plan, who: &SignedIn) -> serde_json::Value;
 }
 
 /// Keeps what operators want to know about sign-ins.

@@ -10,9 +10,9 @@ use usher_rules::{
     people::{KnownDevice, PasswordRefusal, TypedPassword},
     plan::{BUILTIN, Level, SameSite},
     secret::Secret,
-    session::{CookieLife, SetCookie},
+    session::{Authentication, CookieLife, SetCookie},
     signin::{
-        BindingUse, BrowserBinding, DeviceCookie, Goal, SIGN_IN, member_as_person, same_origin,
+        BindingUse, BrowserBinding, DeviceCookie, Goal, SIGN_IN, member_signs_in, same_origin,
     },
 };
 
@@ -110,7 +110,9 @@ impl SignInRoom {
         let typed =
             TypedPassword { email, password, from: ask.peer(), devices: &devices, now: ask.now() };
         match self.passwords.check(typed).await {
-            Ok(member) => self.signed_in(ask, &goal, flow, member_as_person(&member)).await,
+            Ok(member) => {
+                self.signed_in(ask, &goal, flow, member_signs_in(&member, ask.wall())).await
+            }
             Err(refusal) => {
                 self.note_refusal(ask, email, refusal).await;
                 self.refused(ask, &goal, flow, email, refusal)
@@ -123,12 +125,12 @@ impl SignInRoom {
         ask: &Ask,
         goal: &Goal,
         flow: &str,
-        person: usher_rules::people::Person,
+        told: Authentication,
     ) -> Response<Body> {
-        if let Some(response) = self.unanswerable(ask, goal, &person) {
+        if let Some(response) = self.unanswerable(ask, goal, &told.person, &told.claims) {
             return response;
         }
-        let live = match self.begin(ask, BUILTIN, person, None).await {
+        let live = match self.begin(ask, BUILTIN, told, None).await {
             Ok(live) => live,
             Err(error) => return self.not_begun(ask, &error),
         };
@@ -136,7 +138,7 @@ impl SignInRoom {
             return self.not_begun(ask, &not_served());
         };
         self.remember_here(ask, &live, &mut response);
-        self.remember_device(ask, &live.session().person.email, &mut response);
+        self.remember_device(ask, &live.person().email, &mut response);
         binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());
         response
     }
@@ -223,5 +225,5 @@ impl SignInRoom {
 }
 
 fn same_address(email: &str, live: &LiveSession) -> bool {
-    live.session().person.email.eq_ignore_ascii_case(email.trim())
+    live.person().email.eq_ignore_ascii_case(email.trim())
 }

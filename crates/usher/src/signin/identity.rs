@@ -30,12 +30,11 @@ impl SignInRoom {
             return answer::html(200, page.render(), Scripts::No, &[]);
         };
         let session = live.session();
-        let person = &session.person;
+        let (person, claims) = (live.person(), live.signed_in().claims());
         let mut others: Vec<_> = self.sessions.of_person(&person.id);
         others.retain(|other| other.session().id != session.id && !other.is_over(ask.now()));
         others.sort_by_key(|other| Reverse(other.session().issued_at));
-        let claims = person
-            .claims
+        let shown_claims = claims
             .iter()
             .map(|(name, values)| Claim { name, values: values.iter().map(shown_value).collect() });
         let page = IdentityPage {
@@ -43,8 +42,8 @@ impl SignInRoom {
             name: &person.name,
             email: &person.email,
             id: &person.id,
-            groups: person.claims.values("groups").iter().map(shown_value).collect(),
-            claims: claims.collect(),
+            groups: claims.values("groups").iter().map(shown_value).collect(),
+            claims: shown_claims.collect(),
             doubts: person.unproven.iter().map(ToString::to_string).collect(),
             session: shown(session),
             others: others.iter().map(|other| shown(other.session())).collect(),
@@ -60,7 +59,7 @@ impl SignInRoom {
     /// `/.pomerium/user`: what apps learn, as JSON.
     pub(super) async fn user(&self, ask: &Ask) -> Response<Body> {
         if let Some(live) = self.who(ask) {
-            let about = self.assertions.about(ask.plan(), live.session());
+            let about = self.assertions.about(ask.plan(), live.signed_in());
             return answer::personal(answer::json(&about));
         }
         if ask.reader() == Reader::Person {

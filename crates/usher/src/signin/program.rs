@@ -37,12 +37,7 @@ impl SignInRoom {
             Goal::Proxy { query, .. } => format!("{SIGN_IN}?{query}"),
             Goal::Page { .. } | Goal::Here => return None,
         };
-        let page = Consent {
-            program,
-            host: &goal.host(ask.plan()),
-            person: &live.session().person,
-            action,
-        };
+        let page = Consent { program, host: &goal.host(ask.plan()), person: live.person(), action };
         let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         Some(consent_page(ask, page, &binding, &onward))

@@ -5,11 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use http::Response;
 use usher_rules::{
-    people::Person,
     plan::Level,
     session::{
-        CookieLife, Credential, CredentialSource, Handle, Purpose, Session, SessionId, SetCookie,
-        credential,
+        Authentication, CookieLife, Credential, CredentialSource, Handle, Purpose, SessionId,
+        SetCookie, credential,
     },
     signin::{CALLBACK, Goal, ProgramRedirect, Target, param, sign_url},
     time::UnixTime,
@@ -62,10 +61,10 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         provider: &str,
-        person: Person,
+        told: Authentication,
         redeemed: Option<&Redeemed>,
     ) -> Result<Arc<LiveSession>, StoreError> {
-        self.begin_until(ask, provider, person, redeemed, UnixTime::MAX).await
+        self.begin_until(ask, provider, told, redeemed, UnixTime::MAX).await
     }
 
     /// The same, over at `end` at the latest.
@@ -73,7 +72,7 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         provider: &str,
-        person: Person,
+        told: Authentication,
         redeemed: Option<&Redeemed>,
         end: UnixTime,
     ) -> Result<Arc<LiveSession>, StoreError> {
@@ -95,21 +94,14 @@ impl SignInRoom {
                 Some(sealed.into())
             }
         };
-        let live = self
-            .sessions
-            .insert(Session {
-                id,
-                idp_id: provider.into(),
-                person,
-                issued_at: ask.wall().seconds(),
-                expires_at: ask.wall().plus(plan.cookie.expire).min(end).seconds(),
-                id_token: sealed,
-            })
-            .await?;
+        let end = ask.wall().plus(plan.cookie.expire).min(end);
+        let mut new = told.begin(id, provider, ask.wall(), end);
+        new.session.id_token = sealed;
+        let live = self.sessions.insert(new).await?;
         if let Some(old) = ask.known_here() {
             self.displace(ask, &old, &live).await;
         }
-        let person = &live.session().person;
+        let person = live.person();
         let (level, event) = (Level::Info, "sign-in");
         self.journal.note(
             plan,
@@ -133,11 +125,10 @@ impl SignInRoom {
 
     /// Ends `old`, which `new` replaces in this browser.
     pub(super) async fn displace(&self, ask: &Ask, old: &LiveSession, new: &LiveSession) {
-        let (before, after) = (old.session(), new.session());
         // A service's sessions stay where they are: what goes on to proxies is a profile.
-        let in_flight = before.person.id == after.person.id
+        let in_flight = old.person().id == new.person().id
             && ask.plan().sign_in.service.is_none()
-            && ask.wall().is_within(IN_FLIGHT, before.issued_at());
+            && ask.wall().is_within(IN_FLIGHT, old.session().issued_at());
         if !in_flight {
             self.retire(ask, old, new).await;
         }
@@ -145,12 +136,12 @@ impl SignInRoom {
 
     /// Ends `old`, which `new` replaces in this browser, at once.
     pub(super) async fn retire(&self, ask: &Ask, old: &LiveSession, new: &LiveSession) {
-        let (old, new) = (old.session(), new.session());
-        if old.id != new.id
-            && let Err(error) = self.sessions.end(&old.id).await
+        let id = &old.session().id;
+        if *id != new.session().id
+            && let Err(error) = self.sessions.end(id).await
         {
             // The new one stands; the old one runs out by itself.
-            let person = Some((&old.person).into());
+            let person = Some(old.person().into());
             self.note(ask, Level::Warn, "sign-out", person, Some(error.to_string()));
         }
     }
@@ -181,7 +172,7 @@ impl SignInRoom {
             let mut audience: Vec<Box<str>> =
                 vec![own.into(), target.origin().host.as_str().into()];
             audience.dedup(); // one host may both sign in and serve
-            self.keys.sign_handle(&Handle::to(live.session(), own, audience))
+            self.keys.sign_handle(&Handle::to(live.signed_in(), own, audience))
         };
         let location = match goal {
             Goal::Here => "/.pomerium/".to_owned(),
@@ -205,14 +196,14 @@ impl SignInRoom {
                 sign_url(&self.keys, &base, &params, ask.wall())
             }
             Goal::Proxy { query, .. } => {
-                self.answer_url(ask, &live.session().person, query).ok()?
+                self.answer_url(ask, live.person(), &live.session().claims, query).ok()?
             }
             Goal::Program { redirect, host } => {
                 let redirect =
                     ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect).ok()?;
                 // For this host alone, not for the one that signs people in.
                 let host: Box<str> = Target::parse(plan, host).ok()?.origin().host.as_str().into();
-                let handle = Handle::to(live.session(), own, vec![host]);
+                let handle = Handle::to(live.signed_in(), own, vec![host]);
                 redirect.with_handle(&self.keys.sign_handle(&handle))
             }
         };
@@ -228,7 +219,7 @@ impl SignInRoom {
         response: &mut Response<Body>,
     ) {
         let own = ask.plan().sign_in.authenticate.host.as_str();
-        let handle = self.keys.sign_handle(&Handle::to(live.session(), own, vec![own.into()]));
+        let handle = self.keys.sign_handle(&Handle::to(live.signed_in(), own, vec![own.into()]));
         let life = CookieLife::Until(live.session().expires_at());
         let name = ask.authenticate_cookie_name();
         // It never leaves this host, whatever `cookie_domain` says.

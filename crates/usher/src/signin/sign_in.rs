@@ -31,7 +31,9 @@ impl SignInRoom {
             Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
         };
         if let Some(live) = ask.known_here() {
-            if let Some(response) = self.unanswerable(ask, &goal, &live.session().person) {
+            if let Some(response) =
+                self.unanswerable(ask, &goal, live.person(), &live.session().claims)
+            {
                 return response;
             }
             if let Some(response) = self.hand_over(ask, &live, &goal) {

@@ -37,7 +37,7 @@ impl SignInRoom {
             let next = if ask.at_authenticate() { SIGNED_OUT } else { SIGN_OUT };
             return answer::found(&format!("{authenticate}{next}")); // it may know somebody still
         };
-        let person = &live.session().person;
+        let person = live.person();
         let shown = if person.email.is_empty() { &person.id } else { &person.email };
         let mut form = PostForm::to(SIGN_OUT);
         let mut origins = sign_out_origins(ask.plan());
@@ -77,7 +77,7 @@ impl SignInRoom {
         } else {
             let base = format!("{}{SIGN_OUT}", ask.plan().sign_in.authenticate);
             let person =
-                session.map(|session| person_digest(&session.person.id)).unwrap_or_default();
+                live.as_ref().map(|live| person_digest(&live.person().id)).unwrap_or_default();
             let mut params = vec![(param::REDIRECT_URI, next.as_str())];
             if !ask.is_hosted() {
                 params.push((param::PERSON, &person)); // a service of others learns no more
@@ -95,13 +95,13 @@ impl SignInRoom {
         live: Option<&Arc<LiveSession>>,
         everywhere: bool,
     ) -> Result<(), StoreError> {
-        let Some(session) = live.map(|live| live.session()) else { return Ok(()) };
+        let Some(live) = live else { return Ok(()) };
         if everywhere {
-            self.sessions.end_all_of(&session.person.id).await?;
+            self.sessions.end_all_of(&live.person().id).await?;
         } else {
-            self.sessions.end(&session.id).await?;
+            self.sessions.end(&live.session().id).await?;
         }
-        self.note(ask, Level::Info, "sign-out", Some((&session.person).into()), None);
+        self.note(ask, Level::Info, "sign-out", Some(live.person().into()), None);
         Ok(())
     }
 
@@ -127,7 +127,7 @@ impl SignInRoom {
             self.forget(ask, &mut response);
             return response;
         };
-        if url.params.text(param::PERSON) == Some(&*person_digest(&here.session().person.id)) {
+        if url.params.text(param::PERSON) == Some(&*person_digest(&here.person().id)) {
             if let Err(error) = self.end(ask, Some(&here), false).await {
                 self.note(ask, Level::Error, "sign-out", None, Some(error.to_string()));
                 return self.not_now(ask, &error, "You are still signed in here.", SIGN_OUT);

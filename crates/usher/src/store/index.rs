@@ -7,7 +7,7 @@ use std::{
 };
 
 use usher_rules::{
-    session::{Session, SessionId},
+    session::{SessionId, SignedIn},
     time::UnixTime,
 };
 
@@ -54,14 +54,14 @@ impl Index {
     }
 
     /// Takes a session in; the one with the same id that was there before is ended.
-    pub(super) fn put(&self, session: Session) -> Arc<LiveSession> {
-        let live = Arc::new(LiveSession::new(session));
+    pub(super) fn put(&self, new: SignedIn) -> Arc<LiveSession> {
+        let live = Arc::new(LiveSession::new(new));
         let session = live.session();
         let mut order = self.order();
         if let Some(before) = self.take_locked(&mut order, &session.id) {
             before.end();
         }
-        let ids = order.by_person.entry(session.person.id.clone()).or_default();
+        let ids = order.by_person.entry(live.person().id.clone()).or_default();
         ids.push(session.id.clone());
         order.count += 1;
         self.shard(&session.id)
@@ -151,12 +151,12 @@ impl Index {
     }
 
     fn note_taken(order: &mut Order, taken: &LiveSession) {
-        let session = taken.session();
+        let (person, id) = (&taken.person().id, &taken.session().id);
         order.count = order.count.saturating_sub(1);
-        if let Some(ids) = order.by_person.get_mut(&session.person.id) {
-            ids.retain(|id| *id != session.id);
+        if let Some(ids) = order.by_person.get_mut(person) {
+            ids.retain(|other| other != id);
             if ids.is_empty() {
-                order.by_person.remove(&session.person.id);
+                order.by_person.remove(person);
             }
         }
     }
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_session_that_somebody_got_hold_of_is_not_forgotten() {
         let index = Index::new();
-        let id = session(1, "ann").id;
+        let id = session(1, "ann").session.id;
         let held = index.put(session(1, "ann"));
         assert!(index.take_unheld(&mut index.order(), &id).is_none());
         assert_eq!((index.len(), index.of_person("ann").len()), (1, 1));

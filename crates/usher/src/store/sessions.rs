@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use rusqlite::{Connection, OptionalExtension, params};
 use usher_rules::{
     people::BoxFuture,
-    session::{Session, SessionId},
+    session::{SessionId, SignedIn},
     time::UnixTime,
 };
 
@@ -26,8 +26,8 @@ impl SessionStore for Store {
         self.sessions.find(id).map_or(Found::Ended, Found::Live)
     }
 
-    fn insert(&self, session: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
-        Box::pin(async move { Ok(self.begin_session(session).await?) })
+    fn insert(&self, new: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
+        Box::pin(async move { Ok(self.begin_session(new).await?) })
     }
 
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -86,12 +86,12 @@ impl Store {
 
     pub(super) async fn begin_session(
         &self,
-        session: Session,
+        new: SignedIn,
     ) -> Result<Arc<LiveSession>, StoreFailure> {
         if self.sessions.len() >= self.most_sessions {
             return Err(StoreFailure::TooManySessions { limit: self.most_sessions });
         }
-        let row = Row::of(&session)?;
+        let row = Row::of(&new)?;
         let sessions = Arc::clone(&self.sessions);
         let insert = move |db: &Connection| {
             let removed = "SELECT 1 FROM removed_people WHERE id = ?1";
@@ -104,7 +104,7 @@ impl Store {
             Ok(surplus)
         };
         let settle = move |surplus: Vec<SessionId>| {
-            let live = sessions.put(session);
+            let live = sessions.put(new);
             sessions.end(&surplus);
             sessions.ended(&surplus);
             live
@@ -142,7 +142,7 @@ pub(super) fn load(db: &Connection, sessions: &Index) -> Result<(), StoreFailure
         db.prepare("SELECT id, person_id, issued_at, expires_at, body, checksum FROM sessions")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        sessions.put(Row::read(row)?.session()?);
+        sessions.put(Row::read(row)?.signed_in()?);
     }
     Ok(())
 }
@@ -160,7 +160,7 @@ pub(super) fn follow(db: &Connection, sessions: &Index) -> Result<(), StoreFailu
     for id in new {
         let row = db.prepare_cached(one)?.query_row([id.as_str()], |row| Ok(Row::read(row)));
         if let Some(row) = row.optional()? {
-            sessions.put(row?.session()?);
+            sessions.put(row?.signed_in()?);
         }
     }
     Ok(())
@@ -210,15 +210,16 @@ struct Row {
 }
 
 impl Row {
-    fn of(session: &Session) -> Result<Self, StoreFailure> {
-        let body = serde_json::to_string(session)
+    fn of(new: &SignedIn) -> Result<Self, StoreFailure> {
+        let SignedIn { session, person } = new;
+        let body = serde_json::to_string(new)
             .map_err(|error| StoreFailure::Unexpected { what: error.to_string().into() })?;
         if body.len() > LONGEST_SESSION {
             return Err(StoreFailure::TooLarge { octets: body.len(), limit: LONGEST_SESSION });
         }
         let mut row = Self {
             id: session.id.as_str().into(),
-            person_id: session.person.id.clone().into(),
+            person_id: person.id.clone().into(),
             issued_at: stored(session.issued_at),
             expires_at: stored(session.expires_at),
             body,
@@ -249,7 +250,7 @@ impl Row {
         Ok(())
     }
 
-    fn session(&self) -> Result<Session, StoreFailure> {
+    fn signed_in(&self) -> Result<SignedIn, StoreFailure> {
         checksum::check("sessions", self.checksum, &self.fields())?;
         serde_json::from_str(&self.body)
             .map_err(|error| StoreFailure::Corrupt { what: format!("a session: {error}").into() })

@@ -6,7 +6,7 @@ use usher::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreE
 use usher_lab::upstream::Upstream;
 use usher_rules::{
     people::{BoxFuture, Claims, Person},
-    session::{Handle, Session, SessionId},
+    session::{Authentication, Handle, SessionId, SignIn, SignedIn},
     time::UnixTime,
 };
 
@@ -34,7 +34,7 @@ impl SessionStore for Far {
             None => Box::pin(std::future::pending()),
         }
     }
-    fn insert(&self, _: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
+    fn insert(&self, _: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
         panic!("nobody signs in")
     }
     fn end<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -51,25 +51,21 @@ impl SessionStore for Far {
     }
 }
 
-fn ann() -> Session {
+fn ann() -> SignedIn {
     let mut claims = Claims::default();
     claims.set("groups", vec![FRIENDS.into()]);
-    Session {
-        id: SessionId::from_random([1; 16]),
-        idp_id: "builtin".into(),
-        person: Person {
-            id: "ann".into(),
-            email: "ann@example.com".into(),
-            name: "Ann".into(),
-            claims,
-            directory_groups: Some(vec![FRIENDS.into()]),
-            unproven: Default::default(),
-            spelling: Default::default(),
-        },
-        issued_at: 0,
-        expires_at: u64::MAX,
-        id_token: None,
-    }
+    let person = Person {
+        id: "ann".into(),
+        email: "ann@example.com".into(),
+        name: "Ann".into(),
+        claims: Claims::default(),
+        directory_groups: Some(vec![FRIENDS.into()]),
+        unproven: Default::default(),
+        spelling: Default::default(),
+    };
+    let told = Authentication { person, claims, sign_in: SignIn::default() };
+    let id = SessionId::from_random([1; 16]);
+    told.begin(id, "builtin", UnixTime::from_seconds(0), UnixTime::MAX)
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ use usher_rules::{
     people::BoxFuture,
     plan::Plan,
     secret::Secret,
-    session::{Keys, Session, SessionId},
+    session::{Keys, SessionId, SignedIn},
     time::{Clock, Now, UnixTime},
 };
 
@@ -68,7 +68,7 @@ impl SessionStore for Nobody {
     fn find(&self, _: &SessionId) -> Found {
         Found::Ended
     }
-    fn insert(&self, _: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
+    fn insert(&self, _: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
         Box::pin(async { Err(StoreError::Unavailable("none".into())) })
     }
     fn end<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -53,8 +53,8 @@ impl Criterion {
             Self::Accept => Answer { holds: true, reason: Reason::Accept },
             Self::Reject => Answer { holds: false, reason: Reason::Reject },
             Self::Request(question) => question.ask(&facts.request),
-            Self::Person(question) => match facts.person {
-                Some(person) => question.ask(person, doubt),
+            Self::Person(question) => match facts.who {
+                Some(who) => question.ask(who, doubt),
                 None => Answer { holds: false, reason: Reason::UserUnauthenticated },
             },
         }
@@ -75,8 +75,8 @@ impl Criterion {
         match self {
             Self::Accept | Self::Reject => "always so".into(),
             Self::Request(question) => question.found(&facts.request),
-            Self::Person(question) => match facts.person {
-                Some(person) => question.found(person),
+            Self::Person(question) => match facts.who {
+                Some(who) => question.found(who),
                 None => "nobody is signed in".into(),
             },
         }

@@ -5,6 +5,7 @@ use crate::{
     names::{is_mailbox, mailbox_domain},
     people::{ABOUT_THE_TOKEN, Person, Spelling, UNPROVEN},
     policy::matcher::{ListMatch, Manner, TextMatch, shown},
+    session::SignedIn,
 };
 
 /// A question about who asks.
@@ -47,8 +48,9 @@ pub(in crate::policy) enum Doubt {
 }
 
 impl AboutPerson {
-    pub(super) fn ask(&self, person: &Person, doubt: Doubt) -> Answer {
+    pub(super) fn ask(&self, who: &SignedIn, doubt: Doubt) -> Answer {
         use Reason as R;
+        let person = &who.person;
         let differs = doubt == Doubt::Differs;
         match self {
             Self::SignedIn => Answer::new(!person.id.is_empty(), R::UserOk, R::UserUnauthorized),
@@ -69,12 +71,12 @@ impl AboutPerson {
                 R::UserUnauthorized,
             ),
             Self::Claim(claim) => {
-                Answer::new(claim.ask(person, doubt), R::ClaimOk, R::ClaimUnauthorized)
+                Answer::new(claim.ask(who, doubt), R::ClaimOk, R::ClaimUnauthorized)
             }
             Self::Groups(want) => Answer::new(
                 match &person.directory_groups {
-                    Some(groups) => want.takes_words(groups),
-                    None => differs && want.takes_words(&[]),
+                    Some(groups) => want.takes_groups(groups),
+                    None => differs && want.takes_groups(&[]),
                 },
                 R::GroupsOk,
                 R::GroupsUnauthorized,
@@ -114,7 +116,8 @@ impl AboutPerson {
         }
     }
 
-    pub(super) fn found(&self, person: &Person) -> String {
+    pub(super) fn found(&self, who: &SignedIn) -> String {
+        let person = &who.person;
         match self {
             Self::SignedIn if person.id.is_empty() => "the session names no user".into(),
             Self::SignedIn => format!("signed in as `{}`", name_of(person)),
@@ -129,7 +132,7 @@ impl AboutPerson {
             },
             Self::Id(_) if person.id.is_empty() => "the session names no user".into(),
             Self::Id(_) => format!("user is `{}`", person.id),
-            Self::Claim(claim) => match claim.values(person) {
+            Self::Claim(claim) => match claim.values(who) {
                 [] => format!("there is no claim `{}`", claim.name),
                 values => {
                     let values: Vec<String> = values.iter().map(shown).collect();
@@ -138,7 +141,10 @@ impl AboutPerson {
             },
             Self::Groups(_) => match person.directory_groups.as_deref() {
                 Some([]) => "is in no group".into(),
-                Some(groups) => format!("groups are `{}`", groups.join("`, `")),
+                Some(groups) => {
+                    let ids: Vec<&str> = groups.iter().map(|group| &*group.id).collect();
+                    format!("groups are `{}`", ids.join("`, `"))
+                }
                 None => "only people of the built-in provider have groups; \
                          an outside provider's are `claim/groups`"
                     .into(),
@@ -160,16 +166,16 @@ impl Claim {
         known(&self.name).then(|| (&*self.name, self.want.takes(&[], Manner::LetsIn)))
     }
 
-    fn ask(&self, person: &Person, doubt: Doubt) -> bool {
-        let manner = doubt.manner(person);
-        let values: Vec<&Value> = self.values(person).iter().collect();
+    fn ask(&self, who: &SignedIn, doubt: Doubt) -> bool {
+        let manner = doubt.manner(&who.person);
+        let values: Vec<&Value> = self.values(who).iter().collect();
         let takes = self.want.takes(&values, manner);
-        let unproven = &person.unproven;
+        let unproven = &who.person.unproven;
         // `mail` is the address under another name, and in doubt whenever that is
         let mail = self.name.eq_ignore_ascii_case("mail").then_some("email");
         let names = || [Some(&*self.name), self.lower.as_deref(), mail].into_iter().flatten();
         let unreadable = names().any(|name| unproven.is_unreadable(name))
-            || !self.want.compares_maps() && self.is_a_map(person, &values);
+            || !self.want.compares_maps() && self.is_a_map(who, &values);
         if unproven.is_empty() && !unreadable {
             return takes;
         }
@@ -190,16 +196,18 @@ impl Claim {
     }
 
     /// A map or a list within the list, of which nobody can say whether the operand is in it.
-    fn is_a_map(&self, person: &Person, values: &[&Value]) -> bool {
+    fn is_a_map(&self, who: &SignedIn, values: &[&Value]) -> bool {
+        let names = || [Some(&*self.name), self.lower.as_deref()].into_iter().flatten();
         values.iter().any(|value| value.is_array() || value.is_object())
-            || person.claims.has_below(&self.name)
-            || self.lower.as_deref().is_some_and(|lower| person.claims.has_below(lower))
+            || [&who.person.claims, &who.session.claims]
+                .iter()
+                .any(|claims| names().any(|name| claims.has_below(name)))
     }
 
     /// The values under the name as written; where there are none, under its lower case.
-    fn values<'p>(&self, person: &'p Person) -> &'p [Value] {
-        match (person.claims.values(&self.name), &self.lower) {
-            ([], Some(lower)) => person.claims.values(lower),
+    fn values<'w>(&self, who: &'w SignedIn) -> &'w [Value] {
+        match (who.claim(&self.name), &self.lower) {
+            ([], Some(lower)) => who.claim(lower),
             (values, _) => values,
         }
     }

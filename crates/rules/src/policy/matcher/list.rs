@@ -3,6 +3,7 @@ use serde_json::Value;
 use super::{Manner, value_of};
 use crate::{
     names::folded,
+    people::Group,
     policy::report::Report,
     yaml::{Kind, Node},
 };
@@ -92,14 +93,14 @@ impl ListMatch {
         })
     }
 
-    /// Do these words pass? Anything but text equals none of them.
-    pub(crate) fn takes_words(&self, words: &[Box<str>]) -> bool {
+    /// Do groups of these ids pass? Anything but text equals none of them.
+    pub(crate) fn takes_groups(&self, groups: &[Group]) -> bool {
         self.tests.iter().all(|test| {
-            let equal = |word: &str, want: &Value| want.as_str() == Some(word);
+            let equal = |group: &Group, want: &Value| want.as_str() == Some(&*group.id);
             match test {
-                ListTest::Has(want) => words.iter().any(|word| equal(word, want)),
-                ListTest::Is(want) => matches!(words, [only] if equal(only, want)),
-                ListTest::Exclude(want) => !words.iter().any(|word| equal(word, want)),
+                ListTest::Has(want) => groups.iter().any(|group| equal(group, want)),
+                ListTest::Is(want) => matches!(groups, [only] if equal(only, want)),
+                ListTest::Exclude(want) => !groups.iter().any(|group| equal(group, want)),
             }
         })
     }

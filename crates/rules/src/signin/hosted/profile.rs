@@ -10,7 +10,10 @@ use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::super::person::{ClaimsFault, person_from_claims};
-use crate::{people::Person, time::UnixTime};
+use crate::{
+    session::{Authentication, Means},
+    time::UnixTime,
+};
 
 /// How long before its tokens' end a session ends, so that nobody is let in by a token that a
 /// provider no longer honours (measured).
@@ -96,7 +99,7 @@ impl Profile {
         &self,
         asked_for: &str,
         now: UnixTime,
-    ) -> Result<(Person, Option<UnixTime>), ProfileFault> {
+    ) -> Result<(Authentication, Option<UnixTime>), ProfileFault> {
         if !self.provider_id.is_empty() && *self.provider_id != *asked_for {
             return Err(ProfileFault::OtherProvider);
         }
@@ -109,7 +112,9 @@ impl Profile {
         if let Some(subject) = subject {
             claims.insert("sub".into(), subject.into());
         }
-        Ok((person_from_claims(&claims, None)?, end))
+        let mut authentication = person_from_claims(&claims, None)?;
+        authentication.sign_in.means = Means::Service;
+        Ok((authentication, end))
     }
 }
 

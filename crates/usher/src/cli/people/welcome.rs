@@ -4,10 +4,12 @@
 use std::{net::IpAddr, path::Path};
 
 use usher_rules::{
-    people::{Member, Person},
+    people::Member,
     plan::{PathMatch, Plan, Provider, Route},
     policy::{Effect, Facts, Reason, RequestFacts, Verdict},
-    signin::member_as_person,
+    session::{SessionId, SignedIn},
+    signin::member_signs_in,
+    time::UnixTime,
 };
 
 use crate::reload::{Source, environment, load};
@@ -46,27 +48,29 @@ fn about(member: &Member, plan: &Plan) -> Option<String> {
     }
     let closed: Vec<&Route> =
         plan.routes.iter().map(|route| &**route).filter(|route| !route.is_public).collect();
-    let person = member_as_person(member);
-    if closed.iter().any(|route| may_pass(route, &person)) {
+    let now = UnixTime::from_seconds(0); // a session just begun, whenever that is
+    let id = SessionId::from_random([0; 16]);
+    let who = member_signs_in(member, now).begin(id, "builtin", now, UnixTime::MAX);
+    if closed.iter().any(|route| may_pass(route, &who)) {
         return None;
     }
     if closed.is_empty() {
         return Some("no route asks who somebody is".to_owned());
     }
-    let ways = ways_in(&closed, &person);
+    let ways = ways_in(&closed, &who);
     let ways = if ways.is_empty() { "nobody".to_owned() } else { ways.join("; ") };
     Some(format!("no route lets {email} in, so they can sign in and see nothing; let in: {ways}"))
 }
 
 /// Does the route let them in from somewhere, or may it: what it asks of a request is not known
 /// here.
-fn may_pass(route: &Route, person: &Person) -> bool {
+fn may_pass(route: &Route, who: &SignedIn) -> bool {
     let path = match &route.matches {
         PathMatch::Prefix(path) | PathMatch::Exact(path) => path,
         PathMatch::Regex(_) => "/",
     };
     SOURCES.iter().any(|source| {
-        let explanation = route.policy.explain(&facts(person, path, IpAddr::from(*source)));
+        let explanation = route.policy.explain(&facts(who, path, IpAddr::from(*source)));
         let depends = |reason| {
             matches!(
                 reason,
@@ -83,7 +87,7 @@ fn may_pass(route: &Route, person: &Person) -> bool {
     })
 }
 
-fn facts<'a>(person: &'a Person, path: &'a str, source: IpAddr) -> Facts<'a> {
+fn facts<'a>(who: &'a SignedIn, path: &'a str, source: IpAddr) -> Facts<'a> {
     let request = RequestFacts {
         method: "GET",
         path,
@@ -91,14 +95,14 @@ fn facts<'a>(person: &'a Person, path: &'a str, source: IpAddr) -> Facts<'a> {
         origin: None,
         access_control_request_method: None,
     };
-    Facts { person: Some(person), request }
+    Facts::of(Some(who), request)
 }
 
 /// What the policies ask for, in words.
-fn ways_in(routes: &[&Route], person: &Person) -> Vec<String> {
+fn ways_in(routes: &[&Route], who: &SignedIn) -> Vec<String> {
     let mut ways: Vec<String> = Vec::new();
     for route in routes {
-        let explanation = route.policy.explain(&facts(person, "/", IpAddr::from([203, 0, 113, 7])));
+        let explanation = route.policy.explain(&facts(who, "/", IpAddr::from([203, 0, 113, 7])));
         for one in explanation.criteria {
             let about_people = matches!(
                 one.reason,

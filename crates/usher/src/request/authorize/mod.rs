@@ -14,9 +14,9 @@ use http::{Method, header, request::Parts};
 use usher_rules::{
     fields::other_methods,
     names::{Authority, RequestPath, is_registered},
-    people::Person,
     plan::{Action, Plan, Route},
     policy::{Decision, Facts, Policy, RequestFacts, Verdict},
+    session::SignedIn,
     time::Now,
 };
 
@@ -137,10 +137,10 @@ impl Standing {
         }
         let session = self.session.as_ref();
         let has_expired = session.is_some_and(|session| session.is_over(now));
-        let person = session
+        let who = session
             .filter(|_| !has_expired || stream.outlives_expiry())
-            .map(|session| &session.session().person);
-        match self.asked.decide(&route.policy, person).0.verdict {
+            .map(|session| session.signed_in());
+        match self.asked.decide(&route.policy, who).0.verdict {
             Verdict::Allow => Ok(()),
             Verdict::SignIn if has_expired => Err(PermitEnd::SessionExpired),
             Verdict::SignIn | Verdict::Deny => Err(PermitEnd::PolicyChanged),
@@ -233,10 +233,9 @@ impl Asked {
     }
 
     /// Every reading of path and method must be let in; the first that is not is what was decided.
-    fn decide(&self, policy: &Policy, person: Option<&Person>) -> (Decision, ReadingOf) {
+    fn decide(&self, policy: &Policy, who: Option<&SignedIn>) -> (Decision, ReadingOf) {
         let own = self.method.as_str();
-        let decide =
-            |method, path| policy.decide(&Facts { person, request: self.facts(method, path) });
+        let decide = |method, path| policy.decide(&Facts::of(who, self.facts(method, path)));
         let decision = decide(own, self.path.decoded());
         if decision.verdict != Verdict::Allow {
             return (decision, ReadingOf::Canonical);
@@ -277,8 +276,8 @@ pub fn permit<'a>(
     route: &Arc<Route>,
 ) -> Result<(Permitted<Parts>, Decision), Refused<'a>> {
     let (asked, session) = (Asked::of(&request), request.identity.session());
-    let person = session.map(|session| &session.session().person);
-    let (decision, by) = asked.decide(&route.policy, person);
+    let who = session.map(|session| session.signed_in());
+    let (decision, by) = asked.decide(&route.policy, who);
     match decision.verdict {
         Verdict::Allow => {
             let standing =

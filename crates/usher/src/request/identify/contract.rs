@@ -4,30 +4,26 @@ use std::sync::Arc;
 
 use usher_rules::{
     people::{Claims, Person},
-    session::{Session, SessionId},
+    session::{Authentication, SessionId, SignIn, SignedIn},
     time::UnixTime,
 };
 
 use super::{Found, LiveSession, NotOnce, SessionStore};
 
 /// Session number `n` of a person, from second 100 to second 200.
-pub fn session(n: u8, person_id: &str) -> Session {
-    Session {
-        id: SessionId::from_random([n; 16]),
-        idp_id: "builtin".into(),
-        person: Person {
-            id: person_id.into(),
-            email: format!("{person_id}@example.com").into(),
-            name: person_id.into(),
-            claims: Claims::default(),
-            directory_groups: Some(vec!["family".into()]),
-            unproven: Default::default(),
-            spelling: Default::default(),
-        },
-        issued_at: 100,
-        expires_at: 200,
-        id_token: None,
-    }
+pub fn session(n: u8, person_id: &str) -> SignedIn {
+    let person = Person {
+        id: person_id.into(),
+        email: format!("{person_id}@example.com").into(),
+        name: person_id.into(),
+        claims: Claims::default(),
+        directory_groups: Some(vec!["family".into()]),
+        unproven: Default::default(),
+        spelling: Default::default(),
+    };
+    let told = Authentication { person, claims: Claims::default(), sign_in: SignIn::default() };
+    let [from, to] = [100, 200].map(UnixTime::from_seconds);
+    told.begin(SessionId::from_random([n; 16]), "builtin", from, to)
 }
 
 /// The contract, for a fresh store each: made by `fresh`, with what has to live as long.
@@ -50,30 +46,33 @@ pub fn live(store: &dyn SessionStore, id: &SessionId) -> Option<Arc<LiveSession>
 
 async fn sessions_are_shared_and_end_for_good(store: &dyn SessionStore) {
     let [ann1, ann2] = [session(1, "ann"), session(2, "ann")];
-    assert!(live(store, &ann1.id).is_none(), "never was");
+    assert!(live(store, &ann1.session.id).is_none(), "never was");
 
     let first = store.insert(ann1.clone()).await.unwrap();
-    assert_eq!(first.session(), &ann1);
-    let found = live(store, &ann1.id).unwrap();
+    assert_eq!(first.signed_in(), &ann1);
+    let found = live(store, &ann1.session.id).unwrap();
     assert!(Arc::ptr_eq(&first, &found), "one session, shared by all that runs under it");
     let other = store.insert(ann2.clone()).await.unwrap();
     assert_eq!(store.of_person("ann").len(), 2);
 
     let ended = async {
         first.ended().await;
-        assert!(live(store, &ann1.id).is_none(), "gone before what runs under it is told");
+        assert!(live(store, &ann1.session.id).is_none(), "gone before what runs under it is told");
     };
-    let (end, ()) = tokio::join!(store.end(&ann1.id), ended);
+    let (end, ()) = tokio::join!(store.end(&ann1.session.id), ended);
     end.unwrap();
-    assert!(live(store, &ann1.id).is_none() && first.is_ended());
-    store.end(&ann1.id).await.expect("twice is fine");
-    store.end(&session(9, "nobody").id).await.expect("unknown is fine");
-    assert!(!other.is_ended() && live(store, &ann2.id).is_some(), "ending one leaves the others");
+    assert!(live(store, &ann1.session.id).is_none() && first.is_ended());
+    store.end(&ann1.session.id).await.expect("twice is fine");
+    store.end(&session(9, "nobody").session.id).await.expect("unknown is fine");
+    assert!(
+        !other.is_ended() && live(store, &ann2.session.id).is_some(),
+        "ending one leaves the others"
+    );
 }
 
 async fn ending_all_of_somebody_leaves_the_others(store: &dyn SessionStore) {
-    let ids = [session(1, "ann"), session(2, "ann")].map(|session| session.id);
-    let anns = [session(1, "ann"), session(2, "ann")].map(|session| store.insert(session));
+    let ids = [session(1, "ann"), session(2, "ann")].map(|new| new.session.id);
+    let anns = [session(1, "ann"), session(2, "ann")].map(|new| store.insert(new));
     let anns = futures_util::future::try_join_all(anns).await.unwrap();
     let bob = store.insert(session(3, "bob")).await.unwrap();
     assert_eq!(store.end_all_of("ann").await.unwrap(), 2);
@@ -85,9 +84,10 @@ async fn ending_all_of_somebody_leaves_the_others(store: &dyn SessionStore) {
 
 async fn a_second_insert_wins(store: &dyn SessionStore) {
     let before = store.insert(session(1, "ann")).await.unwrap();
-    let moved = Session { expires_at: 300, ..session(1, "ann") };
+    let mut moved = session(1, "ann");
+    moved.session.expires_at = 300;
     store.insert(moved.clone()).await.unwrap();
-    assert_eq!(live(store, &moved.id).unwrap().session(), &moved);
+    assert_eq!(live(store, &moved.session.id).unwrap().signed_in(), &moved);
     assert!(before.is_ended(), "and ends the first");
     assert_eq!(store.of_person("ann").len(), 1);
 }
@@ -97,7 +97,7 @@ async fn what_is_on_its_way_is_ended_too(store: &dyn SessionStore) {
     let (begun, ended) = tokio::join!(store.insert(ann.clone()), store.end_all_of("ann"));
     ended.unwrap();
     assert!(begun.unwrap().is_ended());
-    assert!(live(store, &ann.id).is_none() && store.of_person("ann").is_empty());
+    assert!(live(store, &ann.session.id).is_none() && store.of_person("ann").is_empty());
 }
 
 async fn what_counts_once_counts_once(store: &dyn SessionStore) {

@@ -3,7 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use usher_rules::{
-    session::Session,
+    people::Person,
+    session::{Session, SignedIn},
     time::{Now, UnixTime},
 };
 
@@ -18,7 +19,7 @@ const MOST_TOLD: usize = 32;
 /// A session in memory, shared by everything that runs under it.
 #[derive(Debug)]
 pub struct LiveSession {
-    session: Session,
+    signed_in: SignedIn,
     ended: CancellationToken,
     made: Mutex<Vec<MadeFields>>,
     told: Mutex<Vec<Box<str>>>,
@@ -42,14 +43,24 @@ pub struct MadeFields {
 
 impl LiveSession {
     /// Takes a session into memory.
-    pub fn new(session: Session) -> Self {
+    pub fn new(signed_in: SignedIn) -> Self {
         let (ended, made, told) = (CancellationToken::new(), Mutex::default(), Mutex::default());
-        Self { session, ended, made, told, over: Over::default() }
+        Self { signed_in, ended, made, told, over: Over::default() }
     }
 
-    /// What is remembered of the sign-in.
+    /// All that is remembered of the sign-in.
+    pub fn signed_in(&self) -> &SignedIn {
+        &self.signed_in
+    }
+
+    /// The session alone.
     pub fn session(&self) -> &Session {
-        &self.session
+        &self.signed_in.session
+    }
+
+    /// Whose it is.
+    pub fn person(&self) -> &Person {
+        &self.signed_in.person
     }
 
     /// Ends it for everything that runs under it. Called by the store, after it has forgotten it.
@@ -69,7 +80,7 @@ impl LiveSession {
 
     /// Has it run out, or does it begin later, as far as our clock knows? See [`Over`].
     pub fn is_over(&self, now: Now) -> bool {
-        self.over.judge(&self.session, now)
+        self.over.judge(self.session(), now)
     }
 
     /// Is this the first time that something is to be told of it? Bounded: what is too much is

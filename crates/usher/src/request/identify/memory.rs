@@ -11,7 +11,7 @@ use std::{
 
 use usher_rules::{
     people::BoxFuture,
-    session::{Session, SessionId},
+    session::{SessionId, SignedIn},
     time::UnixTime,
 };
 
@@ -45,9 +45,9 @@ impl MemorySessions {
         self.sessions.lock().unwrap().get(id).cloned()
     }
 
-    fn take(&self, is_one: impl Fn(&Session) -> bool) -> Vec<Arc<LiveSession>> {
+    fn take(&self, is_one: impl Fn(&LiveSession) -> bool) -> Vec<Arc<LiveSession>> {
         let mut sessions = self.sessions.lock().unwrap();
-        sessions.extract_if(|_, live| is_one(live.session())).map(|(_, live)| live).collect()
+        sessions.extract_if(|_, live| is_one(live)).map(|(_, live)| live).collect()
     }
 
     /// From now on no session is kept, as when the disk is full.
@@ -57,7 +57,7 @@ impl MemorySessions {
 
     /// Forgets what has expired.
     pub fn forget_expired(&self, now: UnixTime) {
-        self.take(|session| session.expires_at().is_expired_at(now, Duration::ZERO));
+        self.take(|live| live.session().expires_at().is_expired_at(now, Duration::ZERO));
     }
 }
 
@@ -80,12 +80,12 @@ impl SessionStore for MemorySessions {
         }
     }
 
-    fn insert(&self, session: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
+    fn insert(&self, new: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
         Box::pin(async move {
             if self.full.load(Ordering::Relaxed) {
                 return Err(StoreError::Full("no space is left".into()));
             }
-            let live = Arc::new(LiveSession::new(session));
+            let live = Arc::new(LiveSession::new(new));
             let id = live.session().id.clone();
             let before = self.sessions.lock().unwrap().insert(id, Arc::clone(&live));
             before.inspect(|before| before.end());
@@ -95,14 +95,14 @@ impl SessionStore for MemorySessions {
 
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            self.take(|session| session.id == *id).iter().for_each(|live| live.end());
+            self.take(|live| live.session().id == *id).iter().for_each(|live| live.end());
             Ok(())
         })
     }
 
     fn end_all_of<'a>(&'a self, person_id: &'a str) -> BoxFuture<'a, Result<usize, StoreError>> {
         Box::pin(async move {
-            let taken = self.take(|session| *session.person.id == *person_id);
+            let taken = self.take(|live| *live.person().id == *person_id);
             taken.iter().for_each(|live| live.end());
             Ok(taken.len())
         })
@@ -110,7 +110,7 @@ impl SessionStore for MemorySessions {
 
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>> {
         let sessions = self.sessions.lock().unwrap();
-        sessions.values().filter(|live| *live.session().person.id == *person_id).cloned().collect()
+        sessions.values().filter(|live| *live.person().id == *person_id).cloned().collect()
     }
 
     fn once(

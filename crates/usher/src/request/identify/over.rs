@@ -60,7 +60,7 @@ mod tests {
     const BEGAN: u64 = 1_800_000_000;
 
     fn hour() -> Session {
-        Session { issued_at: BEGAN, expires_at: BEGAN + 3600, ..session(7, "ann") }
+        Session { issued_at: BEGAN, expires_at: BEGAN + 3600, ..session(7, "ann").session }
     }
 
     /// `(wall seconds after the beginning, seconds that have really passed, over, why)`, in order.

@@ -6,7 +6,7 @@ use std::{
 use usher_pages::{Link, NotNow, Receipt, StoreTrouble};
 use usher_rules::{
     people::BoxFuture,
-    session::{Session, SessionId},
+    session::{SessionId, SignedIn},
     signin::{Replay, ReplayRefusal},
     time::UnixTime,
 };
@@ -41,7 +41,7 @@ pub trait SessionStore: Send + Sync {
         Box::pin(async { Err(StoreError::Unavailable("there is nobody to ask".into())) })
     }
     /// Remembers a session. When it resolves, a crash no longer loses it.
-    fn insert(&self, session: Session) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>>;
+    fn insert(&self, new: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>>;
     /// Ends a session. Idempotent. When it resolves, `find` answers [`Found::Ended`] for good and
     /// whatever runs under it has been told.
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>>;

@@ -7,7 +7,7 @@ use usher_rules::{
     names::{Host, Origin},
     plan::{Plan, Provider},
     secret::Secret,
-    session::{Handle, Keys, Session, SessionId},
+    session::{Handle, Keys, SessionId},
     time::{Now, UnixTime},
 };
 
@@ -31,7 +31,8 @@ async fn asked(sessions: &MemorySessions, named: &[&SessionId]) -> Result<Identi
     let keys = Arc::new(Keys::derive(&Secret::new([1; 32]), &Secret::new([2; 32])).unwrap());
     let mut fields = HeaderMap::new();
     for id in named {
-        let session = Session { id: (*id).clone(), ..session(0, "ann") };
+        let mut session = session(0, "ann");
+        session.session.id = (*id).clone();
         let handle = keys.sign_handle(&Handle::to(&session, HOST, vec![HOST.into()]));
         let pair = format!("{}={handle}", plan.cookie.host_name);
         fields.append(COOKIE, HeaderValue::try_from(pair).unwrap());
@@ -43,16 +44,18 @@ async fn asked(sessions: &MemorySessions, named: &[&SessionId]) -> Result<Identi
 
 #[tokio::test]
 async fn a_session_that_is_elsewhere_is_asked_for_and_judged() {
-    let [young, over, ended] = [1, 2, 3].map(|n| session(n, "ann"));
-    let over = Session { expires_at: 120, ..over };
+    let [young, mut over, ended] = [1, 2, 3].map(|n| session(n, "ann"));
+    over.session.expires_at = 120;
     let sessions = MemorySessions::default();
     for session in [&young, &over] {
         sessions.insert(session.clone()).await.unwrap();
     }
     *sessions.place.lock().unwrap() = Place::Elsewhere;
-    let identity = asked(&sessions, &[&young.id]).await.unwrap();
-    assert_eq!(identity.session().map(|live| live.session()), Some(&young));
-    for (id, why) in [(&over.id, Rejection::Expired), (&ended.id, Rejection::Unknown)] {
+    let identity = asked(&sessions, &[&young.session.id]).await.unwrap();
+    assert_eq!(identity.session().map(|live| live.signed_in()), Some(&young));
+    for (id, why) in
+        [(&over.session.id, Rejection::Expired), (&ended.session.id, Rejection::Unknown)]
+    {
         let identity = asked(&sessions, &[id]).await.unwrap();
         assert!(matches!(identity, Identity::Rejected(found) if found == why), "{identity:?}");
     }
@@ -68,12 +71,13 @@ async fn what_can_not_be_judged_yet_is_not_passed_over() {
         sessions.insert(session.clone()).await.unwrap();
     }
     *sessions.place.lock().unwrap() = Place::Elsewhere;
-    let identity = asked(&sessions, &[&one.id, &other.id]).await.unwrap();
+    let identity = asked(&sessions, &[&one.session.id, &other.session.id]).await.unwrap();
     assert!(matches!(identity, Identity::Rejected(Rejection::Contradiction)), "{identity:?}");
-    let identity = asked(&sessions, &[&session(9, "ann").id, &one.id]).await.unwrap();
-    assert_eq!(identity.session().map(|live| live.session()), Some(&one), "both are asked for");
+    let identity =
+        asked(&sessions, &[&session(9, "ann").session.id, &one.session.id]).await.unwrap();
+    assert_eq!(identity.session().map(|live| live.signed_in()), Some(&one), "both are asked for");
     *sessions.place.lock().unwrap() = Place::Failing(down());
-    assert_eq!(asked(&sessions, &[&one.id]).await.unwrap_err(), down());
+    assert_eq!(asked(&sessions, &[&one.session.id]).await.unwrap_err(), down());
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,7 +85,7 @@ async fn who_keeps_a_session_and_says_nothing_is_not_waited_for_without_end() {
     let sessions = MemorySessions::default();
     *sessions.place.lock().unwrap() = Place::Silent;
     let began = tokio::time::Instant::now();
-    let late = asked(&sessions, &[&session(1, "ann").id]).await.unwrap_err();
+    let late = asked(&sessions, &[&session(1, "ann").session.id]).await.unwrap_err();
     assert!(matches!(late, StoreError::Unavailable(_)), "{late:?}");
     assert_eq!(began.elapsed().as_secs(), 2);
 }

@@ -139,7 +139,7 @@ impl Access {
         }
         o.number("received", end.received);
         o.put(member!("host"), self.host.as_bytes());
-        let person = self.session.as_ref().map(|live| &live.session().person);
+        let person = self.session.as_ref().map(|live| live.person());
         o.put(member!("user"), person.map_or("", |person| &person.id).as_bytes());
         o.put(member!("email"), person.map_or("", |person| &person.email).as_bytes());
         o.put(member!("route"), self.route.as_ref().map_or("", |route| &route.name).as_bytes());
@@ -165,7 +165,7 @@ impl Access {
         };
         add("id", self.request_id.as_bytes());
         add("client", self.ip.as_bytes());
-        let person = self.session.as_ref().map(|live| &live.session().person);
+        let person = self.session.as_ref().map(|live| live.person());
         let shown =
             |email: &str, id: &str| if email.is_empty() { id.to_owned() } else { email.to_owned() };
         add(

@@ -2,7 +2,7 @@ use http::Method;
 use usher_rules::{
     plan::{Plan, Route},
     policy::{Decision, Reason, Verdict},
-    session::Session,
+    session::SignedIn,
     time::Now,
 };
 
@@ -95,8 +95,8 @@ fn checksum(route: &Route) -> u64 {
 }
 
 impl Decided<'_> {
-    fn session(&self) -> Option<&Session> {
-        self.identity.session().map(|live| live.session())
+    fn who(&self) -> Option<&SignedIn> {
+        self.identity.session().map(|live| live.signed_in())
     }
 
     fn json(&self, out: &mut Vec<u8>) {
@@ -117,12 +117,12 @@ impl Decided<'_> {
         add!("path", self.path);
         add!("host", self.host);
         add!("ip", self.ip);
-        let session = self.session();
-        if let Some(session) = session {
-            add!("session-id", session.id.as_str());
+        let who = self.who();
+        if let Some(who) = who {
+            add!("session-id", who.session.id.as_str());
         }
-        add!("user", session.map_or("", |session| &session.person.id));
-        add!("email", session.map_or("", |session| &session.person.email));
+        add!("user", who.map_or("", |who| &who.person.id));
+        add!("email", who.map_or("", |who| &who.person.email));
         if let Some(route) = self.route {
             add!("envoy-route-id", &route.id);
             add!("route-id", "");
@@ -174,7 +174,7 @@ impl Decided<'_> {
             out.extend_from_slice(key.as_bytes());
             bare_or_quoted(out, value);
         };
-        add(" user=", self.session().map_or("-", |session| &session.person.email));
+        add(" user=", self.who().map_or("-", |who| &who.person.email));
         add(" host=", self.host);
         add(" verdict=", self.by.verdict().word());
         add(" rule=", self.by.rule());

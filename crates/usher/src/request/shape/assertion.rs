@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
-use usher_rules::{plan::Plan, session::Session, time::UnixTime};
+use usher_rules::{plan::Plan, session::SignedIn, time::UnixTime};
 
 use super::Signer;
 use crate::request::{
@@ -42,7 +42,7 @@ pub fn identity_fields(
     {
         return Some(fields);
     }
-    let claims = claims(plan, session.map(LiveSession::session), host, issuer_is_uri, now);
+    let claims = claims(plan, session.map(LiveSession::signed_in), host, issuer_is_uri, now);
     let assertion = HeaderValue::try_from(signer.sign(&claims).ok()?).ok()?;
     let mut fields = vec![(ASSERTION, assertion)];
     for (name, claim) in &plan.claim_fields {
@@ -77,18 +77,17 @@ pub fn identity_octets(plan: &Plan, fields: &HeaderMap) -> usize {
 /// The assertion's claims (`pomerium-protocols.md` §4.1). For nobody, `sub` and the rest are empty.
 fn claims(
     plan: &Plan,
-    session: Option<&Session>,
+    who: Option<&SignedIn>,
     host: &str,
     issuer_is_uri: bool,
     now: UnixTime,
 ) -> Value {
-    let text = |get: fn(&Session) -> &str| session.map_or("", get);
+    let text = |get: fn(&SignedIn) -> &str| who.map_or("", get);
     let issuer = if issuer_is_uri { format!("https://{host}/") } else { host.to_owned() };
-    let groups: Vec<Value> =
-        session.map(|session| session.person.claims.values("groups").to_vec()).unwrap_or_default();
+    let groups = who.map(SignedIn::groups).unwrap_or_default();
     let mut claims = Map::new();
     for (_, claim) in &plan.claim_fields {
-        let values = session.map_or(&[][..], |session| session.person.claims.values(claim));
+        let values = who.map_or(&[][..], |who| who.claim_at_sign_in(claim));
         if !values.is_empty() {
             claims.insert(claim.to_string(), Value::String(joined(values)));
         }
@@ -99,11 +98,11 @@ fn claims(
         "jti": uuid::Uuid::new_v4().to_string(),
         "iat": now.seconds(),
         "exp": now.plus(LIFE).seconds(),
-        "sub": text(|session| &session.person.id),
-        "user": text(|session| &session.person.id),
-        "email": text(|session| &session.person.email),
-        "name": text(|session| &session.person.name),
-        "sid": text(|session| session.id.as_str()),
+        "sub": text(|who| &who.person.id),
+        "user": text(|who| &who.person.id),
+        "email": text(|who| &who.person.email),
+        "name": text(|who| &who.person.name),
+        "sid": text(|who| who.session.id.as_str()),
         "groups": groups,
     });
     if let Value::Object(base) = base {
@@ -117,8 +116,8 @@ impl Assertions for Signer {
         Self::jwks(self)
     }
 
-    fn about(&self, plan: &Plan, session: &Session) -> Value {
-        let mut about = claims(plan, Some(session), "", false, UnixTime::from_seconds(0));
+    fn about(&self, plan: &Plan, who: &SignedIn) -> Value {
+        let mut about = claims(plan, Some(who), "", false, UnixTime::from_seconds(0));
         if let Value::Object(claims) = &mut about {
             claims.retain(|name, _| !["iss", "aud", "exp", "iat", "jti"].contains(&name.as_str()));
         }

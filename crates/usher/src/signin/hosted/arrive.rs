@@ -3,9 +3,8 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 use http::Response;
 use usher_pages::{Link, ProviderDown};
 use usher_rules::{
-    people::Person,
     plan::{HostedService, SameSite},
-    session::{CookieLife, Handle, SetCookie},
+    session::{Authentication, CookieLife, Handle, SetCookie},
     signin::{
         BindingUse, BrowserBinding, Target,
         hosted::{
@@ -45,7 +44,7 @@ impl From<StoreError> for NotSignedIn {
 }
 
 /// Somebody the service vouches for, until when at the latest.
-pub(super) type VouchedFor = (Person, Option<UnixTime>);
+pub(super) type VouchedFor = (Authentication, Option<UnixTime>);
 
 /// Tabs that were opened together sign in within so long.
 const SAME_SIGN_IN: Duration = Duration::from_secs(300);
@@ -110,13 +109,13 @@ impl SignInRoom {
         let again = target.to_string();
         begun_here(ask, flow)
             .map_err(|NotThisBrowser { cause, why }| refused(cause, why, &again))?;
-        let (person, end) = vouched_for(ask, service, &arrived, &again)?;
+        let (told, end) = vouched_for(ask, service, &arrived, &again)?;
         self.use_once(ask, &arrived, &again).await?;
-        let live = match same_sign_in(ask, &person) {
+        let live = match same_sign_in(ask, &told) {
             Some(live) => live,
             None => {
                 let end = end.unwrap_or(UnixTime::MAX);
-                let live = self.begin_until(ask, &service.id, person, None, end).await?;
+                let live = self.begin_until(ask, &service.id, told, None, end).await?;
                 if let Some(old) = ask.identity().session() {
                     // Each host has a session of its own, so none is on its way anywhere.
                     self.retire(ask, old, &live).await;
@@ -188,16 +187,16 @@ pub(super) fn vouched_for(
 
 /// The session that another tab of this browser has just got, by the same person: a second one
 /// would end the first, and with it the film and the socket of that tab.
-fn same_sign_in(ask: &Ask, person: &Person) -> Option<Arc<LiveSession>> {
+fn same_sign_in(ask: &Ask, told: &Authentication) -> Option<Arc<LiveSession>> {
     let live = ask.identity().session().filter(|live| !live.is_ended())?;
-    let session = live.session();
-    let is_young = ask.wall().is_within(SAME_SIGN_IN, session.issued_at());
-    (is_young && session.person == *person).then(|| Arc::clone(live))
+    let is_young = ask.wall().is_within(SAME_SIGN_IN, live.session().issued_at());
+    let is_same = *live.person() == told.person && live.session().claims == told.claims;
+    (is_young && is_same).then(|| Arc::clone(live))
 }
 
 pub(super) fn handle(ask: &Ask, live: &LiveSession) -> Handle {
     let host = ask.authority().host.as_str();
-    Handle::to(live.session(), host, vec![host.into()])
+    Handle::to(live.signed_in(), host, vec![host.into()])
 }
 
 pub(super) fn refused(cause: impl Display, why: &'static str, again: &str) -> NotSignedIn {

@@ -3,7 +3,7 @@
 use http::Response;
 use serde_json::{Map, Value};
 use usher_rules::{
-    people::{Person, UNPROVEN},
+    people::{Claims, Person, UNPROVEN},
     plan::AllowedHosts,
     signin::{
         CALLBACK, Goal,
@@ -105,11 +105,12 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         person: &Person,
+        said: &Claims,
         query: &str,
     ) -> Result<String, NoAnswer> {
         let allowed = ask.plan().sign_in.service.as_ref().ok_or(NoAnswer::NotServed)?;
         let request = self.served(query, allowed).map_err(|_| NoAnswer::NotServed)?;
-        let claims = claims(person);
+        let claims = claims(person, said);
         let profile = Profile { provider_id: request.idp_id.clone(), claims, tokens_end: None };
         let answer = Answer { to: &request, profile: &profile, version: VERSION };
         let random = random().ok_or(NoAnswer::NotSealed)?;
@@ -127,9 +128,10 @@ impl SignInRoom {
         ask: &Ask,
         goal: &Goal,
         person: &Person,
+        said: &Claims,
     ) -> Option<Response<Body>> {
         let Goal::Proxy { query, .. } = goal else { return None };
-        let no_answer = self.answer_url(ask, person, query).err()?;
+        let no_answer = self.answer_url(ask, person, said, query).err()?;
         let why = match no_answer {
             NoAnswer::TooLong { .. } => {
                 "Too much is known of you: your groups do not fit into the answer to the site that \
@@ -156,10 +158,11 @@ pub(crate) enum NoAnswer {
     TooLong { length: usize },
 }
 
-/// What is known of somebody, as claims: one value where there is one.
-fn claims(person: &Person) -> Map<String, Value> {
+/// What is known of somebody, as claims: one value where there is one. What was said at their
+/// sign-in wins.
+fn claims(person: &Person, said: &Claims) -> Map<String, Value> {
     let mut claims = Map::new();
-    for (name, values) in person.claims.iter() {
+    for (name, values) in person.claims.iter().chain(said.iter()) {
         let value = match values {
             [one] => one.clone(),
             several => Value::Array(several.to_vec()),
@@ -210,7 +213,7 @@ mod tests {
                 told["email"] = email.into();
                 told["name"] = name.into();
             }
-            assert_eq!(serde_json::Value::from(claims(&person)), told);
+            assert_eq!(serde_json::Value::from(claims(&person, &Claims::default())), told);
         }
     }
 }

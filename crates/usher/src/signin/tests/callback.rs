@@ -127,10 +127,10 @@ async fn t6_what_is_no_longer_known() {
         .sessions
         .of_person("id-of-ann")
         .iter()
-        .map(|live| live.session().clone())
-        .max_by_key(|session| session.issued_at)
+        .map(|live| live.signed_in().clone())
+        .max_by_key(|who| who.session.issued_at)
         .unwrap();
-    void.idp_id = "another".into();
+    void.session.idp_id = "another".into();
     room.sessions.insert(void).await.unwrap();
     let other = browser.follow("https://photos.example/").await;
     assert!(other.text.contains("name=\"password\""), "a changed provider makes its sessions void");

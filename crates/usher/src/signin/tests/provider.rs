@@ -7,6 +7,7 @@ use usher_lab::provider::{Algorithm, FakeProvider, Lie};
 use usher_rules::{
     plan::{OidcProvider, Provider, Providers},
     secret::Secret,
+    session::SignedIn,
 };
 
 use super::test_room::{Browser, START, Seen, TestRoom, plan};
@@ -318,15 +319,15 @@ async fn t19_t6_claims() {
     provider.says(json!({"sub": "mallory", "email": "ann@example.com", "email_verified": false, "oid": "ann"}));
     let mut browser = room.browser();
     assert_eq!(sign_in(&provider, &mut browser).await.text, "the app, for mallory");
-    let person = room.sessions.of_person_now("mallory");
-    assert_eq!((&*person.email, person.claims.text("email")), ("", None));
+    let SignedIn { person, session } = room.sessions.of_person_now("mallory");
+    assert_eq!((&*person.email, session.claims.text("email")), ("", None));
 
     provider.says(json!({"sub": "bob", "email": "bob@example.com"}));
     provider.userinfo_says(json!({"sub": "bob", "groups": ["family"], "email_verified": "true", "email": "b@example.com"}));
     sign_in(&provider, &mut room.browser()).await;
-    let person = room.sessions.of_person_now("bob");
+    let SignedIn { person, session } = room.sessions.of_person_now("bob");
     assert_eq!(&*person.email, "b@example.com", "userinfo adds to it");
-    assert_eq!(person.claims.values("groups"), [json!("family")]);
+    assert_eq!(session.claims.values("groups"), [json!("family")]);
 }
 
 /// A provider that is down ends nobody's session, and what is known of it is used while it is.

@@ -16,7 +16,7 @@ use usher_rules::{
     people::{BoxFuture, Member, PasswordCheck, PasswordRefusal, TypedPassword},
     plan::{Plan, Provider},
     secret::Secret,
-    session::{Credential, Keys, Session, credential},
+    session::{Credential, Keys, SignedIn, credential},
     signin::hosted::{HostedKey, PublicKey},
     time::{Now, UnixTime},
 };
@@ -99,8 +99,8 @@ impl Assertions for FixedAssertions {
         Arc::from(*b"{\"keys\":[]}")
     }
 
-    fn about(&self, _plan: &Plan, session: &Session) -> serde_json::Value {
-        json!({"sub": session.person.id, "email": session.person.email})
+    fn about(&self, _plan: &Plan, who: &SignedIn) -> serde_json::Value {
+        json!({"sub": who.person.id, "email": who.person.email})
     }
 }
 
@@ -253,7 +253,7 @@ impl TestRoom {
         }
         match identity {
             Identity::Session(live) => {
-                Response::new(Body::full(format!("the app, for {}", live.session().person.id)))
+                Response::new(Body::full(format!("the app, for {}", live.person().id)))
             }
             Identity::Anonymous | Identity::Rejected(_) => {
                 let target = head.uri.path_and_query().unwrap().as_str();
@@ -413,15 +413,9 @@ pub fn onward(seen: &Seen) -> Option<String> {
 }
 
 impl MemorySessions {
-    /// The person of their newest session.
-    pub fn of_person_now(&self, id: &str) -> usher_rules::people::Person {
+    /// Their newest session.
+    pub fn of_person_now(&self, id: &str) -> SignedIn {
         let sessions = self.of_person(id);
-        sessions
-            .iter()
-            .max_by_key(|live| live.session().issued_at)
-            .unwrap()
-            .session()
-            .person
-            .clone()
+        sessions.iter().max_by_key(|live| live.session().issued_at).unwrap().signed_in().clone()
     }
 }

@@ -7,10 +7,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use usher_rules::{
-    people::People,
-    session::{Session, SessionId},
-};
+use usher_rules::{people::People, session::SessionId};
 
 use super::{find, member, secret};
 use crate::{
@@ -38,12 +35,13 @@ fn child_that_writes_until_it_is_killed() {
                 let person = format!("{lane}-{}", id.as_str());
                 store.add(member(&person, &[]), secret("$hash")).await.unwrap();
                 say(&format!("person {person}"));
-                let written = Session { id, ..session(0, &person) };
+                let mut written = session(0, &person);
+                written.session.id = id;
                 store.insert(written.clone()).await.unwrap();
-                say(&format!("session {}", written.id.as_str()));
+                say(&format!("session {}", written.session.id.as_str()));
                 if random[0] < 64 {
-                    store.end(&written.id).await.unwrap();
-                    say(&format!("ended {}", written.id.as_str()));
+                    store.end(&written.session.id).await.unwrap();
+                    say(&format!("ended {}", written.session.id.as_str()));
                 }
             }
         };

@@ -45,7 +45,7 @@ async fn is_whole(store: &Store) {
         assert_eq!(found, person);
         assert!(hash.same_as(format!("$argon2id$v=19$of-{n}").as_bytes()));
         let expected = session(u8::try_from(n).unwrap(), &person.id);
-        assert_eq!(find(store, &expected.id).unwrap().session(), &expected);
+        assert_eq!(find(store, &expected.session.id).unwrap().signed_in(), &expected);
     }
 }
 

@@ -31,11 +31,11 @@ async fn revocation_elsewhere_ends_sessions_here_within_seconds() {
         () = following => panic!("follows as long as the store is there"),
         () = within("it is told", live.ended()) => {}
     }
-    assert!(find(&running, &session(1, "").id).is_none(), "no new request finds it");
+    assert!(find(&running, &session(1, "").session.id).is_none(), "no new request finds it");
     assert!(!other.is_ended());
     running.look(None).await.unwrap(); // the look that told has ended before this one begins
     assert!(
-        find(&running, &session(3, "").id).is_some(),
+        find(&running, &session(3, "").session.id).is_some(),
         "a session begun elsewhere is found here"
     );
 }
@@ -55,9 +55,9 @@ async fn a_look_without_changes_elsewhere_reads_nothing() {
     store.insert(session(1, "ann")).await.unwrap();
     store.sessions.put(session(2, "bob")); // a look at the disk would not find it there
     assert_eq!(store.look(Some(version)).await.unwrap(), version, "our own changes don't count");
-    assert!(find(&store, &session(2, "").id).is_some(), "nothing was read");
+    assert!(find(&store, &session(2, "").session.id).is_some(), "nothing was read");
     store.look(None).await.unwrap();
-    assert!(find(&store, &session(2, "").id).is_none(), "and at the first look all is");
+    assert!(find(&store, &session(2, "").session.id).is_none(), "and at the first look all is");
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_process_that_keeps_the_lock_is_told_of() {
     shell.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = store.begin_session(session(1, "ann")).await.unwrap_err();
     assert_eq!(refused, StoreFailure::Locked);
-    assert!(find(&store, &session(1, "").id).is_none());
+    assert!(find(&store, &session(1, "").session.id).is_none());
     assert!(store.list().await.is_ok(), "reading goes on");
     shell.execute_batch("COMMIT").unwrap();
     store.insert(session(1, "ann")).await.expect("once it has let go");

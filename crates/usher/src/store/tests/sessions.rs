@@ -3,10 +3,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use usher_rules::{
-    session::{Session, SessionId},
-    time::UnixTime,
-};
+use usher_rules::{session::SessionId, time::UnixTime};
 
 use super::{find, fresh, member, pragma, secret};
 use crate::{
@@ -40,10 +37,10 @@ async fn a_restart_signs_nobody_out_and_nobody_in() {
     for session in [&kept, &ended] {
         store.insert(session.clone()).await.unwrap();
     }
-    store.end(&ended.id).await.unwrap();
+    store.end(&ended.session.id).await.unwrap();
     let store = reopened(dir.path(), store);
-    assert_eq!(find(&store, &kept.id).unwrap().session(), &kept, "every field");
-    assert!(find(&store, &ended.id).is_none());
+    assert_eq!(find(&store, &kept.session.id).unwrap().signed_in(), &kept, "every field");
+    assert!(find(&store, &ended.session.id).is_none());
     assert_eq!(store.session_count(), 1);
 }
 
@@ -52,10 +49,12 @@ async fn sweep_forgets_what_expired_but_cuts_no_film() {
     let (dir, store) = fresh();
     let film = store.insert(session(1, "ann")).await.unwrap();
     drop(store.insert(session(2, "ann")).await.unwrap());
-    drop(store.insert(Session { expires_at: 5_000, ..session(3, "bob") }).await.unwrap());
+    let mut bob = session(3, "bob");
+    bob.session.expires_at = 5_000;
+    drop(store.insert(bob).await.unwrap());
     assert_eq!(store.sweep(UnixTime::from_seconds(199)).await.unwrap(), 0, "the last second");
     assert_eq!(store.sweep(UnixTime::from_seconds(200)).await.unwrap(), 1, "not the held one");
-    assert!(find(&store, &session(2, "ann").id).is_none());
+    assert!(find(&store, &session(2, "ann").session.id).is_none());
     store.look(None).await.unwrap();
     assert!(!film.is_ended(), "expiry is not an end, and the disk still has it");
 
@@ -68,19 +67,22 @@ async fn sweep_forgets_what_expired_but_cuts_no_film() {
     assert_eq!(store.sweep(LATE).await.unwrap(), 1, "forgotten once the film is over");
     let store = reopened(dir.path(), store);
     assert_eq!(store.session_count(), 1, "and gone from the disk: only bob's is left");
-    assert!(find(&store, &session(3, "bob").id).is_some());
+    assert!(find(&store, &session(3, "bob").session.id).is_some());
 }
 
 #[tokio::test]
 async fn one_person_has_so_many_sessions_at_most() {
     let (dir, store) = fresh();
     // All in the same second: the new one must never be the one that goes.
-    let ids: Vec<SessionId> =
-        (0..=u8::try_from(MOST_PER_PERSON).unwrap() + 1).map(|n| session(n, "ann").id).collect();
+    let ids: Vec<SessionId> = (0..=u8::try_from(MOST_PER_PERSON).unwrap() + 1)
+        .map(|n| session(n, "ann").session.id)
+        .collect();
     for n in 0..ids.len() {
         let n = u8::try_from(n).unwrap();
         let issued_at = if n == 3 { 1 } else { 100 };
-        let begun = store.insert(Session { issued_at, ..session(n, "ann") }).await.unwrap();
+        let mut ann = session(n, "ann");
+        ann.session.issued_at = issued_at;
+        let begun = store.insert(ann).await.unwrap();
         assert!(!begun.is_ended() && find(&store, &begun.session().id).is_some(), "{n}");
     }
     assert!(find(&store, &ids[3]).is_none(), "the oldest went first");
@@ -100,7 +102,7 @@ async fn a_flood_of_sign_ins_is_refused_and_ends_nobody() {
     let refused = store.begin_session(session(9, "eve")).await.unwrap_err();
     assert_eq!(refused, StoreFailure::TooManySessions { limit: 3 });
     assert_eq!(store.session_count(), 3);
-    store.end(&session(0, "person-0").id).await.unwrap();
+    store.end(&session(0, "person-0").session.id).await.unwrap();
     store.insert(session(9, "eve")).await.expect("there is room again");
 }
 
@@ -111,7 +113,7 @@ async fn claims_without_end_are_refused() {
     large.person.claims.set("groups", vec!["g".repeat(LONGEST_SESSION).into()]);
     let refused = store.begin_session(large.clone()).await.unwrap_err();
     assert!(matches!(refused, StoreFailure::TooLarge { .. }), "{refused:?}");
-    assert!(find(&store, &large.id).is_none());
+    assert!(find(&store, &large.session.id).is_none());
     assert_eq!(store.health(), Ok(()), "not the disk's fault");
 }
 
@@ -130,7 +132,7 @@ async fn a_full_disk_refuses_sign_ins_and_nothing_else() {
     };
     assert_eq!(refused, StoreFailure::Full);
     assert!(refused.hint().contains("space"));
-    assert!(find(&store, &session(kept + 1, "").id).is_none(), "not in memory either");
+    assert!(find(&store, &session(kept + 1, "").session.id).is_none(), "not in memory either");
     assert_eq!(store.health(), Err(StoreFailure::Full));
 
     assert!(find(&store, &early.session().id).is_some() && !early.is_ended(), "others go on");
@@ -184,12 +186,15 @@ async fn an_end_that_can_not_be_written_down_holds_and_is_tried_again() {
     let (dir, store) = fresh();
     let live = store.insert(session(1, "ann")).await.unwrap();
     pragma(&store, "PRAGMA query_only = on").await;
-    let refused = store.end(&session(1, "ann").id).await.unwrap_err().to_string();
+    let refused = store.end(&session(1, "ann").session.id).await.unwrap_err().to_string();
     assert!(refused.contains("read-only") && refused.contains("mount"), "{refused}");
-    assert!(live.is_ended() && find(&store, &session(1, "ann").id).is_none(), "ended all the same");
+    assert!(
+        live.is_ended() && find(&store, &session(1, "ann").session.id).is_none(),
+        "ended all the same"
+    );
     store.look(None).await.unwrap();
     assert!(
-        find(&store, &session(1, "ann").id).is_none(),
+        find(&store, &session(1, "ann").session.id).is_none(),
         "a look at the disk finds it there still"
     );
     assert!(store.begin_session(session(2, "ann")).await.is_err(), "nobody new");

@@ -101,7 +101,7 @@ fn who_it_is_for() {
     ] {
         let person = Profile::parse(&text.to_string())
             .and_then(|profile| profile.person("asked", UnixTime::from_seconds(NOW)));
-        let found = person.as_ref().map(|(person, _)| &*person.id).map_err(|fault| *fault);
+        let found = person.as_ref().map(|(it, _)| &*it.person.id).map_err(|fault| *fault);
         assert_eq!(found, id, "{why}");
     }
     for (text, fault) in [

@@ -1,0 +1,3 @@
+-- What a provider said at sign-in is beside the person in a session's body, and no longer within.
+-- The tables are the same. A version that does not look there would overlook what a `deny` is
+-- about and let people in, so it must not open this store.
