@@ -277,7 +277,7 @@ async fn a_record_that_a_crash_left_is_taken_away() {
     authority.directory.behave(|authority| authority.slow = Duration::from_millis(200));
     let mut server = TestServer::open(&config).await;
     let mut pending = eventually("an order", || store(&server).pending(HOST).ok().flatten()).await;
-    server.crash();
+    server.crash().await;
     pending.records = vec![("_acme-challenge.tv.example.com".into(), "left".into())];
     store(&server).put_pending(HOST, &pending).unwrap();
     authority.directory.behave(|authority| authority.slow = Duration::ZERO);

@@ -70,7 +70,7 @@ async fn a_crash_at_every_write_leaves_what_the_next_start_reads() {
         };
         let name = crashed_at.file_name().unwrap().to_str().unwrap().to_owned();
         seen.push(name.clone());
-        server.crash();
+        server.crash().await;
         server.before_write = None;
         let has_certificate =
             server.data_dir().join("acme/names").join(format!("{HOST}.pem")).exists();

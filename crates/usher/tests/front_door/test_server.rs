@@ -1,7 +1,7 @@
 //! A whole server in this process: real sockets, real TLS, a clock that is turned by hand.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -215,9 +215,15 @@ impl TestServer {
         self.server = Some(self.start(plan(text)).unwrap());
     }
 
-    /// Ends it without a word, as `kill -9` would.
-    pub fn crash(&mut self) {
-        drop(self.server.take());
+    /// Ends it without a word, as `kill -9` would; its ports are free then, as after one.
+    pub async fn crash(&mut self) {
+        let server = self.server.take().unwrap();
+        let ports = [Some(server.address()), server.redirect_address(), server.metrics_address()];
+        drop(server);
+        for port in ports.into_iter().flatten() {
+            let is_free = || TcpListener::bind(port).ok();
+            drop(eventually("the system has closed it", is_free).await);
+        }
     }
 
     /// Everything that was written so far.

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_lab::upstream::Upstream;
 
 use crate::{
-    connections::{frame, preface},
+    connections::{HEADERS, await_frame, frame, get, preface},
+    metrics::{figures, value},
     test_server::{TestServer, config, eventually, public},
     wire::{say, status},
 };
@@ -25,7 +27,7 @@ async fn what_the_parser_refuses_is_on_record() {
     let (server, upstream) = open_house().await;
     let browser = server.browser();
     let many: String = (0..120).map(|n| format!("x-{n}: 1\r\n")).collect();
-    let long = format!("x-long: {}\r\n", "x".repeat(300 * 1024));
+    let long = format!("x-long: {}\r\n", "x".repeat(900 * 1024));
     let target = "x".repeat(70_000);
     for (line, fields, expected, words) in [
         ("GET /canary-q HTTP/1.1", "x-a: canary-\u{1}\r\n", 400, "field"),
@@ -64,6 +66,42 @@ async fn what_breaks_http2_is_on_record() {
     let told = eventually("it is on record", || server.records("unreadable").pop()).await;
     assert!(told["problem"].as_str().unwrap().contains("PROTOCOL_ERROR"), "{told}");
     assert!(told.get("status").is_none(), "no request was answered: {told}");
+}
+
+/// The library answers or resets by itself and says nothing: a stream was gone, and nobody knew.
+#[tokio::test]
+async fn a_stream_that_http2_refuses_is_on_record_and_counted() {
+    let upstream = Upstream::echo();
+    let routes = config(&[public("tv.test", upstream.address)]);
+    let server = TestServer::open(&format!("metrics_address: 127.0.0.1:9090\n{routes}")).await;
+    let long = "canary-".repeat(128 * 1024);
+    let mut browser = server.browser().over_http2();
+    let seen = browser.send(Method::GET, "https://tv.test/", &[("x-long", &long)], "").await;
+    assert_eq!(seen.status, 431);
+    let told = || server.records("unreadable");
+    let first = eventually("it is on record", || told().into_iter().next()).await;
+    assert_eq!((&first["status"], &first["level"]), (&"431".into(), &"info".into()), "{first}");
+
+    let mut stream = server.browser().connect_http2("tv.test").await;
+    let no_method = frame(HEADERS, 5, 1, &[0x87, 0x84]);
+    let of_http1 = [&get(3, "tv.test", "/x")[9..], b"\0\x0aconnection\x05close"].concat();
+    let of_http1 = frame(HEADERS, 5, 3, &of_http1);
+    let good = get(5, "tv.test", "/ping");
+    stream.write_all(&[preface(), no_method, of_http1, good].concat()).await.unwrap();
+    await_frame(&mut stream, HEADERS, 5).await;
+    let all = eventually("both are on record", || Some(told()).filter(|all| all.len() == 3)).await;
+    for line in &all[1..] {
+        assert!(line["problem"].as_str().unwrap().contains("malformed"), "{line}");
+        assert!(line.get("status").is_none(), "{line}");
+        assert!(line["effect"].as_str().unwrap().contains("go on"), "{line}");
+    }
+    assert!(!server.log().contains("canary"), "nothing of it stands in a line");
+    let figures = figures(&server).await;
+    let counted = |class: &str| {
+        value(&figures, &format!("usher_requests_total{{route=\"-\",status=\"{class}\"}}"))
+    };
+    assert_eq!((counted("4xx"), counted("none")), (1.0, 2.0), "{figures}");
+    assert!(upstream.heads().is_empty());
 }
 
 #[tokio::test]

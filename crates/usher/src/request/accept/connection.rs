@@ -133,7 +133,9 @@ async fn serve_http2<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let pulse = Arc::clone(&connection.pulse);
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
+    let (teller, of) = (service.clone(), Arc::clone(&connection));
+    let watched = Watched::new(stream, Arc::clone(&pulse));
+    let io = TokioIo::new(watched.telling(move |unread| teller.unread(&of, unread)));
     let streams = tasks.streams_of(Beside::Connection(connection.peer.address));
     let answer = answering(service.clone(), Arc::clone(&connection));
     let mut builder = hyper::server::conn::http2::Builder::new(streams);

@@ -18,9 +18,10 @@ use tokio::{
 };
 
 use super::{
-    Admitted, Protocol, Waiting,
+    Admitted, Protocol, Unread, Waiting,
     frames::{Frames, Half},
     limits,
+    refused::Refused,
 };
 
 /// What a connection has been doing, so that one timer can judge it.
@@ -311,6 +312,7 @@ pub struct Watched<S> {
     pulse: Arc<Pulse>,
     /// Those of HTTP/2.
     frames: Option<Frames>,
+    refused: Option<Refused>,
     closing: Closing,
 }
 
@@ -330,7 +332,13 @@ impl<S> Watched<S> {
             Protocol::Http1 => None,
             Protocol::Http2 => Some(Frames::default()),
         };
-        Self { stream, pulse, frames, closing: Closing::No }
+        Self { stream, pulse, frames, refused: None, closing: Closing::No }
+    }
+
+    /// Tells of requests that the HTTP/2 library refuses by itself.
+    #[must_use]
+    pub(super) fn telling(self, tell: impl Fn(&Unread) + Send + Sync + 'static) -> Self {
+        Self { refused: Some(Refused::new(tell)), ..self }
     }
 }
 
@@ -360,9 +368,15 @@ impl<S> Watched<S> {
         }
     }
 
-    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(bytes)) = polled {
-            self.pulse.moved(*bytes);
+    fn wrote(&mut self, polled: &Poll<io::Result<usize>>, bufs: &[io::IoSlice<'_>]) {
+        let Poll::Ready(Ok(bytes)) = polled else { return };
+        self.pulse.moved(*bytes);
+        let Some(refused) = &mut self.refused else { return };
+        let mut left = *bytes;
+        for buf in bufs {
+            let (wrote, _) = buf.split_at_checked(left).unwrap_or((buf, &[]));
+            left -= wrote.len();
+            refused.walk(wrote);
         }
     }
 }
@@ -394,7 +408,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.wrote(&polled);
+        self.wrote(&polled, &[io::IoSlice::new(buf)]);
         polled
     }
 
@@ -423,7 +437,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.wrote(&polled);
+        self.wrote(&polled, bufs);
         polled
     }
 

@@ -11,8 +11,9 @@ pub const HEAD: Duration = Duration::from_secs(30);
 /// Request head and each header list, in bytes (`pomerium-protocols.md` §6.3).
 pub const HEAD_BYTES: usize = 128 * 1024;
 /// What is read of a head that is too long, to answer it. A sibling site, or an app, can set cookies
-/// until each request is (cookie bomb): who sent it shall learn why, and how it ends.
-pub const READ_HEAD_BYTES: usize = 2 * HEAD_BYTES;
+/// until each request is (cookie bomb): who sent it shall learn why, and how it ends. Browsers keep
+/// 180 cookies of 4 KiB for a domain, which is 720 KiB; with what HTTP/2 counts beside each, 730.
+pub const READ_HEAD_BYTES: usize = 6 * HEAD_BYTES;
 /// What of a head that is being read counts nothing in its client's share: most are shorter.
 pub const SHORT_HEAD: usize = 8 * 1024;
 /// Fields in a request's head, as the real server limits them (`pomerium-measured.md` §1.2).

@@ -10,6 +10,17 @@ pub struct Unread {
     pub status: Option<StatusCode>,
     /// What was wrong, in words that nothing of a client stands in.
     pub problem: &'static str,
+    /// What ended with it.
+    pub ended: Ended,
+}
+
+/// What ends with something that could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The connection.
+    Connection,
+    /// One HTTP/2 stream (RFC 9113 §5.4.2).
+    Stream,
 }
 
 impl Unread {
@@ -20,7 +31,7 @@ impl Unread {
         }
         if error.is_parse_version_h2() {
             let problem = "HTTP/2 on a connection that agreed on HTTP/1.1";
-            return Some(Self { status: None, problem });
+            return Some(Self { status: None, problem, ended: Ended::Connection });
         }
         // What hyper knows stands in its words alone.
         let (status, problem) = match &*error.to_string() {
@@ -43,7 +54,7 @@ impl Unread {
             }
             _ => return None,
         };
-        Some(Self { status: Some(status), problem })
+        Some(Self { status: Some(status), problem, ended: Ended::Connection })
     }
 
     /// Where the client broke HTTP/2 so that the connection had to end (RFC 9113 §5.4.1).
@@ -57,6 +68,6 @@ impl Unread {
             Reason::ENHANCE_YOUR_CALM => "it floods the connection (ENHANCE_YOUR_CALM)",
             _ => "it breaks the rules of HTTP/2 (PROTOCOL_ERROR)",
         };
-        Some(Self { status: None, problem })
+        Some(Self { status: None, problem, ended: Ended::Connection })
     }
 }

@@ -82,6 +82,15 @@ struct Meter {
     received: Counter,
 }
 
+impl Meter {
+    fn count(&self, status: Option<StatusCode>) {
+        let class = status.map_or(CLASSES.len(), |status| usize::from(status.as_u16() / 100));
+        if let Some(counter) = self.by_class.get(class.saturating_sub(1)) {
+            counter.inc();
+        }
+    }
+}
+
 fn durations() -> Histogram {
     Histogram::new(BUCKETS)
 }
@@ -205,12 +214,14 @@ impl Metrics {
         self.reload_succeeded.set(0);
     }
 
+    /// It was refused before it was a request: it has no time, and no bytes of a body.
+    pub(super) fn unread(&self, status: Option<StatusCode>) {
+        self.with(None, |meter| meter.count(status));
+    }
+
     pub(super) fn request(&self, route: Option<&str>, status: Option<StatusCode>, end: End) {
         self.with(route, |meter| {
-            let class = status.map_or(CLASSES.len(), |status| usize::from(status.as_u16() / 100));
-            if let Some(counter) = meter.by_class.get(class.saturating_sub(1)) {
-                counter.inc();
-            }
+            meter.count(status);
             meter.duration.observe(end.duration.as_secs_f64());
             meter.sent.inc_by(end.sent);
             meter.received.inc_by(end.received);

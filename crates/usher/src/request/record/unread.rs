@@ -9,7 +9,7 @@ use std::{
 use usher_rules::{plan::Level, time::Now};
 
 use super::Recorder;
-use crate::request::accept::{Unread, Whose};
+use crate::request::accept::{Ended, Unread, Whose};
 
 /// Lines for one client in a minute; more are counted.
 const LINES_OF_ONE: usize = 3;
@@ -49,8 +49,11 @@ impl UnreadTally {
 }
 
 impl Recorder {
-    /// What a client said could not be read as a request.
+    /// What a client said could not be read as a request: the figures know each, the log a few.
     pub fn unread(&self, peer: SocketAddr, unread: &Unread, at: Now) {
+        if let Some(metrics) = self.metrics() {
+            metrics.unread(unread.status);
+        }
         if !self.unread_tally().has_line(Whose::client(peer.ip()), at) {
             return;
         }
@@ -62,7 +65,15 @@ impl Recorder {
             Some(status) => event.with("status", status.as_u16()),
             None => event,
         }
-        .with("effect", "it was refused before it was a request, and its connection ended")
+        .with(
+            "effect",
+            match unread.ended {
+                Ended::Connection => {
+                    "it was refused before it was a request, and its connection ended"
+                }
+                Ended::Stream => "it was refused, and others on its connection go on",
+            },
+        )
         .write();
     }
 }
