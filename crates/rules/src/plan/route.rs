@@ -6,7 +6,7 @@ use super::{HealthCheck, HostPattern};
 use crate::{names::Upstream, policy::Policy, problem::Span, secret::Secret};
 
 /// One route: which requests it takes, who may pass, and where they go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Sixteen hexadecimal digits over from, matcher and target; unique in a plan.
     pub id: Box<str>,
@@ -57,6 +57,8 @@ pub struct Route {
     pub socket_origins: Vec<Box<str>>,
     /// How the upstream's certificate is judged.
     pub tls: UpstreamTls,
+    /// The app behind it, by the name of what knows it from inside; most are known to nobody.
+    pub app: Option<Box<str>>,
 }
 
 /// Which paths a route takes. Looked at in the canonical form, never with the query.

@@ -93,5 +93,6 @@ fn sketch_route(host: Host) -> Route {
         is_public: false,
         socket_origins: Vec::new(),
         tls: UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None },
+        app: None,
     }
 }

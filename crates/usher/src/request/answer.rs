@@ -22,7 +22,7 @@ use super::{
     caught::{Panicked, catch},
     door::moment,
     forward::ForwardError,
-    identify::{Identified, Identity},
+    identify::{Identified, Identity, Rejection},
     journey::{Journey, Known},
     oversize::Oversize,
     refusal::{ErrorResponse, Named, Refusal},
@@ -306,10 +306,12 @@ fn receipt(seen: &Seen) -> Receipt<'_> {
     Receipt { request_id: seen.id(), at_seconds: seen.now.wall.seconds() }
 }
 
-/// A cookie that is no good is taken away, so that it is not sent again and again.
+/// A cookie that is no good is taken away, so that it is not sent again and again. One beside a
+/// credential of the app's may be good.
 fn clear_rejected(known: Known<'_>, response: &mut Response<Body>) {
-    if !matches!(known.identity, Identity::Rejected(_)) {
-        return;
+    match known.identity {
+        Identity::Rejected(Rejection::OfApp) | Identity::Anonymous | Identity::Session(_) => return,
+        Identity::Rejected(_) => {}
     }
     for over in SetCookie::session(&known.seen.plan.cookie, "", CookieLife::Over) {
         if let Ok(cleared) = HeaderValue::try_from(over.to_field(known.seen.now.wall)) {

@@ -16,7 +16,7 @@ use usher_rules::{
 };
 
 use super::{
-    Body, OwnPages,
+    Apps, Body, OwnPages,
     accept::{Connection, Serve, Tasks, Unread},
     authorize::{PermitEnd, Standing, Stream},
     caught::{catch, caught, note_panics},
@@ -31,6 +31,7 @@ pub struct Door {
     pub(super) verifier: Verifier,
     pub(super) sessions: Arc<dyn SessionStore>,
     pub(super) own: Arc<dyn OwnPages>,
+    pub(super) apps: Apps,
     pub(super) signer: Arc<Signer>,
     pub(super) recorder: Recorder,
     pub(super) clock: Arc<dyn Clock>,
@@ -47,6 +48,8 @@ pub struct DoorParts {
     pub sessions: Arc<dyn SessionStore>,
     /// Answers for our own pages.
     pub own: Arc<dyn OwnPages>,
+    /// What routes may name as their app.
+    pub apps: Apps,
     /// Signs assertions.
     pub signer: Arc<Signer>,
     /// Writes records.
@@ -69,7 +72,7 @@ pub(super) struct InForce {
 impl Door {
     /// A door that serves `plan`.
     pub fn new(plan: Arc<Plan>, parts: DoorParts) -> Self {
-        let DoorParts { keys, sessions, own, signer, recorder, clock, tasks, trust } = parts;
+        let DoorParts { keys, sessions, own, apps, signer, recorder, clock, tasks, trust } = parts;
         let in_force = Arc::new(InForce {
             plan: ArcSwap::new(plan),
             generation: AtomicU64::new(0),
@@ -84,7 +87,12 @@ impl Door {
         tasks.on_panic(move |beside, panicked| {
             told.panicked_beside(beside, panicked, moment(&*time));
         });
-        Self { verifier, sessions, own, signer, recorder, clock, tasks, forwarder, in_force }
+        Self { verifier, sessions, own, apps, signer, recorder, clock, tasks, forwarder, in_force }
+    }
+
+    /// What routes may name as their app.
+    pub(crate) const fn apps(&self) -> &Apps {
+        &self.apps
     }
 
     /// The snapshot that is in force now. A request asks once (invariant 1).

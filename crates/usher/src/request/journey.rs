@@ -165,7 +165,7 @@ impl<'a> Known<'a> {
             ip: text(Some(&seen.connection.peer.text)),
             identity,
             route: match by {
-                By::Policy(_) | By::Path(_) => self.route().map(AsRef::as_ref),
+                By::Policy(_) | By::Path(_) | By::Unbound(_) => self.route().map(AsRef::as_ref),
                 By::OwnPage => None,
             },
             by,
@@ -184,6 +184,7 @@ impl Door {
         outcome.decided = match by {
             By::Policy(decision) => Some((decision.verdict, Arc::clone(&decision.rule))),
             By::OwnPage => Some((Verdict::Allow, OWN_PAGE.with(Arc::clone))),
+            By::Unbound(why) => Some((Verdict::Allow, why.into())),
             By::Path(_) => None, // its rule is the outcome's
         };
     }

@@ -8,7 +8,9 @@
 
 pub mod accept;
 mod answer;
+mod app;
 pub mod authorize;
+mod beside;
 mod body;
 mod caught;
 mod door;
@@ -26,11 +28,15 @@ mod seen;
 pub mod shape;
 pub mod tls;
 mod upgrade;
+mod whole;
 mod words;
 mod workers;
 
 pub(crate) use answer::CLEAR_SITE_DATA;
 pub use answer::{error_page, own_page};
+pub use app::{
+    AnswerNeed, Answers, App, Apps, Asked, BodyNeed, Credential, Rewrite, TowardUpstream,
+};
 pub use body::Body;
 pub use caught::Panicked;
 pub(crate) use caught::{catch, caught, note_panics};

@@ -15,10 +15,12 @@ use super::{
     Body, Details, Door, OwnRequest,
     accept::{Connection, limits},
     answer,
-    authorize::{self, Permitted},
+    app::{self, Asked},
+    authorize::{self, Permitted, Unbound},
+    beside::{Before, Beside},
     caught::caught,
     forward::{Asking, Course, RequestBody, Trailers},
-    identify::{self, Asker, Identified, Identity, StoreError},
+    identify::{self, Asker, Identified, Identity},
     journey::{Journey, Known, Outcome},
     oversize::oversize,
     record::By,
@@ -131,13 +133,18 @@ impl Door {
         seen: &Seen,
         routed: &Routed,
         head: &Parts,
-    ) -> Result<Identity, StoreError> {
+    ) -> Result<Identity, Refusal> {
         if !seen.now.wall.is_plausible() {
             return Ok(Identity::Anonymous); // who is signed in stays so, for when the clock is right
         }
         let host = routed.authority.host.as_str();
         let asker = Asker { fields: &head.headers, uri: &head.uri, host, now: seen.now };
-        identify::who(&seen.plan, &self.verifier, self.sessions.as_ref(), asker).await
+        let by_us =
+            identify::who(&seen.plan, &self.verifier, self.sessions.as_ref(), asker).await?;
+        let Some(route) = routed.route() else { return Ok(by_us) };
+        let Some(app) = self.apps.of(route)? else { return Ok(by_us) };
+        let by_app = app.credential(Asked::new((seen, routed, route), head, &by_us)).await;
+        Ok(app::identity(by_us, by_app, &seen.plan, seen.now))
     }
 
     /// Authorize: whoever gets further has a permit.
@@ -154,9 +161,14 @@ impl Door {
             return Ok((response, None));
         }
         rest.upgrade = upgrade::allowed(rest.upgrade, route, &request)?;
-        let permitted = match authorize::permit(request, route) {
-            Ok((permitted, decision)) => {
-                self.decided(known, By::Policy(&decision), outcome);
+        let app = self.apps.of(route)?;
+        let stranger = |Identified { head, identity, .. }: &Identified<'_>| match app {
+            None => Unbound::No,
+            Some(app) => app.allows_unbound(Asked::new((seen, routed, route), head, identity)),
+        };
+        let permitted = match authorize::permit(request, route, stranger) {
+            Ok((permitted, grounds)) => {
+                self.decided(known, By::from(&grounds), outcome);
                 permitted
             }
             Err(refused) => {
@@ -178,19 +190,22 @@ impl Door {
         if shape::climbs(route, &routed.path) {
             return Err(Refusal::Climbs);
         }
-        self.forward((seen, routed, route), permitted, rest, outcome).await
+        let place = (seen, routed, route);
+        let beside = app.map(|app| Beside::new(app, place, known.identity, permitted.request()));
+        self.forward(place, permitted, rest, beside, outcome).await
     }
 
     /// Shape, forward, and shape what comes back.
     async fn forward(
         &self,
         (seen, routed, route): (&Seen, &Routed, &Arc<Route>),
-        permitted: Permitted<Parts>,
+        mut permitted: Permitted<Parts>,
         Rest { incoming, mut upgrade }: Rest,
+        beside: Option<Box<Beside<'_>>>,
         outcome: &mut Outcome,
     ) -> Result<Answered, Refusal> {
         let read_patience = seen.plan.timeouts.read;
-        let (body, upload) = match upgrade {
+        let (mut body, upload) = match upgrade {
             Some(_) => (RequestBody::Empty, None), // the bytes after an upgrade are no body
             None => {
                 let trailers = Trailers::toward_upstream(&seen.plan, route);
@@ -198,6 +213,13 @@ impl Door {
             }
         };
         outcome.upload = upload.clone();
+        if let Some(beside) = &beside {
+            // On the heap: routes without an app make no room for it.
+            match Box::pin(beside.before(permitted, body, upgrade.as_ref())).await? {
+                Before::Answered(response) => return Ok((response, None)),
+                Before::GoesOn(head, changed) => (permitted, body) = (head, changed),
+            }
+        }
         let permitted = self.upward(seen, routed, permitted, body, &mut upgrade)?;
         outcome.authority = permitted.request().headers().get(header::HOST).cloned();
         let asking = Asking { upload, read_patience, visitor: seen.visitor };
@@ -209,7 +231,10 @@ impl Door {
         }
         let sent = sent?;
         outcome.details = Details::ViaUpstream;
-        let (response, running) = upgrade::settle(sent, upgrade)?;
+        let (mut response, running) = upgrade::settle(sent, upgrade)?;
+        if let (Some(beside), None) = (&beside, &running) {
+            response = Box::pin(beside.toward_client(response)).await?;
+        }
         Ok((back(seen, routed, route, response), running))
     }
 

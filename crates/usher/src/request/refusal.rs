@@ -29,8 +29,10 @@ pub(super) enum Refusal {
     NoWebSockets,
     /// A socket opened by a page that is none of ours.
     ForeignOrigin,
-    /// A body for one of our own pages that is too large.
+    /// A body that has to be read here, for a page of ours or by an app, and is too large.
     TooLarge,
+    /// A body that an app has to read, and can't; why.
+    Malformed(&'static str),
     /// A body for one of our own pages that doesn't come.
     Slow,
     /// What the upstream has to be told cannot be: no signature, or a target that does not write.
@@ -136,6 +138,11 @@ impl Refusal {
                 Some(PathRule::ForeignOrigin),
             ),
             Self::TooLarge => (Box::new(TooLarge { receipt }), Details::PayloadTooLarge, None),
+            Self::Malformed(why) => (
+                Box::new(BadRequest { why: Some((*why).into()), receipt }),
+                Details::BadRequest,
+                None,
+            ),
             Self::Slow => (Box::new(RequestTimeout { receipt }), Details::RequestTimeout, None),
             Self::Unsayable => (
                 Box::new(InternalError { receipt }),
@@ -221,9 +228,9 @@ fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> ErrorResponse<'a
         | ForwardError::TlsSettings { .. }
         | ForwardError::Refused { .. }
         | ForwardError::Closed { .. } => Box::new(UpstreamUnavailable { host, try_again, receipt }),
-        ForwardError::Protocol { .. } | ForwardError::NotWebSocket => {
-            Box::new(UpstreamDown { host, try_again, receipt })
-        }
+        ForwardError::Protocol { .. }
+        | ForwardError::Unreadable { .. }
+        | ForwardError::NotWebSocket => Box::new(UpstreamDown { host, try_again, receipt }),
         ForwardError::ClientStalled { .. } => Box::new(RequestTimeout { receipt }),
         ForwardError::ClientGone => Box::new(BadRequest { why: None, receipt }),
         // What would be said to the same request if it came now.
@@ -255,7 +262,7 @@ mod tests {
     use super::{
         ForwardError, Named, Oversize, Panicked, PermitEnd, Refusal, RouteError, StoreError,
     };
-    use crate::request::answer::rendered;
+    use crate::request::{answer::rendered, forward::Unreadable};
 
     /// What a client says about an upstream that says `bytes` and hangs up.
     async fn said(bytes: &[u8]) -> hyper::Error {
@@ -290,6 +297,12 @@ mod tests {
             (403, ForwardError::PermitEnded(PermitEnd::PolicyChanged)),
             (404, ForwardError::PermitEnded(PermitEnd::RouteGone)),
             (502, ForwardError::NotWebSocket),
+            (502, ForwardError::Unreadable { why: Unreadable::Coded }),
+            (502, ForwardError::Unreadable { why: Unreadable::Part }),
+            (502, ForwardError::Unreadable { why: Unreadable::TooLarge { at_most: 1 } }),
+            (502, ForwardError::Unreadable { why: Unreadable::Malformed("x") }),
+            (502, ForwardError::Unreadable { why: Unreadable::Slow }),
+            (502, ForwardError::Unreadable { why: Unreadable::Broke(source()) }),
         ]
     }
 
@@ -320,6 +333,7 @@ mod tests {
             (403, Refusal::NoWebSockets),
             (403, Refusal::ForeignOrigin),
             (413, Refusal::TooLarge),
+            (400, Refusal::Malformed("x")),
             (408, Refusal::Slow),
             (500, Refusal::Unsayable),
             (503, Refusal::Busy),
@@ -367,6 +381,7 @@ mod tests {
                 | ForwardError::ClientGone
                 | ForwardError::PermitEnded(_)
                 | ForwardError::NotWebSocket => format!("Forward {error}"),
+                ForwardError::Unreadable { why } => format!("Unreadable {why}"),
             },
             Refusal::NotFound
             | Refusal::Oversize(Oversize::Cookies | Oversize::Other)
@@ -384,6 +399,7 @@ mod tests {
                 | StoreError::Damaged(_)
                 | StoreError::Refused(_),
             )
+            | Refusal::Malformed(_)
             | Refusal::Panicked(_) => format!("{refusal:?}"),
         }
     }

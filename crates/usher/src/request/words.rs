@@ -41,7 +41,7 @@ words! {
         Misdirected = "misdirected_request",
         /// More header fields than we take.
         HeadersTooLarge = "request_headers_too_large",
-        /// A longer body than one of our own pages takes.
+        /// A longer body than one of our own pages takes, or an app that has to read it.
         PayloadTooLarge = "request_payload_too_large",
         /// The rest of the request did not come in time.
         RequestTimeout = "request_timeout",
@@ -77,6 +77,8 @@ words! {
         ProtocolError = "upstream_protocol_error",
         /// The upstream broke off in the middle of its answer.
         UpstreamReset = "upstream_reset_after_response_started",
+        /// An app has to see the answer before it is passed on, and can't.
+        AnswerUnreadable = "upstream_answer_unreadable",
         /// The upstream's answer to an upgrade is not one.
         NotWebSocket = "upstream_not_websocket",
         /// `timeout` ran out.

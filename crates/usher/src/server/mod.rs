@@ -130,6 +130,7 @@ impl RunningServer {
     ///
     /// [`ReloadRefused`]: nothing has changed.
     pub fn reload(&self, mut plan: Plan) -> Result<(), ReloadRefused> {
+        self.door.apps().attach(&mut plan);
         let old = self.door.plan();
         if plan.routes.is_empty() && !old.routes.is_empty() {
             return Err(ReloadRefused::NoRoutes);

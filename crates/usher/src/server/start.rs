@@ -26,7 +26,7 @@ use crate::{
     },
     idp::{Cost, Directory, Passwords},
     request::{
-        Door, DoorParts,
+        Apps, Door, DoorParts,
         accept::{Bounds, Listener, Shares, Tasks, parse_address},
         forward::Trust,
         moment, note_panics,
@@ -48,6 +48,8 @@ pub struct StartOptions {
     pub recorder: Recorder,
     /// What tells it the time.
     pub clock: Arc<dyn Clock>,
+    /// Apps that are known from inside, each by the name of the route that is one.
+    pub apps: Apps,
     /// Threads that serve; at least one.
     pub cores: usize,
     /// How dear a password check is.
@@ -64,7 +66,18 @@ impl StartOptions {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (clock, password_cost) = (Arc::new(SystemClock), Cost::DEFAULT);
         let (acme_timeouts, before_write) = (AcmeTimeouts::USUAL, None);
-        Self { plan, data_dir, recorder, clock, cores, password_cost, acme_timeouts, before_write }
+        let apps = Apps::default();
+        Self {
+            plan,
+            data_dir,
+            recorder,
+            clock,
+            apps,
+            cores,
+            password_cost,
+            acme_timeouts,
+            before_write,
+        }
     }
 }
 
@@ -123,12 +136,15 @@ impl Rooms {
     fn open(options: StartOptions) -> Result<Self, StartError> {
         install_cryptography();
         note_panics();
-        let StartOptions { plan, data_dir, recorder, clock, cores, .. } = options;
+        let StartOptions { mut plan, data_dir, recorder, clock, apps, cores, .. } = options;
+        apps.attach(&mut plan);
         let (kept, authority) = Kept::open(plan, data_dir, recorder, clock, cores.max(1))?;
         let certificates =
             Certified::open(&kept, authority, options.acme_timeouts, options.before_write)?;
         let tasks = Tasks::default();
-        let door = open_door(&kept, &certificates.served, &tasks, options.password_cost)?;
+        let passwords =
+            Passwords::new(options.password_cost, kept.cores).map_err(StartError::Passwords)?;
+        let door = open_door(&kept, &certificates.served, &tasks, passwords, apps)?;
         let shares = Shares::new(Bounds::for_files(files::raise_limit()));
         Ok(Self { kept, certificates, door, tasks, shares })
     }
@@ -257,12 +273,12 @@ fn open_door(
     kept: &Kept,
     certificates: &Arc<Swapping>,
     tasks: &Tasks,
-    password_cost: Cost,
+    passwords: Passwords,
+    apps: Apps,
 ) -> Result<Arc<Door>, StartError> {
     let Kept { plan, store, recorder, .. } = kept;
     let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, store)?;
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
-    let passwords = Passwords::new(password_cost, kept.cores).map_err(StartError::Passwords)?;
     let own = SignInRoom::new(SignInDeps {
         sessions: Arc::<Store>::clone(store),
         passwords: Arc::new(Directory::new(Arc::<Store>::clone(store), passwords)),
@@ -277,6 +293,7 @@ fn open_door(
         keys,
         sessions: Arc::<Store>::clone(store),
         own: Arc::new(own),
+        apps,
         signer,
         recorder: recorder.clone(),
         clock: Arc::clone(&kept.clock),

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod app;
 mod asking;
 mod bounded_lines;
 mod clocks;
@@ -50,6 +51,7 @@ mod staples;
 mod streams;
 mod survivors;
 mod tasks;
+mod test_app;
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 mod test_server;
 mod tries;

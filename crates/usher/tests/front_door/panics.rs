@@ -165,6 +165,7 @@ impl Hut {
         let clock = Arc::new(Cracked { clock: TurnedClock::new(), breaks: AtomicBool::new(false) });
         let tasks = Tasks::default();
         let parts = DoorParts {
+            apps: usher::request::Apps::default(),
             keys: Arc::new(keys()),
             sessions,
             own: Arc::new(Brittle),

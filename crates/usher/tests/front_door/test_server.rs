@@ -12,7 +12,10 @@ use tempfile::TempDir;
 use usher::{
     certs::acme::{AcmeTimeouts, BeforeWrite},
     idp::{Cost, Directory, NewMember, Passwords},
-    request::record::{Format, Recorder, Sink},
+    request::{
+        Apps,
+        record::{Format, Recorder, Sink},
+    },
     server::{self, ReloadRefused, RunningServer, StartError, StartOptions},
     store::Store,
 };
@@ -42,6 +45,8 @@ pub struct TestServer {
     /// Turned by hand.
     pub clock: Arc<TurnedClock>,
     cores: usize,
+    /// Apps that are known from inside, from the next start on.
+    pub apps: Apps,
     /// Hears of writes of certificates, from the next start on.
     pub before_write: Option<BeforeWrite>,
 }
@@ -135,7 +140,8 @@ impl TestServer {
         let lines = Lines::default();
         let recorder = Recorder::new(Sink::new(lines.clone()), Format::Json);
         let clock = TurnedClock::new();
-        let server = Self { server: None, dir, lines, recorder, clock, cores, before_write: None };
+        let (server, apps, before_write) = (None, Apps::default(), None);
+        let server = Self { server, dir, lines, recorder, clock, cores, apps, before_write };
         server.people().await;
         server
     }
@@ -162,6 +168,7 @@ impl TestServer {
             data_dir: self.data_dir(),
             recorder: self.recorder.clone(),
             clock: Arc::<TurnedClock>::clone(&self.clock),
+            apps: self.apps.clone(),
             cores: self.cores,
             password_cost: CHEAP,
             acme_timeouts: QUICK,

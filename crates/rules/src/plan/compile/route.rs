@@ -113,6 +113,7 @@ pub(super) fn compile(
         is_public: keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
         socket_origins,
         tls: tls?,
+        app: None,
         from,
         matches,
         action,

@@ -163,6 +163,7 @@ impl Job {
             | ForwardError::ClientStalled { .. }
             | ForwardError::ClientGone
             | ForwardError::PermitEnded(_)
+            | ForwardError::Unreadable { .. }
             | ForwardError::NotWebSocket => (
                 format!("{error}{cause}"),
                 "look at what really listens there, and correct `to`".to_owned(),

@@ -39,6 +39,7 @@ pub struct Standing {
     route: Arc<Route>,
     session: Option<Arc<LiveSession>>,
     asked: Asked,
+    is_open_to_strangers: bool,
 }
 
 /// What was asked for, and the facts about it beside the session, owned: a long stream is decided
@@ -52,6 +53,24 @@ struct Asked {
     source: IpAddr,
     origin: Option<Box<str>>,
     preflight_method: Option<Box<str>>,
+}
+
+/// What a route's app says of a stranger's request that its policy wants to know somebody for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unbound {
+    /// It is as any other.
+    No,
+    /// Strangers may ask it, for this reason: a word that stands on the record.
+    Open(&'static str),
+}
+
+/// What let a request in.
+#[derive(Debug)]
+pub enum Grounds {
+    /// The route's policy.
+    Policy(Decision),
+    /// The route's app, and why.
+    Unbound(&'static str),
 }
 
 /// Policy did not say yes.
@@ -87,6 +106,15 @@ impl<R> Permitted<R> {
     pub fn shaped<S>(self, shape: impl FnOnce(R, &Standing) -> Option<S>) -> Option<Permitted<S>> {
         let request = shape(self.request, &self.standing)?;
         Some(Permitted { request, standing: self.standing })
+    }
+
+    /// See [`Standing::session_goes_on`].
+    ///
+    /// # Errors
+    ///
+    /// [`PermitEnd::SessionEnded`].
+    pub fn session_goes_on(&self) -> Result<(), PermitEnd> {
+        self.standing.session_goes_on()
     }
 
     /// Gives up the proof: whoever calls this is the forwarder, and keeps the standing for as
@@ -140,8 +168,17 @@ impl Standing {
         let who = session
             .filter(|_| !has_expired || stream.outlives_expiry())
             .map(|session| session.signed_in());
-        match self.asked.decide(&route.policy, who).0.verdict {
+        let decision = self.asked.decide(&route.policy, who).0;
+        match decision.verdict {
             Verdict::Allow => Ok(()),
+            // The same app as before: what it opens, it opens to all, and takes from nobody.
+            Verdict::SignIn
+                if self.is_open_to_strangers
+                    && self.route.app == route.app
+                    && self.asked.may_be_opened(&decision) =>
+            {
+                Ok(())
+            }
             Verdict::SignIn if has_expired => Err(PermitEnd::SessionExpired),
             Verdict::SignIn | Verdict::Deny => Err(PermitEnd::PolicyChanged),
         }
@@ -254,6 +291,14 @@ impl Asked {
         }
     }
 
+    /// May the app of a route open it to strangers? Not beside a rule that denies it, and where it
+    /// is read in one way only.
+    fn may_be_opened(&self, decision: &Decision) -> bool {
+        let is_read_in_one_way =
+            self.other_methods.is_empty() && self.path.other_readings().is_empty();
+        decision.verdict == Verdict::SignIn && !decision.deny.holds && is_read_in_one_way
+    }
+
     fn facts<'a>(&'a self, method: &'a str, path: &'a str) -> RequestFacts<'a> {
         RequestFacts {
             method,
@@ -265,7 +310,8 @@ impl Asked {
     }
 }
 
-/// Asks the route's policy. The decision comes back either way: it is what gets recorded.
+/// Asks the route's policy, and the route's app where a stranger would have to sign in. What was
+/// decided comes back either way: it is what gets recorded.
 ///
 /// # Errors
 ///
@@ -274,16 +320,24 @@ impl Asked {
 pub fn permit<'a>(
     request: Identified<'a>,
     route: &Arc<Route>,
-) -> Result<(Permitted<Parts>, Decision), Refused<'a>> {
+    stranger: impl FnOnce(&Identified<'a>) -> Unbound,
+) -> Result<(Permitted<Parts>, Grounds), Refused<'a>> {
     let (asked, session) = (Asked::of(&request), request.identity.session());
     let who = session.map(|session| session.signed_in());
     let (decision, by) = asked.decide(&route.policy, who);
-    match decision.verdict {
-        Verdict::Allow => {
-            let standing =
-                Standing { route: Arc::clone(route), session: session.map(Arc::clone), asked };
-            Ok((Permitted { request: request.head, standing }, decision))
+    let unbound = match session {
+        None if asked.may_be_opened(&decision) => stranger(&request),
+        Some(_) | None => Unbound::No,
+    };
+    let grounds = match (decision.verdict, unbound) {
+        (Verdict::Allow, _) => Grounds::Policy(decision),
+        (_, Unbound::Open(why)) => Grounds::Unbound(why),
+        (Verdict::SignIn | Verdict::Deny, Unbound::No) => {
+            return Err(Refused { request, decision, by });
         }
-        Verdict::SignIn | Verdict::Deny => Err(Refused { request, decision, by }),
-    }
+    };
+    let is_open_to_strangers = matches!(grounds, Grounds::Unbound(_));
+    let (route, session) = (Arc::clone(route), session.map(Arc::clone));
+    let standing = Standing { route, session, asked, is_open_to_strangers };
+    Ok((Permitted { request: request.head, standing }, grounds))
 }

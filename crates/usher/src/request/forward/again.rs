@@ -52,7 +52,7 @@ pub(super) fn repeatable(request: &Request<RequestBody>) -> Repeatable {
     let is_idempotent = method.is_idempotent() || WEBDAV.contains(&method.as_str());
     match request.body() {
         RequestBody::Empty if is_idempotent => Repeatable::Yes,
-        RequestBody::Empty | RequestBody::Streamed { .. } => Repeatable::No,
+        RequestBody::Empty | RequestBody::Whole(_) | RequestBody::Streamed { .. } => Repeatable::No,
     }
 }
 

@@ -87,6 +87,13 @@ pub enum ForwardError {
     /// The permit ended while the request was under way.
     #[error("the permit for this request ended: {0}")]
     PermitEnded(PermitEnd),
+    /// An app has to see the answer before it is passed on, and can't.
+    #[error("the upstream's answer has to be read here, and can't be")]
+    Unreadable {
+        /// Why.
+        #[source]
+        why: Unreadable,
+    },
     /// The request asked for a WebSocket and the upstream answered something that is none.
     #[error("the upstream's WebSocket answer is not one")]
     NotWebSocket,
@@ -109,7 +116,34 @@ impl ForwardError {
             Self::ClientStalled { .. } => Details::RequestTimeout,
             Self::ClientGone => Details::ClientGone,
             Self::PermitEnded(why) => why.details(),
+            Self::Unreadable { .. } => Details::AnswerUnreadable,
             Self::NotWebSocket => Details::NotWebSocket,
         }
     }
+}
+
+/// Why an answer that has to be read whole can't be.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It is coded, although it was asked for as it is.
+    #[error("its content is coded, and it was asked for without a coding")]
+    Coded,
+    /// It is a part, although all of it was asked for.
+    #[error("it is a part, and all of it was asked for")]
+    Part,
+    /// It is longer than the app takes.
+    #[error("it has more than {at_most} octets")]
+    TooLarge {
+        /// Octets.
+        at_most: usize,
+    },
+    /// The app can't read it.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// Its end did not come in time.
+    #[error("its end did not come in time")]
+    Slow,
+    /// It broke off.
+    #[error("it broke off: {0}")]
+    Broke(io::Error),
 }

@@ -35,7 +35,7 @@ pub use checking::{TurnHeard, Turned};
 pub(crate) use choose::{Busy, Turn};
 pub use cut::Cut;
 pub use dial::UpstreamIo;
-pub use error::ForwardError;
+pub use error::{ForwardError, Unreadable};
 pub use exchange::{Forwarder, Sent};
 pub use own_client::{OwnClient, own_client};
 pub use pool::sweep;

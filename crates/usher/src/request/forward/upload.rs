@@ -59,6 +59,8 @@ impl Upload {
 pub enum RequestBody {
     /// There is none.
     Empty,
+    /// One that was read before, until it is sent.
+    Whole(Option<Bytes>),
     /// There is one.
     Streamed {
         /// The client's stream.
@@ -88,6 +90,11 @@ impl RequestBody {
         let shared = Arc::clone(&upload);
         (Self::Streamed { incoming, upload, patience, silence: None, trailers }, Some(shared))
     }
+
+    /// These bytes.
+    pub fn whole(bytes: Bytes) -> Self {
+        if bytes.is_empty() { Self::Empty } else { Self::Whole(Some(bytes)) }
+    }
 }
 
 impl RequestBody {
@@ -105,9 +112,14 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let Self::Streamed { incoming, upload, patience, silence, trailers } = self.get_mut()
-        else {
-            return Poll::Ready(None);
+        let (incoming, upload, patience, silence, trailers) = match self.get_mut() {
+            Self::Empty => return Poll::Ready(None),
+            Self::Whole(bytes) => {
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
+            }
+            Self::Streamed { incoming, upload, patience, silence, trailers } => {
+                (incoming, upload, patience, silence, trailers)
+            }
         };
         match Pin::new(incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -141,7 +153,8 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Empty => true,
+            Self::Empty | Self::Whole(None) => true,
+            Self::Whole(Some(_)) => false,
             Self::Streamed { incoming, upload, .. } => {
                 let ended = incoming.is_end_stream();
                 if ended {
@@ -154,7 +167,8 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
+            Self::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Self::Streamed { incoming, .. } => incoming.size_hint(),
         }
     }

@@ -71,6 +71,8 @@ pub enum Rejection {
     NotBegunHere,
     /// Several for different sessions were sent.
     Contradiction,
+    /// It is one that only the route's app knows, and the app says that it is none.
+    OfApp,
 }
 
 impl Identity {

@@ -13,7 +13,7 @@ use super::{
     recorder::selected,
     stamp,
 };
-use crate::request::{PathRule, identify::Identity};
+use crate::request::{PathRule, authorize::Grounds, identify::Identity};
 
 /// What was decided about a request: the `authorize check` line.
 #[derive(Clone, Copy, Debug)]
@@ -47,17 +47,28 @@ pub struct Decided<'a> {
 pub enum By<'a> {
     /// The route's policy.
     Policy(&'a Decision),
+    /// The route's app, which opens it to strangers, and why.
+    Unbound(&'a str),
     /// It is one of our own pages, which are open to all.
     OwnPage,
     /// No policy was asked: the request belongs nowhere, for this reason.
     Path(&'a str),
 }
 
+impl<'a> From<&'a Grounds> for By<'a> {
+    fn from(grounds: &'a Grounds) -> Self {
+        match grounds {
+            Grounds::Policy(decision) => Self::Policy(decision),
+            Grounds::Unbound(why) => Self::Unbound(why),
+        }
+    }
+}
+
 impl By<'_> {
     const fn verdict(&self) -> Verdict {
         match self {
             Self::Policy(decision) => decision.verdict,
-            Self::OwnPage => Verdict::Allow,
+            Self::OwnPage | Self::Unbound(_) => Verdict::Allow,
             Self::Path(_) => Verdict::Deny,
         }
     }
@@ -66,7 +77,7 @@ impl By<'_> {
         match self {
             Self::Policy(decision) => &decision.rule,
             Self::OwnPage => PathRule::OwnPage.word(),
-            Self::Path(rule) => rule,
+            Self::Path(rule) | Self::Unbound(rule) => rule,
         }
     }
 }
@@ -88,6 +99,9 @@ impl Recorder {
         }
     }
 }
+
+/// Why something was let in that no policy let in.
+const UNBOUND: &str = "unbound";
 
 /// A route's id as a number.
 fn checksum(route: &Route) -> u64 {
@@ -147,9 +161,12 @@ impl Decided<'_> {
     fn sides(&self, o: &mut Object<'_>) {
         let decision = match self.by {
             By::Policy(decision) => decision,
-            By::OwnPage => {
-                let own = [Reason::PomeriumRoute.word()];
-                o.boolean("allow", true).list("allow-why-true", own.into_iter());
+            By::OwnPage | By::Unbound(_) => {
+                let why = match self.by {
+                    By::Unbound(_) => UNBOUND,
+                    By::OwnPage | By::Policy(_) | By::Path(_) => Reason::PomeriumRoute.word(),
+                };
+                o.boolean("allow", true).list("allow-why-true", [why].into_iter());
                 o.boolean("deny", false).list("deny-why-false", std::iter::empty());
                 return;
             }
