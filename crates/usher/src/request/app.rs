@@ -222,13 +222,16 @@ pub(super) fn identity(
         (Ok(_), Identity::Rejected(Rejection::Contradiction)) => {
             Identity::Rejected(Rejection::Contradiction)
         }
-        (Ok(live), Identity::Session(ours))
-            if ours.session().person.id != live.session().person.id =>
-        {
+        (Ok(live), Identity::Session(ours)) if !is_same_person(&ours, &live) => {
             Identity::Rejected(Rejection::Contradiction)
         }
         (Ok(live), Identity::Session(_) | Identity::Rejected(_) | Identity::Anonymous) => {
             Identity::Session(live)
         }
     }
+}
+
+/// Two providers may give the same id to two people.
+fn is_same_person(one: &LiveSession, other: &LiveSession) -> bool {
+    one.session().idp_id == other.session().idp_id && one.person().id == other.person().id
 }

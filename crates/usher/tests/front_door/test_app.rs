@@ -85,7 +85,7 @@ impl App for TestApp {
                 let token = String::from_utf8(body.to_vec()).unwrap();
                 self.devices.lock().unwrap().insert(token, Arc::clone(session));
             }
-            let email = &session.session().person.email;
+            let email = &session.person().email;
             let mut response = Response::new(Body::full(format!("a page for {email}")));
             *response.status_mut() = StatusCode::CREATED;
             response
@@ -98,7 +98,7 @@ impl App for TestApp {
             head.headers.insert(name, HeaderValue::from_static("mallory"));
         }
         head.headers.insert("x-app", HeaderValue::from_static("asks"));
-        let who = asked.identity.session().map(|live| live.session().person.email.clone());
+        let who = asked.identity.session().map(|live| live.person().email.clone());
         let panics = asked.path.wire() == "/panic/rewrite";
         let body = match is_json(&head.headers) || asked.path.wire() == "/socket" {
             false => BodyNeed::AsItIs,
