@@ -9,7 +9,8 @@ use std::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher::{
     request::{
-        Anchor, Assertions, Door, DoorParts, LocalAuthority, Remembered, SignInJournal, SignInNote,
+        Anchor, Apps, Assertions, Door, DoorParts, LocalAuthority, Remembered, SignInJournal,
+        SignInNote,
         accept::{Connection, Protocol, Pulse, Shown, Tasks, serve},
         forward::Trust,
         identify::{Found, LiveSession, NotOnce, SessionStore, StoreError},
@@ -176,6 +177,7 @@ impl Hall {
             clock: Arc::new(SystemClock),
             tasks: tasks.clone(),
             trust: Trust::only([]),
+            apps: Apps::default(),
         };
         let door = Arc::new(Door::new(Arc::new(plan), parts));
         Ok(Self { door, keys, sessions, tasks })

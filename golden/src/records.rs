@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use usher::request::record::{Format, Recorder, Sink};
+use usher::request::record::{Format, Log, Recorder};
 
 /// Every line of every door.
 pub struct Records {
@@ -33,7 +33,7 @@ impl Write for Lines {
 impl Records {
     pub fn new() -> Self {
         let lines = Lines::default();
-        Self { recorder: Recorder::new(Sink::new(lines.clone()), Format::Json), lines }
+        Self { recorder: Recorder::new([Log::new(lines.clone(), Format::Json)]), lines }
     }
 
     /// The decision of each request.

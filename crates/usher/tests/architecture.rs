@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use usher::request::{EventField, EventName, Part};
+
 /// Ground floor first. Rooms that share a floor are strangers.
 const FLOORS: &[&[&str]] =
     &[&["request"], &["signin", "idp", "store", "certs"], &["server"], &["reload"], &["cli"]];
@@ -410,4 +412,25 @@ fn kinds_of_providers_are_told_apart_in_one_place() {
         }
     }
     assert_eq!(found, KINDS_OF_PROVIDERS);
+}
+
+/// A word that the reference promises is written somewhere.
+#[test]
+fn no_word_of_an_event_is_left_over() {
+    let mut written = String::new();
+    for (file, text) in sources(&root().join("crates/usher/src")) {
+        if !file.contains("tests") && file != "request/words.rs" {
+            written.push_str(&code(text.split("#[cfg(test)]").next().unwrap_or_default()));
+        }
+    }
+    let names = EventName::ALL.iter().map(|name| format!("EventName::{name:?}"));
+    let fields = EventField::ALL.iter().map(|field| format!("EventField::{field:?}"));
+    let parts = Part::ALL.iter().map(|part| format!("Part::{part:?}"));
+    for word in names.chain(fields).chain(parts) {
+        let is_written = written.match_indices(&word).any(|(at, _)| {
+            let next = written[at + word.len()..].chars().next().unwrap_or(' ');
+            !next.is_alphanumeric()
+        });
+        assert!(is_written, "nothing writes `{word}`");
+    }
 }

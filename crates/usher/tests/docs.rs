@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use usher::request::{Chore, Details, PathRule};
+use usher::request::{Chore, Details, EventField, EventName, Part, PathRule};
 use usher_rules::{
     config::{self, Environment, Files, Input},
     plan,
@@ -307,81 +307,13 @@ fn every_word_of_a_log_line_is_documented_and_no_other() {
     assert_eq!(section("`rule`"), rules);
     let tasks: Vec<_> = Chore::ALL.iter().map(|it| it.word().to_owned()).collect();
     assert_eq!(section("`task`"), tasks);
+    let parts: Vec<_> = Part::ALL.iter().map(|it| it.word().to_owned()).collect();
+    assert_eq!(section("`part`"), parts);
+    let events = EventName::ALL.iter().map(|it| it.word());
+    let fields = EventField::ALL.iter().map(|it| it.word());
+    assert_eq!(section("Events"), events.chain(fields).collect::<Vec<_>>());
     let verdicts = [Verdict::Allow, Verdict::SignIn, Verdict::Deny].map(Verdict::word);
     assert_eq!(section("`verdict`"), verdicts);
     let reasons: Vec<_> = Reason::ALL.iter().map(|it| it.word().to_owned()).collect();
     assert_eq!(section("`allow-why-true`"), reasons);
-}
-
-/// The texts of this crate's sources, without their tests.
-fn code() -> Vec<String> {
-    let (mut texts, mut open) = (Vec::new(), vec![root().join("crates/usher/src")]);
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.ends_with("tests") || path.ends_with("tests.rs") {
-                continue;
-            }
-            match path.is_dir() {
-                true => open.push(path),
-                false => {
-                    let text = fs::read_to_string(path).unwrap();
-                    texts.push(text.split("#[cfg(test)]").next().unwrap().to_owned());
-                }
-            }
-        }
-    }
-    texts
-}
-
-/// The words that stand right behind one of `starts`, quoted.
-fn quoted_after(text: &str, start: &str) -> BTreeSet<String> {
-    let behind = text.split(start).skip(1);
-    let word =
-        |rest: &str| Some(rest.trim_start().strip_prefix('"')?.split('"').next()?.to_owned());
-    behind.filter_map(word).collect()
-}
-
-/// Every event, and every field of one, is written down, and no other.
-#[test]
-fn every_event_of_the_log_is_documented_and_no_other() {
-    let page = fs::read_to_string(root().join("docs/reference/logs.md")).unwrap();
-    let section = page.split("\n## Events\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let tables: Vec<BTreeSet<String>> = section
-        .split("|---|---|\n")
-        .skip(1)
-        .map(|table| {
-            let rows = table.lines().map_while(|line| line.strip_prefix("| `"));
-            rows.map(|row| row.split('`').next().unwrap().to_owned()).collect()
-        })
-        .collect();
-    let (mut events, mut fields) = (BTreeSet::new(), BTreeSet::new());
-    for text in code() {
-        for level in ["Level::Debug,", "Level::Info,", "Level::Warn,", "Level::Error,"] {
-            events.extend(quoted_after(&text, level));
-        }
-        events.extend(quoted_after(&text, "event:"));
-        events.extend(quoted_after(&text, ".event(level,"));
-        events.extend(quoted_after(&text, ".event(error.level(),"));
-        events.extend(quoted_after(&text, ".event(trouble.level(),"));
-        if text.contains("event") {
-            fields.extend(quoted_after(&text, ".with("));
-        }
-        // whatever gives a level gives it in one of these forms
-        for call in text.split(".event(").skip(1) {
-            let level = call.trim_start().split(',').next().unwrap();
-            let known =
-                ["Level::", "level", "error.level()", "trouble.level()", "&record", "&response"];
-            assert!(
-                known
-                    .iter()
-                    .any(|form| level.trim_start_matches("usher_rules::plan::").starts_with(form)),
-                "`.event({level}`"
-            );
-        }
-    }
-    events.retain(|word| !word.contains(' ')); // sentences stand behind levels, too
-    assert_eq!(tables[0], events, "events");
-    fields.retain(|word| !word.contains('_')); // parameters of addresses are added in the same way
-    assert_eq!(tables[1], fields, "fields of events");
 }

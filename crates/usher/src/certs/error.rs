@@ -23,7 +23,7 @@ impl fmt::Display for Pem {
     }
 }
 
-/// What is wrong with a certificate, a key, or the local authority.
+/// A certificate, a key or the local authority can't be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertError {
@@ -36,7 +36,7 @@ pub enum CertError {
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// There is no certificate in a PEM text.
@@ -116,7 +116,7 @@ pub enum CertError {
     NoPair {
         /// The folder.
         folder: PathBuf,
-        /// What is there instead.
+        /// Why none counts.
         why: &'static str,
     },
     /// Served, but browsers refuse it.
@@ -142,7 +142,7 @@ pub enum CertError {
     BadStaple {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// How it fails.
         why: &'static str,
     },
     /// A host that no configured certificate is for.
@@ -164,7 +164,7 @@ pub enum CertError {
     Authority {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// How it fails.
         why: &'static str,
     },
     /// A file of the local authority can't be written.
@@ -172,7 +172,7 @@ pub enum CertError {
     Unwritable {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Something that was kept of the talk with an authority can't be used, and was set aside.
@@ -180,13 +180,13 @@ pub enum CertError {
     Kept {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// How it fails.
         why: &'static str,
     },
     /// A pair was exchanged for one that can't be used; the old one is served on.
     #[error("{cause}; the one from before is served on")]
     OldServes {
-        /// What is wrong with the new one.
+        /// How the new one fails.
         cause: Box<CertError>,
     },
     /// The library refuses to make or sign a certificate.

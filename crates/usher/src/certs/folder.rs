@@ -192,7 +192,6 @@ fn ending(path: &Path) -> Option<String> {
     path.extension()?.to_str().map(str::to_ascii_lowercase)
 }
 
-/// What the operator put there instead.
 fn why_none(folder: &Path, paths: &[PathBuf], found: &[Found]) -> &'static str {
     let has = |wanted: &[&str]| {
         paths.iter().any(|path| ending(path).is_some_and(|ending| wanted.contains(&&*ending)))

@@ -172,7 +172,7 @@ impl Certificates {
         self.hosts.iter().map(|host| &**host).filter(move |host| !has_pair(host))
     }
 
-    /// What is served for a host beside what the local authority signs.
+    /// None: the local authority signs for it.
     fn chosen(&self, name: &str, offered: &[SignatureScheme], now: UnixTime) -> Option<Chosen<'_>> {
         let issued = |one: (bool, Arc<CertifiedKey>)| (one.0, Chosen::Issued(one.1));
         let brought = |pair: &'_ Pair| pair.counts(now);
@@ -323,7 +323,7 @@ fn read_pairs(
     (pairs, troubles)
 }
 
-/// What is wrong with the pairs that a plan names, beyond what compiling it tells.
+/// Mistakes in the pairs that a plan names, beyond those that compiling it finds.
 ///
 /// Blocks on the disk.
 pub fn diagnose(plan: &Plan, now: UnixTime) -> Vec<CertError> {
@@ -354,7 +354,7 @@ pub fn has_certificates(plan: &Plan) -> bool {
     brings || plan.autocert.is_some() || listen.insecure
 }
 
-/// What a local authority that is made for this plan may sign for.
+/// The names that a local authority made for this plan may sign for (RFC 5280 §4.2.1.10).
 pub fn neighbourhood(plan: &Plan) -> Vec<Box<str>> {
     let (hosts, wildcards) = names(plan);
     let wildcards = wildcards.iter().filter_map(|from| match from {

@@ -138,7 +138,7 @@ impl Pair {
         }
     }
 
-    /// What is served: with the OCSP response for as long as that counts.
+    /// With the OCSP response for as long as that counts.
     pub(super) fn served(&self, now: UnixTime) -> Arc<CertifiedKey> {
         // The time is told once an hour.
         let stapled = self.stapled.as_ref().filter(|(_, until)| now.plus(HOUR) < *until);

@@ -63,7 +63,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// What a client sees of a certificate.
+/// A certificate as clients judge it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// Who signed it.
@@ -110,7 +110,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// What a handshake for `host` would send of the pairs that the operator brought.
+/// The pair of the operator's that a handshake for `host` would send.
 ///
 /// Blocks on the disk.
 pub fn brought_chain(plan: &Plan, host: &str, now: UnixTime) -> Vec<CertificateDer<'static>> {
@@ -219,12 +219,11 @@ fn by_acme(host: Box<str>, name: &str, store: Option<&CertificateStore>) -> Serv
     Served { leaf, next_at, last_error, last_problem, ..nobody(host, source) }
 }
 
-/// What a client sees.
 pub(super) fn look(key: &CertifiedKey) -> Option<Leaf> {
     look_at(&key.cert)
 }
 
-/// What a client sees of a chain, leaf first.
+/// The first of `chain`, which is the leaf.
 pub fn look_at(chain: &[CertificateDer<'_>]) -> Option<Leaf> {
     let (_, leaf) = X509Certificate::from_der(chain.first()?).ok()?;
     let moment = |at: i64| UnixTime::from_seconds(u64::try_from(at).unwrap_or_default());

@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 pub struct Shown {
     /// Key of the config, and of which route.
     pub whose: String,
-    /// What is the matter with its time.
+    /// A sentence about its time.
     pub what: String,
 }
 

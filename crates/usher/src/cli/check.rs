@@ -52,7 +52,6 @@ pub struct Args {
     pub json: bool,
 }
 
-/// What a check comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It runs.

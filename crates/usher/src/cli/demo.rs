@@ -33,7 +33,7 @@ use super::{
 use crate::{
     idp::{Cost, Directory, HashingError, Passwords},
     reload::{LoadFailure, Source, Watch, load},
-    request::record::{Format, Recorder, Sink},
+    request::record::{Format, Log, Recorder},
     server::{self, PATIENCE, StartError, StartOptions, SystemClock},
     store::{OpenError, Store},
 };
@@ -64,7 +64,7 @@ pub struct Args {
 /// Everything but the server.
 #[derive(Debug)]
 pub struct Prepared {
-    /// What the config says.
+    /// Its address, from which the config's text is made.
     pub config: DemoConfig,
     /// The config, compiled: what the server runs.
     pub plan: Plan,
@@ -206,8 +206,10 @@ fn serve(args: &Args) -> Result<(), Failure> {
 
     let mut signals = Signals::new().map_err(Failure::Stage)?;
     // Quiet unless asked: lines of log would bury the passwords that are printed once.
-    let sink = if args.log { Sink::new(io::stderr()) } else { Sink::new(io::sink()) };
-    let recorder = Recorder::new(sink, Format::Text);
+    let recorder = match args.log {
+        true => Recorder::new([Log::new(io::stderr(), Format::Text)]),
+        false => Recorder::silent(),
+    };
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder))?;
     let url = config.url();
     let (ca_file, pid) = (running.ca_file(), std::process::id());

@@ -21,8 +21,8 @@ use super::{
 use crate::{
     reload::{LoadFailure, Loaded, Source, Watch, environment, load},
     request::{
-        Chore, catch,
-        record::{Format, Recorder, Sink},
+        Chore, EventField, EventName, Part, catch,
+        record::{Format, Log, Recorder},
     },
     server::{self, PATIENCE, Pauses, RunningServer, StartError, StartOptions, SystemClock},
     store::Alone,
@@ -90,7 +90,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let Loaded { plan, problems, files } = load(source)?;
     let _nowhere_left = write!(io::stderr().lock(), "{problems}");
     let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
-    let recorder = Recorder::new(Sink::new(io::stdout()), format(args.log_format));
+    let recorder = Recorder::new([Log::new(io::stdout(), format(args.log_format))]);
 
     let mut signals = Signals::new().map_err(Failure::Signals)?;
     let alone = mounted_alone(&files);
@@ -121,23 +121,26 @@ fn serve(args: &Args) -> Result<(), Failure> {
                 let reload = || reload(&running, &recorder, source, &mut watch);
                 if let Err(panicked) = catch(reload) {
                     running.reload_failed();
-                    recorder.panicked_in("reload", &panicked, SystemClock.now());
+                    recorder.panicked_in(Part::Reload, &panicked, SystemClock.now());
                 }
             }
         }
     }
     let open = running.open_connections();
     let now = SystemClock.now();
-    recorder.event(Level::Info, "stopping", now).with("connections", open).write();
+    recorder
+        .event(Level::Info, EventName::Stopping, now)
+        .with(EventField::Connections, open)
+        .write();
     let last = recorder.clone();
     let _only_the_first_counts = signals.end_at_once(move || {
-        last.event(Level::Warn, "stopped", SystemClock.now())
-            .with("effect", "asked twice: what was running was cut off")
+        last.event(Level::Warn, EventName::Stopped, SystemClock.now())
+            .with(EventField::Effect, "asked twice: what was running was cut off")
             .write();
         last.flush();
     });
     running.stop(PATIENCE);
-    recorder.event(Level::Info, "stopped", SystemClock.now()).write();
+    recorder.event(Level::Info, EventName::Stopped, SystemClock.now()).write();
     recorder.flush();
     Ok(())
 }
@@ -153,10 +156,16 @@ fn tell_first(running: &RunningServer, dir: &Path) {
 fn tell_mounts(recorder: &Recorder, alone: &[PathBuf]) {
     for file in alone {
         recorder
-            .event(Level::Warn, "mount", SystemClock.now())
-            .with("cause", format!("{} is a mount of its own", file.display()))
-            .with("effect", "a file that is put in its place is not seen, not even by a reload")
-            .with("hint", "mount the folder that holds it, or restart usher after each change")
+            .event(Level::Warn, EventName::Mount, SystemClock.now())
+            .with(EventField::Cause, format!("{} is a mount of its own", file.display()))
+            .with(
+                EventField::Effect,
+                "a file that is put in its place is not seen, not even by a reload",
+            )
+            .with(
+                EventField::Hint,
+                "mount the folder that holds it, or restart usher after each change",
+            )
             .write();
     }
 }
@@ -175,22 +184,22 @@ fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: 
     let plan = running.plan();
     let providers: Vec<&str> = plan.sign_in.providers.iter().map(Provider::name).collect();
     let mut event = recorder
-        .event(Level::Info, "serving", SystemClock.now())
-        .with("version", env!("CARGO_PKG_VERSION"))
-        .with("address", running.address())
-        .with("config", config.display())
-        .with("plan", &plan.id)
-        .with("routes", plan.routes.len())
-        .with("provider", providers.join(" "))
-        .with("data-dir", dir.display());
+        .event(Level::Info, EventName::Serving, SystemClock.now())
+        .with(EventField::Version, env!("CARGO_PKG_VERSION"))
+        .with(EventField::Address, running.address())
+        .with(EventField::Config, config.display())
+        .with(EventField::Plan, &plan.id)
+        .with(EventField::Routes, plan.routes.len())
+        .with(EventField::Provider, providers.join(" "))
+        .with(EventField::DataDir, dir.display());
     if let Some(address) = running.redirect_address() {
-        event = event.with("redirect-address", address);
+        event = event.with(EventField::RedirectAddress, address);
     }
     if let Some(address) = running.metrics_address() {
-        event = event.with("metrics-address", address);
+        event = event.with(EventField::MetricsAddress, address);
     }
     if !plan.listen.insecure {
-        event = event.with("authority", running.ca_file().display());
+        event = event.with(EventField::Authority, running.ca_file().display());
     }
     event.write();
 }
@@ -200,10 +209,10 @@ fn reload(running: &RunningServer, recorder: &Recorder, source: Source<'_>, watc
     let refused = |cause: String| {
         running.reload_failed();
         recorder
-            .event(Level::Error, "reload", SystemClock.now())
-            .with("cause", cause)
-            .with("effect", "nothing has changed; the config that was in force still is")
-            .with("hint", format!("usher check --config {source}"))
+            .event(Level::Error, EventName::Reload, SystemClock.now())
+            .with(EventField::Cause, cause)
+            .with(EventField::Effect, "nothing has changed; the config that was in force still is")
+            .with(EventField::Hint, format!("usher check --config {source}"))
             .write();
     };
     let Loaded { plan, problems, files } = match load(source) {
@@ -216,12 +225,12 @@ fn reload(running: &RunningServer, recorder: &Recorder, source: Source<'_>, watc
     watch.follow(files);
     let plan = running.plan();
     let mut event = recorder
-        .event(Level::Info, "reload", SystemClock.now())
-        .with("plan", &plan.id)
-        .with("routes", plan.routes.len())
-        .with("warnings", problems.problems().len());
+        .event(Level::Info, EventName::Reload, SystemClock.now())
+        .with(EventField::Plan, &plan.id)
+        .with(EventField::Routes, plan.routes.len())
+        .with(EventField::Warnings, problems.problems().len());
     if !problems.problems().is_empty() {
-        event = event.with("hint", format!("usher check --config {source}"));
+        event = event.with(EventField::Hint, format!("usher check --config {source}"));
     }
     event.write();
 }

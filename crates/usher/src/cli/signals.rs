@@ -80,7 +80,7 @@ impl Signals {
         self.unless(Asked::Reload, watch.changed())
     }
 
-    /// What a signal asks, or `otherwise` if `other` comes first.
+    /// `otherwise` if `other` comes before a signal.
     fn unless(&mut self, otherwise: Asked, other: impl Future<Output = ()>) -> Asked {
         let Self { runtime, hang_up, terminate, interrupt } = self;
         runtime.block_on(async {

@@ -25,7 +25,7 @@ pub const LONGEST_PASSWORD: usize = 1024;
 /// with its connection, and at that length somebody is not signing in but attacking.
 const MOST_WAITING: usize = 64;
 
-/// What one password hash costs.
+/// Memory and passes of one password hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// Memory, in KiB.
@@ -52,7 +52,6 @@ pub enum HashingError {
     Failed,
 }
 
-/// What a check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Match {
     /// The password is theirs, and its hash has today's cost.
@@ -67,7 +66,7 @@ pub(super) enum Match {
 #[derive(Clone)]
 pub struct Passwords {
     params: Params,
-    /// What an unknown address is checked against: no password has this hash.
+    /// For unknown addresses, which must cost as much as known ones: no password has this hash.
     pub(super) nobody: Arc<str>,
     cores: Arc<Line>,
     checks: Arc<AtomicU64>,

@@ -150,7 +150,7 @@ impl Try {
     }
 }
 
-/// What one customer of a network has: an IPv4 address, or an IPv6 /64.
+/// One customer of a network: an IPv4 address, or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Source {
     V4(u32),

@@ -55,7 +55,7 @@ impl fmt::Display for Source<'_> {
 /// A config that compiled, with what there is to say about it.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What the proxy runs.
+    /// The config, compiled.
     pub plan: Plan,
     /// Warnings, beside the text that they are about.
     pub problems: Findings,
@@ -72,7 +72,7 @@ pub enum LoadFailure {
     Unreadable {
         /// As it was given.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A folder stands in its place.
@@ -140,7 +140,7 @@ fn read_config(
     Ok((Some(path.display().to_string()), text))
 }
 
-/// What is no text, with the place of its first octet that is none.
+/// Names the place of the first octet that is no text.
 fn not_text(bytes: &[u8], at: usize) -> io::Error {
     let before = String::from_utf8_lossy(bytes.get(..at).unwrap_or_default());
     let line = before.matches('\n').count() + 1;
@@ -155,7 +155,7 @@ fn is_config(environment: &Environment) -> bool {
     is_set("ROUTES") || is_set("POLICY") || is_set("SERVICES")
 }
 
-/// What is read at the handshake: OCSP responses, and a folder of pairs.
+/// Files that the config does not name: OCSP responses, and those in a folder of pairs.
 fn beside_certificates(plan: &Plan) -> impl Iterator<Item = PathBuf> {
     let pairs = plan.listen.certificate_files.iter();
     let staples = pairs.map(|pair| pair.cert.with_extension("ocsp"));

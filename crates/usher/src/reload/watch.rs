@@ -17,7 +17,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 /// How often the files are looked at.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// What is looked at of one file, in bytes.
+/// No more of a file is looked at, in bytes.
 const LONGEST: u64 = 4 << 20;
 
 /// Follows the content of some files.

@@ -18,7 +18,7 @@ use usher_rules::{
 };
 
 use super::{
-    Body, Door, SignInNeeded, authorize,
+    Body, Door, EventField, EventName, SignInNeeded, authorize,
     caught::{Panicked, catch},
     door::moment,
     forward::ForwardError,
@@ -162,10 +162,10 @@ impl Door {
         if let Refusal::Forward(error) = refusal
             && page.status() >= 500
         {
-            self.trouble(seen, route, ("upstream", error), sees);
+            self.trouble(seen, route, (EventName::Upstream, error), sees);
         }
         if let Refusal::Store(error) = refusal {
-            self.trouble(seen, route, ("store", error), sees);
+            self.trouble(seen, route, (EventName::Store, error), sees);
         }
         if let Refusal::Panicked(panicked) = refusal {
             self.recorder.panicked(panicked, seen.id(), route, seen.now);
@@ -236,7 +236,7 @@ impl Door {
     /// One of several upstreams did not answer; the request went on to the next.
     pub(super) fn note_passed_over(&self, seen: &Seen, route: &Route, error: &ForwardError) {
         let effect = "another address of the route is asked; this one is let alone for a while";
-        self.trouble(seen, &route.name, ("upstream", error), format_args!("{effect}"));
+        self.trouble(seen, &route.name, (EventName::Upstream, error), format_args!("{effect}"));
     }
 
     /// Told once of a session and a route: apps and servers between refuse fields of this size, with
@@ -250,18 +250,18 @@ impl Door {
         let octets = shape::identity_octets(&seen.plan, fields);
         let (route, session) = (standing.route(), standing.session());
         let Some(session) = session.filter(|_| octets >= LARGE_IDENTITY) else { return };
-        if !session.first_told(&format!("{} {}", route.id, route.name)) {
+        if !session.first_logged(&format!("{} {}", route.id, route.name)) {
             return;
         }
         self.recorder
-            .event(usher_rules::plan::Level::Warn, "identity", seen.now)
-            .with("request-id", seen.id())
-            .with("route", &route.name)
-            .with("user-id", &session.person().id)
-            .with("octets", octets)
-            .with("effect", "many apps refuse requests with so long fields")
+            .event(usher_rules::plan::Level::Warn, EventName::Identity, seen.now)
+            .with(EventField::RequestId, seen.id())
+            .with(EventField::Route, &route.name)
+            .with(EventField::UserId, &session.person().id)
+            .with(EventField::Octets, octets)
+            .with(EventField::Effect, "many apps refuse requests with so long fields")
             .with(
-                "hint",
+                EventField::Hint,
                 "have the provider send fewer groups and claims, or leave out \
                  `pass_identity_headers` and `jwt_claims_headers` where the app does not read them",
             )
@@ -272,17 +272,17 @@ impl Door {
         &self,
         seen: &Seen,
         route: &str,
-        (event, error): (&'static str, &dyn std::error::Error),
+        (event, error): (EventName, &dyn std::error::Error),
         effect: fmt::Arguments<'_>,
     ) {
         let cause = error.source().map(full_cause).unwrap_or_default();
         self.recorder
             .event(usher_rules::plan::Level::Warn, event, seen.now)
-            .with("request-id", seen.id())
-            .with("route", route)
-            .with("problem", error)
-            .with("cause", cause)
-            .with("effect", effect)
+            .with(EventField::RequestId, seen.id())
+            .with(EventField::Route, route)
+            .with(EventField::Problem, error)
+            .with(EventField::Cause, cause)
+            .with(EventField::Effect, effect)
             .write_if(&seen.plan.log);
     }
 }

@@ -16,7 +16,7 @@ use usher_rules::{
 };
 
 use super::{
-    Apps, Body, OwnPages,
+    Apps, Body, EventField, EventName, OwnPages,
     accept::{Connection, Serve, Tasks, Unread},
     authorize::{PermitEnd, Standing, Stream},
     caught::{catch, caught, note_panics},
@@ -128,12 +128,12 @@ impl Door {
             }
         };
         self.recorder
-            .event(level, "upstream", moment(&*self.clock))
-            .with("route", &turned.route)
-            .with("upstream", &turned.upstream)
-            .with("problem", problem)
-            .with("cause", &turned.why)
-            .with("effect", effect)
+            .event(level, EventName::Upstream, moment(&*self.clock))
+            .with(EventField::Route, &turned.route)
+            .with(EventField::Upstream, &turned.upstream)
+            .with(EventField::Problem, problem)
+            .with(EventField::Cause, &turned.why)
+            .with(EventField::Effect, effect)
             .write_if(&self.plan().log);
     }
 }

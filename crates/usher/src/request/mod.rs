@@ -46,4 +46,4 @@ pub use local::{Anchor, LocalAuthority};
 pub use own::{
     Assertions, Named, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded, SignInNote,
 };
-pub use words::{Chore, Details, PathRule};
+pub use words::{Chore, Details, EventField, EventName, Part, PathRule};

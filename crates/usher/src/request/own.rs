@@ -10,7 +10,7 @@ use usher_rules::{
 };
 
 use super::{
-    Body,
+    Body, EventName,
     identify::{Identity, StoreError},
 };
 
@@ -127,7 +127,7 @@ pub struct SignInNote<'a> {
     /// How much it matters.
     pub level: Level,
     /// `sign-in`, `sign-in-failed`, `sign-out` or `provider`.
-    pub event: &'static str,
+    pub event: EventName,
     /// When.
     pub now: Now,
     /// The request that it happened in.

@@ -152,3 +152,90 @@ words! {
         Watch = "watch",
     }
 }
+
+words! {
+    /// What happened beside requests: `message` of an event.
+    #[expect(missing_docs, reason = "docs/reference/logs.md says of each when it is written")]
+    EventName {
+        Serving = "serving",
+        Reload = "reload",
+        Stopping = "stopping",
+        Stopped = "stopped",
+        Mount = "mount",
+        SignIn = "sign-in",
+        SignInFailed = "sign-in-failed",
+        SignOut = "sign-out",
+        SignInHost = "sign-in-host",
+        Provider = "provider",
+        Upstream = "upstream",
+        Certificate = "certificate",
+        CertificateEnds = "certificate-ends",
+        Metrics = "metrics",
+        Overload = "overload",
+        TakenBack = "taken-back",
+        Unreadable = "unreadable",
+        Identity = "identity",
+        Clock = "clock",
+        Store = "store",
+        Panic = "panic",
+        RecordsDropped = "records-dropped",
+    }
+}
+
+words! {
+    /// What a field of an event holds.
+    #[expect(missing_docs, reason = "docs/reference/logs.md says of each what it holds")]
+    EventField {
+        Address = "address",
+        Authority = "authority",
+        Cause = "cause",
+        ClientAuthentication = "client-authentication",
+        Config = "config",
+        Connection = "connection",
+        Connections = "connections",
+        ConnectionsEnded = "connections-ended",
+        ConnectionsRefused = "connections-refused",
+        DataDir = "data-dir",
+        Effect = "effect",
+        Email = "email",
+        Ends = "ends",
+        From = "from",
+        Hint = "hint",
+        Host = "host",
+        Ip = "ip",
+        Issuer = "issuer",
+        MetricsAddress = "metrics-address",
+        NextOrder = "next-order",
+        Octets = "octets",
+        Part = "part",
+        Place = "place",
+        Plan = "plan",
+        Problem = "problem",
+        Provider = "provider",
+        Records = "records",
+        RedirectAddress = "redirect-address",
+        RequestId = "request-id",
+        Requests = "requests",
+        RequestsRefused = "requests-refused",
+        Route = "route",
+        Routes = "routes",
+        Status = "status",
+        Task = "task",
+        To = "to",
+        Upstream = "upstream",
+        UserId = "user-id",
+        Version = "version",
+        Warnings = "warnings",
+        What = "what",
+    }
+}
+
+words! {
+    /// A part that answers for itself: `part` of a `panic` event.
+    Part {
+        /// The database.
+        Store = "store",
+        /// The reload of the config.
+        Reload = "reload",
+    }
+}

@@ -12,7 +12,10 @@ use crate::{
         CertError, Shown,
         acme::{AcmeError, AcmeEvents, SignedCertificate},
     },
-    request::record::{Recorder, moment},
+    request::{
+        EventField, EventName,
+        record::{Recorder, moment},
+    },
 };
 
 pub(super) struct AcmeLog {
@@ -27,11 +30,14 @@ impl AcmeLog {
         let over = not_after <= now.wall;
         let level = if over { Level::Error } else { Level::Warn };
         self.recorder
-            .event(level, "certificate-ends", now)
-            .with("authority", "usher local authority")
-            .with("ends", moment(not_after))
-            .with("effect", "then browsers refuse every host that it signs for")
-            .with("hint", "run `usher trust --renew`, restart usher, and trust the new one")
+            .event(level, EventName::CertificateEnds, now)
+            .with(EventField::Authority, "usher local authority")
+            .with(EventField::Ends, moment(not_after))
+            .with(EventField::Effect, "then browsers refuse every host that it signs for")
+            .with(
+                EventField::Hint,
+                "run `usher trust --renew`, restart usher, and trust the new one",
+            )
             .write();
     }
 }
@@ -41,10 +47,13 @@ impl AcmeLog {
     pub(super) fn untimely(&self, shown: &Shown) {
         let Shown { whose, what } = shown;
         self.recorder
-            .event(Level::Warn, "certificate-ends", self.clock.now())
-            .with("what", format_args!("{whose} {what}"))
-            .with("effect", "then what it is for fails: requests to upstreams, or reading figures")
-            .with("hint", "put a new one in its place; docs/reference/problems.md, U217")
+            .event(Level::Warn, EventName::CertificateEnds, self.clock.now())
+            .with(EventField::What, format_args!("{whose} {what}"))
+            .with(
+                EventField::Effect,
+                "then what it is for fails: requests to upstreams, or reading figures",
+            )
+            .with(EventField::Hint, "put a new one in its place; docs/reference/problems.md, U217")
             .write();
     }
 }
@@ -52,12 +61,12 @@ impl AcmeLog {
 impl AcmeEvents for AcmeLog {
     fn issued(&self, name: &str, leaf: &SignedCertificate, next: UnixTime) {
         self.recorder
-            .event(Level::Info, "certificate", self.clock.now())
-            .with("host", name)
-            .with("effect", "a new certificate is served")
-            .with("issuer", &leaf.issuer)
-            .with("ends", moment(leaf.not_after))
-            .with("next-order", moment(next))
+            .event(Level::Info, EventName::Certificate, self.clock.now())
+            .with(EventField::Host, name)
+            .with(EventField::Effect, "a new certificate is served")
+            .with(EventField::Issuer, &leaf.issuer)
+            .with(EventField::Ends, moment(leaf.not_after))
+            .with(EventField::NextOrder, moment(next))
             .write();
     }
 
@@ -69,12 +78,12 @@ impl AcmeEvents for AcmeLog {
             Some(end) => format!("none yet: its certificate counts until {}", moment(end)),
         };
         self.recorder
-            .event(Level::Warn, "certificate", now)
-            .with("host", name)
-            .with("cause", error)
-            .with("hint", error.hint())
-            .with("effect", effect)
-            .with("next-order", moment(next))
+            .event(Level::Warn, EventName::Certificate, now)
+            .with(EventField::Host, name)
+            .with(EventField::Cause, error)
+            .with(EventField::Hint, error.hint())
+            .with(EventField::Effect, effect)
+            .with(EventField::NextOrder, moment(next))
             .write();
     }
 
@@ -87,26 +96,29 @@ impl AcmeEvents for AcmeLog {
             (Level::Warn, format!("from {} on browsers will refuse this host", moment(not_after)))
         };
         self.recorder
-            .event(level, "certificate-ends", now)
-            .with("host", name)
-            .with("effect", effect)
-            .with("cause", last_error)
+            .event(level, EventName::CertificateEnds, now)
+            .with(EventField::Host, name)
+            .with(EventField::Effect, effect)
+            .with(EventField::Cause, last_error)
             .write();
     }
 
     fn awaited(&self, name: &str) {
         self.recorder
-            .event(Level::Info, "certificate", self.clock.now())
-            .with("host", name)
-            .with("effect", "usher's local authority signs for it until a certificate is there")
+            .event(Level::Info, EventName::Certificate, self.clock.now())
+            .with(EventField::Host, name)
+            .with(
+                EventField::Effect,
+                "usher's local authority signs for it until a certificate is there",
+            )
             .write();
     }
 
     fn damaged(&self, error: &CertError) {
         self.recorder
-            .event(error.level(), "certificate", self.clock.now())
-            .with("cause", error)
-            .with("hint", error.hint())
+            .event(error.level(), EventName::Certificate, self.clock.now())
+            .with(EventField::Cause, error)
+            .with(EventField::Hint, error.hint())
             .write();
     }
 }

@@ -11,7 +11,7 @@ use usher_rules::{
     time::{Clock, Now},
 };
 
-use crate::request::record::Recorder;
+use crate::request::{EventField, EventName, record::Recorder};
 
 const LOOK: Duration = Duration::from_secs(5);
 /// Time servers move a clock by less.
@@ -35,23 +35,32 @@ fn tell(recorder: &Recorder, before: Option<Now>, now: Now) {
     let is_set = now.wall.is_plausible();
     if !is_set && (was_set || before.is_none()) {
         recorder
-            .event(Level::Error, "clock", now)
-            .with("cause", "this machine's clock is not set: it shows a time before 2026")
-            .with("effect", "nobody is let in but by public routes, and nobody can sign in")
-            .with("hint", "set it: `timedatectl set-ntp true`; all goes on by itself then")
+            .event(Level::Error, EventName::Clock, now)
+            .with(EventField::Cause, "this machine's clock is not set: it shows a time before 2026")
+            .with(
+                EventField::Effect,
+                "nobody is let in but by public routes, and nobody can sign in",
+            )
+            .with(
+                EventField::Hint,
+                "set it: `timedatectl set-ntp true`; all goes on by itself then",
+            )
             .write();
         return;
     }
     let Some(before) = before else { return };
     if is_set && !was_set {
         let effect = "the clock is set: sessions count again";
-        recorder.event(Level::Info, "clock", now).with("effect", effect).write();
+        recorder.event(Level::Info, EventName::Clock, now).with(EventField::Effect, effect).write();
     } else if let Some((direction, by)) = jumped(before, now) {
         recorder
-            .event(Level::Warn, "clock", now)
-            .with("cause", format!("the clock went {direction} by {} s at once", by.as_secs()))
+            .event(Level::Warn, EventName::Clock, now)
             .with(
-                "effect",
+                EventField::Cause,
+                format!("the clock went {direction} by {} s at once", by.as_secs()),
+            )
+            .with(
+                EventField::Effect,
                 "sessions end by whichever is earlier, this clock or the time that passed",
             )
             .write();

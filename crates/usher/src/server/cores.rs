@@ -36,7 +36,7 @@ use crate::{
         acme::{AcmeClient, AcmeEvents as _, ChallengeResponses},
     },
     request::{
-        Chore, Door,
+        Chore, Door, EventField, EventName,
         accept::{
             Admitted, Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, Shown, Tasks,
             Whose, limits, serve,
@@ -59,7 +59,6 @@ pub(super) struct Core {
     pub shares: Arc<Shares>,
 }
 
-/// What one thread does for all.
 pub(super) struct Chores {
     pub store: Arc<Store>,
     pub certificates: Arc<Swapping>,
@@ -243,11 +242,14 @@ async fn tell_refusals(
             continue;
         }
         recorder
-            .event(Level::Warn, "overload", clock.now())
-            .with("connections-refused", now.connections - told.connections)
-            .with("connections-ended", now.ended - told.ended)
-            .with("requests-refused", now.requests - told.requests)
-            .with("effect", "slow and idle connections made room; docs/reference/limits.md")
+            .event(Level::Warn, EventName::Overload, clock.now())
+            .with(EventField::ConnectionsRefused, now.connections - told.connections)
+            .with(EventField::ConnectionsEnded, now.ended - told.ended)
+            .with(EventField::RequestsRefused, now.requests - told.requests)
+            .with(
+                EventField::Effect,
+                "slow and idle connections made room; docs/reference/limits.md",
+            )
             .write();
         tokio::time::sleep(QUIET).await;
     }
@@ -264,16 +266,22 @@ async fn tell_left_out(clock: Arc<dyn Clock>, recorder: Recorder, so_far: SoFar<
         }
         if now.taken_back > told.taken_back {
             recorder
-                .event(Level::Warn, "taken-back", clock.now())
-                .with("requests", now.taken_back - told.taken_back)
-                .with("effect", "their clients reset them at once; they have no lines of their own")
+                .event(Level::Warn, EventName::TakenBack, clock.now())
+                .with(EventField::Requests, now.taken_back - told.taken_back)
+                .with(
+                    EventField::Effect,
+                    "their clients reset them at once; they have no lines of their own",
+                )
                 .write();
         }
         if now.unread > told.unread {
             recorder
-                .event(Level::Warn, "unreadable", clock.now())
-                .with("requests", now.unread - told.unread)
-                .with("effect", "they were refused unread; they have no lines of their own")
+                .event(Level::Warn, EventName::Unreadable, clock.now())
+                .with(EventField::Requests, now.unread - told.unread)
+                .with(
+                    EventField::Effect,
+                    "they were refused unread; they have no lines of their own",
+                )
                 .write();
         }
         tokio::time::sleep(QUIET).await;

@@ -48,7 +48,7 @@ mod tests {
     };
 
     use super::{AcmeLog, DAY, tell_untimely};
-    use crate::request::record::{Format, Recorder, Sink};
+    use crate::request::record::{Format, Log, Recorder};
 
     struct NoFiles;
 
@@ -88,7 +88,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_certificate_for_an_upstream_that_ends_while_we_run_is_told_of_each_day() {
         let (lines, clock) = (Lines::default(), TurnedClock::new());
-        let recorder = Recorder::new(Sink::new(lines.clone()), Format::Json);
+        let recorder = Recorder::new([Log::new(lines.clone(), Format::Json)]);
         let by = Arc::<TurnedClock>::clone(&clock);
         let log = AcmeLog { recorder: recorder.clone(), clock: by as Arc<dyn Clock> };
         let plan = plan();

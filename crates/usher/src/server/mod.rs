@@ -55,7 +55,7 @@ pub(crate) use supervisor::Pauses;
 use self::{keys::same_secrets, swapping::Swapping};
 use crate::{
     certs::{Authority, CertError, Certificates, acme::AcmeClient},
-    request::{Door, accept::Tasks, record::Recorder},
+    request::{Door, EventField, EventName, accept::Tasks, record::Recorder},
     store::Alone,
 };
 
@@ -185,8 +185,11 @@ impl RunningServer {
         }
         let now = self.clock.now();
         for trouble in troubles {
-            let event = self.recorder.event(trouble.level(), "certificate", now);
-            event.with("cause", trouble).with("hint", trouble.hint()).write_if(&plan.log);
+            let event = self.recorder.event(trouble.level(), EventName::Certificate, now);
+            event
+                .with(EventField::Cause, trouble)
+                .with(EventField::Hint, trouble.hint())
+                .write_if(&plan.log);
         }
     }
 
@@ -209,9 +212,9 @@ impl RunningServer {
         ];
         for (what, _) in waits.iter().filter(|(_, waits)| *waits) {
             self.recorder
-                .event(Level::Warn, "reload", self.clock.now())
-                .with("what", what)
-                .with("effect", "stays as it was until usher is restarted")
+                .event(Level::Warn, EventName::Reload, self.clock.now())
+                .with(EventField::What, what)
+                .with(EventField::Effect, "stays as it was until usher is restarted")
                 .write();
         }
     }

@@ -10,7 +10,7 @@ use usher_rules::{
 };
 
 use crate::{
-    request::{Door, record::Recorder},
+    request::{Door, EventField, EventName, record::Recorder},
     signin::{PATIENCE, ProviderError, try_provider},
 };
 
@@ -91,22 +91,25 @@ impl Watch {
         let level = if error.is_down() { Level::Warn } else { Level::Error };
         let event = self
             .recorder
-            .event(level, "provider", self.clock.now())
-            .with("provider", provider.address().unwrap_or_default())
-            .with("cause", error)
-            .with("effect", "nobody new can sign in while it is so, whoever is signed in goes on");
+            .event(level, EventName::Provider, self.clock.now())
+            .with(EventField::Provider, provider.address().unwrap_or_default())
+            .with(EventField::Cause, error)
+            .with(
+                EventField::Effect,
+                "nobody new can sign in while it is so, whoever is signed in goes on",
+            );
         let event = match error.hint(provider) {
             "" => event,
-            hint => event.with("hint", hint),
+            hint => event.with(EventField::Hint, hint),
         };
         event.write_if(&plan.log);
     }
 
     fn tell_back(&self, plan: &Plan, provider: &Provider) {
         self.recorder
-            .event(Level::Info, "provider", self.clock.now())
-            .with("provider", provider.address().unwrap_or_default())
-            .with("effect", "it answers again: people can sign in")
+            .event(Level::Info, EventName::Provider, self.clock.now())
+            .with(EventField::Provider, provider.address().unwrap_or_default())
+            .with(EventField::Effect, "it answers again: people can sign in")
             .write_if(&plan.log);
     }
 }

@@ -13,7 +13,7 @@ use usher_rules::{
     time::Now,
 };
 
-use crate::request::record::Recorder;
+use crate::request::{EventField, EventName, record::Recorder};
 
 /// One line in the data directory.
 const FILE: &str = "sign-in-host";
@@ -74,25 +74,28 @@ impl Settled {
     pub(super) fn tell(&self, recorder: &Recorder, now: Now) {
         if let Some(from) = &self.from {
             recorder
-                .event(Level::Warn, "sign-in-host", now)
-                .with("from", from)
-                .with("to", &self.to)
-                .with("cause", "the host on which people signed in has no route any more")
-                .with("effect", "people sign in on the new one; whoever is signed in goes on")
+                .event(Level::Warn, EventName::SignInHost, now)
+                .with(EventField::From, from)
+                .with(EventField::To, &self.to)
+                .with(EventField::Cause, "the host on which people signed in has no route any more")
                 .with(
-                    "hint",
+                    EventField::Effect,
+                    "people sign in on the new one; whoever is signed in goes on",
+                )
+                .with(
+                    EventField::Hint,
                     format!("to choose it: authenticate_service_url: https://{}", self.to),
                 )
                 .write();
         }
         if let Some(error) = &self.not_kept {
             recorder
-                .event(Level::Warn, "sign-in-host", now)
-                .with("to", &self.to)
-                .with("cause", format!("{FILE} in the data directory: {error}"))
-                .with("effect", "the next start takes the host of the first route")
+                .event(Level::Warn, EventName::SignInHost, now)
+                .with(EventField::To, &self.to)
+                .with(EventField::Cause, format!("{FILE} in the data directory: {error}"))
+                .with(EventField::Effect, "the next start takes the host of the first route")
                 .with(
-                    "hint",
+                    EventField::Hint,
                     format!("write it down: authenticate_service_url: https://{}", self.to),
                 )
                 .write();

@@ -26,7 +26,7 @@ use crate::{
     },
     idp::{Cost, Directory, Passwords},
     request::{
-        Apps, Door, DoorParts,
+        Apps, Door, DoorParts, Part,
         accept::{Bounds, Listener, Shares, Tasks, parse_address},
         forward::Trust,
         moment, note_panics,
@@ -38,9 +38,9 @@ use crate::{
     store::{Alone, Store},
 };
 
-/// What a server starts with.
+/// A plan, a place for state, and the world around.
 pub struct StartOptions {
-    /// What it runs.
+    /// The config, compiled.
     pub plan: Plan,
     /// Where it keeps what must outlive it.
     pub data_dir: PathBuf,
@@ -104,7 +104,6 @@ struct Rooms {
     shares: Arc<Shares>,
 }
 
-/// What is in force, where it is written down, and by which clock.
 struct Kept {
     plan: Arc<Plan>,
     data_dir: PathBuf,
@@ -239,7 +238,7 @@ impl Kept {
         };
         settled.tell(&recorder, now);
         let (told, time) = (recorder.clone(), Arc::clone(&clock));
-        store.on_panic(move |panicked| told.panicked_in("store", panicked, moment(&*time)));
+        store.on_panic(move |panicked| told.panicked_in(Part::Store, panicked, moment(&*time)));
         let plan = Arc::new(plan);
         Ok((Self { plan, data_dir, store, recorder, metrics, clock, cores, alone }, authority))
     }

@@ -7,7 +7,10 @@ use usher_rules::{
     time::{Clock, Now},
 };
 
-use crate::{request::record::Recorder, store::Store};
+use crate::{
+    request::{EventField, EventName, record::Recorder},
+    store::Store,
+};
 
 /// How often the store forgets what has expired.
 const SWEEP_STORE: Duration = Duration::from_secs(60);
@@ -23,11 +26,11 @@ pub(super) async fn sweep_store(store: Arc<Store>, clock: Arc<dyn Clock>, record
         let is_well = swept.is_ok() && health.is_ok();
         if is_well != was_well {
             let level = if is_well { Level::Info } else { Level::Error };
-            let event = recorder.event(level, "store", now);
+            let event = recorder.event(level, EventName::Store, now);
             match health {
-                Ok(()) => event.with("effect", "sign-ins work again"),
-                Err(cause) => event.with("cause", cause).with(
-                    "effect",
+                Ok(()) => event.with(EventField::Effect, "sign-ins work again"),
+                Err(cause) => event.with(EventField::Cause, cause).with(
+                    EventField::Effect,
                     "who is signed in stays so; sign-ins and sign-outs fail until the disk works",
                 ),
             }
@@ -46,12 +49,21 @@ pub(super) async fn sweep_store(store: Arc<Store>, clock: Arc<dyn Clock>, record
 fn tell_reserve(is_there: bool, recorder: &Recorder, now: Now) {
     let effect = "a sign-out can be written on a full disk again";
     if is_there {
-        return recorder.event(Level::Info, "store", now).with("effect", effect).write();
+        return recorder
+            .event(Level::Info, EventName::Store, now)
+            .with(EventField::Effect, effect)
+            .write();
     }
     recorder
-        .event(Level::Warn, "store", now)
-        .with("cause", "the disk of the data directory has no mebibyte to put by (usher.reserve)")
-        .with("effect", "a sign-out on a full disk is undone by a restart")
-        .with("hint", "free some space, or enlarge the volume; it is tried again by itself")
+        .event(Level::Warn, EventName::Store, now)
+        .with(
+            EventField::Cause,
+            "the disk of the data directory has no mebibyte to put by (usher.reserve)",
+        )
+        .with(EventField::Effect, "a sign-out on a full disk is undone by a restart")
+        .with(
+            EventField::Hint,
+            "free some space, or enlarge the volume; it is tried again by itself",
+        )
         .write();
 }

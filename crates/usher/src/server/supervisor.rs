@@ -77,12 +77,7 @@ mod tests {
     use usher_rules::time::{Clock, Now, UnixTime};
 
     use super::{Pauses, Supervisor};
-    use crate::request::{
-        Chore,
-        accept::Tasks,
-        note_panics,
-        record::{Format, Recorder, Sink},
-    };
+    use crate::request::{Chore, accept::Tasks, note_panics, record::Recorder};
 
     struct Still;
 
@@ -109,7 +104,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_task_that_panics_is_begun_again() {
         note_panics();
-        let (tasks, recorder) = (Tasks::default(), Recorder::new(Sink::discard(), Format::Json));
+        let (tasks, recorder) = (Tasks::default(), Recorder::silent());
         let supervisor = Supervisor { tasks, recorder, clock: Arc::new(Still) };
         let starts = AtomicUsize::new(0);
         let began = Instant::now();

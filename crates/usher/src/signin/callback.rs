@@ -11,7 +11,6 @@ use usher_rules::{
 use super::{Ask, SignInRoom, answer, binding};
 use crate::request::{Body, identify::NotOnce};
 
-/// What a link says that has counted.
 pub(super) const USED: &str = "This link has signed somebody in already.";
 
 /// Another browser brings a callback than the one that began the sign-in.

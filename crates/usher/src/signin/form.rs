@@ -18,7 +18,7 @@ use usher_rules::{
 
 use super::{Ask, NO_RANDOM, SignInRoom, answer, binding, random, sessions::not_served, workers};
 use crate::request::{
-    Body,
+    Body, EventName,
     identify::{LiveSession, StoreError},
 };
 
@@ -164,13 +164,13 @@ impl SignInRoom {
 
     /// The session could not be kept: nobody is signed in.
     pub(super) fn not_begun(&self, ask: &Ask, error: &StoreError) -> Response<Body> {
-        self.note(ask, Level::Error, "sign-in-failed", None, Some(error.to_string()));
+        self.note(ask, Level::Error, EventName::SignInFailed, None, Some(error.to_string()));
         self.not_now(ask, error, "You could not be signed in.", SIGN_IN)
     }
 
     /// Nobody can say who is asking: nothing is shown to them, and nothing taken from them.
     pub(super) fn unknown(&self, ask: &Ask, error: &StoreError) -> Response<Body> {
-        self.note(ask, Level::Error, "sign-in-failed", None, Some(error.to_string()));
+        self.note(ask, Level::Error, EventName::SignInFailed, None, Some(error.to_string()));
         self.not_now(ask, error, "Nobody can tell right now who you are.", ask.path())
     }
 
@@ -197,7 +197,7 @@ impl SignInRoom {
             }
         };
         let person = owner.as_ref().map(Into::into);
-        self.note(ask, level, "sign-in-failed", person, Some(refusal.to_string()));
+        self.note(ask, level, EventName::SignInFailed, person, Some(refusal.to_string()));
     }
 
     fn refused(

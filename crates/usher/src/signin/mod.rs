@@ -62,7 +62,7 @@ use crate::request::{
     SignInNeeded, identify::SessionStore,
 };
 
-/// What the room works with.
+/// Everything of the other rooms that sign-in needs.
 pub struct SignInDeps {
     /// Sessions that outlive the process.
     pub sessions: Arc<dyn SessionStore>,

@@ -19,7 +19,7 @@ use super::{
     sign_in::words,
 };
 use crate::request::{
-    Body,
+    Body, EventName,
     identify::{NotOnce, StoreError},
 };
 
@@ -190,7 +190,7 @@ impl SignInRoom {
         Ok(response)
     }
 
-    /// What the provider's error asks for: begun anew, with what it was for.
+    /// The provider's error asks for it: begun anew, for the same goal.
     async fn once_more(
         &self,
         ask: &Ask,
@@ -200,7 +200,7 @@ impl SignInRoom {
         tries: u8,
     ) -> Response<Body> {
         let cause = Some(format!("the provider asks for another try: `{code}`"));
-        self.note(ask, Level::Info, "sign-in-failed", None, cause);
+        self.note(ask, Level::Info, EventName::SignInFailed, None, cause);
         match provider {
             Some(provider) => self.to_provider(ask, provider, goal, tries).await,
             None => answer::found("/.pomerium/"),
@@ -209,7 +209,7 @@ impl SignInRoom {
 
     fn provider_down(&self, ask: &Ask, error: &ProviderError, again: &str) -> Response<Body> {
         let cause = Some(format!("{error}; nobody new can sign in, whoever is signed in goes on"));
-        self.note(ask, Level::Warn, "provider", None, cause);
+        self.note(ask, Level::Warn, EventName::Provider, None, cause);
         if !error.is_down() {
             return answer::error(
                 ask,

@@ -70,7 +70,6 @@ impl SignInRoom {
     }
 }
 
-/// What a person is asked.
 pub(super) struct Consent<'a> {
     /// Where the program listens.
     pub program: &'a str,

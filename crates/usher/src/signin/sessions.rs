@@ -18,7 +18,7 @@ use super::{
     Ask, NO_RANDOM, SignInRoom, answer, provider::Redeemed, random, sign_out::LONGEST_HINT,
 };
 use crate::request::{
-    Body, Named, SignInNote,
+    Body, EventName, Named, SignInNote,
     identify::{LiveSession, StoreError, in_force, look_up},
 };
 
@@ -102,7 +102,7 @@ impl SignInRoom {
             self.displace(ask, &old, &live).await;
         }
         let person = live.person();
-        let (level, event) = (Level::Info, "sign-in");
+        let (level, event) = (Level::Info, EventName::SignIn);
         self.journal.note(
             plan,
             SignInNote {
@@ -118,7 +118,13 @@ impl SignInRoom {
         );
         if !person.unproven.is_empty() {
             let doubts: Vec<String> = person.unproven.iter().map(ToString::to_string).collect();
-            self.note(ask, Level::Warn, "provider", Some(person.into()), Some(doubts.join("; ")));
+            self.note(
+                ask,
+                Level::Warn,
+                EventName::Provider,
+                Some(person.into()),
+                Some(doubts.join("; ")),
+            );
         }
         Ok(live)
     }
@@ -142,7 +148,7 @@ impl SignInRoom {
         {
             // The new one stands; the old one runs out by itself.
             let person = Some(old.person().into());
-            self.note(ask, Level::Warn, "sign-out", person, Some(error.to_string()));
+            self.note(ask, Level::Warn, EventName::SignOut, person, Some(error.to_string()));
         }
     }
 
@@ -231,7 +237,7 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         level: Level,
-        event: &'static str,
+        event: EventName,
         person: Option<Named<'_>>,
         cause: Option<String>,
     ) {
@@ -249,7 +255,6 @@ impl SignInRoom {
     }
 }
 
-/// What somebody signed in for went away meanwhile.
 pub(super) fn not_served() -> StoreError {
     StoreError::Unavailable("what the sign-in was for is no longer served".into())
 }

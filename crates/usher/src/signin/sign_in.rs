@@ -12,7 +12,7 @@ use usher_rules::{
 };
 
 use super::{Ask, SignInRoom, answer};
-use crate::request::Body;
+use crate::request::{Body, EventName};
 
 /// Why a sign-in can't go on from this address, and where to begin again.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ impl SignInRoom {
         self.with_first(ask.plan()).sign_in(ask, goal).await
     }
 
-    /// What the sign-in is for, if the address is one that we signed. Without any query it is
-    /// for the authenticate host itself.
+    /// Only an address that we signed has one. Without any query it is the authenticate host
+    /// itself.
     pub(super) fn goal(&self, ask: &Ask, grace: Duration) -> Result<Goal, NotFromHere> {
         if ask.query().is_empty() {
             return Ok(Goal::Here);
@@ -116,13 +116,12 @@ impl SignInRoom {
         why: &str,
         try_again: &str,
     ) -> Response<Body> {
-        self.note(ask, Level::Info, "sign-in-failed", None, Some(cause));
+        self.note(ask, Level::Info, EventName::SignInFailed, None, Some(cause));
         let page = SignInFailed { why, try_again: Link::new(try_again), receipt: ask.receipt() };
         answer::error(ask, &page)
     }
 }
 
-/// What the person reads about a failure at a provider.
 pub(super) fn words(failure: &Failure) -> &'static str {
     match failure {
         Failure::NotUnderWay => {

@@ -17,7 +17,7 @@ use usher_rules::{
 
 use super::{Ask, SignInRoom, answer, random};
 use crate::request::{
-    Body,
+    Body, EventName,
     identify::{LiveSession, StoreError},
 };
 
@@ -67,7 +67,7 @@ impl SignInRoom {
             ended = self.end(ask, Some(&here), everywhere).await;
         }
         if let Err(error) = ended {
-            self.note(ask, Level::Error, "sign-out", None, Some(error.to_string()));
+            self.note(ask, Level::Error, EventName::SignOut, None, Some(error.to_string()));
             return self.not_now(ask, &error, "You are still signed in.", SIGN_OUT);
         }
         let session = live.as_ref().map(|live| live.session());
@@ -101,7 +101,7 @@ impl SignInRoom {
         } else {
             self.sessions.end(&live.session().id).await?;
         }
-        self.note(ask, Level::Info, "sign-out", Some(live.person().into()), None);
+        self.note(ask, Level::Info, EventName::SignOut, Some(live.person().into()), None);
         Ok(())
     }
 
@@ -129,7 +129,7 @@ impl SignInRoom {
         };
         if url.params.text(param::PERSON) == Some(&*person_digest(&here.person().id)) {
             if let Err(error) = self.end(ask, Some(&here), false).await {
-                self.note(ask, Level::Error, "sign-out", None, Some(error.to_string()));
+                self.note(ask, Level::Error, EventName::SignOut, None, Some(error.to_string()));
                 return self.not_now(ask, &error, "You are still signed in here.", SIGN_OUT);
             }
             self.forget(ask, &mut response);
@@ -165,6 +165,7 @@ impl SignInRoom {
         let last = if ask.is_hosted() { ask.origin() } else { ask.authenticate() };
         let ours = format!("{last}{SIGNED_OUT}");
         let configured = plan.sign_in.signed_out_url.as_deref();
+        // The one that it came from: another must not be shown the ID token of this person.
         let provider = session.and_then(|session| plan.sign_in.providers.of(&session.idp_id));
         let end_session = match provider {
             Some(provider) => self.with(provider).end_session(ask).await,

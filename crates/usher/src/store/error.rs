@@ -17,7 +17,7 @@ pub enum StoreFailure {
     /// The file system or the file refuses writes.
     #[error("the data directory is read-only")]
     ReadOnly,
-    /// What is on disk is not what was written.
+    /// Octets on the disk have changed since they were written.
     #[error("the store is damaged: {what}")]
     Corrupt {
         /// What was found, without contents.
@@ -67,7 +67,7 @@ pub enum StoreFailure {
 }
 
 impl StoreFailure {
-    /// What the person who runs this server can do.
+    /// For the person who runs this server.
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Full => "free some space: until then nobody new signs in; ending sessions works",
@@ -193,7 +193,7 @@ pub enum OpenError {
         /// What could not be written.
         path: PathBuf,
     },
-    /// What is on disk is not what was written.
+    /// Octets on the disk have changed since they were written.
     #[error("{} is damaged: {what}", file.display())]
     Corrupt {
         /// The store's file.
@@ -212,7 +212,7 @@ pub enum OpenError {
     Foreign {
         /// The store's file.
         file: PathBuf,
-        /// What it says it is.
+        /// `PRAGMA application_id`, which ours sets to another one.
         application_id: i32,
     },
     /// A later usher wrote it.
@@ -264,7 +264,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// What the person who runs this server can do.
+    /// For the person who runs this server.
     pub fn hint(&self) -> String {
         match self {
             Self::Running { pid, .. } => format!(
@@ -304,7 +304,6 @@ impl OpenError {
         }
     }
 
-    /// What a system call's error means for `path`.
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum, and it grows")]
@@ -318,7 +317,6 @@ impl OpenError {
         }
     }
 
-    /// What a failure of SQLite means for `file`.
     pub(super) fn sqlite(file: &Path, error: rusqlite::Error) -> Self {
         if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
             return Self::NotADatabase { file: file.to_owned() };
@@ -326,7 +324,6 @@ impl OpenError {
         Self::of(file, error.into())
     }
 
-    /// What a failure of the open store means for opening `file`.
     pub(super) fn of(file: &Path, failure: StoreFailure) -> Self {
         let file = file.to_owned();
         match failure {

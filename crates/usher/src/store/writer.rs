@@ -33,7 +33,6 @@ trait Write: Send {
     fn settle(self: Box<Self>, durable: Result<(), StoreFailure>);
 }
 
-/// What a change does to who is let in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// It lets somebody in, or makes no difference: a full disk refuses it.

@@ -204,8 +204,7 @@ async fn places(said: &mut Said, app: &Upstream) {
 }
 
 fn house_options(text: &str) -> usher::server::StartOptions {
-    use usher::request::record::{Format, Recorder, Sink};
-    let recorder = Recorder::new(Sink::new(std::io::sink()), Format::Json);
+    let recorder = usher::request::record::Recorder::silent();
     usher::server::StartOptions::for_machine(plan(text), PathBuf::new(), recorder)
 }
 

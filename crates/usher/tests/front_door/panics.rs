@@ -24,7 +24,7 @@ use usher::request::{
     Body, Door, DoorParts, OwnPages, OwnRequest, SignInNeeded,
     accept::{Connection, Protocol, Pulse, Shown, Tasks, serve},
     identify::{Found, LiveSession, NotOnce, SessionStore, StoreError},
-    record::{Format, Metrics, Recorder, Sink},
+    record::{Format, Log, Metrics, Recorder},
     shape::Signer,
 };
 use usher_lab::{
@@ -160,7 +160,7 @@ impl Hut {
     pub async fn with(plan: Plan, sessions: Arc<dyn SessionStore>) -> Self {
         let (plan, lines) = (Arc::new(plan), Lines::default());
         let metrics = Arc::new(Metrics::new(&plan));
-        let recorder = Recorder::new(Sink::new(lines.clone()), Format::Json);
+        let recorder = Recorder::new([Log::new(lines.clone(), Format::Json)]);
         let recorder = recorder.counting(Arc::clone(&metrics));
         let clock = Arc::new(Cracked { clock: TurnedClock::new(), breaks: AtomicBool::new(false) });
         let tasks = Tasks::default();

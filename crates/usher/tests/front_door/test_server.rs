@@ -14,7 +14,7 @@ use usher::{
     idp::{Cost, Directory, NewMember, Passwords},
     request::{
         Apps,
-        record::{Format, Recorder, Sink},
+        record::{Format, Log, Recorder},
     },
     server::{self, ReloadRefused, RunningServer, StartError, StartOptions},
     store::Store,
@@ -138,7 +138,7 @@ impl TestServer {
     pub async fn closed(cores: usize) -> Self {
         let dir = Arc::new(TempDir::new().unwrap());
         let lines = Lines::default();
-        let recorder = Recorder::new(Sink::new(lines.clone()), Format::Json);
+        let recorder = Recorder::new([Log::new(lines.clone(), Format::Json)]);
         let clock = TurnedClock::new();
         let (server, apps, before_write) = (None, Apps::default(), None);
         let server = Self { server, dir, lines, recorder, clock, cores, apps, before_write };

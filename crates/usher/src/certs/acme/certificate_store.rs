@@ -43,7 +43,7 @@ pub struct CertificateStore {
 /// Called before each write, with the file that is written.
 pub type BeforeWrite = Arc<dyn Fn(&Path) + Send + Sync>;
 
-/// What is known about a name beside its certificate.
+/// Orders and tries for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// What became of orders.

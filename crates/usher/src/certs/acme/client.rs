@@ -57,7 +57,7 @@ pub(super) struct Common {
     budget: Budget,
     /// When authorities want to be asked for renewal information again (RFC 9773 §4.3).
     pub(super) ask_again_at: HashMap<Box<str>, UnixTime>,
-    /// What a crash left was taken up once.
+    /// Orders that a crash left were taken up, once.
     resumed: bool,
 }
 
@@ -69,11 +69,10 @@ struct DueOrder<'a> {
     name: &'a str,
     /// Whom it goes to.
     directory: &'a str,
-    /// What is written down before it is made.
+    /// On the disk before the order is made: a crash must not make a second one.
     state: State,
 }
 
-/// What a plan asks for.
 pub(super) struct Managed {
     pub plan: Arc<Plan>,
     names: Vec<Box<str>>,

@@ -24,7 +24,7 @@ pub enum AcmeError {
     Refused {
         /// The problem's type, after `urn:ietf:params:acme:error:`.
         kind: Box<str>,
-        /// What it says.
+        /// Its own words.
         detail: Box<str>,
         /// When it wants to be asked again.
         retry_after: Option<Duration>,
@@ -34,13 +34,13 @@ pub enum AcmeError {
     NotProven {
         /// The challenge's type.
         challenge: &'static str,
-        /// What the authority says.
+        /// The authority's own words.
         detail: Box<str>,
     },
     /// It offers no challenge that we could answer.
     #[error("the authority offers only challenges that can't be answered here: {offered}")]
     NoChallenge {
-        /// What it offers.
+        /// The kinds of challenges that it has.
         offered: Box<str>,
     },
     /// It takes too long.
@@ -130,7 +130,7 @@ impl AcmeError {
         }
     }
 
-    /// What the schedule has to know.
+    /// For the renewal schedule.
     pub fn settled(&self, now: UnixTime) -> OrderOutcome {
         let at = |span: &Option<Duration>| span.map(|span| now.plus(span));
         match self {

@@ -57,7 +57,7 @@ impl SignedCertificate {
         self.names.iter().any(|own| **own == *name)
     }
 
-    /// What the schedule has to know.
+    /// For the renewal schedule.
     pub fn held(&self, window: Option<Window>) -> CurrentCertificate {
         CurrentCertificate { not_before: self.not_before, not_after: self.not_after, window }
     }

@@ -25,7 +25,6 @@ const NONCE_TRIES: u32 = 5;
 const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
 const STATUS_REQUEST: &[u8] = &[0x30, 0x03, 0x02, 0x01, 0x05];
 
-/// What an order is made with.
 pub(super) struct AcmeOrder<'a> {
     pub autocert: &'a Autocert,
     pub directory: &'a str,

@@ -27,7 +27,7 @@ pub(super) struct Transport {
     seen: Arc<Seen>,
 }
 
-/// What the last answers said beside their bodies.
+/// Header fields of the last answers.
 #[derive(Default)]
 struct Seen {
     retry_after: Mutex<Option<Duration>>,
@@ -40,7 +40,6 @@ impl Transport {
         Ok(Self { web: Web::new(trust, patience, Schemes::Https)?, seen: Arc::default() })
     }
 
-    /// What an error of the library means.
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else it is, there is no answer")]
     pub(super) fn error(&self, directory: &str, error: Error) -> AcmeError {
         let unreached = |cause: String| AcmeError::Unreached {
@@ -131,7 +130,7 @@ fn span(after: &str, fields: &HeaderMap) -> Option<Duration> {
     date(after)?.duration_since(now).ok()
 }
 
-/// What a problem says, with what it says about single names.
+/// With its subproblems about single names (RFC 8555 §6.7.1).
 pub(super) fn words(problem: &Problem) -> Box<str> {
     let mut words = problem.detail.clone().unwrap_or_else(|| "it does not say why".into());
     for sub in problem.subproblems.iter().filter_map(|sub| sub.detail.as_deref()) {

@@ -18,7 +18,7 @@ pub struct DemoConfig {
 }
 
 impl DemoConfig {
-    /// What the browser is given: `https://host:port`, without a slash at the end.
+    /// `https://host:port`, without a slash at the end.
     pub fn url(&self) -> String {
         format!("https://{HOST}:{}", self.listen.port())
     }

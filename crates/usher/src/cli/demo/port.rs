@@ -19,7 +19,7 @@ pub enum PortError {
     Asked {
         /// Loopback and the port.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// None of those that were tried.

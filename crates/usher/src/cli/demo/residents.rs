@@ -44,7 +44,7 @@ pub enum ResidentsError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The people could not be added.
@@ -118,8 +118,8 @@ fn secret(password: &str) -> Secret {
     Secret::new(password.as_bytes())
 }
 
-/// What the file says; nothing where there is none yet. What is not ours to read is an error, not
-/// a reason to write over it.
+/// Empty where there is no file yet. One that can't be read is an error, not a reason to write over
+/// it.
 fn remembered(path: &Path) -> io::Result<BTreeMap<String, String>> {
     match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),

@@ -58,7 +58,6 @@ fn jobs(plan: &Plan) -> Vec<Job> {
     jobs
 }
 
-/// What the upstream sees as `Host` when somebody opens the route.
 fn host_toward(route: &Route, target: &Target) -> HeaderValue {
     match (&route.host_field, &route.from) {
         (HostField::Literal(host), _) => host.clone(),
@@ -122,7 +121,6 @@ impl Job {
         }
     }
 
-    /// What is wrong, and what to write.
     fn explained(&self, error: &ForwardError) -> (String, String) {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         let cause = if cause.is_empty() { String::new() } else { format!(" ({cause})") };

@@ -98,7 +98,6 @@ fn facts<'a>(who: &'a SignedIn, path: &'a str, source: IpAddr) -> Facts<'a> {
     Facts::of(Some(who), request)
 }
 
-/// What the policies ask for, in words.
 fn ways_in(routes: &[&Route], who: &SignedIn) -> Vec<String> {
     let mut ways: Vec<String> = Vec::new();
     for route in routes {

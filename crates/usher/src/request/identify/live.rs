@@ -13,8 +13,8 @@ use super::over::Over;
 /// Hosts for which a session keeps its identity fields; a visitor has few.
 const KEPT: usize = 8;
 
-/// What is told once of a session, at most.
-const MOST_TOLD: usize = 32;
+/// So many things are logged once of a session, and no more.
+const MOST_LOGGED: usize = 32;
 
 /// A session in memory, shared by everything that runs under it.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct LiveSession {
     signed_in: SignedIn,
     ended: CancellationToken,
     made: Mutex<Vec<MadeFields>>,
-    told: Mutex<Vec<Box<str>>>,
+    logged: Mutex<Vec<Box<str>>>,
     over: Over,
 }
 
@@ -44,8 +44,8 @@ pub struct MadeFields {
 impl LiveSession {
     /// Takes a session into memory.
     pub fn new(signed_in: SignedIn) -> Self {
-        let (ended, made, told) = (CancellationToken::new(), Mutex::default(), Mutex::default());
-        Self { signed_in, ended, made, told, over: Over::default() }
+        let (ended, made, logged) = (CancellationToken::new(), Mutex::default(), Mutex::default());
+        Self { signed_in, ended, made, logged, over: Over::default() }
     }
 
     /// All that is remembered of the sign-in.
@@ -83,13 +83,13 @@ impl LiveSession {
         self.over.judge(self.session(), now)
     }
 
-    /// Is this the first time that something is to be told of it? Bounded: what is too much is
-    /// taken for told.
-    pub fn first_told(&self, what: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = told.len() < MOST_TOLD && told.iter().all(|one| **one != *what);
+    /// Is this the first time that something is to be logged of it? Bounded: what is too much is
+    /// taken for logged.
+    pub fn first_logged(&self, what: &str) -> bool {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = logged.len() < MOST_LOGGED && logged.iter().all(|one| **one != *what);
         if is_new {
-            told.push(what.into());
+            logged.push(what.into());
         }
         is_new
     }

@@ -8,7 +8,7 @@ use usher_rules::{
 };
 
 use super::{
-    Format, Recorder,
+    Record, Recorder,
     event::bare_or_quoted,
     json::{Object, member},
     recorder::selected,
@@ -70,13 +70,7 @@ pub(super) struct End {
 
 impl Recorder {
     pub(super) fn access(&self, access: &Access, end: End) {
-        if let Some(metrics) = self.metrics() {
-            metrics.request(access.route.as_ref().map(|route| &*route.name), access.status, end);
-        }
-        match self.format() {
-            Format::Json => self.line(|out| access.json(out, end)),
-            Format::Text => self.line(|out| access.text(out, end)),
-        }
+        self.record(&Record::Access(access, end));
     }
 }
 
@@ -89,7 +83,7 @@ fn without_query(reference: &[u8]) -> &[u8] {
 }
 
 impl Access {
-    fn json(&self, out: &mut Vec<u8>, end: End) {
+    pub(super) fn json(&self, out: &mut Vec<u8>, end: End) {
         let fields = self.plan.log.access.as_ref();
         // Health probes are noise: the real server demotes them too.
         let is_probe = self.route.is_none() && matches!(&*self.path, "/ping" | "/healthz");
@@ -152,7 +146,7 @@ impl Access {
         o.end();
     }
 
-    fn text(&self, out: &mut Vec<u8>, end: End) {
+    pub(super) fn text(&self, out: &mut Vec<u8>, end: End) {
         stamp::clock(out, self.at);
         let is_ours = self.status.is_some_and(|status| status.is_server_error());
         let level = if is_ours { "WARN " } else { "INFO " };

@@ -7,7 +7,7 @@ use usher_rules::{
 };
 
 use super::{
-    Format, Recorder,
+    Record, Recorder,
     event::bare_or_quoted,
     json::{Object, member},
     recorder::selected,
@@ -65,7 +65,7 @@ impl<'a> From<&'a Grounds> for By<'a> {
 }
 
 impl By<'_> {
-    const fn verdict(&self) -> Verdict {
+    pub(super) const fn verdict(&self) -> Verdict {
         match self {
             Self::Policy(decision) => decision.verdict,
             Self::OwnPage | Self::Unbound(_) => Verdict::Allow,
@@ -85,18 +85,7 @@ impl By<'_> {
 impl Recorder {
     /// Writes a decision.
     pub fn decided(&self, decided: Decided<'_>) {
-        if let Some(metrics) = self.metrics() {
-            let route = decided.route.map(|route| &*route.name);
-            metrics.decision(route, decided.by.verdict());
-        }
-        match self.format() {
-            Format::Json => self.line(|out| decided.json(out)),
-            // On a terminal the access line says it all; a refusal is worth a line of its own.
-            Format::Text if decided.by.verdict() == Verdict::Deny => {
-                self.line(|out| decided.text(out))
-            }
-            Format::Text => {}
-        }
+        self.record(&Record::Decision(&decided));
     }
 }
 
@@ -113,7 +102,7 @@ impl Decided<'_> {
         self.identity.session().map(|live| live.signed_in())
     }
 
-    fn json(&self, out: &mut Vec<u8>) {
+    pub(super) fn json(&self, out: &mut Vec<u8>) {
         let fields = self.plan.log.authorize.as_ref();
         let mut o = Object::begin(out);
         o.text("level", "info");
@@ -183,7 +172,7 @@ impl Decided<'_> {
         o.boolean("deny", deny.holds).list(why, deny.reasons.iter().map(Reason::word));
     }
 
-    fn text(&self, out: &mut Vec<u8>) {
+    pub(super) fn text(&self, out: &mut Vec<u8>) {
         stamp::clock(out, self.at);
         out.extend_from_slice(b" INFO  decision id=");
         bare_or_quoted(out, self.request_id);

@@ -6,27 +6,29 @@ use usher_rules::{
 };
 
 use super::{
-    Format, Recorder,
+    Format, Record, Recorder,
     json::{Object, VALUE, quoted},
     recorder::wanted,
     stamp,
 };
+use crate::request::{EventField, EventName};
 
-/// Something that an operator may want to know: start, reload, certificate, store, provider.
+/// Something that happens beside the decisions and answers of requests: a sign-in, a reload, a
+/// certificate, a fault.
 ///
 /// WARN is for a person to look at this week, ERROR now; both say the effect in a field.
 #[derive(Debug)]
 pub struct Event<'a> {
-    level: Level,
-    name: &'static str,
-    fields: Vec<(&'static str, String)>,
-    at: Now,
+    pub(super) level: Level,
+    pub(super) name: EventName,
+    pub(super) fields: Vec<(EventField, String)>,
+    pub(super) at: Now,
     recorder: &'a Recorder,
 }
 
 impl Recorder {
-    /// Begins an event; [`Event::write`] writes it.
-    pub fn event(&self, level: Level, name: &'static str, at: Now) -> Event<'_> {
+    /// Begins an event; [`Event::write`] records it.
+    pub fn event(&self, level: Level, name: EventName, at: Now) -> Event<'_> {
         Event { level, name, fields: Vec::new(), at, recorder: self }
     }
 }
@@ -34,44 +36,58 @@ impl Recorder {
 impl Event<'_> {
     /// Adds a field. Never a secret, a token or a query string.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl Display) -> Self {
-        self.fields.push((key, value.to_string()));
+    pub fn with(mut self, field: EventField, value: impl Display) -> Self {
+        self.fields.push((field, value.to_string()));
         self
     }
 
-    /// Writes it, whatever `log_level` says.
+    /// Records it, whatever `log_level` says.
     pub fn write(self) {
-        let Self { level, name, fields, at, recorder } = self;
-        recorder.line(|out| match recorder.format() {
-            Format::Json => {
-                let mut object = Object::begin(out);
-                object.text("level", word(level));
-                for (key, value) in &fields {
-                    object.text(key, value);
-                }
-                stamp::rfc3339(at.wall, |time| {
-                    object.text("time", time);
-                });
-                object.text("message", name);
-                object.end();
-            }
-            Format::Text => {
-                stamp::clock(out, at);
-                let word = word(level).to_ascii_uppercase();
-                out.extend_from_slice(format!(" {word:<5} {name}").as_bytes());
-                for (key, value) in &fields {
-                    out.extend_from_slice(format!(" {key}=").as_bytes());
-                    bare_or_quoted(out, value);
-                }
-                out.push(b'\n');
-            }
-        });
+        self.recorder.record(&Record::Event(&self));
     }
 
-    /// Writes it, if `log_level` lets it.
+    /// Records it, if `log_level` lets it.
     pub fn write_if(self, log: &LogSelection) {
         if wanted(log, self.level) {
             self.write();
+        }
+    }
+
+    /// What a field holds.
+    pub(super) fn value(&self, field: EventField) -> Option<&str> {
+        self.fields.iter().find(|(one, _)| *one == field).map(|(_, value)| &**value)
+    }
+}
+
+/// One event as a line.
+pub(super) fn line(
+    format: Format,
+    out: &mut Vec<u8>,
+    (level, name, at): (Level, EventName, Now),
+    fields: &[(EventField, String)],
+) {
+    match format {
+        Format::Json => {
+            let mut object = Object::begin(out);
+            object.text("level", word(level));
+            for (field, value) in fields {
+                object.text(field.word(), value);
+            }
+            stamp::rfc3339(at.wall, |time| {
+                object.text("time", time);
+            });
+            object.text("message", name.word());
+            object.end();
+        }
+        Format::Text => {
+            stamp::clock(out, at);
+            let level = word(level).to_ascii_uppercase();
+            out.extend_from_slice(format!(" {level:<5} {}", name.word()).as_bytes());
+            for (field, value) in fields {
+                out.extend_from_slice(format!(" {}=", field.word()).as_bytes());
+                bare_or_quoted(out, value);
+            }
+            out.push(b'\n');
         }
     }
 }

@@ -15,8 +15,8 @@ use prometheus_client::{
 };
 use usher_rules::{plan::Plan, policy::Verdict, time::UnixTime};
 
-use super::access::End;
-use crate::request::Chore;
+use super::{Access, Record, access::End, sink::Sink};
+use crate::request::{Chore, EventField, EventName};
 
 /// Upper ends of the buckets for durations, in seconds: pages, then seeks, then whole films.
 const BUCKETS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0, 3600.0, 14_400.0];
@@ -186,16 +186,6 @@ impl Metrics {
         );
     }
 
-    /// Something ended in a panic.
-    pub(super) fn panicked(&self) {
-        self.panics.inc();
-    }
-
-    /// A task did, and is started again.
-    pub(super) fn restarted(&self, chore: Chore) {
-        self.restarts.get_or_create(&ByTask { task: chore.word() }).inc();
-    }
-
     /// A config was put in force.
     pub fn reloaded(&self, at: UnixTime) {
         self.reloads.get_or_create(&ByOutcome { outcome: "success" }).inc();
@@ -219,7 +209,8 @@ impl Metrics {
         self.with(None, |meter| meter.count(status));
     }
 
-    pub(super) fn request(&self, route: Option<&str>, status: Option<StatusCode>, end: End) {
+    fn request(&self, access: &Access, end: End) {
+        let (route, status) = (access.route.as_ref().map(|route| &*route.name), access.status);
         self.with(route, |meter| {
             meter.count(status);
             meter.duration.observe(end.duration.as_secs_f64());
@@ -228,7 +219,7 @@ impl Metrics {
         });
     }
 
-    pub(super) fn decision(&self, route: Option<&str>, verdict: Verdict) {
+    fn decision(&self, route: Option<&str>, verdict: Verdict) {
         self.with(route, |meter| {
             for (counter, _) in
                 meter.by_verdict.iter().zip(VERDICTS).filter(|(_, known)| *known == verdict)
@@ -275,6 +266,25 @@ impl Metrics {
         self.durations.remove(&by_route);
         self.sent.remove(&by_route);
         self.received.remove(&by_route);
+    }
+}
+
+impl Sink for Metrics {
+    fn take(&self, record: &Record<'_>) {
+        match record {
+            Record::Access(access, end) => self.request(access, *end),
+            Record::Decision(decided) => {
+                self.decision(decided.route.map(|route| &*route.name), decided.by.verdict());
+            }
+            Record::Event(event) if event.name == EventName::Panic => {
+                self.panics.inc();
+                let task = event.value(EventField::Task);
+                for task in Chore::ALL.iter().map(|one| one.word()).filter(|it| Some(*it) == task) {
+                    self.restarts.get_or_create(&ByTask { task }).inc();
+                }
+            }
+            Record::Event(_) => {}
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Room 8: one decision line and one access line for every request, and the operator's events.
 //!
+//! What happens is a record, and each record goes to every sink: a [`Log`], the [`Metrics`].
 //! Written from the decision that was acted on (invariant 8). No query string and no token has a
 //! way in: paths are canonical paths, and credentials are not fields of any record. JSON with
 //! Pomerium's field names (`pomerium-protocols.md` §7), readable text on a terminal.
@@ -10,6 +11,7 @@ mod decision;
 mod event;
 mod json;
 mod metrics;
+mod record;
 mod recorder;
 mod sign_in;
 mod sink;
@@ -22,6 +24,9 @@ pub use closing::Closing;
 pub use decision::{By, Decided};
 pub use event::Event;
 pub use metrics::Metrics;
-pub use recorder::{Format, LeftOut, Recorder};
-pub use sink::Sink;
+pub use recorder::{LeftOut, Recorder};
+pub use sink::{Format, Log};
+
 pub use stamp::moment;
+
+use record::Record;

@@ -5,30 +5,20 @@ use usher_rules::{
     time::Now,
 };
 
-use super::{Event, Metrics, Sink, tally::Tally, unread::UnreadTally};
-use crate::request::{Chore, Panicked, accept::Beside};
+use super::{Event, Log, Metrics, Record, sink::Sink, tally::Tally, unread::UnreadTally};
+use crate::request::{Chore, EventField, EventName, Panicked, Part, accept::Beside};
 
-/// How lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON object a line, with Pomerium's field names.
-    Json,
-    /// For people at a terminal.
-    Text,
-}
-
-/// Writes records and events.
+/// The one way by which what happens is known: each record is counted, and goes to every sink.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    /// Absent where something is only counted.
-    sink: Option<Arc<Sink>>,
-    format: Format,
+    /// None where something is only counted.
+    sinks: Arc<[Arc<dyn Sink>]>,
     metrics: Option<Arc<Metrics>>,
     tally: Arc<Tally>,
     unread: Arc<UnreadTally>,
 }
 
-/// What has no lines, since the start: it is told once for many.
+/// What has no lines, since the start: it is logged once for many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// Requests that were taken back before anything was decided.
@@ -38,10 +28,10 @@ pub struct LeftOut {
 }
 
 impl Recorder {
-    /// Writes to `sink` in `format`.
-    pub fn new(sink: Sink, format: Format) -> Self {
-        let (tally, unread) = (Arc::default(), Arc::default());
-        Self { sink: Some(Arc::new(sink)), format, metrics: None, tally, unread }
+    /// Everything that happens is in each of these logs.
+    pub fn new<const LOGS: usize>(logs: [Log; LOGS]) -> Self {
+        let sinks = logs.into_iter().map(|lines| Arc::new(lines) as Arc<dyn Sink>).collect();
+        Self { sinks, metrics: None, tally: Arc::default(), unread: Arc::default() }
     }
 
     /// Counts what it records, too.
@@ -57,61 +47,45 @@ impl Recorder {
 
     /// Nothing is written.
     pub fn silent() -> Self {
-        Self::new(Sink::discard(), Format::Json)
+        Self::new([])
     }
 
-    /// How lines look.
-    pub fn format(&self) -> Format {
-        self.format
-    }
-
-    /// A panic in one request: counted, and told with the place where it happened.
+    /// A panic in one request: counted, and logged with the place where it happened.
     pub fn panicked(&self, panicked: &Panicked, request_id: &str, route: &str, at: Now) {
-        if let Some(metrics) = self.metrics() {
-            metrics.panicked();
-        }
-        self.event(Level::Error, "panic", at)
-            .with("request-id", request_id)
-            .with("route", route)
-            .with("place", &panicked.place)
-            .with("problem", panicked.words)
-            .with("effect", "this request failed; others go on")
+        self.event(Level::Error, EventName::Panic, at)
+            .with(EventField::RequestId, request_id)
+            .with(EventField::Route, route)
+            .with(EventField::Place, &panicked.place)
+            .with(EventField::Problem, panicked.words)
+            .with(EventField::Effect, "this request failed; others go on")
             .write();
     }
 
     /// A panic beside requests: in a connection, or in one to an upstream.
     pub fn panicked_beside(&self, beside: &Beside, panicked: &Panicked, at: Now) {
-        if let Some(metrics) = self.metrics() {
-            metrics.panicked();
-        }
-        let event = self.event(Level::Error, "panic", at);
+        let event = self.event(Level::Error, EventName::Panic, at);
         let event = match beside {
-            Beside::Connection(peer) => event.with("connection", peer),
-            Beside::Upstream(upstream) => event.with("upstream", upstream),
+            Beside::Connection(peer) => event.with(EventField::Connection, peer),
+            Beside::Upstream(upstream) => event.with(EventField::Upstream, upstream),
         };
         let effect = "what ran over this connection failed; others go on";
-        told(event, panicked).with("effect", effect).write();
+        place(event, panicked).with(EventField::Effect, effect).write();
     }
 
     /// A task that runs for as long as the process panicked, and is started again after `pause`.
     pub fn restarted(&self, chore: Chore, panicked: &Panicked, pause: Duration, at: Now) {
-        if let Some(metrics) = self.metrics() {
-            metrics.panicked();
-            metrics.restarted(chore);
-        }
-        let event = self.event(Level::Error, "panic", at).with("task", chore.word());
+        let event =
+            self.event(Level::Error, EventName::Panic, at).with(EventField::Task, chore.word());
         let effect = format!("it is started again after {} ms", pause.as_millis());
-        told(event, panicked).with("effect", effect).write();
+        place(event, panicked).with(EventField::Effect, effect).write();
     }
 
     /// A part that answers for itself panicked: what it was asked for failed, and it goes on.
-    pub fn panicked_in(&self, part: &'static str, panicked: &Panicked, at: Now) {
-        if let Some(metrics) = self.metrics() {
-            metrics.panicked();
-        }
-        let event = self.event(Level::Error, "panic", at).with("part", part);
+    pub fn panicked_in(&self, part: Part, panicked: &Panicked, at: Now) {
+        let event =
+            self.event(Level::Error, EventName::Panic, at).with(EventField::Part, part.word());
         let effect = "what was asked of it failed, and it goes on";
-        told(event, panicked).with("effect", effect).write();
+        place(event, panicked).with(EventField::Effect, effect).write();
     }
 
     /// For a request that its client took back before anything was decided: the figures know each,
@@ -120,7 +94,7 @@ impl Recorder {
     pub fn of_taken_back(&self, now: Now) -> Self {
         match self.tally.has_line(now) {
             true => self.clone(),
-            false => Self { sink: None, ..self.clone() },
+            false => Self { sinks: Arc::default(), ..self.clone() },
         }
     }
 
@@ -133,23 +107,25 @@ impl Recorder {
         &self.unread
     }
 
-    /// Appends one line.
-    pub(super) fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        if let Some(sink) = &self.sink {
-            sink.line(write);
+    pub(super) fn record(&self, record: &Record<'_>) {
+        if let Some(metrics) = self.metrics() {
+            metrics.take(record);
+        }
+        for sink in &*self.sinks {
+            sink.take(record);
         }
     }
 
     /// Returns when everything that was recorded has been written.
     pub fn flush(&self) {
-        if let Some(sink) = &self.sink {
+        for sink in &*self.sinks {
             sink.flush();
         }
     }
 }
 
-fn told<'a>(event: Event<'a>, panicked: &Panicked) -> Event<'a> {
-    event.with("place", &panicked.place).with("problem", panicked.words)
+fn place<'a>(event: Event<'a>, panicked: &Panicked) -> Event<'a> {
+    event.with(EventField::Place, &panicked.place).with(EventField::Problem, panicked.words)
 }
 
 /// Which optional fields a kind of line carries.

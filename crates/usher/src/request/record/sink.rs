@@ -1,90 +1,118 @@
 use std::{
     io::Write,
+    mem::take,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
-use crate::request::catch;
+use usher_rules::{plan::Level, time::Now};
+
+use super::{Record, event};
+use crate::request::{EventField, EventName, catch};
 
 /// Lines are collected for so long before they are written together.
 const COLLECT: Duration = Duration::from_millis(20);
 
-/// What may wait for a slow reader of our lines. Beyond it lines are dropped, counted, and the
+/// What may wait for a slow reader, in octets. Beyond it records are dropped and counted, and the
 /// count is written as soon as there is room: a paused terminal must not stop the door.
-const WAITING: usize = 16 * 1024 * 1024;
+const WAITING: usize = 16 << 20;
 
-/// Where lines go. A thread of its own writes them, so that no request waits for a disk.
+/// Who learns what happens: one of several, each with what it does of it.
+pub(super) trait Sink: std::fmt::Debug + Send + Sync {
+    /// Takes a record, without waiting for anybody.
+    fn take(&self, record: &Record<'_>);
+
+    /// Returns when everything that it took is where it belongs.
+    fn flush(&self) {}
+}
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line, with Pomerium's field names.
+    Json,
+    /// For people at a terminal.
+    Text,
+}
+
+/// Log lines. A thread of its own writes them, so that no request waits for a disk; it has a queue
+/// of its own, so that a slow reader of one log takes no line of another.
 #[derive(Debug)]
-pub struct Sink {
+pub struct Log {
+    format: Format,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    lines: Mutex<Lines>,
+    queue: Mutex<Queue>,
     changed: Condvar,
+    /// How many octets may wait.
+    most: usize,
 }
 
 #[derive(Debug, Default)]
-struct Lines {
+struct Queue {
     waiting: Vec<u8>,
     writing: bool,
     dropped: u64,
+    /// Since when there was no room.
+    since: Option<Now>,
     closed: bool,
 }
 
-impl Sink {
+impl Log {
     /// Writes to `out` until it is dropped.
-    pub fn new(mut out: impl Write + Send + 'static) -> Self {
-        let shared = Arc::new(Shared { lines: Mutex::default(), changed: Condvar::new() });
+    pub fn new(out: impl Write + Send + 'static, format: Format) -> Self {
+        Self::holding(WAITING, out, format)
+    }
+
+    fn holding(most: usize, mut out: impl Write + Send + 'static, format: Format) -> Self {
+        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), most };
+        let shared = Arc::new(shared);
         let theirs = Arc::clone(&shared);
         thread::spawn(move || {
-            while let Some(batch) = theirs.next_batch() {
+            while let Some(batch) = theirs.next_batch(format) {
                 // Nowhere left to say it; whoever waits for a flush must not wait for ever.
                 let _ = catch(|| out.write_all(&batch).and_then(|()| out.flush()));
                 theirs.written(batch);
             }
         });
-        Self { shared }
+        Self { format, shared }
     }
 
-    /// Lines that nobody reads, for tests and for commands that print something else.
-    pub fn discard() -> Self {
-        Self::new(std::io::sink())
-    }
-
-    /// Appends one line; `write` gets the buffer and ends its line itself.
-    pub fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut lines = self.shared.lock();
-        if lines.waiting.len() > WAITING {
-            lines.dropped += 1;
+    /// Appends one line, which `write` ends itself.
+    fn line(&self, at: Now, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut queue = self.shared.lock();
+        if queue.waiting.len() > self.shared.most {
+            queue.dropped += 1;
+            queue.since.get_or_insert(at);
             return;
         }
-        if lines.dropped > 0 {
-            let dropped = std::mem::take(&mut lines.dropped);
-            let note = format!(
-                "{{\"level\":\"error\",\"message\":\"records dropped\",\"count\":{dropped},\
-                 \"effect\":\"the reader of these lines is too slow; they are missing\"}}\n"
-            );
-            lines.waiting.extend_from_slice(note.as_bytes());
-        }
-        let was_empty = lines.waiting.is_empty();
-        let mut whole = Whole::begin(&mut lines.waiting);
+        let was_empty = queue.waiting.is_empty();
+        let mut whole = Whole::begin(&mut queue.waiting);
         write(whole.lines);
         whole.is_written = true;
         drop(whole);
-        drop(lines);
+        drop(queue);
         if was_empty {
             self.shared.changed.notify_all();
         }
     }
+}
 
-    /// Returns when everything that was appended has been written.
-    pub fn flush(&self) {
-        let mut lines = self.shared.lock();
-        while !lines.waiting.is_empty() || lines.writing {
-            lines = self.shared.changed.wait(lines).unwrap_or_else(PoisonError::into_inner);
+impl Sink for Log {
+    fn take(&self, record: &Record<'_>) {
+        if record.has_line(self.format) {
+            self.line(record.at(), |out| record.write(self.format, out));
+        }
+    }
+
+    fn flush(&self) {
+        let mut queue = self.shared.lock();
+        while !queue.waiting.is_empty() || queue.writing {
+            queue = self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -112,7 +140,7 @@ impl Drop for Whole<'_> {
     }
 }
 
-impl Drop for Sink {
+impl Drop for Log {
     fn drop(&mut self) {
         self.flush();
         self.shared.lock().closed = true;
@@ -121,86 +149,48 @@ impl Drop for Sink {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for lines, lets a few more come, and takes them all; `None` when there is no more.
-    fn next_batch(&self) -> Option<Vec<u8>> {
-        let mut lines = self.lock();
-        while lines.waiting.is_empty() {
-            if lines.closed {
+    /// Waits for lines, lets a few more come, and takes them all, with a word of those that came
+    /// after them and found no room; `None` when there is no more.
+    fn next_batch(&self, format: Format) -> Option<Vec<u8>> {
+        let mut queue = self.lock();
+        while queue.waiting.is_empty() {
+            if queue.closed {
                 return None;
             }
-            lines = self.changed.wait(lines).unwrap_or_else(PoisonError::into_inner);
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        let (mut lines, _) =
-            self.changed.wait_timeout(lines, COLLECT).unwrap_or_else(PoisonError::into_inner);
-        lines.writing = true;
-        Some(std::mem::take(&mut lines.waiting))
+        let (mut queue, _) =
+            self.changed.wait_timeout(queue, COLLECT).unwrap_or_else(PoisonError::into_inner);
+        queue.writing = true;
+        let mut batch = take(&mut queue.waiting);
+        let dropped = take(&mut queue.dropped);
+        if let Some(since) = queue.since.take() {
+            let said = [
+                (EventField::Records, dropped.to_string()),
+                (EventField::Effect, "the reader of these lines is too slow".to_owned()),
+            ];
+            let what = (Level::Error, EventName::RecordsDropped, since);
+            event::line(format, &mut batch, what, &said);
+        }
+        Some(batch)
     }
 
     /// A batch is out; its buffer serves again where it is not huge.
     fn written(&self, mut batch: Vec<u8>) {
         batch.clear();
-        let mut lines = self.lock();
-        if lines.waiting.capacity() == 0 && batch.capacity() <= 1 << 20 {
-            lines.waiting = batch;
+        let mut queue = self.lock();
+        if queue.waiting.capacity() == 0 && batch.capacity() <= 1 << 20 {
+            queue.waiting = batch;
         }
-        lines.writing = false;
-        drop(lines);
+        queue.writing = false;
+        drop(queue);
         self.changed.notify_all();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use usher_lab::lines::Lines;
-
-    use super::Sink;
-    use crate::request::{catch, note_panics};
-
-    /// The first write panics, as does one of the lines.
-    #[test]
-    fn a_writer_that_panics_holds_up_nobody() {
-        struct Brittle(Lines, bool);
-        impl Write for Brittle {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                assert!(std::mem::replace(&mut self.1, true), "the terminal broke");
-                self.0.write(bytes)
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        note_panics();
-        let out = Lines::default();
-        let sink = Sink::new(Brittle(out.clone(), false));
-        sink.line(|line| writeln!(line, "lost").unwrap());
-        sink.flush();
-        let half = catch(|| {
-            sink.line(|line| {
-                write!(line, "half").unwrap();
-                panic!("in the middle");
-            });
-        });
-        assert!(half.is_err());
-        sink.line(|line| writeln!(line, "whole").unwrap());
-        sink.flush();
-        assert_eq!(out.text(), "whole\n");
-    }
-
-    #[test]
-    fn every_line_is_there_after_a_flush_in_order() {
-        let out = Lines::default();
-        let sink = Sink::new(out.clone());
-        for n in 0..1000 {
-            sink.line(|line| writeln!(line, "{n}").unwrap());
-        }
-        sink.flush();
-        let expected: String = (0..1000).map(|n| format!("{n}\n")).collect();
-        assert_eq!(out.text(), expected);
-    }
-}
+mod tests;

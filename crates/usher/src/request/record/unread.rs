@@ -9,7 +9,10 @@ use std::{
 use usher_rules::{plan::Level, time::Now};
 
 use super::Recorder;
-use crate::request::accept::{Ended, Unread, Whose};
+use crate::request::{
+    EventField, EventName,
+    accept::{Ended, Unread, Whose},
+};
 
 /// Lines for one client in a minute; more are counted.
 const LINES_OF_ONE: usize = 3;
@@ -58,15 +61,15 @@ impl Recorder {
             return;
         }
         let event = self
-            .event(Level::Info, "unreadable", at)
-            .with("connection", peer)
-            .with("problem", unread.problem);
+            .event(Level::Info, EventName::Unreadable, at)
+            .with(EventField::Connection, peer)
+            .with(EventField::Problem, unread.problem);
         match unread.status {
-            Some(status) => event.with("status", status.as_u16()),
+            Some(status) => event.with(EventField::Status, status.as_u16()),
             None => event,
         }
         .with(
-            "effect",
+            EventField::Effect,
             match unread.ended {
                 Ended::Connection => {
                     "it was refused before it was a request, and its connection ended"
@@ -88,12 +91,12 @@ mod tests {
     fn one_client_s_noise_takes_nobody_else_s_lines() {
         let (tally, now) = (UnreadTally::default(), TurnedClock::new().now());
         let client = |n: u8| Whose::client([192, 0, 2, n].into());
-        let told = (0..1000).filter(|_| tally.has_line(client(1), now)).count();
-        assert_eq!(told, LINES_OF_ONE);
+        let logged = (0..1000).filter(|_| tally.has_line(client(1), now)).count();
+        assert_eq!(logged, LINES_OF_ONE);
         assert!(tally.has_line(client(2), now), "who comes once has a line");
-        let told = (3..=250).filter(|n| tally.has_line(client(*n), now)).count();
-        assert_eq!(told, LINES - LINES_OF_ONE - 1, "and all together have an end");
-        let left_out = 1000 - LINES_OF_ONE + (248 - told);
+        let logged = (3..=250).filter(|n| tally.has_line(client(*n), now)).count();
+        assert_eq!(logged, LINES - LINES_OF_ONE - 1, "and all together have an end");
+        let left_out = 1000 - LINES_OF_ONE + (248 - logged);
         assert_eq!(tally.left_out(), u64::try_from(left_out).unwrap());
     }
 }

@@ -24,7 +24,10 @@ pub(super) use guard::Guard;
 pub use guard::GuardError;
 
 use super::visit;
-use crate::request::accept::{Admitted, Whose, limits};
+use crate::request::{
+    EventField, EventName,
+    accept::{Admitted, Whose, limits},
+};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -38,10 +41,16 @@ pub(super) async fn serve(
         match listener.accept().await {
             Ok((stream, peer)) => {
                 if let Err(error) = guard.follow(&exposition.door.plan()) {
+                    let event = exposition.recorder.event(
+                        Level::Error,
+                        EventName::Metrics,
+                        exposition.clock.now(),
+                    );
                     let event =
-                        exposition.recorder.event(Level::Error, "metrics", exposition.clock.now());
-                    let event = event.with("cause", &error).with("hint", error.hint());
-                    event.with("effect", "what was in force for readers stays so").write();
+                        event.with(EventField::Cause, &error).with(EventField::Hint, error.hint());
+                    event
+                        .with(EventField::Effect, "what was in force for readers stays so")
+                        .write();
                 }
                 let (exposition, guard) = (Arc::clone(&exposition), guard.clone());
                 exposition.tasks.clone().spawn_connection(peer, async move {

@@ -12,7 +12,7 @@ use usher_rules::{
 
 use super::VERSION;
 use crate::{
-    request::{Body, SignInNeeded, SignInNote},
+    request::{Body, EventName, SignInNeeded, SignInNote},
     signin::{
         Ask, SignInRoom, answer, binding, deep_link::Wanted, provider::ProviderError, random,
     },
@@ -105,7 +105,7 @@ impl SignInRoom {
         ));
         let note = SignInNote {
             level: Level::Warn,
-            event: "provider",
+            event: EventName::Provider,
             now,
             request_id,
             person: None,

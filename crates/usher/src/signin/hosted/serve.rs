@@ -59,7 +59,7 @@ impl From<NotServed> for NotFromHere {
 }
 
 impl SignInRoom {
-    /// What a proxy's request asks for, before anybody is asked to sign in for it.
+    /// Judged before anybody is asked to sign in for the proxy.
     pub(in crate::signin) fn proxy_errand(
         &self,
         query: &str,
@@ -158,8 +158,8 @@ pub(crate) enum NoAnswer {
     TooLong { length: usize },
 }
 
-/// What is known of somebody, as claims: one value where there is one. What was said at their
-/// sign-in wins.
+/// One value where there is one, as a list where there are several. What was said at the sign-in
+/// wins.
 fn claims(person: &Person, said: &Claims) -> Map<String, Value> {
     let mut claims = Map::new();
     for (name, values) in person.claims.iter().chain(said.iter()) {

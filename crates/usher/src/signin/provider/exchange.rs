@@ -187,7 +187,6 @@ pub(super) fn verified(
     read(payload).ok_or_else(|| not("its claims can't be read"))
 }
 
-/// What the userinfo endpoint says, where there is one.
 pub(super) async fn userinfo(
     known: &ProviderState,
     tokens: &Tokens,

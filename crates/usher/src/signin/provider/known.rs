@@ -61,7 +61,7 @@ pub(super) type Metadata = ProviderMetadata<
     CoreSubjectIdentifierType,
 >;
 
-/// What is known of the provider in force.
+/// A provider's documents.
 pub(super) struct ProviderState {
     /// Which provider, and which roots it was verified with.
     of: u64,
@@ -138,7 +138,7 @@ impl Cache {
         Self { patience, known: ArcSwapOption::empty(), asking: tokio::sync::Mutex::default() }
     }
 
-    /// What is known of `provider`, asked for if need be.
+    /// The documents of `provider`, asked for if need be.
     pub(super) async fn of(
         &self,
         plan: &Plan,

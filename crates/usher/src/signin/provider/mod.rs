@@ -146,7 +146,6 @@ impl ProviderError {
     }
 }
 
-/// What a hosted service publishes.
 pub(crate) const SERVICE_KEY: &str = "the service's public key";
 
 /// What to do about a status that lasts.
@@ -161,17 +160,13 @@ fn by(method: &str) -> String {
     if method.is_empty() { String::new() } else { format!(" (client authentication: {method})") }
 }
 
-/// What a provider says of somebody, its signature checked.
+/// Somebody whom a provider vouches for, its signature checked.
 pub(super) struct SignedIn {
-    /// The claims of the ID token.
     pub claims: Map<String, Value>,
-    /// What the userinfo endpoint adds, where there is one.
     pub userinfo: Option<Map<String, Value>>,
-    /// How it came.
     pub redeemed: Redeemed,
 }
 
-/// What a code was redeemed for, and how.
 pub(super) struct Redeemed {
     /// The ID token itself, for the end of the session at the provider.
     pub id_token: String,
@@ -179,7 +174,7 @@ pub(super) struct Redeemed {
     pub method: Option<&'static str>,
 }
 
-/// What is known of each OpenID Connect provider that is asked.
+/// The documents of each OpenID Connect provider that is asked.
 pub(super) struct Providers {
     patience: Duration,
     caches: Mutex<HashMap<Box<str>, Arc<Cache>>>,
@@ -191,7 +186,7 @@ impl Providers {
         Self { patience, caches: Mutex::default() }
     }
 
-    /// What is known of this one. Of those that the plan no longer asks nothing is kept.
+    /// Of providers that the plan no longer asks nothing is kept.
     fn cache(&self, plan: &Plan, provider: &OidcProvider) -> Arc<Cache> {
         let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
         caches.retain(|id, _| plan.sign_in.providers.of(id).is_some());

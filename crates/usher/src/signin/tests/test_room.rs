@@ -115,7 +115,7 @@ impl SignInJournal for Notes {
         if notes.len() > 10_000 {
             notes.clear(); // a machine with dice makes millions
         }
-        notes.push(format!("{level:?} {event} {person:?} {cause:?}"));
+        notes.push(format!("{level:?} {} {person:?} {cause:?}", event.word()));
     }
 }
 

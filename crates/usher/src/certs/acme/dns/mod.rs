@@ -65,7 +65,7 @@ pub enum DnsError {
     Refused {
         /// The server.
         server: Box<str>,
-        /// What it says, and what that means.
+        /// Its words, and how to mend it.
         why: Box<str>,
     },
     /// Nothing says in which zone the name is.

@@ -119,7 +119,6 @@ impl Rfc2136 {
     }
 }
 
-/// What an update does with a record.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Add,
@@ -146,7 +145,7 @@ impl DnsRecords for Rfc2136 {
     }
 }
 
-/// What a response code means (RFC 2136 §2.2, RFC 8945 §5.2).
+/// RFC 2136 §2.2, RFC 8945 §5.2.
 fn why(code: ResponseCode, zone: &str, signed: bool) -> String {
     let zone = zone.trim_end_matches('.');
     match u16::from(code) {

@@ -1,0 +1,111 @@
+use std::{
+    io::{self, Write},
+    sync::mpsc,
+};
+
+use usher_lab::{clock::TurnedClock, lines::Lines as Read};
+use usher_rules::{plan::Level, time::Clock as _};
+
+use super::{Format, Log, Sink as _};
+use crate::request::{EventField, EventName, catch, note_panics, record::Recorder};
+
+fn put(lines: &Log, text: &str) {
+    lines.line(TurnedClock::new().now(), |line| writeln!(line, "{text}").unwrap());
+}
+
+/// The first write panics, as does one of the lines.
+#[test]
+fn a_writer_that_panics_holds_up_nobody() {
+    struct Brittle(Read, bool);
+    impl Write for Brittle {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            assert!(std::mem::replace(&mut self.1, true), "the terminal broke");
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    note_panics();
+    let out = Read::default();
+    let lines = Log::new(Brittle(out.clone(), false), Format::Json);
+    put(&lines, "lost");
+    lines.flush();
+    let half = catch(|| {
+        lines.line(TurnedClock::new().now(), |line| {
+            write!(line, "half").unwrap();
+            panic!("in the middle");
+        });
+    });
+    assert!(half.is_err());
+    put(&lines, "whole");
+    lines.flush();
+    assert_eq!(out.text(), "whole\n");
+}
+
+#[test]
+fn every_line_is_there_after_a_flush_in_order() {
+    let out = Read::default();
+    let lines = Log::new(out.clone(), Format::Json);
+    for n in 0..1000 {
+        put(&lines, &n.to_string());
+    }
+    lines.flush();
+    let expected: String = (0..1000).map(|n| format!("{n}\n")).collect();
+    assert_eq!(out.text(), expected);
+}
+
+/// Takes its first batch, and then nothing until it is let go on.
+struct Slow {
+    out: Read,
+    began: mpsc::Sender<()>,
+    go_on: mpsc::Receiver<()>,
+}
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.began.send(()).unwrap();
+        self.go_on.recv().unwrap();
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A log that is read slowly loses lines of its own, counts them and says so in its own form. The
+/// other one has them all.
+#[test]
+fn a_slow_reader_loses_its_own_lines_and_no_other_s() {
+    const EVENTS: usize = 1000;
+    let (began, begins) = mpsc::channel();
+    let (goes_on, go_on) = mpsc::channel();
+    let (slow, whole) = (Read::default(), Read::default());
+    let reader = Slow { out: slow.clone(), began, go_on };
+    let recorder = Recorder::new([
+        Log::holding(4096, reader, Format::Text),
+        Log::new(whole.clone(), Format::Json),
+    ]);
+    let now = TurnedClock::new().now();
+    let event = |n: usize| {
+        recorder.event(Level::Info, EventName::Reload, now).with(EventField::Routes, n).write()
+    };
+    event(0);
+    begins.recv().unwrap(); // its reader has the first and is stuck
+    (1..EVENTS).for_each(event);
+    for _ in 0..2 {
+        goes_on.send(()).unwrap();
+    }
+    recorder.flush();
+
+    assert_eq!(whole.text().lines().count(), EVENTS);
+    assert!(!whole.text().contains("records-dropped"));
+    let text = slow.text();
+    let (kept, said): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.contains(" reload "));
+    let [said] = said[..] else { panic!("{said:?}") };
+    let lost = EVENTS - kept.len();
+    assert!(lost > 0 && said.contains(&format!("records-dropped records={lost} ")), "{said}");
+    assert!(kept.iter().enumerate().all(|(n, line)| line.ends_with(&format!("routes={n}"))));
+}
