@@ -35,9 +35,9 @@ pub(super) async fn watch(door: Arc<Door>, recorder: Recorder, clock: Arc<dyn Cl
         let plan = watch.door.plan();
         let providers = &plan.sign_in.providers;
         asked.retain(|id| providers.of(id).is_some());
-        // Where people sign in elsewhere the last good key serves while the service is silent.
-        let here = providers.iter().filter(|provider| provider.signs_in_here());
-        for id in here.map(Provider::id) {
+        // A hosted service is not asked ahead: its last good key serves while it is silent.
+        let publish = providers.iter().filter(|provider| provider.oidc().is_some());
+        for id in publish.map(Provider::id) {
             if !asked.iter().any(|known| **known == *id) {
                 asked.push(id.into());
                 seen.push(watch.see(Arc::clone(&plan), id.into()));

@@ -304,25 +304,28 @@ impl AcmeClient {
             ..ordered.state
         };
         let held = self.provisioned.issued.get(name).map(|leaf| leaf.not_after);
-        match outcome {
+        match &outcome {
             Ok(Issuance { leaf, by }) => {
                 if !by.is_empty() {
-                    state.proved_by = by.into();
+                    state.proved_by = (*by).into();
                 }
                 (state.window, state.last_error) = (None, Box::default());
                 state.last_problem = Box::default();
                 (state.issued_by, state.wanted) = (ordered.directory.into(), false);
-                self.serve(name, &leaf);
-                self.events.issued(name, &leaf, next);
+                self.serve(name, leaf);
             }
             Err(error) => {
                 state.last_error = format!("{error}; {}", error.hint()).into();
                 state.last_problem = error.word().into();
-                self.events.failed(name, &error, next, held);
             }
         }
         if let Err(error) = self.store.put_state(name, &state) {
             self.events.damaged(&error);
+        }
+        // Whoever reads of it finds it so on the disk and in the figures.
+        match &outcome {
+            Ok(proved) => self.events.issued(name, &proved.leaf, next),
+            Err(error) => self.events.failed(name, error, next, held),
         }
     }
 
