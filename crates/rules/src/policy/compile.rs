@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{
     Policy,
-    criterion::{AboutPerson, AboutRequest, Claim, Criterion},
+    criterion::{About, Accept, AuthenticatedUser, Claim, Criterion, Domain, Email, Id, Preflight},
     legacy::LegacyAllow,
-    matcher::{ListMatch, TextMatch},
+    matcher::ListMatch,
     report::{Report, nearest},
     rule::{Clause, Effect, Operator, Side, Term},
 };
@@ -46,9 +46,7 @@ impl Policy {
 
 /// Could it let in anybody at all? A preflight is nobody.
 fn admits(clause: &Clause) -> bool {
-    let can_hold = |term: &Term| {
-        !matches!(term.criterion, Criterion::Reject | Criterion::Request(AboutRequest::Preflight))
-    };
+    let can_hold = |term: &Term| term.criterion.asked().about() != About::Nobody;
     clause.effect == Effect::Allow
         && match clause.operator {
             Operator::And => clause.terms.iter().all(can_hold),
@@ -184,9 +182,7 @@ fn read_term(name: &str, item: &Node, report: &mut Report<'_>) -> Option<Term> {
 }
 
 fn warn_hardly_met(named: &str, criterion: &Criterion, at: &Span, report: &mut Report<'_>) {
-    if let Criterion::Person(question) = criterion
-        && let Some(operand) = question.hardly_met()
-    {
+    if let Some(operand) = criterion.asked().hardly_met() {
         report.address_never_met(named, operand, at);
     }
 }
@@ -201,19 +197,17 @@ fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause
         terms.push(Term { criterion, name, span: span.cloned() });
     };
     if *public {
-        add("allow_public_unauthenticated_access".into(), None, Criterion::Accept);
+        add("allow_public_unauthenticated_access".into(), None, Accept.into());
     }
     if *cors_preflight {
-        let criterion = Criterion::Request(AboutRequest::Preflight);
-        add("cors_allow_preflight".into(), None, criterion);
+        add("cors_allow_preflight".into(), None, Preflight.into());
     }
     if *any_authenticated {
-        let criterion = Criterion::Person(AboutPerson::SignedIn);
-        add("allow_any_authenticated_user".into(), None, criterion);
+        add("allow_any_authenticated_user".into(), None, AuthenticatedUser.into());
     }
     for (index, (domain, span)) in domains.iter().enumerate() {
         refuse_empty("allowed_domains", domain, span, report);
-        let criterion = Criterion::Person(AboutPerson::Domain(TextMatch::is(domain)));
+        let criterion = Domain::is(domain).into();
         if !domain.is_empty() {
             warn_hardly_met("allowed_domains", &criterion, span, report);
         }
@@ -223,7 +217,7 @@ fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause
         refuse_empty("allowed_idp_claims", value.as_str().unwrap_or("-"), span, report);
         match ListMatch::from_value(value) {
             Some(want) => {
-                let criterion = Criterion::Person(AboutPerson::Claim(Claim::new(claim, want)));
+                let criterion = Claim::new(claim, want).into();
                 warn_hardly_met("allowed_idp_claims", &criterion, span, report);
                 add(format!("allowed_idp_claims.{claim}").into(), Some(span), criterion);
             }
@@ -238,8 +232,7 @@ fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause
     for (index, (user, span)) in users.iter().enumerate() {
         refuse_empty("allowed_users", user, span, report);
         let name: Arc<str> = format!("allowed_users[{index}]").into();
-        let id = Criterion::Person(AboutPerson::Id(TextMatch::is(user)));
-        let email = Criterion::Person(AboutPerson::Email(TextMatch::is(user)));
+        let (id, email) = (Id::is(user).into(), Email::is(user).into());
         if user.contains('@') {
             warn_hardly_met("allowed_users", &email, span, report); // what has none is an id
         }

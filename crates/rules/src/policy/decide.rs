@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    decision::{Decision, Finding, Reason, Verdict},
+    criterion::UNAUTHENTICATED,
+    decision::{Decision, Finding, Verdict},
     facts::Facts,
     rule::{Asked, Side},
 };
@@ -45,5 +46,5 @@ impl Policy {
 }
 
 fn waits(finding: Finding) -> bool {
-    finding.reasons.contains(Reason::UserUnauthenticated)
+    finding.reasons.contains(UNAUTHENTICATED)
 }

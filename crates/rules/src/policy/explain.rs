@@ -2,8 +2,10 @@ use std::fmt;
 
 use super::{
     Policy,
-    decision::{Decision, Reason},
+    criterion::About,
+    decision::Decision,
     facts::Facts,
+    reason::Reason,
     rule::{Clause, Effect, Operator},
 };
 use crate::problem::Span;
@@ -36,6 +38,15 @@ pub struct Explained<'p> {
     pub holds: bool,
     /// Its word in the records.
     pub reason: Reason,
+    /// What it asks about.
+    pub about: About,
+}
+
+impl Explained<'_> {
+    /// Was its own answer no, before `not` and `nor` turned it round?
+    pub const fn says_no(&self) -> bool {
+        self.holds == self.operator.inverts()
+    }
 }
 
 impl Policy {
@@ -58,10 +69,11 @@ impl Clause {
                 operator: self.operator,
                 rule: &term.name,
                 span: term.span.as_ref(),
-                asks: term.criterion.in_words(),
-                found: term.criterion.found(facts),
+                asks: term.criterion.asked().in_words(),
+                found: term.criterion.asked().found(facts),
                 holds: answer.holds,
                 reason: answer.reason,
+                about: term.criterion.asked().about(),
             }
         });
         explained.collect()
@@ -75,8 +87,7 @@ impl fmt::Display for Explanation<'_> {
         write!(f, "{}  {rule}", verdict.word())?;
         let width = self.criteria.iter().map(|c| c.rule.chars().count()).max().unwrap_or(0);
         self.criteria.iter().try_for_each(|criterion| {
-            let Explained { effect, operator, rule, span: _, asks, found, holds, reason: _ } =
-                criterion;
+            let Explained { effect, operator, rule, asks, found, holds, .. } = criterion;
             let holds = if *holds { "holds" } else { "fails" };
             let opposite = if operator.inverts() { "not: " } else { "" };
             write!(f, "\n  {:<5}  {rule:<width$}  {holds}  {opposite}{asks}", effect.word())?;

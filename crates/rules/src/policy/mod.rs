@@ -26,15 +26,18 @@ mod facts;
 mod legacy;
 mod matcher;
 mod never_met;
+mod reason;
 mod report;
 mod rule;
 
+pub use criterion::About;
 pub use decide::Policy;
-pub use decision::{Decision, Finding, Reason, Reasons, Verdict};
+pub use decision::{Decision, Finding, Verdict};
 pub use explain::{Explained, Explanation};
 pub use facts::{
     Approval, Certificate, ClientCertificate, Device, Facts, RequestFacts, WrongCertificate,
 };
 pub use legacy::LegacyAllow;
 pub use matcher::value_of;
+pub use reason::{Reason, Reasons};
 pub use rule::{Effect, Operator};

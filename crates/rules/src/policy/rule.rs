@@ -3,9 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    criterion::{Answer, Criterion, Doubt},
-    decision::{Finding, Reason, Reasons},
+    criterion::{Answer, Criterion, Doubt, UNAUTHENTICATED},
+    decision::Finding,
     facts::Facts,
+    reason::Reasons,
 };
 use crate::problem::Span;
 
@@ -113,8 +114,7 @@ impl Side {
         let holds = self.ask(facts).finding.holds;
         let counted = |clause: &&Clause| clause.ask(facts).finding.holds == holds;
         self.clauses.iter().filter(counted).find_map(|clause| {
-            let waits =
-                |term: &&Term| clause.ask_term(term, facts).reason == Reason::UserUnauthenticated;
+            let waits = |term: &&Term| clause.ask_term(term, facts).reason == UNAUTHENTICATED;
             clause.terms.iter().find(waits).map(|term| &term.name)
         })
     }

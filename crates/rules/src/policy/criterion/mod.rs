@@ -1,33 +1,138 @@
 //! One question about a request or about the person who makes it (`pomerium-config.md` §4.5).
 //!
-//! The types keep the two apart: a question about a person is asked with a person in hand, so
-//! none of them can pass for a request without a session. Pomerium asks them of nobody, and the
-//! negative ones then let nobody in particular in (`pomerium-policy-measured.md` 4).
+//! Each is a [`Question`], whole in one place: name, operand, words for the records, what it looks
+//! at, and how it is answered. The files here hold those that look at the same fact; adding one is
+//! a type and its line under `criteria!` there. What it looks at is a type, too, so that no
+//! question about a person can pass for a request without a session. Pomerium asks them of nobody,
+//! and the negative ones then let nobody in particular in (`pomerium-policy-measured.md` 4).
 
-mod person;
 mod read;
-mod request;
 
-pub(super) use person::{AboutPerson, Claim, Doubt};
-pub(super) use request::AboutRequest;
+pub(super) use claim::Claim;
+pub(super) use constant::Accept;
+pub(super) use person::{Domain, Email, Id};
+pub(super) use request::Preflight;
+pub(super) use session::AuthenticatedUser;
 
 use super::{
-    decision::Reason,
     facts::{Facts, RequestFacts},
+    matcher::Manner,
+    reason::Reason,
+    report::Report,
 };
+use crate::{
+    people::{Person, Spelling},
+    session::SignedIn,
+};
+use read::Written;
 
-/// One question.
-#[derive(Clone, Debug)]
-pub(super) enum Criterion {
-    /// Yes.
-    Accept,
-    /// No; under `deny` it therefore denies nothing.
-    Reject,
-    /// About what is asked.
-    Request(AboutRequest),
-    /// About who asks.
-    Person(AboutPerson),
+/// A criterion of the policy language: all that is known about it.
+trait Question: Sized + 'static {
+    /// As it is written.
+    const NAME: &'static str;
+    /// What people write when they mean it, and what they should.
+    const MEANT: &'static [(&'static str, &'static str)] = &[];
+    /// Whether something follows its name.
+    const PATH: SubPath = SubPath::Without;
+    /// Its words in the records: where it holds, and where it does not.
+    const REASONS: [&'static str; 2];
+    /// What it looks at.
+    type Of: Fact;
+    /// What it is about.
+    const ABOUT: About = Self::Of::ABOUT;
+
+    /// Reads it as it stands in a rule. `None` when something is wrong with it.
+    fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self>;
+    /// Does it hold?
+    fn holds(&self, of: <Self::Of as Fact>::Seen<'_>, doubt: Doubt) -> bool;
+    /// The question, for `explain`.
+    fn in_words(&self) -> String;
+    /// What it found, for `explain`.
+    fn found(&self, of: <Self::Of as Fact>::Seen<'_>) -> String;
+
+    /// What it asks of addresses that few of them can meet, or none.
+    fn hardly_met(&self) -> Option<&str> {
+        None
+    }
+
+    /// Operands that nobody and nothing can meet, where these are the methods.
+    fn never_met(&self, _methods: &[&str]) -> Vec<NeverMet> {
+        Vec::new()
+    }
 }
+
+/// Whether a criterion has a name of its own behind a `/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SubPath {
+    With,
+    Without,
+}
+
+/// An operand that nothing meets, and what to write instead.
+pub(super) struct NeverMet {
+    pub(super) code: &'static str,
+    /// Does what meets it not pass, so that everything does?
+    pub(super) negates: bool,
+    pub(super) what: String,
+    pub(super) help: String,
+}
+
+/// Something that questions look at, as a type: what is missing can't be asked about.
+trait Fact {
+    type Seen<'a>;
+    const ABOUT: About;
+    /// Its place among the facts; or why nobody can answer, for the records and in words.
+    fn of<'a>(facts: &Facts<'a>) -> Result<Self::Seen<'a>, (Reason, &'static str)>;
+}
+
+/// What a criterion is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Nothing: its answer is always the same.
+    Nothing,
+    /// Nobody, so that it lets nobody in: a preflight has no one behind it.
+    Nobody,
+    /// What is asked, and from where.
+    Request,
+    /// Who asks.
+    Person,
+}
+
+struct Nothing;
+struct Request;
+struct Who;
+
+impl Fact for Nothing {
+    type Seen<'a> = ();
+    const ABOUT: About = About::Nothing;
+
+    fn of<'a>(_: &Facts<'a>) -> Result<(), (Reason, &'static str)> {
+        Ok(())
+    }
+}
+
+impl Fact for Request {
+    type Seen<'a> = RequestFacts<'a>;
+    const ABOUT: About = About::Request;
+
+    fn of<'a>(facts: &Facts<'a>) -> Result<RequestFacts<'a>, (Reason, &'static str)> {
+        Ok(facts.request)
+    }
+}
+
+impl Fact for Who {
+    type Seen<'a> = &'a SignedIn;
+    const ABOUT: About = About::Person;
+
+    fn of<'a>(facts: &Facts<'a>) -> Result<&'a SignedIn, (Reason, &'static str)> {
+        facts.who.ok_or((UNAUTHENTICATED, "nobody is signed in"))
+    }
+}
+
+const UNAUTHENTICATED_WORD: &str = "user-unauthenticated";
+
+/// What a question about a person says where nobody signed in.
+pub(super) const UNAUTHENTICATED: Reason = Reason::named(UNAUTHENTICATED_WORD);
 
 /// The answer to a question, and its word for the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,48 +142,165 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    const fn new(holds: bool, yes: Reason, no: Reason) -> Self {
-        Self { holds, reason: if holds { yes } else { no } }
-    }
-
     pub(super) const fn inverted(self) -> Self {
         Self { holds: !self.holds, reason: self.reason }
     }
 }
 
-impl Criterion {
+/// What becomes of what can't be read: the domain of an address without an `@`, an id that the
+/// provider left out, groups of somebody whom our own store doesn't know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It passes nothing. Right wherever passing lets somebody in.
+    Fails,
+    /// It differs from everything, so that negative operators pass. Right under `deny`, where
+    /// `domain: {not: example.com}` must not overlook somebody without a domain
+    /// (`pomerium-policy-measured.md` 7).
+    Differs,
+}
+
+impl Doubt {
+    const fn manner(self, person: &Person) -> Manner {
+        match (person.spelling, self) {
+            (Spelling::Kept, _) => Manner::Kept,
+            (Spelling::AsSaid, Self::Fails) => Manner::LetsIn,
+            (Spelling::AsSaid, Self::Differs) => Manner::KeepsOut,
+        }
+    }
+}
+
+/// What can be done with a criterion, whichever it is.
+pub(super) trait Asked {
     /// Asks. `doubt` says what becomes of what can't be read.
-    pub(super) fn ask(&self, facts: &Facts<'_>, doubt: Doubt) -> Answer {
-        match self {
-            Self::Accept => Answer { holds: true, reason: Reason::Accept },
-            Self::Reject => Answer { holds: false, reason: Reason::Reject },
-            Self::Request(question) => question.ask(&facts.request),
-            Self::Person(question) => match facts.who {
-                Some(who) => question.ask(who, doubt),
-                None => Answer { holds: false, reason: Reason::UserUnauthenticated },
-            },
+    fn ask(&self, facts: &Facts<'_>, doubt: Doubt) -> Answer;
+    fn asked(&self) -> &dyn Asked;
+    fn in_words(&self) -> String;
+    fn found(&self, facts: &Facts<'_>) -> String;
+    fn about(&self) -> About;
+    fn hardly_met(&self) -> Option<&str>;
+    fn never_met(&self, methods: &[&str]) -> Vec<NeverMet>;
+}
+
+impl<Q: Question> Asked for Q {
+    fn ask(&self, facts: &Facts<'_>, doubt: Doubt) -> Answer {
+        let [yes, no] = const { [Reason::named(Q::REASONS[0]), Reason::named(Q::REASONS[1])] };
+        match Q::Of::of(facts) {
+            Ok(of) => {
+                let holds = self.holds(of, doubt);
+                Answer { holds, reason: if holds { yes } else { no } }
+            }
+            Err((reason, _)) => Answer { holds: false, reason },
         }
     }
 
-    /// The criterion in words, for `explain`.
-    pub(super) fn in_words(&self) -> String {
-        match self {
-            Self::Accept => "everybody".into(),
-            Self::Reject => "nobody".into(),
-            Self::Request(question) => question.in_words(),
-            Self::Person(question) => question.in_words(),
+    fn asked(&self) -> &dyn Asked {
+        self
+    }
+
+    fn in_words(&self) -> String {
+        Question::in_words(self)
+    }
+
+    fn found(&self, facts: &Facts<'_>) -> String {
+        match Q::Of::of(facts) {
+            Ok(of) => Question::found(self, of),
+            Err((_, words)) => words.into(),
         }
     }
 
-    /// What it found, in words, for `explain`.
-    pub(super) fn found(&self, facts: &Facts<'_>) -> String {
-        match self {
-            Self::Accept | Self::Reject => "always so".into(),
-            Self::Request(question) => question.found(&facts.request),
-            Self::Person(question) => match facts.who {
-                Some(who) => question.found(who),
-                None => "nobody is signed in".into(),
-            },
-        }
+    fn about(&self) -> About {
+        Q::ABOUT
     }
+
+    fn hardly_met(&self) -> Option<&str> {
+        Question::hardly_met(self)
+    }
+
+    fn never_met(&self, methods: &[&str]) -> Vec<NeverMet> {
+        Question::never_met(self, methods)
+    }
+}
+
+/// An enum of criteria, or of enums of them. No pointer is followed on the way of a request.
+macro_rules! one_of {
+    ($(#[$about:meta])* $name:ident: $($variant:ident($of:ty)),+) => {
+        $(#[$about])*
+        #[derive(Clone, Debug)]
+        pub(in crate::policy) enum $name {
+            $($variant($of),)+
+        }
+
+        impl $name {
+            pub(in crate::policy) fn ask(
+                &self,
+                facts: &$crate::policy::Facts<'_>,
+                doubt: $crate::policy::criterion::Doubt,
+            ) -> $crate::policy::criterion::Answer {
+                match self {
+                    $(Self::$variant(one) => one.ask(facts, doubt),)+
+                }
+            }
+
+            pub(in crate::policy) fn asked(&self) -> &dyn $crate::policy::criterion::Asked {
+                match self {
+                    $(Self::$variant(one) => one.asked(),)+
+                }
+            }
+        }
+    };
+}
+
+/// The criteria of a file, as one variant of [`Criterion`]; then names that Pomerium or its
+/// documentation knows and that nothing here answers yet.
+macro_rules! criteria {
+    ($group:ident: $($question:ident),+; $(later: $($later:literal),+;)?) => {
+        use $crate::policy::criterion::Asked as _;
+
+        one_of! {
+            /// Any of this file's.
+            Any: $($question($question)),+
+        }
+
+        pub(super) const ENTRIES: &[$crate::policy::criterion::read::Entry] =
+            &[$($crate::policy::criterion::read::Entry::of::<$question>()),+];
+        pub(super) const REASONS: &[&[&str]] =
+            &[$(&<$question as $crate::policy::criterion::Question>::REASONS),+];
+        pub(super) const LATER: &[&str] = &[$($($later),+)?];
+
+        $(
+            impl From<$question> for $crate::policy::criterion::Criterion {
+                fn from(question: $question) -> Self {
+                    Self::$group(Any::$question(question))
+                }
+            }
+        )+
+    };
+}
+
+/// The files of criteria.
+macro_rules! files {
+    ($($group:ident: $file:ident),+) => {
+        $(mod $file;)+
+
+        one_of! {
+            /// One question.
+            Criterion: $($group($file::Any)),+
+        }
+
+        /// Every criterion, file by file.
+        const ENTRIES: &[&[read::Entry]] = &[$($file::ENTRIES),+];
+        /// Every name that is known and has no criterion.
+        const LATER: &[&[&str]] = &[$($file::LATER),+];
+        /// Every word that a criterion may give for a reason.
+        pub(super) const DECLARED: &[&[&[&str]]] =
+            &[&[&[UNAUTHENTICATED_WORD]], $($file::REASONS),+];
+    };
+}
+
+files! {
+    Constant: constant,
+    Request: request,
+    Session: session,
+    Person: person,
+    Claim: claim
 }

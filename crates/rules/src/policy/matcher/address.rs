@@ -34,10 +34,6 @@ impl AddressMatch {
                 range
             })
             .collect();
-        if items.is_empty() {
-            report.empty_operand(criterion, data);
-            return None;
-        }
         let ranges = read.into_iter().collect::<Option<Box<_>>>()?;
         Some(Self { ranges })
     }

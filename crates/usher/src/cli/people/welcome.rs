@@ -6,7 +6,7 @@ use std::{net::IpAddr, path::Path};
 use usher_rules::{
     people::Member,
     plan::{PathMatch, Plan, Provider, Route},
-    policy::{Effect, Facts, Reason, RequestFacts, Verdict},
+    policy::{About, Effect, Explained, Facts, RequestFacts, Verdict},
     session::{SessionId, SignedIn},
     signin::member_signs_in,
     time::UnixTime,
@@ -71,20 +71,13 @@ fn may_pass(route: &Route, who: &SignedIn) -> bool {
     };
     SOURCES.iter().any(|source| {
         let explanation = route.policy.explain(&facts(who, path, IpAddr::from(*source)));
-        let depends = |reason| {
-            matches!(
-                reason,
-                Reason::HttpMethodUnauthorized
-                    | Reason::HttpPathUnauthorized
-                    | Reason::SourceIpUnauthorized
-            )
-        };
         explanation.decision.verdict == Verdict::Allow
-            || explanation
-                .criteria
-                .iter()
-                .any(|one| one.effect == Effect::Allow && depends(one.reason))
+            || explanation.criteria.iter().any(|one| refuses(one, About::Request))
     })
+}
+
+fn refuses(one: &Explained<'_>, about: About) -> bool {
+    one.effect == Effect::Allow && one.about == about && one.says_no()
 }
 
 fn facts<'a>(who: &'a SignedIn, path: &'a str, source: IpAddr) -> Facts<'a> {
@@ -103,15 +96,7 @@ fn ways_in(routes: &[&Route], who: &SignedIn) -> Vec<String> {
     for route in routes {
         let explanation = route.policy.explain(&facts(who, "/", IpAddr::from([203, 0, 113, 7])));
         for one in explanation.criteria {
-            let about_people = matches!(
-                one.reason,
-                Reason::ClaimUnauthorized
-                    | Reason::DomainUnauthorized
-                    | Reason::EmailUnauthorized
-                    | Reason::GroupsUnauthorized
-                    | Reason::UserUnauthorized
-            );
-            if one.effect == Effect::Allow && about_people && !ways.contains(&one.asks) {
+            if refuses(&one, About::Person) && !ways.contains(&one.asks) {
                 ways.push(one.asks);
             }
         }

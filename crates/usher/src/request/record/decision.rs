@@ -153,7 +153,9 @@ impl Decided<'_> {
             By::OwnPage | By::Unbound(_) => {
                 let why = match self.by {
                     By::Unbound(_) => UNBOUND,
-                    By::OwnPage | By::Policy(_) | By::Path(_) => Reason::PomeriumRoute.word(),
+                    By::OwnPage | By::Policy(_) | By::Path(_) => {
+                        const { Reason::named("pomerium-route") }.word()
+                    }
                 };
                 o.boolean("allow", true).list("allow-why-true", [why].into_iter());
                 o.boolean("deny", false).list("deny-why-false", std::iter::empty());
