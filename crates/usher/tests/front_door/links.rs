@@ -93,12 +93,15 @@ async fn a_session_in_a_link_is_for_programs_only() {
     let seen = program.send(Method::GET, &link, &cross, "").await;
     assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "an image on a page of another site");
     for mut visitor in [server.browser(), eve.clone()] {
-        let seen = visitor.send(Method::GET, &link, NAVIGATION, "").await;
-        assert_eq!(seen.status, StatusCode::FOUND);
-        assert_eq!(seen.field("location"), "https://tv.test//x?a=1&b=%20", "and nowhere else");
-        assert_eq!(seen.field("referrer-policy"), "no-referrer");
+        for method in [Method::GET, Method::HEAD] {
+            let seen = visitor.send(method, &link, NAVIGATION, "").await;
+            assert_eq!(seen.status, StatusCode::FOUND);
+            assert_eq!(seen.field("location"), "https://tv.test//x?a=1&b=%20", "and nowhere else");
+            assert_eq!(seen.field("referrer-policy"), "no-referrer");
+        }
         let seen = visitor.send(Method::POST, &link, NAVIGATION, "").await;
         assert_ne!(seen.status, StatusCode::OK, "a form's target is a link, too");
+        assert_ne!(seen.status, StatusCode::FOUND, "and what it sends is not lost in silence");
     }
     let seen = eve.send(Method::GET, &link, FETCH, "").await;
     assert_eq!(seen.status, StatusCode::FORBIDDEN, "a cookie goes before it: she is Eve");

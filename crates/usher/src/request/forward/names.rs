@@ -111,7 +111,50 @@ fn in_turn(found: Vec<SocketAddr>, preferred: Option<&SocketAddr>) -> Vec<Socket
 mod tests {
     use std::net::SocketAddr;
 
-    use super::in_turn;
+    use tokio::time::{Duration, Instant, advance};
+
+    use super::{CachedAddresses, KNOWN, NAMES, RESOLVED, doubt, in_turn, prefer, resolve};
+
+    fn known(host: &str, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|one| one.parse().unwrap()).collect();
+        let at = Instant::now();
+        KNOWN.with_borrow_mut(|all| {
+            all.insert((host.into(), 80), CachedAddresses { at, addresses })
+        });
+    }
+
+    async fn found(host: &str) -> Vec<String> {
+        let found = resolve(host, 80).await.unwrap_or_default();
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    /// An app that moved is found again, and the one that answered is tried first.
+    #[tokio::test(start_paused = true)]
+    async fn a_name_is_believed_for_a_moment_and_not_once_it_led_nowhere() {
+        let (one, other) = ("192.0.2.1:80", "192.0.2.2:80");
+        known("localhost", &[one, other]);
+        advance(RESOLVED - Duration::from_secs(1)).await;
+        assert_eq!(found("localhost").await, [one, other]);
+        prefer("localhost", other.parse().unwrap());
+        assert_eq!(found("localhost").await, [other, one]);
+        prefer("localhost", "192.0.2.3:80".parse().unwrap());
+        assert_eq!(found("localhost").await, [other, one], "it is none of them");
+        doubt("localhost", 81);
+        assert_eq!(found("localhost").await, [other, one], "another port");
+        doubt("localhost", 80);
+        let asked = found("localhost").await;
+        assert!(asked.iter().any(|one| one == "127.0.0.1:80"), "{asked:?}");
+        known("localhost", &[one]);
+        advance(RESOLVED).await;
+        assert!(found("localhost").await.iter().any(|one| one == "127.0.0.1:80"), "it has moved");
+    }
+
+    #[tokio::test]
+    async fn names_that_are_remembered_have_a_bound() {
+        (0..NAMES).for_each(|n| known(&format!("app{n}"), &["192.0.2.1:80"]));
+        assert!(!found("localhost").await.is_empty());
+        KNOWN.with_borrow(|all| assert_eq!(all.len(), 1));
+    }
 
     #[test]
     fn families_take_turns_behind_the_one_that_answered() {
