@@ -31,7 +31,7 @@ fn twenty_criteria() -> String {
 }
 
 fn compile(text: &str) -> Option<Policy> {
-    let node = yaml::parse(text).ok()?;
+    let node = yaml::parse(text).clean().ok()?;
     let mut problems = Vec::new();
     let policy = Policy::compile(&LegacyAllow::default(), Some(&node), &mut problems);
     problems.is_empty().then_some(policy)

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     problem::{Place, Problem, Severity, Span},
-    yaml::{self, Entry, Kind, Node},
+    yaml::{self, Entry, Extent, Kind, Node, Parsed},
 };
 
 /// A config in which every key is known and of the right type, but which nobody understood yet.
@@ -20,6 +20,8 @@ pub struct Draft {
     pub routes: Vec<Section>,
     /// What was found on the way.
     pub problems: Vec<Problem>,
+    /// How much of the file was read: of its beginning alone nothing can be told that is missing.
+    pub extent: Extent,
     /// Whether file and environment say nothing at all.
     pub is_empty: bool,
     /// Eight hexadecimal digits over everything that was read.
@@ -163,13 +165,13 @@ impl Section {
 /// Reads file and environment. Always returns a draft; what is wrong stands in its problems.
 pub fn read(input: Input<'_>, env: &Environment) -> Draft {
     let mut problems = Vec::new();
-    let root = tree(input, &mut problems);
+    let (root, extent) = tree(input, &mut problems);
     let mut globals = Section { given: Vec::new(), at: 0..0, source: Source::File };
     let (mut policy, mut routes) = (Vec::new(), Vec::new());
     for entry in root {
         match keys::find(keys::GLOBAL, &entry.key).map(|key| key.name) {
-            Some("policy") => policy = sections(&entry.value, &Source::File, &mut problems),
-            Some("routes") => routes = sections(&entry.value, &Source::File, &mut problems),
+            Some("policy") => policy.extend(sections(&entry.value, &Source::File, &mut problems)),
+            Some("routes") => routes.extend(sections(&entry.value, &Source::File, &mut problems)),
             // a shelf for anchors, as compose files have it: no option will ever begin like this
             None if entry.key.starts_with("x-") => {}
             Some(_) | None => {
@@ -186,6 +188,7 @@ pub fn read(input: Input<'_>, env: &Environment) -> Draft {
         globals,
         routes: policy,
         problems,
+        extent,
         fingerprint: fingerprint(input.text, &used),
         line_starts: std::iter::once(0)
             .chain(input.text.match_indices('\n').map(|(at, _)| at + 1))
@@ -193,56 +196,88 @@ pub fn read(input: Input<'_>, env: &Environment) -> Draft {
     }
 }
 
-/// The entries of the file's map, or none and a problem.
-fn tree(input: Input<'_>, problems: &mut Vec<Problem>) -> Vec<Entry> {
-    if let Err(problem) = format_of(input) {
-        problems.push(problem);
-        return Vec::new();
+/// The entries of the file's map, as far as it can be read, beside every problem on the way.
+fn tree(input: Input<'_>, problems: &mut Vec<Problem>) -> (Vec<Entry>, Extent) {
+    let format = format_of(input.name);
+    let Parsed { root, problems: mut found, mut extent } = match &format {
+        Err(Ending::Foreign(_)) => yaml::parse(""),
+        Ok(_) | Err(Ending::Unknown(_)) => yaml::parse(input.text),
+    };
+    match format {
+        Err(ending) => problems.push(ending.told()),
+        Ok(Format::Yaml) => {}
+        Ok(Format::Json) => {
+            if let Some(problem) = not_json(input.text) {
+                found.retain(|other| other.code != "U101"); // the same in other words
+                found.push(problem);
+                extent = Extent::Beginning;
+            }
+        }
     }
-    match yaml::parse(input.text) {
-        Err(found) => problems.extend(found),
-        Ok(node) if node.is_null() => {}
-        Ok(Node { kind: Kind::Map(entries), .. }) => return entries,
-        Ok(node) => problems.push(Problem::error(
-            "U106",
-            node.span,
-            "a config is a map of keys",
-            "begin with lines such as `routes:`",
-        )),
-    }
-    Vec::new()
+    problems.append(&mut found);
+    let entries = match root.kind {
+        Kind::Map(entries) => entries,
+        Kind::Scalar { .. } | Kind::List(_) => {
+            if extent == Extent::Whole && !root.is_null() {
+                problems.push(Problem::error(
+                    "U106",
+                    root.span,
+                    "a config is a map of keys",
+                    "begin with lines such as `routes:`",
+                ));
+            }
+            Vec::new()
+        }
+    };
+    (entries, extent)
+}
+
+/// What a file is written in.
+enum Format {
+    Yaml,
+    Json,
+}
+
+/// An ending that is refused.
+enum Ending<'a> {
+    /// A format that Pomerium reads.
+    Foreign(&'a str),
+    /// Nobody's; what is in it may well be YAML.
+    Unknown(&'a str),
 }
 
 /// The format is told by the file's ending, as Pomerium does it.
-fn format_of(input: Input<'_>) -> Result<(), Problem> {
-    let Some(name) = input.name else { return Ok(()) };
+fn format_of(name: Option<&str>) -> Result<Format, Ending<'_>> {
+    let Some(name) = name else { return Ok(Format::Yaml) };
     match Path::new(name).extension().and_then(|ending| ending.to_str()) {
-        Some("yaml" | "yml") => Ok(()),
-        Some("json") if input.text.trim().is_empty() => Ok(()),
-        Some("json") => {
-            serde_json::from_str::<serde::de::IgnoredAny>(input.text.trim_start_matches('\u{feff}'))
-                .map(drop)
-                .map_err(|error| not_json(input.text, &error))
-        }
-        other => Err(Problem::new(
-            Severity::Error,
-            "U105",
-            Place::Whole,
-            format!(
-                "a config file ends in `.yaml`, `.yml` or `.json`, not in `{}`",
-                other.unwrap_or_default()
-            ),
-            match other {
-                Some("toml" | "env" | "dotenv") => {
-                    "Pomerium reads this format, usher does not: write it as YAML"
-                }
-                Some(_) | None => "rename it",
-            },
-        )),
+        Some("yaml" | "yml") => Ok(Format::Yaml),
+        Some("json") => Ok(Format::Json),
+        Some(ending @ ("toml" | "env" | "dotenv")) => Err(Ending::Foreign(ending)),
+        other => Err(Ending::Unknown(other.unwrap_or_default())),
     }
 }
 
-fn not_json(text: &str, error: &serde_json::Error) -> Problem {
+impl Ending<'_> {
+    fn told(&self) -> Problem {
+        let (ending, help) = match self {
+            Self::Foreign(ending) => {
+                (ending, "Pomerium reads this format, usher does not: write it as YAML")
+            }
+            Self::Unknown(ending) => (ending, "rename it"),
+        };
+        let what =
+            format!("a config file ends in `.yaml`, `.yml` or `.json`, not in `{ending}`");
+        Problem::new(Severity::Error, "U105", Place::Whole, what, help)
+    }
+}
+
+/// Why a text is not JSON.
+fn not_json(text: &str) -> Option<Problem> {
+    if text.trim().is_empty() {
+        return None;
+    }
+    let read = serde_json::from_str::<serde::de::IgnoredAny>(text.trim_start_matches('\u{feff}'));
+    let error = read.err()?;
     let line_start: usize =
         text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let mut at = (line_start + error.column().saturating_sub(1)).min(text.len());
@@ -251,12 +286,12 @@ fn not_json(text: &str, error: &serde_json::Error) -> Problem {
     }
     let words = error.to_string();
     let words = words.split(" at line").next().unwrap_or_default();
-    Problem::error(
+    Some(Problem::error(
         "U107",
         at..at,
         format!("this is not JSON: {words}"),
         "correct it, or rename the file to `.yaml`",
-    )
+    ))
 }
 
 /// Routes: a list of maps, or one map alone.

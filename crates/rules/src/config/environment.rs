@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     problem::{Place, Problem, Severity},
-    yaml::{self, Entry, Node, Style},
+    yaml::{self, Entry, Extent, Node, Parsed, Style},
 };
 
 /// What the environment may change.
@@ -114,7 +114,9 @@ fn node_of(key: &Key, value: &str) -> Result<Node, (String, &'static str)> {
 fn json(value: &str) -> Result<Node, String> {
     serde_json::from_str::<serde::de::IgnoredAny>(value)
         .map_err(|error| format!("it is not JSON: {error}"))?;
-    yaml::parse(value).map_err(|_| "it is not JSON".to_owned())
+    yaml::parse(value).clean().map_err(|found| {
+        found.into_iter().next().map_or_else(|| "it is not JSON".to_owned(), |first| first.what)
+    })
 }
 
 fn quoted(text: &str) -> Node {
@@ -130,20 +132,16 @@ fn routes(value: &str, source: &Source, problems: &mut Vec<Problem>) -> Vec<Sect
         problems.push(unreadable(name, "it is not text in base64", help));
         return Vec::new();
     };
-    match yaml::parse(&text) {
-        Err(found) => {
-            let why = found.first().map_or("it is not YAML", |problem| problem.what.as_str());
-            problems.push(unreadable(name, why, help));
-            Vec::new()
-        }
-        Ok(node) if matches!(node.kind, yaml::Kind::List(_)) => {
-            draft::sections(&node, source, problems)
-        }
-        Ok(_) => {
-            problems.push(unreadable(name, "it holds no list", help));
-            Vec::new()
-        }
+    let Parsed { root, problems: found, extent } = yaml::parse(&text);
+    problems.extend(found.iter().map(|problem| unreadable(name, &problem.what, help)));
+    if extent == Extent::Beginning {
+        return Vec::new(); // the rest would be missed in its last route
     }
+    if !matches!(root.kind, yaml::Kind::List(_)) {
+        problems.push(unreadable(name, "it holds no list", help));
+        return Vec::new();
+    }
+    draft::sections(&root, source, problems)
 }
 
 /// `HEADERS`: a JSON object, or `Name:Value,Name2:Value2`.

@@ -25,20 +25,47 @@ pub const MAX_NODES: usize = 200_000;
 /// How many bytes of scalars a text may hold, aliases followed.
 pub const MAX_SCALAR_BYTES: usize = 16 << 20;
 
+/// What was read of a text, and everything that is wrong with it.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The tree; a null where nothing was written. What is wrong in it is left out, or there twice.
+    pub root: Node,
+    /// What is wrong with it as YAML.
+    pub problems: Vec<Problem>,
+    /// How much of the text the tree is.
+    pub extent: Extent,
+}
+
+/// How much of a text was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of its first document.
+    Whole,
+    /// What stands before a mistake after which nothing can be told. Its last maps may lack keys.
+    Beginning,
+}
+
+impl Parsed {
+    /// The tree of a text with which nothing is wrong.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn clean(self) -> Result<Node, Vec<Problem>> {
+        if self.problems.is_empty() { Ok(self.root) } else { Err(self.problems) }
+    }
+}
+
 /// Reads `text` into a tree. An empty text is a null.
-///
-/// # Errors
-///
-/// Where it is no YAML: the first problem, since what follows can't be told. Keys given twice:
-/// all of them.
-pub fn parse(text: &str) -> Result<Node, Vec<Problem>> {
+pub fn parse(text: &str) -> Parsed {
     if text.len() > MAX_BYTES {
-        return Err(vec![Problem::error(
+        let problem = Problem::error(
             "U100",
             0..0,
             format!("the text has {} bytes; {MAX_BYTES} are read", text.len()),
             "split what is not config out of it",
-        )]);
+        );
+        return Parsed { root: tree::null(0..0), problems: vec![problem], extent: Extent::Beginning };
     }
     tree::grow(text)
 }

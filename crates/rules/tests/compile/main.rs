@@ -7,6 +7,7 @@ mod binary;
 mod cases;
 mod effects;
 mod examples;
+mod hidden;
 mod idn;
 mod laws;
 mod reference;

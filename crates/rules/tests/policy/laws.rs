@@ -189,7 +189,7 @@ fn signed_in(person: &Person) -> SignedIn {
 fn compile(clauses: &[Clause]) -> Policy {
     let text = Value::from_iter(clauses.iter().map(Clause::to_json)).to_string();
     let mut problems = Vec::new();
-    let node = yaml::parse(&text).unwrap();
+    let node = yaml::parse(&text).clean().unwrap();
     let policy = Policy::compile(&LegacyAllow::default(), Some(&node), &mut problems);
     assert!(problems.iter().all(|p| p.severity == Severity::Warning), "{text}: {problems:?}");
     policy
@@ -351,7 +351,7 @@ proptest! {
     fn one_mistake_closes_the_route(clauses in vec(clause(), 0..5), request in request()) {
         let mut rules: Vec<Value> = clauses.iter().map(Clause::to_json).collect();
         rules.push(json!({"deny": {"or": [{"nonsense": true}]}}));
-        let node = yaml::parse(&Value::from(rules).to_string()).unwrap();
+        let node = yaml::parse(&Value::from(rules).to_string()).clean().unwrap();
         let policy = Policy::compile(&LegacyAllow::default(), Some(&node), &mut Vec::new());
         let decision = policy.decide(&Facts::of(None, request));
         prop_assert_eq!((decision.verdict, &*decision.rule), (Verdict::Deny, "nothing-allows"));
@@ -370,7 +370,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_without_harm(text in soup()) {
-        if let Ok(node) = yaml::parse(&text) {
+        if let Ok(node) = yaml::parse(&text).clean() {
             let mut problems = Vec::new();
             Policy::compile(&LegacyAllow::default(), Some(&node), &mut problems);
             for problem in problems {

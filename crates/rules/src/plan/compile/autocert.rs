@@ -29,8 +29,12 @@ const NEVER_PUBLIC: &[&str] =
     &["localhost", "local", "internal", "test", "example", "invalid", "home.arpa", "lan"];
 
 impl Ground<'_> {
-    /// `None` when it is off, or a problem was found.
-    pub(super) fn autocert(&mut self, routes: &[Arc<Route>], sign_in: &SignIn) -> Option<Autocert> {
+    /// `None` when it is off. What it says is judged where sign-in has problems of its own, too.
+    pub(super) fn autocert(
+        &mut self,
+        routes: &[Arc<Route>],
+        sign_in: Option<&SignIn>,
+    ) -> Option<Autocert> {
         let given =
             self.keys.given(&global::AUTOCERT).filter(|_| self.keys.value(&global::AUTOCERT))?;
         if self.keys.value(&global::INSECURE_SERVER) {
@@ -198,14 +202,15 @@ impl Ground<'_> {
     fn managed_names(
         &mut self,
         routes: &[Arc<Route>],
-        sign_in: &SignIn,
+        sign_in: Option<&SignIn>,
         is_public: bool,
         has_dns: bool,
     ) -> Vec<Box<str>> {
         let mut names: Vec<Box<str>> = Vec::new();
         let mut never: Vec<Box<str>> = Vec::new();
         let mut wildcards: Vec<Box<str>> = Vec::new();
-        let own = sign_in.own().filter(|_| sign_in.dedicated_host).map(|own| own.host.clone());
+        let own = sign_in.filter(|sign_in| sign_in.dedicated_host).and_then(SignIn::own);
+        let own = own.map(|own| own.host.clone());
         let hosts = routes.iter().map(|route| &route.from).filter_map(|from| match from {
             HostPattern::Exact { host, .. } => Some(host.clone()),
             HostPattern::Wildcard { text, .. } => {

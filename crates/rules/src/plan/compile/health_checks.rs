@@ -34,9 +34,9 @@ impl Ground<'_> {
 
     fn health_check(&mut self, keys: &Section) -> Option<HealthCheck> {
         let asks = if let Some(http) = keys.get(&CHECK_HTTP_HEALTH_CHECK) {
-            self.keep(http_question(http))
+            self.http_question(http)
         } else if let Some(tcp) = keys.get(&CHECK_TCP_HEALTH_CHECK) {
-            self.keep(tcp_question(tcp))
+            self.tcp_question(tcp)
         } else {
             if !keys.given.iter().any(|given| UNSUPPORTED.contains(&given.key.name)) {
                 self.report(keys.problem(
@@ -68,6 +68,49 @@ impl Ground<'_> {
             healthy_threshold: threshold(&CHECK_HEALTHY_THRESHOLD),
         })
     }
+    /// Each part is judged, whatever is wrong with the others.
+    fn http_question(&mut self, keys: &Section) -> Option<HealthQuestion> {
+        let host = keys.given(&HTTP_HOST).map(|host| {
+            let read = Authority::parse(host.text()).ok();
+            let field = read.and_then(|read| HeaderValue::try_from(read.to_string()).ok());
+            field.ok_or_else(|| {
+                let what = format!("`host: {}` is no host", host.text());
+                host.error("U534", what, "write `tv.example.com`")
+            })
+        });
+        let host = self.keep(host.transpose());
+        let written = keys.get(&HTTP_PATH).filter(|path| path.starts_with('/'));
+        let path = written.and_then(|path| path.parse::<PathAndQuery>().ok()).ok_or_else(|| {
+            let (what, help) =
+                ("a check over HTTP has a path that begins with `/`", "add `path: /health`");
+            keys.given(&HTTP_PATH)
+                .map_or_else(|| wrong(keys, what, help), |path| path.error("U534", what, help))
+        });
+        let path = self.keep(path);
+        let method = keys.value(&HTTP_METHOD).parse().unwrap_or(Method::GET);
+        let expected = match keys.get(&HTTP_EXPECTED_STATUSES) {
+            None => Some(Vec::from([OK])),
+            Some(ranges) => self.keep_all(ranges, statuses),
+        };
+        Some(HealthQuestion::Http { method, host: host?, path: path?, expected: expected? })
+    }
+
+    fn tcp_question(&mut self, keys: &Section) -> Option<HealthQuestion> {
+        let send = keys.get(&TCP_SEND).map(octets).transpose();
+        let send = self.keep(send);
+        let receive = self.keep_all(keys.value(&TCP_RECEIVE), octets);
+        Some(HealthQuestion::Tcp { send: send?.unwrap_or_default(), receive: receive? })
+    }
+
+    /// Reads all of them, or reports each that can't be.
+    fn keep_all<T>(
+        &mut self,
+        sections: &[Section],
+        read: fn(&Section) -> Result<T, Problem>,
+    ) -> Option<Vec<T>> {
+        let all: Vec<Option<T>> = sections.iter().map(|one| self.keep(read(one))).collect();
+        all.into_iter().collect()
+    }
 }
 
 /// Told by themselves.
@@ -75,30 +118,6 @@ const UNSUPPORTED: &[&str] = &["grpc_health_check", "custom_health_check"];
 
 fn wrong(keys: &Section, what: &str, help: &str) -> Problem {
     keys.problem(Severity::Error, "U534", what, help)
-}
-
-fn http_question(keys: &Section) -> Result<HealthQuestion, Problem> {
-    let host = keys.given(&HTTP_HOST).map(|host| {
-        let read = Authority::parse(host.text()).ok();
-        let field = read.and_then(|read| HeaderValue::try_from(read.to_string()).ok());
-        field.ok_or_else(|| {
-            let what = format!("`host: {}` is no host", host.text());
-            host.error("U534", what, "write `tv.example.com`")
-        })
-    });
-    let written = keys.get(&HTTP_PATH).filter(|path| path.starts_with('/'));
-    let path = written.and_then(|path| path.parse::<PathAndQuery>().ok()).ok_or_else(|| {
-        let (what, help) =
-            ("a check over HTTP has a path that begins with `/`", "add `path: /health`");
-        keys.given(&HTTP_PATH)
-            .map_or_else(|| wrong(keys, what, help), |path| path.error("U534", what, help))
-    })?;
-    let method = keys.value(&HTTP_METHOD).parse().unwrap_or(Method::GET);
-    let expected = match keys.get(&HTTP_EXPECTED_STATUSES) {
-        None => Vec::from([OK]),
-        Some(ranges) => ranges.iter().map(statuses).collect::<Result<_, _>>()?,
-    };
-    Ok(HealthQuestion::Http { method, host: host.transpose()?, path, expected })
 }
 
 /// `{start, end}`, the end not among them.
@@ -114,17 +133,13 @@ fn statuses(keys: &Section) -> Result<Range<u16>, Problem> {
     }
 }
 
-fn tcp_question(keys: &Section) -> Result<HealthQuestion, Problem> {
-    let octets = |payload: &Section| {
-        let octets = hex(payload.value(&PAYLOAD_TEXT)).filter(|octets| !octets.is_empty());
-        octets.ok_or_else(|| {
-            let help = "write `{text: 50494e47}`: hexadecimal";
-            wrong(payload, "this is nothing to say or hear", help)
-        })
-    };
-    let send = keys.get(&TCP_SEND).map(octets).transpose()?.unwrap_or_default();
-    let receive = keys.value(&TCP_RECEIVE).iter().map(octets).collect::<Result<_, _>>()?;
-    Ok(HealthQuestion::Tcp { send, receive })
+/// What a check says or hears.
+fn octets(payload: &Section) -> Result<Box<[u8]>, Problem> {
+    let octets = hex(payload.value(&PAYLOAD_TEXT)).filter(|octets| !octets.is_empty());
+    octets.ok_or_else(|| {
+        let help = "write `{text: 50494e47}`: hexadecimal";
+        wrong(payload, "this is nothing to say or hear", help)
+    })
 }
 
 fn hex(text: &str) -> Option<Box<[u8]>> {

@@ -32,6 +32,7 @@ use super::{HostTable, Plan, Route};
 use crate::{
     config::{Draft, Files, Section, keys::global},
     problem::{Place, Problem, Severity},
+    yaml::Extent,
 };
 
 /// Compiles a draft. What comes with the plan are warnings, in the order of the file.
@@ -40,7 +41,11 @@ use crate::{
 ///
 /// Every problem of the config, warnings among them, when at least one is an error.
 pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
-    let Draft { globals, routes, mut problems, is_empty, fingerprint, line_starts } = draft;
+    let Draft { globals, routes, mut problems, extent, is_empty, fingerprint, line_starts } = draft;
+    if extent == Extent::Beginning {
+        sort(&mut problems);
+        return Err(problems);
+    }
     let mut ground = Ground { keys: &globals, files, problems: &mut problems };
     let listen = ground.listen();
     let cookie = ground.cookie();
@@ -75,9 +80,8 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     {
         problems.push(no_routes(is_empty));
     }
-    let autocert = sign_in.as_ref().and_then(|sign_in| {
-        Ground { keys: &globals, files, problems: &mut problems }.autocert(&routes, sign_in)
-    });
+    let autocert = Ground { keys: &globals, files, problems: &mut problems }
+        .autocert(&routes, sign_in.as_ref());
     sort(&mut problems);
 
     let has_errors = problems.iter().any(|problem| problem.severity == Severity::Error);

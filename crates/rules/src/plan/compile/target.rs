@@ -57,6 +57,7 @@ impl Ground<'_> {
     }
 
     fn forward(&mut self, given: &Given) -> Option<Action> {
+        let checks = self.health_checks();
         let mut written = Vec::new();
         if let Err(node) = collect(&given.node, &mut written) {
             self.report(Problem::error(
@@ -87,8 +88,7 @@ impl Ground<'_> {
             return None;
         }
         let all = targets.into_iter().map(|(target, _)| target).collect();
-        let (balance, checks) = (self.balance(), self.health_checks()?);
-        Some(Action::Forward(Targets { all, balance, checks }))
+        Some(Action::Forward(Targets { all, balance: self.balance(), checks: checks? }))
     }
 
     /// `load_balancing_policy`. Both ways of hashing are one here: what they promise is that the
