@@ -1,10 +1,10 @@
 //! What the file and the environment say, key by key.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     Environment, Input, check, environment,
-    keys::{self, Form, Key, Table, Typed, Value},
+    keys::{self, Form, Key, Table, Typed, Value, global, nested},
 };
 use crate::{
     problem::{Place, Problem, Severity, Span},
@@ -126,6 +126,23 @@ impl Given {
     /// The value as text; empty for lists and maps, which were reported.
     pub fn text(&self) -> &str {
         self.node.text().unwrap_or_default()
+    }
+}
+
+impl Draft {
+    /// Where the config names certificates for visitors: each by its file or folder, and, with
+    /// `None`, as a text in the config itself.
+    pub fn certificate_places(&self) -> Vec<(Option<PathBuf>, Place)> {
+        let globals = &self.globals;
+        let inline = globals.given(&global::CERTIFICATE);
+        let inline = inline.map(|given| (None, given.source.place(&given.key_span)));
+        let single = [&global::CERTIFICATE_FILE, &global::CERTIFICATES_DIR];
+        let pairs = globals.value(&global::CERTIFICATES).iter();
+        let files = pairs.filter_map(|pair| pair.given(&nested::PAIR_CERT));
+        let named = single.into_iter().filter_map(|key| globals.given(key)).chain(files);
+        let named =
+            named.map(|given| (Some(given.text().into()), given.source.place(&given.node.span)));
+        inline.into_iter().chain(named).collect()
     }
 }
 
@@ -265,8 +282,7 @@ impl Ending<'_> {
             }
             Self::Unknown(ending) => (ending, "rename it"),
         };
-        let what =
-            format!("a config file ends in `.yaml`, `.yml` or `.json`, not in `{ending}`");
+        let what = format!("a config file ends in `.yaml`, `.yml` or `.json`, not in `{ending}`");
         Problem::new(Severity::Error, "U105", Place::Whole, what, help)
     }
 }

@@ -17,7 +17,7 @@ pub use autocert::{
     AcmeAuthority, Autocert, Dns01, DnsProvider, ExternalAccount, LETS_ENCRYPT,
     LETS_ENCRYPT_STAGING, TsigKey,
 };
-pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile};
+pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, sort};
 pub use health_check::{HealthCheck, HealthQuestion};
 pub use hosts::{HostPattern, HostTable};
 pub use metrics::MetricsListen;

@@ -65,7 +65,11 @@ pub fn parse(text: &str) -> Parsed {
             format!("the text has {} bytes; {MAX_BYTES} are read", text.len()),
             "split what is not config out of it",
         );
-        return Parsed { root: tree::null(0..0), problems: vec![problem], extent: Extent::Beginning };
+        return Parsed {
+            root: tree::null(0..0),
+            problems: vec![problem],
+            extent: Extent::Beginning,
+        };
     }
     tree::grow(text)
 }

@@ -223,7 +223,8 @@ impl Tree<'_> {
 
     /// A node that can't be there: an item, or a key or value with its other half.
     fn leave_out(&mut self) {
-        let Some(Open { contents: Contents::Map { awaited, .. }, .. }) = self.open.last_mut() else {
+        let Some(Open { contents: Contents::Map { awaited, .. }, .. }) = self.open.last_mut()
+        else {
             return;
         };
         *awaited = match awaited {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use usher_rules::time::UnixTime;
 
 use super::report::{Key, Leaf, Served, Source};
+use crate::request::record::moment;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,11 +81,12 @@ fn find(weight: Weight, who: &'static str, why: &str, cure: &'static str) -> Opt
 }
 
 fn of_time(leaf: &Leaf, now: UnixTime) -> Option<Finding> {
+    let find = |why: String, cure| find(Weight::Everybody, "everybody", &why, cure);
     if leaf.not_after <= now {
-        return find(Weight::Everybody, "everybody", "it has ended", "renew it");
+        return find(format!("it has ended on {}", moment(leaf.not_after)), "renew it");
     }
-    (now < leaf.not_before)
-        .then(|| find(Weight::Everybody, "everybody", "it does not count yet", "check the clock"))?
+    let why = || format!("it does not count before {}", moment(leaf.not_before));
+    (now < leaf.not_before).then(|| find(why(), "check the clock"))?
 }
 
 fn of_signature(leaf: &Leaf) -> Option<Finding> {

@@ -3,7 +3,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use usher_rules::plan::Level;
+use usher_rules::{plan::Level, time::UnixTime};
+
+use crate::request::record::moment;
 
 /// Where a PEM text came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,16 +122,20 @@ pub enum CertError {
         why: &'static str,
     },
     /// Served, but browsers refuse it.
-    #[error("{pem} has expired")]
+    #[error("{pem} has ended on {}", moment(*on))]
     Expired {
         /// The text.
         pem: Pem,
+        /// `notAfter`.
+        on: UnixTime,
     },
     /// Served, but browsers refuse it.
-    #[error("{pem} is not valid yet")]
+    #[error("{pem} does not count before {}", moment(*from))]
     NotYetValid {
         /// The text.
         pem: Pem,
+        /// `notBefore`.
+        from: UnixTime,
     },
     /// Served, and its key is everybody's on this machine.
     #[error("{} can be read by everybody on this machine", file.display())]
@@ -240,7 +246,10 @@ impl CertError {
                  certbot's /etc/letsencrypt/live, acme.sh's ~/.acme.sh/HOST_ecc, lego's and Caddy's \
                  `certificates`, dehydrated's `certs`"
             }
-            Self::Expired { .. } => "renew it; usher takes the new file by itself",
+            Self::Expired { .. } => {
+                "browsers refuse it: renew it, and usher takes the new file by itself; if it ends \
+                 later than that, check this machine's clock (`date -u`)"
+            }
             Self::LooseKey { .. } => {
                 "chmod 640, and give the file to a group that usher's user is in; if others may have \
                  read it, get a new certificate with a new key"
@@ -248,7 +257,9 @@ impl CertError {
             Self::BadStaple { .. } => {
                 "fetch a new one with `openssl ocsp`, or delete the file if the authority has stopped OCSP"
             }
-            Self::NotYetValid { .. } => "check this machine's clock",
+            Self::NotYetValid { .. } => {
+                "browsers refuse it until then; check this machine's clock (`date -u`)"
+            }
             Self::ClockUnset => {
                 "set it (`timedatectl set-ntp true`; `date -u` shows it), then start usher again"
             }

@@ -22,6 +22,7 @@ mod shown;
 mod staple;
 #[cfg(test)]
 mod tests;
+mod unfit;
 
 use std::{
     collections::HashSet,
@@ -44,6 +45,7 @@ use usher_rules::{
 pub use authority::Authority;
 pub use error::{CertError, Pem};
 pub use shown::{Shown, untimely};
+pub use unfit::{Unfit, unfit};
 
 use self::{
     acme::{AcmeClient, Provisioned},

@@ -158,9 +158,9 @@ impl Pair {
     /// What browsers will say about it.
     pub(super) fn judge(&self, now: UnixTime) -> Option<CertError> {
         if now > self.not_after {
-            Some(CertError::Expired { pem: self.cert.clone() })
+            Some(CertError::Expired { pem: self.cert.clone(), on: self.not_after })
         } else if now < self.not_before {
-            Some(CertError::NotYetValid { pem: self.cert.clone() })
+            Some(CertError::NotYetValid { pem: self.cert.clone(), from: self.not_before })
         } else {
             let unsent = self.unsent.clone();
             let unsent = unsent.map(|(file, why)| CertError::BadStaple { file, why });
@@ -203,6 +203,11 @@ impl Pair {
     /// Is it in force?
     pub(super) fn counts(&self, now: UnixTime) -> bool {
         self.not_before <= now && now <= self.not_after
+    }
+
+    /// Whom it is for, in lower case.
+    pub(super) fn subjects(&self) -> &[Box<str>] {
+        &self.subjects
     }
 
     /// Does it name exactly this host?

@@ -16,7 +16,7 @@ use usher_rules::{
 
 use super::Findings;
 use crate::{
-    certs::{self, Shown},
+    certs::{self, Shown, Unfit},
     server::{self, StartError, SystemClock},
 };
 
@@ -93,60 +93,73 @@ pub enum LoadFailure {
 pub fn load(source: Source<'_>) -> Result<Loaded, LoadFailure> {
     let nothing_set = Environment::new();
     let disk = Disk::default();
-    let (name, text, environment) = match source {
+    let (name, text, environment, garbled) = match source {
         Source::File { path, environment } => {
-            let (name, text) = read_config(path, environment)?;
+            let (name, bytes) = read_config(path, environment)?;
             disk.asked.borrow_mut().push(path.to_owned());
-            (name, text, environment)
+            let (text, garbled) = as_text(&bytes);
+            (name, text, environment, garbled)
         }
-        Source::Text { name, text } => (Some(name.to_owned()), text.to_owned(), &nothing_set),
+        Source::Text { name, text } => (Some(name.to_owned()), text.to_owned(), &nothing_set, None),
     };
     let draft = config::read(Input { name: name.as_deref(), text: &text }, environment);
+    let places = draft.certificate_places();
     let compiled = plan::compile(draft, &disk);
     let file = name.unwrap_or_else(|| "the environment".to_owned());
     let found = |problems| Findings { file, text, problems };
-    let (plan, mut problems) = match compiled {
-        Ok(compiled) => compiled,
-        Err(problems) => return Err(LoadFailure::Refused(found(problems))),
+    let (plan, mut problems) = match (compiled, garbled) {
+        (Ok(compiled), None) => compiled,
+        (Ok((_, mut problems)) | Err(mut problems), garbled) => {
+            problems.extend(garbled);
+            plan::sort(&mut problems);
+            return Err(LoadFailure::Refused(found(problems)));
+        }
     };
-    let refused = server::refusals(&plan);
+    let (refused, now) = (server::refusals(&plan), SystemClock.now().wall);
+    problems.extend(certs::unfit(&plan, now).iter().map(|unfit| unfit_at(unfit, &places)));
+    problems.extend(certs::untimely(&plan, now).iter().map(untimely));
+    problems.extend(refused.iter().map(unusable));
+    plan::sort(&mut problems);
     if !refused.is_empty() {
-        problems.extend(refused.iter().map(unusable));
         return Err(LoadFailure::Refused(found(problems)));
     }
-    problems.extend(certs::untimely(&plan, SystemClock.now().wall).iter().map(untimely));
     let files = disk.asked.into_inner().into_iter().chain(beside_certificates(&plan)).collect();
     Ok(Loaded { plan, problems: found(problems), files })
 }
 
-/// The file's name and text; no name where the environment alone is the config.
+/// The file's name and octets; no name where the environment alone is the config.
 fn read_config(
     path: &Path,
     environment: &Environment,
-) -> Result<(Option<String>, String), LoadFailure> {
+) -> Result<(Option<String>, Vec<u8>), LoadFailure> {
     let unreadable = |source| LoadFailure::Unreadable { path: path.to_owned(), source };
     if path.is_dir() {
         return Err(LoadFailure::Folder(path.to_owned()));
     }
     let bytes = match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_config(environment) => {
-            return Ok((None, String::new()));
+            return Ok((None, Vec::new()));
         }
         other => other.map_err(unreadable)?,
     };
-    let text = String::from_utf8(plain_text::utf8(&bytes).to_vec()).map_err(|error| {
-        unreadable(not_text(error.as_bytes(), error.utf8_error().valid_up_to()))
-    })?;
-    Ok((Some(path.display().to_string()), text))
+    Ok((Some(path.display().to_string()), bytes))
 }
 
-/// Names the place of the first octet that is no text.
-fn not_text(bytes: &[u8], at: usize) -> io::Error {
-    let before = String::from_utf8_lossy(bytes.get(..at).unwrap_or_default());
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    let words = format!("it is not text in UTF-8, first at {line}:{column}");
-    io::Error::new(io::ErrorKind::InvalidData, words)
+/// The text, and where it is none: one letter of an old editor hides no other mistake.
+fn as_text(bytes: &[u8]) -> (String, Option<Problem>) {
+    let bytes = plain_text::utf8(bytes);
+    let Err(error) = std::str::from_utf8(&bytes) else {
+        return (String::from_utf8_lossy(&bytes).into_owned(), None);
+    };
+    let at = error.valid_up_to();
+    let shown = char::REPLACEMENT_CHARACTER.len_utf8();
+    let problem = Problem::error(
+        "U112",
+        at..at + shown,
+        "this is not text in UTF-8",
+        "write the character anew, and save the file as UTF-8 in your editor",
+    );
+    (String::from_utf8_lossy(&bytes).into_owned(), Some(problem))
 }
 
 /// Is the environment a config by itself? Containers are often set up so.
@@ -172,9 +185,6 @@ impl LoadFailure {
                      `namei -l FILE` shows whose they are",
                 )
             }
-            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
-                Some("save it as UTF-8 in your editor")
-            }
             Self::Unreadable { .. } => {
                 Some("name another with --config FILE, or try it first: usher demo")
             }
@@ -192,6 +202,20 @@ impl LoadFailure {
 fn unusable(error: &StartError) -> Problem {
     let help = error.hint().unwrap_or_default();
     Problem::new(Severity::Error, "U213", Place::Whole, error.to_string(), help)
+}
+
+/// A certificate that nobody is shown who asks for a host of the config.
+fn unfit_at(Unfit { named, subjects }: &Unfit, places: &[(Option<PathBuf>, Place)]) -> Problem {
+    let at = places.iter().find(|(one, _)| one == named).map(|(_, at)| at.clone());
+    let whom = match subjects.as_slice() {
+        [] => "no host at all: a common name does not count".to_owned(),
+        [few @ ..] if few.len() <= 3 => few.join(", "),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+    };
+    let what = format!("this is for none of the hosts that the config names; it is for {whom}");
+    let help = "name the certificate of a host in `from` or `authenticate_service_url`, or delete \
+                this one; another one, or the local authority's, is shown in its place";
+    Problem::new(Severity::Warning, "U219", at.unwrap_or(Place::Whole), what, help)
 }
 
 /// A certificate that others than visitors are shown, and that they refuse now or soon.

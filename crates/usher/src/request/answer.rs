@@ -28,7 +28,7 @@ use super::{
     refusal::{ErrorResponse, Named, Refusal},
     route::{RouteError, Routed},
     seen::{REQUEST_ID, Seen, fresh_id},
-    shape,
+    shape, tls_error, tls_words,
 };
 
 /// What a browser deletes by itself (heeded over TLS alone).
@@ -288,6 +288,9 @@ impl Door {
 }
 
 fn full_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(tls) = tls_error(error) {
+        return tls_words(tls);
+    }
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

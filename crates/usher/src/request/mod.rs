@@ -27,6 +27,7 @@ pub mod route;
 mod seen;
 pub mod shape;
 pub mod tls;
+mod tls_words;
 mod upgrade;
 mod whole;
 mod words;
@@ -46,4 +47,5 @@ pub use local::{Anchor, LocalAuthority};
 pub use own::{
     Assertions, Named, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded, SignInNote,
 };
+pub use tls_words::{tls_error, tls_words, untimely};
 pub use words::{Chore, Details, EventField, EventName, Part, PathRule};

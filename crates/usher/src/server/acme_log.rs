@@ -74,7 +74,9 @@ impl AcmeEvents for AcmeLog {
         let now = self.clock.now();
         let effect = match held {
             None => "usher's local authority signs for it meanwhile, and browsers warn".to_owned(),
-            Some(end) if end <= now.wall => "its certificate has ended, and browsers warn".into(),
+            Some(end) if end <= now.wall => {
+                format!("its certificate has ended on {}, and browsers warn", moment(end))
+            }
             Some(end) => format!("none yet: its certificate counts until {}", moment(end)),
         };
         self.recorder
@@ -91,7 +93,8 @@ impl AcmeEvents for AcmeLog {
         let now = self.clock.now();
         let over = not_after <= now.wall;
         let (level, effect) = if over {
-            (Level::Error, "has ended: browsers refuse this host".to_owned())
+            let end = moment(not_after);
+            (Level::Error, format!("has ended on {end}: browsers refuse this host"))
         } else {
             (Level::Warn, format!("from {} on browsers will refuse this host", moment(not_after)))
         };

@@ -44,6 +44,14 @@ impl Said {
             let (_, after) = token.split_once('"').unwrap();
             text = format!("{before}/acme-challenge/TOKEN\"{after}");
         }
+        for before in ["has ended on ", "does not count before "] {
+            if let Some((words, rest)) = text.split_once(before) {
+                text = format!(
+                    "{words}{before}DAY{}",
+                    rest.get("2026-01-01T00:00:00Z".len()..).unwrap()
+                );
+            }
+        }
         self.count += 1;
         writeln!(self.text, "# {mistake}\n{}\n", without_ports(&text)).unwrap();
     }

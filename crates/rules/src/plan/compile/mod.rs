@@ -12,6 +12,7 @@ mod hardening;
 pub use globals::{ACCESS_FIELDS, AUTHORIZE_FIELDS};
 mod headers;
 mod health_checks;
+mod loops;
 mod matcher;
 mod metrics;
 mod name;
@@ -41,7 +42,15 @@ use crate::{
 ///
 /// Every problem of the config, warnings among them, when at least one is an error.
 pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
-    let Draft { globals, routes, mut problems, extent, is_empty, fingerprint, line_starts } = draft;
+    let Draft {
+        globals,
+        routes: sections,
+        mut problems,
+        extent,
+        is_empty,
+        fingerprint,
+        line_starts,
+    } = draft;
     if extent == Extent::Beginning {
         sort(&mut problems);
         return Err(problems);
@@ -59,21 +68,22 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     ground.remarks();
     let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods);
 
-    let mut compiled = Vec::with_capacity(routes.len());
-    for section in &routes {
+    let mut compiled = Vec::with_capacity(sections.len());
+    for section in &sections {
         let mut found = Vec::new();
         let line = line_of(&line_starts, section);
         let mut ground = Ground { keys: section, files, problems: &mut found };
-        compiled.push(route::compile(&mut ground, &defaults, line));
+        compiled.push(route::compile(&mut ground, &defaults, line).map(Arc::new));
         section.source.relocate(&mut found);
         problems.append(&mut found);
     }
-    twins::find(&routes, &compiled, &mut problems);
-    placeholder::find(&globals, &routes, &mut problems);
-    let routes: Vec<Arc<Route>> = compiled.into_iter().flatten().map(Arc::new).collect();
+    twins::find(&sections, &compiled, &mut problems);
+    placeholder::find(&globals, &sections, &mut problems);
+    let routes: Vec<Arc<Route>> = compiled.iter().flatten().cloned().collect();
     let sign_in = Ground { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
     let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());
     let routes = if is_service { Vec::new() } else { routes }; // none are served
+    loops::find(&listen, sign_in.as_ref(), (&sections, &compiled), &mut problems);
     if routes.is_empty()
         && !is_service
         && problems.iter().all(|problem| problem.severity == Severity::Warning)
@@ -153,7 +163,7 @@ fn no_routes(is_empty: bool) -> Problem {
 }
 
 /// In the order of the file; what belongs to no place comes last.
-fn sort(problems: &mut [Problem]) {
+pub fn sort(problems: &mut [Problem]) {
     problems.sort_by_key(|problem| match &problem.at {
         Place::File(span) => (0, span.start),
         Place::Environment(_) => (1, 0),

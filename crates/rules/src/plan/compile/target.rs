@@ -31,7 +31,7 @@ impl Ground<'_> {
         }
         match given.first() {
             Some(given) if std::ptr::eq(given.key, &*route::REDIRECT) => {
-                self.redirect(given, self.keys.get(&route::REDIRECT)?)
+                self.redirect(self.keys.get(&route::REDIRECT)?)
             }
             Some(given) if std::ptr::eq(given.key, &*route::RESPONSE) => {
                 self.response(given, self.keys.get(&route::RESPONSE)?)
@@ -155,7 +155,7 @@ impl Ground<'_> {
         Ok((Target { upstream, weight, host }, weighed))
     }
 
-    fn redirect(&mut self, given: &Given, keys: &Section) -> Option<Action> {
+    fn redirect(&mut self, keys: &Section) -> Option<Action> {
         let text = |key: &'static Typed<Text>| keys.get(key).map(Box::from);
         let code = keys.value(&REDIRECT_RESPONSE_CODE).parse().unwrap_or(301);
         let path = text(&REDIRECT_PATH_REDIRECT);
@@ -205,20 +205,7 @@ impl Ground<'_> {
                 self.report(given.error("U527", what, help));
             }
         }
-        if redirect.scheme.is_none()
-            && redirect.host.is_none()
-            && redirect.port.is_none()
-            && redirect.path.is_none()
-            && redirect.prefix.is_none()
-        {
-            self.report(given.warning(
-                "U528",
-                "this redirect leads back to where it came from",
-                "say where it leads, such as `https_redirect: true`",
-            ));
-        }
-        (self.problems.iter().skip(before).all(|p| p.code == "U528"))
-            .then_some(Action::Redirect(redirect))
+        (self.problems.len() == before).then_some(Action::Redirect(redirect))
     }
 
     fn response(&mut self, given: &Given, keys: &Section) -> Option<Action> {
@@ -240,7 +227,7 @@ const EXAMPLE: &str = "write `http://HOST:PORT` or `https://HOST`";
 const SCHEMES: &[&str] = &["tcp", "udp", "ssh", "unix", "https+unix"];
 
 /// Every text in it, whatever its shape, in order.
-fn collect<'n>(node: &'n Node, out: &mut Vec<&'n Node>) -> Result<(), &'n Node> {
+pub(super) fn collect<'n>(node: &'n Node, out: &mut Vec<&'n Node>) -> Result<(), &'n Node> {
     match &node.kind {
         Kind::Scalar { text, .. } if text.is_empty() => Err(node),
         Kind::Scalar { .. } if node.is_null() => Err(node),

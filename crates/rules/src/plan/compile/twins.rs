@@ -1,6 +1,6 @@
 //! Routes that answer for the same requests.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::route;
 use crate::{
@@ -11,7 +11,11 @@ use crate::{
 
 /// Refuses twins: routes of one identity, of which Pomerium picks the policy by chance
 /// (`pomerium-policy-measured.md` 3). Warns about routes that an earlier one hides.
-pub(super) fn find(sections: &[Section], routes: &[Option<Route>], problems: &mut Vec<Problem>) {
+pub(super) fn find(
+    sections: &[Section],
+    routes: &[Option<Arc<Route>>],
+    problems: &mut Vec<Problem>,
+) {
     let mut by_id: HashMap<Box<str>, &Section> = HashMap::new();
     let mut by_matcher: HashMap<String, &Section> = HashMap::new();
     for (section, route) in sections.iter().zip(routes) {
@@ -26,7 +30,7 @@ pub(super) fn find(sections: &[Section], routes: &[Option<Route>], problems: &mu
             ));
             continue;
         }
-        let Some(matcher) = route.as_ref().map(matcher_of) else { continue };
+        let Some(matcher) = route.as_deref().map(matcher_of) else { continue };
         match by_matcher.get(&matcher) {
             Some(first) => {
                 let what = format!("no request reaches this route for `{}`", from.text());

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 
-use crate::request::forward::{OwnClient, Trust, own_client};
+use crate::request::{
+    forward::{OwnClient, Trust, own_client},
+    tls_error, tls_words,
+};
 
 /// Longest answer that is read, in octets: a chain is a few KiB.
 const LONGEST: usize = 1 << 20;
@@ -52,7 +55,10 @@ impl Web {
 }
 
 /// The innermost cause: the outer ones say "client error".
-fn cause(error: &dyn std::error::Error) -> String {
+fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(tls) = tls_error(error) {
+        return tls_words(tls);
+    }
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

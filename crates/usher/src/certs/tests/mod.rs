@@ -195,8 +195,11 @@ fn one_bad_pair_takes_no_other_down() {
             "keyless.key holds no private key",
             "damaged.pem holds a damaged certificate",
             "locked.key is protected with a passphrase",
-            "late.pem has expired",
-            "early.pem is not valid yet",
+            &format!("late.pem has ended on {}", crate::request::record::moment(past.1)),
+            &format!(
+                "early.pem does not count before {}",
+                crate::request::record::moment(future.0)
+            ),
         ]
     );
     assert!(troubles.iter().all(|trouble| !trouble.hint().is_empty()));

@@ -51,16 +51,88 @@ fn warnings_do_not_fail_it() {
 
 #[test]
 fn what_is_no_text_is_told() {
-    let (good, shown) =
-        checked("ä: 1\nä: ".bytes().chain([0xff]).collect::<Vec<_>>().as_slice(), false);
+    let text = [b"# f\xfcr Oma\n".as_slice(), b"adress: :443\n", ROUTE.as_bytes()].concat();
+    let (good, shown) = checked(&text, false);
     assert_eq!(good, Outcome::Bad);
-    assert_eq!(
-        shown,
-        "error: can't read the config config.yaml: it is not text in UTF-8, first at 2:4\n\
-         hint: save it as UTF-8 in your editor\n"
-    );
+    for part in [
+        "error[U112]: this is not text in UTF-8\n --> config.yaml:1:4\n",
+        "error[U110]: unknown key `adress` at the top level\n --> config.yaml:2:1\n",
+        "config.yaml: 2 errors\n",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let (good, shown) = checked(&[b"# f\xfcr Oma\n", ROUTE.as_bytes()].concat(), false);
+    assert_eq!((good, shown.contains("U112")), (Outcome::Bad, true), "by itself: {shown}");
     let missing = load("/nonexistent/config.yaml".as_ref(), &Environment::new()).unwrap_err();
     assert!(matches!(missing, LoadFailure::Unreadable { .. }), "{missing}");
+}
+
+const ROUTE: &str =
+    "routes:\n- from: https://a.test\n  to: http://b\n  allow_any_authenticated_user: true\n";
+
+/// A certificate of another host in the place of one's own: every visitor was warned, and `check`
+/// said that all is well.
+#[test]
+fn a_certificate_for_no_host_of_the_config_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let write = |name: &str, hosts: &[&str]| {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let pair = rcgen::generate_simple_self_signed(hosts).unwrap();
+        fs::create_dir_all(at.join(name).parent().unwrap()).unwrap();
+        fs::write(at.join(format!("{name}.pem")), pair.cert.pem()).unwrap();
+        let key = at.join(format!("{name}.key"));
+        fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
+        (pair.cert.pem(), pair.signing_key.serialize_pem())
+    };
+    write("own", &["a.test"]);
+    write("wide", &["*.test"]);
+    write("other", &["old.test", "b.test", "c.test", "d.test"]);
+    write("nobody", &[]);
+    write("mixed/own", &["a.test"]);
+    write("mixed/other", &["old.test"]);
+    let (cert, key) = write("others/other", &["x.a.test"]);
+    let at = at.display();
+    let single = |name: &str| {
+        format!("certificate_file: {at}/{name}.pem\ncertificate_key_file: {at}/{name}.key\n")
+    };
+    let wild = ROUTE.replace("https://a.test", "'https://*.a.test'");
+    let sign_in = format!("authenticate_service_url: https://old.test\n{ROUTE}");
+    let inline = format!(
+        "certificate: {}\ncertificate_key: {}\n",
+        STANDARD.encode(cert),
+        STANDARD.encode(key)
+    );
+    for (keys, route, told) in [
+        (single("own"), ROUTE, None),
+        (single("wide"), ROUTE, None),
+        (single("other"), &*sign_in, None),
+        (format!("certificates_dir: {at}/mixed\n"), ROUTE, None),
+        (inline.clone(), &*wild, None),
+        (single("other"), ROUTE, Some((1, 19, "b.test and 3 more"))),
+        (single("nobody"), ROUTE, Some((1, 19, "no host at all: a common name does not count"))),
+        (
+            format!("certificates:\n- cert: {at}/other.pem\n  key: {at}/other.key\n"),
+            ROUTE,
+            Some((2, 9, "b.test and 3 more")),
+        ),
+        (format!("certificates_dir: {at}/others\n"), ROUTE, Some((1, 19, "x.a.test"))),
+        (inline.clone(), ROUTE, Some((1, 1, "x.a.test"))),
+    ] {
+        let config = format!("{keys}{route}");
+        let (_, shown) = checked(config.as_bytes(), false);
+        let Some((line, column, whom)) = told else {
+            assert!(!shown.contains("U219"), "{keys}: {shown}");
+            continue;
+        };
+        let said = format!(
+            "warning[U219]: this is for none of the hosts that the config names; it is for {whom}\n \
+             --> config.yaml:{line}:{column}\n"
+        );
+        assert!(shown.contains(&said), "{said}: {shown}");
+    }
+    let (good, shown) = checked(format!("{}{ROUTE}", single("other")).as_bytes(), false);
+    assert_eq!(good, Outcome::Good, "it runs: {shown}");
 }
 
 /// `run` refuses these without asking network or disk, so `check` does.

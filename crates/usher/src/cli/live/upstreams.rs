@@ -12,7 +12,10 @@ use usher_rules::{
 };
 
 use super::{PATIENCE, Tried};
-use crate::request::forward::{ForwardError, Trust, Want, probe, speaks_tls};
+use crate::request::{
+    forward::{ForwardError, Trust, Want, probe, speaks_tls},
+    untimely,
+};
 
 const ABOUT: &str = "upstream";
 
@@ -192,6 +195,9 @@ fn explained_tls(source: &io::Error) -> (String, String) {
 }
 
 fn explained_certificate(problem: &CertificateError) -> (String, String) {
+    if let Some(words) = untimely(problem) {
+        return (words, "renew it there; or, if that clock is wrong, set it".to_owned());
+    }
     #[expect(clippy::wildcard_enum_match_arm, reason = "a list that grows; its words say enough")]
     match problem {
         CertificateError::UnknownIssuer => (
@@ -209,9 +215,6 @@ fn explained_certificate(problem: &CertificateError) -> (String, String) {
             "its certificate is for another name".to_owned(),
             "write the name that it is for in `tls_server_name`".to_owned(),
         ),
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            ("its certificate has ended".to_owned(), "renew it there".to_owned())
-        }
         other => (
             format!("its certificate is not acceptable ({other})"),
             "give the app another one, or name this very certificate in `tls_custom_ca_file`"

@@ -1,6 +1,9 @@
 //! Whom usher believes as a client: authorities, and certificates that the operator named.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aws_lc_rs::signature as legacy;
 use rustls::{
@@ -217,13 +220,19 @@ fn holds(
     let (_, parsed) =
         X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let now = ASN1Time::from_timestamp(seconds).map_err(|_| CertificateError::BadEncoding)?;
+    let at = ASN1Time::from_timestamp(seconds).map_err(|_| CertificateError::BadEncoding)?;
     let validity = parsed.validity();
-    if now < validity.not_before {
-        return Err(CertificateError::NotValidYet.into());
+    let moment = |at: ASN1Time| {
+        let seconds = u64::try_from(at.timestamp()).unwrap_or_default();
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    };
+    if at < validity.not_before {
+        let not_before = moment(validity.not_before);
+        return Err(CertificateError::NotValidYetContext { time: now, not_before }.into());
     }
-    if now > validity.not_after {
-        return Err(CertificateError::Expired.into());
+    if at > validity.not_after {
+        let not_after = moment(validity.not_after);
+        return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
     }
     let by_extension = ParsedCertificate::try_from(certificate)
         .and_then(|parsed| verify_server_name(&parsed, name));

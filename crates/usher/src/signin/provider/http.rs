@@ -5,7 +5,10 @@ use http_body_util::{BodyExt, Full, Limited};
 use usher_rules::plan::Plan;
 
 use super::ProviderError;
-use crate::request::forward::{OwnClient, Trust, own_client};
+use crate::request::{
+    forward::{OwnClient, Trust, own_client},
+    tls_error, tls_words,
+};
 
 /// Longest answer of a provider that is read, in octets.
 const LONGEST: usize = 1 << 20;
@@ -115,18 +118,15 @@ impl Http {
 
 /// What a minute may mend, and what it will not: TLS, and what speaks no HTTP.
 fn no_answer(error: &(dyn std::error::Error + 'static)) -> ProviderError {
+    if let Some(tls) = tls_error(error) {
+        return ProviderError::Tls(tls_words(tls).into());
+    }
     let mut next = Some(error);
     while let Some(error) = next {
-        // An `io::Error` shows what is in it, and not as its source.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        let inner = inner.map(|inner| inner as &(dyn std::error::Error + 'static));
-        if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return ProviderError::Tls(tls.to_string().into());
-        }
         if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
             return ProviderError::NotHttp;
         }
-        next = inner.or_else(|| error.source());
+        next = error.source();
     }
     ProviderError::Unreachable(cause(error))
 }

@@ -109,3 +109,12 @@ fn a_slow_reader_loses_its_own_lines_and_no_other_s() {
     assert!(lost > 0 && said.contains(&format!("records-dropped records={lost} ")), "{said}");
     assert!(kept.iter().enumerate().all(|(n, line)| line.ends_with(&format!("routes={n}"))));
 }
+
+#[test]
+fn the_last_line_before_the_end_is_written() {
+    let out = Read::default();
+    let lines = Log::new(out.clone(), Format::Json);
+    put(&lines, "the end");
+    drop(lines);
+    assert_eq!(out.text(), "the end\n");
+}
