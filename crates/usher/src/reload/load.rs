@@ -209,7 +209,7 @@ fn unfit_at(Unfit { named, subjects }: &Unfit, places: &[(Option<PathBuf>, Place
     let at = places.iter().find(|(one, _)| one == named).map(|(_, at)| at.clone());
     let whom = match subjects.as_slice() {
         [] => "no host at all: a common name does not count".to_owned(),
-        [few @ ..] if few.len() <= 3 => few.join(", "),
+        few if few.len() <= 3 => few.join(", "),
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     };
     let what = format!("this is for none of the hosts that the config names; it is for {whom}");
