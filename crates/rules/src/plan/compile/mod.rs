@@ -68,15 +68,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     ground.remarks();
     let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods);
 
-    let mut compiled = Vec::with_capacity(sections.len());
-    for section in &sections {
-        let mut found = Vec::new();
-        let line = line_of(&line_starts, section);
-        let mut ground = Ground { keys: section, files, problems: &mut found };
-        compiled.push(route::compile(&mut ground, &defaults, line).map(Arc::new));
-        section.source.relocate(&mut found);
-        problems.append(&mut found);
-    }
+    let compiled = each_route(&sections, &line_starts, &defaults, files, &mut problems);
     twins::find(&sections, &compiled, &mut problems);
     placeholder::find(&globals, &sections, &mut problems);
     let routes: Vec<Arc<Route>> = compiled.iter().flatten().cloned().collect();
@@ -125,6 +117,26 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         hosts,
     };
     Ok((plan, problems))
+}
+
+/// One for each section in order; `None` where it has an error.
+fn each_route(
+    sections: &[Section],
+    line_starts: &[usize],
+    defaults: &route::Defaults<'_>,
+    files: &dyn Files,
+    problems: &mut Vec<Problem>,
+) -> Vec<Option<Arc<Route>>> {
+    let mut compiled = Vec::with_capacity(sections.len());
+    for section in sections {
+        let mut found = Vec::new();
+        let line = line_of(line_starts, section);
+        let mut ground = Ground { keys: section, files, problems: &mut found };
+        compiled.push(route::compile(&mut ground, defaults, line).map(Arc::new));
+        section.source.relocate(&mut found);
+        problems.append(&mut found);
+    }
+    compiled
 }
 
 /// What a compiler of some keys stands on: one section, the files it names, and where to put
