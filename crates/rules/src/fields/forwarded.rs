@@ -75,7 +75,7 @@ pub struct Forwarded<'a> {
 /// goes, since Jellyfin takes an unreadable chain for a local visitor (`jellyfin.md` §11.2).
 pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
     let Forwarded { peer, https, authority, trusted_hops, skip_append } = forwarded;
-    let incoming = if trusted_hops > 0 { readable_chain(fields) } else { String::new() };
+    let incoming = readable_chain(fields, trusted_hops);
     remove_theirs(fields);
     match chain(incoming, peer, skip_append && trusted_hops > 0) {
         Some(chain) => fields.insert(FOR, chain),
@@ -95,11 +95,8 @@ pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
 /// right of the incoming chain as there are trusted hops. Where the chain is shorter, or what
 /// stands there is no address, the peer's.
 pub fn visitor(fields: &HeaderMap, peer: IpAddr, trusted_hops: u32) -> IpAddr {
-    let Some(from_right) = trusted_hops.checked_sub(1).and_then(|n| usize::try_from(n).ok()) else {
-        return peer;
-    };
-    let named = incoming_chain(fields).into_iter().rev().nth(from_right).and_then(hop_address);
-    named.map_or(peer, |address| address.to_canonical())
+    let chain = incoming_chain(fields, trusted_hops);
+    outermost(&chain, trusted_hops).flatten().map_or(peer, |address| address.to_canonical())
 }
 
 /// The way that a request came, for the record: what trusted hops say of it, and the peer.
@@ -107,29 +104,45 @@ pub fn way(fields: &HeaderMap, peer: &HeaderValue, trusted_hops: u32) -> HeaderV
     if trusted_hops == 0 {
         return peer.clone();
     }
-    chain(readable_chain(fields), peer, false).unwrap_or_else(|| peer.clone())
+    chain(readable_chain(fields, trusted_hops), peer, false).unwrap_or_else(|| peer.clone())
 }
 
 /// The addresses of the incoming chain, as far as they can be read, from the right.
-fn readable_chain(fields: &HeaderMap) -> String {
-    let chain = incoming_chain(fields);
+fn readable_chain(fields: &HeaderMap, trusted_hops: u32) -> String {
+    let chain = incoming_chain(fields, trusted_hops);
     let readable = chain.iter().rev().map_while(|text| hop_address(text)).collect::<Vec<_>>();
     let texts: Vec<String> = readable.iter().rev().map(IpAddr::to_string).collect();
     texts.join(", ")
 }
 
-/// The elements of the incoming chain. What stands in `Forwarded` (RFC 7239) counts where there is
-/// no `X-Forwarded-For`.
-fn incoming_chain(fields: &HeaderMap) -> Vec<&str> {
+/// The elements of the incoming chain, of `X-Forwarded-For` or of `Forwarded` (RFC 7239).
+///
+/// A proxy writes one of them and passes on what a client wrote in the other. Which one it writes
+/// is not known: where each is long enough to be its own and they name different visitors, neither
+/// counts, and the visitor is the peer.
+fn incoming_chain(fields: &HeaderMap, trusted_hops: u32) -> Vec<&str> {
+    if trusted_hops == 0 {
+        return Vec::new();
+    }
     let lines = |name: &HeaderName| {
         let lines = fields.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
         lines.flat_map(|line| line.split(',')).map(str::trim).collect::<Vec<_>>()
     };
-    let mut chain = lines(&FOR);
-    if chain.is_empty() {
-        chain = lines(&header::FORWARDED).into_iter().map(forwarded_for).collect();
+    let chain = lines(&FOR);
+    let other: Vec<_> = lines(&header::FORWARDED).into_iter().map(forwarded_for).collect();
+    match (outermost(&chain, trusted_hops), outermost(&other, trusted_hops)) {
+        (Some(one), Some(other)) if one != other => Vec::new(),
+        (None, Some(_)) => other,
+        (None, None) if chain.is_empty() => other,
+        (Some(_), _) | (None, None) => chain,
     }
-    chain
+}
+
+/// What the outermost trusted proxy wrote, as many from the right as there are; `None` where the
+/// chain is too short to be theirs, and in it `None` where that is no address.
+fn outermost(chain: &[&str], trusted_hops: u32) -> Option<Option<IpAddr>> {
+    let from_right = usize::try_from(trusted_hops.checked_sub(1)?).ok()?;
+    chain.iter().rev().nth(from_right).map(|text| hop_address(text))
 }
 
 /// `for=…` of one element of `Forwarded`.
@@ -211,6 +224,26 @@ mod tests {
         ] {
             let mut fields = HeaderMap::new();
             fields.append("x-forwarded-for", HeaderValue::from_static(chain));
+            let peer = "203.0.113.7".parse().unwrap();
+            assert_eq!(visitor(&fields, peer, hops).to_string(), expected, "{why}");
+        }
+    }
+
+    /// A proxy that writes `Forwarded` passes a client's own `X-Forwarded-For` on, and the other way.
+    #[test]
+    fn a_chain_that_another_one_contradicts_is_nobody_s_word() {
+        for (chain, forwarded, hops, expected, why) in [
+            ("192.0.2.1", "for=198.51.100.4", 1, "203.0.113.7", "they contradict each other"),
+            ("198.51.100.4", "for=198.51.100.4", 1, "198.51.100.4", "both say the same"),
+            ("192.0.2.1, 198.51.100.4", "for=\"198.51.100.4:80\"", 1, "198.51.100.4", "the same"),
+            ("192.0.2.1", "for=198.51.100.5, for=198.51.100.4", 2, "198.51.100.5", "too short"),
+            ("198.51.100.5, 198.51.100.4", "for=192.0.2.1", 2, "198.51.100.5", "too short"),
+            ("unknown", "for=198.51.100.4", 1, "203.0.113.7", "hidden is not the same"),
+            ("192.0.2.1", "for=_hidden", 1, "203.0.113.7", "nor the other way"),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.append("x-forwarded-for", HeaderValue::from_static(chain));
+            fields.append("forwarded", HeaderValue::from_static(forwarded));
             let peer = "203.0.113.7".parse().unwrap();
             assert_eq!(visitor(&fields, peer, hops).to_string(), expected, "{why}");
         }

@@ -196,6 +196,11 @@ fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> 
             PathRule::BadRequest,
             Details::BadRequest,
         ),
+        RouteError::Trace => (
+            Box::new(NotImplemented { why: "Requests are not traced here.", receipt }),
+            PathRule::BadRequest,
+            Details::BadRequest,
+        ),
         RouteError::NoAuthority
         | RouteError::BadAuthority(_)
         | RouteError::BadPath(_)
@@ -230,6 +235,7 @@ fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> ErrorResponse<'a
         | ForwardError::Closed { .. } => Box::new(UpstreamUnavailable { host, try_again, receipt }),
         ForwardError::Protocol { .. }
         | ForwardError::Unreadable { .. }
+        | ForwardError::Invalid { .. }
         | ForwardError::NotWebSocket => Box::new(UpstreamDown { host, try_again, receipt }),
         ForwardError::ClientStalled { .. } => Box::new(RequestTimeout { receipt }),
         ForwardError::ClientGone => Box::new(BadRequest { why: None, receipt }),
@@ -288,6 +294,7 @@ mod tests {
             (503, ForwardError::Closed { source: said(b"").await }),
             (503, ForwardError::Refused { source: said(b"").await }),
             (502, ForwardError::Protocol { source: said(b"no HTTP\r\n\r\n").await }),
+            (502, ForwardError::Invalid { why: "x" }),
             (504, ForwardError::HeadTimeout { after }),
             (504, ForwardError::IdleTimeout { after }),
             (408, ForwardError::ClientStalled { after }),
@@ -314,6 +321,7 @@ mod tests {
             (400, RouteError::TwoReadings),
             (400, RouteError::Method),
             (400, RouteError::Connect),
+            (501, RouteError::Trace),
             (400, RouteError::Underscore),
             (400, RouteError::Lengths(usher_rules::fields::DifferentLengths)),
             (501, RouteError::Protocol),
@@ -358,6 +366,7 @@ mod tests {
                 | RouteError::BadPath(_)
                 | RouteError::TwoReadings
                 | RouteError::Method
+                | RouteError::Trace
                 | RouteError::Underscore
                 | RouteError::Lengths(_)
                 | RouteError::Protocol
@@ -375,6 +384,7 @@ mod tests {
                 | ForwardError::Closed { .. }
                 | ForwardError::Refused { .. }
                 | ForwardError::Protocol { .. }
+                | ForwardError::Invalid { .. }
                 | ForwardError::HeadTimeout { .. }
                 | ForwardError::IdleTimeout { .. }
                 | ForwardError::ClientStalled { .. }
@@ -432,6 +442,6 @@ mod tests {
             let body = text.into_body().collect().await.unwrap().to_bytes();
             assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
         }
-        assert_eq!(seen.len(), 45, "every variant");
+        assert_eq!(seen.len(), 47, "every variant");
     }
 }

@@ -11,7 +11,7 @@ use usher_lab::{
 use usher_rules::time::Clock;
 
 use crate::{
-    hosted::{origin, service},
+    hosted::{origin, service_in_front_of},
     test_server::TestServer,
 };
 
@@ -29,16 +29,7 @@ impl Chain {
     async fn open(policy: &str) -> Self {
         let now = TurnedClock::new().now().wall.seconds();
         let provider = FakeProvider::start(now).await.unwrap();
-        let (client, secret) = provider.client();
-        let service = service(&format!(
-            "idp_provider: oidc
-idp_provider_url: {}
-idp_client_id: {client}
-idp_client_secret: {secret}
-",
-            provider.issuer()
-        ))
-        .await;
+        let service = service_in_front_of(&provider).await;
         let app = Upstream::echo();
         let proxy = TestServer::open(&format!(
             "authenticate_service_url: {}

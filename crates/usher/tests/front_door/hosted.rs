@@ -6,12 +6,27 @@ use std::path::Path;
 use http::StatusCode;
 use usher_lab::{
     browser::{Browser, NAVIGATION},
+    provider::FakeProvider,
     service::key_of,
     upstream::Upstream,
 };
 use usher_rules::signin::hosted::{HostedKey, PUBLIC_KEY, PublicKey, SealedForm, Version};
 
 use crate::test_server::{ANN, EVE, TestServer};
+
+/// An authenticate service whose people sign in at that provider.
+pub async fn service_in_front_of(provider: &FakeProvider) -> TestServer {
+    let (client, secret) = provider.client();
+    let issuer = provider.issuer();
+    service(&format!(
+        "idp_provider: oidc
+idp_provider_url: {issuer}
+idp_client_id: {client}
+idp_client_secret: {secret}
+"
+    ))
+    .await
+}
 
 /// An authenticate service for proxies below `example.com`, with `more` lines.
 pub async fn service(more: &str) -> TestServer {

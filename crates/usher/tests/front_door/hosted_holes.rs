@@ -22,7 +22,7 @@ use usher_rules::{
 };
 
 use crate::{
-    hosted::{origin, proxy_config, proxy_of, service},
+    hosted::{origin, proxy_config, proxy_of, service, service_in_front_of},
     test_server::{ANN, TestServer},
 };
 
@@ -265,16 +265,7 @@ async fn a_host_of_nobodys_is_no_alarm() {
 async fn a_service_in_front_of_a_provider() {
     let now = usher_lab::clock::TurnedClock::new().now().wall.seconds();
     let provider = FakeProvider::start(now).await.unwrap();
-    let (client, secret) = provider.client();
-    let service = service(&format!(
-        "idp_provider: oidc
-idp_provider_url: {}
-idp_client_id: {client}
-idp_client_secret: {secret}
-",
-        provider.issuer()
-    ))
-    .await;
+    let service = service_in_front_of(&provider).await;
     provider.says(serde_json::json!({
         "sub": "ann-7", "email": ANN.0, "email_verified": true, "groups": ["family"],
     }));

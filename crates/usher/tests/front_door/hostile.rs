@@ -183,6 +183,30 @@ async fn forwarded_fields_of_clients_are_not_believed() {
     assert_eq!(seen.status, StatusCode::FORBIDDEN, "the policy asks the peer, not the field");
 }
 
+/// A proxy that is trusted writes one of the fields and passes a client's own on in the other: what
+/// they contradict each other about is not believed, on the record, by the app and in the throttle.
+#[tokio::test]
+async fn a_field_that_a_trusted_proxy_passes_on_is_not_its_word() {
+    let upstream = Upstream::echo();
+    let routes = config(&[public("tv.test", upstream.address)]);
+    let server = TestServer::open(&format!("xff_num_trusted_hops: 1\n{routes}")).await;
+    for (chain, forwarded, visitor) in [
+        ("192.0.2.7", "for=198.51.100.4", None),
+        ("198.51.100.4", "for=198.51.100.4;proto=https", Some("198.51.100.4")),
+        ("", "for=198.51.100.4", Some("198.51.100.4")),
+        ("198.51.100.4", "", Some("198.51.100.4")),
+    ] {
+        let fields: Vec<_> = [("x-forwarded-for", chain), ("forwarded", forwarded)].to_vec();
+        let fields: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        let seen = server.browser().send(Method::GET, "https://tv.test/", &fields, "").await;
+        let way = visitor.map_or("127.0.0.1".into(), |visitor| format!("{visitor}, 127.0.0.1"));
+        assert_eq!(field(&seen.body, "x-forwarded-for").as_deref(), Some(&*way), "{fields:?}");
+        let id = field(&seen.body, "x-request-id").unwrap();
+        let (_, access) = server.recorded(&id).await;
+        assert_eq!(access["forwarded-for"], *way, "{fields:?}: {access}");
+    }
+}
+
 /// Health and keys are open, and nothing else becomes so by looking like them.
 #[tokio::test]
 async fn t13_open_paths_open_nothing_else() {

@@ -42,22 +42,44 @@ enum Act {
     Half,
 }
 
-/// Does this with the second request, on a connection that was kept, and answers all others; counts
-/// them.
-async fn upstream(second: Act) -> (SocketAddr, Arc<AtomicUsize>) {
+/// Which requests something happens to: the second one comes over a connection that was kept.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    First,
+    Second,
+    Always,
+}
+
+impl When {
+    const fn is(self, before: usize) -> bool {
+        match self {
+            Self::First => before == 0,
+            Self::Second => before == 1,
+            Self::Always => true,
+        }
+    }
+}
+
+/// Does this with that request, and answers all others; counts them.
+async fn upstream(when: When, act: Act) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let heads = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&heads);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, second, Arc::clone(&count)));
+            tokio::spawn(serve(stream, when, act, Arc::clone(&count)));
         }
     });
     (address, heads)
 }
 
-async fn serve(mut stream: TcpStream, second: Act, heads: Arc<AtomicUsize>) -> io::Result<()> {
+async fn serve(
+    mut stream: TcpStream,
+    when: When,
+    act: Act,
+    heads: Arc<AtomicUsize>,
+) -> io::Result<()> {
     stream.read_exact(&mut [0; 24]).await?; // the preface
     stream.write_all(&frame(SETTINGS, 0, 0, b"")).await?;
     loop {
@@ -68,7 +90,7 @@ async fn serve(mut stream: TcpStream, second: Act, heads: Arc<AtomicUsize>) -> i
         let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
         match (head[3], head[4]) {
             (SETTINGS, 0) => stream.write_all(&frame(SETTINGS, 1, 0, b"")).await?,
-            (HEADERS, _) if heads.fetch_add(1, Ordering::SeqCst) == 1 => match second {
+            (HEADERS, _) if when.is(heads.fetch_add(1, Ordering::SeqCst)) => match act {
                 Act::Reset(code) => {
                     stream.write_all(&frame(RST_STREAM, 0, id, &code.to_be_bytes())).await?;
                 }
@@ -112,7 +134,7 @@ async fn what_an_http2_upstream_has_not_begun_is_sent_again_and_what_it_may_have
         (Method::POST, Act::Reset(INTERNAL_ERROR), StatusCode::SERVICE_UNAVAILABLE, 2),
         (Method::POST, Act::Break, StatusCode::SERVICE_UNAVAILABLE, 2),
     ] {
-        let (address, seen) = upstream(second).await;
+        let (address, seen) = upstream(When::Second, second).await;
         let server = front_of(address).await;
         let mut browser = server.browser();
         let whole = browser.send(Method::GET, "https://tv.test/", &[], "").await;
@@ -123,10 +145,29 @@ async fn what_an_http2_upstream_has_not_begun_is_sent_again_and_what_it_may_have
     }
 }
 
+/// The same where the connection was made for it and there is no other upstream: once more, and no
+/// more often.
+#[tokio::test]
+async fn what_a_single_http2_upstream_has_not_begun_is_sent_once_more() {
+    for (when, act, status, heads) in [
+        (When::First, Act::Reset(REFUSED_STREAM), StatusCode::OK, 2),
+        (When::First, Act::GoAway, StatusCode::OK, 2),
+        (When::Always, Act::Reset(REFUSED_STREAM), StatusCode::SERVICE_UNAVAILABLE, 2),
+        (When::Always, Act::GoAway, StatusCode::SERVICE_UNAVAILABLE, 2),
+        (When::First, Act::Reset(INTERNAL_ERROR), StatusCode::SERVICE_UNAVAILABLE, 1),
+    ] {
+        let (address, seen) = upstream(when, act).await;
+        let server = front_of(address).await;
+        let answer = server.browser().send(Method::POST, "https://tv.test/", &[], "").await;
+        assert_eq!(answer.status, status, "{when:?}, {act:?}: {}", server.log());
+        assert_eq!(seen.load(Ordering::SeqCst), heads, "{when:?}, {act:?}");
+    }
+}
+
 /// A stream that breaks in the middle of an answer is no answer that has ended.
 #[tokio::test]
 async fn an_answer_that_an_http2_upstream_breaks_is_broken_for_the_client() {
-    let (address, seen) = upstream(Act::Half).await;
+    let (address, seen) = upstream(When::Second, Act::Half).await;
     let server = front_of(address).await;
     server.browser().send(Method::GET, "https://tv.test/", &[], "").await;
     let mut stream = server.browser().connect("tv.test").await;

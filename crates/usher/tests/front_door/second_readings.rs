@@ -1,10 +1,11 @@
 //! What a rule is about and what an app does, where the two come apart: methods that are asked
 //! for beside the method, tunnels, lengths that don't count, escapes without end.
 
+use http::{Method, StatusCode};
 use usher_lab::upstream::{Exchange, Upstream};
 
 use crate::{
-    test_server::{TestServer, config, public},
+    test_server::{ANN, TestServer, config, friends, public},
     wire::{say, status},
 };
 
@@ -112,6 +113,64 @@ async fn an_answer_that_breaks_off_at_once_has_begun() {
         let answer = say(&server.browser(), "tv.test", request.as_bytes()).await;
         assert_eq!(status(&answer), 200, "{target}: {answer:?}");
         assert!(!answer.contains("\r\n0\r\n"), "{target}: as if it were whole: {answer:?}");
+    }
+}
+
+/// Who answers TRACE sends back what it was told: who is asking, and cookies that no script may read.
+#[tokio::test]
+async fn trace_reaches_no_app() {
+    let upstream = Upstream::echo();
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
+    let before = upstream.heads().len();
+    for path in ["/", "/.pomerium/", "/ping"] {
+        for mut browser in [ann.clone(), ann.over_http2(), server.browser()] {
+            let url = format!("https://tv.test{path}");
+            let seen = browser.send(Method::TRACE, &url, &[("x-own", "canary")], "").await;
+            assert_eq!(seen.status, StatusCode::NOT_IMPLEMENTED, "{path}: {}", seen.body);
+            assert!(!seen.body.contains("canary"), "{}", seen.body);
+        }
+    }
+    assert_eq!(upstream.heads().len(), before);
+}
+
+/// What means nothing is not passed on: each client would make something else of it.
+#[tokio::test]
+async fn an_answer_without_meaning_is_a_bad_gateway() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        let head = match exchange.target().1 {
+            "/600" => "600 X\r\ncontent-length: 2\r\n\r\nhi",
+            "/999" => "999 X\r\ncontent-length: 2\r\n\r\nhi",
+            "/599" => "599 X\r\ncontent-length: 2\r\n\r\nhi",
+            "/gzip" => "200 X\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            "/gzip-line" => {
+                "200 X\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n\
+                 2\r\nhi\r\n0\r\n\r\n"
+            }
+            "/identity" => "200 X\r\ntransfer-encoding: identity\r\nconnection: close\r\n\r\nhi",
+            _ => "200 X\r\ntransfer-encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        };
+        exchange.send(format!("HTTP/1.1 {head}")).await?;
+        Err(std::io::ErrorKind::ConnectionAborted.into())
+    });
+    let server = TestServer::open(&config(&[public("tv.test", upstream.address)])).await;
+    for (path, status) in [
+        ("/600", 502),
+        ("/999", 502),
+        ("/599", 599),
+        ("/gzip", 502),
+        ("/gzip-line", 502),
+        ("/identity", 200),
+        ("/chunked", 200),
+    ] {
+        for mut browser in [server.browser(), server.browser().over_http2()] {
+            let seen = browser.fetch(&format!("https://tv.test{path}")).await;
+            assert_eq!(seen.status.as_u16(), status, "{path}: {}", seen.body);
+            let (_, access) = server.recorded(seen.field("x-request-id")).await;
+            let details = access["response-code-details"].as_str().unwrap();
+            assert_eq!(details == "upstream_protocol_error", status == 502, "{path}: {access}");
+            assert_eq!(seen.body == "hi", status != 502, "{path}: {}", seen.body);
+        }
     }
 }
 

@@ -189,7 +189,8 @@ keys! {
     /// Fields of every answer.
     SET_RESPONSE_HEADERS: Map =
         map("set_response_headers", Supported).meant_by(&["headers"]).variable("HEADERS");
-    /// How many proxies in front are believed.
+    /// How many proxies in front are believed, but for what `X-Forwarded-For` and `Forwarded`
+    /// contradict each other about.
     XFF_NUM_TRUSTED_HOPS: Int = int("xff_num_trusted_hops", 0, 4_294_967_295, Supported).or("0");
     /// Leave `X-Forwarded-For` as it came.
     SKIP_XFF_APPEND: Bool = bool("skip_xff_append", Supported);

@@ -160,6 +160,7 @@ impl Job {
             ForwardError::Closed { .. }
             | ForwardError::Refused { .. }
             | ForwardError::Protocol { .. }
+            | ForwardError::Invalid { .. }
             | ForwardError::IdleTimeout { .. }
             | ForwardError::ClientStalled { .. }
             | ForwardError::ClientGone

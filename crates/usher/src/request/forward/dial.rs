@@ -160,3 +160,54 @@ impl AsyncWrite for UpstreamIo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, time::Duration};
+
+    use socket2::{Domain, Socket, Type};
+    use tokio::{net::TcpListener, time::Instant};
+    use usher_lab::patience::PATIENCE;
+    use usher_rules::names::Upstream;
+
+    use super::{UpstreamIo, dial, names};
+
+    /// Its queue is full: who connects hears nothing, as of a machine that is away.
+    fn silent() -> (SocketAddr, Vec<Socket>) {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let listener = socket();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut held = vec![listener];
+        for _ in 0..8 {
+            let waits = socket();
+            waits.set_nonblocking(true).unwrap();
+            let _under_way = waits.connect(&address);
+            held.push(waits);
+        }
+        (address.as_socket().unwrap(), held)
+    }
+
+    /// RFC 8305 §5: who does not answer costs a quarter of a second, and is not the first next time;
+    /// who refuses costs nothing.
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_is_passed_on_the_wire() {
+        let (away, _held) = silent();
+        let at = |ip: [u8; 4]| SocketAddr::from((ip, away.port()));
+        let (refuses, answers) = (at([127, 0, 0, 3]), at([127, 0, 0, 2]));
+        let listener = TcpListener::bind(answers).await.unwrap();
+        let upstream = Upstream::parse(&format!("http://tv.example:{}", away.port())).unwrap();
+        names::learn("tv.example", away.port(), vec![refuses, away, answers]);
+        let began = Instant::now();
+        let UpstreamIo::Plain(won) = dial(&upstream, None, PATIENCE).await.unwrap() else {
+            unreachable!("nobody speaks TLS")
+        };
+        assert_eq!(won.peer_addr().unwrap(), answers);
+        assert!(began.elapsed() >= Duration::from_millis(250), "the first had its start");
+        assert_eq!(listener.accept().await.unwrap().1, won.local_addr().unwrap());
+        let next = names::resolve("tv.example", away.port()).await.unwrap();
+        assert_eq!(next, [answers, refuses, away], "who has answered is asked first");
+    }
+}

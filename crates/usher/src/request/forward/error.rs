@@ -63,6 +63,12 @@ pub enum ForwardError {
         /// What the parser says.
         source: hyper::Error,
     },
+    /// It is HTTP, and means nothing that could be passed on.
+    #[error("the upstream's answer {why}")]
+    Invalid {
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// No response head within the route's `timeout`.
     #[error("the upstream sent no response within {} s", after.as_secs_f32())]
     HeadTimeout {
@@ -110,7 +116,7 @@ impl ForwardError {
             Self::TlsSettings { .. } => Details::TlsSettings,
             Self::Closed { .. } => Details::UpstreamClosed,
             Self::Refused { .. } => Details::RefusedStream,
-            Self::Protocol { .. } => Details::ProtocolError,
+            Self::Protocol { .. } | Self::Invalid { .. } => Details::ProtocolError,
             Self::HeadTimeout { .. } => Details::ResponseTimeout,
             Self::IdleTimeout { .. } => Details::IdleTimeout,
             Self::ClientStalled { .. } => Details::RequestTimeout,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, client::conn::TrySendError};
 use tokio::time::{Instant, Sleep, sleep_until};
 use usher_rules::plan::Plan;
@@ -105,6 +105,7 @@ impl Forwarder {
             .await
             .map_err(|_| ForwardError::HeadTimeout { after: patience })?
             .map_err(classify)?;
+        let response = valid(response)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             // Refused: an ordinary answer. Its connection is driven by its body, unpooled.
             let recheck = Arc::clone(&self.recheck.0);
@@ -273,6 +274,25 @@ pub(super) fn classify(source: hyper::Error) -> ForwardError {
         Some(error) if error.is_library() => ForwardError::Protocol { source },
         Some(_) | None => ForwardError::Closed { source },
     }
+}
+
+/// An answer that says what it is. A status outside of 100 to 599 means nothing (RFC 9110 §15); and a
+/// body in a transfer coding that nobody asked for would reach the client as if it were in none
+/// (RFC 9112 §6.1, §7). `identity` is what it was called once, and changes nothing.
+pub(super) fn valid<B>(response: Response<B>) -> Result<Response<B>, ForwardError> {
+    if !(100..600).contains(&response.status().as_u16()) {
+        return Err(ForwardError::Invalid { why: "has a status that is none" });
+    }
+    let mut codings = response.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let is_known = |coding: &HeaderValue| {
+        [&b"chunked"[..], b"identity"]
+            .iter()
+            .any(|known| coding.as_bytes().eq_ignore_ascii_case(known))
+    };
+    if codings.next().is_some_and(|first| !is_known(first) || codings.next().is_some()) {
+        return Err(ForwardError::Invalid { why: "is in a transfer coding that is not spoken" });
+    }
+    Ok(response)
 }
 
 fn http2_error(error: &hyper::Error) -> Option<&h2::Error> {

@@ -67,6 +67,13 @@ pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
     Ok(addresses)
 }
 
+/// What a resolver would say, for tests.
+#[cfg(test)]
+pub(super) fn learn(host: &str, port: u16, addresses: Vec<SocketAddr>) {
+    let known = CachedAddresses { at: Instant::now(), addresses };
+    KNOWN.with_borrow_mut(|all| all.insert((host.into(), port), known));
+}
+
 /// This address has answered: it is the first to be tried next time.
 pub(super) fn prefer(host: &str, address: SocketAddr) {
     if host.parse::<IpAddr>().is_ok() {

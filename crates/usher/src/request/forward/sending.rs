@@ -21,7 +21,7 @@ use super::{
     again::{again_or_not, copy, for_carrier, may_repeat, repeatable},
     choose::{Busy, Chooser, Health, Patience, Pick, key_of},
     dial::dial,
-    exchange::{Failure, Forwarder, Wait},
+    exchange::{Failure, Forwarder, Wait, valid},
     pool::Lease,
     shared::{Repeatable, Stream},
     tls::{Alpn, ClientConfigs},
@@ -149,6 +149,7 @@ impl Forwarder {
                         return Err(ForwardError::NotWebSocket); // nobody asked; its connection goes
                     }
                     Ok((response, carrier)) => {
+                        let response = valid(response)?;
                         let recheck = Arc::clone(&self.recheck.0);
                         let limits = limits(&route);
                         let response = response.map(|incoming| {
@@ -242,11 +243,31 @@ impl Attempt<'_> {
                 }
             }
         }
+        match self.on_a_new_one(request, repeatable, is_first, wait).await {
+            // Not begun, and nobody else to ask: once more here (RFC 9113 §8.7).
+            Err(Failure { error: ForwardError::Refused { .. }, unsent: Some(again) })
+                if is_first && !self.can_go_on =>
+            {
+                self.on_a_new_one(*again, repeatable, false, wait).await
+            }
+            answered => answered,
+        }
+    }
+
+    /// Over a connection that is made for it. What failed comes back where it may be sent again, if
+    /// it `may_go_again`.
+    async fn on_a_new_one(
+        &self,
+        request: Request<RequestBody>,
+        repeatable: Repeatable,
+        may_go_again: bool,
+        wait: &Wait<'_>,
+    ) -> Result<(http::Response<hyper::body::Incoming>, Carrier), Failure> {
         let fresh = match self.connect(Speaks::of(self.route)).await {
             Ok(fresh) => fresh,
             Err(error) => return Err(Failure { error, unsent: Some(Box::new(request)) }),
         };
-        let again = (is_first && self.can_go_on).then(|| copy(&request)).flatten();
+        let again = may_go_again.then(|| copy(&request)).flatten();
         let request = for_carrier(request, &fresh, self.target);
         match fresh.exchange(request, wait).await {
             Ok(answered) => {

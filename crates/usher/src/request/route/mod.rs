@@ -87,6 +87,10 @@ pub enum RouteError {
     /// A method that is neither registered nor configured, or not in capitals (RFC 9110 §9.1).
     #[error("the method is none that is known here; methods are written in capitals")]
     Method,
+    /// TRACE: an app that answers it sends back what it was told, and we tell it who is asking, with
+    /// an assertion and cookies that no script may read (RFC 9110 §9.3.8, cross-site tracing).
+    #[error("requests are not traced here")]
+    Trace,
     /// CONNECT: a tunnel, and this is no tunnel's proxy (RFC 9110 §9.3.6).
     #[error("no tunnels are opened here")]
     Connect,
@@ -124,6 +128,9 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
     let is_known = || plan.additional_methods.iter().any(|known| **known == *method);
     if !is_registered(method) && !is_known() {
         return Err(RouteError::Method);
+    }
+    if head.method == Method::TRACE {
+        return Err(RouteError::Trace);
     }
     if head.extensions.get::<ext::Protocol>().is_some() {
         return Err(RouteError::Protocol); // a WebSocket's was taken out before
