@@ -14,13 +14,11 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     runtime::Builder,
     sync::{Notify, oneshot},
     task::LocalSet,
 };
-
-use crate::ports::free_port;
 
 /// A server on loopback.
 pub struct Upstream {
@@ -87,9 +85,12 @@ impl Upstream {
         })
     }
 
-    /// Nobody listens there, and nobody else will by chance.
+    /// Nobody listens there, and nobody else can: the port is taken, for as long as the process
+    /// lives.
     pub fn nobody() -> SocketAddr {
-        free_port()
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port of loopback");
+        Box::leak(Box::new(socket)).local_addr().expect("an address")
     }
 
     /// Every head that came, in order.

@@ -97,7 +97,9 @@ async fn serve(
                 Act::GoAway => {
                     let payload = [0_u32.to_be_bytes(), NO_ERROR.to_be_bytes()].concat();
                     stream.write_all(&frame(GOAWAY, 0, 0, &payload)).await?;
-                    return Ok(());
+                    // What is closed before all of it was read is reset, and GOAWAY lost with it.
+                    stream.shutdown().await?;
+                    return stream.read_to_end(&mut Vec::new()).await.map(drop);
                 }
                 Act::Break => return Ok(()),
                 Act::Half => {

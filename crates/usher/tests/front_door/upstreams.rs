@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use usher_lab::{
     browser::{Browser, FETCH},
     patience::within,
+    ports::free_port,
     upstream::{Exchange, Upstream, field},
 };
 
@@ -133,7 +134,7 @@ async fn a_socket_goes_on_to_the_next_address() {
 /// Nobody behind it: the page says so, at once, for each request.
 #[tokio::test]
 async fn all_dead_is_a_page_and_who_comes_back_is_found() {
-    let reserved = Upstream::nobody();
+    let reserved = free_port();
     let to = [http(Upstream::nobody()), http(reserved)];
     let server = TestServer::open(&config(&[route("tv.test", &to, "")])).await;
     let mut browser = server.browser();
@@ -155,7 +156,7 @@ async fn all_dead_is_a_page_and_who_comes_back_is_found() {
 #[tokio::test]
 async fn the_dead_are_tried_again() {
     let alive = named("a");
-    let reserved = Upstream::nobody();
+    let reserved = free_port();
     let server =
         TestServer::open(&config(&[route("tv.test", &[http(reserved), http(alive.address)], "")]))
             .await;
