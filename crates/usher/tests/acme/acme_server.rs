@@ -11,7 +11,7 @@ use usher_lab::{
 use usher_rules::time::Clock as _;
 
 use crate::{
-    authority::{failed, issued, store, told},
+    authority::{failed, issued, kept_as_of, store, told},
     test_server::{TestServer, eventually, public},
 };
 
@@ -154,7 +154,7 @@ async fn another_authority_is_asked_when_the_first_stays_away() {
     })
     .await;
     assert!(told(&server, HOST, "cause").len() >= 3, "the first was tried three times");
-    assert_eq!(&*store(&server).state(HOST).unwrap().issued_by, second.url());
+    kept_as_of(&server, HOST, &second.url()).await;
     let mut browser = Browser::new(server.address(), &second.ca_file());
     assert_eq!(browser.fetch("https://tv.example.com/").await.status, StatusCode::OK);
 }
@@ -243,10 +243,7 @@ async fn from_staging_to_the_real_one() {
     let authority = TestAuthority::open().await;
     let server = TestServer::open(&authority.config("")).await;
     issued(&server, HOST).await;
-    eventually("it is written down", || {
-        (!store(&server).state(HOST).unwrap().issued_by.is_empty()).then_some(())
-    })
-    .await;
+    kept_as_of(&server, HOST, &authority.directory.url()).await;
     let folder = TempDir::new().unwrap();
     let real = AcmeServer::start(folder.path(), Duration::from_secs(90 * DAY)).await;
     let config = authority.config("").replace(&authority.directory.url(), &real.url()).replace(
@@ -254,10 +251,7 @@ async fn from_staging_to_the_real_one() {
         &real.ca_file().display().to_string(),
     );
     server.reload(&config).unwrap();
-    eventually("a certificate of the real one", || {
-        (*store(&server).state(HOST).unwrap().issued_by == *real.url()).then_some(())
-    })
-    .await;
+    kept_as_of(&server, HOST, &real.url()).await;
     let mut browser = Browser::new(server.address(), &real.ca_file());
     assert_eq!(browser.fetch("https://tv.example.com/").await.status, StatusCode::OK);
 }

@@ -68,6 +68,14 @@ pub fn store(server: &TestServer) -> CertificateStore {
     CertificateStore::open(server.data_dir().join("acme")).unwrap()
 }
 
+/// Waits until it is written down whose certificate a host has, which comes after it is served.
+pub async fn kept_as_of(server: &TestServer, host: &str, directory: &str) {
+    eventually(&format!("a certificate of {directory}"), || {
+        (*store(server).state(host).unwrap().issued_by == *directory).then_some(())
+    })
+    .await;
+}
+
 /// The serial number of a name's certificate, as Pebble writes it.
 pub fn serial_of(server: &TestServer, name: &str) -> String {
     let leaf = store(server).leaf(name).unwrap().unwrap();

@@ -9,7 +9,9 @@ use usher_lab::pebble::{Pebble, Settings};
 use usher_rules::time::{Clock as _, UnixTime};
 
 use crate::{
-    authority::{TestAuthority, another, failed, files, issued, serial_of, store, told},
+    authority::{
+        TestAuthority, another, failed, files, issued, kept_as_of, serial_of, store, told,
+    },
     test_server::{QUICK, TestServer, eventually, plan},
 };
 
@@ -220,7 +222,7 @@ async fn a_fallback_has_an_external_account_of_its_own() {
         told(&server, HOST, "issuer").pop()
     })
     .await;
-    assert_eq!(&*store(&server).state(HOST).unwrap().issued_by, second.directory());
+    kept_as_of(&server, HOST, &second.directory()).await;
     assert!(!server.log().contains(ACCOUNT.1));
 }
 
