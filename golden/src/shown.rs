@@ -40,7 +40,9 @@ impl Shown<'_> {
         match decision.verdict {
             Verdict::Allow => {}
             Verdict::Deny => drop(answer.insert("status".into(), json!(403))),
-            Verdict::SignIn => drop(answer.insert("status".into(), json!(302))),
+            Verdict::SignIn | Verdict::SignInAgain => {
+                drop(answer.insert("status".into(), json!(302)))
+            }
         }
         Some(answer)
     }

@@ -312,7 +312,7 @@ fn every_word_of_a_log_line_is_documented_and_no_other() {
     let events = EventName::ALL.iter().map(|it| it.word());
     let fields = EventField::ALL.iter().map(|it| it.word());
     assert_eq!(section("Events"), events.chain(fields).collect::<Vec<_>>());
-    let verdicts = [Verdict::Allow, Verdict::SignIn, Verdict::Deny].map(Verdict::word);
+    let verdicts = Verdict::ALL.map(Verdict::word);
     assert_eq!(section("`verdict`"), verdicts);
     let reasons: Vec<_> = Reason::all().map(|it| it.word().to_owned()).collect();
     assert_eq!(section("`allow-why-true`"), reasons);

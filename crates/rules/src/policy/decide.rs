@@ -30,7 +30,23 @@ impl Policy {
     ///
     /// The order is Pomerium's (`pomerium-config.md` §4.10): who must sign in is told so before
     /// anything else, even beside a deny that holds, since signing in may change the answer.
+    ///
+    /// Where a person is refused who would be let in after a new sign-in, they are asked for one.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
+        let decision = self.decide_now(facts);
+        if decision.verdict != Verdict::Deny {
+            return decision;
+        }
+        let after = facts.after_sign_in().map(|facts| self.decide_now(&facts));
+        match after.filter(|after| after.verdict == Verdict::Allow) {
+            Some(Decision { rule, .. }) => {
+                Decision { verdict: Verdict::SignInAgain, rule, ..decision }
+            }
+            None => decision,
+        }
+    }
+
+    fn decide_now(&self, facts: &Facts<'_>) -> Decision {
         let Asked { finding: deny, rule: denied_by } = self.deny.ask(facts);
         let Asked { finding: allow, rule: allowed_by } = self.allow.ask(facts);
         let (verdict, rule) = match (denied_by, allowed_by) {

@@ -20,16 +20,22 @@ pub enum Verdict {
     Allow,
     /// Somebody has to sign in first.
     SignIn,
+    /// Who asks has to sign in again first: it was too long ago.
+    SignInAgain,
     /// It is refused.
     Deny,
 }
 
 impl Verdict {
-    /// The word in records: `allow`, `sign-in`, `deny`.
+    /// Every one of them.
+    pub const ALL: [Self; 4] = [Self::Allow, Self::SignIn, Self::SignInAgain, Self::Deny];
+
+    /// The word in records.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::SignIn => "sign-in",
+            Self::SignInAgain => "sign-in-again",
             Self::Deny => "deny",
         }
     }

@@ -1,12 +1,17 @@
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
-use crate::session::SignedIn;
+use crate::{
+    session::{Means, SignedIn},
+    time::UnixTime,
+};
 
 /// Everything a policy may look at, and nothing else: no clock, no I/O, no globals.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// Who signed in; `None` when nobody did.
     pub who: Option<&'a SignedIn>,
+    /// How long ago they showed who they are; `None` where nobody vouches for a moment.
+    pub since_sign_in: Option<Duration>,
     /// What is asked.
     pub request: RequestFacts<'a>,
     /// What the client's certificate is worth to the route.
@@ -96,8 +101,26 @@ pub enum Approval {
 }
 
 impl<'a> Facts<'a> {
-    /// Of a request without certificate and devices.
+    /// Of a request without certificate and devices, at no known moment.
     pub fn of(who: Option<&'a SignedIn>, request: RequestFacts<'a>) -> Self {
-        Self { who, request, certificate: ClientCertificate::default(), devices: &[] }
+        let certificate = ClientCertificate::default();
+        Self { who, since_sign_in: None, request, certificate, devices: &[] }
+    }
+
+    /// The same at this moment. A sign-in that is to come, as it is where a clock was set back, is
+    /// none.
+    #[must_use]
+    pub fn at(self, now: UnixTime) -> Self {
+        let at = self.who.and_then(|who| who.session.sign_in.at).map(UnixTime::from_seconds);
+        let at = at.filter(|at| now.is_within(Duration::MAX, *at));
+        Self { since_sign_in: at.map(|at| now.since(at)), ..self }
+    }
+
+    /// What would be true if whoever asks signed in again; `None` where nobody can: a program
+    /// that an operator gave its token does not sign in.
+    pub(super) fn after_sign_in(&self) -> Option<Self> {
+        let means = self.who?.session.sign_in.means;
+        let since_sign_in = Some(Duration::ZERO);
+        (means != Means::ServiceAccount).then_some(Self { since_sign_in, ..*self })
     }
 }

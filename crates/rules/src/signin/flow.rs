@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Goal, IdTokenExpected, IdTokenFault, check_id_token,
+    CLOCK_SKEW, Goal, IdTokenExpected, IdTokenFault, check_id_token,
     form::decode,
     person::{ClaimsFault, person_from_claims},
 };
@@ -92,6 +92,9 @@ pub enum Failure {
     /// The ID token is not for this sign-in.
     #[error("the ID token: {0}")]
     IdToken(#[from] IdTokenFault),
+    /// The provider did not ask anew, or does not say when it did (`auth_time`).
+    #[error("`auth_time`: nobody signed in anew, or nobody says so")]
+    NotAnew,
     /// The claims do not say who somebody is.
     #[error("the claims: {0}")]
     Claims(#[from] ClaimsFault),
@@ -313,7 +316,12 @@ impl Redeeming {
             nonce: &self.nonce,
         };
         check_id_token(id_token, &expected, now)?;
-        Ok(person_from_claims(id_token, userinfo)?)
+        let told = person_from_claims(id_token, userinfo)?;
+        // `prompt` went through the browser, where anybody could take it away.
+        if !self.goal.is_met_by(told.sign_in, CLOCK_SKEW) {
+            return Err(Failure::NotAnew);
+        }
+        Ok(told)
     }
 }
 

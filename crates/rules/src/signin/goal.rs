@@ -1,9 +1,15 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Params, ProgramRedirect, ProgramRedirectError, Target, TargetError, param};
+use super::{
+    PROMPT_LOGIN, Params, ProgramRedirect, ProgramRedirectError, Target, TargetError, param,
+};
 use crate::{
     names::{Authority, AuthorityError, Origin},
+    people::UnixTimeSeconds,
     plan::Plan,
+    session::SignIn,
 };
 
 /// What somebody signs in for. It travels through the sign-in and is read again at its end,
@@ -16,6 +22,9 @@ pub enum Goal {
         target: Box<str>,
         /// The [`BrowserBinding`](super::BrowserBinding) that the route's host will ask for.
         flow: Box<str>,
+        /// They have to sign in anew, at this moment or later: what is known of them is too old.
+        #[serde(default)]
+        anew_since: Option<UnixTimeSeconds>,
     },
     /// To give a handle to a program on their machine.
     Program {
@@ -52,6 +61,9 @@ pub enum GoalError {
     /// It does not say which browser began.
     #[error("it does not say where it began")]
     NoFlow,
+    /// It asks for a new sign-in and does not say since when.
+    #[error("it does not say when it began")]
+    NoMoment,
 }
 
 impl Goal {
@@ -67,7 +79,14 @@ impl Goal {
             Self::Program { redirect: redirect.into(), host: host.into() }
         } else {
             let flow = params.text(param::FLOW).ok_or(GoalError::NoFlow)?;
-            Self::Page { target: redirect.into(), flow: flow.into() }
+            // The moment at which the link was signed; signed along, so nobody can take it away.
+            let anew = params.text(param::PROMPT) == Some(PROMPT_LOGIN);
+            let issued = params.text(param::ISSUED).filter(|_| anew);
+            let anew_since = issued.and_then(|text| text.parse().ok());
+            if anew && anew_since.is_none() {
+                return Err(GoalError::NoMoment);
+            }
+            Self::Page { target: redirect.into(), flow: flow.into(), anew_since }
         };
         goal.check(plan)?;
         Ok(goal)
@@ -88,6 +107,17 @@ impl Goal {
             Self::Proxy { .. } | Self::Here => {} // the request is judged when it is opened
         }
         Ok(())
+    }
+
+    /// Does it ask for a new sign-in, whoever is known?
+    pub const fn is_anew(&self) -> bool {
+        matches!(self, Self::Page { anew_since: Some(_), .. })
+    }
+
+    /// Is this sign-in new enough for it? Ours and the provider's clock may be this far apart.
+    pub fn is_met_by(&self, sign_in: SignIn, skew: Duration) -> bool {
+        let Self::Page { anew_since: Some(since), .. } = self else { return true };
+        sign_in.at.is_some_and(|at| at.saturating_add(skew.as_secs()) >= *since)
     }
 
     /// Where the program listens that waits for the end of it, if one does.

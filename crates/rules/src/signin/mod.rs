@@ -44,6 +44,8 @@ pub use signed_url::{
 };
 pub use target::{Target, TargetError, serves};
 
+/// Whoever is known signs in again (OIDC Core §3.1.2.1).
+pub const PROMPT_LOGIN: &str = "login";
 /// Where a browser lands on the authenticate host to sign in.
 pub const SIGN_IN: &str = "/.pomerium/sign_in";
 /// Where a browser lands on a route's host with its new handle.
@@ -55,7 +57,7 @@ pub const SIGN_OUT: &str = "/.pomerium/sign_out";
 /// What is shown afterwards.
 pub const SIGNED_OUT: &str = "/.pomerium/signed_out";
 
-/// Names of query parameters: Pomerium's (`pomerium-protocols.md` §1.0), and two of ours.
+/// Names of query parameters: Pomerium's (`pomerium-protocols.md` §1.0), and some of ours.
 pub mod param {
     /// Where to go in the end.
     pub const REDIRECT_URI: &str = "pomerium_redirect_uri";
@@ -89,6 +91,8 @@ pub mod param {
     pub const SIGNATURE: &str = "pomerium_signature";
     /// Ours: which [`BrowserBinding`](super::BrowserBinding) the callback needs.
     pub const FLOW: &str = "usher_flow";
+    /// Ours: `login` where a session that is known will not do (OIDC Core §3.1.2.1, `prompt`).
+    pub const PROMPT: &str = "usher_prompt";
     /// Ours: whose sessions a signed sign-out ends.
     pub const PERSON: &str = "usher_person";
 }

@@ -7,11 +7,15 @@ use usher_rules::{
     people::{Claims, Group, Person, Spelling},
     policy::{Facts, Finding, Policy, RequestFacts},
     problem::{Place, Problem, Severity},
-    session::SignedIn,
+    session::{Means, SignedIn},
+    time::UnixTime,
     unproven::{Unproven, Why},
 };
 
 use crate::{route, signed_in};
+
+/// When the questions are asked.
+const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 
 #[test]
 fn cases() {
@@ -115,6 +119,14 @@ impl<'a> Row<'a> {
                 "origin" => row.request.origin = Some(value),
                 "asks" => row.request.access_control_request_method = Some(value),
                 "explain" => row.explain = true,
+                "signed-in" => {
+                    let ago: i64 = value.parse().unwrap();
+                    let at = NOW.seconds().checked_add_signed(-ago);
+                    row.who.as_mut().unwrap().session.sign_in.at = at;
+                }
+                "service-account" => {
+                    row.who.as_mut().unwrap().session.sign_in.means = Means::ServiceAccount;
+                }
                 "kept" => row.who.as_mut().unwrap().person.spelling = Spelling::Kept,
                 "not-verified" => row.doubt("email", vec![value.into()], Why::NotVerified),
                 "no-address" => row.doubt("email", vec![value.into()], Why::NoAddress),
@@ -137,7 +149,7 @@ impl<'a> Row<'a> {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts::of(self.who.as_ref(), self.request)
+        Facts::of(self.who.as_ref(), self.request).at(NOW)
     }
 }
 

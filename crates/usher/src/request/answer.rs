@@ -18,7 +18,7 @@ use usher_rules::{
 };
 
 use super::{
-    Body, Door, EventField, EventName, SignInNeeded, authorize,
+    Body, Door, EventField, EventName, Prompt, SignInNeeded, authorize,
     caught::{Panicked, catch},
     door::moment,
     forward::ForwardError,
@@ -209,15 +209,16 @@ impl Door {
             return text(StatusCode::OK, "User-agent: *\nDisallow: /\n");
         }
         let mut response = match (decision.verdict, request.seen.reader) {
-            (Verdict::SignIn, Reader::Person) => self.sign_in(request).await,
-            (Verdict::SignIn, Reader::Program) => unauthenticated(known),
+            (Verdict::SignIn, Reader::Person) => self.sign_in(request, Prompt::IfNeeded).await,
+            (Verdict::SignInAgain, Reader::Person) => self.sign_in(request, Prompt::Login).await,
+            (Verdict::SignIn | Verdict::SignInAgain, Reader::Program) => unauthenticated(known),
             (Verdict::Deny | Verdict::Allow, _) => forbidden(request),
         };
         clear_rejected(known, &mut response);
         response
     }
 
-    async fn sign_in(&self, request: &Identified<'_>) -> Response<Body> {
+    async fn sign_in(&self, request: &Identified<'_>, prompt: Prompt) -> Response<Body> {
         let Identified { head, seen, routed, .. } = request;
         // A form's target may have no page: its sender goes back to the front.
         let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
@@ -227,6 +228,7 @@ impl Door {
             head,
             authority: &routed.authority,
             target: &target,
+            prompt,
             request_id: seen.id(),
             now: seen.now,
         };
@@ -341,7 +343,12 @@ fn challenge(identity: &Identity, response: &mut Response<Body>) {
     }
     let challenge = match identity {
         Identity::Rejected(_) => "Bearer realm=\"usher\", error=\"invalid_token\"",
-        Identity::Anonymous | Identity::Session(_) => "Bearer realm=\"usher\"",
+        // Who is somebody and gets a 401 signed in too long ago (RFC 9470 §3).
+        Identity::Session(_) => {
+            "Bearer realm=\"usher\", error=\"insufficient_user_authentication\", \
+             error_description=\"a more recent sign-in is required\""
+        }
+        Identity::Anonymous => "Bearer realm=\"usher\"",
     };
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
 }

@@ -45,7 +45,8 @@ pub(crate) use door::moment;
 pub use door::{Door, DoorParts};
 pub use local::{Anchor, LocalAuthority};
 pub use own::{
-    Assertions, Named, OwnPages, OwnRequest, Remembered, SignInJournal, SignInNeeded, SignInNote,
+    Assertions, Named, OwnPages, OwnRequest, Prompt, Remembered, SignInJournal, SignInNeeded,
+    SignInNote,
 };
 pub use tls_words::{tls_error, tls_words, untimely};
 pub use words::{Chore, Details, EventField, EventName, Part, PathRule};

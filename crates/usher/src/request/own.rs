@@ -67,6 +67,15 @@ pub trait Remembered: Send + Sync {
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
+/// Whom a sign-in asks (OIDC Core §3.1.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// Those of whom nothing is known.
+    IfNeeded,
+    /// Everybody: what is known is too old.
+    Login,
+}
+
 /// A navigation that needs somebody to sign in.
 #[derive(Debug)]
 pub struct SignInNeeded<'a> {
@@ -78,6 +87,8 @@ pub struct SignInNeeded<'a> {
     pub authority: &'a Authority,
     /// Path and query to come back to.
     pub target: &'a str,
+    /// Does a session that is known somewhere do?
+    pub prompt: Prompt,
     /// The id on pages, logs and `X-Request-Id`.
     pub request_id: &'a str,
     /// The moment at which it came.

@@ -17,7 +17,7 @@ use super::{
     Ask, SignInRoom, answer, hosted,
     provider::{self, ProviderError},
 };
-use crate::request::{Body, SignInNeeded};
+use crate::request::{Body, Prompt, SignInNeeded};
 
 /// Asks a provider for what a sign-in begins with: its documents and keys. `None` where there is
 /// nobody to ask.
@@ -63,8 +63,9 @@ pub(super) trait IdentityProvider: Send + Sync {
     /// At a route's host: sends a navigation to where its person signs in.
     fn begin<'a>(&'a self, needed: &'a SignInNeeded<'_>) -> BoxFuture<'a, Response<Body>> {
         Box::pin(async move {
-            let SignInNeeded { plan, head, authority, target, now, .. } = *needed;
-            let begun = self.room().begin_hop(plan, authority, target, now, &head.headers);
+            let SignInNeeded { plan, head, authority, target, prompt, now, .. } = *needed;
+            let fields = &head.headers;
+            let begun = self.room().begin_hop(plan, authority, target, prompt, now, fields);
             begun.unwrap_or_else(|| {
                 let try_again = usher_pages::Link::new("/");
                 let why = "This host can't begin a sign-in.";
@@ -164,6 +165,12 @@ impl IdentityProvider for Hosted<'_> {
     fn begin<'a>(&'a self, needed: &'a SignInNeeded<'_>) -> BoxFuture<'a, Response<Body>> {
         Box::pin(async move {
             let SignInNeeded { plan, authority, target, request_id, now, .. } = *needed;
+            if needed.prompt == Prompt::Login {
+                // It would answer at once with what it knows, and the browser would go in circles.
+                let (try_again, receipt) = (usher_pages::Link::new(target), receipt(needed));
+                let why = "This page asks for a recent sign-in. Sign out and sign in again.";
+                return refused(needed, &SignInFailed { why, try_again, receipt });
+            }
             let error = match self.0.begin_hosted(self.1, needed).await {
                 Ok(response) => return response,
                 Err(error) => error,

@@ -182,7 +182,7 @@ impl SignInRoom {
         };
         let location = match goal {
             Goal::Here => "/.pomerium/".to_owned(),
-            Goal::Page { target, flow } => {
+            Goal::Page { target, flow, .. } => {
                 let target = Target::parse(plan, target).ok()?;
                 let handle = handle_for(&target);
                 let sealed = self.keys.seal(

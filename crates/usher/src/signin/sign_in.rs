@@ -30,7 +30,9 @@ impl SignInRoom {
             Ok(goal) => goal,
             Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
         };
-        if let Some(live) = ask.known_here() {
+        let known = ask.known_here();
+        let known = known.filter(|live| goal.is_met_by(live.session().sign_in, Duration::ZERO));
+        if let Some(live) = known {
             if let Some(response) =
                 self.unanswerable(ask, &goal, live.person(), &live.session().claims)
             {
@@ -132,6 +134,10 @@ pub(super) fn words(failure: &Failure) -> &'static str {
         Failure::OtherProvider => "The way to sign in was changed meanwhile.",
         Failure::Refused(_) | Failure::TryAgain { .. } => {
             "The service that signs people in said no."
+        }
+        Failure::NotAnew => {
+            "This page asks for a recent sign-in, and the service that signs people in did not ask \
+             again, or does not say that it did."
         }
         Failure::OtherIssuer
         | Failure::NoIssuer

@@ -5,14 +5,14 @@ use usher_rules::{
     names::{Authority, Origin},
     plan::Plan,
     signin::{
-        BindingUse, BrowserBinding, CALLBACK, Goal, Params, ProgramRedirect, SIGN_IN, param,
-        sign_url,
+        BindingUse, BrowserBinding, CALLBACK, Goal, PROMPT_LOGIN, Params, ProgramRedirect, SIGN_IN,
+        param, sign_url,
     },
     time::Now,
 };
 
 use super::{Ask, SignInRoom, answer, binding, deep_link::Wanted, random};
-use crate::request::{Body, SignInNeeded};
+use crate::request::{Body, Prompt, SignInNeeded};
 
 impl SignInRoom {
     /// Sends a navigation to the authenticate host, and marks the browser that it began in.
@@ -21,6 +21,7 @@ impl SignInRoom {
         plan: &Plan,
         authority: &Authority,
         target: &str,
+        prompt: Prompt,
         now: Now,
         fields: &http::HeaderMap,
     ) -> Option<Response<Body>> {
@@ -30,11 +31,14 @@ impl SignInRoom {
         let own = Origin::of(authority);
         let here = own.host == plan.sign_in.authenticate.host;
         let base = format!("{}{SIGN_IN}", if here { &own } else { &plan.sign_in.authenticate });
-        let params = [
+        let mut params = vec![
             (param::IDP_ID, plan.sign_in.providers.first().id()),
             (param::REDIRECT_URI, &wanted.page),
             (param::FLOW, &binding.id),
         ];
+        if prompt == Prompt::Login {
+            params.push((param::PROMPT, PROMPT_LOGIN));
+        }
         let mut response = answer::found(&sign_url(&self.keys, &base, &params, now.wall));
         let held = (&*plan.cookie.name, fields);
         binding::set(&mut response, (BindingUse::Hop, &binding), held, now.wall);
@@ -53,6 +57,7 @@ impl SignInRoom {
             head: ask.head(),
             authority: ask.authority(),
             target: "/.pomerium/",
+            prompt: Prompt::IfNeeded,
             request_id: ask.request_id(),
             now: ask.now(),
         };

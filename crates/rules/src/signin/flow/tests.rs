@@ -159,7 +159,8 @@ fn a_parameter_that_comes_twice_makes_an_answer_nobody_s() {
 #[test]
 fn what_is_left_of_a_flow_is_its_page_and_opens_as_nothing_else() {
     let keys = test_keys();
-    let page = |target: &str| Goal::Page { target: target.into(), flow: "f".into() };
+    let page =
+        |target: &str| Goal::Page { target: target.into(), flow: "f".into(), anew_since: None };
     let left = Pending::over(&keys, "c1", &page("https://tv.example/x"), [4; 12], START).unwrap();
     assert!(left.starts_with("1900."), "{left}");
     assert_eq!(Pending::page_of(&keys, "c1", &left).as_deref(), Some("https://tv.example/x"));

@@ -17,7 +17,7 @@ use usher_rules::{
     plan::{Action, Plan, Route},
     policy::{Decision, Facts, Policy, RequestFacts, Verdict},
     session::SignedIn,
-    time::Now,
+    time::{Now, UnixTime},
 };
 
 use super::{
@@ -51,6 +51,7 @@ struct Asked {
     authority: Authority,
     path: RequestPath,
     source: IpAddr,
+    at: UnixTime,
     origin: Option<Box<str>>,
     preflight_method: Option<Box<str>>,
 }
@@ -168,7 +169,9 @@ impl Standing {
         let who = session
             .filter(|_| !has_expired || stream.outlives_expiry())
             .map(|session| session.signed_in());
-        let decision = self.asked.decide(&route.policy, who).0;
+        // A film goes on by the sign-in that was recent when it began.
+        let at = if stream.outlives_expiry() { self.asked.at } else { now.wall };
+        let decision = self.asked.decide(&route.policy, who, at).0;
         match decision.verdict {
             Verdict::Allow => Ok(()),
             // The same app as before: what it opens, it opens to all, and takes from nobody.
@@ -180,6 +183,7 @@ impl Standing {
                 Ok(())
             }
             Verdict::SignIn if has_expired => Err(PermitEnd::SessionExpired),
+            Verdict::SignInAgain => Err(PermitEnd::SessionExpired),
             Verdict::SignIn | Verdict::Deny => Err(PermitEnd::PolicyChanged),
         }
     }
@@ -219,7 +223,8 @@ pub enum PermitEnd {
     /// Sign-out or revocation.
     #[error("the session was ended")]
     SessionEnded,
-    /// The session ran out, and what runs is nothing that outlives it.
+    /// The session, or how recent its sign-in has to be, ran out, and what runs is nothing that
+    /// outlives it.
     #[error("the session ran out")]
     SessionExpired,
     /// The plan in force sends it nowhere, or to something that is no app.
@@ -262,6 +267,7 @@ impl Asked {
             authority: routed.authority.clone(),
             path: routed.path.clone(),
             source: seen.source(),
+            at: seen.now.wall,
             origin: preflight.then(|| text(header::ORIGIN)).flatten(),
             preflight_method: preflight
                 .then(|| text(header::ACCESS_CONTROL_REQUEST_METHOD))
@@ -270,9 +276,14 @@ impl Asked {
     }
 
     /// Every reading of path and method must be let in; the first that is not is what was decided.
-    fn decide(&self, policy: &Policy, who: Option<&SignedIn>) -> (Decision, ReadingOf) {
+    fn decide(
+        &self,
+        policy: &Policy,
+        who: Option<&SignedIn>,
+        at: UnixTime,
+    ) -> (Decision, ReadingOf) {
         let own = self.method.as_str();
-        let decide = |method, path| policy.decide(&Facts::of(who, self.facts(method, path)));
+        let decide = |method, path| policy.decide(&Facts::of(who, self.facts(method, path)).at(at));
         let decision = decide(own, self.path.decoded());
         if decision.verdict != Verdict::Allow {
             return (decision, ReadingOf::Canonical);
@@ -324,7 +335,7 @@ pub fn permit<'a>(
 ) -> Result<(Permitted<Parts>, Grounds), Refused<'a>> {
     let (asked, session) = (Asked::of(&request), request.identity.session());
     let who = session.map(|session| session.signed_in());
-    let (decision, by) = asked.decide(&route.policy, who);
+    let (decision, by) = asked.decide(&route.policy, who, asked.at);
     let unbound = match session {
         None if asked.may_be_opened(&decision) => stranger(&request),
         Some(_) | None => Unbound::No,
@@ -332,7 +343,7 @@ pub fn permit<'a>(
     let grounds = match (decision.verdict, unbound) {
         (Verdict::Allow, _) => Grounds::Policy(decision),
         (_, Unbound::Open(why)) => Grounds::Unbound(why),
-        (Verdict::SignIn | Verdict::Deny, Unbound::No) => {
+        (Verdict::SignIn | Verdict::SignInAgain | Verdict::Deny, Unbound::No) => {
             return Err(Refused { request, decision, by });
         }
     };

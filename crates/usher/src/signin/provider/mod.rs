@@ -14,7 +14,8 @@ use std::{
 
 use openidconnect::{
     ClientId, ClientSecret, CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
-    Scope, core::CoreAuthenticationFlow,
+    Scope,
+    core::{CoreAuthPrompt, CoreAuthenticationFlow},
 };
 use serde_json::{Map, Value};
 use usher_rules::{
@@ -220,8 +221,14 @@ impl Providers {
         for scope in provider.scopes.iter().filter(|scope| &***scope != "openid") {
             request = request.add_scope(Scope::new(scope.to_string()));
         }
+        let anew = pending.goal().is_anew();
+        if anew {
+            // With `max_age` an ID token has to say when (OIDC Core §3.1.2.1).
+            request = request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO);
+        }
         for (name, value) in &provider.request_params {
-            if !is_ours(name) {
+            let replaced = anew && ["prompt", "max_age"].contains(&&**name);
+            if !replaced && !is_ours(name) {
                 request = request.add_extra_param(name.to_string(), value.to_string());
             }
         }

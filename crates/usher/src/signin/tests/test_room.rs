@@ -23,8 +23,8 @@ use usher_rules::{
 
 use crate::{
     request::{
-        Anchor, Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Remembered, SignInJournal,
-        SignInNeeded, SignInNote,
+        Anchor, Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Prompt, Remembered,
+        SignInJournal, SignInNeeded, SignInNote,
         identify::{Found, Identity, Rejection, SessionStore, StoreError, memory::MemorySessions},
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
@@ -258,7 +258,15 @@ impl TestRoom {
             Identity::Anonymous | Identity::Rejected(_) => {
                 let target = head.uri.path_and_query().unwrap().as_str();
                 let (plan, head, authority) = (&plan, &head, &authority);
-                let needed = SignInNeeded { plan, head, authority, target, request_id: "r-1", now };
+                let needed = SignInNeeded {
+                    plan,
+                    head,
+                    authority,
+                    target,
+                    prompt: Prompt::IfNeeded,
+                    request_id: "r-1",
+                    now,
+                };
                 self.room.sign_in_redirect(needed).await
             }
         }
