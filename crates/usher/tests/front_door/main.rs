@@ -40,6 +40,7 @@ mod provider_members;
 mod provider_mistakes;
 mod providers;
 mod readers;
+mod recent;
 mod refused_words;
 mod routes;
 mod second_readings;

@@ -1,8 +1,14 @@
-use super::{Doubt, Question, Who, Written};
-use crate::{policy::report::Report, session::SignedIn};
+use std::time::Duration;
+
+use super::{About, Doubt, Fact, Question, Reason, UNAUTHENTICATED, Who, Written};
+use crate::{
+    config::duration,
+    policy::{facts::Facts, report::Report},
+    session::SignedIn,
+};
 
 criteria! {
-    Session: AuthenticatedUser;
+    Session: AuthenticatedUser, SignedInWithin;
     later: "client_certificate", "device", "invalid_client_certificate", "ssh_ca", "ssh_publickey",
         "ssh_username", "ssh_username_matches_claim", "ssh_username_matches_email";
 }
@@ -33,6 +39,85 @@ impl Question for AuthenticatedUser {
         match (&*who.person.id, &*who.person.email) {
             ("", _) => "the session names no user".into(),
             (name, "") | (_, name) => format!("signed in as `{name}`"),
+        }
+    }
+}
+
+/// `signed_in_within`: whoever asks has shown not long ago who they are. Ours.
+///
+/// A sign-in without a moment is none that counts, on either side.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct SignedInWithin(Duration);
+
+/// Who signs in needs a while, and would be asked again at once.
+const SHORTEST: Duration = Duration::from_secs(60);
+
+impl Question for SignedInWithin {
+    const NAME: &'static str = "signed_in_within";
+    const MEANT: &'static [(&'static str, &'static str)] =
+        &[("max_age", Self::NAME), ("auth_time", Self::NAME)];
+    const REASONS: [&'static str; 2] = ["sign-in-recent", "sign-in-too-old"];
+    type Of = SinceSignIn;
+
+    fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
+        let span = written.data.text().and_then(|text| duration::parse(text).ok());
+        let span = span.filter(|span| *span >= SHORTEST);
+        if span.is_none() {
+            report.error(
+                "U333",
+                &written.data.span,
+                format!("`{}` takes a span of time, of a minute at least", written.name),
+                "write `10m`, `1h30m` …",
+            );
+        }
+        span.map(Self)
+    }
+
+    fn holds(&self, since: Option<Duration>, doubt: Doubt) -> bool {
+        since.map_or(doubt == Doubt::Differs, |since| since < self.0)
+    }
+
+    fn in_words(&self) -> String {
+        format!("signed in less than {:?} ago", self.0)
+    }
+
+    fn found(&self, since: Option<Duration>) -> String {
+        match since {
+            Some(since) => format!("signed in {since:?} ago"),
+            None => "nobody vouches for when they signed in".into(),
+        }
+    }
+}
+
+/// How long ago somebody signed in, as far as it is vouched for.
+pub(in crate::policy) struct SinceSignIn;
+
+impl Fact for SinceSignIn {
+    type Seen<'a> = Option<Duration>;
+    const ABOUT: About = About::Person;
+
+    fn of(facts: &Facts<'_>) -> Result<Option<Duration>, (Reason, &'static str)> {
+        facts.who.map(|_| facts.since_sign_in).ok_or((UNAUTHENTICATED, "nobody is signed in"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Doubt, Question as _, SignedInWithin};
+
+    #[test]
+    fn a_sign_in_is_recent_to_its_last_second_and_without_a_moment_never() {
+        for (since, lets_in, keeps_out, why) in [
+            (Some(0), true, true, "just now"),
+            (Some(599), true, true, "the last second"),
+            (Some(600), false, false, "too old"),
+            (None, false, true, "nobody knows: it lets in on no side"),
+        ] {
+            let (within, since) = (SignedInWithin(Duration::from_secs(600)), since.map(Duration::from_secs));
+            assert_eq!(within.holds(since, Doubt::Fails), lets_in, "{why}");
+            assert_eq!(within.holds(since, Doubt::Differs), keeps_out, "{why}");
         }
     }
 }
