@@ -28,11 +28,11 @@ pub(super) fn read(
     let before = problems.len();
     let value = value(key, &node, source, problems);
     if problems.len() > before {
-        judge(key, &key_span, problems);
+        check_fate(key, &key_span, problems);
     } else if let Fate::Fixed(ours, lost) = key.fate {
         judge_value(key, (ours, lost), &node, problems);
     } else if !says_nothing(key.kind, &node) {
-        judge(key, &key_span, problems);
+        check_fate(key, &key_span, problems);
     }
     let is_there = match (&value, key.kind) {
         (Some(Value::Text(text)), _) => !text.is_empty(),
@@ -81,7 +81,7 @@ fn judge_value(
     ));
 }
 
-fn judge(key: &'static Key, at: &Span, problems: &mut Vec<Problem>) {
+fn check_fate(key: &'static Key, at: &Span, problems: &mut Vec<Problem>) {
     let name = key.name;
     let problem = match key.fate {
         Fate::Supported | Fate::Own | Fate::Fixed(..) => return,

@@ -13,7 +13,7 @@ use crate::{
     yaml::{self, Entry, Extent, Node, Parsed, Style},
 };
 
-/// What the environment may change.
+/// Variables that set keys.
 pub(super) struct Overrides<'a> {
     pub globals: &'a mut Section,
     pub policy: &'a mut Vec<Section>,

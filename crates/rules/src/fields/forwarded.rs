@@ -53,7 +53,7 @@ const OTHERS: [&str; 39] = [
     "x-envoy-",
 ];
 
-/// What the upstream is told about the connection.
+/// The connection, as the upstream hears of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Forwarded<'a> {
     /// The TCP peer.

@@ -1,4 +1,4 @@
-//! What the proxy runs: a config that compiled.
+//! A config that compiled: all that the proxy runs with.
 
 mod allowed;
 mod autocert;

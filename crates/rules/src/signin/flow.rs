@@ -316,12 +316,12 @@ impl Redeeming {
             nonce: &self.nonce,
         };
         check_id_token(id_token, &expected, now)?;
-        let told = person_from_claims(id_token, userinfo)?;
+        let authentication = person_from_claims(id_token, userinfo)?;
         // `prompt` went through the browser, where anybody could take it away.
-        if !self.goal.is_met_by(told.sign_in, CLOCK_SKEW) {
+        if !self.goal.is_met_by(authentication.sign_in, CLOCK_SKEW) {
             return Err(Failure::NotAnew);
         }
-        Ok(told)
+        Ok(authentication)
     }
 }
 

@@ -271,15 +271,19 @@ mod tests {
             (json!({"sub": "1", "preferred_username": "a"}), "a"),
             (json!({"sub": "1"}), ""),
         ] {
-            let told = person_from_claims(claims.as_object().unwrap(), None).unwrap();
-            assert_eq!(&*told.person.name, name);
+            let authentication = person_from_claims(claims.as_object().unwrap(), None).unwrap();
+            assert_eq!(&*authentication.person.name, name);
         }
         let id_token =
             json!({"sub": "1", "iss": "i", "aud": "c", "nonce": "n", "exp": 1, "groups": ["g"]});
         let userinfo = json!({"sub": "1", "iss": "evil", "groups": ["h"], "nonce": "m"});
-        let told = person_from_claims(id_token.as_object().unwrap(), userinfo.as_object()).unwrap();
-        let kept: Vec<_> =
-            told.claims.iter().map(|(name, values)| format!("{name}={values:?}")).collect();
+        let authentication =
+            person_from_claims(id_token.as_object().unwrap(), userinfo.as_object()).unwrap();
+        let kept: Vec<_> = authentication
+            .claims
+            .iter()
+            .map(|(name, values)| format!("{name}={values:?}"))
+            .collect();
         let text = |text: &str| format!("[String({text:?})]");
         let expected = [("aud", "c"), ("groups", "h"), ("iss", "i"), ("sub", "1")];
         assert_eq!(kept, expected.map(|(name, value)| format!("{name}={}", text(value))));

@@ -125,12 +125,14 @@ impl SignInRoom {
         ask: &Ask,
         goal: &Goal,
         flow: &str,
-        told: Authentication,
+        authentication: Authentication,
     ) -> Response<Body> {
-        if let Some(response) = self.unanswerable(ask, goal, &told.person, &told.claims) {
+        if let Some(response) =
+            self.unanswerable(ask, goal, &authentication.person, &authentication.claims)
+        {
             return response;
         }
-        let live = match self.begin(ask, BUILTIN, told, None).await {
+        let live = match self.begin(ask, BUILTIN, authentication, None).await {
             Ok(live) => live,
             Err(error) => return self.not_begun(ask, &error),
         };

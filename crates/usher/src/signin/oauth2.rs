@@ -179,12 +179,13 @@ impl SignInRoom {
         self.sessions.once(used, over_at, now.wall).await?;
         let SignedIn { claims, userinfo, redeemed } =
             self.providers.redeem(plan, provider, &redeeming, now).await?;
-        let told = redeeming.accept(&claims, userinfo.as_ref(), provider, now.wall)?;
-        if let Some(response) = self.unanswerable(ask, &redeeming.goal, &told.person, &told.claims)
+        let authentication = redeeming.accept(&claims, userinfo.as_ref(), provider, now.wall)?;
+        if let Some(response) =
+            self.unanswerable(ask, &redeeming.goal, &authentication.person, &authentication.claims)
         {
             return Ok(response);
         }
-        let live = self.begin(ask, &provider.id, told, Some(&redeemed)).await?;
+        let live = self.begin(ask, &provider.id, authentication, Some(&redeemed)).await?;
         let mut response = self.hand_over(ask, &live, &redeeming.goal).ok_or_else(not_served)?;
         self.remember_here(ask, &live, &mut response);
         Ok(response)

@@ -61,10 +61,10 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         provider: &str,
-        told: Authentication,
+        authentication: Authentication,
         redeemed: Option<&Redeemed>,
     ) -> Result<Arc<LiveSession>, StoreError> {
-        self.begin_until(ask, provider, told, redeemed, UnixTime::MAX).await
+        self.begin_until(ask, provider, authentication, redeemed, UnixTime::MAX).await
     }
 
     /// The same, over at `end` at the latest.
@@ -72,7 +72,7 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         provider: &str,
-        told: Authentication,
+        authentication: Authentication,
         redeemed: Option<&Redeemed>,
         end: UnixTime,
     ) -> Result<Arc<LiveSession>, StoreError> {
@@ -95,7 +95,7 @@ impl SignInRoom {
             }
         };
         let end = ask.wall().plus(plan.cookie.expire).min(end);
-        let mut new = told.begin(id, provider, ask.wall(), end);
+        let mut new = authentication.begin(id, provider, ask.wall(), end);
         new.session.id_token = sealed;
         let live = self.sessions.insert(new).await?;
         if let Some(old) = ask.known_here() {

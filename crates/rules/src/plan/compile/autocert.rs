@@ -8,7 +8,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-use super::{Ground, files::Pem};
+use super::{Compiler, files::Pem};
 use crate::{
     config::{
         Given,
@@ -28,7 +28,7 @@ use crate::{
 const NEVER_PUBLIC: &[&str] =
     &["localhost", "local", "internal", "test", "example", "invalid", "home.arpa", "lan"];
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// `None` when it is off. What it says is judged where sign-in has problems of its own, too.
     pub(super) fn autocert(
         &mut self,

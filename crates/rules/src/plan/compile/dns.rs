@@ -2,14 +2,14 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::Ground;
+use super::Compiler;
 use crate::{
     config::keys::{self, Key, Typed, global},
     plan::{Dns01, DnsProvider, TsigKey},
     secret::Secret,
 };
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// `None` when none is named, or a problem was found.
     pub(super) fn dns01(&mut self) -> Option<Dns01> {
         let provider = match self.keys.get(&global::AUTOCERT_DNS_PROVIDER)? {

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use zeroize::Zeroizing;
 
-use super::Ground;
+use super::Compiler;
 use crate::{
     config::{Given, keys::Key},
     plain_text,
@@ -40,7 +40,7 @@ impl Pem {
     }
 }
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// The text of the file that `given` names, in UTF-8 and without a byte order mark.
     pub(super) fn read(&self, given: &Given) -> Result<Secret, Problem> {
         let path = given.text();

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    Ground,
+    Compiler,
     files::{self, Pem},
     name,
 };
@@ -78,7 +78,7 @@ pub const AUTHORIZE_FIELDS: &[&str] = &[
     "route-checksum",
 ];
 
-impl Ground<'_> {
+impl Compiler<'_> {
     pub(super) fn listen(&mut self) -> Listen {
         let insecure = self.keys.value(&global::INSECURE_SERVER);
         let default_port = if insecure { 80 } else { 443 };

@@ -1,6 +1,6 @@
 //! What requests may look like: methods, escaped separators, names with `_`.
 
-use super::Ground;
+use super::Compiler;
 use crate::{
     config::{Section, keys::global},
     names::EscapedSlashes,
@@ -8,7 +8,7 @@ use crate::{
     problem::Problem,
 };
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// `additional_methods`: tokens in upper case, so that no app takes one for another method.
     pub(super) fn additional_methods(&mut self) -> Vec<Box<str>> {
         let mut methods = Vec::new();

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Ground, name};
+use super::{Compiler, name};
 use crate::{
     config::{
         Given, Section,
@@ -33,12 +33,12 @@ impl ResponseFields {
 }
 
 /// The global `set_response_headers`, or Pomerium's defaults (`pomerium-config.md` §2.10).
-pub(super) fn global_response_fields(ground: &mut Ground<'_>) -> ResponseFields {
-    let Some(given) = ground.keys.given(&global::SET_RESPONSE_HEADERS) else {
-        return ResponseFields { written: Vec::new(), defaults: defaults(ground.keys) };
+pub(super) fn global_response_fields(compiler: &mut Compiler<'_>) -> ResponseFields {
+    let Some(given) = compiler.keys.given(&global::SET_RESPONSE_HEADERS) else {
+        return ResponseFields { written: Vec::new(), defaults: defaults(compiler.keys) };
     };
-    let pairs = ground.keys.value(&global::SET_RESPONSE_HEADERS);
-    let written = own_fields(given, pairs, ground.problems).unwrap_or_default();
+    let pairs = compiler.keys.value(&global::SET_RESPONSE_HEADERS);
+    let written = own_fields(given, pairs, compiler.problems).unwrap_or_default();
     ResponseFields { written, defaults: Vec::new() }
 }
 
@@ -58,14 +58,14 @@ fn defaults(keys: &Section) -> Vec<(HeaderName, HeaderValue)> {
 
 /// A route's fields over the global ones; `disable` clears all.
 pub(super) fn route_response_fields(
-    ground: &mut Ground<'_>,
+    compiler: &mut Compiler<'_>,
     globals: &ResponseFields,
 ) -> ResponseFields {
-    let Some(given) = ground.keys.given(&route::SET_RESPONSE_HEADERS) else {
+    let Some(given) = compiler.keys.given(&route::SET_RESPONSE_HEADERS) else {
         return globals.clone();
     };
-    let pairs = ground.keys.value(&route::SET_RESPONSE_HEADERS);
-    let Some(own) = own_fields(given, pairs, ground.problems) else {
+    let pairs = compiler.keys.value(&route::SET_RESPONSE_HEADERS);
+    let Some(own) = own_fields(given, pairs, compiler.problems) else {
         return ResponseFields::default();
     };
     let mut fields = globals.clone();
@@ -98,9 +98,9 @@ fn own_fields(
 }
 
 /// `jwt_claims_headers`: a map from field to claim, or claims whose fields are named after them.
-pub(super) fn claim_fields(ground: &mut Ground<'_>) -> Vec<(HeaderName, Box<str>)> {
-    let Some(given) = ground.keys.given(&global::JWT_CLAIMS_HEADERS) else { return Vec::new() };
-    let pairs = match ground.keys.get(&global::JWT_CLAIMS_HEADERS) {
+pub(super) fn claim_fields(compiler: &mut Compiler<'_>) -> Vec<(HeaderName, Box<str>)> {
+    let Some(given) = compiler.keys.given(&global::JWT_CLAIMS_HEADERS) else { return Vec::new() };
+    let pairs = match compiler.keys.get(&global::JWT_CLAIMS_HEADERS) {
         Some(Value::Map(pairs)) => pairs.clone(),
         Some(Value::List(names)) => claims(names),
         _ => Vec::new(),
@@ -117,7 +117,7 @@ pub(super) fn claim_fields(ground: &mut Ground<'_>) -> Vec<(HeaderName, Box<str>
         }
     }
     given.source.relocate(&mut found);
-    ground.problems.append(&mut found);
+    compiler.problems.append(&mut found);
     fields
 }
 

@@ -4,7 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use http::{HeaderValue, Method, uri::PathAndQuery};
 
-use super::Ground;
+use super::Compiler;
 use crate::{
     config::{
         Section,
@@ -21,7 +21,7 @@ const OK: Range<u16> = 200..201;
 /// A shorter pause would be a flood.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// `None` when one of them is an error.
     pub(super) fn health_checks(&mut self) -> Option<Vec<HealthCheck>> {
         let before = self.problems.len();

@@ -1,6 +1,6 @@
 //! Which paths a route takes, and what the upstream sees of them.
 
-use super::{Ground, re2};
+use super::{Compiler, re2};
 use crate::{
     config::{
         Given,
@@ -9,7 +9,7 @@ use crate::{
     plan::{Action, PathMatch, Rewrite},
 };
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// One of `regex`, `path`, `prefix`, in this order; the others do nothing.
     pub(super) fn path_match(&mut self) -> Option<PathMatch> {
         let keys: [&'static Key; 3] = [&route::REGEX, &route::PATH, &route::PREFIX];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Ground,
+    Compiler,
     files::{self, Pem},
 };
 use crate::{
@@ -20,7 +20,7 @@ const KEY: [&Key; 2] =
     [&global::METRICS_CERTIFICATE_KEY.key, &global::METRICS_CERTIFICATE_KEY_FILE.key];
 const CLIENT_CA: [&Key; 2] = [&global::METRICS_CLIENT_CA.key, &global::METRICS_CLIENT_CA_FILE.key];
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// `None` when nobody asked for it, or a problem was found.
     pub(super) fn metrics(&mut self) -> Option<MetricsListen> {
         let Some(address) = self.address(&global::METRICS_ADDRESS, None) else {

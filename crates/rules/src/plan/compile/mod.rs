@@ -55,24 +55,24 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         sort(&mut problems);
         return Err(problems);
     }
-    let mut ground = Ground { keys: &globals, files, problems: &mut problems };
-    let listen = ground.listen();
-    let cookie = ground.cookie();
-    let timeouts = ground.timeouts();
-    let response_fields = headers::global_response_fields(&mut ground);
-    let claim_fields = headers::claim_fields(&mut ground);
-    let secrets = ground.secrets();
-    let extra_roots = ground.extra_roots();
-    let log = ground.log();
-    let additional_methods = ground.additional_methods();
-    ground.remarks();
+    let mut compiler = Compiler { keys: &globals, files, problems: &mut problems };
+    let listen = compiler.listen();
+    let cookie = compiler.cookie();
+    let timeouts = compiler.timeouts();
+    let response_fields = headers::global_response_fields(&mut compiler);
+    let claim_fields = headers::claim_fields(&mut compiler);
+    let secrets = compiler.secrets();
+    let extra_roots = compiler.extra_roots();
+    let log = compiler.log();
+    let additional_methods = compiler.additional_methods();
+    compiler.remarks();
     let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods);
 
     let compiled = each_route(&sections, &line_starts, &defaults, files, &mut problems);
     twins::find(&sections, &compiled, &mut problems);
     placeholder::find(&globals, &sections, &mut problems);
     let routes: Vec<Arc<Route>> = compiled.iter().flatten().cloned().collect();
-    let sign_in = Ground { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
+    let sign_in = Compiler { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
     let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());
     let routes = if is_service { Vec::new() } else { routes }; // none are served
     loops::find(&listen, sign_in.as_ref(), (&sections, &compiled), &mut problems);
@@ -82,7 +82,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     {
         problems.push(no_routes(is_empty));
     }
-    let autocert = Ground { keys: &globals, files, problems: &mut problems }
+    let autocert = Compiler { keys: &globals, files, problems: &mut problems }
         .autocert(&routes, sign_in.as_ref());
     sort(&mut problems);
 
@@ -131,8 +131,8 @@ fn each_route(
     for section in sections {
         let mut found = Vec::new();
         let line = line_of(line_starts, section);
-        let mut ground = Ground { keys: section, files, problems: &mut found };
-        compiled.push(route::compile(&mut ground, defaults, line).map(Arc::new));
+        let mut compiler = Compiler { keys: section, files, problems: &mut found };
+        compiled.push(route::compile(&mut compiler, defaults, line).map(Arc::new));
         section.source.relocate(&mut found);
         problems.append(&mut found);
     }
@@ -141,14 +141,14 @@ fn each_route(
 
 /// What a compiler of some keys stands on: one section, the files it names, and where to put
 /// problems.
-struct Ground<'a> {
+struct Compiler<'a> {
     /// The keys: the top level, or a route.
     keys: &'a Section,
     files: &'a dyn Files,
     problems: &'a mut Vec<Problem>,
 }
 
-impl Ground<'_> {
+impl Compiler<'_> {
     fn report(&mut self, problem: Problem) {
         self.problems.push(problem);
     }

@@ -10,7 +10,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-use super::Ground;
+use super::Compiler;
 use crate::{
     config::{Given, keys::Key},
     secret::Secret,
@@ -26,7 +26,7 @@ enum Pair {
     Unreadable,
 }
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// Reports a pair with which no handshake can succeed; `key` is where the key was given.
     pub(super) fn want_pair(
         &mut self,

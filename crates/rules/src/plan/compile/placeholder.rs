@@ -24,7 +24,7 @@ const DOMAINS: &[&str] = &[
     "my.domain",
 ];
 
-/// What the labels that mean "yours" begin with, also below a dynamic name: `yourdomain.duckdns.org`.
+/// Beginnings of labels that mean "yours", also below a dynamic name: `yourdomain.duckdns.org`.
 const YOURS: &[&str] = &["yourdomain", "your-domain"];
 
 /// The same, whole: a name may well begin like them.
@@ -35,17 +35,18 @@ const MINE: &[&str] = &["mydomain", "my-domain"];
 pub(super) fn find(globals: &Section, routes: &[Section], problems: &mut Vec<Problem>) {
     let own = globals.given(&global::AUTHENTICATE_SERVICE_URL).into_iter();
     let own = own.chain(routes.iter().filter_map(|one| one.given(&route::FROM)));
-    problems.extend(own.filter_map(|given| told(given, host_in(given.text()), OF_USHER)));
+    problems.extend(own.filter_map(|given| placeholder(given, host_in(given.text()), OF_USHER)));
     let provider = globals.given(&global::IDP_PROVIDER_URL);
-    problems.extend(provider.and_then(|given| told(given, host_in(given.text()), OF_PROVIDER)));
+    problems
+        .extend(provider.and_then(|given| placeholder(given, host_in(given.text()), OF_PROVIDER)));
     let contact = globals.given(&global::AUTOCERT_EMAIL);
     problems.extend(contact.and_then(|given| {
         let (_, domain) = given.text().rsplit_once('@')?;
-        told(given, domain, OF_CONTACT)
+        placeholder(given, domain, OF_CONTACT)
     }));
 }
 
-fn told(given: &Given, name: &str, help: &str) -> Option<Problem> {
+fn placeholder(given: &Given, name: &str, help: &str) -> Option<Problem> {
     let what = || format!("`{name}` is a name of guides, not yours");
     is_placeholder(name).then(|| given.warning("U506", what(), help))
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Ground,
+    Compiler,
     files::Pem,
     from,
     globals::some_time,
@@ -58,24 +58,24 @@ impl<'a> Defaults<'a> {
 
 /// Compiles a route; `None` when something in it is an error.
 pub(super) fn compile(
-    ground: &mut Ground<'_>,
+    compiler: &mut Compiler<'_>,
     defaults: &Defaults<'_>,
     line: u32,
 ) -> Option<Route> {
-    let keys = ground.keys;
-    let from = ground.from();
-    let matches = ground.path_match();
-    let action = ground.action();
-    let rewrite = ground.rewrite(action.as_ref());
-    let policy = ground.policy();
-    ground.problems.extend(policy.never_met(defaults.additional_methods));
-    let set_request = ground.set_request();
-    let remove_request = ground.field_names(&route::REMOVE_REQUEST_HEADERS);
-    let response = headers::route_response_fields(ground, defaults.response_fields);
-    let client_identity = ground.field_names(&route::ALLOW_CLIENT_IDENTITY_HEADERS);
-    let socket_origins = ground.socket_origins();
-    let host_field = ground.host_field();
-    let tls = ground.upstream_tls();
+    let keys = compiler.keys;
+    let from = compiler.from();
+    let matches = compiler.path_match();
+    let action = compiler.action();
+    let rewrite = compiler.rewrite(action.as_ref());
+    let policy = compiler.policy();
+    compiler.problems.extend(policy.never_met(defaults.additional_methods));
+    let set_request = compiler.set_request();
+    let remove_request = compiler.field_names(&route::REMOVE_REQUEST_HEADERS);
+    let response = headers::route_response_fields(compiler, defaults.response_fields);
+    let client_identity = compiler.field_names(&route::ALLOW_CLIENT_IDENTITY_HEADERS);
+    let socket_origins = compiler.socket_origins();
+    let host_field = compiler.host_field();
+    let tls = compiler.upstream_tls();
     let (from, matches, action) = (from?, matches?, action?);
     let websockets = keys.value(&route::ALLOW_WEBSOCKETS);
     Some(Route {
@@ -120,7 +120,7 @@ pub(super) fn compile(
     })
 }
 
-impl Ground<'_> {
+impl Compiler<'_> {
     fn from(&mut self) -> Option<HostPattern> {
         let Some(given) = self.keys.given(&route::FROM) else {
             let place = self.keys.source.place(&self.start());
@@ -149,7 +149,7 @@ impl Ground<'_> {
             users: self.people(&route::ALLOWED_USERS),
         };
         let ppl = self.keys.given(&route::POLICY);
-        self.judge(&legacy, ppl);
+        self.warn_without_effect(&legacy, ppl);
         Policy::compile(&legacy, ppl.map(|given| &given.node), self.problems)
     }
 
@@ -181,8 +181,8 @@ impl Ground<'_> {
         claims
     }
 
-    /// What the allow keys and the policy mean beside each other.
-    fn judge(&mut self, legacy: &LegacyAllow, ppl: Option<&Given>) {
+    /// Allow keys that leave the policy without effect, or the other way round.
+    fn warn_without_effect(&mut self, legacy: &LegacyAllow, ppl: Option<&Given>) {
         let open = if legacy.public {
             "allow_public_unauthenticated_access"
         } else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    Ground,
+    Compiler,
     files::{self, Pem},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 /// Bytes of `shared_secret` and `cookie_secret`.
 const SECRET_BYTES: usize = 32;
 
-impl Ground<'_> {
+impl Compiler<'_> {
     pub(super) fn secrets(&mut self) -> Secrets {
         Secrets {
             shared: self

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Ground, sign_in::stable_id};
+use super::{Compiler, sign_in::stable_id};
 use crate::{
     config::keys::global,
     names::{Origin, registrable_domain},
@@ -14,7 +14,7 @@ use crate::{
 pub(super) const HOSTED: &[&str] =
     &["authenticate.pomerium.app", "authenticate.staging.pomerium.app"];
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// Does `services` ask for the authenticate service alone?
     pub(super) fn is_authenticate_service(&self) -> bool {
         matches!(self.keys.value(&global::SERVICES), [one] if &*one.text == "authenticate")
@@ -44,7 +44,7 @@ impl Ground<'_> {
         Provider::Hosted(HostedService { id, address })
     }
 
-    /// What the authenticate service needs beside a provider.
+    /// Keys without which an authenticate service would serve nobody, or anybody.
     pub(super) fn service(&mut self, routes: &[Arc<Route>]) -> Option<AllowedHosts> {
         if self.keys.get(&global::AUTHENTICATE_SERVICE_URL).is_none() {
             self.report(Problem::new(

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::Ground;
+use super::Compiler;
 use crate::{
     config::{
         Given,
@@ -56,7 +56,7 @@ const PRESETS: &[Preset] = &[
     },
 ];
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// `None` when a problem was found.
     pub(super) fn sign_in(&mut self, routes: &[Arc<Route>]) -> Option<SignIn> {
         let given = self.keys.given(&global::AUTHENTICATE_SERVICE_URL);

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode};
 
-use super::Ground;
+use super::Compiler;
 use crate::{
     config::{
         Given, Section,
@@ -18,7 +18,7 @@ use crate::{
     yaml::{Kind, Node},
 };
 
-impl Ground<'_> {
+impl Compiler<'_> {
     /// `redirect` wins over `response`, and this over `to`.
     pub(super) fn action(&mut self) -> Option<Action> {
         let given: Vec<&Given> = ACTIONS.iter().filter_map(|key| self.keys.given(key)).collect();

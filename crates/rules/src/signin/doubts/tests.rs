@@ -4,12 +4,14 @@ use crate::signin::person_from_claims;
 
 /// What does not count of somebody: `claim why values`, and whether the address is verified.
 fn doubted(id_token: &Value, userinfo: &Value) -> String {
-    let told = person_from_claims(id_token.as_object().unwrap(), userinfo.as_object()).unwrap();
-    let doubted = told.person.unproven.iter().map(|doubted| {
+    let authentication =
+        person_from_claims(id_token.as_object().unwrap(), userinfo.as_object()).unwrap();
+    let doubted = authentication.person.unproven.iter().map(|doubted| {
         let values: Vec<_> = doubted.values.iter().map(ToString::to_string).collect();
         format!("{} {:?} {}", doubted.claim, doubted.why, values.join(" ")).trim_end().to_owned()
     });
-    let verified = told.claims.values("email_verified").first().map(|flag| format!("={flag}"));
+    let verified =
+        authentication.claims.values("email_verified").first().map(|flag| format!("={flag}"));
     doubted.chain(verified).collect::<Vec<_>>().join("; ")
 }
 

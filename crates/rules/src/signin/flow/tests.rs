@@ -37,8 +37,9 @@ fn a_whole_sign_in_takes_no_network_and_no_time() {
         "iss": "https://idp.example", "aud": "usher", "sub": "ann",
         "exp": 2000, "iat": 1000, "nonce": redeeming.nonce(),
     });
-    let told = redeeming.accept(claims.as_object().unwrap(), None, &provider(), START).unwrap();
-    assert_eq!(&*told.person.id, "ann");
+    let authentication =
+        redeeming.accept(claims.as_object().unwrap(), None, &provider(), START).unwrap();
+    assert_eq!(&*authentication.person.id, "ann");
 }
 
 /// The example of RFC 7636, appendix B.

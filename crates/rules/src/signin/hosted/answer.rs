@@ -3,7 +3,7 @@ use super::{
 };
 use crate::{signin::param, time::UnixTime};
 
-/// What the service sends back, before it is sealed.
+/// The service's answer before it is sealed.
 #[derive(Debug)]
 pub struct Answer<'a> {
     /// What was asked.

@@ -109,13 +109,13 @@ impl SignInRoom {
         let again = target.to_string();
         begun_here(ask, flow)
             .map_err(|NotThisBrowser { cause, why }| refused(cause, why, &again))?;
-        let (told, end) = vouched_for(ask, service, &arrived, &again)?;
+        let (authentication, end) = vouched_for(ask, service, &arrived, &again)?;
         self.use_once(ask, &arrived, &again).await?;
-        let live = match same_sign_in(ask, &told) {
+        let live = match same_sign_in(ask, &authentication) {
             Some(live) => live,
             None => {
                 let end = end.unwrap_or(UnixTime::MAX);
-                let live = self.begin_until(ask, &service.id, told, None, end).await?;
+                let live = self.begin_until(ask, &service.id, authentication, None, end).await?;
                 if let Some(old) = ask.identity().session() {
                     // Each host has a session of its own, so none is on its way anywhere.
                     self.retire(ask, old, &live).await;
@@ -187,10 +187,11 @@ pub(super) fn vouched_for(
 
 /// The session that another tab of this browser has just got, by the same person: a second one
 /// would end the first, and with it the film and the socket of that tab.
-fn same_sign_in(ask: &Ask, told: &Authentication) -> Option<Arc<LiveSession>> {
+fn same_sign_in(ask: &Ask, authentication: &Authentication) -> Option<Arc<LiveSession>> {
     let live = ask.identity().session().filter(|live| !live.is_ended())?;
     let is_young = ask.wall().is_within(SAME_SIGN_IN, live.session().issued_at());
-    let is_same = *live.person() == told.person && live.session().claims == told.claims;
+    let is_same =
+        *live.person() == authentication.person && live.session().claims == authentication.claims;
     (is_young && is_same).then(|| Arc::clone(live))
 }
 

@@ -30,13 +30,13 @@ impl SignInRoom {
         arrived: &Arrived,
     ) -> Result<Response<Body>, NotSignedIn> {
         let redirect = program_redirect(ask, arrived)?;
-        let (told, _) = vouched_for(ask, service, arrived, "/")?;
+        let (authentication, _) = vouched_for(ask, service, arrived, "/")?;
         let no_random = || StoreError::Unavailable(NO_RANDOM.into());
         let binding = BrowserBinding::new(random().ok_or_else(no_random)?, ask.wall());
         let consent = Consent {
             program: redirect.as_str(),
             host: ask.host(),
-            person: &told.person,
+            person: &authentication.person,
             action: ask.with_query(CALLBACK),
         };
         Ok(consent_page(ask, consent, &binding, &[&redirect.origin()]))
@@ -78,10 +78,10 @@ impl SignInRoom {
             return Err(refused("a page's answer was posted as a program's", why, "/"));
         }
         let redirect = program_redirect(ask, &arrived)?;
-        let (told, end) = vouched_for(ask, service, &arrived, "/")?;
+        let (authentication, end) = vouched_for(ask, service, &arrived, "/")?;
         self.use_once(ask, &arrived, "/").await?;
         let end = end.unwrap_or(UnixTime::MAX);
-        let live = self.begin_until(ask, &service.id, told, None, end).await?;
+        let live = self.begin_until(ask, &service.id, authentication, None, end).await?;
         let handle = self.keys.sign_handle(&handle(ask, &live));
         let mut response = answer::see_other(&redirect.with_handle(&handle));
         binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());
