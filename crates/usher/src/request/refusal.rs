@@ -268,7 +268,7 @@ mod tests {
     use super::{
         ForwardError, Named, Oversize, Panicked, PermitEnd, Refusal, RouteError, StoreError,
     };
-    use crate::request::{answer::rendered, forward::Unreadable};
+    use crate::request::{error_page, forward::Unreadable};
 
     /// What a client says about an upstream that says `bytes` and hangs up.
     async fn said(bytes: &[u8]) -> hyper::Error {
@@ -430,7 +430,7 @@ mod tests {
         for (status, refusal) in every().await {
             assert!(seen.insert(variant(&refusal)), "twice: {refusal:?}");
             let page = refusal.error_response(named).page;
-            let of = |wanted| rendered(&*page, wanted, &[]);
+            let of = |wanted| error_page(&*page, wanted, &[]);
             let (html, json, text) =
                 (of(Preference::Html), of(Preference::Json), of(Preference::Text));
             for response in [&html, &json, &text] {
@@ -442,6 +442,6 @@ mod tests {
             let body = text.into_body().collect().await.unwrap().to_bytes();
             assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
         }
-        assert_eq!(seen.len(), 47, "every variant");
+        assert_eq!(seen.len(), 54, "every variant");
     }
 }
