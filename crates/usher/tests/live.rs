@@ -242,15 +242,19 @@ async fn a_certificate_is_judged_as_a_browser_does() {
 async fn a_provider_is_asked_for_what_a_sign_in_begins_with() {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let provider = FakeProvider::start(now).await.unwrap();
-    let keys = |issuer: &str| {
+    let (id, secret) = provider.client();
+    let with = |issuer: &str, secret: &str| {
         format!(
             "authenticate_service_url: https://auth.test\nidp_provider: oidc\nidp_provider_url: {issuer}\n\
-             idp_client_id: usher\nidp_client_secret: s3cret-s3cret\nroutes:\n{}",
+             idp_client_id: {id}\nidp_client_secret: {secret}\nroutes:\n{}",
             route("tv", "http://127.0.0.1:1", "")
         )
     };
+    let keys = |issuer: &str| with(issuer, secret);
     let report = Desk::new(&keys(provider.issuer())).check().await;
     report.says("provider", provider.issuer(), "ok", "discovery and keys", "");
+    let report = Desk::new(&with(provider.issuer(), "of-another-client")).check().await;
+    report.says("provider", provider.issuer(), "error", "`idp_client_secret` anew", "check again");
 
     provider.answers("/.well-known/openid-configuration", 404, None, "");
     let report = Desk::new(&keys(provider.issuer())).check().await;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::time::UnixTime;
+use crate::{config::duration::show, time::UnixTime};
 
 /// How far a provider's clock may be off.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
@@ -30,16 +30,33 @@ pub enum IdTokenFault {
     /// Steps 4 and 5: `azp` names somebody else, or several audiences and no `azp`.
     #[error("`azp`: it was issued to another party")]
     AuthorizedParty,
-    /// Step 9.
-    #[error("`exp`: it has expired, or does not say when")]
-    Expired,
-    /// `nbf`, or `iat` in the future.
-    #[error("`iat` or `nbf`: it is not valid yet")]
-    TooEarly,
+    /// Step 9: so long ago, or it does not say when.
+    #[error("`exp`: {}", ended(*.0))]
+    Expired(Option<Duration>),
+    /// `nbf`, or `iat` in the future by so much, or it does not say when it was made.
+    #[error("`iat` or `nbf`: {}", begins(*.0))]
+    TooEarly(Option<Duration>),
     /// Step 11.
     #[error("`nonce`: it is for another sign-in")]
     Nonce,
 }
+
+fn ended(ago: Option<Duration>) -> String {
+    ago.map_or_else(
+        || "it does not say when it ends".to_owned(),
+        |ago| format!("it ended {} ago by this machine's clock, {COMPARE}", show(ago)),
+    )
+}
+
+fn begins(ahead: Option<Duration>) -> String {
+    ahead.map_or_else(
+        || "it does not say when it was made".to_owned(),
+        |ahead| format!("it is from {} after this machine's time, {COMPARE}", show(ahead)),
+    )
+}
+
+const COMPARE: &str = "which is wrong or the provider's is: compare `date -u` here with the true time, and \
+                       set the wrong clock (`timedatectl set-ntp true`)";
 
 /// Checks the claims of an ID token whose signature holds.
 ///
@@ -73,14 +90,16 @@ pub fn check_id_token(
     }
     // Seconds since 1970 are exact in an f64 for the next 285 million years.
     #[expect(clippy::cast_precision_loss, reason = "see above")]
-    let (soonest, latest) =
-        (now.minus(CLOCK_SKEW).seconds() as f64, now.plus(CLOCK_SKEW).seconds() as f64);
-    if time("exp").is_none_or(|exp| soonest >= exp) {
-        return Err(IdTokenFault::Expired);
+    let (now, skew) = (now.seconds() as f64, CLOCK_SKEW.as_secs_f64());
+    let far =
+        |seconds: f64| Some(Duration::try_from_secs_f64(seconds.trunc()).unwrap_or(Duration::MAX));
+    let exp = time("exp").ok_or(IdTokenFault::Expired(None))?;
+    if now - exp >= skew {
+        return Err(IdTokenFault::Expired(far(now - exp)));
     }
-    let in_future = |name| time(name).is_some_and(|at| at > latest);
-    if time("iat").is_none() || in_future("iat") || in_future("nbf") {
-        return Err(IdTokenFault::TooEarly);
+    let iat = time("iat").ok_or(IdTokenFault::TooEarly(None))?;
+    if let Some(from) = [Some(iat), time("nbf")].into_iter().flatten().find(|at| at - now > skew) {
+        return Err(IdTokenFault::TooEarly(far(from - now)));
     }
     if text("nonce") != Some(expected.nonce) {
         return Err(IdTokenFault::Nonce);
@@ -90,10 +109,28 @@ pub fn check_id_token(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::{IdTokenExpected, IdTokenFault::*, check_id_token};
     use crate::time::UnixTime;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const MORE: Duration = Duration::from_secs(61);
+
+    /// "It is not valid yet" was all that the log said where a clock was three hours off.
+    #[test]
+    fn clocks_that_differ_are_told_by_how_much() {
+        let hours = Some(Duration::from_secs(3 * 3600));
+        for (fault, expected) in [
+            (Expired(hours), "it ended 3h0m0s ago by this machine's clock"),
+            (TooEarly(hours), "it is from 3h0m0s after this machine's time"),
+        ] {
+            let said = fault.to_string();
+            assert!(said.contains(expected) && said.contains("set the wrong clock"), "{said}");
+        }
+    }
 
     #[test]
     fn t19_claims_of_an_id_token() {
@@ -123,12 +160,12 @@ mod tests {
             ),
             (json!({"azp": "other"}), Some(AuthorizedParty), "issued to another"),
             (json!({"azp": 1}), Some(AuthorizedParty), "no text"),
-            (json!({"exp": 940}), Some(Expired), "past the skew"),
-            (json!({"exp": null}), Some(Expired), "never expires"),
-            (json!({"exp": "1100"}), Some(Expired), "no number"),
-            (json!({"iat": 1061}), Some(TooEarly), "from the future"),
-            (json!({"iat": null}), Some(TooEarly), "from no time"),
-            (json!({"nbf": 1061}), Some(TooEarly), "not yet"),
+            (json!({"exp": 940}), Some(Expired(Some(MINUTE))), "past the skew"),
+            (json!({"exp": null}), Some(Expired(None)), "never expires"),
+            (json!({"exp": "1100"}), Some(Expired(None)), "no number"),
+            (json!({"iat": 1061}), Some(TooEarly(Some(MORE))), "from the future"),
+            (json!({"iat": null}), Some(TooEarly(None)), "from no time"),
+            (json!({"nbf": 1061}), Some(TooEarly(Some(MORE))), "not yet"),
             (json!({"nonce": "m"}), Some(Nonce), "another sign-in"),
             (json!({"nonce": null}), Some(Nonce), "no sign-in"),
         ] {

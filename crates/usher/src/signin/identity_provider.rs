@@ -9,8 +9,8 @@ use usher_rules::{
     fields::{error_form, reader},
     people::BoxFuture,
     plan::{HostedService, OidcProvider, Plan, Provider},
-    signin::{Goal, SIGN_IN, param, sign_url},
-    time::Now,
+    signin::{CLOCK_SKEW, Goal, SIGN_IN, param, sign_url},
+    time::{Now, UnixTime},
 };
 
 use super::{
@@ -37,6 +37,31 @@ pub async fn try_provider(
             Some(provider::try_discovery(plan, provider, patience, now).await)
         }
         Provider::Hosted(_) => Some(hosted::try_service(plan, patience).await),
+    }
+}
+
+/// What a provider that answers makes of us.
+#[derive(Debug)]
+pub enum Standing {
+    /// It would sign people in, as far as can be told without somebody who signs in.
+    Good,
+    /// It does not take our client.
+    Stranger(ProviderError),
+    /// Its clock shows this, which is too far from ours for its tokens to count.
+    OtherClock(UnixTime),
+}
+
+/// Asks a provider that answers what else a sign-in would fail on.
+pub async fn standing(plan: &Plan, provider: &Provider, patience: Duration, now: Now) -> Standing {
+    let Provider::Oidc(provider) = provider else { return Standing::Good };
+    if let Some(theirs) = provider::clock_of(plan, provider, patience, now).await
+        && theirs.since(now.wall).max(now.wall.since(theirs)) > CLOCK_SKEW
+    {
+        return Standing::OtherClock(theirs);
+    }
+    match provider::try_client(plan, provider, patience, now).await {
+        Ok(()) => Standing::Good,
+        Err(error) => Standing::Stranger(error),
     }
 }
 

@@ -54,7 +54,10 @@ use usher_rules::{
 };
 
 pub(crate) use self::provider::PATIENCE;
-pub use self::{identity_provider::try_provider, provider::ProviderError};
+pub use self::{
+    identity_provider::{Standing, standing, try_provider},
+    provider::ProviderError,
+};
 
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{

@@ -143,7 +143,7 @@ impl SignInRoom {
                 self.failed(ask, cause, words(&failure), &again)
             }
             Err(NotSignedIn::Store(error)) => self.not_begun(ask, &error),
-            Err(NotSignedIn::Provider(error)) if error.is_down() => {
+            Err(NotSignedIn::Provider(error)) if error.is_down() || error.is_set_up_wrong() => {
                 self.provider_down(ask, &error, &again(ask, &goal))
             }
             Err(NotSignedIn::Provider(error)) => {

@@ -8,7 +8,10 @@ use usher_rules::{
     fields::Reader,
     names::Origin,
     plan::Level,
-    signin::{Failure, Goal, GoalError, SIGN_IN, SignedUrl, Target, UrlRefusal, param, verify_url},
+    signin::{
+        Failure, Goal, GoalError, IdTokenFault, SIGN_IN, SignedUrl, Target, UrlRefusal, param,
+        verify_url,
+    },
 };
 
 use super::{Ask, SignInRoom, answer};
@@ -138,6 +141,10 @@ pub(super) fn words(failure: &Failure) -> &'static str {
         Failure::NotAnew => {
             "This page asks for a recent sign-in, and the service that signs people in did not ask \
              again, or does not say that it did."
+        }
+        Failure::IdToken(IdTokenFault::Expired(Some(_)) | IdTokenFault::TooEarly(Some(_))) => {
+            "The clocks of this server and of the service that signs people in differ. Until one of \
+             them is set right nobody can sign in: please tell whoever runs this server."
         }
         Failure::OtherIssuer
         | Failure::NoIssuer

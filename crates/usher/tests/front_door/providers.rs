@@ -269,8 +269,14 @@ async fn a_client_that_may_only_post_its_secret_signs_in() {
     assert_eq!((seen.status, at.provider.was_asked("/token")), (StatusCode::OK, 3), "remembered");
     at.provider.answers("/token", 401, None, r#"{"error":"invalid_client"}"#);
     let (_, seen) = at.visit_as(json!({"sub": "u3"}), None).await;
-    assert_eq!((seen.status, at.provider.was_asked("/token")), (StatusCode::BAD_REQUEST, 5));
+    assert_eq!(
+        (seen.status, at.provider.was_asked("/token")),
+        (StatusCode::SERVICE_UNAVAILABLE, 5)
+    );
     assert!(at.server.log().contains("client_secret_"), "the log names the method");
+    let log = at.server.log();
+    assert!(log.contains("copy `idp_client_id` and `idp_client_secret` anew"), "{log}");
+    assert!(seen.body.contains("not set up right"), "nobody is told to try again: {}", seen.body);
     at.provider.answers("/token", 400, None, r#"{"error":"invalid_grant"}"#);
     at.visit_as(json!({"sub": "u3"}), None).await;
     assert_eq!(at.provider.was_asked("/token"), 6, "no other error is tried again");

@@ -64,10 +64,8 @@ pub(super) struct Common {
 /// Says of a name whether a certificate of the operator's covers it.
 pub type Coverage = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// An order that is made now.
 struct DueOrder<'a> {
     name: &'a str,
-    /// Whom it goes to.
     directory: &'a str,
     /// On the disk before the order is made: a crash must not make a second one.
     state: State,
@@ -104,7 +102,7 @@ impl AcmeClient {
         Self { store, provisioned, events, clock, acme_timeouts, work, coverage, common }
     }
 
-    /// Where a plan's store is.
+    /// `autocert_dir`, or a folder in the data directory.
     pub fn folder(plan: &Plan, data_dir: &Path) -> std::path::PathBuf {
         let named = plan.autocert.as_ref().and_then(|autocert| autocert.dir.clone());
         named.unwrap_or_else(|| data_dir.join("acme"))

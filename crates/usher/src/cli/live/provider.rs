@@ -3,23 +3,37 @@
 use usher_rules::{plan::Plan, problem::Severity, time::Now};
 
 use super::{PATIENCE, Tried};
-use crate::signin::try_provider;
+use crate::{
+    request::record::moment,
+    signin::{Standing, standing, try_provider},
+};
 
 const ABOUT: &str = "provider";
+
+const GOOD: &str = "discovery and keys are there";
 
 /// The providers of the plan; the built-in one needs nobody.
 pub(super) async fn tried(plan: &Plan, now: Now) -> Vec<Tried> {
     let mut all = Vec::new();
     for provider in plan.sign_in.providers.iter() {
         let subject = provider.address().unwrap_or_default();
-        let tried = try_provider(plan, provider, PATIENCE, now).await;
-        all.extend(tried.map(|tried| match tried {
-            Ok(()) => Tried::good(ABOUT, subject, "discovery and keys are there"),
-            Err(error) => {
-                let what = (error.to_string(), error.hint(provider));
-                Tried::bad(Severity::Error, ABOUT, subject, what)
-            }
-        }));
+        let bad = |what: String, help| Tried::bad(Severity::Error, ABOUT, subject, (what, help));
+        all.extend(match try_provider(plan, provider, PATIENCE, now).await {
+            None => None,
+            Some(Err(error)) => Some(bad(error.to_string(), error.hint(provider))),
+            Some(Ok(())) => Some(match standing(plan, provider, PATIENCE, now).await {
+                Standing::Good => Tried::good(ABOUT, subject, GOOD),
+                Standing::Stranger(error) => bad(error.to_string(), "then check again"),
+                Standing::OtherClock(theirs) => bad(
+                    format!(
+                        "its clock says {}, this machine's {}: nobody can sign in",
+                        moment(theirs),
+                        moment(now.wall)
+                    ),
+                    "set the wrong one: `timedatectl set-ntp true`",
+                ),
+            }),
+        });
     }
     all
 }

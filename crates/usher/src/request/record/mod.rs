@@ -11,8 +11,8 @@ mod decision;
 mod event;
 mod json;
 mod metrics;
-mod record;
 mod recorder;
+mod records;
 mod sign_in;
 mod sink;
 mod stamp;
@@ -26,7 +26,6 @@ pub use event::Event;
 pub use metrics::Metrics;
 pub use recorder::{LeftOut, Recorder};
 pub use sink::{Format, Log};
-
 pub use stamp::moment;
 
-use record::Record;
+use records::Record;

@@ -9,7 +9,7 @@ use openidconnect::{
 use serde_json::{Map, Value};
 use usher_rules::{
     plan::{OidcProvider, Plan},
-    signin::{OAUTH2_CALLBACK, Redeeming},
+    signin::OAUTH2_CALLBACK,
 };
 
 use super::{
@@ -63,19 +63,19 @@ impl From<NotVerified> for ProviderError {
     }
 }
 
-/// Redeems a code at the token endpoint. A client that is not known by the way in which it says
+/// Redeems a code, with the verifier that goes with it, at the token endpoint. A client that is not known by the way in which it says
 /// its secret is tried the other way, once: `invalid_client` spends no code (RFC 6749 §5.2).
 pub(super) async fn redeem(
     known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
-    redeeming: &Redeeming,
+    code: (&str, &str),
 ) -> Result<(Tokens, ClientMethod), ProviderError> {
     let first = known.method();
-    match ask(known, provider, plan, redeeming, first).await {
+    match ask(known, provider, plan, code, first).await {
         Err(ProviderError::CodeRefused { word, .. }) if &*word == "invalid_client" => {
             let other = first.other();
-            let tokens = ask(known, provider, plan, redeeming, other).await?;
+            let tokens = ask(known, provider, plan, code, other).await?;
             known.remember(other);
             Ok((tokens, other))
         }
@@ -87,10 +87,10 @@ async fn ask(
     known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
-    redeeming: &Redeeming,
+    code: (&str, &str),
     method: ClientMethod,
 ) -> Result<Tokens, ProviderError> {
-    let request = token_request(known, provider, plan, redeeming, method)?;
+    let request = token_request(known, provider, plan, code, method)?;
     let answer = known.http.send(request).await?;
     match answer.status().as_u16() {
         200 => documents::tokens(answer.body()),
@@ -109,7 +109,7 @@ fn token_request(
     known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
-    redeeming: &Redeeming,
+    (code, verifier): (&str, &str),
     method: ClientMethod,
 ) -> Result<http::Request<Vec<u8>>, ProviderError> {
     let endpoint = known.metadata.token_endpoint().ok_or(ProviderError::NoTokenEndpoint)?;
@@ -118,8 +118,8 @@ fn token_request(
         |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "authorization_code")
-        .append_pair("code", &redeeming.code)
-        .append_pair("code_verifier", &redeeming.verifier)
+        .append_pair("code", code)
+        .append_pair("code_verifier", verifier)
         .append_pair("redirect_uri", &format!("{}{OAUTH2_CALLBACK}", plan.sign_in.authenticate));
     let mut request = http::Request::post(endpoint.as_str())
         .header(http::header::ACCEPT, "application/json")

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use usher_rules::{
     plan::{OidcProvider, Plan, Provider},
     signin::{OAUTH2_CALLBACK, Pending, Redeeming},
-    time::Now,
+    time::{Now, UnixTime},
 };
 
 use self::known::{Cache, ProviderState};
@@ -84,7 +84,7 @@ pub enum ProviderError {
     #[error("the provider has no token endpoint")]
     NoTokenEndpoint,
     /// The token endpoint refused the code, or us.
-    #[error("the token endpoint refused: `{word}`{}", by(method))]
+    #[error("the token endpoint refused: `{word}`{}{}", by(method), cure(word))]
     CodeRefused {
         /// The RFC's word.
         word: Box<str>,
@@ -120,6 +120,12 @@ impl ProviderError {
 }
 
 impl ProviderError {
+    /// Is it the config that is wrong, so that nobody can sign in until it is mended?
+    pub fn is_set_up_wrong(&self) -> bool {
+        let Self::CodeRefused { word, .. } = self else { return false };
+        matches!(&**word, "invalid_client" | "unauthorized_client")
+    }
+
     /// What the operator can do about `provider`; empty where the words say it.
     pub const fn hint(&self, provider: &Provider) -> &'static str {
         if !provider.signs_in_here() {
@@ -159,6 +165,21 @@ fn advice(document: &str, status: u16) -> &'static str {
 
 fn by(method: &str) -> String {
     if method.is_empty() { String::new() } else { format!(" (client authentication: {method})") }
+}
+
+/// What to do about a word of RFC 6749 §5.2.
+fn cure(word: &str) -> &'static str {
+    match word {
+        "invalid_client" | "unauthorized_client" => {
+            "; the provider does not take this client or its secret: copy `idp_client_id` and \
+             `idp_client_secret` anew from the client's page at the provider"
+        }
+        "invalid_grant" => {
+            "; the code was used, is too old, or is for another address: `redirect_uri` at the \
+             provider is `…/oauth2/callback`, and both clocks are right (`date -u`)"
+        }
+        _ => "",
+    }
 }
 
 /// Somebody whom a provider vouches for, its signature checked.
@@ -269,7 +290,9 @@ impl Providers {
     ) -> Result<SignedIn, ProviderError> {
         let cache = self.cache(plan, provider);
         let known = cache.of(plan, provider, now).await?;
-        let (tokens, method) = exchange::redeem(&known, provider, plan, redeeming).await?;
+        let (tokens, method) =
+            exchange::redeem(&known, provider, plan, (&redeeming.code, &redeeming.verifier))
+                .await?;
         let claims = match exchange::verified(&known, &tokens.id_token) {
             Ok(claims) => claims,
             Err(exchange::NotVerified::UnknownKey) => {
@@ -329,4 +352,40 @@ pub(super) async fn try_discovery(
     now: Now,
 ) -> Result<(), ProviderError> {
     Cache::new(patience).of(plan, provider, now).await.map(drop)
+}
+
+/// Asks the token endpoint for what no code stands for: one that knows us says so, and one that does
+/// not know our secret says that (RFC 6749 §5.2). Nobody is signed in.
+///
+/// # Errors
+///
+/// The provider does not take this client.
+pub(super) async fn try_client(
+    plan: &Plan,
+    provider: &OidcProvider,
+    patience: Duration,
+    now: Now,
+) -> Result<(), ProviderError> {
+    let known = Cache::new(patience).of(plan, provider, now).await?;
+    match exchange::redeem(&known, provider, plan, ("usher-check", "usher-check")).await {
+        Err(error) if error.is_set_up_wrong() => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// How far the provider's clock is from ours, by the `Date` of its answer (RFC 9110 §6.6.1); nothing
+/// where it has none.
+pub(super) async fn clock_of(
+    plan: &Plan,
+    provider: &OidcProvider,
+    patience: Duration,
+    now: Now,
+) -> Option<UnixTime> {
+    let known = Cache::new(patience).of(plan, provider, now).await.ok()?;
+    let url = format!("{}/.well-known/openid-configuration", provider.issuer.trim_end_matches('/'));
+    let answer = known.http.get_once(&url, None).await.ok()?;
+    let date = answer.headers().get(::http::header::DATE)?.to_str().ok()?;
+    let date = httpdate::parse_http_date(date).ok()?;
+    let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(UnixTime::from_seconds(since.as_secs()))
 }
