@@ -93,6 +93,20 @@ async fn a_101_that_nobody_asked_for_is_502() {
     }
 }
 
+/// A script reads the answer, whatever it says that it likes: a page to sign in on would be noise.
+#[tokio::test]
+async fn a_stranger_s_socket_is_refused_as_programs_are() {
+    let upstream = liar();
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    let request = format!(
+        "GET /ok HTTP/1.1\r\nhost: tv.test\r\naccept: text/html\r\nconnection: Upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: {KEY}\r\n\r\n"
+    );
+    let answer = ask(&server, "tv.test", &request).await;
+    assert_eq!(status(&answer), 401, "{answer}");
+    assert!(!answer.to_ascii_lowercase().contains("location:"), "{answer}");
+}
+
 #[tokio::test]
 async fn sockets_are_opened_by_the_routes_own_pages() {
     let upstream = liar();
