@@ -12,6 +12,7 @@ mod idn;
 mod laws;
 mod reference;
 mod show;
+mod times;
 mod values;
 
 use std::collections::BTreeMap;

@@ -390,3 +390,29 @@ fn name_of(from: &HostPattern, matches: &PathMatch) -> Box<str> {
     };
     format!("{label}{path}").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::as_browsers_write;
+
+    /// What stands in `Origin` is compared with it octet by octet.
+    #[test]
+    fn an_origin_is_written_as_browsers_do() {
+        for (given, expected) in [
+            ("https://TV.example", Some("https://tv.example")),
+            ("HTTPS://tv.example:443", Some("https://tv.example")),
+            ("http://tv.example:80", Some("http://tv.example")),
+            ("https://tv.example:80", Some("https://tv.example:80")),
+            ("http://tv.example:443", Some("http://tv.example:443")),
+            ("moz-extension://abc", Some("moz-extension://abc")),
+            ("null", Some("null")),
+            ("file://", Some("file://")),
+            ("tv.example", None),
+            ("://tv.example", None),
+            ("a b://tv.example", None),
+            ("https://tv.example/x", None),
+        ] {
+            assert_eq!(as_browsers_write(given).as_deref(), expected, "{given}");
+        }
+    }
+}

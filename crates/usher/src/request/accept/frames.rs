@@ -145,6 +145,19 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_is_as_long_as_its_three_octets_say() {
+        for length in [0x02, 0x0103, 0x01_0204] {
+            let mut frames = after_the_preface();
+            let whole = frame(HEADERS, END_HEADERS, &vec![0; length]);
+            let (last, others) = whole.split_last().unwrap();
+            assert_eq!(frames.walk(others), Half::Other, "{length:x}");
+            assert_eq!(frames.held(), length - 1);
+            assert_eq!(frames.walk(&[*last]), Half::Nothing, "{length:x}");
+            assert_eq!(frames.walk(&frame(PING, 0, &[0; 8])), Half::Nothing, "and the next begins");
+        }
+    }
+
+    #[test]
     fn octet_by_octet_is_one_head() {
         let whole = [frame(HEADERS, 0, b"abc"), frame(CONTINUATION, END_HEADERS, b"d")].concat();
         let mut frames = after_the_preface();

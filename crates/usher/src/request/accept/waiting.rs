@@ -86,3 +86,54 @@ impl fmt::Debug for Account {
         f.debug_struct("Account").field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+        task::{Context, Poll, Wake, Waker},
+    };
+
+    use bytes::Bytes;
+
+    use super::{Pulse, Waiting};
+    use crate::request::accept::{Bounds, Protocol, Shares, Whose, limits};
+
+    #[derive(Default)]
+    struct Bell(AtomicBool);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// One that nobody reads stands still, the others go on beside it, a piece at a time.
+    #[tokio::test]
+    async fn answers_take_turns_where_much_waits() {
+        let shares = Shares::new(Bounds::for_files(1024));
+        let whose = Whose::client([192, 0, 2, 1].into());
+        let pulse = Pulse::admitted(Protocol::Http2, shares.admit(whose).await.unwrap());
+        let [large, small] = [&pulse, &pulse].map(|pulse| Waiting::new(Arc::clone(pulse)));
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        let cx = Context::from_waker(&waker);
+
+        let little = large.count(Bytes::from(vec![0; 1000]));
+        assert_eq!(large.poll_room(&cx), Poll::Ready(()), "little waits");
+        let much = large.count(Bytes::from(vec![0; limits::CONNECTION_WAITING]));
+        assert_eq!(large.poll_room(&cx), Poll::Pending);
+        assert_eq!(small.poll_room(&cx), Poll::Ready(()), "nothing of it waits");
+        let piece = small.count(Bytes::from_static(b"x"));
+        assert_eq!(small.poll_room(&cx), Poll::Pending, "one piece each");
+        drop((piece, little));
+        assert!(!bell.0.load(Ordering::Relaxed) || small.poll_room(&cx).is_ready());
+        drop(much);
+        assert!(bell.0.load(Ordering::Relaxed), "it is told");
+        assert_eq!(large.poll_room(&cx), Poll::Ready(()));
+        assert_eq!(shares.waiting(), 0);
+    }
+}

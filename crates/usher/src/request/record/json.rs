@@ -219,6 +219,7 @@ mod tests {
             "a\r\n\u{1b}[2J",
             "ü\u{2028}\u{202e}",
             "\u{7f}\u{9b}",
+            "😀\n",
         ] {
             let mut out = Vec::new();
             quoted(&mut out, text);
@@ -244,7 +245,7 @@ mod tests {
             let shown = read["a"].as_str().unwrap();
             let (kept, rest) = shown.split_once("…(+").unwrap();
             let rest: usize = rest.strip_suffix(" octets)").unwrap().parse().unwrap();
-            assert!(kept.len() + rest >= text.len(), "{why}: {} {rest}", kept.len());
+            assert_eq!(kept.len() + rest, text.len(), "{why}: {} {rest}", kept.len());
             let mut out = Vec::new();
             quoted(&mut out, &text);
             assert!(out.len() < 1100, "{why}: {}", out.len());
@@ -252,6 +253,19 @@ mod tests {
         let mut out = Vec::new();
         quoted(&mut out, &"x".repeat(1024));
         assert_eq!(out.len(), 1026, "what fits is not cut");
+    }
+
+    #[test]
+    fn milliseconds_have_three_digits_behind_the_point() {
+        for (micros, expected) in
+            [(0, "0.000"), (7, "0.007"), (42, "0.042"), (1_500, "1.500"), (12_345_678, "12345.678")]
+        {
+            let mut out = Vec::new();
+            let mut object = Object::begin(&mut out);
+            object.millis("a", micros);
+            object.end();
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{{\"a\":{expected}}}\n"));
+        }
     }
 
     #[test]

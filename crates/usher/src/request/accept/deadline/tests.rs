@@ -5,7 +5,7 @@ use tokio::{
     time::{Instant, advance},
 };
 
-use super::{Protocol, Pulse, Watched, limits};
+use super::{InFlight, Protocol, Pulse, Watched, limits};
 use crate::request::accept::{Bounds, Shares, Whose};
 
 const IDLE: Option<Duration> = Some(Duration::from_secs(300));
@@ -99,4 +99,41 @@ async fn what_waits_for_the_rest_of_a_head_counts_in_the_client_s_share() {
         assert!((least..most).contains(&counted), "{counted}");
     }
     assert_eq!(limits::SHORT_HEAD, 8 * 1024, "as limits.md says");
+}
+
+/// A page may take back all that it was offered, again and again; who floods is shown out.
+#[tokio::test(start_paused = true)]
+async fn who_takes_back_more_than_a_page_does_is_shown_out() {
+    let shown_out = async |pulse: &Pulse| {
+        let patience = Duration::from_nanos(1);
+        tokio::time::timeout(patience, pulse.cancels_too_much()).await.is_ok()
+    };
+    let pulse = Pulse::new(Protocol::Http2);
+    let request = pulse.request();
+    let take_back = |times| (0..times).for_each(|_| request.cancelled());
+    take_back(limits::CANCELS);
+    assert!(!shown_out(&pulse).await, "as many at once as anybody has a reason to");
+    advance(Duration::from_secs(1)).await;
+    take_back(limits::CANCELS_PER_SECOND);
+    assert!(!shown_out(&pulse).await, "and as many as time has forgiven");
+    take_back(1);
+    assert!(shown_out(&pulse).await, "and no more");
+
+    let one_by_one = Pulse::new(Protocol::Http1);
+    let request = one_by_one.request();
+    (0..=limits::CANCELS).for_each(|_| request.cancelled());
+    assert!(!shown_out(&one_by_one).await, "over HTTP/1.1 each is a connection");
+}
+
+/// What a request waits for counts before it is answered.
+#[tokio::test]
+async fn a_connection_that_asks_for_too_much_has_no_room() {
+    let shares = Shares::new(Bounds { sockets: 1000, connections: 3, bytes: 16 << 20 });
+    let whose = Whose::client([192, 0, 2, 1].into());
+    let pulse = Pulse::admitted(Protocol::Http2, shares.admit(whose).await.unwrap());
+    let answered: Vec<_> =
+        (0..1000).map(|_| pulse.request()).take_while(InFlight::has_room).collect();
+    assert_eq!(answered.len(), (4 << 20) / limits::STREAM_COST, "its client's share of the bytes");
+    drop(answered);
+    assert!(pulse.request().has_room(), "and again");
 }

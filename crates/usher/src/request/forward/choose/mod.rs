@@ -281,3 +281,76 @@ impl Chooser {
 pub(super) fn key_of(text: &[u8]) -> u64 {
     balance::mix(balance::fnv(text.iter().copied()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use usher_rules::{
+        config::{self, Environment, Files, Input},
+        plan::{self, Action, Plan},
+    };
+
+    use super::{Choosers, Health, key_of};
+
+    struct NoFiles;
+
+    impl Files for NoFiles {
+        fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+            Err(path.into())
+        }
+    }
+
+    fn plan(to: &[&str]) -> Plan {
+        let route = |(at, to): (usize, &&str)| {
+            format!(
+                "- from: https://app{at}.test\n  to: {to}\n  allow_any_authenticated_user: true\n"
+            )
+        };
+        let routes: String = to.iter().enumerate().map(route).collect();
+        let text = format!("address: 127.0.0.1:8443\nroutes:\n{routes}");
+        let draft = config::read(Input { name: None, text: &text }, &Environment::new());
+        plan::compile(draft, &NoFiles).unwrap().0
+    }
+
+    fn known(choosers: &Choosers, plan: &Plan) -> Vec<Arc<Health>> {
+        let of = |route: &Arc<plan::Route>| match &route.action {
+            Action::Forward(targets) => {
+                Arc::clone(choosers.of(route, targets).health(0).expect("one upstream"))
+            }
+            Action::Redirect(_) | Action::Respond { .. } => panic!("no upstream"),
+        };
+        plan.routes.iter().map(of).collect()
+    }
+
+    /// Two routes learn from each other, and one with wrong settings spoils nothing for the other.
+    #[test]
+    fn what_is_known_of_an_upstream_is_for_the_very_same_one() {
+        let plan = plan(&[
+            "http://tv:81",
+            "http://tv:81",
+            "http://tv:82",
+            "http://nas:81",
+            "h2c://tv:81",
+            "https://tv:81",
+            "https://tv:81\n  tls_skip_verify: true",
+            "https://tv:81",
+        ]);
+        let choosers = Choosers::default();
+        choosers.prepare(&plan);
+        let before = known(&choosers, &plan);
+        for (a, b) in (0..before.len()).flat_map(|a| (0..a).map(move |b| (a, b))) {
+            let expected = matches!((b, a), (0, 1) | (5, 7));
+            assert_eq!(Arc::ptr_eq(&before[a], &before[b]), expected, "{b} and {a}");
+        }
+        choosers.prepare(&plan);
+        let after = known(&choosers, &plan);
+        assert!(before.iter().zip(&after).all(|(a, b)| Arc::ptr_eq(a, b)), "a reload forgets none");
+    }
+
+    #[test]
+    fn visitors_have_numbers_of_their_own() {
+        assert_ne!(key_of(&[192, 0, 2, 1]), key_of(&[192, 0, 2, 2]));
+        assert_eq!(key_of(b"session"), key_of(b"session"));
+    }
+}
