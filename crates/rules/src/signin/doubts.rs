@@ -35,6 +35,8 @@ pub(super) fn replaced(unproven: &mut Unproven, name: &str, signed: &Value) {
             unproven.add(name, values.to_vec(), Why::Replaced);
         }
     }
+    // What nobody can read in it keeps out as well, as if nothing stood in for it.
+    look_for_groups(unproven, "", &single);
 }
 
 /// Groups of odd types, and groups that the provider says it left out.

@@ -152,6 +152,12 @@ fn groups_that_are_left_out_or_odd_are_doubtful() {
         ),
         (json!({"MemberOf": 7}), none.clone(), "MemberOf Unreadable", "in any case"),
         (
+            json!({"groups": [["a"]]}),
+            json!({"groups": []}),
+            "groups Replaced [\"a\"]; groups Unreadable",
+            "userinfo stands in for it, and makes it no clearer",
+        ),
+        (
             json!({"_claim_names": {"groups": "src1"}}),
             none.clone(),
             "groups LeftOut",

@@ -129,7 +129,7 @@ tv: the local authority, TLS 1.2 and 1.3
         (|leaf| leaf.key = Key::Ecdsa(521), "P-521"),
         (|leaf| leaf.key = Key::Rsa(1024), "1024 bits"),
         (|leaf| leaf.not_after = NOW.minus(DAY), "it has ended"),
-        (|leaf| leaf.not_before = NOW.plus(DAY), "does not count yet"),
+        (|leaf| leaf.not_before = NOW.plus(DAY), "does not count before"),
         (|leaf| leaf.not_after = NOW.plus(DAY * 800), "longer than 398 days"),
     ];
     for (change, why) in changes {
