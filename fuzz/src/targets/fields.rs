@@ -84,7 +84,7 @@ pub fn negotiation(input: &[u8]) {
     let _ = fields::preference(&accept);
     let map = named(input);
     for method in [Method::GET, Method::POST] {
-        let reader = fields::reader(&method, &map, false);
+        let reader = fields::reader(&method, &map);
         let _ = fields::error_form(reader, &map);
     }
     let _ = fields::is_page_load(&map);

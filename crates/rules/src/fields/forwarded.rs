@@ -77,7 +77,7 @@ pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
     let Forwarded { peer, https, authority, trusted_hops, skip_append } = forwarded;
     let incoming = readable_chain(fields, trusted_hops);
     remove_theirs(fields);
-    match chain(incoming, peer, skip_append && trusted_hops > 0) {
+    match chain(incoming, (!skip_append || trusted_hops == 0).then_some(peer)) {
         Some(chain) => fields.insert(FOR, chain),
         None => fields.remove(FOR),
     };
@@ -104,7 +104,7 @@ pub fn way(fields: &HeaderMap, peer: &HeaderValue, trusted_hops: u32) -> HeaderV
     if trusted_hops == 0 {
         return peer.clone();
     }
-    chain(readable_chain(fields, trusted_hops), peer, false).unwrap_or_else(|| peer.clone())
+    chain(readable_chain(fields, trusted_hops), Some(peer)).unwrap_or_else(|| peer.clone())
 }
 
 /// The addresses of the incoming chain, as far as they can be read, from the right.
@@ -175,13 +175,14 @@ fn hop_address(text: &str) -> Option<IpAddr> {
     if is_port(port) { host.parse().ok() } else { None }
 }
 
-/// The whole way, the peer last.
-fn chain(incoming: String, peer: &HeaderValue, skip_append: bool) -> Option<HeaderValue> {
-    match (incoming.is_empty(), skip_append, peer.to_str()) {
-        (true, false, _) => Some(peer.clone()),
-        (true, true, _) => None,
-        (false, false, Ok(peer)) => HeaderValue::try_from(format!("{incoming}, {peer}")).ok(),
-        (false, true, _) | (false, false, Err(_)) => HeaderValue::try_from(incoming).ok(),
+/// The whole way, with the peer as its last hop where it is told of.
+fn chain(incoming: String, last: Option<&HeaderValue>) -> Option<HeaderValue> {
+    if incoming.is_empty() {
+        return last.cloned();
+    }
+    match last.and_then(|peer| peer.to_str().ok()) {
+        Some(peer) => HeaderValue::try_from(format!("{incoming}, {peer}")).ok(),
+        None => HeaderValue::try_from(incoming).ok(),
     }
 }
 

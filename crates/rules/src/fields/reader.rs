@@ -21,10 +21,7 @@ pub enum Reader {
 /// Browsers say it (`Sec-Fetch-*`, W3C Fetch Metadata), and no page can make them say something
 /// else. Without it the fields that scripts set count; and of the rest `GET` and `HEAD` that would
 /// take a page are people, so that curl and pomerium-cli see the redirect that they expect.
-pub fn reader(method: &Method, fields: &HeaderMap, upgrades: bool) -> Reader {
-    if upgrades {
-        return Reader::Program;
-    }
+pub fn reader(method: &Method, fields: &HeaderMap) -> Reader {
     match load(fields) {
         Load::Page => Reader::Person,
         Load::Part => Reader::Program,
@@ -161,59 +158,41 @@ mod tests {
     #[test]
     fn who_reads() {
         let page = "text/html,application/xhtml+xml,*/*;q=0.8";
-        for (method, given, upgrades, expected, why) in [
+        for (method, given, expected, why) in [
             (
                 "GET",
                 &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")][..],
-                false,
                 Person,
                 "page",
             ),
             (
                 "POST",
                 &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")],
-                false,
                 Person,
                 "form",
             ),
             (
                 "GET",
                 &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
-                false,
                 Person,
                 "a frame shows a page, and whoever has signed in elsewhere comes through",
             ),
-            ("GET", &[("sec-fetch-mode", "cors"), ("accept", "*/*")], false, Program, "fetch()"),
-            (
-                "GET",
-                &[("sec-fetch-mode", "cors"), ("accept", page)],
-                false,
-                Program,
-                "fetch() that lies",
-            ),
-            (
-                "GET",
-                &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "video")],
-                false,
-                Program,
-                "film",
-            ),
-            ("GET", &[("sec-fetch-mode", "websocket")], true, Program, "socket"),
-            ("GET", &[], true, Program, "socket of an app"),
-            ("GET", &[("accept", page)], false, Person, "an old browser"),
-            ("GET", &[], false, Person, "curl"),
-            ("GET", &[("accept", "*/*")], false, Person, "curl"),
-            ("HEAD", &[], false, Person, "curl -I"),
-            ("POST", &[("accept", "*/*")], false, Program, "its body would be lost"),
-            ("GET", &[("accept", "application/json")], false, Program, "an API client"),
+            ("GET", &[("sec-fetch-mode", "cors"), ("accept", "*/*")], Program, "fetch()"),
+            ("GET", &[("sec-fetch-mode", "cors"), ("accept", page)], Program, "fetch() that lies"),
+            ("GET", &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "video")], Program, "film"),
+            ("GET", &[("accept", page)], Person, "an old browser"),
+            ("GET", &[], Person, "curl"),
+            ("GET", &[("accept", "*/*")], Person, "curl"),
+            ("HEAD", &[], Person, "curl -I"),
+            ("POST", &[("accept", "*/*")], Program, "its body would be lost"),
+            ("GET", &[("accept", "application/json")], Program, "an API client"),
             (
                 "GET",
                 &[("accept", page), ("x-requested-with", "XMLHttpRequest")],
-                false,
                 Program,
                 "old XHR",
             ),
-            ("GET", &[("content-type", "application/grpc+proto")], false, Program, "gRPC"),
+            ("GET", &[("content-type", "application/grpc+proto")], Program, "gRPC"),
             (
                 "GET",
                 &[
@@ -222,51 +201,44 @@ mod tests {
                     ("accept", page),
                     ("x-requested-with", "org.example.webview"),
                 ],
-                false,
                 Person,
                 "Android's WebView names its app",
             ),
             (
                 "GET",
                 &[("accept", page), ("x-requested-with", "org.example.webview")],
-                false,
                 Person,
                 "an older WebView",
             ),
             (
                 "GET",
                 &[("sec-fetch-mode", "navigate"), ("x-requested-with", "XMLHttpRequest")],
-                false,
                 Person,
                 "the browser knows better than an app that hides its name",
             ),
             (
                 "GET",
                 &[("sec-fetch-mode", "cors"), ("x-requested-with", "org.example.webview")],
-                false,
                 Program,
                 "fetch() in a WebView",
             ),
-            ("GET", &[("x-requested-with", "xmlhttprequest")], false, Program, "any case"),
-            ("GET", &[("x-requested-with", "")], false, Person, "no value says nothing"),
+            ("GET", &[("x-requested-with", "xmlhttprequest")], Program, "any case"),
+            ("GET", &[("x-requested-with", "")], Person, "no value says nothing"),
             (
                 "GET",
                 &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "empty"), ("accept", "*/*")],
-                false,
                 Person,
                 "a service worker passes a page load on",
             ),
             (
                 "GET",
                 &[("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "empty"), ("accept", page)],
-                false,
                 Person,
                 "a service worker makes a request of its own of it",
             ),
             (
                 "GET",
                 &[("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "image"), ("accept", page)],
-                false,
                 Program,
                 "an image that a page of the same origin loads",
             ),
@@ -277,31 +249,27 @@ mod tests {
                     ("sec-fetch-dest", "document"),
                     ("accept", page),
                 ],
-                false,
                 Person,
                 "a worker that copied the destination, too",
             ),
             (
                 "GET",
                 &[("sec-fetch-mode", "same-origin"), ("accept", "*/*")],
-                false,
                 Program,
                 "a script's own",
             ),
             (
                 "GET",
                 &[("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "serviceworker")],
-                false,
                 Program,
                 "a worker's script",
             ),
-            ("GET", &[("sec-fetch-mode", "navigate")], false, Person, "no destination"),
-            ("POST", &[("accept", page)], false, Person, "a form, before Fetch Metadata"),
-            ("POST", &[("accept", "application/json")], false, Program, "an API client"),
+            ("GET", &[("sec-fetch-mode", "navigate")], Person, "no destination"),
+            ("POST", &[("accept", page)], Person, "a form, before Fetch Metadata"),
+            ("POST", &[("accept", "application/json")], Program, "an API client"),
             (
                 "GET",
                 &[("accept", "application/json, text/html;q=0.5")],
-                false,
                 Program,
                 "JSON is preferred",
             ),
@@ -311,7 +279,7 @@ mod tests {
                 fields.insert(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
             }
             let method: Method = method.parse().unwrap();
-            assert_eq!(reader(&method, &fields, upgrades), expected, "{method} {given:?}: {why}");
+            assert_eq!(reader(&method, &fields), expected, "{method} {given:?}: {why}");
         }
     }
 }

@@ -2,10 +2,19 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::ParamsError;
-
 /// What Go's form encoding leaves as it is, besides letters and digits.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Why a query is refused whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParamsError {
+    /// Two readers could take different ones (RFC 6749 §3.1 forbids it, too).
+    #[error("a parameter is given twice")]
+    Duplicate,
+    /// `%` without two digits behind it, or octets that are not UTF-8.
+    #[error("a parameter is not encoded as a form is")]
+    BadEncoding,
+}
 
 /// Writes one name or value.
 pub(super) fn encode_onto(query: &mut String, text: &str) {

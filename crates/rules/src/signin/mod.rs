@@ -33,15 +33,14 @@ pub use csrf::{CrossSite, same_origin};
 pub use deep_link::DeepLink;
 pub use device::DeviceCookie;
 pub use flow::{AuthorizationResponse, Failure, Pending, Redeeming};
+pub use form::ParamsError;
 pub use goal::{Goal, GoalError};
 pub use id_token::{CLOCK_SKEW, IdTokenExpected, IdTokenFault, check_id_token};
 pub use person::{ClaimsFault, member_as_person, member_signs_in, person_from_claims};
 pub use program::{ProgramRedirect, ProgramRedirectError};
 pub use replay::{Replay, ReplayRefusal};
 pub use sign_out::{SignedOutState, WayBack, person_digest, sign_out_origins};
-pub use signed_url::{
-    LEEWAY, LIFETIME, Params, ParamsError, SignedUrl, UrlRefusal, sign_url, verify_url,
-};
+pub use signed_url::{LEEWAY, LIFETIME, Params, SignedUrl, UrlRefusal, sign_url, verify_url};
 pub use target::{Target, TargetError, serves};
 
 /// Whoever is known signs in again (OIDC Core §3.1.2.1).

@@ -4,7 +4,7 @@ use aws_lc_rs::constant_time;
 use base64::{Engine, prelude::BASE64_URL_SAFE};
 
 use super::{
-    form::{decode, encode_onto},
+    form::{ParamsError, decode, encode_onto},
     param::{EXPIRY, ISSUED, SIGNATURE},
 };
 use crate::{session::Keys, time::UnixTime};
@@ -17,17 +17,6 @@ pub const LEEWAY: Duration = Duration::from_secs(60);
 /// The parameters of a query, in order of name, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(Box<str>, Box<str>)>);
-
-/// Why a query is refused whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParamsError {
-    /// Two readers could take different ones (RFC 6749 §3.1 forbids it, too).
-    #[error("a parameter is given twice")]
-    Duplicate,
-    /// `%` without two digits behind it, or octets that are not UTF-8.
-    #[error("a parameter is not encoded as a form is")]
-    BadEncoding,
-}
 
 impl Params {
     /// Reads a query or a form body (`application/x-www-form-urlencoded`).

@@ -44,9 +44,8 @@ pub(crate) use caught::{catch, caught, note_panics};
 pub(crate) use door::moment;
 pub use door::{Door, DoorParts};
 pub use local::{Anchor, LocalAuthority};
-pub use own::{
-    Assertions, Named, OwnPages, OwnRequest, Prompt, Remembered, SignInJournal, SignInNeeded,
-    SignInNote,
-};
+pub use own::{OwnPages, OwnRequest, Prompt, Remembered, SignInNeeded};
+pub use record::{Named, SignInJournal, SignInNote};
+pub use shape::Assertions;
 pub use tls_words::{tls_error, tls_words, untimely};
 pub use words::{Chore, Details, EventField, EventName, Part, PathRule};

@@ -3,14 +3,13 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use usher_rules::{
     names::{Authority, RequestPath},
-    people::{BoxFuture, Member, Person},
-    plan::{Level, Plan, Route},
-    session::SignedIn,
+    people::BoxFuture,
+    plan::{Plan, Route},
     time::Now,
 };
 
 use super::{
-    Body, EventName,
+    Body,
     identify::{Identity, StoreError},
 };
 
@@ -93,62 +92,4 @@ pub struct SignInNeeded<'a> {
     pub request_id: &'a str,
     /// The moment at which it came.
     pub now: Now,
-}
-
-/// What apps learn about somebody, and the keys to verify it with. Implemented beside what signs
-/// the assertion, so that `/.pomerium/user` and the assertion can't drift apart.
-pub trait Assertions: Send + Sync {
-    /// The JWK set, ready to be sent.
-    fn jwks(&self) -> Arc<[u8]>;
-    /// The assertion's claims that are about the person: without `iss`, `aud`, `exp`, `iat`, `jti`.
-    fn about(&self, plan: &Plan, who: &SignedIn) -> serde_json::Value;
-}
-
-/// Keeps what operators want to know about sign-ins.
-pub trait SignInJournal: Send + Sync {
-    /// Takes note.
-    fn note(&self, plan: &Plan, note: SignInNote<'_>);
-}
-
-/// Somebody whom a line is about, as the store or the provider knows them: never what was typed,
-/// which may be a password in the wrong field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Named<'a> {
-    /// Their id.
-    pub id: &'a str,
-    /// Their address; may be empty.
-    pub email: &'a str,
-}
-
-impl<'a> From<&'a Person> for Named<'a> {
-    fn from(person: &'a Person) -> Self {
-        Self { id: &person.id, email: &person.email }
-    }
-}
-
-impl<'a> From<&'a Member> for Named<'a> {
-    fn from(member: &'a Member) -> Self {
-        Self { id: &member.id, email: &member.email }
-    }
-}
-
-/// Something that happened at sign-in or sign-out. Never a secret, a token or a query.
-#[derive(Debug)]
-pub struct SignInNote<'a> {
-    /// How much it matters.
-    pub level: Level,
-    /// `sign-in`, `sign-in-failed`, `sign-out` or `provider`.
-    pub event: EventName,
-    /// When.
-    pub now: Now,
-    /// The request that it happened in.
-    pub request_id: &'a str,
-    /// The person, where one is known: of a sign-in that failed, whose account was tried.
-    pub person: Option<Named<'a>>,
-    /// The visitor: the TCP peer, or whom the proxies that are trusted name.
-    pub from: Option<IpAddr>,
-    /// Why, where it did not go well.
-    pub cause: Option<String>,
-    /// How we told the provider's token endpoint our secret (OIDC Core §9), where we did.
-    pub client_authentication: Option<&'static str>,
 }

@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
-    fields::{join_cookies, one_length},
+    fields::{Reader, join_cookies, one_length, reader},
     names::escaped_path,
     plan::Route,
 };
@@ -66,7 +66,11 @@ impl Door {
         }
         let (upgrade, has_room) =
             (Upgrade::take(&mut head, connection.protocol()), in_flight.has_room());
-        let seen = Seen::of(&head, self.plan(), connection, self.clock.now(), upgrade.is_some());
+        let reader = match &upgrade {
+            Some(_) => Reader::Program, // a page in its place would be noise
+            None => reader(&head.method, &head.headers),
+        };
+        let seen = Seen::of(&head, self.plan(), connection, self.clock.now(), reader);
         let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
             (false, _) => Err(Refusal::Busy),
@@ -319,7 +323,7 @@ fn back(
 ) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     let public = &routed.authority_field;
-    shape::toward_client(&mut head, &seen.plan, route, public, true, &seen.request_id);
+    shape::toward_client(&mut head, &seen.plan, route, public, &seen.request_id);
     workers::narrow(&seen.plan, &routed.authority.host, &mut head.headers);
     let body = body.with_trailers(Trailers::toward_client(&seen.plan, route));
     let mut response = Response::from_parts(head, body);

@@ -3,7 +3,7 @@ use std::{cell::Cell, net::IpAddr, sync::Arc};
 use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use tokio::time::Instant;
 use usher_rules::{
-    fields::{Preference, Reader, error_form, reader, visitor, way},
+    fields::{Preference, Reader, error_form, visitor, way},
     plan::Plan,
     time::Now,
 };
@@ -46,7 +46,7 @@ impl Seen {
         plan: Arc<Plan>,
         connection: Arc<Connection>,
         now: Now,
-        upgrades: bool,
+        reader: Reader,
     ) -> Self {
         let (fields, peer) = (&head.headers, connection.peer.ip());
         let hops = plan.xff_num_trusted_hops;
@@ -69,7 +69,7 @@ impl Seen {
             host: host.unwrap_or(HeaderValue::from_static("")),
             user_agent: fields.get(header::USER_AGENT).cloned(),
             referer: fields.get(header::REFERER).cloned(),
-            reader: reader(&head.method, fields, upgrades),
+            reader,
             accept: fields.get(header::ACCEPT).cloned(),
             page: (head.method == Method::GET).then(|| head.uri.clone()),
         }

@@ -24,6 +24,7 @@ use super::{
     acme_log::AcmeLog,
     clock_watch::{LastLook, watch_clock},
     daily::tell_untimely,
+    each_core::Core,
     metrics::{self, Exposition, Guard},
     provider,
     redirect::{self, FirstWord},
@@ -36,28 +37,17 @@ use crate::{
         acme::{AcmeClient, AcmeEvents as _, ChallengeResponses},
     },
     request::{
-        Chore, Door, EventField, EventName,
+        Chore, EventField, EventName,
         accept::{
-            Admitted, Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, Shown, Tasks,
-            Whose, limits, serve,
+            Admitted, Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, Shown, limits,
+            serve,
         },
         forward,
         record::{LeftOut, Recorder},
-        tls::{Accepted, Tls},
+        tls::Accepted,
     },
     store::Store,
 };
-
-/// What each core shares with the others.
-#[derive(Clone)]
-pub(super) struct Core {
-    pub door: Arc<Door>,
-    /// Absent where a terminator stands in front (`insecure_server`).
-    pub tls: Option<Tls>,
-    pub tasks: Tasks,
-    pub supervisor: Supervisor,
-    pub shares: Arc<Shares>,
-}
 
 pub(super) struct Chores {
     pub store: Arc<Store>,
@@ -330,15 +320,6 @@ impl Core {
                     tokio::time::sleep(BREATHER).await;
                 }
             }
-        }
-    }
-
-    /// A part of its client's share for a connection from there, whichever port it came to.
-    pub(super) async fn admit(&self, peer: SocketAddr) -> Option<Admitted> {
-        let whose = Whose::of(&self.door.plan(), peer.ip());
-        tokio::select! {
-            admitted = self.shares.admit(whose) => admitted,
-            () = self.tasks.draining() => None,
         }
     }
 

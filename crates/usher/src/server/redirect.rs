@@ -15,7 +15,7 @@ use usher_rules::{
     plan::{HostPattern, Plan},
 };
 
-use super::{cores::Core, visit::talk};
+use super::{each_core::Core, visit::talk};
 use crate::{
     certs::acme::ChallengeResponses,
     request::{

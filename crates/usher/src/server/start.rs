@@ -10,7 +10,8 @@ use usher_rules::{plan::Plan, time::Clock};
 use super::{
     RunningServer, StartError, SystemClock,
     acme_log::AcmeLog,
-    cores::{self, Core},
+    cores,
+    each_core::Core,
     files,
     keys::OwnKeys,
     metrics::{Exposition, Guard},

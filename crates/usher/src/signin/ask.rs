@@ -148,7 +148,7 @@ impl Ask {
     /// Who reads the answer. The forms of our own pages are posted by people, so that a method
     /// speaks of no program.
     pub(super) fn reader(&self) -> Reader {
-        reader(&Method::GET, self.fields(), false)
+        reader(&Method::GET, self.fields())
     }
 
     /// In which form an error is read.

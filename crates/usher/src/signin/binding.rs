@@ -10,7 +10,10 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{answer, form::FORM_LIFE};
+use super::answer;
+
+/// How long the page may stay open before the form is sent.
+pub(super) const FORM_LIFE: Duration = Duration::from_secs(3600);
 use crate::request::Body;
 
 /// Marks the browser that `response` goes to; the oldest of too many give way.

@@ -1,7 +1,5 @@
 //! The built-in provider's form: address and password.
 
-use std::time::Duration;
-
 use http::{HeaderValue, Response, header};
 use usher_pages::{
     EMAIL_FIELD, FLOW_FIELD, ForeignForm, Link, PASSWORD_FIELD, Scripts, SignIn, SignInError,
@@ -16,14 +14,17 @@ use usher_rules::{
     },
 };
 
-use super::{Ask, NO_RANDOM, SignInRoom, answer, binding, random, sessions::not_served, workers};
+use super::{
+    Ask, NO_RANDOM, SignInRoom, answer,
+    binding::{self, FORM_LIFE},
+    random,
+    sessions::not_served,
+    workers,
+};
 use crate::request::{
     Body, EventName,
     identify::{LiveSession, StoreError},
 };
-
-/// How long the page may stay open before the form is sent.
-pub(super) const FORM_LIFE: Duration = Duration::from_secs(3600);
 
 /// Longest address and password that are looked at, in octets.
 const LONGEST: usize = 1024;

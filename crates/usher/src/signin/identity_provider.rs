@@ -240,6 +240,6 @@ fn receipt<'a>(needed: &SignInNeeded<'a>) -> Receipt<'a> {
 
 fn refused(needed: &SignInNeeded<'_>, page: &impl usher_pages::ErrorPage) -> Response<Body> {
     let head = needed.head;
-    let read_as = error_form(reader(&head.method, &head.headers, false), &head.headers);
+    let read_as = error_form(reader(&head.method, &head.headers), &head.headers);
     answer::error_for(read_as, page)
 }

@@ -10,7 +10,11 @@ use usher_rules::{
     signin::{BindingUse, BrowserBinding, Goal, Params, SIGN_IN, param, same_origin, sign_url},
 };
 
-use super::{Ask, SignInRoom, answer, binding, form::FORM_LIFE, random};
+use super::{
+    Ask, SignInRoom, answer,
+    binding::{self, FORM_LIFE},
+    random,
+};
 use crate::request::{Body, identify::LiveSession};
 
 impl SignInRoom {

@@ -24,6 +24,13 @@ use crate::request::{
 /// Longest `id_token_hint` that is handed over, in octets.
 pub(super) const LONGEST_HINT: usize = 2048;
 
+/// Which of a person's sessions end.
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    This,
+    All,
+}
+
 impl SignInRoom {
     /// GET: a link alone signs nobody out, so it asks; unless we signed the link, which a
     /// route's host does after it has been asked.
@@ -58,13 +65,16 @@ impl SignInRoom {
             return answer::error(ask, &ForeignForm { receipt: ask.receipt() });
         }
         let form = ask.form().unwrap_or_default();
-        let everywhere = form.text(SCOPE_FIELD) == Some(SCOPE_EVERYWHERE);
+        let which = match form.text(SCOPE_FIELD) {
+            Some(SCOPE_EVERYWHERE) => Which::All,
+            Some(_) | None => Which::This,
+        };
         let live = self.who(ask);
-        let mut ended = self.end(ask, live.as_ref(), everywhere).await;
+        let mut ended = self.end(ask, live.as_ref(), which).await;
         if ask.at_authenticate()
             && let (Ok(()), Some(here)) = (&ended, ask.known_here())
         {
-            ended = self.end(ask, Some(&here), everywhere).await;
+            ended = self.end(ask, Some(&here), which).await;
         }
         if let Err(error) = ended {
             self.note(ask, Level::Error, EventName::SignOut, None, Some(error.to_string()));
@@ -93,13 +103,12 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         live: Option<&Arc<LiveSession>>,
-        everywhere: bool,
+        which: Which,
     ) -> Result<(), StoreError> {
         let Some(live) = live else { return Ok(()) };
-        if everywhere {
-            self.sessions.end_all_of(&live.person().id).await?;
-        } else {
-            self.sessions.end(&live.session().id).await?;
+        match which {
+            Which::This => self.sessions.end(&live.session().id).await?,
+            Which::All => drop(self.sessions.end_all_of(&live.person().id).await?),
         }
         self.note(ask, Level::Info, EventName::SignOut, Some(live.person().into()), None);
         Ok(())
@@ -128,7 +137,7 @@ impl SignInRoom {
             return response;
         };
         if url.params.text(param::PERSON) == Some(&*person_digest(&here.person().id)) {
-            if let Err(error) = self.end(ask, Some(&here), false).await {
+            if let Err(error) = self.end(ask, Some(&here), Which::This).await {
                 self.note(ask, Level::Error, EventName::SignOut, None, Some(error.to_string()));
                 return self.not_now(ask, &error, "You are still signed in here.", SIGN_OUT);
             }

@@ -4,7 +4,6 @@ use aws_lc_rs::hkdf;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hpke::{Deserializable, Kem as _, Serializable};
 
-use super::message;
 use crate::secret::Secret;
 
 pub(super) type Kem = hpke::kem::X25519HkdfSha256;
@@ -17,12 +16,6 @@ impl PublicKey {
     /// A key as it is published: exactly 32 octets.
     pub fn from_octets(octets: &[u8]) -> Option<Self> {
         octets.try_into().ok().map(Self)
-    }
-
-    /// Can anything be sealed to it? A point of low order is a key that nobody has.
-    pub fn takes_seals(&self) -> bool {
-        let any = HostedKey::derive(&Secret::new([0x5a; 32]));
-        message::seal(&any, self, b"", [0xa5; 32]).is_some()
     }
 
     /// A key as it stands in a query: base64url without padding.

@@ -11,8 +11,17 @@ use hpke::{
 };
 
 use super::{HostedKey, PublicKey, keys::Kem};
+use crate::secret::Secret;
 
 const ENCAPSULATED: usize = 32;
+
+impl PublicKey {
+    /// Can anything be sealed to it? A point of low order is a key that nobody has.
+    pub fn takes_seals(&self) -> bool {
+        let any = HostedKey::derive(&Secret::new([0x5a; 32]));
+        seal(&any, self, b"", [0xa5; 32]).is_some()
+    }
+}
 
 /// Seals `message` from `sender` to `receiver`; `ephemeral` is 32 fresh random octets. `None` when
 /// the receiver's key is not one that can be sealed to.

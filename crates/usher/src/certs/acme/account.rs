@@ -43,11 +43,11 @@ pub(super) async fn roll_over(
     directory: &str,
 ) -> Result<(), AcmeError> {
     let mut account = open(transport, store, autocert, directory).await?;
-    store.set_rolling(directory, true)?;
+    store.rolls(directory)?;
     let credentials =
         account.update_key().await.map_err(|error| transport.error(directory, error))?;
     keep(store, directory, &credentials)?;
-    Ok(store.set_rolling(directory, false)?)
+    Ok(store.has_rolled(directory)?)
 }
 
 fn keep(

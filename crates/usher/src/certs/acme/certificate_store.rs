@@ -232,7 +232,7 @@ impl CertificateStore {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 Err(CertError::Unwritable { file: path, source })
             }
-            Ok(()) | Err(_) => self.set_rolling(directory, false),
+            Ok(()) | Err(_) => self.has_rolled(directory),
         }
     }
 
@@ -244,15 +244,23 @@ impl CertificateStore {
         )
     }
 
-    /// Notes that an account is about to get another key, or that it has: a crash in between leaves
+    /// Notes that an account is about to get another key: a crash before [`Self::has_rolled`] leaves
     /// us with a key that the authority may not know any more.
     ///
     /// # Errors
     ///
     /// [`CertError::Unwritable`].
-    pub fn set_rolling(&self, directory: &str, rolls: bool) -> Result<(), CertError> {
-        let path = self.account_path(directory).with_extension("rolling");
-        if rolls { self.write(&path, b"") } else { self.remove(&path) }
+    pub fn rolls(&self, directory: &str) -> Result<(), CertError> {
+        self.write(&self.account_path(directory).with_extension("rolling"), b"")
+    }
+
+    /// Notes that it has its key.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Unwritable`].
+    pub fn has_rolled(&self, directory: &str) -> Result<(), CertError> {
+        self.remove(&self.account_path(directory).with_extension("rolling"))
     }
 
     /// Was a change of the account's key cut short?

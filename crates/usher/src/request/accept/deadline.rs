@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Admitted, Protocol, Unread, Waiting,
+    Admitted, Protocol, Unread,
     frames::{Frames, Half},
     limits,
     refused::Refused,
@@ -288,9 +288,9 @@ impl InFlight {
         async move { pulse.must_go().await }
     }
 
-    /// Counts the bytes of its answer that wait.
-    pub fn waiting(&self) -> Waiting {
-        Waiting::new(Arc::clone(&self.pulse))
+    /// What its connection has been doing.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 }
 

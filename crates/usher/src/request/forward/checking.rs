@@ -27,7 +27,7 @@ use super::{
     sending::{Speaks, dialled},
 };
 use crate::request::{
-    accept::{Beside, Streams},
+    accept::{Beside, Protocol, Streams},
     caught::caught,
 };
 
@@ -122,14 +122,14 @@ impl Forwarder {
                 (target.upstream.scheme == Scheme::H2c && speaks == Speaks::Any, expected)
             }
         };
-        let is_http2 = is_h2c || io.is_http2();
-        let Some(request) = question(&check.asks, &target, is_http2) else {
+        let protocol = if is_h2c || io.is_http2() { Protocol::Http2 } else { Protocol::Http1 };
+        let Some(request) = question(&check.asks, &target, protocol) else {
             return Outcome::NoAnswer("the question can't be written".into());
         };
         let beside = Beside::Upstream(target.upstream.authority().into());
-        let answered = match is_http2 {
-            true => over_http2(io, request, self.tasks.streams_of(beside)).await,
-            false => over_http1(io, request).await,
+        let answered = match protocol {
+            Protocol::Http1 => over_http1(io, request).await,
+            Protocol::Http2 => over_http2(io, request, self.tasks.streams_of(beside)).await,
         };
         match answered {
             Ok(response) => judge(response.status(), expected),
@@ -158,16 +158,17 @@ impl Probe {
 }
 
 /// The request of a check over HTTP.
-fn question(asks: &HealthQuestion, target: &Target, is_http2: bool) -> Option<Asked> {
+fn question(asks: &HealthQuestion, target: &Target, protocol: Protocol) -> Option<Asked> {
     let HealthQuestion::Http { method, host, path, .. } = asks else { return None };
     let host = host.as_ref().unwrap_or(&target.host);
     let agent = HeaderValue::from_static("usher-health-check");
     let request = Request::builder().method(method).header(header::USER_AGENT, agent);
-    let request = if is_http2 {
-        let scheme = if target.upstream.scheme == Scheme::Https { "https" } else { "http" };
-        request.uri(format!("{scheme}://{}{path}", host.to_str().ok()?))
-    } else {
-        request.uri(path.clone()).header(header::HOST, host)
+    let request = match protocol {
+        Protocol::Http1 => request.uri(path.clone()).header(header::HOST, host),
+        Protocol::Http2 => {
+            let scheme = if target.upstream.scheme == Scheme::Https { "https" } else { "http" };
+            request.uri(format!("{scheme}://{}{path}", host.to_str().ok()?))
+        }
     };
     request.body(Empty::new()).ok()
 }

@@ -38,7 +38,6 @@ pub use dial::UpstreamIo;
 pub use error::{ForwardError, Unreadable};
 pub use exchange::{Forwarder, Sent};
 pub use own_client::{OwnClient, own_client};
-pub use pool::sweep;
 pub use probe::{Want, probe, shown_chain, speaks_tls};
 pub use relay::{Relayed, relay};
 pub use sending::{Asking, Course};
@@ -49,7 +48,16 @@ pub use websocket::{Handshake, Key, accept_key, upstream_fields};
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::authorize::{PermitEnd, Standing, Stream};
+
+/// Closes connections that were idle for too long. Called by each core now and then.
+pub fn sweep() {
+    let now = Instant::now();
+    pool::sweep(now);
+    shared::sweep(now);
+}
 
 /// Says whether a permit that was given still holds; asked now and then while a stream lives.
 pub trait Recheck: Send + Sync {

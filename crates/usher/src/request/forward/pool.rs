@@ -133,10 +133,8 @@ impl Lease {
     }
 }
 
-/// Closes connections that were idle for too long. Called by each core now and then.
-pub fn sweep() {
-    let now = Instant::now();
-    super::shared::sweep(now);
+/// Closes connections that were idle for too long.
+pub(super) fn sweep(now: Instant) {
     POOL.with_borrow_mut(|pool| {
         for idle in pool.values_mut() {
             idle.retain_mut(|idle| now - idle.since < IDLE && idle.lease.is_alive());

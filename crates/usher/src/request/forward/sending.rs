@@ -243,31 +243,31 @@ impl Attempt<'_> {
                 }
             }
         }
-        match self.on_a_new_one(request, repeatable, is_first, wait).await {
+        let again = is_first.then(|| copy(&request)).flatten();
+        match self.on_a_new_one(request, again, repeatable, wait).await {
             // Not begun, and nobody else to ask: once more here (RFC 9113 §8.7).
             Err(Failure { error: ForwardError::Refused { .. }, unsent: Some(again) })
                 if is_first && !self.can_go_on =>
             {
-                self.on_a_new_one(*again, repeatable, false, wait).await
+                self.on_a_new_one(*again, None, repeatable, wait).await
             }
             answered => answered,
         }
     }
 
     /// Over a connection that is made for it. What failed comes back where it may be sent again, if
-    /// it `may_go_again`.
+    /// there is a copy of it, `again`.
     async fn on_a_new_one(
         &self,
         request: Request<RequestBody>,
+        again: Option<Request<RequestBody>>,
         repeatable: Repeatable,
-        may_go_again: bool,
         wait: &Wait<'_>,
     ) -> Result<(http::Response<hyper::body::Incoming>, Carrier), Failure> {
         let fresh = match self.connect(Speaks::of(self.route)).await {
             Ok(fresh) => fresh,
             Err(error) => return Err(Failure { error, unsent: Some(Box::new(request)) }),
         };
-        let again = may_go_again.then(|| copy(&request)).flatten();
         let request = for_carrier(request, &fresh, self.target);
         match fresh.exchange(request, wait).await {
             Ok(answered) => {

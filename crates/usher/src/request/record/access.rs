@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode};
 use usher_rules::{
@@ -8,10 +8,10 @@ use usher_rules::{
 };
 
 use super::{
-    Record, Recorder,
-    event::bare_or_quoted,
+    end::End,
+    happening::bare_or_quoted,
     json::{Object, member},
-    recorder::selected,
+    selection::selected,
     stamp,
 };
 use crate::request::{Details, identify::LiveSession};
@@ -53,25 +53,6 @@ pub struct Access {
     pub details: Details,
     /// When the request came.
     pub at: Now,
-}
-
-/// What is known at the end only.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct End {
-    /// From the head's arrival to the last byte.
-    pub duration: Duration,
-    /// Body bytes sent to the client.
-    pub sent: u64,
-    /// Body bytes taken from the client.
-    pub received: u64,
-    /// What ended it, where that was not its own end.
-    pub details: Details,
-}
-
-impl Recorder {
-    pub(super) fn access(&self, access: &Access, end: End) {
-        self.record(&Record::Access(access, end));
-    }
 }
 
 /// A reference without query and fragment: tokens travel there.

@@ -2,7 +2,7 @@ use std::{io, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::{Access, Recorder, access::End};
+use super::{Access, Recorder, end::End};
 use crate::request::{
     Details, Panicked,
     accept::{Exchange, InFlight, Waiting},
@@ -50,7 +50,7 @@ impl Closing {
 
     /// Counts the bytes of its answer that wait for the client.
     pub fn waiting(&self) -> Waiting {
-        self.in_flight.waiting()
+        Waiting::new(self.in_flight.pulse())
     }
 
     /// Bytes of the body went out.

@@ -7,10 +7,9 @@ use usher_rules::{
 };
 
 use super::{
-    Record, Recorder,
-    event::bare_or_quoted,
+    happening::bare_or_quoted,
     json::{Object, member},
-    recorder::selected,
+    selection::selected,
     stamp,
 };
 use crate::request::{PathRule, authorize::Grounds, identify::Identity};
@@ -79,13 +78,6 @@ impl By<'_> {
             Self::OwnPage => PathRule::OwnPage.word(),
             Self::Path(rule) | Self::Unbound(rule) => rule,
         }
-    }
-}
-
-impl Recorder {
-    /// Writes a decision.
-    pub fn decided(&self, decided: Decided<'_>) {
-        self.record(&Record::Decision(&decided));
     }
 }
 

@@ -15,7 +15,7 @@ use prometheus_client::{
 };
 use usher_rules::{plan::Plan, policy::Verdict, time::UnixTime};
 
-use super::{Access, Record, access::End, sink::Sink};
+use super::{Access, Record, end::End, sink::Sink};
 use crate::request::{Chore, EventField, EventName};
 
 /// Upper ends of the buckets for durations, in seconds: pages, then seeks, then whole films.

@@ -1,12 +1,13 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use usher_rules::{
-    plan::{Level, LogSelection},
-    time::Now,
+use usher_rules::time::Now;
+
+use super::{
+    Access, Decided, Log, Metrics, Record,
+    end::End,
+    sink::Sink,
+    tally::{Tally, UnreadTally},
 };
-
-use super::{Event, Log, Metrics, Record, sink::Sink, tally::Tally, unread::UnreadTally};
-use crate::request::{Chore, EventField, EventName, Panicked, Part, accept::Beside};
 
 /// The one way by which what happens is known: each record is counted, and goes to every sink.
 #[derive(Clone, Debug)]
@@ -50,44 +51,6 @@ impl Recorder {
         Self::new([])
     }
 
-    /// A panic in one request: counted, and logged with the place where it happened.
-    pub fn panicked(&self, panicked: &Panicked, request_id: &str, route: &str, at: Now) {
-        self.event(Level::Error, EventName::Panic, at)
-            .with(EventField::RequestId, request_id)
-            .with(EventField::Route, route)
-            .with(EventField::Place, &panicked.place)
-            .with(EventField::Problem, panicked.words)
-            .with(EventField::Effect, "this request failed; others go on")
-            .write();
-    }
-
-    /// A panic beside requests: in a connection, or in one to an upstream.
-    pub fn panicked_beside(&self, beside: &Beside, panicked: &Panicked, at: Now) {
-        let event = self.event(Level::Error, EventName::Panic, at);
-        let event = match beside {
-            Beside::Connection(peer) => event.with(EventField::Connection, peer),
-            Beside::Upstream(upstream) => event.with(EventField::Upstream, upstream),
-        };
-        let effect = "what ran over this connection failed; others go on";
-        place(event, panicked).with(EventField::Effect, effect).write();
-    }
-
-    /// A task that runs for as long as the process panicked, and is started again after `pause`.
-    pub fn restarted(&self, chore: Chore, panicked: &Panicked, pause: Duration, at: Now) {
-        let event =
-            self.event(Level::Error, EventName::Panic, at).with(EventField::Task, chore.word());
-        let effect = format!("it is started again after {} ms", pause.as_millis());
-        place(event, panicked).with(EventField::Effect, effect).write();
-    }
-
-    /// A part that answers for itself panicked: what it was asked for failed, and it goes on.
-    pub fn panicked_in(&self, part: Part, panicked: &Panicked, at: Now) {
-        let event =
-            self.event(Level::Error, EventName::Panic, at).with(EventField::Part, part.word());
-        let effect = "what was asked of it failed, and it goes on";
-        place(event, panicked).with(EventField::Effect, effect).write();
-    }
-
     /// For a request that its client took back before anything was decided: the figures know each,
     /// the log a few a minute and how many more there were ([`Self::left_out`]).
     #[must_use]
@@ -107,6 +70,15 @@ impl Recorder {
         &self.unread
     }
 
+    pub(super) fn access(&self, access: &Access, end: End) {
+        self.record(&Record::Access(access, end));
+    }
+
+    /// Writes a decision.
+    pub fn decided(&self, decided: Decided<'_>) {
+        self.record(&Record::Decision(&decided));
+    }
+
     pub(super) fn record(&self, record: &Record<'_>) {
         if let Some(metrics) = self.metrics() {
             metrics.take(record);
@@ -122,18 +94,4 @@ impl Recorder {
             sink.flush();
         }
     }
-}
-
-fn place<'a>(event: Event<'a>, panicked: &Panicked) -> Event<'a> {
-    event.with(EventField::Place, &panicked.place).with(EventField::Problem, panicked.words)
-}
-
-/// Which optional fields a kind of line carries.
-pub(super) fn selected(selection: Option<&Vec<Box<str>>>, field: &str) -> bool {
-    selection.is_none_or(|fields| fields.iter().any(|known| **known == *field))
-}
-
-/// Is an event of this level written?
-pub(super) fn wanted(log: &LogSelection, level: Level) -> bool {
-    level >= log.level
 }

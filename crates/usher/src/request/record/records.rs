@@ -1,6 +1,10 @@
 use usher_rules::{policy::Verdict, time::Now};
 
-use super::{Access, Decided, Event, Format, access::End, event};
+use super::{
+    Access, Decided, Format,
+    end::End,
+    happening::{self, Happening},
+};
 
 /// What happened: what each [`Sink`](super::sink::Sink) takes.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +14,7 @@ pub(super) enum Record<'a> {
     /// A request was decided.
     Decision(&'a Decided<'a>),
     /// Something beside requests.
-    Event(&'a Event<'a>),
+    Event(&'a Happening),
 }
 
 impl Record<'_> {
@@ -38,7 +42,7 @@ impl Record<'_> {
             (Self::Decision(decided), Format::Json) => decided.json(out),
             (Self::Decision(decided), Format::Text) => decided.text(out),
             (Self::Event(event), format) => {
-                event::line(format, out, (event.level, event.name, event.at), &event.fields);
+                happening::line(format, out, (event.level, event.name, event.at), &event.fields);
             }
         }
     }

@@ -1,7 +1,62 @@
-use usher_rules::plan::{LogSelection, Plan};
+use std::net::IpAddr;
 
-use super::{Event, Recorder, recorder::selected};
-use crate::request::{EventField, Named, SignInJournal, SignInNote};
+use usher_rules::{
+    people::{Member, Person},
+    plan::{Level, LogSelection, Plan},
+    time::Now,
+};
+
+use super::{Event, Recorder, selection::selected};
+use crate::request::{EventField, EventName};
+
+/// Keeps what operators want to know about sign-ins.
+pub trait SignInJournal: Send + Sync {
+    /// Takes note.
+    fn note(&self, plan: &Plan, note: SignInNote<'_>);
+}
+
+/// Somebody whom a line is about, as the store or the provider knows them: never what was typed,
+/// which may be a password in the wrong field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// Their id.
+    pub id: &'a str,
+    /// Their address; may be empty.
+    pub email: &'a str,
+}
+
+impl<'a> From<&'a Person> for Named<'a> {
+    fn from(person: &'a Person) -> Self {
+        Self { id: &person.id, email: &person.email }
+    }
+}
+
+impl<'a> From<&'a Member> for Named<'a> {
+    fn from(member: &'a Member) -> Self {
+        Self { id: &member.id, email: &member.email }
+    }
+}
+
+/// Something that happened at sign-in or sign-out. Never a secret, a token or a query.
+#[derive(Debug)]
+pub struct SignInNote<'a> {
+    /// How much it matters.
+    pub level: Level,
+    /// `sign-in`, `sign-in-failed`, `sign-out` or `provider`.
+    pub event: EventName,
+    /// When.
+    pub now: Now,
+    /// The request that it happened in.
+    pub request_id: &'a str,
+    /// The person, where one is known: of a sign-in that failed, whose account was tried.
+    pub person: Option<Named<'a>>,
+    /// The visitor: the TCP peer, or whom the proxies that are trusted name.
+    pub from: Option<IpAddr>,
+    /// Why, where it did not go well.
+    pub cause: Option<String>,
+    /// How we told the provider's token endpoint our secret (OIDC Core §9), where we did.
+    pub client_authentication: Option<&'static str>,
+}
 
 impl SignInJournal for Recorder {
     fn note(&self, plan: &Plan, note: SignInNote<'_>) {

@@ -8,7 +8,7 @@ use std::{
 
 use usher_rules::{plan::Level, time::Now};
 
-use super::{Record, event};
+use super::{Format, Record, happening};
 use crate::request::{EventField, EventName, catch};
 
 /// Lines are collected for so long before they are written together.
@@ -25,15 +25,6 @@ pub(super) trait Sink: std::fmt::Debug + Send + Sync {
 
     /// Returns when everything that it took is where it belongs.
     fn flush(&self) {}
-}
-
-/// How lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON object a line, with Pomerium's field names.
-    Json,
-    /// For people at a terminal.
-    Text,
 }
 
 /// Log lines. A thread of its own writes them, so that no request waits for a disk; it has a queue
@@ -174,7 +165,7 @@ impl Shared {
                 (EventField::Effect, "the reader of these lines is too slow".to_owned()),
             ];
             let what = (Level::Error, EventName::RecordsDropped, since);
-            event::line(format, &mut batch, what, &said);
+            happening::line(format, &mut batch, what, &said);
         }
         Some(batch)
     }

@@ -2,13 +2,14 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
-use usher_rules::{plan::Plan, session::SignedIn, time::UnixTime};
+use usher_rules::{
+    plan::{Plan, Route},
+    session::SignedIn,
+    time::UnixTime,
+};
 
 use super::Signer;
-use crate::request::{
-    Assertions,
-    identify::{LiveSession, MadeFields},
-};
+use crate::request::identify::{LiveSession, MadeFields};
 
 const ASSERTION: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion");
 
@@ -26,10 +27,10 @@ pub fn identity_fields(
     plan: &Plan,
     signer: &Signer,
     session: Option<&LiveSession>,
-    host: &str,
-    issuer_is_uri: bool,
+    (host, route): (&str, &Route),
     now: UnixTime,
 ) -> Option<Arc<[(HeaderName, HeaderValue)]>> {
+    let issuer_is_uri = route.issuer_is_uri;
     let fits = |made: &MadeFields| {
         *made.host == *host
             && *made.plan == *plan.id
@@ -42,7 +43,8 @@ pub fn identity_fields(
     {
         return Some(fields);
     }
-    let claims = claims(plan, session.map(LiveSession::signed_in), host, issuer_is_uri, now);
+    let issuer = if issuer_is_uri { format!("https://{host}/") } else { host.to_owned() };
+    let claims = claims(plan, session.map(LiveSession::signed_in), (&issuer, host), now);
     let assertion = HeaderValue::try_from(signer.sign(&claims).ok()?).ok()?;
     let mut fields = vec![(ASSERTION, assertion)];
     for (name, claim) in &plan.claim_fields {
@@ -78,12 +80,10 @@ pub fn identity_octets(plan: &Plan, fields: &HeaderMap) -> usize {
 fn claims(
     plan: &Plan,
     who: Option<&SignedIn>,
-    host: &str,
-    issuer_is_uri: bool,
+    (issuer, audience): (&str, &str),
     now: UnixTime,
 ) -> Value {
     let text = |get: fn(&SignedIn) -> &str| who.map_or("", get);
-    let issuer = if issuer_is_uri { format!("https://{host}/") } else { host.to_owned() };
     let groups = who.map(SignedIn::groups).unwrap_or_default();
     let mut claims = Map::new();
     for (_, claim) in &plan.claim_fields {
@@ -94,7 +94,7 @@ fn claims(
     }
     let base = json!({
         "iss": issuer,
-        "aud": host,
+        "aud": audience,
         "jti": uuid::Uuid::new_v4().to_string(),
         "iat": now.seconds(),
         "exp": now.plus(LIFE).seconds(),
@@ -111,13 +111,22 @@ fn claims(
     Value::Object(claims)
 }
 
+/// What apps learn about somebody, and the keys to verify it with. Implemented beside what signs
+/// the assertion, so that `/.pomerium/user` and the assertion can't drift apart.
+pub trait Assertions: Send + Sync {
+    /// The JWK set, ready to be sent.
+    fn jwks(&self) -> Arc<[u8]>;
+    /// The assertion's claims that are about the person: without `iss`, `aud`, `exp`, `iat`, `jti`.
+    fn about(&self, plan: &Plan, who: &SignedIn) -> serde_json::Value;
+}
+
 impl Assertions for Signer {
     fn jwks(&self) -> Arc<[u8]> {
         Self::jwks(self)
     }
 
     fn about(&self, plan: &Plan, who: &SignedIn) -> Value {
-        let mut about = claims(plan, Some(who), "", false, UnixTime::from_seconds(0));
+        let mut about = claims(plan, Some(who), ("", ""), UnixTime::from_seconds(0));
         if let Value::Object(claims) = &mut about {
             claims.retain(|name, _| !["iss", "aud", "exp", "iat", "jti"].contains(&name.as_str()));
         }

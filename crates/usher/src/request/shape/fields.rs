@@ -75,7 +75,7 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
         templates.iter().any(|(_, template)| template.pieces.contains(&Piece::Assertion));
     if route.pass_identity || wants_assertion {
         let session = standing.session().map(AsRef::as_ref);
-        let made = identity_fields(plan, signer, session, host, route.issuer_is_uri, now)?;
+        let made = identity_fields(plan, signer, session, (host, route), now)?;
         set_templates(fields, &templates, assertion_of(&made));
         if route.pass_identity {
             for (name, value) in made.iter() {

@@ -14,7 +14,7 @@ mod response;
 mod signer;
 mod target;
 
-pub use assertion::{identity_fields, identity_octets};
+pub use assertion::{Assertions, identity_fields, identity_octets};
 pub use fields::{Upward, toward_upstream};
 pub use response::toward_client;
 pub use signer::{Signer, SignerError};

@@ -18,13 +18,13 @@ const OF_THE_APP_S_LISTENER: [HeaderName; 5] = [
 
 /// Turns the upstream's response head into the client's.
 ///
-/// `public` is the address that the visitor uses, host and port; `https` whether it is one of TLS.
+/// `public` is the address that the visitor uses, host and port. It is one of TLS: a plain listener
+/// stands behind a terminator.
 pub fn toward_client(
     head: &mut Parts,
     plan: &Plan,
     route: &Route,
     public: &HeaderValue,
-    https: bool,
     request_id: &HeaderValue,
 ) {
     let fields = &mut head.headers;
@@ -39,7 +39,7 @@ pub fn toward_client(
     if one_length(fields).is_err() {
         fields.remove(header::CONTENT_LENGTH); // it was framed in another way, or not read at all
     }
-    if https && head.status.is_redirection() {
+    if head.status.is_redirection() {
         upgrade_location(fields, public);
     }
     for (name, value) in &route.set_response {

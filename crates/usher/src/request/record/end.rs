@@ -1,0 +1,16 @@
+use std::time::Duration;
+
+use crate::request::Details;
+
+/// What is known at the end only.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    /// From the head's arrival to the last byte.
+    pub duration: Duration,
+    /// Body bytes sent to the client.
+    pub sent: u64,
+    /// Body bytes taken from the client.
+    pub received: u64,
+    /// What ended it, where that was not its own end.
+    pub details: Details,
+}
