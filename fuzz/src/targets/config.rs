@@ -7,7 +7,7 @@ use usher_rules::{
     plan,
     policy::{Facts, LegacyAllow, Policy, RequestFacts, Verdict},
     problem::Severity,
-    yaml,
+    yaml::{self, Extent},
 };
 
 use super::text;
@@ -22,9 +22,8 @@ impl Files for NoFiles {
 
 pub fn yaml(input: &[u8]) {
     let Some(given) = text(input) else { return };
-    if let Err(problems) = yaml::parse(given) {
-        assert!(!problems.is_empty());
-    }
+    let parsed = yaml::parse(given);
+    assert!(parsed.extent == Extent::Whole || !parsed.problems.is_empty(), "{given}");
 }
 
 pub fn config(input: &[u8]) {
@@ -47,7 +46,7 @@ pub fn config(input: &[u8]) {
 pub fn policy(input: &[u8]) {
     let Some(given) = text(input) else { return };
     let case = given.split("\n----").next().unwrap_or_default();
-    let Ok(root) = yaml::parse(case) else { return };
+    let Ok(root) = yaml::parse(case).clean() else { return };
     let mut problems = Vec::new();
     let rules = root.get("policy").unwrap_or(&root);
     let policy = Policy::compile(&LegacyAllow::default(), Some(rules), &mut problems);

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 
 use super::{HealthCheck, HostPattern};
-use crate::{names::Upstream, policy::Policy, problem::Span, secret::Secret};
+use crate::{names::Upstream, policy::Policy, secret::Secret};
 
 /// One route: which requests it takes, who may pass, and where they go.
 #[derive(Clone, Debug)]
@@ -12,8 +12,6 @@ pub struct Route {
     pub id: Box<str>,
     /// `name`, or made of the first host label and the path.
     pub name: Box<str>,
-    /// Where it stands in the file, for `explain`.
-    pub span: Span,
     /// The line it begins on, from 1.
     pub line: u32,
     /// `from`: the hosts it answers for.

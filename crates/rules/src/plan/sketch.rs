@@ -71,7 +71,6 @@ fn sketch_route(host: Host) -> Route {
     Route {
         id: host.as_str().into(),
         name: host.as_str().into(),
-        span: 0..0,
         line: 1,
         from: HostPattern::Exact { host, port: None },
         matches: PathMatch::Prefix("/".into()),

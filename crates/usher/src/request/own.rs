@@ -32,7 +32,7 @@ pub struct OwnRequest {
     /// Who is asking.
     pub identity: Identity,
     /// The visitor: the TCP peer, or whom the proxies that are trusted name.
-    pub peer: IpAddr,
+    pub visitor: IpAddr,
     /// The id on pages, logs and `X-Request-Id`.
     pub request_id: Box<str>,
     /// The moment at which it came.

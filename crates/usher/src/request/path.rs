@@ -1,4 +1,4 @@
-//! The journey of one request, once, in the order in which it happens.
+//! The way of one request, once, in the order in which it happens.
 
 use std::sync::Arc;
 
@@ -110,7 +110,9 @@ impl Door {
             .inspect_err(|_| outcome.unrouted_path = escaped_path(target_path(&head.uri)).into())?;
         let (seen, routed) = (&*seen, &*routed.insert(found));
         if let Some(mut response) = answer::to_unescaped(&seen.plan, routed, &head.uri) {
-            Known { seen, routed: Some(routed), identity }.add_fields(&mut response);
+            let known = Known { seen, routed: Some(routed), identity };
+            known.add_fields(&mut response);
+            self.decided(known, By::OwnPage, outcome);
             return Ok((response, None));
         }
         *identity = self.identify(seen, routed, &head).await?;
@@ -304,7 +306,7 @@ impl Door {
             route: first.clone(),
             identity: identity.clone(),
             // Tries are counted by it: behind a trusted proxy all would else be one source.
-            peer: seen.visitor,
+            visitor: seen.visitor,
             request_id: seen.id().into(),
             now: seen.now,
         };

@@ -125,8 +125,8 @@ impl Ask {
         &self.request.identity
     }
 
-    pub(super) const fn peer(&self) -> IpAddr {
-        self.request.peer
+    pub(super) const fn visitor(&self) -> IpAddr {
+        self.request.visitor
     }
 
     pub(super) fn request_id(&self) -> &str {

@@ -108,8 +108,13 @@ impl SignInRoom {
         }
         let password = Secret::new(text(PASSWORD_FIELD).as_bytes());
         let devices = DeviceCookie::held(&self.keys, ask.cookie_name(), ask.fields(), ask.wall());
-        let typed =
-            TypedPassword { email, password, from: ask.peer(), devices: &devices, now: ask.now() };
+        let typed = TypedPassword {
+            email,
+            password,
+            from: ask.visitor(),
+            devices: &devices,
+            now: ask.now(),
+        };
         match self.passwords.check(typed).await {
             Ok(member) => {
                 self.signed_in(ask, &goal, flow, member_signs_in(&member, ask.wall())).await

@@ -111,7 +111,7 @@ impl SignInRoom {
                 now: ask.now(),
                 request_id: ask.request_id(),
                 person: Some(person.into()),
-                from: Some(ask.peer()),
+                from: Some(ask.visitor()),
                 cause: None,
                 client_authentication: redeemed.and_then(|redeemed| redeemed.method),
             },
@@ -247,7 +247,7 @@ impl SignInRoom {
             now: ask.now(),
             request_id: ask.request_id(),
             person,
-            from: Some(ask.peer()),
+            from: Some(ask.visitor()),
             cause,
             client_authentication: None,
         };

@@ -100,6 +100,16 @@ async fn path_with_escaped_slashes_action_does_what_it_says() {
         assert_eq!(asked, target, "{value} {path}");
         if seen.status == StatusCode::TEMPORARY_REDIRECT {
             assert_eq!(seen.field("location"), "/a/b?c=d");
+            // It was no mistake and no client that left: ours answered (invariant 8).
+            let (decided, access) = server.recorded(seen.field("x-request-id")).await;
+            assert_eq!(
+                (&decided["verdict"], &access["verdict"]),
+                (&"allow".into(), &"allow".into())
+            );
+            assert_eq!(
+                (&decided["rule"], &access["rule"]),
+                (&"own-page".into(), &"own-page".into())
+            );
         }
     }
 }

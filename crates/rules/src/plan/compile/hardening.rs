@@ -46,8 +46,8 @@ pub(super) fn escaped_slashes(keys: &Section) -> EscapedSlashes {
 /// `headers_with_underscores_action`.
 pub(super) fn underscores(keys: &Section) -> Underscores {
     match keys.value(&global::HEADERS_WITH_UNDERSCORES_ACTION) {
-        "reject_request" => Underscores::Reject,
+        "" | "allow" => Underscores::Allow,
         "drop_header" => Underscores::Drop,
-        _ => Underscores::Allow,
+        _ => Underscores::Reject,
     }
 }

@@ -81,7 +81,6 @@ pub(super) fn compile(
     Some(Route {
         id: id(keys),
         name: keys.get(&route::NAME).map_or_else(|| name_of(&from, &matches), Box::from),
-        span: keys.at.clone(),
         line,
         policy,
         websockets,

@@ -25,11 +25,11 @@ pub struct Access {
     pub request_id: HeaderValue,
     /// The method.
     pub method: Method,
-    /// Whom it is for, host and port as written; empty when that could not be read.
+    /// Whom it is for, host and port as written.
     pub host: HeaderValue,
     /// What the upstream saw as host; the client's where none saw it.
     pub authority: HeaderValue,
-    /// The canonical path; never a query. Empty when it could not be read.
+    /// The canonical path; never a query. Where it has none, the one that came, escaped.
     pub path: Box<str>,
     /// `User-Agent`.
     pub user_agent: Option<HeaderValue>,
@@ -90,11 +90,9 @@ impl Access {
             "referer",
             self.referer.as_ref().map_or(b"", |referer| without_query(referer.as_bytes()))
         );
-        if selected(fields, "forwarded-for") || fields.is_some() {
-            add!("forwarded-for", self.way.as_bytes());
-            if fields.is_some() {
-                add!("ip", self.ip.as_bytes());
-            }
+        add!("forwarded-for", self.way.as_bytes());
+        if fields.is_some() {
+            add!("ip", self.ip.as_bytes());
         }
         add!("request-id", self.request_id.as_bytes());
         if selected(fields, "duration") {

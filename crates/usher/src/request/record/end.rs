@@ -11,6 +11,6 @@ pub(super) struct End {
     pub sent: u64,
     /// Body bytes taken from the client.
     pub received: u64,
-    /// What ended it, where that was not its own end.
+    /// What ended it.
     pub details: Details,
 }

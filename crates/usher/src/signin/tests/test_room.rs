@@ -236,7 +236,7 @@ impl TestRoom {
                 .iter()
                 .any(|own| path.wire().starts_with(own));
         if own {
-            let (peer, request_id) = ([127, 0, 0, 1].into(), "r-1".into());
+            let (visitor, request_id) = ([127, 0, 0, 1].into(), "r-1".into());
             let request = OwnRequest {
                 plan,
                 head,
@@ -245,7 +245,7 @@ impl TestRoom {
                 path,
                 route: None,
                 identity,
-                peer,
+                visitor,
                 request_id,
                 now,
             };
