@@ -116,6 +116,9 @@ fn what_can_t_be_done_is_said_with_the_command_that_does_it() {
     fs::create_dir_all(format!("{folder}/usher-local-authority.crt")).unwrap();
     let (good, said) = place.trust(&[]);
     assert!(!good && said.contains("by hand: sudo cp"), "{said}");
+    // Debian's command leaves links to what is gone without the last word.
+    let (good, said) = place.trust(&["--uninstall"]);
+    assert!(!good && said.contains("&& sudo update-ca-certificates --fresh"), "{said}");
 }
 
 #[test]

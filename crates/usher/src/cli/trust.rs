@@ -49,14 +49,26 @@ pub struct Args {
 struct System {
     folder: &'static str,
     refresh: &'static [&'static str],
+    /// After one was taken out.
+    forget: &'static [&'static str],
 }
 
 const SYSTEMS: &[System] = &[
-    System { folder: "usr/local/share/ca-certificates", refresh: &["update-ca-certificates"] },
-    System { folder: "etc/pki/ca-trust/source/anchors", refresh: &["update-ca-trust", "extract"] },
+    System {
+        folder: "usr/local/share/ca-certificates",
+        refresh: &["update-ca-certificates"],
+        // Without it, links to what is gone stay in `/etc/ssl/certs`.
+        forget: &["update-ca-certificates", "--fresh"],
+    },
+    System {
+        folder: "etc/pki/ca-trust/source/anchors",
+        refresh: &["update-ca-trust", "extract"],
+        forget: &["update-ca-trust", "extract"],
+    },
     System {
         folder: "etc/ca-certificates/trust-source/anchors",
         refresh: &["trust", "extract-compat"],
+        forget: &["trust", "extract-compat"],
     },
 ];
 
@@ -142,7 +154,7 @@ fn renew(dir: &Path, out: &mut impl Write, errors: &mut impl Write) -> ExitCode 
 
 fn system(args: &Args, ca_file: &Path, out: &mut impl Write) -> bool {
     let known = SYSTEMS.iter().find(|system| args.system.join(system.folder).is_dir());
-    let Some(System { folder, refresh }) = known else {
+    let Some(System { folder, refresh, forget }) = known else {
         let _nowhere_left = writeln!(
             out,
             "system: this kind is not known; add the file above to its roots by hand"
@@ -150,6 +162,7 @@ fn system(args: &Args, ca_file: &Path, out: &mut impl Write) -> bool {
         return false;
     };
     let target = args.system.join(folder).join(FILE);
+    let refresh = if args.uninstall { forget } else { refresh };
     let changed = match args.uninstall {
         true => match fs::remove_file(&target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
