@@ -279,7 +279,7 @@ async fn a_host_that_nobody_finds_is_told() {
 
 #[test]
 fn a_config_that_can_not_run_is_not_tried() {
-    let desk = Desk::new("ruotes: []\n");
+    let desk = Desk::new("ruotes: [x]\n");
     let output = desk.usher(&["check", "--live"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");

@@ -28,7 +28,7 @@ pub fn yaml(input: &[u8]) {
 
 pub fn config(input: &[u8]) {
     let Some(given) = text(input) else { return };
-    for name in ["config.yaml", "config.json"] {
+    for name in ["config.yaml", "config.json", "config.toml", "config.env"] {
         let draft = config::read(Input { name: Some(name), text: given }, &Environment::new());
         let problems = match plan::compile(draft, &NoFiles) {
             Ok((_, warnings)) => warnings,

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{
     Environment, check,
     draft::{self, Section, Source},
-    keys::{self, Key, Kind},
+    keys::{self, Key, Kind, Value},
 };
 use crate::{
     problem::{Place, Problem, Severity},
@@ -48,15 +48,14 @@ impl Overrides<'_> {
         let source = Source::Environment(name.into());
         match name {
             "ROUTES" => *self.routes = routes(value, &source, problems),
-            "POLICY" => *self.policy = routes(value, &source, problems),
+            "POLICY" => {
+                let mut before = routes(value, &source, problems);
+                before.append(self.policy);
+                *self.policy = before;
+            }
             _ if name.starts_with("DOWNSTREAM_MTLS_") => {
-                if let Some(key) = keys::find(keys::GLOBAL, "downstream_mtls") {
-                    let nested = name.trim_start_matches("DOWNSTREAM_MTLS_").to_ascii_lowercase();
-                    let entry = Entry { key: nested.into(), key_span: 0..0, value: quoted(value) };
-                    let node = Node { span: 0..0, kind: yaml::Kind::Map(vec![entry]) };
-                    let entry = Entry { key: key.name.into(), key_span: 0..0, value: node };
-                    check::read(key, entry, &source, problems);
-                }
+                let nested = name.trim_start_matches("DOWNSTREAM_MTLS_");
+                return self.set_nested("downstream_mtls", nested, value, &source, problems);
             }
             _ => {
                 let Some(key) = bound_to(name) else { return false };
@@ -64,6 +63,33 @@ impl Overrides<'_> {
                     Ok(node) => self.set(key, node, source, problems),
                     Err((what, help)) => problems.push(unreadable(name, &what, help)),
                 }
+            }
+        }
+        true
+    }
+
+    /// Sets one key in a map of keys; what the file says of the others stays.
+    fn set_nested(
+        &mut self,
+        outer: &str,
+        name: &str,
+        value: &str,
+        source: &Source,
+        problems: &mut Vec<Problem>,
+    ) -> bool {
+        let Some(key) = keys::find(keys::GLOBAL, outer) else { return false };
+        let Kind::Object(table) = key.kind else { return false };
+        let Some(inner) = keys::find(table, name) else { return false };
+        let entry = Entry { key: inner.name.into(), key_span: 0..0, value: quoted(value) };
+        let mut given = self.globals.given.iter_mut().filter(|given| std::ptr::eq(given.key, key));
+        match given.next().and_then(|given| given.value.as_mut()) {
+            Some(Value::Object(section)) => {
+                section.given.retain(|given| !std::ptr::eq(given.key, inner));
+                section.given.extend(check::read(inner, entry, source, problems));
+            }
+            _ => {
+                let node = Node { span: 0..0, kind: yaml::Kind::Map(vec![entry]) };
+                self.set(key, node, source.clone(), problems);
             }
         }
         true

@@ -12,6 +12,7 @@ mod sketch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+pub use crate::config::words::{Balance, Level, SameSite, TsigAlgorithm, Underscores};
 pub use allowed::{AllowedHosts, AllowedHostsError};
 pub use autocert::{
     AcmeAuthority, Autocert, Dns01, DnsProvider, ExternalAccount, LETS_ENCRYPT,
@@ -19,12 +20,12 @@ pub use autocert::{
 };
 pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, sort};
 pub use health_check::{HealthCheck, HealthQuestion};
-pub use hosts::{HostPattern, HostTable};
+pub use hosts::{HostPattern, HostTable, Ports};
 pub use metrics::MetricsListen;
 pub use provider::{BUILTIN, HostedService, OidcProvider, Provider, Providers};
 pub use route::{
-    Action, Balance, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route,
-    Target, Targets, UpstreamTls, UpstreamVerify,
+    Action, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route, Target,
+    Targets, UpstreamTls, UpstreamVerify,
 };
 
 use crate::{
@@ -73,18 +74,6 @@ pub struct Plan {
     pub routes: Vec<Arc<Route>>,
     /// Host names to routes.
     pub hosts: HostTable,
-}
-
-/// What becomes of fields with `_` in their names, which CGI and its heirs read as `-`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Underscores {
-    /// They pass, save those that are another spelling of what only the proxy may say.
-    #[default]
-    Allow,
-    /// The request is answered with 400.
-    Reject,
-    /// They are left out.
-    Drop,
 }
 
 /// Where and how to listen.
@@ -180,15 +169,6 @@ impl CookiePolicy {
     }
 }
 
-/// The `SameSite` attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the attribute's own values")]
-pub enum SameSite {
-    Strict,
-    Lax,
-    None,
-}
-
 /// Limits in time; `None` is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -219,14 +199,4 @@ pub struct LogSelection {
     pub access: Option<Vec<Box<str>>>,
     /// `authorize_log_fields`; `None` is the default set.
     pub authorize: Option<Vec<Box<str>>>,
-}
-
-/// How much an event matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the usual words")]
-pub enum Level {
-    Debug,
-    Info,
-    Warn,
-    Error,
 }

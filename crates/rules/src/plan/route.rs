@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{HealthCheck, HostPattern};
+use super::{Balance, HealthCheck, HostPattern};
 use crate::{names::Upstream, policy::Policy, secret::Secret};
 
 /// One route: which requests it takes, who may pass, and where they go.
@@ -117,20 +117,6 @@ pub struct Target {
     pub weight: u32,
     /// What it sees as `Host` where the route says nothing else.
     pub host: HeaderValue,
-}
-
-/// `load_balancing_policy`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Balance {
-    /// In turns.
-    #[default]
-    RoundRobin,
-    /// By chance.
-    Random,
-    /// The one with the fewest requests under way.
-    LeastRequest,
-    /// The same one for the same session, or for the same address (`ring_hash`, `maglev`).
-    Hash,
 }
 
 /// Where a redirect leads.

@@ -5,12 +5,15 @@
 
 mod binary;
 mod cases;
+mod compat;
+mod effective;
 mod effects;
 mod examples;
 mod hidden;
 mod idn;
 mod laws;
 mod reference;
+mod schema;
 mod show;
 mod times;
 mod values;

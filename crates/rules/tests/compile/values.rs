@@ -190,6 +190,7 @@ pub const GLOBAL: &[Row] = &[
         "[{from: https://one.test, to: http://x}]",
         "[{from: https://two.test, to: http://x}]",
     ),
+    ("runtime_flags", "{}", "{match_any_incoming_port: false}", ""),
 ];
 
 /// In a route that has a `from`, and a `to` unless it says where to itself.
@@ -271,6 +272,7 @@ pub const ROUTE: &[Row] = &[
 
 /// Keys of items of lists at the top level.
 pub const ITEMS: &[Row] = &[
+    ("runtime_flags.match_any_incoming_port", "runtime_flags: {{}}", "false", "true"),
     ("certificates.cert", "certificates: [{key: a.key, {}}]", "a.pem", "b.pem"),
     ("certificates.key", "certificates: [{cert: a.pem, {}}]", "a.key", "b.key"),
     (

@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> ExitCode {
 fn serve(args: &Args) -> Result<(), Failure> {
     let environment = environment();
     let source = Source::File { path: &args.config, environment: &environment };
-    let Loaded { plan, problems, files } = load(source)?;
+    let Loaded { plan, problems, files, .. } = load(source)?;
     let _nowhere_left = write!(io::stderr().lock(), "{problems}");
     let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
     let recorder = Recorder::new([Log::new(io::stdout(), format(args.log_format))]);
@@ -215,7 +215,7 @@ fn reload(running: &RunningServer, recorder: &Recorder, source: Source<'_>, watc
             .with(EventField::Hint, format!("usher check --config {source}"))
             .write();
     };
-    let Loaded { plan, problems, files } = match load(source) {
+    let Loaded { plan, problems, files, .. } = match load(source) {
         Ok(loaded) => loaded,
         Err(failure) => return refused(failure.to_string()),
     };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use usher_rules::{
-    config::{self, Environment, Files, Input},
+    config::{self, Effective, Environment, Files, Input},
     plain_text,
     plan::{self, Plan},
     problem::{Place, Problem, Severity},
@@ -57,6 +57,8 @@ impl fmt::Display for Source<'_> {
 pub struct Loaded {
     /// The config, compiled.
     pub plan: Plan,
+    /// What is in force, defaults included.
+    pub effective: Effective,
     /// Warnings, beside the text that they are about.
     pub problems: Findings,
     /// Every file that was read for it and whose change is a change of the plan.
@@ -103,7 +105,7 @@ pub fn load(source: Source<'_>) -> Result<Loaded, LoadFailure> {
         Source::Text { name, text } => (Some(name.to_owned()), text.to_owned(), &nothing_set, None),
     };
     let draft = config::read(Input { name: name.as_deref(), text: &text }, environment);
-    let places = draft.certificate_places();
+    let (places, effective) = (draft.certificate_places(), Effective::of(&draft));
     let compiled = plan::compile(draft, &disk);
     let file = name.unwrap_or_else(|| "the environment".to_owned());
     let found = |problems| Findings { file, text, problems };
@@ -124,7 +126,7 @@ pub fn load(source: Source<'_>) -> Result<Loaded, LoadFailure> {
         return Err(LoadFailure::Refused(found(problems)));
     }
     let files = disk.asked.into_inner().into_iter().chain(beside_certificates(&plan)).collect();
-    Ok(Loaded { plan, problems: found(problems), files })
+    Ok(Loaded { plan, effective, problems: found(problems), files })
 }
 
 /// The file's name and octets; no name where the environment alone is the config.

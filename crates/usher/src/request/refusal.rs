@@ -177,6 +177,9 @@ fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> 
         RouteError::Misdirected => {
             (Box::new(Misdirected { host, receipt }), PathRule::OtherHost, Details::Misdirected)
         }
+        RouteError::BadAuthority(error) if error.is_no_name() => {
+            (Box::new(NotFound { host, receipt }), PathRule::NoRoute, Details::RouteNotFound)
+        }
         RouteError::TooManyFields => {
             (Box::new(HeadersTooLarge { receipt }), PathRule::BadRequest, Details::HeadersTooLarge)
         }

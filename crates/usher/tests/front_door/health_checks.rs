@@ -179,7 +179,7 @@ async fn a_check_over_tcp_connects_and_listens() {
     let b = App::start("b", 200);
     // "PING", then "OK" and "PONG"; the other app understands none of it and hangs up
     let check =
-        "tcp_health_check: {send: {text: 50494e47}, receive: [{text: 4f4b}, {text: '504f4e47'}]}";
+        "tcp_health_check: {send: {text: '50494e47'}, receive: [{text: 4f4b}, {text: '504f4e47'}]}";
     let server = TestServer::open(&route(&[format!("'http://{address}'"), b.to()], check)).await;
     turns(&server, 1).await;
     assert_eq!(got(&server, 3).await, "ttt");

@@ -13,6 +13,7 @@ mod app;
 mod asking;
 mod bounded_lines;
 mod clocks;
+mod compat;
 mod connections;
 mod crossing;
 mod denials;

@@ -1,5 +1,7 @@
 //! Keys inside of keys.
 
+use http::Method;
+
 use super::{
     AnyCase::{No, Yes},
     Fate::*,
@@ -99,8 +101,7 @@ keys! {
     /// What is asked for.
     HTTP_PATH: Text = text("path", Supported);
     /// How.
-    HTTP_METHOD: Word =
-        word("method", &["GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"], Yes, Supported).or("GET");
+    HTTP_METHOD: Choice<Method> = choice("method", Yes, Supported).or("GET");
     /// Which statuses are well; 200 where nothing is said.
     HTTP_EXPECTED_STATUSES: Objects = objects("expected_statuses", STATUS_RANGE, Supported);
 
@@ -146,22 +147,24 @@ keys! {
 keys! {
     /// Flags of `runtime_flags`.
     RUNTIME_FLAGS:
+    /// A route without port answers on every port, not on 443 alone.
+    MATCH_ANY_INCOMING_PORT: Bool = bool("match_any_incoming_port", Supported).or("true");
+
     others:
-        bool("match_any_incoming_port", Fixed(&["true"], "a route without port answers on every port"));
-        bool("config_hot_reload", Fixed(&["true"], "a changed file is read at once"));
-        bool("routes_portal", Fixed(&["false"], "there is no portal: neither a page nor an API lists routes"));
+        bool("config_hot_reload", Fixed(&["true"], "a changed file is read at once")).or("true");
+        bool("routes_portal", Fixed(&["false"], "there is no portal: neither a page nor an API lists routes")).or("true");
         bool("allow_any_sign_out_redirect_uri", Fixed(&["false"], "sign-out goes back to hosts of this config only"));
         bool("pomerium_jwt_endpoint", Fixed(&["false"], "`/.pomerium/jwt` is not served"));
-        bool("refresh_session_at_id_token_expiration", NotYet("a session ends by `cookie_expire` alone"));
+        bool("refresh_session_at_id_token_expiration", NotYet("a session ends by `cookie_expire` alone")).or("true");
         bool("mcp", NotYet(NO_MCP));
         bool("mcp_dynamic_client_registration", NotYet(NO_MCP));
         bool("debug_admin_endpoints", NotYet("there are no debug endpoints"));
         bool("ssh_allow_direct_tcpip", NotYet(NO_SSH));
         bool("ssh_routes_portal", NotYet(NO_SSH));
         bool("ssh_upstream_tunnel", NotYet(NO_SSH));
-        bool("add_extra_metrics_labels", NotYet("figures carry the labels of `docs/reference/metrics.md` and no more"));
-        bool("authorize_use_synced_data", NoEffect("decisions are made from memory anyway"));
-        bool("envoy_resource_manager", NoEffect(NO_ENVOY));
+        bool("add_extra_metrics_labels", NotYet("figures carry the labels of `docs/reference/metrics.md` and no more")).or("true");
+        bool("authorize_use_synced_data", NoEffect("decisions are made from memory anyway")).or("true");
+        bool("envoy_resource_manager", NoEffect(NO_ENVOY)).or("true");
         bool("grpc_databroker_keepalive", NoEffect(ONE_PROCESS));
-        bool("set_envoy_concurrency_to_go_max_procs", NoEffect(NO_ENVOY));
+        bool("set_envoy_concurrency_to_go_max_procs", NoEffect(NO_ENVOY)).or("true");
 }

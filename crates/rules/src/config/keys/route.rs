@@ -1,6 +1,12 @@
 //! Keys of a route (`pomerium-config.md` §3).
 
-use super::{AnyCase::Yes, Fate::*, form::*, global::ISSUER_FORMATS, keys, lost::*, nested::*};
+use http::StatusCode;
+
+use super::{AnyCase::Yes, Fate::*, form::*, keys, lost::*, nested::*};
+use crate::config::words::{Balance, IssuerFormat};
+
+/// Silence on a stream that ends it where a route says nothing else.
+pub const STREAM_IDLE: std::time::Duration = std::time::Duration::from_secs(300);
 
 keys! {
     /// Keys of `redirect`.
@@ -18,8 +24,8 @@ keys! {
     /// To a path that begins with this instead of what the route matched.
     REDIRECT_PREFIX_REWRITE: Text = text("prefix_rewrite", Supported);
     /// The answer's status.
-    REDIRECT_RESPONSE_CODE: Word =
-        word("response_code", &["301", "302", "303", "307", "308"], Yes, Supported).or("301");
+    REDIRECT_RESPONSE_CODE: Choice<StatusCode> =
+        choice("response_code", Yes, Supported).or("301");
     /// Without the query.
     REDIRECT_STRIP_QUERY: Bool = bool("strip_query", Supported);
 }
@@ -124,12 +130,12 @@ keys! {
     /// Whether the upstream is told who asks.
     PASS_IDENTITY_HEADERS: Bool = bool("pass_identity_headers", Supported);
     /// Whether `iss` of the assertion is the bare host or an address.
-    JWT_ISSUER_FORMAT: Word = word("jwt_issuer_format", ISSUER_FORMATS, Yes, Supported);
+    JWT_ISSUER_FORMAT: Choice<IssuerFormat> = choice("jwt_issuer_format", Yes, Supported);
 
     // balancing
     /// Which of several upstreams gets a request.
-    LOAD_BALANCING_POLICY: Word =
-        word("load_balancing_policy", &["round_robin", "maglev", "random", "ring_hash", "least_request"], Yes, Supported).or("round_robin").meant_by(&["lb_policy"]);
+    LOAD_BALANCING_POLICY: Choice<Balance> =
+        choice("load_balancing_policy", Yes, Supported).or("round_robin").meant_by(&["lb_policy"]);
     /// Questions that each upstream is asked, beside all requests.
     HEALTH_CHECKS: Objects = objects("health_checks", HEALTH_CHECK, Supported);
 

@@ -9,7 +9,7 @@ use crate::{
         keys::{Value, global, route},
         values::Text,
     },
-    problem::Problem,
+    problem::{Problem, Severity},
 };
 
 /// Pomerium adds `includeSubDomains; preload`, which bind other hosts for years; they are for the
@@ -100,10 +100,11 @@ fn own_fields(
 /// `jwt_claims_headers`: a map from field to claim, or claims whose fields are named after them.
 pub(super) fn claim_fields(compiler: &mut Compiler<'_>) -> Vec<(HeaderName, Box<str>)> {
     let Some(given) = compiler.keys.given(&global::JWT_CLAIMS_HEADERS) else { return Vec::new() };
-    let pairs = match compiler.keys.get(&global::JWT_CLAIMS_HEADERS) {
-        Some(Value::Map(pairs)) => pairs.clone(),
-        Some(Value::List(names)) => claims(names),
-        _ => Vec::new(),
+    let (pairs, severity) = match compiler.keys.get(&global::JWT_CLAIMS_HEADERS) {
+        Some(Value::Map(pairs)) => (pairs.clone(), Severity::Error),
+        // a claim that no field can be named after is left out, as in Pomerium no field is sent
+        Some(Value::List(names)) => (claims(names), Severity::Warning),
+        _ => return Vec::new(),
     };
     let mut found = Vec::new();
     let mut fields: Vec<(HeaderName, Box<str>)> = Vec::new();
@@ -113,7 +114,7 @@ pub(super) fn claim_fields(compiler: &mut Compiler<'_>) -> Vec<(HeaderName, Box<
                 fields.retain(|(other, _)| *other != name);
                 fields.push((name, claim.text));
             }
-            Err(problem) => found.push(problem),
+            Err(problem) => found.push(Problem { severity, ..problem }),
         }
     }
     given.source.relocate(&mut found);

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use http::{HeaderValue, Method, uri::PathAndQuery};
+use http::{HeaderValue, uri::PathAndQuery};
 
 use super::Compiler;
 use crate::{
@@ -87,7 +87,7 @@ impl Compiler<'_> {
                 .map_or_else(|| wrong(keys, what, help), |path| path.error("U534", what, help))
         });
         let path = self.keep(path);
-        let method = keys.value(&HTTP_METHOD).parse().unwrap_or(Method::GET);
+        let method = keys.value(&HTTP_METHOD);
         let expected = match keys.get(&HTTP_EXPECTED_STATUSES) {
             None => Some(Vec::from([OK])),
             Some(ranges) => self.keep_all(ranges, statuses),
@@ -137,7 +137,7 @@ fn statuses(keys: &Section) -> Result<Range<u16>, Problem> {
 fn octets(payload: &Section) -> Result<Box<[u8]>, Problem> {
     let octets = hex(payload.value(&PAYLOAD_TEXT)).filter(|octets| !octets.is_empty());
     octets.ok_or_else(|| {
-        let help = "write `{text: 50494e47}`: hexadecimal";
+        let help = "write `{text: '50494e47'}`: hexadecimal, in quotes";
         wrong(payload, "this is nothing to say or hear", help)
     })
 }

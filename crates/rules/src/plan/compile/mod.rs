@@ -25,13 +25,17 @@ mod service;
 mod sign_in;
 mod target;
 mod template;
+mod tunnel;
 mod twins;
 
 use std::sync::Arc;
 
-use super::{HostTable, Plan, Route};
+use super::{HostPattern, HostTable, Plan, Ports, Route};
 use crate::{
-    config::{Draft, Files, Section, keys::global},
+    config::{
+        Draft, Files, Section,
+        keys::{global, nested::MATCH_ANY_INCOMING_PORT},
+    },
     problem::{Place, Problem, Severity},
     yaml::Extent,
 };
@@ -68,7 +72,8 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     compiler.remarks();
     let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods);
 
-    let compiled = each_route(&sections, &line_starts, &defaults, files, &mut problems);
+    let Compiled { routes: compiled, kept } =
+        each_route(&sections, &line_starts, &defaults, files, &mut problems);
     twins::find(&sections, &compiled, &mut problems);
     placeholder::find(&globals, &sections, &mut problems);
     let routes: Vec<Arc<Route>> = compiled.iter().flatten().cloned().collect();
@@ -88,7 +93,8 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
 
     let has_errors = problems.iter().any(|problem| problem.severity == Severity::Error);
     let Some(sign_in) = sign_in.filter(|_| !has_errors) else { return Err(problems) };
-    let mut hosts = HostTable::default();
+    let mut hosts = HostTable::new(ports(&globals));
+    kept.iter().for_each(|from| hosts.keep(from));
     for (index, route) in routes.iter().enumerate() {
         hosts.add(index, &route.from);
     }
@@ -108,9 +114,9 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
             .value(&global::XFF_NUM_TRUSTED_HOPS)
             .try_into()
             .unwrap_or_default(),
-        escaped_slashes: hardening::escaped_slashes(&globals),
+        escaped_slashes: globals.value(&global::PATH_WITH_ESCAPED_SLASHES_ACTION),
         additional_methods,
-        underscores: hardening::underscores(&globals),
+        underscores: globals.value(&global::HEADERS_WITH_UNDERSCORES_ACTION),
         secrets,
         log,
         routes,
@@ -119,20 +125,34 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     Ok((plan, problems))
 }
 
-/// One for each section in order; `None` where it has an error.
+/// What became of the routes.
+struct Compiled {
+    /// One for each section in order; `None` where it has an error, or is not served.
+    routes: Vec<Option<Arc<Route>>>,
+    /// Hosts of routes that are not served, whose requests belong to no other.
+    kept: Vec<HostPattern>,
+}
+
 fn each_route(
     sections: &[Section],
     line_starts: &[usize],
     defaults: &route::Defaults<'_>,
     files: &dyn Files,
     problems: &mut Vec<Problem>,
-) -> Vec<Option<Arc<Route>>> {
-    let mut compiled = Vec::with_capacity(sections.len());
+) -> Compiled {
+    let mut compiled = Compiled { routes: Vec::with_capacity(sections.len()), kept: Vec::new() };
     for section in sections {
         let mut found = Vec::new();
         let line = line_of(line_starts, section);
         let mut compiler = Compiler { keys: section, files, problems: &mut found };
-        compiled.push(route::compile(&mut compiler, defaults, line).map(Arc::new));
+        let route = match compiler.tunnel() {
+            Some(from) => {
+                compiled.kept.extend(from);
+                None
+            }
+            None => route::compile(&mut compiler, defaults, line).map(Arc::new),
+        };
+        compiled.routes.push(route);
         section.source.relocate(&mut found);
         problems.append(&mut found);
     }
@@ -157,6 +177,12 @@ impl Compiler<'_> {
     fn keep<T>(&mut self, outcome: Result<T, Problem>) -> Option<T> {
         outcome.map_err(|problem| self.problems.push(problem)).ok()
     }
+}
+
+/// `match_any_incoming_port`.
+fn ports(globals: &Section) -> Ports {
+    let any = globals.get(&global::FLAGS).is_none_or(|flags| flags.value(&MATCH_ANY_INCOMING_PORT));
+    if any { Ports::Any } else { Ports::Standard }
 }
 
 fn line_of(line_starts: &[usize], section: &Section) -> u32 {

@@ -18,6 +18,7 @@ use crate::{
     config::{
         Given, Section,
         keys::{self, Key, List, Typed, global, route},
+        words::IssuerFormat,
     },
     names::{Authority, Host},
     plan::{
@@ -27,9 +28,6 @@ use crate::{
     problem::{Problem, Severity},
     yaml::Kind,
 };
-
-/// Silence on a stream that ends it where nothing else is said.
-const STREAM_IDLE: Duration = Duration::from_secs(300);
 
 /// What routes take from the top level.
 pub(super) struct Defaults<'a> {
@@ -49,7 +47,7 @@ impl<'a> Defaults<'a> {
         Self {
             timeout: globals.value(&global::DEFAULT_UPSTREAM_TIMEOUT),
             pass_identity: globals.value(&global::PASS_IDENTITY_HEADERS),
-            issuer_is_uri: is_uri(globals.value(&global::JWT_ISSUER_FORMAT)),
+            issuer_is_uri: globals.value(&global::JWT_ISSUER_FORMAT) == IssuerFormat::Uri,
             response_fields,
             additional_methods,
         }
@@ -94,10 +92,12 @@ pub(super) fn compile(
         idle_timeout: match keys.get(&route::IDLE_TIMEOUT) {
             Some(limit) => some_time(limit),
             None if websockets => None,
-            None => Some(STREAM_IDLE),
+            None => Some(route::STREAM_IDLE),
         },
         pass_identity: keys.get(&route::PASS_IDENTITY_HEADERS).unwrap_or(defaults.pass_identity),
-        issuer_is_uri: keys.get(&route::JWT_ISSUER_FORMAT).map_or(defaults.issuer_is_uri, is_uri),
+        issuer_is_uri: keys
+            .get(&route::JWT_ISSUER_FORMAT)
+            .map_or(defaults.issuer_is_uri, |format| format == IssuerFormat::Uri),
         own_request: set_request
             .iter()
             .map(|(name, _)| name)
@@ -137,7 +137,7 @@ impl Compiler<'_> {
         self.keep(outcome)
     }
 
-    fn policy(&mut self) -> Policy {
+    pub(super) fn policy(&mut self) -> Policy {
         let legacy = LegacyAllow {
             span: self.start(),
             public: self.keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
@@ -353,10 +353,6 @@ fn mentions_allow(ppl: &Given) -> bool {
         Kind::Map(_) => ppl.node.get("allow").is_some(),
         Kind::Scalar { .. } => false,
     }
-}
-
-fn is_uri(issuer_format: &str) -> bool {
-    issuer_format.ends_with("uri")
 }
 
 /// Over from, matcher and target as they are written, so that it survives a restart.

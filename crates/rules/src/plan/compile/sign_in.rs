@@ -134,7 +134,8 @@ impl Compiler<'_> {
                 "delete it",
             ));
         }
-        let origin = Origin::parse(origin).map_err(|error| {
+        let secure = self.as_https(given, origin);
+        let origin = Origin::parse(&secure).map_err(|error| {
             given.error(
                 "U411",
                 format!("`authenticate_service_url` is not an address of ours: {error}"),
@@ -142,6 +143,18 @@ impl Compiler<'_> {
             )
         });
         self.keep(origin)
+    }
+
+    /// `http` means the same host: browsers are sent to https, and keep cookies for it alone.
+    fn as_https(&mut self, given: &Given, origin: &str) -> String {
+        let Some(("http", authority)) = origin.split_once("://") else { return origin.to_owned() };
+        let secure = format!("https://{}", authority.strip_suffix(":80").unwrap_or(authority));
+        self.report(given.warning(
+            "U424",
+            format!("people sign in at `{secure}`: `http` means the same host"),
+            format!("write `authenticate_service_url: {secure}`"),
+        ));
+        secure
     }
 
     fn provider(&mut self, named: Option<&Origin>) -> Option<Provider> {
@@ -288,7 +301,8 @@ impl Compiler<'_> {
         Some(if given.text().is_ascii() { given.text().into() } else { url.as_str().into() })
     }
 
-    /// The host that also signs in when none was named: the first one that a route names in full.
+    /// The host that also signs in when none was named: the first one that a route names in full, or
+    /// one that the first wildcard takes.
     fn first_host(&mut self, routes: &[Arc<Route>]) -> Option<Origin> {
         let exact = routes.iter().find_map(|route| match &route.from {
             HostPattern::Exact { host, port } => {
@@ -296,20 +310,27 @@ impl Compiler<'_> {
             }
             HostPattern::Wildcard { .. } => None,
         });
-        let has_wildcards = !routes.is_empty();
-        exact
-            .or_else(|| if has_wildcards { None } else { Origin::parse("https://localhost").ok() })
-            .or_else(|| {
-                self.report(Problem::new(
-                    Severity::Error,
-                    "U417",
-                    Place::Whole,
-                    "nothing says on which host people sign in: every route has a `*` in its host",
-                    "add `authenticate_service_url: https://HOST`",
-                ));
-                None
-            })
+        let wild = || routes.iter().find_map(|route| in_wildcard(&route.from));
+        if let Some(origin) = exact {
+            return Some(origin);
+        }
+        let Some(origin) = wild() else { return Origin::parse("https://localhost").ok() };
+        self.report(Problem::new(
+            Severity::Warning,
+            "U417",
+            Place::Whole,
+            format!("people sign in at `{origin}`, since every route has a `*` in its host"),
+            "name a host that points to usher: `authenticate_service_url: https://HOST`",
+        ));
+        Some(origin)
     }
+}
+
+/// A host that a wildcard takes, where people can sign in.
+fn in_wildcard(from: &HostPattern) -> Option<Origin> {
+    let HostPattern::Wildcard { text, port, .. } = from else { return None };
+    let host = Host::parse(&text.replace('*', "authenticate")).ok()?;
+    Some(Origin { host, port: port.unwrap_or(443) })
 }
 
 fn unknown_provider(given: &Given) -> Problem {

@@ -13,7 +13,7 @@ use crate::{
         values,
     },
     names::{Host, Upstream, UpstreamError},
-    plan::{Action, Balance, Redirect, Target, Targets},
+    plan::{Action, Redirect, Target, Targets},
     problem::{Problem, Span, without_passwords},
     yaml::{Kind, Node},
 };
@@ -88,18 +88,8 @@ impl Compiler<'_> {
             return None;
         }
         let all = targets.into_iter().map(|(target, _)| target).collect();
-        Some(Action::Forward(Targets { all, balance: self.balance(), checks: checks? }))
-    }
-
-    /// `load_balancing_policy`. Both ways of hashing are one here: what they promise is that the
-    /// same visitor meets the same upstream, and that few move when the list changes.
-    fn balance(&self) -> Balance {
-        match self.keys.value(&route::LOAD_BALANCING_POLICY) {
-            "random" => Balance::Random,
-            "least_request" => Balance::LeastRequest,
-            "ring_hash" | "maglev" => Balance::Hash,
-            _ => Balance::RoundRobin,
-        }
+        let balance = self.keys.value(&route::LOAD_BALANCING_POLICY);
+        Some(Action::Forward(Targets { all, balance, checks: checks? }))
     }
 
     /// `URL` or `URL,weight`.
@@ -157,10 +147,10 @@ impl Compiler<'_> {
 
     fn redirect(&mut self, keys: &Section) -> Option<Action> {
         let text = |key: &'static Typed<Text>| keys.get(key).map(Box::from);
-        let code = keys.value(&REDIRECT_RESPONSE_CODE).parse().unwrap_or(301);
+        let status = keys.get(&REDIRECT_RESPONSE_CODE);
         let path = text(&REDIRECT_PATH_REDIRECT);
         let redirect = Redirect {
-            status: StatusCode::from_u16(code).unwrap_or(StatusCode::MOVED_PERMANENTLY),
+            status: status.unwrap_or(StatusCode::MOVED_PERMANENTLY),
             scheme: if keys.value(&REDIRECT_HTTPS_REDIRECT) {
                 Some("https".into())
             } else {
@@ -224,7 +214,7 @@ static ACTIONS: [&Key; 3] = [&route::REDIRECT.key, &route::RESPONSE.key, &route:
 const EXAMPLE: &str = "write `http://HOST:PORT` or `https://HOST`";
 
 /// What Pomerium forwards to and usher does not yet.
-const SCHEMES: &[&str] = &["tcp", "udp", "ssh", "unix", "https+unix"];
+const SCHEMES: &[&str] = &["unix", "https+unix"];
 
 /// Every text in it, whatever its shape, in order.
 pub(super) fn collect<'n>(node: &'n Node, out: &mut Vec<&'n Node>) -> Result<(), &'n Node> {

@@ -168,7 +168,7 @@ mod tests {
                 Some("sign in at https://idp.test"),
                 "elsewhere",
             ),
-            ("ruotes: []\n".to_owned(), &[], Some("is refused: usher check"), "no config"),
+            ("ruotes: [x]\n".to_owned(), &[], Some("is refused: usher check"), "no config"),
         ] {
             fs::write(&config, text).unwrap();
             let said = note(&ann(groups), &config);

@@ -60,6 +60,15 @@ pub enum Destination {
 }
 
 impl Destination {
+    /// A wildcard is compared as the authority was written, as Pomerium does it: capitals match none.
+    /// Browsers send small letters.
+    fn spelled(self, authority: &str) -> Self {
+        let has_capitals = authority.bytes().any(|byte| byte.is_ascii_uppercase());
+        let is_wildcard =
+            matches!(&self, Self::Route(route) if has_capitals && route.from.is_wildcard());
+        if is_wildcard { Self::Nowhere } else { self }
+    }
+
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Route(one), Self::Route(other)) => Arc::ptr_eq(one, other),
@@ -157,7 +166,7 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
         return Err(RouteError::Misdirected);
     }
     let path = RequestPath::parse_as(target_path(&head.uri), plan.escaped_slashes)?;
-    let to = belongs(plan, &authority, &path)?;
+    let to = belongs(plan, &authority, &path)?.spelled(text);
     Ok(Routed { authority, authority_field, path, to })
 }
 
