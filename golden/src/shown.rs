@@ -15,7 +15,8 @@ use crate::answer::Answer;
 pub struct Shown<'a> {
     pub method: &'a str,
     pub target: &'a str,
-    pub peer: IpAddr,
+    /// None where what was said is no address.
+    pub peer: Option<IpAddr>,
     pub fields: &'a Value,
 }
 
@@ -23,7 +24,12 @@ impl Shown<'_> {
     /// What the first route's policy decides; `None` where it has none.
     pub fn decide(&self, plan: &Plan, who: Option<&SignedIn>) -> Option<Answer> {
         let route = plan.routes.first()?;
-        let (path, field) = (self.decoded_path(), |name: &str| self.fields[name].as_str());
+        let path = self.decoded_path();
+        let field = |name: &str| {
+            let mut fields = self.fields.as_object()?.iter();
+            let found = fields.find(|(known, _)| known.eq_ignore_ascii_case(name));
+            found?.1.as_str().filter(|value| !value.is_empty())
+        };
         let request = RequestFacts {
             method: self.method,
             path: &path,

@@ -36,7 +36,7 @@ impl<'a> World<'a> {
             sign_in: SignIn { means, at: None },
         };
         let [from, to] = [0, 3_786_912_000].map(UnixTime::from_seconds); // 2090
-        let mut new = told.begin(SessionId::from_random(*b"a golden session"), idp_id, from, to);
+        let mut new = told.begin(session_id(), idp_id, from, to);
         new.session.actor = actor.map(Into::into);
         Some(new)
     }
@@ -51,7 +51,7 @@ impl<'a> World<'a> {
         Person {
             id: user_id.into(),
             email: emails.find(|email| !email.is_empty()).unwrap_or_default().into(),
-            name: user.map(|user| text(&user["data"], "name")).unwrap_or_default().into(),
+            name: "".into(), // theirs tells claims alone
             claims: Claims::from_json(&user.map(raw_claims).unwrap_or_default()),
             directory_groups: groups
                 .map(|ids| ids.iter().filter_map(Value::as_str).map(|id| self.group(id)).collect()),
@@ -75,6 +75,11 @@ impl<'a> World<'a> {
         let is_it = |record: &&Value| record["type"] == kind && text(&record["data"], "id") == id;
         self.records.iter().find(is_it)
     }
+}
+
+/// Of every session here: what it is called in the file is no id of ours.
+pub fn session_id() -> SessionId {
+    SessionId::from_random(*b"a golden session")
 }
 
 fn raw_claims(record: &Value) -> Map<String, Value> {

@@ -6,9 +6,9 @@ use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
     BadRequest, Claim, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge, Identity, Link,
-    Misdirected, NoSession, NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession,
-    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown,
-    UpstreamSlow, UpstreamUnavailable, assets,
+    Misdirected, NoSession, NotFound, Portal, PortalRoute, PostForm, ProviderDown, Receipt,
+    Refused, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge,
+    Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -58,6 +58,18 @@ fn forms() -> Vec<(&'static str, String)> {
             .render(),
         ),
         ("signed-out", SignedOut { sign_in_again: Some(Link::new("/")) }.render()),
+        (
+            "portal",
+            Portal {
+                routes: vec![PortalRoute {
+                    name: "films",
+                    description: "",
+                    from: "https://tv.example.com",
+                    link: Some(Link::new("https://tv.example.com/")),
+                }],
+            }
+            .render(),
+        ),
         ("no-session", NoSession { host: HOST, sign_in: Link::new("/.pomerium/sign_in") }.render()),
     ]
 }

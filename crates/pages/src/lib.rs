@@ -13,6 +13,7 @@
 //! | [`SignIn`] | 200, 400, 403, 429, 503 | the built-in provider asks for address and password |
 //! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
+//! | [`Portal`] | 200 | `/.pomerium/routes` |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
@@ -39,6 +40,7 @@ mod headers;
 mod identity;
 mod link;
 mod notice;
+mod portal;
 mod program;
 mod receipt;
 mod refused;
@@ -55,6 +57,7 @@ pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};
 pub use link::{Link, PostForm};
 pub use notice::{Action, Advice, ErrorPage, Notice, PROBLEM_TYPES};
+pub use portal::{Portal, PortalRoute};
 pub use program::{PROGRAM_ALLOW, PROGRAM_FIELD, ProgramConsent};
 pub use receipt::Receipt;
 pub use refused::Refused;

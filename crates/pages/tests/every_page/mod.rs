@@ -3,10 +3,10 @@
 use usher_pages::{
     BadRequest, Claim, ClockUnset, Contact, CookiesTooLarge, ErrorPage, ForeignForm,
     HeadersTooLarge, Identity, InternalError, Link, Misdirected, NoSession, NotFound,
-    NotImplemented, NotKept, NotNow, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
-    RequestTimeout, SetUpWrong, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm,
-    SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown,
-    UpstreamSlow, UpstreamUnavailable, WorkerBetween,
+    NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm, ProgramConsent, ProviderDown,
+    Receipt, Refused, RequestTimeout, SetUpWrong, ShownSession, SignIn, SignInError, SignInFailed,
+    SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused,
+    UpstreamDown, UpstreamSlow, UpstreamUnavailable, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -124,10 +124,18 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         ("program", program(text)),
         ("signed-out", SignedOut { sign_in_again: None }.render()),
         ("signed-out-again", SignedOut { sign_in_again: Some(Link::new(text)) }.render()),
+        ("portal", portal(text)),
+        ("portal-empty", Portal { routes: vec![] }.render()),
         ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render()),
         ("identity", identity.render()),
         ("identity-bare", bare.render()),
     ]
+}
+
+fn portal(text: &str) -> String {
+    let route = |link| PortalRoute { name: text, description: text, from: text, link };
+    let bare = PortalRoute { description: "", ..route(None) };
+    Portal { routes: vec![route(Some(Link::new(text))), bare] }.render()
 }
 
 fn program(text: &str) -> String {

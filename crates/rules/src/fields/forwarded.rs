@@ -81,14 +81,22 @@ pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
         Some(chain) => fields.insert(FOR, chain),
         None => fields.remove(FOR),
     };
-    let trusted_proto = (trusted_hops > 0).then(|| fields.remove(PROTO)).flatten();
-    let proto = trusted_proto.filter(|proto| proto == "https" || proto == "http");
-    let ours = HeaderValue::from_static(if https { "https" } else { "http" });
-    fields.insert(PROTO, proto.unwrap_or(ours));
+    let ours = if https { "https" } else { "http" };
+    let scheme = trusted_scheme(fields, trusted_hops).unwrap_or(ours);
+    fields.insert(PROTO, HeaderValue::from_static(scheme));
     match authority {
         Some(authority) => fields.insert(HOST, authority.clone()),
         None => fields.remove(HOST),
     };
+}
+
+/// The scheme that the visitor used, where a trusted hop tells it.
+pub fn trusted_scheme(fields: &HeaderMap, trusted_hops: u32) -> Option<&'static str> {
+    match fields.get(PROTO).filter(|_| trusted_hops > 0)?.as_bytes() {
+        b"https" => Some("https"),
+        b"http" => Some("http"),
+        _ => None,
+    }
 }
 
 /// The visitor's address: the one that the outermost trusted proxy saw, which is as many from the

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use crate::names::{Authority, Host};
 
@@ -82,6 +82,19 @@ impl HostPattern {
                 regex.is_match(authority.host.as_str())
                     && port.is_none_or(|port| Some(port) == authority.port)
             }
+        }
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = match self {
+            Self::Exact { host, port } => (host.as_str(), port),
+            Self::Wildcard { text, port, .. } => (&**text, port),
+        };
+        match port {
+            Some(port) => write!(f, "{host}:{port}"),
+            None => f.write_str(host),
         }
     }
 }

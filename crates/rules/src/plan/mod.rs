@@ -6,9 +6,12 @@ mod compile;
 mod health_check;
 mod hosts;
 mod metrics;
+mod path_match;
 mod provider;
+mod redirect;
 mod route;
 mod sketch;
+mod template;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -21,14 +24,17 @@ pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, sort};
 pub use health_check::{HealthCheck, HealthQuestion};
 pub use hosts::{HostPattern, HostTable};
 pub use metrics::MetricsListen;
+pub use path_match::PathMatch;
 pub use provider::{BUILTIN, HostedService, OidcProvider, Provider, Providers};
+pub use redirect::{AskedFor, Redirect};
 pub use route::{
-    Action, Balance, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route,
-    Target, Targets, UpstreamTls, UpstreamVerify,
+    Action, Balance, HostField, ResponseRewrite, Rewrite, Route, Target, Targets, UpstreamTls,
+    UpstreamVerify,
 };
+pub use template::{Piece, RequestTemplate};
 
 use crate::{
-    names::{EscapedSlashes, Host, Origin},
+    names::{Authority, EscapedSlashes, Host, Origin},
     secret::Secret,
 };
 
@@ -69,10 +75,26 @@ pub struct Plan {
     pub secrets: Secrets,
     /// Which lines are written and what is on them.
     pub log: LogSelection,
+    /// `runtime_flags`.
+    pub flags: Flags,
     /// Routes in matching order.
     pub routes: Vec<Arc<Route>>,
     /// Host names to routes.
     pub hosts: HostTable,
+}
+
+impl Plan {
+    /// The first route that takes a canonical path of this host.
+    pub fn route_at(&self, authority: &Authority, path: &str) -> Option<&Arc<Route>> {
+        self.routes_of(authority).find(|route| route.matches.takes(path))
+    }
+
+    /// The routes of a host, in matching order.
+    pub fn routes_of<'p>(&'p self, authority: &Authority) -> impl Iterator<Item = &'p Arc<Route>> {
+        let candidates = self.hosts.candidates(authority).iter();
+        let routes = candidates.filter_map(|index| self.routes.get(*index));
+        routes.filter(move |route| route.from.takes(authority))
+    }
 }
 
 /// What becomes of fields with `_` in their names, which CGI and its heirs read as `-`.
@@ -208,6 +230,15 @@ pub struct Secrets {
     pub cookie: Option<Arc<Secret>>,
     /// `signing_key`: PEM text, one or more private keys; the first signs.
     pub signing: Option<Arc<Secret>>,
+}
+
+/// Which of our own pages are there (`runtime_flags`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// `/.pomerium/routes` and `/.pomerium/api/v1/routes`.
+    pub routes_portal: bool,
+    /// `/.pomerium/jwt`.
+    pub jwt_endpoint: bool,
 }
 
 /// Which lines are written and what is on them.

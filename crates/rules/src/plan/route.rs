@@ -2,8 +2,12 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{HealthCheck, HostPattern};
-use crate::{names::Upstream, policy::Policy, secret::Secret};
+use super::{HealthCheck, HostPattern, PathMatch, Redirect, RequestTemplate};
+use crate::{
+    names::{Authority, Upstream},
+    policy::Policy,
+    secret::Secret,
+};
 
 /// One route: which requests it takes, who may pass, and where they go.
 #[derive(Clone, Debug)]
@@ -12,6 +16,10 @@ pub struct Route {
     pub id: Box<str>,
     /// `name`, or made of the first host label and the path.
     pub name: Box<str>,
+    /// `description`, for people.
+    pub description: Box<str>,
+    /// `logo_url`, for programs.
+    pub logo_url: Box<str>,
     /// The line it begins on, from 1.
     pub line: u32,
     /// `from`: the hosts it answers for.
@@ -22,6 +30,10 @@ pub struct Route {
     pub action: Action,
     /// Who may pass.
     pub policy: Policy,
+    /// `show_error_details`: the page of a refusal says why.
+    pub shows_details: bool,
+    /// `depends_on`: hosts that know whoever signed in for this route, too.
+    pub depends_on: Vec<Authority>,
     /// `allow_websockets`.
     pub websockets: bool,
     /// What the upstream sees as `Host`.
@@ -45,6 +57,8 @@ pub struct Route {
     /// Identity fields of other proxies that pass from a client all the same
     /// (`allow_client_identity_headers`).
     pub client_identity: Vec<HeaderName>,
+    /// `rewrite_response_headers`, in order.
+    pub rewrite_response: Vec<ResponseRewrite>,
     /// `set_response_headers`: the global ones merged with the route's.
     pub set_response: Vec<(HeaderName, HeaderValue)>,
     /// Response fields that nobody wrote: what the app says itself wins over them.
@@ -57,28 +71,6 @@ pub struct Route {
     pub tls: UpstreamTls,
     /// The app behind it, by the name of what knows it from inside; most are known to nobody.
     pub app: Option<Box<str>>,
-}
-
-/// Which paths a route takes. Looked at in the canonical form, never with the query.
-#[derive(Clone, Debug)]
-pub enum PathMatch {
-    /// `prefix`, a textual prefix without segment boundary; `/` takes all.
-    Prefix(Box<str>),
-    /// `path`, exactly.
-    Exact(Box<str>),
-    /// `regex`, the whole path.
-    Regex(regex::Regex),
-}
-
-impl PathMatch {
-    /// Does this route take `path` (canonical, without query)?
-    pub fn takes(&self, path: &str) -> bool {
-        match self {
-            Self::Prefix(prefix) => path.starts_with(&**prefix),
-            Self::Exact(exact) => path == &**exact,
-            Self::Regex(regex) => regex.is_match(path),
-        }
-    }
 }
 
 /// Where permitted requests go.
@@ -133,23 +125,15 @@ pub enum Balance {
     Hash,
 }
 
-/// Where a redirect leads.
+/// One of `rewrite_response_headers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redirect {
-    /// 301, 302, 303, 307 or 308.
-    pub status: http::StatusCode,
-    /// Another scheme.
-    pub scheme: Option<Box<str>>,
-    /// Another host.
-    pub host: Option<Box<str>>,
-    /// Another port.
-    pub port: Option<u16>,
-    /// Another path.
-    pub path: Option<Box<str>>,
-    /// Another prefix in the place of the one that matched.
+pub struct ResponseRewrite {
+    /// The field.
+    pub field: HeaderName,
+    /// What its value begins with; `None`, as nobody wrote it, replaces nothing.
     pub prefix: Option<Box<str>>,
-    /// Leave the query out.
-    pub strip_query: bool,
+    /// What stands there instead.
+    pub value: Box<str>,
 }
 
 /// What the upstream sees as `Host`.
@@ -173,30 +157,6 @@ pub enum Rewrite {
     Prefix(Box<str>),
     /// `regex_rewrite_pattern`, with the substitution in Rust's spelling (`${1}`).
     Regex(regex::Regex, Box<str>),
-}
-
-/// A value of `set_request_headers`: text with references in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestTemplate {
-    /// Pieces in order.
-    pub pieces: Vec<Piece>,
-}
-
-/// One piece of a [`RequestTemplate`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Text as it stands.
-    Text(Box<str>),
-    /// `$pomerium.jwt`: the assertion.
-    Assertion,
-    /// `$pomerium.id_token`.
-    IdToken,
-    /// `$pomerium.access_token`.
-    AccessToken,
-    /// `$pomerium.request.headers["Name"]`.
-    RequestField(HeaderName),
-    /// A reference that nothing answers: empty.
-    Nothing,
 }
 
 /// How the upstream's certificate is judged.

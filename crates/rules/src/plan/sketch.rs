@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, CookiePolicy, HostField, HostPattern, HostTable, Level, Listen, LogSelection,
+    Action, CookiePolicy, Flags, HostField, HostPattern, HostTable, Level, Listen, LogSelection,
     PathMatch, Plan, Protocols, Provider, Providers, Rewrite, Route, Secrets, SignIn, Timeouts,
     Underscores, UpstreamTls, UpstreamVerify,
 };
@@ -61,6 +61,7 @@ impl Plan {
             underscores: Underscores::Allow,
             secrets: Secrets::default(),
             log: LogSelection { level: Level::Info, access: None, authorize: None },
+            flags: Flags { routes_portal: true, jwt_endpoint: false },
             routes,
             hosts: table,
         }
@@ -71,11 +72,15 @@ fn sketch_route(host: Host) -> Route {
     Route {
         id: host.as_str().into(),
         name: host.as_str().into(),
+        description: "".into(),
+        logo_url: "".into(),
         line: 1,
         from: HostPattern::Exact { host, port: None },
         matches: PathMatch::Prefix("/".into()),
         action: Action::Respond { status: http::StatusCode::OK, body: "".into() },
         policy: Policy::deny_all(),
+        shows_details: false,
+        depends_on: Vec::new(),
         websockets: false,
         host_field: HostField::Upstream,
         rewrite: Rewrite::None,
@@ -87,6 +92,7 @@ fn sketch_route(host: Host) -> Route {
         remove_request: Vec::new(),
         own_request: Vec::new(),
         client_identity: Vec::new(),
+        rewrite_response: Vec::new(),
         set_response: Vec::new(),
         default_response: Vec::new(),
         is_public: false,

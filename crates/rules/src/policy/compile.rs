@@ -143,16 +143,34 @@ fn read_operator(place: Place, entry: &Entry, report: &mut Report<'_>) -> Option
         return None;
     };
     let name = format!("{effect}[{index}].{operator}");
+    let slot = |position| Slot { effect, operator, name: &name, position };
     let terms: Vec<_> = items
         .iter()
         .enumerate()
-        .map(|(position, item)| read_term(&format!("{name}[{position}]"), item, report))
+        .map(|(position, item)| read_term(slot(position), item, report))
         .collect();
     let terms = terms.into_iter().collect::<Option<Box<[Term]>>>()?;
     (!terms.is_empty()).then(|| Clause { effect, operator, name: name.into(), terms })
 }
 
-fn read_term(name: &str, item: &Node, report: &mut Report<'_>) -> Option<Term> {
+/// Where a criterion stands.
+#[derive(Clone, Copy)]
+struct Slot<'a> {
+    effect: Effect,
+    operator: Operator,
+    /// The operator's name.
+    name: &'a str,
+    position: usize,
+}
+
+impl Slot<'_> {
+    /// Does somebody come in by the criterion when it holds?
+    const fn lets_in(self) -> bool {
+        matches!((self.effect, self.operator), (Effect::Allow, Operator::And | Operator::Or))
+    }
+}
+
+fn read_term(slot: Slot<'_>, item: &Node, report: &mut Report<'_>) -> Option<Term> {
     let entry = match &item.kind {
         Kind::Map(entries) => match entries.as_slice() {
             [only] => Some(only),
@@ -174,11 +192,12 @@ fn read_term(name: &str, item: &Node, report: &mut Report<'_>) -> Option<Term> {
     };
     let criterion = Criterion::read(key, key_span, value, report)?;
     // Where a criterion keeps out, every spelling counts.
-    if name.starts_with("allow") && !name.contains(".not[") && !name.contains(".nor[") {
+    if slot.lets_in() {
         warn_hardly_met(key, &criterion, &value.span, report);
     }
     let span = Some(key_span.start..value.span.end.max(key_span.end));
-    Some(Term { criterion, name: format!("{name} {key}").into(), span })
+    let name = format!("{}[{}] {key}", slot.name, slot.position).into();
+    Some(Term { criterion, name, span })
 }
 
 fn warn_hardly_met(named: &str, criterion: &Criterion, at: &Span, report: &mut Report<'_>) {

@@ -27,8 +27,8 @@ pub struct RequestFacts<'a> {
     pub method: &'a str,
     /// The decoded canonical path; never the query.
     pub path: &'a str,
-    /// The TCP peer, whatever `X-Forwarded-For` says.
-    pub source: IpAddr,
+    /// The TCP peer, whatever `X-Forwarded-For` says; `None` where it has no address.
+    pub source: Option<IpAddr>,
     /// `Origin`, when the request has one that is not empty.
     pub origin: Option<&'a str>,
     /// `Access-Control-Request-Method`, when the request has one that is not empty.

@@ -14,6 +14,7 @@ mod address;
 mod binding;
 mod csrf;
 mod deep_link;
+mod dependents;
 mod device;
 mod doubts;
 mod flow;
@@ -31,6 +32,7 @@ mod target;
 pub use binding::{BINDINGS_PER_BROWSER, BindingUse, BrowserBinding, surplus_cookies};
 pub use csrf::{CrossSite, same_origin};
 pub use deep_link::DeepLink;
+pub use dependents::Dependents;
 pub use device::DeviceCookie;
 pub use flow::{AuthorizationResponse, Failure, Pending, Redeeming};
 pub use form::ParamsError;
@@ -68,7 +70,8 @@ pub mod param {
     pub const PROGRAMMATIC: &str = "pomerium_programmatic";
     /// The handle, sealed.
     pub const SESSION_ENCRYPTED: &str = "pomerium_session_encrypted";
-    /// Hosts that the callback goes on to; ours is always empty.
+    /// Hosts that a browser goes on to after a sign-in; in links to an authenticate service it is
+    /// empty.
     pub const ADDITIONAL_HOSTS: &str = "pomerium_additional_hosts";
     /// What a provider hands back to the page after signing out (RP-Initiated Logout 1.0 §3).
     pub const STATE: &str = "state";

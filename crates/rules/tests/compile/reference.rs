@@ -121,6 +121,7 @@ fn config_reference() -> String {
         ("In an item of `autocert_fallback_cas`", nested::FALLBACK_CA),
         ("In `redirect`", route::REDIRECT_KEYS),
         ("In `response`", route::RESPONSE_KEYS),
+        ("In an item of `rewrite_response_headers`", route::RESPONSE_REWRITE),
         ("In `runtime_flags`", nested::RUNTIME_FLAGS),
         ("In an item of `health_checks`", nested::HEALTH_CHECK),
         ("In `http_health_check`", nested::HTTP_HEALTH_CHECK),
@@ -192,6 +193,7 @@ fn every_supported_key_has_a_constant_and_its_default_is_a_value() {
     let tables = [keys::GLOBAL, keys::ROUTE, route::REDIRECT_KEYS, route::RESPONSE_KEYS]
         .into_iter()
         .chain([nested::HEALTH_CHECK, nested::HTTP_HEALTH_CHECK, nested::TCP_HEALTH_CHECK])
+        .chain([nested::RUNTIME_FLAGS, route::RESPONSE_REWRITE])
         .chain([nested::PAIR, nested::FALLBACK_CA, nested::PAYLOAD, nested::STATUS_RANGE]);
     for key in tables.flatten() {
         let is_read = matches!(key.fate, Fate::Supported | Fate::Own);

@@ -27,6 +27,8 @@ const SECURE: &str = "to: https://one.test\n  {}";
 const CHECK: &str = "health_checks: [{http_health_check: {path: /one}, {}}]";
 const REDIRECT: &str = "redirect: {host_redirect: b.test, {}}";
 const BARE_REDIRECT: &str = "redirect: {path_redirect: /x, {}}";
+const REWRITE: &str = "rewrite_response_headers: [{header: x, prefix: y, {}}]";
+const BARE_REWRITE: &str = "rewrite_response_headers: [{header: x, {}}]";
 const ANSWER: &str = "response: {body: x, {}}";
 
 /// At the top level, with one route below.
@@ -44,6 +46,7 @@ pub const GLOBAL: &[Row] = &[
     ("path_with_escaped_slashes_action", "{}", "reject_request", "keep_unchanged"),
     ("headers_with_underscores_action", "{}", "reject_request", "allow"),
     ("additional_methods", "{}", "[FLY]", ""),
+    ("allow_upgrades", "{}", "[websocket]", ""),
     ("timeout_read", "{}", "7s", "8s"),
     ("timeout_idle", "{}", "7s", "8s"),
     ("default_upstream_timeout", "{}", "7s", "8s"),
@@ -148,6 +151,9 @@ pub const GLOBAL: &[Row] = &[
     ("xff_num_trusted_hops", "{}", "1", "2"),
     ("skip_xff_append", "{}", "true", "false"),
     ("log_level", "{}", "warn", "info"),
+    ("runtime_flags", "{}", "{routes_portal: false}", ""),
+    ("runtime_flags.routes_portal", "runtime_flags: {{}}", "false", "true"),
+    ("runtime_flags.pomerium_jwt_endpoint", "runtime_flags: {{}}", "true", "false"),
     ("access_log_fields", "{}", "[method]", ""),
     ("authorize_log_fields", "{}", "[method]", ""),
     ("metrics_address", "{}", "127.0.0.1:9090", ""),
@@ -195,6 +201,8 @@ pub const GLOBAL: &[Row] = &[
 /// In a route that has a `from`, and a `to` unless it says where to itself.
 pub const ROUTE: &[Row] = &[
     ("name", "{}", "one", "two"),
+    ("description", "{}", "one", "two"),
+    ("logo_url", "{}", "https://one.test/a.png", "https://two.test/a.png"),
     ("from", "", "https://one.test", "https://two.test"),
     ("to", "{}", "http://one.test", "http://two.test"),
     ("redirect", "{}", "{host_redirect: b.test}", "{host_redirect: c.test}"),
@@ -210,11 +218,23 @@ pub const ROUTE: &[Row] = &[
     ("timeout", "{}", "7s", "8s"),
     ("idle_timeout", "{}", "7s", "8s"),
     ("allow_websockets", "{}", "true", "false"),
+    ("allow_upgrades", "{}", "[websocket]", ""),
     ("allow_websocket_origins", "allow_websockets: true\n  {}", "[https://b.test]", ""),
     ("set_request_headers", "{}", "{x-one: two}", "{x-one: three}"),
     ("remove_request_headers", "{}", "[x-one]", "[x-two]"),
     ("allow_client_identity_headers", "{}", "[Remote-User]", ""),
     ("set_response_headers", "{}", "{x-one: two}", "{x-one: three}"),
+    ("rewrite_response_headers", "{}", "[{header: x, prefix: a, value: b}]", ""),
+    (
+        "rewrite_response_headers.header",
+        "rewrite_response_headers: [{prefix: y, {}}]",
+        "one",
+        "two",
+    ),
+    ("rewrite_response_headers.prefix", BARE_REWRITE, "one", "two"),
+    ("rewrite_response_headers.value", REWRITE, "one", "two"),
+    ("depends_on", "{}", "[b.test]", "[c.test]"),
+    ("show_error_details", "{}", "true", "false"),
     ("tls_skip_verify", SECURE, "true", "false"),
     ("tls_server_name", SECURE, "one.test", "two.test"),
     ("tls_upstream_server_name", SECURE, "one.test", "two.test"),

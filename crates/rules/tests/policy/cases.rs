@@ -96,7 +96,7 @@ impl<'a> Row<'a> {
             request: RequestFacts {
                 method: "GET",
                 path: "/",
-                source: [192, 0, 2, 10].into(),
+                source: Some([192, 0, 2, 10].into()),
                 origin: None,
                 access_control_request_method: None,
             },
@@ -115,7 +115,7 @@ impl<'a> Row<'a> {
                 }
                 "method" => row.request.method = value,
                 "path" => row.request.path = value,
-                "source" => row.request.source = value.parse().unwrap(),
+                "source" => row.request.source = value.parse().ok(),
                 "origin" => row.request.origin = Some(value),
                 "asks" => row.request.access_control_request_method = Some(value),
                 "explain" => row.explain = true,

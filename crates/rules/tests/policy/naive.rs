@@ -103,7 +103,9 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
         }
         "source_ip" => {
             let ranges = data.as_array().unwrap();
-            let holds = ranges.iter().any(|range| contains(range.as_str().unwrap(), source));
+            let holds = source.is_some_and(|source| {
+                ranges.iter().any(|range| contains(range.as_str().unwrap(), source))
+            });
             return pick(holds, "source-ip-ok", "source-ip-unauthorized");
         }
         "cors_preflight" => {

@@ -11,8 +11,8 @@ use usher_pages::{
 use usher_rules::{
     fields::{Preference, Reader, is_page_load, remove_query_session},
     names::EscapedSlashes,
-    plan::{Action, Plan, Redirect, Route},
-    policy::Verdict,
+    plan::{Plan, Route},
+    policy::{Decision, Reason, Verdict},
     session::{CookieLife, SetCookie},
     signin::sign_out_origins,
 };
@@ -37,17 +37,8 @@ pub(crate) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-si
 /// From so many octets on, what we say about the visitor is told of: many servers take 8 KiB in all.
 const LARGE_IDENTITY: usize = 8 * 1024;
 
-/// A route that redirects or responds by itself has no upstream.
-pub(super) fn by_route(routed: &Routed, route: &Route, uri: &Uri) -> Option<Response<Body>> {
-    match &route.action {
-        Action::Forward(_) => None,
-        Action::Respond { status, body } => Some(text(*status, body.to_string())),
-        Action::Redirect(redirect) => redirected(routed, route, redirect, uri),
-    }
-}
-
 /// To another address; `None` where that can't be written.
-fn redirect_to(status: StatusCode, location: String) -> Option<Response<Body>> {
+pub(super) fn redirect_to(status: StatusCode, location: String) -> Option<Response<Body>> {
     let location = HeaderValue::try_from(location).ok()?;
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
@@ -55,7 +46,7 @@ fn redirect_to(status: StatusCode, location: String) -> Option<Response<Body>> {
     Some(response)
 }
 
-fn text(status: StatusCode, words: impl Into<Bytes>) -> Response<Body> {
+pub(super) fn text(status: StatusCode, words: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::full(words));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -70,30 +61,6 @@ pub(super) fn to_unescaped(plan: &Plan, routed: &Routed, uri: &Uri) -> Option<Re
     }
     let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
     redirect_to(StatusCode::TEMPORARY_REDIRECT, format!("{}{query}", routed.path.wire()))
-}
-
-fn redirected(
-    routed: &Routed,
-    route: &Route,
-    redirect: &Redirect,
-    uri: &Uri,
-) -> Option<Response<Body>> {
-    let scheme = redirect.scheme.as_deref().unwrap_or("https");
-    let host = redirect.host.as_deref().unwrap_or(routed.authority.host.as_str());
-    let port = redirect.port.or(routed.authority.port).filter(|port| *port != 443);
-    let port = port.map_or_else(String::new, |port| format!(":{port}"));
-    let own = routed.path.wire();
-    let path = match (&redirect.path, &redirect.prefix, &route.matches) {
-        (Some(path), _, _) => path.to_string(),
-        (None, Some(prefix), usher_rules::plan::PathMatch::Prefix(matched)) => {
-            format!("{prefix}{}", own.strip_prefix(&**matched).unwrap_or(own))
-        }
-        (None, Some(prefix), _) => prefix.to_string(),
-        (None, None, _) => own.to_owned(),
-    };
-    let query = uri.query().filter(|_| !redirect.strip_query).map(remove_query_session);
-    let query = query.map_or_else(String::new, |query| format!("?{query}"));
-    redirect_to(redirect.status, format!("{scheme}://{host}{port}{path}{query}"))
 }
 
 /// Path and query, without a session that somebody put there.
@@ -204,18 +171,31 @@ impl Door {
             let why = Some(why.into());
             return respond(known, &BadRequest { why, receipt: receipt(known.seen) });
         }
-        if request.routed.path.decoded() == "/robots.txt" {
+        if request.routed.path.decoded() == "/robots.txt" && !is_kubernetes(&request.head.headers) {
             // Crawlers learn that there is nothing for them here.
             return text(StatusCode::OK, "User-agent: *\nDisallow: /\n");
         }
-        let mut response = match (decision.verdict, request.seen.reader) {
-            (Verdict::SignIn, Reader::Person) => self.sign_in(request, Prompt::IfNeeded).await,
-            (Verdict::SignInAgain, Reader::Person) => self.sign_in(request, Prompt::Login).await,
-            (Verdict::SignIn | Verdict::SignInAgain, Reader::Program) => unauthenticated(known),
-            (Verdict::Deny | Verdict::Allow, _) => forbidden(request),
+        let mut response = match decision.verdict {
+            Verdict::SignIn => self.ask_to_sign_in(request, Prompt::IfNeeded).await,
+            Verdict::SignInAgain => self.ask_to_sign_in(request, Prompt::Login).await,
+            Verdict::Deny | Verdict::Allow => forbidden(request, decision),
         };
         clear_rejected(known, &mut response);
         response
+    }
+
+    /// The answer to nobody where somebody has to be signed in.
+    pub(super) async fn refuse_nobody(&self, request: &Identified<'_>) -> Response<Body> {
+        let mut response = self.ask_to_sign_in(request, Prompt::IfNeeded).await;
+        clear_rejected(Known::of(request), &mut response);
+        response
+    }
+
+    async fn ask_to_sign_in(&self, request: &Identified<'_>, prompt: Prompt) -> Response<Body> {
+        match request.seen.reader {
+            Reader::Person => self.sign_in(request, prompt).await,
+            Reader::Program => unauthenticated(Known::of(request)),
+        }
     }
 
     async fn sign_in(&self, request: &Identified<'_>, prompt: Prompt) -> Response<Body> {
@@ -287,6 +267,12 @@ impl Door {
             .with(EventField::Effect, effect)
             .write_if(&seen.plan.log);
     }
+}
+
+/// Its clients want to hear of a refusal (`pomerium-policy-measured.md` 34).
+fn is_kubernetes(fields: &HeaderMap) -> bool {
+    let agent = fields.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    agent.is_some_and(|agent| agent.contains("kubernetes/"))
 }
 
 fn full_cause(error: &(dyn std::error::Error + 'static)) -> String {
@@ -367,7 +353,16 @@ fn shown(identity: &Identity) -> Option<&str> {
     Some(if person.email.is_empty() { &person.id } else { &person.email })
 }
 
-fn forbidden(request: &Identified<'_>) -> Response<Body> {
+/// Which rule it was, and the codes of its reasons, where the route shows them: names of keys and
+/// words of ours, no value of the config and nothing about anybody.
+fn details(route: &Route, decision: &Decision) -> Option<String> {
+    let side = if decision.deny.holds { &decision.deny } else { &decision.allow };
+    let why: Vec<&str> = side.reasons.iter().map(Reason::word).collect();
+    let why = if why.is_empty() { "nothing lets anybody in".into() } else { why.join(", ") };
+    route.shows_details.then(|| format!("Rule {}: {why}.", decision.rule))
+}
+
+fn forbidden(request: &Identified<'_>, decision: &Decision) -> Response<Body> {
     let known = Known::of(request);
     let person = known.identity.session().map(|live| live.person());
     let switch_account = person.map(|_| {
@@ -377,7 +372,8 @@ fn forbidden(request: &Identified<'_>) -> Response<Body> {
     });
     // To the person alone, about themselves: without it nobody knows why a rule did not let them in.
     let unproven = person.map(|person| person.unproven.iter()).into_iter().flatten();
-    let doubts: Vec<String> = unproven.map(ToString::to_string).collect();
+    let details = known.route().and_then(|route| details(route, decision));
+    let doubts: Vec<String> = unproven.map(ToString::to_string).chain(details).collect();
     let doubts: Vec<&str> = doubts.iter().map(String::as_str).collect();
     let refused = Refused {
         person: shown(known.identity),

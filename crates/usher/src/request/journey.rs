@@ -166,7 +166,7 @@ impl<'a> Known<'a> {
             identity,
             route: match by {
                 By::Policy(_) | By::Path(_) | By::Unbound(_) => self.route().map(AsRef::as_ref),
-                By::OwnPage => None,
+                By::OwnPage | By::NobodysPage => None,
             },
             by,
             at: seen.now,
@@ -184,6 +184,7 @@ impl Door {
         outcome.decided = match by {
             By::Policy(decision) => Some((decision.verdict, Arc::clone(&decision.rule))),
             By::OwnPage => Some((Verdict::Allow, OWN_PAGE.with(Arc::clone))),
+            By::NobodysPage => Some((Verdict::SignIn, OWN_PAGE.with(Arc::clone))),
             By::Unbound(why) => Some((Verdict::Allow, why.into())),
             By::Path(_) => None, // its rule is the outcome's
         };

@@ -12,6 +12,7 @@ mod app;
 pub mod authorize;
 mod beside;
 mod body;
+mod by_route;
 mod caught;
 mod door;
 pub mod forward;

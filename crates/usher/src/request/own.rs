@@ -31,6 +31,8 @@ pub struct OwnRequest {
     pub route: Option<Arc<Route>>,
     /// Who is asking.
     pub identity: Identity,
+    /// The TCP peer: what policies judge.
+    pub source: IpAddr,
     /// The visitor: the TCP peer, or whom the proxies that are trusted name.
     pub visitor: IpAddr,
     /// The id on pages, logs and `X-Request-Id`.

@@ -18,6 +18,7 @@ use super::{
     app::{self, Asked},
     authorize::{self, Permitted, Unbound},
     beside::{Before, Beside},
+    by_route::by_route,
     caught::caught,
     forward::{Asking, Course, RequestBody, Trailers},
     identify::{self, Asker, Identified, Identity},
@@ -27,7 +28,7 @@ use super::{
     refusal::Refusal,
     route::{self, Destination, RouteError, Routed, target_path},
     seen::{REQUEST_ID, Seen},
-    shape::{self, Upward},
+    shape::{self, UpstreamPath, Upward},
     upgrade::{self, Upgrade},
     workers,
 };
@@ -188,13 +189,10 @@ impl Door {
                 return Ok((response, None));
             }
         };
-        if let Some(mut response) = answer::by_route(routed, route, &permitted.request().uri) {
+        if let Some(mut response) = by_route(seen, routed, route, permitted.request()) {
             known.add_fields(&mut response);
             let is_lost = rest.is_a_tunnel();
             return if is_lost { Err(Refusal::NoWebSockets) } else { Ok((response, None)) };
-        }
-        if shape::climbs(route, &routed.path) {
-            return Err(Refusal::Climbs);
         }
         let place = (seen, routed, route);
         let beside = app.map(|app| Beside::new(app, place, known.identity, permitted.request()));
@@ -210,6 +208,7 @@ impl Door {
         beside: Option<Box<Beside<'_>>>,
         outcome: &mut Outcome,
     ) -> Result<Answered, Refusal> {
+        let path = shape::upstream_path(route, &routed.path).ok_or(Refusal::Climbs)?;
         let read_patience = seen.plan.timeouts.read;
         let (mut body, upload) = match upgrade {
             Some(_) => (RequestBody::Empty, None), // the bytes after an upgrade are no body
@@ -226,7 +225,7 @@ impl Door {
                 Before::GoesOn(head, changed) => (permitted, body) = (head, changed),
             }
         }
-        let permitted = self.upward(seen, routed, permitted, body, &mut upgrade)?;
+        let permitted = self.upward((seen, routed, path), permitted, body, &mut upgrade)?;
         outcome.authority = permitted.request().headers().get(header::HOST).cloned();
         let asking = Asking { upload, read_patience, visitor: seen.visitor };
         let mut course = Course::default();
@@ -247,8 +246,7 @@ impl Door {
     /// The request as the upstream gets it.
     fn upward(
         &self,
-        seen: &Seen,
-        routed: &Routed,
+        (seen, routed, path): (&Seen, &Routed, UpstreamPath<'_>),
         permitted: Permitted<Parts>,
         body: RequestBody,
         upgrade: &mut Option<Upgrade>,
@@ -256,7 +254,7 @@ impl Door {
         let upward = Upward {
             plan: &seen.plan,
             signer: &self.signer,
-            path: &routed.path,
+            path,
             authority: &routed.authority_field,
             host: routed.authority.host.as_str(),
             peer: &seen.connection.peer.text,
@@ -280,7 +278,8 @@ impl Door {
         shaped.ok_or(Refusal::Unsayable)
     }
 
-    /// One of our own pages: open to all, so the decision is made before it begins.
+    /// One of our own pages: open to all or to whoever is signed in, so the decision is made before
+    /// it begins. The host that signs people in knows them by another cookie, too.
     async fn own_page(
         &self,
         request: Identified<'_>,
@@ -289,6 +288,16 @@ impl Door {
         outcome: &mut Outcome,
     ) -> Result<Answered, Refusal> {
         let known = Known::of(&request);
+        if request.routed.is_about_somebody()
+            && request.identity.session().is_none()
+            && !is_where_people_sign_in(&request)
+        {
+            self.decided(known, By::NobodysPage, outcome);
+            outcome.details = Details::Denied;
+            let mut response = self.refuse_nobody(&request).await;
+            known.add_fields(&mut response);
+            return Ok((response, None));
+        }
         self.decided(known, By::OwnPage, outcome);
         let body = Limited::new(incoming, limits::OWN_BODY).collect();
         let body = match tokio::time::timeout(limits::HEAD, body).await {
@@ -305,6 +314,7 @@ impl Door {
             path: routed.path.clone(),
             route: first.clone(),
             identity: identity.clone(),
+            source: seen.source(),
             // Tries are counted by it: behind a trusted proxy all would else be one source.
             visitor: seen.visitor,
             request_id: seen.id().into(),
@@ -314,6 +324,11 @@ impl Door {
         known.add_fields(&mut response);
         Ok((response, None))
     }
+}
+
+fn is_where_people_sign_in(request: &Identified<'_>) -> bool {
+    let own = request.seen.plan.sign_in.own();
+    own.is_some_and(|own| own.host == request.routed.authority.host)
 }
 
 /// The answer as the client gets it.

@@ -5,7 +5,7 @@ use usher_pages::Receipt;
 use usher_rules::{
     fields::{Preference, Reader, error_form, reader},
     names::Origin,
-    plan::Plan,
+    plan::{Plan, Route},
     signin::{Params, ParamsError},
     time::{Now, UnixTime},
 };
@@ -123,6 +123,15 @@ impl Ask {
 
     pub(super) const fn identity(&self) -> &Identity {
         &self.request.identity
+    }
+
+    pub(super) const fn source(&self) -> IpAddr {
+        self.request.source
+    }
+
+    /// The first route of this host, if any.
+    pub(super) fn route(&self) -> Option<&Route> {
+        self.request.route.as_deref()
     }
 
     pub(super) const fn visitor(&self) -> IpAddr {

@@ -3,12 +3,13 @@
 //!
 //! | who | page | file |
 //! |---|---|---|
-//! | route's host | start, programmatic login | `start` |
+//! | route's host | start, programmatic login, hosts that a page depends on | `start` |
 //! | authenticate host | `/.pomerium/sign_in`, the built-in form | `sign_in`, `form` |
 //! | authenticate host | `/oauth2/callback` | `oauth2` |
 //! | route's host | `/.pomerium/callback/` | `callback` |
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
+//! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
 //! | both | health, keys, assets | `open` |
 //! | authenticate host | no form through an app's service worker | `workers` |
 //! | both | how to trust the local authority | `trust` |
@@ -29,6 +30,7 @@ mod identity;
 mod identity_provider;
 mod oauth2;
 mod open;
+mod portal;
 mod program;
 mod provider;
 mod sessions;
@@ -130,7 +132,17 @@ impl SignInRoom {
             "/.well-known/pomerium/jwks.json" if get => open::jwks(ask, &self.assertions.jwks()),
             "/.pomerium" if get => answer::moved("/.pomerium/"),
             "/.pomerium/" if get => self.identity_page(ask),
-            "/.pomerium/user" if get => self.user(ask).await,
+            "/.pomerium/user" if get => self.about_somebody(ask, Self::user).await,
+            "/.pomerium/routes" if get && ask.plan().flags.routes_portal => {
+                self.about_somebody(ask, Self::portal_page).await
+            }
+            "/.pomerium/api/v1/routes" if ask.plan().flags.routes_portal => match get {
+                true => self.about_somebody(ask, Self::portal_json).await,
+                false => answer::method_not_allowed("GET"),
+            },
+            "/.pomerium/jwt" if get && ask.plan().flags.jwt_endpoint => {
+                self.about_somebody(ask, Self::assertion).await
+            }
             path if path.starts_with(trust::PAGE) && get => self.trust(ask),
             "/.pomerium/api/v1/login" => self.login_url(ask).await,
             path if path.starts_with("/.pomerium/api/") => {
@@ -147,7 +159,8 @@ impl SignInRoom {
             flow::SIGNED_OUT if get => self.signed_out(ask),
             flow::SIGN_IN if ask.at_authenticate() && post => self.form_posted(ask).await,
             flow::SIGN_IN if ask.at_authenticate() => self.sign_in(ask).await,
-            flow::SIGN_IN if get => self.start_here(ask).await,
+            flow::Dependents::PATH if get => self.dependent(ask).await,
+            flow::SIGN_IN if get => self.start_here(ask, "/.pomerium/").await,
             flow::OAUTH2_CALLBACK if ask.at_authenticate() && (get || post) => {
                 self.oauth2_callback(ask).await
             }

@@ -104,15 +104,19 @@ async fn redirects_lead_where_their_keys_say() {
         route("scheme", "scheme_redirect: http"),
         route("port", "port_redirect: 8443"),
         route("prefix", "prefix_rewrite: /new/"),
+        route("query", "path_redirect: '/new?fixed'"),
+        route("stripped", "path_redirect: /new, strip_query: true"),
     ]))
     .await;
     for (host, expected) in [
-        ("secure", "https://new.test/a"),
-        ("scheme", "http://scheme.test/a"),
-        ("port", "https://port.test:8443/a"),
-        ("prefix", "https://prefix.test/new/a"),
+        ("secure", "https://new.test/a?b=%20"),
+        ("scheme", "http://scheme.test/a?b=%20"),
+        ("port", "https://port.test:8443/a?b=%20"),
+        ("prefix", "https://prefix.test/new/a?b=%20"),
+        ("query", "https://query.test/new?fixed"),
+        ("stripped", "https://stripped.test/new"),
     ] {
-        let seen = server.browser().fetch(&format!("https://{host}.test/a")).await;
+        let seen = server.browser().fetch(&format!("https://{host}.test/a?b=%20")).await;
         assert_eq!(seen.field("location"), expected, "{host}");
     }
 }

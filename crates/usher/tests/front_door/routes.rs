@@ -138,6 +138,27 @@ async fn routes_that_answer_by_themselves() {
     assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "a policy is asked first");
 }
 
+#[tokio::test]
+async fn what_an_app_says_about_itself_is_rewritten_by_its_prefix() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        let fields = "location: http://app:8080/next?a=1\r\nlink: </a>\r\nlink: </b>\r\n";
+        exchange.reply(302, fields, b"").await
+    });
+    let route = public("tv.test", upstream.address)
+        + "  rewrite_response_headers:
+  - {header: Location, prefix: 'http://app:8080/', value: 'https://tv.test/'}
+  - {header: link, prefix: '</', value: '</sub/'}
+  - {header: x-none, prefix: '', value: made}
+  set_response_headers: {x-set: '</x>'}
+";
+    let server = TestServer::open(&config(&[route])).await;
+    let seen = server.browser().send(Method::GET, "https://tv.test/", FETCH, "").await;
+    assert_eq!(seen.field("location"), "https://tv.test/next?a=1");
+    let links: Vec<_> = seen.fields.get_all("link").iter().collect();
+    assert_eq!(links, ["</sub/a>", "</sub/b>"], "each line stays one");
+    assert_eq!((seen.field("x-none"), seen.field("x-set")), ("", "</x>"));
+}
+
 /// `http_redirect_addr`: to https, to hosts of ours, with the port that the route names.
 #[tokio::test]
 async fn the_plain_listener_sends_people_to_https() {

@@ -44,6 +44,9 @@ keys! {
     /// Methods beside the registered ones, in capitals.
     ADDITIONAL_METHODS: List = list("additional_methods", Own);
 
+    /// `allow_upgrades` of routes that have none.
+    ALLOW_UPGRADES: List = list("allow_upgrades", Supported);
+
     // 2.3 timeouts
     /// Silence between two pieces of a request; `0` is no limit.
     TIMEOUT_READ: Duration = duration("timeout_read", Supported).or("30s");
@@ -221,6 +224,10 @@ keys! {
     /// The key of `metrics_certificate`, in base64.
     METRICS_CERTIFICATE_KEY: Secret = secret("metrics_certificate_key", Supported);
 
+    // 2.18 runtime flags
+    /// Switches that Pomerium calls so.
+    FLAGS: Object = object("runtime_flags", RUNTIME_FLAGS, Supported);
+
     // routes
     /// What is served, in the order in which it is tried.
     ROUTES: AnyKind = routes("routes", Supported).meant_by(&["route"]);
@@ -246,7 +253,6 @@ keys! {
         bool("health_check_systemd_disabled", Fixed(&["true"], "systemd is not notified"));
         bool("merge_slashes", Fixed(&["true"], "slashes are always merged"));
         bool("normalize_path", Fixed(&["true"], "paths are always normalised"));
-        list("allow_upgrades", NotYet("only WebSocket upgrades pass"));
         duration("timeout_write", Fixed(&["0", "0s"], "an answer may take as long as it makes progress"));
         word("bearer_token_format", &["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes, Fixed(&["", "default"], NO_TOKENS));
         list("idp_access_token_allowed_audiences", NotYet(NO_TOKENS));
@@ -293,7 +299,6 @@ keys! {
         bool("dns_use_tcp", NotYet(SYSTEM_DNS));
         list("dns_resolvers", NotYet(SYSTEM_DNS));
         object("circuit_breaker_thresholds", CIRCUIT_BREAKER, NotYet("requests to one upstream are not limited in number"));
-        object("runtime_flags", RUNTIME_FLAGS, Supported);
         any("ssh_address", NotYet(NO_SSH));
         any("ssh_host_key_files", NotYet(NO_SSH));
         any("ssh_host_keys", NotYet(NO_SSH));

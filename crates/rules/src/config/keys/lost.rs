@@ -16,7 +16,6 @@ pub(super) const MTLS: &str = "it is `downstream_mtls` now, which usher does not
 pub(super) const CLAIMS: &str =
     "groups come from the provider's claims: use `claim/groups` in a policy";
 pub(super) const OTEL: &str = "Pomerium replaced it by `otel_*`, which usher does not support yet";
-pub(super) const NO_PORTAL: &str = "there is no portal to show it";
 pub(super) const VIRTUAL_HOST: &str = "it chooses the virtual host that the upstream answers for; without it the route would open another one";
 pub(super) const CLIENT_CERTIFICATE: &str =
     "visitors of this route have to show a client certificate";

@@ -146,12 +146,15 @@ keys! {
 keys! {
     /// Flags of `runtime_flags`.
     RUNTIME_FLAGS:
+    /// Whether `/.pomerium/routes` lists what somebody may open.
+    ROUTES_PORTAL: Bool = bool("routes_portal", Supported).or("true");
+    /// Whether `/.pomerium/jwt` gives the assertion that apps get.
+    POMERIUM_JWT_ENDPOINT: Bool = bool("pomerium_jwt_endpoint", Supported);
+
     others:
         bool("match_any_incoming_port", Fixed(&["true"], "a route without port answers on every port"));
         bool("config_hot_reload", Fixed(&["true"], "a changed file is read at once"));
-        bool("routes_portal", Fixed(&["false"], "there is no portal: neither a page nor an API lists routes"));
         bool("allow_any_sign_out_redirect_uri", Fixed(&["false"], "sign-out goes back to hosts of this config only"));
-        bool("pomerium_jwt_endpoint", Fixed(&["false"], "`/.pomerium/jwt` is not served"));
         bool("refresh_session_at_id_token_expiration", NotYet("a session ends by `cookie_expire` alone"));
         bool("mcp", NotYet(NO_MCP));
         bool("mcp_dynamic_client_registration", NotYet(NO_MCP));

@@ -34,11 +34,26 @@ keys! {
 }
 
 keys! {
+    /// Keys of one of `rewrite_response_headers`.
+    RESPONSE_REWRITE:
+    /// The field.
+    REWRITE_HEADER: Text = text("header", Supported);
+    /// What its value begins with; without it nothing is replaced, with an empty one `value` comes in front.
+    REWRITE_PREFIX: AnyKind = any("prefix", Supported);
+    /// What stands there instead.
+    REWRITE_VALUE: Text = text("value", Supported);
+}
+
+keys! {
     /// Keys of a route.
     ROUTE:
     // 3.1 to 3.3: which requests
     /// For people and records; else made of host and path.
     NAME: Text = text("name", Supported);
+    /// For people, at `/.pomerium/routes`.
+    DESCRIPTION: Text = text("description", Supported);
+    /// For programs that list routes; pages of usher show no picture from elsewhere.
+    LOGO_URL: Text = text("logo_url", Supported);
     /// The address that visitors type: `https://HOST`.
     FROM: Text = text("from", Supported).meant_by(&["host"]);
     /// Where permitted requests go: one address or several, with weights.
@@ -71,6 +86,8 @@ keys! {
     IDLE_TIMEOUT: Duration = duration("idle_timeout", Supported);
     /// Whether WebSockets pass.
     ALLOW_WEBSOCKETS: Bool = bool("allow_websockets", Supported).meant_by(&["websockets"]);
+    /// What a client may ask to speak instead of HTTP; `websocket` is `allow_websockets`.
+    ALLOW_UPGRADES: List = list("allow_upgrades", Supported);
     /// Other origins whose pages may open sockets here.
     ALLOW_WEBSOCKET_ORIGINS: List = list("allow_websocket_origins", Own);
     /// Fields toward the upstream, with references such as `${pomerium.jwt}`.
@@ -79,6 +96,9 @@ keys! {
     REMOVE_REQUEST_HEADERS: List = list("remove_request_headers", Supported);
     /// Identity fields of other proxies that pass from a client.
     ALLOW_CLIENT_IDENTITY_HEADERS: List = list("allow_client_identity_headers", Own);
+    /// What answers' fields begin with, and what stands there instead.
+    REWRITE_RESPONSE_HEADERS: Objects =
+        objects("rewrite_response_headers", RESPONSE_REWRITE, Supported);
     /// Fields of its answers, over the global ones; `disable` clears all.
     SET_RESPONSE_HEADERS: Map = map("set_response_headers", Supported).meant_by(&["headers"]);
 
@@ -119,6 +139,10 @@ keys! {
     ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported);
     /// Rules in the Pomerium Policy Language.
     POLICY: AnyKind = any("policy", Supported).meant_by(&["policies"]);
+    /// Hosts that know whoever signed in for this one, too; at most five.
+    DEPENDS_ON: List = list("depends_on", Supported);
+    /// Whether the page of a refusal says which rule it was, and why.
+    SHOW_ERROR_DETAILS: Bool = bool("show_error_details", Supported);
 
     // identity toward the upstream
     /// Whether the upstream is told who asks.
@@ -134,15 +158,11 @@ keys! {
     HEALTH_CHECKS: Objects = objects("health_checks", HEALTH_CHECK, Supported);
 
     others:
-        text("description", NoEffect(NO_PORTAL));
-        text("logo_url", NoEffect(NO_PORTAL));
         int("regex_priority_order", -9_223_372_036_854_775_807, 9_223_372_036_854_775_807, NoEffect("routes of a file are tried in the order of the file, in Pomerium too"));
         text("host_rewrite_header", Refused(VIRTUAL_HOST));
         text("host_path_regex_rewrite_pattern", Refused(VIRTUAL_HOST));
         text("host_path_regex_rewrite_substitution", Refused(VIRTUAL_HOST));
         bool("allow_spdy", NotYet("only WebSocket upgrades pass"));
-        list("allow_upgrades", NotYet("only WebSocket upgrades pass"));
-        any("rewrite_response_headers", NotYet("response fields such as Location pass as the upstream wrote them"));
         text("tls_downstream_server_name", NoEffect("it only adds a name for reserved paths, which answer on every host"));
         text("tls_downstream_client_ca", Refused(CLIENT_CERTIFICATE));
         text("tls_downstream_client_ca_file", Refused(CLIENT_CERTIFICATE));
@@ -162,8 +182,6 @@ keys! {
         any("outlier_detection", NotYet("upstreams are not taken out for their answers"));
         int("healthy_panic_threshold", 0, 100, NotYet("who fails its checks is left alone while another is well, and asked where none is"));
         object("circuit_breaker_thresholds", CIRCUIT_BREAKER, NotYet("requests to one upstream are not limited in number"));
-        bool("show_error_details", NotYet("the page of a refusal does not list rules"));
-        list("depends_on", NotYet("these hosts get their session when they are first visited, with one more redirect"));
         any("mcp", NotYet("there is no MCP gateway: the route forwards HTTP as it comes"));
         any("upstream_tunnel", NotYet("there are no reverse tunnels"));
         any("session_recording", NotYet(NO_RECORDING));

@@ -10,11 +10,15 @@ use super::{
 use crate::{
     config::{
         Section,
-        keys::{Key, List, Text, Typed, global, nested},
+        keys::{
+            Bool, Key, List, Text, Typed, global,
+            nested::{self, POMERIUM_JWT_ENDPOINT, ROUTES_PORTAL},
+        },
     },
     names::{Host, ListenAddressError, listen_address},
     plan::{
-        CertificateFiles, CookiePolicy, Level, Listen, LogSelection, Protocols, SameSite, Timeouts,
+        CertificateFiles, CookiePolicy, Flags, Level, Listen, LogSelection, Protocols, SameSite,
+        Timeouts,
     },
     problem::{Problem, Severity},
     secret::Secret,
@@ -312,6 +316,15 @@ impl Compiler<'_> {
             read: some_time(self.keys.value(&global::TIMEOUT_READ)),
             idle: some_time(self.keys.value(&global::TIMEOUT_IDLE)),
         }
+    }
+
+    pub(super) fn flags(&self) -> Flags {
+        let flags = self.keys.get(&global::FLAGS);
+        let on = |key: &'static Typed<Bool>| match flags {
+            Some(flags) => flags.value(key),
+            None => key.default == "true",
+        };
+        Flags { routes_portal: on(&ROUTES_PORTAL), jwt_endpoint: on(&POMERIUM_JWT_ENDPOINT) }
     }
 
     pub(super) fn log(&mut self) -> LogSelection {

@@ -4,6 +4,7 @@
 //! plan comes out only when none of them is an error; then nothing can fail later.
 
 mod autocert;
+mod depends_on;
 mod dns;
 mod files;
 mod from;
@@ -24,8 +25,8 @@ mod secrets;
 mod service;
 mod sign_in;
 mod target;
-mod template;
 mod twins;
+mod upgrades;
 
 use std::sync::Arc;
 
@@ -65,8 +66,11 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let extra_roots = compiler.extra_roots();
     let log = compiler.log();
     let additional_methods = compiler.additional_methods();
+    let flags = compiler.flags();
     compiler.remarks();
-    let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods);
+    let websockets = compiler.default_websockets();
+    let mut defaults = route::Defaults::of(&globals, &response_fields, &additional_methods);
+    defaults.websockets = websockets;
 
     let compiled = each_route(&sections, &line_starts, &defaults, files, &mut problems);
     twins::find(&sections, &compiled, &mut problems);
@@ -113,6 +117,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         underscores: hardening::underscores(&globals),
         secrets,
         log,
+        flags,
         routes,
         hosts,
     };

@@ -12,7 +12,7 @@ use super::{
     headers::{self, ResponseFields},
     name,
     sign_in::stable_id,
-    target, template,
+    target,
 };
 use crate::{
     config::{
@@ -36,6 +36,7 @@ pub(super) struct Defaults<'a> {
     timeout: Duration,
     pass_identity: bool,
     issuer_is_uri: bool,
+    pub(super) websockets: bool,
     response_fields: &'a ResponseFields,
     additional_methods: &'a [Box<str>],
 }
@@ -50,6 +51,7 @@ impl<'a> Defaults<'a> {
             timeout: globals.value(&global::DEFAULT_UPSTREAM_TIMEOUT),
             pass_identity: globals.value(&global::PASS_IDENTITY_HEADERS),
             issuer_is_uri: is_uri(globals.value(&global::JWT_ISSUER_FORMAT)),
+            websockets: false,
             response_fields,
             additional_methods,
         }
@@ -71,18 +73,24 @@ pub(super) fn compile(
     compiler.problems.extend(policy.never_met(defaults.additional_methods));
     let set_request = compiler.set_request();
     let remove_request = compiler.field_names(&route::REMOVE_REQUEST_HEADERS);
+    let depends_on = compiler.depends_on();
+    let rewrite_response = headers::response_rewrites(compiler);
     let response = headers::route_response_fields(compiler, defaults.response_fields);
     let client_identity = compiler.field_names(&route::ALLOW_CLIENT_IDENTITY_HEADERS);
     let socket_origins = compiler.socket_origins();
     let host_field = compiler.host_field();
     let tls = compiler.upstream_tls();
     let (from, matches, action) = (from?, matches?, action?);
-    let websockets = keys.value(&route::ALLOW_WEBSOCKETS);
+    let websockets = compiler.websockets(defaults);
     Some(Route {
         id: id(keys),
         name: keys.get(&route::NAME).map_or_else(|| name_of(&from, &matches), Box::from),
+        description: keys.value(&route::DESCRIPTION).into(),
+        logo_url: keys.value(&route::LOGO_URL).into(),
         line,
         policy,
+        depends_on,
+        shows_details: keys.value(&route::SHOW_ERROR_DETAILS),
         websockets,
         host_field: host_field?,
         rewrite: rewrite?,
@@ -107,6 +115,7 @@ pub(super) fn compile(
         client_identity,
         set_request,
         remove_request,
+        rewrite_response,
         set_response: response.written,
         default_response: response.defaults,
         is_public: keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
@@ -219,13 +228,8 @@ impl Compiler<'_> {
     fn host_field(&mut self) -> Option<HostField> {
         let literal = self.keys.given(&route::HOST_REWRITE);
         if let Some(given) = literal {
-            // As its A-labels: `Host` is ASCII (RFC 9110 §7.2).
-            let value = Authority::parse(given.text()).ok().and_then(|authority| {
-                let written = given.text();
-                let text =
-                    if written.is_ascii() { written.to_owned() } else { authority.to_string() };
-                HeaderValue::try_from(text).ok()
-            });
+            let value = name::authority(given.text());
+            let value = value.and_then(|text| HeaderValue::try_from(text).ok());
             if value.is_none() {
                 self.report(given.error(
                     "U516",
@@ -249,12 +253,11 @@ impl Compiler<'_> {
                     "`set_request_headers` can't set `Host`",
                     "use `host_rewrite`",
                 ));
-                continue;
             }
             let field = name::field_name(route::SET_REQUEST_HEADERS.name, field);
             let is_value = name::field_value(route::SET_REQUEST_HEADERS.name, value);
             let (Some(field), Some(_)) = (self.keep(field), self.keep(is_value)) else { continue };
-            let (template, doubts) = template::parse(value.text.trim());
+            let (template, doubts) = RequestTemplate::parse(value.text.trim());
             for doubt in doubts {
                 let help = "write `$$` for a dollar, or one of `${pomerium.jwt}`, `${pomerium.id_token}`, `${pomerium.access_token}`, `${pomerium.request.headers[\"Name\"]}`";
                 self.report(Problem::warning("U517", value.at.clone(), doubt, help));

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode};
 
-use super::Compiler;
+use super::{Compiler, name};
 use crate::{
     config::{
         Given, Section,
@@ -12,7 +12,7 @@ use crate::{
         },
         values,
     },
-    names::{Host, Upstream, UpstreamError},
+    names::{Upstream, UpstreamError},
     plan::{Action, Balance, Redirect, Target, Targets},
     problem::{Problem, Span, without_passwords},
     yaml::{Kind, Node},
@@ -161,12 +161,12 @@ impl Compiler<'_> {
         let path = text(&REDIRECT_PATH_REDIRECT);
         let redirect = Redirect {
             status: StatusCode::from_u16(code).unwrap_or(StatusCode::MOVED_PERMANENTLY),
-            scheme: if keys.value(&REDIRECT_HTTPS_REDIRECT) {
-                Some("https".into())
-            } else {
-                text(&REDIRECT_SCHEME_REDIRECT)
+            scheme: match keys.get(&REDIRECT_HTTPS_REDIRECT) {
+                Some(true) => Some("https".into()),
+                Some(false) => None, // wins as well
+                None => text(&REDIRECT_SCHEME_REDIRECT),
             },
-            host: keys.get(&REDIRECT_HOST_REDIRECT).map(Host::a_labels), // `Location` is ASCII
+            host: keys.get(&REDIRECT_HOST_REDIRECT).and_then(name::authority).map(Into::into),
             port: keys.get(&REDIRECT_PORT_REDIRECT).and_then(|port| port.try_into().ok()),
             prefix: if path.is_some() { None } else { text(&REDIRECT_PREFIX_REWRITE) },
             path,
@@ -174,15 +174,15 @@ impl Compiler<'_> {
         };
         let before = self.problems.len();
         let odd = |key: &'static Key, is_right: fn(&str) -> bool| {
-            keys.given(key).filter(|given| !is_right(given.text()))
+            keys.given(key).filter(|given| !given.text().is_empty() && !is_right(given.text()))
         };
         let is_path: fn(&str) -> bool =
             |text| text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic());
         for (odd, what, help) in [
             (
-                odd(&REDIRECT_HOST_REDIRECT, |text| Host::parse(text).is_ok()),
+                odd(&REDIRECT_HOST_REDIRECT, |text| name::authority(text).is_some()),
                 "is no host",
-                "write a host name without scheme, port and path",
+                "write a host name without scheme and path",
             ),
             (
                 odd(&REDIRECT_SCHEME_REDIRECT, |text| matches!(text, "http" | "https")),

@@ -84,7 +84,7 @@ fn facts<'a>(who: &'a SignedIn, path: &'a str, source: IpAddr) -> Facts<'a> {
     let request = RequestFacts {
         method: "GET",
         path,
-        source,
+        source: Some(source),
         origin: None,
         access_control_request_method: None,
     };

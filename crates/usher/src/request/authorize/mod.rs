@@ -314,7 +314,7 @@ impl Asked {
         RequestFacts {
             method,
             path,
-            source: self.source,
+            source: Some(self.source),
             origin: self.origin.as_deref(),
             access_control_request_method: self.preflight_method.as_deref(),
         }

@@ -50,6 +50,8 @@ pub enum By<'a> {
     Unbound(&'a str),
     /// It is one of our own pages, which are open to all.
     OwnPage,
+    /// It is one of our own pages that is about whoever asks, and nobody is signed in.
+    NobodysPage,
     /// No policy was asked: the request belongs nowhere, for this reason.
     Path(&'a str),
 }
@@ -68,6 +70,7 @@ impl By<'_> {
         match self {
             Self::Policy(decision) => decision.verdict,
             Self::OwnPage | Self::Unbound(_) => Verdict::Allow,
+            Self::NobodysPage => Verdict::SignIn,
             Self::Path(_) => Verdict::Deny,
         }
     }
@@ -75,7 +78,7 @@ impl By<'_> {
     fn rule(&self) -> &str {
         match self {
             Self::Policy(decision) => &decision.rule,
-            Self::OwnPage => PathRule::OwnPage.word(),
+            Self::OwnPage | Self::NobodysPage => PathRule::OwnPage.word(),
             Self::Path(rule) | Self::Unbound(rule) => rule,
         }
     }
@@ -87,6 +90,21 @@ const UNBOUND: &str = "unbound";
 /// A route's id as a number.
 fn checksum(route: &Route) -> u64 {
     u64::from_str_radix(&route.id, 16).unwrap_or_default()
+}
+
+/// What one side of a decision came to, and why, where no policy was asked.
+type Side<'a> = (bool, Option<&'a str>);
+
+/// The names of a side: what it came to, and why in either case.
+const ALLOW: [&str; 3] = ["allow", "allow-why-true", "allow-why-false"];
+const DENY: [&str; 3] = ["deny", "deny-why-true", "deny-why-false"];
+
+fn side<'a>(
+    o: &mut Object<'_>,
+    [name, why_true, why_false]: [&str; 3],
+    (holds, why): (bool, impl IntoIterator<Item = &'a str>),
+) {
+    o.boolean(name, holds).list(if holds { why_true } else { why_false }, why.into_iter());
 }
 
 impl Decided<'_> {
@@ -140,30 +158,25 @@ impl Decided<'_> {
     }
 
     fn sides(&self, o: &mut Object<'_>) {
-        let decision = match self.by {
-            By::Policy(decision) => decision,
-            By::OwnPage | By::Unbound(_) => {
-                let why = match self.by {
-                    By::Unbound(_) => UNBOUND,
-                    By::OwnPage | By::Policy(_) | By::Path(_) => {
-                        const { Reason::named("pomerium-route") }.word()
-                    }
-                };
-                o.boolean("allow", true).list("allow-why-true", [why].into_iter());
-                o.boolean("deny", false).list("deny-why-false", std::iter::empty());
+        const PAGE: Reason = Reason::named("pomerium-route");
+        const NOBODY: Reason = Reason::named("user-unauthenticated");
+        const NO_ROUTE: Reason = Reason::named("route-not-found");
+        let (allow, deny): (Side<'_>, Side<'_>) = match self.by {
+            By::Policy(Decision { allow, deny, .. }) => {
+                side(o, ALLOW, (allow.holds, allow.reasons.iter().map(Reason::word)));
+                side(o, DENY, (deny.holds, deny.reasons.iter().map(Reason::word)));
                 return;
             }
-            By::Path(rule) => {
-                o.boolean("allow", false).list("allow-why-false", [rule].into_iter());
-                o.boolean("deny", false).list("deny-why-false", std::iter::empty());
-                return;
+            By::OwnPage => ((true, Some(PAGE.word())), (false, None)),
+            By::Unbound(_) => ((true, Some(UNBOUND)), (false, None)),
+            By::NobodysPage => ((false, Some(NOBODY.word())), (false, None)),
+            By::Path(rule) if rule == PathRule::NoRoute.word() => {
+                ((false, None), (true, Some(NO_ROUTE.word())))
             }
+            By::Path(rule) => ((false, Some(rule)), (false, None)),
         };
-        let (allow, deny) = (&decision.allow, &decision.deny);
-        let why = if allow.holds { "allow-why-true" } else { "allow-why-false" };
-        o.boolean("allow", allow.holds).list(why, allow.reasons.iter().map(Reason::word));
-        let why = if deny.holds { "deny-why-true" } else { "deny-why-false" };
-        o.boolean("deny", deny.holds).list(why, deny.reasons.iter().map(Reason::word));
+        side(o, ALLOW, allow);
+        side(o, DENY, deny);
     }
 
     pub(super) fn text(&self, out: &mut Vec<u8>) {

@@ -42,11 +42,27 @@ impl Routed {
         }
     }
 
+    /// Is it one of our own pages that is about whoever asks, so that somebody has to be signed in
+    /// (`pomerium-policy-measured.md` 35)?
+    pub fn is_about_somebody(&self) -> bool {
+        let path = self.path.wire();
+        matches!(self.to, Destination::Own(_)) && PAGES_ABOUT_SOMEBODY.contains(&path)
+    }
+
     /// Is it asked by machines, which want to know whether we answer?
     pub fn is_probe(&self) -> bool {
         matches!(self.path.wire(), "/ping" | "/healthz")
     }
 }
+
+/// Exactly these: what is below them is another page, or none.
+const PAGES_ABOUT_SOMEBODY: [&str; 5] = [
+    "/.pomerium/jwt",
+    "/.pomerium/user",
+    "/.pomerium/webauthn",
+    "/.pomerium/routes",
+    "/.pomerium/api/v1/routes",
+];
 
 /// Where a request belongs.
 #[derive(Debug)]
@@ -212,23 +228,18 @@ pub fn target_path(uri: &Uri) -> &str {
 }
 
 fn destination(plan: &Plan, authority: &Authority, path: &str) -> Destination {
-    let candidates = plan.hosts.candidates(authority);
-    let routes = || candidates.iter().filter_map(|index| plan.routes.get(*index));
-    let is_for = |route: &&Arc<Route>| route.from.takes(authority);
     let signs_in = plan.sign_in.own().is_some_and(|own| own.host == authority.host);
     let only_signs_in = signs_in && plan.sign_in.dedicated_host;
     if is_own(path)
         || signs_in && path == "/oauth2/callback"
         || only_signs_in && matches!(path, "/" | "/robots.txt")
     {
-        return Destination::Own(routes().find(is_for).cloned());
+        return Destination::Own(plan.routes_of(authority).next().cloned());
     }
     if only_signs_in {
         return Destination::Nowhere; // no app lives on the host for signing in
     }
-    routes()
-        .filter(is_for)
-        .find(|route| route.matches.takes(path))
+    plan.route_at(authority, path)
         .map_or(Destination::Nowhere, |route| Destination::Route(Arc::clone(route)))
 }
 

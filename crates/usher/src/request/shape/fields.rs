@@ -5,28 +5,31 @@ use usher_rules::{
         Forwarded, Owned, clean_referer, remove_cookie, remove_credentials, remove_hop_by_hop,
         remove_identity, set_forwarded,
     },
-    names::RequestPath,
     plan::{Action, Balance, HostField, Piece, Plan, RequestTemplate, Route, Underscores},
     time::UnixTime,
 };
 
-use super::{Signer, assertion::identity_fields, target::upstream_target};
+use super::{
+    Signer, UpstreamPath,
+    assertion::{assertion_of, identity_fields},
+};
 use crate::request::authorize::Standing;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POMERIUM_AUTHORIZATION: HeaderName = HeaderName::from_static("x-pomerium-authorization");
 const ROUTING_KEY: HeaderName = HeaderName::from_static("x-pomerium-routing-key");
 const ASSERTION: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion");
+const ASSERTION_FOR: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion-for");
 
 /// What shaping needs to know beside the permit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Upward<'a> {
     /// The snapshot that this request runs with.
     pub plan: &'a Plan,
     /// Signs the assertion.
     pub signer: &'a Signer,
-    /// The canonical path.
-    pub path: &'a RequestPath,
+    /// The path that the upstream gets.
+    pub path: UpstreamPath<'a>,
     /// Whom the request is for, as the client wrote it.
     pub authority: &'a HeaderValue,
     /// The same without port: issuer and audience of the assertion.
@@ -46,11 +49,11 @@ pub struct Upward<'a> {
 pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>) -> Option<Parts> {
     let route = standing.route();
     let Upward { plan, signer, path, authority, host, peer, https, request_id, now } = upward;
-    let target = upstream_target(route, path, &head.uri)?;
-    head.uri = origin_form(target)?;
+    head.uri = origin_form(path.with_query(&head.uri)?)?;
 
     let fields = &mut head.headers;
     let templates = filled(route, fields); // may refer to what the client sent
+    let brought = route.pass_identity.then(|| assertion_brought(fields)).flatten();
     remove_hop_by_hop(fields);
     fields.remove(header::EXPECT); // answered here: the body is streamed, RFC 9110 §10.1.1
     fields.remove(POMERIUM_AUTHORIZATION);
@@ -70,6 +73,9 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
         fields.insert(ROUTING_KEY, key);
     }
     fields.insert(REQUEST_ID, request_id.clone());
+    if let Some(brought) = brought {
+        fields.insert(ASSERTION_FOR, brought);
+    }
 
     let wants_assertion =
         templates.iter().any(|(_, template)| template.pieces.contains(&Piece::Assertion));
@@ -90,6 +96,15 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     }
     fields.insert(header::HOST, host_field(route, authority)?);
     Some(head)
+}
+
+/// An assertion that a proxy in front of this one made, for the app to verify with that proxy's
+/// keys (`pomerium-config.md` §5.3): in the field that says that it is not ours, and where there is
+/// one of it alone.
+fn assertion_brought(fields: &HeaderMap) -> Option<HeaderValue> {
+    let name = [ASSERTION_FOR, ASSERTION].into_iter().find(|name| fields.contains_key(name))?;
+    let mut lines = fields.get_all(name).iter();
+    lines.next().filter(|_| lines.next().is_none()).cloned()
 }
 
 /// What the hashing policies go by, in Pomerium's form: SHA-256 of the session's id. The upstream
@@ -113,10 +128,6 @@ fn remove_underscores(fields: &mut HeaderMap) {
 
 fn origin_form(target: PathAndQuery) -> Option<http::Uri> {
     http::Uri::builder().path_and_query(target).build().ok()
-}
-
-fn assertion_of(made: &[(HeaderName, HeaderValue)]) -> Option<&HeaderValue> {
-    made.iter().find(|(name, _)| *name == ASSERTION).map(|(_, value)| value)
 }
 
 fn host_field(route: &Route, authority: &HeaderValue) -> Option<HeaderValue> {

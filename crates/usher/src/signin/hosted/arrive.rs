@@ -6,7 +6,7 @@ use usher_rules::{
     plan::{HostedService, SameSite},
     session::{Authentication, CookieLife, Handle, SetCookie},
     signin::{
-        BindingUse, BrowserBinding, Target,
+        BindingUse, BrowserBinding, Dependents, Target,
         hosted::{
             AnswerFault, Arrived, ProfileFault, SealedFault, SealedForm, StampFault, Unsealed,
             unmark,
@@ -123,7 +123,7 @@ impl SignInRoom {
                 live
             }
         };
-        let mut response = answer::found(&again);
+        let mut response = answer::found(&Dependents::of(ask.plan(), target).next());
         let life = CookieLife::Until(live.session().expires_at());
         let value = self.keys.sign_handle(&handle(ask, &live));
         for cookie in SetCookie::session(&ask.plan().cookie, &value, life) {
