@@ -53,7 +53,7 @@ pub fn policy(input: &[u8]) {
     let request = RequestFacts {
         method: "GET",
         path: "/web/",
-        source: IpAddr::from([192, 0, 2, 1]),
+        source: Some(IpAddr::from([192, 0, 2, 1])),
         origin: None,
         access_control_request_method: None,
     };

@@ -46,6 +46,11 @@ impl RequestTemplate {
                         pieces.push(Piece::Text(std::mem::take(&mut plain).into()));
                     }
                     let piece = meaning(&path);
+                    if piece == Piece::AccessToken {
+                        let what =
+                            "`${pomerium.access_token}` is empty: access tokens are not kept";
+                        doubts.push(what.to_owned());
+                    }
                     if piece == Piece::Nothing {
                         doubts.push(format!(
                             "`${{{}}}` means nothing: it becomes empty",

@@ -254,6 +254,7 @@ impl Door {
         let upward = Upward {
             plan: &seen.plan,
             signer: &self.signer,
+            verifier: &self.verifier,
             path,
             authority: &routed.authority_field,
             host: routed.authority.host.as_str(),

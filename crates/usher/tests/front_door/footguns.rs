@@ -3,13 +3,16 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use usher_lab::{
     browser::FETCH,
     upstream::{Upstream, field},
 };
 
-use crate::test_server::{ANN, EVE, TestServer, config, friends};
+use crate::{
+    providers::Outside,
+    test_server::{ANN, EVE, TestServer, config, friends},
+};
 
 /// 11, 12: the file's order decides, and a host that is named in full keeps all of its paths.
 #[tokio::test]
@@ -78,6 +81,24 @@ async fn robots_are_told_that_nothing_is_theirs_where_they_are_not_let_in() {
     assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "its clients want to hear of a refusal");
     let mut ann = server.signed_in("https://tv.test/", ANN).await;
     assert!(ann.fetch(url).await.body.starts_with("GET /robots.txt "), "the app's own is let in");
+}
+
+/// 46: a provider's token goes on where it was kept; the built-in provider and a hosted sign-in have
+/// none, and access tokens are not kept.
+#[tokio::test]
+async fn the_provider_s_token_goes_on_where_a_route_asks_for_it() {
+    let policy = "[{allow: {or: [{authenticated_user: true}]}}]\n  set_request_headers: \
+                  {Authorization: 'Bearer ${pomerium.id_token}', \
+                  x-access: '<${pomerium.access_token}>'}";
+    let at = Outside::open(policy, "").await;
+    let said = json!({"sub": "ann", "email": "ann@example.com"});
+    let (_, seen) = at.visit_as(said, None).await;
+    let token = field(&seen.body, "authorization").unwrap();
+    let payload = token.strip_prefix("Bearer ").unwrap().split('.').nth(1).unwrap();
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!((&claims["sub"], &claims["iss"]), (&json!("ann"), &json!(at.provider.issuer())));
+    assert_eq!(field(&seen.body, "x-access").as_deref(), Some("<>"));
 }
 
 /// 45: an app behind a public route gets a signed assertion of nobody, and has to look at `sub`.

@@ -259,7 +259,7 @@ impl Compiler<'_> {
             let (Some(field), Some(_)) = (self.keep(field), self.keep(is_value)) else { continue };
             let (template, doubts) = RequestTemplate::parse(value.text.trim());
             for doubt in doubts {
-                let help = "write `$$` for a dollar, or one of `${pomerium.jwt}`, `${pomerium.id_token}`, `${pomerium.access_token}`, `${pomerium.request.headers[\"Name\"]}`";
+                let help = "write `$$` for a dollar, or one of `${pomerium.jwt}`, `${pomerium.id_token}`, `${pomerium.request.headers[\"Name\"]}`";
                 self.report(Problem::warning("U517", value.at.clone(), doubt, help));
             }
             fields.push((field, template));

@@ -29,6 +29,11 @@ impl Verifier {
         let id = keys.id();
         Self { keys, id }
     }
+
+    /// See [`Keys::id_token`].
+    pub fn id_token(&self, session: &LiveSession) -> Option<String> {
+        self.keys.id_token(session.session())
+    }
 }
 
 /// What a request says about who is asking, and where.

@@ -13,7 +13,7 @@ use super::{
     Signer, UpstreamPath,
     assertion::{assertion_of, identity_fields},
 };
-use crate::request::authorize::Standing;
+use crate::request::{authorize::Standing, identify::Verifier};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POMERIUM_AUTHORIZATION: HeaderName = HeaderName::from_static("x-pomerium-authorization");
@@ -28,6 +28,8 @@ pub struct Upward<'a> {
     pub plan: &'a Plan,
     /// Signs the assertion.
     pub signer: &'a Signer,
+    /// Opens what a provider said.
+    pub verifier: &'a Verifier,
     /// The path that the upstream gets.
     pub path: UpstreamPath<'a>,
     /// Whom the request is for, as the client wrote it.
@@ -48,11 +50,13 @@ pub struct Upward<'a> {
 /// signature, a target that doesn't write): then nothing is forwarded.
 pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>) -> Option<Parts> {
     let route = standing.route();
-    let Upward { plan, signer, path, authority, host, peer, https, request_id, now } = upward;
+    let Upward { plan, signer, verifier, path, authority, host, peer, https, request_id, now } =
+        upward;
     head.uri = origin_form(path.with_query(&head.uri)?)?;
 
     let fields = &mut head.headers;
-    let templates = filled(route, fields); // may refer to what the client sent
+    let id_token = || verifier.id_token(standing.session()?);
+    let templates = filled(route, fields, id_token); // may refer to what the client sent
     let brought = route.pass_identity.then(|| assertion_brought(fields)).flatten();
     remove_hop_by_hop(fields);
     fields.remove(header::EXPECT); // answered here: the body is streamed, RFC 9110 §10.1.1
@@ -142,17 +146,18 @@ fn host_field(route: &Route, authority: &HeaderValue) -> Option<HeaderValue> {
 }
 
 /// `set_request_headers` with references to the client's fields resolved, before these change.
-fn filled(route: &Route, fields: &HeaderMap) -> Vec<(HeaderName, RequestTemplate)> {
+fn filled(
+    route: &Route,
+    fields: &HeaderMap,
+    id_token: impl Fn() -> Option<String>,
+) -> Vec<(HeaderName, RequestTemplate)> {
     let resolve = |piece: &Piece| match piece {
         Piece::RequestField(name) => {
             let text = fields.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
             Piece::Text(text.into())
         }
-        Piece::Text(_)
-        | Piece::Assertion
-        | Piece::IdToken
-        | Piece::AccessToken
-        | Piece::Nothing => piece.clone(),
+        Piece::IdToken => Piece::Text(id_token().unwrap_or_default().into()),
+        Piece::Text(_) | Piece::Assertion | Piece::AccessToken | Piece::Nothing => piece.clone(),
     };
     let fill = |template: &RequestTemplate| RequestTemplate {
         pieces: template.pieces.iter().map(resolve).collect(),
@@ -173,7 +178,7 @@ fn set_templates(
                 Piece::Assertion => {
                     value.extend_from_slice(assertion.map_or(&[][..], HeaderValue::as_bytes));
                 }
-                // The provider's tokens are not kept: empty, as in Pomerium's hosted flow.
+                // Access tokens are not kept: empty, as in Pomerium's hosted flow.
                 Piece::IdToken | Piece::AccessToken | Piece::RequestField(_) | Piece::Nothing => {}
             }
         }
