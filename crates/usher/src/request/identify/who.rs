@@ -18,6 +18,7 @@ use super::{
 };
 
 /// Verifies handles with one set of keys.
+#[derive(Debug)]
 pub struct Verifier {
     keys: Arc<Keys>,
     id: [u8; 16],
