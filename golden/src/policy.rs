@@ -118,7 +118,8 @@ impl<'f> Routes<'f> {
         let given_ip = if request["ip_empty"] == true { "" } else { given("ip") };
         let peer = given_ip.parse().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
         let (method, target) = (or(given("method"), "GET"), or(given("path"), "/"));
-        let shown = Shown { method, target, peer, fields: &request["headers"] };
+        let (fields, body) = (&request["headers"], text(request, "body"));
+        let shown = Shown { method, target, peer, fields, body };
         let decided = shown.decide(&hall.plan(), session.as_ref());
         let cookie = self.frame.run(async {
             match session {
@@ -128,7 +129,6 @@ impl<'f> Routes<'f> {
                 None => Ok(String::new()),
             }
         })??;
-        let (fields, body) = (&request["headers"], text(request, "body"));
         let asked = Asked { method, target, host, fields, cookie: &cookie, body };
         let reply = self.frame.ask(hall, SocketAddr::new(peer, 50_000), &asked)?;
         let is_page = request["internal"] == true || request["no_route"] == true;

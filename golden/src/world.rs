@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 use usher_rules::{
     people::{Claims, Group, Person},
-    session::{Authentication, Means, SessionId, SignIn, SignedIn},
+    session::{
+        Authentication, DeviceCredential, Enrolment, Means, SessionId, ShownDevice, SignIn,
+        SignedIn,
+    },
     time::UnixTime,
 };
 
@@ -38,6 +41,7 @@ impl<'a> World<'a> {
         let [from, to] = [0, 3_786_912_000].map(UnixTime::from_seconds); // 2090
         let mut new = told.begin(SessionId::from_random(*b"a golden session"), idp_id, from, to);
         new.session.actor = actor.map(Into::into);
+        new.session.devices = self.devices(record);
         Some(new)
     }
 
@@ -58,6 +62,32 @@ impl<'a> World<'a> {
             unproven: Default::default(),
             spelling: Default::default(),
         }
+    }
+
+    /// What the store knows of the devices that a session names.
+    fn devices(&self, session: &Value) -> Box<[ShownDevice]> {
+        let shown = session["data"]["device_credentials"].as_array().into_iter().flatten();
+        shown
+            .map(|shown| ShownDevice {
+                kind: text(shown, "type_id").into(),
+                credential: self.credential(text(shown, "id")),
+            })
+            .collect()
+    }
+
+    fn credential(&self, id: &str) -> Option<DeviceCredential> {
+        let credential = self.record("device_credential", id)?;
+        let enrolment =
+            self.record("device_enrollment", text(&credential["data"], "enrollment_id"));
+        Some(DeviceCredential {
+            id: id.into(),
+            owner: text(&credential["data"], "user_id").into(),
+            enrolment: match enrolment.map(|record| text(&record["data"], "approved_by")) {
+                None => Enrolment::Missing,
+                Some("") => Enrolment::Pending,
+                Some(_) => Enrolment::Approved,
+            },
+        })
     }
 
     fn group(&self, id: &str) -> Group {

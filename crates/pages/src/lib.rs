@@ -16,6 +16,7 @@
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
+//! | [`DeviceRefused`], [`NoDevices`] | 450, 403 | the policy says no to a device, or wants one |
 //! | [`NotFound`], [`Misdirected`] | 404, 421 | no route for this address |
 //! | [`UpstreamDown`], [`UpstreamUnavailable`], [`UpstreamSlow`] | 502, 503, 504 | the app is away |
 //! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`], [`CookiesTooLarge`] | 400, 413, 431, 431 | the request itself |
@@ -35,6 +36,7 @@
 
 mod assets;
 mod contact;
+mod device;
 mod headers;
 mod identity;
 mod link;
@@ -51,6 +53,7 @@ mod upstream;
 
 pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
 pub use contact::Contact;
+pub use device::{DeviceRefused, NoDevices};
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};
 pub use link::{Link, PostForm};

@@ -39,6 +39,8 @@ fn status_code_and_title() {
             "403 user-unauthorized · forbidden",
             "403 user-unauthorized · forbidden",
             "403 not-allowed · forbidden",
+            "450 device-unauthorized · device not authorized",
+            "403 device-unauthenticated · no device was shown",
             "404 route-not-found · nothing here",
             "421 misdirected · wrong connection",
             "400 bad-request · unreadable request",

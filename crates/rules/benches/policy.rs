@@ -67,6 +67,7 @@ fn main() {
         source: Ipv4Addr::new(192, 0, 2, 10).into(),
         origin: None,
         access_control_request_method: None,
+        tool: None,
     };
     let guide = "- allow: {or: [{domain: {is: example.com}}]}";
     for (name, text, who, expected) in [

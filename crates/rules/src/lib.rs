@@ -15,6 +15,7 @@
 
 pub mod config;
 pub mod fields;
+pub mod mcp;
 pub mod names;
 pub mod people;
 pub mod plain_text;

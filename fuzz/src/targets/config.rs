@@ -56,6 +56,7 @@ pub fn policy(input: &[u8]) {
         source: IpAddr::from([192, 0, 2, 1]),
         origin: None,
         access_control_request_method: None,
+        tool: None,
     };
     let verdict = policy.decide(&Facts::of(None, request)).verdict;
     if problems.iter().any(|problem| problem.severity == Severity::Error) {

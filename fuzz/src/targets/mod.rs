@@ -32,6 +32,7 @@ pub const ALL: &[Target] = targets! {
     "sealed" queries::sealed, "crates/rules/tests/corpus/sealed.txt";
     "handle" queries::handle, "crates/rules/tests/corpus/handles.txt";
     "claims" queries::claims, "crates/rules/tests/corpus/claims.txt";
+    "message" queries::message, "crates/rules/tests/corpus/messages.txt";
     "program" queries::program, "crates/rules/tests/corpus/open-redirects.txt";
     "yaml" config::yaml, "crates/rules/tests/compile" "crates/rules/tests/policy";
     "config" config::config, "crates/rules/tests/compile";

@@ -1,8 +1,8 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, Claim, ClockUnset, Contact, CookiesTooLarge, ErrorPage, ForeignForm,
-    HeadersTooLarge, Identity, InternalError, Link, Misdirected, NoSession, NotFound,
+    BadRequest, Claim, ClockUnset, Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm,
+    HeadersTooLarge, Identity, InternalError, Link, Misdirected, NoDevices, NoSession, NotFound,
     NotImplemented, NotKept, NotNow, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
     RequestTimeout, SetUpWrong, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm,
     SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown,
@@ -35,6 +35,8 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("refused", refused(Some(text), Some(form(text)))),
         ("refused-for-good", refused(Some(text), None)),
         ("refused-nobody", refused(None, None)),
+        ("device-refused", Box::new(DeviceRefused { host, contact, receipt })),
+        ("no-devices", Box::new(NoDevices { host, contact, receipt })),
         ("not-found", Box::new(NotFound { host, receipt })),
         ("misdirected", Box::new(Misdirected { host, receipt })),
         ("bad-request", Box::new(BadRequest { why: Some(text.into()), receipt })),

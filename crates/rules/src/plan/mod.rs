@@ -23,8 +23,8 @@ pub use hosts::{HostPattern, HostTable};
 pub use metrics::MetricsListen;
 pub use provider::{BUILTIN, HostedService, OidcProvider, Provider, Providers};
 pub use route::{
-    Action, Balance, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route,
-    Target, Targets, UpstreamTls, UpstreamVerify,
+    Action, Balance, HostField, McpServer, PathMatch, Piece, Redirect, RequestTemplate, Rewrite,
+    Route, Target, Targets, UpstreamTls, UpstreamVerify,
 };
 
 use crate::{

@@ -55,8 +55,18 @@ pub struct Route {
     pub socket_origins: Vec<Box<str>>,
     /// How the upstream's certificate is judged.
     pub tls: UpstreamTls,
+    /// `mcp: {server: …}`, where `runtime_flags` has `mcp`.
+    pub mcp: Option<McpServer>,
     /// The app behind it, by the name of what knows it from inside; most are known to nobody.
     pub app: Option<Box<str>>,
+}
+
+/// A server of the Model Context Protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct McpServer {
+    /// Octets of the longest message; `None` where no rule asks what messages say, so that none is
+    /// read.
+    pub reads_at_most: Option<usize>,
 }
 
 /// Which paths a route takes. Looked at in the canonical form, never with the query.

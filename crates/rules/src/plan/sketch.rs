@@ -92,6 +92,7 @@ fn sketch_route(host: Host) -> Route {
         is_public: false,
         socket_origins: Vec::new(),
         tls: UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None },
+        mcp: None,
         app: None,
     }
 }

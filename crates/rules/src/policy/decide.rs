@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    criterion::UNAUTHENTICATED,
-    decision::{Decision, Finding, Verdict},
+    criterion::{DEVICE_UNAUTHENTICATED, UNAUTHENTICATED},
+    decision::{Decision, Verdict},
     facts::Facts,
     rule::{Asked, Side},
 };
@@ -49,18 +49,26 @@ impl Policy {
     fn decide_now(&self, facts: &Facts<'_>) -> Decision {
         let Asked { finding: deny, rule: denied_by } = self.deny.ask(facts);
         let Asked { finding: allow, rule: allowed_by } = self.allow.ask(facts);
-        let (verdict, rule) = match (denied_by, allowed_by) {
-            _ if waits(allow) => (Verdict::SignIn, self.allow.waiting_rule(facts)),
-            _ if waits(deny) => (Verdict::SignIn, self.deny.waiting_rule(facts)),
-            (Some(rule), _) => (Verdict::Deny, Some(rule)),
-            (None, Some(rule)) => (Verdict::Allow, Some(rule)),
-            (None, None) => (Verdict::Deny, None),
+        // The allow side's names the device, where both ask for one.
+        let waiting = |reason| {
+            let sides = [(&self.allow, allow), (&self.deny, deny)];
+            let side = sides.into_iter().find(|(_, found)| found.reasons.contains(reason));
+            side.map(|(side, _)| side.term_of(reason, facts))
+        };
+        let mut device = None;
+        let (verdict, rule) = match (waiting(UNAUTHENTICATED), waiting(DEVICE_UNAUTHENTICATED)) {
+            (Some(term), _) => (Verdict::SignIn, term.map(|term| &term.name)),
+            (None, Some(term)) => {
+                device = term.and_then(|term| term.criterion.asked().device_kind()).map(Box::from);
+                (Verdict::ShowDevice, term.map(|term| &term.name))
+            }
+            (None, None) => match (denied_by, allowed_by) {
+                (Some(rule), _) => (Verdict::Deny, Some(rule)),
+                (None, Some(rule)) => (Verdict::Allow, Some(rule)),
+                (None, None) => (Verdict::Deny, None),
+            },
         };
         let rule = Arc::clone(rule.unwrap_or(&self.nothing_allows));
-        Decision { verdict, allow, deny, rule }
+        Decision { verdict, allow, deny, rule, device }
     }
-}
-
-fn waits(finding: Finding) -> bool {
-    finding.reasons.contains(UNAUTHENTICATED)
 }

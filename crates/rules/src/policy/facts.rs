@@ -16,8 +16,6 @@ pub struct Facts<'a> {
     pub request: RequestFacts<'a>,
     /// What the client's certificate is worth to the route.
     pub certificate: ClientCertificate<'a>,
-    /// The devices that the session was proven on.
-    pub devices: &'a [Device],
 }
 
 /// The request, as far as a policy may look at it.
@@ -33,6 +31,9 @@ pub struct RequestFacts<'a> {
     pub origin: Option<&'a str>,
     /// `Access-Control-Request-Method`, when the request has one that is not empty.
     pub access_control_request_method: Option<&'a str>,
+    /// The tool that the MCP message in its body calls: the empty text for a call that names none,
+    /// `None` for all else. Only routes that are MCP servers are asked so.
+    pub tool: Option<&'a str>,
 }
 
 /// What a client's certificate is worth, worked out where there is a clock and the authorities
@@ -80,31 +81,11 @@ pub enum WrongCertificate {
     OtherUse,
 }
 
-/// A device that somebody enrolled (WebAuthn).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// The credential's id.
-    pub credential: Box<str>,
-    /// Of which kind of devices it is.
-    pub kind: Box<str>,
-    /// Did an operator approve it?
-    pub approval: Approval,
-}
-
-/// What an operator said of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Approval {
-    /// Yes.
-    Approved,
-    /// Nothing yet.
-    Pending,
-}
-
 impl<'a> Facts<'a> {
-    /// Of a request without certificate and devices, at no known moment.
+    /// Of a request without certificate, at no known moment.
     pub fn of(who: Option<&'a SignedIn>, request: RequestFacts<'a>) -> Self {
         let certificate = ClientCertificate::default();
-        Self { who, since_sign_in: None, request, certificate, devices: &[] }
+        Self { who, since_sign_in: None, request, certificate }
     }
 
     /// The same at this moment. A sign-in that is to come, as it is where a clock was set back, is

@@ -3,7 +3,7 @@
 //! ```text
 //! route's keys, PPL ─ compile ─▶ Policy ─ decide(Facts) ─▶ Decision: verdict, rule, reasons
 //!                        │                └ explain(Facts) ─▶ every criterion, in words
-//!                        └▶ problems: U301 to U332, each with place and way out
+//!                        └▶ problems: U301 to U343, each with place and way out
 //! ```
 //!
 //! A policy has two sides, allow and deny. A side is a list of clauses, joined by OR; a clause is
@@ -13,8 +13,8 @@
 //! - a criterion about the person never passes without a session;
 //! - `http_path` and `http_method` look at their own field, and their `not` negates;
 //! - under `deny`, what can't be read differs from everything;
-//! - operands that could never match as they were meant are refused: lists, numbers where text is
-//!   compared, empty entries, empty matchers;
+//! - operands that could never match as they were meant (lists, numbers where text is compared) are
+//!   refused where more people come in by them, and what is missing is no reason to let in;
 //! - `groups` means the groups of our own store. An outside provider's are `claim/groups`.
 
 mod compile;
@@ -34,9 +34,7 @@ pub use criterion::About;
 pub use decide::Policy;
 pub use decision::{Decision, Finding, Verdict};
 pub use explain::{Explained, Explanation};
-pub use facts::{
-    Approval, Certificate, ClientCertificate, Device, Facts, RequestFacts, WrongCertificate,
-};
+pub use facts::{Certificate, ClientCertificate, Facts, RequestFacts, WrongCertificate};
 pub use legacy::LegacyAllow;
 pub use matcher::value_of;
 pub use reason::{Reason, Reasons};

@@ -3,10 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    criterion::{Answer, Criterion, Doubt, UNAUTHENTICATED},
+    criterion::{Answer, Criterion, Doubt},
     decision::Finding,
     facts::Facts,
-    reason::Reasons,
+    reason::{Reason, Reasons},
 };
 use crate::problem::Span;
 
@@ -109,13 +109,13 @@ impl Side {
         Asked { finding: tally.any(), rule: first }
     }
 
-    /// The rule that can't be answered before somebody signs in.
-    pub(super) fn waiting_rule(&self, facts: &Facts<'_>) -> Option<&Arc<str>> {
+    /// The criterion that counts and gave this reason.
+    pub(super) fn term_of(&self, reason: Reason, facts: &Facts<'_>) -> Option<&Term> {
         let holds = self.ask(facts).finding.holds;
         let counted = |clause: &&Clause| clause.ask(facts).finding.holds == holds;
         self.clauses.iter().filter(counted).find_map(|clause| {
-            let waits = |term: &&Term| clause.ask_term(term, facts).reason == UNAUTHENTICATED;
-            clause.terms.iter().find(waits).map(|term| &term.name)
+            let gave_it = |term: &&Term| clause.ask_term(term, facts).reason == reason;
+            clause.terms.iter().find(gave_it)
         })
     }
 }
@@ -153,10 +153,7 @@ impl Clause {
 
     /// Does a criterion that holds keep people out here?
     pub(super) const fn keeps_out(&self) -> bool {
-        match (self.effect, self.operator.inverts()) {
-            (Effect::Deny, false) | (Effect::Allow, true) => true,
-            (Effect::Deny, true) | (Effect::Allow, false) => false,
-        }
+        self.effect.keeps_out(self.operator)
     }
 }
 
@@ -181,6 +178,14 @@ impl Operator {
 }
 
 impl Effect {
+    /// Does a criterion that holds keep people out under this operator?
+    pub(super) const fn keeps_out(self, operator: Operator) -> bool {
+        match self {
+            Self::Deny => !operator.inverts(),
+            Self::Allow => operator.inverts(),
+        }
+    }
+
     /// The word in a policy.
     pub const fn word(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::device::{DeviceCredential, ShownDevice};
 use crate::{
     people::{Claims, Group, Person, UnixTimeSeconds},
     time::UnixTime,
@@ -56,6 +57,9 @@ pub struct Session {
     /// [`Person::claims`] first.
     #[serde(default)]
     pub claims: Claims,
+    /// The devices that it was proven on, in the order in which they were shown.
+    #[serde(default)]
+    pub devices: Box<[ShownDevice]>,
     /// The id of who acts in the person's place (RFC 8693 §4.1); `None`: they do themselves.
     #[serde(default)]
     pub actor: Option<Box<str>>,
@@ -116,6 +120,7 @@ impl Authentication {
             issued_at: issued_at.seconds(),
             expires_at: expires_at.seconds(),
             claims,
+            devices: Box::default(),
             actor: None,
             id_token: None,
         };
@@ -124,6 +129,12 @@ impl Authentication {
 }
 
 impl Session {
+    /// What is known of the device of that kind. Only the first one counts, also where it is gone.
+    pub fn device(&self, kind: &str) -> Option<&DeviceCredential> {
+        let shown = self.devices.iter().find(|shown| *shown.kind == *kind);
+        shown.and_then(|shown| shown.credential.as_ref())
+    }
+
     /// When it was started.
     pub const fn issued_at(&self) -> UnixTime {
         UnixTime::from_seconds(self.issued_at)

@@ -74,6 +74,8 @@ pub mod param {
     pub const STATE: &str = "state";
     /// The handle, as a program gets it.
     pub const JWT: &str = "pomerium_jwt";
+    /// The kind of device that a policy asks for.
+    pub const DEVICE_TYPE: &str = "pomerium_device_type";
     /// When a URL was signed, in Unix seconds.
     pub const ISSUED: &str = "pomerium_issued";
     /// Until when its signature counts, in Unix seconds.

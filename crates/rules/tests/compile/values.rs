@@ -27,6 +27,9 @@ const SECURE: &str = "to: https://one.test\n  {}";
 const CHECK: &str = "health_checks: [{http_health_check: {path: /one}, {}}]";
 const REDIRECT: &str = "redirect: {host_redirect: b.test, {}}";
 const BARE_REDIRECT: &str = "redirect: {path_redirect: /x, {}}";
+const MCP: &str = "{}\nruntime_flags: {mcp: true}";
+const FLAGGED: &str = "  mcp: {server: {max_request_bytes: 9}}\n{}";
+const FLAG: &str = "  mcp: {server: {max_request_bytes: 9}}\nruntime_flags: {{}}";
 const ANSWER: &str = "response: {body: x, {}}";
 
 /// At the top level, with one route below.
@@ -41,6 +44,7 @@ pub const GLOBAL: &[Row] = &[
         "authenticate",
         "all",
     ),
+    ("runtime_flags", FLAGGED, "{mcp: true}", ""),
     ("path_with_escaped_slashes_action", "{}", "reject_request", "keep_unchanged"),
     ("headers_with_underscores_action", "{}", "reject_request", "allow"),
     ("additional_methods", "{}", "[FLY]", ""),
@@ -238,6 +242,10 @@ pub const ROUTE: &[Row] = &[
     ("allow_public_unauthenticated_access", "{}", "true", "false"),
     ("allow_any_authenticated_user", "{}", "true", "false"),
     ("allowed_users", "{}", "[ann@a.test]", "[bob@a.test]"),
+    ("sub_policies", "{}", "[{allowed_users: [ann@a.test]}]", ""),
+    ("sub_policies.allowed_users", "sub_policies: [{{}}]", "[ann@a.test]", "[bob@a.test]"),
+    ("sub_policies.allowed_domains", "sub_policies: [{{}}]", "[a.test]", "[b.test]"),
+    ("sub_policies.allowed_idp_claims", "sub_policies: [{{}}]", "{a: [b]}", "{a: [c]}"),
     ("allowed_domains", "{}", "[a.test]", "[b.test]"),
     ("allowed_idp_claims", "{}", "{groups: [one]}", "{groups: [two]}"),
     (
@@ -249,6 +257,13 @@ pub const ROUTE: &[Row] = &[
     ("pass_identity_headers", "{}", "true", "false"),
     ("jwt_issuer_format", "{}", "uri", "hostonly"),
     ("load_balancing_policy", TWO, "random", "round_robin"),
+    ("mcp", MCP, "{server: {}}", ""),
+    (
+        "mcp.server",
+        "policy: [{allow: {or: [{mcp_tool: x}]}}]\n  mcp: {{}}\nruntime_flags: {mcp: true}",
+        "{max_request_bytes: 9}",
+        "{}",
+    ),
     ("health_checks", "{}", "[{http_health_check: {path: /one}}]", ""),
     ("health_checks.timeout", CHECK, "1s", "2s"),
     ("health_checks.interval", CHECK, "1s", "2s"),
@@ -271,6 +286,7 @@ pub const ROUTE: &[Row] = &[
 
 /// Keys of items of lists at the top level.
 pub const ITEMS: &[Row] = &[
+    ("runtime_flags.mcp", FLAG, "true", "false"),
     ("certificates.cert", "certificates: [{key: a.key, {}}]", "a.pem", "b.pem"),
     ("certificates.key", "certificates: [{cert: a.pem, {}}]", "a.key", "b.key"),
     (

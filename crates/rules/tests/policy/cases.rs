@@ -7,7 +7,7 @@ use usher_rules::{
     people::{Claims, Group, Person, Spelling},
     policy::{Facts, Finding, Policy, RequestFacts},
     problem::{Place, Problem, Severity},
-    session::{Means, SignedIn},
+    session::{DeviceCredential, Enrolment, Means, ShownDevice, SignedIn},
     time::UnixTime,
     unproven::{Unproven, Why},
 };
@@ -99,6 +99,7 @@ impl<'a> Row<'a> {
                 source: [192, 0, 2, 10].into(),
                 origin: None,
                 access_control_request_method: None,
+                tool: None,
             },
             explain: false,
         };
@@ -113,6 +114,13 @@ impl<'a> Row<'a> {
                     row.who.as_mut().unwrap().person.directory_groups =
                         Some(groups.map(Group::from).collect());
                 }
+                "device" => {
+                    let session = &mut row.who.as_mut().unwrap().session;
+                    let shown = session.devices.iter().cloned().chain([shown(value)]);
+                    session.devices = shown.collect();
+                }
+                "tool" => row.request.tool = Some(value),
+                "-" => {} // nothing but what is usual
                 "method" => row.request.method = value,
                 "path" => row.request.path = value,
                 "source" => row.request.source = value.parse().unwrap(),
@@ -154,6 +162,25 @@ impl<'a> Row<'a> {
 }
 
 /// `?` tells no address.
+/// `any:key:ann@example.com:approved`: kind, credential, owner, enrolment; `any` for one that is gone.
+fn shown(text: &str) -> ShownDevice {
+    let parts: Vec<&str> = text.split(':').collect();
+    let credential = match parts[..] {
+        [_, id, owner, enrolment] => Some(DeviceCredential {
+            id: id.into(),
+            owner: owner.into(),
+            enrolment: match enrolment {
+                "missing" => Enrolment::Missing,
+                "pending" => Enrolment::Pending,
+                "approved" => Enrolment::Approved,
+                _ => panic!("{text}"),
+            },
+        }),
+        _ => None,
+    };
+    ShownDevice { kind: parts[0].into(), credential }
+}
+
 fn somebody(email: &str) -> SignedIn {
     let person = Person {
         id: format!("id-of-{}", email.split('@').next().unwrap_or_default()).into(),
@@ -177,7 +204,7 @@ fn codes_are_documented() {
         files.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).unwrap()).collect();
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/policy.md");
     let page = fs::read_to_string(page).unwrap();
-    for number in 301..340 {
+    for number in 301..344 {
         let used = sources.iter().any(|source| source.contains(&format!("\"U{number}\"")));
         assert_eq!(used, page.contains(&format!("| U{number} |")), "U{number}");
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use usher_rules::{
     people::{Group, Person},
     policy::{Facts, RequestFacts, Verdict},
+    session::{Enrolment, SignedIn},
 };
 
 pub const OPERATORS: [&str; 4] = ["and", "or", "not", "nor"];
@@ -46,9 +47,11 @@ pub fn decide(clauses: &[Clause], facts: &Facts<'_>) -> Decision {
         any(clauses.map(|clause| ask(clause, facts)).collect())
     };
     let (allow, deny) = (side("allow"), side("deny"));
-    let unauthenticated = |answer: &Answer| answer.1.contains("user-unauthenticated");
-    let verdict = if unauthenticated(&allow) || unauthenticated(&deny) {
+    let says = |reason| allow.1.contains(reason) || deny.1.contains(reason);
+    let verdict = if says("user-unauthenticated") {
         Verdict::SignIn
+    } else if says("device-unauthenticated") {
+        Verdict::ShowDevice
     } else if deny.0 || !allow.0 {
         Verdict::Deny
     } else {
@@ -86,7 +89,7 @@ fn union(answers: Vec<Answer>, of: bool) -> BTreeSet<&'static str> {
 
 fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (bool, &'static str) {
     let pick = |holds, yes, no| (holds, if holds { yes } else { no });
-    let RequestFacts { method, path, source, origin, access_control_request_method } =
+    let RequestFacts { method, path, source, origin, access_control_request_method, tool } =
         facts.request;
     match name {
         "accept" => return (true, "accept"),
@@ -112,6 +115,18 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
                 method == "OPTIONS" && given(origin) && given(access_control_request_method);
             return pick(holds, "cors-request", "non-cors-request");
         }
+        "mcp_tool" => {
+            return match tool {
+                Some(tool) => {
+                    pick(text(data, Some(tool), false), "mcp-tool-match", "mcp-tool-no-match")
+                }
+                None => (false, "mcp-not-a-tool-call"),
+            };
+        }
+        "ssh_username" => {
+            let holds = lenient && text(data, Some(""), false);
+            return pick(holds, "ssh-username-ok", "ssh-username-unauthorized");
+        }
         _ => {}
     }
     let Some(who) = facts.who else {
@@ -129,6 +144,7 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
         "email" => pick(address(data, Some(email), lenient), "email-ok", "email-unauthorized"),
         "domain" => pick(address(data, domain, lenient), "domain-ok", "domain-unauthorized"),
         "user" => pick(text(data, id, lenient), "user-ok", "user-unauthorized"),
+        "device" => device(data, who, lenient),
         "groups" => {
             let groups = directory_groups.as_ref();
             let groups =
@@ -140,6 +156,28 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
             pick(list(data, Some(values), false), "claim-ok", "claim-unauthorized")
         }
         _ => unreachable!("{name}"),
+    }
+}
+
+/// The first of its kind that was shown; where it keeps out, whosever it is.
+fn device(data: &Value, who: &SignedIn, lenient: bool) -> (bool, &'static str) {
+    let kind = data["type"].as_str().unwrap_or("any");
+    let first = who.session.devices.iter().find(|shown| &*shown.kind == kind);
+    let Some(credential) = first.and_then(|shown| shown.credential.as_ref()) else {
+        return (false, "device-unauthenticated");
+    };
+    let own = !who.person.id.is_empty() && credential.owner == who.person.id;
+    let is_enrolled = credential.enrolment != Enrolment::Missing;
+    let is_it = match data["is"].as_str() {
+        Some(id) => *credential.id == *id && (is_enrolled || lenient),
+        None => true,
+    };
+    let is_approved = credential.enrolment == Enrolment::Approved;
+    let fits = data["approved"].as_bool().is_none_or(|wanted| wanted == is_approved);
+    match (own || lenient) && is_it && fits {
+        true => (true, "device-ok"),
+        false if is_enrolled || !own => (false, "device-unauthorized"),
+        false => (false, "device-unauthenticated"),
     }
 }
 

@@ -3,16 +3,17 @@
 use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use usher_pages::{
-    BadRequest, Contact, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
-    SCOPE_HERE, Scripts, Unauthenticated,
+    BadRequest, Contact, DeviceRefused, ErrorPage, InternalError, Link, PostForm, Receipt, Refused,
+    SCOPE_FIELD, SCOPE_HERE, Scripts, Unauthenticated,
 };
 use usher_rules::{
     fields::{Preference, Reader, is_page_load, remove_query_session},
+    mcp::Message,
     names::EscapedSlashes,
     plan::{Action, Plan, Redirect, Route},
-    policy::Verdict,
+    policy::{Decision, Verdict},
     session::{CookieLife, SetCookie},
     signin::sign_out_origins,
 };
@@ -24,18 +25,16 @@ use super::{
     forward::ForwardError,
     identify::{Identified, Identity, Rejection},
     journey::{Journey, Known},
+    message,
     oversize::Oversize,
     refusal::{ErrorResponse, Named, Refusal},
     route::{RouteError, Routed},
     seen::{REQUEST_ID, Seen, fresh_id},
-    shape, tls_error, tls_words,
+    tls_error, tls_words,
 };
 
 /// What a browser deletes by itself (heeded over TLS alone).
 pub(crate) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-
-/// From so many octets on, what we say about the visitor is told of: many servers take 8 KiB in all.
-const LARGE_IDENTITY: usize = 8 * 1024;
 
 /// A route that redirects or responds by itself has no upstream.
 pub(super) fn by_route(routed: &Routed, route: &Route, uri: &Uri) -> Option<Response<Body>> {
@@ -208,66 +207,34 @@ impl Door {
             // Crawlers learn that there is nothing for them here.
             return text(StatusCode::OK, "User-agent: *\nDisallow: /\n");
         }
+        let is_mcp = known.route().is_some_and(|route| route.mcp.is_some());
         let mut response = match (decision.verdict, request.seen.reader) {
+            _ if is_mcp => refuse_message(request, decision),
             (Verdict::SignIn, Reader::Person) => self.sign_in(request, Prompt::IfNeeded).await,
             (Verdict::SignInAgain, Reader::Person) => self.sign_in(request, Prompt::Login).await,
-            (Verdict::SignIn | Verdict::SignInAgain, Reader::Program) => unauthenticated(known),
-            (Verdict::Deny | Verdict::Allow, _) => forbidden(request),
+            (Verdict::ShowDevice, Reader::Person) => self.show_device(request, decision),
+            (Verdict::SignIn | Verdict::SignInAgain | Verdict::ShowDevice, Reader::Program) => {
+                unauthenticated(known)
+            }
+            (Verdict::Deny | Verdict::Allow, _) => forbidden(request, decision),
         };
         clear_rejected(known, &mut response);
         response
     }
 
     async fn sign_in(&self, request: &Identified<'_>, prompt: Prompt) -> Response<Body> {
-        let Identified { head, seen, routed, .. } = request;
-        // A form's target may have no page: its sender goes back to the front.
-        let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
-        let target = if reads { without_session(&head.uri) } else { "/".into() };
-        let needed = SignInNeeded {
-            plan: &seen.plan,
-            head,
-            authority: &routed.authority,
-            target: &target,
-            prompt,
-            request_id: seen.id(),
-            now: seen.now,
-        };
-        self.own.sign_in_redirect(needed).await
+        self.own.sign_in_redirect(needed(request, &page_of(request), prompt)).await
+    }
+
+    fn show_device(&self, request: &Identified<'_>, decision: &Decision) -> Response<Body> {
+        let kind = decision.device.as_deref().unwrap_or_default();
+        self.own.device_redirect(&needed(request, &page_of(request), Prompt::IfNeeded), kind)
     }
 
     /// One of several upstreams did not answer; the request went on to the next.
     pub(super) fn note_passed_over(&self, seen: &Seen, route: &Route, error: &ForwardError) {
         let effect = "another address of the route is asked; this one is let alone for a while";
         self.trouble(seen, &route.name, (EventName::Upstream, error), format_args!("{effect}"));
-    }
-
-    /// Told once of a session and a route: apps and servers between refuse fields of this size, with
-    /// 400 or 431 and no word of why.
-    pub(super) fn note_large_identity(
-        &self,
-        seen: &Seen,
-        standing: &authorize::Standing,
-        fields: &HeaderMap,
-    ) {
-        let octets = shape::identity_octets(&seen.plan, fields);
-        let (route, session) = (standing.route(), standing.session());
-        let Some(session) = session.filter(|_| octets >= LARGE_IDENTITY) else { return };
-        if !session.first_logged(&format!("{} {}", route.id, route.name)) {
-            return;
-        }
-        self.recorder
-            .event(usher_rules::plan::Level::Warn, EventName::Identity, seen.now)
-            .with(EventField::RequestId, seen.id())
-            .with(EventField::Route, &route.name)
-            .with(EventField::UserId, &session.person().id)
-            .with(EventField::Octets, octets)
-            .with(EventField::Effect, "many apps refuse requests with so long fields")
-            .with(
-                EventField::Hint,
-                "have the provider send fewer groups and claims, or leave out \
-                 `pass_identity_headers` and `jwt_claims_headers` where the app does not read them",
-            )
-            .write();
     }
 
     fn trouble(
@@ -287,6 +254,19 @@ impl Door {
             .with(EventField::Effect, effect)
             .write_if(&seen.plan.log);
     }
+}
+
+/// The page to come back to. A form's target may have none: its sender goes back to the front.
+fn page_of<'r>(request: &'r Identified<'_>) -> Cow<'r, str> {
+    let head = &request.head;
+    let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
+    if reads { without_session(&head.uri) } else { "/".into() }
+}
+
+fn needed<'r>(request: &'r Identified<'_>, target: &'r str, prompt: Prompt) -> SignInNeeded<'r> {
+    let Identified { head, seen, routed, .. } = request;
+    let (plan, authority) = (&seen.plan, &routed.authority);
+    SignInNeeded { plan, head, authority, target, prompt, request_id: seen.id(), now: seen.now }
 }
 
 fn full_cause(error: &(dyn std::error::Error + 'static)) -> String {
@@ -336,6 +316,20 @@ fn unauthenticated(known: Known<'_>) -> Response<Body> {
     response
 }
 
+/// Clients of MCP are programs, whatever they say that they read.
+fn refuse_message(request: &Identified<'_>, decision: &Decision) -> Response<Body> {
+    let known = Known::of(request);
+    if let (Verdict::Deny, Message::Request { id, .. }) = (decision.verdict, &request.message) {
+        return message::denied(id.as_ref(), known.seen.id());
+    }
+    let mut response = unauthenticated(known);
+    if decision.verdict != Verdict::SignInAgain {
+        let plain = HeaderValue::from_static("Bearer realm=\"usher\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, plain);
+    }
+    response
+}
+
 /// RFC 9110 §15.5.2: a 401 carries a challenge.
 fn challenge(identity: &Identity, response: &mut Response<Body>) {
     if response.status() != StatusCode::UNAUTHORIZED {
@@ -367,8 +361,13 @@ fn shown(identity: &Identity) -> Option<&str> {
     Some(if person.email.is_empty() { &person.id } else { &person.email })
 }
 
-fn forbidden(request: &Identified<'_>) -> Response<Body> {
+fn forbidden(request: &Identified<'_>, decision: &Decision) -> Response<Body> {
     let known = Known::of(request);
+    if decision.is_for_the_device() {
+        let contact = known.seen.plan.contact.as_deref().map(Contact);
+        let page = DeviceRefused { host: known.host(), contact, receipt: receipt(known.seen) };
+        return respond(known, &page);
+    }
     let person = known.identity.session().map(|live| live.person());
     let switch_account = person.map(|_| {
         PostForm::to("/.pomerium/sign_out")

@@ -51,6 +51,9 @@ pub trait OwnPages: Send + Sync {
         &'a self,
         request: SignInNeeded<'a>,
     ) -> BoxFuture<'a, http::Response<Body>>;
+
+    /// Where a navigation is sent whose policy asks for a device of that kind.
+    fn device_redirect(&self, request: &SignInNeeded<'_>, kind: &str) -> http::Response<Body>;
 }
 
 /// Facts that were learnt elsewhere, are no secrets, and help while whoever told them is silent:

@@ -7,12 +7,13 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
     fields::{Reader, join_cookies, one_length, reader},
+    mcp::Message,
     names::escaped_path,
     plan::Route,
 };
 
 use super::{
-    Body, Details, Door, OwnRequest,
+    Body, Details, Door, OwnRequest, PathRule,
     accept::{Connection, limits},
     answer,
     app::{self, Asked},
@@ -22,6 +23,7 @@ use super::{
     forward::{Asking, Course, RequestBody, Trailers},
     identify::{self, Asker, Identified, Identity},
     journey::{Journey, Known, Outcome},
+    message::{self, Arriving},
     oversize::oversize,
     record::By,
     refusal::Refusal,
@@ -116,7 +118,7 @@ impl Door {
             return Ok((response, None));
         }
         *identity = self.identify(seen, routed, &head).await?;
-        let request = Identified { head, seen, routed, identity };
+        let request = Identified { head, seen, routed, identity, message: Message::default() };
         if let Some(response) = answer::cleaned(&request) {
             self.decided(Known::of(&request), By::OwnPage, outcome);
             return Ok((response, None));
@@ -156,9 +158,9 @@ impl Door {
     /// Authorize: whoever gets further has a permit.
     async fn to_app(
         &self,
-        request: Identified<'_>,
+        mut request: Identified<'_>,
         route: &Arc<Route>,
-        mut rest: Rest,
+        rest: Rest,
         outcome: &mut Outcome,
     ) -> Result<Answered, Refusal> {
         let (known, seen, routed) = (Known::of(&request), request.seen, request.routed);
@@ -166,8 +168,18 @@ impl Door {
             self.decided(known, By::OwnPage, outcome);
             return Ok((response, None));
         }
-        rest.upgrade = upgrade::allowed(rest.upgrade, route, &request)?;
+        let is_a_tunnel = rest.is_a_tunnel();
+        let upgrade = upgrade::allowed(rest.upgrade, route, &request)?;
+        let mut body = Arriving::Incoming(rest.incoming);
         let app = self.apps.of(route)?;
+        if let Some(at_most) = route.mcp.and_then(|server| server.reads_at_most) {
+            outcome.rule = Some(PathRule::BadRequest); // for as long as it can't be had
+            let asked = (seen, route, upgrade.as_ref());
+            (request.message, body) =
+                message::read(&mut request.head, body, asked, at_most).await?;
+            outcome.rule = None;
+        }
+        let unreadable = request.message.unreadable();
         let stranger = |Identified { head, identity, .. }: &Identified<'_>| match app {
             None => Unbound::No,
             Some(app) => app.allows_unbound(Asked::new((seen, routed, route), head, identity)),
@@ -188,17 +200,20 @@ impl Door {
                 return Ok((response, None));
             }
         };
+        if let Some(why) = unreadable {
+            outcome.rule = Some(PathRule::BadRequest);
+            return Err(message::refusal(why));
+        }
         if let Some(mut response) = answer::by_route(routed, route, &permitted.request().uri) {
             known.add_fields(&mut response);
-            let is_lost = rest.is_a_tunnel();
-            return if is_lost { Err(Refusal::NoWebSockets) } else { Ok((response, None)) };
+            return if is_a_tunnel { Err(Refusal::NoWebSockets) } else { Ok((response, None)) };
         }
         if shape::climbs(route, &routed.path) {
             return Err(Refusal::Climbs);
         }
         let place = (seen, routed, route);
         let beside = app.map(|app| Beside::new(app, place, known.identity, permitted.request()));
-        self.forward(place, permitted, rest, beside, outcome).await
+        self.forward(place, permitted, (body, upgrade), beside, outcome).await
     }
 
     /// Shape, forward, and shape what comes back.
@@ -206,17 +221,14 @@ impl Door {
         &self,
         (seen, routed, route): (&Seen, &Routed, &Arc<Route>),
         mut permitted: Permitted<Parts>,
-        Rest { incoming, mut upgrade }: Rest,
+        (body, mut upgrade): (Arriving, Option<Upgrade>),
         beside: Option<Box<Beside<'_>>>,
         outcome: &mut Outcome,
     ) -> Result<Answered, Refusal> {
         let read_patience = seen.plan.timeouts.read;
         let (mut body, upload) = match upgrade {
             Some(_) => (RequestBody::Empty, None), // the bytes after an upgrade are no body
-            None => {
-                let trailers = Trailers::toward_upstream(&seen.plan, route);
-                RequestBody::new(incoming, read_patience, trailers)
-            }
+            None => body.request_body(seen, route),
         };
         outcome.upload = upload.clone();
         if let Some(beside) = &beside {
@@ -296,7 +308,7 @@ impl Door {
             Ok(Err(_)) => return Err(Refusal::TooLarge),
             Err(_) => return Err(Refusal::Slow),
         };
-        let Identified { head, seen, routed, identity } = request;
+        let Identified { head, seen, routed, identity, .. } = request;
         let request = OwnRequest {
             plan: Arc::clone(&seen.plan),
             head,

@@ -91,6 +91,11 @@ fn put(fields: &mut HeaderMap, body: &Bytes) {
     for name in &OF_THE_OCTETS {
         fields.remove(name);
     }
+    frame(fields, body);
+}
+
+/// As what has come whole is sent: its length was not known before, maybe, and no trailers follow.
+pub(super) fn frame(fields: &mut HeaderMap, body: &Bytes) {
     // hyper would take two framings for one too many (RFC 9112 §6.3).
     fields.remove(header::TRANSFER_ENCODING);
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));

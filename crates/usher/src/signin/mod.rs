@@ -9,6 +9,7 @@
 //! | route's host | `/.pomerium/callback/` | `callback` |
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
+//! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
 //! | both | health, keys, assets | `open` |
 //! | authenticate host | no form through an app's service worker | `workers` |
 //! | both | how to trust the local authority | `trust` |
@@ -23,6 +24,7 @@ mod ask;
 mod binding;
 mod callback;
 mod deep_link;
+mod devices;
 mod form;
 mod hosted;
 mod identity;
@@ -131,6 +133,7 @@ impl SignInRoom {
             "/.pomerium" if get => answer::moved("/.pomerium/"),
             "/.pomerium/" if get => self.identity_page(ask),
             "/.pomerium/user" if get => self.user(ask).await,
+            devices::PAGE | devices::ENROLLED if get => self.devices(ask).await,
             path if path.starts_with(trust::PAGE) && get => self.trust(ask),
             "/.pomerium/api/v1/login" => self.login_url(ask).await,
             path if path.starts_with("/.pomerium/api/") => {
@@ -174,6 +177,10 @@ impl OwnPages for SignInRoom {
 
     fn sign_in_redirect<'a>(&'a self, request: SignInNeeded<'a>) -> BoxFuture<'a, Response<Body>> {
         Box::pin(async move { self.with_first(request.plan).begin(&request).await })
+    }
+
+    fn device_redirect(&self, request: &SignInNeeded<'_>, kind: &str) -> Response<Body> {
+        self.to_devices(request, kind)
     }
 }
 

@@ -52,6 +52,10 @@ const CANARY: &str = "canary-panic-51Xz";
 struct Brittle;
 
 impl OwnPages for Brittle {
+    fn device_redirect(&self, _: &SignInNeeded<'_>, _: &str) -> Response<Body> {
+        panic!("the way to devices broke")
+    }
+
     fn answer(&self, request: OwnRequest) -> BoxFuture<'_, Response<Body>> {
         Box::pin(async move { panic!("a page broke on {}", request.head.uri) })
     }

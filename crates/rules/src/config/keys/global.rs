@@ -226,6 +226,8 @@ keys! {
     ROUTES: AnyKind = routes("routes", Supported).meant_by(&["route"]);
     /// An old name of `routes`; these are tried first.
     POLICY: AnyKind = routes("policy", Supported).meant_by(&["policies"]);
+    /// What Pomerium turns on and off beside its keys.
+    RUNTIME_FLAGS_KEY: Object = object("runtime_flags", RUNTIME_FLAGS, Supported);
 
     others:
         bool("use_proxy_protocol", Refused("every connection begins with a PROXY header that names the client; without it `source_ip` rules would judge the balancer"));
@@ -293,7 +295,6 @@ keys! {
         bool("dns_use_tcp", NotYet(SYSTEM_DNS));
         list("dns_resolvers", NotYet(SYSTEM_DNS));
         object("circuit_breaker_thresholds", CIRCUIT_BREAKER, NotYet("requests to one upstream are not limited in number"));
-        object("runtime_flags", RUNTIME_FLAGS, Supported);
         any("ssh_address", NotYet(NO_SSH));
         any("ssh_host_key_files", NotYet(NO_SSH));
         any("ssh_host_keys", NotYet(NO_SSH));

@@ -10,7 +10,10 @@ pub(super) const DATA_DIRECTORY: &str = "sessions and people are kept in the dat
 pub(super) const ONE_NODE: &str = "usher runs on one node";
 pub(super) const SYSTEM_DNS: &str = "names are resolved as the system does it";
 pub(super) const NO_SSH: &str = "SSH routes are not served";
+pub(super) const CONSOLE: &str = "it is a note of Pomerium's console, which decides nothing";
 pub(super) const NO_MCP: &str = "there is no MCP gateway";
+pub(super) const NO_OAUTH: &str =
+    "no authorization server is named to MCP clients: they need a session of usher";
 pub(super) const NO_RECORDING: &str = "SSH sessions are not recorded";
 pub(super) const MTLS: &str = "it is `downstream_mtls` now, which usher does not support yet";
 pub(super) const CLAIMS: &str =

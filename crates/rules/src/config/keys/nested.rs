@@ -144,8 +144,52 @@ keys! {
 }
 
 keys! {
+    /// Keys of an item of `sub_policies`.
+    SUB_POLICY:
+    /// People by address or id.
+    SUB_ALLOWED_USERS: List = list("allowed_users", Supported);
+    /// People by the domain of their address.
+    SUB_ALLOWED_DOMAINS: List = list("allowed_domains", Supported);
+    /// People by what the provider says about them.
+    SUB_ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported);
+
+    others:
+        any("rego", Refused("it holds further rules, which may deny"));
+        text("id", NoEffect(CONSOLE));
+        text("name", NoEffect(CONSOLE));
+        any("source_ppl", NoEffect(CONSOLE));
+        text("explanation", NoEffect(CONSOLE));
+        text("remediation", NoEffect(CONSOLE));
+}
+
+keys! {
+    /// Keys of a route's `mcp`.
+    MCP_KEYS:
+    /// The app is a server of the Model Context Protocol, whose messages `mcp_tool` asks about.
+    MCP_SERVER: Object = object("server", MCP_SERVER_KEYS, Supported);
+
+    others:
+        any("client", NotYet("the app is given no token for the servers that it asks"));
+}
+
+keys! {
+    /// Keys of `mcp: server`.
+    MCP_SERVER_KEYS:
+    /// Octets of the longest message, where a rule asks what it says; `0` is the default.
+    MCP_MAX_REQUEST_BYTES: Int = int("max_request_bytes", 0, 4_294_967_295, Supported).or("4096");
+
+    others:
+        any("upstream_oauth2", NotYet("the app is given no token of another service"));
+        text("path", NotYet(NO_OAUTH));
+        text("authorization_server_url", NotYet(NO_OAUTH));
+}
+
+keys! {
     /// Flags of `runtime_flags`.
     RUNTIME_FLAGS:
+    /// Routes with `mcp` are servers of the Model Context Protocol.
+    FLAG_MCP: Bool = bool("mcp", Supported);
+
     others:
         bool("match_any_incoming_port", Fixed(&["true"], "a route without port answers on every port"));
         bool("config_hot_reload", Fixed(&["true"], "a changed file is read at once"));
@@ -153,7 +197,6 @@ keys! {
         bool("allow_any_sign_out_redirect_uri", Fixed(&["false"], "sign-out goes back to hosts of this config only"));
         bool("pomerium_jwt_endpoint", Fixed(&["false"], "`/.pomerium/jwt` is not served"));
         bool("refresh_session_at_id_token_expiration", NotYet("a session ends by `cookie_expire` alone"));
-        bool("mcp", NotYet(NO_MCP));
         bool("mcp_dynamic_client_registration", NotYet(NO_MCP));
         bool("debug_admin_endpoints", NotYet("there are no debug endpoints"));
         bool("ssh_allow_direct_tcpip", NotYet(NO_SSH));

@@ -117,6 +117,8 @@ keys! {
     ALLOWED_DOMAINS: List = list("allowed_domains", Supported);
     /// People by what the provider says about them.
     ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported);
+    /// More people who are let in, as Pomerium's console writes them.
+    SUB_POLICIES: Objects = objects("sub_policies", SUB_POLICY, Supported);
     /// Rules in the Pomerium Policy Language.
     POLICY: AnyKind = any("policy", Supported).meant_by(&["policies"]);
 
@@ -132,6 +134,8 @@ keys! {
         word("load_balancing_policy", &["round_robin", "maglev", "random", "ring_hash", "least_request"], Yes, Supported).or("round_robin").meant_by(&["lb_policy"]);
     /// Questions that each upstream is asked, beside all requests.
     HEALTH_CHECKS: Objects = objects("health_checks", HEALTH_CHECK, Supported);
+    /// The app speaks the Model Context Protocol; needs `runtime_flags: {mcp: true}`.
+    MCP: Object = object("mcp", MCP_KEYS, Supported);
 
     others:
         text("description", NoEffect(NO_PORTAL));
@@ -147,7 +151,6 @@ keys! {
         text("tls_downstream_client_ca", Refused(CLIENT_CERTIFICATE));
         text("tls_downstream_client_ca_file", Refused(CLIENT_CERTIFICATE));
         bool("tls_upstream_allow_renegotiation", NotYet("upstreams that renegotiate TLS are not spoken to"));
-        any("sub_policies", Refused("it holds further rules in Rego, which may deny"));
         any("allowed_groups", Removed("write a policy with `claim/groups`"));
         text("idp_client_id", Refused(OWN_CLIENT));
         secret("idp_client_secret", Refused(OWN_CLIENT));
@@ -164,7 +167,6 @@ keys! {
         object("circuit_breaker_thresholds", CIRCUIT_BREAKER, NotYet("requests to one upstream are not limited in number"));
         bool("show_error_details", NotYet("the page of a refusal does not list rules"));
         list("depends_on", NotYet("these hosts get their session when they are first visited, with one more redirect"));
-        any("mcp", NotYet("there is no MCP gateway: the route forwards HTTP as it comes"));
         any("upstream_tunnel", NotYet("there are no reverse tunnels"));
         any("session_recording", NotYet(NO_RECORDING));
 }

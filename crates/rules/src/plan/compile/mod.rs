@@ -14,6 +14,7 @@ mod headers;
 mod health_checks;
 mod loops;
 mod matcher;
+mod mcp;
 mod metrics;
 mod name;
 mod pairs;

@@ -10,6 +10,7 @@ use super::{
     from,
     globals::some_time,
     headers::{self, ResponseFields},
+    mcp::McpFlag,
     name,
     sign_in::stable_id,
     target, template,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     config::{
         Given, Section,
-        keys::{self, Key, List, Typed, global, route},
+        keys::{self, Key, List, Typed, global, nested, route},
     },
     names::{Authority, Host},
     plan::{
@@ -38,6 +39,7 @@ pub(super) struct Defaults<'a> {
     issuer_is_uri: bool,
     response_fields: &'a ResponseFields,
     additional_methods: &'a [Box<str>],
+    mcp: McpFlag,
 }
 
 impl<'a> Defaults<'a> {
@@ -52,6 +54,7 @@ impl<'a> Defaults<'a> {
             issuer_is_uri: is_uri(globals.value(&global::JWT_ISSUER_FORMAT)),
             response_fields,
             additional_methods,
+            mcp: McpFlag::of(globals),
         }
     }
 }
@@ -69,6 +72,7 @@ pub(super) fn compile(
     let rewrite = compiler.rewrite(action.as_ref());
     let policy = compiler.policy();
     compiler.problems.extend(policy.never_met(defaults.additional_methods));
+    let mcp = compiler.mcp(defaults.mcp, &policy);
     let set_request = compiler.set_request();
     let remove_request = compiler.field_names(&route::REMOVE_REQUEST_HEADERS);
     let response = headers::route_response_fields(compiler, defaults.response_fields);
@@ -88,7 +92,7 @@ pub(super) fn compile(
         rewrite: rewrite?,
         timeout: match keys.get(&route::TIMEOUT) {
             Some(limit) => some_time(limit),
-            None if websockets => None,
+            None if websockets || mcp.is_some() => None,
             None => some_time(defaults.timeout),
         },
         idle_timeout: match keys.get(&route::IDLE_TIMEOUT) {
@@ -112,6 +116,7 @@ pub(super) fn compile(
         is_public: keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
         socket_origins,
         tls: tls?,
+        mcp,
         app: None,
         from,
         matches,
@@ -143,41 +148,31 @@ impl Compiler<'_> {
             public: self.keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
             cors_preflight: self.keys.value(&route::CORS_ALLOW_PREFLIGHT),
             any_authenticated: self.keys.value(&route::ALLOW_ANY_AUTHENTICATED_USER),
-            domains: self.people(&route::ALLOWED_DOMAINS),
+            domains: self.people((&route::ALLOWED_DOMAINS, &nested::SUB_ALLOWED_DOMAINS)),
             claims: self.claims(),
-            users: self.people(&route::ALLOWED_USERS),
+            users: self.people((&route::ALLOWED_USERS, &nested::SUB_ALLOWED_USERS)),
         };
         let ppl = self.keys.given(&route::POLICY);
         self.warn_without_effect(&legacy, ppl);
         Policy::compile(&legacy, ppl.map(|given| &given.node), self.problems)
     }
 
-    fn people(&self, key: &'static Typed<List>) -> Vec<(Box<str>, crate::problem::Span)> {
-        self.keys.value(key).iter().map(|one| (one.text.clone(), one.at.clone())).collect()
+    /// Those of the route's own key, and then of `sub_policies`.
+    fn people(
+        &self,
+        (own, below): (&'static Typed<List>, &'static Typed<List>),
+    ) -> Vec<(Box<str>, crate::problem::Span)> {
+        let more = self.keys.value(&route::SUB_POLICIES).iter().flat_map(|sub| sub.value(below));
+        let all = self.keys.value(own).iter().chain(more);
+        all.map(|one| (one.text.clone(), one.at.clone())).collect()
     }
 
     /// `allowed_idp_claims`: claim to one value or several. Values keep their type.
     fn claims(&mut self) -> Vec<(Box<str>, serde_json::Value, crate::problem::Span)> {
-        let Some(given) = self.keys.given(&route::ALLOWED_IDP_CLAIMS) else { return Vec::new() };
-        let Kind::Map(entries) = &given.node.kind else {
-            self.report(given.error(
-                "U200",
-                "`allowed_idp_claims` is a map",
-                "write `groups: [family]`",
-            ));
-            return Vec::new();
-        };
-        let mut claims = Vec::new();
-        for entry in entries.iter().filter(|entry| !entry.value.is_null()) {
-            let nodes = match &entry.value.kind {
-                Kind::List(items) => items.as_slice(),
-                Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(&entry.value),
-            };
-            claims.extend(
-                nodes.iter().map(|node| (entry.key.clone(), value_of(node), node.span.clone())),
-            );
-        }
-        claims
+        let subs = self.keys.value(&route::SUB_POLICIES).iter();
+        let more = subs.filter_map(|sub| sub.given(&nested::SUB_ALLOWED_IDP_CLAIMS));
+        let all = self.keys.given(&route::ALLOWED_IDP_CLAIMS).into_iter().chain(more);
+        all.flat_map(|given| claims_of(given, self.problems)).collect()
     }
 
     /// Allow keys that leave the policy without effect, or the other way round.
@@ -345,6 +340,28 @@ fn as_browsers_write(text: &str) -> Option<Box<str>> {
     let port = port.filter(|port| Some(*port) != default);
     let origin = Authority { host, port };
     Some(format!("{scheme}://{origin}").into())
+}
+
+fn claims_of(
+    given: &Given,
+    problems: &mut Vec<Problem>,
+) -> Vec<(Box<str>, serde_json::Value, crate::problem::Span)> {
+    let Kind::Map(entries) = &given.node.kind else {
+        let what = "`allowed_idp_claims` is a map";
+        problems.push(given.error("U200", what, "write `groups: [family]`"));
+        return Vec::new();
+    };
+    let mut claims = Vec::new();
+    for entry in entries.iter().filter(|entry| !entry.value.is_null()) {
+        let nodes = match &entry.value.kind {
+            Kind::List(items) => items.as_slice(),
+            Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(&entry.value),
+        };
+        claims.extend(
+            nodes.iter().map(|node| (entry.key.clone(), value_of(node), node.span.clone())),
+        );
+    }
+    claims
 }
 
 fn mentions_allow(ppl: &Given) -> bool {

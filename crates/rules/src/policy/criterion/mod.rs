@@ -10,6 +10,7 @@ mod read;
 
 pub(super) use claim::Claim;
 pub(super) use constant::Accept;
+pub(super) use device::UNAUTHENTICATED as DEVICE_UNAUTHENTICATED;
 pub(super) use person::{Domain, Email, Id};
 pub(super) use request::Preflight;
 pub(super) use session::AuthenticatedUser;
@@ -36,6 +37,8 @@ trait Question: Sized + 'static {
     const PATH: SubPath = SubPath::Without;
     /// Its words in the records: where it holds, and where it does not.
     const REASONS: [&'static str; 2];
+    /// What else it may say where it does not hold.
+    const MORE_REASONS: &'static [&'static str] = &[];
     /// What it looks at.
     type Of: Fact;
     /// What it is about.
@@ -45,6 +48,16 @@ trait Question: Sized + 'static {
     fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self>;
     /// Does it hold?
     fn holds(&self, of: <Self::Of as Fact>::Seen<'_>, doubt: Doubt) -> bool;
+    /// Its word where it does not hold and that is none of its two.
+    fn why_else(&self, _of: <Self::Of as Fact>::Seen<'_>) -> Option<Reason> {
+        None
+    }
+
+    /// The kind of device that is asked for.
+    fn device_kind(&self) -> Option<&str> {
+        None
+    }
+
     /// The question, for `explain`.
     fn in_words(&self) -> String;
     /// What it found, for `explain`.
@@ -79,7 +92,7 @@ pub(super) struct NeverMet {
 
 /// Something that questions look at, as a type: what is missing can't be asked about.
 trait Fact {
-    type Seen<'a>;
+    type Seen<'a>: Copy;
     const ABOUT: About;
     /// Its place among the facts; or why nobody can answer, for the records and in words.
     fn of<'a>(facts: &Facts<'a>) -> Result<Self::Seen<'a>, (Reason, &'static str)>;
@@ -94,6 +107,8 @@ pub enum About {
     Nobody,
     /// What is asked, and from where.
     Request,
+    /// What the message in its body asks for.
+    Message,
     /// Who asks.
     Person,
 }
@@ -177,6 +192,7 @@ pub(super) trait Asked {
     fn in_words(&self) -> String;
     fn found(&self, facts: &Facts<'_>) -> String;
     fn about(&self) -> About;
+    fn device_kind(&self) -> Option<&str>;
     fn hardly_met(&self) -> Option<&str>;
     fn never_met(&self, methods: &[&str]) -> Vec<NeverMet>;
 }
@@ -187,7 +203,8 @@ impl<Q: Question> Asked for Q {
         match Q::Of::of(facts) {
             Ok(of) => {
                 let holds = self.holds(of, doubt);
-                Answer { holds, reason: if holds { yes } else { no } }
+                let why = || self.why_else(of).unwrap_or(no);
+                Answer { holds, reason: if holds { yes } else { why() } }
             }
             Err((reason, _)) => Answer { holds: false, reason },
         }
@@ -210,6 +227,10 @@ impl<Q: Question> Asked for Q {
 
     fn about(&self) -> About {
         Q::ABOUT
+    }
+
+    fn device_kind(&self) -> Option<&str> {
+        Question::device_kind(self)
     }
 
     fn hardly_met(&self) -> Option<&str> {
@@ -264,7 +285,10 @@ macro_rules! criteria {
         pub(super) const ENTRIES: &[$crate::policy::criterion::read::Entry] =
             &[$($crate::policy::criterion::read::Entry::of::<$question>()),+];
         pub(super) const REASONS: &[&[&str]] =
-            &[$(&<$question as $crate::policy::criterion::Question>::REASONS),+];
+            &[$(
+                &<$question as $crate::policy::criterion::Question>::REASONS,
+                <$question as $crate::policy::criterion::Question>::MORE_REASONS,
+            )+];
         pub(super) const LATER: &[&str] = &[$($($later),+)?];
 
         $(
@@ -301,6 +325,9 @@ files! {
     Constant: constant,
     Request: request,
     Session: session,
+    Device: device,
+    Tool: tool,
+    Ssh: ssh,
     Person: person,
     Claim: claim
 }

@@ -11,7 +11,7 @@ use crate::policy::{
 
 criteria! {
     Request: Method, Path, Source, Preflight;
-    later: "date", "day_of_week", "mcp_tool", "pomerium_routes", "time_of_day";
+    later: "date", "day_of_week", "pomerium_routes", "time_of_day";
 }
 
 /// `http_method`.

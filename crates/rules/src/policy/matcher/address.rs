@@ -7,7 +7,7 @@ use crate::{
     yaml::{Kind, Node},
 };
 
-/// Compares the peer's address with addresses and ranges, of which there is one at least.
+/// Compares the peer's address with addresses and ranges.
 #[derive(Clone, Debug)]
 pub(crate) struct AddressMatch {
     ranges: Box<[IpNet]>,
@@ -21,8 +21,7 @@ impl AddressMatch {
             Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(data),
         };
         if items.is_empty() {
-            report.empty_operand(criterion, data);
-            return None;
+            report.empty_operand(criterion, data, "no address is in it");
         }
         let read: Vec<_> = items
             .iter()
@@ -48,6 +47,7 @@ impl AddressMatch {
     pub(crate) fn in_words(&self) -> String {
         let ranges: Vec<String> = self.ranges.iter().map(|range| format!("`{range}`")).collect();
         match ranges.as_slice() {
+            [] => "is in nothing".into(),
             [only] => format!("is in {only}"),
             _ => format!("is in one of {}", ranges.join(", ")),
         }

@@ -87,6 +87,7 @@ fn facts<'a>(who: &'a SignedIn, path: &'a str, source: IpAddr) -> Facts<'a> {
         source,
         origin: None,
         access_control_request_method: None,
+        tool: None,
     };
     Facts::of(Some(who), request)
 }

@@ -54,6 +54,7 @@ struct Asked {
     at: UnixTime,
     origin: Option<Box<str>>,
     preflight_method: Option<Box<str>>,
+    tool: Option<Box<str>>,
 }
 
 /// What a route's app says of a stranger's request that its policy wants to know somebody for.
@@ -164,6 +165,9 @@ impl Standing {
         if !matches!(route.action, Action::Forward(_)) || !stream.is_open_on(&route) {
             return Err(PermitEnd::RouteGone);
         }
+        if reads_messages(&route) && !reads_messages(&self.route) {
+            return Err(PermitEnd::PolicyChanged); // what its message was nobody knows now
+        }
         let session = self.session.as_ref();
         let has_expired = session.is_some_and(|session| session.is_over(now));
         let who = session
@@ -184,9 +188,13 @@ impl Standing {
             }
             Verdict::SignIn if has_expired => Err(PermitEnd::SessionExpired),
             Verdict::SignInAgain => Err(PermitEnd::SessionExpired),
-            Verdict::SignIn | Verdict::Deny => Err(PermitEnd::PolicyChanged),
+            Verdict::SignIn | Verdict::ShowDevice | Verdict::Deny => Err(PermitEnd::PolicyChanged),
         }
     }
+}
+
+fn reads_messages(route: &Route) -> bool {
+    route.mcp.is_some_and(|server| server.reads_at_most.is_some())
 }
 
 /// What runs for long under a permit, and so what becomes of it when its session runs out.
@@ -272,6 +280,7 @@ impl Asked {
             preflight_method: preflight
                 .then(|| text(header::ACCESS_CONTROL_REQUEST_METHOD))
                 .flatten(),
+            tool: request.message.tool().map(Into::into),
         }
     }
 
@@ -317,6 +326,7 @@ impl Asked {
             source: self.source,
             origin: self.origin.as_deref(),
             access_control_request_method: self.preflight_method.as_deref(),
+            tool: self.tool.as_deref(),
         }
     }
 }
@@ -343,7 +353,7 @@ pub fn permit<'a>(
     let grounds = match (decision.verdict, unbound) {
         (Verdict::Allow, _) => Grounds::Policy(decision),
         (_, Unbound::Open(why)) => Grounds::Unbound(why),
-        (Verdict::SignIn | Verdict::SignInAgain | Verdict::Deny, Unbound::No) => {
+        (_, Unbound::No) => {
             return Err(Refused { request, decision, by });
         }
     };

@@ -25,6 +25,7 @@ pub use who::{Asker, Verifier, in_force, who};
 use std::sync::Arc;
 
 use http::request::Parts;
+use usher_rules::mcp::Message;
 
 use super::{route::Routed, seen::Seen};
 
@@ -40,6 +41,8 @@ pub struct Identified<'a> {
     pub routed: &'a Routed,
     /// Who asks.
     pub identity: &'a Identity,
+    /// What its body says, on a route whose rules ask for it.
+    pub message: Message,
 }
 
 /// Who is asking, as far as this request proves.
