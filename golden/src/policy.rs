@@ -28,6 +28,7 @@ struct Routes<'f> {
     base: &'f str,
     route_head: &'f str,
     usual: &'f Value,
+    certs: &'f Value,
     world: World<'f>,
     frame: Frame,
 }
@@ -50,6 +51,7 @@ impl<'f> Routes<'f> {
             base: text(shared, "base_config"),
             route_head: text(shared, "route_head"),
             usual: &shared["default_request"],
+            certs: &shared["certs"],
             world: World::new(records),
             frame: Frame::new()?,
         })
@@ -118,7 +120,8 @@ impl<'f> Routes<'f> {
         let given_ip = if request["ip_empty"] == true { "" } else { given("ip") };
         let peer = given_ip.parse().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
         let (method, target) = (or(given("method"), "GET"), or(given("path"), "/"));
-        let shown = Shown { method, target, peer, fields: &request["headers"] };
+        let presented = text(self.certs, text(request, "cert"));
+        let shown = Shown { method, target, peer, presented, fields: &request["headers"] };
         let decided = shown.decide(&hall.plan(), session.as_ref());
         let cookie = self.frame.run(async {
             match session {
@@ -129,7 +132,7 @@ impl<'f> Routes<'f> {
             }
         })??;
         let (fields, body) = (&request["headers"], text(request, "body"));
-        let asked = Asked { method, target, host, fields, cookie: &cookie, body };
+        let asked = Asked { method, target, host, fields, cookie: &cookie, body, shown: presented };
         let reply = self.frame.ask(hall, SocketAddr::new(peer, 50_000), &asked)?;
         let is_page = request["internal"] == true || request["no_route"] == true;
         Ok(Replied { decided: decided.filter(|_| !is_page), reply })

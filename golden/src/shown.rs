@@ -3,19 +3,23 @@
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
+use usher::{request::accept::Presented, server::SystemClock};
 use usher_rules::{
     plan::Plan,
     policy::{Facts, Finding, RequestFacts, Verdict},
     session::SignedIn,
+    time::Clock as _,
 };
 
-use crate::answer::Answer;
+use crate::{answer::Answer, frame::shown};
 
 /// A request, as it was put to the authorizer.
 pub struct Shown<'a> {
     pub method: &'a str,
     pub target: &'a str,
     pub peer: IpAddr,
+    /// PEM, leaf first; empty where nothing was shown.
+    pub presented: &'a str,
     pub fields: &'a Value,
 }
 
@@ -31,7 +35,14 @@ impl Shown<'_> {
             origin: field("origin"),
             access_control_request_method: field("access-control-request-method"),
         };
-        let decision = route.policy.decide(&Facts::of(who, request));
+        let presented = Presented::new(shown(self.presented));
+        if presented.is_unreadable() && route.client_trust.is_some() {
+            return None; // no policy is asked
+        }
+        let now = SystemClock.now().wall;
+        let certificate = presented.standing(route.client_trust.as_ref(), now);
+        let facts = Facts::of(who, request).with_certificate(certificate);
+        let decision = route.policy.decide(&facts);
         let mut answer = Answer::from([
             ("allow".into(), side(decision.allow)),
             ("deny".into(), side(decision.deny)),
@@ -40,6 +51,7 @@ impl Shown<'_> {
         match decision.verdict {
             Verdict::Allow => {}
             Verdict::Deny => drop(answer.insert("status".into(), json!(403))),
+            Verdict::ShowCertificate => drop(answer.insert("status".into(), json!(495))),
             Verdict::SignIn | Verdict::SignInAgain => {
                 drop(answer.insert("status".into(), json!(302)))
             }

@@ -72,6 +72,7 @@ fn ask(frame: &Frame, hall: &Hall, request: &Value, target: &str) -> Result<Answ
         fields: &request["headers"],
         cookie: "",
         body: "",
+        shown: "",
     };
     let reply = frame.ask(hall, peer, &asked)?;
     Ok(ours(&reply, &frame.upstream.to_string()))

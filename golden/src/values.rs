@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use url::Url;
 use usher_rules::{
     config::duration,
     names::Upstream,
-    plan::{Action, HostField, HostPattern, PathMatch, Plan, Route, SameSite},
+    plan::{Action, DownstreamMtls, HostField, HostPattern, PathMatch, Plan, Route, SameSite},
 };
 
 /// The plan's value for an option; `None` where the plan has none to show.
@@ -33,9 +34,41 @@ pub fn effective(plan: &Plan, name: &str, theirs: &Value) -> Option<Value> {
             let has_slash = theirs.as_str().is_some_and(|url| url.ends_with('/'));
             json!(format!("{}{}", plan.sign_in.authenticate, if has_slash { "/" } else { "" }))
         }
+        "downstream_mtls" => mtls(&plan.mtls, theirs),
         "idp_scopes" => json!(plan.sign_in.providers.first().oidc()?.scopes),
         _ => return None,
     })
+}
+
+/// In their spelling where it means the same: the plan holds what was read, not from where.
+fn mtls(ours: &DownstreamMtls, theirs: &Value) -> Value {
+    let given = |name: &str| theirs[name].as_str().filter(|text| !text.is_empty());
+    let mut told = theirs.clone();
+    let ca = ours.trust.as_ref().map(|trust| trust.pem());
+    let is_same = match (given("CA"), ca) {
+        (Some(text), Some(ca)) => STANDARD.decode(text).is_ok_and(|text| text == ca),
+        (None, ca) => given("CAFile").is_some() == ca.is_some(),
+        (Some(_), None) => false,
+    };
+    if !is_same {
+        told["CA"] = json!("another one");
+    }
+    let has_list = given("CRL").or(given("CRLFile")).is_some();
+    if has_list == ours.constraints.revoked.is_empty() {
+        told["CRL"] = json!("another one");
+    }
+    let (word, depth) = (ours.enforcement.word(), ours.constraints.max_verify_depth);
+    if theirs["Enforcement"] != "" || word != "policy_with_default_deny" {
+        told["Enforcement"] = json!(word);
+    }
+    if !theirs["MaxVerifyDepth"].is_null() || depth != 1 {
+        told["MaxVerifyDepth"] = json!(depth);
+    }
+    let names = ours.constraints.names.iter();
+    let names: Vec<Value> =
+        names.map(|name| json!({ name.kind().word(): name.written() })).collect();
+    told["MatchSubjectAltNames"] = if names.is_empty() { Value::Null } else { json!(names) };
+    told
 }
 
 fn same_site(site: SameSite, theirs: &Value) -> String {
@@ -128,6 +161,12 @@ pub fn of_route(route: &Route, key: &str, theirs: &Value) -> Option<Value> {
             HostField::Literal(host) => json!(host.to_str().ok()?),
             HostField::Upstream | HostField::Preserve => return None,
         },
+        "tls_downstream_client_ca" => {
+            let read = STANDARD.decode(theirs.as_str()?).ok()?;
+            let is_same = route.client_trust.as_ref().is_some_and(|trust| trust.pem() == read);
+            if is_same { theirs.clone() } else { json!("another one") }
+        }
+        "tls_downstream_client_ca_file" if route.client_trust.is_some() => theirs.clone(),
         "response" => match &route.action {
             Action::Respond { status, body } => json!({"status": status.as_u16(), "body": body}),
             Action::Forward(_) | Action::Redirect(_) => return None,

@@ -21,6 +21,7 @@
 //! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`], [`CookiesTooLarge`] | 400, 413, 431, 431 | the request itself |
 //! | [`UpgradeRefused`], [`RequestTimeout`], [`NotImplemented`] | 403, 408, 501 | the same |
 //! | [`Unauthenticated`], [`InternalError`] | 401, 500 | nobody is signed in; a mistake of ours |
+//! | [`CertificateNeeded`] | 495 | a client certificate is missing, or does not count |
 //! | [`ClockUnset`] | 503 | this machine's clock is not set |
 //! | [`ProviderDown`], [`SetUpWrong`] | 503 | nobody can sign in now, or until it is mended |
 //! | [`NotNow`] | 503, 500, 403 | the store of sessions failed |
@@ -34,6 +35,7 @@
 )]
 
 mod assets;
+mod certificate;
 mod contact;
 mod headers;
 mod identity;
@@ -50,6 +52,7 @@ mod trust;
 mod upstream;
 
 pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
+pub use certificate::{CertificateNeeded, Lack};
 pub use contact::Contact;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};

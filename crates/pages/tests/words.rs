@@ -39,6 +39,8 @@ fn status_code_and_title() {
             "403 user-unauthorized · forbidden",
             "403 user-unauthorized · forbidden",
             "403 not-allowed · forbidden",
+            "495 client-certificate-required · a certificate is needed",
+            "495 invalid-client-certificate · a certificate is needed",
             "404 route-not-found · nothing here",
             "421 misdirected · wrong connection",
             "400 bad-request · unreadable request",

@@ -1,12 +1,12 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, Claim, ClockUnset, Contact, CookiesTooLarge, ErrorPage, ForeignForm,
-    HeadersTooLarge, Identity, InternalError, Link, Misdirected, NoSession, NotFound,
-    NotImplemented, NotKept, NotNow, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
-    RequestTimeout, SetUpWrong, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm,
-    SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown,
-    UpstreamSlow, UpstreamUnavailable, WorkerBetween,
+    BadRequest, CertificateNeeded, Claim, ClockUnset, Contact, CookiesTooLarge, ErrorPage,
+    ForeignForm, HeadersTooLarge, Identity, InternalError, Lack, Link, Misdirected, NoSession,
+    NotFound, NotImplemented, NotKept, NotNow, PostForm, ProgramConsent, ProviderDown, Receipt,
+    Refused, RequestTimeout, SetUpWrong, ShownSession, SignIn, SignInError, SignInFailed,
+    SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused,
+    UpstreamDown, UpstreamSlow, UpstreamUnavailable, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -27,6 +27,7 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
     let refused = |person, switch_account| {
         Box::new(Refused { person, host, switch_account, reasons: &[], contact, receipt })
     };
+    let certificate = |lacks| Box::new(CertificateNeeded { lacks, host, contact, receipt });
     let not_now = |trouble| {
         let heading = "You are still signed in.";
         NotNow { trouble, heading, try_again: Some(try_again()), receipt }
@@ -35,6 +36,8 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("refused", refused(Some(text), Some(form(text)))),
         ("refused-for-good", refused(Some(text), None)),
         ("refused-nobody", refused(None, None)),
+        ("certificate-missing", certificate(Lack::Certificate)),
+        ("certificate-invalid", certificate(Lack::Validity)),
         ("not-found", Box::new(NotFound { host, receipt })),
         ("misdirected", Box::new(Misdirected { host, receipt })),
         ("bad-request", Box::new(BadRequest { why: Some(text.into()), receipt })),

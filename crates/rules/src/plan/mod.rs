@@ -6,6 +6,7 @@ mod compile;
 mod health_check;
 mod hosts;
 mod metrics;
+mod mtls;
 mod provider;
 mod route;
 mod sketch;
@@ -21,6 +22,7 @@ pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, sort};
 pub use health_check::{HealthCheck, HealthQuestion};
 pub use hosts::{HostPattern, HostTable};
 pub use metrics::MetricsListen;
+pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
 pub use provider::{BUILTIN, HostedService, OidcProvider, Provider, Providers};
 pub use route::{
     Action, Balance, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route,
@@ -41,6 +43,8 @@ pub struct Plan {
     pub listen: Listen,
     /// Certificates by ACME.
     pub autocert: Option<Autocert>,
+    /// Certificates of clients.
+    pub mtls: DownstreamMtls,
     /// Where people sign in, and with what.
     pub sign_in: SignIn,
     /// The session cookie.

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 
 use super::{HealthCheck, HostPattern};
-use crate::{names::Upstream, policy::Policy, secret::Secret};
+use crate::{client_certificate::ClientTrust, names::Upstream, policy::Policy, secret::Secret};
 
 /// One route: which requests it takes, who may pass, and where they go.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Route {
     pub action: Action,
     /// Who may pass.
     pub policy: Policy,
+    /// By whom clients' certificates have to be vouched for; by nobody where there is none.
+    pub client_trust: Option<Arc<ClientTrust>>,
     /// `allow_websockets`.
     pub websockets: bool,
     /// What the upstream sees as `Host`.
@@ -193,6 +195,12 @@ pub enum Piece {
     IdToken,
     /// `$pomerium.access_token`.
     AccessToken,
+    /// `$pomerium.client_cert_fingerprint`: SHA-256, in hexadecimal.
+    CertificateFingerprint,
+    /// `$pomerium.client_cert_san_dns`: names in the client's certificate.
+    CertificateDns,
+    /// `$pomerium.client_cert_san_email`: addresses in it.
+    CertificateEmail,
     /// `$pomerium.request.headers["Name"]`.
     RequestField(HeaderName),
     /// A reference that nothing answers: empty.

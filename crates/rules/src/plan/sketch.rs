@@ -1,9 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, CookiePolicy, HostField, HostPattern, HostTable, Level, Listen, LogSelection,
-    PathMatch, Plan, Protocols, Provider, Providers, Rewrite, Route, Secrets, SignIn, Timeouts,
-    Underscores, UpstreamTls, UpstreamVerify,
+    Action, CookiePolicy, DownstreamMtls, Enforcement, HostField, HostPattern, HostTable, Level,
+    Listen, LogSelection, PathMatch, Plan, Protocols, Provider, Providers, Rewrite, Route, Secrets,
+    SignIn, Timeouts, Underscores, UpstreamTls, UpstreamVerify,
 };
 use crate::{
     names::{EscapedSlashes, Host, Origin},
@@ -33,6 +33,12 @@ impl Plan {
                 protocols: Protocols::Both,
             },
             autocert: None,
+            mtls: DownstreamMtls {
+                enforcement: Enforcement::default(),
+                constraints: Arc::default(),
+                trust: None,
+                asked: None,
+            },
             sign_in: SignIn {
                 authenticate,
                 dedicated_host,
@@ -76,6 +82,7 @@ fn sketch_route(host: Host) -> Route {
         matches: PathMatch::Prefix("/".into()),
         action: Action::Respond { status: http::StatusCode::OK, body: "".into() },
         policy: Policy::deny_all(),
+        client_trust: None,
         websockets: false,
         host_field: HostField::Upstream,
         rewrite: Rewrite::None,

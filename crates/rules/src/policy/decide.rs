@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use super::{
-    criterion::UNAUTHENTICATED,
+    criterion::{UNAUTHENTICATED, WITHOUT_CERTIFICATE},
     decision::{Decision, Finding, Verdict},
     facts::Facts,
+    reason::Reasons,
     rule::{Asked, Side},
 };
 
@@ -31,6 +32,8 @@ impl Policy {
     /// The order is Pomerium's (`pomerium-config.md` §4.10): who must sign in is told so before
     /// anything else, even beside a deny that holds, since signing in may change the answer.
     ///
+    /// Before that comes who has to show a certificate and did not: signing in changes nothing there.
+    ///
     /// Where a person is refused who would be let in after a new sign-in, they are asked for one.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
         let decision = self.decide_now(facts);
@@ -46,14 +49,31 @@ impl Policy {
         }
     }
 
+    /// What a wrong certificate says is told as it is (Pomerium compares it without asking whose it
+    /// is), and lets nobody in (`pomerium-policy-measured.md` 12).
     fn decide_now(&self, facts: &Facts<'_>) -> Decision {
+        let decision = self.decide_by(facts);
+        match facts.distrusting() {
+            Some(facts) if decision.verdict == Verdict::Allow => self.decide_by(&facts),
+            Some(_) | None => decision,
+        }
+    }
+
+    fn decide_by(&self, facts: &Facts<'_>) -> Decision {
         let Asked { finding: deny, rule: denied_by } = self.deny.ask(facts);
         let Asked { finding: allow, rule: allowed_by } = self.allow.ask(facts);
+        let unsigned = Reasons::only(UNAUTHENTICATED);
         let (verdict, rule) = match (denied_by, allowed_by) {
-            _ if waits(allow) => (Verdict::SignIn, self.allow.waiting_rule(facts)),
-            _ if waits(deny) => (Verdict::SignIn, self.deny.waiting_rule(facts)),
+            _ if deny.reasons.has_any(WITHOUT_CERTIFICATE) => {
+                (Verdict::ShowCertificate, self.deny.rule_that_says(WITHOUT_CERTIFICATE, facts))
+            }
+            _ if waits(allow) => (Verdict::SignIn, self.allow.rule_that_says(unsigned, facts)),
+            _ if waits(deny) => (Verdict::SignIn, self.deny.rule_that_says(unsigned, facts)),
             (Some(rule), _) => (Verdict::Deny, Some(rule)),
             (None, Some(rule)) => (Verdict::Allow, Some(rule)),
+            (None, None) if allow.reasons.has_any(WITHOUT_CERTIFICATE) => {
+                (Verdict::ShowCertificate, self.allow.rule_that_says(WITHOUT_CERTIFICATE, facts))
+            }
             (None, None) => (Verdict::Deny, None),
         };
         let rule = Arc::clone(rule.unwrap_or(&self.nothing_allows));

@@ -22,13 +22,16 @@ pub enum Verdict {
     SignIn,
     /// Who asks has to sign in again first: it was too long ago.
     SignInAgain,
+    /// Who asks has to show a certificate that counts.
+    ShowCertificate,
     /// It is refused.
     Deny,
 }
 
 impl Verdict {
     /// Every one of them.
-    pub const ALL: [Self; 4] = [Self::Allow, Self::SignIn, Self::SignInAgain, Self::Deny];
+    pub const ALL: [Self; 5] =
+        [Self::Allow, Self::SignIn, Self::SignInAgain, Self::ShowCertificate, Self::Deny];
 
     /// The word in records.
     pub const fn word(self) -> &'static str {
@@ -36,6 +39,7 @@ impl Verdict {
             Self::Allow => "allow",
             Self::SignIn => "sign-in",
             Self::SignInAgain => "sign-in-again",
+            Self::ShowCertificate => "show-certificate",
             Self::Deny => "deny",
         }
     }

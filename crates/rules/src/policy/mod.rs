@@ -3,7 +3,7 @@
 //! ```text
 //! route's keys, PPL ─ compile ─▶ Policy ─ decide(Facts) ─▶ Decision: verdict, rule, reasons
 //!                        │                └ explain(Facts) ─▶ every criterion, in words
-//!                        └▶ problems: U301 to U332, each with place and way out
+//!                        └▶ problems: U301 to U343, each with place and way out
 //! ```
 //!
 //! A policy has two sides, allow and deny. A side is a list of clauses, joined by OR; a clause is
@@ -17,6 +17,7 @@
 //!   compared, empty entries, empty matchers;
 //! - `groups` means the groups of our own store. An outside provider's are `claim/groups`.
 
+mod certificates;
 mod compile;
 mod criterion;
 mod decide;
@@ -30,6 +31,7 @@ mod reason;
 mod report;
 mod rule;
 
+pub use certificates::Unvouched;
 pub use criterion::About;
 pub use decide::Policy;
 pub use decision::{Decision, Finding, Verdict};

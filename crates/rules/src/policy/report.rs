@@ -1,4 +1,4 @@
-//! The words for everything that can be wrong with a policy. Codes: U301 to U332.
+//! The words for everything that can be wrong with a policy. Codes: U301 to U343.
 
 use crate::{
     problem::{Problem, Span},

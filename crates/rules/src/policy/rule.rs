@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    criterion::{Answer, Criterion, Doubt, UNAUTHENTICATED},
+    criterion::{Answer, Criterion, Doubt},
     decision::Finding,
     facts::Facts,
     reason::Reasons,
@@ -109,13 +109,13 @@ impl Side {
         Asked { finding: tally.any(), rule: first }
     }
 
-    /// The rule that can't be answered before somebody signs in.
-    pub(super) fn waiting_rule(&self, facts: &Facts<'_>) -> Option<&Arc<str>> {
+    /// The first rule whose answer is one of these words, and counts.
+    pub(super) fn rule_that_says(&self, words: Reasons, facts: &Facts<'_>) -> Option<&Arc<str>> {
         let holds = self.ask(facts).finding.holds;
         let counted = |clause: &&Clause| clause.ask(facts).finding.holds == holds;
         self.clauses.iter().filter(counted).find_map(|clause| {
-            let waits = |term: &&Term| clause.ask_term(term, facts).reason == UNAUTHENTICATED;
-            clause.terms.iter().find(waits).map(|term| &term.name)
+            let says = |term: &&Term| words.contains(clause.ask_term(term, facts).reason);
+            clause.terms.iter().find(says).map(|term| &term.name)
         })
     }
 }

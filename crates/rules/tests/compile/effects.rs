@@ -128,6 +128,8 @@ fn supported() -> BTreeSet<String> {
 fn shelf() -> Shelf {
     let case = fs::read_to_string(crate::cases::folder().join("client-pairs.case")).unwrap();
     let mut files = crate::cases::files(&case);
+    let case = fs::read_to_string(crate::cases::folder().join("mtls.case")).unwrap();
+    files.insert("c.crl".to_owned(), crate::cases::files(&case)["/clients.crl"].clone());
     for (name, text) in [("secret", "s3cretS3cretS3cret=="), ("base64", SECRET)] {
         files.insert(name.to_owned(), text.as_bytes().to_vec());
     }
@@ -148,6 +150,7 @@ fn config(place: &str, (path, context, ..): &Row, value: &str, shelf: &Shelf) ->
     let with = with
         .replace(" OTHER_CERT", &format!(" {}", inline("r.pem")))
         .replace(" CERT", &format!(" {}", inline("a.pem")))
+        .replace(" LIST", &format!(" {}", inline("c.crl")))
         .replace(" KEY", &format!(" {}", inline("a.key")));
     match (place, name) {
         ("", "routes" | "policy") => format!("{with}\n"),

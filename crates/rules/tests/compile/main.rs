@@ -10,6 +10,7 @@ mod examples;
 mod hidden;
 mod idn;
 mod laws;
+mod mtls;
 mod reference;
 mod show;
 mod times;

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use usher_rules::{
     config::duration,
     plan::{
-        Action, Autocert, HostField, HostPattern, PathMatch, Piece, Plan, Provider, Rewrite, Route,
-        UpstreamVerify,
+        Action, Autocert, DownstreamMtls, HostField, HostPattern, PathMatch, Piece, Plan, Provider,
+        Rewrite, Route, UpstreamVerify,
     },
 };
 
@@ -66,6 +66,18 @@ pub fn plan(plan: &Plan) -> String {
     }
     if let Some(service) = &plan.sign_in.service {
         writeln!(out, "service {service:?}").unwrap();
+    }
+    if let Some(asked) = &plan.mtls.asked {
+        let DownstreamMtls { enforcement, constraints, .. } = &plan.mtls;
+        let refuses = if asked.refuses() { "in the handshake" } else { "by rules" };
+        let (hints, lists) = (asked.hints().len(), constraints.revoked.len());
+        let (depth, names) = (constraints.max_verify_depth, &constraints.names);
+        let word = enforcement.word();
+        writeln!(
+            out,
+            "client certificates {word}, refused {refuses}, {hints} authorities hinted, depth {depth}, names {names:?}, {lists} lists"
+        )
+        .unwrap();
     }
     let cookie = &plan.cookie;
     writeln!(out, "cookie {} {}", cookie.name, duration::show(cookie.expire)).unwrap();
@@ -143,6 +155,9 @@ fn route(plan: &Plan, route: &Route) -> String {
         Rewrite::Prefix(prefix) => traits.push(format!("prefix becomes {prefix}")),
         Rewrite::Regex(regex, to) => traits.push(format!("{} becomes {to}", regex.as_str())),
     }
+    if let Some(trust) = &route.client_trust {
+        traits.push(format!("{} authorities of clients", trust.subjects().count()));
+    }
     if route.pass_identity {
         traits.push("identity passed".to_owned());
     }
@@ -185,6 +200,9 @@ fn piece(piece: &Piece) -> String {
         Piece::Assertion => "<assertion>".to_owned(),
         Piece::IdToken => "<id token>".to_owned(),
         Piece::AccessToken => "<access token>".to_owned(),
+        Piece::CertificateFingerprint => "<fingerprint of the certificate>".to_owned(),
+        Piece::CertificateDns => "<names in the certificate>".to_owned(),
+        Piece::CertificateEmail => "<addresses in the certificate>".to_owned(),
         Piece::RequestField(name) => format!("<field {name}>"),
         Piece::Nothing => "<nothing>".to_owned(),
     }

@@ -55,6 +55,7 @@ pub const GLOBAL: &[Row] = &[
     ("certificate_key", "certificate: CERT\n{}", "KEY", ""),
     ("certificate_authority", "{}", "CERT", ""),
     ("certificate_authority_file", "{}", "a.pem", ""),
+    ("downstream_mtls", "{}", "{ca_file: a.pem}", ""),
     ("autocert", "{}", "true", "false"),
     ("autocert_dir", ACME, "/srv/acme", ""),
     ("autocert_email", ACME, "ann@a.test", ""),
@@ -194,6 +195,8 @@ pub const GLOBAL: &[Row] = &[
 
 /// In a route that has a `from`, and a `to` unless it says where to itself.
 pub const ROUTE: &[Row] = &[
+    ("tls_downstream_client_ca", "{}", "CERT", "OTHER_CERT"),
+    ("tls_downstream_client_ca_file", "{}", "a.pem", "b.pem"),
     ("name", "{}", "one", "two"),
     ("from", "", "https://one.test", "https://two.test"),
     ("to", "{}", "http://one.test", "http://two.test"),
@@ -271,6 +274,23 @@ pub const ROUTE: &[Row] = &[
 
 /// Keys of items of lists at the top level.
 pub const ITEMS: &[Row] = &[
+    ("downstream_mtls.ca", "downstream_mtls: {{}}", "CERT", "OTHER_CERT"),
+    ("downstream_mtls.ca_file", "downstream_mtls: {{}}", "a.pem", "b.pem"),
+    ("downstream_mtls.crl", "downstream_mtls: {ca_file: a.pem, {}}", "LIST", ""),
+    ("downstream_mtls.crl_file", "downstream_mtls: {ca_file: a.pem, {}}", "c.crl", ""),
+    (
+        "downstream_mtls.enforcement",
+        "downstream_mtls: {ca_file: a.pem, {}}",
+        "reject_connection",
+        "policy",
+    ),
+    (
+        "downstream_mtls.match_subject_alt_names",
+        "downstream_mtls: {ca_file: a.pem, {}}",
+        "[{dns: 'a'}]",
+        "[{email: 'a'}]",
+    ),
+    ("downstream_mtls.max_verify_depth", "downstream_mtls: {ca_file: a.pem, {}}", "2", "1"),
     ("certificates.cert", "certificates: [{key: a.key, {}}]", "a.pem", "b.pem"),
     ("certificates.key", "certificates: [{cert: a.pem, {}}]", "a.key", "b.key"),
     (

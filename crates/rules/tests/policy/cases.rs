@@ -5,7 +5,9 @@ use std::{fmt::Write, fs, path::Path};
 use serde_json::Value;
 use usher_rules::{
     people::{Claims, Group, Person, Spelling},
-    policy::{Facts, Finding, Policy, RequestFacts},
+    policy::{
+        Certificate, ClientCertificate, Facts, Finding, Policy, RequestFacts, WrongCertificate,
+    },
     problem::{Place, Problem, Severity},
     session::{Means, SignedIn},
     time::UnixTime,
@@ -86,6 +88,8 @@ fn side(finding: Finding) -> String {
 struct Row<'a> {
     who: Option<SignedIn>,
     request: RequestFacts<'a>,
+    /// What is shown, and what it is worth: `valid`, `wrong` …
+    certificate: (&'a str, Certificate),
     explain: bool,
 }
 
@@ -100,6 +104,7 @@ impl<'a> Row<'a> {
                 origin: None,
                 access_control_request_method: None,
             },
+            certificate: ("", certificate()),
             explain: false,
         };
         for pair in line.split_whitespace() {
@@ -118,6 +123,12 @@ impl<'a> Row<'a> {
                 "source" => row.request.source = value.parse().unwrap(),
                 "origin" => row.request.origin = Some(value),
                 "asks" => row.request.access_control_request_method = Some(value),
+                "certificate" => row.certificate.0 = value,
+                "dns" => row.certificate.1.san_dns = value.split(',').map(Into::into).collect(),
+                "san-email" => {
+                    row.certificate.1.san_email = value.split(',').map(Into::into).collect();
+                }
+                "uri" => row.certificate.1.san_uri = value.split(',').map(Into::into).collect(),
                 "explain" => row.explain = true,
                 "signed-in" => {
                     let ago: i64 = value.parse().unwrap();
@@ -149,7 +160,32 @@ impl<'a> Row<'a> {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts::of(self.who.as_ref(), self.request).at(NOW)
+        let (worth, shown) = &self.certificate;
+        let certificate = match *worth {
+            "" => ClientCertificate::Unjudged(None),
+            "unjudged" => ClientCertificate::Unjudged(Some(shown)),
+            "absent" => ClientCertificate::Absent,
+            "valid" => ClientCertificate::Valid(shown),
+            "ended" => ClientCertificate::Wrong(Some(shown), WrongCertificate::OutOfTime),
+            "unreadable" => ClientCertificate::Wrong(None, WrongCertificate::Unreadable),
+            _ => panic!("no certificate is {worth}"),
+        };
+        Facts::of(self.who.as_ref(), self.request).at(NOW).with_certificate(certificate)
+    }
+}
+
+/// Of which a case changes names alone.
+fn certificate() -> Certificate {
+    Certificate {
+        fingerprint: [0x11; 32],
+        spki_hash: [0x22; 32],
+        san_email: [].into(),
+        san_dns: [].into(),
+        san_uri: [].into(),
+        san_ip: [].into(),
+        san_upn: [].into(),
+        subject: "CN=laptop".into(),
+        issuer: "CN=Clients".into(),
     }
 }
 
@@ -177,7 +213,7 @@ fn codes_are_documented() {
         files.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).unwrap()).collect();
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/policy.md");
     let page = fs::read_to_string(page).unwrap();
-    for number in 301..340 {
+    for number in 301..350 {
         let used = sources.iter().any(|source| source.contains(&format!("\"U{number}\"")));
         assert_eq!(used, page.contains(&format!("| U{number} |")), "U{number}");
     }

@@ -14,7 +14,10 @@ use usher_rules::{
     yaml::{self, Entry, Kind, Node, Style},
 };
 
-use crate::naive::{self, Clause, OPERATORS};
+use crate::{
+    certificates::{self, shown, standing},
+    naive::{self, Clause, OPERATORS},
+};
 
 const EMAILS: [&str; 8] = [
     "ann@a.test",
@@ -46,13 +49,14 @@ fn criterion() -> impl Strategy<Value = (String, Value)> {
         text_matcher(&PATHS).prop_map(|data| ("http_path".into(), data)),
         list_matcher().prop_map(|data| ("groups".into(), data)),
         list_matcher().prop_map(|data| ("claim/groups".into(), data)),
+        certificates::criterion(),
         vec(select(vec!["192.0.2.0/24", "192.0.2.1", "::/0", "2001:db8::/32"]), 1..3)
             .prop_map(|ranges| ("source_ip".into(), json!(ranges))),
     ]
 }
 
 /// No operand is empty: such a config is refused.
-fn text_matcher(words: &[&'static str]) -> impl Strategy<Value = Value> + use<> {
+pub fn text_matcher(words: &[&'static str]) -> impl Strategy<Value = Value> + use<> {
     let words: Vec<&str> = words.iter().copied().filter(|word| !word.is_empty()).collect();
     let word = select(words);
     let operator = select(vec!["is", "not", "contains", "starts_with", "ends_with"]);
@@ -74,7 +78,7 @@ fn list_matcher() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn clause() -> impl Strategy<Value = Clause> {
+pub fn clause() -> impl Strategy<Value = Clause> {
     (select(vec!["allow", "deny"]), select(OPERATORS.to_vec()), vec(criterion(), 0..4))
         .prop_map(|(effect, operator, criteria)| Clause { effect, operator, criteria })
 }
@@ -170,7 +174,7 @@ fn person() -> impl Strategy<Value = Person> {
     )
 }
 
-fn request() -> impl Strategy<Value = RequestFacts<'static>> {
+pub fn request() -> impl Strategy<Value = RequestFacts<'static>> {
     let field = || option::of(select(vec!["", "x"]));
     (select(METHODS.to_vec()), select(PATHS.to_vec()), select(SOURCES.to_vec()), field(), field())
         .prop_map(|(method, path, source, origin, asks)| RequestFacts {
@@ -186,7 +190,7 @@ fn signed_in(person: &Person) -> SignedIn {
     crate::signed_in(person.clone(), Claims::default())
 }
 
-fn compile(clauses: &[Clause]) -> Policy {
+pub fn compile(clauses: &[Clause]) -> Policy {
     let text = Value::from_iter(clauses.iter().map(Clause::to_json)).to_string();
     let mut problems = Vec::new();
     let node = yaml::parse(&text).clean().unwrap();
@@ -203,10 +207,11 @@ proptest! {
         clauses in vec(clause(), 0..5),
         person in option::of(person()),
         request in request(),
+        shown in shown(),
     ) {
         let person = person.map(|person| Person { spelling: Spelling::AsSaid, ..plain(&person) });
         let who = person.as_ref().map(signed_in);
-        let facts = Facts::of(who.as_ref(), request);
+        let facts = Facts::of(who.as_ref(), request).with_certificate(standing(&shown));
         let policy = compile(&clauses);
         let decision = policy.decide(&facts);
         let words = |reasons: usher_rules::policy::Reasons| {

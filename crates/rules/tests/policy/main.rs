@@ -4,6 +4,7 @@
 #![allow(clippy::wildcard_enum_match_arm)] // over serde_json's values, not over our own enums
 
 mod cases;
+mod certificates;
 mod laws;
 mod naive;
 mod never_met;

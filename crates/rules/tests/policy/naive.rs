@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use serde_json::{Map, Value, json};
 use usher_rules::{
     people::{Group, Person},
-    policy::{Facts, RequestFacts, Verdict},
+    policy::{Certificate, ClientCertificate, Facts, RequestFacts, Verdict},
 };
 
 pub const OPERATORS: [&str; 4] = ["and", "or", "not", "nor"];
@@ -40,19 +40,42 @@ pub struct Decision {
     pub deny: Answer,
 }
 
+/// A wrong certificate is told as it is, and lets nobody in.
 pub fn decide(clauses: &[Clause], facts: &Facts<'_>) -> Decision {
+    let decision = decide_by(clauses, facts);
+    match facts.certificate {
+        ClientCertificate::Wrong(Some(shown), _) if decision.verdict == Verdict::Allow => {
+            let certificate = ClientCertificate::Distrusted(shown);
+            decide_by(clauses, &facts.with_certificate(certificate))
+        }
+        _ => decision,
+    }
+}
+
+fn decide_by(clauses: &[Clause], facts: &Facts<'_>) -> Decision {
     let side = |effect: &str| {
         let clauses = clauses.iter().filter(|c| c.effect == effect && !c.criteria.is_empty());
         any(clauses.map(|clause| ask(clause, facts)).collect())
     };
     let (allow, deny) = (side("allow"), side("deny"));
     let unauthenticated = |answer: &Answer| answer.1.contains("user-unauthenticated");
-    let verdict = if unauthenticated(&allow) || unauthenticated(&deny) {
+    let without = |answer: &Answer| {
+        ["client-certificate-required", "invalid-client-certificate"]
+            .iter()
+            .any(|reason| answer.1.contains(reason))
+    };
+    let verdict = if without(&deny) {
+        Verdict::ShowCertificate
+    } else if unauthenticated(&allow) || unauthenticated(&deny) {
         Verdict::SignIn
-    } else if deny.0 || !allow.0 {
+    } else if deny.0 {
         Verdict::Deny
-    } else {
+    } else if allow.0 {
         Verdict::Allow
+    } else if without(&allow) {
+        Verdict::ShowCertificate
+    } else {
+        Verdict::Deny
     };
     Decision { verdict, allow, deny }
 }
@@ -111,6 +134,28 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
             let holds =
                 method == "OPTIONS" && given(origin) && given(access_control_request_method);
             return pick(holds, "cors-request", "non-cors-request");
+        }
+        "client_certificate" => {
+            let holds = match facts.certificate {
+                ClientCertificate::Unjudged(None) | ClientCertificate::Absent => false,
+                ClientCertificate::Wrong(None, _) => lenient,
+                ClientCertificate::Distrusted(shown) => lenient && certificate(data, shown),
+                ClientCertificate::Unjudged(Some(shown))
+                | ClientCertificate::Valid(shown)
+                | ClientCertificate::Wrong(Some(shown), _) => certificate(data, shown),
+            };
+            return pick(holds, "client-certificate-ok", "client-certificate-unauthorized");
+        }
+        "invalid_client_certificate" => {
+            return match facts.certificate {
+                ClientCertificate::Unjudged(_) | ClientCertificate::Valid(_) => {
+                    (false, "valid-client-certificate")
+                }
+                ClientCertificate::Absent => (true, "client-certificate-required"),
+                ClientCertificate::Wrong(..) | ClientCertificate::Distrusted(_) => {
+                    (true, "invalid-client-certificate")
+                }
+            };
         }
         _ => {}
     }
@@ -192,6 +237,26 @@ fn list(data: &Value, found: Option<&[Value]>, lenient: bool) -> bool {
         }
         want => has(want),
     }
+}
+
+/// Each operator on names may be met by another name.
+fn certificate(data: &Value, shown: &Certificate) -> bool {
+    data.as_object().unwrap().iter().all(|(condition, want)| {
+        let names = match condition.as_str() {
+            "san_dns" => &shown.san_dns,
+            "san_email" => &shown.san_email,
+            "fingerprint" => return *want == shown.fingerprint_hex(),
+            _ => unreachable!("{condition}"),
+        };
+        let one = |operator: &str, want: &Value| {
+            let test = Value::Object(Map::from_iter([(operator.to_owned(), want.clone())]));
+            names.iter().any(|name| text(&test, Some(name), false))
+        };
+        match want {
+            Value::Object(operators) => operators.iter().all(|(word, want)| one(word, want)),
+            want => one("is", want),
+        }
+    })
 }
 
 /// Compares bit by bit, after taking IPv4 out of IPv6.

@@ -104,8 +104,6 @@ fn what_can_not_be_asked_yet_is_dropped_nowhere() {
         "time_of_day: {before: '18:00'}",
         "day_of_week: mon",
         "device: {type: any}",
-        "client_certificate: {fingerprint: x}",
-        "invalid_client_certificate: true",
     ] {
         for place in ["allow: {or", "allow: {not", "deny: {or", "deny: {nor"] {
             let route = format!("policy: {{{place}: [{{{criterion}}}]}}}}");

@@ -5,8 +5,8 @@ use std::{borrow::Cow, fmt};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use usher_pages::{
-    BadRequest, Contact, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
-    SCOPE_HERE, Scripts, Unauthenticated,
+    BadRequest, CertificateNeeded, Contact, ErrorPage, InternalError, Lack, Link, PostForm,
+    Receipt, Refused, SCOPE_FIELD, SCOPE_HERE, Scripts, Unauthenticated,
 };
 use usher_rules::{
     fields::{Preference, Reader, is_page_load, remove_query_session},
@@ -28,7 +28,8 @@ use super::{
     refusal::{ErrorResponse, Named, Refusal},
     route::{RouteError, Routed},
     seen::{REQUEST_ID, Seen, fresh_id},
-    shape, tls_error, tls_words,
+    shape,
+    tls_words::full_cause,
 };
 
 /// What a browser deletes by itself (heeded over TLS alone).
@@ -212,6 +213,7 @@ impl Door {
             (Verdict::SignIn, Reader::Person) => self.sign_in(request, Prompt::IfNeeded).await,
             (Verdict::SignInAgain, Reader::Person) => self.sign_in(request, Prompt::Login).await,
             (Verdict::SignIn | Verdict::SignInAgain, Reader::Program) => unauthenticated(known),
+            (Verdict::ShowCertificate, _) => without_certificate(known),
             (Verdict::Deny | Verdict::Allow, _) => forbidden(request),
         };
         clear_rejected(known, &mut response);
@@ -289,20 +291,6 @@ impl Door {
     }
 }
 
-fn full_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    if let Some(tls) = tls_error(error) {
-        return tls_words(tls);
-    }
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}
-
 fn sign_in_url(seen: &Seen) -> String {
     format!("{}/.pomerium/", seen.plan.sign_in.authenticate)
 }
@@ -333,6 +321,20 @@ fn unauthenticated(known: Known<'_>) -> Response<Body> {
     let page = Unauthenticated { sign_in: Link::new(&sign_in), contact, receipt: receipt(seen) };
     let mut response = rendered(&page, Preference::Json, &[]);
     challenge(identity, &mut response);
+    response
+}
+
+/// A connection is asked once for a certificate, in its handshake: who has one now needs another.
+fn without_certificate(known: Known<'_>) -> Response<Body> {
+    let Known { seen, .. } = known;
+    let (host, contact) = (known.host(), seen.plan.contact.as_deref().map(Contact));
+    let shown = seen.connection.presented.chain();
+    let lacks = if shown.is_some() { Lack::Validity } else { Lack::Certificate };
+    let page = CertificateNeeded { lacks, host, contact, receipt: receipt(seen) };
+    let mut response = respond(known, &page);
+    if !seen.connection.protocol().is_multiplexed() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -106,6 +106,7 @@ impl<'a> Journey<'a> {
             referer: seen.referer.take(),
             ip: seen.visitor_text.clone(),
             way: seen.way.clone(),
+            presented: Arc::clone(&seen.connection.presented),
             session: identity.session().cloned(),
             route: routed.as_ref().and_then(Routed::route).cloned(),
             verdict: verdict.unwrap_or(Verdict::Deny),

@@ -166,6 +166,9 @@ impl Door {
             self.decided(known, By::OwnPage, outcome);
             return Ok((response, None));
         }
+        if route.client_trust.is_some() && seen.connection.presented.is_unreadable() {
+            return Err(Refusal::UnreadableCertificate); // as in the real server
+        }
         rest.upgrade = upgrade::allowed(rest.upgrade, route, &request)?;
         let app = self.apps.of(route)?;
         let stranger = |Identified { head, identity, .. }: &Identified<'_>| match app {

@@ -1,9 +1,10 @@
 //! Why a request goes no further, and what that means to everybody who hears of it.
 
 use usher_pages::{
-    BadRequest, ClockUnset, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge, InternalError,
-    Link, Misdirected, NotFound, NotImplemented, Receipt, Refused, RequestTimeout, TooLarge,
-    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    BadRequest, CertificateNeeded, ClockUnset, Contact, CookiesTooLarge, ErrorPage,
+    HeadersTooLarge, InternalError, Lack, Link, Misdirected, NotFound, NotImplemented, Receipt,
+    Refused, RequestTimeout, TooLarge, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable,
 };
 
 use super::{
@@ -39,6 +40,8 @@ pub(super) enum Refusal {
     Unsayable,
     /// The client's share, or the process's budget, is full.
     Busy,
+    /// The client showed a certificate that is none, and the route wants a good one.
+    UnreadableCertificate,
     /// This machine's clock is not set: nothing that depends on the time can be decided.
     ClockUnset,
     /// The store of sessions can't say who is asking: they are neither let in nor signed out.
@@ -144,7 +147,7 @@ impl Refusal {
                 None,
             ),
             Self::Slow => (Box::new(RequestTimeout { receipt }), Details::RequestTimeout, None),
-            Self::Unsayable => (
+            Self::Unsayable | Self::UnreadableCertificate => (
                 Box::new(InternalError { receipt }),
                 Details::InternalError,
                 Some(PathRule::Internal),
@@ -173,34 +176,22 @@ impl Refusal {
 }
 
 fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> ErrorResponse<'a> {
-    let (page, rule, details): (Box<dyn ErrorPage + Send + 'a>, _, _) = match error {
+    type Answer<'a> = (Box<dyn ErrorPage + Send + 'a>, PathRule, Details);
+    let not_spoken = |why| -> Answer<'a> {
+        (Box::new(NotImplemented { why, receipt }), PathRule::BadRequest, Details::BadRequest)
+    };
+    let (page, rule, details): Answer<'a> = match error {
         RouteError::Misdirected => {
             (Box::new(Misdirected { host, receipt }), PathRule::OtherHost, Details::Misdirected)
         }
         RouteError::TooManyFields => {
             (Box::new(HeadersTooLarge { receipt }), PathRule::BadRequest, Details::HeadersTooLarge)
         }
-        RouteError::TransferCoding => (
-            Box::new(NotImplemented {
-                why: "The request's transfer coding is not spoken here.",
-                receipt,
-            }),
-            PathRule::BadRequest,
-            Details::BadRequest,
-        ),
-        RouteError::Protocol => (
-            Box::new(NotImplemented {
-                why: "Only WebSockets can be opened by extended CONNECT.",
-                receipt,
-            }),
-            PathRule::BadRequest,
-            Details::BadRequest,
-        ),
-        RouteError::Trace => (
-            Box::new(NotImplemented { why: "Requests are not traced here.", receipt }),
-            PathRule::BadRequest,
-            Details::BadRequest,
-        ),
+        RouteError::TransferCoding => {
+            not_spoken("The request's transfer coding is not spoken here.")
+        }
+        RouteError::Protocol => not_spoken("Only WebSockets can be opened by extended CONNECT."),
+        RouteError::Trace => not_spoken("Requests are not traced here."),
         RouteError::NoAuthority
         | RouteError::BadAuthority(_)
         | RouteError::BadPath(_)
@@ -241,6 +232,9 @@ fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> ErrorResponse<'a
         ForwardError::ClientGone => Box::new(BadRequest { why: None, receipt }),
         // What would be said to the same request if it came now.
         ForwardError::PermitEnded(PermitEnd::RouteGone) => Box::new(NotFound { host, receipt }),
+        ForwardError::PermitEnded(PermitEnd::CertificateOver) => {
+            Box::new(CertificateNeeded { lacks: Lack::Validity, host, contact, receipt })
+        }
         ForwardError::PermitEnded(PermitEnd::PolicyChanged) if person.is_some() => {
             Box::new(Refused { person, host, switch_account: None, reasons: &[], contact, receipt })
         }
@@ -302,6 +296,7 @@ mod tests {
             (401, ForwardError::PermitEnded(PermitEnd::SessionEnded)),
             (401, ForwardError::PermitEnded(PermitEnd::SessionExpired)),
             (403, ForwardError::PermitEnded(PermitEnd::PolicyChanged)),
+            (495, ForwardError::PermitEnded(PermitEnd::CertificateOver)),
             (404, ForwardError::PermitEnded(PermitEnd::RouteGone)),
             (502, ForwardError::NotWebSocket),
             (502, ForwardError::Unreadable { why: Unreadable::Coded }),
@@ -344,6 +339,7 @@ mod tests {
             (400, Refusal::Malformed("x")),
             (408, Refusal::Slow),
             (500, Refusal::Unsayable),
+            (500, Refusal::UnreadableCertificate),
             (503, Refusal::Busy),
             (503, Refusal::ClockUnset),
             (503, Refusal::Store(StoreError::Unavailable("x".into()))),
@@ -401,6 +397,7 @@ mod tests {
             | Refusal::TooLarge
             | Refusal::Slow
             | Refusal::Unsayable
+            | Refusal::UnreadableCertificate
             | Refusal::Busy
             | Refusal::ClockUnset
             | Refusal::Store(
@@ -442,6 +439,6 @@ mod tests {
             let body = text.into_body().collect().await.unwrap().to_bytes();
             assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
         }
-        assert_eq!(seen.len(), 54, "every variant");
+        assert_eq!(seen.len(), 56, "every variant");
     }
 }

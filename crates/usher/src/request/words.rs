@@ -91,6 +91,8 @@ words! {
         SessionExpired = "permit_ended_expiry",
         /// By the config in force now, no route takes what the stream was opened for.
         RouteGone = "permit_ended_route",
+        /// The client's certificate has ended, was taken back, or is not asked for any more.
+        CertificateOver = "permit_ended_certificate",
         /// The policy in force now says no.
         PolicyChanged = "permit_ended_policy",
         /// A socket ended by itself.

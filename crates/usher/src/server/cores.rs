@@ -39,8 +39,7 @@ use crate::{
     request::{
         Chore, EventField, EventName,
         accept::{
-            Admitted, Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, Shown, limits,
-            serve,
+            Admitted, Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, limits, serve,
         },
         forward,
         record::{LeftOut, Recorder},
@@ -327,9 +326,9 @@ impl Core {
         let _slower = stream.set_nodelay(true); // works without
         let plan = self.door.plan();
         let idle = plan.timeouts.idle;
-        let connection = |server_name, shown, protocol, admitted| {
-            let pulse = Pulse::admitted(protocol, admitted);
-            Arc::new(Connection { peer: peer.into(), server_name, shown, pulse })
+        let connection = |server_name, (shown, presented), protocol, admitted| {
+            let (pulse, presented) = (Pulse::admitted(protocol, admitted), Arc::new(presented));
+            Arc::new(Connection { peer: peer.into(), server_name, shown, presented, pulse })
         };
         let (door, tasks) = (Arc::clone(&self.door), &self.tasks);
         match &self.tls {
@@ -351,15 +350,17 @@ impl Core {
                     () = tasks.draining() => return,
                     () = admitted.must_go() => return,
                 };
-                let Ok(Accepted { stream, server_name, protocol, shown }) = accepted else {
+                let Ok(Accepted { stream, server_name, protocol, shown, presented }) = accepted
+                else {
                     return;
                 };
-                let connection = connection(server_name, shown, protocol, admitted);
+                let certificates = (shown, presented);
+                let connection = connection(server_name, certificates, protocol, admitted);
                 serve(stream, connection, door, tasks, idle).await;
             }
             None => {
                 let protocol = spoken(&stream, plan.listen.protocols).await;
-                let connection = connection(None, Shown::default(), protocol, admitted);
+                let connection = connection(None, Default::default(), protocol, admitted);
                 serve(stream, connection, door, tasks, idle).await;
             }
         }

@@ -316,7 +316,8 @@ impl Listeners {
             false => {
                 let source: Arc<dyn CertSource> =
                     Arc::<Swapping>::clone(&rooms.certificates.served);
-                Some(Tls::new(source, listen.protocols)?)
+                let clock = Arc::clone(&rooms.kept.clock);
+                Some(Tls::new(source, listen.protocols, clock)?)
             }
         };
         Ok(Self { main, tls, redirect, figures })

@@ -12,6 +12,8 @@
 mod app;
 mod asking;
 mod bounded_lines;
+mod certificate_worth;
+mod client_certificates;
 mod clocks;
 mod connections;
 mod crossing;

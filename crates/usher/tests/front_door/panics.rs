@@ -188,7 +188,9 @@ impl Hut {
                 let protocol = if first == *b"PRI " { Protocol::Http2 } else { Protocol::Http1 };
                 let pulse = Pulse::new(protocol);
                 let (server_name, shown) = (None, Shown::new(None));
-                let connection = Connection { peer: peer.into(), server_name, shown, pulse };
+                let presented = Arc::default();
+                let connection =
+                    Connection { peer: peer.into(), server_name, shown, presented, pulse };
                 let (door, own) = (Arc::clone(&serving), tasks.clone());
                 let connection = Arc::new(connection);
                 let stream = Rigged { stream, breaks: Arc::clone(&breaks) };

@@ -70,6 +70,9 @@ keys! {
     /// The same in a file, which wins.
     CERTIFICATE_AUTHORITY_FILE: Text = text("certificate_authority_file", Supported);
 
+    /// Certificates that visitors show.
+    DOWNSTREAM_MTLS: Object = object("downstream_mtls", super::nested::DOWNSTREAM_MTLS, Supported);
+
     // 2.5 autocert
     /// Certificates by ACME for every name that routes have.
     AUTOCERT: Bool = bool("autocert", Supported);
@@ -283,7 +286,6 @@ keys! {
         text("databroker_cluster_node_id", NotYet(ONE_NODE));
         any("databroker_cluster_nodes", NotYet(ONE_NODE));
         text("databroker_raft_bind_address", NotYet(ONE_NODE));
-        object("downstream_mtls", DOWNSTREAM_MTLS, Refused("visitors have to show a client certificate"));
         word("dns_lookup_family", &["AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"], No, Fixed(&["AUTO", "ALL"], SYSTEM_DNS));
         duration("dns_refresh_rate", NotYet(SYSTEM_DNS));
         duration("dns_failure_refresh_rate", NotYet(SYSTEM_DNS));

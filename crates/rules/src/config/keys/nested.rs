@@ -31,14 +31,21 @@ keys! {
 keys! {
     /// Keys of `downstream_mtls`.
     DOWNSTREAM_MTLS:
-    others:
-        text("ca", Supported);
-        text("ca_file", Supported);
-        text("crl", Supported);
-        text("crl_file", Supported);
-        word("enforcement", &["", "policy_with_default_deny", "policy", "reject_connection"], No, Supported);
-        any("match_subject_alt_names", Supported);
-        int("max_verify_depth", 0, 4_294_967_295, Supported);
+    /// The authorities of clients: PEM in base64.
+    MTLS_CA: Text = text("ca", Supported);
+    /// The same in a file.
+    MTLS_CA_FILE: Text = text("ca_file", Supported);
+    /// Certificates that were taken back: lists in PEM, in base64.
+    MTLS_CRL: Text = text("crl", Supported);
+    /// The same in a file.
+    MTLS_CRL_FILE: Text = text("crl_file", Supported);
+    /// What becomes of who has no certificate that counts: every route denies them, those whose
+    /// policy says so, or the handshake fails.
+    MTLS_ENFORCEMENT: Word = word("enforcement", &["", "policy_with_default_deny", "policy", "reject_connection"], No, Supported).or("policy_with_default_deny");
+    /// Patterns of which one has to match a name in the certificate, each as a whole.
+    MTLS_MATCH_SUBJECT_ALT_NAMES: AnyKind = any("match_subject_alt_names", Supported);
+    /// How many authorities there may be over a certificate, the root among them; 0 is no limit.
+    MTLS_MAX_VERIFY_DEPTH: Int = int("max_verify_depth", 0, 4_294_967_295, Supported).or("1");
 }
 
 keys! {

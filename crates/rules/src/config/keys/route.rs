@@ -103,6 +103,10 @@ keys! {
     TLS_CLIENT_KEY_FILE: Text = text("tls_client_key_file", Supported);
 
     // who may pass
+    /// The authorities that visitors' certificates come from, here alone: PEM in base64. An old way.
+    TLS_DOWNSTREAM_CLIENT_CA: Text = text("tls_downstream_client_ca", Supported);
+    /// The same in a file.
+    TLS_DOWNSTREAM_CLIENT_CA_FILE: Text = text("tls_downstream_client_ca_file", Supported);
     /// CORS preflights pass without a session.
     CORS_ALLOW_PREFLIGHT: Bool =
         bool("cors_allow_preflight", Supported).meant_by(&["cors_preflight"]);
@@ -144,8 +148,6 @@ keys! {
         list("allow_upgrades", NotYet("only WebSocket upgrades pass"));
         any("rewrite_response_headers", NotYet("response fields such as Location pass as the upstream wrote them"));
         text("tls_downstream_server_name", NoEffect("it only adds a name for reserved paths, which answer on every host"));
-        text("tls_downstream_client_ca", Refused(CLIENT_CERTIFICATE));
-        text("tls_downstream_client_ca_file", Refused(CLIENT_CERTIFICATE));
         bool("tls_upstream_allow_renegotiation", NotYet("upstreams that renegotiate TLS are not spoken to"));
         any("sub_policies", Refused("it holds further rules in Rego, which may deny"));
         any("allowed_groups", Removed("write a policy with `claim/groups`"));

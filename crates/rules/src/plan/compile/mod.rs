@@ -15,6 +15,7 @@ mod health_checks;
 mod loops;
 mod matcher;
 mod metrics;
+mod mtls;
 mod name;
 mod pairs;
 mod placeholder;
@@ -65,12 +66,14 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let extra_roots = compiler.extra_roots();
     let log = compiler.log();
     let additional_methods = compiler.additional_methods();
+    let mtls = compiler.downstream_mtls(&sections);
     compiler.remarks();
-    let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods);
+    let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods, &mtls);
 
     let compiled = each_route(&sections, &line_starts, &defaults, files, &mut problems);
     twins::find(&sections, &compiled, &mut problems);
     placeholder::find(&globals, &sections, &mut problems);
+    let mtls = mtls.finish((&sections, &compiled), &mut problems);
     let routes: Vec<Arc<Route>> = compiled.iter().flatten().cloned().collect();
     let sign_in = Compiler { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
     let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());
@@ -96,6 +99,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         id: fingerprint,
         listen,
         autocert,
+        mtls,
         sign_in,
         cookie,
         timeouts,

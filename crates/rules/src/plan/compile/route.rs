@@ -10,7 +10,7 @@ use super::{
     from,
     globals::some_time,
     headers::{self, ResponseFields},
-    name,
+    mtls, name,
     sign_in::stable_id,
     target, template,
 };
@@ -38,6 +38,7 @@ pub(super) struct Defaults<'a> {
     issuer_is_uri: bool,
     response_fields: &'a ResponseFields,
     additional_methods: &'a [Box<str>],
+    mtls: &'a mtls::Shared,
 }
 
 impl<'a> Defaults<'a> {
@@ -45,6 +46,7 @@ impl<'a> Defaults<'a> {
         globals: &Section,
         response_fields: &'a ResponseFields,
         additional_methods: &'a [Box<str>],
+        mtls: &'a mtls::Shared,
     ) -> Self {
         Self {
             timeout: globals.value(&global::DEFAULT_UPSTREAM_TIMEOUT),
@@ -52,6 +54,7 @@ impl<'a> Defaults<'a> {
             issuer_is_uri: is_uri(globals.value(&global::JWT_ISSUER_FORMAT)),
             response_fields,
             additional_methods,
+            mtls,
         }
     }
 }
@@ -69,6 +72,8 @@ pub(super) fn compile(
     let rewrite = compiler.rewrite(action.as_ref());
     let policy = compiler.policy();
     compiler.problems.extend(policy.never_met(defaults.additional_methods));
+    let policy = if defaults.mtls.demands() { policy.with_certificate_demanded() } else { policy };
+    let client_trust = compiler.route_client_trust(defaults.mtls);
     let set_request = compiler.set_request();
     let remove_request = compiler.field_names(&route::REMOVE_REQUEST_HEADERS);
     let response = headers::route_response_fields(compiler, defaults.response_fields);
@@ -83,6 +88,7 @@ pub(super) fn compile(
         name: keys.get(&route::NAME).map_or_else(|| name_of(&from, &matches), Box::from),
         line,
         policy,
+        client_trust,
         websockets,
         host_field: host_field?,
         rewrite: rewrite?,
@@ -256,7 +262,7 @@ impl Compiler<'_> {
             let (Some(field), Some(_)) = (self.keep(field), self.keep(is_value)) else { continue };
             let (template, doubts) = template::parse(value.text.trim());
             for doubt in doubts {
-                let help = "write `$$` for a dollar, or one of `${pomerium.jwt}`, `${pomerium.id_token}`, `${pomerium.access_token}`, `${pomerium.request.headers[\"Name\"]}`";
+                let help = "write `$$` for a dollar, or one of `${pomerium.jwt}`, `${pomerium.id_token}`, `${pomerium.access_token}`, `${pomerium.client_cert_fingerprint}`, `${pomerium.request.headers[\"Name\"]}`";
                 self.report(Problem::warning("U517", value.at.clone(), doubt, help));
             }
             fields.push((field, template));

@@ -52,6 +52,9 @@ fn meaning(path: &[String]) -> Piece {
         ["pomerium", "jwt"] => Piece::Assertion,
         ["pomerium", "id_token"] => Piece::IdToken,
         ["pomerium", "access_token"] => Piece::AccessToken,
+        ["pomerium", "client_cert_fingerprint"] => Piece::CertificateFingerprint,
+        ["pomerium", "client_cert_san_dns"] => Piece::CertificateDns,
+        ["pomerium", "client_cert_san_email"] => Piece::CertificateEmail,
         ["pomerium", "request", "headers", name] => {
             HeaderName::from_bytes(name.as_bytes()).map_or(Piece::Nothing, Piece::RequestField)
         }

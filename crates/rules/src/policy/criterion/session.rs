@@ -9,8 +9,8 @@ use crate::{
 
 criteria! {
     Session: AuthenticatedUser, SignedInWithin;
-    later: "client_certificate", "device", "invalid_client_certificate", "ssh_ca", "ssh_publickey",
-        "ssh_username", "ssh_username_matches_claim", "ssh_username_matches_email";
+    later: "device", "ssh_ca", "ssh_publickey", "ssh_username", "ssh_username_matches_claim",
+        "ssh_username_matches_email";
 }
 
 /// `authenticated_user`: somebody with an id.

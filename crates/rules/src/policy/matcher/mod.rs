@@ -12,7 +12,7 @@ mod text;
 pub(super) use address::AddressMatch;
 pub(super) use list::{ListMatch, shown};
 pub use scalar::value_of;
-pub(super) use text::TextMatch;
+pub(super) use text::{Empties, TextMatch};
 
 /// Which spellings of an address, and which readings of a value, count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

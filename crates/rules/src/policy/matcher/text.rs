@@ -65,9 +65,23 @@ impl TextMatch {
 
     /// Reads an operand: a text, or a map of operators.
     pub(crate) fn read(criterion: &str, data: &Node, report: &mut Report<'_>) -> Option<Self> {
+        Self::read_among(criterion, data, Empties::Refused, report)
+    }
+
+    /// Reads an operand that is compared with each of several texts.
+    pub(crate) fn read_among(
+        criterion: &str,
+        data: &Node,
+        empties: Empties,
+        report: &mut Report<'_>,
+    ) -> Option<Self> {
         let Kind::Map(entries) = &data.kind else {
-            return Some(Self::is(text(criterion, data, report)?));
+            return Some(Self::is(text(criterion, data, empties, report)?));
         };
+        if entries.is_empty() && empties == Empties::Compared {
+            report.anything_at_all(criterion, data);
+            return None;
+        }
         let mut tests = Vec::with_capacity(entries.len());
         for entry in entries {
             let word = entry.key.to_ascii_lowercase();
@@ -78,9 +92,9 @@ impl TextMatch {
                 continue;
             };
             let words = if matches!(operator, TextOperator::In | TextOperator::NotIn) {
-                texts(&named, &entry.value, report)
+                texts(&named, &entry.value, empties, report)
             } else {
-                text(&named, &entry.value, report).map(|text| vec![text.into()])
+                text(&named, &entry.value, empties, report).map(|text| vec![text.into()])
             };
             tests.push(words.map(|words| TextTest::new(operator, words)));
         }
@@ -91,6 +105,12 @@ impl TextMatch {
     /// Does `text` pass, octet for octet?
     pub(crate) fn takes(&self, text: &str) -> bool {
         self.tests.iter().all(|test| test.hits(text) != test.operator.negates())
+    }
+
+    /// Does each operator pass for one of several texts, whichever it is?
+    pub(crate) fn takes_among(&self, texts: &[Box<str>]) -> bool {
+        let passes = |test: &TextTest, text| test.hits(text) != test.operator.negates();
+        self.tests.iter().all(|test| texts.iter().any(|text| passes(test, text)))
     }
 
     /// Does an address, a domain or an id that may be one pass?
@@ -212,11 +232,25 @@ impl TextTest {
     }
 }
 
+/// What becomes of operands that are empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Empties {
+    /// What may be missing meets them by that alone, and they let everybody in.
+    Refused,
+    /// Where there is no text nothing meets them, so that they are compared as any other.
+    Compared,
+}
+
 /// Pomerium takes a number here and then never finds it equal, so that `not` always passes; and it
 /// takes an empty text, which every text begins with.
-fn text<'a>(named: &str, node: &'a Node, report: &mut Report<'_>) -> Option<&'a str> {
+fn text<'a>(
+    named: &str,
+    node: &'a Node,
+    empties: Empties,
+    report: &mut Report<'_>,
+) -> Option<&'a str> {
     match (value_of(node), node.text()) {
-        (Value::String(_), Some("")) => {
+        (Value::String(_), Some("")) if empties == Empties::Refused => {
             report.empty_operand(named, node);
             None
         }
@@ -228,15 +262,21 @@ fn text<'a>(named: &str, node: &'a Node, report: &mut Report<'_>) -> Option<&'a 
     }
 }
 
-fn texts(named: &str, node: &Node, report: &mut Report<'_>) -> Option<Vec<Box<str>>> {
+fn texts(
+    named: &str,
+    node: &Node,
+    empties: Empties,
+    report: &mut Report<'_>,
+) -> Option<Vec<Box<str>>> {
     let Kind::List(items) = &node.kind else {
         report.not_a_list(named, node);
         return None;
     };
-    if items.is_empty() {
+    if items.is_empty() && empties == Empties::Refused {
         report.empty_operand(named, node);
         return None;
     }
-    let read: Vec<_> = items.iter().map(|item| text(named, item, report).map(Box::from)).collect();
+    let read: Vec<_> =
+        items.iter().map(|item| text(named, item, empties, report).map(Box::from)).collect();
     read.into_iter().collect()
 }

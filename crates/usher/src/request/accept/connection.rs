@@ -10,7 +10,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Beside, Peer, Protocol, Pulse, Shown, Tasks, Unread, Watched, limits};
+use super::{Beside, Peer, Presented, Protocol, Pulse, Shown, Tasks, Unread, Watched, limits};
 
 /// What is known of a connection before its first request.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Connection {
     pub server_name: Option<Box<str>>,
     /// The certificate that it was shown.
     pub shown: Shown,
+    /// What it showed itself.
+    pub presented: Arc<Presented>,
     /// What it has been doing.
     pub pulse: Arc<Pulse>,
 }
@@ -206,7 +208,13 @@ mod tests {
     fn over_http2() -> Connection {
         let peer = "192.0.2.1:1".parse::<SocketAddr>().unwrap().into();
         let pulse = Pulse::new(Protocol::Http2);
-        Connection { peer, server_name: None, shown: Shown::default(), pulse }
+        Connection {
+            peer,
+            server_name: None,
+            shown: Shown::default(),
+            presented: Arc::default(),
+            pulse,
+        }
     }
 
     fn room_for<S>(_: &S) -> usize

@@ -15,13 +15,14 @@ use usher_rules::{
     fields::other_methods,
     names::{Authority, RequestPath, is_registered},
     plan::{Action, Plan, Route},
-    policy::{Decision, Facts, Policy, RequestFacts, Verdict},
+    policy::{Certificate, ClientCertificate, Decision, Facts, RequestFacts, Verdict},
     session::SignedIn,
     time::{Now, UnixTime},
 };
 
 use super::{
     Details,
+    accept::Presented,
     identify::{Identified, LiveSession},
     route::{self, Destination},
 };
@@ -51,6 +52,7 @@ struct Asked {
     authority: Authority,
     path: RequestPath,
     source: IpAddr,
+    presented: Arc<Presented>,
     at: UnixTime,
     origin: Option<Box<str>>,
     preflight_method: Option<Box<str>>,
@@ -136,6 +138,11 @@ impl Standing {
         self.session.as_ref()
     }
 
+    /// What the upstream may be told of the client's certificate.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.asked.certificate(&self.route, self.asked.at).told()
+    }
+
     /// Sign-out and revocation end everything that runs under a session. Expiry is not an end.
     ///
     /// # Errors
@@ -171,7 +178,7 @@ impl Standing {
             .map(|session| session.signed_in());
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream.outlives_expiry() { self.asked.at } else { now.wall };
-        let decision = self.asked.decide(&route.policy, who, at).0;
+        let decision = self.asked.decide(&route, who, at).0;
         match decision.verdict {
             Verdict::Allow => Ok(()),
             // The same app as before: what it opens, it opens to all, and takes from nobody.
@@ -184,6 +191,7 @@ impl Standing {
             }
             Verdict::SignIn if has_expired => Err(PermitEnd::SessionExpired),
             Verdict::SignInAgain => Err(PermitEnd::SessionExpired),
+            Verdict::ShowCertificate => Err(PermitEnd::CertificateOver),
             Verdict::SignIn | Verdict::Deny => Err(PermitEnd::PolicyChanged),
         }
     }
@@ -230,6 +238,9 @@ pub enum PermitEnd {
     /// The plan in force sends it nowhere, or to something that is no app.
     #[error("the config in force has no route for it")]
     RouteGone,
+    /// The client's certificate has ended, was taken back, or is one of nobody's any more.
+    #[error("the client certificate does not count any longer")]
+    CertificateOver,
     /// The policy in force says no.
     #[error("the policy in force does not allow it")]
     PolicyChanged,
@@ -242,6 +253,7 @@ impl PermitEnd {
             Self::SessionEnded => Details::SessionEnded,
             Self::SessionExpired => Details::SessionExpired,
             Self::RouteGone => Details::RouteGone,
+            Self::CertificateOver => Details::CertificateOver,
             Self::PolicyChanged => Details::PolicyChanged,
         }
     }
@@ -267,6 +279,7 @@ impl Asked {
             authority: routed.authority.clone(),
             path: routed.path.clone(),
             source: seen.source(),
+            presented: Arc::clone(&seen.connection.presented),
             at: seen.now.wall,
             origin: preflight.then(|| text(header::ORIGIN)).flatten(),
             preflight_method: preflight
@@ -276,14 +289,12 @@ impl Asked {
     }
 
     /// Every reading of path and method must be let in; the first that is not is what was decided.
-    fn decide(
-        &self,
-        policy: &Policy,
-        who: Option<&SignedIn>,
-        at: UnixTime,
-    ) -> (Decision, ReadingOf) {
-        let own = self.method.as_str();
-        let decide = |method, path| policy.decide(&Facts::of(who, self.facts(method, path)).at(at));
+    fn decide(&self, route: &Route, who: Option<&SignedIn>, at: UnixTime) -> (Decision, ReadingOf) {
+        let (own, certificate) = (self.method.as_str(), self.certificate(route, at));
+        let decide = |method, path| {
+            let facts = Facts::of(who, self.facts(method, path)).at(at);
+            route.policy.decide(&facts.with_certificate(certificate))
+        };
         let decision = decide(own, self.path.decoded());
         if decision.verdict != Verdict::Allow {
             return (decision, ReadingOf::Canonical);
@@ -308,6 +319,11 @@ impl Asked {
         let is_read_in_one_way =
             self.other_methods.is_empty() && self.path.other_readings().is_empty();
         decision.verdict == Verdict::SignIn && !decision.deny.holds && is_read_in_one_way
+    }
+
+    /// What the client's certificate is worth to a route, then.
+    fn certificate(&self, route: &Route, at: UnixTime) -> ClientCertificate<'_> {
+        self.presented.standing(route.client_trust.as_ref(), at)
     }
 
     fn facts<'a>(&'a self, method: &'a str, path: &'a str) -> RequestFacts<'a> {
@@ -335,7 +351,7 @@ pub fn permit<'a>(
 ) -> Result<(Permitted<Parts>, Grounds), Refused<'a>> {
     let (asked, session) = (Asked::of(&request), request.identity.session());
     let who = session.map(|session| session.signed_in());
-    let (decision, by) = asked.decide(&route.policy, who, asked.at);
+    let (decision, by) = asked.decide(route, who, asked.at);
     let unbound = match session {
         None if asked.may_be_opened(&decision) => stranger(&request),
         Some(_) | None => Unbound::No,
@@ -343,7 +359,10 @@ pub fn permit<'a>(
     let grounds = match (decision.verdict, unbound) {
         (Verdict::Allow, _) => Grounds::Policy(decision),
         (_, Unbound::Open(why)) => Grounds::Unbound(why),
-        (Verdict::SignIn | Verdict::SignInAgain | Verdict::Deny, Unbound::No) => {
+        (
+            Verdict::SignIn | Verdict::SignInAgain | Verdict::ShowCertificate | Verdict::Deny,
+            Unbound::No,
+        ) => {
             return Err(Refused { request, decision, by });
         }
     };

@@ -26,7 +26,7 @@ const NO_ROUTE: &str = "-";
 
 /// Classes of status codes; the last one is for clients that were gone before there was one.
 const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
-const VERDICTS: [Verdict; 4] = Verdict::ALL;
+const VERDICTS: [Verdict; Verdict::ALL.len()] = Verdict::ALL;
 
 /// What a request adds to. Labels come from the config alone, never from a client: a scrape stays
 /// as small as the config, whatever visitors send.

@@ -7,6 +7,7 @@ use usher_rules::{
     },
     names::RequestPath,
     plan::{Action, Balance, HostField, Piece, Plan, RequestTemplate, Route, Underscores},
+    policy::Certificate,
     time::UnixTime,
 };
 
@@ -50,7 +51,8 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     head.uri = origin_form(target)?;
 
     let fields = &mut head.headers;
-    let templates = filled(route, fields); // may refer to what the client sent
+    let certificate = standing.certificate();
+    let templates = filled(route, fields, certificate); // may refer to what the client sent
     remove_hop_by_hop(fields);
     fields.remove(header::EXPECT); // answered here: the body is streamed, RFC 9110 §10.1.1
     fields.remove(POMERIUM_AUTHORIZATION);
@@ -131,12 +133,22 @@ fn host_field(route: &Route, authority: &HeaderValue) -> Option<HeaderValue> {
 }
 
 /// `set_request_headers` with references to the client's fields resolved, before these change.
-fn filled(route: &Route, fields: &HeaderMap) -> Vec<(HeaderName, RequestTemplate)> {
+fn filled(
+    route: &Route,
+    fields: &HeaderMap,
+    certificate: Option<&Certificate>,
+) -> Vec<(HeaderName, RequestTemplate)> {
+    let of = |told: &dyn Fn(&Certificate) -> String| {
+        Piece::Text(certificate.map(told).unwrap_or_default().into())
+    };
     let resolve = |piece: &Piece| match piece {
         Piece::RequestField(name) => {
             let text = fields.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
             Piece::Text(text.into())
         }
+        Piece::CertificateFingerprint => of(&Certificate::fingerprint_hex),
+        Piece::CertificateDns => of(&|shown| listed(&shown.san_dns)),
+        Piece::CertificateEmail => of(&|shown| listed(&shown.san_email)),
         Piece::Text(_)
         | Piece::Assertion
         | Piece::IdToken
@@ -147,6 +159,13 @@ fn filled(route: &Route, fields: &HeaderMap) -> Vec<(HeaderName, RequestTemplate
         pieces: template.pieces.iter().map(resolve).collect(),
     };
     route.set_request.iter().map(|(name, template)| (name.clone(), fill(template))).collect()
+}
+
+/// Names in a list with commas. One with a comma in it would be two, and is left out.
+fn listed(names: &[Box<str>]) -> String {
+    let whole: Vec<&str> =
+        names.iter().map(|name| &**name).filter(|name| !name.contains(',')).collect();
+    whole.join(",")
 }
 
 fn set_templates(
@@ -163,7 +182,13 @@ fn set_templates(
                     value.extend_from_slice(assertion.map_or(&[][..], HeaderValue::as_bytes));
                 }
                 // The provider's tokens are not kept: empty, as in Pomerium's hosted flow.
-                Piece::IdToken | Piece::AccessToken | Piece::RequestField(_) | Piece::Nothing => {}
+                Piece::IdToken
+                | Piece::AccessToken
+                | Piece::RequestField(_)
+                | Piece::CertificateFingerprint
+                | Piece::CertificateDns
+                | Piece::CertificateEmail
+                | Piece::Nothing => {}
             }
         }
         let value = HeaderValue::from_bytes(&value).unwrap_or(HeaderValue::from_static(""));
