@@ -58,8 +58,6 @@ const OTHERS: [&str; 39] = [
 pub struct Forwarded<'a> {
     /// The TCP peer.
     pub peer: &'a HeaderValue,
-    /// Did the visitor come by TLS (or through a terminator that we stand behind)?
-    pub https: bool,
     /// What the visitor asked for, host and port; `None` where `Host` itself tells it
     /// (`preserve_host_header`), as in Pomerium.
     pub authority: Option<&'a HeaderValue>,
@@ -74,7 +72,7 @@ pub struct Forwarded<'a> {
 /// With trusted hops the incoming `X-Forwarded-For` is kept and the peer appended; garbage in it
 /// goes, since Jellyfin takes an unreadable chain for a local visitor (`jellyfin.md` §11.2).
 pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
-    let Forwarded { peer, https, authority, trusted_hops, skip_append } = forwarded;
+    let Forwarded { peer, authority, trusted_hops, skip_append } = forwarded;
     let incoming = readable_chain(fields, trusted_hops);
     remove_theirs(fields);
     match chain(incoming, (!skip_append || trusted_hops == 0).then_some(peer)) {
@@ -83,7 +81,8 @@ pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
     };
     let trusted_proto = (trusted_hops > 0).then(|| fields.remove(PROTO)).flatten();
     let proto = trusted_proto.filter(|proto| proto == "https" || proto == "http");
-    let ours = HeaderValue::from_static(if https { "https" } else { "http" });
+    // A plain listener stands behind a terminator, as in Pomerium.
+    let ours = HeaderValue::from_static("https");
     fields.insert(PROTO, proto.unwrap_or(ours));
     match authority {
         Some(authority) => fields.insert(HOST, authority.clone()),
@@ -257,16 +256,9 @@ mod tests {
         }
         let authority = HeaderValue::from_static("tv.example");
         let peer = HeaderValue::from_static("203.0.113.7");
-        let https = true;
         set_forwarded(
             &mut fields,
-            Forwarded {
-                peer: &peer,
-                https,
-                authority: Some(&authority),
-                trusted_hops,
-                skip_append,
-            },
+            Forwarded { peer: &peer, authority: Some(&authority), trusted_hops, skip_append },
         );
         let mut lines: Vec<_> = fields
             .iter()
@@ -281,13 +273,8 @@ mod tests {
         let mut fields = HeaderMap::new();
         fields.insert("x-forwarded-host", HeaderValue::from_static("evil.test"));
         let peer = HeaderValue::from_static("203.0.113.7");
-        let forwarded = Forwarded {
-            peer: &peer,
-            https: true,
-            authority: None,
-            trusted_hops: 1,
-            skip_append: false,
-        };
+        let forwarded =
+            Forwarded { peer: &peer, authority: None, trusted_hops: 1, skip_append: false };
         set_forwarded(&mut fields, forwarded);
         assert!(!fields.contains_key("x-forwarded-host"), "neither ours nor the client's");
     }

@@ -32,6 +32,17 @@ pub struct HostTable {
     with_port: HashMap<Authority, Vec<usize>, foldhash::fast::RandomState>,
     any_port: HashMap<Host, Vec<usize>, foldhash::fast::RandomState>,
     wildcards: Vec<usize>,
+    ports: IncomingPorts,
+}
+
+/// At which ports a route answers whose `from` names none (`match_any_incoming_port`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IncomingPorts {
+    /// At every one.
+    #[default]
+    Any,
+    /// At 443 alone.
+    AsWritten,
 }
 
 impl HostTable {
@@ -49,12 +60,29 @@ impl HostTable {
         }
     }
 
-    /// Routes to try for `authority`, and whether they are for this host alone.
+    /// An empty one.
+    pub fn with(ports: IncomingPorts) -> Self {
+        Self { ports, ..Self::default() }
+    }
+
+    /// Routes to try for `authority`; each is asked with [`Self::takes`].
     pub fn candidates(&self, authority: &Authority) -> &[usize] {
-        self.with_port
-            .get(authority)
-            .or_else(|| self.any_port.get(&authority.host))
-            .map_or(&self.wildcards, Vec::as_slice)
+        let without_port =
+            || self.any_port.get(&authority.host).filter(|_| self.is_open(authority));
+        self.with_port.get(authority).or_else(without_port).map_or(&self.wildcards, Vec::as_slice)
+    }
+
+    /// Does a route of this pattern answer for `authority`?
+    pub fn takes(&self, from: &HostPattern, authority: &Authority) -> bool {
+        from.takes(authority) && (from.port().is_some() || self.is_open(authority))
+    }
+
+    /// May a route without a port answer at this one?
+    fn is_open(&self, authority: &Authority) -> bool {
+        match self.ports {
+            IncomingPorts::Any => true,
+            IncomingPorts::AsWritten => authority.port.is_none_or(|port| port == 443),
+        }
     }
 
     /// Every exact host, for certificates.
@@ -72,7 +100,14 @@ impl HostPattern {
         }
     }
 
-    /// Does it take `authority`?
+    /// The port that was written, where it is not 443.
+    pub const fn port(&self) -> Option<u16> {
+        match self {
+            Self::Exact { port, .. } | Self::Wildcard { port, .. } => *port,
+        }
+    }
+
+    /// Does it take `authority`, at whatever port where it names none?
     pub fn takes(&self, authority: &Authority) -> bool {
         match self {
             Self::Exact { host, port } => {

@@ -6,7 +6,10 @@ mod compile;
 mod health_check;
 mod hosts;
 mod metrics;
+mod outbound;
 mod provider;
+mod proxy_protocol;
+mod resilience;
 mod route;
 mod sketch;
 
@@ -18,10 +21,13 @@ pub use autocert::{
     LETS_ENCRYPT_STAGING, TsigKey,
 };
 pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, sort};
-pub use health_check::{HealthCheck, HealthQuestion};
-pub use hosts::{HostPattern, HostTable};
+pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, Pauses};
+pub use hosts::{HostPattern, HostTable, IncomingPorts};
 pub use metrics::MetricsListen;
-pub use provider::{BUILTIN, HostedService, OidcProvider, Provider, Providers};
+pub use outbound::{LookupFamily, Outbound};
+pub use provider::{BUILTIN, HostedService, OidcProvider, OwnClient, Provider, Providers};
+pub use proxy_protocol::ProxyProtocol;
+pub use resilience::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate};
 pub use route::{
     Action, Balance, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route,
     Target, Targets, UpstreamTls, UpstreamVerify,
@@ -49,6 +55,10 @@ pub struct Plan {
     pub timeouts: Timeouts,
     /// Roots added to the system's for every outbound connection (`certificate_authority`), PEM.
     pub extra_roots: Vec<Box<[u8]>>,
+    /// How connections to upstreams are made.
+    pub outbound: Outbound,
+    /// Is a changed file read at once (`config_hot_reload`), or at SIGHUP alone?
+    pub hot_reload: bool,
     /// Whom visitors ask who are not let in (`contact`).
     pub contact: Option<Box<str>>,
     /// Response fields for answers that belong to no route (`set_response_headers`).
@@ -104,6 +114,10 @@ pub struct Listen {
     pub http_redirect: Option<Box<str>>,
     /// Where figures can be read.
     pub metrics: Option<MetricsListen>,
+    /// `health_check_addr`: where machines ask how usher is.
+    pub probes: Option<Box<str>>,
+    /// `use_proxy_protocol`: each connection begins with whom it is from.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// ALPN protocols from `codec_type`.
     pub protocols: Protocols,
 }

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{HealthCheck, HostPattern};
+use super::{CircuitBreakers, HealthCheck, HostPattern, OutlierDetection, OwnClient};
 use crate::{names::Upstream, policy::Policy, secret::Secret};
 
 /// One route: which requests it takes, who may pass, and where they go.
@@ -55,6 +55,8 @@ pub struct Route {
     pub socket_origins: Vec<Box<str>>,
     /// How the upstream's certificate is judged.
     pub tls: UpstreamTls,
+    /// `idp_client_id` and `idp_client_secret`.
+    pub own_client: Option<OwnClient>,
     /// The app behind it, by the name of what knows it from inside; most are known to nobody.
     pub app: Option<Box<str>>,
 }
@@ -98,7 +100,7 @@ pub enum Action {
 }
 
 /// The addresses in `to`, and how one of them is chosen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Targets {
     /// In the order of the config; never empty.
     pub all: Vec<Target>,
@@ -106,6 +108,12 @@ pub struct Targets {
     pub balance: Balance,
     /// `health_checks`: each of them is made of each address.
     pub checks: Vec<HealthCheck>,
+    /// `outlier_detection`.
+    pub outliers: Option<OutlierDetection>,
+    /// `healthy_panic_threshold`: where fewer of a hundred are well, all are asked; with 0 never.
+    pub panic_threshold: Option<u32>,
+    /// `circuit_breaker_thresholds`, of the route over those of the top level.
+    pub breakers: CircuitBreakers,
 }
 
 /// One address in `to`.

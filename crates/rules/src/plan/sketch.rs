@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, CookiePolicy, HostField, HostPattern, HostTable, Level, Listen, LogSelection,
+    Action, CookiePolicy, HostField, HostPattern, HostTable, Level, Listen, LogSelection, Outbound,
     PathMatch, Plan, Protocols, Provider, Providers, Rewrite, Route, Secrets, SignIn, Timeouts,
     Underscores, UpstreamTls, UpstreamVerify,
 };
@@ -29,6 +29,8 @@ impl Plan {
                 certificates_dir: None,
                 certificates_inline: Vec::new(),
                 http_redirect: None,
+                probes: None,
+                proxy_protocol: None,
                 metrics: None,
                 protocols: Protocols::Both,
             },
@@ -51,6 +53,8 @@ impl Plan {
             },
             timeouts: Timeouts { read: None, idle: None },
             extra_roots: Vec::new(),
+            outbound: Outbound::default(),
+            hot_reload: true,
             contact: None,
             response_fields: Vec::new(),
             claim_fields: Vec::new(),
@@ -92,6 +96,7 @@ fn sketch_route(host: Host) -> Route {
         is_public: false,
         socket_origins: Vec::new(),
         tls: UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None },
+        own_client: None,
         app: None,
     }
 }

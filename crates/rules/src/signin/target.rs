@@ -90,7 +90,7 @@ pub fn serves(plan: &Plan, authority: &Authority) -> bool {
         .candidates(&authority)
         .iter()
         .filter_map(|index| plan.routes.get(*index))
-        .any(|route| route.from.takes(&authority))
+        .any(|route| plan.hosts.takes(&route.from, &authority))
 }
 
 /// 443 is the port that is not written, in a plan too.

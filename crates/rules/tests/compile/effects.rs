@@ -53,7 +53,9 @@ fn every_supported_key_changes_what_runs() {
 fn every_field_of_the_plan_is_read() {
     let plan = root().join("crates/rules/src/plan");
     let mut fields = BTreeSet::new();
-    for file in ["mod.rs", "route.rs", "autocert.rs", "metrics.rs"] {
+    for file in
+        ["mod.rs", "route.rs", "autocert.rs", "metrics.rs", "health_check.rs", "resilience.rs"]
+    {
         let text = fs::read_to_string(plan.join(file)).unwrap();
         let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix("pub "));
         let names = lines.filter_map(|line| line.split_once(": ")).map(|(name, _)| name);

@@ -94,7 +94,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
 
     let mut signals = Signals::new().map_err(Failure::Signals)?;
     let alone = mounted_alone(&files);
-    let mut watch = Watch::new(files);
+    let mut watch = if plan.hot_reload { Watch::new(files) } else { Watch::nothing() };
     let first = !Alone::was_taken(&dir);
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
     Alone::serves(&dir, &std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone()));

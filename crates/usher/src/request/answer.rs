@@ -1,9 +1,9 @@
 //! Answers that no upstream gives: refusals, and what a route says by itself.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use usher_pages::{
     BadRequest, Contact, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
     SCOPE_HERE, Scripts, Unauthenticated,
@@ -18,24 +18,19 @@ use usher_rules::{
 };
 
 use super::{
-    Body, Door, EventField, EventName, Prompt, SignInNeeded, authorize,
+    Body, Door, EventName, Prompt, SignInNeeded, authorize,
     caught::{Panicked, catch},
     door::moment,
-    forward::ForwardError,
     identify::{Identified, Identity, Rejection},
     journey::{Journey, Known},
     oversize::Oversize,
     refusal::{ErrorResponse, Named, Refusal},
     route::{RouteError, Routed},
     seen::{REQUEST_ID, Seen, fresh_id},
-    shape, tls_error, tls_words,
 };
 
 /// What a browser deletes by itself (heeded over TLS alone).
 pub(crate) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-
-/// From so many octets on, what we say about the visitor is told of: many servers take 8 KiB in all.
-const LARGE_IDENTITY: usize = 8 * 1024;
 
 /// A route that redirects or responds by itself has no upstream.
 pub(super) fn by_route(routed: &Routed, route: &Route, uri: &Uri) -> Option<Response<Body>> {
@@ -228,79 +223,18 @@ impl Door {
             head,
             authority: &routed.authority,
             target: &target,
+            provider: seen
+                .plan
+                .sign_in
+                .providers
+                .asked_by(routed.route().and_then(|route| route.own_client.as_ref()))
+                .id(),
             prompt,
             request_id: seen.id(),
             now: seen.now,
         };
         self.own.sign_in_redirect(needed).await
     }
-
-    /// One of several upstreams did not answer; the request went on to the next.
-    pub(super) fn note_passed_over(&self, seen: &Seen, route: &Route, error: &ForwardError) {
-        let effect = "another address of the route is asked; this one is let alone for a while";
-        self.trouble(seen, &route.name, (EventName::Upstream, error), format_args!("{effect}"));
-    }
-
-    /// Told once of a session and a route: apps and servers between refuse fields of this size, with
-    /// 400 or 431 and no word of why.
-    pub(super) fn note_large_identity(
-        &self,
-        seen: &Seen,
-        standing: &authorize::Standing,
-        fields: &HeaderMap,
-    ) {
-        let octets = shape::identity_octets(&seen.plan, fields);
-        let (route, session) = (standing.route(), standing.session());
-        let Some(session) = session.filter(|_| octets >= LARGE_IDENTITY) else { return };
-        if !session.first_logged(&format!("{} {}", route.id, route.name)) {
-            return;
-        }
-        self.recorder
-            .event(usher_rules::plan::Level::Warn, EventName::Identity, seen.now)
-            .with(EventField::RequestId, seen.id())
-            .with(EventField::Route, &route.name)
-            .with(EventField::UserId, &session.person().id)
-            .with(EventField::Octets, octets)
-            .with(EventField::Effect, "many apps refuse requests with so long fields")
-            .with(
-                EventField::Hint,
-                "have the provider send fewer groups and claims, or leave out \
-                 `pass_identity_headers` and `jwt_claims_headers` where the app does not read them",
-            )
-            .write();
-    }
-
-    fn trouble(
-        &self,
-        seen: &Seen,
-        route: &str,
-        (event, error): (EventName, &dyn std::error::Error),
-        effect: fmt::Arguments<'_>,
-    ) {
-        let cause = error.source().map(full_cause).unwrap_or_default();
-        self.recorder
-            .event(usher_rules::plan::Level::Warn, event, seen.now)
-            .with(EventField::RequestId, seen.id())
-            .with(EventField::Route, route)
-            .with(EventField::Problem, error)
-            .with(EventField::Cause, cause)
-            .with(EventField::Effect, effect)
-            .write_if(&seen.plan.log);
-    }
-}
-
-fn full_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    if let Some(tls) = tls_error(error) {
-        return tls_words(tls);
-    }
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 fn sign_in_url(seen: &Seen) -> String {

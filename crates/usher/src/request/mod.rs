@@ -28,6 +28,7 @@ mod seen;
 pub mod shape;
 pub mod tls;
 mod tls_words;
+mod trouble;
 mod upgrade;
 mod whole;
 mod words;

@@ -12,7 +12,7 @@ use usher_rules::{
 };
 
 use super::{
-    Body, Details, Door, OwnRequest,
+    Body, Details, Door, OwnRequest, PathRule,
     accept::{Connection, limits},
     answer,
     app::{self, Asked},
@@ -50,7 +50,7 @@ impl Rest {
 
 impl Door {
     /// Rooms 3 to 8; 1 and 2 are per connection.
-    pub(super) async fn answer(
+    pub(super) async fn handle(
         self: &Arc<Self>,
         connection: Arc<Connection>,
         request: Request<Incoming>,
@@ -148,9 +148,10 @@ impl Door {
         let by_us =
             identify::who(&seen.plan, &self.verifier, self.sessions.as_ref(), asker).await?;
         let Some(route) = routed.route() else { return Ok(by_us) };
+        let by_us = by_us.on(route, &seen.plan);
         let Some(app) = self.apps.of(route)? else { return Ok(by_us) };
         let by_app = app.credential(Asked::new((seen, routed, route), head, &by_us)).await;
-        Ok(app::identity(by_us, by_app, &seen.plan, seen.now))
+        Ok(app::identity(by_us, by_app, &seen.plan, seen.now).on(route, &seen.plan))
     }
 
     /// Authorize: whoever gets further has a permit.
@@ -163,7 +164,7 @@ impl Door {
     ) -> Result<Answered, Refusal> {
         let (known, seen, routed) = (Known::of(&request), request.seen, request.routed);
         if let Some(response) = workers::refused(&request) {
-            self.decided(known, By::OwnPage, outcome);
+            self.decided(known, By::Path(PathRule::ServiceWorker.word()), outcome);
             return Ok((response, None));
         }
         rest.upgrade = upgrade::allowed(rest.upgrade, route, &request)?;
@@ -235,6 +236,9 @@ impl Door {
         for error in &course.passed_over {
             self.note_passed_over(seen, route, error);
         }
+        for ejected in &course.ejected {
+            self.note_ejected(seen, route, ejected);
+        }
         let sent = sent?;
         outcome.details = Details::ViaUpstream;
         let (mut response, running) = upgrade::settle(sent, upgrade)?;
@@ -260,7 +264,6 @@ impl Door {
             authority: &routed.authority_field,
             host: routed.authority.host.as_str(),
             peer: &seen.connection.peer.text,
-            https: true, // a plain listener stands behind a terminator, as in Pomerium
             request_id: &seen.request_id,
             now: seen.now.wall,
         };

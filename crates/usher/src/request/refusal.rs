@@ -232,11 +232,14 @@ fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> ErrorResponse<'a
         | ForwardError::Tls { .. } // a handshake that fails has made no connection
         | ForwardError::TlsSettings { .. }
         | ForwardError::Refused { .. }
-        | ForwardError::Closed { .. } => Box::new(UpstreamUnavailable { host, try_again, receipt }),
+        | ForwardError::Closed { .. }
+        | ForwardError::Overflow { .. }
+        | ForwardError::NoneWell => Box::new(UpstreamUnavailable { host, try_again, receipt }),
         ForwardError::Protocol { .. }
         | ForwardError::Unreadable { .. }
         | ForwardError::Invalid { .. }
-        | ForwardError::NotWebSocket => Box::new(UpstreamDown { host, try_again, receipt }),
+        | ForwardError::NotWebSocket
+        | ForwardError::NoUpstream => Box::new(UpstreamDown { host, try_again, receipt }),
         ForwardError::ClientStalled { .. } => Box::new(RequestTimeout { receipt }),
         ForwardError::ClientGone => Box::new(BadRequest { why: None, receipt }),
         // What would be said to the same request if it came now.
@@ -293,6 +296,9 @@ mod tests {
             (503, ForwardError::TlsSettings { upstream: upstream(), why: "x".into() }),
             (503, ForwardError::Closed { source: said(b"").await }),
             (503, ForwardError::Refused { source: said(b"").await }),
+            (503, ForwardError::Overflow { limit: "max_requests" }),
+            (503, ForwardError::NoneWell),
+            (502, ForwardError::NoUpstream),
             (502, ForwardError::Protocol { source: said(b"no HTTP\r\n\r\n").await }),
             (502, ForwardError::Invalid { why: "x" }),
             (504, ForwardError::HeadTimeout { after }),
@@ -376,22 +382,8 @@ mod tests {
                 | RouteError::Misdirected => format!("Route {error}"),
             },
             Refusal::Forward(error) => match error {
-                ForwardError::Resolve { .. }
-                | ForwardError::Connect { .. }
-                | ForwardError::ConnectTimeout { .. }
-                | ForwardError::Tls { .. }
-                | ForwardError::TlsSettings { .. }
-                | ForwardError::Closed { .. }
-                | ForwardError::Refused { .. }
-                | ForwardError::Protocol { .. }
-                | ForwardError::Invalid { .. }
-                | ForwardError::HeadTimeout { .. }
-                | ForwardError::IdleTimeout { .. }
-                | ForwardError::ClientStalled { .. }
-                | ForwardError::ClientGone
-                | ForwardError::PermitEnded(_)
-                | ForwardError::NotWebSocket => format!("Forward {error}"),
                 ForwardError::Unreadable { why } => format!("Unreadable {why}"),
+                error => format!("Forward {error}"),
             },
             Refusal::NotFound
             | Refusal::Oversize(Oversize::Cookies | Oversize::Other)
@@ -442,6 +434,6 @@ mod tests {
             let body = text.into_body().collect().await.unwrap().to_bytes();
             assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
         }
-        assert_eq!(seen.len(), 54, "every variant");
+        assert_eq!(seen.len(), 57, "every variant");
     }
 }

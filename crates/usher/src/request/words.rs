@@ -61,6 +61,10 @@ words! {
         ClientGone = "downstream_remote_disconnect",
         /// The upstream's name does not resolve.
         NameUnresolved = "upstream_name_unresolved",
+        /// As much is under way as the route may have (`circuit_breaker_thresholds`).
+        UpstreamOverflow = "upstream_reset_before_response_started{overflow}",
+        /// No upstream is well (`healthy_panic_threshold: 0`).
+        NoneWell = "no_healthy_upstream",
         /// No connection to the upstream.
         ConnectFailed = "upstream_connect_failed",
         /// No connection to the upstream in time.
@@ -113,6 +117,8 @@ words! {
         OtherHost = "other-host",
         /// The route does not open WebSockets.
         NoWebSockets = "no-websockets",
+        /// A service worker that could rule the page on which people sign in.
+        ServiceWorker = "service-worker",
         /// A page of another site opened the socket.
         ForeignOrigin = "foreign-origin",
         /// It ended before anything was decided: the client left, or a mistake of ours.
@@ -148,6 +154,8 @@ words! {
         Redirect = "redirect",
         /// Takes readers of figures.
         Metrics = "metrics",
+        /// Takes those who ask how usher is (`health_check_addr`).
+        Probes = "probes",
         /// Waits for signals and for changes of files.
         Watch = "watch",
     }

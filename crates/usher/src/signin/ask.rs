@@ -5,8 +5,8 @@ use usher_pages::Receipt;
 use usher_rules::{
     fields::{Preference, Reader, error_form, reader},
     names::Origin,
-    plan::Plan,
-    signin::{Params, ParamsError},
+    plan::{Plan, Provider},
+    signin::{Params, ParamsError, param},
     time::{Now, UnixTime},
 };
 
@@ -65,6 +65,19 @@ impl Ask {
             "" => path.into(),
             query => format!("{path}?{query}"),
         }
+    }
+
+    /// At a route's host: who says there who somebody is.
+    pub(super) fn provider(&self) -> &Provider {
+        let own = self.request.route.as_ref().and_then(|route| route.own_client.as_ref());
+        self.plan().sign_in.providers.asked_by(own)
+    }
+
+    /// At the authenticate host: who is to say who somebody is, where the link says so. Whether it
+    /// was signed is found out elsewhere.
+    pub(super) fn wanted_provider(&self) -> Option<&Provider> {
+        let params = Params::parse(self.query()).ok()?;
+        self.plan().sign_in.providers.of(params.text(param::IDP_ID)?)
     }
 
     pub(super) const fn fields(&self) -> &HeaderMap {

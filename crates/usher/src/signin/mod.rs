@@ -62,7 +62,7 @@ pub use self::{
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{
     Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Remembered, SignInJournal,
-    SignInNeeded, identify::SessionStore,
+    SignInNeeded, identify::SessionStore, route::is_probe,
 };
 
 /// Everything of the other rooms that sign-in needs.
@@ -122,7 +122,7 @@ impl SignInRoom {
         let get = ask.method() == Method::GET;
         let post = ask.method() == Method::POST;
         match ask.path() {
-            "/ping" | "/healthz" => open::health(ask, &self.keys),
+            probe if is_probe(probe) => open::health(ask, &self.keys),
             "/robots.txt" => open::robots(),
             "/" if get => answer::found("/.pomerium/"),
             "/.well-known/pomerium" | "/.well-known/pomerium/" if get => open::well_known(ask),

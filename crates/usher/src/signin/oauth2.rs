@@ -13,7 +13,7 @@ use usher_rules::{
 
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer,
-    provider::{ProviderError, SignedIn},
+    provider::{ProviderError, VerifiedTokens},
     random,
     sessions::not_served,
     sign_in::words,
@@ -177,7 +177,7 @@ impl SignInRoom {
         let names_itself = self.providers.names_itself(plan, provider, now).await?;
         let redeeming = pending.answered(response, provider, names_itself, now.wall)?;
         self.sessions.once(used, over_at, now.wall).await?;
-        let SignedIn { claims, userinfo, redeemed } =
+        let VerifiedTokens { claims, userinfo, redeemed } =
             self.providers.redeem(plan, provider, &redeeming, now).await?;
         let authentication = redeeming.accept(&claims, userinfo.as_ref(), provider, now.wall)?;
         if let Some(response) =

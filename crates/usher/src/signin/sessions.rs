@@ -135,7 +135,9 @@ impl SignInRoom {
         let in_flight = old.person().id == new.person().id
             && ask.plan().sign_in.service.is_none()
             && ask.wall().is_within(IN_FLIGHT, old.session().issued_at());
-        if !in_flight {
+        // Routes with OAuth clients of their own have sessions beside each other.
+        let is_beside = old.session().idp_id != new.session().idp_id;
+        if !in_flight && !is_beside {
             self.retire(ask, old, new).await;
         }
     }

@@ -33,7 +33,11 @@ impl SignInRoom {
             Ok(goal) => goal,
             Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
         };
+        let wanted = ask.wanted_provider();
         let known = ask.known_here();
+        // Whom another client vouches for is nobody where a route has one of its own.
+        let known =
+            known.filter(|live| wanted.is_none_or(|one| one.id() == &*live.session().idp_id));
         let known = known.filter(|live| goal.is_met_by(live.session().sign_in, Duration::ZERO));
         if let Some(live) = known {
             if let Some(response) =
@@ -48,7 +52,10 @@ impl SignInRoom {
         if matches!(goal, Goal::Proxy { .. }) && ask.reader() == Reader::Program {
             return answer::text(StatusCode::UNAUTHORIZED, "Unauthorized\n"); // as measured
         }
-        self.with_first(ask.plan()).sign_in(ask, goal).await
+        match wanted {
+            Some(provider) => self.with(provider).sign_in(ask, goal).await,
+            None => self.with_first(ask.plan()).sign_in(ask, goal).await,
+        }
     }
 
     /// Only an address that we signed has one. Without any query it is the authenticate host

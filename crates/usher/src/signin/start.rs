@@ -2,13 +2,11 @@
 
 use http::{Method, Response, StatusCode};
 use usher_rules::{
-    names::{Authority, Origin},
-    plan::Plan,
+    names::Origin,
     signin::{
         BindingUse, BrowserBinding, CALLBACK, Goal, PROMPT_LOGIN, Params, ProgramRedirect, SIGN_IN,
         param, sign_url,
     },
-    time::Now,
 };
 
 use super::{Ask, SignInRoom, answer, binding, deep_link::Wanted, random};
@@ -16,15 +14,9 @@ use crate::request::{Body, Prompt, SignInNeeded};
 
 impl SignInRoom {
     /// Sends a navigation to the authenticate host, and marks the browser that it began in.
-    pub(super) fn begin_hop(
-        &self,
-        plan: &Plan,
-        authority: &Authority,
-        target: &str,
-        prompt: Prompt,
-        now: Now,
-        fields: &http::HeaderMap,
-    ) -> Option<Response<Body>> {
+    pub(super) fn begin_hop(&self, needed: &SignInNeeded<'_>) -> Option<Response<Body>> {
+        let SignInNeeded { plan, head, authority, target, provider, prompt, now, .. } = *needed;
+        let fields = &head.headers;
         let wanted = Wanted::new(plan, authority, target, fields)?;
         let binding = BrowserBinding::new(random()?, now.wall);
         // On the authenticate host itself the browser stays under the port that it came by.
@@ -32,7 +24,7 @@ impl SignInRoom {
         let here = own.host == plan.sign_in.authenticate.host;
         let base = format!("{}{SIGN_IN}", if here { &own } else { &plan.sign_in.authenticate });
         let mut params = vec![
-            (param::IDP_ID, plan.sign_in.providers.first().id()),
+            (param::IDP_ID, provider),
             (param::REDIRECT_URI, &wanted.page),
             (param::FLOW, &binding.id),
         ];
@@ -57,6 +49,7 @@ impl SignInRoom {
             head: ask.head(),
             authority: ask.authority(),
             target: "/.pomerium/",
+            provider: ask.provider().id(),
             prompt: Prompt::IfNeeded,
             request_id: ask.request_id(),
             now: ask.now(),

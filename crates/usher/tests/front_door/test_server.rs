@@ -70,6 +70,9 @@ pub fn plan(text: &str) -> Plan {
             };
             plan.listen.http_redirect = plan.listen.http_redirect.map(here);
             plan.listen.address = here(plan.listen.address);
+            if plan.listen.probes.is_some() {
+                plan.listen.probes = Some("127.0.0.1:0".into());
+            }
             if let Some(metrics) = &mut plan.listen.metrics {
                 metrics.address = "127.0.0.1:0".into();
             }

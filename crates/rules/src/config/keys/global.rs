@@ -6,7 +6,7 @@ use super::{
     form::*,
     keys,
     lost::*,
-    nested::*,
+    nested::{self, *},
 };
 
 /// Words for `log_level`.
@@ -28,6 +28,12 @@ keys! {
     INSECURE_SERVER: Bool = bool("insecure_server", Supported);
     /// A plain listener that sends everybody to https.
     HTTP_REDIRECT_ADDR: Text = text("http_redirect_addr", Supported);
+    /// Every connection begins with a PROXY header (version 1 or 2) that says whom it is from.
+    USE_PROXY_PROTOCOL: Bool = bool("use_proxy_protocol", Supported);
+    /// Addresses and ranges of balancers whose PROXY header is believed; others are turned away.
+    PROXY_PROTOCOL_TRUSTED: List = list("proxy_protocol_trusted", Own);
+    /// Where machines ask how usher is: `/status`, `/startupz`, `/readyz`, `/healthz`, in plain HTTP.
+    HEALTH_CHECK_ADDR: Text = text("health_check_addr", Supported);
     /// Which HTTP versions are offered by ALPN.
     CODEC_TYPE: Word =
         word("codec_type", &["auto", "http1", "http2", "http3"], Yes, Supported).or("auto");
@@ -51,6 +57,28 @@ keys! {
     TIMEOUT_IDLE: Duration = duration("timeout_idle", Supported).or("5m");
     /// `timeout` of routes that have none.
     DEFAULT_UPSTREAM_TIMEOUT: Duration = duration("default_upstream_timeout", Supported).or("30s");
+
+    // 2.18 flags
+    /// What may be turned on and off.
+    RUNTIME_FLAGS: Object = object("runtime_flags", nested::RUNTIME_FLAGS, Supported);
+
+    // 2.16 names and addresses of upstreams
+    /// Which addresses of an upstream's name are tried; both families otherwise, raced with each other.
+    DNS_LOOKUP_FAMILY: Word =
+        word("dns_lookup_family", &["AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"], No, Supported).or("V4_PREFERRED");
+    /// How long the addresses of a name are believed.
+    DNS_REFRESH_RATE: Duration = duration("dns_refresh_rate", Supported).or("5s");
+    /// How long the system's resolver may take.
+    DNS_QUERY_TIMEOUT: Duration = duration("dns_query_timeout", Supported).or("5s");
+    /// The address that connections to upstreams leave from; those of the other family are not tried.
+    ENVOY_BIND_CONFIG_SOURCE_ADDRESS: Text = text("envoy_bind_config_source_address", Supported);
+    /// Whether that may be one that this machine does not have yet.
+    ENVOY_BIND_CONFIG_FREEBIND: Bool = bool("envoy_bind_config_freebind", Supported);
+
+    // 2.17 circuit breakers
+    /// How much of each route may be under way at once; more is answered with 503.
+    CIRCUIT_BREAKER_THRESHOLDS: Object =
+        object("circuit_breaker_thresholds", CIRCUIT_BREAKER, Supported);
 
     // 2.4 certificates
     /// A certificate chain in PEM, leaf first.
@@ -228,7 +256,6 @@ keys! {
     POLICY: AnyKind = routes("policy", Supported).meant_by(&["policies"]);
 
     others:
-        bool("use_proxy_protocol", Refused("every connection begins with a PROXY header that names the client; without it `source_ip` rules would judge the balancer"));
         text("grpc_address", NoEffect(ONE_PROCESS));
         bool("grpc_insecure", NoEffect(ONE_PROCESS));
         duration("grpc_client_timeout", NoEffect(ONE_PROCESS));
@@ -238,11 +265,8 @@ keys! {
         text("envoy_admin_address", NoEffect(NO_ENVOY));
         text("envoy_admin_access_log_path", NoEffect(NO_ENVOY));
         text("envoy_admin_profile_path", NoEffect(NO_ENVOY));
-        text("envoy_bind_config_source_address", NotYet("connections to upstreams leave from the address that the system picks"));
-        bool("envoy_bind_config_freebind", NoEffect(NO_ENVOY));
         list("envoy_dynamic_extensions", NoEffect(NO_ENVOY));
         text("debug_address", NoEffect("there is no debug listener"));
-        text("health_check_addr", NotYet("there is no separate health listener; `/ping` and `/healthz` answer on the main one"));
         bool("health_check_systemd_disabled", Fixed(&["true"], "systemd is not notified"));
         bool("merge_slashes", Fixed(&["true"], "slashes are always merged"));
         bool("normalize_path", Fixed(&["true"], "paths are always normalised"));
@@ -284,16 +308,11 @@ keys! {
         any("databroker_cluster_nodes", NotYet(ONE_NODE));
         text("databroker_raft_bind_address", NotYet(ONE_NODE));
         object("downstream_mtls", DOWNSTREAM_MTLS, Refused("visitors have to show a client certificate"));
-        word("dns_lookup_family", &["AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"], No, Fixed(&["AUTO", "ALL"], SYSTEM_DNS));
-        duration("dns_refresh_rate", NotYet(SYSTEM_DNS));
-        duration("dns_failure_refresh_rate", NotYet(SYSTEM_DNS));
-        duration("dns_query_timeout", NotYet(SYSTEM_DNS));
+        duration("dns_failure_refresh_rate", NoEffect("a name that did not resolve is asked for again with the next request"));
         int("dns_query_tries", 0, 4_294_967_295, NotYet(SYSTEM_DNS));
         int("dns_udp_max_queries", 0, 4_294_967_295, NotYet(SYSTEM_DNS));
         bool("dns_use_tcp", NotYet(SYSTEM_DNS));
         list("dns_resolvers", NotYet(SYSTEM_DNS));
-        object("circuit_breaker_thresholds", CIRCUIT_BREAKER, NotYet("requests to one upstream are not limited in number"));
-        object("runtime_flags", RUNTIME_FLAGS, Supported);
         any("ssh_address", NotYet(NO_SSH));
         any("ssh_host_key_files", NotYet(NO_SSH));
         any("ssh_host_keys", NotYet(NO_SSH));

@@ -20,10 +20,7 @@ pub(super) const NO_PORTAL: &str = "there is no portal to show it";
 pub(super) const VIRTUAL_HOST: &str = "it chooses the virtual host that the upstream answers for; without it the route would open another one";
 pub(super) const CLIENT_CERTIFICATE: &str =
     "visitors of this route have to show a client certificate";
-pub(super) const OWN_CLIENT: &str =
-    "this route has an OAuth client of its own, so that sessions of the others do not count";
 pub(super) const KUBERNETES: &str =
     "usher does not speak to Kubernetes on a visitor's behalf; fields that impersonate would pass";
 pub(super) const ITS_ANSWER: &str = "each check waits for its own answer";
-pub(super) const SAME_INTERVAL: &str = "the interval is always the same";
 pub(super) const STATUS_ALONE: &str = "the status alone counts";

@@ -120,6 +120,11 @@ keys! {
     /// Rules in the Pomerium Policy Language.
     POLICY: AnyKind = any("policy", Supported).meant_by(&["policies"]);
 
+    /// An OAuth client of its own at the provider: sessions of other routes do not count here.
+    IDP_CLIENT_ID: Text = text("idp_client_id", Supported);
+    /// The secret of that client.
+    IDP_CLIENT_SECRET: Secret = secret("idp_client_secret", Supported);
+
     // identity toward the upstream
     /// Whether the upstream is told who asks.
     PASS_IDENTITY_HEADERS: Bool = bool("pass_identity_headers", Supported);
@@ -132,6 +137,13 @@ keys! {
         word("load_balancing_policy", &["round_robin", "maglev", "random", "ring_hash", "least_request"], Yes, Supported).or("round_robin").meant_by(&["lb_policy"]);
     /// Questions that each upstream is asked, beside all requests.
     HEALTH_CHECKS: Objects = objects("health_checks", HEALTH_CHECK, Supported);
+    /// Upstreams are left alone for what they answer to visitors.
+    OUTLIER_DETECTION: Object = object("outlier_detection", OUTLIER_DETECTION_KEYS, Supported);
+    /// Where fewer upstreams than so many of a hundred are well, all are asked; `0`: not even where none is.
+    HEALTHY_PANIC_THRESHOLD: Int = int("healthy_panic_threshold", 0, 100, Supported);
+    /// How much of this route may be under way at once, over what the top level says.
+    CIRCUIT_BREAKER_THRESHOLDS: Object =
+        object("circuit_breaker_thresholds", CIRCUIT_BREAKER, Supported);
 
     others:
         text("description", NoEffect(NO_PORTAL));
@@ -146,11 +158,9 @@ keys! {
         text("tls_downstream_server_name", NoEffect("it only adds a name for reserved paths, which answer on every host"));
         text("tls_downstream_client_ca", Refused(CLIENT_CERTIFICATE));
         text("tls_downstream_client_ca_file", Refused(CLIENT_CERTIFICATE));
-        bool("tls_upstream_allow_renegotiation", NotYet("upstreams that renegotiate TLS are not spoken to"));
+        bool("tls_upstream_allow_renegotiation", Fixed(&["false"], "an upstream that renegotiates TLS ends its connection: TLS 1.3 knows no renegotiation, and rustls does none"));
         any("sub_policies", Refused("it holds further rules in Rego, which may deny"));
         any("allowed_groups", Removed("write a policy with `claim/groups`"));
-        text("idp_client_id", Refused(OWN_CLIENT));
-        secret("idp_client_secret", Refused(OWN_CLIENT));
         list("idp_access_token_allowed_audiences", NotYet(NO_TOKENS));
         word("bearer_token_format", &["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes, Fixed(&["", "default"], NO_TOKENS));
         any("identity_providers", NotYet("tokens of other issuers are not taken for a session"));
@@ -159,9 +169,6 @@ keys! {
         secret("kubernetes_service_account_token", Refused(KUBERNETES));
         text("kubernetes_service_account_token_file", Refused(KUBERNETES));
         bool("enable_google_cloud_serverless_authentication", NotYet("the upstream gets no token of Google Cloud"));
-        any("outlier_detection", NotYet("upstreams are not taken out for their answers"));
-        int("healthy_panic_threshold", 0, 100, NotYet("who fails its checks is left alone while another is well, and asked where none is"));
-        object("circuit_breaker_thresholds", CIRCUIT_BREAKER, NotYet("requests to one upstream are not limited in number"));
         bool("show_error_details", NotYet("the page of a refusal does not list rules"));
         list("depends_on", NotYet("these hosts get their session when they are first visited, with one more redirect"));
         any("mcp", NotYet("there is no MCP gateway: the route forwards HTTP as it comes"));

@@ -103,6 +103,8 @@ impl Compiler<'_> {
             certificates_inline,
             http_redirect: self.address(&global::HTTP_REDIRECT_ADDR, Some(80)),
             metrics: self.metrics(),
+            probes: self.address(&global::HEALTH_CHECK_ADDR, None),
+            proxy_protocol: self.proxy_protocol(),
             protocols: self.protocols(),
         };
         self.tell_clash(&listen);
@@ -162,9 +164,10 @@ impl Compiler<'_> {
     /// Two listeners on one port: the second can't be bound.
     fn tell_clash(&mut self, listen: &Listen) {
         let metrics = listen.metrics.as_ref().map(|metrics| &metrics.address);
-        let others: [(&'static Key, _); 2] = [
+        let others: [(&'static Key, _); 3] = [
             (&global::HTTP_REDIRECT_ADDR, listen.http_redirect.as_ref()),
             (&global::METRICS_ADDRESS, metrics),
+            (&global::HEALTH_CHECK_ADDR, listen.probes.as_ref()),
         ];
         let mut taken = vec![(global::ADDRESS.name, &listen.address)];
         for (key, address) in others {

@@ -6,6 +6,7 @@
 mod autocert;
 mod dns;
 mod files;
+mod flags;
 mod from;
 mod globals;
 mod hardening;
@@ -16,9 +17,13 @@ mod loops;
 mod matcher;
 mod metrics;
 mod name;
+mod outbound;
+mod own_client;
 mod pairs;
 mod placeholder;
+mod proxy_protocol;
 mod re2;
+mod resilience;
 mod route;
 mod secrets;
 mod service;
@@ -64,6 +69,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let secrets = compiler.secrets();
     let extra_roots = compiler.extra_roots();
     let log = compiler.log();
+    let outbound = compiler.outbound();
     let additional_methods = compiler.additional_methods();
     compiler.remarks();
     let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods);
@@ -88,7 +94,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
 
     let has_errors = problems.iter().any(|problem| problem.severity == Severity::Error);
     let Some(sign_in) = sign_in.filter(|_| !has_errors) else { return Err(problems) };
-    let mut hosts = HostTable::default();
+    let mut hosts = HostTable::with(flags::incoming_ports(&globals));
     for (index, route) in routes.iter().enumerate() {
         hosts.add(index, &route.from);
     }
@@ -100,6 +106,8 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         cookie,
         timeouts,
         extra_roots,
+        outbound,
+        hot_reload: flags::hot_reload(&globals),
         contact: globals.get(&global::CONTACT).map(Into::into),
         response_fields: response_fields.all(),
         claim_fields,

@@ -21,7 +21,8 @@ use crate::{
     },
     names::{Authority, Host},
     plan::{
-        HostField, HostPattern, PathMatch, RequestTemplate, Route, UpstreamTls, UpstreamVerify,
+        CircuitBreakers, HostField, HostPattern, PathMatch, RequestTemplate, Route, UpstreamTls,
+        UpstreamVerify,
     },
     policy::{LegacyAllow, Policy, value_of},
     problem::{Problem, Severity},
@@ -36,6 +37,7 @@ pub(super) struct Defaults<'a> {
     timeout: Duration,
     pass_identity: bool,
     issuer_is_uri: bool,
+    breakers: CircuitBreakers,
     response_fields: &'a ResponseFields,
     additional_methods: &'a [Box<str>],
 }
@@ -50,6 +52,10 @@ impl<'a> Defaults<'a> {
             timeout: globals.value(&global::DEFAULT_UPSTREAM_TIMEOUT),
             pass_identity: globals.value(&global::PASS_IDENTITY_HEADERS),
             issuer_is_uri: is_uri(globals.value(&global::JWT_ISSUER_FORMAT)),
+            breakers: CircuitBreakers::of(
+                globals.get(&global::CIRCUIT_BREAKER_THRESHOLDS),
+                CircuitBreakers::default(),
+            ),
             response_fields,
             additional_methods,
         }
@@ -65,7 +71,7 @@ pub(super) fn compile(
     let keys = compiler.keys;
     let from = compiler.from();
     let matches = compiler.path_match();
-    let action = compiler.action();
+    let action = compiler.action(defaults.breakers);
     let rewrite = compiler.rewrite(action.as_ref());
     let policy = compiler.policy();
     compiler.problems.extend(policy.never_met(defaults.additional_methods));
@@ -112,6 +118,7 @@ pub(super) fn compile(
         is_public: keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
         socket_origins,
         tls: tls?,
+        own_client: compiler.own_client(),
         app: None,
         from,
         matches,

@@ -9,7 +9,7 @@ use crate::{
         keys::{Key, global},
     },
     names::{Host, Origin},
-    plan::{Action, HostPattern, OidcProvider, Provider, Providers, Route, SignIn},
+    plan::{Action, HostPattern, OidcProvider, Provider, Route, SignIn},
     problem::{Place, Problem, Severity},
     secret::Secret,
 };
@@ -64,6 +64,7 @@ impl Compiler<'_> {
         let named_origin = named.as_ref().and_then(Option::as_ref);
         let is_service = self.is_authenticate_service();
         let hosted = named_origin.filter(|origin| !is_service && self.is_hosted(origin));
+        let authenticate_name = named_origin.map(Origin::to_string);
         let provider = match hosted {
             Some(origin) => Some(self.hosted(origin)),
             None => self.provider(named_origin),
@@ -81,7 +82,7 @@ impl Compiler<'_> {
         Some(SignIn {
             authenticate,
             dedicated_host,
-            providers: Providers::new(provider?, Vec::new()),
+            providers: self.with_own_clients(provider?, authenticate_name.as_deref(), routes),
             signed_out_url,
             programmatic_hosts: match hosts {
                 Some(hosts) => hosts.iter().map(|host| Host::a_labels(&host.text)).collect(),
@@ -195,24 +196,17 @@ impl Compiler<'_> {
                     .map(|(name, value)| ((*name).into(), (*value).into()))
                     .collect(),
             };
-        let (issuer, client_id) = (issuer?, client_id?);
-        let mut parts = vec![preset.name.as_bytes(), issuer.as_bytes(), client_id.as_bytes()];
-        parts.push(client_secret.as_ref().map(Secret::expose).unwrap_or_default());
-        parts.extend(scopes.iter().map(|scope| scope.as_bytes()));
-        parts.extend(
-            request_params.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]),
-        );
-        let authenticate = named.map(Origin::to_string).unwrap_or_default();
-        parts.push(authenticate.as_bytes());
-        let id = stable_id(&parts, 16);
-        Some(OidcProvider {
-            issuer,
-            client_id: client_id.into(),
-            client_secret,
+        let mut provider = OidcProvider {
+            issuer: issuer?,
+            client_id: client_id?.into(),
+            client_secret: client_secret.map(Arc::new),
             scopes,
             request_params,
-            id,
-        })
+            id: Box::default(),
+        };
+        let authenticate = named.map(Origin::to_string).unwrap_or_default();
+        provider.id = id_of(&provider, preset.name, &authenticate);
+        Some(provider)
     }
 
     /// The issuer, octet for octet, but for auth0, whose issuers end in a slash.
@@ -326,6 +320,19 @@ fn unknown_provider(given: &Given) -> Problem {
             "write `oidc` and its `idp_provider_url`, or `builtin` for people in usher's own store",
         ),
     }
+}
+
+/// Over all that makes it another one.
+pub(super) fn id_of(provider: &OidcProvider, preset: &str, authenticate: &str) -> Box<str> {
+    let OidcProvider { issuer, client_id, client_secret, scopes, request_params, .. } = provider;
+    let mut parts = vec![preset.as_bytes(), issuer.as_bytes(), client_id.as_bytes()];
+    parts.push(client_secret.as_ref().map(|secret| secret.expose()).unwrap_or_default());
+    parts.extend(scopes.iter().map(|scope| scope.as_bytes()));
+    parts.extend(
+        request_params.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]),
+    );
+    parts.push(authenticate.as_bytes());
+    stable_id(&parts, 16)
 }
 
 /// `digits` hexadecimal digits over parts, whose borders count.

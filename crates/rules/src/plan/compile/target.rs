@@ -13,14 +13,14 @@ use crate::{
         values,
     },
     names::{Host, Upstream, UpstreamError},
-    plan::{Action, Balance, Redirect, Target, Targets},
+    plan::{Action, Balance, CircuitBreakers, Redirect, Target, Targets},
     problem::{Problem, Span, without_passwords},
     yaml::{Kind, Node},
 };
 
 impl Compiler<'_> {
     /// `redirect` wins over `response`, and this over `to`.
-    pub(super) fn action(&mut self) -> Option<Action> {
+    pub(super) fn action(&mut self, breakers: CircuitBreakers) -> Option<Action> {
         let given: Vec<&Given> = ACTIONS.iter().filter_map(|key| self.keys.given(key)).collect();
         if let [wins, loses, ..] = given.as_slice() {
             self.report(loses.warning(
@@ -36,7 +36,7 @@ impl Compiler<'_> {
             Some(given) if std::ptr::eq(given.key, &*route::RESPONSE) => {
                 self.response(given, self.keys.get(&route::RESPONSE)?)
             }
-            Some(given) => self.forward(given),
+            Some(given) => self.forward(given, breakers),
             None => {
                 let place = self.keys.source.place(&self.start());
                 self.report(Problem::new(
@@ -56,7 +56,7 @@ impl Compiler<'_> {
         self.keys.given.first().map_or_else(|| self.keys.at.clone(), |given| given.key_span.clone())
     }
 
-    fn forward(&mut self, given: &Given) -> Option<Action> {
+    fn forward(&mut self, given: &Given, breakers: CircuitBreakers) -> Option<Action> {
         let checks = self.health_checks();
         let mut written = Vec::new();
         if let Err(node) = collect(&given.node, &mut written) {
@@ -88,7 +88,17 @@ impl Compiler<'_> {
             return None;
         }
         let all = targets.into_iter().map(|(target, _)| target).collect();
-        Some(Action::Forward(Targets { all, balance: self.balance(), checks: checks? }))
+        Some(Action::Forward(Targets {
+            all,
+            balance: self.balance(),
+            checks: checks?,
+            outliers: self.outlier_detection(),
+            panic_threshold: self.healthy_panic_threshold(),
+            breakers: CircuitBreakers::of(
+                self.keys.get(&route::CIRCUIT_BREAKER_THRESHOLDS),
+                breakers,
+            ),
+        }))
     }
 
     /// `load_balancing_policy`. Both ways of hashing are one here: what they promise is that the

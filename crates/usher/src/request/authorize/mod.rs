@@ -38,14 +38,14 @@ pub struct Permitted<R> {
 pub struct Standing {
     route: Arc<Route>,
     session: Option<Arc<LiveSession>>,
-    asked: Asked,
+    asked: PolicyInput,
     is_open_to_strangers: bool,
 }
 
 /// What was asked for, and the facts about it beside the session, owned: a long stream is decided
 /// again. Made here alone, from the request that is let through.
 #[derive(Debug)]
-struct Asked {
+struct PolicyInput {
     method: Method,
     other_methods: Box<[Box<str>]>,
     authority: Authority,
@@ -157,7 +157,7 @@ impl Standing {
     /// [`PermitEnd`] says why it does not hold any longer.
     pub fn still_holds(&self, plan: &Plan, now: Now, stream: Stream) -> Result<(), PermitEnd> {
         self.session_goes_on()?;
-        let Asked { authority, path, .. } = &self.asked;
+        let PolicyInput { authority, path, .. } = &self.asked;
         let Ok(Destination::Route(route)) = route::belongs(plan, authority, path) else {
             return Err(PermitEnd::RouteGone);
         };
@@ -166,8 +166,10 @@ impl Standing {
         }
         let session = self.session.as_ref();
         let has_expired = session.is_some_and(|session| session.is_over(now));
+        let (providers, own) = (&plan.sign_in.providers, route.own_client.as_ref());
         let who = session
             .filter(|_| !has_expired || stream.outlives_expiry())
+            .filter(|session| providers.counts_on(own, &session.session().idp_id))
             .map(|session| session.signed_in());
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream.outlives_expiry() { self.asked.at } else { now.wall };
@@ -247,7 +249,7 @@ impl PermitEnd {
     }
 }
 
-impl Asked {
+impl PolicyInput {
     fn of(request: &Identified<'_>) -> Self {
         let Identified { head, seen, routed, .. } = request;
         let (method, fields) = (&head.method, &head.headers);
@@ -333,7 +335,7 @@ pub fn permit<'a>(
     route: &Arc<Route>,
     stranger: impl FnOnce(&Identified<'a>) -> Unbound,
 ) -> Result<(Permitted<Parts>, Grounds), Refused<'a>> {
-    let (asked, session) = (Asked::of(&request), request.identity.session());
+    let (asked, session) = (PolicyInput::of(&request), request.identity.session());
     let who = session.map(|session| session.signed_in());
     let (decision, by) = asked.decide(&route.policy, who, asked.at);
     let unbound = match session {

@@ -25,6 +25,7 @@ pub use who::{Asker, Verifier, in_force, who};
 use std::sync::Arc;
 
 use http::request::Parts;
+use usher_rules::plan::{Plan, Route};
 
 use super::{route::Routed, seen::Seen};
 
@@ -76,6 +77,18 @@ pub enum Rejection {
 }
 
 impl Identity {
+    /// On a route: sessions of other OAuth clients than its own do not count there.
+    #[must_use]
+    pub fn on(self, route: &Route, plan: &Plan) -> Self {
+        let (providers, own) = (&plan.sign_in.providers, route.own_client.as_ref());
+        match self {
+            Self::Session(live) if !providers.counts_on(own, &live.session().idp_id) => {
+                Self::Rejected(Rejection::OtherProvider)
+            }
+            Self::Session(_) | Self::Anonymous | Self::Rejected(_) => self,
+        }
+    }
+
     /// The session in force; `None` for both kinds of stranger.
     pub fn session(&self) -> Option<&Arc<LiveSession>> {
         match self {

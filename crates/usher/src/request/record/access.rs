@@ -14,7 +14,7 @@ use super::{
     selection::selected,
     stamp,
 };
-use crate::request::{Details, identify::LiveSession};
+use crate::request::{Details, identify::LiveSession, route::is_probe};
 
 /// One request from its first to its last byte: the `http-request` line.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl Access {
     pub(super) fn json(&self, out: &mut Vec<u8>, end: End) {
         let fields = self.plan.log.access.as_ref();
         // Health probes are noise: the real server demotes them too.
-        let is_probe = self.route.is_none() && matches!(&*self.path, "/ping" | "/healthz");
+        let is_probe = self.route.is_none() && is_probe(&self.path);
         let mut o = Object::begin(out);
         o.text("level", if is_probe { "debug" } else { "info" });
         o.put(member!("server-name"), b"all").put(member!("service"), b"envoy");

@@ -44,7 +44,7 @@ impl Routed {
 
     /// Is it asked by machines, which want to know whether we answer?
     pub fn is_probe(&self) -> bool {
-        matches!(self.path.wire(), "/ping" | "/healthz")
+        is_probe(self.path.wire())
     }
 }
 
@@ -214,7 +214,7 @@ pub fn target_path(uri: &Uri) -> &str {
 fn destination(plan: &Plan, authority: &Authority, path: &str) -> Destination {
     let candidates = plan.hosts.candidates(authority);
     let routes = || candidates.iter().filter_map(|index| plan.routes.get(*index));
-    let is_for = |route: &&Arc<Route>| route.from.takes(authority);
+    let is_for = |route: &&Arc<Route>| plan.hosts.takes(&route.from, authority);
     let signs_in = plan.sign_in.own().is_some_and(|own| own.host == authority.host);
     let only_signs_in = signs_in && plan.sign_in.dedicated_host;
     if is_own(path)
@@ -232,9 +232,15 @@ fn destination(plan: &Plan, authority: &Authority, path: &str) -> Destination {
         .map_or(Destination::Nowhere, |route| Destination::Route(Arc::clone(route)))
 }
 
+/// Do machines ask there whether we answer?
+pub fn is_probe(path: &str) -> bool {
+    matches!(path, "/ping" | "/healthz")
+}
+
 /// Paths that no app can own (`pomerium-protocols.md` §2.0).
 fn is_own(path: &str) -> bool {
-    matches!(path, "/ping" | "/healthz" | "/.pomerium" | "/.well-known/pomerium")
+    is_probe(path)
+        || matches!(path, "/.pomerium" | "/.well-known/pomerium")
         || path.starts_with("/.pomerium/")
         || path.starts_with("/.well-known/pomerium/")
 }

@@ -33,8 +33,6 @@ pub struct Upward<'a> {
     pub host: &'a str,
     /// The TCP peer's address, as text.
     pub peer: &'a HeaderValue,
-    /// Did it come by TLS, or to a listener behind a terminator?
-    pub https: bool,
     /// The request's id.
     pub request_id: &'a HeaderValue,
     /// The moment at which it came.
@@ -45,7 +43,7 @@ pub struct Upward<'a> {
 /// signature, a target that doesn't write): then nothing is forwarded.
 pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>) -> Option<Parts> {
     let route = standing.route();
-    let Upward { plan, signer, path, authority, host, peer, https, request_id, now } = upward;
+    let Upward { plan, signer, path, authority, host, peer, request_id, now } = upward;
     let target = upstream_target(route, path, &head.uri)?;
     head.uri = origin_form(target)?;
 
@@ -64,7 +62,7 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     remove_identity(fields, Owned { claim_fields: &plan.claim_fields, by_route, let_through });
     let (trusted_hops, skip_append) = (plan.xff_num_trusted_hops, plan.skip_xff_append);
     let asked = (route.host_field != HostField::Preserve).then_some(authority);
-    let forwarded = Forwarded { peer, https, authority: asked, trusted_hops, skip_append };
+    let forwarded = Forwarded { peer, authority: asked, trusted_hops, skip_append };
     set_forwarded(fields, forwarded);
     if let Some(key) = routing_key(standing) {
         fields.insert(ROUTING_KEY, key);

@@ -263,6 +263,7 @@ impl TestRoom {
                     head,
                     authority,
                     target,
+                    provider: plan.sign_in.providers.first().id(),
                     prompt: Prompt::IfNeeded,
                     request_id: "r-1",
                     now,
