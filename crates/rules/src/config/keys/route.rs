@@ -158,7 +158,7 @@ keys! {
         text("tls_downstream_server_name", NoEffect("it only adds a name for reserved paths, which answer on every host"));
         text("tls_downstream_client_ca", Refused(CLIENT_CERTIFICATE));
         text("tls_downstream_client_ca_file", Refused(CLIENT_CERTIFICATE));
-        bool("tls_upstream_allow_renegotiation", Fixed(&["false"], "an upstream that renegotiates TLS ends its connection: TLS 1.3 knows no renegotiation, and rustls does none"));
+        bool("tls_upstream_allow_renegotiation", NotYet("an upstream that renegotiates TLS ends its connection: TLS 1.3 knows no renegotiation, and rustls does none"));
         any("sub_policies", Refused("it holds further rules in Rego, which may deny"));
         any("allowed_groups", Removed("write a policy with `claim/groups`"));
         list("idp_access_token_allowed_audiences", NotYet(NO_TOKENS));
