@@ -95,8 +95,13 @@ pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
 /// right of the incoming chain as there are trusted hops. Where the chain is shorter, or what
 /// stands there is no address, the peer's.
 pub fn visitor(fields: &HeaderMap, peer: IpAddr, trusted_hops: u32) -> IpAddr {
-    let chain = incoming_chain(fields, trusted_hops);
+    let chain = incoming_chain(fields, trusted_hops).unwrap_or_default();
     outermost(&chain, trusted_hops).flatten().map_or(peer, |address| address.to_canonical())
+}
+
+/// Do `X-Forwarded-For` and `Forwarded` name different visitors, so that neither counts?
+pub fn names_two_visitors(fields: &HeaderMap, trusted_hops: u32) -> bool {
+    trusted_hops > 0 && matches!(incoming_chain(fields, trusted_hops), Err(Contradiction))
 }
 
 /// The way that a request came, for the record: what trusted hops say of it, and the peer.
@@ -109,7 +114,7 @@ pub fn way(fields: &HeaderMap, peer: &HeaderValue, trusted_hops: u32) -> HeaderV
 
 /// The addresses of the incoming chain, as far as they can be read, from the right.
 fn readable_chain(fields: &HeaderMap, trusted_hops: u32) -> String {
-    let chain = incoming_chain(fields, trusted_hops);
+    let chain = incoming_chain(fields, trusted_hops).unwrap_or_default();
     let readable = chain.iter().rev().map_while(|text| hop_address(text)).collect::<Vec<_>>();
     let texts: Vec<String> = readable.iter().rev().map(IpAddr::to_string).collect();
     texts.join(", ")
@@ -120,9 +125,9 @@ fn readable_chain(fields: &HeaderMap, trusted_hops: u32) -> String {
 /// A proxy writes one of them and passes on what a client wrote in the other. Which one it writes
 /// is not known: where each is long enough to be its own and they name different visitors, neither
 /// counts, and the visitor is the peer.
-fn incoming_chain(fields: &HeaderMap, trusted_hops: u32) -> Vec<&str> {
+fn incoming_chain(fields: &HeaderMap, trusted_hops: u32) -> Result<Vec<&str>, Contradiction> {
     if trusted_hops == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let lines = |name: &HeaderName| {
         let lines = fields.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
@@ -131,12 +136,16 @@ fn incoming_chain(fields: &HeaderMap, trusted_hops: u32) -> Vec<&str> {
     let chain = lines(&FOR);
     let other: Vec<_> = lines(&header::FORWARDED).into_iter().map(forwarded_for).collect();
     match (outermost(&chain, trusted_hops), outermost(&other, trusted_hops)) {
-        (Some(one), Some(other)) if one != other => Vec::new(),
-        (None, Some(_)) => other,
-        (None, None) if chain.is_empty() => other,
-        (Some(_), _) | (None, None) => chain,
+        (Some(one), Some(other)) if one != other => Err(Contradiction),
+        (None, Some(_)) => Ok(other),
+        (None, None) if chain.is_empty() => Ok(other),
+        (Some(_), _) | (None, None) => Ok(chain),
     }
 }
+
+/// Each of the two fields is somebody's, and nobody knows which is the proxy's.
+#[derive(Debug)]
+struct Contradiction;
 
 /// What the outermost trusted proxy wrote, as many from the right as there are; `None` where the
 /// chain is too short to be theirs, and in it `None` where that is no address.
@@ -208,7 +217,7 @@ pub(super) fn is_theirs(name: &str) -> bool {
 mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{Forwarded, set_forwarded, visitor};
+    use super::{Forwarded, names_two_visitors, set_forwarded, visitor};
 
     #[test]
     fn tries_are_counted_by_the_visitor_behind_trusted_proxies() {
@@ -247,6 +256,9 @@ mod tests {
             fields.append("forwarded", HeaderValue::from_static(forwarded));
             let peer = "203.0.113.7".parse().unwrap();
             assert_eq!(visitor(&fields, peer, hops).to_string(), expected, "{why}");
+            let is_nobodys = expected == "203.0.113.7";
+            assert_eq!(names_two_visitors(&fields, hops), is_nobodys, "told of: {why}");
+            assert!(!names_two_visitors(&fields, 0), "nobody is trusted: {why}");
         }
     }
 

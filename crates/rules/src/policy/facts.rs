@@ -107,12 +107,10 @@ impl<'a> Facts<'a> {
         Self { who, since_sign_in: None, request, certificate, devices: &[] }
     }
 
-    /// The same at this moment. A sign-in that is to come, as it is where a clock was set back, is
-    /// none.
+    /// The same at this moment.
     #[must_use]
     pub fn at(self, now: UnixTime) -> Self {
-        let at = self.who.and_then(|who| who.session.sign_in.at).map(UnixTime::from_seconds);
-        let at = at.filter(|at| now.is_within(Duration::MAX, *at));
+        let at = self.who.and_then(|who| who.session.sign_in.moment(now));
         Self { since_sign_in: at.map(|at| now.since(at)), ..self }
     }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -59,6 +61,9 @@ pub struct Session {
     /// The id of who acts in the person's place (RFC 8693 §4.1); `None`: they do themselves.
     #[serde(default)]
     pub actor: Option<Box<str>>,
+    /// The same person's session that it came after in their browser, and which ends with it.
+    #[serde(default)]
+    pub replaces: Option<SessionId>,
     /// The provider's ID token, sealed, for `id_token_hint` at sign-out; absent for ours.
     pub id_token: Option<Box<str>>,
 }
@@ -83,6 +88,14 @@ pub struct SignIn {
     pub at: Option<UnixTimeSeconds>,
 }
 
+impl SignIn {
+    /// When it was, as far as that can be. A moment that is to come, by a clock that was set back
+    /// or a provider that counts in other units, is none.
+    pub fn moment(self, now: UnixTime) -> Option<UnixTime> {
+        self.at.map(UnixTime::from_seconds).filter(|at| now.is_within(Duration::MAX, *at))
+    }
+}
+
 /// How somebody showed who they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Means {
@@ -100,6 +113,11 @@ pub enum Means {
 }
 
 impl Authentication {
+    /// Person, claims, and how and when they were shown.
+    pub const fn parts(&self) -> (&Person, &Claims, SignIn) {
+        (&self.person, &self.claims, self.sign_in)
+    }
+
     /// The session that it begins.
     pub fn begin(
         self,
@@ -117,6 +135,7 @@ impl Authentication {
             expires_at: expires_at.seconds(),
             claims,
             actor: None,
+            replaces: None,
             id_token: None,
         };
         SignedIn { session, person }

@@ -22,7 +22,7 @@ use super::{
     caught::{Panicked, catch},
     door::moment,
     forward::ForwardError,
-    identify::{Identified, Identity, Rejection},
+    identify::{Identified, Identity},
     journey::{Journey, Known},
     oversize::Oversize,
     refusal::{ErrorResponse, Named, Refusal},
@@ -209,9 +209,16 @@ impl Door {
             return text(StatusCode::OK, "User-agent: *\nDisallow: /\n");
         }
         let mut response = match (decision.verdict, request.seen.reader) {
+            // Signing in takes no credential of the app's out of an address: whoever came back with
+            // it would be sent again, for ever.
+            (Verdict::SignIn, Reader::Person) if known.identity.is_refused_by_app() => {
+                unauthenticated(known, known.seen.preference())
+            }
             (Verdict::SignIn, Reader::Person) => self.sign_in(request, Prompt::IfNeeded).await,
             (Verdict::SignInAgain, Reader::Person) => self.sign_in(request, Prompt::Login).await,
-            (Verdict::SignIn | Verdict::SignInAgain, Reader::Program) => unauthenticated(known),
+            (Verdict::SignIn | Verdict::SignInAgain, Reader::Program) => {
+                unauthenticated(known, Preference::Json)
+            }
             (Verdict::Deny | Verdict::Allow, _) => forbidden(request),
         };
         clear_rejected(known, &mut response);
@@ -314,9 +321,8 @@ fn receipt(seen: &Seen) -> Receipt<'_> {
 /// A cookie that is no good is taken away, so that it is not sent again and again. One beside a
 /// credential of the app's may be good.
 fn clear_rejected(known: Known<'_>, response: &mut Response<Body>) {
-    match known.identity {
-        Identity::Rejected(Rejection::OfApp) | Identity::Anonymous | Identity::Session(_) => return,
-        Identity::Rejected(_) => {}
+    if known.identity.is_refused_by_app() || !matches!(known.identity, Identity::Rejected(_)) {
+        return;
     }
     for over in SetCookie::session(&known.seen.plan.cookie, "", CookieLife::Over) {
         if let Ok(cleared) = HeaderValue::try_from(over.to_field(known.seen.now.wall)) {
@@ -326,12 +332,12 @@ fn clear_rejected(known: Known<'_>, response: &mut Response<Body>) {
 }
 
 /// 401 for programs: clean, never a redirect; it says where a person can sign in.
-fn unauthenticated(known: Known<'_>) -> Response<Body> {
+fn unauthenticated(known: Known<'_>, wanted: Preference) -> Response<Body> {
     let Known { seen, identity, .. } = known;
     let sign_in = sign_in_url(seen);
     let contact = seen.plan.contact.as_deref().map(Contact);
     let page = Unauthenticated { sign_in: Link::new(&sign_in), contact, receipt: receipt(seen) };
-    let mut response = rendered(&page, Preference::Json, &[]);
+    let mut response = rendered(&page, wanted, &[]);
     challenge(identity, &mut response);
     response
 }

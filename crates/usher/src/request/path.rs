@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
-    fields::{Reader, join_cookies, one_length, reader},
+    fields::{Reader, join_cookies, names_two_visitors, one_length, reader},
     names::escaped_path,
     plan::Route,
 };
@@ -70,7 +70,11 @@ impl Door {
             Some(_) => Reader::Program, // a page in its place would be noise
             None => reader(&head.method, &head.headers),
         };
-        let seen = Seen::of(&head, self.plan(), connection, self.clock.now(), reader);
+        let plan = self.plan();
+        if names_two_visitors(&head.headers, plan.xff_num_trusted_hops) {
+            self.recorder.names_two_visitors();
+        }
+        let seen = Seen::of(&head, plan, connection, self.clock.now(), reader);
         let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
             (false, _) => Err(Refusal::Busy),

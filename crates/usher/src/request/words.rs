@@ -174,6 +174,7 @@ words! {
         Overload = "overload",
         TakenBack = "taken-back",
         Unreadable = "unreadable",
+        Forwarded = "forwarded",
         Identity = "identity",
         Clock = "clock",
         Store = "store",

@@ -274,6 +274,27 @@ async fn tell_left_out(clock: Arc<dyn Clock>, recorder: Recorder, so_far: SoFar<
                 )
                 .write();
         }
+        if now.two_visitors > told.two_visitors {
+            recorder
+                .event(Level::Warn, EventName::Forwarded, clock.now())
+                .with(EventField::Requests, now.two_visitors - told.two_visitors)
+                .with(
+                    EventField::Cause,
+                    "`X-Forwarded-For` and `Forwarded` name different visitors, and which one the \
+                     proxy in front wrote is not known",
+                )
+                .with(
+                    EventField::Effect,
+                    "neither counts: in the log, for apps and for tries of passwords all of them \
+                     are the proxy",
+                )
+                .with(
+                    EventField::Hint,
+                    "have the proxy remove the field that it does not write (nginx: \
+                     `proxy_set_header Forwarded \"\";`)",
+                )
+                .write();
+        }
         tokio::time::sleep(QUIET).await;
     }
 }

@@ -32,7 +32,9 @@ impl SignInRoom {
         let session = live.session();
         let (person, claims) = (live.person(), live.signed_in().claims());
         let mut others: Vec<_> = self.sessions.of_person(&person.id);
-        others.retain(|other| other.session().id != session.id && !other.is_over(ask.now()));
+        let mut own = vec![session.id.clone()];
+        own.extend(others.iter().filter_map(|other| other.session().replaces.clone())); // go along
+        others.retain(|other| !own.contains(&other.session().id) && !other.is_over(ask.now()));
         others.sort_by_key(|other| Reverse(other.session().issued_at));
         let shown_claims = claims
             .iter()

@@ -107,7 +107,7 @@ impl SignInRoom {
     ) -> Result<(), StoreError> {
         let Some(live) = live else { return Ok(()) };
         match which {
-            Which::This => self.sessions.end(&live.session().id).await?,
+            Which::This => self.end_with_replaced(live).await?,
             Which::All => drop(self.sessions.end_all_of(&live.person().id).await?),
         }
         self.note(ask, Level::Info, EventName::SignOut, Some(live.person().into()), None);

@@ -205,6 +205,9 @@ async fn what_clients_say_about_themselves_is_replaced() {
                 field(&seen.body, "x-pomerium-jwt-assertion").is_some(),
                 "{line}: ours is there"
             );
+            // Whoever is next would take away what is nominated (RFC 9110 §7.6.1).
+            let nominated = field(&seen.body, "connection").unwrap_or_default();
+            assert!(!nominated.contains("x-"), "{line}: {nominated}");
             assert_eq!(field(&seen.body, "x-email").as_deref(), Some(ANN.0), "{line}");
             assert_eq!(field(&seen.body, "x-team").as_deref(), Some(""), "{line}: absent is empty");
         }

@@ -10,6 +10,7 @@
 )]
 
 mod app;
+mod app_hostile;
 mod asking;
 mod bounded_lines;
 mod clocks;

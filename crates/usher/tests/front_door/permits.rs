@@ -182,6 +182,38 @@ async fn a_film_outlives_its_session_and_ends_with_a_sign_out() {
     ended(&server, "/film", "permit_ended_session", 1).await;
 }
 
+/// A page that wants a recent sign-in took the film of another tab along.
+#[tokio::test]
+async fn signing_in_again_cuts_no_film_of_one_s_own_and_signing_out_ends_them_all() {
+    let (upstream, pieces) = cinema();
+    let recent = friends("admin.test", upstream.address)
+        .replace("{or: [{claim/groups: friends}]}", "{and: [{signed_in_within: 10m}]}");
+    let text = config(&[friends("tv.test", upstream.address), recent]);
+    let server = TestServer::open(&text).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
+    let mut copied = ann.clone();
+    let mut stream = film(&ann).await;
+    for _ in 0..2 {
+        server.clock.turn(Duration::from_secs(3600));
+        let page = ann.sign_in("https://admin.test/", ANN.0, ANN.1).await;
+        assert_eq!(page.status, http::StatusCode::OK, "{}", page.body);
+    }
+    pieces.add_permits(1);
+    let mut piece = [0; 4];
+    stream.read_exact(&mut piece).await.unwrap();
+    assert_eq!(&piece, b"four", "it goes on");
+    assert_eq!(ann.fetch("https://tv.test/").await.status, 200, "and so does the app in that tab");
+    let page = ann.open("https://tv.test/.pomerium/").await;
+    assert!(!page.body.contains("elsewhere"), "it is one sign-in, here: {}", page.body);
+
+    let page = ann.open("https://admin.test/.pomerium/").await;
+    ann.post(&page, "/.pomerium/sign_out", &[("scope", "here")]).await;
+    pieces.add_permits(1);
+    assert_eq!(rest(&mut stream).await, "", "nothing more comes through");
+    ended(&server, "/film", "permit_ended_session", 1).await;
+    assert_eq!(copied.fetch("https://tv.test/").await.status, 401, "a copy is worth nothing");
+}
+
 #[tokio::test]
 async fn a_socket_ends_with_its_session_s_time() {
     let upstream = sockets::echo();

@@ -176,7 +176,7 @@ fn one_bad_pair_takes_no_other_down() {
 
     let authority = Arc::new(Authority::open(at, &[], NOW).unwrap());
     let names =
-        ["missing", "mixed", "swapped", "keyless", "damaged", "locked", "late", "early", "good"];
+        ["good", "missing", "mixed", "swapped", "keyless", "damaged", "locked", "late", "early"];
     let (certificates, troubles) = Certificates::load(
         &plan(&["good.test"], at, &names),
         authority,

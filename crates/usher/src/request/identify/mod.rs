@@ -71,11 +71,17 @@ pub enum Rejection {
     NotBegunHere,
     /// Several for different sessions were sent.
     Contradiction,
-    /// It is one that only the route's app knows, and the app says that it is none.
+    /// It is one that only the route's app knows, and the app says that it is none, or that it is
+    /// somebody else's than the cookie beside it.
     OfApp,
 }
 
 impl Identity {
+    /// Is it the route's app that knows the credential, and that it is no good?
+    pub(super) const fn is_refused_by_app(&self) -> bool {
+        matches!(self, Self::Rejected(Rejection::OfApp))
+    }
+
     /// The session in force; `None` for both kinds of stranger.
     pub fn session(&self) -> Option<&Arc<LiveSession>> {
         match self {
