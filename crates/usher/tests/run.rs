@@ -22,6 +22,9 @@ use usher_lab::{
     upstream::{Exchange, Upstream},
 };
 
+#[path = "run/status.rs"]
+mod status;
+
 const USHER: &str = env!("CARGO_BIN_EXE_usher");
 const PASSWORD: &str = "walruses in a box";
 

@@ -6,6 +6,7 @@ mod compile;
 mod health_check;
 mod hosts;
 mod metrics;
+mod policy_test;
 mod provider;
 mod route;
 mod sketch;
@@ -21,6 +22,7 @@ pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, sort};
 pub use health_check::{HealthCheck, HealthQuestion};
 pub use hosts::{HostPattern, HostTable};
 pub use metrics::MetricsListen;
+pub use policy_test::PolicyTest;
 pub use provider::{BUILTIN, HostedService, OidcProvider, Provider, Providers};
 pub use route::{
     Action, Balance, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route,
@@ -69,10 +71,24 @@ pub struct Plan {
     pub secrets: Secrets,
     /// Which lines are written and what is on them.
     pub log: LogSelection,
+    /// Which decisions are kept in the data directory (`decision_records`).
+    pub kept_decisions: KeptDecisions,
     /// Routes in matching order.
     pub routes: Vec<Arc<Route>>,
     /// Host names to routes.
     pub hosts: HostTable,
+}
+
+/// Which decisions are kept, to be explained or made anew under another config.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeptDecisions {
+    /// Those that refused somebody.
+    #[default]
+    Refused,
+    /// All that a route's policy made.
+    All,
+    /// None.
+    None,
 }
 
 /// What becomes of fields with `_` in their names, which CGI and its heirs read as `-`.

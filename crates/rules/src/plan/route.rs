@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{HealthCheck, HostPattern};
+use super::{HealthCheck, HostPattern, PolicyTest};
 use crate::{names::Upstream, policy::Policy, secret::Secret};
 
 /// One route: which requests it takes, who may pass, and where they go.
@@ -22,6 +22,11 @@ pub struct Route {
     pub action: Action,
     /// Who may pass.
     pub policy: Policy,
+    /// Who would, if this were in force: asked beside `policy`, and without effect
+    /// (`shadow_policy`).
+    pub shadow: Option<Policy>,
+    /// What its policy is expected to say (`tests`).
+    pub tests: Vec<PolicyTest>,
     /// `allow_websockets`.
     pub websockets: bool,
     /// What the upstream sees as `Host`.

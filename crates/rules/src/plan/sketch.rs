@@ -1,9 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, CookiePolicy, HostField, HostPattern, HostTable, Level, Listen, LogSelection,
-    PathMatch, Plan, Protocols, Provider, Providers, Rewrite, Route, Secrets, SignIn, Timeouts,
-    Underscores, UpstreamTls, UpstreamVerify,
+    Action, CookiePolicy, HostField, HostPattern, HostTable, KeptDecisions, Level, Listen,
+    LogSelection, PathMatch, Plan, Protocols, Provider, Providers, Rewrite, Route, Secrets, SignIn,
+    Timeouts, Underscores, UpstreamTls, UpstreamVerify,
 };
 use crate::{
     names::{EscapedSlashes, Host, Origin},
@@ -61,6 +61,7 @@ impl Plan {
             underscores: Underscores::Allow,
             secrets: Secrets::default(),
             log: LogSelection { level: Level::Info, access: None, authorize: None },
+            kept_decisions: KeptDecisions::None,
             routes,
             hosts: table,
         }
@@ -76,6 +77,8 @@ fn sketch_route(host: Host) -> Route {
         matches: PathMatch::Prefix("/".into()),
         action: Action::Respond { status: http::StatusCode::OK, body: "".into() },
         policy: Policy::deny_all(),
+        shadow: None,
+        tests: Vec::new(),
         websockets: false,
         host_field: HostField::Upstream,
         rewrite: Rewrite::None,

@@ -29,6 +29,7 @@ mod never_met;
 mod reason;
 mod report;
 mod rule;
+mod way_in;
 
 pub use criterion::About;
 pub use decide::Policy;
@@ -41,3 +42,4 @@ pub use legacy::LegacyAllow;
 pub use matcher::value_of;
 pub use reason::{Reason, Reasons};
 pub use rule::{Effect, Operator};
+pub use way_in::{Need, WayIn};

@@ -165,7 +165,7 @@ impl Operator {
     pub(super) const ALL: [Self; 4] = [Self::And, Self::Or, Self::Not, Self::Nor];
 
     /// Whether its criteria count as their opposites.
-    pub(super) const fn inverts(self) -> bool {
+    pub const fn inverts(self) -> bool {
         matches!(self, Self::Not | Self::Nor)
     }
 

@@ -119,6 +119,7 @@ fn config_reference() -> String {
         ("In a route", keys::ROUTE),
         ("In an item of `certificates`", nested::PAIR),
         ("In an item of `autocert_fallback_cas`", nested::FALLBACK_CA),
+        ("In an item of `tests`", nested::POLICY_TEST),
         ("In `redirect`", route::REDIRECT_KEYS),
         ("In `response`", route::RESPONSE_KEYS),
         ("In `runtime_flags`", nested::RUNTIME_FLAGS),
@@ -192,7 +193,13 @@ fn every_supported_key_has_a_constant_and_its_default_is_a_value() {
     let tables = [keys::GLOBAL, keys::ROUTE, route::REDIRECT_KEYS, route::RESPONSE_KEYS]
         .into_iter()
         .chain([nested::HEALTH_CHECK, nested::HTTP_HEALTH_CHECK, nested::TCP_HEALTH_CHECK])
-        .chain([nested::PAIR, nested::FALLBACK_CA, nested::PAYLOAD, nested::STATUS_RANGE]);
+        .chain([
+            nested::PAIR,
+            nested::POLICY_TEST,
+            nested::FALLBACK_CA,
+            nested::PAYLOAD,
+            nested::STATUS_RANGE,
+        ]);
     for key in tables.flatten() {
         let is_read = matches!(key.fate, Fate::Supported | Fate::Own);
         let only_its_keys = key.name == "runtime_flags";

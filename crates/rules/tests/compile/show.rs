@@ -5,9 +5,11 @@ use std::fmt::Write;
 use usher_rules::{
     config::duration,
     plan::{
-        Action, Autocert, HostField, HostPattern, PathMatch, Piece, Plan, Provider, Rewrite, Route,
-        UpstreamVerify,
+        Action, Autocert, HostField, HostPattern, KeptDecisions, PathMatch, Piece, Plan,
+        PolicyTest, Provider, Rewrite, Route, UpstreamVerify,
     },
+    policy::Reason,
+    time::UnixTime,
 };
 
 pub fn plan(plan: &Plan) -> String {
@@ -95,6 +97,9 @@ pub fn plan(plan: &Plan) -> String {
         )
         .unwrap();
     }
+    if plan.kept_decisions != KeptDecisions::Refused {
+        writeln!(out, "keeps decisions: {:?}", plan.kept_decisions).unwrap();
+    }
     for shown in plan.routes.iter().map(|shown| route(plan, shown)) {
         out += &shown;
     }
@@ -175,8 +180,24 @@ fn route(plan: &Plan, route: &Route) -> String {
     if all < plan.response_fields.len() {
         traits.push(format!("{all} response fields"));
     }
+    if route.shadow.is_some() {
+        traits.push("a shadow policy".to_owned());
+    }
     writeln!(out, "  {}", traits.join(", ")).unwrap();
+    route.tests.iter().for_each(|test| out += &policy_test(test));
     out
+}
+
+fn policy_test(test: &PolicyTest) -> String {
+    let PolicyTest { who, signed_in, method, authority, target, fields, source, .. } = test;
+    let who = who.as_ref().map_or_else(|| "nobody".to_owned(), |who| format!("{who:?}"));
+    let time = test.time.map(UnixTime::seconds);
+    let reason = test.reason.map(Reason::word).unwrap_or_default();
+    let expect = test.expect.word();
+    format!(
+        "  test {method} {authority}{target} from {source} at {time:?} {fields:?}: {who}, signed in \
+         {signed_in:?}; expects {expect} {reason}\n"
+    )
 }
 
 fn piece(piece: &Piece) -> String {

@@ -25,6 +25,7 @@ pub const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const TWO: &str = "to: [http://one.test, http://two.test]\n  {}";
 const SECURE: &str = "to: https://one.test\n  {}";
 const CHECK: &str = "health_checks: [{http_health_check: {path: /one}, {}}]";
+const TEST: &str = "tests: [{expect: deny, {}}]";
 const REDIRECT: &str = "redirect: {host_redirect: b.test, {}}";
 const BARE_REDIRECT: &str = "redirect: {path_redirect: /x, {}}";
 const ANSWER: &str = "response: {body: x, {}}";
@@ -150,6 +151,7 @@ pub const GLOBAL: &[Row] = &[
     ("log_level", "{}", "warn", "info"),
     ("access_log_fields", "{}", "[method]", ""),
     ("authorize_log_fields", "{}", "[method]", ""),
+    ("decision_records", "{}", "all", "none"),
     ("metrics_address", "{}", "127.0.0.1:9090", ""),
     (
         "metrics_certificate",
@@ -248,6 +250,21 @@ pub const ROUTE: &[Row] = &[
     ),
     ("pass_identity_headers", "{}", "true", "false"),
     ("jwt_issuer_format", "{}", "uri", "hostonly"),
+    ("shadow_policy", "{}", "[{allow: {or: [{accept: true}]}}]", ""),
+    ("tests", "{}", "[{expect: deny}]", ""),
+    ("tests.email", TEST, "ann@a.test", "ben@a.test"),
+    ("tests.user", TEST, "one", "two"),
+    ("tests.groups", TEST, "[one]", "[two]"),
+    ("tests.claims", TEST, "{one: 1}", "{one: 2}"),
+    ("tests.signed_in", "tests: [{expect: deny, user: one, {}}]", "1m", "2m"),
+    ("tests.method", TEST, "PUT", "GET"),
+    ("tests.host", TEST, "a.test", "b.test"),
+    ("tests.path", TEST, "/one", "/two"),
+    ("tests.address", TEST, "192.0.2.1", "192.0.2.2"),
+    ("tests.time", TEST, "2026-12-24T18:00:00Z", ""),
+    ("tests.headers", TEST, "{x-one: a}", "{x-one: b}"),
+    ("tests.expect", "tests: [{{}}]", "allow", "deny"),
+    ("tests.reason", TEST, "email-ok", "user-ok"),
     ("load_balancing_policy", TWO, "random", "round_robin"),
     ("health_checks", "{}", "[{http_health_check: {path: /one}}]", ""),
     ("health_checks.timeout", CHECK, "1s", "2s"),

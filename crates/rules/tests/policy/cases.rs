@@ -60,7 +60,10 @@ fn answers(text: &str, facts: &str) -> String {
         let sides = format!("allow {}, deny {}", side(decision.allow), side(decision.deny));
         writeln!(out, "{:<8} {:<34} {sides}", decision.verdict.word(), decision.rule).unwrap();
         if row.explain {
-            writeln!(out, "{}", policy.explain(&facts)).unwrap();
+            let explanation = policy.explain(&facts);
+            writeln!(out, "{explanation}").unwrap();
+            let way = explanation.way_in().to_string();
+            way.lines().for_each(|line| writeln!(out, "  way in: {line}").unwrap());
         }
     }
     out

@@ -74,7 +74,7 @@ fn list_matcher() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn clause() -> impl Strategy<Value = Clause> {
+pub fn clause() -> impl Strategy<Value = Clause> {
     (select(vec!["allow", "deny"]), select(OPERATORS.to_vec()), vec(criterion(), 0..4))
         .prop_map(|(effect, operator, criteria)| Clause { effect, operator, criteria })
 }
@@ -149,7 +149,7 @@ fn plain(person: &Person) -> Person {
     Person { unproven: Unproven::default(), ..person.clone() }
 }
 
-fn person() -> impl Strategy<Value = Person> {
+pub fn person() -> impl Strategy<Value = Person> {
     let groups = || vec(select(GROUPS.to_vec()), 0..3);
     let spelling = select(vec![Spelling::AsSaid, Spelling::Kept]);
     let said = (unproven(), spelling);
@@ -170,7 +170,7 @@ fn person() -> impl Strategy<Value = Person> {
     )
 }
 
-fn request() -> impl Strategy<Value = RequestFacts<'static>> {
+pub fn request() -> impl Strategy<Value = RequestFacts<'static>> {
     let field = || option::of(select(vec!["", "x"]));
     (select(METHODS.to_vec()), select(PATHS.to_vec()), select(SOURCES.to_vec()), field(), field())
         .prop_map(|(method, path, source, origin, asks)| RequestFacts {
@@ -182,11 +182,11 @@ fn request() -> impl Strategy<Value = RequestFacts<'static>> {
         })
 }
 
-fn signed_in(person: &Person) -> SignedIn {
+pub fn signed_in(person: &Person) -> SignedIn {
     crate::signed_in(person.clone(), Claims::default())
 }
 
-fn compile(clauses: &[Clause]) -> Policy {
+pub fn compile(clauses: &[Clause]) -> Policy {
     let text = Value::from_iter(clauses.iter().map(Clause::to_json)).to_string();
     let mut problems = Vec::new();
     let node = yaml::parse(&text).clean().unwrap();

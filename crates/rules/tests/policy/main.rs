@@ -8,6 +8,7 @@ mod laws;
 mod naive;
 mod never_met;
 mod route;
+mod way_in;
 
 use usher_rules::{
     people::{Claims, Person},

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use usher_rules::{
@@ -14,7 +15,7 @@ use usher_rules::{
     time::Clock as _,
 };
 
-use super::Findings;
+use super::{Findings, policy_tests};
 use crate::{
     certs::{self, Shown, Unfit},
     server::{self, StartError, SystemClock},
@@ -119,12 +120,23 @@ pub fn load(source: Source<'_>) -> Result<Loaded, LoadFailure> {
     problems.extend(certs::unfit(&plan, now).iter().map(|unfit| unfit_at(unfit, &places)));
     problems.extend(certs::untimely(&plan, now).iter().map(untimely));
     problems.extend(refused.iter().map(unusable));
+    let (plan, failing) = tested(plan);
+    let is_refused = !refused.is_empty() || !failing.is_empty();
+    problems.extend(failing);
     plan::sort(&mut problems);
-    if !refused.is_empty() {
+    if is_refused {
         return Err(LoadFailure::Refused(found(problems)));
     }
     let files = disk.asked.into_inner().into_iter().chain(beside_certificates(&plan)).collect();
     Ok(Loaded { plan, problems: found(problems), files })
+}
+
+/// The plan, and what its own tests say against it.
+#[expect(clippy::expect_used, reason = "INVARIANT: nobody keeps a plan that was asked about")]
+fn tested(plan: Plan) -> (Plan, Vec<Problem>) {
+    let plan = Arc::new(plan);
+    let failing = policy_tests::failing(&plan, SystemClock.now());
+    (Arc::into_inner(plan).expect("each inquiry is over"), failing)
 }
 
 /// The file's name and octets; no name where the environment alone is the config.
@@ -176,6 +188,14 @@ fn beside_certificates(plan: &Plan) -> impl Iterator<Item = PathBuf> {
 }
 
 impl LoadFailure {
+    /// Each problem of the config, where those are why.
+    pub fn to_json(&self) -> Vec<serde_json::Value> {
+        match self {
+            Self::Refused(findings) => findings.to_json().collect(),
+            Self::Unreadable { .. } | Self::Folder(_) => Vec::new(),
+        }
+    }
+
     /// What to do about it; problems of a config bring their own help.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

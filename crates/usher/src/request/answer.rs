@@ -191,7 +191,7 @@ impl Door {
     /// The answer where a policy said no, or that somebody has to sign in first: it depends on who
     /// reads it, so it is none of the [`Refusal`]s.
     pub(super) async fn refuse_policy(&self, refused: authorize::Refused<'_>) -> Response<Body> {
-        let authorize::Refused { request, decision, by } = &refused;
+        let authorize::Refused { request, decision, by, .. } = &refused;
         let known = Known::of(request);
         let two_readings = match by {
             authorize::ReadingOf::Canonical => None,

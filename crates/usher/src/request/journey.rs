@@ -10,7 +10,7 @@ use super::{
     accept::InFlight,
     forward::Upload,
     identify::{Identified, Identity},
-    record::{Access, By, Closing, Decided},
+    record::{Access, By, Closing, Decided, Judgement},
     route::Routed,
     seen::Seen,
 };
@@ -182,7 +182,9 @@ impl Door {
         }
         self.recorder.decided(known.decided(&outcome.unrouted_path, by));
         outcome.decided = match by {
-            By::Policy(decision) => Some((decision.verdict, Arc::clone(&decision.rule))),
+            By::Policy(Judgement { decision, .. }) => {
+                Some((decision.verdict, Arc::clone(&decision.rule)))
+            }
             By::OwnPage => Some((Verdict::Allow, OWN_PAGE.with(Arc::clone))),
             By::Unbound(why) => Some((Verdict::Allow, why.into())),
             By::Path(_) => None, // its rule is the outcome's

@@ -16,6 +16,7 @@ mod caught;
 mod door;
 pub mod forward;
 pub mod identify;
+pub mod inquiry;
 mod journey;
 mod local;
 mod oversize;

@@ -174,11 +174,11 @@ impl Door {
         };
         let permitted = match authorize::permit(request, route, stranger) {
             Ok((permitted, grounds)) => {
-                self.decided(known, By::from(&grounds), outcome);
+                self.decided(known, By::grounds(&grounds, permitted.asked()), outcome);
                 permitted
             }
             Err(refused) => {
-                self.decided(known, By::Policy(&refused.decision), outcome);
+                self.decided(known, By::from(&refused), outcome);
                 if !seen.now.wall.is_plausible() {
                     return Err(Refusal::ClockUnset); // somebody who is signed in may be asking
                 }

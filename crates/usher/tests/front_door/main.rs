@@ -15,6 +15,7 @@ mod bounded_lines;
 mod clocks;
 mod connections;
 mod crossing;
+mod decisions;
 mod denials;
 mod doubts;
 mod durations;

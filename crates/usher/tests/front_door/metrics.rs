@@ -265,7 +265,8 @@ async fn no_name_is_an_orphan() {
     let upstream = Upstream::echo();
     let text = format!(
         "{OPEN}autocert: true\nautocert_ca: https://127.0.0.1:9/directory\n{}",
-        config(&[public("tv.example.com", upstream.address)])
+        config(&[public("tv.example.com", upstream.address)
+            + "  shadow_policy: {allow: {or: [{accept: true}]}}\n"])
     );
     let server = TestServer::open(&text).await;
     server.running().reload_failed();

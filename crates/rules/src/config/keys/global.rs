@@ -202,6 +202,9 @@ keys! {
     ACCESS_LOG_FIELDS: List = list("access_log_fields", Supported);
     /// The fields of decision lines.
     AUTHORIZE_LOG_FIELDS: List = list("authorize_log_fields", Supported);
+    /// Which decisions are kept in the data directory, for `usher explain`: those that refused somebody, all, or none.
+    DECISION_RECORDS: Word =
+        word("decision_records", &["refused", "all", "none"], Yes, Own).or("refused");
 
     // 2.13 metrics and tracing
     /// Where figures can be read.

@@ -18,6 +18,38 @@ keys! {
 }
 
 keys! {
+    /// Keys of an item of a route's `tests`. Without any of the first four, nobody is signed in.
+    POLICY_TEST:
+    /// Somebody with this address asks.
+    TEST_EMAIL: Text = text("email", Own);
+    /// The provider's id for them; else the address.
+    TEST_USER: Text = text("user", Own);
+    /// The groups that our own store has them in.
+    TEST_GROUPS: List = list("groups", Own);
+    /// What their provider says of them.
+    TEST_CLAIMS: AnyKind = any("claims", Own);
+    /// How long ago they signed in; else just now.
+    TEST_SIGNED_IN: Duration = duration("signed_in", Own);
+    /// What they ask with.
+    TEST_METHOD: Text = text("method", Own).or("GET");
+    /// Of which host; the route's, unless that has a `*`.
+    TEST_HOST: Text = text("host", Own);
+    /// For what, with a query if need be; else the beginning of the route.
+    TEST_PATH: Text = text("path", Own);
+    /// From where.
+    TEST_ADDRESS: Text = text("address", Own).or("203.0.113.7");
+    /// When, as `2026-12-24T18:00:00Z`; else now.
+    TEST_TIME: Text = text("time", Own);
+    /// Fields of the request: `Origin`, `X-HTTP-Method-Override` …
+    TEST_HEADERS: Map = map("headers", Own);
+    /// What is to be decided.
+    TEST_EXPECT: Word =
+        word("expect", &["allow", "deny", "sign-in", "sign-in-again"], Yes, Own);
+    /// A reason that has to be among those of the decision: `groups-unauthorized` …
+    TEST_REASON: Text = text("reason", Own);
+}
+
+keys! {
     /// Keys of an item of `autocert_fallback_cas`.
     FALLBACK_CA:
     /// The authority's directory.

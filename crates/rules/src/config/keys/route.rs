@@ -119,6 +119,10 @@ keys! {
     ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported);
     /// Rules in the Pomerium Policy Language.
     POLICY: AnyKind = any("policy", Supported).meant_by(&["policies"]);
+    /// Rules that are asked beside all of the above and have no effect: where they disagree is counted and recorded.
+    SHADOW_POLICY: AnyKind = any("shadow_policy", Own);
+    /// What the route's policy is expected to say, asked at every load: one that is not so refuses the config.
+    TESTS: Objects = objects("tests", POLICY_TEST, Own).meant_by(&["policy_tests"]);
 
     // identity toward the upstream
     /// Whether the upstream is told who asks.

@@ -4,7 +4,7 @@ use super::Compiler;
 use crate::{
     config::{Section, keys::global},
     names::EscapedSlashes,
-    plan::Underscores,
+    plan::{KeptDecisions, Underscores},
     problem::Problem,
 };
 
@@ -49,5 +49,14 @@ pub(super) fn underscores(keys: &Section) -> Underscores {
         "" | "allow" => Underscores::Allow,
         "drop_header" => Underscores::Drop,
         _ => Underscores::Reject,
+    }
+}
+
+/// `decision_records`.
+pub(super) fn kept_decisions(keys: &Section) -> KeptDecisions {
+    match keys.value(&global::DECISION_RECORDS) {
+        "all" => KeptDecisions::All,
+        "none" => KeptDecisions::None,
+        _ => KeptDecisions::Refused,
     }
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod name;
 mod pairs;
 mod placeholder;
+mod policy_tests;
 mod re2;
 mod route;
 mod secrets;
@@ -113,6 +114,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         underscores: hardening::underscores(&globals),
         secrets,
         log,
+        kept_decisions: hardening::kept_decisions(&globals),
         routes,
         hosts,
     };

@@ -68,7 +68,10 @@ pub(super) fn compile(
     let action = compiler.action();
     let rewrite = compiler.rewrite(action.as_ref());
     let policy = compiler.policy();
-    compiler.problems.extend(policy.never_met(defaults.additional_methods));
+    let shadow = compiler.shadow_policy();
+    for policy in [Some(&policy), shadow.as_ref()].into_iter().flatten() {
+        compiler.problems.extend(policy.never_met(defaults.additional_methods));
+    }
     let set_request = compiler.set_request();
     let remove_request = compiler.field_names(&route::REMOVE_REQUEST_HEADERS);
     let response = headers::route_response_fields(compiler, defaults.response_fields);
@@ -77,12 +80,15 @@ pub(super) fn compile(
     let host_field = compiler.host_field();
     let tls = compiler.upstream_tls();
     let (from, matches, action) = (from?, matches?, action?);
+    let tests = compiler.policy_tests(&from, &matches);
     let websockets = keys.value(&route::ALLOW_WEBSOCKETS);
     Some(Route {
         id: id(keys),
         name: keys.get(&route::NAME).map_or_else(|| name_of(&from, &matches), Box::from),
         line,
         policy,
+        shadow,
+        tests,
         websockets,
         host_field: host_field?,
         rewrite: rewrite?,
@@ -150,6 +156,12 @@ impl Compiler<'_> {
         let ppl = self.keys.given(&route::POLICY);
         self.warn_without_effect(&legacy, ppl);
         Policy::compile(&legacy, ppl.map(|given| &given.node), self.problems)
+    }
+
+    /// In the place of all that the route says of who may pass.
+    fn shadow_policy(&mut self) -> Option<Policy> {
+        let ppl = self.keys.given(&route::SHADOW_POLICY)?;
+        Some(Policy::compile(&LegacyAllow::default(), Some(&ppl.node), self.problems))
     }
 
     fn people(&self, key: &'static Typed<List>) -> Vec<(Box<str>, crate::problem::Span)> {

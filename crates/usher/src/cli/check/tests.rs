@@ -250,3 +250,71 @@ fn a_shown_certificate_that_ends_is_told_of() {
         }
     }
 }
+
+/// A policy that says something else than its tests refuses the config at every load.
+#[test]
+fn a_policy_that_fails_its_own_test_refuses_the_config() {
+    let text = "\
+authenticate_service_url: https://sign-in.home.arpa
+routes:
+  - from: https://tv.home.arpa
+    to: http://127.0.0.1:80
+    prefix: /web
+    policy:
+      - allow: {or: [{groups: family}]}
+      - deny: {or: [{http_path: {contains: admin}}]}
+    tests:
+      - {email: ann@home.arpa, groups: [family], expect: allow}
+      - {expect: sign-in}
+      - {email: eve@home.arpa, expect: deny, reason: groups-unauthorized}
+      - {email: ann@home.arpa, groups: [family], path: /web/;/x, expect: deny}
+";
+    assert_eq!(checked(text.as_bytes(), false).0, Outcome::Good);
+    for (test, parts) in [
+        (
+            "{email: eve@home.arpa, groups: [kids], expect: allow}",
+            &[
+                "U572",
+                "this test expects `allow`, and the answer is `deny` by `nothing-allows`",
+                "config.yaml:14:9",
+                "allow[0].or[0] groups: groups has `family` (groups are `kids`)",
+            ][..],
+        ),
+        (
+            "{email: ann@home.arpa, groups: [family], path: /web/admin, expect: allow}",
+            &[
+                "and the answer is `deny` by `deny[1].or[0] http_path`",
+                "and config.yaml:8:22",
+                "by this the answer is `deny`",
+                "not path contains `admin` (path is `/web/admin`)",
+            ],
+        ),
+        (
+            "{email: ann@home.arpa, groups: [family], expect: deny}",
+            &["by `allow[0].or[0] groups`", "config.yaml:7:23"],
+        ),
+        (
+            "{email: eve@home.arpa, expect: deny, reason: email-unauthorized}",
+            &["expects the reason `email-unauthorized`"],
+        ),
+        ("{path: /music, expect: deny}", &["no route takes the request"]),
+        ("{path: /.pomerium/, expect: allow}", &["one of usher's own pages takes the request"]),
+        ("{path: /web/;/x, expect: allow}", &["the request is refused: "]),
+        (
+            "{email: ann@home.arpa, groups: [family], headers: {X-HTTP-Method-Override: PUT}, expect: deny}",
+            &["answer is `allow`"],
+        ),
+    ] {
+        let (outcome, shown) = checked(format!("{text}      - {test}\n").as_bytes(), false);
+        assert_eq!(outcome, Outcome::Bad, "{test}");
+        for part in parts {
+            assert!(shown.contains(part), "{test}: {part}\n{shown}");
+        }
+    }
+    let first = "  - {from: https://tv.home.arpa, prefix: /web/x, to: http://127.0.0.1:80, \
+                 allow_public_unauthenticated_access: true}\n";
+    let text = text.replace("routes:\n", &format!("routes:\n{first}"))
+        + "      - {path: /web/x, expect: deny}\n";
+    let (_, shown) = checked(text.as_bytes(), false);
+    assert!(shown.contains("the route `tv/web/x` in line 3 takes the request"), "{shown}");
+}

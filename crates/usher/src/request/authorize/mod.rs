@@ -8,6 +8,10 @@
 //! let forged = Permitted { request: (), standing: todo!() }; // private fields
 //! ```
 
+mod on_record;
+
+pub use on_record::AskedOnRecord;
+
 use std::{net::IpAddr, sync::Arc};
 
 use http::{Method, header, request::Parts};
@@ -15,7 +19,7 @@ use usher_rules::{
     fields::other_methods,
     names::{Authority, RequestPath, is_registered},
     plan::{Action, Plan, Route},
-    policy::{Decision, Facts, Policy, RequestFacts, Verdict},
+    policy::{Decision, Explanation, Facts, Policy, RequestFacts, Verdict},
     session::SignedIn,
     time::{Now, UnixTime},
 };
@@ -45,7 +49,7 @@ pub struct Standing {
 /// What was asked for, and the facts about it beside the session, owned: a long stream is decided
 /// again. Made here alone, from the request that is let through.
 #[derive(Debug)]
-struct Asked {
+pub struct Asked {
     method: Method,
     other_methods: Box<[Box<str>]>,
     authority: Authority,
@@ -68,8 +72,8 @@ pub enum Unbound {
 /// What let a request in.
 #[derive(Debug)]
 pub enum Grounds {
-    /// The route's policy.
-    Policy(Decision),
+    /// The route's policy; and, where it has a `shadow_policy`, what that would have said.
+    Policy(Decision, Option<Decision>),
     /// The route's app, and why.
     Unbound(&'static str),
 }
@@ -83,6 +87,10 @@ pub struct Refused<'a> {
     pub decision: Decision,
     /// By which reading of the request.
     pub by: ReadingOf,
+    /// What the route's `shadow_policy` would have said, where it has one.
+    pub shadow: Option<Decision>,
+    /// What was asked, for the record.
+    pub asked: Asked,
 }
 
 /// Which reading of a request a decision was made on.
@@ -100,6 +108,11 @@ impl<R> Permitted<R> {
     /// The request.
     pub fn request(&self) -> &R {
         &self.request
+    }
+
+    /// What was asked, for the record.
+    pub fn asked(&self) -> &Asked {
+        &self.standing.asked
     }
 
     /// The same permit for the request in another form: shaping does not decide again. `None` when
@@ -282,24 +295,41 @@ impl Asked {
         who: Option<&SignedIn>,
         at: UnixTime,
     ) -> (Decision, ReadingOf) {
-        let own = self.method.as_str();
-        let decide = |method, path| policy.decide(&Facts::of(who, self.facts(method, path)).at(at));
-        let decision = decide(own, self.path.decoded());
+        let decide = |facts: RequestFacts<'_>| policy.decide(&Facts::of(who, facts).at(at));
+        let decision = decide(self.own_reading());
         if decision.verdict != Verdict::Allow {
             return (decision, ReadingOf::Canonical);
         }
+        let mut others = self.other_readings().map(|(by, facts)| (decide(facts), by));
+        let refuses = |(other, _): &(Decision, ReadingOf)| other.verdict != Verdict::Allow;
+        others.find(refuses).unwrap_or((decision, ReadingOf::Canonical))
+    }
+
+    /// As [`Self::decide`] does, with all that was asked on the way to it.
+    fn explain<'p>(&self, policy: &'p Policy, who: Option<&SignedIn>) -> Explanation<'p> {
+        let explain = |facts: RequestFacts<'_>| policy.explain(&Facts::of(who, facts).at(self.at));
+        let refuses = |one: &Explanation<'_>| one.decision.verdict != Verdict::Allow;
+        let own = explain(self.own_reading());
+        if refuses(&own) {
+            return own;
+        }
+        self.other_readings().map(|(_, facts)| explain(facts)).find(refuses).unwrap_or(own)
+    }
+
+    fn own_reading(&self) -> RequestFacts<'_> {
+        self.facts(self.method.as_str(), self.path.decoded())
+    }
+
+    /// Others' of the path, and then those of an app that takes another method.
+    fn other_readings(&self) -> impl Iterator<Item = (ReadingOf, RequestFacts<'_>)> {
         let others = || self.path.other_readings().iter().map(|other| other.decoded());
-        let mut by_path = others().map(|path| decide(own, path));
-        if let Some(other) = by_path.find(|other| other.verdict != Verdict::Allow) {
-            return (other, ReadingOf::Others);
-        }
-        let paths = || std::iter::once(self.path.decoded()).chain(others());
-        let methods = self.other_methods.iter();
-        let mut by_method = methods.flat_map(|method| paths().map(|path| decide(method, path)));
-        match by_method.find(|other| other.verdict != Verdict::Allow) {
-            Some(other) => (other, ReadingOf::OtherMethod),
-            None => (decision, ReadingOf::Canonical),
-        }
+        let own = self.method.as_str();
+        let by_path = others().map(move |path| (ReadingOf::Others, self.facts(own, path)));
+        let by_method = self.other_methods.iter().flat_map(move |method| {
+            let paths = std::iter::once(self.path.decoded()).chain(others());
+            paths.map(move |path| (ReadingOf::OtherMethod, self.facts(method, path)))
+        });
+        by_path.chain(by_method)
     }
 
     /// May the app of a route open it to strangers? Not beside a rule that denies it, and where it
@@ -336,19 +366,26 @@ pub fn permit<'a>(
     let (asked, session) = (Asked::of(&request), request.identity.session());
     let who = session.map(|session| session.signed_in());
     let (decision, by) = asked.decide(&route.policy, who, asked.at);
+    let shadow = route.shadow.as_ref().map(|shadow| asked.decide(shadow, who, asked.at).0);
     let unbound = match session {
         None if asked.may_be_opened(&decision) => stranger(&request),
         Some(_) | None => Unbound::No,
     };
     let grounds = match (decision.verdict, unbound) {
-        (Verdict::Allow, _) => Grounds::Policy(decision),
+        (Verdict::Allow, _) => Grounds::Policy(decision, shadow),
         (_, Unbound::Open(why)) => Grounds::Unbound(why),
         (Verdict::SignIn | Verdict::SignInAgain | Verdict::Deny, Unbound::No) => {
-            return Err(Refused { request, decision, by });
+            return Err(Refused { request, decision, by, shadow, asked });
         }
     };
     let is_open_to_strangers = matches!(grounds, Grounds::Unbound(_));
     let (route, session) = (Arc::clone(route), session.map(Arc::clone));
     let standing = Standing { route, session, asked, is_open_to_strangers };
     Ok((Permitted { request: request.head, standing }, grounds))
+}
+
+/// What [`permit`] asks of the route's policy, criterion by criterion.
+pub fn explain<'p>(request: &Identified<'_>, route: &'p Route) -> Explanation<'p> {
+    let who = request.identity.session().map(|session| session.signed_in());
+    Asked::of(request).explain(&route.policy, who)
 }

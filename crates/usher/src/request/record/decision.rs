@@ -12,7 +12,11 @@ use super::{
     selection::selected,
     stamp,
 };
-use crate::request::{PathRule, authorize::Grounds, identify::Identity};
+use crate::request::{
+    PathRule,
+    authorize::{Asked, Grounds, Refused},
+    identify::Identity,
+};
 
 /// What was decided about a request: the `authorize check` line.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +45,29 @@ pub struct Decided<'a> {
     pub at: Now,
 }
 
+/// What a route's policy decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Judgement<'a> {
+    /// What is done.
+    pub decision: &'a Decision,
+    /// What the route's `shadow_policy` would have said, where it has one.
+    pub shadow: Option<&'a Decision>,
+    /// About what.
+    pub asked: &'a Asked,
+}
+
+impl Judgement<'_> {
+    /// What the shadow policy says, where that is something else.
+    pub(super) fn disagreement(&self) -> Option<&Decision> {
+        self.shadow.filter(|shadow| shadow.verdict != self.decision.verdict)
+    }
+}
+
 /// What decided.
 #[derive(Clone, Copy, Debug)]
 pub enum By<'a> {
     /// The route's policy.
-    Policy(&'a Decision),
+    Policy(Judgement<'a>),
     /// The route's app, which opens it to strangers, and why.
     Unbound(&'a str),
     /// It is one of our own pages, which are open to all.
@@ -54,27 +76,44 @@ pub enum By<'a> {
     Path(&'a str),
 }
 
-impl<'a> From<&'a Grounds> for By<'a> {
-    fn from(grounds: &'a Grounds) -> Self {
+impl<'a> By<'a> {
+    /// What let a request in, about which this was asked.
+    pub fn grounds(grounds: &'a Grounds, asked: &'a Asked) -> Self {
         match grounds {
-            Grounds::Policy(decision) => Self::Policy(decision),
+            Grounds::Policy(decision, shadow) => {
+                Self::Policy(Judgement { decision, shadow: shadow.as_ref(), asked })
+            }
             Grounds::Unbound(why) => Self::Unbound(why),
         }
+    }
+}
+
+impl<'a> From<&'a Refused<'_>> for By<'a> {
+    fn from(Refused { decision, shadow, asked, .. }: &'a Refused<'_>) -> Self {
+        Self::Policy(Judgement { decision, shadow: shadow.as_ref(), asked })
     }
 }
 
 impl By<'_> {
     pub(super) const fn verdict(&self) -> Verdict {
         match self {
-            Self::Policy(decision) => decision.verdict,
+            Self::Policy(judgement) => judgement.decision.verdict,
             Self::OwnPage | Self::Unbound(_) => Verdict::Allow,
             Self::Path(_) => Verdict::Deny,
         }
     }
 
+    /// What a shadow policy says, where that is something else.
+    pub(super) fn disagreement(&self) -> Option<&Decision> {
+        match self {
+            Self::Policy(judgement) => judgement.disagreement(),
+            Self::Unbound(_) | Self::OwnPage | Self::Path(_) => None,
+        }
+    }
+
     fn rule(&self) -> &str {
         match self {
-            Self::Policy(decision) => &decision.rule,
+            Self::Policy(judgement) => &judgement.decision.rule,
             Self::OwnPage => PathRule::OwnPage.word(),
             Self::Path(rule) | Self::Unbound(rule) => rule,
         }
@@ -90,7 +129,7 @@ fn checksum(route: &Route) -> u64 {
 }
 
 impl Decided<'_> {
-    fn who(&self) -> Option<&SignedIn> {
+    pub(super) fn who(&self) -> Option<&SignedIn> {
         self.identity.session().map(|live| live.signed_in())
     }
 
@@ -132,6 +171,10 @@ impl Decided<'_> {
         o.put(member!("route"), self.route.map_or("", |route| &route.name).as_bytes());
         o.put(member!("verdict"), self.by.verdict().word().as_bytes());
         o.put(member!("rule"), self.by.rule().as_bytes());
+        if let Some(shadow) = self.by.disagreement() {
+            o.put(member!("shadow-verdict"), shadow.verdict.word().as_bytes());
+            o.put(member!("shadow-rule"), shadow.rule.as_bytes());
+        }
         stamp::rfc3339(self.at.wall, |time| {
             o.put(member!("time"), time.as_bytes());
         });
@@ -141,7 +184,7 @@ impl Decided<'_> {
 
     fn sides(&self, o: &mut Object<'_>) {
         let decision = match self.by {
-            By::Policy(decision) => decision,
+            By::Policy(judgement) => judgement.decision,
             By::OwnPage | By::Unbound(_) => {
                 let why = match self.by {
                     By::Unbound(_) => UNBOUND,
@@ -178,10 +221,14 @@ impl Decided<'_> {
         add(" host=", self.host);
         add(" verdict=", self.by.verdict().word());
         add(" rule=", self.by.rule());
-        if let By::Policy(decision) = self.by {
+        if let By::Policy(Judgement { decision, .. }) = self.by {
             let side = if decision.deny.holds { &decision.deny } else { &decision.allow };
             let why: Vec<&str> = side.reasons.iter().map(Reason::word).collect();
             add(" why=", &why.join(","));
+        }
+        if let Some(shadow) = self.by.disagreement() {
+            add(" shadow-verdict=", shadow.verdict.word());
+            add(" shadow-rule=", &shadow.rule);
         }
         out.push(b'\n');
     }
