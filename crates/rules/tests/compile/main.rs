@@ -5,6 +5,7 @@
 
 mod binary;
 mod cases;
+mod covered;
 mod effects;
 mod examples;
 mod hidden;
