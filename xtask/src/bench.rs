@@ -19,6 +19,17 @@ pub fn siege(arguments: &[String], log: &mut Log) -> Outcome {
     hand_over("siege", "release", arguments, log)
 }
 
+/// `cargo xtask reload-storm`: a reload every 100 ms under load.
+pub fn storm(arguments: &[String], log: &mut Log) -> Outcome {
+    build("release", log)?;
+    hand_over("storm", "release", arguments, log)
+}
+
+/// `cargo xtask routes`: what many routes cost to load, to find and to decide by.
+pub fn routes(log: &mut Log) -> Outcome {
+    log.command("routes", &mut cargo(["bench", "--package=usher", "--bench=routes"]))
+}
+
 /// `cargo xtask bench`: CPU per unit of work, beside nginx.
 pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     let (profile, rest) = match arguments {
