@@ -4,8 +4,13 @@
 use std::{fs, path::Path};
 
 use clap::Parser as _;
+use usher_rules::{
+    people::{Member, People as _},
+    secret::Secret,
+};
 
 use super::{Args, Outcome, explain};
+use crate::store::Store;
 
 #[derive(Debug, clap::Parser)]
 struct Typed {
@@ -90,4 +95,36 @@ fn cases() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen >= 4, "only {seen} cases were found");
+}
+
+/// Their groups are those that they have now.
+#[test]
+fn somebody_of_the_built_in_provider_is_asked_for_by_their_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "\
+authenticate_service_url: https://sign-in.home.arpa
+routes:
+- from: https://tv.home.arpa
+  to: http://127.0.0.1:80
+  policy: {allow: {and: [{groups: family}, {claim/groups: family}, {email: ann@home.arpa}]}}
+";
+    fs::write(folder.path().join("config.yaml"), text).unwrap();
+    let data = folder.path().join("data");
+    let member = Member {
+        id: "7".into(),
+        email: "ann@home.arpa".into(),
+        name: "Ann".into(),
+        groups: vec!["family".into()],
+        added_at: 1,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = Store::open(&data).unwrap();
+    runtime.block_on(store.add(member, Secret::new("$argon2id$".as_bytes()))).unwrap();
+    let asked = |more: &str| said(&format!("https://tv.home.arpa/ {more}"), folder.path());
+    let ann = asked("--as Ann@home.arpa");
+    assert!(ann.starts_with("allow  GET https://tv.home.arpa/ as ann@home.arpa\n"), "{ann}");
+    let otherwise = asked("--as ann@home.arpa --group kids");
+    assert!(otherwise.contains("sees  groups are `kids`"), "{otherwise}");
+    let nobody = asked("--as ben@home.arpa");
+    assert!(nobody.contains("has the address `ben@home.arpa`"), "{nobody}");
 }
