@@ -7,10 +7,11 @@ use crate::{
     tools,
 };
 
-/// `cargo xtask measure`: memory under load, against fixed limits.
+/// `cargo xtask measure`: memory under load, against fixed limits; then ten seconds of reloads.
 pub fn measure(arguments: &[String], log: &mut Log) -> Outcome {
     build("dist", log)?;
-    hand_over("measure", "dist", arguments, log)
+    hand_over("measure", "dist", arguments, log)?;
+    hand_over("storm", "dist", &["--short".to_owned()], log)
 }
 
 /// `cargo xtask siege`: life goes on beside a thousand hostile clients of each kind.

@@ -30,7 +30,8 @@ Usage: cargo xtask <CHORE>
   fuzz [TARGET …]   Each parser and state machine with changed seeds; one under libFuzzer if named
   suites [--long]   h2spec and Autobahn's cases, through usher; results in target/suites
   testssl           testssl.sh against a served host; keeps its summary
-  measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets
+  measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets; then
+                    ten seconds of reload-storm
   siege [--short] [--kind NAME]
                     1,000 hostile clients of each kind, and a film, a sign-in, a reload beside them
   reload-storm [--short]
