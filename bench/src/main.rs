@@ -14,6 +14,7 @@ mod measure;
 mod options;
 mod process;
 mod siege;
+mod storm;
 mod table;
 mod zeros;
 
@@ -45,6 +46,7 @@ fn run() -> Result<bool, Failure> {
         "measure" => measure::run(&options),
         "compare" => compare::run(&options),
         "siege" => siege::run(&options),
-        _ => Err(Failure::Usage("usher-bench measure|compare|siege --usher FILE".into())),
+        "storm" => storm::run(&options),
+        _ => Err(Failure::Usage("usher-bench measure|compare|siege|storm --usher FILE".into())),
     }
 }

@@ -1,9 +1,10 @@
 //! `config-cases.json`: whole config files, with environment and files beside them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value, json};
-use usher_rules::plan::Plan;
+use usher::reload::{Source, load};
+use usher_rules::config::{self, Draft, Environment, Input};
 
 use crate::{
     answer::{Answer, Case, Right, refused, right},
@@ -25,15 +26,18 @@ fn ask(case: &Value) -> Result<Case, String> {
     };
     let files = strings("files").into_iter();
     let files = files.map(|(name, text)| (format!("DIR/{name}"), text.into_bytes()));
-    let Compiled { plan, codes, said, .. } = compile(
-        case["file"].as_str(),
-        text(case, "config"),
-        &strings("env"),
-        &Folder(files.collect()),
-    );
+    let files = Folder(files.collect());
+    let (name, config, env) = (case["file"].as_str(), text(case, "config"), strings("env"));
     let right = right(case, theirs)?;
-    let ours = match &plan {
-        Some(plan) => ours(plan, &right),
+    let Compiled { plan, codes, said, .. } = match name {
+        Some(name) if case["config"].is_null() => without_file(name, &env),
+        _ => compile(name, config, &env, &files),
+    };
+    let ours = match plan {
+        Some(_) => {
+            let draft = config::read(Input { name, text: config }, &env);
+            ours(&draft, &right, &files)
+        }
         None => refused(),
     };
     Ok(Case {
@@ -69,18 +73,28 @@ fn theirs(expect: &Value) -> Answer {
     answer
 }
 
+/// A start with the name of a file that is not there.
+fn without_file(name: &str, environment: &Environment) -> Compiled {
+    let path = Path::new("/nowhere").join(name);
+    let (plan, said) = match load(Source::File { path: &path, environment }) {
+        Ok(loaded) => (Some(loaded.plan), Vec::new()),
+        Err(failure) => (None, vec![failure.to_string()]),
+    };
+    Compiled { plan, codes: Vec::new(), said, at: Vec::new() }
+}
+
 /// Ours, for the parts that they name.
-fn ours(plan: &Plan, right: &[Right]) -> Answer {
+fn ours(draft: &Draft, right: &[Right], files: &Folder) -> Answer {
     let mut answer = Answer::from([("refused".into(), json!(false))]);
-    answer.insert("routes".into(), json!(plan.routes.len()));
+    answer.insert("routes".into(), json!(draft.routes.len()));
     for theirs in right {
         let (Right::Answer(theirs) | Right::WithWarning(theirs)) = theirs else { continue };
         for (part, value) in theirs {
             let ours = match part.strip_prefix("routes[").and_then(|rest| rest.split_once("].")) {
-                None => effective(plan, part, value),
+                None => effective(draft, part, value),
                 Some((number, key)) => {
-                    let route = number.parse().ok().and_then(|at: usize| plan.routes.get(at));
-                    route.and_then(|route| of_route(route, key, value))
+                    let route = number.parse().ok().and_then(|at: usize| draft.routes.get(at));
+                    route.and_then(|route| of_route(route, key, value, files))
                 }
             };
             if let Some(ours) = ours {

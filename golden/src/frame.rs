@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::Value;
 use tokio::runtime::Runtime;
-use usher_rules::plan::Plan;
+use usher::request::accept::Presented;
+use usher_rules::{client_certificate::ClientChain, plan::Plan};
 
 use crate::{
     hall::{Hall, Reply},
@@ -31,6 +33,14 @@ pub struct Asked<'a> {
     pub fields: &'a Value,
     pub cookie: &'a str,
     pub body: &'a str,
+    /// What was shown in the handshake: PEM, leaf first; empty for nothing.
+    pub shown: &'a str,
+}
+
+/// A chain as a handshake brings it.
+pub fn shown(pem: &str) -> Option<ClientChain> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten().collect();
+    ClientChain::read(&chain)
 }
 
 impl Frame {
@@ -47,7 +57,7 @@ impl Frame {
     }
 
     pub fn ask(&self, hall: &Hall, peer: SocketAddr, asked: &Asked<'_>) -> Result<Reply, String> {
-        self.run(hall.ask(peer, asked.octets().as_bytes()))?
+        self.run(hall.ask(peer, Presented::new(shown(asked.shown)), asked.octets().as_bytes()))?
     }
 
     pub fn run<T>(&self, future: impl Future<Output = T>) -> Result<T, String> {
@@ -67,7 +77,7 @@ impl Drop for Frame {
 
 impl Asked<'_> {
     fn octets(&self) -> String {
-        let Self { method, target, host, fields, cookie, body } = self;
+        let Self { method, target, host, fields, cookie, body, shown: _ } = self;
         let mut head =
             format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
         for (name, value) in fields.as_object().into_iter().flatten() {

@@ -11,7 +11,7 @@ use usher::{
     request::{
         Anchor, Apps, Assertions, Door, DoorParts, LocalAuthority, Remembered, SignInJournal,
         SignInNote,
-        accept::{Connection, Protocol, Pulse, Shown, Tasks, serve},
+        accept::{Connection, Presented, Protocol, Pulse, Shown, Tasks, serve},
         forward::Trust,
         identify::{Found, LiveSession, NotOnce, SessionStore, StoreError},
         record::Recorder,
@@ -207,14 +207,20 @@ impl Hall {
         Ok(format!("{}={}", names.own(), self.keys.sign_handle(&handle)))
     }
 
-    /// What is answered to these octets, from this peer, over TLS.
-    pub async fn ask(&self, peer: SocketAddr, octets: &[u8]) -> Result<Reply, String> {
+    /// What is answered to these octets, from this peer, over TLS, after this certificate.
+    pub async fn ask(
+        &self,
+        peer: SocketAddr,
+        presented: Presented,
+        octets: &[u8],
+    ) -> Result<Reply, String> {
         let why = |error: io::Error| error.to_string();
         let (mut client, server) = tokio::io::duplex(1 << 20);
         let connection = Connection {
             peer: peer.into(),
             server_name: None,
             shown: Shown::new(None),
+            presented: Arc::new(presented),
             pulse: Pulse::new(Protocol::Http1),
         };
         let served = serve(server, Arc::new(connection), Arc::clone(&self.door), &self.tasks, None);

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 use url::Url;
-use usher_rules::config::Environment;
+use usher_rules::{config::Environment, plan::Plan};
 
 use crate::{
     answer::{Answer, Case, Right, refused, right},
@@ -17,7 +17,7 @@ use crate::{
     shown::Shown,
     text::{indented, text},
     upstream,
-    world::World,
+    world::{World, session_id},
 };
 
 /// Where every recorded route leads.
@@ -28,6 +28,7 @@ struct Routes<'f> {
     base: &'f str,
     route_head: &'f str,
     usual: &'f Value,
+    certs: &'f Value,
     world: World<'f>,
     frame: Frame,
 }
@@ -50,6 +51,7 @@ impl<'f> Routes<'f> {
             base: text(shared, "base_config"),
             route_head: text(shared, "route_head"),
             usual: &shared["default_request"],
+            certs: &shared["certs"],
             world: World::new(records),
             frame: Frame::new()?,
         })
@@ -116,9 +118,12 @@ impl<'f> Routes<'f> {
         let host = or(host, "app.example.com");
         // Every connection has a peer with an address; for one that is none stands one that no rule has.
         let given_ip = if request["ip_empty"] == true { "" } else { given("ip") };
-        let peer = given_ip.parse().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        let said = given_ip.parse().ok();
+        let peer = said.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
         let (method, target) = (or(given("method"), "GET"), or(given("path"), "/"));
-        let shown = Shown { method, target, peer, fields: &request["headers"] };
+        let presented = text(self.certs, text(request, "cert"));
+        let (fields, body) = (&request["headers"], text(request, "body"));
+        let shown = Shown { method, target, peer: said, presented, fields, body };
         let decided = shown.decide(&hall.plan(), session.as_ref());
         let cookie = self.frame.run(async {
             match session {
@@ -128,11 +133,12 @@ impl<'f> Routes<'f> {
                 None => Ok(String::new()),
             }
         })??;
-        let (fields, body) = (&request["headers"], text(request, "body"));
-        let asked = Asked { method, target, host, fields, cookie: &cookie, body };
+        let asked = Asked { method, target, host, fields, cookie: &cookie, body, shown: presented };
         let reply = self.frame.ask(hall, SocketAddr::new(peer, 50_000), &asked)?;
         let is_page = request["internal"] == true || request["no_route"] == true;
-        Ok(Replied { decided: decided.filter(|_| !is_page), reply })
+        let session = given("session").to_owned();
+        let (decided, kept_back) = (decided.filter(|_| !is_page), kept_back(&hall.plan()));
+        Ok(Replied { decided, reply, session, kept_back })
     }
 }
 
@@ -141,14 +147,30 @@ struct Replied {
     /// What the policy alone decides, where it is a policy that was asked.
     decided: Option<Answer>,
     reply: Reply,
+    /// What the session is called in the file.
+    session: String,
+    /// Fields that the authorizer made, and that the route took away again.
+    kept_back: Vec<String>,
+}
+
+/// The fields about who asks, of a route that does not pass them on.
+fn kept_back(plan: &Plan) -> Vec<String> {
+    let claims = plan.claim_fields.iter().map(|(name, _)| name.as_str());
+    let names = claims.chain(["x-pomerium-jwt-assertion", "x-pomerium-jwt-assertion-for"]);
+    let passes = plan.routes.first().is_some_and(|route| route.pass_identity);
+    names.filter(|_| !passes).map(|name| format!("field {name}")).collect()
 }
 
 impl Replied {
     /// Ours, and of what is right what it is to be compared with.
     fn compared(self, decisions: &HashMap<String, Value>, right: &mut [Right]) -> Answer {
-        let Self { decided, reply } = self;
+        let Self { decided, reply, session, kept_back } = self;
         let decision = reply.field("x-request-id").and_then(|id| decisions.get(id));
-        let served = ours(&reply, decision);
+        let mut served = ours(&reply, decision, &session);
+        for name in &kept_back {
+            served.entry(name.clone()).or_default();
+            right.iter_mut().for_each(|right| takes_back(right, name));
+        }
         match decided {
             Some(decided) if is_same(&decided, &served) => served,
             Some(decided) => {
@@ -170,6 +192,15 @@ fn page_or_refusal(right: &mut Right) {
         && theirs.get("forward") == Some(&json!(true))
     {
         theirs.retain(|part, _| ["allow", "deny"].contains(&&**part));
+    }
+}
+
+/// Nothing of this name reaches the app.
+fn takes_back(right: &mut Right, name: &str) {
+    if let Right::Answer(theirs) | Right::WithWarning(theirs) = right
+        && let Some(value) = theirs.get_mut(name)
+    {
+        *value = Value::Null;
     }
 }
 
@@ -215,9 +246,15 @@ fn theirs(expect: &Value) -> Answer {
     if http["forward"] != true {
         part(&mut answer, "status", http["status"].clone());
     }
+    // A text for robots may have a `location` left over, which leads nobody anywhere.
+    let leads = http["status"].as_u64().is_some_and(|status| (300..400).contains(&status));
     for name in ["location", "redirect_uri", "device_type"] {
-        if http[name].is_string() {
-            part(&mut answer, name, http[name].clone());
+        if let Some(value) = http[name].as_str().filter(|_| leads) {
+            part(
+                &mut answer,
+                name,
+                json!(if name == "redirect_uri" { place(value) } else { value.into() }),
+            );
         }
     }
     for (name, value) in http["headers"].as_object().into_iter().flatten() {
@@ -227,7 +264,7 @@ fn theirs(expect: &Value) -> Answer {
 }
 
 /// Ours, in the same parts.
-fn ours(reply: &Reply, decision: Option<&Value>) -> Answer {
+fn ours(reply: &Reply, decision: Option<&Value>, session: &str) -> Answer {
     let mut answer = Answer::new();
     let is_forwarded = reply.field(upstream::FIELD).is_some();
     part(&mut answer, "forward", json!(is_forwarded));
@@ -249,7 +286,7 @@ fn ours(reply: &Reply, decision: Option<&Value>) -> Answer {
             [("redirect_uri", "pomerium_redirect_uri"), ("device_type", "pomerium_device_type")]
         {
             if let Some(value) = query.get(parameter) {
-                part(&mut answer, name, json!(value));
+                part(&mut answer, name, json!(place(value)));
             }
         }
         let mut place = location;
@@ -257,28 +294,46 @@ fn ours(reply: &Reply, decision: Option<&Value>) -> Answer {
         part(&mut answer, "location", json!(place.as_str()));
     }
     if is_forwarded {
-        fields_upstream(&mut answer, &reply.body);
+        fields_upstream(&mut answer, &reply.body, session);
     }
     answer
 }
 
 /// Fields that the app got, the assertion opened.
-fn fields_upstream(answer: &mut Answer, told: &str) {
+fn fields_upstream(answer: &mut Answer, told: &str, session: &str) {
     let told: Value = serde_json::from_str(told).unwrap_or_default();
     for (name, values) in told["fields"].as_object().into_iter().flatten() {
         let values: Vec<&str> =
             values.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let value = values.join(",");
-        let opened = (name == "x-pomerium-jwt-assertion").then(|| opened(&value)).flatten();
+        let opened =
+            (name == "x-pomerium-jwt-assertion").then(|| opened(&value, session)).flatten();
         part(answer, &format!("field {name}"), opened.unwrap_or_else(|| json!(value)));
     }
 }
 
-/// The claims of an assertion; what differs each time says so.
-fn opened(token: &str) -> Option<Value> {
+/// An address, whichever way it is written: hosts have no case, and a query of pairs may be
+/// escaped in several ways.
+fn place(address: &str) -> String {
+    let Ok(mut url) = Url::parse(address) else { return address.into() };
+    let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    if pairs.is_empty() {
+        return url.into();
+    }
+    pairs.sort();
+    url.query_pairs_mut().clear().extend_pairs(pairs);
+    url.into()
+}
+
+/// The claims of an assertion; what differs each time says so, and the session has its name of the
+/// file.
+fn opened(token: &str, session: &str) -> Option<Value> {
     use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
     let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let mut claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
+    if claims.get("sid") == Some(&json!(session_id().as_str())) {
+        claims.insert("sid".into(), json!(session));
+    }
     for name in ["jti", "iat", "exp"] {
         if let Some(value) = claims.get_mut(name) {
             *value = json!("VARIES");

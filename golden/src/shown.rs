@@ -3,48 +3,81 @@
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
+use usher::{request::accept::Presented, server::SystemClock};
 use usher_rules::{
-    plan::Plan,
-    policy::{Facts, Finding, RequestFacts, Verdict},
+    mcp::Message,
+    plan::{Plan, Route},
+    policy::{Decision, Facts, Finding, RequestFacts, Verdict},
     session::SignedIn,
+    time::Clock as _,
 };
 
-use crate::answer::Answer;
+use crate::{answer::Answer, frame::shown};
 
 /// A request, as it was put to the authorizer.
 pub struct Shown<'a> {
     pub method: &'a str,
     pub target: &'a str,
-    pub peer: IpAddr,
+    /// None where what was said is no address.
+    pub peer: Option<IpAddr>,
+    /// PEM, leaf first; empty where nothing was shown.
+    pub presented: &'a str,
     pub fields: &'a Value,
+    pub body: &'a str,
 }
 
 impl Shown<'_> {
     /// What the first route's policy decides; `None` where it has none.
     pub fn decide(&self, plan: &Plan, who: Option<&SignedIn>) -> Option<Answer> {
         let route = plan.routes.first()?;
-        let (path, field) = (self.decoded_path(), |name: &str| self.fields[name].as_str());
+        let path = self.decoded_path();
+        let field = |name: &str| {
+            let mut fields = self.fields.as_object()?.iter();
+            let found = fields.find(|(known, _)| known.eq_ignore_ascii_case(name));
+            found?.1.as_str().filter(|value| !value.is_empty())
+        };
+        let message = self.message(route);
         let request = RequestFacts {
             method: self.method,
             path: &path,
             source: self.peer,
             origin: field("origin"),
             access_control_request_method: field("access-control-request-method"),
+            tool: message.tool(),
         };
-        let decision = route.policy.decide(&Facts::of(who, request));
+        let presented = Presented::new(shown(self.presented));
+        if presented.is_unreadable() && route.client_trust.is_some() {
+            return None; // no policy is asked
+        }
+        let now = SystemClock.now().wall;
+        let certificate = presented.standing(route.client_trust.as_ref(), now);
+        let facts = Facts::of(who, request).with_certificate(certificate);
+        let decision = route.policy.decide(&facts);
         let mut answer = Answer::from([
             ("allow".into(), side(decision.allow)),
             ("deny".into(), side(decision.deny)),
-            ("forward".into(), json!(decision.verdict == Verdict::Allow)),
+            ("forward".into(), json!(self.passes(&decision))),
         ]);
-        match decision.verdict {
-            Verdict::Allow => {}
-            Verdict::Deny => drop(answer.insert("status".into(), json!(403))),
-            Verdict::SignIn | Verdict::SignInAgain => {
-                drop(answer.insert("status".into(), json!(302)))
-            }
+        if let Some(status) = status(&decision) {
+            answer.insert("status".into(), json!(status));
         }
         Some(answer)
+    }
+
+    /// Where devices are enrolled, nobody has to have one.
+    fn passes(&self, decision: &Decision) -> bool {
+        let path = self.target.split('?').next().unwrap_or_default();
+        let enrols = ["/.pomerium/webauthn", "/.pomerium/device-enrolled"].contains(&path);
+        decision.verdict == Verdict::Allow || decision.verdict == Verdict::ShowDevice && enrols
+    }
+
+    /// What the body says, where the route is asked for it.
+    fn message(&self, route: &Route) -> Message {
+        let is_json = self.fields["content-type"] == "application/json";
+        match route.mcp.and_then(|server| server.reads_at_most) {
+            Some(_) if self.method == "POST" && is_json => Message::read(self.body.as_bytes()),
+            Some(_) | None => Message::Nothing,
+        }
     }
 
     /// The path had not been normalised before, and an escape that can't be read leaves nothing.
@@ -56,6 +89,16 @@ impl Shown<'_> {
         let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
         if readable { decoded.into_owned() } else { String::new() }
     }
+}
+
+fn status(decision: &Decision) -> Option<u16> {
+    Some(match decision.verdict {
+        Verdict::Allow => return None,
+        Verdict::Deny if decision.is_for_the_device() => 450,
+        Verdict::Deny => 403,
+        Verdict::ShowCertificate => 495,
+        Verdict::SignIn | Verdict::SignInAgain | Verdict::ShowDevice => 302,
+    })
 }
 
 /// One side of a decision, in the form of the recordings.

@@ -72,6 +72,7 @@ fn ask(frame: &Frame, hall: &Hall, request: &Value, target: &str) -> Result<Answ
         fields: &request["headers"],
         cookie: "",
         body: "",
+        shown: "",
     };
     let reply = frame.ask(hall, peer, &asked)?;
     Ok(ours(&reply, &frame.upstream.to_string()))
@@ -126,5 +127,5 @@ fn is_our_own(reply: &Reply) -> bool {
 /// What a sign-in is told stands in a query, which differs each time.
 fn without_query_of_ours(location: &str) -> &str {
     let (place, query) = location.split_once('?').unwrap_or((location, ""));
-    if query.contains("pomerium_") { place } else { location }
+    if query.contains("pomerium_") || query == "…" { place } else { location }
 }

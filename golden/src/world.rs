@@ -3,7 +3,10 @@
 use serde_json::{Map, Value};
 use usher_rules::{
     people::{Claims, Group, Person},
-    session::{Authentication, Means, SessionId, SignIn, SignedIn},
+    session::{
+        Authentication, DeviceCredential, Enrolment, Means, SessionId, ShownDevice, SignIn,
+        SignedIn,
+    },
     time::UnixTime,
 };
 
@@ -36,8 +39,9 @@ impl<'a> World<'a> {
             sign_in: SignIn { means, at: None },
         };
         let [from, to] = [0, 3_786_912_000].map(UnixTime::from_seconds); // 2090
-        let mut new = told.begin(SessionId::from_random(*b"a golden session"), idp_id, from, to);
+        let mut new = told.begin(session_id(), idp_id, from, to);
         new.session.actor = actor.map(Into::into);
+        new.session.devices = self.devices(record);
         Some(new)
     }
 
@@ -51,13 +55,39 @@ impl<'a> World<'a> {
         Person {
             id: user_id.into(),
             email: emails.find(|email| !email.is_empty()).unwrap_or_default().into(),
-            name: user.map(|user| text(&user["data"], "name")).unwrap_or_default().into(),
+            name: "".into(), // theirs tells claims alone
             claims: Claims::from_json(&user.map(raw_claims).unwrap_or_default()),
             directory_groups: groups
                 .map(|ids| ids.iter().filter_map(Value::as_str).map(|id| self.group(id)).collect()),
             unproven: Default::default(),
             spelling: Default::default(),
         }
+    }
+
+    /// What the store knows of the devices that a session names.
+    fn devices(&self, session: &Value) -> Box<[ShownDevice]> {
+        let shown = session["data"]["device_credentials"].as_array().into_iter().flatten();
+        shown
+            .map(|shown| ShownDevice {
+                kind: text(shown, "type_id").into(),
+                credential: self.credential(text(shown, "id")),
+            })
+            .collect()
+    }
+
+    fn credential(&self, id: &str) -> Option<DeviceCredential> {
+        let credential = self.record("device_credential", id)?;
+        let enrolment =
+            self.record("device_enrollment", text(&credential["data"], "enrollment_id"));
+        Some(DeviceCredential {
+            id: id.into(),
+            owner: text(&credential["data"], "user_id").into(),
+            enrolment: match enrolment.map(|record| text(&record["data"], "approved_by")) {
+                None => Enrolment::Missing,
+                Some("") => Enrolment::Pending,
+                Some(_) => Enrolment::Approved,
+            },
+        })
     }
 
     fn group(&self, id: &str) -> Group {
@@ -75,6 +105,11 @@ impl<'a> World<'a> {
         let is_it = |record: &&Value| record["type"] == kind && text(&record["data"], "id") == id;
         self.records.iter().find(is_it)
     }
+}
+
+/// Of every session here: what it is called in the file is no id of ours.
+pub fn session_id() -> SessionId {
+    SessionId::from_random(*b"a golden session")
 }
 
 fn raw_claims(record: &Value) -> Map<String, Value> {

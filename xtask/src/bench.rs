@@ -7,16 +7,28 @@ use crate::{
     tools,
 };
 
-/// `cargo xtask measure`: memory under load, against fixed limits.
+/// `cargo xtask measure`: memory under load, against fixed limits; then ten seconds of reloads.
 pub fn measure(arguments: &[String], log: &mut Log) -> Outcome {
     build("dist", log)?;
-    hand_over("measure", "dist", arguments, log)
+    hand_over("measure", "dist", arguments, log)?;
+    hand_over("storm", "dist", &["--short".to_owned()], log)
 }
 
 /// `cargo xtask siege`: life goes on beside a thousand hostile clients of each kind.
 pub fn siege(arguments: &[String], log: &mut Log) -> Outcome {
     build("release", log)?;
     hand_over("siege", "release", arguments, log)
+}
+
+/// `cargo xtask reload-storm`: a reload every 100 ms under load.
+pub fn storm(arguments: &[String], log: &mut Log) -> Outcome {
+    build("release", log)?;
+    hand_over("storm", "release", arguments, log)
+}
+
+/// `cargo xtask routes`: what many routes cost to load, to find and to decide by.
+pub fn routes(log: &mut Log) -> Outcome {
+    log.command("routes", &mut cargo(["bench", "--package=usher", "--bench=routes"]))
 }
 
 /// `cargo xtask bench`: CPU per unit of work, beside nginx.

@@ -7,7 +7,10 @@ const DEPENDENCIES: &str = "docs/reference/dependencies.txt";
 
 /// `cargo xtask docs`: writes the generated files anew.
 pub fn renew(log: &mut Log) -> Outcome {
-    log.step("generated files", || write(&root().join(DEPENDENCIES), &dependencies()?))
+    log.step("generated files", || write(&root().join(DEPENDENCIES), &dependencies()?))?;
+    // pages, schema and reference of keys: their tests write them
+    let mut keys = cargo(["test", "-p", "usher-rules", "--test", "compile", "fresh"]);
+    log.command("the keys' page, schema and reference", keys.env("UPDATE", "1"))
 }
 
 /// Fails where a generated file is not what it would be if it were written now.

@@ -30,9 +30,13 @@ Usage: cargo xtask <CHORE>
   fuzz [TARGET …]   Each parser and state machine with changed seeds; one under libFuzzer if named
   suites [--long]   h2spec and Autobahn's cases, through usher; results in target/suites
   testssl           testssl.sh against a served host; keeps its summary
-  measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets
+  measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets; then
+                    ten seconds of reload-storm
   siege [--short] [--kind NAME]
                     1,000 hostile clients of each kind, and a film, a sign-in, a reload beside them
+  reload-storm [--short]
+                    A reload every 100 ms for a minute: drops no request, tears none, leaks nothing
+  routes            Loading, memory, finding a route and deciding, for 10 to 10,000 hosts
   cases [FILE…]     What Pomerium answered to golden cases, beside ours; prints each that differs
   bench --quick     CPU per request and per GiB beside nginx, as ratios
   mutants [--all] [FILE…]
@@ -73,6 +77,8 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "testssl" => testssl::check(log),
         "measure" => bench::measure(rest, log),
         "siege" => bench::siege(rest, log),
+        "reload-storm" => bench::storm(rest, log),
+        "routes" => bench::routes(log),
         "bench" => bench::compare(rest, log),
         "mutants" => mutants::run(rest, log),
         "docs" => docs::renew(log),

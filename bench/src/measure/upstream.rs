@@ -16,6 +16,11 @@ use crate::{failure::Failure, zeros::Zeros};
 /// An unmasked pong of four bytes (RFC 6455 §5.5.3).
 pub const PONG: &[u8] = &[0x8a, 4, b'h', b'e', b'r', b'e'];
 
+/// By which config a request came, where that says so, and what is answered then.
+pub const CONFIG: &str = "x-config";
+/// The same value, in the answer.
+pub const SEEN_CONFIG: &str = "x-seen-config";
+
 /// RFC 6455 §1.3's own example, good for [`super::sockets`]' fixed key.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
@@ -42,7 +47,11 @@ pub async fn start() -> Result<SocketAddr, Failure> {
 async fn answer(request: Request<Incoming>) -> Result<Answer, hyper::Error> {
     let path = request.uri().path();
     if let Some(length) = path.strip_prefix("/zeros/").and_then(|length| length.parse().ok()) {
-        return Ok(Response::new(Either::Left(Zeros::new(length))));
+        let mut answer = Response::new(Either::Left(Zeros::new(length)));
+        if let Some(config) = request.headers().get(CONFIG) {
+            answer.headers_mut().insert(SEEN_CONFIG, config.clone());
+        }
+        return Ok(answer);
     }
     if request.method() == Method::POST {
         return Ok(text(count(request.into_body()).await?.to_string()));

@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Url;
 
+use crate::client_ca::ClientIdentity;
+
 /// A connection inside TLS.
 pub type Tls = TlsStream<TcpStream>;
 
@@ -22,6 +24,7 @@ pub struct Browser {
     address: SocketAddr,
     others: BTreeMap<String, SocketAddr>,
     roots: RootCertStore,
+    shows: Option<ClientIdentity>,
     http1: TlsConnector,
     http2: TlsConnector,
     /// Host → name → value. Clone the browser, and the copy has them too.
@@ -59,13 +62,22 @@ pub const FETCH: &[(&str, &str)] =
 impl Browser {
     /// One that trusts nobody but the authority in `ca_file`.
     pub fn new(address: SocketAddr, ca_file: &Path) -> Self {
-        Self::trusting(address, with(RootCertStore::empty(), ca_file))
+        Self::trusting(address, with(RootCertStore::empty(), ca_file), None)
     }
 
-    fn trusting(address: SocketAddr, roots: RootCertStore) -> Self {
-        let (http1, http2) = (connector(&roots, b"http/1.1"), connector(&roots, b"h2"));
+    fn trusting(address: SocketAddr, roots: RootCertStore, shows: Option<ClientIdentity>) -> Self {
+        let connector = |alpn| connector(&roots, shows.as_ref(), alpn);
+        let (http1, http2) = (connector(b"http/1.1"), connector(b"h2"));
         let (others, jar) = (BTreeMap::new(), BTreeMap::new());
-        Self { address, others, roots, http1, http2, jar, speaks_http2: false }
+        Self { address, others, roots, shows, http1, http2, jar, speaks_http2: false }
+    }
+
+    /// The same browser, which shows a certificate where it is asked for one.
+    #[must_use]
+    pub fn showing(&self, identity: &ClientIdentity) -> Self {
+        let Self { address, others, roots, jar, speaks_http2, .. } = self.clone();
+        let shows = Some(identity.clone());
+        Self { others, jar, speaks_http2, ..Self::trusting(address, roots, shows) }
     }
 
     /// The same browser, which finds `host` elsewhere and trusts the authority there, too.
@@ -73,8 +85,8 @@ impl Browser {
     pub fn knowing(mut self, host: &str, address: SocketAddr, ca_file: &Path) -> Self {
         self.others.insert(host.to_owned(), address);
         let roots = with(self.roots, ca_file);
-        let Self { address, others, jar, speaks_http2, .. } = self;
-        Self { others, jar, speaks_http2, ..Self::trusting(address, roots) }
+        let Self { address, others, shows, jar, speaks_http2, .. } = self;
+        Self { others, jar, speaks_http2, ..Self::trusting(address, roots, shows) }
     }
 
     /// The same browser, on another day: the server is at another address.
@@ -255,13 +267,18 @@ fn with(mut roots: RootCertStore, ca_file: &Path) -> RootCertStore {
     roots
 }
 
-fn connector(roots: &RootCertStore, alpn: &[u8]) -> TlsConnector {
+fn connector(roots: &RootCertStore, shows: Option<&ClientIdentity>, alpn: &[u8]) -> TlsConnector {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
-        .with_root_certificates(roots.clone())
-        .with_no_client_auth();
+        .with_root_certificates(roots.clone());
+    let mut config = match shows {
+        None => config.with_no_client_auth(),
+        Some(ClientIdentity { chain, key, .. }) => {
+            config.with_client_auth_cert(chain.clone(), key.clone_key()).expect("a pair")
+        }
+    };
     config.alpn_protocols = vec![alpn.to_vec()];
     TlsConnector::from(Arc::new(config))
 }

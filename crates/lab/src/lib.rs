@@ -13,6 +13,7 @@
 
 pub mod acme_server;
 pub mod browser;
+pub mod client_ca;
 pub mod clock;
 pub mod dns_server;
 pub mod lines;

@@ -19,6 +19,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use usher_rules::time::UnixTime;
 
 use crate::ports::{free_port, until_open};
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub blocked: Vec<&'static str>,
     /// The DNS server that it asks, if not one of its own where every name is at 127.0.0.1.
     pub dns: Option<SocketAddr>,
+    /// From when to when its own certificate counts, if not always.
+    pub counts: Option<(UnixTime, UnixTime)>,
 }
 
 impl Settings {
@@ -46,7 +49,16 @@ impl Settings {
     pub fn looking_at(http: SocketAddr, tls: SocketAddr) -> Self {
         let (refused_nonces, external_account) = (0, None);
         let life = Duration::from_secs(24 * 3600);
-        Self { http, tls, refused_nonces, external_account, life, blocked: Vec::new(), dns: None }
+        Self {
+            http,
+            tls,
+            refused_nonces,
+            external_account,
+            life,
+            blocked: Vec::new(),
+            dns: None,
+            counts: None,
+        }
     }
 }
 
@@ -69,7 +81,7 @@ impl Pebble {
     ///
     /// When it is not installed; the message says how to.
     pub async fn start(folder: &Path, settings: Settings) -> Self {
-        certificate(folder);
+        certificate(folder, settings.counts);
         let (address, management) = (free_port(), free_port());
         let config = config(folder, address, management, &settings);
         std::fs::write(folder.join("pebble.json"), config.to_string()).expect("a file");
@@ -233,13 +245,20 @@ fn config(
 }
 
 /// A certificate for `localhost`, its key, and the authority of both.
-fn certificate(folder: &Path) {
+fn certificate(folder: &Path, counts: Option<(UnixTime, UnixTime)>) {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority =
         CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("a CA");
     let key = KeyPair::generate().expect("a key");
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    let mut leaf = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    if let Some((from, to)) = counts {
+        let at = |moment: UnixTime| {
+            let seconds = i64::try_from(moment.seconds()).expect("a moment");
+            time::OffsetDateTime::from_unix_timestamp(seconds).expect("a moment")
+        };
+        (leaf.not_before, leaf.not_after) = (at(from), at(to));
+    }
     let leaf = leaf.signed_by(&key, &authority).expect("a leaf");
     for (name, text) in [
         ("pebble-ca.pem", authority.pem()),

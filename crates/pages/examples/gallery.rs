@@ -5,10 +5,11 @@
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
-    BadRequest, Claim, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge, Identity, Link,
-    Misdirected, NoSession, NotFound, PostForm, ProviderDown, Receipt, Refused, ShownSession,
-    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown,
-    UpstreamSlow, UpstreamUnavailable, assets,
+    BadRequest, CertificateNeeded, Claim, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge,
+    Identity, Lack, Link, Misdirected, NoSession, NotFound, Portal, PortalRoute, PostForm,
+    ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError, SignInFailed,
+    SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -58,6 +59,18 @@ fn forms() -> Vec<(&'static str, String)> {
             .render(),
         ),
         ("signed-out", SignedOut { sign_in_again: Some(Link::new("/")) }.render()),
+        (
+            "portal",
+            Portal {
+                routes: vec![PortalRoute {
+                    name: "films",
+                    description: "",
+                    from: "https://tv.example.com",
+                    link: Some(Link::new("https://tv.example.com/")),
+                }],
+            }
+            .render(),
+        ),
         ("no-session", NoSession { host: HOST, sign_in: Link::new("/.pomerium/sign_in") }.render()),
     ]
 }
@@ -69,7 +82,7 @@ fn errors() -> Vec<(&'static str, String)> {
     let person = Some("eve@example.com");
     let contact = Some(Contact("ann@example.com"));
     let try_again = || Link::new("/");
-    let pages: [(&str, &dyn ErrorPage); 15] = [
+    let pages: [(&str, &dyn ErrorPage); 16] = [
         (
             "refused",
             &Refused {
@@ -85,6 +98,10 @@ fn errors() -> Vec<(&'static str, String)> {
         (
             "refused-nobody",
             &Refused { person: None, host, switch_account: None, reasons: &[], contact, receipt },
+        ),
+        (
+            "certificate-missing",
+            &CertificateNeeded { lacks: Lack::Certificate, host, contact, receipt },
         ),
         ("not-found", &NotFound { host, receipt }),
         ("misdirected", &Misdirected { host, receipt }),

@@ -13,14 +13,17 @@
 //! | [`SignIn`] | 200, 400, 403, 429, 503 | the built-in provider asks for address and password |
 //! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
+//! | [`Portal`] | 200 | `/.pomerium/routes` |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
+//! | [`DeviceRefused`], [`NoDevices`] | 450, 403 | the policy says no to a device, or wants one |
 //! | [`NotFound`], [`Misdirected`] | 404, 421 | no route for this address |
 //! | [`UpstreamDown`], [`UpstreamUnavailable`], [`UpstreamSlow`] | 502, 503, 504 | the app is away |
 //! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`], [`CookiesTooLarge`] | 400, 413, 431, 431 | the request itself |
 //! | [`UpgradeRefused`], [`RequestTimeout`], [`NotImplemented`] | 403, 408, 501 | the same |
 //! | [`Unauthenticated`], [`InternalError`] | 401, 500 | nobody is signed in; a mistake of ours |
+//! | [`CertificateNeeded`] | 495 | a client certificate is missing, or does not count |
 //! | [`ClockUnset`] | 503 | this machine's clock is not set |
 //! | [`ProviderDown`], [`SetUpWrong`] | 503 | nobody can sign in now, or until it is mended |
 //! | [`NotNow`] | 503, 500, 403 | the store of sessions failed |
@@ -34,11 +37,14 @@
 )]
 
 mod assets;
+mod certificate;
 mod contact;
+mod device;
 mod headers;
 mod identity;
 mod link;
 mod notice;
+mod portal;
 mod program;
 mod receipt;
 mod refused;
@@ -50,11 +56,14 @@ mod trust;
 mod upstream;
 
 pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
+pub use certificate::{CertificateNeeded, Lack};
 pub use contact::Contact;
+pub use device::{DeviceRefused, NoDevices};
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};
 pub use link::{Link, PostForm};
 pub use notice::{Action, Advice, ErrorPage, Notice, PROBLEM_TYPES};
+pub use portal::{Portal, PortalRoute};
 pub use program::{PROGRAM_ALLOW, PROGRAM_FIELD, ProgramConsent};
 pub use receipt::Receipt;
 pub use refused::Refused;

@@ -142,6 +142,7 @@ impl Notice<'_> {
             error: match self.status {
                 401 => Some("Unauthenticated"),
                 403 => Some("Forbidden"),
+                495 => Some("a valid client certificate is required to access this page"),
                 _ => None,
             },
             login_url: match &self.action {

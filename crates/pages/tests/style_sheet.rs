@@ -11,6 +11,7 @@ const TEMPLATES: &[&str] = &[
     include_str!("../templates/hidden.html"),
     include_str!("../templates/identity.html"),
     include_str!("../templates/no_session.html"),
+    include_str!("../templates/portal.html"),
     include_str!("../templates/notice.html"),
     include_str!("../templates/script.html"),
     include_str!("../templates/sign_in.html"),

@@ -64,9 +64,10 @@ fn main() {
     let request = RequestFacts {
         method: "GET",
         path: "/Videos/42/stream.mp4",
-        source: Ipv4Addr::new(192, 0, 2, 10).into(),
+        source: Some(Ipv4Addr::new(192, 0, 2, 10).into()),
         origin: None,
         access_control_request_method: None,
+        tool: None,
     };
     let guide = "- allow: {or: [{domain: {is: example.com}}]}";
     for (name, text, who, expected) in [

@@ -21,6 +21,13 @@ impl UnixTime {
         Self(seconds)
     }
 
+    /// A moment as people write it, `2026-12-24T18:00:00Z` (RFC 3339).
+    pub fn parse(text: &str) -> Option<Self> {
+        let format = &time::format_description::well_known::Rfc3339;
+        let moment = time::OffsetDateTime::parse(text, format).ok()?;
+        moment.unix_timestamp().try_into().ok().map(Self)
+    }
+
     /// Seconds since 1970-01-01T00:00:00Z.
     pub const fn seconds(self) -> u64 {
         self.0
@@ -117,6 +124,14 @@ mod tests {
             let now = UnixTime::from_seconds(now);
             assert_eq!(expiry.is_ahead_of(now, life), ahead, "{why}");
             assert_eq!(now.is_within(life, expiry), within, "{why}");
+        }
+        for (text, seconds) in [
+            ("1970-01-01T00:01:40Z", Some(100)),
+            ("1970-01-01T01:01:40+01:00", Some(100)),
+            ("1969-12-31T23:59:59Z", None),
+            ("1970-01-01", None),
+        ] {
+            assert_eq!(UnixTime::parse(text).map(UnixTime::seconds), seconds, "{text}");
         }
         assert!(!UnixTime::from_seconds(0).is_plausible() && UnixTime::EARLIEST.is_plausible());
         assert!(!UnixTime::MAX.is_expired_at(UnixTime::from_seconds(1), Duration::MAX));

@@ -179,6 +179,12 @@ fn rows_name_tests_that_exist(rows: Vec<&str>) {
             let declared = format!("fn {}(", test.rsplit("::").next().unwrap());
             assert!(sources.iter().any(|text| text.contains(&declared)), "no `{declared}`: {row}");
         }
+        let words = row.rsplit('|').nth(1).unwrap().split([' ', '(', ')', ',']);
+        for case in words.filter(|word| word.ends_with(".case")) {
+            let folders =
+                ["compile", "policy"].map(|it| root().join("crates/rules/tests").join(it));
+            assert!(folders.iter().any(|folder| folder.join(case).exists()), "no {case}: {row}");
+        }
     }
 }
 

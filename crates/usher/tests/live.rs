@@ -16,11 +16,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
+use usher::request::record::moment;
 use usher_lab::{
     ports::free_port,
     provider::FakeProvider,
     upstream::{Exchange, Upstream},
 };
+use usher_rules::time::UnixTime;
 
 const USHER: &str = env!("CARGO_BIN_EXE_usher");
 
@@ -256,6 +258,25 @@ async fn a_provider_is_asked_for_what_a_sign_in_begins_with() {
     let report = Desk::new(&with(provider.issuer(), "of-another-client")).check().await;
     report.says("provider", provider.issuer(), "error", "`idp_client_secret` anew", "check again");
 
+    // Within a minute its tokens count; beyond, in either direction, they do not.
+    for (seconds, severity, what, help) in [
+        (-45, "ok", "discovery and keys", ""),
+        (45, "ok", "discovery and keys", ""),
+        (-3600, "error", "nobody can sign in", "timedatectl"),
+        (3600, "error", "nobody can sign in", "timedatectl"),
+    ] {
+        provider.shows_time(Some(now.saturating_add_signed(seconds)));
+        let report = Desk::new(&keys(provider.issuer())).check().await;
+        report.says("provider", provider.issuer(), severity, what, help);
+        if severity == "error" {
+            let said = report.of("provider", provider.issuer())["what"].as_str().unwrap();
+            let theirs = UnixTime::from_seconds(now.saturating_add_signed(seconds));
+            let theirs = moment(theirs);
+            assert!(said.contains(&format!("its clock says {theirs}, this machine's ")), "{said}");
+        }
+    }
+    provider.shows_time(None);
+
     provider.answers("/.well-known/openid-configuration", 404, None, "");
     let report = Desk::new(&keys(provider.issuer())).check().await;
     report.says("provider", provider.issuer(), "error", "404", "idp_provider_url");
@@ -279,7 +300,7 @@ async fn a_host_that_nobody_finds_is_told() {
 
 #[test]
 fn a_config_that_can_not_run_is_not_tried() {
-    let desk = Desk::new("ruotes: []\n");
+    let desk = Desk::new("ruotes: [x]\n");
     let output = desk.usher(&["check", "--live"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");

@@ -22,6 +22,9 @@ use usher_lab::{
     upstream::{Exchange, Upstream},
 };
 
+#[path = "run/status.rs"]
+mod status;
+
 const USHER: &str = env!("CARGO_BIN_EXE_usher");
 const PASSWORD: &str = "walruses in a box";
 
@@ -229,11 +232,11 @@ fn what_can_not_start_says_what_to_do() {
     assert_eq!(code, Some(2));
     assert!(said.contains("can't read the config") && said.contains("hint: "), "{said}");
 
-    desk.write("adress: x\n");
+    desk.write("ruotes: [x]\n");
     let (code, said) = desk.fails();
     assert_eq!(code, Some(2));
-    assert!(said.contains("error[U110]: unknown key `adress`"), "{said}");
-    assert!(said.contains("did you mean `address`?") && said.contains("1 error"), "{said}");
+    assert!(said.contains("error[U110]: unknown key `ruotes`"), "{said}");
+    assert!(said.contains("did you mean `routes`?") && said.contains("1 error"), "{said}");
 
     desk.write(&route(desk.port, to));
     let taken = TcpListener::bind(("127.0.0.1", desk.port)).unwrap();

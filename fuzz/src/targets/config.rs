@@ -28,7 +28,7 @@ pub fn yaml(input: &[u8]) {
 
 pub fn config(input: &[u8]) {
     let Some(given) = text(input) else { return };
-    for name in ["config.yaml", "config.json"] {
+    for name in ["config.yaml", "config.json", "config.toml", "config.env"] {
         let draft = config::read(Input { name: Some(name), text: given }, &Environment::new());
         let problems = match plan::compile(draft, &NoFiles) {
             Ok((_, warnings)) => warnings,
@@ -53,9 +53,10 @@ pub fn policy(input: &[u8]) {
     let request = RequestFacts {
         method: "GET",
         path: "/web/",
-        source: IpAddr::from([192, 0, 2, 1]),
+        source: Some(IpAddr::from([192, 0, 2, 1])),
         origin: None,
         access_control_request_method: None,
+        tool: None,
     };
     let verdict = policy.decide(&Facts::of(None, request)).verdict;
     if problems.iter().any(|problem| problem.severity == Severity::Error) {

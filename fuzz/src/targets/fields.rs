@@ -64,7 +64,6 @@ pub fn forwarded(input: &[u8]) {
             let mut map = map.clone();
             let forwarded = fields::Forwarded {
                 peer: &HeaderValue::from_static("192.0.2.7"),
-                https: true,
                 authority: None,
                 trusted_hops,
                 skip_append: false,

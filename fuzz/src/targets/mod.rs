@@ -21,6 +21,7 @@ pub const ALL: &[Target] = targets! {
     "path" names::path, "crates/usher/tests/front_door/corpus/paths.txt";
     "host" names::host, "crates/rules/tests/corpus/hosts.txt";
     "return-to" names::return_to, "crates/rules/tests/corpus/open-redirects.txt";
+    "proxy-header" names::proxy_header, "crates/rules/tests/corpus/proxy_headers.txt";
     "mailbox" names::mailbox, "crates/rules/tests/corpus/mailboxes.txt";
     "cookies" fields::cookies, "crates/rules/tests/corpus/cookies.txt";
     "forwarded" fields::forwarded, "crates/rules/tests/corpus/forwarded.txt";
@@ -32,6 +33,7 @@ pub const ALL: &[Target] = targets! {
     "sealed" queries::sealed, "crates/rules/tests/corpus/sealed.txt";
     "handle" queries::handle, "crates/rules/tests/corpus/handles.txt";
     "claims" queries::claims, "crates/rules/tests/corpus/claims.txt";
+    "message" queries::message, "crates/rules/tests/corpus/messages.txt";
     "program" queries::program, "crates/rules/tests/corpus/open-redirects.txt";
     "yaml" config::yaml, "crates/rules/tests/compile" "crates/rules/tests/policy";
     "config" config::config, "crates/rules/tests/compile";

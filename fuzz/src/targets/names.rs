@@ -2,7 +2,7 @@
 
 use usher_rules::names::{
     Authority, EscapedSlashes, Host, Origin, RequestPath, ReturnTo, Upstream, escaped_path, folded,
-    is_mailbox, mailbox_domain, registrable_domain,
+    Proxied, is_mailbox, mailbox_domain, proxy_line, proxy_octets, registrable_domain,
 };
 
 use super::text;
@@ -29,9 +29,9 @@ pub fn path(input: &[u8]) {
 pub fn host(input: &[u8]) {
     let Some(given) = text(input) else { return };
     if let Ok(host) = Host::parse(given) {
-        let again = Host::parse(host.as_str()).expect("a host reads as itself");
+        let again = Host::parse(host.as_compared()).expect("a host reads as itself");
         assert_eq!(again, host);
-        assert!(!host.as_str().bytes().any(|b| b.is_ascii_uppercase() || b <= b' '), "{host}");
+        assert!(!host.as_compared().bytes().any(|b| b.is_ascii_uppercase() || b <= b' '), "{host}");
         let _ = registrable_domain(host.as_str());
     }
     if let Ok(authority) = Authority::parse(given) {
@@ -42,6 +42,17 @@ pub fn host(input: &[u8]) {
     if let Ok(upstream) = Upstream::parse(given) {
         assert_eq!(Upstream::parse(&upstream.to_string()).as_ref(), Ok(&upstream), "{given}");
     }
+}
+
+/// Whoever reaches the port writes it: it names an address that reads as itself, or nobody.
+pub fn proxy_header(input: &[u8]) {
+    if let Ok(Proxied::Client(client)) = proxy_line(input) {
+        let family = if client.is_ipv4() { "TCP4" } else { "TCP6" };
+        let (ip, port) = (client.ip(), client.port());
+        let again = format!("PROXY {family} {ip} {ip} {port} {port}\r\n");
+        assert_eq!(proxy_line(again.as_bytes()), Ok(Proxied::Client(client)));
+    }
+    let _ = proxy_octets(input);
 }
 
 pub fn return_to(input: &[u8]) {

@@ -4,6 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use serde_json::Value;
 use usher_rules::{
+    mcp::Message,
     names::is_mailbox,
     secret::Secret,
     session::Keys,
@@ -80,5 +81,20 @@ pub fn program(input: &[u8]) {
             ["localhost", "127.", "[::1]"].iter().any(|own| host.starts_with(own)),
             "a program listens on this machine: {url}"
         );
+    }
+}
+
+/// A call that another reader finds is found here, by its name, or the message is none.
+pub fn message(input: &[u8]) {
+    let read = Message::read(input);
+    let Ok(other) = serde_json::from_slice::<Value>(input) else {
+        assert!(read.unreadable().is_some(), "another reader finds no JSON in it");
+        return;
+    };
+    if other["method"] == "tools/call" && read.unreadable().is_none() {
+        let name = other["params"]["name"].as_str().unwrap_or_default();
+        assert_eq!(read.tool(), Some(name), "{other}");
+    } else {
+        assert_eq!(read.tool(), None, "{other}");
     }
 }

@@ -6,11 +6,17 @@ mod keys;
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, UNIX_EPOCH},
 };
 
-use hyper::{server::conn::http1, service::service_fn};
+use hyper::{
+    header::{DATE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
 use tokio::{
@@ -108,6 +114,7 @@ struct State {
     fixed: HashMap<String, Fixed>,
     more_in_tokens: Map<String, Value>,
     by_post_only: bool,
+    date: Option<u64>,
 }
 
 /// What a path is answered with, whatever is asked.
@@ -136,10 +143,23 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn date(&self) -> Option<HeaderValue> {
+        let date = UNIX_EPOCH + Duration::from_secs(self.state().date?);
+        HeaderValue::try_from(httpdate::fmt_http_date(date)).ok()
+    }
 }
 
 async fn serve(socket: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
-    let service = service_fn(|request| endpoints::answer(Arc::clone(&shared), request));
+    let service = service_fn(|request| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let date = shared.date();
+            let mut answer = endpoints::answer(shared, request).await?;
+            answer.headers_mut().extend(date.map(|date| (DATE, date)));
+            Ok::<_, Infallible>(answer)
+        }
+    });
     let _the_clients = match tls {
         None => http1::Builder::new().serve_connection(TokioIo::new(socket), service).await,
         Some(tls) => {
@@ -194,6 +214,7 @@ impl FakeProvider {
                 fixed: HashMap::new(),
                 more_in_tokens: Map::new(),
                 by_post_only: false,
+                date: None,
             }),
         });
         let serving = Arc::clone(&shared);
@@ -254,6 +275,11 @@ impl FakeProvider {
     /// From now on the token endpoint's answer holds these members, too.
     pub fn adds_to_tokens(&self, members: Value) {
         self.shared.state().more_in_tokens = members.as_object().cloned().unwrap_or_default();
+    }
+
+    /// From now on its answers say that it is this second since 1970; `None`: the true time.
+    pub fn shows_time(&self, second: Option<u64>) {
+        self.shared.state().date = second;
     }
 
     /// From now on the token endpoint takes the client's secret in the body only.

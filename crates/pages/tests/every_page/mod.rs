@@ -1,12 +1,13 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, Claim, ClockUnset, Contact, CookiesTooLarge, ErrorPage, ForeignForm,
-    HeadersTooLarge, Identity, InternalError, Link, Misdirected, NoSession, NotFound,
-    NotImplemented, NotKept, NotNow, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
-    RequestTimeout, SetUpWrong, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm,
-    SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown,
-    UpstreamSlow, UpstreamUnavailable, WorkerBetween,
+    BadRequest, CertificateNeeded, Claim, ClockUnset, Contact, CookiesTooLarge, DeviceRefused,
+    ErrorPage, ForeignForm, HeadersTooLarge, Identity, InternalError, Lack, Link, Misdirected,
+    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
+    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownSession,
+    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust,
+    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -27,6 +28,7 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
     let refused = |person, switch_account| {
         Box::new(Refused { person, host, switch_account, reasons: &[], contact, receipt })
     };
+    let certificate = |lacks| Box::new(CertificateNeeded { lacks, host, contact, receipt });
     let not_now = |trouble| {
         let heading = "You are still signed in.";
         NotNow { trouble, heading, try_again: Some(try_again()), receipt }
@@ -35,6 +37,10 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("refused", refused(Some(text), Some(form(text)))),
         ("refused-for-good", refused(Some(text), None)),
         ("refused-nobody", refused(None, None)),
+        ("certificate-missing", certificate(Lack::Certificate)),
+        ("certificate-invalid", certificate(Lack::Validity)),
+        ("device-refused", Box::new(DeviceRefused { host, contact, receipt })),
+        ("no-devices", Box::new(NoDevices { host, contact, receipt })),
         ("not-found", Box::new(NotFound { host, receipt })),
         ("misdirected", Box::new(Misdirected { host, receipt })),
         ("bad-request", Box::new(BadRequest { why: Some(text.into()), receipt })),
@@ -124,10 +130,18 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         ("program", program(text)),
         ("signed-out", SignedOut { sign_in_again: None }.render()),
         ("signed-out-again", SignedOut { sign_in_again: Some(Link::new(text)) }.render()),
+        ("portal", portal(text)),
+        ("portal-empty", Portal { routes: vec![] }.render()),
         ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render()),
         ("identity", identity.render()),
         ("identity-bare", bare.render()),
     ]
+}
+
+fn portal(text: &str) -> String {
+    let route = |link| PortalRoute { name: text, description: text, from: text, link };
+    let bare = PortalRoute { description: "", ..route(None) };
+    Portal { routes: vec![route(Some(Link::new(text))), bare] }.render()
 }
 
 fn program(text: &str) -> String {

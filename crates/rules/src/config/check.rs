@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{
     draft::{self, Given, Section, Source},
-    keys::{self, AnyCase, Fate, Key, Kind, Table, Value},
+    keys::{self, AnyCase, Fate, Key, Kind, Loss, Table, Value},
     values::{self, Wrong},
 };
 use crate::{
     config::duration,
-    problem::{Problem, Span},
+    problem::{Place, Problem, Severity, Span},
     yaml::{self, Entry, Node},
 };
 
@@ -27,6 +27,19 @@ pub(super) fn read(
     }
     let before = problems.len();
     let value = value(key, &node, source, problems);
+    let is_secret = matches!(key.kind, Kind::Secret);
+    if is_secret && node.text() == Some(values::NOT_SHOWN) {
+        problems.push(Problem::error(
+            "U233",
+            key_span.clone(),
+            format!("`{}` is not the secret: `usher check --effective` shows none", key.name),
+            "write the secret in its place, or name a file that holds it",
+        ));
+    }
+    if value.is_some() {
+        let broken = key.rule.broken(&node);
+        problems.extend(broken.map(|wrong| wrong.about(key.name)));
+    }
     if problems.len() > before {
         check_fate(key, &key_span, problems);
     } else if let Fate::Fixed(ours, lost) = key.fate {
@@ -36,6 +49,7 @@ pub(super) fn read(
     }
     let is_there = match (&value, key.kind) {
         (Some(Value::Text(text)), _) => !text.is_empty(),
+        (Some(Value::Word(word, _)), _) => !word.is_empty(),
         (None, Kind::Text | Kind::Secret) => false, // a list: nothing more is said about it
         (_, _) => true,
     };
@@ -122,24 +136,19 @@ fn value(
     problems: &mut Vec<Problem>,
 ) -> Option<Value> {
     let outcome = match key.kind {
-        Kind::Text | Kind::Secret => values::text(node).map(|text| {
-            if is_variable(text) {
-                problems.push(not_replaced(key.name, node));
-            }
-            Value::Text(text.into())
-        }),
+        Kind::Text | Kind::Secret => text(key, node, problems).map(|text| Value::Text(text.into())),
         Kind::Bool => values::bool(node).map(Value::Bool),
         Kind::Duration => span_of_time(key.name, node, problems).map(Value::Duration),
         Kind::Int(least, most) => values::int(node, (least, most)).map(Value::Int),
         Kind::List => values::list(node).map(Value::List),
         Kind::FullList => values::full_list(node).map(Value::List),
-        Kind::Map => values::pairs(node).map(Value::Map),
+        Kind::Map => pairs(node, source).map(Value::Map),
         Kind::MapOrList => match node.kind {
-            yaml::Kind::Map(_) => values::pairs(node).map(Value::Map),
+            yaml::Kind::Map(_) => pairs(node, source).map(Value::Map),
             yaml::Kind::List(_) | yaml::Kind::Scalar { .. } => values::names(node).map(Value::List),
         },
         Kind::Word(words, case) => {
-            values::word(node, words, case == AnyCase::Yes).map(|word| Value::Text(word.into()))
+            values::word(node, words, case == AnyCase::Yes).map(|(word, at)| Value::Word(word, at))
         }
         Kind::Object(table) => {
             return object(key.name, table, node, source, problems).map(Value::Object);
@@ -159,6 +168,34 @@ fn value(
         Kind::Routes | Kind::Any => Ok(Value::Any),
     };
     outcome.map_err(|wrong| problems.push(wrong.about(key.name))).ok()
+}
+
+/// One text, and what there is to say about it.
+fn text<'n>(key: &Key, node: &'n Node, problems: &mut Vec<Problem>) -> Result<&'n str, Wrong> {
+    let text = values::exact_text(node)?;
+    if is_variable(text) {
+        problems.push(not_replaced(key.name, node));
+    }
+    if text.is_empty() && !key.default.is_empty() {
+        problems.push(Problem::warning(
+            "U231",
+            node.span.clone(),
+            format!("`{}` is empty, so that `{}` holds", key.name, key.default),
+            "write a value, or delete the line",
+        ));
+    }
+    Ok(text)
+}
+
+/// A map of texts. The names in a file have no case, like all of its keys: they are small.
+fn pairs(node: &Node, source: &Source) -> Result<Vec<(values::Text, values::Text)>, Wrong> {
+    let mut pairs = values::pairs(node)?;
+    if *source == Source::File {
+        for (name, _) in &mut pairs {
+            name.text = name.text.to_ascii_lowercase().into();
+        }
+    }
+    Ok(pairs)
 }
 
 /// `${NAME}` or `$NAME` and nothing else, as shells and Compose files have it.
@@ -199,30 +236,32 @@ fn object(
         ));
         return None;
     };
-    let mut section = Section { given: Vec::new(), at: node.span.clone(), source: source.clone() };
+    let mut section = Section::new(node.span.clone(), source.clone());
     for entry in entries {
         draft::add(&mut section, table, entry.clone(), &format!("in `{name}`"), problems);
     }
     Some(section)
 }
 
-/// A key that nobody knows, with the one that was probably meant.
+/// A key that nobody knows, with the one that was probably meant. It is left out, as Pomerium does
+/// it, but where it may have been meant to keep people out.
 pub(super) fn unknown(table: Table, entry: &Entry, place: &str) -> Problem {
-    let elsewhere = |other: Table, words: &str| {
-        let key = keys::find(other, &entry.key)?;
-        (!std::ptr::eq(other, table)).then(|| format!("`{}` belongs {words}", key.name))
+    let places = keys::Places {
+        route: keys::ROUTE,
+        global: keys::GLOBAL,
+        guarding: keys::nested::DOWNSTREAM_MTLS,
+        tests: keys::nested::POLICY_TEST,
     };
-    let help = keys::suggest(table, &entry.key)
-        .map(|meant| format!("did you mean `{meant}`?"))
-        .or_else(|| elsewhere(keys::ROUTE, "into a route, under `routes`"))
-        .or_else(|| elsewhere(keys::GLOBAL, "to the top level, outside of `routes`"))
-        .unwrap_or_else(|| "delete it: neither Pomerium nor usher knows it".to_owned());
-    Problem::error(
-        "U110",
-        entry.key_span.clone(),
-        format!("unknown key `{}` {place}", shown(&entry.key)),
-        help,
-    )
+    let keys::Unknown { help, loss } = keys::unknown(table, &entry.key, &places);
+    let is_empty = says_nothing(Kind::Any, &entry.value) || entry.value.is_null();
+    let (severity, effect) = match loss {
+        Loss::Guard => (Severity::Error, "it may have been meant to keep people out"),
+        Loss::Routes if !is_empty => (Severity::Error, "its routes would be missing"),
+        Loss::Routes | Loss::Little => (Severity::Warning, "it has no effect"),
+    };
+    let at = Place::File(entry.key_span.clone());
+    let what = format!("unknown key `{}` {place}: {effect}", shown(&entry.key));
+    Problem::new(severity, "U110", at, what, help)
 }
 
 /// The part of a key that is a name: `idp_client_secret:abc`, a blank forgotten, is one key.

@@ -1,10 +1,12 @@
 //! What the file and the environment say, key by key.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{
-    Environment, Input, check, environment,
+    Environment, Input, check, dotenv, environment,
+    format::{self, Format},
     keys::{self, Form, Key, Table, Typed, Value, global, nested},
+    toml,
 };
 use crate::{
     problem::{Place, Problem, Severity, Span},
@@ -44,6 +46,8 @@ pub enum Source {
 pub struct Section {
     /// The keys that are there; one that is null or an empty text is not.
     pub given: Vec<Given>,
+    /// The keys that were written with an empty text.
+    pub blank: Vec<&'static Key>,
     /// Where it stands.
     pub at: Span,
     /// Where it was written.
@@ -148,6 +152,11 @@ impl Draft {
 
 /// Readers by key. A value of a wrong type was reported and is not there.
 impl Section {
+    /// A map without keys.
+    pub(super) const fn new(at: Span, source: Source) -> Self {
+        Self { given: Vec::new(), blank: Vec::new(), at, source }
+    }
+
     /// A finding about all of it.
     pub fn problem(
         &self,
@@ -182,10 +191,10 @@ impl Section {
 /// Reads file and environment. Always returns a draft; what is wrong stands in its problems.
 pub fn read(input: Input<'_>, env: &Environment) -> Draft {
     let mut problems = Vec::new();
-    let (root, extent) = tree(input, &mut problems);
-    let mut globals = Section { given: Vec::new(), at: 0..0, source: Source::File };
+    let File { entries, variables, extent } = tree(input, &mut problems);
+    let mut globals = Section::new(0..0, Source::File);
     let (mut policy, mut routes) = (Vec::new(), Vec::new());
-    for entry in root {
+    for entry in without_dots(entries, &mut problems) {
         match keys::find(keys::GLOBAL, &entry.key).map(|key| key.name) {
             Some("policy") => policy.extend(sections(&entry.value, &Source::File, &mut problems)),
             Some("routes") => routes.extend(sections(&entry.value, &Source::File, &mut problems)),
@@ -198,6 +207,7 @@ pub fn read(input: Input<'_>, env: &Environment) -> Draft {
     }
     let mut over =
         environment::Overrides { globals: &mut globals, policy: &mut policy, routes: &mut routes };
+    over.apply(&variables, &mut problems);
     let used = over.apply(env, &mut problems);
     policy.append(&mut routes);
     Draft {
@@ -213,24 +223,29 @@ pub fn read(input: Input<'_>, env: &Environment) -> Draft {
     }
 }
 
-/// The entries of the file's map, as far as it can be read, beside every problem on the way.
-fn tree(input: Input<'_>, problems: &mut Vec<Problem>) -> (Vec<Entry>, Extent) {
-    let format = format_of(input.name);
-    let Parsed { root, problems: mut found, mut extent } = match &format {
-        Err(Ending::Foreign(_)) => yaml::parse(""),
-        Ok(_) | Err(Ending::Unknown(_)) => yaml::parse(input.text),
-    };
-    match format {
-        Err(ending) => problems.push(ending.told()),
-        Ok(Format::Yaml) => {}
-        Ok(Format::Json) => {
-            if let Some(problem) = not_json(input.text) {
-                found.retain(|other| other.code != "U101"); // the same in other words
-                found.push(problem);
-                extent = Extent::Beginning;
-            }
+/// What a file holds, as far as it can be read.
+struct File {
+    entries: Vec<Entry>,
+    /// Of a `.env` file, which is nothing but variables.
+    variables: Environment,
+    extent: Extent,
+}
+
+/// Reads the file in its format, beside every problem on the way.
+fn tree(input: Input<'_>, problems: &mut Vec<Problem>) -> File {
+    let format = format::of(input.name).unwrap_or_else(|problem| {
+        problems.push(problem);
+        Format::Yaml // what is in it may well be
+    });
+    let Parsed { root, problems: mut found, extent } = match format {
+        Format::Yaml => yaml::parse(input.text),
+        Format::Json => format::json(input.text),
+        Format::Toml => toml::parse(input.text),
+        Format::Variables => {
+            let variables = dotenv::variables(input.text, problems);
+            return File { entries: Vec::new(), variables, extent: Extent::Whole };
         }
-    }
+    };
     problems.append(&mut found);
     let entries = match root.kind {
         Kind::Map(entries) => entries,
@@ -246,68 +261,39 @@ fn tree(input: Input<'_>, problems: &mut Vec<Problem>) -> (Vec<Entry>, Extent) {
             Vec::new()
         }
     };
-    (entries, extent)
+    File { entries, variables: Environment::new(), extent }
 }
 
-/// What a file is written in.
-enum Format {
-    Yaml,
-    Json,
-}
-
-/// An ending that is refused.
-enum Ending<'a> {
-    /// A format that Pomerium reads.
-    Foreign(&'a str),
-    /// Nobody's; what is in it may well be YAML.
-    Unknown(&'a str),
-}
-
-/// The format is told by the file's ending, as Pomerium does it.
-fn format_of(name: Option<&str>) -> Result<Format, Ending<'_>> {
-    let Some(name) = name else { return Ok(Format::Yaml) };
-    match Path::new(name).extension().and_then(|ending| ending.to_str()) {
-        Some("yaml" | "yml") => Ok(Format::Yaml),
-        Some("json") => Ok(Format::Json),
-        Some(ending @ ("toml" | "env" | "dotenv")) => Err(Ending::Foreign(ending)),
-        other => Err(Ending::Unknown(other.unwrap_or_default())),
-    }
-}
-
-impl Ending<'_> {
-    fn told(&self) -> Problem {
-        let (ending, help) = match self {
-            Self::Foreign(ending) => {
-                (ending, "Pomerium reads this format, usher does not: write it as YAML")
+/// `downstream_mtls.enforcement: policy` at the top level is `enforcement` in `downstream_mtls`.
+fn without_dots(entries: Vec<Entry>, problems: &mut Vec<Problem>) -> Vec<Entry> {
+    let (dotted, mut plain): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| {
+        let head = entry.key.split_once('.').and_then(|(head, _)| keys::find(keys::GLOBAL, head));
+        head.is_some_and(|key| {
+            matches!(key.kind, keys::Kind::Object(_) | keys::Kind::Map | keys::Kind::MapOrList)
+        })
+    });
+    for Entry { key, key_span, value } in dotted {
+        let Some((head, rest)) = key.split_once('.') else { continue };
+        let inner = Entry { key: rest.into(), key_span: key_span.clone(), value };
+        let beside = plain.iter_mut().find(|entry| entry.is(head));
+        match beside.map(|entry| &mut entry.value.kind) {
+            Some(Kind::Map(entries)) => {
+                entries.push(inner);
+                problems.extend(yaml::twins(entries));
             }
-            Self::Unknown(ending) => (ending, "rename it"),
-        };
-        let what = format!("a config file ends in `.yaml`, `.yml` or `.json`, not in `{ending}`");
-        Problem::new(Severity::Error, "U105", Place::Whole, what, help)
+            Some(Kind::List(_) | Kind::Scalar { .. }) => problems.push(Problem::error(
+                "U104",
+                key_span,
+                format!("`{key}` stands beside a `{head}` that is no map"),
+                "write one of the two",
+            )),
+            None => {
+                let value = Node { span: key_span.clone(), kind: Kind::Map(vec![inner]) };
+                plain.push(Entry { key: head.into(), key_span, value });
+            }
+        }
     }
-}
-
-/// Why a text is not JSON.
-fn not_json(text: &str) -> Option<Problem> {
-    if text.trim().is_empty() {
-        return None;
-    }
-    let read = serde_json::from_str::<serde::de::IgnoredAny>(text.trim_start_matches('\u{feff}'));
-    let error = read.err()?;
-    let line_start: usize =
-        text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-    let mut at = (line_start + error.column().saturating_sub(1)).min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    let words = error.to_string();
-    let words = words.split(" at line").next().unwrap_or_default();
-    Some(Problem::error(
-        "U107",
-        at..at,
-        format!("this is not JSON: {words}"),
-        "correct it, or rename the file to `.yaml`",
-    ))
+    plain
 }
 
 /// Routes: a list of maps, or one map alone.
@@ -336,7 +322,7 @@ fn section(node: &Node, source: &Source, problems: &mut Vec<Problem>) -> Option<
         problems.push(named);
         return None;
     }
-    let mut section = Section { given: Vec::new(), at: node.span.clone(), source: source.clone() };
+    let mut section = Section::new(node.span.clone(), source.clone());
     for entry in entries {
         add(&mut section, keys::ROUTE, entry.clone(), "in a route", problems);
     }
@@ -387,7 +373,12 @@ pub(super) fn add(
 ) {
     match keys::find(table, &entry.key) {
         None => problems.push(check::unknown(table, &entry, place)),
-        Some(key) => section.given.extend(check::read(key, entry, &section.source, problems)),
+        Some(key) => {
+            if entry.value.text() == Some("") && !entry.value.is_null() {
+                section.blank.push(key);
+            }
+            section.given.extend(check::read(key, entry, &section.source, problems));
+        }
     }
 }
 

@@ -5,13 +5,16 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
     Environment, check,
-    draft::{self, Section, Source},
-    keys::{self, Key, Kind},
+    draft::{self, Given, Section, Source},
+    keys::{self, Key, Kind, Value, global, nested},
 };
 use crate::{
     problem::{Place, Problem, Severity},
     yaml::{self, Entry, Extent, Node, Parsed, Style},
 };
+
+/// The one map whose keys have variables of their own.
+const MTLS_PREFIX: &str = "DOWNSTREAM_MTLS_";
 
 /// Variables that set keys.
 pub(super) struct Overrides<'a> {
@@ -48,16 +51,12 @@ impl Overrides<'_> {
         let source = Source::Environment(name.into());
         match name {
             "ROUTES" => *self.routes = routes(value, &source, problems),
-            "POLICY" => *self.policy = routes(value, &source, problems),
-            _ if name.starts_with("DOWNSTREAM_MTLS_") => {
-                if let Some(key) = keys::find(keys::GLOBAL, "downstream_mtls") {
-                    let nested = name.trim_start_matches("DOWNSTREAM_MTLS_").to_ascii_lowercase();
-                    let entry = Entry { key: nested.into(), key_span: 0..0, value: quoted(value) };
-                    let node = Node { span: 0..0, kind: yaml::Kind::Map(vec![entry]) };
-                    let entry = Entry { key: key.name.into(), key_span: 0..0, value: node };
-                    check::read(key, entry, &source, problems);
-                }
+            "POLICY" => {
+                let mut before = routes(value, &source, problems);
+                before.append(self.policy);
+                *self.policy = before;
             }
+            _ if name.starts_with(MTLS_PREFIX) => self.take_mtls(name, value, &source, problems),
             _ => {
                 let Some(key) = bound_to(name) else { return false };
                 match node_of(key, value) {
@@ -67,6 +66,37 @@ impl Overrides<'_> {
             }
         }
         true
+    }
+
+    /// One key of `downstream_mtls`, beside those of the file: a map of its own would drop these, and
+    /// with them whom the file keeps out.
+    fn take_mtls(&mut self, name: &str, value: &str, source: &Source, problems: &mut Vec<Problem>) {
+        let nested = name.trim_start_matches(MTLS_PREFIX).to_ascii_lowercase();
+        let value = match keys::find(nested::DOWNSTREAM_MTLS, &nested).map(|key| key.kind) {
+            Some(Kind::Any) => match json(value) {
+                Ok(node) => node,
+                Err(what) => {
+                    let help = "write it as JSON: `[{\"dns\": \"laptop\\\\.example\\\\.com\"}]`";
+                    return problems.push(unreadable(name, &what, help));
+                }
+            },
+            Some(_) | None => quoted(value),
+        };
+        let key: &'static Key = &global::DOWNSTREAM_MTLS;
+        let entry = Entry { key: nested.into(), key_span: 0..0, value };
+        let node = Node { span: 0..0, kind: yaml::Kind::Map(vec![entry]) };
+        let entry = Entry { key: key.name.into(), key_span: 0..0, value: node };
+        let Some(new) = check::read(key, entry, source, problems) else { return };
+        let known = self.globals.given.iter_mut().find(|given| std::ptr::eq(given.key, key));
+        match (known.map(|given| &mut given.value), new.value) {
+            (Some(Some(Value::Object(known))), Some(Value::Object(new))) => {
+                let replaced = |one: &Given| new.given.iter().any(|n| std::ptr::eq(n.key, one.key));
+                known.given.retain(|one| !replaced(one));
+                known.given.extend(new.given);
+            }
+            (Some(_), _) => {} // what stands in the file was reported
+            (None, value) => self.globals.given.push(Given { value, ..new }),
+        }
     }
 
     fn set(&mut self, key: &'static Key, value: Node, source: Source, problems: &mut Vec<Problem>) {

@@ -8,13 +8,20 @@
 //! from the items. Facts: `pomerium-config.md` §1 to §3 as corrected by what was measured.
 
 mod check;
+mod dotenv;
 mod draft;
 pub mod duration;
+pub mod effective;
 mod environment;
+mod format;
 pub mod keys;
+mod toml;
+pub(crate) mod upgrades;
 pub mod values;
+pub mod words;
 
 pub use draft::{Draft, Given, Section, Source, read};
+pub use effective::Effective;
 
 /// Reads the files that a config names (`*_file`, certificates). The pure half has no disk.
 pub trait Files {

@@ -9,6 +9,9 @@ use crate::{
     yaml::{Kind, Node, Style},
 };
 
+/// What stands in the place of a secret that is not shown. Whoever loads it is told so.
+pub const NOT_SHOWN: &str = "not-shown-by-usher-check";
+
 /// Why a value is not what its key asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
@@ -51,6 +54,55 @@ pub fn text(node: &Node) -> Result<&str, Wrong> {
     node.text().ok_or_else(|| {
         Wrong::new("U200", node, "is one text, not a list or map", "write one value")
     })
+}
+
+/// A text for which nobody takes another. YAML computes what is not in quotes: there `0123` is 83,
+/// `1e3` is 1000 and `true` is 1 (`pomerium-policy-measured.md` 43).
+///
+/// # Errors
+///
+/// Lists and maps, and what is read as another text elsewhere.
+pub fn exact_text(node: &Node) -> Result<&str, Wrong> {
+    let written = text(node)?;
+    match computed(written).filter(|other| is_plain(node) && other != written) {
+        None => Ok(written),
+        Some(other) => Err(Wrong::new(
+            "U230",
+            node,
+            format!("is text, and YAML reads `{written}` as `{other}`"),
+            format!("put it in quotes: `\"{written}\"`"),
+        )),
+    }
+}
+
+/// What Go's YAML makes of a plain number or truth value, as text.
+fn computed(written: &str) -> Option<String> {
+    if let "true" | "True" | "TRUE" = written {
+        return Some("1".to_owned());
+    }
+    if let "false" | "False" | "FALSE" = written {
+        return Some("0".to_owned());
+    }
+    if !written.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+')) {
+        return None;
+    }
+    let digits = written.replace('_', "");
+    let unsigned = digits.trim_start_matches(['-', '+']);
+    let whole = match unsigned.as_bytes() {
+        [b'0', b'x' | b'X', ..] => i128::from_str_radix(unsigned.get(2..)?, 16),
+        [b'0', b'o' | b'O', ..] => i128::from_str_radix(unsigned.get(2..)?, 8),
+        [b'0', b'b' | b'B', ..] => i128::from_str_radix(unsigned.get(2..)?, 2),
+        [b'0', b'0'..=b'7', ..] => i128::from_str_radix(unsigned, 8),
+        _ => unsigned.parse(),
+    };
+    let sign = if digits.starts_with('-') { "-" } else { "" };
+    match whole {
+        Ok(number) => Some(format!("{sign}{number}")),
+        Err(_) if unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
+            digits.parse::<f64>().ok().map(|number| number.to_string())
+        }
+        Err(_) => None,
+    }
 }
 
 /// `true`, `false`, and the words and numbers that Pomerium takes for them.
@@ -220,7 +272,7 @@ pub fn pairs(node: &Node) -> Result<Vec<(Text, Text)>, Wrong> {
         .collect()
 }
 
-/// One of `words`.
+/// One of `words`, and which one it is.
 ///
 /// # Errors
 ///
@@ -229,12 +281,13 @@ pub fn word(
     node: &Node,
     words: &'static [&'static str],
     any_case: bool,
-) -> Result<&'static str, Wrong> {
+) -> Result<(&'static str, usize), Wrong> {
     let written = text(node)?;
-    let same = |word: &&&str| {
-        if any_case { word.eq_ignore_ascii_case(written) } else { **word == written }
+    let same = |word: &&str| {
+        if any_case { word.eq_ignore_ascii_case(written) } else { *word == written }
     };
-    words.iter().find(same).copied().ok_or_else(|| {
+    let at = words.iter().position(same);
+    at.and_then(|at| Some((*words.get(at)?, at))).ok_or_else(|| {
         let shown: Vec<String> =
             words.iter().filter(|word| !word.is_empty()).map(|word| format!("`{word}`")).collect();
         Wrong::new(

@@ -58,8 +58,6 @@ const OTHERS: [&str; 39] = [
 pub struct Forwarded<'a> {
     /// The TCP peer.
     pub peer: &'a HeaderValue,
-    /// Did the visitor come by TLS (or through a terminator that we stand behind)?
-    pub https: bool,
     /// What the visitor asked for, host and port; `None` where `Host` itself tells it
     /// (`preserve_host_header`), as in Pomerium.
     pub authority: Option<&'a HeaderValue>,
@@ -74,29 +72,42 @@ pub struct Forwarded<'a> {
 /// With trusted hops the incoming `X-Forwarded-For` is kept and the peer appended; garbage in it
 /// goes, since Jellyfin takes an unreadable chain for a local visitor (`jellyfin.md` §11.2).
 pub fn set_forwarded(fields: &mut HeaderMap, forwarded: Forwarded<'_>) {
-    let Forwarded { peer, https, authority, trusted_hops, skip_append } = forwarded;
+    let Forwarded { peer, authority, trusted_hops, skip_append } = forwarded;
     let incoming = readable_chain(fields, trusted_hops);
     remove_theirs(fields);
     match chain(incoming, (!skip_append || trusted_hops == 0).then_some(peer)) {
         Some(chain) => fields.insert(FOR, chain),
         None => fields.remove(FOR),
     };
-    let trusted_proto = (trusted_hops > 0).then(|| fields.remove(PROTO)).flatten();
-    let proto = trusted_proto.filter(|proto| proto == "https" || proto == "http");
-    let ours = HeaderValue::from_static(if https { "https" } else { "http" });
-    fields.insert(PROTO, proto.unwrap_or(ours));
+    // A plain listener stands behind a terminator, as in Pomerium.
+    let scheme = trusted_scheme(fields, trusted_hops).unwrap_or("https");
+    fields.insert(PROTO, HeaderValue::from_static(scheme));
     match authority {
         Some(authority) => fields.insert(HOST, authority.clone()),
         None => fields.remove(HOST),
     };
 }
 
+/// The scheme that the visitor used, where a trusted hop tells it.
+pub fn trusted_scheme(fields: &HeaderMap, trusted_hops: u32) -> Option<&'static str> {
+    match fields.get(PROTO).filter(|_| trusted_hops > 0)?.as_bytes() {
+        b"https" => Some("https"),
+        b"http" => Some("http"),
+        _ => None,
+    }
+}
+
 /// The visitor's address: the one that the outermost trusted proxy saw, which is as many from the
 /// right of the incoming chain as there are trusted hops. Where the chain is shorter, or what
 /// stands there is no address, the peer's.
 pub fn visitor(fields: &HeaderMap, peer: IpAddr, trusted_hops: u32) -> IpAddr {
-    let chain = incoming_chain(fields, trusted_hops);
+    let chain = incoming_chain(fields, trusted_hops).unwrap_or_default();
     outermost(&chain, trusted_hops).flatten().map_or(peer, |address| address.to_canonical())
+}
+
+/// Do `X-Forwarded-For` and `Forwarded` name different visitors, so that neither counts?
+pub fn names_two_visitors(fields: &HeaderMap, trusted_hops: u32) -> bool {
+    trusted_hops > 0 && matches!(incoming_chain(fields, trusted_hops), Err(Contradiction))
 }
 
 /// The way that a request came, for the record: what trusted hops say of it, and the peer.
@@ -109,7 +120,7 @@ pub fn way(fields: &HeaderMap, peer: &HeaderValue, trusted_hops: u32) -> HeaderV
 
 /// The addresses of the incoming chain, as far as they can be read, from the right.
 fn readable_chain(fields: &HeaderMap, trusted_hops: u32) -> String {
-    let chain = incoming_chain(fields, trusted_hops);
+    let chain = incoming_chain(fields, trusted_hops).unwrap_or_default();
     let readable = chain.iter().rev().map_while(|text| hop_address(text)).collect::<Vec<_>>();
     let texts: Vec<String> = readable.iter().rev().map(IpAddr::to_string).collect();
     texts.join(", ")
@@ -120,9 +131,9 @@ fn readable_chain(fields: &HeaderMap, trusted_hops: u32) -> String {
 /// A proxy writes one of them and passes on what a client wrote in the other. Which one it writes
 /// is not known: where each is long enough to be its own and they name different visitors, neither
 /// counts, and the visitor is the peer.
-fn incoming_chain(fields: &HeaderMap, trusted_hops: u32) -> Vec<&str> {
+fn incoming_chain(fields: &HeaderMap, trusted_hops: u32) -> Result<Vec<&str>, Contradiction> {
     if trusted_hops == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let lines = |name: &HeaderName| {
         let lines = fields.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
@@ -131,12 +142,16 @@ fn incoming_chain(fields: &HeaderMap, trusted_hops: u32) -> Vec<&str> {
     let chain = lines(&FOR);
     let other: Vec<_> = lines(&header::FORWARDED).into_iter().map(forwarded_for).collect();
     match (outermost(&chain, trusted_hops), outermost(&other, trusted_hops)) {
-        (Some(one), Some(other)) if one != other => Vec::new(),
-        (None, Some(_)) => other,
-        (None, None) if chain.is_empty() => other,
-        (Some(_), _) | (None, None) => chain,
+        (Some(one), Some(other)) if one != other => Err(Contradiction),
+        (None, Some(_)) => Ok(other),
+        (None, None) if chain.is_empty() => Ok(other),
+        (Some(_), _) | (None, None) => Ok(chain),
     }
 }
+
+/// Each of the two fields is somebody's, and nobody knows which is the proxy's.
+#[derive(Debug)]
+struct Contradiction;
 
 /// What the outermost trusted proxy wrote, as many from the right as there are; `None` where the
 /// chain is too short to be theirs, and in it `None` where that is no address.
@@ -208,7 +223,7 @@ pub(super) fn is_theirs(name: &str) -> bool {
 mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{Forwarded, set_forwarded, visitor};
+    use super::{Forwarded, names_two_visitors, set_forwarded, visitor};
 
     #[test]
     fn tries_are_counted_by_the_visitor_behind_trusted_proxies() {
@@ -247,6 +262,9 @@ mod tests {
             fields.append("forwarded", HeaderValue::from_static(forwarded));
             let peer = "203.0.113.7".parse().unwrap();
             assert_eq!(visitor(&fields, peer, hops).to_string(), expected, "{why}");
+            let is_nobodys = expected == "203.0.113.7";
+            assert_eq!(names_two_visitors(&fields, hops), is_nobodys, "told of: {why}");
+            assert!(!names_two_visitors(&fields, 0), "nobody is trusted: {why}");
         }
     }
 
@@ -257,16 +275,9 @@ mod tests {
         }
         let authority = HeaderValue::from_static("tv.example");
         let peer = HeaderValue::from_static("203.0.113.7");
-        let https = true;
         set_forwarded(
             &mut fields,
-            Forwarded {
-                peer: &peer,
-                https,
-                authority: Some(&authority),
-                trusted_hops,
-                skip_append,
-            },
+            Forwarded { peer: &peer, authority: Some(&authority), trusted_hops, skip_append },
         );
         let mut lines: Vec<_> = fields
             .iter()
@@ -281,13 +292,8 @@ mod tests {
         let mut fields = HeaderMap::new();
         fields.insert("x-forwarded-host", HeaderValue::from_static("evil.test"));
         let peer = HeaderValue::from_static("203.0.113.7");
-        let forwarded = Forwarded {
-            peer: &peer,
-            https: true,
-            authority: None,
-            trusted_hops: 1,
-            skip_append: false,
-        };
+        let forwarded =
+            Forwarded { peer: &peer, authority: None, trusted_hops: 1, skip_append: false };
         set_forwarded(&mut fields, forwarded);
         assert!(!fields.contains_key("x-forwarded-host"), "neither ours nor the client's");
     }

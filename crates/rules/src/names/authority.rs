@@ -20,6 +20,17 @@ pub enum AuthorityError {
     /// The port part is no number from 1 to 65535.
     #[error("a port is a number from 1 to 65535")]
     BadPort,
+    /// A colon, and no port behind it.
+    #[error("nothing stands behind the colon, where a port should be")]
+    NoPort,
+}
+
+impl AuthorityError {
+    /// Is it a name that no route can have, and no mistake: nothing (RFC 9112 §3.2), or a colon without
+    /// a port (RFC 3986 §3.2.3)?
+    pub const fn is_no_name(&self) -> bool {
+        matches!(self, Self::NoPort | Self::Host(HostError::Empty))
+    }
 }
 
 impl Authority {
@@ -35,6 +46,10 @@ impl Authority {
             return Ok(Self { host: Host::parse(text)?, port: None });
         };
         let digits = port.strip_prefix(':').unwrap_or(port);
+        if digits.is_empty() {
+            Host::parse(host)?;
+            return Err(AuthorityError::NoPort);
+        }
         if !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(AuthorityError::BadPort); // `parse` would take a sign
         }
@@ -63,7 +78,7 @@ mod tests {
         for (given, expected) in [
             ("TV.example", Some("tv.example")),
             ("tv.example:8443", Some("tv.example:8443")),
-            ("tv.example.:443", Some("tv.example:443")),
+            ("tv.example.:443", Some("tv.example.:443")),
             ("[::1]:80", Some("[::1]:80")),
             ("[::1]", Some("[::1]")),
             ("[::]:8443", Some("[::]:8443")),

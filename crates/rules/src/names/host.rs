@@ -1,6 +1,7 @@
 use std::{fmt, net::Ipv6Addr};
 
-/// A host as it is compared: ASCII lower case, no trailing dot, no port; IPv6 in brackets.
+/// A host as it is compared: ASCII lower case, no port; IPv6 in brackets. A root dot counts, as it
+/// does in Pomerium: `tv.example.` is another host than `tv.example`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Host(Box<str>);
 
@@ -36,8 +37,8 @@ impl Host {
             let address: Ipv6Addr = inner.parse().map_err(|_| HostError::BadAddress)?;
             return Ok(Self(format!("[{address}]").into()));
         }
-        let text = text.strip_suffix('.').unwrap_or(text);
-        match text.len() {
+        let name = text.strip_suffix('.').unwrap_or(text);
+        match name.len() {
             0 => return Err(HostError::Empty),
             254.. => return Err(HostError::TooLong), // 255 octets on the wire, RFC 1035 §2.3.4
             _ => {}
@@ -45,7 +46,7 @@ impl Host {
         if !text.is_ascii() {
             return Self::in_ascii(text);
         }
-        if !text.split('.').all(is_label) {
+        if !name.split('.').all(is_label) {
             return Err(HostError::BadLabel);
         }
         Ok(Self(text.to_ascii_lowercase().into()))
@@ -69,9 +70,19 @@ impl Host {
         }
     }
 
-    /// The name, as it is compared.
+    /// The name, as certificates have it: without a root dot (RFC 6066 §3).
     pub fn as_str(&self) -> &str {
+        self.0.strip_suffix('.').unwrap_or(&self.0)
+    }
+
+    /// The name as it is compared: with the root dot, where one was written.
+    pub fn as_compared(&self) -> &str {
         &self.0
+    }
+
+    /// Is it an IPv6 address?
+    pub fn is_ipv6(&self) -> bool {
+        self.0.starts_with('[')
     }
 }
 
@@ -109,7 +120,7 @@ mod tests {
     fn parse() {
         for (given, expected, why) in [
             ("TV.Example.COM", Ok("tv.example.com"), "case does not count"),
-            ("tv.example.com.", Ok("tv.example.com"), "the root dot does not count"),
+            ("TV.example.com.", Ok("tv.example.com."), "the root dot counts"),
             ("xn--bcher-kva.example", Ok("xn--bcher-kva.example"), "A-labels pass as they are"),
             ("Bücherei.example", Ok("xn--bcherei-n2a.example"), "other letters are A-labels"),
             ("127.0.0.1", Ok("127.0.0.1"), "addresses are hosts"),
@@ -133,7 +144,9 @@ mod tests {
         let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
         assert_eq!(longest.len(), 253);
         assert_eq!(Host::parse(&longest), Ok(Host(longest.as_str().into())));
-        assert_eq!(Host::parse(&format!("{longest}.")), Ok(Host(longest.as_str().into())));
+        let rooted = format!("{longest}.");
+        assert_eq!(Host::parse(&rooted), Ok(Host(rooted.as_str().into())));
+        assert_eq!(Host::parse(&rooted).unwrap().as_str(), longest);
         assert_eq!(Host::parse(&format!("{longest}b")), Err(TooLong));
     }
 }

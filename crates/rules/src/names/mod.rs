@@ -1,5 +1,6 @@
 //! Names are parsed once, at the edge; afterwards they are compared as values.
 
+mod address_range;
 mod authority;
 mod cookie_pairs;
 mod domain;
@@ -10,10 +11,12 @@ mod method;
 mod origin;
 mod path;
 mod path_error;
+mod proxy_header;
 mod reading;
 mod return_to;
 mod upstream;
 
+pub use address_range::address_range;
 pub use authority::{Authority, AuthorityError};
 pub use cookie_pairs::cookie_pairs;
 pub use domain::registrable_domain;
@@ -24,6 +27,10 @@ pub use method::{is_registered, registered as registered_methods};
 pub use origin::{Origin, OriginError};
 pub use path::{EscapedSlashes, RequestPath, escaped_path};
 pub use path_error::PathError;
+pub use proxy_header::{
+    PROXY_FIXED, PROXY_LINE, PROXY_START, Proxied, ProxyHeaderError, ProxyVersion, proxy_line,
+    proxy_octets, proxy_rest,
+};
 pub use reading::Reading;
 pub use return_to::{ReturnTo, ReturnToError};
 pub use upstream::{Scheme, Upstream, UpstreamError};

@@ -1,6 +1,6 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::secret::Secret;
+use crate::{config::words::TsigAlgorithm, secret::Secret};
 
 /// Let's Encrypt, whose certificates everybody trusts.
 pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -90,7 +90,7 @@ pub struct TsigKey {
     /// Its name on the server.
     pub name: Box<str>,
     /// `hmac-sha256`, `hmac-sha384` or `hmac-sha512`.
-    pub algorithm: Box<str>,
+    pub algorithm: TsigAlgorithm,
     /// Its octets.
     pub secret: Secret,
 }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use crate::names::{Authority, Host};
 
@@ -23,38 +23,81 @@ pub enum HostPattern {
     },
 }
 
+/// Which ports a route without port answers on (`match_any_incoming_port`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ports {
+    /// On every port.
+    #[default]
+    Any,
+    /// Where no port is written, or 443.
+    Standard,
+}
+
 /// Host names to routes, by index into `Plan::routes`, each list in matching order.
 ///
 /// An exact host that exists captures the request: no fall-through to wildcards, and a host
 /// with port owns its paths (`pomerium-policy-measured.md` 60, 61).
 #[derive(Debug, Default)]
 pub struct HostTable {
+    ports: Ports,
     with_port: HashMap<Authority, Vec<usize>, foldhash::fast::RandomState>,
     any_port: HashMap<Host, Vec<usize>, foldhash::fast::RandomState>,
     wildcards: Vec<usize>,
+    /// Those of `wildcards` that name a port.
+    wildcards_with_port: Vec<usize>,
 }
 
 impl HostTable {
+    /// A table without hosts.
+    pub fn new(ports: Ports) -> Self {
+        Self { ports, ..Self::default() }
+    }
+
     /// Adds a route; call in matching order.
     pub fn add(&mut self, index: usize, from: &HostPattern) {
         match from {
-            HostPattern::Exact { host, port: Some(port) } => {
-                let authority = Authority { host: host.clone(), port: Some(*port) };
-                self.with_port.entry(authority).or_default().push(index);
+            HostPattern::Wildcard { port, .. } => {
+                self.wildcards.push(index);
+                if port.is_some() {
+                    self.wildcards_with_port.push(index);
+                }
             }
-            HostPattern::Exact { host, port: None } => {
-                self.any_port.entry(host.clone()).or_default().push(index);
-            }
-            HostPattern::Wildcard { .. } => self.wildcards.push(index),
+            HostPattern::Exact { .. } => self.entry(from).extend([index]),
         }
     }
 
-    /// Routes to try for `authority`, and whether they are for this host alone.
+    /// Keeps a host for a route that is not served: no wildcard takes its requests.
+    pub fn keep(&mut self, from: &HostPattern) {
+        self.entry(from);
+    }
+
+    /// The routes of one host. A wildcard has no list of its own.
+    fn entry(&mut self, from: &HostPattern) -> &mut Vec<usize> {
+        match from {
+            HostPattern::Exact { host, port: Some(port) } => {
+                let authority = Authority { host: host.clone(), port: Some(*port) };
+                self.with_port.entry(authority).or_default()
+            }
+            HostPattern::Exact { host, port: None } => {
+                self.any_port.entry(host.clone()).or_default()
+            }
+            HostPattern::Wildcard { .. } => &mut self.wildcards,
+        }
+    }
+
+    /// Routes to try for `authority`.
+    ///
+    /// An IPv6 address is no host of a route, as in Pomerium, which compares the bare address of
+    /// `from` with the bracketed one of requests.
     pub fn candidates(&self, authority: &Authority) -> &[usize] {
-        self.with_port
-            .get(authority)
-            .or_else(|| self.any_port.get(&authority.host))
-            .map_or(&self.wildcards, Vec::as_slice)
+        let is_left = self.ports == Ports::Standard && authority.port.is_some_and(|it| it != 443);
+        let (any_port, wildcards) = if is_left {
+            (None, &self.wildcards_with_port)
+        } else {
+            (self.any_port.get(&authority.host), &self.wildcards)
+        };
+        let exact = self.with_port.get(authority).or(any_port);
+        exact.filter(|_| !authority.host.is_ipv6()).map_or(wildcards, Vec::as_slice)
     }
 
     /// Every exact host, for certificates.
@@ -64,6 +107,11 @@ impl HostTable {
 }
 
 impl HostPattern {
+    /// Does it stand for many hosts?
+    pub fn is_wildcard(&self) -> bool {
+        matches!(self, Self::Wildcard { .. })
+    }
+
     /// Does it take this host (lower case), on whatever port?
     pub fn takes_host(&self, host: &str) -> bool {
         match self {
@@ -72,16 +120,36 @@ impl HostPattern {
         }
     }
 
-    /// Does it take `authority`?
+    /// The port that was written, where it is not 443.
+    pub const fn port(&self) -> Option<u16> {
+        match self {
+            Self::Exact { port, .. } | Self::Wildcard { port, .. } => *port,
+        }
+    }
+
+    /// Does it take `authority`, at whatever port where it names none?
     pub fn takes(&self, authority: &Authority) -> bool {
         match self {
             Self::Exact { host, port } => {
                 *host == authority.host && port.is_none_or(|port| Some(port) == authority.port)
             }
             Self::Wildcard { regex, port, .. } => {
-                regex.is_match(authority.host.as_str())
+                regex.is_match(authority.host.as_compared())
                     && port.is_none_or(|port| Some(port) == authority.port)
             }
+        }
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = match self {
+            Self::Exact { host, port } => (host.as_str(), port),
+            Self::Wildcard { text, port, .. } => (&**text, port),
+        };
+        match port {
+            Some(port) => write!(f, "{host}:{port}"),
+            None => f.write_str(host),
         }
     }
 }

@@ -6,29 +6,46 @@ mod compile;
 mod health_check;
 mod hosts;
 mod metrics;
+mod mtls;
+mod outbound;
+mod path_match;
+mod policy_test;
 mod provider;
+mod proxy_protocol;
+mod redirect;
+mod resilience;
 mod route;
 mod sketch;
+mod template;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+pub use crate::config::words::{Balance, Level, SameSite, TsigAlgorithm, Underscores};
 pub use allowed::{AllowedHosts, AllowedHostsError};
 pub use autocert::{
     AcmeAuthority, Autocert, Dns01, DnsProvider, ExternalAccount, LETS_ENCRYPT,
     LETS_ENCRYPT_STAGING, TsigKey,
 };
 pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, sort};
-pub use health_check::{HealthCheck, HealthQuestion};
-pub use hosts::{HostPattern, HostTable};
+pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, Pauses};
+pub use hosts::{HostPattern, HostTable, Ports};
 pub use metrics::MetricsListen;
-pub use provider::{BUILTIN, HostedService, OidcProvider, Provider, Providers};
+pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
+pub use outbound::{LookupFamily, Outbound};
+pub use path_match::PathMatch;
+pub use policy_test::PolicyTest;
+pub use provider::{BUILTIN, HostedService, OidcProvider, OwnClient, Provider, Providers};
+pub use proxy_protocol::ProxyProtocol;
+pub use redirect::{AskedFor, Redirect};
+pub use resilience::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate};
 pub use route::{
-    Action, Balance, HostField, PathMatch, Piece, Redirect, RequestTemplate, Rewrite, Route,
-    Target, Targets, UpstreamTls, UpstreamVerify,
+    Action, HostField, McpServer, ResponseRewrite, Rewrite, Route, Target, Targets, UpstreamTls,
+    UpstreamVerify,
 };
+pub use template::{Piece, RequestTemplate};
 
 use crate::{
-    names::{EscapedSlashes, Host, Origin},
+    names::{Authority, EscapedSlashes, Host, Origin},
     secret::Secret,
 };
 
@@ -41,6 +58,8 @@ pub struct Plan {
     pub listen: Listen,
     /// Certificates by ACME.
     pub autocert: Option<Autocert>,
+    /// Certificates of clients.
+    pub mtls: DownstreamMtls,
     /// Where people sign in, and with what.
     pub sign_in: SignIn,
     /// The session cookie.
@@ -49,6 +68,10 @@ pub struct Plan {
     pub timeouts: Timeouts,
     /// Roots added to the system's for every outbound connection (`certificate_authority`), PEM.
     pub extra_roots: Vec<Box<[u8]>>,
+    /// How connections to upstreams are made.
+    pub outbound: Outbound,
+    /// Is a changed file read at once (`config_hot_reload`), or at SIGHUP alone?
+    pub hot_reload: bool,
     /// Whom visitors ask who are not let in (`contact`).
     pub contact: Option<Box<str>>,
     /// Response fields for answers that belong to no route (`set_response_headers`).
@@ -69,22 +92,40 @@ pub struct Plan {
     pub secrets: Secrets,
     /// Which lines are written and what is on them.
     pub log: LogSelection,
+    /// `runtime_flags`.
+    pub flags: Flags,
+    /// Which decisions are kept in the data directory (`decision_records`).
+    pub kept_decisions: KeptDecisions,
     /// Routes in matching order.
     pub routes: Vec<Arc<Route>>,
     /// Host names to routes.
     pub hosts: HostTable,
 }
 
-/// What becomes of fields with `_` in their names, which CGI and its heirs read as `-`.
+impl Plan {
+    /// The first route that takes a canonical path of this host.
+    pub fn route_at(&self, authority: &Authority, path: &str) -> Option<&Arc<Route>> {
+        self.routes_of(authority).find(|route| route.matches.takes(path))
+    }
+
+    /// The routes of a host, in matching order.
+    pub fn routes_of<'p>(&'p self, authority: &Authority) -> impl Iterator<Item = &'p Arc<Route>> {
+        let candidates = self.hosts.candidates(authority).iter();
+        let routes = candidates.filter_map(|index| self.routes.get(*index));
+        routes.filter(move |route| route.from.takes(authority))
+    }
+}
+
+/// Which decisions are kept, to be explained or made anew under another config.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Underscores {
-    /// They pass, save those that are another spelling of what only the proxy may say.
+pub enum KeptDecisions {
+    /// Those that refused somebody.
     #[default]
-    Allow,
-    /// The request is answered with 400.
-    Reject,
-    /// They are left out.
-    Drop,
+    Refused,
+    /// All that a route's policy made.
+    All,
+    /// None.
+    None,
 }
 
 /// Where and how to listen.
@@ -104,6 +145,10 @@ pub struct Listen {
     pub http_redirect: Option<Box<str>>,
     /// Where figures can be read.
     pub metrics: Option<MetricsListen>,
+    /// `health_check_addr`: where machines ask how usher is.
+    pub probes: Option<Box<str>>,
+    /// `use_proxy_protocol`: each connection begins with whom it is from.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// ALPN protocols from `codec_type`.
     pub protocols: Protocols,
 }
@@ -180,15 +225,6 @@ impl CookiePolicy {
     }
 }
 
-/// The `SameSite` attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the attribute's own values")]
-pub enum SameSite {
-    Strict,
-    Lax,
-    None,
-}
-
 /// Limits in time; `None` is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -210,6 +246,15 @@ pub struct Secrets {
     pub signing: Option<Arc<Secret>>,
 }
 
+/// Which of our own pages are there (`runtime_flags`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// `/.pomerium/routes` and `/.pomerium/api/v1/routes`.
+    pub routes_portal: bool,
+    /// `/.pomerium/jwt`.
+    pub jwt_endpoint: bool,
+}
+
 /// Which lines are written and what is on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSelection {
@@ -219,14 +264,4 @@ pub struct LogSelection {
     pub access: Option<Vec<Box<str>>>,
     /// `authorize_log_fields`; `None` is the default set.
     pub authorize: Option<Vec<Box<str>>>,
-}
-
-/// How much an event matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the usual words")]
-pub enum Level {
-    Debug,
-    Info,
-    Warn,
-    Error,
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::secret::Secret;
 
 /// The id of the built-in provider.
@@ -7,12 +9,24 @@ pub const BUILTIN: &str = "builtin";
 #[derive(Debug)]
 pub struct Providers {
     first: Provider,
-    others: Vec<Provider>,
+    /// For routes with a client of their own, by [`OwnClient::key`].
+    others: Vec<(Box<str>, Provider)>,
+}
+
+/// The OAuth client of one route (`idp_client_id`, `idp_client_secret`): its sessions are its own.
+#[derive(Clone, Debug)]
+pub struct OwnClient {
+    /// Over both; routes that write the same share their sessions.
+    pub key: Box<str>,
+    /// `idp_client_id`; the top level's where it is missing.
+    pub id: Option<Box<str>>,
+    /// `idp_client_secret`; the top level's where it is missing.
+    pub secret: Option<Arc<Secret>>,
 }
 
 impl Providers {
     /// `first` is asked where nothing says which.
-    pub const fn new(first: Provider, others: Vec<Provider>) -> Self {
+    pub const fn new(first: Provider, others: Vec<(Box<str>, Provider)>) -> Self {
         Self { first, others }
     }
 
@@ -23,7 +37,18 @@ impl Providers {
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Provider> {
-        std::iter::once(&self.first).chain(&self.others)
+        std::iter::once(&self.first).chain(self.others.iter().map(|(_, provider)| provider))
+    }
+
+    /// Who is asked for a route with this client; for one without, who is asked usually.
+    pub fn asked_by(&self, own: Option<&OwnClient>) -> &Provider {
+        let known = own.and_then(|own| self.others.iter().find(|(key, _)| *key == own.key));
+        known.map_or(&self.first, |(_, provider)| provider)
+    }
+
+    /// Do sessions that came from the provider of this id count on a route with this client?
+    pub fn counts_on(&self, own: Option<&OwnClient>, id: &str) -> bool {
+        self.asked_by(own).id() == id
     }
 
     /// The one that a session or a sign-in under way came from; `None` when it is no longer asked,
@@ -54,6 +79,25 @@ impl Provider {
             Self::Oidc(provider) => &provider.id,
             Self::Hosted(service) => &service.id,
         }
+    }
+
+    /// The same by the client of a route; `None` where nobody is asked by one.
+    pub(super) fn by(
+        &self,
+        client: &OwnClient,
+        id: impl FnOnce(&OidcProvider) -> Box<str>,
+    ) -> Option<Self> {
+        let usual = self.oidc()?;
+        let mut own = OidcProvider {
+            issuer: usual.issuer.clone(),
+            client_id: client.id.clone().unwrap_or_else(|| usual.client_id.clone()),
+            client_secret: client.secret.clone().or_else(|| usual.client_secret.clone()),
+            scopes: usual.scopes.clone(),
+            request_params: usual.request_params.clone(),
+            id: Box::default(),
+        };
+        own.id = id(&own);
+        Some(Self::Oidc(own))
     }
 
     /// What operators read of it.
@@ -109,7 +153,7 @@ pub struct OidcProvider {
     /// `idp_client_id`.
     pub client_id: Box<str>,
     /// `idp_client_secret`, from file or inline.
-    pub client_secret: Option<Secret>,
+    pub client_secret: Option<Arc<Secret>>,
     /// `idp_scopes`, or the default `openid profile email`.
     pub scopes: Vec<Box<str>>,
     /// `idp_request_params`.

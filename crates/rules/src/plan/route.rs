@@ -2,8 +2,16 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
-use super::{HealthCheck, HostPattern};
-use crate::{names::Upstream, policy::Policy, secret::Secret};
+use super::{
+    Balance, CircuitBreakers, HealthCheck, HostPattern, OutlierDetection, OwnClient, PathMatch,
+    PolicyTest, Redirect, RequestTemplate,
+};
+use crate::{
+    client_certificate::ClientTrust,
+    names::{Authority, Upstream},
+    policy::Policy,
+    secret::Secret,
+};
 
 /// One route: which requests it takes, who may pass, and where they go.
 #[derive(Clone, Debug)]
@@ -12,6 +20,10 @@ pub struct Route {
     pub id: Box<str>,
     /// `name`, or made of the first host label and the path.
     pub name: Box<str>,
+    /// `description`, for people.
+    pub description: Box<str>,
+    /// `logo_url`, for programs.
+    pub logo_url: Box<str>,
     /// The line it begins on, from 1.
     pub line: u32,
     /// `from`: the hosts it answers for.
@@ -22,6 +34,17 @@ pub struct Route {
     pub action: Action,
     /// Who may pass.
     pub policy: Policy,
+    /// By whom clients' certificates have to be vouched for; by nobody where there is none.
+    pub client_trust: Option<Arc<ClientTrust>>,
+    /// `show_error_details`: the page of a refusal says why.
+    pub shows_details: bool,
+    /// `depends_on`: hosts that know whoever signed in for this route, too.
+    pub depends_on: Vec<Authority>,
+    /// Who would, if this were in force: asked beside `policy`, and without effect
+    /// (`shadow_policy`).
+    pub shadow: Option<Policy>,
+    /// What its policy is expected to say (`tests`).
+    pub tests: Vec<PolicyTest>,
     /// `allow_websockets`.
     pub websockets: bool,
     /// What the upstream sees as `Host`.
@@ -45,6 +68,8 @@ pub struct Route {
     /// Identity fields of other proxies that pass from a client all the same
     /// (`allow_client_identity_headers`).
     pub client_identity: Vec<HeaderName>,
+    /// `rewrite_response_headers`, in order.
+    pub rewrite_response: Vec<ResponseRewrite>,
     /// `set_response_headers`: the global ones merged with the route's.
     pub set_response: Vec<(HeaderName, HeaderValue)>,
     /// Response fields that nobody wrote: what the app says itself wins over them.
@@ -55,30 +80,20 @@ pub struct Route {
     pub socket_origins: Vec<Box<str>>,
     /// How the upstream's certificate is judged.
     pub tls: UpstreamTls,
+    /// `mcp: {server: …}`, where `runtime_flags` has `mcp`.
+    pub mcp: Option<McpServer>,
+    /// `idp_client_id` and `idp_client_secret`.
+    pub own_client: Option<OwnClient>,
     /// The app behind it, by the name of what knows it from inside; most are known to nobody.
     pub app: Option<Box<str>>,
 }
 
-/// Which paths a route takes. Looked at in the canonical form, never with the query.
-#[derive(Clone, Debug)]
-pub enum PathMatch {
-    /// `prefix`, a textual prefix without segment boundary; `/` takes all.
-    Prefix(Box<str>),
-    /// `path`, exactly.
-    Exact(Box<str>),
-    /// `regex`, the whole path.
-    Regex(regex::Regex),
-}
-
-impl PathMatch {
-    /// Does this route take `path` (canonical, without query)?
-    pub fn takes(&self, path: &str) -> bool {
-        match self {
-            Self::Prefix(prefix) => path.starts_with(&**prefix),
-            Self::Exact(exact) => path == &**exact,
-            Self::Regex(regex) => regex.is_match(path),
-        }
-    }
+/// A server of the Model Context Protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct McpServer {
+    /// Octets of the longest message; `None` where no rule asks what messages say, so that none is
+    /// read.
+    pub reads_at_most: Option<usize>,
 }
 
 /// Where permitted requests go.
@@ -98,7 +113,7 @@ pub enum Action {
 }
 
 /// The addresses in `to`, and how one of them is chosen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Targets {
     /// In the order of the config; never empty.
     pub all: Vec<Target>,
@@ -106,6 +121,12 @@ pub struct Targets {
     pub balance: Balance,
     /// `health_checks`: each of them is made of each address.
     pub checks: Vec<HealthCheck>,
+    /// `outlier_detection`.
+    pub outliers: Option<OutlierDetection>,
+    /// `healthy_panic_threshold`: where fewer of a hundred are well, all are asked; with 0 never.
+    pub panic_threshold: Option<u32>,
+    /// `circuit_breaker_thresholds`, of the route over those of the top level.
+    pub breakers: CircuitBreakers,
 }
 
 /// One address in `to`.
@@ -119,37 +140,15 @@ pub struct Target {
     pub host: HeaderValue,
 }
 
-/// `load_balancing_policy`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Balance {
-    /// In turns.
-    #[default]
-    RoundRobin,
-    /// By chance.
-    Random,
-    /// The one with the fewest requests under way.
-    LeastRequest,
-    /// The same one for the same session, or for the same address (`ring_hash`, `maglev`).
-    Hash,
-}
-
-/// Where a redirect leads.
+/// One of `rewrite_response_headers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redirect {
-    /// 301, 302, 303, 307 or 308.
-    pub status: http::StatusCode,
-    /// Another scheme.
-    pub scheme: Option<Box<str>>,
-    /// Another host.
-    pub host: Option<Box<str>>,
-    /// Another port.
-    pub port: Option<u16>,
-    /// Another path.
-    pub path: Option<Box<str>>,
-    /// Another prefix in the place of the one that matched.
+pub struct ResponseRewrite {
+    /// The field.
+    pub field: HeaderName,
+    /// What its value begins with; `None`, as nobody wrote it, replaces nothing.
     pub prefix: Option<Box<str>>,
-    /// Leave the query out.
-    pub strip_query: bool,
+    /// What stands there instead.
+    pub value: Box<str>,
 }
 
 /// What the upstream sees as `Host`.
@@ -173,30 +172,6 @@ pub enum Rewrite {
     Prefix(Box<str>),
     /// `regex_rewrite_pattern`, with the substitution in Rust's spelling (`${1}`).
     Regex(regex::Regex, Box<str>),
-}
-
-/// A value of `set_request_headers`: text with references in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestTemplate {
-    /// Pieces in order.
-    pub pieces: Vec<Piece>,
-}
-
-/// One piece of a [`RequestTemplate`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Text as it stands.
-    Text(Box<str>),
-    /// `$pomerium.jwt`: the assertion.
-    Assertion,
-    /// `$pomerium.id_token`.
-    IdToken,
-    /// `$pomerium.access_token`.
-    AccessToken,
-    /// `$pomerium.request.headers["Name"]`.
-    RequestField(HeaderName),
-    /// A reference that nothing answers: empty.
-    Nothing,
 }
 
 /// How the upstream's certificate is judged.

@@ -1,9 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, CookiePolicy, HostField, HostPattern, HostTable, Level, Listen, LogSelection,
-    PathMatch, Plan, Protocols, Provider, Providers, Rewrite, Route, Secrets, SignIn, Timeouts,
-    Underscores, UpstreamTls, UpstreamVerify,
+    Action, CookiePolicy, DownstreamMtls, Enforcement, Flags, HostField, HostPattern, HostTable,
+    KeptDecisions, Level, Listen, LogSelection, Outbound, PathMatch, Plan, Protocols, Provider,
+    Providers, Rewrite, Route, Secrets, SignIn, Timeouts, Underscores, UpstreamTls, UpstreamVerify,
 };
 use crate::{
     names::{EscapedSlashes, Host, Origin},
@@ -29,10 +29,18 @@ impl Plan {
                 certificates_dir: None,
                 certificates_inline: Vec::new(),
                 http_redirect: None,
+                probes: None,
+                proxy_protocol: None,
                 metrics: None,
                 protocols: Protocols::Both,
             },
             autocert: None,
+            mtls: DownstreamMtls {
+                enforcement: Enforcement::default(),
+                constraints: Arc::default(),
+                trust: None,
+                asked: None,
+            },
             sign_in: SignIn {
                 authenticate,
                 dedicated_host,
@@ -51,6 +59,8 @@ impl Plan {
             },
             timeouts: Timeouts { read: None, idle: None },
             extra_roots: Vec::new(),
+            outbound: Outbound::default(),
+            hot_reload: true,
             contact: None,
             response_fields: Vec::new(),
             claim_fields: Vec::new(),
@@ -61,6 +71,8 @@ impl Plan {
             underscores: Underscores::Allow,
             secrets: Secrets::default(),
             log: LogSelection { level: Level::Info, access: None, authorize: None },
+            flags: Flags { routes_portal: true, jwt_endpoint: false },
+            kept_decisions: KeptDecisions::None,
             routes,
             hosts: table,
         }
@@ -71,11 +83,18 @@ fn sketch_route(host: Host) -> Route {
     Route {
         id: host.as_str().into(),
         name: host.as_str().into(),
+        description: "".into(),
+        logo_url: "".into(),
         line: 1,
         from: HostPattern::Exact { host, port: None },
         matches: PathMatch::Prefix("/".into()),
         action: Action::Respond { status: http::StatusCode::OK, body: "".into() },
         policy: Policy::deny_all(),
+        client_trust: None,
+        shows_details: false,
+        depends_on: Vec::new(),
+        shadow: None,
+        tests: Vec::new(),
         websockets: false,
         host_field: HostField::Upstream,
         rewrite: Rewrite::None,
@@ -87,11 +106,14 @@ fn sketch_route(host: Host) -> Route {
         remove_request: Vec::new(),
         own_request: Vec::new(),
         client_identity: Vec::new(),
+        rewrite_response: Vec::new(),
         set_response: Vec::new(),
         default_response: Vec::new(),
         is_public: false,
         socket_origins: Vec::new(),
         tls: UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None },
+        mcp: None,
+        own_client: None,
         app: None,
     }
 }

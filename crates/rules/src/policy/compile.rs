@@ -7,7 +7,7 @@ use super::{
     criterion::{About, Accept, AuthenticatedUser, Claim, Criterion, Domain, Email, Id, Preflight},
     legacy::LegacyAllow,
     matcher::ListMatch,
-    report::{Report, nearest},
+    report::{Holding, Report, nearest},
     rule::{Clause, Effect, Operator, Side, Term},
 };
 use crate::{
@@ -143,16 +143,35 @@ fn read_operator(place: Place, entry: &Entry, report: &mut Report<'_>) -> Option
         return None;
     };
     let name = format!("{effect}[{index}].{operator}");
+    report.stands(if effect.keeps_out(operator) { Holding::KeepsOut } else { Holding::LetsIn });
+    let slot = |position| Slot { effect, operator, name: &name, position };
     let terms: Vec<_> = items
         .iter()
         .enumerate()
-        .map(|(position, item)| read_term(&format!("{name}[{position}]"), item, report))
+        .map(|(position, item)| read_term(slot(position), item, report))
         .collect();
     let terms = terms.into_iter().collect::<Option<Box<[Term]>>>()?;
     (!terms.is_empty()).then(|| Clause { effect, operator, name: name.into(), terms })
 }
 
-fn read_term(name: &str, item: &Node, report: &mut Report<'_>) -> Option<Term> {
+/// Where a criterion stands.
+#[derive(Clone, Copy)]
+struct Slot<'a> {
+    effect: Effect,
+    operator: Operator,
+    /// The operator's name.
+    name: &'a str,
+    position: usize,
+}
+
+impl Slot<'_> {
+    /// Does somebody come in by the criterion when it holds?
+    const fn lets_in(self) -> bool {
+        matches!((self.effect, self.operator), (Effect::Allow, Operator::And | Operator::Or))
+    }
+}
+
+fn read_term(slot: Slot<'_>, item: &Node, report: &mut Report<'_>) -> Option<Term> {
     let entry = match &item.kind {
         Kind::Map(entries) => match entries.as_slice() {
             [only] => Some(only),
@@ -174,15 +193,16 @@ fn read_term(name: &str, item: &Node, report: &mut Report<'_>) -> Option<Term> {
     };
     let criterion = Criterion::read(key, key_span, value, report)?;
     // Where a criterion keeps out, every spelling counts.
-    if name.starts_with("allow") && !name.contains(".not[") && !name.contains(".nor[") {
+    if slot.lets_in() {
         warn_hardly_met(key, &criterion, &value.span, report);
     }
     let span = Some(key_span.start..value.span.end.max(key_span.end));
-    Some(Term { criterion, name: format!("{name} {key}").into(), span })
+    let name = format!("{}[{}] {key}", slot.name, slot.position).into();
+    Some(Term { criterion, name, span })
 }
 
 fn warn_hardly_met(named: &str, criterion: &Criterion, at: &Span, report: &mut Report<'_>) {
-    if let Some(operand) = criterion.asked().hardly_met() {
+    if let Some(operand) = criterion.asked().hardly_met().filter(|operand| !operand.is_empty()) {
         report.address_never_met(named, operand, at);
     }
 }
@@ -206,15 +226,13 @@ fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause
         add("allow_any_authenticated_user".into(), None, AuthenticatedUser.into());
     }
     for (index, (domain, span)) in domains.iter().enumerate() {
-        refuse_empty("allowed_domains", domain, span, report);
+        note_empty("allowed_domains", domain, span, report);
         let criterion = Domain::is(domain).into();
-        if !domain.is_empty() {
-            warn_hardly_met("allowed_domains", &criterion, span, report);
-        }
+        warn_hardly_met("allowed_domains", &criterion, span, report);
         add(format!("allowed_domains[{index}]").into(), Some(span), criterion);
     }
     for (claim, value, span) in claims {
-        refuse_empty("allowed_idp_claims", value.as_str().unwrap_or("-"), span, report);
+        note_empty("allowed_idp_claims", value.as_str().unwrap_or("-"), span, report);
         match ListMatch::from_value(value) {
             Some(want) => {
                 let criterion = Claim::new(claim, want).into();
@@ -230,7 +248,7 @@ fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause
         }
     }
     for (index, (user, span)) in users.iter().enumerate() {
-        refuse_empty("allowed_users", user, span, report);
+        note_empty("allowed_users", user, span, report);
         let name: Arc<str> = format!("allowed_users[{index}]").into();
         let (id, email) = (Id::is(user).into(), Email::is(user).into());
         if user.contains('@') {
@@ -246,12 +264,12 @@ fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause
 
 /// Empty equals empty: in Pomerium an entry like this lets everybody in whose address is not
 /// known, and that is everybody who is not signed in (`pomerium-policy-measured.md` 5).
-fn refuse_empty(key: &str, text: &str, span: &Span, report: &mut Report<'_>) {
+fn note_empty(key: &str, text: &str, span: &Span, report: &mut Report<'_>) {
     if text.is_empty() {
-        report.error(
+        report.warning(
             "U313",
             span,
-            format!("an entry of `{key}` is empty"),
+            format!("an entry of `{key}` is empty, and lets nobody in"),
             "delete it; a comma at the end leaves one behind",
         );
     }

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use super::{
-    criterion::UNAUTHENTICATED,
-    decision::{Decision, Finding, Verdict},
+    criterion::{DEVICE_UNAUTHENTICATED, UNAUTHENTICATED, WITHOUT_CERTIFICATE},
+    decision::{Decision, Verdict},
     facts::Facts,
-    rule::{Asked, Side},
+    reason::Reasons,
+    rule::{Asked, Side, Term},
 };
 
 /// What a route lets in. Immutable; if you hold one, it compiled.
@@ -31,6 +32,8 @@ impl Policy {
     /// The order is Pomerium's (`pomerium-config.md` §4.10): who must sign in is told so before
     /// anything else, even beside a deny that holds, since signing in may change the answer.
     ///
+    /// Before that comes who has to show a certificate and did not: signing in changes nothing there.
+    ///
     /// Where a person is refused who would be let in after a new sign-in, they are asked for one.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
         let decision = self.decide_now(facts);
@@ -46,21 +49,53 @@ impl Policy {
         }
     }
 
+    /// What a wrong certificate says is told as it is (Pomerium compares it without asking whose it
+    /// is), and lets nobody in (`pomerium-policy-measured.md` 12).
     fn decide_now(&self, facts: &Facts<'_>) -> Decision {
+        let decision = self.decide_by(facts);
+        match facts.distrusting() {
+            Some(facts) if decision.verdict == Verdict::Allow => self.decide_by(&facts),
+            Some(_) | None => decision,
+        }
+    }
+
+    fn decide_by(&self, facts: &Facts<'_>) -> Decision {
         let Asked { finding: deny, rule: denied_by } = self.deny.ask(facts);
         let Asked { finding: allow, rule: allowed_by } = self.allow.ask(facts);
-        let (verdict, rule) = match (denied_by, allowed_by) {
-            _ if waits(allow) => (Verdict::SignIn, self.allow.waiting_rule(facts)),
-            _ if waits(deny) => (Verdict::SignIn, self.deny.waiting_rule(facts)),
-            (Some(rule), _) => (Verdict::Deny, Some(rule)),
-            (None, Some(rule)) => (Verdict::Allow, Some(rule)),
-            (None, None) => (Verdict::Deny, None),
+        // The allow side's names the device, where both ask for one.
+        let waiting = |reason| {
+            let sides = [(&self.allow, allow), (&self.deny, deny)];
+            let words = Reasons::only(reason);
+            let side = sides.into_iter().find(|(_, found)| found.reasons.contains(reason));
+            side.map(|(side, _)| side.term_that_says(words, facts))
+        };
+        let mut device = None;
+        let (verdict, rule) = if deny.reasons.has_any(WITHOUT_CERTIFICATE) {
+            (Verdict::ShowCertificate, without_certificate(&self.deny, facts))
+        } else if let Some(term) = waiting(UNAUTHENTICATED) {
+            (Verdict::SignIn, name_of(term))
+        } else if let Some(term) = waiting(DEVICE_UNAUTHENTICATED) {
+            device = term.and_then(|term| term.criterion.asked().device_kind()).map(Box::from);
+            (Verdict::ShowDevice, name_of(term))
+        } else {
+            match (denied_by, allowed_by) {
+                (Some(rule), _) => (Verdict::Deny, Some(rule)),
+                (None, Some(rule)) => (Verdict::Allow, Some(rule)),
+                (None, None) if allow.reasons.has_any(WITHOUT_CERTIFICATE) => {
+                    (Verdict::ShowCertificate, without_certificate(&self.allow, facts))
+                }
+                (None, None) => (Verdict::Deny, None),
+            }
         };
         let rule = Arc::clone(rule.unwrap_or(&self.nothing_allows));
-        Decision { verdict, allow, deny, rule }
+        Decision { verdict, allow, deny, rule, device }
     }
 }
 
-fn waits(finding: Finding) -> bool {
-    finding.reasons.contains(UNAUTHENTICATED)
+fn name_of(term: Option<&Term>) -> Option<&Arc<str>> {
+    term.map(|term| &term.name)
+}
+
+fn without_certificate<'p>(side: &'p Side, facts: &Facts<'_>) -> Option<&'p Arc<str>> {
+    name_of(side.term_that_says(WITHOUT_CERTIFICATE, facts))
 }

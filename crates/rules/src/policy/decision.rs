@@ -1,4 +1,4 @@
-use super::reason::Reasons;
+use super::reason::{Reason, Reasons};
 
 /// The verdict and what made it: enough to act on, to log, to show, and to argue with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,17 @@ pub struct Decision {
     pub deny: Finding,
     /// Which rule decided, for logs and `explain`: `allow[0].or[1] email`, or `nothing-allows`.
     pub rule: std::sync::Arc<str>,
+    /// Which kind of device has to be shown first, where one has to.
+    pub device: Option<Box<str>>,
+}
+
+impl Decision {
+    /// Was it refused for the device that was shown?
+    pub fn is_for_the_device(&self) -> bool {
+        let side = if self.deny.holds { self.deny } else { self.allow };
+        const UNAUTHORIZED: Reason = Reason::named("device-unauthorized");
+        self.verdict == Verdict::Deny && side.reasons.contains(UNAUTHORIZED)
+    }
 }
 
 /// What happens to a request.
@@ -22,13 +33,24 @@ pub enum Verdict {
     SignIn,
     /// Who asks has to sign in again first: it was too long ago.
     SignInAgain,
+    /// Who asks has to show a certificate that counts.
+    ShowCertificate,
+    /// Who asks has to show a device first.
+    ShowDevice,
     /// It is refused.
     Deny,
 }
 
 impl Verdict {
     /// Every one of them.
-    pub const ALL: [Self; 4] = [Self::Allow, Self::SignIn, Self::SignInAgain, Self::Deny];
+    pub const ALL: [Self; 6] = [
+        Self::Allow,
+        Self::SignIn,
+        Self::SignInAgain,
+        Self::ShowCertificate,
+        Self::ShowDevice,
+        Self::Deny,
+    ];
 
     /// The word in records.
     pub const fn word(self) -> &'static str {
@@ -36,6 +58,8 @@ impl Verdict {
             Self::Allow => "allow",
             Self::SignIn => "sign-in",
             Self::SignInAgain => "sign-in-again",
+            Self::ShowCertificate => "show-certificate",
+            Self::ShowDevice => "show-device",
             Self::Deny => "deny",
         }
     }

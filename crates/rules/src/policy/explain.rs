@@ -26,6 +26,8 @@ pub struct Explained<'p> {
     pub effect: Effect,
     /// Under which operator. `Not` and `Nor` count its opposite.
     pub operator: Operator,
+    /// The name of the operator's whole list: `allow[0].or`.
+    pub clause: &'p str,
     /// The rule's name, as decisions have it: `allow[0].or[1] email`.
     pub rule: &'p str,
     /// Where it stands in the config text; `None` for a key whose place was not kept.
@@ -67,6 +69,7 @@ impl Clause {
             Explained {
                 effect: self.effect,
                 operator: self.operator,
+                clause: &self.name,
                 rule: &term.name,
                 span: term.span.as_ref(),
                 asks: term.criterion.asked().in_words(),

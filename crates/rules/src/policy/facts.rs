@@ -16,8 +16,6 @@ pub struct Facts<'a> {
     pub request: RequestFacts<'a>,
     /// What the client's certificate is worth to the route.
     pub certificate: ClientCertificate<'a>,
-    /// The devices that the session was proven on.
-    pub devices: &'a [Device],
 }
 
 /// The request, as far as a policy may look at it.
@@ -27,27 +25,38 @@ pub struct RequestFacts<'a> {
     pub method: &'a str,
     /// The decoded canonical path; never the query.
     pub path: &'a str,
-    /// The TCP peer, whatever `X-Forwarded-For` says.
-    pub source: IpAddr,
+    /// The TCP peer, whatever `X-Forwarded-For` says; `None` where it has no address.
+    pub source: Option<IpAddr>,
     /// `Origin`, when the request has one that is not empty.
     pub origin: Option<&'a str>,
     /// `Access-Control-Request-Method`, when the request has one that is not empty.
     pub access_control_request_method: Option<&'a str>,
+    /// The tool that the MCP message in its body calls: the empty text for a call that names none,
+    /// `None` for all else. Only routes that are MCP servers are asked so.
+    pub tool: Option<&'a str>,
 }
 
 /// What a client's certificate is worth, worked out where there is a clock and the authorities
 /// that a route trusts: chains end and lists of revoked ones are renewed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub enum ClientCertificate<'a> {
-    /// The route trusts no authority of clients, so that none is asked for.
-    #[default]
-    NotAsked,
+    /// The route trusts no authority of clients. Who shows one has its key, and nobody vouches for
+    /// what else it says.
+    Unjudged(Option<&'a Certificate>),
     /// None was shown.
     Absent,
     /// It is vouched for by an authority that the route trusts.
     Valid(&'a Certificate),
-    /// It is not.
-    Wrong(&'a Certificate, WrongCertificate),
+    /// It is not; `None` where it can't be read.
+    Wrong(Option<&'a Certificate>, WrongCertificate),
+    /// It is not, and nothing that it says lets anybody in.
+    Distrusted(&'a Certificate),
+}
+
+impl Default for ClientCertificate<'_> {
+    fn default() -> Self {
+        Self::Unjudged(None)
+    }
 }
 
 /// What a policy may compare of a certificate (RFC 5280).
@@ -63,6 +72,32 @@ pub struct Certificate {
     pub san_dns: Box<[Box<str>]>,
     /// URIs among them.
     pub san_uri: Box<[Box<str>]>,
+    /// IP addresses among them.
+    pub san_ip: Box<[Box<str>]>,
+    /// User principal names among them.
+    pub san_upn: Box<[Box<str>]>,
+    /// Whose it is, for records.
+    pub subject: Box<str>,
+    /// Who signed it, for records.
+    pub issuer: Box<str>,
+}
+
+impl Certificate {
+    /// [`Self::fingerprint`] in hexadecimal, as configs and records have it.
+    pub fn fingerprint_hex(&self) -> String {
+        self.fingerprint.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+}
+
+impl<'a> ClientCertificate<'a> {
+    /// What may be told to others: nobody vouches for a wrong one.
+    pub const fn told(self) -> Option<&'a Certificate> {
+        match self {
+            Self::Unjudged(shown) => shown,
+            Self::Valid(certificate) => Some(certificate),
+            Self::Absent | Self::Wrong(..) | Self::Distrusted(_) => None,
+        }
+    }
 }
 
 /// Why a certificate is worth nothing.
@@ -80,40 +115,51 @@ pub enum WrongCertificate {
     OtherUse,
 }
 
-/// A device that somebody enrolled (WebAuthn).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// The credential's id.
-    pub credential: Box<str>,
-    /// Of which kind of devices it is.
-    pub kind: Box<str>,
-    /// Did an operator approve it?
-    pub approval: Approval,
-}
-
-/// What an operator said of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Approval {
-    /// Yes.
-    Approved,
-    /// Nothing yet.
-    Pending,
+impl WrongCertificate {
+    /// What is wrong with it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Unreadable => "which can't be read",
+            Self::Untrusted => "which no authority of the route vouches for",
+            Self::OutOfTime => "which does not count now",
+            Self::Revoked => "which was taken back",
+            Self::OtherUse => "which is not for clients, or for other names",
+        }
+    }
 }
 
 impl<'a> Facts<'a> {
-    /// Of a request without certificate and devices, at no known moment.
+    /// Of a request without certificate, at no known moment.
     pub fn of(who: Option<&'a SignedIn>, request: RequestFacts<'a>) -> Self {
         let certificate = ClientCertificate::default();
-        Self { who, since_sign_in: None, request, certificate, devices: &[] }
+        Self { who, since_sign_in: None, request, certificate }
     }
 
-    /// The same at this moment. A sign-in that is to come, as it is where a clock was set back, is
-    /// none.
+    /// The same at this moment.
     #[must_use]
     pub fn at(self, now: UnixTime) -> Self {
-        let at = self.who.and_then(|who| who.session.sign_in.at).map(UnixTime::from_seconds);
-        let at = at.filter(|at| now.is_within(Duration::MAX, *at));
+        let at = self.who.and_then(|who| who.session.sign_in.moment(now));
         Self { since_sign_in: at.map(|at| now.since(at)), ..self }
+    }
+
+    /// The same with a certificate that is worth this.
+    #[must_use]
+    pub const fn with_certificate(self, certificate: ClientCertificate<'a>) -> Self {
+        Self { certificate, ..self }
+    }
+
+    /// The same where a wrong certificate lets nobody in; `None` where there is no wrong one.
+    pub(super) const fn distrusting(&self) -> Option<Self> {
+        match self.certificate {
+            ClientCertificate::Wrong(Some(certificate), _) => {
+                Some(Self { certificate: ClientCertificate::Distrusted(certificate), ..*self })
+            }
+            ClientCertificate::Unjudged(_)
+            | ClientCertificate::Absent
+            | ClientCertificate::Valid(_)
+            | ClientCertificate::Wrong(None, _)
+            | ClientCertificate::Distrusted(_) => None,
+        }
     }
 
     /// What would be true if whoever asks signed in again; `None` where nobody can: a program

@@ -3,7 +3,7 @@
 //! ```text
 //! route's keys, PPL ─ compile ─▶ Policy ─ decide(Facts) ─▶ Decision: verdict, rule, reasons
 //!                        │                └ explain(Facts) ─▶ every criterion, in words
-//!                        └▶ problems: U301 to U332, each with place and way out
+//!                        └▶ problems: U301 to U349, each with place and way out
 //! ```
 //!
 //! A policy has two sides, allow and deny. A side is a list of clauses, joined by OR; a clause is
@@ -13,10 +13,11 @@
 //! - a criterion about the person never passes without a session;
 //! - `http_path` and `http_method` look at their own field, and their `not` negates;
 //! - under `deny`, what can't be read differs from everything;
-//! - operands that could never match as they were meant are refused: lists, numbers where text is
-//!   compared, empty entries, empty matchers;
+//! - operands that could never match as they were meant (lists, numbers where text is compared) are
+//!   refused where more people come in by them, and what is missing is no reason to let in;
 //! - `groups` means the groups of our own store. An outside provider's are `claim/groups`.
 
+mod certificates;
 mod compile;
 mod criterion;
 mod decide;
@@ -29,15 +30,16 @@ mod never_met;
 mod reason;
 mod report;
 mod rule;
+mod way_in;
 
+pub use certificates::Unvouched;
 pub use criterion::About;
 pub use decide::Policy;
 pub use decision::{Decision, Finding, Verdict};
 pub use explain::{Explained, Explanation};
-pub use facts::{
-    Approval, Certificate, ClientCertificate, Device, Facts, RequestFacts, WrongCertificate,
-};
+pub use facts::{Certificate, ClientCertificate, Facts, RequestFacts, WrongCertificate};
 pub use legacy::LegacyAllow;
 pub use matcher::value_of;
 pub use reason::{Reason, Reasons};
 pub use rule::{Effect, Operator};
+pub use way_in::{Need, WayIn};

@@ -2,7 +2,7 @@
 
 use super::{
     Policy,
-    criterion::NeverMet,
+    criterion::{About, NeverMet},
     rule::{Clause, Term},
 };
 use crate::{
@@ -19,6 +19,18 @@ impl Policy {
         let clauses = self.deny.clauses.iter().chain(&self.allow.clauses);
         let terms = clauses.flat_map(|clause| clause.terms.iter().map(move |term| (clause, term)));
         terms.flat_map(|(clause, term)| problems(clause, term, &known)).collect()
+    }
+}
+
+impl Policy {
+    /// The first criterion that is about that: where it stands, and its name.
+    pub fn first_about(&self, about: About) -> Option<(Place, &str)> {
+        let clauses = self.deny.clauses.iter().chain(&self.allow.clauses);
+        let term = clauses
+            .flat_map(|clause| &clause.terms)
+            .find(|term| term.criterion.asked().about() == about)?;
+        let name = term.name.rsplit(' ').next().unwrap_or_default();
+        Some((Place::File(term.span.clone()?), name))
     }
 }
 

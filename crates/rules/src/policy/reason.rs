@@ -119,6 +119,11 @@ impl Reasons {
         self.0 & Self::only(reason).0 != 0
     }
 
+    /// Whether one of `others` is in it.
+    pub const fn has_any(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+
     /// Whether nothing is in it.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -1,4 +1,4 @@
-//! The words for everything that can be wrong with a policy. Codes: U301 to U332.
+//! The words for everything that can be wrong with a policy. Codes: U301 to U349.
 
 use crate::{
     problem::{Problem, Span},
@@ -9,11 +9,40 @@ use crate::{
 pub(super) struct Report<'a> {
     problems: &'a mut Vec<Problem>,
     errors: usize,
+    holding: Holding,
+}
+
+/// What a criterion does where it stands, when it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holding {
+    /// It lets in: under `allow`, or turned round under `deny`.
+    LetsIn,
+    /// It keeps out: under `deny`, or turned round under `allow`.
+    KeepsOut,
+}
+
+/// What becomes of a test whose operand was meant to be another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It never holds.
+    Never,
+    /// It always does.
+    Always,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(problems: &'a mut Vec<Problem>) -> Self {
-        Self { problems, errors: 0 }
+        Self { problems, errors: 0, holding: Holding::LetsIn }
+    }
+
+    /// What is read from now on stands where this is what it does.
+    pub(super) const fn stands(&mut self, holding: Holding) {
+        self.holding = holding;
+    }
+
+    /// Does what is read let somebody in where it holds?
+    pub(super) const fn lets_in(&self) -> bool {
+        matches!(self.holding, Holding::LetsIn)
     }
 
     /// Whether anything was found that the config must not run with.
@@ -43,11 +72,37 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn not_text(&mut self, named: &str, node: &Node) {
-        let help = match node.text() {
-            Some(text) => format!("if text is meant, put it in quotes: `\"{text}\"`"),
-            None => "write one text; for several, use `in: [a, b]`".into(),
+        self.error(
+            "U309",
+            &node.span,
+            format!("`{named}` compares text, and this is none"),
+            quoted(node),
+        );
+    }
+
+    /// An operand that nothing equals, as it is in Pomerium: an error where more people come in by
+    /// it than were meant to.
+    pub(super) fn equal_to_nothing(
+        &mut self,
+        code: &'static str,
+        (what, help): (String, String),
+        node: &Node,
+        outcome: Outcome,
+    ) {
+        let effect = match (self.holding, outcome) {
+            (Holding::LetsIn, Outcome::Never) => "so it lets nobody in",
+            (Holding::KeepsOut, Outcome::Always) => "so it keeps everybody out",
+            (Holding::LetsIn, Outcome::Always) | (Holding::KeepsOut, Outcome::Never) => {
+                return self.error(code, &node.span, what, help);
+            }
         };
-        self.error("U309", &node.span, format!("`{named}` compares text, and this is none"), help);
+        self.warning(code, &node.span, format!("{what}, {effect}"), help);
+    }
+
+    /// The same of what is no text where text is compared.
+    pub(super) fn never_text(&mut self, named: &str, node: &Node, outcome: Outcome) {
+        let what = format!("`{named}` compares text, and this is none");
+        self.equal_to_nothing("U309", (what, quoted(node)), node, outcome);
     }
 
     pub(super) fn unknown_operator(&mut self, criterion: &str, entry: &Entry, known: &[&str]) {
@@ -59,12 +114,13 @@ impl<'a> Report<'a> {
         self.error("U310", &entry.key_span, what, help);
     }
 
-    /// Every text begins with nothing, and nobody is in an empty list.
-    pub(super) fn empty_operand(&mut self, named: &str, node: &Node) {
-        self.error(
+    /// Every text begins with nothing, nobody is in an empty list, and what is missing is as good
+    /// as empty (decision 0052).
+    pub(super) fn empty_operand(&mut self, named: &str, node: &Node, effect: &str) {
+        self.warning(
             "U313",
             &node.span,
-            format!("`{named}` compares with nothing"),
+            format!("`{named}` compares with nothing: {effect}"),
             "write what it is compared with, or delete the line",
         );
     }
@@ -94,13 +150,10 @@ impl<'a> Report<'a> {
         self.error("U311", &node.span, what, "write `[a, b]`, also for one: `[a]`");
     }
 
-    pub(super) fn list_operand(&mut self, named: &str, node: &Node) {
-        self.error(
-            "U312",
-            &node.span,
-            format!("`{named}` takes one value, not a list"),
-            "for any of several, write the criterion once per value under `or`",
-        );
+    pub(super) fn list_operand(&mut self, named: &str, node: &Node, outcome: Outcome) {
+        let what = format!("`{named}` takes one value, not a list");
+        let help = "for any of several, write the criterion once per value under `or`".into();
+        self.equal_to_nothing("U312", (what, help), node, outcome);
     }
 
     pub(super) fn not_an_address(&mut self, criterion: &str, node: &Node) {
@@ -115,24 +168,36 @@ impl<'a> Report<'a> {
         );
     }
 
-    /// `{}` about a person: a session is asked for, so this is only a detour.
-    pub(super) fn anybody_signed_in(&mut self, criterion: &str, node: &Node) {
-        self.warning(
-            "U317",
-            &node.span,
-            format!("`{criterion}: {{}}` compares with nothing, so whoever signed in passes it"),
-            "name an operator, or say it with `authenticated_user: true`",
-        );
+    /// `{}`: it asks for a session, a device or a call all the same, so this is only a detour.
+    pub(super) fn anything_there(&mut self, criterion: &str, node: &Node) {
+        let (passes, help) = match criterion {
+            "device" => ("any device that was shown", "name a `type`: `device: {type: any}`"),
+            "mcp_tool" => ("a call of any tool", "name an operator, such as `in: [search, fetch]`"),
+            "ssh_username" => ("any user of SSH", "name an operator, such as `is: ann`"),
+            _ => {
+                ("whoever signed in", "name an operator, or say it with `authenticated_user: true`")
+            }
+        };
+        let what = format!("`{criterion}: {{}}` compares with nothing, so {passes} passes it");
+        self.warning("U317", &node.span, what, help);
     }
 
-    /// `{}` about a request: everybody would pass, signed in or not.
+    /// What every request passes, of somebody who is signed in and of nobody.
     pub(super) fn anything_at_all(&mut self, criterion: &str, node: &Node) {
-        self.error(
-            "U317",
-            &node.span,
-            format!("`{criterion}: {{}}` compares with nothing, so every request passes it"),
-            "name an operator, or say it with `accept: true`",
-        );
+        let what = format!("`{criterion}` compares with nothing, so every request passes it");
+        let help = "name an operator, or say it with `accept: true`";
+        match self.holding {
+            Holding::LetsIn => self.error("U317", &node.span, what, help),
+            Holding::KeepsOut => self.warning("U317", &node.span, what, help),
+        }
+    }
+}
+
+/// How to write what is no text so that it is one.
+fn quoted(node: &Node) -> String {
+    match node.text() {
+        Some(text) => format!("if text is meant, put it in quotes: `\"{text}\"`"),
+        None => "write one text; for several, use `in: [a, b]`".into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    criterion::{Answer, Criterion, Doubt, UNAUTHENTICATED},
+    criterion::{Answer, Criterion, Doubt},
     decision::Finding,
     facts::Facts,
     reason::Reasons,
@@ -109,13 +109,13 @@ impl Side {
         Asked { finding: tally.any(), rule: first }
     }
 
-    /// The rule that can't be answered before somebody signs in.
-    pub(super) fn waiting_rule(&self, facts: &Facts<'_>) -> Option<&Arc<str>> {
+    /// The first criterion that counts and whose answer is one of these words.
+    pub(super) fn term_that_says(&self, words: Reasons, facts: &Facts<'_>) -> Option<&Term> {
         let holds = self.ask(facts).finding.holds;
         let counted = |clause: &&Clause| clause.ask(facts).finding.holds == holds;
         self.clauses.iter().filter(counted).find_map(|clause| {
-            let waits = |term: &&Term| clause.ask_term(term, facts).reason == UNAUTHENTICATED;
-            clause.terms.iter().find(waits).map(|term| &term.name)
+            let says = |term: &&Term| words.contains(clause.ask_term(term, facts).reason);
+            clause.terms.iter().find(says)
         })
     }
 }
@@ -153,10 +153,7 @@ impl Clause {
 
     /// Does a criterion that holds keep people out here?
     pub(super) const fn keeps_out(&self) -> bool {
-        match (self.effect, self.operator.inverts()) {
-            (Effect::Deny, false) | (Effect::Allow, true) => true,
-            (Effect::Deny, true) | (Effect::Allow, false) => false,
-        }
+        self.effect.keeps_out(self.operator)
     }
 }
 
@@ -165,7 +162,7 @@ impl Operator {
     pub(super) const ALL: [Self; 4] = [Self::And, Self::Or, Self::Not, Self::Nor];
 
     /// Whether its criteria count as their opposites.
-    pub(super) const fn inverts(self) -> bool {
+    pub const fn inverts(self) -> bool {
         matches!(self, Self::Not | Self::Nor)
     }
 
@@ -181,6 +178,14 @@ impl Operator {
 }
 
 impl Effect {
+    /// Does a criterion that holds keep people out under this operator?
+    pub(super) const fn keeps_out(self, operator: Operator) -> bool {
+        match self {
+            Self::Deny => !operator.inverts(),
+            Self::Allow => operator.inverts(),
+        }
+    }
+
     /// The word in a policy.
     pub const fn word(self) -> &'static str {
         match self {

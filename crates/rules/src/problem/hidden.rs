@@ -54,7 +54,7 @@ fn view(name: &str) -> View {
         return View::Hidden;
     }
     let tables = [keys::ROUTE, keys::GLOBAL, route::REDIRECT_KEYS, route::RESPONSE_KEYS];
-    let meant = || tables.iter().find_map(|table| keys::find(table, keys::suggest(table, &name)?));
+    let meant = || tables.iter().find_map(|table| keys::meant(table, &name));
     let known = tables.iter().find_map(|table| find(table, &name));
     known.or_else(meant).map_or(View::Unknown, |key| match (key.kind, key.fate) {
         (Kind::Secret | Kind::Map, _) => View::Hidden,

@@ -1,10 +1,12 @@
 //! A problem has a place, a code and a way out.
 
+mod class;
 mod hidden;
 mod rendered;
 
 use std::ops::Range;
 
+pub use class::Class;
 pub(crate) use hidden::without_passwords;
 pub use rendered::{Rendered, Summary};
 
@@ -88,6 +90,11 @@ impl Problem {
         help: impl Into<String>,
     ) -> Self {
         Self { severity, code, at, also: None, what: what.into(), help: help.into() }
+    }
+
+    /// Whose doing it is.
+    pub fn class(&self) -> Class {
+        Class::of(self.code)
     }
 
     /// The same finding with a second place and the words to put there.

@@ -43,6 +43,7 @@ impl<'a> Rendered<'a> {
         let mut object = serde_json::json!({
             "severity": severity.word(),
             "code": code,
+            "class": self.problem.class().word(),
             "file": self.file,
             "what": what,
             "help": help,
@@ -157,6 +158,9 @@ impl fmt::Display for Rendered<'_> {
                 "{}",
                 format!("{:gutter$} | {:indent$}{marks} {words}", "", "").trim_end()
             )?;
+        }
+        if let Some(note) = self.problem.class().note() {
+            writeln!(f, "{:gutter$} = {note}", "")?;
         }
         write!(f, "{:gutter$} = help: {help}", "")
     }
@@ -355,7 +359,7 @@ mod tests {
         let json = Rendered { problem: &problem, file: "c.yaml", text: "a: 1\na: 2\n" }.to_json();
         assert_eq!(
             json.to_string(),
-            r#"{"also":{"column":1,"line":1,"what":"first here"},"code":"U104","column":1,"file":"c.yaml","help":"delete","line":2,"severity":"error","what":"twice"}"#
+            r#"{"also":{"column":1,"line":1,"what":"first here"},"class":"by-design","code":"U104","column":1,"file":"c.yaml","help":"delete","line":2,"severity":"error","what":"twice"}"#
         );
         let warning = Problem::warning("U120", 0..1, "w", "h");
         for (problems, expected) in [

@@ -2,6 +2,7 @@
 
 mod cookie;
 mod credential;
+mod device;
 mod handle;
 mod keys;
 mod record;
@@ -12,6 +13,7 @@ pub use credential::{
     CookieNames, Credential, CredentialSource, OfSession, Verify, all_cookies, cookies, credential,
     credential_by,
 };
+pub use device::{DeviceCredential, Enrolment, ShownDevice};
 pub use handle::{Handle, HandleError};
 pub use keys::{Keys, KeysError};
 pub use record::{Authentication, Means, Session, SessionId, SignIn, SignedIn};

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::device::{DeviceCredential, ShownDevice};
 use crate::{
     people::{Claims, Group, Person, UnixTimeSeconds},
     time::UnixTime,
@@ -56,9 +59,15 @@ pub struct Session {
     /// [`Person::claims`] first.
     #[serde(default)]
     pub claims: Claims,
+    /// The devices that it was proven on, in the order in which they were shown.
+    #[serde(default)]
+    pub devices: Box<[ShownDevice]>,
     /// The id of who acts in the person's place (RFC 8693 §4.1); `None`: they do themselves.
     #[serde(default)]
     pub actor: Option<Box<str>>,
+    /// The same person's session that it came after in their browser, and which ends with it.
+    #[serde(default)]
+    pub replaces: Option<SessionId>,
     /// The provider's ID token, sealed, for `id_token_hint` at sign-out; absent for ours.
     pub id_token: Option<Box<str>>,
 }
@@ -83,6 +92,14 @@ pub struct SignIn {
     pub at: Option<UnixTimeSeconds>,
 }
 
+impl SignIn {
+    /// When it was, as far as that can be. A moment that is to come, by a clock that was set back
+    /// or a provider that counts in other units, is none.
+    pub fn moment(self, now: UnixTime) -> Option<UnixTime> {
+        self.at.map(UnixTime::from_seconds).filter(|at| now.is_within(Duration::MAX, *at))
+    }
+}
+
 /// How somebody showed who they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Means {
@@ -100,6 +117,11 @@ pub enum Means {
 }
 
 impl Authentication {
+    /// Person, claims, and how and when they were shown.
+    pub const fn parts(&self) -> (&Person, &Claims, SignIn) {
+        (&self.person, &self.claims, self.sign_in)
+    }
+
     /// The session that it begins.
     pub fn begin(
         self,
@@ -116,7 +138,9 @@ impl Authentication {
             issued_at: issued_at.seconds(),
             expires_at: expires_at.seconds(),
             claims,
+            devices: Box::default(),
             actor: None,
+            replaces: None,
             id_token: None,
         };
         SignedIn { session, person }
@@ -124,6 +148,12 @@ impl Authentication {
 }
 
 impl Session {
+    /// What is known of the device of that kind. Only the first one counts, also where it is gone.
+    pub fn device(&self, kind: &str) -> Option<&DeviceCredential> {
+        let shown = self.devices.iter().find(|shown| *shown.kind == *kind);
+        shown.and_then(|shown| shown.credential.as_ref())
+    }
+
     /// When it was started.
     pub const fn issued_at(&self) -> UnixTime {
         UnixTime::from_seconds(self.issued_at)

@@ -1,7 +1,7 @@
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use super::Keys;
+use super::{Keys, Session};
 
 /// What a sealed text is for. Each has its own key, and its name is authenticated too: what was
 /// sealed for one purpose opens for no other.
@@ -53,6 +53,12 @@ impl Keys {
             return String::new();
         }
         BASE64_URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// What a provider said at sign-in, as it signed it; `None` where it was not kept.
+    pub fn id_token(&self, session: &Session) -> Option<String> {
+        let (id, sealed) = (session.id.as_str().as_bytes(), session.id_token.as_deref()?);
+        String::from_utf8(self.open(Purpose::IdToken, id, sealed).ok()?).ok()
     }
 
     /// Opens what [`Keys::seal`] made for the same purpose and binding.

@@ -318,7 +318,7 @@ impl Redeeming {
         check_id_token(id_token, &expected, now)?;
         let authentication = person_from_claims(id_token, userinfo)?;
         // `prompt` went through the browser, where anybody could take it away.
-        if !self.goal.is_met_by(authentication.sign_in, CLOCK_SKEW) {
+        if !self.goal.is_met_by(authentication.sign_in, now, CLOCK_SKEW) {
             return Err(Failure::NotAnew);
         }
         Ok(authentication)

@@ -10,6 +10,7 @@ use crate::{
     people::UnixTimeSeconds,
     plan::Plan,
     session::SignIn,
+    time::UnixTime,
 };
 
 /// What somebody signs in for. It travels through the sign-in and is read again at its end,
@@ -115,9 +116,11 @@ impl Goal {
     }
 
     /// Is this sign-in new enough for it? Ours and the provider's clock may be this far apart.
-    pub fn is_met_by(&self, sign_in: SignIn, skew: Duration) -> bool {
+    ///
+    /// Read as policy reads it: what is let through here and refused there goes in circles.
+    pub fn is_met_by(&self, sign_in: SignIn, now: UnixTime, skew: Duration) -> bool {
         let Self::Page { anew_since: Some(since), .. } = self else { return true };
-        sign_in.at.is_some_and(|at| at.saturating_add(skew.as_secs()) >= *since)
+        sign_in.moment(now).is_some_and(|at| at.plus(skew).seconds() >= *since)
     }
 
     /// Where the program listens that waits for the end of it, if one does.

@@ -14,6 +14,7 @@ mod address;
 mod binding;
 mod csrf;
 mod deep_link;
+mod dependents;
 mod device;
 mod doubts;
 mod flow;
@@ -21,6 +22,7 @@ mod form;
 mod goal;
 pub mod hosted;
 mod id_token;
+mod imagined;
 mod person;
 mod program;
 mod replay;
@@ -31,11 +33,13 @@ mod target;
 pub use binding::{BINDINGS_PER_BROWSER, BindingUse, BrowserBinding, surplus_cookies};
 pub use csrf::{CrossSite, same_origin};
 pub use deep_link::DeepLink;
+pub use dependents::Dependents;
 pub use device::DeviceCookie;
 pub use flow::{AuthorizationResponse, Failure, Pending, Redeeming};
 pub use form::ParamsError;
 pub use goal::{Goal, GoalError};
 pub use id_token::{CLOCK_SKEW, IdTokenExpected, IdTokenFault, check_id_token};
+pub use imagined::Imagined;
 pub use person::{ClaimsFault, member_as_person, member_signs_in, person_from_claims};
 pub use program::{ProgramRedirect, ProgramRedirectError};
 pub use replay::{Replay, ReplayRefusal};
@@ -68,12 +72,15 @@ pub mod param {
     pub const PROGRAMMATIC: &str = "pomerium_programmatic";
     /// The handle, sealed.
     pub const SESSION_ENCRYPTED: &str = "pomerium_session_encrypted";
-    /// Hosts that the callback goes on to; ours is always empty.
+    /// Hosts that a browser goes on to after a sign-in; in links to an authenticate service it is
+    /// empty.
     pub const ADDITIONAL_HOSTS: &str = "pomerium_additional_hosts";
     /// What a provider hands back to the page after signing out (RP-Initiated Logout 1.0 §3).
     pub const STATE: &str = "state";
     /// The handle, as a program gets it.
     pub const JWT: &str = "pomerium_jwt";
+    /// The kind of device that a policy asks for.
+    pub const DEVICE_TYPE: &str = "pomerium_device_type";
     /// When a URL was signed, in Unix seconds.
     pub const ISSUED: &str = "pomerium_issued";
     /// Until when its signature counts, in Unix seconds.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::{address, doubts};
@@ -82,8 +84,9 @@ pub fn person_from_claims(
         spelling: Spelling::AsSaid,
     };
     // The signed one alone: what keeps somebody in or out is no place for userinfo.
-    let sign_in =
-        SignIn { means: Means::Provider, at: id_token.get("auth_time").and_then(Value::as_u64) };
+    let at = id_token.get("auth_time").and_then(Value::as_f64); // a number, with or without a point
+    let at = at.and_then(|at| Duration::try_from_secs_f64(at).ok()).map(|at| at.as_secs());
+    let sign_in = SignIn { means: Means::Provider, at };
     Ok(Authentication { person, claims: Claims::from_json(&merged), sign_in })
 }
 

@@ -68,6 +68,16 @@ impl Target {
         }
     }
 
+    /// Its path, without query.
+    pub fn path(&self) -> &str {
+        self.path.as_str().split(['?', '#']).next().unwrap_or_default()
+    }
+
+    /// The host that it is on, as routes know it.
+    pub fn authority(&self) -> Authority {
+        authority_of(&self.origin)
+    }
+
     /// The host that it is on.
     pub const fn origin(&self) -> &Origin {
         &self.origin
@@ -85,12 +95,7 @@ pub fn serves(plan: &Plan, authority: &Authority) -> bool {
     if plan.sign_in.own().is_some_and(|own| *own == Origin::of(authority)) {
         return true;
     }
-    let authority = authority_of(&Origin::of(authority));
-    plan.hosts
-        .candidates(&authority)
-        .iter()
-        .filter_map(|index| plan.routes.get(*index))
-        .any(|route| route.from.takes(&authority))
+    plan.routes_of(&authority_of(&Origin::of(authority))).next().is_some()
 }
 
 /// 443 is the port that is not written, in a plan too.

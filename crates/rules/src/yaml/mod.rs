@@ -9,6 +9,7 @@ mod node;
 mod tree;
 
 pub use node::{Entry, Kind, Node, Style};
+pub(crate) use tree::twins;
 
 use crate::problem::Problem;
 

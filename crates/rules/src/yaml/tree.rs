@@ -170,7 +170,7 @@ impl Tree<'_> {
         let kind = match contents {
             Contents::List(items) => Kind::List(items),
             Contents::Map { entries, merges, .. } => {
-                self.report_twins(&entries);
+                self.problems.extend(twins(&entries));
                 Kind::Map(self.merged(entries, merges))
             }
         };
@@ -292,27 +292,28 @@ impl Tree<'_> {
             ));
         }
     }
+}
 
-    fn report_twins(&mut self, entries: &[Entry]) {
-        let mut seen: HashMap<String, &Entry> = HashMap::with_capacity(entries.len());
-        for entry in entries {
-            let Some(first) = seen.insert(entry.key.to_ascii_lowercase(), entry) else { continue };
-            let words = if first.key == entry.key {
-                "first here"
-            } else {
-                "first here: case does not count in a key"
-            };
-            self.problems.push(
-                Problem::error(
-                    "U104",
-                    entry.key_span.clone(),
-                    format!("the key `{}` is given twice", entry.key),
-                    "delete one of the two",
-                )
-                .and_at(first.key_span.clone(), words),
-            );
-        }
+/// Keys that are given twice. Which of the two would win must not be a matter of luck.
+pub(crate) fn twins(entries: &[Entry]) -> Vec<Problem> {
+    let mut seen: HashMap<String, &Entry> = HashMap::with_capacity(entries.len());
+    let mut problems = Vec::new();
+    for entry in entries {
+        let Some(first) = seen.insert(entry.key.to_ascii_lowercase(), entry) else { continue };
+        let words = if first.key == entry.key {
+            "first here"
+        } else {
+            "first here: case does not count in a key"
+        };
+        let twice = Problem::error(
+            "U104",
+            entry.key_span.clone(),
+            format!("the key `{}` is given twice", entry.key),
+            "delete one of the two",
+        );
+        problems.push(twice.and_at(first.key_span.clone(), words));
     }
+    problems
 }
 
 fn cost_of(node: &Node) -> Cost {

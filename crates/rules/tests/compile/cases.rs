@@ -4,6 +4,8 @@
 //! Comments at the start of a config give it more: `#env NAME=value`, `#name config.json`, and
 //! `#file NAME base64 TEXT` for a file beside it. Cases are written with names of guides;
 //! `#placeholders` shows what is said of those.
+//!
+//! In `mistakes/` are those that people make who write their first config, each alone.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +26,8 @@ fn cases() {
     let update = std::env::var_os("UPDATE").is_some();
     let mut wrong = Vec::new();
     let (mut seen, mut codes) = (0, BTreeSet::new());
-    for entry in fs::read_dir(folder()).unwrap() {
+    let folders = [folder(), folder().join("mistakes")];
+    for entry in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "case") {
             continue;
@@ -42,10 +45,12 @@ fn cases() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen >= 60, "only {seen} cases were found");
+    assert!(fs::read_dir(folder().join("mistakes")).unwrap().count() >= 20);
     // Policy's codes have cases of their own, what `usher check` finds on the disk and by a clock has
     // its tests there, and U100 is too large for a file.
-    let elsewhere =
-        |code: &str| code.starts_with("U3") || ["U100", "U112", "U217", "U219"].contains(&code);
+    let elsewhere = |code: &str| {
+        code.starts_with("U3") || ["U100", "U112", "U217", "U219", "U572"].contains(&code)
+    };
     let unseen: Vec<String> = crate::reference::codes_in_source()
         .into_iter()
         .filter(|code| !codes.contains(code.as_str()) && !elsewhere(code))
@@ -67,30 +72,37 @@ pub fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile")
 }
 
-fn answer(text: &str) -> (String, Vec<Problem>) {
+/// What a case gives: the file's name, its environment, files beside it, and the config.
+pub fn given(text: &str) -> (Option<&str>, Environment, Shelf, String) {
     let mut env = Environment::new();
     let mut files = Shelf::default();
     let mut name = Some("config.yaml");
     let mut config = text;
-    let mut is_about_names = false;
     while let Some((line, rest)) = config.split_once('\n') {
         if let Some(pair) = line.strip_prefix("#env ") {
             let (name, value) = pair.split_once('=').unwrap();
             env.insert(name.to_owned(), value.to_owned());
         } else if let Some(given) = line.strip_prefix("#name ") {
             name = Some(given);
-        } else if line == "#placeholders" {
-            is_about_names = true;
         } else if let Some(file) = line.strip_prefix("#file ") {
             let (name, base64) = file.split_once(" base64 ").unwrap();
             files.0.insert(name.to_owned(), STANDARD.decode(base64).unwrap());
-        } else {
+        } else if line != PLACEHOLDERS {
             break;
         }
         config = rest;
     }
     // what can't stand in a case file as it is: a byte order mark, a line of Windows
     let config = config.replace("<BOM>", "\u{feff}").replace("<CR>", "\r").replace("<TAB>", "\t");
+    (name, env, files, config)
+}
+
+/// A case with this line is about names of guides.
+const PLACEHOLDERS: &str = "#placeholders";
+
+fn answer(text: &str) -> (String, Vec<Problem>) {
+    let is_about_names = text.lines().any(|line| line == PLACEHOLDERS);
+    let (name, env, files, config) = given(text);
     let (plan, mut problems) = match compile(name, &config, &env, &files) {
         Ok((plan, warnings)) => (show::plan(&plan), warnings),
         Err(problems) => (String::new(), problems),

@@ -53,7 +53,9 @@ fn every_supported_key_changes_what_runs() {
 fn every_field_of_the_plan_is_read() {
     let plan = root().join("crates/rules/src/plan");
     let mut fields = BTreeSet::new();
-    for file in ["mod.rs", "route.rs", "autocert.rs", "metrics.rs"] {
+    for file in
+        ["mod.rs", "route.rs", "autocert.rs", "metrics.rs", "health_check.rs", "resilience.rs"]
+    {
         let text = fs::read_to_string(plan.join(file)).unwrap();
         let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix("pub "));
         let names = lines.filter_map(|line| line.split_once(": ")).map(|(name, _)| name);
@@ -128,6 +130,8 @@ fn supported() -> BTreeSet<String> {
 fn shelf() -> Shelf {
     let case = fs::read_to_string(crate::cases::folder().join("client-pairs.case")).unwrap();
     let mut files = crate::cases::files(&case);
+    let case = fs::read_to_string(crate::cases::folder().join("mtls.case")).unwrap();
+    files.insert("c.crl".to_owned(), crate::cases::files(&case)["/clients.crl"].clone());
     for (name, text) in [("secret", "s3cretS3cretS3cret=="), ("base64", SECRET)] {
         files.insert(name.to_owned(), text.as_bytes().to_vec());
     }
@@ -148,6 +152,7 @@ fn config(place: &str, (path, context, ..): &Row, value: &str, shelf: &Shelf) ->
     let with = with
         .replace(" OTHER_CERT", &format!(" {}", inline("r.pem")))
         .replace(" CERT", &format!(" {}", inline("a.pem")))
+        .replace(" LIST", &format!(" {}", inline("c.crl")))
         .replace(" KEY", &format!(" {}", inline("a.key")));
     match (place, name) {
         ("", "routes" | "policy") => format!("{with}\n"),

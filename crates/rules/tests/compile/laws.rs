@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use usher_rules::{
     config::{
         Environment,
-        keys::{self, Fate, Key, Kind, Table},
+        keys::{self, Fate, Key, Kind, Rule, Table},
     },
     problem::{Rendered, Severity},
 };
@@ -30,6 +30,18 @@ fn value(kind: Kind) -> &'static str {
     }
 }
 
+/// A value that its key takes.
+fn fitting(key: &Key) -> &'static str {
+    match key.rule {
+        Rule::Url => "https://a.test",
+        Rule::Listener => "':9000'",
+        Rule::Resolvers => "['udp://192.0.2.1:53']",
+        Rule::None | Rule::Millisecond | Rule::Unquoted | Rule::Full | Rule::Filled => {
+            value(key.kind)
+        }
+    }
+}
+
 fn found(text: &str) -> (bool, Vec<&'static str>) {
     match compile(Some("config.yaml"), text, &Environment::new(), &Shelf::default()) {
         Ok((_, warnings)) => (true, warnings.iter().map(|problem| problem.code).collect()),
@@ -42,7 +54,7 @@ fn found(text: &str) -> (bool, Vec<&'static str>) {
 fn each_key_meets_its_fate() {
     let line = |key: &Key, indent: &str| {
         let object = matches!(key.kind, Kind::Object(_)).then_some("{ca_file: x}");
-        format!("{indent}{}: {}\n", key.name, object.unwrap_or_else(|| value(key.kind)))
+        format!("{indent}{}: {}\n", key.name, object.unwrap_or_else(|| fitting(key)))
     };
     let globals = keys::GLOBAL.iter().map(|key| (key, format!("{}{ROUTE}", line(key, ""))));
     let routes = keys::ROUTE.iter().map(|key| (key, format!("{ROUTE}{}", line(key, "  "))));
@@ -86,7 +98,9 @@ fn a_value_that_asks_for_something_else_is_told_as_lost() {
             Kind::Word(words, _) => words.iter().rev().find(|word| !ours.contains(word)).unwrap(),
             _ => "another",
         };
-        assert_eq!(asked(other), (true, vec!["U121"]), "{}: {other}", key.name);
+        let (runs, codes) = asked(other);
+        let is_half = key.name == "databroker_storage_type"; // and has no address
+        assert!(runs != is_half && codes[0] == "U121", "{}: {other}: {codes:?}", key.name);
         lost += 1;
     }
     assert!(lost >= 6, "{lost}");

@@ -5,12 +5,17 @@
 
 mod binary;
 mod cases;
+mod compat;
+mod covered;
+mod effective;
 mod effects;
 mod examples;
 mod hidden;
 mod idn;
 mod laws;
+mod mtls;
 mod reference;
+mod schema;
 mod show;
 mod times;
 mod values;

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use usher_rules::config::{
-    duration,
-    keys::{self, Fate, Key, Kind, nested, route},
+use usher_rules::{
+    config::{
+        duration,
+        keys::{self, Fate, Key, Kind, nested, route},
+    },
+    problem::Class,
 };
 
 pub fn root() -> &'static Path {
@@ -45,6 +48,13 @@ fn every_code_is_documented_and_no_other() {
     let documented: Vec<String> = rows.filter(|word| is_code(word)).map(str::to_owned).collect();
     let unique: BTreeSet<String> = documented.iter().cloned().collect();
     assert_eq!(documented.len(), unique.len(), "a code is documented twice");
+    for line in text.lines().filter(|line| {
+        line.strip_prefix("| ").is_some_and(|rest| is_code(&rest[..4.min(rest.len())]))
+    }) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let class = Class::of(cells[1]).word().replace('-', " ");
+        assert_eq!(cells[3], class, "{line}");
+    }
     let used = codes_in_source();
     let missing: Vec<_> = used.difference(&unique).collect();
     let orphans: Vec<_> = unique.difference(&used).collect();
@@ -71,9 +81,13 @@ const HEAD: &str = "\
 
 This page is made from the table of keys in `crates/rules/src/config/keys`; a test compares them.
 
-Usher reads the `config.yaml` of Pomerium Core: the same keys, types and defaults, in YAML or JSON.
+Usher reads the `config.yaml` of Pomerium Core: the same keys, types and defaults, in YAML, JSON or
+TOML, told by the file's ending; a `.env` file holds environment variables. `config/reference.yaml` has
+every key with its default, `config.schema.json` beside this page tells editors; `usher check
+--effective` prints what is in force.
 Environment variables beat the file: `IDP_CLIENT_ID` is `idp_client_id`; `ROUTES` and `POLICY` are
-lists of routes in base64, `HEADERS` is `set_response_headers`. A variable that is empty is unset.
+lists of routes in base64, `HEADERS` is `set_response_headers`. `ROUTES` replaces the routes of the
+file, `POLICY` stands before them. A variable that is empty is unset.
 
 | what becomes of a key | |
 |---|---|
@@ -85,8 +99,9 @@ lists of routes in base64, `HEADERS` is `set_response_headers`. A variable that 
 | refused | dropping it would let more people in, so the config is refused |
 | removed | Pomerium refuses it too |
 
-A key that nobody knows is refused, with the one that was probably meant. Keys at the top level that
-begin with `x-` hold anchors and mean nothing.
+A key that nobody knows is left out, with a warning that names the one that was probably meant; it is
+an error where it may have been meant to keep people out. Keys have no case, and `a.b: 1` at the top
+level is `b` in `a`. Keys at the top level that begin with `x-` hold anchors and mean nothing.
 
 What differs from Pomerium:
 
@@ -94,8 +109,8 @@ What differs from Pomerium:
   provider is named. Where `authenticate_service_url` is missing, people sign in on the first host
   that a route names in full; in Pomerium that would be its hosted service.
 - `timeout_read` limits the silence between two pieces of a request, not the whole upload.
-- Numbers out of range are refused, where Pomerium lets them wrap around; unquoted numbers where text
-  is meant keep the digits that were written.
+- Numbers out of range are refused, where Pomerium lets them wrap around; so is an unquoted number
+  where text is meant that YAML reads as another text (`0123` is 83).
 - Two routes with the same `from`, path and target are refused, whatever their names.
 - The session cookie's name is `cookie_name` with `__Host-` in front (`__Host-_pomerium`), so that no
   other host of the domain can set it; where `cookie_domain` is set, one under the plain name goes to
@@ -119,8 +134,10 @@ fn config_reference() -> String {
         ("In a route", keys::ROUTE),
         ("In an item of `certificates`", nested::PAIR),
         ("In an item of `autocert_fallback_cas`", nested::FALLBACK_CA),
+        ("In an item of `tests`", nested::POLICY_TEST),
         ("In `redirect`", route::REDIRECT_KEYS),
         ("In `response`", route::RESPONSE_KEYS),
+        ("In an item of `rewrite_response_headers`", route::RESPONSE_REWRITE),
         ("In `runtime_flags`", nested::RUNTIME_FLAGS),
         ("In an item of `health_checks`", nested::HEALTH_CHECK),
         ("In `http_health_check`", nested::HTTP_HEALTH_CHECK),
@@ -192,11 +209,11 @@ fn every_supported_key_has_a_constant_and_its_default_is_a_value() {
     let tables = [keys::GLOBAL, keys::ROUTE, route::REDIRECT_KEYS, route::RESPONSE_KEYS]
         .into_iter()
         .chain([nested::HEALTH_CHECK, nested::HTTP_HEALTH_CHECK, nested::TCP_HEALTH_CHECK])
+        .chain([nested::RUNTIME_FLAGS, route::RESPONSE_REWRITE, nested::POLICY_TEST])
         .chain([nested::PAIR, nested::FALLBACK_CA, nested::PAYLOAD, nested::STATUS_RANGE]);
     for key in tables.flatten() {
         let is_read = matches!(key.fate, Fate::Supported | Fate::Own);
-        let only_its_keys = key.name == "runtime_flags";
-        assert!(!is_read || only_its_keys || !key.about.is_empty(), "{}", key.name);
+        assert!(!is_read || !key.about.is_empty(), "{}", key.name);
         let is_value = match key.kind {
             _ if key.default.is_empty() => true,
             Kind::Bool => key.default.parse::<bool>().is_ok(),

@@ -5,9 +5,11 @@ use std::fmt::Write;
 use usher_rules::{
     config::duration,
     plan::{
-        Action, Autocert, HostField, HostPattern, PathMatch, Piece, Plan, Provider, Rewrite, Route,
-        UpstreamVerify,
+        Action, Autocert, DownstreamMtls, HostField, HostPattern, KeptDecisions, PathMatch, Piece,
+        Plan, PolicyTest, Provider, Rewrite, Route, UpstreamVerify,
     },
+    policy::Reason,
+    time::UnixTime,
 };
 
 pub fn plan(plan: &Plan) -> String {
@@ -67,6 +69,18 @@ pub fn plan(plan: &Plan) -> String {
     if let Some(service) = &plan.sign_in.service {
         writeln!(out, "service {service:?}").unwrap();
     }
+    if let Some(asked) = &plan.mtls.asked {
+        let DownstreamMtls { enforcement, constraints, .. } = &plan.mtls;
+        let refuses = if asked.refuses() { "in the handshake" } else { "by rules" };
+        let (hints, lists) = (asked.hints().len(), constraints.revoked.len());
+        let (depth, names) = (constraints.max_verify_depth, &constraints.names);
+        let word = enforcement.word();
+        writeln!(
+            out,
+            "client certificates {word}, refused {refuses}, {hints} authorities hinted, depth {depth}, names {names:?}, {lists} lists"
+        )
+        .unwrap();
+    }
     let cookie = &plan.cookie;
     writeln!(out, "cookie {} {}", cookie.name, duration::show(cookie.expire)).unwrap();
     let limit = |limit: Option<_>| limit.map_or_else(|| "none".to_owned(), duration::show);
@@ -94,6 +108,9 @@ pub fn plan(plan: &Plan) -> String {
                 .collect::<Vec<_>>()
         )
         .unwrap();
+    }
+    if plan.kept_decisions != KeptDecisions::Refused {
+        writeln!(out, "keeps decisions: {:?}", plan.kept_decisions).unwrap();
     }
     for shown in plan.routes.iter().map(|shown| route(plan, shown)) {
         out += &shown;
@@ -143,6 +160,9 @@ fn route(plan: &Plan, route: &Route) -> String {
         Rewrite::Prefix(prefix) => traits.push(format!("prefix becomes {prefix}")),
         Rewrite::Regex(regex, to) => traits.push(format!("{} becomes {to}", regex.as_str())),
     }
+    if let Some(trust) = &route.client_trust {
+        traits.push(format!("{} authorities of clients", trust.subjects().count()));
+    }
     if route.pass_identity {
         traits.push("identity passed".to_owned());
     }
@@ -175,8 +195,24 @@ fn route(plan: &Plan, route: &Route) -> String {
     if all < plan.response_fields.len() {
         traits.push(format!("{all} response fields"));
     }
+    if route.shadow.is_some() {
+        traits.push("a shadow policy".to_owned());
+    }
     writeln!(out, "  {}", traits.join(", ")).unwrap();
+    route.tests.iter().for_each(|test| out += &policy_test(test));
     out
+}
+
+fn policy_test(test: &PolicyTest) -> String {
+    let PolicyTest { who, signed_in, method, authority, target, fields, source, .. } = test;
+    let who = who.as_ref().map_or_else(|| "nobody".to_owned(), |who| format!("{who:?}"));
+    let time = test.time.map(UnixTime::seconds);
+    let reason = test.reason.map(Reason::word).unwrap_or_default();
+    let expect = test.expect.word();
+    format!(
+        "  test {method} {authority}{target} from {source} at {time:?} {fields:?}: {who}, signed in \
+         {signed_in:?}; expects {expect} {reason}\n"
+    )
 }
 
 fn piece(piece: &Piece) -> String {
@@ -185,6 +221,9 @@ fn piece(piece: &Piece) -> String {
         Piece::Assertion => "<assertion>".to_owned(),
         Piece::IdToken => "<id token>".to_owned(),
         Piece::AccessToken => "<access token>".to_owned(),
+        Piece::CertificateFingerprint => "<fingerprint of the certificate>".to_owned(),
+        Piece::CertificateDns => "<names in the certificate>".to_owned(),
+        Piece::CertificateEmail => "<addresses in the certificate>".to_owned(),
         Piece::RequestField(name) => format!("<field {name}>"),
         Piece::Nothing => "<nothing>".to_owned(),
     }

@@ -5,9 +5,11 @@ use std::{fmt::Write, fs, path::Path};
 use serde_json::Value;
 use usher_rules::{
     people::{Claims, Group, Person, Spelling},
-    policy::{Facts, Finding, Policy, RequestFacts},
+    policy::{
+        Certificate, ClientCertificate, Facts, Finding, Policy, RequestFacts, WrongCertificate,
+    },
     problem::{Place, Problem, Severity},
-    session::{Means, SignedIn},
+    session::{DeviceCredential, Enrolment, Means, ShownDevice, SignedIn},
     time::UnixTime,
     unproven::{Unproven, Why},
 };
@@ -60,7 +62,10 @@ fn answers(text: &str, facts: &str) -> String {
         let sides = format!("allow {}, deny {}", side(decision.allow), side(decision.deny));
         writeln!(out, "{:<8} {:<34} {sides}", decision.verdict.word(), decision.rule).unwrap();
         if row.explain {
-            writeln!(out, "{}", policy.explain(&facts)).unwrap();
+            let explanation = policy.explain(&facts);
+            writeln!(out, "{explanation}").unwrap();
+            let way = explanation.way_in().to_string();
+            way.lines().for_each(|line| writeln!(out, "  way in: {line}").unwrap());
         }
     }
     out
@@ -86,6 +91,8 @@ fn side(finding: Finding) -> String {
 struct Row<'a> {
     who: Option<SignedIn>,
     request: RequestFacts<'a>,
+    /// What is shown, and what it is worth: `valid`, `wrong` …
+    certificate: (&'a str, Certificate),
     explain: bool,
 }
 
@@ -96,10 +103,12 @@ impl<'a> Row<'a> {
             request: RequestFacts {
                 method: "GET",
                 path: "/",
-                source: [192, 0, 2, 10].into(),
+                source: Some([192, 0, 2, 10].into()),
                 origin: None,
                 access_control_request_method: None,
+                tool: None,
             },
+            certificate: ("", certificate()),
             explain: false,
         };
         for pair in line.split_whitespace() {
@@ -113,11 +122,24 @@ impl<'a> Row<'a> {
                     row.who.as_mut().unwrap().person.directory_groups =
                         Some(groups.map(Group::from).collect());
                 }
+                "device" => {
+                    let session = &mut row.who.as_mut().unwrap().session;
+                    let shown = session.devices.iter().cloned().chain([shown(value)]);
+                    session.devices = shown.collect();
+                }
+                "tool" => row.request.tool = Some(value),
+                "-" => {} // nothing but what is usual
                 "method" => row.request.method = value,
                 "path" => row.request.path = value,
-                "source" => row.request.source = value.parse().unwrap(),
+                "source" => row.request.source = value.parse().ok(),
                 "origin" => row.request.origin = Some(value),
                 "asks" => row.request.access_control_request_method = Some(value),
+                "certificate" => row.certificate.0 = value,
+                "dns" => row.certificate.1.san_dns = value.split(',').map(Into::into).collect(),
+                "san-email" => {
+                    row.certificate.1.san_email = value.split(',').map(Into::into).collect();
+                }
+                "uri" => row.certificate.1.san_uri = value.split(',').map(Into::into).collect(),
                 "explain" => row.explain = true,
                 "signed-in" => {
                     let ago: i64 = value.parse().unwrap();
@@ -149,11 +171,55 @@ impl<'a> Row<'a> {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts::of(self.who.as_ref(), self.request).at(NOW)
+        let (worth, shown) = &self.certificate;
+        let certificate = match *worth {
+            "" => ClientCertificate::Unjudged(None),
+            "unjudged" => ClientCertificate::Unjudged(Some(shown)),
+            "absent" => ClientCertificate::Absent,
+            "valid" => ClientCertificate::Valid(shown),
+            "ended" => ClientCertificate::Wrong(Some(shown), WrongCertificate::OutOfTime),
+            "unreadable" => ClientCertificate::Wrong(None, WrongCertificate::Unreadable),
+            _ => panic!("no certificate is {worth}"),
+        };
+        Facts::of(self.who.as_ref(), self.request).at(NOW).with_certificate(certificate)
+    }
+}
+
+/// Of which a case changes names alone.
+fn certificate() -> Certificate {
+    Certificate {
+        fingerprint: [0x11; 32],
+        spki_hash: [0x22; 32],
+        san_email: [].into(),
+        san_dns: [].into(),
+        san_uri: [].into(),
+        san_ip: [].into(),
+        san_upn: [].into(),
+        subject: "CN=laptop".into(),
+        issuer: "CN=Clients".into(),
     }
 }
 
 /// `?` tells no address.
+/// `any:key:ann@example.com:approved`: kind, credential, owner, enrolment; `any` for one that is gone.
+fn shown(text: &str) -> ShownDevice {
+    let parts: Vec<&str> = text.split(':').collect();
+    let credential = match parts[..] {
+        [_, id, owner, enrolment] => Some(DeviceCredential {
+            id: id.into(),
+            owner: owner.into(),
+            enrolment: match enrolment {
+                "missing" => Enrolment::Missing,
+                "pending" => Enrolment::Pending,
+                "approved" => Enrolment::Approved,
+                _ => panic!("{text}"),
+            },
+        }),
+        _ => None,
+    };
+    ShownDevice { kind: parts[0].into(), credential }
+}
+
 fn somebody(email: &str) -> SignedIn {
     let person = Person {
         id: format!("id-of-{}", email.split('@').next().unwrap_or_default()).into(),
@@ -177,7 +243,7 @@ fn codes_are_documented() {
         files.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).unwrap()).collect();
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/policy.md");
     let page = fs::read_to_string(page).unwrap();
-    for number in 301..340 {
+    for number in 301..349 {
         let used = sources.iter().any(|source| source.contains(&format!("\"U{number}\"")));
         assert_eq!(used, page.contains(&format!("| U{number} |")), "U{number}");
     }

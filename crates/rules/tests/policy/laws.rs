@@ -1,199 +1,26 @@
 //! What must hold of every policy: laws, and agreement with a slow reading of the same rules.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::collections::BTreeSet;
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 use usher_rules::{
-    people::{Claims, Group, Person, Spelling},
-    policy::{Facts, LegacyAllow, Policy, RequestFacts, Verdict},
+    people::{Person, Spelling},
+    policy::{Facts, LegacyAllow, Policy, Verdict},
     problem::Severity,
-    session::SignedIn,
+    session::{ShownDevice, SignedIn},
     signin::person_from_claims,
-    unproven::{Unproven, Why},
     yaml::{self, Entry, Kind, Node, Style},
 };
 
-use crate::naive::{self, Clause, OPERATORS};
-
-const EMAILS: [&str; 8] = [
-    "ann@a.test",
-    "Ann@A.test",
-    "bob@b.test",
-    "eve",
-    "",
-    "@a.test",
-    "x@b.test@a.test",
-    "ann@a.test, bob@b.test",
-];
-const IDS: [&str; 3] = ["ann", "bob", ""];
-const GROUPS: [&str; 3] = ["family", "kids", ""];
-const METHODS: [&str; 3] = ["GET", "DELETE", "OPTIONS"];
-const PATHS: [&str; 4] = ["/", "/web", "/web/x", "/admin"];
-const SOURCES: [&str; 3] = ["192.0.2.1", "::ffff:192.0.2.9", "2001:db8::1"];
-
-/// Criteria as a config would write them, as JSON, which is YAML.
-fn criterion() -> impl Strategy<Value = (String, Value)> {
-    prop_oneof![
-        Just(("accept".into(), json!(true))),
-        Just(("reject".into(), json!(true))),
-        Just(("authenticated_user".into(), json!(true))),
-        Just(("cors_preflight".into(), json!(true))),
-        text_matcher(&EMAILS).prop_map(|data| ("email".into(), data)),
-        text_matcher(&["a.test", "b.test", ""]).prop_map(|data| ("domain".into(), data)),
-        text_matcher(&IDS).prop_map(|data| ("user".into(), data)),
-        text_matcher(&METHODS).prop_map(|data| ("http_method".into(), data)),
-        text_matcher(&PATHS).prop_map(|data| ("http_path".into(), data)),
-        list_matcher().prop_map(|data| ("groups".into(), data)),
-        list_matcher().prop_map(|data| ("claim/groups".into(), data)),
-        vec(select(vec!["192.0.2.0/24", "192.0.2.1", "::/0", "2001:db8::/32"]), 1..3)
-            .prop_map(|ranges| ("source_ip".into(), json!(ranges))),
-    ]
-}
-
-/// No operand is empty: such a config is refused.
-fn text_matcher(words: &[&'static str]) -> impl Strategy<Value = Value> + use<> {
-    let words: Vec<&str> = words.iter().copied().filter(|word| !word.is_empty()).collect();
-    let word = select(words);
-    let operator = select(vec!["is", "not", "contains", "starts_with", "ends_with"]);
-    prop_oneof![
-        word.clone().prop_map(|word| json!(word)),
-        (operator, word.clone()).prop_map(|(operator, word)| json!({ operator: word })),
-        (select(vec!["in", "not_in"]), vec(word.clone(), 1..3))
-            .prop_map(|(operator, words)| json!({ operator: words })),
-        (word.clone(), word).prop_map(|(not, end)| json!({ "not": not, "ends_with": end })),
-    ]
-}
-
-fn list_matcher() -> impl Strategy<Value = Value> {
-    let word = select(vec!["family", "kids"]);
-    prop_oneof![
-        word.clone().prop_map(|word| json!(word)),
-        (select(vec!["has", "is", "exclude"]), word)
-            .prop_map(|(operator, word)| json!({ operator: word })),
-    ]
-}
-
-fn clause() -> impl Strategy<Value = Clause> {
-    (select(vec!["allow", "deny"]), select(OPERATORS.to_vec()), vec(criterion(), 0..4))
-        .prop_map(|(effect, operator, criteria)| Clause { effect, operator, criteria })
-}
-
-const WHYS: [Why; 6] =
-    [Why::NotVerified, Why::NoAddress, Why::Replaced, Why::NoList, Why::Unreadable, Why::LeftOut];
-
-/// What somebody's provider says beside what counts.
-fn unproven() -> impl Strategy<Value = Unproven> {
-    let why = select(WHYS.to_vec());
-    let emails = (Just("email"), select(EMAILS.to_vec()));
-    let groups = (Just("groups"), select(GROUPS.to_vec()));
-    vec((prop_oneof![emails, groups], why), 0..3).prop_map(|all| {
-        let mut unproven = Unproven::default();
-        for ((claim, value), why) in all {
-            unproven.add(claim, vec![value.into()], why);
-        }
-        unproven
-    })
-}
-
-/// An ID token, or userinfo.
-fn document() -> impl Strategy<Value = Value> {
-    let groups = vec(select(GROUPS.to_vec()), 0..3);
-    (option::of(select(EMAILS.to_vec())), option::of(groups)).prop_map(|(email, groups)| {
-        let mut document = json!({"sub": "ann"});
-        if let Some(email) = email {
-            document["email"] = email.into();
-        }
-        if let Some(groups) = groups {
-            document["groups"] = groups.into();
-        }
-        document
-    })
-}
-
-/// A member that takes something back.
-fn spoilt() -> impl Strategy<Value = (&'static str, Value)> {
-    prop_oneof![
-        select(vec![json!(false), json!("false"), json!(0), json!("0"), json!(null), json!([])])
-            .prop_map(|no| ("email_verified", no)),
-        select(vec![json!({"groups": "elsewhere"}), json!({"groups": {}})])
-            .prop_map(|names| ("_claim_names", names)),
-        Just(("groups", json!([]))),
-    ]
-}
-
-/// The same person, whose address does not count any more.
-fn without_address(person: &Person, why: Why) -> Person {
-    let mut unproven = Unproven::default();
-    if !person.email.is_empty() {
-        let said = !matches!(why, Why::Unreadable | Why::LeftOut);
-        let said = said.then(|| Value::from(&*person.email)).into_iter().collect();
-        unproven.add("email", said, why);
-    }
-    Person { email: "".into(), unproven, ..person.clone() }
-}
-
-/// The same person, whose groups do not count any more.
-fn without_groups(person: &Person, why: Why) -> Person {
-    let mut unproven = Unproven::default();
-    let groups = person.claims.values("groups").to_vec();
-    let said = if matches!(why, Why::Unreadable | Why::LeftOut) { vec![] } else { groups };
-    unproven.add("groups", said, why);
-    let mut claims = person.claims.clone();
-    claims.set("groups", vec![]);
-    Person { claims, unproven, ..person.clone() }
-}
-
-/// The same person, whose provider vouches for all that it says.
-fn plain(person: &Person) -> Person {
-    Person { unproven: Unproven::default(), ..person.clone() }
-}
-
-fn person() -> impl Strategy<Value = Person> {
-    let groups = || vec(select(GROUPS.to_vec()), 0..3);
-    let spelling = select(vec![Spelling::AsSaid, Spelling::Kept]);
-    let said = (unproven(), spelling);
-    (select(EMAILS.to_vec()), select(IDS.to_vec()), option::of(groups()), groups(), said).prop_map(
-        |(email, id, directory, claimed, (unproven, spelling))| {
-            let mut claims = Claims::default();
-            claims.set("groups", claimed.into_iter().map(Value::from).collect());
-            Person {
-                id: id.into(),
-                email: email.into(),
-                name: "".into(),
-                claims,
-                directory_groups: directory.map(|d| d.into_iter().map(Group::from).collect()),
-                unproven,
-                spelling,
-            }
-        },
-    )
-}
-
-fn request() -> impl Strategy<Value = RequestFacts<'static>> {
-    let field = || option::of(select(vec!["", "x"]));
-    (select(METHODS.to_vec()), select(PATHS.to_vec()), select(SOURCES.to_vec()), field(), field())
-        .prop_map(|(method, path, source, origin, asks)| RequestFacts {
-            method,
-            path,
-            source: source.parse::<IpAddr>().unwrap(),
-            origin,
-            access_control_request_method: asks,
-        })
-}
-
-fn signed_in(person: &Person) -> SignedIn {
-    crate::signed_in(person.clone(), Claims::default())
-}
-
-fn compile(clauses: &[Clause]) -> Policy {
-    let text = Value::from_iter(clauses.iter().map(Clause::to_json)).to_string();
-    let mut problems = Vec::new();
-    let node = yaml::parse(&text).clean().unwrap();
-    let policy = Policy::compile(&LegacyAllow::default(), Some(&node), &mut problems);
-    assert!(problems.iter().all(|p| p.severity == Severity::Warning), "{text}: {problems:?}");
-    policy
-}
+use crate::{
+    certificates::{shown, standing},
+    given::{
+        WHYS, clause, compile, devices, document, person, plain, request, shows, signed_in, spoilt,
+        without_address, without_groups,
+    },
+    naive::{self, Clause},
+};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
@@ -202,11 +29,13 @@ proptest! {
     fn compiled_and_slow_reading_agree(
         clauses in vec(clause(), 0..5),
         person in option::of(person()),
+        devices in devices(),
         request in request(),
+        shown in shown(),
     ) {
         let person = person.map(|person| Person { spelling: Spelling::AsSaid, ..plain(&person) });
-        let who = person.as_ref().map(signed_in);
-        let facts = Facts::of(who.as_ref(), request);
+        let who = person.as_ref().map(|person| shows(person, &devices));
+        let facts = Facts::of(who.as_ref(), request).with_certificate(standing(&shown));
         let policy = compile(&clauses);
         let decision = policy.decide(&facts);
         let words = |reasons: usher_rules::policy::Reasons| {
@@ -246,7 +75,7 @@ proptest! {
         let before = Person { spelling: Spelling::AsSaid, ..plain(&person) };
         for after in [without_address(&before, why), without_groups(&before, why)] {
             if with(&before) == Verdict::Deny {
-                prop_assert_eq!(with(&after), Verdict::Deny, "{:?}", after);
+                prop_assert_ne!(with(&after), Verdict::Allow, "{:?}", after);
             }
         }
     }
@@ -278,7 +107,7 @@ proptest! {
                 _ => value.clone(),
             };
             if before == Verdict::Deny {
-                prop_assert_eq!(with(&id_token, userinfo.as_ref()), Verdict::Deny);
+                prop_assert_ne!(with(&id_token, userinfo.as_ref()), Verdict::Allow);
             }
         }
     }
@@ -298,7 +127,7 @@ proptest! {
             capitals.email = data.as_str().unwrap_or_default().to_uppercase().into();
             let who = signed_in(&capitals);
             let facts = Facts::of(Some(&who), request);
-            prop_assert_eq!(compile(&clauses).decide(&facts).verdict, Verdict::Deny);
+            prop_assert_ne!(compile(&clauses).decide(&facts).verdict, Verdict::Allow);
         }
     }
 
@@ -307,9 +136,10 @@ proptest! {
         clauses in vec(clause(), 0..5),
         more in clause(),
         person in option::of(person()),
+        devices in devices(),
         request in request(),
     ) {
-        let who = person.as_ref().map(signed_in);
+        let who = person.as_ref().map(|person| shows(person, &devices));
         let facts = Facts::of(who.as_ref(), request);
         let mut stricter = clauses.clone();
         stricter.push(Clause { effect: "deny", ..more });
@@ -324,7 +154,8 @@ proptest! {
         request in request(),
     ) {
         let about_people = |(name, _): &(String, Value)| {
-            matches!(name.as_str(), "authenticated_user" | "email" | "domain" | "user" | "groups")
+            let named = ["authenticated_user", "email", "domain", "user", "groups", "device"];
+            named.contains(&name.as_str())
                 || name.starts_with("claim/")
         };
         let clauses: Vec<Clause> = clauses
@@ -335,6 +166,50 @@ proptest! {
         let asked = !clauses.is_empty();
         let verdict = compile(&clauses).decide(&Facts::of(None, request)).verdict;
         prop_assert_eq!(verdict, if asked { Verdict::SignIn } else { Verdict::Deny });
+    }
+
+    #[test]
+    fn somebody_else_s_device_never_lets_in(
+        clauses in vec(clause(), 0..5),
+        person in person(),
+        devices in devices(),
+        request in request(),
+    ) {
+        let policy = compile(&clauses);
+        let with = |devices: &[ShownDevice]| {
+            policy.decide(&Facts::of(Some(&shows(&person, devices)), request)).verdict
+        };
+        let mut others = devices.clone();
+        for shown in &mut others {
+            if let Some(credential) = &mut shown.credential {
+                credential.owner = "mallory".into();
+            }
+        }
+        let mut own = devices;
+        for shown in &mut own {
+            if let Some(credential) = &mut shown.credential {
+                credential.owner = person.id.clone();
+            }
+        }
+        if with(&others) == Verdict::Allow {
+            prop_assert_eq!(with(&own), Verdict::Allow);
+        }
+    }
+
+    #[test]
+    fn nobody_who_is_not_signed_in_passes_what_every_signed_in_person_is_refused(
+        clauses in vec(clause(), 0..5),
+        people in vec(person(), 4),
+        devices in devices(),
+        request in request(),
+    ) {
+        let policy = compile(&clauses);
+        let of = |who: Option<&SignedIn>| policy.decide(&Facts::of(who, request)).verdict;
+        if of(None) == Verdict::Allow {
+            for person in &people {
+                prop_assert_eq!(of(Some(&shows(person, &devices))), Verdict::Allow);
+            }
+        }
     }
 
     #[test]

@@ -4,10 +4,13 @@
 #![allow(clippy::wildcard_enum_match_arm)] // over serde_json's values, not over our own enums
 
 mod cases;
+mod certificates;
+mod given;
 mod laws;
 mod naive;
 mod never_met;
 mod route;
+mod way_in;
 
 use usher_rules::{
     people::{Claims, Person},

@@ -6,7 +6,8 @@ use std::{collections::BTreeSet, net::IpAddr};
 use serde_json::{Map, Value, json};
 use usher_rules::{
     people::{Group, Person},
-    policy::{Facts, RequestFacts, Verdict},
+    policy::{Certificate, ClientCertificate, Facts, RequestFacts, Verdict},
+    session::{Enrolment, SignedIn},
 };
 
 pub const OPERATORS: [&str; 4] = ["and", "or", "not", "nor"];
@@ -40,19 +41,44 @@ pub struct Decision {
     pub deny: Answer,
 }
 
+/// A wrong certificate is told as it is, and lets nobody in.
 pub fn decide(clauses: &[Clause], facts: &Facts<'_>) -> Decision {
+    let decision = decide_by(clauses, facts);
+    match facts.certificate {
+        ClientCertificate::Wrong(Some(shown), _) if decision.verdict == Verdict::Allow => {
+            let certificate = ClientCertificate::Distrusted(shown);
+            decide_by(clauses, &facts.with_certificate(certificate))
+        }
+        _ => decision,
+    }
+}
+
+fn decide_by(clauses: &[Clause], facts: &Facts<'_>) -> Decision {
     let side = |effect: &str| {
         let clauses = clauses.iter().filter(|c| c.effect == effect && !c.criteria.is_empty());
         any(clauses.map(|clause| ask(clause, facts)).collect())
     };
     let (allow, deny) = (side("allow"), side("deny"));
-    let unauthenticated = |answer: &Answer| answer.1.contains("user-unauthenticated");
-    let verdict = if unauthenticated(&allow) || unauthenticated(&deny) {
+    let says = |reason| allow.1.contains(reason) || deny.1.contains(reason);
+    let without = |answer: &Answer| {
+        ["client-certificate-required", "invalid-client-certificate"]
+            .iter()
+            .any(|reason| answer.1.contains(reason))
+    };
+    let verdict = if without(&deny) {
+        Verdict::ShowCertificate
+    } else if says("user-unauthenticated") {
         Verdict::SignIn
-    } else if deny.0 || !allow.0 {
+    } else if says("device-unauthenticated") {
+        Verdict::ShowDevice
+    } else if deny.0 {
         Verdict::Deny
-    } else {
+    } else if allow.0 {
         Verdict::Allow
+    } else if without(&allow) {
+        Verdict::ShowCertificate
+    } else {
+        Verdict::Deny
     };
     Decision { verdict, allow, deny }
 }
@@ -86,7 +112,7 @@ fn union(answers: Vec<Answer>, of: bool) -> BTreeSet<&'static str> {
 
 fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (bool, &'static str) {
     let pick = |holds, yes, no| (holds, if holds { yes } else { no });
-    let RequestFacts { method, path, source, origin, access_control_request_method } =
+    let RequestFacts { method, path, source, origin, access_control_request_method, tool } =
         facts.request;
     match name {
         "accept" => return (true, "accept"),
@@ -103,7 +129,9 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
         }
         "source_ip" => {
             let ranges = data.as_array().unwrap();
-            let holds = ranges.iter().any(|range| contains(range.as_str().unwrap(), source));
+            let holds = source.is_some_and(|source| {
+                ranges.iter().any(|range| contains(range.as_str().unwrap(), source))
+            });
             return pick(holds, "source-ip-ok", "source-ip-unauthorized");
         }
         "cors_preflight" => {
@@ -111,6 +139,40 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
             let holds =
                 method == "OPTIONS" && given(origin) && given(access_control_request_method);
             return pick(holds, "cors-request", "non-cors-request");
+        }
+        "client_certificate" => {
+            let holds = match facts.certificate {
+                ClientCertificate::Unjudged(None) | ClientCertificate::Absent => false,
+                ClientCertificate::Wrong(None, _) => lenient,
+                ClientCertificate::Distrusted(shown) => lenient && certificate(data, shown),
+                ClientCertificate::Unjudged(Some(shown))
+                | ClientCertificate::Valid(shown)
+                | ClientCertificate::Wrong(Some(shown), _) => certificate(data, shown),
+            };
+            return pick(holds, "client-certificate-ok", "client-certificate-unauthorized");
+        }
+        "invalid_client_certificate" => {
+            return match facts.certificate {
+                ClientCertificate::Unjudged(_) | ClientCertificate::Valid(_) => {
+                    (false, "valid-client-certificate")
+                }
+                ClientCertificate::Absent => (true, "client-certificate-required"),
+                ClientCertificate::Wrong(..) | ClientCertificate::Distrusted(_) => {
+                    (true, "invalid-client-certificate")
+                }
+            };
+        }
+        "mcp_tool" => {
+            return match tool {
+                Some(tool) => {
+                    pick(text(data, Some(tool), false), "mcp-tool-match", "mcp-tool-no-match")
+                }
+                None => (false, "mcp-not-a-tool-call"),
+            };
+        }
+        "ssh_username" => {
+            let holds = lenient && text(data, Some(""), false);
+            return pick(holds, "ssh-username-ok", "ssh-username-unauthorized");
         }
         _ => {}
     }
@@ -129,6 +191,7 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
         "email" => pick(address(data, Some(email), lenient), "email-ok", "email-unauthorized"),
         "domain" => pick(address(data, domain, lenient), "domain-ok", "domain-unauthorized"),
         "user" => pick(text(data, id, lenient), "user-ok", "user-unauthorized"),
+        "device" => device(data, who, lenient),
         "groups" => {
             let groups = directory_groups.as_ref();
             let groups =
@@ -140,6 +203,28 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
             pick(list(data, Some(values), false), "claim-ok", "claim-unauthorized")
         }
         _ => unreachable!("{name}"),
+    }
+}
+
+/// The first of its kind that was shown; where it keeps out, whosever it is.
+fn device(data: &Value, who: &SignedIn, lenient: bool) -> (bool, &'static str) {
+    let kind = data["type"].as_str().unwrap_or("any");
+    let first = who.session.devices.iter().find(|shown| &*shown.kind == kind);
+    let Some(credential) = first.and_then(|shown| shown.credential.as_ref()) else {
+        return (false, "device-unauthenticated");
+    };
+    let own = !who.person.id.is_empty() && credential.owner == who.person.id;
+    let is_enrolled = credential.enrolment != Enrolment::Missing;
+    let is_it = match data["is"].as_str() {
+        Some(id) => *credential.id == *id && (is_enrolled || lenient),
+        None => true,
+    };
+    let is_approved = credential.enrolment == Enrolment::Approved;
+    let fits = data["approved"].as_bool().is_none_or(|wanted| wanted == is_approved);
+    match (own || lenient) && is_it && fits {
+        true => (true, "device-ok"),
+        false if is_enrolled => (false, "device-unauthorized"),
+        false => (false, "device-unauthenticated"),
     }
 }
 
@@ -192,6 +277,26 @@ fn list(data: &Value, found: Option<&[Value]>, lenient: bool) -> bool {
         }
         want => has(want),
     }
+}
+
+/// Each operator on names may be met by another name.
+fn certificate(data: &Value, shown: &Certificate) -> bool {
+    data.as_object().unwrap().iter().all(|(condition, want)| {
+        let names = match condition.as_str() {
+            "san_dns" => &shown.san_dns,
+            "san_email" => &shown.san_email,
+            "fingerprint" => return *want == shown.fingerprint_hex(),
+            _ => unreachable!("{condition}"),
+        };
+        let one = |operator: &str, want: &Value| {
+            let test = Value::Object(Map::from_iter([(operator.to_owned(), want.clone())]));
+            names.iter().any(|name| text(&test, Some(name), false))
+        };
+        match want {
+            Value::Object(operators) => operators.iter().all(|(word, want)| one(word, want)),
+            want => one("is", want),
+        }
+    })
 }
 
 /// Compares bit by bit, after taking IPv4 out of IPv6.

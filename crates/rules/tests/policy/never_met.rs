@@ -73,7 +73,7 @@ fn a_claim_that_is_not_kept_is_no_rule() {
 }
 
 #[test]
-fn what_is_compared_with_nothing_is_no_rule() {
+fn what_is_compared_with_nothing_is_told_of_with_its_effect() {
     for criterion in [
         "email: ''",
         "email: {starts_with: ''}",
@@ -92,21 +92,47 @@ fn what_is_compared_with_nothing_is_no_rule() {
     ] {
         for place in ["allow: {or", "allow: {not", "deny: {or", "deny: {nor"] {
             let route = format!("policy: {{{place}: [{{{criterion}}}]}}}}");
-            assert_eq!(found(&route, "U313"), Some(Error), "{route}");
+            assert_eq!(found(&route, "U313"), Some(Warning), "{route}");
+            let all_pass = criterion.starts_with("http_");
+            let expected = match place {
+                "allow: {or" | "deny: {nor" => Error,
+                _ => Warning,
+            };
+            assert_eq!(found(&route, "U317"), all_pass.then_some(expected), "{route}");
+        }
+    }
+}
+
+#[test]
+fn what_nothing_equals_is_refused_where_more_come_in_by_it() {
+    for (criterion, code, negates) in [
+        ("user: 1001", "U309", false),
+        ("user: {not: 1001}", "U309", true),
+        ("email: {in: [true]}", "U309", false),
+        ("http_path: {not_in: [7]}", "U309", true),
+        ("groups: 7", "U309", false),
+        ("groups: {exclude: 7}", "U309", true),
+        ("claim/groups: [a]", "U312", false),
+        ("claim/groups: {exclude: [a]}", "U312", true),
+    ] {
+        for (place, keeps_out) in [
+            ("allow: {or", false),
+            ("allow: {not", true),
+            ("deny: {or", true),
+            ("deny: {nor", false),
+        ] {
+            let route = format!("policy: {{{place}: [{{{criterion}}}]}}}}");
+            let expected = if negates == keeps_out { Warning } else { Error };
+            assert_eq!(found(&route, code), Some(expected), "{route}");
         }
     }
 }
 
 #[test]
 fn what_can_not_be_asked_yet_is_dropped_nowhere() {
-    for criterion in [
-        "date: {after: 2026-01-01}",
-        "time_of_day: {before: '18:00'}",
-        "day_of_week: mon",
-        "device: {type: any}",
-        "client_certificate: {fingerprint: x}",
-        "invalid_client_certificate: true",
-    ] {
+    for criterion in
+        ["date: {after: 2026-01-01}", "time_of_day: {before: '18:00'}", "day_of_week: mon"]
+    {
         for place in ["allow: {or", "allow: {not", "deny: {or", "deny: {nor"] {
             let route = format!("policy: {{{place}: [{{{criterion}}}]}}}}");
             assert_eq!(found(&route, "U305"), Some(Error), "{route}");

@@ -38,7 +38,7 @@ use std::{
 
 use rustls::{SignatureScheme, sign::CertifiedKey};
 use usher_rules::{
-    plan::{HostPattern, Plan},
+    plan::{ClientAuth, HostPattern, Plan},
     time::UnixTime,
 };
 
@@ -64,6 +64,8 @@ pub struct Certificates {
     wildcards: Vec<HostPattern>,
     /// For clients that name no host: the first one of ours, and every address that is a host.
     unnamed: Vec<Box<str>>,
+    /// What clients are asked for.
+    asked: Option<Arc<ClientAuth>>,
     now: AtomicU64,
 }
 
@@ -82,8 +84,9 @@ impl Certificates {
         let (hosts, wildcards) = names(plan);
         let unnamed = unnamed(plan, &hosts);
         let now = AtomicU64::new(now.seconds());
-        let provisioned = provisioned.clone();
-        let certificates = Self { pairs, authority, provisioned, hosts, wildcards, unnamed, now };
+        let (provisioned, asked) = (provisioned.clone(), plan.mtls.asked.clone());
+        let certificates =
+            Self { pairs, authority, provisioned, hosts, wildcards, unnamed, asked, now };
         // Those that `autocert` looks after are told of where orders are.
         let managed = |host: &str| {
             let wildcard = wildcard_over(host);
@@ -276,6 +279,10 @@ impl CertSource for Certificates {
 
     fn proof(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
         self.provisioned.challenges.tls(server_name)
+    }
+
+    fn asked(&self) -> Option<Arc<ClientAuth>> {
+        self.asked.clone()
     }
 }
 

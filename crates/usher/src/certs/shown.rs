@@ -1,7 +1,7 @@
 //! Certificates that are not shown to visitors: those for upstreams and for readers of figures, and
 //! the authorities that are believed. Nothing here renews them, so the operator is told in time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use usher_rules::{
@@ -40,6 +40,7 @@ pub fn untimely(plan: &Plan, now: UnixTime) -> Vec<Shown> {
             found.extend(believed(bundle, now).map(|what| (of_route("tls_custom_ca"), what)));
         }
     }
+    found.extend(of_clients(plan, now));
     let extra = plan.extra_roots.iter().filter_map(|bundle| believed(bundle, now));
     found.extend(extra.map(|what| ("`certificate_authority`".to_owned(), what)));
     if let Some(metrics) = &plan.listen.metrics {
@@ -49,6 +50,33 @@ pub fn untimely(plan: &Plan, now: UnixTime) -> Vec<Shown> {
         found.extend(readers.map(|what| ("`metrics_client_ca`".to_owned(), what)));
     }
     found.into_iter().map(|(whose, what)| Shown { whose, what }).collect()
+}
+
+/// Authorities of clients, and what these have taken back.
+fn of_clients(plan: &Plan, now: UnixTime) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let shared = plan.mtls.trust.as_ref();
+    if let Some(what) = shared.and_then(|trust| believed(trust.pem(), now)) {
+        found.push(("`downstream_mtls: ca`".to_owned(), what));
+    }
+    for route in &plan.routes {
+        let own = route.client_trust.as_ref();
+        let own = own.filter(|own| shared.is_none_or(|shared| !Arc::ptr_eq(own, shared)));
+        if let Some(what) = own.and_then(|trust| believed(trust.pem(), now)) {
+            let whose = format!("`tls_downstream_client_ca` of the route `{}`", route.name);
+            found.push((whose, what));
+        }
+    }
+    for list in &plan.mtls.constraints.revoked {
+        let end = list.next_update().filter(|end| *end < now);
+        found.extend(end.map(|end| {
+            let name = list.issuer_name();
+            let what =
+                format!("holds a list of {name}, whose successor was due on {}", moment(end));
+            ("`downstream_mtls: crl`".to_owned(), what)
+        }));
+    }
+    found
 }
 
 /// The first certificate of the chain whose time is not now (RFC 5280 §4.1.2.5).

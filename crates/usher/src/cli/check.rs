@@ -7,7 +7,7 @@ use std::{
 };
 
 use usher_rules::{
-    config::Environment,
+    config::{Effective, Environment, effective::NOT_SHOWN},
     plan::{Level, Plan},
     problem::{Problem, Severity},
     time::Clock as _,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     certs::{self, CertError},
-    reload::{LoadFailure, Loaded, Source, environment, load},
+    reload::{Findings, LoadFailure, Loaded, Source, environment, load},
     server::SystemClock,
 };
 
@@ -46,6 +46,10 @@ pub struct Args {
     /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+
+    /// Print what is in force, defaults included, as a config; secrets are not shown
+    #[arg(long, conflicts_with_all = ["json", "live"])]
+    pub effective: bool,
 
     /// One object a line, for programs
     #[arg(long)]
@@ -77,6 +81,9 @@ pub fn run(args: &Args) -> ExitCode {
 fn check(args: &Args, environment: &Environment, out: &mut impl Write) -> io::Result<Outcome> {
     let source = Source::File { path: &args.config, environment };
     let (findings, troubles, plan) = match load(source) {
+        Ok(Loaded { problems, effective, .. }) if args.effective => {
+            return show(&effective, &problems, out).map(|()| Outcome::Good);
+        }
         Ok(Loaded { problems, plan, .. }) => {
             (problems, certs::diagnose(&plan, SystemClock.now().wall), Some(plan))
         }
@@ -115,6 +122,18 @@ fn check(args: &Args, environment: &Environment, out: &mut impl Write) -> io::Re
     let Some(plan) = plan else { return Ok(Outcome::Bad) };
     let all_answer = !args.live || answers(&plan, args, out)?;
     Ok(if halts || !all_answer { Outcome::Halting } else { Outcome::Good })
+}
+
+/// What is in force, as a config: what there is to say about it stands in its comments.
+fn show(effective: &Effective, findings: &Findings, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "# What is in force. Where `{NOT_SHOWN}` stands, write the secret, or name a file."
+    )?;
+    for line in findings.to_string().lines() {
+        writeln!(out, "{}", format!("# {line}").trim_end())?;
+    }
+    write!(out, "{effective}")
 }
 
 /// Tries what the plan names; whether nothing is to mend.

@@ -5,6 +5,7 @@ pub mod check;
 pub mod data_dir;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod explain;
 mod first;
 mod live;
 mod mounts;
@@ -57,13 +58,14 @@ const HELP: &str = concat!(
     "\
 Before you run:
   check      Show every problem of a config; --live tries names, ports and apps, too
+  explain    Say what would happen to a request, and why; or what a decision was made of
 
 Run:
   run        Open the door: serve a config until SIGTERM or Ctrl-C
 
 Look after it:
   people     Add, list and change who signs in with a password of this server
-  status     Show each host's certificate: who signed it, when it ends, what is next
+  status     Show the config in force, and each host's certificate: who signed it, when it ends
   trust      Make this machine and its browsers trust the local authority
   certs      Renew or revoke certificates from an authority, or change the account's key
   tls-report Say which old TVs, phones and players a host's certificate turns away
@@ -95,6 +97,7 @@ enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::Args),
     Check(check::Args),
+    Explain(Box<explain::Args>),
     Run(run::Args),
     People(people::Args),
     Status(status::StatusArgs),
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Run(args) => run::run(&args),
         Command::People(args) => people(&args),
         Command::Status(args) => status::status(&args),

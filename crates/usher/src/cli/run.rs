@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 use usher_rules::{
-    plan::{Level, Provider},
+    plan::{Level, Plan, Provider},
     time::Clock as _,
 };
 
@@ -19,13 +19,13 @@ use super::{
     signals::{Asked, Signals},
 };
 use crate::{
-    reload::{LoadFailure, Loaded, Source, Watch, environment, load},
+    reload::{Findings, LoadFailure, Loaded, Source, Watch, environment, load},
     request::{
         Chore, EventField, EventName, Part, catch,
         record::{Format, Log, Recorder},
     },
     server::{self, PATIENCE, Pauses, RunningServer, StartError, StartOptions, SystemClock},
-    store::Alone,
+    store::{Alone, DecisionFile, RefusedConfig, Standing},
 };
 
 /// Open the door: serve a config until SIGTERM or Ctrl-C.
@@ -87,17 +87,23 @@ pub fn run(args: &Args) -> ExitCode {
 fn serve(args: &Args) -> Result<(), Failure> {
     let environment = environment();
     let source = Source::File { path: &args.config, environment: &environment };
-    let Loaded { plan, problems, files } = load(source)?;
+    let Loaded { plan, problems, files, .. } = load(source)?;
     let _nowhere_left = write!(io::stderr().lock(), "{problems}");
     let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
-    let recorder = Recorder::new([Log::new(io::stdout(), format(args.log_format))]);
+    let recorder = Recorder::new([
+        Log::new(io::stdout(), format(args.log_format)),
+        Log::new(DecisionFile::in_dir(&dir), Format::Kept),
+    ]);
 
     let mut signals = Signals::new().map_err(Failure::Signals)?;
     let alone = mounted_alone(&files);
-    let mut watch = Watch::new(files);
+    let mut watch = if plan.hot_reload { Watch::new(files) } else { Watch::nothing() };
     let first = !Alone::was_taken(&dir);
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
-    Alone::serves(&dir, &std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone()));
+    let config = std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone());
+    Alone::serves(&dir, &config);
+    let mut told = Told { dir: &dir, recorder: &recorder, config, standing: None };
+    told.in_force(&running.plan(), &problems);
     tell_start(&running, &recorder, &args.config, &dir);
     tell_mounts(&recorder, &alone);
     if first {
@@ -118,7 +124,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
             Asked::Stop => break,
             Asked::Nothing => {}
             Asked::Reload => {
-                let reload = || reload(&running, &recorder, source, &mut watch);
+                let reload = || reload(&running, &mut told, source, &mut watch);
                 if let Err(panicked) = catch(reload) {
                     running.reload_failed();
                     recorder.panicked_in(Part::Reload, &panicked, SystemClock.now());
@@ -204,10 +210,55 @@ fn tell_start(running: &RunningServer, recorder: &Recorder, config: &Path, dir: 
     event.write();
 }
 
+/// What becomes of configs is told twice: on the record, and in the data directory for
+/// `usher status`.
+struct Told<'a> {
+    dir: &'a Path,
+    recorder: &'a Recorder,
+    config: PathBuf,
+    /// What is in force; `None` before anything is.
+    standing: Option<Standing>,
+}
+
+impl Told<'_> {
+    fn in_force(&mut self, plan: &Plan, warnings: &Findings) {
+        self.write(Standing {
+            plan: plan.id.to_string(),
+            since: SystemClock.now().wall.seconds(),
+            routes: plan.routes.len(),
+            warnings: warnings.problems().len(),
+            config: self.config.clone(),
+            refused: None,
+        });
+    }
+
+    fn refused(&mut self, cause: &str, problems: Vec<serde_json::Value>) {
+        let refused =
+            RefusedConfig { at: SystemClock.now().wall.seconds(), cause: cause.into(), problems };
+        if let Some(standing) = self.standing.take() {
+            self.write(Standing { refused: Some(refused), ..standing });
+        }
+    }
+
+    /// A disk that does not take it takes the words from `usher status` alone.
+    fn write(&mut self, standing: Standing) {
+        if let Err(error) = standing.write(self.dir) {
+            self.recorder
+                .event(Level::Warn, EventName::Reload, SystemClock.now())
+                .with(EventField::Cause, error)
+                .with(EventField::Effect, "`usher status` does not know the config in force")
+                .write();
+        }
+        self.standing = Some(standing);
+    }
+}
+
 /// Compiles the config anew and puts it in force, or says why not.
-fn reload(running: &RunningServer, recorder: &Recorder, source: Source<'_>, watch: &mut Watch) {
-    let refused = |cause: String| {
+fn reload(running: &RunningServer, told: &mut Told<'_>, source: Source<'_>, watch: &mut Watch) {
+    let recorder = told.recorder;
+    let refused = |told: &mut Told<'_>, cause: String, problems| {
         running.reload_failed();
+        told.refused(&cause, problems);
         recorder
             .event(Level::Error, EventName::Reload, SystemClock.now())
             .with(EventField::Cause, cause)
@@ -215,15 +266,16 @@ fn reload(running: &RunningServer, recorder: &Recorder, source: Source<'_>, watc
             .with(EventField::Hint, format!("usher check --config {source}"))
             .write();
     };
-    let Loaded { plan, problems, files } = match load(source) {
+    let Loaded { plan, problems, files, .. } = match load(source) {
         Ok(loaded) => loaded,
-        Err(failure) => return refused(failure.to_string()),
+        Err(failure) => return refused(told, failure.to_string(), failure.to_json()),
     };
     if let Err(cause) = running.reload(plan) {
-        return refused(cause.to_string());
+        return refused(told, cause.to_string(), Vec::new());
     }
     watch.follow(files);
     let plan = running.plan();
+    told.in_force(&plan, &problems);
     let mut event = recorder
         .event(Level::Info, EventName::Reload, SystemClock.now())
         .with(EventField::Plan, &plan.id)

@@ -1,4 +1,6 @@
-//! `usher status` and `usher tls-report`: what each host is served with.
+//! `usher status` and `usher tls-report`: what is in force, and what each host is served with.
+
+mod in_force;
 
 use std::{
     io::{self, Write},
@@ -26,10 +28,11 @@ use crate::{
     server::SystemClock,
 };
 
-/// Show each host's certificate: who signed it, when it ends, what is next.
+/// Show the config in force, and each host's certificate: who signed it, when it ends.
 ///
-/// And what went wrong last. Exit status: 0 all count, 1 one does not or is still to come, 2 bad
-/// config.
+/// What is next, and what went wrong last: a config that was refused since, with its problems.
+/// Exit status: 0 all is well, 1 a config was refused, or a certificate does not count or is still
+/// to come, 2 the config on the disk can't run.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     /// Where to look.
@@ -97,13 +100,23 @@ impl Place {
     }
 }
 
-/// Shows certificates. Exit status: 0 all count, 1 one does not or is still to come, 2 bad config.
+/// Shows what is in force. Exit status: 0 all is well, 1 something is not, 2 the config on the disk
+/// can't run.
 pub fn status(args: &StatusArgs) -> ExitCode {
-    told(&args.place, |plan, dir, out| {
+    let Place { data_dir: dir, .. } = &args.place;
+    let dir = data_dir(dir.as_deref(), |name| std::env::var_os(name), is_root());
+    let standing = dir.ok().and_then(|dir| in_force::read(&dir));
+    let shown = args.place.open();
+    let on_disk = shown.as_ref().ok().map(|(plan, _)| &*plan.id);
+    let is_well = standing
+        .as_ref()
+        .map_or(Ok(true), |standing| in_force::show(standing, on_disk, args, &mut io::stdout()));
+    told(shown, |plan, dir, out| {
         let now = SystemClock.now().wall;
         let served = report(plan, dir, now);
         let all_count = show_status(&served, now, args.json, out)?;
         let is_local = |one: &Served| matches!(one.source, Source::Local | Source::Meanwhile);
+        let all_count = all_count && is_well?;
         match root(&dir.join("authority/ca.pem")).filter(|_| served.iter().any(is_local)) {
             Some(root) => Ok(show_root(&root, now, args.json, out)? && all_count),
             None => Ok(all_count),
@@ -114,7 +127,7 @@ pub fn status(args: &StatusArgs) -> ExitCode {
 /// Shows who is turned away. Exit status: 0 nobody that a cure is known for, 1 somebody, 2 bad
 /// config.
 pub fn tls_report(args: &TlsReportArgs) -> ExitCode {
-    told(&args.place, |plan, dir, out| {
+    told(args.place.open(), |plan, dir, out| {
         let now = SystemClock.now().wall;
         let mut served = report(plan, dir, now);
         if let Some(host) = &args.host {
@@ -132,10 +145,10 @@ pub fn tls_report(args: &TlsReportArgs) -> ExitCode {
 }
 
 fn told(
-    place: &Place,
+    place: Result<(Plan, PathBuf), NoPlace>,
     show: impl FnOnce(&Plan, &Path, &mut dyn Write) -> io::Result<bool>,
 ) -> ExitCode {
-    match place.open() {
+    match place {
         Ok((plan, dir)) => match show(&plan, &dir, &mut io::stdout().lock()) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) | Err(_) => ExitCode::FAILURE,

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use usher_rules::problem::{Problem, Rendered, Severity, Summary};
+use usher_rules::problem::{Problem, Rendered, Severity, Span, Summary};
 
 /// Problems beside the text that they are about, ready to be shown.
 #[derive(Debug)]
@@ -16,6 +16,12 @@ impl Findings {
     /// All of them, in the order of the file.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// In which line something of this text begins, from 1.
+    pub fn line(&self, at: &Span) -> usize {
+        let before = self.text.get(..at.start).unwrap_or_default();
+        before.matches('\n').count() + 1
     }
 
     /// How many there are.

@@ -4,17 +4,18 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use usher_rules::{
-    config::{self, Environment, Files, Input},
+    config::{self, Effective, Environment, Files, Input},
     plain_text,
     plan::{self, Plan},
     problem::{Place, Problem, Severity},
     time::Clock as _,
 };
 
-use super::Findings;
+use super::{Findings, policy_tests};
 use crate::{
     certs::{self, Shown, Unfit},
     server::{self, StartError, SystemClock},
@@ -57,6 +58,8 @@ impl fmt::Display for Source<'_> {
 pub struct Loaded {
     /// The config, compiled.
     pub plan: Plan,
+    /// What is in force, defaults included.
+    pub effective: Effective,
     /// Warnings, beside the text that they are about.
     pub problems: Findings,
     /// Every file that was read for it and whose change is a change of the plan.
@@ -103,7 +106,7 @@ pub fn load(source: Source<'_>) -> Result<Loaded, LoadFailure> {
         Source::Text { name, text } => (Some(name.to_owned()), text.to_owned(), &nothing_set, None),
     };
     let draft = config::read(Input { name: name.as_deref(), text: &text }, environment);
-    let places = draft.certificate_places();
+    let (places, effective) = (draft.certificate_places(), Effective::of(&draft));
     let compiled = plan::compile(draft, &disk);
     let file = name.unwrap_or_else(|| "the environment".to_owned());
     let found = |problems| Findings { file, text, problems };
@@ -119,12 +122,23 @@ pub fn load(source: Source<'_>) -> Result<Loaded, LoadFailure> {
     problems.extend(certs::unfit(&plan, now).iter().map(|unfit| unfit_at(unfit, &places)));
     problems.extend(certs::untimely(&plan, now).iter().map(untimely));
     problems.extend(refused.iter().map(unusable));
+    let (plan, failing) = tested(plan);
+    let is_refused = !refused.is_empty() || !failing.is_empty();
+    problems.extend(failing);
     plan::sort(&mut problems);
-    if !refused.is_empty() {
+    if is_refused {
         return Err(LoadFailure::Refused(found(problems)));
     }
     let files = disk.asked.into_inner().into_iter().chain(beside_certificates(&plan)).collect();
-    Ok(Loaded { plan, problems: found(problems), files })
+    Ok(Loaded { plan, effective, problems: found(problems), files })
+}
+
+/// The plan, and what its own tests say against it.
+#[expect(clippy::expect_used, reason = "INVARIANT: nobody keeps a plan that was asked about")]
+fn tested(plan: Plan) -> (Plan, Vec<Problem>) {
+    let plan = Arc::new(plan);
+    let failing = policy_tests::failing(&plan, SystemClock.now());
+    (Arc::into_inner(plan).expect("each inquiry is over"), failing)
 }
 
 /// The file's name and octets; no name where the environment alone is the config.
@@ -176,6 +190,14 @@ fn beside_certificates(plan: &Plan) -> impl Iterator<Item = PathBuf> {
 }
 
 impl LoadFailure {
+    /// Each problem of the config, where those are why.
+    pub fn to_json(&self) -> Vec<serde_json::Value> {
+        match self {
+            Self::Refused(findings) => findings.to_json().collect(),
+            Self::Unreadable { .. } | Self::Folder(_) => Vec::new(),
+        }
+    }
+
     /// What to do about it; problems of a config bring their own help.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -10,6 +10,7 @@
 
 mod findings;
 mod load;
+mod policy_tests;
 mod watch;
 
 pub use findings::Findings;

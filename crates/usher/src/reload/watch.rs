@@ -26,6 +26,8 @@ pub struct Watch {
     paths: Vec<PathBuf>,
     known: Seen,
     every: Duration,
+    /// Is anything followed at all (`config_hot_reload`)?
+    follows: bool,
 }
 
 /// A digest over every file, or over their absence.
@@ -37,15 +39,20 @@ impl Watch {
         Self::looking(paths, EVERY)
     }
 
+    /// Follows nothing, whatever it is told later.
+    pub fn nothing() -> Self {
+        Self { follows: false, ..Self::looking(Vec::new(), EVERY) }
+    }
+
     fn looking(paths: Vec<PathBuf>, every: Duration) -> Self {
         let known = look(&paths);
-        Self { paths, known, every }
+        Self { paths, known, every, follows: true }
     }
 
     /// Follows these files instead. What is known of them stays what was last told, so that a
     /// change in between is told as well.
     pub fn follow(&mut self, paths: Vec<PathBuf>) {
-        if paths != self.paths {
+        if self.follows && paths != self.paths {
             self.paths = paths;
             self.known = look(&self.paths);
         }

@@ -1,53 +1,41 @@
 //! Answers that no upstream gives: refusals, and what a route says by itself.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use usher_pages::{
-    BadRequest, Contact, ErrorPage, InternalError, Link, PostForm, Receipt, Refused, SCOPE_FIELD,
-    SCOPE_HERE, Scripts, Unauthenticated,
+    BadRequest, CertificateNeeded, Contact, DeviceRefused, ErrorPage, InternalError, Lack, Link,
+    PostForm, Receipt, Refused, SCOPE_FIELD, SCOPE_HERE, Scripts, Unauthenticated,
 };
 use usher_rules::{
     fields::{Preference, Reader, is_page_load, remove_query_session},
+    mcp::Message,
     names::EscapedSlashes,
-    plan::{Action, Plan, Redirect, Route},
-    policy::Verdict,
+    plan::{Plan, Route},
+    policy::{Decision, Reason, Verdict},
     session::{CookieLife, SetCookie},
     signin::sign_out_origins,
 };
 
 use super::{
-    Body, Door, EventField, EventName, Prompt, SignInNeeded, authorize,
+    Body, Door, EventName, Prompt, SignInNeeded, authorize,
     caught::{Panicked, catch},
     door::moment,
-    forward::ForwardError,
-    identify::{Identified, Identity, Rejection},
+    identify::{Identified, Identity},
     journey::{Journey, Known},
+    message,
     oversize::Oversize,
     refusal::{ErrorResponse, Named, Refusal},
     route::{RouteError, Routed},
     seen::{REQUEST_ID, Seen, fresh_id},
-    shape, tls_error, tls_words,
 };
 
 /// What a browser deletes by itself (heeded over TLS alone).
 pub(crate) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-/// From so many octets on, what we say about the visitor is told of: many servers take 8 KiB in all.
-const LARGE_IDENTITY: usize = 8 * 1024;
-
-/// A route that redirects or responds by itself has no upstream.
-pub(super) fn by_route(routed: &Routed, route: &Route, uri: &Uri) -> Option<Response<Body>> {
-    match &route.action {
-        Action::Forward(_) => None,
-        Action::Respond { status, body } => Some(text(*status, body.to_string())),
-        Action::Redirect(redirect) => redirected(routed, route, redirect, uri),
-    }
-}
-
 /// To another address; `None` where that can't be written.
-fn redirect_to(status: StatusCode, location: String) -> Option<Response<Body>> {
+pub(super) fn redirect_to(status: StatusCode, location: String) -> Option<Response<Body>> {
     let location = HeaderValue::try_from(location).ok()?;
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
@@ -55,7 +43,7 @@ fn redirect_to(status: StatusCode, location: String) -> Option<Response<Body>> {
     Some(response)
 }
 
-fn text(status: StatusCode, words: impl Into<Bytes>) -> Response<Body> {
+pub(super) fn text(status: StatusCode, words: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::full(words));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -70,30 +58,6 @@ pub(super) fn to_unescaped(plan: &Plan, routed: &Routed, uri: &Uri) -> Option<Re
     }
     let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
     redirect_to(StatusCode::TEMPORARY_REDIRECT, format!("{}{query}", routed.path.wire()))
-}
-
-fn redirected(
-    routed: &Routed,
-    route: &Route,
-    redirect: &Redirect,
-    uri: &Uri,
-) -> Option<Response<Body>> {
-    let scheme = redirect.scheme.as_deref().unwrap_or("https");
-    let host = redirect.host.as_deref().unwrap_or(routed.authority.host.as_str());
-    let port = redirect.port.or(routed.authority.port).filter(|port| *port != 443);
-    let port = port.map_or_else(String::new, |port| format!(":{port}"));
-    let own = routed.path.wire();
-    let path = match (&redirect.path, &redirect.prefix, &route.matches) {
-        (Some(path), _, _) => path.to_string(),
-        (None, Some(prefix), usher_rules::plan::PathMatch::Prefix(matched)) => {
-            format!("{prefix}{}", own.strip_prefix(&**matched).unwrap_or(own))
-        }
-        (None, Some(prefix), _) => prefix.to_string(),
-        (None, None, _) => own.to_owned(),
-    };
-    let query = uri.query().filter(|_| !redirect.strip_query).map(remove_query_session);
-    let query = query.map_or_else(String::new, |query| format!("?{query}"));
-    redirect_to(redirect.status, format!("{scheme}://{host}{port}{path}{query}"))
 }
 
 /// Path and query, without a session that somebody put there.
@@ -191,7 +155,7 @@ impl Door {
     /// The answer where a policy said no, or that somebody has to sign in first: it depends on who
     /// reads it, so it is none of the [`Refusal`]s.
     pub(super) async fn refuse_policy(&self, refused: authorize::Refused<'_>) -> Response<Body> {
-        let authorize::Refused { request, decision, by } = &refused;
+        let authorize::Refused { request, decision, by, .. } = &refused;
         let known = Known::of(request);
         let two_readings = match by {
             authorize::ReadingOf::Canonical => None,
@@ -204,103 +168,75 @@ impl Door {
             let why = Some(why.into());
             return respond(known, &BadRequest { why, receipt: receipt(known.seen) });
         }
-        if request.routed.path.decoded() == "/robots.txt" {
+        if request.routed.path.decoded() == "/robots.txt" && !is_kubernetes(&request.head.headers) {
             // Crawlers learn that there is nothing for them here.
             return text(StatusCode::OK, "User-agent: *\nDisallow: /\n");
         }
-        let mut response = match (decision.verdict, request.seen.reader) {
-            (Verdict::SignIn, Reader::Person) => self.sign_in(request, Prompt::IfNeeded).await,
-            (Verdict::SignInAgain, Reader::Person) => self.sign_in(request, Prompt::Login).await,
-            (Verdict::SignIn | Verdict::SignInAgain, Reader::Program) => unauthenticated(known),
-            (Verdict::Deny | Verdict::Allow, _) => forbidden(request),
+        let is_mcp = known.route().is_some_and(|route| route.mcp.is_some());
+        let mut response = match decision.verdict {
+            _ if is_mcp => refuse_message(request, decision),
+            // Signing in takes no credential of the app's out of an address: whoever came back with
+            // it would be sent again, for ever.
+            Verdict::SignIn if known.identity.is_refused_by_app() => {
+                unauthenticated(known, known.seen.preference())
+            }
+            Verdict::SignIn => self.ask_to_sign_in(request, Prompt::IfNeeded).await,
+            Verdict::SignInAgain => self.ask_to_sign_in(request, Prompt::Login).await,
+            Verdict::ShowCertificate => without_certificate(known),
+            Verdict::ShowDevice if request.seen.reader == Reader::Program => {
+                unauthenticated(known, Preference::Json)
+            }
+            Verdict::ShowDevice => self.show_device(request, decision),
+            Verdict::Deny | Verdict::Allow => forbidden(request, decision),
         };
         clear_rejected(known, &mut response);
         response
     }
 
-    async fn sign_in(&self, request: &Identified<'_>, prompt: Prompt) -> Response<Body> {
-        let Identified { head, seen, routed, .. } = request;
-        // A form's target may have no page: its sender goes back to the front.
-        let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
-        let target = if reads { without_session(&head.uri) } else { "/".into() };
-        let needed = SignInNeeded {
-            plan: &seen.plan,
-            head,
-            authority: &routed.authority,
-            target: &target,
-            prompt,
-            request_id: seen.id(),
-            now: seen.now,
-        };
-        self.own.sign_in_redirect(needed).await
+    /// The answer to nobody where somebody has to be signed in.
+    pub(super) async fn refuse_nobody(&self, request: &Identified<'_>) -> Response<Body> {
+        let mut response = self.ask_to_sign_in(request, Prompt::IfNeeded).await;
+        clear_rejected(Known::of(request), &mut response);
+        response
     }
 
-    /// One of several upstreams did not answer; the request went on to the next.
-    pub(super) fn note_passed_over(&self, seen: &Seen, route: &Route, error: &ForwardError) {
-        let effect = "another address of the route is asked; this one is let alone for a while";
-        self.trouble(seen, &route.name, (EventName::Upstream, error), format_args!("{effect}"));
-    }
-
-    /// Told once of a session and a route: apps and servers between refuse fields of this size, with
-    /// 400 or 431 and no word of why.
-    pub(super) fn note_large_identity(
-        &self,
-        seen: &Seen,
-        standing: &authorize::Standing,
-        fields: &HeaderMap,
-    ) {
-        let octets = shape::identity_octets(&seen.plan, fields);
-        let (route, session) = (standing.route(), standing.session());
-        let Some(session) = session.filter(|_| octets >= LARGE_IDENTITY) else { return };
-        if !session.first_logged(&format!("{} {}", route.id, route.name)) {
-            return;
+    async fn ask_to_sign_in(&self, request: &Identified<'_>, prompt: Prompt) -> Response<Body> {
+        match request.seen.reader {
+            Reader::Person => self.sign_in(request, prompt).await,
+            Reader::Program => unauthenticated(Known::of(request), Preference::Json),
         }
-        self.recorder
-            .event(usher_rules::plan::Level::Warn, EventName::Identity, seen.now)
-            .with(EventField::RequestId, seen.id())
-            .with(EventField::Route, &route.name)
-            .with(EventField::UserId, &session.person().id)
-            .with(EventField::Octets, octets)
-            .with(EventField::Effect, "many apps refuse requests with so long fields")
-            .with(
-                EventField::Hint,
-                "have the provider send fewer groups and claims, or leave out \
-                 `pass_identity_headers` and `jwt_claims_headers` where the app does not read them",
-            )
-            .write();
     }
 
-    fn trouble(
-        &self,
-        seen: &Seen,
-        route: &str,
-        (event, error): (EventName, &dyn std::error::Error),
-        effect: fmt::Arguments<'_>,
-    ) {
-        let cause = error.source().map(full_cause).unwrap_or_default();
-        self.recorder
-            .event(usher_rules::plan::Level::Warn, event, seen.now)
-            .with(EventField::RequestId, seen.id())
-            .with(EventField::Route, route)
-            .with(EventField::Problem, error)
-            .with(EventField::Cause, cause)
-            .with(EventField::Effect, effect)
-            .write_if(&seen.plan.log);
+    async fn sign_in(&self, request: &Identified<'_>, prompt: Prompt) -> Response<Body> {
+        self.own.sign_in_redirect(needed(request, &page_of(request), prompt)).await
+    }
+
+    fn show_device(&self, request: &Identified<'_>, decision: &Decision) -> Response<Body> {
+        let kind = decision.device.as_deref().unwrap_or_default();
+        self.own.device_redirect(&needed(request, &page_of(request), Prompt::IfNeeded), kind)
     }
 }
 
-fn full_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    if let Some(tls) = tls_error(error) {
-        return tls_words(tls);
-    }
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
+/// The page to come back to. A form's target may have none: its sender goes back to the front.
+fn page_of<'r>(request: &'r Identified<'_>) -> Cow<'r, str> {
+    let head = &request.head;
+    let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
+    if reads { without_session(&head.uri) } else { "/".into() }
+}
+
+fn needed<'r>(request: &'r Identified<'_>, target: &'r str, prompt: Prompt) -> SignInNeeded<'r> {
+    let Identified { head, seen, routed, .. } = request;
+    let (plan, authority) = (&seen.plan, &routed.authority);
+    let own_client = routed.route().and_then(|route| route.own_client.as_ref());
+    let provider = plan.sign_in.providers.asked_by(own_client).id();
+    let (request_id, now) = (seen.id(), seen.now);
+    SignInNeeded { plan, head, authority, target, provider, prompt, request_id, now }
+}
+
+/// Its clients want to hear of a refusal (`pomerium-policy-measured.md` 34).
+fn is_kubernetes(fields: &HeaderMap) -> bool {
+    let agent = fields.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    agent.is_some_and(|agent| agent.contains("kubernetes/"))
 }
 
 fn sign_in_url(seen: &Seen) -> String {
@@ -314,9 +250,8 @@ fn receipt(seen: &Seen) -> Receipt<'_> {
 /// A cookie that is no good is taken away, so that it is not sent again and again. One beside a
 /// credential of the app's may be good.
 fn clear_rejected(known: Known<'_>, response: &mut Response<Body>) {
-    match known.identity {
-        Identity::Rejected(Rejection::OfApp) | Identity::Anonymous | Identity::Session(_) => return,
-        Identity::Rejected(_) => {}
+    if known.identity.is_refused_by_app() || !matches!(known.identity, Identity::Rejected(_)) {
+        return;
     }
     for over in SetCookie::session(&known.seen.plan.cookie, "", CookieLife::Over) {
         if let Ok(cleared) = HeaderValue::try_from(over.to_field(known.seen.now.wall)) {
@@ -326,13 +261,41 @@ fn clear_rejected(known: Known<'_>, response: &mut Response<Body>) {
 }
 
 /// 401 for programs: clean, never a redirect; it says where a person can sign in.
-fn unauthenticated(known: Known<'_>) -> Response<Body> {
+fn unauthenticated(known: Known<'_>, wanted: Preference) -> Response<Body> {
     let Known { seen, identity, .. } = known;
     let sign_in = sign_in_url(seen);
     let contact = seen.plan.contact.as_deref().map(Contact);
     let page = Unauthenticated { sign_in: Link::new(&sign_in), contact, receipt: receipt(seen) };
-    let mut response = rendered(&page, Preference::Json, &[]);
+    let mut response = rendered(&page, wanted, &[]);
     challenge(identity, &mut response);
+    response
+}
+
+/// A connection is asked once for a certificate, in its handshake: who has one now needs another.
+fn without_certificate(known: Known<'_>) -> Response<Body> {
+    let Known { seen, .. } = known;
+    let (host, contact) = (known.host(), seen.plan.contact.as_deref().map(Contact));
+    let shown = seen.connection.presented.chain();
+    let lacks = if shown.is_some() { Lack::Validity } else { Lack::Certificate };
+    let page = CertificateNeeded { lacks, host, contact, receipt: receipt(seen) };
+    let mut response = respond(known, &page);
+    if !seen.connection.protocol().is_multiplexed() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Clients of MCP are programs, whatever they say that they read.
+fn refuse_message(request: &Identified<'_>, decision: &Decision) -> Response<Body> {
+    let known = Known::of(request);
+    if let (Verdict::Deny, Message::Request { id, .. }) = (decision.verdict, &request.message) {
+        return message::denied(id.as_ref(), known.seen.id());
+    }
+    let mut response = unauthenticated(known, Preference::Json);
+    if decision.verdict != Verdict::SignInAgain {
+        let plain = HeaderValue::from_static("Bearer realm=\"usher\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, plain);
+    }
     response
 }
 
@@ -367,8 +330,22 @@ fn shown(identity: &Identity) -> Option<&str> {
     Some(if person.email.is_empty() { &person.id } else { &person.email })
 }
 
-fn forbidden(request: &Identified<'_>) -> Response<Body> {
+/// Which rule it was, and the codes of its reasons, where the route shows them: names of keys and
+/// words of ours, no value of the config and nothing about anybody.
+fn details(route: &Route, decision: &Decision) -> Option<String> {
+    let side = if decision.deny.holds { &decision.deny } else { &decision.allow };
+    let why: Vec<&str> = side.reasons.iter().map(Reason::word).collect();
+    let why = if why.is_empty() { "nothing lets anybody in".into() } else { why.join(", ") };
+    route.shows_details.then(|| format!("Rule {}: {why}.", decision.rule))
+}
+
+fn forbidden(request: &Identified<'_>, decision: &Decision) -> Response<Body> {
     let known = Known::of(request);
+    if decision.is_for_the_device() {
+        let contact = known.seen.plan.contact.as_deref().map(Contact);
+        let page = DeviceRefused { host: known.host(), contact, receipt: receipt(known.seen) };
+        return respond(known, &page);
+    }
     let person = known.identity.session().map(|live| live.person());
     let switch_account = person.map(|_| {
         PostForm::to("/.pomerium/sign_out")
@@ -377,7 +354,8 @@ fn forbidden(request: &Identified<'_>) -> Response<Body> {
     });
     // To the person alone, about themselves: without it nobody knows why a rule did not let them in.
     let unproven = person.map(|person| person.unproven.iter()).into_iter().flatten();
-    let doubts: Vec<String> = unproven.map(ToString::to_string).collect();
+    let details = known.route().and_then(|route| details(route, decision));
+    let doubts: Vec<String> = unproven.map(ToString::to_string).chain(details).collect();
     let doubts: Vec<&str> = doubts.iter().map(String::as_str).collect();
     let refused = Refused {
         person: shown(known.identity),

@@ -222,8 +222,9 @@ pub(super) fn identity(
         (Ok(_), Identity::Rejected(Rejection::Contradiction)) => {
             Identity::Rejected(Rejection::Contradiction)
         }
+        // A link with somebody else's would otherwise sign its reader out.
         (Ok(live), Identity::Session(ours)) if !is_same_person(&ours, &live) => {
-            Identity::Rejected(Rejection::Contradiction)
+            Identity::Rejected(Rejection::OfApp)
         }
         (Ok(live), Identity::Session(_) | Identity::Rejected(_) | Identity::Anonymous) => {
             Identity::Session(live)

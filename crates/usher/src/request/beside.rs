@@ -127,7 +127,7 @@ impl<'a> Beside<'a> {
         still_goes_on(&permitted)?;
         let mut body = Err(Refusal::Unsayable);
         let permitted = permitted.shaped(|mut head, _| {
-            body = whole::rewritten(&mut head, gathered, rewrite);
+            body = whole::rewritten(&mut head, gathered, rewrite, &self.waiting());
             Some(head)
         });
         Ok(Before::GoesOn(permitted.ok_or(Refusal::Unsayable)?, body?))

@@ -117,14 +117,20 @@ impl Door {
     }
 
     fn tell_turned(&self, turned: &Turned) {
-        let (level, problem, effect) = match turned.turn {
-            Turn::Out => (
+        let (level, problem, effect) = match (turned.turn, turned.is_well) {
+            (Some(Turn::Out), _) => (
                 Level::Warn,
                 "the upstream fails its health check",
                 "it is left alone until it passes again, while another one is well",
             ),
-            Turn::Back => {
+            (Some(Turn::Back), _) => {
                 (Level::Info, "the upstream passes its health checks again", "it is asked again")
+            }
+            (None, false) => {
+                (Level::Info, "a health check of the upstream failed", "it stands as before")
+            }
+            (None, true) => {
+                (Level::Info, "a health check of the upstream passed", "it stands as before")
             }
         };
         self.recorder
@@ -163,14 +169,14 @@ impl Serve for Arc<Door> {
     type Body = Body;
 
     /// The answer to one request. A panic in one request must not take the door down: it is
-    /// that request's 500, and everybody else goes on. `answer` catches what the rooms do; what
+    /// that request's 500, and everybody else goes on. `handle` catches what the rooms do; what
     /// is caught here went wrong before or beside them, so nothing is known of the request.
     async fn serve(
         &self,
         connection: Arc<Connection>,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        let answered = caught(self.answer(connection, request)).await;
+        let answered = caught(self.handle(connection, request)).await;
         answered.unwrap_or_else(|panicked| self.last_resort(&panicked))
     }
 

@@ -10,7 +10,7 @@ use super::{
     accept::InFlight,
     forward::Upload,
     identify::{Identified, Identity},
-    record::{Access, By, Closing, Decided},
+    record::{Access, By, Closing, Decided, Judgement},
     route::Routed,
     seen::Seen,
 };
@@ -106,6 +106,7 @@ impl<'a> Journey<'a> {
             referer: seen.referer.take(),
             ip: seen.visitor_text.clone(),
             way: seen.way.clone(),
+            presented: Arc::clone(&seen.connection.presented),
             session: identity.session().cloned(),
             route: routed.as_ref().and_then(Routed::route).cloned(),
             verdict: verdict.unwrap_or(Verdict::Deny),
@@ -166,7 +167,7 @@ impl<'a> Known<'a> {
             identity,
             route: match by {
                 By::Policy(_) | By::Path(_) | By::Unbound(_) => self.route().map(AsRef::as_ref),
-                By::OwnPage => None,
+                By::OwnPage | By::NobodysPage => None,
             },
             by,
             at: seen.now,
@@ -182,8 +183,11 @@ impl Door {
         }
         self.recorder.decided(known.decided(&outcome.unrouted_path, by));
         outcome.decided = match by {
-            By::Policy(decision) => Some((decision.verdict, Arc::clone(&decision.rule))),
+            By::Policy(Judgement { decision, .. }) => {
+                Some((decision.verdict, Arc::clone(&decision.rule)))
+            }
             By::OwnPage => Some((Verdict::Allow, OWN_PAGE.with(Arc::clone))),
+            By::NobodysPage => Some((Verdict::SignIn, OWN_PAGE.with(Arc::clone))),
             By::Unbound(why) => Some((Verdict::Allow, why.into())),
             By::Path(_) => None, // its rule is the outcome's
         };

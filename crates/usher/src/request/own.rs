@@ -31,6 +31,8 @@ pub struct OwnRequest {
     pub route: Option<Arc<Route>>,
     /// Who is asking.
     pub identity: Identity,
+    /// The TCP peer: what policies judge.
+    pub source: IpAddr,
     /// The visitor: the TCP peer, or whom the proxies that are trusted name.
     pub visitor: IpAddr,
     /// The id on pages, logs and `X-Request-Id`.
@@ -51,6 +53,9 @@ pub trait OwnPages: Send + Sync {
         &'a self,
         request: SignInNeeded<'a>,
     ) -> BoxFuture<'a, http::Response<Body>>;
+
+    /// Where a navigation is sent whose policy asks for a device of that kind.
+    fn device_redirect(&self, request: &SignInNeeded<'_>, kind: &str) -> http::Response<Body>;
 }
 
 /// Facts that were learnt elsewhere, are no secrets, and help while whoever told them is silent:
@@ -86,6 +91,8 @@ pub struct SignInNeeded<'a> {
     pub authority: &'a Authority,
     /// Path and query to come back to.
     pub target: &'a str,
+    /// Who says who they are: by the id that its sessions have.
+    pub provider: &'a str,
     /// Does a session that is known somewhere do?
     pub prompt: Prompt,
     /// The id on pages, logs and `X-Request-Id`.

@@ -6,28 +6,31 @@ use http::{HeaderValue, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
-    fields::{Reader, join_cookies, one_length, reader},
+    fields::{Reader, join_cookies, names_two_visitors, one_length, reader},
+    mcp::Message,
     names::escaped_path,
     plan::Route,
 };
 
 use super::{
-    Body, Details, Door, OwnRequest,
+    Body, Details, Door, OwnRequest, PathRule,
     accept::{Connection, limits},
     answer,
     app::{self, Asked},
     authorize::{self, Permitted, Unbound},
     beside::{Before, Beside},
+    by_route::by_route,
     caught::caught,
     forward::{Asking, Course, RequestBody, Trailers},
     identify::{self, Asker, Identified, Identity},
     journey::{Journey, Known, Outcome},
+    message::{self, Arriving},
     oversize::oversize,
     record::By,
     refusal::Refusal,
     route::{self, Destination, RouteError, Routed, target_path},
     seen::{REQUEST_ID, Seen},
-    shape::{self, Upward},
+    shape::{self, UpstreamPath, Upward},
     upgrade::{self, Upgrade},
     workers,
 };
@@ -50,7 +53,7 @@ impl Rest {
 
 impl Door {
     /// Rooms 3 to 8; 1 and 2 are per connection.
-    pub(super) async fn answer(
+    pub(super) async fn handle(
         self: &Arc<Self>,
         connection: Arc<Connection>,
         request: Request<Incoming>,
@@ -70,7 +73,11 @@ impl Door {
             Some(_) => Reader::Program, // a page in its place would be noise
             None => reader(&head.method, &head.headers),
         };
-        let seen = Seen::of(&head, self.plan(), connection, self.clock.now(), reader);
+        let plan = self.plan();
+        if names_two_visitors(&head.headers, plan.xff_num_trusted_hops) {
+            self.recorder.names_two_visitors();
+        }
+        let seen = Seen::of(&head, plan, connection, self.clock.now(), reader);
         let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
             (false, _) => Err(Refusal::Busy),
@@ -116,7 +123,7 @@ impl Door {
             return Ok((response, None));
         }
         *identity = self.identify(seen, routed, &head).await?;
-        let request = Identified { head, seen, routed, identity };
+        let request = Identified { head, seen, routed, identity, message: Message::default() };
         if let Some(response) = answer::cleaned(&request) {
             self.decided(Known::of(&request), By::OwnPage, outcome);
             return Ok((response, None));
@@ -148,37 +155,51 @@ impl Door {
         let by_us =
             identify::who(&seen.plan, &self.verifier, self.sessions.as_ref(), asker).await?;
         let Some(route) = routed.route() else { return Ok(by_us) };
+        let by_us = by_us.on(route, &seen.plan);
         let Some(app) = self.apps.of(route)? else { return Ok(by_us) };
         let by_app = app.credential(Asked::new((seen, routed, route), head, &by_us)).await;
-        Ok(app::identity(by_us, by_app, &seen.plan, seen.now))
+        Ok(app::identity(by_us, by_app, &seen.plan, seen.now).on(route, &seen.plan))
     }
 
     /// Authorize: whoever gets further has a permit.
     async fn to_app(
         &self,
-        request: Identified<'_>,
+        mut request: Identified<'_>,
         route: &Arc<Route>,
-        mut rest: Rest,
+        rest: Rest,
         outcome: &mut Outcome,
     ) -> Result<Answered, Refusal> {
         let (known, seen, routed) = (Known::of(&request), request.seen, request.routed);
         if let Some(response) = workers::refused(&request) {
-            self.decided(known, By::OwnPage, outcome);
+            self.decided(known, By::Path(PathRule::ServiceWorker.word()), outcome);
             return Ok((response, None));
         }
-        rest.upgrade = upgrade::allowed(rest.upgrade, route, &request)?;
+        if route.client_trust.is_some() && seen.connection.presented.is_unreadable() {
+            return Err(Refusal::UnreadableCertificate); // as in the real server
+        }
+        let is_a_tunnel = rest.is_a_tunnel();
+        let upgrade = upgrade::allowed(rest.upgrade, route, &request)?;
+        let mut body = Arriving::Incoming(rest.incoming);
         let app = self.apps.of(route)?;
+        if let Some(at_most) = route.mcp.and_then(|server| server.reads_at_most) {
+            outcome.rule = Some(PathRule::BadRequest); // for as long as it can't be had
+            let asked = (seen, route, upgrade.as_ref());
+            (request.message, body) =
+                message::read(&mut request.head, body, asked, at_most).await?;
+            outcome.rule = None;
+        }
+        let unreadable = request.message.unreadable();
         let stranger = |Identified { head, identity, .. }: &Identified<'_>| match app {
             None => Unbound::No,
             Some(app) => app.allows_unbound(Asked::new((seen, routed, route), head, identity)),
         };
         let permitted = match authorize::permit(request, route, stranger) {
             Ok((permitted, grounds)) => {
-                self.decided(known, By::from(&grounds), outcome);
+                self.decided(known, By::grounds(&grounds, permitted.asked()), outcome);
                 permitted
             }
             Err(refused) => {
-                self.decided(known, By::Policy(&refused.decision), outcome);
+                self.decided(known, By::from(&refused), outcome);
                 if !seen.now.wall.is_plausible() {
                     return Err(Refusal::ClockUnset); // somebody who is signed in may be asking
                 }
@@ -188,17 +209,17 @@ impl Door {
                 return Ok((response, None));
             }
         };
-        if let Some(mut response) = answer::by_route(routed, route, &permitted.request().uri) {
-            known.add_fields(&mut response);
-            let is_lost = rest.is_a_tunnel();
-            return if is_lost { Err(Refusal::NoWebSockets) } else { Ok((response, None)) };
+        if let Some(why) = unreadable {
+            outcome.rule = Some(PathRule::BadRequest);
+            return Err(message::refusal(why));
         }
-        if shape::climbs(route, &routed.path) {
-            return Err(Refusal::Climbs);
+        if let Some(mut response) = by_route(seen, routed, route, permitted.request()) {
+            known.add_fields(&mut response);
+            return if is_a_tunnel { Err(Refusal::NoWebSockets) } else { Ok((response, None)) };
         }
         let place = (seen, routed, route);
         let beside = app.map(|app| Beside::new(app, place, known.identity, permitted.request()));
-        self.forward(place, permitted, rest, beside, outcome).await
+        self.forward(place, permitted, (body, upgrade), beside, outcome).await
     }
 
     /// Shape, forward, and shape what comes back.
@@ -206,17 +227,15 @@ impl Door {
         &self,
         (seen, routed, route): (&Seen, &Routed, &Arc<Route>),
         mut permitted: Permitted<Parts>,
-        Rest { incoming, mut upgrade }: Rest,
+        (body, mut upgrade): (Arriving, Option<Upgrade>),
         beside: Option<Box<Beside<'_>>>,
         outcome: &mut Outcome,
     ) -> Result<Answered, Refusal> {
+        let path = shape::upstream_path(route, &routed.path).ok_or(Refusal::Climbs)?;
         let read_patience = seen.plan.timeouts.read;
         let (mut body, upload) = match upgrade {
             Some(_) => (RequestBody::Empty, None), // the bytes after an upgrade are no body
-            None => {
-                let trailers = Trailers::toward_upstream(&seen.plan, route);
-                RequestBody::new(incoming, read_patience, trailers)
-            }
+            None => body.request_body(seen, route),
         };
         outcome.upload = upload.clone();
         if let Some(beside) = &beside {
@@ -226,7 +245,7 @@ impl Door {
                 Before::GoesOn(head, changed) => (permitted, body) = (head, changed),
             }
         }
-        let permitted = self.upward(seen, routed, permitted, body, &mut upgrade)?;
+        let permitted = self.upward((seen, routed, path), permitted, body, &mut upgrade)?;
         outcome.authority = permitted.request().headers().get(header::HOST).cloned();
         let asking = Asking { upload, read_patience, visitor: seen.visitor };
         let mut course = Course::default();
@@ -234,6 +253,9 @@ impl Door {
         outcome.authority = course.authority.or(outcome.authority.take());
         for error in &course.passed_over {
             self.note_passed_over(seen, route, error);
+        }
+        for ejected in &course.ejected {
+            self.note_ejected(seen, route, ejected);
         }
         let sent = sent?;
         outcome.details = Details::ViaUpstream;
@@ -247,8 +269,7 @@ impl Door {
     /// The request as the upstream gets it.
     fn upward(
         &self,
-        seen: &Seen,
-        routed: &Routed,
+        (seen, routed, path): (&Seen, &Routed, UpstreamPath<'_>),
         permitted: Permitted<Parts>,
         body: RequestBody,
         upgrade: &mut Option<Upgrade>,
@@ -256,11 +277,11 @@ impl Door {
         let upward = Upward {
             plan: &seen.plan,
             signer: &self.signer,
-            path: &routed.path,
+            verifier: &self.verifier,
+            path,
             authority: &routed.authority_field,
             host: routed.authority.host.as_str(),
             peer: &seen.connection.peer.text,
-            https: true, // a plain listener stands behind a terminator, as in Pomerium
             request_id: &seen.request_id,
             now: seen.now.wall,
         };
@@ -280,7 +301,8 @@ impl Door {
         shaped.ok_or(Refusal::Unsayable)
     }
 
-    /// One of our own pages: open to all, so the decision is made before it begins.
+    /// One of our own pages: open to all or to whoever is signed in, so the decision is made before
+    /// it begins. The host that signs people in knows them by another cookie, too.
     async fn own_page(
         &self,
         request: Identified<'_>,
@@ -289,6 +311,16 @@ impl Door {
         outcome: &mut Outcome,
     ) -> Result<Answered, Refusal> {
         let known = Known::of(&request);
+        if request.routed.is_about_somebody()
+            && request.identity.session().is_none()
+            && !is_where_people_sign_in(&request)
+        {
+            self.decided(known, By::NobodysPage, outcome);
+            outcome.details = Details::Denied;
+            let mut response = self.refuse_nobody(&request).await;
+            known.add_fields(&mut response);
+            return Ok((response, None));
+        }
         self.decided(known, By::OwnPage, outcome);
         let body = Limited::new(incoming, limits::OWN_BODY).collect();
         let body = match tokio::time::timeout(limits::HEAD, body).await {
@@ -296,7 +328,7 @@ impl Door {
             Ok(Err(_)) => return Err(Refusal::TooLarge),
             Err(_) => return Err(Refusal::Slow),
         };
-        let Identified { head, seen, routed, identity } = request;
+        let Identified { head, seen, routed, identity, .. } = request;
         let request = OwnRequest {
             plan: Arc::clone(&seen.plan),
             head,
@@ -305,6 +337,7 @@ impl Door {
             path: routed.path.clone(),
             route: first.clone(),
             identity: identity.clone(),
+            source: seen.source(),
             // Tries are counted by it: behind a trusted proxy all would else be one source.
             visitor: seen.visitor,
             request_id: seen.id().into(),
@@ -314,6 +347,11 @@ impl Door {
         known.add_fields(&mut response);
         Ok((response, None))
     }
+}
+
+fn is_where_people_sign_in(request: &Identified<'_>) -> bool {
+    let own = request.seen.plan.sign_in.own();
+    own.is_some_and(|own| own.host == request.routed.authority.host)
 }
 
 /// The answer as the client gets it.

@@ -1,9 +1,10 @@
 //! Why a request goes no further, and what that means to everybody who hears of it.
 
 use usher_pages::{
-    BadRequest, ClockUnset, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge, InternalError,
-    Link, Misdirected, NotFound, NotImplemented, Receipt, Refused, RequestTimeout, TooLarge,
-    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    BadRequest, CertificateNeeded, ClockUnset, Contact, CookiesTooLarge, ErrorPage,
+    HeadersTooLarge, InternalError, Lack, Link, Misdirected, NotFound, NotImplemented, Receipt,
+    Refused, RequestTimeout, TooLarge, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable,
 };
 
 use super::{
@@ -39,6 +40,8 @@ pub(super) enum Refusal {
     Unsayable,
     /// The client's share, or the process's budget, is full.
     Busy,
+    /// The client showed a certificate that is none, and the route wants a good one.
+    UnreadableCertificate,
     /// This machine's clock is not set: nothing that depends on the time can be decided.
     ClockUnset,
     /// The store of sessions can't say who is asking: they are neither let in nor signed out.
@@ -144,7 +147,7 @@ impl Refusal {
                 None,
             ),
             Self::Slow => (Box::new(RequestTimeout { receipt }), Details::RequestTimeout, None),
-            Self::Unsayable => (
+            Self::Unsayable | Self::UnreadableCertificate => (
                 Box::new(InternalError { receipt }),
                 Details::InternalError,
                 Some(PathRule::Internal),
@@ -173,34 +176,25 @@ impl Refusal {
 }
 
 fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> ErrorResponse<'a> {
-    let (page, rule, details): (Box<dyn ErrorPage + Send + 'a>, _, _) = match error {
+    type Answer<'a> = (Box<dyn ErrorPage + Send + 'a>, PathRule, Details);
+    let not_spoken = |why| -> Answer<'a> {
+        (Box::new(NotImplemented { why, receipt }), PathRule::BadRequest, Details::BadRequest)
+    };
+    let (page, rule, details): Answer<'a> = match error {
         RouteError::Misdirected => {
             (Box::new(Misdirected { host, receipt }), PathRule::OtherHost, Details::Misdirected)
+        }
+        RouteError::BadAuthority(error) if error.is_no_name() => {
+            (Box::new(NotFound { host, receipt }), PathRule::NoRoute, Details::RouteNotFound)
         }
         RouteError::TooManyFields => {
             (Box::new(HeadersTooLarge { receipt }), PathRule::BadRequest, Details::HeadersTooLarge)
         }
-        RouteError::TransferCoding => (
-            Box::new(NotImplemented {
-                why: "The request's transfer coding is not spoken here.",
-                receipt,
-            }),
-            PathRule::BadRequest,
-            Details::BadRequest,
-        ),
-        RouteError::Protocol => (
-            Box::new(NotImplemented {
-                why: "Only WebSockets can be opened by extended CONNECT.",
-                receipt,
-            }),
-            PathRule::BadRequest,
-            Details::BadRequest,
-        ),
-        RouteError::Trace => (
-            Box::new(NotImplemented { why: "Requests are not traced here.", receipt }),
-            PathRule::BadRequest,
-            Details::BadRequest,
-        ),
+        RouteError::TransferCoding => {
+            not_spoken("The request's transfer coding is not spoken here.")
+        }
+        RouteError::Protocol => not_spoken("Only WebSockets can be opened by extended CONNECT."),
+        RouteError::Trace => not_spoken("Requests are not traced here."),
         RouteError::NoAuthority
         | RouteError::BadAuthority(_)
         | RouteError::BadPath(_)
@@ -232,15 +226,21 @@ fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> ErrorResponse<'a
         | ForwardError::Tls { .. } // a handshake that fails has made no connection
         | ForwardError::TlsSettings { .. }
         | ForwardError::Refused { .. }
-        | ForwardError::Closed { .. } => Box::new(UpstreamUnavailable { host, try_again, receipt }),
+        | ForwardError::Closed { .. }
+        | ForwardError::Overflow { .. }
+        | ForwardError::NoneWell => Box::new(UpstreamUnavailable { host, try_again, receipt }),
         ForwardError::Protocol { .. }
         | ForwardError::Unreadable { .. }
         | ForwardError::Invalid { .. }
-        | ForwardError::NotWebSocket => Box::new(UpstreamDown { host, try_again, receipt }),
+        | ForwardError::NotWebSocket
+        | ForwardError::NoUpstream => Box::new(UpstreamDown { host, try_again, receipt }),
         ForwardError::ClientStalled { .. } => Box::new(RequestTimeout { receipt }),
         ForwardError::ClientGone => Box::new(BadRequest { why: None, receipt }),
         // What would be said to the same request if it came now.
         ForwardError::PermitEnded(PermitEnd::RouteGone) => Box::new(NotFound { host, receipt }),
+        ForwardError::PermitEnded(PermitEnd::CertificateOver) => {
+            Box::new(CertificateNeeded { lacks: Lack::Validity, host, contact, receipt })
+        }
         ForwardError::PermitEnded(PermitEnd::PolicyChanged) if person.is_some() => {
             Box::new(Refused { person, host, switch_account: None, reasons: &[], contact, receipt })
         }
@@ -252,196 +252,4 @@ fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> ErrorResponse<'a
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{io, time::Duration};
-
-    use http_body_util::{BodyExt as _, Empty};
-    use hyper::body::Bytes;
-    use hyper_util::rt::TokioIo;
-    use tokio::io::AsyncWriteExt as _;
-    use usher_pages::Receipt;
-    use usher_rules::{
-        fields::Preference,
-        names::{Authority, RequestPath},
-    };
-
-    use super::{
-        ForwardError, Named, Oversize, Panicked, PermitEnd, Refusal, RouteError, StoreError,
-    };
-    use crate::request::{error_page, forward::Unreadable};
-
-    /// What a client says about an upstream that says `bytes` and hangs up.
-    async fn said(bytes: &[u8]) -> hyper::Error {
-        let (near, mut far) = tokio::io::duplex(1024);
-        far.write_all(bytes).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(near)).await.unwrap();
-        let request = http::Request::new(Empty::<Bytes>::new());
-        let (_, answer, ()) =
-            tokio::join!(connection, sender.send_request(request), async { drop(far) });
-        answer.unwrap_err()
-    }
-
-    async fn not_forwarded() -> Vec<(u16, ForwardError)> {
-        let upstream = || Box::<str>::from("127.0.0.1:1");
-        let (source, after) = (|| io::Error::other("x"), Duration::from_secs(1));
-        vec![
-            (503, ForwardError::Resolve { upstream: upstream(), source: source() }),
-            (503, ForwardError::Connect { upstream: upstream(), source: source() }),
-            (503, ForwardError::ConnectTimeout { upstream: upstream(), after }),
-            (503, ForwardError::Tls { upstream: upstream(), source: source() }),
-            (503, ForwardError::TlsSettings { upstream: upstream(), why: "x".into() }),
-            (503, ForwardError::Closed { source: said(b"").await }),
-            (503, ForwardError::Refused { source: said(b"").await }),
-            (502, ForwardError::Protocol { source: said(b"no HTTP\r\n\r\n").await }),
-            (502, ForwardError::Invalid { why: "x" }),
-            (504, ForwardError::HeadTimeout { after }),
-            (504, ForwardError::IdleTimeout { after }),
-            (408, ForwardError::ClientStalled { after }),
-            (400, ForwardError::ClientGone),
-            (401, ForwardError::PermitEnded(PermitEnd::SessionEnded)),
-            (401, ForwardError::PermitEnded(PermitEnd::SessionExpired)),
-            (403, ForwardError::PermitEnded(PermitEnd::PolicyChanged)),
-            (404, ForwardError::PermitEnded(PermitEnd::RouteGone)),
-            (502, ForwardError::NotWebSocket),
-            (502, ForwardError::Unreadable { why: Unreadable::Coded }),
-            (502, ForwardError::Unreadable { why: Unreadable::Part }),
-            (502, ForwardError::Unreadable { why: Unreadable::TooLarge { at_most: 1 } }),
-            (502, ForwardError::Unreadable { why: Unreadable::Malformed("x") }),
-            (502, ForwardError::Unreadable { why: Unreadable::Slow }),
-            (502, ForwardError::Unreadable { why: Unreadable::Broke(source()) }),
-        ]
-    }
-
-    fn misrouted() -> Vec<(u16, RouteError)> {
-        vec![
-            (400, RouteError::NoAuthority),
-            (400, RouteError::BadAuthority(Authority::parse("a b").unwrap_err())),
-            (400, RouteError::BadPath(RequestPath::parse("/%2f").unwrap_err())),
-            (400, RouteError::TwoReadings),
-            (400, RouteError::Method),
-            (400, RouteError::Connect),
-            (501, RouteError::Trace),
-            (400, RouteError::Underscore),
-            (400, RouteError::Lengths(usher_rules::fields::DifferentLengths)),
-            (501, RouteError::Protocol),
-            (431, RouteError::TooManyFields),
-            (501, RouteError::TransferCoding),
-            (421, RouteError::Misdirected),
-        ]
-    }
-
-    /// Every refusal, and its status.
-    async fn every() -> Vec<(u16, Refusal)> {
-        let mut every = vec![
-            (404, Refusal::NotFound),
-            (431, Refusal::Oversize(Oversize::Cookies)),
-            (431, Refusal::Oversize(Oversize::Other)),
-            (400, Refusal::Climbs),
-            (403, Refusal::NoWebSockets),
-            (403, Refusal::ForeignOrigin),
-            (413, Refusal::TooLarge),
-            (400, Refusal::Malformed("x")),
-            (408, Refusal::Slow),
-            (500, Refusal::Unsayable),
-            (503, Refusal::Busy),
-            (503, Refusal::ClockUnset),
-            (503, Refusal::Store(StoreError::Unavailable("x".into()))),
-            (503, Refusal::Store(StoreError::Full("x".into()))),
-            (500, Refusal::Store(StoreError::Damaged("x".into()))),
-            (403, Refusal::Store(StoreError::Refused("x".into()))),
-            (500, Refusal::Panicked(Panicked { place: "a.rs:1".into(), words: "x" })),
-        ];
-        every.extend(not_forwarded().await.into_iter().map(|(s, e)| (s, Refusal::Forward(e))));
-        every.extend(misrouted().into_iter().map(|(s, e)| (s, Refusal::Route(e))));
-        every
-    }
-
-    /// Names each variant; who adds one is told here to add it to the list above, too.
-    fn variant(refusal: &Refusal) -> String {
-        match refusal {
-            Refusal::Route(error) => match error {
-                RouteError::NoAuthority
-                | RouteError::BadAuthority(_)
-                | RouteError::BadPath(_)
-                | RouteError::TwoReadings
-                | RouteError::Method
-                | RouteError::Trace
-                | RouteError::Underscore
-                | RouteError::Lengths(_)
-                | RouteError::Protocol
-                | RouteError::TooManyFields
-                | RouteError::TransferCoding
-                | RouteError::Connect
-                | RouteError::Misdirected => format!("Route {error}"),
-            },
-            Refusal::Forward(error) => match error {
-                ForwardError::Resolve { .. }
-                | ForwardError::Connect { .. }
-                | ForwardError::ConnectTimeout { .. }
-                | ForwardError::Tls { .. }
-                | ForwardError::TlsSettings { .. }
-                | ForwardError::Closed { .. }
-                | ForwardError::Refused { .. }
-                | ForwardError::Protocol { .. }
-                | ForwardError::Invalid { .. }
-                | ForwardError::HeadTimeout { .. }
-                | ForwardError::IdleTimeout { .. }
-                | ForwardError::ClientStalled { .. }
-                | ForwardError::ClientGone
-                | ForwardError::PermitEnded(_)
-                | ForwardError::NotWebSocket => format!("Forward {error}"),
-                ForwardError::Unreadable { why } => format!("Unreadable {why}"),
-            },
-            Refusal::NotFound
-            | Refusal::Oversize(Oversize::Cookies | Oversize::Other)
-            | Refusal::Climbs
-            | Refusal::NoWebSockets
-            | Refusal::ForeignOrigin
-            | Refusal::TooLarge
-            | Refusal::Slow
-            | Refusal::Unsayable
-            | Refusal::Busy
-            | Refusal::ClockUnset
-            | Refusal::Store(
-                StoreError::Unavailable(_)
-                | StoreError::Full(_)
-                | StoreError::Damaged(_)
-                | StoreError::Refused(_),
-            )
-            | Refusal::Malformed(_)
-            | Refusal::Panicked(_) => format!("{refusal:?}"),
-        }
-    }
-
-    /// 403 over a document that says 400 helps nobody.
-    #[tokio::test]
-    async fn status_page_and_document_of_every_refusal_agree() {
-        let receipt = Receipt { request_id: "7f3a", at_seconds: 0 };
-        let named = Named {
-            host: "tv.test",
-            sign_in: "https://tv.test/.pomerium/",
-            page: Some("/"),
-            contact: None,
-            person: Some("ann@example.com"),
-            receipt,
-        };
-        let mut seen = std::collections::HashSet::new();
-        for (status, refusal) in every().await {
-            assert!(seen.insert(variant(&refusal)), "twice: {refusal:?}");
-            let page = refusal.error_response(named).page;
-            let of = |wanted| error_page(&*page, wanted, &[]);
-            let (html, json, text) =
-                (of(Preference::Html), of(Preference::Json), of(Preference::Text));
-            for response in [&html, &json, &text] {
-                assert_eq!(response.status().as_u16(), status, "{refusal:?}");
-            }
-            let body = json.into_body().collect().await.unwrap().to_bytes();
-            let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
-            assert_eq!(document["status"], status, "{refusal:?}: {document}");
-            let body = text.into_body().collect().await.unwrap().to_bytes();
-            assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
-        }
-        assert_eq!(seen.len(), 54, "every variant");
-    }
-}
+mod tests;

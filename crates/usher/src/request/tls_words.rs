@@ -34,6 +34,21 @@ pub fn tls_words(error: &rustls::Error) -> String {
     error.to_string()
 }
 
+/// An error and all that lies in it, in words.
+pub(super) fn full_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(tls) = tls_error(error) {
+        return tls_words(tls);
+    }
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
 /// Since when, or from when on; nothing where its time is not what is wrong.
 pub fn untimely(problem: &CertificateError) -> Option<String> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a list that grows; these are about time")]

@@ -11,7 +11,9 @@ use super::{
     accept::{Duplex, Protocol},
     authorize::Standing,
     caught::caught,
-    forward::{Busy, ForwardError, Handshake, Key, Sent, SharedRecheck, relay, upstream_fields},
+    forward::{
+        ForwardError, Handshake, Key, Sent, SharedRecheck, UnderWay, relay, upstream_fields,
+    },
     identify::Identified,
     record::Closing,
     refusal::Refusal,
@@ -45,7 +47,7 @@ pub(super) struct Running {
     client: Duplex,
     upstream: Duplex,
     standing: Standing,
-    busy: Option<Busy>,
+    under_way: UnderWay,
 }
 
 impl Upgrade {
@@ -165,7 +167,7 @@ pub(super) fn settle(
         (Sent::Response(response), _) => Ok((response.map(Body::Upstream), None)),
         (Sent::Upgraded { .. }, None) => Err(ForwardError::NotWebSocket.into()),
         (
-            Sent::Upgraded { mut response, upstream, standing, busy },
+            Sent::Upgraded { mut response, upstream, standing, under_way },
             Some(Upgrade::WebSocket(socket)),
         ) => {
             if !answers(response.headers(), &socket) {
@@ -176,7 +178,7 @@ pub(super) fn settle(
                 *response.status_mut() = StatusCode::OK; // RFC 8441 §5.1
                 *response.version_mut() = Version::HTTP_2;
             }
-            let running = Running { client: socket.client, upstream, standing, busy };
+            let running = Running { client: socket.client, upstream, standing, under_way };
             Ok((response.map(|()| Body::Empty), Some(running)))
         }
     }
@@ -215,12 +217,12 @@ pub(super) fn say_upgraded(response: &mut Response<Body>) {
 impl Running {
     /// Joins both sides for as long as they live and the permit holds.
     pub(super) fn start(self, door: &Arc<Door>, mut closing: Closing) {
-        let Self { client, upstream, standing, busy } = self;
+        let Self { client, upstream, standing, under_way } = self;
         let recheck: SharedRecheck = Arc::<super::door::InForce>::clone(&door.in_force);
         let idle = standing.route().idle_timeout;
         let must_go = closing.must_go();
         door.tasks.spawn_upgraded(async move {
-            let _until_it_ends = busy;
+            let _until_it_ends = under_way;
             let both = tokio::join!(client.opened(), upstream.opened());
             let (Some(client), Some(upstream)) = both else { return };
             let relayed = tokio::select! {

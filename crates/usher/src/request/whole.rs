@@ -37,7 +37,10 @@ enum NotWhole {
     Broke(io::Error),
 }
 
-/// Reads a body to its end; trailers stay behind. What has come waits in its client's share.
+/// Reads a body to its end; trailers stay behind. What has come waits in its client's share, also
+/// when it is whole.
+///
+/// It is copied piece by piece: one of a single octet would keep all that was read along with it.
 async fn gather<B>(body: B, at_most: usize, waiting: &Waiting) -> Result<Bytes, NotWhole>
 where
     B: http_body::Body<Data = Bytes, Error = io::Error>,
@@ -46,18 +49,16 @@ where
     if body.size_hint().lower() > at_most as u64 {
         return Err(NotWhole::TooLarge);
     }
-    let (mut body, mut pieces, mut octets) = (pin!(body), Vec::new(), 0);
+    let (mut body, mut whole, mut held) = (pin!(body), BytesMut::new(), waiting.nothing());
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(NotWhole::Broke)?.into_data() else { continue };
-        octets += data.len();
-        if octets > at_most {
+        if whole.len() + data.len() > at_most {
             return Err(NotWhole::TooLarge);
         }
-        pieces.push(waiting.count(data));
+        whole.extend_from_slice(&data);
+        held.grow_to(whole.capacity());
     }
-    let mut whole = BytesMut::with_capacity(octets);
-    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-    Ok(whole.freeze())
+    Ok(waiting.count(whole.freeze()))
 }
 
 /// A request's whole body; `silence` is what its client may keep.
@@ -76,23 +77,31 @@ pub(super) async fn request_body(
     })
 }
 
-/// A request whose body an app has read and changed.
+/// A request whose body an app has read and changed. It waits for the upstream in its client's
+/// share.
 pub(super) fn rewritten(
     head: &mut request::Parts,
     whole: Bytes,
     rewrite: Rewrite<request::Parts>,
+    waiting: &Waiting,
 ) -> Result<RequestBody, Refusal> {
     let body = rewrite(head, whole).map_err(Refusal::Malformed)?;
     put(&mut head.headers, &body);
-    Ok(RequestBody::whole(body))
+    Ok(RequestBody::whole(waiting.count(body)))
 }
 
 fn put(fields: &mut HeaderMap, body: &Bytes) {
     for name in &OF_THE_OCTETS {
         fields.remove(name);
     }
+    frame(fields, body);
+}
+
+/// As what has come whole is sent: its length was not known before, maybe, and no trailers follow.
+pub(super) fn frame(fields: &mut HeaderMap, body: &Bytes) {
     // hyper would take two framings for one too many (RFC 9112 §6.3).
     fields.remove(header::TRANSFER_ENCODING);
+    fields.remove(header::TRAILER); // they stayed behind
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
 }
 
@@ -148,11 +157,75 @@ pub(super) async fn answer(
     })?;
     let body = rewrite(&mut head, whole).map_err(|why| unreadable(Unreadable::Malformed(why)))?;
     put(&mut head.headers, &body);
-    head.headers.remove(header::TRAILER); // they stayed behind
-    Ok(Response::from_parts(head, Body::full(body)))
+    Ok(Response::from_parts(head, Body::full(waiting.count(body))))
 }
 
 /// Answers that have no content, whatever their fields say (RFC 9110 §6.4.1).
 fn has_none(method: &Method, status: StatusCode) -> bool {
-    *method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    use StatusCode as S;
+    *method == Method::HEAD || matches!(status, S::NO_CONTENT | S::RESET_CONTENT | S::NOT_MODIFIED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    use super::{NotWhole, gather};
+    use crate::request::accept::{Bounds, Protocol, Pulse, Shares, Waiting, Whose};
+
+    /// A read of 16 KiB, of which a client has framed one octet.
+    struct Read(Arc<AtomicUsize>);
+
+    impl AsRef<[u8]> for Read {
+        fn as_ref(&self) -> &[u8] {
+            &[b' '; 16 * 1024]
+        }
+    }
+
+    impl Drop for Read {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A body of single octets, each cut out of a read of its own; how many reads are kept at most.
+    fn octet_by_octet(
+        kept: &Arc<AtomicUsize>,
+        most: &Arc<AtomicUsize>,
+        octets: usize,
+    ) -> impl http_body::Body<Data = Bytes, Error = io::Error> {
+        let (kept, most) = (Arc::clone(kept), Arc::clone(most));
+        StreamBody::new(futures_util::stream::iter((0..octets).map(move |_| {
+            most.fetch_max(kept.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            Ok(Frame::data(Bytes::from_owner(Read(Arc::clone(&kept))).slice(..1)))
+        })))
+    }
+
+    /// A megabyte in pieces of an octet was counted as a megabyte, and took all that was read.
+    #[tokio::test]
+    async fn what_is_gathered_keeps_no_read_and_counts_until_it_is_gone() {
+        let shares = Shares::new(Bounds::for_files(1024));
+        let whose = Whose::client([192, 0, 2, 1].into());
+        let pulse = Pulse::admitted(Protocol::Http1, shares.admit(whose).await.unwrap());
+        let waiting = Waiting::new(pulse);
+        let (kept, most) = (Arc::default(), Arc::default());
+        let whole = gather(octet_by_octet(&kept, &most, 1000), 1000, &waiting).await;
+        let whole = whole.unwrap_or_else(|_| panic!("it is as long as it may be"));
+        assert_eq!((whole.len(), most.load(Ordering::Relaxed)), (1000, 1), "one read at a time");
+        assert_eq!(shares.waiting(), 1000, "it waits for what becomes of it");
+        drop(whole);
+        let more = gather(octet_by_octet(&kept, &most, 1001), 1000, &waiting).await;
+        assert!(matches!(more, Err(NotWhole::TooLarge)));
+        assert_eq!((shares.waiting(), kept.load(Ordering::Relaxed)), (0, 0), "nothing stays");
+    }
 }

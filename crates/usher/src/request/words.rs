@@ -61,6 +61,10 @@ words! {
         ClientGone = "downstream_remote_disconnect",
         /// The upstream's name does not resolve.
         NameUnresolved = "upstream_name_unresolved",
+        /// As much is under way as the route may have (`circuit_breaker_thresholds`).
+        UpstreamOverflow = "upstream_reset_before_response_started{overflow}",
+        /// No upstream is well (`healthy_panic_threshold: 0`).
+        NoneWell = "no_healthy_upstream",
         /// No connection to the upstream.
         ConnectFailed = "upstream_connect_failed",
         /// No connection to the upstream in time.
@@ -91,6 +95,8 @@ words! {
         SessionExpired = "permit_ended_expiry",
         /// By the config in force now, no route takes what the stream was opened for.
         RouteGone = "permit_ended_route",
+        /// The client's certificate has ended, was taken back, or is not asked for any more.
+        CertificateOver = "permit_ended_certificate",
         /// The policy in force now says no.
         PolicyChanged = "permit_ended_policy",
         /// A socket ended by itself.
@@ -113,6 +119,8 @@ words! {
         OtherHost = "other-host",
         /// The route does not open WebSockets.
         NoWebSockets = "no-websockets",
+        /// A service worker that could rule the page on which people sign in.
+        ServiceWorker = "service-worker",
         /// A page of another site opened the socket.
         ForeignOrigin = "foreign-origin",
         /// It ended before anything was decided: the client left, or a mistake of ours.
@@ -148,6 +156,8 @@ words! {
         Redirect = "redirect",
         /// Takes readers of figures.
         Metrics = "metrics",
+        /// Takes those who ask how usher is (`health_check_addr`).
+        Probes = "probes",
         /// Waits for signals and for changes of files.
         Watch = "watch",
     }
@@ -174,6 +184,7 @@ words! {
         Overload = "overload",
         TakenBack = "taken-back",
         Unreadable = "unreadable",
+        Forwarded = "forwarded",
         Identity = "identity",
         Clock = "clock",
         Store = "store",

@@ -60,14 +60,32 @@ impl AcmeLog {
 
 impl AcmeEvents for AcmeLog {
     fn issued(&self, name: &str, leaf: &SignedCertificate, next: UnixTime) {
-        self.recorder
-            .event(Level::Info, EventName::Certificate, self.clock.now())
+        let now = self.clock.now();
+        let untimely = leaf.untimely(now.wall);
+        let level = if untimely.is_some() { Level::Warn } else { Level::Info };
+        let mut event = self
+            .recorder
+            .event(level, EventName::Certificate, now)
             .with(EventField::Host, name)
             .with(EventField::Effect, "a new certificate is served")
             .with(EventField::Issuer, &leaf.issuer)
             .with(EventField::Ends, moment(leaf.not_after))
-            .with(EventField::NextOrder, moment(next))
-            .write();
+            .with(EventField::NextOrder, moment(next));
+        if let Some((what, bound)) = untimely {
+            // The authority has just signed it: it knows what time it is.
+            let (bound, now) = (moment(bound), moment(now.wall));
+            event = event
+                .with(
+                    EventField::Cause,
+                    format!("it {what} {bound}, and this machine's clock says {now}"),
+                )
+                .with(
+                    EventField::Hint,
+                    "set this machine's clock: `timedatectl set-ntp true`; people are kept out, and \
+                     certificates ordered, by it",
+                );
+        }
+        event.write();
     }
 
     fn failed(&self, name: &str, error: &AcmeError, next: UnixTime, held: Option<UnixTime>) {

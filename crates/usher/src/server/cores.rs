@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener as StdListener},
+    net::TcpListener as StdListener,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
@@ -24,9 +24,9 @@ use super::{
     acme_log::AcmeLog,
     clock_watch::{LastLook, watch_clock},
     daily::tell_untimely,
-    each_core::Core,
+    each_core::{Arrived, Core},
     metrics::{self, Exposition, Guard},
-    provider,
+    probes, provider,
     redirect::{self, FirstWord},
     store_watch::sweep_store,
     supervisor::Supervisor,
@@ -38,10 +38,7 @@ use crate::{
     },
     request::{
         Chore, EventField, EventName,
-        accept::{
-            Admitted, Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, Shown, limits,
-            serve,
-        },
+        accept::{Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, limits, serve},
         forward,
         record::{LeftOut, Recorder},
         tls::Accepted,
@@ -54,6 +51,7 @@ pub(super) struct Chores {
     pub certificates: Arc<Swapping>,
     pub acme: Arc<AcmeClient>,
     pub redirect: Option<Listener>,
+    pub probes: Option<Listener>,
     pub figures: Option<(Listener, Guard, Arc<Exposition>)>,
 }
 
@@ -110,7 +108,7 @@ pub(super) fn spawn_chores(
     chores: Chores,
     over: &CancellationToken,
 ) -> io::Result<[JoinHandle<()>; 2]> {
-    let Chores { store, certificates, acme, redirect, figures } = chores;
+    let Chores { store, certificates, acme, redirect, probes, figures } = chores;
     let (keeper, challenges) =
         (core.supervisor.clone(), Arc::clone(&acme.provisioned().challenges));
     let orders = chore_thread("orders", over, move || {
@@ -122,6 +120,7 @@ pub(super) fn spawn_chores(
     })?;
     let rest = chore_thread("chores", over, move || {
         keep_house(&core, &store, &certificates);
+        listen_for_probes(&core, probes, &store)?;
         listen_beside(&core, redirect, figures, &challenges)
     })?;
     Ok([orders, rest])
@@ -181,6 +180,17 @@ fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
         let log = AcmeLog { recorder: recorder.clone(), clock: Arc::clone(&clock) };
         renew(Arc::clone(&certificates), log)
     });
+}
+
+fn listen_for_probes(core: &Core, probes: Option<Listener>, store: &Arc<Store>) -> io::Result<()> {
+    for socket in probes.map(Listener::into_sockets).unwrap_or_default() {
+        let listener = Arc::new(TcpListener::from_std(socket)?);
+        let (whole, store) = (core.clone(), Arc::clone(store));
+        core.supervisor.keep(Chore::Probes, move || {
+            probes::serve(Arc::clone(&listener), whole.clone(), Arc::clone(&store))
+        });
+    }
+    Ok(())
 }
 
 fn listen_beside(
@@ -274,6 +284,27 @@ async fn tell_left_out(clock: Arc<dyn Clock>, recorder: Recorder, so_far: SoFar<
                 )
                 .write();
         }
+        if now.two_visitors > told.two_visitors {
+            recorder
+                .event(Level::Warn, EventName::Forwarded, clock.now())
+                .with(EventField::Requests, now.two_visitors - told.two_visitors)
+                .with(
+                    EventField::Cause,
+                    "`X-Forwarded-For` and `Forwarded` name different visitors, and which one the \
+                     proxy in front wrote is not known",
+                )
+                .with(
+                    EventField::Effect,
+                    "neither counts: in the log, for apps and for tries of passwords all of them \
+                     are the proxy",
+                )
+                .with(
+                    EventField::Hint,
+                    "have the proxy remove the field that it does not write (nginx: \
+                     `proxy_set_header Forwarded \"\";`)",
+                )
+                .write();
+        }
         tokio::time::sleep(QUIET).await;
     }
 }
@@ -309,8 +340,8 @@ impl Core {
                     let core = self.clone();
                     self.tasks.spawn_connection(peer, async move {
                         // Closed again where there is no place: who is at work comes first.
-                        if let Some(admitted) = core.admit(peer).await {
-                            Box::pin(core.connection(stream, peer, admitted)).await; // a large future
+                        if let Some(arrived) = core.arrive(stream, peer).await {
+                            Box::pin(core.connection(arrived)).await; // a large future
                         }
                     });
                 }
@@ -323,13 +354,14 @@ impl Core {
         }
     }
 
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr, admitted: Admitted) {
+    async fn connection(&self, arrived: Arrived) {
+        let Arrived { stream, peer, admitted } = arrived;
         let _slower = stream.set_nodelay(true); // works without
         let plan = self.door.plan();
         let idle = plan.timeouts.idle;
-        let connection = |server_name, shown, protocol, admitted| {
-            let pulse = Pulse::admitted(protocol, admitted);
-            Arc::new(Connection { peer: peer.into(), server_name, shown, pulse })
+        let connection = |server_name, (shown, presented), protocol, admitted| {
+            let (pulse, presented) = (Pulse::admitted(protocol, admitted), Arc::new(presented));
+            Arc::new(Connection { peer: peer.into(), server_name, shown, presented, pulse })
         };
         let (door, tasks) = (Arc::clone(&self.door), &self.tasks);
         match &self.tls {
@@ -351,15 +383,17 @@ impl Core {
                     () = tasks.draining() => return,
                     () = admitted.must_go() => return,
                 };
-                let Ok(Accepted { stream, server_name, protocol, shown }) = accepted else {
+                let Ok(Accepted { stream, server_name, protocol, shown, presented }) = accepted
+                else {
                     return;
                 };
-                let connection = connection(server_name, shown, protocol, admitted);
+                let certificates = (shown, presented);
+                let connection = connection(server_name, certificates, protocol, admitted);
                 serve(stream, connection, door, tasks, idle).await;
             }
             None => {
                 let protocol = spoken(&stream, plan.listen.protocols).await;
-                let connection = connection(None, Shown::default(), protocol, admitted);
+                let connection = connection(None, Default::default(), protocol, admitted);
                 serve(stream, connection, door, tasks, idle).await;
             }
         }

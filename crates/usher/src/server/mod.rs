@@ -19,6 +19,7 @@ mod files;
 mod keys;
 mod metrics;
 mod preflight;
+mod probes;
 mod provider;
 mod redirect;
 mod sign_in_host;
@@ -69,6 +70,7 @@ pub struct RunningServer {
     address: SocketAddr,
     redirect: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
+    probes: Option<SocketAddr>,
     ca_file: PathBuf,
     data_dir: PathBuf,
     door: Arc<Door>,
@@ -105,6 +107,11 @@ impl RunningServer {
     /// The address where figures are read, if there is one.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics
+    }
+
+    /// The address where machines ask how usher is, if there is one.
+    pub fn health_check_address(&self) -> Option<SocketAddr> {
+        self.probes
     }
 
     /// The local authority's certificate, PEM.
@@ -202,6 +209,7 @@ impl RunningServer {
                 listen.insecure,
                 listen.http_redirect.clone(),
                 listen.metrics.as_ref().map(|metrics| metrics.address.clone()),
+                listen.probes.clone(),
                 listen.protocols,
             )
         };

@@ -15,7 +15,10 @@ use usher_rules::{
     plan::{HostPattern, Plan},
 };
 
-use super::{each_core::Core, visit::talk};
+use super::{
+    each_core::{Arrived, Core},
+    visit::talk,
+};
 use crate::{
     certs::acme::ChallengeResponses,
     request::{
@@ -34,7 +37,8 @@ pub(super) async fn serve(
             Ok((stream, peer)) => {
                 let (core, challenges) = (core.clone(), Arc::clone(&challenges));
                 core.tasks.clone().spawn_connection(peer, async move {
-                    if let Some(admitted) = core.admit(peer).await {
+                    if let Some(Arrived { stream, admitted, .. }) = core.arrive(stream, peer).await
+                    {
                         visit(stream, admitted, &core.door, &challenges).await;
                     }
                 });

@@ -129,6 +129,7 @@ struct Listeners {
     main: Listener,
     tls: Option<Tls>,
     redirect: Option<Listener>,
+    probes: Option<Listener>,
     figures: Option<(Listener, Guard, Arc<Exposition>)>,
 }
 
@@ -167,12 +168,13 @@ impl Rooms {
 
     /// Begins to look after certificates, and lets visitors in.
     fn serve(self, listeners: Listeners) -> Result<RunningServer, StartError> {
-        let Listeners { main, tls, redirect, figures } = listeners;
+        let Listeners { main, tls, redirect, probes, figures } = listeners;
         let (core, store) = (self.core(tls), Arc::clone(&self.kept.store));
         let mut running = RunningServer {
             address: main.address,
             redirect: redirect.as_ref().map(|redirect| redirect.address),
             metrics: figures.as_ref().map(|(listener, ..)| listener.address),
+            probes: probes.as_ref().map(|probes| probes.address),
             ca_file: self.certificates.authority.ca_file().to_owned(),
             data_dir: self.kept.data_dir,
             door: self.door,
@@ -193,7 +195,7 @@ impl Rooms {
         }
         let certificates = Arc::clone(&running.certificates);
         let acme = Arc::clone(&running.acme);
-        let chores = cores::Chores { store, certificates, acme, redirect, figures };
+        let chores = cores::Chores { store, certificates, acme, redirect, probes, figures };
         let threads = cores::spawn_chores(core, chores, &running.over);
         running.threads.extend(threads.map_err(StartError::Thread)?);
         Ok(running)
@@ -310,16 +312,20 @@ impl Listeners {
         let redirect = listen.http_redirect.as_deref();
         let redirect =
             redirect.map(|address| Listener::bind(parse_address(address, 80)?, 1)).transpose()?;
+        let probes = listen.probes.as_deref();
+        let probes =
+            probes.map(|address| Listener::bind(parse_address(address, 0)?, 1)).transpose()?;
         let figures = Self::figures(rooms)?;
         let tls = match listen.insecure {
             true => None,
             false => {
                 let source: Arc<dyn CertSource> =
                     Arc::<Swapping>::clone(&rooms.certificates.served);
-                Some(Tls::new(source, listen.protocols)?)
+                let clock = Arc::clone(&rooms.kept.clock);
+                Some(Tls::new(source, listen.protocols, clock)?)
             }
         };
-        Ok(Self { main, tls, redirect, figures })
+        Ok(Self { main, tls, redirect, probes, figures })
     }
 
     fn figures(rooms: &Rooms) -> Result<Option<(Listener, Guard, Arc<Exposition>)>, StartError> {

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::{SignatureScheme, sign::CertifiedKey};
+use usher_rules::plan::ClientAuth;
 
 use crate::{
     certs::Certificates,
@@ -29,5 +30,9 @@ impl CertSource for Swapping {
 
     fn proof(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
         self.0.load().proof(server_name)
+    }
+
+    fn asked(&self) -> Option<Arc<ClientAuth>> {
+        self.0.load().asked()
     }
 }

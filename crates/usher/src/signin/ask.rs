@@ -5,8 +5,8 @@ use usher_pages::Receipt;
 use usher_rules::{
     fields::{Preference, Reader, error_form, reader},
     names::Origin,
-    plan::Plan,
-    signin::{Params, ParamsError},
+    plan::{Plan, Provider, Route},
+    signin::{Params, ParamsError, param},
     time::{Now, UnixTime},
 };
 
@@ -67,6 +67,19 @@ impl Ask {
         }
     }
 
+    /// At a route's host: who says there who somebody is.
+    pub(super) fn provider(&self) -> &Provider {
+        let own = self.request.route.as_ref().and_then(|route| route.own_client.as_ref());
+        self.plan().sign_in.providers.asked_by(own)
+    }
+
+    /// At the authenticate host: who is to say who somebody is, where the link says so. Whether it
+    /// was signed is found out elsewhere.
+    pub(super) fn wanted_provider(&self) -> Option<&Provider> {
+        let params = Params::parse(self.query()).ok()?;
+        self.plan().sign_in.providers.of(params.text(param::IDP_ID)?)
+    }
+
     pub(super) const fn fields(&self) -> &HeaderMap {
         &self.request.head.headers
     }
@@ -123,6 +136,15 @@ impl Ask {
 
     pub(super) const fn identity(&self) -> &Identity {
         &self.request.identity
+    }
+
+    pub(super) const fn source(&self) -> IpAddr {
+        self.request.source
+    }
+
+    /// The first route of this host, if any.
+    pub(super) fn route(&self) -> Option<&Route> {
+        self.request.route.as_deref()
     }
 
     pub(super) const fn visitor(&self) -> IpAddr {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use http::Response;
 use usher_rules::{
     session::{CookieLife, Handle, Purpose, SetCookie},
-    signin::{BindingUse, BrowserBinding, CALLBACK, Target, UrlRefusal, param, verify_url},
+    signin::{
+        BindingUse, BrowserBinding, CALLBACK, Dependents, Target, UrlRefusal, param, verify_url,
+    },
 };
 
 use super::{Ask, SignInRoom, answer, binding};
@@ -123,7 +125,7 @@ impl SignInRoom {
         if let Some(old) = ask.identity().session() {
             self.displace(ask, old, &live).await;
         }
-        let mut response = answer::found(&target.to_string());
+        let mut response = answer::found(&Dependents::of(ask.plan(), target.clone()).next());
         let value = self.keys.sign_handle(handle);
         let life = CookieLife::Until(live.session().expires_at());
         for cookie in SetCookie::session(&ask.plan().cookie, &value, life) {

@@ -133,9 +133,7 @@ impl SignInRoom {
         flow: &str,
         authentication: Authentication,
     ) -> Response<Body> {
-        if let Some(response) =
-            self.unanswerable(ask, goal, &authentication.person, &authentication.claims)
-        {
+        if let Some(response) = self.unanswerable(ask, goal, authentication.parts()) {
             return response;
         }
         let live = match self.begin(ask, BUILTIN, authentication, None).await {

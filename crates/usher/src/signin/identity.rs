@@ -2,11 +2,11 @@
 
 use std::{borrow::Cow, cmp::Reverse, sync::Arc};
 
-use http::{HeaderValue, Response, StatusCode, header};
-use serde_json::{Value, json};
+use http::{HeaderValue, Response, header};
+use serde_json::Value;
 use usher_pages::{
-    Claim, Identity as IdentityPage, Link, NoSession, PROBLEM_JSON, PROBLEM_TYPES, PostForm,
-    SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, Scripts, ShownSession,
+    Claim, Contact, Identity as IdentityPage, Link, NoSession, PostForm, SCOPE_EVERYWHERE,
+    SCOPE_FIELD, SCOPE_HERE, Scripts, ShownSession, Unauthenticated,
 };
 use usher_rules::{
     fields::Reader,
@@ -32,7 +32,9 @@ impl SignInRoom {
         let session = live.session();
         let (person, claims) = (live.person(), live.signed_in().claims());
         let mut others: Vec<_> = self.sessions.of_person(&person.id);
-        others.retain(|other| other.session().id != session.id && !other.is_over(ask.now()));
+        let mut own = vec![session.id.clone()];
+        own.extend(others.iter().filter_map(|other| other.session().replaces.clone())); // go along
+        others.retain(|other| !own.contains(&other.session().id) && !other.is_over(ask.now()));
         others.sort_by_key(|other| Reverse(other.session().issued_at));
         let shown_claims = claims
             .iter()
@@ -56,31 +58,32 @@ impl SignInRoom {
         answer::html(200, page.render(), Scripts::Own, &origins)
     }
 
-    /// `/.pomerium/user`: what apps learn, as JSON.
-    pub(super) async fn user(&self, ask: &Ask) -> Response<Body> {
+    /// A page about whoever asks, for whom somebody has to be known. On a route's host that was
+    /// seen to before; here its own cookie counts, too.
+    pub(super) async fn about_somebody(
+        &self,
+        ask: &Ask,
+        page: impl FnOnce(&Self, &Ask, &LiveSession) -> Response<Body>,
+    ) -> Response<Body> {
         if let Some(live) = self.who(ask) {
-            let about = self.assertions.about(ask.plan(), live.signed_in());
-            return answer::personal(answer::json(&about));
+            return page(self, ask, &live);
         }
         if ask.reader() == Reader::Person {
-            return self.start_here(ask).await;
+            return self.start_here(ask, &ask.with_query(ask.path())).await;
         }
-        let mut problem = json!({
-            "type": format!("{PROBLEM_TYPES}user-unauthenticated"),
-            "title": "sign in first",
-            "status": 401,
-            "error": "Unauthenticated",
-            "request_id": ask.request_id(),
-        });
-        if let (Some(contact), Some(fields)) = (&ask.plan().contact, problem.as_object_mut()) {
-            fields.insert("contact".into(), (&**contact).into());
-        }
-        let mut response = answer::personal(answer::json(&problem));
-        *response.status_mut() = StatusCode::UNAUTHORIZED;
-        let fields = response.headers_mut();
-        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"usher\""));
+        let sign_in = format!("{}/.pomerium/", ask.plan().sign_in.authenticate);
+        let contact = ask.plan().contact.as_deref().map(Contact);
+        let (sign_in, receipt) = (Link::new(&sign_in), ask.receipt());
+        let mut response = answer::error(ask, &Unauthenticated { sign_in, contact, receipt });
+        let challenge = HeaderValue::from_static("Bearer realm=\"usher\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         response
+    }
+
+    /// `/.pomerium/user`: what apps learn, as JSON.
+    pub(super) fn user(&self, ask: &Ask, live: &LiveSession) -> Response<Body> {
+        let about = self.assertions.about(ask.plan(), live.signed_in());
+        answer::personal(answer::json(&about))
     }
 }
 

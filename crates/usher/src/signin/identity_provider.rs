@@ -88,10 +88,7 @@ pub(super) trait IdentityProvider: Send + Sync {
     /// At a route's host: sends a navigation to where its person signs in.
     fn begin<'a>(&'a self, needed: &'a SignInNeeded<'_>) -> BoxFuture<'a, Response<Body>> {
         Box::pin(async move {
-            let SignInNeeded { plan, head, authority, target, prompt, now, .. } = *needed;
-            let fields = &head.headers;
-            let begun = self.room().begin_hop(plan, authority, target, prompt, now, fields);
-            begun.unwrap_or_else(|| {
+            self.room().begin_hop(needed).unwrap_or_else(|| {
                 let try_again = usher_pages::Link::new("/");
                 let why = "This host can't begin a sign-in.";
                 let page = SignInFailed { why, try_again, receipt: receipt(needed) };
@@ -109,7 +106,7 @@ pub(super) trait IdentityProvider: Send + Sync {
     ) -> BoxFuture<'a, Response<Body>> {
         let plan = ask.plan();
         let params = [
-            (param::IDP_ID, plan.sign_in.providers.first().id()),
+            (param::IDP_ID, ask.provider().id()),
             (param::REDIRECT_URI, redirect),
             (param::CALLBACK_URI, callback),
             (param::PROGRAMMATIC, "true"),

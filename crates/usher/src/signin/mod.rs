@@ -3,12 +3,14 @@
 //!
 //! | who | page | file |
 //! |---|---|---|
-//! | route's host | start, programmatic login | `start` |
+//! | route's host | start, programmatic login, hosts that a page depends on | `start` |
 //! | authenticate host | `/.pomerium/sign_in`, the built-in form | `sign_in`, `form` |
 //! | authenticate host | `/oauth2/callback` | `oauth2` |
 //! | route's host | `/.pomerium/callback/` | `callback` |
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
+//! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
+//! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
 //! | both | health, keys, assets | `open` |
 //! | authenticate host | no form through an app's service worker | `workers` |
 //! | both | how to trust the local authority | `trust` |
@@ -23,12 +25,14 @@ mod ask;
 mod binding;
 mod callback;
 mod deep_link;
+mod devices;
 mod form;
 mod hosted;
 mod identity;
 mod identity_provider;
 mod oauth2;
 mod open;
+mod portal;
 mod program;
 mod provider;
 mod sessions;
@@ -62,7 +66,7 @@ pub use self::{
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{
     Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Remembered, SignInJournal,
-    SignInNeeded, identify::SessionStore,
+    SignInNeeded, identify::SessionStore, route::is_probe,
 };
 
 /// Everything of the other rooms that sign-in needs.
@@ -122,7 +126,7 @@ impl SignInRoom {
         let get = ask.method() == Method::GET;
         let post = ask.method() == Method::POST;
         match ask.path() {
-            "/ping" | "/healthz" => open::health(ask, &self.keys),
+            probe if is_probe(probe) => open::health(ask, &self.keys),
             "/robots.txt" => open::robots(),
             "/" if get => answer::found("/.pomerium/"),
             "/.well-known/pomerium" | "/.well-known/pomerium/" if get => open::well_known(ask),
@@ -130,7 +134,18 @@ impl SignInRoom {
             "/.well-known/pomerium/jwks.json" if get => open::jwks(ask, &self.assertions.jwks()),
             "/.pomerium" if get => answer::moved("/.pomerium/"),
             "/.pomerium/" if get => self.identity_page(ask),
-            "/.pomerium/user" if get => self.user(ask).await,
+            "/.pomerium/user" if get => self.about_somebody(ask, Self::user).await,
+            devices::PAGE | devices::ENROLLED if get => self.devices(ask).await,
+            "/.pomerium/routes" if get && ask.plan().flags.routes_portal => {
+                self.about_somebody(ask, Self::portal_page).await
+            }
+            "/.pomerium/api/v1/routes" if ask.plan().flags.routes_portal => match get {
+                true => self.about_somebody(ask, Self::portal_json).await,
+                false => answer::method_not_allowed("GET"),
+            },
+            "/.pomerium/jwt" if get && ask.plan().flags.jwt_endpoint => {
+                self.about_somebody(ask, Self::assertion).await
+            }
             path if path.starts_with(trust::PAGE) && get => self.trust(ask),
             "/.pomerium/api/v1/login" => self.login_url(ask).await,
             path if path.starts_with("/.pomerium/api/") => {
@@ -147,7 +162,8 @@ impl SignInRoom {
             flow::SIGNED_OUT if get => self.signed_out(ask),
             flow::SIGN_IN if ask.at_authenticate() && post => self.form_posted(ask).await,
             flow::SIGN_IN if ask.at_authenticate() => self.sign_in(ask).await,
-            flow::SIGN_IN if get => self.start_here(ask).await,
+            flow::Dependents::PATH if get => self.dependent(ask).await,
+            flow::SIGN_IN if get => self.start_here(ask, "/.pomerium/").await,
             flow::OAUTH2_CALLBACK if ask.at_authenticate() && (get || post) => {
                 self.oauth2_callback(ask).await
             }
@@ -174,6 +190,10 @@ impl OwnPages for SignInRoom {
 
     fn sign_in_redirect<'a>(&'a self, request: SignInNeeded<'a>) -> BoxFuture<'a, Response<Body>> {
         Box::pin(async move { self.with_first(request.plan).begin(&request).await })
+    }
+
+    fn device_redirect(&self, request: &SignInNeeded<'_>, kind: &str) -> Response<Body> {
+        self.to_devices(request, kind)
     }
 }
 

@@ -13,10 +13,10 @@ use usher_rules::{
 
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer,
-    provider::{ProviderError, SignedIn},
+    provider::{ProviderError, VerifiedTokens},
     random,
     sessions::not_served,
-    sign_in::words,
+    sign_in::{level, words},
 };
 use crate::request::{
     Body, EventName,
@@ -140,7 +140,7 @@ impl SignInRoom {
                                      the provider does not offer"
                     );
                 }
-                self.failed(ask, cause, words(&failure), &again)
+                self.failed_as(ask, level(&failure), cause, words(&failure), &again)
             }
             Err(NotSignedIn::Store(error)) => self.not_begun(ask, &error),
             Err(NotSignedIn::Provider(error)) if error.is_down() || error.is_set_up_wrong() => {
@@ -177,12 +177,10 @@ impl SignInRoom {
         let names_itself = self.providers.names_itself(plan, provider, now).await?;
         let redeeming = pending.answered(response, provider, names_itself, now.wall)?;
         self.sessions.once(used, over_at, now.wall).await?;
-        let SignedIn { claims, userinfo, redeemed } =
+        let VerifiedTokens { claims, userinfo, redeemed } =
             self.providers.redeem(plan, provider, &redeeming, now).await?;
         let authentication = redeeming.accept(&claims, userinfo.as_ref(), provider, now.wall)?;
-        if let Some(response) =
-            self.unanswerable(ask, &redeeming.goal, &authentication.person, &authentication.claims)
-        {
+        if let Some(response) = self.unanswerable(ask, &redeeming.goal, authentication.parts()) {
             return Ok(response);
         }
         let live = self.begin(ask, &provider.id, authentication, Some(&redeemed)).await?;

@@ -30,7 +30,7 @@ impl SignInRoom {
         let action = match goal {
             Goal::Program { redirect, host } => {
                 let params = [
-                    (param::IDP_ID, ask.plan().sign_in.providers.first().id()),
+                    (param::IDP_ID, &*live.session().idp_id),
                     (param::REDIRECT_URI, redirect),
                     (param::CALLBACK_URI, host),
                     (param::PROGRAMMATIC, "true"),

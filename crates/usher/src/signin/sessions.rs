@@ -1,14 +1,15 @@
 //! Sessions as this room needs them: who is known at the authenticate host, a new one, an old one
 //! that gives way, and the hop that hands one to a route's host.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::Response;
 use usher_rules::{
+    people::Person,
     plan::Level,
     session::{
-        Authentication, CookieLife, Credential, CredentialSource, Handle, Purpose, SessionId,
-        SetCookie, credential,
+        Authentication, CookieLife, Credential, CredentialSource, Handle, Purpose, Session,
+        SessionId, SetCookie, credential,
     },
     signin::{CALLBACK, Goal, ProgramRedirect, Target, param, sign_url},
     time::UnixTime,
@@ -21,10 +22,6 @@ use crate::request::{
     Body, EventName, Named, SignInNote,
     identify::{LiveSession, StoreError, in_force, look_up},
 };
-
-/// A session that is replaced by another one of the same person lives on for so long, since one
-/// of their other tabs may be on its way to a route's host with it.
-const IN_FLIGHT: Duration = Duration::from_secs(300);
 
 impl SignInRoom {
     /// The session of this id, wherever it is kept, if it is in force.
@@ -55,8 +52,8 @@ impl SignInRoom {
         }
     }
 
-    /// Starts a session, with an id that nobody has seen (no fixation), and ends the one that it
-    /// replaces in this browser. `provider` is the id of who said who they are.
+    /// Starts a session, with an id that nobody has seen (no fixation), in the place of the one that
+    /// this browser had. `provider` is the id of who said who they are.
     pub(super) async fn begin(
         &self,
         ask: &Ask,
@@ -64,10 +61,11 @@ impl SignInRoom {
         authentication: Authentication,
         redeemed: Option<&Redeemed>,
     ) -> Result<Arc<LiveSession>, StoreError> {
-        self.begin_until(ask, provider, authentication, redeemed, UnixTime::MAX).await
+        let (end, old) = (UnixTime::MAX, ask.known_here());
+        self.begin_until(ask, provider, authentication, redeemed, end, old).await
     }
 
-    /// The same, over at `end` at the latest.
+    /// The same, over at `end` at the latest, in the place of `old`.
     pub(super) async fn begin_until(
         &self,
         ask: &Ask,
@@ -75,81 +73,118 @@ impl SignInRoom {
         authentication: Authentication,
         redeemed: Option<&Redeemed>,
         end: UnixTime,
+        old: Option<Arc<LiveSession>>,
     ) -> Result<Arc<LiveSession>, StoreError> {
         let plan = ask.plan();
-        let no_random = || StoreError::Unavailable(NO_RANDOM.into());
         let id = SessionId::from_random(random().ok_or_else(no_random)?);
-        let sealed = match redeemed {
-            // It is kept to be handed over at sign-out, and a large one is not.
-            Some(Redeemed { id_token, .. }) if id_token.len() > LONGEST_HINT => None,
-            None => None,
-            Some(Redeemed { id_token: token, .. }) => {
-                let nonce = random().ok_or_else(no_random)?;
-                let sealed = self.keys.seal(
-                    Purpose::IdToken,
-                    id.as_str().as_bytes(),
-                    token.as_bytes(),
-                    nonce,
-                );
-                Some(sealed.into())
-            }
-        };
+        let sealed = redeemed.map(|redeemed| self.sealed_id_token(&id, redeemed)).transpose()?;
         let end = ask.wall().plus(plan.cookie.expire).min(end);
         let mut new = authentication.begin(id, provider, ask.wall(), end);
-        new.session.id_token = sealed;
+        new.session.id_token = sealed.flatten();
+        // A service's own sessions carry nothing: what goes on to proxies is a profile.
+        let goes_on = old.as_ref().filter(|old| {
+            old.person().id == new.person.id
+                && old.session().idp_id == new.session.idp_id
+                && plan.sign_in.service.is_none()
+        });
+        new.session.replaces = goes_on.map(|old| old.session().id.clone());
         let live = self.sessions.insert(new).await?;
-        if let Some(old) = ask.known_here() {
+        if let Some(old) = old {
             self.displace(ask, &old, &live).await;
         }
-        let person = live.person();
-        let (level, event) = (Level::Info, EventName::SignIn);
-        self.journal.note(
-            plan,
-            SignInNote {
-                level,
-                event,
-                now: ask.now(),
-                request_id: ask.request_id(),
-                person: Some(person.into()),
-                from: Some(ask.visitor()),
-                cause: None,
-                client_authentication: redeemed.and_then(|redeemed| redeemed.method),
-            },
-        );
-        if !person.unproven.is_empty() {
-            let doubts: Vec<String> = person.unproven.iter().map(ToString::to_string).collect();
-            self.note(
-                ask,
-                Level::Warn,
-                EventName::Provider,
-                Some(person.into()),
-                Some(doubts.join("; ")),
-            );
-        }
+        self.note_sign_in(ask, live.person(), redeemed);
         Ok(live)
     }
 
-    /// Ends `old`, which `new` replaces in this browser.
-    pub(super) async fn displace(&self, ask: &Ask, old: &LiveSession, new: &LiveSession) {
-        // A service's sessions stay where they are: what goes on to proxies is a profile.
-        let in_flight = old.person().id == new.person().id
-            && ask.plan().sign_in.service.is_none()
-            && ask.wall().is_within(IN_FLIGHT, old.session().issued_at());
-        if !in_flight {
-            self.retire(ask, old, new).await;
+    /// A provider's ID token, as it is kept to be handed over at sign-out; a large one is not.
+    fn sealed_id_token(
+        &self,
+        id: &SessionId,
+        redeemed: &Redeemed,
+    ) -> Result<Option<Box<str>>, StoreError> {
+        let token = redeemed.id_token.as_bytes();
+        if token.len() > LONGEST_HINT {
+            return Ok(None);
+        }
+        let nonce = random().ok_or_else(no_random)?;
+        let sealed = self.keys.seal(Purpose::IdToken, id.as_str().as_bytes(), token, nonce);
+        Ok(Some(sealed.into()))
+    }
+
+    fn note_sign_in(&self, ask: &Ask, person: &Person, redeemed: Option<&Redeemed>) {
+        let note = SignInNote {
+            level: Level::Info,
+            event: EventName::SignIn,
+            now: ask.now(),
+            request_id: ask.request_id(),
+            person: Some(person.into()),
+            from: Some(ask.visitor()),
+            cause: None,
+            client_authentication: redeemed.and_then(|redeemed| redeemed.method),
+        };
+        self.journal.note(ask.plan(), note);
+        if !person.unproven.is_empty() {
+            let doubts: Vec<String> = person.unproven.iter().map(ToString::to_string).collect();
+            let (level, event) = (Level::Warn, EventName::Provider);
+            self.note(ask, level, event, Some(person.into()), Some(doubts.join("; ")));
         }
     }
 
-    /// Ends `old`, which `new` replaces in this browser, at once.
-    pub(super) async fn retire(&self, ask: &Ask, old: &LiveSession, new: &LiveSession) {
-        let id = &old.session().id;
-        if *id != new.session().id
-            && let Err(error) = self.sessions.end(id).await
-        {
+    /// Ends `old`, in whose place `new` is in this browser; not where the same person signed in
+    /// again: their film goes on, and so does what other hosts' cookies lead to, until it runs out
+    /// or either is ended.
+    pub(super) async fn displace(&self, ask: &Ask, old: &LiveSession, new: &LiveSession) {
+        // Routes with OAuth clients of their own have sessions beside each other.
+        if old.session().idp_id != new.session().idp_id {
+            return;
+        }
+        if let Err(error) = self.end_unless_one_follows(old, new).await {
             // The new one stands; the old one runs out by itself.
             let person = Some(old.person().into());
             self.note(ask, Level::Warn, EventName::SignOut, person, Some(error.to_string()));
         }
+    }
+
+    async fn end_unless_one_follows(
+        &self,
+        old: &LiveSession,
+        new: &LiveSession,
+    ) -> Result<(), StoreError> {
+        // Two tabs arrive in any order.
+        if self.follows(new, old).await? || self.follows(old, new).await? {
+            return Ok(());
+        }
+        self.end_with_replaced(old).await
+    }
+
+    /// Is `later` this session, or did it come after it in the same browser?
+    async fn follows(&self, later: &LiveSession, first: &LiveSession) -> Result<bool, StoreError> {
+        let mut next = Some(later.session().id.clone());
+        while let Some(id) = next {
+            if id == first.session().id {
+                return Ok(true);
+            }
+            next = self.before(&id).await?;
+        }
+        Ok(false)
+    }
+
+    /// The session in whose place this one is. One that ran out has none: it would have, too.
+    async fn before(&self, id: &SessionId) -> Result<Option<SessionId>, StoreError> {
+        let live = look_up(&*self.sessions, id).await?;
+        Ok(live.and_then(|live| live.session().replaces.clone()))
+    }
+
+    /// Ends a session, and then those in whose place it is: signing out leaves nothing behind that
+    /// a copied cookie leads to.
+    pub(super) async fn end_with_replaced(&self, live: &LiveSession) -> Result<(), StoreError> {
+        self.sessions.end(&live.session().id).await?;
+        let mut next = live.session().replaces.clone();
+        while let Some(id) = next {
+            next = self.before(&id).await?;
+            self.sessions.end(&id).await?;
+        }
+        Ok(())
     }
 
     /// Sends somebody who is signed in on to what they came for.
@@ -202,7 +237,8 @@ impl SignInRoom {
                 sign_url(&self.keys, &base, &params, ask.wall())
             }
             Goal::Proxy { query, .. } => {
-                self.answer_url(ask, live.person(), &live.session().claims, query).ok()?
+                let Session { claims, sign_in, .. } = live.session();
+                self.answer_url(ask, (live.person(), claims, *sign_in), query).ok()?
             }
             Goal::Program { redirect, host } => {
                 let redirect =
@@ -257,4 +293,8 @@ impl SignInRoom {
 
 pub(super) fn not_served() -> StoreError {
     StoreError::Unavailable("what the sign-in was for is no longer served".into())
+}
+
+fn no_random() -> StoreError {
+    StoreError::Unavailable(NO_RANDOM.into())
 }

@@ -1,6 +1,6 @@
 //! `/.pomerium/sign_in` at the authenticate host.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{Response, StatusCode};
 use usher_pages::{Link, SignInFailed};
@@ -8,6 +8,7 @@ use usher_rules::{
     fields::Reader,
     names::Origin,
     plan::Level,
+    session::Session,
     signin::{
         Failure, Goal, GoalError, IdTokenFault, SIGN_IN, SignedUrl, Target, UrlRefusal, param,
         verify_url,
@@ -15,7 +16,7 @@ use usher_rules::{
 };
 
 use super::{Ask, SignInRoom, answer};
-use crate::request::{Body, EventName};
+use crate::request::{Body, EventName, identify::LiveSession};
 
 /// Why a sign-in can't go on from this address, and where to begin again.
 #[derive(Debug)]
@@ -33,12 +34,19 @@ impl SignInRoom {
             Ok(goal) => goal,
             Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
         };
+        let wanted = ask.wanted_provider();
         let known = ask.known_here();
-        let known = known.filter(|live| goal.is_met_by(live.session().sign_in, Duration::ZERO));
+        // Whom another client vouches for is nobody where a route has one of its own.
+        let known =
+            known.filter(|live| wanted.is_none_or(|one| one.id() == &*live.session().idp_id));
+        let is_met = |live: &Arc<LiveSession>| {
+            goal.is_met_by(live.session().sign_in, ask.wall(), Duration::ZERO)
+        };
+        let known = known.filter(is_met);
         if let Some(live) = known {
-            if let Some(response) =
-                self.unanswerable(ask, &goal, live.person(), &live.session().claims)
-            {
+            let Session { claims, sign_in, .. } = live.session();
+            let who = (live.person(), claims, *sign_in);
+            if let Some(response) = self.unanswerable(ask, &goal, who) {
                 return response;
             }
             if let Some(response) = self.hand_over(ask, &live, &goal) {
@@ -48,7 +56,10 @@ impl SignInRoom {
         if matches!(goal, Goal::Proxy { .. }) && ask.reader() == Reader::Program {
             return answer::text(StatusCode::UNAUTHORIZED, "Unauthorized\n"); // as measured
         }
-        self.with_first(ask.plan()).sign_in(ask, goal).await
+        match wanted {
+            Some(provider) => self.with(provider).sign_in(ask, goal).await,
+            None => self.with_first(ask.plan()).sign_in(ask, goal).await,
+        }
     }
 
     /// Only an address that we signed has one. Without any query it is the authenticate host
@@ -121,10 +132,32 @@ impl SignInRoom {
         why: &str,
         try_again: &str,
     ) -> Response<Body> {
-        self.note(ask, Level::Info, EventName::SignInFailed, None, Some(cause));
+        self.failed_as(ask, Level::Info, cause, why, try_again)
+    }
+
+    /// The same, of this weight for the operator.
+    pub(super) fn failed_as(
+        &self,
+        ask: &Ask,
+        level: Level,
+        cause: String,
+        why: &str,
+        try_again: &str,
+    ) -> Response<Body> {
+        self.note(ask, level, EventName::SignInFailed, None, Some(cause));
         let page = SignInFailed { why, try_again: Link::new(try_again), receipt: ask.receipt() };
         answer::error(ask, &page)
     }
+}
+
+/// A wrong clock keeps everybody out until the operator sets it; what else fails is one person's.
+pub(super) fn level(failure: &Failure) -> Level {
+    if is_of_clocks(failure) { Level::Warn } else { Level::Info }
+}
+
+fn is_of_clocks(failure: &Failure) -> bool {
+    use IdTokenFault::{Expired, TooEarly};
+    matches!(failure, Failure::IdToken(Expired(Some(_)) | TooEarly(Some(_))))
 }
 
 pub(super) fn words(failure: &Failure) -> &'static str {
@@ -142,7 +175,7 @@ pub(super) fn words(failure: &Failure) -> &'static str {
             "This page asks for a recent sign-in, and the service that signs people in did not ask \
              again, or does not say that it did."
         }
-        Failure::IdToken(IdTokenFault::Expired(Some(_)) | IdTokenFault::TooEarly(Some(_))) => {
+        _ if is_of_clocks(failure) => {
             "The clocks of this server and of the service that signs people in differ. Until one of \
              them is set right nobody can sign in: please tell whoever runs this server."
         }

@@ -8,7 +8,7 @@ use usher_pages::{
 };
 use usher_rules::{
     plan::Level,
-    session::{CookieLife, Purpose, Session, SetCookie},
+    session::{CookieLife, Session, SetCookie},
     signin::{
         DeepLink, Params, SIGN_IN, SIGN_OUT, SIGNED_OUT, SignedOutState, SignedUrl, WayBack, param,
         person_digest, same_origin, sign_out_origins, sign_url,
@@ -107,7 +107,7 @@ impl SignInRoom {
     ) -> Result<(), StoreError> {
         let Some(live) = live else { return Ok(()) };
         match which {
-            Which::This => self.sessions.end(&live.session().id).await?,
+            Which::This => self.end_with_replaced(live).await?,
             Which::All => drop(self.sessions.end_all_of(&live.person().id).await?),
         }
         self.note(ask, Level::Info, EventName::SignOut, Some(live.person().into()), None);
@@ -184,15 +184,10 @@ impl SignInRoom {
             return back
                 .map_or_else(|| configured.map_or(ours, str::to_owned), |back| back.to_string());
         };
-        let id_token = session.and_then(|session| {
-            let sealed = session.id_token.as_deref()?;
-            let id = session.id.as_str().as_bytes();
-            let token =
-                String::from_utf8(self.keys.open(Purpose::IdToken, id, sealed).ok()?).ok()?;
-            // RECOMMENDED only (RP-Initiated Logout 1.0 §2), and `client_id` is sent: servers on
-            // the way refuse addresses that are much longer.
-            (token.len() <= LONGEST_HINT).then_some(token)
-        });
+        let id_token = session.and_then(|session| self.keys.id_token(session));
+        // RECOMMENDED only (RP-Initiated Logout 1.0 §2), and `client_id` is sent: servers on the way
+        // refuse addresses that are much longer.
+        let id_token = id_token.filter(|token| token.len() <= LONGEST_HINT);
         // Providers only return to addresses that were registered, so the page to come back to
         // travels as `state` to our own.
         let state = back

@@ -1,14 +1,13 @@
 //! Where a sign-in begins: at a route's host.
 
 use http::{Method, Response, StatusCode};
+use usher_pages::NotFound;
 use usher_rules::{
-    names::{Authority, Origin},
-    plan::Plan,
+    names::Origin,
     signin::{
-        BindingUse, BrowserBinding, CALLBACK, Goal, PROMPT_LOGIN, Params, ProgramRedirect, SIGN_IN,
-        param, sign_url,
+        BindingUse, BrowserBinding, CALLBACK, Dependents, Goal, PROMPT_LOGIN, Params,
+        ProgramRedirect, SIGN_IN, param, sign_url,
     },
-    time::Now,
 };
 
 use super::{Ask, SignInRoom, answer, binding, deep_link::Wanted, random};
@@ -16,15 +15,9 @@ use crate::request::{Body, Prompt, SignInNeeded};
 
 impl SignInRoom {
     /// Sends a navigation to the authenticate host, and marks the browser that it began in.
-    pub(super) fn begin_hop(
-        &self,
-        plan: &Plan,
-        authority: &Authority,
-        target: &str,
-        prompt: Prompt,
-        now: Now,
-        fields: &http::HeaderMap,
-    ) -> Option<Response<Body>> {
+    pub(super) fn begin_hop(&self, needed: &SignInNeeded<'_>) -> Option<Response<Body>> {
+        let SignInNeeded { plan, head, authority, target, provider, prompt, now, .. } = *needed;
+        let fields = &head.headers;
         let wanted = Wanted::new(plan, authority, target, fields)?;
         let binding = BrowserBinding::new(random()?, now.wall);
         // On the authenticate host itself the browser stays under the port that it came by.
@@ -32,7 +25,7 @@ impl SignInRoom {
         let here = own.host == plan.sign_in.authenticate.host;
         let base = format!("{}{SIGN_IN}", if here { &own } else { &plan.sign_in.authenticate });
         let mut params = vec![
-            (param::IDP_ID, plan.sign_in.providers.first().id()),
+            (param::IDP_ID, provider),
             (param::REDIRECT_URI, &wanted.page),
             (param::FLOW, &binding.id),
         ];
@@ -46,8 +39,9 @@ impl SignInRoom {
         Some(response)
     }
 
-    /// `/.pomerium/sign_in` at a route's host: for the button on the identity page.
-    pub(super) async fn start_here(&self, ask: &Ask) -> Response<Body> {
+    /// `/.pomerium/sign_in` at a route's host: for the button on the identity page. It leads back to
+    /// `target` there.
+    pub(super) async fn start_here(&self, ask: &Ask, target: &str) -> Response<Body> {
         if ask.plan().sign_in.service.is_some() {
             // A link that we signed would be a proxy's request.
             return answer::found(&format!("{}{SIGN_IN}", ask.authenticate()));
@@ -56,12 +50,25 @@ impl SignInRoom {
             plan: ask.plan_in_force(),
             head: ask.head(),
             authority: ask.authority(),
-            target: "/.pomerium/",
+            target,
+            provider: ask.provider().id(),
             prompt: Prompt::IfNeeded,
             request_id: ask.request_id(),
             now: ask.now(),
         };
         self.with_first(ask.plan()).begin(&needed).await
+    }
+
+    /// `/.pomerium/depends_on`: this host is to know whoever comes from a sign-in at another one.
+    pub(super) async fn dependent(&self, ask: &Ask) -> Response<Body> {
+        let Some(way) = Dependents::parse(ask.plan(), ask.query()) else {
+            let page = NotFound { host: ask.host(), receipt: ask.receipt() };
+            return answer::error(ask, &page);
+        };
+        match ask.identity().session() {
+            Some(_) => answer::found(&way.next()),
+            None => self.start_here(ask, &ask.with_query(Dependents::PATH)).await,
+        }
     }
 
     /// `/.pomerium/api/v1/login`: the address at which a person signs a program in

@@ -30,6 +30,7 @@
 //! operator gives the keys by the config instead, ID tokens, which arrive sealed, stay sealed.
 
 mod checksum;
+mod decision_file;
 mod directory;
 mod error;
 mod index;
@@ -39,6 +40,7 @@ mod remembered;
 mod reserve;
 mod secrets;
 mod sessions;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -49,9 +51,11 @@ use std::{
     time::Duration,
 };
 
+pub use decision_file::DecisionFile;
 pub use directory::{Alone, Tenant};
 pub use error::{OpenError, StoreFailure};
 pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
+pub use standing::{RefusedConfig, Standing};
 
 use crate::request::{Panicked, identify::UsedHere};
 use index::Index;

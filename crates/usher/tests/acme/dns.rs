@@ -15,7 +15,10 @@ use usher_lab::{
     ports::free_port,
     upstream::{Exchange, Upstream},
 };
-use usher_rules::{plan::TsigKey, secret::Secret};
+use usher_rules::{
+    plan::{TsigAlgorithm, TsigKey},
+    secret::Secret,
+};
 
 use crate::{
     authority::{TestAuthority, issued},
@@ -28,10 +31,10 @@ fn record(value: &str) -> TxtRecord {
     TxtRecord::proof("tv.example.com", value.into())
 }
 
-fn key(name: &str, algorithm: &str, secret: &str) -> TsigKey {
+fn key(name: &str, algorithm: TsigAlgorithm, secret: &str) -> TsigKey {
     use base64::{Engine, prelude::BASE64_STANDARD};
     let secret = Secret::new(BASE64_STANDARD.decode(secret).unwrap());
-    TsigKey { name: name.into(), algorithm: algorithm.into(), secret }
+    TsigKey { name: name.into(), algorithm, secret }
 }
 
 #[tokio::test]
@@ -39,7 +42,7 @@ async fn signed_updates_at_a_real_server() {
     let folder = TempDir::new().unwrap();
     let dns = DnsServer::start(folder.path()).await;
     let server = dns.address.to_string();
-    let good = || key("usher", "hmac-sha256", SECRET);
+    let good = || key("usher", TsigAlgorithm::HmacSha256, SECRET);
     let records = Rfc2136::new(&server, None, Some(&good()), PATIENCE);
     // Two proofs for one name, as a wildcard and its domain need them.
     for value in ["one", "two"] {
@@ -53,19 +56,34 @@ async fn signed_updates_at_a_real_server() {
     for (what, records, record, said) in [
         (
             "another secret",
-            Rfc2136::new(&server, None, Some(&key("usher", "hmac-sha256", "AAAA")), PATIENCE),
+            Rfc2136::new(
+                &server,
+                None,
+                Some(&key("usher", TsigAlgorithm::HmacSha256, "AAAA")),
+                PATIENCE,
+            ),
             record("x"),
             "name, algorithm or secret",
         ),
         (
             "another name",
-            Rfc2136::new(&server, None, Some(&key("nobody", "hmac-sha256", SECRET)), PATIENCE),
+            Rfc2136::new(
+                &server,
+                None,
+                Some(&key("nobody", TsigAlgorithm::HmacSha256, SECRET)),
+                PATIENCE,
+            ),
             record("x"),
             "name, algorithm or secret",
         ),
         (
             "another algorithm",
-            Rfc2136::new(&server, None, Some(&key("usher", "hmac-sha512", SECRET)), PATIENCE),
+            Rfc2136::new(
+                &server,
+                None,
+                Some(&key("usher", TsigAlgorithm::HmacSha512, SECRET)),
+                PATIENCE,
+            ),
             record("x"),
             "name, algorithm or secret",
         ),

@@ -44,7 +44,7 @@ impl Said {
             let (_, after) = token.split_once('"').unwrap();
             text = format!("{before}/acme-challenge/TOKEN\"{after}");
         }
-        for before in ["has ended on ", "does not count before "] {
+        for before in ["has ended on ", "does not count before ", "clock says "] {
             if let Some((words, rest)) = text.split_once(before) {
                 text = format!(
                     "{words}{before}DAY{}",
@@ -229,6 +229,16 @@ async fn authorities(said: &mut Said) {
     let untrusted = authority.config(&[HOST], "").replace("autocert_trusted_ca_file", "#");
     let server = TestServer::open(&anywhere(&untrusted)).await;
     said.hear("an authority whose own certificate nobody signed", &server, "cause").await;
+    let now = server.clock.now().wall;
+    for (mistake, counts) in [
+        ("this machine's clock is behind", (now.plus(DAY), now.plus(DAY * 9))),
+        ("this machine's clock is ahead", (now.minus(DAY * 9), now.minus(DAY))),
+    ] {
+        let authority = TestAuthority::open(|settings| settings.counts = Some(counts)).await;
+        said.folders.push(authority.folder.path().to_owned());
+        let server = TestServer::open(&anywhere(&authority.config(&[HOST], ""))).await;
+        said.hear(mistake, &server, "this machine's clock").await;
+    }
     authority.pebble.close();
     let server = TestServer::open(&anywhere(&authority.config(&[HOST], ""))).await;
     said.hear("an authority that can't be reached", &server, "cause").await;

@@ -7,7 +7,7 @@ use usher_rules::plan::Plan;
 
 use crate::{
     authority::{TestAuthority, another, failed, files, issued, serial_of, store, told},
-    test_server::{QUICK, TestServer, plan},
+    test_server::{QUICK, TestServer, eventually, plan},
 };
 
 const HOST: &str = "tv.example.com";
@@ -33,6 +33,27 @@ async fn proof_by_tls_alone() {
         assert_eq!(mode & 0o077, 0, "{file} is its owner's alone");
     }
     assert!(!server.log().contains("PRIVATE KEY"));
+}
+
+/// Where the clock is off by less than the authority's own certificate lives, one is issued all the
+/// same, and what is wrong is this machine.
+#[tokio::test]
+async fn a_certificate_that_comes_out_of_its_time_tells_of_a_wrong_clock() {
+    let authority = TestAuthority::open(|_| {}).await;
+    for (hours, said) in [(-3, "does not count before"), (24 * 365 * 30, "has ended on")] {
+        let mut server = TestServer::closed(1).await;
+        server.clock.jump(hours * 3600);
+        server.restart(&authority.config(&[HOST], "")).await;
+        let told = eventually("one is issued", || {
+            let lines = server.records("certificate");
+            lines.into_iter().find(|line| line["issuer"].is_string())
+        });
+        let told = told.await;
+        assert_eq!(told["level"], "warn", "{told}");
+        assert!(told["cause"].as_str().unwrap().contains(said), "{told}");
+        assert!(told["cause"].as_str().unwrap().contains("this machine's clock says"), "{told}");
+        assert!(told["hint"].as_str().unwrap().contains("timedatectl"), "{told}");
+    }
 }
 
 #[tokio::test]

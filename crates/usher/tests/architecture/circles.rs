@@ -15,7 +15,7 @@ const LEFT: &[(&str, &[&str], &str)] = &[
             "request/forward/checking.rs",
             "request/forward/choose/mod.rs",
             "request/forward/exchange.rs",
-            "request/forward/sending.rs",
+            "request/forward/attempt.rs",
         ],
         "an exchange, its carrier and what is tried again know each other's types",
     ),

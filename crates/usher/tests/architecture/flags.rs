@@ -22,6 +22,7 @@ const TRUTHS: &[(&str, &str, &str)] = &[
     ("usher", "cli/live/names.rs judged", "whether the plan asks the world, worked out before"),
     ("usher", "certs/acme/client.rs adopt", "whether there is a plain port"),
     ("usher", "certs/acme/dns/rfc2136.rs why", "whether there is a key"),
+    ("rules", "mcp.rs visit_bool", "it reads a boolean"),
     ("rules", "config/values.rs word", "a property of the key that is read"),
     ("rules", "policy/rule.rs count", "whether a criterion holds"),
     ("rules", "policy/rule.rs finding", "whether a side holds"),

@@ -72,7 +72,7 @@ pub async fn await_frame(stream: &mut Tls, kind: u8, id: u32) -> Vec<u8> {
 }
 
 /// The certificate of `*.home.test`, its key, and the authority's, as files.
-fn wildcard(folder: &TempDir) -> String {
+pub fn wildcard(folder: &TempDir) -> String {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();

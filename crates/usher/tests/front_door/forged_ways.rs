@@ -4,7 +4,7 @@
 use http::{Method, StatusCode};
 use usher_lab::{browser::Browser, upstream::Upstream};
 
-use crate::test_server::{ANN, TestServer, config, friends};
+use crate::test_server::{ANN, TestServer, config, eventually, friends};
 
 const PAGE: &str = "https://tv.test/";
 
@@ -68,6 +68,27 @@ async fn nobody_gets_fresh_tries_by_writing_another_way() {
         let status = tries(&server, &hers, ANN.1).await;
         assert!(status.is_redirection(), "nobody is locked out from elsewhere: {status}");
     }
+}
+
+/// A client's own `Forwarded` behind a proxy that writes `X-Forwarded-For` made everybody the proxy,
+/// and the operator read of it nowhere.
+#[tokio::test]
+async fn two_fields_that_name_two_visitors_are_told_once_for_many() {
+    let (server, _upstream) = open_house(1).await;
+    let mut browser = server.browser();
+    let both = |forwarded| [("x-forwarded-for", "198.51.100.4"), ("forwarded", forwarded)];
+    for forwarded in ["for=198.51.100.4", "for=203.0.113.9", "for=203.0.113.8", "for=_hidden"] {
+        browser.send(Method::GET, PAGE, &both(forwarded), "").await;
+    }
+    let told = eventually("the log says it", || server.records("forwarded").into_iter().next());
+    let told = told.await;
+    assert_eq!((&told["level"], &told["requests"]), (&"warn".into(), &"3".into()), "{told}");
+    for (field, word) in
+        [("cause", "`Forwarded`"), ("effect", "neither counts"), ("hint", "remove")]
+    {
+        assert!(told[field].as_str().unwrap().contains(word), "{told}");
+    }
+    assert_eq!(server.records("forwarded").len(), 1, "once");
 }
 
 /// What can't be read at the place that counts is the proxy's own address, whatever stands there.

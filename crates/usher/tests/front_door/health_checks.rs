@@ -179,7 +179,7 @@ async fn a_check_over_tcp_connects_and_listens() {
     let b = App::start("b", 200);
     // "PING", then "OK" and "PONG"; the other app understands none of it and hangs up
     let check =
-        "tcp_health_check: {send: {text: 50494e47}, receive: [{text: 4f4b}, {text: '504f4e47'}]}";
+        "tcp_health_check: {send: {text: '50494e47'}, receive: [{text: 4f4b}, {text: '504f4e47'}]}";
     let server = TestServer::open(&route(&[format!("'http://{address}'"), b.to()], check)).await;
     turns(&server, 1).await;
     assert_eq!(got(&server, 3).await, "ttt");
@@ -195,4 +195,116 @@ async fn a_check_over_tcp_connects_and_listens() {
     let told = turns(&server, 3).await;
     assert!(told[2].contains("left alone"), "{told:?}");
     assert_eq!(got(&server, 3).await, "ttt");
+}
+
+/// What counts once, what is said, and what has to be heard.
+#[tokio::test]
+async fn a_check_over_http_says_and_hears_what_it_was_told_to() {
+    let (a, b) = (App::start("a", 503), App::start("b", 200));
+    let check = "always_log_health_check_failures: true, http_health_check: {path: /health, method: POST, \
+                 retriable_statuses: [{start: 500, end: 600}], send: {text: 50494e47}, \
+                 request_headers_to_add: [{header: {key: x-check, value: yes-it-is}}, \
+                 {header: {key: accept, value: text/plain}, append_action: OVERWRITE_IF_EXISTS_OR_ADD}], \
+                 request_headers_to_remove: [user-agent]}";
+    let server = TestServer::open(&route(&[a.to(), b.to()], check)).await;
+    let told = turns(&server, 1).await;
+    assert!(told[0].contains("left alone"), "nobody has seen it well: {told:?}");
+    let head = &a.upstream.heads()[0];
+    assert!(head.starts_with("POST /health HTTP/1.1\r\n"), "{head}");
+    assert_eq!(field(head, "x-check").as_deref(), Some("yes-it-is"));
+    assert_eq!(field(head, "accept").as_deref(), Some("text/plain"));
+    assert_eq!(field(head, "content-length").as_deref(), Some("4"));
+    assert_eq!(field(head, "user-agent"), None);
+    // Well again, and then two of the statuses that count once: each is told, and the second turns.
+    a.says(200);
+    let back = |told: &[String]| told.iter().filter(|one| one.contains("asked again")).count();
+    eventually("it is back", || {
+        let told = server.records("upstream");
+        let told: Vec<_> = told.iter().map(|line| line["effect"].to_string()).collect();
+        (back(&told) == 1).then_some(())
+    })
+    .await;
+    let before = server.records("upstream").len();
+    a.says(500);
+    let more = eventually("two failures are told", || {
+        let told = server.records("upstream").split_off(before);
+        (told.len() >= 2).then_some(told)
+    })
+    .await;
+    assert!(more[0]["effect"].as_str().unwrap().contains("as before"), "{more:?}");
+    assert!(more[1]["effect"].as_str().unwrap().contains("left alone"), "{more:?}");
+}
+
+/// The body of an answer has to say what is waited for.
+#[tokio::test]
+async fn a_check_reads_what_the_answer_says() {
+    let body = Arc::new(Mutex::new("status: ready"));
+    let said = Arc::clone(&body);
+    let a = Upstream::start(async move |exchange: &mut Exchange| {
+        let body = *said.lock().unwrap();
+        exchange.reply(200, "", body.as_bytes()).await
+    });
+    let b = App::start("b", 200);
+    let check = "http_health_check: {path: /health, receive: [{text: '7265616479'}]}"; // "ready"
+    let to = format!("'http://{}'", a.address);
+    let server = TestServer::open(&route(&[to, b.to()], check)).await;
+    let told = turns(&server, 1).await; // b's body is empty
+    assert_eq!(
+        server.records("upstream")[0]["upstream"],
+        b.upstream.address.to_string(),
+        "{told:?}"
+    );
+    *body.lock().unwrap() = "status: starting";
+    turns(&server, 2).await;
+}
+
+/// `grpc.health.v1.Health/Check`, over HTTP/2.
+#[tokio::test]
+async fn a_check_by_grpc_wants_to_hear_serving() {
+    use http_body_util::{BodyExt as _, Full};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let says = Arc::new(AtomicU16::new(1));
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    let (status, seen) = (Arc::clone(&says), Arc::clone(&asked));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (status, seen) = (Arc::clone(&status), Arc::clone(&seen));
+            let answer =
+                hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+                    let (status, seen) = (Arc::clone(&status), Arc::clone(&seen));
+                    async move {
+                        let path = request.uri().path().to_owned();
+                        let body = request.into_body().collect().await.unwrap().to_bytes();
+                        seen.lock().unwrap().push((path, body.to_vec()));
+                        let status = u8::try_from(status.load(Ordering::Relaxed)).unwrap();
+                        let body = Full::new(bytes::Bytes::from(vec![0, 0, 0, 0, 2, 8, status]));
+                        let trailers = http::HeaderMap::from_iter([(
+                            http::HeaderName::from_static("grpc-status"),
+                            http::HeaderValue::from_static("0"),
+                        )]);
+                        let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
+                        Ok::<_, std::convert::Infallible>(http::Response::new(body))
+                    }
+                });
+            let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), answer);
+            tokio::spawn(serving);
+        }
+    });
+    let b = Upstream::nobody();
+    let to = [format!("'http://{address}'"), format!("'http://{b}'")];
+    let check = "grpc_health_check: {service_name: tv}";
+    let server = TestServer::open(&route(&to, check)).await;
+    let told = turns(&server, 1).await;
+    assert_eq!(server.records("upstream")[0]["upstream"], b.to_string(), "{told:?}");
+    let first =
+        eventually("the other one is asked", || asked.lock().unwrap().first().cloned()).await;
+    assert_eq!(first.0, "/grpc.health.v1.Health/Check");
+    assert_eq!(first.1, [0, 0, 0, 0, 4, 10, 2, b't', b'v']);
+    says.store(2, Ordering::Relaxed); // NOT_SERVING
+    turns(&server, 2).await;
+    assert_eq!(server.records("upstream")[1]["cause"], "it is not SERVING");
 }

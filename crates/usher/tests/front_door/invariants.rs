@@ -200,11 +200,20 @@ async fn what_clients_say_about_themselves_is_replaced() {
             let fields = if http2 { &nominates[..1] } else { &nominates[..] };
             let seen = ann.send(Method::GET, "https://tv.test/", fields, "").await;
             assert_eq!(seen.status, StatusCode::OK, "{line}");
-            assert!(!seen.body.contains("forged"), "{line}: {}", seen.body);
+            // What somebody else asserted goes under the name that says so, by its own names alone.
+            let brought = field(&seen.body, "x-pomerium-jwt-assertion-for").is_some();
+            let by_name = ["x-pomerium-jwt-assertion", "x-pomerium-jwt-assertion-for"];
+            let is_one = by_name.contains(&&*line.to_ascii_lowercase());
+            assert_eq!(brought, is_one, "{line}: {}", seen.body);
+            let ours = seen.body.replace("x-pomerium-jwt-assertion-for: forged", "");
+            assert!(!ours.contains("forged"), "{line}: {}", seen.body);
             assert!(
                 field(&seen.body, "x-pomerium-jwt-assertion").is_some(),
                 "{line}: ours is there"
             );
+            // Whoever is next would take away what is nominated (RFC 9110 §7.6.1).
+            let nominated = field(&seen.body, "connection").unwrap_or_default();
+            assert!(!nominated.contains("x-"), "{line}: {nominated}");
             assert_eq!(field(&seen.body, "x-email").as_deref(), Some(ANN.0), "{line}");
             assert_eq!(field(&seen.body, "x-team").as_deref(), Some(""), "{line}: absent is empty");
         }

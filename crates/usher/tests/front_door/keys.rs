@@ -104,15 +104,19 @@ async fn redirects_lead_where_their_keys_say() {
         route("scheme", "scheme_redirect: http"),
         route("port", "port_redirect: 8443"),
         route("prefix", "prefix_rewrite: /new/"),
+        route("query", "path_redirect: '/new?fixed'"),
+        route("stripped", "path_redirect: /new, strip_query: true"),
     ]))
     .await;
     for (host, expected) in [
-        ("secure", "https://new.test/a"),
-        ("scheme", "http://scheme.test/a"),
-        ("port", "https://port.test:8443/a"),
-        ("prefix", "https://prefix.test/new/a"),
+        ("secure", "https://new.test/a?b=%20"),
+        ("scheme", "http://scheme.test/a?b=%20"),
+        ("port", "https://port.test:8443/a?b=%20"),
+        ("prefix", "https://prefix.test/new/a?b=%20"),
+        ("query", "https://query.test/new?fixed"),
+        ("stripped", "https://stripped.test/new"),
     ] {
-        let seen = server.browser().fetch(&format!("https://{host}.test/a")).await;
+        let seen = server.browser().fetch(&format!("https://{host}.test/a?b=%20")).await;
         assert_eq!(seen.field("location"), expected, "{host}");
     }
 }
@@ -197,4 +201,88 @@ async fn what_is_spoken_follows_codec_type() {
         let agreed = offering.await.ok().flatten();
         assert_eq!(agreed.as_deref() == Some(b"h2"), is_http2, "{codec}: {agreed:?}");
     }
+}
+
+/// `match_any_incoming_port: false`: what names no port is for 443 alone.
+#[tokio::test]
+async fn a_route_without_a_port_answers_where_the_flag_says() {
+    let app = telling();
+    let routes = [
+        public("tv.test", app.address),
+        public("port.test:8443", app.address),
+        public("'*.wild.test'", app.address).replace("https://'*", "'https://*"),
+    ];
+    for (flag, expected) in [("true", [200, 200, 200]), ("false", [404, 200, 404])] {
+        let text =
+            format!("runtime_flags: {{match_any_incoming_port: {flag}}}\n{}", config(&routes));
+        let server = TestServer::open(&text).await;
+        let mut browser = server.browser();
+        for url in ["https://tv.test/", "https://a.wild.test/"] {
+            assert_eq!(browser.fetch(url).await.status, StatusCode::OK, "{flag} {url}");
+        }
+        let mut seen = Vec::new();
+        for host in ["tv.test:8443", "port.test:8443", "a.wild.test:8443"] {
+            seen.push(browser.fetch(&format!("https://{host}/")).await.status.as_u16());
+        }
+        assert_eq!(seen, expected, "{flag}");
+    }
+}
+
+/// `health_check_addr`: a port for machines, which knows nothing else.
+#[tokio::test]
+async fn machines_ask_at_a_port_of_their_own() {
+    let app = telling();
+    let routes = config(&[public("tv.test", app.address)]);
+    let mut server =
+        TestServer::open(&format!("health_check_addr: 127.0.0.1:28080\n{routes}")).await;
+    let address = server.running().health_check_address().unwrap();
+    let ask = async |path: &str| -> (u16, String) {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: tv.test\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer.split("\r\n\r\n").nth(1).unwrap().to_owned())
+    };
+    for path in ["/startupz", "/readyz", "/healthz", "/status"] {
+        let (status, body) = ask(path).await;
+        assert_eq!(status, 200, "{path}");
+        assert!(body.contains("RUNNING"), "{path}: {body}");
+    }
+    assert_eq!(ask("/").await.0, 404, "an app is not reached by it");
+    assert!(app.heads().is_empty());
+    server.restart(&routes).await;
+    assert!(
+        server.running().health_check_address().is_none(),
+        "and it is off unless it is asked for"
+    );
+}
+
+/// `envoy_bind_config_source_address`: from where the app sees connections come.
+#[tokio::test]
+async fn connections_to_apps_leave_from_the_address_that_is_named() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let app = listener.local_addr().unwrap();
+    let text = format!(
+        "envoy_bind_config_source_address: 127.0.0.9\n{}",
+        config(&[public("tv.test", app)])
+    );
+    let server = TestServer::open(&text).await;
+    let mut browser = server.browser();
+    let (seen, from) = tokio::join!(browser.fetch("https://tv.test/"), async {
+        let (mut stream, from) = listener.accept().await.unwrap();
+        let mut head = [0; 1024];
+        let _read = stream.read(&mut head).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        from
+    });
+    assert_eq!(seen.status, StatusCode::OK);
+    assert_eq!(from.ip().to_string(), "127.0.0.9");
+    // One that this machine can't use reaches nobody, and not from elsewhere.
+    let other = text.replace("127.0.0.9", "'2001:db8::9'");
+    server.reload(&other).unwrap();
+    let other = config(&[public("other.test", app)]);
+    server.reload(&format!("envoy_bind_config_source_address: '2001:db8::9'\n{other}")).unwrap();
+    assert_eq!(browser.fetch("https://other.test/").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::StatusCode;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
@@ -198,14 +198,30 @@ async fn over_tls_with_a_certificate_of_the_reader() {
         (leaf.signed_by(&key, &authority).unwrap(), key)
     };
     let (server, server_key) = signed("figures.test");
-    let text = format!(
-        "{OPEN}metrics_certificate: {}\nmetrics_certificate_key: {}\nmetrics_client_ca: {}\n{}",
-        STANDARD.encode(server.pem()),
-        STANDARD.encode(server_key.serialize_pem()),
-        STANDARD.encode(authority.pem()),
-        config(&[public("tv.test", Upstream::echo().address)])
-    );
-    let server = TestServer::open(&text).await;
+    let pem = [server.pem(), server_key.serialize_pem(), authority.pem()];
+    let names = ["metrics_certificate", "metrics_certificate_key", "metrics_client_ca"];
+    let folder = tempfile::TempDir::new().unwrap();
+    let (mut inline, mut files) = (String::new(), String::new());
+    for (name, pem) in names.iter().zip(&pem) {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        inline += &format!("{name}: {}\n", STANDARD.encode(pem));
+        files += &format!("{name}_file: {}\n", path.display());
+    }
+    for keys in [inline, files] {
+        let routes = config(&[public("tv.test", Upstream::echo().address)]);
+        readers_show_a_certificate(&format!("{OPEN}{keys}{routes}"), &authority, signed).await;
+    }
+}
+
+type Pair = (Certificate, KeyPair);
+
+async fn readers_show_a_certificate(
+    text: &str,
+    authority: &CertifiedIssuer<'_, KeyPair>,
+    signed: impl Fn(&str) -> Pair,
+) {
+    let server = TestServer::open(text).await;
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).unwrap();
     let client = |own: Option<(CertificateDer<'static>, KeyPair)>| {
@@ -265,7 +281,8 @@ async fn no_name_is_an_orphan() {
     let upstream = Upstream::echo();
     let text = format!(
         "{OPEN}autocert: true\nautocert_ca: https://127.0.0.1:9/directory\n{}",
-        config(&[public("tv.example.com", upstream.address)])
+        config(&[public("tv.example.com", upstream.address)
+            + "  shadow_policy: {allow: {or: [{accept: true}]}}\n"])
     );
     let server = TestServer::open(&text).await;
     server.running().reload_failed();

@@ -52,6 +52,10 @@ const CANARY: &str = "canary-panic-51Xz";
 struct Brittle;
 
 impl OwnPages for Brittle {
+    fn device_redirect(&self, _: &SignInNeeded<'_>, _: &str) -> Response<Body> {
+        panic!("the way to devices broke")
+    }
+
     fn answer(&self, request: OwnRequest) -> BoxFuture<'_, Response<Body>> {
         Box::pin(async move { panic!("a page broke on {}", request.head.uri) })
     }
@@ -188,7 +192,9 @@ impl Hut {
                 let protocol = if first == *b"PRI " { Protocol::Http2 } else { Protocol::Http1 };
                 let pulse = Pulse::new(protocol);
                 let (server_name, shown) = (None, Shown::new(None));
-                let connection = Connection { peer: peer.into(), server_name, shown, pulse };
+                let presented = Arc::default();
+                let connection =
+                    Connection { peer: peer.into(), server_name, shown, presented, pulse };
                 let (door, own) = (Arc::clone(&serving), tasks.clone());
                 let connection = Arc::new(connection);
                 let stream = Rigged { stream, breaks: Arc::clone(&breaks) };

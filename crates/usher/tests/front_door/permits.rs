@@ -32,7 +32,7 @@ fn strict(prefix: &str, to: std::net::SocketAddr) -> String {
 }
 
 /// An upstream whose film goes on by as many pieces as there are permits.
-fn cinema() -> (Upstream, Arc<Semaphore>) {
+pub fn cinema() -> (Upstream, Arc<Semaphore>) {
     let pieces = Arc::new(Semaphore::new(1));
     let next = Arc::clone(&pieces);
     let upstream = Upstream::start(async move |exchange: &mut Exchange| {
@@ -50,9 +50,9 @@ fn cinema() -> (Upstream, Arc<Semaphore>) {
 }
 
 /// Ann's film, of which the first piece has come.
-async fn film(ann: &Browser) -> Tls {
+pub async fn film(ann: &Browser) -> Tls {
     let mut stream = ann.connect("tv.test").await;
-    let cookies = ann.cookies("tv.test").unwrap();
+    let cookies = ann.cookies("tv.test").unwrap_or_default();
     let head = format!(
         "GET /film HTTP/1.1\r\nhost: tv.test\r\ncookie: {cookies}\r\nconnection: close\r\n\r\n"
     );
@@ -64,14 +64,14 @@ async fn film(ann: &Browser) -> Tls {
     stream
 }
 
-async fn rest(stream: &mut Tls) -> String {
+pub async fn rest(stream: &mut Tls) -> String {
     let mut rest = Vec::new();
     let _cut = stream.read_to_end(&mut rest).await;
     String::from_utf8_lossy(&rest).into_owned()
 }
 
 /// How many of the lines of this path ended so.
-async fn ended(server: &TestServer, path: &str, details: &str, times: usize) {
+pub async fn ended(server: &TestServer, path: &str, details: &str, times: usize) {
     let is = |line: &&Value| line["path"] == path && line["response-code-details"] == details;
     eventually(&format!("{path} ends {times} times with {details}"), || {
         (server.records("http-request").iter().filter(is).count() == times).then_some(())
@@ -180,6 +180,38 @@ async fn a_film_outlives_its_session_and_ends_with_a_sign_out() {
     pieces.add_permits(1);
     assert_eq!(rest(&mut stream).await, "", "nothing more comes through");
     ended(&server, "/film", "permit_ended_session", 1).await;
+}
+
+/// A page that wants a recent sign-in took the film of another tab along.
+#[tokio::test]
+async fn signing_in_again_cuts_no_film_of_one_s_own_and_signing_out_ends_them_all() {
+    let (upstream, pieces) = cinema();
+    let recent = friends("admin.test", upstream.address)
+        .replace("{or: [{claim/groups: friends}]}", "{and: [{signed_in_within: 10m}]}");
+    let text = config(&[friends("tv.test", upstream.address), recent]);
+    let server = TestServer::open(&text).await;
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
+    let mut copied = ann.clone();
+    let mut stream = film(&ann).await;
+    for _ in 0..2 {
+        server.clock.turn(Duration::from_secs(3600));
+        let page = ann.sign_in("https://admin.test/", ANN.0, ANN.1).await;
+        assert_eq!(page.status, http::StatusCode::OK, "{}", page.body);
+    }
+    pieces.add_permits(1);
+    let mut piece = [0; 4];
+    stream.read_exact(&mut piece).await.unwrap();
+    assert_eq!(&piece, b"four", "it goes on");
+    assert_eq!(ann.fetch("https://tv.test/").await.status, 200, "and so does the app in that tab");
+    let page = ann.open("https://tv.test/.pomerium/").await;
+    assert!(!page.body.contains("elsewhere"), "it is one sign-in, here: {}", page.body);
+
+    let page = ann.open("https://admin.test/.pomerium/").await;
+    ann.post(&page, "/.pomerium/sign_out", &[("scope", "here")]).await;
+    pieces.add_permits(1);
+    assert_eq!(rest(&mut stream).await, "", "nothing more comes through");
+    ended(&server, "/film", "permit_ended_session", 1).await;
+    assert_eq!(copied.fetch("https://tv.test/").await.status, 401, "a copy is worth nothing");
 }
 
 #[tokio::test]

@@ -3,7 +3,11 @@
 use http::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
-use usher_lab::{clock::TurnedClock, provider::FakeProvider, upstream::Upstream};
+use usher_lab::{
+    clock::TurnedClock,
+    provider::{FakeProvider, Lie},
+    upstream::Upstream,
+};
 use usher_rules::time::Clock;
 
 use crate::{
@@ -191,4 +195,24 @@ async fn a_provider_that_is_away_at_the_start_is_told_at_once_and_again_when_it_
     let back = eventually("it is back", || server.records("provider").into_iter().nth(1)).await;
     assert_eq!((&back["level"], &back["provider"]), (&json!("info"), &first["provider"]));
     assert!(back["effect"].as_str().unwrap().contains("people can sign in"), "{back}");
+}
+
+/// Nobody gets in until a clock is set, and the log had it among what one person mistyped.
+#[tokio::test]
+async fn a_wrong_clock_is_a_warning_and_somebody_s_failed_sign_in_is_none() {
+    for (lie, level, words) in [
+        (Lie::Expired, "warn", "by this machine's clock"),
+        (Lie::FromTheFuture, "warn", "after this machine's time"),
+        (Lie::WrongNonce, "info", "another sign-in"),
+    ] {
+        let at = Outside::open(ANYBODY, "").await;
+        at.provider.lies(lie);
+        let (_, seen) = at.visit_as(json!({"sub": "ann", "email": "ann@example.com"}), None).await;
+        assert_ne!(seen.status, StatusCode::OK, "{lie:?}");
+        let told = at.server.records("sign-in-failed").pop().unwrap();
+        assert_eq!(told["level"], level, "{told}");
+        let cause = told["cause"].as_str().unwrap();
+        assert!(cause.contains(words), "{cause}");
+        assert_eq!(cause.contains("timedatectl set-ntp true"), level == "warn", "{cause}");
+    }
 }

@@ -71,6 +71,102 @@ async fn paths_are_matched_and_rewritten() {
     }
 }
 
+/// What a host of the config is compared with is what Pomerium compares: a root dot counts, the case
+/// of letters counts for a wildcard alone, and an IPv6 address is none.
+#[tokio::test]
+async fn a_host_is_spelled_as_pomerium_reads_it() {
+    let upstream = Upstream::echo();
+    let names = ["tv.test", "dot.test.", "*.apps.test", "*.root.test.", "'[2001:db8::1]'"];
+    let server = TestServer::open(&insecure(&names, upstream.address)).await;
+    for (host, status) in [
+        ("tv.test", "200"),
+        ("TV.test:8443", "200"),
+        ("tv.test.", "404"),
+        ("dot.test.", "200"),
+        ("dot.test", "404"),
+        ("a.apps.test", "200"),
+        ("A.Apps.test", "404"),
+        ("a.apps.test.", "404"),
+        ("a.root.test.", "200"),
+        ("a.root.test", "404"),
+        ("[2001:db8::1]", "404"),
+        ("tv.test:", "404"),
+        ("", "404"),
+        ("user@tv.test", "400"),
+    ] {
+        assert_eq!(asked(&server, host).await, status, "{host}");
+    }
+}
+
+/// `match_any_incoming_port: false`: a route without port answers without one, and on 443.
+#[tokio::test]
+async fn a_route_without_port_may_be_kept_to_the_standard_one() {
+    let upstream = Upstream::echo();
+    let names = ["tv.test", "*.apps.test", "port.test:8443", "*.ports.test:8443"];
+    let strict = "runtime_flags: {match_any_incoming_port: false}\n";
+    let text = insecure(&names, upstream.address);
+    for (globals, elsewhere) in [("", "200"), (strict, "404")] {
+        let server = TestServer::open(&format!("{globals}{text}")).await;
+        for (host, status) in [
+            ("tv.test", "200"),
+            ("tv.test:443", "200"),
+            ("tv.test:80", elsewhere),
+            ("a.apps.test:443", "200"),
+            ("a.apps.test:8443", elsewhere),
+            ("port.test:8443", "200"),
+            ("port.test", "404"),
+            ("a.ports.test:8443", "200"),
+            ("a.ports.test", "404"),
+        ] {
+            assert_eq!(asked(&server, host).await, status, "{globals}{host}");
+        }
+    }
+}
+
+/// A route that is not served yet keeps its host: what it would have refused is not let in by a
+/// wildcard beside it.
+#[tokio::test]
+async fn the_host_of_a_route_that_is_not_served_is_nobody_else_s() {
+    let upstream = Upstream::echo();
+    let to = upstream.address;
+    let text = format!(
+        "{}- from: tcp+https://ssh.apps.test:22\n  to: tcp://{to}\n\
+         - from: https://db.apps.test\n  to: tcp://{to}\n",
+        insecure(&["*.apps.test"], to)
+    );
+    let server = TestServer::open(&text).await;
+    for (host, status) in [
+        ("tv.apps.test", "200"),
+        ("ssh.apps.test:22", "404"),
+        ("db.apps.test", "404"),
+        ("db.apps.test:8443", "404"),
+    ] {
+        assert_eq!(asked(&server, host).await, status, "{host}");
+    }
+}
+
+/// Public routes for these hosts, in the clear.
+fn insecure(names: &[&str], to: std::net::SocketAddr) -> String {
+    let route = |name: &&str| {
+        let from = format!("https://{}", name.trim_matches('\''));
+        format!(
+            "- from: '{from}'\n  to: http://{to}\n  allow_public_unauthenticated_access: true\n"
+        )
+    };
+    let head = "insecure_server: true\nauthenticate_service_url: https://auth.test\nroutes:\n";
+    head.to_owned() + &names.iter().map(route).collect::<String>()
+}
+
+/// The status of a request for this host.
+async fn asked(server: &TestServer, host: &str) -> String {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap_or("none").to_owned()
+}
+
 #[tokio::test]
 async fn fields_toward_the_app_and_back() {
     let upstream = Upstream::start(async |exchange: &mut Exchange| {
@@ -136,6 +232,27 @@ async fn routes_that_answer_by_themselves() {
     assert_eq!((seen.status.as_u16(), &*seen.body), (418, "short and stout"));
     let seen = browser.fetch("https://shut.test/").await;
     assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "a policy is asked first");
+}
+
+#[tokio::test]
+async fn what_an_app_says_about_itself_is_rewritten_by_its_prefix() {
+    let upstream = Upstream::start(async |exchange: &mut Exchange| {
+        let fields = "location: http://app:8080/next?a=1\r\nlink: </a>\r\nlink: </b>\r\n";
+        exchange.reply(302, fields, b"").await
+    });
+    let route = public("tv.test", upstream.address)
+        + "  rewrite_response_headers:
+  - {header: Location, prefix: 'http://app:8080/', value: 'https://tv.test/'}
+  - {header: link, prefix: '</', value: '</sub/'}
+  - {header: x-none, prefix: '', value: made}
+  set_response_headers: {x-set: '</x>'}
+";
+    let server = TestServer::open(&config(&[route])).await;
+    let seen = server.browser().send(Method::GET, "https://tv.test/", FETCH, "").await;
+    assert_eq!(seen.field("location"), "https://tv.test/next?a=1");
+    let links: Vec<_> = seen.fields.get_all("link").iter().collect();
+    assert_eq!(links, ["</sub/a>", "</sub/b>"], "each line stays one");
+    assert_eq!((seen.field("x-none"), seen.field("x-set")), ("", "</x>"));
 }
 
 /// `http_redirect_addr`: to https, to hosts of ours, with the port that the route names.

@@ -53,8 +53,10 @@ impl App for TestApp {
     fn credential<'a>(&'a self, asked: Asked<'a>) -> BoxFuture<'a, Option<Credential>> {
         Box::pin(async move {
             breaks(asked, "credential");
-            let token = asked.head.headers.get(DEVICE)?.to_str().unwrap();
+            let mut tokens = asked.head.headers.get_all(DEVICE).iter();
+            let token = tokens.next()?.to_str().unwrap_or_default();
             let known = self.devices.lock().unwrap().get(token).cloned();
+            let known = known.filter(|_| tokens.next().is_none());
             Some(known.map_or(Credential::Rejected, Credential::Session))
         })
     }

@@ -17,7 +17,7 @@ use usher::{
         record::{Format, Log, Recorder},
     },
     server::{self, ReloadRefused, RunningServer, StartError, StartOptions},
-    store::Store,
+    store::{DecisionFile, Store},
 };
 pub use usher_lab::patience::eventually;
 use usher_lab::{browser::Browser, clock::TurnedClock, lines::Lines, patience::PATIENCE};
@@ -70,6 +70,9 @@ pub fn plan(text: &str) -> Plan {
             };
             plan.listen.http_redirect = plan.listen.http_redirect.map(here);
             plan.listen.address = here(plan.listen.address);
+            if plan.listen.probes.is_some() {
+                plan.listen.probes = Some("127.0.0.1:0".into());
+            }
             if let Some(metrics) = &mut plan.listen.metrics {
                 metrics.address = "127.0.0.1:0".into();
             }
@@ -138,7 +141,9 @@ impl TestServer {
     pub async fn closed(cores: usize) -> Self {
         let dir = Arc::new(TempDir::new().unwrap());
         let lines = Lines::default();
-        let recorder = Recorder::new([Log::new(lines.clone(), Format::Json)]);
+        let kept = DecisionFile::in_dir(&dir.path().join("data"));
+        let logs = [Log::new(lines.clone(), Format::Json), Log::new(kept, Format::Kept)];
+        let recorder = Recorder::new(logs);
         let clock = TurnedClock::new();
         let (server, apps, before_write) = (None, Apps::default(), None);
         let server = Self { server, dir, lines, recorder, clock, cores, apps, before_write };

@@ -41,6 +41,10 @@ async fn no_worker_rules_the_page_on_which_passwords_are_typed() {
         assert_eq!(seen.status, StatusCode::from_u16(status).unwrap(), "{why}: {url}");
         let allowed = seen.fields.contains_key("service-worker-allowed");
         assert_eq!(allowed, widened, "{why}: {url}");
+        if status == 403 {
+            let (decision, _) = server.recorded(seen.field("x-request-id")).await;
+            assert_eq!(decision["allow"], false, "{why}: {decision}");
+        }
     }
 }
 

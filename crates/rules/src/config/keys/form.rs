@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::{AnyCase, Fate, Kind, Table, Typed, key};
 use crate::{
-    config::{Section, duration, values},
+    config::{Section, duration, values, words::Words},
     yaml::Node,
 };
 
@@ -12,8 +12,10 @@ use crate::{
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each is named after its kind")]
 pub enum Value {
-    /// A text, a secret, or a word as its table spells it.
+    /// A text or a secret.
     Text(Box<str>),
+    /// A word, as its table spells it, and which one of the table it is.
+    Word(&'static str, usize),
     Bool(bool),
     Duration(std::time::Duration),
     Int(i64),
@@ -71,7 +73,7 @@ form!(
 );
 form!(
     /// One of some words, as the table spells it.
-    Word, &'a str, _node: Value::Text(text) => text, text: Some(text)
+    Word, &'a str, _node: Value::Word(word, _) => word, text: Some(text)
 );
 form!(
     /// `true` or `false`.
@@ -110,6 +112,24 @@ form!(
     /// Whatever its reader makes of it.
     AnyKind, &'a Node, node: Value::Any => node, _text: None
 );
+
+/// One of the words of a table: its reader gets what the word stands for.
+#[derive(Debug)]
+pub struct Choice<T>(PhantomData<fn() -> T>);
+
+impl<T: Words> Form for Choice<T> {
+    type Out<'a> = T;
+
+    fn of<'a>(value: &'a Value, _node: &'a Node) -> Option<Self::Out<'a>> {
+        let Value::Word(_, at) = value else { return None };
+        T::TABLE.get(*at).map(|(_, meant)| meant.clone())
+    }
+
+    fn of_default<'a>(text: &'static str) -> Option<Self::Out<'a>> {
+        let found = T::TABLE.iter().find(|(word, _)| *word == text);
+        found.map(|(_, meant)| meant.clone())
+    }
+}
 
 const fn typed<F>(name: &'static str, kind: Kind, fate: Fate) -> Typed<F> {
     Typed { key: key(name, kind, fate), form: PhantomData }
@@ -159,6 +179,15 @@ pub(super) const fn word(
     fate: Fate,
 ) -> Typed<Word> {
     typed(name, Kind::Word(words, case), fate)
+}
+
+/// One of the words of a table.
+pub(super) const fn choice<T: Words>(
+    name: &'static str,
+    case: AnyCase,
+    fate: Fate,
+) -> Typed<Choice<T>> {
+    typed(name, Kind::Word(T::NAMES, case), fate)
 }
 
 pub(super) const fn object(name: &'static str, table: Table, fate: Fate) -> Typed<Object> {

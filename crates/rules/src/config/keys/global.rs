@@ -3,46 +3,52 @@
 use super::{
     AnyCase::{No, Yes},
     Fate::*,
+    Rule,
     form::*,
     keys,
     lost::*,
     nested::*,
 };
-
-/// Words for `log_level`.
-const LEVELS: &[&str] = &[
-    "", "trace", "debug", "info", "warn", "warning", "error", "critical", "fatal", "panic", "off",
-    "none", "disabled",
-];
-
-/// Words for `jwt_issuer_format`.
-pub(super) const ISSUER_FORMATS: &[&str] = &["", "hostonly", "issuerhostonly", "uri", "issueruri"];
+use crate::{
+    config::words::{
+        Codec, Flow, IssuerFormat, Level, Recorder, SameSite, Storage, TsigAlgorithm, Underscores,
+    },
+    names::EscapedSlashes,
+};
 
 keys! {
     /// Keys at the top level.
     GLOBAL:
     // 2.1 process and listeners
-    /// Where to listen: `:443` for all addresses, `127.0.0.1:8443`, or a port alone.
-    ADDRESS: Text = text("address", Supported);
+    /// Where to listen: `:443` for all addresses (`:80` with `insecure_server`), `127.0.0.1:8443`, or a port alone.
+    ADDRESS: Text = text("address", Supported).or(":443");
     /// Plain HTTP, for a TLS terminator in front; then port 80 is the default.
     INSECURE_SERVER: Bool = bool("insecure_server", Supported);
     /// A plain listener that sends everybody to https.
     HTTP_REDIRECT_ADDR: Text = text("http_redirect_addr", Supported);
+    /// Every connection begins with a PROXY header (version 1 or 2) that says whom it is from.
+    USE_PROXY_PROTOCOL: Bool = bool("use_proxy_protocol", Supported);
+    /// Addresses and ranges of balancers whose PROXY header is believed; others are turned away.
+    PROXY_PROTOCOL_TRUSTED: List = list("proxy_protocol_trusted", Own);
+    /// Where machines ask how usher is: `/status`, `/startupz`, `/readyz`, `/healthz`, in plain HTTP.
+    HEALTH_CHECK_ADDR: Text = text("health_check_addr", Supported).must(Rule::Listener);
     /// Which HTTP versions are offered by ALPN.
-    CODEC_TYPE: Word =
-        word("codec_type", &["auto", "http1", "http2", "http3"], Yes, Supported).or("auto");
+    CODEC_TYPE: Choice<Codec> = choice("codec_type", Yes, Supported).or("auto");
     /// `all`, or `authenticate` alone: an authenticate service for other proxies.
-    SERVICES: List = full_list("services", Supported);
+    SERVICES: List = full_list("services", Supported).must(Rule::Filled);
 
     // 2.2 request hardening, newer than 0.32
     /// What becomes of `%2F` and `%5C` in paths.
-    PATH_WITH_ESCAPED_SLASHES_ACTION: Word =
-        word("path_with_escaped_slashes_action", &["", "reject_request", "keep_unchanged", "unescape_and_redirect", "unescape_and_forward"], Yes, Supported).or("reject_request");
+    PATH_WITH_ESCAPED_SLASHES_ACTION: Choice<EscapedSlashes> =
+        choice("path_with_escaped_slashes_action", Yes, Supported).or("reject_request");
     /// What becomes of fields with `_` in their names.
-    HEADERS_WITH_UNDERSCORES_ACTION: Word =
-        word("headers_with_underscores_action", &["", "allow", "reject_request", "drop_header"], Yes, Supported).or("allow");
+    HEADERS_WITH_UNDERSCORES_ACTION: Choice<Underscores> =
+        choice("headers_with_underscores_action", Yes, Supported).or("allow");
     /// Methods beside the registered ones, in capitals.
     ADDITIONAL_METHODS: List = list("additional_methods", Own);
+
+    /// `allow_upgrades` of routes that have none.
+    ALLOW_UPGRADES: List = list("allow_upgrades", Supported);
 
     // 2.3 timeouts
     /// Silence between two pieces of a request; `0` is no limit.
@@ -51,6 +57,24 @@ keys! {
     TIMEOUT_IDLE: Duration = duration("timeout_idle", Supported).or("5m");
     /// `timeout` of routes that have none.
     DEFAULT_UPSTREAM_TIMEOUT: Duration = duration("default_upstream_timeout", Supported).or("30s");
+
+    // 2.16 names and addresses of upstreams
+    /// Which addresses of an upstream's name are tried; both families otherwise, raced with each other.
+    DNS_LOOKUP_FAMILY: Word =
+        word("dns_lookup_family", &["AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"], No, Supported).or("V4_PREFERRED");
+    /// How long the addresses of a name are believed.
+    DNS_REFRESH_RATE: Duration = duration("dns_refresh_rate", Supported).or("5s");
+    /// How long the system's resolver may take.
+    DNS_QUERY_TIMEOUT: Duration = duration("dns_query_timeout", Supported).or("5s");
+    /// The address that connections to upstreams leave from; those of the other family are not tried.
+    ENVOY_BIND_CONFIG_SOURCE_ADDRESS: Text = text("envoy_bind_config_source_address", Supported);
+    /// Whether that may be one that this machine does not have yet.
+    ENVOY_BIND_CONFIG_FREEBIND: Bool = bool("envoy_bind_config_freebind", Supported).must(Rule::Unquoted);
+
+    // 2.17 circuit breakers
+    /// How much of each route may be under way at once; more is answered with 503.
+    CIRCUIT_BREAKER_THRESHOLDS: Object =
+        object("circuit_breaker_thresholds", CIRCUIT_BREAKER, Supported);
 
     // 2.4 certificates
     /// A certificate chain in PEM, leaf first.
@@ -69,6 +93,9 @@ keys! {
     CERTIFICATE_AUTHORITY: Text = text("certificate_authority", Supported);
     /// The same in a file, which wins.
     CERTIFICATE_AUTHORITY_FILE: Text = text("certificate_authority_file", Supported);
+
+    /// Certificates that visitors show.
+    DOWNSTREAM_MTLS: Object = object("downstream_mtls", super::nested::DOWNSTREAM_MTLS, Supported);
 
     // 2.5 autocert
     /// Certificates by ACME for every name that routes have.
@@ -96,8 +123,7 @@ keys! {
     /// The profile of certificates, such as `shortlived`.
     AUTOCERT_PROFILE: Text = text("autocert_profile", Own);
     /// Who sets records for proof by DNS-01.
-    AUTOCERT_DNS_PROVIDER: Word =
-        word("autocert_dns_provider", &["rfc2136", "cloudflare", "exec"], No, Own);
+    AUTOCERT_DNS_PROVIDER: Choice<Recorder> = choice("autocert_dns_provider", No, Own);
     /// How long a record needs to be seen everywhere.
     AUTOCERT_DNS_WAIT: Duration = duration("autocert_dns_wait", Own).or("0s");
     /// The server that takes updates by RFC 2136.
@@ -107,8 +133,8 @@ keys! {
     /// The name of the key that signs updates (RFC 8945).
     AUTOCERT_DNS_TSIG_NAME: Text = text("autocert_dns_tsig_name", Own);
     /// The algorithm of that key.
-    AUTOCERT_DNS_TSIG_ALGORITHM: Word =
-        word("autocert_dns_tsig_algorithm", &["hmac-sha256", "hmac-sha384", "hmac-sha512"], No, Own).or("hmac-sha256");
+    AUTOCERT_DNS_TSIG_ALGORITHM: Choice<TsigAlgorithm> =
+        choice("autocert_dns_tsig_algorithm", No, Own).or("hmac-sha256");
     /// That key, in base64.
     AUTOCERT_DNS_TSIG_SECRET: Secret = secret("autocert_dns_tsig_secret", Own);
     /// The same in a file.
@@ -134,8 +160,7 @@ keys! {
     /// How long a session lasts.
     COOKIE_EXPIRE: Duration = duration("cookie_expire", Supported).or("14h");
     /// The cookie's `SameSite`; `lax` where nothing is said.
-    COOKIE_SAME_SITE: Word =
-        word("cookie_same_site", &["", "strict", "lax", "none"], Yes, Supported);
+    COOKIE_SAME_SITE: Choice<SameSite> = choice("cookie_same_site", Yes, Supported);
     /// What proxies and the authenticate service share: 32 bytes in base64.
     SHARED_SECRET: Secret = secret("shared_secret", Supported);
     /// The same in a file.
@@ -152,7 +177,7 @@ keys! {
     /// The host where people sign in; else the first that a route names in full.
     AUTHENTICATE_SERVICE_URL: Text = text("authenticate_service_url", Supported);
     /// Whether the host of `authenticate_service_url` is somebody else's (`stateless`).
-    AUTHENTICATE_FLOW: Word = word("authenticate_flow", &["", "stateful", "stateless"], No, Own);
+    AUTHENTICATE_FLOW: Choice<Flow> = choice("authenticate_flow", No, Own);
     /// For which proxies this authenticate service is.
     AUTHENTICATE_ALLOWED_HOSTS: List = list("authenticate_allowed_hosts", Own);
 
@@ -178,8 +203,8 @@ keys! {
     /// Claims that become fields toward upstreams.
     JWT_CLAIMS_HEADERS: Mixed = mixed("jwt_claims_headers", Supported);
     /// Whether `iss` of the assertion is the bare host or an address.
-    JWT_ISSUER_FORMAT: Word =
-        word("jwt_issuer_format", ISSUER_FORMATS, Yes, Supported).or("hostonly");
+    JWT_ISSUER_FORMAT: Choice<IssuerFormat> =
+        choice("jwt_issuer_format", Yes, Supported).or("hostonly");
     /// Signs assertions: PEM, also in base64; several may stand in it, the first signs.
     SIGNING_KEY: Secret = secret("signing_key", Supported);
     /// The same in a file.
@@ -197,11 +222,14 @@ keys! {
 
     // 2.12 logs
     /// Events below it are not written; accesses and decisions always are.
-    LOG_LEVEL: Word = word("log_level", LEVELS, No, Supported).or("info");
+    LOG_LEVEL: Choice<Level> = choice("log_level", No, Supported).or("info");
     /// The fields of access lines.
     ACCESS_LOG_FIELDS: List = list("access_log_fields", Supported);
     /// The fields of decision lines.
     AUTHORIZE_LOG_FIELDS: List = list("authorize_log_fields", Supported);
+    /// Which decisions are kept in the data directory, for `usher explain`: those that refused somebody, all, or none.
+    DECISION_RECORDS: Word =
+        word("decision_records", &["refused", "all", "none"], Yes, Own).or("refused");
 
     // 2.13 metrics and tracing
     /// Where figures can be read.
@@ -221,6 +249,19 @@ keys! {
     /// The key of `metrics_certificate`, in base64.
     METRICS_CERTIFICATE_KEY: Secret = secret("metrics_certificate_key", Supported);
 
+    // switches
+    /// Switches by name.
+    FLAGS: Object = object("runtime_flags", RUNTIME_FLAGS, Supported);
+
+    // sessions
+    /// Where sessions are kept.
+    DATABROKER_STORAGE_TYPE: Choice<Storage> =
+        choice("databroker_storage_type", No, Fixed(&["", "file", "memory"], DATA_DIRECTORY));
+    /// The database of `postgres`.
+    DATABROKER_STORAGE_CONNECTION_STRING: Secret = secret("databroker_storage_connection_string", NoEffect(DATA_DIRECTORY));
+    /// The same in a file.
+    DATABROKER_STORAGE_CONNECTION_STRING_FILE: Text = text("databroker_storage_connection_string_file", NoEffect(DATA_DIRECTORY));
+
     // routes
     /// What is served, in the order in which it is tried.
     ROUTES: AnyKind = routes("routes", Supported).meant_by(&["route"]);
@@ -228,7 +269,6 @@ keys! {
     POLICY: AnyKind = routes("policy", Supported).meant_by(&["policies"]);
 
     others:
-        bool("use_proxy_protocol", Refused("every connection begins with a PROXY header that names the client; without it `source_ip` rules would judge the balancer"));
         text("grpc_address", NoEffect(ONE_PROCESS));
         bool("grpc_insecure", NoEffect(ONE_PROCESS));
         duration("grpc_client_timeout", NoEffect(ONE_PROCESS));
@@ -238,29 +278,25 @@ keys! {
         text("envoy_admin_address", NoEffect(NO_ENVOY));
         text("envoy_admin_access_log_path", NoEffect(NO_ENVOY));
         text("envoy_admin_profile_path", NoEffect(NO_ENVOY));
-        text("envoy_bind_config_source_address", NotYet("connections to upstreams leave from the address that the system picks"));
-        bool("envoy_bind_config_freebind", NoEffect(NO_ENVOY));
         list("envoy_dynamic_extensions", NoEffect(NO_ENVOY));
-        text("debug_address", NoEffect("there is no debug listener"));
-        text("health_check_addr", NotYet("there is no separate health listener; `/ping` and `/healthz` answer on the main one"));
+        text("debug_address", NoEffect("there is no debug listener")).must(Rule::Listener);
         bool("health_check_systemd_disabled", Fixed(&["true"], "systemd is not notified"));
         bool("merge_slashes", Fixed(&["true"], "slashes are always merged"));
         bool("normalize_path", Fixed(&["true"], "paths are always normalised"));
-        list("allow_upgrades", NotYet("only WebSocket upgrades pass"));
         duration("timeout_write", Fixed(&["0", "0s"], "an answer may take as long as it makes progress"));
         word("bearer_token_format", &["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes, Fixed(&["", "default"], NO_TOKENS));
         list("idp_access_token_allowed_audiences", NotYet(NO_TOKENS));
         any("identity_providers", NotYet("tokens of other issuers are not taken for a session"));
-        text("authenticate_internal_service_url", NoEffect(ONE_PROCESS));
+        text("authenticate_internal_service_url", NoEffect(ONE_PROCESS)).must(Rule::Url);
         text("authenticate_callback_path", Fixed(&["", "/oauth2/callback"], "the callback is always `/oauth2/callback`, in Pomerium too"));
-        text("authorize_service_url", NoEffect(ONE_PROCESS));
-        list("authorize_service_urls", NoEffect(ONE_PROCESS));
-        text("authorize_internal_service_url", NoEffect(ONE_PROCESS));
-        text("databroker_service_url", NoEffect(ONE_PROCESS));
-        list("databroker_service_urls", NoEffect(ONE_PROCESS));
-        text("databroker_internal_service_url", NoEffect(ONE_PROCESS));
+        text("authorize_service_url", NoEffect(ONE_PROCESS)).must(Rule::Url);
+        list("authorize_service_urls", NoEffect(ONE_PROCESS)).must(Rule::Url);
+        text("authorize_internal_service_url", NoEffect(ONE_PROCESS)).must(Rule::Url);
+        text("databroker_service_url", NoEffect(ONE_PROCESS)).must(Rule::Url);
+        list("databroker_service_urls", NoEffect(ONE_PROCESS)).must(Rule::Url);
+        text("databroker_internal_service_url", NoEffect(ONE_PROCESS)).must(Rule::Url);
         any("jwt_groups_filter", NoEffect(NOT_READ));
-        word("proxy_log_level", LEVELS, No, NoEffect("`log_level` rules events; requests and decisions are always recorded"));
+        choice::<Level>("proxy_log_level", No, NoEffect("`log_level` rules events; requests and decisions are always recorded"));
         any("otel_traces_exporter", Fixed(&["", "none"], NO_TRACES));
         any("otel_exporter_otlp_endpoint", NotYet(NO_TRACES));
         any("otel_exporter_otlp_traces_endpoint", NotYet(NO_TRACES));
@@ -276,24 +312,15 @@ keys! {
         any("otel_attribute_value_length_limit", NotYet(NO_TRACES));
         any("otel_bsp_schedule_delay", NotYet(NO_TRACES));
         any("otel_bsp_max_export_batch_size", NotYet(NO_TRACES));
-        word("databroker_storage_type", &["", "memory", "file", "postgres"], No, Fixed(&["", "file", "memory"], DATA_DIRECTORY));
-        secret("databroker_storage_connection_string", NoEffect(DATA_DIRECTORY));
-        text("databroker_storage_connection_string_file", NoEffect(DATA_DIRECTORY));
         text("databroker_cluster_leader_id", NotYet(ONE_NODE));
         text("databroker_cluster_node_id", NotYet(ONE_NODE));
         any("databroker_cluster_nodes", NotYet(ONE_NODE));
         text("databroker_raft_bind_address", NotYet(ONE_NODE));
-        object("downstream_mtls", DOWNSTREAM_MTLS, Refused("visitors have to show a client certificate"));
-        word("dns_lookup_family", &["AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"], No, Fixed(&["AUTO", "ALL"], SYSTEM_DNS));
-        duration("dns_refresh_rate", NotYet(SYSTEM_DNS));
-        duration("dns_failure_refresh_rate", NotYet(SYSTEM_DNS));
-        duration("dns_query_timeout", NotYet(SYSTEM_DNS));
+        duration("dns_failure_refresh_rate", NoEffect("a name that did not resolve is asked for again with the next request")).must(Rule::Millisecond);
         int("dns_query_tries", 0, 4_294_967_295, NotYet(SYSTEM_DNS));
         int("dns_udp_max_queries", 0, 4_294_967_295, NotYet(SYSTEM_DNS));
         bool("dns_use_tcp", NotYet(SYSTEM_DNS));
-        list("dns_resolvers", NotYet(SYSTEM_DNS));
-        object("circuit_breaker_thresholds", CIRCUIT_BREAKER, NotYet("requests to one upstream are not limited in number"));
-        object("runtime_flags", RUNTIME_FLAGS, Supported);
+        list("dns_resolvers", NotYet(SYSTEM_DNS)).must(Rule::Resolvers);
         any("ssh_address", NotYet(NO_SSH));
         any("ssh_host_key_files", NotYet(NO_SSH));
         any("ssh_host_keys", NotYet(NO_SSH));
@@ -301,8 +328,8 @@ keys! {
         any("ssh_user_ca_key", NotYet(NO_SSH));
         any("ssh_rls_enabled", NotYet(NO_SSH));
         any("ssh_rls_additional_entries", NotYet(NO_SSH));
-        list("mcp_allowed_client_id_domains", NotYet(NO_MCP));
-        list("mcp_allowed_as_metadata_domains", NotYet(NO_MCP));
+        list("mcp_allowed_client_id_domains", NotYet(NO_MCP)).must(Rule::Full);
+        list("mcp_allowed_as_metadata_domains", NotYet(NO_MCP)).must(Rule::Full);
         secret("google_cloud_serverless_authentication_service_account", NotYet("upstreams on Google Cloud get no token from usher"));
         any("blob_storage", NotYet(NO_RECORDING));
         any("session_recording_concurrency", NotYet(NO_RECORDING));
@@ -327,5 +354,5 @@ keys! {
         any("tracing_zipkin_endpoint", Removed(OTEL));
         any("tracing_provider", Removed(OTEL));
         any("tracing_sample_rate", Removed(OTEL));
-        text("forward_auth_url", Removed("forward authentication left Pomerium; let usher proxy the app itself"));
+        text("forward_auth_url", NoEffect("forward authentication left Pomerium; let usher proxy the app itself"));
 }

@@ -10,20 +10,17 @@ pub(super) const DATA_DIRECTORY: &str = "sessions and people are kept in the dat
 pub(super) const ONE_NODE: &str = "usher runs on one node";
 pub(super) const SYSTEM_DNS: &str = "names are resolved as the system does it";
 pub(super) const NO_SSH: &str = "SSH routes are not served";
+pub(super) const CONSOLE: &str = "it is a note of Pomerium's console, which decides nothing";
 pub(super) const NO_MCP: &str = "there is no MCP gateway";
+pub(super) const NO_OAUTH: &str =
+    "no authorization server is named to MCP clients: they need a session of usher";
 pub(super) const NO_RECORDING: &str = "SSH sessions are not recorded";
-pub(super) const MTLS: &str = "it is `downstream_mtls` now, which usher does not support yet";
+pub(super) const MTLS: &str = "it is `downstream_mtls: {ca: …}` now, or `ca_file`";
 pub(super) const CLAIMS: &str =
     "groups come from the provider's claims: use `claim/groups` in a policy";
 pub(super) const OTEL: &str = "Pomerium replaced it by `otel_*`, which usher does not support yet";
-pub(super) const NO_PORTAL: &str = "there is no portal to show it";
 pub(super) const VIRTUAL_HOST: &str = "it chooses the virtual host that the upstream answers for; without it the route would open another one";
-pub(super) const CLIENT_CERTIFICATE: &str =
-    "visitors of this route have to show a client certificate";
-pub(super) const OWN_CLIENT: &str =
-    "this route has an OAuth client of its own, so that sessions of the others do not count";
 pub(super) const KUBERNETES: &str =
     "usher does not speak to Kubernetes on a visitor's behalf; fields that impersonate would pass";
 pub(super) const ITS_ANSWER: &str = "each check waits for its own answer";
-pub(super) const SAME_INTERVAL: &str = "the interval is always the same";
 pub(super) const STATUS_ALONE: &str = "the status alone counts";

@@ -2,22 +2,28 @@
 //!
 //! The rule (`ARCHITECTURE.md`, Compatibility): a key that Pomerium knows and usher does not
 //! support yet is refused where dropping it would let more people in, and warned about where it
-//! would not; a key that nobody knows is refused with a suggestion.
+//! would not; a key that nobody knows is warned about with a suggestion, and refused where it may
+//! have been meant to keep people out.
 
 mod form;
 pub mod global;
+mod guard;
 mod lost;
 pub mod nested;
 pub mod route;
+mod rule;
 
 use std::{marker::PhantomData, ops::Deref};
 
 pub use form::{
-    AnyKind, Bool, Duration, Form, Int, List, Map, Mixed, Object, Objects, Secret, Text, Value,
-    Word,
+    AnyKind, Bool, Choice, Duration, Form, Int, List, Map, Mixed, Object, Objects, Secret, Text,
+    Value, Word,
 };
 pub use global::GLOBAL;
+pub(crate) use guard::meant;
+pub(in crate::config) use guard::{Loss, Places, Unknown, unknown};
 pub use route::ROUTE;
+pub use rule::Rule;
 
 /// One key of the config: everything that is known about it.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +36,8 @@ pub struct Key {
     pub meant_by: &'static [&'static str],
     /// The type of its value.
     pub kind: Kind,
+    /// What its value must be beside that.
+    pub rule: Rule,
     /// What holds where it is missing, as one would write it; empty for nothing.
     pub default: &'static str,
     /// One sentence, for the reference.
@@ -71,6 +79,12 @@ impl<F> Typed<F> {
 
     const fn meant_by(mut self, names: &'static [&'static str]) -> Self {
         self.key.meant_by = names;
+        self
+    }
+
+    /// Its value has to be more than of its type.
+    const fn must(mut self, rule: Rule) -> Self {
+        self.key.rule = rule;
         self
     }
 
@@ -187,50 +201,14 @@ pub fn find(table: Table, name: &str) -> Option<&'static Key> {
     table.iter().copied().find(|key| key.name.eq_ignore_ascii_case(name))
 }
 
-/// How near a name must be to be suggested: a typo, not another word.
-const NEAR: f64 = 0.88;
-
-/// The key that was probably meant.
-pub fn suggest(table: Table, name: &str) -> Option<&'static str> {
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    let named = |key: &&&Key| key.name == name || key.meant_by.contains(&&*name);
-    if let Some(key) = table.iter().find(named) {
-        return Some(key.name);
-    }
-    table
-        .iter()
-        .map(|key| (strsim::jaro_winkler(key.name, &name), key.name))
-        .filter(|(nearness, _)| *nearness >= NEAR)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| name)
-}
-
 const fn key(name: &'static str, kind: Kind, fate: Fate) -> Key {
-    Key { name, variable: "", meant_by: &[], kind, default: "", about: "", fate }
+    let rule = Rule::None;
+    Key { name, variable: "", meant_by: &[], kind, rule, default: "", about: "", fate }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{GLOBAL, ROUTE, suggest};
-
-    #[test]
-    fn suggestions() {
-        for (table, given, expected) in [
-            (ROUTE, "allow_websocket", Some("allow_websockets")),
-            (ROUTE, "cors_preflight", Some("cors_allow_preflight")),
-            (ROUTE, "set-request-headers", Some("set_request_headers")),
-            (ROUTE, "allowed_user", Some("allowed_users")),
-            (ROUTE, "timeot", Some("timeout")),
-            (ROUTE, "nosuch", None),
-            (GLOBAL, "adress", Some("address")),
-            (GLOBAL, "route", Some("routes")),
-            (GLOBAL, "log-level", Some("log_level")),
-            (GLOBAL, "idp_clientid", Some("idp_client_id")),
-            (GLOBAL, "nosuchkey", None),
-        ] {
-            assert_eq!(suggest(table, given), expected, "{given}");
-        }
-    }
+    use super::{GLOBAL, ROUTE};
 
     #[test]
     fn names_are_unique_and_lower_case() {

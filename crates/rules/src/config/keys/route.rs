@@ -1,6 +1,12 @@
 //! Keys of a route (`pomerium-config.md` §3).
 
-use super::{AnyCase::Yes, Fate::*, form::*, global::ISSUER_FORMATS, keys, lost::*, nested::*};
+use http::StatusCode;
+
+use super::{AnyCase::Yes, Fate::*, form::*, keys, lost::*, nested::*};
+use crate::config::words::{Balance, IssuerFormat};
+
+/// Silence on a stream that ends it where a route says nothing else.
+pub const STREAM_IDLE: std::time::Duration = std::time::Duration::from_secs(300);
 
 keys! {
     /// Keys of `redirect`.
@@ -18,8 +24,8 @@ keys! {
     /// To a path that begins with this instead of what the route matched.
     REDIRECT_PREFIX_REWRITE: Text = text("prefix_rewrite", Supported);
     /// The answer's status.
-    REDIRECT_RESPONSE_CODE: Word =
-        word("response_code", &["301", "302", "303", "307", "308"], Yes, Supported).or("301");
+    REDIRECT_RESPONSE_CODE: Choice<StatusCode> =
+        choice("response_code", Yes, Supported).or("301");
     /// Without the query.
     REDIRECT_STRIP_QUERY: Bool = bool("strip_query", Supported);
 }
@@ -34,11 +40,26 @@ keys! {
 }
 
 keys! {
+    /// Keys of one of `rewrite_response_headers`.
+    RESPONSE_REWRITE:
+    /// The field.
+    REWRITE_HEADER: Text = text("header", Supported);
+    /// What its value begins with; without it nothing is replaced, with an empty one `value` comes in front.
+    REWRITE_PREFIX: AnyKind = any("prefix", Supported);
+    /// What stands there instead.
+    REWRITE_VALUE: Text = text("value", Supported);
+}
+
+keys! {
     /// Keys of a route.
     ROUTE:
     // 3.1 to 3.3: which requests
     /// For people and records; else made of host and path.
     NAME: Text = text("name", Supported);
+    /// For people, at `/.pomerium/routes`.
+    DESCRIPTION: Text = text("description", Supported);
+    /// For programs that list routes; pages of usher show no picture from elsewhere.
+    LOGO_URL: Text = text("logo_url", Supported);
     /// The address that visitors type: `https://HOST`.
     FROM: Text = text("from", Supported).meant_by(&["host"]);
     /// Where permitted requests go: one address or several, with weights.
@@ -71,6 +92,8 @@ keys! {
     IDLE_TIMEOUT: Duration = duration("idle_timeout", Supported);
     /// Whether WebSockets pass.
     ALLOW_WEBSOCKETS: Bool = bool("allow_websockets", Supported).meant_by(&["websockets"]);
+    /// What a client may ask to speak instead of HTTP; `websocket` is `allow_websockets`.
+    ALLOW_UPGRADES: List = list("allow_upgrades", Supported);
     /// Other origins whose pages may open sockets here.
     ALLOW_WEBSOCKET_ORIGINS: List = list("allow_websocket_origins", Own);
     /// Fields toward the upstream, with references such as `${pomerium.jwt}`.
@@ -79,6 +102,9 @@ keys! {
     REMOVE_REQUEST_HEADERS: List = list("remove_request_headers", Supported);
     /// Identity fields of other proxies that pass from a client.
     ALLOW_CLIENT_IDENTITY_HEADERS: List = list("allow_client_identity_headers", Own);
+    /// What answers' fields begin with, and what stands there instead.
+    REWRITE_RESPONSE_HEADERS: Objects =
+        objects("rewrite_response_headers", RESPONSE_REWRITE, Supported);
     /// Fields of its answers, over the global ones; `disable` clears all.
     SET_RESPONSE_HEADERS: Map = map("set_response_headers", Supported).meant_by(&["headers"]);
 
@@ -103,6 +129,10 @@ keys! {
     TLS_CLIENT_KEY_FILE: Text = text("tls_client_key_file", Supported);
 
     // who may pass
+    /// The authorities that visitors' certificates come from, here alone: PEM in base64. An old way.
+    TLS_DOWNSTREAM_CLIENT_CA: Text = text("tls_downstream_client_ca", Supported);
+    /// The same in a file.
+    TLS_DOWNSTREAM_CLIENT_CA_FILE: Text = text("tls_downstream_client_ca_file", Supported);
     /// CORS preflights pass without a session.
     CORS_ALLOW_PREFLIGHT: Bool =
         bool("cors_allow_preflight", Supported).meant_by(&["cors_preflight"]);
@@ -117,40 +147,55 @@ keys! {
     ALLOWED_DOMAINS: List = list("allowed_domains", Supported);
     /// People by what the provider says about them.
     ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported);
+    /// More people who are let in, as Pomerium's console writes them.
+    SUB_POLICIES: Objects = objects("sub_policies", SUB_POLICY, Supported);
     /// Rules in the Pomerium Policy Language.
     POLICY: AnyKind = any("policy", Supported).meant_by(&["policies"]);
+    /// Hosts that know whoever signed in for this one, too; at most five.
+    DEPENDS_ON: List = list("depends_on", Supported);
+    /// Whether the page of a refusal says which rule it was, and why.
+    SHOW_ERROR_DETAILS: Bool = bool("show_error_details", Supported);
+
+    /// An OAuth client of its own at the provider: sessions of other routes do not count here.
+    IDP_CLIENT_ID: Text = text("idp_client_id", Supported);
+    /// The secret of that client.
+    IDP_CLIENT_SECRET: Secret = secret("idp_client_secret", Supported);
+    /// Rules that are asked beside all of the above and have no effect: where they disagree is counted and recorded.
+    SHADOW_POLICY: AnyKind = any("shadow_policy", Own);
+    /// What the route's policy is expected to say, asked at every load: one that is not so refuses the config.
+    TESTS: Objects = objects("tests", POLICY_TEST, Own).meant_by(&["policy_tests"]);
 
     // identity toward the upstream
     /// Whether the upstream is told who asks.
     PASS_IDENTITY_HEADERS: Bool = bool("pass_identity_headers", Supported);
     /// Whether `iss` of the assertion is the bare host or an address.
-    JWT_ISSUER_FORMAT: Word = word("jwt_issuer_format", ISSUER_FORMATS, Yes, Supported);
+    JWT_ISSUER_FORMAT: Choice<IssuerFormat> = choice("jwt_issuer_format", Yes, Supported);
 
     // balancing
     /// Which of several upstreams gets a request.
-    LOAD_BALANCING_POLICY: Word =
-        word("load_balancing_policy", &["round_robin", "maglev", "random", "ring_hash", "least_request"], Yes, Supported).or("round_robin").meant_by(&["lb_policy"]);
+    LOAD_BALANCING_POLICY: Choice<Balance> =
+        choice("load_balancing_policy", Yes, Supported).or("round_robin").meant_by(&["lb_policy"]);
     /// Questions that each upstream is asked, beside all requests.
     HEALTH_CHECKS: Objects = objects("health_checks", HEALTH_CHECK, Supported);
+    /// The app speaks the Model Context Protocol; needs `runtime_flags: {mcp: true}`.
+    MCP: Object = object("mcp", MCP_KEYS, Supported);
+    /// Upstreams are left alone for what they answer to visitors.
+    OUTLIER_DETECTION: Object = object("outlier_detection", OUTLIER_DETECTION_KEYS, Supported);
+    /// Where fewer upstreams than so many of a hundred are well, all are asked; `0`: not even where none is.
+    HEALTHY_PANIC_THRESHOLD: Int = int("healthy_panic_threshold", 0, 100, Supported);
+    /// How much of this route may be under way at once, over what the top level says.
+    CIRCUIT_BREAKER_THRESHOLDS: Object =
+        object("circuit_breaker_thresholds", CIRCUIT_BREAKER, Supported);
 
     others:
-        text("description", NoEffect(NO_PORTAL));
-        text("logo_url", NoEffect(NO_PORTAL));
         int("regex_priority_order", -9_223_372_036_854_775_807, 9_223_372_036_854_775_807, NoEffect("routes of a file are tried in the order of the file, in Pomerium too"));
         text("host_rewrite_header", Refused(VIRTUAL_HOST));
         text("host_path_regex_rewrite_pattern", Refused(VIRTUAL_HOST));
         text("host_path_regex_rewrite_substitution", Refused(VIRTUAL_HOST));
         bool("allow_spdy", NotYet("only WebSocket upgrades pass"));
-        list("allow_upgrades", NotYet("only WebSocket upgrades pass"));
-        any("rewrite_response_headers", NotYet("response fields such as Location pass as the upstream wrote them"));
         text("tls_downstream_server_name", NoEffect("it only adds a name for reserved paths, which answer on every host"));
-        text("tls_downstream_client_ca", Refused(CLIENT_CERTIFICATE));
-        text("tls_downstream_client_ca_file", Refused(CLIENT_CERTIFICATE));
-        bool("tls_upstream_allow_renegotiation", NotYet("upstreams that renegotiate TLS are not spoken to"));
-        any("sub_policies", Refused("it holds further rules in Rego, which may deny"));
+        bool("tls_upstream_allow_renegotiation", NotYet("an upstream that renegotiates TLS ends its connection: TLS 1.3 knows no renegotiation, and rustls does none"));
         any("allowed_groups", Removed("write a policy with `claim/groups`"));
-        text("idp_client_id", Refused(OWN_CLIENT));
-        secret("idp_client_secret", Refused(OWN_CLIENT));
         list("idp_access_token_allowed_audiences", NotYet(NO_TOKENS));
         word("bearer_token_format", &["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes, Fixed(&["", "default"], NO_TOKENS));
         any("identity_providers", NotYet("tokens of other issuers are not taken for a session"));
@@ -159,12 +204,6 @@ keys! {
         secret("kubernetes_service_account_token", Refused(KUBERNETES));
         text("kubernetes_service_account_token_file", Refused(KUBERNETES));
         bool("enable_google_cloud_serverless_authentication", NotYet("the upstream gets no token of Google Cloud"));
-        any("outlier_detection", NotYet("upstreams are not taken out for their answers"));
-        int("healthy_panic_threshold", 0, 100, NotYet("who fails its checks is left alone while another is well, and asked where none is"));
-        object("circuit_breaker_thresholds", CIRCUIT_BREAKER, NotYet("requests to one upstream are not limited in number"));
-        bool("show_error_details", NotYet("the page of a refusal does not list rules"));
-        list("depends_on", NotYet("these hosts get their session when they are first visited, with one more redirect"));
-        any("mcp", NotYet("there is no MCP gateway: the route forwards HTTP as it comes"));
         any("upstream_tunnel", NotYet("there are no reverse tunnels"));
         any("session_recording", NotYet(NO_RECORDING));
 }

@@ -4,7 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::Compiler;
 use crate::{
-    config::keys::{self, Key, Typed, global},
+    config::{
+        keys::{self, Key, Typed, global},
+        words::Recorder,
+    },
     plan::{Dns01, DnsProvider, TsigKey},
     secret::Secret,
 };
@@ -13,8 +16,8 @@ impl Compiler<'_> {
     /// `None` when none is named, or a problem was found.
     pub(super) fn dns01(&mut self) -> Option<Dns01> {
         let provider = match self.keys.get(&global::AUTOCERT_DNS_PROVIDER)? {
-            "rfc2136" => self.rfc2136(),
-            "cloudflare" => {
+            Recorder::Rfc2136 => self.rfc2136(),
+            Recorder::Cloudflare => {
                 let token = self.secret_text(
                     &global::AUTOCERT_DNS_CLOUDFLARE_TOKEN,
                     &global::AUTOCERT_DNS_CLOUDFLARE_TOKEN_FILE,
@@ -28,7 +31,7 @@ impl Compiler<'_> {
                 }
                 token.map(|token| DnsProvider::Cloudflare { token })
             }
-            _ => {
+            Recorder::Exec => {
                 let key = &global::AUTOCERT_DNS_COMMAND;
                 let command = self.keys.value(key).iter().map(|text| text.text.clone());
                 let command: Vec<Box<str>> = command.collect();
@@ -78,7 +81,7 @@ impl Compiler<'_> {
     }
 
     fn tsig_key(&mut self, name: &str, secret: &Secret) -> Option<TsigKey> {
-        let algorithm = self.keys.value(&global::AUTOCERT_DNS_TSIG_ALGORITHM).into();
+        let algorithm = self.keys.value(&global::AUTOCERT_DNS_TSIG_ALGORITHM);
         let Ok(octets) = STANDARD.decode(secret.expose().trim_ascii()) else {
             let file = self.keys.given(&global::AUTOCERT_DNS_TSIG_SECRET_FILE);
             let given = file.or_else(|| self.keys.given(&global::AUTOCERT_DNS_TSIG_SECRET))?;

@@ -26,13 +26,6 @@ pub(super) fn parse(given: &Given, problems: &mut Vec<Problem>) -> Result<HostPa
             ));
             80
         }
-        "tcp+https" | "udp+https" | "ssh" => {
-            return Err(given.error(
-                "U504",
-                format!("`{scheme}` routes are not served yet"),
-                "take the route out, or keep it on Pomerium",
-            ));
-        }
         other => {
             return Err(given.error("U502", format!("`{other}` is no scheme of a route"), EXAMPLE));
         }
@@ -63,8 +56,29 @@ pub(super) fn parse(given: &Given, problems: &mut Vec<Problem>) -> Result<HostPa
             "delete what stands before the `@`",
         ));
     }
+    let pattern = pattern(given, authority, default_port)?;
+    if let HostPattern::Exact { host, .. } = &pattern
+        && host.is_ipv6()
+    {
+        problems.push(given.warning(
+            "U507",
+            "no request reaches this route: an IPv6 address in `from` matches none, in Pomerium too",
+            "write a name, or `https://*` for whatever is asked for",
+        ));
+    }
+    Ok(pattern)
+}
+
+/// The host of a route of another scheme: what stands before its path.
+pub(super) fn host_of(given: &Given) -> Result<HostPattern, Problem> {
+    let rest = given.text().split_once("://").map_or("", |(_, rest)| rest);
+    pattern(given, rest.split(['/', '?', '#']).next().unwrap_or_default(), 443)
+}
+
+fn pattern(given: &Given, authority: &str, default_port: u16) -> Result<HostPattern, Problem> {
     let wrong = |error: AuthorityError| {
-        given.error("U502", format!("`from: {text}` names no host: {error}"), EXAMPLE)
+        let what = format!("`from: {}` names no host: {error}", given.text());
+        given.error("U502", what, EXAMPLE)
     };
     if authority.contains('*') {
         return wildcard(authority, default_port).map_err(wrong);
@@ -91,7 +105,7 @@ fn wildcard(authority: &str, default_port: u16) -> Result<HostPattern, Authority
         Some((host, _)) if port.is_some() => host,
         _ => authority,
     };
-    let text = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let text = text.to_ascii_lowercase();
     let text = text.split('.').map(label).collect::<Result<Vec<_>, _>>()?.join(".");
     let pieces: Vec<String> = text.split('*').map(regex::escape).collect();
     let regex = regex::RegexBuilder::new(&format!(r"\A{}\z", pieces.join(".*")))
@@ -117,7 +131,7 @@ mod tests {
             ("*.tv.example:8443", "a.tv.example:8443", "a.tv.example"),
             ("*.tv.example:443", "a.tv.example", "a.tv.example.evil.test"),
             ("*.tv.example:443", "a.tv.example:8443", "tv.example"),
-            ("*.tv.example.", "a.tv.example", "tv.example"),
+            ("*.tv.example.", "a.tv.example.", "a.tv.example"),
         ] {
             let pattern = wildcard(from, 443).unwrap();
             for (text, takes) in [(taken, true), (left, false)] {

@@ -11,11 +11,10 @@ use crate::{
     config::{
         Section,
         keys::{Key, List, Text, Typed, global, nested},
+        words::{Codec, Storage},
     },
     names::{Host, ListenAddressError, listen_address},
-    plan::{
-        CertificateFiles, CookiePolicy, Level, Listen, LogSelection, Protocols, SameSite, Timeouts,
-    },
+    plan::{CertificateFiles, CookiePolicy, Listen, LogSelection, Protocols, Timeouts},
     problem::{Problem, Severity},
     secret::Secret,
 };
@@ -103,6 +102,8 @@ impl Compiler<'_> {
             certificates_inline,
             http_redirect: self.address(&global::HTTP_REDIRECT_ADDR, Some(80)),
             metrics: self.metrics(),
+            probes: self.address(&global::HEALTH_CHECK_ADDR, None),
+            proxy_protocol: self.proxy_protocol(),
             protocols: self.protocols(),
         };
         self.tell_clash(&listen);
@@ -111,9 +112,10 @@ impl Compiler<'_> {
 
     fn protocols(&mut self) -> Protocols {
         match self.keys.value(&global::CODEC_TYPE) {
-            "http1" => Protocols::Http1,
-            "http2" => Protocols::Http2,
-            "http3" => {
+            Codec::Http1 => Protocols::Http1,
+            Codec::Http2 => Protocols::Http2,
+            Codec::Auto => Protocols::Both,
+            Codec::Http3 => {
                 if let Some(given) = self.keys.given(&global::CODEC_TYPE) {
                     self.report(given.warning(
                         "U403",
@@ -123,7 +125,6 @@ impl Compiler<'_> {
                 }
                 Protocols::Both
             }
-            _ => Protocols::Both,
         }
     }
 
@@ -162,9 +163,10 @@ impl Compiler<'_> {
     /// Two listeners on one port: the second can't be bound.
     fn tell_clash(&mut self, listen: &Listen) {
         let metrics = listen.metrics.as_ref().map(|metrics| &metrics.address);
-        let others: [(&'static Key, _); 2] = [
+        let others: [(&'static Key, _); 3] = [
             (&global::HTTP_REDIRECT_ADDR, listen.http_redirect.as_ref()),
             (&global::METRICS_ADDRESS, metrics),
+            (&global::HEALTH_CHECK_ADDR, listen.probes.as_ref()),
         ];
         let mut taken = vec![(global::ADDRESS.name, &listen.address)];
         for (key, address) in others {
@@ -255,16 +257,7 @@ impl Compiler<'_> {
     }
 
     pub(super) fn cookie(&mut self) -> CookiePolicy {
-        let name: Box<str> = self.keys.value(&global::COOKIE_NAME).into();
-        if let Some(given) = self.keys.given(&global::COOKIE_NAME)
-            && !name.bytes().all(name::is_token_byte)
-        {
-            self.report(given.error(
-                "U404",
-                format!("`{name}` can't be a cookie's name"),
-                "use letters, digits, `_` and `-`",
-            ));
-        }
+        let name = self.cookie_name();
         let mut domain = None;
         if let Some(given) = self.keys.given(&global::COOKIE_DOMAIN) {
             domain =
@@ -281,13 +274,25 @@ impl Compiler<'_> {
             name,
             domain,
             http_only: self.keys.value(&global::COOKIE_HTTP_ONLY),
-            same_site: match self.keys.get(&global::COOKIE_SAME_SITE) {
-                Some("strict") => Some(SameSite::Strict),
-                Some("lax") => Some(SameSite::Lax),
-                Some("none") => Some(SameSite::None),
-                Some(_) | None => None,
-            },
+            same_site: self.keys.get(&global::COOKIE_SAME_SITE),
             expire: self.session_life(),
+        }
+    }
+
+    /// `cookie_name`; one that browsers would not take is a name that nobody can be signed in by.
+    fn cookie_name(&mut self) -> Box<str> {
+        let written = self.keys.value(&global::COOKIE_NAME);
+        let default = global::COOKIE_NAME.default;
+        match self.keys.given(&global::COOKIE_NAME) {
+            Some(given) if !written.bytes().all(name::is_token_byte) => {
+                self.report(given.warning(
+                    "U404",
+                    format!("`{written}` can't be a cookie's name, so that `{default}` holds"),
+                    "use letters, digits, `_` and `-`",
+                ));
+                default.into()
+            }
+            _ => written.into(),
         }
     }
 
@@ -307,6 +312,24 @@ impl Compiler<'_> {
         life
     }
 
+    /// A database without its address, which Pomerium refuses, too.
+    fn want_connection(&mut self) {
+        let places: [&'static Key; 2] = [
+            &global::DATABROKER_STORAGE_CONNECTION_STRING,
+            &global::DATABROKER_STORAGE_CONNECTION_STRING_FILE,
+        ];
+        if self.keys.get(&global::DATABROKER_STORAGE_TYPE) == Some(Storage::Postgres)
+            && !places.iter().any(|key| self.keys.given(key).is_some())
+            && let Some(given) = self.keys.given(&global::DATABROKER_STORAGE_TYPE)
+        {
+            self.report(given.error(
+                "U214",
+                "`postgres` needs `databroker_storage_connection_string` beside it",
+                "write `databroker_storage_type: file`: usher keeps sessions in its data directory",
+            ));
+        }
+    }
+
     pub(super) fn timeouts(&self) -> Timeouts {
         Timeouts {
             read: some_time(self.keys.value(&global::TIMEOUT_READ)),
@@ -315,14 +338,8 @@ impl Compiler<'_> {
     }
 
     pub(super) fn log(&mut self) -> LogSelection {
-        let level = match self.keys.value(&global::LOG_LEVEL) {
-            "trace" | "debug" => Level::Debug,
-            "warn" | "warning" => Level::Warn,
-            "error" | "critical" | "fatal" | "panic" | "off" | "none" | "disabled" => Level::Error,
-            _ => Level::Info,
-        };
         LogSelection {
-            level,
+            level: self.keys.value(&global::LOG_LEVEL),
             access: self.log_fields(&global::ACCESS_LOG_FIELDS, ACCESS_FIELDS),
             authorize: self.log_fields(&global::AUTHORIZE_LOG_FIELDS, AUTHORIZE_FIELDS),
         }
@@ -366,6 +383,7 @@ impl Compiler<'_> {
 
     /// Values that are right but do less here than in Pomerium.
     pub(super) fn remarks(&mut self) {
+        self.want_connection();
         if let Some(given) = self.keys.given(&global::SERVICES) {
             for item in self.keys.value(&global::SERVICES) {
                 let problem = match &*item.text {

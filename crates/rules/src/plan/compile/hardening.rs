@@ -1,10 +1,9 @@
-//! What requests may look like: methods, escaped separators, names with `_`.
+//! What requests may look like: their methods.
 
 use super::Compiler;
 use crate::{
     config::{Section, keys::global},
-    names::EscapedSlashes,
-    plan::Underscores,
+    plan::KeptDecisions,
     problem::Problem,
 };
 
@@ -33,21 +32,11 @@ impl Compiler<'_> {
     }
 }
 
-/// `path_with_escaped_slashes_action`.
-pub(super) fn escaped_slashes(keys: &Section) -> EscapedSlashes {
-    match keys.value(&global::PATH_WITH_ESCAPED_SLASHES_ACTION) {
-        "keep_unchanged" => EscapedSlashes::Keep,
-        "unescape_and_forward" => EscapedSlashes::Unescape,
-        "unescape_and_redirect" => EscapedSlashes::Redirect,
-        _ => EscapedSlashes::Reject,
-    }
-}
-
-/// `headers_with_underscores_action`.
-pub(super) fn underscores(keys: &Section) -> Underscores {
-    match keys.value(&global::HEADERS_WITH_UNDERSCORES_ACTION) {
-        "" | "allow" => Underscores::Allow,
-        "drop_header" => Underscores::Drop,
-        _ => Underscores::Reject,
+/// `decision_records`.
+pub(super) fn kept_decisions(keys: &Section) -> KeptDecisions {
+    match keys.value(&global::DECISION_RECORDS) {
+        "all" => KeptDecisions::All,
+        "none" => KeptDecisions::None,
+        _ => KeptDecisions::Refused,
     }
 }

@@ -6,10 +6,14 @@ use super::{Compiler, name};
 use crate::{
     config::{
         Given, Section,
-        keys::{Value, global, route},
+        keys::{
+            Value, global,
+            route::{self, REWRITE_HEADER, REWRITE_PREFIX, REWRITE_VALUE},
+        },
         values::Text,
     },
-    problem::Problem,
+    plan::ResponseRewrite,
+    problem::{Problem, Severity},
 };
 
 /// Pomerium adds `includeSubDomains; preload`, which bind other hosts for years; they are for the
@@ -75,6 +79,56 @@ pub(super) fn route_response_fields(
     fields
 }
 
+/// `rewrite_response_headers`. What has no effect in Pomerium has none here, and is told of.
+pub(super) fn response_rewrites(compiler: &mut Compiler<'_>) -> Vec<ResponseRewrite> {
+    let mut rewrites = Vec::new();
+    for keys in compiler.keys.value(&route::REWRITE_RESPONSE_HEADERS) {
+        rewrites.extend(response_rewrite(keys, compiler.problems));
+    }
+    rewrites
+}
+
+fn response_rewrite(keys: &Section, problems: &mut Vec<Problem>) -> Option<ResponseRewrite> {
+    let no_effect = |what: &str, help: &str| keys.problem(Severity::Warning, "U520", what, help);
+    let Some(field) = keys.given(&REWRITE_HEADER) else {
+        problems.push(no_effect(
+            "this item of `rewrite_response_headers` names no field: it has no effect",
+            "add `header: Location`",
+        ));
+        return None;
+    };
+    let named = Text { text: field.text().into(), at: field.node.span.clone() };
+    let name = name::field_name(route::REWRITE_RESPONSE_HEADERS.name, &named);
+    let prefix = keys.get(&REWRITE_PREFIX).map(|prefix| match prefix.text() {
+        Some(text) => Ok(Box::from(text)),
+        None => Err(Problem::error("U200", prefix.span.clone(), "`prefix` is a text", "write one")),
+    });
+    if prefix.is_none() {
+        problems.push(no_effect(
+            "this item of `rewrite_response_headers` has no `prefix`: it has no effect",
+            "add what the value begins with: `prefix: http://app:8080/`; with `prefix: ''` the \
+             new text comes in front of every value",
+        ));
+    }
+    let value = keys.value(&REWRITE_VALUE);
+    let is_value = HeaderValue::from_str(value).map_err(|_| {
+        let given = keys.given(&REWRITE_VALUE);
+        let at = given.map_or_else(|| keys.at.clone(), |given| given.node.span.clone());
+        let what = "a value of `rewrite_response_headers` holds a line end or a control character";
+        Problem::error("U408", at, what, "write it in one line")
+    });
+    match (name, prefix.transpose(), is_value) {
+        (Ok(field), Ok(prefix), Ok(_)) => {
+            Some(ResponseRewrite { field, prefix, value: value.into() })
+        }
+        (name, prefix, is_value) => {
+            let found = [name.err(), prefix.err(), is_value.err()];
+            problems.extend(found.into_iter().flatten());
+            None
+        }
+    }
+}
+
 /// `None` when a key named `disable` is among them.
 fn own_fields(
     given: &Given,
@@ -100,10 +154,11 @@ fn own_fields(
 /// `jwt_claims_headers`: a map from field to claim, or claims whose fields are named after them.
 pub(super) fn claim_fields(compiler: &mut Compiler<'_>) -> Vec<(HeaderName, Box<str>)> {
     let Some(given) = compiler.keys.given(&global::JWT_CLAIMS_HEADERS) else { return Vec::new() };
-    let pairs = match compiler.keys.get(&global::JWT_CLAIMS_HEADERS) {
-        Some(Value::Map(pairs)) => pairs.clone(),
-        Some(Value::List(names)) => claims(names),
-        _ => Vec::new(),
+    let (pairs, severity) = match compiler.keys.get(&global::JWT_CLAIMS_HEADERS) {
+        Some(Value::Map(pairs)) => (pairs.clone(), Severity::Error),
+        // a claim that no field can be named after is left out, as in Pomerium no field is sent
+        Some(Value::List(names)) => (claims(names), Severity::Warning),
+        _ => return Vec::new(),
     };
     let mut found = Vec::new();
     let mut fields: Vec<(HeaderName, Box<str>)> = Vec::new();
@@ -113,7 +168,7 @@ pub(super) fn claim_fields(compiler: &mut Compiler<'_>) -> Vec<(HeaderName, Box<
                 fields.retain(|(other, _)| *other != name);
                 fields.push((name, claim.text));
             }
-            Err(problem) => found.push(problem),
+            Err(problem) => found.push(Problem { severity, ..problem }),
         }
     }
     given.source.relocate(&mut found);

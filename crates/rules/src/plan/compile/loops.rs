@@ -81,12 +81,13 @@ fn leads_back(redirect: &Redirect, route: &Route, listen: &Listen) -> bool {
         HostPattern::Exact { host, port } => (Some(host.as_str()), port.unwrap_or(443)),
         HostPattern::Wildcard { port, .. } => (None, port.unwrap_or(443)),
     };
+    let is_own = |host: &str| own_host.is_some_and(|own| own.eq_ignore_ascii_case(host));
     // without TLS of its own usher may well be asked for `http`
     let scheme = if listen.insecure { None } else { Some("https") };
     redirect.path.is_none()
         && redirect.prefix.is_none()
         && (redirect.scheme.is_none() || redirect.scheme.as_deref() == scheme)
-        && (redirect.host.is_none() || redirect.host.as_deref() == own_host)
+        && redirect.host.as_deref().is_none_or(is_own)
         && redirect.port.is_none_or(|port| port == own_port)
 }
 

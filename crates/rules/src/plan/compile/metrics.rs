@@ -23,12 +23,12 @@ const CLIENT_CA: [&Key; 2] = [&global::METRICS_CLIENT_CA.key, &global::METRICS_C
 impl Compiler<'_> {
     /// `None` when nobody asked for it, or a problem was found.
     pub(super) fn metrics(&mut self) -> Option<MetricsListen> {
+        let basic_auth = self.metrics_basic_auth();
         let Some(address) = self.address(&global::METRICS_ADDRESS, None) else {
             self.metrics_without_address();
             return None;
         };
         let given = self.keys.given(&global::METRICS_ADDRESS)?;
-        let basic_auth = self.metrics_basic_auth();
         let certificate = self.metrics_certificate();
         let client_roots = self.pem(CLIENT_CA[0], CLIENT_CA[1], Pem::Certificate);
         let client_ca = CLIENT_CA.into_iter().find_map(|key| self.keys.given(key));

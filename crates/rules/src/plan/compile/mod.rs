@@ -4,8 +4,10 @@
 //! plan comes out only when none of them is an error; then nothing can fail later.
 
 mod autocert;
+mod depends_on;
 mod dns;
 mod files;
+mod flags;
 mod from;
 mod globals;
 mod hardening;
@@ -14,22 +16,30 @@ mod headers;
 mod health_checks;
 mod loops;
 mod matcher;
+mod mcp;
 mod metrics;
+mod mtls;
 mod name;
+mod outbound;
+mod own_client;
 mod pairs;
 mod placeholder;
+mod policy_tests;
+mod proxy_protocol;
 mod re2;
+mod resilience;
 mod route;
 mod secrets;
 mod service;
 mod sign_in;
 mod target;
-mod template;
+mod tunnel;
 mod twins;
+mod upgrades;
 
 use std::sync::Arc;
 
-use super::{HostTable, Plan, Route};
+use super::{HostPattern, HostTable, Plan, Route};
 use crate::{
     config::{Draft, Files, Section, keys::global},
     problem::{Place, Problem, Severity},
@@ -64,13 +74,19 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let secrets = compiler.secrets();
     let extra_roots = compiler.extra_roots();
     let log = compiler.log();
+    let outbound = compiler.outbound();
     let additional_methods = compiler.additional_methods();
+    let mtls = compiler.downstream_mtls(&sections);
+    let flags = flags::pages(&globals);
     compiler.remarks();
-    let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods);
+    compiler.other_upgrades(&global::ALLOW_UPGRADES);
+    let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods, &mtls);
 
-    let compiled = each_route(&sections, &line_starts, &defaults, files, &mut problems);
+    let Compiled { routes: compiled, kept } =
+        each_route(&sections, &line_starts, &defaults, files, &mut problems);
     twins::find(&sections, &compiled, &mut problems);
     placeholder::find(&globals, &sections, &mut problems);
+    let mtls = mtls.finish((&sections, &compiled), &mut problems);
     let routes: Vec<Arc<Route>> = compiled.iter().flatten().cloned().collect();
     let sign_in = Compiler { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
     let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());
@@ -88,7 +104,8 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
 
     let has_errors = problems.iter().any(|problem| problem.severity == Severity::Error);
     let Some(sign_in) = sign_in.filter(|_| !has_errors) else { return Err(problems) };
-    let mut hosts = HostTable::default();
+    let mut hosts = HostTable::new(flags::ports(&globals));
+    kept.iter().for_each(|from| hosts.keep(from));
     for (index, route) in routes.iter().enumerate() {
         hosts.add(index, &route.from);
     }
@@ -96,10 +113,13 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         id: fingerprint,
         listen,
         autocert,
+        mtls,
         sign_in,
         cookie,
         timeouts,
         extra_roots,
+        outbound,
+        hot_reload: flags::hot_reload(&globals),
         contact: globals.get(&global::CONTACT).map(Into::into),
         response_fields: response_fields.all(),
         claim_fields,
@@ -108,31 +128,47 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
             .value(&global::XFF_NUM_TRUSTED_HOPS)
             .try_into()
             .unwrap_or_default(),
-        escaped_slashes: hardening::escaped_slashes(&globals),
+        escaped_slashes: globals.value(&global::PATH_WITH_ESCAPED_SLASHES_ACTION),
         additional_methods,
-        underscores: hardening::underscores(&globals),
+        underscores: globals.value(&global::HEADERS_WITH_UNDERSCORES_ACTION),
         secrets,
         log,
+        flags,
+        kept_decisions: hardening::kept_decisions(&globals),
         routes,
         hosts,
     };
     Ok((plan, problems))
 }
 
-/// One for each section in order; `None` where it has an error.
+/// What became of the routes.
+struct Compiled {
+    /// One for each section in order; `None` where it has an error, or is not served.
+    routes: Vec<Option<Arc<Route>>>,
+    /// Hosts of routes that are not served, whose requests belong to no other.
+    kept: Vec<HostPattern>,
+}
+
 fn each_route(
     sections: &[Section],
     line_starts: &[usize],
     defaults: &route::Defaults<'_>,
     files: &dyn Files,
     problems: &mut Vec<Problem>,
-) -> Vec<Option<Arc<Route>>> {
-    let mut compiled = Vec::with_capacity(sections.len());
+) -> Compiled {
+    let mut compiled = Compiled { routes: Vec::with_capacity(sections.len()), kept: Vec::new() };
     for section in sections {
         let mut found = Vec::new();
         let line = line_of(line_starts, section);
         let mut compiler = Compiler { keys: section, files, problems: &mut found };
-        compiled.push(route::compile(&mut compiler, defaults, line).map(Arc::new));
+        let route = match compiler.tunnel() {
+            Some(from) => {
+                compiled.kept.extend(from);
+                None
+            }
+            None => route::compile(&mut compiler, defaults, line).map(Arc::new),
+        };
+        compiled.routes.push(route);
         section.source.relocate(&mut found);
         problems.append(&mut found);
     }

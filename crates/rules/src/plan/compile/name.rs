@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use crate::{config::values::Text, problem::Problem};
+use crate::{config::values::Text, names::Authority, problem::Problem};
 
 /// A `tchar` of RFC 9110 §5.6.2.
 pub(super) const fn is_token_byte(byte: u8) -> bool {
@@ -57,6 +57,13 @@ pub(super) fn field_name(key: &str, name: &Text) -> Result<HeaderName, Problem> 
             "use letters, digits and `-`; no blanks",
         )),
     }
+}
+
+/// A host, perhaps with a port, for a field: as its A-labels, since fields are ASCII
+/// (RFC 9110 §7.2).
+pub(super) fn authority(text: &str) -> Option<String> {
+    let authority = Authority::parse(text).ok()?;
+    Some(if text.is_ascii() { text.to_owned() } else { authority.to_string() })
 }
 
 /// A value without control characters.

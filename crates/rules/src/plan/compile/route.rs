@@ -10,48 +10,61 @@ use super::{
     from,
     globals::some_time,
     headers::{self, ResponseFields},
-    name,
+    mcp::McpFlag,
+    mtls, name,
     sign_in::stable_id,
-    target, template,
+    target,
 };
 use crate::{
     config::{
         Given, Section,
-        keys::{self, Key, List, Typed, global, route},
+        keys::{self, Key, List, Typed, global, nested, route},
+        upgrades,
+        words::IssuerFormat,
     },
     names::{Authority, Host},
     plan::{
-        HostField, HostPattern, PathMatch, RequestTemplate, Route, UpstreamTls, UpstreamVerify,
+        CircuitBreakers, HostField, HostPattern, PathMatch, RequestTemplate, Route, UpstreamTls,
+        UpstreamVerify,
     },
     policy::{LegacyAllow, Policy, value_of},
     problem::{Problem, Severity},
     yaml::Kind,
 };
 
-/// Silence on a stream that ends it where nothing else is said.
-const STREAM_IDLE: Duration = Duration::from_secs(300);
-
 /// What routes take from the top level.
 pub(super) struct Defaults<'a> {
     timeout: Duration,
     pass_identity: bool,
     issuer_is_uri: bool,
+    globals: &'a Section,
+    breakers: CircuitBreakers,
     response_fields: &'a ResponseFields,
     additional_methods: &'a [Box<str>],
+    mtls: &'a mtls::Shared,
+    mcp: McpFlag,
 }
 
 impl<'a> Defaults<'a> {
     pub(super) fn of(
-        globals: &Section,
+        globals: &'a Section,
         response_fields: &'a ResponseFields,
         additional_methods: &'a [Box<str>],
+        mtls: &'a mtls::Shared,
     ) -> Self {
         Self {
             timeout: globals.value(&global::DEFAULT_UPSTREAM_TIMEOUT),
             pass_identity: globals.value(&global::PASS_IDENTITY_HEADERS),
-            issuer_is_uri: is_uri(globals.value(&global::JWT_ISSUER_FORMAT)),
+            issuer_is_uri: globals.value(&global::JWT_ISSUER_FORMAT) == IssuerFormat::Uri,
+            globals,
+            breakers: CircuitBreakers::of(
+                globals.get(&global::CIRCUIT_BREAKER_THRESHOLDS),
+                CircuitBreakers::default(),
+            ),
             response_fields,
             additional_methods,
+            mtls,
+            mcp: McpFlag::of(globals),
         }
     }
 }
@@ -65,39 +78,61 @@ pub(super) fn compile(
     let keys = compiler.keys;
     let from = compiler.from();
     let matches = compiler.path_match();
-    let action = compiler.action();
+    let action = compiler.action(defaults.breakers);
     let rewrite = compiler.rewrite(action.as_ref());
     let policy = compiler.policy();
-    compiler.problems.extend(policy.never_met(defaults.additional_methods));
+    let shadow = compiler.shadow_policy();
+    for policy in [Some(&policy), shadow.as_ref()].into_iter().flatten() {
+        compiler.problems.extend(policy.never_met(defaults.additional_methods));
+    }
+    let demanded = |policy: Policy| {
+        if defaults.mtls.demands() { policy.with_certificate_demanded() } else { policy }
+    };
+    let (policy, shadow) = (demanded(policy), shadow.map(demanded));
+    let client_trust = compiler.route_client_trust(defaults.mtls);
+    let mcp = compiler.mcp(defaults.mcp, &policy);
     let set_request = compiler.set_request();
     let remove_request = compiler.field_names(&route::REMOVE_REQUEST_HEADERS);
+    let depends_on = compiler.depends_on();
+    let rewrite_response = headers::response_rewrites(compiler);
     let response = headers::route_response_fields(compiler, defaults.response_fields);
     let client_identity = compiler.field_names(&route::ALLOW_CLIENT_IDENTITY_HEADERS);
     let socket_origins = compiler.socket_origins();
     let host_field = compiler.host_field();
     let tls = compiler.upstream_tls();
     let (from, matches, action) = (from?, matches?, action?);
-    let websockets = keys.value(&route::ALLOW_WEBSOCKETS);
+    let tests = compiler.policy_tests(&from, &matches);
+    compiler.other_upgrades(&route::ALLOW_UPGRADES);
+    let websockets = upgrades::websockets(keys, defaults.globals);
     Some(Route {
         id: id(keys),
         name: keys.get(&route::NAME).map_or_else(|| name_of(&from, &matches), Box::from),
+        description: keys.value(&route::DESCRIPTION).into(),
+        logo_url: keys.value(&route::LOGO_URL).into(),
         line,
         policy,
+        client_trust,
+        depends_on,
+        shows_details: keys.value(&route::SHOW_ERROR_DETAILS),
+        shadow,
+        tests,
         websockets,
         host_field: host_field?,
         rewrite: rewrite?,
         timeout: match keys.get(&route::TIMEOUT) {
             Some(limit) => some_time(limit),
-            None if websockets => None,
+            None if websockets || mcp.is_some() => None,
             None => some_time(defaults.timeout),
         },
         idle_timeout: match keys.get(&route::IDLE_TIMEOUT) {
             Some(limit) => some_time(limit),
             None if websockets => None,
-            None => Some(STREAM_IDLE),
+            None => Some(route::STREAM_IDLE),
         },
         pass_identity: keys.get(&route::PASS_IDENTITY_HEADERS).unwrap_or(defaults.pass_identity),
-        issuer_is_uri: keys.get(&route::JWT_ISSUER_FORMAT).map_or(defaults.issuer_is_uri, is_uri),
+        issuer_is_uri: keys
+            .get(&route::JWT_ISSUER_FORMAT)
+            .map_or(defaults.issuer_is_uri, |format| format == IssuerFormat::Uri),
         own_request: set_request
             .iter()
             .map(|(name, _)| name)
@@ -107,11 +142,14 @@ pub(super) fn compile(
         client_identity,
         set_request,
         remove_request,
+        rewrite_response,
         set_response: response.written,
         default_response: response.defaults,
         is_public: keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
         socket_origins,
         tls: tls?,
+        mcp,
+        own_client: compiler.own_client(),
         app: None,
         from,
         matches,
@@ -137,47 +175,43 @@ impl Compiler<'_> {
         self.keep(outcome)
     }
 
-    fn policy(&mut self) -> Policy {
+    pub(super) fn policy(&mut self) -> Policy {
         let legacy = LegacyAllow {
             span: self.start(),
             public: self.keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
             cors_preflight: self.keys.value(&route::CORS_ALLOW_PREFLIGHT),
             any_authenticated: self.keys.value(&route::ALLOW_ANY_AUTHENTICATED_USER),
-            domains: self.people(&route::ALLOWED_DOMAINS),
+            domains: self.people((&route::ALLOWED_DOMAINS, &nested::SUB_ALLOWED_DOMAINS)),
             claims: self.claims(),
-            users: self.people(&route::ALLOWED_USERS),
+            users: self.people((&route::ALLOWED_USERS, &nested::SUB_ALLOWED_USERS)),
         };
         let ppl = self.keys.given(&route::POLICY);
         self.warn_without_effect(&legacy, ppl);
         Policy::compile(&legacy, ppl.map(|given| &given.node), self.problems)
     }
 
-    fn people(&self, key: &'static Typed<List>) -> Vec<(Box<str>, crate::problem::Span)> {
-        self.keys.value(key).iter().map(|one| (one.text.clone(), one.at.clone())).collect()
+    /// In the place of all that the route says of who may pass.
+    fn shadow_policy(&mut self) -> Option<Policy> {
+        let ppl = self.keys.given(&route::SHADOW_POLICY)?;
+        Some(Policy::compile(&LegacyAllow::default(), Some(&ppl.node), self.problems))
+    }
+
+    /// Those of the route's own key, and then of `sub_policies`.
+    fn people(
+        &self,
+        (own, below): (&'static Typed<List>, &'static Typed<List>),
+    ) -> Vec<(Box<str>, crate::problem::Span)> {
+        let more = self.keys.value(&route::SUB_POLICIES).iter().flat_map(|sub| sub.value(below));
+        let all = self.keys.value(own).iter().chain(more);
+        all.map(|one| (one.text.clone(), one.at.clone())).collect()
     }
 
     /// `allowed_idp_claims`: claim to one value or several. Values keep their type.
     fn claims(&mut self) -> Vec<(Box<str>, serde_json::Value, crate::problem::Span)> {
-        let Some(given) = self.keys.given(&route::ALLOWED_IDP_CLAIMS) else { return Vec::new() };
-        let Kind::Map(entries) = &given.node.kind else {
-            self.report(given.error(
-                "U200",
-                "`allowed_idp_claims` is a map",
-                "write `groups: [family]`",
-            ));
-            return Vec::new();
-        };
-        let mut claims = Vec::new();
-        for entry in entries.iter().filter(|entry| !entry.value.is_null()) {
-            let nodes = match &entry.value.kind {
-                Kind::List(items) => items.as_slice(),
-                Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(&entry.value),
-            };
-            claims.extend(
-                nodes.iter().map(|node| (entry.key.clone(), value_of(node), node.span.clone())),
-            );
-        }
-        claims
+        let subs = self.keys.value(&route::SUB_POLICIES).iter();
+        let more = subs.filter_map(|sub| sub.given(&nested::SUB_ALLOWED_IDP_CLAIMS));
+        let all = self.keys.given(&route::ALLOWED_IDP_CLAIMS).into_iter().chain(more);
+        all.flat_map(|given| claims_of(given, self.problems)).collect()
     }
 
     /// Allow keys that leave the policy without effect, or the other way round.
@@ -219,13 +253,8 @@ impl Compiler<'_> {
     fn host_field(&mut self) -> Option<HostField> {
         let literal = self.keys.given(&route::HOST_REWRITE);
         if let Some(given) = literal {
-            // As its A-labels: `Host` is ASCII (RFC 9110 §7.2).
-            let value = Authority::parse(given.text()).ok().and_then(|authority| {
-                let written = given.text();
-                let text =
-                    if written.is_ascii() { written.to_owned() } else { authority.to_string() };
-                HeaderValue::try_from(text).ok()
-            });
+            let value = name::authority(given.text());
+            let value = value.and_then(|text| HeaderValue::try_from(text).ok());
             if value.is_none() {
                 self.report(given.error(
                     "U516",
@@ -249,14 +278,13 @@ impl Compiler<'_> {
                     "`set_request_headers` can't set `Host`",
                     "use `host_rewrite`",
                 ));
-                continue;
             }
             let field = name::field_name(route::SET_REQUEST_HEADERS.name, field);
             let is_value = name::field_value(route::SET_REQUEST_HEADERS.name, value);
             let (Some(field), Some(_)) = (self.keep(field), self.keep(is_value)) else { continue };
-            let (template, doubts) = template::parse(value.text.trim());
+            let (template, doubts) = RequestTemplate::parse(value.text.trim());
             for doubt in doubts {
-                let help = "write `$$` for a dollar, or one of `${pomerium.jwt}`, `${pomerium.id_token}`, `${pomerium.access_token}`, `${pomerium.request.headers[\"Name\"]}`";
+                let help = "write `$$` for a dollar, or one of `${pomerium.jwt}`, `${pomerium.id_token}`, `${pomerium.client_cert_fingerprint}`, `${pomerium.request.headers[\"Name\"]}`";
                 self.report(Problem::warning("U517", value.at.clone(), doubt, help));
             }
             fields.push((field, template));
@@ -347,16 +375,34 @@ fn as_browsers_write(text: &str) -> Option<Box<str>> {
     Some(format!("{scheme}://{origin}").into())
 }
 
+fn claims_of(
+    given: &Given,
+    problems: &mut Vec<Problem>,
+) -> Vec<(Box<str>, serde_json::Value, crate::problem::Span)> {
+    let Kind::Map(entries) = &given.node.kind else {
+        let what = "`allowed_idp_claims` is a map";
+        problems.push(given.error("U200", what, "write `groups: [family]`"));
+        return Vec::new();
+    };
+    let mut claims = Vec::new();
+    for entry in entries.iter().filter(|entry| !entry.value.is_null()) {
+        let nodes = match &entry.value.kind {
+            Kind::List(items) => items.as_slice(),
+            Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(&entry.value),
+        };
+        claims.extend(
+            nodes.iter().map(|node| (entry.key.clone(), value_of(node), node.span.clone())),
+        );
+    }
+    claims
+}
+
 fn mentions_allow(ppl: &Given) -> bool {
     match &ppl.node.kind {
         Kind::List(items) => items.iter().any(|item| item.get("allow").is_some()),
         Kind::Map(_) => ppl.node.get("allow").is_some(),
         Kind::Scalar { .. } => false,
     }
-}
-
-fn is_uri(issuer_format: &str) -> bool {
-    issuer_format.ends_with("uri")
 }
 
 /// Over from, matcher and target as they are written, so that it survives a restart.

@@ -50,10 +50,7 @@ impl Compiler<'_> {
         blanks: Blanks,
     ) -> Option<Secret> {
         let outcome = match (self.keys.given(file_key), self.keys.given(inline_key)) {
-            (Some(file), _) => {
-                // whatever an editor or `base64` put around it is no part of it
-                self.read(file).and_then(|text| decode(file, text.expose().trim_ascii(), blanks))
-            }
+            (Some(file), _) => self.read(file).and_then(|text| decode(file, text.expose(), blanks)),
             (None, Some(inline)) => decode(inline, inline.text().as_bytes(), blanks),
             (None, None) => return None,
         };

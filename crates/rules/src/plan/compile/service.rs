@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Compiler, sign_in::stable_id};
 use crate::{
-    config::keys::global,
+    config::{keys::global, words::Flow},
     names::{Origin, registrable_domain},
     plan::{AllowedHosts, HostedService, Provider, Route},
     problem::{Place, Problem, Severity},
@@ -24,9 +24,9 @@ impl Compiler<'_> {
     /// others `authenticate_flow: stateless` says so.
     pub(super) fn is_hosted(&self, origin: &Origin) -> bool {
         match self.keys.get(&global::AUTHENTICATE_FLOW) {
-            Some("stateless") => true,
-            Some("stateful") => false,
-            Some(_) | None => HOSTED.contains(&origin.host.as_str()),
+            Some(Flow::Stateless) => true,
+            Some(Flow::Stateful) => false,
+            Some(Flow::ByHost) | None => HOSTED.contains(&origin.host.as_str()),
         }
     }
 

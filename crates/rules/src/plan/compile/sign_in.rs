@@ -9,7 +9,7 @@ use crate::{
         keys::{Key, global},
     },
     names::{Host, Origin},
-    plan::{Action, HostPattern, OidcProvider, Provider, Providers, Route, SignIn},
+    plan::{Action, HostPattern, OidcProvider, Provider, Route, SignIn},
     problem::{Place, Problem, Severity},
     secret::Secret,
 };
@@ -64,6 +64,7 @@ impl Compiler<'_> {
         let named_origin = named.as_ref().and_then(Option::as_ref);
         let is_service = self.is_authenticate_service();
         let hosted = named_origin.filter(|origin| !is_service && self.is_hosted(origin));
+        let authenticate_name = named_origin.map(Origin::to_string);
         let provider = match hosted {
             Some(origin) => Some(self.hosted(origin)),
             None => self.provider(named_origin),
@@ -81,7 +82,7 @@ impl Compiler<'_> {
         Some(SignIn {
             authenticate,
             dedicated_host,
-            providers: Providers::new(provider?, Vec::new()),
+            providers: self.with_own_clients(provider?, authenticate_name.as_deref(), routes),
             signed_out_url,
             programmatic_hosts: match hosts {
                 Some(hosts) => hosts.iter().map(|host| Host::a_labels(&host.text)).collect(),
@@ -134,7 +135,8 @@ impl Compiler<'_> {
                 "delete it",
             ));
         }
-        let origin = Origin::parse(origin).map_err(|error| {
+        let secure = self.as_https(given, origin);
+        let origin = Origin::parse(&secure).map_err(|error| {
             given.error(
                 "U411",
                 format!("`authenticate_service_url` is not an address of ours: {error}"),
@@ -142,6 +144,18 @@ impl Compiler<'_> {
             )
         });
         self.keep(origin)
+    }
+
+    /// `http` means the same host: browsers are sent to https, and keep cookies for it alone.
+    fn as_https(&mut self, given: &Given, origin: &str) -> String {
+        let Some(("http", authority)) = origin.split_once("://") else { return origin.to_owned() };
+        let secure = format!("https://{}", authority.strip_suffix(":80").unwrap_or(authority));
+        self.report(given.warning(
+            "U424",
+            format!("people sign in at `{secure}`: `http` means the same host"),
+            format!("write `authenticate_service_url: {secure}`"),
+        ));
+        secure
     }
 
     fn provider(&mut self, named: Option<&Origin>) -> Option<Provider> {
@@ -195,24 +209,17 @@ impl Compiler<'_> {
                     .map(|(name, value)| ((*name).into(), (*value).into()))
                     .collect(),
             };
-        let (issuer, client_id) = (issuer?, client_id?);
-        let mut parts = vec![preset.name.as_bytes(), issuer.as_bytes(), client_id.as_bytes()];
-        parts.push(client_secret.as_ref().map(Secret::expose).unwrap_or_default());
-        parts.extend(scopes.iter().map(|scope| scope.as_bytes()));
-        parts.extend(
-            request_params.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]),
-        );
-        let authenticate = named.map(Origin::to_string).unwrap_or_default();
-        parts.push(authenticate.as_bytes());
-        let id = stable_id(&parts, 16);
-        Some(OidcProvider {
-            issuer,
-            client_id: client_id.into(),
-            client_secret,
+        let mut provider = OidcProvider {
+            issuer: issuer?,
+            client_id: client_id?.into(),
+            client_secret: client_secret.map(Arc::new),
             scopes,
             request_params,
-            id,
-        })
+            id: Box::default(),
+        };
+        let authenticate = named.map(Origin::to_string).unwrap_or_default();
+        provider.id = id_of(&provider, preset.name, &authenticate);
+        Some(provider)
     }
 
     /// The issuer, octet for octet, but for auth0, whose issuers end in a slash.
@@ -288,7 +295,8 @@ impl Compiler<'_> {
         Some(if given.text().is_ascii() { given.text().into() } else { url.as_str().into() })
     }
 
-    /// The host that also signs in when none was named: the first one that a route names in full.
+    /// The host that also signs in when none was named: the first one that a route names in full, or
+    /// one that the first wildcard takes.
     fn first_host(&mut self, routes: &[Arc<Route>]) -> Option<Origin> {
         let exact = routes.iter().find_map(|route| match &route.from {
             HostPattern::Exact { host, port } => {
@@ -296,20 +304,27 @@ impl Compiler<'_> {
             }
             HostPattern::Wildcard { .. } => None,
         });
-        let has_wildcards = !routes.is_empty();
-        exact
-            .or_else(|| if has_wildcards { None } else { Origin::parse("https://localhost").ok() })
-            .or_else(|| {
-                self.report(Problem::new(
-                    Severity::Error,
-                    "U417",
-                    Place::Whole,
-                    "nothing says on which host people sign in: every route has a `*` in its host",
-                    "add `authenticate_service_url: https://HOST`",
-                ));
-                None
-            })
+        let wild = || routes.iter().find_map(|route| in_wildcard(&route.from));
+        if let Some(origin) = exact {
+            return Some(origin);
+        }
+        let Some(origin) = wild() else { return Origin::parse("https://localhost").ok() };
+        self.report(Problem::new(
+            Severity::Warning,
+            "U417",
+            Place::Whole,
+            format!("people sign in at `{origin}`, since every route has a `*` in its host"),
+            "name a host that points to usher: `authenticate_service_url: https://HOST`",
+        ));
+        Some(origin)
     }
+}
+
+/// A host that a wildcard takes, where people can sign in.
+fn in_wildcard(from: &HostPattern) -> Option<Origin> {
+    let HostPattern::Wildcard { text, port, .. } = from else { return None };
+    let host = Host::parse(&text.replace('*', "authenticate")).ok()?;
+    Some(Origin { host, port: port.unwrap_or(443) })
 }
 
 fn unknown_provider(given: &Given) -> Problem {
@@ -326,6 +341,19 @@ fn unknown_provider(given: &Given) -> Problem {
             "write `oidc` and its `idp_provider_url`, or `builtin` for people in usher's own store",
         ),
     }
+}
+
+/// Over all that makes it another one.
+pub(super) fn id_of(provider: &OidcProvider, preset: &str, authenticate: &str) -> Box<str> {
+    let OidcProvider { issuer, client_id, client_secret, scopes, request_params, .. } = provider;
+    let mut parts = vec![preset.as_bytes(), issuer.as_bytes(), client_id.as_bytes()];
+    parts.push(client_secret.as_ref().map(|secret| secret.expose()).unwrap_or_default());
+    parts.extend(scopes.iter().map(|scope| scope.as_bytes()));
+    parts.extend(
+        request_params.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]),
+    );
+    parts.push(authenticate.as_bytes());
+    stable_id(&parts, 16)
 }
 
 /// `digits` hexadecimal digits over parts, whose borders count.

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode};
 
-use super::Compiler;
+use super::{Compiler, name};
 use crate::{
     config::{
         Given, Section,
@@ -12,15 +12,15 @@ use crate::{
         },
         values,
     },
-    names::{Host, Upstream, UpstreamError},
-    plan::{Action, Balance, Redirect, Target, Targets},
+    names::{Upstream, UpstreamError},
+    plan::{Action, CircuitBreakers, Redirect, Target, Targets},
     problem::{Problem, Span, without_passwords},
     yaml::{Kind, Node},
 };
 
 impl Compiler<'_> {
     /// `redirect` wins over `response`, and this over `to`.
-    pub(super) fn action(&mut self) -> Option<Action> {
+    pub(super) fn action(&mut self, breakers: CircuitBreakers) -> Option<Action> {
         let given: Vec<&Given> = ACTIONS.iter().filter_map(|key| self.keys.given(key)).collect();
         if let [wins, loses, ..] = given.as_slice() {
             self.report(loses.warning(
@@ -36,7 +36,7 @@ impl Compiler<'_> {
             Some(given) if std::ptr::eq(given.key, &*route::RESPONSE) => {
                 self.response(given, self.keys.get(&route::RESPONSE)?)
             }
-            Some(given) => self.forward(given),
+            Some(given) => self.forward(given, breakers),
             None => {
                 let place = self.keys.source.place(&self.start());
                 self.report(Problem::new(
@@ -56,7 +56,7 @@ impl Compiler<'_> {
         self.keys.given.first().map_or_else(|| self.keys.at.clone(), |given| given.key_span.clone())
     }
 
-    fn forward(&mut self, given: &Given) -> Option<Action> {
+    fn forward(&mut self, given: &Given, breakers: CircuitBreakers) -> Option<Action> {
         let checks = self.health_checks();
         let mut written = Vec::new();
         if let Err(node) = collect(&given.node, &mut written) {
@@ -88,18 +88,17 @@ impl Compiler<'_> {
             return None;
         }
         let all = targets.into_iter().map(|(target, _)| target).collect();
-        Some(Action::Forward(Targets { all, balance: self.balance(), checks: checks? }))
-    }
-
-    /// `load_balancing_policy`. Both ways of hashing are one here: what they promise is that the
-    /// same visitor meets the same upstream, and that few move when the list changes.
-    fn balance(&self) -> Balance {
-        match self.keys.value(&route::LOAD_BALANCING_POLICY) {
-            "random" => Balance::Random,
-            "least_request" => Balance::LeastRequest,
-            "ring_hash" | "maglev" => Balance::Hash,
-            _ => Balance::RoundRobin,
-        }
+        Some(Action::Forward(Targets {
+            all,
+            balance: self.keys.value(&route::LOAD_BALANCING_POLICY),
+            checks: checks?,
+            outliers: self.outlier_detection(),
+            panic_threshold: self.healthy_panic_threshold(),
+            breakers: CircuitBreakers::of(
+                self.keys.get(&route::CIRCUIT_BREAKER_THRESHOLDS),
+                breakers,
+            ),
+        }))
     }
 
     /// `URL` or `URL,weight`.
@@ -157,16 +156,16 @@ impl Compiler<'_> {
 
     fn redirect(&mut self, keys: &Section) -> Option<Action> {
         let text = |key: &'static Typed<Text>| keys.get(key).map(Box::from);
-        let code = keys.value(&REDIRECT_RESPONSE_CODE).parse().unwrap_or(301);
+        let status = keys.get(&REDIRECT_RESPONSE_CODE);
         let path = text(&REDIRECT_PATH_REDIRECT);
         let redirect = Redirect {
-            status: StatusCode::from_u16(code).unwrap_or(StatusCode::MOVED_PERMANENTLY),
-            scheme: if keys.value(&REDIRECT_HTTPS_REDIRECT) {
-                Some("https".into())
-            } else {
-                text(&REDIRECT_SCHEME_REDIRECT)
+            status: status.unwrap_or(StatusCode::MOVED_PERMANENTLY),
+            scheme: match keys.get(&REDIRECT_HTTPS_REDIRECT) {
+                Some(true) => Some("https".into()),
+                Some(false) => None, // wins as well
+                None => text(&REDIRECT_SCHEME_REDIRECT),
             },
-            host: keys.get(&REDIRECT_HOST_REDIRECT).map(Host::a_labels), // `Location` is ASCII
+            host: keys.get(&REDIRECT_HOST_REDIRECT).and_then(name::authority).map(Into::into),
             port: keys.get(&REDIRECT_PORT_REDIRECT).and_then(|port| port.try_into().ok()),
             prefix: if path.is_some() { None } else { text(&REDIRECT_PREFIX_REWRITE) },
             path,
@@ -174,15 +173,15 @@ impl Compiler<'_> {
         };
         let before = self.problems.len();
         let odd = |key: &'static Key, is_right: fn(&str) -> bool| {
-            keys.given(key).filter(|given| !is_right(given.text()))
+            keys.given(key).filter(|given| !given.text().is_empty() && !is_right(given.text()))
         };
         let is_path: fn(&str) -> bool =
             |text| text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic());
         for (odd, what, help) in [
             (
-                odd(&REDIRECT_HOST_REDIRECT, |text| Host::parse(text).is_ok()),
+                odd(&REDIRECT_HOST_REDIRECT, |text| name::authority(text).is_some()),
                 "is no host",
-                "write a host name without scheme, port and path",
+                "write a host name without scheme and path",
             ),
             (
                 odd(&REDIRECT_SCHEME_REDIRECT, |text| matches!(text, "http" | "https")),
@@ -224,7 +223,7 @@ static ACTIONS: [&Key; 3] = [&route::REDIRECT.key, &route::RESPONSE.key, &route:
 const EXAMPLE: &str = "write `http://HOST:PORT` or `https://HOST`";
 
 /// What Pomerium forwards to and usher does not yet.
-const SCHEMES: &[&str] = &["tcp", "udp", "ssh", "unix", "https+unix"];
+const SCHEMES: &[&str] = &["unix", "https+unix"];
 
 /// Every text in it, whatever its shape, in order.
 pub(super) fn collect<'n>(node: &'n Node, out: &mut Vec<&'n Node>) -> Result<(), &'n Node> {

@@ -32,7 +32,7 @@ impl Question for Claim {
     type Of = Who;
 
     fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
-        let want = written.list::<Self>(report);
+        let want = written.list(report);
         let Some(name) = written.path.filter(|name| !name.is_empty()) else {
             report.error(
                 "U315",

@@ -8,8 +8,10 @@
 
 mod read;
 
+pub(super) use certificate::{Invalid, RestsOn};
 pub(super) use claim::Claim;
 pub(super) use constant::Accept;
+pub(super) use device::UNAUTHENTICATED as DEVICE_UNAUTHENTICATED;
 pub(super) use person::{Domain, Email, Id};
 pub(super) use request::Preflight;
 pub(super) use session::AuthenticatedUser;
@@ -17,7 +19,7 @@ pub(super) use session::AuthenticatedUser;
 use super::{
     facts::{Facts, RequestFacts},
     matcher::Manner,
-    reason::Reason,
+    reason::{Reason, Reasons},
     report::Report,
 };
 use crate::{
@@ -36,6 +38,8 @@ trait Question: Sized + 'static {
     const PATH: SubPath = SubPath::Without;
     /// Its words in the records: where it holds, and where it does not.
     const REASONS: [&'static str; 2];
+    /// Words beside these, for answers that differ in more than yes and no.
+    const MORE_REASONS: &'static [&'static str] = &[];
     /// What it looks at.
     type Of: Fact;
     /// What it is about.
@@ -45,6 +49,21 @@ trait Question: Sized + 'static {
     fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self>;
     /// Does it hold?
     fn holds(&self, of: <Self::Of as Fact>::Seen<'_>, doubt: Doubt) -> bool;
+    /// Why, where it is one of [`Self::MORE_REASONS`].
+    fn why(&self, _of: <Self::Of as Fact>::Seen<'_>) -> Option<Reason> {
+        None
+    }
+
+    /// The same, where it does not hold.
+    fn why_not(&self, _of: <Self::Of as Fact>::Seen<'_>) -> Option<Reason> {
+        None
+    }
+
+    /// The kind of device that is asked for.
+    fn device_kind(&self) -> Option<&str> {
+        None
+    }
+
     /// The question, for `explain`.
     fn in_words(&self) -> String;
     /// What it found, for `explain`.
@@ -58,6 +77,11 @@ trait Question: Sized + 'static {
     /// Operands that nobody and nothing can meet, where these are the methods.
     fn never_met(&self, _methods: &[&str]) -> Vec<NeverMet> {
         Vec::new()
+    }
+
+    /// What it rests on, where it is about clients' certificates.
+    fn of_certificates(&self) -> Option<RestsOn> {
+        None
     }
 }
 
@@ -79,7 +103,7 @@ pub(super) struct NeverMet {
 
 /// Something that questions look at, as a type: what is missing can't be asked about.
 trait Fact {
-    type Seen<'a>;
+    type Seen<'a>: Copy;
     const ABOUT: About;
     /// Its place among the facts; or why nobody can answer, for the records and in words.
     fn of<'a>(facts: &Facts<'a>) -> Result<Self::Seen<'a>, (Reason, &'static str)>;
@@ -94,6 +118,8 @@ pub enum About {
     Nobody,
     /// What is asked, and from where.
     Request,
+    /// What the message in its body asks for.
+    Message,
     /// Who asks.
     Person,
 }
@@ -133,6 +159,11 @@ const UNAUTHENTICATED_WORD: &str = "user-unauthenticated";
 
 /// What a question about a person says where nobody signed in.
 pub(super) const UNAUTHENTICATED: Reason = Reason::named(UNAUTHENTICATED_WORD);
+
+/// What is said where a certificate that counts has to be shown.
+pub(super) const WITHOUT_CERTIFICATE: Reasons =
+    Reasons::only(Reason::named("client-certificate-required"))
+        .with(Reasons::only(Reason::named("invalid-client-certificate")));
 
 /// The answer to a question, and its word for the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,8 +208,10 @@ pub(super) trait Asked {
     fn in_words(&self) -> String;
     fn found(&self, facts: &Facts<'_>) -> String;
     fn about(&self) -> About;
+    fn device_kind(&self) -> Option<&str>;
     fn hardly_met(&self) -> Option<&str>;
     fn never_met(&self, methods: &[&str]) -> Vec<NeverMet>;
+    fn of_certificates(&self) -> Option<RestsOn>;
 }
 
 impl<Q: Question> Asked for Q {
@@ -187,7 +220,9 @@ impl<Q: Question> Asked for Q {
         match Q::Of::of(facts) {
             Ok(of) => {
                 let holds = self.holds(of, doubt);
-                Answer { holds, reason: if holds { yes } else { no } }
+                let usual = || if holds { yes } else { self.why_not(of).unwrap_or(no) };
+                let reason = self.why(of).unwrap_or_else(usual);
+                Answer { holds, reason }
             }
             Err((reason, _)) => Answer { holds: false, reason },
         }
@@ -212,12 +247,20 @@ impl<Q: Question> Asked for Q {
         Q::ABOUT
     }
 
+    fn device_kind(&self) -> Option<&str> {
+        Question::device_kind(self)
+    }
+
     fn hardly_met(&self) -> Option<&str> {
         Question::hardly_met(self)
     }
 
     fn never_met(&self, methods: &[&str]) -> Vec<NeverMet> {
         Question::never_met(self, methods)
+    }
+
+    fn of_certificates(&self) -> Option<RestsOn> {
+        Question::of_certificates(self)
     }
 }
 
@@ -264,7 +307,10 @@ macro_rules! criteria {
         pub(super) const ENTRIES: &[$crate::policy::criterion::read::Entry] =
             &[$($crate::policy::criterion::read::Entry::of::<$question>()),+];
         pub(super) const REASONS: &[&[&str]] =
-            &[$(&<$question as $crate::policy::criterion::Question>::REASONS),+];
+            &[$(
+                &<$question as $crate::policy::criterion::Question>::REASONS,
+                <$question as $crate::policy::criterion::Question>::MORE_REASONS,
+            )+];
         pub(super) const LATER: &[&str] = &[$($($later),+)?];
 
         $(
@@ -300,7 +346,11 @@ macro_rules! files {
 files! {
     Constant: constant,
     Request: request,
+    Certificate: certificate,
     Session: session,
+    Device: device,
+    Tool: tool,
+    Ssh: ssh,
     Person: person,
     Claim: claim
 }

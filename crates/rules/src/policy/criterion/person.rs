@@ -1,4 +1,4 @@
-use super::{Doubt, Question, Who, Written};
+use super::{Doubt, Question, Who, Written, read::one_text};
 use crate::{
     names::{is_mailbox, mailbox_domain},
     people::Person,
@@ -7,6 +7,7 @@ use crate::{
         report::Report,
     },
     session::SignedIn,
+    yaml::Kind,
 };
 
 criteria! { Person: Email, Domain, Id, Groups; later: "record"; }
@@ -18,7 +19,7 @@ pub(in crate::policy) struct Email(TextMatch);
 impl Email {
     /// Exactly this address.
     pub(in crate::policy) fn is(address: &str) -> Self {
-        Self(TextMatch::is(address))
+        Self(TextMatch::is(address).without_missing())
     }
 }
 
@@ -28,7 +29,8 @@ impl Question for Email {
     type Of = Who;
 
     fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
-        written.text::<Self>(report).map(Self)
+        let want = written.text::<Self>(report)?;
+        Some(Self(if report.lets_in() { want.without_missing() } else { want }))
     }
 
     /// The address that counts; and, where that keeps out, every one that was said.
@@ -82,7 +84,16 @@ impl Question for Domain {
     const REASONS: [&'static str; 2] = ["domain-ok", "domain-unauthorized"];
     type Of = Who;
 
+    /// Pomerium takes what is no text everywhere but here, where it has to be a text to be equal.
     fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
+        let compared = match &written.data.kind {
+            Kind::Map(_) => written.data.get("is"),
+            Kind::Scalar { .. } | Kind::List(_) => Some(written.data),
+        };
+        if let Some(node) = compared.filter(|node| one_text(node).is_none()) {
+            report.not_text(Self::NAME, node);
+            return None;
+        }
         written.text::<Self>(report).map(Self)
     }
 
@@ -192,10 +203,9 @@ impl Question for Groups {
     type Of = Who;
 
     fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
-        let want = written.list::<Self>(report)?;
-        if !want.compares_text() {
-            report.not_text(Self::NAME, written.data); // our own groups are words, so it is met by none
-            return None;
+        let want = written.list(report)?;
+        if let Some(outcome) = want.without_text() {
+            report.never_text(Self::NAME, written.data, outcome); // our own groups are words
         }
         Some(Self(want))
     }

@@ -1,6 +1,6 @@
 use super::{About, Criterion, ENTRIES, LATER, Question, SubPath};
 use crate::policy::{
-    matcher::{ListMatch, TextMatch},
+    matcher::{ListMatch, TextMatch, value_of},
     report::{Report, nearest},
 };
 use crate::{
@@ -88,30 +88,32 @@ impl Written<'_> {
 
     /// A text or operators on text.
     pub(super) fn text<Q: Question>(&self, report: &mut Report<'_>) -> Option<TextMatch> {
-        self.refuse_empty_map::<Q>(report)?;
-        TextMatch::read(self.name, self.data, report)
+        let read = TextMatch::read(self.name, self.data, report)?;
+        if Q::ABOUT == About::Request && read.takes_everything() {
+            report.anything_at_all(self.name, self.data);
+        } else {
+            self.note_empty_map(report);
+        }
+        Some(read)
     }
 
     /// A value or operators on lists.
-    pub(super) fn list<Q: Question>(&self, report: &mut Report<'_>) -> Option<ListMatch> {
-        self.refuse_empty_map::<Q>(report)?;
+    pub(super) fn list(&self, report: &mut Report<'_>) -> Option<ListMatch> {
+        self.note_empty_map(report);
         ListMatch::read(self.name, self.data, report)
     }
 
-    fn refuse_empty_map<Q: Question>(&self, report: &mut Report<'_>) -> Option<()> {
-        let is_empty = matches!(&self.data.kind, Kind::Map(entries) if entries.is_empty());
-        match Q::ABOUT {
-            _ if !is_empty => Some(()),
-            About::Person => {
-                report.anybody_signed_in(self.name, self.data);
-                Some(())
-            }
-            About::Request | About::Nothing | About::Nobody => {
-                report.anything_at_all(self.name, self.data);
-                None
-            }
+    /// `{}`: whatever it is about passes, if it is there.
+    fn note_empty_map(&self, report: &mut Report<'_>) {
+        if matches!(&self.data.kind, Kind::Map(entries) if entries.is_empty()) {
+            report.anything_there(self.name, self.data);
         }
     }
+}
+
+/// A text that is one, also without quotes.
+pub(super) fn one_text(node: &Node) -> Option<&str> {
+    node.text().filter(|_| value_of(node).is_string())
 }
 
 fn unknown(written: &str, name: &str, at: &Span, report: &mut Report<'_>) {

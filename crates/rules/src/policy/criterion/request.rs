@@ -1,8 +1,6 @@
 //! Each looks at its own field and no other. In Pomerium 0.32.7 `http_path` and `http_method`
 //! pass when any field does, the query included (`pomerium-policy-measured.md` 1).
 
-use std::net::IpAddr;
-
 use super::{About, Doubt, NeverMet, Question, Request, RequestFacts, Written};
 use crate::policy::{
     matcher::{AddressMatch, TextMatch},
@@ -11,7 +9,7 @@ use crate::policy::{
 
 criteria! {
     Request: Method, Path, Source, Preflight;
-    later: "date", "day_of_week", "mcp_tool", "pomerium_routes", "time_of_day";
+    later: "date", "day_of_week", "pomerium_routes", "time_of_day";
 }
 
 /// `http_method`.
@@ -107,7 +105,7 @@ impl Question for Source {
     }
 
     fn holds(&self, request: RequestFacts<'_>, _: Doubt) -> bool {
-        self.0.takes(request.source)
+        request.source.is_some_and(|source| self.0.takes(source))
     }
 
     fn in_words(&self) -> String {
@@ -115,7 +113,10 @@ impl Question for Source {
     }
 
     fn found(&self, request: RequestFacts<'_>) -> String {
-        format!("address is `{}`", IpAddr::to_canonical(&request.source))
+        match request.source {
+            Some(source) => format!("address is `{}`", source.to_canonical()),
+            None => "there is no address".into(),
+        }
     }
 }
 

@@ -1,13 +1,14 @@
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 use crate::{
+    names::address_range,
     policy::report::Report,
     yaml::{Kind, Node},
 };
 
-/// Compares the peer's address with addresses and ranges, of which there is one at least.
+/// Compares the peer's address with addresses and ranges.
 #[derive(Clone, Debug)]
 pub(crate) struct AddressMatch {
     ranges: Box<[IpNet]>,
@@ -21,13 +22,12 @@ impl AddressMatch {
             Kind::Scalar { .. } | Kind::Map(_) => std::slice::from_ref(data),
         };
         if items.is_empty() {
-            report.empty_operand(criterion, data);
-            return None;
+            report.empty_operand(criterion, data, "no address is in it");
         }
         let read: Vec<_> = items
             .iter()
             .map(|item| {
-                let range = item.text().and_then(range);
+                let range = item.text().and_then(address_range);
                 if range.is_none() {
                     report.not_an_address(criterion, item);
                 }
@@ -48,30 +48,9 @@ impl AddressMatch {
     pub(crate) fn in_words(&self) -> String {
         let ranges: Vec<String> = self.ranges.iter().map(|range| format!("`{range}`")).collect();
         match ranges.as_slice() {
+            [] => "is in nothing".into(),
             [only] => format!("is in {only}"),
             _ => format!("is in one of {}", ranges.join(", ")),
         }
     }
-}
-
-/// An address or a range; host bits may be set (`192.0.2.10/24`).
-fn range(text: &str) -> Option<IpNet> {
-    let range: IpNet = match text.parse() {
-        Ok(range) => range,
-        Err(_) => IpNet::from(text.parse::<IpAddr>().ok()?),
-    };
-    Some(
-        match range {
-            IpNet::V6(mapped) if is_mapped(mapped.addr()) && mapped.prefix_len() >= 96 => {
-                let v4 = mapped.addr().to_ipv4_mapped()?;
-                IpNet::V4(Ipv4Net::new(v4, mapped.prefix_len() - 96).ok()?)
-            }
-            IpNet::V4(_) | IpNet::V6(_) => range,
-        }
-        .trunc(),
-    )
-}
-
-fn is_mapped(address: Ipv6Addr) -> bool {
-    address.to_ipv4_mapped().is_some()
 }

@@ -4,7 +4,7 @@ use super::{Manner, value_of};
 use crate::{
     names::folded,
     people::Group,
-    policy::report::Report,
+    policy::report::{Outcome, Report},
     yaml::{Kind, Node},
 };
 
@@ -31,16 +31,19 @@ impl ListMatch {
     /// Reads an operand: a value, or a map of operators.
     pub(crate) fn read(criterion: &str, data: &Node, report: &mut Report<'_>) -> Option<Self> {
         let Kind::Map(entries) = &data.kind else {
-            return Some(Self::has(operand(criterion, data, report)?));
+            return Some(Self::has(operand(criterion, Outcome::Never, data, report)));
         };
         let mut tests = Vec::with_capacity(entries.len());
         for entry in entries {
             let operator = entry.key.to_ascii_lowercase();
             let named = format!("{criterion}: {operator}");
             tests.push(match operator.as_str() {
-                "has" => operand(&named, &entry.value, report).map(ListTest::Has),
-                "is" => operand(&named, &entry.value, report).map(ListTest::Is),
-                "exclude" => operand(&named, &entry.value, report).map(ListTest::Exclude),
+                "has" => Some(ListTest::Has(operand(&named, Outcome::Never, &entry.value, report))),
+                "is" => Some(ListTest::Is(operand(&named, Outcome::Never, &entry.value, report))),
+                "exclude" => {
+                    let want = operand(&named, Outcome::Always, &entry.value, report);
+                    Some(ListTest::Exclude(want))
+                }
                 _ => {
                     report.unknown_operator(criterion, entry, &OPERATORS);
                     None
@@ -66,7 +69,7 @@ impl ListMatch {
         let tests = operators
             .iter()
             .map(|(operator, operand)| match operator.to_ascii_lowercase().as_str() {
-                _ if operand.is_array() || operand.as_str() == Some("") => None,
+                _ if operand.is_array() => None,
                 "has" => Some(ListTest::Has(operand.clone())),
                 "is" => Some(ListTest::Is(operand.clone())),
                 "exclude" => Some(ListTest::Exclude(operand.clone())),
@@ -119,11 +122,16 @@ impl ListMatch {
         })
     }
 
-    /// Is every operand a text?
-    pub(crate) fn compares_text(&self) -> bool {
-        self.tests.iter().all(|test| match test {
-            ListTest::Has(want) | ListTest::Is(want) | ListTest::Exclude(want) => want.is_string(),
-        })
+    /// What becomes of the tests whose operand is no text, where only text is compared; `None`
+    /// where there are none.
+    pub(crate) fn without_text(&self) -> Option<Outcome> {
+        let mut outcomes = self.tests.iter().filter_map(|test| match test {
+            ListTest::Exclude(want) => (!want.is_string()).then_some(Outcome::Always),
+            ListTest::Has(want) | ListTest::Is(want) => {
+                (!want.is_string()).then_some(Outcome::Never)
+            }
+        });
+        outcomes.next_back()
     }
 
     /// The texts that passing claims hold.
@@ -158,20 +166,17 @@ impl ListTest {
     }
 }
 
-/// A list is refused: it would be compared with each element as a whole, so `has` never held and
-/// `exclude` always (`pomerium-policy-measured.md` 17).
-fn operand(named: &str, node: &Node, report: &mut Report<'_>) -> Option<Value> {
+/// A list is compared with each element as a whole, so that nothing in a flat claim equals it
+/// (`pomerium-policy-measured.md` 17).
+fn operand(named: &str, outcome: Outcome, node: &Node, report: &mut Report<'_>) -> Value {
     let value = value_of(node);
     if value.is_array() {
-        report.list_operand(named, node);
-        return None;
+        report.list_operand(named, node, outcome);
+    } else if node.text() == Some("") {
+        // `has:` with nothing behind it is `null`
+        report.empty_operand(named, node, "it equals what is empty, and nothing that is missing");
     }
-    // `has:` with nothing behind it, too; `null` is an operand
-    if node.text() == Some("") {
-        report.empty_operand(named, node);
-        return None;
-    }
-    Some(value)
+    value
 }
 
 /// A value without the quotes that JSON puts around text.

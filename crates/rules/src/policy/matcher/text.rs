@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::{Manner, value_of};
 use crate::{
     names::folded,
-    policy::report::Report,
+    policy::report::{Outcome, Report},
     yaml::{Kind, Node},
 };
 
@@ -66,7 +66,8 @@ impl TextMatch {
     /// Reads an operand: a text, or a map of operators.
     pub(crate) fn read(criterion: &str, data: &Node, report: &mut Report<'_>) -> Option<Self> {
         let Kind::Map(entries) = &data.kind else {
-            return Some(Self::is(text(criterion, data, report)?));
+            let words = words(criterion, TextOperator::Is, data, report)?;
+            return Some(Self { tests: [TextTest::new(TextOperator::Is, words)].into() });
         };
         let mut tests = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -77,20 +78,35 @@ impl TextMatch {
                 tests.push(None);
                 continue;
             };
-            let words = if matches!(operator, TextOperator::In | TextOperator::NotIn) {
-                texts(&named, &entry.value, report)
-            } else {
-                text(&named, &entry.value, report).map(|text| vec![text.into()])
-            };
+            let words = words(&named, operator, &entry.value, report);
             tests.push(words.map(|words| TextTest::new(operator, words)));
         }
         let tests = tests.into_iter().collect::<Option<Box<_>>>()?;
         Some(Self { tests })
     }
 
+    /// Reads an operand that is compared with each of several texts, of which there may be none.
+    pub(crate) fn read_among(
+        criterion: &str,
+        data: &Node,
+        report: &mut Report<'_>,
+    ) -> Option<Self> {
+        if matches!(&data.kind, Kind::Map(entries) if entries.is_empty()) {
+            report.anything_at_all(criterion, data);
+            return None;
+        }
+        Self::read(criterion, data, report)
+    }
+
     /// Does `text` pass, octet for octet?
     pub(crate) fn takes(&self, text: &str) -> bool {
         self.tests.iter().all(|test| test.hits(text) != test.operator.negates())
+    }
+
+    /// Does each operator pass for one of several texts, whichever it is?
+    pub(crate) fn takes_among(&self, texts: &[Box<str>]) -> bool {
+        let passes = |test: &TextTest, text| test.hits(text) != test.operator.negates();
+        self.tests.iter().all(|test| texts.iter().any(|text| passes(test, text)))
     }
 
     /// Does an address, a domain or an id that may be one pass?
@@ -104,6 +120,33 @@ impl TextMatch {
             };
             hits != negates
         })
+    }
+
+    /// Does every text pass?
+    pub(crate) fn takes_everything(&self) -> bool {
+        self.tests.iter().all(|test| {
+            let words = &test.words.written;
+            match test.operator {
+                TextOperator::Not | TextOperator::NotIn => words.is_empty(),
+                TextOperator::Contains | TextOperator::StartsWith | TextOperator::EndsWith => {
+                    words.iter().any(|word| word.is_empty())
+                }
+                TextOperator::Is | TextOperator::In => false,
+            }
+        })
+    }
+
+    /// The same, where an empty text equals none: what is missing is no reason to let somebody in.
+    #[must_use]
+    pub(crate) fn without_missing(mut self) -> Self {
+        for test in &mut self.tests {
+            if matches!(test.operator, TextOperator::Is | TextOperator::In) {
+                let words = std::mem::take(&mut test.words.written).into_vec();
+                test.words =
+                    Words::new(words.into_iter().filter(|word| !word.is_empty()).collect());
+            }
+        }
+        self
     }
 
     /// Does it say who may not pass? What is doubtful must then not pass by differing.
@@ -166,6 +209,19 @@ impl TextOperator {
         matches!(self, Self::Not | Self::NotIn)
     }
 
+    /// What is said of an operand that is empty.
+    fn of_nothing(self, named: &str, report: &Report<'_>) -> &'static str {
+        match self {
+            Self::Is | Self::In if named.starts_with("mcp_tool") => {
+                "a call that names no tool is it"
+            }
+            Self::Is | Self::In if report.lets_in() => "what is missing lets nobody in",
+            Self::Is | Self::In => "what is missing is as good as empty",
+            Self::Not | Self::NotIn => "it differs from whatever is there",
+            Self::Contains | Self::StartsWith | Self::EndsWith => "every text passes",
+        }
+    }
+
     const fn compares_whole(self) -> bool {
         matches!(self, Self::Is | Self::Not | Self::In | Self::NotIn)
     }
@@ -212,31 +268,47 @@ impl TextTest {
     }
 }
 
-/// Pomerium takes a number here and then never finds it equal, so that `not` always passes; and it
-/// takes an empty text, which every text begins with.
-fn text<'a>(named: &str, node: &'a Node, report: &mut Report<'_>) -> Option<&'a str> {
-    match (value_of(node), node.text()) {
-        (Value::String(_), Some("")) => {
-            report.empty_operand(named, node);
-            None
-        }
-        (Value::String(_), Some(text)) => Some(text),
-        _ => {
-            report.not_text(named, node);
-            None
-        }
+/// The operands of one operator. Pomerium takes what is no text, and then never finds it equal.
+fn words(
+    named: &str,
+    operator: TextOperator,
+    node: &Node,
+    report: &mut Report<'_>,
+) -> Option<Vec<Box<str>>> {
+    if !matches!(operator, TextOperator::In | TextOperator::NotIn) {
+        return word(named, operator, node, report).map(|word| word.into_iter().collect());
     }
-}
-
-fn texts(named: &str, node: &Node, report: &mut Report<'_>) -> Option<Vec<Box<str>>> {
     let Kind::List(items) = &node.kind else {
         report.not_a_list(named, node);
         return None;
     };
     if items.is_empty() {
-        report.empty_operand(named, node);
+        let effect = if operator.negates() { "every text passes" } else { "it never holds" };
+        report.empty_operand(named, node, effect);
+    }
+    let read: Vec<_> = items.iter().map(|item| word(named, operator, item, report)).collect();
+    Some(read.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// One operand: `Some(None)` where it is none that anything equals.
+fn word(
+    named: &str,
+    operator: TextOperator,
+    node: &Node,
+    report: &mut Report<'_>,
+) -> Option<Option<Box<str>>> {
+    if let (Value::String(_), Some(text)) = (value_of(node), node.text()) {
+        if text.is_empty() {
+            let effect = operator.of_nothing(named, report);
+            report.empty_operand(named, node, effect);
+        }
+        return Some(Some(text.into()));
+    }
+    if !operator.compares_whole() {
+        report.not_text(named, node);
         return None;
     }
-    let read: Vec<_> = items.iter().map(|item| text(named, item, report).map(Box::from)).collect();
-    read.into_iter().collect()
+    let outcome = if operator.negates() { Outcome::Always } else { Outcome::Never };
+    report.never_text(named, node, outcome);
+    Some(None)
 }

@@ -26,7 +26,9 @@ pub enum StampFault {
     #[error("it does not say until when it counts")]
     NoExpiry,
     /// From a clock that is ahead of ours.
-    #[error("it is from the future: the two clocks are more than a minute apart")]
+    #[error(
+        "it is from the future: this machine's clock or the service's is wrong, by more than a minute; compare `date -u` on both, and set the wrong one (`timedatectl set-ntp true`)"
+    )]
     TooEarly,
     /// Its time is over.
     #[error("it is too old, or the two clocks are more than a minute apart")]

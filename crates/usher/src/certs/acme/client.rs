@@ -258,7 +258,7 @@ impl AcmeClient {
             RenewalSchedule::new(autocert.directories().map(Into::into).collect(), budget);
         for name in &work.names {
             let mut state = self.state(name);
-            let crashed = resumes && matches!(self.store.pending(name), Ok(Some(_)));
+            let crashed = resumes && self.is_under_way(name);
             if crashed && state.history.failures.max(state.history.unreached) <= RESUMED_AT_ONCE {
                 state.history.tried_at = None; // the order is there already: it only goes on
             }

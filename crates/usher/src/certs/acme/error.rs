@@ -79,8 +79,12 @@ impl AcmeError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Unreached { cause, .. } if cause.contains("this machine's clock") => {
+                "compare `date -u` with the true time, and set this machine's clock (`timedatectl \
+                 set-ntp true`); if it is right, the authority has to renew its own certificate"
+            }
             Self::Unreached { cause, .. } if cause.contains("certificate") => {
-                "name the authority's root in `autocert_trusted_ca_file`; or set this machine's clock"
+                "name the authority's root in `autocert_trusted_ca_file`"
             }
             Self::Unreached { .. } => {
                 "nothing to do if it is an outage; else check the address in `autocert_ca`, DNS and \

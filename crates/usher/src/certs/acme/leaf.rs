@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rustls::{
     crypto::aws_lc_rs,
@@ -60,6 +60,15 @@ impl SignedCertificate {
     /// For the renewal schedule.
     pub fn held(&self, window: Option<Window>) -> CurrentCertificate {
         CurrentCertificate { not_before: self.not_before, not_after: self.not_after, window }
+    }
+
+    /// What is wrong with its time at `now`, and the moment that says so. It has just been signed by
+    /// somebody who knows what time it is, but for a minute.
+    pub fn untimely(&self, now: UnixTime) -> Option<(&'static str, UnixTime)> {
+        if !now.is_within(Duration::MAX, self.not_before) {
+            return Some(("does not count before", self.not_before));
+        }
+        (self.not_after <= now).then_some(("has ended on", self.not_after))
     }
 
     /// The certificate alone.

@@ -91,4 +91,10 @@ impl AcmeClient {
         };
         Some((window, again))
     }
+
+    /// Did a crash leave an order for the name? One that is damaged was set aside, which is told.
+    pub(super) fn is_under_way(&self, name: &str) -> bool {
+        let pending = self.store.pending(name).inspect_err(|error| self.events.damaged(error));
+        matches!(pending, Ok(Some(_)))
+    }
 }

@@ -15,7 +15,7 @@ fn checked(text: &[u8], json: bool) -> (Outcome, String) {
     fs::write(&config, text).unwrap();
     let mut out = Vec::new();
     let good = check(
-        &Args { config: config.clone(), live: false, data_dir: None, json },
+        &Args { config: config.clone(), live: false, data_dir: None, effective: false, json },
         &Environment::new(),
         &mut out,
     )
@@ -27,12 +27,13 @@ fn checked(text: &[u8], json: bool) -> (Outcome, String) {
 #[test]
 fn every_problem_is_shown() {
     let (good, shown) =
-        checked(b"adress: :1\nroutes:\n- from: https://a.test\n  to: http://b\n", false);
+        checked(b"cookie_expire: 1d\nroutes:\n- from: https://a.test\n  to: http://b\n", false);
     assert_eq!(good, Outcome::Bad);
     assert_eq!(
         shown,
-        "error[U110]: unknown key `adress` at the top level\n --> config.yaml:1:1\n  |\n1 | adress: :1\n  | ^^^^^^\n  \
-         = help: did you mean `address`?\n\nwarning[U532]: nobody is let in by this route: it has no policy\n \
+        "error[U202]: `cookie_expire` is a span of time, and `1d` is not: its unit is none of ns, us, ms, \
+         s, m, h\n --> config.yaml:1:16\n  |\n1 | cookie_expire: 1d\n  |                ^^\n  \
+         = help: write `24h` for a day, `90m`, `30s` or `500ms`\n\nwarning[U532]: nobody is let in by this route: it has no policy\n \
          --> config.yaml:3:3\n  |\n3 | - from: https://a.test\n  |   ^^^^\n  = help: add a `policy`, or \
          `allow_any_authenticated_user: true`\n\nconfig.yaml: 1 error, 1 warning\n"
     );
@@ -49,14 +50,45 @@ fn warnings_do_not_fail_it() {
     );
 }
 
+/// What is in force is a config: it loads as it stands, and comes to the same.
+#[test]
+fn what_is_in_force_is_printed_as_a_config_that_comes_to_the_same() {
+    let shown = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.yaml");
+        fs::write(&config, text).unwrap();
+        let args = Args { config, live: false, data_dir: None, effective: true, json: false };
+        let mut out = Vec::new();
+        assert_eq!(check(&args, &Environment::new(), &mut out).unwrap(), Outcome::Good);
+        String::from_utf8(out).unwrap()
+    };
+    let text = format!("grpc_address: :1\ncookie_expire: 336h\n{ROUTE}");
+    let first = shown(&text);
+    for line in [
+        "# grpc_address: not in force: usher is one process, so there is nothing to connect",
+        "cookie_expire: 336h0m0s",
+        "timeout_idle: 5m0s # default",
+        "  timeout: 30s # default",
+        "  match_any_incoming_port: true # default",
+        "#   = help: delete it",
+    ] {
+        assert!(first.lines().any(|it| it == line), "{line}:\n{first}");
+    }
+    let without_comments = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        lines.map(|line| line.replace(" # default", "")).collect()
+    };
+    assert_eq!(without_comments(&shown(&first)), without_comments(&first));
+}
+
 #[test]
 fn what_is_no_text_is_told() {
-    let text = [b"# f\xfcr Oma\n".as_slice(), b"adress: :443\n", ROUTE.as_bytes()].concat();
+    let text = [b"# f\xfcr Oma\n".as_slice(), b"polices: {}\n", ROUTE.as_bytes()].concat();
     let (good, shown) = checked(&text, false);
     assert_eq!(good, Outcome::Bad);
     for part in [
         "error[U112]: this is not text in UTF-8\n --> config.yaml:1:4\n",
-        "error[U110]: unknown key `adress` at the top level\n --> config.yaml:2:1\n",
+        "error[U110]: unknown key `polices` at the top level: it may have been meant to keep people out\n",
         "config.yaml: 2 errors\n",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
@@ -249,4 +281,72 @@ fn a_shown_certificate_that_ends_is_told_of() {
             assert!(shown.contains(&line), "{line}: {shown}");
         }
     }
+}
+
+/// A policy that says something else than its tests refuses the config at every load.
+#[test]
+fn a_policy_that_fails_its_own_test_refuses_the_config() {
+    let text = "\
+authenticate_service_url: https://sign-in.home.arpa
+routes:
+  - from: https://tv.home.arpa
+    to: http://127.0.0.1:80
+    prefix: /web
+    policy:
+      - allow: {or: [{groups: family}]}
+      - deny: {or: [{http_path: {contains: admin}}]}
+    tests:
+      - {email: ann@home.arpa, groups: [family], expect: allow}
+      - {expect: sign-in}
+      - {email: eve@home.arpa, expect: deny, reason: groups-unauthorized}
+      - {email: ann@home.arpa, groups: [family], path: /web/;/x, expect: deny}
+";
+    assert_eq!(checked(text.as_bytes(), false).0, Outcome::Good);
+    for (test, parts) in [
+        (
+            "{email: eve@home.arpa, groups: [kids], expect: allow}",
+            &[
+                "U572",
+                "this test expects `allow`, and the answer is `deny` by `nothing-allows`",
+                "config.yaml:14:9",
+                "allow[0].or[0] groups: groups has `family` (groups are `kids`)",
+            ][..],
+        ),
+        (
+            "{email: ann@home.arpa, groups: [family], path: /web/admin, expect: allow}",
+            &[
+                "and the answer is `deny` by `deny[1].or[0] http_path`",
+                "and config.yaml:8:22",
+                "by this the answer is `deny`",
+                "not path contains `admin` (path is `/web/admin`)",
+            ],
+        ),
+        (
+            "{email: ann@home.arpa, groups: [family], expect: deny}",
+            &["by `allow[0].or[0] groups`", "config.yaml:7:23"],
+        ),
+        (
+            "{email: eve@home.arpa, expect: deny, reason: email-unauthorized}",
+            &["expects the reason `email-unauthorized`"],
+        ),
+        ("{path: /music, expect: deny}", &["no route takes the request"]),
+        ("{path: /.pomerium/, expect: allow}", &["one of usher's own pages takes the request"]),
+        ("{path: /web/;/x, expect: allow}", &["the request is refused: "]),
+        (
+            "{email: ann@home.arpa, groups: [family], headers: {X-HTTP-Method-Override: PUT}, expect: deny}",
+            &["answer is `allow`"],
+        ),
+    ] {
+        let (outcome, shown) = checked(format!("{text}      - {test}\n").as_bytes(), false);
+        assert_eq!(outcome, Outcome::Bad, "{test}");
+        for part in parts {
+            assert!(shown.contains(part), "{test}: {part}\n{shown}");
+        }
+    }
+    let first = "  - {from: https://tv.home.arpa, prefix: /web/x, to: http://127.0.0.1:80, \
+                 allow_public_unauthenticated_access: true}\n";
+    let text = text.replace("routes:\n", &format!("routes:\n{first}"))
+        + "      - {path: /web/x, expect: deny}\n";
+    let (_, shown) = checked(text.as_bytes(), false);
+    assert!(shown.contains("the route `tv/web/x` in line 3 takes the request"), "{shown}");
 }

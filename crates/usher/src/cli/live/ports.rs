@@ -8,7 +8,7 @@ use std::{
 use http::HeaderValue;
 use usher_rules::{
     names::{Scheme, Upstream},
-    plan::{Plan, Target, UpstreamTls, UpstreamVerify},
+    plan::{Outbound, Plan, Target, UpstreamTls, UpstreamVerify},
     problem::Severity,
 };
 
@@ -38,6 +38,7 @@ pub(super) async fn tried(plan: &Plan) -> Vec<Port> {
     let others = [
         ("http_redirect_addr", plan.listen.http_redirect.as_deref(), 80),
         ("metrics_address", plan.listen.metrics.as_ref().map(|metrics| &*metrics.address), 0),
+        ("health_check_addr", plan.listen.probes.as_deref(), 0),
     ];
     let usher_runs = ports.iter().any(|port| port.is_the_door);
     for (key, address, default) in others {
@@ -64,6 +65,12 @@ async fn door(plan: &Plan) -> Port {
         Err(found) => found,
     };
     let subject = format!("address {address}");
+    if plan.listen.proxy_protocol.is_some() && matches!(why, Taken::InUse) {
+        let what = "taken; with `use_proxy_protocol` it answers nobody without a PROXY header";
+        let help = "if usher runs all is well; else find who it is with `ss -ltnp`";
+        let tried = Tried::bad(Severity::Warning, ABOUT, subject, (what, help));
+        return Port { tried, is_the_door: false };
+    }
     match who_answers(plan).await {
         Answers::Usher => {
             let tried = Tried::good(ABOUT, subject, "taken: usher runs and answers there");
@@ -182,7 +189,7 @@ async fn who_answers(plan: &Plan) -> Answers {
     let tls =
         UpstreamTls { verify: UpstreamVerify::Skip, server_name: Some(host.into()), client: None };
     let trust = Trust::only([]);
-    match probe(&trust, (&target, &tls), &field, Want::Text, PATIENCE).await {
+    match probe(&trust, (&target, &tls, Outbound::default()), &field, Want::Text, PATIENCE).await {
         Ok((_, body)) if body.contains(OWN_MARK) => Answers::Usher,
         Ok((status, _)) => Answers::Somebody(format!("answers {}", status.as_u16())),
         Err(error) => Answers::Somebody(format!("does not speak as usher does ({error})")),

@@ -7,7 +7,7 @@ use rustls::CertificateError;
 use tokio::task::JoinSet;
 use usher_rules::{
     names::Scheme,
-    plan::{Action, HostField, HostPattern, Plan, Route, Target, UpstreamTls},
+    plan::{Action, HostField, HostPattern, Outbound, Plan, Route, Target, UpstreamTls},
     problem::Severity,
 };
 
@@ -25,6 +25,7 @@ struct Job {
     tls: UpstreamTls,
     host: HeaderValue,
     route: Box<str>,
+    outbound: Outbound,
 }
 
 /// Each upstream of each route; those that routes share are tried once.
@@ -54,7 +55,7 @@ fn jobs(plan: &Plan) -> Vec<Job> {
             };
             if !jobs.iter().any(is_known) {
                 let (target, tls, route) = (target.clone(), route.tls.clone(), route.name.clone());
-                jobs.push(Job { target, tls, host, route });
+                jobs.push(Job { target, tls, host, route, outbound: plan.outbound });
             }
         }
     }
@@ -74,7 +75,7 @@ fn host_toward(route: &Route, target: &Target) -> HeaderValue {
 impl Job {
     async fn tried(&self, trust: &Trust) -> Tried {
         let subject = format!("{} (route {})", self.target.upstream, self.route);
-        let asked = (&self.target, &self.tls);
+        let asked = (&self.target, &self.tls, self.outbound);
         let answer = probe(trust, asked, &self.host, Want::Status, PATIENCE).await;
         if let Some(what) = self.speaks_otherwise(&answer).await {
             return Tried::bad(Severity::Error, ABOUT, subject, what);
@@ -113,7 +114,7 @@ impl Job {
             (true, false) => {
                 let mut plain = self.target.clone();
                 plain.upstream.scheme = Scheme::Http;
-                let asked = (&plain, &self.tls);
+                let asked = (&plain, &self.tls, self.outbound);
                 let trust = Trust::only([]);
                 probe(&trust, asked, &self.host, Want::Status, PATIENCE)
                     .await
@@ -166,7 +167,10 @@ impl Job {
             | ForwardError::ClientGone
             | ForwardError::PermitEnded(_)
             | ForwardError::Unreadable { .. }
-            | ForwardError::NotWebSocket => (
+            | ForwardError::NotWebSocket
+            | ForwardError::Overflow { .. }
+            | ForwardError::NoneWell
+            | ForwardError::NoUpstream => (
                 format!("{error}{cause}"),
                 "look at what really listens there, and correct `to`".to_owned(),
             ),

@@ -84,9 +84,10 @@ fn facts<'a>(who: &'a SignedIn, path: &'a str, source: IpAddr) -> Facts<'a> {
     let request = RequestFacts {
         method: "GET",
         path,
-        source,
+        source: Some(source),
         origin: None,
         access_control_request_method: None,
+        tool: None,
     };
     Facts::of(Some(who), request)
 }
@@ -168,7 +169,7 @@ mod tests {
                 Some("sign in at https://idp.test"),
                 "elsewhere",
             ),
-            ("ruotes: []\n".to_owned(), &[], Some("is refused: usher check"), "no config"),
+            ("ruotes: [x]\n".to_owned(), &[], Some("is refused: usher check"), "no config"),
         ] {
             fs::write(&config, text).unwrap();
             let said = note(&ann(groups), &config);

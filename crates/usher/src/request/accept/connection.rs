@@ -10,7 +10,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Beside, Peer, Protocol, Pulse, Shown, Tasks, Unread, Watched, limits};
+use super::{Peer, Presented, Protocol, Pulse, Shown, TaskOwner, Tasks, Unread, Watched, limits};
 
 /// What is known of a connection before its first request.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Connection {
     pub server_name: Option<Box<str>>,
     /// The certificate that it was shown.
     pub shown: Shown,
+    /// What it showed itself.
+    pub presented: Arc<Presented>,
     /// What it has been doing.
     pub pulse: Arc<Pulse>,
 }
@@ -73,31 +75,32 @@ fn answering<A: Serve>(
     })
 }
 
+/// What a connection's octets come over: TCP, or TLS over it.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}
+
 /// Serves a connection until the client leaves, outstays its welcome, or we drain.
-pub async fn serve<S>(
-    stream: S,
+pub async fn serve(
+    stream: impl Transport,
     connection: Arc<Connection>,
     service: impl Serve,
     tasks: &Tasks,
     idle: Option<Duration>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) {
     match connection.protocol() {
         Protocol::Http1 => serve_http1(stream, connection, service, tasks, idle).await,
         Protocol::Http2 => serve_http2(stream, connection, service, tasks, idle).await,
     }
 }
 
-async fn serve_http1<S>(
-    stream: S,
+async fn serve_http1(
+    stream: impl Transport,
     connection: Arc<Connection>,
     service: impl Serve,
     tasks: &Tasks,
     idle: Option<Duration>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) {
     let pulse = Arc::clone(&connection.pulse);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
     let answer = answering(service.clone(), Arc::clone(&connection));
@@ -123,20 +126,18 @@ async fn serve_http1<S>(
     }
 }
 
-async fn serve_http2<S>(
-    stream: S,
+async fn serve_http2(
+    stream: impl Transport,
     connection: Arc<Connection>,
     service: impl Serve,
     tasks: &Tasks,
     idle: Option<Duration>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) {
     let pulse = Arc::clone(&connection.pulse);
     let (teller, of) = (service.clone(), Arc::clone(&connection));
     let watched = Watched::new(stream, Arc::clone(&pulse));
     let io = TokioIo::new(watched.telling(move |unread| teller.unread(&of, unread)));
-    let streams = tasks.streams_of(Beside::Connection(connection.peer.address));
+    let streams = tasks.streams_of(TaskOwner::Connection(connection.peer.address));
     let answer = answering(service.clone(), Arc::clone(&connection));
     let mut builder = hyper::server::conn::http2::Builder::new(streams);
     builder
@@ -206,7 +207,13 @@ mod tests {
     fn over_http2() -> Connection {
         let peer = "192.0.2.1:1".parse::<SocketAddr>().unwrap().into();
         let pulse = Pulse::new(Protocol::Http2);
-        Connection { peer, server_name: None, shown: Shown::default(), pulse }
+        Connection {
+            peer,
+            server_name: None,
+            shown: Shown::default(),
+            presented: Arc::default(),
+            pulse,
+        }
     }
 
     fn room_for<S>(_: &S) -> usize

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// From the connection to the end of its PROXY header (`use_proxy_protocol`).
+pub const PROXY_HEADER: Duration = Duration::from_secs(5);
 /// From the first packet to the end of the TLS handshake.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the handshake to the first byte of a request.

@@ -6,7 +6,7 @@
 //! | never | looks at a request: that is for the rooms behind it |
 //!
 //! A listener per core (`SO_REUSEPORT`), so that a connection lives and dies on one thread. The
-//! limits are in [`limits`]: handshake, first byte, head, idle, streams, resets.
+//! limits are in [`limits`]: PROXY header, handshake, first byte, head, idle, streams, resets.
 
 mod connection;
 mod deadline;
@@ -15,6 +15,8 @@ mod frames;
 pub mod limits;
 mod listener;
 mod peer;
+mod presented;
+mod proxied;
 mod refused;
 mod shares;
 mod shown;
@@ -22,13 +24,15 @@ mod tasks;
 mod unread;
 mod waiting;
 
-pub use connection::{Connection, Serve, serve};
+pub use connection::{Connection, Serve, Transport, serve};
 pub use deadline::{InFlight, Pulse, Watched};
 pub use duplex::Duplex;
 pub use listener::{ListenError, Listener, parse_address};
 pub use peer::{Peer, Protocol};
+pub use presented::Presented;
+pub use proxied::{Unproxied, proxied};
 pub use shares::{Admitted, Bounds, RefusedSoFar, Shares, Whose};
 pub use shown::Shown;
-pub use tasks::{Beside, Exchange, Streams, Tasks};
+pub use tasks::{Exchange, Streams, TaskOwner, Tasks};
 pub use unread::{Ended, Unread};
 pub use waiting::Waiting;

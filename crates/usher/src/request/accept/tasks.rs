@@ -34,7 +34,7 @@ pub struct Tasks {
 
 /// What runs beside requests, and may panic without any of them knowing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Beside {
+pub enum TaskOwner {
     /// A client's connection, or a stream of it.
     Connection(SocketAddr),
     /// A connection to this upstream.
@@ -42,19 +42,19 @@ pub enum Beside {
 }
 
 /// Hears of what panicked beside requests.
-type Heard = dyn Fn(&Beside, &Panicked) + Send + Sync;
+type Heard = dyn Fn(&TaskOwner, &Panicked) + Send + Sync;
 
 #[derive(Clone, Default)]
 struct Alarm(Arc<OnceLock<Box<Heard>>>);
 
 impl Tasks {
     /// Who hears of panics beside requests; the first one does.
-    pub fn on_panic(&self, heard: impl Fn(&Beside, &Panicked) + Send + Sync + 'static) {
+    pub fn on_panic(&self, heard: impl Fn(&TaskOwner, &Panicked) + Send + Sync + 'static) {
         let _first = self.alarm.0.set(Box::new(heard));
     }
 
     /// Tells of a panic that was caught elsewhere.
-    pub fn panicked(&self, beside: &Beside, panicked: &Panicked) {
+    pub fn panicked(&self, beside: &TaskOwner, panicked: &Panicked) {
         self.alarm.tell(beside, panicked);
     }
 
@@ -64,12 +64,12 @@ impl Tasks {
         peer: SocketAddr,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        let guarded = self.alarm.guarded(Beside::Connection(peer), task);
+        let guarded = self.alarm.guarded(TaskOwner::Connection(peer), task);
         self.connections.spawn(self.until_end(guarded));
     }
 
     /// What runs the tasks of one connection that HTTP/2 asks for.
-    pub fn streams_of(&self, beside: Beside) -> Streams {
+    pub fn streams_of(&self, beside: TaskOwner) -> Streams {
         Streams { alarm: self.alarm.clone(), beside }
     }
 
@@ -97,7 +97,11 @@ impl Tasks {
 
     /// Runs a connection to an upstream, which its users share; they are waited for, it is not.
     #[expect(clippy::disallowed_methods, reason = "ends with the requests that use it")]
-    pub fn spawn_upstream(&self, beside: Beside, task: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn_upstream(
+        &self,
+        beside: TaskOwner,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         tokio::spawn(self.until_end(self.alarm.guarded(beside, task)));
     }
 
@@ -150,7 +154,7 @@ impl Tasks {
 }
 
 impl Alarm {
-    fn tell(&self, beside: &Beside, panicked: &Panicked) {
+    fn tell(&self, beside: &TaskOwner, panicked: &Panicked) {
         if let Some(heard) = self.0.get() {
             heard(beside, panicked);
         }
@@ -159,7 +163,7 @@ impl Alarm {
     /// A task whose panic ends the task alone, and is told.
     fn guarded(
         &self,
-        beside: Beside,
+        beside: TaskOwner,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
         let alarm = self.clone();
@@ -182,7 +186,7 @@ impl fmt::Debug for Alarm {
 #[derive(Clone, Debug)]
 pub struct Streams {
     alarm: Alarm,
-    beside: Beside,
+    beside: TaskOwner,
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {

@@ -24,6 +24,13 @@ struct Account {
 /// A piece of an answer. When the last view of it goes, the client has it, or never will.
 struct Counted {
     bytes: Bytes,
+    _held: Held,
+}
+
+/// Bytes that are held and counted.
+#[derive(Debug)]
+pub struct Held {
+    octets: usize,
     account: Arc<Account>,
 }
 
@@ -48,9 +55,26 @@ impl Waiting {
         if bytes.is_empty() {
             return bytes;
         }
-        self.0.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
-        self.0.pulse.wait(bytes.len());
-        Bytes::from_owner(Counted { bytes, account: Arc::clone(&self.0) })
+        let mut held = self.nothing();
+        held.grow_to(bytes.len());
+        Bytes::from_owner(Counted { bytes, _held: held })
+    }
+
+    /// What begins to be held.
+    pub fn nothing(&self) -> Held {
+        Held { octets: 0, account: Arc::clone(&self.0) }
+    }
+}
+
+impl Held {
+    /// So many octets are held now.
+    pub fn grow_to(&mut self, octets: usize) {
+        let more = octets.saturating_sub(self.octets);
+        if more > 0 {
+            self.octets = octets;
+            self.account.bytes.fetch_add(more, Ordering::Relaxed);
+            self.account.pulse.wait(more);
+        }
     }
 }
 
@@ -67,11 +91,10 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for Held {
     fn drop(&mut self) {
-        let length = self.bytes.len();
-        self.account.bytes.fetch_sub(length, Ordering::Relaxed);
-        self.account.pulse.taken(length);
+        self.account.bytes.fetch_sub(self.octets, Ordering::Relaxed);
+        self.account.pulse.taken(self.octets);
         if self.account.has_room() {
             let waker = self.account.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(waker) = waker {

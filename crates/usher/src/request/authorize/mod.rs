@@ -8,6 +8,10 @@
 //! let forged = Permitted { request: (), standing: todo!() }; // private fields
 //! ```
 
+mod on_record;
+
+pub use on_record::AskedOnRecord;
+
 use std::{net::IpAddr, sync::Arc};
 
 use http::{Method, header, request::Parts};
@@ -15,13 +19,16 @@ use usher_rules::{
     fields::other_methods,
     names::{Authority, RequestPath, is_registered},
     plan::{Action, Plan, Route},
-    policy::{Decision, Facts, Policy, RequestFacts, Verdict},
+    policy::{
+        Certificate, ClientCertificate, Decision, Explanation, Facts, Policy, RequestFacts, Verdict,
+    },
     session::SignedIn,
     time::{Now, UnixTime},
 };
 
 use super::{
     Details,
+    accept::Presented,
     identify::{Identified, LiveSession},
     route::{self, Destination},
 };
@@ -38,22 +45,24 @@ pub struct Permitted<R> {
 pub struct Standing {
     route: Arc<Route>,
     session: Option<Arc<LiveSession>>,
-    asked: Asked,
+    asked: PolicyInput,
     is_open_to_strangers: bool,
 }
 
 /// What was asked for, and the facts about it beside the session, owned: a long stream is decided
 /// again. Made here alone, from the request that is let through.
 #[derive(Debug)]
-struct Asked {
+pub struct PolicyInput {
     method: Method,
     other_methods: Box<[Box<str>]>,
     authority: Authority,
     path: RequestPath,
     source: IpAddr,
+    presented: Arc<Presented>,
     at: UnixTime,
     origin: Option<Box<str>>,
     preflight_method: Option<Box<str>>,
+    tool: Option<Box<str>>,
 }
 
 /// What a route's app says of a stranger's request that its policy wants to know somebody for.
@@ -68,8 +77,8 @@ pub enum Unbound {
 /// What let a request in.
 #[derive(Debug)]
 pub enum Grounds {
-    /// The route's policy.
-    Policy(Decision),
+    /// The route's policy; and, where it has a `shadow_policy`, what that would have said.
+    Policy(Decision, Option<Decision>),
     /// The route's app, and why.
     Unbound(&'static str),
 }
@@ -83,6 +92,10 @@ pub struct Refused<'a> {
     pub decision: Decision,
     /// By which reading of the request.
     pub by: ReadingOf,
+    /// What the route's `shadow_policy` would have said, where it has one.
+    pub shadow: Option<Decision>,
+    /// What was asked, for the record.
+    pub asked: PolicyInput,
 }
 
 /// Which reading of a request a decision was made on.
@@ -100,6 +113,11 @@ impl<R> Permitted<R> {
     /// The request.
     pub fn request(&self) -> &R {
         &self.request
+    }
+
+    /// What was asked, for the record.
+    pub fn asked(&self) -> &PolicyInput {
+        &self.standing.asked
     }
 
     /// The same permit for the request in another form: shaping does not decide again. `None` when
@@ -136,6 +154,11 @@ impl Standing {
         self.session.as_ref()
     }
 
+    /// What the upstream may be told of the client's certificate.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.asked.certificate(&self.route, self.asked.at).told()
+    }
+
     /// Sign-out and revocation end everything that runs under a session. Expiry is not an end.
     ///
     /// # Errors
@@ -157,21 +180,26 @@ impl Standing {
     /// [`PermitEnd`] says why it does not hold any longer.
     pub fn still_holds(&self, plan: &Plan, now: Now, stream: Stream) -> Result<(), PermitEnd> {
         self.session_goes_on()?;
-        let Asked { authority, path, .. } = &self.asked;
+        let PolicyInput { authority, path, .. } = &self.asked;
         let Ok(Destination::Route(route)) = route::belongs(plan, authority, path) else {
             return Err(PermitEnd::RouteGone);
         };
         if !matches!(route.action, Action::Forward(_)) || !stream.is_open_on(&route) {
             return Err(PermitEnd::RouteGone);
         }
+        if reads_messages(&route) && !reads_messages(&self.route) {
+            return Err(PermitEnd::PolicyChanged); // what its message was nobody knows now
+        }
         let session = self.session.as_ref();
         let has_expired = session.is_some_and(|session| session.is_over(now));
+        let (providers, own) = (&plan.sign_in.providers, route.own_client.as_ref());
         let who = session
             .filter(|_| !has_expired || stream.outlives_expiry())
+            .filter(|session| providers.counts_on(own, &session.session().idp_id))
             .map(|session| session.signed_in());
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream.outlives_expiry() { self.asked.at } else { now.wall };
-        let decision = self.asked.decide(&route.policy, who, at).0;
+        let decision = self.asked.decide((&route, &route.policy), who, at).0;
         match decision.verdict {
             Verdict::Allow => Ok(()),
             // The same app as before: what it opens, it opens to all, and takes from nobody.
@@ -184,9 +212,14 @@ impl Standing {
             }
             Verdict::SignIn if has_expired => Err(PermitEnd::SessionExpired),
             Verdict::SignInAgain => Err(PermitEnd::SessionExpired),
-            Verdict::SignIn | Verdict::Deny => Err(PermitEnd::PolicyChanged),
+            Verdict::ShowCertificate => Err(PermitEnd::CertificateOver),
+            Verdict::SignIn | Verdict::ShowDevice | Verdict::Deny => Err(PermitEnd::PolicyChanged),
         }
     }
+}
+
+fn reads_messages(route: &Route) -> bool {
+    route.mcp.is_some_and(|server| server.reads_at_most.is_some())
 }
 
 /// What runs for long under a permit, and so what becomes of it when its session runs out.
@@ -230,6 +263,9 @@ pub enum PermitEnd {
     /// The plan in force sends it nowhere, or to something that is no app.
     #[error("the config in force has no route for it")]
     RouteGone,
+    /// The client's certificate has ended, was taken back, or is one of nobody's any more.
+    #[error("the client certificate does not count any longer")]
+    CertificateOver,
     /// The policy in force says no.
     #[error("the policy in force does not allow it")]
     PolicyChanged,
@@ -242,12 +278,13 @@ impl PermitEnd {
             Self::SessionEnded => Details::SessionEnded,
             Self::SessionExpired => Details::SessionExpired,
             Self::RouteGone => Details::RouteGone,
+            Self::CertificateOver => Details::CertificateOver,
             Self::PolicyChanged => Details::PolicyChanged,
         }
     }
 }
 
-impl Asked {
+impl PolicyInput {
     fn of(request: &Identified<'_>) -> Self {
         let Identified { head, seen, routed, .. } = request;
         let (method, fields) = (&head.method, &head.headers);
@@ -267,39 +304,65 @@ impl Asked {
             authority: routed.authority.clone(),
             path: routed.path.clone(),
             source: seen.source(),
+            presented: Arc::clone(&seen.connection.presented),
             at: seen.now.wall,
             origin: preflight.then(|| text(header::ORIGIN)).flatten(),
             preflight_method: preflight
                 .then(|| text(header::ACCESS_CONTROL_REQUEST_METHOD))
                 .flatten(),
+            tool: request.message.tool().map(Into::into),
         }
     }
 
     /// Every reading of path and method must be let in; the first that is not is what was decided.
     fn decide(
         &self,
-        policy: &Policy,
+        (route, policy): (&Route, &Policy),
         who: Option<&SignedIn>,
         at: UnixTime,
     ) -> (Decision, ReadingOf) {
-        let own = self.method.as_str();
-        let decide = |method, path| policy.decide(&Facts::of(who, self.facts(method, path)).at(at));
-        let decision = decide(own, self.path.decoded());
+        let certificate = self.certificate(route, at);
+        let decide = |facts: RequestFacts<'_>| {
+            policy.decide(&Facts::of(who, facts).at(at).with_certificate(certificate))
+        };
+        let decision = decide(self.own_reading());
         if decision.verdict != Verdict::Allow {
             return (decision, ReadingOf::Canonical);
         }
+        let mut others = self.other_readings().map(|(by, facts)| (decide(facts), by));
+        let refuses = |(other, _): &(Decision, ReadingOf)| other.verdict != Verdict::Allow;
+        others.find(refuses).unwrap_or((decision, ReadingOf::Canonical))
+    }
+
+    /// As [`Self::decide`] does, with all that was asked on the way to it.
+    fn explain<'p>(&self, route: &'p Route, who: Option<&SignedIn>) -> Explanation<'p> {
+        let certificate = self.certificate(route, self.at);
+        let explain = |facts: RequestFacts<'_>| {
+            let facts = Facts::of(who, facts).at(self.at).with_certificate(certificate);
+            route.policy.explain(&facts)
+        };
+        let refuses = |one: &Explanation<'_>| one.decision.verdict != Verdict::Allow;
+        let own = explain(self.own_reading());
+        if refuses(&own) {
+            return own;
+        }
+        self.other_readings().map(|(_, facts)| explain(facts)).find(refuses).unwrap_or(own)
+    }
+
+    fn own_reading(&self) -> RequestFacts<'_> {
+        self.facts(self.method.as_str(), self.path.decoded())
+    }
+
+    /// Others' of the path, and then those of an app that takes another method.
+    fn other_readings(&self) -> impl Iterator<Item = (ReadingOf, RequestFacts<'_>)> {
         let others = || self.path.other_readings().iter().map(|other| other.decoded());
-        let mut by_path = others().map(|path| decide(own, path));
-        if let Some(other) = by_path.find(|other| other.verdict != Verdict::Allow) {
-            return (other, ReadingOf::Others);
-        }
-        let paths = || std::iter::once(self.path.decoded()).chain(others());
-        let methods = self.other_methods.iter();
-        let mut by_method = methods.flat_map(|method| paths().map(|path| decide(method, path)));
-        match by_method.find(|other| other.verdict != Verdict::Allow) {
-            Some(other) => (other, ReadingOf::OtherMethod),
-            None => (decision, ReadingOf::Canonical),
-        }
+        let own = self.method.as_str();
+        let by_path = others().map(move |path| (ReadingOf::Others, self.facts(own, path)));
+        let by_method = self.other_methods.iter().flat_map(move |method| {
+            let paths = std::iter::once(self.path.decoded()).chain(others());
+            paths.map(move |path| (ReadingOf::OtherMethod, self.facts(method, path)))
+        });
+        by_path.chain(by_method)
     }
 
     /// May the app of a route open it to strangers? Not beside a rule that denies it, and where it
@@ -310,13 +373,19 @@ impl Asked {
         decision.verdict == Verdict::SignIn && !decision.deny.holds && is_read_in_one_way
     }
 
+    /// What the client's certificate is worth to a route, then.
+    fn certificate(&self, route: &Route, at: UnixTime) -> ClientCertificate<'_> {
+        self.presented.standing(route.client_trust.as_ref(), at)
+    }
+
     fn facts<'a>(&'a self, method: &'a str, path: &'a str) -> RequestFacts<'a> {
         RequestFacts {
             method,
             path,
-            source: self.source,
+            source: Some(self.source),
             origin: self.origin.as_deref(),
             access_control_request_method: self.preflight_method.as_deref(),
+            tool: self.tool.as_deref(),
         }
     }
 }
@@ -333,22 +402,30 @@ pub fn permit<'a>(
     route: &Arc<Route>,
     stranger: impl FnOnce(&Identified<'a>) -> Unbound,
 ) -> Result<(Permitted<Parts>, Grounds), Refused<'a>> {
-    let (asked, session) = (Asked::of(&request), request.identity.session());
+    let (asked, session) = (PolicyInput::of(&request), request.identity.session());
     let who = session.map(|session| session.signed_in());
-    let (decision, by) = asked.decide(&route.policy, who, asked.at);
+    let (decision, by) = asked.decide((route, &route.policy), who, asked.at);
+    let beside = |shadow| asked.decide((route, shadow), who, asked.at).0;
+    let shadow = route.shadow.as_ref().map(beside);
     let unbound = match session {
         None if asked.may_be_opened(&decision) => stranger(&request),
         Some(_) | None => Unbound::No,
     };
     let grounds = match (decision.verdict, unbound) {
-        (Verdict::Allow, _) => Grounds::Policy(decision),
+        (Verdict::Allow, _) => Grounds::Policy(decision, shadow),
         (_, Unbound::Open(why)) => Grounds::Unbound(why),
-        (Verdict::SignIn | Verdict::SignInAgain | Verdict::Deny, Unbound::No) => {
-            return Err(Refused { request, decision, by });
+        (_, Unbound::No) => {
+            return Err(Refused { request, decision, by, shadow, asked });
         }
     };
     let is_open_to_strangers = matches!(grounds, Grounds::Unbound(_));
     let (route, session) = (Arc::clone(route), session.map(Arc::clone));
     let standing = Standing { route, session, asked, is_open_to_strangers };
     Ok((Permitted { request: request.head, standing }, grounds))
+}
+
+/// What [`permit`] asks of the route's policy, criterion by criterion.
+pub fn explain<'p>(request: &Identified<'_>, route: &'p Route) -> Explanation<'p> {
+    let who = request.identity.session().map(|session| session.signed_in());
+    PolicyInput::of(request).explain(route, who)
 }

@@ -3,7 +3,7 @@
 use http::{HeaderValue, Request, Uri, Version, header, uri::Scheme as UriScheme};
 use usher_rules::{names::Scheme, plan::Target};
 
-use super::{ForwardError, RequestBody, exchange::Failure, sending::Carrier, shared::Repeatable};
+use super::{ForwardError, RequestBody, attempt::Carrier, exchange::Failure, shared::Repeatable};
 
 /// The form in which this connection takes a request: HTTP/2 has `:authority` (RFC 9113 §8.3.1).
 pub(super) fn for_carrier(

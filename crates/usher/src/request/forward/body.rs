@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::{Cut, SharedRecheck, Upload, choose::Busy, exchange::RECHECK, sending::Carrier};
+use super::{Cut, SharedRecheck, Upload, attempt::Carrier, choose::UnderWay, exchange::RECHECK};
 use crate::request::authorize::{Standing, Stream};
 
 /// What ends a response's stream, beside its end.
@@ -27,7 +27,7 @@ pub struct StreamLimits {
 /// Drives a connection that was made for one request; how it ended shows in the body.
 pub(super) type Unpooled = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
 
-enum Source {
+enum Driver {
     Carried(Carrier),
     Unpooled(Unpooled),
     Done,
@@ -40,7 +40,7 @@ enum Source {
 /// is only counted while it is the upstream that is silent.
 pub struct UpstreamBody {
     incoming: Incoming,
-    source: Source,
+    source: Driver,
     watch: Box<Watch>,
 }
 
@@ -52,22 +52,22 @@ struct Watch {
     upload: Option<Arc<Upload>>,
     silent_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Counts at the upstream until the body is over.
-    busy: Option<Busy>,
+    /// Counts until the body is over.
+    under_way: Option<UnderWay>,
 }
 
 impl UpstreamBody {
     pub(super) fn new(
         incoming: Incoming,
-        (carrier, busy): (Carrier, Option<Busy>),
+        (carrier, under_way): (Carrier, UnderWay),
         standing: Standing,
         recheck: SharedRecheck,
         limits: StreamLimits,
         upload: Option<Arc<Upload>>,
     ) -> Self {
         let mut watch = Watch::new(standing, recheck, limits, upload);
-        watch.busy = busy;
-        let mut body = Self { incoming, source: Source::Carried(carrier), watch };
+        watch.under_way = Some(under_way);
+        let mut body = Self { incoming, source: Driver::Carried(carrier), watch };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -76,39 +76,40 @@ impl UpstreamBody {
 
     pub(super) fn unpooled(
         incoming: Incoming,
-        connection: Unpooled,
+        (connection, under_way): (Unpooled, UnderWay),
         standing: Standing,
         recheck: SharedRecheck,
         limits: StreamLimits,
     ) -> Self {
-        let watch = Watch::new(standing, recheck, limits, None);
-        Self { incoming, source: Source::Unpooled(connection), watch }
+        let mut watch = Watch::new(standing, recheck, limits, None);
+        watch.under_way = Some(under_way);
+        Self { incoming, source: Driver::Unpooled(connection), watch }
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
         match &mut self.source {
-            Source::Carried(Carrier::Http1(lease)) => {
+            Driver::Carried(Carrier::Http1(lease)) => {
                 if Pin::new(&mut lease.connection).poll(cx).is_ready() {
-                    self.source = Source::Done; // whatever it read before is in `incoming`
+                    self.source = Driver::Done; // whatever it read before is in `incoming`
                 }
             }
-            Source::Carried(Carrier::Http2(_)) => {} // driven by a task of its own
-            Source::Unpooled(connection) => {
+            Driver::Carried(Carrier::Http2(_)) => {} // driven by a task of its own
+            Driver::Unpooled(connection) => {
                 if connection.as_mut().poll(cx).is_ready() {
-                    self.source = Source::Done;
+                    self.source = Driver::Done;
                 }
             }
-            Source::Done => {}
+            Driver::Done => {}
         }
     }
 
     /// The whole body has been read: the connection may serve another request.
     fn finish(&mut self) {
-        match std::mem::replace(&mut self.source, Source::Done) {
-            Source::Carried(Carrier::Http1(lease)) => lease.give_back(),
-            Source::Carried(Carrier::Http2(_)) | Source::Unpooled(_) | Source::Done => {}
+        match std::mem::replace(&mut self.source, Driver::Done) {
+            Driver::Carried(Carrier::Http1(lease)) => lease.give_back(),
+            Driver::Carried(Carrier::Http2(_)) | Driver::Unpooled(_) | Driver::Done => {}
         }
-        self.watch.busy = None;
+        self.watch.under_way = None;
     }
 }
 
@@ -159,8 +160,17 @@ impl Watch {
     ) -> Box<Self> {
         let generation = recheck.generation();
         let (silent_since, timer) = (None, None);
-        let busy = None;
-        Box::new(Self { standing, recheck, generation, limits, upload, silent_since, timer, busy })
+        let under_way = None;
+        Box::new(Self {
+            standing,
+            recheck,
+            generation,
+            limits,
+            upload,
+            silent_since,
+            timer,
+            under_way,
+        })
     }
 
     /// A piece came: silence is over; the permit must still hold before it is passed on.

@@ -1,38 +1,15 @@
 //! Active checks of upstreams (`health_checks`): asked beside all requests, on one thread.
 
-use std::{
-    future::{Future, pending},
-    pin::pin,
-    sync::Arc,
-};
+use std::{future::pending, sync::Arc};
 
-use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::Empty;
-use hyper::{
-    body::Incoming,
-    client::conn::{http1, http2},
-};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use usher_rules::{
-    names::Scheme,
-    plan::{Action, HealthCheck, HealthQuestion, Route, Target},
-};
+use usher_rules::plan::{Action, HealthCheck, HealthQuestion, Route, Target};
 
 use super::{
-    ForwardError, Forwarder, UpstreamIo,
-    choose::{Checked, Health, Outcome, Turn},
-    sending::{Speaks, dialled},
+    Forwarder,
+    choose::{Checked, Health, Outcome, Outliers, Turn},
 };
-use crate::request::{
-    accept::{Beside, Protocol, Streams},
-    caught::caught,
-};
-
-/// Bytes that an app may say before what a check waits for.
-const HEARD: usize = 64 * 1024;
+use crate::request::{accept::TaskOwner, caught::caught};
 
 /// One check of one upstream of a route.
 #[derive(Clone, Debug)]
@@ -44,17 +21,20 @@ pub(super) struct Probe {
     pub check: usize,
     pub checked: Arc<Checked>,
     pub health: Arc<Health>,
+    pub outliers: Option<Arc<Outliers>>,
 }
 
-/// An upstream stands otherwise than before.
+/// What a check found, where it has to be told.
 #[derive(Debug)]
 pub struct Turned {
     /// The route whose check it was.
     pub route: Box<str>,
     /// Host and port.
     pub upstream: String,
-    /// How it stands now.
-    pub turn: Turn,
+    /// How it stands now, where that is another way than before.
+    pub turn: Option<Turn>,
+    /// Is the check content?
+    pub is_well: bool,
     /// What the last answer said.
     pub why: Box<str>,
 }
@@ -85,7 +65,7 @@ impl Forwarder {
         let Action::Forward(targets) = &probe.route.action else { return };
         let Some(target) = targets.all.get(probe.at) else { return };
         let Some(check) = probe.checked.checks().get(probe.check) else { return };
-        let upstream = || Beside::Upstream(target.upstream.authority().into());
+        let upstream = || TaskOwner::Upstream(target.upstream.authority().into());
         loop {
             let asked = self.ask(&probe.route, target, check);
             let asked = tokio::time::timeout(check.timeout, caught(asked)).await;
@@ -97,158 +77,60 @@ impl Forwarder {
                 }
                 Err(_) => Outcome::NoAnswer(format!("no answer within {:?}", check.timeout).into()),
             };
-            if let Err(panicked) = caught(async { probe.note(target, &outcome, tell) }).await {
+            let noted = caught(async { probe.note(target, check, &outcome, tell) }).await;
+            let turn = noted.unwrap_or_else(|panicked| {
                 self.tasks.panicked(&upstream(), &panicked);
-            }
-            tokio::time::sleep(check.interval).await;
-        }
-    }
-
-    async fn ask(&self, route: &Route, target: &Target, check: &HealthCheck) -> Outcome {
-        let speaks = match check.asks {
-            HealthQuestion::Http { .. } => Speaks::of(route),
-            HealthQuestion::Tcp { .. } => Speaks::Http1,
-        };
-        let mut target = target.clone();
-        target.upstream.port = check.alt_port.unwrap_or(target.upstream.port);
-        // The check's own timeout ends it earlier.
-        let io = match dialled(&self.configs, &target, &route.tls, speaks, check.timeout).await {
-            Ok(io) => io,
-            Err(error) => return Outcome::NoAnswer(error.to_string().into()),
-        };
-        let (is_h2c, expected) = match &check.asks {
-            HealthQuestion::Tcp { send, receive } => return listen(io, send, receive).await,
-            HealthQuestion::Http { expected, .. } => {
-                (target.upstream.scheme == Scheme::H2c && speaks == Speaks::Any, expected)
-            }
-        };
-        let protocol = if is_h2c || io.is_http2() { Protocol::Http2 } else { Protocol::Http1 };
-        let Some(request) = question(&check.asks, &target, protocol) else {
-            return Outcome::NoAnswer("the question can't be written".into());
-        };
-        let beside = Beside::Upstream(target.upstream.authority().into());
-        let answered = match protocol {
-            Protocol::Http1 => over_http1(io, request).await,
-            Protocol::Http2 => over_http2(io, request, self.tasks.streams_of(beside)).await,
-        };
-        match answered {
-            Ok(response) => judge(response.status(), expected),
-            Err(error) => Outcome::NoAnswer(error.to_string().into()),
+                None
+            });
+            tokio::time::sleep(probe.pause(check, turn)).await;
         }
     }
 }
 
 impl Probe {
-    fn note(&self, target: &Target, outcome: &Outcome, tell: &TurnHeard) {
-        let asks = self.checked.checks().get(self.check).map(|check| &check.asks);
-        match (outcome, asks) {
-            (Outcome::Well, Some(HealthQuestion::Http { .. })) => self.health.answered(),
-            (Outcome::Well, Some(HealthQuestion::Tcp { .. })) => self.health.reached(),
-            (Outcome::Well, None) | (Outcome::NoAnswer(_) | Outcome::Unwell(_), _) => {}
+    /// Takes what came of asking once, and tells what has to be told.
+    fn note(
+        &self,
+        target: &Target,
+        check: &HealthCheck,
+        outcome: &Outcome,
+        tell: &TurnHeard,
+    ) -> Option<Turn> {
+        let is_well = *outcome == Outcome::Well;
+        if is_well {
+            match check.asks {
+                HealthQuestion::Http(_) | HealthQuestion::Grpc { .. } => self.health.answered(),
+                HealthQuestion::Tcp { .. } => self.health.reached(),
+            }
+            if let Some(outliers) = &self.outliers {
+                outliers.found_well(self.at);
+            }
         }
-        if let Some(turn) = self.checked.note(self.check, outcome) {
+        let turn = self.checked.note(self.check, outcome);
+        if turn.is_some() || if is_well { check.logs_successes } else { check.logs_failures } {
             tell(&Turned {
                 route: self.route.name.clone(),
                 upstream: target.upstream.authority(),
                 turn,
+                is_well,
                 why: outcome.why().into(),
             });
         }
+        turn
     }
-}
 
-/// The request of a check over HTTP.
-fn question(asks: &HealthQuestion, target: &Target, protocol: Protocol) -> Option<Asked> {
-    let HealthQuestion::Http { method, host, path, .. } = asks else { return None };
-    let host = host.as_ref().unwrap_or(&target.host);
-    let agent = HeaderValue::from_static("usher-health-check");
-    let request = Request::builder().method(method).header(header::USER_AGENT, agent);
-    let request = match protocol {
-        Protocol::Http1 => request.uri(path.clone()).header(header::HOST, host),
-        Protocol::Http2 => {
-            let scheme = if target.upstream.scheme == Scheme::Https { "https" } else { "http" };
-            request.uri(format!("{scheme}://{}{path}", host.to_str().ok()?))
-        }
-    };
-    request.body(Empty::new()).ok()
-}
-
-fn judge(status: StatusCode, expected: &[std::ops::Range<u16>]) -> Outcome {
-    match expected.iter().any(|range| range.contains(&status.as_u16())) {
-        true => Outcome::Well,
-        false => Outcome::Unwell(format!("it answered {}", status.as_u16()).into()),
-    }
-}
-
-type Asked = Request<Empty<Bytes>>;
-
-async fn over_http1(io: UpstreamIo, request: Asked) -> Result<Response<Incoming>, ForwardError> {
-    let closed = |source| ForwardError::Closed { source };
-    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(closed)?;
-    answered(sender.send_request(request), connection).await
-}
-
-async fn over_http2(
-    io: UpstreamIo,
-    request: Asked,
-    streams: Streams,
-) -> Result<Response<Incoming>, ForwardError> {
-    let closed = |source| ForwardError::Closed { source };
-    let builder = http2::Builder::new(streams);
-    let (mut sender, connection) = builder.handshake(TokioIo::new(io)).await.map_err(closed)?;
-    answered(sender.send_request(request), connection).await
-}
-
-/// The head of the answer; the connection is dropped with all that follows.
-async fn answered(
-    answer: impl Future<Output = hyper::Result<Response<Incoming>>>,
-    connection: impl Future<Output = hyper::Result<()>>,
-) -> Result<Response<Incoming>, ForwardError> {
-    let (mut answer, mut connection) = (pin!(answer), pin!(connection));
-    let answered = tokio::select! {
-        answered = &mut answer => answered,
-        over = &mut connection => match over {
-            Ok(()) => answer.await,
-            Err(source) => Err(source),
-        },
-    };
-    answered.map_err(|source| ForwardError::Closed { source })
-}
-
-/// Says what the check says and hears what it wants to hear, in order.
-async fn listen(mut io: UpstreamIo, send: &[u8], receive: &[Box<[u8]>]) -> Outcome {
-    let no_answer = |error: std::io::Error| Outcome::NoAnswer(error.to_string().into());
-    if !send.is_empty()
-        && let Err(error) = async {
-            io.write_all(send).await?;
-            io.flush().await
-        }
-        .await
-    {
-        return no_answer(error);
-    }
-    let (mut heard, mut piece) = (Vec::new(), [0; 1024]);
-    while !hears(&heard, receive) {
-        match io.read(&mut piece).await {
-            Ok(0) => return Outcome::NoAnswer("it closed the connection".into()),
-            Ok(n) => heard.extend_from_slice(piece.get(..n).unwrap_or_default()),
-            Err(error) => return no_answer(error),
-        }
-        if heard.len() > HEARD {
-            return Outcome::Unwell("it says something else".into());
+    /// Until the next question.
+    fn pause(&self, check: &HealthCheck, turn: Option<Turn>) -> std::time::Duration {
+        let (pauses, is_out) = (&check.pauses, self.checked.is_out());
+        let unused = if is_out { pauses.unused } else { pauses.unused_well };
+        match (unused.filter(|_| !self.health.was_used()), turn, is_out) {
+            (Some(unused), _, _) => unused,
+            (None, Some(Turn::Out), true) => pauses.first_alone,
+            (None, Some(Turn::Back), false) => pauses.first_well,
+            (None, _, true) => pauses.alone,
+            (None, _, false) => pauses.well,
         }
     }
-    Outcome::Well
-}
-
-/// Do these stand in what was heard, in this order?
-fn hears(mut heard: &[u8], wanted: &[Box<[u8]>]) -> bool {
-    wanted.iter().all(|wanted| {
-        let at = heard.windows(wanted.len()).position(|window| *window == **wanted);
-        let rest = at.and_then(|at| heard.get(at + wanted.len()..));
-        heard = rest.unwrap_or_default();
-        rest.is_some()
-    })
 }
 
 #[cfg(test)]
@@ -269,7 +151,7 @@ mod tests {
 
     use super::{Forwarder, TurnHeard};
     use crate::request::{
-        accept::{Beside, Tasks},
+        accept::{TaskOwner, Tasks},
         authorize::{PermitEnd, Standing, Stream},
         forward::{Recheck, choose::Turn, trust::Trust},
         note_panics,
@@ -323,13 +205,14 @@ mod tests {
             (AtomicUsize::new(0), Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (both_out, is_back) = (Arc::clone(&out), Arc::clone(&back));
         let tell: TurnHeard = Arc::new(move |turned| match turned.turn {
-            Turn::Out => {
+            Some(Turn::Out) => {
                 if outs.fetch_add(1, Ordering::SeqCst) == 1 {
                     both_out.notify_one();
                 }
                 assert!(turned.upstream == "127.0.0.1:1", "it broke");
             }
-            Turn::Back => is_back.notify_one(),
+            Some(Turn::Back) => is_back.notify_one(),
+            None => {}
         });
         let seen = async {
             out.notified().await; // one panicked, the other was told
@@ -340,7 +223,7 @@ mod tests {
             () = forwarder.check_upstreams(tell) => panic!("checks end"),
             () = seen => {}
         }
-        let of_it = Beside::Upstream(upstream.to_string().into());
+        let of_it = TaskOwner::Upstream(upstream.to_string().into());
         assert_eq!(*told.lock().unwrap(), [(of_it, "it broke")]);
     }
 }

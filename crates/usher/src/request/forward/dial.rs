@@ -8,12 +8,13 @@ use std::{
 };
 
 use rustls::{ClientConfig, pki_types::ServerName};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use usher_rules::names::Upstream;
+use usher_rules::{names::Upstream, plan::Outbound};
 
 use super::{ForwardError, names, race::race};
 
@@ -45,6 +46,7 @@ impl UpstreamIo {
 pub(super) async fn dial(
     upstream: &Upstream,
     tls: Option<(Arc<ClientConfig>, Option<&str>)>,
+    outbound: Outbound,
     limit: Duration,
 ) -> Result<UpstreamIo, ForwardError> {
     let name: Arc<str> = format!("{}:{}", upstream.host, upstream.port).into();
@@ -59,10 +61,12 @@ pub(super) async fn dial(
             Some((config, server_name.to_owned()))
         }
     };
-    let addresses = names::resolve(&upstream.host, upstream.port)
+    let addresses = names::resolve(&upstream.host, upstream.port, &outbound)
         .await
         .map_err(|source| ForwardError::Resolve { upstream: (&*name).into(), source })?;
-    let won = race(addresses, |address| attempt(address, tls.clone(), Arc::clone(&name), limit));
+    let won = race(addresses, |address| {
+        attempt(address, tls.clone(), Arc::clone(&name), (outbound, limit))
+    });
     match won.await {
         Ok((io, address)) => {
             names::prefer(&upstream.host, address);
@@ -82,11 +86,11 @@ async fn attempt(
     address: SocketAddr,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     name: Arc<str>,
-    limit: Duration,
+    (outbound, limit): (Outbound, Duration),
 ) -> Result<UpstreamIo, ForwardError> {
     let upstream = || -> Box<str> { (&*name).into() };
     let connecting = async {
-        let stream = TcpStream::connect(address)
+        let stream = connect(address, outbound)
             .await
             .map_err(|source| ForwardError::Connect { upstream: upstream(), source })?;
         let _slower = stream.set_nodelay(true); // works without
@@ -101,6 +105,21 @@ async fn attempt(
         Ok(connected) => connected,
         Err(_) => Err(ForwardError::ConnectTimeout { upstream: upstream(), after: limit }),
     }
+}
+
+/// From the address that the config says, or from one that the system picks.
+async fn connect(address: SocketAddr, outbound: Outbound) -> io::Result<TcpStream> {
+    let Some(source) = outbound.source else { return TcpStream::connect(address).await };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if outbound.freebind {
+        let options = SockRef::from(&socket);
+        match address {
+            SocketAddr::V4(_) => options.set_freebind_v4(true)?,
+            SocketAddr::V6(_) => options.set_freebind_v6(true)?,
+        }
+    }
+    socket.bind(SocketAddr::new(source, 0))?;
+    socket.connect(address).await
 }
 
 impl AsyncRead for UpstreamIo {
@@ -168,7 +187,7 @@ mod tests {
     use socket2::{Domain, Socket, Type};
     use tokio::{net::TcpListener, time::Instant};
     use usher_lab::patience::PATIENCE;
-    use usher_rules::names::Upstream;
+    use usher_rules::{names::Upstream, plan::Outbound};
 
     use super::{UpstreamIo, dial, names};
 
@@ -201,13 +220,15 @@ mod tests {
         let upstream = Upstream::parse(&format!("http://tv.example:{}", away.port())).unwrap();
         names::learn("tv.example", away.port(), vec![refuses, away, answers]);
         let began = Instant::now();
-        let UpstreamIo::Plain(won) = dial(&upstream, None, PATIENCE).await.unwrap() else {
+        let UpstreamIo::Plain(won) =
+            dial(&upstream, None, Outbound::default(), PATIENCE).await.unwrap()
+        else {
             unreachable!("nobody speaks TLS")
         };
         assert_eq!(won.peer_addr().unwrap(), answers);
         assert!(began.elapsed() >= Duration::from_millis(250), "the first had its start");
         assert_eq!(listener.accept().await.unwrap().1, won.local_addr().unwrap());
-        let next = names::resolve("tv.example", away.port()).await.unwrap();
+        let next = names::resolve("tv.example", away.port(), &Outbound::default()).await.unwrap();
         assert_eq!(next, [answers, refuses, away], "who has answered is asked first");
     }
 }

@@ -103,6 +103,18 @@ pub enum ForwardError {
     /// The request asked for a WebSocket and the upstream answered something that is none.
     #[error("the upstream's WebSocket answer is not one")]
     NotWebSocket,
+    /// As much is under way as the route may have.
+    #[error("`{limit}` of `circuit_breaker_thresholds` is reached")]
+    Overflow {
+        /// The key that says how much.
+        limit: &'static str,
+    },
+    /// No upstream is well, and none is to be asked then (`healthy_panic_threshold: 0`).
+    #[error("no upstream of the route is well")]
+    NoneWell,
+    /// The route forwards nothing: an invariant of ours was broken.
+    #[error("the route has no upstream")]
+    NoUpstream,
 }
 
 impl ForwardError {
@@ -124,6 +136,9 @@ impl ForwardError {
             Self::PermitEnded(why) => why.details(),
             Self::Unreadable { .. } => Details::AnswerUnreadable,
             Self::NotWebSocket => Details::NotWebSocket,
+            Self::Overflow { .. } => Details::UpstreamOverflow,
+            Self::NoneWell => Details::NoneWell,
+            Self::NoUpstream => Details::InternalError,
         }
     }
 }

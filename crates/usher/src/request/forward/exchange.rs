@@ -17,17 +17,17 @@ use usher_rules::plan::Plan;
 use super::{
     ForwardError, RequestBody, SharedRecheck, StreamLimits, Upload, UpstreamBody,
     again::origin_form,
+    attempt::Carrier,
     body::Unpooled,
-    choose::{Busy, Choosers},
+    choose::{Choosers, UnderWay},
     pool::Lease,
-    sending::Carrier,
-    shared::Stream,
+    shared::Http2Stream,
     tls::ClientConfigs,
     trust::Trust,
 };
 use crate::request::{
     accept::{Duplex, Tasks},
-    authorize::{PermitEnd, Standing, Stream as Kind},
+    authorize::{PermitEnd, Standing, Stream},
 };
 
 /// How often a permit is looked at again while an upstream is silent.
@@ -64,7 +64,7 @@ pub enum Sent {
         /// What the permit rests on.
         standing: Standing,
         /// Held for as long as the socket lives.
-        busy: Option<Busy>,
+        under_way: UnderWay,
     },
 }
 
@@ -77,6 +77,7 @@ impl Forwarder {
 
     /// Makes ready for the routes of a plan that is about to be put in force.
     pub fn prepare(&self, plan: &Plan) {
+        self.configs.adopt(plan.outbound);
         self.choosers.prepare(plan);
     }
 
@@ -86,9 +87,10 @@ impl Forwarder {
         lease: Lease,
         request: Request<RequestBody>,
         standing: Standing,
-        busy: Option<Busy>,
+        mut under_way: UnderWay,
     ) -> Result<Sent, ForwardError> {
-        let Lease { mut sender, connection, .. } = lease;
+        let Lease { mut sender, connection, place, .. } = lease;
+        under_way.connection = place;
         let mut connection: Option<Unpooled> = Some(Box::pin(connection.with_upgrades()));
         let timeout = standing.route().timeout;
         let mut answer = pin!(sender.send_request(request));
@@ -111,6 +113,7 @@ impl Forwarder {
             let recheck = Arc::clone(&self.recheck.0);
             let limits = StreamLimits { deadline: None, idle: standing.route().idle_timeout };
             let connection = connection.unwrap_or_else(|| Box::pin(std::future::ready(Ok(()))));
+            let connection = (connection, under_way);
             let body =
                 |incoming| UpstreamBody::unpooled(incoming, connection, standing, recheck, limits);
             return Ok(Sent::Response(response.map(body)));
@@ -120,7 +123,7 @@ impl Forwarder {
         let upstream = Duplex::of_response(&mut response);
         // After a 101 the connection has only to let go of the stream.
         let _let_go = poll_fn(|cx| Poll::Ready(drive(&mut connection, cx))).await;
-        Ok(Sent::Upgraded { response, upstream, standing, busy })
+        Ok(Sent::Upgraded { response, upstream, standing, under_way })
     }
 }
 
@@ -164,7 +167,7 @@ impl Wait<'_> {
         if generation == self.generation.swap(generation, Ordering::Relaxed) {
             return Ok(());
         }
-        self.recheck.still_holds(self.standing, Kind::Body)
+        self.recheck.still_holds(self.standing, Stream::Body)
     }
 }
 
@@ -195,7 +198,7 @@ async fn driven(
     let answered = {
         let Lease { sender, connection, timer, .. } = &mut lease;
         let mut answer = pin!(sender.try_send_request(request));
-        let mut patience = Patience::new(wait, timer);
+        let mut patience = HeadTimer::new(wait, timer);
         let mut broken = None;
         poll_fn(|cx| {
             if broken.is_none()
@@ -216,14 +219,14 @@ async fn driven(
 
 /// As one of many streams over HTTP/2.
 async fn multiplexed(
-    mut stream: Stream,
+    mut stream: Http2Stream,
     request: Request<RequestBody>,
     wait: &Wait<'_>,
 ) -> Result<(Response<Incoming>, Carrier), Failure> {
     let mut timer = None;
     let answered = {
         let mut answer = pin!(stream.sender.try_send_request(request));
-        let mut patience = Patience::new(wait, &mut timer);
+        let mut patience = HeadTimer::new(wait, &mut timer);
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(failure(error, None))),
@@ -237,6 +240,15 @@ async fn multiplexed(
 fn failure(mut error: TrySendError<Request<RequestBody>>, broken: Option<hyper::Error>) -> Failure {
     let unsent = error.take_message().map(Box::new);
     Failure { error: broken.map_or_else(|| classify(error.into_error()), classify), unsent }
+}
+
+impl Failure {
+    /// Nothing of `request` was sent. Another upstream may take it, but not where the limits of the
+    /// route itself are reached.
+    pub(super) fn unsent(error: ForwardError, request: Request<RequestBody>) -> Self {
+        let is_full = matches!(error, ForwardError::Overflow { .. });
+        Self { error, unsent: (!is_full).then(|| Box::new(request)) }
+    }
 }
 
 impl From<ForwardError> for Failure {
@@ -308,7 +320,7 @@ fn http2_error(error: &hyper::Error) -> Option<&h2::Error> {
 
 /// How long the head may take: `timeout` from the end of the upload on, `idle_timeout` of
 /// silence, and only as long as the permit holds.
-struct Patience<'a> {
+struct HeadTimer<'a> {
     wait: &'a Wait<'a>,
     since: Instant,
     uploaded: u64,
@@ -316,7 +328,7 @@ struct Patience<'a> {
     is_set: bool,
 }
 
-impl<'a> Patience<'a> {
+impl<'a> HeadTimer<'a> {
     fn new(wait: &'a Wait<'a>, timer: &'a mut Option<Pin<Box<Sleep>>>) -> Self {
         Self { wait, since: wait.began, uploaded: 0, timer, is_set: false }
     }

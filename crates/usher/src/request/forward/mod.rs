@@ -9,7 +9,9 @@
 //! with back-pressure both ways, and what limits them is silence, not length or total time.
 
 mod again;
+mod attempt;
 mod body;
+mod breakers;
 mod checking;
 mod choose;
 mod cut;
@@ -20,6 +22,7 @@ mod names;
 mod own_client;
 mod pool;
 mod probe;
+mod question;
 mod race;
 mod relay;
 mod sending;
@@ -32,7 +35,8 @@ mod websocket;
 
 pub use body::{StreamLimits, UpstreamBody};
 pub use checking::{TurnHeard, Turned};
-pub(crate) use choose::{Busy, Turn};
+pub(crate) use choose::Turn;
+pub use choose::{Ejected, UnderWay};
 pub use cut::Cut;
 pub use dial::UpstreamIo;
 pub use error::{ForwardError, Unreadable};

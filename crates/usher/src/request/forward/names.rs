@@ -5,16 +5,10 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
-    time::Duration,
 };
 
 use tokio::time::Instant;
-
-/// How long a resolved name is believed. `getaddrinfo` tells no lifetime.
-const RESOLVED: Duration = Duration::from_secs(5);
-
-/// How long a resolver may take. A name that it knew before is used on when it is silent.
-const RESOLVE: Duration = Duration::from_secs(5);
+use usher_rules::plan::Outbound;
 
 /// Names that are remembered on each core.
 const NAMES: usize = 1024;
@@ -32,22 +26,42 @@ thread_local! {
 }
 
 /// Addresses in the order in which they are tried: the one that answered last, then the families
-/// in turn (RFC 8305 §4), IPv4 first (`dns_lookup_family` V4_PREFERRED).
-pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
+/// in turn (RFC 8305 §4), IPv4 first (`dns_lookup_family` V4_PREFERRED); and none that `outbound`
+/// leaves out.
+pub(super) async fn resolve(
+    host: &str,
+    port: u16,
+    outbound: &Outbound,
+) -> io::Result<Vec<SocketAddr>> {
+    let mut addresses = match host.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, port)],
+        Err(_) => {
+            let mut of_name = of_name(host, port, outbound).await?;
+            of_name.retain(|address| outbound.takes(address));
+            of_name
+        }
+    };
+    addresses.retain(|address| outbound.reaches(address));
+    if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
+}
+
+/// All of them, as they were found a moment ago or are now. `getaddrinfo` tells no lifetime; a name
+/// that the resolver knew before is used on when it is silent.
+async fn of_name(host: &str, port: u16, outbound: &Outbound) -> io::Result<Vec<SocketAddr>> {
     let now = Instant::now();
     let key = (Box::<str>::from(host), port);
     let known = KNOWN.with_borrow(|known| {
-        known.get(&key).map(|known| (now - known.at < RESOLVED, known.addresses.clone()))
+        known
+            .get(&key)
+            .map(|known| (now - known.at < outbound.refresh_rate, known.addresses.clone()))
     });
     let known = match known {
         Some((true, addresses)) => return Ok(addresses),
         Some((false, addresses)) => addresses,
         None => Vec::new(),
     };
-    let asked = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((host, port))).await;
+    let asked = tokio::net::lookup_host((host, port));
+    let asked = tokio::time::timeout(outbound.query_timeout, asked).await;
     let found = match asked {
         Ok(Ok(found)) => found.collect(),
         Ok(Err(error)) if known.is_empty() => return Err(error),
@@ -120,7 +134,9 @@ mod tests {
 
     use tokio::time::{Duration, Instant, advance};
 
-    use super::{CachedAddresses, KNOWN, NAMES, RESOLVED, doubt, in_turn, prefer, resolve};
+    use usher_rules::plan::{LookupFamily, Outbound};
+
+    use super::{CachedAddresses, KNOWN, NAMES, doubt, in_turn, prefer, resolve};
 
     fn known(host: &str, addresses: &[&str]) {
         let addresses = addresses.iter().map(|one| one.parse().unwrap()).collect();
@@ -131,7 +147,7 @@ mod tests {
     }
 
     async fn found(host: &str) -> Vec<String> {
-        let found = resolve(host, 80).await.unwrap_or_default();
+        let found = resolve(host, 80, &Outbound::default()).await.unwrap_or_default();
         found.iter().map(ToString::to_string).collect()
     }
 
@@ -140,7 +156,7 @@ mod tests {
     async fn a_name_is_believed_for_a_moment_and_not_once_it_led_nowhere() {
         let (one, other) = ("192.0.2.1:80", "192.0.2.2:80");
         known("localhost", &[one, other]);
-        advance(RESOLVED - Duration::from_secs(1)).await;
+        advance(Duration::from_secs(4)).await;
         assert_eq!(found("localhost").await, [one, other]);
         prefer("localhost", other.parse().unwrap());
         assert_eq!(found("localhost").await, [other, one]);
@@ -152,8 +168,29 @@ mod tests {
         let asked = found("localhost").await;
         assert!(asked.iter().any(|one| one == "127.0.0.1:80"), "{asked:?}");
         known("localhost", &[one]);
-        advance(RESOLVED).await;
+        advance(Duration::from_secs(5)).await;
         assert!(found("localhost").await.iter().any(|one| one == "127.0.0.1:80"), "it has moved");
+    }
+
+    /// `dns_lookup_family`, and the address that connections leave from.
+    #[tokio::test]
+    async fn addresses_that_may_not_be_tried_are_none() {
+        known("both", &["192.0.2.1:80", "[2001:db8::1]:80"]);
+        let usual = Outbound::default();
+        let (v4, v6) = ("192.0.2.1:80", "[2001:db8::1]:80");
+        for (outbound, host, expected) in [
+            (usual, "both", &[v4, v6][..]),
+            (Outbound { family: LookupFamily::V4, ..usual }, "both", &[v4]),
+            (Outbound { family: LookupFamily::V6, ..usual }, "both", &[v6]),
+            (Outbound { family: LookupFamily::V6, ..usual }, "192.0.2.1", &[v4]), // no name
+            (Outbound { source: "192.0.2.9".parse().ok(), ..usual }, "both", &[v4]),
+            (Outbound { source: "2001:db8::9".parse().ok(), ..usual }, "both", &[v6]),
+            (Outbound { source: "2001:db8::9".parse().ok(), ..usual }, "192.0.2.1", &[]),
+        ] {
+            let found = resolve(host, 80, &outbound).await.unwrap_or_default();
+            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, expected, "{outbound:?} {host}");
+        }
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use usher_rules::{
     plan::UpstreamTls,
 };
 
-use super::{RequestBody, UpstreamIo, tls::same_settings};
+use super::{RequestBody, UpstreamIo, breakers::Taken, tls::same_settings};
 
 /// Idle connections are closed after this; Kestrel closes its own after 130 s (`jellyfin.md` §5.3).
 const IDLE: Duration = Duration::from_secs(60);
@@ -35,6 +35,8 @@ pub(super) struct Lease {
     pub idle_for: Option<Duration>,
     /// For whoever waits for an answer: moving a timer is cheaper than making one.
     pub timer: Option<Pin<Box<Sleep>>>,
+    /// Of the route whose request it carries.
+    pub place: Taken,
     key: Box<Key>,
 }
 
@@ -89,7 +91,14 @@ impl Lease {
         tls: &UpstreamTls,
     ) -> Self {
         let key = Box::new(Key::new(upstream, tls));
-        Self { sender, connection: Box::new(connection), idle_for: None, timer: None, key }
+        let place = Taken::default();
+        Self { sender, connection: Box::new(connection), idle_for: None, timer: None, place, key }
+    }
+
+    /// Carries a request that has this place among its route's connections.
+    #[must_use]
+    pub(super) fn at(self, place: Taken) -> Self {
+        Self { place, ..self }
     }
 
     /// The most recently used idle connection that is still alive.
@@ -113,6 +122,7 @@ impl Lease {
         if !self.is_alive() {
             return;
         }
+        self.place = Taken::default();
         let since = Instant::now();
         POOL.with_borrow_mut(|pool| {
             let idle = pool.entry(bucket(&self.key.upstream)).or_default();

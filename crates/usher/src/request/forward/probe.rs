@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use usher_rules::{
     names::Scheme,
-    plan::{Target, UpstreamTls},
+    plan::{Outbound, Target, UpstreamTls},
 };
 
 use super::{
@@ -47,7 +47,7 @@ pub enum Want {
 /// [`ForwardError`], as a visitor's request would meet it.
 pub async fn probe(
     trust: &Trust,
-    (target, tls): (&Target, &UpstreamTls),
+    (target, tls, outbound): (&Target, &UpstreamTls, Outbound),
     host: &HeaderValue,
     want: Want,
     patience: Duration,
@@ -63,7 +63,7 @@ pub async fn probe(
             Some((config, tls.server_name.as_deref()))
         }
     };
-    let io = dial(upstream, secure, patience).await?;
+    let io = dial(upstream, secure, outbound, patience).await?;
     let is_http2 = upstream.scheme == Scheme::H2c || io.is_http2();
     let asked = async {
         match is_http2 {
@@ -82,7 +82,7 @@ pub async fn probe(
 pub async fn speaks_tls(target: &Target, patience: Duration) -> bool {
     let Ok(builder) = unverified() else { return false };
     let config = Arc::new(builder.with_no_client_auth());
-    dial(&target.upstream, Some((config, None)), patience).await.is_ok()
+    dial(&target.upstream, Some((config, None)), Outbound::default(), patience).await.is_ok()
 }
 
 /// The certificates that `address` shows to who asks for `name`, leaf first.

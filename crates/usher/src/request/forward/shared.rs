@@ -18,7 +18,7 @@ use tokio::{
 use usher_rules::{names::Upstream, plan::UpstreamTls};
 
 use super::{ForwardError, RequestBody, pool::Key};
-use crate::request::accept::{Beside, Tasks};
+use crate::request::accept::{TaskOwner, Tasks};
 
 /// Requests at once over one connection; the next one gets another connection.
 const STREAMS: usize = 100;
@@ -39,7 +39,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
 /// One request's share of a connection.
-pub(super) struct Stream {
+pub(super) struct Http2Stream {
     /// Takes the request.
     pub sender: http2::SendRequest<RequestBody>,
     streams: Arc<AtomicUsize>,
@@ -65,7 +65,7 @@ pub(super) enum Repeatable {
     No,
 }
 
-impl Stream {
+impl Http2Stream {
     /// A share of a connection that is open and has room.
     pub(super) fn take(
         upstream: &Upstream,
@@ -104,7 +104,7 @@ impl Stream {
         head_bytes: u32,
         tasks: &Tasks,
     ) -> Result<Self, ForwardError> {
-        let beside = Beside::Upstream(upstream.authority().into());
+        let beside = TaskOwner::Upstream(upstream.authority().into());
         let (sender, connection) = http2::Builder::new(tasks.streams_of(beside.clone()))
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -127,15 +127,15 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for Http2Stream {
     fn drop(&mut self) {
         self.streams.fetch_sub(1, Relaxed);
     }
 }
 
-impl std::fmt::Debug for Stream {
+impl std::fmt::Debug for Http2Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").finish_non_exhaustive()
+        f.debug_struct("Http2Stream").finish_non_exhaustive()
     }
 }
 
@@ -174,9 +174,9 @@ mod tests {
         plan::{UpstreamTls, UpstreamVerify},
     };
 
-    use super::{Repeatable, Stream};
+    use super::{Http2Stream, Repeatable};
     use crate::request::{
-        accept::{Beside, Tasks},
+        accept::{TaskOwner, Tasks},
         forward::RequestBody,
         note_panics,
     };
@@ -246,7 +246,7 @@ mod tests {
             let (breaks, goes_on) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
             answering(far, Arc::clone(&goes_on));
             let io = Rigged(near, Arc::clone(&breaks));
-            let stream = Stream::open(io, &upstream, &tls, 16 * 1024, &tasks).await.unwrap();
+            let stream = Http2Stream::open(io, &upstream, &tls, 16 * 1024, &tasks).await.unwrap();
             open.push((stream, breaks, goes_on));
         }
         let (mut beside, _, beside_goes_on) = open.pop().unwrap();
@@ -263,10 +263,10 @@ mod tests {
         assert!(failed.expect("nobody is left waiting").is_err());
         beside_goes_on.notify_one();
         assert_eq!(going.await.unwrap().status(), 200, "another connection goes on");
-        let place = Beside::Upstream(upstream.authority().into());
+        let place = TaskOwner::Upstream(upstream.authority().into());
         assert_eq!(*told.lock().unwrap(), [(place, "the driver broke")]);
         let (now, yes) = (Instant::now(), Repeatable::Yes);
-        let kept = Stream::take(&upstream, &tls, yes, now).unwrap();
+        let kept = Http2Stream::take(&upstream, &tls, yes, now).unwrap();
         assert!(!kept.sender.is_closed(), "the one that broke is gone");
     }
 }

@@ -1,17 +1,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use rustls::{
     ClientConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use usher_rules::plan::{UpstreamTls, UpstreamVerify};
+use usher_rules::plan::{Outbound, UpstreamTls, UpstreamVerify};
 
 use super::trust::{Trust, unverified};
 
-/// Client configurations by what they verify; made once each, kept across reloads.
+/// How connections to upstreams are made: client configurations by what they verify, each made once
+/// and kept across reloads, and where from.
 #[derive(Debug)]
 pub(super) struct ClientConfigs {
     system: Trust,
+    outbound: ArcSwap<Outbound>,
     made: Mutex<Vec<(UpstreamTls, Alpn, Arc<ClientConfig>)>>,
 }
 
@@ -27,7 +30,21 @@ pub(super) enum Alpn {
 impl ClientConfigs {
     /// Verifies against `system` where a route says nothing else.
     pub(super) fn new(system: Trust) -> Self {
-        Self { system, made: Mutex::new(Vec::new()) }
+        Self {
+            system,
+            outbound: ArcSwap::from_pointee(Outbound::default()),
+            made: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Connections that are made from now on are made like this.
+    pub(super) fn adopt(&self, outbound: Outbound) {
+        self.outbound.store(Arc::new(outbound));
+    }
+
+    /// How connections are made.
+    pub(super) fn outbound(&self) -> Outbound {
+        **self.outbound.load()
     }
 
     /// The configuration for a route's settings.

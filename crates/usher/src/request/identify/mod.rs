@@ -25,6 +25,10 @@ pub use who::{Asker, Verifier, in_force, who};
 use std::sync::Arc;
 
 use http::request::Parts;
+use usher_rules::{
+    mcp::Message,
+    plan::{Plan, Route},
+};
 
 use super::{route::Routed, seen::Seen};
 
@@ -40,6 +44,8 @@ pub struct Identified<'a> {
     pub routed: &'a Routed,
     /// Who asks.
     pub identity: &'a Identity,
+    /// What its body says, on a route whose rules ask for it.
+    pub message: Message,
 }
 
 /// Who is asking, as far as this request proves.
@@ -71,11 +77,29 @@ pub enum Rejection {
     NotBegunHere,
     /// Several for different sessions were sent.
     Contradiction,
-    /// It is one that only the route's app knows, and the app says that it is none.
+    /// It is one that only the route's app knows, and the app says that it is none, or that it is
+    /// somebody else's than the cookie beside it.
     OfApp,
 }
 
 impl Identity {
+    /// On a route: sessions of other OAuth clients than its own do not count there.
+    #[must_use]
+    pub fn on(self, route: &Route, plan: &Plan) -> Self {
+        let (providers, own) = (&plan.sign_in.providers, route.own_client.as_ref());
+        match self {
+            Self::Session(live) if !providers.counts_on(own, &live.session().idp_id) => {
+                Self::Rejected(Rejection::OtherProvider)
+            }
+            Self::Session(_) | Self::Anonymous | Self::Rejected(_) => self,
+        }
+    }
+
+    /// Is it the route's app that knows the credential, and that it is no good?
+    pub(super) const fn is_refused_by_app(&self) -> bool {
+        matches!(self, Self::Rejected(Rejection::OfApp))
+    }
+
     /// The session in force; `None` for both kinds of stranger.
     pub fn session(&self) -> Option<&Arc<LiveSession>> {
         match self {

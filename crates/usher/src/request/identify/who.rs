@@ -18,6 +18,7 @@ use super::{
 };
 
 /// Verifies handles with one set of keys.
+#[derive(Debug)]
 pub struct Verifier {
     keys: Arc<Keys>,
     id: [u8; 16],
@@ -28,6 +29,11 @@ impl Verifier {
     pub fn new(keys: Arc<Keys>) -> Self {
         let id = keys.id();
         Self { keys, id }
+    }
+
+    /// See [`Keys::id_token`].
+    pub fn id_token(&self, session: &LiveSession) -> Option<String> {
+        self.keys.id_token(session.session())
     }
 }
 

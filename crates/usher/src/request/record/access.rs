@@ -14,7 +14,7 @@ use super::{
     selection::selected,
     stamp,
 };
-use crate::request::{Details, identify::LiveSession};
+use crate::request::{Details, accept::Presented, identify::LiveSession, route::is_probe};
 
 /// One request from its first to its last byte: the `http-request` line.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct Access {
     pub ip: HeaderValue,
     /// The way that the request came, the peer last.
     pub way: HeaderValue,
+    /// What the client showed in its handshake.
+    pub presented: Arc<Presented>,
     /// Under which session.
     pub session: Option<Arc<LiveSession>>,
     /// Which route.
@@ -67,7 +69,7 @@ impl Access {
     pub(super) fn json(&self, out: &mut Vec<u8>, end: End) {
         let fields = self.plan.log.access.as_ref();
         // Health probes are noise: the real server demotes them too.
-        let is_probe = self.route.is_none() && matches!(&*self.path, "/ping" | "/healthz");
+        let is_probe = self.route.is_none() && is_probe(&self.path);
         let mut o = Object::begin(out);
         o.text("level", if is_probe { "debug" } else { "info" });
         o.put(member!("server-name"), b"all").put(member!("service"), b"envoy");
@@ -108,7 +110,7 @@ impl Access {
             o.put(member!("response-code-details"), end.details.word().as_bytes());
         }
         if fields.is_some() && selected(fields, "client-certificate") {
-            o.raw("client-certificate", b"{}"); // as Pomerium writes it where none was shown
+            self.certificate(&mut o);
         }
         o.number("received", end.received);
         o.put(member!("host"), self.host.as_bytes());
@@ -123,6 +125,19 @@ impl Access {
         });
         o.put(member!("message"), b"http-request");
         o.end();
+    }
+
+    /// As Pomerium writes it: an empty object where none was shown.
+    fn certificate(&self, o: &mut Object<'_>) {
+        let shown = self.presented.chain().and_then(|chain| chain.certificate());
+        o.object("client-certificate", |inside| {
+            let Some(shown) = shown else { return };
+            let names = [&shown.san_dns, &shown.san_email, &shown.san_uri, &shown.san_ip];
+            let names = names.into_iter().flat_map(|names| names.iter().map(|name| &**name));
+            inside.text("issuer", &shown.issuer).text("subject", &shown.subject);
+            inside.list("subjectAltName", names);
+            inside.text("fingerprint", &shown.fingerprint_hex());
+        });
     }
 
     pub(super) fn text(&self, out: &mut Vec<u8>, end: End) {

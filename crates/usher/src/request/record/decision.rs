@@ -12,7 +12,11 @@ use super::{
     selection::selected,
     stamp,
 };
-use crate::request::{PathRule, authorize::Grounds, identify::Identity};
+use crate::request::{
+    PathRule,
+    authorize::{Grounds, PolicyInput, Refused},
+    identify::Identity,
+};
 
 /// What was decided about a request: the `authorize check` line.
 #[derive(Clone, Copy, Debug)]
@@ -41,41 +45,79 @@ pub struct Decided<'a> {
     pub at: Now,
 }
 
+/// What a route's policy decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Judgement<'a> {
+    /// What is done.
+    pub decision: &'a Decision,
+    /// What the route's `shadow_policy` would have said, where it has one.
+    pub shadow: Option<&'a Decision>,
+    /// About what.
+    pub asked: &'a PolicyInput,
+}
+
+impl Judgement<'_> {
+    /// What the shadow policy says, where that is something else.
+    pub(super) fn disagreement(&self) -> Option<&Decision> {
+        self.shadow.filter(|shadow| shadow.verdict != self.decision.verdict)
+    }
+}
+
 /// What decided.
 #[derive(Clone, Copy, Debug)]
 pub enum By<'a> {
     /// The route's policy.
-    Policy(&'a Decision),
+    Policy(Judgement<'a>),
     /// The route's app, which opens it to strangers, and why.
     Unbound(&'a str),
     /// It is one of our own pages, which are open to all.
     OwnPage,
+    /// It is one of our own pages that is about whoever asks, and nobody is signed in.
+    NobodysPage,
     /// No policy was asked: the request belongs nowhere, for this reason.
     Path(&'a str),
 }
 
-impl<'a> From<&'a Grounds> for By<'a> {
-    fn from(grounds: &'a Grounds) -> Self {
+impl<'a> By<'a> {
+    /// What let a request in, about which this was asked.
+    pub fn grounds(grounds: &'a Grounds, asked: &'a PolicyInput) -> Self {
         match grounds {
-            Grounds::Policy(decision) => Self::Policy(decision),
+            Grounds::Policy(decision, shadow) => {
+                Self::Policy(Judgement { decision, shadow: shadow.as_ref(), asked })
+            }
             Grounds::Unbound(why) => Self::Unbound(why),
         }
+    }
+}
+
+impl<'a> From<&'a Refused<'_>> for By<'a> {
+    fn from(Refused { decision, shadow, asked, .. }: &'a Refused<'_>) -> Self {
+        Self::Policy(Judgement { decision, shadow: shadow.as_ref(), asked })
     }
 }
 
 impl By<'_> {
     pub(super) const fn verdict(&self) -> Verdict {
         match self {
-            Self::Policy(decision) => decision.verdict,
+            Self::Policy(judgement) => judgement.decision.verdict,
             Self::OwnPage | Self::Unbound(_) => Verdict::Allow,
+            Self::NobodysPage => Verdict::SignIn,
             Self::Path(_) => Verdict::Deny,
+        }
+    }
+
+    /// What a shadow policy says, where that is something else.
+    pub(super) fn disagreement(&self) -> Option<&Decision> {
+        match self {
+            Self::Policy(judgement) => judgement.disagreement(),
+            Self::Unbound(_) | Self::OwnPage | Self::NobodysPage | Self::Path(_) => None,
         }
     }
 
     fn rule(&self) -> &str {
         match self {
-            Self::Policy(decision) => &decision.rule,
-            Self::OwnPage => PathRule::OwnPage.word(),
+            Self::Policy(judgement) => &judgement.decision.rule,
+            Self::OwnPage | Self::NobodysPage => PathRule::OwnPage.word(),
             Self::Path(rule) | Self::Unbound(rule) => rule,
         }
     }
@@ -89,8 +131,23 @@ fn checksum(route: &Route) -> u64 {
     u64::from_str_radix(&route.id, 16).unwrap_or_default()
 }
 
+/// What one side of a decision came to, and why, where no policy was asked.
+type Side<'a> = (bool, Option<&'a str>);
+
+/// The names of a side: what it came to, and why in either case.
+const ALLOW: [&str; 3] = ["allow", "allow-why-true", "allow-why-false"];
+const DENY: [&str; 3] = ["deny", "deny-why-true", "deny-why-false"];
+
+fn side<'a>(
+    o: &mut Object<'_>,
+    [name, why_true, why_false]: [&str; 3],
+    (holds, why): (bool, impl IntoIterator<Item = &'a str>),
+) {
+    o.boolean(name, holds).list(if holds { why_true } else { why_false }, why.into_iter());
+}
+
 impl Decided<'_> {
-    fn who(&self) -> Option<&SignedIn> {
+    pub(super) fn who(&self) -> Option<&SignedIn> {
         self.identity.session().map(|live| live.signed_in())
     }
 
@@ -132,6 +189,10 @@ impl Decided<'_> {
         o.put(member!("route"), self.route.map_or("", |route| &route.name).as_bytes());
         o.put(member!("verdict"), self.by.verdict().word().as_bytes());
         o.put(member!("rule"), self.by.rule().as_bytes());
+        if let Some(shadow) = self.by.disagreement() {
+            o.put(member!("shadow-verdict"), shadow.verdict.word().as_bytes());
+            o.put(member!("shadow-rule"), shadow.rule.as_bytes());
+        }
         stamp::rfc3339(self.at.wall, |time| {
             o.put(member!("time"), time.as_bytes());
         });
@@ -140,30 +201,25 @@ impl Decided<'_> {
     }
 
     fn sides(&self, o: &mut Object<'_>) {
-        let decision = match self.by {
-            By::Policy(decision) => decision,
-            By::OwnPage | By::Unbound(_) => {
-                let why = match self.by {
-                    By::Unbound(_) => UNBOUND,
-                    By::OwnPage | By::Policy(_) | By::Path(_) => {
-                        const { Reason::named("pomerium-route") }.word()
-                    }
-                };
-                o.boolean("allow", true).list("allow-why-true", [why].into_iter());
-                o.boolean("deny", false).list("deny-why-false", std::iter::empty());
+        const PAGE: Reason = Reason::named("pomerium-route");
+        const NOBODY: Reason = Reason::named("user-unauthenticated");
+        const NO_ROUTE: Reason = Reason::named("route-not-found");
+        let (allow, deny): (Side<'_>, Side<'_>) = match self.by {
+            By::Policy(Judgement { decision: Decision { allow, deny, .. }, .. }) => {
+                side(o, ALLOW, (allow.holds, allow.reasons.iter().map(Reason::word)));
+                side(o, DENY, (deny.holds, deny.reasons.iter().map(Reason::word)));
                 return;
             }
-            By::Path(rule) => {
-                o.boolean("allow", false).list("allow-why-false", [rule].into_iter());
-                o.boolean("deny", false).list("deny-why-false", std::iter::empty());
-                return;
+            By::OwnPage => ((true, Some(PAGE.word())), (false, None)),
+            By::Unbound(_) => ((true, Some(UNBOUND)), (false, None)),
+            By::NobodysPage => ((false, Some(NOBODY.word())), (false, None)),
+            By::Path(rule) if rule == PathRule::NoRoute.word() => {
+                ((false, None), (true, Some(NO_ROUTE.word())))
             }
+            By::Path(rule) => ((false, Some(rule)), (false, None)),
         };
-        let (allow, deny) = (&decision.allow, &decision.deny);
-        let why = if allow.holds { "allow-why-true" } else { "allow-why-false" };
-        o.boolean("allow", allow.holds).list(why, allow.reasons.iter().map(Reason::word));
-        let why = if deny.holds { "deny-why-true" } else { "deny-why-false" };
-        o.boolean("deny", deny.holds).list(why, deny.reasons.iter().map(Reason::word));
+        side(o, ALLOW, allow);
+        side(o, DENY, deny);
     }
 
     pub(super) fn text(&self, out: &mut Vec<u8>) {
@@ -178,10 +234,14 @@ impl Decided<'_> {
         add(" host=", self.host);
         add(" verdict=", self.by.verdict().word());
         add(" rule=", self.by.rule());
-        if let By::Policy(decision) = self.by {
+        if let By::Policy(Judgement { decision, .. }) = self.by {
             let side = if decision.deny.holds { &decision.deny } else { &decision.allow };
             let why: Vec<&str> = side.reasons.iter().map(Reason::word).collect();
             add(" why=", &why.join(","));
+        }
+        if let Some(shadow) = self.by.disagreement() {
+            add(" shadow-verdict=", shadow.verdict.word());
+            add(" shadow-rule=", &shadow.rule);
         }
         out.push(b'\n');
     }

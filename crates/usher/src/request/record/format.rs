@@ -5,4 +5,6 @@ pub enum Format {
     Json,
     /// For people at a terminal.
     Text,
+    /// Decisions as they are kept: one JSON object a line, with all that was asked.
+    Kept,
 }

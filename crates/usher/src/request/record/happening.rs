@@ -31,7 +31,7 @@ pub(super) fn line(
     fields: &[(EventField, String)],
 ) {
     match format {
-        Format::Json => {
+        Format::Json | Format::Kept => {
             let mut object = Object::begin(out);
             object.text("level", word(level));
             for (field, value) in fields {

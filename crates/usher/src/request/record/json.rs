@@ -109,6 +109,15 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// `"key":{…}`, with what `write` puts into it.
+    pub(super) fn object(&mut self, key: &str, write: impl FnOnce(&mut Object<'_>)) -> &mut Self {
+        self.key(key);
+        self.out.push(b'{');
+        write(&mut Object { out: &mut *self.out, first: true });
+        self.out.push(b'}');
+        self
+    }
+
     /// Closes the object and the line.
     pub(super) fn end(self) {
         self.out.extend_from_slice(b"}\n");

@@ -26,13 +26,14 @@ const NO_ROUTE: &str = "-";
 
 /// Classes of status codes; the last one is for clients that were gone before there was one.
 const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
-const VERDICTS: [Verdict; 4] = Verdict::ALL;
+const VERDICTS: [Verdict; Verdict::ALL.len()] = Verdict::ALL;
 
 /// What a request adds to. Labels come from the config alone, never from a client: a scrape stays
 /// as small as the config, whatever visitors send.
 pub struct Metrics {
     requests: Family<ByStatus, Counter>,
     decisions: Family<ByVerdict, Counter>,
+    disagreements: Family<ByShadow, Counter>,
     durations: Family<ByRoute, Histogram, fn() -> Histogram>,
     sent: Family<ByRoute, Counter>,
     received: Family<ByRoute, Counter>,
@@ -60,6 +61,13 @@ struct ByStatus {
 struct ByVerdict {
     route: String,
     verdict: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByShadow {
+    route: String,
+    verdict: &'static str,
+    shadow: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -91,6 +99,16 @@ impl Meter {
     }
 }
 
+/// Two verdicts of which a policy and its shadow can have one each.
+fn disagreements() -> impl Iterator<Item = (Verdict, Verdict)> {
+    let pairs = VERDICTS.into_iter().flat_map(|one| VERDICTS.map(|other| (one, other)));
+    pairs.filter(|(one, other)| one != other)
+}
+
+fn by_shadow(route: &str, verdict: Verdict, shadow: Verdict) -> ByShadow {
+    ByShadow { route: route.into(), verdict: verdict.word(), shadow: shadow.word() }
+}
+
 fn durations() -> Histogram {
     Histogram::new(BUCKETS)
 }
@@ -101,6 +119,7 @@ impl Metrics {
         let metrics = Self {
             requests: Family::default(),
             decisions: Family::default(),
+            disagreements: Family::default(),
             durations: Family::new_with_constructor(durations),
             sent: Family::default(),
             received: Family::default(),
@@ -123,6 +142,15 @@ impl Metrics {
         let routes: HashSet<&str> =
             plan.routes.iter().map(|route| &*route.name).chain([NO_ROUTE]).collect();
         let meters = routes.iter().map(|route| ((*route).into(), self.meter(route))).collect();
+        for route in &plan.routes {
+            for (verdict, shadow) in disagreements() {
+                let by = by_shadow(&route.name, verdict, shadow);
+                match &route.shadow {
+                    Some(_) => drop(self.disagreements.get_or_create(&by)), // at 0
+                    None => drop(self.disagreements.remove(&by)),
+                }
+            }
+        }
         let before = self.meters.swap(Arc::new(meters));
         for route in before.keys().filter(|route| !routes.contains(&***route)) {
             self.forget(route);
@@ -140,6 +168,11 @@ impl Metrics {
             "usher_decisions",
             "Decisions, by route and verdict",
             self.decisions.clone(),
+        );
+        registry.register(
+            "usher_shadow_disagreements",
+            "Decisions of which a shadow policy says something else, by route and both verdicts",
+            self.disagreements.clone(),
         );
         registry.register_with_unit(
             "usher_request_duration",
@@ -229,6 +262,13 @@ impl Metrics {
         });
     }
 
+    /// Seldom enough for a label of its own each time.
+    fn disagreement(&self, route: Option<&str>, verdict: Verdict, shadow: Verdict) {
+        let meters = self.meters.load();
+        let route = route.filter(|route| meters.contains_key(*route)).unwrap_or(NO_ROUTE);
+        self.disagreements.get_or_create(&by_shadow(route, verdict, shadow)).inc();
+    }
+
     /// A route that a reload has taken away counts where no route counts.
     fn with(&self, route: Option<&str>, count: impl FnOnce(&Meter)) {
         let meters = self.meters.load();
@@ -263,6 +303,9 @@ impl Metrics {
         for verdict in VERDICTS {
             self.decisions.remove(&ByVerdict { route: route.into(), verdict: verdict.word() });
         }
+        for (verdict, shadow) in disagreements() {
+            self.disagreements.remove(&by_shadow(route, verdict, shadow));
+        }
         self.durations.remove(&by_route);
         self.sent.remove(&by_route);
         self.received.remove(&by_route);
@@ -274,7 +317,12 @@ impl Sink for Metrics {
         match record {
             Record::Access(access, end) => self.request(access, *end),
             Record::Decision(decided) => {
-                self.decision(decided.route.map(|route| &*route.name), decided.by.verdict());
+                let (route, verdict) =
+                    (decided.route.map(|route| &*route.name), decided.by.verdict());
+                self.decision(route, verdict);
+                if let Some(shadow) = decided.by.disagreement() {
+                    self.disagreement(route, verdict, shadow.verdict);
+                }
             }
             Record::Event(event) if event.name == EventName::Panic => {
                 self.panics.inc();

@@ -3,7 +3,7 @@ use std::time::Duration;
 use usher_rules::{plan::Level, time::Now};
 
 use super::{Event, Recorder};
-use crate::request::{Chore, EventField, EventName, Panicked, Part, accept::Beside};
+use crate::request::{Chore, EventField, EventName, Panicked, Part, accept::TaskOwner};
 
 impl Recorder {
     /// A panic in one request: counted, and logged with the place where it happened.
@@ -18,11 +18,11 @@ impl Recorder {
     }
 
     /// A panic beside requests: in a connection, or in one to an upstream.
-    pub fn panicked_beside(&self, beside: &Beside, panicked: &Panicked, at: Now) {
+    pub fn panicked_beside(&self, beside: &TaskOwner, panicked: &Panicked, at: Now) {
         let event = self.event(Level::Error, EventName::Panic, at);
         let event = match beside {
-            Beside::Connection(peer) => event.with(EventField::Connection, peer),
-            Beside::Upstream(upstream) => event.with(EventField::Upstream, upstream),
+            TaskOwner::Connection(peer) => event.with(EventField::Connection, peer),
+            TaskOwner::Upstream(upstream) => event.with(EventField::Upstream, upstream),
         };
         let effect = "what ran over this connection failed; others go on";
         place(event, panicked).with(EventField::Effect, effect).write();

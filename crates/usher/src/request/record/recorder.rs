@@ -26,6 +26,8 @@ pub struct LeftOut {
     pub taken_back: u64,
     /// What was no request that could be read.
     pub unread: u64,
+    /// Requests whose trusted proxies name two visitors, so that the peer is taken for them.
+    pub two_visitors: u64,
 }
 
 impl Recorder {
@@ -63,7 +65,16 @@ impl Recorder {
 
     /// What has no lines, since the start.
     pub fn left_out(&self) -> LeftOut {
-        LeftOut { taken_back: self.tally.left_out(), unread: self.unread.left_out() }
+        LeftOut {
+            taken_back: self.tally.left_out(),
+            unread: self.unread.left_out(),
+            two_visitors: self.tally.two_visitors(),
+        }
+    }
+
+    /// Counts a request whose trusted proxies name two visitors.
+    pub fn names_two_visitors(&self) {
+        self.tally.count_two_visitors();
     }
 
     pub(super) fn unread_tally(&self) -> &UnreadTally {

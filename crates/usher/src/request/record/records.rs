@@ -26,10 +26,15 @@ impl Record<'_> {
         }
     }
 
-    /// On a terminal the access line says it all; a refusal is worth a line of its own.
+    /// On a terminal the access line says it all; a refusal is worth a line of its own, and so is a
+    /// shadow policy that disagrees.
     pub(super) fn has_line(&self, format: Format) -> bool {
         match (self, format) {
-            (Self::Decision(decided), Format::Text) => decided.by.verdict() == Verdict::Deny,
+            (Self::Decision(decided), Format::Text) => {
+                decided.by.verdict() == Verdict::Deny || decided.by.disagreement().is_some()
+            }
+            (Self::Decision(decided), Format::Kept) => decided.is_kept(),
+            (Self::Access(..) | Self::Event(_), Format::Kept) => false,
             (Self::Decision(_), Format::Json) | (Self::Access(..) | Self::Event(_), _) => true,
         }
     }
@@ -37,10 +42,11 @@ impl Record<'_> {
     /// Writes it as one line.
     pub(super) fn write(&self, format: Format, out: &mut Vec<u8>) {
         match (self, format) {
-            (Self::Access(access, end), Format::Json) => access.json(out, *end),
+            (Self::Access(access, end), Format::Json | Format::Kept) => access.json(out, *end),
             (Self::Access(access, end), Format::Text) => access.text(out, *end),
             (Self::Decision(decided), Format::Json) => decided.json(out),
             (Self::Decision(decided), Format::Text) => decided.text(out),
+            (Self::Decision(decided), Format::Kept) => decided.keep(out),
             (Self::Event(event), format) => {
                 happening::line(format, out, (event.level, event.name, event.at), &event.fields);
             }

@@ -16,9 +16,20 @@ pub(super) struct Tally {
     /// The minute in the upper half, lines in it in the lower.
     minute: AtomicU64,
     left_out: AtomicU64,
+    two_visitors: AtomicU64,
 }
 
 impl Tally {
+    /// Another request whose trusted proxies name two visitors.
+    pub(super) fn count_two_visitors(&self) {
+        self.two_visitors.fetch_add(1, Relaxed);
+    }
+
+    /// How many there were, since the start.
+    pub(super) fn two_visitors(&self) -> u64 {
+        self.two_visitors.load(Relaxed)
+    }
+
     /// Is there a line for another request that was taken back? Else it is counted.
     pub(super) fn has_line(&self, now: Now) -> bool {
         let minute = (now.wall.seconds() / 60) & 0xffff_ffff;

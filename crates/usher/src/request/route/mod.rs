@@ -42,11 +42,27 @@ impl Routed {
         }
     }
 
+    /// Is it one of our own pages that is about whoever asks, so that somebody has to be signed in
+    /// (`pomerium-policy-measured.md` 35)?
+    pub fn is_about_somebody(&self) -> bool {
+        let path = self.path.wire();
+        matches!(self.to, Destination::Own(_)) && PAGES_ABOUT_SOMEBODY.contains(&path)
+    }
+
     /// Is it asked by machines, which want to know whether we answer?
     pub fn is_probe(&self) -> bool {
-        matches!(self.path.wire(), "/ping" | "/healthz")
+        is_probe(self.path.wire())
     }
 }
+
+/// Exactly these: what is below them is another page, or none.
+const PAGES_ABOUT_SOMEBODY: [&str; 5] = [
+    "/.pomerium/jwt",
+    "/.pomerium/user",
+    "/.pomerium/webauthn",
+    "/.pomerium/routes",
+    "/.pomerium/api/v1/routes",
+];
 
 /// Where a request belongs.
 #[derive(Debug)]
@@ -60,6 +76,15 @@ pub enum Destination {
 }
 
 impl Destination {
+    /// A wildcard is compared as the authority was written, as Pomerium does it: capitals match none.
+    /// Browsers send small letters.
+    fn spelled(self, authority: &str) -> Self {
+        let has_capitals = authority.bytes().any(|byte| byte.is_ascii_uppercase());
+        let is_wildcard =
+            matches!(&self, Self::Route(route) if has_capitals && route.from.is_wildcard());
+        if is_wildcard { Self::Nowhere } else { self }
+    }
+
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Route(one), Self::Route(other)) => Arc::ptr_eq(one, other),
@@ -157,7 +182,7 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
         return Err(RouteError::Misdirected);
     }
     let path = RequestPath::parse_as(target_path(&head.uri), plan.escaped_slashes)?;
-    let to = belongs(plan, &authority, &path)?;
+    let to = belongs(plan, &authority, &path)?.spelled(text);
     Ok(Routed { authority, authority_field, path, to })
 }
 
@@ -212,29 +237,30 @@ pub fn target_path(uri: &Uri) -> &str {
 }
 
 fn destination(plan: &Plan, authority: &Authority, path: &str) -> Destination {
-    let candidates = plan.hosts.candidates(authority);
-    let routes = || candidates.iter().filter_map(|index| plan.routes.get(*index));
-    let is_for = |route: &&Arc<Route>| route.from.takes(authority);
     let signs_in = plan.sign_in.own().is_some_and(|own| own.host == authority.host);
     let only_signs_in = signs_in && plan.sign_in.dedicated_host;
     if is_own(path)
         || signs_in && path == "/oauth2/callback"
         || only_signs_in && matches!(path, "/" | "/robots.txt")
     {
-        return Destination::Own(routes().find(is_for).cloned());
+        return Destination::Own(plan.routes_of(authority).next().cloned());
     }
     if only_signs_in {
         return Destination::Nowhere; // no app lives on the host for signing in
     }
-    routes()
-        .filter(is_for)
-        .find(|route| route.matches.takes(path))
+    plan.route_at(authority, path)
         .map_or(Destination::Nowhere, |route| Destination::Route(Arc::clone(route)))
+}
+
+/// Do machines ask there whether we answer?
+pub fn is_probe(path: &str) -> bool {
+    matches!(path, "/ping" | "/healthz")
 }
 
 /// Paths that no app can own (`pomerium-protocols.md` §2.0).
 fn is_own(path: &str) -> bool {
-    matches!(path, "/ping" | "/healthz" | "/.pomerium" | "/.well-known/pomerium")
+    is_probe(path)
+        || matches!(path, "/.pomerium" | "/.well-known/pomerium")
         || path.starts_with("/.pomerium/")
         || path.starts_with("/.well-known/pomerium/")
 }

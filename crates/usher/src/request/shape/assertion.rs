@@ -69,6 +69,10 @@ pub fn identity_fields(
     Some(fields)
 }
 
+pub(super) fn assertion_of(made: &[(HeaderName, HeaderValue)]) -> Option<&HeaderValue> {
+    made.iter().find(|(name, _)| *name == ASSERTION).map(|(_, value)| value)
+}
+
 /// What the identity fields of a request take, in octets: names are not counted.
 pub fn identity_octets(plan: &Plan, fields: &HeaderMap) -> usize {
     let octets =
@@ -85,6 +89,9 @@ fn claims(
 ) -> Value {
     let text = |get: fn(&SignedIn) -> &str| who.map_or("", get);
     let groups = who.map(SignedIn::groups).unwrap_or_default();
+    // What the provider calls somebody, or else what our own record does.
+    let said = who.map(|who| joined(who.claim_at_sign_in("name"))).unwrap_or_default();
+    let name = if said.is_empty() { text(|who| &who.person.name).into() } else { said };
     let mut claims = Map::new();
     for (_, claim) in &plan.claim_fields {
         let values = who.map_or(&[][..], |who| who.claim_at_sign_in(claim));
@@ -101,9 +108,9 @@ fn claims(
         "sub": text(|who| &who.person.id),
         "user": text(|who| &who.person.id),
         "email": text(|who| &who.person.email),
-        "name": text(|who| &who.person.name),
+        "name": name,
         "sid": text(|who| who.session.id.as_str()),
-        "groups": groups,
+        "groups": texts(&groups),
     });
     if let Value::Object(base) = base {
         claims.extend(base); // what identifies can't be overridden by a claim of the same name
@@ -116,6 +123,15 @@ fn claims(
 pub trait Assertions: Send + Sync {
     /// The JWK set, ready to be sent.
     fn jwks(&self) -> Arc<[u8]>;
+    /// The assertion that the apps of a route get from somebody on `host`; `None` when it can't be
+    /// signed.
+    fn assertion(
+        &self,
+        plan: &Plan,
+        who: &LiveSession,
+        place: (&str, &Route),
+        now: UnixTime,
+    ) -> Option<HeaderValue>;
     /// The assertion's claims that are about the person: without `iss`, `aud`, `exp`, `iat`, `jti`.
     fn about(&self, plan: &Plan, who: &SignedIn) -> serde_json::Value;
 }
@@ -123,6 +139,17 @@ pub trait Assertions: Send + Sync {
 impl Assertions for Signer {
     fn jwks(&self) -> Arc<[u8]> {
         Self::jwks(self)
+    }
+
+    fn assertion(
+        &self,
+        plan: &Plan,
+        who: &LiveSession,
+        place: (&str, &Route),
+        now: UnixTime,
+    ) -> Option<HeaderValue> {
+        let made = identity_fields(plan, self, Some(who), place, now)?;
+        assertion_of(&made).cloned()
     }
 
     fn about(&self, plan: &Plan, who: &SignedIn) -> Value {
@@ -144,14 +171,16 @@ fn field_text(claim: &Value) -> String {
     }
 }
 
-/// Values joined with commas, as Pomerium writes lists into fields; objects and null are dropped.
+/// Values joined with commas, as Pomerium writes lists into fields.
 fn joined(values: &[Value]) -> String {
-    let texts: Vec<String> = values
-        .iter()
-        .filter(|value| !matches!(value, Value::Null | Value::Object(_) | Value::Array(_)))
-        .map(field_text)
-        .collect();
-    texts.join(",")
+    texts(values).join(",")
+}
+
+/// Each value as text, as Pomerium tells them; lists, objects and null are dropped.
+fn texts(values: &[Value]) -> Vec<String> {
+    let is_plain =
+        |value: &&Value| !matches!(value, Value::Null | Value::Object(_) | Value::Array(_));
+    values.iter().filter(is_plain).map(field_text).collect()
 }
 
 /// Numbers as the real server writes them: from a million on in exponent form.

@@ -5,36 +5,40 @@ use usher_rules::{
         Forwarded, Owned, clean_referer, remove_cookie, remove_credentials, remove_hop_by_hop,
         remove_identity, set_forwarded,
     },
-    names::RequestPath,
     plan::{Action, Balance, HostField, Piece, Plan, RequestTemplate, Route, Underscores},
+    policy::Certificate,
     time::UnixTime,
 };
 
-use super::{Signer, assertion::identity_fields, target::upstream_target};
-use crate::request::authorize::Standing;
+use super::{
+    Signer, UpstreamPath,
+    assertion::{assertion_of, identity_fields},
+};
+use crate::request::{authorize::Standing, identify::Verifier};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POMERIUM_AUTHORIZATION: HeaderName = HeaderName::from_static("x-pomerium-authorization");
 const ROUTING_KEY: HeaderName = HeaderName::from_static("x-pomerium-routing-key");
 const ASSERTION: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion");
+const ASSERTION_FOR: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion-for");
 
 /// What shaping needs to know beside the permit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Upward<'a> {
     /// The snapshot that this request runs with.
     pub plan: &'a Plan,
     /// Signs the assertion.
     pub signer: &'a Signer,
-    /// The canonical path.
-    pub path: &'a RequestPath,
+    /// Opens what a provider said.
+    pub verifier: &'a Verifier,
+    /// The path that the upstream gets.
+    pub path: UpstreamPath<'a>,
     /// Whom the request is for, as the client wrote it.
     pub authority: &'a HeaderValue,
     /// The same without port: issuer and audience of the assertion.
     pub host: &'a str,
     /// The TCP peer's address, as text.
     pub peer: &'a HeaderValue,
-    /// Did it come by TLS, or to a listener behind a terminator?
-    pub https: bool,
     /// The request's id.
     pub request_id: &'a HeaderValue,
     /// The moment at which it came.
@@ -45,12 +49,14 @@ pub struct Upward<'a> {
 /// signature, a target that doesn't write): then nothing is forwarded.
 pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>) -> Option<Parts> {
     let route = standing.route();
-    let Upward { plan, signer, path, authority, host, peer, https, request_id, now } = upward;
-    let target = upstream_target(route, path, &head.uri)?;
-    head.uri = origin_form(target)?;
+    let Upward { plan, signer, verifier, path, authority, host, peer, request_id, now } = upward;
+    head.uri = origin_form(path.with_query(&head.uri)?)?;
 
     let fields = &mut head.headers;
-    let templates = filled(route, fields); // may refer to what the client sent
+    let id_token = || verifier.id_token(standing.session()?);
+    // may refer to what the client sent
+    let templates = filled(route, fields, (standing.certificate(), &id_token));
+    let brought = route.pass_identity.then(|| assertion_brought(fields)).flatten();
     remove_hop_by_hop(fields);
     fields.remove(header::EXPECT); // answered here: the body is streamed, RFC 9110 §10.1.1
     fields.remove(POMERIUM_AUTHORIZATION);
@@ -64,12 +70,15 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     remove_identity(fields, Owned { claim_fields: &plan.claim_fields, by_route, let_through });
     let (trusted_hops, skip_append) = (plan.xff_num_trusted_hops, plan.skip_xff_append);
     let asked = (route.host_field != HostField::Preserve).then_some(authority);
-    let forwarded = Forwarded { peer, https, authority: asked, trusted_hops, skip_append };
+    let forwarded = Forwarded { peer, authority: asked, trusted_hops, skip_append };
     set_forwarded(fields, forwarded);
     if let Some(key) = routing_key(standing) {
         fields.insert(ROUTING_KEY, key);
     }
     fields.insert(REQUEST_ID, request_id.clone());
+    if let Some(brought) = brought {
+        fields.insert(ASSERTION_FOR, brought);
+    }
 
     let wants_assertion =
         templates.iter().any(|(_, template)| template.pieces.contains(&Piece::Assertion));
@@ -90,6 +99,15 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     }
     fields.insert(header::HOST, host_field(route, authority)?);
     Some(head)
+}
+
+/// An assertion that a proxy in front of this one made, for the app to verify with that proxy's
+/// keys (`pomerium-config.md` §5.3): in the field that says that it is not ours, and where there is
+/// one of it alone.
+fn assertion_brought(fields: &HeaderMap) -> Option<HeaderValue> {
+    let name = [ASSERTION_FOR, ASSERTION].into_iter().find(|name| fields.contains_key(name))?;
+    let mut lines = fields.get_all(name).iter();
+    lines.next().filter(|_| lines.next().is_none()).cloned()
 }
 
 /// What the hashing policies go by, in Pomerium's form: SHA-256 of the session's id. The upstream
@@ -115,10 +133,6 @@ fn origin_form(target: PathAndQuery) -> Option<http::Uri> {
     http::Uri::builder().path_and_query(target).build().ok()
 }
 
-fn assertion_of(made: &[(HeaderName, HeaderValue)]) -> Option<&HeaderValue> {
-    made.iter().find(|(name, _)| *name == ASSERTION).map(|(_, value)| value)
-}
-
 fn host_field(route: &Route, authority: &HeaderValue) -> Option<HeaderValue> {
     match &route.host_field {
         HostField::Preserve => Some(authority.clone()),
@@ -131,22 +145,36 @@ fn host_field(route: &Route, authority: &HeaderValue) -> Option<HeaderValue> {
 }
 
 /// `set_request_headers` with references to the client's fields resolved, before these change.
-fn filled(route: &Route, fields: &HeaderMap) -> Vec<(HeaderName, RequestTemplate)> {
+fn filled(
+    route: &Route,
+    fields: &HeaderMap,
+    (certificate, id_token): (Option<&Certificate>, &dyn Fn() -> Option<String>),
+) -> Vec<(HeaderName, RequestTemplate)> {
+    let of = |told: &dyn Fn(&Certificate) -> String| {
+        Piece::Text(certificate.map(told).unwrap_or_default().into())
+    };
     let resolve = |piece: &Piece| match piece {
         Piece::RequestField(name) => {
             let text = fields.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
             Piece::Text(text.into())
         }
-        Piece::Text(_)
-        | Piece::Assertion
-        | Piece::IdToken
-        | Piece::AccessToken
-        | Piece::Nothing => piece.clone(),
+        Piece::CertificateFingerprint => of(&Certificate::fingerprint_hex),
+        Piece::CertificateDns => of(&|shown| listed(&shown.san_dns)),
+        Piece::CertificateEmail => of(&|shown| listed(&shown.san_email)),
+        Piece::IdToken => Piece::Text(id_token().unwrap_or_default().into()),
+        Piece::Text(_) | Piece::Assertion | Piece::AccessToken | Piece::Nothing => piece.clone(),
     };
     let fill = |template: &RequestTemplate| RequestTemplate {
         pieces: template.pieces.iter().map(resolve).collect(),
     };
     route.set_request.iter().map(|(name, template)| (name.clone(), fill(template))).collect()
+}
+
+/// Names in a list with commas. One with a comma in it would be two, and is left out.
+fn listed(names: &[Box<str>]) -> String {
+    let whole: Vec<&str> =
+        names.iter().map(|name| &**name).filter(|name| !name.contains(',')).collect();
+    whole.join(",")
 }
 
 fn set_templates(
@@ -162,8 +190,14 @@ fn set_templates(
                 Piece::Assertion => {
                     value.extend_from_slice(assertion.map_or(&[][..], HeaderValue::as_bytes));
                 }
-                // The provider's tokens are not kept: empty, as in Pomerium's hosted flow.
-                Piece::IdToken | Piece::AccessToken | Piece::RequestField(_) | Piece::Nothing => {}
+                // Access tokens are not kept: empty, as in Pomerium's hosted flow.
+                Piece::IdToken
+                | Piece::AccessToken
+                | Piece::RequestField(_)
+                | Piece::CertificateFingerprint
+                | Piece::CertificateDns
+                | Piece::CertificateEmail
+                | Piece::Nothing => {}
             }
         }
         let value = HeaderValue::from_bytes(&value).unwrap_or(HeaderValue::from_static(""));

@@ -18,4 +18,4 @@ pub use assertion::{Assertions, identity_fields, identity_octets};
 pub use fields::{Upward, toward_upstream};
 pub use response::toward_client;
 pub use signer::{Signer, SignerError};
-pub use target::climbs;
+pub use target::{UpstreamPath, upstream_path};

@@ -1,7 +1,7 @@
-use http::{HeaderName, HeaderValue, header, response::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header, response::Parts};
 use usher_rules::{
     fields::{one_length, remove_hop_by_hop, remove_set_cookie},
-    plan::{Plan, Route},
+    plan::{Plan, ResponseRewrite, Route},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,6 +36,7 @@ pub fn toward_client(
     for name in &OF_THE_APP_S_LISTENER {
         fields.remove(name);
     }
+    rewrite(fields, &route.rewrite_response);
     if one_length(fields).is_err() {
         fields.remove(header::CONTENT_LENGTH); // it was framed in another way, or not read at all
     }
@@ -55,9 +56,27 @@ pub fn toward_client(
     fields.insert(REQUEST_ID, request_id.clone());
 }
 
+/// `rewrite_response_headers`: of what the app said, before anything of ours. Each line stays one.
+fn rewrite(fields: &mut HeaderMap, rewrites: &[ResponseRewrite]) {
+    for ResponseRewrite { field, prefix, value } in rewrites {
+        let (Some(prefix), http::header::Entry::Occupied(mut lines)) =
+            (prefix, fields.entry(field))
+        else {
+            continue;
+        };
+        for line in lines.iter_mut() {
+            let rest = line.as_bytes().strip_prefix(prefix.as_bytes());
+            let new = rest.map(|rest| [value.as_bytes(), rest].concat());
+            if let Some(Ok(new)) = new.map(|new| HeaderValue::from_bytes(&new)) {
+                *line = new;
+            }
+        }
+    }
+}
+
 /// An app that doesn't know that TLS ends before it sends people to `http://` of the same
 /// address (Jellyfin's `/web`, `jellyfin.md` §11.2): they stay on `https`.
-fn upgrade_location(fields: &mut http::HeaderMap, public: &HeaderValue) {
+fn upgrade_location(fields: &mut HeaderMap, public: &HeaderValue) {
     let Some(location) = fields.get(header::LOCATION) else { return };
     let rest = location
         .as_bytes()
@@ -74,8 +93,49 @@ fn upgrade_location(fields: &mut http::HeaderMap, public: &HeaderValue) {
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, HeaderValue, header};
+    use usher_rules::plan::ResponseRewrite;
 
-    use super::upgrade_location;
+    use super::{rewrite, upgrade_location};
+
+    #[test]
+    fn response_fields_are_rewritten_by_their_prefix() {
+        let rewrites = |field: &str, prefix: Option<&str>, value: &str| ResponseRewrite {
+            field: field.parse().unwrap(),
+            prefix: prefix.map(Into::into),
+            value: value.into(),
+        };
+        for (prefix, value, given, expected, why) in [
+            (
+                Some("http://app/"),
+                "https://tv.example/",
+                "http://app/x",
+                "https://tv.example/x",
+                "the prefix",
+            ),
+            (
+                Some("http://app/"),
+                "https://tv.example/",
+                "http://App/x",
+                "http://App/x",
+                "case counts",
+            ),
+            (Some("http://app/"), "", "http://app/x", "x", "nothing in its place"),
+            (Some(""), "/sub", "/x", "/sub/x", "an empty prefix is in front of everything"),
+            (None, "/sub", "/x", "/x", "without a prefix nothing is replaced"),
+            (Some("/x"), "/y", "/a/x", "/a/x", "a prefix and nothing else"),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.append("location", given.parse().unwrap());
+            fields.append("location", "other".parse().unwrap());
+            rewrite(&mut fields, &[rewrites("Location", prefix, value)]);
+            let lines: Vec<_> = fields.get_all("location").iter().collect();
+            assert_eq!(lines[0], expected, "{why}");
+            assert_eq!(lines.len(), 2, "each line stays one: {why}");
+        }
+        let mut fields = HeaderMap::new();
+        rewrite(&mut fields, &[rewrites("Location", Some(""), "/x")]);
+        assert!(fields.is_empty(), "a field that is not there is not made");
+    }
 
     #[test]
     fn locations() {

@@ -6,20 +6,31 @@
 //! | never | reads a file or signs a certificate: [`CertSource`] has them ready |
 //!
 //! TLS 1.2 and 1.3 with post-quantum key exchange first (X25519MLKEM768), no 0-RTT, tickets for
-//! resumption. Which certificate a name gets is asked from memory, once per handshake.
+//! resumption. Which certificate a name gets is asked from memory, once per handshake. What a client
+//! shows is carried along and judged per request; a session that is resumed is no proof of anything
+//! but of the key, and one that began under another question is not resumed at all.
+
+mod client;
 
 use std::{fmt, io, sync::Arc};
 
+use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig, SignatureScheme,
-    server::{Acceptor, ClientHello, ResolvesServerCert},
+    pki_types::CertificateDer,
+    server::{Acceptor, ClientHello, NoClientAuth, ResolvesServerCert, danger::ClientCertVerifier},
     sign::{CertifiedKey, SingleCertAndKey},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
-use usher_rules::plan::Protocols;
+use usher_rules::{
+    client_certificate::ClientChain,
+    plan::{ClientAuth, Protocols},
+    time::Clock,
+};
 
-use super::accept::{Protocol, Shown, limits};
+use self::client::Verifier;
+use super::accept::{Presented, Protocol, Shown, limits};
 
 /// Where certificates come from. Asked once per handshake, from memory. Implemented in `certs/`.
 pub trait CertSource: Send + Sync + fmt::Debug {
@@ -32,6 +43,8 @@ pub trait CertSource: Send + Sync + fmt::Debug {
     ) -> Option<Arc<CertifiedKey>>;
     /// What an authority has to find that looks for proof by TLS-ALPN-01 (RFC 8737).
     fn proof(&self, server_name: &str) -> Option<Arc<CertifiedKey>>;
+    /// What clients are asked for.
+    fn asked(&self) -> Option<Arc<ClientAuth>>;
 }
 
 /// The protocol of TLS-ALPN-01: a handshake, and nothing after it.
@@ -45,7 +58,23 @@ const PLAINTEXT_LIMIT: usize = 16_400;
 #[derive(Clone)]
 pub struct Tls {
     source: Arc<dyn CertSource>,
+    protocols: Protocols,
+    clock: Arc<dyn Clock>,
+    /// For who looks for proof: nobody is asked for a certificate.
+    unasked: Arc<ServerConfig>,
+    in_force: Arc<ArcSwap<Asking>>,
+}
+
+/// What is asked, and the settings that ask it.
+struct Asking {
+    auth: Option<Arc<ClientAuth>>,
     config: Arc<ServerConfig>,
+}
+
+impl Asking {
+    fn is_about(&self, auth: Option<&ClientAuth>) -> bool {
+        self.auth.as_ref().map(|auth| auth.id()) == auth.map(ClientAuth::id)
+    }
 }
 
 /// Why there is no TLS.
@@ -63,6 +92,8 @@ pub struct Accepted<S> {
     pub protocol: Protocol,
     /// The certificate that the client was shown.
     pub shown: Shown,
+    /// What the client showed.
+    pub presented: Presented,
 }
 
 impl Tls {
@@ -71,24 +102,34 @@ impl Tls {
     /// # Errors
     ///
     /// [`TlsError`] when the cryptography library refuses the settings.
-    pub fn new(source: Arc<dyn CertSource>, protocols: Protocols) -> Result<Self, TlsError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Nobodys));
-        config.alpn_protocols = match protocols {
-            Protocols::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-            Protocols::Http1 => vec![b"http/1.1".to_vec()],
-            Protocols::Http2 => vec![b"h2".to_vec()],
+    pub fn new(
+        source: Arc<dyn CertSource>,
+        protocols: Protocols,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, TlsError> {
+        let unasked = Arc::new(settings(protocols, Arc::new(NoClientAuth))?);
+        let asking = Asking { auth: None, config: Arc::clone(&unasked) };
+        let in_force = Arc::new(ArcSwap::from_pointee(asking));
+        let tls = Self { source, protocols, clock, unasked, in_force };
+        tls.asking()?;
+        Ok(tls)
+    }
+
+    /// What is asked now. Tickets and sessions are those of one question: they die with it, since who
+    /// was not asked, or was judged by other authorities, has to answer anew.
+    fn asking(&self) -> Result<Arc<Asking>, TlsError> {
+        let (auth, known) = (self.source.asked(), self.in_force.load_full());
+        if known.is_about(auth.as_deref()) {
+            return Ok(known);
+        }
+        let verifier: Arc<dyn ClientCertVerifier> = match &auth {
+            Some(auth) => Arc::new(Verifier::new(Arc::clone(auth), Arc::clone(&self.clock))),
+            None => Arc::new(NoClientAuth),
         };
-        config.alpn_protocols.push(ACME_TLS.to_vec()); // last: nobody else offers it
-        // Ours are in order of strength; a client's need not be.
-        config.ignore_client_order = true;
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
-        config.send_tls13_tickets = 1;
-        config.max_early_data_size = 0; // no 0-RTT: what arrives early could be replayed
-        Ok(Self { source, config: Arc::new(config) })
+        let config = Arc::new(settings(self.protocols, verifier)?);
+        let asking = Arc::new(Asking { auth, config });
+        self.in_force.store(Arc::clone(&asking));
+        Ok(asking)
     }
 
     /// Shakes hands, within [`limits::HANDSHAKE`].
@@ -113,7 +154,12 @@ impl Tls {
     {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let chosen = self.choose(&hello.client_hello());
-        let mut config = ServerConfig::clone(&self.config);
+        let asking = self.asking().map_err(io::Error::other)?;
+        let config = match looks_for_proof(&hello.client_hello()) {
+            true => &self.unasked,
+            false => &asking.config,
+        };
+        let mut config = ServerConfig::clone(config);
         if let Some(key) = &chosen {
             config.cert_resolver = Arc::new(SingleCertAndKey::from(Arc::clone(key)));
         }
@@ -131,18 +177,63 @@ impl Tls {
             Some(b"h2") => Protocol::Http2,
             Some(_) | None => Protocol::Http1,
         };
-        Ok(Accepted { stream, server_name, protocol, shown: Shown::new(chosen) })
+        let presented = self.presented(&asking, session.peer_certificates())?;
+        Ok(Accepted { stream, server_name, protocol, shown: Shown::new(chosen), presented })
+    }
+
+    /// What the client showed, in this handshake or in the one that it resumes. That one was judged at
+    /// its time: where a connection is refused for what was shown, it is judged now.
+    fn presented(
+        &self,
+        asking: &Asking,
+        shown: Option<&[CertificateDer<'static>]>,
+    ) -> io::Result<Presented> {
+        let chain = shown.and_then(ClientChain::read).filter(|_| asking.auth.is_some());
+        if let Some(auth) = asking.auth.as_ref().filter(|auth| auth.refuses()) {
+            let counts = chain
+                .as_ref()
+                .is_some_and(|chain| auth.judge(chain, self.clock.now().wall).is_ok());
+            if !counts {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+        }
+        Ok(Presented::new(chain))
     }
 
     fn choose(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let looks_for_proof =
-            hello.alpn().is_some_and(|mut offered| offered.any(|name| name == ACME_TLS));
-        match (looks_for_proof, hello.server_name()) {
+        match (looks_for_proof(hello), hello.server_name()) {
             (true, Some(name)) => self.source.proof(&name.to_ascii_lowercase()),
             (true, None) => None,
             (false, name) => self.source.certificate(name, hello.signature_schemes()),
         }
     }
+}
+
+fn looks_for_proof(hello: &ClientHello<'_>) -> bool {
+    hello.alpn().is_some_and(|mut offered| offered.any(|name| name == ACME_TLS))
+}
+
+fn settings(
+    protocols: Protocols,
+    verifier: Arc<dyn ClientCertVerifier>,
+) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(Nobodys));
+    config.alpn_protocols = match protocols {
+        Protocols::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Protocols::Http1 => vec![b"http/1.1".to_vec()],
+        Protocols::Http2 => vec![b"h2".to_vec()],
+    };
+    config.alpn_protocols.push(ACME_TLS.to_vec()); // last: nobody else offers it
+    // Ours are in order of strength; a client's need not be.
+    config.ignore_client_order = true;
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    config.send_tls13_tickets = 1;
+    config.max_early_data_size = 0; // no 0-RTT: what arrives early could be replayed
+    Ok(config)
 }
 
 impl fmt::Debug for Tls {

@@ -3,10 +3,10 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 use http::Response;
 use usher_pages::{Link, ProviderDown};
 use usher_rules::{
-    plan::{HostedService, SameSite},
+    plan::{HostedService, Level, SameSite},
     session::{Authentication, CookieLife, Handle, SetCookie},
     signin::{
-        BindingUse, BrowserBinding, Target,
+        BindingUse, BrowserBinding, Dependents, Target,
         hosted::{
             AnswerFault, Arrived, ProfileFault, SealedFault, SealedForm, StampFault, Unsealed,
             unmark,
@@ -30,7 +30,7 @@ use crate::{
 /// Why nobody is signed in by a callback.
 pub(super) enum NotSignedIn {
     /// What came is not followed.
-    Refused { cause: String, why: &'static str, again: String },
+    Refused { level: Level, cause: String, why: &'static str, again: String },
     /// The service's key is not known.
     NoKey(ProviderError),
     /// The session could not be kept.
@@ -74,8 +74,8 @@ impl SignInRoom {
     ) -> Response<Body> {
         match arrival {
             Ok(response) => response,
-            Err(NotSignedIn::Refused { cause, why, again }) => already_in(ask, Some(&again))
-                .unwrap_or_else(|| self.failed(ask, cause, why, &again)),
+            Err(NotSignedIn::Refused { level, cause, why, again }) => already_in(ask, Some(&again))
+                .unwrap_or_else(|| self.failed_as(ask, level, cause, why, &again)),
             Err(NotSignedIn::NoKey(error)) => {
                 self.note_provider(ask.plan(), ask.request_id(), ask.now(), &error);
                 let (host, receipt) = (ask.host(), ask.receipt());
@@ -115,15 +115,11 @@ impl SignInRoom {
             Some(live) => live,
             None => {
                 let end = end.unwrap_or(UnixTime::MAX);
-                let live = self.begin_until(ask, &service.id, authentication, None, end).await?;
-                if let Some(old) = ask.identity().session() {
-                    // Each host has a session of its own, so none is on its way anywhere.
-                    self.retire(ask, old, &live).await;
-                }
-                live
+                let old = ask.identity().session().cloned(); // each host has sessions of its own
+                self.begin_until(ask, &service.id, authentication, None, end, old).await?
             }
         };
-        let mut response = answer::found(&again);
+        let mut response = answer::found(&Dependents::of(ask.plan(), target).next());
         let life = CookieLife::Until(live.session().expires_at());
         let value = self.keys.sign_handle(&handle(ask, &live));
         for cookie in SetCookie::session(&ask.plan().cookie, &value, life) {
@@ -157,7 +153,7 @@ impl SignInRoom {
             let page = marked.and_then(unmark).map_or("/", |(page, _)| page);
             let page =
                 Target::parse(ask.plan(), page).map_or_else(|_| "/".into(), |t| t.to_string());
-            refused(fault, words(fault), &page)
+            not_counting(fault, &page)
         })
     }
 
@@ -201,7 +197,16 @@ pub(super) fn handle(ask: &Ask, live: &LiveSession) -> Handle {
 }
 
 pub(super) fn refused(cause: impl Display, why: &'static str, again: &str) -> NotSignedIn {
-    NotSignedIn::Refused { cause: cause.to_string(), why, again: again.into() }
+    NotSignedIn::Refused { level: Level::Info, cause: cause.to_string(), why, again: again.into() }
+}
+
+/// The same of a message from the service. A wrong clock keeps everybody out until it is set; one
+/// that is too old may have been left lying.
+fn not_counting(fault: AnswerFault, again: &str) -> NotSignedIn {
+    let early = matches!(fault, AnswerFault::Stamps(StampFault::TooEarly));
+    let level = if early { Level::Warn } else { Level::Info };
+    let (cause, why, again) = (fault.to_string(), words(fault), again.into());
+    NotSignedIn::Refused { level, cause, why, again }
 }
 
 fn words(fault: AnswerFault) -> &'static str {

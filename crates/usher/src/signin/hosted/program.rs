@@ -81,7 +81,7 @@ impl SignInRoom {
         let (authentication, end) = vouched_for(ask, service, &arrived, "/")?;
         self.use_once(ask, &arrived, "/").await?;
         let end = end.unwrap_or(UnixTime::MAX);
-        let live = self.begin_until(ask, &service.id, authentication, None, end).await?;
+        let live = self.begin_until(ask, &service.id, authentication, None, end, None).await?;
         let handle = self.keys.sign_handle(&handle(ask, &live));
         let mut response = answer::see_other(&redirect.with_handle(&handle));
         binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use usher_rules::{
     people::{Claims, Person, UNPROVEN},
     plan::AllowedHosts,
+    session::SignIn,
     signin::{
         CALLBACK, Goal,
         hosted::{Answer, Profile, Request, RequestFault, SealedFault, SealedForm, Unsealed},
@@ -104,13 +105,12 @@ impl SignInRoom {
     pub(in crate::signin) fn answer_url(
         &self,
         ask: &Ask,
-        person: &Person,
-        said: &Claims,
+        (person, said, sign_in): (&Person, &Claims, SignIn),
         query: &str,
     ) -> Result<String, NoAnswer> {
         let allowed = ask.plan().sign_in.service.as_ref().ok_or(NoAnswer::NotServed)?;
         let request = self.served(query, allowed).map_err(|_| NoAnswer::NotServed)?;
-        let claims = claims(person, said);
+        let claims = claims(person, said, sign_in);
         let profile = Profile { provider_id: request.idp_id.clone(), claims, tokens_end: None };
         let answer = Answer { to: &request, profile: &profile, version: VERSION };
         let random = random().ok_or(NoAnswer::NotSealed)?;
@@ -127,11 +127,10 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         goal: &Goal,
-        person: &Person,
-        said: &Claims,
+        who: (&Person, &Claims, SignIn),
     ) -> Option<Response<Body>> {
         let Goal::Proxy { query, .. } = goal else { return None };
-        let no_answer = self.answer_url(ask, person, said, query).err()?;
+        let no_answer = self.answer_url(ask, who, query).err()?;
         let why = match no_answer {
             NoAnswer::TooLong { .. } => {
                 "Too much is known of you: your groups do not fit into the answer to the site that \
@@ -160,7 +159,7 @@ pub(crate) enum NoAnswer {
 
 /// One value where there is one, as a list where there are several. What was said at the sign-in
 /// wins.
-fn claims(person: &Person, said: &Claims) -> Map<String, Value> {
+fn claims(person: &Person, said: &Claims, sign_in: SignIn) -> Map<String, Value> {
     let mut claims = Map::new();
     for (name, values) in person.claims.iter().chain(said.iter()) {
         let value = match values {
@@ -170,6 +169,9 @@ fn claims(person: &Person, said: &Claims) -> Map<String, Value> {
         claims.insert(name.into(), value);
     }
     claims.insert("sub".into(), Value::from(&*person.id));
+    if let Some(at) = sign_in.at {
+        claims.insert("auth_time".into(), at.into()); // for `signed_in_within` of another usher
+    }
     for (name, text) in [("email", &person.email), ("name", &person.name)] {
         if !text.is_empty() {
             claims.insert(name.into(), Value::from(&**text));
@@ -190,6 +192,7 @@ mod tests {
     use serde_json::json;
     use usher_rules::{
         people::{Claims, Person, Spelling},
+        session::SignIn,
         unproven::Unproven,
     };
 
@@ -213,7 +216,11 @@ mod tests {
                 told["email"] = email.into();
                 told["name"] = name.into();
             }
-            assert_eq!(serde_json::Value::from(claims(&person, &Claims::default())), told);
+            let at = |at| SignIn { at, ..SignIn::default() };
+            let none = Claims::default();
+            assert_eq!(serde_json::Value::from(claims(&person, &none, at(None))), told);
+            told["auth_time"] = 7.into();
+            assert_eq!(serde_json::Value::from(claims(&person, &none, at(Some(7)))), told);
         }
     }
 }

@@ -183,7 +183,7 @@ fn cure(word: &str) -> &'static str {
 }
 
 /// Somebody whom a provider vouches for, its signature checked.
-pub(super) struct SignedIn {
+pub(super) struct VerifiedTokens {
     pub claims: Map<String, Value>,
     pub userinfo: Option<Map<String, Value>>,
     pub redeemed: Redeemed,
@@ -287,7 +287,7 @@ impl Providers {
         provider: &OidcProvider,
         redeeming: &Redeeming,
         now: Now,
-    ) -> Result<SignedIn, ProviderError> {
+    ) -> Result<VerifiedTokens, ProviderError> {
         let cache = self.cache(plan, provider);
         let known = cache.of(plan, provider, now).await?;
         let (tokens, method) =
@@ -303,7 +303,11 @@ impl Providers {
         };
         let userinfo = exchange::userinfo(&known, &tokens).await?;
         let method = provider.client_secret.as_ref().map(|_| method.word());
-        Ok(SignedIn { claims, userinfo, redeemed: Redeemed { id_token: tokens.id_token, method } })
+        Ok(VerifiedTokens {
+            claims,
+            userinfo,
+            redeemed: Redeemed { id_token: tokens.id_token, method },
+        })
     }
 }
 

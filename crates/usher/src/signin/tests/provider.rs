@@ -23,7 +23,7 @@ fn named(name: &str, provider: &FakeProvider) -> Provider {
     Provider::Oidc(OidcProvider {
         issuer: provider.issuer().into(),
         client_id: id.into(),
-        client_secret: Some(Secret::new(secret.as_bytes())),
+        client_secret: Some(Secret::new(secret.as_bytes()).into()),
         scopes: ["openid", "profile", "email"].map(Into::into).to_vec(),
         request_params: vec![("prompt".into(), "login".into()), ("state".into(), "x".into())],
         id: name.into(),
@@ -403,7 +403,7 @@ async fn with_several_providers_each_person_stays_with_theirs() {
         [FakeProvider::start(START).await.unwrap(), FakeProvider::start(START).await.unwrap()];
     let asks = |one: Provider, other: Provider| {
         let mut plan = plan(Provider::Builtin);
-        plan.sign_in.providers = Providers::new(one, vec![other]);
+        plan.sign_in.providers = Providers::new(one, vec![("another".into(), other)]);
         Arc::new(plan)
     };
     let room = TestRoom::new(Provider::Builtin);

@@ -161,7 +161,7 @@ fn outside(provider: &FakeProvider) -> Provider {
     Provider::Oidc(OidcProvider {
         issuer: provider.issuer().into(),
         client_id: id.into(),
-        client_secret: Some(Secret::new(secret.as_bytes())),
+        client_secret: Some(Secret::new(secret.as_bytes()).into()),
         scopes: vec!["openid".into()],
         request_params: Vec::new(),
         id: "p1".into(),

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -8,13 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use http_body_util::BodyExt;
 use serde_json::json;
 use usher_rules::{
     names::{Authority, Host, Origin, RequestPath},
     people::{BoxFuture, Member, PasswordCheck, PasswordRefusal, TypedPassword},
-    plan::{Plan, Provider},
+    plan::{Plan, Provider, Route},
     secret::Secret,
     session::{Credential, Keys, SignedIn, credential},
     signin::hosted::{HostedKey, PublicKey},
@@ -25,7 +26,10 @@ use crate::{
     request::{
         Anchor, Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Prompt, Remembered,
         SignInJournal, SignInNeeded, SignInNote,
-        identify::{Found, Identity, Rejection, SessionStore, StoreError, memory::MemorySessions},
+        identify::{
+            Found, Identity, LiveSession, Rejection, SessionStore, StoreError,
+            memory::MemorySessions,
+        },
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
 };
@@ -97,6 +101,16 @@ struct FixedAssertions;
 impl Assertions for FixedAssertions {
     fn jwks(&self) -> Arc<[u8]> {
         Arc::from(*b"{\"keys\":[]}")
+    }
+
+    fn assertion(
+        &self,
+        _: &Plan,
+        _: &LiveSession,
+        _: (&str, &Route),
+        _: UnixTime,
+    ) -> Option<HeaderValue> {
+        None
     }
 
     fn about(&self, _plan: &Plan, who: &SignedIn) -> serde_json::Value {
@@ -236,7 +250,7 @@ impl TestRoom {
                 .iter()
                 .any(|own| path.wire().starts_with(own));
         if own {
-            let (visitor, request_id) = ([127, 0, 0, 1].into(), "r-1".into());
+            let (visitor, request_id): (IpAddr, _) = ([127, 0, 0, 1].into(), "r-1".into());
             let request = OwnRequest {
                 plan,
                 head,
@@ -245,6 +259,7 @@ impl TestRoom {
                 path,
                 route: None,
                 identity,
+                source: visitor,
                 visitor,
                 request_id,
                 now,
@@ -263,6 +278,7 @@ impl TestRoom {
                     head,
                     authority,
                     target,
+                    provider: plan.sign_in.providers.first().id(),
                     prompt: Prompt::IfNeeded,
                     request_id: "r-1",
                     now,

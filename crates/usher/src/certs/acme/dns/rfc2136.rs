@@ -11,7 +11,11 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
-use usher_rules::{people::BoxFuture, plan::TsigKey, secret::Secret};
+use usher_rules::{
+    people::BoxFuture,
+    plan::{self, TsigKey},
+    secret::Secret,
+};
 
 use super::{DnsError, DnsRecords, TxtRecord};
 
@@ -40,7 +44,7 @@ impl Rfc2136 {
     ) -> Self {
         let key = key.map(|key| TsigKey {
             name: key.name.clone(),
-            algorithm: key.algorithm.clone(),
+            algorithm: key.algorithm,
             secret: Secret::new(key.secret.expose()),
         });
         Self { server: server.into(), zone: zone.map(Into::into), key, patience }
@@ -185,10 +189,10 @@ fn query(name: Name, kind: RecordType) -> Message {
 }
 
 fn signer(key: &TsigKey) -> Result<TSigner, DnsError> {
-    let algorithm = match &*key.algorithm {
-        "hmac-sha512" => TsigAlgorithm::HmacSha512,
-        "hmac-sha384" => TsigAlgorithm::HmacSha384,
-        _ => TsigAlgorithm::HmacSha256,
+    let algorithm = match key.algorithm {
+        plan::TsigAlgorithm::HmacSha512 => TsigAlgorithm::HmacSha512,
+        plan::TsigAlgorithm::HmacSha384 => TsigAlgorithm::HmacSha384,
+        plan::TsigAlgorithm::HmacSha256 => TsigAlgorithm::HmacSha256,
     };
     let signer = TSigner::new(key.secret.expose().to_vec(), algorithm, name(&key.name)?, FUDGE);
     signer.map_err(|_| DnsError::Unfit(key.name.clone()))

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -136,4 +136,36 @@ async fn a_connection_that_asks_for_too_much_has_no_room() {
     assert_eq!(answered.len(), (4 << 20) / limits::STREAM_COST, "its client's share of the bytes");
     drop(answered);
     assert!(pulse.request().has_room(), "and again");
+}
+
+/// A film's place is kept by what passes the wire, in either direction, and by nothing else.
+#[tokio::test(start_paused = true)]
+async fn what_passes_the_wire_keeps_the_place_of_a_film() {
+    const SECOND: [u8; 4096] = [0; 4096];
+    for (goes_out, comes_in, stays) in
+        [(true, false, true), (false, true, true), (false, false, false)]
+    {
+        let shares = Shares::new(Bounds { sockets: 1000, connections: 1, bytes: 16 << 20 });
+        let whose = Whose::client([192, 0, 2, 1].into());
+        let pulse = Pulse::admitted(Protocol::Http1, shares.admit(whose).await.unwrap());
+        let _film = pulse.request();
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let mut near = Watched::new(near, Arc::clone(&pulse));
+        for _ in 0..20 {
+            advance(Duration::from_secs(1)).await;
+            if goes_out {
+                near.write_all(&SECOND).await.unwrap();
+            }
+            if comes_in {
+                far.write_all(&SECOND).await.unwrap();
+                near.read_exact(&mut SECOND.clone()).await.unwrap();
+            }
+        }
+        let has_gone = tokio::select! {
+            biased;
+            () = pulse.must_go() => true,
+            newcomer = shares.admit(whose) => newcomer.is_some(),
+        };
+        assert_eq!(has_gone, !stays, "out: {goes_out}, in: {comes_in}");
+    }
 }

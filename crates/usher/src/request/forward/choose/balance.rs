@@ -151,7 +151,7 @@ mod tests {
             host: HeaderValue::from_static("app"),
         };
         let all = weights.iter().enumerate().map(target).collect();
-        Targets { all, balance, checks: Vec::new() }
+        Targets { all, balance, ..Targets::default() }
     }
 
     fn chosen(

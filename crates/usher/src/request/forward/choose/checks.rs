@@ -125,7 +125,7 @@ mod tests {
     use http::HeaderValue;
     use usher_rules::{
         names::Upstream,
-        plan::{HealthCheck, HealthQuestion, Target},
+        plan::{HealthCheck, HealthQuestion, Pauses, Target},
     };
 
     use super::{Checked, Outcome, Turn};
@@ -135,9 +135,18 @@ mod tests {
             alt_port: None,
             asks: HealthQuestion::Tcp { send: Box::default(), receive: Vec::new() },
             timeout: Duration::from_secs(1),
-            interval: Duration::from_secs(1),
+            pauses: Pauses {
+                well: Duration::from_secs(1),
+                first_well: Duration::from_secs(1),
+                alone: Duration::from_secs(1),
+                first_alone: Duration::from_secs(1),
+                unused: None,
+                unused_well: None,
+            },
             unhealthy_threshold: 3,
             healthy_threshold: 2,
+            logs_failures: false,
+            logs_successes: false,
         };
         let upstream = Upstream::parse("http://app").unwrap();
         let target = Target { upstream, weight: 1, host: HeaderValue::from_static("app") };

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -26,7 +26,7 @@ const FRESH_PER_SECOND: u64 = 400;
 
 /// Shared by all cores, and kept across reloads.
 #[derive(Debug, Default)]
-pub struct Health {
+pub(crate) struct Health {
     /// Milliseconds on [`clock`]; 0 when it is well.
     alone_until: AtomicU64,
     failures: AtomicU32,
@@ -34,11 +34,13 @@ pub struct Health {
     active: AtomicUsize,
     /// Second on [`clock`] in the upper half, connections in it in the lower.
     fresh: AtomicU64,
+    /// Did a visitor's request ever go there?
+    used: AtomicBool,
 }
 
 /// May an upstream be asked?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fitness {
+pub(crate) enum Fitness {
     /// As far as is known.
     Well,
     /// It was let alone for long enough: somebody should try.
@@ -48,7 +50,7 @@ pub enum Fitness {
 }
 
 /// Milliseconds since the first look; never 0.
-fn clock(now: Instant) -> u64 {
+pub(super) fn clock(now: Instant) -> u64 {
     static BEGAN: OnceLock<Instant> = OnceLock::new();
     let since = now.saturating_duration_since(*BEGAN.get_or_init(|| now));
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
@@ -56,7 +58,7 @@ fn clock(now: Instant) -> u64 {
 
 impl Health {
     /// May it be asked at `now`?
-    pub fn fitness(&self, now: Instant) -> Fitness {
+    pub(crate) fn fitness(&self, now: Instant) -> Fitness {
         match self.alone_until.load(Relaxed) {
             0 => Fitness::Well,
             until if clock(now) >= until => Fitness::Due,
@@ -65,7 +67,7 @@ impl Health {
     }
 
     /// Takes the trial of one that is due; `false` when somebody else has it.
-    pub fn claim_trial(&self, now: Instant) -> bool {
+    pub(crate) fn claim_trial(&self, now: Instant) -> bool {
         let until = self.alone_until.load(Relaxed);
         let next = clock(now) + millis(TRIAL);
         until != 0
@@ -74,28 +76,28 @@ impl Health {
     }
 
     /// It could not be reached.
-    pub fn unreachable(&self, now: Instant) {
+    pub(crate) fn unreachable(&self, now: Instant) {
         let failures = self.failures.fetch_add(1, Relaxed).min(8);
         let alone = ALONE.0.saturating_mul(1 << failures).min(ALONE.1);
         self.alone_until.store(clock(now) + millis(alone), Relaxed);
     }
 
     /// It took a new connection, and closed it without an answer.
-    pub fn hung_up(&self, now: Instant) {
+    pub(crate) fn hung_up(&self, now: Instant) {
         if self.hang_ups.fetch_add(1, Relaxed) + 1 >= HANG_UPS {
             self.unreachable(now);
         }
     }
 
     /// A connection was made: it may be asked, and has still to answer.
-    pub fn reached(&self) {
+    pub(crate) fn reached(&self) {
         if self.alone_until.load(Relaxed) != 0 {
             self.alone_until.store(0, Relaxed);
         }
     }
 
     /// It answered.
-    pub fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.reached();
         if self.failures.load(Relaxed) != 0 {
             self.failures.store(0, Relaxed);
@@ -105,14 +107,26 @@ impl Health {
         }
     }
 
+    /// A visitor's request goes there.
+    pub(crate) fn use_it(&self) {
+        if !self.used.load(Relaxed) {
+            self.used.store(true, Relaxed);
+        }
+    }
+
+    /// Did one ever?
+    pub(crate) fn was_used(&self) -> bool {
+        self.used.load(Relaxed)
+    }
+
     /// Requests under way.
-    pub fn active(&self) -> usize {
+    pub(crate) fn active(&self) -> usize {
         self.active.load(Relaxed)
     }
 
     /// May a connection be made for one request, though kept ones exist? A bound on what that
     /// costs: ports and handshakes.
-    pub fn may_open_fresh(&self, now: Instant) -> bool {
+    pub(crate) fn may_open_fresh(&self, now: Instant) -> bool {
         let second = clock(now) / 1000;
         let before = self.fresh.load(Relaxed);
         let made = if before >> 32 == second { before & 0xffff_ffff } else { 0 };
@@ -124,17 +138,17 @@ impl Health {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Counts a request for as long as it is under way, its answer's body included.
 #[derive(Debug)]
-pub struct Busy(Arc<Health>);
+pub(crate) struct Busy(Arc<Health>);
 
 impl Busy {
     /// One more.
-    pub fn at(health: &Arc<Health>) -> Self {
+    pub(crate) fn at(health: &Arc<Health>) -> Self {
         health.active.fetch_add(1, Relaxed);
         Self(Arc::clone(health))
     }

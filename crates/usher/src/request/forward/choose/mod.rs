@@ -12,6 +12,8 @@
 mod balance;
 mod checks;
 mod health;
+mod outliers;
+mod under_way;
 
 use std::{
     collections::HashMap,
@@ -33,8 +35,10 @@ use self::balance::Field;
 pub(crate) use self::{
     checks::{Checked, Outcome, Turn},
     health::{Busy, Fitness, Health},
+    outliers::{Met, Outliers},
 };
-use super::{checking::Probe, tls::same_settings};
+pub use self::{outliers::Ejected, under_way::UnderWay};
+use super::{breakers::Breakers, checking::Probe, tls::same_settings};
 
 /// The choosers of all routes in force.
 #[derive(Debug, Default)]
@@ -65,6 +69,10 @@ pub(super) struct Chooser {
     health: Box<[Arc<Health>]>,
     /// Empty where the route has no checks.
     checked: Box<[Arc<Checked>]>,
+    outliers: Option<Arc<Outliers>>,
+    panic_threshold: Option<u32>,
+    /// What is under way.
+    pub breakers: Breakers,
 }
 
 /// One upstream to try.
@@ -72,13 +80,13 @@ pub(super) struct Chooser {
 pub(super) struct Pick {
     /// Which of the route's.
     pub at: usize,
-    /// With how much patience.
-    pub patience: Patience,
+    /// How long a connection to it may take.
+    pub connect: ConnectTimeout,
 }
 
 /// How long to wait for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum ConnectTimeout {
     /// It is the only one left: as long as it may take.
     Last,
     /// There are others.
@@ -103,8 +111,10 @@ impl Choosers {
             let before = before.get(&route.id);
             if let Some(before) = before {
                 chooser.turn.store(before.turn.load(Relaxed), Relaxed);
+                chooser.breakers = before.breakers.clone();
             }
             chooser.checked = checked(targets, before);
+            chooser.outliers = outliers(targets, before);
             chooser.probes(route, &mut probes);
             by_route.insert(route.id.clone(), Arc::new(chooser));
         }
@@ -148,6 +158,15 @@ fn checked(targets: &Targets, before: Option<&Arc<Chooser>>) -> Box<[Arc<Checked
     targets.all.iter().map(of).collect()
 }
 
+/// What visitors found before a reload of the same, or nothing yet.
+fn outliers(targets: &Targets, before: Option<&Arc<Chooser>>) -> Option<Arc<Outliers>> {
+    let settings = targets.outliers.as_ref()?;
+    let known = before.and_then(|before| before.outliers.as_ref());
+    let known = known.filter(|known| known.is_for(settings, &targets.all)).map(Arc::clone);
+    let fresh = || Arc::new(Outliers::new(settings, &targets.all, Instant::now()));
+    Some(known.unwrap_or_else(fresh))
+}
+
 /// What is known of `target`, from before or from a route that stands further up.
 fn remembered(
     before: &[UpstreamHealth],
@@ -185,9 +204,16 @@ fn remembered(
 
 impl Chooser {
     fn new(targets: &Targets, health: Box<[Arc<Health>]>) -> Self {
-        let round = balance::round(&targets.all);
-        let checked = Box::default();
-        Self { round, turn: AtomicUsize::new(0), spare: AtomicUsize::new(0), health, checked }
+        Self {
+            round: balance::round(&targets.all),
+            turn: AtomicUsize::new(0),
+            spare: AtomicUsize::new(0),
+            health,
+            checked: Box::default(),
+            outliers: None,
+            panic_threshold: targets.panic_threshold,
+            breakers: Breakers::default(),
+        }
     }
 
     fn probes(&self, route: &Arc<Route>, probes: &mut Vec<Probe>) {
@@ -198,16 +224,44 @@ impl Chooser {
                 check,
                 checked: Arc::clone(checked),
                 health: Arc::clone(health),
+                outliers: self.outliers.clone(),
             }));
         }
     }
 
-    /// By all that is known: whether it could be reached, and what its checks say.
+    /// By all that is known: whether it could be reached, what its checks say, and what it answered.
     fn fitness(&self, at: usize, now: Instant) -> Fitness {
-        match self.checked.get(at) {
-            Some(checked) if checked.is_out() => Fitness::Alone,
-            Some(_) | None => self.health.get(at).map_or(Fitness::Well, |one| one.fitness(now)),
+        match self.is_out(at, now) && !self.panics(now) {
+            true => Fitness::Alone,
+            false => self.health.get(at).map_or(Fitness::Well, |one| one.fitness(now)),
         }
+    }
+
+    /// Do its checks or its answers speak against it?
+    fn is_out(&self, at: usize, now: Instant) -> bool {
+        self.checked.get(at).is_some_and(|checked| checked.is_out())
+            || self.outliers.as_ref().is_some_and(|outliers| outliers.is_out(at, now))
+    }
+
+    fn well(&self, now: Instant) -> usize {
+        (0..self.health.len()).filter(|at| !self.is_out(*at, now)).count()
+    }
+
+    /// Are so few well that all are asked (`healthy_panic_threshold`)?
+    fn panics(&self, now: Instant) -> bool {
+        let is_under = |percent: u32| self.well(now) * 100 < percent as usize * self.health.len();
+        self.panic_threshold.is_some_and(is_under)
+    }
+
+    /// Is none well, and nobody to be asked then?
+    fn is_shut(&self, now: Instant) -> bool {
+        self.panic_threshold == Some(0) && self.well(now) == 0
+    }
+
+    /// Takes what a request met; tells who is left alone for it.
+    pub(super) fn saw(&self, at: usize, met: Met) -> Vec<Ejected> {
+        let now = Instant::now();
+        self.outliers.as_ref().map_or_else(Vec::new, |outliers| outliers.saw(at, met, now))
     }
 
     /// What is known of the upstream at this place.
@@ -234,16 +288,20 @@ impl Chooser {
         key: impl FnOnce() -> u64,
         now: Instant,
     ) -> Option<Pick> {
+        if self.is_shut(now) {
+            return None;
+        }
         let left = |at: usize| !tried.contains(&at);
         let fitness = |at: usize| self.fitness(at, now);
         if let [only] = &*targets.all {
             let _ = only;
-            let patience = self.patience(0, fitness(0), now);
-            return left(0).then_some(Pick { at: 0, patience });
+            let connect = self.connect_timeout(0, fitness(0), now);
+            return left(0).then_some(Pick { at: 0, connect });
         }
         let n = targets.all.len();
         let well = |at: usize| left(at) && fitness(at) == Fitness::Well;
         let is_last = (0..n).filter(|at| well(*at)).nth(1).is_none();
+        let among_well = if is_last { ConnectTimeout::Last } else { ConnectTimeout::Others };
         let active = |at: usize| self.health.get(at).map_or(0, |one| one.active());
         let key = key();
         let among = |open: &dyn Fn(usize) -> bool, turns: &AtomicUsize| {
@@ -253,26 +311,24 @@ impl Chooser {
         if tried.is_empty() && targets.balance == usher_rules::plan::Balance::RoundRobin {
             let turn = self.turn.fetch_add(1, Relaxed) % self.round.len().max(1);
             if let Some(at) = self.round.get(turn).copied().filter(|at| well(*at)) {
-                let patience = if is_last { Patience::Last } else { Patience::Others };
-                return Some(Pick { at, patience });
+                return Some(Pick { at, connect: among_well });
             }
         }
         if let Some(at) = among(&well, &self.spare) {
-            let patience = if is_last { Patience::Last } else { Patience::Others };
-            return Some(Pick { at, patience });
+            return Some(Pick { at, connect: among_well });
         }
         // None is known to answer: better one that may be dead than nobody.
         let due = |at: usize| left(at) && fitness(at) == Fitness::Due;
         let at = among(&due, &self.spare).or_else(|| among(&left, &self.spare))?;
-        Some(Pick { at, patience: self.patience(at, fitness(at), now) })
+        Some(Pick { at, connect: self.connect_timeout(at, fitness(at), now) })
     }
 
-    fn patience(&self, at: usize, fitness: Fitness, now: Instant) -> Patience {
+    fn connect_timeout(&self, at: usize, fitness: Fitness, now: Instant) -> ConnectTimeout {
         let tries = || self.health.get(at).is_some_and(|one| one.claim_trial(now));
         match fitness {
-            Fitness::Well => Patience::Last,
-            Fitness::Due if tries() => Patience::Last,
-            Fitness::Due | Fitness::Alone => Patience::Little,
+            Fitness::Well => ConnectTimeout::Last,
+            Fitness::Due if tries() => ConnectTimeout::Last,
+            Fitness::Due | Fitness::Alone => ConnectTimeout::Little,
         }
     }
 }

@@ -1,0 +1,31 @@
+use askama::Template;
+
+use crate::{link::Link, rendered};
+
+/// `/.pomerium/routes`: what somebody may open here.
+#[derive(Clone, Debug, Template)]
+#[template(path = "portal.html")]
+pub struct Portal<'a> {
+    /// In the order of the config.
+    pub routes: Vec<PortalRoute<'a>>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct PortalRoute<'a> {
+    /// What the config calls it.
+    pub name: &'a str,
+    /// What it says about it; may be empty.
+    pub description: &'a str,
+    /// Where it is, as text.
+    pub from: &'a str,
+    /// The same to go to; `None` where it has no one address.
+    pub link: Option<Link<'a>>,
+}
+
+impl Portal<'_> {
+    /// The HTML document.
+    pub fn render(&self) -> String {
+        rendered(self)
+    }
+}

@@ -1,0 +1,197 @@
+//! `tests` of a route. They are asked where a request can be routed: when the whole plan is there.
+
+use std::str::FromStr;
+
+use http::{HeaderName, HeaderValue, Method, uri::PathAndQuery};
+
+use super::Compiler;
+use crate::{
+    config::{
+        Section,
+        keys::{Form, Key, Text, Typed, nested::*, route},
+    },
+    names::Authority,
+    people::Claims,
+    plan::{HostPattern, PathMatch, PolicyTest},
+    policy::{Reason, Verdict, value_of},
+    problem::{Problem, Severity},
+    signin::Imagined,
+    time::UnixTime,
+};
+
+impl Compiler<'_> {
+    /// Those that can be read; what is wrong with another one refuses the config.
+    pub(super) fn policy_tests(
+        &mut self,
+        from: &HostPattern,
+        matches: &PathMatch,
+    ) -> Vec<PolicyTest> {
+        let sections = self.keys.value(&route::TESTS);
+        sections.iter().filter_map(|keys| self.policy_test(keys, from, matches)).collect()
+    }
+
+    /// Each part is judged, whatever is wrong with the others.
+    fn policy_test(
+        &mut self,
+        keys: &Section,
+        from: &HostPattern,
+        matches: &PathMatch,
+    ) -> Option<PolicyTest> {
+        let who = self.test_imagined(keys);
+        let method = self.test_read::<Method>(keys, &TEST_METHOD, "write it in capitals: `DELETE`");
+        let authority = self.test_authority(keys, from);
+        let target = self.test_target(keys, matches);
+        let source =
+            self.test_read(keys, &TEST_ADDRESS, "write an IP address, such as `192.0.2.7`");
+        let time = self.test_time(keys);
+        let fields = self.test_fields(keys);
+        let reason = self.test_reason(keys);
+        let expect = keys.value(&TEST_EXPECT);
+        let expect = Verdict::ALL.into_iter().find(|verdict| verdict.word() == expect);
+        if keys.given(&TEST_EXPECT).is_none() {
+            let help = "write `expect: allow`, `expect: deny` or `expect: sign-in`";
+            self.wrong_test(keys, "this test expects nothing", help);
+        }
+        Some(PolicyTest {
+            at: keys.source.place(&keys.at),
+            who: who?,
+            signed_in: keys.get(&TEST_SIGNED_IN),
+            method: method?,
+            authority: authority?,
+            target: target?,
+            fields: fields?,
+            source: source?,
+            time: time?,
+            expect: expect?,
+            reason: reason?,
+        })
+    }
+
+    /// Who asks; `Some(None)` for nobody.
+    fn test_imagined(&mut self, keys: &Section) -> Option<Option<Imagined>> {
+        let named: [&'static Key; 4] = [&TEST_EMAIL, &TEST_USER, &TEST_GROUPS, &TEST_CLAIMS];
+        if named.iter().all(|key| keys.given(key).is_none()) {
+            if keys.given(&TEST_SIGNED_IN).is_some() {
+                let help = "say who: `email: ann@example.com`";
+                self.wrong_test(keys, "this test has a `signed_in` of nobody", help);
+                return None;
+            }
+            return Some(None);
+        }
+        let claims = match keys.get(&TEST_CLAIMS).map(value_of) {
+            None => Claims::default(),
+            Some(serde_json::Value::Object(claims)) => Claims::from_json(&claims),
+            Some(_) => {
+                let help = "write `claims: {groups: [family]}`";
+                self.wrong_test(keys, "`claims` of a test is a map", help);
+                return None;
+            }
+        };
+        let groups = keys.get(&TEST_GROUPS);
+        let groups = groups.map(|groups| groups.iter().map(|one| one.text.clone()).collect());
+        Some(Some(Imagined {
+            id: keys.get(&TEST_USER).unwrap_or_default().into(),
+            email: keys.get(&TEST_EMAIL).unwrap_or_default().into(),
+            groups,
+            claims,
+            signed_in_at: None,
+        }))
+    }
+
+    fn test_authority(&mut self, keys: &Section, from: &HostPattern) -> Option<Authority> {
+        match (keys.given(&TEST_HOST), from) {
+            (Some(_), _) => self.test_read_by(keys, &TEST_HOST, "write `tv.example.com`", |text| {
+                Authority::parse(text).ok()
+            }),
+            (None, HostPattern::Exact { host, port }) => {
+                Some(Authority { host: host.clone(), port: *port })
+            }
+            (None, HostPattern::Wildcard { text, .. }) => {
+                let help = format!("add `host: x{}`", text.trim_start_matches('*'));
+                self.wrong_test(keys, "this test names no host, and the route has many", help);
+                None
+            }
+        }
+    }
+
+    fn test_target(&mut self, keys: &Section, matches: &PathMatch) -> Option<PathAndQuery> {
+        let help = "write it as it is sent: `/admin/`, with everything odd escaped (`%C3%BC`)";
+        let begins = |text: &str| text.starts_with('/').then(|| text.parse().ok()).flatten();
+        match (keys.given(&TEST_PATH), matches) {
+            (Some(_), _) => self.test_read_by(keys, &TEST_PATH, help, begins),
+            (None, PathMatch::Prefix(path) | PathMatch::Exact(path)) => begins(path),
+            (None, PathMatch::Regex(_)) => {
+                let help = "add `path: /…`, one that the route's `regex` matches";
+                self.wrong_test(keys, "this test names no path, and the route has many", help);
+                None
+            }
+        }
+    }
+
+    fn test_time(&mut self, keys: &Section) -> Option<Option<UnixTime>> {
+        let Some(_) = keys.given(&TEST_TIME) else { return Some(None) };
+        let help = "write `2026-12-24T18:00:00Z` or `2026-12-24T18:00:00+01:00`";
+        self.test_read_by(keys, &TEST_TIME, help, UnixTime::parse).map(Some)
+    }
+
+    fn test_fields(&mut self, keys: &Section) -> Option<Vec<(HeaderName, HeaderValue)>> {
+        let mut fields = Some(Vec::new());
+        for (name, value) in keys.value(&TEST_HEADERS) {
+            let field = HeaderName::try_from(&*name.text)
+                .ok()
+                .zip(HeaderValue::try_from(&*value.text).ok())
+                .filter(|(name, _)| *name != http::header::HOST);
+            match (field, &mut fields) {
+                (Some(field), Some(fields)) => fields.push(field),
+                (Some(_), None) => {}
+                (None, _) => {
+                    let what = format!("a test can't have the field `{}`", name.text);
+                    let help = "write a field's name and its text; for `Host` there is `host`";
+                    self.report(Problem::error("U571", name.at.clone(), what, help));
+                    fields = None;
+                }
+            }
+        }
+        fields
+    }
+
+    fn test_reason(&mut self, keys: &Section) -> Option<Option<Reason>> {
+        let Some(_) = keys.given(&TEST_REASON) else { return Some(None) };
+        let help =
+            "the reference of policies lists the reasons: `email-ok`, `groups-unauthorized` …";
+        let named = |text: &str| Reason::all().find(|reason| reason.word() == text);
+        self.test_read_by(keys, &TEST_REASON, help, named).map(Some)
+    }
+
+    fn test_read<T: FromStr>(
+        &mut self,
+        keys: &Section,
+        key: &'static Typed<Text>,
+        help: &str,
+    ) -> Option<T> {
+        self.test_read_by(keys, key, help, |text| text.parse().ok())
+    }
+
+    /// What is written there, or holds where nothing is; or it is told what is wrong with it.
+    fn test_read_by<T>(
+        &mut self,
+        keys: &Section,
+        key: &'static Typed<Text>,
+        help: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let Some(given) = keys.given(key) else {
+            return Text::of_default(key.default).and_then(read);
+        };
+        let value = read(given.text());
+        if value.is_none() {
+            let what = format!("`{}: {}` of a test can't be read", key.name, given.text());
+            self.report(given.error("U571", what, help));
+        }
+        value
+    }
+
+    fn wrong_test(&mut self, keys: &Section, what: &str, help: impl Into<String>) {
+        self.report(keys.problem(Severity::Error, "U571", what, help));
+    }
+}

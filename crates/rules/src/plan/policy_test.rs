@@ -1,0 +1,38 @@
+use std::{net::IpAddr, time::Duration};
+
+use http::{HeaderName, HeaderValue};
+
+use crate::{
+    names::Authority,
+    policy::{Reason, Verdict},
+    problem::Place,
+    signin::Imagined,
+    time::UnixTime,
+};
+
+/// One of a route's `tests`: a request that nobody made, and what has to be decided about it.
+#[derive(Clone, Debug)]
+pub struct PolicyTest {
+    /// Where it stands.
+    pub at: Place,
+    /// Who asks; `None` for nobody who is signed in.
+    pub who: Option<Imagined>,
+    /// How long ago they signed in; `None` for just now.
+    pub signed_in: Option<Duration>,
+    /// What they ask with.
+    pub method: http::Method,
+    /// Of which host.
+    pub authority: Authority,
+    /// For what: path and, where one was written, query.
+    pub target: http::uri::PathAndQuery,
+    /// Fields of the request.
+    pub fields: Vec<(HeaderName, HeaderValue)>,
+    /// From where.
+    pub source: IpAddr,
+    /// When; `None` for the moment at which the config is loaded.
+    pub time: Option<UnixTime>,
+    /// What has to be decided.
+    pub expect: Verdict,
+    /// A reason that has to be among the decision's.
+    pub reason: Option<Reason>,
+}

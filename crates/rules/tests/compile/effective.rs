@@ -1,0 +1,89 @@
+//! What is in force, printed: a config that comes to the same.
+
+use std::fs;
+
+use usher_rules::{
+    config::{self, Effective, Environment, Input},
+    plan,
+    problem::Severity,
+};
+
+use crate::{cases, show};
+
+fn effective(text: &str, env: &Environment, name: &str) -> String {
+    Effective::of(&config::read(Input { name: Some(name), text }, env)).to_string()
+}
+
+/// Over every case and every example: what is printed loads, is printed alike, and compiles to the
+/// same plan. A secret is told to be missing, and nothing else is.
+#[test]
+fn what_is_printed_comes_to_the_same() {
+    let (mut seen, mut compiled) = (0, 0);
+    let root = crate::reference::root();
+    let folders = [cases::folder(), root.join("config"), root.join("config/compat")];
+    for entry in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
+        let path = entry.unwrap().path();
+        let text = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("case") => {
+                fs::read_to_string(&path).unwrap().split("----\n").next().unwrap().to_owned()
+            }
+            Some("yaml") => fs::read_to_string(&path).unwrap(),
+            _ => continue,
+        };
+        let (name, env, files, config) = cases::given(&text);
+        let draft = config::read(Input { name, text: &config }, &env);
+        let printed = Effective::of(&draft).to_string();
+        let Ok((plan, _)) = plan::compile(draft, &files) else { continue };
+        let none = Environment::new();
+        let again = config::read(Input { name: Some("config.yaml"), text: &printed }, &none);
+        let path = path.display();
+        let wrong: Vec<_> = again
+            .problems
+            .iter()
+            .filter(|it| it.severity == Severity::Error && it.code != "U233")
+            .collect();
+        assert!(wrong.is_empty(), "{path}: {wrong:?}\n{printed}");
+        assert_eq!(
+            uncommented(&effective(&printed, &none, "config.yaml")),
+            uncommented(&printed),
+            "{path}"
+        );
+        seen += 1;
+        if !printed.contains(config::effective::NOT_SHOWN) {
+            let (second, _) = plan::compile(again, &files)
+                .unwrap_or_else(|problems| panic!("{path}: {problems:?}\n{printed}"));
+            assert_eq!(lines(&show::plan(&second)), lines(&show::plan(&plan)), "{path}\n{printed}");
+            compiled += 1;
+        }
+    }
+    assert!(seen > 80 && compiled > 70, "{seen} {compiled}");
+}
+
+/// Without what says who set it.
+fn uncommented(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("# "));
+    lines.map(|line| line.split(" # ").next().unwrap_or_default().to_owned() + "\n").collect()
+}
+
+/// A plan without the lines of its file.
+fn lines(plan: &str) -> String {
+    let line = |line: &str| match line.split_once(" line ") {
+        Some((before, after)) => format!("{before}{}", after.trim_start_matches(char::is_numeric)),
+        None => line.to_owned(),
+    };
+    plan.lines().map(|it| line(it) + "\n").collect()
+}
+
+/// No secret is printed, and nothing that is none is hidden.
+#[test]
+fn no_secret_is_printed() {
+    let text = "shared_secret: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n\
+                idp_client_secret: hunter2\nidp_client_id: usher\n\
+                metrics_basic_auth: dTpodW50ZXIy\nroutes: []\n";
+    let printed = effective(text, &Environment::new(), "config.yaml");
+    for secret in ["MDEy", "hunter2", "dTpod"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    let marked = "idp_client_secret: not-shown-by-usher-check # or idp_client_secret_file: FILE\n";
+    assert!(printed.contains(marked) && printed.contains("idp_client_id: usher\n"), "{printed}");
+}

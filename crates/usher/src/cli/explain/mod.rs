@@ -1,0 +1,258 @@
+//! `usher explain`: what would happen to a request, and why.
+
+mod asked;
+mod replay;
+mod shown;
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use http::request::Parts;
+use usher_rules::{
+    plan::Plan,
+    session::SignedIn,
+    time::{Clock as _, Now, UnixTime},
+};
+
+use super::data_dir::{NoDataDir, data_dir, is_root};
+use crate::{
+    reload::{Findings, LoadFailure, Loaded, Source, environment, load},
+    request::{
+        inquiry::{Inquiry, foretell},
+        record::KeptDecision,
+    },
+    server::SystemClock,
+    store::{DecisionFile, OpenError},
+};
+use asked::{Unclear, Who};
+use shown::Shown;
+
+/// Say what would happen to a request, and why; or what a decision was made of.
+///
+/// The config is read as it lies there; nothing runs, nothing is asked of anybody, nothing changes.
+/// Which route takes the request, which rule decides, what each criterion wants and sees, and the
+/// least that would let it in. Without a person, nobody is signed in.
+///
+/// --request-id explains a decision that was kept (`decision_records`); --replay makes all of them
+/// anew under this config, and tells who would gain or lose access.
+///
+/// Exit status: 0 it is let in, 1 it is not, 2 bad usage or config. With --replay: 0 nothing
+/// changes, 1 something does.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What is asked for, such as `GET https://tv.example.com/web/`; GET if only a URL is given
+    #[arg(value_name = "METHOD URL", num_args = 1..=2, conflicts_with_all = ["request_id", "replay"])]
+    #[arg(required_unless_present_any = ["request_id", "replay"])]
+    pub request: Vec<String>,
+
+    /// Who asks.
+    #[command(flatten)]
+    pub who: Who,
+
+    /// Explain the decision about this request, by the id of its page or log line
+    #[arg(long, value_name = "ID", conflicts_with = "replay")]
+    pub request_id: Option<String>,
+
+    /// Make the decisions in FILE anew under --config [default: those in the data directory]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub replay: Option<Option<PathBuf>>,
+
+    /// Where --request-id looks [default: the data directory]
+    #[arg(long, value_name = "FILE", requires = "request_id")]
+    pub records: Option<PathBuf>,
+
+    /// Config file, `.yaml` or `.json`
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
+    pub config: PathBuf,
+
+    /// Where usher keeps its data
+    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// One object a line, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why nothing is explained.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] LoadFailure),
+    #[error(transparent)]
+    DataDir(#[from] NoDataDir),
+    #[error(transparent)]
+    Unclear(#[from] Unclear),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("can't read the decisions in {}: {source}", place.display())]
+    Records { place: PathBuf, source: io::Error },
+    #[error("no decision about the request `{0}` is kept")]
+    NotKept(String),
+    #[error("can't write the answer: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Explains. Exit status: 0 it is let in, 1 it is not, 2 bad usage or config.
+pub fn run(args: &Args) -> ExitCode {
+    match explain(args, &mut io::stdout().lock()) {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Not) => ExitCode::FAILURE,
+        Err(failure) => {
+            let mut told = writeln!(io::stderr(), "error: {failure}");
+            if let Some(hint) = failure.hint() {
+                told = told.and_then(|()| writeln!(io::stderr(), "hint: {hint}"));
+            }
+            drop(told); // nowhere is left to say that standard error is closed
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What a script wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It is let in; nothing changes.
+    Good,
+    /// It is not; something does.
+    Not,
+}
+
+/// A config that can be asked.
+struct Config {
+    plan: Arc<Plan>,
+    findings: Findings,
+    now: Now,
+    form: Form,
+}
+
+/// In which form answers are written.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Text,
+    Json,
+}
+
+fn explain(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let environment = environment();
+    let source = Source::File { path: &args.config, environment: &environment };
+    let Loaded { plan, problems: findings, .. } = load(source)?;
+    let form = if args.json { Form::Json } else { Form::Text };
+    let config = Config { plan: Arc::new(plan), findings, now: SystemClock.now(), form };
+    if let Some(file) = &args.replay {
+        let kept = kept(args, file.as_deref())?;
+        return Ok(replay::replay(&config, &kept, out)?);
+    }
+    if let Some(id) = &args.request_id {
+        let kept = kept(args, args.records.as_deref())?;
+        let decision = kept.lines().rev().find_map(|line| {
+            let is_about = |decision: &KeptDecision| decision.request_id == *id;
+            KeptDecision::read(line).filter(is_about)
+        });
+        let decision = decision.ok_or_else(|| Failure::NotKept(id.clone()))?;
+        return recorded(&config, decision, out);
+    }
+    let head = asked::head(&args.request, &args.who)?;
+    let at = args.who.time()?.unwrap_or(config.now.wall);
+    let dir = || data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root());
+    let who = args.who.imagined(dir, at)?;
+    let provider = config.plan.sign_in.providers.first().id();
+    let who = who.map(|who| who.signed_in(provider, at));
+    config.answer(Question { head, who, source: args.who.address, at }, None, out)
+}
+
+/// What is kept, a decision a line.
+fn kept(args: &Args, file: Option<&Path>) -> Result<String, Failure> {
+    let (place, read) = match file {
+        Some(file) => {
+            let text = std::fs::read(file).map(|text| String::from_utf8_lossy(&text).into_owned());
+            (file.to_owned(), text)
+        }
+        None => {
+            let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root())?;
+            super::service::tell_of_another(&dir);
+            let kept = DecisionFile::read(&dir);
+            (dir, kept)
+        }
+    };
+    read.map_err(|source| Failure::Records { place, source })
+}
+
+/// What is asked of a config.
+struct Question {
+    head: Parts,
+    who: Option<SignedIn>,
+    source: std::net::IpAddr,
+    at: UnixTime,
+}
+
+impl Question {
+    /// The same that was asked once; nobody is signed in with a provider that is not asked any more.
+    fn again(decision: &KeptDecision, plan: &Plan) -> Option<Self> {
+        let is_asked = |who: &&SignedIn| plan.sign_in.providers.of(&who.session.idp_id).is_some();
+        let who = decision.who.as_ref().filter(is_asked).cloned();
+        let asked = &decision.asked;
+        Some(Self { head: asked.head()?, who, source: asked.source, at: asked.at() })
+    }
+}
+
+fn recorded(
+    config: &Config,
+    decision: KeptDecision,
+    out: &mut dyn Write,
+) -> Result<Outcome, Failure> {
+    let question = Question::again(&decision, &config.plan);
+    let question = question.ok_or_else(|| Failure::NotKept(decision.request_id.clone()))?;
+    config.answer(question, Some(&decision), out)
+}
+
+impl Config {
+    fn answer(
+        &self,
+        question: Question,
+        then: Option<&KeptDecision>,
+        out: &mut dyn Write,
+    ) -> Result<Outcome, Failure> {
+        let asks = shown::Asks::of(&question);
+        let Question { head, who, source, at } = question;
+        let now = Now { wall: at, ..self.now };
+        let inquiry = Inquiry { plan: &self.plan, head, who, source, now };
+        let outcome = foretell(inquiry, |foretold| {
+            let shown = Shown { config: self, asks: &asks, foretold: &foretold, then };
+            match self.form {
+                Form::Json => writeln!(out, "{}", shown.to_json())?,
+                Form::Text => write!(out, "{shown}")?,
+            }
+            Ok::<_, io::Error>(shown.outcome())
+        });
+        Ok(outcome?)
+    }
+}
+
+impl Failure {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(LoadFailure::Refused(_)) => {
+                Some("`usher check` shows every problem of the config".into())
+            }
+            Self::Config(failure) => failure.hint().map(Into::into),
+            Self::DataDir(_) => Some("say where: --data-dir DIR".into()),
+            Self::Unclear(unclear) => Some(unclear.hint().into()),
+            Self::Open(error) => Some(error.hint()),
+            Self::NotKept(_) => Some(
+                "refusals are kept, the latest ten thousand; `decision_records: all` in the config \
+                 keeps every decision"
+                    .into(),
+            ),
+            Self::Records { .. } | Self::Output(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The plan in force on a data directory, and the config that was refused since.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use serde_json::{Value, json};
+use usher_rules::time::UnixTime;
+
+use super::StatusArgs;
+use crate::{
+    request::record::moment,
+    store::{Alone, RefusedConfig, Standing, Tenant},
+};
+
+/// What the server that runs on `dir` says; `None` where none does.
+pub(super) fn read(dir: &Path) -> Option<Standing> {
+    match Alone::tenant(dir) {
+        Tenant::Server { .. } => Standing::read(dir),
+        Tenant::Nobody | Tenant::Hidden => None,
+    }
+}
+
+/// A block about the plan in force; whether nothing was refused since. `on_disk`: the id of the
+/// config as it lies there, where it could run.
+pub(super) fn show(
+    standing: &Standing,
+    on_disk: Option<&str>,
+    args: &StatusArgs,
+    out: &mut dyn Write,
+) -> io::Result<bool> {
+    if args.json {
+        writeln!(out, "{}", to_json(standing, on_disk))?;
+    } else {
+        text(standing, on_disk, out)?;
+    }
+    Ok(standing.refused.is_none())
+}
+
+fn text(standing: &Standing, on_disk: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+    let Standing { plan, since, routes, warnings, config, refused } = standing;
+    writeln!(out, "the config in force")?;
+    writeln!(out, "  plan         {plan}, {routes} routes, {warnings} warnings")?;
+    writeln!(out, "  read from    {}", config.display())?;
+    writeln!(out, "  since        {}", at(*since))?;
+    if let Some(other) = on_disk.filter(|other| **other != **plan) {
+        writeln!(out, "  on the disk  {other}: another one, which is not in force")?;
+    }
+    if let Some(RefusedConfig { at: when, cause, problems }) = refused {
+        writeln!(out, "  refused      {}: {cause}", at(*when))?;
+        for problem in problems {
+            writeln!(out, "    {}", one_line(problem))?;
+        }
+    }
+    writeln!(out)
+}
+
+/// `error[U110] 3:1 unknown key …`.
+fn one_line(problem: &Value) -> String {
+    let text = |name: &str| problem[name].as_str().unwrap_or_default();
+    let place = match (&problem["line"], &problem["column"]) {
+        (Value::Number(line), Value::Number(column)) => format!("{line}:{column} "),
+        _ => String::new(),
+    };
+    format!("{}[{}] {place}{}", text("severity"), text("code"), text("what"))
+}
+
+fn to_json(standing: &Standing, on_disk: Option<&str>) -> Value {
+    let Standing { plan, since, routes, warnings, config, refused } = standing;
+    let refused = refused.as_ref().map(|RefusedConfig { at: when, cause, problems }| {
+        json!({"at": at(*when), "cause": cause, "problems": problems})
+    });
+    json!({
+        "plan": plan,
+        "routes": routes,
+        "warnings": warnings,
+        "config": config.display().to_string(),
+        "since": at(*since),
+        "on_disk": on_disk,
+        "refused": refused,
+    })
+}
+
+fn at(seconds: u64) -> String {
+    moment(UnixTime::from_seconds(seconds))
+}

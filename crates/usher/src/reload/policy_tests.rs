@@ -1,0 +1,134 @@
+//! `tests` of routes, asked of the plan before anybody runs with it.
+
+use std::sync::Arc;
+
+use http::Request;
+use usher_rules::{
+    plan::{Plan, PolicyTest, Route},
+    policy::{Explained, Explanation, Verdict},
+    problem::{Place, Problem, Severity},
+    time::Now,
+};
+
+use crate::request::{
+    authorize::ReadingOf,
+    inquiry::{Foretold, Inquiry, Judged, foretell},
+};
+
+/// Those that fail, in the order of the file.
+pub(super) fn failing(plan: &Arc<Plan>, now: Now) -> Vec<Problem> {
+    let tests =
+        plan.routes.iter().flat_map(|route| route.tests.iter().map(move |one| (route, one)));
+    tests.filter_map(|(route, test)| asked(plan, route, test, now)).collect()
+}
+
+/// What is wrong with the answer, if anything.
+fn asked(plan: &Arc<Plan>, route: &Route, test: &PolicyTest, now: Now) -> Option<Problem> {
+    let wall = test.time.unwrap_or(now.wall);
+    let provider = plan.sign_in.providers.first().id();
+    let who = test.who.as_ref().map(|who| {
+        let signed_in_at = test.signed_in.map(|ago| wall.minus(ago));
+        let mut who = who.clone();
+        who.signed_in_at = signed_in_at.or(who.signed_in_at);
+        who.signed_in(provider, wall)
+    });
+    let inquiry =
+        Inquiry { plan, head: head(test), who, source: test.source, now: Now { wall, ..now } };
+    foretell(inquiry, |foretold| wrong(route, test, &foretold))
+}
+
+fn head(test: &PolicyTest) -> http::request::Parts {
+    let mut head = Request::new(()).into_parts().0;
+    head.method = test.method.clone();
+    head.uri = test.target.clone().into();
+    head.headers.extend(test.fields.iter().cloned());
+    if let Ok(host) = test.authority.to_string().try_into() {
+        head.headers.insert(http::header::HOST, host);
+    }
+    head
+}
+
+fn wrong(route: &Route, test: &PolicyTest, foretold: &Foretold<'_>) -> Option<Problem> {
+    let expected = test.expect.word();
+    let problem = |what: String, help: String| {
+        Problem::new(Severity::Error, "U572", test.at.clone(), what, help)
+    };
+    let elsewhere = |where_to: String| {
+        let what = format!("this test expects `{expected}` of this route, and {where_to}");
+        problem(what, "mend its `host`, `path` or `method`, or put it beside that route".into())
+    };
+    match foretold {
+        Foretold::Judged(judged) if judged.route.id != route.id => {
+            let (name, line) = (&judged.route.name, judged.route.line);
+            Some(elsewhere(format!("the route `{name}` in line {line} takes the request")))
+        }
+        Foretold::OwnPage(_) | Foretold::Unescaped(_) => {
+            Some(elsewhere("one of usher's own pages takes the request".into()))
+        }
+        Foretold::Nowhere(_) => Some(elsewhere("no route takes the request".into())),
+        // Whoever expects that nobody gets so far is right.
+        Foretold::Refused(_) if test.expect == Verdict::Deny && test.reason.is_none() => None,
+        Foretold::Refused(error) => Some(problem(
+            format!("this test expects `{expected}`, and the request is refused: {error}"),
+            "write another request, or `expect: deny` without a `reason`".into(),
+        )),
+        Foretold::Judged(judged) => judged_wrong(test, judged, problem),
+    }
+}
+
+fn judged_wrong(
+    test: &PolicyTest,
+    judged: &Judged<'_>,
+    problem: impl Fn(String, String) -> Problem,
+) -> Option<Problem> {
+    let Judged { explanation, by, .. } = judged;
+    let decision = &explanation.decision;
+    let (expected, answer, rule) = (test.expect.word(), decision.verdict.word(), &decision.rule);
+    let reading = match by {
+        ReadingOf::Canonical => "",
+        ReadingOf::Others => ", as other servers read the path",
+        ReadingOf::OtherMethod => ", as an app takes the method",
+    };
+    let lacks = test.reason.filter(|reason| {
+        !decision.allow.reasons.contains(*reason) && !decision.deny.reasons.contains(*reason)
+    });
+    let what = match (decision.verdict == test.expect, lacks) {
+        (true, None) => return None,
+        (true, Some(reason)) => {
+            let word = reason.word();
+            format!(
+                "this test expects the reason `{word}`, and `{rule}` says `{answer}` without it"
+            )
+        }
+        (false, _) => {
+            format!(
+                "this test expects `{expected}`, and the answer is `{answer}` by `{rule}`{reading}"
+            )
+        }
+    };
+    let deciding = deciding(explanation);
+    let help = match (deciding, test.expect) {
+        (_, Verdict::Allow) => format!("mend the test, or the policy: {}", explanation.way_in()),
+        (Some(one), _) => {
+            format!("mend the test, or the policy: it asks whether {}; {}", one.asks, one.found)
+        }
+        (None, _) => "mend the test, or the policy".into(),
+    };
+    let problem = problem(what, help.replace('\n', "; "));
+    let place = deciding.and_then(|one| one.span.cloned());
+    Some(match (place, &test.at) {
+        (Some(span), Place::File(_)) => problem.and_at(span, words(answer)),
+        (_, _) => problem,
+    })
+}
+
+fn words(answer: &str) -> String {
+    format!("by this the answer is `{answer}`")
+}
+
+/// The criterion after which the decision is named.
+fn deciding<'e, 'p>(explanation: &'e Explanation<'p>) -> Option<&'e Explained<'p>> {
+    let rule = &*explanation.decision.rule;
+    let named = |one: &&Explained<'_>| one.rule == rule || one.clause == rule;
+    explanation.criteria.iter().find(named)
+}

@@ -1,0 +1,76 @@
+use std::net::IpAddr;
+
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts};
+use serde::{Deserialize, Serialize};
+use usher_rules::time::UnixTime;
+
+use super::PolicyInput;
+
+/// What another method is asked by in a head that was made from a record.
+const OTHER_METHOD: HeaderName = HeaderName::from_static("x-http-method-override");
+
+/// What was asked, as it is kept: normalised, and without query, cookie and token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedOnRecord {
+    /// The method.
+    pub method: String,
+    /// Methods that an app may take it for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_methods: Vec<String>,
+    /// Whom it is for.
+    pub authority: String,
+    /// The canonical path.
+    pub path: String,
+    /// The TCP peer.
+    pub source: IpAddr,
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// `Origin` of a preflight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// `Access-Control-Request-Method` of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight_method: Option<String>,
+}
+
+impl From<&PolicyInput> for AskedOnRecord {
+    fn from(asked: &PolicyInput) -> Self {
+        Self {
+            method: asked.method.to_string(),
+            other_methods: asked.other_methods.iter().map(ToString::to_string).collect(),
+            authority: asked.authority.to_string(),
+            path: asked.path.wire().into(),
+            source: asked.source,
+            at: asked.at.seconds(),
+            origin: asked.origin.as_deref().map(Into::into),
+            preflight_method: asked.preflight_method.as_deref().map(Into::into),
+        }
+    }
+}
+
+impl AskedOnRecord {
+    /// When.
+    pub const fn at(&self) -> UnixTime {
+        UnixTime::from_seconds(self.at)
+    }
+
+    /// The head of a request that asks the same; `None` where the record is none of ours.
+    pub fn head(&self) -> Option<Parts> {
+        let method = Method::from_bytes(self.method.as_bytes()).ok()?;
+        let mut head = Request::new(()).into_parts().0;
+        head.method = method;
+        head.uri = Uri::try_from(&*self.path).ok()?;
+        let text = |text: &str| HeaderValue::try_from(text).ok();
+        head.headers.insert(header::HOST, text(&self.authority)?);
+        if let Some(origin) = &self.origin {
+            head.headers.insert(header::ORIGIN, text(origin)?);
+        }
+        if let Some(method) = &self.preflight_method {
+            head.headers.insert(header::ACCESS_CONTROL_REQUEST_METHOD, text(method)?);
+        }
+        for method in &self.other_methods {
+            head.headers.append(OTHER_METHOD, text(method)?);
+        }
+        Some(head)
+    }
+}

@@ -1,0 +1,172 @@
+//! What would become of a request that nobody made: it goes the way of one, up to its decision.
+//!
+//! Tests of policies, `usher explain` and decisions that are made anew all come through here, and
+//! here are only the steps that serve.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use http::{header, request::Parts};
+use usher_rules::{
+    fields::{Reader, one_length},
+    mcp::Message,
+    plan::{Plan, Route},
+    policy::{Decision, Explanation, Verdict},
+    session::SignedIn,
+    time::Now,
+};
+
+use super::{
+    PathRule,
+    accept::{Connection, Protocol, Pulse, Shown},
+    answer,
+    authorize::{self, Grounds, ReadingOf, Unbound},
+    by_route::by_route,
+    identify::{Identified, Identity, LiveSession},
+    route::{self, Destination, RouteError, Routed},
+    seen::Seen,
+    shape,
+};
+
+/// A request that nobody made.
+#[derive(Debug)]
+pub struct Inquiry<'a> {
+    /// By which plan it is decided.
+    pub plan: &'a Arc<Plan>,
+    /// Its head, as a client would send it.
+    pub head: Parts,
+    /// Who asks.
+    pub who: Option<SignedIn>,
+    /// From where.
+    pub source: IpAddr,
+    /// When.
+    pub now: Now,
+}
+
+/// What would become of it.
+#[derive(Debug)]
+pub enum Foretold<'a> {
+    /// It is refused before anybody is asked who they are.
+    Refused(RouteError),
+    /// Its client is sent to the path as it is read here.
+    Unescaped(&'a Routed),
+    /// It is for one of our own pages, which are open to all.
+    OwnPage(&'a Routed),
+    /// No route takes it.
+    Nowhere(&'a Routed),
+    /// A route's policy decides.
+    Judged(Judged<'a>),
+}
+
+/// What a policy says.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// Where it belongs.
+    pub routed: &'a Routed,
+    /// Whose policy.
+    pub route: &'a Route,
+    /// What was decided, and every criterion of it.
+    pub explanation: Explanation<'a>,
+    /// On which reading of the request.
+    pub by: ReadingOf,
+    /// What the route's `shadow_policy` says, where it has one.
+    pub shadow: Option<Decision>,
+    /// What the route does with what is let in.
+    pub after: After,
+}
+
+/// What becomes of a request that a policy lets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It is forwarded.
+    Forwarded,
+    /// The route answers by itself: with this status and, where it redirects, to this address
+    /// without its query.
+    Answered(u16, Option<String>),
+    /// It is refused: the path that the upstream would see climbs out of the route's.
+    Climbs,
+}
+
+impl<'a> Foretold<'a> {
+    /// What the policy of a route says, where one was asked.
+    pub const fn judged(&self) -> Option<&Judged<'a>> {
+        match self {
+            Self::Judged(judged) => Some(judged),
+            Self::Refused(_) | Self::Unescaped(_) | Self::OwnPage(_) | Self::Nowhere(_) => None,
+        }
+    }
+
+    /// As records have it.
+    pub const fn verdict(&self) -> Verdict {
+        match self {
+            Self::Refused(_) | Self::Nowhere(_) => Verdict::Deny,
+            Self::Unescaped(_) | Self::OwnPage(_) => Verdict::Allow,
+            Self::Judged(judged) => judged.explanation.decision.verdict,
+        }
+    }
+
+    /// The rule that decides, as records have it.
+    pub fn rule(&self) -> &str {
+        match self {
+            Self::Refused(_) => PathRule::BadRequest.word(),
+            Self::Nowhere(_) => PathRule::NoRoute.word(),
+            Self::Unescaped(_) | Self::OwnPage(_) => PathRule::OwnPage.word(),
+            Self::Judged(judged) => &judged.explanation.decision.rule,
+        }
+    }
+}
+
+/// Tells what would become of a request.
+pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -> T {
+    let Inquiry { plan, mut head, who, source, now } = inquiry;
+    let connection = Connection {
+        peer: SocketAddr::new(source, 0).into(),
+        server_name: None,
+        shown: Shown::default(),
+        pulse: Pulse::new(Protocol::Http1),
+        presented: Arc::default(),
+    };
+    let seen = Seen::of(&head, Arc::clone(plan), Arc::new(connection), now, Reader::Person);
+    let found = one_length(&mut head.headers)
+        .map_err(RouteError::from)
+        .and_then(|()| route::find(&seen.plan, &seen.connection, &head));
+    let routed = match found {
+        Ok(routed) => routed,
+        Err(error) => return tell(Foretold::Refused(error)),
+    };
+    if answer::to_unescaped(plan, &routed, &head.uri).is_some() {
+        return tell(Foretold::Unescaped(&routed));
+    }
+    let route = match &routed.to {
+        Destination::Own(_) => return tell(Foretold::OwnPage(&routed)),
+        Destination::Nowhere => return tell(Foretold::Nowhere(&routed)),
+        Destination::Route(route) => route,
+    };
+    let after = after(&seen, &routed, route, &head);
+    let identity =
+        who.map_or(Identity::Anonymous, |who| Identity::Session(Arc::new(LiveSession::new(who))));
+    let (seen, routed, identity) = (&seen, &routed, &identity);
+    let request = Identified { head, seen, routed, identity, message: Message::default() };
+    let explanation = authorize::explain(&request, route);
+    let (by, shadow) = match authorize::permit(request, route, |_| Unbound::No) {
+        Ok((_, Grounds::Policy(_, shadow))) => (ReadingOf::Canonical, shadow),
+        Ok((_, Grounds::Unbound(_))) => (ReadingOf::Canonical, None),
+        Err(refused) => (refused.by, refused.shadow),
+    };
+    tell(Foretold::Judged(Judged { routed, route, explanation, by, shadow, after }))
+}
+
+fn after(seen: &Seen, routed: &Routed, route: &Route, head: &Parts) -> After {
+    if let Some(response) = by_route(seen, routed, route, head) {
+        let location = response.headers().get(header::LOCATION);
+        let location = location.and_then(|location| location.to_str().ok());
+        let location = location.and_then(|location| location.split('?').next()).map(Into::into);
+        return After::Answered(response.status().as_u16(), location);
+    }
+    match shape::upstream_path(route, &routed.path) {
+        Some(_) => After::Forwarded,
+        None => After::Climbs,
+    }
+}

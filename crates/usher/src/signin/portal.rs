@@ -1,0 +1,97 @@
+//! What somebody may open, and the assertion that apps get: `/.pomerium/routes`, the same for
+//! programs, `/.pomerium/jwt`.
+
+use http::{HeaderValue, Response, header};
+use serde_json::json;
+use usher_pages::{Link, NotFound, Portal, PortalRoute, Scripts};
+use usher_rules::{
+    plan::{HostPattern, PathMatch, Route},
+    policy::{Facts, RequestFacts, Verdict},
+};
+
+use super::{Ask, SignInRoom, answer};
+use crate::request::{Body, identify::LiveSession};
+
+/// One route that is open to somebody, and where it is.
+struct Open<'a> {
+    route: &'a Route,
+    from: String,
+}
+
+impl SignInRoom {
+    /// `/.pomerium/routes`.
+    pub(super) fn portal_page(&self, ask: &Ask, live: &LiveSession) -> Response<Body> {
+        let open = open_to(ask, live);
+        let routes = open.iter().map(|Open { route, from }| PortalRoute {
+            name: &route.name,
+            description: &route.description,
+            from,
+            link: is_one_host(route).then(|| Link::new(format!("{from}{}", entry(route)))),
+        });
+        let page = Portal { routes: routes.collect() };
+        answer::html(200, page.render(), Scripts::No, &[])
+    }
+
+    /// `/.pomerium/api/v1/routes` (`pomerium-protocols.md` §2.3).
+    pub(super) fn portal_json(&self, ask: &Ask, live: &LiveSession) -> Response<Body> {
+        let shown = |Open { route, from }: &Open<'_>| {
+            json!({
+                "id": route.id,
+                "name": route.name,
+                "type": "http",
+                "from": from,
+                "description": route.description,
+                "logo_url": route.logo_url,
+            })
+        };
+        let routes: Vec<_> = open_to(ask, live).iter().map(shown).collect();
+        answer::personal(answer::json(&json!({ "routes": routes })))
+    }
+
+    /// `/.pomerium/jwt`: what apps on this host get as `X-Pomerium-Jwt-Assertion`.
+    pub(super) fn assertion(&self, ask: &Ask, live: &LiveSession) -> Response<Body> {
+        let host = ask.authority().host.as_str();
+        let route = ask.route();
+        let made = route.and_then(|route| {
+            self.assertions.assertion(ask.plan(), live, (host, route), ask.wall())
+        });
+        let text = made.and_then(|made| made.to_str().map(str::to_owned).ok());
+        let Some(text) = text else {
+            return answer::error(ask, &NotFound { host: ask.host(), receipt: ask.receipt() });
+        };
+        let mut response = answer::personal(answer::plain(http::StatusCode::OK, text));
+        let kind = HeaderValue::from_static("application/jwt");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+/// Every route whose policy would let this person in where it begins.
+fn open_to<'a>(ask: &'a Ask, live: &LiveSession) -> Vec<Open<'a>> {
+    let is_open = |route: &&'a Route| {
+        let request = RequestFacts {
+            method: "GET",
+            path: entry(route),
+            source: Some(ask.source()),
+            origin: None,
+            access_control_request_method: None,
+            tool: None,
+        };
+        let facts = Facts::of(Some(live.signed_in()), request).at(ask.wall());
+        route.policy.decide(&facts).verdict == Verdict::Allow
+    };
+    let routes = ask.plan().routes.iter().map(AsRef::as_ref).filter(is_open);
+    routes.map(|route| Open { from: format!("https://{}", route.from), route }).collect()
+}
+
+fn is_one_host(route: &Route) -> bool {
+    matches!(route.from, HostPattern::Exact { .. })
+}
+
+/// The path at which a route begins; of a pattern nobody can tell.
+fn entry(route: &Route) -> &str {
+    match &route.matches {
+        PathMatch::Prefix(path) | PathMatch::Exact(path) => path,
+        PathMatch::Regex(_) => "/",
+    }
+}

@@ -1,0 +1,82 @@
+//! `idp_client_id` and `idp_client_secret` of a route: its sessions are its own.
+
+use http::Method;
+use usher_lab::{
+    browser::{Browser, NAVIGATION, Seen},
+    clock::TurnedClock,
+    provider::FakeProvider,
+    upstream::Upstream,
+};
+use usher_rules::time::Clock as _;
+
+use crate::test_server::{TestServer, problems};
+
+/// One host: everything by a client that the provider does not know, `/own` by one that it does.
+fn config(provider: &FakeProvider, app: &Upstream) -> String {
+    let (client, secret) = provider.client();
+    let route = format!(
+        "- from: https://tv.test\n  to: http://{}\n  policy: [{{allow: {{or: [{{authenticated_user: true}}]}}}}]\n",
+        app.address
+    );
+    format!(
+        "authenticate_service_url: https://auth.test\nidp_provider: oidc\nidp_provider_url: {}\n\
+         idp_client_id: another\nidp_client_secret: another\nroutes:\n\
+         {route}  prefix: /own\n  idp_client_id: {client}\n  idp_client_secret: \"{secret}\"\n{route}",
+        provider.issuer(),
+    )
+}
+
+/// Where the browser is sent to by that page.
+async fn asked(browser: &mut Browser, page: &str) -> Seen {
+    let asked = browser.send(Method::GET, page, NAVIGATION, "").await;
+    let door = asked.location().unwrap_or_else(|| panic!("{page} asks nobody: {}", asked.status));
+    assert_eq!(door.host_str(), Some("auth.test"));
+    browser.send(Method::GET, door.as_str(), NAVIGATION, "").await
+}
+
+#[tokio::test]
+async fn a_session_of_another_client_counts_for_nothing() {
+    let provider = FakeProvider::start(TurnedClock::new().now().wall.seconds()).await.unwrap();
+    let app = Upstream::echo();
+    let server = TestServer::open(&config(&provider, &app)).await;
+    let mut browser = server.browser();
+    let authorize = asked(&mut browser, "https://tv.test/own/").await.location().unwrap();
+    let (client, _) = provider.client();
+    assert!(authorize.query().unwrap().contains(&format!("client_id={client}")), "{authorize}");
+    let back = provider.consents(authorize.as_str()).unwrap();
+    let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
+    let seen = browser.follow(arrived).await;
+    assert_eq!(seen.status, 200, "{}", seen.body);
+    assert_eq!(browser.fetch("https://tv.test/own/2").await.status, 200, "it is in");
+
+    // The same cookie, on the same host: elsewhere it is nobody's, at the authenticate host too.
+    let before = app.heads().len();
+    let own = browser.cookies("tv.test").unwrap();
+    let authorize = asked(&mut browser, "https://tv.test/").await.location().unwrap();
+    assert!(authorize.query().unwrap().contains("client_id=another"), "{authorize}");
+    let fields = [("cookie", &*own), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+    let seen = server.browser().send(Method::GET, "https://tv.test/api", &fields, "").await;
+    assert_eq!(seen.status, 401, "a program, too");
+    assert_eq!(app.heads().len(), before, "the app has seen none of it");
+    let seen = server.browser().send(Method::GET, "https://tv.test/own/api", &fields, "").await;
+    assert_eq!(seen.status, 200, "and where it belongs it goes on");
+
+    // A reload that takes the client away leaves its sessions nowhere to go.
+    let without: String = config(&provider, &app)
+        .lines()
+        .filter(|line| !line.starts_with("  idp_client_"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    server.reload(&without).unwrap();
+    let seen = server.browser().send(Method::GET, "https://tv.test/own/api", &fields, "").await;
+    assert_eq!(seen.status, 401);
+}
+
+/// Where nobody is asked by a client the key would be dropped in silence.
+#[tokio::test]
+async fn a_client_for_nobody_is_refused() {
+    let text = "routes:\n- from: https://tv.test\n  to: http://127.0.0.1:9\n  \
+                allow_any_authenticated_user: true\n  idp_client_id: own\n";
+    let codes: Vec<_> = problems(text).into_iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, ["U476"]);
+}

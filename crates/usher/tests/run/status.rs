@@ -1,0 +1,58 @@
+//! `usher status` beside a server.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{Desk, USHER, route};
+
+/// `usher status` tells the config in force, and what was refused since, by a file of the server's.
+#[test]
+fn status_tells_the_config_in_force_and_the_one_that_was_refused() {
+    let desk = Desk::new();
+    let text = route(desk.port, ([127, 0, 0, 1], 9).into());
+    desk.write(&text);
+    let status = |more: &[&str]| {
+        let mut command = Command::new(USHER);
+        command.args(["status", "--config"]).arg(desk.config());
+        let output = command.arg("--data-dir").arg(desk.data()).args(more).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let running = desk.start();
+    let plan =
+        running.line(|line| line["message"] == "serving")["plan"].as_str().unwrap().to_owned();
+    let (_, shown) = status(&[]);
+    assert!(
+        shown.starts_with(&format!("the config in force\n  plan         {plan}, 1 routes")),
+        "{shown}"
+    );
+    assert!(!shown.contains("refused") && !shown.contains("on the disk"), "{shown}");
+
+    desk.write(&text.replace("routes:", "routs:"));
+    running.signal("-HUP");
+    running.line(|line| line["message"] == "reload" && line["level"] == "error");
+    let (code, shown) = status(&[]);
+    assert_eq!(code, Some(2), "the config on the disk can't run: {shown}");
+    for part in
+        [&*plan, "  refused      20", "error[U110] 2:1 unknown key `routs` at the top level"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let (_, json) = status(&["--json"]);
+    let object: Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&object["plan"], &object["refused"]["problems"][0]["code"]),
+        (&plan.into(), &"U110".into())
+    );
+
+    desk.write(&format!("{text}\n# again"));
+    running.signal("-HUP");
+    let other = running.line(|line| line["message"] == "reload" && line["level"] == "info");
+    let (_, shown) = status(&[]);
+    assert!(
+        shown.contains(other["plan"].as_str().unwrap()) && !shown.contains("refused"),
+        "{shown}"
+    );
+    drop(running);
+    assert!(!status(&[]).1.contains("in force"), "nobody serves it");
+}
