@@ -107,7 +107,8 @@ fn of_route(section: &Section, globals: &Section) -> Vec<Setting> {
 
 /// Is a route a server of the Model Context Protocol, whose answers are streams?
 fn is_mcp_server(section: &Section, globals: &Section) -> bool {
-    let is_server = section.get(&route::MCP).is_some_and(|mcp| mcp.get(&nested::MCP_SERVER).is_some());
+    let is_server =
+        section.get(&route::MCP).is_some_and(|mcp| mcp.get(&nested::MCP_SERVER).is_some());
     let flags = globals.get(&global::FLAGS);
     is_server && flags.is_some_and(|flags| flags.value(&nested::FLAG_MCP))
 }

@@ -138,6 +138,10 @@ pub(super) async fn answer(
     if has_none(method, head.status) {
         // It says what a GET would have got, which is not what the app would make of it.
         OF_THE_OCTETS.iter().for_each(|name| drop(head.headers.remove(name)));
+        // By its framing a 205 may have content all the same, and without a length it would be waited
+        // for until the upstream hangs up (RFC 9110 §15.3.6).
+        let body =
+            if head.status == StatusCode::RESET_CONTENT { Body::full(Bytes::new()) } else { body };
         return Ok(Response::from_parts(head, body));
     }
     let unreadable = |why| ForwardError::Unreadable { why };

@@ -202,7 +202,7 @@ async fn a_check_over_tcp_connects_and_listens() {
 async fn a_check_over_http_says_and_hears_what_it_was_told_to() {
     let (a, b) = (App::start("a", 503), App::start("b", 200));
     let check = "always_log_health_check_failures: true, http_health_check: {path: /health, method: POST, \
-                 retriable_statuses: [{start: 500, end: 600}], send: {text: 50494e47}, \
+                 retriable_statuses: [{start: 500, end: 600}], send: {text: '50494e47'}, \
                  request_headers_to_add: [{header: {key: x-check, value: yes-it-is}}, \
                  {header: {key: accept, value: text/plain}, append_action: OVERWRITE_IF_EXISTS_OR_ADD}], \
                  request_headers_to_remove: [user-agent]}";

@@ -173,7 +173,12 @@ mod tests {
             (GLOBAL, "route", false),
             (nested::RUNTIME_FLAGS, "nosuch", false),
         ] {
-            let places = Places { route: ROUTE, global: GLOBAL, guarding: nested::DOWNSTREAM_MTLS, tests: nested::POLICY_TEST };
+            let places = Places {
+                route: ROUTE,
+                global: GLOBAL,
+                guarding: nested::DOWNSTREAM_MTLS,
+                tests: nested::POLICY_TEST,
+            };
             let loss = unknown(table, name, &places).loss;
             assert_eq!(loss == Loss::Guard, guards, "{name}");
         }
