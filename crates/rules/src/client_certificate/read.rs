@@ -36,6 +36,11 @@ impl ClientChain {
         self.leaf.as_ref()
     }
 
+    /// As they came, leaf first.
+    pub fn octets(&self) -> impl Iterator<Item = &[u8]> {
+        self.certificates.iter().map(AsRef::as_ref)
+    }
+
     /// Leaf first.
     pub(super) fn split(&self) -> Option<(&CertificateDer<'static>, &[CertificateDer<'static>])> {
         self.certificates.split_first()

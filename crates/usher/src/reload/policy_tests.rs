@@ -12,7 +12,7 @@ use usher_rules::{
 
 use crate::request::{
     authorize::ReadingOf,
-    inquiry::{Foretold, Inquiry, Judged, foretell},
+    inquiry::{Caller, Foretold, Inquiry, Judged, foretell},
 };
 
 /// Those that fail, in the order of the file.
@@ -32,8 +32,15 @@ fn asked(plan: &Arc<Plan>, route: &Route, test: &PolicyTest, now: Now) -> Option
         who.signed_in_at = signed_in_at.or(who.signed_in_at);
         who.signed_in(provider, wall)
     });
-    let inquiry =
-        Inquiry { plan, head: head(test), who, source: test.source, now: Now { wall, ..now } };
+    let inquiry = Inquiry {
+        plan,
+        head: head(test),
+        who: who.map_or(Caller::Nobody, Caller::Imagined),
+        source: test.source,
+        presented: Arc::default(),
+        tool: None,
+        now: Now { wall, ..now },
+    };
     foretell(inquiry, |foretold| wrong(route, test, &foretold))
 }
 

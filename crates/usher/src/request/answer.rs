@@ -174,6 +174,8 @@ impl Door {
         }
         let is_mcp = known.route().is_some_and(|route| route.mcp.is_some());
         let mut response = match decision.verdict {
+            // Before all else: no token helps, and a client that is sent for one would ask for ever.
+            Verdict::ShowCertificate => without_certificate(known),
             _ if is_mcp => refuse_message(request, decision),
             // Signing in takes no credential of the app's out of an address: whoever came back with
             // it would be sent again, for ever.
@@ -182,7 +184,6 @@ impl Door {
             }
             Verdict::SignIn => self.ask_to_sign_in(request, Prompt::IfNeeded).await,
             Verdict::SignInAgain => self.ask_to_sign_in(request, Prompt::Login).await,
-            Verdict::ShowCertificate => without_certificate(known),
             Verdict::ShowDevice if request.seen.reader == Reader::Program => {
                 unauthenticated(known, Preference::Json)
             }

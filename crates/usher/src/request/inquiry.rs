@@ -20,7 +20,7 @@ use usher_rules::{
 
 use super::{
     PathRule,
-    accept::{Connection, Protocol, Pulse, Shown},
+    accept::{Connection, Presented, Protocol, Pulse, Shown},
     answer,
     authorize::{self, Grounds, ReadingOf, Unbound},
     by_route::by_route,
@@ -38,11 +38,49 @@ pub struct Inquiry<'a> {
     /// Its head, as a client would send it.
     pub head: Parts,
     /// Who asks.
-    pub who: Option<SignedIn>,
+    pub who: Caller,
     /// From where.
     pub source: IpAddr,
+    /// What they show of certificates.
+    pub presented: Arc<Presented>,
+    /// The tool that its message calls.
+    pub tool: Option<Box<str>>,
     /// When.
     pub now: Now,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Nobody who is signed in.
+    Nobody,
+    /// Somebody who never was: signed in with whoever the route asks.
+    Imagined(SignedIn),
+    /// Somebody whose session counts where it counted, and nowhere else.
+    Kept(SignedIn),
+}
+
+impl Caller {
+    /// The person and their session.
+    pub const fn who(&self) -> Option<&SignedIn> {
+        match self {
+            Self::Nobody => None,
+            Self::Imagined(who) | Self::Kept(who) => Some(who),
+        }
+    }
+
+    fn identity(self, route: &Route, plan: &Plan) -> Identity {
+        let session = |who| Identity::Session(Arc::new(LiveSession::new(who)));
+        match self {
+            Self::Nobody => Identity::Anonymous,
+            Self::Imagined(mut who) => {
+                let provider = plan.sign_in.providers.asked_by(route.own_client.as_ref());
+                who.session.idp_id = provider.id().into();
+                session(who)
+            }
+            Self::Kept(who) => session(who).on(route, plan),
+        }
+    }
 }
 
 /// What would become of it.
@@ -57,7 +95,7 @@ pub enum Foretold<'a> {
     /// No route takes it.
     Nowhere(&'a Routed),
     /// A route's policy decides.
-    Judged(Judged<'a>),
+    Judged(Box<Judged<'a>>),
 }
 
 /// What a policy says.
@@ -120,13 +158,13 @@ impl<'a> Foretold<'a> {
 
 /// Tells what would become of a request.
 pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -> T {
-    let Inquiry { plan, mut head, who, source, now } = inquiry;
+    let Inquiry { plan, mut head, who, source, presented, tool, now } = inquiry;
     let connection = Connection {
         peer: SocketAddr::new(source, 0).into(),
         server_name: None,
         shown: Shown::default(),
         pulse: Pulse::new(Protocol::Http1),
-        presented: Arc::default(),
+        presented,
     };
     let seen = Seen::of(&head, Arc::clone(plan), Arc::new(connection), now, Reader::Person);
     let found = one_length(&mut head.headers)
@@ -145,17 +183,18 @@ pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -
         Destination::Route(route) => route,
     };
     let after = after(&seen, &routed, route, &head);
-    let identity =
-        who.map_or(Identity::Anonymous, |who| Identity::Session(Arc::new(LiveSession::new(who))));
+    let identity = who.identity(route, plan);
     let (seen, routed, identity) = (&seen, &routed, &identity);
-    let request = Identified { head, seen, routed, identity, message: Message::default() };
+    let message =
+        tool.map_or(Message::Nothing, |tool| Message::Request { id: None, tool: Some(tool) });
+    let request = Identified { head, seen, routed, identity, message };
     let explanation = authorize::explain(&request, route);
     let (by, shadow) = match authorize::permit(request, route, |_| Unbound::No) {
         Ok((_, Grounds::Policy(_, shadow))) => (ReadingOf::Canonical, shadow),
         Ok((_, Grounds::Unbound(_))) => (ReadingOf::Canonical, None),
         Err(refused) => (refused.by, refused.shadow),
     };
-    tell(Foretold::Judged(Judged { routed, route, explanation, by, shadow, after }))
+    tell(Foretold::Judged(Box::new(Judged { routed, route, explanation, by, shadow, after })))
 }
 
 fn after(seen: &Seen, routed: &Routed, route: &Route, head: &Parts) -> After {

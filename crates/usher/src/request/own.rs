@@ -10,6 +10,7 @@ use usher_rules::{
 
 use super::{
     Body,
+    accept::Presented,
     identify::{Identity, StoreError},
 };
 
@@ -35,6 +36,8 @@ pub struct OwnRequest {
     pub source: IpAddr,
     /// The visitor: the TCP peer, or whom the proxies that are trusted name.
     pub visitor: IpAddr,
+    /// What the client shows of certificates.
+    pub presented: Arc<Presented>,
     /// The id on pages, logs and `X-Request-Id`.
     pub request_id: Box<str>,
     /// The moment at which it came.

@@ -340,6 +340,7 @@ impl Door {
             source: seen.source(),
             // Tries are counted by it: behind a trusted proxy all would else be one source.
             visitor: seen.visitor,
+            presented: Arc::clone(&seen.connection.presented),
             request_id: seen.id().into(),
             now: seen.now,
         };

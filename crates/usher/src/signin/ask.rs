@@ -6,6 +6,7 @@ use usher_rules::{
     fields::{Preference, Reader, error_form, reader},
     names::Origin,
     plan::{Plan, Provider, Route},
+    policy::ClientCertificate,
     signin::{Params, ParamsError, param},
     time::{Now, UnixTime},
 };
@@ -140,6 +141,11 @@ impl Ask {
 
     pub(super) const fn source(&self) -> IpAddr {
         self.request.source
+    }
+
+    /// What the client's certificate is worth to a route.
+    pub(super) fn certificate(&self, route: &Route) -> ClientCertificate<'_> {
+        self.request.presented.standing(route.client_trust.as_ref(), self.wall())
     }
 
     /// The first route of this host, if any.

@@ -77,7 +77,13 @@ fn open_to<'a>(ask: &'a Ask, live: &LiveSession) -> Vec<Open<'a>> {
             access_control_request_method: None,
             tool: None,
         };
+        let providers = &ask.plan().sign_in.providers;
+        if !providers.counts_on(route.own_client.as_ref(), &live.session().idp_id) {
+            return false; // they would have to sign in there anew
+        }
+        let certificate = ask.certificate(route);
         let facts = Facts::of(Some(live.signed_in()), request).at(ask.wall());
+        let facts = facts.with_certificate(certificate);
         route.policy.decide(&facts).verdict == Verdict::Allow
     };
     let routes = ask.plan().routes.iter().map(AsRef::as_ref).filter(is_open);

@@ -3,23 +3,25 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use usher::{
     request::{
-        inquiry::{Inquiry, foretell},
+        inquiry::{Caller, Inquiry, foretell},
         record::KeptDecision,
     },
     store::DecisionFile,
 };
-use usher_lab::upstream::Upstream;
+use usher_lab::{client_ca::ClientCa, upstream::Upstream};
 use usher_rules::{
     plan::Plan,
     time::{Clock as _, Now},
 };
 
 use crate::{
+    client_certificates::{Folder, mtls},
     metrics::{figures, value},
     sockets,
-    test_server::{ANN, EVE, FRIENDS, TestServer, config, eventually, friends},
+    test_server::{ANN, EVE, FRIENDS, TestServer, config, eventually, friends, public},
     wire,
 };
 
@@ -39,7 +41,10 @@ fn again(decision: &KeptDecision, plan: &Arc<Plan>, now: Now) -> (String, String
     let head = decision.asked.head().unwrap();
     let now = Now { wall: decision.asked.at(), ..now };
     let source = decision.asked.source;
-    let inquiry = Inquiry { plan, head, who: decision.who.clone(), source, now };
+    let who = decision.who.clone().map_or(Caller::Nobody, Caller::Kept);
+    let presented = decision.asked.presented().unwrap();
+    let tool = decision.asked.tool.as_deref().map(Into::into);
+    let inquiry = Inquiry { plan, head, who, source, presented, tool, now };
     foretell(inquiry, |foretold| (foretold.verdict().word().into(), foretold.rule().into()))
 }
 
@@ -103,6 +108,38 @@ async fn a_decision_made_anew_from_its_record_is_the_same() {
     assert!(!text.contains("canary"), "{text}");
     let session = ann.jar["tv.test"].values().next().unwrap();
     assert!(!text.contains(session.as_str()), "no cookie: {text}");
+}
+
+/// What nobody wrote down would be told as a loss, or hide a gain.
+#[tokio::test]
+async fn a_record_holds_the_certificate_and_the_tool() {
+    let (upstream, folder) = (Upstream::echo(), Folder::new());
+    let ca = ClientCa::new("Clients");
+    let routes = format!(
+        "runtime_flags: {{mcp: true}}\ndecision_records: all\n{}- from: https://tools.test\n  \
+         to: http://{}\n  mcp: {{server: {{}}}}\n  policy: {{allow: {{or: [{{mcp_tool: look}}]}}}}\n",
+        config(&[public("open.test", upstream.address)]),
+        upstream.address,
+    );
+    let server = TestServer::open(&(mtls(&folder, &ca, "") + &routes)).await;
+    let before = kept_now(&server);
+    let nobody = server.browser();
+    let own = nobody.showing(&ca.issue(1, |_| {}));
+    let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"look"}}"#;
+    let fields = [("content-type", "application/json"), ("accept", "application/json")];
+    for mut browser in [own, nobody] {
+        browser.fetch("https://open.test/").await;
+        browser.send(Method::POST, "https://tools.test/", &fields, call.to_owned()).await;
+    }
+    let kept = kept(&server, before + 4).await;
+    let plan = server.running().plan();
+    let mut verdicts = Vec::new();
+    for decision in kept.iter().skip(before) {
+        let was = (decision.verdict.clone(), decision.rule.clone());
+        assert_eq!(again(decision, &plan, server.clock.now()), was, "{decision:?}");
+        verdicts.push(&*decision.verdict);
+    }
+    assert_eq!(verdicts, ["allow", "allow", "show-certificate", "show-certificate"]);
 }
 
 fn kept_now(server: &TestServer) -> usize {

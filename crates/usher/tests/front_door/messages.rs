@@ -4,10 +4,12 @@ use http::Method;
 use serde_json::{Value, json};
 use usher_lab::{
     browser::{Browser, Seen},
+    client_ca::ClientCa,
     upstream::{Exchange, Upstream, field},
 };
 
 use crate::{
+    client_certificates::{Folder, mtls},
     test_server::{TestServer, config},
     wire::{say, status},
 };
@@ -175,4 +177,22 @@ async fn a_route_without_tool_rules_reads_no_message() {
     let long = "x".repeat(100_000);
     let seen = post(&mut server.browser(), &long).await;
     assert_eq!((seen.status.as_u16(), seen.body.len()), (200, long.len()));
+}
+
+/// A client that is sent for a token brings one, and is sent for one again, for ever.
+#[tokio::test]
+async fn a_client_of_mcp_without_its_certificate_is_told_so() {
+    let (upstream, folder, ca) = (upstream(), Folder::new(), ClientCa::new("Clients"));
+    let route = format!(
+        "- from: https://tools.test\n  to: http://{}\n  mcp: {{server: {{}}}}\n  \
+         policy: {{allow: {{or: [{{mcp_tool: look}}]}}}}\n",
+        upstream.address
+    );
+    let text = format!("runtime_flags: {{mcp: true}}\n{}", config(&[route]));
+    let server = TestServer::open(&(mtls(&folder, &ca, "") + &text)).await;
+    let refused = post(&mut server.browser(), &call("look")).await;
+    assert_eq!((refused.status.as_u16(), refused.field("www-authenticate")), (495, ""));
+    assert!(refused.json()["type"].as_str().unwrap().ends_with("client-certificate-required"));
+    let mut own = server.browser().showing(&ca.issue(1, |_| {}));
+    assert_eq!(post(&mut own, &call("look")).await.status, 200);
 }

@@ -1,13 +1,14 @@
 //! `idp_client_id` and `idp_client_secret` of a route: its sessions are its own.
 
 use http::Method;
+use usher::request::inquiry::{Caller, Inquiry, foretell};
 use usher_lab::{
     browser::{Browser, NAVIGATION, Seen},
     clock::TurnedClock,
     provider::FakeProvider,
     upstream::Upstream,
 };
-use usher_rules::time::Clock as _;
+use usher_rules::{signin::Imagined, time::Clock as _};
 
 use crate::test_server::{TestServer, problems};
 
@@ -70,6 +71,40 @@ async fn a_session_of_another_client_counts_for_nothing() {
     server.reload(&without).unwrap();
     let seen = server.browser().send(Method::GET, "https://tv.test/own/api", &fields, "").await;
     assert_eq!(seen.status, 401);
+}
+
+/// It said who gains where serving asks everybody to sign in anew.
+#[tokio::test]
+async fn a_session_of_another_client_counts_for_nothing_in_what_is_foretold() {
+    let provider = FakeProvider::start(TurnedClock::new().now().wall.seconds()).await.unwrap();
+    let app = Upstream::echo();
+    let server = TestServer::open(&config(&provider, &app)).await;
+    let plan = server.running().plan();
+    let clients: Vec<_> = plan.sign_in.providers.iter().map(|one| one.id().to_owned()).collect();
+    let now = server.clock.now();
+    let verdict = |who: Caller, path: &str| {
+        let head = http::Request::get(path).header("host", "tv.test").body(()).unwrap();
+        let inquiry = Inquiry {
+            plan: &plan,
+            head: head.into_parts().0,
+            who,
+            source: [203, 0, 113, 7].into(),
+            presented: Default::default(),
+            tool: None,
+            now,
+        };
+        foretell(inquiry, |foretold| foretold.verdict().word())
+    };
+    let ann = |client: &str| Imagined::default().signed_in(client, now.wall);
+    let [usual, own] = &*clients else { panic!("{clients:?}") };
+    assert_eq!(verdict(Caller::Kept(ann(usual)), "/"), "allow");
+    assert_eq!(verdict(Caller::Kept(ann(usual)), "/own/"), "sign-in");
+    assert_eq!(verdict(Caller::Kept(ann(own)), "/own/"), "allow");
+    assert_eq!(verdict(Caller::Kept(ann(own)), "/"), "sign-in");
+    for path in ["/", "/own/"] {
+        let imagined = verdict(Caller::Imagined(ann(usual)), path);
+        assert_eq!(imagined, "allow", "whoever is asked about would sign in there: {path}");
+    }
 }
 
 /// Where nobody is asked by a client the key would be dropped in silence.

@@ -6,9 +6,11 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use usher_lab::{
     browser::{FETCH, NAVIGATION},
+    client_ca::ClientCa,
     upstream::Upstream,
 };
 
+use crate::client_certificates::{Folder, mtls};
 use crate::test_server::{ANN, EVE, TestServer, config, friends, public};
 
 const PAGES: [&str; 4] =
@@ -83,6 +85,21 @@ async fn the_portal_lists_what_its_reader_may_open_and_nothing_else() {
     for page in ["routes", "api/v1/routes"] {
         let seen = ann.fetch(&format!("https://tv.test/.pomerium/{page}")).await;
         assert_eq!(seen.status, StatusCode::NOT_FOUND, "{page} is switched off");
+    }
+}
+
+/// It would list what is refused, or hide what is open.
+#[tokio::test]
+async fn the_portal_counts_the_certificate_that_its_reader_shows() {
+    let (upstream, folder, ca) = (Upstream::echo(), Folder::new(), ClientCa::new("Clients"));
+    let server = TestServer::open(&two_hosts(&upstream)).await;
+    let ann = server.signed_in("https://tv.test/", ANN).await;
+    server.reload(&(mtls(&folder, &ca, "") + &two_hosts(&upstream))).unwrap();
+    for (mut browser, open) in [(ann.showing(&ca.issue(1, |_| {})), 2), (ann, 0)] {
+        let seen = browser.fetch("https://tv.test/.pomerium/api/v1/routes").await.json();
+        assert_eq!(seen["routes"].as_array().unwrap().len(), open, "{seen}");
+        let seen = browser.fetch("https://app.test/").await;
+        assert_eq!(seen.status == 495, open == 0, "{}", seen.status);
     }
 }
 

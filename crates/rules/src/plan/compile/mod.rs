@@ -32,6 +32,7 @@ mod route;
 mod secrets;
 mod service;
 mod sign_in;
+mod socket_origins;
 mod target;
 mod tunnel;
 mod twins;

@@ -3,10 +3,13 @@
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use usher_rules::{
+    client_certificate::ClientChain,
     config::duration,
     names::Authority,
     people::{Claims, Member, People as _},
@@ -15,7 +18,7 @@ use usher_rules::{
 };
 
 use super::Failure;
-use crate::{cli::data_dir::NoDataDir, store::Store};
+use crate::{cli::data_dir::NoDataDir, request::accept::Presented, store::Store};
 
 /// Who asks, and from where.
 #[derive(Debug, clap::Args)]
@@ -49,6 +52,14 @@ pub struct Who {
     #[arg(long, value_name = "IP", default_value = "203.0.113.7")]
     pub address: IpAddr,
 
+    /// The certificates that their client shows, its own first (PEM)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["request_id", "replay"])]
+    pub certificate: Option<PathBuf>,
+
+    /// The tool of MCP that the request calls
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["request_id", "replay"])]
+    pub tool: Option<String>,
+
     /// When, such as `2026-12-24T18:00:00Z` [default: now]
     #[arg(long, value_name = "TIME", conflicts_with_all = ["request_id", "replay"])]
     pub time: Option<String>,
@@ -73,6 +84,8 @@ pub(super) enum Unclear {
     Time(String),
     #[error("`{0}` is no span of time")]
     Span(String),
+    #[error("`{0}` holds no certificate (PEM)")]
+    Certificate(String),
     #[error("nobody of the built-in provider has the address `{0}`")]
     Nobody(String),
     #[error("the people of the built-in provider can't be read: {0}")]
@@ -88,6 +101,9 @@ impl Unclear {
                 "write `--header 'Origin: https://app.example.com'`; the host is the URL's"
             }
             Self::Claim(_) => "write `--claim groups=family`, or JSON: `--claim level=7`",
+            Self::Certificate(_) => {
+                "name a file that begins with the client's certificate; its key is not needed"
+            }
             Self::Time(_) => "write `2026-12-24T18:00:00Z` or `2026-12-24T18:00:00+01:00`",
             Self::Span(_) => "write `90s`, `20m`, `2h30m`",
             Self::Nobody(_) => {
@@ -158,6 +174,16 @@ impl Who {
     pub(super) fn time(&self) -> Result<Option<UnixTime>, Unclear> {
         let read = |text: &String| UnixTime::parse(text).ok_or_else(|| Unclear::Time(text.clone()));
         self.time.as_ref().map(read).transpose()
+    }
+
+    /// What their client shows.
+    pub(super) fn presented(&self) -> Result<Arc<Presented>, Unclear> {
+        let Some(file) = &self.certificate else { return Ok(Arc::default()) };
+        let none = || Unclear::Certificate(file.display().to_string());
+        let chain = CertificateDer::pem_file_iter(file).map_err(|_| none())?;
+        let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|_| none())?;
+        let chain = ClientChain::read(&chain).ok_or_else(none)?;
+        Ok(Arc::new(Presented::new(Some(chain))))
     }
 
     /// Who asks; `None` for nobody.

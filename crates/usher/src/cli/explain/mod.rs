@@ -14,7 +14,6 @@ use std::{
 use http::request::Parts;
 use usher_rules::{
     plan::Plan,
-    session::SignedIn,
     time::{Clock as _, Now, UnixTime},
 };
 
@@ -22,7 +21,8 @@ use super::data_dir::{NoDataDir, data_dir, is_root};
 use crate::{
     reload::{Findings, LoadFailure, Loaded, Source, environment, load},
     request::{
-        inquiry::{Inquiry, foretell},
+        accept::Presented,
+        inquiry::{Caller, Inquiry, foretell},
         record::KeptDecision,
     },
     server::SystemClock,
@@ -163,7 +163,15 @@ fn explain(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let who = args.who.imagined(dir, at)?;
     let provider = config.plan.sign_in.providers.first().id();
     let who = who.map(|who| who.signed_in(provider, at));
-    config.answer(Question { head, who, source: args.who.address, at }, None, out)
+    let question = Question {
+        head,
+        who: who.map_or(Caller::Nobody, Caller::Imagined),
+        source: args.who.address,
+        presented: args.who.presented()?,
+        tool: args.who.tool.as_deref().map(Into::into),
+        at,
+    };
+    config.answer(question, None, out)
 }
 
 /// What is kept, a decision a line.
@@ -186,18 +194,31 @@ fn kept(args: &Args, file: Option<&Path>) -> Result<String, Failure> {
 /// What is asked of a config.
 struct Question {
     head: Parts,
-    who: Option<SignedIn>,
+    who: Caller,
     source: std::net::IpAddr,
+    presented: Arc<Presented>,
+    tool: Option<Box<str>>,
     at: UnixTime,
 }
 
 impl Question {
-    /// The same that was asked once; nobody is signed in with a provider that is not asked any more.
-    fn again(decision: &KeptDecision, plan: &Plan) -> Option<Self> {
-        let is_asked = |who: &&SignedIn| plan.sign_in.providers.of(&who.session.idp_id).is_some();
-        let who = decision.who.as_ref().filter(is_asked).cloned();
+    /// The same that was asked once.
+    fn again(decision: &KeptDecision) -> Option<Self> {
         let asked = &decision.asked;
-        Some(Self { head: asked.head()?, who, source: asked.source, at: asked.at() })
+        Some(Self {
+            head: asked.head()?,
+            who: decision.who.clone().map_or(Caller::Nobody, Caller::Kept),
+            source: asked.source,
+            presented: asked.presented()?,
+            tool: asked.tool.as_deref().map(Into::into),
+            at: asked.at(),
+        })
+    }
+
+    fn of(self, config: &Config) -> Inquiry<'_> {
+        let Self { head, who, source, presented, tool, at } = self;
+        let (plan, now) = (&config.plan, Now { wall: at, ..config.now });
+        Inquiry { plan, head, who, source, presented, tool, now }
     }
 }
 
@@ -206,7 +227,7 @@ fn recorded(
     decision: KeptDecision,
     out: &mut dyn Write,
 ) -> Result<Outcome, Failure> {
-    let question = Question::again(&decision, &config.plan);
+    let question = Question::again(&decision);
     let question = question.ok_or_else(|| Failure::NotKept(decision.request_id.clone()))?;
     config.answer(question, Some(&decision), out)
 }
@@ -219,10 +240,7 @@ impl Config {
         out: &mut dyn Write,
     ) -> Result<Outcome, Failure> {
         let asks = shown::Asks::of(&question);
-        let Question { head, who, source, at } = question;
-        let now = Now { wall: at, ..self.now };
-        let inquiry = Inquiry { plan: &self.plan, head, who, source, now };
-        let outcome = foretell(inquiry, |foretold| {
+        let outcome = foretell(question.of(self), |foretold| {
             let shown = Shown { config: self, asks: &asks, foretold: &foretold, then };
             match self.form {
                 Form::Json => writeln!(out, "{}", shown.to_json())?,

@@ -6,13 +6,10 @@ use std::{
 };
 
 use serde_json::json;
-use usher_rules::{policy::Verdict, time::Now};
+use usher_rules::policy::Verdict;
 
 use super::{Config, Form, Outcome, Question, shown::name_of};
-use crate::request::{
-    inquiry::{Inquiry, foretell},
-    record::KeptDecision,
-};
+use crate::request::{inquiry::foretell, record::KeptDecision};
 
 /// Which way a decision changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,11 +73,10 @@ pub(super) fn replay(config: &Config, kept: &str, out: &mut dyn Write) -> io::Re
     let mut replayed = Replayed::default();
     for line in kept.lines() {
         let decision = KeptDecision::read(line);
-        let question =
-            decision.as_ref().and_then(|decision| Question::again(decision, &config.plan));
+        let question = decision.as_ref().and_then(Question::again);
         match (decision, question) {
             (Some(decision), Some(question)) => replayed.add(config, &decision, question),
-            _ => replayed.unreadable += 1,
+            (_, _) => replayed.unreadable += 1,
         }
     }
     match config.form {
@@ -92,19 +88,22 @@ pub(super) fn replay(config: &Config, kept: &str, out: &mut dyn Write) -> io::Re
 
 impl Replayed {
     fn add(&mut self, config: &Config, decision: &KeptDecision, question: Question) {
-        let Question { head, who, source, at } = question;
-        let now = Now { wall: at, ..config.now };
-        let inquiry = Inquiry { plan: &config.plan, head, who, source, now };
-        let (is, rule, route) = foretell(inquiry, |foretold| {
-            let route = foretold.judged().map_or("-", |judged| &judged.route.name).to_owned();
-            (foretold.verdict(), foretold.rule().to_owned(), route)
+        let asked = &decision.asked;
+        let made = foretell(question.of(config), |foretold| {
+            let judged = foretold.judged();
+            let suffices = judged.is_none_or(|judged| asked.suffices_for(judged.route));
+            let route = judged.map_or("-", |judged| &judged.route.name).to_owned();
+            suffices.then(|| (foretold.verdict(), foretold.rule().to_owned(), route))
         });
+        let Some((is, rule, route)) = made else {
+            self.unreadable += 1;
+            return;
+        };
         let was = decision.verdict();
         self.decisions += 1;
         self.let_in += usize::from(was == Verdict::Allow);
         let Some(turn) = Turn::of(was, is) else { return };
         let who = name_of(decision.who.as_ref()).to_owned();
-        let asked = &decision.asked;
         let changes = self.changes.entry((turn, who, route)).or_insert_with(|| Changes {
             count: 0,
             was: String::new(),

@@ -29,7 +29,7 @@ impl Asks {
     pub(super) fn of(Question { head, who, .. }: &Question) -> Self {
         let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let url = format!("https://{}{}", host.unwrap_or_default(), target_path(&head.uri));
-        Self { method: head.method.to_string(), url, who: who.clone() }
+        Self { method: head.method.to_string(), url, who: who.who().cloned() }
     }
 
     /// Who asks, by the shortest name.

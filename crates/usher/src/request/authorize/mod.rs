@@ -63,6 +63,7 @@ pub struct PolicyInput {
     origin: Option<Box<str>>,
     preflight_method: Option<Box<str>>,
     tool: Option<Box<str>>,
+    message_was_read: bool,
 }
 
 /// What a route's app says of a stranger's request that its policy wants to know somebody for.
@@ -218,7 +219,8 @@ impl Standing {
     }
 }
 
-fn reads_messages(route: &Route) -> bool {
+/// Is what a message says read before it is decided?
+pub fn reads_messages(route: &Route) -> bool {
     route.mcp.is_some_and(|server| server.reads_at_most.is_some())
 }
 
@@ -311,6 +313,7 @@ impl PolicyInput {
                 .then(|| text(header::ACCESS_CONTROL_REQUEST_METHOD))
                 .flatten(),
             tool: request.message.tool().map(Into::into),
+            message_was_read: routed.route().is_some_and(|route| reads_messages(route)),
         }
     }
 

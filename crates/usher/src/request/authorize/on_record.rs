@@ -1,10 +1,13 @@
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts};
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
-use usher_rules::time::UnixTime;
+use usher_rules::{client_certificate::ClientChain, plan::Route, time::UnixTime};
 
-use super::PolicyInput;
+use super::{PolicyInput, reads_messages};
+use crate::request::accept::Presented;
 
 /// What another method is asked by in a head that was made from a record.
 const OTHER_METHOD: HeaderName = HeaderName::from_static("x-http-method-override");
@@ -31,6 +34,15 @@ pub struct AskedOnRecord {
     /// `Access-Control-Request-Method` of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preflight_method: Option<String>,
+    /// The certificates that were shown, leaf first (DER in Base64). They hold no key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<String>,
+    /// The tool that its message called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// Was its message read? What it said nobody knows otherwise.
+    #[serde(default)]
+    pub message_was_read: bool,
 }
 
 impl From<&PolicyInput> for AskedOnRecord {
@@ -44,6 +56,13 @@ impl From<&PolicyInput> for AskedOnRecord {
             at: asked.at.seconds(),
             origin: asked.origin.as_deref().map(Into::into),
             preflight_method: asked.preflight_method.as_deref().map(Into::into),
+            certificates: asked
+                .presented
+                .chain()
+                .map(|chain| chain.octets().map(|der| BASE64_STANDARD.encode(der)).collect())
+                .unwrap_or_default(),
+            tool: asked.tool.as_deref().map(Into::into),
+            message_was_read: asked.message_was_read,
         }
     }
 }
@@ -52,6 +71,18 @@ impl AskedOnRecord {
     /// When.
     pub const fn at(&self) -> UnixTime {
         UnixTime::from_seconds(self.at)
+    }
+
+    /// What was shown of certificates; `None` where the record is none of ours.
+    pub fn presented(&self) -> Option<Arc<Presented>> {
+        let octets = |text: &String| BASE64_STANDARD.decode(text).ok().map(CertificateDer::from);
+        let chain = self.certificates.iter().map(octets).collect::<Option<Vec<_>>>()?;
+        Some(Arc::new(Presented::new(ClientChain::read(&chain))))
+    }
+
+    /// Is it known what the message said that this route would read?
+    pub fn suffices_for(&self, route: &Route) -> bool {
+        self.message_was_read || self.method != Method::POST.as_str() || !reads_messages(route)
     }
 
     /// The head of a request that asks the same; `None` where the record is none of ours.

@@ -261,6 +261,7 @@ impl TestRoom {
                 identity,
                 source: visitor,
                 visitor,
+                presented: Arc::default(),
                 request_id,
                 now,
             };
