@@ -26,14 +26,33 @@ impl McpFlag {
 
 impl Compiler<'_> {
     /// `mcp`, which is without effect where its flag is off, as in Pomerium.
-    pub(super) fn mcp(&mut self, flag: McpFlag, policy: &Policy) -> Option<McpServer> {
+    pub(super) fn mcp(
+        &mut self,
+        flag: McpFlag,
+        (policy, shadow): (&Policy, Option<&Policy>),
+    ) -> Option<McpServer> {
         let server = self.mcp_server(flag);
-        if let (None, Some((place, name))) = (server, policy.first_about(About::Message)) {
-            let what = format!("`{name}` never holds here: this route is no server of MCP");
-            let help = "write `mcp: {server: {}}` beside it, and `runtime_flags: {mcp: true}`";
+        let (asked, tried) = (
+            policy.first_about(About::Message),
+            shadow.and_then(|shadow| shadow.first_about(About::Message)),
+        );
+        let asks = asked.is_some();
+        let in_vain = match (server, asks) {
+            (None, _) => asked.or(tried).map(|found| {
+                let help = "write `mcp: {server: {}}` beside it, and `runtime_flags: {mcp: true}`";
+                (found, "this route is no server of MCP", help)
+            }),
+            // What only watches does not make a message be read, nor one be refused.
+            (Some(_), false) => tried.map(|found| {
+                let help = "let a rule of `policy` ask for `mcp_tool`, or put this one in force";
+                (found, "messages are read only where `policy` asks for them", help)
+            }),
+            (Some(_), true) => None,
+        };
+        if let Some(((place, name), why, help)) = in_vain {
+            let what = format!("`{name}` never holds here: {why}");
             self.report(Problem::new(Severity::Warning, "U349", place, what, help));
         }
-        let asks = policy.first_about(About::Message).is_some();
         server.map(|longest| McpServer { reads_at_most: asks.then_some(longest) })
     }
 

@@ -93,23 +93,14 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());
     let routes = if is_service { Vec::new() } else { routes }; // none are served
     loops::find(&listen, sign_in.as_ref(), (&sections, &compiled), &mut problems);
-    if routes.is_empty()
-        && !is_service
-        && problems.iter().all(|problem| problem.severity == Severity::Warning)
-    {
+    if routes.is_empty() && !is_service && !holds_error(&problems) {
         problems.push(no_routes(is_empty));
     }
     let autocert = Compiler { keys: &globals, files, problems: &mut problems }
         .autocert(&routes, sign_in.as_ref());
     sort(&mut problems);
 
-    let has_errors = problems.iter().any(|problem| problem.severity == Severity::Error);
-    let Some(sign_in) = sign_in.filter(|_| !has_errors) else { return Err(problems) };
-    let mut hosts = HostTable::new(flags::ports(&globals));
-    kept.iter().for_each(|from| hosts.keep(from));
-    for (index, route) in routes.iter().enumerate() {
-        hosts.add(index, &route.from);
-    }
+    let Some(sign_in) = sign_in.filter(|_| !holds_error(&problems)) else { return Err(problems) };
     let plan = Plan {
         id: fingerprint,
         listen,
@@ -136,10 +127,24 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         log,
         flags,
         kept_decisions: hardening::kept_decisions(&globals),
+        hosts: hosts(&globals, &kept, &routes),
         routes,
-        hosts,
     };
     Ok((plan, problems))
+}
+
+fn holds_error(problems: &[Problem]) -> bool {
+    problems.iter().any(|problem| problem.severity == Severity::Error)
+}
+
+/// Which routes a host has.
+fn hosts(globals: &Section, kept: &[HostPattern], routes: &[Arc<Route>]) -> HostTable {
+    let mut hosts = HostTable::new(flags::ports(globals));
+    kept.iter().for_each(|from| hosts.keep(from));
+    for (index, route) in routes.iter().enumerate() {
+        hosts.add(index, &route.from);
+    }
+    hosts
 }
 
 /// What became of the routes.

@@ -64,7 +64,9 @@ impl Shared {
             let Some(route) = route.as_ref().filter(|route| route.client_trust.is_none()) else {
                 continue;
             };
-            let mut found = route.policy.without_authority(unvouched);
+            let policies = [Some(&route.policy), route.shadow.as_ref()].into_iter().flatten();
+            let mut found: Vec<_> =
+                policies.flat_map(|policy| policy.without_authority(unvouched)).collect();
             if unvouched == Unvouched::Asked {
                 found.extend(unvouched_names(section, route));
             }

@@ -80,17 +80,9 @@ pub(super) fn compile(
     let matches = compiler.path_match();
     let action = compiler.action(defaults.breakers);
     let rewrite = compiler.rewrite(action.as_ref());
-    let policy = compiler.policy();
-    let shadow = compiler.shadow_policy();
-    for policy in [Some(&policy), shadow.as_ref()].into_iter().flatten() {
-        compiler.problems.extend(policy.never_met(defaults.additional_methods));
-    }
-    let demanded = |policy: Policy| {
-        if defaults.mtls.demands() { policy.with_certificate_demanded() } else { policy }
-    };
-    let (policy, shadow) = (demanded(policy), shadow.map(demanded));
+    let (policy, shadow) = compiler.policies(defaults);
     let client_trust = compiler.route_client_trust(defaults.mtls);
-    let mcp = compiler.mcp(defaults.mcp, &policy);
+    let mcp = compiler.mcp(defaults.mcp, (&policy, shadow.as_ref()));
     let set_request = compiler.set_request();
     let remove_request = compiler.field_names(&route::REMOVE_REQUEST_HEADERS);
     let depends_on = compiler.depends_on();
@@ -188,6 +180,18 @@ impl Compiler<'_> {
         let ppl = self.keys.given(&route::POLICY);
         self.warn_without_effect(&legacy, ppl);
         Policy::compile(&legacy, ppl.map(|given| &given.node), self.problems)
+    }
+
+    /// The one in force, and the one that is tried beside it.
+    fn policies(&mut self, defaults: &Defaults<'_>) -> (Policy, Option<Policy>) {
+        let (policy, shadow) = (self.policy(), self.shadow_policy());
+        for policy in [Some(&policy), shadow.as_ref()].into_iter().flatten() {
+            self.problems.extend(policy.never_met(defaults.additional_methods));
+        }
+        let demanded = |policy: Policy| {
+            if defaults.mtls.demands() { policy.with_certificate_demanded() } else { policy }
+        };
+        (demanded(policy), shadow.map(demanded))
     }
 
     /// In the place of all that the route says of who may pass.
