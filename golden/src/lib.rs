@@ -9,6 +9,7 @@
 #![allow(clippy::indexing_slicing, reason = "a member that a JSON value has not is null")]
 
 mod answer;
+mod checks;
 mod compiled;
 mod config;
 mod deviations;

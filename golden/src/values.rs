@@ -12,7 +12,7 @@ use usher_rules::{
     yaml,
 };
 
-use crate::compiled::Folder;
+use crate::{checks, compiled::Folder};
 
 /// Our value for an option; `None` where it says nothing.
 pub fn effective(draft: &Draft, name: &str, theirs: &Value) -> Option<Value> {
@@ -28,6 +28,8 @@ pub fn effective(draft: &Draft, name: &str, theirs: &Value) -> Option<Value> {
             let of = |name: &String, theirs: &Value| match given.get(snake(name)) {
                 None if theirs.is_string() => json!(""),
                 None => Value::Null,
+                // one that stands for a list of one
+                Some(ours) if theirs.is_array() && ours.is_object() => json!([ours]),
                 Some(ours) => ours.clone(),
             };
             let all = theirs.as_object()?.iter().map(|(name, one)| (name.clone(), of(name, one)));
@@ -45,6 +47,8 @@ pub fn of_route(route: &Section, key: &str, theirs: &Value, files: &Folder) -> O
     let own = || value(route, keys::ROUTE, key);
     match key {
         "to" => to(route, theirs),
+        "depends_on" => hosts(&own()?),
+        "health_checks" => Some(checks::shown(&own()?)),
         "load_balancing_policy" => {
             const NUMBERS: [&str; 5] =
                 ["round_robin", "maglev", "random", "ring_hash", "least_request"];
@@ -159,9 +163,19 @@ fn snake(name: &str) -> &str {
 /// A list of claims is a map of the fields that are named after them.
 fn claims(given: Value) -> Value {
     let Value::Array(claims) = given else { return given };
-    let claims = claims.iter().filter_map(Value::as_str);
+    let claims = claims.iter().filter_map(Value::as_str).flat_map(str::split_whitespace);
     let pairs = claims.map(|claim| (format!("x-pomerium-claim-{claim}"), json!(claim)));
     Value::Object(pairs.collect())
+}
+
+/// Of addresses the host counts.
+fn hosts(written: &Value) -> Option<Value> {
+    let host = |item: &Value| {
+        let text = item.as_str()?;
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        Some(json!(rest.split(['/', '?', '#']).next()?))
+    };
+    written.as_array()?.iter().map(host).collect()
 }
 
 /// Names of fields know no case: ours are spelled as theirs are.

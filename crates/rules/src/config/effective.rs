@@ -177,7 +177,16 @@ fn data(key: &Key, value: &Value, node: &Node) -> Data {
 
 fn inner(key: &Key, section: &Section) -> Vec<Setting> {
     let (Kind::Object(table) | Kind::Objects(table)) = key.kind else { return Vec::new() };
-    settings(section, table)
+    let mut all = settings(section, table);
+    for Setting { key, data, .. } in &mut all {
+        // protobuf's form, which these keys alone have
+        if let (Kind::Duration, Data::Plain(text)) = (key.kind, data)
+            && let Ok(length) = duration::parse(text)
+        {
+            *text = format!("{}s", length.as_secs_f64()).into();
+        }
+    }
+    all
 }
 
 fn span(length: Duration) -> Data {

@@ -253,7 +253,8 @@ pub fn names(node: &Node) -> Result<Vec<Text>, Wrong> {
     full_list(node)
 }
 
-/// A map of texts, in file order.
+/// A map of texts, in file order. A plain number or truth value is the text that Go's YAML makes of
+/// it: `true` is 1 (`pomerium-policy-measured.md` 43).
 ///
 /// # Errors
 ///
@@ -266,8 +267,10 @@ pub fn pairs(node: &Node) -> Result<Vec<(Text, Text)>, Wrong> {
         .iter()
         .map(|entry| {
             let value = if entry.value.is_null() { "" } else { text(&entry.value)? };
+            let read = computed(value).filter(|_| is_plain(&entry.value));
+            let value = read.map_or_else(|| value.into(), Into::into);
             let key = Text { text: entry.key.clone(), at: entry.key_span.clone() };
-            Ok((key, Text { text: value.into(), at: entry.value.span.clone() }))
+            Ok((key, Text { text: value, at: entry.value.span.clone() }))
         })
         .collect()
 }

@@ -45,6 +45,8 @@ pub struct HostTable {
     wildcards: Vec<usize>,
     /// Those of `wildcards` that name a port.
     wildcards_with_port: Vec<usize>,
+    /// What CONNECT may ask for. Nothing is tunnelled yet.
+    tunnels: Vec<HostPattern>,
 }
 
 impl HostTable {
@@ -69,6 +71,19 @@ impl HostTable {
     /// Keeps a host for a route that is not served: no wildcard takes its requests.
     pub fn keep(&mut self, from: &HostPattern) {
         self.entry(from);
+    }
+
+    /// Keeps what CONNECT asks for at a route that is not served.
+    pub fn keep_tunnels(&mut self, ends: Vec<HostPattern>) {
+        self.tunnels.extend(ends);
+    }
+
+    /// Is there a route of this host and port for CONNECT?
+    pub fn has_tunnel(&self, to: &Authority) -> bool {
+        let port = |port: Option<u16>| port.unwrap_or(443);
+        let host = to.host.as_compared();
+        let is_end = |end: &HostPattern| port(end.port()) == port(to.port) && end.takes_host(host);
+        self.tunnels.iter().any(is_end)
     }
 
     /// The routes of one host. A wildcard has no list of its own.

@@ -39,8 +39,8 @@ pub use proxy_protocol::ProxyProtocol;
 pub use redirect::{AskedFor, Redirect};
 pub use resilience::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate};
 pub use route::{
-    Action, HostField, McpServer, ResponseRewrite, Rewrite, Route, Target, Targets, UpstreamTls,
-    UpstreamVerify,
+    Action, HostField, HostOfPath, McpServer, ResponseRewrite, Rewrite, Route, Target, Targets,
+    UpstreamTls, UpstreamVerify,
 };
 pub use template::{Piece, RequestTemplate};
 

@@ -160,7 +160,28 @@ pub enum HostField {
     Preserve,
     /// A fixed text (`host_rewrite`).
     Literal(HeaderValue),
+    /// What this field of the client says (`host_rewrite_header`), and else as [`Self::Upstream`].
+    Field(HeaderName),
+    /// What is made of the path (`host_path_regex_rewrite_*`), and else as [`Self::Upstream`].
+    Path(HostOfPath),
 }
+
+/// How a host is made of a path.
+#[derive(Clone, Debug)]
+pub struct HostOfPath {
+    /// What is replaced, wherever it stands.
+    pub pattern: regex::Regex,
+    /// By what, in Rust's spelling (`${1}`).
+    pub substitution: Box<str>,
+}
+
+impl PartialEq for HostOfPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.pattern.as_str() == other.pattern.as_str() && self.substitution == other.substitution
+    }
+}
+
+impl Eq for HostOfPath {}
 
 /// What the upstream sees as path.
 #[derive(Clone, Debug)]

@@ -153,6 +153,14 @@ fn route(plan: &Plan, route: &Route) -> String {
     match &route.host_field {
         HostField::Upstream => {}
         HostField::Preserve => traits.push("host preserved".to_owned()),
+        HostField::Field(name) => traits.push(format!("host of {name}")),
+        HostField::Path(of) => {
+            traits.push(format!(
+                "host of path, {} becomes {}",
+                of.pattern.as_str(),
+                of.substitution
+            ));
+        }
         HostField::Literal(host) => traits.push(format!("host {}", host.to_str().unwrap())),
     }
     match &route.rewrite {

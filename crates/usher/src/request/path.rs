@@ -278,6 +278,7 @@ impl Door {
             plan: &seen.plan,
             signer: &self.signer,
             verifier: &self.verifier,
+            asked: routed.path.wire(),
             path,
             authority: &routed.authority_field,
             host: routed.authority.host.as_str(),

@@ -286,3 +286,36 @@ async fn connections_to_apps_leave_from_the_address_that_is_named() {
     server.reload(&format!("envoy_bind_config_source_address: '2001:db8::9'\n{other}")).unwrap();
     assert_eq!(browser.fetch("https://other.test/").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
+
+/// `host_rewrite` over `host_rewrite_header` over `host_path_regex_*` over `preserve_host_header`; what
+/// is no host is not passed on.
+#[tokio::test]
+async fn a_host_that_a_client_names_is_a_host_or_the_upstream_s_own() {
+    const FIELD: &str = "  host_rewrite_header: x-host\n";
+    const PATH: &str = "  host_path_regex_rewrite_pattern: '^/at/([^/]*).*$'\n  \
+                        host_path_regex_rewrite_substitution: '\\1.test'\n";
+    const KEPT: &str = "  preserve_host_header: true\n";
+    let app = telling();
+    let own = app.address.to_string();
+    let (by_all, by_field) = (format!("  host_rewrite: a.test\n{FIELD}"), [FIELD, PATH].concat());
+    for (keys, path, said, expected) in [
+        (&*by_all, "/", "b.test", "a.test"),
+        (&*by_field, "/at/c", "b.test", "b.test"),
+        (FIELD, "/", "b.test:8443", "b.test:8443"),
+        (FIELD, "/", "", &*own),
+        (FIELD, "/", "b.test/x", &*own),
+        (FIELD, "/", "ann@b.test", &*own),
+        (&*[FIELD, KEPT].concat(), "/", "", &*own),
+        (PATH, "/at/c/d?e", "", "c.test"),
+        (PATH, "/d", "", &*own),
+        (&*[PATH, KEPT].concat(), "/at/c", "", "c.test"),
+    ] {
+        let route = format!("{}{keys}", public("tv.test", app.address));
+        let server = TestServer::open(&config(&[route])).await;
+        let fields = [("x-host", said)];
+        let fields = if said.is_empty() { &[][..] } else { &fields };
+        let url = format!("https://tv.test{path}");
+        let seen = server.browser().send(Method::GET, &url, fields, "").await;
+        assert_eq!(field(&seen.body, "host").as_deref(), Some(expected), "{keys}{path} {said}");
+    }
+}

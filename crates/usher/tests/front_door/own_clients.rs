@@ -1,7 +1,10 @@
 //! `idp_client_id` and `idp_client_secret` of a route: its sessions are its own.
 
 use http::Method;
-use usher::request::inquiry::{Caller, Inquiry, foretell};
+use usher::{
+    reload::{Source, load},
+    request::inquiry::{Caller, Inquiry, foretell},
+};
 use usher_lab::{
     browser::{Browser, NAVIGATION, Seen},
     clock::TurnedClock,
@@ -10,7 +13,7 @@ use usher_lab::{
 };
 use usher_rules::{signin::Imagined, time::Clock as _};
 
-use crate::test_server::{TestServer, problems};
+use crate::test_server::TestServer;
 
 /// One host: everything by a client that the provider does not know, `/own` by one that it does.
 fn config(provider: &FakeProvider, app: &Upstream) -> String {
@@ -107,11 +110,16 @@ async fn a_session_of_another_client_counts_for_nothing_in_what_is_foretold() {
     }
 }
 
-/// Where nobody is asked by a client the key would be dropped in silence.
+/// Where nobody is asked by a client the key has no effect: it lets nobody in (decision 0025).
 #[tokio::test]
-async fn a_client_for_nobody_is_refused() {
+async fn a_client_for_nobody_is_told() {
     let text = "routes:\n- from: https://tv.test\n  to: http://127.0.0.1:9\n  \
                 allow_any_authenticated_user: true\n  idp_client_id: own\n";
-    let codes: Vec<_> = problems(text).into_iter().map(|problem| problem.code).collect();
-    assert_eq!(codes, ["U476"]);
+    let loaded = load(Source::Text { name: "config.yaml", text }).unwrap();
+    let codes: Vec<_> = loaded.problems.problems().iter().map(|problem| problem.code).collect();
+    assert!(codes.contains(&"U476"), "{codes:?}");
+    let route = loaded.plan.routes.first().unwrap();
+    let providers = &loaded.plan.sign_in.providers;
+    assert!(providers.counts_on(route.own_client.as_ref(), "builtin"));
+    assert!(!providers.counts_on(route.own_client.as_ref(), "another"));
 }

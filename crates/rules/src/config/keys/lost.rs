@@ -19,7 +19,6 @@ pub(super) const MTLS: &str = "it is `downstream_mtls: {ca: …}` now, or `ca_fi
 pub(super) const CLAIMS: &str =
     "groups come from the provider's claims: use `claim/groups` in a policy";
 pub(super) const OTEL: &str = "Pomerium replaced it by `otel_*`, which usher does not support yet";
-pub(super) const VIRTUAL_HOST: &str = "it chooses the virtual host that the upstream answers for; without it the route would open another one";
 pub(super) const KUBERNETES: &str =
     "usher does not speak to Kubernetes on a visitor's behalf; fields that impersonate would pass";
 pub(super) const ITS_ANSWER: &str = "each check waits for its own answer";

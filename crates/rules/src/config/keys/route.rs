@@ -84,6 +84,12 @@ keys! {
     REGEX_REWRITE_SUBSTITUTION: Text = text("regex_rewrite_substitution", Supported);
     /// What the upstream sees as `Host`.
     HOST_REWRITE: Text = text("host_rewrite", Supported);
+    /// `Host` is what the client wrote in this field: clients choose the upstream's virtual host. Without the field, or where it names no host, the upstream's own name.
+    HOST_REWRITE_HEADER: Text = text("host_rewrite_header", Supported);
+    /// What is replaced in the path, of which `Host` is made; where that is no host, the upstream's own name. Clients choose among what it can make.
+    HOST_PATH_REGEX_PATTERN: Text = text("host_path_regex_rewrite_pattern", Supported);
+    /// By what, with `\\1` for groups.
+    HOST_PATH_REGEX_SUBSTITUTION: Text = text("host_path_regex_rewrite_substitution", Supported);
     /// The upstream sees the visitor's `Host`.
     PRESERVE_HOST_HEADER: Bool = bool("preserve_host_header", Supported);
     /// Until the response is complete; `0` is no limit; else `default_upstream_timeout`, and none with `allow_websockets`.
@@ -189,9 +195,6 @@ keys! {
 
     others:
         int("regex_priority_order", -9_223_372_036_854_775_807, 9_223_372_036_854_775_807, NoEffect("routes of a file are tried in the order of the file, in Pomerium too"));
-        text("host_rewrite_header", Refused(VIRTUAL_HOST));
-        text("host_path_regex_rewrite_pattern", Refused(VIRTUAL_HOST));
-        text("host_path_regex_rewrite_substitution", Refused(VIRTUAL_HOST));
         bool("allow_spdy", NotYet("only WebSocket upgrades pass"));
         text("tls_downstream_server_name", NoEffect("it only adds a name for reserved paths, which answer on every host"));
         bool("tls_upstream_allow_renegotiation", NotYet("an upstream that renegotiates TLS ends its connection: TLS 1.3 knows no renegotiation, and rustls does none"));

@@ -75,6 +75,15 @@ pub(super) fn host_of(given: &Given) -> Result<HostPattern, Problem> {
     pattern(given, rest.split(['/', '?', '#']).next().unwrap_or_default(), 443)
 }
 
+/// What clients of a route for TCP ask for: its host and port, or those that its path names.
+pub(super) fn tunnel_ends(given: &Given) -> Vec<HostPattern> {
+    let rest = given.text().split_once("://").map_or("", |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+    let ends = path.map_or_else(|| vec![host], |path| path.split('/').collect());
+    ends.into_iter().filter_map(|end| pattern(given, end, 443).ok()).collect()
+}
+
 fn pattern(given: &Given, authority: &str, default_port: u16) -> Result<HostPattern, Problem> {
     let wrong = |error: AuthorityError| {
         let what = format!("`from: {}` names no host: {error}", given.text());

@@ -95,6 +95,7 @@ impl Compiler<'_> {
     }
 
     fn not_too_short(&mut self, keys: &Section, key: &'static Typed<keys::Duration>) {
+        self.in_seconds(keys, key);
         let is_short = keys.get(key).is_some_and(|length| length < SHORTEST);
         if let Some(given) = keys.given(key).filter(|_| is_short) {
             let what = format!("`{}` is too short", key.name);

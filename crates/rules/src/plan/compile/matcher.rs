@@ -1,10 +1,12 @@
 //! Which paths a route takes, and what the upstream sees of them.
 
+use regex::Regex;
+
 use super::{Compiler, re2};
 use crate::{
     config::{
         Given,
-        keys::{Key, route},
+        keys::{Key, Text, Typed, route},
     },
     plan::{Action, PathMatch, Rewrite},
 };
@@ -73,7 +75,8 @@ impl Compiler<'_> {
             return Some(Rewrite::Prefix(prefix.text().into()));
         }
         if let Some(given) = pattern {
-            return self.regex_rewrite(given);
+            let to = &route::REGEX_REWRITE_SUBSTITUTION;
+            return self.regex_rewrite(given, to).map(|(what, to)| Rewrite::Regex(what, to));
         }
         match action {
             Some(Action::Forward(targets)) => {
@@ -85,26 +88,30 @@ impl Compiler<'_> {
         }
     }
 
-    fn regex_rewrite(&mut self, given: &Given) -> Option<Rewrite> {
+    /// A pattern, and what stands in the place of what it finds.
+    pub(super) fn regex_rewrite(
+        &mut self,
+        given: &Given,
+        substitution: &'static Typed<Text>,
+    ) -> Option<(Regex, Box<str>)> {
         let regex = re2::part(given.text()).map_err(|why| {
             given.error(
                 "U510",
-                format!("`regex_rewrite_pattern` can't be read: {why}"),
+                format!("`{}` can't be read: {why}", given.key.name),
                 "write it as RE2 has it",
             )
         });
         let regex = self.keep(regex)?;
-        let to = self.keys.given(&route::REGEX_REWRITE_SUBSTITUTION);
-        let substitution =
-            re2::substitution(to.map(Given::text).unwrap_or_default(), regex.captures_len());
-        let substitution = substitution.map_err(|why| {
+        let to = self.keys.given(substitution);
+        let read = re2::substitution(to.map(Given::text).unwrap_or_default(), regex.captures_len());
+        let read = read.map_err(|why| {
             to.unwrap_or(given).error(
                 "U515",
-                format!("`regex_rewrite_substitution` can't be read: {why}"),
+                format!("`{}` can't be read: {why}", substitution.name),
                 r"name groups of the pattern as `\1`, and write `\\` for a backslash",
             )
         });
-        Some(Rewrite::Regex(regex, self.keep(substitution)?))
+        Some((regex, self.keep(read)?))
     }
 }
 

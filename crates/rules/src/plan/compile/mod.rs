@@ -14,6 +14,7 @@ mod hardening;
 pub use globals::{ACCESS_FIELDS, AUTHORIZE_FIELDS};
 mod headers;
 mod health_checks;
+mod host_field;
 mod loops;
 mod matcher;
 mod mcp;
@@ -40,7 +41,7 @@ mod upgrades;
 
 use std::sync::Arc;
 
-use super::{HostPattern, HostTable, Plan, Route};
+use super::{HostTable, Plan, Route};
 use crate::{
     config::{Draft, Files, Section, keys::global},
     problem::{Place, Problem, Severity},
@@ -127,7 +128,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         log,
         flags,
         kept_decisions: hardening::kept_decisions(&globals),
-        hosts: hosts(&globals, &kept, &routes),
+        hosts: hosts(&globals, kept, &routes),
         routes,
     };
     Ok((plan, problems))
@@ -138,9 +139,12 @@ fn holds_error(problems: &[Problem]) -> bool {
 }
 
 /// Which routes a host has.
-fn hosts(globals: &Section, kept: &[HostPattern], routes: &[Arc<Route>]) -> HostTable {
+fn hosts(globals: &Section, kept: Vec<tunnel::Tunnel>, routes: &[Arc<Route>]) -> HostTable {
     let mut hosts = HostTable::new(flags::ports(globals));
-    kept.iter().for_each(|from| hosts.keep(from));
+    for tunnel in kept {
+        tunnel.from.iter().for_each(|from| hosts.keep(from));
+        hosts.keep_tunnels(tunnel.ends);
+    }
     for (index, route) in routes.iter().enumerate() {
         hosts.add(index, &route.from);
     }
@@ -151,8 +155,8 @@ fn hosts(globals: &Section, kept: &[HostPattern], routes: &[Arc<Route>]) -> Host
 struct Compiled {
     /// One for each section in order; `None` where it has an error, or is not served.
     routes: Vec<Option<Arc<Route>>>,
-    /// Hosts of routes that are not served, whose requests belong to no other.
-    kept: Vec<HostPattern>,
+    /// Of routes that are not served, whose requests belong to no other.
+    kept: Vec<tunnel::Tunnel>,
 }
 
 fn each_route(
@@ -168,8 +172,8 @@ fn each_route(
         let line = line_of(line_starts, section);
         let mut compiler = Compiler { keys: section, files, problems: &mut found };
         let route = match compiler.tunnel() {
-            Some(from) => {
-                compiled.kept.extend(from);
+            Some(tunnel) => {
+                compiled.kept.push(tunnel);
                 None
             }
             None => route::compile(&mut compiler, defaults, line).map(Arc::new),

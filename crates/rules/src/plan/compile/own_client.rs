@@ -1,6 +1,6 @@
 //! Routes that have an OAuth client of their own at the provider.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Compiler,
@@ -32,9 +32,10 @@ impl Compiler<'_> {
         routes: &[Arc<Route>],
     ) -> Providers {
         let mut others: Vec<(Box<str>, Provider)> = Vec::new();
+        let mut known = HashSet::new();
         let name = self.keys.value(&global::IDP_PROVIDER);
         for client in routes.iter().filter_map(|route| route.own_client.as_ref()) {
-            if others.iter().any(|(key, _)| *key == client.key) {
+            if !known.insert(&client.key) {
                 continue;
             }
             let id = |own: &OidcProvider| id_of(own, name, authenticate.unwrap_or_default());
@@ -51,6 +52,7 @@ impl Compiler<'_> {
 fn no_client_asked() -> Problem {
     let what = "a route has `idp_client_id` or `idp_client_secret`, and nobody who signs people in \
                 knows a client";
-    let help = "add `idp_provider` and `idp_provider_url`, or delete them from the route";
-    Problem::new(Severity::Error, "U476", Place::Whole, what, help)
+    let help = "people sign in there as everywhere else; add `idp_provider` and `idp_provider_url`, or \
+                delete them from the route";
+    Problem::new(Severity::Warning, "U476", Place::Whole, what, help)
 }

@@ -6,7 +6,7 @@ use super::Compiler;
 use crate::{
     config::{
         Section,
-        keys::{Int, Typed, nested::*, route},
+        keys::{self, Int, Typed, nested::*, route},
     },
     plan::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate},
     problem::Severity,
@@ -34,6 +34,17 @@ impl CircuitBreakers {
 }
 
 impl Compiler<'_> {
+    /// `google.protobuf.Duration` in JSON: seconds, with up to nine digits behind the point.
+    pub(super) fn in_seconds(&mut self, keys: &Section, key: &'static Typed<keys::Duration>) {
+        let given = keys.given(key).filter(|given| !given.node.is_null());
+        if let Some(given) = given.filter(|given| !is_in_seconds(given.text())) {
+            let length = keys.value(key);
+            let help = format!("write `{}s`", length.as_secs_f64());
+            let what = format!("`{}: {}` is not written in seconds", key.name, given.text());
+            self.report(given.error("U202", what, help));
+        }
+    }
+
     /// Written at all it is on, with Envoy's defaults.
     pub(super) fn outlier_detection(&mut self) -> Option<OutlierDetection> {
         let keys = self.keys.get(&route::OUTLIER_DETECTION)?;
@@ -49,6 +60,14 @@ impl Compiler<'_> {
                 "`interval` of `outlier_detection` is too short",
                 "write `10s`",
             ));
+        }
+        for key in [
+            &OUTLIER_INTERVAL,
+            &OUTLIER_BASE_EJECTION_TIME,
+            &OUTLIER_MAX_EJECTION_TIME,
+            &OUTLIER_JITTER,
+        ] {
+            self.in_seconds(keys, key);
         }
         let base_ejection_time = keys.value(&OUTLIER_BASE_EJECTION_TIME);
         let max_ejection_time = keys.get(&OUTLIER_MAX_EJECTION_TIME);
@@ -85,4 +104,14 @@ impl Compiler<'_> {
         let threshold = self.keys.get(&route::HEALTHY_PANIC_THRESHOLD)?;
         u32::try_from(threshold).ok()
     }
+}
+
+fn is_in_seconds(text: &str) -> bool {
+    let Some(number) = text.strip_suffix('s') else { return false };
+    let (whole, fraction) =
+        number.split_once('.').map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    (is_digits(whole) && (whole == "0" || !whole.starts_with('0'))
+        || whole.is_empty() && fraction.is_some())
+        && fraction.is_none_or(|fraction| is_digits(fraction) && fraction.len() <= 9)
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 use super::{
     Compiler,
@@ -24,7 +24,7 @@ use crate::{
     },
     names::Host,
     plan::{
-        CircuitBreakers, HostField, HostPattern, PathMatch, RequestTemplate, Route, UpstreamTls,
+        CircuitBreakers, HostPattern, PathMatch, RequestTemplate, Route, UpstreamTls,
         UpstreamVerify,
     },
     policy::{LegacyAllow, Policy, value_of},
@@ -252,24 +252,6 @@ impl Compiler<'_> {
                 "add a `policy`, or `allow_any_authenticated_user: true`",
             ));
         }
-    }
-
-    fn host_field(&mut self) -> Option<HostField> {
-        let literal = self.keys.given(&route::HOST_REWRITE);
-        if let Some(given) = literal {
-            let value = name::authority(given.text());
-            let value = value.and_then(|text| HeaderValue::try_from(text).ok());
-            if value.is_none() {
-                self.report(given.error(
-                    "U516",
-                    format!("`host_rewrite: {}` is no host", given.text()),
-                    "write a host name, or `host:port`",
-                ));
-            }
-            return value.map(HostField::Literal);
-        }
-        let preserve = self.keys.value(&route::PRESERVE_HOST_HEADER);
-        Some(if preserve { HostField::Preserve } else { HostField::Upstream })
     }
 
     fn set_request(&mut self) -> Vec<(HeaderName, RequestTemplate)> {

@@ -57,7 +57,7 @@ impl Compiler<'_> {
     }
 
     fn forward(&mut self, given: &Given, breakers: CircuitBreakers) -> Option<Action> {
-        let checks = self.health_checks();
+        let (checks, outliers) = (self.health_checks(), self.outlier_detection());
         let mut written = Vec::new();
         if let Err(node) = collect(&given.node, &mut written) {
             self.report(Problem::error(
@@ -92,7 +92,7 @@ impl Compiler<'_> {
             all,
             balance: self.keys.value(&route::LOAD_BALANCING_POLICY),
             checks: checks?,
-            outliers: self.outlier_detection(),
+            outliers,
             panic_threshold: self.healthy_panic_threshold(),
             breakers: CircuitBreakers::of(
                 self.keys.get(&route::CIRCUIT_BREAKER_THRESHOLDS),

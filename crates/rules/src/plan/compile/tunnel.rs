@@ -11,10 +11,19 @@ use crate::{
 const FROM: &[&str] = &["tcp+https", "udp+https", "ssh"];
 const TO: &[&str] = &["tcp", "udp", "ssh"];
 
+/// What is left of a route that is not served.
+#[derive(Debug, Default)]
+pub(super) struct Tunnel {
+    /// Its host, which no other route takes.
+    pub from: Option<HostPattern>,
+    /// What a CONNECT would ask for.
+    pub ends: Vec<HostPattern>,
+}
+
 impl Compiler<'_> {
     /// A route that forwards something else than HTTP: `None` where it is one of HTTP. Nobody is let
     /// in by it; its host is kept, so that no other route takes its requests.
-    pub(super) fn tunnel(&mut self) -> Option<Option<HostPattern>> {
+    pub(super) fn tunnel(&mut self) -> Option<Tunnel> {
         let given = self.keys.given(&route::FROM)?;
         let scheme = scheme_of(given.text());
         let is_from = FROM.contains(&&*scheme);
@@ -55,8 +64,13 @@ impl Compiler<'_> {
             format!("`{named}` routes are not served yet: nobody gets in by this one"),
             "take it out, or keep it on Pomerium",
         ));
+        if scheme == "ssh" {
+            return Some(Tunnel::default());
+        }
         let from = from::host_of(given);
-        Some(if scheme == "ssh" { None } else { self.keep(from) })
+        let from = self.keep(from);
+        let ends = if scheme == "tcp+https" { from::tunnel_ends(given) } else { Vec::new() };
+        Some(Tunnel { from, ends })
     }
 }
 

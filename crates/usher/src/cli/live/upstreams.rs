@@ -68,7 +68,8 @@ fn host_toward(route: &Route, target: &Target) -> HeaderValue {
         (HostField::Preserve, HostPattern::Exact { host, .. }) => {
             HeaderValue::from_str(host.as_str()).unwrap_or_else(|_| target.host.clone())
         }
-        (HostField::Upstream | HostField::Preserve, _) => target.host.clone(),
+        (HostField::Upstream | HostField::Field(_) | HostField::Path(_), _)
+        | (HostField::Preserve, _) => target.host.clone(),
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
 use crate::request::{
     accept::TaskOwner,
     authorize::{Permitted, Standing},
+    shape::NamedByClient,
 };
 
 /// What a request needs beside itself.
@@ -175,7 +176,12 @@ impl Forwarder {
 /// What the chosen upstream sees as `Host`.
 fn aim(request: &mut Request<RequestBody>, route: &Route, target: &Target, course: &mut Course) {
     match route.host_field {
-        HostField::Upstream => {
+        HostField::Field(_) | HostField::Path(_)
+            if request.extensions().get::<NamedByClient>().is_some() =>
+        {
+            course.authority = request.headers().get(header::HOST).cloned();
+        }
+        HostField::Upstream | HostField::Field(_) | HostField::Path(_) => {
             request.headers_mut().insert(header::HOST, target.host.clone());
             course.authority = Some(target.host.clone());
         }

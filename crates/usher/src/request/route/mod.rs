@@ -116,9 +116,12 @@ pub enum RouteError {
     /// an assertion and cookies that no script may read (RFC 9110 §9.3.8, cross-site tracing).
     #[error("requests are not traced here")]
     Trace,
-    /// CONNECT: a tunnel, and this is no tunnel's proxy (RFC 9110 §9.3.6).
+    /// CONNECT to where a route for TCP leads, which is not served yet (RFC 9110 §9.3.6).
     #[error("no tunnels are opened here")]
     Connect,
+    /// CONNECT to where no route leads.
+    #[error("no tunnel leads there")]
+    NoTunnel,
     /// Extended CONNECT for something else than a WebSocket (RFC 8441 §4).
     #[error("only WebSockets can be opened by extended CONNECT")]
     Protocol,
@@ -138,6 +141,14 @@ pub enum RouteError {
     /// (RFC 9110 §7.4).
     #[error("the request is for another host than the connection")]
     Misdirected,
+}
+
+fn no_tunnel(plan: &Plan, head: &Parts) -> RouteError {
+    let asked = head.uri.authority().and_then(|to| Authority::parse(to.as_str()).ok());
+    match asked {
+        Some(to) if plan.hosts.has_tunnel(&to) => RouteError::Connect,
+        Some(_) | None => RouteError::NoTunnel,
+    }
 }
 
 /// Finds where a request belongs.
@@ -161,7 +172,7 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
         return Err(RouteError::Protocol); // a WebSocket's was taken out before
     }
     if head.method == Method::CONNECT {
-        return Err(RouteError::Connect); // an app's 200 to it would have no end
+        return Err(no_tunnel(plan, head)); // an app's 200 to it would have no end
     }
     if plan.underscores == Underscores::Reject
         && head.headers.keys().any(|name| name.as_str().contains('_'))

@@ -5,7 +5,10 @@ use usher_rules::{
         Forwarded, Owned, clean_referer, remove_cookie, remove_credentials, remove_hop_by_hop,
         remove_identity, set_forwarded,
     },
-    plan::{Action, Balance, HostField, Piece, Plan, RequestTemplate, Route, Underscores},
+    names::Authority,
+    plan::{
+        Action, Balance, HostField, HostOfPath, Piece, Plan, RequestTemplate, Route, Underscores,
+    },
     policy::Certificate,
     time::UnixTime,
 };
@@ -31,6 +34,8 @@ pub struct Upward<'a> {
     pub signer: &'a Signer,
     /// Opens what a provider said.
     pub verifier: &'a Verifier,
+    /// The path that was asked for, canonical.
+    pub asked: &'a str,
     /// The path that the upstream gets.
     pub path: UpstreamPath<'a>,
     /// Whom the request is for, as the client wrote it.
@@ -49,7 +54,22 @@ pub struct Upward<'a> {
 /// signature, a target that doesn't write): then nothing is forwarded.
 pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>) -> Option<Parts> {
     let route = standing.route();
-    let Upward { plan, signer, verifier, path, authority, host, peer, request_id, now } = upward;
+    let Upward {
+        plan,
+        signer,
+        verifier,
+        asked: asked_path,
+        path,
+        authority,
+        host,
+        peer,
+        request_id,
+        now,
+    } = upward;
+    let named = named_by_client(route, &head.headers, asked_path);
+    if named.is_some() {
+        head.extensions.insert(NamedByClient);
+    }
     head.uri = origin_form(path.with_query(&head.uri)?)?;
 
     let fields = &mut head.headers;
@@ -97,7 +117,10 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     for name in &route.remove_request {
         fields.remove(name);
     }
-    fields.insert(header::HOST, host_field(route, authority)?);
+    match named {
+        Some(named) => fields.insert(header::HOST, named),
+        None => fields.insert(header::HOST, host_field(route, authority)?),
+    };
     Some(head)
 }
 
@@ -133,11 +156,32 @@ fn origin_form(target: PathAndQuery) -> Option<http::Uri> {
     http::Uri::builder().path_and_query(target).build().ok()
 }
 
+/// The request's `Host` is what its client asked for; else each upstream has its own.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedByClient;
+
+/// `host_rewrite_header` and `host_path_regex_rewrite_*`: `None` where they say nothing, or what is
+/// no host.
+fn named_by_client(route: &Route, fields: &HeaderMap, path: &str) -> Option<HeaderValue> {
+    let named = match &route.host_field {
+        HostField::Field(name) => {
+            let mut lines = fields.get_all(name).iter();
+            lines.next().filter(|_| lines.next().is_none())?.to_str().ok()?.into()
+        }
+        HostField::Path(HostOfPath { pattern, substitution }) => {
+            pattern.replace_all(path, &**substitution)
+        }
+        HostField::Upstream | HostField::Preserve | HostField::Literal(_) => return None,
+    };
+    Authority::parse(&named).ok()?;
+    HeaderValue::from_str(&named).ok()
+}
+
 fn host_field(route: &Route, authority: &HeaderValue) -> Option<HeaderValue> {
     match &route.host_field {
         HostField::Preserve => Some(authority.clone()),
         HostField::Literal(text) => Some(text.clone()),
-        HostField::Upstream => match &route.action {
+        HostField::Upstream | HostField::Field(_) | HostField::Path(_) => match &route.action {
             Action::Forward(targets) => Some(targets.all.first()?.host.clone()),
             Action::Redirect(_) | Action::Respond { .. } => Some(authority.clone()),
         },

@@ -15,7 +15,7 @@ mod signer;
 mod target;
 
 pub use assertion::{Assertions, identity_fields, identity_octets};
-pub use fields::{Upward, toward_upstream};
+pub use fields::{NamedByClient, Upward, toward_upstream};
 pub use response::toward_client;
 pub use signer::{Signer, SignerError};
 pub use target::{UpstreamPath, upstream_path};
