@@ -1,6 +1,6 @@
 //! `autocert*` (`pomerium-config.md` §2.5).
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use base64::{
     Engine,
@@ -222,14 +222,17 @@ impl Compiler<'_> {
                 None
             }
         });
-        for host in hosts.collect::<Vec<_>>().into_iter().chain(own) {
+        let hosts: Vec<Host> = hosts.chain(own).collect();
+        let mut known: HashSet<Box<str>> = names.iter().cloned().collect();
+        for host in hosts {
             let name: Box<str> = host.as_str().into();
-            if !can_be_signed(&host, is_public) {
-                if !never.contains(&name) {
-                    never.push(name);
-                }
-            } else if !names.contains(&name) {
+            if !known.insert(name.clone()) {
+                continue;
+            }
+            if can_be_signed(&host, is_public) {
                 names.push(name);
+            } else {
+                never.push(name);
             }
         }
         let Some(given) = self.keys.given(&global::AUTOCERT) else { return names };

@@ -1,6 +1,7 @@
 //! Routes that lead to usher itself: a request that is sent there comes in at the door again.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -91,11 +92,18 @@ fn leads_back(redirect: &Redirect, route: &Route, listen: &Listen) -> bool {
         && redirect.port.is_none_or(|port| port == own_port)
 }
 
+/// An IPv6 address without its brackets.
+fn bare(name: &str) -> &str {
+    name.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// Where usher answers, as far as the config tells.
 struct Ours<'a> {
     listeners: Vec<SocketAddr>,
-    /// Hosts with the port that browsers use.
-    names: Vec<(&'a HostPattern, u16)>,
+    /// Hosts, as they are compared, with the ports that browsers use.
+    names: HashMap<&'a str, Vec<u16>>,
+    /// Those that stand for many, each once.
+    wildcards: HashMap<(&'a str, u16), &'a HostPattern>,
     sign_in: Option<(&'a str, u16)>,
 }
 
@@ -106,15 +114,27 @@ impl<'a> Ours<'a> {
         routes: impl Iterator<Item = &'a Arc<Route>>,
     ) -> Self {
         let listeners = std::iter::once(&listen.address).chain(&listen.http_redirect);
-        let names = routes.map(|route| match &route.from {
-            HostPattern::Exact { port, .. } | HostPattern::Wildcard { port, .. } => {
-                (&route.from, port.unwrap_or(443))
+        let mut names: HashMap<&str, Vec<u16>> = HashMap::new();
+        let mut wildcards = HashMap::new();
+        for from in routes.map(|route| &route.from) {
+            let public = from.port().unwrap_or(443);
+            match from {
+                HostPattern::Exact { host, .. } => {
+                    let ports = names.entry(bare(host.as_str())).or_default();
+                    if !ports.contains(&public) {
+                        ports.push(public);
+                    }
+                }
+                HostPattern::Wildcard { text, .. } => {
+                    wildcards.insert((&**text, public), from);
+                }
             }
-        });
+        }
         let own = sign_in.filter(|sign_in| sign_in.dedicated_host).and_then(SignIn::own);
         Self {
             listeners: listeners.filter_map(|text| listen_address(text, None).ok()).collect(),
-            names: names.collect(),
+            names,
+            wildcards,
             sign_in: own.map(|own| (own.host.as_str(), own.port)),
         }
     }
@@ -126,13 +146,10 @@ impl<'a> Ours<'a> {
         let is_port = |public: u16| {
             port == public || self.listeners.iter().any(|listener| listener.port() == port)
         };
-        let bare = |name: &str| name.trim_start_matches('[').trim_end_matches(']') == host;
-        let is_host = |from: &HostPattern| match from {
-            HostPattern::Exact { host, .. } => bare(host.as_str()),
-            HostPattern::Wildcard { .. } => from.takes_host(host),
-        };
-        self.names.iter().any(|(from, public)| is_host(from) && is_port(*public))
-            || self.sign_in.is_some_and(|(own, public)| bare(own) && is_port(public))
+        let named = self.names.get(host).is_some_and(|ports| ports.iter().any(|at| is_port(*at)));
+        named
+            || self.wildcards.iter().any(|((_, at), from)| is_port(*at) && from.takes_host(host))
+            || self.sign_in.is_some_and(|(own, public)| bare(own) == host && is_port(public))
             || host.parse().is_ok_and(|ip| self.listen_at(ip, port))
     }
 

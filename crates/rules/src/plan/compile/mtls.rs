@@ -1,6 +1,9 @@
 //! `downstream_mtls` and what routes say of their own (`pomerium-config.md` §2.15).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use super::{
     Compiler,
@@ -52,11 +55,9 @@ impl Shared {
         let (sections, compiled) = routes;
         let all = || compiled.iter().flatten();
         let mut trusts: Vec<Arc<ClientTrust>> = self.trust.iter().cloned().collect();
-        for trust in all().filter_map(|route| route.client_trust.as_ref()) {
-            if !trusts.iter().any(|known| known.pem() == trust.pem()) {
-                trusts.push(Arc::clone(trust));
-            }
-        }
+        let mut known: HashSet<&[u8]> = self.trust.iter().map(|trust| trust.pem()).collect();
+        let of_routes = all().filter_map(|route| route.client_trust.as_ref());
+        trusts.extend(of_routes.filter(|trust| known.insert(trust.pem())).cloned());
         let names_a_key = all().any(|route| route.policy.names_a_key());
         let is_asked = !self.insecure && (!trusts.is_empty() || names_a_key);
         let unvouched = if is_asked { Unvouched::Asked } else { Unvouched::NotAsked };
