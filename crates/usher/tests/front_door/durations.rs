@@ -10,6 +10,8 @@ use crate::{
 
 /// What Go's `time.Duration` holds, and what a bare number of nanoseconds is cut to.
 const LONGEST: [&str; 3] = ["1000000h", "2562047h47m16.854775807s", "18446744073709551615"];
+/// What a health check may name at most: seconds alone, as protobuf writes them.
+const LONGEST_SECONDS: &str = "9223372036.854775807s";
 
 fn text(to: std::net::SocketAddr, longest: &str) -> String {
     let mut text: String = [
@@ -29,7 +31,7 @@ fn text(to: std::net::SocketAddr, longest: &str) -> String {
     assert_eq!(route.matches(longest).count(), 2, "{route}");
     text.push_str(&config(&[route]));
     text.push_str(&format!(
-        "  health_checks:\n  - timeout: {longest}\n    interval: {longest}\n    \
+        "  health_checks:\n  - timeout: {LONGEST_SECONDS}\n    interval: {LONGEST_SECONDS}\n    \
          unhealthy_threshold: 1\n    healthy_threshold: 1\n    \
          http_health_check: {{path: /health}}\n"
     ));
