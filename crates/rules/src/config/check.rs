@@ -27,8 +27,11 @@ pub(super) fn read(
     }
     let before = problems.len();
     let value = value(key, &node, source, problems);
-    let is_secret = matches!(key.kind, Kind::Secret);
-    if is_secret && node.text() == Some(values::NOT_SHOWN) {
+    let is_left_out = match &value {
+        Some(Value::Map(pairs)) => pairs.iter().any(|(_, value)| *value.text == *values::NOT_SHOWN),
+        _ => matches!(key.kind, Kind::Secret) && node.text() == Some(values::NOT_SHOWN),
+    };
+    if is_left_out {
         problems.push(Problem::error(
             "U233",
             key_span.clone(),

@@ -8,7 +8,10 @@ use super::{
     keys::{self, Fate, Key, Kind, Table, Value, global, nested, route},
     upgrades,
 };
-use crate::yaml::{self, Node, Style};
+use crate::{
+    problem::is_secret_field,
+    yaml::{self, Node, Style},
+};
 
 /// All that a config comes to, as a config.
 ///
@@ -235,7 +238,9 @@ fn write_settings(f: &mut fmt::Formatter<'_>, all: &[Setting], depth: usize) -> 
             }
             Data::Map(pairs) => {
                 let pair = |(name, value): &(Box<str>, Box<str>)| {
-                    format!("{}: {}", quoted(name), quoted(value))
+                    let is_secret = matches!(key.kind, Kind::Map) && is_secret_field(name, value);
+                    let shown = if is_secret { NOT_SHOWN } else { value };
+                    format!("{}: {}", quoted(name), quoted(shown))
                 };
                 let pairs: Vec<String> = pairs.iter().map(pair).collect();
                 writeln!(f, " {{{}}}", pairs.join(", "))?;

@@ -33,6 +33,14 @@ const KEY_LIKE: usize = 40;
 
 const HIDDEN: &str = "(not shown)";
 
+/// May a field of this name hold a secret? A reference to what is known at the time of a request is
+/// none.
+pub(crate) fn is_secret_field(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let named = name.contains("cookie") || SECRET_NAMES.iter().any(|word| name.contains(word));
+    named && !value.contains("${pomerium.")
+}
+
 /// What a key says about the values behind and below it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum View {

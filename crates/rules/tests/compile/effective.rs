@@ -87,3 +87,16 @@ fn no_secret_is_printed() {
     let marked = "idp_client_secret: not-shown-by-usher-check # or idp_client_secret_file: FILE\n";
     assert!(printed.contains(marked) && printed.contains("idp_client_id: usher\n"), "{printed}");
 }
+
+/// What an operator pastes into a ticket holds no credential of an app.
+#[test]
+fn fields_that_may_hold_a_secret_are_not_printed() {
+    let text = "routes:\n- from: https://a.test\n  to: http://app\n  \
+                allow_any_authenticated_user: true\n  set_request_headers: {Authorization: Basic \
+                aGVsbG8=, X-Api-Key: k, X-Place: home, X-Token: '${pomerium.jwt}'}\n";
+    let printed = effective(text, &Environment::new(), "config.yaml");
+    for secret in ["aGVsbG8", "k,"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    assert!(printed.contains("home") && printed.contains("${pomerium.jwt}"), "{printed}");
+}
