@@ -45,12 +45,26 @@ async def pump(reader, writer):
         writer.close()
 
 
+# Reserved bits and opcodes fail a connection right after a message: whether its echo is still read
+# is luck, without usher as with it. Autobahn calls one OK and the other NON-STRICT, and takes both.
+LUCK = ("3.", "4.")
+BOTH_PASS = ("OK", "NON-STRICT")
+
+
+def differs(case, direct, through):
+    if direct == through:
+        return False
+    if None in (direct, through) or not case.startswith(LUCK):
+        return True
+    return direct[1] != through[1] or not {direct[0], through[0]} <= set(BOTH_PASS)
+
+
 def compare(*folders):
     direct, through = (report(folder) for folder in folders)
     other = [
         f"{case}: {direct.get(case)} directly, {through.get(case)} through usher"
         for case in sorted(direct.keys() | through.keys())
-        if direct.get(case) != through.get(case)
+        if differs(case, direct.get(case), through.get(case))
     ]
     if other or len(direct) < 200:
         sys.exit("\n".join([f"{len(direct)} cases ran", *other]))
