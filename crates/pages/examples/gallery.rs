@@ -5,11 +5,11 @@
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
-    BadRequest, CertificateNeeded, Claim, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge,
-    Identity, Lack, Link, Misdirected, NoSession, NotFound, Portal, PortalRoute, PostForm,
-    ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError, SignInFailed,
-    SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
-    assets,
+    Account, BadRequest, CertificateNeeded, Claim, Contact, CookiesTooLarge, ErrorPage,
+    HeadersTooLarge, Identity, Lack, Link, Misdirected, NewPasskeyQuestion, Newcomer, NoSession,
+    NotFound, Portal, PortalRoute, PostForm, ProviderDown, Receipt, Refused, ShownPasskey,
+    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust,
+    UpstreamDown, UpstreamSlow, UpstreamUnavailable, Welcome, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -38,10 +38,37 @@ fn pages() -> Vec<(&'static str, String)> {
     pages
 }
 
+fn question() -> NewPasskeyQuestion<'static> {
+    let called = "ann@example.com";
+    NewPasskeyQuestion { challenge: "c", user: "u", called, site: HOST, known: String::new() }
+}
+
+fn account() -> String {
+    let passkey = |label, used_at| ShownPasskey {
+        label,
+        added_at: 1_778_322_000,
+        used_at,
+        remove: PostForm::to("/.pomerium/account"),
+    };
+    let passkeys = vec![passkey("iPhone", Some(1_778_401_000)), passkey("Windows", None)];
+    let (email, question) = ("ann@example.com", Some(question()));
+    Account { email, note: None, passkeys, question, flow: "f" }.render()
+}
+
+fn welcome(who: Newcomer<'_>) -> String {
+    let until = Some(1_778_472_459);
+    Welcome { host: HOST, who, until, error: None, question: Some(question()), flow: "f" }.render()
+}
+
 fn forms() -> Vec<(&'static str, String)> {
-    let sign_in = |email, error| SignIn { host: HOST, email, error, flow: "f" }.render();
+    let sign_in = |email, error| {
+        SignIn { host: HOST, email, error, flow: "f", challenge: Some("c") }.render()
+    };
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![
+        ("account", account()),
+        ("welcome", welcome(Newcomer::Unnamed { email: "", name: "" })),
+        ("welcome-again", welcome(Newcomer::Returning { email: "ann@example.com" })),
         ("sign-in", sign_in("", None)),
         ("sign-in-wrong", sign_in("ann@example.com", Some(SignInError::Wrong))),
         (
@@ -183,6 +210,7 @@ fn identity() -> String {
             session("9e107d9d-372b-46bc-8bd8-1d7d34d0c5a1", 1_778_322_000),
         ],
         vouched_for: true,
+        account: Some(Link::new("/.pomerium/account")),
         sign_out: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
         sign_out_everywhere: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
     }

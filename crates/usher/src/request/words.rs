@@ -174,6 +174,7 @@ words! {
         Mount = "mount",
         SignIn = "sign-in",
         SignInFailed = "sign-in-failed",
+        Account = "account",
         SignOut = "sign-out",
         SignInHost = "sign-in-host",
         Provider = "provider",

@@ -42,6 +42,16 @@ impl SignInRoom {
     /// `/.pomerium/sign_in` at a route's host: for the button on the identity page. It leads back to
     /// `target` there.
     pub(super) async fn start_here(&self, ask: &Ask, target: &str) -> Response<Body> {
+        self.start_with(ask, target, Prompt::IfNeeded).await
+    }
+
+    /// The same for whom this prompt asks.
+    pub(super) async fn start_with(
+        &self,
+        ask: &Ask,
+        target: &str,
+        prompt: Prompt,
+    ) -> Response<Body> {
         if ask.plan().sign_in.service.is_some() {
             // A link that we signed would be a proxy's request.
             return answer::found(&format!("{}{SIGN_IN}", ask.authenticate()));
@@ -52,7 +62,7 @@ impl SignInRoom {
             authority: ask.authority(),
             target,
             provider: ask.provider().id(),
-            prompt: Prompt::IfNeeded,
+            prompt,
             request_id: ask.request_id(),
             now: ask.now(),
         };

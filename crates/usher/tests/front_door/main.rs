@@ -45,6 +45,7 @@ mod metrics;
 mod own_clients;
 mod own_endpoints;
 mod panics;
+mod passkeys;
 mod paths;
 mod permits;
 mod provider_members;
