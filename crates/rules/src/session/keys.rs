@@ -20,6 +20,7 @@ pub struct Keys {
     callback: LessSafeKey,
     id_token: LessSafeKey,
     passkey: LessSafeKey,
+    second_factor: LessSafeKey,
 }
 
 /// Why keys can't be made.
@@ -56,6 +57,7 @@ impl Keys {
             callback: aead_key(shared, Purpose::Callback)?,
             id_token: aead_key(shared, Purpose::IdToken)?,
             passkey: aead_key(shared, Purpose::Passkey)?,
+            second_factor: aead_key(shared, Purpose::SecondFactor)?,
         })
     }
 
@@ -65,6 +67,7 @@ impl Keys {
             Purpose::Callback => &self.callback,
             Purpose::IdToken => &self.id_token,
             Purpose::Passkey => &self.passkey,
+            Purpose::SecondFactor => &self.second_factor,
         }
     }
 

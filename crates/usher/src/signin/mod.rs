@@ -39,6 +39,7 @@ mod passkeys;
 mod portal;
 mod program;
 mod provider;
+mod second;
 mod sessions;
 mod sign_in;
 mod sign_out;
