@@ -55,17 +55,37 @@ fn account() -> String {
     let secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
     let new = NewApp { secret, address: format!("otpauth://totp/x?secret={secret}"), shown: "s" };
     let app = CodesOfApp::Unset(new);
-    Account { email, note: None, passkeys, app, recovery: vec![], question, flow: "f" }.render()
+    Account {
+        email,
+        note: None,
+        passkeys,
+        app,
+        recovery: vec![],
+        passwords: true,
+        question,
+        flow: "f",
+    }
+    .render()
 }
 
 fn welcome(who: Newcomer<'_>) -> String {
     let until = Some(1_778_472_459);
-    Welcome { host: HOST, who, until, error: None, question: Some(question()), flow: "f" }.render()
+    Welcome {
+        host: HOST,
+        who,
+        until,
+        error: None,
+        passwords: true,
+        question: Some(question()),
+        flow: "f",
+    }
+    .render()
 }
 
 fn forms() -> Vec<(&'static str, String)> {
     let sign_in = |email, error| {
-        SignIn { host: HOST, email, error, flow: "f", challenge: Some("c") }.render()
+        SignIn { host: HOST, email, error, flow: "f", passwords: true, challenge: Some("c") }
+            .render()
     };
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![

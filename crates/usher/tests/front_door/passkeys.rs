@@ -542,3 +542,30 @@ async fn codes_are_not_guessed_and_a_password_that_was_shown_counts_for_a_while(
     server.clock.turn(Duration::from_secs(15 * 60));
     assert_eq!(browser.post(&page, "", &[("code", "000000")]).await.status, 400, "too late");
 }
+
+#[tokio::test]
+async fn where_passwords_are_turned_off_none_opens_anything_and_passkeys_do() {
+    let upstream = Upstream::echo();
+    let text = config(&[friends("tv.test", upstream.address)]);
+    let server = TestServer::open(&text).await;
+    let mut key = Authenticator::new("key-of-ann");
+    let mut ann = ann_enrols(&server, &mut key).await;
+    server.reload(&format!("builtin_passwords: false\n{text}")).unwrap();
+
+    let (mut browser, door) = at_the_door(&server).await;
+    assert!(!door.body.contains("type=\"password\""), "{}", door.body);
+    let typed = [("email", ANN.0), ("password", ANN.1)];
+    assert_eq!(browser.post(&door, "", &typed).await.status, 403, "the right one");
+    let (mut browser, door) = at_the_door(&server).await;
+    let answer = key.signs(&door, Lie::default());
+    assert_eq!(shows(&mut browser, &door, &answer).await.url.as_str(), FILM);
+
+    let page = ann.open(ACCOUNT).await;
+    assert!(!page.body.contains("type=\"password\""), "{}", page.body);
+    acts(&mut ann, &page, "password", &[("password", "another good password")]).await;
+    assert_eq!(ann.open(FILM).await.status, 200, "nothing was changed, so nothing has ended");
+    let (mut kim, page) = invited(&server, Invitation::default()).await;
+    let typed = [("email", "kim@example.com"), ("password", "another good password")];
+    let seen = kim.post(&page, "", &typed).await;
+    assert_eq!(seen.status, 400, "{}", seen.body);
+}

@@ -9,7 +9,7 @@ use crate::{
         keys::{Key, global},
     },
     names::{Host, Origin},
-    plan::{Action, HostPattern, OidcProvider, Provider, Route, SignIn},
+    plan::{Action, HostPattern, OidcProvider, Passwords, Provider, Route, SignIn},
     problem::{Place, Problem, Severity},
     secret::Secret,
 };
@@ -89,6 +89,10 @@ impl Compiler<'_> {
                 None => vec!["localhost".into()],
             },
             service: service?,
+            passwords: match self.keys.value(&global::BUILTIN_PASSWORDS) {
+                true => Passwords::Taken,
+                false => Passwords::Refused,
+            },
         })
     }
 
