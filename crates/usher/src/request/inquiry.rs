@@ -25,6 +25,7 @@ use super::{
     authorize::{self, Grounds, ReadingOf, Unbound},
     by_route::by_route,
     identify::{Identified, Identity, LiveSession},
+    refusal::rule_of,
     route::{self, Destination, RouteError, Routed},
     seen::Seen,
     shape,
@@ -148,7 +149,7 @@ impl<'a> Foretold<'a> {
     /// The rule that decides, as records have it.
     pub fn rule(&self) -> &str {
         match self {
-            Self::Refused(_) => PathRule::BadRequest.word(),
+            Self::Refused(error) => rule_of(error).word(),
             Self::Nowhere(_) => PathRule::NoRoute.word(),
             Self::Unescaped(_) | Self::OwnPage(_) => PathRule::OwnPage.word(),
             Self::Judged(judged) => &judged.explanation.decision.rule,

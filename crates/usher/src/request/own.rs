@@ -83,8 +83,9 @@ pub enum Prompt {
     Login,
 }
 
-/// A navigation that needs somebody to sign in.
-#[derive(Debug)]
+/// A navigation that needs somebody to sign in. Made by [`SignInNeeded::on`] alone: everybody asks
+/// the same provider for the same route.
+#[derive(Clone, Copy, Debug)]
 pub struct SignInNeeded<'a> {
     /// The snapshot that this request runs with.
     pub plan: &'a Arc<Plan>,
@@ -102,4 +103,19 @@ pub struct SignInNeeded<'a> {
     pub request_id: &'a str,
     /// The moment at which it came.
     pub now: Now,
+}
+
+impl<'a> SignInNeeded<'a> {
+    /// On `route`, by whoever signs people in there; `target` is the path and query to come back to.
+    pub(crate) fn on(
+        route: Option<&'a Route>,
+        plan: &'a Arc<Plan>,
+        (head, authority, target): (&'a http::request::Parts, &'a Authority, &'a str),
+        (request_id, now): (&'a str, Now),
+    ) -> Self {
+        let own_client = route.and_then(|route| route.own_client.as_ref());
+        let provider = plan.sign_in.providers.asked_by(own_client).id();
+        let prompt = Prompt::IfNeeded;
+        Self { plan, head, authority, target, provider, prompt, request_id, now }
+    }
 }

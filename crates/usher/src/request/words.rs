@@ -123,6 +123,14 @@ words! {
         ServiceWorker = "service-worker",
         /// A page of another site opened the socket.
         ForeignOrigin = "foreign-origin",
+        /// The client's share, or the process's budget, is full.
+        Overload = "overload",
+        /// The store of sessions could not say who is asking.
+        SessionStore = "session-store",
+        /// This machine's clock is not set, so nobody is let in.
+        ClockUnset = "clock-unset",
+        /// The client showed a certificate that can't be read, and the route wants a good one.
+        ClientCertificate = "client-certificate",
         /// It ended before anything was decided: the client left, or a mistake of ours.
         Internal = "internal",
     }

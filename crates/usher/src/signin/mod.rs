@@ -59,7 +59,7 @@ use usher_rules::{
 
 pub(crate) use self::provider::PATIENCE;
 pub use self::{
-    identity_provider::{Standing, standing, try_provider},
+    identity_provider::{Reception, reception, try_provider},
     provider::ProviderError,
 };
 

@@ -46,16 +46,9 @@ impl SignInRoom {
             // A link that we signed would be a proxy's request.
             return answer::found(&format!("{}{SIGN_IN}", ask.authenticate()));
         }
-        let needed = SignInNeeded {
-            plan: ask.plan_in_force(),
-            head: ask.head(),
-            authority: ask.authority(),
-            target,
-            provider: ask.provider().id(),
-            prompt: Prompt::IfNeeded,
-            request_id: ask.request_id(),
-            now: ask.now(),
-        };
+        let asked = (ask.head(), ask.authority(), target);
+        let made = (ask.request_id(), ask.now());
+        let needed = SignInNeeded::on(ask.route(), ask.plan_in_force(), asked, made);
         self.with_first(ask.plan()).begin(&needed).await
     }
 

@@ -41,8 +41,9 @@ fn said(command: &str, folder: &Path) -> String {
         Ok(Outcome::Good) => (0, String::new()),
         Ok(Outcome::Not) => (1, String::new()),
         Err(failure) => {
-            let hint = failure.hint().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-            (2, format!("error: {failure}\n{hint}"))
+            let mut told = Vec::new();
+            failure.tell(&mut told).unwrap();
+            (2, String::from_utf8(told).unwrap())
         }
     };
     let said = format!("{}{error}status {status}\n", String::from_utf8(out).unwrap());

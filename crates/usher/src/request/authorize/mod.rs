@@ -155,6 +155,16 @@ impl Standing {
         self.session.as_ref()
     }
 
+    /// Whom the request that was let in is for.
+    pub fn authority(&self) -> &Authority {
+        &self.asked.authority
+    }
+
+    /// Its path, as policy read it.
+    pub fn path(&self) -> &RequestPath {
+        &self.asked.path
+    }
+
     /// What the upstream may be told of the client's certificate.
     pub fn certificate(&self) -> Option<&Certificate> {
         self.asked.certificate(&self.route, self.asked.at).told()
