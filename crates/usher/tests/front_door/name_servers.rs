@@ -15,7 +15,10 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, UdpSocket},
 };
-use usher_lab::{browser::FETCH, upstream::Upstream};
+use usher_lab::{
+    browser::FETCH,
+    upstream::{Exchange, Upstream},
+};
 
 use crate::test_server::{TestServer, config, public};
 
@@ -148,4 +151,60 @@ async fn a_name_server_of_tcp_is_asked_over_tcp() {
     let server = NameServer::start(&[OK]).await;
     assert_eq!(status(&format!("dns_resolvers: tcp://{}", server.address)).await, StatusCode::OK);
     assert_eq!(server.asked(), ["tcp"]);
+}
+
+/// An app that is connected to anew for each request.
+fn closing() -> Upstream {
+    Upstream::start(async |exchange: &mut Exchange| {
+        exchange.reply(200, "connection: close\r\n", b"").await
+    })
+}
+
+fn by_name(app: &Upstream) -> String {
+    config(&[public("tv.test", app.address).replace("127.0.0.1", "tv.house.test")])
+}
+
+/// `dns_refresh_rate`: for so long a name is not asked for again.
+#[tokio::test]
+async fn what_a_name_server_said_is_believed_for_the_time_of_its_key() {
+    let app = closing();
+    for (rate, is_asked_again) in [("1h", false), ("1ms", true)] {
+        let one = NameServer::start(&[OK]).await;
+        let keys = format!("dns_resolvers: 'udp://{}'\ndns_refresh_rate: {rate}\n", one.address);
+        let server = TestServer::open(&format!("{keys}{}", by_name(&app))).await;
+        let mut browser = server.browser();
+        for n in 0.. {
+            assert_eq!(browser.fetch("https://tv.test/").await.status, StatusCode::OK, "{rate}");
+            let asked = one.asked().len();
+            assert!(asked == 1 || is_asked_again, "{rate}: {asked}");
+            // believed for a millisecond: it can't be for all of a thousand requests
+            if asked > 1 || n > 3 && !is_asked_again {
+                break;
+            }
+            assert!(n < 1000, "it is never asked again");
+        }
+    }
+}
+
+/// `dns_query_timeout`: how long a name server may be silent.
+#[tokio::test]
+async fn a_silent_name_server_is_given_the_time_of_its_key() {
+    let app = Upstream::echo();
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let open = async |patience: &str| {
+        let at = silent.local_addr().unwrap();
+        let keys = format!("dns_resolvers: 'udp://{at}'\ndns_query_tries: 1\n");
+        let text = format!("{keys}dns_query_timeout: {patience}\n{}", by_name(&app));
+        let server = TestServer::open(&text).await;
+        let browser = server.browser();
+        (server, browser)
+    };
+    let ((_one, mut patient), (_other, mut hasty)) = (open("1h").await, open("50ms").await);
+    tokio::select! {
+        biased;
+        seen = patient.fetch("https://tv.test/") => panic!("nobody answers: {}", seen.status),
+        seen = hasty.fetch("https://tv.test/") => {
+            assert_eq!(seen.status, StatusCode::SERVICE_UNAVAILABLE);
+        }
+    }
 }
