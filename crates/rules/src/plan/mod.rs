@@ -31,7 +31,7 @@ pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, P
 pub use hosts::{HostPattern, HostTable, Ports};
 pub use metrics::MetricsListen;
 pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
-pub use outbound::{LookupFamily, Outbound};
+pub use outbound::{LookupFamily, NameServers, Outbound, Transport};
 pub use path_match::PathMatch;
 pub use policy_test::PolicyTest;
 pub use provider::{BUILTIN, HostedService, OidcProvider, OwnClient, Provider, Providers};

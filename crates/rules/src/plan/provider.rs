@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::secret::Secret;
 
@@ -9,8 +9,12 @@ pub const BUILTIN: &str = "builtin";
 #[derive(Debug)]
 pub struct Providers {
     first: Provider,
-    /// For routes with a client of their own, by [`OwnClient::key`].
-    others: Vec<(Box<str>, Provider)>,
+    /// For routes with a client of their own.
+    others: Vec<Provider>,
+    /// Which of them, by [`OwnClient::key`]: each request asks.
+    by_client: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
+    /// Which of them, by what sessions remember.
+    by_id: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
 }
 
 /// The OAuth client of one route (`idp_client_id`, `idp_client_secret`): its sessions are its own.
@@ -25,9 +29,12 @@ pub struct OwnClient {
 }
 
 impl Providers {
-    /// `first` is asked where nothing says which.
-    pub const fn new(first: Provider, others: Vec<(Box<str>, Provider)>) -> Self {
-        Self { first, others }
+    /// `first` is asked where nothing says which, the others by [`OwnClient::key`].
+    pub fn new(first: Provider, others: Vec<(Box<str>, Provider)>) -> Self {
+        let (keys, others): (Vec<_>, Vec<_>) = others.into_iter().unzip();
+        let by_client = keys.into_iter().zip(0..).collect();
+        let by_id = others.iter().map(|one| one.id().into()).zip(0..).collect();
+        Self { first, others, by_client, by_id }
     }
 
     /// Who is asked where nothing says which.
@@ -37,13 +44,13 @@ impl Providers {
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Provider> {
-        std::iter::once(&self.first).chain(self.others.iter().map(|(_, provider)| provider))
+        std::iter::once(&self.first).chain(&self.others)
     }
 
     /// Who is asked for a route with this client; for one without, who is asked usually.
     pub fn asked_by(&self, own: Option<&OwnClient>) -> &Provider {
-        let known = own.and_then(|own| self.others.iter().find(|(key, _)| *key == own.key));
-        known.map_or(&self.first, |(_, provider)| provider)
+        let known = own.and_then(|own| self.by_client.get(&own.key));
+        known.and_then(|at| self.others.get(*at)).unwrap_or(&self.first)
     }
 
     /// Do sessions that came from the provider of this id count on a route with this client?
@@ -54,7 +61,10 @@ impl Providers {
     /// The one that a session or a sign-in under way came from; `None` when it is no longer asked,
     /// and then its sessions are void.
     pub fn of(&self, id: &str) -> Option<&Provider> {
-        self.iter().find(|provider| provider.id() == id)
+        if self.first.id() == id {
+            return Some(&self.first);
+        }
+        self.by_id.get(id).and_then(|at| self.others.get(*at))
     }
 }
 

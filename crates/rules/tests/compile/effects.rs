@@ -127,7 +127,8 @@ fn supported() -> BTreeSet<String> {
     all
 }
 
-fn shelf() -> Shelf {
+/// Files for the values of the table.
+pub fn shelf() -> Shelf {
     let case = fs::read_to_string(crate::cases::folder().join("client-pairs.case")).unwrap();
     let mut files = crate::cases::files(&case);
     let case = fs::read_to_string(crate::cases::folder().join("mtls.case")).unwrap();
@@ -142,7 +143,7 @@ fn shelf() -> Shelf {
 }
 
 /// The config of a row, with this value.
-fn config(place: &str, (path, context, ..): &Row, value: &str, shelf: &Shelf) -> String {
+pub fn config(place: &str, (path, context, ..): &Row, value: &str, shelf: &Shelf) -> String {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let name = path.rsplit('.').next().unwrap();
     let pair = if value.is_empty() { String::new() } else { format!("{name}: {value}") };

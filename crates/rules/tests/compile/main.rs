@@ -9,6 +9,7 @@ mod compat;
 mod covered;
 mod effective;
 mod effects;
+mod every_key;
 mod examples;
 mod hidden;
 mod idn;

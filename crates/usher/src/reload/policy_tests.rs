@@ -74,9 +74,17 @@ fn wrong(route: &Route, test: &PolicyTest, foretold: &Foretold<'_>) -> Option<Pr
         }
         Foretold::Nowhere(_) => Some(elsewhere("no route takes the request".into())),
         // Whoever expects that nobody gets so far is right.
-        Foretold::Refused(_) if test.expect == Verdict::Deny && test.reason.is_none() => None,
+        Foretold::Refused(_) | Foretold::Barred(_)
+            if test.expect == Verdict::Deny && test.reason.is_none() =>
+        {
+            None
+        }
         Foretold::Refused(error) => Some(problem(
             format!("this test expects `{expected}`, and the request is refused: {error}"),
+            "write another request, or `expect: deny` without a `reason`".into(),
+        )),
+        Foretold::Barred(barred) => Some(problem(
+            format!("this test expects `{expected}`, and the request is refused: {}", barred.why()),
             "write another request, or `expect: deny` without a `reason`".into(),
         )),
         Foretold::Judged(judged) => judged_wrong(test, judged, problem),

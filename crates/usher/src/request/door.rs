@@ -1,5 +1,6 @@
 use std::{
-    fmt,
+    fmt, io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -24,6 +25,7 @@ use super::{
     identify::{SessionStore, Verifier},
     record::Recorder,
     shape::Signer,
+    tls::refused_certificate,
 };
 
 /// What every request meets: the plan in force, and what the rooms need.
@@ -141,6 +143,15 @@ impl Door {
             .with(EventField::Cause, &turned.why)
             .with(EventField::Effect, effect)
             .write_if(&self.plan().log);
+    }
+}
+
+impl Door {
+    /// A handshake that failed for what the client showed leaves a line; other ones are noise.
+    pub(crate) fn handshake_failed(&self, peer: SocketAddr, error: &io::Error) {
+        if let Some(why) = refused_certificate(error) {
+            self.recorder.handshake_refused(peer, why, moment(&*self.clock));
+        }
     }
 }
 

@@ -191,6 +191,7 @@ words! {
         Metrics = "metrics",
         Overload = "overload",
         TakenBack = "taken-back",
+        HandshakeRefused = "handshake-refused",
         Unreadable = "unreadable",
         Forwarded = "forwarded",
         Identity = "identity",

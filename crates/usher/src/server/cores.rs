@@ -383,9 +383,9 @@ impl Core {
                     () = tasks.draining() => return,
                     () = admitted.must_go() => return,
                 };
-                let Ok(Accepted { stream, server_name, protocol, shown, presented }) = accepted
-                else {
-                    return;
+                let Accepted { stream, server_name, protocol, shown, presented } = match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => return door.handshake_failed(peer, &error),
                 };
                 let certificates = (shown, presented);
                 let connection = connection(server_name, certificates, protocol, admitted);

@@ -42,6 +42,7 @@ mod links;
 mod long_heads;
 mod messages;
 mod metrics;
+mod name_servers;
 mod own_clients;
 mod own_endpoints;
 mod panics;

@@ -256,7 +256,7 @@ keys! {
     /// Its name.
     HEADER_PAIR_KEY: Text = text("key", Supported);
     /// Its value.
-    HEADER_PAIR_VALUE: Text = text("value", Supported);
+    HEADER_PAIR_VALUE: Secret = secret("value", Supported);
 }
 
 keys! {
@@ -287,7 +287,7 @@ keys! {
     /// Keys of what is said and heard: hexadecimal.
     PAYLOAD:
     /// Octets in hexadecimal.
-    PAYLOAD_TEXT: Text = text("text", Supported);
+    PAYLOAD_TEXT: Secret = secret("text", Supported);
 }
 
 keys! {

@@ -77,7 +77,7 @@ impl Forwarder {
 
     /// Makes ready for the routes of a plan that is about to be put in force.
     pub fn prepare(&self, plan: &Plan) {
-        self.configs.adopt(plan.outbound);
+        self.configs.adopt(plan.outbound.clone());
         self.choosers.prepare(plan);
     }
 

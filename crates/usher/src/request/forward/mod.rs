@@ -18,6 +18,7 @@ mod cut;
 mod dial;
 mod error;
 mod exchange;
+mod name_servers;
 mod names;
 mod own_client;
 mod pool;
