@@ -34,6 +34,7 @@ mod hosted_answers;
 mod hosted_holes;
 mod hosted_replay;
 mod hostile;
+mod hours;
 mod http2_upstreams;
 mod invariants;
 mod keys;
