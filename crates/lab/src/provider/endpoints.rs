@@ -127,17 +127,27 @@ fn token(shared: &Shared, authorization: Option<&str>, form: &HashMap<String, St
         return json_answer(401, &json!({"error": "invalid_client"}));
     }
     let mut state = shared.state();
-    let grant = state.grants.remove(text("code")).filter(|grant| {
-        let digest = digest::digest(&digest::SHA256, text("code_verifier").as_bytes());
-        encode(digest) == grant.challenge && text("redirect_uri") == grant.redirect_uri
-    });
-    let Some(grant) = grant.filter(|_| text("grant_type") == "authorization_code") else {
+    let granted = match text("grant_type") {
+        "refresh_token" => state.refreshing.spend(text("refresh_token")).then_some(None),
+        "authorization_code" => {
+            let grant = state.grants.remove(text("code")).filter(|grant| {
+                let digest = digest::digest(&digest::SHA256, text("code_verifier").as_bytes());
+                encode(digest) == grant.challenge && text("redirect_uri") == grant.redirect_uri
+            });
+            grant.map(|grant| grant.nonce)
+        }
+        _ => None,
+    };
+    let Some(nonce) = granted else {
         return json_answer(400, &json!({"error": "invalid_grant"}));
     };
     let mut answer =
         json!({"access_token": ACCESS_TOKEN, "token_type": "Bearer", "expires_in": 300});
+    if let Some(token) = state.refreshing.make() {
+        answer["refresh_token"] = token.into();
+    }
     if state.lie != Lie::NoIdToken {
-        let claims = id_token_claims(shared, &state, grant.nonce);
+        let claims = id_token_claims(shared, &state, nonce);
         let token = match state.lie {
             Lie::AlgNone => unsigned(&claims),
             Lie::HsWithPublicKey => state.keys.sign_with_public_key(&claims),

@@ -15,6 +15,7 @@ mod proxy_protocol;
 mod redirect;
 mod resilience;
 mod route;
+mod session_life;
 mod sketch;
 mod template;
 
@@ -42,6 +43,7 @@ pub use route::{
     Action, HostField, HostOfPath, McpServer, ResponseRewrite, Rewrite, Route, Target, Targets,
     UpstreamTls, UpstreamVerify,
 };
+pub use session_life::SessionLife;
 pub use template::{Piece, RequestTemplate};
 
 use crate::{
@@ -64,6 +66,8 @@ pub struct Plan {
     pub sign_in: SignIn,
     /// The session cookie.
     pub cookie: CookiePolicy,
+    /// How long sessions live beside it, and when providers are asked again.
+    pub sessions: SessionLife,
     /// Limits in time that hold for every route.
     pub timeouts: Timeouts,
     /// Roots added to the system's for every outbound connection (`certificate_authority`), PEM.

@@ -19,6 +19,7 @@ pub struct Keys {
     browser_flow: LessSafeKey,
     callback: LessSafeKey,
     id_token: LessSafeKey,
+    tokens: LessSafeKey,
 }
 
 /// Why keys can't be made.
@@ -54,6 +55,7 @@ impl Keys {
             browser_flow: aead_key(cookie, Purpose::BrowserFlow)?,
             callback: aead_key(shared, Purpose::Callback)?,
             id_token: aead_key(shared, Purpose::IdToken)?,
+            tokens: aead_key(shared, Purpose::Tokens)?,
         })
     }
 
@@ -62,6 +64,7 @@ impl Keys {
             Purpose::BrowserFlow => &self.browser_flow,
             Purpose::Callback => &self.callback,
             Purpose::IdToken => &self.id_token,
+            Purpose::Tokens => &self.tokens,
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Purpose {
     Callback,
     /// The provider's ID token, kept with the session.
     IdToken,
+    /// What it takes to ask the provider again, kept with the session.
+    Tokens,
 }
 
 /// Why a text does not open. One answer for every cause: telling them apart helps nobody but
@@ -27,6 +29,7 @@ impl Purpose {
             Self::BrowserFlow => b"browser-flow",
             Self::Callback => b"callback",
             Self::IdToken => b"id-token",
+            Self::Tokens => b"tokens",
         }
     }
 }
@@ -113,7 +116,7 @@ mod tests {
         assert_eq!(keys.open(Purpose::Callback, b"cookie-a", &sealed), Err(NotSealedHere));
         assert_eq!(keys.open(Purpose::IdToken, b"cookie-a", &sealed), Err(NotSealedHere));
         assert_eq!(other.open(Purpose::BrowserFlow, b"cookie-a", &sealed), Err(NotSealedHere));
-        let purposes = [Purpose::BrowserFlow, Purpose::Callback, Purpose::IdToken];
+        let purposes = [Purpose::BrowserFlow, Purpose::Callback, Purpose::IdToken, Purpose::Tokens];
         for (one, other) in purposes.iter().flat_map(|one| purposes.map(|other| (*one, other))) {
             let opens = keys.open(other, b"", &keys.seal(one, b"", b"text", [9; 12])).is_ok();
             assert_eq!(opens, one.name() == other.name(), "{one:?} as {other:?}");

@@ -313,7 +313,7 @@ impl Redeeming {
         let expected = IdTokenExpected {
             issuer: &provider.issuer,
             client_id: &provider.client_id,
-            nonce: &self.nonce,
+            nonce: Some(&self.nonce),
         };
         check_id_token(id_token, &expected, now)?;
         let authentication = person_from_claims(id_token, userinfo)?;

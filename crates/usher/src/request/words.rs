@@ -152,6 +152,8 @@ words! {
         StoreSweep = "store-sweep",
         /// Asks the provider at the start, so that a mistake is told before somebody signs in.
         Provider = "provider",
+        /// Asks providers again about those who are signed in.
+        Sessions = "sessions",
         /// Tells the certificates the time, and the operator which of them end.
         Certificates = "certificates",
         /// Orders certificates.
@@ -183,6 +185,7 @@ words! {
         SignIn = "sign-in",
         SignInFailed = "sign-in-failed",
         SignOut = "sign-out",
+        SessionEnded = "session-ended",
         SignInHost = "sign-in-host",
         Provider = "provider",
         Upstream = "upstream",

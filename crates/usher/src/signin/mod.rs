@@ -8,6 +8,7 @@
 //! | authenticate host | `/oauth2/callback` | `oauth2` |
 //! | route's host | `/.pomerium/callback/` | `callback` |
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
+//! | authenticate host | `/.pomerium/backchannel_logout`, for providers | `back_channel` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
 //! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
 //! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
@@ -17,11 +18,12 @@
 //! | all | what one provider does otherwise than another | `identity_provider` |
 //! | either side of a hosted sign-in | the same pages, another wire | `hosted` |
 //!
-//! Sessions are not refreshed at the provider: they end after `cookie_expire`, at sign-out, or
-//! when they are revoked. A provider that is down ends none of them.
+//! Sessions end after `cookie_expire`, at sign-out, when they are revoked, or when the provider does
+//! not vouch for them any more (`recheck`). One that is down ends none of them for a while.
 
 mod answer;
 mod ask;
+mod back_channel;
 mod binding;
 mod callback;
 mod deep_link;
@@ -35,6 +37,7 @@ mod open;
 mod portal;
 mod program;
 mod provider;
+mod recheck;
 mod sessions;
 mod sign_in;
 mod sign_out;
@@ -100,6 +103,7 @@ pub struct SignInRoom {
     assertions: Arc<dyn Assertions>,
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
+    silent: recheck::Silent,
 }
 
 impl SignInRoom {
@@ -119,6 +123,7 @@ impl SignInRoom {
             assertions,
             journal,
             providers,
+            silent: recheck::Silent::default(),
         }
     }
 
@@ -156,6 +161,9 @@ impl SignInRoom {
             "/.pomerium/callback" if get => answer::moved(&ask.with_query(flow::CALLBACK)),
             flow::CALLBACK | "/.pomerium/callback" => answer::method_not_allowed("GET"),
             path if path.starts_with(flow::DeepLink::PATH) && get => self.deep_link(ask),
+            flow::BACK_CHANNEL_LOGOUT if ask.at_authenticate() && post => {
+                self.back_channel_logout(ask).await
+            }
             flow::SIGN_OUT if post => self.sign_out(ask).await,
             flow::SIGN_OUT if get => self.ask_to_sign_out(ask).await,
             flow::SIGN_OUT => answer::method_not_allowed("GET, POST"),

@@ -12,6 +12,7 @@
 mod app;
 mod app_hostile;
 mod asking;
+mod back_channel;
 mod bounded_lines;
 mod certificate_worth;
 mod client_certificates;
@@ -55,6 +56,7 @@ mod providers;
 mod proxied;
 mod readers;
 mod recent;
+mod rechecks;
 mod refused_words;
 mod resilience;
 mod routes;

@@ -32,6 +32,7 @@ mod resilience;
 mod route;
 mod secrets;
 mod service;
+mod session_life;
 mod sign_in;
 mod socket_origins;
 mod target;
@@ -109,6 +110,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         mtls,
         sign_in,
         cookie,
+        sessions: session_life::session_life(&globals),
         timeouts,
         extra_roots,
         outbound,

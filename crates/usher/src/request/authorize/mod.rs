@@ -204,10 +204,15 @@ impl Standing {
         let session = self.session.as_ref();
         let has_expired = session.is_some_and(|session| session.is_over(now));
         let (providers, own) = (&plan.sign_in.providers, route.own_client.as_ref());
-        let who = session
-            .filter(|_| !has_expired || stream.outlives_expiry())
+        let goes_on = |session: &Arc<LiveSession>| match stream {
+            Stream::Body => !session.is_over_for(plan.sessions.playing, now),
+            Stream::Socket => !has_expired,
+        };
+        let newest = session
+            .filter(|session| goes_on(session))
             .filter(|session| providers.counts_on(own, &session.session().idp_id))
-            .map(|session| session.signed_in());
+            .map(|session| session.newest());
+        let who = newest.as_deref();
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream.outlives_expiry() { self.asked.at } else { now.wall };
         let decision = self.asked.decide((&route, &route.policy), who, at).0;

@@ -163,7 +163,7 @@ impl Wait<'_> {
     /// Does the permit still hold? Asked every few seconds while an upload runs.
     fn holds(&self) -> Result<(), PermitEnd> {
         self.standing.session_goes_on()?;
-        let generation = self.recheck.generation();
+        let generation = self.recheck.generation(self.standing);
         if generation == self.generation.swap(generation, Ordering::Relaxed) {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! The talk with an OpenID Connect provider. `openidconnect` builds requests and checks
 //! signatures; what a checked answer means is decided in [`usher_rules::signin`].
 
+mod again;
 mod documents;
 mod exchange;
 mod http;
@@ -20,12 +21,17 @@ use openidconnect::{
 use serde_json::{Map, Value};
 use usher_rules::{
     plan::{OidcProvider, Plan, Provider},
+    session::ProviderTokens,
     signin::{OAUTH2_CALLBACK, Pending, Redeeming},
     time::{Now, UnixTime},
 };
 
-use self::known::{Cache, ProviderState};
+use self::{
+    exchange::Grant,
+    known::{Cache, ProviderState},
+};
 
+pub(super) use self::again::AskedAgain;
 pub(crate) use self::http::{Http, PATIENCE};
 
 /// Why a provider is of no help.
@@ -94,6 +100,9 @@ pub enum ProviderError {
     /// The token endpoint sent none.
     #[error("the provider sent no ID token")]
     NoIdToken,
+    /// The userinfo endpoint refuses a token that should still open it.
+    #[error("the provider has taken its grant back: userinfo is answered with 401")]
+    TakenBack,
     /// Its signature does not hold, or it is not for us.
     #[error("the ID token is not good: {0}")]
     IdToken(Box<str>),
@@ -114,12 +123,21 @@ impl ProviderError {
             | Self::Unreadable(_)
             | Self::CodeRefused { .. }
             | Self::NoIdToken
+            | Self::TakenBack
             | Self::IdToken(_) => false,
         }
     }
 }
 
 impl ProviderError {
+    /// Does the provider say no to this person, rather than nothing of them?
+    pub fn is_refusal(&self) -> bool {
+        let Self::CodeRefused { word, .. } = self else { return matches!(self, Self::TakenBack) };
+        let of_us = ["invalid_client", "unauthorized_client", "unsupported_grant_type"];
+        let of_us = of_us.iter().chain(&["invalid_scope", "invalid_request", "another error"]);
+        !of_us.copied().any(|one| one == &**word)
+    }
+
     /// Is it the config that is wrong, so that nobody can sign in until it is mended?
     pub fn is_set_up_wrong(&self) -> bool {
         let Self::CodeRefused { word, .. } = self else { return false };
@@ -148,6 +166,7 @@ impl ProviderError {
             | Self::NoTokenEndpoint
             | Self::CodeRefused { .. }
             | Self::NoIdToken
+            | Self::TakenBack
             | Self::IdToken(_) => "",
         }
     }
@@ -192,6 +211,10 @@ pub(super) struct VerifiedTokens {
 pub(super) struct Redeemed {
     /// The ID token itself, for the end of the session at the provider.
     pub id_token: String,
+    /// What it takes to ask the provider again.
+    pub tokens: ProviderTokens,
+    /// The provider's own name for the session (`sid`).
+    pub session: Option<Box<str>>,
     /// How our secret was told; `None` where there is none.
     pub method: Option<&'static str>,
 }
@@ -280,6 +303,19 @@ impl Providers {
         matches!(url.scheme(), "https" | "http").then_some(url)
     }
 
+    /// The claims of a token that the provider signed.
+    pub(super) async fn verified(
+        &self,
+        plan: &Plan,
+        provider: &OidcProvider,
+        token: &str,
+        now: Now,
+    ) -> Result<Map<String, Value>, ProviderError> {
+        let cache = self.cache(plan, provider);
+        let known = cache.of(plan, provider, now).await?;
+        verified(&cache, &known, token, now).await
+    }
+
     /// Redeems a code, checks the ID token's signature, and asks the userinfo endpoint.
     pub(super) async fn redeem(
         &self,
@@ -290,24 +326,33 @@ impl Providers {
     ) -> Result<VerifiedTokens, ProviderError> {
         let cache = self.cache(plan, provider);
         let known = cache.of(plan, provider, now).await?;
-        let (tokens, method) =
-            exchange::redeem(&known, provider, plan, (&redeeming.code, &redeeming.verifier))
-                .await?;
-        let claims = match exchange::verified(&known, &tokens.id_token) {
-            Ok(claims) => claims,
-            Err(exchange::NotVerified::UnknownKey) => {
-                let known = cache.with_new_keys(Arc::clone(&known), now).await?;
-                exchange::verified(&known, &tokens.id_token)?
-            }
-            Err(not_verified) => return Err(not_verified.into()),
-        };
-        let userinfo = exchange::userinfo(&known, &tokens).await?;
+        let grant = Grant::Code(&redeeming.code, &redeeming.verifier);
+        let (tokens, method) = exchange::redeem(&known, provider, plan, grant).await?;
+        let id_token = tokens.id_token.clone().ok_or(ProviderError::NoIdToken)?;
+        let claims = verified(&cache, &known, &id_token, now).await?;
+        let userinfo = exchange::userinfo(&known, &tokens.access_token).await?;
         let method = provider.client_secret.as_ref().map(|_| method.word());
-        Ok(VerifiedTokens {
-            claims,
-            userinfo,
-            redeemed: Redeemed { id_token: tokens.id_token, method },
-        })
+        let session = claims.get("sid").and_then(Value::as_str).map(Into::into);
+        let tokens = again::kept(tokens, None, claims.clone(), now.wall);
+        let redeemed = Redeemed { id_token, tokens, session, method };
+        Ok(VerifiedTokens { claims, userinfo, redeemed })
+    }
+}
+
+/// The claims of an ID token whose signature holds, if need be by keys that are published since.
+async fn verified(
+    cache: &Cache,
+    known: &Arc<ProviderState>,
+    token: &str,
+    now: Now,
+) -> Result<Map<String, Value>, ProviderError> {
+    match exchange::verified(known, token) {
+        Ok(claims) => Ok(claims),
+        Err(exchange::NotVerified::UnknownKey) => {
+            let known = cache.with_new_keys(Arc::clone(known), now).await?;
+            Ok(exchange::verified(&known, token)?)
+        }
+        Err(not_verified) => Err(not_verified.into()),
     }
 }
 
@@ -371,7 +416,8 @@ pub(super) async fn try_client(
     now: Now,
 ) -> Result<(), ProviderError> {
     let known = Cache::new(patience).of(plan, provider, now).await?;
-    match exchange::redeem(&known, provider, plan, ("usher-check", "usher-check")).await {
+    match exchange::redeem(&known, provider, plan, Grant::Code("usher-check", "usher-check")).await
+    {
         Err(error) if error.is_set_up_wrong() => Err(error),
         Ok(_) | Err(_) => Ok(()),
     }
