@@ -194,13 +194,10 @@ fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> 
             not_spoken("The request's transfer coding is not spoken here.")
         }
         RouteError::Protocol => not_spoken("Only WebSockets can be opened by extended CONNECT."),
-        RouteError::Connect => not_spoken("No tunnels are opened here yet."),
-        RouteError::NoTunnel => {
-            (Box::new(NotFound { host, receipt }), PathRule::NoRoute, Details::RouteNotFound)
-        }
         RouteError::Trace => not_spoken("Requests are not traced here."),
         RouteError::NoAuthority
         | RouteError::BadAuthority(_)
+        | RouteError::Connect
         | RouteError::BadPath(_)
         | RouteError::TwoReadings
         | RouteError::Method
