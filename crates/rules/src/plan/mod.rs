@@ -41,7 +41,7 @@ pub use redirect::{AskedFor, Redirect};
 pub use resilience::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate};
 pub use route::{
     Action, HostField, HostOfPath, McpServer, ResponseRewrite, Rewrite, Route, Target, Targets,
-    UpstreamTls, UpstreamVerify,
+    Tunnel, UpstreamTls, UpstreamVerify,
 };
 pub use session_life::SessionLife;
 pub use template::{Piece, RequestTemplate};
@@ -110,6 +110,23 @@ impl Plan {
     /// The first route that takes a canonical path of this host.
     pub fn route_at(&self, authority: &Authority, path: &str) -> Option<&Arc<Route>> {
         self.routes_of(authority).find(|route| route.matches.takes(path))
+    }
+
+    /// The route that a CONNECT to `to` is for.
+    pub fn tunnel_at(&self, to: &Authority) -> Option<&Arc<Route>> {
+        self.hosts.tunnels(to).find_map(|index| self.routes.get(index))
+    }
+
+    /// Do clients of a tunnel sign in at `authority`, which is no host of HTTP?
+    pub fn signs_in_for_tunnels(&self, authority: &Authority) -> bool {
+        let is_here = |route: &Arc<Route>| {
+            let Some(tunnel) = &route.tunnel else { return false };
+            match &tunnel.sign_in {
+                Some(sign_in) => sign_in == authority,
+                None => route.from.takes_host(authority.host.as_compared()),
+            }
+        };
+        self.routes.iter().any(is_here)
     }
 
     /// The routes of a host, in matching order.

@@ -114,6 +114,7 @@ fn sketch_route(host: Host) -> Route {
         is_public: false,
         socket_origins: Vec::new(),
         tls: UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None },
+        tunnel: None,
         mcp: None,
         own_client: None,
         app: None,

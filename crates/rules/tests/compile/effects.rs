@@ -166,7 +166,9 @@ pub fn config(place: &str, (path, context, ..): &Row, value: &str, shelf: &Shelf
             let own = ["to:", "redirect:", "response:"];
             let goes = own.iter().any(|key| with.starts_with(key));
             let to = if goes { "" } else { "  to: http://x\n" };
-            format!("routes:\n- from: https://a.test\n{to}  {}\n", with.replace("\n{", "\n  {"))
+            let is_tunnel = with.starts_with("to: tcp:");
+            let from = if is_tunnel { "tcp+https://a.test:22" } else { "https://a.test" };
+            format!("routes:\n- from: {from}\n{to}  {}\n", with.replace("\n{", "\n  {"))
         }
     }
 }

@@ -265,6 +265,7 @@ pub const ROUTE: &[Row] = &[
     ("allow_websockets", "{}", "true", "false"),
     ("allow_upgrades", "{}", "[websocket]", ""),
     ("allow_websocket_origins", "allow_websockets: true\n  {}", "[https://b.test]", ""),
+    ("tunnel_after_session", "to: tcp://x:22\n  {}", "7s", "8s"),
     ("set_request_headers", "{}", "{x-one: two}", "{x-one: three}"),
     ("remove_request_headers", "{}", "[x-one]", "[x-two]"),
     ("allow_client_identity_headers", "{}", "[Remote-User]", ""),

@@ -189,6 +189,7 @@ words! {
         SignInHost = "sign-in-host",
         Provider = "provider",
         Upstream = "upstream",
+        Tunnel = "tunnel",
         Certificate = "certificate",
         CertificateEnds = "certificate-ends",
         Metrics = "metrics",

@@ -74,6 +74,7 @@ mod test_app;
 mod test_server;
 mod tries;
 mod trusting;
+mod tunnels;
 mod unread;
 mod upgrades;
 mod upstream_tls;

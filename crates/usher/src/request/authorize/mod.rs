@@ -192,7 +192,11 @@ impl Standing {
     pub fn still_holds(&self, plan: &Plan, now: Now, stream: Stream) -> Result<(), PermitEnd> {
         self.session_goes_on()?;
         let PolicyInput { authority, path, .. } = &self.asked;
-        let Ok(Destination::Route(route)) = route::belongs(plan, authority, path) else {
+        let belongs = match self.route.tunnel {
+            Some(_) => Ok(route::tunnel_to(plan, authority)),
+            None => route::belongs(plan, authority, path),
+        };
+        let Ok(Destination::Route(route)) = belongs else {
             return Err(PermitEnd::RouteGone);
         };
         if !matches!(route.action, Action::Forward(_)) || !stream.is_open_on(&route) {
@@ -247,14 +251,23 @@ pub enum Stream {
     /// A WebSocket, which may never end by itself: it ends with its session, and who has a new
     /// one opens it again.
     Socket,
+    /// A tunnel. It may go on for a while after its session, which its route bounds.
+    Tunnel,
+    /// A tunnel in that while.
+    TunnelAfterSession,
 }
 
 impl Stream {
+    /// What follows an upgrade on that route.
+    pub const fn after_upgrade(route: &Route) -> Self {
+        if route.tunnel.is_some() { Self::Tunnel } else { Self::Socket }
+    }
+
     /// Does it go on when its session has run out?
     const fn outlives_expiry(self) -> bool {
         match self {
-            Self::Body => true,
-            Self::Socket => false,
+            Self::Body | Self::TunnelAfterSession => true,
+            Self::Socket | Self::Tunnel => false,
         }
     }
 
@@ -263,6 +276,7 @@ impl Stream {
         match self {
             Self::Body => true,
             Self::Socket => route.websockets,
+            Self::Tunnel | Self::TunnelAfterSession => route.tunnel.is_some(),
         }
     }
 }
