@@ -210,7 +210,8 @@ impl Standing {
         let (providers, own) = (&plan.sign_in.providers, route.own_client.as_ref());
         let goes_on = |session: &Arc<LiveSession>| match stream {
             Stream::Body => !session.is_over_for(plan.sessions.playing, now),
-            Stream::Socket => !has_expired,
+            Stream::TunnelAfterSession => true, // whoever carries it counts that while
+            Stream::Socket | Stream::Tunnel => !has_expired,
         };
         let newest = session
             .filter(|session| goes_on(session))
