@@ -44,7 +44,7 @@ impl Plan {
             sign_in: SignIn {
                 authenticate,
                 dedicated_host,
-                providers: Providers::new(provider, Vec::new()),
+                providers: Providers::new(provider.into(), Vec::new(), Vec::new()),
                 signed_out_url: None,
                 programmatic_hosts: vec!["localhost".into()],
                 service: None,
@@ -113,7 +113,7 @@ fn sketch_route(host: Host) -> Route {
         socket_origins: Vec::new(),
         tls: UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None },
         mcp: None,
-        own_client: None,
+        sign_in_by: None,
         app: None,
     }
 }

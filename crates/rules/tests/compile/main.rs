@@ -12,6 +12,7 @@ mod effects;
 mod examples;
 mod hidden;
 mod idn;
+mod idp_values;
 mod laws;
 mod mtls;
 mod reference;

@@ -228,8 +228,8 @@ fn page_of<'r>(request: &'r Identified<'_>) -> Cow<'r, str> {
 fn needed<'r>(request: &'r Identified<'_>, target: &'r str, prompt: Prompt) -> SignInNeeded<'r> {
     let Identified { head, seen, routed, .. } = request;
     let (plan, authority) = (&seen.plan, &routed.authority);
-    let own_client = routed.route().and_then(|route| route.own_client.as_ref());
-    let provider = plan.sign_in.providers.asked_by(own_client).id();
+    let by = routed.route().and_then(|route| route.sign_in_by.as_ref());
+    let provider = plan.sign_in.providers.ids_asked_by(by);
     let (request_id, now) = (seen.id(), seen.now);
     SignInNeeded { plan, head, authority, target, provider, prompt, request_id, now }
 }

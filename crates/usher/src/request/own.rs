@@ -94,8 +94,8 @@ pub struct SignInNeeded<'a> {
     pub authority: &'a Authority,
     /// Path and query to come back to.
     pub target: &'a str,
-    /// Who says who they are: by the id that its sessions have.
-    pub provider: &'a str,
+    /// Who may say who they are: by the ids that their sessions have.
+    pub provider: String,
     /// Does a session that is known somewhere do?
     pub prompt: Prompt,
     /// The id on pages, logs and `X-Request-Id`.

@@ -34,7 +34,7 @@ impl SignInRoom {
                 head: ask.head(),
                 authority: ask.authority(),
                 target: ask.path(),
-                provider: ask.provider().id(),
+                provider: ask.provider_ids(),
                 prompt: Prompt::IfNeeded,
                 request_id: ask.request_id(),
                 now: ask.now(),

@@ -193,10 +193,10 @@ impl Standing {
         }
         let session = self.session.as_ref();
         let has_expired = session.is_some_and(|session| session.is_over(now));
-        let (providers, own) = (&plan.sign_in.providers, route.own_client.as_ref());
+        let (providers, by) = (&plan.sign_in.providers, route.sign_in_by.as_ref());
         let who = session
             .filter(|_| !has_expired || stream.outlives_expiry())
-            .filter(|session| providers.counts_on(own, &session.session().idp_id))
+            .filter(|session| providers.counts_on(by, &session.session().idp_id))
             .map(|session| session.signed_in());
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream.outlives_expiry() { self.asked.at } else { now.wall };

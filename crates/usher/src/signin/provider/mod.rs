@@ -2,7 +2,9 @@
 //! signatures; what a checked answer means is decided in [`usher_rules::signin`].
 
 mod documents;
+mod entra;
 mod exchange;
+mod github;
 mod http;
 mod known;
 
@@ -19,7 +21,7 @@ use openidconnect::{
 };
 use serde_json::{Map, Value};
 use usher_rules::{
-    plan::{OidcProvider, Plan, Provider},
+    plan::{LogoutForm, OidcProvider, Plan, Provider, ProviderKind, Published},
     signin::{OAUTH2_CALLBACK, Pending, Redeeming},
     time::{Now, UnixTime},
 };
@@ -190,10 +192,16 @@ pub(super) struct VerifiedTokens {
 }
 
 pub(super) struct Redeemed {
-    /// The ID token itself, for the end of the session at the provider.
+    /// The ID token itself, for the end of the session at the provider; empty where there is none.
     pub id_token: String,
     /// How our secret was told; `None` where there is none.
     pub method: Option<&'static str>,
+}
+
+/// Where a session at a provider ends, and what it is told.
+pub(super) struct EndSession {
+    pub url: url::Url,
+    pub form: LogoutForm,
 }
 
 /// The documents of each OpenID Connect provider that is asked.
@@ -248,13 +256,21 @@ impl Providers {
             request = request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO);
         }
         for (name, value) in &provider.request_params {
-            let replaced = anew && ["prompt", "max_age"].contains(&&**name);
+            let needed = provider.kind.needs().is_some_and(|(needed, _)| needed == &**name);
+            let replaced = needed || (anew && ["prompt", "max_age"].contains(&&**name));
             if !replaced && !is_ours(name) {
                 request = request.add_extra_param(name.to_string(), value.to_string());
             }
         }
+        if let Some((name, value)) = provider.kind.needs() {
+            request = request.add_extra_param(name, value);
+        }
         let (url, _, _) = request.url();
-        Ok(url.into())
+        Ok(if provider.kind.speaks_openid() {
+            url.into()
+        } else {
+            github::plain_oauth2(&url, provider)
+        })
     }
 
     /// Does the provider promise to name itself in its responses (RFC 9207)?
@@ -274,10 +290,15 @@ impl Providers {
         plan: &Plan,
         provider: &OidcProvider,
         now: Now,
-    ) -> Option<url::Url> {
+    ) -> Option<EndSession> {
         let known = self.cache(plan, provider).of(plan, provider, now).await.ok()?;
-        let url = known.metadata.additional_metadata().end_session_endpoint.clone()?;
-        matches!(url.scheme(), "https" | "http").then_some(url)
+        let published = known.metadata.additional_metadata().end_session_endpoint.clone();
+        let is_published = if published.is_some() { Published::Yes } else { Published::No };
+        let beside = known.metadata.authorization_endpoint().url();
+        let derived = || beside.join(provider.kind.logout_path()?).ok();
+        let url = published.or_else(derived)?;
+        let form = provider.kind.logout_form(is_published);
+        matches!(url.scheme(), "https" | "http").then_some(EndSession { url, form })
     }
 
     /// Redeems a code, checks the ID token's signature, and asks the userinfo endpoint.
@@ -293,21 +314,27 @@ impl Providers {
         let (tokens, method) =
             exchange::redeem(&known, provider, plan, (&redeeming.code, &redeeming.verifier))
                 .await?;
-        let claims = match exchange::verified(&known, &tokens.id_token) {
+        let method = provider.client_secret.as_ref().map(|_| method.word());
+        if !provider.kind.speaks_openid() {
+            let claims = github::claims(&known, provider, &tokens.access_token).await?;
+            let redeemed = Redeemed { id_token: String::new(), method };
+            return Ok(VerifiedTokens { claims, userinfo: None, redeemed });
+        }
+        let id_token = tokens.id_token.as_deref().ok_or(ProviderError::NoIdToken)?;
+        let mut claims = match exchange::verified(&known, id_token) {
             Ok(claims) => claims,
             Err(exchange::NotVerified::UnknownKey) => {
                 let known = cache.with_new_keys(Arc::clone(&known), now).await?;
-                exchange::verified(&known, &tokens.id_token)?
+                exchange::verified(&known, id_token)?
             }
             Err(not_verified) => return Err(not_verified.into()),
         };
         let userinfo = exchange::userinfo(&known, &tokens).await?;
-        let method = provider.client_secret.as_ref().map(|_| method.word());
-        Ok(VerifiedTokens {
-            claims,
-            userinfo,
-            redeemed: Redeemed { id_token: tokens.id_token, method },
-        })
+        if provider.kind == ProviderKind::Azure {
+            entra::add_groups(&known, &tokens.access_token, &mut claims).await?;
+        }
+        let redeemed = Redeemed { id_token: id_token.to_owned(), method };
+        Ok(VerifiedTokens { claims, userinfo, redeemed })
     }
 }
 
@@ -355,7 +382,12 @@ pub(super) async fn try_discovery(
     patience: Duration,
     now: Now,
 ) -> Result<(), ProviderError> {
-    Cache::new(patience).of(plan, provider, now).await.map(drop)
+    let known = Cache::new(patience).of(plan, provider, now).await?;
+    if !provider.kind.speaks_openid() {
+        // Nothing is published: whatever answers there is reached.
+        known.http.get_once(&github::api(&provider.issuer), None).await?;
+    }
+    Ok(())
 }
 
 /// Asks the token endpoint for what no code stands for: one that knows us says so, and one that does
