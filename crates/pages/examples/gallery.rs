@@ -5,11 +5,11 @@
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
-    BadRequest, CertificateNeeded, Claim, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge,
-    Identity, Lack, Link, Misdirected, NoSession, NotFound, Portal, PortalRoute, PostForm,
-    ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError, SignInFailed,
+    BadRequest, CertificateNeeded, ChooseProvider, Claim, Contact, CookiesTooLarge, ErrorPage,
+    HeadersTooLarge, Identity, Lack, Link, Misdirected, NoSession, NotFound, Portal, PortalRoute,
+    PostForm, ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError, SignInFailed,
     SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
-    assets,
+    Way, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -39,10 +39,15 @@ fn pages() -> Vec<(&'static str, String)> {
 }
 
 fn forms() -> Vec<(&'static str, String)> {
-    let sign_in = |email, error| SignIn { host: HOST, email, error, flow: "f" }.render();
+    let sign_in = |email, error| SignIn { host: HOST, email, error, flow: "f", ways: &[] }.render();
+    let way = |label| Way { label, to: Link::new("/.pomerium/sign_in/x") };
+    let ways = [way("Google"), way("Microsoft"), way("id.example.com")];
+    let beside = SignIn { host: HOST, email: "", error: None, flow: "f", ways: &ways };
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![
         ("sign-in", sign_in("", None)),
+        ("sign-in-beside", beside.render()),
+        ("choose-provider", ChooseProvider { host: HOST, ways: &ways }.render()),
         ("sign-in-wrong", sign_in("ann@example.com", Some(SignInError::Wrong))),
         (
             "sign-in-throttled",

@@ -11,6 +11,7 @@
 //! | page | status | when |
 //! |---|---|---|
 //! | [`SignIn`] | 200, 400, 403, 429, 503 | the built-in provider asks for address and password |
+//! | [`ChooseProvider`] | 200 | several providers sign people in |
 //! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
@@ -38,6 +39,7 @@
 
 mod assets;
 mod certificate;
+mod choose;
 mod contact;
 mod device;
 mod headers;
@@ -57,6 +59,7 @@ mod upstream;
 
 pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
 pub use certificate::{CertificateNeeded, Lack};
+pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;
 pub use device::{DeviceRefused, NoDevices};
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::rendered;
+use crate::{Way, rendered};
 
 /// The form field with the address.
 pub const EMAIL_FIELD: &str = "email";
@@ -24,6 +24,8 @@ pub struct SignIn<'a> {
     pub error: Option<SignInError>,
     /// What ties the post to this sign-in.
     pub flow: &'a str,
+    /// Other providers that may be chosen instead.
+    pub ways: &'a [Way<'a>],
 }
 
 /// Why somebody is not signed in.

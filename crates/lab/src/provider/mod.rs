@@ -1,6 +1,7 @@
 //! An OpenID Connect provider on loopback: real HTTP, real keys, and a switch for every lie that
 //! a relying party must see through.
 
+mod dialect;
 mod endpoints;
 mod keys;
 
@@ -25,6 +26,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+pub use self::dialect::Dialect;
 use self::keys::Keys;
 
 /// What the provider does wrong; everything else it does right.
@@ -116,6 +118,8 @@ struct State {
     by_post_only: bool,
     date: Option<u64>,
     refreshing: Refreshing,
+    dialect: Dialect,
+    pages: HashMap<String, Vec<Value>>,
 }
 
 /// Its refresh tokens: each is good once, and brings the next (RFC 6749 §6, RFC 9700 §4.14.2).
@@ -246,6 +250,8 @@ impl FakeProvider {
                 by_post_only: false,
                 date: None,
                 refreshing: Refreshing::default(),
+                dialect: Dialect::default(),
+                pages: HashMap::new(),
             }),
         });
         let serving = Arc::clone(&shared);
@@ -344,6 +350,17 @@ impl FakeProvider {
         state.keys.sign(state.algorithm, claims)
     }
 
+    /// From now on it speaks so.
+    pub fn speaks(&self, dialect: Dialect) {
+        self.shared.state().dialect = dialect;
+    }
+
+    /// From now on this path of an API of it holds these, for whoever has an access token.
+    pub fn lists(&self, path: &str, items: Value) {
+        let items = items.as_array().cloned().unwrap_or_default();
+        self.shared.state().pages.insert(path.into(), items);
+    }
+
     /// How often a path was asked for.
     pub fn was_asked(&self, path: &str) -> usize {
         self.shared.state().asked.get(path).copied().unwrap_or_default()
@@ -353,7 +370,8 @@ impl FakeProvider {
     /// `None` when it is no authorization request of a client that we know.
     pub fn consents(&self, url: &str) -> Option<String> {
         let url = url::Url::parse(url).ok()?;
-        (url.as_str().starts_with(&self.issuer) && url.path() == "/authorize").then_some(())?;
+        let authorizes = ["/authorize", "/login/oauth/authorize"].contains(&url.path());
+        (url.as_str().starts_with(&self.issuer) && authorizes).then_some(())?;
         endpoints::authorize(&self.shared, url.query().unwrap_or_default())
     }
 }

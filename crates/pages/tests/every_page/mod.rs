@@ -1,13 +1,13 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, CertificateNeeded, Claim, ClockUnset, Contact, CookiesTooLarge, DeviceRefused,
-    ErrorPage, ForeignForm, HeadersTooLarge, Identity, InternalError, Lack, Link, Misdirected,
-    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
-    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownSession,
-    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust,
-    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
-    WorkerBetween,
+    BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, Contact, CookiesTooLarge,
+    DeviceRefused, ErrorPage, ForeignForm, HeadersTooLarge, Identity, InternalError, Lack, Link,
+    Misdirected, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal,
+    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout,
+    SetUpWrong, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
+    StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, Way, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -79,7 +79,10 @@ fn form(text: &str) -> PostForm<'_> {
 }
 
 fn others(text: &str) -> Vec<(&'static str, String)> {
-    let sign_in = |email, error| SignIn { host: text, email, error, flow: text }.render();
+    let ways = [(); 2].map(|()| Way { label: text, to: Link::new(text) });
+    let sign_in =
+        |email, error| SignIn { host: text, email, error, flow: text, ways: &ways }.render();
+    let choose = ChooseProvider { host: text, ways: &ways };
     let session = ShownSession { id: text, signed_in_at: AT_SECONDS, ends_at: u64::MAX };
     let identity = Identity {
         host: text,
@@ -120,6 +123,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
     vec![
         ("trust", trust.render()),
         ("sign-in", sign_in("", None)),
+        ("choose-provider", choose.render()),
         ("sign-in-prefilled", sign_in(text, None)),
         ("sign-in-wrong", sign_in(text, Some(SignInError::Wrong))),
         ("sign-in-throttled", sign_in(text, Some(SignInError::TooManyTries { minutes: 5 }))),

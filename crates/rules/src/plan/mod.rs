@@ -11,6 +11,7 @@ mod outbound;
 mod path_match;
 mod policy_test;
 mod provider;
+mod provider_kind;
 mod proxy_protocol;
 mod redirect;
 mod resilience;
@@ -35,7 +36,11 @@ pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
 pub use outbound::{LookupFamily, NameServers, Outbound, Transport};
 pub use path_match::PathMatch;
 pub use policy_test::PolicyTest;
-pub use provider::{BUILTIN, HostedService, OidcProvider, OwnClient, Provider, Providers};
+pub use provider::{
+    BUILTIN, HostedService, Listed, OidcProvider, OwnClient, Provider, Providers, SignInBy,
+    Subjects,
+};
+pub use provider_kind::{LogoutForm, ProviderKind, Published};
 pub use proxy_protocol::ProxyProtocol;
 pub use redirect::{AskedFor, Redirect};
 pub use resilience::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate};

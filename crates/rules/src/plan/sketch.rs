@@ -45,7 +45,7 @@ impl Plan {
             sign_in: SignIn {
                 authenticate,
                 dedicated_host,
-                providers: Providers::new(provider, Vec::new()),
+                providers: Providers::new(provider.into(), Vec::new(), Vec::new()),
                 signed_out_url: None,
                 programmatic_hosts: vec!["localhost".into()],
                 service: None,
@@ -116,7 +116,7 @@ fn sketch_route(host: Host) -> Route {
         tls: UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None },
         tunnel: None,
         mcp: None,
-        own_client: None,
+        sign_in_by: None,
         app: None,
     }
 }

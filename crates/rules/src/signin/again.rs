@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ClaimsFault, IdTokenExpected, IdTokenFault, check_id_token, person_from_claims};
+use super::{ClaimsFault, IdTokenExpected, IdTokenFault, check_id_token, somebody_at};
 use crate::{
     plan::OidcProvider,
     session::{Authentication, SignedIn},
@@ -46,16 +46,15 @@ pub fn said_again(
     provider: &OidcProvider,
     now: UnixTime,
 ) -> Result<SignedIn, NotAgain> {
-    if let Some(claims) = said.id_token {
-        let expected = IdTokenExpected {
-            issuer: &provider.issuer,
-            client_id: &provider.client_id,
-            nonce: None, // it is of no sign-in (OIDC Core §12.2)
-        };
-        check_id_token(claims, &expected, now)?;
+    // Who signs nothing was asked by us, over TLS.
+    if let Some(claims) = said.id_token.filter(|_| provider.kind.speaks_openid()) {
+        let issuer = provider.issuer_of(claims).ok_or(IdTokenFault::Issuer)?;
+        // It is of no sign-in (OIDC Core §12.2), and so of no nonce.
+        let client_id = &provider.client_id;
+        check_id_token(claims, &IdTokenExpected { issuer: &issuer, client_id, nonce: None }, now)?;
     }
     let id_token = said.id_token.unwrap_or(said.before);
-    let Authentication { person, claims, .. } = person_from_claims(id_token, said.userinfo)?;
+    let Authentication { person, claims, .. } = somebody_at(provider, id_token, said.userinfo)?;
     if person.id != signed_in.person.id {
         return Err(NotAgain::OtherPerson);
     }
@@ -66,11 +65,13 @@ pub fn said_again(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Map, Value, json};
 
     use super::{NotAgain, SaidAgain, said_again};
     use crate::{
-        plan::OidcProvider,
+        plan::{OidcProvider, ProviderKind, Subjects},
         session::{SessionId, SignedIn},
         signin::{ClaimsFault, IdTokenFault, person_from_claims},
         time::UnixTime,
@@ -98,6 +99,9 @@ mod tests {
             client_secret: None,
             scopes: Vec::new(),
             request_params: Vec::new(),
+            kind: ProviderKind::Oidc,
+            subjects: Subjects::default(),
+            domains: Arc::default(),
             id: "x".into(),
         };
         let at = UnixTime::from_seconds(1000);

@@ -17,6 +17,7 @@ use usher_rules::{
 
 use crate::{
     Shelf, compile,
+    idp_values::{LISTED, OF_ROUTES},
     reference::root,
     values::{GLOBAL, ITEMS, ROUTE, Row, SECRET},
 };
@@ -25,7 +26,9 @@ use crate::{
 fn every_supported_key_changes_what_runs() {
     let shelf = shelf();
     let (mut tried, mut wrong) = (BTreeSet::new(), Vec::new());
-    for (place, table) in [("", GLOBAL), ("routes.", ROUTE), ("", ITEMS)] {
+    for (place, table) in
+        [("", GLOBAL), ("routes.", ROUTE), ("", ITEMS), ("", LISTED), ("routes.", OF_ROUTES)]
+    {
         for row in table {
             let path = format!("{place}{}", row.0);
             let [one, other] = [row.2, row.3].map(|value| config(place, row, value, &shelf));

@@ -13,6 +13,7 @@ mod every_key;
 mod examples;
 mod hidden;
 mod idn;
+mod idp_values;
 mod laws;
 mod mtls;
 mod reference;

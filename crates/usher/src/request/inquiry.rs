@@ -75,7 +75,8 @@ impl Caller {
         match self {
             Self::Nobody => Identity::Anonymous,
             Self::Imagined(mut who) => {
-                let provider = plan.sign_in.providers.asked_by(route.own_client.as_ref());
+                let mut asked = plan.sign_in.providers.asked_by(route.sign_in_by.as_ref());
+                let provider = asked.next().unwrap_or_else(|| plan.sign_in.providers.first());
                 who.session.idp_id = provider.id().into();
                 session(who)
             }

@@ -51,7 +51,8 @@ impl SignInRoom {
         let [header, payload] = unverified(token).ok_or(NotLoggedOut::NoToken)?;
         let provider = said_to_be_of(ask.plan(), &payload).ok_or(NotLoggedOut::OtherProvider)?;
         let claims = self.providers.verified(ask.plan(), provider, token, ask.now()).await?;
-        let expected = (&*provider.issuer, &*provider.client_id);
+        let issuer = provider.issuer_of(&claims).ok_or(LogoutTokenFault::Issuer)?;
+        let expected = (&*issuer, &*provider.client_id);
         let token = check_logout_token(&header, &claims, expected, ask.wall())?;
         let used = token.digest(&provider.id);
         self.sessions.once(used, token.over_at(), ask.wall()).await?;
@@ -92,11 +93,13 @@ fn unverified(token: &str) -> Option<[Map<String, Value>; 2]> {
 /// The provider by issuer and client; several clients of one issuer have sessions of their own.
 fn said_to_be_of<'a>(plan: &'a Plan, claims: &Map<String, Value>) -> Option<&'a OidcProvider> {
     let issuer = claims.get("iss").and_then(Value::as_str)?;
+    let is_of =
+        |provider: &OidcProvider| provider.issuer_of(claims).is_some_and(|own| *own == *issuer);
     let is_for = |client_id: &str| match claims.get("aud") {
         Some(Value::Array(several)) => several.iter().any(|one| one.as_str() == Some(client_id)),
         Some(one) => one.as_str() == Some(client_id),
         None => false,
     };
     let mut asked = plan.sign_in.providers.iter().filter_map(|provider| provider.oidc());
-    asked.find(|provider| *provider.issuer == *issuer && is_for(&provider.client_id))
+    asked.find(|provider| is_of(provider) && is_for(&provider.client_id))
 }

@@ -17,7 +17,7 @@ use usher_rules::{
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer,
     binding::{self, FORM_LIFE},
-    random,
+    choose, random,
     sessions::not_served,
     workers,
 };
@@ -62,7 +62,7 @@ impl SignInRoom {
         error: Option<SignInError>,
     ) -> Response<Body> {
         let host = goal.host(ask.plan());
-        let page = SignIn { host: &host, email, error, flow };
+        let page = SignIn { host: &host, email, error, flow, ways: &choose::ways(ask) };
         let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
@@ -74,7 +74,10 @@ impl SignInRoom {
         if let Some(response) = self.program_allowed(ask) {
             return response;
         }
-        self.with_first(ask.plan()).form_posted(ask).await
+        match choose::built_in(&ask.choices()) {
+            Some(own) => self.with(own).form_posted(ask).await,
+            None => self.sign_in(ask).await,
+        }
     }
 
     pub(super) async fn password_posted(&self, ask: &Ask) -> Response<Body> {

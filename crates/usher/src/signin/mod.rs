@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | route's host | start, programmatic login, hosts that a page depends on | `start` |
 //! | authenticate host | `/.pomerium/sign_in`, the built-in form | `sign_in`, `form` |
+//! | authenticate host | `/.pomerium/sign_in/NAME`: one of several providers | `choose` |
 //! | authenticate host | `/oauth2/callback` | `oauth2` |
 //! | route's host | `/.pomerium/callback/` | `callback` |
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
@@ -26,6 +27,7 @@ mod ask;
 mod back_channel;
 mod binding;
 mod callback;
+mod choose;
 mod deep_link;
 mod devices;
 mod form;
@@ -170,6 +172,9 @@ impl SignInRoom {
             flow::SIGNED_OUT if get => self.signed_out(ask),
             flow::SIGN_IN if ask.at_authenticate() && post => self.form_posted(ask).await,
             flow::SIGN_IN if ask.at_authenticate() => self.sign_in(ask).await,
+            path if choose::chosen(path).is_some() && ask.at_authenticate() && get => {
+                self.sign_in(ask).await
+            }
             flow::Dependents::PATH if get => self.dependent(ask).await,
             flow::SIGN_IN if get => self.start_here(ask, "/.pomerium/").await,
             flow::OAUTH2_CALLBACK if ask.at_authenticate() && (get || post) => {

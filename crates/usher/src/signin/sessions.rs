@@ -109,7 +109,7 @@ impl SignInRoom {
         redeemed: &Redeemed,
     ) -> Result<Option<Box<str>>, StoreError> {
         let token = redeemed.id_token.as_bytes();
-        if token.len() > LONGEST_HINT {
+        if token.is_empty() || token.len() > LONGEST_HINT {
             return Ok(None);
         }
         let nonce = random().ok_or_else(no_random)?;

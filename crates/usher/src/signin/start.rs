@@ -16,7 +16,7 @@ use crate::request::{Body, Prompt, SignInNeeded};
 impl SignInRoom {
     /// Sends a navigation to the authenticate host, and marks the browser that it began in.
     pub(super) fn begin_hop(&self, needed: &SignInNeeded<'_>) -> Option<Response<Body>> {
-        let SignInNeeded { plan, head, authority, target, provider, prompt, now, .. } = *needed;
+        let SignInNeeded { plan, head, authority, target, prompt, now, .. } = *needed;
         let fields = &head.headers;
         let wanted = Wanted::new(plan, authority, target, fields)?;
         let binding = BrowserBinding::new(random()?, now.wall);
@@ -25,7 +25,7 @@ impl SignInRoom {
         let here = own.host == plan.sign_in.authenticate.host;
         let base = format!("{}{SIGN_IN}", if here { &own } else { &plan.sign_in.authenticate });
         let mut params = vec![
-            (param::IDP_ID, provider),
+            (param::IDP_ID, &*needed.provider),
             (param::REDIRECT_URI, &wanted.page),
             (param::FLOW, &binding.id),
         ];

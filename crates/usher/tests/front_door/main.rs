@@ -50,6 +50,8 @@ mod own_endpoints;
 mod panics;
 mod paths;
 mod permits;
+mod provider_choice;
+mod provider_kinds;
 mod provider_members;
 mod provider_mistakes;
 mod providers;

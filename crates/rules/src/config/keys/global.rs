@@ -208,6 +208,8 @@ keys! {
     IDP_SCOPES: List = list("idp_scopes", Supported);
     /// Further parameters of the authentication request.
     IDP_REQUEST_PARAMS: Map = map("idp_request_params", Supported);
+    /// Further providers, beside the one above: people choose on the sign-in page.
+    IDP_PROVIDERS: Objects = objects("idp_providers", IDP_ENTRY, Own);
 
     // 2.9 identity headers and signing
     /// Whether upstreams are told who asks, where a route does not say.

@@ -26,6 +26,7 @@ mod own_client;
 mod pairs;
 mod placeholder;
 mod policy_tests;
+mod provider;
 mod proxy_protocol;
 mod re2;
 mod resilience;

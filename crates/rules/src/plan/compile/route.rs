@@ -12,7 +12,7 @@ use super::{
     headers::{self, ResponseFields},
     mcp::McpFlag,
     mtls, name,
-    sign_in::stable_id,
+    provider::stable_id,
     target,
 };
 use crate::{
@@ -148,7 +148,7 @@ pub(super) fn compile(
         tls: tls?,
         tunnel,
         mcp,
-        own_client: compiler.own_client(),
+        sign_in_by: compiler.sign_in_by(defaults.globals),
         app: None,
         from,
         matches,

@@ -207,7 +207,7 @@ impl Standing {
         }
         let session = self.session.as_ref();
         let has_expired = session.is_some_and(|session| session.is_over(now));
-        let (providers, own) = (&plan.sign_in.providers, route.own_client.as_ref());
+        let (providers, by) = (&plan.sign_in.providers, route.sign_in_by.as_ref());
         let goes_on = |session: &Arc<LiveSession>| match stream {
             Stream::Body => !session.is_over_for(plan.sessions.playing, now),
             Stream::TunnelAfterSession => true, // whoever carries it counts that while
@@ -215,7 +215,7 @@ impl Standing {
         };
         let newest = session
             .filter(|session| goes_on(session))
-            .filter(|session| providers.counts_on(own, &session.session().idp_id))
+            .filter(|session| providers.counts_on(by, &session.session().idp_id))
             .map(|session| session.newest());
         let who = newest.as_deref();
         // A film goes on by the sign-in that was recent when it began.

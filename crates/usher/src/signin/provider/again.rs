@@ -7,7 +7,10 @@ use usher_rules::{
     time::{Now, UnixTime},
 };
 
-use super::{ProviderError, Providers, documents::Tokens, exchange, exchange::Grant, verified};
+use super::{
+    ProviderError, Providers, documents::Tokens, exchange, exchange::Grant, github, verified,
+    with_all_groups,
+};
 
 /// What came of asking again.
 pub(in crate::signin) struct AskedAgain {
@@ -41,14 +44,18 @@ impl Providers {
         let cache = self.cache(plan, provider);
         let known = cache.of(plan, provider, now).await?;
         let Some(refresh) = tokens.refresh.clone() else {
-            return Ok(ask_by_access_token(&known, tokens, now.wall).await);
+            return Ok(ask_by_access_token(&known, provider, tokens, now.wall).await);
         };
         let (new, _) = exchange::redeem(&known, provider, plan, Grant::Refresh(&refresh)).await?;
         let (access, id_token) = (new.access_token.clone(), new.id_token.clone());
         let mut tokens = kept(new, Some(refresh), tokens.id_token, now.wall);
         let said = async {
             let id_token = match &id_token {
-                Some(token) => Some(verified(&cache, &known, token, now).await?),
+                Some(token) => {
+                    let mut claims = verified(&cache, &known, token, now).await?;
+                    with_all_groups(&known, provider, &access, &mut claims).await?;
+                    Some(claims)
+                }
                 None => None,
             };
             let userinfo = exchange::userinfo(&known, &access).await?;
@@ -65,16 +72,23 @@ impl Providers {
 /// Nothing refreshes it: it is asked with for as long as it lasts, and then no more.
 async fn ask_by_access_token(
     known: &super::ProviderState,
+    provider: &OidcProvider,
     tokens: ProviderTokens,
     now: UnixTime,
 ) -> AskedAgain {
-    let lasts = tokens.access_ends_at.is_some_and(|end| now.seconds() < end);
+    let speaks_openid = provider.kind.speaks_openid();
+    let lasts = tokens.access_ends_at.map_or(!speaks_openid, |end| now.seconds() < end);
     let Some(access) = tokens.access.clone().filter(|_| lasts) else {
         let tokens = ProviderTokens { access: None, ..tokens };
         return AskedAgain { tokens, said: None };
     };
-    let userinfo = exchange::userinfo(known, &access).await;
-    let said = userinfo.map(|userinfo| SaysNow { id_token: None, userinfo });
+    let said = if speaks_openid {
+        let userinfo = exchange::userinfo(known, &access).await;
+        userinfo.map(|userinfo| SaysNow { id_token: None, userinfo })
+    } else {
+        let claims = github::claims(known, provider, &access).await;
+        claims.map(|claims| SaysNow { id_token: Some(claims), userinfo: None })
+    };
     AskedAgain { tokens, said: Some(said.map_err(refused_at_once)) }
 }
 

@@ -48,6 +48,9 @@ pub(super) fn metadata(octets: &[u8]) -> Result<Metadata, ProviderError> {
     if !methods.is_empty() {
         kept.insert("token_endpoint_auth_methods_supported".into(), methods.into());
     }
+    // Entra's: where Microsoft Graph is for these people.
+    let graph = members.get("msgraph_host").and_then(Value::as_str);
+    kept.extend(graph.map(|host| ("msgraph_host".to_owned(), host.into())));
     let says = members.get("authorization_response_iss_parameter_supported");
     let names_itself = says.is_some_and(|says| *says == true || *says == "true");
     kept.insert("authorization_response_iss_parameter_supported".into(), names_itself.into());
@@ -131,7 +134,11 @@ pub(super) fn refusal(octets: &[u8]) -> Option<Box<str>> {
 
 /// The RFC's words only; what else a provider writes may hold anything.
 fn error_word(members: &Map<String, Value>) -> Box<str> {
-    let word = members.get("error").and_then(Value::as_str).unwrap_or_default();
+    let word = match members.get("error").and_then(Value::as_str).unwrap_or_default() {
+        "incorrect_client_credentials" => "invalid_client", // GitHub's words
+        "bad_verification_code" | "redirect_uri_mismatch" => "invalid_grant",
+        word => word,
+    };
     let known = [
         "invalid_client",
         "invalid_grant",

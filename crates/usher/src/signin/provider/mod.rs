@@ -3,7 +3,9 @@
 
 mod again;
 mod documents;
+mod entra;
 mod exchange;
+mod github;
 mod http;
 mod known;
 
@@ -20,7 +22,7 @@ use openidconnect::{
 };
 use serde_json::{Map, Value};
 use usher_rules::{
-    plan::{OidcProvider, Plan, Provider},
+    plan::{LogoutForm, OidcProvider, Plan, Provider, ProviderKind, Published},
     session::ProviderTokens,
     signin::{OAUTH2_CALLBACK, Pending, Redeeming},
     time::{Now, UnixTime},
@@ -209,7 +211,7 @@ pub(super) struct VerifiedTokens {
 }
 
 pub(super) struct Redeemed {
-    /// The ID token itself, for the end of the session at the provider.
+    /// The ID token itself, for the end of the session at the provider; empty where there is none.
     pub id_token: String,
     /// What it takes to ask the provider again.
     pub tokens: ProviderTokens,
@@ -217,6 +219,12 @@ pub(super) struct Redeemed {
     pub session: Option<Box<str>>,
     /// How our secret was told; `None` where there is none.
     pub method: Option<&'static str>,
+}
+
+/// Where a session at a provider ends, and what it is told.
+pub(super) struct EndSession {
+    pub url: url::Url,
+    pub form: LogoutForm,
 }
 
 /// The documents of each OpenID Connect provider that is asked.
@@ -271,13 +279,21 @@ impl Providers {
             request = request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO);
         }
         for (name, value) in &provider.request_params {
-            let replaced = anew && ["prompt", "max_age"].contains(&&**name);
+            let needed = provider.kind.needs().is_some_and(|(needed, _)| needed == &**name);
+            let replaced = needed || (anew && ["prompt", "max_age"].contains(&&**name));
             if !replaced && !is_ours(name) {
                 request = request.add_extra_param(name.to_string(), value.to_string());
             }
         }
+        if let Some((name, value)) = provider.kind.needs() {
+            request = request.add_extra_param(name, value);
+        }
         let (url, _, _) = request.url();
-        Ok(url.into())
+        Ok(if provider.kind.speaks_openid() {
+            url.into()
+        } else {
+            github::plain_oauth2(&url, provider)
+        })
     }
 
     /// Does the provider promise to name itself in its responses (RFC 9207)?
@@ -297,10 +313,15 @@ impl Providers {
         plan: &Plan,
         provider: &OidcProvider,
         now: Now,
-    ) -> Option<url::Url> {
+    ) -> Option<EndSession> {
         let known = self.cache(plan, provider).of(plan, provider, now).await.ok()?;
-        let url = known.metadata.additional_metadata().end_session_endpoint.clone()?;
-        matches!(url.scheme(), "https" | "http").then_some(url)
+        let published = known.metadata.additional_metadata().end_session_endpoint.clone();
+        let is_published = if published.is_some() { Published::Yes } else { Published::No };
+        let beside = known.metadata.authorization_endpoint().url();
+        let derived = || beside.join(provider.kind.logout_path()?).ok();
+        let url = published.or_else(derived)?;
+        let form = provider.kind.logout_form(is_published);
+        matches!(url.scheme(), "https" | "http").then_some(EndSession { url, form })
     }
 
     /// The claims of a token that the provider signed.
@@ -328,15 +349,35 @@ impl Providers {
         let known = cache.of(plan, provider, now).await?;
         let grant = Grant::Code(&redeeming.code, &redeeming.verifier);
         let (tokens, method) = exchange::redeem(&known, provider, plan, grant).await?;
-        let id_token = tokens.id_token.clone().ok_or(ProviderError::NoIdToken)?;
-        let claims = verified(&cache, &known, &id_token, now).await?;
-        let userinfo = exchange::userinfo(&known, &tokens.access_token).await?;
         let method = provider.client_secret.as_ref().map(|_| method.word());
+        if !provider.kind.speaks_openid() {
+            let claims = github::claims(&known, provider, &tokens.access_token).await?;
+            let tokens = again::kept(tokens, None, claims.clone(), now.wall);
+            let redeemed = Redeemed { id_token: String::new(), tokens, session: None, method };
+            return Ok(VerifiedTokens { claims, userinfo: None, redeemed });
+        }
+        let id_token = tokens.id_token.clone().ok_or(ProviderError::NoIdToken)?;
+        let mut claims = verified(&cache, &known, &id_token, now).await?;
+        let userinfo = exchange::userinfo(&known, &tokens.access_token).await?;
+        with_all_groups(&known, provider, &tokens.access_token, &mut claims).await?;
         let session = claims.get("sid").and_then(Value::as_str).map(Into::into);
         let tokens = again::kept(tokens, None, claims.clone(), now.wall);
         let redeemed = Redeemed { id_token, tokens, session, method };
         Ok(VerifiedTokens { claims, userinfo, redeemed })
     }
+}
+
+/// Adds the groups that found no room in an ID token.
+async fn with_all_groups(
+    known: &ProviderState,
+    provider: &OidcProvider,
+    access_token: &str,
+    claims: &mut Map<String, Value>,
+) -> Result<(), ProviderError> {
+    if provider.kind == ProviderKind::Azure {
+        entra::add_groups(known, access_token, claims).await?;
+    }
+    Ok(())
 }
 
 /// The claims of an ID token whose signature holds, if need be by keys that are published since.
@@ -400,7 +441,12 @@ pub(super) async fn try_discovery(
     patience: Duration,
     now: Now,
 ) -> Result<(), ProviderError> {
-    Cache::new(patience).of(plan, provider, now).await.map(drop)
+    let known = Cache::new(patience).of(plan, provider, now).await?;
+    if !provider.kind.speaks_openid() {
+        // Nothing is published: whatever answers there is reached.
+        known.http.get_once(&github::api(&provider.issuer), None).await?;
+    }
+    Ok(())
 }
 
 /// Asks the token endpoint for what no code stands for: one that knows us says so, and one that does

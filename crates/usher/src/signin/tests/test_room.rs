@@ -279,7 +279,7 @@ impl TestRoom {
                     head,
                     authority,
                     target,
-                    provider: plan.sign_in.providers.first().id(),
+                    provider: plan.sign_in.providers.ids_asked_by(None),
                     prompt: Prompt::IfNeeded,
                     request_id: "r-1",
                     now,
