@@ -20,6 +20,7 @@ use usher::{
     server::SystemClock,
     signin::{SignInDeps, SignInRoom},
 };
+use usher_lab::no_accounts::NoAccounts;
 use usher_rules::{
     people::{BoxFuture, Member, PasswordCheck, PasswordRefusal, TypedPassword},
     plan::Plan,
@@ -169,6 +170,7 @@ impl Hall {
         let own = SignInRoom::new(SignInDeps {
             sessions: Arc::<OneSession>::clone(&sessions),
             passwords: Arc::new(Nobody),
+            accounts: Arc::new(NoAccounts),
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&shared),
             remembered: Arc::new(Nobody),

@@ -20,6 +20,7 @@ pub struct Keys {
     callback: LessSafeKey,
     id_token: LessSafeKey,
     tokens: LessSafeKey,
+    passkey: LessSafeKey,
 }
 
 /// Why keys can't be made.
@@ -56,6 +57,7 @@ impl Keys {
             callback: aead_key(shared, Purpose::Callback)?,
             id_token: aead_key(shared, Purpose::IdToken)?,
             tokens: aead_key(shared, Purpose::Tokens)?,
+            passkey: aead_key(shared, Purpose::Passkey)?,
         })
     }
 
@@ -65,6 +67,7 @@ impl Keys {
             Purpose::Callback => &self.callback,
             Purpose::IdToken => &self.id_token,
             Purpose::Tokens => &self.tokens,
+            Purpose::Passkey => &self.passkey,
         }
     }
 

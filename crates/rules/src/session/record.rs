@@ -117,6 +117,8 @@ pub enum Means {
     Unrecorded,
     /// A password of the built-in provider.
     Password,
+    /// A passkey of theirs, which made sure that it was them.
+    Passkey,
     /// An OpenID Connect provider vouches for them.
     Provider,
     /// A hosted sign-in service does.

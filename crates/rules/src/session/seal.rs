@@ -15,6 +15,8 @@ pub enum Purpose {
     IdToken,
     /// What it takes to ask the provider again, kept with the session.
     Tokens,
+    /// What a passkey is asked: nobody can have known it before, and it says for whom it is.
+    Passkey,
 }
 
 /// Why a text does not open. One answer for every cause: telling them apart helps nobody but
@@ -30,6 +32,7 @@ impl Purpose {
             Self::Callback => b"callback",
             Self::IdToken => b"id-token",
             Self::Tokens => b"tokens",
+            Self::Passkey => b"passkey",
         }
     }
 }
@@ -116,7 +119,13 @@ mod tests {
         assert_eq!(keys.open(Purpose::Callback, b"cookie-a", &sealed), Err(NotSealedHere));
         assert_eq!(keys.open(Purpose::IdToken, b"cookie-a", &sealed), Err(NotSealedHere));
         assert_eq!(other.open(Purpose::BrowserFlow, b"cookie-a", &sealed), Err(NotSealedHere));
-        let purposes = [Purpose::BrowserFlow, Purpose::Callback, Purpose::IdToken, Purpose::Tokens];
+        let purposes = [
+            Purpose::BrowserFlow,
+            Purpose::Callback,
+            Purpose::IdToken,
+            Purpose::Tokens,
+            Purpose::Passkey,
+        ];
         for (one, other) in purposes.iter().flat_map(|one| purposes.map(|other| (*one, other))) {
             let opens = keys.open(other, b"", &keys.seal(one, b"", b"text", [9; 12])).is_ok();
             assert_eq!(opens, one.name() == other.name(), "{one:?} as {other:?}");

@@ -184,6 +184,7 @@ words! {
         Mount = "mount",
         SignIn = "sign-in",
         SignInFailed = "sign-in-failed",
+        Account = "account",
         SignOut = "sign-out",
         SessionEnded = "session-ended",
         SignInHost = "sign-in-host",

@@ -25,7 +25,7 @@ use crate::{
         acme::{AcmeClient, AcmeTimeouts, BeforeWrite, CertificateStore, Coverage},
         has_certificates, neighbourhood,
     },
-    idp::{Cost, Directory, Passwords},
+    idp::{Cost, Directory, Passwords, WaysIn},
     request::{
         Apps, Door, DoorParts, Part,
         accept::{Bounds, Listener, Shares, Tasks, parse_address},
@@ -283,9 +283,11 @@ fn open_door(
     let Kept { plan, store, recorder, .. } = kept;
     let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, store)?;
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
+    let people = Arc::new(Directory::new(Arc::<Store>::clone(store), passwords));
     let own = Arc::new(SignInRoom::new(SignInDeps {
         sessions: Arc::<Store>::clone(store),
-        passwords: Arc::new(Directory::new(Arc::<Store>::clone(store), passwords)),
+        passwords: Arc::<Directory>::clone(&people),
+        accounts: Arc::new(WaysIn::new(people, Arc::<Store>::clone(store))),
         keys: Arc::clone(&keys),
         hosted,
         remembered: Arc::<Store>::clone(store),

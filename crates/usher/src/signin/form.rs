@@ -2,13 +2,14 @@
 
 use http::{HeaderValue, Response, header};
 use usher_pages::{
-    EMAIL_FIELD, FLOW_FIELD, ForeignForm, Link, PASSWORD_FIELD, Scripts, SignIn, SignInError,
+    EMAIL_FIELD, FLOW_FIELD, ForeignForm, Link, PASSKEY_FIELD, PASSWORD_FIELD, Scripts, SignIn,
+    SignInError,
 };
 use usher_rules::{
-    people::{KnownDevice, PasswordRefusal, TypedPassword},
+    people::{KnownDevice, Member, PasswordRefusal, TypedPassword},
     plan::{BUILTIN, Level, SameSite},
     secret::Secret,
-    session::{Authentication, CookieLife, SetCookie},
+    session::{Authentication, CookieLife, Means, SetCookie},
     signin::{
         BindingUse, BrowserBinding, DeviceCookie, Goal, SIGN_IN, member_signs_in, same_origin,
     },
@@ -17,7 +18,9 @@ use usher_rules::{
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer,
     binding::{self, FORM_LIFE},
-    choose, random,
+    choose,
+    passkeys::LONGEST_ANSWER,
+    random,
     sessions::not_served,
     workers,
 };
@@ -62,7 +65,9 @@ impl SignInRoom {
         error: Option<SignInError>,
     ) -> Response<Body> {
         let host = goal.host(ask.plan());
-        let page = SignIn { host: &host, email, error, flow, ways: &choose::ways(ask) };
+        let (challenge, ways) = (self.sign_in_challenge(ask, flow), choose::ways(ask));
+        let challenge = challenge.as_deref();
+        let page = SignIn { host: &host, email, error, flow, challenge, ways: &ways };
         let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
@@ -109,6 +114,10 @@ impl SignInRoom {
                 Some(_) | None => self.fresh_form(ask, &goal, email, Some(SignInError::Expired)),
             };
         }
+        let answer = form.text(PASSKEY_FIELD).filter(|text| text.len() <= LONGEST_ANSWER);
+        if let Some(answer) = answer.filter(|answer| !answer.is_empty()) {
+            return self.passkey_posted(ask, (&goal, flow), answer).await;
+        }
         let password = Secret::new(text(PASSWORD_FIELD).as_bytes());
         let devices = DeviceCookie::held(&self.keys, ask.cookie_name(), ask.fields(), ask.wall());
         let typed = TypedPassword {
@@ -120,7 +129,8 @@ impl SignInRoom {
         };
         match self.passwords.check(typed).await {
             Ok(member) => {
-                self.signed_in(ask, &goal, flow, member_signs_in(&member, ask.wall())).await
+                let authentication = member_signs_in(&member, Means::Password, ask.wall());
+                self.signed_in(ask, &goal, flow, (&member, authentication)).await
             }
             Err(refusal) => {
                 self.note_refusal(ask, email, refusal).await;
@@ -129,17 +139,19 @@ impl SignInRoom {
         }
     }
 
-    async fn signed_in(
+    pub(super) async fn signed_in(
         &self,
         ask: &Ask,
         goal: &Goal,
         flow: &str,
-        authentication: Authentication,
+        (member, authentication): (&Member, Authentication),
     ) -> Response<Body> {
         if let Some(response) = self.unanswerable(ask, goal, authentication.parts()) {
             return response;
         }
-        let live = match self.begin(ask, BUILTIN, authentication, None).await {
+        let (ends, old) = (member.ends(), ask.known_here());
+        let begun = self.begin_until(ask, BUILTIN, authentication, None, ends, old).await;
+        let live = match begun {
             Ok(live) => live,
             Err(error) => return self.not_begun(ask, &error),
         };
@@ -147,7 +159,7 @@ impl SignInRoom {
             return self.not_begun(ask, &not_served());
         };
         self.remember_here(ask, &live, &mut response);
-        self.remember_device(ask, &live.person().email, &mut response);
+        self.remember_device(ask, &member.email, &mut response);
         binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());
         response
     }
@@ -198,18 +210,20 @@ impl SignInRoom {
 
     /// For the operator: who was tried, and from where. What was typed as an address may be a
     /// password: it goes on the page, and into the log only as the address of somebody who is here.
-    async fn note_refusal(&self, ask: &Ask, email: &str, refusal: PasswordRefusal) {
+    pub(super) async fn note_refusal(&self, ask: &Ask, email: &str, refusal: PasswordRefusal) {
         let (level, owner) = match refusal {
             PasswordRefusal::Unavailable => (Level::Error, None),
-            PasswordRefusal::Wrong | PasswordRefusal::TooManyTries { .. } => {
-                (Level::Info, self.passwords.owner(email).await)
-            }
+            PasswordRefusal::Wrong
+            | PasswordRefusal::TooManyTries { .. }
+            | PasswordRefusal::Passkey(_)
+            | PasswordRefusal::UnknownPasskey
+            | PasswordRefusal::Over => (Level::Info, self.passwords.owner(email).await),
         };
         let person = owner.as_ref().map(Into::into);
         self.note(ask, level, EventName::SignInFailed, person, Some(refusal.to_string()));
     }
 
-    fn refused(
+    pub(super) fn refused(
         &self,
         ask: &Ask,
         goal: &Goal,
@@ -223,6 +237,10 @@ impl SignInRoom {
                 let minutes = retry_after.as_secs().div_ceil(60);
                 (SignInError::TooManyTries { minutes }, Some(retry_after.as_secs().max(1)))
             }
+            PasswordRefusal::Passkey(_) | PasswordRefusal::UnknownPasskey => {
+                (SignInError::Passkey, None)
+            }
+            PasswordRefusal::Over => (SignInError::Over, None),
             PasswordRefusal::Unavailable => (SignInError::Unavailable, None),
         };
         let mut response = self.show_form(ask, goal, flow, email, Some(error));

@@ -9,6 +9,8 @@
 //! | authenticate host | `/oauth2/callback` | `oauth2` |
 //! | route's host | `/.pomerium/callback/` | `callback` |
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
+//! | authenticate host | `/.pomerium/account`, passkeys | `account`, `passkeys` |
+//! | authenticate host | `/.pomerium/welcome`: invitations | `welcome` |
 //! | authenticate host | `/.pomerium/backchannel_logout`, for providers | `back_channel` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
 //! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
@@ -22,6 +24,7 @@
 //! Sessions end after `cookie_expire`, at sign-out, when they are revoked, or when the provider does
 //! not vouch for them any more (`recheck`). One that is down ends none of them for a while.
 
+mod account;
 mod answer;
 mod ask;
 mod back_channel;
@@ -36,6 +39,7 @@ mod identity;
 mod identity_provider;
 mod oauth2;
 mod open;
+mod passkeys;
 mod portal;
 mod program;
 mod provider;
@@ -47,6 +51,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod welcome;
 mod workers;
 
 use std::{fmt, sync::Arc};
@@ -54,6 +59,7 @@ use std::{fmt, sync::Arc};
 use http::{Method, Response, StatusCode};
 use usher_pages::NotFound;
 use usher_rules::{
+    accounts::Accounts,
     people::{BoxFuture, PasswordCheck},
     session::Keys,
     signin::{
@@ -80,6 +86,8 @@ pub struct SignInDeps {
     pub sessions: Arc<dyn SessionStore>,
     /// The built-in provider's answer about a typed password.
     pub passwords: Arc<dyn PasswordCheck>,
+    /// What else it knows of its people.
+    pub accounts: Arc<dyn Accounts>,
     /// Keys for handles, signed URLs and sealed cookies.
     pub keys: Arc<Keys>,
     /// Our half of the talk with a hosted service, on either side.
@@ -98,6 +106,7 @@ pub struct SignInDeps {
 pub struct SignInRoom {
     sessions: Arc<dyn SessionStore>,
     passwords: Arc<dyn PasswordCheck>,
+    accounts: Arc<dyn Accounts>,
     keys: Arc<Keys>,
     hosted: HostedKey,
     service_keys: ServiceKeys,
@@ -111,13 +120,14 @@ pub struct SignInRoom {
 impl SignInRoom {
     /// A room that has spoken with no provider yet.
     pub fn new(deps: SignInDeps) -> Self {
-        let SignInDeps { sessions, passwords, keys, hosted, remembered, .. } = deps;
+        let SignInDeps { sessions, passwords, accounts, keys, hosted, remembered, .. } = deps;
         let SignInDeps { local, assertions, journal, .. } = deps;
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
         let providers = Providers::new(provider::PATIENCE);
         Self {
             sessions,
             passwords,
+            accounts,
             keys,
             hosted,
             service_keys,
@@ -142,6 +152,8 @@ impl SignInRoom {
             "/.pomerium" if get => answer::moved("/.pomerium/"),
             "/.pomerium/" if get => self.identity_page(ask),
             "/.pomerium/user" if get => self.about_somebody(ask, Self::user).await,
+            account::PAGE if get || post => self.account(ask).await,
+            welcome::PAGE if get || post => self.welcome(ask).await,
             devices::PAGE | devices::ENROLLED if get => self.devices(ask).await,
             "/.pomerium/routes" if get && ask.plan().flags.routes_portal => {
                 self.about_somebody(ask, Self::portal_page).await

@@ -48,6 +48,7 @@ mod name_servers;
 mod own_clients;
 mod own_endpoints;
 mod panics;
+mod passkeys;
 mod paths;
 mod permits;
 mod provider_choice;

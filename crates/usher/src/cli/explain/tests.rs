@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use clap::Parser as _;
 use usher_rules::{
-    people::{Member, People as _},
+    people::{AddressBy, Member, People as _},
     secret::Secret,
 };
 
@@ -134,6 +134,8 @@ routes:
         name: "Ann".into(),
         groups: vec!["family".into()],
         added_at: 1,
+        until: None,
+        address_by: AddressBy::Operator,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store = Store::open(&data).unwrap();
