@@ -12,6 +12,7 @@ use super::{
     headers::{self, ResponseFields},
     mcp::McpFlag,
     mtls, name,
+    policy_tests::Tested,
     sign_in::stable_id,
     target,
 };
@@ -93,7 +94,9 @@ pub(super) fn compile(
     let host_field = compiler.host_field();
     let tls = compiler.upstream_tls();
     let (from, matches, action) = (from?, matches?, action?);
-    let tests = compiler.policy_tests(&from, &matches);
+    let mcp_reads = mcp.is_some_and(|server| server.reads_at_most.is_some());
+    let tested = Tested { from: &from, matches: &matches, policy: &policy, mcp_reads };
+    let tests = compiler.policy_tests(&tested);
     compiler.other_upgrades(&route::ALLOW_UPGRADES);
     let websockets = upgrades::websockets(keys, defaults.globals);
     Some(Route {

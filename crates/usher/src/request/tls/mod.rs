@@ -197,7 +197,7 @@ impl Tls {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
         }
-        Ok(Presented::new(chain))
+        Ok(asking.auth.as_ref().map_or_else(Presented::default, |_| Presented::new(chain)))
     }
 
     fn choose(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
