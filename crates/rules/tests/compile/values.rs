@@ -31,6 +31,9 @@ const OUTLIERS: &str = "outlier_detection: {{}}";
 const BREAKERS: &str = "circuit_breaker_thresholds: {{}}";
 const FLAGS: &str = "runtime_flags: {{}}";
 const TEST: &str = "tests: [{expect: deny, {}}]";
+const TIMED: &str = "tests: [{expect: deny, time: 2026-12-24T18:00:00Z, {}}]";
+/// Calls are read where a policy asks for them.
+const CALLED: &str = "mcp: {server: {max_request_bytes: 4096}}\n  policy: {allow: {or: [{mcp_tool: a}]}}\n  tests: [{expect: deny, {}}]\nruntime_flags: {mcp: true}";
 const REDIRECT: &str = "redirect: {host_redirect: b.test, {}}";
 const BARE_REDIRECT: &str = "redirect: {path_redirect: /x, {}}";
 const MCP: &str = "{}\nruntime_flags: {mcp: true}";
@@ -329,6 +332,8 @@ pub const ROUTE: &[Row] = &[
     ("tests.host", TEST, "a.test", "b.test"),
     ("tests.path", TEST, "/one", "/two"),
     ("tests.address", TEST, "192.0.2.1", "192.0.2.2"),
+    ("tests.certificate", TIMED, "a.pem", "b.pem"),
+    ("tests.tool", CALLED, "look", "drop"),
     ("tests.time", TEST, "2026-12-24T18:00:00Z", ""),
     ("tests.headers", TEST, "{x-one: a}", "{x-one: b}"),
     ("tests.expect", "tests: [{{}}]", "allow", "deny"),

@@ -11,6 +11,7 @@ use usher_rules::{
 };
 
 use crate::request::{
+    accept::Presented,
     authorize::ReadingOf,
     inquiry::{Caller, Foretold, Inquiry, Judged, foretell},
 };
@@ -37,8 +38,8 @@ fn asked(plan: &Arc<Plan>, route: &Route, test: &PolicyTest, now: Now) -> Option
         head: head(route, test),
         who: who.map_or(Caller::Nobody, Caller::Imagined),
         source: test.source,
-        presented: Arc::default(),
-        tool: None,
+        presented: Arc::new(Presented::new(test.certificate.clone())),
+        tool: test.tool.clone(),
         now: Now { wall, ..now },
     };
     foretell(inquiry, |foretold| wrong(route, test, &foretold))

@@ -41,13 +41,17 @@ keys! {
     TEST_PATH: Text = text("path", Own);
     /// From where.
     TEST_ADDRESS: Text = text("address", Own).or("203.0.113.7");
+    /// A file with the certificate that their client shows (PEM); with it goes a `time`.
+    TEST_CERTIFICATE: Text = text("certificate", Own);
+    /// The tool of MCP that is called, by POST.
+    TEST_TOOL: Text = text("tool", Own);
     /// When, as `2026-12-24T18:00:00Z`; else now.
     TEST_TIME: Text = text("time", Own);
     /// Fields of the request: `Origin`, `X-HTTP-Method-Override` …
     TEST_HEADERS: Map = map("headers", Own);
     /// What is to be decided.
     TEST_EXPECT: Word =
-        word("expect", &["allow", "deny", "sign-in", "sign-in-again"], Yes, Own);
+        word("expect", &["allow", "deny", "sign-in", "sign-in-again", "show-certificate", "show-device"], Yes, Own);
     /// A reason that has to be among those of the decision: `groups-unauthorized` …
     TEST_REASON: Text = text("reason", Own);
 }

@@ -12,6 +12,7 @@ use super::{
     headers::{self, ResponseFields},
     mcp::McpFlag,
     mtls, name,
+    policy_tests::Tested,
     provider::stable_id,
     target,
 };
@@ -103,7 +104,9 @@ pub(super) fn compile(
     let tls = compiler.upstream_tls();
     let (from, matches, action) = (from?, matches?, action?);
     let asked = tunnel.as_ref().and_then(|tunnel| tunnel.ends.first()).unwrap_or(&from);
-    let tests = compiler.policy_tests(asked, &matches);
+    let mcp_reads = mcp.is_some_and(|server| server.reads_at_most.is_some());
+    let tested = Tested { from: asked, matches: &matches, policy: &policy, mcp_reads };
+    let tests = compiler.policy_tests(&tested);
     compiler.other_upgrades(&route::ALLOW_UPGRADES);
     let websockets = tunnel.is_none() && upgrades::websockets(keys, defaults.globals);
     let is_endless = websockets || tunnel.is_some();
