@@ -38,9 +38,13 @@ struct NameServer {
 
 impl NameServer {
     async fn start(script: Script) -> Self {
-        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).await.unwrap();
+        let (address, udp, tcp) = loop {
+            let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = tcp.local_addr().unwrap();
+            if let Ok(udp) = UdpSocket::bind(address).await {
+                break (address, udp, tcp); // the port is free for both
+            }
+        };
         let asked = Arc::<Mutex<Vec<&str>>>::default();
         let heard = Arc::clone(&asked);
         tokio::spawn(async move {
