@@ -237,7 +237,7 @@ impl Hall {
         let asked = async {
             client.write_all(octets).await?;
             let mut said = Vec::new();
-            while !is_whole(&said) && client.read_buf(&mut said).await? > 0 {}
+            while !is_whole(octets, &said) && client.read_buf(&mut said).await? > 0 {}
             drop(client); // it lingers for the rest of a request that it refused
             Ok(said)
         };
@@ -247,10 +247,14 @@ impl Hall {
     }
 }
 
-/// Is an answer with a length here in full? Of others the end of the connection is the end.
-fn is_whole(said: &[u8]) -> bool {
+/// Is an answer with a length here in full? Of others the end of the connection is the end, but that
+/// of a tunnel that opens has no body (RFC 9110 §9.3.6).
+fn is_whole(asked: &[u8], said: &[u8]) -> bool {
     let said = String::from_utf8_lossy(said);
     let Some((head, body)) = said.split_once("\r\n\r\n") else { return false };
+    if asked.starts_with(b"CONNECT ") && head.starts_with("HTTP/1.1 2") {
+        return true;
+    }
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
     let length = lines.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     length.is_some_and(|(_, length)| length.parse() == Ok(body.len()))

@@ -18,8 +18,9 @@ use usher_rules::{
 use crate::{
     Shelf, compile,
     idp_values::{LISTED, OF_ROUTES},
+    items::ITEMS,
     reference::root,
-    values::{GLOBAL, ITEMS, ROUTE, Row, SECRET},
+    values::{GLOBAL, ROUTE, Row, SECRET},
 };
 
 #[test]

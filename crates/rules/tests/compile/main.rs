@@ -14,6 +14,7 @@ mod examples;
 mod hidden;
 mod idn;
 mod idp_values;
+mod items;
 mod laws;
 mod mtls;
 mod reference;
