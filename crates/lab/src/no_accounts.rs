@@ -7,7 +7,9 @@ use usher_rules::{
         AccountLink, AccountRefusal, Accounts, Joining, KeptPasskey, NewCredential, ShownPasskey,
     },
     people::{BoxFuture, Member, PasswordRefusal, PeopleError},
+    secret::Secret,
     time::{Now, UnixTime},
+    totp::CodeApp,
 };
 
 /// Knows no passkey and no link.
@@ -46,6 +48,36 @@ impl Accounts for NoAccounts {
         _owner: &'a str,
         _id: &'a str,
     ) -> BoxFuture<'a, Result<(), AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
+    fn code_app<'a>(
+        &'a self,
+        _owner: &'a str,
+    ) -> BoxFuture<'a, Result<Option<CodeApp>, PeopleError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn take_code<'a>(
+        &'a self,
+        _owner: &'a str,
+        _typed: &'a str,
+        _now: Now,
+    ) -> BoxFuture<'a, Result<Member, PasswordRefusal>> {
+        Box::pin(async { Err(PasswordRefusal::WrongCode) })
+    }
+
+    fn add_code_app<'a>(
+        &'a self,
+        _owner: &'a str,
+        _secret: Secret,
+        _typed: &'a str,
+        _now: UnixTime,
+    ) -> BoxFuture<'a, Result<Vec<Secret>, AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
+    fn remove_code_app<'a>(&'a self, _owner: &'a str) -> BoxFuture<'a, Result<(), AccountRefusal>> {
         Box::pin(async { Err(AccountRefusal::Link) })
     }
 

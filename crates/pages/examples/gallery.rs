@@ -5,11 +5,12 @@
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
-    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, Contact, CookiesTooLarge,
-    ErrorPage, HeadersTooLarge, Identity, Lack, Link, Misdirected, NewPasskeyQuestion, Newcomer,
-    NoSession, NotFound, Portal, PortalRoute, PostForm, ProviderDown, Receipt, Refused,
-    ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
-    TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable, Way, Welcome, assets,
+    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, CodesOfApp, Contact,
+    CookiesTooLarge, ErrorPage, HeadersTooLarge, Identity, Lack, Link, Misdirected, NewApp,
+    NewPasskeyQuestion, Newcomer, NoSession, NotFound, Portal, PortalRoute, PostForm, ProviderDown,
+    Receipt, Refused, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
+    SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    Way, Welcome, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -52,7 +53,10 @@ fn account() -> String {
     };
     let passkeys = vec![passkey("iPhone", Some(1_778_401_000)), passkey("Windows", None)];
     let (email, question) = ("ann@example.com", Some(question()));
-    Account { email, note: None, passkeys, question, flow: "f" }.render()
+    let secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let new = NewApp { secret, address: format!("otpauth://totp/x?secret={secret}"), shown: "s" };
+    let app = CodesOfApp::Unset(new);
+    Account { email, note: None, passkeys, app, recovery: vec![], question, flow: "f" }.render()
 }
 
 fn welcome(who: Newcomer<'_>) -> String {

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{link::PostForm, receipt::Moment, rendered};
+use crate::{link::PostForm, qr, receipt::Moment, rendered};
 
 /// The form field with what a browser said of a passkey, as JSON. Empty where none was asked.
 pub const PASSKEY_FIELD: &str = "passkey";
@@ -34,10 +34,45 @@ pub struct Account<'a> {
     pub note: Option<&'a str>,
     /// Their passkeys, oldest first.
     pub passkeys: Vec<ShownPasskey<'a>>,
+    /// The app that shows codes, or how to set one up.
+    pub app: CodesOfApp<'a>,
+    /// Recovery codes that were just made: shown this once.
+    pub recovery: Vec<&'a str>,
     /// To make one more; `None` where this address can't have any.
     pub question: Option<NewPasskeyQuestion<'a>>,
     /// What ties a post to this page.
     pub flow: &'a str,
+}
+
+/// An app that shows codes, beside a password.
+#[derive(Clone, Debug)]
+pub enum CodesOfApp<'a> {
+    /// There is one.
+    Set {
+        /// How many recovery codes are left.
+        recovery_left: usize,
+    },
+    /// There is none; this would be one.
+    Unset(NewApp<'a>),
+    /// One can't be set up now.
+    Unknown,
+}
+
+/// What an app needs to know.
+#[derive(Clone, Debug)]
+pub struct NewApp<'a> {
+    /// What is typed into it.
+    pub secret: &'a str,
+    /// The same for its camera.
+    pub address: String,
+    /// The same, sealed, to come back with the first code.
+    pub shown: &'a str,
+}
+
+impl NewApp<'_> {
+    fn code(&self) -> (String, usize) {
+        qr::path(&self.address)
+    }
 }
 
 /// A passkey as its owner sees it.

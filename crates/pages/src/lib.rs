@@ -14,6 +14,7 @@
 //! | [`ChooseProvider`] | 200 | several providers sign people in |
 //! | [`Welcome`] | 200, 400 | an invitation was opened |
 //! | [`Account`] | 200 | somebody's own passkeys and password |
+//! | [`Code`] | 200, 403, 429, 503 | after a password, the code of an app |
 //! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
@@ -62,8 +63,8 @@ mod trust;
 mod upstream;
 
 pub use account::{
-    ACTION_FIELD, Account, NAME_FIELD, NewPasskeyQuestion, Newcomer, PASSKEY_FIELD, ShownPasskey,
-    Welcome,
+    ACTION_FIELD, Account, CodesOfApp, NAME_FIELD, NewApp, NewPasskeyQuestion, Newcomer,
+    PASSKEY_FIELD, ShownPasskey, Welcome,
 };
 pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
 pub use certificate::{CertificateNeeded, Lack};
@@ -83,7 +84,9 @@ pub use requests::{
     BadRequest, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
     NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
-pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
+pub use sign_in::{
+    CODE_FIELD, Code, EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SHOWN_FIELD, SignIn, SignInError,
+};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};
 pub use trouble::{
     ClockUnset, InternalError, NotNow, ProviderDown, SetUpWrong, SignInFailed, StoreTrouble,

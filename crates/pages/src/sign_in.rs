@@ -42,6 +42,8 @@ pub enum SignInError {
     },
     /// The passkey is unknown, or what it said does not count.
     Passkey,
+    /// The code is not what their app shows.
+    Code,
     /// Their access has ended.
     Over,
     /// The store of people failed.
@@ -56,7 +58,7 @@ impl SignInError {
         match self {
             // A login form has no `WWW-Authenticate` to offer, so 401 would be a lie to RFC 9110
             // §15.5.2; 403 also keeps password managers from storing the wrong password.
-            Self::Wrong | Self::Passkey | Self::Over => 403,
+            Self::Wrong | Self::Code | Self::Passkey | Self::Over => 403,
             Self::TooManyTries { .. } => 429,
             Self::Unavailable => 503,
             Self::Expired => 400,
@@ -78,12 +80,41 @@ impl SignInError {
             Self::Passkey => String::from(
                 "That passkey opens nothing here, or not any more. Take another one, or your password.",
             ),
+            Self::Code => {
+                String::from("That is not the code that your app shows now, or it was used before.")
+            }
             Self::Over => String::from("Your access has ended. Ask the person who invited you."),
             Self::Unavailable => {
                 String::from("Nobody can be looked up right now. Try again in a minute.")
             }
             Self::Expired => String::from("This page was open for too long. Sign in once more."),
         }
+    }
+}
+
+/// The form field with the code of an app.
+pub const CODE_FIELD: &str = "code";
+/// The hidden form field that says what was shown or given out before.
+pub const SHOWN_FIELD: &str = "shown";
+
+/// After a password: the code of an app.
+#[derive(Clone, Debug, Template)]
+#[template(path = "code.html")]
+pub struct Code<'a> {
+    /// Where they want to go.
+    pub host: &'a str,
+    /// Why they see this page again.
+    pub error: Option<SignInError>,
+    /// What ties the post to this sign-in.
+    pub flow: &'a str,
+    /// Who has shown a password, sealed.
+    pub shown: &'a str,
+}
+
+impl Code<'_> {
+    /// The HTML document.
+    pub fn render(&self) -> String {
+        rendered(self)
     }
 }
 

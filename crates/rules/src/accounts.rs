@@ -13,6 +13,7 @@ use crate::{
     people::{BoxFuture, Member, PasswordRefusal, PeopleError, UnixTimeSeconds},
     secret::Secret,
     time::{Now, UnixTime},
+    totp::CodeApp,
 };
 
 /// How many passkeys somebody may have.
@@ -155,6 +156,28 @@ pub trait Accounts: Send + Sync {
         owner: &'a str,
         id: &'a str,
     ) -> BoxFuture<'a, Result<(), AccountRefusal>>;
+    /// What has to be shown beside somebody's password; `None` where that is enough.
+    fn code_app<'a>(
+        &'a self,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Option<CodeApp>, PeopleError>>;
+    /// Takes a code of somebody's app, or a recovery code, once.
+    fn take_code<'a>(
+        &'a self,
+        owner: &'a str,
+        typed: &'a str,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Member, PasswordRefusal>>;
+    /// Asks somebody for codes from now on, once their app has shown one; gives recovery codes.
+    fn add_code_app<'a>(
+        &'a self,
+        owner: &'a str,
+        secret: Secret,
+        typed: &'a str,
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<Vec<Secret>, AccountRefusal>>;
+    /// Asks somebody for no codes any more.
+    fn remove_code_app<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), AccountRefusal>>;
     /// What the link is for, while it is good.
     fn link<'a>(
         &'a self,
@@ -205,6 +228,18 @@ pub trait AccountStore: Send + Sync {
         owner: &'a Member,
         id: &'a str,
     ) -> BoxFuture<'a, Result<(), PeopleError>>;
+    /// What is kept of somebody's app.
+    fn code_app<'a>(
+        &'a self,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Option<CodeApp>, PeopleError>>;
+    /// Replaces what is kept of somebody's app, if it is still `was`; `false` where it is not.
+    fn swap_code_app<'a>(
+        &'a self,
+        owner: &'a str,
+        was: Option<CodeApp>,
+        now: Option<CodeApp>,
+    ) -> BoxFuture<'a, Result<bool, PeopleError>>;
     /// Changes when somebody's access ends, and ends their sessions.
     fn set_until<'a>(
         &'a self,

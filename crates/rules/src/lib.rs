@@ -4,7 +4,7 @@
 //! Time, randomness and file contents arrive as arguments, so every decision can be replayed.
 //!
 //! ```text
-//! plan ▸ client_certificate ▸ {policy, signin, session, fields, config, accounts} ▸ {people, passkey} ▸ {names, yaml, problem, secret, time}
+//! plan ▸ client_certificate ▸ {policy, signin, session, fields, config, accounts} ▸ {people, passkey, totp} ▸ {names, yaml, problem, secret, time}
 //! ```
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
@@ -30,5 +30,6 @@ pub mod secret;
 pub mod session;
 pub mod signin;
 pub mod time;
+pub mod totp;
 pub mod unproven;
 pub mod yaml;

@@ -322,6 +322,9 @@ pub enum PasswordRefusal {
     /// A passkey does not count.
     #[error(transparent)]
     Passkey(PasskeyFault),
+    /// The code is not what their app shows, or was used before.
+    #[error("wrong code")]
+    WrongCode,
     /// Nobody here has that passkey.
     #[error("nobody here has that passkey")]
     UnknownPasskey,

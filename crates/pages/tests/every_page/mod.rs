@@ -1,14 +1,14 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, Contact,
-    CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, HeadersTooLarge, Identity,
-    InternalError, Lack, Link, Misdirected, NewPasskeyQuestion, Newcomer, NoDevices, NoSession,
-    NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm, ProgramConsent,
-    ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownPasskey, ShownSession, SignIn,
-    SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust,
-    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, Way, Welcome,
-    WorkerBetween,
+    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, Code, CodesOfApp,
+    Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, HeadersTooLarge, Identity,
+    InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoDevices,
+    NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
+    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownPasskey,
+    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble,
+    TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, Way, Welcome, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -143,7 +143,9 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render()),
         ("identity", identity.render()),
         ("identity-bare", bare.render()),
-        ("account", account(text)),
+        ("account", account(text)[0].clone()),
+        ("account-no-app", account(text)[1].clone()),
+        ("code", Code { host: text, error: None, flow: text, shown: text }.render()),
         ("welcome", welcome(text, Newcomer::Invited { email: text, name: text })),
         ("welcome-unnamed", welcome(text, Newcomer::Unnamed { email: text, name: text })),
         ("welcome-again", welcome(text, Newcomer::Returning { email: text })),
@@ -155,12 +157,18 @@ fn question(text: &str) -> NewPasskeyQuestion<'_> {
     NewPasskeyQuestion { challenge: text, user: text, called: text, site: text, known }
 }
 
-fn account(text: &str) -> String {
+fn account(text: &str) -> [String; 2] {
     let passkey =
         |used_at| ShownPasskey { label: text, added_at: AT_SECONDS, used_at, remove: form(text) };
     let passkeys = vec![passkey(None), passkey(Some(AT_SECONDS))];
     let question = Some(question(text));
-    Account { email: text, note: Some(text), passkeys, question, flow: text }.render()
+    let recovery = vec![text, text];
+    let app = CodesOfApp::Set { recovery_left: 1 };
+    let page =
+        Account { email: text, note: Some(text), passkeys, app, recovery, question, flow: text };
+    let new = NewApp { secret: text, address: text.to_owned(), shown: text };
+    let bare = Account { app: CodesOfApp::Unset(new), recovery: vec![], ..page.clone() };
+    [page.render(), bare.render()]
 }
 
 fn welcome(text: &str, who: Newcomer<'_>) -> String {

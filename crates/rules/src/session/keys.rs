@@ -21,6 +21,7 @@ pub struct Keys {
     id_token: LessSafeKey,
     tokens: LessSafeKey,
     passkey: LessSafeKey,
+    second_factor: LessSafeKey,
 }
 
 /// Why keys can't be made.
@@ -58,6 +59,7 @@ impl Keys {
             id_token: aead_key(shared, Purpose::IdToken)?,
             tokens: aead_key(shared, Purpose::Tokens)?,
             passkey: aead_key(shared, Purpose::Passkey)?,
+            second_factor: aead_key(shared, Purpose::SecondFactor)?,
         })
     }
 
@@ -68,6 +70,7 @@ impl Keys {
             Purpose::IdToken => &self.id_token,
             Purpose::Tokens => &self.tokens,
             Purpose::Passkey => &self.passkey,
+            Purpose::SecondFactor => &self.second_factor,
         }
     }
 

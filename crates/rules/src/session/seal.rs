@@ -17,6 +17,8 @@ pub enum Purpose {
     Tokens,
     /// What a passkey is asked: nobody can have known it before, and it says for whom it is.
     Passkey,
+    /// Who has shown a password and has yet to show a code.
+    SecondFactor,
 }
 
 /// Why a text does not open. One answer for every cause: telling them apart helps nobody but
@@ -33,6 +35,7 @@ impl Purpose {
             Self::IdToken => b"id-token",
             Self::Tokens => b"tokens",
             Self::Passkey => b"passkey",
+            Self::SecondFactor => b"second-factor",
         }
     }
 }
@@ -125,6 +128,7 @@ mod tests {
             Purpose::IdToken,
             Purpose::Tokens,
             Purpose::Passkey,
+            Purpose::SecondFactor,
         ];
         for (one, other) in purposes.iter().flat_map(|one| purposes.map(|other| (*one, other))) {
             let opens = keys.open(other, b"", &keys.seal(one, b"", b"text", [9; 12])).is_ok();

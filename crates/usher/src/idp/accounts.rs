@@ -13,17 +13,24 @@ use usher_rules::{
     people::{AddressBy, BoxFuture, Member, PasswordRefusal, PeopleError},
     secret::Secret,
     time::{Now, UnixTime},
+    totp::CodeApp,
 };
 
 use super::{
     Directory, DirectoryError, NoRandomness,
     directory::{address, groups, name, still_let_in},
+    generate::canonical,
+    generated_password,
     throttle::By,
 };
 
 /// Who tries passkeys and links is counted under these, which are nobody's address.
 const PASSKEYS: &str = "passkey";
 const LINKS: &str = "link";
+/// How many recovery codes somebody gets.
+const RECOVERY_CODES: usize = 8;
+/// Codes are short: whoever has somebody's password has so many tries, from wherever they are.
+const ANYWHERE: By = By::Device([0; 16]);
 /// The longest label of a passkey, in octets.
 const LONGEST_LABEL: usize = 100;
 
@@ -129,6 +136,58 @@ impl WaysIn {
         }
         self.directory.throttle.give_back(counted);
         still_let_in(owner, now.wall)
+    }
+
+    async fn code_taken(
+        &self,
+        owner: &str,
+        typed: &str,
+        now: Now,
+    ) -> Result<Member, PasswordRefusal> {
+        let unavailable = |_failed: PeopleError| PasswordRefusal::Unavailable;
+        let counted = self
+            .directory
+            .throttle
+            .take(owner, ANYWHERE, now.monotonic)
+            .map_err(|retry_after| PasswordRefusal::TooManyTries { retry_after })?;
+        let was = self.kept.code_app(owner).await.map_err(unavailable)?;
+        let was = was.ok_or(PasswordRefusal::WrongCode)?;
+        let recovery = || canonical(typed).and_then(|made| was.recover(&made));
+        let then = was.take(typed, now.wall).or_else(recovery);
+        let then = then.ok_or(PasswordRefusal::WrongCode)?;
+        let swapped = self.kept.swap_code_app(owner, Some(was), Some(then)).await;
+        if !swapped.map_err(unavailable)? {
+            return Err(PasswordRefusal::WrongCode); // the same one at once, elsewhere
+        }
+        self.directory.throttle.give_back(counted);
+        let (owner, _hash) = self.owner(owner).await.map_err(unavailable)?;
+        still_let_in(owner, now.wall)
+    }
+
+    async fn code_app_added(
+        &self,
+        owner: &str,
+        secret: &Secret,
+        typed: &str,
+        now: UnixTime,
+    ) -> Result<Vec<Secret>, AccountRefusal> {
+        let codes: Result<Vec<Secret>, _> =
+            (0..RECOVERY_CODES).map(|_| generated_password()).collect();
+        let codes = codes.map_err(|error| AccountRefusal::Typed(error.to_string().into()))?;
+        let made = codes.iter().filter_map(Secret::expose_str);
+        let wrong = || AccountRefusal::Typed("that is not the code that the app shows now".into());
+        let app = CodeApp::new(secret.expose(), made, typed, now).ok_or_else(wrong)?;
+        let was = self.kept.code_app(owner).await?;
+        match self.kept.swap_code_app(owner, was, Some(app)).await? {
+            true => Ok(codes),
+            false => Err(wrong()),
+        }
+    }
+
+    async fn code_app_removed(&self, owner: &str) -> Result<(), AccountRefusal> {
+        let was = self.kept.code_app(owner).await?;
+        let _changed_meanwhile = self.kept.swap_code_app(owner, was, None).await?;
+        Ok(())
     }
 
     async fn good_link(
@@ -255,6 +314,36 @@ impl Accounts for WaysIn {
         id: &'a str,
     ) -> BoxFuture<'a, Result<(), AccountRefusal>> {
         Box::pin(self.removed(owner, id))
+    }
+
+    fn code_app<'a>(
+        &'a self,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Option<CodeApp>, PeopleError>> {
+        self.kept.code_app(owner)
+    }
+
+    fn take_code<'a>(
+        &'a self,
+        owner: &'a str,
+        typed: &'a str,
+        now: Now,
+    ) -> BoxFuture<'a, Result<Member, PasswordRefusal>> {
+        Box::pin(self.code_taken(owner, typed, now))
+    }
+
+    fn add_code_app<'a>(
+        &'a self,
+        owner: &'a str,
+        secret: Secret,
+        typed: &'a str,
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<Vec<Secret>, AccountRefusal>> {
+        Box::pin(async move { self.code_app_added(owner, &secret, typed, now).await })
+    }
+
+    fn remove_code_app<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), AccountRefusal>> {
+        Box::pin(self.code_app_removed(owner))
     }
 
     fn link<'a>(

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::{Method, Response};
 use usher_pages::{
-    ACTION_FIELD, Account, FLOW_FIELD, ForeignForm, PASSKEY_FIELD, PASSWORD_FIELD, PostForm,
-    Scripts, ShownPasskey,
+    ACTION_FIELD, Account, CODE_FIELD, CodesOfApp, FLOW_FIELD, ForeignForm, NewApp, PASSKEY_FIELD,
+    PASSWORD_FIELD, PostForm, SHOWN_FIELD, Scripts, ShownPasskey,
 };
 use usher_rules::{
     accounts::{AccountRefusal, KeptPasskey, NewCredential},
@@ -21,7 +21,7 @@ use usher_rules::{
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer, binding,
     passkeys::{LONGEST_ANSWER, has_own_people},
-    random,
+    random, second, workers,
 };
 use crate::request::{Body, EventName, Prompt, identify::StoreError};
 
@@ -39,6 +39,9 @@ const TOO_LATE: &str = "This page was open for too long. Try again.";
 impl SignInRoom {
     /// The page, or the way to it.
     pub(super) async fn account(&self, ask: &Ask) -> Response<Body> {
+        if let Some(response) = workers::in_between(ask) {
+            return response; // no script of an app on this host reads it or acts on it
+        }
         if !has_own_people(ask) {
             return answer::found(&format!("{}{PAGE}", ask.plan().sign_in.authenticate));
         }
@@ -65,6 +68,15 @@ impl SignInRoom {
     }
 
     async fn account_page(&self, ask: &Ask, owner: &Member, note: Option<&str>) -> Response<Body> {
+        self.account_with(ask, owner, (note, &[])).await
+    }
+
+    async fn account_with(
+        &self,
+        ask: &Ask,
+        owner: &Member,
+        (note, recovery): (Option<&str>, &[Secret]),
+    ) -> Response<Body> {
         let binding = random().map(|random| BrowserBinding::new(random, ask.wall()));
         let kept = self.accounts.passkeys(&owner.id).await;
         let (Some(binding), Ok(kept)) = (binding, kept) else {
@@ -72,9 +84,21 @@ impl SignInRoom {
         };
         let mut challenge = String::new();
         let of = (&*binding.id, &mut challenge);
+        let secret = self.new_app_secret(ask, &binding.id);
+        let site = ask.authority().host.as_str();
         let page = Account {
             email: &owner.email,
             note,
+            app: match (self.accounts.code_app(&owner.id).await, &secret) {
+                (Ok(Some(app)), _) => CodesOfApp::Set { recovery_left: app.recovery_left() },
+                (Ok(None), Some((secret, shown))) => CodesOfApp::Unset(NewApp {
+                    secret,
+                    address: second::app_address(site, &owner.email, secret),
+                    shown,
+                }),
+                (Ok(None), None) | (Err(_), _) => CodesOfApp::Unknown,
+            },
+            recovery: recovery.iter().filter_map(Secret::expose_str).collect(),
             passkeys: kept.iter().map(|kept| shown(kept, &binding.id)).collect(),
             question: self.new_passkey_question(ask, of, (&owner.id, &owner.email), &kept),
             flow: &binding.id,
@@ -96,6 +120,9 @@ impl SignInRoom {
         if !BrowserBinding::is_held(ask.fields(), name, BindingUse::Form, flow, ask.wall()) {
             return self.account_page(ask, owner, Some(TOO_LATE)).await;
         }
+        if text(ACTION_FIELD) == "app" {
+            return self.app_posted(ask, owner, (flow, text(SHOWN_FIELD), text(CODE_FIELD))).await;
+        }
         let done = match text(ACTION_FIELD) {
             "passkey" => match self.made_passkey(ask, flow, text(PASSKEY_FIELD)).await {
                 Ok((new, user)) if *user == *owner.id => {
@@ -108,6 +135,7 @@ impl SignInRoom {
                 let new = Secret::new(text(PASSWORD_FIELD).as_bytes());
                 self.accounts.add(&owner.id, NewCredential::Password(new), ask.wall()).await
             }
+            "no-app" => self.accounts.remove_code_app(&owner.id).await,
             REMOVE => self.accounts.remove_passkey(&owner.id, text(ID_FIELD)).await,
             _ => return answer::see_other(PAGE),
         };
@@ -116,6 +144,25 @@ impl SignInRoom {
                 let what = format!("{} changed by its owner", text(ACTION_FIELD));
                 self.note_account(ask, owner, &what);
                 answer::see_other(PAGE)
+            }
+            Err(refusal) => self.account_page(ask, owner, Some(&words(&refusal))).await,
+        }
+    }
+
+    /// The first code of a new app.
+    async fn app_posted(
+        &self,
+        ask: &Ask,
+        owner: &Member,
+        (flow, shown, code): (&str, &str, &str),
+    ) -> Response<Body> {
+        let Some(secret) = self.app_secret(ask, flow, shown) else {
+            return self.account_page(ask, owner, Some(TOO_LATE)).await;
+        };
+        match self.accounts.add_code_app(&owner.id, secret, code, ask.wall()).await {
+            Ok(recovery) => {
+                self.note_account(ask, owner, "app with codes added by its owner");
+                self.account_with(ask, owner, (None, &recovery)).await
             }
             Err(refusal) => self.account_page(ask, owner, Some(&words(&refusal))).await,
         }

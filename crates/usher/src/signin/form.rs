@@ -9,10 +9,8 @@ use usher_rules::{
     people::{KnownDevice, Member, PasswordRefusal, TypedPassword},
     plan::{BUILTIN, Level, SameSite},
     secret::Secret,
-    session::{Authentication, CookieLife, Means, SetCookie},
-    signin::{
-        BindingUse, BrowserBinding, DeviceCookie, Goal, SIGN_IN, member_signs_in, same_origin,
-    },
+    session::{Authentication, CookieLife, SetCookie},
+    signin::{BindingUse, BrowserBinding, DeviceCookie, Goal, SIGN_IN, same_origin},
 };
 
 use super::{
@@ -38,7 +36,7 @@ impl SignInRoom {
         workers::in_between(ask).unwrap_or_else(|| self.fresh_form(ask, goal, "", None))
     }
 
-    fn fresh_form(
+    pub(super) fn fresh_form(
         &self,
         ask: &Ask,
         goal: &Goal,
@@ -118,6 +116,9 @@ impl SignInRoom {
         if let Some(answer) = answer.filter(|answer| !answer.is_empty()) {
             return self.passkey_posted(ask, (&goal, flow), answer).await;
         }
+        if let Some(response) = self.code_posted(ask, (&goal, flow), &form).await {
+            return response;
+        }
         let password = Secret::new(text(PASSWORD_FIELD).as_bytes());
         let devices = DeviceCookie::held(&self.keys, ask.cookie_name(), ask.fields(), ask.wall());
         let typed = TypedPassword {
@@ -128,10 +129,7 @@ impl SignInRoom {
             now: ask.now(),
         };
         match self.passwords.check(typed).await {
-            Ok(member) => {
-                let authentication = member_signs_in(&member, Means::Password, ask.wall());
-                self.signed_in(ask, &goal, flow, (&member, authentication)).await
-            }
+            Ok(member) => self.password_shown(ask, (&goal, flow), &member).await,
             Err(refusal) => {
                 self.note_refusal(ask, email, refusal).await;
                 self.refused(ask, &goal, flow, email, refusal)
@@ -216,6 +214,7 @@ impl SignInRoom {
             PasswordRefusal::Wrong
             | PasswordRefusal::TooManyTries { .. }
             | PasswordRefusal::Passkey(_)
+            | PasswordRefusal::WrongCode
             | PasswordRefusal::UnknownPasskey
             | PasswordRefusal::Over => (Level::Info, self.passwords.owner(email).await),
         };
@@ -231,23 +230,29 @@ impl SignInRoom {
         email: &str,
         refusal: PasswordRefusal,
     ) -> Response<Body> {
-        let (error, retry_after) = match refusal {
-            PasswordRefusal::Wrong => (SignInError::Wrong, None),
-            PasswordRefusal::TooManyTries { retry_after } => {
-                let minutes = retry_after.as_secs().div_ceil(60);
-                (SignInError::TooManyTries { minutes }, Some(retry_after.as_secs().max(1)))
-            }
-            PasswordRefusal::Passkey(_) | PasswordRefusal::UnknownPasskey => {
-                (SignInError::Passkey, None)
-            }
-            PasswordRefusal::Over => (SignInError::Over, None),
-            PasswordRefusal::Unavailable => (SignInError::Unavailable, None),
-        };
+        let (error, retry_after) = shown_as(refusal);
         let mut response = self.show_form(ask, goal, flow, email, Some(error));
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+/// What somebody reads who is refused, and after how many seconds to try again.
+pub(super) fn shown_as(refusal: PasswordRefusal) -> (SignInError, Option<u64>) {
+    match refusal {
+        PasswordRefusal::Wrong => (SignInError::Wrong, None),
+        PasswordRefusal::TooManyTries { retry_after } => {
+            let minutes = retry_after.as_secs().div_ceil(60);
+            (SignInError::TooManyTries { minutes }, Some(retry_after.as_secs().max(1)))
+        }
+        PasswordRefusal::WrongCode => (SignInError::Code, None),
+        PasswordRefusal::Passkey(_) | PasswordRefusal::UnknownPasskey => {
+            (SignInError::Passkey, None)
+        }
+        PasswordRefusal::Over => (SignInError::Over, None),
+        PasswordRefusal::Unavailable => (SignInError::Unavailable, None),
     }
 }
 

@@ -44,6 +44,7 @@ mod portal;
 mod program;
 mod provider;
 mod recheck;
+mod second;
 mod sessions;
 mod sign_in;
 mod sign_out;

@@ -9,6 +9,7 @@ use usher_rules::{
     people::{BoxFuture, Member, PeopleError},
     secret::Secret,
     time::UnixTime,
+    totp::CodeApp,
 };
 
 use super::{
@@ -94,6 +95,30 @@ impl AccountStore for Store {
             };
             self.change_and_end(&owner.email, remove).await.map(drop)
         })
+    }
+
+    fn code_app<'a>(
+        &'a self,
+        owner: &'a str,
+    ) -> BoxFuture<'a, Result<Option<CodeApp>, PeopleError>> {
+        let owner: Box<str> = owner.into();
+        Box::pin(async move { Ok(self.writer.read(move |db| code_app(db, &owner)).await?) })
+    }
+
+    fn swap_code_app<'a>(
+        &'a self,
+        owner: &'a str,
+        was: Option<CodeApp>,
+        now: Option<CodeApp>,
+    ) -> BoxFuture<'a, Result<bool, PeopleError>> {
+        let owner: Box<str> = owner.into();
+        let swap = move |db: &Connection| {
+            if members::find_by_id(db, &owner)?.is_none() || code_app(db, &owner)? != was {
+                return Ok(false);
+            }
+            keep_code_app(db, &owner, now.as_ref()).map(|()| true)
+        };
+        Box::pin(async move { Ok(self.writer.write(swap, |swapped| swapped).await?) })
     }
 
     fn set_until<'a>(
@@ -205,7 +230,7 @@ fn recover(
     if is_known(db, credential)? {
         return Ok(Use::Taken);
     }
-    members::forget_passkeys(db, &member.id)?;
+    members::forget_ways_in(db, &member.id)?;
     MemberRow::new(row.member, password_of(credential))?.insert(db)?;
     keep_passkey(db, credential)?;
     sessions::delete_person_sessions(db, &member.id).map(Use::Done)
@@ -304,6 +329,31 @@ fn terms(kept: &KeptPasskey) -> String {
 fn fields<'a>(kept: &'a KeptPasskey, terms: &'a str) -> [&'a [u8]; 5] {
     let KeptPasskey { key, owner, label, .. } = kept;
     [key.id.as_bytes(), owner.as_bytes(), &key.public_key, label.as_bytes(), terms.as_bytes()]
+}
+
+fn code_app(db: &Connection, owner: &str) -> Result<Option<CodeApp>, StoreFailure> {
+    let mut query =
+        db.prepare_cached("SELECT body, checksum FROM second_factors WHERE person_id = ?1")?;
+    let row = query.query_row([owner], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)));
+    let Some((body, written)) = row.optional()? else { return Ok(None) };
+    checksum::check("second_factors", written, &[owner.as_bytes(), body.as_bytes()])?;
+    let corrupt = |error| StoreFailure::Corrupt { what: format!("an app: {error}").into() };
+    serde_json::from_str(&body).map(Some).map_err(corrupt)
+}
+
+fn keep_code_app(db: &Connection, owner: &str, app: Option<&CodeApp>) -> Result<(), StoreFailure> {
+    let Some(app) = app else {
+        db.prepare_cached("DELETE FROM second_factors WHERE person_id = ?1")?.execute([owner])?;
+        return Ok(());
+    };
+    let body = serde_json::to_string(app)
+        .map_err(|error| StoreFailure::Unexpected { what: error.to_string().into() })?;
+    let sum = checksum::of(&[owner.as_bytes(), body.as_bytes()]);
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO second_factors (person_id, body, checksum) VALUES (?1, ?2, ?3)",
+    )?
+    .execute(params![owner, body, sum])?;
+    Ok(())
 }
 
 fn find_link(db: &Connection, digest: &[u8; 32]) -> Result<Option<AccountLink>, StoreFailure> {

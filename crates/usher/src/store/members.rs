@@ -31,7 +31,7 @@ impl People for Store {
         Box::pin(self.change_and_end(email, |db, row| {
             let id = &row.member.id;
             db.prepare_cached("DELETE FROM people WHERE id = ?1")?.execute([id])?;
-            forget_passkeys(db, id)?;
+            forget_ways_in(db, id)?;
             db.prepare_cached("INSERT INTO removed_people (id) VALUES (?1)")?.execute([id])?;
             Ok(row)
         }))
@@ -142,8 +142,9 @@ pub(super) fn find_by_id(db: &Connection, id: &str) -> Result<Option<Row>, Store
 }
 
 /// Somebody is removed, or starts afresh.
-pub(super) fn forget_passkeys(db: &Connection, owner: &str) -> Result<(), StoreFailure> {
+pub(super) fn forget_ways_in(db: &Connection, owner: &str) -> Result<(), StoreFailure> {
     db.prepare_cached("DELETE FROM passkeys WHERE owner = ?1")?.execute([owner])?;
+    db.prepare_cached("DELETE FROM second_factors WHERE person_id = ?1")?.execute([owner])?;
     Ok(())
 }
 

@@ -446,3 +446,99 @@ async fn who_lost_everything_gets_in_again_and_what_was_lost_opens_nothing() {
     let typed = [("email", ANN.0), ("password", ANN.1)];
     assert_eq!(other.post(&door, "", &typed).await.status, 403, "and the password");
 }
+
+/// What an authenticator app shows at this moment (RFC 6238).
+fn shown_by_app(server: &TestServer, secret: &str) -> String {
+    use aws_lc_rs::hmac;
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bits: Vec<u8> = secret
+        .bytes()
+        .flat_map(|letter| {
+            let five = letters.iter().position(|one| *one == letter).unwrap();
+            (0..5).rev().map(move |bit| (five >> bit & 1) as u8)
+        })
+        .collect();
+    let octets: Vec<u8> =
+        bits.chunks_exact(8).map(|octet| octet.iter().fold(0, |sum, bit| sum << 1 | bit)).collect();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &octets);
+    let step = server.clock.now().wall.seconds() / 30;
+    let mac = hmac::sign(&key, &step.to_be_bytes());
+    let at = usize::from(mac.as_ref()[19] & 15);
+    let four: [u8; 4] = mac.as_ref()[at..at + 4].try_into().unwrap();
+    format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
+}
+
+/// Ann, her browser, the secret of her app and her recovery codes.
+async fn ann_asks_for_codes(server: &TestServer) -> (Browser, String, Vec<String>) {
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
+    let page = ann.open(ACCOUNT).await;
+    let secret = page.body.split("or type <code>").nth(1).unwrap();
+    let secret = secret.split('<').next().unwrap().to_owned();
+    let (code, shown) = (shown_by_app(server, &secret), hidden(&page, "shown"));
+    let seen = acts(&mut ann, &page, "app", &[("shown", &shown), ("code", &code)]).await;
+    let codes = seen.body.split("<li><code>").skip(1);
+    let codes: Vec<String> = codes.map(|rest| rest.split('<').next().unwrap().into()).collect();
+    assert_eq!(codes.len(), 8, "{}", seen.body);
+    (ann, secret, codes)
+}
+
+/// The page that asks for a code, in a browser where the password was typed.
+async fn asked_for_a_code(server: &TestServer) -> (Browser, Seen) {
+    let (mut browser, door) = at_the_door(server).await;
+    let typed = [("email", ANN.0), ("password", ANN.1)];
+    let page = browser.post(&door, "", &typed).await;
+    assert!(page.body.contains("One more step"), "{}", page.body);
+    (browser, page)
+}
+
+#[tokio::test]
+async fn a_password_is_not_enough_where_a_code_is_asked_for_and_each_code_counts_once() {
+    let (server, _upstream) = house().await;
+    let (_ann, secret, codes) = ann_asks_for_codes(&server).await;
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    let replayed = shown_by_app(&server, &secret);
+    let seen = browser.post(&page, "", &[("code", &replayed)]).await;
+    assert_eq!(seen.status, 403, "the code that set it up");
+    assert!(browser.open(FILM).await.url.path().ends_with("/sign_in"), "nobody is signed in yet");
+
+    server.clock.turn(Duration::from_secs(30));
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    let (mut other, second) = asked_for_a_code(&server).await;
+    let code = shown_by_app(&server, &secret);
+    assert_eq!(browser.post(&page, "", &[("code", &code)]).await.url.as_str(), FILM);
+    assert_eq!(other.post(&second, "", &[("code", &code)]).await.status, 403, "a second time");
+
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    let typed = codes[0].to_uppercase().replace('-', " ");
+    assert_eq!(browser.post(&page, "", &[("code", &typed)]).await.url.as_str(), FILM);
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    assert_eq!(browser.post(&page, "", &[("code", &typed)]).await.status, 403, "used");
+    let log = server.log();
+    for secret in [&secret, &codes[0], &codes[1], &code] {
+        assert!(!log.contains(secret.as_str()), "no secret in a log");
+    }
+}
+
+/// Whoever has the password guesses no faster for coming from many places, and what says that they
+/// have it counts in one browser for a quarter of an hour.
+#[tokio::test]
+async fn codes_are_not_guessed_and_a_password_that_was_shown_counts_for_a_while() {
+    let (server, _upstream) = house().await;
+    ann_asks_for_codes(&server).await;
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    let mut statuses = Vec::new();
+    for guess in 0..12 {
+        let code = format!("{guess:06}");
+        statuses.push(browser.post(&page, "", &[("code", &code)]).await.status.as_u16());
+    }
+    assert_eq!((&statuses[..10], &statuses[10..]), (&[403; 10][..], &[429; 2][..]));
+
+    let (mut other, door) = at_the_door(&server).await;
+    let bare = Seen { body: String::new(), ..clone(&door) };
+    let (flow, shown) = (hidden(&door, "flow"), hidden(&page, "shown"));
+    let fields = [("flow", &*flow), ("shown", &*shown), ("code", "000000")];
+    let seen = other.post(&bare, "", &fields).await;
+    assert_eq!(seen.status, 400, "another browser's: {}", seen.body);
+    server.clock.turn(Duration::from_secs(15 * 60));
+    assert_eq!(browser.post(&page, "", &[("code", "000000")]).await.status, 400, "too late");
+}
