@@ -5,6 +5,7 @@ mod autocert;
 mod compile;
 mod health_check;
 mod hosts;
+mod issuers;
 mod metrics;
 mod mtls;
 mod outbound;
