@@ -77,6 +77,7 @@ mod test_app;
 mod test_server;
 mod tries;
 mod trusting;
+mod tunnel_clients;
 mod tunnels;
 mod unread;
 mod upgrades;

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Sends everything back behind `echo:`, and says `bye` when the other side has said all.
-async fn parrot() -> SocketAddr {
+pub async fn parrot() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -54,7 +54,7 @@ async fn repeats(mut stream: TcpStream) {
 }
 
 /// A tunnel for those in [`FRIENDS`].
-fn tunnel(from: &str, to: &str) -> String {
+pub fn tunnel(from: &str, to: &str) -> String {
     format!(
         "- from: tcp+https://{from}
   to: {to}
@@ -63,12 +63,12 @@ fn tunnel(from: &str, to: &str) -> String {
     )
 }
 
-fn ssh(to: SocketAddr) -> String {
+pub fn ssh(to: SocketAddr) -> String {
     tunnel("ssh.test:22", &format!("tcp://{to}"))
 }
 
 /// What a program has that somebody signed in by `/.pomerium/api/v1/login` at `host`.
-async fn handle(server: &TestServer, host: &str, who: (&str, &str)) -> String {
+pub async fn handle(server: &TestServer, host: &str, who: (&str, &str)) -> String {
     let mut program = server.browser();
     let login = format!(
         "https://{host}/.pomerium/api/v1/login?pomerium_redirect_uri=http://127.0.0.1:4242"
