@@ -5,11 +5,12 @@
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
-    Account, BadRequest, CertificateNeeded, Claim, CodesOfApp, Contact, CookiesTooLarge, ErrorPage,
-    HeadersTooLarge, Identity, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
-    NoSession, NotFound, Portal, PortalRoute, PostForm, ProviderDown, Receipt, Refused,
-    ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
-    TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable, Welcome, assets,
+    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, CodesOfApp, Contact,
+    CookiesTooLarge, ErrorPage, HeadersTooLarge, Identity, Lack, Link, Misdirected, NewApp,
+    NewPasskeyQuestion, Newcomer, NoSession, NotFound, Portal, PortalRoute, PostForm, ProviderDown,
+    Receipt, Refused, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
+    SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
+    Way, Welcome, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -83,9 +84,20 @@ fn welcome(who: Newcomer<'_>) -> String {
 }
 
 fn forms() -> Vec<(&'static str, String)> {
+    let way = |label| Way { label, to: Link::new("/.pomerium/sign_in/x") };
+    let ways = [way("Google"), way("Microsoft"), way("id.example.com")];
     let sign_in = |email, error| {
-        SignIn { host: HOST, email, error, flow: "f", passwords: true, challenge: Some("c") }
-            .render()
+        let (passwords, challenge) = (true, Some("c"));
+        SignIn { host: HOST, email, error, flow: "f", passwords, challenge, ways: &[] }.render()
+    };
+    let beside = SignIn {
+        host: HOST,
+        email: "",
+        error: None,
+        flow: "f",
+        passwords: true,
+        challenge: None,
+        ways: &ways,
     };
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![
@@ -93,6 +105,8 @@ fn forms() -> Vec<(&'static str, String)> {
         ("welcome", welcome(Newcomer::Unnamed { email: "", name: "" })),
         ("welcome-again", welcome(Newcomer::Returning { email: "ann@example.com" })),
         ("sign-in", sign_in("", None)),
+        ("sign-in-beside", beside.render()),
+        ("choose-provider", ChooseProvider { host: HOST, ways: &ways }.render()),
         ("sign-in-wrong", sign_in("ann@example.com", Some(SignInError::Wrong))),
         (
             "sign-in-throttled",

@@ -11,6 +11,7 @@
 //! | page | status | when |
 //! |---|---|---|
 //! | [`SignIn`] | 200, 400, 403, 429, 503 | the built-in provider asks for address and password |
+//! | [`ChooseProvider`] | 200 | several providers sign people in |
 //! | [`Welcome`] | 200, 400 | an invitation was opened |
 //! | [`Account`] | 200 | somebody's own passkeys and password |
 //! | [`Code`] | 200, 403, 429, 503 | after a password, the code of an app |
@@ -42,6 +43,7 @@
 mod account;
 mod assets;
 mod certificate;
+mod choose;
 mod contact;
 mod device;
 mod headers;
@@ -66,6 +68,7 @@ pub use account::{
 };
 pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
 pub use certificate::{CertificateNeeded, Lack};
+pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;
 pub use device::{DeviceRefused, NoDevices};
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::rendered;
+use crate::{Way, rendered};
 
 /// The form field with the address.
 pub const EMAIL_FIELD: &str = "email";
@@ -28,6 +28,8 @@ pub struct SignIn<'a> {
     pub passwords: bool,
     /// What a passkey is asked; `None` where this address can't have any.
     pub challenge: Option<&'a str>,
+    /// Other providers that may be chosen instead.
+    pub ways: &'a [Way<'a>],
 }
 
 /// Why somebody is not signed in.

@@ -121,6 +121,7 @@ fn whole_documents() {
         flow: "f10w",
         passwords: true,
         challenge: None,
+        ways: &[],
     };
     golden("sign_in_wrong.html", &without_hashes(sign_in.render()));
     golden("refused.html", &without_hashes(refused().render()));

@@ -1,14 +1,14 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    Account, BadRequest, CertificateNeeded, Claim, ClockUnset, Code, CodesOfApp, Contact,
-    CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, HeadersTooLarge, Identity,
+    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, Code, CodesOfApp,
+    Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, HeadersTooLarge, Identity,
     InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoDevices,
     NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
     ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownPasskey,
     ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble,
     TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
-    UpstreamUnavailable, Welcome, WorkerBetween,
+    UpstreamUnavailable, Way, Welcome, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -80,11 +80,14 @@ fn form(text: &str) -> PostForm<'_> {
 }
 
 fn others(text: &str) -> Vec<(&'static str, String)> {
-    let (flow, challenge) = (text, Some(text));
+    let ways = [(); 2].map(|()| Way { label: text, to: Link::new(text) });
+    let (flow, challenge, ways) = (text, Some(text), &ways[..]);
     let sign_in = |email, error| {
-        SignIn { host: text, email, error, flow, passwords: true, challenge }.render()
+        SignIn { host: text, email, error, flow, passwords: true, challenge, ways }.render()
     };
-    let alone = SignIn { host: text, email: "", error: None, flow, passwords: false, challenge };
+    let (email, error) = ("", None);
+    let alone = SignIn { host: text, email, error, flow, passwords: false, challenge, ways };
+    let choose = ChooseProvider { host: text, ways };
     let session = ShownSession { id: text, signed_in_at: AT_SECONDS, ends_at: u64::MAX };
     let identity = Identity {
         host: text,
@@ -127,7 +130,8 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
     vec![
         ("trust", trust.render()),
         ("sign-in", sign_in("", None)),
-        ("sign-in-passkeys-alone", alone.render()),
+        ("passkeys-alone", alone.render()),
+        ("choose-provider", choose.render()),
         ("sign-in-prefilled", sign_in(text, None)),
         ("sign-in-wrong", sign_in(text, Some(SignInError::Wrong))),
         ("sign-in-throttled", sign_in(text, Some(SignInError::TooManyTries { minutes: 5 }))),

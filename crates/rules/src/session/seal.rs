@@ -13,6 +13,8 @@ pub enum Purpose {
     Callback,
     /// The provider's ID token, kept with the session.
     IdToken,
+    /// What it takes to ask the provider again, kept with the session.
+    Tokens,
     /// What a passkey is asked: nobody can have known it before, and it says for whom it is.
     Passkey,
     /// Who has shown a password and has yet to show a code.
@@ -31,6 +33,7 @@ impl Purpose {
             Self::BrowserFlow => b"browser-flow",
             Self::Callback => b"callback",
             Self::IdToken => b"id-token",
+            Self::Tokens => b"tokens",
             Self::Passkey => b"passkey",
             Self::SecondFactor => b"second-factor",
         }
@@ -123,6 +126,7 @@ mod tests {
             Purpose::BrowserFlow,
             Purpose::Callback,
             Purpose::IdToken,
+            Purpose::Tokens,
             Purpose::Passkey,
             Purpose::SecondFactor,
         ];

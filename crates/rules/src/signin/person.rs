@@ -19,6 +19,12 @@ pub enum ClaimsFault {
     /// The userinfo endpoint speaks of somebody else (OIDC Core §5.3.2).
     #[error("`sub` of userinfo is not that of the ID token")]
     OtherSubject,
+    /// The account is of none of the domains that may sign in by this provider.
+    #[error("the account is of no domain that `domains` or `hd` allows")]
+    OtherDomain,
+    /// The subject would be taken for somebody of a provider beside this one.
+    #[error("`sub` begins with the name of another provider")]
+    OfAnotherProvider,
 }
 
 /// Claims that userinfo can't replace: they were signed.

@@ -16,6 +16,7 @@ use usher_rules::{
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer,
     binding::{self, FORM_LIFE},
+    choose,
     passkeys::{LONGEST_ANSWER, takes_passwords},
     random,
     sessions::not_served,
@@ -62,9 +63,9 @@ impl SignInRoom {
         error: Option<SignInError>,
     ) -> Response<Body> {
         let host = goal.host(ask.plan());
-        let challenge = self.sign_in_challenge(ask, flow);
+        let (challenge, ways) = (self.sign_in_challenge(ask, flow), choose::ways(ask));
         let (passwords, challenge) = (takes_passwords(ask), challenge.as_deref());
-        let page = SignIn { host: &host, email, error, flow, passwords, challenge };
+        let page = SignIn { host: &host, email, error, flow, passwords, challenge, ways: &ways };
         let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
@@ -76,7 +77,10 @@ impl SignInRoom {
         if let Some(response) = self.program_allowed(ask) {
             return response;
         }
-        self.with_first(ask.plan()).form_posted(ask).await
+        match choose::built_in(&ask.choices()) {
+            Some(own) => self.with(own).form_posted(ask).await,
+            None => self.sign_in(ask).await,
+        }
     }
 
     pub(super) async fn password_posted(&self, ask: &Ask) -> Response<Body> {

@@ -5,11 +5,13 @@
 //! |---|---|---|
 //! | route's host | start, programmatic login, hosts that a page depends on | `start` |
 //! | authenticate host | `/.pomerium/sign_in`, the built-in form | `sign_in`, `form` |
+//! | authenticate host | `/.pomerium/sign_in/NAME`: one of several providers | `choose` |
 //! | authenticate host | `/oauth2/callback` | `oauth2` |
 //! | route's host | `/.pomerium/callback/` | `callback` |
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
 //! | authenticate host | `/.pomerium/account`, passkeys | `account`, `passkeys` |
 //! | authenticate host | `/.pomerium/welcome`: invitations | `welcome` |
+//! | authenticate host | `/.pomerium/backchannel_logout`, for providers | `back_channel` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
 //! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
 //! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
@@ -19,14 +21,16 @@
 //! | all | what one provider does otherwise than another | `identity_provider` |
 //! | either side of a hosted sign-in | the same pages, another wire | `hosted` |
 //!
-//! Sessions are not refreshed at the provider: they end after `cookie_expire`, at sign-out, or
-//! when they are revoked. A provider that is down ends none of them.
+//! Sessions end after `cookie_expire`, at sign-out, when they are revoked, or when the provider does
+//! not vouch for them any more (`recheck`). One that is down ends none of them for a while.
 
 mod account;
 mod answer;
 mod ask;
+mod back_channel;
 mod binding;
 mod callback;
+mod choose;
 mod deep_link;
 mod devices;
 mod form;
@@ -39,6 +43,7 @@ mod passkeys;
 mod portal;
 mod program;
 mod provider;
+mod recheck;
 mod second;
 mod sessions;
 mod sign_in;
@@ -66,7 +71,7 @@ use usher_rules::{
 
 pub(crate) use self::provider::PATIENCE;
 pub use self::{
-    identity_provider::{Standing, standing, try_provider},
+    identity_provider::{Reception, reception, try_provider},
     provider::ProviderError,
 };
 
@@ -110,6 +115,7 @@ pub struct SignInRoom {
     assertions: Arc<dyn Assertions>,
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
+    silent: recheck::Silent,
 }
 
 impl SignInRoom {
@@ -130,6 +136,7 @@ impl SignInRoom {
             assertions,
             journal,
             providers,
+            silent: recheck::Silent::default(),
         }
     }
 
@@ -169,12 +176,18 @@ impl SignInRoom {
             "/.pomerium/callback" if get => answer::moved(&ask.with_query(flow::CALLBACK)),
             flow::CALLBACK | "/.pomerium/callback" => answer::method_not_allowed("GET"),
             path if path.starts_with(flow::DeepLink::PATH) && get => self.deep_link(ask),
+            flow::BACK_CHANNEL_LOGOUT if ask.at_authenticate() && post => {
+                self.back_channel_logout(ask).await
+            }
             flow::SIGN_OUT if post => self.sign_out(ask).await,
             flow::SIGN_OUT if get => self.ask_to_sign_out(ask).await,
             flow::SIGN_OUT => answer::method_not_allowed("GET, POST"),
             flow::SIGNED_OUT if get => self.signed_out(ask),
             flow::SIGN_IN if ask.at_authenticate() && post => self.form_posted(ask).await,
             flow::SIGN_IN if ask.at_authenticate() => self.sign_in(ask).await,
+            path if choose::chosen(path).is_some() && ask.at_authenticate() && get => {
+                self.sign_in(ask).await
+            }
             flow::Dependents::PATH if get => self.dependent(ask).await,
             flow::SIGN_IN if get => self.start_here(ask, "/.pomerium/").await,
             flow::OAUTH2_CALLBACK if ask.at_authenticate() && (get || post) => {

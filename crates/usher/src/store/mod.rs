@@ -34,6 +34,7 @@ mod checksum;
 mod decision_file;
 mod directory;
 mod error;
+mod in_force;
 mod index;
 mod members;
 mod open;
@@ -41,7 +42,6 @@ mod remembered;
 mod reserve;
 mod secrets;
 mod sessions;
-mod standing;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -55,8 +55,8 @@ use std::{
 pub use decision_file::DecisionFile;
 pub use directory::{Alone, Tenant};
 pub use error::{OpenError, StoreFailure};
+pub use in_force::{InForce, RefusedConfig};
 pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
-pub use standing::{RefusedConfig, Standing};
 
 use crate::request::{Panicked, identify::UsedHere};
 use index::Index;

@@ -73,12 +73,19 @@ fn may_pass(route: &Route, who: &SignedIn) -> bool {
     SOURCES.iter().any(|source| {
         let explanation = route.policy.explain(&facts(who, path, IpAddr::from(*source)));
         explanation.decision.verdict == Verdict::Allow
-            || explanation.criteria.iter().any(|one| refuses(one, About::Request))
+            || explanation.criteria.iter().any(|one| {
+                refuses(one, About::Request) || refuses(one, About::Moment) || keeps_out_now(one)
+            })
     })
 }
 
 fn refuses(one: &Explained<'_>, about: About) -> bool {
     one.effect == Effect::Allow && one.about == about && one.says_no()
+}
+
+/// Is it out of their hours that they are kept out? When they will come is not known here, either.
+fn keeps_out_now(one: &Explained<'_>) -> bool {
+    one.effect == Effect::Deny && one.about == About::Moment && one.holds
 }
 
 fn facts<'a>(who: &'a SignedIn, path: &'a str, source: IpAddr) -> Facts<'a> {

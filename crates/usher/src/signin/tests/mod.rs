@@ -3,7 +3,6 @@
 mod builtin;
 mod callback;
 mod machine;
-mod no_accounts;
 mod pages;
 mod provider;
 mod sign_out;

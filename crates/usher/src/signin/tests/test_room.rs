@@ -22,7 +22,6 @@ use usher_rules::{
     time::{Now, UnixTime},
 };
 
-use super::no_accounts::NoAccounts;
 use crate::{
     request::{
         Anchor, Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Prompt, Remembered,
@@ -34,6 +33,7 @@ use crate::{
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
 };
+use usher_lab::no_accounts::NoAccounts;
 
 /// When each story begins.
 pub const START: u64 = 1_700_000_000;
@@ -283,7 +283,7 @@ impl TestRoom {
                     head,
                     authority,
                     target,
-                    provider: plan.sign_in.providers.first().id(),
+                    provider: plan.sign_in.providers.ids_asked_by(None),
                     prompt: Prompt::IfNeeded,
                     request_id: "r-1",
                     now,

@@ -1,3 +1,5 @@
+//! A built-in provider's accounts, of which there are none.
+
 use std::net::IpAddr;
 
 use usher_rules::{
