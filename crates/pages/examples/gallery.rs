@@ -56,22 +56,49 @@ fn account() -> String {
     let secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
     let new = NewApp { secret, address: format!("otpauth://totp/x?secret={secret}"), shown: "s" };
     let app = CodesOfApp::Unset(new);
-    Account { email, note: None, passkeys, app, recovery: vec![], question, flow: "f" }.render()
+    Account {
+        email,
+        note: None,
+        passkeys,
+        app,
+        recovery: vec![],
+        passwords: true,
+        question,
+        flow: "f",
+    }
+    .render()
 }
 
 fn welcome(who: Newcomer<'_>) -> String {
     let until = Some(1_778_472_459);
-    Welcome { host: HOST, who, until, error: None, question: Some(question()), flow: "f" }.render()
+    Welcome {
+        host: HOST,
+        who,
+        until,
+        error: None,
+        passwords: true,
+        question: Some(question()),
+        flow: "f",
+    }
+    .render()
 }
 
 fn forms() -> Vec<(&'static str, String)> {
     let way = |label| Way { label, to: Link::new("/.pomerium/sign_in/x") };
     let ways = [way("Google"), way("Microsoft"), way("id.example.com")];
     let sign_in = |email, error| {
-        SignIn { host: HOST, email, error, flow: "f", challenge: Some("c"), ways: &[] }.render()
+        let (passwords, challenge) = (true, Some("c"));
+        SignIn { host: HOST, email, error, flow: "f", passwords, challenge, ways: &[] }.render()
     };
-    let beside =
-        SignIn { host: HOST, email: "", error: None, flow: "f", challenge: None, ways: &ways };
+    let beside = SignIn {
+        host: HOST,
+        email: "",
+        error: None,
+        flow: "f",
+        passwords: true,
+        challenge: None,
+        ways: &ways,
+    };
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![
         ("account", account()),

@@ -38,6 +38,8 @@ pub struct Account<'a> {
     pub app: CodesOfApp<'a>,
     /// Recovery codes that were just made: shown this once.
     pub recovery: Vec<&'a str>,
+    /// Whether passwords count.
+    pub passwords: bool,
     /// To make one more; `None` where this address can't have any.
     pub question: Option<NewPasskeyQuestion<'a>>,
     /// What ties a post to this page.
@@ -100,6 +102,8 @@ pub struct Welcome<'a> {
     pub until: Option<u64>,
     /// What is wrong with what they typed.
     pub error: Option<&'a str>,
+    /// Whether passwords count.
+    pub passwords: bool,
     /// To make a passkey; `None` where this address can't have any.
     pub question: Option<NewPasskeyQuestion<'a>>,
     /// What ties the post to this page.

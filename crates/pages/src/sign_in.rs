@@ -24,6 +24,8 @@ pub struct SignIn<'a> {
     pub error: Option<SignInError>,
     /// What ties the post to this sign-in.
     pub flow: &'a str,
+    /// Whether passwords count.
+    pub passwords: bool,
     /// What a passkey is asked; `None` where this address can't have any.
     pub challenge: Option<&'a str>,
     /// Other providers that may be chosen instead.

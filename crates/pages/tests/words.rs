@@ -119,6 +119,7 @@ fn whole_documents() {
         email: "ann@example.com",
         error: Some(SignInError::Wrong),
         flow: "f10w",
+        passwords: true,
         challenge: None,
         ways: &[],
     };

@@ -81,10 +81,13 @@ fn form(text: &str) -> PostForm<'_> {
 
 fn others(text: &str) -> Vec<(&'static str, String)> {
     let ways = [(); 2].map(|()| Way { label: text, to: Link::new(text) });
+    let (flow, challenge, ways) = (text, Some(text), &ways[..]);
     let sign_in = |email, error| {
-        SignIn { host: text, email, error, flow: text, challenge: Some(text), ways: &ways }.render()
+        SignIn { host: text, email, error, flow, passwords: true, challenge, ways }.render()
     };
-    let choose = ChooseProvider { host: text, ways: &ways };
+    let (email, error) = ("", None);
+    let alone = SignIn { host: text, email, error, flow, passwords: false, challenge, ways };
+    let choose = ChooseProvider { host: text, ways };
     let session = ShownSession { id: text, signed_in_at: AT_SECONDS, ends_at: u64::MAX };
     let identity = Identity {
         host: text,
@@ -127,6 +130,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
     vec![
         ("trust", trust.render()),
         ("sign-in", sign_in("", None)),
+        ("passkeys-alone", alone.render()),
         ("choose-provider", choose.render()),
         ("sign-in-prefilled", sign_in(text, None)),
         ("sign-in-wrong", sign_in(text, Some(SignInError::Wrong))),
@@ -164,8 +168,16 @@ fn account(text: &str) -> [String; 2] {
     let question = Some(question(text));
     let recovery = vec![text, text];
     let app = CodesOfApp::Set { recovery_left: 1 };
-    let page =
-        Account { email: text, note: Some(text), passkeys, app, recovery, question, flow: text };
+    let page = Account {
+        email: text,
+        note: Some(text),
+        passkeys,
+        app,
+        recovery,
+        passwords: true,
+        question,
+        flow: text,
+    };
     let new = NewApp { secret: text, address: text.to_owned(), shown: text };
     let bare = Account { app: CodesOfApp::Unset(new), recovery: vec![], ..page.clone() };
     [page.render(), bare.render()]
@@ -173,7 +185,16 @@ fn account(text: &str) -> [String; 2] {
 
 fn welcome(text: &str, who: Newcomer<'_>) -> String {
     let (until, error) = (Some(AT_SECONDS), Some(text));
-    Welcome { host: text, who, until, error, question: Some(question(text)), flow: text }.render()
+    Welcome {
+        host: text,
+        who,
+        until,
+        error,
+        passwords: true,
+        question: Some(question(text)),
+        flow: text,
+    }
+    .render()
 }
 
 fn portal(text: &str) -> String {

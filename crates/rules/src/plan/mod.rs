@@ -217,6 +217,18 @@ pub struct SignIn {
     pub programmatic_hosts: Vec<Box<str>>,
     /// For which proxies we are the authenticate service; `None` when for none but ourselves.
     pub service: Option<AllowedHosts>,
+    /// What people of the built-in provider may sign in with (`builtin_passwords`).
+    pub passwords: Passwords,
+}
+
+/// Whether passwords of the built-in provider count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Passwords {
+    /// They do, beside passkeys.
+    #[default]
+    Taken,
+    /// Only passkeys do.
+    Refused,
 }
 
 impl SignIn {

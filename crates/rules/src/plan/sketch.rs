@@ -49,6 +49,7 @@ impl Plan {
                 signed_out_url: None,
                 programmatic_hosts: vec!["localhost".into()],
                 service: None,
+                passwords: super::Passwords::default(),
             },
             cookie: CookiePolicy {
                 name: "_pomerium".into(),

@@ -132,6 +132,7 @@ pub const GLOBAL: &[Row] = &[
     ("cookie_secret_file", "{}", "base64", ""),
     ("cookie_domain", "{}", "a.test", ""),
     ("cookie_http_only", "{}", "false", "true"),
+    ("builtin_passwords", "{}", "false", "true"),
     ("cookie_expire", "{}", "7h", "8h"),
     ("session_recheck_grace", "{}", "1h", "2h"),
     ("session_recheck_interval", "{}", "1h", "2h"),

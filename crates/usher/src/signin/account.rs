@@ -20,7 +20,7 @@ use usher_rules::{
 
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer, binding,
-    passkeys::{LONGEST_ANSWER, has_own_people},
+    passkeys::{LONGEST_ANSWER, has_own_people, takes_passwords},
     random, second, workers,
 };
 use crate::request::{Body, EventName, Prompt, identify::StoreError};
@@ -98,6 +98,7 @@ impl SignInRoom {
                 }),
                 (Ok(None), None) | (Err(_), _) => CodesOfApp::Unknown,
             },
+            passwords: takes_passwords(ask),
             recovery: recovery.iter().filter_map(Secret::expose_str).collect(),
             passkeys: kept.iter().map(|kept| shown(kept, &binding.id)).collect(),
             question: self.new_passkey_question(ask, of, (&owner.id, &owner.email), &kept),
@@ -131,7 +132,7 @@ impl SignInRoom {
                 }
                 Ok(_) | Err(_) => Err(AccountRefusal::Typed(NOT_MADE.into())),
             },
-            "password" => {
+            "password" if takes_passwords(ask) => {
                 let new = Secret::new(text(PASSWORD_FIELD).as_bytes());
                 self.accounts.add(&owner.id, NewCredential::Password(new), ask.wall()).await
             }

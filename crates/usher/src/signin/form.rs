@@ -17,7 +17,7 @@ use super::{
     Ask, NO_RANDOM, SignInRoom, answer,
     binding::{self, FORM_LIFE},
     choose,
-    passkeys::LONGEST_ANSWER,
+    passkeys::{LONGEST_ANSWER, takes_passwords},
     random,
     sessions::not_served,
     workers,
@@ -64,8 +64,8 @@ impl SignInRoom {
     ) -> Response<Body> {
         let host = goal.host(ask.plan());
         let (challenge, ways) = (self.sign_in_challenge(ask, flow), choose::ways(ask));
-        let challenge = challenge.as_deref();
-        let page = SignIn { host: &host, email, error, flow, challenge, ways: &ways };
+        let (passwords, challenge) = (takes_passwords(ask), challenge.as_deref());
+        let page = SignIn { host: &host, email, error, flow, passwords, challenge, ways: &ways };
         let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
@@ -115,6 +115,9 @@ impl SignInRoom {
         let answer = form.text(PASSKEY_FIELD).filter(|text| text.len() <= LONGEST_ANSWER);
         if let Some(answer) = answer.filter(|answer| !answer.is_empty()) {
             return self.passkey_posted(ask, (&goal, flow), answer).await;
+        }
+        if !takes_passwords(ask) {
+            return self.refused(ask, &goal, flow, email, PasswordRefusal::Wrong);
         }
         if let Some(response) = self.code_posted(ask, (&goal, flow), &form).await {
             return response;

@@ -12,7 +12,7 @@ use usher_rules::{
     accounts::{KeptPasskey, ShownPasskey},
     passkey::{Assertion, Expected, NewPasskey, PasskeyFault, Registration},
     people::{Member, PasswordRefusal},
-    plan::BUILTIN,
+    plan::{BUILTIN, Passwords},
     session::{Means, Purpose},
     signin::{Goal, member_signs_in},
     time::UnixTime,
@@ -137,6 +137,11 @@ impl SignInRoom {
         let new = made.verify(Expected { origin: &origin, challenge: &challenge })?;
         Ok((new, user))
     }
+}
+
+/// May people of ours have passwords?
+pub(super) fn takes_passwords(ask: &Ask) -> bool {
+    ask.plan().sign_in.passwords == Passwords::Taken
 }
 
 /// Are there people of ours who sign in here?

@@ -8,7 +8,7 @@ use usher_pages::{
 };
 use usher_rules::{
     accounts::{AccountLink, AccountRefusal, Joining, LinkPurpose, NewCredential},
-    people::Member,
+    people::{Member, PasswordRefusal},
     plan::BUILTIN,
     secret::Secret,
     session::Means,
@@ -17,7 +17,7 @@ use usher_rules::{
 
 use super::{
     Ask, NO_RANDOM, SignInRoom, account, answer, binding,
-    passkeys::{LONGEST_ANSWER, has_own_people},
+    passkeys::{LONGEST_ANSWER, has_own_people, takes_passwords},
     random, workers,
 };
 use crate::request::{Body, identify::StoreError};
@@ -56,7 +56,12 @@ impl SignInRoom {
                 let page = SignInFailed { why, try_again, receipt: ask.receipt() };
                 answer::error(ask, &page)
             }
-            failed => self.unknown(ask, &StoreError::Unavailable(failed.to_string().into())),
+            failed @ (AccountRefusal::Typed(_)
+            | AccountRefusal::Last
+            | AccountRefusal::TooMany
+            | AccountRefusal::People(_)) => {
+                self.unknown(ask, &StoreError::Unavailable(failed.to_string().into()))
+            }
         }
     }
 
@@ -101,8 +106,8 @@ impl SignInRoom {
         let mut challenge = String::new();
         let of = (&*binding.id, &mut challenge);
         let question = self.new_passkey_question(ask, of, (user, called), &[]);
-        let host = ask.host();
-        let page = Welcome { host, who, until, error, question, flow: &binding.id };
+        let (host, passwords) = (ask.host(), takes_passwords(ask));
+        let page = Welcome { host, who, until, error, passwords, question, flow: &binding.id };
         let status = if error.is_some() { 400 } else { 200 };
         let mut response = answer::html(status, page.render(), Scripts::Own, &[]);
         let held = (ask.cookie_name(), ask.fields());
@@ -124,6 +129,7 @@ impl SignInRoom {
             return self.welcome_page(ask, link, (email, name), Some(why)).await;
         }
         let (means, chosen) = match text(PASSKEY_FIELD) {
+            "" if !takes_passwords(ask) => (Means::Passkey, Err(PasswordRefusal::Wrong)),
             "" => {
                 let typed = Secret::new(text(PASSWORD_FIELD).as_bytes());
                 let id = uuid::Uuid::new_v4().to_string();

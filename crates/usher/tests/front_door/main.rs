@@ -12,6 +12,7 @@
 mod app;
 mod app_hostile;
 mod asking;
+mod authenticator;
 mod back_channel;
 mod bounded_lines;
 mod certificate_worth;

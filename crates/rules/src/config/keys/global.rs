@@ -163,6 +163,8 @@ keys! {
     COOKIE_DOMAIN: Text = text("cookie_domain", Supported);
     /// Whether scripts are kept from the cookie.
     COOKIE_HTTP_ONLY: Bool = bool("cookie_http_only", Supported).or("true");
+    /// Whether people of the built-in provider may have passwords, or passkeys alone.
+    BUILTIN_PASSWORDS: Bool = bool("builtin_passwords", Own).or("true");
     /// How long a session lasts.
     COOKIE_EXPIRE: Duration = duration("cookie_expire", Supported).or("14h");
     /// How often the provider is asked whether a session still stands, and what it says of groups; `0` for never.

@@ -9,7 +9,7 @@ use crate::{
         keys::{Key, global},
     },
     names::{Host, Origin},
-    plan::{Action, HostPattern, Listed, Route, SignIn},
+    plan::{Action, HostPattern, Listed, Passwords, Route, SignIn},
     problem::{Place, Problem, Severity},
 };
 
@@ -48,6 +48,10 @@ impl Compiler<'_> {
                 None => vec!["localhost".into()],
             },
             service: service?,
+            passwords: match self.keys.value(&global::BUILTIN_PASSWORDS) {
+                true => Passwords::Taken,
+                false => Passwords::Refused,
+            },
         })
     }
 
