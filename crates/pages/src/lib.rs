@@ -14,6 +14,7 @@
 //! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
+//! | [`Sessions`] | 200 | `/.pomerium/sessions` |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
@@ -49,6 +50,7 @@ mod program;
 mod receipt;
 mod refused;
 mod requests;
+mod sessions;
 mod sign_in;
 mod sign_out;
 mod trouble;
@@ -71,6 +73,7 @@ pub use requests::{
     BadRequest, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
     NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
+pub use sessions::{END_FIELD, END_OTHERS, ListedSession, Sessions};
 pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};
 pub use trouble::{

@@ -10,6 +10,7 @@
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
 //! | authenticate host | `/.pomerium/backchannel_logout`, for providers | `back_channel` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
+//! | authenticate host | `/.pomerium/sessions`: where somebody is signed in | `session_list` |
 //! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
 //! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
 //! | both | health, keys, assets | `open` |
@@ -38,6 +39,7 @@ mod portal;
 mod program;
 mod provider;
 mod recheck;
+mod session_list;
 mod sessions;
 mod sign_in;
 mod sign_out;
@@ -140,6 +142,8 @@ impl SignInRoom {
             "/.pomerium" if get => answer::moved("/.pomerium/"),
             "/.pomerium/" if get => self.identity_page(ask),
             "/.pomerium/user" if get => self.about_somebody(ask, Self::user).await,
+            session_list::PAGE if get => self.sessions_page(ask).await,
+            session_list::PAGE if post => self.sessions_posted(ask).await,
             devices::PAGE | devices::ENROLLED if get => self.devices(ask).await,
             "/.pomerium/routes" if get && ask.plan().flags.routes_portal => {
                 self.about_somebody(ask, Self::portal_page).await
