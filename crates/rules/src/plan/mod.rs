@@ -74,6 +74,8 @@ pub struct Plan {
     pub cookie: CookiePolicy,
     /// How long sessions live beside it, and when providers are asked again.
     pub sessions: SessionLife,
+    /// Whose members look after people (`admin_groups`).
+    pub admin_groups: Vec<Box<str>>,
     /// Limits in time that hold for every route.
     pub timeouts: Timeouts,
     /// Roots added to the system's for every outbound connection (`certificate_authority`), PEM.

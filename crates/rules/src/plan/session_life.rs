@@ -7,6 +7,8 @@ use crate::session::RecheckPolicy;
 pub struct SessionLife {
     /// When providers are asked again; `None`: never.
     pub recheck: Option<RecheckPolicy>,
+    /// Without a request for so long it is over (`session_idle_timeout`); `None` is no limit.
+    pub idle: Option<Duration>,
     /// How long what plays goes on when the session has run out (`stream_expiry_limit`).
     pub playing: Duration,
 }

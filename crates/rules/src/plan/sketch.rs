@@ -59,7 +59,12 @@ impl Plan {
                 same_site: None,
                 expire: Duration::from_secs(14 * 3600),
             },
-            sessions: SessionLife { recheck: None, playing: Duration::from_secs(4 * 3600) },
+            sessions: SessionLife {
+                recheck: None,
+                idle: None,
+                playing: Duration::from_secs(4 * 3600),
+            },
+            admin_groups: Vec::new(),
             timeouts: Timeouts { read: None, idle: None },
             extra_roots: Vec::new(),
             outbound: Outbound::default(),

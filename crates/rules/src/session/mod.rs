@@ -1,5 +1,6 @@
 //! Sessions: what is remembered of a sign-in, and the sealed handle that a browser carries.
 
+mod browser;
 mod cookie;
 mod credential;
 mod device;
@@ -10,6 +11,7 @@ mod record;
 mod seal;
 mod tokens;
 
+pub use browser::shown_browser;
 pub use cookie::{CookieLife, SetCookie};
 pub use credential::{
     CookieNames, Credential, CredentialSource, OfSession, Verify, all_cookies, cookies, credential,

@@ -79,6 +79,12 @@ pub struct Session {
     /// The provider's own name for it (`sid`, Back-Channel Logout 1.0 §2.1).
     #[serde(default)]
     pub provider_session: Option<Box<str>>,
+    /// With what they signed in, in words of ours; for their own eyes.
+    #[serde(default)]
+    pub browser: Option<Box<str>>,
+    /// From which address.
+    #[serde(default)]
+    pub address: Option<Box<str>>,
 }
 
 /// What a provider vouches for: who somebody is, what it says of them, and how it knows.
@@ -156,6 +162,8 @@ impl Authentication {
             tokens: None,
             vouched_at: issued_at.seconds(),
             provider_session: None,
+            browser: None,
+            address: None,
         };
         SignedIn { session, person }
     }

@@ -134,6 +134,8 @@ pub const GLOBAL: &[Row] = &[
     ("cookie_http_only", "{}", "false", "true"),
     ("builtin_passwords", "{}", "false", "true"),
     ("cookie_expire", "{}", "7h", "8h"),
+    ("session_idle_timeout", "{}", "1h", "2h"),
+    ("admin_groups", "{}", "[a]", "[b]"),
     ("session_recheck_grace", "{}", "1h", "2h"),
     ("session_recheck_interval", "{}", "1h", "2h"),
     ("stream_expiry_limit", "{}", "1h", "2h"),

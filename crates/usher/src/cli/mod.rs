@@ -13,6 +13,7 @@ mod mounts;
 pub mod people;
 pub mod run;
 mod service;
+pub mod sessions;
 mod signals;
 pub mod status;
 pub mod tcp;
@@ -20,6 +21,7 @@ pub mod trust;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -67,6 +69,7 @@ Run:
 
 Look after it:
   people     Add, list and change who signs in with a password of this server
+  sessions   List who is signed in, and end sessions
   status     Show the config in force, and each host's certificate: who signed it, when it ends
   trust      Make this machine and its browsers trust the local authority
   certs      Renew or revoke certificates from an authority, or change the account's key
@@ -105,6 +108,7 @@ enum Command {
     Explain(Box<explain::Args>),
     Run(run::Args),
     People(people::Args),
+    Sessions(sessions::Args),
     Status(status::StatusArgs),
     Trust(trust::Args),
     Certs(certs::Args),
@@ -121,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Run(args) => run::run(&args),
         Command::People(args) => people(&args),
+        Command::Sessions(args) => sessions(&args),
         Command::Status(args) => status::status(&args),
         Command::Trust(args) => trust::run(&args),
         Command::Certs(args) => certs::run(&args),
@@ -129,18 +134,30 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn people(args: &people::Args) -> ExitCode {
-    let dir = match data_dir::data_dir(
-        args.data_dir.as_deref(),
-        |name| std::env::var_os(name),
-        data_dir::is_root(),
-    ) {
+/// The data directory that is meant; says so where there is none.
+fn dir_of(option: Option<&Path>) -> Result<PathBuf, ExitCode> {
+    let dir = data_dir::data_dir(option, |name| std::env::var_os(name), data_dir::is_root());
+    dir.map_err(|failure| {
+        let _nowhere_left =
+            writeln!(io::stderr(), "error: {failure}\nhint: say where: --data-dir DIR");
+        ExitCode::from(2)
+    })
+}
+
+fn sessions(args: &sessions::Args) -> ExitCode {
+    let dir = match dir_of(args.data_dir.as_deref()) {
         Ok(dir) => dir,
-        Err(failure) => {
-            let _nowhere_left =
-                writeln!(io::stderr(), "error: {failure}\nhint: say where: --data-dir DIR");
-            return ExitCode::from(2);
-        }
+        Err(code) => return code,
+    };
+    service::tell_of_another(&dir);
+    let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
+    sessions::run(&args.command, &dir, SystemClock.now().wall, &mut output, &mut errors)
+}
+
+fn people(args: &people::Args) -> ExitCode {
+    let dir = match dir_of(args.data_dir.as_deref()) {
+        Ok(dir) => dir,
+        Err(code) => return code,
     };
     let (mut input, mut output, mut errors) =
         (io::stdin().lock(), io::stdout().lock(), io::stderr());

@@ -28,6 +28,7 @@ use super::{
     metrics::{self, Exposition, Guard},
     probes, provider,
     redirect::{self, FirstWord},
+    sessions,
     store_watch::sweep_store,
     supervisor::Supervisor,
 };
@@ -122,7 +123,7 @@ pub(super) fn spawn_chores(
     })?;
     let rest = chore_thread("chores", over, move || {
         keep_house(&core, &store, &certificates);
-        keep_sessions(&core, own);
+        sessions::keep(&core, own);
         listen_for_probes(&core, probes, &store)?;
         listen_beside(&core, redirect, figures, &challenges)
     })?;
@@ -182,31 +183,6 @@ fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
     supervisor.keep(Chore::Certificates, move || {
         let log = AcmeLog { recorder: recorder.clone(), clock: Arc::clone(&clock) };
         renew(Arc::clone(&certificates), log)
-    });
-}
-
-/// How often it is looked about whom a provider is to be asked again.
-const LOOK_AT_SESSIONS: Duration = Duration::from_secs(1);
-
-fn keep_sessions(core: &Core, own: Arc<SignInRoom>) {
-    let Core { supervisor, door, .. } = core;
-    let (door, clock) = (Arc::clone(door), Arc::clone(&supervisor.clock));
-    let tasks = supervisor.tasks.clone();
-    supervisor.keep(Chore::Sessions, move || {
-        let (own, door, clock) = (Arc::clone(&own), Arc::clone(&door), Arc::clone(&clock));
-        let tasks = tasks.clone();
-        async move {
-            loop {
-                tokio::time::sleep(LOOK_AT_SESSIONS).await;
-                let (own, door, clock) = (Arc::clone(&own), Arc::clone(&door), Arc::clone(&clock));
-                let begun = tasks.clone();
-                // A refresh token that is spent while its answer is lost would sign its person out.
-                let pass = tasks.spawn_whole(async move {
-                    own.recheck(&door.plan(), &*clock, &|| !begun.is_draining()).await;
-                });
-                let _what_panicked_was_told = pass.await;
-            }
-        }
     });
 }
 

@@ -22,6 +22,7 @@ mod preflight;
 mod probes;
 mod provider;
 mod redirect;
+mod sessions;
 mod sign_in_host;
 mod start;
 mod start_error;

@@ -13,6 +13,7 @@
 //! | authenticate host | `/.pomerium/welcome`: invitations | `welcome` |
 //! | authenticate host | `/.pomerium/backchannel_logout`, for providers | `back_channel` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
+//! | authenticate host | `/.pomerium/sessions`: where somebody is signed in | `session_list` |
 //! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
 //! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
 //! | both | health, keys, assets | `open` |
@@ -45,6 +46,7 @@ mod program;
 mod provider;
 mod recheck;
 mod second;
+mod session_list;
 mod sessions;
 mod sign_in;
 mod sign_out;
@@ -155,6 +157,8 @@ impl SignInRoom {
             "/.pomerium/user" if get => self.about_somebody(ask, Self::user).await,
             account::PAGE if get || post => self.account(ask).await,
             welcome::PAGE if get || post => self.welcome(ask).await,
+            session_list::PAGE if get => self.sessions_page(ask).await,
+            session_list::PAGE if post => self.sessions_posted(ask).await,
             devices::PAGE | devices::ENROLLED if get => self.devices(ask).await,
             "/.pomerium/routes" if get && ask.plan().flags.routes_portal => {
                 self.about_somebody(ask, Self::portal_page).await

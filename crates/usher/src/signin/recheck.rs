@@ -62,6 +62,9 @@ impl SignInRoom {
         clock: &dyn Clock,
         goes_on: &(dyn Fn() -> bool + Sync),
     ) {
+        if let Some(idle) = plan.sessions.idle {
+            self.sessions.all().iter().for_each(|live| live.is_looked_at(idle, clock.now()));
+        }
         let Some(policy) = plan.sessions.recheck else { return };
         let pass = Pass { room: self, plan, policy, clock, down: Silent::default() };
         let mut due = self.sessions.all();

@@ -9,7 +9,7 @@ use usher_rules::{
     plan::Level,
     session::{
         Authentication, CookieLife, Credential, CredentialSource, Handle, Purpose, Session,
-        SessionId, SetCookie, credential,
+        SessionId, SetCookie, credential, shown_browser,
     },
     signin::{CALLBACK, Goal, ProgramRedirect, Target, param, sign_url},
     time::UnixTime,
@@ -81,6 +81,10 @@ impl SignInRoom {
         let end = ask.wall().plus(plan.cookie.expire).min(end);
         let mut new = authentication.begin(id, provider, ask.wall(), end);
         new.session.id_token = sealed.flatten();
+        let user_agent = ask.fields().get(http::header::USER_AGENT);
+        let user_agent = user_agent.and_then(|value| value.to_str().ok());
+        new.session.browser = user_agent.map(shown_browser);
+        new.session.address = Some(ask.visitor().to_string().into());
         if let Some(redeemed) = redeemed {
             let nonce = random().ok_or_else(no_random)?;
             let sealed = self.keys.seal_tokens(&new.session.id, &redeemed.tokens, nonce);

@@ -65,6 +65,7 @@ mod refused_words;
 mod resilience;
 mod routes;
 mod second_readings;
+mod session_list;
 mod shares;
 mod siblings;
 mod siege;

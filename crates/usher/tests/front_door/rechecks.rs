@@ -231,3 +231,22 @@ async fn a_film_plays_on_after_its_session_for_as_long_as_the_config_says() {
     permits::ended(&at.server, "/film", "permit_ended_expiry", 1).await;
     assert_eq!(at.provider.was_asked("/token"), 1, "and nobody was asked again");
 }
+
+#[tokio::test]
+async fn a_session_that_nobody_uses_is_over_and_stays_so() {
+    let app = sockets::echo();
+    let at = Asked::open(&app, "session_idle_timeout: 30m").await;
+    let mut used = at.ann(&ann(&["family"])).await;
+    let mut left = at.ann(&ann(&["family"])).await;
+    let open = at.ann(&ann(&["family"])).await;
+    let mut socket = sockets::open(&open, "tv.test").await;
+    for _ in 0..3 {
+        at.answered_after(10 * MINUTE).await; // what runs was looked at
+        assert_eq!(used.fetch(PAGE).await.status, StatusCode::OK, "a request now and then");
+    }
+    for _ in 0..2 {
+        assert_eq!(left.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED, "and once is too late");
+    }
+    sockets::says_back(&mut socket, "what runs is use").await;
+    assert_eq!(open.moved(at.server.address()).fetch(PAGE).await.status, StatusCode::OK);
+}

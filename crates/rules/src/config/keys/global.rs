@@ -171,6 +171,10 @@ keys! {
     SESSION_RECHECK_INTERVAL: Duration = duration("session_recheck_interval", Own).or("5m");
     /// For how long a provider that does not answer signs nobody out.
     SESSION_RECHECK_GRACE: Duration = duration("session_recheck_grace", Own).or("4h");
+    /// After how long without a request a session is over; never where it is missing.
+    SESSION_IDLE_TIMEOUT: Duration = duration("session_idle_timeout", Own);
+    /// Groups whose members see and end everybody's sessions, and look after people.
+    ADMIN_GROUPS: List = list("admin_groups", Own);
     /// For how long a film goes on whose session has run out.
     STREAM_EXPIRY_LIMIT: Duration = duration("stream_expiry_limit", Own).or("4h");
     /// The cookie's `SameSite`; `lax` where nothing is said.

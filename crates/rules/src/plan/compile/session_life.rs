@@ -12,6 +12,13 @@ pub(super) fn session_life(globals: &Section) -> SessionLife {
     let every = some_time(globals.value(&global::SESSION_RECHECK_INTERVAL));
     SessionLife {
         recheck: every.map(|every| RecheckPolicy { every, grace }),
+        idle: some_time(globals.value(&global::SESSION_IDLE_TIMEOUT)),
         playing: globals.value(&global::STREAM_EXPIRY_LIMIT),
     }
+}
+
+/// Empty names are nobody's.
+pub(super) fn admin_groups(globals: &Section) -> Vec<Box<str>> {
+    let named = globals.get(&global::ADMIN_GROUPS).into_iter().flatten();
+    named.map(|group| group.text.trim()).filter(|group| !group.is_empty()).map(Into::into).collect()
 }

@@ -3,7 +3,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -42,6 +42,17 @@ struct Life {
     logged: Mutex<Vec<Box<str>>>,
     over: Over,
     recheck: Mutex<Option<Recheck>>,
+    used: Mutex<Used>,
+}
+
+/// When a session was last used, by the clock that can't be set. A restart counts as use.
+#[derive(Clone, Copy, Debug, Default)]
+enum Used {
+    #[default]
+    NotYet,
+    At(Instant),
+    /// Too long ago: nothing revives it.
+    Over,
 }
 
 /// Identity fields that `shape` made for one session, host and plan, kept beside the session.
@@ -70,6 +81,7 @@ impl LiveSession {
             logged: Mutex::default(),
             over: Over::default(),
             recheck: Mutex::default(),
+            used: Mutex::default(),
         });
         Self { signed_in, made: Mutex::default(), life }
     }
@@ -96,6 +108,28 @@ impl LiveSession {
     /// Is something running under it, or about to, beside whoever holds this one?
     pub fn is_held(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) > 1 || Arc::strong_count(&self.life) > 1
+    }
+
+    /// Uses it, if the last use was not longer ago than `idle`.
+    pub fn is_used(&self, idle: Duration, now: Now) -> bool {
+        let mut used = self.life.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used = match *used {
+            Used::At(last) if now.monotonic.saturating_duration_since(last) >= idle => Used::Over,
+            Used::Over => Used::Over,
+            Used::At(_) | Used::NotYet => Used::At(now.monotonic),
+        };
+        matches!(*used, Used::At(_))
+    }
+
+    /// Whoever looks at every session now and then tells: what runs under one uses it, and so does
+    /// its begin.
+    pub fn is_looked_at(self: &Arc<Self>, idle: Duration, now: Now) {
+        // Beside the store and whoever looks.
+        let runs = Arc::strong_count(self) > 2 || Arc::strong_count(&self.life) > 1;
+        let used = *self.life.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if runs || matches!(used, Used::NotYet) {
+            self.is_used(idle, now);
+        }
     }
 
     /// Begins to ask the provider about it, if that is due and not under way.

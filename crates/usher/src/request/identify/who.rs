@@ -170,6 +170,9 @@ pub fn in_force(
     if live.is_over(now) {
         return Err(Rejection::Expired);
     }
+    if plan.sessions.idle.is_some_and(|idle| !live.is_used(idle, now)) {
+        return Err(Rejection::Expired);
+    }
     if plan.sign_in.providers.of(&live.session().idp_id).is_none() {
         return Err(Rejection::OtherProvider);
     }
