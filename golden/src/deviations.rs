@@ -63,7 +63,12 @@ impl Deviation {
         };
         let (kinds, asks) = kinds.split_once(" with ").unwrap_or((kinds, ""));
         let kinds = kinds.split(',').map(|kind| kind.trim().to_owned()).collect();
-        (!why.is_empty() && parts.next().is_none()).then(|| Self { kinds, asks: asks.into(), ours, why: why.into() })
+        (!why.is_empty() && parts.next().is_none()).then(|| Self {
+            kinds,
+            asks: asks.into(),
+            ours,
+            why: why.into(),
+        })
     }
 
     fn is_for(&self, case: &Case) -> bool {
@@ -79,6 +84,7 @@ impl Deviation {
 }
 
 fn unclear(line: &str) -> Failure {
-    let what = format!("`{line}` is not KIND[ with TEXT] | refused CODE, status N or part NAME | why");
+    let what =
+        format!("`{line}` is not KIND[ with TEXT] | refused CODE, status N or part NAME | why");
     Failure::Unclear { name: "deviations.txt".into(), what }
 }

@@ -37,6 +37,7 @@
 )]
 
 mod assets;
+mod brand;
 mod certificate;
 mod contact;
 mod device;
@@ -55,7 +56,8 @@ mod trouble;
 mod trust;
 mod upstream;
 
-pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
+pub use assets::{ASSETS_PREFIX, Asset, asset, asset_path, assets};
+pub use brand::{Branding, Colours, branded, colours};
 pub use certificate::{CertificateNeeded, Lack};
 pub use contact::Contact;
 pub use device::{DeviceRefused, NoDevices};

@@ -19,6 +19,7 @@ use super::{
     app::{self, Asked},
     authorize::{self, Permitted, Unbound},
     beside::{Before, Beside},
+    brand,
     by_route::by_route,
     caught::caught,
     forward::{Asking, Course, RequestBody, Trailers},
@@ -94,6 +95,9 @@ impl Door {
         };
         let (mut response, running) =
             answered.unwrap_or_else(|refusal| (self.refuse(&mut journey, &refusal), None));
+        if let Some(brand) = &journey.seen.plan.brand {
+            brand::put_on(brand, &mut response);
+        }
         response.headers_mut().insert(REQUEST_ID, journey.seen.request_id.clone());
         let Some(closing) = journey.record(Some(response.status())) else { return response };
         if let Some(running) = running {

@@ -13,6 +13,7 @@ mod app;
 mod app_hostile;
 mod asking;
 mod bounded_lines;
+mod branding;
 mod certificate_worth;
 mod client_certificates;
 mod clocks;
