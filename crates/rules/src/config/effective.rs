@@ -99,8 +99,9 @@ fn of_route(section: &Section, globals: &Section) -> Vec<Setting> {
         let websockets = upgrades::websockets(section, globals);
         let or_none = |is_none: bool, usual| span(if is_none { Duration::ZERO } else { usual });
         let usual = globals.value(&global::DEFAULT_UPSTREAM_TIMEOUT);
-        or(&route::TIMEOUT, or_none(websockets || is_mcp_server(section, globals), usual));
-        or(&route::IDLE_TIMEOUT, or_none(websockets, route::STREAM_IDLE));
+        let is_endless = websockets || section.value(&route::FROM).starts_with("tcp+https:");
+        or(&route::TIMEOUT, or_none(is_endless || is_mcp_server(section, globals), usual));
+        or(&route::IDLE_TIMEOUT, or_none(is_endless, route::STREAM_IDLE));
     }
     let told = globals.value(&global::PASS_IDENTITY_HEADERS);
     or(&route::PASS_IDENTITY_HEADERS, Data::Plain(told.to_string().into()));

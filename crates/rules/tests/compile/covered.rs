@@ -44,7 +44,13 @@ fn every_key_that_is_read_has_a_case() {
     let tables = [keys::GLOBAL, keys::ROUTE, route::REDIRECT_KEYS, route::RESPONSE_KEYS]
         .into_iter()
         .chain([nested::HEALTH_CHECK, nested::HTTP_HEALTH_CHECK, nested::TCP_HEALTH_CHECK])
-        .chain([nested::PAIR, nested::POLICY_TEST, nested::FALLBACK_CA, nested::PAYLOAD])
+        .chain([
+            nested::PAIR,
+            nested::POLICY_TEST,
+            nested::FALLBACK_CA,
+            nested::IDP_LISTED,
+            nested::PAYLOAD,
+        ])
         .chain([nested::STATUS_RANGE]);
     let is_read = |key: &&&Key| matches!(key.fate, Fate::Supported | Fate::Own);
     let unshown: BTreeSet<&str> = tables

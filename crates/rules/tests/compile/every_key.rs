@@ -10,7 +10,8 @@ use usher_rules::config::keys::{self, Fate, Key, Kind, Rule, Table};
 use crate::{
     cases,
     effects::{config, shelf},
-    values::{GLOBAL, ITEMS, ROUTE},
+    items::ITEMS,
+    values::{GLOBAL, ROUTE},
 };
 
 /// A value as one writes it, and the code of what is said about it.

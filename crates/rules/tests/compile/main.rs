@@ -13,6 +13,8 @@ mod every_key;
 mod examples;
 mod hidden;
 mod idn;
+mod idp_values;
+mod items;
 mod laws;
 mod mtls;
 mod reference;

@@ -25,6 +25,7 @@ use super::{
     authorize::{self, Grounds, ReadingOf, Unbound},
     by_route::by_route,
     identify::{Identified, Identity, LiveSession},
+    refusal::rule_of,
     route::{self, Destination, RouteError, Routed},
     seen::Seen,
     shape, workers,
@@ -74,7 +75,8 @@ impl Caller {
         match self {
             Self::Nobody => Identity::Anonymous,
             Self::Imagined(mut who) => {
-                let provider = plan.sign_in.providers.asked_by(route.own_client.as_ref());
+                let mut asked = plan.sign_in.providers.asked_by(route.sign_in_by.as_ref());
+                let provider = asked.next().unwrap_or_else(|| plan.sign_in.providers.first());
                 who.session.idp_id = provider.id().into();
                 session(who)
             }
@@ -183,7 +185,7 @@ impl<'a> Foretold<'a> {
     /// The rule that decides, as records have it.
     pub fn rule(&self) -> &str {
         match self {
-            Self::Refused(_) => PathRule::BadRequest.word(),
+            Self::Refused(error) => rule_of(error).word(),
             Self::Nowhere(_) => PathRule::NoRoute.word(),
             Self::Barred(why) => why.rule().word(),
             Self::Unescaped(_) | Self::OwnPage(_) => PathRule::OwnPage.word(),

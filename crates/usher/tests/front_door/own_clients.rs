@@ -124,6 +124,6 @@ async fn a_client_for_nobody_is_told() {
     assert!(codes.contains(&"U476"), "{codes:?}");
     let route = loaded.plan.routes.first().unwrap();
     let providers = &loaded.plan.sign_in.providers;
-    assert!(providers.counts_on(route.own_client.as_ref(), "builtin"));
-    assert!(!providers.counts_on(route.own_client.as_ref(), "another"));
+    assert!(providers.counts_on(route.sign_in_by.as_ref(), "builtin"));
+    assert!(!providers.counts_on(route.sign_in_by.as_ref(), "another"));
 }

@@ -165,6 +165,12 @@ keys! {
     COOKIE_HTTP_ONLY: Bool = bool("cookie_http_only", Supported).or("true");
     /// How long a session lasts.
     COOKIE_EXPIRE: Duration = duration("cookie_expire", Supported).or("14h");
+    /// How often the provider is asked whether a session still stands, and what it says of groups; `0` for never.
+    SESSION_RECHECK_INTERVAL: Duration = duration("session_recheck_interval", Own).or("5m");
+    /// For how long a provider that does not answer signs nobody out.
+    SESSION_RECHECK_GRACE: Duration = duration("session_recheck_grace", Own).or("4h");
+    /// For how long a film goes on whose session has run out.
+    STREAM_EXPIRY_LIMIT: Duration = duration("stream_expiry_limit", Own).or("4h");
     /// The cookie's `SameSite`; `lax` where nothing is said.
     COOKIE_SAME_SITE: Choice<SameSite> = choice("cookie_same_site", Yes, Supported);
     /// What proxies and the authenticate service share: 32 bytes in base64.
@@ -216,6 +222,8 @@ keys! {
     IDP_SCOPES: List = list("idp_scopes", Supported);
     /// Further parameters of the authentication request.
     IDP_REQUEST_PARAMS: Map = map("idp_request_params", Supported);
+    /// Further providers, beside the one above: people choose on the sign-in page.
+    IDP_PROVIDERS: Objects = objects("idp_providers", IDP_ENTRY, Own);
 
     // 2.9 identity headers and signing
     /// Whether upstreams are told who asks, where a route does not say.

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use clap::Parser as _;
 use usher_rules::{
-    people::{Member, People as _},
+    people::{AddressBy, Member, People as _},
     secret::Secret,
 };
 
@@ -42,8 +42,9 @@ fn said(command: &str, folder: &Path) -> String {
         Ok(Outcome::Good) => (0, String::new()),
         Ok(Outcome::Not) => (1, String::new()),
         Err(failure) => {
-            let hint = failure.hint().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-            (2, format!("error: {failure}\n{hint}"))
+            let mut told = Vec::new();
+            failure.tell(&mut told).unwrap();
+            (2, String::from_utf8(told).unwrap())
         }
     };
     let said = format!("{}{error}status {status}\n", String::from_utf8(out).unwrap());
@@ -133,6 +134,8 @@ routes:
         name: "Ann".into(),
         groups: vec!["family".into()],
         added_at: 1,
+        until: None,
+        address_by: AddressBy::Operator,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store = Store::open(&data).unwrap();

@@ -86,6 +86,9 @@ impl Job {
                 let what = (format!("answers {status}"), "look at what the app itself logs");
                 Tried::bad(Severity::Warning, ABOUT, subject, what)
             }
+            Ok(_) if self.target.upstream.scheme == Scheme::Tcp => {
+                Tried::good(ABOUT, subject, "takes connections")
+            }
             Ok((status, _)) => Tried::good(ABOUT, subject, format!("answers {status}")),
             Err(error) => Tried::bad(Severity::Error, ABOUT, subject, self.explained(&error)),
         }

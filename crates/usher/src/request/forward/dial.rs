@@ -17,6 +17,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use usher_rules::{names::Upstream, plan::Outbound};
 
 use super::{ForwardError, names, race::race};
+use crate::request::accept::limits;
 
 /// A connection to an upstream.
 #[derive(Debug)]
@@ -28,6 +29,16 @@ pub enum UpstreamIo {
 }
 
 impl UpstreamIo {
+    /// Finds out whether the other side is still there, however long nobody says anything. One that
+    /// can't be asked is found out by who writes to it.
+    pub(super) fn keep_alive(&self) {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        let _asked_or_not = SockRef::from(stream).set_tcp_keepalive(&limits::KEEP_ALIVE);
+    }
+
     /// Did both sides agree on HTTP/2 (RFC 7301)?
     pub fn is_http2(&self) -> bool {
         match self {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use usher_rules::plan::Plan;
 
 use super::{
-    ForwardError, RequestBody, SharedRecheck, StreamLimits, Upload, UpstreamBody,
+    ForwardError, RequestBody, SharedRecheck, StreamLimits, Upload, UpstreamBody, UpstreamIo,
     again::origin_form,
     attempt::Carrier,
     body::Unpooled,
@@ -64,6 +64,15 @@ pub enum Sent {
         /// What the permit rests on.
         standing: Standing,
         /// Held for as long as the socket lives.
+        under_way: UnderWay,
+    },
+    /// A connection to what a tunnel leads to.
+    Opened {
+        /// The upstream's side.
+        upstream: UpstreamIo,
+        /// What the permit rests on.
+        standing: Standing,
+        /// Held for as long as the tunnel lives.
         under_way: UnderWay,
     },
 }
@@ -163,7 +172,7 @@ impl Wait<'_> {
     /// Does the permit still hold? Asked every few seconds while an upload runs.
     fn holds(&self) -> Result<(), PermitEnd> {
         self.standing.session_goes_on()?;
-        let generation = self.recheck.generation();
+        let generation = self.recheck.generation(self.standing);
         if generation == self.generation.swap(generation, Ordering::Relaxed) {
             return Ok(());
         }

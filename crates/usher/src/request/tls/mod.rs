@@ -195,7 +195,7 @@ impl Tls {
             let chain = chain.as_ref().ok_or_else(|| refused(None))?;
             auth.judge(chain, self.clock.now().wall).map_err(|wrong| refused(Some(wrong)))?;
         }
-        Ok(Presented::new(chain))
+        Ok(asking.auth.as_ref().map_or_else(Presented::default, |_| Presented::new(chain)))
     }
 
     fn choose(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {

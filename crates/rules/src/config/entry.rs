@@ -1,4 +1,4 @@
-//! Reads values: each once, by its key's kind, and with its key's fate.
+//! Reads one entry of a config: its value, once, by its key's kind, and what its key's fate says of it.
 
 use std::time::Duration;
 
