@@ -77,14 +77,20 @@ pub(crate) fn script() -> &'static str {
 fn hashed(name: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Asset {
     let hash = fnv_1a(bytes);
     Asset {
-        path: format!("{ASSETS_PREFIX}{name}.{hash:016x}.{extension}"),
+        path: asset_path(name, extension, bytes),
         content_type,
         bytes,
         etag: format!("\"{hash:016x}\""),
     }
 }
 
-/// FNV-1a, 64 bits. It tells our own versions of a file apart; nobody else writes these files.
+/// Where a file of this content lives: another content has another address.
+pub fn asset_path(name: &str, extension: &str, bytes: &[u8]) -> String {
+    format!("{ASSETS_PREFIX}{name}.{:016x}.{extension}", fnv_1a(bytes))
+}
+
+/// FNV-1a, 64 bits. It tells our own versions of a file apart; whoever writes them
+/// gains nothing by two alike.
 fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -43,6 +43,7 @@
 
 mod account;
 mod assets;
+mod brand;
 mod certificate;
 mod choose;
 mod contact;
@@ -68,7 +69,8 @@ pub use account::{
     ACTION_FIELD, Account, CodesOfApp, NAME_FIELD, NewApp, NewPasskeyQuestion, Newcomer,
     PASSKEY_FIELD, ShownPasskey, Welcome,
 };
-pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
+pub use assets::{ASSETS_PREFIX, Asset, asset, asset_path, assets};
+pub use brand::{Branding, Colours, branded, colours};
 pub use certificate::{CertificateNeeded, Lack};
 pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;

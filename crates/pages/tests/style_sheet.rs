@@ -179,6 +179,12 @@ fn readers_who_set_something_are_heard() {
     assert!(!before.contains("animation:") && !before.contains("transition:"), "motion unasked");
 }
 
+/// The rules choose an operator's colours so that they stand out from these.
+#[test]
+fn the_ground_that_an_operator_s_colours_stand_on_is_ours() {
+    assert_eq!([palette(0)["--seat"], palette(1)["--seat"]], ["#251e2f", "#fffdf9"]);
+}
+
 #[test]
 fn classes_are_used_and_styled() {
     let quoted = |template: &'static str| {
@@ -195,7 +201,7 @@ fn classes_are_used_and_styled() {
     for word in ["block", "endblock"] {
         used.remove(word);
     }
-    used.extend(["torn", "wide"]);
+    used.extend(["torn", "wide", "logo"]); // an operator's own: `branded`
     let styled: BTreeSet<&str> = CSS
         .lines()
         .filter(|line| line.ends_with('{') || line.ends_with(','))

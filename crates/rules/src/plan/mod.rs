@@ -2,6 +2,7 @@
 
 mod allowed;
 mod autocert;
+mod brand;
 mod compile;
 mod health_check;
 mod hosts;
@@ -29,6 +30,7 @@ pub use autocert::{
     AcmeAuthority, Autocert, Dns01, DnsProvider, ExternalAccount, LETS_ENCRYPT,
     LETS_ENCRYPT_STAGING, TsigKey,
 };
+pub use brand::{Accents, Brand, Picture, Primary, Rgb, SEATS};
 pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, sort};
 pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, Pauses};
 pub use hosts::{HostPattern, HostTable, Ports};
@@ -86,6 +88,8 @@ pub struct Plan {
     pub hot_reload: bool,
     /// Whom visitors ask who are not let in (`contact`).
     pub contact: Option<Box<str>>,
+    /// How our own pages look, where the config says.
+    pub brand: Option<Brand>,
     /// Response fields for answers that belong to no route (`set_response_headers`).
     pub response_fields: Vec<(http::HeaderName, http::HeaderValue)>,
     /// Claims that every assertion carries and that become fields (`jwt_claims_headers`).

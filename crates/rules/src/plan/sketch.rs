@@ -70,6 +70,7 @@ impl Plan {
             outbound: Outbound::default(),
             hot_reload: true,
             contact: None,
+            brand: None,
             response_fields: Vec::new(),
             claim_fields: Vec::new(),
             skip_xff_append: false,

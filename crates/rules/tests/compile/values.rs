@@ -144,6 +144,13 @@ pub const GLOBAL: &[Row] = &[
     ("shared_secret_file", "{}", "base64", ""),
     ("signout_redirect_url", "{}", "https://b.test/bye", ""),
     ("contact", "{}", "Ann", ""),
+    ("primary_color", "{}", "'#6f43e7'", "'#1f7a4d'"),
+    ("secondary_color", "{}", "'#6f43e7'", "'#1f7a4d'"),
+    ("darkmode_primary_color", "{}", "'#ffcc00'", "'#88ccee'"),
+    ("darkmode_secondary_color", "{}", "'#ffcc00'", "'#88ccee'"),
+    ("logo_url", "{}", "data:image/png;base64,AAAA", "data:image/gif;base64,AAAA"),
+    ("favicon_url", "{}", "data:image/png;base64,AAAA", "data:image/gif;base64,AAAA"),
+    ("error_message_first_paragraph", "{}", "Ask Ann.", ""),
     ("programmatic_redirect_domain_whitelist", "{}", "[b.test]", "[c.test]"),
     ("authenticate_service_url", "{}", "https://auth.a.test", ""),
     (

@@ -20,6 +20,7 @@ use usher_rules::{
 
 use super::{
     Body, Door, EventName, Prompt, SignInNeeded, authorize,
+    brand::OurPage,
     caught::{Panicked, catch},
     door::moment,
     identify::{Identified, Identity},
@@ -423,5 +424,6 @@ pub fn own_page(status: u16, kind: &'static str, body: String, csp: &str) -> Res
     if let Ok(policy) = HeaderValue::try_from(csp) {
         fields.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
+    response.extensions_mut().insert(OurPage);
     response
 }

@@ -12,6 +12,7 @@ mod app;
 pub mod authorize;
 mod beside;
 mod body;
+mod brand;
 mod by_route;
 mod caught;
 mod door;
@@ -43,6 +44,7 @@ pub use app::{
     AnswerNeed, Answers, App, AppRequest, Apps, BodyNeed, Credential, Rewrite, TowardUpstream,
 };
 pub use body::Body;
+pub use brand::{BrandAsset, brand_asset};
 pub use caught::Panicked;
 pub(crate) use caught::{catch, caught, note_panics};
 pub(crate) use door::moment;

@@ -19,6 +19,7 @@ use super::{
     app::{self, AppRequest},
     authorize::{self, Permitted, Unbound},
     beside::{Before, Beside},
+    brand,
     by_route::by_route,
     caught::caught,
     forward::{Asking, Course, RequestBody, Trailers},
@@ -96,6 +97,9 @@ impl Door {
         };
         let (mut response, running) =
             answered.unwrap_or_else(|refusal| (self.refuse(&mut journey, &refusal), None));
+        if let Some(brand) = &journey.seen.plan.brand {
+            brand::put_on(brand, &mut response);
+        }
         response.headers_mut().insert(REQUEST_ID, journey.seen.request_id.clone());
         if ends && running.is_none() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
 use usher_pages::NotFound;
 use usher_rules::{
@@ -12,7 +12,7 @@ use usher_rules::{
 };
 
 use super::{Ask, answer};
-use crate::request::{Body, identify::Identity};
+use crate::request::{Body, BrandAsset, brand_asset, identify::Identity};
 
 /// `/ping` and `/healthz`. A Pomerium bearer that is no good gets 401: pomerium-cli asks here
 /// whether its token still works. A cookie is not looked at: probes have none.
@@ -102,6 +102,10 @@ fn fnv_1(octets: &[u8]) -> u64 {
 
 /// Style sheet and icons. Their names carry their hashes, so they are kept for good.
 pub(super) fn asset(ask: &Ask) -> Response<Body> {
+    let brand = ask.plan().brand.as_ref();
+    if let Some(asset) = brand.and_then(|brand| brand_asset(brand, ask.path())) {
+        return picture(asset);
+    }
     let Some(asset) = usher_pages::asset(ask.path()) else {
         return answer::error(ask, &NotFound { host: ask.host(), receipt: ask.receipt() });
     };
@@ -116,6 +120,20 @@ pub(super) fn asset(ask: &Ask) -> Response<Body> {
     fields.insert(header::CACHE_CONTROL, for_good);
     fields.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     fields.extend(HeaderValue::try_from(&*asset.etag).ok().map(|etag| (header::ETAG, etag)));
+    response
+}
+
+/// What an operator gave. A picture that is opened as a page of its own runs nothing.
+fn picture(BrandAsset { media_type, octets }: BrandAsset) -> Response<Body> {
+    const FIELDS: [(HeaderName, &str); 3] = [
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+    ];
+    let mut response = Response::new(Body::full(octets));
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    fields.extend(FIELDS.map(|(name, value)| (name, HeaderValue::from_static(value))));
     response
 }
 

@@ -15,6 +15,7 @@ mod asking;
 mod authenticator;
 mod back_channel;
 mod bounded_lines;
+mod branding;
 mod certificate_worth;
 mod client_certificates;
 mod clocks;

@@ -187,6 +187,20 @@ keys! {
     SIGNOUT_REDIRECT_URL: Text = text("signout_redirect_url", Supported);
     /// Whom visitors ask who are not let in.
     CONTACT: Text = text("contact", Own);
+    /// The colour of buttons and links on usher's pages, `'#6f43e7'`; made darker or lighter where it could hardly be seen.
+    PRIMARY_COLOR: Text = text("primary_color", Own);
+    /// The colour around what has the focus.
+    SECONDARY_COLOR: Text = text("secondary_color", Own);
+    /// `primary_color` for who has it dark.
+    DARKMODE_PRIMARY_COLOR: Text = text("darkmode_primary_color", Own);
+    /// `secondary_color` for who has it dark.
+    DARKMODE_SECONDARY_COLOR: Text = text("darkmode_secondary_color", Own);
+    /// The picture above usher's pages: `data:image/…;base64,…`, none from elsewhere.
+    LOGO_URL: Text = text("logo_url", Own);
+    /// The picture in tabs, likewise.
+    FAVICON_URL: Text = text("favicon_url", Own);
+    /// What pages of errors begin with.
+    ERROR_FIRST_PARAGRAPH: Text = text("error_message_first_paragraph", Own);
     /// Hosts that programmatic sign-in may return to; `localhost` where nothing is said.
     PROGRAMMATIC_REDIRECT_DOMAIN_WHITELIST: List =
         full_list("programmatic_redirect_domain_whitelist", Supported);
@@ -351,13 +365,6 @@ keys! {
         any("blob_storage", NotYet(NO_RECORDING));
         any("session_recording_concurrency", NotYet(NO_RECORDING));
         any("auto_apply_changesets", NoEffect("it belongs to Pomerium Enterprise"));
-        text("primary_color", NoEffect(NOT_READ));
-        text("secondary_color", NoEffect(NOT_READ));
-        text("darkmode_primary_color", NoEffect(NOT_READ));
-        text("darkmode_secondary_color", NoEffect(NOT_READ));
-        text("logo_url", NoEffect(NOT_READ));
-        text("favicon_url", NoEffect(NOT_READ));
-        text("error_message_first_paragraph", NoEffect(NOT_READ));
         text("policy_file", Removed("put the routes into `routes`"));
         text("client_ca", Removed(MTLS));
         text("client_ca_file", Removed(MTLS));

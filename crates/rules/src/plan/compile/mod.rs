@@ -12,6 +12,7 @@ mod from;
 mod globals;
 mod hardening;
 pub use globals::{ACCESS_FIELDS, AUTHORIZE_FIELDS};
+mod brand;
 mod headers;
 mod health_checks;
 mod host_field;
@@ -80,6 +81,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let extra_roots = compiler.extra_roots();
     let log = compiler.log();
     let outbound = compiler.outbound();
+    let brand = compiler.brand();
     let additional_methods = compiler.additional_methods();
     let mtls = compiler.downstream_mtls(&sections);
     let flags = flags::pages(&globals);
@@ -118,6 +120,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         extra_roots,
         outbound,
         hot_reload: flags::hot_reload(&globals),
+        brand,
         contact: globals.get(&global::CONTACT).map(Into::into),
         response_fields: response_fields.all(),
         claim_fields,

@@ -79,22 +79,24 @@ impl ClientCertVerifier for Verifier {
     }
 }
 
+/// Each way in which a certificate is wrong, in words.
+const WRONG: [(WrongCertificate, &str); 5] = [
+    (WrongCertificate::Unreadable, "what it showed can't be read as a certificate"),
+    (WrongCertificate::OutOfTime, "its certificate is out of its time"),
+    (WrongCertificate::Revoked, "its certificate is revoked"),
+    (WrongCertificate::OtherUse, "its certificate is for another use"),
+    (WrongCertificate::Untrusted, "no authority of `downstream_mtls` vouches for its certificate"),
+];
+
 /// What was wrong with what the client showed, where that is what ended a handshake.
 pub fn refused_certificate(error: &io::Error) -> Option<&'static str> {
-    match error.get_ref()?.downcast_ref::<Error>()? {
-        Error::NoCertificatesPresented => Some("it showed no certificate"),
-        Error::InvalidCertificate(wrong) => Some(match wrong {
-            CertificateError::BadEncoding => "what it showed can't be read as a certificate",
-            CertificateError::Expired => "its certificate is out of its time",
-            CertificateError::Revoked => "its certificate is revoked",
-            CertificateError::InvalidPurpose => "its certificate is for another use",
-            CertificateError::UnknownIssuer => {
-                "no authority of `downstream_mtls` vouches for its certificate"
-            }
-            _ => "its certificate is wrong",
-        }),
-        _ => None,
+    let error = error.get_ref()?.downcast_ref::<Error>()?;
+    if *error == Error::NoCertificatesPresented {
+        return Some("it showed no certificate");
     }
+    let Error::InvalidCertificate(found) = error else { return None };
+    let known = WRONG.iter().find(|(wrong, _)| alert(*wrong) == *found);
+    Some(known.map_or("its certificate is wrong", |(_, words)| words))
 }
 
 /// As rustls ends a handshake, for one that it would have let pass.
