@@ -5,16 +5,19 @@ mod autocert;
 mod compile;
 mod health_check;
 mod hosts;
+mod issuers;
 mod metrics;
 mod mtls;
 mod outbound;
 mod path_match;
 mod policy_test;
 mod provider;
+mod provider_kind;
 mod proxy_protocol;
 mod redirect;
 mod resilience;
 mod route;
+mod session_life;
 mod sketch;
 mod template;
 
@@ -31,10 +34,14 @@ pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, P
 pub use hosts::{HostPattern, HostTable, Ports};
 pub use metrics::MetricsListen;
 pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
-pub use outbound::{LookupFamily, Outbound};
+pub use outbound::{LookupFamily, NameServers, Outbound, Transport};
 pub use path_match::PathMatch;
 pub use policy_test::PolicyTest;
-pub use provider::{BUILTIN, HostedService, OidcProvider, OwnClient, Provider, Providers};
+pub use provider::{
+    BUILTIN, HostedService, Listed, OidcProvider, OwnClient, Provider, Providers, SignInBy,
+    Subjects,
+};
+pub use provider_kind::{LogoutForm, ProviderKind, Published};
 pub use proxy_protocol::ProxyProtocol;
 pub use redirect::{AskedFor, Redirect};
 pub use resilience::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate};
@@ -42,6 +49,7 @@ pub use route::{
     Action, HostField, HostOfPath, McpServer, ResponseRewrite, Rewrite, Route, Target, Targets,
     Tunnel, UpstreamTls, UpstreamVerify,
 };
+pub use session_life::SessionLife;
 pub use template::{Piece, RequestTemplate};
 
 use crate::{
@@ -64,6 +72,8 @@ pub struct Plan {
     pub sign_in: SignIn,
     /// The session cookie.
     pub cookie: CookiePolicy,
+    /// How long sessions live beside it, and when providers are asked again.
+    pub sessions: SessionLife,
     /// Limits in time that hold for every route.
     pub timeouts: Timeouts,
     /// Roots added to the system's for every outbound connection (`certificate_authority`), PEM.

@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Balance, CircuitBreakers, HealthCheck, HostPattern, OutlierDetection, OwnClient, PathMatch,
-    PolicyTest, Redirect, RequestTemplate,
+    Balance, CircuitBreakers, HealthCheck, HostPattern, OutlierDetection, PathMatch, PolicyTest,
+    Redirect, RequestTemplate, SignInBy,
 };
 use crate::{
     client_certificate::ClientTrust,
@@ -84,8 +84,8 @@ pub struct Route {
     pub tunnel: Option<Tunnel>,
     /// `mcp: {server: …}`, where `runtime_flags` has `mcp`.
     pub mcp: Option<McpServer>,
-    /// `idp_client_id` and `idp_client_secret`.
-    pub own_client: Option<OwnClient>,
+    /// Who has to say who somebody is: `idp_client_id` and `idp_client_secret`, or `idp_providers`.
+    pub sign_in_by: Option<SignInBy>,
     /// The app behind it, by the name of what knows it from inside; most are known to nobody.
     pub app: Option<Box<str>>,
 }

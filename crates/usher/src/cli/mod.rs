@@ -6,6 +6,7 @@ pub mod data_dir;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod explain;
+mod failure;
 mod first;
 mod live;
 mod mounts;

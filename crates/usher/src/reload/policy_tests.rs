@@ -11,6 +11,7 @@ use usher_rules::{
 };
 
 use crate::request::{
+    accept::Presented,
     authorize::ReadingOf,
     inquiry::{Caller, Foretold, Inquiry, Judged, foretell},
 };
@@ -37,8 +38,8 @@ fn asked(plan: &Arc<Plan>, route: &Route, test: &PolicyTest, now: Now) -> Option
         head: head(route, test),
         who: who.map_or(Caller::Nobody, Caller::Imagined),
         source: test.source,
-        presented: Arc::default(),
-        tool: None,
+        presented: Arc::new(Presented::new(test.certificate.clone())),
+        tool: test.tool.clone(),
         now: Now { wall, ..now },
     };
     foretell(inquiry, |foretold| wrong(route, test, &foretold))
@@ -79,9 +80,17 @@ fn wrong(route: &Route, test: &PolicyTest, foretold: &Foretold<'_>) -> Option<Pr
         }
         Foretold::Nowhere(_) => Some(elsewhere("no route takes the request".into())),
         // Whoever expects that nobody gets so far is right.
-        Foretold::Refused(_) if test.expect == Verdict::Deny && test.reason.is_none() => None,
+        Foretold::Refused(_) | Foretold::Barred(_)
+            if test.expect == Verdict::Deny && test.reason.is_none() =>
+        {
+            None
+        }
         Foretold::Refused(error) => Some(problem(
             format!("this test expects `{expected}`, and the request is refused: {error}"),
+            "write another request, or `expect: deny` without a `reason`".into(),
+        )),
+        Foretold::Barred(barred) => Some(problem(
+            format!("this test expects `{expected}`, and the request is refused: {}", barred.why()),
             "write another request, or `expect: deny` without a `reason`".into(),
         )),
         Foretold::Judged(judged) => judged_wrong(test, judged, problem),

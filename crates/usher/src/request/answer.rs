@@ -232,13 +232,11 @@ fn page_of<'r>(request: &'r Identified<'_>) -> Cow<'r, str> {
 
 fn needed<'r>(request: &'r Identified<'_>, target: &'r str, prompt: Prompt) -> SignInNeeded<'r> {
     let Identified { head, seen, routed, .. } = request;
-    let tunnel = routed.route().and_then(|route| route.tunnel.as_ref());
+    let route = routed.route().map(AsRef::as_ref);
+    let tunnel = route.and_then(|route| route.tunnel.as_ref());
     let elsewhere = tunnel.and_then(|tunnel| tunnel.sign_in.as_ref());
-    let (plan, authority) = (&seen.plan, elsewhere.unwrap_or(&routed.authority));
-    let own_client = routed.route().and_then(|route| route.own_client.as_ref());
-    let provider = plan.sign_in.providers.asked_by(own_client).id();
-    let (request_id, now) = (seen.id(), seen.now);
-    SignInNeeded { plan, head, authority, target, provider, prompt, request_id, now }
+    let asked = (head, elsewhere.unwrap_or(&routed.authority), target);
+    SignInNeeded { prompt, ..SignInNeeded::on(route, &seen.plan, asked, (seen.id(), seen.now)) }
 }
 
 /// Its clients want to hear of a refusal (`pomerium-policy-measured.md` 34).

@@ -16,7 +16,7 @@ use super::{
     Body, Details, Door, OwnRequest, PathRule,
     accept::{Connection, Protocol, limits},
     answer,
-    app::{self, Asked},
+    app::{self, AppRequest},
     authorize::{self, Permitted, Unbound},
     beside::{Before, Beside},
     by_route::by_route,
@@ -138,6 +138,7 @@ impl Door {
             // No page of ours: each judges tokens by the time, or makes some. Probes want to know
             // whether we answer, and a machine without a clock does.
             Destination::Own(_) if !seen.now.wall.is_plausible() && !routed.is_probe() => {
+                outcome.rule = Some(PathRule::ClockUnset);
                 Err(Refusal::ClockUnset)
             }
             Destination::Own(_) if rest.is_a_tunnel() => Err(Refusal::NoWebSockets),
@@ -162,7 +163,7 @@ impl Door {
         let Some(route) = routed.route() else { return Ok(by_us) };
         let by_us = by_us.on(route, &seen.plan);
         let Some(app) = self.apps.of(route)? else { return Ok(by_us) };
-        let by_app = app.credential(Asked::new((seen, routed, route), head, &by_us)).await;
+        let by_app = app.credential(AppRequest::new((seen, routed, route), head, &by_us)).await;
         Ok(app::identity(by_us, by_app, &seen.plan, seen.now).on(route, &seen.plan))
     }
 
@@ -196,7 +197,7 @@ impl Door {
         let unreadable = request.message.unreadable();
         let stranger = |Identified { head, identity, .. }: &Identified<'_>| match app {
             None => Unbound::No,
-            Some(app) => app.allows_unbound(Asked::new((seen, routed, route), head, identity)),
+            Some(app) => app.allows_unbound(AppRequest::new((seen, routed, route), head, identity)),
         };
         let permitted = match authorize::permit(request, route, stranger) {
             Ok((permitted, grounds)) => {
@@ -286,10 +287,8 @@ impl Door {
             plan: &seen.plan,
             signer: &self.signer,
             verifier: &self.verifier,
-            asked: routed.path.wire(),
             path,
             authority: &routed.authority_field,
-            host: routed.authority.host.as_str(),
             peer: &seen.connection.peer.text,
             request_id: &seen.request_id,
             now: seen.now.wall,

@@ -88,7 +88,7 @@ fn open_to<'a>(ask: &'a Ask, live: &LiveSession) -> Vec<Open<'a>> {
             tool: None,
         };
         let providers = &ask.plan().sign_in.providers;
-        if !providers.counts_on(route.own_client.as_ref(), &live.session().idp_id) {
+        if !providers.counts_on(route.sign_in_by.as_ref(), &live.session().idp_id) {
             return false; // they would have to sign in there anew
         }
         let certificate = ask.certificate(route);

@@ -168,6 +168,8 @@ keys! {
     IDP_CLIENT_ID: Text = text("idp_client_id", Supported);
     /// The secret of that client.
     IDP_CLIENT_SECRET: Secret = secret("idp_client_secret", Supported);
+    /// By which providers people may have signed in, by name; else by any.
+    IDP_PROVIDERS: List = list("idp_providers", Own);
     /// Rules that are asked beside all of the above and have no effect: where they disagree is counted and recorded.
     SHADOW_POLICY: AnyKind = any("shadow_policy", Own);
     /// What the route's policy is expected to say, asked at every load: one that is not so refuses the config.

@@ -26,12 +26,14 @@ mod own_client;
 mod pairs;
 mod placeholder;
 mod policy_tests;
+mod provider;
 mod proxy_protocol;
 mod re2;
 mod resilience;
 mod route;
 mod secrets;
 mod service;
+mod session_life;
 mod sign_in;
 mod socket_origins;
 mod target;
@@ -110,6 +112,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         mtls,
         sign_in,
         cookie,
+        sessions: session_life::session_life(&globals),
         timeouts,
         extra_roots,
         outbound,

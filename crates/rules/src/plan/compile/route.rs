@@ -12,7 +12,8 @@ use super::{
     headers::{self, ResponseFields},
     mcp::McpFlag,
     mtls, name,
-    sign_in::stable_id,
+    policy_tests::Tested,
+    provider::stable_id,
     target,
 };
 use crate::{
@@ -103,7 +104,9 @@ pub(super) fn compile(
     let tls = compiler.upstream_tls();
     let (from, matches, action) = (from?, matches?, action?);
     let asked = tunnel.as_ref().and_then(|tunnel| tunnel.ends.first()).unwrap_or(&from);
-    let tests = compiler.policy_tests(asked, &matches);
+    let mcp_reads = mcp.is_some_and(|server| server.reads_at_most.is_some());
+    let tested = Tested { from: asked, matches: &matches, policy: &policy, mcp_reads };
+    let tests = compiler.policy_tests(&tested);
     compiler.other_upgrades(&route::ALLOW_UPGRADES);
     let websockets = tunnel.is_none() && upgrades::websockets(keys, defaults.globals);
     let is_endless = websockets || tunnel.is_some();
@@ -148,7 +151,7 @@ pub(super) fn compile(
         tls: tls?,
         tunnel,
         mcp,
-        own_client: compiler.own_client(),
+        sign_in_by: compiler.sign_in_by(defaults.globals),
         app: None,
         from,
         matches,

@@ -55,7 +55,7 @@ fn jobs(plan: &Plan) -> Vec<Job> {
             };
             if !jobs.iter().any(is_known) {
                 let (target, tls, route) = (target.clone(), route.tls.clone(), route.name.clone());
-                jobs.push(Job { target, tls, host, route, outbound: plan.outbound });
+                jobs.push(Job { target, tls, host, route, outbound: plan.outbound.clone() });
             }
         }
     }
@@ -76,7 +76,7 @@ fn host_toward(route: &Route, target: &Target) -> HeaderValue {
 impl Job {
     async fn tried(&self, trust: &Trust) -> Tried {
         let subject = format!("{} (route {})", self.target.upstream, self.route);
-        let asked = (&self.target, &self.tls, self.outbound);
+        let asked = (&self.target, &self.tls, &self.outbound);
         let answer = probe(trust, asked, &self.host, Want::Status, PATIENCE).await;
         if let Some(what) = self.speaks_otherwise(&answer).await {
             return Tried::bad(Severity::Error, ABOUT, subject, what);
@@ -118,7 +118,7 @@ impl Job {
             (true, false) => {
                 let mut plain = self.target.clone();
                 plain.upstream.scheme = Scheme::Http;
-                let asked = (&plain, &self.tls, self.outbound);
+                let asked = (&plain, &self.tls, &self.outbound);
                 let trust = Trust::only([]);
                 probe(&trust, asked, &self.host, Want::Status, PATIENCE)
                     .await

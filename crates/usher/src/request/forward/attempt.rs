@@ -292,7 +292,7 @@ pub(super) async fn dialled(
             Some((config, tls.server_name.as_deref()))
         }
     };
-    dial(upstream, secure, configs.outbound(), limit).await
+    dial(upstream, secure, &configs.outbound(), limit).await
 }
 
 /// HTTP over a connection that was just made.

@@ -86,7 +86,7 @@ impl Forwarder {
 
     /// Makes ready for the routes of a plan that is about to be put in force.
     pub fn prepare(&self, plan: &Plan) {
-        self.configs.adopt(plan.outbound);
+        self.configs.adopt(plan.outbound.clone());
         self.choosers.prepare(plan);
     }
 
@@ -172,7 +172,7 @@ impl Wait<'_> {
     /// Does the permit still hold? Asked every few seconds while an upload runs.
     fn holds(&self) -> Result<(), PermitEnd> {
         self.standing.session_goes_on()?;
-        let generation = self.recheck.generation();
+        let generation = self.recheck.generation(self.standing);
         if generation == self.generation.swap(generation, Ordering::Relaxed) {
             return Ok(());
         }

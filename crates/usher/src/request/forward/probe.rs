@@ -47,7 +47,7 @@ pub enum Want {
 /// [`ForwardError`], as a visitor's request would meet it.
 pub async fn probe(
     trust: &Trust,
-    (target, tls, outbound): (&Target, &UpstreamTls, Outbound),
+    (target, tls, outbound): (&Target, &UpstreamTls, &Outbound),
     host: &HeaderValue,
     want: Want,
     patience: Duration,
@@ -85,7 +85,7 @@ pub async fn probe(
 pub async fn speaks_tls(target: &Target, patience: Duration) -> bool {
     let Ok(builder) = unverified() else { return false };
     let config = Arc::new(builder.with_no_client_auth());
-    dial(&target.upstream, Some((config, None)), Outbound::default(), patience).await.is_ok()
+    dial(&target.upstream, Some((config, None)), &Outbound::default(), patience).await.is_ok()
 }
 
 /// The certificates that `address` shows to who asks for `name`, leaf first.

@@ -228,7 +228,7 @@ fn wait<'a>(
         upload: asking.upload.clone(),
         standing,
         recheck,
-        generation: AtomicU64::new(recheck.generation()),
+        generation: AtomicU64::new(recheck.generation(standing)),
     }
 }
 
