@@ -143,6 +143,7 @@ async fn tunnel(args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// What runs beside the rest is one connection, of somebody near or to the proxy.
 #[expect(clippy::disallowed_methods, reason = "ends with its connection, or with the process")]
 fn beside(task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(task);

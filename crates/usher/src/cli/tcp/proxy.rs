@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{Failure, address::Address};
+use super::{Failure, address::Address, beside};
 
 /// How long the proxy may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,7 +97,8 @@ impl Proxy {
             let io = TokioIo::new(stream);
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(io).await.map_err(io::Error::other)?;
-            drive(connection.with_upgrades());
+            let driven = connection.with_upgrades();
+            beside(async move { drop(driven.await) }); // its user hears what became of it
             sender.send_request(request).await.map_err(io::Error::other)
         };
         match tokio::time::timeout(PATIENCE, answered).await {
@@ -109,11 +110,4 @@ impl Proxy {
     fn unreached(&self, why: &dyn std::fmt::Display) -> Failure {
         Failure::Unreached { proxy: self.address.origin().into(), why: why.to_string().into() }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "ends with the tunnel, or with the process")]
-fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
-    tokio::spawn(async move {
-        let _its_user_has_heard = connection.await;
-    });
 }
