@@ -21,10 +21,11 @@ use openidconnect::{
 use serde::{Deserialize, Serialize};
 use usher_rules::{
     plan::{OidcProvider, Plan},
+    secret::Secret,
     time::Now,
 };
 
-use super::{ProviderError, documents, github, http::Http};
+use super::{ProviderError, apple, documents, github, http::Http};
 
 /// How long what a provider publishes is taken as it is.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
@@ -71,6 +72,8 @@ pub(super) struct ProviderState {
     pub metadata: Metadata,
     /// How it is spoken with.
     pub http: Arc<Http>,
+    /// What it is told as our secret.
+    pub client_secret: Option<Arc<Secret>>,
     fetched_at: Instant,
     failed_at: Mutex<Option<Instant>>,
     by_post: AtomicBool,
@@ -194,6 +197,7 @@ impl Cache {
             of: known.of,
             metadata: known.metadata.clone().set_jwks(keys),
             http: Arc::clone(&known.http),
+            client_secret: known.client_secret.clone(),
             fetched_at: known.fetched_at,
             failed_at: Mutex::default(),
             by_post: AtomicBool::new(known.method() == ClientMethod::Post),
@@ -223,7 +227,9 @@ impl Cache {
             |before| before.method() == ClientMethod::Post,
         );
         let by_post = AtomicBool::new(by_post);
-        Ok(ProviderState { of, metadata, http, fetched_at: now.monotonic, failed_at, by_post })
+        let client_secret = apple::client_secret(provider, now.wall)?;
+        let fetched_at = now.monotonic;
+        Ok(ProviderState { of, metadata, http, client_secret, fetched_at, failed_at, by_post })
     }
 
     fn usable(&self, of: u64, now: Now) -> Option<Arc<ProviderState>> {

@@ -1,6 +1,7 @@
 //! The talk with an OpenID Connect provider. `openidconnect` builds requests and checks
 //! signatures; what a checked answer means is decided in [`usher_rules::signin`].
 
+mod apple;
 mod documents;
 mod entra;
 mod exchange;
