@@ -134,13 +134,20 @@ fn token(shared: &Shared, authorization: Option<&str>, form: &HashMap<String, St
         return json_answer(401, &json!({"error": "invalid_client"}));
     }
     let mut state = shared.state();
-    let Some(grant) = redeemed(&mut state, form) else {
+    let granted = match text("grant_type") {
+        "refresh_token" => state.refreshing.spend(text("refresh_token")).then_some(None),
+        _ => redeemed(&mut state, form).map(|grant| grant.nonce),
+    };
+    let Some(nonce) = granted else {
         return json_answer(400, &json!({"error": "invalid_grant"}));
     };
     let mut answer =
         json!({"access_token": ACCESS_TOKEN, "token_type": "Bearer", "expires_in": 300});
+    if let Some(token) = state.refreshing.make() {
+        answer["refresh_token"] = token.into();
+    }
     if state.lie != Lie::NoIdToken {
-        let claims = id_token_claims(shared, &state, grant.nonce);
+        let claims = id_token_claims(shared, &state, nonce);
         let token = match state.lie {
             Lie::AlgNone => unsigned(&claims),
             Lie::HsWithPublicKey => state.keys.sign_with_public_key(&claims),

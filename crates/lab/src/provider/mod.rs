@@ -6,7 +6,7 @@ mod endpoints;
 mod keys;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -117,8 +117,38 @@ struct State {
     more_in_tokens: Map<String, Value>,
     by_post_only: bool,
     date: Option<u64>,
+    refreshing: Refreshing,
     dialect: Dialect,
     pages: HashMap<String, Vec<Value>>,
+}
+
+/// Its refresh tokens: each is good once, and brings the next (RFC 6749 §6, RFC 9700 §4.14.2).
+#[derive(Default)]
+struct Refreshing {
+    gives: bool,
+    refuses: bool,
+    made: usize,
+    good: HashSet<String>,
+    reused: usize,
+}
+
+impl Refreshing {
+    /// A fresh one; `None` where none are given.
+    fn make(&mut self) -> Option<String> {
+        self.gives.then(|| {
+            self.made += 1;
+            let token = format!("refresh-token-{}", self.made);
+            self.good.insert(token.clone());
+            token
+        })
+    }
+
+    /// Spends one.
+    fn spend(&mut self, token: &str) -> bool {
+        let is_good = self.good.remove(token);
+        self.reused += usize::from(!is_good);
+        is_good && !self.refuses
+    }
 }
 
 /// What a path is answered with, whatever is asked.
@@ -219,6 +249,7 @@ impl FakeProvider {
                 more_in_tokens: Map::new(),
                 by_post_only: false,
                 date: None,
+                refreshing: Refreshing::default(),
                 dialect: Dialect::default(),
                 pages: HashMap::new(),
             }),
@@ -291,6 +322,32 @@ impl FakeProvider {
     /// From now on the token endpoint takes the client's secret in the body only.
     pub fn takes_secrets_by_post_only(&self) {
         self.shared.state().by_post_only = true;
+    }
+
+    /// From now on it gives refresh tokens, each of which is good once.
+    pub fn gives_refresh_tokens(&self) {
+        self.shared.state().refreshing.gives = true;
+    }
+
+    /// From now on it refreshes nothing: the account is disabled.
+    pub fn refuses_refresh(&self) {
+        self.shared.state().refreshing.refuses = true;
+    }
+
+    /// How often a refresh token was used that was not good: twice, or never given.
+    pub fn saw_refresh_tokens_reused(&self) -> usize {
+        self.shared.state().refreshing.reused
+    }
+
+    /// From now on its clock says so.
+    pub fn turns_clock(&self, now: u64) {
+        self.shared.state().now = now;
+    }
+
+    /// A token that it signs as it signs ID tokens, with these claims and nothing else.
+    pub fn signs(&self, claims: &Value) -> String {
+        let state = self.shared.state();
+        state.keys.sign(state.algorithm, claims)
     }
 
     /// From now on it speaks so.

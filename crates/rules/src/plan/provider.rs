@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::ProviderKind;
 use crate::secret::Secret;
@@ -12,8 +12,12 @@ pub struct Providers {
     first: Listed,
     /// `idp_providers`, but for the first of all.
     beside: Vec<Listed>,
-    /// For routes with a client of their own, by [`OwnClient::key`].
-    own: Vec<(Box<str>, Provider)>,
+    /// For routes with a client of their own.
+    own: Vec<Provider>,
+    /// Which of those, by [`OwnClient::key`]: each request asks.
+    by_client: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
+    /// Which of those beside, and then of those, by what sessions remember.
+    by_id: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
 }
 
 /// One of those that people choose from.
@@ -58,8 +62,12 @@ const OR: char = ',';
 
 impl Providers {
     /// `first` is asked by the routes' own clients; `beside` it are others to choose from.
-    pub const fn new(first: Listed, beside: Vec<Listed>, own: Vec<(Box<str>, Provider)>) -> Self {
-        Self { first, beside, own }
+    pub fn new(first: Listed, beside: Vec<Listed>, own: Vec<(Box<str>, Provider)>) -> Self {
+        let (keys, own): (Vec<_>, Vec<_>) = own.into_iter().unzip();
+        let by_client = keys.into_iter().zip(0..).collect();
+        let all = beside.iter().map(|listed| &listed.provider).chain(&own);
+        let by_id = all.map(|one| one.id().into()).zip(0..).collect();
+        Self { first, beside, own, by_client, by_id }
     }
 
     /// The first of them.
@@ -75,7 +83,7 @@ impl Providers {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Provider> {
         let listed = self.listed().map(|listed| &listed.provider);
-        listed.chain(self.own.iter().map(|(_, provider)| provider))
+        listed.chain(&self.own)
     }
 
     /// Who is asked for such a route; for one that says nothing, whoever people choose.
@@ -84,10 +92,9 @@ impl Providers {
             None => (None, None),
             Some(SignInBy::Names(names)) => (None, Some(names)),
             Some(SignInBy::Client(client)) => {
-                (self.own.iter().find(|(key, _)| *key == client.key), None)
+                (self.by_client.get(&client.key).and_then(|at| self.own.get(*at)), None)
             }
         };
-        let own = own.map(|(_, provider)| provider);
         let listed = self.listed().filter(move |listed| {
             own.is_none() && names.is_none_or(|names| names.contains(&listed.name))
         });
@@ -113,7 +120,12 @@ impl Providers {
     /// The one that a session or a sign-in under way came from; `None` when it is no longer asked,
     /// and then its sessions are void.
     pub fn of(&self, id: &str) -> Option<&Provider> {
-        self.iter().find(|provider| provider.id() == id)
+        if self.first().id() == id {
+            return Some(self.first());
+        }
+        let at = *self.by_id.get(id)?;
+        let beside = self.beside.get(at).map(|listed| &listed.provider);
+        beside.or_else(|| self.own.get(at.checked_sub(self.beside.len())?))
     }
 }
 

@@ -315,7 +315,7 @@ impl Redeeming {
         // Who signs nothing was asked by us, over TLS, with the token that this code stood for.
         if provider.kind.speaks_openid() {
             let issuer = provider.issuer_of(id_token).ok_or(IdTokenFault::Issuer)?;
-            let (client_id, nonce) = (&provider.client_id, &self.nonce);
+            let (client_id, nonce) = (&provider.client_id, Some(&*self.nonce));
             let expected = IdTokenExpected { issuer: &issuer, client_id, nonce };
             check_id_token(id_token, &expected, now)?;
         }

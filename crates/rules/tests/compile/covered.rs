@@ -8,7 +8,7 @@ use usher_rules::config::keys::{self, Fate, Key, nested, route};
 const UNSHOWN: &[&str] = &[];
 
 /// Criteria of the policy language, as `docs/reference/policy.md` lists them.
-fn criteria() -> BTreeSet<String> {
+pub fn criteria() -> BTreeSet<String> {
     let page = crate::reference::root().join("docs/reference/policy.md");
     let page = fs::read_to_string(page).unwrap();
     let table = page.split("| criterion | value |").nth(1).unwrap();

@@ -43,7 +43,7 @@ pub async fn try_provider(
 
 /// What a provider that answers makes of us.
 #[derive(Debug)]
-pub enum Standing {
+pub enum Reception {
     /// It would sign people in, as far as can be told without somebody who signs in.
     Good,
     /// It does not take our client.
@@ -53,16 +53,21 @@ pub enum Standing {
 }
 
 /// Asks a provider that answers what else a sign-in would fail on.
-pub async fn standing(plan: &Plan, provider: &Provider, patience: Duration, now: Now) -> Standing {
-    let Provider::Oidc(provider) = provider else { return Standing::Good };
+pub async fn reception(
+    plan: &Plan,
+    provider: &Provider,
+    patience: Duration,
+    now: Now,
+) -> Reception {
+    let Provider::Oidc(provider) = provider else { return Reception::Good };
     if let Some(theirs) = provider::clock_of(plan, provider, patience, now).await
         && theirs.since(now.wall).max(now.wall.since(theirs)) > CLOCK_SKEW
     {
-        return Standing::OtherClock(theirs);
+        return Reception::OtherClock(theirs);
     }
     match provider::try_client(plan, provider, patience, now).await {
-        Ok(()) => Standing::Good,
-        Err(error) => Standing::Stranger(error),
+        Ok(()) => Reception::Good,
+        Err(error) => Reception::Stranger(error),
     }
 }
 

@@ -41,13 +41,17 @@ keys! {
     TEST_PATH: Text = text("path", Own);
     /// From where.
     TEST_ADDRESS: Text = text("address", Own).or("203.0.113.7");
+    /// A file with the certificate that their client shows (PEM); with it goes a `time`.
+    TEST_CERTIFICATE: Text = text("certificate", Own);
+    /// The tool of MCP that is called, by POST.
+    TEST_TOOL: Text = text("tool", Own);
     /// When, as `2026-12-24T18:00:00Z`; else now.
     TEST_TIME: Text = text("time", Own);
     /// Fields of the request: `Origin`, `X-HTTP-Method-Override` …
     TEST_HEADERS: Map = map("headers", Own);
     /// What is to be decided.
     TEST_EXPECT: Word =
-        word("expect", &["allow", "deny", "sign-in", "sign-in-again"], Yes, Own);
+        word("expect", &["allow", "deny", "sign-in", "sign-in-again", "show-certificate", "show-device"], Yes, Own);
     /// A reason that has to be among those of the decision: `groups-unauthorized` …
     TEST_REASON: Text = text("reason", Own);
 }
@@ -284,7 +288,7 @@ keys! {
     /// Its name.
     HEADER_PAIR_KEY: Text = text("key", Supported);
     /// Its value.
-    HEADER_PAIR_VALUE: Text = text("value", Supported);
+    HEADER_PAIR_VALUE: Secret = secret("value", Supported);
 }
 
 keys! {
@@ -315,7 +319,7 @@ keys! {
     /// Keys of what is said and heard: hexadecimal.
     PAYLOAD:
     /// Octets in hexadecimal.
-    PAYLOAD_TEXT: Text = text("text", Supported);
+    PAYLOAD_TEXT: Secret = secret("text", Supported);
 }
 
 keys! {

@@ -102,6 +102,8 @@ keys! {
     ALLOW_UPGRADES: List = list("allow_upgrades", Supported);
     /// Other origins whose pages may open sockets here.
     ALLOW_WEBSOCKET_ORIGINS: List = list("allow_websocket_origins", Own);
+    /// For how long a tunnel goes on when its session has run out.
+    TUNNEL_AFTER_SESSION: Duration = duration("tunnel_after_session", Own).or("1h");
     /// Fields toward the upstream, with references such as `${pomerium.jwt}`.
     SET_REQUEST_HEADERS: Map = map("set_request_headers", Supported).meant_by(&["set_headers"]);
     /// Fields that the upstream does not see.

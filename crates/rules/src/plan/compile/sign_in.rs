@@ -54,7 +54,9 @@ impl Compiler<'_> {
     /// Passwords are typed on the origin of an app, whose scripts share it; with several apps each
     /// of them is trusted with everybody's way into all others.
     fn passwords_beside_apps(&mut self, authenticate: &Origin, routes: &[Arc<Route>]) {
-        let apps = |route: &&Arc<Route>| matches!(route.action, Action::Forward(_));
+        let apps = |route: &&Arc<Route>| {
+            matches!(route.action, Action::Forward(_)) && route.tunnel.is_none()
+        };
         let on_it = routes.iter().filter(apps).any(|route| match &route.from {
             HostPattern::Exact { host, .. } => *host == authenticate.host,
             HostPattern::Wildcard { .. } => false,
@@ -135,16 +137,22 @@ impl Compiler<'_> {
     }
 
     /// The host that also signs in when none was named: the first one that a route names in full, or
-    /// one that the first wildcard takes.
+    /// one that the first wildcard takes. That of a tunnel is better than none.
     fn first_host(&mut self, routes: &[Arc<Route>]) -> Option<Origin> {
-        let exact = routes.iter().find_map(|route| match &route.from {
+        let pages = || routes.iter().filter(|route| route.tunnel.is_none());
+        let exact = pages().find_map(|route| match &route.from {
             HostPattern::Exact { host, port } => {
                 Some(Origin { host: host.clone(), port: port.unwrap_or(443) })
             }
             HostPattern::Wildcard { .. } => None,
         });
-        let wild = || routes.iter().find_map(|route| in_wildcard(&route.from));
-        if let Some(origin) = exact {
+        let wild = || pages().find_map(|route| in_wildcard(&route.from));
+        let tunnel = || {
+            let mut tunnels = routes.iter().filter_map(|route| route.tunnel.as_ref());
+            tunnels.find_map(|tunnel| tunnel.sign_in.as_ref()).map(Origin::of)
+        };
+        let has_pages = pages().next().is_some();
+        if let Some(origin) = exact.or_else(|| tunnel().filter(|_| !has_pages)) {
             return Some(origin);
         }
         let Some(origin) = wild() else { return Origin::parse("https://localhost").ok() };

@@ -5,7 +5,7 @@ use usher_rules::{plan::Plan, problem::Severity, time::Now};
 use super::{PATIENCE, Tried};
 use crate::{
     request::record::moment,
-    signin::{Standing, standing, try_provider},
+    signin::{Reception, reception, try_provider},
 };
 
 const ABOUT: &str = "provider";
@@ -24,14 +24,14 @@ pub(super) async fn tried(plan: &Plan, now: Now) -> Vec<Tried> {
         all.extend(match try_provider(plan, provider, PATIENCE, now).await {
             None => None,
             Some(Err(error)) => Some(bad(error.to_string(), error.hint(provider))),
-            Some(Ok(())) => Some(match standing(plan, provider, PATIENCE, now).await {
-                Standing::Good => {
+            Some(Ok(())) => Some(match reception(plan, provider, PATIENCE, now).await {
+                Reception::Good => {
                     let publishes = provider.oidc().is_some_and(|one| one.kind.speaks_openid());
                     let good = if publishes { GOOD } else { ANSWERS };
                     Tried::good(ABOUT, subject, good)
                 }
-                Standing::Stranger(error) => bad(error.to_string(), "then check again"),
-                Standing::OtherClock(theirs) => bad(
+                Reception::Stranger(error) => bad(error.to_string(), "then check again"),
+                Reception::OtherClock(theirs) => bad(
                     format!(
                         "its clock says {}, this machine's {}: nobody can sign in",
                         moment(theirs),

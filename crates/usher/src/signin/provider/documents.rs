@@ -97,8 +97,12 @@ fn signing_key(key: &Value) -> Option<CoreJsonWebKey> {
 pub(super) struct Tokens {
     /// For the userinfo endpoint; empty when there is none.
     pub access_token: String,
-    /// The ID token, where there is one.
+    /// The ID token; a refresh need not bring one (OIDC Core §12.2).
     pub id_token: Option<String>,
+    /// Asks for new ones.
+    pub refresh_token: Option<String>,
+    /// How long the access token lasts, in seconds.
+    pub expires_in: Option<u64>,
 }
 
 /// Reads a 200.
@@ -115,7 +119,11 @@ pub(super) fn tokens(octets: &[u8]) -> Result<Tokens, ProviderError> {
         }
         (None, false) => None,
     };
-    Ok(Tokens { access_token: text("access_token").unwrap_or_default(), id_token })
+    let access_token = text("access_token").unwrap_or_default();
+    let refresh_token = text("refresh_token").filter(|token| !token.is_empty());
+    let seconds = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let expires_in = members.get("expires_in").and_then(seconds);
+    Ok(Tokens { access_token, id_token, refresh_token, expires_in })
 }
 
 /// Reads anything else.
@@ -138,6 +146,12 @@ fn error_word(members: &Map<String, Value>) -> Box<str> {
         "invalid_scope",
         "unauthorized_client",
         "unsupported_grant_type",
+        // OIDC Core §3.1.2.6; some providers answer a refresh with them.
+        "access_denied",
+        "account_selection_required",
+        "consent_required",
+        "interaction_required",
+        "login_required",
     ];
     if known.contains(&word) { word.into() } else { "another error".into() }
 }

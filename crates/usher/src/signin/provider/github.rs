@@ -1,35 +1,19 @@
 //! GitHub: OAuth 2.0 without discovery, ID tokens or userinfo. Its endpoints are known, and its API
 //! says who somebody is. GitHub Enterprise does the same at addresses of its own.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use url::Url;
 use usher_rules::{
     plan::OidcProvider,
     signin::{GitHubAnswers, claims_of_github},
 };
 
-use super::{
-    ProviderError, documents,
-    known::{Metadata, ProviderState},
-};
+use super::{ProviderError, documents, known::ProviderState};
 
 /// How many organisations, teams or addresses are asked for at once: the most that it gives.
 const PER_PAGE: usize = 100;
 /// How often at most: who is in more groups than that is in some that are not known.
 const MOST_PAGES: usize = 10;
-
-/// What discovery would say. There are no keys: nothing is signed.
-pub(super) fn metadata(issuer: &str) -> Result<Metadata, ProviderError> {
-    let at = |path: &str| format!("{issuer}/login/oauth/{path}");
-    let document = json!({
-        "issuer": issuer,
-        "authorization_endpoint": at("authorize"),
-        "token_endpoint": at("access_token"),
-        "jwks_uri": issuer,
-        "token_endpoint_auth_methods_supported": ["client_secret_post"],
-    });
-    documents::metadata(document.to_string().as_bytes())
-}
 
 /// Where the API is: beside github.com and each tenant of ghe.com, below anybody's own server.
 pub(super) fn api(issuer: &str) -> String {

@@ -19,13 +19,14 @@ use openidconnect::{
     },
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use usher_rules::{
     plan::{OidcProvider, Plan},
     secret::Secret,
     time::Now,
 };
 
-use super::{ProviderError, apple, documents, github, http::Http};
+use super::{ProviderError, apple, documents, http::Http};
 
 /// How long what a provider publishes is taken as it is.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
@@ -218,7 +219,7 @@ impl Cache {
         let metadata = if provider.kind.speaks_openid() {
             published(&http, provider).await?
         } else {
-            github::metadata(issuer)?
+            github_metadata(issuer)?
         };
         let (http, failed_at) = (Arc::new(http), Mutex::default());
         let before = self.known.load_full().filter(|known| known.of == of);
@@ -263,4 +264,17 @@ async fn published(http: &Http, provider: &OidcProvider) -> Result<Metadata, Pro
 async fn fetch_keys(http: &Http, metadata: &Metadata) -> Result<CoreJsonWebKeySet, ProviderError> {
     let url = metadata.jwks_uri().as_str();
     documents::keys(&http.get("the key document (`jwks_uri`)", url, None).await?)
+}
+
+/// What discovery would say. There are no keys: nothing is signed.
+fn github_metadata(issuer: &str) -> Result<Metadata, ProviderError> {
+    let at = |path: &str| format!("{issuer}/login/oauth/{path}");
+    let document = json!({
+        "issuer": issuer,
+        "authorization_endpoint": at("authorize"),
+        "token_endpoint": at("access_token"),
+        "jwks_uri": issuer,
+        "token_endpoint_auth_methods_supported": ["client_secret_post"],
+    });
+    documents::metadata(document.to_string().as_bytes())
 }
