@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use usher::request::record::moment;
 use usher_lab::{
     ports::free_port,
-    provider::FakeProvider,
+    provider::{Dialect, FakeProvider},
     upstream::{Exchange, Upstream},
 };
 use usher_rules::time::UnixTime;
@@ -238,6 +238,39 @@ async fn a_certificate_is_judged_as_a_browser_does() {
     shown.says("certificate", "own.test", "warning", "shown: signed by Home CA", "fullchain");
     shown.says("certificate", "old.test", "error", "shown: it does not count today", "renew");
     drop((running, trusted));
+}
+
+/// Each by itself: one that is down takes no other along.
+#[tokio::test]
+async fn each_of_several_providers_is_asked() {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let (home, work) =
+        (FakeProvider::start(now).await.unwrap(), FakeProvider::start(now).await.unwrap());
+    work.speaks(Dialect::GitHub);
+    let nobody = format!("http://{}", Upstream::nobody());
+    let entry = |name: &str, kind: &str, issuer: &str, secret: &str| {
+        format!(
+            "- name: {name}\n  idp_provider: {kind}\n  idp_provider_url: {issuer}\n  \
+             idp_client_id: usher\n  idp_client_secret: \"{secret}\"\n"
+        )
+    };
+    let (_, secret) = home.client();
+    for (given, severity, what) in
+        [(secret, "ok", "it answers"), ("of-another", "error", "`idp_client_secret` anew")]
+    {
+        let report = Desk::new(&format!(
+            "authenticate_service_url: https://auth.test\nidp_providers:\n{}{}{}routes:\n{}",
+            entry("home", "oidc", home.issuer(), secret),
+            entry("gone", "oidc", &nobody, secret),
+            entry("work", "github", work.issuer(), given),
+            route("tv", "http://127.0.0.1:1", "")
+        ));
+        let report = report.check().await;
+        report.says("provider", home.issuer(), "ok", "discovery and keys", "");
+        report.says("provider", &nobody, "error", "can't be reached", "idp_provider_url");
+        let help = if severity == "ok" { "" } else { "check again" };
+        report.says("provider", work.issuer(), severity, what, help);
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub enum Reader {
 /// take a page are people, so that curl and pomerium-cli see the redirect that they expect.
 pub fn reader(method: &Method, fields: &HeaderMap) -> Reader {
     match load(fields) {
+        Load::Page if is_ahead_of_its_person(fields) => Reader::Program,
         Load::Page => Reader::Person,
         Load::Part => Reader::Program,
         // A page can't be given back to what posted something: its body would be lost.
@@ -47,6 +48,15 @@ pub fn is_page_load(fields: &HeaderMap) -> bool {
 /// (seen in Chromium; no page can make a request of this kind otherwise).
 pub fn passed_a_worker(fields: &HeaderMap) -> bool {
     is_page_load(fields) && fields.get(SEC_FETCH_DEST).is_some_and(|dest| dest == "empty")
+}
+
+/// A page that is loaded in case somebody opens it (`Sec-Purpose`, Fetch §2.2.5, and what browsers said
+/// before). A sign-in that began there would be nobody's; what is refused is asked for again.
+fn is_ahead_of_its_person(fields: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-moz"].into_iter().any(|name| {
+        let mut said = fields.get_all(name).iter();
+        said.any(|said| said.as_bytes().trim_ascii().starts_with(b"prefetch"))
+    })
 }
 
 /// In which form `reader` reads an error best.
@@ -119,6 +129,25 @@ mod tests {
     use http::{HeaderMap, HeaderName, Method};
 
     use super::{Reader::*, is_page_load, passed_a_worker, reader};
+
+    #[test]
+    fn a_page_that_is_loaded_ahead_has_no_reader() {
+        for (name, value, expected) in [
+            ("sec-purpose", "prefetch", Program),
+            ("sec-purpose", "prefetch;prerender", Program),
+            ("sec-purpose", "prefetch;anonymous-client-ip", Program),
+            ("purpose", "prefetch", Program),
+            ("x-moz", "prefetch", Program),
+            ("sec-purpose", "something else", Person),
+            ("purpose", "", Person),
+        ] {
+            let mut fields = http::HeaderMap::new();
+            fields.insert("sec-fetch-mode", "navigate".parse().unwrap());
+            fields.insert("accept", "text/html".parse().unwrap());
+            fields.insert(name, value.parse().unwrap());
+            assert_eq!(reader(&http::Method::GET, &fields), expected, "{name}: {value}");
+        }
+    }
 
     #[test]
     fn page_loads_that_passed_a_worker() {

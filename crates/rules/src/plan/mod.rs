@@ -40,8 +40,8 @@ pub use outbound::{LookupFamily, NameServers, Outbound, Transport};
 pub use path_match::PathMatch;
 pub use policy_test::PolicyTest;
 pub use provider::{
-    BUILTIN, HostedService, Listed, OidcProvider, OwnClient, Provider, Providers, SignInBy,
-    Subjects,
+    BUILTIN, HostedService, Listed, OidcProvider, OwnClient, Provider, Providers, SecretKey,
+    SignInBy, Subjects,
 };
 pub use provider_kind::{LogoutForm, ProviderKind, Published};
 pub use proxy_protocol::ProxyProtocol;

@@ -163,6 +163,7 @@ impl Provider {
             issuer: usual.issuer.clone(),
             client_id: client.id.clone().unwrap_or_else(|| usual.client_id.clone()),
             client_secret: client.secret.clone().or_else(|| usual.client_secret.clone()),
+            secret_key: usual.secret_key.clone().filter(|_| client.secret.is_none()),
             scopes: usual.scopes.clone(),
             request_params: usual.request_params.clone(),
             kind: usual.kind,
@@ -248,6 +249,8 @@ pub struct OidcProvider {
     pub client_id: Box<str>,
     /// `idp_client_secret`, from file or inline.
     pub client_secret: Option<Arc<Secret>>,
+    /// Whose key that is, where it is one that secrets are signed with.
+    pub secret_key: Option<SecretKey>,
     /// `idp_scopes`, or what its kind is asked.
     pub scopes: Vec<Box<str>>,
     /// `idp_request_params`.
@@ -259,6 +262,16 @@ pub struct OidcProvider {
     /// The domains of the addresses that it is asked about; empty for all.
     pub domains: Arc<[Box<str>]>,
     /// A stable id over all of the above: a changed provider makes its sessions void.
+    pub id: Box<str>,
+}
+
+/// A private key of Apple's, with which a client signs its secrets: each is good for half a year at
+/// most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretKey {
+    /// `idp_apple_team_id`: whose it is.
+    pub team: Box<str>,
+    /// `idp_apple_key_id`: which of theirs.
     pub id: Box<str>,
 }
 

@@ -166,10 +166,12 @@ impl ProviderKind {
 
     /// How people are signed out there.
     pub const fn logout_form(self, publishes_it: Published) -> LogoutForm {
-        match (self, publishes_it) {
-            (Self::Cognito, _) => LogoutForm::Bare("logout_uri"),
-            (Self::Auth0, Published::No) => LogoutForm::Bare("returnTo"),
-            _ => LogoutForm::Standard,
+        if matches!(self, Self::Cognito) {
+            LogoutForm::Bare("logout_uri")
+        } else if matches!((self, publishes_it), (Self::Auth0, Published::No)) {
+            LogoutForm::Bare("returnTo")
+        } else {
+            LogoutForm::Standard
         }
     }
 

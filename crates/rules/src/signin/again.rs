@@ -97,6 +97,7 @@ mod tests {
             issuer: "https://id.example".into(),
             client_id: "usher".into(),
             client_secret: None,
+            secret_key: None,
             scopes: Vec::new(),
             request_params: Vec::new(),
             kind: ProviderKind::Oidc,

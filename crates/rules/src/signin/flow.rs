@@ -132,6 +132,9 @@ impl Pending {
     /// How long somebody may take at the provider.
     pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
+    /// How long it is known what a sign-in was for that took longer.
+    pub const REMEMBERED: Duration = Duration::from_secs(3600);
+
     /// Begins one. `random` becomes state, nonce and verifier, 256 bits each.
     pub fn start(
         random: &[[u8; 32]; 3],

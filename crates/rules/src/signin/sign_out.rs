@@ -107,6 +107,7 @@ mod tests {
             issuer: "https://idp.example:8443/realms/home".into(),
             client_id: "c".into(),
             client_secret: None,
+            secret_key: None,
             scopes: Vec::new(),
             request_params: Vec::new(),
             kind: ProviderKind::Oidc,

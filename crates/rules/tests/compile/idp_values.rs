@@ -13,6 +13,15 @@ const WITHOUT_CLIENT: &str =
 const WITHOUT_NAME: &str = "idp_providers: [{idp_provider: oidc, idp_client_id: usher, \
                             idp_provider_url: https://idp.a.test, {}}]";
 
+const APPLE_TEAM: &str = "idp_providers: [{idp_provider: apple, idp_client_id: usher, \
+                          idp_client_secret_file: a.key, idp_apple_key_id: k, {}}]";
+const APPLE_KEY: &str = "idp_providers: [{idp_provider: apple, idp_client_id: usher, \
+                         idp_client_secret_file: a.key, idp_apple_team_id: t, {}}]";
+const APPLE_TEAM_ALONE: &str = "idp_provider: apple\nidp_client_id: usher\n\
+                                idp_client_secret_file: a.key\nidp_apple_key_id: k\n{}";
+const APPLE_KEY_ALONE: &str = "idp_provider: apple\nidp_client_id: usher\n\
+                               idp_client_secret_file: a.key\nidp_apple_team_id: t\n{}";
+
 /// At the top level.
 pub const LISTED: &[Row] = &[
     (
@@ -29,6 +38,10 @@ pub const LISTED: &[Row] = &[
     ("idp_providers.idp_client_id", WITHOUT_CLIENT, "one", "two"),
     ("idp_providers.idp_client_secret", TWO, "s3cret-s3cret", ""),
     ("idp_providers.idp_client_secret_file", TWO, "secret", ""),
+    ("idp_providers.idp_apple_team_id", APPLE_TEAM, "one", "two"),
+    ("idp_providers.idp_apple_key_id", APPLE_KEY, "one", "two"),
+    ("idp_apple_team_id", APPLE_TEAM_ALONE, "one", "two"),
+    ("idp_apple_key_id", APPLE_KEY_ALONE, "one", "two"),
     ("idp_providers.idp_scopes", TWO, "[openid, one]", "[openid, two]"),
     ("idp_providers.idp_request_params", TWO, "{prompt: login}", ""),
 ];

@@ -30,6 +30,7 @@ use super::{
     refusal::{ErrorResponse, Named, Refusal},
     route::{RouteError, Routed},
     seen::{REQUEST_ID, Seen, fresh_id},
+    workers,
 };
 
 /// What a browser deletes by itself (heeded over TLS alone).
@@ -205,7 +206,8 @@ impl Door {
     async fn ask_to_sign_in(&self, request: &Identified<'_>, prompt: Prompt) -> Response<Body> {
         match request.seen.reader {
             Reader::Person => self.sign_in(request, prompt).await,
-            Reader::Program => unauthenticated(Known::of(request), Preference::Json),
+            Reader::Program => workers::leave_with_their_person(request)
+                .unwrap_or_else(|| unauthenticated(Known::of(request), Preference::Json)),
         }
     }
 

@@ -20,9 +20,9 @@ const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-work
 /// as its registration should. A plain refusal would leave the old one in force for good (seen in
 /// Chromium with 403, 404 and 410).
 const LEAVES: &str = "\
-/* People sign in on this host, so no service worker rules all of it.
+/* Nobody is signed in here, or people sign in on this host: then no service worker rules it.
    authenticate_service_url gives sign-in a host of its own. */
-if (!self.registration.active) throw new Error('people sign in on this host');
+if (!self.registration.active) throw new Error('nobody is signed in, or people sign in here');
 self.addEventListener('install', function () { self.skipWaiting(); });
 self.addEventListener('activate', function (event) {
   event.waitUntil(self.registration.unregister());
@@ -43,18 +43,36 @@ pub(super) fn refused(request: &Identified<'_>) -> Option<Response<Body>> {
     if !OURS.starts_with(folder) {
         return None;
     }
-    let (status, kind, words) = if by_name && by_dest {
-        (StatusCode::OK, "text/javascript; charset=utf-8", LEAVES)
+    Some(if by_name && by_dest {
+        answer(request, StatusCode::OK, "text/javascript; charset=utf-8", LEAVES)
     } else {
-        (StatusCode::FORBIDDEN, "text/plain; charset=utf-8", WORDS)
-    };
+        answer(request, StatusCode::FORBIDDEN, "text/plain; charset=utf-8", WORDS)
+    })
+}
+
+/// The same for an app's worker, wherever its script is, where nobody is signed in who could have
+/// it: a worker that answers page loads from what it keeps would never let its person see that they
+/// have to sign in. They get it back with the app.
+pub(super) fn leave_with_their_person(request: &Identified<'_>) -> Option<Response<Body>> {
+    let fields = &request.head.headers;
+    let fetches = is(fields, &SERVICE_WORKER, "script")
+        && is(fields, &HeaderName::from_static("sec-fetch-dest"), "serviceworker");
+    fetches.then(|| answer(request, StatusCode::OK, "text/javascript; charset=utf-8", LEAVES))
+}
+
+fn answer(
+    request: &Identified<'_>,
+    status: StatusCode,
+    kind: &'static str,
+    words: &'static str,
+) -> Response<Body> {
     let mut response = Response::new(Body::full(words));
     *response.status_mut() = status;
     let own = response.headers_mut();
     own.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     own.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Known::of(request).add_fields(&mut response);
-    Some(response)
+    response
 }
 
 const WORDS: &str = "People sign in on this host, so no service worker rules all of it. Give \

@@ -59,7 +59,7 @@ pub(super) fn moved(location: &str) -> Response<Body> {
     redirect(StatusCode::MOVED_PERMANENTLY, location)
 }
 
-fn redirect(status: StatusCode, location: &str) -> Response<Body> {
+pub(super) fn redirect(status: StatusCode, location: &str) -> Response<Body> {
     // INVARIANT: what comes here was parsed by `rules::signin`, or is one of our own paths.
     let Ok(location) = HeaderValue::try_from(location) else {
         return text(StatusCode::BAD_REQUEST, "Bad Request\n");

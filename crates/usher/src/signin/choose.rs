@@ -63,5 +63,5 @@ pub(super) fn built_in<'a>(choices: &[&'a Listed]) -> Option<&'a Provider> {
 fn choose(ask: &Ask, goal: &Goal) -> Response<Body> {
     let host = goal.host(ask.plan());
     let page = ChooseProvider { host: &host, ways: &ways(ask) };
-    answer::html(200, page.render(), Scripts::Own, &[])
+    answer::html(200, page.render(), Scripts::No, &[])
 }

@@ -16,6 +16,7 @@ use usher_rules::{
 use super::{
     Ask, SignInRoom, answer, hosted,
     provider::{self, EndSession, ProviderError},
+    workers,
 };
 use crate::request::{Body, Prompt, SignInNeeded};
 
@@ -169,7 +170,12 @@ impl IdentityProvider for Oidc<'_> {
     }
 
     fn sign_in<'a>(&'a self, ask: &'a Ask, goal: Goal) -> BoxFuture<'a, Response<Body>> {
-        Box::pin(self.0.to_provider(ask, self.1, goal, 0))
+        Box::pin(async move {
+            match workers::no_person(ask) {
+                Some(response) => response,
+                None => self.0.to_provider(ask, self.1, goal, 0).await,
+            }
+        })
     }
 
     fn end_session<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Option<EndSession>> {

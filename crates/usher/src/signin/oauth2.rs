@@ -83,7 +83,7 @@ impl SignInRoom {
         let name = Pending::cookie_name(ask.cookie_name(), pending.state());
         let value = pending.seal(&self.keys, ask.cookie_name(), nonce);
         // Lax, not Strict: the way back begins at the provider.
-        let life = CookieLife::For(Pending::LIFETIME);
+        let life = CookieLife::For(Pending::REMEMBERED);
         let cookie = SetCookie::flow(&name, &value, SameSite::Lax, life);
         answer::set_cookie(&mut response, &cookie, ask.wall());
         response
@@ -124,6 +124,14 @@ impl SignInRoom {
                 let page = page.and_then(|page| Target::parse(ask.plan(), &page).ok());
                 let page = page.map_or_else(|| again(ask, &goal), |page| page.to_string());
                 return answer::see_other(&page);
+            }
+            // A page of the provider's that was open for too long: the sign-in begins anew.
+            Err(NotSignedIn::Failure(failure @ Failure::TooSlow))
+                if matches!(goal, Goal::Page { .. }) =>
+            {
+                let cause = Some(failure.to_string());
+                self.note(ask, Level::Info, EventName::SignInFailed, None, cause);
+                answer::see_other(&again(ask, &goal))
             }
             Err(NotSignedIn::Failure(Failure::TryAgain { code, tries })) => {
                 self.once_more(ask, provider, goal.clone(), &code, tries).await

@@ -119,8 +119,10 @@ impl SignInRoom {
 
     pub(super) fn not_from_here(&self, ask: &Ask, not_from_here: &NotFromHere) -> Response<Body> {
         let NotFromHere { cause, why, try_again, page } = not_from_here;
-        if let Some(page) = page.as_ref().filter(|_| ask.known_here().is_some()) {
-            return answer::see_other(page); // a link of ours that is late: on to where it leads
+        // A link of ours that is late, a bookmark or a tab of yesterday: on to where it leads, which
+        // begins anew where it has to.
+        if let Some(page) = page {
+            return answer::see_other(page);
         }
         self.failed(ask, cause.clone(), why, try_again)
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header};
 use usher_pages::{
     ForeignForm, Link, PostForm, SCOPE_EVERYWHERE, SCOPE_FIELD, Scripts, SignOutConfirm, SignedOut,
 };
@@ -94,7 +94,7 @@ impl SignInRoom {
             }
             sign_url(&self.keys, &base, &params, ask.wall())
         };
-        let mut response = answer::see_other(&location);
+        let mut response = leave_for(ask, &location, StatusCode::SEE_OTHER);
         self.forget(ask, &mut response);
         response
     }
@@ -131,7 +131,7 @@ impl SignInRoom {
         let Some(next) = url.params.text(param::REDIRECT_URI) else {
             return answer::text(StatusCode::BAD_REQUEST, "Bad Request\n");
         };
-        let mut response = answer::found(next);
+        let mut response = leave_for(ask, next, StatusCode::FOUND);
         let Some(here) = ask.known_here() else {
             self.forget(ask, &mut response);
             return response;
@@ -218,4 +218,22 @@ impl SignInRoom {
         let again = Link::new(if dedicated { SIGN_IN } else { "/" });
         answer::html(200, SignedOut { sign_in_again: Some(again) }.render(), Scripts::No, &[])
     }
+}
+
+/// On towards the end of a sign-out. Browsers hold every redirect after a form against the page that
+/// it stood on, which knows a provider by its issuer alone: to another host (Cognito's sessions end on
+/// one) a page of ours leads, which is no redirect.
+fn leave_for(ask: &Ask, next: &str, status: StatusCode) -> Response<Body> {
+    let origin = url::Url::parse(next).map(|url| url.origin().ascii_serialization());
+    let plan = ask.plan();
+    let expected = WayBack::parse(plan, next).is_some()
+        || origin.map_or(true, |origin| sign_out_origins(plan).contains(&origin));
+    if expected {
+        return answer::redirect(status, next);
+    }
+    let page = SignedOut { sign_in_again: None };
+    let mut response = answer::html(200, page.render(), Scripts::No, &[]);
+    let refresh = HeaderValue::try_from(format!("0; url={next}"));
+    response.headers_mut().extend(refresh.ok().map(|value| (header::REFRESH, value)));
+    response
 }

@@ -24,6 +24,11 @@ pub(super) fn in_between(ask: &Ask) -> Option<Response<Body>> {
         response.headers_mut().insert(CLEAR_SITE_DATA, storage);
         return Some(response);
     }
+    no_person(ask)
+}
+
+/// The answer to what nobody sits in front of: a sign-in that began there would be nobody's.
+pub(super) fn no_person(ask: &Ask) -> Option<Response<Body>> {
     if ask.reader() == Reader::Person {
         return None;
     }

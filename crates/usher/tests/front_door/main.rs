@@ -74,6 +74,7 @@ mod sockets;
 mod staples;
 mod streams;
 mod survivors;
+mod tabs;
 mod tasks;
 mod test_app;
 #[allow(dead_code, reason = "shared with tests that use more of it")]

@@ -261,3 +261,41 @@ async fn a_sign_out_leads_to_the_provider_by_its_own_words() {
         assert_eq!(has("id_token_hint"), kind == "oidc", "{kind}: {end}");
     }
 }
+
+/// Cognito's sessions end on another host than its issuer's. Chromium holds every redirect after a
+/// form against the page with the form, and that page knows issuers alone.
+#[tokio::test]
+async fn a_sign_out_that_ends_on_another_host_goes_there_by_a_page() {
+    let at = Kind::open("cognito", Dialect::OpenId, "", "", ANYBODY).await;
+    let issuer = at.provider.issuer();
+    let path = |path: &str| format!("{issuer}{path}");
+    let document = json!({
+        "issuer": issuer,
+        "authorization_endpoint": path("/authorize"),
+        "token_endpoint": path("/token"),
+        "userinfo_endpoint": path("/userinfo"),
+        "jwks_uri": path("/jwks"),
+        "end_session_endpoint": "https://pool.auth.example/logout",
+    });
+    let document = document.to_string();
+    at.provider.answers("/.well-known/openid-configuration", 200, None, &document);
+    at.provider.says(json!({"sub": "1"}));
+    let mut browser = at.server.browser();
+    let authorize = at.begin(&mut browser).await;
+    let back = at.provider.consents(&authorize).unwrap();
+    let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
+    assert_eq!(browser.follow(arrived).await.status, StatusCode::OK);
+    let form: &[(&str, &str)] = &[
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("origin", "https://jelly.test"),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    let door = "https://jelly.test/.pomerium/sign_out";
+    let posted = browser.send(Method::POST, door, form, "").await;
+    let hop = posted.location().unwrap();
+    let left = browser.send(Method::GET, hop.as_str(), NAVIGATION, "").await;
+    assert_eq!(left.status, StatusCode::OK);
+    let refresh = left.field("refresh");
+    assert!(refresh.starts_with("0; url=https://pool.auth.example/logout?client_id="), "{refresh}");
+    assert!(refresh.contains("&logout_uri=https%3A%2F%2Fauth.test"), "{refresh}");
+}

@@ -63,11 +63,37 @@ async fn a_worker_that_was_there_before_leaves() {
     assert_eq!(seen.fields["cache-control"], "no-store");
     assert!(seen.body.contains("self.registration.unregister()"), "{}", seen.body);
     assert!(seen.body.contains("if (!self.registration.active) throw"), "a new one fails");
-    let below = "https://tv.test/web/sw.js";
-    let seen = browser.send(Method::GET, below, BROWSER, "").await;
-    assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "the app's, and nobody is signed in");
     let seen = browser.send(Method::GET, "https://b.test/sw.js", BROWSER, "").await;
     assert_eq!(seen.body, "//", "nobody signs in there");
+}
+
+/// Below the root, or on another host than people sign in on, a worker may be. While nobody is signed
+/// in it leaves: it would answer page loads from what it keeps, and never show that one has to.
+#[tokio::test]
+async fn a_worker_does_not_keep_somebody_who_is_signed_out() {
+    let app = upstream();
+    let routes = [crate::test_server::friends("tv.test", app.address)];
+    let text = format!("authenticate_service_url: https://auth.test\n{}", config(&routes));
+    let server = TestServer::open(&text).await;
+    let mut browser = server.browser();
+    for script in ["https://tv.test/sw.js", "https://tv.test/web/sw.js?v=2"] {
+        let seen = browser.send(Method::GET, script, BROWSER, "").await;
+        assert_eq!(seen.status, StatusCode::OK, "{script}");
+        assert!(seen.body.contains("self.registration.unregister()"), "{}", seen.body);
+        assert_eq!(seen.fields["cache-control"], "no-store");
+        for half in [WORKER, &[("sec-fetch-dest", "serviceworker"), ("sec-fetch-mode", "cors")]] {
+            let seen = browser.send(Method::GET, script, half, "").await;
+            assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "no browser asks so: {half:?}");
+        }
+    }
+    let before = app.heads().len();
+    let mut ann = server.signed_in("https://tv.test/", crate::test_server::ANN).await;
+    let seen = ann.send(Method::GET, "https://tv.test/web/sw.js", BROWSER, "").await;
+    assert_eq!(seen.body, "//", "with its person it is the app's");
+    let mut eve = server.signed_in("https://tv.test/", crate::test_server::EVE).await;
+    let seen = eve.send(Method::GET, "https://tv.test/web/sw.js", BROWSER, "").await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN, "who may not come in is told");
+    assert!(app.heads().len() > before);
 }
 
 /// A page load that comes through a worker shows no form, and ends the worker; nor does a script.

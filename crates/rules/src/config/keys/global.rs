@@ -224,6 +224,10 @@ keys! {
     IDP_CLIENT_SECRET: Secret = secret("idp_client_secret", Supported).meant_by(&["client_secret"]);
     /// The same in a file.
     IDP_CLIENT_SECRET_FILE: Text = text("idp_client_secret_file", Supported);
+    /// Apple: whose key `idp_client_secret` is, where that is the key which Apple gave.
+    IDP_APPLE_TEAM_ID: Text = text("idp_apple_team_id", Own);
+    /// Apple: which of their keys.
+    IDP_APPLE_KEY_ID: Text = text("idp_apple_key_id", Own);
     /// What the provider is asked to tell; else what its kind needs.
     IDP_SCOPES: List = list("idp_scopes", Supported);
     /// Further parameters of the authentication request.

@@ -88,6 +88,8 @@ pub static IDP_ENTRY: Table = &[
     &global::IDP_CLIENT_ID.key,
     &global::IDP_CLIENT_SECRET.key,
     &global::IDP_CLIENT_SECRET_FILE.key,
+    &global::IDP_APPLE_TEAM_ID.key,
+    &global::IDP_APPLE_KEY_ID.key,
     &global::IDP_SCOPES.key,
     &global::IDP_REQUEST_PARAMS.key,
 ];

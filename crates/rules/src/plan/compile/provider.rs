@@ -9,7 +9,7 @@ use crate::{
         keys::{global, nested},
     },
     names::{Host, Origin},
-    plan::{BUILTIN, Listed, OidcProvider, Provider, ProviderKind, Subjects},
+    plan::{BUILTIN, Listed, OidcProvider, Provider, ProviderKind, SecretKey, Subjects},
     problem::{Problem, Severity},
     secret::Secret,
 };
@@ -110,6 +110,7 @@ impl Compiler<'_> {
             ));
         }
         let client_secret = self.client_secret();
+        let secret_key = self.secret_key(kind, client_secret.as_ref());
         let issuer = issuer?;
         let mut provider = OidcProvider {
             scopes: self.scopes(kind, &issuer),
@@ -117,6 +118,7 @@ impl Compiler<'_> {
             issuer,
             client_id: client_id?.into(),
             client_secret: client_secret.map(Arc::new),
+            secret_key: secret_key?,
             kind,
             subjects,
             domains,
@@ -125,6 +127,41 @@ impl Compiler<'_> {
         let authenticate = named.map(Origin::to_string).unwrap_or_default();
         provider.id = id_of(&provider, &authenticate);
         Some(provider)
+    }
+
+    /// Apple gives a key to sign secrets with; a secret that is signed already may stand there, too.
+    /// `None` when a problem was found.
+    fn secret_key(
+        &mut self,
+        kind: ProviderKind,
+        secret: Option<&Secret>,
+    ) -> Option<Option<SecretKey>> {
+        let (team, id) = (&global::IDP_APPLE_TEAM_ID, &global::IDP_APPLE_KEY_ID);
+        let is_key =
+            secret.and_then(Secret::expose_str).is_some_and(|text| text.contains("-----BEGIN "));
+        if kind != ProviderKind::Apple || !is_key {
+            let surplus = self.keys.given(team).or_else(|| self.keys.given(id));
+            let surplus = surplus.map(|given| {
+                let what = format!("`{}` has no effect", given.key.name);
+                let help = "it is for `idp_provider: apple` whose `idp_client_secret_file` is the \
+                            key that Apple gave you (`AuthKey_….p8`)";
+                given.warning("U566", what, help)
+            });
+            self.problems.extend(surplus);
+            return Some(None);
+        }
+        let key = self.keys.get(team).zip(self.keys.get(id));
+        let key = key.map(|(team, id)| SecretKey { team: team.into(), id: id.into() });
+        if key.is_none() {
+            let provider = self.keys.given(&global::IDP_PROVIDER);
+            self.problems.extend(provider.map(|given| {
+                let what = "a key that signs Apple's client secrets, and not whose it is";
+                let help = "add `idp_apple_team_id` and `idp_apple_key_id`, ten characters each, \
+                            from Apple's pages";
+                given.error("U567", what, help)
+            }));
+        }
+        key.map(Some)
     }
 
     fn scopes(&self, kind: ProviderKind, issuer: &str) -> Vec<Box<str>> {
@@ -192,11 +229,10 @@ impl Compiler<'_> {
             return issuer.map(Into::into);
         }
         let url = self.keep_url(&global::IDP_PROVIDER_URL)?;
-        Some(match kind {
-            ProviderKind::Auth0 if !url.ends_with('/') => format!("{url}/").into(),
-            ProviderKind::GitHub => url.trim_end_matches('/').into(),
-            _ => url,
-        })
+        if kind == ProviderKind::Auth0 && !url.ends_with('/') {
+            return Some(format!("{url}/").into());
+        }
+        Some(if kind == ProviderKind::GitHub { url.trim_end_matches('/').into() } else { url })
     }
 
     /// A final line end of the file is left out: with it no provider knows the secret.
@@ -244,7 +280,7 @@ fn unknown_provider(given: &Given) -> Problem {
 /// Over all that makes it another one.
 pub(super) fn id_of(provider: &OidcProvider, authenticate: &str) -> Box<str> {
     let OidcProvider { issuer, client_id, client_secret, scopes, request_params, .. } = provider;
-    let OidcProvider { kind, subjects, domains, .. } = provider;
+    let OidcProvider { kind, subjects, domains, secret_key, .. } = provider;
     let mut parts = vec![kind.word().as_bytes(), issuer.as_bytes(), client_id.as_bytes()];
     parts.push(client_secret.as_ref().map(|secret| secret.expose()).unwrap_or_default());
     parts.extend(scopes.iter().map(|scope| scope.as_bytes()));
@@ -252,6 +288,9 @@ pub(super) fn id_of(provider: &OidcProvider, authenticate: &str) -> Box<str> {
         request_params.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]),
     );
     parts.push(authenticate.as_bytes());
+    if let Some(SecretKey { team, id }) = secret_key {
+        parts.extend([team.as_bytes(), id.as_bytes()]);
+    }
     parts.extend(domains.iter().map(|domain| domain.as_bytes()));
     if let Subjects::Under(name) = subjects {
         parts.push(name.as_bytes());

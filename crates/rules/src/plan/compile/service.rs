@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{Compiler, provider::stable_id};
 use crate::{
-    config::{keys::global, words::Flow},
+    config::{
+        keys::{Key, global},
+        words::Flow,
+    },
     names::{Origin, registrable_domain},
     plan::{AllowedHosts, HostedService, Provider, Route},
     problem::{Place, Problem, Severity},
@@ -31,11 +34,11 @@ impl Compiler<'_> {
     }
 
     pub(super) fn hosted(&mut self, origin: &Origin) -> Provider {
-        let own = self.keys.given(&global::IDP_PROVIDER);
-        if let Some(given) = own {
-            self.report(given.warning(
+        let own: [&'static Key; 2] = [&global::IDP_PROVIDER, &global::IDP_PROVIDERS];
+        for given in own.into_iter().filter_map(|key| self.keys.given(key)) {
+            self.problems.push(given.warning(
                 "U412",
-                format!("people sign in at {origin}, so `idp_provider` has no effect"),
+                format!("people sign in at {origin}, so `{}` has no effect", given.key.name),
                 "delete the `idp_*` lines, or delete `authenticate_service_url` to use them",
             ));
         }

@@ -15,6 +15,7 @@ fn provider() -> OidcProvider {
         issuer: "https://idp.example".into(),
         client_id: "usher".into(),
         client_secret: None,
+        secret_key: None,
         scopes: Vec::new(),
         request_params: Vec::new(),
         kind: ProviderKind::Oidc,

@@ -11,6 +11,7 @@ fn provider(kind: ProviderKind, issuer: &str) -> OidcProvider {
         issuer: issuer.into(),
         client_id: "usher".into(),
         client_secret: None,
+        secret_key: None,
         scopes: Vec::new(),
         request_params: Vec::new(),
         kind,

@@ -10,7 +10,10 @@ use crate::{
 
 const ABOUT: &str = "provider";
 
+/// Of one that publishes something.
 const GOOD: &str = "discovery and keys are there";
+/// Of one that does not.
+const ANSWERS: &str = "it answers, and knows our client";
 
 /// The providers of the plan; the built-in one needs nobody.
 pub(super) async fn tried(plan: &Plan, now: Now) -> Vec<Tried> {
@@ -22,7 +25,11 @@ pub(super) async fn tried(plan: &Plan, now: Now) -> Vec<Tried> {
             None => None,
             Some(Err(error)) => Some(bad(error.to_string(), error.hint(provider))),
             Some(Ok(())) => Some(match reception(plan, provider, PATIENCE, now).await {
-                Reception::Good => Tried::good(ABOUT, subject, GOOD),
+                Reception::Good => {
+                    let publishes = provider.oidc().is_some_and(|one| one.kind.speaks_openid());
+                    let good = if publishes { GOOD } else { ANSWERS };
+                    Tried::good(ABOUT, subject, good)
+                }
                 Reception::Stranger(error) => bad(error.to_string(), "then check again"),
                 Reception::OtherClock(theirs) => bad(
                     format!(

@@ -122,7 +122,7 @@ fn token_request(
     method: ClientMethod,
 ) -> Result<http::Request<Vec<u8>>, ProviderError> {
     let endpoint = known.metadata.token_endpoint().ok_or(ProviderError::NoTokenEndpoint)?;
-    let secret = provider.client_secret.as_ref().and_then(|secret| secret.expose_str());
+    let secret = known.client_secret.as_ref().and_then(|secret| secret.expose_str());
     let encoded =
         |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
     let mut form = url::form_urlencoded::Serializer::new(String::new());

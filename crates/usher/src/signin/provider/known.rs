@@ -22,10 +22,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use usher_rules::{
     plan::{OidcProvider, Plan},
+    secret::Secret,
     time::Now,
 };
 
-use super::{ProviderError, documents, http::Http};
+use super::{ProviderError, apple, documents, http::Http};
 
 /// How long what a provider publishes is taken as it is.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
@@ -72,6 +73,8 @@ pub(super) struct ProviderState {
     pub metadata: Metadata,
     /// How it is spoken with.
     pub http: Arc<Http>,
+    /// What it is told as our secret.
+    pub client_secret: Option<Arc<Secret>>,
     fetched_at: Instant,
     failed_at: Mutex<Option<Instant>>,
     by_post: AtomicBool,
@@ -195,6 +198,7 @@ impl Cache {
             of: known.of,
             metadata: known.metadata.clone().set_jwks(keys),
             http: Arc::clone(&known.http),
+            client_secret: known.client_secret.clone(),
             fetched_at: known.fetched_at,
             failed_at: Mutex::default(),
             by_post: AtomicBool::new(known.method() == ClientMethod::Post),
@@ -224,7 +228,9 @@ impl Cache {
             |before| before.method() == ClientMethod::Post,
         );
         let by_post = AtomicBool::new(by_post);
-        Ok(ProviderState { of, metadata, http, fetched_at: now.monotonic, failed_at, by_post })
+        let client_secret = apple::client_secret(provider, now.wall)?;
+        let fetched_at = now.monotonic;
+        Ok(ProviderState { of, metadata, http, client_secret, fetched_at, failed_at, by_post })
     }
 
     fn usable(&self, of: u64, now: Now) -> Option<Arc<ProviderState>> {

@@ -2,6 +2,7 @@
 //! signatures; what a checked answer means is decided in [`usher_rules::signin`].
 
 mod again;
+mod apple;
 mod documents;
 mod entra;
 mod error;

@@ -24,6 +24,7 @@ fn named(name: &str, provider: &FakeProvider) -> Provider {
         issuer: provider.issuer().into(),
         client_id: id.into(),
         client_secret: Some(Secret::new(secret.as_bytes()).into()),
+        secret_key: None,
         scopes: ["openid", "profile", "email"].map(Into::into).to_vec(),
         request_params: vec![("prompt".into(), "login".into()), ("state".into(), "x".into())],
         kind: ProviderKind::Oidc,
@@ -221,10 +222,6 @@ async fn t19_responses_of_a_provider_that_says_no() {
         assert_eq!((seen.status, seen.signs_in()), (400, false), "{why}");
     }
     assert_eq!(provider.was_asked("/token"), 0);
-    let mut browser = room.browser();
-    let back = way_back(&provider, &mut browser).await;
-    room.later(15 * 60);
-    assert_eq!(browser.get(&back).await.status, 400, "a quarter of an hour is too long");
 }
 
 /// `response_mode=form_post`: what another site posts comes without our cookies, so it is asked for
@@ -382,6 +379,20 @@ async fn many_ask_once() {
         .await;
     assert!(places.iter().all(|place| place.starts_with(provider.issuer())));
     assert_eq!(provider.was_asked("/.well-known/openid-configuration"), 1);
+}
+
+/// A page of the provider's that was open for too long: the sign-in begins anew, by itself.
+#[tokio::test]
+async fn who_took_too_long_at_a_provider_begins_anew() {
+    let (provider, room) = start().await;
+    let mut browser = room.browser();
+    let back = way_back(&provider, &mut browser).await;
+    room.later(15 * 60);
+    let seen = browser.get(&back).await;
+    assert_eq!((seen.status, seen.location()), (303, PAGE), "{}", seen.text);
+    assert!(!seen.signs_in());
+    assert_eq!(provider.was_asked("/token"), 0, "the code is not redeemed");
+    assert_eq!(browser.get(&back).await.status, 400, "and nothing of it is left");
 }
 
 /// A changed provider is another one: nothing known of the first counts for it.

@@ -162,6 +162,7 @@ fn outside(provider: &FakeProvider) -> Provider {
         issuer: provider.issuer().into(),
         client_id: id.into(),
         client_secret: Some(Secret::new(secret.as_bytes()).into()),
+        secret_key: None,
         scopes: vec!["openid".into()],
         request_params: Vec::new(),
         kind: ProviderKind::Oidc,
