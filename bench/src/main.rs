@@ -1,4 +1,4 @@
-//! How much memory and CPU usher takes: `cargo xtask measure` and `cargo xtask bench`.
+//! How much memory and CPU usher takes: `cargo xtask measure`, `instructions` and `bench`.
 //!
 //! This program is the client, the upstream and the scales; usher runs beside it as a process of
 //! its own, a release as it is shipped, over loopback TLS.
@@ -10,10 +10,12 @@ mod client;
 mod compare;
 mod failure;
 mod front_door;
+mod instructions;
 mod measure;
 mod options;
 mod process;
 mod siege;
+mod steps;
 mod storm;
 mod table;
 mod zeros;
@@ -41,12 +43,20 @@ fn run() -> Result<bool, Failure> {
     if what == "crowd" {
         return siege::crowd(arguments);
     }
+    if what == "rounds" {
+        let (step, rounds) = (arguments.next().unwrap_or_default(), arguments.next());
+        let rounds = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
+        return steps::repeat(&step, rounds).map(|()| true);
+    }
     let options = Options::parse(arguments)?;
     match &*what {
         "measure" => measure::run(&options),
+        "instructions" => instructions::run(&options),
         "compare" => compare::run(&options),
         "siege" => siege::run(&options),
         "storm" => storm::run(&options),
-        _ => Err(Failure::Usage("usher-bench measure|compare|siege|storm --usher FILE".into())),
+        _ => Err(Failure::Usage(
+            "usher-bench measure|instructions|compare|siege|storm --usher FILE".into(),
+        )),
     }
 }

@@ -15,6 +15,8 @@ pub struct Options {
     pub profile: String,
     /// Whether to leave out what takes minutes.
     pub short: bool,
+    /// Whether what is counted is to be what is known from now on.
+    pub renew: bool,
     /// Of a siege, only the kinds whose name has this in it.
     pub kind: Option<String>,
 }
@@ -22,11 +24,18 @@ pub struct Options {
 impl Options {
     /// Reads the words after the name of the measurement.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Failure> {
-        let mut options =
-            Self { usher: None, before: None, profile: "release".into(), short: false, kind: None };
+        let mut options = Self {
+            usher: None,
+            before: None,
+            profile: "release".into(),
+            short: false,
+            renew: false,
+            kind: None,
+        };
         while let Some(word) = words.next() {
             match &*word {
                 "--short" | "--quick" => options.short = true,
+                "--renew" => options.renew = true,
                 "--usher" => options.usher = words.next().map(PathBuf::from),
                 "--before" => options.before = words.next().map(PathBuf::from),
                 "--peers-only" => options.usher = None,

@@ -7,11 +7,20 @@ use crate::{
     tools,
 };
 
-/// `cargo xtask measure`: memory under load, against fixed limits; then ten seconds of reloads.
+/// `cargo xtask measure`: what the pure path costs; memory under load, against fixed limits; then
+/// ten seconds of reloads.
 pub fn measure(arguments: &[String], log: &mut Log) -> Outcome {
-    build("dist", log)?;
+    instructions(&[], log)?;
     hand_over("measure", "dist", arguments, log)?;
     hand_over("storm", "dist", &["--short".to_owned()], log)
+}
+
+/// `cargo xtask instructions`: what the steps of the pure path cost, in what is shipped; fails
+/// where one costs more than `bench/instructions.txt` knows.
+pub fn instructions(arguments: &[String], log: &mut Log) -> Outcome {
+    log.step("programs", || tools::debian(&[("valgrind", "valgrind")]))?;
+    build("dist", log)?;
+    hand_over("instructions", "dist", arguments, log)
 }
 
 /// `cargo xtask siege`: life goes on beside a thousand hostile clients of each kind.

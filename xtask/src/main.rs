@@ -32,6 +32,8 @@ Usage: cargo xtask <CHORE>
   testssl           testssl.sh against a served host; keeps its summary
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets; then
                     ten seconds of reload-storm
+  instructions [--renew]
+                    What a request costs in instructions, step by step, and whether it grew
   siege [--short] [--kind NAME]
                     1,000 hostile clients of each kind, and a film, a sign-in, a reload beside them
   reload-storm [--short]
@@ -76,6 +78,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "suites" => suites::check(rest, log),
         "testssl" => testssl::check(log),
         "measure" => bench::measure(rest, log),
+        "instructions" => bench::instructions(rest, log),
         "siege" => bench::siege(rest, log),
         "reload-storm" => bench::storm(rest, log),
         "routes" => bench::routes(log),

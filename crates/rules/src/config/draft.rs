@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Environment, Input, check, dotenv, environment,
+    Environment, Input, dotenv, entry, environment,
     format::{self, Format},
     keys::{self, Form, Key, Table, Typed, Value, global, nested},
     toml,
@@ -358,7 +358,7 @@ fn routes_by_name(entries: &[Entry]) -> Option<Problem> {
             "`routes` is a list, and this is a map of names",
             format!(
                 "write `- name: {}`, and its other keys below `name`",
-                check::shown(&first.key)
+                entry::shown(&first.key)
             ),
         )
     })
@@ -372,12 +372,12 @@ pub(super) fn add(
     problems: &mut Vec<Problem>,
 ) {
     match keys::find(table, &entry.key) {
-        None => problems.push(check::unknown(table, &entry, place)),
+        None => problems.push(entry::unknown(table, &entry, place)),
         Some(key) => {
             if entry.value.text() == Some("") && !entry.value.is_null() {
                 section.blank.push(key);
             }
-            section.given.extend(check::read(key, entry, &section.source, problems));
+            section.given.extend(entry::read(key, entry, &section.source, problems));
         }
     }
 }

@@ -4,8 +4,9 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    Environment, check,
+    Environment,
     draft::{self, Given, Section, Source},
+    entry,
     keys::{self, Key, Kind, Value, global, nested},
 };
 use crate::{
@@ -86,7 +87,7 @@ impl Overrides<'_> {
         let entry = Entry { key: nested.into(), key_span: 0..0, value };
         let node = Node { span: 0..0, kind: yaml::Kind::Map(vec![entry]) };
         let entry = Entry { key: key.name.into(), key_span: 0..0, value: node };
-        let Some(new) = check::read(key, entry, source, problems) else { return };
+        let Some(new) = entry::read(key, entry, source, problems) else { return };
         let known = self.globals.given.iter_mut().find(|given| std::ptr::eq(given.key, key));
         match (known.map(|given| &mut given.value), new.value) {
             (Some(Some(Value::Object(known))), Some(Value::Object(new))) => {
@@ -102,7 +103,7 @@ impl Overrides<'_> {
     fn set(&mut self, key: &'static Key, value: Node, source: Source, problems: &mut Vec<Problem>) {
         self.globals.given.retain(|given| !std::ptr::eq(given.key, key));
         let entry = Entry { key: key.name.into(), key_span: 0..0, value };
-        self.globals.given.extend(check::read(key, entry, &source, problems));
+        self.globals.given.extend(entry::read(key, entry, &source, problems));
     }
 }
 

@@ -7,11 +7,11 @@
 //! A key is one item of [`keys`], and its value is read once, here; `docs/reference/config.md` is made
 //! from the items. Facts: `pomerium-config.md` §1 to §3 as corrected by what was measured.
 
-mod check;
 mod dotenv;
 mod draft;
 pub mod duration;
 pub mod effective;
+mod entry;
 mod environment;
 mod format;
 pub mod keys;

@@ -1,9 +1,8 @@
-use super::spelling;
+use super::spelling::Names;
 
 /// Fields in which other proxies tell an app who is asking. An app that was set up behind one of
-/// them believes these, so a visitor must not be able to send them. Names that end in `-` stand
-/// for everything that begins so.
-const IDENTITY: &[&str] = &[
+/// them believes these, so a visitor must not be able to send them.
+static IDENTITY: Names = Names::new(&[
     // Apache, Authelia, tinyauth, Pangolin; many apps' "trusted header"
     "remote-",
     "x-remote-",
@@ -110,17 +109,11 @@ const IDENTITY: &[&str] = &[
     "x-mtls-",
     "x-arr-clientcert",
     "x-clientcert",
-];
+]);
 
 /// Does another proxy tell an app with this field who is asking?
 pub(super) fn is_identity(name: &str) -> bool {
-    IDENTITY.iter().any(|theirs| {
-        if theirs.ends_with('-') {
-            spelling::begins(name, theirs)
-        } else {
-            spelling::is_same(name, theirs)
-        }
-    })
+    IDENTITY.has(name)
 }
 
 #[cfg(test)]

@@ -2,15 +2,14 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::spelling;
+use super::spelling::Names;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Other ways to say the same, which apps believe: nobody but us may say it.
-/// A `-` at the end stands for everything that begins so.
-const OTHERS: [&str; 39] = [
+static OTHERS: Names = Names::new(&[
     "forwarded",
     "forwarded-",
     "x-forwarded",
@@ -51,7 +50,7 @@ const OTHERS: [&str; 39] = [
     "x-url-scheme",
     "x-scheme",
     "x-envoy-",
-];
+]);
 
 /// The connection, as the upstream hears of it.
 #[derive(Clone, Copy, Debug)]
@@ -213,10 +212,7 @@ fn remove_theirs(fields: &mut HeaderMap) {
 
 pub(super) fn is_theirs(name: &str) -> bool {
     let ours = [FOR, PROTO, HOST].iter().any(|ours| ours.as_str() == name);
-    !ours
-        && OTHERS.iter().any(|other| {
-            spelling::is_same(name, other) || other.ends_with('-') && spelling::begins(name, other)
-        })
+    !ours && OTHERS.has(name)
 }
 
 #[cfg(test)]

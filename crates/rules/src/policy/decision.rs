@@ -52,6 +52,11 @@ impl Verdict {
         Self::Deny,
     ];
 
+    /// The one with this word; `None` where none has it.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.word() == word)
+    }
+
     /// The word in records.
     pub const fn word(self) -> &'static str {
         match self {

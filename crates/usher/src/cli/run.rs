@@ -13,19 +13,20 @@ use usher_rules::{
 };
 
 use super::{
-    data_dir::{NoDataDir, data_dir, is_root},
+    data_dir::{data_dir, is_root},
+    failure::Failure,
     first,
     mounts::mounted_alone,
     signals::{Asked, Signals},
 };
 use crate::{
-    reload::{Findings, LoadFailure, Loaded, Source, Watch, environment, load},
+    reload::{Findings, Loaded, Source, Watch, environment, load},
     request::{
         Chore, EventField, EventName, Part, catch,
         record::{Format, Log, Recorder},
     },
-    server::{self, PATIENCE, Pauses, RunningServer, StartError, StartOptions, SystemClock},
-    store::{Alone, DecisionFile, RefusedConfig, Standing},
+    server::{self, PATIENCE, Pauses, RunningServer, StartOptions, SystemClock},
+    store::{Alone, DecisionFile, InForce, RefusedConfig},
 };
 
 /// Open the door: serve a config until SIGTERM or Ctrl-C.
@@ -58,29 +59,13 @@ pub enum LogFormat {
     Text,
 }
 
-/// Why nothing is served.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Config(#[from] LoadFailure),
-    #[error(transparent)]
-    DataDir(#[from] NoDataDir),
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error("can't wait for signals: {0}")]
-    Signals(io::Error),
-}
-
 /// Serves until SIGTERM or Ctrl-C.
 ///
 /// Exit status: 0 stopped as asked, 2 nothing was served.
 pub fn run(args: &Args) -> ExitCode {
     match serve(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let _nowhere_left = failure.tell(&mut io::stderr().lock());
-            ExitCode::from(2)
-        }
+        Err(failure) => failure.end(),
     }
 }
 
@@ -102,7 +87,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let running = server::start(StartOptions::for_machine(plan, dir.clone(), recorder.clone()))?;
     let config = std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone());
     Alone::serves(&dir, &config);
-    let mut told = Told { dir: &dir, recorder: &recorder, config, standing: None };
+    let mut told = Told { dir: &dir, recorder: &recorder, config, in_force: None };
     told.in_force(&running.plan(), &problems);
     tell_start(&running, &recorder, &args.config, &dir);
     tell_mounts(&recorder, &alone);
@@ -217,12 +202,12 @@ struct Told<'a> {
     recorder: &'a Recorder,
     config: PathBuf,
     /// What is in force; `None` before anything is.
-    standing: Option<Standing>,
+    in_force: Option<InForce>,
 }
 
 impl Told<'_> {
     fn in_force(&mut self, plan: &Plan, warnings: &Findings) {
-        self.write(Standing {
+        self.write(InForce {
             plan: plan.id.to_string(),
             since: SystemClock.now().wall.seconds(),
             routes: plan.routes.len(),
@@ -235,21 +220,21 @@ impl Told<'_> {
     fn refused(&mut self, cause: &str, problems: Vec<serde_json::Value>) {
         let refused =
             RefusedConfig { at: SystemClock.now().wall.seconds(), cause: cause.into(), problems };
-        if let Some(standing) = self.standing.take() {
-            self.write(Standing { refused: Some(refused), ..standing });
+        if let Some(in_force) = self.in_force.take() {
+            self.write(InForce { refused: Some(refused), ..in_force });
         }
     }
 
     /// A disk that does not take it takes the words from `usher status` alone.
-    fn write(&mut self, standing: Standing) {
-        if let Err(error) = standing.write(self.dir) {
+    fn write(&mut self, in_force: InForce) {
+        if let Err(error) = in_force.write(self.dir) {
             self.recorder
                 .event(Level::Warn, EventName::Reload, SystemClock.now())
                 .with(EventField::Cause, error)
                 .with(EventField::Effect, "`usher status` does not know the config in force")
                 .write();
         }
-        self.standing = Some(standing);
+        self.in_force = Some(in_force);
     }
 }
 
@@ -285,26 +270,4 @@ fn reload(running: &RunningServer, told: &mut Told<'_>, source: Source<'_>, watc
         event = event.with(EventField::Hint, format!("usher check --config {source}"));
     }
     event.write();
-}
-
-impl Failure {
-    fn tell(&self, out: &mut impl Write) -> io::Result<()> {
-        if let Self::Config(LoadFailure::Refused(findings)) = self {
-            return writeln!(out, "{findings}{}", findings.summary());
-        }
-        writeln!(out, "error: {self}")?;
-        match self.hint() {
-            Some(hint) => writeln!(out, "hint: {hint}"),
-            None => Ok(()),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(failure) => failure.hint().map(Into::into),
-            Self::DataDir(_) => Some("say where: usher run --data-dir DIR".into()),
-            Self::Start(error) => error.hint(),
-            Self::Signals(_) => None,
-        }
-    }
 }

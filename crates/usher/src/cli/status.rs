@@ -105,12 +105,12 @@ impl Place {
 pub fn status(args: &StatusArgs) -> ExitCode {
     let Place { data_dir: dir, .. } = &args.place;
     let dir = data_dir(dir.as_deref(), |name| std::env::var_os(name), is_root());
-    let standing = dir.ok().and_then(|dir| in_force::read(&dir));
+    let in_force = dir.ok().and_then(|dir| in_force::read(&dir));
     let shown = args.place.open();
     let on_disk = shown.as_ref().ok().map(|(plan, _)| &*plan.id);
-    let is_well = standing
+    let is_well = in_force
         .as_ref()
-        .map_or(Ok(true), |standing| in_force::show(standing, on_disk, args, &mut io::stdout()));
+        .map_or(Ok(true), |in_force| in_force::show(in_force, on_disk, args, &mut io::stdout()));
     told(shown, |plan, dir, out| {
         let now = SystemClock.now().wall;
         let served = report(plan, dir, now);

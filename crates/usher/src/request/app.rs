@@ -31,34 +31,34 @@ use super::{
 /// in it is the 500 of that request alone.
 pub trait App: Send + Sync {
     /// Who asks, by a credential that only this app knows; `None` where the request brings none.
-    fn credential<'a>(&'a self, asked: Asked<'a>) -> BoxFuture<'a, Option<Credential>>;
+    fn credential<'a>(&'a self, asked: AppRequest<'a>) -> BoxFuture<'a, Option<Credential>>;
 
     /// What strangers may ask although the policy wants to know who they are. Asked where it does,
     /// and where no rule denies the request.
-    fn allows_unbound(&self, asked: Asked<'_>) -> Unbound;
+    fn allows_unbound(&self, asked: AppRequest<'_>) -> Unbound;
 
     /// Whether the answer is the app's own. Asked of what was let in and is no upgrade.
-    fn answers(&self, asked: Asked<'_>) -> Answers;
+    fn answers(&self, asked: AppRequest<'_>) -> Answers;
 
     /// The answer to what [`App::answers`] claimed, with the request's whole body.
-    fn answer<'a>(&'a self, asked: Asked<'a>, body: Bytes) -> BoxFuture<'a, Response<Body>>;
+    fn answer<'a>(&'a self, asked: AppRequest<'a>, body: Bytes) -> BoxFuture<'a, Response<Body>>;
 
     /// Changes the head of what goes upstream, as the client sent it: identity, `Host` and what
     /// else we say to upstreams is written after this. The path stays the one that policy read.
-    fn toward_upstream(&self, asked: Asked<'_>, head: &mut request::Parts) -> TowardUpstream;
+    fn toward_upstream(&self, asked: AppRequest<'_>, head: &mut request::Parts) -> TowardUpstream;
 
     /// Changes the head of the upstream's answer, before what the route says of it. Not asked of
     /// an upgrade's 101.
     fn toward_client(
         &self,
-        asked: Asked<'_>,
+        asked: AppRequest<'_>,
         head: &mut response::Parts,
     ) -> BodyNeed<response::Parts>;
 }
 
 /// What an app is asked about: a request of its route, as the client sent it.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct AppRequest<'a> {
     /// Its head.
     pub head: &'a request::Parts,
     /// Whom it is for.
@@ -79,7 +79,7 @@ pub struct Asked<'a> {
     pub now: Now,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> AppRequest<'a> {
     pub(super) fn new(
         (seen, routed, route): (&'a Seen, &'a Routed, &'a Route),
         head: &'a request::Parts,

@@ -9,7 +9,7 @@ use usher_rules::plan::Route;
 use super::{
     Body,
     accept::Waiting,
-    app::{Answers, App, Asked, BodyNeed},
+    app::{Answers, App, AppRequest, BodyNeed},
     authorize::Permitted,
     forward::{ForwardError, RequestBody},
     identify::Identity,
@@ -56,9 +56,9 @@ impl<'a> Beside<'a> {
         Box::new(Self { app, place, identity, head })
     }
 
-    fn asked(&self) -> Asked<'_> {
+    fn asked(&self) -> AppRequest<'_> {
         let (seen, routed, route) = self.place;
-        Asked::new((seen, routed, route), &self.head, self.identity)
+        AppRequest::new((seen, routed, route), &self.head, self.identity)
     }
 
     /// What waits counts in the client's share.

@@ -1,5 +1,6 @@
 use std::{
-    fmt,
+    fmt, io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -24,6 +25,7 @@ use super::{
     identify::{SessionStore, Verifier},
     record::Recorder,
     shape::Signer,
+    tls::refused_certificate,
 };
 
 /// What every request meets: the plan in force, and what the rooms need.
@@ -144,6 +146,15 @@ impl Door {
     }
 }
 
+impl Door {
+    /// A handshake that failed for what the client showed leaves a line; other ones are noise.
+    pub(crate) fn handshake_failed(&self, peer: SocketAddr, error: &io::Error) {
+        if let Some(why) = refused_certificate(error) {
+            self.recorder.handshake_refused(peer, why, moment(&*self.clock));
+        }
+    }
+}
+
 /// This moment; the beginning of time where the clock is what panicked.
 pub(crate) fn moment(clock: &dyn Clock) -> Now {
     let nothing = || Now {
@@ -155,8 +166,11 @@ pub(crate) fn moment(clock: &dyn Clock) -> Now {
 }
 
 impl Recheck for InForce {
-    fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+    fn generation(&self, standing: &Standing) -> u64 {
+        let renewals = standing.session().map_or(0, |session| session.renewals());
+        // A film whose session has run out is looked at now and then: it may play on for a while.
+        let minute = moment(&*self.clock).wall.seconds() / 60;
+        self.generation.load(Ordering::Acquire).wrapping_add(renewals).wrapping_add(minute)
     }
 
     fn still_holds(&self, standing: &Standing, stream: Stream) -> Result<(), PermitEnd> {

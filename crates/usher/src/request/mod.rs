@@ -40,7 +40,7 @@ mod workers;
 pub(crate) use answer::CLEAR_SITE_DATA;
 pub use answer::{error_page, own_page};
 pub use app::{
-    AnswerNeed, Answers, App, Apps, Asked, BodyNeed, Credential, Rewrite, TowardUpstream,
+    AnswerNeed, Answers, App, AppRequest, Apps, BodyNeed, Credential, Rewrite, TowardUpstream,
 };
 pub use body::Body;
 pub use caught::Panicked;

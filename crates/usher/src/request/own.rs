@@ -83,7 +83,8 @@ pub enum Prompt {
     Login,
 }
 
-/// A navigation that needs somebody to sign in.
+/// A navigation that needs somebody to sign in. Made by [`SignInNeeded::on`] alone: everybody asks
+/// the same provider for the same route.
 #[derive(Debug)]
 pub struct SignInNeeded<'a> {
     /// The snapshot that this request runs with.
@@ -94,12 +95,27 @@ pub struct SignInNeeded<'a> {
     pub authority: &'a Authority,
     /// Path and query to come back to.
     pub target: &'a str,
-    /// Who says who they are: by the id that its sessions have.
-    pub provider: &'a str,
+    /// Who may say who they are: by the ids that their sessions have.
+    pub provider: String,
     /// Does a session that is known somewhere do?
     pub prompt: Prompt,
     /// The id on pages, logs and `X-Request-Id`.
     pub request_id: &'a str,
     /// The moment at which it came.
     pub now: Now,
+}
+
+impl<'a> SignInNeeded<'a> {
+    /// On `route`, by whoever signs people in there; `target` is the path and query to come back to.
+    pub(crate) fn on(
+        route: Option<&'a Route>,
+        plan: &'a Arc<Plan>,
+        (head, authority, target): (&'a http::request::Parts, &'a Authority, &'a str),
+        (request_id, now): (&'a str, Now),
+    ) -> Self {
+        let by = route.and_then(|route| route.sign_in_by.as_ref());
+        let provider = plan.sign_in.providers.ids_asked_by(by);
+        let prompt = Prompt::IfNeeded;
+        Self { plan, head, authority, target, provider, prompt, request_id, now }
+    }
 }

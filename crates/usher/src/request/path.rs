@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
-    fields::{Reader, join_cookies, names_two_visitors, one_length, reader},
+    fields::{join_cookies, names_two_visitors, one_length, reader},
     mcp::Message,
     names::escaped_path,
     plan::Route,
@@ -14,9 +14,9 @@ use usher_rules::{
 
 use super::{
     Body, Details, Door, OwnRequest, PathRule,
-    accept::{Connection, limits},
+    accept::{Connection, Protocol, limits},
     answer,
-    app::{self, Asked},
+    app::{self, AppRequest},
     authorize::{self, Permitted, Unbound},
     beside::{Before, Beside},
     by_route::by_route,
@@ -70,13 +70,15 @@ impl Door {
         let (upgrade, has_room) =
             (Upgrade::take(&mut head, connection.protocol()), in_flight.has_room());
         let reader = match &upgrade {
-            Some(_) => Reader::Program, // a page in its place would be noise
+            Some(upgrade) => upgrade.reader(&head.headers),
             None => reader(&head.method, &head.headers),
         };
         let plan = self.plan();
         if names_two_visitors(&head.headers, plan.xff_num_trusted_hops) {
             self.recorder.names_two_visitors();
         }
+        // What follows a CONNECT that opened nothing may be bytes, and no request.
+        let ends = head.method == Method::CONNECT && connection.protocol() == Protocol::Http1;
         let seen = Seen::of(&head, plan, connection, self.clock.now(), reader);
         let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
@@ -95,6 +97,9 @@ impl Door {
         let (mut response, running) =
             answered.unwrap_or_else(|refusal| (self.refuse(&mut journey, &refusal), None));
         response.headers_mut().insert(REQUEST_ID, journey.seen.request_id.clone());
+        if ends && running.is_none() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let Some(closing) = journey.record(Some(response.status())) else { return response };
         if let Some(running) = running {
             running.start(self, closing); // a socket is no exchange: a drain does not wait for it
@@ -133,6 +138,7 @@ impl Door {
             // No page of ours: each judges tokens by the time, or makes some. Probes want to know
             // whether we answer, and a machine without a clock does.
             Destination::Own(_) if !seen.now.wall.is_plausible() && !routed.is_probe() => {
+                outcome.rule = Some(PathRule::ClockUnset);
                 Err(Refusal::ClockUnset)
             }
             Destination::Own(_) if rest.is_a_tunnel() => Err(Refusal::NoWebSockets),
@@ -150,14 +156,14 @@ impl Door {
         if !seen.now.wall.is_plausible() {
             return Ok(Identity::Anonymous); // who is signed in stays so, for when the clock is right
         }
-        let host = routed.authority.host.as_str();
+        let host = routed.sign_in_host().as_str();
         let asker = Asker { fields: &head.headers, uri: &head.uri, host, now: seen.now };
         let by_us =
             identify::who(&seen.plan, &self.verifier, self.sessions.as_ref(), asker).await?;
         let Some(route) = routed.route() else { return Ok(by_us) };
         let by_us = by_us.on(route, &seen.plan);
         let Some(app) = self.apps.of(route)? else { return Ok(by_us) };
-        let by_app = app.credential(Asked::new((seen, routed, route), head, &by_us)).await;
+        let by_app = app.credential(AppRequest::new((seen, routed, route), head, &by_us)).await;
         Ok(app::identity(by_us, by_app, &seen.plan, seen.now).on(route, &seen.plan))
     }
 
@@ -191,7 +197,7 @@ impl Door {
         let unreadable = request.message.unreadable();
         let stranger = |Identified { head, identity, .. }: &Identified<'_>| match app {
             None => Unbound::No,
-            Some(app) => app.allows_unbound(Asked::new((seen, routed, route), head, identity)),
+            Some(app) => app.allows_unbound(AppRequest::new((seen, routed, route), head, identity)),
         };
         let permitted = match authorize::permit(request, route, stranger) {
             Ok((permitted, grounds)) => {
@@ -260,6 +266,9 @@ impl Door {
         let sent = sent?;
         outcome.details = Details::ViaUpstream;
         let (mut response, running) = upgrade::settle(sent, upgrade)?;
+        if route.tunnel.is_some() {
+            self.note_opened(seen, (routed, route), outcome.authority.as_ref());
+        }
         if let (Some(beside), None) = (&beside, &running) {
             response = Box::pin(beside.toward_client(response)).await?;
         }
@@ -278,15 +287,16 @@ impl Door {
             plan: &seen.plan,
             signer: &self.signer,
             verifier: &self.verifier,
-            asked: routed.path.wire(),
             path,
             authority: &routed.authority_field,
-            host: routed.authority.host.as_str(),
             peer: &seen.connection.peer.text,
             request_id: &seen.request_id,
             now: seen.now.wall,
         };
         let shaped = permitted.shaped(|head, standing| {
+            if let Some(Upgrade::Tunnel(_)) = upgrade {
+                return Some(Request::from_parts(head, body)); // nothing of it goes further
+            }
             let mut head = shape::toward_upstream(head, standing, upward)?;
             if let Some(upgrade) = upgrade {
                 upgrade.ask(&mut head);

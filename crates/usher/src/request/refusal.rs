@@ -147,15 +147,16 @@ impl Refusal {
                 None,
             ),
             Self::Slow => (Box::new(RequestTimeout { receipt }), Details::RequestTimeout, None),
-            Self::Unsayable | Self::UnreadableCertificate => (
+            Self::Unsayable => (Box::new(InternalError { receipt }), Details::InternalError, None),
+            Self::UnreadableCertificate => (
                 Box::new(InternalError { receipt }),
                 Details::InternalError,
-                Some(PathRule::Internal),
+                Some(PathRule::ClientCertificate),
             ),
             Self::Busy => (
                 Box::new(UpstreamUnavailable { host, try_again: try_again(), receipt }),
                 Details::Overload,
-                Some(PathRule::Internal),
+                Some(PathRule::Overload),
             ),
             Self::ClockUnset => (
                 Box::new(ClockUnset { try_again: try_again(), receipt }),
@@ -165,7 +166,7 @@ impl Refusal {
             Self::Store(error) => {
                 let heading = "Nobody can tell right now who you are.";
                 let page = Box::new(error.page(heading, try_again(), receipt));
-                (page, Details::SessionStore, Some(PathRule::Internal))
+                (page, Details::SessionStore, Some(PathRule::SessionStore))
             }
             Self::Panicked(_) => {
                 (Box::new(InternalError { receipt }), Details::InternalPanic, None)
@@ -175,43 +176,56 @@ impl Refusal {
     }
 }
 
+/// The rule of what belongs nowhere, on its record and where it is foretold.
+pub(super) fn rule_of(error: &RouteError) -> PathRule {
+    match error {
+        RouteError::Misdirected => PathRule::OtherHost,
+        RouteError::BadAuthority(error) if error.is_no_name() => PathRule::NoRoute,
+        RouteError::NoAuthority
+        | RouteError::BadAuthority(_)
+        | RouteError::BadPath(_)
+        | RouteError::TwoReadings
+        | RouteError::Method
+        | RouteError::Trace
+        | RouteError::Connect
+        | RouteError::Protocol
+        | RouteError::Underscore
+        | RouteError::Lengths(_)
+        | RouteError::TooManyFields
+        | RouteError::TransferCoding => PathRule::BadRequest,
+    }
+}
+
 fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> ErrorResponse<'a> {
-    type Answer<'a> = (Box<dyn ErrorPage + Send + 'a>, PathRule, Details);
-    let not_spoken = |why| -> Answer<'a> {
-        (Box::new(NotImplemented { why, receipt }), PathRule::BadRequest, Details::BadRequest)
-    };
-    let (page, rule, details): Answer<'a> = match error {
-        RouteError::Misdirected => {
-            (Box::new(Misdirected { host, receipt }), PathRule::OtherHost, Details::Misdirected)
-        }
+    type Answer<'a> = (Box<dyn ErrorPage + Send + 'a>, Details);
+    let not_spoken =
+        |why| -> Answer<'a> { (Box::new(NotImplemented { why, receipt }), Details::BadRequest) };
+    let (page, details): Answer<'a> = match error {
+        RouteError::Misdirected => (Box::new(Misdirected { host, receipt }), Details::Misdirected),
         RouteError::BadAuthority(error) if error.is_no_name() => {
-            (Box::new(NotFound { host, receipt }), PathRule::NoRoute, Details::RouteNotFound)
+            (Box::new(NotFound { host, receipt }), Details::RouteNotFound)
         }
         RouteError::TooManyFields => {
-            (Box::new(HeadersTooLarge { receipt }), PathRule::BadRequest, Details::HeadersTooLarge)
+            (Box::new(HeadersTooLarge { receipt }), Details::HeadersTooLarge)
         }
         RouteError::TransferCoding => {
             not_spoken("The request's transfer coding is not spoken here.")
         }
         RouteError::Protocol => not_spoken("Only WebSockets can be opened by extended CONNECT."),
-        RouteError::Connect => not_spoken("No tunnels are opened here yet."),
-        RouteError::NoTunnel => {
-            (Box::new(NotFound { host, receipt }), PathRule::NoRoute, Details::RouteNotFound)
-        }
         RouteError::Trace => not_spoken("Requests are not traced here."),
         RouteError::NoAuthority
         | RouteError::BadAuthority(_)
+        | RouteError::Connect
         | RouteError::BadPath(_)
         | RouteError::TwoReadings
         | RouteError::Method
         | RouteError::Underscore
         | RouteError::Lengths(_) => (
             Box::new(BadRequest { why: Some(error.to_string().into()), receipt }),
-            PathRule::BadRequest,
             Details::BadRequest,
         ),
     };
-    ErrorResponse { page, details, rule: Some(rule) }
+    ErrorResponse { page, details, rule: Some(rule_of(error)) }
 }
 
 fn not_forwarded<'a>(error: &ForwardError, named: Named<'a>) -> ErrorResponse<'a> {

@@ -123,6 +123,14 @@ words! {
         ServiceWorker = "service-worker",
         /// A page of another site opened the socket.
         ForeignOrigin = "foreign-origin",
+        /// The client's share, or the process's budget, is full.
+        Overload = "overload",
+        /// The store of sessions could not say who is asking.
+        SessionStore = "session-store",
+        /// This machine's clock is not set, so nobody is let in.
+        ClockUnset = "clock-unset",
+        /// The client showed a certificate that can't be read, and the route wants a good one.
+        ClientCertificate = "client-certificate",
         /// It ended before anything was decided: the client left, or a mistake of ours.
         Internal = "internal",
     }
@@ -144,6 +152,8 @@ words! {
         StoreSweep = "store-sweep",
         /// Asks the provider at the start, so that a mistake is told before somebody signs in.
         Provider = "provider",
+        /// Asks providers again about those who are signed in.
+        Sessions = "sessions",
         /// Tells the certificates the time, and the operator which of them end.
         Certificates = "certificates",
         /// Orders certificates.
@@ -174,15 +184,19 @@ words! {
         Mount = "mount",
         SignIn = "sign-in",
         SignInFailed = "sign-in-failed",
+        Account = "account",
         SignOut = "sign-out",
+        SessionEnded = "session-ended",
         SignInHost = "sign-in-host",
         Provider = "provider",
         Upstream = "upstream",
+        Tunnel = "tunnel",
         Certificate = "certificate",
         CertificateEnds = "certificate-ends",
         Metrics = "metrics",
         Overload = "overload",
         TakenBack = "taken-back",
+        HandshakeRefused = "handshake-refused",
         Unreadable = "unreadable",
         Forwarded = "forwarded",
         Identity = "identity",

@@ -12,7 +12,7 @@ use usher_rules::{
 };
 
 use super::{Ask, SignInRoom, answer};
-use crate::request::{Body, Prompt, SignInNeeded};
+use crate::request::{Body, SignInNeeded};
 
 pub(super) const PAGE: &str = "/.pomerium/webauthn";
 pub(super) const ENROLLED: &str = "/.pomerium/device-enrolled";
@@ -29,17 +29,7 @@ impl SignInRoom {
     /// Whoever is asked for a device signs in first.
     pub(super) async fn devices(&self, ask: &Ask) -> Response<Body> {
         if self.who(ask).is_none() && ask.reader() == Reader::Person && !ask.is_hosted() {
-            let needed = SignInNeeded {
-                plan: ask.plan_in_force(),
-                head: ask.head(),
-                authority: ask.authority(),
-                target: ask.path(),
-                provider: ask.provider().id(),
-                prompt: Prompt::IfNeeded,
-                request_id: ask.request_id(),
-                now: ask.now(),
-            };
-            return self.with_first(ask.plan()).begin(&needed).await;
+            return self.start_here(ask, ask.path()).await;
         }
         let contact = ask.plan().contact.as_deref().map(Contact);
         answer::error(ask, &NoDevices { host: ask.host(), contact, receipt: ask.receipt() })

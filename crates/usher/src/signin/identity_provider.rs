@@ -15,7 +15,7 @@ use usher_rules::{
 
 use super::{
     Ask, SignInRoom, answer, hosted,
-    provider::{self, ProviderError},
+    provider::{self, EndSession, ProviderError},
 };
 use crate::request::{Body, Prompt, SignInNeeded};
 
@@ -42,7 +42,7 @@ pub async fn try_provider(
 
 /// What a provider that answers makes of us.
 #[derive(Debug)]
-pub enum Standing {
+pub enum Reception {
     /// It would sign people in, as far as can be told without somebody who signs in.
     Good,
     /// It does not take our client.
@@ -52,16 +52,21 @@ pub enum Standing {
 }
 
 /// Asks a provider that answers what else a sign-in would fail on.
-pub async fn standing(plan: &Plan, provider: &Provider, patience: Duration, now: Now) -> Standing {
-    let Provider::Oidc(provider) = provider else { return Standing::Good };
+pub async fn reception(
+    plan: &Plan,
+    provider: &Provider,
+    patience: Duration,
+    now: Now,
+) -> Reception {
+    let Provider::Oidc(provider) = provider else { return Reception::Good };
     if let Some(theirs) = provider::clock_of(plan, provider, patience, now).await
         && theirs.since(now.wall).max(now.wall.since(theirs)) > CLOCK_SKEW
     {
-        return Standing::OtherClock(theirs);
+        return Reception::OtherClock(theirs);
     }
     match provider::try_client(plan, provider, patience, now).await {
-        Ok(()) => Standing::Good,
-        Err(error) => Standing::Stranger(error),
+        Ok(()) => Reception::Good,
+        Err(error) => Reception::Stranger(error),
     }
 }
 
@@ -104,9 +109,9 @@ pub(super) trait IdentityProvider: Send + Sync {
         redirect: &'a str,
         callback: &'a str,
     ) -> BoxFuture<'a, Response<Body>> {
-        let plan = ask.plan();
+        let (plan, ids) = (ask.plan(), ask.provider_ids());
         let params = [
-            (param::IDP_ID, ask.provider().id()),
+            (param::IDP_ID, &*ids),
             (param::REDIRECT_URI, redirect),
             (param::CALLBACK_URI, callback),
             (param::PROGRAMMATIC, "true"),
@@ -135,7 +140,7 @@ pub(super) trait IdentityProvider: Send + Sync {
     }
 
     /// Where its own session of somebody ends (RP-Initiated Logout 1.0 §2).
-    fn end_session<'a>(&'a self, _ask: &'a Ask) -> BoxFuture<'a, Option<url::Url>> {
+    fn end_session<'a>(&'a self, _ask: &'a Ask) -> BoxFuture<'a, Option<EndSession>> {
         Box::pin(async { None })
     }
 }
@@ -167,12 +172,12 @@ impl IdentityProvider for Oidc<'_> {
         Box::pin(self.0.to_provider(ask, self.1, goal, 0))
     }
 
-    fn end_session<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Option<url::Url>> {
+    fn end_session<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Option<EndSession>> {
         Box::pin(async move {
             let end = self.0.providers.end_session(ask.plan(), self.1, ask.now());
-            let mut url = end.await?;
-            url.query_pairs_mut().append_pair("client_id", &self.1.client_id);
-            Some(url)
+            let mut end = end.await?;
+            end.url.query_pairs_mut().append_pair("client_id", &self.1.client_id);
+            Some(end)
         })
     }
 }

@@ -29,10 +29,12 @@
 //! hashes; session handles can't be made from what is here without `cookie_secret`. Where an
 //! operator gives the keys by the config instead, ID tokens, which arrive sealed, stay sealed.
 
+mod accounts;
 mod checksum;
 mod decision_file;
 mod directory;
 mod error;
+mod in_force;
 mod index;
 mod members;
 mod open;
@@ -40,7 +42,6 @@ mod remembered;
 mod reserve;
 mod secrets;
 mod sessions;
-mod standing;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -54,8 +55,8 @@ use std::{
 pub use decision_file::DecisionFile;
 pub use directory::{Alone, Tenant};
 pub use error::{OpenError, StoreFailure};
+pub use in_force::{InForce, RefusedConfig};
 pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
-pub use standing::{RefusedConfig, Standing};
 
 use crate::request::{Panicked, identify::UsedHere};
 use index::Index;
@@ -160,6 +161,7 @@ impl Store {
 /// Reads every row, so that one that the disk has changed is found now and not at 3 a.m.
 fn check(db: &rusqlite::Connection, index: &Index) -> Result<(), StoreFailure> {
     members::list(db)?;
+    accounts::check(db)?;
     secrets::check(db)?;
     sessions::load(db, index)
 }

@@ -31,8 +31,8 @@ const LEFT: &[(&str, &[&str], &str)] = &[
     (
         "rules",
         &[
-            "config/check.rs",
             "config/draft.rs",
+            "config/entry.rs",
             "config/environment.rs",
             "config/keys/form.rs",
             "config/keys/global.rs",

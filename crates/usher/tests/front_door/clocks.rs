@@ -22,6 +22,7 @@ async fn a_clock_that_is_not_set_lets_nobody_in_and_says_so() {
     let (_upstream, server) = open().await;
     let mut ann = server.signed_in("https://tv.test/", ANN).await;
     let right = i64::try_from(server.clock.now().wall.seconds()).unwrap();
+    let word = serde_json::json!("clock-unset");
     for wrong in [-10 * 365 * 24 * HOUR, 0, 40 * 365 * 24 * HOUR] {
         server.clock.set(wrong);
         let seen = ann.fetch("https://tv.test/").await;
@@ -31,6 +32,8 @@ async fn a_clock_that_is_not_set_lets_nobody_in_and_says_so() {
         assert_eq!(access["response-code-details"], "clock_unset", "{access}");
         let seen = ann.open("https://tv.test/.pomerium/sign_in").await;
         assert_eq!(seen.status, 503, "nobody signs in: {}", seen.body);
+        let (decided, access) = server.recorded(seen.field("x-request-id")).await;
+        assert_eq!((&decided["rule"], &access["rule"]), (&word, &word), "{access}");
         let seen = server.browser().fetch("https://open.test/").await;
         assert_eq!(seen.status, 200, "what is open to all stays so: {}", seen.body);
         assert_eq!(server.browser().fetch("https://tv.test/ping").await.status, 200);

@@ -37,6 +37,12 @@ impl SessionStore for Far {
     fn insert(&self, _: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
         panic!("nobody signs in")
     }
+    fn renew(&self, _: SignedIn) -> BoxFuture<'_, Result<(), StoreError>> {
+        panic!("nobody is asked about")
+    }
+    fn all(&self) -> Vec<Arc<LiveSession>> {
+        panic!("nobody looks")
+    }
     fn end<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         panic!("nobody signs out")
     }
@@ -102,6 +108,7 @@ async fn a_session_that_nobody_can_tell_of_is_neither_let_in_nor_signed_out() {
         let told = line["response-code-details"] == "session_store";
         assert_eq!(told, !["/live", "/ended", "/live-again"].contains(&path), "{line}");
         if told {
+            assert_eq!(line["rule"], "session-store", "{line}");
             let event = hut.line("store", "request-id", field(&answer, "x-request-id")).await;
             assert!(event["effect"].as_str().unwrap().contains(&status.to_string()), "{event}");
         }

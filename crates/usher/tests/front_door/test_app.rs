@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request, response};
 use serde_json::Value;
 use usher::request::{
-    AnswerNeed, Answers, App, Apps, Asked, Body, BodyNeed, Credential, TowardUpstream,
+    AnswerNeed, Answers, App, AppRequest, Apps, Body, BodyNeed, Credential, TowardUpstream,
     authorize::Unbound, identify::LiveSession,
 };
 use usher_rules::people::BoxFuture;
@@ -34,7 +34,7 @@ pub fn apps(host: &str) -> Apps {
 }
 
 /// Breaks where the path says so.
-fn breaks(asked: Asked<'_>, place: &str) {
+fn breaks(asked: AppRequest<'_>, place: &str) {
     assert!(asked.path.wire() != format!("/panic/{place}"), "a mistake in the app");
 }
 
@@ -50,7 +50,7 @@ fn with(body: &Bytes, name: &str, value: Value) -> Result<Bytes, &'static str> {
 }
 
 impl App for TestApp {
-    fn credential<'a>(&'a self, asked: Asked<'a>) -> BoxFuture<'a, Option<Credential>> {
+    fn credential<'a>(&'a self, asked: AppRequest<'a>) -> BoxFuture<'a, Option<Credential>> {
         Box::pin(async move {
             breaks(asked, "credential");
             let mut tokens = asked.head.headers.get_all(DEVICE).iter();
@@ -61,7 +61,7 @@ impl App for TestApp {
         })
     }
 
-    fn allows_unbound(&self, asked: Asked<'_>) -> Unbound {
+    fn allows_unbound(&self, asked: AppRequest<'_>) -> Unbound {
         breaks(asked, "unbound");
         let path = asked.path.decoded();
         match path.ends_with("nfo") || matches!(path, "/denied" | "/events/open") {
@@ -70,7 +70,7 @@ impl App for TestApp {
         }
     }
 
-    fn answers(&self, asked: Asked<'_>) -> Answers {
+    fn answers(&self, asked: AppRequest<'_>) -> Answers {
         breaks(asked, "answers");
         match asked.path.wire() {
             "/link" | "/pair" | "/panic/answer" => Answers::Own { at_most: 64 },
@@ -78,7 +78,7 @@ impl App for TestApp {
         }
     }
 
-    fn answer<'a>(&'a self, asked: Asked<'a>, body: Bytes) -> BoxFuture<'a, Response<Body>> {
+    fn answer<'a>(&'a self, asked: AppRequest<'a>, body: Bytes) -> BoxFuture<'a, Response<Body>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
             breaks(asked, "answer");
@@ -94,7 +94,7 @@ impl App for TestApp {
         })
     }
 
-    fn toward_upstream(&self, asked: Asked<'_>, head: &mut request::Parts) -> TowardUpstream {
+    fn toward_upstream(&self, asked: AppRequest<'_>, head: &mut request::Parts) -> TowardUpstream {
         breaks(asked, "toward_upstream");
         for name in ["x-pomerium-jwt-assertion", "x-pomerium-claim-email", "x-forwarded-for"] {
             head.headers.insert(name, HeaderValue::from_static("mallory"));
@@ -122,7 +122,7 @@ impl App for TestApp {
 
     fn toward_client(
         &self,
-        asked: Asked<'_>,
+        asked: AppRequest<'_>,
         head: &mut response::Parts,
     ) -> BodyNeed<response::Parts> {
         breaks(asked, "toward_client");

@@ -52,8 +52,7 @@ impl Compiler<'_> {
         let time = self.test_time(keys, tested.policy);
         let fields = self.test_fields(keys);
         let reason = self.test_reason(keys);
-        let expect = keys.value(&TEST_EXPECT);
-        let expect = Verdict::ALL.into_iter().find(|verdict| verdict.word() == expect);
+        let expect = Verdict::of_word(keys.value(&TEST_EXPECT));
         if keys.given(&TEST_EXPECT).is_none() {
             let help = "write `expect: allow`, `expect: deny` or `expect: sign-in`";
             self.wrong_test(keys, "this test expects nothing", help);

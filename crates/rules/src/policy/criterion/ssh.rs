@@ -17,59 +17,48 @@ const KEY_REASONS: [&str; 2] = ["ssh-publickey-ok", "ssh-publickey-unauthorized"
 const NAME_REASONS: [&str; 2] = ["ssh-username-ok", "ssh-username-unauthorized"];
 const NO_SSH: &str = "this is no connection by SSH";
 
-/// `ssh_publickey`: the key that somebody connects with.
-#[derive(Clone, Debug)]
-pub(in crate::policy) struct PublicKey;
+/// A criterion about keys, which no request by HTTP brings.
+macro_rules! about_keys {
+    ($(#[$about:meta])* $name:ident: $written:literal, $meant:expr, $words:literal) => {
+        $(#[$about])*
+        #[derive(Clone, Debug)]
+        pub(in crate::policy) struct $name;
 
-impl Question for PublicKey {
-    const NAME: &'static str = "ssh_publickey";
-    const MEANT: &'static [(&'static str, &'static str)] = &[("ssh_public_key", Self::NAME)];
-    const REASONS: [&'static str; 2] = KEY_REASONS;
-    type Of = Nothing;
-    const ABOUT: About = About::Nobody;
+        impl Question for $name {
+            const NAME: &'static str = $written;
+            const MEANT: &'static [(&'static str, &'static str)] = $meant;
+            const REASONS: [&'static str; 2] = KEY_REASONS;
+            type Of = Nothing;
+            const ABOUT: About = About::Nobody;
 
-    fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
-        read_keys(written, report).map(|()| Self)
-    }
+            fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
+                read_keys(written, report).map(|()| Self)
+            }
 
-    fn holds(&self, (): (), _: Doubt) -> bool {
-        false
-    }
+            fn holds(&self, (): (), _: Doubt) -> bool {
+                false
+            }
 
-    fn in_words(&self) -> String {
-        "a public key of SSH is among these".into()
-    }
+            fn in_words(&self) -> String {
+                $words.into()
+            }
 
-    fn found(&self, (): ()) -> String {
-        NO_SSH.into()
-    }
+            fn found(&self, (): ()) -> String {
+                NO_SSH.into()
+            }
+        }
+    };
 }
 
-/// `ssh_ca`: who vouches for the key.
-#[derive(Clone, Debug)]
-pub(in crate::policy) struct Authority;
+about_keys! {
+    /// `ssh_publickey`: the key that somebody connects with.
+    PublicKey: "ssh_publickey", &[("ssh_public_key", Self::NAME)],
+    "a public key of SSH is among these"
+}
 
-impl Question for Authority {
-    const NAME: &'static str = "ssh_ca";
-    const REASONS: [&'static str; 2] = KEY_REASONS;
-    type Of = Nothing;
-    const ABOUT: About = About::Nobody;
-
-    fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
-        read_keys(written, report).map(|()| Self)
-    }
-
-    fn holds(&self, (): (), _: Doubt) -> bool {
-        false
-    }
-
-    fn in_words(&self) -> String {
-        "an authority of SSH vouches for the key".into()
-    }
-
-    fn found(&self, (): ()) -> String {
-        NO_SSH.into()
-    }
+about_keys! {
+    /// `ssh_ca`: who vouches for the key.
+    Authority: "ssh_ca", &[], "an authority of SSH vouches for the key"
 }
 
 /// `ssh_username`: as whom somebody connects.

@@ -17,7 +17,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::Failure;
+use crate::cli::failure::Failure;
 use crate::{cli::data_dir::NoDataDir, request::accept::Presented, store::Store};
 
 /// Who asks, and from where.
@@ -92,8 +92,14 @@ pub(super) enum Unclear {
     People(String),
 }
 
+impl From<Unclear> for Failure {
+    fn from(unclear: Unclear) -> Self {
+        Self::Unclear { what: unclear.to_string(), hint: unclear.hint() }
+    }
+}
+
 impl Unclear {
-    pub(super) const fn hint(&self) -> &'static str {
+    const fn hint(&self) -> &'static str {
         match self {
             Self::Method(_) => "write it in capitals, before the address: GET https://HOST/PATH",
             Self::Url(_) => "write it as in the browser: https://HOST/PATH",

@@ -17,18 +17,21 @@ use usher_rules::{
     time::{Clock as _, Now, UnixTime},
 };
 
-use super::data_dir::{NoDataDir, data_dir, is_root};
+use super::{
+    data_dir::{data_dir, is_root},
+    failure::Failure,
+};
 use crate::{
-    reload::{Findings, LoadFailure, Loaded, Source, environment, load},
+    reload::{Findings, Loaded, Source, environment, load},
     request::{
         accept::Presented,
         inquiry::{Caller, Inquiry, foretell},
         record::KeptDecision,
     },
     server::SystemClock,
-    store::{DecisionFile, OpenError},
+    store::DecisionFile,
 };
-use asked::{Unclear, Who};
+use asked::Who;
 use shown::Shown;
 
 /// Say what would happen to a request, and why; or what a decision was made of.
@@ -79,38 +82,12 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Why nothing is explained.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Config(#[from] LoadFailure),
-    #[error(transparent)]
-    DataDir(#[from] NoDataDir),
-    #[error(transparent)]
-    Unclear(#[from] Unclear),
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error("can't read the decisions in {}: {source}", place.display())]
-    Records { place: PathBuf, source: io::Error },
-    #[error("no decision about the request `{0}` is kept")]
-    NotKept(String),
-    #[error("can't write the answer: {0}")]
-    Output(#[from] io::Error),
-}
-
 /// Explains. Exit status: 0 it is let in, 1 it is not, 2 bad usage or config.
 pub fn run(args: &Args) -> ExitCode {
     match explain(args, &mut io::stdout().lock()) {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Not) => ExitCode::FAILURE,
-        Err(failure) => {
-            let mut told = writeln!(io::stderr(), "error: {failure}");
-            if let Some(hint) = failure.hint() {
-                told = told.and_then(|()| writeln!(io::stderr(), "hint: {hint}"));
-            }
-            drop(told); // nowhere is left to say that standard error is closed
-            ExitCode::from(2)
-        }
+        Err(failure) => failure.end(),
     }
 }
 
@@ -249,26 +226,6 @@ impl Config {
             Ok::<_, io::Error>(shown.outcome())
         });
         Ok(outcome?)
-    }
-}
-
-impl Failure {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(LoadFailure::Refused(_)) => {
-                Some("`usher check` shows every problem of the config".into())
-            }
-            Self::Config(failure) => failure.hint().map(Into::into),
-            Self::DataDir(_) => Some("say where: --data-dir DIR".into()),
-            Self::Unclear(unclear) => Some(unclear.hint().into()),
-            Self::Open(error) => Some(error.hint()),
-            Self::NotKept(_) => Some(
-                "refusals are kept, the latest ten thousand; `decision_records: all` in the config \
-                 keeps every decision"
-                    .into(),
-            ),
-            Self::Records { .. } | Self::Output(_) => None,
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use usher_rules::{plan::Plan, problem::Severity, time::Now};
 use super::{PATIENCE, Tried};
 use crate::{
     request::record::moment,
-    signin::{Standing, standing, try_provider},
+    signin::{Reception, reception, try_provider},
 };
 
 const ABOUT: &str = "provider";
@@ -21,10 +21,10 @@ pub(super) async fn tried(plan: &Plan, now: Now) -> Vec<Tried> {
         all.extend(match try_provider(plan, provider, PATIENCE, now).await {
             None => None,
             Some(Err(error)) => Some(bad(error.to_string(), error.hint(provider))),
-            Some(Ok(())) => Some(match standing(plan, provider, PATIENCE, now).await {
-                Standing::Good => Tried::good(ABOUT, subject, GOOD),
-                Standing::Stranger(error) => bad(error.to_string(), "then check again"),
-                Standing::OtherClock(theirs) => bad(
+            Some(Ok(())) => Some(match reception(plan, provider, PATIENCE, now).await {
+                Reception::Good => Tried::good(ABOUT, subject, GOOD),
+                Reception::Stranger(error) => bad(error.to_string(), "then check again"),
+                Reception::OtherClock(theirs) => bad(
                     format!(
                         "its clock says {}, this machine's {}: nobody can sign in",
                         moment(theirs),

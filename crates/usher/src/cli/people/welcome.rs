@@ -7,7 +7,7 @@ use usher_rules::{
     people::Member,
     plan::{PathMatch, Plan, Provider, Route},
     policy::{About, Effect, Explained, Explanation, Facts, RequestFacts, Verdict, WayIn},
-    session::{SessionId, SignedIn},
+    session::{Means, SessionId, SignedIn},
     signin::member_signs_in,
     time::UnixTime,
 };
@@ -50,7 +50,8 @@ fn about(member: &Member, plan: &Plan) -> Option<String> {
         plan.routes.iter().map(|route| &**route).filter(|route| !route.is_public).collect();
     let now = UnixTime::from_seconds(0); // a session just begun, whenever that is
     let id = SessionId::from_random([0; 16]);
-    let who = member_signs_in(member, now).begin(id, "builtin", now, UnixTime::MAX);
+    let who =
+        member_signs_in(member, Means::Password, now).begin(id, "builtin", now, UnixTime::MAX);
     if closed.iter().any(|route| may_pass(route, &who)) {
         return None;
     }
@@ -126,7 +127,10 @@ fn ways_in(routes: &[&Route], who: &SignedIn) -> Vec<String> {
 mod tests {
     use std::fs;
 
-    use usher_rules::{people::Member, time::UnixTime};
+    use usher_rules::{
+        people::{AddressBy, Member},
+        time::UnixTime,
+    };
 
     use super::note;
 
@@ -140,6 +144,8 @@ mod tests {
             name: "Ann".into(),
             groups: groups.iter().map(|group| (*group).into()).collect(),
             added_at: UnixTime::from_seconds(7).seconds(),
+            until: None,
+            address_by: AddressBy::Operator,
         };
         let route = "routes:\n- from: https://tv.test\n  to: http://127.0.0.1:1\n";
         let with = |policy: &str| format!("{route}  policy: [{{allow: {{or: [{policy}]}}}}]\n");

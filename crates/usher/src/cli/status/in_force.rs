@@ -11,13 +11,13 @@ use usher_rules::time::UnixTime;
 use super::StatusArgs;
 use crate::{
     request::record::moment,
-    store::{Alone, RefusedConfig, Standing, Tenant},
+    store::{Alone, InForce, RefusedConfig, Tenant},
 };
 
 /// What the server that runs on `dir` says; `None` where none does.
-pub(super) fn read(dir: &Path) -> Option<Standing> {
+pub(super) fn read(dir: &Path) -> Option<InForce> {
     match Alone::tenant(dir) {
-        Tenant::Server { .. } => Standing::read(dir),
+        Tenant::Server { .. } => InForce::read(dir),
         Tenant::Nobody | Tenant::Hidden => None,
     }
 }
@@ -25,21 +25,21 @@ pub(super) fn read(dir: &Path) -> Option<Standing> {
 /// A block about the plan in force; whether nothing was refused since. `on_disk`: the id of the
 /// config as it lies there, where it could run.
 pub(super) fn show(
-    standing: &Standing,
+    in_force: &InForce,
     on_disk: Option<&str>,
     args: &StatusArgs,
     out: &mut dyn Write,
 ) -> io::Result<bool> {
     if args.json {
-        writeln!(out, "{}", to_json(standing, on_disk))?;
+        writeln!(out, "{}", to_json(in_force, on_disk))?;
     } else {
-        text(standing, on_disk, out)?;
+        text(in_force, on_disk, out)?;
     }
-    Ok(standing.refused.is_none())
+    Ok(in_force.refused.is_none())
 }
 
-fn text(standing: &Standing, on_disk: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
-    let Standing { plan, since, routes, warnings, config, refused } = standing;
+fn text(in_force: &InForce, on_disk: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+    let InForce { plan, since, routes, warnings, config, refused } = in_force;
     writeln!(out, "the config in force")?;
     writeln!(out, "  plan         {plan}, {routes} routes, {warnings} warnings")?;
     writeln!(out, "  read from    {}", config.display())?;
@@ -66,8 +66,8 @@ fn one_line(problem: &Value) -> String {
     format!("{}[{}] {place}{}", text("severity"), text("code"), text("what"))
 }
 
-fn to_json(standing: &Standing, on_disk: Option<&str>) -> Value {
-    let Standing { plan, since, routes, warnings, config, refused } = standing;
+fn to_json(in_force: &InForce, on_disk: Option<&str>) -> Value {
+    let InForce { plan, since, routes, warnings, config, refused } = in_force;
     let refused = refused.as_ref().map(|RefusedConfig { at: when, cause, problems }| {
         json!({"at": at(*when), "cause": cause, "problems": problems})
     });

@@ -42,8 +42,7 @@ impl KeptDecision {
 
     /// What was decided.
     pub fn verdict(&self) -> Verdict {
-        let verdict = Verdict::ALL.into_iter().find(|verdict| verdict.word() == self.verdict);
-        verdict.unwrap_or(Verdict::Deny)
+        Verdict::of_word(&self.verdict).unwrap_or(Verdict::Deny)
     }
 
     fn of(decided: &Decided<'_>, Judgement { decision, asked, .. }: Judgement<'_>) -> Self {

@@ -34,14 +34,10 @@ pub struct Upward<'a> {
     pub signer: &'a Signer,
     /// Opens what a provider said.
     pub verifier: &'a Verifier,
-    /// The path that was asked for, canonical.
-    pub asked: &'a str,
     /// The path that the upstream gets.
     pub path: UpstreamPath<'a>,
     /// Whom the request is for, as the client wrote it.
     pub authority: &'a HeaderValue,
-    /// The same without port: issuer and audience of the assertion.
-    pub host: &'a str,
     /// The TCP peer's address, as text.
     pub peer: &'a HeaderValue,
     /// The request's id.
@@ -54,19 +50,8 @@ pub struct Upward<'a> {
 /// signature, a target that doesn't write): then nothing is forwarded.
 pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>) -> Option<Parts> {
     let route = standing.route();
-    let Upward {
-        plan,
-        signer,
-        verifier,
-        asked: asked_path,
-        path,
-        authority,
-        host,
-        peer,
-        request_id,
-        now,
-    } = upward;
-    let named = named_by_client(route, &head.headers, asked_path);
+    let Upward { plan, signer, verifier, path, authority, peer, request_id, now } = upward;
+    let named = named_by_client(route, &head.headers, standing.path().wire());
     if named.is_some() {
         head.extensions.insert(NamedByClient);
     }
@@ -104,6 +89,7 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
         templates.iter().any(|(_, template)| template.pieces.contains(&Piece::Assertion));
     if route.pass_identity || wants_assertion {
         let session = standing.session().map(AsRef::as_ref);
+        let host = standing.authority().host.as_str(); // issuer and audience have no port
         let made = identity_fields(plan, signer, session, (host, route), now)?;
         set_templates(fields, &templates, assertion_of(&made));
         if route.pass_identity {

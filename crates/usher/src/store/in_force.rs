@@ -14,7 +14,7 @@ const FILE: &str = "usher.plan.json";
 
 /// The config in force, and the one that was refused since.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct InForce {
     /// The id of the plan in force.
     pub plan: String,
     /// Since when, in seconds since 1970.
@@ -40,7 +40,7 @@ pub struct RefusedConfig {
     pub problems: Vec<serde_json::Value>,
 }
 
-impl Standing {
+impl InForce {
     /// Writes it down in place of what was there: whole, or not at all.
     ///
     /// # Errors
@@ -62,14 +62,14 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use super::{RefusedConfig, Standing};
+    use super::{InForce, RefusedConfig};
 
     #[test]
     fn what_is_written_last_is_read() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Standing::read(dir.path()), None);
+        assert_eq!(InForce::read(dir.path()), None);
         let refused = RefusedConfig { at: 7, cause: "x".repeat(1000), problems: vec![1.into()] };
-        let mut standing = Standing {
+        let mut in_force = InForce {
             plan: "00000000".into(),
             since: 1,
             routes: 2,
@@ -77,9 +77,9 @@ mod tests {
             config: "/etc/usher/config.yaml".into(),
             refused: Some(refused),
         };
-        standing.write(dir.path()).unwrap();
-        standing.refused = None;
-        standing.write(dir.path()).unwrap();
-        assert_eq!(Standing::read(dir.path()), Some(standing), "and nothing of the longer one");
+        in_force.write(dir.path()).unwrap();
+        in_force.refused = None;
+        in_force.write(dir.path()).unwrap();
+        assert_eq!(InForce::read(dir.path()), Some(in_force), "and nothing of the longer one");
     }
 }
