@@ -6,7 +6,7 @@ use std::{net::IpAddr, path::Path};
 use usher_rules::{
     people::Member,
     plan::{PathMatch, Plan, Provider, Route},
-    policy::{About, Effect, Explained, Facts, RequestFacts, Verdict},
+    policy::{About, Effect, Explained, Explanation, Facts, RequestFacts, Verdict, WayIn},
     session::{Means, SessionId, SignedIn},
     signin::member_signs_in,
     time::UnixTime,
@@ -73,9 +73,11 @@ fn may_pass(route: &Route, who: &SignedIn) -> bool {
     SOURCES.iter().any(|source| {
         let explanation = route.policy.explain(&facts(who, path, IpAddr::from(*source)));
         explanation.decision.verdict == Verdict::Allow
-            || explanation.criteria.iter().any(|one| {
-                refuses(one, About::Request) || refuses(one, About::Moment) || keeps_out_now(one)
-            })
+            || explanation
+                .criteria
+                .iter()
+                .any(|one| refuses(one, About::Request) || refuses(one, About::Moment))
+            || is_out_of_hours(&explanation)
     })
 }
 
@@ -83,9 +85,13 @@ fn refuses(one: &Explained<'_>, about: About) -> bool {
     one.effect == Effect::Allow && one.about == about && one.says_no()
 }
 
-/// Is it out of their hours that they are kept out? When they will come is not known here, either.
-fn keeps_out_now(one: &Explained<'_>) -> bool {
-    one.effect == Effect::Deny && one.about == About::Moment && one.holds
+/// Would they come in at another time? When they will come is not known here, either.
+fn is_out_of_hours(explanation: &Explanation<'_>) -> bool {
+    let by_time = |one: &&Explained<'_>| one.about == About::Moment;
+    match explanation.way_in() {
+        WayIn::Facts(needs) => needs.iter().all(|need| need.any_of.iter().any(|one| by_time(&one))),
+        WayIn::Rules(_) => false,
+    }
 }
 
 fn facts<'a>(who: &'a SignedIn, path: &'a str, source: IpAddr) -> Facts<'a> {
@@ -144,6 +150,8 @@ mod tests {
         let route = "routes:\n- from: https://tv.test\n  to: http://127.0.0.1:1\n";
         let with = |policy: &str| format!("{route}  policy: [{{allow: {{or: [{policy}]}}}}]\n");
         let family = with("{groups: {has: family}}, {email: {is: bob@home.test}}");
+        let hours = "deny: {or: [{time_of_day: {timezone: UTC, after: '20:00'}}]}";
+        let by_night = family.replace("}]\n", &format!("}}, {{{hours}}}]\n"));
         let public = format!("{route}  allow_public_unauthenticated_access: true\n");
         let oidc = "authenticate_service_url: https://auth.test\nidp_provider: oidc\n\
                     idp_provider_url: https://idp.test\nidp_client_id: usher\nidp_client_secret: s3cret-s3cret\n";
@@ -169,6 +177,9 @@ mod tests {
             ),
             (with("{http_path: {starts_with: /x}}"), &[], None, "it depends on what they ask for"),
             (with("{source_ip: 198.51.100.0/24}"), &[], None, "and where from"),
+            (with("{time_of_day: {timezone: UTC, after: '8:00'}}"), &[], None, "and when"),
+            (by_night.clone(), &["family"], None, "but by night"),
+            (by_night, &[], Some("no route lets ann@home.test in"), "neither by day"),
             (public.clone(), &[], Some("no route asks who somebody is"), "open to all"),
             (
                 format!("{public}{}", &family["routes:\n".len()..].replace("tv.test", "b.test")),
