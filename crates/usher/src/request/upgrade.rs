@@ -1,6 +1,6 @@
 //! Requests that ask for something else than HTTP: asked, allowed, settled, running.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use hyper::ext;
@@ -225,8 +225,9 @@ impl Running {
             let _until_it_ends = under_way;
             let both = tokio::join!(client.opened(), upstream.opened());
             let (Some(client), Some(upstream)) = both else { return };
+            let running = pin!(Some(relay(client, upstream, idle, &standing, &recheck)));
             let relayed = tokio::select! {
-                relayed = caught(relay(client, upstream, idle, &standing, &recheck)) => relayed,
+                relayed = caught(running) => relayed,
                 () = must_go => return,
             };
             match relayed {

@@ -41,7 +41,7 @@ impl Presented {
         Self { chain, found: Mutex::default() }
     }
 
-    /// What was shown, if anything was.
+    /// The certificates, leaf first; `None` where none was shown.
     pub const fn chain(&self) -> Option<&ClientChain> {
         self.chain.as_ref()
     }
@@ -51,7 +51,7 @@ impl Presented {
         self.chain.as_ref().is_some_and(|chain| chain.certificate().is_none())
     }
 
-    /// What it is worth to a route that trusts these, at a moment.
+    /// Its worth to a route that trusts these, at a moment.
     pub fn standing(
         &self,
         trust: Option<&Arc<ClientTrust>>,

@@ -79,7 +79,7 @@ impl ClientCertVerifier for Verifier {
     }
 }
 
-/// What the client is told (RFC 8446 §6.2).
+/// The alert (RFC 8446 §6.2).
 const fn alert(wrong: WrongCertificate) -> CertificateError {
     match wrong {
         WrongCertificate::Unreadable => CertificateError::BadEncoding,
