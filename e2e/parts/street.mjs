@@ -39,7 +39,9 @@ export async function street({ config = '', answer = page } = {}) {
     }, 20).catch((error) => { throw new Error(`${error.message}\n${usher.output}`); });
     const { browser, stop: close } = await chromium({ authority });
     undo.push(close);
-    return { at, sibling, usher, browser, stop };
+    /** What an operator does on the machine: `usher people …`; its standard output. */
+    const operator = (...args) => run(process.env.USHER_BIN, ['people', ...args, '--config', file], { env });
+    return { at, sibling, usher, browser, operator, stop };
   } catch (error) {
     await stop();
     throw error;

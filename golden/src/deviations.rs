@@ -12,6 +12,8 @@ pub struct Deviations(Vec<Deviation>);
 #[derive(Debug)]
 struct Deviation {
     kinds: Vec<String>,
+    /// What stands in the question of each such case; nothing for all of the kind.
+    asks: String,
     ours: Ours,
     why: String,
 }
@@ -28,8 +30,8 @@ enum Ours {
 }
 
 impl Deviations {
-    /// Reads lines of `KIND[,KIND…] | refused CODE, status N or part NAME | why`. Empty lines and those that begin
-    /// with `#` say nothing.
+    /// Reads lines of `KIND[,KIND…][ with TEXT] | refused CODE, status N or part NAME | why`, where
+    /// `TEXT` stands in what a case is about. Empty lines and those that begin with `#` say nothing.
     ///
     /// # Errors
     ///
@@ -59,13 +61,20 @@ impl Deviation {
             ("part", part) => Ours::Part(part.into()),
             _ => return None,
         };
+        let (kinds, asks) = kinds.split_once(" with ").unwrap_or((kinds, ""));
         let kinds = kinds.split(',').map(|kind| kind.trim().to_owned()).collect();
-        (!why.is_empty() && parts.next().is_none()).then(|| Self { kinds, ours, why: why.into() })
+        (!why.is_empty() && parts.next().is_none()).then(|| Self {
+            kinds,
+            asks: asks.into(),
+            ours,
+            why: why.into(),
+        })
     }
 
     fn is_for(&self, case: &Case) -> bool {
         let is_kind = self.kinds.iter().any(|kind| *kind == case.kind || kind == "*");
         is_kind
+            && case.about.contains(&self.asks)
             && match &self.ours {
                 Ours::Refused(code) => is_refused(&case.ours) && case.codes.contains(code),
                 Ours::Status(status) => case.ours.get("status") == Some(&json!(status)),
@@ -75,6 +84,7 @@ impl Deviation {
 }
 
 fn unclear(line: &str) -> Failure {
-    let what = format!("`{line}` is not KIND | refused CODE, status N or part NAME | why");
+    let what =
+        format!("`{line}` is not KIND[ with TEXT] | refused CODE, status N or part NAME | why");
     Failure::Unclear { name: "deviations.txt".into(), what }
 }

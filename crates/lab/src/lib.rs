@@ -17,6 +17,7 @@ pub mod client_ca;
 pub mod clock;
 pub mod dns_server;
 pub mod lines;
+pub mod no_accounts;
 pub mod patience;
 pub mod pebble;
 pub mod ports;

@@ -1,5 +1,5 @@
-/* What pages do beyond HTML, where scripts run: a password can be shown, and times are in the
-   reader's zone. A page is whole without it. No newer words than a television of 2014 knows. */
+/* What pages do beyond HTML, where scripts run: a password can be shown, a passkey can be made or
+   used, and times are in the reader's zone. A page is whole without it. No newer words than a television of 2014 knows. */
 (function (document) {
   "use strict";
 
@@ -48,6 +48,107 @@
     button.removeAttribute("hidden");
   }
 
+  /* ---- passkeys (WebAuthn). A challenge counts for a quarter of an hour. ---- */
+
+  var QUESTION_LIFE = 14 * 60 * 1000, opened = new Date().getTime(), waiting = null;
+
+  function octets(base64url) {
+    var text = atob(base64url.replace(/-/g, "+").replace(/_/g, "/"));
+    return raw(text);
+  }
+
+  function raw(text) {
+    var found = new Uint8Array(text.length);
+    for (var at = 0; at < text.length; at++) found[at] = text.charCodeAt(at);
+    return found;
+  }
+
+  function written(buffer) {
+    var text = "", read = new Uint8Array(buffer);
+    for (var at = 0; at < read.length; at++) text += String.fromCharCode(read[at]);
+    return btoa(text).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  }
+
+  function typed(form, name) {
+    var input = form.elements[name];
+    return (input && input.value) || "";
+  }
+
+  function toMake(button) {
+    var form = button.form, called = typed(form, "email") || button.getAttribute("data-called");
+    var known = button.getAttribute("data-known").split(" ").filter(Boolean);
+    return {
+      challenge: octets(button.getAttribute("data-challenge")),
+      rp: { name: button.getAttribute("data-site") },
+      user: { id: raw(button.getAttribute("data-user")), name: called, displayName: typed(form, "name") || called },
+      pubKeyCredParams: [-7, -8, -257].map(function (alg) { return { type: "public-key", alg: alg }; }),
+      authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },
+      excludeCredentials: known.map(function (id) { return { type: "public-key", id: octets(id) }; }),
+      attestation: "none",
+      timeout: 300000
+    };
+  }
+
+  function toUse(button) {
+    return { challenge: octets(button.getAttribute("data-challenge")), userVerification: "required", timeout: 300000 };
+  }
+
+  function said(credential) {
+    var answer = credential.response, told = { id: credential.id, clientDataJSON: written(answer.clientDataJSON) };
+    if (answer.signature) {
+      told.authenticatorData = written(answer.authenticatorData);
+      told.signature = written(answer.signature);
+      told.userHandle = answer.userHandle ? written(answer.userHandle) : null;
+    } else {
+      told.authenticatorData = written(answer.getAuthenticatorData());
+      told.publicKey = written(answer.getPublicKey());
+    }
+    return JSON.stringify(told);
+  }
+
+  function failed(form, shown) {
+    var words = form.querySelector("[data-passkey-failed]");
+    if (shown) words.removeAttribute("hidden");
+    else words.setAttribute("hidden", "");
+  }
+
+  function send(button, credential) {
+    button.form.elements.passkey.value = said(credential);
+    button.form.submit();
+  }
+
+  /* A passkey is offered where the address is typed, too. */
+  function offer(button) {
+    var known = window.PublicKeyCredential.isConditionalMediationAvailable;
+    if (!known || !window.AbortController) return;
+    window.PublicKeyCredential.isConditionalMediationAvailable().then(function (can) {
+      if (!can) return;
+      waiting = new AbortController();
+      navigator.credentials.get({ publicKey: toUse(button), mediation: "conditional", signal: waiting.signal })
+        .then(function (credential) { send(button, credential); }, function () { });
+    });
+  }
+
+  function passkey(button) {
+    var makes = button.getAttribute("data-passkey") === "create", form = button.form;
+    if (!window.PublicKeyCredential || !navigator.credentials) return;
+    all("[data-passkeys]", function (part) { part.removeAttribute("hidden"); });
+    all("[data-no-passkeys]", function (part) { part.setAttribute("hidden", ""); });
+    button.removeAttribute("hidden");
+    if (!makes) offer(button);
+    button.addEventListener("click", function () {
+      var email = form.elements.email;
+      if (makes && email && !email.reportValidity()) return;
+      if (new Date().getTime() - opened > QUESTION_LIFE) { window.location.reload(); return; }
+      failed(form, false);
+      if (waiting) waiting.abort();
+      var asked = makes ? navigator.credentials.create({ publicKey: toMake(button) })
+        : navigator.credentials.get({ publicKey: toUse(button) });
+      asked.then(function (credential) { send(button, credential); }).then(null, function () { failed(form, true); });
+    });
+  }
+
   all("time[datetime]", local);
   all("button[aria-controls]", showing);
+  all("button[data-passkey]", passkey);
 })(document);

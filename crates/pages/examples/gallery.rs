@@ -5,11 +5,12 @@
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
-    BadRequest, CertificateNeeded, Claim, Contact, CookiesTooLarge, ErrorPage, HeadersTooLarge,
-    Identity, Lack, Link, Misdirected, NoSession, NotFound, Portal, PortalRoute, PostForm,
-    ProviderDown, Receipt, Refused, ShownSession, SignIn, SignInError, SignInFailed,
+    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, CodesOfApp, Contact,
+    CookiesTooLarge, ErrorPage, HeadersTooLarge, Identity, Lack, Link, Misdirected, NewApp,
+    NewPasskeyQuestion, Newcomer, NoSession, NotFound, Portal, PortalRoute, PostForm, ProviderDown,
+    Receipt, Refused, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
     SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
-    assets,
+    Way, Welcome, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -38,11 +39,47 @@ fn pages() -> Vec<(&'static str, String)> {
     pages
 }
 
+fn question() -> NewPasskeyQuestion<'static> {
+    let called = "ann@example.com";
+    NewPasskeyQuestion { challenge: "c", user: "u", called, site: HOST, known: String::new() }
+}
+
+fn account() -> String {
+    let passkey = |label, used_at| ShownPasskey {
+        label,
+        added_at: 1_778_322_000,
+        used_at,
+        remove: PostForm::to("/.pomerium/account"),
+    };
+    let passkeys = vec![passkey("iPhone", Some(1_778_401_000)), passkey("Windows", None)];
+    let (email, question) = ("ann@example.com", Some(question()));
+    let secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let new = NewApp { secret, address: format!("otpauth://totp/x?secret={secret}"), shown: "s" };
+    let app = CodesOfApp::Unset(new);
+    Account { email, note: None, passkeys, app, recovery: vec![], question, flow: "f" }.render()
+}
+
+fn welcome(who: Newcomer<'_>) -> String {
+    let until = Some(1_778_472_459);
+    Welcome { host: HOST, who, until, error: None, question: Some(question()), flow: "f" }.render()
+}
+
 fn forms() -> Vec<(&'static str, String)> {
-    let sign_in = |email, error| SignIn { host: HOST, email, error, flow: "f" }.render();
+    let way = |label| Way { label, to: Link::new("/.pomerium/sign_in/x") };
+    let ways = [way("Google"), way("Microsoft"), way("id.example.com")];
+    let sign_in = |email, error| {
+        SignIn { host: HOST, email, error, flow: "f", challenge: Some("c"), ways: &[] }.render()
+    };
+    let beside =
+        SignIn { host: HOST, email: "", error: None, flow: "f", challenge: None, ways: &ways };
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![
+        ("account", account()),
+        ("welcome", welcome(Newcomer::Unnamed { email: "", name: "" })),
+        ("welcome-again", welcome(Newcomer::Returning { email: "ann@example.com" })),
         ("sign-in", sign_in("", None)),
+        ("sign-in-beside", beside.render()),
+        ("choose-provider", ChooseProvider { host: HOST, ways: &ways }.render()),
         ("sign-in-wrong", sign_in("ann@example.com", Some(SignInError::Wrong))),
         (
             "sign-in-throttled",
@@ -183,6 +220,7 @@ fn identity() -> String {
             session("9e107d9d-372b-46bc-8bd8-1d7d34d0c5a1", 1_778_322_000),
         ],
         vouched_for: true,
+        account: Some(Link::new("/.pomerium/account")),
         sign_out: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
         sign_out_everywhere: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
     }

@@ -32,6 +32,8 @@ pub struct Identity<'a> {
     pub others: Vec<ShownSession<'a>>,
     /// Somebody else's service vouches for them: the session ends when that says, and is not renewed.
     pub vouched_for: bool,
+    /// Where they look after their passkeys and password, where those are ours.
+    pub account: Option<Link<'a>>,
     /// Ends this session.
     pub sign_out: PostForm<'a>,
     /// Ends every session of this person.

@@ -6,11 +6,15 @@
 //! [`ErrorPage`], which also gives it as a problem document (RFC 9457) and as plain text.
 //!
 //! Pages have nothing inline and are whole without the script, which shows a password that is being
-//! typed and puts times into the reader's zone. Whoever sends a page adds [`HEADERS`] and a policy from [`csp`], and serves [`assets()`].
+//! typed, asks the browser for passkeys, and puts times into the reader's zone. Whoever sends a page adds [`HEADERS`] and a policy from [`csp`], and serves [`assets()`].
 //!
 //! | page | status | when |
 //! |---|---|---|
 //! | [`SignIn`] | 200, 400, 403, 429, 503 | the built-in provider asks for address and password |
+//! | [`ChooseProvider`] | 200 | several providers sign people in |
+//! | [`Welcome`] | 200, 400 | an invitation was opened |
+//! | [`Account`] | 200 | somebody's own passkeys and password |
+//! | [`Code`] | 200, 403, 429, 503 | after a password, the code of an app |
 //! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
@@ -36,8 +40,10 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod account;
 mod assets;
 mod certificate;
+mod choose;
 mod contact;
 mod device;
 mod headers;
@@ -46,6 +52,7 @@ mod link;
 mod notice;
 mod portal;
 mod program;
+mod qr;
 mod receipt;
 mod refused;
 mod requests;
@@ -55,8 +62,13 @@ mod trouble;
 mod trust;
 mod upstream;
 
+pub use account::{
+    ACTION_FIELD, Account, CodesOfApp, NAME_FIELD, NewApp, NewPasskeyQuestion, Newcomer,
+    PASSKEY_FIELD, ShownPasskey, Welcome,
+};
 pub use assets::{ASSETS_PREFIX, Asset, asset, assets};
 pub use certificate::{CertificateNeeded, Lack};
+pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;
 pub use device::{DeviceRefused, NoDevices};
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
@@ -65,13 +77,16 @@ pub use link::{Link, PostForm};
 pub use notice::{Action, Advice, ErrorPage, Notice, PROBLEM_TYPES};
 pub use portal::{Portal, PortalRoute};
 pub use program::{PROGRAM_ALLOW, PROGRAM_FIELD, ProgramConsent};
+pub use qr::qr_text;
 pub use receipt::Receipt;
 pub use refused::Refused;
 pub use requests::{
     BadRequest, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
     NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
-pub use sign_in::{EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SignIn, SignInError};
+pub use sign_in::{
+    CODE_FIELD, Code, EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SHOWN_FIELD, SignIn, SignInError,
+};
 pub use sign_out::{SCOPE_EVERYWHERE, SCOPE_FIELD, SCOPE_HERE, SignOutConfirm, SignedOut};
 pub use trouble::{
     ClockUnset, InternalError, NotNow, ProviderDown, SetUpWrong, SignInFailed, StoreTrouble,

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::rendered;
+use crate::{Way, rendered};
 
 /// The form field with the address.
 pub const EMAIL_FIELD: &str = "email";
@@ -11,7 +11,7 @@ pub const FLOW_FIELD: &str = "flow";
 
 /// The built-in provider asks for address and password.
 ///
-/// Posts [`EMAIL_FIELD`], [`PASSWORD_FIELD`] and [`FLOW_FIELD`] to the page's own address: a form
+/// Posts [`FLOW_FIELD`], and [`EMAIL_FIELD`] with [`PASSWORD_FIELD`] or [`PASSKEY_FIELD`](crate::PASSKEY_FIELD), to the page's own address: a form
 /// without an action keeps the fragment of what was asked for (`/web/#/home`) all the way.
 #[derive(Clone, Debug, Template)]
 #[template(path = "sign_in.html")]
@@ -24,6 +24,10 @@ pub struct SignIn<'a> {
     pub error: Option<SignInError>,
     /// What ties the post to this sign-in.
     pub flow: &'a str,
+    /// What a passkey is asked; `None` where this address can't have any.
+    pub challenge: Option<&'a str>,
+    /// Other providers that may be chosen instead.
+    pub ways: &'a [Way<'a>],
 }
 
 /// Why somebody is not signed in.
@@ -36,6 +40,12 @@ pub enum SignInError {
         /// How long to wait, in minutes; 0 counts as 1.
         minutes: u64,
     },
+    /// The passkey is unknown, or what it said does not count.
+    Passkey,
+    /// The code is not what their app shows.
+    Code,
+    /// Their access has ended.
+    Over,
     /// The store of people failed.
     Unavailable,
     /// The page was open for longer than a sign-in may take.
@@ -48,7 +58,7 @@ impl SignInError {
         match self {
             // A login form has no `WWW-Authenticate` to offer, so 401 would be a lie to RFC 9110
             // §15.5.2; 403 also keeps password managers from storing the wrong password.
-            Self::Wrong => 403,
+            Self::Wrong | Self::Code | Self::Passkey | Self::Over => 403,
             Self::TooManyTries { .. } => 429,
             Self::Unavailable => 503,
             Self::Expired => 400,
@@ -67,11 +77,44 @@ impl SignInError {
             Self::TooManyTries { minutes } => {
                 format!("Too many tries. Wait {minutes} minutes, then try again.")
             }
+            Self::Passkey => String::from(
+                "That passkey opens nothing here, or not any more. Take another one, or your password.",
+            ),
+            Self::Code => {
+                String::from("That is not the code that your app shows now, or it was used before.")
+            }
+            Self::Over => String::from("Your access has ended. Ask the person who invited you."),
             Self::Unavailable => {
                 String::from("Nobody can be looked up right now. Try again in a minute.")
             }
             Self::Expired => String::from("This page was open for too long. Sign in once more."),
         }
+    }
+}
+
+/// The form field with the code of an app.
+pub const CODE_FIELD: &str = "code";
+/// The hidden form field that says what was shown or given out before.
+pub const SHOWN_FIELD: &str = "shown";
+
+/// After a password: the code of an app.
+#[derive(Clone, Debug, Template)]
+#[template(path = "code.html")]
+pub struct Code<'a> {
+    /// Where they want to go.
+    pub host: &'a str,
+    /// Why they see this page again.
+    pub error: Option<SignInError>,
+    /// What ties the post to this sign-in.
+    pub flow: &'a str,
+    /// Who has shown a password, sealed.
+    pub shown: &'a str,
+}
+
+impl Code<'_> {
+    /// The HTML document.
+    pub fn render(&self) -> String {
+        rendered(self)
     }
 }
 

@@ -1,9 +1,6 @@
-use std::fmt::Write as _;
-
 use askama::Template;
-use qrcode::{Color, EcLevel, QrCode};
 
-use crate::{link::Link, rendered};
+use crate::{link::Link, qr, rendered};
 
 /// How phones and computers come to trust the local authority.
 #[derive(Clone, Debug, Template)]
@@ -29,21 +26,9 @@ impl Trust<'_> {
         rendered(self)
     }
 
-    /// The address as squares: one path of an SVG, and its size with the quiet zone.
+    /// The address as squares.
     fn code(&self) -> (String, usize) {
-        const QUIET: usize = 4;
-        let Ok(code) = QrCode::with_error_correction_level(self.address, EcLevel::M) else {
-            return (String::new(), 0); // longer than any code holds
-        };
-        let (width, colors) = (code.width(), code.to_colors());
-        let mut path = String::new();
-        for (at, color) in colors.iter().enumerate() {
-            if *color == Color::Dark {
-                let (x, y) = (at % width + QUIET, at / width + QUIET);
-                let _written = write!(path, "M{x} {y}h1v1h-1z"); // a String takes everything
-            }
-        }
-        (path, width + 2 * QUIET)
+        qr::path(self.address)
     }
 }
 

@@ -7,7 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 const CSS: &str = include_str!("../assets/usher.css");
 
 const TEMPLATES: &[&str] = &[
+    include_str!("../templates/account.html"),
     include_str!("../templates/base.html"),
+    include_str!("../templates/code.html"),
+    include_str!("../templates/welcome.html"),
+    include_str!("../templates/providers.html"),
     include_str!("../templates/hidden.html"),
     include_str!("../templates/identity.html"),
     include_str!("../templates/no_session.html"),

@@ -119,6 +119,8 @@ fn whole_documents() {
         email: "ann@example.com",
         error: Some(SignInError::Wrong),
         flow: "f10w",
+        challenge: None,
+        ways: &[],
     };
     golden("sign_in_wrong.html", &without_hashes(sign_in.render()));
     golden("refused.html", &without_hashes(refused().render()));

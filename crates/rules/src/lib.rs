@@ -4,7 +4,7 @@
 //! Time, randomness and file contents arrive as arguments, so every decision can be replayed.
 //!
 //! ```text
-//! plan ▸ client_certificate ▸ {policy, signin, session, fields, config, people} ▸ {names, yaml, problem, secret, time}
+//! plan ▸ client_certificate ▸ {policy, signin, session, fields, config, accounts} ▸ {people, passkey, totp} ▸ {names, yaml, problem, secret, time}
 //! ```
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
@@ -13,11 +13,13 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod accounts;
 pub mod client_certificate;
 pub mod config;
 pub mod fields;
 pub mod mcp;
 pub mod names;
+pub mod passkey;
 pub mod people;
 pub mod plain_text;
 pub mod plan;
@@ -28,5 +30,6 @@ pub mod secret;
 pub mod session;
 pub mod signin;
 pub mod time;
+pub mod totp;
 pub mod unproven;
 pub mod yaml;

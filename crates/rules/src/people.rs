@@ -7,6 +7,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    passkey::PasskeyFault,
     secret::Secret,
     time::{Now, UnixTime},
     unproven::Unproven,
@@ -187,6 +188,23 @@ pub struct Member {
     pub groups: Vec<Box<str>>,
     /// When they were added.
     pub added_at: UnixTimeSeconds,
+    /// From this second on they are let in no more; `None` for whoever is no guest.
+    #[serde(default)]
+    pub until: Option<UnixTimeSeconds>,
+    /// Who said that the address is theirs.
+    #[serde(default)]
+    pub address_by: AddressBy,
+}
+
+/// Who said that an address is somebody's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AddressBy {
+    /// An operator, who knows them.
+    #[default]
+    Operator,
+    /// They did, when they joined by an invitation that names none: it lets nobody in, or they could
+    /// choose the one that a rule is about.
+    Themselves,
 }
 
 /// [`UnixTime`] as it is written down.
@@ -301,6 +319,18 @@ pub enum PasswordRefusal {
         /// How long to wait before the next try is looked at.
         retry_after: Duration,
     },
+    /// A passkey does not count.
+    #[error(transparent)]
+    Passkey(PasskeyFault),
+    /// The code is not what their app shows, or was used before.
+    #[error("wrong code")]
+    WrongCode,
+    /// Nobody here has that passkey.
+    #[error("nobody here has that passkey")]
+    UnknownPasskey,
+    /// They showed who they are, and their access has ended.
+    #[error("their access has ended")]
+    Over,
     /// The store of people failed; nobody is let in by mistake.
     #[error("the store of people failed")]
     Unavailable,
@@ -310,5 +340,10 @@ impl Member {
     /// When they were added.
     pub const fn added_at(&self) -> UnixTime {
         UnixTime::from_seconds(self.added_at)
+    }
+
+    /// When their access ends; for most it does not.
+    pub fn ends(&self) -> UnixTime {
+        self.until.map_or(UnixTime::MAX, UnixTime::from_seconds)
     }
 }

@@ -35,6 +35,8 @@ pub enum Why {
     NoList,
     /// It is of a type that can't be read, so that nobody knows what it says.
     Unreadable,
+    /// They chose it themselves when they joined by an invitation of ours.
+    Chosen,
     /// The provider left it out and says so (OIDC Core §5.6.2; "overage" at Entra).
     LeftOut,
 }
@@ -73,7 +75,7 @@ impl Unproven {
                     |text: &str| text.contains(['@', '＠', '﹫']) || text.contains("%40");
                 doubted.values.iter().any(|v| v.as_str().is_none_or(has_sign))
             }
-            Why::NotVerified | Why::Replaced | Why::NoList => false,
+            Why::NotVerified | Why::Replaced | Why::NoList | Why::Chosen => false,
         })
     }
 
@@ -103,6 +105,11 @@ impl fmt::Display for Doubted {
                 f,
                 "the provider calls the address `{said}` not verified, so it lets nobody in; \
                  set `email_verified` to true at the provider"
+            ),
+            Why::Chosen => write!(
+                f,
+                "they chose the address `{said}` themselves when they joined, so it lets nobody in; \
+                 name a group of theirs in the policy, or invite them by their address"
             ),
             Why::NoAddress => write!(
                 f,

@@ -418,8 +418,8 @@ fn no_file_is_called_after_nothing() {
 /// Where the kinds of providers are told apart. All else goes by what a provider can do, so that
 /// another kind is one item there and not a case in twenty places.
 const KINDS_OF_PROVIDERS: &[&str] = &[
+    "rules/src/plan/compile/provider.rs",
     "rules/src/plan/compile/service.rs",
-    "rules/src/plan/compile/sign_in.rs",
     "rules/src/plan/provider.rs",
     "usher/src/signin/identity_provider.rs",
 ];

@@ -165,6 +165,16 @@ fn every_bug_class_names_a_test_that_exists() {
     rows_name_tests_that_exist(rows);
 }
 
+/// All that surprises in Pomerium, by the numbers of the list that it was found in.
+#[test]
+fn every_surprise_has_a_row() {
+    let page = fs::read_to_string(root().join("docs/reference/bug-classes.md")).unwrap();
+    let table = page.split("| n | what surprises | tests |").nth(1).unwrap();
+    let first = |line: &str| line.split('|').nth(1)?.trim().parse::<usize>().ok();
+    let numbers: Vec<usize> = table.lines().filter_map(first).collect();
+    assert_eq!(numbers, (1..=67).collect::<Vec<_>>());
+}
+
 /// The last column of each row is names of tests.
 fn rows_name_tests_that_exist(rows: Vec<&str>) {
     let sources: Vec<_> = texts()
@@ -181,8 +191,12 @@ fn rows_name_tests_that_exist(rows: Vec<&str>) {
         }
         let words = row.rsplit('|').nth(1).unwrap().split([' ', '(', ')', ',']);
         for case in words.filter(|word| word.ends_with(".case")) {
-            let folders =
-                ["compile", "policy"].map(|it| root().join("crates/rules/tests").join(it));
+            let folders = [
+                "crates/rules/tests/compile",
+                "crates/rules/tests/policy",
+                "crates/usher/tests/explain",
+            ]
+            .map(|it| root().join(it));
             assert!(folders.iter().any(|folder| folder.join(case).exists()), "no {case}: {row}");
         }
     }

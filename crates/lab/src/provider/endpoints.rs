@@ -12,14 +12,15 @@ use hyper::{
 use serde_json::{Value, json};
 
 use super::{
-    Grant, Lie, Shared,
+    Grant, Lie, Shared, State,
+    dialect::{self, Asked, Dialect},
     keys::{encode, sign_with_secret, unsigned},
 };
 
-type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Full<Bytes>>;
 
 /// The access token; it says nothing by itself.
-const ACCESS_TOKEN: &str = "an-access-token";
+pub const ACCESS_TOKEN: &str = "an-access-token";
 
 pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
@@ -44,7 +45,12 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<A
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
+    let names_itself = request.headers().contains_key(hyper::header::USER_AGENT);
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let asked = Asked { path: &path, query: &query, bearer: bearer.as_deref(), names_itself };
+    if let Some(answer) = dialect::answer(&shared, &asked, &form(&body)) {
+        return Ok(answer);
+    }
     Ok(match path.as_str() {
         "/.well-known/openid-configuration" => json_answer(200, &metadata(&shared, lie)),
         "/jwks" => json_answer(200, &shared.state().keys.published()),
@@ -66,7 +72,7 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<A
     })
 }
 
-fn metadata(shared: &Shared, lie: Lie) -> Value {
+pub fn metadata(shared: &Shared, lie: Lie) -> Value {
     let at = |path: &str| format!("{}{path}", shared.issuer);
     let issuer = if lie == Lie::MetadataOfAnother { at("/") } else { shared.issuer.clone() };
     json!({
@@ -91,7 +97,7 @@ pub fn authorize(shared: &Shared, query: &str) -> Option<String> {
     let known = text("client_id")? == shared.client_id
         && text("response_type")? == "code"
         && text("code_challenge_method")? == "S256"
-        && text("scope")?.split(' ').any(|scope| scope == "openid");
+        && shared.state().dialect.takes(&text("scope")?, text("nonce").as_deref());
     known.then_some(())?;
     let redirect_uri = text("redirect_uri")?;
     let mut state = shared.state();
@@ -106,6 +112,7 @@ pub fn authorize(shared: &Shared, query: &str) -> Option<String> {
     url.query_pairs_mut().append_pair("code", &code).append_pair("state", &text("state")?);
     match state.lie {
         Lie::ResponseOfNobody => {}
+        _ if state.dialect != Dialect::OpenId => {}
         Lie::ResponseOfAnother => {
             url.query_pairs_mut().append_pair("iss", "https://evil.example");
         }
@@ -127,17 +134,20 @@ fn token(shared: &Shared, authorization: Option<&str>, form: &HashMap<String, St
         return json_answer(401, &json!({"error": "invalid_client"}));
     }
     let mut state = shared.state();
-    let grant = state.grants.remove(text("code")).filter(|grant| {
-        let digest = digest::digest(&digest::SHA256, text("code_verifier").as_bytes());
-        encode(digest) == grant.challenge && text("redirect_uri") == grant.redirect_uri
-    });
-    let Some(grant) = grant.filter(|_| text("grant_type") == "authorization_code") else {
+    let granted = match text("grant_type") {
+        "refresh_token" => state.refreshing.spend(text("refresh_token")).then_some(None),
+        _ => redeemed(&mut state, form).map(|grant| grant.nonce),
+    };
+    let Some(nonce) = granted else {
         return json_answer(400, &json!({"error": "invalid_grant"}));
     };
     let mut answer =
         json!({"access_token": ACCESS_TOKEN, "token_type": "Bearer", "expires_in": 300});
+    if let Some(token) = state.refreshing.make() {
+        answer["refresh_token"] = token.into();
+    }
     if state.lie != Lie::NoIdToken {
-        let claims = id_token_claims(shared, &state, grant.nonce);
+        let claims = id_token_claims(shared, &state, nonce);
         let token = match state.lie {
             Lie::AlgNone => unsigned(&claims),
             Lie::HsWithPublicKey => state.keys.sign_with_public_key(&claims),
@@ -155,10 +165,20 @@ fn token(shared: &Shared, authorization: Option<&str>, form: &HashMap<String, St
     json_answer(200, &answer)
 }
 
-fn id_token_claims(shared: &Shared, state: &super::State, nonce: Option<String>) -> Value {
+/// What a code stands for, once, with the verifier that goes with it.
+pub fn redeemed(state: &mut State, form: &HashMap<String, String>) -> Option<Grant> {
+    let text = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+    let grant = state.grants.remove(text("code")).filter(|grant| {
+        let digest = digest::digest(&digest::SHA256, text("code_verifier").as_bytes());
+        encode(digest) == grant.challenge && text("redirect_uri") == grant.redirect_uri
+    });
+    grant.filter(|_| text("grant_type") == "authorization_code")
+}
+
+fn id_token_claims(shared: &Shared, state: &State, nonce: Option<String>) -> Value {
     let mut claims = state.claims.clone();
     let mut set = |name: &str, value: Value| claims.insert(name.into(), value);
-    set("iss", shared.issuer.clone().into());
+    set("iss", state.dialect.issuer(&shared.issuer, &state.claims).into());
     set("aud", shared.client_id.clone().into());
     set("iat", state.now.into());
     set("exp", (state.now + 300).into());
@@ -218,13 +238,13 @@ fn form_encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-fn status(code: u16, words: &str) -> Answer {
+pub fn status(code: u16, words: &str) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::copy_from_slice(words.as_bytes())));
     *answer.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
     answer
 }
 
-fn json_answer(code: u16, value: &Value) -> Answer {
+pub fn json_answer(code: u16, value: &Value) -> Answer {
     let mut answer = status(code, &value.to_string());
     answer.headers_mut().extend("application/json".parse().map(|json| (CONTENT_TYPE, json)));
     answer

@@ -1,11 +1,12 @@
 //! An OpenID Connect provider on loopback: real HTTP, real keys, and a switch for every lie that
 //! a relying party must see through.
 
+mod dialect;
 mod endpoints;
 mod keys;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,6 +26,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+pub use self::dialect::Dialect;
 use self::keys::Keys;
 
 /// What the provider does wrong; everything else it does right.
@@ -115,6 +117,38 @@ struct State {
     more_in_tokens: Map<String, Value>,
     by_post_only: bool,
     date: Option<u64>,
+    refreshing: Refreshing,
+    dialect: Dialect,
+    pages: HashMap<String, Vec<Value>>,
+}
+
+/// Its refresh tokens: each is good once, and brings the next (RFC 6749 §6, RFC 9700 §4.14.2).
+#[derive(Default)]
+struct Refreshing {
+    gives: bool,
+    refuses: bool,
+    made: usize,
+    good: HashSet<String>,
+    reused: usize,
+}
+
+impl Refreshing {
+    /// A fresh one; `None` where none are given.
+    fn make(&mut self) -> Option<String> {
+        self.gives.then(|| {
+            self.made += 1;
+            let token = format!("refresh-token-{}", self.made);
+            self.good.insert(token.clone());
+            token
+        })
+    }
+
+    /// Spends one.
+    fn spend(&mut self, token: &str) -> bool {
+        let is_good = self.good.remove(token);
+        self.reused += usize::from(!is_good);
+        is_good && !self.refuses
+    }
 }
 
 /// What a path is answered with, whatever is asked.
@@ -215,6 +249,9 @@ impl FakeProvider {
                 more_in_tokens: Map::new(),
                 by_post_only: false,
                 date: None,
+                refreshing: Refreshing::default(),
+                dialect: Dialect::default(),
+                pages: HashMap::new(),
             }),
         });
         let serving = Arc::clone(&shared);
@@ -287,6 +324,43 @@ impl FakeProvider {
         self.shared.state().by_post_only = true;
     }
 
+    /// From now on it gives refresh tokens, each of which is good once.
+    pub fn gives_refresh_tokens(&self) {
+        self.shared.state().refreshing.gives = true;
+    }
+
+    /// From now on it refreshes nothing: the account is disabled.
+    pub fn refuses_refresh(&self) {
+        self.shared.state().refreshing.refuses = true;
+    }
+
+    /// How often a refresh token was used that was not good: twice, or never given.
+    pub fn saw_refresh_tokens_reused(&self) -> usize {
+        self.shared.state().refreshing.reused
+    }
+
+    /// From now on its clock says so.
+    pub fn turns_clock(&self, now: u64) {
+        self.shared.state().now = now;
+    }
+
+    /// A token that it signs as it signs ID tokens, with these claims and nothing else.
+    pub fn signs(&self, claims: &Value) -> String {
+        let state = self.shared.state();
+        state.keys.sign(state.algorithm, claims)
+    }
+
+    /// From now on it speaks so.
+    pub fn speaks(&self, dialect: Dialect) {
+        self.shared.state().dialect = dialect;
+    }
+
+    /// From now on this path of an API of it holds these, for whoever has an access token.
+    pub fn lists(&self, path: &str, items: Value) {
+        let items = items.as_array().cloned().unwrap_or_default();
+        self.shared.state().pages.insert(path.into(), items);
+    }
+
     /// How often a path was asked for.
     pub fn was_asked(&self, path: &str) -> usize {
         self.shared.state().asked.get(path).copied().unwrap_or_default()
@@ -296,7 +370,8 @@ impl FakeProvider {
     /// `None` when it is no authorization request of a client that we know.
     pub fn consents(&self, url: &str) -> Option<String> {
         let url = url::Url::parse(url).ok()?;
-        (url.as_str().starts_with(&self.issuer) && url.path() == "/authorize").then_some(())?;
+        let authorizes = ["/authorize", "/login/oauth/authorize"].contains(&url.path());
+        (url.as_str().starts_with(&self.issuer) && authorizes).then_some(())?;
         endpoints::authorize(&self.shared, url.query().unwrap_or_default())
     }
 }

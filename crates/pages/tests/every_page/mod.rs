@@ -1,13 +1,14 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    BadRequest, CertificateNeeded, Claim, ClockUnset, Contact, CookiesTooLarge, DeviceRefused,
-    ErrorPage, ForeignForm, HeadersTooLarge, Identity, InternalError, Lack, Link, Misdirected,
-    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
-    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownSession,
-    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust,
-    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
-    WorkerBetween,
+    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, Code, CodesOfApp,
+    Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, HeadersTooLarge, Identity,
+    InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoDevices,
+    NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
+    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownPasskey,
+    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble,
+    TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, Way, Welcome, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -79,7 +80,11 @@ fn form(text: &str) -> PostForm<'_> {
 }
 
 fn others(text: &str) -> Vec<(&'static str, String)> {
-    let sign_in = |email, error| SignIn { host: text, email, error, flow: text }.render();
+    let ways = [(); 2].map(|()| Way { label: text, to: Link::new(text) });
+    let sign_in = |email, error| {
+        SignIn { host: text, email, error, flow: text, challenge: Some(text), ways: &ways }.render()
+    };
+    let choose = ChooseProvider { host: text, ways: &ways };
     let session = ShownSession { id: text, signed_in_at: AT_SECONDS, ends_at: u64::MAX };
     let identity = Identity {
         host: text,
@@ -92,6 +97,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         session,
         others: vec![session, session],
         vouched_for: true,
+        account: Some(Link::new(text)),
         sign_out: form(text),
         sign_out_everywhere: form(text),
     };
@@ -103,6 +109,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         doubts: vec![],
         others: vec![],
         vouched_for: false,
+        account: None,
         ..identity.clone()
     };
     let confirm = |everywhere| {
@@ -120,6 +127,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
     vec![
         ("trust", trust.render()),
         ("sign-in", sign_in("", None)),
+        ("choose-provider", choose.render()),
         ("sign-in-prefilled", sign_in(text, None)),
         ("sign-in-wrong", sign_in(text, Some(SignInError::Wrong))),
         ("sign-in-throttled", sign_in(text, Some(SignInError::TooManyTries { minutes: 5 }))),
@@ -135,7 +143,37 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render()),
         ("identity", identity.render()),
         ("identity-bare", bare.render()),
+        ("account", account(text)[0].clone()),
+        ("account-no-app", account(text)[1].clone()),
+        ("code", Code { host: text, error: None, flow: text, shown: text }.render()),
+        ("welcome", welcome(text, Newcomer::Invited { email: text, name: text })),
+        ("welcome-unnamed", welcome(text, Newcomer::Unnamed { email: text, name: text })),
+        ("welcome-again", welcome(text, Newcomer::Returning { email: text })),
     ]
+}
+
+fn question(text: &str) -> NewPasskeyQuestion<'_> {
+    let known = text.to_owned();
+    NewPasskeyQuestion { challenge: text, user: text, called: text, site: text, known }
+}
+
+fn account(text: &str) -> [String; 2] {
+    let passkey =
+        |used_at| ShownPasskey { label: text, added_at: AT_SECONDS, used_at, remove: form(text) };
+    let passkeys = vec![passkey(None), passkey(Some(AT_SECONDS))];
+    let question = Some(question(text));
+    let recovery = vec![text, text];
+    let app = CodesOfApp::Set { recovery_left: 1 };
+    let page =
+        Account { email: text, note: Some(text), passkeys, app, recovery, question, flow: text };
+    let new = NewApp { secret: text, address: text.to_owned(), shown: text };
+    let bare = Account { app: CodesOfApp::Unset(new), recovery: vec![], ..page.clone() };
+    [page.render(), bare.render()]
+}
+
+fn welcome(text: &str, who: Newcomer<'_>) -> String {
+    let (until, error) = (Some(AT_SECONDS), Some(text));
+    Welcome { host: text, who, until, error, question: Some(question(text)), flow: text }.render()
 }
 
 fn portal(text: &str) -> String {

@@ -14,7 +14,7 @@ use crate::{policy::Certificate, time::UnixTime};
 const USER_PRINCIPAL_NAME: &str = "1.3.6.1.4.1.311.20.2.3";
 
 /// What a client showed in its handshake: its certificate first, then what leads to an authority.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClientChain {
     /// INVARIANT: there is at least one.
     certificates: Vec<CertificateDer<'static>>,

@@ -9,7 +9,7 @@ use super::{
     upgrades,
 };
 use crate::{
-    problem::is_secret_field,
+    problem::{has_secret_parameter, is_secret_field, without_passwords},
     yaml::{self, Node, Style},
 };
 
@@ -99,8 +99,9 @@ fn of_route(section: &Section, globals: &Section) -> Vec<Setting> {
         let websockets = upgrades::websockets(section, globals);
         let or_none = |is_none: bool, usual| span(if is_none { Duration::ZERO } else { usual });
         let usual = globals.value(&global::DEFAULT_UPSTREAM_TIMEOUT);
-        or(&route::TIMEOUT, or_none(websockets || is_mcp_server(section, globals), usual));
-        or(&route::IDLE_TIMEOUT, or_none(websockets, route::STREAM_IDLE));
+        let is_endless = websockets || section.value(&route::FROM).starts_with("tcp+https:");
+        or(&route::TIMEOUT, or_none(is_endless || is_mcp_server(section, globals), usual));
+        or(&route::IDLE_TIMEOUT, or_none(is_endless, route::STREAM_IDLE));
     }
     let told = globals.value(&global::PASS_IDENTITY_HEADERS);
     or(&route::PASS_IDENTITY_HEADERS, Data::Plain(told.to_string().into()));
@@ -162,7 +163,8 @@ fn nothing_in_it(data: &Data) -> Option<Origin> {
 fn data(key: &Key, value: &Value, node: &Node) -> Data {
     match value {
         Value::Text(_) if matches!(key.kind, Kind::Secret) => Data::Secret,
-        Value::Text(text) => Data::Text(text.clone()),
+        Value::Text(text) if has_secret_parameter(text) => Data::Secret,
+        Value::Text(text) => Data::Text(without_passwords(text).into()),
         Value::Word(word, _) => Data::Text((*word).into()),
         Value::Bool(on) => Data::Plain(on.to_string().into()),
         Value::Duration(length) => span(*length),
@@ -284,9 +286,11 @@ fn indent(depth: usize) -> String {
 fn flow(node: &Node) -> String {
     match &node.kind {
         yaml::Kind::Scalar { .. } if node.is_null() => "null".to_owned(),
-        yaml::Kind::Scalar { text, style: Style::Plain } if is_bare(text) => text.to_string(),
-        yaml::Kind::Scalar { text, style: Style::Plain } if is_literal(text) => text.to_string(),
-        yaml::Kind::Scalar { text, .. } => quoted(text),
+        yaml::Kind::Scalar { text, style } => {
+            let (shown, is_plain) = (without_passwords(text), *style == Style::Plain);
+            let stands = shown == **text && is_plain && (is_bare(text) || is_literal(text));
+            if stands { shown } else { quoted(&shown) }
+        }
         yaml::Kind::List(items) => {
             let items: Vec<String> = items.iter().map(flow).collect();
             format!("[{}]", items.join(", "))

@@ -29,7 +29,8 @@ pub(super) fn read(
     let value = value(key, &node, source, problems);
     let is_left_out = match &value {
         Some(Value::Map(pairs)) => pairs.iter().any(|(_, value)| *value.text == *values::NOT_SHOWN),
-        _ => matches!(key.kind, Kind::Secret) && node.text() == Some(values::NOT_SHOWN),
+        Some(Value::Text(text)) => **text == *values::NOT_SHOWN,
+        _ => false,
     };
     if is_left_out {
         problems.push(Problem::error(

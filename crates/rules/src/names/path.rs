@@ -38,6 +38,12 @@ impl RequestPath {
         Self::parse_as(path, EscapedSlashes::Reject)
     }
 
+    /// Of a request that has none: CONNECT (RFC 9110 §9.3.6).
+    pub fn none() -> Self {
+        let (wire, decoded, others) = (Box::default(), Box::default(), Box::default());
+        Self { wire, decoded, others, was_unescaped: false }
+    }
+
     /// Normalises the path of a request target (without its query).
     ///
     /// Unreserved escapes are decoded, `\` becomes `/`, dot segments go (RFC 3986 §5.2.4) and

@@ -24,6 +24,8 @@ pub enum Scheme {
     Https,
     /// HTTP/2 in the clear, known beforehand (RFC 9113 §3.3).
     H2c,
+    /// Bytes: what a tunnel leads to.
+    Tcp,
 }
 
 /// Why a text is not an upstream.
@@ -44,8 +46,8 @@ pub enum UpstreamError {
 }
 
 impl Upstream {
-    /// Reads `http://host[:port][/path]`, `https://…` or `h2c://…`. `localhost` is 127.0.0.1, as in
-    /// Pomerium.
+    /// Reads `http://host[:port][/path]`, `https://…`, `h2c://…` or `tcp://…`. `localhost` is
+    /// 127.0.0.1, and a tunnel's port 80 where none is written, as in Pomerium.
     ///
     /// # Errors
     ///
@@ -56,6 +58,7 @@ impl Upstream {
             "http" => (Scheme::Http, 80),
             "https" => (Scheme::Https, 443),
             "h2c" => (Scheme::H2c, 80),
+            "tcp" => (Scheme::Tcp, 80),
             other => return Err(UpstreamError::UnknownScheme(other.into())),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -86,7 +89,9 @@ impl Upstream {
         };
         match (self.scheme, self.port) {
             (Scheme::Http | Scheme::H2c, 80) | (Scheme::Https, 443) => host,
-            (Scheme::Http | Scheme::Https | Scheme::H2c, port) => format!("{host}:{port}"),
+            (Scheme::Http | Scheme::Https | Scheme::H2c | Scheme::Tcp, port) => {
+                format!("{host}:{port}")
+            }
         }
     }
 }
@@ -112,6 +117,7 @@ impl fmt::Display for Upstream {
             Scheme::Http => "http",
             Scheme::Https => "https",
             Scheme::H2c => "h2c",
+            Scheme::Tcp => "tcp",
         };
         write!(f, "{scheme}://{}{}", self.authority(), self.path)
     }
@@ -132,6 +138,8 @@ mod tests {
             ("http://[2001:db8::]", Ok("http://[2001:db8::]")),
             ("h2c://grpc:50051", Ok("h2c://grpc:50051")),
             ("h2c://grpc:80", Ok("h2c://grpc")),
+            ("tcp://ssh:22", Ok("tcp://ssh:22")),
+            ("TCP://[::1]:80", Ok("tcp://[::1]:80")),
             ("http://u:p@h/p?q#f", Ok("http://h/p")),
             ("jellyfin:8096", Err(NoScheme)),
             ("ftp://h", Err(UnknownScheme("ftp".into()))),

@@ -45,8 +45,10 @@ pub struct HostTable {
     wildcards: Vec<usize>,
     /// Those of `wildcards` that name a port.
     wildcards_with_port: Vec<usize>,
-    /// What CONNECT may ask for. Nothing is tunnelled yet.
-    tunnels: Vec<HostPattern>,
+    /// What CONNECT may ask for, by its authority; each has a port.
+    tunnels: HashMap<Authority, Vec<usize>, foldhash::fast::RandomState>,
+    /// The same, with `*` in the host.
+    tunnel_wildcards: Vec<(HostPattern, usize)>,
 }
 
 impl HostTable {
@@ -68,22 +70,34 @@ impl HostTable {
         }
     }
 
-    /// Keeps a host for a route that is not served: no wildcard takes its requests.
+    /// Keeps a host for a route of other requests than HTTP's: no wildcard takes its requests.
     pub fn keep(&mut self, from: &HostPattern) {
         self.entry(from);
     }
 
-    /// Keeps what CONNECT asks for at a route that is not served.
-    pub fn keep_tunnels(&mut self, ends: Vec<HostPattern>) {
-        self.tunnels.extend(ends);
+    /// Adds a route that CONNECT asks for under any of these; call in matching order.
+    pub fn add_tunnel(&mut self, index: usize, ends: &[HostPattern]) {
+        for end in ends {
+            match end {
+                HostPattern::Exact { host, port } => {
+                    let authority = Authority { host: host.clone(), port: *port };
+                    self.tunnels.entry(authority).or_default().push(index);
+                }
+                HostPattern::Wildcard { .. } => {
+                    self.tunnel_wildcards.push((end.clone(), index));
+                }
+            }
+        }
     }
 
-    /// Is there a route of this host and port for CONNECT?
-    pub fn has_tunnel(&self, to: &Authority) -> bool {
-        let port = |port: Option<u16>| port.unwrap_or(443);
-        let host = to.host.as_compared();
-        let is_end = |end: &HostPattern| port(end.port()) == port(to.port) && end.takes_host(host);
-        self.tunnels.iter().any(is_end)
+    /// Routes to try for a CONNECT to `to`. An exact one that exists captures it, as for HTTP; there
+    /// is no port that need not be written (RFC 9110 §9.3.6).
+    pub fn tunnels<'t>(&'t self, to: &'t Authority) -> impl Iterator<Item = usize> + 't {
+        let exact = self.tunnels.get(to).map(Vec::as_slice);
+        let wildcards = self.tunnel_wildcards.iter().filter(move |(end, _)| {
+            exact.is_none() && to.port.is_some() && end.port() == to.port && end.takes(to)
+        });
+        exact.unwrap_or_default().iter().copied().chain(wildcards.map(|(_, index)| *index))
     }
 
     /// The routes of one host. A wildcard has no list of its own.

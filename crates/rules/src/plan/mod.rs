@@ -5,16 +5,19 @@ mod autocert;
 mod compile;
 mod health_check;
 mod hosts;
+mod issuers;
 mod metrics;
 mod mtls;
 mod outbound;
 mod path_match;
 mod policy_test;
 mod provider;
+mod provider_kind;
 mod proxy_protocol;
 mod redirect;
 mod resilience;
 mod route;
+mod session_life;
 mod sketch;
 mod template;
 
@@ -31,17 +34,22 @@ pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, P
 pub use hosts::{HostPattern, HostTable, Ports};
 pub use metrics::MetricsListen;
 pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
-pub use outbound::{LookupFamily, Outbound};
+pub use outbound::{LookupFamily, NameServers, Outbound, Transport};
 pub use path_match::PathMatch;
 pub use policy_test::PolicyTest;
-pub use provider::{BUILTIN, HostedService, OidcProvider, OwnClient, Provider, Providers};
+pub use provider::{
+    BUILTIN, HostedService, Listed, OidcProvider, OwnClient, Provider, Providers, SignInBy,
+    Subjects,
+};
+pub use provider_kind::{LogoutForm, ProviderKind, Published};
 pub use proxy_protocol::ProxyProtocol;
 pub use redirect::{AskedFor, Redirect};
 pub use resilience::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate};
 pub use route::{
     Action, HostField, HostOfPath, McpServer, ResponseRewrite, Rewrite, Route, Target, Targets,
-    UpstreamTls, UpstreamVerify,
+    Tunnel, UpstreamTls, UpstreamVerify,
 };
+pub use session_life::SessionLife;
 pub use template::{Piece, RequestTemplate};
 
 use crate::{
@@ -64,6 +72,8 @@ pub struct Plan {
     pub sign_in: SignIn,
     /// The session cookie.
     pub cookie: CookiePolicy,
+    /// How long sessions live beside it, and when providers are asked again.
+    pub sessions: SessionLife,
     /// Limits in time that hold for every route.
     pub timeouts: Timeouts,
     /// Roots added to the system's for every outbound connection (`certificate_authority`), PEM.
@@ -106,6 +116,23 @@ impl Plan {
     /// The first route that takes a canonical path of this host.
     pub fn route_at(&self, authority: &Authority, path: &str) -> Option<&Arc<Route>> {
         self.routes_of(authority).find(|route| route.matches.takes(path))
+    }
+
+    /// The route that a CONNECT to `to` is for.
+    pub fn tunnel_at(&self, to: &Authority) -> Option<&Arc<Route>> {
+        self.hosts.tunnels(to).find_map(|index| self.routes.get(index))
+    }
+
+    /// Do clients of a tunnel sign in at `authority`, which is no host of HTTP?
+    pub fn signs_in_for_tunnels(&self, authority: &Authority) -> bool {
+        let is_here = |route: &Arc<Route>| {
+            let Some(tunnel) = &route.tunnel else { return false };
+            match &tunnel.sign_in {
+                Some(sign_in) => sign_in == authority,
+                None => route.from.takes_host(authority.host.as_compared()),
+            }
+        };
+        self.routes.iter().any(is_here)
     }
 
     /// The routes of a host, in matching order.

@@ -1,14 +1,17 @@
 use std::{
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 /// How connections to upstreams are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outbound {
     /// `dns_lookup_family`.
     pub family: LookupFamily,
-    /// `dns_query_timeout`: how long a resolver may take.
+    /// Who is asked in the place of the system's resolver.
+    pub name_servers: Option<Arc<NameServers>>,
+    /// `dns_query_timeout`: how long a resolver may take, and a name server for each try.
     pub query_timeout: Duration,
     /// `dns_refresh_rate`: how long what it said is believed.
     pub refresh_rate: Duration,
@@ -16,6 +19,26 @@ pub struct Outbound {
     pub source: Option<IpAddr>,
     /// `envoy_bind_config_freebind`: even where this machine does not have it yet.
     pub freebind: bool,
+}
+
+/// Name servers that usher asks itself (`dns_resolvers`, `dns_use_tcp`, `dns_query_tries`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameServers {
+    /// Where they are and how each is asked; none: those that the system names.
+    pub named: Box<[(SocketAddr, Transport)]>,
+    /// How those of the system are asked.
+    pub transport: Transport,
+    /// How often one that is silent is asked, at least once.
+    pub tries: u32,
+}
+
+/// How a name server is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Over UDP, and over TCP where an answer was too long (RFC 1035 §4.2.1).
+    Udp,
+    /// Over TCP (RFC 7766).
+    Tcp,
 }
 
 /// Which addresses of a name are tried.
@@ -34,6 +57,7 @@ impl Default for Outbound {
     fn default() -> Self {
         Self {
             family: LookupFamily::default(),
+            name_servers: None,
             query_timeout: Duration::from_secs(5),
             refresh_rate: Duration::from_secs(5),
             source: None,

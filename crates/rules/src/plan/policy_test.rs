@@ -3,6 +3,7 @@ use std::{net::IpAddr, time::Duration};
 use http::{HeaderName, HeaderValue};
 
 use crate::{
+    client_certificate::ClientChain,
     names::Authority,
     policy::{Reason, Verdict},
     problem::Place,
@@ -29,6 +30,10 @@ pub struct PolicyTest {
     pub fields: Vec<(HeaderName, HeaderValue)>,
     /// From where.
     pub source: IpAddr,
+    /// What their client shows of certificates.
+    pub certificate: Option<ClientChain>,
+    /// The tool of MCP that is called.
+    pub tool: Option<Box<str>>,
     /// When; `None` for the moment at which the config is loaded.
     pub time: Option<UnixTime>,
     /// What has to be decided.

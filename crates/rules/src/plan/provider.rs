@@ -1,5 +1,6 @@
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
+use super::ProviderKind;
 use crate::secret::Secret;
 
 /// The id of the built-in provider.
@@ -8,9 +9,41 @@ pub const BUILTIN: &str = "builtin";
 /// Who tells us who people are: at least one.
 #[derive(Debug)]
 pub struct Providers {
-    first: Provider,
-    /// For routes with a client of their own, by [`OwnClient::key`].
-    others: Vec<(Box<str>, Provider)>,
+    first: Listed,
+    /// `idp_providers`, but for the first of all.
+    beside: Vec<Listed>,
+    /// For routes with a client of their own.
+    own: Vec<Provider>,
+    /// Which of those, by [`OwnClient::key`]: each request asks.
+    by_client: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
+    /// Which of those beside, and then of those, by what sessions remember.
+    by_id: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
+}
+
+/// One of those that people choose from.
+#[derive(Debug)]
+pub struct Listed {
+    /// What routes and addresses call it.
+    pub name: Box<str>,
+    /// What people read on its button.
+    pub label: Box<str>,
+    /// Who it is.
+    pub provider: Provider,
+}
+
+impl From<Provider> for Listed {
+    fn from(provider: Provider) -> Self {
+        Self { name: provider.word().into(), label: provider.title().into(), provider }
+    }
+}
+
+/// Whose word counts on a route that does not take everybody's.
+#[derive(Clone, Debug)]
+pub enum SignInBy {
+    /// The provider's, asked by the route's own client.
+    Client(OwnClient),
+    /// That of the providers of these names.
+    Names(Box<[Box<str>]>),
 }
 
 /// The OAuth client of one route (`idp_client_id`, `idp_client_secret`): its sessions are its own.
@@ -24,37 +57,75 @@ pub struct OwnClient {
     pub secret: Option<Arc<Secret>>,
 }
 
+/// Between the ids of several providers, in a link that leaves the choice to a person.
+const OR: char = ',';
+
 impl Providers {
-    /// `first` is asked where nothing says which.
-    pub const fn new(first: Provider, others: Vec<(Box<str>, Provider)>) -> Self {
-        Self { first, others }
+    /// `first` is asked by the routes' own clients; `beside` it are others to choose from.
+    pub fn new(first: Listed, beside: Vec<Listed>, own: Vec<(Box<str>, Provider)>) -> Self {
+        let (keys, own): (Vec<_>, Vec<_>) = own.into_iter().unzip();
+        let by_client = keys.into_iter().zip(0..).collect();
+        let all = beside.iter().map(|listed| &listed.provider).chain(&own);
+        let by_id = all.map(|one| one.id().into()).zip(0..).collect();
+        Self { first, beside, own, by_client, by_id }
     }
 
-    /// Who is asked where nothing says which.
+    /// The first of them.
     pub const fn first(&self) -> &Provider {
-        &self.first
+        &self.first.provider
+    }
+
+    /// Those that people choose from.
+    pub fn listed(&self) -> impl Iterator<Item = &Listed> {
+        std::iter::once(&self.first).chain(&self.beside)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Provider> {
-        std::iter::once(&self.first).chain(self.others.iter().map(|(_, provider)| provider))
+        let listed = self.listed().map(|listed| &listed.provider);
+        listed.chain(&self.own)
     }
 
-    /// Who is asked for a route with this client; for one without, who is asked usually.
-    pub fn asked_by(&self, own: Option<&OwnClient>) -> &Provider {
-        let known = own.and_then(|own| self.others.iter().find(|(key, _)| *key == own.key));
-        known.map_or(&self.first, |(_, provider)| provider)
+    /// Who is asked for such a route; for one that says nothing, whoever people choose.
+    pub fn asked_by<'a>(&'a self, by: Option<&'a SignInBy>) -> impl Iterator<Item = &'a Provider> {
+        let (own, names) = match by {
+            None => (None, None),
+            Some(SignInBy::Names(names)) => (None, Some(names)),
+            Some(SignInBy::Client(client)) => {
+                (self.by_client.get(&client.key).and_then(|at| self.own.get(*at)), None)
+            }
+        };
+        let listed = self.listed().filter(move |listed| {
+            own.is_none() && names.is_none_or(|names| names.contains(&listed.name))
+        });
+        own.into_iter().chain(listed.map(|listed| &listed.provider))
     }
 
-    /// Do sessions that came from the provider of this id count on a route with this client?
-    pub fn counts_on(&self, own: Option<&OwnClient>, id: &str) -> bool {
-        self.asked_by(own).id() == id
+    /// The same as it travels in a link: the ids of all of them.
+    pub fn ids_asked_by(&self, by: Option<&SignInBy>) -> String {
+        let ids: Vec<&str> = self.asked_by(by).map(Provider::id).collect();
+        ids.join(&OR.to_string())
+    }
+
+    /// Whom such a link names; nobody who is not asked any more.
+    pub fn of_ids(&self, ids: &str) -> Vec<&Provider> {
+        ids.split(OR).filter_map(|id| self.of(id)).collect()
+    }
+
+    /// Do sessions that came from the provider of this id count on such a route?
+    pub fn counts_on(&self, by: Option<&SignInBy>, id: &str) -> bool {
+        self.asked_by(by).any(|provider| provider.id() == id)
     }
 
     /// The one that a session or a sign-in under way came from; `None` when it is no longer asked,
     /// and then its sessions are void.
     pub fn of(&self, id: &str) -> Option<&Provider> {
-        self.iter().find(|provider| provider.id() == id)
+        if self.first().id() == id {
+            return Some(self.first());
+        }
+        let at = *self.by_id.get(id)?;
+        let beside = self.beside.get(at).map(|listed| &listed.provider);
+        beside.or_else(|| self.own.get(at.checked_sub(self.beside.len())?))
     }
 }
 
@@ -94,10 +165,33 @@ impl Provider {
             client_secret: client.secret.clone().or_else(|| usual.client_secret.clone()),
             scopes: usual.scopes.clone(),
             request_params: usual.request_params.clone(),
+            kind: usual.kind,
+            subjects: usual.subjects.clone(),
+            domains: usual.domains.clone(),
             id: Box::default(),
         };
         own.id = id(&own);
         Some(Self::Oidc(own))
+    }
+
+    /// What its config calls it, where it has no other name.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Builtin => BUILTIN,
+            Self::Oidc(provider) => provider.kind.word(),
+            Self::Hosted(_) => "hosted",
+        }
+    }
+
+    /// What people read of it, where the config does not say: the host, of one without a name.
+    pub fn title(&self) -> String {
+        let title = self.oidc().and_then(|provider| provider.kind.title());
+        let host = |address: &str| {
+            let url = url::Url::parse(address).ok()?;
+            url.host_str().map(str::to_owned)
+        };
+        let host = || self.address().and_then(host).unwrap_or_default();
+        title.map_or_else(host, str::to_owned)
     }
 
     /// What operators read of it.
@@ -154,10 +248,50 @@ pub struct OidcProvider {
     pub client_id: Box<str>,
     /// `idp_client_secret`, from file or inline.
     pub client_secret: Option<Arc<Secret>>,
-    /// `idp_scopes`, or the default `openid profile email`.
+    /// `idp_scopes`, or what its kind is asked.
     pub scopes: Vec<Box<str>>,
     /// `idp_request_params`.
     pub request_params: Vec<(Box<str>, Box<str>)>,
+    /// What it does otherwise than OpenID Connect says.
+    pub kind: ProviderKind,
+    /// How its people are told from those of others.
+    pub subjects: Subjects,
+    /// The domains of the addresses that it is asked about; empty for all.
+    pub domains: Arc<[Box<str>]>,
     /// A stable id over all of the above: a changed provider makes its sessions void.
     pub id: Box<str>,
+}
+
+/// How the people of one provider are told from those of another: a subject is somebody at one issuer
+/// only (OIDC Core §2).
+#[derive(Clone, Debug)]
+pub enum Subjects {
+    /// A subject is the id of the person, unless it begins as those of the others do: with one of
+    /// these names and a `/`.
+    Plain {
+        /// The names of providers beside this one.
+        others: Arc<[Box<str>]>,
+    },
+    /// The id of the person is this name, a `/`, and the subject.
+    Under(Box<str>),
+}
+
+impl Default for Subjects {
+    fn default() -> Self {
+        Self::Plain { others: Arc::default() }
+    }
+}
+
+impl Subjects {
+    /// The id of somebody; `None` for a subject that would be taken for one of another provider.
+    pub fn person_id(&self, subject: &str) -> Option<Box<str>> {
+        match self {
+            Self::Under(name) => Some(format!("{name}/{subject}").into()),
+            Self::Plain { others } => {
+                let named = subject.split_once('/').map(|(name, _)| name);
+                let is_theirs = named.is_some_and(|named| others.iter().any(|one| **one == *named));
+                (!is_theirs).then(|| subject.into())
+            }
+        }
+    }
 }

@@ -3,12 +3,12 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Balance, CircuitBreakers, HealthCheck, HostPattern, OutlierDetection, OwnClient, PathMatch,
-    PolicyTest, Redirect, RequestTemplate,
+    Balance, CircuitBreakers, HealthCheck, HostPattern, OutlierDetection, PathMatch, PolicyTest,
+    Redirect, RequestTemplate, SignInBy,
 };
 use crate::{
     client_certificate::ClientTrust,
-    names::{Authority, Upstream},
+    names::{Authority, Host, Upstream},
     policy::Policy,
     secret::Secret,
 };
@@ -80,12 +80,44 @@ pub struct Route {
     pub socket_origins: Vec<Box<str>>,
     /// How the upstream's certificate is judged.
     pub tls: UpstreamTls,
+    /// What is carried instead of HTTP; `None` for most.
+    pub tunnel: Option<Tunnel>,
     /// `mcp: {server: …}`, where `runtime_flags` has `mcp`.
     pub mcp: Option<McpServer>,
-    /// `idp_client_id` and `idp_client_secret`.
-    pub own_client: Option<OwnClient>,
+    /// Who has to say who somebody is: `idp_client_id` and `idp_client_secret`, or `idp_providers`.
+    pub sign_in_by: Option<SignInBy>,
     /// The app behind it, by the name of what knows it from inside; most are known to nobody.
     pub app: Option<Box<str>>,
+}
+
+/// Bytes in the place of HTTP (`from: tcp+https://…`).
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    /// What CONNECT asks for (RFC 9110 §9.3.6); each has a port.
+    pub ends: Box<[HostPattern]>,
+    /// Where its clients sign in; where that is `None`, at the host that they ask for.
+    pub sign_in: Option<Authority>,
+    /// `tunnel_after_session`: for how long it goes on when its session has run out.
+    pub after_session: Duration,
+}
+
+impl Route {
+    /// What its clients are given, as Pomerium writes it.
+    pub fn address(&self) -> String {
+        let Some(tunnel) = &self.tunnel else { return format!("https://{}", self.from) };
+        let ends: Vec<_> = tunnel.ends.iter().map(ToString::to_string).collect();
+        let is_own = |end: &HostPattern, host: &Host| end.takes_host(host.as_compared());
+        match (&tunnel.sign_in, &*tunnel.ends) {
+            (Some(at), [end]) if is_own(end, &at.host) => format!("tcp+https://{end}"),
+            (Some(at), _) => format!("tcp+https://{at}/{}", ends.join("/")),
+            (None, _) => format!("tcp+https://{}", ends.join("/")),
+        }
+    }
+
+    /// For how long a tunnel goes on after its session has run out.
+    pub fn after_session(&self) -> Duration {
+        self.tunnel.as_ref().map_or(Duration::ZERO, |tunnel| tunnel.after_session)
+    }
 }
 
 /// A server of the Model Context Protocol.

@@ -3,7 +3,8 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Action, CookiePolicy, DownstreamMtls, Enforcement, Flags, HostField, HostPattern, HostTable,
     KeptDecisions, Level, Listen, LogSelection, Outbound, PathMatch, Plan, Protocols, Provider,
-    Providers, Rewrite, Route, Secrets, SignIn, Timeouts, Underscores, UpstreamTls, UpstreamVerify,
+    Providers, Rewrite, Route, Secrets, SessionLife, SignIn, Timeouts, Underscores, UpstreamTls,
+    UpstreamVerify,
 };
 use crate::{
     names::{EscapedSlashes, Host, Origin},
@@ -44,7 +45,7 @@ impl Plan {
             sign_in: SignIn {
                 authenticate,
                 dedicated_host,
-                providers: Providers::new(provider, Vec::new()),
+                providers: Providers::new(provider.into(), Vec::new(), Vec::new()),
                 signed_out_url: None,
                 programmatic_hosts: vec!["localhost".into()],
                 service: None,
@@ -57,6 +58,7 @@ impl Plan {
                 same_site: None,
                 expire: Duration::from_secs(14 * 3600),
             },
+            sessions: SessionLife { recheck: None, playing: Duration::from_secs(4 * 3600) },
             timeouts: Timeouts { read: None, idle: None },
             extra_roots: Vec::new(),
             outbound: Outbound::default(),
@@ -112,8 +114,9 @@ fn sketch_route(host: Host) -> Route {
         is_public: false,
         socket_origins: Vec::new(),
         tls: UpstreamTls { verify: UpstreamVerify::System, server_name: None, client: None },
+        tunnel: None,
         mcp: None,
-        own_client: None,
+        sign_in_by: None,
         app: None,
     }
 }

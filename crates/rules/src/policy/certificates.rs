@@ -38,6 +38,11 @@ impl Policy {
         self.about_certificates().any(|(_, _, rests)| rests == RestsOn::Key)
     }
 
+    /// Does it depend on what a client shows?
+    pub fn asks_for_certificates(&self) -> bool {
+        self.about_certificates().next().is_some()
+    }
+
     /// Rules that say something else than they seem to, where the route trusts no authority.
     pub fn without_authority(&self, unvouched: Unvouched) -> Vec<Problem> {
         let problem = |(clause, term, rests)| problem(clause, term, rests, unvouched);

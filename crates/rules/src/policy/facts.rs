@@ -12,6 +12,8 @@ pub struct Facts<'a> {
     pub who: Option<&'a SignedIn>,
     /// How long ago they showed who they are; `None` where nobody vouches for a moment.
     pub since_sign_in: Option<Duration>,
+    /// When; `None` where no moment is known, as by a clock that is not set.
+    pub now: Option<UnixTime>,
     /// What is asked.
     pub request: RequestFacts<'a>,
     /// What the client's certificate is worth to the route.
@@ -132,14 +134,15 @@ impl<'a> Facts<'a> {
     /// Of a request without certificate, at no known moment.
     pub fn of(who: Option<&'a SignedIn>, request: RequestFacts<'a>) -> Self {
         let certificate = ClientCertificate::default();
-        Self { who, since_sign_in: None, request, certificate }
+        Self { who, since_sign_in: None, now: None, request, certificate }
     }
 
-    /// The same at this moment.
+    /// The same at this moment; at none where it can't be the present.
     #[must_use]
     pub fn at(self, now: UnixTime) -> Self {
         let at = self.who.and_then(|who| who.session.sign_in.moment(now));
-        Self { since_sign_in: at.map(|at| now.since(at)), ..self }
+        let known = now.is_plausible().then_some(now);
+        Self { since_sign_in: at.map(|at| now.since(at)), now: known, ..self }
     }
 
     /// The same with a certificate that is worth this.

@@ -3,7 +3,7 @@
 //! ```text
 //! route's keys, PPL ─ compile ─▶ Policy ─ decide(Facts) ─▶ Decision: verdict, rule, reasons
 //!                        │                └ explain(Facts) ─▶ every criterion, in words
-//!                        └▶ problems: U301 to U349, each with place and way out
+//!                        └▶ problems: U301 to U355, each with place and way out
 //! ```
 //!
 //! A policy has two sides, allow and deny. A side is a list of clauses, joined by OR; a clause is

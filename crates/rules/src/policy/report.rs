@@ -1,4 +1,4 @@
-//! The words for everything that can be wrong with a policy. Codes: U301 to U349.
+//! The words for everything that can be wrong with a policy. Codes: U301 to U355.
 
 use crate::{
     problem::{Problem, Span},

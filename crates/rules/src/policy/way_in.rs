@@ -111,7 +111,7 @@ impl Explained<'_> {
         match self.about {
             About::Nothing => false,
             About::Nobody => !self.says_no(),
-            About::Request | About::Message | About::Person => true,
+            About::Request | About::Moment | About::Message | About::Person => true,
         }
     }
 

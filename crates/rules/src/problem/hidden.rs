@@ -5,7 +5,7 @@
 
 use crate::config::keys::{self, Fate, Key, Kind, Table, route};
 
-/// Parts of a key's name behind which a secret stands.
+/// Parts of a name behind which a secret stands, of keys, fields and parameters alike.
 const SECRET_NAMES: &[&str] = &[
     "secr",
     "passw",
@@ -16,7 +16,6 @@ const SECRET_NAMES: &[&str] = &[
     "basic_auth",
     "service_account",
     "mac_key",
-    "api-key",
     "api_key",
     "apikey",
     "authorization",
@@ -33,12 +32,24 @@ const KEY_LIKE: usize = 40;
 
 const HIDDEN: &str = "(not shown)";
 
+/// The one rule of which names hold secrets.
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    let is_named = name.ends_with("cookie") || SECRET_NAMES.iter().any(|word| name.contains(word));
+    is_named && !PUBLIC_ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
 /// May a field of this name hold a secret? A reference to what is known at the time of a request is
 /// none.
 pub(crate) fn is_secret_field(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    let named = name.contains("cookie") || SECRET_NAMES.iter().any(|word| name.contains(word));
-    named && !value.contains("${pomerium.")
+    is_secret_name(name) && !value.contains("${pomerium.")
+}
+
+/// Has an address a parameter that may hold a secret?
+pub(crate) fn has_secret_parameter(text: &str) -> bool {
+    let query = text.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    let names = query.split('&').filter_map(|pair| pair.split_once('='));
+    names.map(|(name, _)| name).any(is_secret_name)
 }
 
 /// What a key says about the values behind and below it.
@@ -56,15 +67,15 @@ enum View {
 
 fn view(name: &str) -> View {
     let name = name.to_ascii_lowercase();
-    let is_secret = SECRET_NAMES.iter().any(|word| name.contains(word))
-        && !PUBLIC_ENDINGS.iter().any(|ending| name.ends_with(ending));
-    if is_secret {
+    if is_secret_name(&name) {
         return View::Hidden;
     }
     let tables = [keys::ROUTE, keys::GLOBAL, route::REDIRECT_KEYS, route::RESPONSE_KEYS];
     let meant = || tables.iter().find_map(|table| keys::meant(table, &name));
-    let known = tables.iter().find_map(|table| find(table, &name));
-    known.or_else(meant).map_or(View::Unknown, |key| match (key.kind, key.fate) {
+    let known = || tables.iter().find_map(|table| find(table, &name));
+    // of several keys of one name one may hold a secret
+    let secret = || tables.iter().find_map(|table| find_secret(table, &name));
+    secret().or_else(known).or_else(meant).map_or(View::Unknown, |key| match (key.kind, key.fate) {
         (Kind::Secret | Kind::Map, _) => View::Hidden,
         (Kind::MapOrList, _) | (Kind::Any, Fate::Supported | Fate::Own) => View::AllShown,
         (Kind::Any, _) => View::Hidden,
@@ -74,18 +85,21 @@ fn view(name: &str) -> View {
 
 /// The key of that name in a table, or in one of the tables of its values.
 fn find(table: Table, name: &str) -> Option<&'static Key> {
-    keys::find(table, name).or_else(|| {
-        table.iter().find_map(|key| match key.kind {
-            Kind::Object(table) | Kind::Objects(table) => find(table, name),
-            Kind::Text
-            | Kind::Secret
-            | Kind::Bool
-            | Kind::Duration
-            | Kind::Int(..)
-            | Kind::List => None,
-            Kind::FullList | Kind::Map | Kind::MapOrList | Kind::Word(..) => None,
-            Kind::Routes | Kind::Any => None,
-        })
+    keys::find(table, name).or_else(|| tables_in(table).find_map(|inner| find(inner, name)))
+}
+
+/// The same of keys that hold a secret.
+fn find_secret(table: Table, name: &str) -> Option<&'static Key> {
+    let here = keys::find(table, name).filter(|key| matches!(key.kind, Kind::Secret));
+    here.or_else(|| tables_in(table).find_map(|inner| find_secret(inner, name)))
+}
+
+fn tables_in(table: Table) -> impl Iterator<Item = Table> {
+    table.iter().filter_map(|key| match key.kind {
+        Kind::Object(table) | Kind::Objects(table) => Some(table),
+        Kind::Text | Kind::Secret | Kind::Bool | Kind::Duration | Kind::Int(..) => None,
+        Kind::List | Kind::FullList | Kind::Map | Kind::MapOrList | Kind::Word(..) => None,
+        Kind::Routes | Kind::Any => None,
     })
 }
 

@@ -7,7 +7,7 @@ mod rendered;
 use std::ops::Range;
 
 pub use class::Class;
-pub(crate) use hidden::{is_secret_field, without_passwords};
+pub(crate) use hidden::{has_secret_parameter, is_secret_field, without_passwords};
 pub use rendered::{Rendered, Summary};
 
 /// Byte offsets into the config text.

@@ -19,6 +19,9 @@ pub struct Keys {
     browser_flow: LessSafeKey,
     callback: LessSafeKey,
     id_token: LessSafeKey,
+    tokens: LessSafeKey,
+    passkey: LessSafeKey,
+    second_factor: LessSafeKey,
 }
 
 /// Why keys can't be made.
@@ -54,6 +57,9 @@ impl Keys {
             browser_flow: aead_key(cookie, Purpose::BrowserFlow)?,
             callback: aead_key(shared, Purpose::Callback)?,
             id_token: aead_key(shared, Purpose::IdToken)?,
+            tokens: aead_key(shared, Purpose::Tokens)?,
+            passkey: aead_key(shared, Purpose::Passkey)?,
+            second_factor: aead_key(shared, Purpose::SecondFactor)?,
         })
     }
 
@@ -62,6 +68,9 @@ impl Keys {
             Purpose::BrowserFlow => &self.browser_flow,
             Purpose::Callback => &self.callback,
             Purpose::IdToken => &self.id_token,
+            Purpose::Tokens => &self.tokens,
+            Purpose::Passkey => &self.passkey,
+            Purpose::SecondFactor => &self.second_factor,
         }
     }
 

@@ -5,8 +5,10 @@ mod credential;
 mod device;
 mod handle;
 mod keys;
+mod recheck;
 mod record;
 mod seal;
+mod tokens;
 
 pub use cookie::{CookieLife, SetCookie};
 pub use credential::{
@@ -16,8 +18,10 @@ pub use credential::{
 pub use device::{DeviceCredential, Enrolment, ShownDevice};
 pub use handle::{Handle, HandleError};
 pub use keys::{Keys, KeysError};
+pub use recheck::{Answer, Outcome, Recheck, RecheckPolicy};
 pub use record::{Authentication, Means, Session, SessionId, SignIn, SignedIn};
 pub use seal::{NotSealedHere, Purpose};
+pub use tokens::ProviderTokens;
 
 #[cfg(test)]
 pub(crate) use keys::tests::keys as test_keys;

@@ -70,6 +70,15 @@ pub struct Session {
     pub replaces: Option<SessionId>,
     /// The provider's ID token, sealed, for `id_token_hint` at sign-out; absent for ours.
     pub id_token: Option<Box<str>>,
+    /// What it takes to ask the provider again, sealed; absent where it can't be asked.
+    #[serde(default)]
+    pub tokens: Option<Box<str>>,
+    /// When the provider last vouched for it; 0 in sessions from before it was asked again.
+    #[serde(default)]
+    pub vouched_at: UnixTimeSeconds,
+    /// The provider's own name for it (`sid`, Back-Channel Logout 1.0 §2.1).
+    #[serde(default)]
+    pub provider_session: Option<Box<str>>,
 }
 
 /// What a provider vouches for: who somebody is, what it says of them, and how it knows.
@@ -108,6 +117,8 @@ pub enum Means {
     Unrecorded,
     /// A password of the built-in provider.
     Password,
+    /// A passkey of theirs, which made sure that it was them.
+    Passkey,
     /// An OpenID Connect provider vouches for them.
     Provider,
     /// A hosted sign-in service does.
@@ -142,6 +153,9 @@ impl Authentication {
             actor: None,
             replaces: None,
             id_token: None,
+            tokens: None,
+            vouched_at: issued_at.seconds(),
+            provider_session: None,
         };
         SignedIn { session, person }
     }

@@ -13,6 +13,12 @@ pub enum Purpose {
     Callback,
     /// The provider's ID token, kept with the session.
     IdToken,
+    /// What it takes to ask the provider again, kept with the session.
+    Tokens,
+    /// What a passkey is asked: nobody can have known it before, and it says for whom it is.
+    Passkey,
+    /// Who has shown a password and has yet to show a code.
+    SecondFactor,
 }
 
 /// Why a text does not open. One answer for every cause: telling them apart helps nobody but
@@ -27,6 +33,9 @@ impl Purpose {
             Self::BrowserFlow => b"browser-flow",
             Self::Callback => b"callback",
             Self::IdToken => b"id-token",
+            Self::Tokens => b"tokens",
+            Self::Passkey => b"passkey",
+            Self::SecondFactor => b"second-factor",
         }
     }
 }
@@ -113,7 +122,14 @@ mod tests {
         assert_eq!(keys.open(Purpose::Callback, b"cookie-a", &sealed), Err(NotSealedHere));
         assert_eq!(keys.open(Purpose::IdToken, b"cookie-a", &sealed), Err(NotSealedHere));
         assert_eq!(other.open(Purpose::BrowserFlow, b"cookie-a", &sealed), Err(NotSealedHere));
-        let purposes = [Purpose::BrowserFlow, Purpose::Callback, Purpose::IdToken];
+        let purposes = [
+            Purpose::BrowserFlow,
+            Purpose::Callback,
+            Purpose::IdToken,
+            Purpose::Tokens,
+            Purpose::Passkey,
+            Purpose::SecondFactor,
+        ];
         for (one, other) in purposes.iter().flat_map(|one| purposes.map(|other| (*one, other))) {
             let opens = keys.open(other, b"", &keys.seal(one, b"", b"text", [9; 12])).is_ok();
             assert_eq!(opens, one.name() == other.name(), "{one:?} as {other:?}");

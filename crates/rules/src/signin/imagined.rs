@@ -1,6 +1,6 @@
 use super::person::member_as_person;
 use crate::{
-    people::{Claims, Member, Person, Spelling},
+    people::{AddressBy, Claims, Member, Person, Spelling},
     plan::BUILTIN,
     session::{Authentication, Means, SessionId, SignIn, SignedIn},
     time::UnixTime,
@@ -34,7 +34,8 @@ impl Imagined {
             let groups = groups.clone().unwrap_or_default();
             let email = email.to_lowercase().into(); // as our own store keeps it
             let (name, added_at) = (Box::default(), now.seconds());
-            let member = Member { id, email, name, groups, added_at };
+            let address_by = AddressBy::Operator;
+            let member = Member { id, email, name, groups, added_at, until: None, address_by };
             (Means::Password, member_as_person(&member))
         } else {
             (Means::Provider, stranger(id, email.clone()))

@@ -11,6 +11,7 @@
 //! ```
 
 mod address;
+mod again;
 mod binding;
 mod csrf;
 mod deep_link;
@@ -19,17 +20,21 @@ mod device;
 mod doubts;
 mod flow;
 mod form;
+mod github;
 mod goal;
 pub mod hosted;
 mod id_token;
 mod imagined;
+mod logout_token;
 mod person;
 mod program;
 mod replay;
+mod said;
 mod sign_out;
 mod signed_url;
 mod target;
 
+pub use again::{NotAgain, SaidAgain, said_again};
 pub use binding::{BINDINGS_PER_BROWSER, BindingUse, BrowserBinding, surplus_cookies};
 pub use csrf::{CrossSite, same_origin};
 pub use deep_link::DeepLink;
@@ -37,12 +42,15 @@ pub use dependents::Dependents;
 pub use device::DeviceCookie;
 pub use flow::{AuthorizationResponse, Failure, Pending, Redeeming};
 pub use form::ParamsError;
+pub use github::{GitHubAnswers, claims_of_github};
 pub use goal::{Goal, GoalError};
 pub use id_token::{CLOCK_SKEW, IdTokenExpected, IdTokenFault, check_id_token};
 pub use imagined::Imagined;
+pub use logout_token::{LogoutToken, LogoutTokenFault, check_logout_token};
 pub use person::{ClaimsFault, member_as_person, member_signs_in, person_from_claims};
 pub use program::{ProgramRedirect, ProgramRedirectError};
 pub use replay::{Replay, ReplayRefusal};
+pub use said::somebody_at;
 pub use sign_out::{SignedOutState, WayBack, person_digest, sign_out_origins};
 pub use signed_url::{LEEWAY, LIFETIME, Params, SignedUrl, UrlRefusal, sign_url, verify_url};
 pub use target::{Target, TargetError, serves};
@@ -57,6 +65,8 @@ pub const CALLBACK: &str = "/.pomerium/callback/";
 pub const OAUTH2_CALLBACK: &str = "/oauth2/callback";
 /// Where sessions are ended.
 pub const SIGN_OUT: &str = "/.pomerium/sign_out";
+/// Where a provider says that somebody signed out there (Back-Channel Logout 1.0 §2.2).
+pub const BACK_CHANNEL_LOGOUT: &str = "/.pomerium/backchannel_logout";
 /// What is shown afterwards.
 pub const SIGNED_OUT: &str = "/.pomerium/signed_out";
 

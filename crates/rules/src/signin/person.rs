@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::{address, doubts};
 use crate::{
-    people::{ABOUT_THE_TOKEN, Claims, Member, Person, Spelling, UNPROVEN},
+    people::{ABOUT_THE_TOKEN, AddressBy, Claims, Member, Person, Spelling, UNPROVEN},
     session::{Authentication, Means, SignIn},
     time::UnixTime,
-    unproven::Unproven,
+    unproven::{Unproven, Why},
 };
 
 /// Why claims do not say who somebody is.
@@ -19,6 +19,12 @@ pub enum ClaimsFault {
     /// The userinfo endpoint speaks of somebody else (OIDC Core §5.3.2).
     #[error("`sub` of userinfo is not that of the ID token")]
     OtherSubject,
+    /// The account is of none of the domains that may sign in by this provider.
+    #[error("the account is of no domain that `domains` or `hd` allows")]
+    OtherDomain,
+    /// The subject would be taken for somebody of a provider beside this one.
+    #[error("`sub` begins with the name of another provider")]
+    OfAnotherProvider,
 }
 
 /// Claims that userinfo can't replace: they were signed.
@@ -105,9 +111,9 @@ pub(super) fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a
     claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// Somebody whose password the built-in provider has just seen.
-pub fn member_signs_in(member: &Member, now: UnixTime) -> Authentication {
-    let sign_in = SignIn { means: Means::Password, at: Some(now.seconds()) };
+/// Somebody who has just shown the built-in provider who they are.
+pub fn member_signs_in(member: &Member, means: Means, now: UnixTime) -> Authentication {
+    let sign_in = SignIn { means, at: Some(now.seconds()) };
     Authentication { person: member_as_person(member), claims: Claims::default(), sign_in }
 }
 
@@ -116,19 +122,29 @@ pub fn member_as_person(member: &Member) -> Person {
     let mut claims = Claims::default();
     let own = |text: &str| vec![Value::from(text)];
     claims.set("sub", own(&member.id));
-    claims.set("email", own(&member.email));
-    claims.set("email_verified", vec![Value::Bool(true)]); // the operator entered it
+    let mut unproven = Unproven::default();
+    let email = match member.address_by {
+        AddressBy::Operator => {
+            claims.set("email", own(&member.email));
+            claims.set("email_verified", vec![Value::Bool(true)]);
+            member.email.clone()
+        }
+        AddressBy::Themselves => {
+            unproven.add("email", own(&member.email), Why::Chosen);
+            Box::default()
+        }
+    };
     claims.set("groups", member.groups.iter().map(|group| Value::from(&**group)).collect());
     if !member.name.is_empty() {
         claims.set("name", own(&member.name));
     }
     Person {
         id: member.id.clone(),
-        email: member.email.clone(),
+        email,
         name: member.name.clone(),
         claims,
         directory_groups: Some(member.groups.iter().map(|group| (&**group).into()).collect()),
-        unproven: Unproven::default(),
+        unproven,
         spelling: Spelling::Kept,
     }
 }

@@ -97,7 +97,7 @@ mod tests {
     use super::{SignedOutState, WayBack, sign_out_origins};
     use crate::{
         names::{Host, Origin},
-        plan::{AllowedHosts, OidcProvider, Plan, Provider},
+        plan::{AllowedHosts, OidcProvider, Plan, Provider, ProviderKind},
         session::test_keys,
         time::UnixTime,
     };
@@ -109,6 +109,9 @@ mod tests {
             client_secret: None,
             scopes: Vec::new(),
             request_params: Vec::new(),
+            kind: ProviderKind::Oidc,
+            subjects: Default::default(),
+            domains: Default::default(),
             id: "p".into(),
         };
         let authenticate = Origin::parse("https://auth.example").unwrap();

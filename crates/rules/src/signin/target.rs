@@ -90,12 +90,14 @@ impl fmt::Display for Target {
     }
 }
 
-/// Does this plan answer for `authority`, as a route's host or as the authenticate host?
+/// Does this plan answer for `authority`, as a route's host, as the authenticate host, or as one where
+/// clients of a tunnel sign in?
 pub fn serves(plan: &Plan, authority: &Authority) -> bool {
     if plan.sign_in.own().is_some_and(|own| *own == Origin::of(authority)) {
         return true;
     }
-    plan.routes_of(&authority_of(&Origin::of(authority))).next().is_some()
+    let authority = authority_of(&Origin::of(authority));
+    plan.routes_of(&authority).next().is_some() || plan.signs_in_for_tunnels(&authority)
 }
 
 /// 443 is the port that is not written, in a plan too.

@@ -5,7 +5,8 @@
 //! `#file NAME base64 TEXT` for a file beside it. Cases are written with names of guides;
 //! `#placeholders` shows what is said of those.
 //!
-//! In `mistakes/` are those that people make who write their first config, each alone.
+//! In `mistakes/` are those that people make who write their first config, each alone; those in
+//! `keys/` are made by `every_key.rs`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +27,7 @@ fn cases() {
     let update = std::env::var_os("UPDATE").is_some();
     let mut wrong = Vec::new();
     let (mut seen, mut codes) = (0, BTreeSet::new());
-    let folders = [folder(), folder().join("mistakes")];
+    let folders = [folder(), folder().join("mistakes"), folder().join("keys")];
     for entry in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "case") {
@@ -100,7 +101,8 @@ pub fn given(text: &str) -> (Option<&str>, Environment, Shelf, String) {
 /// A case with this line is about names of guides.
 const PLACEHOLDERS: &str = "#placeholders";
 
-fn answer(text: &str) -> (String, Vec<Problem>) {
+/// What an operator sees, and the problems of it.
+pub fn answer(text: &str) -> (String, Vec<Problem>) {
     let is_about_names = text.lines().any(|line| line == PLACEHOLDERS);
     let (name, env, files, config) = given(text);
     let (plan, mut problems) = match compile(name, &config, &env, &files) {

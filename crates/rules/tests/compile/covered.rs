@@ -8,7 +8,7 @@ use usher_rules::config::keys::{self, Fate, Key, nested, route};
 const UNSHOWN: &[&str] = &[];
 
 /// Criteria of the policy language, as `docs/reference/policy.md` lists them.
-fn criteria() -> BTreeSet<String> {
+pub fn criteria() -> BTreeSet<String> {
     let page = crate::reference::root().join("docs/reference/policy.md");
     let page = fs::read_to_string(page).unwrap();
     let table = page.split("| criterion | value |").nth(1).unwrap();
@@ -44,7 +44,13 @@ fn every_key_that_is_read_has_a_case() {
     let tables = [keys::GLOBAL, keys::ROUTE, route::REDIRECT_KEYS, route::RESPONSE_KEYS]
         .into_iter()
         .chain([nested::HEALTH_CHECK, nested::HTTP_HEALTH_CHECK, nested::TCP_HEALTH_CHECK])
-        .chain([nested::PAIR, nested::POLICY_TEST, nested::FALLBACK_CA, nested::PAYLOAD])
+        .chain([
+            nested::PAIR,
+            nested::POLICY_TEST,
+            nested::FALLBACK_CA,
+            nested::IDP_LISTED,
+            nested::PAYLOAD,
+        ])
         .chain([nested::STATUS_RANGE]);
     let is_read = |key: &&&Key| matches!(key.fate, Fate::Supported | Fate::Own);
     let unshown: BTreeSet<&str> = tables

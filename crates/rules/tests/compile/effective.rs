@@ -88,6 +88,24 @@ fn no_secret_is_printed() {
     assert!(printed.contains(marked) && printed.contains("idp_client_id: usher\n"), "{printed}");
 }
 
+/// A check that signs in, a test that asks with a token, an address with a password.
+#[test]
+fn what_is_said_to_apps_is_not_printed() {
+    let text = "routes:\n- from: https://a.test\n  to: http://ann:hunter2@app\n  \
+                allow_any_authenticated_user: true\n  health_checks:\n  - http_health_check: {path: \
+                '/well?api_key=k3y', send: {text: '68756e74'}, request_headers_to_add: [{header: \
+                {key: authorization, value: Basic aGVsbG8=}}]}\n  tests:\n  - {expect: deny, \
+                path: '/a?token=t0k', headers: {Cookie: c00k, X-Place: home}}\n  \
+                - {expect: deny, path: '/a?place=home'}\n";
+    let printed = effective(text, &Environment::new(), "config.yaml");
+    for secret in ["hunter2", "k3y", "68756e74", "aGVsbG8", "t0k", "c00k"] {
+        assert!(!printed.contains(secret), "{secret}: {printed}");
+    }
+    for shown in ["http://ann:*******@app", "\"home\"", "/a?place=home", "authorization"] {
+        assert!(printed.contains(shown), "{shown}: {printed}");
+    }
+}
+
 /// What an operator pastes into a ticket holds no credential of an app.
 #[test]
 fn fields_that_may_hold_a_secret_are_not_printed() {

@@ -17,15 +17,19 @@ use usher_rules::{
 
 use crate::{
     Shelf, compile,
+    idp_values::{LISTED, OF_ROUTES},
+    items::ITEMS,
     reference::root,
-    values::{GLOBAL, ITEMS, ROUTE, Row, SECRET},
+    values::{GLOBAL, ROUTE, Row, SECRET},
 };
 
 #[test]
 fn every_supported_key_changes_what_runs() {
     let shelf = shelf();
     let (mut tried, mut wrong) = (BTreeSet::new(), Vec::new());
-    for (place, table) in [("", GLOBAL), ("routes.", ROUTE), ("", ITEMS)] {
+    for (place, table) in
+        [("", GLOBAL), ("routes.", ROUTE), ("", ITEMS), ("", LISTED), ("routes.", OF_ROUTES)]
+    {
         for row in table {
             let path = format!("{place}{}", row.0);
             let [one, other] = [row.2, row.3].map(|value| config(place, row, value, &shelf));
@@ -127,7 +131,8 @@ fn supported() -> BTreeSet<String> {
     all
 }
 
-fn shelf() -> Shelf {
+/// Files for the values of the table.
+pub fn shelf() -> Shelf {
     let case = fs::read_to_string(crate::cases::folder().join("client-pairs.case")).unwrap();
     let mut files = crate::cases::files(&case);
     let case = fs::read_to_string(crate::cases::folder().join("mtls.case")).unwrap();
@@ -142,7 +147,7 @@ fn shelf() -> Shelf {
 }
 
 /// The config of a row, with this value.
-fn config(place: &str, (path, context, ..): &Row, value: &str, shelf: &Shelf) -> String {
+pub fn config(place: &str, (path, context, ..): &Row, value: &str, shelf: &Shelf) -> String {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let name = path.rsplit('.').next().unwrap();
     let pair = if value.is_empty() { String::new() } else { format!("{name}: {value}") };
@@ -165,7 +170,9 @@ fn config(place: &str, (path, context, ..): &Row, value: &str, shelf: &Shelf) ->
             let own = ["to:", "redirect:", "response:"];
             let goes = own.iter().any(|key| with.starts_with(key));
             let to = if goes { "" } else { "  to: http://x\n" };
-            format!("routes:\n- from: https://a.test\n{to}  {}\n", with.replace("\n{", "\n  {"))
+            let is_tunnel = with.starts_with("to: tcp:");
+            let from = if is_tunnel { "tcp+https://a.test:22" } else { "https://a.test" };
+            format!("routes:\n- from: {from}\n{to}  {}\n", with.replace("\n{", "\n  {"))
         }
     }
 }

@@ -134,6 +134,7 @@ fn config_reference() -> String {
         ("In a route", keys::ROUTE),
         ("In an item of `certificates`", nested::PAIR),
         ("In an item of `autocert_fallback_cas`", nested::FALLBACK_CA),
+        ("In an item of `idp_providers`", nested::IDP_ENTRY),
         ("In an item of `tests`", nested::POLICY_TEST),
         ("In `redirect`", route::REDIRECT_KEYS),
         ("In `response`", route::RESPONSE_KEYS),
@@ -210,7 +211,13 @@ fn every_supported_key_has_a_constant_and_its_default_is_a_value() {
         .into_iter()
         .chain([nested::HEALTH_CHECK, nested::HTTP_HEALTH_CHECK, nested::TCP_HEALTH_CHECK])
         .chain([nested::RUNTIME_FLAGS, route::RESPONSE_REWRITE, nested::POLICY_TEST])
-        .chain([nested::PAIR, nested::FALLBACK_CA, nested::PAYLOAD, nested::STATUS_RANGE]);
+        .chain([
+            nested::PAIR,
+            nested::FALLBACK_CA,
+            nested::IDP_LISTED,
+            nested::PAYLOAD,
+            nested::STATUS_RANGE,
+        ]);
     for key in tables.flatten() {
         let is_read = matches!(key.fate, Fate::Supported | Fate::Own);
         assert!(!is_read || !key.about.is_empty(), "{}", key.name);

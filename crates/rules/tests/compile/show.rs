@@ -6,7 +6,7 @@ use usher_rules::{
     config::duration,
     plan::{
         Action, Autocert, DownstreamMtls, HostField, HostPattern, KeptDecisions, PathMatch, Piece,
-        Plan, PolicyTest, Provider, Rewrite, Route, UpstreamVerify,
+        Plan, PolicyTest, Provider, Rewrite, Route, SignInBy, UpstreamVerify,
     },
     policy::Reason,
     time::UnixTime,
@@ -41,19 +41,10 @@ pub fn plan(plan: &Plan) -> String {
     let sign_in = &plan.sign_in;
     let dedicated = if sign_in.dedicated_host { "" } else { " (a route's host)" };
     write!(out, "\nsign-in {}{dedicated}: ", sign_in.authenticate).unwrap();
-    match sign_in.providers.first() {
-        Provider::Builtin => writeln!(out, "built in").unwrap(),
-        Provider::Hosted(_) => writeln!(out, "hosted").unwrap(),
-        Provider::Oidc(oidc) => {
-            let secret = if oidc.client_secret.is_some() { "with" } else { "without" };
-            let scopes = oidc.scopes.join(" ");
-            writeln!(
-                out,
-                "oidc {} client {} {secret} secret, scopes {scopes}, params {:?}",
-                oidc.issuer, oidc.client_id, oidc.request_params
-            )
-            .unwrap();
-        }
+    writeln!(out, "{}", provider(sign_in.providers.first())).unwrap();
+    for listed in sign_in.providers.listed().skip(1) {
+        let (name, label) = (&listed.name, &listed.label);
+        writeln!(out, "  or {name} \"{label}\": {}", provider(&listed.provider)).unwrap();
     }
     if let Some(autocert) = &plan.autocert {
         let Autocert { authorities, email, must_staple, .. } = autocert;
@@ -118,6 +109,26 @@ pub fn plan(plan: &Plan) -> String {
     out
 }
 
+fn provider(provider: &Provider) -> String {
+    match provider {
+        Provider::Builtin => "built in".into(),
+        Provider::Hosted(_) => "hosted".into(),
+        Provider::Oidc(one) => {
+            let secret = if one.client_secret.is_some() { "with" } else { "without" };
+            let (kind, scopes) = (one.kind.word(), one.scopes.join(" "));
+            let kind = if kind == "oidc" { kind.into() } else { format!("oidc as {kind}") };
+            let mut out = format!(
+                "{kind} {} client {} {secret} secret, scopes {scopes}, params {:?}",
+                one.issuer, one.client_id, one.request_params
+            );
+            if !one.domains.is_empty() {
+                out += &format!(", only {}", one.domains.join(" "));
+            }
+            out
+        }
+    }
+}
+
 fn route(plan: &Plan, route: &Route) -> String {
     let mut out = String::new();
     let from = match &route.from {
@@ -147,6 +158,9 @@ fn route(plan: &Plan, route: &Route) -> String {
         format!("timeout {}", limit(route.timeout)),
         format!("idle {}", limit(route.idle_timeout)),
     ];
+    if let Some(SignInBy::Names(names)) = &route.sign_in_by {
+        traits.push(format!("signed in by {}", names.join(" or ")));
+    }
     if route.websockets {
         traits.push("websockets".to_owned());
     }
@@ -217,9 +231,12 @@ fn policy_test(test: &PolicyTest) -> String {
     let time = test.time.map(UnixTime::seconds);
     let reason = test.reason.map(Reason::word).unwrap_or_default();
     let expect = test.expect.word();
+    let shown = test.certificate.as_ref().and_then(|chain| chain.certificate());
+    let shows = shown.map(|shown| format!(", shows {}", shown.subject)).unwrap_or_default();
+    let calls = test.tool.as_ref().map(|tool| format!(", calls `{tool}`")).unwrap_or_default();
     format!(
         "  test {method} {authority}{target} from {source} at {time:?} {fields:?}: {who}, signed in \
-         {signed_in:?}; expects {expect} {reason}\n"
+         {signed_in:?}{shows}{calls}; expects {expect} {reason}\n"
     )
 }
 

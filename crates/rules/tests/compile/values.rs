@@ -29,12 +29,15 @@ const OWN_CLIENT: &str = "{}\nauthenticate_service_url: https://auth.a.test\nidp
                           idp_provider_url: https://idp.a.test\nidp_client_id: usher";
 const OUTLIERS: &str = "outlier_detection: {{}}";
 const BREAKERS: &str = "circuit_breaker_thresholds: {{}}";
-const FLAGS: &str = "runtime_flags: {{}}";
+pub const FLAGS: &str = "runtime_flags: {{}}";
 const TEST: &str = "tests: [{expect: deny, {}}]";
+const TIMED: &str = "tests: [{expect: deny, time: 2026-12-24T18:00:00Z, {}}]";
+/// Calls are read where a policy asks for them.
+const CALLED: &str = "mcp: {server: {max_request_bytes: 4096}}\n  policy: {allow: {or: [{mcp_tool: a}]}}\n  tests: [{expect: deny, {}}]\nruntime_flags: {mcp: true}";
 const REDIRECT: &str = "redirect: {host_redirect: b.test, {}}";
 const BARE_REDIRECT: &str = "redirect: {path_redirect: /x, {}}";
 const MCP: &str = "{}\nruntime_flags: {mcp: true}";
-const FLAG: &str = "  mcp: {server: {max_request_bytes: 9}}\nruntime_flags: {{}}";
+pub const FLAG: &str = "  mcp: {server: {max_request_bytes: 9}}\nruntime_flags: {{}}";
 const REWRITE: &str = "rewrite_response_headers: [{header: x, prefix: y, {}}]";
 const BARE_REWRITE: &str = "rewrite_response_headers: [{header: x, {}}]";
 const ANSWER: &str = "response: {body: x, {}}";
@@ -50,6 +53,9 @@ pub const GLOBAL: &[Row] = &[
     ("dns_lookup_family", "{}", "V4_ONLY", "V6_ONLY"),
     ("dns_refresh_rate", "{}", "7s", "8s"),
     ("dns_query_timeout", "{}", "7s", "8s"),
+    ("dns_resolvers", "{}", "[udp://192.0.2.53:53]", "[tcp://192.0.2.53:53]"),
+    ("dns_use_tcp", "{}", "true", "false"),
+    ("dns_query_tries", "{}", "1", "2"),
     ("envoy_bind_config_source_address", "{}", "192.0.2.7", "192.0.2.8"),
     ("envoy_bind_config_freebind", "{}", "true", "false"),
     ("circuit_breaker_thresholds", "{}", "{max_requests: 1}", ""),
@@ -127,6 +133,9 @@ pub const GLOBAL: &[Row] = &[
     ("cookie_domain", "{}", "a.test", ""),
     ("cookie_http_only", "{}", "false", "true"),
     ("cookie_expire", "{}", "7h", "8h"),
+    ("session_recheck_grace", "{}", "1h", "2h"),
+    ("session_recheck_interval", "{}", "1h", "2h"),
+    ("stream_expiry_limit", "{}", "1h", "2h"),
     ("cookie_same_site", "{}", "strict", "none"),
     ("shared_secret", "{}", SECRET, ""),
     ("shared_secret_file", "{}", "base64", ""),
@@ -259,6 +268,7 @@ pub const ROUTE: &[Row] = &[
     ("allow_websockets", "{}", "true", "false"),
     ("allow_upgrades", "{}", "[websocket]", ""),
     ("allow_websocket_origins", "allow_websockets: true\n  {}", "[https://b.test]", ""),
+    ("tunnel_after_session", "to: tcp://x:22\n  {}", "7s", "8s"),
     ("set_request_headers", "{}", "{x-one: two}", "{x-one: three}"),
     ("remove_request_headers", "{}", "[x-one]", "[x-two]"),
     ("allow_client_identity_headers", "{}", "[Remote-User]", ""),
@@ -322,6 +332,8 @@ pub const ROUTE: &[Row] = &[
     ("tests.host", TEST, "a.test", "b.test"),
     ("tests.path", TEST, "/one", "/two"),
     ("tests.address", TEST, "192.0.2.1", "192.0.2.2"),
+    ("tests.certificate", TIMED, "a.pem", "b.pem"),
+    ("tests.tool", CALLED, "look", "drop"),
     ("tests.time", TEST, "2026-12-24T18:00:00Z", ""),
     ("tests.headers", TEST, "{x-one: a}", "{x-one: b}"),
     ("tests.expect", "tests: [{{}}]", "allow", "deny"),
@@ -398,47 +410,4 @@ pub const ROUTE: &[Row] = &[
     ("redirect.strip_query", REDIRECT, "true", "false"),
     ("response.status", ANSWER, "201", "202"),
     ("response.body", "response: {status: 200, {}}", "one", "two"),
-];
-
-/// Keys of items of lists at the top level.
-pub const ITEMS: &[Row] = &[
-    ("runtime_flags.match_any_incoming_port", FLAGS, "false", "true"),
-    ("downstream_mtls.ca", "downstream_mtls: {{}}", "CERT", "OTHER_CERT"),
-    ("downstream_mtls.ca_file", "downstream_mtls: {{}}", "a.pem", "b.pem"),
-    ("downstream_mtls.crl", "downstream_mtls: {ca_file: a.pem, {}}", "LIST", ""),
-    ("downstream_mtls.crl_file", "downstream_mtls: {ca_file: a.pem, {}}", "c.crl", ""),
-    (
-        "downstream_mtls.enforcement",
-        "downstream_mtls: {ca_file: a.pem, {}}",
-        "reject_connection",
-        "policy",
-    ),
-    (
-        "downstream_mtls.match_subject_alt_names",
-        "downstream_mtls: {ca_file: a.pem, {}}",
-        "[{dns: 'a'}]",
-        "[{email: 'a'}]",
-    ),
-    ("downstream_mtls.max_verify_depth", "downstream_mtls: {ca_file: a.pem, {}}", "2", "1"),
-    ("runtime_flags.mcp", FLAG, "true", "false"),
-    ("certificates.cert", "certificates: [{key: a.key, {}}]", "a.pem", "b.pem"),
-    ("certificates.key", "certificates: [{cert: a.pem, {}}]", "a.key", "b.key"),
-    (
-        "autocert_fallback_cas.ca",
-        "autocert: true\nautocert_fallback_cas: [{{}}]",
-        "https://b.test/d",
-        "https://c.test/d",
-    ),
-    (
-        "autocert_fallback_cas.eab_key_id",
-        "autocert: true\nautocert_fallback_cas: [{ca: https://b.test/d, eab_mac_key: c2VjcmV0, {}}]",
-        "one",
-        "two",
-    ),
-    (
-        "autocert_fallback_cas.eab_mac_key",
-        "autocert: true\nautocert_fallback_cas: [{ca: https://b.test/d, eab_key_id: k, {}}]",
-        "c2VjcmV0",
-        "",
-    ),
 ];

@@ -9,6 +9,7 @@ use usher_rules::{
     policy::{LegacyAllow, Policy, RequestFacts},
     problem::Severity,
     session::{DeviceCredential, Enrolment, ShownDevice, SignedIn},
+    time::UnixTime,
     unproven::{Unproven, Why},
     yaml,
 };
@@ -52,9 +53,30 @@ pub fn criterion() -> impl Strategy<Value = (String, Value)> {
         text_matcher(&["read", "write"]).prop_map(|data| ("mcp_tool".into(), data)),
         text_matcher(&["root"]).prop_map(|data| ("ssh_username".into(), data)),
         device_matcher().prop_map(|data| ("device".into(), data)),
+        select(windows()),
         vec(select(vec!["192.0.2.0/24", "192.0.2.1", "::/0", "2001:db8::/32"]), 1..3)
             .prop_map(|ranges| ("source_ip".into(), json!(ranges))),
     ]
+}
+
+/// Criteria about a moment, in UTC.
+fn windows() -> Vec<(String, Value)> {
+    [
+        ("date", json!({"after": "2027-01-15T08:00:00Z"})),
+        ("date", json!({"after": "2027-01-15T00:00:00Z", "before": "2027-01-15T20:00:00Z"})),
+        ("day_of_week", json!({"is": "fri", "timezone": "UTC"})),
+        ("time_of_day", json!({"timezone": "UTC", "after": "8:00", "before": "20:00"})),
+        ("time_of_day", json!({"timezone": "UTC", "after": "20:00", "before": "8:00"})),
+    ]
+    .map(|(name, data)| (name.to_owned(), data))
+    .into()
+}
+
+/// Moments at the edges of these, and others.
+pub fn moment() -> impl Strategy<Value = UnixTime> {
+    let begin = 1_800_000_000_u64; // a Friday, at eight
+    select(vec![-90_000, -28_801, -28_800, -1, 0, 1, 43_199, 43_200, 57_600, 200_000])
+        .prop_map(move |after| UnixTime::from_seconds(begin.saturating_add_signed(after)))
 }
 
 /// No operand is empty: such a config is refused.

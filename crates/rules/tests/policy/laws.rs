@@ -10,14 +10,15 @@ use usher_rules::{
     problem::Severity,
     session::{ShownDevice, SignedIn},
     signin::person_from_claims,
+    time::UnixTime,
     yaml::{self, Entry, Kind, Node, Style},
 };
 
 use crate::{
     certificates::{shown, standing},
     given::{
-        WHYS, clause, compile, devices, document, person, plain, request, shows, signed_in, spoilt,
-        without_address, without_groups,
+        WHYS, clause, compile, devices, document, moment, person, plain, request, shows, signed_in,
+        spoilt, without_address, without_groups,
     },
     naive::{self, Clause},
 };
@@ -32,10 +33,12 @@ proptest! {
         devices in devices(),
         request in request(),
         shown in shown(),
+        moment in option::of(moment()),
     ) {
         let person = person.map(|person| Person { spelling: Spelling::AsSaid, ..plain(&person) });
         let who = person.as_ref().map(|person| shows(person, &devices));
         let facts = Facts::of(who.as_ref(), request).with_certificate(standing(&shown));
+        let facts = moment.map_or(facts, |moment| facts.at(moment));
         let policy = compile(&clauses);
         let decision = policy.decide(&facts);
         let words = |reasons: usher_rules::policy::Reasons| {
@@ -109,6 +112,20 @@ proptest! {
             if before == Verdict::Deny {
                 prop_assert_ne!(with(&id_token, userinfo.as_ref()), Verdict::Allow);
             }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_not_set_lets_nobody_in_whom_one_that_is_keeps_out(
+        clauses in vec(clause(), 0..5),
+        person in option::of(person()),
+        request in request(),
+        moment in moment(),
+    ) {
+        let (policy, who) = (compile(&clauses), person.as_ref().map(signed_in));
+        let facts = Facts::of(who.as_ref(), request);
+        if policy.decide(&facts.at(UnixTime::from_seconds(0))).verdict == Verdict::Allow {
+            prop_assert_ne!(policy.decide(&facts.at(moment)).verdict, Verdict::Deny);
         }
     }
 

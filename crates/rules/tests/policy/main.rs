@@ -5,6 +5,7 @@
 
 mod cases;
 mod certificates;
+mod covered;
 mod given;
 mod laws;
 mod naive;

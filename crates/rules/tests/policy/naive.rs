@@ -8,6 +8,7 @@ use usher_rules::{
     people::{Group, Person},
     policy::{Certificate, ClientCertificate, Facts, RequestFacts, Verdict},
     session::{Enrolment, SignedIn},
+    time::UnixTime,
 };
 
 pub const OPERATORS: [&str; 4] = ["and", "or", "not", "nor"];
@@ -133,6 +134,19 @@ fn criterion(name: &str, data: &Value, facts: &Facts<'_>, lenient: bool) -> (boo
                 ranges.iter().any(|range| contains(range.as_str().unwrap(), source))
             });
             return pick(holds, "source-ip-ok", "source-ip-unauthorized");
+        }
+        "date" | "day_of_week" | "time_of_day" => {
+            let Some(now) = facts.now else { return (lenient, "clock-not-set") };
+            return match name {
+                "date" => pick(date(data, now), "date-ok", "date-unauthorized"),
+                "day_of_week" => {
+                    // 1970 began on a Thursday
+                    let today = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"];
+                    let holds = data["is"] == today[(now.seconds() / 86_400 % 7) as usize];
+                    pick(holds, "day-of-week-ok", "day-of-week-unauthorized")
+                }
+                _ => pick(hours(data, now), "time-of-day-ok", "time-of-day-unauthorized"),
+            };
         }
         "cors_preflight" => {
             let given = |field: Option<&str>| !field.unwrap_or_default().is_empty();
@@ -300,6 +314,20 @@ fn certificate(data: &Value, shown: &Certificate) -> bool {
 }
 
 /// Compares bit by bit, after taking IPv4 out of IPv6.
+fn date(data: &Value, now: UnixTime) -> bool {
+    let moment = |key: &str| data[key].as_str().map(|text| UnixTime::parse(text).unwrap());
+    moment("after").is_none_or(|after| now >= after) && moment("before").is_none_or(|end| now < end)
+}
+
+fn hours(data: &Value, now: UnixTime) -> bool {
+    let second = |key: &str| {
+        let (hour, minute) = data[key].as_str().unwrap().split_once(':').unwrap();
+        hour.parse::<u64>().unwrap() * 3600 + minute.parse::<u64>().unwrap() * 60
+    };
+    let (now, after, before) = (now.seconds() % 86_400, second("after"), second("before"));
+    if after < before { now >= after && now < before } else { now >= after || now < before }
+}
+
 fn contains(range: &str, address: IpAddr) -> bool {
     let (network, length) = range.split_once('/').unwrap_or((range, "999"));
     let bits = |address: IpAddr| match address.to_canonical() {

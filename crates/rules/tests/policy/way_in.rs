@@ -25,7 +25,7 @@ fn lets_in(criteria: &[Explained<'_>], counts: impl Fn(usize) -> bool) -> bool {
 }
 
 fn may_turn(one: &Explained<'_>) -> bool {
-    matches!(one.about, About::Request | About::Message | About::Person)
+    matches!(one.about, About::Request | About::Moment | About::Message | About::Person)
         || one.about == About::Nobody && !one.says_no()
 }
 

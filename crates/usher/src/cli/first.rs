@@ -69,7 +69,7 @@ pub(super) fn words(plan: &Plan, people: Option<usize>, dir: &Path) -> Result<St
 fn addresses(plan: &Plan) -> Vec<String> {
     let scheme = if plan.listen.insecure { "http" } else { "https" };
     let mut named = Vec::new();
-    for route in &plan.routes {
+    for route in plan.routes.iter().filter(|route| route.tunnel.is_none()) {
         if let HostPattern::Exact { host, port } = &route.from {
             let port = port.map_or_else(String::new, |port| format!(":{port}"));
             let address = format!("{scheme}://{host}{port}/");

@@ -15,6 +15,7 @@ pub mod run;
 mod service;
 mod signals;
 pub mod status;
+pub mod tcp;
 pub mod trust;
 
 use std::{
@@ -71,6 +72,9 @@ Look after it:
   certs      Renew or revoke certificates from an authority, or change the account's key
   tls-report Say which old TVs, phones and players a host's certificate turns away
 
+Go through one, from a laptop:
+  tcp        Open a tunnel to a `tcp+https` route, from a port of this machine or for `ssh`
+
 Options:
 {options}
 
@@ -105,6 +109,7 @@ enum Command {
     Trust(trust::Args),
     Certs(certs::Args),
     TlsReport(status::TlsReportArgs),
+    Tcp(tcp::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -120,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Trust(args) => trust::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::TlsReport(args) => status::tls_report(&args),
+        Command::Tcp(args) => tcp::run(&args),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `usher people`: who can sign in with a password of this server.
 
+mod links;
 mod welcome;
 
 use std::{
@@ -7,16 +8,22 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use usher_rules::{
+    accounts::Invitation,
+    names::Origin,
     people::{Member, PeopleError},
     secret::Secret,
     time::UnixTime,
 };
 
 use crate::{
-    idp::{Cost, Directory, DirectoryError, LONGEST_PASSWORD, NewMember, NoRandomness, Passwords},
+    idp::{
+        Cost, Directory, DirectoryError, LONGEST_PASSWORD, NewMember, NoRandomness, Passwords,
+        WaysIn,
+    },
     store::{OpenError, Store},
 };
 
@@ -56,6 +63,41 @@ pub enum Command {
         /// Read the password from standard input, up to the end of the line
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// Invite somebody: prints a link to send, who opens it chooses a passkey or a password
+    Invite {
+        /// The address to sign in with; without it they choose one, which then counts for no rule
+        email: Option<String>,
+        /// The name to show, which they may change
+        #[arg(long, default_value = "", value_name = "NAME")]
+        name: String,
+        /// A group to put them in, any word that a policy names; may be repeated
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
+        /// When their access ends: a weekday, a date like 2026-12-31, or never
+        #[arg(long, default_value = "never", value_name = "DAY")]
+        until: links::Until,
+        /// For how many days the link is good
+        #[arg(long, default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=365))]
+        days: u32,
+        /// How many people may join by it
+        #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        uses: u32,
+    },
+    /// Let somebody in again who lost password or passkey: prints a link to send
+    Recover {
+        /// Their address
+        email: String,
+        /// For how many days the link is good
+        #[arg(long, default_value_t = 1, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=30))]
+        days: u32,
+    },
+    /// Change when somebody's access ends, and sign them out
+    SetUntil {
+        /// Their address
+        email: String,
+        /// A weekday, a date like 2026-12-31, never, or now
+        until: links::Until,
     },
     /// List everybody
     List {
@@ -112,6 +154,10 @@ enum Failure {
     Output(#[from] io::Error),
     #[error(transparent)]
     Random(#[from] NoRandomness),
+    #[error("where people sign in is not known, so there is nothing that a link could lead to")]
+    NoPage,
+    #[error("a link for {0} people can't name one address")]
+    OneAddress(u32),
 }
 
 /// Where a config is, if nobody says otherwise.
@@ -148,7 +194,9 @@ fn change(
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
     let passwords = Passwords::new(Cost::DEFAULT, 1).map_err(DirectoryError::from)?;
-    let directory = Directory::new(Arc::new(Store::open(dir)?), passwords);
+    let store = Arc::new(Store::open(dir)?);
+    let directory = Arc::new(Directory::new(Arc::<Store>::clone(&store), passwords));
+    let ways_in = WaysIn::new(Arc::clone(&directory), store);
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Failure::Start)?;
     match command {
         Command::Add { email, name, groups, password_stdin } => {
@@ -159,6 +207,36 @@ fn change(
             writeln!(streams.output, "added {}", one_line(&member))?;
             password.tell(streams)?;
             welcome(&member, config, streams)
+        }
+        Command::Invite { email, name, groups, until, days, uses } => {
+            if email.is_some() && *uses > 1 {
+                return Err(Failure::OneAddress(*uses));
+            }
+            let at = links::sign_in_page(dir, config).ok_or(Failure::NoPage)?;
+            let invitation = Invitation {
+                email: email.as_deref().map(Into::into),
+                name: name.as_str().into(),
+                groups: groups.iter().map(|group| group.as_str().into()).collect(),
+                until: until.moment(now).map(UnixTime::seconds),
+            };
+            let until = invitation.until;
+            let terms = (life(*days), *uses);
+            let token = runtime.block_on(ways_in.invite(invitation, terms, now))?;
+            let text = match until {
+                Some(until) => format!("You are invited to {at} until {}.", links::shown(until)),
+                None => format!("You are invited to {at}."),
+            };
+            tell_link((&at, &token, &text), life(*days), now, streams)
+        }
+        Command::Recover { email, days } => {
+            let at = links::sign_in_page(dir, config).ok_or(Failure::NoPage)?;
+            let (member, token) = runtime.block_on(ways_in.recover(email, life(*days), now))?;
+            let text = format!("Get in again to {at} as {}.", member.email);
+            tell_link((&at, &token, &text), life(*days), now, streams)
+        }
+        Command::SetUntil { email, until } => {
+            let member = runtime.block_on(ways_in.set_until(email, until.moment(now)))?;
+            Ok(writeln!(streams.output, "changed {}; signed out everywhere", one_line(&member))?)
         }
         Command::List { json } => {
             let members = runtime.block_on(directory.list())?;
@@ -188,6 +266,25 @@ fn change(
             password.tell(streams)
         }
     }
+}
+
+const fn life(days: u32) -> Duration {
+    Duration::from_secs(days as u64 * 24 * 3600)
+}
+
+/// The address, the same for a camera, and a text to send.
+fn tell_link(
+    (at, token, text): (&Origin, &Secret, &str),
+    life: Duration,
+    now: UnixTime,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
+    let address = links::address(at, token);
+    let end = links::shown(now.plus(life).seconds());
+    writeln!(streams.output, "{address}\n")?;
+    write!(streams.output, "{}", usher_pages::qr_text(&address))?;
+    writeln!(streams.output, "\nTo send:\n\n{text} Open this link by {end}:\n{address}")?;
+    Ok(writeln!(streams.errors, "It is shown this once. Whoever has it can use it.")?)
 }
 
 /// Says when no route lets them in.
@@ -239,13 +336,17 @@ fn one_line(member: &Member) -> String {
     }
     let groups = if member.groups.is_empty() { "-".into() } else { member.groups.join(", ") };
     line.push_str(&format!("  groups: {groups}"));
+    if let Some(until) = member.until {
+        line.push_str(&format!("  until: {}", links::shown(until)));
+    }
     line
 }
 
 fn json_line(member: &Member) -> String {
-    let Member { id, email, name, groups, added_at } = member;
+    let Member { id, email, name, groups, added_at, until, address_by } = member;
     serde_json::json!({
-        "email": email, "name": name, "groups": groups, "id": id, "added_at": added_at
+        "email": email, "name": name, "groups": groups, "id": id, "added_at": added_at,
+        "until": until, "address_by": address_by
     })
     .to_string()
 }
@@ -261,7 +362,9 @@ impl Failure {
             | Self::Start(_)
             | Self::Input(_)
             | Self::Output(_)
-            | Self::Random(_) => 2,
+            | Self::Random(_)
+            | Self::NoPage
+            | Self::OneAddress(_) => 2,
         }
     }
 
@@ -274,6 +377,11 @@ impl Failure {
             Self::Directory(DirectoryError::People(PeopleError::AlreadyHere(email))) => {
                 Some(format!("usher people set-groups {email} GROUP... or set-password {email}"))
             }
+            Self::NoPage => Some(
+                "usher check; say which config with --config, and let it be without an outside provider"
+                    .into(),
+            ),
+            Self::OneAddress(_) => Some("leave the address out, or --uses".into()),
             Self::Directory(_)
             | Self::Start(_)
             | Self::Input(_)

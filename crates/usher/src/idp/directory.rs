@@ -2,14 +2,15 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use usher_rules::{
     people::{
-        BoxFuture, Member, PasswordCheck, PasswordRefusal, People, PeopleError, TypedPassword,
+        AddressBy, BoxFuture, Member, PasswordCheck, PasswordRefusal, People, PeopleError,
+        TypedPassword,
     },
     secret::Secret,
     time::UnixTime,
 };
 
 use super::{
-    AddressError, HashingError, LONGEST_PASSWORD, Passwords, SHORTEST_PASSWORD,
+    AddressError, HashingError, LONGEST_PASSWORD, NoRandomness, Passwords, SHORTEST_PASSWORD,
     generate::canonical,
     normalised,
     passwords::Match,
@@ -24,9 +25,9 @@ const MOST_GROUPS: usize = 100;
 
 /// The people of this server: added and changed by an operator, checked at sign-in.
 pub struct Directory {
-    people: Arc<dyn People>,
+    pub(super) people: Arc<dyn People>,
     passwords: Passwords,
-    throttle: Throttle,
+    pub(super) throttle: Throttle,
 }
 
 /// Somebody to add, as an operator typed it.
@@ -73,6 +74,9 @@ pub enum DirectoryError {
     /// The password could not be hashed.
     #[error(transparent)]
     Hashing(#[from] HashingError),
+    /// Nothing can be made that nobody guesses.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
     /// The store of people refused.
     #[error(transparent)]
     People(#[from] PeopleError),
@@ -96,16 +100,14 @@ impl Directory {
         now: UnixTime,
     ) -> Result<Member, DirectoryError> {
         let email = address(new.email)?;
-        let name = new.name.trim();
-        if name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
-            return Err(DirectoryError::Name);
-        }
         let member = Member {
             id: uuid::Uuid::new_v4().to_string().into(),
             email,
-            name: name.into(),
+            name: name(new.name)?,
             groups: groups(new.groups)?,
             added_at: now.seconds(),
+            until: None,
+            address_by: AddressBy::Operator,
         };
         let hash = self.hash(password, &member.email).await?;
         self.people.add(member.clone(), hash).await?;
@@ -158,6 +160,11 @@ impl Directory {
         Ok(self.people.set_password(&email, hash).await?)
     }
 
+    /// Somebody, by an address as it is kept.
+    pub(super) async fn find(&self, address: &str) -> Result<Option<Member>, PeopleError> {
+        Ok(self.people.find(address).await?.map(|(member, _hash)| member))
+    }
+
     /// How many password checks were made; for tests and metrics.
     pub fn checks(&self) -> u64 {
         self.passwords.checks()
@@ -168,7 +175,11 @@ impl Directory {
         &self.passwords
     }
 
-    async fn hash(&self, password: Secret, email: &str) -> Result<Secret, DirectoryError> {
+    pub(super) async fn hash(
+        &self,
+        password: Secret,
+        email: &str,
+    ) -> Result<Secret, DirectoryError> {
         let octets = password.expose().len();
         if !(SHORTEST_PASSWORD..=LONGEST_PASSWORD).contains(&octets) {
             return Err(DirectoryError::PasswordLength(octets));
@@ -195,7 +206,8 @@ impl Directory {
         let found = self.people.find(&address).await;
         let found = found.map_err(|_failed| PasswordRefusal::Unavailable)?;
         let typed = Secret::new(password.expose());
-        let hash = found.as_ref().map(|(_, hash)| hash);
+        // Who has no password costs as much as nobody.
+        let hash = found.as_ref().map(|(_, hash)| hash).filter(|hash| !hash.expose().is_empty());
         let mut matched =
             self.passwords.check(typed, hash, counted.tried).await.map_err(unchecked)?;
         // What was generated is read out and typed on remote controls. Known or unknown, a second
@@ -213,12 +225,12 @@ impl Directory {
         match (found, matched) {
             (Some((member, _)), Match::Yes) => {
                 self.throttle.give_back(counted);
-                Ok(member)
+                still_let_in(member, now.wall)
             }
             (Some((member, was)), Match::YesAtOldCost) => {
                 self.throttle.give_back(counted);
                 self.rehash(&member.email, was, password).await;
-                Ok(member)
+                still_let_in(member, now.wall)
             }
             (Some(_), Match::No) | (None, _) => Err(PasswordRefusal::Wrong),
         }
@@ -256,15 +268,29 @@ const fn unchecked(failed: HashingError) -> PasswordRefusal {
     }
 }
 
-fn address(email: &str) -> Result<Box<str>, DirectoryError> {
+pub(super) fn address(email: &str) -> Result<Box<str>, DirectoryError> {
     normalised(email).map_err(|rule| DirectoryError::Address { email: email.into(), rule })
+}
+
+/// Whoever showed who they are, if their access has not ended.
+pub(super) fn still_let_in(member: Member, now: UnixTime) -> Result<Member, PasswordRefusal> {
+    if member.ends() > now { Ok(member) } else { Err(PasswordRefusal::Over) }
+}
+
+/// A name as it is kept.
+pub(super) fn name(given: &str) -> Result<Box<str>, DirectoryError> {
+    let name = given.trim();
+    match name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+        true => Err(DirectoryError::Name),
+        false => Ok(name.into()),
+    }
 }
 
 /// Groups as they are kept: each once, in order.
 ///
 /// No comma: `X-Pomerium-Claim-Groups` joins them with commas, and one group named `kids,admins`
 /// would be two to the app behind.
-fn groups(given: &[String]) -> Result<Vec<Box<str>>, DirectoryError> {
+pub(super) fn groups(given: &[String]) -> Result<Vec<Box<str>>, DirectoryError> {
     if let Some(odd) = given.iter().find(|group| {
         group.is_empty()
             || group.len() > LONGEST_NAME

@@ -3,6 +3,7 @@
 //! ```text
 //!  signin ── PasswordCheck ──▶ Directory ─▶ throttle ─▶ People (the store) ─▶ argon2id, bounded
 //!  usher people ── add, set-groups … ─┘
+//!  signin ── Accounts ──▶ WaysIn ─▶ throttle, the same people, and what is kept of passkeys and links
 //! ```
 //!
 //! - A try is counted before anything is looked up, by address *and* source prefix: failures
@@ -10,8 +11,9 @@
 //! - An unknown address costs one argon2id like a known one and gets the same answer.
 //! - What an operator types is judged here, once: addresses, names, groups, passwords.
 //!
-//! Passkeys, invitations and codes will be further files beside [`Directory`].
+//! - A passkey says itself whose it is. A link is known by its digest alone.
 
+mod accounts;
 mod address;
 mod directory;
 mod generate;
@@ -22,6 +24,7 @@ mod tests;
 mod throttle;
 mod weak;
 
+pub use accounts::WaysIn;
 pub use address::{AddressError, normalised};
 pub use directory::{Directory, DirectoryError, NewMember};
 pub use generate::{NoRandomness, generated_password};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Request;
+use http::{Method, Request, Uri};
 use usher_rules::{
     plan::{Plan, PolicyTest, Route},
     policy::{Explained, Explanation, Verdict},
@@ -11,6 +11,7 @@ use usher_rules::{
 };
 
 use crate::request::{
+    accept::Presented,
     authorize::ReadingOf,
     inquiry::{Caller, Foretold, Inquiry, Judged, foretell},
 };
@@ -34,22 +35,27 @@ fn asked(plan: &Arc<Plan>, route: &Route, test: &PolicyTest, now: Now) -> Option
     });
     let inquiry = Inquiry {
         plan,
-        head: head(test),
+        head: head(route, test),
         who: who.map_or(Caller::Nobody, Caller::Imagined),
         source: test.source,
-        presented: Arc::default(),
-        tool: None,
+        presented: Arc::new(Presented::new(test.certificate.clone())),
+        tool: test.tool.clone(),
         now: Now { wall, ..now },
     };
     foretell(inquiry, |foretold| wrong(route, test, &foretold))
 }
 
-fn head(test: &PolicyTest) -> http::request::Parts {
+/// Of a tunnel nothing is asked but to be opened.
+fn head(route: &Route, test: &PolicyTest) -> http::request::Parts {
     let mut head = Request::new(()).into_parts().0;
     head.method = test.method.clone();
     head.uri = test.target.clone().into();
     head.headers.extend(test.fields.iter().cloned());
-    if let Ok(host) = test.authority.to_string().try_into() {
+    let authority = test.authority.to_string();
+    if let (Some(_), Ok(asked)) = (&route.tunnel, Uri::try_from(&authority)) {
+        (head.method, head.uri) = (Method::CONNECT, asked);
+    }
+    if let Ok(host) = authority.try_into() {
         head.headers.insert(http::header::HOST, host);
     }
     head
@@ -74,9 +80,17 @@ fn wrong(route: &Route, test: &PolicyTest, foretold: &Foretold<'_>) -> Option<Pr
         }
         Foretold::Nowhere(_) => Some(elsewhere("no route takes the request".into())),
         // Whoever expects that nobody gets so far is right.
-        Foretold::Refused(_) if test.expect == Verdict::Deny && test.reason.is_none() => None,
+        Foretold::Refused(_) | Foretold::Barred(_)
+            if test.expect == Verdict::Deny && test.reason.is_none() =>
+        {
+            None
+        }
         Foretold::Refused(error) => Some(problem(
             format!("this test expects `{expected}`, and the request is refused: {error}"),
+            "write another request, or `expect: deny` without a `reason`".into(),
+        )),
+        Foretold::Barred(barred) => Some(problem(
+            format!("this test expects `{expected}`, and the request is refused: {}", barred.why()),
             "write another request, or `expect: deny` without a `reason`".into(),
         )),
         Foretold::Judged(judged) => judged_wrong(test, judged, problem),

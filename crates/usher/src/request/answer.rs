@@ -222,13 +222,20 @@ impl Door {
 fn page_of<'r>(request: &'r Identified<'_>) -> Cow<'r, str> {
     let head = &request.head;
     let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
-    if reads { without_session(&head.uri) } else { "/".into() }
+    let is_tunnel = request.routed.route().is_some_and(|route| route.tunnel.is_some());
+    match (reads, is_tunnel) {
+        (true, _) => without_session(&head.uri),
+        (false, true) => "/.pomerium/".into(), // there is no other page at its host
+        (false, false) => "/".into(),
+    }
 }
 
 fn needed<'r>(request: &'r Identified<'_>, target: &'r str, prompt: Prompt) -> SignInNeeded<'r> {
     let Identified { head, seen, routed, .. } = request;
-    let asked = (head, &routed.authority, target);
     let route = routed.route().map(AsRef::as_ref);
+    let tunnel = route.and_then(|route| route.tunnel.as_ref());
+    let elsewhere = tunnel.and_then(|tunnel| tunnel.sign_in.as_ref());
+    let asked = (head, elsewhere.unwrap_or(&routed.authority), target);
     SignInNeeded { prompt, ..SignInNeeded::on(route, &seen.plan, asked, (seen.id(), seen.now)) }
 }
 

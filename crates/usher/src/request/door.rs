@@ -1,5 +1,6 @@
 use std::{
-    fmt,
+    fmt, io,
+    net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
@@ -25,6 +26,7 @@ use super::{
     identify::{SessionStore, Verifier},
     record::Recorder,
     shape::Signer,
+    tls::refused_certificate,
 };
 
 /// The plan in force and all that the rooms need, once for each core.
@@ -145,6 +147,15 @@ impl Door {
     }
 }
 
+impl Door {
+    /// A handshake that failed for what the client showed leaves a line; other ones are noise.
+    pub(crate) fn handshake_failed(&self, peer: SocketAddr, error: &io::Error) {
+        if let Some(why) = refused_certificate(error) {
+            self.recorder.handshake_refused(peer, why, moment(&*self.clock));
+        }
+    }
+}
+
 /// This moment; the beginning of time where the clock is what panicked.
 pub(crate) fn moment(clock: &dyn Clock) -> Now {
     let nothing = || Now {
@@ -156,8 +167,11 @@ pub(crate) fn moment(clock: &dyn Clock) -> Now {
 }
 
 impl Recheck for InForce {
-    fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+    fn generation(&self, standing: &Standing) -> u64 {
+        let renewals = standing.session().map_or(0, |session| session.renewals());
+        // A film whose session has run out is looked at now and then: it may play on for a while.
+        let minute = moment(&*self.clock).wall.seconds() / 60;
+        self.generation.load(Ordering::Acquire).wrapping_add(renewals).wrapping_add(minute)
     }
 
     fn still_holds(&self, standing: &Standing, stream: Stream) -> Result<(), PermitEnd> {

@@ -28,7 +28,7 @@ use super::{
     refusal::rule_of,
     route::{self, Destination, RouteError, Routed},
     seen::Seen,
-    shape,
+    shape, workers,
 };
 
 /// A request that nobody made.
@@ -75,7 +75,8 @@ impl Caller {
         match self {
             Self::Nobody => Identity::Anonymous,
             Self::Imagined(mut who) => {
-                let provider = plan.sign_in.providers.asked_by(route.own_client.as_ref());
+                let mut asked = plan.sign_in.providers.asked_by(route.sign_in_by.as_ref());
+                let provider = asked.next().unwrap_or_else(|| plan.sign_in.providers.first());
                 who.session.idp_id = provider.id().into();
                 session(who)
             }
@@ -95,8 +96,42 @@ pub enum Foretold<'a> {
     OwnPage(&'a Routed),
     /// No route takes it.
     Nowhere(&'a Routed),
+    /// It is refused before its route's policy is asked.
+    Barred(Barred),
     /// A route's policy decides.
     Judged(Box<Judged<'a>>),
+}
+
+/// What keeps a request from its route's policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// It asks for a service worker that could rule the page on which people sign in.
+    ServiceWorker,
+    /// What its client shows is no certificate that can be read.
+    UnreadableCertificate,
+}
+
+impl Barred {
+    /// The rule, as records have it.
+    const fn rule(self) -> PathRule {
+        match self {
+            Self::ServiceWorker => PathRule::ServiceWorker,
+            Self::UnreadableCertificate => PathRule::ClientCertificate,
+        }
+    }
+
+    /// Why, as words with the status.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::ServiceWorker => {
+                "people sign in on this host, so no service worker rules all of it: 403, or a script \
+                 that unregisters itself"
+            }
+            Self::UnreadableCertificate => {
+                "what its client shows is no certificate that can be read: 500, as in Pomerium"
+            }
+        }
+    }
 }
 
 /// A route's policy, asked.
@@ -133,14 +168,15 @@ impl<'a> Foretold<'a> {
     pub const fn judged(&self) -> Option<&Judged<'a>> {
         match self {
             Self::Judged(judged) => Some(judged),
-            Self::Refused(_) | Self::Unescaped(_) | Self::OwnPage(_) | Self::Nowhere(_) => None,
+            Self::Refused(_) | Self::Unescaped(_) | Self::OwnPage(_) => None,
+            Self::Nowhere(_) | Self::Barred(_) => None,
         }
     }
 
     /// As records have it.
     pub const fn verdict(&self) -> Verdict {
         match self {
-            Self::Refused(_) | Self::Nowhere(_) => Verdict::Deny,
+            Self::Refused(_) | Self::Nowhere(_) | Self::Barred(_) => Verdict::Deny,
             Self::Unescaped(_) | Self::OwnPage(_) => Verdict::Allow,
             Self::Judged(judged) => judged.explanation.decision.verdict,
         }
@@ -151,6 +187,7 @@ impl<'a> Foretold<'a> {
         match self {
             Self::Refused(error) => rule_of(error).word(),
             Self::Nowhere(_) => PathRule::NoRoute.word(),
+            Self::Barred(why) => why.rule().word(),
             Self::Unescaped(_) | Self::OwnPage(_) => PathRule::OwnPage.word(),
             Self::Judged(judged) => &judged.explanation.decision.rule,
         }
@@ -189,6 +226,9 @@ pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -
     let message =
         tool.map_or(Message::Nothing, |tool| Message::Request { id: None, tool: Some(tool) });
     let request = Identified { head, seen, routed, identity, message };
+    if let Some(barred) = barred(&request, route) {
+        return tell(Foretold::Barred(barred));
+    }
     let explanation = authorize::explain(&request, route);
     let (by, shadow) = match authorize::permit(request, route, |_| Unbound::No) {
         Ok((_, Grounds::Policy(_, shadow))) => (ReadingOf::Canonical, shadow),
@@ -196,6 +236,15 @@ pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -
         Err(refused) => (refused.by, refused.shadow),
     };
     tell(Foretold::Judged(Box::new(Judged { routed, route, explanation, by, shadow, after })))
+}
+
+/// In the order of [`super::path`].
+fn barred(request: &Identified<'_>, route: &Route) -> Option<Barred> {
+    if workers::refused(request).is_some() {
+        return Some(Barred::ServiceWorker);
+    }
+    let is_unreadable = request.seen.connection.presented.is_unreadable();
+    (route.client_trust.is_some() && is_unreadable).then_some(Barred::UnreadableCertificate)
 }
 
 fn after(seen: &Seen, routed: &Routed, route: &Route, head: &Parts) -> After {

@@ -85,7 +85,7 @@ pub enum Prompt {
 
 /// A navigation that needs somebody to sign in. Made by [`SignInNeeded::on`] alone: everybody asks
 /// the same provider for the same route.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct SignInNeeded<'a> {
     /// The snapshot that this request runs with.
     pub plan: &'a Arc<Plan>,
@@ -95,8 +95,8 @@ pub struct SignInNeeded<'a> {
     pub authority: &'a Authority,
     /// Path and query to come back to.
     pub target: &'a str,
-    /// Who says who they are: by the id that its sessions have.
-    pub provider: &'a str,
+    /// Who may say who they are: by the ids that their sessions have.
+    pub provider: String,
     /// Does a session that is known somewhere do?
     pub prompt: Prompt,
     /// The id on pages, logs and `X-Request-Id`.
@@ -113,8 +113,8 @@ impl<'a> SignInNeeded<'a> {
         (head, authority, target): (&'a http::request::Parts, &'a Authority, &'a str),
         (request_id, now): (&'a str, Now),
     ) -> Self {
-        let own_client = route.and_then(|route| route.own_client.as_ref());
-        let provider = plan.sign_in.providers.asked_by(own_client).id();
+        let by = route.and_then(|route| route.sign_in_by.as_ref());
+        let provider = plan.sign_in.providers.ids_asked_by(by);
         let prompt = Prompt::IfNeeded;
         Self { plan, head, authority, target, provider, prompt, request_id, now }
     }

@@ -2,11 +2,11 @@
 
 use std::{pin::pin, sync::Arc};
 
-use http::{HeaderValue, Request, Response, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
-    fields::{Reader, join_cookies, names_two_visitors, one_length, reader},
+    fields::{join_cookies, names_two_visitors, one_length, reader},
     mcp::Message,
     names::escaped_path,
     plan::Route,
@@ -14,7 +14,7 @@ use usher_rules::{
 
 use super::{
     Body, Details, Door, OwnRequest, PathRule,
-    accept::{Connection, limits},
+    accept::{Connection, Protocol, limits},
     answer,
     app::{self, AppRequest},
     authorize::{self, Permitted, Unbound},
@@ -70,13 +70,15 @@ impl Door {
         let (upgrade, has_room) =
             (Upgrade::take(&mut head, connection.protocol()), in_flight.has_room());
         let reader = match &upgrade {
-            Some(_) => Reader::Program, // a page in its place would be noise
+            Some(upgrade) => upgrade.reader(&head.headers),
             None => reader(&head.method, &head.headers),
         };
         let plan = self.plan();
         if names_two_visitors(&head.headers, plan.xff_num_trusted_hops) {
             self.recorder.names_two_visitors();
         }
+        // What follows a CONNECT that opened nothing may be bytes, and no request.
+        let ends = head.method == Method::CONNECT && connection.protocol() == Protocol::Http1;
         let seen = Seen::of(&head, plan, connection, self.clock.now(), reader);
         let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
@@ -96,6 +98,9 @@ impl Door {
         let (mut response, running) =
             answered.unwrap_or_else(|refusal| (self.refuse(&mut journey, &refusal), None));
         response.headers_mut().insert(REQUEST_ID, journey.seen.request_id.clone());
+        if ends && running.is_none() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let Some(closing) = journey.record(Some(response.status())) else { return response };
         if let Some(running) = running {
             running.start(self, closing); // a socket is no exchange: a drain does not wait for it
@@ -152,7 +157,7 @@ impl Door {
         if !seen.now.wall.is_plausible() {
             return Ok(Identity::Anonymous); // who is signed in stays so, for when the clock is right
         }
-        let host = routed.authority.host.as_str();
+        let host = routed.sign_in_host().as_str();
         let asker = Asker { fields: &head.headers, uri: &head.uri, host, now: seen.now };
         let by_us =
             identify::who(&seen.plan, &self.verifier, self.sessions.as_ref(), asker).await?;
@@ -263,6 +268,9 @@ impl Door {
         let sent = sent?;
         outcome.details = Details::ViaUpstream;
         let (mut response, running) = upgrade::settle(sent, upgrade)?;
+        if route.tunnel.is_some() {
+            self.note_opened(seen, (routed, route), outcome.authority.as_ref());
+        }
         if let (Some(beside), None) = (&beside, &running) {
             response = Box::pin(beside.toward_client(response)).await?;
         }
@@ -288,6 +296,9 @@ impl Door {
             now: seen.now.wall,
         };
         let shaped = permitted.shaped(|head, standing| {
+            if let Some(Upgrade::Tunnel(_)) = upgrade {
+                return Some(Request::from_parts(head, body)); // nothing of it goes further
+            }
             let mut head = shape::toward_upstream(head, standing, upward)?;
             if let Some(upgrade) = upgrade {
                 upgrade.ask(&mut head);

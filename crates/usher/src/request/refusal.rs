@@ -181,7 +181,6 @@ pub(super) fn rule_of(error: &RouteError) -> PathRule {
     match error {
         RouteError::Misdirected => PathRule::OtherHost,
         RouteError::BadAuthority(error) if error.is_no_name() => PathRule::NoRoute,
-        RouteError::NoTunnel => PathRule::NoRoute,
         RouteError::NoAuthority
         | RouteError::BadAuthority(_)
         | RouteError::BadPath(_)
@@ -213,11 +212,10 @@ fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> 
             not_spoken("The request's transfer coding is not spoken here.")
         }
         RouteError::Protocol => not_spoken("Only WebSockets can be opened by extended CONNECT."),
-        RouteError::Connect => not_spoken("No tunnels are opened here yet."),
-        RouteError::NoTunnel => (Box::new(NotFound { host, receipt }), Details::RouteNotFound),
         RouteError::Trace => not_spoken("Requests are not traced here."),
         RouteError::NoAuthority
         | RouteError::BadAuthority(_)
+        | RouteError::Connect
         | RouteError::BadPath(_)
         | RouteError::TwoReadings
         | RouteError::Method

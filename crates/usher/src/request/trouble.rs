@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use usher_rules::plan::{Level, Route};
 
 use super::{
     Door, EventField, EventName, authorize,
     forward::{Ejected, ForwardError},
+    route::Routed,
     seen::Seen,
     shape,
     tls_words::full_cause,
@@ -33,6 +34,23 @@ impl Door {
             .with(EventField::Problem, "the upstream is an outlier")
             .with(EventField::Cause, ejected.why)
             .with(EventField::Effect, format_args!("it is left alone for {:?}", ejected.length))
+            .write_if(&seen.plan.log);
+    }
+
+    /// A tunnel is open; its access line comes when it ends.
+    pub(super) fn note_opened(
+        &self,
+        seen: &Seen,
+        (routed, route): (&Routed, &Route),
+        upstream: Option<&HeaderValue>,
+    ) {
+        let upstream = upstream.and_then(|upstream| upstream.to_str().ok()).unwrap_or_default();
+        self.recorder
+            .event(Level::Info, EventName::Tunnel, seen.now)
+            .with(EventField::RequestId, seen.id())
+            .with(EventField::Route, &route.name)
+            .with(EventField::Host, &routed.authority)
+            .with(EventField::Upstream, upstream)
             .write_if(&seen.plan.log);
     }
 

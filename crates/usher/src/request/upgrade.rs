@@ -4,7 +4,11 @@ use std::{pin::pin, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use hyper::ext;
-use usher_rules::{fields::wants_websocket, names::Origin, plan::Route};
+use usher_rules::{
+    fields::{Reader, reader, wants_websocket},
+    names::Origin,
+    plan::Route,
+};
 
 use super::{
     Body, Door,
@@ -12,7 +16,8 @@ use super::{
     authorize::Standing,
     caught::caught,
     forward::{
-        ForwardError, Handshake, Key, Sent, SharedRecheck, UnderWay, relay, upstream_fields,
+        ForwardError, Handshake, Key, Sent, SharedRecheck, UnderWay, UpstreamIo, relay,
+        upstream_fields,
     },
     identify::Identified,
     record::Closing,
@@ -23,6 +28,8 @@ use super::{
 pub(super) enum Upgrade {
     /// WebSocket (RFC 6455).
     WebSocket(WebSocket),
+    /// Bytes (CONNECT, RFC 9110 §9.3.6); the client's side.
+    Tunnel(Duplex),
 }
 
 /// A client that asks to speak WebSocket.
@@ -45,17 +52,30 @@ enum AskedBy {
 /// Both sides of an upgraded connection, to be joined once the answer is out.
 pub(super) struct Running {
     client: Duplex,
-    upstream: Duplex,
+    upstream: Far,
     standing: Standing,
     under_way: UnderWay,
 }
 
+/// The upstream's side.
+enum Far {
+    /// What it made of its connection.
+    Upgraded(Duplex),
+    /// A connection of its own.
+    Opened(UpstreamIo),
+}
+
 impl Upgrade {
-    /// Takes the client's side out of a request that asks for a WebSocket: `Upgrade` on HTTP/1.1,
-    /// extended CONNECT on HTTP/2 (RFC 8441 §4), which for everybody else becomes a GET.
+    /// Takes the client's side out of a request that asks for a tunnel, or for a WebSocket: `Upgrade`
+    /// on HTTP/1.1, extended CONNECT on HTTP/2 (RFC 8441 §4), which for everybody else becomes a GET.
     ///
     /// Any other `Upgrade` is ignored, as RFC 9110 §7.8 lets a server do.
     pub(super) fn take(head: &mut Parts, protocol: Protocol) -> Option<Self> {
+        if head.method == Method::CONNECT && head.extensions.get::<ext::Protocol>().is_none() {
+            let has_content = has_body(&head.headers); // RFC 9110 §9.3.6: it has none
+            let client = (!has_content).then(|| Duplex::of_request(&mut head.extensions));
+            return client.flatten().map(Self::Tunnel);
+        }
         let (by, wanted) = match protocol {
             Protocol::Http1 => (
                 AskedBy::Field,
@@ -82,6 +102,16 @@ impl Upgrade {
     pub(super) const fn is_a_tunnel(&self) -> bool {
         match self {
             Self::WebSocket(WebSocket { by, .. }) => matches!(by, AskedBy::Connect),
+            Self::Tunnel(_) => true,
+        }
+    }
+
+    /// Who reads an answer that opens nothing. In a socket's place a page would be noise; programs
+    /// that open tunnels know by a redirect that somebody has to sign in.
+    pub(super) fn reader(&self, fields: &HeaderMap) -> Reader {
+        match self {
+            Self::WebSocket(_) => Reader::Program,
+            Self::Tunnel(_) => reader(&Method::GET, fields),
         }
     }
 
@@ -95,6 +125,7 @@ impl Upgrade {
                 };
                 socket.handshake = upstream_fields(&mut head.headers, key);
             }
+            Self::Tunnel(_) => {}
         }
     }
 
@@ -102,6 +133,7 @@ impl Upgrade {
     const fn is_open_on(&self, route: &Route) -> bool {
         match self {
             Self::WebSocket(_) => route.websockets,
+            Self::Tunnel(_) => route.tunnel.is_some(),
         }
     }
 }
@@ -110,13 +142,19 @@ impl Upgrade {
 ///
 /// # Errors
 ///
-/// 403: before anybody is asked who they are, as the real server does it.
+/// 403: before anybody is asked who they are, as the real server does it; 400 where a tunnel's
+/// bytes could not follow.
 pub(super) fn allowed(
     upgrade: Option<Upgrade>,
     route: &Route,
     request: &Identified<'_>,
 ) -> Result<Option<Upgrade>, Refusal> {
-    let Some(upgrade) = upgrade else { return Ok(None) };
+    let Some(upgrade) = upgrade else {
+        return match route.tunnel {
+            Some(_) => Err(Refusal::Malformed("a request for a tunnel has no body")),
+            None => Ok(None),
+        };
+    };
     if !upgrade.is_open_on(route) {
         return Err(Refusal::NoWebSockets);
     }
@@ -165,7 +203,14 @@ pub(super) fn settle(
             Err(ForwardError::NotWebSocket.into())
         }
         (Sent::Response(response), _) => Ok((response.map(Body::Upstream), None)),
-        (Sent::Upgraded { .. }, None) => Err(ForwardError::NotWebSocket.into()),
+        (Sent::Opened { upstream, standing, under_way }, Some(Upgrade::Tunnel(client))) => {
+            let upstream = Far::Opened(upstream);
+            let running = Running { client, upstream, standing, under_way };
+            Ok((Response::new(Body::Empty), Some(running)))
+        }
+        (Sent::Upgraded { .. }, None | Some(Upgrade::Tunnel(_))) | (Sent::Opened { .. }, _) => {
+            Err(ForwardError::NotWebSocket.into())
+        }
         (
             Sent::Upgraded { mut response, upstream, standing, under_way },
             Some(Upgrade::WebSocket(socket)),
@@ -178,7 +223,8 @@ pub(super) fn settle(
                 *response.status_mut() = StatusCode::OK; // RFC 8441 §5.1
                 *response.version_mut() = Version::HTTP_2;
             }
-            let running = Running { client: socket.client, upstream, standing, under_way };
+            let (client, upstream) = (socket.client, Far::Upgraded(upstream));
+            let running = Running { client, upstream, standing, under_way };
             Ok((response.map(|()| Body::Empty), Some(running)))
         }
     }
@@ -223,15 +269,25 @@ impl Running {
         let must_go = closing.must_go();
         door.tasks.spawn_upgraded(async move {
             let _until_it_ends = under_way;
-            let both = tokio::join!(client.opened(), upstream.opened());
-            let (Some(client), Some(upstream)) = both else { return };
-            let running = pin!(Some(relay(client, upstream, idle, &standing, &recheck)));
+            let joined = async {
+                match upstream {
+                    Far::Upgraded(upstream) => {
+                        let (client, upstream) = tokio::join!(client.opened(), upstream.opened());
+                        Some(relay(client?, upstream?, idle, &standing, &recheck).await)
+                    }
+                    Far::Opened(upstream) => {
+                        let client = client.opened().await?;
+                        Some(relay(client, upstream, idle, &standing, &recheck).await)
+                    }
+                }
+            };
+            let joined = pin!(Some(joined));
             let relayed = tokio::select! {
-                relayed = caught(running) => relayed,
+                relayed = caught(joined) => relayed,
                 () = must_go => return,
             };
             match relayed {
-                Ok(relayed) => closing.relayed(relayed),
+                Ok(relayed) => relayed.into_iter().for_each(|relayed| closing.relayed(relayed)),
                 Err(panicked) => closing.panicked(&panicked),
             }
         });

@@ -152,6 +152,8 @@ words! {
         StoreSweep = "store-sweep",
         /// Asks the provider at the start, so that a mistake is told before somebody signs in.
         Provider = "provider",
+        /// Asks providers again about those who are signed in.
+        Sessions = "sessions",
         /// Tells the certificates the time, and the operator which of them end.
         Certificates = "certificates",
         /// Orders certificates.
@@ -182,15 +184,19 @@ words! {
         Mount = "mount",
         SignIn = "sign-in",
         SignInFailed = "sign-in-failed",
+        Account = "account",
         SignOut = "sign-out",
+        SessionEnded = "session-ended",
         SignInHost = "sign-in-host",
         Provider = "provider",
         Upstream = "upstream",
+        Tunnel = "tunnel",
         Certificate = "certificate",
         CertificateEnds = "certificate-ends",
         Metrics = "metrics",
         Overload = "overload",
         TakenBack = "taken-back",
+        HandshakeRefused = "handshake-refused",
         Unreadable = "unreadable",
         Forwarded = "forwarded",
         Identity = "identity",

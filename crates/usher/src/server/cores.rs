@@ -43,11 +43,13 @@ use crate::{
         record::{LeftOut, Recorder},
         tls::Accepted,
     },
+    signin::SignInRoom,
     store::Store,
 };
 
 pub(super) struct Chores {
     pub store: Arc<Store>,
+    pub own: Arc<SignInRoom>,
     pub certificates: Arc<Swapping>,
     pub acme: Arc<AcmeClient>,
     pub redirect: Option<Listener>,
@@ -108,7 +110,7 @@ pub(super) fn spawn_chores(
     chores: Chores,
     over: &CancellationToken,
 ) -> io::Result<[JoinHandle<()>; 2]> {
-    let Chores { store, certificates, acme, redirect, probes, figures } = chores;
+    let Chores { store, own, certificates, acme, redirect, probes, figures } = chores;
     let (keeper, challenges) =
         (core.supervisor.clone(), Arc::clone(&acme.provisioned().challenges));
     let orders = chore_thread("orders", over, move || {
@@ -120,6 +122,7 @@ pub(super) fn spawn_chores(
     })?;
     let rest = chore_thread("chores", over, move || {
         keep_house(&core, &store, &certificates);
+        keep_sessions(&core, own);
         listen_for_probes(&core, probes, &store)?;
         listen_beside(&core, redirect, figures, &challenges)
     })?;
@@ -179,6 +182,31 @@ fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
     supervisor.keep(Chore::Certificates, move || {
         let log = AcmeLog { recorder: recorder.clone(), clock: Arc::clone(&clock) };
         renew(Arc::clone(&certificates), log)
+    });
+}
+
+/// How often it is looked about whom a provider is to be asked again.
+const LOOK_AT_SESSIONS: Duration = Duration::from_secs(1);
+
+fn keep_sessions(core: &Core, own: Arc<SignInRoom>) {
+    let Core { supervisor, door, .. } = core;
+    let (door, clock) = (Arc::clone(door), Arc::clone(&supervisor.clock));
+    let tasks = supervisor.tasks.clone();
+    supervisor.keep(Chore::Sessions, move || {
+        let (own, door, clock) = (Arc::clone(&own), Arc::clone(&door), Arc::clone(&clock));
+        let tasks = tasks.clone();
+        async move {
+            loop {
+                tokio::time::sleep(LOOK_AT_SESSIONS).await;
+                let (own, door, clock) = (Arc::clone(&own), Arc::clone(&door), Arc::clone(&clock));
+                let begun = tasks.clone();
+                // A refresh token that is spent while its answer is lost would sign its person out.
+                let pass = tasks.spawn_whole(async move {
+                    own.recheck(&door.plan(), &*clock, &|| !begun.is_draining()).await;
+                });
+                let _what_panicked_was_told = pass.await;
+            }
+        }
     });
 }
 
@@ -383,9 +411,9 @@ impl Core {
                     () = tasks.draining() => return,
                     () = admitted.must_go() => return,
                 };
-                let Ok(Accepted { stream, server_name, protocol, shown, presented }) = accepted
-                else {
-                    return;
+                let Accepted { stream, server_name, protocol, shown, presented } = match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => return door.handshake_failed(peer, &error),
                 };
                 let certificates = (shown, presented);
                 let connection = connection(server_name, certificates, protocol, admitted);

@@ -49,6 +49,7 @@ pub use clock::SystemClock;
 pub use keys::KeyFailure;
 pub use metrics::GuardError;
 pub use preflight::refusals;
+pub use sign_in_host::sign_in_origin;
 pub(crate) use start::install_cryptography;
 pub use start::{StartOptions, start};
 pub use start_error::StartError;

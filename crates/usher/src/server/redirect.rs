@@ -168,8 +168,11 @@ fn public(plan: &Plan, asked: &Authority) -> Option<String> {
     if let Some(own) = plan.sign_in.own().filter(|own| own.host == *host) {
         return Some(at(Some(own.port)));
     }
-    let mut from = plan.routes.iter().map(|route| &route.from);
-    from.find(|from| from.takes_host(host.as_str())).map(|from| match from {
+    let pages = plan.routes.iter().filter(|route| route.tunnel.is_none());
+    let mut from = pages.map(|route| &route.from);
+    let page = from.find(|from| from.takes_host(host.as_str())).map(|from| match from {
         HostPattern::Exact { port, .. } | HostPattern::Wildcard { port, .. } => at(*port),
-    })
+    });
+    let tunnel = || plan.signs_in_for_tunnels(&Authority { host: host.clone(), port: None });
+    page.or_else(|| tunnel().then(|| at(None)))
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use usher_rules::{
-    names::Host,
+    names::{Host, Origin},
     plan::{HostPattern, Level, Plan},
     time::Now,
 };
@@ -48,6 +48,16 @@ pub(super) fn settle(plan: &mut Plan, dir: &Path, in_force: Option<&Host>) -> Se
     let from = before.into_iter().flatten().next().filter(|from| **from != *to).map(Box::from);
     let not_kept = if kept == Some(&*to) { None } else { keep(&file, &to).err() };
     Settled { from, to, not_kept }
+}
+
+/// Where people sign in under `plan` in this data directory.
+pub fn sign_in_origin(plan: &Plan, dir: &Path) -> Origin {
+    let kept = fs::read_to_string(dir.join(FILE)).unwrap_or_default();
+    let moved = !plan.sign_in.dedicated_host && plan.sign_in.own().is_some();
+    match named(plan, kept.trim()).filter(|_| moved) {
+        Some((host, port)) => Origin { host, port },
+        None => plan.sign_in.authenticate.clone(),
+    }
 }
 
 /// The host of that name, if a route is for it alone.

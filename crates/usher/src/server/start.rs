@@ -25,7 +25,7 @@ use crate::{
         acme::{AcmeClient, AcmeTimeouts, BeforeWrite, CertificateStore, Coverage},
         has_certificates, neighbourhood,
     },
-    idp::{Cost, Directory, Passwords},
+    idp::{Cost, Directory, Passwords, WaysIn},
     request::{
         Apps, Door, DoorParts, Part,
         accept::{Bounds, Listener, Shares, Tasks, parse_address},
@@ -101,6 +101,7 @@ struct Rooms {
     kept: Kept,
     certificates: Certified,
     door: Arc<Door>,
+    own: Arc<SignInRoom>,
     tasks: Tasks,
     shares: Arc<Shares>,
 }
@@ -145,9 +146,9 @@ impl Rooms {
         let tasks = Tasks::default();
         let passwords =
             Passwords::new(options.password_cost, kept.cores).map_err(StartError::Passwords)?;
-        let door = open_door(&kept, &certificates.served, &tasks, passwords, apps)?;
+        let (door, own) = open_door(&kept, &certificates.served, &tasks, passwords, apps)?;
         let shares = Shares::new(Bounds::for_files(files::raise_limit()));
-        Ok(Self { kept, certificates, door, tasks, shares })
+        Ok(Self { kept, certificates, door, own, tasks, shares })
     }
 
     /// What readers of figures get.
@@ -195,7 +196,8 @@ impl Rooms {
         }
         let certificates = Arc::clone(&running.certificates);
         let acme = Arc::clone(&running.acme);
-        let chores = cores::Chores { store, certificates, acme, redirect, probes, figures };
+        let own = self.own;
+        let chores = cores::Chores { store, own, certificates, acme, redirect, probes, figures };
         let threads = cores::spawn_chores(core, chores, &running.over);
         running.threads.extend(threads.map_err(StartError::Thread)?);
         Ok(running)
@@ -277,24 +279,26 @@ fn open_door(
     tasks: &Tasks,
     passwords: Passwords,
     apps: Apps,
-) -> Result<Arc<Door>, StartError> {
+) -> Result<(Arc<Door>, Arc<SignInRoom>), StartError> {
     let Kept { plan, store, recorder, .. } = kept;
     let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, store)?;
     let (keys, signer) = (Arc::new(keys), Arc::new(signer));
-    let own = SignInRoom::new(SignInDeps {
+    let people = Arc::new(Directory::new(Arc::<Store>::clone(store), passwords));
+    let own = Arc::new(SignInRoom::new(SignInDeps {
         sessions: Arc::<Store>::clone(store),
-        passwords: Arc::new(Directory::new(Arc::<Store>::clone(store), passwords)),
+        passwords: Arc::<Directory>::clone(&people),
+        accounts: Arc::new(WaysIn::new(people, Arc::<Store>::clone(store))),
         keys: Arc::clone(&keys),
         hosted,
         remembered: Arc::<Store>::clone(store),
         local: Arc::<Swapping>::clone(certificates),
         assertions: Arc::<Signer>::clone(&signer),
         journal: Arc::new(recorder.clone()),
-    });
+    }));
     let parts = DoorParts {
         keys,
         sessions: Arc::<Store>::clone(store),
-        own: Arc::new(own),
+        own: Arc::<SignInRoom>::clone(&own),
         apps,
         signer,
         recorder: recorder.clone(),
@@ -302,7 +306,7 @@ fn open_door(
         tasks: tasks.clone(),
         trust: Trust::system(&plan.extra_roots),
     };
-    Ok(Arc::new(Door::new(Arc::clone(plan), parts)))
+    Ok((Arc::new(Door::new(Arc::clone(plan), parts)), own))
 }
 
 impl Listeners {

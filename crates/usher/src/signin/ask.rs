@@ -5,7 +5,7 @@ use usher_pages::Receipt;
 use usher_rules::{
     fields::{Preference, Reader, error_form, reader},
     names::Origin,
-    plan::{Plan, Provider, Route},
+    plan::{Listed, Plan, Provider, Route},
     policy::ClientCertificate,
     signin::{Params, ParamsError, param},
     time::{Now, UnixTime},
@@ -68,17 +68,26 @@ impl Ask {
         }
     }
 
-    /// At a route's host: who says there who somebody is.
-    pub(super) fn provider(&self) -> &Provider {
-        let own = self.request.route.as_ref().and_then(|route| route.own_client.as_ref());
-        self.plan().sign_in.providers.asked_by(own)
+    /// At a route's host: who may say there who somebody is, as a link has it.
+    pub(super) fn provider_ids(&self) -> String {
+        let by = self.request.route.as_ref().and_then(|route| route.sign_in_by.as_ref());
+        self.plan().sign_in.providers.ids_asked_by(by)
     }
 
-    /// At the authenticate host: who is to say who somebody is, where the link says so. Whether it
-    /// was signed is found out elsewhere.
-    pub(super) fn wanted_provider(&self) -> Option<&Provider> {
-        let params = Params::parse(self.query()).ok()?;
-        self.plan().sign_in.providers.of(params.text(param::IDP_ID)?)
+    /// At the authenticate host: who may say who somebody is, where the link says so; nobody where it
+    /// does not, or by names of before a reload. Whether it was signed is found out elsewhere.
+    pub(super) fn wanted_providers(&self) -> Vec<&Provider> {
+        let params = Params::parse(self.query()).unwrap_or_default();
+        self.plan().sign_in.providers.of_ids(params.text(param::IDP_ID).unwrap_or_default())
+    }
+
+    /// At the authenticate host: whom a person may choose from.
+    pub(super) fn choices(&self) -> Vec<&Listed> {
+        let wanted = self.wanted_providers();
+        let is_wanted = |listed: &&Listed| {
+            wanted.is_empty() || wanted.iter().any(|one| one.id() == listed.provider.id())
+        };
+        self.plan().sign_in.providers.listed().filter(is_wanted).collect()
     }
 
     pub(super) const fn fields(&self) -> &HeaderMap {

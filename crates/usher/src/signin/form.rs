@@ -2,21 +2,22 @@
 
 use http::{HeaderValue, Response, header};
 use usher_pages::{
-    EMAIL_FIELD, FLOW_FIELD, ForeignForm, Link, PASSWORD_FIELD, Scripts, SignIn, SignInError,
+    EMAIL_FIELD, FLOW_FIELD, ForeignForm, Link, PASSKEY_FIELD, PASSWORD_FIELD, Scripts, SignIn,
+    SignInError,
 };
 use usher_rules::{
-    people::{KnownDevice, PasswordRefusal, TypedPassword},
+    people::{KnownDevice, Member, PasswordRefusal, TypedPassword},
     plan::{BUILTIN, Level, SameSite},
     secret::Secret,
     session::{Authentication, CookieLife, SetCookie},
-    signin::{
-        BindingUse, BrowserBinding, DeviceCookie, Goal, SIGN_IN, member_signs_in, same_origin,
-    },
+    signin::{BindingUse, BrowserBinding, DeviceCookie, Goal, SIGN_IN, same_origin},
 };
 
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer,
     binding::{self, FORM_LIFE},
+    choose,
+    passkeys::LONGEST_ANSWER,
     random,
     sessions::not_served,
     workers,
@@ -35,7 +36,7 @@ impl SignInRoom {
         workers::in_between(ask).unwrap_or_else(|| self.fresh_form(ask, goal, "", None))
     }
 
-    fn fresh_form(
+    pub(super) fn fresh_form(
         &self,
         ask: &Ask,
         goal: &Goal,
@@ -62,7 +63,9 @@ impl SignInRoom {
         error: Option<SignInError>,
     ) -> Response<Body> {
         let host = goal.host(ask.plan());
-        let page = SignIn { host: &host, email, error, flow };
+        let (challenge, ways) = (self.sign_in_challenge(ask, flow), choose::ways(ask));
+        let challenge = challenge.as_deref();
+        let page = SignIn { host: &host, email, error, flow, challenge, ways: &ways };
         let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
@@ -74,7 +77,10 @@ impl SignInRoom {
         if let Some(response) = self.program_allowed(ask) {
             return response;
         }
-        self.with_first(ask.plan()).form_posted(ask).await
+        match choose::built_in(&ask.choices()) {
+            Some(own) => self.with(own).form_posted(ask).await,
+            None => self.sign_in(ask).await,
+        }
     }
 
     pub(super) async fn password_posted(&self, ask: &Ask) -> Response<Body> {
@@ -106,6 +112,13 @@ impl SignInRoom {
                 Some(_) | None => self.fresh_form(ask, &goal, email, Some(SignInError::Expired)),
             };
         }
+        let answer = form.text(PASSKEY_FIELD).filter(|text| text.len() <= LONGEST_ANSWER);
+        if let Some(answer) = answer.filter(|answer| !answer.is_empty()) {
+            return self.passkey_posted(ask, (&goal, flow), answer).await;
+        }
+        if let Some(response) = self.code_posted(ask, (&goal, flow), &form).await {
+            return response;
+        }
         let password = Secret::new(text(PASSWORD_FIELD).as_bytes());
         let devices = DeviceCookie::held(&self.keys, ask.cookie_name(), ask.fields(), ask.wall());
         let typed = TypedPassword {
@@ -116,9 +129,7 @@ impl SignInRoom {
             now: ask.now(),
         };
         match self.passwords.check(typed).await {
-            Ok(member) => {
-                self.signed_in(ask, &goal, flow, member_signs_in(&member, ask.wall())).await
-            }
+            Ok(member) => self.password_shown(ask, (&goal, flow), &member).await,
             Err(refusal) => {
                 self.note_refusal(ask, email, refusal).await;
                 self.refused(ask, &goal, flow, email, refusal)
@@ -126,17 +137,19 @@ impl SignInRoom {
         }
     }
 
-    async fn signed_in(
+    pub(super) async fn signed_in(
         &self,
         ask: &Ask,
         goal: &Goal,
         flow: &str,
-        authentication: Authentication,
+        (member, authentication): (&Member, Authentication),
     ) -> Response<Body> {
         if let Some(response) = self.unanswerable(ask, goal, authentication.parts()) {
             return response;
         }
-        let live = match self.begin(ask, BUILTIN, authentication, None).await {
+        let (ends, old) = (member.ends(), ask.known_here());
+        let begun = self.begin_until(ask, BUILTIN, authentication, None, ends, old).await;
+        let live = match begun {
             Ok(live) => live,
             Err(error) => return self.not_begun(ask, &error),
         };
@@ -144,7 +157,7 @@ impl SignInRoom {
             return self.not_begun(ask, &not_served());
         };
         self.remember_here(ask, &live, &mut response);
-        self.remember_device(ask, &live.person().email, &mut response);
+        self.remember_device(ask, &member.email, &mut response);
         binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());
         response
     }
@@ -195,18 +208,21 @@ impl SignInRoom {
 
     /// For the operator: who was tried, and from where. What was typed as an address may be a
     /// password: it goes on the page, and into the log only as the address of somebody who is here.
-    async fn note_refusal(&self, ask: &Ask, email: &str, refusal: PasswordRefusal) {
+    pub(super) async fn note_refusal(&self, ask: &Ask, email: &str, refusal: PasswordRefusal) {
         let (level, owner) = match refusal {
             PasswordRefusal::Unavailable => (Level::Error, None),
-            PasswordRefusal::Wrong | PasswordRefusal::TooManyTries { .. } => {
-                (Level::Info, self.passwords.owner(email).await)
-            }
+            PasswordRefusal::Wrong
+            | PasswordRefusal::TooManyTries { .. }
+            | PasswordRefusal::Passkey(_)
+            | PasswordRefusal::WrongCode
+            | PasswordRefusal::UnknownPasskey
+            | PasswordRefusal::Over => (Level::Info, self.passwords.owner(email).await),
         };
         let person = owner.as_ref().map(Into::into);
         self.note(ask, level, EventName::SignInFailed, person, Some(refusal.to_string()));
     }
 
-    fn refused(
+    pub(super) fn refused(
         &self,
         ask: &Ask,
         goal: &Goal,
@@ -214,19 +230,29 @@ impl SignInRoom {
         email: &str,
         refusal: PasswordRefusal,
     ) -> Response<Body> {
-        let (error, retry_after) = match refusal {
-            PasswordRefusal::Wrong => (SignInError::Wrong, None),
-            PasswordRefusal::TooManyTries { retry_after } => {
-                let minutes = retry_after.as_secs().div_ceil(60);
-                (SignInError::TooManyTries { minutes }, Some(retry_after.as_secs().max(1)))
-            }
-            PasswordRefusal::Unavailable => (SignInError::Unavailable, None),
-        };
+        let (error, retry_after) = shown_as(refusal);
         let mut response = self.show_form(ask, goal, flow, email, Some(error));
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+/// What somebody reads who is refused, and after how many seconds to try again.
+pub(super) fn shown_as(refusal: PasswordRefusal) -> (SignInError, Option<u64>) {
+    match refusal {
+        PasswordRefusal::Wrong => (SignInError::Wrong, None),
+        PasswordRefusal::TooManyTries { retry_after } => {
+            let minutes = retry_after.as_secs().div_ceil(60);
+            (SignInError::TooManyTries { minutes }, Some(retry_after.as_secs().max(1)))
+        }
+        PasswordRefusal::WrongCode => (SignInError::Code, None),
+        PasswordRefusal::Passkey(_) | PasswordRefusal::UnknownPasskey => {
+            (SignInError::Passkey, None)
+        }
+        PasswordRefusal::Over => (SignInError::Over, None),
+        PasswordRefusal::Unavailable => (SignInError::Unavailable, None),
     }
 }
 

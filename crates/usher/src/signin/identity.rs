@@ -10,11 +10,12 @@ use usher_pages::{
 };
 use usher_rules::{
     fields::Reader,
+    plan::BUILTIN,
     session::Session,
     signin::{SIGN_IN, SIGN_OUT, sign_out_origins},
 };
 
-use super::{Ask, SignInRoom, answer};
+use super::{Ask, SignInRoom, account, answer};
 use crate::request::{Body, identify::LiveSession};
 
 impl SignInRoom {
@@ -51,6 +52,8 @@ impl SignInRoom {
             others: others.iter().map(|other| shown(other.session())).collect(),
             sign_out: PostForm::to(SIGN_OUT).with(SCOPE_FIELD, SCOPE_HERE),
             vouched_for: ask.is_hosted(),
+            account: (*session.idp_id == *BUILTIN)
+                .then(|| Link::new(format!("{}{}", ask.authenticate(), account::PAGE))),
             sign_out_everywhere: PostForm::to(SIGN_OUT).with(SCOPE_FIELD, SCOPE_EVERYWHERE),
         };
         let origins = sign_out_origins(ask.plan());

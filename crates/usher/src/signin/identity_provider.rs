@@ -15,7 +15,7 @@ use usher_rules::{
 
 use super::{
     Ask, SignInRoom, answer, hosted,
-    provider::{self, ProviderError},
+    provider::{self, EndSession, ProviderError},
 };
 use crate::request::{Body, Prompt, SignInNeeded};
 
@@ -109,9 +109,9 @@ pub(super) trait IdentityProvider: Send + Sync {
         redirect: &'a str,
         callback: &'a str,
     ) -> BoxFuture<'a, Response<Body>> {
-        let plan = ask.plan();
+        let (plan, ids) = (ask.plan(), ask.provider_ids());
         let params = [
-            (param::IDP_ID, ask.provider().id()),
+            (param::IDP_ID, &*ids),
             (param::REDIRECT_URI, redirect),
             (param::CALLBACK_URI, callback),
             (param::PROGRAMMATIC, "true"),
@@ -140,7 +140,7 @@ pub(super) trait IdentityProvider: Send + Sync {
     }
 
     /// Where its own session of somebody ends (RP-Initiated Logout 1.0 §2).
-    fn end_session<'a>(&'a self, _ask: &'a Ask) -> BoxFuture<'a, Option<url::Url>> {
+    fn end_session<'a>(&'a self, _ask: &'a Ask) -> BoxFuture<'a, Option<EndSession>> {
         Box::pin(async { None })
     }
 }
@@ -172,12 +172,12 @@ impl IdentityProvider for Oidc<'_> {
         Box::pin(self.0.to_provider(ask, self.1, goal, 0))
     }
 
-    fn end_session<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Option<url::Url>> {
+    fn end_session<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Option<EndSession>> {
         Box::pin(async move {
             let end = self.0.providers.end_session(ask.plan(), self.1, ask.now());
-            let mut url = end.await?;
-            url.query_pairs_mut().append_pair("client_id", &self.1.client_id);
-            Some(url)
+            let mut end = end.await?;
+            end.url.query_pairs_mut().append_pair("client_id", &self.1.client_id);
+            Some(end)
         })
     }
 }

@@ -5,9 +5,13 @@
 //! |---|---|---|
 //! | route's host | start, programmatic login, hosts that a page depends on | `start` |
 //! | authenticate host | `/.pomerium/sign_in`, the built-in form | `sign_in`, `form` |
+//! | authenticate host | `/.pomerium/sign_in/NAME`: one of several providers | `choose` |
 //! | authenticate host | `/oauth2/callback` | `oauth2` |
 //! | route's host | `/.pomerium/callback/` | `callback` |
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
+//! | authenticate host | `/.pomerium/account`, passkeys | `account`, `passkeys` |
+//! | authenticate host | `/.pomerium/welcome`: invitations | `welcome` |
+//! | authenticate host | `/.pomerium/backchannel_logout`, for providers | `back_channel` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
 //! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
 //! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
@@ -17,13 +21,16 @@
 //! | all | what one provider does otherwise than another | `identity_provider` |
 //! | either side of a hosted sign-in | the same pages, another wire | `hosted` |
 //!
-//! Sessions are not refreshed at the provider: they end after `cookie_expire`, at sign-out, or
-//! when they are revoked. A provider that is down ends none of them.
+//! Sessions end after `cookie_expire`, at sign-out, when they are revoked, or when the provider does
+//! not vouch for them any more (`recheck`). One that is down ends none of them for a while.
 
+mod account;
 mod answer;
 mod ask;
+mod back_channel;
 mod binding;
 mod callback;
+mod choose;
 mod deep_link;
 mod devices;
 mod form;
@@ -32,9 +39,12 @@ mod identity;
 mod identity_provider;
 mod oauth2;
 mod open;
+mod passkeys;
 mod portal;
 mod program;
 mod provider;
+mod recheck;
+mod second;
 mod sessions;
 mod sign_in;
 mod sign_out;
@@ -42,6 +52,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod welcome;
 mod workers;
 
 use std::{fmt, sync::Arc};
@@ -49,6 +60,7 @@ use std::{fmt, sync::Arc};
 use http::{Method, Response, StatusCode};
 use usher_pages::NotFound;
 use usher_rules::{
+    accounts::Accounts,
     people::{BoxFuture, PasswordCheck},
     session::Keys,
     signin::{
@@ -75,6 +87,8 @@ pub struct SignInDeps {
     pub sessions: Arc<dyn SessionStore>,
     /// The built-in provider's answer about a typed password.
     pub passwords: Arc<dyn PasswordCheck>,
+    /// What else it knows of its people.
+    pub accounts: Arc<dyn Accounts>,
     /// Keys for handles, signed URLs and sealed cookies.
     pub keys: Arc<Keys>,
     /// Our half of the talk with a hosted service, on either side.
@@ -93,6 +107,7 @@ pub struct SignInDeps {
 pub struct SignInRoom {
     sessions: Arc<dyn SessionStore>,
     passwords: Arc<dyn PasswordCheck>,
+    accounts: Arc<dyn Accounts>,
     keys: Arc<Keys>,
     hosted: HostedKey,
     service_keys: ServiceKeys,
@@ -100,18 +115,20 @@ pub struct SignInRoom {
     assertions: Arc<dyn Assertions>,
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
+    silent: recheck::Silent,
 }
 
 impl SignInRoom {
     /// A room that has spoken with no provider yet.
     pub fn new(deps: SignInDeps) -> Self {
-        let SignInDeps { sessions, passwords, keys, hosted, remembered, .. } = deps;
+        let SignInDeps { sessions, passwords, accounts, keys, hosted, remembered, .. } = deps;
         let SignInDeps { local, assertions, journal, .. } = deps;
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
         let providers = Providers::new(provider::PATIENCE);
         Self {
             sessions,
             passwords,
+            accounts,
             keys,
             hosted,
             service_keys,
@@ -119,6 +136,7 @@ impl SignInRoom {
             assertions,
             journal,
             providers,
+            silent: recheck::Silent::default(),
         }
     }
 
@@ -135,6 +153,8 @@ impl SignInRoom {
             "/.pomerium" if get => answer::moved("/.pomerium/"),
             "/.pomerium/" if get => self.identity_page(ask),
             "/.pomerium/user" if get => self.about_somebody(ask, Self::user).await,
+            account::PAGE if get || post => self.account(ask).await,
+            welcome::PAGE if get || post => self.welcome(ask).await,
             devices::PAGE | devices::ENROLLED if get => self.devices(ask).await,
             "/.pomerium/routes" if get && ask.plan().flags.routes_portal => {
                 self.about_somebody(ask, Self::portal_page).await
@@ -156,12 +176,18 @@ impl SignInRoom {
             "/.pomerium/callback" if get => answer::moved(&ask.with_query(flow::CALLBACK)),
             flow::CALLBACK | "/.pomerium/callback" => answer::method_not_allowed("GET"),
             path if path.starts_with(flow::DeepLink::PATH) && get => self.deep_link(ask),
+            flow::BACK_CHANNEL_LOGOUT if ask.at_authenticate() && post => {
+                self.back_channel_logout(ask).await
+            }
             flow::SIGN_OUT if post => self.sign_out(ask).await,
             flow::SIGN_OUT if get => self.ask_to_sign_out(ask).await,
             flow::SIGN_OUT => answer::method_not_allowed("GET, POST"),
             flow::SIGNED_OUT if get => self.signed_out(ask),
             flow::SIGN_IN if ask.at_authenticate() && post => self.form_posted(ask).await,
             flow::SIGN_IN if ask.at_authenticate() => self.sign_in(ask).await,
+            path if choose::chosen(path).is_some() && ask.at_authenticate() && get => {
+                self.sign_in(ask).await
+            }
             flow::Dependents::PATH if get => self.dependent(ask).await,
             flow::SIGN_IN if get => self.start_here(ask, "/.pomerium/").await,
             flow::OAUTH2_CALLBACK if ask.at_authenticate() && (get || post) => {

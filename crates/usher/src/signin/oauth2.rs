@@ -227,7 +227,10 @@ fn asked_again(ask: &Ask) -> Option<Response<Body>> {
     let held = all_cookies(ask.fields()).any(|(name, _)| name.starts_with(prefix.as_bytes()));
     let posted = ask.method() == Method::POST && !held;
     let form = std::str::from_utf8(ask.body()).ok().filter(|form| posted && form.len() <= 8192)?;
+    // Apple posts name and address along: they have no place in an address.
+    let ours = ["state", "code", "error", "iss"];
     let pairs = url::form_urlencoded::parse(form.as_bytes());
+    let pairs = pairs.filter(|(name, _)| ours.contains(&&**name));
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     Some(answer::see_other(&format!("{OAUTH2_CALLBACK}?{query}")))
 }

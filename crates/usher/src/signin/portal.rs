@@ -26,7 +26,7 @@ impl SignInRoom {
             name: &route.name,
             description: &route.description,
             from,
-            link: is_one_host(route).then(|| Link::new(format!("{from}{}", entry(route)))),
+            link: is_one_page(route).then(|| Link::new(format!("{from}{}", entry(route)))),
         });
         let page = Portal { routes: routes.collect() };
         answer::html(200, page.render(), Scripts::No, &[])
@@ -35,14 +35,20 @@ impl SignInRoom {
     /// `/.pomerium/api/v1/routes` (`pomerium-protocols.md` §2.3).
     pub(super) fn portal_json(&self, ask: &Ask, live: &LiveSession) -> Response<Body> {
         let shown = |Open { route, from }: &Open<'_>| {
-            json!({
+            let mut shown = json!({
                 "id": route.id,
                 "name": route.name,
-                "type": "http",
+                "type": if route.tunnel.is_some() { "tcp" } else { "http" },
                 "from": from,
                 "description": route.description,
                 "logo_url": route.logo_url,
-            })
+            });
+            if let (Some(_), Some(members)) = (&route.tunnel, shown.as_object_mut()) {
+                let to = from.strip_prefix("tcp+https://").filter(|to| !to.contains('/'));
+                let command = format!("pomerium-cli tcp {}", to.unwrap_or(from));
+                members.insert("connect_command".into(), command.into());
+            }
+            shown
         };
         let routes: Vec<_> = open_to(ask, live).iter().map(shown).collect();
         answer::personal(answer::json(&json!({ "routes": routes })))
@@ -69,16 +75,20 @@ impl SignInRoom {
 /// Every route whose policy would let this person in where it begins.
 fn open_to<'a>(ask: &'a Ask, live: &LiveSession) -> Vec<Open<'a>> {
     let is_open = |route: &&'a Route| {
+        let (method, path) = match route.tunnel {
+            Some(_) => ("CONNECT", ""),
+            None => ("GET", entry(route)),
+        };
         let request = RequestFacts {
-            method: "GET",
-            path: entry(route),
+            method,
+            path,
             source: Some(ask.source()),
             origin: None,
             access_control_request_method: None,
             tool: None,
         };
         let providers = &ask.plan().sign_in.providers;
-        if !providers.counts_on(route.own_client.as_ref(), &live.session().idp_id) {
+        if !providers.counts_on(route.sign_in_by.as_ref(), &live.session().idp_id) {
             return false; // they would have to sign in there anew
         }
         let certificate = ask.certificate(route);
@@ -87,11 +97,11 @@ fn open_to<'a>(ask: &'a Ask, live: &LiveSession) -> Vec<Open<'a>> {
         route.policy.decide(&facts).verdict == Verdict::Allow
     };
     let routes = ask.plan().routes.iter().map(AsRef::as_ref).filter(is_open);
-    routes.map(|route| Open { from: format!("https://{}", route.from), route }).collect()
+    routes.map(|route| Open { from: route.address(), route }).collect()
 }
 
-fn is_one_host(route: &Route) -> bool {
-    matches!(route.from, HostPattern::Exact { .. })
+fn is_one_page(route: &Route) -> bool {
+    route.tunnel.is_none() && matches!(route.from, HostPattern::Exact { .. })
 }
 
 /// The path at which a route begins; of a pattern nobody can tell.

@@ -81,6 +81,12 @@ impl SignInRoom {
         let end = ask.wall().plus(plan.cookie.expire).min(end);
         let mut new = authentication.begin(id, provider, ask.wall(), end);
         new.session.id_token = sealed.flatten();
+        if let Some(redeemed) = redeemed {
+            let nonce = random().ok_or_else(no_random)?;
+            let sealed = self.keys.seal_tokens(&new.session.id, &redeemed.tokens, nonce);
+            new.session.tokens = sealed.filter(|_| plan.sessions.recheck.is_some());
+            new.session.provider_session.clone_from(&redeemed.session);
+        }
         // A service's own sessions carry nothing: what goes on to proxies is a profile.
         let goes_on = old.as_ref().filter(|old| {
             old.person().id == new.person.id
@@ -103,7 +109,7 @@ impl SignInRoom {
         redeemed: &Redeemed,
     ) -> Result<Option<Box<str>>, StoreError> {
         let token = redeemed.id_token.as_bytes();
-        if token.len() > LONGEST_HINT {
+        if token.is_empty() || token.len() > LONGEST_HINT {
             return Ok(None);
         }
         let nonce = random().ok_or_else(no_random)?;

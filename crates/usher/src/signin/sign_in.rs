@@ -10,12 +10,12 @@ use usher_rules::{
     plan::Level,
     session::Session,
     signin::{
-        Failure, Goal, GoalError, IdTokenFault, SIGN_IN, SignedUrl, Target, UrlRefusal, param,
-        verify_url,
+        ClaimsFault, Failure, Goal, GoalError, IdTokenFault, SIGN_IN, SignedUrl, Target,
+        UrlRefusal, param, verify_url,
     },
 };
 
-use super::{Ask, SignInRoom, answer};
+use super::{Ask, SignInRoom, answer, binding::FORM_LIFE, choose};
 use crate::request::{Body, EventName, identify::LiveSession};
 
 /// Why a sign-in can't go on from this address, and where to begin again.
@@ -30,15 +30,19 @@ pub(super) struct NotFromHere {
 
 impl SignInRoom {
     pub(super) async fn sign_in(&self, ask: &Ask) -> Response<Body> {
-        let goal = match self.goal(ask, Duration::ZERO) {
+        // A page with buttons may stay open as long as one with a form.
+        let grace = choose::chosen(ask.path()).map_or(Duration::ZERO, |_| FORM_LIFE);
+        let goal = match self.goal(ask, grace) {
             Ok(goal) => goal,
             Err(not_from_here) => return self.not_from_here(ask, &not_from_here),
         };
-        let wanted = ask.wanted_provider();
+        let wanted = ask.wanted_providers();
         let known = ask.known_here();
-        // Whom another client vouches for is nobody where a route has one of its own.
-        let known =
-            known.filter(|live| wanted.is_none_or(|one| one.id() == &*live.session().idp_id));
+        // Whom others vouch for is nobody where a route says who may.
+        let known = known.filter(|live| {
+            let by = &*live.session().idp_id;
+            wanted.is_empty() || wanted.iter().any(|one| one.id() == by)
+        });
         let is_met = |live: &Arc<LiveSession>| {
             goal.is_met_by(live.session().sign_in, ask.wall(), Duration::ZERO)
         };
@@ -56,10 +60,7 @@ impl SignInRoom {
         if matches!(goal, Goal::Proxy { .. }) && ask.reader() == Reader::Program {
             return answer::text(StatusCode::UNAUTHORIZED, "Unauthorized\n"); // as measured
         }
-        match wanted {
-            Some(provider) => self.with(provider).sign_in(ask, goal).await,
-            None => self.with_first(ask.plan()).sign_in(ask, goal).await,
-        }
+        self.ask_who(ask, goal, &wanted).await
     }
 
     /// Only an address that we signed has one. Without any query it is the authenticate host
@@ -178,6 +179,9 @@ pub(super) fn words(failure: &Failure) -> &'static str {
         _ if is_of_clocks(failure) => {
             "The clocks of this server and of the service that signs people in differ. Until one of \
              them is set right nobody can sign in: please tell whoever runs this server."
+        }
+        Failure::Claims(ClaimsFault::OtherDomain) => {
+            "This account is not one of those that may sign in this way. Choose another account."
         }
         Failure::OtherIssuer
         | Failure::NoIssuer

@@ -7,7 +7,7 @@ use usher_pages::{
     ForeignForm, Link, PostForm, SCOPE_EVERYWHERE, SCOPE_FIELD, Scripts, SignOutConfirm, SignedOut,
 };
 use usher_rules::{
-    plan::Level,
+    plan::{Level, LogoutForm},
     session::{CookieLife, Session, SetCookie},
     signin::{
         DeepLink, Params, SIGN_IN, SIGN_OUT, SIGNED_OUT, SignedOutState, SignedUrl, WayBack, param,
@@ -15,7 +15,7 @@ use usher_rules::{
     },
 };
 
-use super::{Ask, SignInRoom, answer, random};
+use super::{Ask, SignInRoom, answer, provider::EndSession, random};
 use crate::request::{
     Body, EventName,
     identify::{LiveSession, StoreError},
@@ -180,10 +180,14 @@ impl SignInRoom {
             Some(provider) => self.with(provider).end_session(ask).await,
             None => None,
         };
-        let Some(mut url) = end_session else {
+        let Some(EndSession { mut url, form }) = end_session else {
             return back
                 .map_or_else(|| configured.map_or(ours, str::to_owned), |back| back.to_string());
         };
+        if let LogoutForm::Bare(name) = form {
+            url.query_pairs_mut().append_pair(name, configured.unwrap_or(&registered));
+            return url.into();
+        }
         let id_token = session.and_then(|session| self.keys.id_token(session));
         // RECOMMENDED only (RP-Initiated Logout 1.0 §2), and `client_id` is sent: servers on the way
         // refuse addresses that are much longer.

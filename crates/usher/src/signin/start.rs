@@ -16,7 +16,7 @@ use crate::request::{Body, Prompt, SignInNeeded};
 impl SignInRoom {
     /// Sends a navigation to the authenticate host, and marks the browser that it began in.
     pub(super) fn begin_hop(&self, needed: &SignInNeeded<'_>) -> Option<Response<Body>> {
-        let SignInNeeded { plan, head, authority, target, provider, prompt, now, .. } = *needed;
+        let SignInNeeded { plan, head, authority, target, prompt, now, .. } = *needed;
         let fields = &head.headers;
         let wanted = Wanted::new(plan, authority, target, fields)?;
         let binding = BrowserBinding::new(random()?, now.wall);
@@ -25,7 +25,7 @@ impl SignInRoom {
         let here = own.host == plan.sign_in.authenticate.host;
         let base = format!("{}{SIGN_IN}", if here { &own } else { &plan.sign_in.authenticate });
         let mut params = vec![
-            (param::IDP_ID, provider),
+            (param::IDP_ID, &*needed.provider),
             (param::REDIRECT_URI, &wanted.page),
             (param::FLOW, &binding.id),
         ];
@@ -42,13 +42,24 @@ impl SignInRoom {
     /// `/.pomerium/sign_in` at a route's host: for the button on the identity page. It leads back to
     /// `target` there.
     pub(super) async fn start_here(&self, ask: &Ask, target: &str) -> Response<Body> {
+        self.start_with(ask, target, Prompt::IfNeeded).await
+    }
+
+    /// The same for whom this prompt asks.
+    pub(super) async fn start_with(
+        &self,
+        ask: &Ask,
+        target: &str,
+        prompt: Prompt,
+    ) -> Response<Body> {
         if ask.plan().sign_in.service.is_some() {
             // A link that we signed would be a proxy's request.
             return answer::found(&format!("{}{SIGN_IN}", ask.authenticate()));
         }
         let asked = (ask.head(), ask.authority(), target);
         let made = (ask.request_id(), ask.now());
-        let needed = SignInNeeded::on(ask.route(), ask.plan_in_force(), asked, made);
+        let plan = ask.plan_in_force();
+        let needed = SignInNeeded { prompt, ..SignInNeeded::on(ask.route(), plan, asked, made) };
         self.with_first(ask.plan()).begin(&needed).await
     }
 

@@ -96,7 +96,9 @@ impl StoreFailure {
 impl From<rusqlite::Error> for StoreFailure {
     fn from(error: rusqlite::Error) -> Self {
         let what = || error.to_string().into();
-        if let rusqlite::Error::FromSqlConversionFailure(..)
+        // Our statements are right, so that it is the tables that are other than we made them.
+        if let rusqlite::Error::SqlInputError { .. }
+        | rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::Utf8Error(..) = error

@@ -71,6 +71,24 @@ impl Index {
         live
     }
 
+    /// Takes what is new of a session, if it is still there.
+    pub(super) fn renew(&self, new: SignedIn) {
+        let _order = self.order();
+        let mut shard = self.shard(&new.session.id).write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(live) = shard.get_mut(&new.session.id) {
+            *live = Arc::new(live.renewed(new));
+        }
+    }
+
+    /// Every session.
+    pub(super) fn all(&self) -> Vec<Arc<LiveSession>> {
+        let read = |shard: &RwLock<Shard>| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.values().cloned().collect::<Vec<_>>()
+        };
+        self.shards.iter().flat_map(read).collect()
+    }
+
     /// Forgets the sessions, marks them as ending, and then tells what runs under them.
     pub(super) fn end(&self, ids: &[SessionId]) -> usize {
         let mut order = self.order();
@@ -111,9 +129,8 @@ impl Index {
             .iter()
             .flat_map(|shard| {
                 let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-                let is_over = |live: &Arc<LiveSession>| {
-                    live.session().expires_at() <= now && Arc::strong_count(live) == 1
-                };
+                let is_over =
+                    |live: &Arc<LiveSession>| live.session().expires_at() <= now && !live.is_held();
                 let over = shard.iter().filter(|(_, live)| is_over(live));
                 over.map(|(id, _)| id.clone()).collect::<Vec<_>>()
             })
@@ -143,7 +160,7 @@ impl Index {
     /// Takes a session out unless somebody has got hold of it since it was looked at.
     fn take_unheld(&self, order: &mut Order, id: &SessionId) -> Option<Arc<LiveSession>> {
         let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
-        let held = shard.get(id).is_none_or(|live| Arc::strong_count(live) > 1);
+        let held = shard.get(id).is_none_or(LiveSession::is_held);
         let taken = if held { None } else { shard.remove(id) }?;
         drop(shard);
         Self::note_taken(order, &taken);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use usher_rules::{
-    people::{BoxFuture, Member, People, PeopleError},
+    people::{AddressBy, BoxFuture, Member, People, PeopleError},
     secret::Secret,
     session::SessionId,
 };
@@ -19,7 +19,7 @@ impl People for Store {
                 if find(db, &member.email)?.is_some() {
                     return Ok(false);
                 }
-                Row { member: member.clone(), password_hash: text(&password_hash)? }.insert(db)?;
+                Row::new(member.clone(), Some(&password_hash))?.insert(db)?;
                 Ok(true)
             };
             let added = self.writer.write(insert, |added| added).await?;
@@ -31,6 +31,7 @@ impl People for Store {
         Box::pin(self.change_and_end(email, |db, row| {
             let id = &row.member.id;
             db.prepare_cached("DELETE FROM people WHERE id = ?1")?.execute([id])?;
+            forget_ways_in(db, id)?;
             db.prepare_cached("INSERT INTO removed_people (id) VALUES (?1)")?.execute([id])?;
             Ok(row)
         }))
@@ -47,7 +48,7 @@ impl People for Store {
         Box::pin(async move {
             let email: Box<str> = email.into();
             let row = self.writer.read(move |db| find(db, &email)).await?;
-            Ok(row.map(|row| (row.member, Secret::new(row.password_hash.into_bytes()))))
+            Ok(row.map(Row::into_parts))
         })
     }
 
@@ -97,7 +98,7 @@ impl People for Store {
 
 impl Store {
     /// Changes somebody and ends their sessions in one transaction.
-    async fn change_and_end(
+    pub(super) async fn change_and_end(
         &self,
         email: &str,
         change: impl Fn(&Connection, Row) -> Result<Row, StoreFailure> + Send + 'static,
@@ -121,17 +122,30 @@ impl Store {
     }
 }
 
-struct Row {
-    member: Member,
+pub(super) struct Row {
+    pub(super) member: Member,
     password_hash: String,
 }
 
 const COLUMNS: &str =
-    "SELECT id, email, name, groups, added_at, password_hash, checksum FROM people";
+    "SELECT id, email, name, groups, added_at, password_hash, checksum, until, chosen FROM people";
 
-fn find(db: &Connection, email: &str) -> Result<Option<Row>, StoreFailure> {
+pub(super) fn find(db: &Connection, email: &str) -> Result<Option<Row>, StoreFailure> {
     let mut query = db.prepare_cached(&format!("{COLUMNS} WHERE email = ?1"))?;
     query.query_row([email], |row| Ok(Row::read(row))).optional()?.transpose()
+}
+
+/// Somebody by id.
+pub(super) fn find_by_id(db: &Connection, id: &str) -> Result<Option<Row>, StoreFailure> {
+    let mut query = db.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
+    query.query_row([id], |row| Ok(Row::read(row))).optional()?.transpose()
+}
+
+/// Somebody is removed, or starts afresh.
+pub(super) fn forget_ways_in(db: &Connection, owner: &str) -> Result<(), StoreFailure> {
+    db.prepare_cached("DELETE FROM passkeys WHERE owner = ?1")?.execute([owner])?;
+    db.prepare_cached("DELETE FROM second_factors WHERE person_id = ?1")?.execute([owner])?;
+    Ok(())
 }
 
 /// Everybody, by address.
@@ -146,7 +160,19 @@ pub(super) fn list(db: &Connection) -> Result<Vec<Member>, StoreFailure> {
 }
 
 impl Row {
+    /// Somebody, and what they sign in with beside passkeys.
+    pub(super) fn new(member: Member, password: Option<&Secret>) -> Result<Self, StoreFailure> {
+        let password_hash = password.map(text).transpose()?.unwrap_or_default();
+        Ok(Self { member, password_hash })
+    }
+
+    /// The hash is empty without a password.
+    pub(super) fn into_parts(self) -> (Member, Secret) {
+        (self.member, Secret::new(self.password_hash.into_bytes()))
+    }
+
     fn read(row: &rusqlite::Row<'_>) -> Result<Self, StoreFailure> {
+        let (until, chosen): (Option<i64>, i64) = (row.get(7)?, row.get(8)?);
         let (groups, added_at, written): (String, i64, i64) =
             (row.get(3)?, row.get(4)?, row.get(6)?);
         let read = Self {
@@ -158,31 +184,61 @@ impl Row {
                     what: format!("a list of groups: {error}").into(),
                 })?,
                 added_at: u64::try_from(added_at).unwrap_or(0),
+                until: until.map(|at| u64::try_from(at).unwrap_or(0)),
+                address_by: match chosen {
+                    0 => AddressBy::Operator,
+                    _ => AddressBy::Themselves,
+                },
             },
             password_hash: row.get(5)?,
         };
-        checksum::check("people", written, &read.fields(&groups))?;
+        let terms = read.terms();
+        let fields = read.fields(&groups, &terms);
+        checksum::check("people", written, &fields).or_else(|damaged| match &fields[..] {
+            [before @ .., _] if read.is_plain() => checksum::check("people", written, before),
+            _ => Err(damaged),
+        })?;
         Ok(read)
     }
 
-    fn insert(&self, db: &Connection) -> Result<(), StoreFailure> {
-        let Member { id, email, name, groups, added_at } = &self.member;
+    pub(super) fn insert(&self, db: &Connection) -> Result<(), StoreFailure> {
+        let Member { id, email, name, groups, added_at, until, address_by } = &self.member;
         let groups = serde_json::to_string(groups)
             .map_err(|error| StoreFailure::Unexpected { what: error.to_string().into() })?;
-        let sum = checksum::of(&self.fields(&groups));
+        let sum = checksum::of(&self.fields(&groups, &self.terms()));
         let added_at = sessions::stored(*added_at);
         db.prepare_cached(
             "INSERT OR REPLACE INTO people \
-             (id, email, name, groups, added_at, password_hash, checksum) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             (id, email, name, groups, added_at, password_hash, checksum, until, chosen) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
-        .execute(params![id, email, name, groups, added_at, self.password_hash, sum])?;
+        .execute(params![
+            id,
+            email,
+            name,
+            groups,
+            added_at,
+            self.password_hash,
+            sum,
+            until.map(sessions::stored),
+            i64::from(*address_by == AddressBy::Themselves)
+        ])?;
         Ok(())
     }
 
-    fn fields<'a>(&'a self, groups: &'a str) -> [&'a [u8]; 5] {
-        let Member { id, email, name, groups: _, added_at: _ } = &self.member;
-        [id, email, name, groups, self.password_hash.as_str()].map(str::as_bytes)
+    /// Rows that were written before there were guests have a checksum without the last field.
+    fn is_plain(&self) -> bool {
+        self.member.until.is_none() && self.member.address_by == AddressBy::Operator
+    }
+
+    fn terms(&self) -> String {
+        let Member { added_at, until, address_by, .. } = &self.member;
+        format!("{added_at} {until:?} {address_by:?}")
+    }
+
+    fn fields<'a>(&'a self, groups: &'a str, terms: &'a str) -> [&'a [u8]; 6] {
+        let Member { id, email, name, .. } = &self.member;
+        [id, email, name, groups, self.password_hash.as_str(), terms].map(str::as_bytes)
     }
 }
 

@@ -29,6 +29,7 @@
 //! hashes; session handles can't be made from what is here without `cookie_secret`. Where an
 //! operator gives the keys by the config instead, ID tokens, which arrive sealed, stay sealed.
 
+mod accounts;
 mod checksum;
 mod decision_file;
 mod directory;
@@ -160,6 +161,7 @@ impl Store {
 /// Reads every row, so that one that the disk has changed is found now and not at 3 a.m.
 fn check(db: &rusqlite::Connection, index: &Index) -> Result<(), StoreFailure> {
     members::list(db)?;
+    accounts::check(db)?;
     secrets::check(db)?;
     sessions::load(db, index)
 }

@@ -30,6 +30,10 @@ impl SessionStore for Store {
         Box::pin(async move { Ok(self.begin_session(new).await?) })
     }
 
+    fn renew(&self, new: SignedIn) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { Ok(self.renew_session(new).await?) })
+    }
+
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move { Ok(self.end_sessions(vec![id.clone()]).await?) })
     }
@@ -40,6 +44,10 @@ impl SessionStore for Store {
 
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>> {
         self.sessions.of_person(person_id)
+    }
+
+    fn all(&self) -> Vec<Arc<LiveSession>> {
+        self.sessions.all()
     }
 
     fn once(
@@ -110,6 +118,14 @@ impl Store {
             live
         };
         self.writer.write(insert, settle).await
+    }
+
+    /// In memory first: what was taken from somebody must not wait for the disk. One that was ended
+    /// meanwhile is gone from both, and stays so.
+    async fn renew_session(&self, new: SignedIn) -> Result<(), StoreFailure> {
+        let row = Row::of(&new)?;
+        self.sessions.renew(new);
+        self.writer.revoke(move |db| row.update(db), |()| ()).await
     }
 
     /// Ends sessions in memory at once, so that no new request finds them, then on the disk.
@@ -247,6 +263,14 @@ impl Row {
         )?;
         let Self { id, person_id, issued_at, expires_at, body, checksum } = self;
         insert.execute(params![id, person_id, issued_at, expires_at, body, checksum])?;
+        Ok(())
+    }
+
+    fn update(&self, db: &Connection) -> Result<(), StoreFailure> {
+        let mut update = db.prepare_cached(
+            "UPDATE sessions SET body = ?2, checksum = ?3 WHERE id = ?1 AND person_id = ?4",
+        )?;
+        update.execute(params![self.id, self.body, self.checksum, self.person_id])?;
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::{
     connections::wildcard,
     permits::{cinema, ended, film, rest},
     sockets,
-    test_server::{TestServer, config, friends, public},
+    test_server::{TestServer, config, eventually, friends, public},
 };
 
 /// Files that a config names.
@@ -258,6 +258,18 @@ async fn reject_connection_refuses_the_handshake_and_every_resumption() {
     let mut third = own.connect("tv.test").await;
     assert_eq!(kind(&third), HandshakeKind::Resumed);
     assert_eq!(status(&mut third, "tv.test").await, None, "nothing is said on it");
+    let refused = || server.records("handshake-refused");
+    let told = eventually("all are on record", || (refused().len() == 3).then(refused)).await;
+    let why: Vec<&str> = told.iter().map(|line| line["problem"].as_str().unwrap()).collect();
+    assert_eq!(
+        why,
+        [
+            "it showed no certificate",
+            "no authority of `downstream_mtls` vouches for its certificate",
+            "its certificate is out of its time",
+        ]
+    );
+    assert!(told[0]["connection"].as_str().unwrap().starts_with("127.0.0.1:"), "{told:?}");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use crate::{
     client_certificates::{Folder, mtls},
     metrics::{figures, value},
     sockets,
-    test_server::{ANN, EVE, FRIENDS, TestServer, config, eventually, friends, public},
+    test_server::{ANN, EVE, FRIENDS, TestServer, config, eventually, friends, plan, public},
     wire,
 };
 
@@ -140,6 +140,27 @@ async fn a_record_holds_the_certificate_and_the_tool() {
         verdicts.push(&*decision.verdict);
     }
     assert_eq!(verdicts, ["allow", "allow", "show-certificate", "show-certificate"]);
+}
+
+/// Of whom no certificate was asked nobody knows what they would have shown.
+#[tokio::test]
+async fn a_record_says_whether_a_certificate_was_asked_for() {
+    let (upstream, folder) = (Upstream::echo(), Folder::new());
+    let ca = ClientCa::new("Clients");
+    let routes =
+        "decision_records: all\n".to_owned() + &config(&[public("open.test", upstream.address)]);
+    let strict = plan(&(mtls(&folder, &ca, "") + &routes));
+    let route = &strict.routes[0];
+    for (text, suffices) in [(routes.clone(), false), (mtls(&folder, &ca, "") + &routes, true)] {
+        let server = TestServer::open(&text).await;
+        let before = kept_now(&server);
+        server.browser().fetch("https://open.test/").await;
+        let kept = kept(&server, before + 1).await;
+        let asked = &kept.last().unwrap().asked;
+        assert_eq!(asked.suffices_for(route), suffices, "{asked:?}");
+        let open = plan(&routes);
+        assert!(asked.suffices_for(&open.routes[0]), "which asks for none: {asked:?}");
+    }
 }
 
 fn kept_now(server: &TestServer) -> usize {

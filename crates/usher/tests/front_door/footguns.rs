@@ -123,3 +123,18 @@ async fn an_assertion_of_nobody_says_that_it_is_of_nobody() {
         (Some(0), &"open.test".into())
     );
 }
+
+/// 66: nobody stands in for another session, so none that is gone makes nobody of a person.
+#[tokio::test]
+async fn whoever_signed_in_is_nobody_else_and_stays_somebody() {
+    let at = Outside::open("[{allow: {or: [{email: {is: ann@example.com}}]}}]", "").await;
+    let said = json!({
+        "sub": "ann", "email": "ann@example.com",
+        "impersonate_session_id": "gone", "impersonate_email": "ben@example.com",
+    });
+    let (mut browser, seen) = at.visit_as(said, None).await;
+    assert_eq!(seen.status, StatusCode::OK);
+    let fields = [FETCH, &[("impersonate-user", "ben"), ("x-pomerium-impersonate-email", "ben")]];
+    let seen = browser.send(Method::GET, "https://jelly.test/", &fields.concat(), "").await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+}

@@ -9,7 +9,7 @@ use usher_lab::{
     upstream::{Exchange, Upstream, field},
 };
 
-use crate::test_server::{ANN, EVE, TestServer, config, friends, public};
+use crate::test_server::{ANN, EVE, TestServer, config, eventually, friends, public};
 
 /// Answers with the head that it got.
 fn telling() -> Upstream {
@@ -285,6 +285,25 @@ async fn connections_to_apps_leave_from_the_address_that_is_named() {
     let other = config(&[public("other.test", app)]);
     server.reload(&format!("envoy_bind_config_source_address: '2001:db8::9'\n{other}")).unwrap();
     assert_eq!(browser.fetch("https://other.test/").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// `envoy_bind_config_freebind`: an address that this machine does not have is tried all the same.
+#[tokio::test]
+async fn an_address_that_is_not_there_yet_is_used_where_the_key_says_so() {
+    let app = Upstream::echo();
+    for (free, is_refused) in [(false, true), (true, false)] {
+        let text = format!(
+            "envoy_bind_config_source_address: 192.0.2.9\nenvoy_bind_config_freebind: {free}\n{}",
+            config(&[public("tv.test", app.address)])
+        );
+        let server = TestServer::open(&text).await;
+        let seen = server.browser().fetch("https://tv.test/").await;
+        assert!(seen.status.is_server_error(), "nobody answers to it here: {}", seen.status);
+        let told = eventually("it is told", || server.records("upstream").pop()).await;
+        let by_the_system = told["cause"].to_string().contains("Cannot assign requested address");
+        assert_eq!(by_the_system, is_refused, "{free}: {told}");
+    }
+    assert!(app.heads().is_empty(), "and not from elsewhere");
 }
 
 /// `host_rewrite` over `host_rewrite_header` over `host_path_regex_*` over `preserve_host_header`; what

@@ -3,7 +3,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use http::{Method, StatusCode};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
@@ -11,6 +14,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
 };
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -21,7 +25,7 @@ use usher_lab::{
     browser::{FETCH, NAVIGATION},
     clock::TurnedClock,
     provider::FakeProvider,
-    upstream::Upstream,
+    upstream::{Upstream, field},
 };
 use usher_rules::time::Clock as _;
 
@@ -175,6 +179,74 @@ async fn sessions_hold_for_as_long_as_their_keys_stand_in_their_files() {
         let seen = server.browser().send(Method::GET, "https://tv.test/", &fields, "").await;
         assert_eq!(seen.status, status, "{} {}", shared.display(), cookie.display());
     }
+}
+
+/// What a sign-in under way is sealed with: who has another key did not begin it.
+#[tokio::test]
+async fn a_sign_in_ends_where_it_began_by_the_cookie_s_secret() {
+    let provider = FakeProvider::start(TurnedClock::new().now().wall.seconds()).await.unwrap();
+    let (client, secret) = provider.client();
+    let app = Upstream::echo();
+    let shared = BASE64_STANDARD.encode([7; 32]);
+    let (one, other) = (BASE64_STANDARD.encode([8; 32]), BASE64_STANDARD.encode([9; 32]));
+    let (_folder, [one, other]) = folder([("one", &one), ("other", &other)]);
+    let with = |file: &PathBuf| {
+        format!(
+            "authenticate_service_url: https://auth.test\nidp_provider: oidc\nidp_provider_url: {}\n\
+             idp_client_id: {client}\nidp_client_secret: \"{secret}\"\nshared_secret: {shared}\n\
+             cookie_secret_file: {}\nroutes:\n- from: https://tv.test\n  to: http://{}\n  \
+             allow_any_authenticated_user: true\n",
+            provider.issuer(),
+            file.display(),
+            app.address,
+        )
+    };
+    for (ends, arrives) in [(&one, true), (&other, false)] {
+        let mut server = TestServer::closed(1).await;
+        server.restart(&with(&one)).await;
+        let mut browser = server.browser();
+        let asked = browser.send(Method::GET, "https://tv.test/", NAVIGATION, "").await;
+        let door = asked.location().unwrap();
+        let sent = browser.send(Method::GET, door.as_str(), NAVIGATION, "").await;
+        let back = provider.consents(sent.location().unwrap().as_str()).unwrap();
+        server.restart(&with(ends)).await;
+        let mut browser = browser.moved(server.address());
+        let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
+        let seen = browser.follow(arrived).await;
+        assert_eq!(seen.status == StatusCode::OK, arrives, "{}: {}", ends.display(), seen.status);
+    }
+}
+
+/// Assertions are signed by the key in the file, and whoever verifies them finds that one.
+#[tokio::test]
+async fn assertions_are_signed_by_the_key_in_the_file() {
+    let app = Upstream::echo();
+    let keys = [KeyPair::generate().unwrap(), KeyPair::generate().unwrap()];
+    let [one, other] = keys.map(|key| key.serialize_pem());
+    let (_folder, [one, other]) = folder([("one.pem", &one), ("other.pem", &other)]);
+    let with = |file: &PathBuf| {
+        let route = format!(
+            "- from: https://tv.test\n  to: http://{}\n  pass_identity_headers: true\n  \
+             allow_public_unauthenticated_access: true\n",
+            app.address
+        );
+        format!("signing_key_file: {}\n{}", file.display(), config(&[route]))
+    };
+    let mut server = TestServer::closed(1).await;
+    let mut seen = Vec::new();
+    for file in [&one, &other, &one] {
+        server.restart(&with(file)).await;
+        let mut browser = server.browser();
+        let told = browser.fetch("https://tv.test/").await;
+        let assertion = field(&told.body, "x-pomerium-jwt-assertion").unwrap();
+        let head = BASE64_URL_SAFE_NO_PAD.decode(assertion.split('.').next().unwrap()).unwrap();
+        let head: Value = serde_json::from_slice(&head).unwrap();
+        let published = browser.fetch("https://tv.test/.well-known/pomerium/jwks.json").await;
+        let published = published.json()["keys"][0]["kid"].clone();
+        assert_eq!(head["kid"], published, "{head}");
+        seen.push(published);
+    }
+    assert!(seen[0] == seen[2] && seen[0] != seen[1], "{seen:?}");
 }
 
 /// Where programs may be sent back to, and people after they have signed out.

@@ -52,6 +52,10 @@ async fn a_session_of_another_client_counts_for_nothing() {
     let seen = browser.follow(arrived).await;
     assert_eq!(seen.status, 200, "{}", seen.body);
     assert_eq!(browser.fetch("https://tv.test/own/2").await.status, 200, "it is in");
+    let listed = browser.fetch("https://tv.test/.pomerium/api/v1/routes").await.json();
+    let listed = listed["routes"].as_array().unwrap();
+    assert_eq!(listed.len(), 1, "what it may open without another sign-in: {listed:?}");
+    assert!(listed[0]["name"].as_str().unwrap().contains("own"), "{listed:?}");
 
     // The same cookie, on the same host: elsewhere it is nobody's, at the authenticate host too.
     let before = app.heads().len();
@@ -120,6 +124,6 @@ async fn a_client_for_nobody_is_told() {
     assert!(codes.contains(&"U476"), "{codes:?}");
     let route = loaded.plan.routes.first().unwrap();
     let providers = &loaded.plan.sign_in.providers;
-    assert!(providers.counts_on(route.own_client.as_ref(), "builtin"));
-    assert!(!providers.counts_on(route.own_client.as_ref(), "another"));
+    assert!(providers.counts_on(route.sign_in_by.as_ref(), "builtin"));
+    assert!(!providers.counts_on(route.sign_in_by.as_ref(), "another"));
 }

@@ -75,6 +75,12 @@ impl SessionStore for Nobody {
     fn insert(&self, _: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
         Box::pin(async { Err(StoreError::Unavailable("none".into())) })
     }
+    fn renew(&self, _: SignedIn) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn all(&self) -> Vec<Arc<LiveSession>> {
+        Vec::new()
+    }
     fn end<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
     }

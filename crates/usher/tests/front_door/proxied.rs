@@ -8,11 +8,15 @@ use tokio::{
 };
 use usher_lab::{
     browser::Browser,
+    client_ca::ClientCa,
     patience::within,
     upstream::{Upstream, field},
 };
 
-use crate::test_server::{TestServer, config, eventually, public};
+use crate::{
+    client_certificates::{Folder, answer, mtls},
+    test_server::{TestServer, config, eventually, public},
+};
 
 const ON: &str = "use_proxy_protocol: true\nproxy_protocol_trusted: [127.0.0.0/8]\n";
 const V1: &[u8] = b"PROXY TCP4 203.0.113.7 192.0.2.1 40000 443\r\n";
@@ -172,4 +176,29 @@ async fn without_the_key_a_header_is_no_header() {
     let answer = said(server.address(), &[V1, ask].concat()).await;
     assert!(answer.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&answer));
     assert!(app.heads().is_empty());
+}
+
+/// `use_proxy_protocol` and `downstream_mtls` together: the header stands before the handshake, and who
+/// shows a certificate comes from where the balancer says.
+#[tokio::test]
+async fn a_certificate_is_shown_through_a_balancer() {
+    let (app, folder, ca) = (Upstream::echo(), Folder::new(), ClientCa::new("Clients"));
+    for enforcement in ["policy_with_default_deny", "reject_connection"] {
+        let rest = format!("  enforcement: {enforcement}\n");
+        let text = format!("{}{}", mtls(&folder, &ca, &rest), for_some(&app));
+        let server = TestServer::open(&text).await;
+        let browser = through(&server, V1).await;
+        let mut own = browser.showing(&ca.issue(1, |_| {}));
+        let seen = own.fetch("https://tv.test/").await;
+        assert_eq!(seen.status, 200, "{enforcement}");
+        let told = field(&seen.body, "x-forwarded-for");
+        assert_eq!(told.as_deref(), Some("203.0.113.7"), "{enforcement}");
+        let expected = if enforcement == "reject_connection" { None } else { Some(495) };
+        assert_eq!(answer(&browser, "tv.test").await, expected, "{enforcement}");
+        if expected.is_none() {
+            let refused = || server.records("handshake-refused").pop();
+            let told = eventually("it is told", refused).await;
+            assert_eq!(told["connection"], "203.0.113.7:40000");
+        }
+    }
 }

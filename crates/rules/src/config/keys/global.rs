@@ -64,8 +64,14 @@ keys! {
         word("dns_lookup_family", &["AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL"], No, Supported).or("V4_PREFERRED");
     /// How long the addresses of a name are believed.
     DNS_REFRESH_RATE: Duration = duration("dns_refresh_rate", Supported).or("5s");
-    /// How long the system's resolver may take.
+    /// How long a resolver may take: the system's altogether, a name server each time it is asked.
     DNS_QUERY_TIMEOUT: Duration = duration("dns_query_timeout", Supported).or("5s");
+    /// Name servers that are asked for upstreams, `udp://1.1.1.1:53` or `tcp://…`, and not the system's resolver; `/etc/hosts` comes before them.
+    DNS_RESOLVERS: List = list("dns_resolvers", Supported).must(Rule::Resolvers);
+    /// Whether name servers are asked over TCP alone; those of `/etc/resolv.conf` where `dns_resolvers` names none.
+    DNS_USE_TCP: Bool = bool("dns_use_tcp", Supported);
+    /// How often a name server that is silent is asked, those of `/etc/resolv.conf` where `dns_resolvers` names none; else, and for `0`, 4 times.
+    DNS_QUERY_TRIES: Int = int("dns_query_tries", 0, 4_294_967_295, Supported);
     /// The address that connections to upstreams leave from; those of the other family are not tried.
     ENVOY_BIND_CONFIG_SOURCE_ADDRESS: Text = text("envoy_bind_config_source_address", Supported);
     /// Whether that may be one that this machine does not have yet.
@@ -159,6 +165,12 @@ keys! {
     COOKIE_HTTP_ONLY: Bool = bool("cookie_http_only", Supported).or("true");
     /// How long a session lasts.
     COOKIE_EXPIRE: Duration = duration("cookie_expire", Supported).or("14h");
+    /// How often the provider is asked whether a session still stands, and what it says of groups; `0` for never.
+    SESSION_RECHECK_INTERVAL: Duration = duration("session_recheck_interval", Own).or("5m");
+    /// For how long a provider that does not answer signs nobody out.
+    SESSION_RECHECK_GRACE: Duration = duration("session_recheck_grace", Own).or("4h");
+    /// For how long a film goes on whose session has run out.
+    STREAM_EXPIRY_LIMIT: Duration = duration("stream_expiry_limit", Own).or("4h");
     /// The cookie's `SameSite`; `lax` where nothing is said.
     COOKIE_SAME_SITE: Choice<SameSite> = choice("cookie_same_site", Yes, Supported);
     /// What proxies and the authenticate service share: 32 bytes in base64.
@@ -196,6 +208,8 @@ keys! {
     IDP_SCOPES: List = list("idp_scopes", Supported);
     /// Further parameters of the authentication request.
     IDP_REQUEST_PARAMS: Map = map("idp_request_params", Supported);
+    /// Further providers, beside the one above: people choose on the sign-in page.
+    IDP_PROVIDERS: Objects = objects("idp_providers", IDP_ENTRY, Own);
 
     // 2.9 identity headers and signing
     /// Whether upstreams are told who asks, where a route does not say.
@@ -317,10 +331,7 @@ keys! {
         any("databroker_cluster_nodes", NotYet(ONE_NODE));
         text("databroker_raft_bind_address", NotYet(ONE_NODE));
         duration("dns_failure_refresh_rate", NoEffect("a name that did not resolve is asked for again with the next request")).must(Rule::Millisecond);
-        int("dns_query_tries", 0, 4_294_967_295, NotYet(SYSTEM_DNS));
-        int("dns_udp_max_queries", 0, 4_294_967_295, NotYet(SYSTEM_DNS));
-        bool("dns_use_tcp", NotYet(SYSTEM_DNS));
-        list("dns_resolvers", NotYet(SYSTEM_DNS)).must(Rule::Resolvers);
+        int("dns_udp_max_queries", 0, 4_294_967_295, NoEffect("each question over UDP has a socket and port of its own"));
         any("ssh_address", NotYet(NO_SSH));
         any("ssh_host_key_files", NotYet(NO_SSH));
         any("ssh_host_keys", NotYet(NO_SSH));

@@ -8,7 +8,6 @@ pub(super) const NOT_READ: &str = "Pomerium Core does not read it either";
 pub(super) const NO_TRACES: &str = "traces are not exported yet";
 pub(super) const DATA_DIRECTORY: &str = "sessions and people are kept in the data directory";
 pub(super) const ONE_NODE: &str = "usher runs on one node";
-pub(super) const SYSTEM_DNS: &str = "names are resolved as the system does it";
 pub(super) const NO_SSH: &str = "SSH routes are not served";
 pub(super) const CONSOLE: &str = "it is a note of Pomerium's console, which decides nothing";
 pub(super) const NO_MCP: &str = "there is no MCP gateway";

@@ -5,8 +5,9 @@ use http::Method;
 use super::{
     AnyCase::{No, Yes},
     Fate::*,
+    Table,
     form::*,
-    keys,
+    global, keys,
     lost::*,
 };
 
@@ -40,13 +41,17 @@ keys! {
     TEST_PATH: Text = text("path", Own);
     /// From where.
     TEST_ADDRESS: Text = text("address", Own).or("203.0.113.7");
+    /// A file with the certificate that their client shows (PEM); with it goes a `time`.
+    TEST_CERTIFICATE: Text = text("certificate", Own);
+    /// The tool of MCP that is called, by POST.
+    TEST_TOOL: Text = text("tool", Own);
     /// When, as `2026-12-24T18:00:00Z`; else now.
     TEST_TIME: Text = text("time", Own);
     /// Fields of the request: `Origin`, `X-HTTP-Method-Override` …
     TEST_HEADERS: Map = map("headers", Own);
     /// What is to be decided.
     TEST_EXPECT: Word =
-        word("expect", &["allow", "deny", "sign-in", "sign-in-again"], Yes, Own);
+        word("expect", &["allow", "deny", "sign-in", "sign-in-again", "show-certificate", "show-device"], Yes, Own);
     /// A reason that has to be among those of the decision: `groups-unauthorized` …
     TEST_REASON: Text = text("reason", Own);
 }
@@ -61,6 +66,31 @@ keys! {
     /// External account: the key, in base64url.
     FALLBACK_EAB_MAC_KEY: Secret = secret("eab_mac_key", Own);
 }
+
+keys! {
+    /// Keys that an item of `idp_providers` has beside those of the top level.
+    IDP_LISTED:
+    /// What routes call it, and what the ids of its people begin with; else its `idp_provider`.
+    IDP_NAME: Text = text("name", Own);
+    /// What stands on its button; else what its kind is called, or its host.
+    IDP_LABEL: Text = text("label", Own);
+    /// Only people with an address in one of these domains may sign in by it.
+    IDP_DOMAINS: List = list("domains", Own);
+}
+
+/// Keys of an item of `idp_providers`: one is set up as the provider of the top level is.
+pub static IDP_ENTRY: Table = &[
+    &IDP_NAME.key,
+    &IDP_LABEL.key,
+    &IDP_DOMAINS.key,
+    &global::IDP_PROVIDER.key,
+    &global::IDP_PROVIDER_URL.key,
+    &global::IDP_CLIENT_ID.key,
+    &global::IDP_CLIENT_SECRET.key,
+    &global::IDP_CLIENT_SECRET_FILE.key,
+    &global::IDP_SCOPES.key,
+    &global::IDP_REQUEST_PARAMS.key,
+];
 
 keys! {
     /// Keys of `downstream_mtls`.
@@ -256,7 +286,7 @@ keys! {
     /// Its name.
     HEADER_PAIR_KEY: Text = text("key", Supported);
     /// Its value.
-    HEADER_PAIR_VALUE: Text = text("value", Supported);
+    HEADER_PAIR_VALUE: Secret = secret("value", Supported);
 }
 
 keys! {
@@ -287,7 +317,7 @@ keys! {
     /// Keys of what is said and heard: hexadecimal.
     PAYLOAD:
     /// Octets in hexadecimal.
-    PAYLOAD_TEXT: Text = text("text", Supported);
+    PAYLOAD_TEXT: Secret = secret("text", Supported);
 }
 
 keys! {

@@ -102,6 +102,8 @@ keys! {
     ALLOW_UPGRADES: List = list("allow_upgrades", Supported);
     /// Other origins whose pages may open sockets here.
     ALLOW_WEBSOCKET_ORIGINS: List = list("allow_websocket_origins", Own);
+    /// For how long a tunnel goes on when its session has run out.
+    TUNNEL_AFTER_SESSION: Duration = duration("tunnel_after_session", Own).or("1h");
     /// Fields toward the upstream, with references such as `${pomerium.jwt}`.
     SET_REQUEST_HEADERS: Map = map("set_request_headers", Supported).meant_by(&["set_headers"]);
     /// Fields that the upstream does not see.
@@ -166,6 +168,8 @@ keys! {
     IDP_CLIENT_ID: Text = text("idp_client_id", Supported);
     /// The secret of that client.
     IDP_CLIENT_SECRET: Secret = secret("idp_client_secret", Supported);
+    /// By which providers people may have signed in, by name; else by any.
+    IDP_PROVIDERS: List = list("idp_providers", Own);
     /// Rules that are asked beside all of the above and have no effect: where they disagree is counted and recorded.
     SHADOW_POLICY: AnyKind = any("shadow_policy", Own);
     /// What the route's policy is expected to say, asked at every load: one that is not so refuses the config.

@@ -75,13 +75,25 @@ pub(super) fn host_of(given: &Given) -> Result<HostPattern, Problem> {
     pattern(given, rest.split(['/', '?', '#']).next().unwrap_or_default(), 443)
 }
 
-/// What clients of a route for TCP ask for: its host and port, or those that its path names.
+/// What clients of a tunnel ask for: its host and port, or those that its path names. What has no
+/// port is none (RFC 9110 §9.3.6).
 pub(super) fn tunnel_ends(given: &Given) -> Vec<HostPattern> {
     let rest = given.text().split_once("://").map_or("", |(_, rest)| rest);
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
     let ends = path.map_or_else(|| vec![host], |path| path.split('/').collect());
-    ends.into_iter().filter_map(|end| pattern(given, end, 443).ok()).collect()
+    let ends = ends.into_iter().filter_map(|end| pattern(given, end, NO_PORT).ok());
+    ends.filter(|end| end.port().is_some()).collect()
+}
+
+/// No port is left out when it is this one.
+const NO_PORT: u16 = 0;
+
+/// Where clients of a tunnel sign in: at its host, or at the proxy before the path, port included.
+pub(super) fn tunnel_sign_in(given: &Given, from: &HostPattern) -> Option<Authority> {
+    let rest = given.text().split_once("://").map_or("", |(_, rest)| rest);
+    let HostPattern::Exact { host, port } = from else { return None };
+    Some(Authority { host: host.clone(), port: port.filter(|_| rest.contains('/')) })
 }
 
 fn pattern(given: &Given, authority: &str, default_port: u16) -> Result<HostPattern, Problem> {

@@ -97,13 +97,19 @@ fn bare(name: &str) -> &str {
     name.trim_start_matches('[').trim_end_matches(']')
 }
 
+/// All that a name ends with, itself and nothing included.
+fn endings(host: &str) -> impl Iterator<Item = &str> {
+    (0..=host.len()).filter_map(|at| host.get(at..))
+}
+
 /// Where usher answers, as far as the config tells.
 struct Ours<'a> {
     listeners: Vec<SocketAddr>,
     /// Hosts, as they are compared, with the ports that browsers use.
     names: HashMap<&'a str, Vec<u16>>,
-    /// Those that stand for many, each once.
-    wildcards: HashMap<(&'a str, u16), &'a HostPattern>,
+    /// Those that stand for many, each once, by what they end with: a name is held against those
+    /// that end as it does, however many there are.
+    wildcards: HashMap<&'a str, Vec<(u16, &'a str, &'a HostPattern)>>,
     sign_in: Option<(&'a str, u16)>,
 }
 
@@ -115,7 +121,7 @@ impl<'a> Ours<'a> {
     ) -> Self {
         let listeners = std::iter::once(&listen.address).chain(&listen.http_redirect);
         let mut names: HashMap<&str, Vec<u16>> = HashMap::new();
-        let mut wildcards = HashMap::new();
+        let mut wildcards: HashMap<&str, Vec<(u16, &str, &HostPattern)>> = HashMap::new();
         for from in routes.map(|route| &route.from) {
             let public = from.port().unwrap_or(443);
             match from {
@@ -126,7 +132,11 @@ impl<'a> Ours<'a> {
                     }
                 }
                 HostPattern::Wildcard { text, .. } => {
-                    wildcards.insert((&**text, public), from);
+                    let ending = text.rsplit('*').next().unwrap_or_default();
+                    let alike = wildcards.entry(ending).or_default();
+                    if !alike.iter().any(|(at, known, _)| (*at, *known) == (public, &**text)) {
+                        alike.push((public, text, from));
+                    }
                 }
             }
         }
@@ -148,7 +158,10 @@ impl<'a> Ours<'a> {
         };
         let named = self.names.get(host).is_some_and(|ports| ports.iter().any(|at| is_port(*at)));
         named
-            || self.wildcards.iter().any(|((_, at), from)| is_port(*at) && from.takes_host(host))
+            || endings(host)
+                .filter_map(|ending| self.wildcards.get(ending))
+                .flatten()
+                .any(|(at, _, from)| is_port(*at) && from.takes_host(host))
             || self.sign_in.is_some_and(|(own, public)| bare(own) == host && is_port(public))
             || host.parse().is_ok_and(|ip| self.listen_at(ip, port))
     }

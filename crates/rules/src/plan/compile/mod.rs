@@ -26,12 +26,14 @@ mod own_client;
 mod pairs;
 mod placeholder;
 mod policy_tests;
+mod provider;
 mod proxy_protocol;
 mod re2;
 mod resilience;
 mod route;
 mod secrets;
 mod service;
+mod session_life;
 mod sign_in;
 mod socket_origins;
 mod target;
@@ -41,7 +43,8 @@ mod upgrades;
 
 use std::sync::Arc;
 
-use super::{HostTable, Plan, Route};
+use self::tunnel::Carries;
+use super::{HostPattern, HostTable, Plan, Route};
 use crate::{
     config::{Draft, Files, Section, keys::global},
     problem::{Place, Problem, Severity},
@@ -109,6 +112,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         mtls,
         sign_in,
         cookie,
+        sessions: session_life::session_life(&globals),
         timeouts,
         extra_roots,
         outbound,
@@ -128,7 +132,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         log,
         flags,
         kept_decisions: hardening::kept_decisions(&globals),
-        hosts: hosts(&globals, kept, &routes),
+        hosts: hosts(&globals, &kept, &routes),
         routes,
     };
     Ok((plan, problems))
@@ -139,14 +143,17 @@ fn holds_error(problems: &[Problem]) -> bool {
 }
 
 /// Which routes a host has.
-fn hosts(globals: &Section, kept: Vec<tunnel::Tunnel>, routes: &[Arc<Route>]) -> HostTable {
+fn hosts(globals: &Section, kept: &[HostPattern], routes: &[Arc<Route>]) -> HostTable {
     let mut hosts = HostTable::new(flags::ports(globals));
-    for tunnel in kept {
-        tunnel.from.iter().for_each(|from| hosts.keep(from));
-        hosts.keep_tunnels(tunnel.ends);
-    }
+    kept.iter().for_each(|from| hosts.keep(from));
     for (index, route) in routes.iter().enumerate() {
-        hosts.add(index, &route.from);
+        match &route.tunnel {
+            None => hosts.add(index, &route.from),
+            Some(tunnel) => {
+                hosts.keep(&route.from);
+                hosts.add_tunnel(index, &tunnel.ends);
+            }
+        }
     }
     hosts
 }
@@ -156,7 +163,7 @@ struct Compiled {
     /// One for each section in order; `None` where it has an error, or is not served.
     routes: Vec<Option<Arc<Route>>>,
     /// Of routes that are not served, whose requests belong to no other.
-    kept: Vec<tunnel::Tunnel>,
+    kept: Vec<HostPattern>,
 }
 
 fn each_route(
@@ -171,14 +178,16 @@ fn each_route(
         let mut found = Vec::new();
         let line = line_of(line_starts, section);
         let mut compiler = Compiler { keys: section, files, problems: &mut found };
-        let route = match compiler.tunnel() {
-            Some(tunnel) => {
-                compiled.kept.push(tunnel);
+        let takes = match compiler.carries() {
+            Carries::Http => Some(compiler.requests()),
+            Carries::Tunnel(from, tunnel) => Some(route::Takes::tunnel(from, tunnel)),
+            Carries::Unserved(from) => {
+                compiled.kept.extend(from);
                 None
             }
-            None => route::compile(&mut compiler, defaults, line).map(Arc::new),
         };
-        compiled.routes.push(route);
+        let route = takes.and_then(|takes| route::compile(&mut compiler, defaults, takes, line));
+        compiled.routes.push(route.map(Arc::new));
         section.source.relocate(&mut found);
         problems.append(&mut found);
     }

@@ -3,9 +3,14 @@
 use std::str::FromStr;
 
 use http::{HeaderName, HeaderValue, Method, uri::PathAndQuery};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
-use super::Compiler;
+use super::{
+    Compiler,
+    files::{Pem, checked},
+};
 use crate::{
+    client_certificate::ClientChain,
     config::{
         Section,
         keys::{Form, Key, Text, Typed, nested::*, route},
@@ -13,37 +18,38 @@ use crate::{
     names::Authority,
     people::Claims,
     plan::{HostPattern, PathMatch, PolicyTest},
-    policy::{Reason, Verdict, value_of},
+    policy::{About, Policy, Reason, Verdict, value_of},
     problem::{Problem, Severity},
     signin::Imagined,
     time::UnixTime,
 };
 
+/// What of a route its tests are about.
+pub(super) struct Tested<'a> {
+    pub(super) from: &'a HostPattern,
+    pub(super) matches: &'a PathMatch,
+    pub(super) policy: &'a Policy,
+    /// Are messages of MCP read there?
+    pub(super) mcp_reads: bool,
+}
+
 impl Compiler<'_> {
     /// Those that can be read; what is wrong with another one refuses the config.
-    pub(super) fn policy_tests(
-        &mut self,
-        from: &HostPattern,
-        matches: &PathMatch,
-    ) -> Vec<PolicyTest> {
+    pub(super) fn policy_tests(&mut self, tested: &Tested<'_>) -> Vec<PolicyTest> {
         let sections = self.keys.value(&route::TESTS);
-        sections.iter().filter_map(|keys| self.policy_test(keys, from, matches)).collect()
+        sections.iter().filter_map(|keys| self.policy_test(keys, tested)).collect()
     }
 
     /// Each part is judged, whatever is wrong with the others.
-    fn policy_test(
-        &mut self,
-        keys: &Section,
-        from: &HostPattern,
-        matches: &PathMatch,
-    ) -> Option<PolicyTest> {
+    fn policy_test(&mut self, keys: &Section, tested: &Tested<'_>) -> Option<PolicyTest> {
         let who = self.test_imagined(keys);
-        let method = self.test_read::<Method>(keys, &TEST_METHOD, "write it in capitals: `DELETE`");
-        let authority = self.test_authority(keys, from);
-        let target = self.test_target(keys, matches);
+        let method = self.test_method(keys, tested);
+        let authority = self.test_authority(keys, tested.from);
+        let target = self.test_target(keys, tested.matches);
+        let certificate = self.test_certificate(keys);
         let source =
             self.test_read(keys, &TEST_ADDRESS, "write an IP address, such as `192.0.2.7`");
-        let time = self.test_time(keys);
+        let time = self.test_time(keys, tested.policy);
         let fields = self.test_fields(keys);
         let reason = self.test_reason(keys);
         let expect = Verdict::of_word(keys.value(&TEST_EXPECT));
@@ -60,6 +66,8 @@ impl Compiler<'_> {
             target: target?,
             fields: fields?,
             source: source?,
+            certificate: certificate?,
+            tool: keys.get(&TEST_TOOL).map(Into::into),
             time: time?,
             expect: expect?,
             reason: reason?,
@@ -127,10 +135,59 @@ impl Compiler<'_> {
         }
     }
 
-    fn test_time(&mut self, keys: &Section) -> Option<Option<UnixTime>> {
-        let Some(_) = keys.given(&TEST_TIME) else { return Some(None) };
-        let help = "write `2026-12-24T18:00:00Z` or `2026-12-24T18:00:00+01:00`";
-        self.test_read_by(keys, &TEST_TIME, help, UnixTime::parse).map(Some)
+    /// A call of a tool is a POST; nothing else is read.
+    fn test_method(&mut self, keys: &Section, tested: &Tested<'_>) -> Option<Method> {
+        let method = self.test_read(keys, &TEST_METHOD, "write it in capitals: `DELETE`");
+        if keys.given(&TEST_TOOL).is_none() {
+            return method;
+        }
+        if !tested.mcp_reads {
+            let help = "let a rule of `policy` ask for `mcp_tool`, with `mcp: {server: {}}`";
+            self.wrong_test(keys, "this test calls a tool, and no message is read here", help);
+            return None;
+        }
+        match method? {
+            Method::GET | Method::POST => Some(Method::POST), // GET where none is written
+            _ => {
+                let what = "this test calls a tool by another method than POST";
+                self.wrong_test(keys, what, "leave out its `method`");
+                None
+            }
+        }
+    }
+
+    /// What the client shows; `Some(None)` for nothing.
+    fn test_certificate(&mut self, keys: &Section) -> Option<Option<ClientChain>> {
+        let Some(given) = keys.given(&TEST_CERTIFICATE) else { return Some(None) };
+        let text = self.read(given).and_then(|text| checked(given, text, Pem::Certificate));
+        let text = self.keep(text)?;
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.expose()).collect();
+        let chain = chain.ok().and_then(|chain| ClientChain::read(&chain));
+        let chain = chain.filter(|chain| chain.certificate().is_some());
+        if chain.is_none() {
+            let what = format!("`certificate: {}` of a test can't be read", given.text());
+            let help =
+                "name a file that begins with the client's certificate (PEM), without its key";
+            self.report(given.error("U571", what, help));
+        }
+        chain.map(Some)
+    }
+
+    /// What depends on the time is asked at one that is written: else a config that loads today is
+    /// refused tomorrow, at a start in the night.
+    fn test_time(&mut self, keys: &Section, policy: &Policy) -> Option<Option<UnixTime>> {
+        if keys.given(&TEST_TIME).is_some() {
+            let help = "write `2026-12-24T18:00:00Z` or `2026-12-24T18:00:00+01:00`";
+            return self.test_read_by(keys, &TEST_TIME, help, UnixTime::parse).map(Some);
+        }
+        let changes = match policy.first_about(About::Moment) {
+            Some((_, name)) => format!("`{name}` asks for one"),
+            None if keys.given(&TEST_CERTIFICATE).is_some() => "a certificate ends".into(),
+            None => return Some(None),
+        };
+        let what = format!("this test names no `time`, and {changes}: its answer would change");
+        self.wrong_test(keys, &what, "add the one that is meant: `time: 2026-12-24T18:00:00Z`");
+        None
     }
 
     fn test_fields(&mut self, keys: &Section) -> Option<Vec<(HeaderName, HeaderValue)>> {

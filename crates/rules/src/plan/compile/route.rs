@@ -12,7 +12,8 @@ use super::{
     headers::{self, ResponseFields},
     mcp::McpFlag,
     mtls, name,
-    sign_in::stable_id,
+    policy_tests::Tested,
+    provider::stable_id,
     target,
 };
 use crate::{
@@ -24,8 +25,8 @@ use crate::{
     },
     names::Host,
     plan::{
-        CircuitBreakers, HostPattern, PathMatch, RequestTemplate, Route, UpstreamTls,
-        UpstreamVerify,
+        CircuitBreakers, HostPattern, PathMatch, RequestTemplate, Rewrite, Route, Tunnel,
+        UpstreamTls, UpstreamVerify,
     },
     policy::{LegacyAllow, Policy, value_of},
     problem::{Problem, Severity},
@@ -69,17 +70,26 @@ impl<'a> Defaults<'a> {
     }
 }
 
+/// What a route takes: requests of a host, or what CONNECT asks for.
+pub(super) struct Takes {
+    from: Option<HostPattern>,
+    matches: Option<PathMatch>,
+    tunnel: Option<Tunnel>,
+}
+
 /// Compiles a route; `None` when something in it is an error.
 pub(super) fn compile(
     compiler: &mut Compiler<'_>,
     defaults: &Defaults<'_>,
+    Takes { from, matches, tunnel }: Takes,
     line: u32,
 ) -> Option<Route> {
     let keys = compiler.keys;
-    let from = compiler.from();
-    let matches = compiler.path_match();
     let action = compiler.action(defaults.breakers);
-    let rewrite = compiler.rewrite(action.as_ref());
+    let rewrite = match tunnel {
+        None => compiler.rewrite(action.as_ref()),
+        Some(_) => Some(Rewrite::None),
+    };
     let (policy, shadow) = compiler.policies(defaults);
     let client_trust = compiler.route_client_trust(defaults.mtls);
     let mcp = compiler.mcp(defaults.mcp, (&policy, shadow.as_ref()));
@@ -93,9 +103,16 @@ pub(super) fn compile(
     let host_field = compiler.host_field();
     let tls = compiler.upstream_tls();
     let (from, matches, action) = (from?, matches?, action?);
-    let tests = compiler.policy_tests(&from, &matches);
+    let asked = tunnel.as_ref().and_then(|tunnel| tunnel.ends.first()).unwrap_or(&from);
+    let mcp_reads = mcp.is_some_and(|server| server.reads_at_most.is_some());
+    let tested = Tested { from: asked, matches: &matches, policy: &policy, mcp_reads };
+    let tests = compiler.policy_tests(&tested);
     compiler.other_upgrades(&route::ALLOW_UPGRADES);
-    let websockets = upgrades::websockets(keys, defaults.globals);
+    let websockets = tunnel.is_none() && upgrades::websockets(keys, defaults.globals);
+    let is_endless = websockets || tunnel.is_some();
+    let or_none = |is_none: bool, usual| if is_none { Duration::ZERO } else { usual };
+    let timeout = or_none(is_endless || mcp.is_some(), defaults.timeout);
+    let idle_timeout = or_none(is_endless, route::STREAM_IDLE);
     Some(Route {
         id: id(keys),
         name: keys.get(&route::NAME).map_or_else(|| name_of(&from, &matches), Box::from),
@@ -111,16 +128,8 @@ pub(super) fn compile(
         websockets,
         host_field: host_field?,
         rewrite: rewrite?,
-        timeout: match keys.get(&route::TIMEOUT) {
-            Some(limit) => some_time(limit),
-            None if websockets || mcp.is_some() => None,
-            None => some_time(defaults.timeout),
-        },
-        idle_timeout: match keys.get(&route::IDLE_TIMEOUT) {
-            Some(limit) => some_time(limit),
-            None if websockets => None,
-            None => Some(route::STREAM_IDLE),
-        },
+        timeout: some_time(keys.get(&route::TIMEOUT).unwrap_or(timeout)),
+        idle_timeout: some_time(keys.get(&route::IDLE_TIMEOUT).unwrap_or(idle_timeout)),
         pass_identity: keys.get(&route::PASS_IDENTITY_HEADERS).unwrap_or(defaults.pass_identity),
         issuer_is_uri: keys
             .get(&route::JWT_ISSUER_FORMAT)
@@ -140,8 +149,9 @@ pub(super) fn compile(
         is_public: keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
         socket_origins,
         tls: tls?,
+        tunnel,
         mcp,
-        own_client: compiler.own_client(),
+        sign_in_by: compiler.sign_in_by(defaults.globals),
         app: None,
         from,
         matches,
@@ -149,7 +159,21 @@ pub(super) fn compile(
     })
 }
 
+impl Takes {
+    /// Of a tunnel. It has no path, so whatever reads one finds the whole.
+    pub(super) fn tunnel(from: HostPattern, tunnel: Tunnel) -> Self {
+        let matches = Some(PathMatch::Prefix("/".into()));
+        Self { from: Some(from), matches, tunnel: Some(tunnel) }
+    }
+}
+
 impl Compiler<'_> {
+    /// Of a route of HTTP.
+    pub(super) fn requests(&mut self) -> Takes {
+        let (from, matches) = (self.from(), self.path_match());
+        Takes { from, matches, tunnel: None }
+    }
+
     fn from(&mut self) -> Option<HostPattern> {
         let Some(given) = self.keys.given(&route::FROM) else {
             let place = self.keys.source.place(&self.start());

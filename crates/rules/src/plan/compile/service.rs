@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Compiler, sign_in::stable_id};
+use super::{Compiler, provider::stable_id};
 use crate::{
     config::{keys::global, words::Flow},
     names::{Origin, registrable_domain},

@@ -1,30 +1,36 @@
-//! Routes for TCP, UDP and SSH: they are read, and not served yet.
+//! Routes for something else than HTTP: tunnels for TCP, and those for UDP and SSH, which are read
+//! and not served.
 
 use super::{Compiler, from, target};
 use crate::{
-    config::keys::route,
-    plan::HostPattern,
+    config::{
+        Given,
+        keys::{Key, route},
+    },
+    plan::{HostPattern, Tunnel},
     problem::{Problem, without_passwords},
+    yaml::Node,
 };
 
 /// Schemes of `from` and `to` that are no HTTP.
 const FROM: &[&str] = &["tcp+https", "udp+https", "ssh"];
 const TO: &[&str] = &["tcp", "udp", "ssh"];
 
-/// What is left of a route that is not served.
-#[derive(Debug, Default)]
-pub(super) struct Tunnel {
-    /// Its host, which no other route takes.
-    pub from: Option<HostPattern>,
-    /// What a CONNECT would ask for.
-    pub ends: Vec<HostPattern>,
+/// What a route carries.
+pub(super) enum Carries {
+    /// Requests.
+    Http,
+    /// Bytes, for who comes in at that host.
+    Tunnel(HostPattern, Tunnel),
+    /// Something that is not served: nobody gets in, and no other route takes the requests of its
+    /// host.
+    Unserved(Option<HostPattern>),
 }
 
 impl Compiler<'_> {
-    /// A route that forwards something else than HTTP: `None` where it is one of HTTP. Nobody is let
-    /// in by it; its host is kept, so that no other route takes its requests.
-    pub(super) fn tunnel(&mut self) -> Option<Tunnel> {
-        let given = self.keys.given(&route::FROM)?;
+    /// What this route carries, by the schemes of `from` and `to`.
+    pub(super) fn carries(&mut self) -> Carries {
+        let Some(given) = self.keys.given(&route::FROM) else { return Carries::Http };
         let scheme = scheme_of(given.text());
         let is_from = FROM.contains(&&*scheme);
         let mut to = Vec::new();
@@ -32,47 +38,101 @@ impl Compiler<'_> {
             let _other_shapes_are_told_with_http = target::collect(&given.node, &mut to);
         }
         let texts = to.iter().filter_map(|node| node.text());
-        let schemes: Vec<String> = texts.clone().map(scheme_of).collect();
+        let schemes: Vec<String> = texts.map(scheme_of).collect();
         let tunnelled = schemes.iter().find(|scheme| TO.contains(&scheme.as_str()));
         if !is_from && tunnelled.is_none() {
-            return None;
+            return Carries::Http;
         }
+        self.judge_targets(tunnelled, &schemes, &to);
+        let others: [&'static Key; 2] = [&route::REDIRECT, &route::RESPONSE];
+        let leads_on = others.iter().all(|key| self.keys.given(key).is_none());
+        let is_tcp = !schemes.is_empty() && schemes.iter().all(|scheme| scheme == "tcp");
+        if scheme == "tcp+https" && is_tcp && leads_on {
+            return self.tcp(given);
+        }
+        let _its_mistakes_are_told = self.policy();
+        let named = if is_from { &scheme } else { tunnelled.unwrap_or(&scheme) };
+        let (what, help) = match (&*scheme, named.as_str()) {
+            ("tcp+https", _) => (
+                "a tunnel leads to `tcp://` alone: nobody gets in by this one".into(),
+                "write `to: tcp://HOST:PORT`, and no `redirect` or `response`",
+            ),
+            (_, "tcp") => (
+                "bytes are forwarded for `tcp+https` alone: nobody gets in by this one".into(),
+                "write `from: tcp+https://HOST:PORT`",
+            ),
+            (_, named) => (
+                format!("`{named}` routes are not served yet: nobody gets in by this one"),
+                "take it out, or keep it on Pomerium",
+            ),
+        };
+        self.report(given.warning("U504", what, help));
+        if scheme == "ssh" {
+            return Carries::Unserved(None);
+        }
+        let from = from::host_of(given);
+        Carries::Unserved(self.keep(from))
+    }
+
+    fn judge_targets(&mut self, tunnelled: Option<&String>, schemes: &[String], nodes: &[&Node]) {
+        let Some(to) = self.keys.given(&route::TO) else { return };
         if let Some(tunnelled) = tunnelled
             && schemes.iter().any(|scheme| scheme != tunnelled)
         {
-            let to = self.keys.given(&route::TO)?;
             self.report(to.error(
                 "U525",
                 format!("`to` mixes `{tunnelled}` with other schemes"),
                 "write a route for each",
             ));
         }
-        for text in texts.filter(|text| !has_host(text)) {
-            let shown = without_passwords(text);
-            let what = format!("`to: {shown}` names no host and port");
-            self.report(Problem::error(
-                "U522",
-                given.node.span.clone(),
-                what,
-                "write `tcp://HOST:PORT`",
+        for node in nodes {
+            let Some(text) = node.text().filter(|text| !has_host(text)) else { continue };
+            let what = format!("`to: {}` names no host and port", without_passwords(text));
+            let help = "write `tcp://HOST:PORT`";
+            self.report(Problem::error("U522", node.span.clone(), what, help));
+        }
+    }
+
+    /// A tunnel for TCP.
+    fn tcp(&mut self, given: &Given) -> Carries {
+        let from = from::host_of(given);
+        let Some(from) = self.keep(from) else { return Carries::Unserved(None) };
+        let ends = from::tunnel_ends(given);
+        if ends.is_empty() {
+            self.report(given.warning(
+                "U550",
+                "no client reaches this tunnel: what it asks for has a port, and `from` names none",
+                "write `tcp+https://HOST:PORT`, or `tcp+https://PROXY/HOST:PORT`",
             ));
         }
-        let _its_mistakes_are_told = self.policy();
-        let named = if is_from { &scheme } else { tunnelled? };
-        self.report(given.warning(
-            "U504",
-            format!("`{named}` routes are not served yet: nobody gets in by this one"),
-            "take it out, or keep it on Pomerium",
-        ));
-        if scheme == "ssh" {
-            return Some(Tunnel::default());
+        for key in IDLE_KEYS {
+            if let Some(given) = self.keys.given(key) {
+                let what = format!("`{}` has no effect on a tunnel, which has no HTTP", key.name);
+                self.report(given.warning("U551", what, "delete it"));
+            }
         }
-        let from = from::host_of(given);
-        let from = self.keep(from);
-        let ends = if scheme == "tcp+https" { from::tunnel_ends(given) } else { Vec::new() };
-        Some(Tunnel { from, ends })
+        let sign_in = from::tunnel_sign_in(given, &from);
+        let after_session = self.keys.value(&route::TUNNEL_AFTER_SESSION);
+        Carries::Tunnel(from, Tunnel { ends: ends.into(), sign_in, after_session })
     }
 }
+
+/// What speaks of paths, fields and answers.
+static IDLE_KEYS: [&Key; 13] = [
+    &route::PREFIX.key,
+    &route::PATH.key,
+    &route::REGEX.key,
+    &route::PREFIX_REWRITE.key,
+    &route::REGEX_REWRITE_PATTERN.key,
+    &route::HOST_REWRITE.key,
+    &route::PRESERVE_HOST_HEADER.key,
+    &route::SET_REQUEST_HEADERS.key,
+    &route::REMOVE_REQUEST_HEADERS.key,
+    &route::REWRITE_RESPONSE_HEADERS.key,
+    &route::ALLOW_WEBSOCKETS.key,
+    &route::CORS_ALLOW_PREFLIGHT.key,
+    &route::TIMEOUT.key,
+];
 
 fn scheme_of(text: &str) -> String {
     text.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase()

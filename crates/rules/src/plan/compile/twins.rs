@@ -67,6 +67,10 @@ fn about(
 
 /// The requests that a route takes, as text: equal for two that take the same.
 fn matcher_of(route: &Route) -> String {
+    if let Some(tunnel) = &route.tunnel {
+        let ends = tunnel.ends.iter().map(|end| format!(" {end}"));
+        return format!("tunnel{}", ends.collect::<String>());
+    }
     let host = match &route.from {
         HostPattern::Exact { host, port } => format!("{host}:{port:?}"),
         HostPattern::Wildcard { text, port, .. } => format!("{text}:{port:?}"),

@@ -118,6 +118,8 @@ pub enum About {
     Nobody,
     /// What is asked, and from where.
     Request,
+    /// When it is asked.
+    Moment,
     /// What the message in its body asks for.
     Message,
     /// Who asks.
@@ -346,6 +348,7 @@ macro_rules! files {
 files! {
     Constant: constant,
     Request: request,
+    Moment: moment,
     Certificate: certificate,
     Session: session,
     Device: device,

@@ -9,7 +9,7 @@ use crate::policy::{
 
 criteria! {
     Request: Method, Path, Source, Preflight;
-    later: "date", "day_of_week", "pomerium_routes", "time_of_day";
+    later: "pomerium_routes";
 }
 
 /// `http_method`.

@@ -6,11 +6,13 @@
 
 mod address;
 mod list;
+mod moment;
 mod scalar;
 mod text;
 
 pub(super) use address::AddressMatch;
 pub(super) use list::{ListMatch, shown};
+pub(super) use moment::{Dates, Days, Hours, Window, Zone, has_offset};
 pub use scalar::value_of;
 pub(super) use text::TextMatch;
 

@@ -1,7 +1,12 @@
 use serde_json::json;
 
 use super::{AuthorizationResponse, Failure, Failure::*, Pending};
-use crate::{plan::OidcProvider, session::test_keys, signin::Goal, time::UnixTime};
+use crate::{
+    plan::{OidcProvider, ProviderKind},
+    session::test_keys,
+    signin::Goal,
+    time::UnixTime,
+};
 
 const START: UnixTime = UnixTime::from_seconds(1000);
 
@@ -12,6 +17,9 @@ fn provider() -> OidcProvider {
         client_secret: None,
         scopes: Vec::new(),
         request_params: Vec::new(),
+        kind: ProviderKind::Oidc,
+        subjects: Default::default(),
+        domains: Default::default(),
         id: "p1".into(),
     }
 }

@@ -1,3 +1,5 @@
+mod shown_and_called;
+
 use std::fs;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -67,6 +67,8 @@ struct Replayed {
     decisions: usize,
     let_in: usize,
     unreadable: usize,
+    /// Not known: what the config asks for was not kept.
+    unknown: usize,
 }
 
 pub(super) fn replay(config: &Config, kept: &str, out: &mut dyn Write) -> io::Result<Outcome> {
@@ -96,7 +98,7 @@ impl Replayed {
             suffices.then(|| (foretold.verdict(), foretold.rule().to_owned(), route))
         });
         let Some((is, rule, route)) = made else {
-            self.unreadable += 1;
+            self.unknown += 1;
             return;
         };
         let was = decision.verdict();
@@ -127,10 +129,11 @@ impl Replayed {
             });
             writeln!(out, "{object}")?;
         }
-        let Self { changes, decisions, let_in, unreadable } = self;
+        let Self { changes, decisions, let_in, unreadable, unknown } = self;
         let changed: usize = changes.values().map(|changes| changes.count).sum();
         let object = json!({
             "decisions": decisions, "let_in": let_in, "changed": changed, "unreadable": unreadable,
+            "unknown": unknown,
         });
         writeln!(out, "{object}")
     }
@@ -151,7 +154,7 @@ impl Replayed {
             }
             writeln!(out)?;
         }
-        let Self { changes, decisions, let_in, unreadable } = self;
+        let Self { changes, decisions, let_in, unreadable, unknown } = self;
         let changed: usize = changes.values().map(|changes| changes.count).sum();
         writeln!(out, "{changed} of {decisions} decisions change")?;
         if *decisions > 0 && *let_in == 0 {
@@ -163,6 +166,13 @@ impl Replayed {
         }
         if *unreadable > 0 {
             writeln!(out, "note: {unreadable} lines are no decision that can be made anew")?;
+        }
+        if *unknown > 0 {
+            writeln!(
+                out,
+                "note: {unknown} decisions can't be made anew: this config asks for a client's \
+                 certificate, or for what a message says, and nobody was asked for it then"
+            )?;
         }
         Ok(())
     }

@@ -148,6 +148,7 @@ impl Shown<'_> {
                 "one of usher's own pages answers, which are open to everybody".into()
             }
             Foretold::Nowhere(routed) => self.nowhere(&routed.authority),
+            Foretold::Barred(barred) => format!("it is refused: {}", barred.why()),
             Foretold::Judged(judged) => judged_words(judged),
         }
     }

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use clap::Parser as _;
 use usher_rules::{
-    people::{Member, People as _},
+    people::{AddressBy, Member, People as _},
     secret::Secret,
 };
 
@@ -35,6 +35,7 @@ fn said(command: &str, folder: &Path) -> String {
     args.config = folder.join(&args.config);
     args.data_dir = Some(folder.join("data"));
     args.replay = args.replay.map(|file| file.map(|file| folder.join(file)));
+    args.who.certificate = args.who.certificate.map(|file| folder.join(file));
     args.records = args.records.map(|file| folder.join(file));
     let mut out = Vec::new();
     let (status, error) = match explain(&args, &mut out) {
@@ -98,6 +99,22 @@ fn cases() {
     assert!(seen >= 4, "only {seen} cases were found");
 }
 
+/// A case can't hold one: its lines end as those between parts do.
+#[test]
+fn a_certificate_that_can_not_be_read_is_told_before_any_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/explain");
+    let case = fs::read_to_string(cases.join("barred.case")).unwrap();
+    let config = case.split("----\n").next().unwrap().split_once('\n').unwrap().1;
+    fs::write(folder.path().join("config.yaml"), config).unwrap();
+    let none = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    fs::write(folder.path().join("none.pem"), none).unwrap();
+    let found = said("https://tv.home.arpa/ --certificate none.pem", folder.path());
+    let expected = "deny  GET https://tv.home.arpa/ as nobody\n  what     it is refused: what its \
+                    client shows is no certificate";
+    assert!(found.starts_with(expected), "{found}");
+}
+
 /// Their groups are those that they have now.
 #[test]
 fn somebody_of_the_built_in_provider_is_asked_for_by_their_address() {
@@ -117,6 +134,8 @@ routes:
         name: "Ann".into(),
         groups: vec!["family".into()],
         added_at: 1,
+        until: None,
+        address_by: AddressBy::Operator,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store = Store::open(&data).unwrap();

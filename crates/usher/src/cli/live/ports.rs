@@ -189,7 +189,7 @@ async fn who_answers(plan: &Plan) -> Answers {
     let tls =
         UpstreamTls { verify: UpstreamVerify::Skip, server_name: Some(host.into()), client: None };
     let trust = Trust::only([]);
-    match probe(&trust, (&target, &tls, Outbound::default()), &field, Want::Text, PATIENCE).await {
+    match probe(&trust, (&target, &tls, &Outbound::default()), &field, Want::Text, PATIENCE).await {
         Ok((_, body)) if body.contains(OWN_MARK) => Answers::Usher,
         Ok((status, _)) => Answers::Somebody(format!("answers {}", status.as_u16())),
         Err(error) => Answers::Somebody(format!("does not speak as usher does ({error})")),

@@ -55,7 +55,7 @@ fn jobs(plan: &Plan) -> Vec<Job> {
             };
             if !jobs.iter().any(is_known) {
                 let (target, tls, route) = (target.clone(), route.tls.clone(), route.name.clone());
-                jobs.push(Job { target, tls, host, route, outbound: plan.outbound });
+                jobs.push(Job { target, tls, host, route, outbound: plan.outbound.clone() });
             }
         }
     }
@@ -76,7 +76,7 @@ fn host_toward(route: &Route, target: &Target) -> HeaderValue {
 impl Job {
     async fn tried(&self, trust: &Trust) -> Tried {
         let subject = format!("{} (route {})", self.target.upstream, self.route);
-        let asked = (&self.target, &self.tls, self.outbound);
+        let asked = (&self.target, &self.tls, &self.outbound);
         let answer = probe(trust, asked, &self.host, Want::Status, PATIENCE).await;
         if let Some(what) = self.speaks_otherwise(&answer).await {
             return Tried::bad(Severity::Error, ABOUT, subject, what);
@@ -85,6 +85,9 @@ impl Job {
             Ok((status, _)) if status.is_server_error() => {
                 let what = (format!("answers {status}"), "look at what the app itself logs");
                 Tried::bad(Severity::Warning, ABOUT, subject, what)
+            }
+            Ok(_) if self.target.upstream.scheme == Scheme::Tcp => {
+                Tried::good(ABOUT, subject, "takes connections")
             }
             Ok((status, _)) => Tried::good(ABOUT, subject, format!("answers {status}")),
             Err(error) => Tried::bad(Severity::Error, ABOUT, subject, self.explained(&error)),
@@ -115,7 +118,7 @@ impl Job {
             (true, false) => {
                 let mut plain = self.target.clone();
                 plain.upstream.scheme = Scheme::Http;
-                let asked = (&plain, &self.tls, self.outbound);
+                let asked = (&plain, &self.tls, &self.outbound);
                 let trust = Trust::only([]);
                 probe(&trust, asked, &self.host, Want::Status, PATIENCE)
                     .await

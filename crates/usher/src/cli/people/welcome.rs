@@ -7,7 +7,7 @@ use usher_rules::{
     people::Member,
     plan::{PathMatch, Plan, Provider, Route},
     policy::{About, Effect, Explained, Facts, RequestFacts, Verdict},
-    session::{SessionId, SignedIn},
+    session::{Means, SessionId, SignedIn},
     signin::member_signs_in,
     time::UnixTime,
 };
@@ -50,7 +50,8 @@ fn about(member: &Member, plan: &Plan) -> Option<String> {
         plan.routes.iter().map(|route| &**route).filter(|route| !route.is_public).collect();
     let now = UnixTime::from_seconds(0); // a session just begun, whenever that is
     let id = SessionId::from_random([0; 16]);
-    let who = member_signs_in(member, now).begin(id, "builtin", now, UnixTime::MAX);
+    let who =
+        member_signs_in(member, Means::Password, now).begin(id, "builtin", now, UnixTime::MAX);
     if closed.iter().any(|route| may_pass(route, &who)) {
         return None;
     }
@@ -72,12 +73,19 @@ fn may_pass(route: &Route, who: &SignedIn) -> bool {
     SOURCES.iter().any(|source| {
         let explanation = route.policy.explain(&facts(who, path, IpAddr::from(*source)));
         explanation.decision.verdict == Verdict::Allow
-            || explanation.criteria.iter().any(|one| refuses(one, About::Request))
+            || explanation.criteria.iter().any(|one| {
+                refuses(one, About::Request) || refuses(one, About::Moment) || keeps_out_now(one)
+            })
     })
 }
 
 fn refuses(one: &Explained<'_>, about: About) -> bool {
     one.effect == Effect::Allow && one.about == about && one.says_no()
+}
+
+/// Is it out of their hours that they are kept out? When they will come is not known here, either.
+fn keeps_out_now(one: &Explained<'_>) -> bool {
+    one.effect == Effect::Deny && one.about == About::Moment && one.holds
 }
 
 fn facts<'a>(who: &'a SignedIn, path: &'a str, source: IpAddr) -> Facts<'a> {
@@ -113,7 +121,10 @@ fn ways_in(routes: &[&Route], who: &SignedIn) -> Vec<String> {
 mod tests {
     use std::fs;
 
-    use usher_rules::{people::Member, time::UnixTime};
+    use usher_rules::{
+        people::{AddressBy, Member},
+        time::UnixTime,
+    };
 
     use super::note;
 
@@ -127,6 +138,8 @@ mod tests {
             name: "Ann".into(),
             groups: groups.iter().map(|group| (*group).into()).collect(),
             added_at: UnixTime::from_seconds(7).seconds(),
+            until: None,
+            address_by: AddressBy::Operator,
         };
         let route = "routes:\n- from: https://tv.test\n  to: http://127.0.0.1:1\n";
         let with = |policy: &str| format!("{route}  policy: [{{allow: {{or: [{policy}]}}}}]\n");

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use socket2::TcpKeepalive;
+
 /// From the connection to the end of its PROXY header (`use_proxy_protocol`).
 pub const PROXY_HEADER: Duration = Duration::from_secs(5);
 /// From the first packet to the end of the TLS handshake.
@@ -74,5 +76,10 @@ pub const CONNECTIONS: usize = 50_000;
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Reads in a row that drop it; then others have their turn.
 pub const LINGER_READS: usize = 16;
+/// A peer that says nothing is asked after a minute whether it is there, and given up after another.
+pub const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
 /// Body of a request for one of our own pages.
 pub const OWN_BODY: usize = 64 * 1024;

@@ -6,6 +6,8 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use usher_rules::names;
 
+use super::limits;
+
 /// A bound address, ready to be shared by one accept loop per core.
 #[derive(Debug)]
 pub struct Listener {
@@ -111,6 +113,8 @@ fn bind_one(address: SocketAddr) -> std::io::Result<StdListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
+    // Whoever is accepted has it, too: a tunnel is silent for hours, and its client may be gone.
+    let _asked_or_not = socket.set_tcp_keepalive(&limits::KEEP_ALIVE);
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Ok(socket.into())

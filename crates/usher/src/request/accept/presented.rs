@@ -18,7 +18,16 @@ use usher_rules::{
 #[derive(Default)]
 pub struct Presented {
     chain: Option<ClientChain>,
+    asked: Asked,
     found: Mutex<Vec<Found>>,
+}
+
+/// Was the client asked for a certificate? Who was not has shown none, and may have one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Asked {
+    Yes,
+    #[default]
+    No,
 }
 
 /// What one trust found. Holds the trust, so that no other one gets its address.
@@ -36,9 +45,15 @@ const REMEMBERED: usize = 4;
 const WRONG_FOR: Duration = Duration::from_secs(10);
 
 impl Presented {
-    /// What a handshake brought; `None` where it brought nothing.
+    /// What a handshake brought that asked for a certificate; `None` where it brought nothing. The
+    /// default is of one that did not ask.
     pub fn new(chain: Option<ClientChain>) -> Self {
-        Self { chain, found: Mutex::default() }
+        Self { chain, asked: Asked::Yes, found: Mutex::default() }
+    }
+
+    /// Is it known what the client has to show?
+    pub fn was_asked_for(&self) -> bool {
+        self.asked == Asked::Yes
     }
 
     /// The certificates, leaf first; `None` where none was shown.

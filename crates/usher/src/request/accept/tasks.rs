@@ -97,6 +97,14 @@ impl Tasks {
         });
     }
 
+    /// Runs what a drain waits for: half of it is worth less than nothing.
+    pub fn spawn_whole(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        self.exchanges.spawn(self.until_end(task))
+    }
+
     /// Runs a connection to an upstream, which its users share; they are waited for, it is not.
     #[expect(clippy::disallowed_methods, reason = "ends with the requests that use it")]
     pub fn spawn_upstream(

@@ -9,8 +9,10 @@
 //! ```
 
 mod on_record;
+mod stream;
 
 pub use on_record::AskedOnRecord;
+pub use stream::{PermitEnd, Stream};
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -27,7 +29,6 @@ use usher_rules::{
 };
 
 use super::{
-    Details,
     accept::Presented,
     identify::{Identified, LiveSession},
     route::{self, Destination},
@@ -192,7 +193,11 @@ impl Standing {
     pub fn still_holds(&self, plan: &Plan, now: Now, stream: Stream) -> Result<(), PermitEnd> {
         self.session_goes_on()?;
         let PolicyInput { authority, path, .. } = &self.asked;
-        let Ok(Destination::Route(route)) = route::belongs(plan, authority, path) else {
+        let belongs = match self.route.tunnel {
+            Some(_) => Ok(route::tunnel_to(plan, authority)),
+            None => route::belongs(plan, authority, path),
+        };
+        let Ok(Destination::Route(route)) = belongs else {
             return Err(PermitEnd::RouteGone);
         };
         if !matches!(route.action, Action::Forward(_)) || !stream.is_open_on(&route) {
@@ -203,11 +208,17 @@ impl Standing {
         }
         let session = self.session.as_ref();
         let has_expired = session.is_some_and(|session| session.is_over(now));
-        let (providers, own) = (&plan.sign_in.providers, route.own_client.as_ref());
-        let who = session
-            .filter(|_| !has_expired || stream.outlives_expiry())
-            .filter(|session| providers.counts_on(own, &session.session().idp_id))
-            .map(|session| session.signed_in());
+        let (providers, by) = (&plan.sign_in.providers, route.sign_in_by.as_ref());
+        let goes_on = |session: &Arc<LiveSession>| match stream {
+            Stream::Body => !session.is_over_for(plan.sessions.playing, now),
+            Stream::TunnelAfterSession => true, // whoever carries it counts that while
+            Stream::Socket | Stream::Tunnel => !has_expired,
+        };
+        let newest = session
+            .filter(|session| goes_on(session))
+            .filter(|session| providers.counts_on(by, &session.session().idp_id))
+            .map(|session| session.newest());
+        let who = newest.as_deref();
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream.outlives_expiry() { self.asked.at } else { now.wall };
         let decision = self.asked.decide((&route, &route.policy), who, at).0;
@@ -232,68 +243,6 @@ impl Standing {
 /// Is what a message says read before it is decided?
 pub fn reads_messages(route: &Route) -> bool {
     route.mcp.is_some_and(|server| server.reads_at_most.is_some())
-}
-
-/// What runs for long under a permit, and so what becomes of it when its session runs out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// A request's answer, or its upload: a film. It has an end of its own and plays to it.
-    Body,
-    /// A WebSocket, which may never end by itself: it ends with its session, and who has a new
-    /// one opens it again.
-    Socket,
-}
-
-impl Stream {
-    /// Does it go on when its session has run out?
-    const fn outlives_expiry(self) -> bool {
-        match self {
-            Self::Body => true,
-            Self::Socket => false,
-        }
-    }
-
-    /// Could it be opened on that route?
-    fn is_open_on(self, route: &Route) -> bool {
-        match self {
-            Self::Body => true,
-            Self::Socket => route.websockets,
-        }
-    }
-}
-
-/// Why a permit that was given ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PermitEnd {
-    /// Sign-out or revocation.
-    #[error("the session was ended")]
-    SessionEnded,
-    /// The session, or how recent its sign-in has to be, ran out, and what runs is nothing that
-    /// outlives it.
-    #[error("the session ran out")]
-    SessionExpired,
-    /// The plan in force sends it nowhere, or to something that is no app.
-    #[error("the config in force has no route for it")]
-    RouteGone,
-    /// The client's certificate has ended, was taken back, or is one of nobody's any more.
-    #[error("the client certificate does not count any longer")]
-    CertificateOver,
-    /// The policy in force says no.
-    #[error("the policy in force does not allow it")]
-    PolicyChanged,
-}
-
-impl PermitEnd {
-    /// Its word on the access line.
-    pub const fn details(self) -> Details {
-        match self {
-            Self::SessionEnded => Details::SessionEnded,
-            Self::SessionExpired => Details::SessionExpired,
-            Self::RouteGone => Details::RouteGone,
-            Self::CertificateOver => Details::CertificateOver,
-            Self::PolicyChanged => Details::PolicyChanged,
-        }
-    }
 }
 
 impl PolicyInput {

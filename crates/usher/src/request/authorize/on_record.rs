@@ -37,6 +37,9 @@ pub struct AskedOnRecord {
     /// The certificates that were shown, leaf first (DER in Base64). They hold no key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<String>,
+    /// Was the client asked for one? What it would have shown nobody knows otherwise.
+    #[serde(default)]
+    pub certificate_was_asked_for: bool,
     /// The tool that its message called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
@@ -61,6 +64,7 @@ impl From<&PolicyInput> for AskedOnRecord {
                 .chain()
                 .map(|chain| chain.octets().map(|der| BASE64_STANDARD.encode(der)).collect())
                 .unwrap_or_default(),
+            certificate_was_asked_for: asked.presented.was_asked_for(),
             tool: asked.tool.as_deref().map(Into::into),
             message_was_read: asked.message_was_read,
         }
@@ -80,9 +84,13 @@ impl AskedOnRecord {
         Some(Arc::new(Presented::new(ClientChain::read(&chain))))
     }
 
-    /// Is it known what the message said that this route would read?
+    /// Is it known what the message said that this route would read, and what the client has to show
+    /// where its policy asks for that? A record from before certificates were kept does not say.
     pub fn suffices_for(&self, route: &Route) -> bool {
-        self.message_was_read || self.method != Method::POST.as_str() || !reads_messages(route)
+        let message = self.message_was_read || self.method != Method::POST.as_str();
+        let certificate = self.certificate_was_asked_for || !self.certificates.is_empty();
+        (message || !reads_messages(route))
+            && (certificate || !route.policy.asks_for_certificates())
     }
 
     /// The head of a request that asks the same; `None` where the record is none of ours.

@@ -12,7 +12,7 @@ use usher_rules::{
 };
 
 use super::{
-    ForwardError, RequestBody,
+    ForwardError, RequestBody, UpstreamIo,
     again::{again_or_not, copy, for_carrier, may_repeat, repeatable},
     breakers::{Breakers, Full, Taken},
     choose::{ConnectTimeout, Health, Pick},
@@ -228,27 +228,46 @@ impl Attempt<'_> {
         speaks: Speaks,
         place: Option<Taken>,
     ) -> Result<Carrier, ForwardError> {
+        let connected = async {
+            let io = self.dialled(speaks).await?;
+            over(io, self.target, &self.route.tls, speaks, &self.forwarder.tasks).await
+        };
+        let (carrier, place) = self.reached(connected, place).await?;
+        Ok(match carrier {
+            Carrier::Http1(lease) => Carrier::Http1(lease.at(place)),
+            Carrier::Http2(stream) => Carrier::Http2(stream), // shared: it takes no place
+        })
+    }
+
+    /// A connection for bytes, with its place among the route's.
+    pub(super) async fn open(&self) -> Result<(UpstreamIo, Taken), ForwardError> {
+        let (io, place) = self.reached(self.dialled(Speaks::Http1), None).await?;
+        io.keep_alive();
+        Ok((io, place))
+    }
+
+    async fn reached<T>(
+        &self,
+        connected: impl Future<Output = Result<T, ForwardError>>,
+        place: Option<Taken>,
+    ) -> Result<(T, Taken), ForwardError> {
         let place = match place {
             Some(place) => place,
             None => self.place().await?,
         };
         let _pending = self.pending()?;
+        let made = connected.await.inspect_err(|_| self.health.unreachable(Instant::now()))?;
+        self.health.reached();
+        Ok((made, place))
+    }
+
+    async fn dialled(&self, speaks: Speaks) -> Result<UpstreamIo, ForwardError> {
         let limit = match self.pick.connect {
             ConnectTimeout::Last => CONNECT,
             ConnectTimeout::Others => ELSEWHERE,
             ConnectTimeout::Little => LITTLE,
         };
-        let Forwarder { configs, tasks, .. } = self.forwarder;
-        let connected = async {
-            let io = dialled(configs, self.target, &self.route.tls, speaks, limit).await?;
-            over(io, self.target, &self.route.tls, speaks, tasks).await
-        };
-        let carrier = connected.await.inspect_err(|_| self.health.unreachable(Instant::now()))?;
-        self.health.reached();
-        Ok(match carrier {
-            Carrier::Http1(lease) => Carrier::Http1(lease.at(place)),
-            Carrier::Http2(stream) => Carrier::Http2(stream), // shared: it takes no place
-        })
+        dialled(&self.forwarder.configs, self.target, &self.route.tls, speaks, limit).await
     }
 }
 
@@ -258,10 +277,10 @@ pub(super) async fn dialled(
     tls: &UpstreamTls,
     speaks: Speaks,
     limit: Duration,
-) -> Result<super::UpstreamIo, ForwardError> {
+) -> Result<UpstreamIo, ForwardError> {
     let upstream = &target.upstream;
     let secure = match upstream.scheme {
-        Scheme::Http | Scheme::H2c => None,
+        Scheme::Http | Scheme::H2c | Scheme::Tcp => None,
         Scheme::Https => {
             let alpn = match speaks {
                 Speaks::Http1 => Alpn::Http1,
@@ -274,12 +293,12 @@ pub(super) async fn dialled(
             Some((config, tls.server_name.as_deref()))
         }
     };
-    dial(upstream, secure, configs.outbound(), limit).await
+    dial(upstream, secure, &configs.outbound(), limit).await
 }
 
 /// HTTP over a connection that was just made.
 async fn over(
-    io: super::UpstreamIo,
+    io: UpstreamIo,
     target: &Target,
     tls: &UpstreamTls,
     speaks: Speaks,

@@ -158,7 +158,7 @@ impl Watch {
         limits: StreamLimits,
         upload: Option<Arc<Upload>>,
     ) -> Box<Self> {
-        let generation = recheck.generation();
+        let generation = recheck.generation(&standing);
         let (silent_since, timer) = (None, None);
         let under_way = None;
         Box::new(Self {
@@ -182,7 +182,7 @@ impl Watch {
     /// Expiry alone never cuts a film; sign-out, revocation and a changed policy do.
     fn holds(&mut self) -> io::Result<()> {
         self.standing.session_goes_on().map_err(Cut::PermitEnded)?;
-        let generation = self.recheck.generation();
+        let generation = self.recheck.generation(&self.standing);
         if generation != self.generation {
             self.generation = generation;
             let decided = self.recheck.still_holds(&self.standing, Stream::Body);

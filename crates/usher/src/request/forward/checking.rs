@@ -161,7 +161,7 @@ mod tests {
     struct Always;
 
     impl Recheck for Always {
-        fn generation(&self) -> u64 {
+        fn generation(&self, _: &Standing) -> u64 {
             0
         }
 

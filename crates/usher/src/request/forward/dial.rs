@@ -1,6 +1,6 @@
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -17,6 +17,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use usher_rules::{names::Upstream, plan::Outbound};
 
 use super::{ForwardError, names, race::race};
+use crate::request::accept::limits;
 
 /// A connection to an upstream.
 #[derive(Debug)]
@@ -28,6 +29,16 @@ pub enum UpstreamIo {
 }
 
 impl UpstreamIo {
+    /// Finds out whether the other side is still there, however long nobody says anything. One that
+    /// can't be asked is found out by who writes to it.
+    pub(super) fn keep_alive(&self) {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        let _asked_or_not = SockRef::from(stream).set_tcp_keepalive(&limits::KEEP_ALIVE);
+    }
+
     /// Did both sides agree on HTTP/2 (RFC 7301)?
     pub fn is_http2(&self) -> bool {
         match self {
@@ -46,7 +57,7 @@ impl UpstreamIo {
 pub(super) async fn dial(
     upstream: &Upstream,
     tls: Option<(Arc<ClientConfig>, Option<&str>)>,
-    outbound: Outbound,
+    outbound: &Outbound,
     limit: Duration,
 ) -> Result<UpstreamIo, ForwardError> {
     let name: Arc<str> = format!("{}:{}", upstream.host, upstream.port).into();
@@ -61,12 +72,12 @@ pub(super) async fn dial(
             Some((config, server_name.to_owned()))
         }
     };
-    let addresses = names::resolve(&upstream.host, upstream.port, &outbound)
+    let addresses = names::resolve(&upstream.host, upstream.port, outbound)
         .await
         .map_err(|source| ForwardError::Resolve { upstream: (&*name).into(), source })?;
-    let won = race(addresses, |address| {
-        attempt(address, tls.clone(), Arc::clone(&name), (outbound, limit))
-    });
+    let from = outbound.source.map(|source| (source, outbound.freebind));
+    let won =
+        race(addresses, |address| attempt(address, tls.clone(), Arc::clone(&name), (from, limit)));
     match won.await {
         Ok((io, address)) => {
             names::prefer(&upstream.host, address);
@@ -86,11 +97,11 @@ async fn attempt(
     address: SocketAddr,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     name: Arc<str>,
-    (outbound, limit): (Outbound, Duration),
+    (from, limit): (Option<(IpAddr, bool)>, Duration),
 ) -> Result<UpstreamIo, ForwardError> {
     let upstream = || -> Box<str> { (&*name).into() };
     let connecting = async {
-        let stream = connect(address, outbound)
+        let stream = connect(address, from)
             .await
             .map_err(|source| ForwardError::Connect { upstream: upstream(), source })?;
         let _slower = stream.set_nodelay(true); // works without
@@ -108,10 +119,10 @@ async fn attempt(
 }
 
 /// From the address that the config says, or from one that the system picks.
-async fn connect(address: SocketAddr, outbound: Outbound) -> io::Result<TcpStream> {
-    let Some(source) = outbound.source else { return TcpStream::connect(address).await };
+async fn connect(address: SocketAddr, from: Option<(IpAddr, bool)>) -> io::Result<TcpStream> {
+    let Some((source, is_free)) = from else { return TcpStream::connect(address).await };
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    if outbound.freebind {
+    if is_free {
         let options = SockRef::from(&socket);
         match address {
             SocketAddr::V4(_) => options.set_freebind_v4(true)?,
@@ -221,7 +232,7 @@ mod tests {
         names::learn("tv.example", away.port(), vec![refuses, away, answers]);
         let began = Instant::now();
         let UpstreamIo::Plain(won) =
-            dial(&upstream, None, Outbound::default(), PATIENCE).await.unwrap()
+            dial(&upstream, None, &Outbound::default(), PATIENCE).await.unwrap()
         else {
             unreachable!("nobody speaks TLS")
         };

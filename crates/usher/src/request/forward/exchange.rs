@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use usher_rules::plan::Plan;
 
 use super::{
-    ForwardError, RequestBody, SharedRecheck, StreamLimits, Upload, UpstreamBody,
+    ForwardError, RequestBody, SharedRecheck, StreamLimits, Upload, UpstreamBody, UpstreamIo,
     again::origin_form,
     attempt::Carrier,
     body::Unpooled,
@@ -66,6 +66,15 @@ pub enum Sent {
         /// Held for as long as the socket lives.
         under_way: UnderWay,
     },
+    /// A connection to what a tunnel leads to.
+    Opened {
+        /// The upstream's side.
+        upstream: UpstreamIo,
+        /// What the permit rests on.
+        standing: Standing,
+        /// Held for as long as the tunnel lives.
+        under_way: UnderWay,
+    },
 }
 
 impl Forwarder {
@@ -77,7 +86,7 @@ impl Forwarder {
 
     /// Makes ready for the routes of a plan that is about to be put in force.
     pub fn prepare(&self, plan: &Plan) {
-        self.configs.adopt(plan.outbound);
+        self.configs.adopt(plan.outbound.clone());
         self.choosers.prepare(plan);
     }
 
@@ -163,7 +172,7 @@ impl Wait<'_> {
     /// Does the permit still hold? Asked every few seconds while an upload runs.
     fn holds(&self) -> Result<(), PermitEnd> {
         self.standing.session_goes_on()?;
-        let generation = self.recheck.generation();
+        let generation = self.recheck.generation(self.standing);
         if generation == self.generation.swap(generation, Ordering::Relaxed) {
             return Ok(());
         }

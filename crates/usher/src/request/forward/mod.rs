@@ -18,6 +18,7 @@ mod cut;
 mod dial;
 mod error;
 mod exchange;
+mod name_servers;
 mod names;
 mod own_client;
 mod pool;
@@ -65,8 +66,8 @@ pub fn sweep() {
 
 /// Says whether a permit that was given still holds; asked now and then while a stream lives.
 pub trait Recheck: Send + Sync {
-    /// Something that changes when the plan does.
-    fn generation(&self) -> u64;
+    /// Something that changes when the plan does, or what is known of the session; and once a minute.
+    fn generation(&self, standing: &Standing) -> u64;
     /// Decides again, by what is in force now.
     ///
     /// # Errors

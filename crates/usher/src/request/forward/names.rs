@@ -10,6 +10,8 @@ use std::{
 use tokio::time::Instant;
 use usher_rules::plan::Outbound;
 
+use super::name_servers;
+
 /// Names that are remembered on each core.
 const NAMES: usize = 1024;
 
@@ -60,13 +62,10 @@ async fn of_name(host: &str, port: u16, outbound: &Outbound) -> io::Result<Vec<S
         Some((false, addresses)) => addresses,
         None => Vec::new(),
     };
-    let asked = tokio::net::lookup_host((host, port));
-    let asked = tokio::time::timeout(outbound.query_timeout, asked).await;
-    let found = match asked {
-        Ok(Ok(found)) => found.collect(),
-        Ok(Err(error)) if known.is_empty() => return Err(error),
-        Err(_) if known.is_empty() => return Err(io::ErrorKind::TimedOut.into()),
-        Ok(Err(_)) | Err(_) => return Ok(known), // the resolver's trouble need not be ours
+    let found = match ask(host, port, outbound).await {
+        Ok(found) => found,
+        Err(error) if known.is_empty() => return Err(error),
+        Err(_) => return Ok(known), // the resolver's trouble need not be ours
     };
     let addresses = in_turn(found, known.first());
     if addresses.is_empty() {
@@ -79,6 +78,17 @@ async fn of_name(host: &str, port: u16, outbound: &Outbound) -> io::Result<Vec<S
         all.insert(key, CachedAddresses { at: now, addresses: addresses.clone() })
     });
     Ok(addresses)
+}
+
+/// Of the name servers that the config names, or else of the system's resolver.
+async fn ask(host: &str, port: u16, outbound: &Outbound) -> io::Result<Vec<SocketAddr>> {
+    if let Some(servers) = &outbound.name_servers {
+        let found = name_servers::ask(host, servers, outbound).await?;
+        return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+    }
+    let asked = tokio::net::lookup_host((host, port));
+    let found = tokio::time::timeout(outbound.query_timeout, asked).await;
+    Ok(found.map_err(|_| io::ErrorKind::TimedOut)??.collect())
 }
 
 /// What a resolver would say, for tests.
@@ -179,13 +189,13 @@ mod tests {
         let usual = Outbound::default();
         let (v4, v6) = ("192.0.2.1:80", "[2001:db8::1]:80");
         for (outbound, host, expected) in [
-            (usual, "both", &[v4, v6][..]),
-            (Outbound { family: LookupFamily::V4, ..usual }, "both", &[v4]),
-            (Outbound { family: LookupFamily::V6, ..usual }, "both", &[v6]),
-            (Outbound { family: LookupFamily::V6, ..usual }, "192.0.2.1", &[v4]), // no name
-            (Outbound { source: "192.0.2.9".parse().ok(), ..usual }, "both", &[v4]),
-            (Outbound { source: "2001:db8::9".parse().ok(), ..usual }, "both", &[v6]),
-            (Outbound { source: "2001:db8::9".parse().ok(), ..usual }, "192.0.2.1", &[]),
+            (usual.clone(), "both", &[v4, v6][..]),
+            (Outbound { family: LookupFamily::V4, ..usual.clone() }, "both", &[v4]),
+            (Outbound { family: LookupFamily::V6, ..usual.clone() }, "both", &[v6]),
+            (Outbound { family: LookupFamily::V6, ..usual.clone() }, "192.0.2.1", &[v4]), // no name
+            (Outbound { source: "192.0.2.9".parse().ok(), ..usual.clone() }, "both", &[v4]),
+            (Outbound { source: "2001:db8::9".parse().ok(), ..usual.clone() }, "both", &[v6]),
+            (Outbound { source: "2001:db8::9".parse().ok(), ..usual.clone() }, "192.0.2.1", &[]),
         ] {
             let found = resolve(host, 80, &outbound).await.unwrap_or_default();
             let found: Vec<_> = found.iter().map(ToString::to_string).collect();

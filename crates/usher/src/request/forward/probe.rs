@@ -47,14 +47,14 @@ pub enum Want {
 /// [`ForwardError`], as a visitor's request would meet it.
 pub async fn probe(
     trust: &Trust,
-    (target, tls, outbound): (&Target, &UpstreamTls, Outbound),
+    (target, tls, outbound): (&Target, &UpstreamTls, &Outbound),
     host: &HeaderValue,
     want: Want,
     patience: Duration,
 ) -> Result<(StatusCode, String), ForwardError> {
     let upstream = &target.upstream;
     let secure = match upstream.scheme {
-        Scheme::Http | Scheme::H2c => None,
+        Scheme::Http | Scheme::H2c | Scheme::Tcp => None,
         Scheme::Https => {
             let configs = ClientConfigs::new(trust.clone());
             let config = configs.for_route(tls, Alpn::Http2OrHttp1).map_err(|why| {
@@ -64,6 +64,9 @@ pub async fn probe(
         }
     };
     let io = dial(upstream, secure, outbound, patience).await?;
+    if upstream.scheme == Scheme::Tcp {
+        return Ok((StatusCode::OK, String::new())); // it may speak anything
+    }
     let is_http2 = upstream.scheme == Scheme::H2c || io.is_http2();
     let asked = async {
         match is_http2 {
@@ -82,7 +85,7 @@ pub async fn probe(
 pub async fn speaks_tls(target: &Target, patience: Duration) -> bool {
     let Ok(builder) = unverified() else { return false };
     let config = Arc::new(builder.with_no_client_auth());
-    dial(&target.upstream, Some((config, None)), Outbound::default(), patience).await.is_ok()
+    dial(&target.upstream, Some((config, None)), &Outbound::default(), patience).await.is_ok()
 }
 
 /// The certificates that `address` shows to who asks for `name`, leaf first.

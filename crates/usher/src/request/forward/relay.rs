@@ -24,8 +24,12 @@ const SCRATCH: usize = 32 * 1024;
 /// How often a permit is looked at again.
 const RECHECK: Duration = Duration::from_secs(1);
 
-/// When one side has ended, the other may finish what it was saying for so long.
+/// When one side of a socket has ended, the other may finish what it was saying for so long.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// One side of a tunnel may have said all and listen on (RFC 9293 §3.6, half-closed): as long as
+/// something comes at least this often. Nobody can tell it from one that has left.
+const HALF_CLOSED: Duration = Duration::from_secs(600);
 
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
@@ -58,7 +62,7 @@ where
     let (mut up, mut down) = (Direction::default(), Direction::default());
     let mut permit = pin!(permit_ends(standing, recheck));
     let mut silence = Silence::new(idle);
-    let mut last_words = None;
+    let mut last_words = LastWords::of(Stream::after_upgrade(standing.route()));
     let end = poll_fn(|cx| {
         if let Poll::Ready(why) = permit.as_mut().poll(cx) {
             return Poll::Ready(why.details());
@@ -66,6 +70,7 @@ where
         let before = up.carried + down.carried;
         let upward = up.poll(cx, &mut client, &mut upstream);
         let downward = down.poll(cx, &mut upstream, &mut client);
+        let moved = up.carried + down.carried != before;
         match (upward, downward) {
             (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => {
                 return Poll::Ready(Details::SocketReset);
@@ -74,14 +79,12 @@ where
                 return Poll::Ready(Details::SocketClosed);
             }
             (Poll::Ready(Ok(())), Poll::Pending) | (Poll::Pending, Poll::Ready(Ok(()))) => {
-                let timer = last_words.get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));
-                if timer.as_mut().poll(cx).is_ready() {
+                if last_words.poll(cx, moved).is_ready() {
                     return Poll::Ready(Details::SocketClosed);
                 }
             }
             (Poll::Pending, Poll::Pending) => {}
         }
-        let moved = up.carried + down.carried != before;
         silence.poll(cx, moved).map(|()| Details::IdleTimeout)
     })
     .await;
@@ -89,7 +92,8 @@ where
 }
 
 /// Resolves when the permit under which a socket was opened no longer holds: sign-out,
-/// revocation, expiry, a changed policy (invariant 10).
+/// revocation, expiry, a changed policy (invariant 10). A tunnel goes on for a while after expiry,
+/// and is decided again all that time.
 async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) -> PermitEnd {
     let revoked = async {
         match standing.session() {
@@ -97,10 +101,18 @@ async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) -> PermitEnd 
             None => std::future::pending().await,
         }
     };
+    let route = standing.route();
+    let (stream, after) = (Stream::after_upgrade(route), route.after_session());
     let decided_again = async {
+        let mut over_since = None;
         loop {
             sleep(RECHECK).await;
-            if let Err(why) = recheck.still_holds(standing, Stream::Socket) {
+            let Err(why) = recheck.still_holds(standing, stream) else { continue };
+            let over_since = *over_since.get_or_insert_with(Instant::now);
+            if why != PermitEnd::SessionExpired || over_since.elapsed() >= after {
+                return why;
+            }
+            if let Err(why) = recheck.still_holds(standing, Stream::TunnelAfterSession) {
                 return why;
             }
         }
@@ -108,6 +120,41 @@ async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) -> PermitEnd 
     tokio::select! {
         () = revoked => PermitEnd::SessionEnded,
         why = decided_again => why,
+    }
+}
+
+/// How long one side goes on alone.
+struct LastWords {
+    timer: Option<Pin<Box<Sleep>>>,
+    patience: Duration,
+    ends: Ends,
+}
+
+/// When that is over.
+#[derive(PartialEq, Eq)]
+enum Ends {
+    /// After that time.
+    Then,
+    /// When nothing has come for that time.
+    InSilence,
+}
+
+impl LastWords {
+    const fn of(stream: Stream) -> Self {
+        let (patience, ends) = match stream {
+            Stream::Body | Stream::Socket => (LAST_WORDS, Ends::Then),
+            Stream::Tunnel | Stream::TunnelAfterSession => (HALF_CLOSED, Ends::InSilence),
+        };
+        Self { timer: None, patience, ends }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, moved: bool) -> Poll<()> {
+        let patience = self.patience;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+        if moved && self.ends == Ends::InSilence {
+            timer.as_mut().reset(Instant::now() + patience);
+        }
+        timer.as_mut().poll(cx)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use usher_rules::plan::{Action, Balance, HostField, Route, Target};
@@ -101,7 +101,17 @@ impl Forwarder {
                 pick,
                 can_go_on: tried.len() + 1 < targets.all.len(),
             };
-            let failure = if request.headers().contains_key(header::UPGRADE) {
+            let failure = if request.method() == Method::CONNECT {
+                match attempt.open().await {
+                    Ok((upstream, place)) => {
+                        under_way.connection = place;
+                        let sent = Ok(Sent::Opened { upstream, standing, under_way });
+                        course.met(&chooser, pick, Met::of(&sent));
+                        return sent;
+                    }
+                    Err(error) => Failure::unsent(error, request),
+                }
+            } else if request.headers().contains_key(header::UPGRADE) {
                 match attempt.connect(Speaks::Http1, None).await {
                     Ok(Carrier::Http1(lease)) => {
                         let sent = self.send_upgrade(lease, request, standing, under_way).await;
@@ -218,7 +228,7 @@ fn wait<'a>(
         upload: asking.upload.clone(),
         standing,
         recheck,
-        generation: AtomicU64::new(recheck.generation()),
+        generation: AtomicU64::new(recheck.generation(standing)),
     }
 }
 

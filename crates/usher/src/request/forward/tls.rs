@@ -43,8 +43,8 @@ impl ClientConfigs {
     }
 
     /// How connections are made.
-    pub(super) fn outbound(&self) -> Outbound {
-        **self.outbound.load()
+    pub(super) fn outbound(&self) -> Arc<Outbound> {
+        self.outbound.load_full()
     }
 
     /// The configuration for a route's settings.

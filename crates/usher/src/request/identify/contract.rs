@@ -31,6 +31,7 @@ pub async fn contract<Kept, S: SessionStore + 'static>(fresh: impl Fn() -> (Kept
     sessions_are_shared_and_end_for_good(&*fresh().1).await;
     ending_all_of_somebody_leaves_the_others(&*fresh().1).await;
     a_second_insert_wins(&*fresh().1).await;
+    what_is_new_holds_for_what_runs_and_revives_nothing(&*fresh().1).await;
     what_is_on_its_way_is_ended_too(&*fresh().1).await;
     what_counts_once_counts_once(&*fresh().1).await;
 }
@@ -80,6 +81,24 @@ async fn ending_all_of_somebody_leaves_the_others(store: &dyn SessionStore) {
     assert!(ids.iter().all(|id| live(store, id).is_none()));
     assert_eq!(store.end_all_of("ann").await.unwrap(), 0, "none is left");
     assert!(!bob.is_ended() && live(store, &bob.session().id).is_some(), "others stay");
+}
+
+async fn what_is_new_holds_for_what_runs_and_revives_nothing(store: &dyn SessionStore) {
+    let ann = session(1, "ann");
+    let runs = store.insert(ann.clone()).await.unwrap();
+    let mut moved = ann.clone();
+    moved.person.directory_groups = Some(Vec::new());
+    store.renew(moved.clone()).await.unwrap();
+    assert_eq!(runs.signed_in(), &ann, "a request is decided by one state");
+    assert_eq!(*runs.newest(), moved, "and a stream by the newest");
+    let found = live(store, &ann.session.id).unwrap();
+    assert_eq!(found.signed_in(), &moved);
+    assert_eq!((store.all().len(), store.of_person("ann").len()), (1, 1));
+    drop(found);
+    store.end(&ann.session.id).await.unwrap();
+    assert!(runs.is_ended(), "what runs under the older state hears of the end");
+    store.renew(moved).await.unwrap();
+    assert!(live(store, &ann.session.id).is_none() && store.all().is_empty(), "it stays ended");
 }
 
 async fn a_second_insert_wins(store: &dyn SessionStore) {

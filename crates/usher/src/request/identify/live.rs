@@ -1,10 +1,17 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
+use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use usher_rules::{
     people::Person,
-    session::{Session, SignedIn},
+    session::{Answer, Outcome, Recheck, RecheckPolicy, Session, SignedIn},
     time::{Now, UnixTime},
 };
 
@@ -16,14 +23,25 @@ const KEPT: usize = 8;
 /// So many things are logged once of a session, and no more.
 const MOST_LOGGED: usize = 32;
 
-/// A session in memory, shared by everything that runs under it.
+/// A session in memory, shared by everything that runs under it: what was known of its person when
+/// a request came. Where the provider says something new of them another one takes its place,
+/// with the same life; a stream that is decided again asks [`LiveSession::newest`].
 #[derive(Debug)]
 pub struct LiveSession {
-    signed_in: SignedIn,
-    ended: CancellationToken,
+    signed_in: Arc<SignedIn>,
     made: Mutex<Vec<MadeFields>>,
+    life: Arc<Life>,
+}
+
+/// What all that was ever known of a session has in common.
+#[derive(Debug)]
+struct Life {
+    newest: ArcSwap<SignedIn>,
+    renewals: AtomicU64,
+    ended: CancellationToken,
     logged: Mutex<Vec<Box<str>>>,
     over: Over,
+    recheck: Mutex<Option<Recheck>>,
 }
 
 /// Identity fields that `shape` made for one session, host and plan, kept beside the session.
@@ -44,8 +62,55 @@ pub struct MadeFields {
 impl LiveSession {
     /// Takes a session into memory.
     pub fn new(signed_in: SignedIn) -> Self {
-        let (ended, made, logged) = (CancellationToken::new(), Mutex::default(), Mutex::default());
-        Self { signed_in, ended, made, logged, over: Over::default() }
+        let signed_in = Arc::new(signed_in);
+        let life = Arc::new(Life {
+            newest: ArcSwap::new(Arc::clone(&signed_in)),
+            renewals: AtomicU64::new(0),
+            ended: CancellationToken::new(),
+            logged: Mutex::default(),
+            over: Over::default(),
+            recheck: Mutex::default(),
+        });
+        Self { signed_in, made: Mutex::default(), life }
+    }
+
+    /// The same session as it is known from now on. Called by the store, which keeps this one.
+    #[must_use]
+    pub fn renewed(&self, signed_in: SignedIn) -> Self {
+        let signed_in = Arc::new(signed_in);
+        self.life.newest.store(Arc::clone(&signed_in));
+        self.life.renewals.fetch_add(1, Ordering::Release);
+        Self { signed_in, made: Mutex::default(), life: Arc::clone(&self.life) }
+    }
+
+    /// What is known of it now, whatever was when this one was looked up.
+    pub fn newest(&self) -> Arc<SignedIn> {
+        self.life.newest.load_full()
+    }
+
+    /// How often something new was known of it.
+    pub fn renewals(&self) -> u64 {
+        self.life.renewals.load(Ordering::Acquire)
+    }
+
+    /// Is something running under it, or about to, beside whoever holds this one?
+    pub fn is_held(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1 || Arc::strong_count(&self.life) > 1
+    }
+
+    /// Begins to ask the provider about it, if that is due and not under way.
+    pub fn asks(&self, policy: RecheckPolicy, now: Now) -> bool {
+        let vouched_at = UnixTime::from_seconds(self.newest().session.vouched_at);
+        let mut recheck = self.life.recheck.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = || Recheck::vouched_ago(age(vouched_at, now.wall), now.monotonic);
+        recheck.get_or_insert_with(first).ask(policy, now.monotonic)
+    }
+
+    /// What becomes of it by the provider's answer.
+    pub fn answered(&self, answer: Answer, policy: RecheckPolicy, now: Now) -> Outcome {
+        let mut recheck = self.life.recheck.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = recheck.as_mut().map(|one| one.answered(answer, policy, now.monotonic));
+        answered.unwrap_or(Outcome::GoesOn)
     }
 
     /// All that is remembered of the sign-in.
@@ -65,28 +130,33 @@ impl LiveSession {
 
     /// Ends it for everything that runs under it. Called by the store, after it has forgotten it.
     pub fn end(&self) {
-        self.ended.cancel();
+        self.life.ended.cancel();
     }
 
     /// Was it ended by sign-out or revocation?
     pub fn is_ended(&self) -> bool {
-        self.ended.is_cancelled()
+        self.life.ended.is_cancelled()
     }
 
     /// Resolves when it is ended by sign-out or revocation; expiry is not an end.
     pub async fn ended(&self) {
-        self.ended.cancelled().await;
+        self.life.ended.cancelled().await;
     }
 
     /// Has it run out, or does it begin later, as far as our clock knows? See [`Over`].
     pub fn is_over(&self, now: Now) -> bool {
-        self.over.judge(self.session(), now)
+        self.life.over.judge(self.session(), now)
+    }
+
+    /// Did it run out longer ago than `playing`? See [`Over`].
+    pub fn is_over_for(&self, playing: Duration, now: Now) -> bool {
+        self.life.over.judge_after(self.session(), playing, now)
     }
 
     /// Is this the first time that something is to be logged of it? Bounded: what is too much is
     /// taken for logged.
     pub fn first_logged(&self, what: &str) -> bool {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.life.logged.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = logged.len() < MOST_LOGGED && logged.iter().all(|one| **one != *what);
         if is_new {
             logged.push(what.into());
@@ -112,4 +182,9 @@ impl LiveSession {
         }
         made.push(new);
     }
+}
+
+/// How long ago that was. A moment that is to come, by a clock that was set back, is none.
+fn age(at: UnixTime, now: UnixTime) -> Duration {
+    if at > now { Duration::MAX } else { now.since(at) }
 }

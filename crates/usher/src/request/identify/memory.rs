@@ -93,6 +93,13 @@ impl SessionStore for MemorySessions {
         })
     }
 
+    fn renew(&self, new: SignedIn) -> BoxFuture<'_, Result<(), StoreError>> {
+        if let Some(live) = self.sessions.lock().unwrap().get_mut(&new.session.id) {
+            *live = Arc::new(live.renewed(new));
+        }
+        Box::pin(async { Ok(()) })
+    }
+
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             self.take(|live| live.session().id == *id).iter().for_each(|live| live.end());
@@ -111,6 +118,10 @@ impl SessionStore for MemorySessions {
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>> {
         let sessions = self.sessions.lock().unwrap();
         sessions.values().filter(|live| *live.person().id == *person_id).cloned().collect()
+    }
+
+    fn all(&self) -> Vec<Arc<LiveSession>> {
+        self.sessions.lock().unwrap().values().cloned().collect()
     }
 
     fn once(

@@ -83,12 +83,12 @@ pub enum Rejection {
 }
 
 impl Identity {
-    /// On a route: sessions of other OAuth clients than its own do not count there.
+    /// On a route: sessions of providers and OAuth clients that it does not name do not count there.
     #[must_use]
     pub fn on(self, route: &Route, plan: &Plan) -> Self {
-        let (providers, own) = (&plan.sign_in.providers, route.own_client.as_ref());
+        let (providers, by) = (&plan.sign_in.providers, route.sign_in_by.as_ref());
         match self {
-            Self::Session(live) if !providers.counts_on(own, &live.session().idp_id) => {
+            Self::Session(live) if !providers.counts_on(by, &live.session().idp_id) => {
                 Self::Rejected(Rejection::OtherProvider)
             }
             Self::Session(_) | Self::Anonymous | Self::Rejected(_) => self,

@@ -24,6 +24,8 @@ pub(super) struct Over {
     seen: AtomicBool,
     /// By the clock that can't be set, from when it was first judged. `None`: too far to be told.
     deadline: OnceLock<Option<Instant>>,
+    /// When it was first seen to be over.
+    since: OnceLock<Instant>,
 }
 
 impl Over {
@@ -39,9 +41,18 @@ impl Over {
         let is_over = session.expires_at().is_expired_at(now.wall, Duration::ZERO)
             || deadline.is_some_and(|deadline| now.monotonic >= deadline);
         if is_over {
+            self.since.get_or_init(|| now.monotonic);
             self.seen.store(true, Ordering::Relaxed);
         }
         is_over
+    }
+
+    /// Has it been over for so long, by either clock?
+    pub(super) fn judge_after(&self, session: &Session, span: Duration, now: Now) -> bool {
+        let seen = || self.since.get().map(|since| now.monotonic.saturating_duration_since(*since));
+        self.judge(session, now)
+            && (session.expires_at().is_expired_at(now.wall, span)
+                || seen().is_some_and(|passed| passed >= span))
     }
 }
 

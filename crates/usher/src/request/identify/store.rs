@@ -42,6 +42,9 @@ pub trait SessionStore: Send + Sync {
     }
     /// Remembers a session. When it resolves, a crash no longer loses it.
     fn insert(&self, new: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>>;
+    /// Replaces what is known of a session, for whatever runs under it as well. It holds in memory
+    /// at once, and is durable when it resolves. A session that was ended stays so.
+    fn renew(&self, new: SignedIn) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Ends a session. Idempotent. When it resolves, `find` answers [`Found::Ended`] for good and
     /// whatever runs under it has been told.
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>>;
@@ -49,6 +52,8 @@ pub trait SessionStore: Send + Sync {
     fn end_all_of<'a>(&'a self, person_id: &'a str) -> BoxFuture<'a, Result<usize, StoreError>>;
     /// Every session of a person that is in memory.
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>>;
+    /// Every session that is in memory.
+    fn all(&self) -> Vec<Arc<LiveSession>>;
     /// Uses what counts once (a signed link, a provider's answer) and is good until `over_at`.
     /// Called after all else was checked, so that only what we signed takes up room.
     fn once(

@@ -42,11 +42,11 @@ impl<'a> From<&'a Member> for Named<'a> {
 pub struct SignInNote<'a> {
     /// How much it matters.
     pub level: Level,
-    /// `sign-in`, `sign-in-failed`, `sign-out` or `provider`.
+    /// `sign-in`, `sign-in-failed`, `sign-out`, `session-ended` or `provider`.
     pub event: EventName,
     /// When.
     pub now: Now,
-    /// The request that it happened in.
+    /// The request that it happened in; empty where it was in none.
     pub request_id: &'a str,
     /// The person, where one is known: of a sign-in that failed, whose account was tried.
     pub person: Option<Named<'a>>,
@@ -61,7 +61,10 @@ pub struct SignInNote<'a> {
 impl SignInJournal for Recorder {
     fn note(&self, plan: &Plan, note: SignInNote<'_>) {
         let SignInNote { level, event, now, request_id, .. } = note;
-        let mut line = self.event(level, event, now).with(EventField::RequestId, request_id);
+        let mut line = self.event(level, event, now);
+        if !request_id.is_empty() {
+            line = line.with(EventField::RequestId, request_id);
+        }
         if let Some(person) = note.person {
             line = named(line, person, &plan.log);
         }

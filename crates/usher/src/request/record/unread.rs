@@ -36,4 +36,15 @@ impl Recorder {
         )
         .write();
     }
+
+    /// A connection ended before its first request, for what the client showed.
+    pub fn handshake_refused(&self, peer: SocketAddr, why: &str, at: Now) {
+        if self.unread_tally().has_line(Whose::client(peer.ip()), at) {
+            self.event(Level::Info, EventName::HandshakeRefused, at)
+                .with(EventField::Connection, peer)
+                .with(EventField::Problem, why)
+                .with(EventField::Effect, "its connection ended (`enforcement: reject_connection`)")
+                .write();
+        }
+    }
 }

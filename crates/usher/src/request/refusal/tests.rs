@@ -67,8 +67,7 @@ fn misrouted() -> Vec<(u16, RouteError)> {
         (400, RouteError::BadPath(RequestPath::parse("/%2f").unwrap_err())),
         (400, RouteError::TwoReadings),
         (400, RouteError::Method),
-        (501, RouteError::Connect),
-        (404, RouteError::NoTunnel),
+        (400, RouteError::Connect),
         (501, RouteError::Trace),
         (400, RouteError::Underscore),
         (400, RouteError::Lengths(usher_rules::fields::DifferentLengths)),
@@ -122,7 +121,6 @@ fn variant(refusal: &Refusal) -> String {
             | RouteError::TooManyFields
             | RouteError::TransferCoding
             | RouteError::Connect
-            | RouteError::NoTunnel
             | RouteError::Misdirected => format!("Route {error}"),
         },
         Refusal::Forward(error) => match error {
@@ -195,5 +193,5 @@ async fn status_page_and_document_of_every_refusal_agree() {
         let body = text.into_body().collect().await.unwrap().to_bytes();
         assert!(body.starts_with(format!("{status} ").as_bytes()), "{refusal:?}");
     }
-    assert_eq!(seen.len(), 60, "every variant");
+    assert_eq!(seen.len(), 59, "every variant");
 }

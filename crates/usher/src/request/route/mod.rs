@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, header, request::Parts, uri::Uri};
 use hyper::ext;
 use usher_rules::{
     fields::DifferentLengths,
-    names::{Authority, AuthorityError, PathError, Reading, RequestPath, is_registered},
+    names::{Authority, AuthorityError, Host, PathError, Reading, RequestPath, is_registered},
     plan::{Plan, Route, Underscores},
 };
 
@@ -40,6 +40,13 @@ impl Routed {
             Destination::Route(route) => Some(route),
             Destination::Own(_) | Destination::Nowhere => None,
         }
+    }
+
+    /// The host on which whoever asks has signed in: a tunnel's may be another than it is asked for by.
+    pub fn sign_in_host(&self) -> &Host {
+        let tunnel = self.route().and_then(|route| route.tunnel.as_ref());
+        let elsewhere = tunnel.and_then(|tunnel| tunnel.sign_in.as_ref());
+        &elsewhere.unwrap_or(&self.authority).host
     }
 
     /// Is it one of our own pages that is about whoever asks, so that somebody has to be signed in
@@ -116,12 +123,9 @@ pub enum RouteError {
     /// an assertion and cookies that no script may read (RFC 9110 §9.3.8, cross-site tracing).
     #[error("requests are not traced here")]
     Trace,
-    /// CONNECT to where a route for TCP leads, which is not served yet (RFC 9110 §9.3.6).
-    #[error("no tunnels are opened here")]
+    /// CONNECT to something else than a host and a port (RFC 9110 §9.3.6).
+    #[error("CONNECT names a host and a port")]
     Connect,
-    /// CONNECT to where no route leads.
-    #[error("no tunnel leads there")]
-    NoTunnel,
     /// Extended CONNECT for something else than a WebSocket (RFC 8441 §4).
     #[error("only WebSockets can be opened by extended CONNECT")]
     Protocol,
@@ -143,12 +147,26 @@ pub enum RouteError {
     Misdirected,
 }
 
-fn no_tunnel(plan: &Plan, head: &Parts) -> RouteError {
-    let asked = head.uri.authority().and_then(|to| Authority::parse(to.as_str()).ok());
-    match asked {
-        Some(to) if plan.hosts.has_tunnel(&to) => RouteError::Connect,
-        Some(_) | None => RouteError::NoTunnel,
+/// Where a CONNECT belongs: to the route that names this very host and port. The name in the
+/// handshake is the proxy's, which may be another one.
+fn tunnel(plan: &Plan, head: &Parts, protocol: Protocol) -> Result<Routed, RouteError> {
+    if head.uri.path_and_query().is_some() {
+        return Err(RouteError::Connect);
     }
+    let authority_field = authority_field(head, protocol)?;
+    let text = authority_field.to_str().map_err(|_| RouteError::NoAuthority)?;
+    let authority = Authority::parse(text).map_err(|_| RouteError::Connect)?;
+    if authority.port.is_none() {
+        return Err(RouteError::Connect);
+    }
+    let to = tunnel_to(plan, &authority).spelled(text);
+    Ok(Routed { authority, authority_field, path: RequestPath::none(), to })
+}
+
+/// The tunnel that CONNECT asks for by that plan. A page of ours is none.
+pub fn tunnel_to(plan: &Plan, authority: &Authority) -> Destination {
+    plan.tunnel_at(authority)
+        .map_or(Destination::Nowhere, |route| Destination::Route(Arc::clone(route)))
 }
 
 /// Finds where a request belongs.
@@ -171,9 +189,6 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
     if head.extensions.get::<ext::Protocol>().is_some() {
         return Err(RouteError::Protocol); // a WebSocket's was taken out before
     }
-    if head.method == Method::CONNECT {
-        return Err(no_tunnel(plan, head)); // an app's 200 to it would have no end
-    }
     if plan.underscores == Underscores::Reject
         && head.headers.keys().any(|name| name.as_str().contains('_'))
     {
@@ -182,6 +197,9 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
     let coding = head.headers.get_all(header::TRANSFER_ENCODING).iter();
     if coding.into_iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err(RouteError::TransferCoding);
+    }
+    if head.method == Method::CONNECT {
+        return tunnel(plan, head, connection.protocol()); // an app's 200 to it would have no end
     }
     let authority_field = authority_field(head, connection.protocol())?;
     let text = authority_field.to_str().map_err(|_| RouteError::NoAuthority)?;

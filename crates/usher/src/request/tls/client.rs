@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
@@ -77,6 +77,33 @@ impl ClientCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// What was wrong with what the client showed, where that is what ended a handshake.
+pub fn refused_certificate(error: &io::Error) -> Option<&'static str> {
+    match error.get_ref()?.downcast_ref::<Error>()? {
+        Error::NoCertificatesPresented => Some("it showed no certificate"),
+        Error::InvalidCertificate(wrong) => Some(match wrong {
+            CertificateError::BadEncoding => "what it showed can't be read as a certificate",
+            CertificateError::Expired => "its certificate is out of its time",
+            CertificateError::Revoked => "its certificate is revoked",
+            CertificateError::InvalidPurpose => "its certificate is for another use",
+            CertificateError::UnknownIssuer => {
+                "no authority of `downstream_mtls` vouches for its certificate"
+            }
+            _ => "its certificate is wrong",
+        }),
+        _ => None,
+    }
+}
+
+/// As rustls ends a handshake, for one that it would have let pass.
+pub(super) fn refused(wrong: Option<WrongCertificate>) -> io::Error {
+    let error = match wrong {
+        None => Error::NoCertificatesPresented,
+        Some(wrong) => alert(wrong).into(),
+    };
+    io::Error::new(io::ErrorKind::PermissionDenied, error)
 }
 
 /// The alert (RFC 8446 §6.2).

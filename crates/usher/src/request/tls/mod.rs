@@ -12,6 +12,8 @@
 
 mod client;
 
+pub use client::refused_certificate;
+
 use std::{fmt, io, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -29,7 +31,7 @@ use usher_rules::{
     time::Clock,
 };
 
-use self::client::Verifier;
+use self::client::{Verifier, refused};
 use super::accept::{Presented, Protocol, Shown, limits};
 
 /// Where certificates come from. Asked once per handshake, from memory. Implemented in `certs/`.
@@ -190,14 +192,10 @@ impl Tls {
     ) -> io::Result<Presented> {
         let chain = shown.and_then(ClientChain::read).filter(|_| asking.auth.is_some());
         if let Some(auth) = asking.auth.as_ref().filter(|auth| auth.refuses()) {
-            let counts = chain
-                .as_ref()
-                .is_some_and(|chain| auth.judge(chain, self.clock.now().wall).is_ok());
-            if !counts {
-                return Err(io::ErrorKind::PermissionDenied.into());
-            }
+            let chain = chain.as_ref().ok_or_else(|| refused(None))?;
+            auth.judge(chain, self.clock.now().wall).map_err(|wrong| refused(Some(wrong)))?;
         }
-        Ok(Presented::new(chain))
+        Ok(asking.auth.as_ref().map_or_else(Presented::default, |_| Presented::new(chain)))
     }
 
     fn choose(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {

@@ -48,6 +48,9 @@ pub(super) fn metadata(octets: &[u8]) -> Result<Metadata, ProviderError> {
     if !methods.is_empty() {
         kept.insert("token_endpoint_auth_methods_supported".into(), methods.into());
     }
+    // Entra's: where Microsoft Graph is for these people.
+    let graph = members.get("msgraph_host").and_then(Value::as_str);
+    kept.extend(graph.map(|host| ("msgraph_host".to_owned(), host.into())));
     let says = members.get("authorization_response_iss_parameter_supported");
     let names_itself = says.is_some_and(|says| *says == true || *says == "true");
     kept.insert("authorization_response_iss_parameter_supported".into(), names_itself.into());
@@ -94,8 +97,12 @@ fn signing_key(key: &Value) -> Option<CoreJsonWebKey> {
 pub(super) struct Tokens {
     /// For the userinfo endpoint; empty when there is none.
     pub access_token: String,
-    /// The ID token.
-    pub id_token: String,
+    /// The ID token; a refresh need not bring one (OIDC Core §12.2).
+    pub id_token: Option<String>,
+    /// Asks for new ones.
+    pub refresh_token: Option<String>,
+    /// How long the access token lasts, in seconds.
+    pub expires_in: Option<u64>,
 }
 
 /// Reads a 200.
@@ -106,13 +113,17 @@ pub(super) fn tokens(octets: &[u8]) -> Result<Tokens, ProviderError> {
         return Err(ProviderError::CodeRefused { word: error_word(&members), method: "" });
     }
     let id_token = match (text("id_token"), members.contains_key("id_token")) {
-        (Some(token), _) => token,
+        (Some(token), _) => Some(token),
         (None, true) => {
             return Err(ProviderError::Unreadable("`id_token` of the token endpoint's answer"));
         }
-        (None, false) => return Err(ProviderError::NoIdToken),
+        (None, false) => None,
     };
-    Ok(Tokens { access_token: text("access_token").unwrap_or_default(), id_token })
+    let access_token = text("access_token").unwrap_or_default();
+    let refresh_token = text("refresh_token").filter(|token| !token.is_empty());
+    let seconds = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let expires_in = members.get("expires_in").and_then(seconds);
+    Ok(Tokens { access_token, id_token, refresh_token, expires_in })
 }
 
 /// Reads anything else.
@@ -123,7 +134,11 @@ pub(super) fn refusal(octets: &[u8]) -> Option<Box<str>> {
 
 /// The RFC's words only; what else a provider writes may hold anything.
 fn error_word(members: &Map<String, Value>) -> Box<str> {
-    let word = members.get("error").and_then(Value::as_str).unwrap_or_default();
+    let word = match members.get("error").and_then(Value::as_str).unwrap_or_default() {
+        "incorrect_client_credentials" => "invalid_client", // GitHub's words
+        "bad_verification_code" | "redirect_uri_mismatch" => "invalid_grant",
+        word => word,
+    };
     let known = [
         "invalid_client",
         "invalid_grant",
@@ -131,6 +146,12 @@ fn error_word(members: &Map<String, Value>) -> Box<str> {
         "invalid_scope",
         "unauthorized_client",
         "unsupported_grant_type",
+        // OIDC Core §3.1.2.6; some providers answer a refresh with them.
+        "access_denied",
+        "account_selection_required",
+        "consent_required",
+        "interaction_required",
+        "login_required",
     ];
     if known.contains(&word) { word.into() } else { "another error".into() }
 }

@@ -63,19 +63,28 @@ impl From<NotVerified> for ProviderError {
     }
 }
 
-/// Redeems a code, with the verifier that goes with it, at the token endpoint. A client that is not known by the way in which it says
+/// What new tokens are asked for with.
+#[derive(Clone, Copy)]
+pub(super) enum Grant<'a> {
+    /// A code and the verifier that goes with it.
+    Code(&'a str, &'a str),
+    /// RFC 6749 §6.
+    Refresh(&'a str),
+}
+
+/// Redeems a grant at the token endpoint. A client that is not known by the way in which it says
 /// its secret is tried the other way, once: `invalid_client` spends no code (RFC 6749 §5.2).
 pub(super) async fn redeem(
     known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
-    code: (&str, &str),
+    grant: Grant<'_>,
 ) -> Result<(Tokens, ClientMethod), ProviderError> {
     let first = known.method();
-    match ask(known, provider, plan, code, first).await {
+    match ask(known, provider, plan, grant, first).await {
         Err(ProviderError::CodeRefused { word, .. }) if &*word == "invalid_client" => {
             let other = first.other();
-            let tokens = ask(known, provider, plan, code, other).await?;
+            let tokens = ask(known, provider, plan, grant, other).await?;
             known.remember(other);
             Ok((tokens, other))
         }
@@ -87,10 +96,10 @@ async fn ask(
     known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
-    code: (&str, &str),
+    grant: Grant<'_>,
     method: ClientMethod,
 ) -> Result<Tokens, ProviderError> {
-    let request = token_request(known, provider, plan, code, method)?;
+    let request = token_request(known, provider, plan, grant, method)?;
     let answer = known.http.send(request).await?;
     match answer.status().as_u16() {
         200 => documents::tokens(answer.body()),
@@ -109,7 +118,7 @@ fn token_request(
     known: &ProviderState,
     provider: &OidcProvider,
     plan: &Plan,
-    (code, verifier): (&str, &str),
+    grant: Grant<'_>,
     method: ClientMethod,
 ) -> Result<http::Request<Vec<u8>>, ProviderError> {
     let endpoint = known.metadata.token_endpoint().ok_or(ProviderError::NoTokenEndpoint)?;
@@ -117,10 +126,18 @@ fn token_request(
     let encoded =
         |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
     let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "authorization_code")
-        .append_pair("code", code)
-        .append_pair("code_verifier", verifier)
-        .append_pair("redirect_uri", &format!("{}{OAUTH2_CALLBACK}", plan.sign_in.authenticate));
+    match grant {
+        Grant::Code(code, verifier) => {
+            let back = format!("{}{OAUTH2_CALLBACK}", plan.sign_in.authenticate);
+            form.append_pair("grant_type", "authorization_code")
+                .append_pair("code", code)
+                .append_pair("code_verifier", verifier)
+                .append_pair("redirect_uri", &back);
+        }
+        Grant::Refresh(token) => {
+            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token);
+        }
+    }
     let mut request = http::Request::post(endpoint.as_str())
         .header(http::header::ACCEPT, "application/json")
         .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -189,12 +206,12 @@ pub(super) fn verified(
 
 pub(super) async fn userinfo(
     known: &ProviderState,
-    tokens: &Tokens,
+    access_token: &str,
 ) -> Result<Option<Map<String, Value>>, ProviderError> {
     let Some(url) = known.metadata.userinfo_endpoint() else { return Ok(None) };
-    if tokens.access_token.is_empty() {
+    if access_token.is_empty() {
         return Err(ProviderError::Unreadable("`access_token` of the token endpoint's answer"));
     }
-    let answer = known.http.get("userinfo", url.as_str(), Some(&tokens.access_token)).await?;
+    let answer = known.http.get("userinfo", url.as_str(), Some(access_token)).await?;
     documents::userinfo(&answer).map(Some)
 }

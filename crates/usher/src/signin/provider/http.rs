@@ -106,7 +106,10 @@ impl Http {
         url: &str,
         bearer: Option<&str>,
     ) -> Result<http::Response<Vec<u8>>, ProviderError> {
-        let mut request = http::Request::get(url).header(http::header::ACCEPT, "application/json");
+        // GitHub answers nobody who does not say what it is.
+        let mut request = http::Request::get(url)
+            .header(http::header::ACCEPT, "application/json")
+            .header(http::header::USER_AGENT, "usher");
         if let Some(token) = bearer {
             request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
         }

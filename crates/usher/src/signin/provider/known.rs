@@ -19,6 +19,7 @@ use openidconnect::{
     },
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use usher_rules::{
     plan::{OidcProvider, Plan},
     time::Now,
@@ -38,6 +39,8 @@ const KEYS_AGAIN: Duration = Duration::from_secs(30);
 pub(super) struct Extra {
     /// RP-Initiated Logout 1.0 §2.1.
     pub end_session_endpoint: Option<url::Url>,
+    /// Where Microsoft Graph is.
+    pub msgraph_host: Option<String>,
     /// RFC 9207 §3.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
@@ -209,14 +212,11 @@ impl Cache {
     ) -> Result<ProviderState, ProviderError> {
         let issuer = &*provider.issuer;
         let http = Http::new(plan, issuer.starts_with("https:"), self.patience)?;
-        let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-        let document = http.get("the discovery document", &url, None).await?;
-        let metadata = documents::metadata(&document)?;
-        if metadata.issuer().as_str() != issuer {
-            return Err(ProviderError::OtherIssuer(metadata.issuer().as_str().into())); // Discovery §4.3
-        }
-        let keys = fetch_keys(&http, &metadata).await?;
-        let metadata = metadata.set_jwks(keys);
+        let metadata = if provider.kind.speaks_openid() {
+            published(&http, provider).await?
+        } else {
+            github_metadata(issuer)?
+        };
         let (http, failed_at) = (Arc::new(http), Mutex::default());
         let before = self.known.load_full().filter(|known| known.of == of);
         let by_post = before.map_or_else(
@@ -242,7 +242,33 @@ fn identify(plan: &Plan, provider: &OidcProvider) -> u64 {
     hasher.finish()
 }
 
+/// The discovery document, with the keys that it names.
+async fn published(http: &Http, provider: &OidcProvider) -> Result<Metadata, ProviderError> {
+    let base = provider.issuer.trim_end_matches('/');
+    let url = format!("{base}/.well-known/openid-configuration");
+    let document = http.get("the discovery document", &url, None).await?;
+    let metadata = documents::metadata(&document)?;
+    if !provider.publishes(metadata.issuer().as_str()) {
+        return Err(ProviderError::OtherIssuer(metadata.issuer().as_str().into())); // Discovery §4.3
+    }
+    let keys = fetch_keys(http, &metadata).await?;
+    Ok(metadata.set_jwks(keys))
+}
+
 async fn fetch_keys(http: &Http, metadata: &Metadata) -> Result<CoreJsonWebKeySet, ProviderError> {
     let url = metadata.jwks_uri().as_str();
     documents::keys(&http.get("the key document (`jwks_uri`)", url, None).await?)
+}
+
+/// What discovery would say. There are no keys: nothing is signed.
+fn github_metadata(issuer: &str) -> Result<Metadata, ProviderError> {
+    let at = |path: &str| format!("{issuer}/login/oauth/{path}");
+    let document = json!({
+        "issuer": issuer,
+        "authorization_endpoint": at("authorize"),
+        "token_endpoint": at("access_token"),
+        "jwks_uri": issuer,
+        "token_endpoint_auth_methods_supported": ["client_secret_post"],
+    });
+    documents::metadata(document.to_string().as_bytes())
 }

@@ -1,8 +1,12 @@
 //! The talk with an OpenID Connect provider. `openidconnect` builds requests and checks
 //! signatures; what a checked answer means is decided in [`usher_rules::signin`].
 
+mod again;
 mod documents;
+mod entra;
+mod error;
 mod exchange;
+mod github;
 mod http;
 mod known;
 
@@ -19,168 +23,21 @@ use openidconnect::{
 };
 use serde_json::{Map, Value};
 use usher_rules::{
-    plan::{OidcProvider, Plan, Provider},
+    plan::{LogoutForm, OidcProvider, Plan, ProviderKind, Published},
+    session::ProviderTokens,
     signin::{OAUTH2_CALLBACK, Pending, Redeeming},
     time::{Now, UnixTime},
 };
 
-use self::known::{Cache, ProviderState};
+use self::{
+    exchange::Grant,
+    known::{Cache, ProviderState},
+};
 
+pub(super) use self::again::AskedAgain;
+pub use self::error::ProviderError;
+pub(crate) use self::error::SERVICE_KEY;
 pub(crate) use self::http::{Http, PATIENCE};
-
-/// Why a provider is of no help.
-#[derive(Debug, thiserror::Error)]
-pub enum ProviderError {
-    /// No connection, or it broke.
-    #[error("the provider can't be reached: {0}")]
-    Unreachable(Box<str>),
-    /// What answers shows a certificate that does not count, or speaks no TLS.
-    #[error(
-        "the provider's TLS does not hold: {0}; check `https` and the port of `idp_provider_url`, \
-         and name an authority of your own in `certificate_authority_file`"
-    )]
-    Tls(Box<str>),
-    /// What answers speaks something else.
-    #[error(
-        "what answers at the provider's address does not speak HTTP; if it speaks TLS, write \
-         `https` in `idp_provider_url`"
-    )]
-    NotHttp,
-    /// No whole answer in time.
-    #[error("the provider did not answer in time")]
-    Slow,
-    /// It failed a moment ago, and nobody has asked again yet.
-    #[error("{0}")]
-    Lately(Box<str>),
-    /// Another status than the one that was hoped for.
-    #[error("{document} is answered with {status}{}", advice(document, *status))]
-    Status {
-        /// What was asked for.
-        document: &'static str,
-        /// RFC 9110 §15.
-        status: u16,
-    },
-    /// Nothing to check a signature with.
-    #[error(
-        "the provider publishes no signing keys that can be read; choose one there (RS256 or ES256)"
-    )]
-    NoKeys,
-    /// Something that is not what it should be.
-    #[error("{0} is missing or can't be read; check `idp_provider_url` and the provider")]
-    Unreadable(&'static str),
-    /// An https provider that names an endpoint in the clear.
-    #[error(
-        "the provider leads from https to http; let it publish https addresses (is it told that \
-         a proxy stands in front of it?)"
-    )]
-    InTheClear,
-    /// The issuer must be the configured one, octet for octet (OIDC Discovery §4.3).
-    #[error(
-        "the discovery document says the issuer is `{0}`, which is not the configured one; if that \
-         is the provider, write `idp_provider_url: {0}`"
-    )]
-    OtherIssuer(Box<str>),
-    /// The token endpoint takes no code.
-    #[error("the provider has no token endpoint")]
-    NoTokenEndpoint,
-    /// The token endpoint refused the code, or us.
-    #[error("the token endpoint refused: `{word}`{}{}", by(method), cure(word))]
-    CodeRefused {
-        /// The RFC's word.
-        word: Box<str>,
-        /// How the client said its secret.
-        method: &'static str,
-    },
-    /// The token endpoint sent none.
-    #[error("the provider sent no ID token")]
-    NoIdToken,
-    /// Its signature does not hold, or it is not for us.
-    #[error("the ID token is not good: {0}")]
-    IdToken(Box<str>),
-}
-
-impl ProviderError {
-    /// Would it help to try again in a minute?
-    pub const fn is_down(&self) -> bool {
-        match self {
-            Self::Unreachable(_) | Self::Slow | Self::Lately(_) => true,
-            Self::Status { status, .. } => *status >= 500 || *status == 429,
-            Self::Tls(_)
-            | Self::NotHttp
-            | Self::InTheClear
-            | Self::OtherIssuer(_)
-            | Self::NoTokenEndpoint
-            | Self::NoKeys
-            | Self::Unreadable(_)
-            | Self::CodeRefused { .. }
-            | Self::NoIdToken
-            | Self::IdToken(_) => false,
-        }
-    }
-}
-
-impl ProviderError {
-    /// Is it the config that is wrong, so that nobody can sign in until it is mended?
-    pub fn is_set_up_wrong(&self) -> bool {
-        let Self::CodeRefused { word, .. } = self else { return false };
-        matches!(&**word, "invalid_client" | "unauthorized_client")
-    }
-
-    /// What the operator can do about `provider`; empty where the words say it.
-    pub const fn hint(&self, provider: &Provider) -> &'static str {
-        if !provider.signs_in_here() {
-            return "check `authenticate_service_url`, and that this machine reaches it";
-        }
-        match self {
-            Self::Unreachable(_) | Self::Slow | Self::Lately(_) => {
-                "check `idp_provider_url` and that this machine reaches it; a certificate of your \
-                 own authority is named in `certificate_authority_file`"
-            }
-            Self::Status { .. } | Self::Unreadable(_) => {
-                "`idp_provider_url` is the issuer, without `/.well-known/…`: open its discovery \
-                 document in a browser"
-            }
-            Self::Tls(_)
-            | Self::NotHttp
-            | Self::OtherIssuer(_)
-            | Self::InTheClear
-            | Self::NoKeys
-            | Self::NoTokenEndpoint
-            | Self::CodeRefused { .. }
-            | Self::NoIdToken
-            | Self::IdToken(_) => "",
-        }
-    }
-}
-
-pub(crate) const SERVICE_KEY: &str = "the service's public key";
-
-/// What to do about a status that lasts.
-fn advice(document: &str, status: u16) -> &'static str {
-    match (document, status) {
-        (SERVICE_KEY, _) | (_, 500.. | 429) => "",
-        _ => "; check `idp_provider_url`: it is the issuer, as the provider writes it",
-    }
-}
-
-fn by(method: &str) -> String {
-    if method.is_empty() { String::new() } else { format!(" (client authentication: {method})") }
-}
-
-/// What to do about a word of RFC 6749 §5.2.
-fn cure(word: &str) -> &'static str {
-    match word {
-        "invalid_client" | "unauthorized_client" => {
-            "; the provider does not take this client or its secret: copy `idp_client_id` and \
-             `idp_client_secret` anew from the client's page at the provider"
-        }
-        "invalid_grant" => {
-            "; the code was used, is too old, or is for another address: `redirect_uri` at the \
-             provider is `…/oauth2/callback`, and both clocks are right (`date -u`)"
-        }
-        _ => "",
-    }
-}
 
 /// Somebody whom a provider vouches for, its signature checked.
 pub(super) struct VerifiedTokens {
@@ -190,10 +47,20 @@ pub(super) struct VerifiedTokens {
 }
 
 pub(super) struct Redeemed {
-    /// The ID token itself, for the end of the session at the provider.
+    /// The ID token itself, for the end of the session at the provider; empty where there is none.
     pub id_token: String,
+    /// What it takes to ask the provider again.
+    pub tokens: ProviderTokens,
+    /// The provider's own name for the session (`sid`).
+    pub session: Option<Box<str>>,
     /// How our secret was told; `None` where there is none.
     pub method: Option<&'static str>,
+}
+
+/// Where a session at a provider ends, and what it is told.
+pub(super) struct EndSession {
+    pub url: url::Url,
+    pub form: LogoutForm,
 }
 
 /// The documents of each OpenID Connect provider that is asked.
@@ -248,13 +115,21 @@ impl Providers {
             request = request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO);
         }
         for (name, value) in &provider.request_params {
-            let replaced = anew && ["prompt", "max_age"].contains(&&**name);
+            let needed = provider.kind.needs().is_some_and(|(needed, _)| needed == &**name);
+            let replaced = needed || (anew && ["prompt", "max_age"].contains(&&**name));
             if !replaced && !is_ours(name) {
                 request = request.add_extra_param(name.to_string(), value.to_string());
             }
         }
+        if let Some((name, value)) = provider.kind.needs() {
+            request = request.add_extra_param(name, value);
+        }
         let (url, _, _) = request.url();
-        Ok(url.into())
+        Ok(if provider.kind.speaks_openid() {
+            url.into()
+        } else {
+            github::plain_oauth2(&url, provider)
+        })
     }
 
     /// Does the provider promise to name itself in its responses (RFC 9207)?
@@ -274,10 +149,28 @@ impl Providers {
         plan: &Plan,
         provider: &OidcProvider,
         now: Now,
-    ) -> Option<url::Url> {
+    ) -> Option<EndSession> {
         let known = self.cache(plan, provider).of(plan, provider, now).await.ok()?;
-        let url = known.metadata.additional_metadata().end_session_endpoint.clone()?;
-        matches!(url.scheme(), "https" | "http").then_some(url)
+        let published = known.metadata.additional_metadata().end_session_endpoint.clone();
+        let is_published = if published.is_some() { Published::Yes } else { Published::No };
+        let beside = known.metadata.authorization_endpoint().url();
+        let derived = || beside.join(provider.kind.logout_path()?).ok();
+        let url = published.or_else(derived)?;
+        let form = provider.kind.logout_form(is_published);
+        matches!(url.scheme(), "https" | "http").then_some(EndSession { url, form })
+    }
+
+    /// The claims of a token that the provider signed.
+    pub(super) async fn verified(
+        &self,
+        plan: &Plan,
+        provider: &OidcProvider,
+        token: &str,
+        now: Now,
+    ) -> Result<Map<String, Value>, ProviderError> {
+        let cache = self.cache(plan, provider);
+        let known = cache.of(plan, provider, now).await?;
+        verified(&cache, &known, token, now).await
     }
 
     /// Redeems a code, checks the ID token's signature, and asks the userinfo endpoint.
@@ -290,24 +183,53 @@ impl Providers {
     ) -> Result<VerifiedTokens, ProviderError> {
         let cache = self.cache(plan, provider);
         let known = cache.of(plan, provider, now).await?;
-        let (tokens, method) =
-            exchange::redeem(&known, provider, plan, (&redeeming.code, &redeeming.verifier))
-                .await?;
-        let claims = match exchange::verified(&known, &tokens.id_token) {
-            Ok(claims) => claims,
-            Err(exchange::NotVerified::UnknownKey) => {
-                let known = cache.with_new_keys(Arc::clone(&known), now).await?;
-                exchange::verified(&known, &tokens.id_token)?
-            }
-            Err(not_verified) => return Err(not_verified.into()),
-        };
-        let userinfo = exchange::userinfo(&known, &tokens).await?;
+        let grant = Grant::Code(&redeeming.code, &redeeming.verifier);
+        let (tokens, method) = exchange::redeem(&known, provider, plan, grant).await?;
         let method = provider.client_secret.as_ref().map(|_| method.word());
-        Ok(VerifiedTokens {
-            claims,
-            userinfo,
-            redeemed: Redeemed { id_token: tokens.id_token, method },
-        })
+        if !provider.kind.speaks_openid() {
+            let claims = github::claims(&known, provider, &tokens.access_token).await?;
+            let tokens = again::kept(tokens, None, claims.clone(), now.wall);
+            let redeemed = Redeemed { id_token: String::new(), tokens, session: None, method };
+            return Ok(VerifiedTokens { claims, userinfo: None, redeemed });
+        }
+        let id_token = tokens.id_token.clone().ok_or(ProviderError::NoIdToken)?;
+        let mut claims = verified(&cache, &known, &id_token, now).await?;
+        let userinfo = exchange::userinfo(&known, &tokens.access_token).await?;
+        with_all_groups(&known, provider, &tokens.access_token, &mut claims).await?;
+        let session = claims.get("sid").and_then(Value::as_str).map(Into::into);
+        let tokens = again::kept(tokens, None, claims.clone(), now.wall);
+        let redeemed = Redeemed { id_token, tokens, session, method };
+        Ok(VerifiedTokens { claims, userinfo, redeemed })
+    }
+}
+
+/// Adds the groups that found no room in an ID token.
+async fn with_all_groups(
+    known: &ProviderState,
+    provider: &OidcProvider,
+    access_token: &str,
+    claims: &mut Map<String, Value>,
+) -> Result<(), ProviderError> {
+    if provider.kind == ProviderKind::Azure {
+        entra::add_groups(known, access_token, claims).await?;
+    }
+    Ok(())
+}
+
+/// The claims of an ID token whose signature holds, if need be by keys that are published since.
+async fn verified(
+    cache: &Cache,
+    known: &Arc<ProviderState>,
+    token: &str,
+    now: Now,
+) -> Result<Map<String, Value>, ProviderError> {
+    match exchange::verified(known, token) {
+        Ok(claims) => Ok(claims),
+        Err(exchange::NotVerified::UnknownKey) => {
+            let known = cache.with_new_keys(Arc::clone(known), now).await?;
+            Ok(exchange::verified(&known, token)?)
+        }
+        Err(not_verified) => Err(not_verified.into()),
     }
 }
 
@@ -355,7 +277,12 @@ pub(super) async fn try_discovery(
     patience: Duration,
     now: Now,
 ) -> Result<(), ProviderError> {
-    Cache::new(patience).of(plan, provider, now).await.map(drop)
+    let known = Cache::new(patience).of(plan, provider, now).await?;
+    if !provider.kind.speaks_openid() {
+        // Nothing is published: whatever answers there is reached.
+        known.http.get_once(&github::api(&provider.issuer), None).await?;
+    }
+    Ok(())
 }
 
 /// Asks the token endpoint for what no code stands for: one that knows us says so, and one that does
@@ -371,7 +298,8 @@ pub(super) async fn try_client(
     now: Now,
 ) -> Result<(), ProviderError> {
     let known = Cache::new(patience).of(plan, provider, now).await?;
-    match exchange::redeem(&known, provider, plan, ("usher-check", "usher-check")).await {
+    match exchange::redeem(&known, provider, plan, Grant::Code("usher-check", "usher-check")).await
+    {
         Err(error) if error.is_set_up_wrong() => Err(error),
         Ok(_) | Err(_) => Ok(()),
     }

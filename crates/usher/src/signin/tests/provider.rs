@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use usher_lab::provider::{Algorithm, FakeProvider, Lie};
 use usher_rules::{
-    plan::{OidcProvider, Provider, Providers},
+    plan::{OidcProvider, Provider, ProviderKind, Providers},
     secret::Secret,
     session::SignedIn,
 };
@@ -26,6 +26,9 @@ fn named(name: &str, provider: &FakeProvider) -> Provider {
         client_secret: Some(Secret::new(secret.as_bytes()).into()),
         scopes: ["openid", "profile", "email"].map(Into::into).to_vec(),
         request_params: vec![("prompt".into(), "login".into()), ("state".into(), "x".into())],
+        kind: ProviderKind::Oidc,
+        subjects: Default::default(),
+        domains: Default::default(),
         id: name.into(),
     })
 }
@@ -403,7 +406,8 @@ async fn with_several_providers_each_person_stays_with_theirs() {
         [FakeProvider::start(START).await.unwrap(), FakeProvider::start(START).await.unwrap()];
     let asks = |one: Provider, other: Provider| {
         let mut plan = plan(Provider::Builtin);
-        plan.sign_in.providers = Providers::new(one, vec![("another".into(), other)]);
+        plan.sign_in.providers =
+            Providers::new(one.into(), vec![], vec![("another".into(), other)]);
         Arc::new(plan)
     };
     let room = TestRoom::new(Provider::Builtin);

@@ -1,6 +1,6 @@
 use usher_lab::provider::FakeProvider;
 use usher_rules::{
-    plan::{OidcProvider, Provider},
+    plan::{OidcProvider, Provider, ProviderKind},
     secret::Secret,
 };
 
@@ -164,6 +164,9 @@ fn outside(provider: &FakeProvider) -> Provider {
         client_secret: Some(Secret::new(secret.as_bytes()).into()),
         scopes: vec!["openid".into()],
         request_params: Vec::new(),
+        kind: ProviderKind::Oidc,
+        subjects: Default::default(),
+        domains: Default::default(),
         id: "p1".into(),
     })
 }

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use serde_json::json;
 use usher_rules::{
     names::{Authority, Host, Origin, RequestPath},
-    people::{BoxFuture, Member, PasswordCheck, PasswordRefusal, TypedPassword},
+    people::{AddressBy, BoxFuture, Member, PasswordCheck, PasswordRefusal, TypedPassword},
     plan::{Plan, Provider, Route},
     secret::Secret,
     session::{Credential, Keys, SignedIn, credential},
@@ -33,6 +33,7 @@ use crate::{
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
 };
+use usher_lab::no_accounts::NoAccounts;
 
 /// When each story begins.
 pub const START: u64 = 1_700_000_000;
@@ -55,6 +56,8 @@ impl PasswordCheck for Passwords {
                 name: name.into(),
                 groups: groups.iter().map(|group| (*group).into()).collect(),
                 added_at: 0,
+                until: None,
+                address_by: AddressBy::Operator,
             };
             match (email, password.expose_str().unwrap()) {
                 ("many@example.com", _) => {
@@ -171,6 +174,7 @@ impl TestRoom {
         let mut room = SignInRoom::new(SignInDeps {
             sessions: Arc::clone(&sessions) as Arc<dyn SessionStore>,
             passwords: Arc::new(Passwords),
+            accounts: Arc::new(NoAccounts),
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&Secret::new([1; 32])),
             remembered: Arc::new(Forgetful),
@@ -279,7 +283,7 @@ impl TestRoom {
                     head,
                     authority,
                     target,
-                    provider: plan.sign_in.providers.first().id(),
+                    provider: plan.sign_in.providers.ids_asked_by(None),
                     prompt: Prompt::IfNeeded,
                     request_id: "r-1",
                     now,

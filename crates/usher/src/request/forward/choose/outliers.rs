@@ -36,6 +36,7 @@ impl Met {
         match sent {
             Ok(Sent::Response(response)) => Some(Self::Status(response.status())),
             Ok(Sent::Upgraded { .. }) => Some(Self::Status(StatusCode::SWITCHING_PROTOCOLS)),
+            Ok(Sent::Opened { .. }) => Some(Self::Status(StatusCode::OK)),
             Err(error) => Self::nothing(error),
         }
     }

@@ -1,0 +1,102 @@
+//! A built-in provider's accounts, of which there are none.
+
+use std::net::IpAddr;
+
+use usher_rules::{
+    accounts::{
+        AccountLink, AccountRefusal, Accounts, Joining, KeptPasskey, NewCredential, ShownPasskey,
+    },
+    people::{BoxFuture, Member, PasswordRefusal, PeopleError},
+    secret::Secret,
+    time::{Now, UnixTime},
+    totp::CodeApp,
+};
+
+/// Knows no passkey and no link.
+pub struct NoAccounts;
+
+impl Accounts for NoAccounts {
+    fn by_passkey<'a>(
+        &'a self,
+        _shown: ShownPasskey<'a>,
+    ) -> BoxFuture<'a, Result<Member, PasswordRefusal>> {
+        Box::pin(async { Err(PasswordRefusal::UnknownPasskey) })
+    }
+
+    fn member<'a>(&'a self, _id: &'a str) -> BoxFuture<'a, Result<Option<Member>, PeopleError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn passkeys<'a>(
+        &'a self,
+        _owner: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<KeptPasskey>, PeopleError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn add<'a>(
+        &'a self,
+        _owner: &'a str,
+        _new: NewCredential,
+        _now: UnixTime,
+    ) -> BoxFuture<'a, Result<(), AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
+    fn remove_passkey<'a>(
+        &'a self,
+        _owner: &'a str,
+        _id: &'a str,
+    ) -> BoxFuture<'a, Result<(), AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
+    fn code_app<'a>(
+        &'a self,
+        _owner: &'a str,
+    ) -> BoxFuture<'a, Result<Option<CodeApp>, PeopleError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn take_code<'a>(
+        &'a self,
+        _owner: &'a str,
+        _typed: &'a str,
+        _now: Now,
+    ) -> BoxFuture<'a, Result<Member, PasswordRefusal>> {
+        Box::pin(async { Err(PasswordRefusal::WrongCode) })
+    }
+
+    fn add_code_app<'a>(
+        &'a self,
+        _owner: &'a str,
+        _secret: Secret,
+        _typed: &'a str,
+        _now: UnixTime,
+    ) -> BoxFuture<'a, Result<Vec<Secret>, AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
+    fn remove_code_app<'a>(&'a self, _owner: &'a str) -> BoxFuture<'a, Result<(), AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
+    fn link<'a>(
+        &'a self,
+        _token: &'a str,
+        _from: IpAddr,
+        _now: Now,
+    ) -> BoxFuture<'a, Result<AccountLink, AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
+    fn use_link<'a>(
+        &'a self,
+        _token: &'a str,
+        _joining: Joining<'a>,
+        _from: IpAddr,
+        _now: Now,
+    ) -> BoxFuture<'a, Result<Member, AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+}

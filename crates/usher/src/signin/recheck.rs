@@ -1,0 +1,205 @@
+//! Asks providers again about those who are signed in: what is taken from somebody there takes
+//! effect here, and a provider that says nothing signs nobody out for a while.
+
+use std::{
+    collections::HashSet,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::{StreamExt as _, stream};
+use usher_rules::{
+    plan::{Level, OidcProvider, Plan},
+    session::{Answer, Outcome, ProviderTokens, RecheckPolicy, SignedIn},
+    signin::{SaidAgain, said_again},
+    time::{Clock, Now},
+};
+
+use super::{
+    NO_RANDOM, SignInRoom,
+    provider::{AskedAgain, ProviderError},
+    random,
+};
+use crate::request::{EventName, SignInNote, caught, identify::LiveSession};
+
+/// So many questions are under way at once: a provider with thousands of sessions is not flooded.
+const AT_ONCE: usize = 8;
+
+/// Providers that did not answer when they were asked last, by id.
+#[derive(Default)]
+pub(super) struct Silent(Mutex<HashSet<Box<str>>>);
+
+impl Silent {
+    /// Takes note; is it news?
+    fn note(&self, id: &str, answer: Answer) -> bool {
+        let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Answer::Silent => silent.insert(id.into()),
+            Answer::Vouched | Answer::Refused => silent.remove(id),
+        }
+    }
+
+    fn is(&self, id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+}
+
+/// One pass over the sessions that are due.
+struct Pass<'a> {
+    room: &'a SignInRoom,
+    plan: &'a Plan,
+    policy: RecheckPolicy,
+    clock: &'a dyn Clock,
+    /// Providers that have not answered in this pass: the others' questions don't wait for them.
+    down: Silent,
+}
+
+impl SignInRoom {
+    /// Asks the providers about every session for which that is due, and does what they say. To be
+    /// called every second. No question begins that `goes_on` does not want.
+    pub async fn recheck(
+        &self,
+        plan: &Plan,
+        clock: &dyn Clock,
+        goes_on: &(dyn Fn() -> bool + Sync),
+    ) {
+        let Some(policy) = plan.sessions.recheck else { return };
+        let pass = Pass { room: self, plan, policy, clock, down: Silent::default() };
+        let mut due = self.sessions.all();
+        due.retain(|live| live.session().tokens.is_some() && live.asks(policy, pass.clock.now()));
+        let wanted = stream::iter(due).take_while(|_| std::future::ready(goes_on()));
+        wanted.for_each_concurrent(AT_ONCE, |live| pass.ask(live)).await;
+    }
+}
+
+impl Pass<'_> {
+    async fn ask(&self, live: Arc<LiveSession>) {
+        // Whatever goes wrong, what was asked is answered: else nobody would ask again.
+        let asked = caught(pin!(Some(self.answer(&live)))).await;
+        let (answer, why) = match asked {
+            Ok(Ok(answer)) => (answer, None),
+            Ok(Err((answer, why))) => (answer, Some(why)),
+            Err(panicked) => (Answer::Silent, Some(panicked.to_string())),
+        };
+        let now = self.clock.now();
+        let provider = &live.session().idp_id;
+        if self.room.silent.note(provider, answer) {
+            self.tell_provider(answer, why.as_deref(), now);
+        }
+        let outcome = live.answered(answer, self.policy, now);
+        if outcome != Outcome::GoesOn {
+            self.end(&live, outcome, why, now).await;
+        }
+    }
+
+    /// What the provider says of a session; what is new is in force when this returns.
+    async fn answer(&self, live: &LiveSession) -> Result<Answer, (Answer, String)> {
+        let silent = |why: String| (Answer::Silent, why);
+        let known = live.newest();
+        let Some(provider) = self.plan.sign_in.providers.of(&known.session.idp_id) else {
+            return Ok(Answer::Vouched); // void: nobody gets in by it
+        };
+        let (Some(provider), Some(tokens)) =
+            (provider.oidc(), self.room.keys.tokens(&known.session))
+        else {
+            // Sealed with keys that are no more: nothing can be asked, and its handle opens nothing.
+            return Err((Answer::Refused, "its tokens can't be opened any more".into()));
+        };
+        if self.down.is(&provider.id) {
+            return Err(silent("the provider does not answer".into()));
+        }
+        let now = self.clock.now();
+        let asked = self.room.providers.ask_again(self.plan, provider, tokens, now).await;
+        let AskedAgain { tokens, said } = asked.map_err(|error| self.no_answer(provider, error))?;
+        let Some(said) = said else {
+            self.renew(SignedIn::clone(&known), &tokens).await.map_err(silent)?;
+            return Ok(Answer::Vouched); // it can't be asked, as it was told at sign-in
+        };
+        let new = match &said {
+            Ok(now_says) => said_again(
+                &known,
+                SaidAgain {
+                    id_token: now_says.id_token.as_ref(),
+                    before: &tokens.id_token,
+                    userinfo: now_says.userinfo.as_ref(),
+                },
+                provider,
+                now.wall,
+            ),
+            Err(_) => Ok(SignedIn::clone(&known)),
+        };
+        let new = new.map_err(|why| (Answer::Refused, why.to_string()))?;
+        self.renew(new, &tokens).await.map_err(silent)?;
+        said.map(|_| Answer::Vouched).map_err(|error| self.no_answer(provider, error))
+    }
+
+    fn no_answer(&self, provider: &OidcProvider, error: ProviderError) -> (Answer, String) {
+        if error.is_refusal() {
+            return (Answer::Refused, error.to_string());
+        }
+        if error.is_down() {
+            self.down.note(&provider.id, Answer::Silent);
+        }
+        (Answer::Silent, error.to_string())
+    }
+
+    async fn renew(&self, mut new: SignedIn, tokens: &ProviderTokens) -> Result<(), String> {
+        let nonce = random().ok_or(NO_RANDOM)?;
+        let sealed = self.room.keys.seal_tokens(&new.session.id, tokens, nonce);
+        if sealed.is_none() && tokens.can_ask() {
+            return Err("the tokens are too long to be kept".into());
+        }
+        new.session.tokens = sealed;
+        self.room.sessions.renew(new).await.map_err(|error| error.to_string())
+    }
+
+    async fn end(&self, live: &LiveSession, outcome: Outcome, why: Option<String>, now: Now) {
+        let ended = self.room.sessions.end(&live.session().id).await.err();
+        let mut cause = match outcome {
+            Outcome::SilentTooLong => "nobody has vouched for it for `session_recheck_grace`",
+            Outcome::Refused | Outcome::GoesOn => "the provider does not vouch for it any more",
+        }
+        .to_owned();
+        let more = [why, ended.map(|error| error.to_string())];
+        more.into_iter().flatten().for_each(|more| cause = format!("{cause}: {more}"));
+        let person = Some(live.person().into());
+        self.note(Level::Info, EventName::SessionEnded, person, cause, now);
+    }
+
+    fn tell_provider(&self, answer: Answer, why: Option<&str>, now: Now) {
+        let (level, cause) = match answer {
+            Answer::Silent => (
+                Level::Warn,
+                format!(
+                    "{}; whoever is signed in stays so for `session_recheck_grace`",
+                    why.unwrap_or("it does not answer")
+                ),
+            ),
+            Answer::Vouched | Answer::Refused => {
+                (Level::Info, "it answers questions about sessions again".to_owned())
+            }
+        };
+        self.note(level, EventName::Provider, None, cause, now);
+    }
+
+    fn note(
+        &self,
+        level: Level,
+        event: EventName,
+        person: Option<crate::request::Named<'_>>,
+        cause: String,
+        now: Now,
+    ) {
+        let note = SignInNote {
+            level,
+            event,
+            now,
+            request_id: "",
+            person,
+            from: None,
+            cause: Some(cause),
+            client_authentication: None,
+        };
+        self.room.journal.note(self.plan, note);
+    }
+}

@@ -1,0 +1,544 @@
+//! Passkeys of the built-in provider, invitations and guests, through a software authenticator.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    encoding::{AsDer as _, PublicKeyX509Der},
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as B64};
+use http::Method;
+use serde_json::json;
+use usher::{
+    idp::{Passwords, WaysIn},
+    store::Store,
+};
+use usher_lab::{
+    browser::{Browser, NAVIGATION, Seen},
+    upstream::Upstream,
+};
+use usher_rules::{accounts::Invitation, time::Clock as _};
+
+use crate::test_server::{ANN, CHEAP, EVE, FRIENDS, TestServer, config, friends};
+
+const ACCOUNT: &str = "https://tv.test/.pomerium/account";
+const FILM: &str = "https://tv.test/film";
+
+/// An authenticator that verifies its owner, with one key.
+struct Authenticator {
+    key: EcdsaKeyPair,
+    id: &'static str,
+    owner: String,
+    counter: u32,
+}
+
+/// What is wrong with an answer, if anything.
+#[derive(Clone, Copy, Default)]
+struct Lie {
+    origin: Option<&'static str>,
+    rp_id: Option<&'static str>,
+    flags: Option<u8>,
+}
+
+impl Authenticator {
+    fn new(id: &'static str) -> Self {
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        Self { key, id, owner: String::new(), counter: 0 }
+    }
+
+    fn client_data(kind: &str, challenge: &str, lie: Lie) -> String {
+        let origin = lie.origin.unwrap_or("https://tv.test");
+        json!({"type": kind, "challenge": challenge, "origin": origin}).to_string()
+    }
+
+    fn data(&self, flags: u8, lie: Lie) -> Vec<u8> {
+        let rp_id = digest(&SHA256, lie.rp_id.unwrap_or("tv.test").as_bytes());
+        let counter = self.counter.to_be_bytes();
+        [rp_id.as_ref(), &[lie.flags.unwrap_or(flags)], &counter].concat()
+    }
+
+    /// The answer to the question on this page.
+    fn makes(&mut self, page: &Seen) -> String {
+        let (challenge, user) = (question(page, "challenge"), question(page, "user"));
+        self.owner = user;
+        self.makes_for(&challenge)
+    }
+
+    fn makes_for(&self, challenge: &str) -> String {
+        let mut data = self.data(0x45, Lie::default());
+        data.extend([0; 16]);
+        data.extend((self.id.len() as u16).to_be_bytes());
+        data.extend(self.id.as_bytes());
+        let spki: PublicKeyX509Der<'_> = self.key.public_key().as_der().unwrap();
+        let client = Self::client_data("webauthn.create", challenge, Lie::default());
+        json!({
+            "id": B64.encode(self.id), "clientDataJSON": B64.encode(client),
+            "authenticatorData": B64.encode(data), "publicKey": B64.encode(spki.as_ref()),
+        })
+        .to_string()
+    }
+
+    fn signs(&mut self, page: &Seen, lie: Lie) -> String {
+        self.counter += 1;
+        self.signs_for(&question(page, "challenge"), lie)
+    }
+
+    fn signs_for(&self, challenge: &str, lie: Lie) -> String {
+        let client = Self::client_data("webauthn.get", challenge, lie);
+        let data = self.data(5, lie);
+        let signed = [&data[..], digest(&SHA256, client.as_bytes()).as_ref()].concat();
+        let signature = self.key.sign(&SystemRandom::new(), &signed).unwrap();
+        json!({
+            "id": B64.encode(self.id), "clientDataJSON": B64.encode(client),
+            "authenticatorData": B64.encode(data), "signature": B64.encode(signature.as_ref()),
+            "userHandle": B64.encode(&self.owner),
+        })
+        .to_string()
+    }
+}
+
+/// What a page's script is told to ask.
+fn question(page: &Seen, what: &str) -> String {
+    let from = page.body.split(&format!("data-{what}=\"")).nth(1);
+    let from = from.unwrap_or_else(|| panic!("no data-{what} at {}: {}", page.url, page.body));
+    from.split('"').next().unwrap().to_owned()
+}
+
+/// The value of a hidden field anywhere on a page.
+fn hidden(page: &Seen, name: &str) -> String {
+    let from = page.body.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap();
+    from.split('"').next().unwrap().to_owned()
+}
+
+async fn house() -> (TestServer, Upstream) {
+    let upstream = Upstream::echo();
+    let server = TestServer::open(&config(&[friends("tv.test", upstream.address)])).await;
+    (server, upstream)
+}
+
+fn ways_in(server: &TestServer) -> WaysIn {
+    let store = Arc::new(Store::open(&server.data_dir()).unwrap());
+    let passwords = Passwords::new(CHEAP, 1).unwrap();
+    let directory = usher::idp::Directory::new(Arc::<Store>::clone(&store), passwords);
+    WaysIn::new(Arc::new(directory), store)
+}
+
+/// A browser with an empty jar, and the page on which it signs in.
+async fn at_the_door(server: &TestServer) -> (Browser, Seen) {
+    let mut browser = server.browser();
+    let page = browser.open(FILM).await;
+    (browser, page)
+}
+
+async fn shows(browser: &mut Browser, page: &Seen, answer: &str) -> Seen {
+    let flow = hidden(page, "flow");
+    let url = page.url.to_string();
+    let fields = [("flow", &*flow), ("passkey", answer)];
+    let bare = Seen { body: String::new(), url: url.parse().unwrap(), ..clone(page) };
+    browser.post(&bare, "", &fields).await
+}
+
+fn clone(page: &Seen) -> Seen {
+    Seen {
+        url: page.url.clone(),
+        status: page.status,
+        fields: page.fields.clone(),
+        body: page.body.clone(),
+        trailers: None,
+    }
+}
+
+/// Ann signs in and makes a passkey of this authenticator.
+async fn ann_enrols(server: &TestServer, authenticator: &mut Authenticator) -> Browser {
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
+    let page = ann.open(ACCOUNT).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    let answer = authenticator.makes(&page);
+    let done = acts(&mut ann, &page, "passkey", &[("passkey", &answer)]).await;
+    assert!(done.body.contains("not used yet"), "{}", done.body);
+    ann
+}
+
+async fn acts(browser: &mut Browser, page: &Seen, action: &str, more: &[(&str, &str)]) -> Seen {
+    let flow = hidden(page, "flow");
+    let bare = Seen { body: String::new(), ..clone(page) };
+    let fields = [&[("flow", &*flow), ("action", action)], more].concat();
+    browser.post(&bare, "", &fields).await
+}
+
+#[tokio::test]
+async fn a_passkey_signs_in_without_a_name() {
+    let (server, _upstream) = house().await;
+    let mut key = Authenticator::new("key-of-ann");
+    ann_enrols(&server, &mut key).await;
+    let (mut browser, page) = at_the_door(&server).await;
+    let answer = key.signs(&page, Lie::default());
+    let seen = shows(&mut browser, &page, &answer).await;
+    assert_eq!((seen.status.as_u16(), seen.url.as_str()), (200, FILM), "{}", seen.body);
+    let about = browser.send(Method::GET, "https://tv.test/.pomerium/user", &[], "").await;
+    assert_eq!(about.json()["email"], ANN.0);
+    let log = server.log();
+    assert!(log.contains("\"message\":\"account\""), "an operator can search for it");
+    assert!(!log.contains(&question(&page, "challenge")), "and reads no challenge");
+}
+
+/// T23: a challenge counts once, for one browser, for a quarter of an hour, and for what it was
+/// asked for.
+#[tokio::test]
+async fn t23_a_challenge_counts_once_here_and_for_a_quarter_of_an_hour() {
+    let (server, _upstream) = house().await;
+    let mut key = Authenticator::new("key-of-ann");
+    ann_enrols(&server, &mut key).await;
+
+    let (mut one, first) = at_the_door(&server).await;
+    let mut copy = one.clone();
+    let answer = key.signs(&first, Lie::default());
+    assert_eq!(shows(&mut one, &first, &answer).await.status, 200);
+    assert_eq!(shows(&mut copy, &first, &answer).await.status, 403, "a second time");
+    key.counter += 1;
+    let again = key.signs_for(&question(&first, "challenge"), Lie::default());
+    assert_eq!(shows(&mut copy, &first, &again).await.status, 403, "signed anew, the old question");
+
+    let (mut other, page) = at_the_door(&server).await;
+    let (_, foreign) = at_the_door(&server).await;
+    let answer = key.signs(&foreign, Lie::default());
+    assert_eq!(shows(&mut other, &page, &answer).await.status, 403, "another browser's question");
+
+    let (mut late, page) = at_the_door(&server).await;
+    let answer = key.signs(&page, Lie::default());
+    server.clock.turn(Duration::from_secs(15 * 60));
+    assert_eq!(shows(&mut late, &page, &answer).await.status, 403, "too late");
+
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
+    let page = ann.open(ACCOUNT).await;
+    let (mut browser, door) = at_the_door(&server).await;
+    let answer = key.signs(&page, Lie::default());
+    assert_eq!(shows(&mut browser, &door, &answer).await.status, 403, "a question to make one");
+    let answer = key.makes_for(&question(&door, "challenge"));
+    let seen = acts(&mut ann, &page, "passkey", &[("passkey", &answer)]).await;
+    assert!(seen.body.contains("was not made"), "a question to use one: {}", seen.body);
+}
+
+/// T23: RP id, origin, verification, counter, owner.
+#[tokio::test]
+async fn t23_what_another_site_a_copy_or_a_stranger_answers_opens_nothing() {
+    let (server, upstream) = house().await;
+    let mut key = Authenticator::new("key-of-ann");
+    ann_enrols(&server, &mut key).await;
+    let before = upstream.heads().len();
+    let truth = Lie::default();
+    for (lie, why) in [
+        (Lie { origin: Some("https://evil.test"), ..truth }, "another origin"),
+        (Lie { origin: Some("http://tv.test"), ..truth }, "another scheme"),
+        (Lie { rp_id: Some("test"), ..truth }, "another RP id"),
+        (Lie { flags: Some(1), ..truth }, "its owner was not verified"),
+        (Lie { flags: Some(4), ..truth }, "nobody touched it"),
+    ] {
+        let (mut browser, page) = at_the_door(&server).await;
+        let answer = key.signs(&page, lie);
+        let seen = shows(&mut browser, &page, &answer).await;
+        assert_eq!(seen.status, 403, "{why}: {}", seen.body);
+    }
+    let (mut browser, page) = at_the_door(&server).await;
+    let answer = key.signs(&page, truth);
+    assert_eq!(shows(&mut browser, &page, &answer).await.status, 200);
+    key.counter -= 1; // the next one says the same count as the last
+    let (mut browser, page) = at_the_door(&server).await;
+    let answer = key.signs(&page, truth);
+    assert_eq!(shows(&mut browser, &page, &answer).await.status, 403, "a copy of it");
+    key.counter += 9;
+
+    let directory = server.directory();
+    let people = directory.list().await.unwrap();
+    let eve = people.iter().find(|one| &*one.email == EVE.0).unwrap();
+    let ann = std::mem::replace(&mut key.owner, eve.id.to_string());
+    let (mut browser, page) = at_the_door(&server).await;
+    let answer = key.signs(&page, truth);
+    assert_eq!(shows(&mut browser, &page, &answer).await.status, 403, "it says that it is Eve's");
+    key.owner = ann;
+    let mut strange = Authenticator { owner: key.owner.clone(), ..Authenticator::new("strange") };
+    let (mut browser, page) = at_the_door(&server).await;
+    let answer = strange.signs(&page, truth);
+    assert_eq!(shows(&mut browser, &page, &answer).await.status, 403, "nobody's");
+    assert_eq!(upstream.heads().len(), before + 1);
+}
+
+#[tokio::test]
+async fn tries_of_passkeys_are_counted() {
+    let (server, _upstream) = house().await;
+    let mut strange = Authenticator::new("strange");
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        let (mut browser, page) = at_the_door(&server).await;
+        let answer = strange.signs(&page, Lie::default());
+        statuses.push(shows(&mut browser, &page, &answer).await.status.as_u16());
+    }
+    assert_eq!(statuses[..10], [403; 10]);
+    assert_eq!(statuses[10..], [429; 2]);
+    let mut ann = server.browser();
+    let seen = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    assert_eq!(seen.status, 200, "and whoever has a password does not notice");
+}
+
+/// A session that was left open makes nobody a passkey; nor does another site's form (T18).
+#[tokio::test]
+async fn t18_an_account_is_changed_by_who_signed_in_lately_and_by_its_own_page() {
+    let (server, _upstream) = house().await;
+    let mut key = Authenticator::new("key-of-ann");
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
+    let page = ann.open(ACCOUNT).await;
+    let answer = key.makes(&page);
+    let url = page.url.to_string();
+    let flow = hidden(&page, "flow");
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("flow", &*flow), ("action", "passkey"), ("passkey", &answer)])
+        .finish();
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let foreign = [form, ("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")];
+    let seen = ann.send(Method::POST, &url, &foreign, body).await;
+    assert_eq!(seen.status, 403, "{}", seen.body);
+    let seen = acts(&mut ann, &page, "passkey", &[("passkey", &answer), ("flow", "x")]).await;
+    assert_eq!(seen.status, 200);
+
+    server.clock.turn(Duration::from_secs(16 * 60));
+    let seen = ann.open(ACCOUNT).await;
+    assert!(seen.url.path().ends_with("/sign_in"), "asks once more: {}", seen.url);
+    let seen = ann.post(&seen, "", &[("email", ANN.0), ("password", ANN.1)]).await;
+    assert_eq!(seen.url.as_str(), ACCOUNT, "and comes back: {}", seen.body);
+    let mut nobody = server.browser();
+    let seen = nobody.send(Method::GET, ACCOUNT, NAVIGATION, "").await;
+    assert_eq!(seen.status, 302, "nobody has no account");
+}
+
+#[tokio::test]
+async fn a_passkey_that_is_removed_signs_in_no_more_and_the_last_way_in_stays() {
+    let (server, _upstream) = house().await;
+    let mut key = Authenticator::new("key-of-ann");
+    let mut ann = ann_enrols(&server, &mut key).await;
+    let page = ann.open(ACCOUNT).await;
+    let id = B64.encode("key-of-ann");
+    let seen = acts(&mut ann, &page, "remove", &[("id", &id)]).await;
+    assert!(seen.url.path().ends_with("/sign_in"), "signed out everywhere: {}", seen.url);
+    let (mut browser, page) = at_the_door(&server).await;
+    let answer = key.signs(&page, Lie::default());
+    assert_eq!(shows(&mut browser, &page, &answer).await.status, 403);
+
+    let invitation = Invitation { email: Some("kim@example.com".into()), ..Default::default() };
+    let mut kim = invited(&server, invitation).await;
+    let mut own = Authenticator::new("key-of-kim");
+    let answer = own.makes(&kim.1);
+    shows(&mut kim.0, &kim.1, &answer).await;
+    let page = kim.0.open(ACCOUNT).await;
+    let id = B64.encode("key-of-kim");
+    let seen = acts(&mut kim.0, &page, "remove", &[("id", &id)]).await;
+    assert!(seen.body.contains("all that you can sign in with"), "{}", seen.body);
+}
+
+/// A browser that opened an invitation.
+async fn invited(server: &TestServer, invitation: Invitation) -> (Browser, Seen) {
+    let terms = (Duration::from_secs(24 * 3600), 1);
+    let now = server.clock.now().wall;
+    let token = ways_in(server).invite(invitation, terms, now).await.unwrap();
+    let token = token.expose_str().unwrap();
+    let mut browser = server.browser();
+    let url = format!("https://tv.test/.pomerium/welcome?invitation={token}");
+    let page = browser.open(&url).await;
+    (browser, page)
+}
+
+#[tokio::test]
+async fn who_is_invited_makes_a_passkey_and_comes_back_with_it() {
+    let (server, _upstream) = house().await;
+    let groups = vec![FRIENDS.into()];
+    let email = Some("kim@example.com".into());
+    let (mut kim, page) =
+        invited(&server, Invitation { email, groups, ..Default::default() }).await;
+    assert!(page.body.contains("kim@example.com"), "{}", page.body);
+    let mut key = Authenticator::new("key-of-kim");
+    let answer = key.makes(&page);
+    let seen = shows(&mut kim, &page, &answer).await;
+    assert_eq!(seen.url.as_str(), "https://tv.test/.pomerium/", "{}", seen.body);
+    let (mut later, door) = at_the_door(&server).await;
+    let answer = key.signs(&door, Lie::default());
+    assert_eq!(shows(&mut later, &door, &answer).await.url.as_str(), FILM);
+
+    let mut second = server.browser();
+    let again = second.open(page.url.as_str()).await;
+    assert_eq!(again.status, 400, "a link is used up: {}", again.body);
+    let token = page.url.query().unwrap().split('=').nth(1).unwrap();
+    assert!(!server.log().contains(token), "no token in a log");
+}
+
+/// Whoever may choose an address can't choose the one that a rule is about.
+#[tokio::test]
+async fn an_address_that_somebody_chose_opens_nothing() {
+    let upstream = Upstream::echo();
+    let route = friends("tv.test", upstream.address);
+    let (head, _) = route.split_once("  policy:").unwrap();
+    let boss = format!(
+        "{head}  policy: [{{allow: {{or: [{{email: {{is: boss@example.com}}}}, {{domain: {{is: example.com}}}}]}}}}]\n"
+    );
+    let server = TestServer::open(&config(&[boss])).await;
+    let (mut kim, page) = invited(&server, Invitation::default()).await;
+    let flow = hidden(&page, "flow");
+    let bare = Seen { body: String::new(), ..clone(&page) };
+    let typed = [
+        ("flow", &*flow),
+        ("passkey", ""),
+        ("email", "Boss@example.com"),
+        ("name", "Kim"),
+        ("password", "a good long password of kim"),
+    ];
+    let seen = kim.post(&bare, "", &typed).await;
+    assert_eq!(seen.status, 200, "{}", seen.body);
+    assert_eq!(kim.open(FILM).await.status, 403, "signed in, and let in nowhere");
+    assert!(upstream.heads().is_empty());
+}
+
+#[tokio::test]
+async fn a_guest_is_let_in_until_the_end_and_no_longer() {
+    let (server, _upstream) = house().await;
+    let now = server.clock.now().wall;
+    let until = Some(now.plus(Duration::from_secs(3600)).seconds());
+    let (email, groups) = (Some("kim@example.com".into()), vec![FRIENDS.into()]);
+    let (mut kim, page) =
+        invited(&server, Invitation { email, groups, until, ..Default::default() }).await;
+    let mut key = Authenticator::new("key-of-kim");
+    let answer = key.makes(&page);
+    shows(&mut kim, &page, &answer).await;
+    assert_eq!(kim.open(FILM).await.status, 200);
+    server.clock.turn(Duration::from_secs(3600));
+    let seen = kim.open(FILM).await;
+    assert!(seen.url.path().ends_with("/sign_in"), "the session has ended: {}", seen.url);
+    let answer = key.signs(&seen, Lie::default());
+    let seen = shows(&mut kim, &seen, &answer).await;
+    assert_eq!(seen.status, 403);
+    assert!(seen.body.contains("Your access has ended"), "{}", seen.body);
+    ways_in(&server).set_until("kim@example.com", None).await.unwrap();
+    let (mut later, door) = at_the_door(&server).await;
+    let answer = key.signs(&door, Lie::default());
+    assert_eq!(shows(&mut later, &door, &answer).await.url.as_str(), FILM, "and let in again");
+}
+
+#[tokio::test]
+async fn who_lost_everything_gets_in_again_and_what_was_lost_opens_nothing() {
+    let (server, _upstream) = house().await;
+    let mut lost = Authenticator::new("lost-key");
+    let mut thief = ann_enrols(&server, &mut lost).await;
+    let (life, now) = (Duration::from_secs(3600), server.clock.now().wall);
+    let (_, token) = ways_in(&server).recover(ANN.0, life, now).await.unwrap();
+    let url =
+        format!("https://tv.test/.pomerium/welcome?invitation={}", token.expose_str().unwrap());
+    let mut ann = server.browser();
+    let page = ann.open(&url).await;
+    let mut key = Authenticator::new("new-key");
+    let answer = key.makes(&page);
+    let seen = shows(&mut ann, &page, &answer).await;
+    assert_eq!(seen.status, 200, "{}", seen.body);
+    assert_eq!(ann.open(FILM).await.status, 200, "she is who she was");
+    let seen = thief.open(FILM).await;
+    assert!(seen.url.path().ends_with("/sign_in"), "sessions of before are over");
+    let answer = lost.signs(&seen, Lie::default());
+    assert_eq!(shows(&mut thief, &seen, &answer).await.status, 403, "the key that was lost");
+    let (mut other, door) = at_the_door(&server).await;
+    let typed = [("email", ANN.0), ("password", ANN.1)];
+    assert_eq!(other.post(&door, "", &typed).await.status, 403, "and the password");
+}
+
+/// What an authenticator app shows at this moment (RFC 6238).
+fn shown_by_app(server: &TestServer, secret: &str) -> String {
+    use aws_lc_rs::hmac;
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bits: Vec<u8> = secret
+        .bytes()
+        .flat_map(|letter| {
+            let five = letters.iter().position(|one| *one == letter).unwrap();
+            (0..5).rev().map(move |bit| (five >> bit & 1) as u8)
+        })
+        .collect();
+    let octets: Vec<u8> =
+        bits.chunks_exact(8).map(|octet| octet.iter().fold(0, |sum, bit| sum << 1 | bit)).collect();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &octets);
+    let step = server.clock.now().wall.seconds() / 30;
+    let mac = hmac::sign(&key, &step.to_be_bytes());
+    let at = usize::from(mac.as_ref()[19] & 15);
+    let four: [u8; 4] = mac.as_ref()[at..at + 4].try_into().unwrap();
+    format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
+}
+
+/// Ann, her browser, the secret of her app and her recovery codes.
+async fn ann_asks_for_codes(server: &TestServer) -> (Browser, String, Vec<String>) {
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
+    let page = ann.open(ACCOUNT).await;
+    let secret = page.body.split("or type <code>").nth(1).unwrap();
+    let secret = secret.split('<').next().unwrap().to_owned();
+    let (code, shown) = (shown_by_app(server, &secret), hidden(&page, "shown"));
+    let seen = acts(&mut ann, &page, "app", &[("shown", &shown), ("code", &code)]).await;
+    let codes = seen.body.split("<li><code>").skip(1);
+    let codes: Vec<String> = codes.map(|rest| rest.split('<').next().unwrap().into()).collect();
+    assert_eq!(codes.len(), 8, "{}", seen.body);
+    (ann, secret, codes)
+}
+
+/// The page that asks for a code, in a browser where the password was typed.
+async fn asked_for_a_code(server: &TestServer) -> (Browser, Seen) {
+    let (mut browser, door) = at_the_door(server).await;
+    let typed = [("email", ANN.0), ("password", ANN.1)];
+    let page = browser.post(&door, "", &typed).await;
+    assert!(page.body.contains("One more step"), "{}", page.body);
+    (browser, page)
+}
+
+#[tokio::test]
+async fn a_password_is_not_enough_where_a_code_is_asked_for_and_each_code_counts_once() {
+    let (server, _upstream) = house().await;
+    let (_ann, secret, codes) = ann_asks_for_codes(&server).await;
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    let replayed = shown_by_app(&server, &secret);
+    let seen = browser.post(&page, "", &[("code", &replayed)]).await;
+    assert_eq!(seen.status, 403, "the code that set it up");
+    assert!(browser.open(FILM).await.url.path().ends_with("/sign_in"), "nobody is signed in yet");
+
+    server.clock.turn(Duration::from_secs(30));
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    let (mut other, second) = asked_for_a_code(&server).await;
+    let code = shown_by_app(&server, &secret);
+    assert_eq!(browser.post(&page, "", &[("code", &code)]).await.url.as_str(), FILM);
+    assert_eq!(other.post(&second, "", &[("code", &code)]).await.status, 403, "a second time");
+
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    let typed = codes[0].to_uppercase().replace('-', " ");
+    assert_eq!(browser.post(&page, "", &[("code", &typed)]).await.url.as_str(), FILM);
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    assert_eq!(browser.post(&page, "", &[("code", &typed)]).await.status, 403, "used");
+    let log = server.log();
+    for secret in [&secret, &codes[0], &codes[1], &code] {
+        assert!(!log.contains(secret.as_str()), "no secret in a log");
+    }
+}
+
+/// Whoever has the password guesses no faster for coming from many places, and what says that they
+/// have it counts in one browser for a quarter of an hour.
+#[tokio::test]
+async fn codes_are_not_guessed_and_a_password_that_was_shown_counts_for_a_while() {
+    let (server, _upstream) = house().await;
+    ann_asks_for_codes(&server).await;
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    let mut statuses = Vec::new();
+    for guess in 0..12 {
+        let code = format!("{guess:06}");
+        statuses.push(browser.post(&page, "", &[("code", &code)]).await.status.as_u16());
+    }
+    assert_eq!((&statuses[..10], &statuses[10..]), (&[403; 10][..], &[429; 2][..]));
+
+    let (mut other, door) = at_the_door(&server).await;
+    let bare = Seen { body: String::new(), ..clone(&door) };
+    let (flow, shown) = (hidden(&door, "flow"), hidden(&page, "shown"));
+    let fields = [("flow", &*flow), ("shown", &*shown), ("code", "000000")];
+    let seen = other.post(&bare, "", &fields).await;
+    assert_eq!(seen.status, 400, "another browser's: {}", seen.body);
+    server.clock.turn(Duration::from_secs(15 * 60));
+    assert_eq!(browser.post(&page, "", &[("code", "000000")]).await.status, 400, "too late");
+}

@@ -1,0 +1,185 @@
+//! Several providers beside each other: people choose, and nobody is taken for somebody else.
+
+use http::{Method, StatusCode};
+use serde_json::json;
+use usher_lab::{
+    browser::{Browser, NAVIGATION, Seen},
+    clock::TurnedClock,
+    provider::FakeProvider,
+    upstream::Upstream,
+};
+use usher_rules::time::Clock;
+
+use crate::test_server::{ANN, TestServer};
+
+const ANYBODY: &str = "policy: [{allow: {or: [{authenticated_user: true}]}}]";
+
+/// A server with two outside providers, and what each knows of.
+struct Choice {
+    server: TestServer,
+    home: FakeProvider,
+    work: FakeProvider,
+    _app: Upstream,
+}
+
+fn entry(name: &str, provider: &FakeProvider) -> String {
+    let (client, secret) = provider.client();
+    format!(
+        "- name: {name}\n  label: The {name}\n  idp_provider: oidc\n  idp_provider_url: {}\n  \
+         idp_client_id: {client}\n  idp_client_secret: {secret}\n",
+        provider.issuer()
+    )
+}
+
+impl Choice {
+    /// `more` are items of the list; each route a host and keys of its own.
+    async fn open(more: &str, routes: &[(&str, &str)]) -> Self {
+        let now = TurnedClock::new().now().wall.seconds();
+        let home = FakeProvider::start(now).await.unwrap();
+        let work = FakeProvider::start(now).await.unwrap();
+        let app = Upstream::echo();
+        let routes: String = routes
+            .iter()
+            .map(|(host, keys)| {
+                let to = app.address;
+                format!("- from: https://{host}\n  to: http://{to}\n  pass_identity_headers: true\n  {keys}\n")
+            })
+            .collect();
+        let text = format!(
+            "authenticate_service_url: https://auth.test\nidp_providers:\n{}{}{more}routes:\n{routes}",
+            entry("home", &home),
+            entry("work", &work),
+        );
+        let server = TestServer::open(&text).await;
+        Self { server, home, work, _app: app }
+    }
+
+    /// The page on which somebody who asks for `page` chooses, and its address.
+    async fn page(&self, browser: &mut Browser, page: &str) -> (Seen, String) {
+        let asked = browser.send(Method::GET, page, NAVIGATION, "").await;
+        let door = asked.location().unwrap_or_else(|| panic!("{page}: {}", asked.status));
+        let shown = browser.send(Method::GET, door.as_str(), NAVIGATION, "").await;
+        (shown, door.into())
+    }
+
+    /// Somebody chooses this one at `door` and says yes there.
+    async fn choose(&self, browser: &mut Browser, door: &str, name: &str) -> Seen {
+        let provider = if name == "home" { &self.home } else { &self.work };
+        let way = door.replace("/sign_in?", &format!("/sign_in/{name}?"));
+        let sent = browser.send(Method::GET, &way, NAVIGATION, "").await;
+        let Some(authorize) = sent.location() else { return sent };
+        let back = provider.consents(authorize.as_str()).unwrap();
+        let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
+        browser.follow(arrived).await
+    }
+}
+
+#[tokio::test]
+async fn people_choose_among_several_providers() {
+    let at = Choice::open("", &[("tv.test", ANYBODY)]).await;
+    let mut browser = at.server.browser();
+    let (shown, door) = at.page(&mut browser, "https://tv.test/film").await;
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.body);
+    let home = shown.body.find("Sign in with The home").unwrap();
+    let work = shown.body.find("Sign in with The work").unwrap();
+    assert!(home < work, "in the order of the config");
+    assert!(shown.body.contains("tv.test") && !shown.body.contains("type=\"password\""));
+    assert!(shown.body.contains("href=\"/.pomerium/sign_in/work?"), "{}", shown.body);
+    let asked = at.home.was_asked("/token") + at.work.was_asked("/token");
+    assert_eq!(asked, 0, "nobody is asked before somebody chose");
+    let seen = at.choose(&mut browser, &door, "work").await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+    assert!(seen.body.contains("/film"), "where they wanted to go: {}", seen.body);
+    assert_eq!((at.home.was_asked("/token"), at.work.was_asked("/token")), (0, 1));
+    for name in ["nobody", "", "home/x"] {
+        let mut other = at.server.browser();
+        let way = door.replace("/sign_in?", &format!("/sign_in/{name}?"));
+        let seen = other.send(Method::GET, &way, NAVIGATION, "").await;
+        assert_eq!(seen.status, StatusCode::NOT_FOUND, "{name}");
+    }
+    let changed = door.replace("tv.test", "evil.test");
+    let seen = at.choose(&mut at.server.browser(), &changed, "work").await;
+    assert_eq!(seen.status, StatusCode::BAD_REQUEST, "the link is signed");
+}
+
+/// One address at two providers, one subject at two providers: four people.
+#[tokio::test]
+async fn t6_the_same_subject_or_address_elsewhere_is_somebody_else() {
+    let mine = "policy: [{allow: {or: [{user: {is: home/7}}]}}]";
+    let at = Choice::open("", &[("tv.test", mine), ("all.test", ANYBODY)]).await;
+    let claims = json!({"sub": "7", "email": "mum@example.com"});
+    at.home.says(claims.clone());
+    at.work.says(claims);
+    let (mut home, mut work) = (at.server.browser(), at.server.browser());
+    for (browser, name, expected) in [(&mut home, "home", 200), (&mut work, "work", 403)] {
+        let (_, door) = at.page(browser, "https://tv.test/film").await;
+        let seen = at.choose(browser, &door, name).await;
+        assert_eq!(seen.status.as_u16(), expected, "{name}: {}", seen.body);
+    }
+    // Signing out everywhere ends the sessions of one of them.
+    let form: &[(&str, &str)] = &[
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("origin", "https://tv.test"),
+        ("sec-fetch-site", "same-origin"),
+    ];
+    let door = "https://tv.test/.pomerium/sign_out";
+    work.send(Method::POST, door, form, "scope=everywhere").await;
+    assert_eq!(home.open("https://tv.test/film").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_route_says_whose_word_counts() {
+    let only_work = format!("{ANYBODY}\n  idp_providers: [work]");
+    let at = Choice::open("", &[("tv.test", ANYBODY), ("office.test", &only_work)]).await;
+    let mut browser = at.server.browser();
+    let (_, door) = at.page(&mut browser, "https://tv.test/film").await;
+    assert_eq!(at.choose(&mut browser, &door, "home").await.status, StatusCode::OK);
+    // Known at the sign-in host, by one who does not count here: the other is asked at once.
+    let (sent, door) = at.page(&mut browser, "https://office.test/desk").await;
+    let authorize = sent.location().unwrap();
+    assert!(authorize.as_str().starts_with(at.work.issuer()), "{authorize}");
+    let seen = at.choose(&mut browser, &door, "home").await;
+    assert_eq!(seen.status, StatusCode::NOT_FOUND, "it is not offered there");
+    let before = browser.cookies("tv.test").unwrap();
+    let fields = [("cookie", &*before), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+    let seen = at.server.browser().send(Method::GET, "https://office.test/", &fields, "").await;
+    assert_eq!(seen.status, StatusCode::UNAUTHORIZED, "nor does its session count");
+    let back = at.work.consents(authorize.as_str()).unwrap();
+    let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
+    assert_eq!(browser.follow(arrived).await.status, StatusCode::OK);
+    assert_eq!(browser.open("https://tv.test/film").await.status, StatusCode::OK, "both go on");
+}
+
+#[tokio::test]
+async fn the_form_of_the_built_in_provider_has_room_for_the_others() {
+    let at = Choice::open("- idp_provider: builtin\n", &[("tv.test", ANYBODY)]).await;
+    let mut browser = at.server.browser();
+    let (shown, door) = at.page(&mut browser, "https://tv.test/film").await;
+    assert!(shown.body.contains("type=\"password\""), "{}", shown.body);
+    assert!(shown.body.contains("Sign in with The home") && !shown.body.contains("Sign in with <"));
+    let seen = at.choose(&mut browser, &door, "home").await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+    let mut own = at.server.signed_in("https://tv.test/film", ANN).await;
+    assert_eq!(own.open("https://tv.test/film").await.status, StatusCode::OK);
+}
+
+/// A reload that takes one of them away ends what came by it, and nothing else.
+#[tokio::test]
+async fn a_provider_that_is_taken_away_takes_its_sessions_along() {
+    let at = Choice::open("", &[("tv.test", ANYBODY)]).await;
+    let (mut home, mut work) = (at.server.browser(), at.server.browser());
+    for (browser, name) in [(&mut home, "home"), (&mut work, "work")] {
+        let (_, door) = at.page(browser, "https://tv.test/film").await;
+        assert_eq!(at.choose(browser, &door, name).await.status, StatusCode::OK);
+    }
+    let text = format!(
+        "authenticate_service_url: https://auth.test\nidp_providers:\n{}routes:\n- from: \
+         https://tv.test\n  to: http://{}\n  {ANYBODY}\n",
+        entry("work", &at.work),
+        at._app.address,
+    );
+    at.server.reload(&text).unwrap();
+    let asked = home.send(Method::GET, "https://tv.test/film", NAVIGATION, "").await;
+    assert_eq!(asked.status, StatusCode::FOUND, "it is asked again");
+    assert_eq!(work.open("https://tv.test/film").await.status, StatusCode::OK);
+}

@@ -1,0 +1,233 @@
+//! Providers are asked again about those who are signed in: what they take away is gone at the next
+//! question, what they refuse is over, and their silence signs nobody out for a while.
+//!
+//! Whether one was asked is seen at its token endpoint; what came of it shows before the next
+//! question, so two questions later it was judged: nobody sleeps.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use usher_lab::{
+    browser::{Browser, NAVIGATION},
+    clock::TurnedClock,
+    provider::{FakeProvider, Lie},
+    upstream::Upstream,
+};
+use usher_rules::time::Clock as _;
+
+use crate::{
+    permits, providers, sockets,
+    test_server::{TestServer, eventually},
+};
+
+const PAGE: &str = "https://tv.test/";
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A server whose people sign in at a provider that gives refresh tokens.
+pub struct Asked {
+    pub server: TestServer,
+    pub provider: FakeProvider,
+}
+
+impl Asked {
+    /// In front of `app`, for the family; `more` are keys of the config.
+    pub async fn open(app: &Upstream, more: &str) -> Self {
+        let now = TurnedClock::new().now().wall.seconds();
+        let provider = FakeProvider::start(now).await.unwrap();
+        provider.gives_refresh_tokens();
+        Self { server: TestServer::open(&config(&provider, app, more)).await, provider }
+    }
+
+    /// Ann signs in; the provider says this of her.
+    pub async fn ann(&self, claims: &Value) -> Browser {
+        self.provider.says(claims.clone());
+        let mut ann = self.server.browser();
+        let mut url = PAGE.to_owned();
+        for _ in 0..2 {
+            let sent = ann.send(Method::GET, &url, NAVIGATION, "").await;
+            url = sent.location().unwrap().into();
+        }
+        let back = self.provider.consents(&url).unwrap();
+        let seen = ann.open(&back).await;
+        assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+        ann
+    }
+
+    /// Time passes, for both.
+    pub fn turn(&self, by: Duration) {
+        self.server.clock.turn(by);
+        self.provider.turns_clock(self.server.clock.now().wall.seconds());
+    }
+
+    /// Time passes, and the provider has been asked and its answer has been judged.
+    async fn answered_after(&self, by: Duration) {
+        for by in [by, 5 * MINUTE] {
+            let before = self.provider.was_asked("/token");
+            self.turn(by);
+            eventually("the provider is asked again", || {
+                (self.provider.was_asked("/token") > before).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// The same with the usual time.
+    pub async fn next_answer(&self) {
+        self.answered_after(5 * MINUTE).await;
+    }
+
+    async fn ended(&self, word: &str) {
+        eventually("the session is ended", || {
+            let lines = self.server.records("session-ended");
+            lines.iter().any(|line| line["cause"].as_str().unwrap().contains(word)).then_some(())
+        })
+        .await;
+    }
+}
+
+pub fn config(provider: &FakeProvider, app: &Upstream, more: &str) -> String {
+    let policy = "[{allow: {or: [{claim/groups: family}]}}]";
+    providers::config(provider, app, policy, more)
+        .replace("jelly.test", "tv.test")
+        .replace("  pass_identity", "  allow_websockets: true\n  timeout: 0s\n  pass_identity")
+}
+
+fn ann(groups: &[&str]) -> Value {
+    json!({"sub": "ann", "email": "ann@example.com", "groups": groups})
+}
+
+#[tokio::test]
+async fn a_group_taken_away_at_the_provider_counts_from_the_next_question_on() {
+    let app = sockets::echo();
+    let at = Asked::open(&app, "").await;
+    let mut browser = at.ann(&ann(&["family"])).await;
+    let mut socket = sockets::open(&browser, "tv.test").await;
+    at.next_answer().await;
+    sockets::says_back(&mut socket, "she is in the family still").await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK);
+
+    at.provider.says(ann(&["friends"]));
+    at.turn(5 * MINUTE);
+    sockets::ends(&mut socket).await;
+    permits::ended(&at.server, "/socket", "permit_ended_policy", 1).await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::FORBIDDEN, "signed in, and out of it");
+
+    at.provider.says(ann(&["family"]));
+    at.next_answer().await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK, "and back, without a sign-in");
+    assert_eq!(at.provider.saw_refresh_tokens_reused(), 0, "each refresh token is used once");
+}
+
+#[tokio::test]
+async fn a_group_taken_away_at_the_provider_ends_a_film() {
+    let (app, pieces) = permits::cinema();
+    let at = Asked::open(&app, "").await;
+    let browser = at.ann(&ann(&["family"])).await;
+    let mut film = permits::film(&browser).await;
+    at.next_answer().await;
+    pieces.add_permits(1);
+    let mut piece = [0; 4];
+    film.read_exact(&mut piece).await.unwrap();
+    assert_eq!(&piece, b"four", "what is the same ends nothing");
+    at.provider.says(ann(&[]));
+    at.next_answer().await;
+    pieces.add_permits(1);
+    assert_eq!(permits::rest(&mut film).await, "", "nothing more comes through");
+    permits::ended(&at.server, "/film", "permit_ended_policy", 1).await;
+}
+
+#[tokio::test]
+async fn an_account_that_the_provider_disables_is_signed_out() {
+    let app = sockets::echo();
+    let at = Asked::open(&app, "").await;
+    let mut browser = at.ann(&ann(&["family"])).await;
+    let mut socket = sockets::open(&browser, "tv.test").await;
+    at.provider.refuses_refresh();
+    at.turn(5 * MINUTE);
+    sockets::ends(&mut socket).await;
+    at.ended("invalid_grant").await;
+    permits::ended(&at.server, "/socket", "permit_ended_session", 1).await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED);
+    let line = at.server.records("session-ended").remove(0);
+    assert_eq!((&line["user-id"], &line["level"]), (&"ann".into(), &"info".into()), "{line}");
+}
+
+#[tokio::test]
+async fn a_provider_that_speaks_of_somebody_else_vouches_for_nobody() {
+    let app = Upstream::echo();
+    let at = Asked::open(&app, "").await;
+    let mut browser = at.ann(&ann(&["family"])).await;
+    at.provider.says(json!({"sub": "eve", "groups": ["family"]}));
+    at.turn(5 * MINUTE);
+    at.ended("another person").await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_silent_signs_nobody_out_until_the_grace_is_over() {
+    let app = sockets::echo();
+    let at = Asked::open(&app, "session_recheck_grace: 1h").await;
+    let mut browser = at.ann(&ann(&["family"])).await;
+    let mut socket = sockets::open(&browser, "tv.test").await;
+    for lie in [Lie::TokenDown, Lie::UserinfoDown] {
+        at.provider.lies(lie);
+        at.next_answer().await;
+        sockets::says_back(&mut socket, "open").await;
+        assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK, "{lie:?}");
+    }
+    at.provider.lies(Lie::None);
+    at.next_answer().await;
+    at.provider.lies(Lie::TokenDown);
+    at.next_answer().await;
+    at.answered_after(30 * MINUTE).await;
+    sockets::says_back(&mut socket, "half of the grace").await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK);
+    at.turn(30 * MINUTE);
+    sockets::ends(&mut socket).await;
+    at.ended("session_recheck_grace").await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED);
+    let told = at.server.records("provider");
+    let silences = |line: &&Value| line["cause"].as_str().unwrap().contains("signed in stays so");
+    assert_eq!(told.iter().filter(silences).count(), 2, "once for each silence: {told:?}");
+}
+
+/// What a refresh spends is kept in its place, also across a restart; and none of it in the clear.
+#[tokio::test]
+async fn refresh_tokens_are_kept_sealed_and_rotate_across_a_restart() {
+    let app = Upstream::echo();
+    let mut at = Asked::open(&app, "").await;
+    let mut browser = at.ann(&ann(&["family"])).await;
+    at.next_answer().await;
+    let text = config(&at.provider, &app, "");
+    at.server.restart(&text).await;
+    browser = browser.moved(at.server.address());
+    at.next_answer().await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK);
+    assert_eq!(at.provider.saw_refresh_tokens_reused(), 0);
+    at.server.stop(Duration::ZERO).await;
+    for file in std::fs::read_dir(at.server.data_dir()).unwrap() {
+        let octets = std::fs::read(file.unwrap().path()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&octets);
+        assert!(!text.contains("refresh-token-") && !text.contains("an-access-token"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_film_plays_on_after_its_session_for_as_long_as_the_config_says() {
+    let (app, pieces) = permits::cinema();
+    let at = Asked::open(&app, "session_recheck_interval: 0s\nstream_expiry_limit: 2h").await;
+    let browser = at.ann(&ann(&["family"])).await;
+    let mut film = permits::film(&browser).await;
+    at.turn(15 * 60 * MINUTE);
+    pieces.add_permits(1);
+    let mut piece = [0; 4];
+    film.read_exact(&mut piece).await.unwrap();
+    assert_eq!(&piece, b"four", "an hour after its end");
+    at.turn(60 * MINUTE);
+    pieces.add_permits(1);
+    assert_eq!(permits::rest(&mut film).await, "", "two hours after it");
+    permits::ended(&at.server, "/film", "permit_ended_expiry", 1).await;
+    assert_eq!(at.provider.was_asked("/token"), 1, "and nobody was asked again");
+}

@@ -1,0 +1,142 @@
+//! `usher tcp`, the program, through a server of ours.
+
+use std::{net::SocketAddr, process::Stdio};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    net::TcpStream,
+    process::{Child, ChildStderr, Command},
+};
+use usher_lab::{patience::within, upstream::Upstream};
+
+use crate::{
+    test_server::{ANN, EVE, TestServer, config},
+    tunnels::{handle, parrot, ssh, tunnel},
+};
+
+/// A laptop, with a cache of its own and no screen.
+struct Laptop(TempDir);
+
+impl Laptop {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn starts(&self, server: &TestServer, more: &[&str]) -> Child {
+        let ca = server.data_dir().join("authority/ca.pem");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+        command.env_clear().env("HOME", self.0.path()).arg("tcp").args(more);
+        command.arg("--proxy").arg(server.address().to_string()).arg("--ca").arg(ca);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.kill_on_drop(true).spawn().unwrap()
+    }
+}
+
+fn told(child: &mut Child) -> Lines<BufReader<ChildStderr>> {
+    BufReader::new(child.stderr.take().unwrap()).lines()
+}
+
+async fn line(told: &mut Lines<BufReader<ChildStderr>>) -> String {
+    within("it says something", told.next_line()).await.unwrap().unwrap()
+}
+
+/// Somebody opens the page that the program names, says yes, and their browser brings the token.
+async fn signs_in(server: &TestServer, link: &str, who: (&str, &str)) {
+    let mut browser = server.browser();
+    let page = browser.sign_in(link, who.0, who.1).await;
+    let action = page.body.split("action=\"").nth(1).unwrap().split('"').next().unwrap();
+    let action = action.replace("&#38;", "&").replace("&amp;", "&");
+    let seen = browser.post_once(&page, &action, &[("program", "allow")]).await;
+    let to = seen.location().unwrap();
+    let port = to.port().unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let target = format!("{}?{}", to.path(), to.query().unwrap());
+    let head = format!("GET {target} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within("the browser is told", stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}
+
+/// Types something, and hears all that comes until the program ends.
+async fn types(mut child: Child, words: &str) -> (Option<i32>, String) {
+    let mut typed = child.stdin.take().unwrap();
+    typed.write_all(words.as_bytes()).await.unwrap();
+    drop(typed);
+    let output = within("it ends", child.wait_with_output()).await.unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// One sign-in, of which nothing is on standard output; the next time none is needed.
+#[tokio::test]
+async fn a_tunnel_between_pipes_signs_in_once_and_shows_nothing_else() {
+    let server = TestServer::open(&config(&[ssh(parrot().await)])).await;
+    let laptop = Laptop::new();
+    let mut first = laptop.starts(&server, &["ssh.test:22", "--listen", "-"]);
+    let mut told = told(&mut first);
+    assert_eq!(line(&mut told).await, "to sign in open");
+    signs_in(&server, &line(&mut told).await, ANN).await;
+    assert_eq!(types(first, "hello").await, (Some(0), "echo:hellobye".into()));
+    let second = laptop.starts(&server, &["tcp+https://ssh.test:22", "--listen", "-"]);
+    assert_eq!(types(second, "again").await, (Some(0), "echo:againbye".into()));
+}
+
+/// What waits for the same sign-in waits together.
+#[tokio::test]
+async fn two_first_connections_wait_for_one_sign_in() {
+    let server = TestServer::open(&config(&[ssh(parrot().await)])).await;
+    let laptop = Laptop::new();
+    let mut child = laptop.starts(&server, &["ssh.test:22"]);
+    let mut told = told(&mut child);
+    let first = line(&mut told).await;
+    let at: SocketAddr = first.strip_suffix(" leads to ssh.test:22").unwrap().parse().unwrap();
+    let mut one = TcpStream::connect(at).await.unwrap();
+    let mut other = TcpStream::connect(at).await.unwrap();
+    one.write_all(b"one").await.unwrap();
+    other.write_all(b"other").await.unwrap();
+    assert_eq!(line(&mut told).await, "to sign in open");
+    signs_in(&server, &line(&mut told).await, ANN).await;
+    for (stream, expected) in [(&mut one, "echo:onebye"), (&mut other, "echo:otherbye")] {
+        stream.shutdown().await.unwrap();
+        let mut heard = String::new();
+        within("all of it comes", stream.read_to_string(&mut heard)).await.unwrap();
+        assert_eq!(heard, expected);
+    }
+    child.kill().await.unwrap();
+    assert_eq!(told.next_line().await.unwrap(), None, "nobody was asked twice");
+}
+
+/// Each way to fail has its status, and one line that says what to do.
+#[tokio::test]
+async fn what_goes_wrong_is_said_in_one_line_with_a_status() {
+    let dead = tunnel("dead.test:22", &format!("tcp://{}", Upstream::nobody()));
+    let server = TestServer::open(&config(&[ssh(parrot().await), dead])).await;
+    let laptop = Laptop::new();
+    let file = |name: &str, token: &str| {
+        let file = laptop.0.path().join(name);
+        std::fs::write(&file, token).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let ann = file("ann", &handle(&server, "ssh.test", ANN).await);
+    let eve = file("eve", &handle(&server, "ssh.test", EVE).await);
+    let other = file("other", &handle(&server, "dead.test", ANN).await);
+    for (to, token, code, words) in [
+        ("ssh.test:22", &ann, 0, ""),
+        ("ssh.test:22", &eve, 1, "error: ssh.test:22 is not open to you: "),
+        ("ssh.test:23", &ann, 1, "error: no route leads to ssh.test:23: "),
+        ("ssh.test", &ann, 2, "error: `ssh.test` is nothing that a tunnel leads to: "),
+        ("dead.test:22", &other, 3, "error: dead.test:22 can't be reached from the proxy, "),
+        ("unknown.example:22", &ann, 3, "error: https://unknown.example can't be reached: "),
+        ("ssh.test:22", &other, 4, "error: the token does not count: "),
+    ] {
+        let mut child =
+            laptop.starts(&server, &[to, "--listen", "-", "--token-file", token.as_str()]);
+        drop(child.stdin.take());
+        let output = within("it ends", child.wait_with_output()).await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{to}: {said}");
+        assert!(said.starts_with(words), "{to}: {said}");
+        assert_eq!(said.lines().count(), usize::from(code != 0), "{to}: {said}");
+    }
+}
