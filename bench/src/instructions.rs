@@ -27,16 +27,11 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
         let counted = counted(step, more)?.saturating_sub(counted(step, less)?);
         let counted = counted / u64::from(more - less);
         text += &format!("{step} {counted}\n");
-        let before = known.get(step).copied().unwrap_or_default();
-        let percent = (counted as f64 / before.max(1) as f64 - 1.0) * 100.0;
-        let verdict = match percent {
-            over if over > TOLERANCE => "TOO MANY",
-            under if under < -TOLERANCE => "fewer: --renew",
-            _ => "ok",
-        };
-        is_within &= percent <= TOLERANCE;
-        let (counted, before) = (counted.to_string(), before.to_string());
-        table.row([step.into(), counted, before, format!("{percent:+.1}"), verdict.into()]);
+        let known = known.get(step).copied();
+        let (percent, verdict) = judged(counted, known);
+        is_within &= matches!(verdict, OK | FEWER);
+        let before = known.map_or_else(|| "none".into(), |known| known.to_string());
+        table.row([step.into(), counted.to_string(), before, percent, verdict.into()]);
     }
     println!("{}", table.text());
     if options.renew {
@@ -47,6 +42,21 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
         println!("what it is worth is yours to say: cargo xtask instructions --renew");
     }
     Ok(is_within)
+}
+
+const OK: &str = "ok";
+const FEWER: &str = "fewer: --renew";
+
+/// By how much it differs from what is known, and what that means.
+fn judged(counted: u64, known: Option<u64>) -> (String, &'static str) {
+    let Some(known) = known.filter(|known| *known > 0) else { return (String::new(), "UNKNOWN") };
+    let percent = (counted as f64 / known as f64 - 1.0) * 100.0;
+    let verdict = match percent {
+        over if over > TOLERANCE => "TOO MANY",
+        under if under < -TOLERANCE => FEWER,
+        _ => OK,
+    };
+    (format!("{percent:+.1}"), verdict)
 }
 
 fn known(file: &Path) -> Result<BTreeMap<String, u64>, Failure> {
@@ -74,5 +84,24 @@ fn counted(step: &str, rounds: u32) -> Result<u64, Failure> {
     match count {
         Some(count) if output.status.success() => Ok(count),
         _ => Err(Failure::Program { program: "valgrind".into(), what: said.into_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judged;
+
+    #[test]
+    fn a_step_that_costs_more_is_told() {
+        for (counted, known, verdict) in [
+            (100, Some(100), "ok"),
+            (103, Some(100), "ok"),
+            (104, Some(100), "TOO MANY"),
+            (90, Some(100), "fewer: --renew"),
+            (100, None, "UNKNOWN"),
+            (100, Some(0), "UNKNOWN"),
+        ] {
+            assert_eq!(judged(counted, known).1, verdict, "{counted} of {known:?}");
+        }
     }
 }

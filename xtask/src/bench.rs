@@ -7,10 +7,9 @@ use crate::{
     tools,
 };
 
-/// `cargo xtask measure`: what the pure path costs; memory under load, against fixed limits; then
-/// ten seconds of reloads.
+/// `cargo xtask measure`: memory under load, against fixed limits; then ten seconds of reloads.
 pub fn measure(arguments: &[String], log: &mut Log) -> Outcome {
-    instructions(&[], log)?;
+    build("dist", log)?;
     hand_over("measure", "dist", arguments, log)?;
     hand_over("storm", "dist", &["--short".to_owned()], log)
 }

@@ -38,11 +38,6 @@ impl BrowserBinding {
         Self { id: id_of(&value), value: value.into() }
     }
 
-    /// The one whose cookie has this value.
-    pub fn of_value(value: &str) -> Self {
-        Self { id: id_of(value), value: value.into() }
-    }
-
     /// What the names of its cookies begin with: the session cookie's name, so that what keeps
     /// that one from apps keeps these too.
     pub fn cookie_prefix(session_cookie: &str, what_for: BindingUse) -> String {

@@ -12,7 +12,7 @@ use usher_rules::{
     plain_text,
     plan::{self, Plan},
     problem::{Place, Problem, Severity},
-    time::Clock as _,
+    time::{Clock as _, Now},
 };
 
 use super::{Findings, policy_tests};
@@ -118,11 +118,11 @@ pub fn load(source: Source<'_>) -> Result<Loaded, LoadFailure> {
             return Err(LoadFailure::Refused(found(problems)));
         }
     };
-    let (refused, now) = (server::refusals(&plan), SystemClock.now().wall);
-    problems.extend(certs::unfit(&plan, now).iter().map(|unfit| unfit_at(unfit, &places)));
-    problems.extend(certs::untimely(&plan, now).iter().map(untimely));
+    let (refused, now) = (server::refusals(&plan), SystemClock.now());
+    problems.extend(certs::unfit(&plan, now.wall).iter().map(|unfit| unfit_at(unfit, &places)));
+    problems.extend(certs::untimely(&plan, now.wall).iter().map(untimely));
     problems.extend(refused.iter().map(unusable));
-    let (plan, failing) = tested(plan);
+    let (plan, failing) = tested(plan, now);
     let is_refused = !refused.is_empty() || !failing.is_empty();
     problems.extend(failing);
     plan::sort(&mut problems);
@@ -135,9 +135,9 @@ pub fn load(source: Source<'_>) -> Result<Loaded, LoadFailure> {
 
 /// The plan, and what its own tests say against it.
 #[expect(clippy::expect_used, reason = "INVARIANT: nobody keeps a plan that was asked about")]
-fn tested(plan: Plan) -> (Plan, Vec<Problem>) {
+fn tested(plan: Plan, now: Now) -> (Plan, Vec<Problem>) {
     let plan = Arc::new(plan);
-    let failing = policy_tests::failing(&plan, SystemClock.now());
+    let failing = policy_tests::failing(&plan, now);
     (Arc::into_inner(plan).expect("each inquiry is over"), failing)
 }
 

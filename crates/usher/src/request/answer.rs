@@ -325,7 +325,7 @@ fn challenge(identity: &Identity, response: &mut Response<Body>) {
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
 }
 
-/// What was asked for, to come back to with another account. A form's target may have no page.
+/// To come back to with another account. A form's target may have no page.
 fn asked_url(request: &Identified<'_>) -> String {
     let authority = request.routed.authority_field.to_str().unwrap_or_default();
     let reads = request.head.method == http::Method::GET;
@@ -333,7 +333,7 @@ fn asked_url(request: &Identified<'_>) -> String {
     format!("https://{authority}{target}")
 }
 
-/// What the person who is signed in is called.
+/// By their address, or by their id where the provider told none.
 fn shown(identity: &Identity) -> Option<&str> {
     let person = identity.session().map(|live| live.person())?;
     Some(if person.email.is_empty() { &person.id } else { &person.email })

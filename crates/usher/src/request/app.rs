@@ -56,7 +56,7 @@ pub trait App: Send + Sync {
     ) -> BodyNeed<response::Parts>;
 }
 
-/// What an app is asked about: a request of its route, as the client sent it.
+/// A request of its route, as the client sent it.
 #[derive(Clone, Copy, Debug)]
 pub struct AppRequest<'a> {
     /// Its head.
@@ -92,7 +92,7 @@ impl<'a> AppRequest<'a> {
     }
 }
 
-/// What a credential of an app says.
+/// A credential that only an app can judge, judged.
 #[derive(Clone, Debug)]
 pub enum Credential {
     /// It is this session's.
@@ -126,12 +126,12 @@ pub enum BodyNeed<H> {
     Whole {
         /// Octets.
         at_most: usize,
-        /// What becomes of it.
+        /// Gives the body that goes on.
         rewrite: Rewrite<H>,
     },
 }
 
-/// What an app needs of a request on its way to the upstream.
+/// An app's needs of a request on its way to the upstream, and of the answer to it.
 #[derive(Debug)]
 pub struct TowardUpstream {
     /// Of its body. None is read where an upgrade was asked for.

@@ -32,7 +32,7 @@ pub(super) struct Beside<'a> {
     head: Parts,
 }
 
-/// What becomes of a request before it is sent on.
+/// An app may answer a request in place of the upstream.
 #[expect(clippy::large_enum_variant, reason = "made once, and taken apart at once")]
 pub(super) enum Before {
     /// The app has answered it.

@@ -14,7 +14,7 @@ use super::{
     record::Closing,
 };
 
-/// What goes back to the client: our own bytes, or a stream from the upstream.
+/// An answer: our own bytes, or a stream from the upstream.
 #[derive(Debug, Default)]
 pub enum Body {
     /// Nothing.

@@ -8,7 +8,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook},
-    pin::pin,
+    pin::Pin,
     sync::Once,
     task::Poll,
 };
@@ -84,8 +84,12 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
 
 /// The same for what takes a while. What it held is let go of under the same guard: a lock that the
 /// panic left poisoned may make that panic as well.
-pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut running = pin!(Some(future));
+///
+/// It is pinned by its caller (`caught(pin!(Some(future)))`): a future that is handed over has room
+/// made for it twice, and again in whatever holds that.
+pub(crate) async fn caught<F: Future>(
+    mut running: Pin<&mut Option<F>>,
+) -> Result<F::Output, Panicked> {
     let ended = poll_fn(|cx| {
         let Some(future) = running.as_mut().as_pin_mut() else { return Poll::Pending };
         match catch(|| future.poll(cx)) {
@@ -102,7 +106,7 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> 
 mod tests {
     use std::{
         future::Future,
-        pin::Pin,
+        pin::{Pin, pin},
         task::{Context, Poll},
     };
 
@@ -122,11 +126,11 @@ mod tests {
     #[tokio::test]
     async fn a_future_that_panics_later_is_caught() {
         note_panics();
-        let panicked = caught(async {
+        let later = async {
             tokio::task::yield_now().await;
             panic!("later");
-        });
-        assert_eq!(panicked.await.unwrap_err().words, "later");
+        };
+        assert_eq!(caught(pin!(Some(later))).await.unwrap_err().words, "later");
     }
 
     /// As HTTP/2's streams do when their connection's lock is poisoned.
@@ -149,6 +153,6 @@ mod tests {
     #[tokio::test]
     async fn what_panics_as_it_is_let_go_of_is_caught_too() {
         note_panics();
-        assert_eq!(caught(Poisoned).await.unwrap_err().words, "first");
+        assert_eq!(caught(pin!(Some(Poisoned))).await.unwrap_err().words, "first");
     }
 }

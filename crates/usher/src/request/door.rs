@@ -1,6 +1,7 @@
 use std::{
     fmt, io,
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -28,7 +29,7 @@ use super::{
     tls::refused_certificate,
 };
 
-/// What every request meets: the plan in force, and what the rooms need.
+/// The plan in force and all that the rooms need, once for each core.
 pub struct Door {
     pub(super) verifier: Verifier,
     pub(super) sessions: Arc<dyn SessionStore>,
@@ -42,7 +43,7 @@ pub struct Door {
     pub(super) in_force: Arc<InForce>,
 }
 
-/// What a door is made of.
+/// Parts of a door, which the server makes.
 pub struct DoorParts {
     /// Verifies handles and seals.
     pub keys: Arc<Keys>,
@@ -190,7 +191,7 @@ impl Serve for Arc<Door> {
         connection: Arc<Connection>,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        let answered = caught(self.handle(connection, request)).await;
+        let answered = caught(pin!(Some(self.handle(connection, request)))).await;
         answered.unwrap_or_else(|panicked| self.last_resort(&panicked))
     }
 

@@ -42,7 +42,7 @@ pub struct Inquiry<'a> {
     pub who: Caller,
     /// From where.
     pub source: IpAddr,
-    /// What they show of certificates.
+    /// Their certificates.
     pub presented: Arc<Presented>,
     /// The tool that its message calls.
     pub tool: Option<Box<str>>,
@@ -85,7 +85,7 @@ impl Caller {
     }
 }
 
-/// What would become of it.
+/// How far it would come.
 #[derive(Debug)]
 pub enum Foretold<'a> {
     /// It is refused before anybody is asked who they are.
@@ -116,7 +116,7 @@ impl Barred {
     const fn rule(self) -> PathRule {
         match self {
             Self::ServiceWorker => PathRule::ServiceWorker,
-            Self::UnreadableCertificate => PathRule::Internal,
+            Self::UnreadableCertificate => PathRule::ClientCertificate,
         }
     }
 
@@ -134,14 +134,14 @@ impl Barred {
     }
 }
 
-/// What a policy says.
+/// A route's policy, asked.
 #[derive(Debug)]
 pub struct Judged<'a> {
     /// Where it belongs.
     pub routed: &'a Routed,
     /// Whose policy.
     pub route: &'a Route,
-    /// What was decided, and every criterion of it.
+    /// The decision, and every criterion of it.
     pub explanation: Explanation<'a>,
     /// On which reading of the request.
     pub by: ReadingOf,
@@ -151,7 +151,7 @@ pub struct Judged<'a> {
     pub after: After,
 }
 
-/// What becomes of a request that a policy lets in.
+/// The route's part, once its policy has let a request in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum After {
     /// It is forwarded.

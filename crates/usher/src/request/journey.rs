@@ -28,7 +28,7 @@ pub(super) struct Journey<'a> {
     pub outcome: Outcome,
 }
 
-/// What was decided, and where the answer comes from.
+/// The decision, and where the answer comes from.
 pub(super) struct Outcome {
     /// `None` until a decision was recorded.
     decided: Option<(Verdict, Arc<str>)>,

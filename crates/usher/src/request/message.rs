@@ -73,7 +73,7 @@ pub(super) async fn read(
     }
 }
 
-/// What is known before a body has come.
+/// A message of which the head alone says all.
 fn without_body(head: &Parts, incoming: &Incoming, upgrade: Option<&Upgrade>) -> Option<Message> {
     let is_post = head.method == Method::POST;
     let has_body = !http_body::Body::is_end_stream(incoming);

@@ -6,7 +6,7 @@ use usher_rules::fields::is_page_load;
 
 use super::accept::{Protocol, limits};
 
-/// What makes a head too long.
+/// The page differs: cookies can be deleted, and are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Oversize {
     /// The cookies of a page load. A sibling site or an app can set so many that this browser gets

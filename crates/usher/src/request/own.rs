@@ -36,7 +36,7 @@ pub struct OwnRequest {
     pub source: IpAddr,
     /// The visitor: the TCP peer, or whom the proxies that are trusted name.
     pub visitor: IpAddr,
-    /// What the client shows of certificates.
+    /// The client's certificates.
     pub presented: Arc<Presented>,
     /// The id on pages, logs and `X-Request-Id`.
     pub request_id: Box<str>,

@@ -76,7 +76,7 @@ impl From<Panicked> for Refusal {
 
 const CLIMBS: &str = "the path leads out of the place that the route is for";
 
-/// What a page may name.
+/// All that a page may name: nothing of the plan beside it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Named<'a> {
     pub host: &'a str,

@@ -1,6 +1,6 @@
 //! Requests that ask for something else than HTTP: asked, allowed, settled, running.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use hyper::ext;
@@ -281,6 +281,7 @@ impl Running {
                     }
                 }
             };
+            let joined = pin!(Some(joined));
             let relayed = tokio::select! {
                 relayed = caught(joined) => relayed,
                 () = must_go => return,

@@ -393,7 +393,8 @@ impl Core {
                 };
                 let certificates = (shown, presented);
                 let connection = connection(server_name, certificates, protocol, admitted);
-                serve(stream, connection, door, tasks, idle).await;
+                // Each that hands it on has room made for it: TLS is a kilobyte and more.
+                serve(Box::new(stream), connection, door, tasks, idle).await;
             }
             None => {
                 let protocol = spoken(&stream, plan.listen.protocols).await;

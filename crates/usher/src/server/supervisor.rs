@@ -1,6 +1,6 @@
 //! What runs for as long as the process serves: what panics is told, and started again.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 use usher_rules::time::Clock;
@@ -39,7 +39,7 @@ impl Supervisor {
         loop {
             let began = Instant::now();
             // `begin` may panic, too.
-            let Err(panicked) = caught(async { begin().await }).await else { return };
+            let Err(panicked) = caught(pin!(Some(async { begin().await }))).await else { return };
             let pause = pauses.after(began.elapsed());
             self.recorder.restarted(chore, &panicked, pause, moment(&*self.clock));
             sleep(pause).await;

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashSet,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -77,7 +78,7 @@ impl SignInRoom {
 impl Pass<'_> {
     async fn ask(&self, live: Arc<LiveSession>) {
         // Whatever goes wrong, what was asked is answered: else nobody would ask again.
-        let asked = caught(self.answer(&live)).await;
+        let asked = caught(pin!(Some(self.answer(&live)))).await;
         let (answer, why) = match asked {
             Ok(Ok(answer)) => (answer, None),
             Ok(Err((answer, why))) => (answer, Some(why)),

@@ -193,15 +193,6 @@ impl CertificateStore {
         self.remove(&self.path(name, "order.json"))
     }
 
-    /// Forgets a certificate, for instance one that was revoked.
-    ///
-    /// # Errors
-    ///
-    /// [`CertError::Unwritable`].
-    pub fn drop_leaf(&self, name: &str) -> Result<(), CertError> {
-        self.remove(&self.path(name, "pem"))
-    }
-
     /// Our account at a directory, JSON.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Peer, Presented, Protocol, Pulse, Shown, TaskOwner, Tasks, Unread, Watched, limits};
 
-/// What is known of a connection before its first request.
+/// A connection as its handshake left it: one for all of its requests.
 #[derive(Debug)]
 pub struct Connection {
     /// Who is at its other end.
@@ -21,9 +21,9 @@ pub struct Connection {
     pub server_name: Option<Box<str>>,
     /// The certificate that it was shown.
     pub shown: Shown,
-    /// What it showed itself.
+    /// The client's certificates.
     pub presented: Arc<Presented>,
-    /// What it has been doing.
+    /// Its requests, bytes and silences, by which it is ended.
     pub pulse: Arc<Pulse>,
 }
 
@@ -36,7 +36,7 @@ impl Connection {
 
 /// Answers requests. Implemented by the door.
 pub trait Serve: Clone + Send + Sync + 'static {
-    /// What its answers are made of.
+    /// The body of its answers.
     type Body: Body<Data = Bytes, Error = io::Error> + Send + 'static;
 
     /// The answer to one request; it can't fail.
@@ -75,7 +75,7 @@ fn answering<A: Serve>(
     })
 }
 
-/// What a connection's octets come over: TCP, or TLS over it.
+/// TCP, or TLS over it.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}
@@ -104,15 +104,14 @@ async fn serve_http1(
     let pulse = Arc::clone(&connection.pulse);
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&pulse)));
     let answer = answering(service.clone(), Arc::clone(&connection));
-    let served = hyper::server::conn::http1::Builder::new()
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
         .timer(TokioTimer::new())
         .header_read_timeout(None) // `Pulse` does it, without counting the idle time
         .max_header_size(limits::READ_HEAD_BYTES)
         .max_buf_size(limits::READ_BUFFER)
-        .half_close(false)
-        .serve_connection(io, answer)
-        .with_upgrades();
-    let mut served = pin!(served);
+        .half_close(false);
+    let mut served = pin!(builder.serve_connection(io, answer).with_upgrades());
     tokio::select! {
         biased; // the bytes first: most wake-ups are for them
         served = served.as_mut() => return tell(served, &connection, &service),

@@ -39,7 +39,7 @@ pub struct Pulse {
     half_began: AtomicU64,
     /// Octets of a head that have come before its last.
     head_bytes: AtomicUsize,
-    /// What of them counts in the client's share.
+    /// Octets of them that count in the client's share.
     held: AtomicUsize,
     in_flight: AtomicU32,
     /// Has the last request a body, which may still be on its way?
@@ -288,7 +288,7 @@ impl InFlight {
         async move { pulse.must_go().await }
     }
 
-    /// What its connection has been doing.
+    /// The pulse of its connection.
     pub fn pulse(&self) -> Arc<Pulse> {
         Arc::clone(&self.pulse)
     }

@@ -27,7 +27,7 @@ pub(super) struct Frames {
     held: usize,
 }
 
-/// What a client is in the middle of.
+/// A frame or a head that has begun and not ended: each has a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Half {
     /// Of nothing, or of a body.

@@ -27,13 +27,13 @@ pub enum ListenError {
     Refused {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl ListenError {
-    /// What to do about it.
+    /// One sentence for the operator.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::BadAddress(_) => "write `:443`, `0.0.0.0:443` or `[::]:443`",

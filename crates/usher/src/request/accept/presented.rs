@@ -56,7 +56,7 @@ impl Presented {
         self.asked == Asked::Yes
     }
 
-    /// What was shown, if anything was.
+    /// The certificates, leaf first; `None` where none was shown.
     pub const fn chain(&self) -> Option<&ClientChain> {
         self.chain.as_ref()
     }
@@ -66,7 +66,7 @@ impl Presented {
         self.chain.as_ref().is_some_and(|chain| chain.certificate().is_none())
     }
 
-    /// What it is worth to a route that trusts these, at a moment.
+    /// Its worth to a route that trusts these, at a moment.
     pub fn standing(
         &self,
         trust: Option<&Arc<ClientTrust>>,

@@ -2,6 +2,7 @@ use std::{
     fmt,
     future::Future,
     net::SocketAddr,
+    pin::pin,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -64,7 +65,8 @@ impl Tasks {
         peer: SocketAddr,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        let guarded = self.alarm.guarded(TaskOwner::Connection(peer), task);
+        // On the heap once: each of the two that hold it would have room made for it twice.
+        let guarded = self.alarm.guarded(TaskOwner::Connection(peer), Box::pin(task));
         self.connections.spawn(self.until_end(guarded));
     }
 
@@ -80,7 +82,7 @@ impl Tasks {
 
     /// Runs an upgraded connection; it is waited for after all others.
     pub fn spawn_upgraded(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.upgraded.spawn(self.until_end(task));
+        self.upgraded.spawn(self.until_end(Box::pin(task)));
     }
 
     /// Runs a chore for as long as the process serves; it is not waited for.
@@ -176,7 +178,7 @@ impl Alarm {
     ) -> impl Future<Output = ()> + Send + 'static {
         let alarm = self.clone();
         async move {
-            if let Err(panicked) = caught(task).await {
+            if let Err(panicked) = caught(pin!(Some(task))).await {
                 alarm.tell(&beside, &panicked);
             }
         }

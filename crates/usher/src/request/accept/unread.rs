@@ -6,15 +6,15 @@ use http::StatusCode;
 /// connection, so no room behind this one knows of it: whoever serves is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unread {
-    /// What was answered; `None` where the connection ended without.
+    /// Of the answer; `None` where the connection ended without one.
     pub status: Option<StatusCode>,
-    /// What was wrong, in words that nothing of a client stands in.
+    /// In fixed words: nothing of a client stands in them.
     pub problem: &'static str,
-    /// What ended with it.
+    /// How much of the connection went with it.
     pub ended: Ended,
 }
 
-/// What ends with something that could not be read.
+/// How much of a connection goes with something that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The connection.

@@ -76,7 +76,7 @@ pub enum Unbound {
     Open(&'static str),
 }
 
-/// What let a request in.
+/// Policy, or app: on the record they are told apart.
 #[derive(Debug)]
 pub enum Grounds {
     /// The route's policy; and, where it has a `shadow_policy`, what that would have said.
@@ -90,13 +90,13 @@ pub enum Grounds {
 pub struct Refused<'a> {
     /// The request, for whoever answers it.
     pub request: Identified<'a>,
-    /// What was decided; never `Allow`.
+    /// Never `Allow`.
     pub decision: Decision,
     /// By which reading of the request.
     pub by: ReadingOf,
     /// What the route's `shadow_policy` would have said, where it has one.
     pub shadow: Option<Decision>,
-    /// What was asked, for the record.
+    /// For the record.
     pub asked: PolicyInput,
 }
 
@@ -117,7 +117,7 @@ impl<R> Permitted<R> {
         &self.request
     }
 
-    /// What was asked, for the record.
+    /// For the record.
     pub fn asked(&self) -> &PolicyInput {
         &self.standing.asked
     }
@@ -335,7 +335,7 @@ impl PolicyInput {
         decision.verdict == Verdict::SignIn && !decision.deny.holds && is_read_in_one_way
     }
 
-    /// What the client's certificate is worth to a route, then.
+    /// The client's certificate, judged by what the route trusts, then.
     fn certificate(&self, route: &Route, at: UnixTime) -> ClientCertificate<'_> {
         self.presented.standing(route.client_trust.as_ref(), at)
     }
@@ -386,7 +386,7 @@ pub fn permit<'a>(
     Ok((Permitted { request: request.head, standing }, grounds))
 }
 
-/// What [`permit`] asks of the route's policy, criterion by criterion.
+/// As [`permit`] asks the route's policy, criterion by criterion.
 pub fn explain<'p>(request: &Identified<'_>, route: &'p Route) -> Explanation<'p> {
     let who = request.identity.session().map(|session| session.signed_in());
     PolicyInput::of(request).explain(route, who)

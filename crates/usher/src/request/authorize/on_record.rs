@@ -9,7 +9,7 @@ use usher_rules::{client_certificate::ClientChain, plan::Route, time::UnixTime};
 use super::{PolicyInput, reads_messages};
 use crate::request::accept::Presented;
 
-/// What another method is asked by in a head that was made from a record.
+/// Any of the fields that apps take a method from would do.
 const OTHER_METHOD: HeaderName = HeaderName::from_static("x-http-method-override");
 
 /// What was asked, as it is kept: normalised, and without query, cookie and token.

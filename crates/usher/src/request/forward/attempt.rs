@@ -73,7 +73,7 @@ pub(super) struct Attempt<'a> {
     pub can_go_on: bool,
 }
 
-/// What may be spoken with an upstream.
+/// Protocols that may be spoken with an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speaks {
     /// HTTP/1.1 only: sockets need it.
@@ -115,12 +115,13 @@ impl Attempt<'_> {
             }
         }
         let again = is_first.then(|| copy(&request)).flatten();
-        match self.on_a_new_one(request, (again, repeatable), place, wait).await {
+        // On the heap: most requests find a connection.
+        match Box::pin(self.on_a_new_one(request, (again, repeatable), place, wait)).await {
             // Not begun, and nobody else to ask: once more here (RFC 9113 §8.7).
             Err(Failure { error: ForwardError::Refused { .. }, unsent: Some(again) })
                 if is_first && !self.can_go_on =>
             {
-                self.on_a_new_one(*again, (None, repeatable), None, wait).await
+                Box::pin(self.on_a_new_one(*again, (None, repeatable), None, wait)).await
             }
             answered => answered,
         }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::{Cut, SharedRecheck, Upload, attempt::Carrier, choose::UnderWay, exchange::RECHECK};
 use crate::request::authorize::{Standing, Stream};
 
-/// What ends a response's stream, beside its end.
+/// Times after which a stream is cut off.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamLimits {
     /// `timeout`: the response must be complete by then. `None` for films and event streams.

@@ -1,6 +1,6 @@
 //! Active checks of upstreams (`health_checks`): asked beside all requests, on one thread.
 
-use std::{future::pending, sync::Arc};
+use std::{future::pending, pin::pin, sync::Arc};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use usher_rules::plan::{Action, HealthCheck, HealthQuestion, Route, Target};
@@ -15,9 +15,9 @@ use crate::request::{accept::TaskOwner, caught::caught};
 #[derive(Clone, Debug)]
 pub(super) struct Probe {
     pub route: Arc<Route>,
-    /// Which of its upstreams.
+    /// Index among its upstreams.
     pub at: usize,
-    /// Which of its checks.
+    /// Index among its checks.
     pub check: usize,
     pub checked: Arc<Checked>,
     pub health: Arc<Health>,
@@ -35,7 +35,7 @@ pub struct Turned {
     pub turn: Option<Turn>,
     /// Is the check content?
     pub is_well: bool,
-    /// What the last answer said.
+    /// In the words of the last answer.
     pub why: Box<str>,
 }
 
@@ -68,7 +68,7 @@ impl Forwarder {
         let upstream = || TaskOwner::Upstream(target.upstream.authority().into());
         loop {
             let asked = self.ask(&probe.route, target, check);
-            let asked = tokio::time::timeout(check.timeout, caught(asked)).await;
+            let asked = tokio::time::timeout(check.timeout, caught(pin!(Some(asked)))).await;
             let outcome = match asked {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(panicked)) => {
@@ -77,7 +77,8 @@ impl Forwarder {
                 }
                 Err(_) => Outcome::NoAnswer(format!("no answer within {:?}", check.timeout).into()),
             };
-            let noted = caught(async { probe.note(target, check, &outcome, tell) }).await;
+            let noted =
+                caught(pin!(Some(async { probe.note(target, check, &outcome, tell) }))).await;
             let turn = noted.unwrap_or_else(|panicked| {
                 self.tasks.panicked(&upstream(), &panicked);
                 None

@@ -17,7 +17,7 @@ pub enum Cut {
 }
 
 impl Cut {
-    /// What stands on the record.
+    /// Its word on the access line.
     pub const fn details(self) -> Details {
         match self {
             Self::Timeout => Details::ResponseTimeout,

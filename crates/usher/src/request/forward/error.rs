@@ -10,7 +10,7 @@ pub enum ForwardError {
     Resolve {
         /// Host and port.
         upstream: Box<str>,
-        /// What the resolver says.
+        /// The resolver's error.
         source: io::Error,
     },
     /// It refuses connections or can't be reached.
@@ -18,7 +18,7 @@ pub enum ForwardError {
     Connect {
         /// Host and port.
         upstream: Box<str>,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// It didn't accept a connection in time.
@@ -34,7 +34,7 @@ pub enum ForwardError {
     Tls {
         /// Host and port.
         upstream: Box<str>,
-        /// What is wrong with it.
+        /// The cause.
         source: io::Error,
     },
     /// The route's TLS settings can't be used.
@@ -42,31 +42,31 @@ pub enum ForwardError {
     TlsSettings {
         /// Host and port.
         upstream: Box<str>,
-        /// What is wrong with them.
+        /// In the words of the config.
         why: Box<str>,
     },
     /// It closed the connection instead of answering.
     #[error("the upstream closed the connection before it answered")]
     Closed {
-        /// What the connection says.
+        /// The connection's error.
         source: hyper::Error,
     },
     /// It did not begin with the request, and said so (RFC 9113 §8.7).
     #[error("the upstream refused the request before it began with it")]
     Refused {
-        /// What the connection says.
+        /// The connection's error.
         source: hyper::Error,
     },
     /// What it said is not HTTP.
     #[error("what the upstream said is not HTTP")]
     Protocol {
-        /// What the parser says.
+        /// The parser's error.
         source: hyper::Error,
     },
     /// It is HTTP, and means nothing that could be passed on.
     #[error("the upstream's answer {why}")]
     Invalid {
-        /// What is wrong with it.
+        /// The cause.
         why: &'static str,
     },
     /// No response head within the route's `timeout`.
@@ -118,7 +118,7 @@ pub enum ForwardError {
 }
 
 impl ForwardError {
-    /// What stands on the record.
+    /// Its word on the access line.
     pub const fn details(&self) -> Details {
         match self {
             Self::Resolve { .. } => Details::NameUnresolved,

@@ -61,7 +61,7 @@ pub enum Sent {
         response: Response<()>,
         /// The upstream's side.
         upstream: Duplex,
-        /// What the permit rests on.
+        /// Decided again for as long as the socket lives.
         standing: Standing,
         /// Held for as long as the socket lives.
         under_way: UnderWay,
@@ -155,7 +155,7 @@ pub(super) struct Failure {
     pub unsent: Option<Box<Request<RequestBody>>>,
 }
 
-/// What bounds the wait for a head.
+/// The limits of the wait for a head; each has its own error.
 pub(super) struct Wait<'a> {
     pub began: Instant,
     pub timeout: Option<Duration>,

@@ -42,7 +42,7 @@ pub struct Relayed {
     pub up: u64,
     /// Bytes to the client.
     pub down: u64,
-    /// What stands on the record.
+    /// Its word on the access line.
     pub end: Details,
 }
 

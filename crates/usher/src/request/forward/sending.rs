@@ -23,7 +23,7 @@ use crate::request::{
     shape::NamedByClient,
 };
 
-/// What a request needs beside itself.
+/// Limits and place of a request that is sent on.
 #[derive(Debug)]
 pub struct Asking {
     /// How far the client's body has come.
@@ -183,7 +183,7 @@ impl Forwarder {
     }
 }
 
-/// What the chosen upstream sees as `Host`.
+/// Writes the chosen upstream's `Host`, and notes it for the record.
 fn aim(request: &mut Request<RequestBody>, route: &Route, target: &Target, course: &mut Course) {
     match route.host_field {
         HostField::Field(_) | HostField::Path(_)

@@ -38,7 +38,7 @@ use super::{route::Routed, seen::Seen};
 pub struct Identified<'a> {
     /// Its head.
     pub head: Parts,
-    /// What was known as soon as the head was here.
+    /// As soon as the head was here.
     pub seen: &'a Seen,
     /// Where it belongs.
     pub routed: &'a Routed,

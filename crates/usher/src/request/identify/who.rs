@@ -37,7 +37,7 @@ impl Verifier {
     }
 }
 
-/// What a request says about who is asking, and where.
+/// The part of a request in which a credential may stand, and the host that it has to be for.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
     /// Its fields.
@@ -88,7 +88,7 @@ pub async fn who(
 /// A session without which nobody can say who is asking.
 struct Missing(SessionId);
 
-/// What others said of sessions that are not here.
+/// Sessions that are not here, as others know them.
 type Fetched = [(SessionId, Option<Arc<LiveSession>>)];
 
 fn judge(

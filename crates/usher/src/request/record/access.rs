@@ -39,13 +39,13 @@ pub struct Access {
     pub ip: HeaderValue,
     /// The way that the request came, the peer last.
     pub way: HeaderValue,
-    /// What the client showed in its handshake.
+    /// The client's certificates.
     pub presented: Arc<Presented>,
     /// Under which session.
     pub session: Option<Arc<LiveSession>>,
-    /// Which route.
+    /// `None` for our own pages, and for what no route takes.
     pub route: Option<Arc<Route>>,
-    /// What was decided.
+    /// By the policy, or by the path.
     pub verdict: Verdict,
     /// Which rule decided, or the word of a [`PathRule`](crate::request::PathRule).
     pub rule: Arc<str>,

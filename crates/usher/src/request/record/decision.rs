@@ -45,10 +45,10 @@ pub struct Decided<'a> {
     pub at: Now,
 }
 
-/// What a route's policy decided.
+/// A route's policy, asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Judgement<'a> {
-    /// What is done.
+    /// The one that is acted on.
     pub decision: &'a Decision,
     /// What the route's `shadow_policy` would have said, where it has one.
     pub shadow: Option<&'a Decision>,
@@ -63,7 +63,7 @@ impl Judgement<'_> {
     }
 }
 
-/// What decided.
+/// Policy, app, page or path: each fills the two sides of a decision line otherwise.
 #[derive(Clone, Copy, Debug)]
 pub enum By<'a> {
     /// The route's policy.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::request::Details;
 
-/// What is known at the end only.
+/// Known at the end only.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End {
     /// From the head's arrival to the last byte.
@@ -11,6 +11,6 @@ pub(super) struct End {
     pub sent: u64,
     /// Body bytes taken from the client.
     pub received: u64,
-    /// What ended it.
+    /// Its word on the access line.
     pub details: Details,
 }

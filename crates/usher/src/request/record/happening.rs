@@ -17,7 +17,7 @@ pub(super) struct Happening {
 }
 
 impl Happening {
-    /// What a field holds.
+    /// `None` where the event has no such field.
     pub(super) fn value(&self, field: EventField) -> Option<&str> {
         self.fields.iter().find(|(one, _)| *one == field).map(|(_, value)| &**value)
     }

@@ -24,11 +24,11 @@ pub struct KeptDecision {
     pub plan: String,
     /// The route's name.
     pub route: String,
-    /// What was decided, by its word.
+    /// By its word.
     pub verdict: String,
     /// By which rule.
     pub rule: String,
-    /// What was asked.
+    /// All that the policy looked at beside the person.
     pub asked: AskedOnRecord,
     /// Who asked; `None` for nobody who was signed in.
     pub who: Option<SignedIn>,
@@ -40,7 +40,7 @@ impl KeptDecision {
         serde_json::from_str(line).ok()
     }
 
-    /// What was decided.
+    /// A word that is none of ours lets nobody in.
     pub fn verdict(&self) -> Verdict {
         Verdict::of_word(&self.verdict).unwrap_or(Verdict::Deny)
     }

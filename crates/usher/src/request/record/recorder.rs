@@ -24,7 +24,7 @@ pub struct Recorder {
 pub struct LeftOut {
     /// Requests that were taken back before anything was decided.
     pub taken_back: u64,
-    /// What was no request that could be read.
+    /// Requests that could not be read.
     pub unread: u64,
     /// Requests whose trusted proxies name two visitors, so that the peer is taken for them.
     pub two_visitors: u64,
@@ -43,7 +43,7 @@ impl Recorder {
         Self { metrics: Some(metrics), ..self }
     }
 
-    /// What it counts in, if it does.
+    /// The figures; `None` where nobody reads them.
     pub fn metrics(&self) -> Option<&Metrics> {
         self.metrics.as_deref()
     }

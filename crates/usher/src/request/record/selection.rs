@@ -1,6 +1,6 @@
 use usher_rules::plan::{Level, LogSelection};
 
-/// Which optional fields a kind of line carries.
+/// Is this optional field on the line? All are where none was chosen.
 pub(super) fn selected(selection: Option<&Vec<Box<str>>>, field: &str) -> bool {
     selection.is_none_or(|fields| fields.iter().any(|known| **known == *field))
 }

@@ -25,7 +25,7 @@ const ROUTING_KEY: HeaderName = HeaderName::from_static("x-pomerium-routing-key"
 const ASSERTION: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion");
 const ASSERTION_FOR: HeaderName = HeaderName::from_static("x-pomerium-jwt-assertion-for");
 
-/// What shaping needs to know beside the permit.
+/// The request's place and moment, for what is written into it.
 #[derive(Debug)]
 pub struct Upward<'a> {
     /// The snapshot that this request runs with.

@@ -40,7 +40,7 @@ pub enum SignerError {
 }
 
 impl SignerError {
-    /// What to do about it.
+    /// One sentence for the operator.
     pub fn hint(self) -> &'static str {
         match self {
             Self::NoKey | Self::UnknownKind => {

@@ -108,7 +108,7 @@ pub(super) fn refused(wrong: Option<WrongCertificate>) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, error)
 }
 
-/// What the client is told (RFC 8446 §6.2).
+/// The alert (RFC 8446 §6.2).
 const fn alert(wrong: WrongCertificate) -> CertificateError {
     match wrong {
         WrongCertificate::Unreadable => CertificateError::BadEncoding,

@@ -67,7 +67,7 @@ pub struct Tls {
     in_force: Arc<ArcSwap<Asking>>,
 }
 
-/// What is asked, and the settings that ask it.
+/// A question to clients, and the settings that ask it.
 struct Asking {
     auth: Option<Arc<ClientAuth>>,
     config: Arc<ServerConfig>,
@@ -84,17 +84,17 @@ impl Asking {
 #[error("TLS can't be set up: {0}")]
 pub struct TlsError(#[from] rustls::Error);
 
-/// What a handshake settled.
+/// A handshake that succeeded.
 pub struct Accepted<S> {
     /// The stream inside.
     pub stream: TlsStream<S>,
     /// The name that the client asked for, lower case.
     pub server_name: Option<Box<str>>,
-    /// What both agreed on (ALPN).
+    /// By ALPN; HTTP/1.1 where a client offers none.
     pub protocol: Protocol,
     /// The certificate that the client was shown.
     pub shown: Shown,
-    /// What the client showed.
+    /// The client's certificates.
     pub presented: Presented,
 }
 

@@ -4,7 +4,7 @@ use usher_rules::plan::Plan;
 
 use super::limits;
 
-/// What the process can give, and what of it one client can have.
+/// Sockets and octets of the process, and the part of them that one client can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Client connections and requests under way, of everybody: each may need a file.

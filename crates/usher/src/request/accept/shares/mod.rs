@@ -25,7 +25,7 @@ use self::{
 };
 use super::limits;
 
-/// What was refused since the start.
+/// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RefusedSoFar {
     /// Connections that were closed as they came: everybody else's were at work.
@@ -92,7 +92,7 @@ impl Shares {
         })
     }
 
-    /// What was refused so far.
+    /// Counts since the start.
     pub fn refused(&self) -> RefusedSoFar {
         RefusedSoFar {
             connections: self.refused_connections.load(Ordering::Relaxed),

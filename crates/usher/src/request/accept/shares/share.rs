@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Whose, limits, usage::Usage};
 
-/// What one client has.
+/// All connections of one client, counted together.
 #[derive(Debug)]
 pub(super) struct Share {
     pub(super) whose: Whose,

@@ -39,7 +39,7 @@ const fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// What a choice looks at.
+/// All that may be taken, with the load of each.
 pub(super) struct Field<'a> {
     pub targets: &'a Targets,
     /// One round of turns.

@@ -29,7 +29,7 @@ struct Tally {
     run: u32,
 }
 
-/// What came of asking once.
+/// One answer to a check, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It is well.

@@ -71,14 +71,14 @@ pub(super) struct Chooser {
     checked: Box<[Arc<Checked>]>,
     outliers: Option<Arc<Outliers>>,
     panic_threshold: Option<u32>,
-    /// What is under way.
+    /// Counts of what is under way.
     pub breakers: Breakers,
 }
 
 /// One upstream to try.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pick {
-    /// Which of the route's.
+    /// Index among the route's targets.
     pub at: usize,
     /// How long a connection to it may take.
     pub connect: ConnectTimeout,

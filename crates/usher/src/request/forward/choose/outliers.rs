@@ -21,7 +21,7 @@ use super::{
     health::{clock, millis},
 };
 
-/// What a visitor's request met.
+/// An upstream's answer, as far as it tells whether it is well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Met {
     /// An answer.
@@ -112,7 +112,7 @@ pub struct Ejected {
     pub upstream: String,
     /// For how long.
     pub length: Duration,
-    /// What it did.
+    /// In fixed words.
     pub why: &'static str,
 }
 
