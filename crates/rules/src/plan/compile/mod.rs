@@ -125,10 +125,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         response_fields: response_fields.all(),
         claim_fields,
         skip_xff_append: globals.value(&global::SKIP_XFF_APPEND),
-        xff_num_trusted_hops: globals
-            .value(&global::XFF_NUM_TRUSTED_HOPS)
-            .try_into()
-            .unwrap_or_default(),
+        xff_num_trusted_hops: trusted_hops(&globals),
         escaped_slashes: globals.value(&global::PATH_WITH_ESCAPED_SLASHES_ACTION),
         additional_methods,
         underscores: globals.value(&global::HEADERS_WITH_UNDERSCORES_ACTION),
@@ -140,6 +137,10 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         routes,
     };
     Ok((plan, problems))
+}
+
+fn trusted_hops(globals: &Section) -> u32 {
+    globals.value(&global::XFF_NUM_TRUSTED_HOPS).try_into().unwrap_or_default()
 }
 
 fn holds_error(problems: &[Problem]) -> bool {
