@@ -138,16 +138,7 @@ impl SignInRoom {
             }
             Err(NotSignedIn::Failure(failure)) => {
                 let again = again(ask, &goal);
-                let mut cause = failure.to_string();
-                if let (Failure::Refused(code), Some(provider)) = (&failure, provider)
-                    && &**code == "invalid_scope"
-                {
-                    let sent = provider.scopes.join(" ");
-                    cause = format!(
-                        "{cause}; `{sent}` was sent: write `idp_scopes` without what \
-                                     the provider does not offer"
-                    );
-                }
+                let cause = told(&failure, provider);
                 self.failed_as(ask, level(&failure), cause, words(&failure), &again)
             }
             Err(NotSignedIn::Store(error)) => self.not_begun(ask, &error),
@@ -225,6 +216,17 @@ impl SignInRoom {
         }
         let try_again = Link::new(again);
         answer::error(ask, &ProviderDown { host: ask.host(), try_again, receipt: ask.receipt() })
+    }
+}
+
+/// What an operator reads of a failure.
+fn told(failure: &Failure, provider: Option<&OidcProvider>) -> String {
+    match (failure, provider) {
+        (Failure::Refused(code), Some(provider)) if &**code == "invalid_scope" => format!(
+            "{failure}; `{}` was sent: write `idp_scopes` without what the provider does not offer",
+            provider.scopes.join(" ")
+        ),
+        _ => failure.to_string(),
     }
 }
 

@@ -94,14 +94,13 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     twins::find(&sections, &compiled, &mut problems);
     placeholder::find(&globals, &sections, &mut problems);
     let mtls = mtls.finish((&sections, &compiled), &mut problems);
-    let routes: Vec<Arc<Route>> = compiled.iter().flatten().cloned().collect();
+    let routes: Vec<_> = compiled.iter().flatten().cloned().collect();
     let sign_in = Compiler { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
     let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());
     let routes = if is_service { Vec::new() } else { routes }; // none are served
     loops::find(&listen, sign_in.as_ref(), (&sections, &compiled), &mut problems);
-    if routes.is_empty() && !is_service && !holds_error(&problems) {
-        problems.push(no_routes(is_empty));
-    }
+    let has_none = routes.is_empty() && !is_service && !holds_error(&problems);
+    problems.extend(has_none.then(|| no_routes(is_empty)));
     let autocert = Compiler { keys: &globals, files, problems: &mut problems }
         .autocert(&routes, sign_in.as_ref());
     sort(&mut problems);

@@ -89,7 +89,7 @@ fn refuses(one: &Explained<'_>, about: About) -> bool {
 fn is_out_of_hours(explanation: &Explanation<'_>) -> bool {
     let by_time = |one: &&Explained<'_>| one.about == About::Moment;
     match explanation.way_in() {
-        WayIn::Facts(needs) => needs.iter().all(|need| need.any_of.iter().any(|one| by_time(&one))),
+        WayIn::Facts(needs) => needs.iter().all(|need| need.any_of.iter().any(by_time)),
         WayIn::Rules(_) => false,
     }
 }
