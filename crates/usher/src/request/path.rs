@@ -421,10 +421,10 @@ mod tests {
             ("send", Forwarder::send.room(), 5 * 1024),
             ("forward", Door::forward.room(), 2 * 1024),
             ("own_page", Door::own_page.room(), 2 * 1024),
-            ("to_app", Door::to_app.room(), 4 * 1024),
-            ("path", Door::path.room(), 5 * 1024),
-            ("handle", Door::handle.room(), 7 * 1024),
-            ("serve", <Arc<Door> as Serve>::serve.room(), 7 * 1024),
+            ("to_app", Door::to_app.room(), 5 * 1024),
+            ("path", Door::path.room(), 6 * 1024),
+            ("handle", Door::handle.room(), 8 * 1024),
+            ("serve", <Arc<Door> as Serve>::serve.room(), 8 * 1024),
         ] {
             println!("{step} {octets}");
             assert!(octets <= at_most, "{step}: {octets} octets, at most {at_most}");

@@ -101,8 +101,9 @@ impl Forwarder {
                 pick,
                 can_go_on: tried.len() + 1 < targets.all.len(),
             };
+            // Tunnels and sockets are few, and are made ready on the heap: no other request makes room.
             let failure = if request.method() == Method::CONNECT {
-                match attempt.open().await {
+                match Box::pin(attempt.open()).await {
                     Ok((upstream, place)) => {
                         under_way.connection = place;
                         let sent = Ok(Sent::Opened { upstream, standing, under_way });
@@ -112,9 +113,10 @@ impl Forwarder {
                     Err(error) => Failure::unsent(error, request),
                 }
             } else if request.headers().contains_key(header::UPGRADE) {
-                match attempt.connect(Speaks::Http1, None).await {
+                match Box::pin(attempt.connect(Speaks::Http1, None)).await {
                     Ok(Carrier::Http1(lease)) => {
-                        let sent = self.send_upgrade(lease, request, standing, under_way).await;
+                        let sent =
+                            Box::pin(self.send_upgrade(lease, request, standing, under_way)).await;
                         course.met(&chooser, pick, Met::of(&sent));
                         return sent;
                     }
