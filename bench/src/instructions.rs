@@ -95,7 +95,7 @@ mod tests {
     fn a_step_that_costs_more_is_told() {
         for (counted, known, verdict) in [
             (100, Some(100), "ok"),
-            (103, Some(100), "ok"),
+            (102, Some(100), "ok"),
             (104, Some(100), "TOO MANY"),
             (90, Some(100), "fewer: --renew"),
             (100, None, "UNKNOWN"),

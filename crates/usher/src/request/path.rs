@@ -413,8 +413,8 @@ mod tests {
 
     calls! { (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, E, G) }
 
-    /// Each step holds the one behind it: every request has room made for all of them, and is
-    /// copied from one to the next. Three times as much was a tenth of what small requests cost.
+    /// Each step holds the one behind it: every request has room made for all of them, and what it
+    /// has is copied from one to the next.
     #[test]
     fn a_request_on_its_way_is_small() {
         for (step, octets, at_most) in [

@@ -361,13 +361,12 @@ impl Core {
     async fn connection(&self, arrived: Arrived) {
         let Arrived { stream, peer, admitted } = arrived;
         let _slower = stream.set_nodelay(true); // works without
-        let plan = self.door.plan();
+        let (plan, door, tasks) = (self.door.plan(), Arc::clone(&self.door), &self.tasks);
         let idle = plan.timeouts.idle;
         let connection = |server_name, (shown, presented), protocol, admitted| {
             let (pulse, presented) = (Pulse::admitted(protocol, admitted), Arc::new(presented));
             Arc::new(Connection { peer: peer.into(), server_name, shown, presented, pulse })
         };
-        let (door, tasks) = (Arc::clone(&self.door), &self.tasks);
         match &self.tls {
             Some(tls) => {
                 let first = tokio::select! {
@@ -391,10 +390,8 @@ impl Core {
                     Ok(accepted) => accepted,
                     Err(error) => return door.handshake_failed(peer, &error),
                 };
-                let certificates = (shown, presented);
-                let connection = connection(server_name, certificates, protocol, admitted);
-                // Each that hands it on has room made for it: TLS is a kilobyte and more.
-                serve(Box::new(stream), connection, door, tasks, idle).await;
+                let connection = connection(server_name, (shown, presented), protocol, admitted);
+                serve(Box::new(stream), connection, door, tasks, idle).await; // TLS is large
             }
             None => {
                 let protocol = spoken(&stream, plan.listen.protocols).await;
