@@ -170,7 +170,7 @@ impl Recheck for InForce {
     fn generation(&self, standing: &Standing) -> u64 {
         let renewals = standing.session().map_or(0, |session| session.renewals());
         // A film whose session has run out is looked at now and then: it may play on for a while.
-        let minute = moment(&*self.clock).wall.seconds() / 60;
+        let minute = self.clock.now().wall.seconds() / 60;
         self.generation.load(Ordering::Acquire).wrapping_add(renewals).wrapping_add(minute)
     }
 
