@@ -7,7 +7,7 @@ use http::Response;
 use usher_pages::{END_FIELD, END_OTHERS, ForeignForm, ListedSession, PostForm, Scripts, Sessions};
 use usher_rules::{
     people::Person,
-    plan::{Level, Plan},
+    plan::{BUILTIN, Level, Plan},
     session::{SessionId, SignedIn},
     signin::same_origin,
 };
@@ -126,11 +126,15 @@ fn looks_after_people(ask: &Ask, live: &LiveSession) -> bool {
     is_apart && is_admin(ask.plan(), live.signed_in())
 }
 
-/// By the groups that policies see.
+/// By the groups of our own store; where it has no people, by those of the first provider. At
+/// others anybody may be able to make a group and give it that name (GitHub's organisations).
 fn is_admin(plan: &Plan, who: &SignedIn) -> bool {
+    let providers = &plan.sign_in.providers;
+    let counts = providers.of(BUILTIN).is_none() && providers.first().id() == &*who.session.idp_id;
     let claimed = who.claim("groups").iter().filter_map(|group| group.as_str());
     let kept = who.person.directory_groups.iter().flatten().map(|group| &*group.id);
-    claimed.chain(kept).any(|group| plan.admin_groups.iter().any(|admin| **admin == *group))
+    let mut groups = claimed.filter(|_| counts).chain(kept);
+    groups.any(|group| plan.admin_groups.iter().any(|admin| **admin == *group))
 }
 
 fn called(person: &Person) -> &str {

@@ -12,13 +12,13 @@ use usher_rules::time::Clock;
 
 use crate::test_server::{ANN, TestServer};
 
-const ANYBODY: &str = "policy: [{allow: {or: [{authenticated_user: true}]}}]";
+pub const ANYBODY: &str = "policy: [{allow: {or: [{authenticated_user: true}]}}]";
 
 /// A server with two outside providers, and what each knows of.
-struct Choice {
-    server: TestServer,
-    home: FakeProvider,
-    work: FakeProvider,
+pub struct Choice {
+    pub server: TestServer,
+    pub home: FakeProvider,
+    pub work: FakeProvider,
     _app: Upstream,
 }
 
@@ -33,7 +33,7 @@ fn entry(name: &str, provider: &FakeProvider) -> String {
 
 impl Choice {
     /// `more` are items of the list; each route a host and keys of its own.
-    async fn open(more: &str, routes: &[(&str, &str)]) -> Self {
+    pub async fn open(more: &str, routes: &[(&str, &str)]) -> Self {
         let now = TurnedClock::new().now().wall.seconds();
         let home = FakeProvider::start(now).await.unwrap();
         let work = FakeProvider::start(now).await.unwrap();
@@ -55,7 +55,7 @@ impl Choice {
     }
 
     /// The page on which somebody who asks for `page` chooses, and its address.
-    async fn page(&self, browser: &mut Browser, page: &str) -> (Seen, String) {
+    pub async fn page(&self, browser: &mut Browser, page: &str) -> (Seen, String) {
         let asked = browser.send(Method::GET, page, NAVIGATION, "").await;
         let door = asked.location().unwrap_or_else(|| panic!("{page}: {}", asked.status));
         let shown = browser.send(Method::GET, door.as_str(), NAVIGATION, "").await;
@@ -63,7 +63,7 @@ impl Choice {
     }
 
     /// Somebody chooses this one at `door` and says yes there.
-    async fn choose(&self, browser: &mut Browser, door: &str, name: &str) -> Seen {
+    pub async fn choose(&self, browser: &mut Browser, door: &str, name: &str) -> Seen {
         let provider = if name == "home" { &self.home } else { &self.work };
         let way = door.replace("/sign_in?", &format!("/sign_in/{name}?"));
         let sent = browser.send(Method::GET, &way, NAVIGATION, "").await;
