@@ -130,10 +130,19 @@ async fn t6_the_same_subject_or_address_elsewhere_is_somebody_else() {
 #[tokio::test]
 async fn a_route_says_whose_word_counts() {
     let only_work = format!("{ANYBODY}\n  idp_providers: [work]");
-    let at = Choice::open("", &[("tv.test", ANYBODY), ("office.test", &only_work)]).await;
+    // One session on all hosts.
+    let more = "cookie_domain: test\nruntime_flags: {pomerium_jwt_endpoint: true}\n";
+    let at = Choice::open(more, &[("tv.test", ANYBODY), ("office.test", &only_work)]).await;
     let mut browser = at.server.browser();
     let (_, door) = at.page(&mut browser, "https://tv.test/film").await;
     assert_eq!(at.choose(&mut browser, &door, "home").await.status, StatusCode::OK);
+    let shared = format!("_pomerium={}", browser.jar["tv.test"]["_pomerium"]);
+    let fields = [("cookie", &*shared), ("accept", "application/json")];
+    for (host, expected) in [("office.test", 404), ("tv.test", 200)] {
+        let page = format!("https://{host}/.pomerium/jwt");
+        let jwt = at.server.browser().send(Method::GET, &page, &fields, "").await;
+        assert_eq!(jwt.status.as_u16(), expected, "an assertion for {host}: {}", jwt.body);
+    }
     // Known at the sign-in host, by one who does not count here: the other is asked at once.
     let (sent, door) = at.page(&mut browser, "https://office.test/desk").await;
     let authorize = sent.location().unwrap();
