@@ -6,7 +6,7 @@
 //! `/.pomerium/`: one in the root is refused, and nothing is widened. `/web/serviceworker.js`
 //! (Jellyfin's) rules `/web/` and passes.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use usher_rules::{names::Host, plan::Plan};
 
 use super::{Body, identify::Identified, journey::Known};
@@ -33,6 +33,9 @@ self.addEventListener('activate', function (event) {
 /// before anybody is asked who they are: browsers look for newer scripts without a person.
 pub(super) fn refused(request: &Identified<'_>) -> Option<Response<Body>> {
     let (fields, routed) = (&request.head.headers, request.routed);
+    if request.head.method == Method::CONNECT {
+        return None; // no browser's, and whatever follows a 200 is taken for the tunnel's bytes
+    }
     let by_name = is(fields, &SERVICE_WORKER, "script");
     let by_dest = is(fields, &HeaderName::from_static("sec-fetch-dest"), "serviceworker");
     if !(by_name || by_dest) || !signs_in(&request.seen.plan, &routed.authority.host) {
@@ -56,7 +59,8 @@ pub(super) fn refused(request: &Identified<'_>) -> Option<Response<Body>> {
 pub(super) fn leave_with_their_person(request: &Identified<'_>) -> Option<Response<Body>> {
     let fields = &request.head.headers;
     let fetches = is(fields, &SERVICE_WORKER, "script")
-        && is(fields, &HeaderName::from_static("sec-fetch-dest"), "serviceworker");
+        && is(fields, &HeaderName::from_static("sec-fetch-dest"), "serviceworker")
+        && request.head.method != Method::CONNECT;
     fetches.then(|| answer(request, StatusCode::OK, "text/javascript; charset=utf-8", LEAVES))
 }
 

@@ -32,7 +32,7 @@ impl SignInRoom {
         };
         let session = live.session();
         let (person, claims) = (live.person(), live.signed_in().claims());
-        let mut others: Vec<_> = self.sessions.of_person(&person.id);
+        let mut others = self.of_same_person(ask, &live);
         let mut own = vec![session.id.clone()];
         own.extend(others.iter().filter_map(|other| other.session().replaces.clone())); // go along
         others.retain(|other| !own.contains(&other.session().id) && !other.is_over(ask.now()));

@@ -57,7 +57,10 @@ impl SignInRoom {
     /// `/.pomerium/jwt`: what apps on this host get as `X-Pomerium-Jwt-Assertion`.
     pub(super) fn assertion(&self, ask: &Ask, live: &LiveSession) -> Response<Body> {
         let host = ask.authority().host.as_str();
-        let route = ask.route();
+        // What counts on another route of theirs may be nothing on this one.
+        let (idp, providers) = (&live.session().idp_id, &ask.plan().sign_in.providers);
+        let counts = |route: &&Route| providers.counts_on(route.sign_in_by.as_ref(), idp);
+        let route = ask.route().filter(counts);
         let made = route.and_then(|route| {
             self.assertions.assertion(ask.plan(), live, (host, route), ask.wall())
         });

@@ -7,7 +7,7 @@ use http::Response;
 use usher_pages::{END_FIELD, END_OTHERS, ForeignForm, ListedSession, PostForm, Scripts, Sessions};
 use usher_rules::{
     people::Person,
-    plan::{Level, Plan},
+    plan::{BUILTIN, Level, Plan, Provider},
     session::{SessionId, SignedIn},
     signin::same_origin,
 };
@@ -97,22 +97,23 @@ impl SignInRoom {
 
     /// Those of whoever asks, the one that they use first, then the newest.
     fn own_sessions(&self, ask: &Ask, live: &LiveSession) -> Vec<Arc<LiveSession>> {
-        let idp = &live.session().idp_id;
-        let mut own = self.sessions.of_person(&live.person().id);
-        // Two providers may call two people by the same id.
-        own.retain(|one| one.session().idp_id == *idp && !one.is_over(ask.now()));
+        let mut own = self.of_same_person(ask, live);
+        own.retain(|one| !one.is_over(ask.now()));
         let this = |one: &LiveSession| one.session().id == live.session().id;
         own.sort_by_key(|one| (!this(one), Reverse(one.session().issued_at)));
         own
     }
 
+    /// All of theirs, those that ran out and under which a film plays on as well.
+    pub(super) fn of_same_person(&self, ask: &Ask, live: &LiveSession) -> Vec<Arc<LiveSession>> {
+        let mut own = self.sessions.of_person(&live.person().id);
+        own.retain(|one| is_same_person(ask.plan(), one, live));
+        own
+    }
+
     fn others_sessions(&self, ask: &Ask, live: &LiveSession) -> Vec<Arc<LiveSession>> {
-        let (idp, person) = (&live.session().idp_id, &live.person().id);
         let mut all = self.sessions.all();
-        all.retain(|one| {
-            let is_own = one.session().idp_id == *idp && one.person().id == *person;
-            !is_own && !one.is_over(ask.now())
-        });
+        all.retain(|one| !is_same_person(ask.plan(), one, live) && !one.is_over(ask.now()));
         let by = |one: &LiveSession| (called(one.person()).to_owned(), one.session().issued_at);
         all.sort_by_key(|one| by(one));
         all
@@ -126,11 +127,23 @@ fn looks_after_people(ask: &Ask, live: &LiveSession) -> bool {
     is_apart && is_admin(ask.plan(), live.signed_in())
 }
 
-/// By the groups that policies see.
+/// By the groups of our own store; where it has no people, by those of the first provider. At
+/// others anybody may be able to make a group and give it that name (GitHub's organisations).
 fn is_admin(plan: &Plan, who: &SignedIn) -> bool {
+    let providers = &plan.sign_in.providers;
+    let counts = providers.of(BUILTIN).is_none() && providers.first().id() == &*who.session.idp_id;
     let claimed = who.claim("groups").iter().filter_map(|group| group.as_str());
     let kept = who.person.directory_groups.iter().flatten().map(|group| &*group.id);
-    claimed.chain(kept).any(|group| plan.admin_groups.iter().any(|admin| **admin == *group))
+    let mut groups = claimed.filter(|_| counts).chain(kept);
+    groups.any(|group| plan.admin_groups.iter().any(|admin| **admin == *group))
+}
+
+/// Two providers may call two people by the same id; the clients of routes ask one provider.
+fn is_same_person(plan: &Plan, one: &LiveSession, other: &LiveSession) -> bool {
+    let (ours, theirs) = (&*one.session().idp_id, &*other.session().idp_id);
+    let address = |idp| plan.sign_in.providers.of(idp).and_then(Provider::address);
+    let is_one = ours == theirs || address(ours).is_some_and(|at| address(theirs) == Some(at));
+    is_one && one.person().id == other.person().id
 }
 
 fn called(person: &Person) -> &str {

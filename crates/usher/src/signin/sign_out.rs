@@ -108,7 +108,13 @@ impl SignInRoom {
         let Some(live) = live else { return Ok(()) };
         match which {
             Which::This => self.end_with_replaced(live).await?,
-            Which::All => drop(self.sessions.end_all_of(&live.person().id).await?),
+            Which::All => {
+                let mut ended = Ok(());
+                for one in self.of_same_person(ask, live) {
+                    ended = self.end_with_replaced(&one).await.and(ended); // one fails, others end
+                }
+                ended?;
+            }
         }
         self.note(ask, Level::Info, EventName::SignOut, Some(live.person().into()), None);
         Ok(())

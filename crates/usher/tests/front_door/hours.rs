@@ -12,6 +12,7 @@ use crate::{
     permits::{cinema, ended, film, rest},
     sockets,
     test_server::{ANN, FRIENDS, TestServer, config, friends},
+    tunnels,
 };
 
 const HOUR: u64 = 3600;
@@ -94,4 +95,33 @@ async fn a_film_plays_past_its_hours_and_a_socket_ends_with_them() {
     pieces.add_permits(1);
     assert_eq!((&piece, &*rest(&mut stream).await), (b"four", "four"), "it plays to its end");
     ended(&server, "/film", "via_upstream", 1).await;
+}
+
+/// `tunnel_after_session` is about the session alone: hours go on to count, and so does a new plan.
+#[tokio::test]
+async fn a_tunnel_after_its_session_ends_with_its_hours_and_by_a_reload() {
+    let route = tunnels::ssh(tunnels::parrot().await);
+    let text = |route: &str| format!("cookie_expire: 30m\n{}", config(&[route.to_owned()]));
+    let server = TestServer::open(&text(&route)).await;
+    let friends = format!("{{or: [{{claim/groups: {FRIENDS}}}]}}");
+    let open = async || {
+        let ann = tunnels::handle(&server, "ssh.test", ANN).await;
+        let mut stream = tunnels::open(&server, "ssh.test:22", &ann).await;
+        server.clock.turn(Duration::from_secs(HOUR * 3 / 4));
+        tunnels::says_back(&mut stream, "after it").await;
+        stream
+    };
+    let hour = this_hour(&server);
+    let timed = format!("{{and: [{{claim/groups: {FRIENDS}}}, {{{hour}}}]}}");
+    server.reload(&text(&route.replace(&friends, &timed))).unwrap();
+    let stream = open().await;
+    server.clock.turn(Duration::from_secs(HOUR / 2));
+    tunnels::ends(stream).await;
+    tunnels::ended(&server, "permit_ended_policy").await;
+
+    server.reload(&text(&route)).unwrap();
+    let stream = open().await;
+    server.reload(&text(&format!("{route}  tunnel_after_session: 0s\n"))).unwrap();
+    tunnels::ends(stream).await;
+    tunnels::ended(&server, "permit_ended_expiry").await;
 }

@@ -12,13 +12,13 @@ use usher_rules::time::Clock;
 
 use crate::test_server::{ANN, TestServer};
 
-const ANYBODY: &str = "policy: [{allow: {or: [{authenticated_user: true}]}}]";
+pub const ANYBODY: &str = "policy: [{allow: {or: [{authenticated_user: true}]}}]";
 
 /// A server with two outside providers, and what each knows of.
-struct Choice {
-    server: TestServer,
-    home: FakeProvider,
-    work: FakeProvider,
+pub struct Choice {
+    pub server: TestServer,
+    pub home: FakeProvider,
+    pub work: FakeProvider,
     _app: Upstream,
 }
 
@@ -33,7 +33,7 @@ fn entry(name: &str, provider: &FakeProvider) -> String {
 
 impl Choice {
     /// `more` are items of the list; each route a host and keys of its own.
-    async fn open(more: &str, routes: &[(&str, &str)]) -> Self {
+    pub async fn open(more: &str, routes: &[(&str, &str)]) -> Self {
         let now = TurnedClock::new().now().wall.seconds();
         let home = FakeProvider::start(now).await.unwrap();
         let work = FakeProvider::start(now).await.unwrap();
@@ -55,7 +55,7 @@ impl Choice {
     }
 
     /// The page on which somebody who asks for `page` chooses, and its address.
-    async fn page(&self, browser: &mut Browser, page: &str) -> (Seen, String) {
+    pub async fn page(&self, browser: &mut Browser, page: &str) -> (Seen, String) {
         let asked = browser.send(Method::GET, page, NAVIGATION, "").await;
         let door = asked.location().unwrap_or_else(|| panic!("{page}: {}", asked.status));
         let shown = browser.send(Method::GET, door.as_str(), NAVIGATION, "").await;
@@ -63,7 +63,7 @@ impl Choice {
     }
 
     /// Somebody chooses this one at `door` and says yes there.
-    async fn choose(&self, browser: &mut Browser, door: &str, name: &str) -> Seen {
+    pub async fn choose(&self, browser: &mut Browser, door: &str, name: &str) -> Seen {
         let provider = if name == "home" { &self.home } else { &self.work };
         let way = door.replace("/sign_in?", &format!("/sign_in/{name}?"));
         let sent = browser.send(Method::GET, &way, NAVIGATION, "").await;
@@ -130,10 +130,19 @@ async fn t6_the_same_subject_or_address_elsewhere_is_somebody_else() {
 #[tokio::test]
 async fn a_route_says_whose_word_counts() {
     let only_work = format!("{ANYBODY}\n  idp_providers: [work]");
-    let at = Choice::open("", &[("tv.test", ANYBODY), ("office.test", &only_work)]).await;
+    // One session on all hosts.
+    let more = "cookie_domain: test\nruntime_flags: {pomerium_jwt_endpoint: true}\n";
+    let at = Choice::open(more, &[("tv.test", ANYBODY), ("office.test", &only_work)]).await;
     let mut browser = at.server.browser();
     let (_, door) = at.page(&mut browser, "https://tv.test/film").await;
     assert_eq!(at.choose(&mut browser, &door, "home").await.status, StatusCode::OK);
+    let shared = format!("_pomerium={}", browser.jar["tv.test"]["_pomerium"]);
+    let fields = [("cookie", &*shared), ("accept", "application/json")];
+    for (host, expected) in [("office.test", 404), ("tv.test", 200)] {
+        let page = format!("https://{host}/.pomerium/jwt");
+        let jwt = at.server.browser().send(Method::GET, &page, &fields, "").await;
+        assert_eq!(jwt.status.as_u16(), expected, "an assertion for {host}: {}", jwt.body);
+    }
     // Known at the sign-in host, by one who does not count here: the other is asked at once.
     let (sent, door) = at.page(&mut browser, "https://office.test/desk").await;
     let authorize = sent.location().unwrap();

@@ -1,9 +1,11 @@
 //! `/.pomerium/sessions`: where somebody is signed in, and what ends it.
 
 use http::StatusCode;
+use serde_json::json;
 use usher_lab::{browser::Browser, upstream::Upstream};
 
 use crate::{
+    provider_choice::{ANYBODY, Choice},
     sockets,
     test_server::{ANN, EVE, FRIENDS, TestServer, config, friends},
 };
@@ -95,4 +97,40 @@ async fn an_admin_sees_and_ends_everybody_s_sessions() {
     let page = beside.open("https://tv.test/.pomerium/sessions").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(!page.body.contains("Everybody else"), "{}", page.body);
+}
+
+/// Anybody can make an organisation at GitHub and call it as an admin group is called.
+#[tokio::test]
+async fn a_group_that_another_provider_tells_makes_nobody_an_admin() {
+    for (builtin, name, other, is_admin, why) in [
+        ("- idp_provider: builtin\n", "work", "home", false, "people of our own are there"),
+        ("- idp_provider: builtin\n", "home", "work", false, "for the first provider, too"),
+        ("", "work", "home", false, "it is not the first"),
+        ("", "home", "work", true, "the first provider, without people of our own"),
+    ] {
+        let more = format!("{builtin}admin_groups: [admins, {FRIENDS}]\n");
+        let at = Choice::open(&more, &[("tv.test", ANYBODY)]).await;
+        let eve = json!({"sub": "eve", "groups": ["admins", FRIENDS]});
+        at.home.says(if name == "home" { eve.clone() } else { json!({"sub": "mum"}) });
+        at.work.says(if name == "work" { eve } else { json!({"sub": "mum"}) });
+        let signed_in = async |name| {
+            let mut browser = at.server.browser();
+            let (_, door) = at.page(&mut browser, TV).await;
+            assert_eq!(at.choose(&mut browser, &door, name).await.status, StatusCode::OK);
+            browser
+        };
+        let (mut here, mut phone) = (signed_in(other).await, signed_in(other).await);
+        let [of_mum] = ids(&here.open(LIST).await.body).try_into().unwrap();
+        let mut eve = signed_in(name).await;
+        let page = eve.open(LIST).await;
+        assert_eq!(page.body.contains("Everybody else"), is_admin, "{why}: {}", page.body);
+        ends(&mut eve, &of_mum).await;
+        let goes_on = phone.fetch(TV).await.status == StatusCode::OK;
+        assert_eq!(goes_on, !is_admin, "{why}");
+        if !builtin.is_empty() {
+            let mut ann = at.server.signed_in(TV, ANN).await;
+            let page = ann.open(LIST).await;
+            assert!(page.body.contains("Everybody else"), "groups of our own: {}", page.body);
+        }
+    }
 }

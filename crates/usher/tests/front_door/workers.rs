@@ -97,6 +97,21 @@ async fn a_worker_does_not_keep_somebody_who_is_signed_out() {
     assert!(app.heads().len() > before);
 }
 
+/// To whoever asks for a tunnel a 200 is one, and the script its first bytes.
+#[tokio::test]
+async fn who_asks_for_a_tunnel_is_sent_no_script() {
+    let ssh = crate::tunnels::ssh(crate::tunnels::parrot().await);
+    let tv = crate::test_server::friends("tv.test", upstream().address);
+    let here = crate::tunnels::tunnel("tv.test:22", "tcp://127.0.0.1:9");
+    let server = TestServer::open(&config(&[tv, here, ssh])).await;
+    let fields =
+        "service-worker: script\r\nsec-fetch-dest: serviceworker\r\naccept: application/json\r\n";
+    for (to, why) in [("tv.test:22", "people sign in there"), ("ssh.test:22", "nobody does")] {
+        let (answer, _) = crate::tunnels::ask(&server.browser(), "tv.test", to, fields).await;
+        assert_eq!(crate::wire::status(&answer), 401, "{why}: {answer}");
+    }
+}
+
 /// A page load that comes through a worker shows no form, and ends the worker; nor does a script.
 #[tokio::test]
 async fn a_worker_or_a_script_gets_no_form() {

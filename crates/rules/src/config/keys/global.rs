@@ -173,7 +173,7 @@ keys! {
     SESSION_RECHECK_GRACE: Duration = duration("session_recheck_grace", Own).or("4h");
     /// After how long without a request a session is over; never where it is missing.
     SESSION_IDLE_TIMEOUT: Duration = duration("session_idle_timeout", Own);
-    /// Groups whose members see and end everybody's sessions, and look after people.
+    /// Groups whose members see and end everybody's sessions, and look after people: those of `usher people` count; without the built-in provider, those that the first provider tells.
     ADMIN_GROUPS: List = list("admin_groups", Own);
     /// For how long a film goes on whose session has run out.
     STREAM_EXPIRY_LIMIT: Duration = duration("stream_expiry_limit", Own).or("4h");

@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use http::StatusCode;
@@ -56,6 +57,9 @@ pub struct Args {
     #[arg(long)]
     no_browser: bool,
 }
+
+/// After a connection could not be taken.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// Why there is no tunnel, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +132,10 @@ async fn tunnel(args: &Args) -> Result<(), Failure> {
     let at: SocketAddr = listener.local_addr().map_err(Failure::Listen)?;
     let _nowhere_left = writeln!(io::stderr(), "{at} leads to {}", client.proxy.address);
     loop {
-        let Ok((mut near, _)) = listener.accept().await else { continue };
+        let Ok((mut near, _)) = listener.accept().await else {
+            tokio::time::sleep(BETWEEN_TRIES).await; // no file descriptors are left (EMFILE)
+            continue;
+        };
         let client = Arc::clone(&client);
         beside(async move {
             match client.open().await {

@@ -211,7 +211,7 @@ impl Standing {
         let (providers, by) = (&plan.sign_in.providers, route.sign_in_by.as_ref());
         let goes_on = |session: &Arc<LiveSession>| match stream {
             Stream::Body => !session.is_over_for(plan.sessions.playing, now),
-            Stream::TunnelAfterSession => true, // whoever carries it counts that while
+            Stream::TunnelAfterSession => !session.is_over_for(route.after_session(), now),
             Stream::Socket | Stream::Tunnel => !has_expired,
         };
         let newest = session
@@ -220,7 +220,7 @@ impl Standing {
             .map(|session| session.newest());
         let who = newest.as_deref();
         // A film goes on by the sign-in that was recent when it began.
-        let at = if stream.outlives_expiry() { self.asked.at } else { now.wall };
+        let at = if stream == Stream::Body { self.asked.at } else { now.wall };
         let decision = self.asked.decide((&route, &route.policy), who, at).0;
         match decision.verdict {
             Verdict::Allow => Ok(()),
@@ -233,6 +233,11 @@ impl Standing {
                 Ok(())
             }
             Verdict::SignIn if has_expired => Err(PermitEnd::SessionExpired),
+            Verdict::SignInAgain
+                if stream == Stream::TunnelAfterSession && !route.after_session().is_zero() =>
+            {
+                Ok(())
+            }
             Verdict::SignInAgain => Err(PermitEnd::SessionExpired),
             Verdict::ShowCertificate => Err(PermitEnd::CertificateOver),
             Verdict::SignIn | Verdict::ShowDevice | Verdict::Deny => Err(PermitEnd::PolicyChanged),

@@ -24,14 +24,6 @@ impl Stream {
         if route.tunnel.is_some() { Self::Tunnel } else { Self::Socket }
     }
 
-    /// Does it go on when its session has run out?
-    pub(super) const fn outlives_expiry(self) -> bool {
-        match self {
-            Self::Body | Self::TunnelAfterSession => true,
-            Self::Socket | Self::Tunnel => false,
-        }
-    }
-
     /// Could it be opened on that route?
     pub(super) fn is_open_on(self, route: &Route) -> bool {
         match self {

@@ -2,9 +2,11 @@ use usher_lab::provider::FakeProvider;
 use usher_rules::{
     plan::{OidcProvider, Provider, ProviderKind},
     secret::Secret,
+    session::SessionId,
 };
 
 use super::test_room::{ANN, BOB, Browser, START, TestRoom, onward};
+use crate::request::identify::SessionStore;
 
 const PAGE: &str = "https://tv.example/web/";
 const DOOR: &str = "https://tv.example/.pomerium/sign_out";
@@ -77,6 +79,24 @@ async fn here_leaves_other_browsers_and_everywhere_does_not() {
     phone.post(DOOR, &[("scope", "everywhere")], SAME).await;
     assert_eq!(desk.get(PAGE).await.status, 302);
     assert_eq!((room.sessions_of("id-of-ann"), room.sessions_of("id-of-bob")), (0, 1));
+}
+
+/// A built-in person's id may be another provider's subject.
+#[tokio::test]
+async fn everywhere_and_the_list_leave_another_provider_s_person_of_the_same_id_alone() {
+    let room = TestRoom::new(Provider::Builtin);
+    let (mut sofa, mut phone) = (room.browser(), room.browser());
+    sofa.sign_in(PAGE, ANN).await;
+    phone.sign_in(PAGE, ANN).await;
+    let mut other = room.sessions.of_person_now("id-of-ann");
+    other.session.id = SessionId::parse("11111111-2222-4333-8444-555555555555").unwrap();
+    other.session.idp_id = "elsewhere".into();
+    let elsewhere = room.sessions.insert(other).await.unwrap();
+    let page = sofa.get("https://tv.example/.pomerium/").await;
+    assert!(page.text.contains("1 other session<"), "her phone's alone: {}", page.text);
+    sofa.post(DOOR, &[("scope", "everywhere")], SAME).await;
+    assert_eq!(room.sessions_of("id-of-ann"), 1, "both of hers are over");
+    assert!(!elsewhere.is_ended());
 }
 
 /// The signed hop is for one person, once.
