@@ -363,3 +363,13 @@ async fn a_browser_is_known_by_one_cookie_for_each_person() {
     let mine = seen.cookies().into_iter().filter(set).filter(|one| !one.contains("Max-Age=0"));
     assert_eq!(mine.count(), 1, "{:?}", seen.cookies());
 }
+
+#[tokio::test]
+async fn a_page_that_a_worker_passed_on_leads_back_to_itself() {
+    let room = TestRoom::new(Provider::Builtin);
+    let fields = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "empty")];
+    let welcome = "https://auth.example/.pomerium/welcome?invitation=token";
+    let seen = room.browser().send("GET", welcome, String::new(), &fields).await;
+    assert!(seen.text.contains("\"/.pomerium/welcome?invitation=token\""), "{}", seen.text);
+    assert!(!seen.text.contains("sign_in"), "a token in another address: {}", seen.text);
+}
