@@ -257,9 +257,9 @@ pub trait AccountStore: Send + Sync {
     ) -> BoxFuture<'_, Result<(), PeopleError>>;
     /// The link of that digest.
     fn link(&self, digest: [u8; 32]) -> BoxFuture<'_, Result<Option<AccountLink>, PeopleError>>;
-    /// Uses the link `was` once more, if it is still as it was: adds its member, or replaces all
+    /// Uses the link `was` once more, while it has uses left: adds its member, or replaces all
     /// that they sign in with and ends their sessions. The member as they are then; `None` where
-    /// another use came first.
+    /// other uses came first.
     fn use_link(
         &self,
         digest: [u8; 32],

@@ -162,10 +162,12 @@ impl AccountStore for Store {
         let email = member.email.clone();
         let index = std::sync::Arc::clone(&self.sessions);
         let work = move |db: &Connection| {
-            if find_link(db, &digest)?.as_ref() != Some(&was) {
+            // Others may have used it since `was` was read: that takes nothing but a use.
+            let kept = find_link(db, &digest)?;
+            let Some(left) = kept.filter(|kept| kept.purpose == was.purpose).and_then(used_once)
+            else {
                 return Ok(Use::TooLate);
-            }
-            let left = AccountLink { uses_left: was.uses_left.saturating_sub(1), ..was.clone() };
+            };
             let done = match &was.purpose {
                 LinkPurpose::Join(_) => join(db, &member, &credential)?,
                 LinkPurpose::Recover { .. } => recover(db, &member, &credential)?,
@@ -191,6 +193,10 @@ impl AccountStore for Store {
             }
         })
     }
+}
+
+fn used_once(link: AccountLink) -> Option<AccountLink> {
+    Some(AccountLink { uses_left: link.uses_left.checked_sub(1)?, ..link })
 }
 
 /// What became of a link's use.

@@ -1,5 +1,5 @@
 use usher_rules::{
-    accounts::{AccountLink, AccountStore, KeptCredential, LinkPurpose},
+    accounts::{AccountLink, AccountStore, Invitation, KeptCredential, LinkPurpose},
     people::{People, PeopleError},
     time::UnixTime,
 };
@@ -93,6 +93,20 @@ async fn whatever_ends_somebody_s_sessions_is_counted() {
     assert_eq!((used.changes, &now(&store).await), (5, &used), "as they are after it");
     drop(store);
     assert_eq!(now(&Store::open(dir.path()).unwrap()).await, used, "after a restart");
+}
+
+#[tokio::test]
+async fn two_who_join_by_one_link_at_once_are_both_in() {
+    let (_dir, store) = fresh();
+    let purpose = LinkPurpose::Join(Invitation::default());
+    let link = AccountLink { purpose, over_at: 9, uses_left: 2 };
+    store.add_link([1; 32], link.clone(), UnixTime::EARLIEST).await.unwrap();
+    for (email, is_in) in [("ann@example.com", true), ("bob@example.com", true), ("c@d.e", false)] {
+        let password = KeptCredential::Password(secret("$"));
+        // Each had read the link before anybody used it.
+        let used = store.use_link([1; 32], link.clone(), member(email, &[]), password).await;
+        assert_eq!(used.unwrap().is_some(), is_in, "{email}");
+    }
 }
 
 #[tokio::test]
