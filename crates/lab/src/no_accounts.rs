@@ -13,7 +13,11 @@ use usher_rules::{
 };
 
 /// Knows no passkey and no link.
-pub struct NoAccounts;
+#[derive(Default)]
+pub struct NoAccounts {
+    /// Everybody is changed between being read and being signed in.
+    pub always_changed: bool,
+}
 
 impl Accounts for NoAccounts {
     fn by_passkey<'a>(
@@ -25,6 +29,10 @@ impl Accounts for NoAccounts {
 
     fn member<'a>(&'a self, _id: &'a str) -> BoxFuture<'a, Result<Option<Member>, PeopleError>> {
         Box::pin(async { Ok(None) })
+    }
+
+    fn is_still<'a>(&'a self, _member: &'a Member) -> BoxFuture<'a, Result<bool, PeopleError>> {
+        Box::pin(async { Ok(!self.always_changed) })
     }
 
     fn passkeys<'a>(

@@ -137,6 +137,8 @@ pub trait Accounts: Send + Sync {
     ) -> BoxFuture<'a, Result<Member, PasswordRefusal>>;
     /// Somebody, by [`Member::id`].
     fn member<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Member>, PeopleError>>;
+    /// Is somebody here as they were read, with nothing changed since?
+    fn is_still<'a>(&'a self, member: &'a Member) -> BoxFuture<'a, Result<bool, PeopleError>>;
     /// Somebody's passkeys, oldest first.
     fn passkeys<'a>(
         &'a self,
@@ -255,15 +257,16 @@ pub trait AccountStore: Send + Sync {
     ) -> BoxFuture<'_, Result<(), PeopleError>>;
     /// The link of that digest.
     fn link(&self, digest: [u8; 32]) -> BoxFuture<'_, Result<Option<AccountLink>, PeopleError>>;
-    /// Uses the link `was` once more, if it is still as it was: adds its member, or replaces all
-    /// that they sign in with and ends their sessions. `false` where another use came first.
+    /// Uses the link `was` once more, while it has uses left: adds its member, or replaces all
+    /// that they sign in with and ends their sessions. The member as they are then; `None` where
+    /// other uses came first.
     fn use_link(
         &self,
         digest: [u8; 32],
         was: AccountLink,
         member: Member,
         credential: KeptCredential,
-    ) -> BoxFuture<'_, Result<bool, PeopleError>>;
+    ) -> BoxFuture<'_, Result<Option<Member>, PeopleError>>;
 }
 
 /// What somebody signs in with, as it is kept.

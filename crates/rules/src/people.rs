@@ -176,7 +176,7 @@ pub enum Spelling {
 }
 
 /// A person whom the built-in provider knows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// A random id that outlives a change of address.
     pub id: Box<str>,
@@ -194,6 +194,10 @@ pub struct Member {
     /// Who said that the address is theirs.
     #[serde(default)]
     pub address_by: AddressBy,
+    /// How often something was changed that ended their sessions: a sign-in that began before one
+    /// of these changes comes to nothing.
+    #[serde(default)]
+    pub changes: u64,
 }
 
 /// Who said that an address is somebody's.

@@ -1,6 +1,6 @@
 use super::person::member_as_person;
 use crate::{
-    people::{AddressBy, Claims, Member, Person, Spelling},
+    people::{Claims, Member, Person, Spelling},
     plan::BUILTIN,
     session::{Authentication, Means, SessionId, SignIn, SignedIn},
     time::UnixTime,
@@ -33,9 +33,8 @@ impl Imagined {
         let (means, person) = if own {
             let groups = groups.clone().unwrap_or_default();
             let email = email.to_lowercase().into(); // as our own store keeps it
-            let (name, added_at) = (Box::default(), now.seconds());
-            let address_by = AddressBy::Operator;
-            let member = Member { id, email, name, groups, added_at, until: None, address_by };
+            let added_at = now.seconds();
+            let member = Member { id, email, groups, added_at, ..Member::default() };
             (Means::Password, member_as_person(&member))
         } else {
             (Means::Provider, stranger(id, email.clone()))

@@ -343,7 +343,7 @@ fn one_line(member: &Member) -> String {
 }
 
 fn json_line(member: &Member) -> String {
-    let Member { id, email, name, groups, added_at, until, address_by } = member;
+    let Member { id, email, name, groups, added_at, until, address_by, changes: _ } = member;
     serde_json::json!({
         "email": email, "name": name, "groups": groups, "id": id, "added_at": added_at,
         "until": until, "address_by": address_by

@@ -222,10 +222,8 @@ impl WaysIn {
             }
         };
         let credential = self.kept_credential(&member, joining.credential, now.wall).await?;
-        match self.kept.use_link(digest_of(token), link, member.clone(), credential).await? {
-            true => Ok(member),
-            false => Err(AccountRefusal::Link),
-        }
+        let used = self.kept.use_link(digest_of(token), link, member, credential).await?;
+        used.ok_or(AccountRefusal::Link)
     }
 
     async fn kept_credential(
@@ -290,6 +288,13 @@ impl Accounts for WaysIn {
 
     fn member<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Member>, PeopleError>> {
         Box::pin(async move { Ok(self.kept.member(id).await?.map(|(member, _hash)| member)) })
+    }
+
+    fn is_still<'a>(&'a self, member: &'a Member) -> BoxFuture<'a, Result<bool, PeopleError>> {
+        Box::pin(async move {
+            let now = self.kept.member(&member.id).await?;
+            Ok(now.is_some_and(|(now, _hash)| now == *member))
+        })
     }
 
     fn passkeys<'a>(
@@ -384,6 +389,7 @@ fn newcomer(
         added_at: now.seconds(),
         until: invitation.until,
         address_by,
+        changes: 0,
     })
 }
 

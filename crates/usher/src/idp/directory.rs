@@ -2,8 +2,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use usher_rules::{
     people::{
-        AddressBy, BoxFuture, Member, PasswordCheck, PasswordRefusal, People, PeopleError,
-        TypedPassword,
+        BoxFuture, Member, PasswordCheck, PasswordRefusal, People, PeopleError, TypedPassword,
     },
     secret::Secret,
     time::UnixTime,
@@ -106,8 +105,7 @@ impl Directory {
             name: name(new.name)?,
             groups: groups(new.groups)?,
             added_at: now.seconds(),
-            until: None,
-            address_by: AddressBy::Operator,
+            ..Member::default()
         };
         let hash = self.hash(password, &member.email).await?;
         self.people.add(member.clone(), hash).await?;

@@ -11,8 +11,8 @@ use std::{
 use futures_util::future::join_all;
 use usher_rules::{
     people::{
-        AddressBy, BoxFuture, Group, KnownDevice, Member, PasswordCheck, PasswordRefusal, People,
-        PeopleError, TypedPassword,
+        BoxFuture, Group, KnownDevice, Member, PasswordCheck, PasswordRefusal, People, PeopleError,
+        TypedPassword,
     },
     secret::Secret,
     signin::member_as_person,
@@ -420,8 +420,7 @@ fn a_person_is_what_the_member_is() {
         name: "Ann".into(),
         groups: vec!["family".into(), "kids".into()],
         added_at: 7,
-        until: None,
-        address_by: AddressBy::Operator,
+        ..Member::default()
     };
     let person = member_as_person(&member);
     assert_eq!((&*person.id, &*person.email, &*person.name), ("id", "ann@example.com", "Ann"));

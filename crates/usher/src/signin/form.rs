@@ -156,6 +156,9 @@ impl SignInRoom {
             Ok(live) => live,
             Err(error) => return self.not_begun(ask, &error),
         };
+        if let Err(response) = self.unchanged(ask, (goal, flow), member, &live).await {
+            return response;
+        }
         let Some(mut response) = self.hand_over(ask, &live, goal) else {
             return self.not_begun(ask, &not_served());
         };
@@ -163,6 +166,28 @@ impl SignInRoom {
         self.remember_device(ask, &member.email, &mut response);
         binding::over(&mut response, (BindingUse::Form, flow), ask.cookie_name(), ask.wall());
         response
+    }
+
+    /// A change ends the sessions that there are, and this one began from what was read before:
+    /// where anything was changed in between, it is over, and nobody is signed in.
+    async fn unchanged(
+        &self,
+        ask: &Ask,
+        (goal, flow): (&Goal, &str),
+        member: &Member,
+        live: &LiveSession,
+    ) -> Result<(), Response<Body>> {
+        let is_still = self.accounts.is_still(member).await;
+        if matches!(is_still, Ok(true)) {
+            return Ok(());
+        }
+        let ended = self.sessions.end(&live.session().id).await;
+        let failed = is_still.err().map(|error| StoreError::Unavailable(error.to_string().into()));
+        if let Some(error) = failed.or(ended.err()) {
+            return Err(self.not_begun(ask, &error));
+        }
+        self.note_refusal(ask, &member.email, PasswordRefusal::Wrong).await;
+        Err(self.refused(ask, goal, flow, &member.email, PasswordRefusal::Wrong))
     }
 
     /// Knows this browser again when this person signs in.

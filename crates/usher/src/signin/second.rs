@@ -6,7 +6,7 @@ use data_encoding::BASE32_NOPAD;
 use http::{HeaderValue, Response, header};
 use usher_pages::{CODE_FIELD, Code, SHOWN_FIELD, Scripts, SignInError};
 use usher_rules::{
-    people::Member,
+    people::{Member, PasswordRefusal},
     secret::Secret,
     session::{Means, Purpose},
     signin::{Goal, Params, member_signs_in},
@@ -36,7 +36,7 @@ impl SignInRoom {
                 let authentication = member_signs_in(member, Means::Password, ask.wall());
                 self.signed_in(ask, goal, flow, (member, authentication)).await
             }
-            Ok(Some(_)) => self.code_page(ask, (goal, flow), &member.id, None),
+            Ok(Some(_)) => self.code_page(ask, (goal, flow), (&member.id, member.changes), None),
             Err(error) => self.not_begun(ask, &StoreError::Unavailable(error.to_string().into())),
         }
     }
@@ -45,10 +45,11 @@ impl SignInRoom {
         &self,
         ask: &Ask,
         (goal, flow): (&Goal, &str),
-        id: &str,
+        (id, changes): (&str, u64),
         error: Option<SignInError>,
     ) -> Response<Body> {
-        let Some(shown) = self.held(ask, (PASSWORD_OF, flow), id.as_bytes()) else {
+        let of = [&changes.to_be_bytes(), id.as_bytes()].concat();
+        let Some(shown) = self.held(ask, (PASSWORD_OF, flow), &of) else {
             return self.not_begun(ask, &StoreError::Unavailable(NO_RANDOM.into()));
         };
         let host = goal.host(ask.plan());
@@ -66,12 +67,16 @@ impl SignInRoom {
         form: &Params,
     ) -> Option<Response<Body>> {
         let shown = form.text(SHOWN_FIELD).filter(|shown| !shown.is_empty())?;
-        let id = self.read_held(ask, (PASSWORD_OF, flow), shown);
-        let Some(id) = id.and_then(|id| String::from_utf8(id).ok()) else {
+        let Some((id, changes)) = self.password_of(ask, flow, shown) else {
             return Some(self.fresh_form(ask, goal, "", Some(SignInError::Expired)));
         };
         let typed = form.text(CODE_FIELD).unwrap_or_default();
         Some(match self.accounts.take_code(&id, typed, ask.now()).await {
+            // What was shown before is no password of theirs any more.
+            Ok(member) if member.changes != changes => {
+                self.note_refusal(ask, &member.email, PasswordRefusal::Wrong).await;
+                self.refused(ask, goal, flow, &member.email, PasswordRefusal::Wrong)
+            }
             Ok(member) => {
                 let authentication = member_signs_in(&member, Means::Password, ask.wall());
                 self.signed_in(ask, goal, flow, (&member, authentication)).await
@@ -79,12 +84,19 @@ impl SignInRoom {
             Err(refusal) => {
                 self.note_refusal(ask, "", refusal).await;
                 let (error, retry_after) = super::form::shown_as(refusal);
-                let mut response = self.code_page(ask, (goal, flow), &id, Some(error));
+                let mut response = self.code_page(ask, (goal, flow), (&id, changes), Some(error));
                 let fields = response.headers_mut();
                 fields.extend(retry_after.map(|at| (header::RETRY_AFTER, HeaderValue::from(at))));
                 response
             }
         })
+    }
+
+    /// Whose password was shown, and after how many changes.
+    fn password_of(&self, ask: &Ask, flow: &str, shown: &str) -> Option<(String, u64)> {
+        let of = self.read_held(ask, (PASSWORD_OF, flow), shown)?;
+        let (changes, id) = of.split_first_chunk()?;
+        Some((String::from_utf8(id.to_vec()).ok()?, u64::from_be_bytes(*changes)))
     }
 
     /// A secret that an app is to have, sealed until the app has shown a code.

@@ -3,10 +3,7 @@
 
 use http::{HeaderValue, Response};
 use usher_pages::{Contact, Link, Unauthenticated, WorkerBetween};
-use usher_rules::{
-    fields::{Reader, passed_a_worker},
-    signin::SIGN_IN,
-};
+use usher_rules::fields::{Reader, passed_a_worker};
 
 use super::{Ask, answer};
 use crate::request::{Body, CLEAR_SITE_DATA};
@@ -17,7 +14,7 @@ use crate::request::{Body, CLEAR_SITE_DATA};
 /// app keeps in this browser: once, since no other worker can be registered that sees this page.
 pub(super) fn in_between(ask: &Ask) -> Option<Response<Body>> {
     if passed_a_worker(ask.fields()) {
-        let again = ask.with_query(SIGN_IN);
+        let again = ask.with_query(ask.path());
         let page = WorkerBetween { again: Link::new(&*again), receipt: ask.receipt() };
         let mut response = answer::error(ask, &page);
         let storage = HeaderValue::from_static("\"storage\"");

@@ -91,6 +91,7 @@ impl AccountStore for Store {
                 let mut delete =
                     db.prepare_cached("DELETE FROM passkeys WHERE id = ?1 AND owner = ?2")?;
                 delete.execute(params![id, row.member.id])?;
+                row.insert(db)?;
                 Ok(row)
             };
             self.change_and_end(&owner.email, remove).await.map(drop)
@@ -157,25 +158,27 @@ impl AccountStore for Store {
         was: AccountLink,
         member: Member,
         credential: KeptCredential,
-    ) -> BoxFuture<'_, Result<bool, PeopleError>> {
+    ) -> BoxFuture<'_, Result<Option<Member>, PeopleError>> {
         let email = member.email.clone();
         let index = std::sync::Arc::clone(&self.sessions);
         let work = move |db: &Connection| {
-            if find_link(db, &digest)?.as_ref() != Some(&was) {
+            // Others may have used it since `was` was read: that takes nothing but a use.
+            let kept = find_link(db, &digest)?;
+            let Some(left) = kept.filter(|kept| kept.purpose == was.purpose).and_then(used_once)
+            else {
                 return Ok(Use::TooLate);
-            }
-            let left = AccountLink { uses_left: was.uses_left.saturating_sub(1), ..was.clone() };
+            };
             let done = match &was.purpose {
                 LinkPurpose::Join(_) => join(db, &member, &credential)?,
                 LinkPurpose::Recover { .. } => recover(db, &member, &credential)?,
             };
-            if matches!(done, Use::Done(_)) {
+            if matches!(done, Use::Done(..)) {
                 keep_link(db, &digest, &left)?;
             }
             Ok(done)
         };
         let settle = move |used: Use| {
-            if let Use::Done(ended) = &used {
+            if let Use::Done(_, ended) = &used {
                 index.end(ended);
                 index.ended(ended);
             }
@@ -183,8 +186,8 @@ impl AccountStore for Store {
         };
         Box::pin(async move {
             match self.writer.write(work, settle).await? {
-                Use::Done(_) => Ok(true),
-                Use::TooLate => Ok(false),
+                Use::Done(member, _) => Ok(Some(member)),
+                Use::TooLate => Ok(None),
                 Use::Taken => Err(PeopleError::AlreadyHere(email)),
                 Use::Gone => Err(PeopleError::Unknown(email)),
             }
@@ -192,10 +195,14 @@ impl AccountStore for Store {
     }
 }
 
+fn used_once(link: AccountLink) -> Option<AccountLink> {
+    Some(AccountLink { uses_left: link.uses_left.checked_sub(1)?, ..link })
+}
+
 /// What became of a link's use.
 enum Use {
-    /// Done, and these sessions are over.
-    Done(Vec<usher_rules::session::SessionId>),
+    /// Done: whose it was, and these sessions of theirs are over.
+    Done(Member, Vec<usher_rules::session::SessionId>),
     /// Another use came first.
     TooLate,
     /// Somebody has that address or that passkey.
@@ -217,7 +224,7 @@ fn join(
     }
     MemberRow::new(member.clone(), password_of(credential))?.insert(db)?;
     keep_passkey(db, credential)?;
-    Ok(Use::Done(Vec::new()))
+    Ok(Use::Done(member.clone(), Vec::new()))
 }
 
 /// Whatever signed them in before may be in other hands.
@@ -226,14 +233,18 @@ fn recover(
     member: &Member,
     credential: &KeptCredential,
 ) -> Result<Use, StoreFailure> {
-    let Some(row) = members::find_by_id(db, &member.id)? else { return Ok(Use::Gone) };
+    let Some(MemberRow { mut member, .. }) = members::find_by_id(db, &member.id)? else {
+        return Ok(Use::Gone);
+    };
+    member.changes += 1;
     if is_known(db, credential)? {
         return Ok(Use::Taken);
     }
     members::forget_ways_in(db, &member.id)?;
-    MemberRow::new(row.member, password_of(credential))?.insert(db)?;
+    MemberRow::new(member.clone(), password_of(credential))?.insert(db)?;
     keep_passkey(db, credential)?;
-    sessions::delete_person_sessions(db, &member.id).map(Use::Done)
+    let ended = sessions::delete_person_sessions(db, &member.id)?;
+    Ok(Use::Done(member, ended))
 }
 
 const fn password_of(credential: &KeptCredential) -> Option<&Secret> {

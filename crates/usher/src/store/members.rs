@@ -105,7 +105,8 @@ impl Store {
     ) -> Result<Member, PeopleError> {
         let address: Box<str> = email.into();
         let work = move |db: &Connection| {
-            let Some(row) = find(db, &address)? else { return Ok(None) };
+            let Some(mut row) = find(db, &address)? else { return Ok(None) };
+            row.member.changes += 1;
             let row = change(db, row)?;
             let ended = sessions::delete_person_sessions(db, &row.member.id)?;
             Ok(Some((row.member, ended)))
@@ -127,8 +128,8 @@ pub(super) struct Row {
     password_hash: String,
 }
 
-const COLUMNS: &str =
-    "SELECT id, email, name, groups, added_at, password_hash, checksum, until, chosen FROM people";
+const COLUMNS: &str = "SELECT id, email, name, groups, added_at, password_hash, checksum, until, \
+                       chosen, changes FROM people";
 
 pub(super) fn find(db: &Connection, email: &str) -> Result<Option<Row>, StoreFailure> {
     let mut query = db.prepare_cached(&format!("{COLUMNS} WHERE email = ?1"))?;
@@ -189,6 +190,7 @@ impl Row {
                     0 => AddressBy::Operator,
                     _ => AddressBy::Themselves,
                 },
+                changes: u64::try_from(row.get::<_, i64>(9)?).unwrap_or(0),
             },
             password_hash: row.get(5)?,
         };
@@ -202,15 +204,15 @@ impl Row {
     }
 
     pub(super) fn insert(&self, db: &Connection) -> Result<(), StoreFailure> {
-        let Member { id, email, name, groups, added_at, until, address_by } = &self.member;
+        let Member { id, email, name, groups, added_at, until, address_by, changes } = &self.member;
         let groups = serde_json::to_string(groups)
             .map_err(|error| StoreFailure::Unexpected { what: error.to_string().into() })?;
         let sum = checksum::of(&self.fields(&groups, &self.terms()));
         let added_at = sessions::stored(*added_at);
         db.prepare_cached(
             "INSERT OR REPLACE INTO people \
-             (id, email, name, groups, added_at, password_hash, checksum, until, chosen) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             (id, email, name, groups, added_at, password_hash, checksum, until, chosen, \
+             changes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             id,
@@ -221,19 +223,23 @@ impl Row {
             self.password_hash,
             sum,
             until.map(sessions::stored),
-            i64::from(*address_by == AddressBy::Themselves)
+            i64::from(*address_by == AddressBy::Themselves),
+            sessions::stored(*changes)
         ])?;
         Ok(())
     }
 
     /// Rows that were written before there were guests have a checksum without the last field.
     fn is_plain(&self) -> bool {
-        self.member.until.is_none() && self.member.address_by == AddressBy::Operator
+        let Member { until, address_by, changes, .. } = &self.member;
+        (until, address_by, changes) == (&None, &AddressBy::Operator, &0)
     }
 
     fn terms(&self) -> String {
-        let Member { added_at, until, address_by, .. } = &self.member;
-        format!("{added_at} {until:?} {address_by:?}")
+        let Member { added_at, until, address_by, changes, .. } = &self.member;
+        let terms = format!("{added_at} {until:?} {address_by:?}");
+        // As it was written before changes were counted.
+        if *changes == 0 { terms } else { format!("{terms} {changes}") }
     }
 
     fn fields<'a>(&'a self, groups: &'a str, terms: &'a str) -> [&'a [u8]; 6] {

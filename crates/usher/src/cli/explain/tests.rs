@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use clap::Parser as _;
 use usher_rules::{
-    people::{AddressBy, Member, People as _},
+    people::{Member, People as _},
     secret::Secret,
 };
 
@@ -134,8 +134,7 @@ routes:
         name: "Ann".into(),
         groups: vec!["family".into()],
         added_at: 1,
-        until: None,
-        address_by: AddressBy::Operator,
+        ..Member::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store = Store::open(&data).unwrap();

@@ -127,10 +127,7 @@ fn ways_in(routes: &[&Route], who: &SignedIn) -> Vec<String> {
 mod tests {
     use std::fs;
 
-    use usher_rules::{
-        people::{AddressBy, Member},
-        time::UnixTime,
-    };
+    use usher_rules::{people::Member, time::UnixTime};
 
     use super::note;
 
@@ -144,8 +141,7 @@ mod tests {
             name: "Ann".into(),
             groups: groups.iter().map(|group| (*group).into()).collect(),
             added_at: UnixTime::from_seconds(7).seconds(),
-            until: None,
-            address_by: AddressBy::Operator,
+            ..Member::default()
         };
         let route = "routes:\n- from: https://tv.test\n  to: http://127.0.0.1:1\n";
         let with = |policy: &str| format!("{route}  policy: [{{allow: {{or: [{policy}]}}}}]\n");

@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use usher_lab::no_accounts::NoAccounts;
 use usher_rules::{
     names::{Host, Origin},
     plan::{Plan, Provider},
@@ -362,4 +365,27 @@ async fn a_browser_is_known_by_one_cookie_for_each_person() {
     assert!(over.count() >= 1, "{:?}", seen.cookies());
     let mine = seen.cookies().into_iter().filter(set).filter(|one| !one.contains("Max-Age=0"));
     assert_eq!(mine.count(), 1, "{:?}", seen.cookies());
+}
+
+/// Somebody's groups, end or password were changed after their password had been looked at.
+#[tokio::test]
+async fn a_sign_in_that_a_change_overtook_lets_nobody_in() {
+    let mut room = TestRoom::new(Provider::Builtin);
+    room.room.accounts = Arc::new(NoAccounts { always_changed: true });
+    let mut browser = room.browser();
+    let form = browser.follow(PAGE).await;
+    let seen = browser.fill(&form, ANN.0, ANN.1).await;
+    assert_eq!((seen.status, seen.signs_in()), (403, false), "{}", seen.text);
+    assert_eq!(room.sessions_of("id-of-ann"), 0, "the one that had begun is over");
+    assert!(room.notes.all().contains("sign-in-failed"), "{}", room.notes.all());
+}
+
+#[tokio::test]
+async fn a_page_that_a_worker_passed_on_leads_back_to_itself() {
+    let room = TestRoom::new(Provider::Builtin);
+    let fields = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "empty")];
+    let welcome = "https://auth.example/.pomerium/welcome?invitation=token";
+    let seen = room.browser().send("GET", welcome, String::new(), &fields).await;
+    assert!(seen.text.contains("\"/.pomerium/welcome?invitation=token\""), "{}", seen.text);
+    assert!(!seen.text.contains("sign_in"), "a token in another address: {}", seen.text);
 }

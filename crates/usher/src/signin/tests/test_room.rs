@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use serde_json::json;
 use usher_rules::{
     names::{Authority, Host, Origin, RequestPath},
-    people::{AddressBy, BoxFuture, Member, PasswordCheck, PasswordRefusal, TypedPassword},
+    people::{BoxFuture, Member, PasswordCheck, PasswordRefusal, TypedPassword},
     plan::{Plan, Provider, Route},
     secret::Secret,
     session::{Credential, Keys, SignedIn, credential},
@@ -55,9 +55,7 @@ impl PasswordCheck for Passwords {
                 email: email.into(),
                 name: name.into(),
                 groups: groups.iter().map(|group| (*group).into()).collect(),
-                added_at: 0,
-                until: None,
-                address_by: AddressBy::Operator,
+                ..Member::default()
             };
             match (email, password.expose_str().unwrap()) {
                 ("many@example.com", _) => {
@@ -174,7 +172,7 @@ impl TestRoom {
         let mut room = SignInRoom::new(SignInDeps {
             sessions: Arc::clone(&sessions) as Arc<dyn SessionStore>,
             passwords: Arc::new(Passwords),
-            accounts: Arc::new(NoAccounts),
+            accounts: Arc::<NoAccounts>::default(),
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&Secret::new([1; 32])),
             remembered: Arc::new(Forgetful),

@@ -8,11 +8,7 @@ mod sessions;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use usher_rules::{
-    people::{AddressBy, Member},
-    secret::Secret,
-    session::SessionId,
-};
+use usher_rules::{people::Member, secret::Secret, session::SessionId};
 
 use super::Store;
 use crate::request::identify::LiveSession;
@@ -31,8 +27,7 @@ fn member(email: &str, groups: &[&str]) -> Member {
         name: "Somebody".into(),
         groups: groups.iter().map(|&group| group.into()).collect(),
         added_at: 7,
-        until: None,
-        address_by: AddressBy::Operator,
+        ..Member::default()
     }
 }
 

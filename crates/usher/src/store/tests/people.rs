@@ -1,4 +1,8 @@
-use usher_rules::people::{People, PeopleError};
+use usher_rules::{
+    accounts::{AccountLink, AccountStore, Invitation, KeptCredential, LinkPurpose},
+    people::{People, PeopleError},
+    time::UnixTime,
+};
 
 use super::{find, fresh, member, secret};
 use crate::{
@@ -24,7 +28,7 @@ async fn people_are_added_once_listed_by_address_and_removed_for_good() {
 
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(store.list().await.unwrap(), [ann.clone(), bob.clone()], "every field, by address");
-    assert_eq!(store.remove("bob@example.com").await.unwrap(), bob);
+    assert_eq!(store.remove("bob@example.com").await.unwrap().id, bob.id);
     assert!(People::find(&store, "bob@example.com").await.unwrap().is_none());
     for unknown in [
         store.remove("bob@example.com").await,
@@ -65,6 +69,44 @@ async fn changes_that_take_away_end_sessions() {
     let late = store.begin_session(session(4, &ann.id)).await.unwrap_err();
     assert_eq!(late, StoreFailure::PersonRemoved, "a sign-in that was under way");
     assert!(!other.is_ended(), "nobody else");
+}
+
+/// What a sign-in that is under way is told by.
+#[tokio::test]
+async fn whatever_ends_somebody_s_sessions_is_counted() {
+    let (dir, store) = fresh();
+    let ann = member("ann@example.com", &["family"]);
+    let (id, email) = (&*ann.id, &*ann.email);
+    store.add(ann.clone(), secret("$1")).await.unwrap();
+    store.rehash(email, secret("$1"), secret("$2")).await.unwrap();
+    let now = async |store: &Store| AccountStore::member(store, id).await.unwrap().unwrap().0;
+    assert_eq!(now(&store).await, ann, "the same password at another cost");
+    assert_eq!(store.set_groups(email, ann.groups.clone()).await.unwrap().changes, 1);
+    assert_eq!(store.set_password(email, secret("$3")).await.unwrap().changes, 2);
+    assert_eq!(store.set_until(email, None).await.unwrap().changes, 3);
+    store.remove_passkey(&ann, "none").await.unwrap();
+    let purpose = LinkPurpose::Recover { id: id.into() };
+    let link = AccountLink { purpose, over_at: 9, uses_left: 1 };
+    store.add_link([1; 32], link.clone(), UnixTime::EARLIEST).await.unwrap();
+    let password = KeptCredential::Password(secret("$4"));
+    let used = store.use_link([1; 32], link, ann.clone(), password).await.unwrap().unwrap();
+    assert_eq!((used.changes, &now(&store).await), (5, &used), "as they are after it");
+    drop(store);
+    assert_eq!(now(&Store::open(dir.path()).unwrap()).await, used, "after a restart");
+}
+
+#[tokio::test]
+async fn two_who_join_by_one_link_at_once_are_both_in() {
+    let (_dir, store) = fresh();
+    let purpose = LinkPurpose::Join(Invitation::default());
+    let link = AccountLink { purpose, over_at: 9, uses_left: 2 };
+    store.add_link([1; 32], link.clone(), UnixTime::EARLIEST).await.unwrap();
+    for (email, is_in) in [("ann@example.com", true), ("bob@example.com", true), ("c@d.e", false)] {
+        let password = KeptCredential::Password(secret("$"));
+        // Each had read the link before anybody used it.
+        let used = store.use_link([1; 32], link.clone(), member(email, &[]), password).await;
+        assert_eq!(used.unwrap().is_some(), is_in, "{email}");
+    }
 }
 
 #[tokio::test]
