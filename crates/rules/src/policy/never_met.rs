@@ -1,24 +1,26 @@
-//! Rules that nothing can meet: methods that no request has, claims that are not kept.
+//! Rules that nothing can meet: methods and paths that no request has, claims that are not kept.
 
 use super::{
     Policy,
-    criterion::{About, NeverMet},
+    criterion::{About, MetBy, NeverMet, Possible},
     rule::{Clause, Term},
 };
 use crate::{
-    names::registered_methods,
+    names::{EscapedSlashes, registered_methods},
     problem::{Place, Problem, Severity},
 };
 
 impl Policy {
     /// Operands that nothing can meet, where the config lets these methods in beside the
-    /// registered ones. An error where that lets more people in, else a warning.
-    pub fn never_met(&self, added: &[Box<str>]) -> Vec<Problem> {
-        let known: Vec<&str> =
+    /// registered ones and does this with escaped slashes. An error where that lets more people
+    /// in, else a warning.
+    pub fn never_met(&self, added: &[Box<str>], slashes: EscapedSlashes) -> Vec<Problem> {
+        let methods: Vec<&str> =
             registered_methods().iter().copied().chain(added.iter().map(|name| &**name)).collect();
+        let possible = Possible { methods: &methods, slashes };
         let clauses = self.deny.clauses.iter().chain(&self.allow.clauses);
         let terms = clauses.flat_map(|clause| clause.terms.iter().map(move |term| (clause, term)));
-        terms.flat_map(|(clause, term)| problems(clause, term, &known)).collect()
+        terms.flat_map(|(clause, term)| problems(clause, term, possible)).collect()
     }
 }
 
@@ -34,13 +36,13 @@ impl Policy {
     }
 }
 
-fn problems(clause: &Clause, term: &Term, known: &[&str]) -> Vec<Problem> {
+fn problems(clause: &Clause, term: &Term, possible: Possible<'_>) -> Vec<Problem> {
     let Some(at) = &term.span else { return Vec::new() };
-    let problem = |NeverMet { code, negates, what, help }| {
+    let problem = |NeverMet { code, by, negates, what, help }| {
         // What is met by nothing never holds; its negation always does.
-        let harmless = negates == clause.keeps_out();
+        let harmless = by == MetBy::Little || negates == clause.keeps_out();
         let severity = if harmless { Severity::Warning } else { Severity::Error };
         Problem::new(severity, code, Place::File(at.clone()), what, help)
     };
-    term.criterion.asked().never_met(known).into_iter().map(problem).collect()
+    term.criterion.asked().never_met(possible).into_iter().map(problem).collect()
 }

@@ -8,6 +8,7 @@ use crate::{
         Given,
         keys::{Key, Text, Typed, route},
     },
+    names::never_canonical,
     plan::{Action, PathMatch, Rewrite},
 };
 
@@ -123,7 +124,7 @@ fn never_matches(text: &str) -> Option<&'static str> {
         Some("the query is not a part of the path")
     } else if !text.is_ascii() || text.contains(' ') {
         Some("such characters are escaped there")
-    } else if text.contains("//") || text.contains("/./") || text.contains("/../") {
+    } else if never_canonical(text) {
         Some("paths are normalised first")
     } else if unreserved_escape(text) {
         Some("letters and digits are not escaped there")
