@@ -18,19 +18,21 @@ impl Policy {
         let methods: Vec<&str> =
             registered_methods().iter().copied().chain(added.iter().map(|name| &**name)).collect();
         let possible = Possible { methods: &methods, slashes };
-        let clauses = self.deny.clauses.iter().chain(&self.allow.clauses);
-        let terms = clauses.flat_map(|clause| clause.terms.iter().map(move |term| (clause, term)));
+        let terms = self.terms_to_judge();
         terms.flat_map(|(clause, term)| problems(clause, term, possible)).collect()
     }
-}
 
-impl Policy {
+    /// What problems are looked for in: what a refused one says of itself, too.
+    pub(super) fn terms_to_judge(&self) -> impl Iterator<Item = (&Clause, &Term)> {
+        let sides = [&self.deny, &self.allow, &self.refused];
+        let clauses = sides.into_iter().flat_map(|side| &side.clauses);
+        clauses.flat_map(|clause| clause.terms.iter().map(move |term| (clause, term)))
+    }
+
     /// The first criterion that is about that: where it stands, and its name.
     pub fn first_about(&self, about: About) -> Option<(Place, &str)> {
-        let clauses = self.deny.clauses.iter().chain(&self.allow.clauses);
-        let term = clauses
-            .flat_map(|clause| &clause.terms)
-            .find(|term| term.criterion.asked().about() == about)?;
+        let mut terms = self.terms_to_judge().map(|(_, term)| term);
+        let term = terms.find(|term| term.criterion.asked().about() == about)?;
         let name = term.name.rsplit(' ').next().unwrap_or_default();
         Some((Place::File(term.span.clone()?), name))
     }

@@ -135,6 +135,21 @@ fn a_claim_that_is_not_kept_is_no_rule() {
     }
 }
 
+/// What is wrong in a clause, beside it and in the other rules: all in one run.
+#[test]
+fn one_mistake_of_a_policy_hides_no_other() {
+    let mistakes = "{emial: x}, {http_method: get}, {claim/nonce: x}, {mcp_tool: x}, \
+                    {http_path: a}, {invalid_client_certificate: true}";
+    let route = format!("policy: [{{allow: {{or: [{mistakes}]}}, deny: {{or: [{mistakes}]}}}}]");
+    for (code, times) in
+        [("U308", 2), ("U331", 4), ("U332", 2), ("U349", 1), ("U342", 1), ("U343", 1)]
+    {
+        let problems = compile(&config(&route)).unwrap_err();
+        let found = problems.iter().filter(|problem| problem.code == code).count();
+        assert_eq!(found, times, "{code}: {problems:?}");
+    }
+}
+
 #[test]
 fn what_is_compared_with_nothing_is_told_of_with_its_effect() {
     for criterion in [
