@@ -25,6 +25,7 @@ pub use listen::{ListenAddressError, listen_address};
 pub use mailbox::{folded, is_mailbox, mailbox_domain};
 pub use method::{is_registered, registered as registered_methods};
 pub use origin::{Origin, OriginError};
+pub(crate) use path::never_canonical;
 pub use path::{EscapedSlashes, RequestPath, escaped_path};
 pub use path_error::PathError;
 pub use proxy_header::{

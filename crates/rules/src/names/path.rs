@@ -192,6 +192,11 @@ const fn hex(digit: u8) -> Option<u8> {
     }
 }
 
+/// Has this part of a path what no canonical one has?
+pub(crate) fn never_canonical(part: &str) -> bool {
+    ["//", "/./", "/../"].iter().any(|odd| part.contains(odd))
+}
+
 /// `/a/./b`, `/a/../b` and `/a//b` lose what is superfluous; a final slash stays.
 fn remove_dots_and_merge(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();

@@ -50,9 +50,7 @@ impl Policy {
     }
 
     fn about_certificates(&self) -> impl Iterator<Item = (&Clause, &Term, RestsOn)> {
-        let clauses = self.deny.clauses.iter().chain(&self.allow.clauses);
-        let terms = clauses.flat_map(|clause| clause.terms.iter().map(move |term| (clause, term)));
-        terms.filter_map(|(clause, term)| {
+        self.terms_to_judge().filter_map(|(clause, term)| {
             Some((clause, term, term.criterion.asked().of_certificates()?))
         })
     }

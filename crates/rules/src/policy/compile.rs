@@ -22,12 +22,12 @@ impl Policy {
     /// never skipped.
     pub fn compile(legacy: &LegacyAllow, ppl: Option<&Node>, problems: &mut Vec<Problem>) -> Self {
         let mut report = Report::new(problems);
-        let mut clauses = Vec::new();
-        clauses.extend(legacy_clause(legacy, &mut report));
+        let mut read = Read::default();
+        read.whole.extend(legacy_clause(legacy, &mut report));
         if let Some(node) = ppl.filter(|node| !node.is_null()) {
-            read_policy(node, &mut clauses, &mut report);
-            if !report.has_errors() && !clauses.iter().any(admits) {
-                let what = if clauses.is_empty() {
+            read_policy(node, &mut read, &mut report);
+            if !report.has_errors() && !read.whole.iter().any(admits) {
+                let what = if read.whole.is_empty() {
                     "this policy lets nobody in: there is no criterion in it"
                 } else {
                     "this policy lets nobody in: nothing in it allows anybody"
@@ -36,12 +36,22 @@ impl Policy {
                 report.warning("U320", &node.span, what, help);
             }
         }
-        if report.has_errors() {
-            return Self::deny_all();
+        let Read { whole, broken } = read;
+        if report.has_errors() || !broken.is_empty() {
+            let refused = side(whole.into_iter().chain(broken).collect());
+            return Self { refused, ..Self::deny_all() };
         }
-        let (allow, deny) = clauses.into_iter().partition(|c: &Clause| c.effect == Effect::Allow);
+        let (allow, deny) = whole.into_iter().partition(|c: &Clause| c.effect == Effect::Allow);
         Self { allow: side(allow), deny: side(deny), ..Self::deny_all() }
     }
+}
+
+/// Clauses as far as they could be read.
+#[derive(Default)]
+struct Read {
+    whole: Vec<Clause>,
+    /// Less is in them than is written.
+    broken: Vec<Clause>,
 }
 
 /// Could it let in anybody at all? A preflight is nobody.
@@ -60,7 +70,7 @@ fn side(clauses: Vec<Clause>) -> Side {
 }
 
 /// A list of objects, or one object alone.
-fn read_policy(node: &Node, clauses: &mut Vec<Clause>, report: &mut Report<'_>) {
+fn read_policy(node: &Node, read: &mut Read, report: &mut Report<'_>) {
     let rules = match &node.kind {
         Kind::List(rules) => rules.as_slice(),
         Kind::Map(_) | Kind::Scalar { .. } => std::slice::from_ref(node),
@@ -76,12 +86,12 @@ fn read_policy(node: &Node, clauses: &mut Vec<Clause>, report: &mut Report<'_>) 
             continue;
         };
         for action in actions {
-            read_action(index, action, clauses, report);
+            read_action(index, action, read, report);
         }
     }
 }
 
-fn read_action(index: usize, action: &Entry, clauses: &mut Vec<Clause>, report: &mut Report<'_>) {
+fn read_action(index: usize, action: &Entry, read: &mut Read, report: &mut Report<'_>) {
     let effect = match action.key.to_ascii_lowercase().as_str() {
         "allow" => Effect::Allow,
         "deny" => Effect::Deny,
@@ -106,7 +116,7 @@ fn read_action(index: usize, action: &Entry, clauses: &mut Vec<Clause>, report: 
     };
     for entry in operators {
         let place = Place { effect, index };
-        clauses.extend(read_operator(place, entry, report));
+        read_operator(place, entry, read, report);
     }
 }
 
@@ -117,10 +127,10 @@ struct Place {
     index: usize,
 }
 
-fn read_operator(place: Place, entry: &Entry, report: &mut Report<'_>) -> Option<Clause> {
+fn read_operator(place: Place, entry: &Entry, read: &mut Read, report: &mut Report<'_>) {
     let key = entry.key.to_ascii_lowercase();
     if key == "action" {
-        return None; // left by an old generator of policies; Pomerium ignores it too
+        return; // left by an old generator of policies; Pomerium ignores it too
     }
     let Place { effect, index } = place;
     let Some(operator) = Operator::ALL.into_iter().find(|operator| operator.word() == key) else {
@@ -131,7 +141,7 @@ fn read_operator(place: Place, entry: &Entry, report: &mut Report<'_>) -> Option
         };
         let what = format!("`{effect}` has no operator `{}`", entry.key);
         report.error("U304", &entry.key_span, what, help);
-        return None;
+        return;
     };
     let Kind::List(items) = &entry.value.kind else {
         report.error(
@@ -140,18 +150,22 @@ fn read_operator(place: Place, entry: &Entry, report: &mut Report<'_>) -> Option
             format!("`{operator}` takes a list of criteria"),
             "put a `- ` in front of each, also when there is one",
         );
-        return None;
+        return;
     };
     let name = format!("{effect}[{index}].{operator}");
     report.stands(if effect.keeps_out(operator) { Holding::KeepsOut } else { Holding::LetsIn });
     let slot = |position| Slot { effect, operator, name: &name, position };
-    let terms: Vec<_> = items
-        .iter()
-        .enumerate()
-        .map(|(position, item)| read_term(slot(position), item, report))
-        .collect();
-    let terms = terms.into_iter().collect::<Option<Box<[Term]>>>()?;
-    (!terms.is_empty()).then(|| Clause { effect, operator, name: name.into(), terms })
+    let items = items.iter().enumerate();
+    let terms: Vec<_> =
+        items.map(|(position, item)| read_term(slot(position), item, report)).collect();
+    let is_whole = terms.iter().all(Option::is_some);
+    let terms: Box<[Term]> = terms.into_iter().flatten().collect();
+    let clause = Clause { effect, operator, name: name.as_str().into(), terms };
+    match is_whole {
+        true if clause.terms.is_empty() => {}
+        true => read.whole.push(clause),
+        false => read.broken.push(clause),
+    }
 }
 
 /// Where a criterion stands.

@@ -13,6 +13,9 @@ use super::{
 pub struct Policy {
     pub(super) allow: Side,
     pub(super) deny: Side,
+    /// What could be read of one that is refused. It is asked by nobody: only looked through for
+    /// what else is wrong.
+    pub(super) refused: Side,
     /// The rule's name where none decided, made once: names are not built on the path.
     pub(super) nothing_allows: Arc<str>,
 }
@@ -23,6 +26,7 @@ impl Policy {
         Self {
             allow: Side::default(),
             deny: Side::default(),
+            refused: Side::default(),
             nothing_allows: "nothing-allows".into(),
         }
     }

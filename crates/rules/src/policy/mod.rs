@@ -41,5 +41,6 @@ pub use facts::{Certificate, ClientCertificate, Facts, RequestFacts, WrongCertif
 pub use legacy::LegacyAllow;
 pub use matcher::value_of;
 pub use reason::{Reason, Reasons};
+pub(crate) use report::nearest;
 pub use rule::{Effect, Operator};
 pub use way_in::{Need, WayIn};

@@ -185,10 +185,19 @@ impl<'a> Report<'a> {
     /// What every request passes, of somebody who is signed in and of nobody.
     pub(super) fn anything_at_all(&mut self, criterion: &str, node: &Node) {
         let what = format!("`{criterion}` compares with nothing, so every request passes it");
-        let help = "name an operator, or say it with `accept: true`";
+        self.passed_by_all("U317", node, what, "name an operator, or say it with `accept: true`");
+    }
+
+    /// The same of one about a moment that names none.
+    pub(super) fn any_moment(&mut self, criterion: &str, node: &Node) {
+        let what = format!("`{criterion}` names no moment, so every request passes it");
+        self.passed_by_all("U350", node, what, "write `after`, `before` or both");
+    }
+
+    fn passed_by_all(&mut self, code: &'static str, node: &Node, what: String, help: &str) {
         match self.holding {
-            Holding::LetsIn => self.error("U317", &node.span, what, help),
-            Holding::KeepsOut => self.warning("U317", &node.span, what, help),
+            Holding::LetsIn => self.error(code, &node.span, what, help),
+            Holding::KeepsOut => self.warning(code, &node.span, what, help),
         }
     }
 }
@@ -202,7 +211,7 @@ fn quoted(node: &Node) -> String {
 }
 
 /// The known word that `word` was probably meant to be.
-pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_ascii_lowercase();
     known
         .iter()

@@ -63,6 +63,8 @@ enum View {
     AllShown,
     /// Nobody knows the key.
     Unknown,
+    /// Nor this one, and a secret's is called nearly so: a policy's word all the same.
+    NearlyHidden,
 }
 
 fn view(name: &str) -> View {
@@ -75,12 +77,19 @@ fn view(name: &str) -> View {
     let known = || tables.iter().find_map(|table| find(table, &name));
     // of several keys of one name one may hold a secret
     let secret = || tables.iter().find_map(|table| find_secret(table, &name));
-    secret().or_else(known).or_else(meant).map_or(View::Unknown, |key| match (key.kind, key.fate) {
+    let of_key = |key: &Key| match (key.kind, key.fate) {
         (Kind::Secret | Kind::Map, _) => View::Hidden,
         (Kind::MapOrList, _) | (Kind::Any, Fate::Supported | Fate::Own) => View::AllShown,
         (Kind::Any, _) => View::Hidden,
         (_, _) => View::Shown,
-    })
+    };
+    match secret().or_else(known) {
+        Some(key) => of_key(key),
+        None => match meant().map(of_key) {
+            Some(View::Hidden) => View::NearlyHidden,
+            near => near.unwrap_or(View::Unknown),
+        },
+    }
 }
 
 /// The key of that name in a table, or in one of the tables of its values.
@@ -127,11 +136,12 @@ pub(super) fn line_without_secrets(before: &str, line: &str) -> String {
                 match view(name) {
                     _ if behind.trim().is_empty() || name.is_empty() => {}
                     View::Hidden => return cut(line, at),
+                    View::NearlyHidden if open_until.is_none() => return cut(line, at),
                     View::Unknown if is_key && open_until.is_none() && !opens(behind) => {
                         return cut(line, at);
                     }
                     View::AllShown if is_key => open_until = open_until.or(Some(depth + 1)),
-                    View::Shown | View::AllShown | View::Unknown => {}
+                    View::Shown | View::AllShown | View::Unknown | View::NearlyHidden => {}
                 }
             }
             _ => {}
@@ -147,8 +157,9 @@ fn continues_a_secret(before: &str, line: &str) -> bool {
         return false;
     }
     let key = before.lines().rev().find(|upper| !is_bare(upper) && !upper.trim().is_empty());
-    key.and_then(|upper| upper.find(':').map(|colon| name_before(upper, colon)))
-        .is_some_and(|name| !name.is_empty() && view(name) == View::Hidden)
+    key.and_then(|upper| upper.find(':').map(|colon| name_before(upper, colon))).is_some_and(
+        |name| !name.is_empty() && matches!(view(name), View::Hidden | View::NearlyHidden),
+    )
 }
 
 /// A map or list begins here: its own keys are looked at.
@@ -197,14 +208,14 @@ fn above(before: &str, line: &str) -> View {
             _ if name.is_empty() => {}
             View::Hidden => return View::Hidden,
             View::AllShown => return View::AllShown,
-            View::Unknown if nearest == View::Shown => nearest = View::Unknown,
-            View::Shown | View::Unknown => {}
+            View::Unknown | View::NearlyHidden => nearest = View::Unknown,
+            View::Shown => {}
         }
         (at, in_list) = (indent, is_item);
     }
     match nearest {
         // a scalar or a map below a key that nobody knows
-        View::Unknown | View::Hidden => View::Hidden,
+        View::Unknown | View::NearlyHidden | View::Hidden => View::Hidden,
         View::Shown => View::Shown,
         View::AllShown => View::AllShown,
     }
@@ -268,6 +279,10 @@ mod tests {
             ("routes:\n  ?\n", "    from: https://tv.test", "    from: https://tv.test"),
             ("routes:\n- policy:\n", "    wxyz: {a: [b: c]}", "    wxyz: {a: [b: c]}"),
             ("", "policy: {wxyz: {a: b}}", "policy: {wxyz: {a: b}}"),
+            ("", "policy: {or: [{ssh_username: ann}]}", "policy: {or: [{ssh_username: ann}]}"),
+            ("policy:\n  or:\n", "  - ssh_username: ann", "  - ssh_username: ann"),
+            ("policy:\n  - ssh_username:\n", "      is: ann", "      is: ann"),
+            ("", "ssh_username: ann", "ssh_username: (not shown)"),
             ("", "{policy: {a: b}, wxyz: hunter2}", "{policy: {a: b}, wxyz: (not shown)"),
             ("", "{policy: [a], wxyz: hunter2}", "{policy: [a], wxyz: (not shown)"),
             ("", "[{policy: {a: b}}, {wxyz: hunter2}]", "[{policy: {a: b}}, {wxyz: (not shown)"),

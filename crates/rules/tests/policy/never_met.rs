@@ -58,6 +58,69 @@ fn a_method_that_the_config_adds_is_one() {
     assert!(problems.iter().all(|problem| problem.code != "U331"), "{problems:?}");
 }
 
+/// `None`: nothing is told. `Some(true)`: it is met by nothing; `Some(false)`: by little.
+const PATHS: [(&str, Option<bool>); 26] = [
+    ("admin", Some(true)),
+    ("https://tv.example.com/admin", Some(true)),
+    ("'*/admin'", Some(true)),
+    ("{is: admin}", Some(true)),
+    ("{starts_with: admin}", Some(true)),
+    ("{in: [/a, admin]}", Some(true)),
+    ("//b", Some(true)),
+    ("{contains: //}", Some(true)),
+    ("/a/../c", Some(true)),
+    ("{starts_with: /a/./}", Some(true)),
+    ("/a/..", Some(true)),
+    ("{ends_with: /.}", Some(true)),
+    ("{contains: '\\'}", Some(true)),
+    ("{starts_with: /secret%20x}", Some(false)),
+    ("/%61", Some(false)),
+    ("{contains: '%C3%BC'}", Some(false)),
+    ("/a?x", Some(false)),
+    ("'/x#y'", Some(false)),
+    ("/glob/*", Some(false)),
+    ("{ends_with: '*.css'}", Some(false)),
+    ("/admin", None),
+    ("'/a b/ü 100%'", None),
+    ("{starts_with: /a/..}", None),
+    ("{ends_with: admin}", None),
+    ("{contains: min/}", None),
+    ("{in: [/a, /b]}", None),
+];
+
+#[test]
+fn a_path_that_no_request_has_is_no_rule() {
+    for (place, positive, negative) in [
+        ("allow: {or: [OF]}", Warning, Error),
+        ("allow: {nor: [OF]}", Error, Warning),
+        ("deny: {and: [OF]}", Error, Warning),
+        ("deny: {not: [OF]}", Warning, Error),
+    ] {
+        let told = |operand: &str| {
+            let of = format!("{{http_path: {operand}}}");
+            found(&format!("policy: {{{}}}", place.replace("OF", &of)), "U331")
+        };
+        for (operand, never) in PATHS {
+            let expected = never.map(|never| if never { positive } else { Warning });
+            assert_eq!(told(operand), expected, "{place} {operand}");
+        }
+        assert_eq!(told("{not: admin}"), Some(negative), "{place}");
+        assert_eq!(told("{not_in: [/a, admin]}"), Some(negative), "{place}");
+        assert_eq!(told("{not: /a?x}"), Some(Warning), "{place}");
+    }
+}
+
+/// `/a%2F/b` is `/a//b` decoded.
+#[test]
+fn a_path_with_kept_slashes_is_not_normalised_once_more() {
+    let text = config("policy: {deny: {or: [{http_path: /a//b}]}}");
+    for (action, told) in [("keep_unchanged", false), ("unescape_and_forward", true)] {
+        let text = format!("path_with_escaped_slashes_action: {action}\n{text}");
+        let problems = compile(&text).map_or_else(|problems| problems, |(_, problems)| problems);
+        assert_eq!(problems.iter().any(|problem| problem.code == "U331"), told, "{action}");
+    }
+}
+
 #[test]
 fn a_claim_that_is_not_kept_is_no_rule() {
     for (policy, expected) in [
@@ -69,6 +132,21 @@ fn a_claim_that_is_not_kept_is_no_rule() {
         ("deny: {or: [{claim/acr: x}]}", None),
     ] {
         assert_eq!(found(&format!("policy: {{{policy}}}"), "U332"), expected, "{policy}");
+    }
+}
+
+/// What is wrong in a clause, beside it and in the other rules: all in one run.
+#[test]
+fn one_mistake_of_a_policy_hides_no_other() {
+    let mistakes = "{emial: x}, {http_method: get}, {claim/nonce: x}, {mcp_tool: x}, \
+                    {http_path: a}, {invalid_client_certificate: true}";
+    let route = format!("policy: [{{allow: {{or: [{mistakes}]}}, deny: {{or: [{mistakes}]}}}}]");
+    for (code, times) in
+        [("U308", 2), ("U331", 4), ("U332", 2), ("U349", 1), ("U342", 1), ("U343", 1)]
+    {
+        let problems = compile(&config(&route)).unwrap_err();
+        let found = problems.iter().filter(|problem| problem.code == code).count();
+        assert_eq!(found, times, "{code}: {problems:?}");
     }
 }
 

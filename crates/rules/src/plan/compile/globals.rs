@@ -15,6 +15,7 @@ use crate::{
     },
     names::{Host, ListenAddressError, listen_address},
     plan::{CertificateFiles, CookiePolicy, Listen, LogSelection, Protocols, Timeouts},
+    policy::nearest,
     problem::{Problem, Severity},
     secret::Secret,
 };
@@ -367,13 +368,14 @@ impl Compiler<'_> {
                 self.report(problem);
                 continue;
             }
-            let near = known.iter().max_by(|a, b| {
-                strsim::jaro_winkler(a, &item.text).total_cmp(&strsim::jaro_winkler(b, &item.text))
-            });
+            let help = match nearest(&item.text, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are `{}`", known.join("`, `")),
+            };
             let mut problem = given.warning(
                 "U405",
                 format!("`{}` has no field `{}`: it is left out", key.name, item.text),
-                near.map_or_else(String::new, |near| format!("did you mean `{near}`?")),
+                help,
             );
             problem.at = given.source.place(&item.at);
             self.report(problem);

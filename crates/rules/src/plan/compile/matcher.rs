@@ -1,6 +1,7 @@
 //! Which paths a route takes, and what the upstream sees of them.
 
 use regex::Regex;
+use regex_syntax::hir::literal::Extractor;
 
 use super::{Compiler, re2};
 use crate::{
@@ -8,8 +9,13 @@ use crate::{
         Given,
         keys::{Key, Text, Typed, route},
     },
+    names::never_canonical,
     plan::{Action, PathMatch, Rewrite},
+    problem::Problem,
 };
+
+/// So many characters of a class are looked at one by one.
+const LETTERS: usize = 128;
 
 impl Compiler<'_> {
     /// One of `regex`, `path`, `prefix`, in this order; the others do nothing.
@@ -33,15 +39,12 @@ impl Compiler<'_> {
                     "write it as RE2 has it, for the whole path",
                 )
             });
-            return self.keep(regex).map(PathMatch::Regex);
+            let regex = self.keep(regex)?;
+            let never = matches_no_path(regex.as_str());
+            self.problems.extend(never.map(|why| no_such_path(wins, why)));
+            return Some(PathMatch::Regex(regex));
         }
-        if let Some(why) = never_matches(text) {
-            self.report(wins.warning(
-                "U512",
-                format!("no request has a path like `{text}`: {why}"),
-                "write the path as it is sent: beginning with `/`, other characters escaped (`%C3%BC`), without the query",
-            ));
-        }
+        self.problems.extend(hardly_matches(wins));
         Some(if std::ptr::eq(wins.key, &*route::PATH) {
             PathMatch::Exact(text.into())
         } else {
@@ -115,6 +118,37 @@ impl Compiler<'_> {
     }
 }
 
+/// What is told of a path that no request has, or hardly any.
+fn hardly_matches(given: &Given) -> Option<Problem> {
+    let text = given.text();
+    if let Some(why) = never_matches(text) {
+        return Some(no_such_path(given, why));
+    }
+    let (before, _) = text.split_once('*')?;
+    let what = format!("hardly any request has a path like `{text}`: `*` stands for itself");
+    let help = format!("write `prefix: {before}`, or a pattern under `regex`");
+    Some(given.warning("U512", what, help))
+}
+
+fn no_such_path(given: &Given, why: &str) -> Problem {
+    given.warning(
+        "U512",
+        format!("no request has a path like `{}`: {why}", given.text()),
+        "write the path as it is sent: beginning with `/`, other characters escaped (`%C3%BC`), without the query",
+    )
+}
+
+/// Why no canonical path matches this pattern for whole ones: none begins as all that match do.
+fn matches_no_path(pattern: &str) -> Option<&'static str> {
+    let parsed = regex_syntax::parse(pattern).ok()?;
+    let begins = Extractor::new().limit_class(LETTERS).extract(&parsed);
+    let reasons = begins.literals()?.iter().map(|begin| {
+        let text = String::from_utf8_lossy(begin.as_bytes());
+        if text.is_empty() { None } else { never_matches(&text) }
+    });
+    reasons.collect::<Option<Vec<_>>>()?.first().copied()
+}
+
 /// Why no canonical path looks like this.
 fn never_matches(text: &str) -> Option<&'static str> {
     if !text.starts_with('/') {
@@ -123,7 +157,7 @@ fn never_matches(text: &str) -> Option<&'static str> {
         Some("the query is not a part of the path")
     } else if !text.is_ascii() || text.contains(' ') {
         Some("such characters are escaped there")
-    } else if text.contains("//") || text.contains("/./") || text.contains("/../") {
+    } else if never_canonical(text) {
         Some("paths are normalised first")
     } else if unreserved_escape(text) {
         Some("letters and digits are not escaped there")
@@ -137,4 +171,38 @@ fn unreserved_escape(text: &str) -> bool {
         let byte = rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
         byte.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{matches_no_path, re2};
+
+    /// A strict route behind such a pattern is never reached, and the one below it is public.
+    #[test]
+    fn a_pattern_that_no_path_matches_is_told() {
+        for (pattern, dead) in [
+            ("admin/.*", true),
+            ("^admin(/.*)?$", true),
+            ("(?i)admin", true),
+            ("admin|api/.*", true),
+            ("[a-z]+/x", true),
+            (r"\\/admin", true),
+            (r"\w+/admin", true),
+            (r"/a\?tab=.*", true),
+            ("//b.*", true),
+            ("/ü.*", true),
+            ("/admin/.*", false),
+            ("^/admin$", false),
+            ("admin|/api", false),
+            (".*admin", false),
+            ("[^a]dmin", false),
+            ("/?admin", false),
+            (r"/a/[0-9]+\.js", false),
+            ("(?i)/Admin.*", false),
+            ("", false),
+        ] {
+            let regex = re2::whole(pattern).unwrap();
+            assert_eq!(matches_no_path(regex.as_str()).is_some(), dead, "{pattern}");
+        }
+    }
 }

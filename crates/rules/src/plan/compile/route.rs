@@ -23,7 +23,7 @@ use crate::{
         upgrades,
         words::IssuerFormat,
     },
-    names::Host,
+    names::{EscapedSlashes, Host},
     plan::{
         CircuitBreakers, HostPattern, PathMatch, RequestTemplate, Rewrite, Route, Tunnel,
         UpstreamTls, UpstreamVerify,
@@ -42,6 +42,7 @@ pub(super) struct Defaults<'a> {
     breakers: CircuitBreakers,
     response_fields: &'a ResponseFields,
     additional_methods: &'a [Box<str>],
+    slashes: EscapedSlashes,
     mtls: &'a mtls::Shared,
     mcp: McpFlag,
 }
@@ -64,6 +65,7 @@ impl<'a> Defaults<'a> {
             ),
             response_fields,
             additional_methods,
+            slashes: globals.value(&global::PATH_WITH_ESCAPED_SLASHES_ACTION),
             mtls,
             mcp: McpFlag::of(globals),
         }
@@ -210,7 +212,7 @@ impl Compiler<'_> {
     fn policies(&mut self, defaults: &Defaults<'_>) -> (Policy, Option<Policy>) {
         let (policy, shadow) = (self.policy(), self.shadow_policy());
         for policy in [Some(&policy), shadow.as_ref()].into_iter().flatten() {
-            self.problems.extend(policy.never_met(defaults.additional_methods));
+            self.problems.extend(policy.never_met(defaults.additional_methods, defaults.slashes));
         }
         let demanded = |policy: Policy| {
             if defaults.mtls.demands() { policy.with_certificate_demanded() } else { policy }

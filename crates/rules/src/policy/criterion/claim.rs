@@ -1,6 +1,8 @@
 use serde_json::Value;
 
-use super::{Doubt, NeverMet, Question, SubPath, Who, Written, person::has_capitals};
+use super::{
+    Doubt, MetBy, NeverMet, Possible, Question, SubPath, Who, Written, person::has_capitals,
+};
 use crate::{
     names::is_mailbox,
     people::{ABOUT_THE_TOKEN, UNPROVEN},
@@ -94,10 +96,11 @@ impl Question for Claim {
     }
 
     /// Claims that are about the token are never kept.
-    fn never_met(&self, _: &[&str]) -> Vec<NeverMet> {
+    fn never_met(&self, _: Possible<'_>) -> Vec<NeverMet> {
         let name = &*self.name;
         let unkept = (ABOUT_THE_TOKEN.contains(&name) || name == UNPROVEN).then(|| NeverMet {
             code: "U332",
+            by: MetBy::Nothing,
             negates: self.want.takes(&[], Manner::LetsIn),
             what: format!("the claim `{name}` is about the token, and nobody has it here"),
             help: "ask for a claim about the person: `claim/groups`, `claim/acr` …".into(),

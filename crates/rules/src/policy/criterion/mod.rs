@@ -23,6 +23,7 @@ use super::{
     report::Report,
 };
 use crate::{
+    names::EscapedSlashes,
     people::{Person, Spelling},
     session::SignedIn,
 };
@@ -74,8 +75,8 @@ trait Question: Sized + 'static {
         None
     }
 
-    /// Operands that nobody and nothing can meet, where these are the methods.
-    fn never_met(&self, _methods: &[&str]) -> Vec<NeverMet> {
+    /// Operands that nobody and nothing can meet, where these requests are let through.
+    fn never_met(&self, _possible: Possible<'_>) -> Vec<NeverMet> {
         Vec::new()
     }
 
@@ -92,9 +93,26 @@ enum SubPath {
     Without,
 }
 
+/// What requests may have.
+#[derive(Clone, Copy)]
+pub(super) struct Possible<'a> {
+    pub(super) methods: &'a [&'a str],
+    /// Kept ones are in the decoded path like any other `/`.
+    pub(super) slashes: EscapedSlashes,
+}
+
+/// What meets an operand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum MetBy {
+    Nothing,
+    /// Something, and hardly what was meant.
+    Little,
+}
+
 /// An operand that nothing meets, and what to write instead.
 pub(super) struct NeverMet {
     pub(super) code: &'static str,
+    pub(super) by: MetBy,
     /// Does what meets it not pass, so that everything does?
     pub(super) negates: bool,
     pub(super) what: String,
@@ -212,7 +230,7 @@ pub(super) trait Asked {
     fn about(&self) -> About;
     fn device_kind(&self) -> Option<&str>;
     fn hardly_met(&self) -> Option<&str>;
-    fn never_met(&self, methods: &[&str]) -> Vec<NeverMet>;
+    fn never_met(&self, possible: Possible<'_>) -> Vec<NeverMet>;
     fn of_certificates(&self) -> Option<RestsOn>;
 }
 
@@ -257,8 +275,8 @@ impl<Q: Question> Asked for Q {
         Question::hardly_met(self)
     }
 
-    fn never_met(&self, methods: &[&str]) -> Vec<NeverMet> {
-        Question::never_met(self, methods)
+    fn never_met(&self, possible: Possible<'_>) -> Vec<NeverMet> {
+        Question::never_met(self, possible)
     }
 
     fn of_certificates(&self) -> Option<RestsOn> {

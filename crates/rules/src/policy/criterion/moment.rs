@@ -194,7 +194,7 @@ impl<'a> Bounds<'a> {
         let [after, before, timezone] = values(written.name, entries, known, report)?;
         let bounds = Self { written, after, before, timezone };
         if bounds.given().next().is_none() {
-            report.anything_at_all(written.name, written.data);
+            report.any_moment(written.name, written.data);
         }
         Some(bounds)
     }

@@ -1,10 +1,15 @@
 //! Each looks at its own field and no other. In Pomerium 0.32.7 `http_path` and `http_method`
 //! pass when any field does, the query included (`pomerium-policy-measured.md` 1).
 
-use super::{About, Doubt, NeverMet, Question, Request, RequestFacts, Written};
-use crate::policy::{
-    matcher::{AddressMatch, TextMatch},
-    report::{Report, nearest},
+use super::{
+    About, Doubt, MetBy, NeverMet, Possible, Question, Request, RequestFacts, Written,
+};
+use crate::{
+    names::{EscapedSlashes, never_canonical},
+    policy::{
+        matcher::{AddressMatch, TextMatch, TextOperator},
+        report::{Report, nearest},
+    },
 };
 
 criteria! {
@@ -39,9 +44,10 @@ impl Question for Method {
     }
 
     /// Requests with other methods are refused, so that `delete` is met by none.
-    fn never_met(&self, methods: &[&str]) -> Vec<NeverMet> {
+    fn never_met(&self, Possible { methods, .. }: Possible<'_>) -> Vec<NeverMet> {
         let unmet = self.0.met_by_none(methods).map(|(word, negates)| NeverMet {
             code: "U331",
+            by: MetBy::Nothing,
             negates,
             what: format!("no method that is let through meets `{word}`"),
             help: other_method(word, methods),
@@ -88,6 +94,63 @@ impl Question for Path {
     fn found(&self, request: RequestFacts<'_>) -> String {
         format!("path is `{}`", request.path)
     }
+
+    /// Paths are compared canonical and decoded: an operand as browsers send it is met by nothing.
+    fn never_met(&self, Possible { slashes, .. }: Possible<'_>) -> Vec<NeverMet> {
+        let unmet = self.0.operands().filter_map(|(operator, word)| {
+            let (by, what, help) = no_path(operator, word, slashes)
+                .map(|(why, help)| (MetBy::Nothing, format!("no path meets `{word}`: {why}"), help))
+                .or_else(|| {
+                    let (why, help) = hardly_a_path(word)?;
+                    Some((MetBy::Little, format!("hardly any path meets `{word}`: {why}"), help))
+                })?;
+            Some(NeverMet { code: "U331", by, negates: operator.negates(), what, help })
+        });
+        unmet.collect()
+    }
+}
+
+/// Why no path meets it, and what to write. Nothing is said of empty ones: U313 is about these.
+fn no_path(
+    operator: TextOperator,
+    word: &str,
+    slashes: EscapedSlashes,
+) -> Option<(&'static str, String)> {
+    let odd_end = || operator.compares_end() && (word.ends_with("/.") || word.ends_with("/.."));
+    if word.is_empty() {
+        None
+    } else if operator.compares_begin() && !word.starts_with('/') {
+        let path = word.split_once("://").map_or(word, |(_, rest)| {
+            rest.split_once('/').map(|(_, path)| path).unwrap_or_default()
+        });
+        Some(("paths begin with `/`", format!("write `/{path}`")))
+    } else if slashes != EscapedSlashes::Keep
+        && (never_canonical(word) || word.contains('\\') || odd_end())
+    {
+        let help = "write it without empty segments, `.`, `..` and backslashes";
+        Some(("paths are normalised first", help.into()))
+    } else {
+        None
+    }
+}
+
+/// Why hardly any path meets it. `%`, `?` and `#` are in one that has them escaped.
+fn hardly_a_path(word: &str) -> Option<(&'static str, String)> {
+    let decoded = percent_encoding::percent_decode_str(word).decode_utf8_lossy();
+    if decoded != word {
+        return Some(("they are compared decoded", format!("write `{decoded}`")));
+    }
+    let at = word.find(['?', '#', '*'])?;
+    let (before, from) = word.split_at(at);
+    Some(if from.starts_with('*') {
+        let help = match before {
+            "" => format!("write `ends_with: {}`", from.trim_start_matches('*')),
+            _ => format!("write `starts_with: {before}`"),
+        };
+        ("`*` stands for itself", help)
+    } else {
+        ("query and fragment are no part of them", format!("write `{before}`"))
+    })
 }
 
 /// `source_ip`: the peer, whatever `X-Forwarded-For` says.

@@ -21,8 +21,9 @@ struct TextTest {
     words: Words,
 }
 
+/// How a text is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TextOperator {
+pub(crate) enum TextOperator {
     Is,
     Not,
     Contains,
@@ -167,6 +168,13 @@ impl TextMatch {
         })
     }
 
+    /// Every operand, and how it is compared.
+    pub(crate) fn operands(&self) -> impl Iterator<Item = (TextOperator, &str)> {
+        self.tests
+            .iter()
+            .flat_map(|test| test.words.written.iter().map(move |word| (test.operator, &**word)))
+    }
+
     /// Operands that none of `texts` meets, and whether their test negates.
     pub(crate) fn met_by_none<'a>(
         &'a self,
@@ -205,7 +213,8 @@ impl TextOperator {
         })
     }
 
-    const fn negates(self) -> bool {
+    /// Does what is found not pass?
+    pub(crate) const fn negates(self) -> bool {
         matches!(self, Self::Not | Self::NotIn)
     }
 
@@ -224,6 +233,16 @@ impl TextOperator {
 
     const fn compares_whole(self) -> bool {
         matches!(self, Self::Is | Self::Not | Self::In | Self::NotIn)
+    }
+
+    /// Is the begin of a text compared?
+    pub(crate) const fn compares_begin(self) -> bool {
+        self.compares_whole() || matches!(self, Self::StartsWith)
+    }
+
+    /// Is its end?
+    pub(crate) const fn compares_end(self) -> bool {
+        self.compares_whole() || matches!(self, Self::EndsWith)
     }
 
     fn finds(self, words: &[Box<str>], text: &str) -> bool {
