@@ -23,15 +23,17 @@ struct Deviation {
 enum Ours {
     /// The config is refused, with this code.
     Refused(String),
-    /// Somebody is kept out, by this status.
+    /// Somebody is kept out, by this status, and the policy decides alike.
     Status(u16),
+    /// Our policy keeps out whom theirs let in, by this status.
+    Denied(u16),
     /// Everything is alike but this part.
     Part(String),
 }
 
 impl Deviations {
-    /// Reads lines of `KIND[,KIND…][ with TEXT] | refused CODE, status N or part NAME | why`, where
-    /// `TEXT` stands in what a case is about. Empty lines and those that begin with `#` say nothing.
+    /// Reads lines of `KIND[,KIND…][ with TEXT] | refused CODE, status N, denied N or part NAME | why`,
+    /// where `TEXT` stands in what a case is about. Empty lines and those that begin with `#` say nothing.
     ///
     /// # Errors
     ///
@@ -58,6 +60,7 @@ impl Deviation {
         let ours = match ours.split_once(' ')? {
             ("refused", code) => Ours::Refused(code.into()),
             ("status", status) => Ours::Status(status.parse().ok()?),
+            ("denied", status) => Ours::Denied(status.parse().ok()?),
             ("part", part) => Ours::Part(part.into()),
             _ => return None,
         };
@@ -77,14 +80,55 @@ impl Deviation {
             && case.about.contains(&self.asks)
             && match &self.ours {
                 Ours::Refused(code) => is_refused(&case.ours) && case.codes.contains(code),
-                Ours::Status(status) => case.ours.get("status") == Some(&json!(status)),
+                Ours::Status(status) => {
+                    let decided = ["allow", "deny"];
+                    case.ours.get("status") == Some(&json!(status))
+                        && case.differing().iter().all(|differs| !decided.contains(differs))
+                }
+                Ours::Denied(status) => case.ours.get("status") == Some(&json!(status)),
                 Ours::Part(part) => case.differing().iter().all(|differs| differs == part),
             }
     }
 }
 
 fn unclear(line: &str) -> Failure {
-    let what =
-        format!("`{line}` is not KIND[ with TEXT] | refused CODE, status N or part NAME | why");
+    let what = format!(
+        "`{line}` is not KIND[ with TEXT] | refused CODE, status N, denied N or part NAME | why"
+    );
     Failure::Unclear { name: "deviations.txt".into(), what }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Deviations;
+    use crate::answer::{Answer, Case, Right};
+
+    fn answer(allow: bool, status: u16) -> Answer {
+        [("allow", json!({"value": allow})), ("status", json!(status))]
+            .map(|(part, value)| (part.to_owned(), value))
+            .into()
+    }
+
+    /// Another status is no excuse for another decision.
+    #[test]
+    fn a_status_that_deviates_hides_no_decision() {
+        let told = |line: &str, allow: bool| {
+            let case = Case {
+                id: "a".into(),
+                kind: "claim".into(),
+                hazard: String::new(),
+                about: String::new(),
+                right: vec![Right::Answer(answer(allow, 302))],
+                ours: answer(false, 401),
+                codes: Vec::new(),
+                with_slashes_as_one: None,
+            };
+            Deviations::parse(line).unwrap().why(&case).is_some()
+        };
+        assert!(told("* | status 401 | why", false));
+        assert!(!told("* | status 401 | why", true));
+        assert!(told("* | denied 401 | why", true));
+    }
 }

@@ -3,6 +3,9 @@
 use super::Environment;
 use crate::problem::Problem;
 
+/// The code of a line that sets none. It may go on with the secret of a quote that was left open.
+pub(crate) const NO_VARIABLE: &str = "U114";
+
 /// The variables of a text. Their names have no case, as keys have none.
 pub(super) fn variables(text: &str, problems: &mut Vec<Problem>) -> Environment {
     let mut variables = Environment::new();
@@ -15,7 +18,7 @@ pub(super) fn variables(text: &str, problems: &mut Vec<Problem>) -> Environment 
                 variables.insert(name.trim().to_ascii_uppercase(), value_of(value.trim()));
             }
             _ if is_said => problems.push(Problem::error(
-                "U114",
+                NO_VARIABLE,
                 start..start + line.trim_end().len(),
                 "this line is not `NAME=value`",
                 "write one variable a line, such as `IDP_CLIENT_ID=usher`",

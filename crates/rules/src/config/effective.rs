@@ -4,12 +4,15 @@ use std::{fmt, time::Duration};
 
 pub use super::values::NOT_SHOWN;
 use super::{
-    Draft, Section, duration,
+    Draft, Given, Section, duration,
     keys::{self, Fate, Key, Kind, Table, Value, global, nested, route},
     upgrades,
 };
 use crate::{
-    problem::{has_secret_parameter, is_secret_field, without_passwords},
+    problem::{
+        has_secret_parameter, is_secret_field, without_arguments, without_parameters,
+        without_passwords,
+    },
     yaml::{self, Node, Style},
 };
 
@@ -124,7 +127,15 @@ fn in_order(all: &mut [Setting], table: Table) {
 
 /// The keys of one map: those that are written, in the order of the table, and those that hold.
 fn settings(section: &Section, table: Table) -> Vec<Setting> {
-    table.iter().filter_map(|key| setting(section, key)).collect()
+    let mut all: Vec<Setting> = table.iter().filter_map(|key| setting(section, key)).collect();
+    let field = section.get(&route::REWRITE_HEADER).unwrap_or_default();
+    for one in &mut all {
+        let value = section.given(one.key).map(Given::text).unwrap_or_default();
+        if std::ptr::eq(one.key, &*route::REWRITE_VALUE) && is_secret_field(field, value) {
+            one.data = Data::Secret;
+        }
+    }
+    all
 }
 
 fn setting(section: &Section, key: &'static Key) -> Option<Setting> {
@@ -169,7 +180,11 @@ fn data(key: &Key, value: &Value, node: &Node) -> Data {
         Value::Bool(on) => Data::Plain(on.to_string().into()),
         Value::Duration(length) => span(*length),
         Value::Int(number) => Data::Plain(number.to_string().into()),
-        Value::List(items) => Data::List(items.iter().map(|item| item.text.clone()).collect()),
+        Value::List(items) => {
+            let items: Vec<&str> = items.iter().map(|item| &*item.text).collect();
+            let shown = without_arguments(&items, NOT_SHOWN);
+            Data::List(shown.into_iter().map(Into::into).collect())
+        }
         Value::Map(pairs) => {
             let pairs = pairs.iter().map(|(name, value)| (name.text.clone(), value.text.clone()));
             Data::Map(pairs.collect())
@@ -287,7 +302,8 @@ fn flow(node: &Node) -> String {
     match &node.kind {
         yaml::Kind::Scalar { .. } if node.is_null() => "null".to_owned(),
         yaml::Kind::Scalar { text, style } => {
-            let (shown, is_plain) = (without_passwords(text), *style == Style::Plain);
+            let shown = without_parameters(&without_passwords(text), NOT_SHOWN);
+            let is_plain = *style == Style::Plain;
             let stands = shown == **text && is_plain && (is_bare(text) || is_literal(text));
             if stands { shown } else { quoted(&shown) }
         }

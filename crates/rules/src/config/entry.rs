@@ -13,6 +13,16 @@ use crate::{
     yaml::{self, Entry, Node},
 };
 
+/// Does [`values::NOT_SHOWN`] stand in a value, or in a part of one? Keys below it tell it themselves.
+fn is_left_out(key: &Key, node: &Node) -> bool {
+    match &node.kind {
+        _ if matches!(key.kind, Kind::Object(_) | Kind::Objects(_) | Kind::Routes) => false,
+        yaml::Kind::Scalar { text, .. } => text.contains(values::NOT_SHOWN),
+        yaml::Kind::List(items) => items.iter().any(|item| is_left_out(key, item)),
+        yaml::Kind::Map(entries) => entries.iter().any(|entry| is_left_out(key, &entry.value)),
+    }
+}
+
 /// Reads one known key: its value by the key's kind, then the key's fate. Nothing for what is as
 /// good as absent.
 pub(super) fn read(
@@ -27,12 +37,7 @@ pub(super) fn read(
     }
     let before = problems.len();
     let value = value(key, &node, source, problems);
-    let is_left_out = match &value {
-        Some(Value::Map(pairs)) => pairs.iter().any(|(_, value)| *value.text == *values::NOT_SHOWN),
-        Some(Value::Text(text)) => **text == *values::NOT_SHOWN,
-        _ => false,
-    };
-    if is_left_out {
+    if value.is_some() && is_left_out(key, &node) {
         problems.push(Problem::error(
             "U233",
             key_span.clone(),

@@ -20,6 +20,7 @@ pub(crate) mod upgrades;
 pub mod values;
 pub mod words;
 
+pub(crate) use dotenv::NO_VARIABLE;
 pub use draft::{Draft, Given, Section, Source, read};
 pub use effective::Effective;
 

@@ -3,54 +3,8 @@
 //! A value is shown where the table of keys knows its key and knows that it holds no secret. What
 //! stands behind an unknown key may be a secret whose key has a typo.
 
+use super::credentials::{HIDDEN, is_key_like, is_secret_name, without_passwords_anywhere};
 use crate::config::keys::{self, Fate, Key, Kind, Table, route};
-
-/// Parts of a name behind which a secret stands, of keys, fields and parameters alike.
-const SECRET_NAMES: &[&str] = &[
-    "secr",
-    "passw",
-    "token",
-    "signing_key",
-    "certificate_key",
-    "client_key",
-    "basic_auth",
-    "service_account",
-    "mac_key",
-    "api_key",
-    "apikey",
-    "authorization",
-    "connection_string",
-    "otlp_headers",
-    "credential",
-];
-
-/// Names that hold these and no secret.
-const PUBLIC_ENDINGS: &[&str] = &["_file", "_format", "_url"];
-
-/// Letters of base64 in a row that may be a key.
-const KEY_LIKE: usize = 40;
-
-const HIDDEN: &str = "(not shown)";
-
-/// The one rule of which names hold secrets.
-fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    let is_named = name.ends_with("cookie") || SECRET_NAMES.iter().any(|word| name.contains(word));
-    is_named && !PUBLIC_ENDINGS.iter().any(|ending| name.ends_with(ending))
-}
-
-/// May a field of this name hold a secret? A reference to what is known at the time of a request is
-/// none.
-pub(crate) fn is_secret_field(name: &str, value: &str) -> bool {
-    is_secret_name(name) && !value.contains("${pomerium.")
-}
-
-/// Has an address a parameter that may hold a secret?
-pub(crate) fn has_secret_parameter(text: &str) -> bool {
-    let query = text.split_once('?').map(|(_, query)| query).unwrap_or_default();
-    let names = query.split('&').filter_map(|pair| pair.split_once('='));
-    names.map(|(name, _)| name).any(is_secret_name)
-}
 
 /// What a key says about the values behind and below it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -114,10 +68,11 @@ fn tables_in(table: Table) -> impl Iterator<Item = Table> {
 
 /// The line without secrets; `before` is the text up to it.
 pub(super) fn line_without_secrets(before: &str, line: &str) -> String {
-    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    if line.trim().len() >= KEY_LIKE && line.trim().chars().all(is_base64) {
+    if is_key_like(line.trim()) {
         return HIDDEN.to_owned();
     }
+    // before anything is cut off: a password may hold what a key ends with
+    let line = &*without_passwords_anywhere(line);
     if above(before, line) == View::Hidden || continues_a_secret(before, line) {
         return hidden_but_its_key(line);
     }
@@ -147,7 +102,7 @@ pub(super) fn line_without_secrets(before: &str, line: &str) -> String {
             _ => {}
         }
     }
-    without_passwords(line)
+    line.to_owned()
 }
 
 /// A secret that broke into two lines, in an editor or by `base64`: the second one has no key.
@@ -227,46 +182,9 @@ fn place(line: &str) -> (usize, bool) {
     (line.len() - text.len(), text.starts_with("- ") || text == "-")
 }
 
-/// `http://user:password@host` with a star for each letter of the password.
-pub(crate) fn without_passwords(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        out.push_str(before);
-        out.push_str("://");
-        rest = after;
-        let authority = after.get(..authority_end(after)).unwrap_or_default();
-        if let Some((user, _)) = authority.rsplit_once('@') {
-            let name = user.split(':').next().unwrap_or_default();
-            out.push_str(name);
-            if let Some(password) = user.get(name.len() + 1..) {
-                out.push(':');
-                out.push_str(&"*".repeat(password.chars().count()));
-            }
-            rest = after.get(user.len()..).unwrap_or_default();
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-/// Where host and port end. A password that holds a `/` is one all the same: what stands behind the
-/// first colon is no port then, and an `@` follows.
-fn authority_end(after: &str) -> usize {
-    let stop = |marks: &[char]| after.find(marks).unwrap_or(after.len());
-    let end = stop(&['/', ' ', '"', '\'', ',', '?', '#']);
-    let authority = after.get(..end).unwrap_or_default();
-    let port = authority.rsplit_once(':').map(|(_, port)| port).unwrap_or("0");
-    let whole = stop(&[' ', '"', '\'']);
-    match after.get(..whole).and_then(|text| text.rfind('@')) {
-        Some(at) if at >= end && !port.bytes().all(|byte| byte.is_ascii_digit()) => at + 1,
-        Some(_) | None => end,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{line_without_secrets, without_passwords};
+    use super::line_without_secrets;
 
     /// What stands behind a key that nobody knows may be a secret, and only what is known to hold
     /// none is shown below such a key, beside one and behind one.
@@ -289,19 +207,6 @@ mod tests {
             ("", "prefix: /?policy=1 {wxyz: hunter2}", "prefix: /?policy=1 {wxyz: (not shown)"),
         ] {
             assert_eq!(line_without_secrets(before, line), expected, "{before}{line}");
-        }
-    }
-
-    /// An `@` behind the authority makes no password of a port.
-    #[test]
-    fn passwords_of_addresses_are_starred_and_ports_are_not() {
-        for (given, expected) in [
-            ("http://tv:8096/a@b", "http://tv:8096/a@b"),
-            ("http://ann:secret@tv:8096/a@b", "http://ann:******@tv:8096/a@b"),
-            ("http://ann:sec/ret@tv", "http://ann:*******@tv"),
-            ("http://ann@tv/", "http://ann@tv/"),
-        ] {
-            assert_eq!(without_passwords(given), expected);
         }
     }
 }

@@ -1,13 +1,17 @@
 //! A problem has a place, a code and a way out.
 
 mod class;
+mod credentials;
 mod hidden;
 mod rendered;
 
 use std::ops::Range;
 
 pub use class::Class;
-pub(crate) use hidden::{has_secret_parameter, is_secret_field, without_passwords};
+use credentials::told;
+pub(crate) use credentials::{
+    has_secret_parameter, is_secret_field, without_arguments, without_parameters, without_passwords,
+};
 pub use rendered::{Rendered, Summary};
 
 /// Byte offsets into the config text.
@@ -81,7 +85,7 @@ impl Problem {
         Self::new(Severity::Warning, code, Place::File(at), what, help)
     }
 
-    /// A finding anywhere.
+    /// A finding anywhere. Its words come without the credentials of addresses that they name.
     pub fn new(
         severity: Severity,
         code: &'static str,
@@ -89,7 +93,7 @@ impl Problem {
         what: impl Into<String>,
         help: impl Into<String>,
     ) -> Self {
-        Self { severity, code, at, also: None, what: what.into(), help: help.into() }
+        Self { severity, code, at, also: None, what: told(what.into()), help: told(help.into()) }
     }
 
     /// Whose doing it is.

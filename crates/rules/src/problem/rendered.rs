@@ -1,7 +1,8 @@
 use std::fmt;
 
-use super::hidden::line_without_secrets;
 use super::{Place, Problem, Severity, Span};
+use super::{credentials::HIDDEN, hidden::line_without_secrets};
+use crate::config::NO_VARIABLE;
 
 /// Most characters of a line that are shown.
 const MAX_SHOWN: usize = 120;
@@ -106,8 +107,12 @@ impl<'a> Rendered<'a> {
         let line = line.trim_start_matches('\u{feff}').trim_end();
         let marked =
             self.text.get(span.clone()).unwrap_or_default().lines().next().unwrap_or_default();
-        let mut shown: Vec<char> =
-            line_without_secrets(self.before(line_start), line).chars().map(visible).collect();
+        let told = if self.problem.code == NO_VARIABLE {
+            HIDDEN.to_owned()
+        } else {
+            line_without_secrets(self.before(line_start), line)
+        };
+        let mut shown: Vec<char> = told.chars().map(visible).collect();
         let mut indent = (at.column - 1).min(shown.len());
         let mut width = marked.trim_end().chars().count().min(shown.len() - indent).max(1);
         if shown.len() > MAX_SHOWN {

@@ -118,3 +118,27 @@ fn fields_that_may_hold_a_secret_are_not_printed() {
     }
     assert!(printed.contains("home") && printed.contains("${pomerium.jwt}"), "{printed}");
 }
+
+/// Nor in lists, addresses and fields whose names tell nothing; what is left out is asked for again.
+#[test]
+fn no_credential_is_printed_whatever_holds_it() {
+    let text = "idp_provider: oidc\nidp_provider_url: https://id.test\nidp_client_id: usher\n\
+                idp_client_secret: s3c\nidp_request_params: {client_assertion: a55, hint: ann}\n\
+                autocert_dns_provider: exec\nautocert_dns_command: [/bin/dns, --token, t0k, --zone, \
+                tv.test, --api-key=k3y, -H, 'Accept: Bearer b34']\nroutes:\n\
+                - from: https://a.test\n  to: ['http://app/x?place=home&token=t1k']\n  \
+                allow_any_authenticated_user: true\n  set_request_headers: {X-Auth: a07, X-Pass: \
+                p455, X-Custom: Basic aGVsbG8=, X-JWT: eyJhbGci, X-Raw: eyJhbGcj, X-Place: here}\n  \
+                rewrite_response_headers: [{header: Set-Cookie, prefix: a=, value: c00k}, \
+                {header: Location, prefix: 'http://a', value: 'https://b'}]\n";
+    let printed = effective(text, &Environment::new(), "config.yaml");
+    for secret in ["a55", "t0k", "k3y", "b34", "t1k", "a07", "p455", "aGVs", "eyJ", "c00k"] {
+        assert!(!printed.contains(secret), "{secret}: {printed}");
+    }
+    for shown in ["/bin/dns", "tv.test", "place=home", "\"ann\"", "\"here\"", "https://b"] {
+        assert!(printed.contains(shown), "{shown}: {printed}");
+    }
+    let again = config::read(Input { name: Some("a.yaml"), text: &printed }, &Environment::new());
+    let told = again.problems.iter().filter(|problem| problem.code == "U233").count();
+    assert_eq!(told, 6, "{:?}\n{printed}", again.problems);
+}

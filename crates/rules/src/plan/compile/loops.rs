@@ -14,7 +14,7 @@ use crate::{
     },
     names::{Upstream, listen_address},
     plan::{Action, HostPattern, Listen, Redirect, Route, SignIn},
-    problem::{Problem, without_passwords},
+    problem::Problem,
 };
 
 /// Warns of every address in `to`, every port that is asked for its health, and every redirect
@@ -51,7 +51,7 @@ fn targets(ours: &Ours<'_>, section: &Section, found: &mut Vec<Problem>) {
         let url = node.text().unwrap_or_default().split(',').next().unwrap_or_default();
         let Ok(upstream) = Upstream::parse(url) else { continue };
         if ours.are_at(&upstream.host, upstream.port) {
-            let mut problem = told(to, &format!("to: {}", without_passwords(url)));
+            let mut problem = told(to, &format!("to: {url}"));
             problem.at = to.source.place(&node.span);
             found.push(problem);
             continue;

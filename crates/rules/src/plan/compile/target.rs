@@ -14,7 +14,7 @@ use crate::{
     },
     names::{Upstream, UpstreamError},
     plan::{Action, CircuitBreakers, Redirect, Target, Targets},
-    problem::{Problem, Span, without_passwords},
+    problem::{Problem, Span},
     yaml::{Kind, Node},
 };
 
@@ -120,8 +120,7 @@ impl Compiler<'_> {
                     "use `http`, `https` or `h2c`, or keep the route on Pomerium",
                 );
             }
-            let shown = without_passwords(url);
-            error("U522", format!("`to: {shown}` is no address to forward to: {why}"), EXAMPLE)
+            error("U522", format!("`to: {url}` is no address to forward to: {why}"), EXAMPLE)
         })?;
         if url.contains(['?', '#'])
             || url
@@ -142,14 +141,13 @@ impl Compiler<'_> {
             Some(_) => {
                 return Err(error(
                     "U523",
-                    format!("what follows the comma in `{}` is no weight", without_passwords(text)),
+                    format!("what follows the comma in `{text}` is no weight"),
                     "a weight is a whole number from 1; write several addresses as a list",
                 ));
             }
         };
         let host = HeaderValue::try_from(upstream.authority()).map_err(|_| {
-            let shown = without_passwords(url);
-            error("U522", format!("`to: {shown}` names a host that can't be written"), EXAMPLE)
+            error("U522", format!("`to: {url}` names a host that can't be written"), EXAMPLE)
         })?;
         Ok((Target { upstream, weight, host }, weighed))
     }

@@ -8,7 +8,7 @@ use crate::{
         keys::{Key, route},
     },
     plan::{HostPattern, Tunnel},
-    problem::{Problem, without_passwords},
+    problem::Problem,
     yaml::Node,
 };
 
@@ -87,7 +87,7 @@ impl Compiler<'_> {
         }
         for node in nodes {
             let Some(text) = node.text().filter(|text| !has_host(text)) else { continue };
-            let what = format!("`to: {}` names no host and port", without_passwords(text));
+            let what = format!("`to: {text}` names no host and port");
             let help = "write `tcp://HOST:PORT`";
             self.report(Problem::error("U522", node.span.clone(), what, help));
         }
