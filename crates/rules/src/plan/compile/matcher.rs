@@ -25,7 +25,7 @@ impl Compiler<'_> {
         }
         let Some(wins) = given.first() else { return Some(PathMatch::Prefix("/".into())) };
         let text = wins.text();
-        if std::ptr::eq(wins.key, &*route::REGEX) {
+        if wins.key.is(&route::REGEX) {
             let regex = re2::whole(text).map_err(|why| {
                 wins.error(
                     "U510",
@@ -42,7 +42,7 @@ impl Compiler<'_> {
                 "write the path as it is sent: beginning with `/`, other characters escaped (`%C3%BC`), without the query",
             ));
         }
-        Some(if std::ptr::eq(wins.key, &*route::PATH) {
+        Some(if wins.key.is(&route::PATH) {
             PathMatch::Exact(text.into())
         } else {
             PathMatch::Prefix(text.into())
