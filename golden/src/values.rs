@@ -78,7 +78,7 @@ pub fn of_route(route: &Section, key: &str, theirs: &Value, files: &Folder) -> O
 /// A key's value, as its reader gets it.
 fn value(section: &Section, table: Table, name: &str) -> Option<Value> {
     let key = keys::find(table, name)?;
-    if section.blank.iter().any(|blank| std::ptr::eq(*blank, key)) {
+    if section.blank.iter().any(|blank| blank.is(key)) {
         let is_list = matches!(key.kind, Kind::List | Kind::FullList);
         let is_bool = matches!(key.kind, Kind::Bool);
         return Some(if is_bool {

@@ -170,7 +170,7 @@ impl Section {
 
     /// The key as it was written, to tell something about it.
     pub fn given(&self, key: &'static Key) -> Option<&Given> {
-        self.given.iter().find(|given| std::ptr::eq(given.key, key))
+        self.given.iter().find(|given| given.key.is(key))
     }
 
     /// What was written, read.

@@ -80,7 +80,7 @@ impl Effective {
             all.push(Setting { key: &global::FLAGS, data, origin: Origin::Default });
         }
         if globals.value(&global::INSECURE_SERVER) && globals.given(&global::ADDRESS).is_none() {
-            let address = all.iter_mut().find(|one| std::ptr::eq(one.key, &*global::ADDRESS));
+            let address = all.iter_mut().find(|one| one.key.is(&global::ADDRESS));
             address.into_iter().for_each(|one| one.data = Data::Text(":80".into()));
         }
         in_order(&mut all, keys::GLOBAL);
@@ -93,7 +93,7 @@ fn of_route(section: &Section, globals: &Section) -> Vec<Setting> {
     let mut all = settings(section, keys::ROUTE);
     let mut or = |key: &'static Key, data: Data| {
         if section.given(key).is_none() {
-            all.retain(|one| !std::ptr::eq(one.key, key));
+            all.retain(|one| !one.key.is(key));
             all.push(Setting { key, data, origin: Origin::Default });
         }
     };
@@ -122,7 +122,7 @@ fn is_mcp_server(section: &Section, globals: &Section) -> bool {
 
 /// In the order of the table.
 fn in_order(all: &mut [Setting], table: Table) {
-    all.sort_by_key(|one| table.iter().position(|key| std::ptr::eq(*key, one.key)));
+    all.sort_by_key(|one| table.iter().position(|key| key.is(one.key)));
 }
 
 /// The keys of one map: those that are written, in the order of the table, and those that hold.

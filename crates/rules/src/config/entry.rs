@@ -255,13 +255,7 @@ fn object(
 /// A key that nobody knows, with the one that was probably meant. It is left out, as Pomerium does
 /// it, but where it may have been meant to keep people out.
 pub(super) fn unknown(table: Table, entry: &Entry, place: &str) -> Problem {
-    let places = keys::Places {
-        route: keys::ROUTE,
-        global: keys::GLOBAL,
-        guarding: keys::nested::DOWNSTREAM_MTLS,
-        tests: keys::nested::POLICY_TEST,
-    };
-    let keys::Unknown { help, loss } = keys::unknown(table, &entry.key, &places);
+    let keys::Unknown { help, loss } = keys::unknown(table, &entry.key);
     let is_empty = says_nothing(Kind::Any, &entry.value) || entry.value.is_null();
     let (severity, effect) = match loss {
         Loss::Guard => (Severity::Error, "it may have been meant to keep people out"),

@@ -88,10 +88,10 @@ impl Overrides<'_> {
         let node = Node { span: 0..0, kind: yaml::Kind::Map(vec![entry]) };
         let entry = Entry { key: key.name.into(), key_span: 0..0, value: node };
         let Some(new) = entry::read(key, entry, source, problems) else { return };
-        let known = self.globals.given.iter_mut().find(|given| std::ptr::eq(given.key, key));
+        let known = self.globals.given.iter_mut().find(|given| given.key.is(key));
         match (known.map(|given| &mut given.value), new.value) {
             (Some(Some(Value::Object(known))), Some(Value::Object(new))) => {
-                let replaced = |one: &Given| new.given.iter().any(|n| std::ptr::eq(n.key, one.key));
+                let replaced = |one: &Given| new.given.iter().any(|n| n.key.is(one.key));
                 known.given.retain(|one| !replaced(one));
                 known.given.extend(new.given);
             }
@@ -101,7 +101,7 @@ impl Overrides<'_> {
     }
 
     fn set(&mut self, key: &'static Key, value: Node, source: Source, problems: &mut Vec<Problem>) {
-        self.globals.given.retain(|given| !std::ptr::eq(given.key, key));
+        self.globals.given.retain(|given| !given.key.is(key));
         let entry = Entry { key: key.name.into(), key_span: 0..0, value };
         self.globals.given.extend(entry::read(key, entry, &source, problems));
     }

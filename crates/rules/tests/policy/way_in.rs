@@ -60,6 +60,7 @@ proptest! {
         match explanation.way_in() {
             WayIn::Facts(needs) => {
                 prop_assert_eq!(needs.is_empty(), is_in);
+                #[expect(clippy::disallowed_methods, reason = "both are of the one list above")]
                 let first = |one: &Explained<'_>| needs.iter().any(|need| std::ptr::eq(need.any_of[0], one));
                 prop_assert!(lets_in(criteria, |index| criteria[index].holds != first(&criteria[index])));
                 prop_assert_eq!(least(&explanation), u32::try_from(needs.len()).ok());

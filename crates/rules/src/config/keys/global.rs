@@ -29,7 +29,7 @@ keys! {
     /// Every connection begins with a PROXY header (version 1 or 2) that says whom it is from.
     USE_PROXY_PROTOCOL: Bool = bool("use_proxy_protocol", Supported);
     /// Addresses and ranges of balancers whose PROXY header is believed; others are turned away.
-    PROXY_PROTOCOL_TRUSTED: List = list("proxy_protocol_trusted", Own);
+    PROXY_PROTOCOL_TRUSTED: List = list("proxy_protocol_trusted", Own).guards();
     /// Where machines ask how usher is: `/status`, `/startupz`, `/readyz`, `/healthz`, in plain HTTP.
     HEALTH_CHECK_ADDR: Text = text("health_check_addr", Supported).must(Rule::Listener);
     /// Which HTTP versions are offered by ALPN.
@@ -43,7 +43,7 @@ keys! {
         choice("path_with_escaped_slashes_action", Yes, Supported).or("reject_request");
     /// What becomes of fields with `_` in their names.
     HEADERS_WITH_UNDERSCORES_ACTION: Choice<Underscores> =
-        choice("headers_with_underscores_action", Yes, Supported).or("allow");
+        choice("headers_with_underscores_action", Yes, Supported).or("allow").guards();
     /// Methods beside the registered ones, in capitals.
     ADDITIONAL_METHODS: List = list("additional_methods", Own);
 
@@ -101,7 +101,7 @@ keys! {
     CERTIFICATE_AUTHORITY_FILE: Text = text("certificate_authority_file", Supported);
 
     /// Certificates that visitors show.
-    DOWNSTREAM_MTLS: Object = object("downstream_mtls", super::nested::DOWNSTREAM_MTLS, Supported);
+    DOWNSTREAM_MTLS: Object = object("downstream_mtls", super::nested::DOWNSTREAM_MTLS, Supported).guards();
 
     // 2.5 autocert
     /// Certificates by ACME for every name that routes have.
@@ -164,7 +164,7 @@ keys! {
     /// Whether scripts are kept from the cookie.
     COOKIE_HTTP_ONLY: Bool = bool("cookie_http_only", Supported).or("true");
     /// Whether people of the built-in provider may have passwords, or passkeys alone.
-    BUILTIN_PASSWORDS: Bool = bool("builtin_passwords", Own).or("true");
+    BUILTIN_PASSWORDS: Bool = bool("builtin_passwords", Own).or("true").guards();
     /// How long a session lasts.
     COOKIE_EXPIRE: Duration = duration("cookie_expire", Supported).or("14h");
     /// How often the provider is asked whether a session still stands, and what it says of groups; `0` for never.
@@ -172,7 +172,7 @@ keys! {
     /// For how long a provider that does not answer signs nobody out.
     SESSION_RECHECK_GRACE: Duration = duration("session_recheck_grace", Own).or("4h");
     /// After how long without a request a session is over; never where it is missing.
-    SESSION_IDLE_TIMEOUT: Duration = duration("session_idle_timeout", Own);
+    SESSION_IDLE_TIMEOUT: Duration = duration("session_idle_timeout", Own).guards();
     /// Groups whose members see and end everybody's sessions, and look after people: those of `usher people` count; without the built-in provider, those that the first provider tells.
     ADMIN_GROUPS: List = list("admin_groups", Own);
     /// For how long a film goes on whose session has run out.
@@ -211,13 +211,13 @@ keys! {
     /// Whether the host of `authenticate_service_url` is somebody else's (`stateless`).
     AUTHENTICATE_FLOW: Choice<Flow> = choice("authenticate_flow", No, Own);
     /// For which proxies this authenticate service is.
-    AUTHENTICATE_ALLOWED_HOSTS: List = list("authenticate_allowed_hosts", Own);
+    AUTHENTICATE_ALLOWED_HOSTS: List = list("authenticate_allowed_hosts", Own).guards();
 
     // 2.8 identity provider
     /// Who tells who somebody is.
     IDP_PROVIDER: Text = text("idp_provider", Supported).or("builtin");
     /// The provider's issuer.
-    IDP_PROVIDER_URL: Text = text("idp_provider_url", Supported).meant_by(&["issuer"]);
+    IDP_PROVIDER_URL: Text = text("idp_provider_url", Supported).meant_by(&["issuer"]).guards();
     /// The id of the client that was made at the provider.
     IDP_CLIENT_ID: Text = text("idp_client_id", Supported).meant_by(&["client_id"]);
     /// Its secret.
@@ -231,7 +231,7 @@ keys! {
     /// What the provider is asked to tell; else what its kind needs.
     IDP_SCOPES: List = list("idp_scopes", Supported);
     /// Further parameters of the authentication request.
-    IDP_REQUEST_PARAMS: Map = map("idp_request_params", Supported);
+    IDP_REQUEST_PARAMS: Map = map("idp_request_params", Supported).guards();
     /// Further providers, beside the one above: people choose on the sign-in page.
     IDP_PROVIDERS: Objects = objects("idp_providers", IDP_ENTRY, Own);
 
@@ -279,11 +279,11 @@ keys! {
     /// The key in a file.
     METRICS_CERTIFICATE_KEY_FILE: Text = text("metrics_certificate_key_file", Supported);
     /// Who reads figures shows a certificate of these roots: PEM in base64.
-    METRICS_CLIENT_CA: Text = text("metrics_client_ca", Supported);
+    METRICS_CLIENT_CA: Text = text("metrics_client_ca", Supported).guards();
     /// The same in a file.
-    METRICS_CLIENT_CA_FILE: Text = text("metrics_client_ca_file", Supported);
+    METRICS_CLIENT_CA_FILE: Text = text("metrics_client_ca_file", Supported).guards();
     /// Who reads figures knows this: `user:password` in base64.
-    METRICS_BASIC_AUTH: Secret = secret("metrics_basic_auth", Supported);
+    METRICS_BASIC_AUTH: Secret = secret("metrics_basic_auth", Supported).guards();
     /// The key of `metrics_certificate`, in base64.
     METRICS_CERTIFICATE_KEY: Secret = secret("metrics_certificate_key", Supported);
 
@@ -304,7 +304,7 @@ keys! {
     /// What is served, in the order in which it is tried.
     ROUTES: AnyKind = routes("routes", Supported).meant_by(&["route"]);
     /// An old name of `routes`; these are tried first.
-    POLICY: AnyKind = routes("policy", Supported).meant_by(&["policies"]);
+    POLICY: AnyKind = routes("policy", Supported).meant_by(&["policies"]).guards();
 
     others:
         text("grpc_address", NoEffect(ONE_PROCESS));
@@ -370,8 +370,8 @@ keys! {
         any("session_recording_concurrency", NotYet(NO_RECORDING));
         any("auto_apply_changesets", NoEffect("it belongs to Pomerium Enterprise"));
         text("policy_file", Removed("put the routes into `routes`"));
-        text("client_ca", Removed(MTLS));
-        text("client_ca_file", Removed(MTLS));
+        text("client_ca", Removed(MTLS)).guards();
+        text("client_ca_file", Removed(MTLS)).guards();
         any("idp_service_account", Removed(CLAIMS));
         any("idp_refresh_directory_timeout", Removed(CLAIMS));
         any("idp_refresh_directory_interval", Removed(CLAIMS));

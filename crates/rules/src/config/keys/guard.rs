@@ -1,6 +1,6 @@
 //! Names that are no key: what was meant, and whether that may keep people out.
 
-use super::{Fate, Key, Kind, Table, find};
+use super::{GLOBAL, Key, Kind, ROUTE, Table, find};
 
 /// How near a name must be to be suggested: a typo, not another word.
 const NEAR: f64 = 0.88;
@@ -24,40 +24,43 @@ pub(in crate::config) enum Loss {
     Guard,
 }
 
-/// Where a name may belong.
-pub(in crate::config) struct Places {
-    /// Keys of a route.
-    pub route: Table,
-    /// Keys at the top level.
-    pub global: Table,
-    /// Keys of which each one keeps people out.
-    pub guarding: Table,
-    /// Keys of a policy's test, which proves nothing where it asks something else.
-    pub tests: Table,
-}
-
 /// What a name in `table` was probably meant for.
-pub(in crate::config) fn unknown(table: Table, name: &str, places: &Places) -> Unknown {
+pub(in crate::config) fn unknown(table: Table, name: &str) -> Unknown {
     let elsewhere = [
-        (places.route, "into a route, under `routes`"),
-        (places.global, "to the top level, outside of `routes`"),
+        (ROUTE, "into a route, under `routes`"),
+        (GLOBAL, "to the top level, outside of `routes`"),
     ];
     for (other, words) in elsewhere {
-        if let Some(key) = find(other, name).filter(|_| !std::ptr::eq(other, table)) {
+        if let Some(key) = find(other, name) {
             let help = format!("`{}` belongs {words}", key.name);
-            return Unknown { help, loss: places.loss(other, key) };
+            return Unknown { help, loss: loss(table, key) };
         }
     }
     if let Some(key) = meant(table, name) {
         let help = format!("did you mean `{}`?", key.name);
-        return Unknown { help, loss: places.loss(table, key) };
+        return Unknown { help, loss: loss(table, key) };
     }
     let name = name.to_ascii_lowercase().replace('-', "_");
-    let guards = GUARDING.iter().any(|word| name.contains(word));
+    let guards = all_guard(table) || GUARDING.iter().any(|word| name.contains(word));
     Unknown {
         help: "delete it: neither Pomerium nor usher knows it".to_owned(),
-        loss: if guards || std::ptr::eq(table, places.tests) { Loss::Guard } else { Loss::Little },
+        loss: if guards { Loss::Guard } else { Loss::Little },
     }
+}
+
+fn loss(table: Table, key: &Key) -> Loss {
+    if matches!(key.kind, Kind::Routes) && key.name == "routes" {
+        Loss::Routes
+    } else if key.guards || all_guard(table) {
+        Loss::Guard
+    } else {
+        Loss::Little
+    }
+}
+
+/// Whatever stands among keys that all keep people out was to keep people out.
+fn all_guard(table: Table) -> bool {
+    table.iter().all(|key| key.guards)
 }
 
 /// The key that was probably meant.
@@ -94,35 +97,11 @@ const GUARDING: &[&str] = &[
     "verif",
 ];
 
-impl Places {
-    fn loss(&self, table: Table, key: &Key) -> Loss {
-        if matches!(key.kind, Kind::Routes) && key.name == "routes" {
-            Loss::Routes
-        } else if self.is_guard(table, key) {
-            Loss::Guard
-        } else {
-            Loss::Little
-        }
-    }
-
-    /// Does a key narrow who or what passes? Without it more would.
-    fn is_guard(&self, table: Table, key: &Key) -> bool {
-        let begins = |start: &&str| key.name.starts_with(*start);
-        matches!(key.fate, Fate::Refused(_))
-            || std::ptr::eq(table, self.guarding)
-            || std::ptr::eq(table, self.tests)
-            || ["allowed_", "tls_", "downstream_mtls", "client_ca"].iter().any(begins)
-            || ["policy", "sub_policies"].contains(&key.name)
-            // a route without its path is a route for all paths, and perhaps a public one
-            || std::ptr::eq(table, self.route) && ["prefix", "path", "regex"].contains(&key.name)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{
         super::{GLOBAL, ROUTE, nested},
-        Loss, Places, meant, unknown,
+        Loss, meant, unknown,
     };
 
     #[test]
@@ -163,7 +142,11 @@ mod tests {
             (GLOBAL, "downstream_mlts", true),
             (GLOBAL, "client_caa", true),
             (nested::DOWNSTREAM_MTLS, "ca_fil", true),
-            (nested::DOWNSTREAM_MTLS, "nosuch", false),
+            (nested::DOWNSTREAM_MTLS, "match_subject_alt_name", true),
+            (nested::DOWNSTREAM_MTLS, "enforcment", true),
+            (nested::DOWNSTREAM_MTLS, "nosuch", true),
+            (nested::POLICY_TEST, "reasn", true),
+            (nested::POLICY_TEST, "timeout", true),
             (ROUTE, "lb_policy", false),
             (ROUTE, "cors_preflight", false),
             (ROUTE, "allow_websocket", false),
@@ -173,13 +156,7 @@ mod tests {
             (GLOBAL, "route", false),
             (nested::RUNTIME_FLAGS, "nosuch", false),
         ] {
-            let places = Places {
-                route: ROUTE,
-                global: GLOBAL,
-                guarding: nested::DOWNSTREAM_MTLS,
-                tests: nested::POLICY_TEST,
-            };
-            let loss = unknown(table, name, &places).loss;
+            let loss = unknown(table, name).loss;
             assert_eq!(loss == Loss::Guard, guards, "{name}");
         }
     }

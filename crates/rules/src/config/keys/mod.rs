@@ -21,7 +21,7 @@ pub use form::{
 };
 pub use global::GLOBAL;
 pub(crate) use guard::meant;
-pub(in crate::config) use guard::{Loss, Places, Unknown, unknown};
+pub(in crate::config) use guard::{Loss, Unknown, unknown};
 pub use route::ROUTE;
 pub use rule::Rule;
 
@@ -44,6 +44,16 @@ pub struct Key {
     pub about: &'static str,
     /// What becomes of it, and so what Pomerium does with it and whether dropping it lets people in.
     pub fate: Fate,
+    /// Whether it narrows who or what passes, so that a misspelt one opens the door.
+    pub guards: bool,
+}
+
+impl Key {
+    /// Whether both are the same key of their table, in which no name stands twice. Addresses do
+    /// not tell: a build may hold a table several times.
+    pub fn is(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
 }
 
 /// A key that somebody reads: it knows what its value becomes.
@@ -74,6 +84,12 @@ impl<F> Typed<F> {
     /// Its environment variable is another one than its name in capitals.
     const fn variable(mut self, variable: &'static str) -> Self {
         self.key.variable = variable;
+        self
+    }
+
+    /// It keeps somebody out, or something.
+    const fn guards(mut self) -> Self {
+        self.key.guards = true;
         self
     }
 
@@ -203,24 +219,28 @@ pub fn find(table: Table, name: &str) -> Option<&'static Key> {
 
 const fn key(name: &'static str, kind: Kind, fate: Fate) -> Key {
     let rule = Rule::None;
-    Key { name, variable: "", meant_by: &[], kind, rule, default: "", about: "", fate }
+    let guards = matches!(fate, Fate::Refused(_));
+    Key { name, variable: "", meant_by: &[], kind, rule, default: "", about: "", fate, guards }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{GLOBAL, ROUTE};
+    use super::{GLOBAL, Kind, ROUTE, Table};
 
+    /// A key is told from the others of its table by its name alone.
     #[test]
     fn names_are_unique_and_lower_case() {
-        for table in [GLOBAL, ROUTE] {
+        let mut tables: Vec<Table> = vec![GLOBAL, ROUTE];
+        let mut at = 0;
+        while let Some(table) = tables.get(at).copied() {
             for (index, key) in table.iter().enumerate() {
                 assert_eq!(key.name, key.name.to_ascii_lowercase());
-                assert!(
-                    !table[..index].iter().any(|other| other.name == key.name),
-                    "{} twice",
-                    key.name
-                );
+                assert!(!table[..index].iter().any(|other| other.is(key)), "{} twice", key.name);
+                if let Kind::Object(below) | Kind::Objects(below) = key.kind {
+                    tables.push(below);
+                }
             }
+            at += 1;
         }
     }
 }

@@ -24,36 +24,36 @@ keys! {
     /// Keys of an item of a route's `tests`. Without any of the first four, nobody is signed in.
     POLICY_TEST:
     /// Somebody with this address asks.
-    TEST_EMAIL: Text = text("email", Own);
+    TEST_EMAIL: Text = text("email", Own).guards();
     /// The provider's id for them; else the address.
-    TEST_USER: Text = text("user", Own);
+    TEST_USER: Text = text("user", Own).guards();
     /// The groups that our own store has them in.
-    TEST_GROUPS: List = list("groups", Own);
+    TEST_GROUPS: List = list("groups", Own).guards();
     /// What their provider says of them.
-    TEST_CLAIMS: AnyKind = any("claims", Own);
+    TEST_CLAIMS: AnyKind = any("claims", Own).guards();
     /// How long ago they signed in; else just now.
-    TEST_SIGNED_IN: Duration = duration("signed_in", Own);
+    TEST_SIGNED_IN: Duration = duration("signed_in", Own).guards();
     /// What they ask with.
-    TEST_METHOD: Text = text("method", Own).or("GET");
+    TEST_METHOD: Text = text("method", Own).or("GET").guards();
     /// Of which host; the route's, unless that has a `*`.
-    TEST_HOST: Text = text("host", Own);
+    TEST_HOST: Text = text("host", Own).guards();
     /// For what, with a query if need be; else the beginning of the route.
-    TEST_PATH: Text = text("path", Own);
+    TEST_PATH: Text = text("path", Own).guards();
     /// From where.
-    TEST_ADDRESS: Text = text("address", Own).or("203.0.113.7");
+    TEST_ADDRESS: Text = text("address", Own).or("203.0.113.7").guards();
     /// A file with the certificate that their client shows (PEM); with it goes a `time`.
-    TEST_CERTIFICATE: Text = text("certificate", Own);
+    TEST_CERTIFICATE: Text = text("certificate", Own).guards();
     /// The tool of MCP that is called, by POST.
-    TEST_TOOL: Text = text("tool", Own);
+    TEST_TOOL: Text = text("tool", Own).guards();
     /// When, as `2026-12-24T18:00:00Z`; else now.
-    TEST_TIME: Text = text("time", Own);
+    TEST_TIME: Text = text("time", Own).guards();
     /// Fields of the request: `Origin`, `X-HTTP-Method-Override` …
-    TEST_HEADERS: Map = map("headers", Own);
+    TEST_HEADERS: Map = map("headers", Own).guards();
     /// What is to be decided.
     TEST_EXPECT: Word =
-        word("expect", &["allow", "deny", "sign-in", "sign-in-again", "show-certificate", "show-device"], Yes, Own);
+        word("expect", &["allow", "deny", "sign-in", "sign-in-again", "show-certificate", "show-device"], Yes, Own).guards();
     /// A reason that has to be among those of the decision: `groups-unauthorized` …
-    TEST_REASON: Text = text("reason", Own);
+    TEST_REASON: Text = text("reason", Own).guards();
 }
 
 keys! {
@@ -75,7 +75,7 @@ keys! {
     /// What stands on its button; else what its kind is called, or its host.
     IDP_LABEL: Text = text("label", Own);
     /// Only people with an address in one of these domains may sign in by it.
-    IDP_DOMAINS: List = list("domains", Own);
+    IDP_DOMAINS: List = list("domains", Own).guards();
 }
 
 /// Keys of an item of `idp_providers`: one is set up as the provider of the top level is.
@@ -98,20 +98,20 @@ keys! {
     /// Keys of `downstream_mtls`.
     DOWNSTREAM_MTLS:
     /// The authorities of clients: PEM in base64.
-    MTLS_CA: Text = text("ca", Supported);
+    MTLS_CA: Text = text("ca", Supported).guards();
     /// The same in a file.
-    MTLS_CA_FILE: Text = text("ca_file", Supported);
+    MTLS_CA_FILE: Text = text("ca_file", Supported).guards();
     /// Certificates that were taken back: lists in PEM, in base64.
-    MTLS_CRL: Text = text("crl", Supported);
+    MTLS_CRL: Text = text("crl", Supported).guards();
     /// The same in a file.
-    MTLS_CRL_FILE: Text = text("crl_file", Supported);
+    MTLS_CRL_FILE: Text = text("crl_file", Supported).guards();
     /// What becomes of who has no certificate that counts: every route denies them, those whose
     /// policy says so, or the handshake fails.
-    MTLS_ENFORCEMENT: Word = word("enforcement", &["", "policy_with_default_deny", "policy", "reject_connection"], No, Supported).or("policy_with_default_deny");
+    MTLS_ENFORCEMENT: Word = word("enforcement", &["", "policy_with_default_deny", "policy", "reject_connection"], No, Supported).or("policy_with_default_deny").guards();
     /// Patterns of which one has to match a name in the certificate, each as a whole.
-    MTLS_MATCH_SUBJECT_ALT_NAMES: AnyKind = any("match_subject_alt_names", Supported);
+    MTLS_MATCH_SUBJECT_ALT_NAMES: AnyKind = any("match_subject_alt_names", Supported).guards();
     /// How many authorities there may be over a certificate, the root among them; 0 is no limit.
-    MTLS_MAX_VERIFY_DEPTH: Int = int("max_verify_depth", 0, 4_294_967_295, Supported).or("1");
+    MTLS_MAX_VERIFY_DEPTH: Int = int("max_verify_depth", 0, 4_294_967_295, Supported).or("1").guards();
 }
 
 keys! {
@@ -335,11 +335,11 @@ keys! {
     /// Keys of an item of `sub_policies`.
     SUB_POLICY:
     /// People by address or id.
-    SUB_ALLOWED_USERS: List = list("allowed_users", Supported);
+    SUB_ALLOWED_USERS: List = list("allowed_users", Supported).guards();
     /// People by the domain of their address.
-    SUB_ALLOWED_DOMAINS: List = list("allowed_domains", Supported);
+    SUB_ALLOWED_DOMAINS: List = list("allowed_domains", Supported).guards();
     /// People by what the provider says about them.
-    SUB_ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported);
+    SUB_ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported).guards();
 
     others:
         any("rego", Refused("it holds further rules, which may deny"));
@@ -376,7 +376,7 @@ keys! {
     /// Flags of `runtime_flags`.
     RUNTIME_FLAGS:
     /// A route without port answers on every port, not on 443 alone.
-    MATCH_ANY_INCOMING_PORT: Bool = bool("match_any_incoming_port", Supported).or("true");
+    MATCH_ANY_INCOMING_PORT: Bool = bool("match_any_incoming_port", Supported).or("true").guards();
     /// Routes with `mcp` are servers of the Model Context Protocol.
     FLAG_MCP: Bool = bool("mcp", Supported);
     /// Whether `/.pomerium/routes` lists what somebody may open.

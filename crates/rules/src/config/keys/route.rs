@@ -69,11 +69,11 @@ keys! {
     /// Permitted requests get this answer.
     RESPONSE: Object = object("response", RESPONSE_KEYS, Supported);
     /// Paths that begin like this.
-    PREFIX: Text = text("prefix", Supported);
+    PREFIX: Text = text("prefix", Supported).guards();
     /// This path alone.
-    PATH: Text = text("path", Supported);
+    PATH: Text = text("path", Supported).guards();
     /// Paths that match whole, in RE2's syntax.
-    REGEX: Text = text("regex", Supported);
+    REGEX: Text = text("regex", Supported).guards();
 
     // 3.4: what the upstream sees
     /// What stands for `prefix` in the upstream's path.
@@ -118,29 +118,29 @@ keys! {
 
     // upstream TLS
     /// Take any certificate of the upstream.
-    TLS_SKIP_VERIFY: Bool = bool("tls_skip_verify", Supported);
+    TLS_SKIP_VERIFY: Bool = bool("tls_skip_verify", Supported).guards();
     /// An older name of `tls_upstream_server_name`.
-    TLS_SERVER_NAME: Text = text("tls_server_name", Supported);
+    TLS_SERVER_NAME: Text = text("tls_server_name", Supported).guards();
     /// The name that the upstream's certificate must have.
-    TLS_UPSTREAM_SERVER_NAME: Text = text("tls_upstream_server_name", Supported);
+    TLS_UPSTREAM_SERVER_NAME: Text = text("tls_upstream_server_name", Supported).guards();
     /// Roots for the upstream alone: PEM in base64.
-    TLS_CUSTOM_CA: Text = text("tls_custom_ca", Supported);
+    TLS_CUSTOM_CA: Text = text("tls_custom_ca", Supported).guards();
     /// The same in a file.
-    TLS_CUSTOM_CA_FILE: Text = text("tls_custom_ca_file", Supported);
+    TLS_CUSTOM_CA_FILE: Text = text("tls_custom_ca_file", Supported).guards();
     /// What usher shows the upstream: a chain in PEM, in base64.
-    TLS_CLIENT_CERT: Text = text("tls_client_cert", Supported);
+    TLS_CLIENT_CERT: Text = text("tls_client_cert", Supported).guards();
     /// Its key, in base64.
-    TLS_CLIENT_KEY: Secret = secret("tls_client_key", Supported);
+    TLS_CLIENT_KEY: Secret = secret("tls_client_key", Supported).guards();
     /// The chain in a file.
-    TLS_CLIENT_CERT_FILE: Text = text("tls_client_cert_file", Supported);
+    TLS_CLIENT_CERT_FILE: Text = text("tls_client_cert_file", Supported).guards();
     /// The key in a file.
-    TLS_CLIENT_KEY_FILE: Text = text("tls_client_key_file", Supported);
+    TLS_CLIENT_KEY_FILE: Text = text("tls_client_key_file", Supported).guards();
 
     // who may pass
     /// The authorities that visitors' certificates come from, here alone: PEM in base64. An old way.
-    TLS_DOWNSTREAM_CLIENT_CA: Text = text("tls_downstream_client_ca", Supported);
+    TLS_DOWNSTREAM_CLIENT_CA: Text = text("tls_downstream_client_ca", Supported).guards();
     /// The same in a file.
-    TLS_DOWNSTREAM_CLIENT_CA_FILE: Text = text("tls_downstream_client_ca_file", Supported);
+    TLS_DOWNSTREAM_CLIENT_CA_FILE: Text = text("tls_downstream_client_ca_file", Supported).guards();
     /// CORS preflights pass without a session.
     CORS_ALLOW_PREFLIGHT: Bool =
         bool("cors_allow_preflight", Supported).meant_by(&["cors_preflight"]);
@@ -150,30 +150,30 @@ keys! {
     /// Everybody who signed in is let in.
     ALLOW_ANY_AUTHENTICATED_USER: Bool = bool("allow_any_authenticated_user", Supported);
     /// People by address or id.
-    ALLOWED_USERS: List = list("allowed_users", Supported).meant_by(&["allowed_emails"]);
+    ALLOWED_USERS: List = list("allowed_users", Supported).meant_by(&["allowed_emails"]).guards();
     /// People by the domain of their address.
-    ALLOWED_DOMAINS: List = list("allowed_domains", Supported);
+    ALLOWED_DOMAINS: List = list("allowed_domains", Supported).guards();
     /// People by what the provider says about them.
-    ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported);
+    ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported).guards();
     /// More people who are let in, as Pomerium's console writes them.
-    SUB_POLICIES: Objects = objects("sub_policies", SUB_POLICY, Supported);
+    SUB_POLICIES: Objects = objects("sub_policies", SUB_POLICY, Supported).guards();
     /// Rules in the Pomerium Policy Language.
-    POLICY: AnyKind = any("policy", Supported).meant_by(&["policies"]);
+    POLICY: AnyKind = any("policy", Supported).meant_by(&["policies"]).guards();
     /// Hosts that know whoever signed in for this one, too; at most five.
     DEPENDS_ON: List = list("depends_on", Supported);
     /// Whether the page of a refusal says which rule it was, and why.
     SHOW_ERROR_DETAILS: Bool = bool("show_error_details", Supported);
 
     /// An OAuth client of its own at the provider: sessions of other routes do not count here.
-    IDP_CLIENT_ID: Text = text("idp_client_id", Supported);
+    IDP_CLIENT_ID: Text = text("idp_client_id", Supported).guards();
     /// The secret of that client.
     IDP_CLIENT_SECRET: Secret = secret("idp_client_secret", Supported);
     /// By which providers people may have signed in, by name; else by any.
-    IDP_PROVIDERS: List = list("idp_providers", Own);
+    IDP_PROVIDERS: List = list("idp_providers", Own).guards();
     /// Rules that are asked beside all of the above and have no effect: where they disagree is counted and recorded.
     SHADOW_POLICY: AnyKind = any("shadow_policy", Own);
     /// What the route's policy is expected to say, asked at every load: one that is not so refuses the config.
-    TESTS: Objects = objects("tests", POLICY_TEST, Own).meant_by(&["policy_tests"]);
+    TESTS: Objects = objects("tests", POLICY_TEST, Own).meant_by(&["policy_tests"]).guards();
 
     // identity toward the upstream
     /// Whether the upstream is told who asks.
@@ -202,7 +202,7 @@ keys! {
         bool("allow_spdy", NotYet("only WebSocket upgrades pass"));
         text("tls_downstream_server_name", NoEffect("it only adds a name for reserved paths, which answer on every host"));
         bool("tls_upstream_allow_renegotiation", NotYet("an upstream that renegotiates TLS ends its connection: TLS 1.3 knows no renegotiation, and rustls does none"));
-        any("allowed_groups", Removed("write a policy with `claim/groups`"));
+        any("allowed_groups", Removed("write a policy with `claim/groups`")).guards();
         list("idp_access_token_allowed_audiences", NotYet(NO_TOKENS));
         word("bearer_token_format", &["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes, Fixed(&["", "default"], NO_TOKENS));
         any("identity_providers", NotYet("tokens of other issuers are not taken for a session"));

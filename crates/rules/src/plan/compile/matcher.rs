@@ -31,7 +31,7 @@ impl Compiler<'_> {
         }
         let Some(wins) = given.first() else { return Some(PathMatch::Prefix("/".into())) };
         let text = wins.text();
-        if std::ptr::eq(wins.key, &*route::REGEX) {
+        if wins.key.is(&route::REGEX) {
             let regex = re2::whole(text).map_err(|why| {
                 wins.error(
                     "U510",
@@ -45,7 +45,7 @@ impl Compiler<'_> {
             return Some(PathMatch::Regex(regex));
         }
         self.problems.extend(hardly_matches(wins));
-        Some(if std::ptr::eq(wins.key, &*route::PATH) {
+        Some(if wins.key.is(&route::PATH) {
             PathMatch::Exact(text.into())
         } else {
             PathMatch::Prefix(text.into())

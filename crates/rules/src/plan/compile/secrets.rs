@@ -71,7 +71,7 @@ impl Compiler<'_> {
         let pem = match files::checked(given, text, Pem::PrivateKey) {
             Ok(pem) => Ok(pem),
             Err(problem) => {
-                let raw = if std::ptr::eq(given.key, &*global::SIGNING_KEY) {
+                let raw = if given.key.is(&global::SIGNING_KEY) {
                     Some(given.text().as_bytes().to_vec())
                 } else {
                     self.read(given).ok().map(|text| text.expose().to_vec())

@@ -30,10 +30,10 @@ impl Compiler<'_> {
             ));
         }
         match given.first() {
-            Some(given) if std::ptr::eq(given.key, &*route::REDIRECT) => {
+            Some(given) if given.key.is(&route::REDIRECT) => {
                 self.redirect(self.keys.get(&route::REDIRECT)?)
             }
-            Some(given) if std::ptr::eq(given.key, &*route::RESPONSE) => {
+            Some(given) if given.key.is(&route::RESPONSE) => {
                 self.response(given, self.keys.get(&route::RESPONSE)?)
             }
             Some(given) => self.forward(given, breakers),
