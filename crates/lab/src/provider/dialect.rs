@@ -97,10 +97,19 @@ fn github_token(shared: &Shared, form: &HashMap<String, String>) -> Answer {
     if text("client_id") != shared.client_id || text("client_secret") != shared.client_secret {
         return json_answer(200, &json!({"error": "incorrect_client_credentials"}));
     }
-    match redeemed(&mut shared.state(), form) {
-        Some(_) => json_answer(200, &json!({"access_token": ACCESS_TOKEN, "token_type": "bearer"})),
-        None => json_answer(200, &json!({"error": "bad_verification_code"})),
+    let mut state = shared.state();
+    let (granted, no) = match text("grant_type") {
+        "refresh_token" => (state.refreshing.spend(text("refresh_token")), "bad_refresh_token"),
+        _ => (redeemed(&mut state, form).is_some(), "bad_verification_code"),
+    };
+    if !granted {
+        return json_answer(200, &json!({"error": no}));
     }
+    let mut answer = json!({"access_token": ACCESS_TOKEN, "token_type": "bearer"});
+    if let Some(token) = state.refreshing.make() {
+        answer["refresh_token"] = token.into();
+    }
+    json_answer(200, &answer)
 }
 
 fn whole(shared: &Shared, asked: &Asked<'_>) -> Answer {

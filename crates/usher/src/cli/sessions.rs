@@ -12,7 +12,7 @@ use usher_rules::{session::SignedIn, time::UnixTime};
 
 use crate::{
     request::{
-        identify::{LiveSession, SessionStore as _, StoreError},
+        identify::{LiveSession, SessionStore as _, StoreError, end_with_replaced},
         record::moment,
     },
     store::{OpenError, Store},
@@ -45,7 +45,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// End one session, or all of a person's
+    /// End one session with those that it replaced, or all of a person's
     End {
         /// The beginning of a session's id, as `list` shows it; a person's address or id
         #[arg(value_name = "SESSION|PERSON")]
@@ -112,10 +112,12 @@ fn change(
         }
         Command::End { which } => {
             let meant = meant(&all, which)?;
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().build().map_err(Failure::Start)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .map_err(Failure::Start)?;
             for live in meant {
-                runtime.block_on(store.end(&live.session().id))?;
+                runtime.block_on(end_with_replaced(&store, live))?;
                 writeln!(output, "ended {}", one_line(live.signed_in()))?;
             }
             Ok(())
@@ -254,5 +256,30 @@ mod tests {
         let (done, _, error) = command("end nobody@example.com".into()).await.unwrap();
         assert!(!done && error.contains("hint: usher sessions list"), "{error}");
         assert!(!command("end 1".into()).await.unwrap().0, "too little to name one");
+    }
+
+    /// A copy of the cookie of before would lead on to what was ended, as it does on no page.
+    #[tokio::test]
+    async fn a_session_that_the_command_ends_takes_along_those_that_it_replaced() {
+        let home = TempDir::new().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let mut before = None;
+        for n in 1..=3 {
+            let mut new = session(n, "ann");
+            new.session.replaces = before;
+            before = Some(store.insert(new).await.unwrap().session().id.clone());
+        }
+        let beside = store.insert(session(4, "ann")).await.unwrap();
+        drop(store);
+        let (dir, last) = (home.path().to_owned(), before.unwrap());
+        let command = async |line: String| {
+            let dir = dir.clone();
+            tokio::task::spawn_blocking(move || sessions(&dir, &line)).await.unwrap()
+        };
+        let (done, said, error) = command(format!("end {}", &last.as_str()[..8])).await;
+        assert!(done && said.lines().count() == 1, "{said}{error}");
+        let left = command("list".into()).await.1;
+        assert!(left.starts_with(&beside.session().id.as_str()[..8]), "{left}");
+        assert_eq!(left.lines().count(), 1, "{left}");
     }
 }

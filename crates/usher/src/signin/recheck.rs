@@ -11,13 +11,13 @@ use futures_util::{StreamExt as _, stream};
 use usher_rules::{
     plan::{Level, OidcProvider, Plan},
     session::{Answer, Outcome, ProviderTokens, RecheckPolicy, SignedIn},
-    signin::{SaidAgain, said_again},
-    time::{Clock, Now},
+    signin::{NotAgain, SaidAgain, said_again},
+    time::{Clock, Now, UnixTime},
 };
 
 use super::{
     NO_RANDOM, SignInRoom,
-    provider::{AskedAgain, ProviderError},
+    provider::{AskedAgain, ProviderError, SaysNow},
     random,
 };
 use crate::request::{EventName, SignInNote, caught, identify::LiveSession};
@@ -67,6 +67,9 @@ impl SignInRoom {
             self.sessions.all().iter().for_each(|live| live.is_looked_at(idle, clock.now()));
         }
         let Some(policy) = plan.sessions.recheck else { return };
+        if !clock.now().wall.is_plausible() {
+            return; // no answer can be judged
+        }
         let pass = Pass { room: self, plan, policy, clock, down: Silent::default() };
         let mut due = self.sessions.all();
         due.retain(|live| live.session().tokens.is_some() && live.asks(policy, pass.clock.now()));
@@ -113,27 +116,23 @@ impl Pass<'_> {
         }
         let now = self.clock.now();
         let asked = self.room.providers.ask_again(self.plan, provider, tokens, now).await;
-        let AskedAgain { tokens, said } = asked.map_err(|error| self.no_answer(provider, error))?;
+        let AskedAgain { mut tokens, said } =
+            asked.map_err(|error| self.no_answer(provider, error))?;
         let Some(said) = said else {
             self.renew(SignedIn::clone(&known), &tokens).await.map_err(silent)?;
             return Ok(Answer::Vouched); // it can't be asked, as it was told at sign-in
         };
-        let new = match &said {
-            Ok(now_says) => said_again(
-                &known,
-                SaidAgain {
-                    id_token: now_says.id_token.as_ref(),
-                    before: &tokens.id_token,
-                    userinfo: now_says.userinfo.as_ref(),
-                },
-                provider,
-                now.wall,
-            ),
-            Err(_) => Ok(SignedIn::clone(&known)),
+        let judged = match said {
+            Ok(says) => judge(&known, says, &mut tokens, provider, now.wall),
+            Err(error) => Err(self.no_answer(provider, error)),
         };
-        let new = new.map_err(|why| (Answer::Refused, why.to_string()))?;
+        let (new, answer) = match judged {
+            Ok(new) => (new, Ok(Answer::Vouched)),
+            Err(no @ (Answer::Refused, _)) => return Err(no),
+            Err(no) => (SignedIn::clone(&known), Err(no)),
+        };
         self.renew(new, &tokens).await.map_err(silent)?;
-        said.map(|_| Answer::Vouched).map_err(|error| self.no_answer(provider, error))
+        answer
     }
 
     fn no_answer(&self, provider: &OidcProvider, error: ProviderError) -> (Answer, String) {
@@ -205,4 +204,29 @@ impl Pass<'_> {
         };
         self.room.journal.note(self.plan, note);
     }
+}
+
+/// What is known of them from now on; their new claims are kept once they are good.
+fn judge(
+    known: &SignedIn,
+    says: SaysNow,
+    tokens: &mut ProviderTokens,
+    provider: &OidcProvider,
+    now: UnixTime,
+) -> Result<SignedIn, (Answer, String)> {
+    let SaysNow { id_token, userinfo } = says;
+    let said = SaidAgain {
+        id_token: id_token.as_ref(),
+        before: &tokens.id_token,
+        userinfo: userinfo.as_ref(),
+    };
+    let new = said_again(known, said, provider, now).map_err(|why| match why {
+        // A clock that is wrong, here or there, says nothing of anybody.
+        NotAgain::IdToken(_) => (Answer::Silent, why.to_string()),
+        NotAgain::Claims(_) | NotAgain::OtherPerson => (Answer::Refused, why.to_string()),
+    })?;
+    if let Some(claims) = id_token {
+        tokens.id_token = claims;
+    }
+    Ok(new)
 }

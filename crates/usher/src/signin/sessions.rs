@@ -20,7 +20,7 @@ use super::{
 };
 use crate::request::{
     Body, EventName, Named, SignInNote,
-    identify::{LiveSession, StoreError, in_force, look_up},
+    identify::{LiveSession, StoreError, end_with_replaced, in_force, look_up, replaced_by},
 };
 
 impl SignInRoom {
@@ -174,27 +174,13 @@ impl SignInRoom {
             if id == first.session().id {
                 return Ok(true);
             }
-            next = self.before(&id).await?;
+            next = replaced_by(&*self.sessions, &id).await?;
         }
         Ok(false)
     }
 
-    /// The session in whose place this one is. One that ran out has none: it would have, too.
-    async fn before(&self, id: &SessionId) -> Result<Option<SessionId>, StoreError> {
-        let live = look_up(&*self.sessions, id).await?;
-        Ok(live.and_then(|live| live.session().replaces.clone()))
-    }
-
-    /// Ends a session, and then those in whose place it is: signing out leaves nothing behind that
-    /// a copied cookie leads to.
     pub(super) async fn end_with_replaced(&self, live: &LiveSession) -> Result<(), StoreError> {
-        self.sessions.end(&live.session().id).await?;
-        let mut next = live.session().replaces.clone();
-        while let Some(id) = next {
-            next = self.before(&id).await?;
-            self.sessions.end(&id).await?;
-        }
-        Ok(())
+        end_with_replaced(&*self.sessions, live).await
     }
 
     /// Sends somebody who is signed in on to what they came for.

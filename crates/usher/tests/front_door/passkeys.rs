@@ -297,6 +297,30 @@ async fn who_lost_everything_gets_in_again_and_what_was_lost_opens_nothing() {
     assert_eq!(other.post(&door, "", &typed).await.status, 403, "and the password");
 }
 
+#[tokio::test]
+async fn the_newest_recovery_link_is_the_only_one() {
+    let (server, _upstream) = house().await;
+    let (life, now) = (Duration::from_secs(3600), server.clock.now().wall);
+    let mut urls = Vec::new();
+    for email in [ANN.0, EVE.0, ANN.0] {
+        let (_, token) = ways_in(&server).recover(email, life, now).await.unwrap();
+        let token = token.expose_str().unwrap();
+        urls.push(format!("https://tv.test/.pomerium/welcome?invitation={token}"));
+    }
+    let opens = async |url: &str| {
+        let mut browser = server.browser();
+        let page = browser.open(url).await;
+        (browser, page)
+    };
+    assert_eq!(opens(&urls[0]).await.1.status, 400, "another was made");
+    let (mut ann, page) = opens(&urls[2]).await;
+    let answer = Authenticator::new("new-key").makes(&page);
+    assert_eq!(shows(&mut ann, &page, &answer).await.status, 200);
+    assert_eq!(opens(&urls[0]).await.1.status, 400);
+    assert_eq!(opens(&urls[2]).await.1.status, 400);
+    assert_eq!(opens(&urls[1]).await.1.status, 200, "somebody else's is as good as it was");
+}
+
 /// What an authenticator app shows at this moment (RFC 6238).
 fn shown_by_app(server: &TestServer, secret: &str) -> String {
     use aws_lc_rs::hmac;

@@ -1,5 +1,7 @@
 //! What one make of provider does otherwise than OpenID Connect has it.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use usher_lab::{
@@ -10,7 +12,7 @@ use usher_lab::{
 };
 use usher_rules::time::Clock;
 
-use crate::test_server::TestServer;
+use crate::test_server::{TestServer, eventually};
 
 const PAGE: &str = "https://jelly.test/film";
 
@@ -50,12 +52,35 @@ impl Kind {
 
     /// Somebody about whom the provider says this asks for the page and says yes.
     async fn visit(&self, claims: Value) -> Seen {
+        self.visit_by(&mut self.server.browser(), claims).await
+    }
+
+    async fn visit_by(&self, browser: &mut Browser, claims: Value) -> Seen {
         self.provider.says(claims);
-        let mut browser = self.server.browser();
-        let authorize = self.begin(&mut browser).await;
+        let authorize = self.begin(browser).await;
         let back = self.provider.consents(&authorize).unwrap_or_else(|| panic!("{authorize}"));
         let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
         browser.follow(arrived).await
+    }
+
+    /// The provider is asked again, and its answer has been judged: that is so once it was asked
+    /// another time.
+    async fn next_answer(&self) {
+        for _ in 0..2 {
+            let asked = || self.provider.was_asked("/login/oauth/access_token");
+            let before = asked();
+            self.server.clock.turn(Duration::from_secs(5 * 60));
+            eventually("the provider is asked again", || (asked() > before).then_some(())).await;
+        }
+    }
+
+    async fn ends_a_session(&self, cause: &str) {
+        self.server.clock.turn(Duration::from_secs(5 * 60));
+        eventually("the session is ended", || {
+            let lines = self.server.records("session-ended");
+            lines.iter().any(|line| line["cause"].as_str().unwrap().contains(cause)).then_some(())
+        })
+        .await;
     }
 }
 
@@ -99,6 +124,40 @@ async fn people_of_github_sign_in_without_an_id_token() {
     // A name may be given to somebody else; the id may not.
     at.provider.lists("/api/v3/user/teams", json!([]));
     assert_eq!(at.visit(ann.clone()).await.status, StatusCode::FORBIDDEN, "no team lets them in");
+}
+
+/// GitHub's refresh brings no ID token: its API is asked, each time.
+#[tokio::test]
+async fn what_github_takes_away_counts_from_the_next_question_on() {
+    let policy = "[{allow: {or: [{claim/groups: acme}]}}]";
+    let at = Kind::open("github", Dialect::GitHub, "", "", policy).await;
+    at.provider.gives_refresh_tokens();
+    let acme = json!([{"login": "acme"}]);
+    at.provider.lists("/api/v3/user/orgs", acme.clone());
+    at.provider.lists("/api/v3/user/teams", json!([]));
+    let ann = json!({"node_id": "U_1", "login": "ann"});
+    let mut browser = at.server.browser();
+    assert_eq!(at.visit_by(&mut browser, ann).await.status, StatusCode::OK);
+    at.provider.lists("/api/v3/user/orgs", json!([]));
+    at.next_answer().await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::FORBIDDEN, "out of it");
+    at.provider.lists("/api/v3/user/orgs", acme);
+    at.next_answer().await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK, "and back");
+    at.provider.refuses_refresh();
+    at.ends_a_session("invalid_grant").await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_grant_that_github_takes_back_ends_its_session() {
+    let at = Kind::open("github", Dialect::GitHub, "", "", ANYBODY).await;
+    let mut browser = at.server.browser();
+    let ann = json!({"node_id": "U_1", "login": "ann"});
+    assert_eq!(at.visit_by(&mut browser, ann).await.status, StatusCode::OK);
+    at.provider.answers("/api/v3/user", 401, None, r#"{"message":"Bad credentials"}"#);
+    at.ends_a_session("taken its grant back").await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED);
 }
 
 /// `read:org` that an organisation does not grant hides groups: who is denied by one stays out.

@@ -193,6 +193,26 @@ async fn a_provider_that_is_silent_signs_nobody_out_until_the_grace_is_over() {
     assert_eq!(told.iter().filter(silences).count(), 2, "once for each silence: {told:?}");
 }
 
+/// A clock that is wrong, here or there, says nothing of anybody: it must not sign a house out.
+#[tokio::test]
+async fn a_new_id_token_from_the_future_signs_nobody_out_and_changes_nothing() {
+    let app = Upstream::echo();
+    let at = Asked::open(&app, "").await;
+    let mut browser = at.ann(&ann(&["family"])).await;
+    at.provider.says(ann(&["friends"]));
+    at.provider.lies(Lie::FromTheFuture);
+    at.next_answer().await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK, "as it was");
+    at.provider.lies(Lie::NoIdToken);
+    at.provider.userinfo_says(json!({"sub": "ann"}));
+    at.next_answer().await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK, "what was not good is not kept");
+    at.provider.lies(Lie::None);
+    at.next_answer().await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::FORBIDDEN, "what is good counts");
+    assert_eq!(at.provider.saw_refresh_tokens_reused(), 0, "each that was given was kept");
+}
+
 /// What a refresh spends is kept in its place, also across a restart; and none of it in the clear.
 #[tokio::test]
 async fn refresh_tokens_are_kept_sealed_and_rotate_across_a_restart() {

@@ -19,7 +19,9 @@ mod who;
 
 pub use live::{LiveSession, MadeFields};
 pub(crate) use store::UsedHere;
-pub use store::{Found, NotOnce, SessionStore, StoreError, look_up};
+pub use store::{
+    Found, NotOnce, SessionStore, StoreError, end_with_replaced, look_up, replaced_by,
+};
 pub use who::{Asker, Verifier, in_force, who};
 
 use std::sync::Arc;

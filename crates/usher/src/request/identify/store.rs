@@ -120,6 +120,38 @@ pub async fn look_up(
     }
 }
 
+/// The session in whose place this one is. One that ran out has none: it would have, too.
+///
+/// # Errors
+///
+/// As [`look_up`].
+pub async fn replaced_by(
+    sessions: &dyn SessionStore,
+    id: &SessionId,
+) -> Result<Option<SessionId>, StoreError> {
+    let live = look_up(sessions, id).await?;
+    Ok(live.and_then(|live| live.session().replaces.clone()))
+}
+
+/// Ends a session, and then those in whose place it is: nothing is left behind that a copied cookie
+/// leads to.
+///
+/// # Errors
+///
+/// [`StoreError`] when one of them could not be ended: those before it are.
+pub async fn end_with_replaced(
+    sessions: &dyn SessionStore,
+    live: &LiveSession,
+) -> Result<(), StoreError> {
+    sessions.end(&live.session().id).await?;
+    let mut next = live.session().replaces.clone();
+    while let Some(id) = next {
+        next = replaced_by(sessions, &id).await?;
+        sessions.end(&id).await?;
+    }
+    Ok(())
+}
+
 /// The answer of whoever else keeps sessions, if it comes in time.
 pub(super) async fn in_time<T>(
     answer: impl Future<Output = Result<T, StoreError>>,

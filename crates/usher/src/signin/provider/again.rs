@@ -15,6 +15,7 @@ use super::{
 /// What came of asking again.
 pub(in crate::signin) struct AskedAgain {
     /// What the next question takes: a refresh token that rotates is spent whatever else fails.
+    /// The claims are those of before: nobody has judged the new ones.
     pub tokens: ProviderTokens,
     /// What the provider says of them now; `None` where nothing is left to ask with.
     pub said: Option<Result<SaysNow, ProviderError>>,
@@ -48,8 +49,12 @@ impl Providers {
         };
         let (new, _) = exchange::redeem(&known, provider, plan, Grant::Refresh(&refresh)).await?;
         let (access, id_token) = (new.access_token.clone(), new.id_token.clone());
-        let mut tokens = kept(new, Some(refresh), tokens.id_token, now.wall);
+        let tokens = kept(new, Some(refresh), tokens.id_token, now.wall);
         let said = async {
+            if !provider.kind.speaks_openid() {
+                let claims = github::claims(&known, provider, &access).await?;
+                return Ok(SaysNow { id_token: Some(claims), userinfo: None });
+            }
             let id_token = match &id_token {
                 Some(token) => {
                     let mut claims = verified(&cache, &known, token, now).await?;
@@ -62,9 +67,6 @@ impl Providers {
             Ok(SaysNow { id_token, userinfo })
         };
         let said = said.await;
-        if let Ok(SaysNow { id_token: Some(claims), .. }) = &said {
-            tokens.id_token.clone_from(claims);
-        }
         Ok(AskedAgain { tokens, said: Some(said.map_err(refused_at_once)) })
     }
 }
@@ -95,7 +97,8 @@ async fn ask_by_access_token(
 /// A token that was given a moment ago, or that still lasts, and is not taken any more (RFC 6750
 /// §3.1): the grant was taken back.
 fn refused_at_once(error: ProviderError) -> ProviderError {
-    let is_refused = matches!(error, ProviderError::Status { document: "userinfo", status: 401 });
+    let is_refused =
+        matches!(error, ProviderError::Status { document: "userinfo" | github::USER, status: 401 });
     if is_refused { ProviderError::TakenBack } else { error }
 }
 

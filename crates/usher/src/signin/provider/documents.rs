@@ -136,7 +136,7 @@ pub(super) fn refusal(octets: &[u8]) -> Option<Box<str>> {
 fn error_word(members: &Map<String, Value>) -> Box<str> {
     let word = match members.get("error").and_then(Value::as_str).unwrap_or_default() {
         "incorrect_client_credentials" => "invalid_client", // GitHub's words
-        "bad_verification_code" | "redirect_uri_mismatch" => "invalid_grant",
+        "bad_verification_code" | "bad_refresh_token" | "redirect_uri_mismatch" => "invalid_grant",
         word => word,
     };
     let known = [

@@ -66,8 +66,8 @@ pub enum ProviderError {
     /// The token endpoint sent none.
     #[error("the provider sent no ID token")]
     NoIdToken,
-    /// The userinfo endpoint refuses a token that should still open it.
-    #[error("the provider has taken its grant back: userinfo is answered with 401")]
+    /// What says who somebody is refuses a token that should still open it.
+    #[error("the provider has taken its grant back: its token is answered with 401")]
     TakenBack,
     /// Its signature does not hold, or it is not for us.
     #[error("the ID token is not good: {0}")]

@@ -10,6 +10,8 @@ use usher_rules::{
 
 use super::{ProviderError, documents, known::ProviderState};
 
+/// What says who somebody is.
+pub(super) const USER: &str = "GitHub's `/user`";
 /// How many organisations, teams or addresses are asked for at once: the most that it gives.
 const PER_PAGE: usize = 100;
 /// How often at most: who is in more groups than that is in some that are not known.
@@ -43,7 +45,7 @@ pub(super) async fn claims(
 ) -> Result<Map<String, Value>, ProviderError> {
     let api = Api { known, base: api(&provider.issuer), token };
     let user = format!("{}/user", api.base);
-    let user = documents::userinfo(&known.http.get("GitHub's `/user`", &user, Some(token)).await?)?;
+    let user = documents::userinfo(&known.http.get(USER, &user, Some(token)).await?)?;
     let emails = api.list("/user/emails").await?;
     let organizations = api.list("/user/orgs").await?;
     let teams = api.list("/user/teams").await?;

@@ -35,7 +35,7 @@ use self::{
     known::{Cache, ProviderState},
 };
 
-pub(super) use self::again::AskedAgain;
+pub(super) use self::again::{AskedAgain, SaysNow};
 pub use self::error::ProviderError;
 pub(crate) use self::error::SERVICE_KEY;
 pub(crate) use self::http::{Http, PATIENCE};
