@@ -170,7 +170,7 @@ impl Hall {
         let own = SignInRoom::new(SignInDeps {
             sessions: Arc::<OneSession>::clone(&sessions),
             passwords: Arc::new(Nobody),
-            accounts: Arc::new(NoAccounts),
+            accounts: Arc::new(NoAccounts::default()),
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&shared),
             remembered: Arc::new(Nobody),
