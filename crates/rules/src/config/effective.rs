@@ -9,10 +9,7 @@ use super::{
     upgrades,
 };
 use crate::{
-    problem::{
-        has_secret_parameter, is_secret_field, without_arguments, without_parameters,
-        without_passwords,
-    },
+    problem::{is_secret_field, without_arguments, without_parameters, without_passwords},
     yaml::{self, Node, Style},
 };
 
@@ -108,6 +105,10 @@ fn of_route(section: &Section, globals: &Section) -> Vec<Setting> {
     }
     let told = globals.value(&global::PASS_IDENTITY_HEADERS);
     or(&route::PASS_IDENTITY_HEADERS, Data::Plain(told.to_string().into()));
+    if section.value(&route::FROM).starts_with("tcp+https:") {
+        let is_idle = |key| route::IDLE_IN_TUNNELS.iter().any(|idle| std::ptr::eq(*idle, key));
+        all.retain(|one| one.origin != Origin::Default || !is_idle(one.key));
+    }
     in_order(&mut all, keys::ROUTE);
     all
 }
@@ -149,7 +150,7 @@ fn setting(section: &Section, key: &'static Key) -> Option<Setting> {
         } else if matches!(key.kind, Kind::Bool | Kind::Int(..)) {
             Data::Plain(key.default.into())
         } else {
-            Data::Text(key.default.into())
+            of_word(key.default)
         };
         return in_force.then_some(Setting { key, data, origin: Origin::Default });
     };
@@ -174,9 +175,10 @@ fn nothing_in_it(data: &Data) -> Option<Origin> {
 fn data(key: &Key, value: &Value, node: &Node) -> Data {
     match value {
         Value::Text(_) if matches!(key.kind, Kind::Secret) => Data::Secret,
-        Value::Text(text) if has_secret_parameter(text) => Data::Secret,
-        Value::Text(text) => Data::Text(without_passwords(text).into()),
-        Value::Word(word, _) => Data::Text((*word).into()),
+        Value::Text(text) => {
+            Data::Text(without_parameters(&without_passwords(text), NOT_SHOWN).into())
+        }
+        Value::Word(word, _) => of_word(word),
         Value::Bool(on) => Data::Plain(on.to_string().into()),
         Value::Duration(length) => span(*length),
         Value::Int(number) => Data::Plain(number.to_string().into()),
@@ -193,6 +195,12 @@ fn data(key: &Key, value: &Value, node: &Node) -> Data {
         Value::Objects(sections) => Data::Each(sections.iter().map(|it| inner(key, it)).collect()),
         Value::Any => Data::Tree(node.clone()),
     }
+}
+
+/// A status is a number for everybody else who reads it.
+fn of_word(word: &str) -> Data {
+    let is_number = word.parse::<u16>().is_ok();
+    if is_number { Data::Plain(word.into()) } else { Data::Text(word.into()) }
 }
 
 fn inner(key: &Key, section: &Section) -> Vec<Setting> {

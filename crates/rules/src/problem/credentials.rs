@@ -114,11 +114,6 @@ pub(crate) fn without_arguments(items: &[&str], mask: &str) -> Vec<String> {
     each.collect()
 }
 
-/// Has an address a parameter that may hold a secret?
-pub(crate) fn has_secret_parameter(text: &str) -> bool {
-    without_parameters(text, "") != text
-}
-
 /// A text in which `mask` stands for the values of parameters that may hold a secret.
 pub(crate) fn without_parameters(text: &str, mask: &str) -> String {
     let mut out = String::with_capacity(text.len());

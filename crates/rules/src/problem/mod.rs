@@ -10,7 +10,7 @@ use std::ops::Range;
 pub use class::Class;
 use credentials::told;
 pub(crate) use credentials::{
-    has_secret_parameter, is_secret_field, without_arguments, without_parameters, without_passwords,
+    is_secret_field, without_arguments, without_parameters, without_passwords,
 };
 pub use rendered::{Rendered, Summary};
 

@@ -142,3 +142,26 @@ fn no_credential_is_printed_whatever_holds_it() {
     let told = again.problems.iter().filter(|problem| problem.code == "U233").count();
     assert_eq!(told, 6, "{:?}\n{printed}", again.problems);
 }
+
+/// What was printed is no reason for a warning, and what was left out is told once.
+#[test]
+fn what_is_printed_is_loaded_without_a_word() {
+    let text = "idp_provider: oidc\nidp_provider_url: https://id.test/?token=t0k\nidp_client_id: \
+                usher\nidp_client_secret: s3c\nsignout_redirect_url: 'https://b.test/?key=k3y'\n\
+                routes:\n- from: tcp+https://a.test:22\n  to: tcp://app:22\n  \
+                allow_any_authenticated_user: true\n- from: https://b.test\n  redirect: \
+                {response_code: 308, host_redirect: c.test}\n  allow_any_authenticated_user: true\n";
+    let none = Environment::new();
+    let printed = effective(text, &none, "config.yaml");
+    assert!(printed.contains("response_code: 308\n"), "{printed}");
+    let again = config::read(Input { name: Some("config.yaml"), text: &printed }, &none);
+    let codes: Vec<_> = again.problems.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, ["U233"; 3], "{:?}\n{printed}", again.problems);
+    let printed = printed.replace(config::effective::NOT_SHOWN, "x");
+    let draft = config::read(Input { name: Some("config.yaml"), text: &printed }, &none);
+    let told = match plan::compile(draft, &crate::Shelf::default()) {
+        Ok((_, problems)) | Err(problems) => problems,
+    };
+    let idle: Vec<_> = told.iter().filter(|it| ["U410", "U551"].contains(&it.code)).collect();
+    assert!(idle.is_empty(), "{idle:?}\n{printed}");
+}

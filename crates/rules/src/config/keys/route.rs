@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::{AnyCase::Yes, Fate::*, form::*, keys, lost::*, nested::*};
+use super::{AnyCase::Yes, Fate::*, Table, form::*, keys, lost::*, nested::*};
 use crate::config::words::{Balance, IssuerFormat};
 
 /// Silence on a stream that ends it where a route says nothing else.
@@ -214,3 +214,20 @@ keys! {
         any("upstream_tunnel", NotYet("there are no reverse tunnels"));
         any("session_recording", NotYet(NO_RECORDING));
 }
+
+/// Keys of paths, fields and answers, which a tunnel has not.
+pub static IDLE_IN_TUNNELS: Table = &[
+    &PREFIX.key,
+    &PATH.key,
+    &REGEX.key,
+    &PREFIX_REWRITE.key,
+    &REGEX_REWRITE_PATTERN.key,
+    &HOST_REWRITE.key,
+    &PRESERVE_HOST_HEADER.key,
+    &SET_REQUEST_HEADERS.key,
+    &REMOVE_REQUEST_HEADERS.key,
+    &REWRITE_RESPONSE_HEADERS.key,
+    &ALLOW_WEBSOCKETS.key,
+    &CORS_ALLOW_PREFLIGHT.key,
+    &TIMEOUT.key,
+];

@@ -105,7 +105,7 @@ impl Compiler<'_> {
                 "write `tcp+https://HOST:PORT`, or `tcp+https://PROXY/HOST:PORT`",
             ));
         }
-        for key in IDLE_KEYS {
+        for key in route::IDLE_IN_TUNNELS {
             if let Some(given) = self.keys.given(key) {
                 let what = format!("`{}` has no effect on a tunnel, which has no HTTP", key.name);
                 self.report(given.warning("U551", what, "delete it"));
@@ -116,23 +116,6 @@ impl Compiler<'_> {
         Carries::Tunnel(from, Tunnel { ends: ends.into(), sign_in, after_session })
     }
 }
-
-/// What speaks of paths, fields and answers.
-static IDLE_KEYS: [&Key; 13] = [
-    &route::PREFIX.key,
-    &route::PATH.key,
-    &route::REGEX.key,
-    &route::PREFIX_REWRITE.key,
-    &route::REGEX_REWRITE_PATTERN.key,
-    &route::HOST_REWRITE.key,
-    &route::PRESERVE_HOST_HEADER.key,
-    &route::SET_REQUEST_HEADERS.key,
-    &route::REMOVE_REQUEST_HEADERS.key,
-    &route::REWRITE_RESPONSE_HEADERS.key,
-    &route::ALLOW_WEBSOCKETS.key,
-    &route::CORS_ALLOW_PREFLIGHT.key,
-    &route::TIMEOUT.key,
-];
 
 fn scheme_of(text: &str) -> String {
     text.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase()
