@@ -32,6 +32,7 @@ pub(super) fn read(
     problems: &mut Vec<Problem>,
 ) -> Option<Given> {
     let Entry { key_span, value: node, .. } = entry;
+    problems.extend(open_guard(key, &key_span, &node));
     if node.is_null() {
         return None;
     }
@@ -63,6 +64,15 @@ pub(super) fn read(
         (_, _) => true,
     };
     is_there.then(|| Given { key, key_span, node, value, source: source.clone() })
+}
+
+/// A guard that is there and empty, as a template without its value leaves it.
+fn open_guard(key: &Key, at: &Span, node: &Node) -> Option<Problem> {
+    let is_empty = node.is_null() || says_nothing(key.kind, node);
+    (is_empty && key.opens_when_empty()).then(|| {
+        let what = format!("`{}` is empty, so that it keeps nobody out", key.name);
+        Problem::warning("U480", at.clone(), what, "write a value, or delete the line")
+    })
 }
 
 /// `false`, an empty text, list or map: the key is as good as absent.

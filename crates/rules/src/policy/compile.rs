@@ -152,6 +152,10 @@ fn read_operator(place: Place, entry: &Entry, read: &mut Read, report: &mut Repo
         );
         return;
     };
+    if effect == Effect::Deny && items.is_empty() {
+        let what = format!("`deny: {{{operator}: []}}` is empty, and keeps nobody out");
+        report.warning("U482", &entry.value.span, what, "add criteria, or delete it");
+    }
     let name = format!("{effect}[{index}].{operator}");
     report.stands(if effect.keeps_out(operator) { Holding::KeepsOut } else { Holding::LetsIn });
     let slot = |position| Slot { effect, operator, name: &name, position };

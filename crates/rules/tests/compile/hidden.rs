@@ -75,3 +75,22 @@ fn each_part_of_a_config_is_judged_by_itself() {
     assert_eq!(count("U522"), 1, "{found}");
     assert_eq!(count("U534"), 6, "{found}: host, path and statuses; time, question and answer");
 }
+
+/// `groups: [family]` beside a public route's other keys asks nothing.
+#[test]
+fn each_criterion_is_refused_where_it_stands_beside_the_policy() {
+    let route = "routes:\n- from: https://a.test\n  to: http://b.test\n  ";
+    let listed = |extra: &str| {
+        let text = format!("{route}{extra}");
+        compile(None, &text, &Environment::new(), &Shelf::default()).unwrap_err()
+    };
+    let unknown = listed("policy: [{allow: {or: [{zzzzzz: x}]}}]");
+    let help = unknown.iter().find(|problem| problem.code == "U308").unwrap().help.clone();
+    let names: Vec<&str> = help.split('`').skip(1).step_by(2).collect();
+    assert!(names.len() > 20, "{help}");
+    // who writes `cors_preflight` means `cors_allow_preflight`, without which fewer requests pass
+    for name in names.into_iter().filter(|name| *name != "cors_preflight") {
+        let public = format!("allow_public_unauthenticated_access: true\n  {name}: x");
+        assert!(listed(&public).iter().any(|problem| problem.code == "U110"), "{name}");
+    }
+}

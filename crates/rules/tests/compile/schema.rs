@@ -4,9 +4,12 @@
 use std::fs;
 
 use serde_json::{Map, Value, json};
-use usher_rules::config::{
-    self, Environment, Input,
-    keys::{self, Fate, Key, Kind, Table},
+use usher_rules::{
+    config::{
+        self, Environment, Input,
+        keys::{self, Fate, Key, Kind, Table},
+    },
+    problem::Problem,
 };
 
 use crate::{PLACEHOLDER, Shelf, compile, reference::root, values};
@@ -290,7 +293,9 @@ fn the_config_with_every_option_loads_and_knows_every_line() {
         let one = text.replacen(line, &format!("{indent}{option}"), 1);
         let draft =
             config::read(Input { name: Some("reference.yaml"), text: &one }, &Environment::new());
-        let wrong: Vec<_> = draft.problems.iter().filter(|it| it.code != PLACEHOLDER).collect();
+        // that an option which has no example is empty is told where it keeps people out
+        let is_wrong = |it: &&Problem| it.code != PLACEHOLDER && it.code != "U480";
+        let wrong: Vec<_> = draft.problems.iter().filter(is_wrong).collect();
         assert!(wrong.is_empty(), "{option}: {wrong:?}");
         seen += 1;
     }

@@ -26,6 +26,12 @@ pub(in crate::config) enum Loss {
 
 /// What a name in `table` was probably meant for.
 pub(in crate::config) fn unknown(table: Table, name: &str) -> Unknown {
+    let folded = folded(name);
+    let of_a_policy = || Unknown { help: IN_A_POLICY.to_owned(), loss: Loss::Guard };
+    let has_policy = find(table, "policy").is_some();
+    if has_policy && OF_POLICIES.contains(&folded.split('/').next().unwrap_or_default()) {
+        return of_a_policy();
+    }
     let elsewhere = [
         (ROUTE, "into a route, under `routes`"),
         (GLOBAL, "to the top level, outside of `routes`"),
@@ -40,8 +46,11 @@ pub(in crate::config) fn unknown(table: Table, name: &str) -> Unknown {
         let help = format!("did you mean `{}`?", key.name);
         return Unknown { help, loss: loss(table, key) };
     }
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    let guards = all_guard(table) || GUARDING.iter().any(|word| name.contains(word));
+    let is_near = |word: &&str| strsim::jaro_winkler(word, &folded) >= NEAR;
+    if has_policy && OF_POLICIES.iter().any(is_near) {
+        return of_a_policy();
+    }
+    let guards = all_guard(table) || GUARDING.iter().any(|word| folded.contains(word));
     Unknown {
         help: "delete it: neither Pomerium nor usher knows it".to_owned(),
         loss: if guards { Loss::Guard } else { Loss::Little },
@@ -65,7 +74,7 @@ fn all_guard(table: Table) -> bool {
 
 /// The key that was probably meant.
 pub(crate) fn meant(table: Table, name: &str) -> Option<&'static Key> {
-    let name = name.to_ascii_lowercase().replace('-', "_");
+    let name = folded(name);
     let named = |key: &&&Key| key.name == name || key.meant_by.contains(&&*name);
     if let Some(key) = table.iter().find(named) {
         return Some(key);
@@ -76,6 +85,77 @@ pub(crate) fn meant(table: Table, name: &str) -> Option<&'static Key> {
         .filter(|(nearness, _)| *nearness >= NEAR)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, key)| key)
+}
+
+/// As keys are spelled.
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace('-', "_")
+}
+
+/// What policies ask, and other words for who may pass: beside a policy they ask nothing.
+const OF_POLICIES: &[&str] = &[
+    "accept",
+    "authenticated_user",
+    "claim",
+    "client_certificate",
+    "date",
+    "day_of_week",
+    "device",
+    "domain",
+    "email",
+    "groups",
+    "http_method",
+    "http_path",
+    "invalid_client_certificate",
+    "mcp_tool",
+    "reject",
+    "signed_in_within",
+    "source_ip",
+    "ssh_ca",
+    "ssh_publickey",
+    "ssh_username",
+    "ssh_username_matches_claim",
+    "ssh_username_matches_email",
+    "time_of_day",
+    "user",
+    // other words
+    "allow",
+    "allow_from",
+    "allowlist",
+    "auth",
+    "users",
+];
+
+const IN_A_POLICY: &str =
+    "say who may pass in the route's `policy`: `policy: [{allow: {and: [{groups: family}]}}]`";
+
+/// Guards that leave the door open where they are there and empty. Those that say who may pass let
+/// nobody in then, and others are refused.
+const OPEN_WHEN_EMPTY: &[&str] = &[
+    "ca",
+    "ca_file",
+    "crl",
+    "crl_file",
+    "domains",
+    "downstream_mtls",
+    "idp_client_id",
+    "idp_providers",
+    "match_subject_alt_names",
+    "metrics_basic_auth",
+    "metrics_client_ca",
+    "metrics_client_ca_file",
+    "path",
+    "prefix",
+    "regex",
+    "tls_downstream_client_ca",
+    "tls_downstream_client_ca_file",
+];
+
+impl Key {
+    /// Does it keep nobody out where it is there and says nothing?
+    pub(in crate::config) fn opens_when_empty(&self) -> bool {
+        self.guards && OPEN_WHEN_EMPTY.contains(&self.name)
+    }
 }
 
 /// Parts of names that speak of keeping people out.
@@ -147,6 +227,23 @@ mod tests {
             (nested::DOWNSTREAM_MTLS, "nosuch", true),
             (nested::POLICY_TEST, "reasn", true),
             (nested::POLICY_TEST, "timeout", true),
+            (ROUTE, "groups", true),
+            (ROUTE, "group", true),
+            (ROUTE, "Source-IP", true),
+            (ROUTE, "claim/groups", true),
+            (ROUTE, "allow", true),
+            (ROUTE, "allow_from", true),
+            (ROUTE, "auth", true),
+            (GLOBAL, "users", true),
+            (GLOBAL, "metrics_basic_aut", true),
+            (GLOBAL, "metrics_client_caa", true),
+            (GLOBAL, "proxy_protocol_truste", true),
+            (GLOBAL, "authenticate_allowed_host", true),
+            (GLOBAL, "builtin_password", true),
+            (nested::IDP_ENTRY, "domain", true),
+            (nested::RUNTIME_FLAGS, "match_any_incomming_port", true),
+            (nested::FALLBACK_CA, "email", false),
+            (ROUTE, "allow_spd", false),
             (ROUTE, "lb_policy", false),
             (ROUTE, "cors_preflight", false),
             (ROUTE, "allow_websocket", false),

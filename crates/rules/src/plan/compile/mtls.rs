@@ -264,6 +264,17 @@ impl Compiler<'_> {
 
     /// Keys that do nothing without an authority.
     fn nobody_trusted(&mut self) {
+        let enforcement = self.keys.given(&nested::MTLS_ENFORCEMENT);
+        let demands = |given: &&Given| given.value.is_some() && given.text() != "policy";
+        if let Some(given) = enforcement.filter(demands) {
+            let what = format!(
+                "`enforcement: {}` enforces nothing without `ca` or `ca_file`: nobody is asked for a certificate",
+                given.text()
+            );
+            let help = "name the authority of your clients in `ca_file`, or delete the line";
+            self.report(given.error("U481", what, help));
+            return;
+        }
         if let Some(given) = self.keys.given.first() {
             self.report(given.warning(
                 "U463",
