@@ -59,13 +59,13 @@ impl SignInRoom {
         Some(self.keys.seal(Purpose::Passkey, flow.as_bytes(), &text, random()?))
     }
 
-    /// For whom a challenge was, if it is ours, this browser's, in time, and not used.
-    async fn answered(
+    /// For whom a challenge is and until when, if it is ours, this browser's and in time.
+    fn opened_question(
         &self,
         ask: &Ask,
         flow: &str,
         challenge: &str,
-    ) -> Result<String, PasswordRefusal> {
+    ) -> Result<(String, UnixTime), PasswordRefusal> {
         let fault = PasskeyFault::Challenge;
         let text = self.keys.open(Purpose::Passkey, flow.as_bytes(), challenge);
         let text = text.map_err(|_| fault)?;
@@ -74,13 +74,24 @@ impl SignInRoom {
         if over_at <= ask.wall() {
             return Err(fault.into());
         }
+        Ok((String::from_utf8_lossy(user).into_owned(), over_at))
+    }
+
+    /// Uses a challenge, once and last: whoever can't answer it must not fill what remembers those
+    /// that were used.
+    async fn used_up(
+        &self,
+        ask: &Ask,
+        challenge: &str,
+        over_at: UnixTime,
+    ) -> Result<(), PasswordRefusal> {
         let mut what = [0; 32];
         what.copy_from_slice(digest(&SHA256, challenge.as_bytes()).as_ref());
-        match self.sessions.once(what, over_at, ask.wall()).await {
-            Ok(()) => Ok(String::from_utf8_lossy(user).into_owned()),
-            Err(NotOnce::Used) => Err(fault.into()),
-            Err(NotOnce::Store(_)) => Err(PasswordRefusal::Unavailable),
-        }
+        let used = self.sessions.once(what, over_at, ask.wall()).await;
+        used.map_err(|not_once| match not_once {
+            NotOnce::Used => PasskeyFault::Challenge.into(),
+            NotOnce::Store(_) => PasswordRefusal::Unavailable,
+        })
     }
 
     /// The sign-in page came back with a passkey's answer.
@@ -110,14 +121,17 @@ impl SignInRoom {
     ) -> Result<Member, PasswordRefusal> {
         let assertion = Assertion::parse(answer)?;
         let challenge = assertion.challenge().ok_or(PasskeyFault::Unreadable)?;
-        if self.answered(ask, flow, &challenge).await? != ANYBODY {
+        let (user, over_at) = self.opened_question(ask, flow, &challenge)?;
+        if user != ANYBODY {
             return Err(PasskeyFault::Challenge.into()); // it was to make one
         }
         let origin = ask.origin();
         let expected = Expected { origin: &origin, challenge: &challenge };
         let (from, now) = (ask.visitor(), ask.now());
         let shown = ShownPasskey { assertion: &assertion, expected, from, now };
-        self.accounts.by_passkey(shown).await
+        let owner = self.accounts.by_passkey(shown).await?;
+        self.used_up(ask, &challenge, over_at).await?;
+        Ok(owner)
     }
 
     /// A new passkey, and for whom it was asked.
@@ -129,12 +143,13 @@ impl SignInRoom {
     ) -> Result<(NewPasskey, String), PasswordRefusal> {
         let made = Registration::parse(answer)?;
         let challenge = made.challenge().ok_or(PasskeyFault::Unreadable)?;
-        let user = self.answered(ask, flow, &challenge).await?;
+        let (user, over_at) = self.opened_question(ask, flow, &challenge)?;
         if user == ANYBODY {
             return Err(PasskeyFault::Challenge.into()); // it was to use one
         }
         let origin = ask.origin();
         let new = made.verify(Expected { origin: &origin, challenge: &challenge })?;
+        self.used_up(ask, &challenge, over_at).await?;
         Ok((new, user))
     }
 }

@@ -139,7 +139,8 @@ impl Pass<'_> {
         if error.is_refusal() {
             return (Answer::Refused, error.to_string());
         }
-        if error.is_down() {
+        // A status may be about this person alone.
+        if error.is_down() && !matches!(error, ProviderError::Status { .. }) {
             self.down.note(&provider.id, Answer::Silent);
         }
         (Answer::Silent, error.to_string())

@@ -115,23 +115,6 @@ async fn t23_what_another_site_a_copy_or_a_stranger_answers_opens_nothing() {
     assert_eq!(upstream.heads().len(), before + 1);
 }
 
-#[tokio::test]
-async fn tries_of_passkeys_are_counted() {
-    let (server, _upstream) = house().await;
-    let mut strange = Authenticator::new("strange");
-    let mut statuses = Vec::new();
-    for _ in 0..12 {
-        let (mut browser, page) = at_the_door(&server).await;
-        let answer = strange.signs(&page, Lie::default());
-        statuses.push(shows(&mut browser, &page, &answer).await.status.as_u16());
-    }
-    assert_eq!(statuses[..10], [403; 10]);
-    assert_eq!(statuses[10..], [429; 2]);
-    let mut ann = server.browser();
-    let seen = ann.sign_in(FILM, ANN.0, ANN.1).await;
-    assert_eq!(seen.status, 200, "and whoever has a password does not notice");
-}
-
 /// A session that was left open makes nobody a passkey; nor does another site's form (T18).
 #[tokio::test]
 async fn t18_an_account_is_changed_by_who_signed_in_lately_and_by_its_own_page() {

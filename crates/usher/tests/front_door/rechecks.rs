@@ -193,6 +193,23 @@ async fn a_provider_that_is_silent_signs_nobody_out_until_the_grace_is_over() {
     assert_eq!(told.iter().filter(silences).count(), 2, "once for each silence: {told:?}");
 }
 
+/// Of the first eight that are asked about, each fails; the others are asked about all the same.
+#[tokio::test]
+async fn a_failure_for_some_keeps_nobody_else_from_being_asked_about() {
+    let app = Upstream::echo();
+    let at = Asked::open(&app, "").await;
+    for _ in 0..10 {
+        at.ann(&ann(&["family"])).await;
+    }
+    at.provider.lies(Lie::UserinfoDown);
+    let before = at.provider.was_asked("/token");
+    at.turn(5 * MINUTE);
+    eventually("everybody is asked about", || {
+        (at.provider.was_asked("/token") == before + 10).then_some(())
+    })
+    .await;
+}
+
 /// A clock that is wrong, here or there, says nothing of anybody: it must not sign a house out.
 #[tokio::test]
 async fn a_new_id_token_from_the_future_signs_nobody_out_and_changes_nothing() {

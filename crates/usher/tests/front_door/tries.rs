@@ -4,7 +4,10 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
 use usher_lab::{browser::NAVIGATION, upstream::Upstream};
 
-use crate::test_server::{ANN, TestServer, config, friends};
+use crate::{
+    authenticator::{Authenticator, FILM, Lie, ann_enrols, at_the_door, house, shows},
+    test_server::{ANN, TestServer, config, friends},
+};
 
 const PAGE: &str = "https://tv.test/";
 const DEVICE: &str = "__Host-_pomerium_device_";
@@ -108,4 +111,41 @@ async fn a_guesser_behind_a_trusted_proxy_is_told_by_their_own_address() {
     browser.send(Method::POST, form.url.as_str(), &fields, filled).await;
     let failed = server.records("sign-in-failed").pop().unwrap();
     assert_eq!(failed["ip"], "198.51.100.4", "{failed}");
+}
+
+#[tokio::test]
+async fn tries_of_passkeys_are_counted() {
+    let (server, _upstream) = house().await;
+    let mut strange = Authenticator::new("strange");
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        let (mut browser, page) = at_the_door(&server).await;
+        let answer = strange.signs(&page, Lie::default());
+        statuses.push(shows(&mut browser, &page, &answer).await.status.as_u16());
+    }
+    assert_eq!(statuses[..10], [403; 10]);
+    assert_eq!(statuses[10..], [429; 2]);
+    let mut ann = server.browser();
+    let seen = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    assert_eq!(seen.status, 200, "and whoever has a password does not notice");
+}
+
+/// The once-only store is bounded: were a wrong answer to take a place, anybody could fill it.
+#[tokio::test]
+async fn a_wrong_answer_of_a_passkey_uses_nothing_up() {
+    let (server, _upstream) = house().await;
+    let mut key = Authenticator::new("key-of-ann");
+    ann_enrols(&server, &mut key).await;
+    let mut strange = Authenticator { owner: key.owner.clone(), ..Authenticator::new("strange") };
+    let (mut browser, page) = at_the_door(&server).await;
+    let origin = Lie { origin: Some("https://evil.test"), ..Lie::default() };
+    for answer in [strange.signs(&page, Lie::default()), key.signs(&page, origin)] {
+        assert_eq!(shows(&mut browser, &page, &answer).await.status, 403);
+    }
+    let answer = key.signs(&page, Lie::default());
+    let mut copy = browser.clone();
+    let seen = shows(&mut browser, &page, &answer).await;
+    assert_eq!(seen.url.as_str(), FILM, "the question is as good as it was: {}", seen.body);
+    let answer = key.signs(&page, Lie::default());
+    assert_eq!(shows(&mut copy, &page, &answer).await.status, 403, "a right one used it");
 }
