@@ -242,6 +242,11 @@ impl SignIn {
     pub fn own(&self) -> Option<&Origin> {
         self.providers.first().signs_in_here().then_some(&self.authenticate)
     }
+
+    /// The address to register at a provider (`redirect_uri`, RFC 6749 §3.1.2).
+    pub fn callback(&self, provider: &OidcProvider) -> String {
+        format!("{}{}", self.authenticate, self.providers.callback_path(&provider.id))
+    }
 }
 
 /// The session cookie's attributes (`cookie_*`).

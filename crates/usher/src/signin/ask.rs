@@ -129,6 +129,11 @@ impl Ask {
         self.plan().sign_in.own().is_some_and(|own| own.host == self.request.authority.host)
     }
 
+    /// Do providers send people back there?
+    pub(super) fn is_oauth2_callback(&self, path: &str) -> bool {
+        self.at_authenticate() && self.plan().sign_in.providers.is_callback_path(path)
+    }
+
     /// Do people sign in at somebody else's service?
     pub(super) fn is_hosted(&self) -> bool {
         self.plan().sign_in.own().is_none()
