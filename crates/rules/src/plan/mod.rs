@@ -129,16 +129,16 @@ impl Plan {
         self.hosts.tunnels(to).find_map(|index| self.routes.get(index))
     }
 
-    /// Do clients of a tunnel sign in at `authority`, which is no host of HTTP?
-    pub fn signs_in_for_tunnels(&self, authority: &Authority) -> bool {
-        let is_here = |route: &Arc<Route>| {
+    /// The first tunnel whose clients sign in at `authority`, which is no host of HTTP.
+    pub fn tunnel_signing_in_at(&self, authority: &Authority) -> Option<&Arc<Route>> {
+        let is_here = |route: &&Arc<Route>| {
             let Some(tunnel) = &route.tunnel else { return false };
             match &tunnel.sign_in {
-                Some(sign_in) => sign_in == authority,
+                Some(sign_in) => Origin::of(sign_in) == Origin::of(authority),
                 None => route.from.takes_host(authority.host.as_compared()),
             }
         };
-        self.routes.iter().any(is_here)
+        self.routes.iter().find(is_here)
     }
 
     /// The routes of a host, in matching order.

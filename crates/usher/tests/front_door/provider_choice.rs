@@ -11,7 +11,10 @@ use usher_lab::{
 };
 use usher_rules::time::Clock;
 
-use crate::test_server::{ANN, TestServer};
+use crate::{
+    test_server::{ANN, TestServer},
+    tunnels::{allowed, open, parrot},
+};
 
 const ANYBODY: &str = "policy: [{allow: {or: [{authenticated_user: true}]}}]";
 
@@ -189,6 +192,27 @@ async fn a_route_says_whose_word_counts() {
     let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
     assert_eq!(browser.follow(arrived).await.status, StatusCode::OK);
     assert_eq!(browser.open("https://tv.test/film").await.status, StatusCode::OK, "both go on");
+}
+
+/// A host of tunnels alone has no page that would say whom to ask.
+#[tokio::test]
+async fn a_tunnel_opens_to_whoever_signed_in_by_its_own_provider() {
+    let keys = format!(
+        "{ANYBODY}\n- from: tcp+https://ssh.test:22\n  to: tcp://{}\n  idp_providers: [work]\n  {ANYBODY}",
+        parrot().await
+    );
+    let at = Choice::open("", &[("tv.test", &keys)]).await;
+    let mut browser = at.server.browser();
+    let login = "https://ssh.test/.pomerium/api/v1/login?pomerium_redirect_uri=http://127.0.0.1:1";
+    let link = at.server.browser().fetch(login).await.body;
+    let sent = browser.send(Method::GET, &link, NAVIGATION, "").await;
+    let authorize = sent.location().unwrap_or_else(|| panic!("one is asked: {}", sent.body));
+    assert!(authorize.as_str().starts_with(at.work.issuer()), "{authorize}");
+    let back = at.work.consents(authorize.as_str()).unwrap();
+    let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
+    let page = browser.follow(arrived).await;
+    let handle = allowed(&mut browser, &page).await;
+    open(&at.server, "ssh.test:22", &handle).await;
 }
 
 #[tokio::test]
