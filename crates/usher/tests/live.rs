@@ -255,9 +255,10 @@ async fn each_of_several_providers_is_asked() {
         )
     };
     let (_, secret) = home.client();
-    for (given, severity, what) in
-        [(secret, "ok", "it answers"), ("of-another", "error", "`idp_client_secret` anew")]
-    {
+    for (given, severity, what) in [
+        (secret, "ok", "https://auth.test/oauth2/callback/work"),
+        ("of-another", "error", "`idp_client_secret` anew"),
+    ] {
         let report = Desk::new(&format!(
             "authenticate_service_url: https://auth.test\nidp_providers:\n{}{}{}routes:\n{}",
             entry("home", "oidc", home.issuer(), secret),
@@ -266,7 +267,7 @@ async fn each_of_several_providers_is_asked() {
             route("tv", "http://127.0.0.1:1", "")
         ));
         let report = report.check().await;
-        report.says("provider", home.issuer(), "ok", "discovery and keys", "");
+        report.says("provider", home.issuer(), "ok", "https://auth.test/oauth2/callback", "");
         report.says("provider", &nobody, "error", "can't be reached", "idp_provider_url");
         let help = if severity == "ok" { "" } else { "check again" };
         report.says("provider", work.issuer(), severity, what, help);

@@ -278,6 +278,14 @@ impl FakeProvider {
         self.shared.state().lie = lie;
     }
 
+    /// From now on it names itself in no response, and does not promise to.
+    pub fn names_itself_nowhere(&self) {
+        let mut metadata = endpoints::metadata(&self.shared, Lie::None);
+        metadata["authorization_response_iss_parameter_supported"] = false.into();
+        self.answers("/.well-known/openid-configuration", 200, None, &metadata.to_string());
+        self.lies(Lie::ResponseOfNobody);
+    }
+
     /// From now on it signs so.
     pub fn signs_with(&self, algorithm: Algorithm) {
         self.shared.state().algorithm = algorithm;

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use bytes::Bytes;
+
 /// How our own pages look where the config says so (`primary_color`, `logo_url` and their like).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Brand {
@@ -42,8 +44,10 @@ pub struct Primary {
 pub struct Picture {
     /// Its media type.
     pub media_type: &'static str,
+    /// What its address has in it: another picture has another one. Made once, with the plan.
+    pub tag: Box<str>,
     /// Its octets.
-    pub octets: Box<[u8]>,
+    pub octets: Bytes,
 }
 
 /// A colour of sRGB.

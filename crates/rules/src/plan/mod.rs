@@ -129,16 +129,16 @@ impl Plan {
         self.hosts.tunnels(to).find_map(|index| self.routes.get(index))
     }
 
-    /// Do clients of a tunnel sign in at `authority`, which is no host of HTTP?
-    pub fn signs_in_for_tunnels(&self, authority: &Authority) -> bool {
-        let is_here = |route: &Arc<Route>| {
+    /// The first tunnel whose clients sign in at `authority`, which is no host of HTTP.
+    pub fn tunnel_signing_in_at(&self, authority: &Authority) -> Option<&Arc<Route>> {
+        let is_here = |route: &&Arc<Route>| {
             let Some(tunnel) = &route.tunnel else { return false };
             match &tunnel.sign_in {
-                Some(sign_in) => sign_in == authority,
+                Some(sign_in) => Origin::of(sign_in) == Origin::of(authority),
                 None => route.from.takes_host(authority.host.as_compared()),
             }
         };
-        self.routes.iter().any(is_here)
+        self.routes.iter().find(is_here)
     }
 
     /// The routes of a host, in matching order.
@@ -241,6 +241,11 @@ impl SignIn {
     /// The authenticate host, where it is ours.
     pub fn own(&self) -> Option<&Origin> {
         self.providers.first().signs_in_here().then_some(&self.authenticate)
+    }
+
+    /// The address to register at a provider (`redirect_uri`, RFC 6749 §3.1.2).
+    pub fn callback(&self, provider: &OidcProvider) -> String {
+        format!("{}{}", self.authenticate, self.providers.callback_path(&provider.id))
     }
 }
 

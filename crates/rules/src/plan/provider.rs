@@ -1,7 +1,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::ProviderKind;
-use crate::secret::Secret;
+use crate::{secret::Secret, signin::OAUTH2_CALLBACK};
 
 /// The id of the built-in provider.
 pub const BUILTIN: &str = "builtin";
@@ -115,6 +115,27 @@ impl Providers {
     /// Do sessions that came from the provider of this id count on such a route?
     pub fn counts_on(&self, by: Option<&SignInBy>, id: &str) -> bool {
         self.asked_by(by).any(|provider| provider.id() == id)
+    }
+
+    /// Where the provider of this id sends browsers back to. Each but the first has an address of its
+    /// own, so that a code of one is never shown to another (mix-up, RFC 9700 §4.4.2): not all of them
+    /// name themselves.
+    pub fn callback_path(&self, id: &str) -> String {
+        let beside = self.by_id.get(id).and_then(|at| self.beside.get(*at));
+        beside.map_or_else(
+            || OAUTH2_CALLBACK.into(),
+            |listed| format!("{OAUTH2_CALLBACK}/{}", listed.name),
+        )
+    }
+
+    /// Is it such an address?
+    pub fn is_callback_path(&self, path: &str) -> bool {
+        let Some(rest) = path.strip_prefix(OAUTH2_CALLBACK) else { return false };
+        let outside = |listed: &Listed| listed.provider.oidc().is_some();
+        let named = rest.strip_prefix('/').and_then(|name| {
+            self.beside.iter().find(|listed| *listed.name == *name && outside(listed))
+        });
+        rest.is_empty() || named.is_some()
     }
 
     /// The one that a session or a sign-in under way came from; `None` when it is no longer asked,

@@ -97,7 +97,7 @@ pub fn serves(plan: &Plan, authority: &Authority) -> bool {
         return true;
     }
     let authority = authority_of(&Origin::of(authority));
-    plan.routes_of(&authority).next().is_some() || plan.signs_in_for_tunnels(&authority)
+    plan.routes_of(&authority).next().is_some() || plan.tunnel_signing_in_at(&authority).is_some()
 }
 
 /// 443 is the port that is not written, in a plan too.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
-use usher_pages::{Branding, Colours, asset_path};
+use usher_pages::{ASSETS_PREFIX, Branding, Colours, asset_path};
 use usher_rules::plan::{Accents, Brand, Picture};
 
 use super::Body;
@@ -28,7 +28,7 @@ pub(super) fn put_on(brand: &Brand, response: &mut Response<Body>) {
     }
     let Body::Full(Some(bytes)) = response.body() else { return };
     let Ok(page) = std::str::from_utf8(bytes) else { return };
-    let sheet = style_sheet(brand).map(|sheet| path("brand", "text/css", sheet.as_bytes()));
+    let sheet = style_sheet(brand).map(|sheet| sheet_path(&sheet));
     let logo = brand.logo.as_ref().map(|logo| path_of("logo", logo));
     let icon = brand.favicon.as_ref().map(|icon| (path_of("icon", icon), icon.media_type));
     let branding = Branding {
@@ -44,14 +44,14 @@ pub(super) fn put_on(brand: &Brand, response: &mut Response<Body>) {
 /// What is at an address that [`put_on`] wrote into a page.
 pub fn brand_asset(brand: &Brand, at: &str) -> Option<BrandAsset> {
     if let Some(sheet) = style_sheet(brand)
-        && at == path("brand", "text/css", sheet.as_bytes())
+        && at == sheet_path(&sheet)
     {
         return Some(BrandAsset { media_type: "text/css; charset=utf-8", octets: sheet.into() });
     }
     let pictures = [("logo", &brand.logo), ("icon", &brand.favicon)];
     let known = pictures.into_iter().filter_map(|(name, picture)| Some((name, picture.as_ref()?)));
     let (_, found) = known.into_iter().find(|(name, picture)| path_of(name, picture) == at)?;
-    Some(BrandAsset { media_type: found.media_type, octets: found.octets.to_vec().into() })
+    Some(BrandAsset { media_type: found.media_type, octets: found.octets.clone() })
 }
 
 fn style_sheet(brand: &Brand) -> Option<String> {
@@ -68,13 +68,29 @@ fn colours(accents: Accents) -> Colours {
     }
 }
 
-fn path_of(name: &str, picture: &Picture) -> String {
-    path(name, picture.media_type, &picture.octets)
+/// Another content has another address, so each may be kept for good.
+fn sheet_path(sheet: &str) -> String {
+    asset_path("brand", "css", sheet.as_bytes())
 }
 
-/// Another content has another address, so each may be kept for good.
-fn path(name: &str, media_type: &str, octets: &[u8]) -> String {
-    let ending = media_type.rsplit(['/', '.']).next().unwrap_or_default();
+/// The same of a picture, which is large: nothing of it is read for a page.
+fn path_of(name: &str, picture: &Picture) -> String {
+    let ending = picture.media_type.rsplit(['/', '.']).next().unwrap_or_default();
     let ending = ending.split('+').next().unwrap_or_default();
-    asset_path(name, ending, octets)
+    format!("{ASSETS_PREFIX}{name}.{}.{ending}", picture.tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_neither_read_for_a_page_nor_copied_for_a_request() {
+        let octets = Bytes::from(vec![7; 4096]);
+        let picture = Picture { media_type: "image/svg+xml", tag: "0a1b".into(), octets };
+        let brand = Brand { logo: Some(picture.clone()), ..Brand::default() };
+        let found = brand_asset(&brand, "/.pomerium/assets/logo.0a1b.svg").unwrap();
+        assert_eq!(found.octets.as_ptr(), picture.octets.as_ptr(), "the plan's own octets");
+        assert!(brand_asset(&brand, "/.pomerium/assets/icon.0a1b.svg").is_none());
+    }
 }

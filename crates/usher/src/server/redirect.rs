@@ -173,6 +173,6 @@ fn public(plan: &Plan, asked: &Authority) -> Option<String> {
     let page = from.find(|from| from.takes_host(host.as_str())).map(|from| match from {
         HostPattern::Exact { port, .. } | HostPattern::Wildcard { port, .. } => at(*port),
     });
-    let tunnel = || plan.signs_in_for_tunnels(&Authority { host: host.clone(), port: None });
-    page.or_else(|| tunnel().then(|| at(None)))
+    let tunnel = || plan.tunnel_signing_in_at(&Authority { host: host.clone(), port: None });
+    page.or_else(|| tunnel().map(|_| at(None)))
 }

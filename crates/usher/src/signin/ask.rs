@@ -70,7 +70,7 @@ impl Ask {
 
     /// At a route's host: who may say there who somebody is, as a link has it.
     pub(super) fn provider_ids(&self) -> String {
-        let by = self.request.route.as_ref().and_then(|route| route.sign_in_by.as_ref());
+        let by = self.signs_in_for().and_then(|route| route.sign_in_by.as_ref());
         self.plan().sign_in.providers.ids_asked_by(by)
     }
 
@@ -129,6 +129,11 @@ impl Ask {
         self.plan().sign_in.own().is_some_and(|own| own.host == self.request.authority.host)
     }
 
+    /// Do providers send people back there?
+    pub(super) fn is_oauth2_callback(&self, path: &str) -> bool {
+        self.at_authenticate() && self.plan().sign_in.providers.is_callback_path(path)
+    }
+
     /// Do people sign in at somebody else's service?
     pub(super) fn is_hosted(&self) -> bool {
         self.plan().sign_in.own().is_none()
@@ -160,6 +165,12 @@ impl Ask {
     /// The first route of this host, if any.
     pub(super) fn route(&self) -> Option<&Route> {
         self.request.route.as_deref()
+    }
+
+    /// The route that somebody signs in for here: a tunnel, where the host has no pages.
+    pub(super) fn signs_in_for(&self) -> Option<&Route> {
+        let tunnel = || self.plan().tunnel_signing_in_at(self.authority()).map(|route| &**route);
+        self.route().or_else(tunnel)
     }
 
     pub(super) const fn visitor(&self) -> IpAddr {

@@ -6,7 +6,7 @@
 //! | route's host | start, programmatic login, hosts that a page depends on | `start` |
 //! | authenticate host | `/.pomerium/sign_in`, the built-in form | `sign_in`, `form` |
 //! | authenticate host | `/.pomerium/sign_in/NAME`: one of several providers | `choose` |
-//! | authenticate host | `/oauth2/callback` | `oauth2` |
+//! | authenticate host | `/oauth2/callback`, `/oauth2/callback/NAME` | `oauth2` |
 //! | route's host | `/.pomerium/callback/` | `callback` |
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
 //! | authenticate host | `/.pomerium/account`, passkeys | `account`, `passkeys` |
@@ -194,7 +194,7 @@ impl SignInRoom {
             }
             flow::Dependents::PATH if get => self.dependent(ask).await,
             flow::SIGN_IN if get => self.start_here(ask, "/.pomerium/").await,
-            flow::OAUTH2_CALLBACK if ask.at_authenticate() && (get || post) => {
+            path if ask.is_oauth2_callback(path) && (get || post) => {
                 self.oauth2_callback(ask).await
             }
             _ => answer::error(ask, &NotFound { host: ask.host(), receipt: ask.receipt() }),

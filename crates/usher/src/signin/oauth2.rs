@@ -1,14 +1,12 @@
-//! The way to a provider, and `/oauth2/callback`, the way back.
+//! The way to a provider, and `/oauth2/callback`, the way back; `/oauth2/callback/NAME` for all but
+//! the first of several.
 
 use http::{Method, Response};
 use usher_pages::{Link, ProviderDown, SetUpWrong};
 use usher_rules::{
     plan::{Level, OidcProvider, SameSite},
     session::{CookieLife, SetCookie, all_cookies, cookies},
-    signin::{
-        AuthorizationResponse, Failure, Goal, OAUTH2_CALLBACK, Pending, SIGN_IN, Target,
-        surplus_cookies,
-    },
+    signin::{AuthorizationResponse, Failure, Goal, Pending, SIGN_IN, Target, surplus_cookies},
 };
 
 use super::{
@@ -172,6 +170,9 @@ impl SignInRoom {
         provider: &OidcProvider,
     ) -> Result<Response<Body>, NotSignedIn> {
         let (plan, now) = (ask.plan(), ask.now());
+        if ask.path() != plan.sign_in.providers.callback_path(&provider.id) {
+            return Err(Failure::OtherIssuer.into()); // before its code is shown to this one
+        }
         let (used, over_at) = (pending.digest(), now.wall.plus(Pending::LIFETIME));
         let names_itself = self.providers.names_itself(plan, provider, now).await?;
         let redeeming = pending.answered(response, provider, names_itself, now.wall)?;
@@ -242,7 +243,7 @@ fn asked_again(ask: &Ask) -> Option<Response<Body>> {
     let pairs = url::form_urlencoded::parse(form.as_bytes());
     let pairs = pairs.filter(|(name, _)| ours.contains(&&**name));
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-    Some(answer::see_other(&format!("{OAUTH2_CALLBACK}?{query}")))
+    Some(answer::see_other(&format!("{}?{query}", ask.path())))
 }
 
 /// Where to begin again: the page itself begins a new sign-in.

@@ -59,7 +59,8 @@ impl SignInRoom {
         let asked = (ask.head(), ask.authority(), target);
         let made = (ask.request_id(), ask.now());
         let plan = ask.plan_in_force();
-        let needed = SignInNeeded { prompt, ..SignInNeeded::on(ask.route(), plan, asked, made) };
+        let needed =
+            SignInNeeded { prompt, ..SignInNeeded::on(ask.signs_in_for(), plan, asked, made) };
         self.with_first(ask.plan()).begin(&needed).await
     }
 

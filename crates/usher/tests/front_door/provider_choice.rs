@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 use serde_json::json;
+use url::Url;
 use usher_lab::{
     browser::{Browser, NAVIGATION, Seen},
     clock::TurnedClock,
@@ -10,7 +11,10 @@ use usher_lab::{
 };
 use usher_rules::time::Clock;
 
-use crate::test_server::{ANN, TestServer};
+use crate::{
+    test_server::{ANN, TestServer},
+    tunnels::{allowed, open, parrot},
+};
 
 pub const ANYBODY: &str = "policy: [{allow: {or: [{authenticated_user: true}]}}]";
 
@@ -102,6 +106,46 @@ async fn people_choose_among_several_providers() {
     assert_eq!(seen.status, StatusCode::BAD_REQUEST, "the link is signed");
 }
 
+/// Mix-up (RFC 9700 §4.4.2): a provider that somebody has chosen leads them on to another, with that
+/// one's client and this sign-in's state and challenge, to be shown its code.
+#[tokio::test]
+async fn a_code_of_one_provider_is_never_shown_to_another() {
+    let at = Choice::open("", &[("tv.test", ANYBODY)]).await;
+    let (home, work) =
+        ("https://auth.test/oauth2/callback", "https://auth.test/oauth2/callback/work");
+    for (evil, name, own, honest, theirs) in
+        [(&at.home, "home", home, &at.work, work), (&at.work, "work", work, &at.home, home)]
+    {
+        evil.names_itself_nowhere();
+        honest.names_itself_nowhere();
+        let mut browser = at.server.browser();
+        let (_, door) = at.page(&mut browser, "https://tv.test/film").await;
+        let way = door.replace("/sign_in?", &format!("/sign_in/{name}?"));
+        let sent = browser.send(Method::GET, &way, NAVIGATION, "").await;
+        let mut asked: Vec<_> = sent.location().unwrap().query_pairs().into_owned().collect();
+        let back = asked.iter_mut().find(|(name, _)| name == "redirect_uri").unwrap();
+        assert_eq!(std::mem::replace(&mut back.1, theirs.to_owned()), own, "{name}");
+        let on = Url::parse_with_params(&format!("{}/authorize", honest.issuer()), asked).unwrap();
+        let back = honest.consents(on.as_str()).unwrap();
+        let (to, query) = back.split_once('?').unwrap();
+        let post = [("content-type", "application/x-www-form-urlencoded")];
+        let posted = at.server.browser().send(Method::POST, to, &post, query.to_owned()).await;
+        let again = posted.location().unwrap();
+        assert!(
+            again.as_str().starts_with(&format!("{to}?")),
+            "asked for again where it came: {again}"
+        );
+        let seen = browser.send(Method::GET, &back, NAVIGATION, "").await;
+        assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{name}: {}", seen.body);
+        assert_eq!(evil.was_asked("/token"), 0, "{name} is shown no code of the other's");
+        let seen = browser.send(Method::GET, "https://tv.test/film", NAVIGATION, "").await;
+        assert_eq!(seen.status, StatusCode::FOUND, "{name}: nobody is signed in");
+    }
+    let strange = "https://auth.test/oauth2/callback/nobody";
+    let seen = at.server.browser().send(Method::GET, strange, NAVIGATION, "").await;
+    assert_eq!(seen.status, StatusCode::NOT_FOUND);
+}
+
 /// One address at two providers, one subject at two providers: four people.
 #[tokio::test]
 async fn t6_the_same_subject_or_address_elsewhere_is_somebody_else() {
@@ -157,6 +201,27 @@ async fn a_route_says_whose_word_counts() {
     let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
     assert_eq!(browser.follow(arrived).await.status, StatusCode::OK);
     assert_eq!(browser.open("https://tv.test/film").await.status, StatusCode::OK, "both go on");
+}
+
+/// A host of tunnels alone has no page that would say whom to ask.
+#[tokio::test]
+async fn a_tunnel_opens_to_whoever_signed_in_by_its_own_provider() {
+    let keys = format!(
+        "{ANYBODY}\n- from: tcp+https://ssh.test:22\n  to: tcp://{}\n  idp_providers: [work]\n  {ANYBODY}",
+        parrot().await
+    );
+    let at = Choice::open("", &[("tv.test", &keys)]).await;
+    let mut browser = at.server.browser();
+    let login = "https://ssh.test/.pomerium/api/v1/login?pomerium_redirect_uri=http://127.0.0.1:1";
+    let link = at.server.browser().fetch(login).await.body;
+    let sent = browser.send(Method::GET, &link, NAVIGATION, "").await;
+    let authorize = sent.location().unwrap_or_else(|| panic!("one is asked: {}", sent.body));
+    assert!(authorize.as_str().starts_with(at.work.issuer()), "{authorize}");
+    let back = at.work.consents(authorize.as_str()).unwrap();
+    let arrived = browser.send(Method::GET, &back, NAVIGATION, "").await;
+    let page = browser.follow(arrived).await;
+    let handle = allowed(&mut browser, &page).await;
+    open(&at.server, "ssh.test:22", &handle).await;
 }
 
 #[tokio::test]

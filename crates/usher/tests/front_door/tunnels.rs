@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use usher_lab::{
-    browser::{Browser, Tls},
+    browser::{Browser, Seen, Tls},
     patience::within,
     upstream::Upstream,
 };
@@ -77,9 +77,14 @@ pub async fn handle(server: &TestServer, host: &str, who: (&str, &str)) -> Strin
     assert_eq!(link.status, StatusCode::OK, "{}", link.body);
     let mut browser = server.browser();
     let page = browser.sign_in(&link.body, who.0, who.1).await;
+    allowed(&mut browser, &page).await
+}
+
+/// Somebody says yes on the page that asks whether a program may have a handle.
+pub async fn allowed(browser: &mut Browser, page: &Seen) -> String {
     let action = page.body.split("action=\"").nth(1).unwrap().split('"').next().unwrap();
     let action = action.replace("&#38;", "&").replace("&amp;", "&");
-    let seen = browser.post_once(&page, &action, &[("program", "allow")]).await;
+    let seen = browser.post_once(page, &action, &[("program", "allow")]).await;
     let to = seen.location().unwrap_or_else(|| panic!("{} {}", seen.status, seen.body));
     to.query_pairs().find(|(name, _)| name == "pomerium_jwt").unwrap().1.into_owned()
 }

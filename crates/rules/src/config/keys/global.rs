@@ -232,7 +232,7 @@ keys! {
     IDP_SCOPES: List = list("idp_scopes", Supported);
     /// Further parameters of the authentication request.
     IDP_REQUEST_PARAMS: Map = map("idp_request_params", Supported).guards();
-    /// Further providers, beside the one above: people choose on the sign-in page.
+    /// Further providers, beside the one above: people choose on the sign-in page. All but the first of all send them back to `/oauth2/callback/NAME`: register that there.
     IDP_PROVIDERS: Objects = objects("idp_providers", IDP_ENTRY, Own);
 
     // 2.9 identity headers and signing

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::Compiler;
+use super::{Compiler, provider::stable_id};
 use crate::{
     config::{
         Given,
@@ -106,7 +106,9 @@ fn inline(given: &Given) -> Result<Picture, &'static str> {
     let octets = STANDARD.decode(octets.trim()).map_err(|_| "it is not in base64")?;
     match octets.len() {
         0 => Err("it is empty"),
-        1..=LARGEST => Ok(Picture { media_type, octets: octets.into() }),
+        1..=LARGEST => {
+            Ok(Picture { media_type, tag: stable_id(&[&octets], 16), octets: octets.into() })
+        }
         _ => Err("it is larger than 256 KiB"),
     }
 }

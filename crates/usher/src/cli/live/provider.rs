@@ -28,7 +28,9 @@ pub(super) async fn tried(plan: &Plan, now: Now) -> Vec<Tried> {
                 Reception::Good => {
                     let publishes = provider.oidc().is_some_and(|one| one.kind.speaks_openid());
                     let good = if publishes { GOOD } else { ANSWERS };
-                    Tried::good(ABOUT, subject, good)
+                    let back = provider.oidc().map(|one| plan.sign_in.callback(one));
+                    let back = back.map(|back| format!("; its redirect address is {back}"));
+                    Tried::good(ABOUT, subject, format!("{good}{}", back.unwrap_or_default()))
                 }
                 Reception::Stranger(error) => bad(error.to_string(), "then check again"),
                 Reception::OtherClock(theirs) => bad(

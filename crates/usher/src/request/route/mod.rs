@@ -269,7 +269,7 @@ fn destination(plan: &Plan, authority: &Authority, path: &str) -> Destination {
     let signs_in = plan.sign_in.own().is_some_and(|own| own.host == authority.host);
     let only_signs_in = signs_in && plan.sign_in.dedicated_host;
     if is_own(path)
-        || signs_in && path == "/oauth2/callback"
+        || signs_in && plan.sign_in.providers.is_callback_path(path)
         || only_signs_in && matches!(path, "/" | "/robots.txt")
     {
         return Destination::Own(plan.routes_of(authority).next().cloned());

@@ -161,7 +161,7 @@ fn cure(word: &str) -> &'static str {
         }
         "invalid_grant" => {
             "; the code was used, is too old, or is for another address: `redirect_uri` at the \
-             provider is `…/oauth2/callback`, and both clocks are right (`date -u`)"
+             provider is what `usher check --live` says, and both clocks are right (`date -u`)"
         }
         _ => "",
     }

@@ -7,10 +7,7 @@ use openidconnect::{
     core::{CoreClient, CoreJwsSigningAlgorithm as Algorithm},
 };
 use serde_json::{Map, Value};
-use usher_rules::{
-    plan::{OidcProvider, Plan},
-    signin::OAUTH2_CALLBACK,
-};
+use usher_rules::plan::{OidcProvider, Plan};
 
 use super::{
     ProviderError, documents,
@@ -128,7 +125,7 @@ fn token_request(
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     match grant {
         Grant::Code(code, verifier) => {
-            let back = format!("{}{OAUTH2_CALLBACK}", plan.sign_in.authenticate);
+            let back = plan.sign_in.callback(provider);
             form.append_pair("grant_type", "authorization_code")
                 .append_pair("code", code)
                 .append_pair("code_verifier", verifier)

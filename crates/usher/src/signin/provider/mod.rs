@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 use usher_rules::{
     plan::{LogoutForm, OidcProvider, Plan, ProviderKind, Published},
     session::ProviderTokens,
-    signin::{OAUTH2_CALLBACK, Pending, Redeeming},
+    signin::{Pending, Redeeming},
     time::{Now, UnixTime},
 };
 
@@ -260,7 +260,7 @@ fn client(
     let secret =
         secret.and_then(|secret| secret.expose_str()).map(|text| ClientSecret::new(text.into()));
     let id = ClientId::new(provider.client_id.to_string());
-    let redirect = RedirectUrl::new(format!("{}{OAUTH2_CALLBACK}", plan.sign_in.authenticate));
+    let redirect = RedirectUrl::new(plan.sign_in.callback(provider));
     let redirect = redirect.map_err(|_| ProviderError::Unreadable("our own address"))?;
     let client =
         openidconnect::core::CoreClient::from_provider_metadata(known.metadata.clone(), id, secret);
