@@ -106,7 +106,7 @@ fn of_route(section: &Section, globals: &Section) -> Vec<Setting> {
     let told = globals.value(&global::PASS_IDENTITY_HEADERS);
     or(&route::PASS_IDENTITY_HEADERS, Data::Plain(told.to_string().into()));
     if section.value(&route::FROM).starts_with("tcp+https:") {
-        let is_idle = |key| route::IDLE_IN_TUNNELS.iter().any(|idle| std::ptr::eq(*idle, key));
+        let is_idle = |key: &Key| route::IDLE_IN_TUNNELS.iter().any(|idle| idle.is(key));
         all.retain(|one| one.origin != Origin::Default || !is_idle(one.key));
     }
     in_order(&mut all, keys::ROUTE);
@@ -132,7 +132,7 @@ fn settings(section: &Section, table: Table) -> Vec<Setting> {
     let field = section.get(&route::REWRITE_HEADER).unwrap_or_default();
     for one in &mut all {
         let value = section.given(one.key).map(Given::text).unwrap_or_default();
-        if std::ptr::eq(one.key, &*route::REWRITE_VALUE) && is_secret_field(field, value) {
+        if one.key.is(&route::REWRITE_VALUE) && is_secret_field(field, value) {
             one.data = Data::Secret;
         }
     }

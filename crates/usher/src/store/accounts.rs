@@ -144,7 +144,7 @@ impl AccountStore for Store {
             let mut forget = db.prepare_cached("DELETE FROM account_links WHERE over_at <= ?1")?;
             forget.execute([stored(now.seconds())])?;
             if let LinkPurpose::Recover { id } = &link.purpose {
-                forget_recovery(db, id)?; // the newest counts
+                members::forget_recovery(db, id)?; // the newest counts
             }
             keep_link(db, &digest, &link)
         };
@@ -380,17 +380,6 @@ fn find_link(db: &Connection, digest: &[u8; 32]) -> Result<Option<AccountLink>, 
     checksum::check("account_links", written, &[digest, body.as_bytes()])?;
     let corrupt = |error| StoreFailure::Corrupt { what: format!("a link: {error}").into() };
     serde_json::from_str(&body).map(Some).map_err(corrupt)
-}
-
-/// Recovery links of somebody open nothing any more.
-pub(super) fn forget_recovery(db: &Connection, id: &str) -> Result<(), StoreFailure> {
-    // A damaged row must not be in everybody's way.
-    db.prepare_cached(
-        "DELETE FROM account_links WHERE \
-         CASE WHEN json_valid(body) THEN json_extract(body, '$.purpose.Recover.id') = ?1 END",
-    )?
-    .execute([id])?;
-    Ok(())
 }
 
 fn keep_link(db: &Connection, digest: &[u8; 32], link: &AccountLink) -> Result<(), StoreFailure> {

@@ -9,7 +9,7 @@ use usher_rules::{
     session::SessionId,
 };
 
-use super::{Store, StoreFailure, accounts, checksum, sessions};
+use super::{Store, StoreFailure, checksum, sessions};
 
 impl People for Store {
     fn add(&self, member: Member, password_hash: Secret) -> BoxFuture<'_, Result<(), PeopleError>> {
@@ -146,7 +146,18 @@ pub(super) fn find_by_id(db: &Connection, id: &str) -> Result<Option<Row>, Store
 pub(super) fn forget_ways_in(db: &Connection, owner: &str) -> Result<(), StoreFailure> {
     db.prepare_cached("DELETE FROM passkeys WHERE owner = ?1")?.execute([owner])?;
     db.prepare_cached("DELETE FROM second_factors WHERE person_id = ?1")?.execute([owner])?;
-    accounts::forget_recovery(db, owner)
+    forget_recovery(db, owner)
+}
+
+/// Recovery links of somebody open nothing any more.
+pub(super) fn forget_recovery(db: &Connection, id: &str) -> Result<(), StoreFailure> {
+    // A damaged row must not be in everybody's way.
+    db.prepare_cached(
+        "DELETE FROM account_links WHERE \
+         CASE WHEN json_valid(body) THEN json_extract(body, '$.purpose.Recover.id') = ?1 END",
+    )?
+    .execute([id])?;
+    Ok(())
 }
 
 /// Everybody, by address.

@@ -36,9 +36,12 @@ const LEFT: &[(&str, &[&str], &str)] = &[
             "config/environment.rs",
             "config/keys/form.rs",
             "config/keys/global.rs",
+            "config/keys/guard.rs",
             "config/keys/nested.rs",
+            "config/keys/route.rs",
         ],
-        "a draft checks itself as it is read, by keys whose values are parts of a draft",
+        "a draft checks itself as it is read, by keys whose values are parts of a draft; a misspelt \
+         one is held against all tables",
     ),
     (
         "rules",
