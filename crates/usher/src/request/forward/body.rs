@@ -179,7 +179,8 @@ impl Watch {
         self.holds()
     }
 
-    /// Expiry alone never cuts a film; sign-out, revocation and a changed policy do.
+    /// Sign-out, revocation and a changed policy cut a film; expiry alone does after a while that the
+    /// config bounds (`stream_expiry_limit`).
     fn holds(&mut self) -> io::Result<()> {
         self.standing.session_goes_on().map_err(Cut::PermitEnded)?;
         let generation = self.recheck.generation(&self.standing);
