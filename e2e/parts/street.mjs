@@ -11,7 +11,7 @@ import { chromium } from './chromium.mjs';
 import { people } from './people.mjs';
 import { freePort, run, start, until } from './process.mjs';
 
-/** Starts everything. `config` is put before the routes; `answer` is what the app does. */
+/** Starts everything. `config`, or what it makes of names' addresses, is put before the routes; `answer` is what the app does. */
 export async function street({ config = '', answer = page } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'usher-street-'));
   const undo = [() => rm(folder, { recursive: true, force: true })];
@@ -25,7 +25,7 @@ export async function street({ config = '', answer = page } = {}) {
     const route = (name, who) => `  - from: ${at(name)}\n    to: http://127.0.0.1:${app}\n    preserve_host_header: true\n    ${who}\n`;
     const ana = `policy: [{allow: {or: [{email: {is: ${people.ana.email}}}]}}]`;
     const anybody = 'policy: [{allow: {or: [{authenticated_user: true}]}}]';
-    await writeFile(file, `address: 127.0.0.1:${port}\n${config}routes:\n${route('tv', ana)}${route('notes', anybody)}${route('open', 'allow_public_unauthenticated_access: true')}`);
+    await writeFile(file, `address: 127.0.0.1:${port}\n${typeof config === 'function' ? config(at) : config}routes:\n${route('tv', ana)}${route('notes', anybody)}${route('open', 'allow_public_unauthenticated_access: true')}`);
     const env = { ...process.env, USHER_DATA_DIR: data };
     for (const { email, name, password } of Object.values(people)) {
       await run(process.env.USHER_BIN, ['people', 'add', email, '--name', name, '--password-stdin'], { env, input: `${password}\n` });
@@ -41,7 +41,7 @@ export async function street({ config = '', answer = page } = {}) {
     undo.push(close);
     /** What an operator does on the machine: `usher people …`; its standard output. */
     const operator = (...args) => run(process.env.USHER_BIN, ['people', ...args, '--config', file], { env });
-    return { at, sibling, usher, browser, operator, stop };
+    return { at, authority, sibling, usher, browser, operator, stop };
   } catch (error) {
     await stop();
     throw error;

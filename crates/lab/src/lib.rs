@@ -18,6 +18,7 @@ pub mod clock;
 pub mod dns_server;
 pub mod lines;
 pub mod no_accounts;
+pub mod no_grants;
 pub mod patience;
 pub mod pebble;
 pub mod ports;

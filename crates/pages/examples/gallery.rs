@@ -122,6 +122,7 @@ fn forms() -> Vec<(&'static str, String)> {
             }
             .render(),
         ),
+        ("going-on", GoingOn { next: Link::new("/") }.render()),
         ("signed-out", SignedOut { sign_in_again: Some(Link::new("/")) }.render()),
         (
             "portal",

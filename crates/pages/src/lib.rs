@@ -15,6 +15,7 @@
 //! | [`Welcome`] | 200, 400 | an invitation was opened |
 //! | [`Account`] | 200 | somebody's own passkeys and password |
 //! | [`Code`] | 200, 403, 429, 503 | after a password, the code of an app |
+//! | [`GoingOn`] | 200 | after a sign-in for an app that asks by OpenID Connect |
 //! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
@@ -48,6 +49,7 @@ mod certificate;
 mod choose;
 mod contact;
 mod device;
+mod going_on;
 mod headers;
 mod identity;
 mod link;
@@ -75,6 +77,7 @@ pub use certificate::{CertificateNeeded, Lack};
 pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;
 pub use device::{DeviceRefused, NoDevices};
+pub use going_on::GoingOn;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};
 pub use link::{Link, PostForm};

@@ -4,7 +4,7 @@
 //! Time, randomness and file contents arrive as arguments, so every decision can be replayed.
 //!
 //! ```text
-//! plan ▸ client_certificate ▸ {policy, signin, session, fields, config, accounts} ▸ {people, passkey, totp} ▸ {names, yaml, problem, secret, time}
+//! openid ▸ plan ▸ client_certificate ▸ {policy, signin, session, fields, config, accounts} ▸ {people, passkey, totp} ▸ {names, yaml, problem, secret, time}
 //! ```
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
@@ -19,6 +19,7 @@ pub mod config;
 pub mod fields;
 pub mod mcp;
 pub mod names;
+pub mod openid;
 pub mod passkey;
 pub mod people;
 pub mod plain_text;

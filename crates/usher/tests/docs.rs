@@ -291,12 +291,16 @@ fn every_example_config_is_accepted() {
     let guide = fs::read_to_string(root().join("docs/guides/jellyfin.md")).unwrap();
     let compose = fs::read_to_string(root().join("deploy/usher/config.yaml")).unwrap();
     let [whole, provider] = blocks(&readme, "yaml")[..] else { panic!("README.md shows two") };
+    let provider_page = root().join("docs/guides/openid-provider.md");
+    let provider_page = fs::read_to_string(provider_page).unwrap();
+    let [openid] = blocks(&provider_page, "yaml")[..] else { panic!("the guide shows one") };
     let [jellyfin, apps] = blocks(&guide, "yaml")[..] else { panic!("the guide shows two") };
     for (name, text) in [
         ("README.md", whole.to_owned()),
         ("README.md with a provider", format!("{whole}{provider}")),
         ("docs/guides/jellyfin.md", jellyfin.to_owned()),
         ("docs/guides/jellyfin.md, apps", apps.to_owned()),
+        ("docs/guides/openid-provider.md", openid.to_owned()),
         ("deploy/usher/config.yaml", compose),
     ] {
         let input = Input { name: Some("config.yaml"), text: &text };

@@ -30,6 +30,7 @@ pub const ALL: &[Target] = targets! {
     "trailers" fields::trailers, "crates/usher/tests/front_door/corpus/identity_fields.txt";
     "query" queries::query, "crates/rules/tests/corpus/queries.txt";
     "callback" queries::callback, "crates/rules/tests/corpus/queries.txt";
+    "authorize" queries::authorize, "crates/rules/tests/corpus/authorize.txt";
     "sealed" queries::sealed, "crates/rules/tests/corpus/sealed.txt";
     "handle" queries::handle, "crates/rules/tests/corpus/handles.txt";
     "claims" queries::claims, "crates/rules/tests/corpus/claims.txt";

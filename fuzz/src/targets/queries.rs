@@ -6,6 +6,9 @@ use serde_json::Value;
 use usher_rules::{
     mcp::Message,
     names::is_mailbox,
+    openid::{Asked, AuthorizationRequest, NotAuthorized, RefreshToken, authenticate},
+    plan::{ClientSecret, OpenIdClient, RedirectUri, Scopes},
+    policy::Policy,
     secret::Secret,
     session::Keys,
     signin::{
@@ -42,6 +45,46 @@ pub fn callback(input: &[u8]) {
     let times = |name: &str| given.split('&').filter(|pair| pair.starts_with(name)).count();
     if times("code=") > 1 || times("state=") > 1 {
         assert!(response.code.is_none() && response.state.is_empty(), "RFC 6749 §3.1: {given}");
+    }
+}
+
+static APPS: LazyLock<Vec<OpenIdClient>> = LazyLock::new(|| {
+    let uris = ["https://app.example/cb", "http://127.0.0.1/cb", "com.example.app:/cb"];
+    let redirect_uris = uris.map(|uri| RedirectUri::parse(uri).expect("an address")).to_vec();
+    vec![OpenIdClient {
+        id: "app".into(),
+        secret: Some(ClientSecret::of(b"a secret that nobody guesses")),
+        redirect_uris,
+        post_logout_redirect_uris: vec!["https://app.example/bye".into()],
+        scopes: Scopes::parse("openid email"),
+        policy: Policy::deny_all(),
+    }]
+});
+
+/// An app's request, and what it says to the token endpoint.
+pub fn authorize(input: &[u8]) {
+    let Some(given) = text(input) else { return };
+    let told = match AuthorizationRequest::read(&APPS, given) {
+        Ok(request) => {
+            assert_eq!(request.challenge.len(), 43, "PKCE: {given}");
+            Some(request.redirect_uri)
+        }
+        Err(NotAuthorized::Told { redirect_uri, .. }) => Some(redirect_uri),
+        Err(NotAuthorized::Here(_)) => None,
+    };
+    let ours = ["https://app.example/cb", "http://127.0.0.1", "com.example.app:/cb"];
+    if let Some(uri) = told {
+        assert!(ours.iter().any(|one| uri.starts_with(one)) && uri.ends_with("/cb"), "{uri}");
+    }
+    if let Ok(form) = Params::parse(given) {
+        let _ = Asked::read(&form);
+        let known = authenticate(&APPS, Some(given), &form).or_else(|_| authenticate(&APPS, None, &form));
+        let has_secret = form.text("client_secret") == Some("a secret that nobody guesses");
+        assert!(known.is_err() || has_secret, "nobody knows the secret: {given}");
+    }
+    assert!(RefreshToken::open(&KEYS, given).is_none(), "nobody sealed this: {given}");
+    if let Some(client) = APPS.first().filter(|client| client.is_left_for(given)) {
+        assert!(given.starts_with("https://app.example/bye"), "{client:?} {given}");
     }
 }
 

@@ -140,6 +140,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         ("sign-out", confirm(false)),
         ("sign-out-everywhere", confirm(true)),
         ("program", program(text)),
+        ("going-on", GoingOn { next: Link::new(text) }.render()),
         ("signed-out", SignedOut { sign_in_again: None }.render()),
         ("signed-out-again", SignedOut { sign_in_again: Some(Link::new(text)) }.render()),
         ("portal", portal(text)),

@@ -9,6 +9,7 @@ mod hosts;
 mod issuers;
 mod metrics;
 mod mtls;
+mod openid_client;
 mod outbound;
 mod path_match;
 mod policy_test;
@@ -36,6 +37,7 @@ pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, P
 pub use hosts::{HostPattern, HostTable, Ports};
 pub use metrics::MetricsListen;
 pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
+pub use openid_client::{ClientSecret, OpenIdClient, RedirectUri, RedirectUriError, Scope, Scopes};
 pub use outbound::{LookupFamily, NameServers, Outbound, Transport};
 pub use path_match::PathMatch;
 pub use policy_test::PolicyTest;
@@ -72,6 +74,8 @@ pub struct Plan {
     pub mtls: DownstreamMtls,
     /// Where people sign in, and with what.
     pub sign_in: SignIn,
+    /// Apps that ask us who somebody is (`openid_clients`).
+    pub openid_clients: Vec<OpenIdClient>,
     /// The session cookie.
     pub cookie: CookiePolicy,
     /// How long sessions live beside it, and when providers are asked again.

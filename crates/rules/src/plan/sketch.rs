@@ -42,6 +42,7 @@ impl Plan {
                 trust: None,
                 asked: None,
             },
+            openid_clients: Vec::new(),
             sign_in: SignIn {
                 authenticate,
                 dedicated_host,

@@ -22,6 +22,7 @@ pub struct Keys {
     tokens: LessSafeKey,
     passkey: LessSafeKey,
     second_factor: LessSafeKey,
+    openid: LessSafeKey,
 }
 
 /// Why keys can't be made.
@@ -60,6 +61,7 @@ impl Keys {
             tokens: aead_key(shared, Purpose::Tokens)?,
             passkey: aead_key(shared, Purpose::Passkey)?,
             second_factor: aead_key(shared, Purpose::SecondFactor)?,
+            openid: aead_key(shared, Purpose::OpenId)?,
         })
     }
 
@@ -71,6 +73,7 @@ impl Keys {
             Purpose::Tokens => &self.tokens,
             Purpose::Passkey => &self.passkey,
             Purpose::SecondFactor => &self.second_factor,
+            Purpose::OpenId => &self.openid,
         }
     }
 

@@ -19,6 +19,8 @@ pub enum Purpose {
     Passkey,
     /// Who has shown a password and has yet to show a code.
     SecondFactor,
+    /// Codes and tokens of our own OpenID provider.
+    OpenId,
 }
 
 /// Why a text does not open. One answer for every cause: telling them apart helps nobody but
@@ -36,6 +38,7 @@ impl Purpose {
             Self::Tokens => b"tokens",
             Self::Passkey => b"passkey",
             Self::SecondFactor => b"second-factor",
+            Self::OpenId => b"openid",
         }
     }
 }
@@ -129,6 +132,7 @@ mod tests {
             Purpose::Tokens,
             Purpose::Passkey,
             Purpose::SecondFactor,
+            Purpose::OpenId,
         ];
         for (one, other) in purposes.iter().flat_map(|one| purposes.map(|other| (*one, other))) {
             let opens = keys.open(other, b"", &keys.seal(one, b"", b"text", [9; 12])).is_ok();

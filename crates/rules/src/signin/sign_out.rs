@@ -52,6 +52,9 @@ impl WayBack {
         if let Ok(target) = Target::parse(plan, url) {
             return Some(Self(target.to_string().into()));
         }
+        if plan.openid_clients.iter().any(|client| client.is_left_for(url)) {
+            return Some(Self(url.into()));
+        }
         let allowed = plan.sign_in.service.as_ref()?;
         let url = url::Url::parse(url).ok().filter(|url| url.scheme() == "https")?;
         let plain = url.username().is_empty() && url.password().is_none();

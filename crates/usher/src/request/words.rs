@@ -189,6 +189,7 @@ words! {
         SessionEnded = "session-ended",
         SignInHost = "sign-in-host",
         Provider = "provider",
+        OpenId = "openid",
         Upstream = "upstream",
         Tunnel = "tunnel",
         Certificate = "certificate",

@@ -1,10 +1,10 @@
 //! Our own keys: the operator's, or made once and kept in the data directory, so that a restart
 //! signs nobody out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use usher_rules::{
-    plan::Secrets,
+    plan::{Plan, Secrets},
     secret::Secret,
     session::{Keys, KeysError},
     signin::hosted::HostedKey,
@@ -53,6 +53,32 @@ impl OwnKeys {
         };
         let (keys, hosted) = (Keys::derive(&shared, &cookie)?, HostedKey::derive(&shared));
         Ok(Self { keys, signer, hosted })
+    }
+}
+
+/// The keys that sign ID tokens for apps: others than those of assertions, so that neither is ever
+/// taken for the other. Made when a config first names such apps.
+#[derive(Clone)]
+pub(super) struct IdTokenKeys {
+    store: Arc<Store>,
+    /// What signs, once it is there.
+    pub signer: Arc<OnceLock<Signer>>,
+}
+
+impl IdTokenKeys {
+    pub(super) fn new(store: Arc<Store>) -> Self {
+        Self { store, signer: Arc::default() }
+    }
+
+    /// Makes or reads them, if this plan needs them.
+    pub(super) fn prepare(&self, plan: &Plan) -> Result<(), KeyFailure> {
+        if plan.openid_clients.is_empty() || self.signer.get().is_some() {
+            return Ok(());
+        }
+        let fresh = Signer::generate_rsa_pem()?;
+        let pem = self.store.secret("openid_signing_key", || fresh)?;
+        let _first = self.signer.set(Signer::from_pem(pem.expose())?);
+        Ok(())
     }
 }
 

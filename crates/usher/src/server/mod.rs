@@ -56,7 +56,10 @@ pub use start::{StartOptions, start};
 pub use start_error::StartError;
 pub(crate) use supervisor::Pauses;
 
-use self::{keys::same_secrets, swapping::Swapping};
+use self::{
+    keys::{IdTokenKeys, same_secrets},
+    swapping::Swapping,
+};
 use crate::{
     certs::{Authority, CertError, Certificates, acme::AcmeClient},
     request::{Door, EventField, EventName, accept::Tasks, record::Recorder},
@@ -81,6 +84,7 @@ pub struct RunningServer {
     acme: Arc<AcmeClient>,
     recorder: Recorder,
     clock: Arc<dyn Clock>,
+    id_token_keys: IdTokenKeys,
     tasks: Tasks,
     over: CancellationToken,
     threads: Vec<JoinHandle<()>>,
@@ -88,11 +92,14 @@ pub struct RunningServer {
 }
 
 /// Why a reload changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReloadRefused {
     /// The new config has no route, the one in force has some.
     #[error("the new config has no routes; an emptied file would take everything down")]
     NoRoutes,
+    /// Its apps could be told nothing.
+    #[error("there are no keys for `openid_clients`: {0}")]
+    Keys(Box<str>),
 }
 
 impl RunningServer {
@@ -145,6 +152,8 @@ impl RunningServer {
         if plan.routes.is_empty() && !old.routes.is_empty() {
             return Err(ReloadRefused::NoRoutes);
         }
+        let prepared = self.id_token_keys.prepare(&plan);
+        prepared.map_err(|error| ReloadRefused::Keys(error.to_string().into()))?;
         let now = self.clock.now();
         let in_force = old.sign_in.own().map(|own| &own.host);
         sign_in_host::settle(&mut plan, &self.data_dir, in_force).tell(&self.recorder, now);

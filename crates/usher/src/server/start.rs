@@ -13,7 +13,7 @@ use super::{
     cores,
     each_core::Core,
     files,
-    keys::OwnKeys,
+    keys::{IdTokenKeys, OwnKeys},
     metrics::{Exposition, Guard},
     sign_in_host,
     supervisor::Supervisor,
@@ -110,6 +110,7 @@ struct Kept {
     plan: Arc<Plan>,
     data_dir: PathBuf,
     store: Arc<Store>,
+    id_token_keys: IdTokenKeys,
     recorder: Recorder,
     metrics: Option<Arc<Metrics>>,
     clock: Arc<dyn Clock>,
@@ -184,6 +185,7 @@ impl Rooms {
             acme: self.certificates.acme,
             recorder: self.kept.recorder,
             clock: self.kept.clock,
+            id_token_keys: self.kept.id_token_keys,
             tasks: self.tasks,
             over: CancellationToken::new(),
             threads: Vec::new(),
@@ -245,7 +247,11 @@ impl Kept {
         let (told, time) = (recorder.clone(), Arc::clone(&clock));
         store.on_panic(move |panicked| told.panicked_in(Part::Store, panicked, moment(&*time)));
         let plan = Arc::new(plan);
-        Ok((Self { plan, data_dir, store, recorder, metrics, clock, cores, alone }, authority))
+        let id_token_keys = IdTokenKeys::new(Arc::clone(&store));
+        id_token_keys.prepare(&plan)?;
+        let kept =
+            Self { plan, data_dir, store, id_token_keys, recorder, metrics, clock, cores, alone };
+        Ok((kept, authority))
     }
 }
 
@@ -293,6 +299,8 @@ fn open_door(
         remembered: Arc::<Store>::clone(store),
         local: Arc::<Swapping>::clone(certificates),
         assertions: Arc::<Signer>::clone(&signer),
+        grants: Arc::<Store>::clone(store),
+        id_token_keys: Arc::clone(&kept.id_token_keys.signer),
         journal: Arc::new(recorder.clone()),
     }));
     let parts = DoorParts {

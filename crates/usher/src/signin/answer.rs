@@ -1,7 +1,7 @@
 //! Answers, with the fields that each of ours carries.
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use usher_pages::{ErrorPage, HTML, PLAIN_TEXT, Scripts, csp};
+use usher_pages::{ErrorPage, GoingOn, HTML, Link, PLAIN_TEXT, Scripts, csp};
 use usher_rules::{
     fields::Preference,
     session::{CookieLife, SetCookie},
@@ -57,6 +57,15 @@ pub(super) fn see_other(location: &str) -> Response<Body> {
 /// 301: a spelling that is not used.
 pub(super) fn moved(location: &str) -> Response<Body> {
     redirect(StatusCode::MOVED_PERMANENTLY, location)
+}
+
+/// A page that goes on by itself: no redirect, which browsers would hold against the page before.
+pub(super) fn going_on(location: &str) -> Response<Body> {
+    let page = GoingOn { next: Link::new(location) };
+    let mut response = html(200, page.render(), Scripts::No, &[]);
+    let refresh = HeaderValue::try_from(format!("0; url={location}"));
+    response.headers_mut().extend(refresh.ok().map(|value| (header::REFRESH, value)));
+    response
 }
 
 pub(super) fn redirect(status: StatusCode, location: &str) -> Response<Body> {

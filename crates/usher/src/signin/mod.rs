@@ -18,6 +18,7 @@
 //! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
 //! | both | health, keys, assets | `open` |
 //! | authenticate host | no form through an app's service worker | `workers` |
+//! | authenticate host | `/.pomerium/oidc/…`: apps that ask who somebody is | `openid` |
 //! | both | how to trust the local authority | `trust` |
 //! | all | what one provider does otherwise than another | `identity_provider` |
 //! | either side of a hosted sign-in | the same pages, another wire | `hosted` |
@@ -40,6 +41,7 @@ mod identity;
 mod identity_provider;
 mod oauth2;
 mod open;
+mod openid;
 mod passkeys;
 mod portal;
 mod program;
@@ -57,12 +59,16 @@ mod trust;
 mod welcome;
 mod workers;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use http::{Method, Response, StatusCode};
 use usher_pages::NotFound;
 use usher_rules::{
     accounts::Accounts,
+    openid::Grants,
     people::{BoxFuture, PasswordCheck},
     session::Keys,
     signin::{
@@ -80,7 +86,7 @@ pub use self::{
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{
     Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Remembered, SignInJournal,
-    SignInNeeded, identify::SessionStore, route::is_probe,
+    SignInNeeded, identify::SessionStore, route::is_probe, shape::Signer,
 };
 
 /// Everything of the other rooms that sign-in needs.
@@ -101,6 +107,10 @@ pub struct SignInDeps {
     pub local: Arc<dyn LocalAuthority>,
     /// What apps learn, and the keys to verify it with.
     pub assertions: Arc<dyn Assertions>,
+    /// What became of codes that apps got.
+    pub grants: Arc<dyn Grants>,
+    /// Sign what they are told; there are none where there are no such apps.
+    pub id_token_keys: Arc<OnceLock<Signer>>,
     /// Where operators read about it.
     pub journal: Arc<dyn SignInJournal>,
 }
@@ -115,6 +125,8 @@ pub struct SignInRoom {
     service_keys: ServiceKeys,
     local: Arc<dyn LocalAuthority>,
     assertions: Arc<dyn Assertions>,
+    grants: Arc<dyn Grants>,
+    id_token_keys: Arc<OnceLock<Signer>>,
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
     silent: recheck::Silent,
@@ -124,7 +136,7 @@ impl SignInRoom {
     /// A room that has spoken with no provider yet.
     pub fn new(deps: SignInDeps) -> Self {
         let SignInDeps { sessions, passwords, accounts, keys, hosted, remembered, .. } = deps;
-        let SignInDeps { local, assertions, journal, .. } = deps;
+        let SignInDeps { local, assertions, grants, id_token_keys, journal, .. } = deps;
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
         let providers = Providers::new(provider::PATIENCE);
         Self {
@@ -136,6 +148,8 @@ impl SignInRoom {
             service_keys,
             local,
             assertions,
+            grants,
+            id_token_keys,
             journal,
             providers,
             silent: recheck::Silent::default(),
@@ -147,6 +161,7 @@ impl SignInRoom {
         let post = ask.method() == Method::POST;
         match ask.path() {
             probe if is_probe(probe) => open::health(ask, &self.keys),
+            _ if openid::is_its(ask) => self.openid(ask).await,
             "/robots.txt" => open::robots(),
             "/" if get => answer::found("/.pomerium/"),
             "/.well-known/pomerium" | "/.well-known/pomerium/" if get => open::well_known(ask),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use http::Response;
 use usher_rules::{
+    openid::AUTHORIZE,
     people::Person,
-    plan::Level,
+    plan::{Level, Plan},
     session::{
         Authentication, CookieLife, Credential, CredentialSource, Handle, Purpose, Session,
         SessionId, SetCookie, credential, shown_browser,
@@ -246,6 +247,9 @@ impl SignInRoom {
             }
         };
         let posted = ask.method() == http::Method::POST;
+        if posted && leads_to_an_app(plan, goal) {
+            return Some(answer::going_on(&location));
+        }
         Some(if posted { answer::see_other(&location) } else { answer::found(&location) })
     }
 
@@ -285,6 +289,15 @@ impl SignInRoom {
         };
         self.journal.note(ask.plan(), note);
     }
+}
+
+/// Does it end at an app that asked by OpenID Connect, wherever that is, and wherever it sends a browser
+/// on to?
+fn leads_to_an_app(plan: &Plan, goal: &Goal) -> bool {
+    let Goal::Page { target, .. } = goal else { return false };
+    Target::parse(plan, target).is_ok_and(|target| {
+        target.path() == AUTHORIZE && target.origin().host == plan.sign_in.authenticate.host
+    })
 }
 
 pub(super) fn not_served() -> StoreError {

@@ -99,6 +99,23 @@ impl SignInRoom {
         response
     }
 
+    /// An app showed by its ID token that it is this session that is to end.
+    pub(super) async fn sign_out_by_app(
+        &self,
+        ask: &Ask,
+        live: &Arc<LiveSession>,
+        back: Option<WayBack>,
+    ) -> Response<Body> {
+        if let Err(error) = self.end(ask, Some(live), Which::This).await {
+            self.note(ask, Level::Error, EventName::SignOut, None, Some(error.to_string()));
+            return self.not_now(ask, &error, "You are still signed in.", SIGN_OUT);
+        }
+        let next = self.after(ask, Some(live.session()), back).await;
+        let mut response = leave_for(ask, &next, StatusCode::FOUND);
+        self.forget(ask, &mut response);
+        response
+    }
+
     async fn end(
         &self,
         ask: &Ask,

@@ -88,7 +88,7 @@ impl StoreFailure {
         }
     }
 
-    fn with_hint(&self) -> Box<str> {
+    pub(super) fn with_hint(&self) -> Box<str> {
         format!("{self} ({})", self.hint()).into()
     }
 }

@@ -34,6 +34,7 @@ mod checksum;
 mod decision_file;
 mod directory;
 mod error;
+mod grants;
 mod in_force;
 mod index;
 mod members;
@@ -162,6 +163,7 @@ impl Store {
 fn check(db: &rusqlite::Connection, index: &Index) -> Result<(), StoreFailure> {
     members::list(db)?;
     accounts::check(db)?;
+    grants::check(db)?;
     secrets::check(db)?;
     sessions::load(db, index)
 }

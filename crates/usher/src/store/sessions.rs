@@ -9,7 +9,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{Store, StoreFailure, checksum, index::Index};
+use super::{Store, StoreFailure, checksum, grants, index::Index};
 use crate::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreError};
 
 /// How many sessions one person has at most: a new one ends the oldest.
@@ -76,6 +76,7 @@ impl Store {
             self.end_sessions(ending).await?;
         }
         let sessions = Arc::clone(&self.sessions);
+        let now_is = now;
         let now = stored(now.seconds());
         let delete = move |db: &Connection| {
             let mut query = db.prepare_cached("SELECT id FROM sessions WHERE expires_at <= ?1")?;
@@ -85,7 +86,8 @@ impl Store {
                 .iter()
                 .filter_map(|id| SessionId::parse(id))
                 .filter(|id| sessions.find(id).is_none());
-            delete(db, &unheld.collect::<Vec<_>>())
+            delete(db, &unheld.collect::<Vec<_>>())?;
+            grants::sweep(db, now_is)
         };
         let reserve = self.reserve.clone();
         self.writer.write(delete, move |()| reserve.fill()).await?; // waits for the disk, too

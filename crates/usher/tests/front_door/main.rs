@@ -47,6 +47,7 @@ mod long_heads;
 mod messages;
 mod metrics;
 mod name_servers;
+mod openid;
 mod own_clients;
 mod own_endpoints;
 mod panics;

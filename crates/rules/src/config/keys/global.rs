@@ -235,6 +235,10 @@ keys! {
     /// Further providers, beside the one above: people choose on the sign-in page. All but the first of all send them back to `/oauth2/callback/NAME`: register that there.
     IDP_PROVIDERS: Objects = objects("idp_providers", IDP_ENTRY, Own);
 
+    // the OpenID provider
+    /// Apps that may ask usher who somebody is, by OpenID Connect.
+    OPENID_CLIENTS: Objects = objects("openid_clients", OPENID_CLIENT, Own);
+
     // 2.9 identity headers and signing
     /// Whether upstreams are told who asks, where a route does not say.
     PASS_IDENTITY_HEADERS: Bool = bool("pass_identity_headers", Supported);

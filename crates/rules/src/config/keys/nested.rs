@@ -95,6 +95,27 @@ pub static IDP_ENTRY: Table = &[
 ];
 
 keys! {
+    /// Keys of an item of `openid_clients`.
+    OPENID_CLIENT:
+    /// `client_id`: what the app calls itself.
+    OPENID_ID: Text = text("id", Own);
+    /// Its secret, or `sha256:` and the secret's digest in hexadecimal; without one it is a public client.
+    OPENID_SECRET: Secret = secret("secret", Own);
+    /// The same in a file.
+    OPENID_SECRET_FILE: Text = text("secret_file", Own);
+    /// Where answers go: the addresses as they stand, but for the port of `http://127.0.0.1` and `http://[::1]`.
+    OPENID_REDIRECT_URIS: List = full_list("redirect_uris", Own).guards();
+    /// Where somebody may be sent who signed out.
+    OPENID_POST_LOGOUT_REDIRECT_URIS: List = full_list("post_logout_redirect_uris", Own).guards();
+    /// What it may ask for: `openid`, `profile`, `email`, `groups`, `offline_access`; all but the last where nothing is said.
+    OPENID_SCOPES: List = full_list("scopes", Own).guards();
+    /// Who may sign in to it, as a route's `policy`.
+    OPENID_POLICY: AnyKind = any("policy", Own).guards();
+    /// Anybody who is signed in may.
+    OPENID_ANY_USER: Bool = bool("allow_any_authenticated_user", Own).guards();
+}
+
+keys! {
     /// Keys of `downstream_mtls`.
     DOWNSTREAM_MTLS:
     /// The authorities of clients: PEM in base64.

@@ -22,6 +22,7 @@ mod mcp;
 mod metrics;
 mod mtls;
 mod name;
+mod openid_clients;
 mod outbound;
 mod own_client;
 mod pairs;
@@ -96,6 +97,8 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let mtls = mtls.finish((&sections, &compiled), &mut problems);
     let routes: Vec<_> = compiled.iter().flatten().cloned().collect();
     let sign_in = Compiler { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
+    let openid_clients = Compiler { keys: &globals, files, problems: &mut problems }
+        .openid_clients(sign_in.as_ref());
     let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());
     let routes = if is_service { Vec::new() } else { routes }; // none are served
     loops::find(&listen, sign_in.as_ref(), (&sections, &compiled), &mut problems);
@@ -112,6 +115,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
         autocert,
         mtls,
         sign_in,
+        openid_clients,
         cookie,
         sessions: session_life::session_life(&globals),
         admin_groups: session_life::admin_groups(&globals),

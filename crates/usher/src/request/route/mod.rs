@@ -15,6 +15,7 @@ use hyper::ext;
 use usher_rules::{
     fields::DifferentLengths,
     names::{Authority, AuthorityError, Host, PathError, Reading, RequestPath, is_registered},
+    openid::{DISCOVERY, OAUTH_METADATA},
     plan::{Plan, Route, Underscores},
 };
 
@@ -270,7 +271,7 @@ fn destination(plan: &Plan, authority: &Authority, path: &str) -> Destination {
     let only_signs_in = signs_in && plan.sign_in.dedicated_host;
     if is_own(path)
         || signs_in && plan.sign_in.providers.is_callback_path(path)
-        || only_signs_in && matches!(path, "/" | "/robots.txt")
+        || only_signs_in && matches!(path, "/" | "/robots.txt" | DISCOVERY | OAUTH_METADATA)
     {
         return Destination::Own(plan.routes_of(authority).next().cloned());
     }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::{
     digest,
+    encoding::{AsDer, Pkcs8V1Der},
     rand::SystemRandom,
     rsa,
     signature::{
@@ -77,6 +78,19 @@ impl Signer {
         Ok(Self { key, header: BASE64_URL_SAFE_NO_PAD.encode(header).into(), jwks })
     }
 
+    /// A fresh RSA key of 2048 bits, likewise: what every client of OpenID Connect verifies (OIDC Core
+    /// §15.1).
+    ///
+    /// # Errors
+    ///
+    /// [`SignerError::NoRandomness`].
+    pub fn generate_rsa_pem() -> Result<Secret, SignerError> {
+        let key = rsa::KeyPair::generate(rsa::KeySize::Rsa2048);
+        let key = key.map_err(|_| SignerError::NoRandomness)?;
+        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).map_err(|_| SignerError::NoRandomness)?;
+        Ok(as_pem(der.as_ref()))
+    }
+
     /// A fresh P-256 key, as PKCS#8 PEM, for the store to keep.
     ///
     /// # Errors
@@ -86,14 +100,28 @@ impl Signer {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
             .map_err(|_| SignerError::NoRandomness)?;
         let der = key.to_pkcs8v1().map_err(|_| SignerError::NoRandomness)?;
-        let body = base64::prelude::BASE64_STANDARD.encode(der.as_ref());
-        let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
-        Ok(Secret::new(pem.into_bytes()))
+        Ok(as_pem(der.as_ref()))
     }
 
     /// The JSON Web Key Set (RFC 7517) with every public key.
     pub fn jwks(&self) -> Arc<[u8]> {
         Arc::clone(&self.jwks)
+    }
+
+    /// The claims of a JWS that one of our keys signed, however old.
+    pub fn verified(&self, jws: &str) -> Option<serde_json::Value> {
+        let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_slice(&self.jwks).ok()?;
+        let header = jsonwebtoken::decode_header(jws).ok()?;
+        let key = jsonwebtoken::DecodingKey::from_jwk(keys.find(header.kid.as_deref()?)?).ok()?;
+        let algorithm = match self.key {
+            Key::Ec(_) => jsonwebtoken::Algorithm::ES256,
+            Key::Rsa(_) => jsonwebtoken::Algorithm::RS256,
+        };
+        let mut validation = jsonwebtoken::Validation::new(algorithm);
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        Some(jsonwebtoken::decode(jws, &key, &validation).ok()?.claims)
     }
 
     /// A JWS in compact form (RFC 7515 §7.1) over these claims.
@@ -130,6 +158,12 @@ impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Signer(..)")
     }
+}
+
+fn as_pem(der: &[u8]) -> Secret {
+    let body = base64::prelude::BASE64_STANDARD.encode(der);
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    Secret::new(pem.into_bytes())
 }
 
 /// A private key and its public half as JWK, with the hex SHA-256 thumbprint as `kid`.

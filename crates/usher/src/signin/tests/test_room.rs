@@ -33,7 +33,7 @@ use crate::{
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
 };
-use usher_lab::no_accounts::NoAccounts;
+use usher_lab::{no_accounts::NoAccounts, no_grants::NoGrants};
 
 /// When each story begins.
 pub const START: u64 = 1_700_000_000;
@@ -178,6 +178,8 @@ impl TestRoom {
             remembered: Arc::new(Forgetful),
             local: Arc::new(Forgetful),
             assertions: Arc::new(FixedAssertions),
+            grants: Arc::new(NoGrants),
+            id_token_keys: Arc::default(),
             journal: Arc::clone(&notes) as Arc<dyn SignInJournal>,
         });
         // Longer than any machine takes: a lie of silence is told with the clock stopped.
