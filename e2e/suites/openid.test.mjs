@@ -81,12 +81,12 @@ openid_clients:
     return { url: await back, checks };
   }
 
-  for (const [name, secret, how] of [
-    ['web', SECRET, client.ClientSecretBasic(SECRET)],
-    ['web', SECRET, client.ClientSecretPost(SECRET)],
-    ['phone', undefined, client.None()],
+  for (const [shown, name, secret, how] of [
+    ['its secret in the field', 'web', SECRET, client.ClientSecretBasic(SECRET)],
+    ['its secret in the form', 'web', SECRET, client.ClientSecretPost(SECRET)],
+    ['no secret', 'phone', undefined, client.None()],
   ]) {
-    it(`${name}: code, ID token and userinfo (${how.name || 'by its way'})`, async () => {
+    it(`code, ID token and userinfo, with ${shown}`, async () => {
       const config = await discovered(name, secret, how);
       const context = await at.browser.newContext();
       const page = await context.newPage();

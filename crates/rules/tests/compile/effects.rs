@@ -19,6 +19,7 @@ use crate::{
     Shelf, compile,
     idp_values::{LISTED, OF_ROUTES},
     items::ITEMS,
+    openid_values::CLIENTS,
     reference::root,
     values::{GLOBAL, ROUTE, Row, SECRET},
 };
@@ -27,9 +28,14 @@ use crate::{
 fn every_supported_key_changes_what_runs() {
     let shelf = shelf();
     let (mut tried, mut wrong) = (BTreeSet::new(), Vec::new());
-    for (place, table) in
-        [("", GLOBAL), ("routes.", ROUTE), ("", ITEMS), ("", LISTED), ("routes.", OF_ROUTES)]
-    {
+    for (place, table) in [
+        ("", GLOBAL),
+        ("routes.", ROUTE),
+        ("", ITEMS),
+        ("", LISTED),
+        ("routes.", OF_ROUTES),
+        ("", CLIENTS),
+    ] {
         for row in table {
             let path = format!("{place}{}", row.0);
             let [one, other] = [row.2, row.3].map(|value| config(place, row, value, &shelf));

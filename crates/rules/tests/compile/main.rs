@@ -17,6 +17,7 @@ mod idp_values;
 mod items;
 mod laws;
 mod mtls;
+mod openid_values;
 mod reference;
 mod schema;
 mod show;
