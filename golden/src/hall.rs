@@ -20,7 +20,7 @@ use usher::{
     server::SystemClock,
     signin::{SignInDeps, SignInRoom},
 };
-use usher_lab::no_accounts::NoAccounts;
+use usher_lab::{no_accounts::NoAccounts, no_grants::NoGrants};
 use usher_rules::{
     people::{BoxFuture, Member, PasswordCheck, PasswordRefusal, TypedPassword},
     plan::Plan,
@@ -176,6 +176,8 @@ impl Hall {
             remembered: Arc::new(Nobody),
             local: Arc::new(Nobody),
             assertions: Arc::<Signer>::clone(&signer) as Arc<dyn Assertions>,
+            grants: Arc::new(NoGrants),
+            id_token_keys: Arc::default(),
             journal: Arc::new(Nobody),
         });
         let parts = DoorParts {

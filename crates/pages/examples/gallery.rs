@@ -6,9 +6,9 @@ use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
     Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, CodesOfApp, Contact,
-    CookiesTooLarge, ErrorPage, HeadersTooLarge, Identity, Lack, Link, Misdirected, NewApp,
-    NewPasskeyQuestion, Newcomer, NoSession, NotFound, Portal, PortalRoute, PostForm, ProviderDown,
-    Receipt, Refused, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
+    CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Link, Misdirected,
+    NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, Portal, PortalRoute, PostForm,
+    ProviderDown, Receipt, Refused, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
     SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
     Way, Welcome, assets,
 };

@@ -2,9 +2,9 @@
 
 use usher_pages::{
     Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, Code, CodesOfApp,
-    Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, HeadersTooLarge, Identity,
-    InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoDevices,
-    NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
+    Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, GoingOn, HeadersTooLarge,
+    Identity, InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
+    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
     ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownPasskey,
     ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble,
     TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
