@@ -79,6 +79,13 @@ impl Case {
         differ.map(|(part, _)| &**part).collect()
     }
 
+    /// Do both sides of the decision agree, and is this our status?
+    pub fn decides_alike_by(&self, status: u16) -> bool {
+        let decided = ["allow", "deny"];
+        self.ours.get("status") == Some(&json!(status))
+            && self.differing().iter().all(|differs| !decided.contains(differs))
+    }
+
     /// Do we let in whom they keep out? That is no deviation but a hole.
     pub fn opens(&self) -> bool {
         let lets_in = |answer: &Answer| answer.get("forward") == Some(&json!(true));

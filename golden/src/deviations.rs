@@ -25,6 +25,8 @@ enum Ours {
     Refused(String),
     /// Somebody is kept out, by this status, and the policy decides alike.
     Status(u16),
+    /// A deny holds in both, and by this status ours says so at once.
+    AtOnce(u16),
     /// Our policy keeps out whom theirs let in, by this status.
     Denied(u16),
     /// Everything is alike but this part.
@@ -32,7 +34,7 @@ enum Ours {
 }
 
 impl Deviations {
-    /// Reads lines of `KIND[,KIND…][ with TEXT] | refused CODE, status N, denied N or part NAME | why`,
+    /// Reads lines of `KIND[,KIND…][ with TEXT] | refused CODE, status N, at-once N, denied N or part NAME | why`,
     /// where `TEXT` stands in what a case is about. Empty lines and those that begin with `#` say nothing.
     ///
     /// # Errors
@@ -60,6 +62,7 @@ impl Deviation {
         let ours = match ours.split_once(' ')? {
             ("refused", code) => Ours::Refused(code.into()),
             ("status", status) => Ours::Status(status.parse().ok()?),
+            ("at-once", status) => Ours::AtOnce(status.parse().ok()?),
             ("denied", status) => Ours::Denied(status.parse().ok()?),
             ("part", part) => Ours::Part(part.into()),
             _ => return None,
@@ -80,10 +83,10 @@ impl Deviation {
             && case.about.contains(&self.asks)
             && match &self.ours {
                 Ours::Refused(code) => is_refused(&case.ours) && case.codes.contains(code),
-                Ours::Status(status) => {
-                    let decided = ["allow", "deny"];
-                    case.ours.get("status") == Some(&json!(status))
-                        && case.differing().iter().all(|differs| !decided.contains(differs))
+                Ours::Status(status) => case.decides_alike_by(*status),
+                Ours::AtOnce(status) => {
+                    let deny = case.ours.get("deny").and_then(|deny| deny.get("value"));
+                    deny == Some(&json!(true)) && case.decides_alike_by(*status)
                 }
                 Ours::Denied(status) => case.ours.get("status") == Some(&json!(status)),
                 Ours::Part(part) => case.differing().iter().all(|differs| differs == part),
@@ -93,7 +96,7 @@ impl Deviation {
 
 fn unclear(line: &str) -> Failure {
     let what = format!(
-        "`{line}` is not KIND[ with TEXT] | refused CODE, status N, denied N or part NAME | why"
+        "`{line}` is not KIND[ with TEXT] | refused CODE, status N, at-once N, denied N or part NAME | why"
     );
     Failure::Unclear { name: "deviations.txt".into(), what }
 }

@@ -22,6 +22,8 @@ use usher_lab::{
     upstream::{Exchange, Upstream},
 };
 
+#[path = "run/pipe.rs"]
+mod pipe;
 #[path = "run/status.rs"]
 mod status;
 

@@ -290,7 +290,7 @@ pub struct Timeouts {
 }
 
 /// Keys that the operator gave.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Secrets {
     /// `shared_secret`: 32 bytes.
     pub shared: Option<Arc<Secret>>,

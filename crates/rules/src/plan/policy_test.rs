@@ -7,6 +7,7 @@ use crate::{
     names::Authority,
     policy::{Reason, Verdict},
     problem::Place,
+    session::{ShownDevice, SignedIn},
     signin::Imagined,
     time::UnixTime,
 };
@@ -20,6 +21,8 @@ pub struct PolicyTest {
     pub who: Option<Imagined>,
     /// How long ago they signed in; `None` for just now.
     pub signed_in: Option<Duration>,
+    /// What their session was proven on; whose it is is known when it is asked.
+    pub device: Option<ShownDevice>,
     /// What they ask with.
     pub method: http::Method,
     /// Of which host.
@@ -40,4 +43,20 @@ pub struct PolicyTest {
     pub expect: Verdict,
     /// A reason that has to be among the decision's.
     pub reason: Option<Reason>,
+}
+
+impl PolicyTest {
+    /// Who asks, signed in with the provider of this id; `None` for nobody.
+    pub fn signed_in(&self, provider_id: &str, now: UnixTime) -> Option<SignedIn> {
+        let mut who = self.who.clone()?;
+        let signed_in_at = self.signed_in.map(|ago| now.minus(ago));
+        who.signed_in_at = signed_in_at.or(who.signed_in_at);
+        let mut who = who.signed_in(provider_id, now);
+        let mut device = self.device.clone();
+        if let Some(credential) = device.as_mut().and_then(|shown| shown.credential.as_mut()) {
+            credential.owner = who.person.id.clone();
+        }
+        who.session.devices = device.into_iter().collect();
+        Some(who)
+    }
 }

@@ -137,7 +137,7 @@ fn read_operator(place: Place, entry: &Entry, read: &mut Read, report: &mut Repo
         let words = Operator::ALL.map(Operator::word);
         let help = match nearest(&key, &words) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("put criteria under `or`: `{effect}: {{or: [{{…}}]}}`"),
+            None => format!("put criteria under `or`: `{effect}: {{or: [{{{}: …}}]}}`", entry.key),
         };
         let what = format!("`{effect}` has no operator `{}`", entry.key);
         report.error("U304", &entry.key_span, what, help);

@@ -34,7 +34,8 @@ impl Policy {
     /// Decides a request. Total: what could fail failed in [`Policy::compile`].
     ///
     /// The order is Pomerium's (`pomerium-config.md` §4.10): who must sign in is told so before
-    /// anything else, even beside a deny that holds, since signing in may change the answer.
+    /// anything else, even beside a deny that holds, since signing in may change the answer. Where
+    /// it can't, because a deny holds whoever asks, they are refused at once (decision 0063).
     ///
     /// Before that comes who has to show a certificate and did not: signing in changes nothing there.
     ///
@@ -76,6 +77,8 @@ impl Policy {
         let mut device = None;
         let (verdict, rule) = if deny.reasons.has_any(WITHOUT_CERTIFICATE) {
             (Verdict::ShowCertificate, without_certificate(&self.deny, facts))
+        } else if let Some(rule) = self.deny.certain(facts) {
+            (Verdict::Deny, Some(rule))
         } else if let Some(term) = waiting(UNAUTHENTICATED) {
             (Verdict::SignIn, name_of(term))
         } else if let Some(term) = waiting(DEVICE_UNAUTHENTICATED) {

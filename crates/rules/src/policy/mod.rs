@@ -17,6 +17,7 @@
 //!   refused where more people come in by them, and what is missing is no reason to let in;
 //! - `groups` means the groups of our own store. An outside provider's are `claim/groups`.
 
+mod always_met;
 mod certificates;
 mod compile;
 mod criterion;

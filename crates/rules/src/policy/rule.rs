@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    criterion::{Answer, Criterion, Doubt},
+    criterion::{Answer, Criterion, Doubt, WAITING},
     decision::Finding,
     facts::Facts,
     reason::Reasons,
@@ -109,6 +109,12 @@ impl Side {
         Asked { finding: tally.any(), rule: first }
     }
 
+    /// The rule by which it holds whoever asks, on whichever device: an answer that waits for
+    /// either is neither yes nor no.
+    pub(super) fn certain(&self, facts: &Facts<'_>) -> Option<&Arc<str>> {
+        self.clauses.iter().find_map(|clause| clause.certain(facts))
+    }
+
     /// The first criterion that counts and whose answer is one of these words.
     pub(super) fn term_that_says(&self, words: Reasons, facts: &Facts<'_>) -> Option<&Term> {
         let holds = self.ask(facts).finding.holds;
@@ -136,6 +142,19 @@ impl Clause {
                 Asked { finding, rule: finding.holds.then_some(&self.name) }
             }
             Operator::Or | Operator::Nor => Asked { finding: tally.any(), rule: first },
+        }
+    }
+
+    fn certain(&self, facts: &Facts<'_>) -> Option<&Arc<str>> {
+        let holds = |term: &&Term| {
+            let Answer { holds, reason } = self.ask_term(term, facts);
+            holds && !WAITING.contains(reason)
+        };
+        match self.operator {
+            Operator::And | Operator::Not => {
+                self.terms.iter().all(|term| holds(&term)).then_some(&self.name)
+            }
+            Operator::Or | Operator::Nor => self.terms.iter().find(holds).map(|term| &term.name),
         }
     }
 

@@ -235,3 +235,28 @@ fn every_supported_key_has_a_constant_and_its_default_is_a_value() {
         assert!(is_value, "{}: {}", key.name, key.default);
     }
 }
+
+/// A key that does nothing here, or less than in Pomerium, says why in its row.
+#[test]
+fn every_key_without_effect_says_why() {
+    let (mut tables, mut seen) = (vec![keys::GLOBAL, keys::ROUTE], 0);
+    while let Some(table) = tables.pop() {
+        for key in table {
+            match key.kind {
+                Kind::Object(below) | Kind::Objects(below) => tables.push(below),
+                _ => {}
+            }
+            let (Fate::NoEffect(why)
+            | Fate::Fixed(_, why)
+            | Fate::NotYet(why)
+            | Fate::Refused(why)
+            | Fate::Removed(why)) = key.fate
+            else {
+                continue;
+            };
+            seen += 1;
+            assert!(why.split(' ').count() >= 3 && !why.ends_with('.'), "{}: {why:?}", key.name);
+        }
+    }
+    assert!(seen > 80, "only {seen}");
+}

@@ -1,13 +1,13 @@
 //! What is made from the table of keys beside its page: a JSON Schema for editors, and a config with
 //! every option in it. `UPDATE=1` writes both.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use serde_json::{Map, Value, json};
 use usher_rules::{
     config::{
         self, Environment, Input,
-        keys::{self, Fate, Key, Kind, Table},
+        keys::{self, AnyCase, Fate, Key, Kind, Table},
     },
     problem::Problem,
 };
@@ -56,12 +56,53 @@ fn schema() -> Value {
         "logic": {
             "type": "object",
             "properties": (["and", "or", "not", "nor"].map(|name| (name.to_owned(), json!({
-                "type": ["array", "object"],
+                "type": "array",
+                "items": {"$ref": "#/$defs/criterion"},
             }))).into_iter().collect::<Map<_, _>>()),
             "additionalProperties": false,
         },
+        "criterion": criterion(),
     });
     top
+}
+
+/// One criterion with its value. Which there are and what each compares by is asked of the compiler,
+/// which names them where something else is written.
+fn criterion() -> Value {
+    let (mut properties, mut patterns) = (Map::new(), Map::new());
+    for name in named_in_help("qqq: 1", "U308") {
+        let path = if name == "claim" { "/a" } else { "" };
+        let operators = named_in_help(&format!("{name}{path}: {{qqq: 1}}"), "U310");
+        let mut value = json!({"description": format!("See docs/reference/policy.md: {name}.")});
+        if !operators.is_empty() {
+            value["properties"] = operators.into_iter().map(|word| (word, json!({}))).collect();
+            value["additionalProperties"] = json!(false);
+        }
+        match path {
+            "" => drop(properties.insert(name, value)),
+            _ => drop(patterns.insert(format!("^{name}/"), value)),
+        }
+    }
+    json!({
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": properties,
+        "patternProperties": patterns,
+        "additionalProperties": false,
+    })
+}
+
+/// What the help with this code names, where this stands in a policy.
+fn named_in_help(item: &str, code: &str) -> Vec<String> {
+    let text = format!(
+        "routes: [{{from: 'https://a.test', to: 'http://b', policy: {{allow: {{or: [{{{item}}}]}}}}}}]"
+    );
+    let compiled = compile(Some("a.yaml"), &text, &Environment::new(), &Shelf::default());
+    let problems = compiled.map_or_else(|problems| problems, |(_, warnings)| warnings);
+    let found = problems.into_iter().find(|problem| problem.code == code);
+    let help = found.map(|problem| problem.help).unwrap_or_default();
+    help.split('`').skip(1).step_by(2).map(Into::into).collect()
 }
 
 /// A map with these keys. Others are a mistake, which an editor marks.
@@ -101,7 +142,7 @@ fn property(key: &Key) -> Value {
 fn of_kind(key: &Key) -> Value {
     match key.kind {
         Kind::Text | Kind::Secret => json!({"type": "string"}),
-        Kind::Bool => json!({"type": "boolean"}),
+        Kind::Bool => json!({"enum": [true, false, "true", "false", 0, 1]}),
         Kind::Duration => json!({"$ref": "#/$defs/duration"}),
         Kind::Int(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Kind::List | Kind::FullList => json!({"$ref": "#/$defs/texts"}),
@@ -109,15 +150,22 @@ fn of_kind(key: &Key) -> Value {
             json!({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}})
         }
         Kind::MapOrList => json!({"type": ["object", "array", "string"]}),
-        Kind::Word(words, _) => {
-            let words: Vec<Value> = words
-                .iter()
-                .filter(|word| !word.is_empty())
-                .map(|word| {
-                    word.parse::<u16>().map_or_else(|_| json!(word), |number| json!(number))
-                })
-                .collect();
-            json!({"enum": words})
+        Kind::Word(words, case) => {
+            // An editor knows no "in any case": as it is written, `LAX` and `Lax`.
+            let mut spelled: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            if case == AnyCase::Yes {
+                spelled.extend(words.iter().map(|word| word.to_uppercase()));
+                spelled.extend(
+                    words
+                        .iter()
+                        .filter_map(|word| Some(word.get(..1)?.to_uppercase() + word.get(1..)?)),
+                );
+            }
+            let mut seen = BTreeSet::new();
+            spelled.retain(|word| !word.is_empty() && seen.insert(word.clone()));
+            let number =
+                |word: String| word.parse::<u16>().map_or_else(|_| json!(word), |it| json!(it));
+            json!({"enum": spelled.into_iter().map(number).collect::<Vec<_>>()})
         }
         Kind::Object(table) => object(table),
         Kind::Objects(table) => json!({"type": "array", "items": object(table)}),
@@ -160,6 +208,60 @@ fn the_schema_takes_every_example_and_marks_a_typo() {
     ] {
         let misfit = misfit(&schema, &schema, &tree(text)).unwrap_or_default();
         assert!(misfit.contains(at), "{text}: {misfit}");
+    }
+}
+
+/// What an editor has nothing against is what usher has nothing against: of every readable case of
+/// these tests, and word by word of policies.
+#[test]
+fn the_schema_takes_every_config_of_the_tests_and_marks_a_typo_in_a_policy() {
+    let schema = schema();
+    let (mut seen, mut marked) = (0, Vec::new());
+    for entry in fs::read_dir(root().join("crates/rules/tests/compile")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let text = text.split("----\n").next().unwrap_or_default();
+        let is_yaml = path.extension().is_some_and(|ending| ending == "case")
+            && !text.lines().any(|line| line.starts_with('#'));
+        if !is_yaml {
+            continue;
+        }
+        let taken = compile(Some("a.yaml"), text, &Environment::new(), &Shelf::default());
+        let Ok((_, warnings)) = taken else { continue };
+        if warnings.iter().all(|it| it.code == PLACEHOLDER) {
+            seen += 1;
+            let misfit = misfit(&schema, &schema, &tree(text));
+            marked.extend(misfit.map(|at| format!("{}: {at}", path.display())));
+        }
+    }
+    assert!(marked.is_empty(), "{}", marked.join("\n"));
+    assert!(seen > 30, "only {seen} cases were taken without a word");
+    let policy = |criterion: &str| {
+        let text = format!("routes: [{{from: x, policy: {{allow: {{or: [{criterion}]}}}}}}]");
+        misfit(&schema, &schema, &tree(&text))
+    };
+    for good in [
+        "{email: ann@example.com}",
+        "{email: {is: ann@example.com, not: x}}",
+        "{claim/groups: {has: family}}",
+        "{source_ip: [192.0.2.1, 10.0.0.0/8]}",
+        "{device: {type: any, approved: true}}",
+        "{accept: true}",
+        "{time_of_day: {after: '8:00', timezone: UTC}}",
+        "{client_certificate: {san_dns: {ends_with: .a}, fingerprint: [a]}}",
+    ] {
+        assert_eq!(policy(good), None, "{good}");
+    }
+    for bad in [
+        "{emial: x}",
+        "{email: {iz: x}}",
+        "{claim/groups: {hass: x}}",
+        "{device: {aproved: true}}",
+        "{time_of_day: {from: '8:00'}}",
+        "{email: x, domain: y}",
+        "email",
+    ] {
+        assert!(policy(bad).is_some(), "{bad}");
     }
 }
 
@@ -215,10 +317,18 @@ fn misfit(root: &Value, schema: &Value, value: &Value) -> Option<String> {
     if let Some(found) = items.filter_map(|item| misfit(root, &schema["items"], item)).next() {
         return Some(found);
     }
+    let most = schema["maxProperties"].as_u64().and_then(|most| most.try_into().ok());
+    if value.as_object().is_some_and(|map| most.is_some_and(|most: usize| map.len() > most)) {
+        return Some(format!("{value}"));
+    }
+    let patterns = |name: &str| {
+        let all = schema["patternProperties"].as_object().into_iter().flatten();
+        all.map(|(pattern, value)| (pattern.trim_start_matches('^'), value))
+            .find(|(begin, _)| name.starts_with(begin))
+    };
     value.as_object().into_iter().flatten().find_map(|(name, value)| {
-        let found = match schema["properties"].get(name) {
+        let found = match schema["properties"].get(name).or(patterns(name).map(|(_, it)| it)) {
             Some(property) => misfit(root, property, value),
-            None if name.starts_with("x-") => None,
             None if schema["additionalProperties"] == false => Some("unknown".to_owned()),
             None => misfit(root, &schema["additionalProperties"], value),
         };

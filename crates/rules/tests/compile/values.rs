@@ -338,6 +338,7 @@ pub const ROUTE: &[Row] = &[
     ("tests.groups", TEST, "[one]", "[two]"),
     ("tests.claims", TEST, "{one: 1}", "{one: 2}"),
     ("tests.signed_in", "tests: [{expect: deny, user: one, {}}]", "1m", "2m"),
+    ("tests.device", "tests: [{expect: deny, user: one, {}}]", "{type: any}", "{is: two}"),
     ("tests.method", TEST, "PUT", "GET"),
     ("tests.host", TEST, "a.test", "b.test"),
     ("tests.path", TEST, "/one", "/two"),

@@ -229,6 +229,23 @@ proptest! {
         }
     }
 
+    /// A 403 before anybody is asked who they are is one for whoever they are.
+    #[test]
+    fn whom_a_stranger_s_refusal_is_certain_for_is_everybody(
+        clauses in vec(clause(), 0..5),
+        people in vec(person(), 4),
+        devices in devices(),
+        request in request(),
+    ) {
+        let policy = compile(&clauses);
+        let of = |who: Option<&SignedIn>| policy.decide(&Facts::of(who, request)).verdict;
+        if of(None) == Verdict::Deny {
+            for person in &people {
+                prop_assert_ne!(of(Some(&shows(person, &devices))), Verdict::Allow);
+            }
+        }
+    }
+
     #[test]
     fn nobody_who_signed_in_is_sent_to_sign_in(
         clauses in vec(clause(), 0..5),

@@ -68,6 +68,8 @@ fn decide_by(clauses: &[Clause], facts: &Facts<'_>) -> Decision {
     };
     let verdict = if without(&deny) {
         Verdict::ShowCertificate
+    } else if clauses.iter().any(|clause| is_certain_deny(clause, facts)) {
+        Verdict::Deny
     } else if says("user-unauthenticated") {
         Verdict::SignIn
     } else if says("device-unauthenticated") {
@@ -82,6 +84,20 @@ fn decide_by(clauses: &[Clause], facts: &Facts<'_>) -> Decision {
         Verdict::Deny
     };
     Decision { verdict, allow, deny }
+}
+
+/// Does it keep out, whoever would sign in and whatever they showed? (decision 0063)
+fn is_certain_deny(clause: &Clause, facts: &Facts<'_>) -> bool {
+    let alone = |criterion: &(String, Value)| {
+        let one = Clause { criteria: vec![criterion.clone()], ..clause.clone() };
+        let (holds, why) = ask(&one, facts);
+        holds && !why.contains("user-unauthenticated") && !why.contains("device-unauthenticated")
+    };
+    let holds = match clause.operator {
+        "and" | "not" => clause.criteria.iter().all(alone),
+        _ => clause.criteria.iter().any(alone),
+    };
+    clause.effect == "deny" && holds && !clause.criteria.is_empty()
 }
 
 fn ask(clause: &Clause, facts: &Facts<'_>) -> Answer {

@@ -15,6 +15,7 @@ use usher_rules::{
 
 use super::{
     data_dir::{data_dir, is_root},
+    failure::Failure,
     live,
 };
 use crate::{
@@ -34,7 +35,7 @@ const BAD_CONFIG: u8 = 2;
 /// mend), 2 it can't run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Config file, `.yaml` or `.json`
+    /// Config file: `.yaml`, `.json`, `.toml` or `.env`
     #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
     pub config: PathBuf,
 
@@ -70,7 +71,12 @@ enum Outcome {
 /// when `--live` found something to mend, 2 when it can't.
 pub fn run(args: &Args) -> ExitCode {
     let mut out = io::stdout().lock();
-    match check(args, &environment(), &mut out) {
+    let checked = if args.effective {
+        in_force(args, &environment(), &mut out, &mut io::stderr().lock())
+    } else {
+        check(args, &environment(), &mut out)
+    };
+    match checked {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Halting) => ExitCode::FAILURE,
         Ok(Outcome::Bad) | Err(_) => ExitCode::from(BAD_CONFIG), // a closed pipe: nobody reads on
@@ -81,9 +87,6 @@ pub fn run(args: &Args) -> ExitCode {
 fn check(args: &Args, environment: &Environment, out: &mut impl Write) -> io::Result<Outcome> {
     let source = Source::File { path: &args.config, environment };
     let (findings, troubles, plan) = match load(source) {
-        Ok(Loaded { problems, effective, .. }) if args.effective => {
-            return show(&effective, &problems, out).map(|()| Outcome::Good);
-        }
         Ok(Loaded { problems, plan, .. }) => {
             (problems, certs::diagnose(&plan, SystemClock.now().wall), Some(plan))
         }
@@ -122,6 +125,22 @@ fn check(args: &Args, environment: &Environment, out: &mut impl Write) -> io::Re
     let Some(plan) = plan else { return Ok(Outcome::Bad) };
     let all_answer = !args.live || answers(&plan, args, out)?;
     Ok(if halts || !all_answer { Outcome::Halting } else { Outcome::Good })
+}
+
+/// Writes the config in force; of one that is refused nothing but its problems, and these where
+/// they end up in no file: what is printed is a config or nothing.
+fn in_force(
+    args: &Args,
+    environment: &Environment,
+    out: &mut impl Write,
+    errors: &mut impl Write,
+) -> io::Result<Outcome> {
+    match load(Source::File { path: &args.config, environment }) {
+        Ok(Loaded { problems, effective, .. }) => {
+            show(&effective, &problems, out).map(|()| Outcome::Good)
+        }
+        Err(failure) => Failure::from(failure).tell(errors).map(|()| Outcome::Bad),
+    }
 }
 
 /// What is in force, as a config: what there is to say about it stands in its comments.

@@ -29,15 +29,29 @@ pub(super) enum Failure {
     Records { place: PathBuf, source: io::Error },
     #[error("no decision about the request `{0}` is kept")]
     NotKept(String),
+    #[error("the decision about the request `{request_id}` can't be made anew: {why}")]
+    NotAnew { request_id: String, why: &'static str, then: String },
     #[error("can't write the answer: {0}")]
     Output(#[from] io::Error),
 }
 
 impl Failure {
-    /// Says it, and gives the exit status of what was not even begun.
+    /// Says it, and gives the exit status of what was not even begun. Whoever closed the pipe wants
+    /// to hear no more, of that neither.
     pub(super) fn end(&self) -> ExitCode {
-        let _nowhere_left = self.tell(&mut io::stderr().lock());
+        if !matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+            let _nowhere_left = self.tell(&mut io::stderr().lock());
+        }
         ExitCode::from(2)
+    }
+
+    /// Says it to programs: each problem of a config is one object, as from `usher check --json`.
+    pub(super) fn tell_json(&self, out: &mut impl Write) -> io::Result<()> {
+        if let Self::Config(failure @ LoadFailure::Refused(_)) = self {
+            return failure.to_json().iter().try_for_each(|object| writeln!(out, "{object}"));
+        }
+        let (what, help) = (self.to_string(), self.hint());
+        writeln!(out, "{}", serde_json::json!({"severity": "error", "what": what, "help": help}))
     }
 
     /// A config that is refused is told whole: who mends one problem wants to know of the next.
@@ -64,6 +78,7 @@ impl Failure {
                  keeps every decision"
                     .into(),
             ),
+            Self::NotAnew { then, .. } => Some(format!("what is on record of it: {then}")),
             Self::Signals(_) | Self::Records { .. } | Self::Output(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 use usher_rules::{
-    plan::{Level, Plan, Provider},
+    plan::{Level, Provider},
     time::Clock as _,
 };
 
@@ -36,7 +36,7 @@ use crate::{
 /// seconds, a second one ends at once.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Config file, `.yaml` or `.json`
+    /// Config file: `.yaml`, `.json`, `.toml` or `.env`
     #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
     pub config: PathBuf,
 
@@ -88,7 +88,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let config = std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone());
     Alone::serves(&dir, &config);
     let mut told = Told { dir: &dir, recorder: &recorder, config, in_force: None };
-    told.in_force(&running.plan(), &problems);
+    told.in_force(&running, &problems);
     tell_start(&running, &recorder, &args.config, &dir);
     tell_mounts(&recorder, &alone);
     if first {
@@ -206,13 +206,15 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn in_force(&mut self, plan: &Plan, warnings: &Findings) {
+    fn in_force(&mut self, running: &RunningServer, warnings: &Findings) {
+        let plan = running.plan();
         self.write(InForce {
             plan: plan.id.to_string(),
             since: SystemClock.now().wall.seconds(),
             routes: plan.routes.len(),
             warnings: warnings.problems().len(),
             config: self.config.clone(),
+            waits: running.waits_for_restart().into_iter().map(Into::into).collect(),
             refused: None,
         });
     }
@@ -259,8 +261,8 @@ fn reload(running: &RunningServer, told: &mut Told<'_>, source: Source<'_>, watc
         return refused(told, cause.to_string(), Vec::new());
     }
     watch.follow(files);
+    told.in_force(running, &problems);
     let plan = running.plan();
-    told.in_force(&plan, &problems);
     let mut event = recorder
         .event(Level::Info, EventName::Reload, SystemClock.now())
         .with(EventField::Plan, &plan.id)

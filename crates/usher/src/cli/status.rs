@@ -31,8 +31,8 @@ use crate::{
 /// Show the config in force, and each host's certificate: who signed it, when it ends.
 ///
 /// What is next, and what went wrong last: a config that was refused since, with its problems.
-/// Exit status: 0 all is well, 1 a config was refused, or a certificate does not count or is still
-/// to come, 2 the config on the disk can't run.
+/// Exit status: 0 all is well, 1 a config was refused or waits for a restart, or a certificate does
+/// not count or is still to come, 2 the config on the disk can't run.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     /// Where to look.
@@ -58,7 +58,7 @@ pub struct TlsReportArgs {
 /// A config and a data directory.
 #[derive(Debug, clap::Args)]
 pub struct Place {
-    /// Config file, `.yaml` or `.json`
+    /// Config file: `.yaml`, `.json`, `.toml` or `.env`
     #[arg(
         short,
         long,

@@ -27,12 +27,7 @@ pub(super) fn failing(plan: &Arc<Plan>, now: Now) -> Vec<Problem> {
 fn asked(plan: &Arc<Plan>, route: &Route, test: &PolicyTest, now: Now) -> Option<Problem> {
     let wall = test.time.unwrap_or(now.wall);
     let provider = plan.sign_in.providers.first().id();
-    let who = test.who.as_ref().map(|who| {
-        let signed_in_at = test.signed_in.map(|ago| wall.minus(ago));
-        let mut who = who.clone();
-        who.signed_in_at = signed_in_at.or(who.signed_in_at);
-        who.signed_in(provider, wall)
-    });
+    let who = test.signed_in(provider, wall);
     let inquiry = Inquiry {
         plan,
         head: head(route, test),

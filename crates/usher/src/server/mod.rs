@@ -22,6 +22,7 @@ mod preflight;
 mod probes;
 mod provider;
 mod redirect;
+mod restart;
 mod sessions;
 mod sign_in_host;
 mod start;
@@ -56,10 +57,7 @@ pub use start::{StartOptions, start};
 pub use start_error::StartError;
 pub(crate) use supervisor::Pauses;
 
-use self::{
-    keys::{IdTokenKeys, same_secrets},
-    swapping::Swapping,
-};
+use self::{keys::IdTokenKeys, restart::Started, swapping::Swapping};
 use crate::{
     certs::{Authority, CertError, Certificates, acme::AcmeClient},
     request::{Door, EventField, EventName, accept::Tasks, record::Recorder},
@@ -81,6 +79,7 @@ pub struct RunningServer {
     door: Arc<Door>,
     certificates: Arc<Swapping>,
     authority: Arc<Authority>,
+    started: Started,
     acme: Arc<AcmeClient>,
     recorder: Recorder,
     clock: Arc<dyn Clock>,
@@ -168,7 +167,7 @@ impl RunningServer {
         let plan = Arc::new(plan);
         self.acme.adopt(&plan, self.redirect.is_some(), |name| certificates.covers(name, now.wall));
         self.tell_certificates(&plan, &troubles);
-        self.tell_what_waits(&old, &plan);
+        self.tell_what_waits(&plan);
         self.certificates.0.store(Arc::new(certificates));
         if let Some(metrics) = self.recorder.metrics() {
             metrics.adopt(&plan);
@@ -212,25 +211,13 @@ impl RunningServer {
         }
     }
 
-    fn tell_what_waits(&self, old: &Plan, new: &Plan) {
-        let listen = |plan: &Plan| {
-            let listen = &plan.listen;
-            (
-                listen.address.clone(),
-                listen.insecure,
-                listen.http_redirect.clone(),
-                listen.metrics.as_ref().map(|metrics| metrics.address.clone()),
-                listen.probes.clone(),
-                listen.protocols,
-            )
-        };
-        let waits = [
-            ("addresses", listen(old) != listen(new)),
-            ("keys", !same_secrets(&old.secrets, &new.secrets)),
-            ("certificate_authority", old.extra_roots != new.extra_roots),
-            ("autocert_dir", acme_dir(old) != acme_dir(new)),
-        ];
-        for (what, _) in waits.iter().filter(|(_, waits)| *waits) {
+    /// What of the plan in force is not in force before a restart.
+    pub fn waits_for_restart(&self) -> Vec<&'static str> {
+        self.started.waits(&self.plan())
+    }
+
+    fn tell_what_waits(&self, plan: &Plan) {
+        for what in self.started.waits(plan) {
             self.recorder
                 .event(Level::Warn, EventName::Reload, self.clock.now())
                 .with(EventField::What, what)
@@ -250,9 +237,4 @@ impl fmt::Debug for RunningServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningServer").field("address", &self.address).finish_non_exhaustive()
     }
-}
-
-/// Where the plan wants accounts and certificates kept, if it does.
-fn acme_dir(plan: &Plan) -> Option<&Path> {
-    plan.autocert.as_ref().and_then(|autocert| autocert.dir.as_deref())
 }

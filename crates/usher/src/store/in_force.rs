@@ -25,6 +25,9 @@ pub struct InForce {
     pub warnings: usize,
     /// The file that it was read from.
     pub config: PathBuf,
+    /// What of it is in force after a restart alone.
+    #[serde(default)]
+    pub waits: Vec<String>,
     /// What came after it, and changed nothing.
     pub refused: Option<RefusedConfig>,
 }
@@ -75,6 +78,7 @@ mod tests {
             routes: 2,
             warnings: 0,
             config: "/etc/usher/config.yaml".into(),
+            waits: vec!["keys".into()],
             refused: Some(refused),
         };
         in_force.write(dir.path()).unwrap();

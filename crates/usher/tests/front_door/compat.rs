@@ -8,7 +8,7 @@ use usher_lab::{
     upstream::{Upstream, field},
 };
 
-use crate::test_server::{ANN, EVE, TestServer};
+use crate::test_server::{ANN, EVE, FRIENDS, TestServer};
 
 /// What a guide's app gets of a request: its name, and what its config asks for.
 struct Guide {
@@ -98,4 +98,80 @@ async fn every_guide_s_config_behaves_as_described() {
         let is_open = text.contains("allow_websockets: true");
         assert_eq!(status != StatusCode::FORBIDDEN, is_open, "{name}: sockets, or none: {status}");
     }
+}
+
+/// A file of options that are no guide's, with the app and the people of this test in it.
+fn options(name: &str, to: SocketAddr) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/compat");
+    let text = fs::read_to_string(path.join(format!("{name}.yaml"))).unwrap();
+    let mut text: String = text
+        .lines()
+        .filter(|line| !line.contains("/etc/usher/"))
+        .fold(String::new(), |all, line| all + line + "\n");
+    for app in ["app", "one", "two"] {
+        text = text.replace(&format!("http://{app}:8080"), &format!("http://{to}"));
+    }
+    text.replace("user@example.com", ANN.0).replace("engineering", FRIENDS)
+}
+
+#[tokio::test]
+async fn every_criterion_of_usual_policies_lets_in_whom_it_names() {
+    let upstream = Upstream::echo();
+    let server = TestServer::open(&options("policies", upstream.address)).await;
+    let home = "https://anybody.yourdomain.com/";
+    let mut people =
+        [server.browser(), server.signed_in(home, ANN).await, server.signed_in(home, EVE).await];
+    // what a stranger, Ann and Eve are answered
+    for (host, path, expected) in [
+        ("accept", "/", [200, 200, 200]),
+        ("reject", "/", [200, 200, 200]),
+        ("anybody", "/", [302, 200, 200]),
+        ("email", "/", [302, 200, 403]),
+        ("domain", "/", [302, 200, 200]),
+        ("user", "/", [302, 403, 403]),
+        ("claim", "/", [302, 200, 403]),
+        ("and", "/", [302, 200, 200]),
+        ("path", "/", [302, 200, 200]),
+        ("path", "/admin/x", [403, 403, 403]),
+        ("address", "/", [403, 403, 403]),
+        ("not", "/", [302, 200, 200]),
+        ("preflight", "/", [302, 200, 403]),
+    ] {
+        for (browser, expected) in people.iter_mut().zip(expected) {
+            let url = format!("https://{host}.yourdomain.com{path}");
+            let mut seen = browser.send(Method::GET, &url, NAVIGATION, "").await;
+            if expected != 302 && seen.status == StatusCode::FOUND {
+                seen = browser.follow(seen).await; // signed in already: it leads back
+            }
+            assert_eq!(seen.status.as_u16(), expected, "{url}: {}", seen.body);
+        }
+    }
+    let preflight = [("origin", "https://x.test"), ("access-control-request-method", "GET")];
+    let url = "https://preflight.yourdomain.com/";
+    let seen = server.browser().send(Method::OPTIONS, url, &preflight, "").await;
+    assert_eq!(seen.status, StatusCode::OK, "a preflight is nobody's");
+}
+
+#[tokio::test]
+async fn every_option_of_usual_routes_does_what_it_says() {
+    let upstream = Upstream::echo();
+    let server = TestServer::open(&options("routes", upstream.address)).await;
+    let url = |path: &str| format!("https://app.yourdomain.com{path}");
+    let seen = server.browser().fetch(&url("/health")).await;
+    assert_eq!(seen.status, StatusCode::OK, "its path is everybody's");
+    let mut ann = server.signed_in(&url("/static/"), ANN).await;
+    let mut eve = server.signed_in(&url("/static/"), EVE).await;
+    for (path, of_ann, of_eve) in
+        [("/admin", 200, 403), ("/v1/x", 200, 200), ("/static/a", 200, 200), ("/v1x", 200, 403)]
+    {
+        assert_eq!(ann.fetch(&url(path)).await.status.as_u16(), of_ann, "{path}");
+        assert_eq!(eve.fetch(&url(path)).await.status.as_u16(), of_eve, "{path}");
+    }
+    let seen = eve.fetch(&url("/static/a?b")).await;
+    assert!(seen.body.starts_with("GET /a?b "), "the prefix is rewritten: {}", seen.body);
+    let seen = ann.send(Method::GET, &url("/"), &[("x-debug", "1")], "").await;
+    assert_eq!(field(&seen.body, "x-debug"), None, "it is removed");
+    assert_eq!(field(&seen.body, "host").as_deref(), Some("app.yourdomain.com"));
+    assert!(field(&seen.body, "x-who").unwrap().starts_with("ey"), "{}", seen.body);
+    assert_eq!(seen.field("x-frame-options"), "DENY");
 }

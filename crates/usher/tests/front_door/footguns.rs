@@ -5,7 +5,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use usher_lab::{
-    browser::FETCH,
+    browser::{FETCH, NAVIGATION},
     upstream::{Upstream, field},
 };
 
@@ -137,4 +137,25 @@ async fn whoever_signed_in_is_nobody_else_and_stays_somebody() {
     let fields = [FETCH, &[("impersonate-user", "ben"), ("x-pomerium-impersonate-email", "ben")]];
     let seen = browser.send(Method::GET, "https://jelly.test/", &fields.concat(), "").await;
     assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+}
+
+/// 29: where signing in could change nothing, nobody is sent to do it in vain.
+#[tokio::test]
+async fn nobody_signs_in_to_hear_a_no_that_was_certain() {
+    let upstream = Upstream::echo();
+    let route = friends("tv.test", upstream.address).replace(
+        "policy: [",
+        "policy: [{deny: {or: [{http_path: {starts_with: /admin}}, {email: eve@example.com}]}}, ",
+    );
+    let server = TestServer::open(&config(&[route])).await;
+    let mut stranger = server.browser();
+    for (fields, who) in [(NAVIGATION, "a page load"), (FETCH, "a script")] {
+        let seen = stranger.send(Method::GET, "https://tv.test/admin/", fields, "").await;
+        assert_eq!((seen.status, seen.location()), (StatusCode::FORBIDDEN, None), "{who}");
+    }
+    assert_eq!(stranger.cookies("tv.test"), None, "no sign-in was begun");
+    let seen = stranger.send(Method::GET, "https://tv.test/", NAVIGATION, "").await;
+    assert_eq!(seen.status, StatusCode::FOUND, "the other deny is about who they are");
+    let mut ann = server.signed_in("https://tv.test/", ANN).await;
+    assert_eq!(ann.fetch("https://tv.test/admin/").await.status, StatusCode::FORBIDDEN);
 }

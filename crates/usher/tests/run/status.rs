@@ -56,3 +56,39 @@ fn status_tells_the_config_in_force_and_the_one_that_was_refused() {
     drop(running);
     assert!(!status(&[]).1.contains("in force"), "nobody serves it");
 }
+
+/// An address or a key that a reload brings is not in force: `usher status` says so, and is content
+/// again when it is put back.
+#[test]
+fn status_tells_what_waits_for_a_restart_until_it_is_put_back() {
+    let desk = Desk::new();
+    let text = route(desk.port, ([127, 0, 0, 1], 9).into());
+    desk.write(&text);
+    let status = |more: &[&str]| {
+        let mut command = Command::new(USHER);
+        command.args(["status", "--config"]).arg(desk.config());
+        let output = command.arg("--data-dir").arg(desk.data()).args(more).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let running = desk.start();
+    running.line(|line| line["message"] == "serving");
+    let reloaded = |text: &str, routes: &str| {
+        desk.write(text);
+        running.signal("-HUP");
+        let is_it = |line: &Value| line["message"] == "reload" && line["routes"] == routes;
+        running.line(is_it);
+    };
+    let more = "- from: https://b.test\n  to: http://127.0.0.1:9\n";
+    let (moved, key) = ("http_redirect_addr: 127.0.0.1:1\n", "cookie_secret: ");
+    let key = format!("{key}{}\n", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    reloaded(&format!("{moved}{key}{text}{more}"), "2");
+    assert!(status(&[]).contains("\n  waits        addresses, keys: as before"), "{}", status(&[]));
+    let json: Value = serde_json::from_str(status(&["--json"]).lines().next().unwrap()).unwrap();
+    assert_eq!(json["waits_for_restart"], serde_json::json!(["addresses", "keys"]));
+    reloaded(&format!("{text}{more}{}", more.replace("b.test", "c.test")), "3");
+    assert!(!status(&[]).contains("waits"), "it was put back: {}", status(&[]));
+    let lines = running.lines.0.lock().unwrap().clone();
+    let back = lines.iter().position(|line| line["routes"] == "3").unwrap();
+    let meanwhile = lines[..back].rsplit(|line| line["routes"] == "2").next().unwrap();
+    assert!(meanwhile.iter().all(|line| line["what"].is_null()), "it waits for nothing: {lines:?}");
+}

@@ -33,6 +33,8 @@ keys! {
     TEST_CLAIMS: AnyKind = any("claims", Own).guards();
     /// How long ago they signed in; else just now.
     TEST_SIGNED_IN: Duration = duration("signed_in", Own).guards();
+    /// The device that their session was proven on.
+    TEST_DEVICE: Object = object("device", TESTED_DEVICE, Own).guards();
     /// What they ask with.
     TEST_METHOD: Text = text("method", Own).or("GET").guards();
     /// Of which host; the route's, unless that has a `*`.
@@ -54,6 +56,17 @@ keys! {
         word("expect", &["allow", "deny", "sign-in", "sign-in-again", "show-certificate", "show-device"], Yes, Own).guards();
     /// A reason that has to be among those of the decision: `groups-unauthorized` …
     TEST_REASON: Text = text("reason", Own).guards();
+}
+
+keys! {
+    /// Keys of `device` of an item of a route's `tests`, which are those of the criterion.
+    TESTED_DEVICE:
+    /// Of which kind it is.
+    TESTED_DEVICE_TYPE: Text = text("type", Own).or("any").guards();
+    /// Whether an operator approved it.
+    TESTED_DEVICE_APPROVED: Bool = bool("approved", Own).or("true").guards();
+    /// Its id.
+    TESTED_DEVICE_IS: Text = text("is", Own).guards();
 }
 
 keys! {
@@ -409,7 +422,7 @@ keys! {
 
     others:
         bool("allow_any_sign_out_redirect_uri", Fixed(&["false"], "sign-out goes back to hosts of this config only"));
-        bool("refresh_session_at_id_token_expiration", Fixed(&["false"], "a session ends by `cookie_expire` alone")).or("true");
+        bool("refresh_session_at_id_token_expiration", Fixed(&["false"], "providers are asked again each `session_recheck_interval`, whenever an ID token ends")).or("true");
         bool("mcp_dynamic_client_registration", NotYet(NO_MCP));
         bool("debug_admin_endpoints", Fixed(&["false"], "there are no debug endpoints"));
         bool("ssh_allow_direct_tcpip", NotYet(NO_SSH));

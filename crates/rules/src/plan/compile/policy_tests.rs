@@ -20,6 +20,7 @@ use crate::{
     plan::{HostPattern, PathMatch, PolicyTest},
     policy::{About, Policy, Reason, Verdict, value_of},
     problem::{Problem, Severity},
+    session::{DeviceCredential, Enrolment, ShownDevice},
     signin::Imagined,
     time::UnixTime,
 };
@@ -43,6 +44,7 @@ impl Compiler<'_> {
     /// Each part is judged, whatever is wrong with the others.
     fn policy_test(&mut self, keys: &Section, tested: &Tested<'_>) -> Option<PolicyTest> {
         let who = self.test_imagined(keys);
+        let device = self.test_device(keys, who.as_ref());
         let method = self.test_method(keys, tested);
         let authority = self.test_authority(keys, tested.from);
         let target = self.test_target(keys, tested.matches);
@@ -61,6 +63,7 @@ impl Compiler<'_> {
             at: keys.source.place(&keys.at),
             who: who?,
             signed_in: keys.get(&TEST_SIGNED_IN),
+            device: device?,
             method: method?,
             authority: authority?,
             target: target?,
@@ -103,6 +106,28 @@ impl Compiler<'_> {
             claims,
             signed_in_at: None,
         }))
+    }
+
+    /// What the session was proven on; `Some(None)` for nothing. It is somebody's.
+    fn test_device(
+        &mut self,
+        keys: &Section,
+        who: Option<&Option<Imagined>>,
+    ) -> Option<Option<ShownDevice>> {
+        let Some(device) = keys.get(&TEST_DEVICE) else { return Some(None) };
+        if let Some(None) = who {
+            let help = "say who: `email: ann@example.com`";
+            self.wrong_test(keys, "this test shows a `device` of nobody", help);
+            return None;
+        }
+        let enrolment = match device.value(&TESTED_DEVICE_APPROVED) {
+            true => Enrolment::Approved,
+            false => Enrolment::Pending,
+        };
+        let id = device.get(&TESTED_DEVICE_IS).unwrap_or("tested").into();
+        let credential = DeviceCredential { id, owner: Box::default(), enrolment };
+        let kind = device.value(&TESTED_DEVICE_TYPE).into();
+        Some(Some(ShownDevice { kind, credential: Some(credential) }))
     }
 
     fn test_authority(&mut self, keys: &Section, from: &HostPattern) -> Option<Authority> {

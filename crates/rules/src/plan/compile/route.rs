@@ -212,7 +212,9 @@ impl Compiler<'_> {
     fn policies(&mut self, defaults: &Defaults<'_>) -> (Policy, Option<Policy>) {
         let (policy, shadow) = (self.policy(), self.shadow_policy());
         for policy in [Some(&policy), shadow.as_ref()].into_iter().flatten() {
-            self.problems.extend(policy.never_met(defaults.additional_methods, defaults.slashes));
+            let (methods, slashes) = (defaults.additional_methods, defaults.slashes);
+            self.problems.extend(policy.never_met(methods, slashes));
+            self.problems.extend(policy.always_met(methods, slashes));
         }
         let demanded = |policy: Policy| {
             if defaults.mtls.demands() { policy.with_certificate_demanded() } else { policy }

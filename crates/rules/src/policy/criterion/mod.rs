@@ -80,6 +80,11 @@ trait Question: Sized + 'static {
         Vec::new()
     }
 
+    /// Why every request meets it, where these are let through and each does.
+    fn always_met(&self, _possible: Possible<'_>) -> Option<&'static str> {
+        None
+    }
+
     /// What it rests on, where it is about clients' certificates.
     fn of_certificates(&self) -> Option<RestsOn> {
         None
@@ -180,6 +185,10 @@ const UNAUTHENTICATED_WORD: &str = "user-unauthenticated";
 /// What a question about a person says where nobody signed in.
 pub(super) const UNAUTHENTICATED: Reason = Reason::named(UNAUTHENTICATED_WORD);
 
+/// What is said where the answer waits for somebody to sign in, or to show a device.
+pub(super) const WAITING: Reasons =
+    Reasons::only(UNAUTHENTICATED).with(Reasons::only(DEVICE_UNAUTHENTICATED));
+
 /// What is said where a certificate that counts has to be shown.
 pub(super) const WITHOUT_CERTIFICATE: Reasons =
     Reasons::only(Reason::named("client-certificate-required"))
@@ -231,6 +240,7 @@ pub(super) trait Asked {
     fn device_kind(&self) -> Option<&str>;
     fn hardly_met(&self) -> Option<&str>;
     fn never_met(&self, possible: Possible<'_>) -> Vec<NeverMet>;
+    fn always_met(&self, possible: Possible<'_>) -> Option<&'static str>;
     fn of_certificates(&self) -> Option<RestsOn>;
 }
 
@@ -277,6 +287,10 @@ impl<Q: Question> Asked for Q {
 
     fn never_met(&self, possible: Possible<'_>) -> Vec<NeverMet> {
         Question::never_met(self, possible)
+    }
+
+    fn always_met(&self, possible: Possible<'_>) -> Option<&'static str> {
+        Question::always_met(self, possible)
     }
 
     fn of_certificates(&self) -> Option<RestsOn> {

@@ -3,7 +3,7 @@
 //!
 //! A clock that is not set tells no time: then they let nobody in, and keep out.
 
-use super::{About, Doubt, Fact, Question, Reason, Written, read::one_text};
+use super::{About, Doubt, Fact, Possible, Question, Reason, Written, read::one_text};
 use crate::{
     policy::{
         facts::Facts,
@@ -56,6 +56,10 @@ macro_rules! answered_by_window {
 
         fn why(&self, now: Option<UnixTime>) -> Option<Reason> {
             now.and_then(|now| self.0.holds(now)).is_none().then_some(NO_TIME)
+        }
+
+        fn always_met(&self, _: Possible<'_>) -> Option<&'static str> {
+            self.0.holds_always()
         }
 
         fn in_words(&self) -> String {

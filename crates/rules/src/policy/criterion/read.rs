@@ -83,6 +83,24 @@ impl Written<'_> {
                 format!("`{0}: false` means the same as `{0}: true`", self.name),
                 "to take it back, delete the line",
             );
+        } else if self.narrows() {
+            report.warning(
+                "U553",
+                &self.data.span,
+                format!("`{}` looks at no value: what is written here narrows nothing", self.name),
+                format!("write `{}: true`, and what is meant as a criterion of its own", self.name),
+            );
+        }
+    }
+
+    /// Is a value written as if somebody were chosen by it: a map, a list, a text?
+    fn narrows(&self) -> bool {
+        match &self.data.kind {
+            Kind::Map(entries) => !entries.is_empty(),
+            Kind::List(items) => !items.is_empty(),
+            Kind::Scalar { .. } => {
+                value_of(self.data).as_str().is_some_and(|text| !text.is_empty())
+            }
         }
     }
 

@@ -54,6 +54,13 @@ impl Question for Method {
         });
         unmet.collect()
     }
+
+    fn always_met(&self, Possible { methods, .. }: Possible<'_>) -> Option<&'static str> {
+        // Of operands that are empty or met by none, U313, U317 and U331 speak.
+        let is_told = self.0.takes_everything() || self.0.met_by_none(methods).next().is_some();
+        let by_all = !is_told && methods.iter().all(|method| self.0.takes(method));
+        by_all.then_some("every method that is let through meets this")
+    }
 }
 
 fn other_method(word: &str, known: &[&str]) -> String {
@@ -107,6 +114,15 @@ impl Question for Path {
             Some(NeverMet { code: "U331", by, negates: operator.negates(), what, help })
         });
         unmet.collect()
+    }
+
+    fn always_met(&self, _: Possible<'_>) -> Option<&'static str> {
+        let by_each = |(operator, word): (TextOperator, &str)| {
+            matches!(operator, TextOperator::StartsWith | TextOperator::Contains) && word == "/"
+        };
+        let mut operands = self.0.operands().peekable();
+        let by_all = operands.peek().is_some() && operands.all(by_each);
+        by_all.then_some("every path begins with `/`")
     }
 }
 
@@ -169,6 +185,10 @@ impl Question for Source {
 
     fn holds(&self, request: RequestFacts<'_>, _: Doubt) -> bool {
         request.source.is_some_and(|source| self.0.takes(source))
+    }
+
+    fn always_met(&self, _: Possible<'_>) -> Option<&'static str> {
+        self.0.takes_all().then_some("every address is in one of these ranges")
     }
 
     fn in_words(&self) -> String {

@@ -44,6 +44,16 @@ impl AddressMatch {
         self.ranges.iter().any(|range| range.contains(&address))
     }
 
+    /// Is every address of both families in one of them, whichever way they are cut?
+    pub(crate) fn takes_all(&self) -> bool {
+        let whole = IpNet::aggregate(&self.ranges.to_vec());
+        let all_of = |is_v4: fn(&IpNet) -> bool| {
+            whole.iter().any(|range| range.prefix_len() == 0 && is_v4(range))
+        };
+        all_of(|range| matches!(range, IpNet::V4(_)))
+            && all_of(|range| matches!(range, IpNet::V6(_)))
+    }
+
     /// In words, for `explain`.
     pub(crate) fn in_words(&self) -> String {
         let ranges: Vec<String> = self.ranges.iter().map(|range| format!("`{range}`")).collect();

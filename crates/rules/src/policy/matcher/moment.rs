@@ -62,6 +62,10 @@ fn timestamp(at: UnixTime) -> Option<Timestamp> {
 pub(in crate::policy) trait Window {
     /// Does it hold then? `None` where that can't be told.
     fn holds(&self, at: UnixTime) -> Option<bool>;
+    /// Why every moment is in it, if each is.
+    fn holds_always(&self) -> Option<&'static str> {
+        None
+    }
     /// What it asks, in words.
     fn in_words(&self) -> String;
     /// What the clocks show that it looks at, in words.
@@ -153,6 +157,10 @@ impl Window for Days {
         self.days.get(today).copied()
     }
 
+    fn holds_always(&self) -> Option<&'static str> {
+        (self.days == [true; 7]).then_some("these are all days of the week")
+    }
+
     fn in_words(&self) -> String {
         let named = DAYS.iter().zip(self.days).filter(|(_, asked)| *asked).map(|(day, _)| *day);
         format!("day is {} in {}", named.collect::<Vec<_>>().join(" or "), self.zone)
@@ -228,6 +236,11 @@ impl Window for Hours {
             (Some(from), Some(until)) if until < from => begun || goes_on,
             (_, _) => begun && goes_on,
         })
+    }
+
+    fn holds_always(&self) -> Option<&'static str> {
+        let whole = self.until.is_none() && self.from == Some(Time::midnight());
+        whole.then_some("this is the whole day")
     }
 
     fn in_words(&self) -> String {

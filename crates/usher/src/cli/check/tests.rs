@@ -5,7 +5,7 @@ use std::fs;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
 
-use super::{Args, Environment, LoadFailure, Loaded, Outcome, Source, check};
+use super::{Args, Environment, LoadFailure, Loaded, Outcome, Source, check, in_force};
 
 fn load(path: &std::path::Path, environment: &Environment) -> Result<Loaded, LoadFailure> {
     crate::reload::load(Source::File { path, environment })
@@ -52,6 +52,27 @@ fn warnings_do_not_fail_it() {
     );
 }
 
+/// `usher check --effective > new.yaml` of a mistake leaves an empty file, and words on the screen.
+#[test]
+fn a_refused_config_prints_nothing_that_could_be_taken_for_a_config() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text, says) in [
+        ("config.yaml", Some("routes: [{from: https://a.test}]\n"), "error[U521]"),
+        ("missing.yaml", None, "error: can't read the config"),
+    ] {
+        let config = folder.path().join(name);
+        if let Some(text) = text {
+            fs::write(&config, text).unwrap();
+        }
+        let args = Args { config, live: false, data_dir: None, effective: true, json: false };
+        let (mut out, mut errors) = (Vec::new(), Vec::new());
+        let outcome = in_force(&args, &Environment::new(), &mut out, &mut errors).unwrap();
+        assert_eq!((outcome, out), (Outcome::Bad, Vec::new()), "{name}");
+        let errors = String::from_utf8(errors).unwrap();
+        assert!(errors.contains(says), "{name}: {errors}");
+    }
+}
+
 /// What is in force is a config: it loads as it stands, and comes to the same.
 #[test]
 fn what_is_in_force_is_printed_as_a_config_that_comes_to_the_same() {
@@ -60,8 +81,9 @@ fn what_is_in_force_is_printed_as_a_config_that_comes_to_the_same() {
         let config = folder.path().join("config.yaml");
         fs::write(&config, text).unwrap();
         let args = Args { config, live: false, data_dir: None, effective: true, json: false };
-        let mut out = Vec::new();
-        assert_eq!(check(&args, &Environment::new(), &mut out).unwrap(), Outcome::Good);
+        let (mut out, mut errors) = (Vec::new(), Vec::new());
+        let outcome = in_force(&args, &Environment::new(), &mut out, &mut errors).unwrap();
+        assert_eq!((outcome, errors), (Outcome::Good, Vec::new()));
         String::from_utf8(out).unwrap()
     };
     let text = format!("grpc_address: :1\ncookie_expire: 336h\n{ROUTE}");

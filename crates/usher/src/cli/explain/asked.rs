@@ -40,7 +40,8 @@ pub struct Who {
     #[arg(long = "group", value_name = "GROUP", conflicts_with_all = ["request_id", "replay"])]
     pub groups: Vec<String>,
 
-    /// What their provider says of them: text, or JSON; may be repeated
+    /// What their provider says of them: text, or JSON; may be repeated. Groups of the built-in
+    /// provider are --group
     #[arg(long = "claim", value_name = "NAME=VALUE", conflicts_with_all = ["request_id", "replay"])]
     pub claims: Vec<String>,
 
@@ -86,6 +87,8 @@ pub(super) enum Unclear {
     Span(String),
     #[error("`{0}` holds no certificate (PEM)")]
     Certificate(String),
+    #[error("can't read the certificate `{0}`: {1}")]
+    CertificateFile(String, String),
     #[error("nobody of the built-in provider has the address `{0}`")]
     Nobody(String),
     #[error("the people of the built-in provider can't be read: {0}")]
@@ -107,7 +110,7 @@ impl Unclear {
                 "write `--header 'Origin: https://app.example.com'`; the host is the URL's"
             }
             Self::Claim(_) => "write `--claim groups=family`, or JSON: `--claim level=7`",
-            Self::Certificate(_) => {
+            Self::Certificate(_) | Self::CertificateFile(..) => {
                 "name a file that begins with the client's certificate; its key is not needed"
             }
             Self::Time(_) => "write `2026-12-24T18:00:00Z` or `2026-12-24T18:00:00+01:00`",
@@ -185,8 +188,11 @@ impl Who {
     /// What their client shows.
     pub(super) fn presented(&self) -> Result<Arc<Presented>, Unclear> {
         let Some(file) = &self.certificate else { return Ok(Arc::default()) };
-        let none = || Unclear::Certificate(file.display().to_string());
-        let chain = CertificateDer::pem_file_iter(file).map_err(|_| none())?;
+        let shown = || file.display().to_string();
+        let none = || Unclear::Certificate(shown());
+        let text = std::fs::read(file)
+            .map_err(|error| Unclear::CertificateFile(shown(), error.to_string()))?;
+        let chain = CertificateDer::pem_slice_iter(&text);
         let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|_| none())?;
         let chain = ClientChain::read(&chain).ok_or_else(none)?;
         Ok(Arc::new(Presented::new(Some(chain))))

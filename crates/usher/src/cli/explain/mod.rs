@@ -1,6 +1,7 @@
 //! `usher explain`: what would happen to a request, and why.
 
 mod asked;
+mod recorded;
 mod replay;
 mod shown;
 
@@ -68,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "request_id")]
     pub records: Option<PathBuf>,
 
-    /// Config file, `.yaml` or `.json`
+    /// Config file: `.yaml`, `.json`, `.toml` or `.env`
     #[arg(short, long, value_name = "FILE", default_value = "/etc/usher/config.yaml")]
     pub config: PathBuf,
 
@@ -84,9 +85,14 @@ pub struct Args {
 
 /// Explains. Exit status: 0 it is let in, 1 it is not, 2 bad usage or config.
 pub fn run(args: &Args) -> ExitCode {
-    match explain(args, &mut io::stdout().lock()) {
+    let mut out = io::stdout().lock();
+    match explain(args, &mut out) {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Not) => ExitCode::FAILURE,
+        Err(failure) if args.json => {
+            let _nowhere_left = failure.tell_json(&mut out);
+            ExitCode::from(2)
+        }
         Err(failure) => failure.end(),
     }
 }
@@ -127,12 +133,7 @@ fn explain(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     }
     if let Some(id) = &args.request_id {
         let kept = kept(args, args.records.as_deref())?;
-        let decision = kept.lines().rev().find_map(|line| {
-            let is_about = |decision: &KeptDecision| decision.request_id == *id;
-            KeptDecision::read(line).filter(is_about)
-        });
-        let decision = decision.ok_or_else(|| Failure::NotKept(id.clone()))?;
-        return recorded(&config, decision, out);
+        return recorded::explain(&config, &kept, id, out);
     }
     let head = asked::head(&args.request, &args.who)?;
     let at = args.who.time()?.unwrap_or(config.now.wall);
@@ -199,16 +200,6 @@ impl Question {
     }
 }
 
-fn recorded(
-    config: &Config,
-    decision: KeptDecision,
-    out: &mut dyn Write,
-) -> Result<Outcome, Failure> {
-    let question = Question::again(&decision);
-    let question = question.ok_or_else(|| Failure::NotKept(decision.request_id.clone()))?;
-    config.answer(question, Some(&decision), out)
-}
-
 impl Config {
     fn answer(
         &self,
@@ -217,15 +208,17 @@ impl Config {
         out: &mut dyn Write,
     ) -> Result<Outcome, Failure> {
         let asks = shown::Asks::of(&question);
-        let outcome = foretell(question.of(self), |foretold| {
+        foretell(question.of(self), |foretold| {
+            if let Some(failure) = then.and_then(|then| recorded::beyond(then, &foretold)) {
+                return Err(failure);
+            }
             let shown = Shown { config: self, asks: &asks, foretold: &foretold, then };
             match self.form {
                 Form::Json => writeln!(out, "{}", shown.to_json())?,
                 Form::Text => write!(out, "{shown}")?,
             }
-            Ok::<_, io::Error>(shown.outcome())
-        });
-        Ok(outcome?)
+            Ok(shown.outcome())
+        })
     }
 }
 

@@ -43,7 +43,10 @@ fn said(command: &str, folder: &Path) -> String {
         Ok(Outcome::Not) => (1, String::new()),
         Err(failure) => {
             let mut told = Vec::new();
-            failure.tell(&mut told).unwrap();
+            match args.json {
+                true => failure.tell_json(&mut told).unwrap(),
+                false => failure.tell(&mut told).unwrap(),
+            }
             (2, String::from_utf8(told).unwrap())
         }
     };

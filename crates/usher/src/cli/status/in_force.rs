@@ -22,7 +22,7 @@ pub(super) fn read(dir: &Path) -> Option<InForce> {
     }
 }
 
-/// A block about the plan in force; whether nothing was refused since. `on_disk`: the id of the
+/// A block about the plan in force; whether it is so whole, and nothing was refused since. `on_disk`: the id of the
 /// config as it lies there, where it could run.
 pub(super) fn show(
     in_force: &InForce,
@@ -35,15 +35,19 @@ pub(super) fn show(
     } else {
         text(in_force, on_disk, out)?;
     }
-    Ok(in_force.refused.is_none())
+    Ok(in_force.refused.is_none() && in_force.waits.is_empty())
 }
 
 fn text(in_force: &InForce, on_disk: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
-    let InForce { plan, since, routes, warnings, config, refused } = in_force;
+    let InForce { plan, since, routes, warnings, config, waits, refused } = in_force;
     writeln!(out, "the config in force")?;
     writeln!(out, "  plan         {plan}, {routes} routes, {warnings} warnings")?;
     writeln!(out, "  read from    {}", config.display())?;
     writeln!(out, "  since        {}", at(*since))?;
+    if !waits.is_empty() {
+        let what = waits.join(", ");
+        writeln!(out, "  waits        {what}: as before, until usher is restarted")?;
+    }
     if let Some(other) = on_disk.filter(|other| **other != **plan) {
         writeln!(out, "  on the disk  {other}: another one, which is not in force")?;
     }
@@ -67,7 +71,7 @@ fn one_line(problem: &Value) -> String {
 }
 
 fn to_json(in_force: &InForce, on_disk: Option<&str>) -> Value {
-    let InForce { plan, since, routes, warnings, config, refused } = in_force;
+    let InForce { plan, since, routes, warnings, config, waits, refused } = in_force;
     let refused = refused.as_ref().map(|RefusedConfig { at: when, cause, problems }| {
         json!({"at": at(*when), "cause": cause, "problems": problems})
     });
@@ -78,6 +82,7 @@ fn to_json(in_force: &InForce, on_disk: Option<&str>) -> Value {
         "config": config.display().to_string(),
         "since": at(*since),
         "on_disk": on_disk,
+        "waits_for_restart": waits,
         "refused": refused,
     })
 }

@@ -105,3 +105,41 @@ routes:
         assert!(shown.contains(says), "{time}: {says}\n{shown}");
     }
 }
+
+/// Without a device of its own no test of a route behind `device` could expect to be let in.
+#[test]
+fn a_test_shows_the_device_of_whoever_asks() {
+    let text = |test: &str| {
+        format!(
+            "\
+authenticate_service_url: https://sign-in.home.arpa
+routes:
+  - from: https://tv.home.arpa
+    to: http://127.0.0.1:80
+    policy:
+      - allow: {{and: [{{groups: family}}, {{device: {{type: enclave_only, approved: true}}}}]}}
+      - deny: {{or: [{{device: {{type: enclave_only, is: stolen}}}}]}}
+    tests:
+      - {{email: ann@home.arpa, groups: [family]{test}}}
+"
+        )
+    };
+    for (test, expected) in [
+        (", expect: show-device", None),
+        (", device: {type: enclave_only}, expect: allow", None),
+        (", device: {type: enclave_only, approved: false}, expect: deny", None),
+        (", device: {type: enclave_only, is: stolen}, expect: allow", Some("the answer is `deny`")),
+        (", device: {type: enclave_only}, expect: deny", Some("the answer is `allow`")),
+        (", device: {typ: any}, expect: allow", Some("error[U110]")),
+        ("}\n      - {device: {type: any}, expect: deny", Some("shows a `device` of nobody")),
+    ] {
+        let (outcome, shown) = checked(text(test).as_bytes(), false);
+        match expected {
+            None => assert_eq!(outcome, Outcome::Good, "{test}: {shown}"),
+            Some(says) => {
+                assert_eq!(outcome, Outcome::Bad, "{test}: {shown}");
+                assert!(shown.contains(says), "{test}: {shown}");
+            }
+        }
+    }
+}
