@@ -62,6 +62,8 @@ pub(super) fn is_identity(name: &str, claim_fields: &[(HeaderName, Box<str>)]) -
         || claim_fields.iter().any(|(ours, _)| spelling::is_same(ours.as_str(), name))
 }
 
+const POMERIUM_AUTHORIZATION: &str = "x-pomerium-authorization";
+
 /// Removes the visitor's credentials for this proxy, so that no upstream can replay them on
 /// another route (`pomerium-protocols.md` §4.4): `Authorization: Pomerium …`,
 /// `Bearer Pomerium-…` and `X-Pomerium-Authorization`. Other credentials are the app's own.
@@ -69,6 +71,13 @@ pub fn remove_credentials(fields: &mut HeaderMap) {
     if fields.get_all(header::AUTHORIZATION).iter().any(is_ours) {
         fields.remove(header::AUTHORIZATION);
     }
+}
+
+/// Does a request name a token for this proxy in a field? No browser does so by itself: whoever asks
+/// is a program, and no page to sign in on helps it.
+pub fn brings_credentials(fields: &HeaderMap) -> bool {
+    fields.contains_key(POMERIUM_AUTHORIZATION)
+        || fields.get_all(header::AUTHORIZATION).iter().any(is_ours)
 }
 
 fn is_ours(value: &HeaderValue) -> bool {

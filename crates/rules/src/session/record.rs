@@ -31,6 +31,9 @@ impl SessionId {
     }
 }
 
+/// In place of a provider's id in the session of a service account: no provider vouches for it.
+pub const SERVICE_ACCOUNTS: &str = "service-account";
+
 /// Somebody who signed in: what the store remembers. The browser holds only a handle to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignedIn {
@@ -174,6 +177,12 @@ impl Session {
     pub fn device(&self, kind: &str) -> Option<&DeviceCredential> {
         let shown = self.devices.iter().find(|shown| *shown.kind == *kind);
         shown.and_then(|shown| shown.credential.as_ref())
+    }
+
+    /// Is it a program's, to which an operator gave a token? No provider is asked about it, and
+    /// nobody has to use it to keep it.
+    pub fn is_of_service_account(&self) -> bool {
+        self.sign_in.means == Means::ServiceAccount
     }
 
     /// When it was started.

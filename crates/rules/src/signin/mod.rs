@@ -30,6 +30,7 @@ mod person;
 mod program;
 mod replay;
 mod said;
+mod service_account;
 mod sign_out;
 mod signed_url;
 mod target;
@@ -51,6 +52,7 @@ pub use person::{ClaimsFault, member_as_person, member_signs_in, person_from_cla
 pub use program::{ProgramRedirect, ProgramRedirectError};
 pub use replay::{Replay, ReplayRefusal};
 pub use said::somebody_at;
+pub use service_account::ServiceAccount;
 pub use sign_out::{SignedOutState, WayBack, person_digest, sign_out_origins};
 pub use signed_url::{LEEWAY, LIFETIME, Params, SignedUrl, UrlRefusal, sign_url, verify_url};
 pub use target::{Target, TargetError, serves};

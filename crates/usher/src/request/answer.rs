@@ -9,7 +9,7 @@ use usher_pages::{
     PostForm, Receipt, Refused, SCOPE_FIELD, SCOPE_HERE, Scripts, Unauthenticated,
 };
 use usher_rules::{
-    fields::{Preference, Reader, is_page_load, remove_query_session},
+    fields::{Preference, Reader, brings_credentials, is_page_load, remove_query_session},
     mcp::Message,
     names::EscapedSlashes,
     plan::{Plan, Route},
@@ -204,10 +204,19 @@ impl Door {
     }
 
     async fn ask_to_sign_in(&self, request: &Identified<'_>, prompt: Prompt) -> Response<Body> {
+        let (head, known) = (&request.head, Known::of(request));
+        let is_tunnel = known.route().is_some_and(|route| route.tunnel.is_some());
+        // Who opens a tunnel takes 302 for "sign in first" (`pomerium-protocols.md` §5.5).
+        if matches!(known.identity, Identity::Rejected(_))
+            && brings_credentials(&head.headers)
+            && !is_tunnel
+        {
+            return unauthenticated(known, known.seen.preference());
+        }
         match request.seen.reader {
             Reader::Person => self.sign_in(request, prompt).await,
             Reader::Program => workers::leave_with_their_person(request)
-                .unwrap_or_else(|| unauthenticated(Known::of(request), Preference::Json)),
+                .unwrap_or_else(|| unauthenticated(known, Preference::Json)),
         }
     }
 

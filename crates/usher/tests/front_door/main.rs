@@ -66,6 +66,7 @@ mod refused_words;
 mod resilience;
 mod routes;
 mod second_readings;
+mod service_accounts;
 mod session_list;
 mod shares;
 mod siblings;
