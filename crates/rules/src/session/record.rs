@@ -134,6 +134,8 @@ pub enum Means {
     Service,
     /// Nobody signed in: an operator gave a program its token.
     ServiceAccount,
+    /// Nobody signed in: a client brings a password that somebody made for it.
+    AppPassword,
 }
 
 impl Authentication {
@@ -179,8 +181,13 @@ impl Session {
         shown.and_then(|shown| shown.credential.as_ref())
     }
 
-    /// Is it a program's, to which an operator gave a token? No provider is asked about it, and
-    /// nobody has to use it to keep it.
+    /// Does a program bring what leads to it, so that nobody can sign in again, and it is not idle
+    /// when nobody uses it?
+    pub fn is_of_program(&self) -> bool {
+        matches!(self.sign_in.means, Means::ServiceAccount | Means::AppPassword)
+    }
+
+    /// Is it a program's, to which an operator gave a token? No provider is asked about it.
     pub fn is_of_service_account(&self) -> bool {
         self.sign_in.means == Means::ServiceAccount
     }

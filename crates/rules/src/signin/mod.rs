@@ -12,6 +12,7 @@
 
 mod address;
 mod again;
+mod bearer;
 mod binding;
 mod csrf;
 mod deep_link;
@@ -36,6 +37,9 @@ mod signed_url;
 mod target;
 
 pub use again::{NotAgain, SaidAgain, said_again};
+pub use bearer::{
+    BroughtToken, NotVouched, Vouched, vouched_by_access_token, vouched_by_identity_token,
+};
 pub use binding::{BINDINGS_PER_BROWSER, BindingUse, BrowserBinding, surplus_cookies};
 pub use csrf::{CrossSite, same_origin};
 pub use deep_link::DeepLink;

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod app_password;
 pub mod certs;
 pub mod check;
 pub mod data_dir;
@@ -71,6 +72,7 @@ Run:
 Look after it:
   people     Add, list and change who signs in with a password of this server
   sessions   List who is signed in, and end sessions
+  app-password Make passwords for clients that know no sign-in page; list and revoke them
   service-account Give programs tokens of their own, list and revoke them
   status     Show the config in force, and each host's certificate: who signed it, when it ends
   trust      Make this machine and its browsers trust the local authority
@@ -112,6 +114,7 @@ enum Command {
     People(people::Args),
     Sessions(sessions::Args),
     ServiceAccount(service_account::Args),
+    AppPassword(app_password::Args),
     Status(status::StatusArgs),
     Trust(trust::Args),
     Certs(certs::Args),
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::People(args) => people(&args),
         Command::Sessions(args) => sessions(&args),
         Command::ServiceAccount(args) => service_account(&args),
+        Command::AppPassword(args) => app_password(&args),
         Command::Status(args) => status::status(&args),
         Command::Trust(args) => trust::run(&args),
         Command::Certs(args) => certs::run(&args),
@@ -156,6 +160,16 @@ fn sessions(args: &sessions::Args) -> ExitCode {
     service::tell_of_another(&dir);
     let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
     sessions::run(&args.command, &dir, SystemClock.now().wall, &mut output, &mut errors)
+}
+
+fn app_password(args: &app_password::Args) -> ExitCode {
+    let dir = match dir_of(args.data_dir.as_deref()) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    service::tell_of_another(&dir);
+    let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
+    app_password::run(&args.command, &dir, SystemClock.now().wall, &mut output, &mut errors)
 }
 
 fn service_account(args: &service_account::Args) -> ExitCode {

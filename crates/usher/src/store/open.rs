@@ -17,13 +17,14 @@ const LOCK: &str = "usher.lock";
 /// "USHR": what `file` and our own check know the store by.
 const APPLICATION_ID: i32 = 0x5553_4852;
 /// Each takes the store from the format before it; their count is the format that we know.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
+    include_str!("migrations/0007.sql"),
 ];
 /// How long we wait for another process, such as `usher people`.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

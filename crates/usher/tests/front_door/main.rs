@@ -11,9 +11,11 @@
 
 mod app;
 mod app_hostile;
+mod app_passwords;
 mod asking;
 mod authenticator;
 mod back_channel;
+mod bearer_tokens;
 mod bounded_lines;
 mod branding;
 mod certificate_worth;

@@ -179,7 +179,8 @@ pub fn in_force(
     if live.session().is_of_service_account() {
         return Ok(live);
     }
-    if plan.sessions.idle.is_some_and(|idle| !live.is_used(idle, now)) {
+    let is_of_program = live.session().is_of_program();
+    if plan.sessions.idle.is_some_and(|idle| !is_of_program && !live.is_used(idle, now)) {
         return Err(Rejection::Expired);
     }
     if plan.sign_in.providers.of(&live.session().idp_id).is_none() {
