@@ -6,6 +6,7 @@ use usher_rules::{
     accounts::{
         AccountLink, AccountRefusal, Accounts, Joining, KeptPasskey, NewCredential, ShownPasskey,
     },
+    app_passwords::{AppPassword, AppPasswords},
     people::{BoxFuture, Member, PasswordRefusal, PeopleError},
     secret::Secret,
     time::{Now, UnixTime},
@@ -106,5 +107,37 @@ impl Accounts for NoAccounts {
         _now: Now,
     ) -> BoxFuture<'a, Result<Member, AccountRefusal>> {
         Box::pin(async { Err(AccountRefusal::Link) })
+    }
+}
+
+impl AppPasswords for NoAccounts {
+    fn add_app_password(
+        &self,
+        _digest: [u8; 32],
+        _new: AppPassword,
+    ) -> BoxFuture<'_, Result<bool, PeopleError>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn app_passwords<'a>(
+        &'a self,
+        _owner: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<AppPassword>, PeopleError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn app_password(
+        &self,
+        _digest: [u8; 32],
+    ) -> BoxFuture<'_, Result<Option<(AppPassword, Member)>, PeopleError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn end_app_password<'a>(
+        &'a self,
+        _owner: &'a str,
+        _id: &'a str,
+    ) -> BoxFuture<'a, Result<bool, PeopleError>> {
+        Box::pin(async { Ok(false) })
     }
 }

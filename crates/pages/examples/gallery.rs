@@ -8,9 +8,9 @@ use usher_pages::{
     Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, CodesOfApp, Contact,
     CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Link, Misdirected,
     NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, Portal, PortalRoute, PostForm,
-    ProviderDown, Receipt, Refused, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
-    SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable,
-    Way, Welcome, assets,
+    ProviderDown, Receipt, Refused, ShownAppPassword, ShownPasskey, ShownSession, SignIn,
+    SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown,
+    UpstreamSlow, UpstreamUnavailable, Way, Welcome, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -62,6 +62,14 @@ fn account() -> String {
         passkeys,
         app,
         recovery: vec![],
+        app_passwords: vec![ShownAppPassword {
+            label: "rclone on my laptop",
+            host: "files.example.com",
+            over_at: Some(1_809_858_000),
+            revoke: PostForm::to("/.pomerium/account"),
+        }],
+        new_app_password: Some("usher_8c1f0d2e4b6a8c1f0d2e4b6a8c1f0d2e"),
+        hosts: vec!["files.example.com", "jellyfin.example.com"],
         passwords: true,
         question,
         flow: "f",

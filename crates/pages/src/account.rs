@@ -6,6 +6,10 @@ use crate::{link::PostForm, qr, receipt::Moment, rendered};
 pub const PASSKEY_FIELD: &str = "passkey";
 /// The form field that says what is to be done.
 pub const ACTION_FIELD: &str = "action";
+/// The form field with the host that a password for a client is for.
+pub const HOST_FIELD: &str = "host";
+/// The form field with what somebody calls it.
+pub const LABEL_FIELD: &str = "label";
 /// The form field with the name of a person.
 pub const NAME_FIELD: &str = "name";
 
@@ -38,6 +42,12 @@ pub struct Account<'a> {
     pub app: CodesOfApp<'a>,
     /// Recovery codes that were just made: shown this once.
     pub recovery: Vec<&'a str>,
+    /// The passwords that they made for clients, oldest first.
+    pub app_passwords: Vec<ShownAppPassword<'a>>,
+    /// One that was just made: shown this once.
+    pub new_app_password: Option<&'a str>,
+    /// The hosts that one can be made for; with none there is nothing to make.
+    pub hosts: Vec<&'a str>,
     /// Whether passwords count.
     pub passwords: bool,
     /// To make one more; `None` where this address can't have any.
@@ -88,6 +98,25 @@ pub struct ShownPasskey<'a> {
     pub used_at: Option<u64>,
     /// Takes it away.
     pub remove: PostForm<'a>,
+}
+
+/// A password for a client, as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct ShownAppPassword<'a> {
+    /// What it is called.
+    pub label: &'a str,
+    /// The host that it is for.
+    pub host: &'a str,
+    /// When it ends, in seconds since 1970; `None` where it does not.
+    pub over_at: Option<u64>,
+    /// Revokes it.
+    pub revoke: PostForm<'a>,
+}
+
+impl ShownAppPassword<'_> {
+    fn end(&self) -> Option<Moment> {
+        self.over_at.map(Moment)
+    }
 }
 
 /// A link was opened by which somebody joins, or gets in again.

@@ -68,8 +68,8 @@ mod trust;
 mod upstream;
 
 pub use account::{
-    ACTION_FIELD, Account, CodesOfApp, NAME_FIELD, NewApp, NewPasskeyQuestion, Newcomer,
-    PASSKEY_FIELD, ShownPasskey, Welcome,
+    ACTION_FIELD, Account, CodesOfApp, HOST_FIELD, LABEL_FIELD, NAME_FIELD, NewApp,
+    NewPasskeyQuestion, Newcomer, PASSKEY_FIELD, ShownAppPassword, ShownPasskey, Welcome,
 };
 pub use assets::{ASSETS_PREFIX, Asset, asset, asset_path, assets};
 pub use brand::{Branding, Colours, branded, colours};

@@ -14,6 +14,7 @@
 )]
 
 pub mod accounts;
+pub mod app_passwords;
 pub mod client_certificate;
 pub mod config;
 pub mod fields;

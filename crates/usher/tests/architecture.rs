@@ -26,7 +26,7 @@ const STEPS: &[&str] =
 /// where it belongs, the steps, answers, what every request meets, its ways out. `mod.rs` is the
 /// front of them all.
 const PATH: &str = "words caught local accept tls oversize seen route identify authorize shape forward \
-                    record tls_words body brand own refusal app door journey upgrade whole workers message trouble answer by_route inquiry beside \
+                    record tls_words body brand own refusal app door journey upgrade whole workers message trouble challenge answer by_route by_token inquiry beside \
                     path";
 
 /// What the pure crates must not even be able to name.

@@ -230,7 +230,8 @@ fn every_command_that_a_page_shows_is_in_the_help() {
     assert!(begins("demo") && begins("run") && begins("people"));
     for (typed, page) in shown {
         let words: Vec<_> = typed.split(' ').collect();
-        let depth = if ["people", "certs"].contains(&words[0]) { 2 } else { 1 };
+        let deeper = ["people", "certs", "service-account", "app-password"];
+        let depth = if deeper.contains(&words[0]) { 2 } else { 1 };
         let options = words.iter().filter(|word| word.starts_with("--"));
         let command = &words[..depth.min(words.len())];
         let help = help_of(command);
@@ -289,6 +290,8 @@ impl Files for Anything {
 fn every_example_config_is_accepted() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let guide = fs::read_to_string(root().join("docs/guides/jellyfin.md")).unwrap();
+    let programs = fs::read_to_string(root().join("docs/guides/programs.md")).unwrap();
+    let [account, tokens] = blocks(&programs, "yaml")[..] else { panic!("it shows two") };
     let compose = fs::read_to_string(root().join("deploy/usher/config.yaml")).unwrap();
     let [whole, provider] = blocks(&readme, "yaml")[..] else { panic!("README.md shows two") };
     let provider_page = root().join("docs/guides/openid-provider.md");
@@ -300,7 +303,12 @@ fn every_example_config_is_accepted() {
         ("README.md with a provider", format!("{whole}{provider}")),
         ("docs/guides/jellyfin.md", jellyfin.to_owned()),
         ("docs/guides/jellyfin.md, apps", apps.to_owned()),
+<<<<<<< HEAD
         ("docs/guides/openid-provider.md", openid.to_owned()),
+=======
+        ("docs/guides/programs.md", account.to_owned()),
+        ("docs/guides/programs.md, tokens", tokens.to_owned()),
+>>>>>>> svc
         ("deploy/usher/config.yaml", compose),
     ] {
         let input = Input { name: Some("config.yaml"), text: &text };

@@ -5,9 +5,9 @@ use usher_pages::{
     Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, GoingOn, HeadersTooLarge,
     Identity, InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
     NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
-    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownPasskey,
-    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble,
-    TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownAppPassword,
+    ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
+    StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
     UpstreamUnavailable, Way, Welcome, WorkerBetween,
 };
 
@@ -175,6 +175,14 @@ fn account(text: &str) -> [String; 2] {
         passkeys,
         app,
         recovery,
+        app_passwords: vec![ShownAppPassword {
+            label: text,
+            host: text,
+            over_at: Some(AT_SECONDS),
+            revoke: form(text),
+        }],
+        new_app_password: Some(text),
+        hosts: vec![text],
         passwords: true,
         question,
         flow: text,

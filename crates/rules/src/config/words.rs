@@ -56,6 +56,10 @@ words! {
     IssuerFormat:
         "" | "hostonly" | "issuerhostonly" => Self::Host,
         "uri" | "issueruri" => Self::Uri,
+    BearerFormat:
+        "" | "default" => Self::OfApp,
+        "idp_access_token" => Self::AccessToken,
+        "idp_identity_token" => Self::IdentityToken,
     Level:
         "trace" | "debug" => Self::Debug,
         "" | "info" => Self::Info,
@@ -160,6 +164,18 @@ pub enum IssuerFormat {
     Host,
     /// An address.
     Uri,
+}
+
+/// `bearer_token_format`: what a token in `Authorization: Bearer` is, beside our own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BearerFormat {
+    /// The app's own: nobody here looks at it.
+    #[default]
+    OfApp,
+    /// An access token of the provider's.
+    AccessToken,
+    /// An identity token of the provider's (OIDC Core §2).
+    IdentityToken,
 }
 
 /// How much an event matters.

@@ -1,8 +1,10 @@
 use std::borrow::Cow;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{foreign, spelling};
+use crate::app_passwords::AppPassword;
 
 /// What upstream is told about the visitor. Anything of this prefix that the client sent is a
 /// forgery, whether or not the route passes identity.
@@ -62,6 +64,8 @@ pub(super) fn is_identity(name: &str, claim_fields: &[(HeaderName, Box<str>)]) -
         || claim_fields.iter().any(|(ours, _)| spelling::is_same(ours.as_str(), name))
 }
 
+const POMERIUM_AUTHORIZATION: &str = "x-pomerium-authorization";
+
 /// Removes the visitor's credentials for this proxy, so that no upstream can replay them on
 /// another route (`pomerium-protocols.md` §4.4): `Authorization: Pomerium …`,
 /// `Bearer Pomerium-…` and `X-Pomerium-Authorization`. Other credentials are the app's own.
@@ -71,11 +75,56 @@ pub fn remove_credentials(fields: &mut HeaderMap) {
     }
 }
 
+/// Does a request name a token for this proxy in a field? No browser does so by itself: whoever asks
+/// is a program, and no page to sign in on helps it.
+pub fn brings_credentials(fields: &HeaderMap) -> bool {
+    fields.contains_key(POMERIUM_AUTHORIZATION)
+        || fields.get_all(header::AUTHORIZATION).iter().any(is_ours)
+}
+
+/// Every token in `Authorization: Bearer` that is not ours (RFC 6750 §2.1).
+pub fn bearer_tokens(fields: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let values = fields.get_all(header::AUTHORIZATION).iter().filter(|value| !is_ours(value));
+    values.filter_map(|value| {
+        let (scheme, token) = scheme_and_rest(value)?;
+        scheme.eq_ignore_ascii_case(b"bearer").then_some(token)
+    })
+}
+
+/// Removes tokens that were taken for a session: an upstream could bring them to another route.
+pub fn remove_bearer_tokens(fields: &mut HeaderMap) {
+    if bearer_tokens(fields).next().is_some() {
+        fields.remove(header::AUTHORIZATION);
+    }
+}
+
+/// RFC 9110 §11.6.2; spaces around are nobody's.
+fn scheme_and_rest(value: &HeaderValue) -> Option<(&[u8], &[u8])> {
+    let value = value.as_bytes().trim_ascii();
+    let end = value.iter().position(u8::is_ascii_whitespace)?;
+    let (scheme, rest) = value.split_at_checked(end)?;
+    Some((scheme, rest.trim_ascii_start()))
+}
+
+/// Every app password of ours in `Authorization: Basic` (RFC 7617 §2), whatever the name beside it.
+pub fn app_passwords(fields: &HeaderMap) -> impl Iterator<Item = String> {
+    let values = fields.get_all(header::AUTHORIZATION).iter();
+    values.filter_map(|value| app_password(scheme_and_rest(value)?))
+}
+
+fn app_password((scheme, rest): (&[u8], &[u8])) -> Option<String> {
+    let pair =
+        BASE64_STANDARD.decode(rest).ok().filter(|_| scheme.eq_ignore_ascii_case(b"basic"))?;
+    let (_, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+    AppPassword::is_one(password).then(|| password.to_owned())
+}
+
 fn is_ours(value: &HeaderValue) -> bool {
-    let value = value.as_bytes().trim_ascii_start();
-    let Some(end) = value.iter().position(u8::is_ascii_whitespace) else { return false };
-    let (scheme, token) = value.split_at(end);
-    let token = token.trim_ascii_start().get(..b"pomerium-".len()).unwrap_or_default();
+    let Some((scheme, token)) = scheme_and_rest(value) else { return false };
+    if app_password((scheme, token)).is_some() {
+        return true;
+    }
+    let token = token.get(..b"pomerium-".len()).unwrap_or_default();
     scheme.eq_ignore_ascii_case(b"pomerium")
         || scheme.eq_ignore_ascii_case(b"bearer") && token.eq_ignore_ascii_case(b"pomerium-")
 }

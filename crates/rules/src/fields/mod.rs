@@ -17,7 +17,8 @@ pub use cookies::{join_cookies, remove_cookie, remove_set_cookie};
 pub use forwarded::{Forwarded, names_two_visitors, set_forwarded, trusted_scheme, visitor, way};
 pub use hop_by_hop::{remove_hop_by_hop, wants_websocket};
 pub use identity::{
-    Owned, clean_referer, remove_credentials, remove_identity, remove_query_session,
+    Owned, app_passwords, bearer_tokens, brings_credentials, clean_referer, remove_bearer_tokens,
+    remove_credentials, remove_identity, remove_query_session,
 };
 pub use lengths::{DifferentLengths, one_length};
 pub use other_methods::other_methods;

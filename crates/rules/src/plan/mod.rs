@@ -2,6 +2,7 @@
 
 mod allowed;
 mod autocert;
+mod bearer;
 mod brand;
 mod compile;
 mod health_check;
@@ -25,12 +26,15 @@ mod template;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-pub use crate::config::words::{Balance, Level, SameSite, TsigAlgorithm, Underscores};
+pub use crate::config::words::{
+    Balance, BearerFormat, Level, SameSite, TsigAlgorithm, Underscores,
+};
 pub use allowed::{AllowedHosts, AllowedHostsError};
 pub use autocert::{
     AcmeAuthority, Autocert, Dns01, DnsProvider, ExternalAccount, LETS_ENCRYPT,
     LETS_ENCRYPT_STAGING, TsigKey,
 };
+pub use bearer::Bearer;
 pub use brand::{Accents, Brand, Picture, Primary, Rgb, SEATS};
 pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, sort};
 pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, Pauses};

@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Balance, CircuitBreakers, HealthCheck, HostPattern, OutlierDetection, PathMatch, PolicyTest,
-    Redirect, RequestTemplate, SignInBy,
+    Balance, Bearer, CircuitBreakers, HealthCheck, HostPattern, OutlierDetection, PathMatch,
+    PolicyTest, Redirect, RequestTemplate, SignInBy,
 };
 use crate::{
     client_certificate::ClientTrust,
@@ -86,6 +86,8 @@ pub struct Route {
     pub mcp: Option<McpServer>,
     /// Who has to say who somebody is: `idp_client_id` and `idp_client_secret`, or `idp_providers`.
     pub sign_in_by: Option<SignInBy>,
+    /// Tokens of the provider's that stand for a session here (`bearer_token_format`).
+    pub bearer: Option<Bearer>,
     /// The app behind it, by the name of what knows it from inside; most are known to nobody.
     pub app: Option<Box<str>>,
 }

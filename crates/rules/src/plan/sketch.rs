@@ -125,6 +125,7 @@ fn sketch_route(host: Host) -> Route {
         tunnel: None,
         mcp: None,
         sign_in_by: None,
+        bearer: None,
         app: None,
     }
 }

@@ -1,9 +1,6 @@
 use std::{net::IpAddr, time::Duration};
 
-use crate::{
-    session::{Means, SignedIn},
-    time::UnixTime,
-};
+use crate::{session::SignedIn, time::UnixTime};
 
 /// Everything a policy may look at, and nothing else: no clock, no I/O, no globals.
 #[derive(Clone, Copy, Debug)]
@@ -168,8 +165,8 @@ impl<'a> Facts<'a> {
     /// What would be true if whoever asks signed in again; `None` where nobody can: a program
     /// that an operator gave its token does not sign in.
     pub(super) fn after_sign_in(&self) -> Option<Self> {
-        let means = self.who?.session.sign_in.means;
+        let is_of_program = self.who?.session.is_of_program();
         let since_sign_in = Some(Duration::ZERO);
-        (means != Means::ServiceAccount).then_some(Self { since_sign_in, ..*self })
+        (!is_of_program).then_some(Self { since_sign_in, ..*self })
     }
 }

@@ -28,6 +28,16 @@ pub enum CredentialSource {
     Query,
 }
 
+impl CredentialSource {
+    /// Does it come in a field that no browser fills by itself?
+    pub const fn is_field(self) -> bool {
+        match self {
+            Self::PomeriumField | Self::PomeriumScheme | Self::Bearer => true,
+            Self::Cookie | Self::DomainCookie | Self::StrayCookie | Self::Query => false,
+        }
+    }
+}
+
 /// What a request brings to say who is asking; `T` is what a good credential leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential<T, E> {

@@ -21,7 +21,7 @@ pub use device::{DeviceCredential, Enrolment, ShownDevice};
 pub use handle::{Handle, HandleError};
 pub use keys::{Keys, KeysError};
 pub use recheck::{Answer, Outcome, Recheck, RecheckPolicy};
-pub use record::{Authentication, Means, Session, SessionId, SignIn, SignedIn};
+pub use record::{Authentication, Means, SERVICE_ACCOUNTS, Session, SessionId, SignIn, SignedIn};
 pub use seal::{NotSealedHere, Purpose};
 pub use tokens::ProviderTokens;
 

@@ -31,6 +31,9 @@ impl SessionId {
     }
 }
 
+/// In place of a provider's id in the session of a service account: no provider vouches for it.
+pub const SERVICE_ACCOUNTS: &str = "service-account";
+
 /// Somebody who signed in: what the store remembers. The browser holds only a handle to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignedIn {
@@ -131,6 +134,8 @@ pub enum Means {
     Service,
     /// Nobody signed in: an operator gave a program its token.
     ServiceAccount,
+    /// Nobody signed in: a client brings a password that somebody made for it.
+    AppPassword,
 }
 
 impl Authentication {
@@ -174,6 +179,17 @@ impl Session {
     pub fn device(&self, kind: &str) -> Option<&DeviceCredential> {
         let shown = self.devices.iter().find(|shown| *shown.kind == *kind);
         shown.and_then(|shown| shown.credential.as_ref())
+    }
+
+    /// Does a program bring what leads to it, so that nobody can sign in again, and it is not idle
+    /// when nobody uses it?
+    pub fn is_of_program(&self) -> bool {
+        matches!(self.sign_in.means, Means::ServiceAccount | Means::AppPassword)
+    }
+
+    /// Is it a program's, to which an operator gave a token? No provider is asked about it.
+    pub fn is_of_service_account(&self) -> bool {
+        self.sign_in.means == Means::ServiceAccount
     }
 
     /// When it was started.

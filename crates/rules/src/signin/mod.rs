@@ -12,6 +12,7 @@
 
 mod address;
 mod again;
+mod bearer;
 mod binding;
 mod csrf;
 mod deep_link;
@@ -30,11 +31,15 @@ mod person;
 mod program;
 mod replay;
 mod said;
+mod service_account;
 mod sign_out;
 mod signed_url;
 mod target;
 
 pub use again::{NotAgain, SaidAgain, said_again};
+pub use bearer::{
+    BroughtToken, NotVouched, Vouched, vouched_by_access_token, vouched_by_identity_token,
+};
 pub use binding::{BINDINGS_PER_BROWSER, BindingUse, BrowserBinding, surplus_cookies};
 pub use csrf::{CrossSite, same_origin};
 pub use deep_link::DeepLink;
@@ -51,6 +56,7 @@ pub use person::{ClaimsFault, member_as_person, member_signs_in, person_from_cla
 pub use program::{ProgramRedirect, ProgramRedirectError};
 pub use replay::{Replay, ReplayRefusal};
 pub use said::somebody_at;
+pub use service_account::ServiceAccount;
 pub use sign_out::{SignedOutState, WayBack, person_digest, sign_out_origins};
 pub use signed_url::{LEEWAY, LIFETIME, Params, SignedUrl, UrlRefusal, sign_url, verify_url};
 pub use target::{Target, TargetError, serves};

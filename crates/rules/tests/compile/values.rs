@@ -14,6 +14,7 @@ const CLOUDFLARE: &str = "autocert: true\nautocert_dns_provider: cloudflare\n{}"
 const OIDC: &str = "authenticate_service_url: https://auth.a.test\nidp_provider: oidc\n\
                     idp_provider_url: https://idp.a.test\nidp_client_id: usher\n\
                     idp_client_secret: s3cret-s3cret\n{}";
+const BEARER: &str = "bearer_token_format: idp_access_token\n{}";
 const BARE_OIDC: &str = "authenticate_service_url: https://auth.a.test\nidp_provider: oidc\n\
                          idp_provider_url: https://idp.a.test\nidp_client_id: usher\n{}";
 const SERVICE: &str = "services: authenticate\nauthenticate_service_url: https://auth.a.test\n\
@@ -188,6 +189,8 @@ pub const GLOBAL: &[Row] = &[
     ("pass_identity_headers", "{}", "true", "false"),
     ("jwt_claims_headers", "{}", "{X-Name: name}", ""),
     ("jwt_issuer_format", "{}", "uri", "hostonly"),
+    ("bearer_token_format", OIDC, "idp_access_token", "idp_identity_token"),
+    ("idp_access_token_allowed_audiences", BEARER, "[one]", "[two]"),
     ("signing_key", "{}", "KEY", ""),
     ("signing_key_file", "{}", "key64", ""),
     ("set_response_headers", "{}", "{x-one: two}", "{x-one: three}"),
@@ -331,6 +334,13 @@ pub const ROUTE: &[Row] = &[
     ),
     ("pass_identity_headers", "{}", "true", "false"),
     ("jwt_issuer_format", "{}", "uri", "hostonly"),
+    ("bearer_token_format", "{}", "idp_access_token", "idp_identity_token"),
+    (
+        "idp_access_token_allowed_audiences",
+        "{}\n  bearer_token_format: idp_access_token",
+        "[one]",
+        "[two]",
+    ),
     ("shadow_policy", "{}", "[{allow: {or: [{accept: true}]}}]", ""),
     ("tests", "{}", "[{expect: deny}]", ""),
     ("tests.email", TEST, "ann@a.test", "ben@a.test"),

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod app_password;
 pub mod certs;
 pub mod check;
 pub mod data_dir;
@@ -13,6 +14,7 @@ mod mounts;
 pub mod people;
 pub mod run;
 mod service;
+pub mod service_account;
 pub mod sessions;
 mod signals;
 pub mod status;
@@ -70,6 +72,8 @@ Run:
 Look after it:
   people     Add, list and change who signs in with a password of this server
   sessions   List who is signed in, and end sessions
+  app-password Make passwords for clients that know no sign-in page; list and revoke them
+  service-account Give programs tokens of their own, list and revoke them
   status     Show the config in force, and each host's certificate: who signed it, when it ends
   trust      Make this machine and its browsers trust the local authority
   certs      Renew or revoke certificates from an authority, or change the account's key
@@ -109,6 +113,8 @@ enum Command {
     Run(run::Args),
     People(people::Args),
     Sessions(sessions::Args),
+    ServiceAccount(service_account::Args),
+    AppPassword(app_password::Args),
     Status(status::StatusArgs),
     Trust(trust::Args),
     Certs(certs::Args),
@@ -126,6 +132,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::People(args) => people(&args),
         Command::Sessions(args) => sessions(&args),
+        Command::ServiceAccount(args) => service_account(&args),
+        Command::AppPassword(args) => app_password(&args),
         Command::Status(args) => status::status(&args),
         Command::Trust(args) => trust::run(&args),
         Command::Certs(args) => certs::run(&args),
@@ -152,6 +160,29 @@ fn sessions(args: &sessions::Args) -> ExitCode {
     service::tell_of_another(&dir);
     let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
     sessions::run(&args.command, &dir, SystemClock.now().wall, &mut output, &mut errors)
+}
+
+fn app_password(args: &app_password::Args) -> ExitCode {
+    let dir = match dir_of(args.data_dir.as_deref()) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    service::tell_of_another(&dir);
+    let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
+    app_password::run(&args.command, &dir, SystemClock.now().wall, &mut output, &mut errors)
+}
+
+fn service_account(args: &service_account::Args) -> ExitCode {
+    let dir = match dir_of(args.data_dir.as_deref()) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    service::tell_of_another(&dir);
+    let config = args.config.clone().or_else(|| service::config_in_use(&dir));
+    let config = config.unwrap_or_else(|| people::CONFIG.into());
+    let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
+    let now = SystemClock.now().wall;
+    service_account::run(&args.command, (&dir, &config), now, &mut output, &mut errors)
 }
 
 fn people(args: &people::Args) -> ExitCode {

@@ -3,6 +3,8 @@
 mod links;
 mod welcome;
 
+pub use links::Until;
+
 use std::{
     io::{self, BufRead, Read, Write},
     path::{Path, PathBuf},

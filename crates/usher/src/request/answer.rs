@@ -22,6 +22,7 @@ use super::{
     Body, Door, EventName, Prompt, SignInNeeded, authorize,
     brand::OurPage,
     caught::{Panicked, catch},
+    challenge::{ask_for_password, brings_secret, challenge},
     door::moment,
     identify::{Identified, Identity},
     journey::{Journey, Known},
@@ -204,10 +205,21 @@ impl Door {
     }
 
     async fn ask_to_sign_in(&self, request: &Identified<'_>, prompt: Prompt) -> Response<Body> {
+        let (head, known) = (&request.head, Known::of(request));
+        let is_tunnel = known.route().is_some_and(|route| route.tunnel.is_some());
+        // Who opens a tunnel takes 302 for "sign in first" (`pomerium-protocols.md` §5.5).
+        if brings_secret(head, known.route().map(AsRef::as_ref)) && !is_tunnel {
+            let mut response = unauthenticated(known, known.seen.preference());
+            ask_for_password(head, &mut response);
+            return response;
+        }
         match request.seen.reader {
             Reader::Person => self.sign_in(request, prompt).await,
-            Reader::Program => workers::leave_with_their_person(request)
-                .unwrap_or_else(|| unauthenticated(Known::of(request), Preference::Json)),
+            Reader::Program => workers::leave_with_their_person(request).unwrap_or_else(|| {
+                let mut response = unauthenticated(known, Preference::Json);
+                ask_for_password(head, &mut response);
+                response
+            }),
         }
     }
 
@@ -306,23 +318,6 @@ fn refuse_message(request: &Identified<'_>, decision: &Decision) -> Response<Bod
         response.headers_mut().insert(header::WWW_AUTHENTICATE, plain);
     }
     response
-}
-
-/// RFC 9110 §15.5.2: a 401 carries a challenge.
-fn challenge(identity: &Identity, response: &mut Response<Body>) {
-    if response.status() != StatusCode::UNAUTHORIZED {
-        return;
-    }
-    let challenge = match identity {
-        Identity::Rejected(_) => "Bearer realm=\"usher\", error=\"invalid_token\"",
-        // Who is somebody and gets a 401 signed in too long ago (RFC 9470 §3).
-        Identity::Session(_) => {
-            "Bearer realm=\"usher\", error=\"insufficient_user_authentication\", \
-             error_description=\"a more recent sign-in is required\""
-        }
-        Identity::Anonymous => "Bearer realm=\"usher\"",
-    };
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
 }
 
 /// To come back to with another account. A form's target may have no page.

@@ -1,4 +1,4 @@
-use std::{net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use usher_rules::{
@@ -11,7 +11,7 @@ use usher_rules::{
 use super::{
     Body,
     accept::Presented,
-    identify::{Identity, StoreError},
+    identify::{Identity, LiveSession, StoreError},
 };
 
 /// A request for one of our own pages, under the paths that no app can own
@@ -44,6 +44,41 @@ pub struct OwnRequest {
     pub now: Now,
 }
 
+/// What a request brought to a route, to be judged by those who sign people in.
+#[derive(Clone, Copy, Debug)]
+pub struct Brought<'a> {
+    /// The snapshot that the request runs with.
+    pub plan: &'a Plan,
+    /// The route that takes it.
+    pub route: &'a Route,
+    /// The host that was asked for, without port.
+    pub host: &'a str,
+    /// As it came.
+    pub secret: BroughtSecret<'a>,
+    /// Who brought it: what tries are counted by.
+    pub visitor: IpAddr,
+    /// The moment at which it came.
+    pub now: Now,
+}
+
+/// Which kind of secret that is.
+#[derive(Clone, Copy)]
+pub enum BroughtSecret<'a> {
+    /// A token of the provider's.
+    Token(&'a str),
+    /// A password that somebody of ours made for a client.
+    AppPassword(&'a str),
+}
+
+impl fmt::Debug for BroughtSecret<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token(_) => "Token(..)",
+            Self::AppPassword(_) => "AppPassword(..)",
+        })
+    }
+}
+
 /// Answers requests for our own pages. Implemented by `signin/`.
 pub trait OwnPages: Send + Sync {
     /// The answer; never an error, since a page can always say what is wrong.
@@ -56,6 +91,18 @@ pub trait OwnPages: Send + Sync {
         &'a self,
         request: SignInNeeded<'a>,
     ) -> BoxFuture<'a, http::Response<Body>>;
+
+    /// The session that such a secret stands for; `None` where it is no good.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where those who could say don't: it is neither.
+    fn session_by<'a>(
+        &'a self,
+        _brought: Brought<'a>,
+    ) -> BoxFuture<'a, Result<Option<Arc<LiveSession>>, StoreError>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// Where a navigation is sent whose policy asks for a device of that kind.
     fn device_redirect(&self, request: &SignInNeeded<'_>, kind: &str) -> http::Response<Body>;

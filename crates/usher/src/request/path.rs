@@ -21,6 +21,7 @@ use super::{
     beside::{Before, Beside},
     brand,
     by_route::by_route,
+    by_token,
     caught::caught,
     forward::{Asking, Course, RequestBody, Trailers},
     identify::{self, Asker, Identified, Identity},
@@ -166,6 +167,8 @@ impl Door {
         let by_us =
             identify::who(&seen.plan, &self.verifier, self.sessions.as_ref(), asker).await?;
         let Some(route) = routed.route() else { return Ok(by_us) };
+        let own = self.own.as_ref();
+        let by_us = by_token::identity(own, by_us, (seen, routed, route), &head.headers).await?;
         let by_us = by_us.on(route, &seen.plan);
         let Some(app) = self.apps.of(route)? else { return Ok(by_us) };
         let by_app = app.credential(AppRequest::new((seen, routed, route), head, &by_us)).await;

@@ -42,8 +42,8 @@ pub enum KeyFailure {
 
 impl OwnKeys {
     pub(super) fn of(given: &Secrets, store: &Store) -> Result<Self, KeyFailure> {
+        let keys = session_keys(given, store)?;
         let shared = of_32_bytes(given.shared.as_ref(), store, "shared_secret")?;
-        let cookie = of_32_bytes(given.cookie.as_ref(), store, "cookie_secret")?;
         let signer = match &given.signing {
             Some(pem) => Signer::from_pem(pem.expose())?,
             None => {
@@ -51,8 +51,7 @@ impl OwnKeys {
                 Signer::from_pem(store.secret("signing_key", || fresh)?.expose())?
             }
         };
-        let (keys, hosted) = (Keys::derive(&shared, &cookie)?, HostedKey::derive(&shared));
-        Ok(Self { keys, signer, hosted })
+        Ok(Self { keys, signer, hosted: HostedKey::derive(&shared) })
     }
 }
 
@@ -80,6 +79,17 @@ impl IdTokenKeys {
         let _first = self.signer.set(Signer::from_pem(pem.expose())?);
         Ok(())
     }
+}
+
+/// With which a server on this store signs handles.
+///
+/// # Errors
+///
+/// [`KeyFailure`].
+pub fn session_keys(given: &Secrets, store: &Store) -> Result<Keys, KeyFailure> {
+    let shared = of_32_bytes(given.shared.as_ref(), store, "shared_secret")?;
+    let cookie = of_32_bytes(given.cookie.as_ref(), store, "cookie_secret")?;
+    Ok(Keys::derive(&shared, &cookie)?)
 }
 
 fn of_32_bytes(

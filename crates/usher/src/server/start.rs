@@ -296,6 +296,7 @@ fn open_door(
         sessions: Arc::<Store>::clone(store),
         passwords: Arc::<Directory>::clone(&people),
         accounts: Arc::new(WaysIn::new(people, Arc::<Store>::clone(store))),
+        app_passwords: Arc::<Store>::clone(store),
         keys: Arc::clone(&keys),
         hosted,
         remembered: Arc::<Store>::clone(store),

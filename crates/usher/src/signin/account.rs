@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use http::{Method, Response};
 use usher_pages::{
-    ACTION_FIELD, Account, CODE_FIELD, CodesOfApp, FLOW_FIELD, ForeignForm, NewApp, PASSKEY_FIELD,
-    PASSWORD_FIELD, PostForm, SHOWN_FIELD, Scripts, ShownPasskey,
+    ACTION_FIELD, Account, CODE_FIELD, CodesOfApp, FLOW_FIELD, ForeignForm, HOST_FIELD,
+    LABEL_FIELD, NewApp, PASSKEY_FIELD, PASSWORD_FIELD, PostForm, SHOWN_FIELD, Scripts,
+    ShownAppPassword, ShownPasskey,
 };
 use usher_rules::{
     accounts::{AccountRefusal, KeptPasskey, NewCredential},
+    app_passwords::AppPassword,
     people::Member,
     plan::{BUILTIN, Level},
     secret::Secret,
@@ -19,7 +21,7 @@ use usher_rules::{
 };
 
 use super::{
-    Ask, NO_RANDOM, SignInRoom, answer, binding,
+    Ask, NO_RANDOM, SignInRoom, answer, app_passwords, binding,
     passkeys::{LONGEST_ANSWER, has_own_people, takes_passwords},
     random, second, workers,
 };
@@ -32,6 +34,7 @@ const RECENT: Duration = Duration::from_secs(15 * 60);
 const ID_FIELD: &str = "id";
 
 const REMOVE: &str = "remove";
+const REVOKE: &str = "revoke";
 const NOT_NOW: &str = "That could not be looked up. Try again in a minute.";
 const NOT_MADE: &str = "That passkey was not made. Try again.";
 const TOO_LATE: &str = "This page was open for too long. Try again.";
@@ -68,18 +71,19 @@ impl SignInRoom {
     }
 
     async fn account_page(&self, ask: &Ask, owner: &Member, note: Option<&str>) -> Response<Body> {
-        self.account_with(ask, owner, (note, &[])).await
+        self.account_with(ask, owner, (note, &[], None)).await
     }
 
     async fn account_with(
         &self,
         ask: &Ask,
         owner: &Member,
-        (note, recovery): (Option<&str>, &[Secret]),
+        (note, recovery, made): (Option<&str>, &[Secret], Option<&Secret>),
     ) -> Response<Body> {
         let binding = random().map(|random| BrowserBinding::new(random, ask.wall()));
         let kept = self.accounts.passkeys(&owner.id).await;
-        let (Some(binding), Ok(kept)) = (binding, kept) else {
+        let apps = self.app_passwords.app_passwords(&owner.id).await;
+        let (Some(binding), Ok(kept), Ok(apps)) = (binding, kept, apps) else {
             return self.unknown(ask, &StoreError::Unavailable(NO_RANDOM.into()));
         };
         let mut challenge = String::new();
@@ -98,6 +102,9 @@ impl SignInRoom {
                 }),
                 (Ok(None), None) | (Err(_), _) => CodesOfApp::Unknown,
             },
+            app_passwords: apps.iter().map(|kept| shown_app(kept, &binding.id)).collect(),
+            new_app_password: made.and_then(Secret::expose_str),
+            hosts: app_passwords::hosts(ask.plan()),
             passwords: takes_passwords(ask),
             recovery: recovery.iter().filter_map(Secret::expose_str).collect(),
             passkeys: kept.iter().map(|kept| shown(kept, &binding.id)).collect(),
@@ -124,6 +131,10 @@ impl SignInRoom {
         if text(ACTION_FIELD) == "app" {
             return self.app_posted(ask, owner, (flow, text(SHOWN_FIELD), text(CODE_FIELD))).await;
         }
+        if text(ACTION_FIELD) == "app-password" {
+            let wanted = (text(HOST_FIELD), text(LABEL_FIELD));
+            return self.app_password_posted(ask, owner, wanted).await;
+        }
         let done = match text(ACTION_FIELD) {
             "passkey" => match self.made_passkey(ask, flow, text(PASSKEY_FIELD)).await {
                 Ok((new, user)) if *user == *owner.id => {
@@ -137,6 +148,10 @@ impl SignInRoom {
                 self.accounts.add(&owner.id, NewCredential::Password(new), ask.wall()).await
             }
             "no-app" => self.accounts.remove_code_app(&owner.id).await,
+            REVOKE => {
+                let ended = self.app_passwords.end_app_password(&owner.id, text(ID_FIELD)).await;
+                ended.map(drop).map_err(AccountRefusal::from)
+            }
             REMOVE => self.accounts.remove_passkey(&owner.id, text(ID_FIELD)).await,
             _ => return answer::see_other(PAGE),
         };
@@ -163,7 +178,23 @@ impl SignInRoom {
         match self.accounts.add_code_app(&owner.id, secret, code, ask.wall()).await {
             Ok(recovery) => {
                 self.note_account(ask, owner, "app with codes added by its owner");
-                self.account_with(ask, owner, (None, &recovery)).await
+                self.account_with(ask, owner, (None, &recovery, None)).await
+            }
+            Err(refusal) => self.account_page(ask, owner, Some(&words(&refusal))).await,
+        }
+    }
+
+    /// One more password for a client of theirs, shown this once.
+    async fn app_password_posted(
+        &self,
+        ask: &Ask,
+        owner: &Member,
+        wanted: (&str, &str),
+    ) -> Response<Body> {
+        match self.make_app_password(ask, owner, wanted).await {
+            Ok(secret) => {
+                self.note_account(ask, owner, "app password made by its owner");
+                self.account_with(ask, owner, (None, &[], Some(&secret))).await
             }
             Err(refusal) => self.account_page(ask, owner, Some(&words(&refusal))).await,
         }
@@ -182,6 +213,14 @@ fn shown<'a>(kept: &'a KeptPasskey, flow: &'a str) -> ShownPasskey<'a> {
     let remove = PostForm::to(PAGE).with(FLOW_FIELD, flow).with(ACTION_FIELD, REMOVE);
     let remove = remove.with(ID_FIELD, &*key.id);
     ShownPasskey { label, added_at: *added_at, used_at: *used_at, remove }
+}
+
+fn shown_app<'a>(kept: &'a AppPassword, flow: &'a str) -> ShownAppPassword<'a> {
+    let AppPassword { id, label, host, over_at, .. } = kept;
+    let revoke = PostForm::to(PAGE).with(FLOW_FIELD, flow).with(ACTION_FIELD, REVOKE);
+    let revoke = revoke.with(ID_FIELD, &**id);
+    let over_at = Some(*over_at).filter(|at| *at < u64::MAX);
+    ShownAppPassword { label, host, over_at, revoke }
 }
 
 /// What somebody reads whose account was not changed.

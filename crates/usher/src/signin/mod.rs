@@ -20,6 +20,8 @@
 //! | authenticate host | no form through an app's service worker | `workers` |
 //! | authenticate host | `/.pomerium/oidc/…`: apps that ask who somebody is | `openid` |
 //! | both | how to trust the local authority | `trust` |
+//! | route's host | tokens of the provider's in place of a session | `bearer` |
+//! | route's host | passwords that people made for their clients | `app_passwords` |
 //! | all | what one provider does otherwise than another | `identity_provider` |
 //! | either side of a hosted sign-in | the same pages, another wire | `hosted` |
 //!
@@ -28,8 +30,10 @@
 
 mod account;
 mod answer;
+mod app_passwords;
 mod ask;
 mod back_channel;
+mod bearer;
 mod binding;
 mod callback;
 mod choose;
@@ -68,7 +72,11 @@ use http::{Method, Response, StatusCode};
 use usher_pages::NotFound;
 use usher_rules::{
     accounts::Accounts,
+<<<<<<< HEAD
     openid::Grants,
+=======
+    app_passwords::AppPasswords,
+>>>>>>> svc
     people::{BoxFuture, PasswordCheck},
     session::Keys,
     signin::{
@@ -85,8 +93,15 @@ pub use self::{
 
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{
+<<<<<<< HEAD
     Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Remembered, SignInJournal,
     SignInNeeded, identify::SessionStore, route::is_probe, shape::Signer,
+=======
+    Assertions, Body, Brought, BroughtSecret, LocalAuthority, OwnPages, OwnRequest, Remembered,
+    SignInJournal, SignInNeeded,
+    identify::{LiveSession, SessionStore, StoreError},
+    route::is_probe,
+>>>>>>> svc
 };
 
 /// Everything of the other rooms that sign-in needs.
@@ -97,6 +112,8 @@ pub struct SignInDeps {
     pub passwords: Arc<dyn PasswordCheck>,
     /// What else it knows of its people.
     pub accounts: Arc<dyn Accounts>,
+    /// The passwords that they made for their clients.
+    pub app_passwords: Arc<dyn AppPasswords>,
     /// Keys for handles, signed URLs and sealed cookies.
     pub keys: Arc<Keys>,
     /// Our half of the talk with a hosted service, on either side.
@@ -130,13 +147,20 @@ pub struct SignInRoom {
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
     silent: recheck::Silent,
+    bearers: bearer::Bearers,
+    app_passwords: Arc<dyn AppPasswords>,
+    app_sessions: app_passwords::AppSessions,
 }
 
 impl SignInRoom {
     /// A room that has spoken with no provider yet.
     pub fn new(deps: SignInDeps) -> Self {
         let SignInDeps { sessions, passwords, accounts, keys, hosted, remembered, .. } = deps;
+<<<<<<< HEAD
         let SignInDeps { local, assertions, grants, id_token_keys, journal, .. } = deps;
+=======
+        let SignInDeps { local, assertions, journal, app_passwords, .. } = deps;
+>>>>>>> svc
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
         let providers = Providers::new(provider::PATIENCE);
         Self {
@@ -153,6 +177,9 @@ impl SignInRoom {
             journal,
             providers,
             silent: recheck::Silent::default(),
+            bearers: bearer::Bearers::default(),
+            app_passwords,
+            app_sessions: app_passwords::AppSessions::default(),
         }
     }
 
@@ -235,6 +262,20 @@ impl OwnPages for SignInRoom {
 
     fn sign_in_redirect<'a>(&'a self, request: SignInNeeded<'a>) -> BoxFuture<'a, Response<Body>> {
         Box::pin(async move { self.with_first(request.plan).begin(&request).await })
+    }
+
+    fn session_by<'a>(
+        &'a self,
+        brought: Brought<'a>,
+    ) -> BoxFuture<'a, Result<Option<Arc<LiveSession>>, StoreError>> {
+        Box::pin(async move {
+            match brought.secret {
+                BroughtSecret::Token(token) => self.by_token(token, brought).await,
+                BroughtSecret::AppPassword(password) => {
+                    self.by_app_password(password, brought).await
+                }
+            }
+        })
     }
 
     fn device_redirect(&self, request: &SignInNeeded<'_>, kind: &str) -> Response<Body> {

@@ -30,6 +30,7 @@
 //! operator gives the keys by the config instead, ID tokens, which arrive sealed, stay sealed.
 
 mod accounts;
+mod app_passwords;
 mod checksum;
 mod decision_file;
 mod directory;
@@ -163,7 +164,11 @@ impl Store {
 fn check(db: &rusqlite::Connection, index: &Index) -> Result<(), StoreFailure> {
     members::list(db)?;
     accounts::check(db)?;
+<<<<<<< HEAD
     grants::check(db)?;
+=======
+    app_passwords::check(db)?;
+>>>>>>> svc
     secrets::check(db)?;
     sessions::load(db, index)
 }

@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
+    include_str!("migrations/0008.sql"),
 ];
 /// How long we wait for another process, such as `usher people`.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,7 +9,11 @@ use usher_rules::{
     time::UnixTime,
 };
 
+<<<<<<< HEAD
 use super::{Store, StoreFailure, checksum, grants, index::Index};
+=======
+use super::{Store, StoreFailure, app_passwords, checksum, index::Index};
+>>>>>>> svc
 use crate::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreError};
 
 /// How many sessions one person has at most: a new one ends the oldest.
@@ -135,7 +139,12 @@ impl Store {
         self.sessions.end(&ids);
         let sessions = Arc::clone(&self.sessions);
         let gone = ids.clone();
-        self.writer.revoke(move |db| delete(db, &ids), move |()| sessions.ended(&gone)).await
+        let work = move |db: &Connection| {
+            // What somebody takes for one session of many must not come back by its password.
+            app_passwords::forget_sessions(db, &ids)?;
+            delete(db, &ids)
+        };
+        self.writer.revoke(work, move |()| sessions.ended(&gone)).await
     }
 
     async fn end_person(&self, person_id: Box<str>) -> Result<usize, StoreFailure> {

@@ -11,9 +11,11 @@
 
 mod app;
 mod app_hostile;
+mod app_passwords;
 mod asking;
 mod authenticator;
 mod back_channel;
+mod bearer_tokens;
 mod bounded_lines;
 mod branding;
 mod certificate_worth;
@@ -67,6 +69,7 @@ mod refused_words;
 mod resilience;
 mod routes;
 mod second_readings;
+mod service_accounts;
 mod session_list;
 mod shares;
 mod siblings;

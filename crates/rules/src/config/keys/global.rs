@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     config::words::{
-        Codec, Flow, IssuerFormat, Level, Recorder, SameSite, Storage, TsigAlgorithm, Underscores,
+        BearerFormat, Codec, Flow, IssuerFormat, Level, Recorder, SameSite, Storage, TsigAlgorithm,
+        Underscores,
     },
     names::EscapedSlashes,
 };
@@ -247,6 +248,12 @@ keys! {
     /// Whether `iss` of the assertion is the bare host or an address.
     JWT_ISSUER_FORMAT: Choice<IssuerFormat> =
         choice("jwt_issuer_format", Yes, Supported).or("hostonly");
+    /// What a token in `Authorization: Bearer` is: the app's own, or one of the provider's that stands
+    /// for a session.
+    BEARER_TOKEN_FORMAT: Choice<BearerFormat> = choice("bearer_token_format", Yes, Supported).or("default");
+    /// Whom access tokens of the provider have to be for, one of these, to stand for a session.
+    IDP_ACCESS_TOKEN_ALLOWED_AUDIENCES: List =
+        list("idp_access_token_allowed_audiences", Supported).guards();
     /// Signs assertions: PEM, also in base64; several may stand in it, the first signs.
     SIGNING_KEY: Secret = secret("signing_key", Supported);
     /// The same in a file.
@@ -326,8 +333,6 @@ keys! {
         bool("merge_slashes", Fixed(&["true"], "slashes are always merged"));
         bool("normalize_path", Fixed(&["true"], "paths are always normalised"));
         duration("timeout_write", Fixed(&["0", "0s"], "an answer may take as long as it makes progress"));
-        word("bearer_token_format", &["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes, Fixed(&["", "default"], NO_TOKENS));
-        list("idp_access_token_allowed_audiences", NotYet(NO_TOKENS));
         any("identity_providers", NotYet("tokens of other issuers are not taken for a session"));
         text("authenticate_internal_service_url", NoEffect(ONE_PROCESS)).must(Rule::Url);
         text("authenticate_callback_path", Fixed(&["", "/oauth2/callback"], "the callback is always `/oauth2/callback`, in Pomerium too"));

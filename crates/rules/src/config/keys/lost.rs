@@ -2,8 +2,6 @@
 
 pub(super) const ONE_PROCESS: &str = "usher is one process, so there is nothing to connect";
 pub(super) const NO_ENVOY: &str = "there is no Envoy in usher";
-pub(super) const NO_TOKENS: &str =
-    "tokens of the provider in `Authorization` are not taken for a session";
 pub(super) const NOT_READ: &str = "Pomerium Core does not read it either";
 pub(super) const NO_TRACES: &str = "traces are not exported yet";
 pub(super) const DATA_DIRECTORY: &str = "sessions and people are kept in the data directory";

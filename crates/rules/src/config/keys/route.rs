@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::{AnyCase::Yes, Fate::*, Table, form::*, keys, lost::*, nested::*};
-use crate::config::words::{Balance, IssuerFormat};
+use crate::config::words::{Balance, BearerFormat, IssuerFormat};
 
 /// Silence on a stream that ends it where a route says nothing else.
 pub const STREAM_IDLE: std::time::Duration = std::time::Duration::from_secs(300);
@@ -180,6 +180,12 @@ keys! {
     PASS_IDENTITY_HEADERS: Bool = bool("pass_identity_headers", Supported);
     /// Whether `iss` of the assertion is the bare host or an address.
     JWT_ISSUER_FORMAT: Choice<IssuerFormat> = choice("jwt_issuer_format", Yes, Supported);
+    /// What a token in `Authorization: Bearer` is: the app's own, or one of the provider's that stands
+    /// for a session.
+    BEARER_TOKEN_FORMAT: Choice<BearerFormat> = choice("bearer_token_format", Yes, Supported);
+    /// Whom access tokens of the provider have to be for, one of these, to stand for a session.
+    IDP_ACCESS_TOKEN_ALLOWED_AUDIENCES: List =
+        list("idp_access_token_allowed_audiences", Supported).guards();
 
     // balancing
     /// Which of several upstreams gets a request.
@@ -203,8 +209,6 @@ keys! {
         text("tls_downstream_server_name", NoEffect("it only adds a name for reserved paths, which answer on every host"));
         bool("tls_upstream_allow_renegotiation", NotYet("an upstream that renegotiates TLS ends its connection: TLS 1.3 knows no renegotiation, and rustls does none"));
         any("allowed_groups", Removed("write a policy with `claim/groups`")).guards();
-        list("idp_access_token_allowed_audiences", NotYet(NO_TOKENS));
-        word("bearer_token_format", &["", "default", "idp_access_token", "idp_identity_token", "jwt"], Yes, Fixed(&["", "default"], NO_TOKENS));
         any("identity_providers", NotYet("tokens of other issuers are not taken for a session"));
         any("jwt_groups_filter", NoEffect(NOT_READ));
         any("set_authorization_header", Removed("write `set_request_headers: {Authorization: \"Bearer ${pomerium.id_token}\"}`"));

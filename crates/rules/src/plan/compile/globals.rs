@@ -46,7 +46,6 @@ const NEVER_THERE: &[&str] = &[
     "impersonate-user-id",
     "impersonate-email",
     "removed-groups-count",
-    "service-account-id",
     "mcp-method",
     "mcp-tool",
     "mcp-tool-parameters",

@@ -4,6 +4,7 @@
 //! plan comes out only when none of them is an error; then nothing can fail later.
 
 mod autocert;
+mod bearer;
 mod depends_on;
 mod dns;
 mod files;
@@ -99,6 +100,7 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let sign_in = Compiler { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
     let openid_clients = Compiler { keys: &globals, files, problems: &mut problems }
         .openid_clients(sign_in.as_ref());
+    bearer::find(&globals, (&sections, &compiled), sign_in.as_ref(), &mut problems);
     let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());
     let routes = if is_service { Vec::new() } else { routes }; // none are served
     loops::find(&listen, sign_in.as_ref(), (&sections, &compiled), &mut problems);

@@ -109,6 +109,7 @@ pub(super) fn compile(
     let mcp_reads = mcp.is_some_and(|server| server.reads_at_most.is_some());
     let tested = Tested { from: asked, matches: &matches, policy: &policy, mcp_reads };
     let tests = compiler.policy_tests(&tested);
+    let bearer = compiler.bearer(defaults.globals);
     compiler.other_upgrades(&route::ALLOW_UPGRADES);
     let websockets = tunnel.is_none() && upgrades::websockets(keys, defaults.globals);
     let is_endless = websockets || tunnel.is_some();
@@ -154,6 +155,7 @@ pub(super) fn compile(
         tunnel,
         mcp,
         sign_in_by: compiler.sign_in_by(defaults.globals),
+        bearer,
         app: None,
         from,
         matches,

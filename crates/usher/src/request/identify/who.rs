@@ -110,7 +110,9 @@ fn judge(
         }
         let handle =
             verify(&verifier.keys, verifier.id, token, asker.now.wall).map_err(rejection)?;
-        if !is_for(plan, &handle, source, asker.host) {
+        // Only a program's names no host, and programs have no cookies.
+        let names_none = handle.audience.is_empty() && source.is_field();
+        if !names_none && !is_for(plan, &handle, source, asker.host) {
             return Err(Rejection::OtherHost);
         }
         let told = fetched.iter().find(|(id, _)| *id == handle.session);
@@ -123,7 +125,11 @@ fn judge(
                 None
             }
         };
-        in_force(plan, live, asker.now).map(Live)
+        let live = in_force(plan, live, asker.now)?;
+        if names_none != live.session().is_of_service_account() {
+            return Err(Rejection::OtherHost);
+        }
+        Ok(Live(live))
     };
     let query = asker.uri.query().filter(|_| takes_query(asker.fields, asker.host));
     let names = CookieNames::of(&plan.cookie);
@@ -170,7 +176,11 @@ pub fn in_force(
     if live.is_over(now) {
         return Err(Rejection::Expired);
     }
-    if plan.sessions.idle.is_some_and(|idle| !live.is_used(idle, now)) {
+    if live.session().is_of_service_account() {
+        return Ok(live);
+    }
+    let is_of_program = live.session().is_of_program();
+    if plan.sessions.idle.is_some_and(|idle| !is_of_program && !live.is_used(idle, now)) {
         return Err(Rejection::Expired);
     }
     if plan.sign_in.providers.of(&live.session().idp_id).is_none() {

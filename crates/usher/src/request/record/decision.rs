@@ -171,7 +171,11 @@ impl Decided<'_> {
         add!("ip", self.ip);
         let who = self.who();
         if let Some(who) = who {
-            add!("session-id", who.session.id.as_str());
+            if who.session.is_of_service_account() {
+                add!("service-account-id", who.session.id.as_str());
+            } else {
+                add!("session-id", who.session.id.as_str());
+            }
         }
         add!("user", who.map_or("", |who| &who.person.id));
         add!("email", who.map_or("", |who| &who.person.email));

@@ -2,8 +2,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts, uri::PathAndQuery};
 use usher_rules::{
     fields::{
-        Forwarded, Owned, clean_referer, remove_cookie, remove_credentials, remove_hop_by_hop,
-        remove_identity, set_forwarded,
+        Forwarded, Owned, clean_referer, remove_bearer_tokens, remove_cookie, remove_credentials,
+        remove_hop_by_hop, remove_identity, set_forwarded,
     },
     names::Authority,
     plan::{
@@ -66,6 +66,9 @@ pub fn toward_upstream(mut head: Parts, standing: &Standing, upward: Upward<'_>)
     fields.remove(header::EXPECT); // answered here: the body is streamed, RFC 9110 §10.1.1
     fields.remove(POMERIUM_AUTHORIZATION);
     remove_credentials(fields);
+    if route.bearer.is_some() {
+        remove_bearer_tokens(fields);
+    }
     remove_cookie(fields, &plan.cookie.name);
     clean_referer(fields);
     if plan.underscores == Underscores::Drop {

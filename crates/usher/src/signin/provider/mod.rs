@@ -10,6 +10,7 @@ mod exchange;
 mod github;
 mod http;
 mod known;
+mod token;
 
 use std::{
     collections::HashMap,

@@ -173,6 +173,7 @@ impl TestRoom {
             sessions: Arc::clone(&sessions) as Arc<dyn SessionStore>,
             passwords: Arc::new(Passwords),
             accounts: Arc::<NoAccounts>::default(),
+            app_passwords: Arc::<NoAccounts>::default(),
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&Secret::new([1; 32])),
             remembered: Arc::new(Forgetful),
