@@ -303,12 +303,9 @@ fn every_example_config_is_accepted() {
         ("README.md with a provider", format!("{whole}{provider}")),
         ("docs/guides/jellyfin.md", jellyfin.to_owned()),
         ("docs/guides/jellyfin.md, apps", apps.to_owned()),
-<<<<<<< HEAD
         ("docs/guides/openid-provider.md", openid.to_owned()),
-=======
         ("docs/guides/programs.md", account.to_owned()),
         ("docs/guides/programs.md, tokens", tokens.to_owned()),
->>>>>>> svc
         ("deploy/usher/config.yaml", compose),
     ] {
         let input = Input { name: Some("config.yaml"), text: &text };

@@ -133,7 +133,7 @@ fn means(who: &SignedIn) -> Option<Value> {
             let said = who.claim_at_sign_in("amr");
             (!said.is_empty()).then(|| Value::Array(said.to_vec()))
         }
-        Means::Unrecorded | Means::ServiceAccount => None,
+        Means::Unrecorded | Means::ServiceAccount | Means::AppPassword => None,
     }
 }
 

@@ -72,11 +72,8 @@ use http::{Method, Response, StatusCode};
 use usher_pages::NotFound;
 use usher_rules::{
     accounts::Accounts,
-<<<<<<< HEAD
-    openid::Grants,
-=======
     app_passwords::AppPasswords,
->>>>>>> svc
+    openid::Grants,
     people::{BoxFuture, PasswordCheck},
     session::Keys,
     signin::{
@@ -93,15 +90,11 @@ pub use self::{
 
 use self::{ask::Ask, hosted::ServiceKeys, provider::Providers};
 use crate::request::{
-<<<<<<< HEAD
-    Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Remembered, SignInJournal,
-    SignInNeeded, identify::SessionStore, route::is_probe, shape::Signer,
-=======
     Assertions, Body, Brought, BroughtSecret, LocalAuthority, OwnPages, OwnRequest, Remembered,
     SignInJournal, SignInNeeded,
     identify::{LiveSession, SessionStore, StoreError},
     route::is_probe,
->>>>>>> svc
+    shape::Signer,
 };
 
 /// Everything of the other rooms that sign-in needs.
@@ -156,11 +149,8 @@ impl SignInRoom {
     /// A room that has spoken with no provider yet.
     pub fn new(deps: SignInDeps) -> Self {
         let SignInDeps { sessions, passwords, accounts, keys, hosted, remembered, .. } = deps;
-<<<<<<< HEAD
-        let SignInDeps { local, assertions, grants, id_token_keys, journal, .. } = deps;
-=======
-        let SignInDeps { local, assertions, journal, app_passwords, .. } = deps;
->>>>>>> svc
+        let SignInDeps { local, assertions, grants, id_token_keys, journal, app_passwords, .. } =
+            deps;
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
         let providers = Providers::new(provider::PATIENCE);
         Self {

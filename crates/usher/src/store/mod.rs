@@ -164,11 +164,8 @@ impl Store {
 fn check(db: &rusqlite::Connection, index: &Index) -> Result<(), StoreFailure> {
     members::list(db)?;
     accounts::check(db)?;
-<<<<<<< HEAD
     grants::check(db)?;
-=======
     app_passwords::check(db)?;
->>>>>>> svc
     secrets::check(db)?;
     sessions::load(db, index)
 }

@@ -9,11 +9,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-<<<<<<< HEAD
-use super::{Store, StoreFailure, checksum, grants, index::Index};
-=======
-use super::{Store, StoreFailure, app_passwords, checksum, index::Index};
->>>>>>> svc
+use super::{Store, StoreFailure, app_passwords, checksum, grants, index::Index};
 use crate::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreError};
 
 /// How many sessions one person has at most: a new one ends the oldest.
