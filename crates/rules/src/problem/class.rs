@@ -43,11 +43,12 @@ impl Class {
 }
 
 /// What Pomerium can do and usher can't.
-const UNSUPPORTED: &[&str] = &["U121", "U122", "U305", "U403", "U406", "U413", "U434", "U504"];
+const UNSUPPORTED: &[&str] =
+    &["U121", "U122", "U305", "U358", "U403", "U406", "U413", "U434", "U504"];
 
 /// What Pomerium takes, and usher refuses or does otherwise, with its reason in a decision record or on
 /// the page of keys.
 const BY_DESIGN: &[&str] = &[
     "U103", "U104", "U120", "U205", "U207", "U210", "U230", "U309", "U312", "U313", "U315", "U317",
-    "U330", "U331", "U332", "U342", "U408", "U417", "U424", "U479", "U541",
+    "U330", "U331", "U332", "U342", "U357", "U408", "U417", "U424", "U479", "U541",
 ];

@@ -20,6 +20,7 @@ mod mtls;
 mod reference;
 mod schema;
 mod show;
+mod stand_in;
 mod times;
 mod values;
 

@@ -46,6 +46,7 @@ mod links;
 mod long_heads;
 mod messages;
 mod metrics;
+mod modules;
 mod name_servers;
 mod own_clients;
 mod own_endpoints;
