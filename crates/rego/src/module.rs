@@ -14,7 +14,7 @@ use crate::{available, input};
 pub(crate) const PACKAGE: &str = "data.pomerium.policy";
 
 /// How long a module may take for one decision: the thread that decides serves nobody meanwhile.
-const LONGEST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Steps between two looks at the clock.
 const STEPS: NonZeroU32 = NonZeroU32::new(64).unwrap();

@@ -159,3 +159,16 @@ fn a_module_without_end_is_stopped_and_lets_nobody_in() {
     assert!(answer.contains("deny sub_policies[0].rego[0]"), "{answer}");
     assert!(answer.contains("rego-error"), "{answer}");
 }
+
+/// No record of a decision has fields or queries: what rests on them is not made anew.
+#[test]
+fn a_module_that_names_fields_is_not_made_anew() {
+    for (module, named) in [
+        ("allow := input.http.path == \"/\"", false),
+        ("allow := input.http.headers.Origin == \"x\"", true),
+        ("allow := input[\"http\"][\"raw_query\"] == \"x\"", true),
+    ] {
+        let (plan, _) = compiled(&format!("  sub_policies:\n  - rego: ['{module}']\n"));
+        assert_eq!(plan.unwrap().routes[0].policy.asks_for_fields(), named, "{module}");
+    }
+}

@@ -100,8 +100,8 @@ impl Script {
             rule: &self.name,
             span: Some(&self.span),
             asks: match effect {
-                Effect::Allow => "its Rego allows".into(),
-                Effect::Deny => "its Rego denies".into(),
+                Effect::Allow => "Rego that allows".into(),
+                Effect::Deny => "Rego that denies".into(),
             },
             found,
             holds,

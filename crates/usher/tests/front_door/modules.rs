@@ -1,8 +1,11 @@
 //! Rules in Rego: a module sees the whole request, decides beside the policy language, and lets
 //! nobody in where it fails.
 
+use std::net::SocketAddr;
+
 use http::Method;
 use serde_json::{Value, json};
+use usher::reload::{LoadFailure, Source, load};
 use usher_lab::{browser::Browser, upstream::Upstream};
 
 use crate::{
@@ -19,12 +22,12 @@ else := [user.email == "ann@example.com", {"of-ours"}]
 deny := [true, {"not-by-this"}] if input.http.headers["X-Own"] == "bad"
 else := [true, {"not-that"}] if input.http.raw_query == "that""#;
 
-fn text(upstream: &Upstream, module: &str) -> String {
+fn text(to: SocketAddr, module: &str) -> String {
     let module = module.trim_start().replace('\n', "\n      ");
     let route = format!(
         "- from: https://tv.test\n  to: http://{}\n  allow_websockets: true\n  sub_policies:\n  \
          - rego:\n    - |\n      {module}\n",
-        upstream.address
+        to
     );
     config(&[route])
 }
@@ -38,7 +41,7 @@ async fn ask(browser: &mut Browser, url: &str, fields: &[(&str, &str)]) -> (u16,
 #[tokio::test]
 async fn a_module_sees_the_whole_request_and_its_reasons_are_on_record() {
     let upstream = sockets::echo();
-    let server = TestServer::open(&text(&upstream, ANN_ALONE)).await;
+    let server = TestServer::open(&text(upstream.address, ANN_ALONE)).await;
     let mut ann = server.signed_in("https://tv.test/", ANN).await;
     for (url, fields, status, deny) in [
         ("https://tv.test/", &[][..], 200, Value::Null),
@@ -62,7 +65,7 @@ async fn a_module_sees_the_whole_request_and_its_reasons_are_on_record() {
 async fn a_module_that_fails_lets_nobody_in() {
     let upstream = sockets::echo();
     let twice = "allow := x { x := true }\nallow := x { x := input.http.path != \"/\" }";
-    let server = TestServer::open(&text(&upstream, twice)).await;
+    let server = TestServer::open(&text(upstream.address, twice)).await;
     let mut visitor = server.browser();
     assert_eq!(ask(&mut visitor, "https://tv.test/fine", &[]).await.0, 200);
     let (status, id) = ask(&mut visitor, "https://tv.test/", &[]).await;
@@ -78,17 +81,17 @@ async fn a_module_that_fails_lets_nobody_in() {
 async fn a_socket_goes_on_by_its_fields_and_ends_by_a_stricter_module() {
     let upstream = sockets::echo();
     let by_origin = "allow := input.http.headers.Origin == \"https://tv.test\"";
-    let server = TestServer::open(&text(&upstream, by_origin)).await;
+    let server = TestServer::open(&text(upstream.address, by_origin)).await;
     let browser = server.browser();
     let mut socket = sockets::open(&browser, "tv.test").await;
     let same = format!("{by_origin}\ndeny := input.http.path == \"/other\"");
-    server.reload(&text(&upstream, &same)).unwrap();
+    server.reload(&text(upstream.address, &same)).unwrap();
     let mut between = sockets::open(&browser, "tv.test").await;
-    server.reload(&text(&upstream, &format!("{same}\n"))).unwrap();
+    server.reload(&text(upstream.address, &format!("{same}\n"))).unwrap();
     sockets::says_back(&mut between, "open").await;
     sockets::says_back(&mut socket, "left alone").await;
     let strict = format!("{by_origin}\ndeny := input.http.path == \"/socket\"");
-    server.reload(&text(&upstream, &strict)).unwrap();
+    server.reload(&text(upstream.address, &strict)).unwrap();
     sockets::ends(&mut socket).await;
     sockets::ends(&mut between).await;
     permits::ended(&server, "/socket", "permit_ended_policy", 2).await;
@@ -105,7 +108,22 @@ async fn a_socket_from_before_there_were_modules_ends() {
     );
     let server = TestServer::open(&config(&[open])).await;
     let mut socket = sockets::open(&server.browser(), "tv.test").await;
-    server.reload(&text(&upstream, "allow := true")).unwrap();
+    server.reload(&text(upstream.address, "allow := true")).unwrap();
     sockets::ends(&mut socket).await;
     permits::ended(&server, "/socket", "permit_ended_policy", 1).await;
+}
+
+/// What loads configs for `usher run` compiles modules where it was built with what does, and refuses
+/// them elsewhere: what they deny would be let in.
+#[test]
+fn a_build_without_rego_refuses_its_rules() {
+    let text = text(Upstream::nobody(), "deny := true");
+    match load(Source::Text { name: "config.yaml", text: &text }) {
+        Ok(_) => assert!(cfg!(feature = "rego")),
+        Err(LoadFailure::Refused(findings)) => {
+            let codes: Vec<_> = findings.problems().iter().map(|problem| problem.code).collect();
+            assert!(codes.contains(&"U122") && !cfg!(feature = "rego"), "{codes:?}");
+        }
+        Err(other) => panic!("{other}"),
+    }
 }

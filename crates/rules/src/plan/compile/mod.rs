@@ -73,19 +73,12 @@ pub fn compile_with(
     files: &dyn Files,
     rego: Option<&dyn policy::rego::Compiler>,
 ) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
-    let Draft {
-        globals,
-        routes: sections,
-        mut problems,
-        extent,
-        is_empty,
-        fingerprint,
-        line_starts,
-    } = draft;
-    if extent == Extent::Beginning {
-        sort(&mut problems);
-        return Err(problems);
+    if draft.extent == Extent::Beginning {
+        return Err(sorted(draft.problems));
     }
+    let Draft {
+        globals, routes: sections, mut problems, is_empty, fingerprint, line_starts, ..
+    } = draft;
     let mut compiler = Compiler { keys: &globals, files, problems: &mut problems };
     let listen = compiler.listen();
     let cookie = compiler.cookie();
@@ -248,6 +241,11 @@ fn no_routes(is_empty: bool) -> Problem {
     };
     let help = "write `routes:`, then `- from: https://HOST`, `to: http://APP:PORT` and a `policy`";
     Problem::new(Severity::Warning, "U130", Place::Whole, what, help)
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    sort(&mut problems);
+    problems
 }
 
 /// In the order of the file; what belongs to no place comes last.
