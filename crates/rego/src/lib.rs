@@ -11,7 +11,10 @@ mod module;
 use std::sync::Arc;
 
 use regorus::Engine;
-use usher_rules::policy::rego::{Compiled, Compiler, Mistake, MistakeKind};
+use usher_rules::policy::{
+    Facts,
+    rego::{Answer, Compiled, Compiler, Mistake, MistakeKind, Module, Unanswered},
+};
 
 use module::{Asked, PACKAGE};
 
@@ -29,7 +32,9 @@ impl Compiler for Regorus {
                 let name = package(&engine).unwrap_or_default();
                 let what =
                     format!("nobody asks for `package {}`", name.trim_start_matches("data."));
-                (None, vec![Mistake { kind: MistakeKind::Package, at: None, what }])
+                let mistake = Mistake { kind: MistakeKind::Package, at: None, what };
+                let module: Arc<dyn Module> = Arc::new(Elsewhere);
+                (Some(module), vec![mistake])
             }
             Ok((engine, added)) => checked(engine, added),
             Err(mistake) => (None, vec![mistake]),
@@ -39,7 +44,7 @@ impl Compiler for Regorus {
     }
 }
 
-type Checked = (Option<Arc<dyn usher_rules::policy::rego::Module>>, Vec<Mistake>);
+type Checked = (Option<Arc<dyn Module>>, Vec<Mistake>);
 
 fn checked(engine: Engine, added: Added) -> Checked {
     let mut mistakes = available::missing(&engine);
@@ -128,4 +133,18 @@ fn mistake(error: &str, added: Added) -> Mistake {
     let mut mistake = Mistake { kind: MistakeKind::Invalid, at, what };
     added.taken_from(&mut mistake);
     mistake
+}
+
+/// A module in a package that nobody asks for: it answers no request, so it lets nobody in.
+#[derive(Debug)]
+struct Elsewhere;
+
+impl Module for Elsewhere {
+    fn ask(&self, _: &Facts<'_>) -> Result<Answer, Unanswered> {
+        Err(Unanswered("its package is not `pomerium.policy`".into()))
+    }
+
+    fn asks_for_fields(&self) -> bool {
+        false
+    }
 }

@@ -96,10 +96,10 @@ fn problem(Mistake { kind, at, what }: Mistake, place: Place) -> Problem {
             (Severity::Error, "U356", "mend it there; `opa check` reads the same language")
         }
         MistakeKind::Package => (
-            Severity::Error,
+            Severity::Warning,
             "U357",
-            "write `package pomerium.policy`, or leave the line out: Pomerium refuses every request \
-             of a route whose module has another one",
+            "write `package pomerium.policy`, or leave the line out: as it is, every request of this \
+             route is a 500, in Pomerium too",
         ),
         MistakeKind::Unavailable => (
             Severity::Error,
