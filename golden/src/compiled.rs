@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use usher_rego::Regorus;
 use usher_rules::{
     config::{self, Environment, Files, Input},
     plan::{self, Plan},
@@ -58,10 +59,11 @@ pub fn without_refused(text: &str) -> Compiled {
 
 /// Compiles a text under a file's name.
 pub fn compile(name: Option<&str>, text: &str, env: &Environment, files: &Folder) -> Compiled {
-    let (plan, problems) = match plan::compile(config::read(Input { name, text }, env), files) {
-        Ok((plan, problems)) => (Some(plan), problems),
-        Err(problems) => (None, problems),
-    };
+    let (plan, problems) =
+        match plan::compile_with(config::read(Input { name, text }, env), files, Some(&Regorus)) {
+            Ok((plan, problems)) => (Some(plan), problems),
+            Err(problems) => (None, problems),
+        };
     let wanted = if plan.is_some() { Severity::Warning } else { Severity::Error };
     let counts = |problem: &&Problem| problem.severity == wanted && problem.code != PLACEHOLDER;
     let said: Vec<&Problem> = problems.iter().filter(counts).collect();

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use usher::{request::accept::Presented, server::SystemClock};
 use usher_rules::{
     mcp::Message,
     plan::{Plan, Route},
-    policy::{Decision, Facts, Finding, RequestFacts, Verdict},
+    policy::{Decision, Facts, RequestFacts, Verdict, WholeRequest},
     session::SignedIn,
     time::Clock as _,
 };
@@ -51,17 +52,29 @@ impl Shown<'_> {
         }
         let now = SystemClock.now().wall;
         let certificate = presented.standing(route.client_trust.as_ref(), now);
-        let facts = Facts::of(who, request).with_certificate(certificate);
+        let (fields, authority) = (self.header_map(), field("host").unwrap_or_default());
+        let (raw_path, query) = self.target.split_once('?').unwrap_or((self.target, ""));
+        let whole = WholeRequest { authority, raw_path, query, fields: &fields };
+        let facts = Facts::of(who, request).with_certificate(certificate).with_whole(Some(whole));
         let decision = route.policy.decide(&facts);
         let mut answer = Answer::from([
-            ("allow".into(), side(decision.allow)),
-            ("deny".into(), side(decision.deny)),
+            ("allow".into(), side(decision.allow.holds, decision.allow_words())),
+            ("deny".into(), side(decision.deny.holds, decision.deny_words())),
             ("forward".into(), json!(self.passes(&decision))),
         ]);
         if let Some(status) = status(&decision) {
             answer.insert("status".into(), json!(status));
         }
         Some(answer)
+    }
+
+    fn header_map(&self) -> HeaderMap {
+        let fields = self.fields.as_object().into_iter().flatten();
+        let read = |(name, value): (&String, &Value)| {
+            let value = HeaderValue::from_str(value.as_str()?).ok()?;
+            Some((HeaderName::try_from(name.as_str()).ok()?, value))
+        };
+        fields.filter_map(read).collect()
     }
 
     /// Where devices are enrolled, nobody has to have one.
@@ -94,6 +107,7 @@ impl Shown<'_> {
 fn status(decision: &Decision) -> Option<u16> {
     Some(match decision.verdict {
         Verdict::Allow => return None,
+        Verdict::Deny if decision.has_failed() => 500,
         Verdict::Deny if decision.is_for_the_device() => 450,
         Verdict::Deny => 403,
         Verdict::ShowCertificate => 495,
@@ -102,8 +116,8 @@ fn status(decision: &Decision) -> Option<u16> {
 }
 
 /// One side of a decision, in the form of the recordings.
-fn side(found: Finding) -> Value {
-    let mut reasons: Vec<&str> = found.reasons.iter().map(|reason| reason.word()).collect();
+fn side<'a>(holds: bool, reasons: impl Iterator<Item = &'a str>) -> Value {
+    let mut reasons: Vec<&str> = reasons.collect();
     reasons.sort_unstable();
-    json!({"value": found.holds, "reasons": reasons})
+    json!({"value": holds, "reasons": reasons})
 }

@@ -56,6 +56,10 @@ pub fn check(log: &mut Log) -> Outcome {
         &mut cargo(["clippy", "--package=usher", "--no-default-features", "--", "-D", "warnings"]),
     )?;
     log.command(
+        "lints, with rules in Rego",
+        &mut cargo(["clippy", "--package=usher", "--features=rego", "--", "-D", "warnings"]),
+    )?;
+    log.command(
         "documentation",
         cargo(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"])
             // our readers see private items too: a link to one leads somewhere

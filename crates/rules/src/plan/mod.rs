@@ -36,7 +36,7 @@ pub use autocert::{
 };
 pub use bearer::Bearer;
 pub use brand::{Accents, Brand, Picture, Primary, Rgb, SEATS};
-pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, sort};
+pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, compile_with, sort};
 pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, Pauses};
 pub use hosts::{HostPattern, HostTable, Ports};
 pub use metrics::MetricsListen;

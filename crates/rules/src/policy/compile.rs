@@ -26,7 +26,7 @@ impl Policy {
         read.whole.extend(legacy_clause(legacy, &mut report));
         if let Some(node) = ppl.filter(|node| !node.is_null()) {
             read_policy(node, &mut read, &mut report);
-            if !report.has_errors() && !read.whole.iter().any(admits) {
+            if !report.has_errors() && legacy.rego.is_empty() && !read.whole.iter().any(admits) {
                 let what = if read.whole.is_empty() {
                     "this policy lets nobody in: there is no criterion in it"
                 } else {
@@ -42,7 +42,8 @@ impl Policy {
             return Self { refused, ..Self::deny_all() };
         }
         let (allow, deny) = whole.into_iter().partition(|c: &Clause| c.effect == Effect::Allow);
-        Self { allow: side(allow), deny: side(deny), ..Self::deny_all() }
+        let scripts = legacy.rego.as_slice().into();
+        Self { allow: side(allow), deny: side(deny), scripts, ..Self::deny_all() }
     }
 }
 
@@ -227,8 +228,16 @@ fn warn_hardly_met(named: &str, criterion: &Criterion, at: &Span, report: &mut R
 
 /// The route's own keys as one `allow: or: […]`, in the order of `pomerium-config.md` §4.3.
 fn legacy_clause(legacy: &LegacyAllow, report: &mut Report<'_>) -> Option<Clause> {
-    let LegacyAllow { span: _, public, cors_preflight, any_authenticated, domains, claims, users } =
-        legacy;
+    let LegacyAllow {
+        span: _,
+        public,
+        cors_preflight,
+        any_authenticated,
+        domains,
+        claims,
+        users,
+        rego: _,
+    } = legacy;
     refuse_contradictions(legacy, report);
     let mut terms = Vec::new();
     let mut add = |name: Arc<str>, span: Option<&Span>, criterion| {
@@ -304,6 +313,7 @@ fn refuse_contradictions(legacy: &LegacyAllow, report: &mut Report<'_>) {
         domains,
         claims: _,
         users,
+        rego: _,
     } = legacy;
     let mut narrowed = domains.iter().chain(users).map(|(_, span)| span);
     match (*public, *any_authenticated, narrowed.next()) {

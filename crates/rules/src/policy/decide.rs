@@ -5,7 +5,8 @@ use super::{
     decision::{Decision, Verdict},
     facts::Facts,
     reason::Reasons,
-    rule::{Asked, Side, Term},
+    rego::{self, Heard, Script},
+    rule::{Asked, Effect, Side, Term},
 };
 
 /// What a route lets in. Immutable; if you hold one, it compiled.
@@ -13,6 +14,8 @@ use super::{
 pub struct Policy {
     pub(super) allow: Side,
     pub(super) deny: Side,
+    /// Rules in Rego, each of which speaks for both sides.
+    pub(super) scripts: Box<[Script]>,
     /// What could be read of one that is refused. It is asked by nobody: only looked through for
     /// what else is wrong.
     pub(super) refused: Side,
@@ -26,9 +29,20 @@ impl Policy {
         Self {
             allow: Side::default(),
             deny: Side::default(),
+            scripts: Box::default(),
             refused: Side::default(),
             nothing_allows: "nothing-allows".into(),
         }
+    }
+
+    /// Has it rules in Rego, which may ask for the whole request?
+    pub fn asks_modules(&self) -> bool {
+        !self.scripts.is_empty()
+    }
+
+    /// Does one of them ask for fields or queries, which no record has?
+    pub fn asks_for_fields(&self) -> bool {
+        self.scripts.iter().any(|script| script.module.asks_for_fields())
     }
 
     /// Decides a request. Total: what could fail failed in [`Policy::compile`].
@@ -42,7 +56,7 @@ impl Policy {
     /// Where a person is refused who would be let in after a new sign-in, they are asked for one.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
         let decision = self.decide_now(facts);
-        if decision.verdict != Verdict::Deny {
+        if decision.verdict != Verdict::Deny || decision.has_failed() {
             return decision;
         }
         let after = facts.after_sign_in().map(|facts| self.decide_now(&facts));
@@ -65,8 +79,24 @@ impl Policy {
     }
 
     fn decide_by(&self, facts: &Facts<'_>) -> Decision {
-        let Asked { finding: deny, rule: denied_by } = self.deny.ask(facts);
-        let Asked { finding: allow, rule: allowed_by } = self.allow.ask(facts);
+        let heard = match Heard::of(&self.scripts, facts) {
+            Ok(heard) => heard,
+            Err(failed) => return failed,
+        };
+        let (deny, deny_words) = heard.join(Effect::Deny, self.deny.ask(facts));
+        let (allow, allow_words) = heard.join(Effect::Allow, self.allow.ask(facts));
+        let mut decision = self.weigh(facts, &heard, allow, deny);
+        decision.other = rego::other_reasons(allow_words, deny_words);
+        decision
+    }
+
+    fn weigh<'p>(
+        &'p self,
+        facts: &Facts<'_>,
+        heard: &Heard<'p>,
+        Asked { finding: allow, rule: allowed_by }: Asked<'p>,
+        Asked { finding: deny, rule: denied_by }: Asked<'p>,
+    ) -> Decision {
         // The allow side's names the device, where both ask for one.
         let waiting = |reason| {
             let sides = [(&self.allow, allow), (&self.deny, deny)];
@@ -94,8 +124,9 @@ impl Policy {
                 (None, None) => (Verdict::Deny, None),
             }
         };
+        let rule = rule.or_else(|| heard.that_waits([allow, deny]));
         let rule = Arc::clone(rule.unwrap_or(&self.nothing_allows));
-        Decision { verdict, allow, deny, rule, device }
+        Decision { verdict, allow, deny, rule, device, other: None }
     }
 }
 

@@ -13,15 +13,46 @@ pub struct Decision {
     pub rule: std::sync::Arc<str>,
     /// Which kind of device has to be shown first, where one has to.
     pub device: Option<Box<str>>,
+    /// Reasons that no criterion knows: rules in Rego have words of their own.
+    pub other: Option<Box<OtherReasons>>,
+}
+
+/// Reasons in words of rules in Rego.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtherReasons {
+    /// Of the allow side, in order.
+    pub allow: Box<[Box<str>]>,
+    /// Of the deny side, in order.
+    pub deny: Box<[Box<str>]>,
 }
 
 impl Decision {
+    /// Why the allow side holds, or does not: the words for records.
+    pub fn allow_words(&self) -> impl Iterator<Item = &str> {
+        words(self.allow, self.other.as_deref().map(|other| &*other.allow))
+    }
+
+    /// The same of the deny side.
+    pub fn deny_words(&self) -> impl Iterator<Item = &str> {
+        words(self.deny, self.other.as_deref().map(|other| &*other.deny))
+    }
+
+    /// The words of the side that decided: of deny where it holds.
+    pub fn why(&self) -> Vec<&str> {
+        if self.deny.holds { self.deny_words().collect() } else { self.allow_words().collect() }
+    }
+
     /// Was it refused for the device that was shown?
     pub fn is_for_the_device(&self) -> bool {
         let side = if self.deny.holds { self.deny } else { self.allow };
         const UNAUTHORIZED: Reason = Reason::named("device-unauthorized");
         self.verdict == Verdict::Deny && side.reasons.contains(UNAUTHORIZED)
     }
+}
+
+fn words(of: Finding, other: Option<&[Box<str>]>) -> impl Iterator<Item = &str> {
+    let known = of.reasons.iter().map(|reason| -> &str { reason.word() });
+    known.chain(other.unwrap_or_default().iter().map(AsRef::as_ref))
 }
 
 /// What happens to a request.

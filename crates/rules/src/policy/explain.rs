@@ -6,6 +6,7 @@ use super::{
     decision::Decision,
     facts::Facts,
     reason::Reason,
+    rego::{Answer, FAILED, RuleResult, Script, Unanswered},
     rule::{Clause, Effect, Operator},
 };
 use crate::problem::Span;
@@ -57,7 +58,10 @@ impl Policy {
         let clauses = self.deny.clauses.iter().chain(&self.allow.clauses);
         Explanation {
             decision: self.decide(facts),
-            criteria: clauses.flat_map(|clause| clause.explain(facts)).collect(),
+            criteria: clauses
+                .flat_map(|clause| clause.explain(facts))
+                .chain(self.scripts.iter().flat_map(|script| script.explain(facts)))
+                .collect(),
         }
     }
 }
@@ -80,6 +84,44 @@ impl Clause {
             }
         });
         explained.collect()
+    }
+}
+
+/// The word where a module answers: its reasons are its own.
+const REGO: Reason = Reason::named("rego");
+
+impl Script {
+    /// Its rules as if they were criteria, deny first, and only those that it has.
+    fn explain<'p>(&'p self, facts: &Facts<'_>) -> Vec<Explained<'p>> {
+        let one = |effect, holds, found| Explained {
+            effect,
+            operator: Operator::Or,
+            clause: &self.name,
+            rule: &self.name,
+            span: Some(&self.span),
+            asks: match effect {
+                Effect::Allow => "Rego that allows".into(),
+                Effect::Deny => "Rego that denies".into(),
+            },
+            found,
+            holds,
+            reason: REGO,
+            about: About::Request,
+        };
+        match self.module.ask(facts) {
+            Err(Unanswered(why)) => {
+                let failed = one(Effect::Deny, true, format!("it failed: {why}"));
+                vec![Explained { reason: FAILED, ..failed }]
+            }
+            Ok(Answer { allow, deny }) => {
+                let sides = [(Effect::Deny, deny), (Effect::Allow, allow)];
+                let told = |(effect, RuleResult { holds, returned, .. })| {
+                    let returned: serde_json::Value = returned?;
+                    Some(one(effect, holds, format!("`{effect}` is `{returned}`")))
+                };
+                sides.into_iter().filter_map(told).collect()
+            }
+        }
     }
 }
 

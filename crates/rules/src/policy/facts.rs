@@ -1,6 +1,11 @@
 use std::{net::IpAddr, time::Duration};
 
-use crate::{session::SignedIn, time::UnixTime};
+use http::HeaderMap;
+
+use crate::{
+    session::{Means, SignedIn},
+    time::UnixTime,
+};
 
 /// Everything a policy may look at, and nothing else: no clock, no I/O, no globals.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +20,8 @@ pub struct Facts<'a> {
     pub request: RequestFacts<'a>,
     /// What the client's certificate is worth to the route.
     pub certificate: ClientCertificate<'a>,
+    /// The rest of the request, which no criterion looks at; `None` where nobody asks for it.
+    pub whole: Option<WholeRequest<'a>>,
 }
 
 /// The request, as far as a policy may look at it.
@@ -33,6 +40,19 @@ pub struct RequestFacts<'a> {
     /// The tool that the MCP message in its body calls: the empty text for a call that names none,
     /// `None` for all else. Only routes that are MCP servers are asked so.
     pub tool: Option<&'a str>,
+}
+
+/// What else a request says, for modules alone.
+#[derive(Clone, Copy, Debug)]
+pub struct WholeRequest<'a> {
+    /// Host and port as written.
+    pub authority: &'a str,
+    /// The canonical path, escaped.
+    pub raw_path: &'a str,
+    /// Without its `?`.
+    pub query: &'a str,
+    /// The fields of its head.
+    pub fields: &'a HeaderMap,
 }
 
 /// What a client's certificate is worth, worked out where there is a clock and the authorities
@@ -131,7 +151,7 @@ impl<'a> Facts<'a> {
     /// Of a request without certificate, at no known moment.
     pub fn of(who: Option<&'a SignedIn>, request: RequestFacts<'a>) -> Self {
         let certificate = ClientCertificate::default();
-        Self { who, since_sign_in: None, now: None, request, certificate }
+        Self { who, since_sign_in: None, now: None, request, certificate, whole: None }
     }
 
     /// The same at this moment; at none where it can't be the present.
@@ -140,6 +160,12 @@ impl<'a> Facts<'a> {
         let at = self.who.and_then(|who| who.session.sign_in.moment(now));
         let known = now.is_plausible().then_some(now);
         Self { since_sign_in: at.map(|at| now.since(at)), now: known, ..self }
+    }
+
+    /// The same with the rest of the request.
+    #[must_use]
+    pub const fn with_whole(self, whole: Option<WholeRequest<'a>>) -> Self {
+        Self { whole, ..self }
     }
 
     /// The same with a certificate that is worth this.

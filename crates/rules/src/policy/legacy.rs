@@ -1,3 +1,4 @@
+use super::rego::Script;
 use crate::problem::Span;
 
 /// What a route's own allow keys say, before PPL (`pomerium-config.md` §4.3).
@@ -19,4 +20,6 @@ pub struct LegacyAllow {
     pub claims: Vec<(Box<str>, serde_json::Value, Span)>,
     /// `allowed_users`: ids or addresses.
     pub users: Vec<(Box<str>, Span)>,
+    /// `sub_policies`' rules in Rego. They are asked beside all the rest.
+    pub rego: Vec<Script>,
 }

@@ -29,6 +29,7 @@ mod legacy;
 mod matcher;
 mod never_met;
 mod reason;
+pub mod rego;
 mod report;
 mod rule;
 mod way_in;
@@ -36,9 +37,11 @@ mod way_in;
 pub use certificates::Unvouched;
 pub use criterion::About;
 pub use decide::Policy;
-pub use decision::{Decision, Finding, Verdict};
+pub use decision::{Decision, Finding, OtherReasons, Verdict};
 pub use explain::{Explained, Explanation};
-pub use facts::{Certificate, ClientCertificate, Facts, RequestFacts, WrongCertificate};
+pub use facts::{
+    Certificate, ClientCertificate, Facts, RequestFacts, WholeRequest, WrongCertificate,
+};
 pub use legacy::LegacyAllow;
 pub use matcher::value_of;
 pub use reason::{Reason, Reasons};

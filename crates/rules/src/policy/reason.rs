@@ -7,8 +7,9 @@ use super::criterion::DECLARED;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason(u8);
 
-/// What is said where no policy was asked.
-const UNASKED: &[&str] = &["non-pomerium-route", "pomerium-route", "route-not-found"];
+/// What is said where no criterion was asked.
+const UNASKED: &[&str] =
+    &["non-pomerium-route", "pomerium-route", "rego", "rego-error", "route-not-found"];
 
 /// Every word once, in order. What does not fit into [`Reasons`] does not compile.
 const WORDS: Words = {
@@ -81,6 +82,11 @@ impl Reason {
     /// Every reason, in order of its word.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..).take(WORDS.1).map(Self)
+    }
+
+    /// The one with this word; `None` where no criterion says it.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::all().find(|reason| reason.word() == word)
     }
 
     /// The word in records, as Pomerium writes it.

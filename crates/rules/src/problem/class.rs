@@ -43,7 +43,8 @@ impl Class {
 }
 
 /// What Pomerium can do and usher can't.
-const UNSUPPORTED: &[&str] = &["U121", "U122", "U305", "U403", "U406", "U413", "U434", "U504"];
+const UNSUPPORTED: &[&str] =
+    &["U121", "U122", "U305", "U358", "U403", "U406", "U413", "U434", "U504"];
 
 /// What Pomerium takes, and usher refuses or does otherwise, with its reason in a decision record or on
 /// the page of keys.

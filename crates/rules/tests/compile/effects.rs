@@ -9,18 +9,19 @@ use std::{
 
 use usher_rules::{
     config::{
-        Environment,
+        self, Environment, Input,
         keys::{self, Fate, Key, Kind},
     },
-    plan::Plan,
+    plan::{self, Plan},
 };
 
 use crate::{
-    Shelf, compile,
+    Shelf,
     idp_values::{LISTED, OF_ROUTES},
     items::ITEMS,
     openid_values::CLIENTS,
     reference::root,
+    stand_in::StandIn,
     values::{GLOBAL, ROUTE, Row, SECRET},
 };
 
@@ -185,7 +186,9 @@ pub fn config(place: &str, (path, context, ..): &Row, value: &str, shelf: &Shelf
 
 /// What the proxy would run, without what only says where it was written.
 fn runs(text: &str, shelf: &Shelf) -> Result<BTreeMap<String, usize>, String> {
-    let compiled = compile(Some("config.yaml"), text, &Environment::new(), shelf);
+    let input = Input { name: Some("config.yaml"), text };
+    let draft = config::read(input, &Environment::new());
+    let compiled = plan::compile_with(draft, shelf, Some(&StandIn));
     let (plan, _): (Plan, _) = compiled.map_err(|problems| {
         let words = problems.iter().map(|one| {
             format!(

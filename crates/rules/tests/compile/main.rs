@@ -21,6 +21,7 @@ mod openid_values;
 mod reference;
 mod schema;
 mod show;
+mod stand_in;
 mod times;
 mod values;
 

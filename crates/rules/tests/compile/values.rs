@@ -324,6 +324,7 @@ pub const ROUTE: &[Row] = &[
     ("sub_policies.allowed_users", "sub_policies: [{{}}]", "[ann@a.test]", "[bob@a.test]"),
     ("sub_policies.allowed_domains", "sub_policies: [{{}}]", "[a.test]", "[b.test]"),
     ("sub_policies.allowed_idp_claims", "sub_policies: [{{}}]", "{a: [b]}", "{a: [c]}"),
+    ("sub_policies.rego", "sub_policies: [{{}}]", "['allow := true']", "['deny := true']"),
     ("allowed_domains", "{}", "[a.test]", "[b.test]"),
     ("allowed_idp_claims", "{}", "{groups: [one]}", "{groups: [two]}"),
     (

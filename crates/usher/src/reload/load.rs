@@ -11,6 +11,7 @@ use usher_rules::{
     config::{self, Effective, Environment, Files, Input},
     plain_text,
     plan::{self, Plan},
+    policy::rego::Compiler,
     problem::{Place, Problem, Severity},
     time::{Clock as _, Now},
 };
@@ -107,7 +108,7 @@ pub fn load(source: Source<'_>) -> Result<Loaded, LoadFailure> {
     };
     let draft = config::read(Input { name: name.as_deref(), text: &text }, environment);
     let (places, effective) = (draft.certificate_places(), Effective::of(&draft));
-    let compiled = plan::compile(draft, &disk);
+    let compiled = plan::compile_with(draft, &disk, rego());
     let file = name.unwrap_or_else(|| "the environment".to_owned());
     let found = |problems| Findings { file, text, problems };
     let (plan, mut problems) = match (compiled, garbled) {
@@ -252,6 +253,14 @@ pub fn environment() -> Environment {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
+}
+
+/// What compiles rules in Rego, in builds that have it.
+fn rego() -> Option<&'static dyn Compiler> {
+    #[cfg(feature = "rego")]
+    return Some(&usher_rego::Regorus);
+    #[cfg(not(feature = "rego"))]
+    return None;
 }
 
 /// The disk, for files that a config names; it remembers which.

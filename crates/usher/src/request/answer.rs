@@ -13,7 +13,7 @@ use usher_rules::{
     mcp::Message,
     names::EscapedSlashes,
     plan::{Plan, Route},
-    policy::{Decision, Reason, Verdict},
+    policy::{Decision, Verdict},
     session::{CookieLife, SetCookie},
     signin::sign_out_origins,
 };
@@ -170,6 +170,9 @@ impl Door {
         if let Some(why) = two_readings {
             let why = Some(why.into());
             return respond(known, &BadRequest { why, receipt: receipt(known.seen) });
+        }
+        if decision.has_failed() {
+            return respond(known, &InternalError { receipt: receipt(known.seen) });
         }
         if request.routed.path.decoded() == "/robots.txt" && !is_kubernetes(&request.head.headers) {
             // Crawlers learn that there is nothing for them here.
@@ -337,8 +340,7 @@ fn shown(identity: &Identity) -> Option<&str> {
 /// Which rule it was, and the codes of its reasons, where the route shows them: names of keys and
 /// words of ours, no value of the config and nothing about anybody.
 fn details(route: &Route, decision: &Decision) -> Option<String> {
-    let side = if decision.deny.holds { &decision.deny } else { &decision.allow };
-    let why: Vec<&str> = side.reasons.iter().map(Reason::word).collect();
+    let why = decision.why();
     let why = if why.is_empty() { "nothing lets anybody in".into() } else { why.join(", ") };
     route.shows_details.then(|| format!("Rule {}: {why}.", decision.rule))
 }

@@ -17,7 +17,7 @@ const LOCK: &str = "usher.lock";
 /// "USHR": what `file` and our own check know the store by.
 const APPLICATION_ID: i32 = 0x5553_4852;
 /// Each takes the store from the format before it; their count is the format that we know.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),

@@ -48,6 +48,7 @@ mod links;
 mod long_heads;
 mod messages;
 mod metrics;
+mod modules;
 mod name_servers;
 mod openid;
 mod own_clients;

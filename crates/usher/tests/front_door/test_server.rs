@@ -21,9 +21,10 @@ use usher::{
 };
 pub use usher_lab::patience::eventually;
 use usher_lab::{browser::Browser, clock::TurnedClock, lines::Lines, patience::PATIENCE};
+use usher_rego::Regorus;
 use usher_rules::{
     config::{Environment, Files, Input, read},
-    plan::{Plan, compile},
+    plan::{Plan, compile_with},
     problem::Problem,
     secret::Secret,
     time::Clock,
@@ -62,7 +63,7 @@ impl Files for Disk {
 /// Compiles a config that has no errors, to be served on a free port of loopback.
 pub fn plan(text: &str) -> Plan {
     let input = Input { name: Some("config.yaml"), text };
-    match compile(read(input, &Environment::new()), &Disk) {
+    match compile_with(read(input, &Environment::new()), &Disk, Some(&Regorus)) {
         Ok((mut plan, _)) => {
             let here = |address: Box<str>| match address.starts_with("127.0.0.1:") {
                 true => address, // somebody has to find it
@@ -90,7 +91,7 @@ pub fn compiles(text: &str) -> bool {
 /// What keeps a config from compiling.
 pub fn problems(text: &str) -> Vec<Problem> {
     let input = Input { name: Some("config.yaml"), text };
-    compile(read(input, &Environment::new()), &Disk).err().unwrap_or_default()
+    compile_with(read(input, &Environment::new()), &Disk, Some(&Regorus)).err().unwrap_or_default()
 }
 
 /// A route as the guide has it, for those in [`FRIENDS`].

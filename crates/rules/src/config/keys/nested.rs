@@ -374,9 +374,10 @@ keys! {
     SUB_ALLOWED_DOMAINS: List = list("allowed_domains", Supported).guards();
     /// People by what the provider says about them.
     SUB_ALLOWED_IDP_CLAIMS: AnyKind = any("allowed_idp_claims", Supported).guards();
+    /// Modules of Rego with rules of their own, where usher was built with the feature `rego`.
+    SUB_REGO: AnyKind = any("rego", Supported).guards();
 
     others:
-        any("rego", Refused("it holds further rules, which may deny"));
         text("id", NoEffect(CONSOLE));
         text("name", NoEffect(CONSOLE));
         any("source_ppl", NoEffect(CONSOLE));

@@ -32,6 +32,7 @@ mod policy_tests;
 mod provider;
 mod proxy_protocol;
 mod re2;
+mod rego;
 mod resilience;
 mod route;
 mod secrets;
@@ -46,10 +47,11 @@ mod upgrades;
 
 use std::sync::Arc;
 
-use self::tunnel::Carries;
+use self::{rego::Rego, tunnel::Carries};
 use super::{HostPattern, HostTable, Plan, Route};
 use crate::{
     config::{Draft, Files, Section, keys::global},
+    policy,
     problem::{Place, Problem, Severity},
     yaml::Extent,
 };
@@ -60,19 +62,25 @@ use crate::{
 ///
 /// Every problem of the config, warnings among them, when at least one is an error.
 pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
-    let Draft {
-        globals,
-        routes: sections,
-        mut problems,
-        extent,
-        is_empty,
-        fingerprint,
-        line_starts,
-    } = draft;
-    if extent == Extent::Beginning {
-        sort(&mut problems);
-        return Err(problems);
+    compile_with(draft, files, None)
+}
+
+/// The same with what compiles rules in Rego, where the build has it.
+///
+/// # Errors
+///
+/// As [`compile`].
+pub fn compile_with(
+    draft: Draft,
+    files: &dyn Files,
+    rego: Option<&dyn policy::rego::Compiler>,
+) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
+    if draft.extent == Extent::Beginning {
+        return Err(sorted(draft.problems));
     }
+    let Draft {
+        globals, routes: sections, mut problems, is_empty, fingerprint, line_starts, ..
+    } = draft;
     let mut compiler = Compiler { keys: &globals, files, problems: &mut problems };
     let listen = compiler.listen();
     let cookie = compiler.cookie();
@@ -89,7 +97,9 @@ pub fn compile(draft: Draft, files: &dyn Files) -> Result<(Plan, Vec<Problem>), 
     let flags = flags::pages(&globals);
     compiler.remarks();
     compiler.other_upgrades(&global::ALLOW_UPGRADES);
-    let defaults = route::Defaults::of(&globals, &response_fields, &additional_methods, &mtls);
+    let modules = Rego { compiler: rego, line_starts: &line_starts };
+    let defaults =
+        route::Defaults::of((&globals, modules), &response_fields, &additional_methods, &mtls);
 
     let Compiled { routes: compiled, kept } =
         each_route(&sections, &line_starts, &defaults, files, &mut problems);
@@ -188,7 +198,7 @@ fn each_route(
         let mut found = Vec::new();
         let line = line_of(line_starts, section);
         let mut compiler = Compiler { keys: section, files, problems: &mut found };
-        let takes = match compiler.carries() {
+        let takes = match compiler.carries(defaults.rego) {
             Carries::Http => Some(compiler.requests()),
             Carries::Tunnel(from, tunnel) => Some(route::Takes::tunnel(from, tunnel)),
             Carries::Unserved(from) => {
@@ -237,6 +247,11 @@ fn no_routes(is_empty: bool) -> Problem {
     };
     let help = "write `routes:`, then `- from: https://HOST`, `to: http://APP:PORT` and a `policy`";
     Problem::new(Severity::Warning, "U130", Place::Whole, what, help)
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    sort(&mut problems);
+    problems
 }
 
 /// In the order of the file; what belongs to no place comes last.

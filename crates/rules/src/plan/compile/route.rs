@@ -14,6 +14,7 @@ use super::{
     mtls, name,
     policy_tests::Tested,
     provider::stable_id,
+    rego::Rego,
     target,
 };
 use crate::{
@@ -39,6 +40,7 @@ pub(super) struct Defaults<'a> {
     pass_identity: bool,
     issuer_is_uri: bool,
     globals: &'a Section,
+    pub(super) rego: Rego<'a>,
     breakers: CircuitBreakers,
     response_fields: &'a ResponseFields,
     additional_methods: &'a [Box<str>],
@@ -49,7 +51,7 @@ pub(super) struct Defaults<'a> {
 
 impl<'a> Defaults<'a> {
     pub(super) fn of(
-        globals: &'a Section,
+        (globals, rego): (&'a Section, Rego<'a>),
         response_fields: &'a ResponseFields,
         additional_methods: &'a [Box<str>],
         mtls: &'a mtls::Shared,
@@ -59,6 +61,7 @@ impl<'a> Defaults<'a> {
             pass_identity: globals.value(&global::PASS_IDENTITY_HEADERS),
             issuer_is_uri: globals.value(&global::JWT_ISSUER_FORMAT) == IssuerFormat::Uri,
             globals,
+            rego,
             breakers: CircuitBreakers::of(
                 globals.get(&global::CIRCUIT_BREAKER_THRESHOLDS),
                 CircuitBreakers::default(),
@@ -195,7 +198,7 @@ impl Compiler<'_> {
         self.keep(outcome)
     }
 
-    pub(super) fn policy(&mut self) -> Policy {
+    pub(super) fn policy(&mut self, rego: Rego<'_>) -> Policy {
         let legacy = LegacyAllow {
             span: self.start(),
             public: self.keys.value(&route::ALLOW_PUBLIC_UNAUTHENTICATED_ACCESS),
@@ -204,6 +207,7 @@ impl Compiler<'_> {
             domains: self.people((&route::ALLOWED_DOMAINS, &nested::SUB_ALLOWED_DOMAINS)),
             claims: self.claims(),
             users: self.people((&route::ALLOWED_USERS, &nested::SUB_ALLOWED_USERS)),
+            rego: self.rego(rego),
         };
         let ppl = self.keys.given(&route::POLICY);
         self.warn_without_effect(&legacy, ppl);
@@ -212,7 +216,7 @@ impl Compiler<'_> {
 
     /// The one in force, and the one that is tried beside it.
     fn policies(&mut self, defaults: &Defaults<'_>) -> (Policy, Option<Policy>) {
-        let (policy, shadow) = (self.policy(), self.shadow_policy());
+        let (policy, shadow) = (self.policy(defaults.rego), self.shadow_policy());
         for policy in [Some(&policy), shadow.as_ref()].into_iter().flatten() {
             let (methods, slashes) = (defaults.additional_methods, defaults.slashes);
             self.problems.extend(policy.never_met(methods, slashes));
@@ -271,7 +275,8 @@ impl Compiler<'_> {
         let is_closed = !is_open
             && legacy.users.is_empty()
             && legacy.domains.is_empty()
-            && legacy.claims.is_empty();
+            && legacy.claims.is_empty()
+            && legacy.rego.is_empty();
         if is_closed && ppl.is_none() {
             let place = self.keys.source.place(&self.start());
             self.report(Problem::new(

@@ -1,7 +1,7 @@
 //! Routes for something else than HTTP: tunnels for TCP, and those for UDP and SSH, which are read
 //! and not served.
 
-use super::{Compiler, from, target};
+use super::{Compiler, from, rego::Rego, target};
 use crate::{
     config::{
         Given,
@@ -29,7 +29,7 @@ pub(super) enum Carries {
 
 impl Compiler<'_> {
     /// What this route carries, by the schemes of `from` and `to`.
-    pub(super) fn carries(&mut self) -> Carries {
+    pub(super) fn carries(&mut self, rego: Rego<'_>) -> Carries {
         let Some(given) = self.keys.given(&route::FROM) else { return Carries::Http };
         let scheme = scheme_of(given.text());
         let is_from = FROM.contains(&&*scheme);
@@ -50,7 +50,7 @@ impl Compiler<'_> {
         if scheme == "tcp+https" && is_tcp && leads_on {
             return self.tcp(given);
         }
-        let _its_mistakes_are_told = self.policy();
+        let _its_mistakes_are_told = self.policy(rego);
         let named = if is_from { &scheme } else { tunnelled.unwrap_or(&scheme) };
         let (what, help) = match (&*scheme, named.as_str()) {
             ("tcp+https", _) => (

@@ -169,6 +169,9 @@ fn judged_words(Judged { explanation, after, by, .. }: &Judged<'_>) -> String {
     if *by != ReadingOf::Canonical {
         return "it is refused: 400".into();
     }
+    if explanation.decision.has_failed() {
+        return "a rule in Rego fails, so nobody is let in: 500, as in Pomerium".into();
+    }
     match (explanation.decision.verdict, after) {
         (Verdict::Allow, After::Forwarded) => "it is forwarded to the app".into(),
         (Verdict::Allow, After::Climbs) => {

@@ -10,6 +10,7 @@
 
 mod on_record;
 mod stream;
+mod whole;
 
 pub use on_record::AskedOnRecord;
 pub use stream::{PermitEnd, Stream};
@@ -22,12 +23,14 @@ use usher_rules::{
     names::{Authority, RequestPath, is_registered},
     plan::{Action, Plan, Route},
     policy::{
-        Certificate, ClientCertificate, Decision, Explanation, Facts, Policy, RequestFacts, Verdict,
+        Certificate, ClientCertificate, Decision, Explanation, Facts, Policy, RequestFacts,
+        Verdict, WholeRequest,
     },
     session::SignedIn,
     time::{Now, UnixTime},
 };
 
+use self::whole::KeptWhole;
 use super::{
     accept::Presented,
     identify::{Identified, LiveSession},
@@ -65,6 +68,7 @@ pub struct PolicyInput {
     preflight_method: Option<Box<str>>,
     tool: Option<Box<str>>,
     message_was_read: bool,
+    whole: Option<Box<KeptWhole>>,
 }
 
 /// What a route's app says of a stranger's request that its policy wants to know somebody for.
@@ -206,6 +210,9 @@ impl Standing {
         if reads_messages(&route) && !reads_messages(&self.route) {
             return Err(PermitEnd::PolicyChanged); // what its message was nobody knows now
         }
+        if reads_whole(&route) && self.asked.whole.is_none() {
+            return Err(PermitEnd::PolicyChanged); // nor what its fields were
+        }
         let session = self.session.as_ref();
         let has_expired = session.is_some_and(|session| session.is_over(now));
         let (providers, by) = (&plan.sign_in.providers, route.sign_in_by.as_ref());
@@ -250,6 +257,11 @@ pub fn reads_messages(route: &Route) -> bool {
     route.mcp.is_some_and(|server| server.reads_at_most.is_some())
 }
 
+/// Is the whole of a request kept, because rules in Rego may ask for it?
+pub fn reads_whole(route: &Route) -> bool {
+    route.policy.asks_modules()
+}
+
 impl PolicyInput {
     fn of(request: &Identified<'_>) -> Self {
         let Identified { head, seen, routed, .. } = request;
@@ -278,6 +290,7 @@ impl PolicyInput {
                 .flatten(),
             tool: request.message.tool().map(Into::into),
             message_was_read: routed.route().is_some_and(|route| reads_messages(route)),
+            whole: KeptWhole::of(request),
         }
     }
 
@@ -290,7 +303,8 @@ impl PolicyInput {
     ) -> (Decision, ReadingOf) {
         let certificate = self.certificate(route, at);
         let decide = |facts: RequestFacts<'_>| {
-            policy.decide(&Facts::of(who, facts).at(at).with_certificate(certificate))
+            let facts = Facts::of(who, facts).at(at).with_certificate(certificate);
+            policy.decide(&facts.with_whole(self.whole()))
         };
         let decision = decide(self.own_reading());
         if decision.verdict != Verdict::Allow {
@@ -306,7 +320,7 @@ impl PolicyInput {
         let certificate = self.certificate(route, self.at);
         let explain = |facts: RequestFacts<'_>| {
             let facts = Facts::of(who, facts).at(self.at).with_certificate(certificate);
-            route.policy.explain(&facts)
+            route.policy.explain(&facts.with_whole(self.whole()))
         };
         let refuses = |one: &Explanation<'_>| one.decision.verdict != Verdict::Allow;
         let own = explain(self.own_reading());
@@ -343,6 +357,10 @@ impl PolicyInput {
     /// The client's certificate, judged by what the route trusts, then.
     fn certificate(&self, route: &Route, at: UnixTime) -> ClientCertificate<'_> {
         self.presented.standing(route.client_trust.as_ref(), at)
+    }
+
+    fn whole(&self) -> Option<WholeRequest<'_>> {
+        self.whole.as_deref().map(|whole| whole.facts(self.path.wire()))
     }
 
     fn facts<'a>(&'a self, method: &'a str, path: &'a str) -> RequestFacts<'a> {

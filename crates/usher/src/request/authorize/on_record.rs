@@ -84,13 +84,14 @@ impl AskedOnRecord {
         Some(Arc::new(Presented::new(ClientChain::read(&chain))))
     }
 
-    /// Is it known what the message said that this route would read, and what the client has to show
-    /// where its policy asks for that? A record from before certificates were kept does not say.
+    /// Is it known what the message said that this route would read, what the client has to show
+    /// where its policy asks for that, and all else that its rules in Rego may look at? A record from before certificates were kept does not say.
     pub fn suffices_for(&self, route: &Route) -> bool {
         let message = self.message_was_read || self.method != Method::POST.as_str();
         let certificate = self.certificate_was_asked_for || !self.certificates.is_empty();
         (message || !reads_messages(route))
             && (certificate || !route.policy.asks_for_certificates())
+            && !route.policy.asks_for_fields() // no record has any
     }
 
     /// The head of a request that asks the same; `None` where the record is none of ours.

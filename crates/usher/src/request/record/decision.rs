@@ -209,9 +209,9 @@ impl Decided<'_> {
         const NOBODY: Reason = Reason::named("user-unauthenticated");
         const NO_ROUTE: Reason = Reason::named("route-not-found");
         let (allow, deny): (Side<'_>, Side<'_>) = match self.by {
-            By::Policy(Judgement { decision: Decision { allow, deny, .. }, .. }) => {
-                side(o, ALLOW, (allow.holds, allow.reasons.iter().map(Reason::word)));
-                side(o, DENY, (deny.holds, deny.reasons.iter().map(Reason::word)));
+            By::Policy(Judgement { decision, .. }) => {
+                side(o, ALLOW, (decision.allow.holds, decision.allow_words()));
+                side(o, DENY, (decision.deny.holds, decision.deny_words()));
                 return;
             }
             By::OwnPage => ((true, Some(PAGE.word())), (false, None)),
@@ -239,9 +239,7 @@ impl Decided<'_> {
         add(" verdict=", self.by.verdict().word());
         add(" rule=", self.by.rule());
         if let By::Policy(Judgement { decision, .. }) = self.by {
-            let side = if decision.deny.holds { &decision.deny } else { &decision.allow };
-            let why: Vec<&str> = side.reasons.iter().map(Reason::word).collect();
-            add(" why=", &why.join(","));
+            add(" why=", &decision.why().join(","));
         }
         if let Some(shadow) = self.by.disagreement() {
             add(" shadow-verdict=", shadow.verdict.word());
