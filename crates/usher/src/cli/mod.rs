@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod backup;
 pub mod certs;
 pub mod check;
 pub mod data_dir;
@@ -8,6 +9,7 @@ pub mod demo;
 pub mod explain;
 mod failure;
 mod first;
+pub mod keys;
 mod live;
 mod mounts;
 pub mod people;
@@ -72,6 +74,9 @@ Look after it:
   sessions   List who is signed in, and end sessions
   status     Show the config in force, and each host's certificate: who signed it, when it ends
   trust      Make this machine and its browsers trust the local authority
+  keys       Replace the keys that usher made
+  backup     Copy what usher keeps into one file, also while it runs
+  restore    Put a backup in the place of what usher keeps
   certs      Renew or revoke certificates from an authority, or change the account's key
   tls-report Say which old TVs, phones and players a host's certificate turns away
 
@@ -111,6 +116,9 @@ enum Command {
     Sessions(sessions::Args),
     Status(status::StatusArgs),
     Trust(trust::Args),
+    Keys(keys::Args),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Certs(certs::Args),
     TlsReport(status::TlsReportArgs),
     Tcp(tcp::Args),
@@ -128,6 +136,9 @@ pub fn main() -> ExitCode {
         Command::Sessions(args) => sessions(&args),
         Command::Status(args) => status::status(&args),
         Command::Trust(args) => trust::run(&args),
+        Command::Keys(args) => keys(&args),
+        Command::Backup(args) => backup::back_up(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Certs(args) => certs::run(&args),
         Command::TlsReport(args) => status::tls_report(&args),
         Command::Tcp(args) => tcp::run(&args),
@@ -152,6 +163,15 @@ fn sessions(args: &sessions::Args) -> ExitCode {
     service::tell_of_another(&dir);
     let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
     sessions::run(&args.command, &dir, SystemClock.now().wall, &mut output, &mut errors)
+}
+
+fn keys(args: &keys::Args) -> ExitCode {
+    let dir = match dir_of(args.data_dir.as_deref()) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    service::tell_of_another(&dir);
+    keys::run(args.command, &dir, &mut io::stdout().lock(), &mut io::stderr())
 }
 
 fn people(args: &people::Args) -> ExitCode {

@@ -281,8 +281,9 @@ fn open_door(
     apps: Apps,
 ) -> Result<(Arc<Door>, Arc<SignInRoom>), StartError> {
     let Kept { plan, store, recorder, .. } = kept;
-    let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, store)?;
-    let (keys, signer) = (Arc::new(keys), Arc::new(signer));
+    let OwnKeys { keys, signer, hosted } =
+        OwnKeys::of(&plan.secrets, store, kept.clock.now().wall)?;
+    let signer = Arc::new(signer);
     let people = Arc::new(Directory::new(Arc::<Store>::clone(store), passwords));
     let own = Arc::new(SignInRoom::new(SignInDeps {
         sessions: Arc::<Store>::clone(store),

@@ -97,7 +97,7 @@ pub enum Tenant {
 }
 
 impl Alone {
-    const FILE: &str = "usher.running";
+    pub(super) const FILE: &str = "usher.running";
 
     /// Whether a server ever had this directory.
     pub fn was_taken(dir: &Path) -> bool {

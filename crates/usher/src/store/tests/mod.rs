@@ -1,5 +1,6 @@
 mod crash;
 mod damage;
+mod keys;
 mod opening;
 mod other_process;
 mod people;
