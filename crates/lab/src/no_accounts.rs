@@ -7,6 +7,7 @@ use usher_rules::{
         AccountLink, AccountRefusal, Accounts, Joining, KeptPasskey, NewCredential, ShownPasskey,
     },
     people::{BoxFuture, Member, PasswordRefusal, PeopleError},
+    plan::Passwords,
     secret::Secret,
     time::{Now, UnixTime},
     totp::CodeApp,
@@ -55,6 +56,7 @@ impl Accounts for NoAccounts {
         &'a self,
         _owner: &'a str,
         _id: &'a str,
+        _passwords: Passwords,
     ) -> BoxFuture<'a, Result<(), AccountRefusal>> {
         Box::pin(async { Err(AccountRefusal::Link) })
     }

@@ -137,7 +137,10 @@ impl SignInRoom {
                 self.accounts.add(&owner.id, NewCredential::Password(new), ask.wall()).await
             }
             "no-app" => self.accounts.remove_code_app(&owner.id).await,
-            REMOVE => self.accounts.remove_passkey(&owner.id, text(ID_FIELD)).await,
+            REMOVE => {
+                let passwords = ask.plan().sign_in.passwords;
+                self.accounts.remove_passkey(&owner.id, text(ID_FIELD), passwords).await
+            }
             _ => return answer::see_other(PAGE),
         };
         match done {
