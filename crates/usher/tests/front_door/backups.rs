@@ -90,6 +90,8 @@ async fn a_backup_that_is_torn_or_changed_changes_nothing() {
     let short = Secret::new(&b"short"[..]);
     let short = back_up(&server, &broken, Protection::Sealed(&short, CHEAP)).unwrap_err();
     assert!(matches!(short, BackupError::ShortPassphrase), "{short}");
+    let bare = out.path().join("bare");
+    back_up(&server, &bare, Protection::WithoutKeys).unwrap();
     server.stop(Duration::ZERO).await;
     let whole = fs::read(&file).unwrap();
     let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
@@ -121,6 +123,12 @@ async fn a_backup_that_is_torn_or_changed_changes_nothing() {
         let refused = restore(&broken, &dir, Some(&passphrase()), NOW).unwrap_err();
         assert!(!refused.hint().is_empty(), "{why}");
     }
+    let mut plain = fs::read(&bare).unwrap();
+    let end = plain.len() - 40; // in what the store holds, not in its first line
+    plain[end] ^= 1;
+    fs::write(&broken, plain).unwrap();
+    let refused = restore(&broken, &dir, None, NOW).unwrap_err();
+    assert!(matches!(refused, BackupError::Damaged(_)), "one that is not sealed: {refused}");
     for other in [None, Some(Secret::new(&b"another passphrase"[..]))] {
         assert!(restore(&file, &dir, other.as_ref(), NOW).is_err(), "whoever does not know it");
     }

@@ -81,7 +81,8 @@ fn keys_that_are_lost_or_another_s_are_not_made_anew() {
     let (_other_dir, other) = fresh();
     other.keys(Some(&file), || set(3)).unwrap();
     assert!(matches!(store.keys(None, never), Err(KeyFileError::Other { .. })));
-    let damaged: [(&str, fn(&str) -> String); 4] = [
+    type Damage = fn(&str) -> String;
+    let damaged: [(&str, Damage); 4] = [
         ("torn", |text| text[..text.len() / 2].into()),
         ("shorter", |text| text.replacen("AQEB", "", 1)),
         ("later", |text| text.replace("\"format\": 1", "\"format\": 2")),
