@@ -15,7 +15,7 @@ use usher_rules::{
 
 use super::{
     Store, StoreFailure, checksum,
-    keys::random,
+    key_file::random,
     members::{self, Row as MemberRow},
     sessions::{self, stored},
 };

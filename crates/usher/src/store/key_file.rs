@@ -150,16 +150,15 @@ pub fn read(file: &Path) -> Result<Option<Vec<KeySet>>, KeyFileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OpenError::io(file, error).into()),
     }
-    let too_long = fs::metadata(file).is_ok_and(|found| found.len() > LONGEST);
+    if fs::metadata(file).is_ok_and(|found| found.len() > LONGEST) {
+        return Err(KeyFileError::Damaged { file: file.to_owned(), what: "it is too long".into() });
+    }
     let text = fs::read(file).map_err(|source| OpenError::io(file, source))?;
-    parse(&Zeroizing::new(text), file, too_long).map(Some)
+    parse(&Zeroizing::new(text), file).map(Some)
 }
 
-fn parse(text: &[u8], file: &Path, too_long: bool) -> Result<Vec<KeySet>, KeyFileError> {
+fn parse(text: &[u8], file: &Path) -> Result<Vec<KeySet>, KeyFileError> {
     let damaged = |what: &str| KeyFileError::Damaged { file: file.to_owned(), what: what.into() };
-    if too_long {
-        return Err(damaged("it is too long"));
-    }
     #[derive(Deserialize)]
     struct Format {
         format: u32,
@@ -217,4 +216,12 @@ pub(super) fn write(file: &Path, keys: &[KeySet]) -> Result<(), OpenError> {
         .map_err(refused)?;
     fs::rename(&draft, file).map_err(|source| OpenError::io(file, source))?;
     directory::sync(dir)
+}
+
+/// Fresh octets for a seal.
+pub(super) fn random() -> Result<[u8; 12], StoreFailure> {
+    let mut nonce = [0; 12];
+    let failed = |_| StoreFailure::Unexpected { what: "the system gives no random bytes".into() };
+    aws_lc_rs::rand::fill(&mut nonce).map_err(failed)?;
+    Ok(nonce)
 }

@@ -19,7 +19,7 @@ use usher_rules::{
 
 use super::{
     OpenError, Store, StoreFailure, accounts, checksum, directory,
-    key_file::{self, KEY_FILE, KeyFileError, KeySet},
+    key_file::{self, KEY_FILE, KeyFileError, KeySet, random},
     open, remembered, sessions,
 };
 
@@ -199,14 +199,6 @@ fn resealed(keys: &Keys, who: &SignedIn) -> Option<SignedIn> {
     let nonces = [random().ok()?, random().ok()?];
     let session = keys.resealed_session(&who.session, nonces)?;
     Some(SignedIn { session, person: who.person.clone() })
-}
-
-/// Fresh octets for a seal.
-pub(super) fn random() -> Result<[u8; 12], StoreFailure> {
-    let mut nonce = [0; 12];
-    let failed = |_| StoreFailure::Unexpected { what: "the system gives no random bytes".into() };
-    aws_lc_rs::rand::fill(&mut nonce).map_err(failed)?;
-    Ok(nonce)
 }
 
 fn mark(db: &Connection) -> Result<Option<Mark>, StoreFailure> {

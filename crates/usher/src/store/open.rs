@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{OpenError, backup::judge_unfinished, directory};
+use super::{OpenError, directory};
 
 /// The store's name in the data directory.
 pub(super) const FILE: &str = "usher.sqlite3";
@@ -40,7 +40,7 @@ pub(super) fn open(dir: &Path, patience: Duration) -> Result<(Connection, PathBu
     let (file, lock) = (dir.join(FILE), dir.join(LOCK));
     let turn = directory::new_file(dir, &lock)?;
     turn.lock().map_err(|source| OpenError::io(&lock, source))?;
-    judge_unfinished(dir)?;
+    directory::judge_unfinished(dir)?;
     match fs::symlink_metadata(&file) {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(dir, &file)?,

@@ -14,7 +14,6 @@ use usher_rules::{secret::Secret, time::UnixTime};
 use zeroize::Zeroizing;
 
 pub use archive::Work;
-pub(super) use restore::judge_unfinished;
 pub use restore::{Keys, Restored, restore};
 
 use super::{KEY_FILE, OpenError, Store, StoreFailure, directory, open};

@@ -19,8 +19,6 @@ use super::{
 pub(super) const REPLACED: &str = "replaced-";
 /// Holds what is about to be there.
 pub(super) const STAGED: &str = "restore.staged";
-/// Lies there while files change places.
-const UNFINISHED: &str = "restore.unfinished";
 
 /// What was restored.
 #[derive(Debug)]
@@ -77,17 +75,6 @@ pub fn restore(
     Ok(Restored { made_at: UnixTime::from_seconds(head.made_at), replaced, keys })
 }
 
-/// # Errors
-///
-/// [`OpenError::Unfinished`] where files of a restore have not all changed places: half of the one
-/// and half of the other is nobody's store.
-pub(in crate::store) fn judge_unfinished(dir: &Path) -> Result<(), OpenError> {
-    match dir.join(UNFINISHED).exists() {
-        true => Err(OpenError::Unfinished { dir: dir.to_owned() }),
-        false => Ok(()),
-    }
-}
-
 fn is_below(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     !name.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)))
@@ -139,12 +126,12 @@ fn make_folders(dir: &Path, folder: &Path) -> io::Result<()> {
 /// Keys and certificates stay where the backup has none to take their place.
 fn swap(dir: &Path, staged: &Path, keys: Keys, now: UnixTime) -> io::Result<Option<PathBuf>> {
     let sync = || fs::File::open(dir).and_then(|dir| dir.sync_all());
-    let unfinished = dir.join(UNFINISHED);
+    let unfinished = dir.join(directory::UNFINISHED);
     fs::File::create(&unfinished)?.sync_all()?;
     sync()?;
     let mut aside = None;
     for name in names_in(dir)? {
-        let stays = [open::LOCK, Alone::FILE, STAGED, UNFINISHED].contains(&&*name);
+        let stays = [open::LOCK, Alone::FILE, STAGED, directory::UNFINISHED].contains(&&*name);
         let is_store = name.starts_with(open::FILE);
         if stays || name.starts_with(REPLACED) || (keys == Keys::Elsewhere && !is_store) {
             continue;
