@@ -8,6 +8,7 @@ use usher_rules::{
     },
     app_passwords::{AppPassword, AppPasswords},
     people::{BoxFuture, Member, PasswordRefusal, PeopleError},
+    plan::Passwords,
     secret::Secret,
     time::{Now, UnixTime},
     totp::CodeApp,
@@ -56,6 +57,7 @@ impl Accounts for NoAccounts {
         &'a self,
         _owner: &'a str,
         _id: &'a str,
+        _passwords: Passwords,
     ) -> BoxFuture<'a, Result<(), AccountRefusal>> {
         Box::pin(async { Err(AccountRefusal::Link) })
     }

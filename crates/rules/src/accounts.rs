@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     passkey::{Assertion, Expected, NewPasskey, PasskeyFault},
     people::{BoxFuture, Member, PasswordRefusal, PeopleError, UnixTimeSeconds},
+    plan::Passwords,
     secret::Secret,
     time::{Now, UnixTime},
     totp::CodeApp,
@@ -151,12 +152,13 @@ pub trait Accounts: Send + Sync {
         new: NewCredential,
         now: UnixTime,
     ) -> BoxFuture<'a, Result<(), AccountRefusal>>;
-    /// Takes a passkey away, unless it is the last thing to sign in with; ends the sessions that
-    /// its owner has.
+    /// Takes a passkey away, unless it is the last thing to sign in with: a password is none where
+    /// they are turned off. Ends the sessions that its owner has.
     fn remove_passkey<'a>(
         &'a self,
         owner: &'a str,
         id: &'a str,
+        passwords: Passwords,
     ) -> BoxFuture<'a, Result<(), AccountRefusal>>;
     /// What has to be shown beside somebody's password; `None` where that is enough.
     fn code_app<'a>(

@@ -14,6 +14,9 @@ use crate::time::UnixTime;
 const STEP: u64 = 30;
 /// How many digits it has (RFC 4226 §5.3), as a modulus.
 const MODULUS: u32 = 1_000_000;
+/// After so many wrong ones in a row no code of the app is taken any more, and a recovery code is
+/// (NIST SP 800-63B §5.2.2): whoever knows the password can't guess on for months.
+const MOST_WRONG: u32 = 100;
 
 /// What is kept of somebody's app.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub struct CodeApp {
     last_step: u64,
     /// SHA-256 of codes that count once in the place of the app's.
     recovery: Vec<[u8; 32]>,
+    /// How many wrong ones came since the last right one.
+    #[serde(default)]
+    wrong: u32,
 }
 
 impl CodeApp {
@@ -35,19 +41,22 @@ impl CodeApp {
         now: UnixTime,
     ) -> Option<Self> {
         let recovery = recovery.map(digest_of).collect();
-        Self { secret: secret.into(), last_step: 0, recovery }.take(typed, now)
+        Self { secret: secret.into(), last_step: 0, recovery, wrong: 0 }.take(typed, now)
     }
 
     /// The same after `typed` was taken; `None` where it is no good, or was taken before. One step
     /// early or late is forgiven, for clocks that differ.
     pub fn take(&self, typed: &str, now: UnixTime) -> Option<Self> {
+        if self.wrong >= MOST_WRONG {
+            return None;
+        }
         let typed: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
         let step = now.seconds() / STEP;
         let taken = [step.saturating_sub(1), step, step + 1]
             .into_iter()
             .filter(|step| *step > self.last_step)
             .find(|step| same(&code(&self.secret, *step), &typed));
-        taken.map(|last_step| Self { last_step, ..self.clone() })
+        taken.map(|last_step| Self { last_step, wrong: 0, ..self.clone() })
     }
 
     /// The same without a recovery code that was typed, as it was made; `None` where it is none.
@@ -55,7 +64,13 @@ impl CodeApp {
         let used = digest_of(made);
         let recovery: Vec<_> = self.recovery.iter().filter(|one| **one != used).copied().collect();
         let is_used = recovery.len() < self.recovery.len();
-        is_used.then(|| Self { recovery, ..self.clone() })
+        is_used.then(|| Self { recovery, wrong: 0, ..self.clone() })
+    }
+
+    /// The same after one that was no good.
+    #[must_use]
+    pub fn missed(&self) -> Self {
+        Self { wrong: self.wrong.saturating_add(1), ..self.clone() }
     }
 
     /// How many recovery codes are left.
@@ -137,5 +152,19 @@ mod tests {
         assert_eq!((left.recovery_left(), left.recover("a")), (1, None), "once");
         assert!(left.recover("b").is_some() && left.recover("").is_none());
         assert_eq!(format!("{app:?}"), "CodeApp(..)");
+    }
+
+    #[test]
+    fn guesses_are_bounded_and_a_recovery_code_ends_the_wait() {
+        let at = UnixTime::from_seconds(3_000);
+        let right = code(SECRET, 3_000 / STEP);
+        let app = CodeApp::new(SECRET, std::iter::once("a"), &code(SECRET, 99), at).unwrap();
+        let missed = |times: usize| (0..times).fold(app.clone(), |app, _| app.missed());
+        assert_eq!(missed(99).take(&right, at).unwrap().wrong, 0, "the hundredth try is right");
+        assert_eq!(missed(100).take(&right, at), None, "no more than a hundred");
+        let recovered = missed(100).recover("a").unwrap();
+        assert!(recovered.take(&right, at).is_some());
+        let old = r#"{"secret":[1],"last_step":0,"recovery":[]}"#;
+        assert_eq!(serde_json::from_str::<CodeApp>(old).unwrap().wrong, 0, "of an earlier usher");
     }
 }

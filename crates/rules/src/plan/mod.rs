@@ -302,6 +302,12 @@ pub struct Secrets {
     pub cookie: Option<Arc<Secret>>,
     /// `signing_key`: PEM text, one or more private keys; the first signs.
     pub signing: Option<Arc<Secret>>,
+    /// `shared_secret_previous`: 32 bytes, which open and no longer seal.
+    pub shared_previous: Option<Arc<Secret>>,
+    /// `cookie_secret_previous`, likewise.
+    pub cookie_previous: Option<Arc<Secret>>,
+    /// `key_file`: where the keys are that nobody gave.
+    pub file: Option<PathBuf>,
 }
 
 /// Which of our own pages are there (`runtime_flags`).

@@ -203,9 +203,13 @@ impl Keys {
             .decode_slice(signature, &mut given)
             .map_err(|_| HandleError::BadSignature)?;
         let given = given.get(..length).ok_or(HandleError::BadSignature)?;
-        let ours = hmac::sign(&self.handle, signed.as_bytes());
-        constant_time::verify_slices_are_equal(ours.as_ref(), given)
-            .map_err(|_| HandleError::BadSignature)?;
+        let signed_by = |keys: &Self| {
+            let ours = hmac::sign(&keys.handle, signed.as_bytes());
+            constant_time::verify_slices_are_equal(ours.as_ref(), given).is_ok()
+        };
+        if !self.and_previous().any(signed_by) {
+            return Err(HandleError::BadSignature);
+        }
 
         let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|_| HandleError::Malformed)?;
         let claims: ClaimsIn =

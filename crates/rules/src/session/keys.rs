@@ -23,6 +23,8 @@ pub struct Keys {
     passkey: LessSafeKey,
     second_factor: LessSafeKey,
     openid: LessSafeKey,
+    code_app: LessSafeKey,
+    previous: Box<[Self]>,
 }
 
 /// Why keys can't be made.
@@ -62,7 +64,20 @@ impl Keys {
             passkey: aead_key(shared, Purpose::Passkey)?,
             second_factor: aead_key(shared, Purpose::SecondFactor)?,
             openid: aead_key(shared, Purpose::OpenId)?,
+            code_app: aead_key(shared, Purpose::CodeApp)?,
+            previous: Box::default(),
         })
+    }
+
+    /// These keys sign and seal; what the earlier ones signed and sealed counts on.
+    #[must_use]
+    pub fn with_previous(self, previous: Vec<Self>) -> Self {
+        Self { previous: previous.into(), ..self }
+    }
+
+    /// The newest first, then those that it took the place of.
+    pub(crate) fn and_previous(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.previous)
     }
 
     pub(super) fn sealing(&self, purpose: Purpose) -> &LessSafeKey {
@@ -74,6 +89,7 @@ impl Keys {
             Purpose::Passkey => &self.passkey,
             Purpose::SecondFactor => &self.second_factor,
             Purpose::OpenId => &self.openid,
+            Purpose::CodeApp => &self.code_app,
         }
     }
 
@@ -148,7 +164,7 @@ impl Sha512Trunc256Mac {
 pub(crate) mod tests {
     use base64::{Engine, prelude::BASE64_URL_SAFE};
 
-    use super::{Keys, KeysError, Sha512Trunc256Mac};
+    use super::{Keys, KeysError, Purpose, Sha512Trunc256Mac};
     use crate::secret::Secret;
 
     /// Keys as every test uses them: shared secret 00..1f, cookie secret 32 times 7.
@@ -176,6 +192,18 @@ pub(crate) mod tests {
         });
         assert_eq!(keys().id(), keys().id());
         assert!(keys().id() != others[0] && others[0] != others[1]);
+    }
+
+    #[test]
+    fn what_an_earlier_key_signed_and_sealed_counts_on() {
+        let of = |n| Keys::derive(&Secret::new([n; 32]), &Secret::new([n + 1; 32])).unwrap();
+        let (old, rotated) = (of(1), of(5).with_previous(vec![of(1)]));
+        let sealed = old.seal(Purpose::Tokens, b"id", b"text", [3; 12]);
+        assert_eq!(rotated.open(Purpose::Tokens, b"id", &sealed).as_deref(), Ok(&b"text"[..]));
+        let resealed = rotated.resealed(Purpose::Tokens, b"id", &sealed, [4; 12]).unwrap();
+        assert_eq!(of(5).open(Purpose::Tokens, b"id", &resealed).as_deref(), Ok(&b"text"[..]));
+        assert_eq!(rotated.resealed(Purpose::Tokens, b"id", &resealed, [4; 12]), None, "it is so");
+        assert_eq!(rotated.resealed(Purpose::Tokens, b"no", &sealed, [4; 12]), None, "not ours");
     }
 
     #[test]

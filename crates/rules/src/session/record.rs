@@ -79,6 +79,9 @@ pub struct Session {
     /// When the provider last vouched for it; 0 in sessions from before it was asked again.
     #[serde(default)]
     pub vouched_at: UnixTimeSeconds,
+    /// When it was used, as it was written down now and then where it may be idle for so long only.
+    #[serde(default)]
+    pub used_at: Option<UnixTimeSeconds>,
     /// The provider's own name for it (`sid`, Back-Channel Logout 1.0 §2.1).
     #[serde(default)]
     pub provider_session: Option<Box<str>>,
@@ -166,6 +169,7 @@ impl Authentication {
             id_token: None,
             tokens: None,
             vouched_at: issued_at.seconds(),
+            used_at: None,
             provider_session: None,
             browser: None,
             address: None,

@@ -21,6 +21,8 @@ pub enum Purpose {
     SecondFactor,
     /// Codes and tokens of our own OpenID provider.
     OpenId,
+    /// What an app makes its codes of, kept with its owner.
+    CodeApp,
 }
 
 /// Why a text does not open. One answer for every cause: telling them apart helps nobody but
@@ -39,6 +41,7 @@ impl Purpose {
             Self::Passkey => b"passkey",
             Self::SecondFactor => b"second-factor",
             Self::OpenId => b"openid",
+            Self::CodeApp => b"code-app",
         }
     }
 }
@@ -73,12 +76,39 @@ impl Keys {
         String::from_utf8(self.open(Purpose::IdToken, id, sealed).ok()?).ok()
     }
 
-    /// Opens what [`Keys::seal`] made for the same purpose and binding.
+    /// The same text sealed with the newest key. `None` where it is so already, or where no key
+    /// opens it.
+    pub fn resealed(
+        &self,
+        purpose: Purpose,
+        bound_to: &[u8],
+        sealed: &str,
+        nonce: [u8; NONCE_LEN],
+    ) -> Option<String> {
+        if self.opened(purpose, bound_to, sealed).is_ok() {
+            return None;
+        }
+        let text = self.open(purpose, bound_to, sealed).ok()?;
+        Some(self.seal(purpose, bound_to, &text, nonce))
+    }
+
+    /// Opens what [`Keys::seal`] made for the same purpose and binding, with these keys or those
+    /// before them.
     ///
     /// # Errors
     ///
     /// [`NotSealedHere`], whatever is wrong with it.
     pub fn open(
+        &self,
+        purpose: Purpose,
+        bound_to: &[u8],
+        sealed: &str,
+    ) -> Result<Vec<u8>, NotSealedHere> {
+        let mut tried = self.and_previous().map(|keys| keys.opened(purpose, bound_to, sealed));
+        tried.find(Result::is_ok).unwrap_or(Err(NotSealedHere))
+    }
+
+    fn opened(
         &self,
         purpose: Purpose,
         bound_to: &[u8],
@@ -133,6 +163,7 @@ mod tests {
             Purpose::Passkey,
             Purpose::SecondFactor,
             Purpose::OpenId,
+            Purpose::CodeApp,
         ];
         for (one, other) in purposes.iter().flat_map(|one| purposes.map(|other| (*one, other))) {
             let opens = keys.open(other, b"", &keys.seal(one, b"", b"text", [9; 12])).is_ok();

@@ -49,6 +49,23 @@ impl Keys {
         tokens.can_ask().then(|| self.seal(Purpose::Tokens, bound_to, &text, nonce).into())
     }
 
+    /// The session with what is sealed in it sealed with the newest key; `None` where it is so.
+    pub fn resealed_session(&self, session: &Session, nonces: [[u8; 12]; 2]) -> Option<Session> {
+        let [first, second] = nonces;
+        let anew = |purpose, sealed: Option<&str>, nonce| {
+            self.resealed(purpose, session.id.as_str().as_bytes(), sealed?, nonce)
+        };
+        let id_token = anew(Purpose::IdToken, session.id_token.as_deref(), first);
+        let tokens = anew(Purpose::Tokens, session.tokens.as_deref(), second);
+        if id_token.is_none() && tokens.is_none() {
+            return None;
+        }
+        let mut new = session.clone();
+        new.id_token = id_token.map(Into::into).or(new.id_token);
+        new.tokens = tokens.map(Into::into).or(new.tokens);
+        Some(new)
+    }
+
     /// Opens what [`Keys::seal_tokens`] made for this session.
     pub fn tokens(&self, session: &Session) -> Option<ProviderTokens> {
         let (id, sealed) = (session.id.as_str().as_bytes(), session.tokens.as_deref()?);

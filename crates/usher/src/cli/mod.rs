@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod app_password;
+pub mod backup;
 pub mod certs;
 pub mod check;
 pub mod data_dir;
@@ -9,6 +10,7 @@ pub mod demo;
 pub mod explain;
 mod failure;
 mod first;
+pub mod keys;
 mod live;
 mod mounts;
 pub mod people;
@@ -76,6 +78,9 @@ Look after it:
   service-account Give programs tokens of their own, list and revoke them
   status     Show the config in force, and each host's certificate: who signed it, when it ends
   trust      Make this machine and its browsers trust the local authority
+  keys       Replace the keys that usher made
+  backup     Copy what usher keeps into one file, also while it runs
+  restore    Put a backup in the place of what usher keeps
   certs      Renew or revoke certificates from an authority, or change the account's key
   tls-report Say which old TVs, phones and players a host's certificate turns away
 
@@ -117,6 +122,9 @@ enum Command {
     AppPassword(app_password::Args),
     Status(status::StatusArgs),
     Trust(trust::Args),
+    Keys(keys::Args),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Certs(certs::Args),
     TlsReport(status::TlsReportArgs),
     Tcp(tcp::Args),
@@ -136,6 +144,9 @@ pub fn main() -> ExitCode {
         Command::AppPassword(args) => app_password(&args),
         Command::Status(args) => status::status(&args),
         Command::Trust(args) => trust::run(&args),
+        Command::Keys(args) => keys(&args),
+        Command::Backup(args) => backup::back_up(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Certs(args) => certs::run(&args),
         Command::TlsReport(args) => status::tls_report(&args),
         Command::Tcp(args) => tcp::run(&args),
@@ -160,6 +171,15 @@ fn sessions(args: &sessions::Args) -> ExitCode {
     service::tell_of_another(&dir);
     let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
     sessions::run(&args.command, &dir, SystemClock.now().wall, &mut output, &mut errors)
+}
+
+fn keys(args: &keys::Args) -> ExitCode {
+    let dir = match dir_of(args.data_dir.as_deref()) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    service::tell_of_another(&dir);
+    keys::run(args.command, &dir, &mut io::stdout().lock(), &mut io::stderr())
 }
 
 fn app_password(args: &app_password::Args) -> ExitCode {

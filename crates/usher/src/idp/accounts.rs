@@ -11,6 +11,7 @@ use usher_rules::{
     },
     passkey::{NewPasskey, PasskeyFault},
     people::{AddressBy, BoxFuture, Member, PasswordRefusal, PeopleError},
+    plan,
     secret::Secret,
     time::{Now, UnixTime},
     totp::CodeApp,
@@ -154,7 +155,11 @@ impl WaysIn {
         let was = was.ok_or(PasswordRefusal::WrongCode)?;
         let recovery = || canonical(typed).and_then(|made| was.recover(&made));
         let then = was.take(typed, now.wall).or_else(recovery);
-        let then = then.ok_or(PasswordRefusal::WrongCode)?;
+        let Some(then) = then else {
+            let missed = was.missed();
+            let _counted_by_another = self.kept.swap_code_app(owner, Some(was), Some(missed)).await;
+            return Err(PasswordRefusal::WrongCode);
+        };
         let swapped = self.kept.swap_code_app(owner, Some(was), Some(then)).await;
         if !swapped.map_err(unavailable)? {
             return Err(PasswordRefusal::WrongCode); // the same one at once, elsewhere
@@ -214,6 +219,12 @@ impl WaysIn {
         now: Now,
     ) -> Result<Member, AccountRefusal> {
         let link = self.good_link(token, from, now).await?;
+        // A good link is no leave to try out addresses, or to have passwords hashed all day.
+        let counted = self
+            .directory
+            .throttle
+            .take(token, By::Stranger(from), now.monotonic)
+            .map_err(|_retry_after| AccountRefusal::TooManyTries)?;
         let member = match &link.purpose {
             LinkPurpose::Join(invitation) => newcomer(invitation, &joining, now.wall)?,
             LinkPurpose::Recover { id } => {
@@ -223,7 +234,9 @@ impl WaysIn {
         };
         let credential = self.kept_credential(&member, joining.credential, now.wall).await?;
         let used = self.kept.use_link(digest_of(token), link, member, credential).await?;
-        used.ok_or(AccountRefusal::Link)
+        let member = used.ok_or(AccountRefusal::Link)?;
+        self.directory.throttle.give_back(counted);
+        Ok(member)
     }
 
     async fn kept_credential(
@@ -264,10 +277,16 @@ impl WaysIn {
         }
     }
 
-    async fn removed(&self, owner: &str, id: &str) -> Result<(), AccountRefusal> {
+    async fn removed(
+        &self,
+        owner: &str,
+        id: &str,
+        passwords: plan::Passwords,
+    ) -> Result<(), AccountRefusal> {
         let (owner, hash) = self.owner(owner).await?;
         let passkeys = self.kept.passkeys(&owner.id).await?;
-        if hash.expose().is_empty() && passkeys.iter().all(|kept| *kept.key.id == *id) {
+        let has_password = passwords == plan::Passwords::Taken && !hash.expose().is_empty();
+        if !has_password && passkeys.iter().all(|kept| *kept.key.id == *id) {
             return Err(AccountRefusal::Last);
         }
         Ok(self.kept.remove_passkey(&owner, id).await?)
@@ -317,8 +336,9 @@ impl Accounts for WaysIn {
         &'a self,
         owner: &'a str,
         id: &'a str,
+        passwords: plan::Passwords,
     ) -> BoxFuture<'a, Result<(), AccountRefusal>> {
-        Box::pin(self.removed(owner, id))
+        Box::pin(self.removed(owner, id, passwords))
     }
 
     fn code_app<'a>(

@@ -48,7 +48,7 @@ use usher_rules::{
 };
 
 pub use clock::SystemClock;
-pub use keys::{KeyFailure, session_keys};
+pub use keys::{KeyFailure, fresh_keys, session_keys};
 pub use metrics::GuardError;
 pub use preflight::refusals;
 pub use sign_in_host::sign_in_origin;

@@ -250,7 +250,6 @@ impl Kept {
         store.on_panic(move |panicked| told.panicked_in(Part::Store, panicked, moment(&*time)));
         let plan = Arc::new(plan);
         let id_token_keys = IdTokenKeys::new(Arc::clone(&store));
-        id_token_keys.prepare(&plan)?;
         let kept =
             Self { plan, data_dir, store, id_token_keys, recorder, metrics, clock, cores, alone };
         Ok((kept, authority))
@@ -289,8 +288,10 @@ fn open_door(
     apps: Apps,
 ) -> Result<(Arc<Door>, Arc<SignInRoom>), StartError> {
     let Kept { plan, store, recorder, .. } = kept;
-    let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, store)?;
-    let (keys, signer) = (Arc::new(keys), Arc::new(signer));
+    let OwnKeys { keys, signer, hosted } =
+        OwnKeys::of(&plan.secrets, store, kept.clock.now().wall)?;
+    kept.id_token_keys.prepare(plan)?;
+    let signer = Arc::new(signer);
     let people = Arc::new(Directory::new(Arc::<Store>::clone(store), passwords));
     let own = Arc::new(SignInRoom::new(SignInDeps {
         sessions: Arc::<Store>::clone(store),

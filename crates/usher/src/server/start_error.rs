@@ -46,7 +46,9 @@ impl StartError {
             Self::Keys(KeyFailure::Secrets(_)) => {
                 Some("make one with `head -c32 /dev/urandom | base64`".into())
             }
-            Self::Keys(KeyFailure::Store(_) | KeyFailure::NoRandomness) => None,
+            Self::Keys(KeyFailure::File(error)) => Some(error.hint()),
+            Self::Keys(KeyFailure::Store(failure)) => Some(failure.hint().into()),
+            Self::Keys(KeyFailure::NoRandomness) => None,
             Self::Authority(error) => Some(error.hint().to_string()),
             Self::Listen(error) => Some(error.hint().into()),
             Self::Metrics(error) => Some(error.hint().into()),

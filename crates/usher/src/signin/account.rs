@@ -152,7 +152,10 @@ impl SignInRoom {
                 let ended = self.app_passwords.end_app_password(&owner.id, text(ID_FIELD)).await;
                 ended.map(drop).map_err(AccountRefusal::from)
             }
-            REMOVE => self.accounts.remove_passkey(&owner.id, text(ID_FIELD)).await,
+            REMOVE => {
+                let passwords = ask.plan().sign_in.passwords;
+                self.accounts.remove_passkey(&owner.id, text(ID_FIELD), passwords).await
+            }
             _ => return answer::see_other(PAGE),
         };
         match done {

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use usher_rules::{
-    plan::{Level, OidcProvider, Plan},
+    plan::{BUILTIN, Level, OidcProvider, Plan},
     session::{Answer, Outcome, ProviderTokens, RecheckPolicy, SignedIn},
     signin::{NotAgain, SaidAgain, said_again},
     time::{Clock, Now, UnixTime},
@@ -20,7 +20,10 @@ use super::{
     provider::{AskedAgain, ProviderError, SaysNow},
     random,
 };
-use crate::request::{EventName, SignInNote, caught, identify::LiveSession};
+use crate::request::{
+    EventName, SignInNote, caught,
+    identify::{LiveSession, Use},
+};
 
 /// So many questions are under way at once: a provider with thousands of sessions is not flooded.
 const AT_ONCE: usize = 8;
@@ -63,18 +66,44 @@ impl SignInRoom {
         clock: &dyn Clock,
         goes_on: &(dyn Fn() -> bool + Sync),
     ) {
-        if let Some(idle) = plan.sessions.idle {
-            self.sessions.all().iter().for_each(|live| live.is_looked_at(idle, clock.now()));
-        }
+        let mut due = self.sessions.all();
+        self.end_what_is_over(plan, &due, clock).await;
         let Some(policy) = plan.sessions.recheck else { return };
         if !clock.now().wall.is_plausible() {
             return; // no answer can be judged
         }
         let pass = Pass { room: self, plan, policy, clock, down: Silent::default() };
-        let mut due = self.sessions.all();
         due.retain(|live| live.session().tokens.is_some() && live.asks(policy, pass.clock.now()));
         let wanted = stream::iter(due).take_while(|_| std::future::ready(goes_on()));
         wanted.for_each_concurrent(AT_ONCE, |live| pass.ask(live)).await;
+    }
+
+    /// Ends, on the disk too, what nobody has used for too long, and what runs for a guest whose
+    /// time is over: that is no session that ran out, under which a film may play on.
+    async fn end_what_is_over(&self, plan: &Plan, all: &[Arc<LiveSession>], clock: &dyn Clock) {
+        let now = clock.now();
+        for live in all {
+            let idle = plan.sessions.idle.map_or(Use::Recent, |idle| live.is_looked_at(idle, now));
+            match idle {
+                Use::Recent => {}
+                Use::Unwritten(last) => {
+                    let mut used = SignedIn::clone(&live.newest());
+                    used.session.used_at = Some(last.seconds());
+                    let _is_written_next_time = self.sessions.renew(used).await;
+                }
+                Use::TooLongAgo => {
+                    let _is_tried_again = self.sessions.end(&live.session().id).await;
+                }
+            }
+            let is_over = live.session().expires_at() <= now.wall && live.runs();
+            if is_over && *live.session().idp_id == *BUILTIN {
+                let member = self.accounts.member(&live.person().id).await;
+                if member.is_ok_and(|member| member.is_none_or(|member| member.ends() <= now.wall))
+                {
+                    let _is_tried_again = self.sessions.end(&live.session().id).await;
+                }
+            }
+        }
     }
 }
 
@@ -122,6 +151,7 @@ impl Pass<'_> {
             self.renew(SignedIn::clone(&known), &tokens).await.map_err(silent)?;
             return Ok(Answer::Vouched); // it can't be asked, as it was told at sign-in
         };
+        let before = tokens.id_token.clone();
         let judged = match said {
             Ok(says) => judge(&known, says, &mut tokens, provider, now.wall),
             Err(error) => Err(self.no_answer(provider, error)),
@@ -131,7 +161,12 @@ impl Pass<'_> {
             Err(no @ (Answer::Refused, _)) => return Err(no),
             Err(no) => (SignedIn::clone(&known), Err(no)),
         };
-        self.renew(new, &tokens).await.map_err(silent)?;
+        if let Err(why) = self.renew(new, &tokens).await {
+            // What it says now can't be kept. The token that was spent must not be lost with it.
+            tokens.id_token = before;
+            self.renew(SignedIn::clone(&known), &tokens).await.map_err(silent)?;
+            return Err(silent(why));
+        }
         answer
     }
 

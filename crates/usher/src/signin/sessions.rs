@@ -234,8 +234,11 @@ impl SignInRoom {
                 sign_url(&self.keys, &base, &params, ask.wall())
             }
             Goal::Proxy { query, .. } => {
-                let Session { claims, sign_in, .. } = live.session();
-                self.answer_url(ask, (live.person(), claims, *sign_in), query).ok()?
+                let session @ Session { claims, sign_in, .. } = live.session();
+                // What ends before its time ends for a reason, which holds at the proxy too.
+                let usual = session.issued_at().plus(plan.cookie.expire);
+                let end = Some(session.expires_at()).filter(|end| *end < usual);
+                self.answer_url(ask, (live.person(), claims, *sign_in), end, query).ok()?
             }
             Goal::Program { redirect, host } => {
                 let redirect =

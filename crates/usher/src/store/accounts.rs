@@ -8,12 +8,14 @@ use usher_rules::{
     passkey::NewPasskey,
     people::{BoxFuture, Member, PeopleError},
     secret::Secret,
+    session::{Keys, Purpose},
     time::UnixTime,
     totp::CodeApp,
 };
 
 use super::{
     Store, StoreFailure, checksum,
+    key_file::random,
     members::{self, Row as MemberRow},
     sessions::{self, stored},
 };
@@ -103,7 +105,9 @@ impl AccountStore for Store {
         owner: &'a str,
     ) -> BoxFuture<'a, Result<Option<CodeApp>, PeopleError>> {
         let owner: Box<str> = owner.into();
-        Box::pin(async move { Ok(self.writer.read(move |db| code_app(db, &owner)).await?) })
+        let keys = self.sealing.get().cloned();
+        let read = move |db: &Connection| code_app(db, &owner, keys.as_deref());
+        Box::pin(async move { Ok(self.writer.read(read).await?) })
     }
 
     fn swap_code_app<'a>(
@@ -112,12 +116,13 @@ impl AccountStore for Store {
         was: Option<CodeApp>,
         now: Option<CodeApp>,
     ) -> BoxFuture<'a, Result<bool, PeopleError>> {
-        let owner: Box<str> = owner.into();
+        let (owner, keys): (Box<str>, _) = (owner.into(), self.sealing.get().cloned());
         let swap = move |db: &Connection| {
-            if members::find_by_id(db, &owner)?.is_none() || code_app(db, &owner)? != was {
+            let keys = keys.as_deref();
+            if members::find_by_id(db, &owner)?.is_none() || code_app(db, &owner, keys)? != was {
                 return Ok(false);
             }
-            keep_code_app(db, &owner, now.as_ref()).map(|()| true)
+            keep_code_app(db, &owner, now.as_ref(), keys).map(|()| true)
         };
         Box::pin(async move { Ok(self.writer.write(swap, |swapped| swapped).await?) })
     }
@@ -345,23 +350,69 @@ fn fields<'a>(kept: &'a KeptPasskey, terms: &'a str) -> [&'a [u8]; 5] {
     [key.id.as_bytes(), owner.as_bytes(), &key.public_key, label.as_bytes(), terms.as_bytes()]
 }
 
-fn code_app(db: &Connection, owner: &str) -> Result<Option<CodeApp>, StoreFailure> {
+/// Seals what apps make their codes of, where it is not sealed with the newest key.
+pub(super) fn reseal(db: &Connection, keys: &Keys) -> Result<(), StoreFailure> {
+    let mut query = db.prepare("SELECT person_id, body, checksum FROM second_factors")?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let rows = rows.collect::<Result<Vec<(String, String, i64)>, _>>()?;
+    for (owner, body, written) in rows {
+        let bound_to = owner.as_bytes();
+        checksum::check("second_factors", written, &[bound_to, body.as_bytes()])?;
+        let nonce = random()?;
+        let sealed = match body.starts_with('{') {
+            true => Some(keys.seal(Purpose::CodeApp, bound_to, body.as_bytes(), nonce)),
+            false => keys.resealed(Purpose::CodeApp, bound_to, &body, nonce),
+        };
+        if let Some(sealed) = sealed {
+            keep_sealed_app(db, &owner, &sealed)?;
+        }
+    }
+    Ok(())
+}
+
+/// A text in base64url never begins as JSON does: what an earlier usher wrote in the clear, and what
+/// no server has sealed yet, is told apart.
+fn code_app(
+    db: &Connection,
+    owner: &str,
+    keys: Option<&Keys>,
+) -> Result<Option<CodeApp>, StoreFailure> {
     let mut query =
         db.prepare_cached("SELECT body, checksum FROM second_factors WHERE person_id = ?1")?;
     let row = query.query_row([owner], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)));
     let Some((body, written)) = row.optional()? else { return Ok(None) };
     checksum::check("second_factors", written, &[owner.as_bytes(), body.as_bytes()])?;
     let corrupt = |error| StoreFailure::Corrupt { what: format!("an app: {error}").into() };
-    serde_json::from_str(&body).map(Some).map_err(corrupt)
+    if body.starts_with('{') {
+        return serde_json::from_str(&body).map(Some).map_err(corrupt);
+    }
+    let opened = keys.and_then(|keys| keys.open(Purpose::CodeApp, owner.as_bytes(), &body).ok());
+    let Some(opened) = opened else {
+        return Err(StoreFailure::Corrupt { what: "an app is sealed with other keys".into() });
+    };
+    serde_json::from_slice(&opened).map(Some).map_err(corrupt)
 }
 
-fn keep_code_app(db: &Connection, owner: &str, app: Option<&CodeApp>) -> Result<(), StoreFailure> {
+fn keep_code_app(
+    db: &Connection,
+    owner: &str,
+    app: Option<&CodeApp>,
+    keys: Option<&Keys>,
+) -> Result<(), StoreFailure> {
     let Some(app) = app else {
         db.prepare_cached("DELETE FROM second_factors WHERE person_id = ?1")?.execute([owner])?;
         return Ok(());
     };
     let body = serde_json::to_string(app)
         .map_err(|error| StoreFailure::Unexpected { what: error.to_string().into() })?;
+    let body = match keys {
+        Some(keys) => keys.seal(Purpose::CodeApp, owner.as_bytes(), body.as_bytes(), random()?),
+        None => body,
+    };
+    keep_sealed_app(db, owner, &body)
+}
+
+fn keep_sealed_app(db: &Connection, owner: &str, body: &str) -> Result<(), StoreFailure> {
     let sum = checksum::of(&[owner.as_bytes(), body.as_bytes()]);
     db.prepare_cached(
         "INSERT OR REPLACE INTO second_factors (person_id, body, checksum) VALUES (?1, ?2, ?3)",

@@ -33,6 +33,20 @@ pub(super) fn prepare(dir: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Lies there while a restored backup takes the place of what was there.
+pub(super) const UNFINISHED: &str = "restore.unfinished";
+
+/// # Errors
+///
+/// [`OpenError::Unfinished`] where files of a restore have not all changed places: half of the one
+/// and half of the other is nobody's store.
+pub(super) fn judge_unfinished(dir: &Path) -> Result<(), OpenError> {
+    match dir.join(UNFINISHED).exists() {
+        true => Err(OpenError::Unfinished { dir: dir.to_owned() }),
+        false => Ok(()),
+    }
+}
+
 /// Refuses a file of ours that others can open.
 pub(super) fn judge_file(file: &Path) -> Result<(), OpenError> {
     let found = fs::metadata(file).map_err(|source| OpenError::io(file, source))?;
@@ -97,7 +111,7 @@ pub enum Tenant {
 }
 
 impl Alone {
-    const FILE: &str = "usher.running";
+    pub(super) const FILE: &str = "usher.running";
 
     /// Whether a server ever had this directory.
     pub fn was_taken(dir: &Path) -> bool {

@@ -235,6 +235,12 @@ pub enum OpenError {
         /// Its write-ahead log.
         log: PathBuf,
     },
+    /// Half of a backup has taken its place.
+    #[error("a restore into {} did not come to its end", dir.display())]
+    Unfinished {
+        /// The data directory.
+        dir: PathBuf,
+    },
     /// Another process held the store for longer than we wait.
     #[error("another process keeps {} locked", file.display())]
     Locked {
@@ -292,6 +298,7 @@ impl OpenError {
                  sessions and keys: rm {}",
                 log.display()
             ),
+            Self::Unfinished { .. } => "do it again: usher restore FILE".into(),
             Self::Locked { .. } => "close what has it open, for example an sqlite3 shell".into(),
             Self::UnfitFileSystem { .. } => {
                 "choose a directory on a local disk with --data-dir".into()

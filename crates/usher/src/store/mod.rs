@@ -23,14 +23,14 @@
 //! # What protects it
 //!
 //! The mode of the directory (nobody else may write to it) and of the file (nobody else may open
-//! it) do, and nothing else: the keys that seal cookies and ID tokens lie in the same file, so
-//! sealing its contents with them would be a lock with the key in it. Whoever takes a copy, a
-//! backup for instance, can sign in as anybody until the keys are replaced. Passwords are argon2id
-//! hashes; session handles can't be made from what is here without `cookie_secret`. Where an
-//! operator gives the keys by the config instead, ID tokens, which arrive sealed, stay sealed.
+//! it). Whoever takes a copy all the same can make no session of it: the keys lie in a file of their
+//! own (`usher.keys`, or where `key_file` says) or in the config, and what would open something
+//! elsewhere is sealed with them: providers' tokens, what apps make their codes of. Passwords are
+//! argon2id hashes, links digests, passkeys public keys.
 
 mod accounts;
 mod app_passwords;
+mod backup;
 mod checksum;
 mod decision_file;
 mod directory;
@@ -38,11 +38,12 @@ mod error;
 mod grants;
 mod in_force;
 mod index;
+mod key_file;
+mod keys;
 mod members;
 mod open;
 mod remembered;
 mod reserve;
-mod secrets;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -50,19 +51,22 @@ mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
+pub use backup::{BackupError, Keys as KeysOfBackup, Protection, Restored, Work, restore};
 pub use decision_file::DecisionFile;
 pub use directory::{Alone, Tenant};
 pub use error::{OpenError, StoreFailure};
 pub use in_force::{InForce, RefusedConfig};
+pub use key_file::{KEY_FILE, KeyFileError, KeySet, read as read_keys};
 pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
 
 use crate::request::{Panicked, identify::UsedHere};
 use index::Index;
 use reserve::Reserve;
+use usher_rules::session::Keys;
 use writer::Writer;
 
 /// How often we look for what other processes did.
@@ -76,6 +80,8 @@ pub struct Store {
     most_sessions: usize,
     used: UsedHere,
     writer: Writer,
+    /// What seals what is secret; nothing before [`Store::seal_with`].
+    sealing: OnceLock<Arc<Keys>>,
 }
 
 impl Store {
@@ -97,7 +103,15 @@ impl Store {
         let reserve = Reserve::in_dir(dir);
         reserve.fill();
         let used = UsedHere::default();
-        Ok(Self { file, reserve, sessions, most_sessions: MOST_SESSIONS, used, writer })
+        Ok(Self {
+            file,
+            reserve,
+            sessions,
+            most_sessions: MOST_SESSIONS,
+            used,
+            writer,
+            sealing: OnceLock::new(),
+        })
     }
 
     /// How many sessions are in memory.
@@ -166,6 +180,6 @@ fn check(db: &rusqlite::Connection, index: &Index) -> Result<(), StoreFailure> {
     accounts::check(db)?;
     grants::check(db)?;
     app_passwords::check(db)?;
-    secrets::check(db)?;
+    keys::check(db)?;
     sessions::load(db, index)
 }

@@ -13,11 +13,11 @@ use super::{OpenError, directory};
 /// The store's name in the data directory.
 pub(super) const FILE: &str = "usher.sqlite3";
 /// Held while the store is opened, so that two processes don't make it at once.
-const LOCK: &str = "usher.lock";
+pub(super) const LOCK: &str = "usher.lock";
 /// "USHR": what `file` and our own check know the store by.
 const APPLICATION_ID: i32 = 0x5553_4852;
 /// Each takes the store from the format before it; their count is the format that we know.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
     include_str!("migrations/0008.sql"),
+    include_str!("migrations/0009.sql"),
 ];
 /// How long we wait for another process, such as `usher people`.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,6 +42,7 @@ pub(super) fn open(dir: &Path, patience: Duration) -> Result<(Connection, PathBu
     let (file, lock) = (dir.join(FILE), dir.join(LOCK));
     let turn = directory::new_file(dir, &lock)?;
     turn.lock().map_err(|source| OpenError::io(&lock, source))?;
+    directory::judge_unfinished(dir)?;
     match fs::symlink_metadata(&file) {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(dir, &file)?,
@@ -88,7 +90,7 @@ pub(super) fn connect_again(file: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Opens a store that is there, and checks that it is ours, whole and of a format that we know.
-fn connect(file: &Path, patience: Duration) -> Result<Connection, OpenError> {
+pub(super) fn connect(file: &Path, patience: Duration) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::sqlite(file, error);
     let db = Connection::open_with_flags(file, FLAGS).map_err(failed)?;
     db.busy_timeout(patience).map_err(failed)?;
@@ -100,8 +102,7 @@ fn connect(file: &Path, patience: Duration) -> Result<Connection, OpenError> {
     if application_id != APPLICATION_ID {
         return Err(OpenError::Foreign { file: file.to_owned(), application_id });
     }
-    let (version, known) = (number(&db, "user_version").map_err(failed)?, MIGRATIONS.len());
-    let known = i32::try_from(known).unwrap_or(i32::MAX);
+    let (version, known) = (number(&db, "user_version").map_err(failed)?, known_format());
     if version > known {
         return Err(OpenError::Newer { file: file.to_owned(), version, known });
     }
@@ -113,6 +114,11 @@ fn connect(file: &Path, patience: Duration) -> Result<Connection, OpenError> {
     }
     migrate(&db).map_err(failed)?;
     Ok(db)
+}
+
+/// The latest format that we know.
+pub(super) fn known_format() -> i32 {
+    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
 }
 
 fn number(db: &Connection, pragma: &str) -> rusqlite::Result<i32> {

@@ -19,19 +19,21 @@ impl Remembered for Store {
         value: &'a [u8],
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let (name, value) = (name.to_owned(), value.to_vec());
-        let keep = move |db: &Connection| {
-            let sum = checksum::of(&[name.as_bytes(), &value]);
-            db.execute(
-                "INSERT OR REPLACE INTO remembered (name, value, checksum) VALUES (?1, ?2, ?3)",
-                params![name, value, sum],
-            )?;
-            Ok(())
-        };
+        let keep = move |db: &Connection| keep(db, &name, &value);
         Box::pin(async move { Ok(self.writer.write(keep, |()| ()).await?) })
     }
 }
 
-fn find(db: &Connection, name: &str) -> Result<Option<Vec<u8>>, StoreFailure> {
+pub(super) fn keep(db: &Connection, name: &str, value: &[u8]) -> Result<(), StoreFailure> {
+    let sum = checksum::of(&[name.as_bytes(), value]);
+    db.execute(
+        "INSERT OR REPLACE INTO remembered (name, value, checksum) VALUES (?1, ?2, ?3)",
+        params![name, value, sum],
+    )?;
+    Ok(())
+}
+
+pub(super) fn find(db: &Connection, name: &str) -> Result<Option<Vec<u8>>, StoreFailure> {
     let row = db
         .query_row("SELECT value, checksum FROM remembered WHERE name = ?1", [name], |row| {
             Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?))

@@ -222,6 +222,11 @@ fn surplus_of(db: &Connection, begun: &Row) -> Result<Vec<SessionId>, StoreFailu
     Ok(ids.iter().filter_map(|id| SessionId::parse(id)).collect())
 }
 
+/// Writes down what is new of a session, if it is still there.
+pub(super) fn update(db: &Connection, new: &SignedIn) -> Result<(), StoreFailure> {
+    Row::of(new)?.update(db)
+}
+
 /// A session as it is written down.
 struct Row {
     id: String,

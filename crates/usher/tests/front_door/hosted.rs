@@ -30,14 +30,14 @@ idp_client_secret: {secret}
 
 /// An authenticate service for proxies below `example.com`, with `more` lines.
 pub async fn service(more: &str) -> TestServer {
-    TestServer::open(&format!(
-        "services: authenticate
+    TestServer::open(&format!("{SERVICE}{more}")).await
+}
+
+/// What it is configured with.
+pub const SERVICE: &str = "services: authenticate
 authenticate_service_url: https://localhost
 authenticate_allowed_hosts: ['*.example.com']
-{more}"
-    ))
-    .await
-}
+";
 
 /// Where proxies find a service.
 pub fn origin(service: &TestServer) -> String {
@@ -87,10 +87,7 @@ impl Street {
     }
 
     fn service_key(&self) -> PublicKey {
-        use usher::store::Store;
-        let store = Store::open(&self.service.data_dir()).unwrap();
-        let shared = store.secret("shared_secret", || panic!("it has one")).unwrap();
-        HostedKey::derive(&shared).public()
+        HostedKey::derive(&self.service.keys()[0].shared).public()
     }
 
     fn browser(&self) -> Browser {

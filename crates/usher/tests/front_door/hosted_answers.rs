@@ -282,8 +282,7 @@ async fn only_the_service_s_seal_counts() {
 
 impl Street {
     fn proxy_key(&self) -> HostedKey {
-        let store = usher::store::Store::open(&self.proxy.data_dir()).unwrap();
-        HostedKey::derive(&store.secret("shared_secret", || panic!("it has one")).unwrap())
+        HostedKey::derive(&self.proxy.keys()[0].shared)
     }
 }
 

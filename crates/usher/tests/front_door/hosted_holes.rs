@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, StatusCode};
-use usher::{idp::NewMember, store::Store};
+use usher::idp::NewMember;
 use usher_lab::{
     browser::NAVIGATION,
     provider::FakeProvider,
@@ -33,8 +33,7 @@ const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// The key of a server, from what it keeps.
 fn key_at(server: &TestServer) -> PublicKey {
-    let store = Store::open(&server.data_dir()).unwrap();
-    HostedKey::derive(&store.secret("shared_secret", || panic!("it has one")).unwrap()).public()
+    HostedKey::derive(&server.keys()[0].shared).public()
 }
 
 /// A request of a proxy, sealed by `from`.

@@ -8,7 +8,7 @@ use usher_lab::{
     browser::{Browser, NAVIGATION, Seen},
     upstream::Upstream,
 };
-use usher_rules::{accounts::Invitation, time::Clock as _};
+use usher_rules::{accounts::Invitation, people::People as _, secret::Secret, time::Clock as _};
 
 use crate::{
     authenticator::{
@@ -170,7 +170,7 @@ async fn a_passkey_that_is_removed_signs_in_no_more_and_the_last_way_in_stays() 
 }
 
 /// A browser that opened an invitation.
-async fn invited(server: &TestServer, invitation: Invitation) -> (Browser, Seen) {
+pub async fn invited(server: &TestServer, invitation: Invitation) -> (Browser, Seen) {
     let terms = (Duration::from_secs(24 * 3600), 1);
     let now = server.clock.now().wall;
     let token = ways_in(server).invite(invitation, terms, now).await.unwrap();
@@ -305,7 +305,7 @@ async fn the_newest_recovery_link_is_the_only_one() {
 }
 
 /// What an authenticator app shows at this moment (RFC 6238).
-fn shown_by_app(server: &TestServer, secret: &str) -> String {
+pub fn shown_by_app(server: &TestServer, secret: &str) -> String {
     use aws_lc_rs::hmac;
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let bits: Vec<u8> = secret
@@ -326,7 +326,7 @@ fn shown_by_app(server: &TestServer, secret: &str) -> String {
 }
 
 /// Ann, her browser, the secret of her app and her recovery codes.
-async fn ann_asks_for_codes(server: &TestServer) -> (Browser, String, Vec<String>) {
+pub async fn ann_asks_for_codes(server: &TestServer) -> (Browser, String, Vec<String>) {
     let mut ann = server.signed_in("https://tv.test/", ANN).await;
     let page = ann.open(ACCOUNT).await;
     let secret = page.body.split("or type <code>").nth(1).unwrap();
@@ -340,7 +340,7 @@ async fn ann_asks_for_codes(server: &TestServer) -> (Browser, String, Vec<String
 }
 
 /// The page that asks for a code, in a browser where the password was typed.
-async fn asked_for_a_code(server: &TestServer) -> (Browser, Seen) {
+pub async fn asked_for_a_code(server: &TestServer) -> (Browser, Seen) {
     let (mut browser, door) = at_the_door(server).await;
     let typed = [("email", ANN.0), ("password", ANN.1)];
     let page = browser.post(&door, "", &typed).await;
@@ -401,6 +401,19 @@ async fn codes_are_not_guessed_and_a_password_that_was_shown_counts_for_a_while(
 }
 
 #[tokio::test]
+async fn a_password_that_was_changed_since_leads_past_no_code() {
+    let (server, _upstream) = house().await;
+    let (_ann, secret, _codes) = ann_asks_for_codes(&server).await;
+    server.clock.turn(Duration::from_secs(30));
+    let (mut browser, page) = asked_for_a_code(&server).await;
+    let store = usher::store::Store::open(&server.data_dir()).unwrap();
+    store.set_password(ANN.0, Secret::new("$another".as_bytes())).await.unwrap();
+    let code = shown_by_app(&server, &secret);
+    assert_eq!(browser.post(&page, "", &[("code", &code)]).await.status, 403, "a right code");
+    assert!(browser.open(FILM).await.url.path().ends_with("/sign_in"));
+}
+
+#[tokio::test]
 async fn where_passwords_are_turned_off_none_opens_anything_and_passkeys_do() {
     let upstream = Upstream::echo();
     let text = config(&[friends("tv.test", upstream.address)]);
@@ -417,6 +430,10 @@ async fn where_passwords_are_turned_off_none_opens_anything_and_passkeys_do() {
     let answer = key.signs(&door, Lie::default());
     assert_eq!(shows(&mut browser, &door, &answer).await.url.as_str(), FILM);
 
+    let page = ann.open(ACCOUNT).await;
+    let id = [("id", &*B64.encode("key-of-ann"))];
+    let seen = acts(&mut ann, &page, "remove", &id).await;
+    assert!(seen.body.contains("all that you can sign in with"), "an old password is no way in");
     let page = ann.open(ACCOUNT).await;
     assert!(!page.body.contains("type=\"password\""), "{}", page.body);
     acts(&mut ann, &page, "password", &[("password", "another good password")]).await;

@@ -251,6 +251,45 @@ async fn refresh_tokens_are_kept_sealed_and_rotate_across_a_restart() {
     }
 }
 
+/// A refresh token that was spent for claims that can't be kept is followed by the next one.
+#[tokio::test]
+async fn a_refresh_whose_claims_do_not_fit_loses_no_token() {
+    let app = Upstream::echo();
+    let at = Asked::open(&app, "").await;
+    let mut browser = at.ann(&ann(&["family"])).await;
+    let mut large = ann(&["family"]);
+    large["more"] = "x".repeat(40_000).into();
+    at.provider.says(large);
+    at.next_answer().await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::OK, "as was known before");
+    at.provider.says(ann(&["friends"]));
+    at.next_answer().await;
+    assert_eq!(browser.fetch(PAGE).await.status, StatusCode::FORBIDDEN, "what fits counts again");
+    assert_eq!(at.provider.saw_refresh_tokens_reused(), 0);
+}
+
+/// Idle for too long is over, whether or not the server ran all the while.
+#[tokio::test]
+async fn a_session_that_was_idle_for_too_long_does_not_come_back_with_a_restart() {
+    let app = Upstream::echo();
+    let more = "session_idle_timeout: 40m";
+    let mut at = Asked::open(&app, more).await;
+    let text = config(&at.provider, &app, more);
+    let mut left = at.ann(&ann(&["family"])).await;
+    let mut used = at.ann(&ann(&["family"])).await;
+    at.answered_after(10 * MINUTE).await;
+    assert_eq!(used.fetch(PAGE).await.status, StatusCode::OK, "a request now and then");
+    at.answered_after(5 * MINUTE).await; // and it was written down
+    for passes in [30 * MINUTE, MINUTE] {
+        at.server.stop(Duration::ZERO).await;
+        at.turn(passes);
+        at.server.restart(&text).await;
+        (left, used) = (left.moved(at.server.address()), used.moved(at.server.address()));
+        assert_eq!(left.fetch(PAGE).await.status, StatusCode::UNAUTHORIZED, "for 55 minutes");
+        assert_eq!(used.fetch(PAGE).await.status, StatusCode::OK, "for 40 minutes, or one");
+    }
+}
+
 #[tokio::test]
 async fn a_film_plays_on_after_its_session_for_as_long_as_the_config_says() {
     let (app, pieces) = permits::cinema();

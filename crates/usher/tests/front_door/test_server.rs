@@ -17,7 +17,7 @@ use usher::{
         record::{Format, Log, Recorder},
     },
     server::{self, ReloadRefused, RunningServer, StartError, StartOptions},
-    store::{DecisionFile, Store},
+    store::{DecisionFile, KEY_FILE, KeySet, Store, read_keys},
 };
 pub use usher_lab::patience::eventually;
 use usher_lab::{browser::Browser, clock::TurnedClock, lines::Lines, patience::PATIENCE};
@@ -180,6 +180,11 @@ impl TestServer {
             acme_timeouts: QUICK,
             before_write: self.before_write.clone(),
         })
+    }
+
+    /// The keys that it made, the newest first.
+    pub fn keys(&self) -> Vec<KeySet> {
+        read_keys(&self.data_dir().join(KEY_FILE)).unwrap().unwrap()
     }
 
     /// Where it keeps its data.

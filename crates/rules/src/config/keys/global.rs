@@ -160,6 +160,10 @@ keys! {
     COOKIE_SECRET: Secret = secret("cookie_secret", Supported);
     /// The same in a file.
     COOKIE_SECRET_FILE: Text = text("cookie_secret_file", Supported);
+    /// The `cookie_secret` before this one: sign-ins that began with it end.
+    COOKIE_SECRET_PREVIOUS: Secret = secret("cookie_secret_previous", Own);
+    /// The same in a file.
+    COOKIE_SECRET_PREVIOUS_FILE: Text = text("cookie_secret_previous_file", Own);
     /// A domain whose hosts share a cookie beside each host's own.
     COOKIE_DOMAIN: Text = text("cookie_domain", Supported);
     /// Whether scripts are kept from the cookie.
@@ -184,6 +188,12 @@ keys! {
     SHARED_SECRET: Secret = secret("shared_secret", Supported);
     /// The same in a file.
     SHARED_SECRET_FILE: Text = text("shared_secret_file", Supported);
+    /// The `shared_secret` before this one: what it signed and sealed counts on, so that nobody is signed out by a new one.
+    SHARED_SECRET_PREVIOUS: Secret = secret("shared_secret_previous", Own);
+    /// The same in a file.
+    SHARED_SECRET_PREVIOUS_FILE: Text = text("shared_secret_previous_file", Own);
+    /// Where usher keeps the keys that it makes: a file that nobody else can open; `usher.keys` in the data directory where nothing is said.
+    KEY_FILE: Text = text("key_file", Own);
     /// Where people are sent who signed out.
     SIGNOUT_REDIRECT_URL: Text = text("signout_redirect_url", Supported);
     /// Whom visitors ask who are not let in.

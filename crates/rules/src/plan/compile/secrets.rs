@@ -23,7 +23,20 @@ const SECRET_BYTES: usize = 32;
 
 impl Compiler<'_> {
     pub(super) fn secrets(&mut self) -> Secrets {
+        let shared_previous = self.key_of_32(
+            &global::SHARED_SECRET_PREVIOUS,
+            &global::SHARED_SECRET_PREVIOUS_FILE,
+            Blanks::LineEnds,
+        );
+        let cookie_previous = self.key_of_32(
+            &global::COOKIE_SECRET_PREVIOUS,
+            &global::COOKIE_SECRET_PREVIOUS_FILE,
+            Blanks::LineEnds,
+        );
         Secrets {
+            shared_previous: shared_previous.map(Arc::new),
+            cookie_previous: cookie_previous.map(Arc::new),
+            file: self.keys.get(&global::KEY_FILE).map(Into::into),
             shared: self
                 .key_of_32(&global::SHARED_SECRET, &global::SHARED_SECRET_FILE, Blanks::Refused)
                 .map(Arc::new),

@@ -167,3 +167,16 @@ fn moments_and_lengths_at_their_edges() {
     assert_eq!(longest.len(), Handle::MAX_OCTETS);
     assert!(keys().verify_handle(&longest, NOW).is_ok());
 }
+
+#[test]
+fn a_handle_of_an_earlier_key_counts_on() {
+    let of = |n| {
+        let secret = crate::secret::Secret::new([n; 32]);
+        crate::session::Keys::derive(&secret, &secret).unwrap()
+    };
+    let token = of(1).sign_handle(&handle());
+    assert_eq!(of(2).verify_handle(&token, NOW), Err(BadSignature));
+    let rotated = of(2).with_previous(vec![of(3), of(1)]);
+    assert_eq!(rotated.verify_handle(&token, NOW), Ok(handle()));
+    assert_eq!(of(2).verify_handle(&rotated.sign_handle(&handle()), NOW), Ok(handle()));
+}

@@ -44,6 +44,7 @@ pub struct HostedKey {
     pub(super) private: <Kem as hpke::Kem>::PrivateKey,
     pub(super) pair_public: <Kem as hpke::Kem>::PublicKey,
     public: PublicKey,
+    previous: Box<[Self]>,
 }
 
 impl HostedKey {
@@ -59,7 +60,18 @@ impl HostedKey {
         zeroize::Zeroize::zeroize(&mut seed);
         let mut public = [0; 32];
         public.copy_from_slice(&pair_public.to_bytes());
-        Self { private, pair_public, public: PublicKey(public) }
+        Self { private, pair_public, public: PublicKey(public), previous: Box::default() }
+    }
+
+    /// This key seals; what was sealed for the earlier ones opens too: whoever asked for the key a
+    /// minute ago need not fail.
+    #[must_use]
+    pub fn with_previous(self, previous: Vec<Self>) -> Self {
+        Self { previous: previous.into(), ..self }
+    }
+
+    pub(super) fn and_previous(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.previous)
     }
 
     /// What others may know of it.

@@ -4,7 +4,7 @@ use base64::{
     Engine,
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-    prelude::BASE64_URL_SAFE_NO_PAD,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -78,11 +78,18 @@ impl Profile {
         Ok(Self { provider_id: provider_id.into(), claims, tokens_end })
     }
 
-    /// As it is sent to a proxy: no tokens, and no field that a strict reader does not know.
+    /// As it is sent to a proxy: no tokens, and no field that a strict reader does not know. When it
+    /// is to end stands where the end of a token does, which is what proxies look at.
     pub fn to_text(&self) -> String {
         let mut fields = Map::new();
         fields.insert("providerId".into(), Value::from(&*self.provider_id));
         fields.insert("claims".into(), Value::Object(self.claims.clone()));
+        let end = self.tokens_end.and_then(|end| i64::try_from(end.seconds()).ok());
+        let end = end.and_then(|end| OffsetDateTime::from_unix_timestamp(end).ok());
+        if let Some(end) = end.and_then(|end| end.format(&Rfc3339).ok()) {
+            let token = serde_json::json!({ "expiry": end }).to_string();
+            fields.insert("oauthToken".into(), BASE64_STANDARD.encode(token).into());
+        }
         Value::Object(fields).to_string()
     }
 

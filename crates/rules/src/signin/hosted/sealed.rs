@@ -132,7 +132,8 @@ impl SealedForm {
             pair(Version::V1).or_else(|| pair(Version::V2)).ok_or(SealedFault::NotSealed)?;
         let sender = PublicKey::parse(sender).ok_or(SealedFault::Sender)?;
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| SealedFault::Encoding)?;
-        let message = message::open(receiver, &sender, &sealed).ok_or(SealedFault::NotForUs)?;
+        let message = receiver.and_previous().find_map(|key| message::open(key, &sender, &sealed));
+        let message = message.ok_or(SealedFault::NotForUs)?;
         let mut digest = [0; 32];
         let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &sealed);
         digest.copy_from_slice(sum.as_ref());

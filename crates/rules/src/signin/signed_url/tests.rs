@@ -106,6 +106,20 @@ fn times_with_a_minute_of_leeway() {
     assert!(verify_url(&test_keys(), BASE, &query(), late, grace).is_ok(), "a form left open");
 }
 
+#[test]
+fn a_url_that_an_earlier_key_signed_is_followed() {
+    let of = |n| {
+        let secret = crate::secret::Secret::new([n; 32]);
+        crate::session::Keys::derive(&secret, &secret).unwrap()
+    };
+    let now = UnixTime::from_seconds(NOW);
+    let url = sign_url(&of(1), BASE, &[("a", "b")], now);
+    let query = url.split_once('?').unwrap().1;
+    let verify =
+        |keys: &crate::session::Keys| verify_url(keys, BASE, query, now, Duration::ZERO).is_ok();
+    assert!(verify(&of(2).with_previous(vec![of(1)])) && !verify(&of(2)));
+}
+
 proptest! {
     #[test]
     fn what_was_encoded_is_read(pairs in proptest::collection::btree_map(".{0,12}", ".{0,40}", 0..6)) {

@@ -45,7 +45,22 @@ struct Life {
     used: Mutex<Used>,
 }
 
-/// When a session was last used, by the clock that can't be set. A restart counts as use.
+/// How often the use of a session is written down in the time for which it may be idle.
+const WRITTEN_PER_IDLE: u32 = 4;
+
+/// What is to be done about a session's use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Nothing.
+    Recent,
+    /// This moment is to be written down as its last use, for the day of a restart.
+    Unwritten(UnixTime),
+    /// It is over, and to be ended.
+    TooLongAgo,
+}
+
+/// When a session was last used, by the clock that can't be set. At a restart it is what was written
+/// down of it.
 #[derive(Clone, Copy, Debug, Default)]
 enum Used {
     #[default]
@@ -110,11 +125,17 @@ impl LiveSession {
         Arc::strong_count(self) > 1 || Arc::strong_count(&self.life) > 1
     }
 
+    /// Does something run under it, beside the store and whoever looks?
+    pub fn runs(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 2 || Arc::strong_count(&self.life) > 1
+    }
+
     /// Uses it, if the last use was not longer ago than `idle`.
     pub fn is_used(&self, idle: Duration, now: Now) -> bool {
         let mut used = self.life.used.lock().unwrap_or_else(PoisonError::into_inner);
         *used = match *used {
             Used::At(last) if now.monotonic.saturating_duration_since(last) >= idle => Used::Over,
+            Used::NotYet if self.was_left_before(idle, now) => Used::Over,
             Used::Over => Used::Over,
             Used::At(_) | Used::NotYet => Used::At(now.monotonic),
         };
@@ -122,14 +143,32 @@ impl LiveSession {
     }
 
     /// Whoever looks at every session now and then tells: what runs under one uses it, and so does
-    /// its begin.
-    pub fn is_looked_at(self: &Arc<Self>, idle: Duration, now: Now) {
-        // Beside the store and whoever looks.
-        let runs = Arc::strong_count(self) > 2 || Arc::strong_count(&self.life) > 1;
+    /// its begin. What is found has to be written down, or ended.
+    pub fn is_looked_at(self: &Arc<Self>, idle: Duration, now: Now) -> Use {
         let used = *self.life.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if runs || matches!(used, Used::NotYet) {
+        if self.runs() || matches!(used, Used::NotYet) {
             self.is_used(idle, now);
         }
+        let used = *self.life.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let Used::At(last) = used else { return Use::TooLongAgo };
+        let unused = now.monotonic.saturating_duration_since(last);
+        if unused >= idle {
+            return Use::TooLongAgo;
+        }
+        let last = now.wall.minus(unused);
+        let written =
+            self.newest().session.used_at.map_or(UnixTime::EARLIEST, UnixTime::from_seconds);
+        match last >= written.plus(idle / WRITTEN_PER_IDLE) {
+            true => Use::Unwritten(last),
+            false => Use::Recent,
+        }
+    }
+
+    /// Was it left alone for too long before this process began? Its last use may be later than
+    /// what was written of it.
+    fn was_left_before(&self, idle: Duration, now: Now) -> bool {
+        let written = self.signed_in.session.used_at.map(UnixTime::from_seconds);
+        written.is_some_and(|at| at.plus(idle + idle / WRITTEN_PER_IDLE) <= now.wall)
     }
 
     /// Begins to ask the provider about it, if that is due and not under way.

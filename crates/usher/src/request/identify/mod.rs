@@ -17,7 +17,7 @@ mod tests;
 mod verified;
 mod who;
 
-pub use live::{LiveSession, MadeFields};
+pub use live::{LiveSession, MadeFields, Use};
 pub(crate) use store::UsedHere;
 pub use store::{
     Found, NotOnce, SessionStore, StoreError, end_with_replaced, look_up, replaced_by,

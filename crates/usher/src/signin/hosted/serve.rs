@@ -10,6 +10,7 @@ use usher_rules::{
         CALLBACK, Goal,
         hosted::{Answer, Profile, Request, RequestFault, SealedFault, SealedForm, Unsealed},
     },
+    time::UnixTime,
 };
 
 use super::VERSION;
@@ -101,17 +102,19 @@ impl SignInRoom {
         Ok(request)
     }
 
-    /// The address that brings the answer to the proxy.
+    /// The address that brings the answer to the proxy. A guest's session there has the end that
+    /// theirs has here.
     pub(in crate::signin) fn answer_url(
         &self,
         ask: &Ask,
         (person, said, sign_in): (&Person, &Claims, SignIn),
+        tokens_end: Option<UnixTime>,
         query: &str,
     ) -> Result<String, NoAnswer> {
         let allowed = ask.plan().sign_in.service.as_ref().ok_or(NoAnswer::NotServed)?;
         let request = self.served(query, allowed).map_err(|_| NoAnswer::NotServed)?;
         let claims = claims(person, said, sign_in);
-        let profile = Profile { provider_id: request.idp_id.clone(), claims, tokens_end: None };
+        let profile = Profile { provider_id: request.idp_id.clone(), claims, tokens_end };
         let answer = Answer { to: &request, profile: &profile, version: VERSION };
         let random = random().ok_or(NoAnswer::NotSealed)?;
         let url = answer.url(&self.hosted, random, ask.wall()).ok_or(NoAnswer::NotSealed)?;
@@ -130,7 +133,7 @@ impl SignInRoom {
         who: (&Person, &Claims, SignIn),
     ) -> Option<Response<Body>> {
         let Goal::Proxy { query, .. } = goal else { return None };
-        let no_answer = self.answer_url(ask, who, query).err()?;
+        let no_answer = self.answer_url(ask, who, Some(ask.wall()), query).err()?;
         let why = match no_answer {
             NoAnswer::TooLong { .. } => {
                 "Too much is known of you: your groups do not fit into the answer to the site that \

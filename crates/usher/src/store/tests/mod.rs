@@ -1,6 +1,7 @@
 mod crash;
 mod damage;
 mod grants;
+mod keys;
 mod opening;
 mod other_process;
 mod people;

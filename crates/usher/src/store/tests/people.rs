@@ -108,17 +108,3 @@ async fn two_who_join_by_one_link_at_once_are_both_in() {
         assert_eq!(used.unwrap().is_some(), is_in, "{email}");
     }
 }
-
-#[tokio::test]
-async fn a_secret_is_made_once() {
-    let (dir, store) = fresh();
-    let made = store.secret("cookie_secret", || secret("first")).unwrap();
-    assert!(made.same_as(b"first"));
-    let beside = Store::open(dir.path()).unwrap();
-    let never = || panic!("it is there");
-    assert!(beside.secret("cookie_secret", never).unwrap().same_as(b"first"), "another process");
-    assert!(store.secret("signing_key", || secret("x")).unwrap().same_as(b"x"), "by name");
-    drop((store, beside));
-    let store = Store::open(dir.path()).unwrap();
-    assert!(store.secret("cookie_secret", never).unwrap().same_as(b"first"), "after a restart");
-}

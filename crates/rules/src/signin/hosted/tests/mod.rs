@@ -99,3 +99,16 @@ fn a_query_has_a_longest_length() {
     assert_ne!(unseal(SealedForm::LONGEST), Some(SealedFault::TooLong));
     assert_eq!(unseal(SealedForm::LONGEST + 1), Some(SealedFault::TooLong));
 }
+
+/// Whoever asked for the key a minute ago seals to the one that was rotated since.
+#[test]
+fn what_is_sealed_to_an_earlier_key_opens() {
+    let pairs = vec![("pomerium_issued", "1")];
+    let sealed =
+        SealedForm::seal(pairs, super::Version::V2, &proxy(), &service().public(), [1; 32]);
+    let fresh = || HostedKey::derive(&Secret::new([9; 32]));
+    assert!(open(sealed.as_deref().unwrap(), &fresh()).is_err());
+    let rotated = fresh().with_previous(vec![service()]);
+    assert!(open(sealed.as_deref().unwrap(), &rotated).is_ok());
+    assert_eq!(rotated.public(), fresh().public(), "and is told to nobody any more");
+}

@@ -1,0 +1,83 @@
+//! `usher keys`: the keys that usher made are replaced, and nobody is signed out by it.
+
+use std::{io::Write, path::Path, path::PathBuf, process::ExitCode};
+
+use crate::{
+    server::{KeyFailure, fresh_keys},
+    store::{Alone, KeyFileError, OpenError, Store, Tenant},
+};
+
+/// Replace the keys that usher made.
+///
+/// They sign cookies, links and what apps are told, and seal tokens. Keys that stand in the config
+/// are replaced there: the new one as `shared_secret`, the old one as `shared_secret_previous`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where usher keeps its data
+    /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do with them.
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make new keys; the old ones count until nobody is signed in by them
+    Rotate,
+    /// Forget keys that are lost: everybody signs in again, and sets up codes of apps again
+    StartOver,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    #[error(transparent)]
+    Fresh(#[from] KeyFailure),
+    #[error("can't write the answer: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Does it, in the store of `dir`.
+///
+/// Exit status: 0 done, 2 it could not be done, and nothing is changed.
+pub fn run(
+    command: Command,
+    dir: &Path,
+    output: &mut dyn Write,
+    errors: &mut dyn Write,
+) -> ExitCode {
+    let Err(failure) = change(command, dir, output) else { return ExitCode::SUCCESS };
+    let hint = match &failure {
+        Failure::Open(error) => Some(error.hint()),
+        Failure::Keys(error) => Some(error.hint()),
+        Failure::Fresh(_) | Failure::Output(_) => None,
+    };
+    let told = writeln!(errors, "error: {failure}");
+    drop(told.and_then(|()| hint.map_or(Ok(()), |hint| writeln!(errors, "hint: {hint}"))));
+    ExitCode::from(2)
+}
+
+fn change(command: Command, dir: &Path, output: &mut dyn Write) -> Result<(), Failure> {
+    let store = Store::open(dir)?;
+    match command {
+        Command::Rotate => {
+            let fresh = fresh_keys()?;
+            let file = store.rotate_keys(|| fresh)?;
+            writeln!(output, "new keys are in {}; nobody is signed out", file.display())?;
+            if let Tenant::Server { pid, .. } = Alone::tenant(dir) {
+                writeln!(output, "usher (process {pid}) takes them up when it is restarted")?;
+            }
+        }
+        Command::StartOver => {
+            store.forget_lost_keys()?;
+            writeln!(output, "usher makes new keys when it is started")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+-- Our own keys lie in a file of their own, and codes of apps are sealed with them. The tables are the
+-- same. A version that does not look there would make new keys, which signs everybody out, and would
+-- take a sealed app for a damaged one, so it must not open this store.

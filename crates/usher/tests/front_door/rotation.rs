@@ -1,0 +1,114 @@
+//! Keys are replaced, by command or in the config, and nobody notices.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::{Method, StatusCode};
+use usher::{server::fresh_keys, store::Store};
+use usher_lab::{browser::NAVIGATION, upstream::Upstream};
+
+use crate::{
+    hosted::{SERVICE, origin, proxy_of, service},
+    test_server::{ANN, TestServer, config, friends},
+};
+
+const PAGE: &str = "https://tv.test/";
+
+fn rotate(server: &TestServer) {
+    let store = Store::open(&server.data_dir()).unwrap();
+    store.rotate_keys(|| fresh_keys().unwrap()).unwrap();
+}
+
+async fn jwks(server: &TestServer) -> String {
+    server.browser().fetch("https://tv.test/.well-known/pomerium/jwks.json").await.body
+}
+
+#[tokio::test]
+async fn nobody_is_signed_out_by_a_rotation_of_keys() {
+    let app = Upstream::echo();
+    let text = config(&[friends("tv.test", app.address)]);
+    let mut server = TestServer::open(&text).await;
+    let mut ann = server.signed_in(PAGE, ANN).await;
+    let mut typing = server.browser();
+    let form = typing.open(PAGE).await;
+    let (before, kid) = (server.keys(), jwks(&server).await);
+    rotate(&server);
+    assert_eq!(ann.fetch(PAGE).await.status, StatusCode::OK, "a server that runs has its keys");
+    server.restart(&text).await;
+    ann = ann.moved(server.address());
+    assert_eq!(ann.fetch(PAGE).await.status, StatusCode::OK, "an older cookie counts on");
+    let page = typing.moved(server.address()).open(form.url.as_str()).await;
+    assert_eq!(page.url, form.url, "and so does a link that was signed before");
+    assert!(page.body.contains("type=\"password\""), "{}", page.body);
+    let keys = server.keys();
+    assert_eq!(keys.len(), 2);
+    assert!(!keys[0].shared.same_as(before[0].shared.expose()));
+    let eve = server.signed_in(PAGE, ANN).await;
+    let both = jwks(&server).await;
+    let kid = kid.split("\"kid\":\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(both.contains(kid) && both.matches("\"kid\"").count() == 2, "apps verify with either");
+    // A cookie of the new keys opens nothing at who has the old ones alone.
+    let store = Store::open(&server.data_dir()).unwrap();
+    let file = store.key_file().unwrap().unwrap();
+    assert_eq!(file, server.data_dir().join("usher.keys"));
+    assert!(eve.cookies("tv.test").is_some());
+}
+
+#[tokio::test]
+async fn a_lost_key_file_starts_nothing() {
+    let app = Upstream::echo();
+    let text = config(&[friends("tv.test", app.address)]);
+    let mut server = TestServer::open(&text).await;
+    server.stop(usher_lab::patience::PATIENCE).await;
+    let (file, aside) = (server.data_dir().join("usher.keys"), server.data_dir().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    let refused = server.start(crate::test_server::plan(&text)).err().unwrap();
+    assert!(refused.to_string().contains("usher.keys"), "{refused}");
+    assert!(refused.hint().unwrap().contains("start-over"));
+    assert!(!file.exists(), "none is made in its place");
+    let elsewhere = format!("key_file: {}\n{text}", aside.display());
+    server.restart(&elsewhere).await;
+    assert_eq!(server.signed_in(PAGE, ANN).await.fetch(PAGE).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_shared_secret_that_is_replaced_signs_nobody_out_where_the_previous_one_is_named() {
+    let app = Upstream::echo();
+    let [one, other] = [7, 8].map(|n| BASE64_STANDARD.encode([n; 32]));
+    let routes = config(&[friends("tv.test", app.address)]);
+    let mut server = TestServer::closed(1).await;
+    server.restart(&format!("shared_secret: {one}\ncookie_secret: {one}\n{routes}")).await;
+    let mut ann = server.signed_in(PAGE, ANN).await;
+    for (keys, status) in [
+        (format!("shared_secret: {other}\ncookie_secret: {one}\n"), StatusCode::UNAUTHORIZED),
+        (
+            format!(
+                "shared_secret: {other}\ncookie_secret: {other}\nshared_secret_previous: {one}\n"
+            ),
+            StatusCode::OK,
+        ),
+    ] {
+        server.restart(&format!("{keys}{routes}")).await;
+        let mut again = ann.clone().moved(server.address());
+        assert_eq!(again.fetch(PAGE).await.status, status, "{status}");
+        ann = ann.moved(server.address());
+    }
+}
+
+/// A proxy knows the service's key for a minute. In that minute a person signs in all the same.
+#[tokio::test]
+async fn a_key_that_is_rotated_at_a_hosted_service_costs_nobody_a_failed_sign_in() {
+    let app = Upstream::echo();
+    let mut service = service("").await;
+    let proxy = proxy_of(&origin(&service), service.running().ca_file(), &app).await;
+    let at = service.running();
+    let mut browser = proxy.browser().knowing("localhost", at.address(), at.ca_file());
+    // Asked with the key that stands now, answered after the rotation.
+    let page = "https://tv.example.com/web/";
+    let asked = browser.send(Method::GET, page, NAVIGATION, "").await;
+    rotate(&service);
+    service.restart(SERVICE).await;
+    let at = service.running();
+    let mut browser = browser.knowing("localhost", at.address(), at.ca_file());
+    let form = browser.follow(asked).await;
+    assert_eq!(form.status, StatusCode::OK, "{}", form.body);
+    assert!(form.body.contains("password"), "who was sent there before is asked: {}", form.body);
+}
