@@ -119,9 +119,12 @@ pub(crate) fn records(who: Option<&SignedIn>) -> Vec<((&'static str, String), Va
     let Person { id, email, name, .. } = person;
     let kind = match session.sign_in.means {
         Means::ServiceAccount => SERVICE_ACCOUNT,
-        Means::Unrecorded | Means::Password | Means::Passkey | Means::Provider | Means::Service => {
-            SESSION
-        }
+        Means::Unrecorded
+        | Means::Password
+        | Means::Passkey
+        | Means::Provider
+        | Means::Service
+        | Means::AppPassword => SESSION,
     };
     let of_session =
         json!({"id": session.id.as_str(), "user_id": id, "claims": claims(&session.claims)});

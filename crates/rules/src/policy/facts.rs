@@ -2,10 +2,7 @@ use std::{net::IpAddr, time::Duration};
 
 use http::HeaderMap;
 
-use crate::{
-    session::{Means, SignedIn},
-    time::UnixTime,
-};
+use crate::{session::SignedIn, time::UnixTime};
 
 /// Everything a policy may look at, and nothing else: no clock, no I/O, no globals.
 #[derive(Clone, Copy, Debug)]
