@@ -41,6 +41,7 @@ mod members;
 mod open;
 mod remembered;
 mod reserve;
+mod seconds;
 mod secrets;
 mod sessions;
 #[cfg(test)]

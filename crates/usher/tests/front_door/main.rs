@@ -48,6 +48,7 @@ mod messages;
 mod metrics;
 mod name_servers;
 mod openid;
+mod openid_tokens;
 mod own_clients;
 mod own_endpoints;
 mod panics;
