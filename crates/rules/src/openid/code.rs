@@ -4,7 +4,10 @@ use aws_lc_rs::{constant_time, digest};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{AuthorizationRequest, GrantId};
+use super::{
+    AuthorizationRequest, GrantId,
+    grant::{ACCESS_TOKEN_LIFETIME, CODE_LIFETIME},
+};
 use crate::{
     people::UnixTimeSeconds,
     plan::Scopes,
@@ -55,7 +58,7 @@ pub enum CodeFault {
 
 impl Code {
     /// How long it counts: an app redeems it at once.
-    pub const LIFETIME: Duration = Duration::from_secs(60);
+    pub const LIFETIME: Duration = CODE_LIFETIME;
 
     /// For a request that was agreed to.
     pub fn new(
@@ -130,7 +133,7 @@ pub struct AccessToken {
 
 impl AccessToken {
     /// How long it counts.
-    pub const LIFETIME: Duration = Duration::from_secs(300);
+    pub const LIFETIME: Duration = ACCESS_TOKEN_LIFETIME;
 
     /// A new one.
     pub fn new(

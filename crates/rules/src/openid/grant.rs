@@ -3,7 +3,6 @@ use std::{fmt, time::Duration};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::{AccessToken, Code};
 use crate::{
     people::{BoxFuture, UnixTimeSeconds},
     plan::Scopes,
@@ -18,7 +17,10 @@ pub const MOST_GRANTS: usize = 32;
 /// After so long neither its code nor its first access token is worth anything, so that nothing is
 /// lost by forgetting that they were given; a refresh token of it counts no more then.
 pub const SPENT_AFTER: Duration =
-    Duration::from_secs(Code::LIFETIME.as_secs() + AccessToken::LIFETIME.as_secs());
+    Duration::from_secs(CODE_LIFETIME.as_secs() + ACCESS_TOKEN_LIFETIME.as_secs());
+
+pub(super) const CODE_LIFETIME: Duration = Duration::from_secs(60);
+pub(super) const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 
 /// Names a grant, and says nothing about it.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{Store, StoreFailure, checksum, sessions::stored};
+use super::{Store, StoreFailure, checksum, seconds::stored};
 
 impl Grants for Store {
     fn take(&self, next: GrantStep, now: UnixTime) -> BoxFuture<'_, Result<Grant, GrantRefusal>> {

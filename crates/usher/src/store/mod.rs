@@ -44,6 +44,7 @@ mod members;
 mod open;
 mod remembered;
 mod reserve;
+mod seconds;
 mod sessions;
 #[cfg(test)]
 mod tests;

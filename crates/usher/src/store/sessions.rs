@@ -9,6 +9,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
+pub(super) use super::seconds::stored;
 use super::{Store, StoreFailure, app_passwords, checksum, grants, index::Index};
 use crate::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreError};
 
@@ -296,9 +297,4 @@ impl Row {
         // The times are in the body as well, and only the body's are believed.
         [self.id.as_bytes(), self.person_id.as_bytes(), self.body.as_bytes()]
     }
-}
-
-/// Seconds as SQLite keeps them; the end of time stays the end of time.
-pub(super) fn stored(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX)
 }

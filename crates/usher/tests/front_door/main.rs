@@ -54,6 +54,7 @@ mod modules;
 mod name_servers;
 mod openid;
 mod overdue;
+mod openid_tokens;
 mod own_clients;
 mod own_endpoints;
 mod panics;
