@@ -160,7 +160,7 @@ async fn strangers_may_ask_what_the_app_opens_and_nothing_else() {
         let heads = upstream.heads().len();
         for (path, expected, why) in [
             ("/json", 401, "it is not open"),
-            ("/denied", 401, "the app opens it, and a rule denies it"),
+            ("/denied", 403, "the app opens it, and a rule denies it to whoever asks"),
             ("/info/", 401, "another path"),
             ("/link", 401, "a page of the app is for those whom the policy lets in"),
             ("/info?_method=DELETE", 401, "some apps would read another method"),
