@@ -1,7 +1,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::ProviderKind;
-use crate::{secret::Secret, signin::OAUTH2_CALLBACK};
+use crate::{secret::Secret, session::SERVICE_ACCOUNTS, signin::OAUTH2_CALLBACK};
 
 /// The id of the built-in provider.
 pub const BUILTIN: &str = "builtin";
@@ -112,9 +112,10 @@ impl Providers {
         ids.split(OR).filter_map(|id| self.of(id)).collect()
     }
 
-    /// Do sessions that came from the provider of this id count on such a route?
+    /// Do sessions that came from the provider of this id count on such a route? Those of service
+    /// accounts came from none, and count on each.
     pub fn counts_on(&self, by: Option<&SignInBy>, id: &str) -> bool {
-        self.asked_by(by).any(|provider| provider.id() == id)
+        id == SERVICE_ACCOUNTS || self.asked_by(by).any(|provider| provider.id() == id)
     }
 
     /// Where the provider of this id sends browsers back to. Each but the first has an address of its

@@ -69,7 +69,9 @@ impl ServiceAccount {
 mod tests {
     use super::ServiceAccount;
     use crate::{
-        session::{SessionId, test_keys},
+        names::Origin,
+        plan::{BUILTIN, Plan, Provider, SignInBy},
+        session::{SERVICE_ACCOUNTS, SessionId, test_keys},
         time::UnixTime,
     };
 
@@ -89,6 +91,18 @@ mod tests {
         let mut person = who.clone();
         person.session.sign_in.means = crate::session::Means::Provider;
         assert_eq!(ServiceAccount::name_of(&person), None, "a provider may call somebody so");
+    }
+
+    /// Where a route names its providers, what runs under one would end at the next reload.
+    #[test]
+    fn a_service_account_counts_wherever_a_policy_lets_it_in() {
+        let origin = Origin::parse("https://auth.example").unwrap();
+        let plan = Plan::sketch(origin, Provider::Builtin, Vec::new());
+        let names = SignInBy::Names(["other".into()].into());
+        for by in [None, Some(&names)] {
+            assert!(plan.sign_in.providers.counts_on(by, SERVICE_ACCOUNTS));
+        }
+        assert!(!plan.sign_in.providers.counts_on(Some(&names), BUILTIN));
     }
 
     #[test]

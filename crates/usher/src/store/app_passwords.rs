@@ -87,21 +87,6 @@ pub(super) fn check(db: &Connection) -> Result<(), StoreFailure> {
     all(&mut db.prepare(COLUMNS)?, []).map(drop)
 }
 
-/// Whoever is removed takes theirs along.
-pub(super) fn forget(db: &Connection, owner: &str) -> Result<(), StoreFailure> {
-    db.prepare_cached("DELETE FROM app_passwords WHERE owner = ?1")?.execute([owner])?;
-    Ok(())
-}
-
-/// Those that lead to these sessions, which somebody has ended one by one.
-pub(super) fn forget_sessions(db: &Connection, ids: &[SessionId]) -> Result<(), StoreFailure> {
-    let mut delete = db.prepare_cached("DELETE FROM app_passwords WHERE id = ?1")?;
-    for id in ids {
-        delete.execute([id.as_str()])?;
-    }
-    Ok(())
-}
-
 fn of_owner(db: &Connection, owner: &str) -> Result<Vec<AppPassword>, StoreFailure> {
     let mut query = db.prepare_cached(&format!("{COLUMNS} WHERE owner = ?1"))?;
     let mut found = all(&mut query, [owner])?;

@@ -10,7 +10,7 @@ use usher_rules::{
 };
 
 pub(super) use super::seconds::stored;
-use super::{Store, StoreFailure, app_passwords, checksum, grants, index::Index};
+use super::{Store, StoreFailure, checksum, grants, index::Index};
 use crate::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreError};
 
 /// How many sessions one person has at most: a new one ends the oldest.
@@ -138,7 +138,7 @@ impl Store {
         let gone = ids.clone();
         let work = move |db: &Connection| {
             // What somebody takes for one session of many must not come back by its password.
-            app_passwords::forget_sessions(db, &ids)?;
+            forget_their_passwords(db, &ids)?;
             delete(db, &ids)
         };
         self.writer.revoke(work, move |()| sessions.ended(&gone)).await
@@ -199,6 +199,21 @@ pub(super) fn delete_person_sessions(
     let ids = delete.query_map([person_id], |row| row.get::<_, String>(0))?;
     let ids = ids.collect::<Result<Vec<_>, _>>()?;
     Ok(ids.iter().filter_map(|id| SessionId::parse(id)).collect())
+}
+
+/// Whoever is removed takes their app passwords along.
+pub(super) fn forget_app_passwords(db: &Connection, owner: &str) -> Result<(), StoreFailure> {
+    db.prepare_cached("DELETE FROM app_passwords WHERE owner = ?1")?.execute([owner])?;
+    Ok(())
+}
+
+/// App passwords that lead to these sessions, which somebody has ended one by one.
+fn forget_their_passwords(db: &Connection, ids: &[SessionId]) -> Result<(), StoreFailure> {
+    let mut delete = db.prepare_cached("DELETE FROM app_passwords WHERE id = ?1")?;
+    for id in ids {
+        delete.execute([id.as_str()])?;
+    }
+    Ok(())
 }
 
 fn delete(db: &Connection, ids: &[SessionId]) -> Result<(), StoreFailure> {

@@ -8,7 +8,7 @@ use crate::{
         Section,
         keys::{global, route},
     },
-    plan::{Bearer, BearerFormat, Provider, Route, SignIn},
+    plan::{Bearer, BearerFormat, Route, SignIn},
     problem::Problem,
 };
 
@@ -32,9 +32,8 @@ pub(super) fn find(
     sign_in: Option<&SignIn>,
     problems: &mut Vec<Problem>,
 ) {
-    let nobody_vouches = sign_in.is_some_and(|sign_in| {
-        !sign_in.providers.iter().any(|provider| matches!(provider, Provider::Oidc(_)))
-    });
+    let nobody_vouches = sign_in
+        .is_some_and(|sign_in| !sign_in.providers.iter().any(|provider| provider.oidc().is_some()));
     let mut told_of_all = false;
     for (section, route) in sections.iter().zip(compiled) {
         let Some(bearer) = route.as_ref().and_then(|route| route.bearer.as_ref()) else { continue };

@@ -90,10 +90,7 @@ impl Identity {
     pub fn on(self, route: &Route, plan: &Plan) -> Self {
         let (providers, by) = (&plan.sign_in.providers, route.sign_in_by.as_ref());
         match self {
-            Self::Session(live)
-                if !live.session().is_of_service_account()
-                    && !providers.counts_on(by, &live.session().idp_id) =>
-            {
+            Self::Session(live) if !providers.counts_on(by, &live.session().idp_id) => {
                 Self::Rejected(Rejection::OtherProvider)
             }
             Self::Session(_) | Self::Anonymous | Self::Rejected(_) => self,
