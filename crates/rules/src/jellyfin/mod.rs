@@ -1,0 +1,3 @@
+//! What Jellyfin's apps and servers say, and what follows from it.
+
+pub mod pairing;
