@@ -170,7 +170,9 @@ pub fn in_force(
     if live.is_over(now) {
         return Err(Rejection::Expired);
     }
-    if plan.sessions.idle.is_some_and(|idle| !live.is_used(idle, now)) {
+    // Nobody leaves a TV unlocked on a desk: an app that was let in stays so.
+    let idle = plan.sessions.idle.filter(|_| live.session().app.is_none());
+    if idle.is_some_and(|idle| !live.is_used(idle, now)) {
         return Err(Rejection::Expired);
     }
     if plan.sign_in.providers.of(&live.session().idp_id).is_none() {
