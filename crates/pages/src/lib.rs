@@ -27,6 +27,7 @@
 //! | [`UpstreamDown`], [`UpstreamUnavailable`], [`UpstreamSlow`] | 502, 503, 504 | the app is away |
 //! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`], [`CookiesTooLarge`] | 400, 413, 431, 431 | the request itself |
 //! | [`UpgradeRefused`], [`RequestTimeout`], [`NotImplemented`] | 403, 408, 501 | the same |
+//! | [`ClosedHere`] | 403 | the app has it, and nobody gets it from outside |
 //! | [`Unauthenticated`], [`InternalError`] | 401, 500 | nobody is signed in; a mistake of ours |
 //! | [`CertificateNeeded`] | 495 | a client certificate is missing, or does not count |
 //! | [`ClockUnset`] | 503 | this machine's clock is not set |
@@ -85,7 +86,7 @@ pub use qr::qr_text;
 pub use receipt::Receipt;
 pub use refused::Refused;
 pub use requests::{
-    BadRequest, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
+    BadRequest, ClosedHere, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
     NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
 pub use sessions::{END_FIELD, END_OTHERS, ListedSession, Sessions};

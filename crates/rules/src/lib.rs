@@ -17,6 +17,7 @@ pub mod accounts;
 pub mod client_certificate;
 pub mod config;
 pub mod fields;
+pub mod jellyfin;
 pub mod mcp;
 pub mod names;
 pub mod passkey;

@@ -26,6 +26,7 @@ use crate::{
         has_certificates, neighbourhood,
     },
     idp::{Cost, Directory, Passwords, WaysIn},
+    jellyfin,
     request::{
         Apps, Door, DoorParts, Part,
         accept::{Bounds, Listener, Shares, Tasks, parse_address},
@@ -139,6 +140,7 @@ impl Rooms {
         install_cryptography();
         note_panics();
         let StartOptions { mut plan, data_dir, recorder, clock, apps, cores, .. } = options;
+        let apps = jellyfin::beside(apps);
         apps.attach(&mut plan);
         let (kept, authority) = Kept::open(plan, data_dir, recorder, clock, cores.max(1))?;
         let certificates =
