@@ -14,8 +14,13 @@ use std::{
 };
 
 /// Ground floor first. Rooms that share a floor are strangers.
-const FLOORS: &[&[&str]] =
-    &[&["request"], &["signin", "idp", "store", "certs"], &["server"], &["reload"], &["cli"]];
+const FLOORS: &[&[&str]] = &[
+    &["request"],
+    &["signin", "idp", "store", "certs", "jellyfin"],
+    &["server"],
+    &["reload"],
+    &["cli"],
+];
 
 /// The folders of `request/`, in the order of the path. No step looks ahead.
 const STEPS: &[&str] =

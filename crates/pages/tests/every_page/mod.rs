@@ -1,10 +1,10 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, Code, CodesOfApp,
-    Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, HeadersTooLarge, Identity,
-    InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoDevices,
-    NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
+    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere, Code,
+    CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, HeadersTooLarge,
+    Identity, InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
+    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
     ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownPasskey,
     ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble,
     TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
@@ -49,6 +49,7 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("too-large", Box::new(TooLarge { receipt })),
         ("headers-too-large", Box::new(HeadersTooLarge { receipt })),
         ("cookies-too-large", Box::new(CookiesTooLarge { try_again: Some(try_again()), receipt })),
+        ("closed-here", Box::new(ClosedHere { why: text, receipt })),
         ("upgrade-refused", Box::new(UpgradeRefused { why: text, receipt })),
         ("request-timeout", Box::new(RequestTimeout { receipt })),
         ("not-implemented", Box::new(NotImplemented { why: text, receipt })),

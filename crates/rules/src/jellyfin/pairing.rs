@@ -178,6 +178,8 @@ pub struct Polled {
     pub app: AppNames,
     /// Its code.
     pub code: Code,
+    /// How long ago it began.
+    pub age: Duration,
     /// Was it let in?
     pub is_bound: bool,
 }
@@ -309,7 +311,8 @@ impl<A> Pairings<A> {
         }
         one.polled = Some(now);
         let is_bound = matches!(one.stage, Stage::Bound(_));
-        Ok(Polled { app: one.app.clone(), code: one.code, is_bound })
+        let age = now.duration_since(one.began);
+        Ok(Polled { app: one.app.clone(), code: one.code, age, is_bound })
     }
 
     /// The app that waits with a code, for somebody who has typed it.

@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Balance, CircuitBreakers, HealthCheck, HostPattern, OutlierDetection, PathMatch, PolicyTest,
-    Redirect, RequestTemplate, SignInBy,
+    Balance, CircuitBreakers, HealthCheck, HostPattern, Jellyfin, OutlierDetection, PathMatch,
+    PolicyTest, Redirect, RequestTemplate, SignInBy,
 };
 use crate::{
     client_certificate::ClientTrust,
@@ -88,6 +88,8 @@ pub struct Route {
     pub sign_in_by: Option<SignInBy>,
     /// The app behind it, by the name of what knows it from inside; most are known to nobody.
     pub app: Option<Box<str>>,
+    /// `jellyfin`: what is known of the Jellyfin behind it.
+    pub jellyfin: Option<Arc<Jellyfin>>,
 }
 
 /// Bytes in the place of HTTP (`from: tcp+https://…`).

@@ -125,5 +125,6 @@ fn sketch_route(host: Host) -> Route {
         mcp: None,
         sign_in_by: None,
         app: None,
+        jellyfin: None,
     }
 }

@@ -37,6 +37,7 @@ use crate::{
         Ending,
         acme::{AcmeClient, AcmeEvents as _, ChallengeResponses},
     },
+    jellyfin::Pairing,
     request::{
         Chore, EventField, EventName,
         accept::{Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, limits, serve},
@@ -51,6 +52,7 @@ use crate::{
 pub(super) struct Chores {
     pub store: Arc<Store>,
     pub own: Arc<SignInRoom>,
+    pub pairing: Arc<Pairing>,
     pub certificates: Arc<Swapping>,
     pub acme: Arc<AcmeClient>,
     pub redirect: Option<Listener>,
@@ -111,7 +113,7 @@ pub(super) fn spawn_chores(
     chores: Chores,
     over: &CancellationToken,
 ) -> io::Result<[JoinHandle<()>; 2]> {
-    let Chores { store, own, certificates, acme, redirect, probes, figures } = chores;
+    let Chores { store, own, pairing, certificates, acme, redirect, probes, figures } = chores;
     let (keeper, challenges) =
         (core.supervisor.clone(), Arc::clone(&acme.provisioned().challenges));
     let orders = chore_thread("orders", over, move || {
@@ -123,7 +125,7 @@ pub(super) fn spawn_chores(
     })?;
     let rest = chore_thread("chores", over, move || {
         keep_house(&core, &store, &certificates);
-        sessions::keep(&core, own);
+        sessions::keep(&core, own, pairing);
         listen_for_probes(&core, probes, &store)?;
         listen_beside(&core, redirect, figures, &challenges)
     })?;

@@ -11,6 +11,7 @@
 
 mod app;
 mod app_hostile;
+mod apps_let_in;
 mod asking;
 mod authenticator;
 mod back_channel;

@@ -25,7 +25,7 @@ use crate::{
     },
     names::{EscapedSlashes, Host},
     plan::{
-        CircuitBreakers, HostPattern, PathMatch, RequestTemplate, Rewrite, Route, Tunnel,
+        CircuitBreakers, HostPattern, Jellyfin, PathMatch, RequestTemplate, Rewrite, Route, Tunnel,
         UpstreamTls, UpstreamVerify,
     },
     policy::{LegacyAllow, Policy, value_of},
@@ -95,6 +95,7 @@ pub(super) fn compile(
     let (policy, shadow) = compiler.policies(defaults);
     let client_trust = compiler.route_client_trust(defaults.mtls);
     let mcp = compiler.mcp(defaults.mcp, (&policy, shadow.as_ref()));
+    let jellyfin = compiler.jellyfin(action.as_ref(), tunnel.as_ref());
     let set_request = compiler.set_request();
     let remove_request = compiler.field_names(&route::REMOVE_REQUEST_HEADERS);
     let depends_on = compiler.depends_on();
@@ -154,7 +155,8 @@ pub(super) fn compile(
         tunnel,
         mcp,
         sign_in_by: compiler.sign_in_by(defaults.globals),
-        app: None,
+        app: jellyfin.as_ref().map(|_| Jellyfin::APP.into()),
+        jellyfin,
         from,
         matches,
         action,

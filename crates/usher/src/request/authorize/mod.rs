@@ -48,6 +48,8 @@ pub struct Standing {
     session: Option<Arc<LiveSession>>,
     asked: PolicyInput,
     is_open_to_strangers: bool,
+    /// What the route's app wanted to let it in, too.
+    also: Option<Arc<Policy>>,
 }
 
 /// What was asked for, and the facts about it beside the session, owned: a long stream is decided
@@ -221,7 +223,7 @@ impl Standing {
         let who = newest.as_deref();
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream == Stream::Body { self.asked.at } else { now.wall };
-        let decision = self.asked.decide((&route, &route.policy), who, at).0;
+        let decision = self.asked.decide_both((&route, self.also.as_deref()), who, at).0;
         match decision.verdict {
             Verdict::Allow => Ok(()),
             // The same app as before: what it opens, it opens to all, and takes from nobody.
@@ -301,12 +303,32 @@ impl PolicyInput {
         others.find(refuses).unwrap_or((decision, ReadingOf::Canonical))
     }
 
+    /// The route's policy decides, and where that lets it in the one that the app wants beside it.
+    fn decide_both(
+        &self,
+        (route, also): (&Route, Option<&Policy>),
+        who: Option<&SignedIn>,
+        at: UnixTime,
+    ) -> (Decision, ReadingOf) {
+        let decided = self.decide((route, &route.policy), who, at);
+        match also {
+            Some(also) if decided.0.verdict == Verdict::Allow => {
+                self.decide((route, also), who, at)
+            }
+            Some(_) | None => decided,
+        }
+    }
+
     /// As [`Self::decide`] does, with all that was asked on the way to it.
-    fn explain<'p>(&self, route: &'p Route, who: Option<&SignedIn>) -> Explanation<'p> {
+    fn explain<'p>(
+        &self,
+        (route, policy): (&Route, &'p Policy),
+        who: Option<&SignedIn>,
+    ) -> Explanation<'p> {
         let certificate = self.certificate(route, self.at);
         let explain = |facts: RequestFacts<'_>| {
             let facts = Facts::of(who, facts).at(self.at).with_certificate(certificate);
-            route.policy.explain(&facts)
+            policy.explain(&facts)
         };
         let refuses = |one: &Explanation<'_>| one.decision.verdict != Verdict::Allow;
         let own = explain(self.own_reading());
@@ -366,16 +388,16 @@ impl PolicyInput {
 #[expect(clippy::result_large_err, reason = "a permit is as large: the head moves on either way")]
 pub fn permit<'a>(
     request: Identified<'a>,
-    route: &Arc<Route>,
+    (route, also): (&Arc<Route>, Option<Arc<Policy>>),
     stranger: impl FnOnce(&Identified<'a>) -> Unbound,
 ) -> Result<(Permitted<Parts>, Grounds), Refused<'a>> {
     let (asked, session) = (PolicyInput::of(&request), request.identity.session());
     let who = session.map(|session| session.signed_in());
-    let (decision, by) = asked.decide((route, &route.policy), who, asked.at);
+    let (decision, by) = asked.decide_both((route, also.as_deref()), who, asked.at);
     let beside = |shadow| asked.decide((route, shadow), who, asked.at).0;
     let shadow = route.shadow.as_ref().map(beside);
     let unbound = match session {
-        None if asked.may_be_opened(&decision) => stranger(&request),
+        None if also.is_none() && asked.may_be_opened(&decision) => stranger(&request),
         Some(_) | None => Unbound::No,
     };
     let grounds = match (decision.verdict, unbound) {
@@ -387,12 +409,20 @@ pub fn permit<'a>(
     };
     let is_open_to_strangers = matches!(grounds, Grounds::Unbound(_));
     let (route, session) = (Arc::clone(route), session.map(Arc::clone));
-    let standing = Standing { route, session, asked, is_open_to_strangers };
+    let standing = Standing { route, session, asked, is_open_to_strangers, also };
     Ok((Permitted { request: request.head, standing }, grounds))
 }
 
-/// As [`permit`] asks the route's policy, criterion by criterion.
-pub fn explain<'p>(request: &Identified<'_>, route: &'p Route) -> Explanation<'p> {
+/// As [`permit`] asks the route's policy and the one beside it, criterion by criterion.
+pub fn explain<'p>(
+    request: &Identified<'_>,
+    (route, also): (&'p Route, Option<&'p Policy>),
+) -> Explanation<'p> {
     let who = request.identity.session().map(|session| session.signed_in());
-    PolicyInput::of(request).explain(route, who)
+    let asked = PolicyInput::of(request);
+    let own = asked.explain((route, &route.policy), who);
+    match also {
+        Some(also) if own.decision.verdict == Verdict::Allow => asked.explain((route, also), who),
+        Some(_) | None => own,
+    }
 }

@@ -1,0 +1,210 @@
+//! The apps that people let in: whose a token is.
+//!
+//! Each has a session of its own among all others, so that it ends as they do: by its owner, by who
+//! looks after people, with its person; and with it whatever runs. Here stands which token leads to
+//! which of them, and what its owner's newest session says of them.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use foldhash::fast::RandomState;
+use usher_rules::{
+    jellyfin::TokenHash,
+    plan::BUILTIN,
+    session::{BoundApp, Session, SessionId, SignedIn},
+    time::{Now, UnixTime},
+};
+
+use super::Whose;
+use crate::request::identify::{LiveSession, SessionStore, StoreError, look_up};
+
+/// How long an app stays somebody's. Then they let it in again.
+pub(super) const BOUND_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// How long without a word of its owner's provider, which may know nobody of that name any more. A
+/// sign-in anywhere is one, and so is what it says when it is asked again.
+const UNVOUCHED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Which token leads to which session.
+pub(super) struct BoundApps {
+    sessions: Arc<dyn SessionStore>,
+    by_token: RwLock<HashMap<TokenHash, Arc<Device>, RandomState>>,
+}
+
+/// One app.
+struct Device {
+    session: SessionId,
+    at: DeviceAt,
+    seen: Mutex<Seen>,
+}
+
+/// What a server knows a device by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DeviceAt {
+    /// As [`BoundApp::server`].
+    pub server: Box<str>,
+    /// As [`BoundApp::device_id`].
+    pub device_id: Box<str>,
+}
+
+/// When it asked last, and from where; nothing since the start.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Seen(pub Option<(UnixTime, IpAddr)>);
+
+impl BoundApps {
+    /// Those that are let in.
+    pub(super) fn new(sessions: Arc<dyn SessionStore>) -> Self {
+        let bound = Self { sessions, by_token: RwLock::default() };
+        bound.sessions.all().iter().for_each(|live| bound.remember(live));
+        bound
+    }
+
+    fn remember(&self, live: &LiveSession) {
+        let Some(app) = &live.session().app else { return };
+        let Some(token) = TokenHash::of_hex(&app.token) else { return };
+        let (session, seen) = (live.session().id.clone(), Mutex::default());
+        let at = DeviceAt { server: app.server.clone(), device_id: app.device_id.clone() };
+        let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
+        by_token.insert(token, Arc::new(Device { session, at, seen }));
+    }
+
+    fn find(&self, token: &TokenHash) -> Option<Arc<Device>> {
+        let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
+        by_token.get(token).cloned()
+    }
+
+    /// Whose a token is at this server.
+    pub(super) async fn whose(
+        &self,
+        token: &TokenHash,
+        server: &str,
+        from: IpAddr,
+        now: Now,
+    ) -> Whose {
+        let Some(device) = self.find(token) else { return Whose::Nobodys };
+        let Ok(live) = look_up(&*self.sessions, &device.session).await else {
+            return Whose::Ended; // nobody can say now
+        };
+        let is_here = |app: &BoundApp| *app.server == *server;
+        let live = live.filter(|live| live.session().app.as_deref().is_some_and(is_here));
+        let Some(live) = live.filter(|live| is_vouched_for(live, now)) else {
+            return Whose::Ended;
+        };
+        *device.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen(Some((now.wall, from)));
+        Whose::Bound(live)
+    }
+
+    /// When an app asked last.
+    pub(super) fn seen(&self, app: &BoundApp) -> Seen {
+        let device = TokenHash::of_hex(&app.token).and_then(|token| self.find(&token));
+        let seen =
+            |device: Arc<Device>| *device.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        device.map(seen).unwrap_or_default()
+    }
+
+    /// An app becomes somebody's, in the place of whatever its device was theirs by before. When it
+    /// resolves, its token counts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; its token counts for nothing then.
+    pub(super) async fn bind(&self, new: SignedIn, by: &LiveSession) -> Result<(), StoreError> {
+        let older = self.of_device(&new);
+        let live = self.sessions.insert(new).await?;
+        // What ended all of somebody's sessions may have come in between.
+        if by.is_ended() {
+            self.sessions.end(&live.session().id).await?;
+            return Err(StoreError::Refused("whoever let the app in is not signed in".into()));
+        }
+        self.remember(&live);
+        for one in older {
+            self.sessions.end(&one.session().id).await?; // its token ended at the server, too
+        }
+        Ok(())
+    }
+
+    /// The same person's of the same device: a server gives a device one token for each user.
+    fn of_device(&self, new: &SignedIn) -> Vec<Arc<LiveSession>> {
+        let Some(app) = &new.session.app else { return Vec::new() };
+        let mut all = self.sessions.of_person(&new.person.id);
+        all.retain(|one| one.session().idp_id == new.session.idp_id);
+        let is_same = |other: &BoundApp| {
+            (&other.server, &other.user, &other.device_id)
+                == (&app.server, &app.user, &app.device_id)
+        };
+        all.retain(|one| one.session().app.as_deref().is_some_and(is_same));
+        all
+    }
+
+    /// The apps of whoever has this session, at this server.
+    pub(super) fn of(&self, live: &LiveSession, server: &str) -> Vec<Arc<LiveSession>> {
+        let mut own = self.sessions.of_person(&live.person().id);
+        own.retain(|one| one.session().idp_id == live.session().idp_id);
+        let is_here = |app: &BoundApp| *app.server == *server;
+        own.retain(|one| one.session().app.as_deref().is_some_and(is_here));
+        own.sort_by_key(|one| std::cmp::Reverse(one.session().issued_at));
+        own
+    }
+
+    /// Ends one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub(super) async fn end(&self, live: &LiveSession) -> Result<(), StoreError> {
+        self.sessions.end(&live.session().id).await
+    }
+
+    /// Has each app know of its owner what their newest session does, and gives the devices on
+    /// which nobody has an app any more, once. To be called every second: a film goes on by what is
+    /// known of its app.
+    pub(super) async fn follow(&self) -> Vec<DeviceAt> {
+        let all: Vec<_> = {
+            let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
+            by_token.iter().map(|(token, device)| (*token, Arc::clone(device))).collect()
+        };
+        let mut ended = Vec::new();
+        for (token, device) in all {
+            match look_up(&*self.sessions, &device.session).await {
+                Ok(Some(live)) => self.bring_up_to_date(&live).await,
+                Ok(None) => ended.push(token),
+                Err(_) => {} // nobody can say now
+            }
+        }
+        let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<_> = ended.iter().filter_map(|token| by_token.remove(token)).collect();
+        let mut gone: Vec<_> = gone.into_iter().map(|device| device.at.clone()).collect();
+        gone.retain(|at| by_token.values().all(|other| other.at != *at));
+        gone
+    }
+
+    /// What its owner's provider said last, in any of their sessions.
+    async fn bring_up_to_date(&self, app: &LiveSession) {
+        let known = app.newest();
+        let mut own = self.sessions.of_person(&known.person.id);
+        own.retain(|one| {
+            let session = one.session();
+            session.app.is_none() && session.idp_id == known.session.idp_id
+        });
+        let newest = own.iter().map(|one| one.newest()).max_by_key(|it| it.session.vouched_at);
+        let Some(newest) = newest else { return };
+        if newest.session.vouched_at <= known.session.vouched_at {
+            return;
+        }
+        let mut new = SignedIn::clone(&known);
+        new.person = newest.person.clone();
+        new.session.claims = newest.session.claims.clone();
+        new.session.vouched_at = newest.session.vouched_at;
+        let _as_it_was = self.sessions.renew(new).await; // in memory it holds at once
+    }
+}
+
+/// Our own people are always known; of others only their provider knows.
+fn is_vouched_for(live: &LiveSession, now: Now) -> bool {
+    let Session { idp_id, vouched_at, .. } = &live.newest().session;
+    **idp_id == *BUILTIN || now.wall.is_within(UNVOUCHED, UnixTime::from_seconds(*vouched_at))
+}
