@@ -7,6 +7,7 @@ mod authorization;
 mod credential;
 mod door;
 mod endpoint;
+pub mod grants;
 pub mod pairing;
 mod query;
 mod token;

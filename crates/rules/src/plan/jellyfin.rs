@@ -13,6 +13,8 @@ use crate::{
 pub struct Jellyfin {
     /// `api_key`: what usher itself may ask the server with.
     pub api_key: Option<Secret>,
+    /// `grants`: does a request with a token open to its network what apps ask without one?
+    pub grants: bool,
     /// `user_claim`: the claim that names somebody's user there; `None`: their address does.
     pub user_claim: Option<Box<str>>,
     /// `base_path`, without a slash at its end; empty for most.

@@ -98,6 +98,12 @@ impl BoundApps {
         Whose::Bound(live)
     }
 
+    /// The app whose session this is, if it counts.
+    pub(super) async fn of_id(&self, id: &SessionId, now: Now) -> Option<Arc<LiveSession>> {
+        let live = look_up(&*self.sessions, id).await.ok().flatten();
+        live.filter(|live| is_vouched_for(live, now))
+    }
+
     /// When an app asked last.
     pub(super) fn seen(&self, app: &BoundApp) -> Seen {
         let device = TokenHash::of_hex(&app.token).and_then(|token| self.find(&token));

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use usher_rules::{
-    jellyfin::{Opening, TokenHash},
+    jellyfin::{Door, Opening, TokenHash},
     people::BoxFuture,
 };
 
@@ -25,6 +25,17 @@ pub trait Devices: Send + Sync {
     /// Whose a token is.
     fn whose<'a>(&'a self, token: TokenHash, asked: AppRequest<'a>) -> BoxFuture<'a, Whose>;
 
+    /// Whose a request is that brings no token, where one that did opened that; for what is behind
+    /// this door.
+    fn granted<'a>(
+        &'a self,
+        door: Door,
+        asked: AppRequest<'a>,
+    ) -> BoxFuture<'a, Option<Arc<LiveSession>>>;
+
+    /// A request with a token was let in.
+    fn passed(&self, asked: AppRequest<'_>);
+
     /// Whether what apps ask before they are anybody's is answered here. What is not is closed to
     /// strangers.
     fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers;
@@ -44,6 +55,16 @@ impl Devices for NoDevices {
     fn whose<'a>(&'a self, _: TokenHash, _: AppRequest<'a>) -> BoxFuture<'a, Whose> {
         Box::pin(std::future::ready(Whose::Nobodys))
     }
+
+    fn granted<'a>(
+        &'a self,
+        _: Door,
+        _: AppRequest<'a>,
+    ) -> BoxFuture<'a, Option<Arc<LiveSession>>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn passed(&self, _: AppRequest<'_>) {}
 
     fn answers(&self, _: Opening, _: AppRequest<'_>) -> Answers {
         Answers::Upstream

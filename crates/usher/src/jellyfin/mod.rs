@@ -23,7 +23,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Response, request, response};
 use usher_rules::{
-    jellyfin::{Token, credentials},
+    jellyfin::{Endpoint, Token, credentials},
     people::BoxFuture,
     plan::Jellyfin,
 };
@@ -31,6 +31,7 @@ use usher_rules::{
 use crate::request::{
     Answers, App, AppRequest, Apps, Body, BodyNeed, Credential, Demand, TowardUpstream,
     authorize::Unbound,
+    identify::{Identity, LiveSession},
 };
 
 /// Every route with `jellyfin`, to whom they are.
@@ -60,12 +61,31 @@ fn token(asked: AppRequest<'_>) -> Option<Token> {
     credentials(&asked.head.headers, asked.head.uri.query()).ok()?.token
 }
 
+impl JellyfinApp {
+    /// Whose a request is that says nothing of it.
+    async fn granted(
+        &self,
+        settings: &Jellyfin,
+        asked: AppRequest<'_>,
+    ) -> Option<Arc<LiveSession>> {
+        let Endpoint::Anonymous(door) = shield::asked_for(settings, asked) else { return None };
+        let is_anonymous = matches!(asked.identity, Identity::Anonymous);
+        match settings.grants && is_anonymous {
+            true => self.devices.granted(door, asked).await,
+            false => None,
+        }
+    }
+}
+
 impl App for JellyfinApp {
     fn credential<'a>(&'a self, asked: AppRequest<'a>) -> BoxFuture<'a, Option<Credential>> {
         Box::pin(async move {
             let found = credentials(&asked.head.headers, asked.head.uri.query());
             let Ok(found) = found else { return Some(Credential::Rejected) };
-            let (token, settings) = (found.token?, settings(asked)?);
+            let settings = settings(asked)?;
+            let Some(token) = found.token else {
+                return self.granted(settings, asked).await.map(Credential::Session);
+            };
             match self.devices.whose(token.hash(), asked).await {
                 Whose::Bound(live) => Some(Credential::Session(live)),
                 Whose::Ended => Some(Credential::Rejected),
@@ -107,6 +127,9 @@ impl App for JellyfinApp {
     }
 
     fn toward_upstream(&self, asked: AppRequest<'_>, head: &mut request::Parts) -> TowardUpstream {
+        if token(asked).is_some() {
+            self.devices.passed(asked);
+        }
         match settings(asked) {
             Some(settings) => toward::upstream(settings, asked, head),
             None => TowardUpstream::UNSEEN,

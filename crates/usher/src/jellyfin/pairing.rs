@@ -23,8 +23,9 @@ use time::OffsetDateTime;
 use url::form_urlencoded;
 use usher_rules::{
     jellyfin::{
-        Opening, TokenHash, credentials,
-        pairing::{AppNames, Code, NoApp, NotAsked, Pairings, TooMany},
+        Door, Opening, TokenHash, credentials,
+        grants::{About, Grants, about},
+        pairing::{AppNames, Code, Network, NoApp, NotAsked, Pairings, TooMany},
     },
     names::Origin,
     people::{BoxFuture, People},
@@ -39,7 +40,7 @@ use super::{Devices, Whose, api::Api, bound::BoundApps, let_in::NotLetIn, link};
 use crate::request::{
     Answers, AppRequest, Body, EventName, SignInJournal, SignInNote,
     forward::{OwnClient, Trust, own_client},
-    identify::SessionStore,
+    identify::{LiveSession, SessionStore},
 };
 
 /// How long a connection to a server may take.
@@ -57,6 +58,7 @@ pub struct Pairing {
     journal: Arc<dyn SignInJournal>,
     /// By server: two routes may lead to the same one.
     waiting: Mutex<BTreeMap<Box<str>, Pairings<Bytes>>>,
+    grants: Mutex<BTreeMap<Box<str>, Grants>>,
 }
 
 /// What the rest of usher gives to it.
@@ -124,12 +126,24 @@ impl Pairing {
             keep.pool_max_idle_per_host(0);
         })?;
         let bound = BoundApps::new(sessions);
-        Ok(Self { bound, people, client, journal, waiting: Mutex::default() })
+        Ok(Self {
+            bound,
+            people,
+            client,
+            journal,
+            waiting: Mutex::default(),
+            grants: Mutex::default(),
+        })
     }
 
     /// What somebody does with the apps that wait at a server.
     pub(super) fn with<T>(&self, server: &str, act: impl FnOnce(&mut Pairings<Bytes>) -> T) -> T {
         let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        act(all.entry(server.into()).or_default())
+    }
+
+    fn grants<T>(&self, server: &str, act: impl FnOnce(&mut Grants) -> T) -> T {
+        let mut all = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         act(all.entry(server.into()).or_default())
     }
 
@@ -270,6 +284,30 @@ impl Devices for Pairing {
         }
     }
 
+    fn granted<'a>(
+        &'a self,
+        door: Door,
+        asked: AppRequest<'a>,
+    ) -> BoxFuture<'a, Option<Arc<LiveSession>>> {
+        Box::pin(async move {
+            let about = about_of(asked).filter(|about| about.is_behind(door))?;
+            let server = server_of(asked.route)?;
+            let (at, now) = (Network::of(asked.visitor), asked.now);
+            let by = self.grants(&server, |all| all.used(at, about, now.monotonic))?;
+            self.bound.of_id(&by, now).await
+        })
+    }
+
+    fn passed(&self, asked: AppRequest<'_>) {
+        let Some(live) = asked.identity.session() else { return };
+        let Some(server) = server_of(asked.route) else { return };
+        if live.session().app.is_some() {
+            let (at, about) = (Network::of(asked.visitor), about_of(asked));
+            let now = asked.now.monotonic;
+            self.grants(&server, |all| all.opened(at, &live.session().id, about, now));
+        }
+    }
+
     fn answers_somebody(&self, asked: AppRequest<'_>) -> Answers {
         match Asked::of(asked) {
             Some(Asked::Authorize | Asked::Page) => Answers::Own { at_most: SMALL },
@@ -294,6 +332,16 @@ pub(super) fn server_of(route: &Route) -> Option<Box<str>> {
     let Action::Forward(targets) = &route.action else { return None };
     let upstream = targets.all.first()?.upstream.to_string();
     Some(format!("{}{}", upstream.trim_end_matches('/'), settings.base_path).into())
+}
+
+/// What a request is about, by the one reading of its path.
+fn about_of(asked: AppRequest<'_>) -> Option<About> {
+    let settings = asked.route.jellyfin.as_deref()?;
+    if !asked.path.other_readings().is_empty() {
+        return None;
+    }
+    let query = asked.head.uri.query().unwrap_or_default();
+    about(&asked.head.method, asked.path.decoded(), query, &settings.base_path)
 }
 
 /// What an app says of itself; `None` where it leaves something out.

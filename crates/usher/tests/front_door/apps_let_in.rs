@@ -313,3 +313,49 @@ async fn an_account_is_never_somebody_elses() {
         assert_eq!(app.get(path, "").await.status, 401, "{path}");
     }
 }
+
+/// Most apps show pictures, and several play films, without saying who they are.
+#[tokio::test]
+async fn what_an_app_asks_without_its_token_is_open_where_it_asked_with_it() {
+    let library = library(&[ANN.0]).await;
+    let server = open(&library).await;
+    let (mut app, mut bare) = (App(server.browser()), server.browser());
+    let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
+    let token = let_in(&mut ann, &mut app).await;
+    let items = app.get("/Items?Recursive=true&IncludeItemTypes=Movie", "").await;
+    assert_eq!(items.status, 401);
+    let json = &[("accept", "application/json")][..];
+    let picture = format!("{TV}/Items/{}/Images/Primary", "0".repeat(32));
+    assert_eq!(bare.send(Method::GET, &picture, json, "").await.status, 401, "nobody has asked");
+    let items = app.get("/Items?Recursive=true&IncludeItemTypes=Movie", &token).await.json();
+    let film = items["Items"][0]["Id"].as_str().unwrap().to_owned();
+    let picture = format!("{TV}/Items/{film}/Images/Primary");
+    let play = format!("{TV}/Videos/{film}/stream?static=true");
+    let shown = bare.send(Method::GET, &picture, json, "").await;
+    assert_ne!(shown.status, 401, "{}", shown.body);
+    let (decided, _) = server.recorded(shown.field("x-request-id")).await;
+    assert_eq!(decided["email"], json!(ANN.0), "it is on record as hers");
+    let mut head = async |url: &str| bare.send(Method::HEAD, url, json, "").await.status.as_u16();
+    assert_eq!(head(&play).await, 401, "it is not to be played");
+    let info = app.ask(Method::POST, &format!("/Items/{film}/PlaybackInfo"), &token, "{}").await;
+    assert_eq!(info.status, 200, "{}", info.body);
+    assert_eq!(head(&play).await, 200);
+    assert_eq!(
+        head(&play.replace("?static=true", "")).await,
+        401,
+        "nobody transcodes for a stranger"
+    );
+    assert_eq!(head(&format!("{TV}/Users/Me")).await, 401, "nothing else");
+    // Who has no access any more has none without a token either.
+    let nobody = route(&library).replace("claim/groups: friends", "claim/groups: nobody");
+    server.reload(&config(&[nobody])).unwrap();
+    assert_eq!(head(&play).await, 403);
+    let strict = route(&library).replace("api_key", "grants: false, api_key");
+    server.reload(&config(&[strict])).unwrap();
+    assert_eq!((head(&play).await, head(&picture).await), (401, 401), "the strict way");
+    server.reload(&config(&[route(&library)])).unwrap();
+    assert_eq!(head(&play).await, 200);
+    let page = ann.open(&format!("{TV}/link")).await;
+    ann.post(&page, "/link", &[("end", &button(&page, "end"))]).await;
+    assert_eq!((head(&play).await, head(&picture).await), (401, 401), "it ends with the app");
+}

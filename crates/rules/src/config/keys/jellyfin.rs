@@ -22,6 +22,8 @@ keys! {
     JELLYFIN_API_KEY: Secret = secret("api_key", Own);
     /// The same in a file.
     JELLYFIN_API_KEY_FILE: Text = text("api_key_file", Own);
+    /// Apps that show pictures and play films without their token may do so where a request with it came from; `false`: they may not.
+    JELLYFIN_GRANTS: Bool = bool("grants", Own).or("true");
     /// The claim that holds the name of somebody's user at the server; their address where it is not set.
     JELLYFIN_USER_CLAIM: Text = text("user_claim", Own);
     /// The server's own "Base URL", where it has one: `/jellyfin`.

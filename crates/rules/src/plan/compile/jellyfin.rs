@@ -48,6 +48,7 @@ impl Compiler<'_> {
         let translates = keys.value(&JELLYFIN_LEGACY_CLIENTS) == "translate";
         Some(Arc::new(Jellyfin {
             api_key,
+            grants: keys.value(&JELLYFIN_GRANTS),
             user_claim: keys.get(&JELLYFIN_USER_CLAIM).map(Into::into),
             base_path: base_path(keys.value(&JELLYFIN_BASE_PATH)),
             open,
