@@ -160,6 +160,11 @@ mod tests {
     const FILM: &str = "0123456789abcdef0123456789abcdef";
     const OTHER: &str = "11111111-2222-3333-4444-555555555555";
 
+    #[expect(clippy::disallowed_methods, reason = "some moment, from which all others are told")]
+    fn begin_of_time() -> Instant {
+        Instant::now()
+    }
+
     fn network(n: u32) -> Network {
         Network::of(IpAddr::from(Ipv4Addr::from_bits(n)))
     }
@@ -233,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_grant_is_for_its_network_its_item_and_a_time() {
-        let (mut grants, start) = (Grants::default(), Instant::now());
+        let (mut grants, start) = (Grants::default(), begin_of_time());
         let [film, other] = [FILM, OTHER].map(|id| About::Played(ItemId::parse(id).unwrap()));
         assert_eq!(grants.used(network(1), About::Picture, start), None, "nobody has asked");
         grants.opened(network(1), &session(1), None, start);
@@ -255,7 +260,7 @@ mod tests {
 
     #[test]
     fn grants_are_bounded() {
-        let (mut grants, start) = (Grants::default(), Instant::now());
+        let (mut grants, start) = (Grants::default(), begin_of_time());
         for n in 0..=u32::try_from(MOST).unwrap() {
             let now = start + Duration::from_millis(n.into());
             grants.opened(network(n), &session(1), None, now);

@@ -75,21 +75,17 @@ impl Code {
     /// The code that a random number stands for. Of 2^64 numbers no code has more than one in
     /// 2^44 above its share.
     pub const fn drawn(random: u64) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "it is less than 900 000")]
         Self(Self::FIRST + (random % Self::CODES) as u32)
     }
 
     /// As somebody types it: blanks and a dash between the digits don't count.
     pub fn parse(typed: &str) -> Option<Self> {
-        let digits = typed.bytes().filter(|b| !b" -\t".contains(b));
         let mut number = 0_u32;
-        let mut count = 0_u8;
-        for digit in digits {
+        for (count, digit) in typed.bytes().filter(|b| !b" -\t".contains(b)).enumerate() {
             if !digit.is_ascii_digit() || count == 6 {
                 return None;
             }
             number = number * 10 + u32::from(digit - b'0');
-            count += 1;
         }
         (number >= Self::FIRST).then_some(Self(number))
     }

@@ -26,6 +26,11 @@ impl Dice {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "some moment, from which all others are told")]
+fn begin_of_time() -> Instant {
+    Instant::now()
+}
+
 fn owner(name: &str) -> Owner {
     Owner { provider: "builtin".into(), person: name.into() }
 }
@@ -82,7 +87,7 @@ fn a_code_is_six_digits_however_it_is_typed() {
 
 #[test]
 fn from_begin_to_end_and_not_once_more() {
-    let (mut pairings, start) = (Pairings::default(), Instant::now());
+    let (mut pairings, start) = (Pairings::default(), begin_of_time());
     let code = begin(&mut pairings, "tv", &[7], start).unwrap();
     assert!(!pairings.poll(b"tv", start).unwrap().is_bound);
     assert_eq!(pairings.poll(b"tv", start), Err(NotAsked::TooOften));
@@ -106,7 +111,7 @@ fn from_begin_to_end_and_not_once_more() {
 
 #[test]
 fn nothing_counts_for_longer_than_it_should() {
-    let (mut pairings, start) = (Pairings::default(), Instant::now());
+    let (mut pairings, start) = (Pairings::default(), begin_of_time());
     let ann = owner("ann");
     let code = begin(&mut pairings, "tv", &[7], start).unwrap().to_string();
     let shown = pairings.look(&code, &ann, start).unwrap();
@@ -134,7 +139,7 @@ fn nothing_counts_for_longer_than_it_should() {
 /// On Jellyfin the second app takes the first one's code, and whoever types it lets the second in.
 #[test]
 fn a_code_that_is_drawn_twice_is_given_once() {
-    let (mut pairings, start) = (Pairings::default(), Instant::now());
+    let (mut pairings, start) = (Pairings::default(), begin_of_time());
     let first = begin(&mut pairings, "tv", &[7], start).unwrap();
     assert_eq!(begin(&mut pairings, "other", &[7, 8], start), Ok(Code::drawn(8)));
     assert!(begin(&mut pairings, "third", &[7, 8, 7], start).is_err(), "none rather than twice");
@@ -152,7 +157,7 @@ fn a_code_that_is_drawn_twice_is_given_once() {
 
 #[test]
 fn floods_and_guesses_are_limited() {
-    let (mut pairings, start) = (Pairings::<()>::default(), Instant::now());
+    let (mut pairings, start) = (Pairings::<()>::default(), begin_of_time());
     let mut dice = Dice(1);
     let mut begin = |pairings: &mut Pairings<()>, device: &str, from: IpAddr, now: Instant| {
         let codes: Vec<_> = (0..4).map(|_| Code::drawn(dice.roll())).collect();
@@ -208,7 +213,7 @@ impl World {
         Self {
             pairings: Pairings::default(),
             dice: Dice(seed),
-            now: Instant::now(),
+            now: begin_of_time(),
             devices: BTreeMap::new(),
             shown: Vec::new(),
             claimed: Vec::new(),
