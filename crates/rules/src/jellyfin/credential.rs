@@ -172,7 +172,11 @@ mod tests {
             (&[], "api_key%3Da%26static%3Dtrue", EscapedQuery),
             (&[], "x=1&api_key%3da", EscapedQuery),
         ] {
-            assert_eq!(credentials(&fields(lines), Some(query)), Err(expected), "{lines:?} {query}");
+            assert_eq!(
+                credentials(&fields(lines), Some(query)),
+                Err(expected),
+                "{lines:?} {query}"
+            );
         }
         let mut odd = HeaderMap::new();
         odd.insert("x-emby-token", HeaderValue::from_bytes(b"\xff").unwrap());

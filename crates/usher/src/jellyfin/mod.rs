@@ -7,10 +7,13 @@
 
 mod answers;
 mod devices;
+mod legacy;
 mod shield;
+mod states;
 mod toward;
 
 pub use devices::{Devices, NoDevices, Whose};
+pub use states::States;
 
 use std::sync::Arc;
 
@@ -30,18 +33,19 @@ use crate::request::{
 /// Every route with `jellyfin`, to whom they are.
 pub struct JellyfinApp {
     devices: Arc<dyn Devices>,
+    states: Arc<States>,
 }
 
 impl JellyfinApp {
-    /// With these devices.
-    pub fn new(devices: Arc<dyn Devices>) -> Self {
-        Self { devices }
+    /// With these devices, and what is found out of its servers.
+    pub fn new(devices: Arc<dyn Devices>, states: Arc<States>) -> Self {
+        Self { devices, states }
     }
 }
 
 /// These apps, and the one that routes with `jellyfin` name.
-pub fn beside(apps: Apps) -> Apps {
-    apps.knowing(Jellyfin::APP, Arc::new(JellyfinApp::new(Arc::new(NoDevices))))
+pub fn beside(apps: Apps, states: Arc<States>) -> Apps {
+    apps.knowing(Jellyfin::APP, Arc::new(JellyfinApp::new(Arc::new(NoDevices), states)))
 }
 
 /// What the route says of it. A route that names this app has it.
@@ -77,7 +81,7 @@ impl App for JellyfinApp {
 
     fn demands(&self, asked: AppRequest<'_>) -> Demand {
         match settings(asked) {
-            Some(settings) => shield::demands(settings, asked),
+            Some(settings) => shield::demands(settings, self.states.of(asked.route), asked),
             None => Demand::Nothing,
         }
     }

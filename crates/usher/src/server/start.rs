@@ -26,7 +26,7 @@ use crate::{
         has_certificates, neighbourhood,
     },
     idp::{Cost, Directory, Passwords, WaysIn},
-    jellyfin,
+    jellyfin::{self, States},
     request::{
         Apps, Door, DoorParts, Part,
         accept::{Bounds, Listener, Shares, Tasks, parse_address},
@@ -105,6 +105,8 @@ struct Rooms {
     own: Arc<SignInRoom>,
     tasks: Tasks,
     shares: Arc<Shares>,
+    /// How the Jellyfins behind routes stand.
+    states: Arc<States>,
 }
 
 struct Kept {
@@ -140,7 +142,8 @@ impl Rooms {
         install_cryptography();
         note_panics();
         let StartOptions { mut plan, data_dir, recorder, clock, apps, cores, .. } = options;
-        let apps = jellyfin::beside(apps);
+        let states = Arc::<States>::default();
+        let apps = jellyfin::beside(apps, Arc::clone(&states));
         apps.attach(&mut plan);
         let (kept, authority) = Kept::open(plan, data_dir, recorder, clock, cores.max(1))?;
         let certificates =
@@ -150,7 +153,7 @@ impl Rooms {
             Passwords::new(options.password_cost, kept.cores).map_err(StartError::Passwords)?;
         let (door, own) = open_door(&kept, &certificates.served, &tasks, passwords, apps)?;
         let shares = Shares::new(Bounds::for_files(files::raise_limit()));
-        Ok(Self { kept, certificates, door, own, tasks, shares })
+        Ok(Self { kept, certificates, door, own, tasks, shares, states })
     }
 
     /// What readers of figures get.
@@ -198,8 +201,9 @@ impl Rooms {
         }
         let certificates = Arc::clone(&running.certificates);
         let acme = Arc::clone(&running.acme);
-        let own = self.own;
-        let chores = cores::Chores { store, own, certificates, acme, redirect, probes, figures };
+        let (own, states) = (self.own, self.states);
+        let chores =
+            cores::Chores { store, own, certificates, acme, redirect, probes, figures, states };
         let threads = cores::spawn_chores(core, chores, &running.over);
         running.threads.extend(threads.map_err(StartError::Thread)?);
         Ok(running)
