@@ -1,5 +1,7 @@
 //! `MediaBrowser Client="…", Device="…", DeviceId="…", Version="…", Token="…"`.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::{credential::Ambiguity, query::decoded, token::Token};
 
 /// What a client says of itself.
@@ -13,6 +15,26 @@ pub struct Client {
     pub device_id: Box<str>,
     /// The app's version.
     pub version: Box<str>,
+}
+
+impl Client {
+    /// A value of `Authorization` that says this, and the token, in the form that every server
+    /// reads.
+    pub fn authorization(&self, token: Option<&Token>) -> String {
+        let Self { name, device, device_id, version } = self;
+        let parts = [
+            ("Client", &**name),
+            ("Device", device),
+            ("DeviceId", device_id),
+            ("Version", version),
+            ("Token", token.map_or("", Token::expose)),
+        ];
+        let said = parts.into_iter().filter(|(_, value)| !value.is_empty());
+        let said = said.map(|(key, value)| {
+            format!("{key}=\"{}\"", utf8_percent_encode(value, NON_ALPHANUMERIC))
+        });
+        format!("MediaBrowser {}", said.collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// One value of `Authorization` or `X-Emby-Authorization`.

@@ -6,7 +6,7 @@ use http::Method;
 
 use self::table::{Kind, known};
 use super::door::Door;
-use crate::names::RequestPath;
+use crate::names::{RequestPath, fold_case};
 
 /// What an endpoint is. The later, the stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,19 @@ pub enum Opening {
 }
 
 impl Opening {
+    /// Every one of them.
+    pub const ALL: [Self; 9] = [
+        Self::Info,
+        Self::Ping,
+        Self::Branding,
+        Self::UserNames,
+        Self::QuickConnect,
+        Self::Password,
+        Self::Web,
+        Self::Health,
+        Self::Preflight,
+    ];
+
     /// Why strangers may ask it, on records. Stable.
     pub const fn reason(self) -> &'static str {
         match self {
@@ -70,11 +83,22 @@ pub fn endpoint(method: &Method, path: &RequestPath, base: &str) -> Endpoint {
     others.fold(of_text(method, path.decoded(), base), Ord::max)
 }
 
+/// Is it where clients open their sockets? The server would take one on nearly every path.
+pub fn takes_sockets(path: &RequestPath, base: &str) -> bool {
+    let folded = fold_case(path.decoded());
+    let path = without_base(&folded, &fold_case(base)).trim_end_matches('/').to_owned();
+    let path = ["/emby", "/mediabrowser"]
+        .iter()
+        .find_map(|old| path.strip_prefix(old).filter(|rest| rest.starts_with('/')))
+        .unwrap_or(&path);
+    matches!(path, "/socket" | "/embywebsocket")
+}
+
 /// Kestrel compares paths without their case, and takes a slash at the end. What it would not take
 /// is closed all the same; what is open has to be written plainly.
 fn of_text(method: &Method, path: &str, base: &str) -> Endpoint {
-    let folded: String = path.chars().flat_map(folded).collect();
-    let path = without_base(&folded, &base.to_lowercase()).to_owned();
+    let folded = fold_case(path);
+    let path = without_base(&folded, &fold_case(base)).to_owned();
     let segments: Vec<&str> =
         path.split('/').map(str::trim).filter(|segment| !segment.is_empty()).collect();
     let is_old = |segment: &&&str| matches!(**segment, "emby" | "mediabrowser");
@@ -85,16 +109,6 @@ fn of_text(method: &Method, path: &str, base: &str) -> Endpoint {
         return Endpoint::Person;
     }
     found
-}
-
-/// Whoever compares without case may take a letter from elsewhere for one of ASCII.
-fn folded(letter: char) -> impl Iterator<Item = char> {
-    let letter = match letter {
-        'ſ' => 's',
-        'ı' | 'İ' => 'i',
-        other => other,
-    };
-    letter.to_lowercase()
 }
 
 fn is_plain(path: &str) -> bool {

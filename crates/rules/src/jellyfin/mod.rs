@@ -10,10 +10,12 @@ mod endpoint;
 pub mod grants;
 pub mod pairing;
 mod query;
+mod server;
 mod token;
 
 pub use authorization::Client;
 pub use credential::{Ambiguity, Credentials, credentials};
 pub use door::Door;
-pub use endpoint::{Endpoint, Opening, endpoint};
+pub use endpoint::{Endpoint, Opening, endpoint, takes_sockets};
+pub use server::{ServerState, Version};
 pub use token::{Token, TokenHash, is_token};

@@ -32,8 +32,6 @@ pub struct Jellyfin {
 /// A program that may use an API key.
 #[derive(Debug)]
 pub struct Service {
-    /// For records.
-    pub name: Box<str>,
     /// Of its key.
     pub key: TokenHash,
     /// Each a path, or with `/*` at the end all that is below one.

@@ -50,8 +50,8 @@ pub use proxy_protocol::ProxyProtocol;
 pub use redirect::{AskedFor, Redirect};
 pub use resilience::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate};
 pub use route::{
-    Action, HostField, HostOfPath, McpServer, ResponseRewrite, Rewrite, Route, Target, Targets,
-    Tunnel, UpstreamTls, UpstreamVerify,
+    Action, HostField, HostOfPath, McpServer, PathCase, ResponseRewrite, Rewrite, Route, Target,
+    Targets, Tunnel, UpstreamTls, UpstreamVerify,
 };
 pub use session_life::SessionLife;
 pub use template::{Piece, RequestTemplate};

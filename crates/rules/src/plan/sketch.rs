@@ -125,6 +125,7 @@ fn sketch_route(host: Host) -> Route {
         mcp: None,
         sign_in_by: None,
         app: None,
+        path_case: super::PathCase::Exact,
         jellyfin: None,
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     Shelf, compile,
     idp_values::{LISTED, OF_ROUTES},
     items::ITEMS,
+    jellyfin_values::JELLYFIN,
     reference::root,
     values::{GLOBAL, ROUTE, Row, SECRET},
 };
@@ -27,9 +28,14 @@ use crate::{
 fn every_supported_key_changes_what_runs() {
     let shelf = shelf();
     let (mut tried, mut wrong) = (BTreeSet::new(), Vec::new());
-    for (place, table) in
-        [("", GLOBAL), ("routes.", ROUTE), ("", ITEMS), ("", LISTED), ("routes.", OF_ROUTES)]
-    {
+    for (place, table) in [
+        ("", GLOBAL),
+        ("routes.", ROUTE),
+        ("", ITEMS),
+        ("", LISTED),
+        ("routes.", OF_ROUTES),
+        ("routes.", JELLYFIN),
+    ] {
         for row in table {
             let path = format!("{place}{}", row.0);
             let [one, other] = [row.2, row.3].map(|value| config(place, row, value, &shelf));
@@ -133,11 +139,14 @@ fn supported() -> BTreeSet<String> {
 
 /// Files for the values of the table.
 pub fn shelf() -> Shelf {
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
     let case = fs::read_to_string(crate::cases::folder().join("client-pairs.case")).unwrap();
     let mut files = crate::cases::files(&case);
     let case = fs::read_to_string(crate::cases::folder().join("mtls.case")).unwrap();
     files.insert("c.crl".to_owned(), crate::cases::files(&case)["/clients.crl"].clone());
-    for (name, text) in [("secret", "s3cretS3cretS3cret=="), ("base64", SECRET)] {
+    for (name, text) in
+        [("secret", "s3cretS3cretS3cret=="), ("base64", SECRET), ("jellyfin", TOKEN)]
+    {
         files.insert(name.to_owned(), text.as_bytes().to_vec());
     }
     // one that is no text in base64 may stand in its file as it is

@@ -9,14 +9,17 @@ mod answers;
 mod api;
 mod bound;
 mod devices;
+mod legacy;
 mod let_in;
 mod link;
 mod pairing;
 mod shield;
+mod states;
 mod toward;
 
 pub use devices::{Devices, NoDevices, Whose};
 pub use pairing::{Pairing, PairingDeps};
+pub use states::States;
 
 use std::sync::Arc;
 
@@ -37,18 +40,19 @@ use crate::request::{
 /// Every route with `jellyfin`, to whom they are.
 pub struct JellyfinApp {
     devices: Arc<dyn Devices>,
+    states: Arc<States>,
 }
 
 impl JellyfinApp {
-    /// With these devices.
-    pub fn new(devices: Arc<dyn Devices>) -> Self {
-        Self { devices }
+    /// With these devices, and what is found out of its servers.
+    pub fn new(devices: Arc<dyn Devices>, states: Arc<States>) -> Self {
+        Self { devices, states }
     }
 }
 
 /// These apps, and the one that routes with `jellyfin` name.
-pub fn beside(apps: Apps, devices: Arc<dyn Devices>) -> Apps {
-    apps.knowing(Jellyfin::APP, Arc::new(JellyfinApp::new(devices)))
+pub fn beside(apps: Apps, devices: Arc<dyn Devices>, states: Arc<States>) -> Apps {
+    apps.knowing(Jellyfin::APP, Arc::new(JellyfinApp::new(devices, states)))
 }
 
 /// What the route says of it. A route that names this app has it.
@@ -103,7 +107,7 @@ impl App for JellyfinApp {
 
     fn demands(&self, asked: AppRequest<'_>) -> Demand {
         match settings(asked) {
-            Some(settings) => shield::demands(settings, asked),
+            Some(settings) => shield::demands(settings, self.states.of(asked.route), asked),
             None => Demand::Nothing,
         }
     }

@@ -198,8 +198,7 @@ impl Pairing {
         let begun = self.with(server, |all| all.begin(app.clone(), from, (&codes, kept), now));
         match begun {
             Ok(code) => {
-                let mut told = told(&app, code, false, asked.now.wall);
-                told["Secret"] = secret.into();
+                let told = told(&app, (code, &secret), false, asked.now.wall);
                 json(StatusCode::OK, &told)
             }
             Err(TooMany { retry_after }) => too_many(retry_after),
@@ -212,8 +211,7 @@ impl Pairing {
         match polled {
             Ok(polled) => {
                 let began = asked.now.wall.minus(polled.age);
-                let mut told = told(&polled.app, polled.code, polled.is_bound, began);
-                told["Secret"] = secret.into();
+                let told = told(&polled.app, (polled.code, &secret), polled.is_bound, began);
                 json(StatusCode::OK, &told)
             }
             Err(NotAsked::Unknown) => json(StatusCode::NOT_FOUND, &"Unknown secret".into()),
@@ -378,13 +376,14 @@ fn drawn() -> Option<([Code; 4], String)> {
     Some((codes, data_encoding::HEXUPPER.encode(&secret)))
 }
 
-/// A pairing as Jellyfin's `QuickConnectResult`, without its secret.
-fn told(app: &AppNames, code: Code, is_bound: bool, began: UnixTime) -> Value {
+/// A pairing as Jellyfin's `QuickConnectResult`.
+fn told(app: &AppNames, (code, secret): (Code, &str), is_bound: bool, began: UnixTime) -> Value {
     let began = i64::try_from(began.seconds()).ok();
     let began = began.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
     let format = &time::format_description::well_known::Rfc3339;
     json!({
         "Authenticated": is_bound,
+        "Secret": secret,
         "Code": code.to_string(),
         "DeviceId": app.device_id,
         "DeviceName": app.device,

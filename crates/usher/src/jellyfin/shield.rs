@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, Method, header};
 use usher_rules::{
-    jellyfin::{Door, Endpoint, Opening, Token, credentials, endpoint},
+    jellyfin::{Door, Endpoint, Opening, ServerState, Token, credentials, endpoint, takes_sockets},
     plan::{Jellyfin, Service},
 };
 
@@ -10,7 +10,9 @@ use super::{Devices, token};
 use crate::request::{Answers, AppRefusal, AppRequest, Demand, Wrong, authorize::Unbound};
 
 const SHUT: &str = "Nobody gets this from outside.";
+const SETUP_OPEN: &str = "The server behind this was never set up.";
 const ADMINISTRATION: &str = "This is for those who look after the server.";
+const SOCKET: &str = "Sockets are opened at /socket.";
 const NOBODYS: &str = "This is for those who are signed in.";
 
 /// What is asked for.
@@ -19,7 +21,11 @@ pub(super) fn asked_for(settings: &Jellyfin, asked: AppRequest<'_>) -> Endpoint 
 }
 
 /// What a request has to be beside what the policy says.
-pub(super) fn demands(settings: &Jellyfin, asked: AppRequest<'_>) -> Demand {
+pub(super) fn demands(
+    settings: &Jellyfin,
+    state: Option<ServerState>,
+    asked: AppRequest<'_>,
+) -> Demand {
     let found = match credentials(&asked.head.headers, asked.head.uri.query()) {
         Ok(found) => found,
         Err(ambiguity) => {
@@ -27,8 +33,12 @@ pub(super) fn demands(settings: &Jellyfin, asked: AppRequest<'_>) -> Demand {
             return Demand::Refused(AppRefusal { rule, why, wrong });
         }
     };
-    if service(settings, asked).is_some() {
+    if state != Some(ServerState::SetupOpen) && service(settings, asked).is_some() {
         return Demand::Nothing; // the config names what it may
+    }
+    if is_socket(&asked.head.headers) && !takes_sockets(asked.path, &settings.base_path) {
+        let (rule, why, wrong) = ("jellyfin-socket", SOCKET, Wrong::Asked);
+        return Demand::Refused(AppRefusal { rule, why, wrong });
     }
     let is_open = |door: Door| settings.open.contains(&door);
     let admin = |rule: &'static str, why: &'static str| match &settings.admin_policy {
@@ -36,6 +46,8 @@ pub(super) fn demands(settings: &Jellyfin, asked: AppRequest<'_>) -> Demand {
         None => Demand::Refused(AppRefusal { rule, why, wrong: Wrong::Asked }),
     };
     match asked_for(settings, asked) {
+        // It takes whoever asks for its administrator.
+        _ if state == Some(ServerState::SetupOpen) => admin(Door::Wizard.reason(), SETUP_OPEN),
         Endpoint::Shut(door) | Endpoint::Anonymous(door) if is_open(door) => Demand::Nothing,
         // Without a token the server would do it for whoever comes from its own network: us.
         Endpoint::Shut(Door::Restart) if found.token.is_some() => {
@@ -86,6 +98,13 @@ fn is_open(opening: Opening, devices: &dyn Devices, asked: AppRequest<'_>) -> bo
         // A browser's page is where its person signs in.
         Opening::Web => !is_document(&asked.head.headers),
     }
+}
+
+/// Asks for a WebSocket, over either version of HTTP (RFC 6455 §4.1, RFC 8441 §5).
+fn is_socket(fields: &HeaderMap) -> bool {
+    [header::UPGRADE, header::SEC_WEBSOCKET_KEY, header::SEC_WEBSOCKET_VERSION]
+        .iter()
+        .any(|name| fields.contains_key(name))
 }
 
 /// Does a browser show it as a page? (Fetch Metadata §2.3; those that say none ask for HTML.)

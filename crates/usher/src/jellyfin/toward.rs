@@ -5,10 +5,10 @@ use http::{HeaderValue, header, request, response, uri::Uri};
 use serde_json::Value;
 use usher_rules::{
     jellyfin::{Door, Endpoint, Opening},
-    plan::Jellyfin,
+    plan::{Jellyfin, LegacyClients},
 };
 
-use super::shield;
+use super::{legacy, shield};
 use crate::request::{AnswerNeed, AppRequest, BodyNeed, TowardUpstream};
 
 /// Octets of the longest document in which an address is written anew.
@@ -18,8 +18,11 @@ const INFO: usize = 64 * 1024;
 pub(super) fn upstream(
     settings: &Jellyfin,
     asked: AppRequest<'_>,
-    _head: &mut request::Parts,
+    head: &mut request::Parts,
 ) -> TowardUpstream {
+    if settings.legacy_clients == LegacyClients::Translate {
+        legacy::translate(head);
+    }
     let answer = match shield::asked_for(settings, asked) {
         Endpoint::Strangers(Opening::Info) => AnswerNeed::Readable,
         _ => AnswerNeed::AsItIs,

@@ -24,7 +24,7 @@ use crate::{
 pub(super) fn failing(plan: &Arc<Plan>, now: Now) -> Vec<Problem> {
     let tests =
         plan.routes.iter().flat_map(|route| route.tests.iter().map(move |one| (route, one)));
-    let apps = jellyfin::beside(Apps::default(), std::sync::Arc::new(jellyfin::NoDevices));
+    let apps = jellyfin::beside(Apps::default(), Arc::new(jellyfin::NoDevices), Arc::default());
     tests.filter_map(|(route, test)| asked((plan, &apps), route, test, now)).collect()
 }
 

@@ -40,7 +40,7 @@ pub trait App: Send + Sync {
     }
 
     /// What strangers may ask although the policy wants to know who they are. Asked where it does,
-    /// and where no rule denies the request.
+    /// where no rule denies the request, and of no upgrade.
     fn allows_unbound(&self, asked: AppRequest<'_>) -> Unbound;
 
     /// Whether the answer is the app's own. Asked of what was let in and is no upgrade.

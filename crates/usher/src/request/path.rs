@@ -215,7 +215,9 @@ impl Door {
                 return Err(Refusal::ByApp(refusal));
             }
         };
+        // A socket is nothing that a stranger may ask: what is said in it is seen by nobody.
         let stranger = |Identified { head, identity, .. }: &Identified<'_>| match app {
+            Some(_) if upgrade.is_some() => Unbound::No,
             None => Unbound::No,
             Some(app) => app.allows_unbound(AppRequest::new((seen, routed, route), head, identity)),
         };

@@ -26,7 +26,7 @@ use crate::{
         has_certificates, neighbourhood,
     },
     idp::{Cost, Directory, Passwords, WaysIn},
-    jellyfin::{self, Pairing, PairingDeps},
+    jellyfin::{self, Pairing, PairingDeps, States},
     request::{
         Apps, Door, DoorParts, Part,
         accept::{Bounds, Listener, Shares, Tasks, parse_address},
@@ -106,6 +106,8 @@ struct Rooms {
     pairing: Arc<Pairing>,
     tasks: Tasks,
     shares: Arc<Shares>,
+    /// How the Jellyfins behind routes stand.
+    states: Arc<States>,
 }
 
 struct Kept {
@@ -149,10 +151,11 @@ impl Rooms {
         let passwords =
             Passwords::new(options.password_cost, kept.cores).map_err(StartError::Passwords)?;
         let pairing = pairing(&kept)?;
-        let apps = jellyfin::beside(apps, Arc::<Pairing>::clone(&pairing));
+        let states = Arc::<States>::default();
+        let apps = jellyfin::beside(apps, Arc::<Pairing>::clone(&pairing), Arc::clone(&states));
         let (door, own) = open_door(&kept, &certificates.served, &tasks, passwords, apps)?;
         let shares = Shares::new(Bounds::for_files(files::raise_limit()));
-        Ok(Self { kept, certificates, door, own, pairing, tasks, shares })
+        Ok(Self { kept, certificates, door, own, pairing, tasks, shares, states })
     }
 
     /// What readers of figures get.
@@ -200,9 +203,18 @@ impl Rooms {
         }
         let certificates = Arc::clone(&running.certificates);
         let acme = Arc::clone(&running.acme);
-        let (own, pairing) = (self.own, self.pairing);
-        let chores =
-            cores::Chores { store, own, pairing, certificates, acme, redirect, probes, figures };
+        let (own, pairing, states) = (self.own, self.pairing, self.states);
+        let chores = cores::Chores {
+            store,
+            own,
+            pairing,
+            certificates,
+            acme,
+            redirect,
+            probes,
+            figures,
+            states,
+        };
         let threads = cores::spawn_chores(core, chores, &running.over);
         running.threads.extend(threads.map_err(StartError::Thread)?);
         Ok(running)

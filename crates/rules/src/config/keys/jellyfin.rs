@@ -5,8 +5,6 @@ use super::{AnyCase::Yes, Fate::Own, form::*, keys};
 keys! {
     /// Keys of an item of `jellyfin: services`.
     JELLYFIN_SERVICE:
-    /// What records call it.
-    SERVICE_NAME: Text = text("name", Own);
     /// The SHA-256 of its API key, in hexadecimal: `printf %s KEY | sha256sum`.
     SERVICE_KEY_SHA256: Text = text("key_sha256", Own).guards();
     /// What it may ask: paths, and with `/*` at the end all that is below.

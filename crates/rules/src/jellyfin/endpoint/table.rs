@@ -70,10 +70,11 @@ pub(super) fn known(first: &str) -> Option<&'static [Entry]> {
         "auth" | "backup" | "devices" | "environment" | "packages" | "plugins" | "repositories"
         | "scheduledtasks" => &[(Any, &["**"], Admin)],
         "albums" | "channels" | "clientlog" | "collections" | "displaypreferences"
-        | "fallbackfont" | "getutctime" | "libraries" | "livestreams" | "localization"
-        | "mediasegments" | "movies" | "playback" | "playingitems" | "playlists" | "providers"
-        | "search" | "sessions" | "shows" | "socket" | "songs" | "syncplay" | "trailers"
-        | "userfavoriteitems" | "useritems" | "userplayeditems" | "userviews" | "years" => &[],
+        | "embywebsocket" | "fallbackfont" | "getutctime" | "libraries" | "livestreams"
+        | "localization" | "mediasegments" | "movies" | "playback" | "playingitems"
+        | "playlists" | "providers" | "search" | "sessions" | "shows" | "socket" | "songs"
+        | "syncplay" | "trailers" | "userfavoriteitems" | "useritems" | "userplayeditems"
+        | "userviews" | "years" => &[],
         _ => return None,
     })
 }

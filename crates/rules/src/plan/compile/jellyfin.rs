@@ -1,6 +1,6 @@
 //! `jellyfin` of a route.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::Compiler;
 use crate::{
@@ -9,11 +9,12 @@ use crate::{
         keys::{Key, jellyfin::*, route},
     },
     jellyfin::{Door, TokenHash, is_token},
-    names::address_range,
-    plan::{Action, Jellyfin, LegacyClients, Service, Tunnel},
+    names::{address_range, fold_case},
+    plan::{Action, Jellyfin, LegacyClients, PathCase, Rewrite, Service, Tunnel},
     policy::{LegacyAllow, Policy},
     problem::Problem,
     secret::Secret,
+    yaml::{Kind, Node},
 };
 
 impl Compiler<'_> {
@@ -61,6 +62,32 @@ impl Compiler<'_> {
         }))
     }
 
+    /// Its server's, by what the route says of it: Kestrel's endpoints have no case.
+    pub(super) fn path_case(&self) -> PathCase {
+        match self.keys.given(&route::JELLYFIN) {
+            Some(_) => PathCase::Folded,
+            None => PathCase::Exact,
+        }
+    }
+
+    /// `/emby` in front of a path, which servers of version 12 dropped, is taken off.
+    pub(super) fn without_old_prefix(
+        &self,
+        jellyfin: Option<&Jellyfin>,
+        rewrite: Rewrite,
+    ) -> Rewrite {
+        let translates = |it: &&Jellyfin| it.legacy_clients == LegacyClients::Translate;
+        let (Some(jellyfin), Rewrite::None) = (jellyfin.filter(translates), &rewrite) else {
+            return rewrite;
+        };
+        let base = regex::escape(&jellyfin.base_path);
+        let pattern = format!("^(?<base>(?i:{base}))/(?i:emby|mediabrowser)(?:/|$)");
+        match regex::Regex::new(&pattern) {
+            Ok(pattern) => Rewrite::Regex(pattern, "${base}/".into()),
+            Err(_) => rewrite,
+        }
+    }
+
     /// A line end at the end of the file is no part of it.
     fn api_key(&mut self) -> Option<Secret> {
         let (given, text) = match self.keys.given(&JELLYFIN_API_KEY_FILE) {
@@ -84,8 +111,44 @@ impl Compiler<'_> {
 
     fn admin_policy(&mut self) -> Option<Arc<Policy>> {
         let ppl = self.keys.given(&JELLYFIN_ADMIN_POLICY)?;
-        let policy = Policy::compile(&LegacyAllow::default(), Some(&ppl.node), self.problems);
+        let rules = PathCase::Folded.of_rules(&ppl.node);
+        let policy = Policy::compile(&LegacyAllow::default(), Some(&rules), self.problems);
         Some(Arc::new(policy))
+    }
+}
+
+impl PathCase {
+    /// Rules as they are compared: with what they say of paths in small letters.
+    pub(super) fn of_rules(self, rules: &Node) -> Cow<'_, Node> {
+        match self {
+            Self::Exact => Cow::Borrowed(rules),
+            Self::Folded => {
+                let mut folded = rules.clone();
+                fold_paths(&mut folded);
+                Cow::Owned(folded)
+            }
+        }
+    }
+}
+
+fn fold_paths(node: &mut Node) {
+    match &mut node.kind {
+        Kind::Scalar { .. } => {}
+        Kind::List(items) => items.iter_mut().for_each(fold_paths),
+        Kind::Map(entries) => {
+            for entry in entries {
+                let fold = if entry.is("http_path") { fold_texts } else { fold_paths };
+                fold(&mut entry.value);
+            }
+        }
+    }
+}
+
+fn fold_texts(node: &mut Node) {
+    match &mut node.kind {
+        Kind::Scalar { text, .. } => *text = fold_case(text).into(),
+        Kind::List(items) => items.iter_mut().for_each(fold_texts),
+        Kind::Map(entries) => entries.iter_mut().for_each(|entry| fold_texts(&mut entry.value)),
     }
 }
 
@@ -120,5 +183,5 @@ fn service(keys: &Section, problems: &mut Vec<Problem>) -> Option<Service> {
         let help = "name the addresses that it asks from, such as `192.0.2.7` or `10.0.0.0/8`";
         lacks(&SERVICE_ADDRESSES, keys.given(&SERVICE_ADDRESSES), help);
     }
-    Some(Service { name: keys.value(&SERVICE_NAME).into(), key: hash?, paths, addresses })
+    Some(Service { key: hash?, paths, addresses })
 }

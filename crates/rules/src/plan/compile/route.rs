@@ -130,7 +130,7 @@ pub(super) fn compile(
         tests,
         websockets,
         host_field: host_field?,
-        rewrite: rewrite?,
+        rewrite: compiler.without_old_prefix(jellyfin.as_deref(), rewrite?),
         timeout: some_time(keys.get(&route::TIMEOUT).unwrap_or(timeout)),
         idle_timeout: some_time(keys.get(&route::IDLE_TIMEOUT).unwrap_or(idle_timeout)),
         pass_identity: keys.get(&route::PASS_IDENTITY_HEADERS).unwrap_or(defaults.pass_identity),
@@ -155,6 +155,7 @@ pub(super) fn compile(
         tunnel,
         mcp,
         sign_in_by: compiler.sign_in_by(defaults.globals),
+        path_case: compiler.path_case(),
         app: jellyfin.as_ref().map(|_| Jellyfin::APP.into()),
         jellyfin,
         from,
@@ -207,7 +208,8 @@ impl Compiler<'_> {
         };
         let ppl = self.keys.given(&route::POLICY);
         self.warn_without_effect(&legacy, ppl);
-        Policy::compile(&legacy, ppl.map(|given| &given.node), self.problems)
+        let rules = ppl.map(|given| self.path_case().of_rules(&given.node));
+        Policy::compile(&legacy, rules.as_deref(), self.problems)
     }
 
     /// The one in force, and the one that is tried beside it.
@@ -225,7 +227,8 @@ impl Compiler<'_> {
     /// In the place of all that the route says of who may pass.
     fn shadow_policy(&mut self) -> Option<Policy> {
         let ppl = self.keys.given(&route::SHADOW_POLICY)?;
-        Some(Policy::compile(&LegacyAllow::default(), Some(&ppl.node), self.problems))
+        let rules = self.path_case().of_rules(&ppl.node);
+        Some(Policy::compile(&LegacyAllow::default(), Some(&rules), self.problems))
     }
 
     /// Those of the route's own key, and then of `sub_policies`.

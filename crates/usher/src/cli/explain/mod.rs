@@ -123,7 +123,7 @@ fn explain(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let source = Source::File { path: &args.config, environment: &environment };
     let Loaded { plan, problems: findings, .. } = load(source)?;
     let form = if args.json { Form::Json } else { Form::Text };
-    let apps = jellyfin::beside(Apps::default(), Arc::new(jellyfin::NoDevices));
+    let apps = jellyfin::beside(Apps::default(), Arc::new(jellyfin::NoDevices), Arc::default());
     let config = Config { plan: Arc::new(plan), findings, now: SystemClock.now(), form, apps };
     if let Some(file) = &args.replay {
         let kept = kept(args, file.as_deref())?;

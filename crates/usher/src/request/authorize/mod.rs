@@ -19,8 +19,8 @@ use std::{net::IpAddr, sync::Arc};
 use http::{Method, header, request::Parts};
 use usher_rules::{
     fields::other_methods,
-    names::{Authority, RequestPath, is_registered},
-    plan::{Action, Plan, Route},
+    names::{Authority, RequestPath, fold_case, is_registered},
+    plan::{Action, PathCase, Plan, Route},
     policy::{
         Certificate, ClientCertificate, Decision, Explanation, Facts, Policy, RequestFacts, Verdict,
     },
@@ -292,7 +292,9 @@ impl PolicyInput {
     ) -> (Decision, ReadingOf) {
         let certificate = self.certificate(route, at);
         let decide = |facts: RequestFacts<'_>| {
-            policy.decide(&Facts::of(who, facts).at(at).with_certificate(certificate))
+            compared(route, facts, |facts| {
+                policy.decide(&Facts::of(who, facts).at(at).with_certificate(certificate))
+            })
         };
         let decision = decide(self.own_reading());
         if decision.verdict != Verdict::Allow {
@@ -327,8 +329,10 @@ impl PolicyInput {
     ) -> Explanation<'p> {
         let certificate = self.certificate(route, self.at);
         let explain = |facts: RequestFacts<'_>| {
-            let facts = Facts::of(who, facts).at(self.at).with_certificate(certificate);
-            policy.explain(&facts)
+            compared(route, facts, |facts| {
+                let facts = Facts::of(who, facts).at(self.at).with_certificate(certificate);
+                policy.explain(&facts)
+            })
         };
         let refuses = |one: &Explanation<'_>| one.decision.verdict != Verdict::Allow;
         let own = explain(self.own_reading());
@@ -375,6 +379,21 @@ impl PolicyInput {
             origin: self.origin.as_deref(),
             access_control_request_method: self.preflight_method.as_deref(),
             tool: self.tool.as_deref(),
+        }
+    }
+}
+
+/// With the path as the route's server tells paths apart.
+fn compared<T>(
+    route: &Route,
+    facts: RequestFacts<'_>,
+    ask: impl FnOnce(RequestFacts<'_>) -> T,
+) -> T {
+    match route.path_case {
+        PathCase::Exact => ask(facts),
+        PathCase::Folded => {
+            let path = fold_case(facts.path);
+            ask(RequestFacts { path: &path, ..facts })
         }
     }
 }
