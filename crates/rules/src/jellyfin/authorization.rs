@@ -105,7 +105,27 @@ fn pairs(text: &str) -> Vec<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ambiguity::TwoTokens, read};
+    use proptest::prelude::*;
+
+    use super::{Ambiguity::TwoTokens, Client, Token, read};
+
+    proptest! {
+        /// Whatever stands in it, and what we write is read as it was meant.
+        #[test]
+        fn what_is_written_is_read(parts in proptest::array::uniform4(".*"), token in ".+") {
+            let [name, device, device_id, version] = parts.map(String::into_boxed_str);
+            let client = Client { name, device, device_id, version };
+            let token = Token::new(token);
+            let found = read(&client.authorization(Some(&token))).unwrap().unwrap();
+            prop_assert_eq!(found.client, client);
+            prop_assert_eq!(found.token, Some(token));
+        }
+
+        #[test]
+        fn any_text_is_read_without_harm(text in "(MediaBrowser )?[A-Za-z=,\" %+é]*") {
+            let _ = read(&text);
+        }
+    }
 
     #[test]
     fn tokens_are_read_as_the_server_reads_them() {
