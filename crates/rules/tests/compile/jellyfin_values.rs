@@ -7,6 +7,8 @@ pub const JELLYFIN: &[Row] = &[
     ("jellyfin", "{}", "{}", ""),
     ("jellyfin.api_key", OWN, "0123456789abcdef0123456789abcdef", ""),
     ("jellyfin.api_key_file", OWN, "jellyfin", ""),
+    ("jellyfin.grants", OWN, "true", "false"),
+    ("jellyfin.user_claim", OWN, "nickname", "upn"),
     ("jellyfin.base_path", OWN, "/one", "/two"),
     ("jellyfin.open", OWN, "[pictures]", "[media]"),
     (
