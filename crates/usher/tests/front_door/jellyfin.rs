@@ -401,8 +401,14 @@ async fn old_forms_are_translated_where_the_route_says_so() {
 async fn what_is_shut_is_foretold_with_its_reason() {
     let upstream = Upstream::echo();
     let server = open(&upstream, "").await;
-    let (plan, apps) =
-        (server.running().plan(), jellyfin::beside(Apps::default(), Default::default()));
+    let (plan, apps) = (
+        server.running().plan(),
+        jellyfin::beside(
+            Apps::default(),
+            std::sync::Arc::new(jellyfin::NoDevices),
+            Default::default(),
+        ),
+    );
     for (method, path, rule) in [
         ("POST", "/SYSTEM/restart", "jellyfin-restart"),
         ("GET", "/metrics", "jellyfin-metrics"),
