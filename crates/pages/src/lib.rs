@@ -20,6 +20,7 @@
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
 //! | [`Sessions`] | 200 | `/.pomerium/sessions` |
+//! | [`Apps`] | 200 | `/link` of a library: lets apps in |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
@@ -28,6 +29,7 @@
 //! | [`UpstreamDown`], [`UpstreamUnavailable`], [`UpstreamSlow`] | 502, 503, 504 | the app is away |
 //! | [`BadRequest`], [`TooLarge`], [`HeadersTooLarge`], [`CookiesTooLarge`] | 400, 413, 431, 431 | the request itself |
 //! | [`UpgradeRefused`], [`RequestTimeout`], [`NotImplemented`] | 403, 408, 501 | the same |
+//! | [`ClosedHere`] | 403 | the app has it, and nobody gets it from outside |
 //! | [`Unauthenticated`], [`InternalError`] | 401, 500 | nobody is signed in; a mistake of ours |
 //! | [`CertificateNeeded`] | 495 | a client certificate is missing, or does not count |
 //! | [`ClockUnset`] | 503 | this machine's clock is not set |
@@ -43,6 +45,7 @@
 )]
 
 mod account;
+mod apps;
 mod assets;
 mod brand;
 mod certificate;
@@ -71,6 +74,7 @@ pub use account::{
     ACTION_FIELD, Account, CodesOfApp, HOST_FIELD, LABEL_FIELD, NAME_FIELD, NewApp,
     NewPasskeyQuestion, Newcomer, PASSKEY_FIELD, ShownAppPassword, ShownPasskey, Welcome,
 };
+pub use apps::{APP_CODE_FIELD, APP_FIELD, Apps, OwnApp, WaitingApp};
 pub use assets::{ASSETS_PREFIX, Asset, asset, asset_path, assets};
 pub use brand::{Branding, Colours, branded, colours};
 pub use certificate::{CertificateNeeded, Lack};
@@ -88,7 +92,7 @@ pub use qr::qr_text;
 pub use receipt::Receipt;
 pub use refused::Refused;
 pub use requests::{
-    BadRequest, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
+    BadRequest, ClosedHere, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
     NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
 pub use sessions::{END_FIELD, END_OTHERS, ListedSession, Sessions};

@@ -278,6 +278,33 @@ impl ErrorPage for UpgradeRefused<'_> {
     }
 }
 
+/// 403: the app has what was asked for, and nobody gets it from outside.
+#[derive(Clone, Debug)]
+pub struct ClosedHere<'a> {
+    /// Why, in a sentence.
+    pub why: &'a str,
+    /// Request and time.
+    pub receipt: Receipt<'a>,
+}
+
+impl ErrorPage for ClosedHere<'_> {
+    fn notice(&self) -> Notice<'_> {
+        Notice {
+            status: 403,
+            code: "closed-here",
+            title: "closed",
+            heading: Cow::Borrowed("This is closed here."),
+            advice: vec![
+                Advice::Text(self.why.into()),
+                Advice::text("Ask the person who runs this server, if you need it."),
+            ],
+            reasons: &[],
+            action: None,
+            receipt: self.receipt,
+        }
+    }
+}
+
 /// 408: the request stopped in the middle.
 #[derive(Clone, Debug)]
 pub struct RequestTimeout<'a> {

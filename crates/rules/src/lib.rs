@@ -18,6 +18,7 @@ pub mod app_passwords;
 pub mod client_certificate;
 pub mod config;
 pub mod fields;
+pub mod jellyfin;
 pub mod mcp;
 pub mod names;
 pub mod openid;

@@ -4,7 +4,7 @@
 //!  5  cli ─────────────▶ reload, server             knows everything; known by main.rs only
 //!  4  reload ──────────▶ server, certs              the one way from a config to a plan
 //!  3  server ──────────▶ all rooms, request
-//!  2  signin  idp  store  certs                     strangers to each other
+//!  2  signin  idp  store  certs  jellyfin           strangers to each other
 //!           │   implement the traits that request owns
 //!  1  request   accept ▸ tls ▸ route ▸ identify ▸ authorize ▸ shape ▸ forward ▸ record
 //!  ═════════╪═════════ crate boundary: below it no socket, file, clock, randomness ═════════
@@ -20,6 +20,7 @@
 pub mod certs;
 pub mod cli;
 pub mod idp;
+pub mod jellyfin;
 pub mod reload;
 pub mod request;
 pub mod server;

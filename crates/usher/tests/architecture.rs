@@ -14,8 +14,13 @@ use std::{
 };
 
 /// Ground floor first. Rooms that share a floor are strangers.
-const FLOORS: &[&[&str]] =
-    &[&["request"], &["signin", "idp", "store", "certs"], &["server"], &["reload"], &["cli"]];
+const FLOORS: &[&[&str]] = &[
+    &["request"],
+    &["signin", "idp", "store", "certs", "jellyfin"],
+    &["server"],
+    &["reload"],
+    &["cli"],
+];
 
 /// The folders of `request/`, in the order of the path. No step looks ahead.
 const STEPS: &[&str] =
@@ -292,7 +297,7 @@ const BEGUN: &[(&str, &str)] = &[
     ("cli/tcp/login.rs", "a laptop's sign-in: each visitor of its port is heard beside the others"),
     ("cli/tcp/mod.rs", "a laptop's tunnels: each is one connection, and its user sees it end"),
     ("cli/live/upstreams.rs", "tries of `check --live`, which are waited for"),
-    ("request/forward/probe.rs", "one try of `check --live`"),
+    ("request/forward/probe.rs", "one try, which is waited for"),
 ];
 
 /// A task that dies in silence is a certificate that nobody renews.

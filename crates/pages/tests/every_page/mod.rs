@@ -1,14 +1,14 @@
 //! Every page of this crate, each of its texts set to one given text.
 
 use usher_pages::{
-    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, Code, CodesOfApp,
-    Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, GoingOn, HeadersTooLarge,
-    Identity, InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
-    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, Portal, PortalRoute, PostForm,
-    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownAppPassword,
-    ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
-    StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
-    UpstreamUnavailable, Way, Welcome, WorkerBetween,
+    Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
+    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, GoingOn,
+    HeadersTooLarge, Identity, InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion,
+    Newcomer, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, Portal,
+    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout,
+    SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
+    SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused,
+    UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -49,6 +49,7 @@ pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
         ("too-large", Box::new(TooLarge { receipt })),
         ("headers-too-large", Box::new(HeadersTooLarge { receipt })),
         ("cookies-too-large", Box::new(CookiesTooLarge { try_again: Some(try_again()), receipt })),
+        ("closed-here", Box::new(ClosedHere { why: text, receipt })),
         ("upgrade-refused", Box::new(UpgradeRefused { why: text, receipt })),
         ("request-timeout", Box::new(RequestTimeout { receipt })),
         ("not-implemented", Box::new(NotImplemented { why: text, receipt })),
@@ -141,6 +142,8 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         ("sign-out-everywhere", confirm(true)),
         ("program", program(text)),
         ("going-on", GoingOn { next: Link::new(text) }.render()),
+        ("apps", apps(text)[0].clone()),
+        ("apps-asked", apps(text)[1].clone()),
         ("signed-out", SignedOut { sign_in_again: None }.render()),
         ("signed-out-again", SignedOut { sign_in_again: Some(Link::new(text)) }.render()),
         ("portal", portal(text)),
@@ -210,6 +213,31 @@ fn portal(text: &str) -> String {
     let route = |link| PortalRoute { name: text, description: text, from: text, link };
     let bare = PortalRoute { description: "", ..route(None) };
     Portal { routes: vec![route(Some(Link::new(text))), bare] }.render()
+}
+
+fn apps(text: &str) -> [String; 2] {
+    let app = WaitingApp {
+        id: text,
+        code: text,
+        client: text,
+        device: text,
+        address: text,
+        is_near: true,
+        seconds: 14,
+    };
+    let own = OwnApp { id: text, name: text, since: AT_SECONDS, seen: None, until: u64::MAX };
+    let seen = OwnApp { seen: Some((AT_SECONDS, text)), ..own };
+    let far = WaitingApp { is_near: false, seconds: 300, ..app };
+    let page = Apps {
+        host: text,
+        said: Some(text),
+        asked: None,
+        near: vec![app, app],
+        own: vec![own, seen],
+        form: form(text),
+    };
+    let asked = Apps { said: None, asked: Some(far), ..page.clone() };
+    [page.render(), asked.render()]
 }
 
 fn program(text: &str) -> String {

@@ -347,9 +347,13 @@ fn no_route(node: &Node) -> Problem {
 
 /// `routes:` as a map from names to routes, as other proxies have it.
 fn routes_by_name(entries: &[Entry]) -> Option<Problem> {
-    let is_route = |entry: &Entry| {
-        keys::find(keys::ROUTE, &entry.key).is_none() && entry.value.get("from").is_some()
+    // `jellyfin` is a key, too: one that has no `from`.
+    let is_name = |entry: &Entry| match keys::find(keys::ROUTE, &entry.key).map(|key| key.kind) {
+        None => true,
+        Some(keys::Kind::Object(table)) => keys::find(table, "from").is_none(),
+        Some(_) => false,
     };
+    let is_route = |entry: &Entry| is_name(entry) && entry.value.get("from").is_some();
     let first = entries.first()?;
     entries.iter().all(is_route).then(|| {
         Problem::error(

@@ -103,6 +103,11 @@ fn of_route(section: &Section, globals: &Section) -> Vec<Setting> {
         or(&route::TIMEOUT, or_none(is_endless || is_mcp_server(section, globals), usual));
         or(&route::IDLE_TIMEOUT, or_none(is_endless, route::STREAM_IDLE));
     }
+    if section.get(&route::JELLYFIN).is_some() {
+        let yes_or_no = |on: bool| Data::Plain(on.to_string().into());
+        or(&route::ALLOW_WEBSOCKETS, yes_or_no(upgrades::websockets(section, globals)));
+        or(&route::PRESERVE_HOST_HEADER, yes_or_no(upgrades::preserves_host(section)));
+    }
     let told = globals.value(&global::PASS_IDENTITY_HEADERS);
     or(&route::PASS_IDENTITY_HEADERS, Data::Plain(told.to_string().into()));
     if section.value(&route::FROM).starts_with("tcp+https:") {

@@ -1,4 +1,5 @@
-//! `allow_websockets` and `allow_upgrades`: one question with two keys.
+//! `allow_websockets` and `allow_upgrades`: one question with two keys. And what a Jellyfin wants on
+//! without being asked.
 
 use super::{
     Section,
@@ -17,5 +18,12 @@ pub(crate) fn websockets(route: &Section, globals: &Section) -> bool {
         Some(own) => own,
         None => globals.value(&global::ALLOW_UPGRADES),
     };
-    route.value(&route::ALLOW_WEBSOCKETS) || upgrades.iter().any(is_websocket)
+    let usual = route.get(&route::JELLYFIN).is_some(); // its clients hold one
+    route.get(&route::ALLOW_WEBSOCKETS).unwrap_or(usual) || upgrades.iter().any(is_websocket)
+}
+
+/// Does the upstream see the visitor's `Host`? A Jellyfin writes it into addresses.
+pub(crate) fn preserves_host(route: &Section) -> bool {
+    let usual = route.get(&route::JELLYFIN).is_some();
+    route.get(&route::PRESERVE_HOST_HEADER).unwrap_or(usual)
 }

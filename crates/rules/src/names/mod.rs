@@ -2,6 +2,7 @@
 
 mod address_range;
 mod authority;
+mod case;
 mod cookie_pairs;
 mod domain;
 mod host;
@@ -18,6 +19,7 @@ mod upstream;
 
 pub use address_range::address_range;
 pub use authority::{Authority, AuthorityError};
+pub use case::fold_case;
 pub use cookie_pairs::cookie_pairs;
 pub use domain::registrable_domain;
 pub use host::{Host, HostError};

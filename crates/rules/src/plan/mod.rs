@@ -8,6 +8,7 @@ mod compile;
 mod health_check;
 mod hosts;
 mod issuers;
+mod jellyfin;
 mod metrics;
 mod mtls;
 mod openid_client;
@@ -39,6 +40,7 @@ pub use brand::{Accents, Brand, Picture, Primary, Rgb, SEATS};
 pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, compile_with, sort};
 pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, Pauses};
 pub use hosts::{HostPattern, HostTable, Ports};
+pub use jellyfin::{Jellyfin, LegacyClients, Service};
 pub use metrics::MetricsListen;
 pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
 pub use openid_client::{ClientSecret, OpenIdClient, RedirectUri, RedirectUriError, Scope, Scopes};
@@ -54,8 +56,8 @@ pub use proxy_protocol::ProxyProtocol;
 pub use redirect::{AskedFor, Redirect};
 pub use resilience::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate};
 pub use route::{
-    Action, HostField, HostOfPath, McpServer, ResponseRewrite, Rewrite, Route, Target, Targets,
-    Tunnel, UpstreamTls, UpstreamVerify,
+    Action, HostField, HostOfPath, McpServer, PathCase, ResponseRewrite, Rewrite, Route, Target,
+    Targets, Tunnel, UpstreamTls, UpstreamVerify,
 };
 pub use session_life::SessionLife;
 pub use template::{Piece, RequestTemplate};

@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    Balance, Bearer, CircuitBreakers, HealthCheck, HostPattern, OutlierDetection, PathMatch,
-    PolicyTest, Redirect, RequestTemplate, SignInBy,
+    Balance, Bearer, CircuitBreakers, HealthCheck, HostPattern, Jellyfin, OutlierDetection,
+    PathMatch, PolicyTest, Redirect, RequestTemplate, SignInBy,
 };
 use crate::{
     client_certificate::ClientTrust,
@@ -90,6 +90,20 @@ pub struct Route {
     pub bearer: Option<Bearer>,
     /// The app behind it, by the name of what knows it from inside; most are known to nobody.
     pub app: Option<Box<str>>,
+    /// Whether its server tells paths apart by their case.
+    pub path_case: PathCase,
+    /// `jellyfin`: what is known of the Jellyfin behind it.
+    pub jellyfin: Option<Arc<Jellyfin>>,
+}
+
+/// Whether a server tells paths apart by their case. What rules say of paths is compared so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathCase {
+    /// `/A` and `/a` are two.
+    #[default]
+    Exact,
+    /// They are one, and rules were written anew in small letters.
+    Folded,
 }
 
 /// Bytes in the place of HTTP (`from: tcp+https://…`).

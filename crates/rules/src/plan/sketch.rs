@@ -127,5 +127,7 @@ fn sketch_route(host: Host) -> Route {
         sign_in_by: None,
         bearer: None,
         app: None,
+        path_case: super::PathCase::Exact,
+        jellyfin: None,
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions: what is remembered of a sign-in, and the sealed handle that a browser carries.
 
+mod bound_app;
 mod browser;
 mod cookie;
 mod credential;
@@ -11,6 +12,7 @@ mod record;
 mod seal;
 mod tokens;
 
+pub use bound_app::{BoundApp, LetInBy};
 pub use browser::shown_browser;
 pub use cookie::{CookieLife, SetCookie};
 pub use credential::{

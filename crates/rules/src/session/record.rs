@@ -3,7 +3,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::device::{DeviceCredential, ShownDevice};
+use super::{
+    bound_app::BoundApp,
+    device::{DeviceCredential, ShownDevice},
+};
 use crate::{
     people::{Claims, Group, Person, UnixTimeSeconds},
     time::UnixTime,
@@ -91,6 +94,9 @@ pub struct Session {
     /// From which address.
     #[serde(default)]
     pub address: Option<Box<str>>,
+    /// The app whose session it is; `None`: a browser's, or a program's.
+    #[serde(default)]
+    pub app: Option<Box<BoundApp>>,
 }
 
 /// What a provider vouches for: who somebody is, what it says of them, and how it knows.
@@ -173,6 +179,7 @@ impl Authentication {
             provider_session: None,
             browser: None,
             address: None,
+            app: None,
         };
         SignedIn { session, person }
     }

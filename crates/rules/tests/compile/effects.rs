@@ -19,6 +19,7 @@ use crate::{
     Shelf,
     idp_values::{LISTED, OF_ROUTES},
     items::ITEMS,
+    jellyfin_values::JELLYFIN,
     openid_values::CLIENTS,
     reference::root,
     stand_in::StandIn,
@@ -36,6 +37,7 @@ fn every_supported_key_changes_what_runs() {
         ("", LISTED),
         ("routes.", OF_ROUTES),
         ("", CLIENTS),
+        ("routes.", JELLYFIN),
     ] {
         for row in table {
             let path = format!("{place}{}", row.0);
@@ -140,11 +142,14 @@ fn supported() -> BTreeSet<String> {
 
 /// Files for the values of the table.
 pub fn shelf() -> Shelf {
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
     let case = fs::read_to_string(crate::cases::folder().join("client-pairs.case")).unwrap();
     let mut files = crate::cases::files(&case);
     let case = fs::read_to_string(crate::cases::folder().join("mtls.case")).unwrap();
     files.insert("c.crl".to_owned(), crate::cases::files(&case)["/clients.crl"].clone());
-    for (name, text) in [("secret", "s3cretS3cretS3cret=="), ("base64", SECRET)] {
+    for (name, text) in
+        [("secret", "s3cretS3cretS3cret=="), ("base64", SECRET), ("jellyfin", TOKEN)]
+    {
         files.insert(name.to_owned(), text.as_bytes().to_vec());
     }
     // one that is no text in base64 may stand in its file as it is

@@ -15,6 +15,7 @@ mod hidden;
 mod idn;
 mod idp_values;
 mod items;
+mod jellyfin_values;
 mod laws;
 mod mtls;
 mod openid_values;

@@ -10,21 +10,31 @@ use usher_rules::{
     time::Now,
 };
 
-use crate::request::{
-    accept::Presented,
-    authorize::ReadingOf,
-    inquiry::{Caller, Foretold, Inquiry, Judged, foretell},
+use crate::{
+    jellyfin,
+    request::{
+        Apps,
+        accept::Presented,
+        authorize::ReadingOf,
+        inquiry::{Caller, Foretold, Inquiry, Judged, foretell},
+    },
 };
 
 /// Those that fail, in the order of the file.
 pub(super) fn failing(plan: &Arc<Plan>, now: Now) -> Vec<Problem> {
     let tests =
         plan.routes.iter().flat_map(|route| route.tests.iter().map(move |one| (route, one)));
-    tests.filter_map(|(route, test)| asked(plan, route, test, now)).collect()
+    let apps = jellyfin::beside(Apps::default(), Arc::new(jellyfin::NoDevices), Arc::default());
+    tests.filter_map(|(route, test)| asked((plan, &apps), route, test, now)).collect()
 }
 
 /// What is wrong with the answer, if anything.
-fn asked(plan: &Arc<Plan>, route: &Route, test: &PolicyTest, now: Now) -> Option<Problem> {
+fn asked(
+    (plan, apps): (&Arc<Plan>, &Apps),
+    route: &Route,
+    test: &PolicyTest,
+    now: Now,
+) -> Option<Problem> {
     let wall = test.time.unwrap_or(now.wall);
     let provider = plan.sign_in.providers.first().id();
     let who = test.signed_in(provider, wall);
@@ -36,6 +46,7 @@ fn asked(plan: &Arc<Plan>, route: &Route, test: &PolicyTest, now: Now) -> Option
         presented: Arc::new(Presented::new(test.certificate.clone())),
         tool: test.tool.clone(),
         now: Now { wall, ..now },
+        apps,
     };
     foretell(inquiry, |foretold| wrong(route, test, &foretold))
 }

@@ -13,6 +13,7 @@ use usher_rules::{
     names::{Authority, RequestPath},
     people::BoxFuture,
     plan::{Plan, Route},
+    policy::Policy,
     time::Now,
 };
 
@@ -33,8 +34,13 @@ pub trait App: Send + Sync {
     /// Who asks, by a credential that only this app knows; `None` where the request brings none.
     fn credential<'a>(&'a self, asked: AppRequest<'a>) -> BoxFuture<'a, Option<Credential>>;
 
+    /// What a request needs beside its route's policy, which is asked after this.
+    fn demands(&self, _asked: AppRequest<'_>) -> Demand {
+        Demand::Nothing
+    }
+
     /// What strangers may ask although the policy wants to know who they are. Asked where it does,
-    /// and where no rule denies the request.
+    /// where no rule denies the request, and of no upgrade.
     fn allows_unbound(&self, asked: AppRequest<'_>) -> Unbound;
 
     /// Whether the answer is the app's own. Asked of what was let in and is no upgrade.
@@ -99,6 +105,41 @@ pub enum Credential {
     Session(Arc<LiveSession>),
     /// It is no good.
     Rejected,
+}
+
+/// What an app wants of a request beside its route's policy.
+#[derive(Clone, Debug)]
+pub enum Demand {
+    /// Nothing.
+    Nothing,
+    /// That this policy lets it in, too. Strangers are none of those for whom the app opens it.
+    Also(Arc<Policy>),
+    /// It goes no further, whoever asks.
+    Refused(AppRefusal),
+}
+
+/// Why an app lets a request go no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppRefusal {
+    /// What stands on its record. Stable.
+    pub rule: &'static str,
+    /// For whoever asks, in a sentence.
+    pub why: &'static str,
+    /// What of it is wrong.
+    pub wrong: Wrong,
+}
+
+/// What is wrong with a request that its app refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It can be read in two ways: 400.
+    Itself,
+    /// Nobody may ask this: 403.
+    Asked,
+    /// Whoever asks this has to be somebody: 401.
+    Nobody,
+    /// The app can't take it now: 503.
+    Now,
 }
 
 /// Whether an app answers by itself.
@@ -168,12 +209,25 @@ impl<H> fmt::Debug for BodyNeed<H> {
 
 /// The apps that there are, each by the name by which routes name it.
 #[derive(Clone, Default)]
-pub struct Apps(Arc<BTreeMap<Box<str>, Arc<dyn App>>>);
+pub struct Apps {
+    /// By what the config calls them.
+    known: Arc<BTreeMap<Box<str>, Arc<dyn App>>>,
+    /// By the name of the route that is one, whatever the config says of it.
+    attached: Arc<BTreeMap<Box<str>, Arc<dyn App>>>,
+}
 
 impl Apps {
-    /// These apps, each by its name.
+    /// These apps, each by the name of its route.
     pub fn new<N: Into<Box<str>>>(apps: impl IntoIterator<Item = (N, Arc<dyn App>)>) -> Self {
-        Self(Arc::new(apps.into_iter().map(|(name, app)| (name.into(), app)).collect()))
+        let attached = apps.into_iter().map(|(name, app)| (name.into(), app)).collect();
+        Self { known: Arc::default(), attached: Arc::new(attached) }
+    }
+
+    /// And this one, which the config calls so.
+    #[must_use]
+    pub fn knowing(mut self, name: &str, app: Arc<dyn App>) -> Self {
+        Arc::make_mut(&mut self.known).insert(name.into(), app);
+        self
     }
 
     /// The app of a route; `None` where it has none.
@@ -183,13 +237,14 @@ impl Apps {
     /// 500 where the route names one that there is not: nobody can say what it would refuse.
     pub(super) fn of(&self, route: &Route) -> Result<Option<&dyn App>, Refusal> {
         let Some(name) = &route.app else { return Ok(None) };
-        self.0.get(name).map(|app| Some(&**app)).ok_or(Refusal::Unsayable)
+        let app = self.known.get(name).or_else(|| self.attached.get(name));
+        app.map(|app| Some(&**app)).ok_or(Refusal::Unsayable)
     }
 
-    /// Has the routes of these names be apps. No key of the config does so yet.
+    /// Has the routes of these names be apps, unless the config says that they are one.
     pub fn attach(&self, plan: &mut Plan) {
         for route in &mut plan.routes {
-            if self.0.contains_key(&route.name) {
+            if route.app.is_none() && self.attached.contains_key(&route.name) {
                 let name = route.name.clone();
                 Arc::make_mut(route).app = Some(name);
             }
@@ -199,7 +254,7 @@ impl Apps {
 
 impl fmt::Debug for Apps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.known.keys()).entries(self.attached.keys()).finish()
     }
 }
 

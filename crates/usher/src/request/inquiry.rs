@@ -22,6 +22,7 @@ use super::{
     PathRule,
     accept::{Connection, Presented, Protocol, Pulse, Shown},
     answer,
+    app::{AppRefusal, AppRequest, Apps, Demand},
     authorize::{self, Grounds, ReadingOf, Unbound},
     by_route::by_route,
     identify::{Identified, Identity, LiveSession},
@@ -48,6 +49,8 @@ pub struct Inquiry<'a> {
     pub tool: Option<Box<str>>,
     /// When.
     pub now: Now,
+    /// What routes may name as their app.
+    pub apps: &'a Apps,
 }
 
 /// Who asks.
@@ -109,14 +112,17 @@ pub enum Barred {
     ServiceWorker,
     /// What its client shows is no certificate that can be read.
     UnreadableCertificate,
+    /// The route's app lets it go no further.
+    ByApp(AppRefusal),
 }
 
 impl Barred {
     /// The rule, as records have it.
-    const fn rule(self) -> PathRule {
+    const fn rule(self) -> &'static str {
         match self {
-            Self::ServiceWorker => PathRule::ServiceWorker,
-            Self::UnreadableCertificate => PathRule::ClientCertificate,
+            Self::ServiceWorker => PathRule::ServiceWorker.word(),
+            Self::UnreadableCertificate => PathRule::ClientCertificate.word(),
+            Self::ByApp(refusal) => refusal.rule,
         }
     }
 
@@ -130,6 +136,7 @@ impl Barred {
             Self::UnreadableCertificate => {
                 "what its client shows is no certificate that can be read: 500, as in Pomerium"
             }
+            Self::ByApp(refusal) => refusal.why,
         }
     }
 }
@@ -187,7 +194,7 @@ impl<'a> Foretold<'a> {
         match self {
             Self::Refused(error) => rule_of(error).word(),
             Self::Nowhere(_) => PathRule::NoRoute.word(),
-            Self::Barred(why) => why.rule().word(),
+            Self::Barred(why) => why.rule(),
             Self::Unescaped(_) | Self::OwnPage(_) => PathRule::OwnPage.word(),
             Self::Judged(judged) => &judged.explanation.decision.rule,
         }
@@ -196,7 +203,7 @@ impl<'a> Foretold<'a> {
 
 /// Tells what would become of a request.
 pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -> T {
-    let Inquiry { plan, mut head, who, source, presented, tool, now } = inquiry;
+    let Inquiry { plan, mut head, who, source, presented, tool, now, apps } = inquiry;
     let connection = Connection {
         peer: SocketAddr::new(source, 0).into(),
         server_name: None,
@@ -229,8 +236,15 @@ pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -
     if let Some(barred) = barred(&request, route) {
         return tell(Foretold::Barred(barred));
     }
-    let explanation = authorize::explain(&request, route);
-    let (by, shadow) = match authorize::permit(request, route, |_| Unbound::No) {
+    let app = apps.of(route).ok().flatten();
+    let asked = AppRequest::new((seen, routed, route), &request.head, identity);
+    let also = match app.map_or(Demand::Nothing, |app| app.demands(asked)) {
+        Demand::Nothing => None,
+        Demand::Also(policy) => Some(policy),
+        Demand::Refused(refusal) => return tell(Foretold::Barred(Barred::ByApp(refusal))),
+    };
+    let explanation = authorize::explain(&request, (route, also.as_deref()));
+    let (by, shadow) = match authorize::permit(request, (route, also.clone()), |_| Unbound::No) {
         Ok((_, Grounds::Policy(_, shadow))) => (ReadingOf::Canonical, shadow),
         Ok((_, Grounds::Unbound(_))) => (ReadingOf::Canonical, None),
         Err(refused) => (refused.by, refused.shadow),

@@ -189,7 +189,7 @@ impl Door {
             By::OwnPage => Some((Verdict::Allow, OWN_PAGE.with(Arc::clone))),
             By::NobodysPage => Some((Verdict::SignIn, OWN_PAGE.with(Arc::clone))),
             By::Unbound(why) => Some((Verdict::Allow, why.into())),
-            By::Path(_) => None, // its rule is the outcome's
+            By::Path(why) => Some((Verdict::Deny, why.into())),
         };
     }
 }

@@ -43,7 +43,8 @@ mod workers;
 pub(crate) use answer::CLEAR_SITE_DATA;
 pub use answer::{error_page, own_page};
 pub use app::{
-    AnswerNeed, Answers, App, AppRequest, Apps, BodyNeed, Credential, Rewrite, TowardUpstream,
+    AnswerNeed, Answers, App, AppRefusal, AppRequest, Apps, BodyNeed, Credential, Demand, Rewrite,
+    TowardUpstream, Wrong,
 };
 pub use body::Body;
 pub use brand::{BrandAsset, brand_asset};

@@ -16,7 +16,7 @@ use super::{
     Body, Details, Door, OwnRequest, PathRule,
     accept::{Connection, Protocol, limits},
     answer,
-    app::{self, AppRequest},
+    app::{self, AppRequest, Demand},
     authorize::{self, Permitted, Unbound},
     beside::{Before, Beside},
     brand,
@@ -203,11 +203,28 @@ impl Door {
             outcome.rule = None;
         }
         let unreadable = request.message.unreadable();
+        let demand = match app {
+            None => Demand::Nothing,
+            Some(app) => {
+                let asked = AppRequest::new((seen, routed, route), &request.head, known.identity);
+                app.demands(asked)
+            }
+        };
+        let also = match demand {
+            Demand::Nothing => None,
+            Demand::Also(policy) => Some(policy),
+            Demand::Refused(refusal) => {
+                self.decided(known, By::Path(refusal.rule), outcome);
+                return Err(Refusal::ByApp(refusal));
+            }
+        };
+        // A socket is nothing that a stranger may ask: what is said in it is seen by nobody.
         let stranger = |Identified { head, identity, .. }: &Identified<'_>| match app {
+            Some(_) if upgrade.is_some() => Unbound::No,
             None => Unbound::No,
             Some(app) => app.allows_unbound(AppRequest::new((seen, routed, route), head, identity)),
         };
-        let permitted = match authorize::permit(request, route, stranger) {
+        let permitted = match authorize::permit(request, (route, also), stranger) {
             Ok((permitted, grounds)) => {
                 self.decided(known, By::grounds(&grounds, permitted.asked()), outcome);
                 permitted

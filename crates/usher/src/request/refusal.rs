@@ -1,15 +1,21 @@
 //! Why a request goes no further, and what that means to everybody who hears of it.
 
 use usher_pages::{
-    BadRequest, CertificateNeeded, ClockUnset, Contact, CookiesTooLarge, ErrorPage,
+    BadRequest, CertificateNeeded, ClockUnset, ClosedHere, Contact, CookiesTooLarge, ErrorPage,
     HeadersTooLarge, InternalError, Lack, Link, Misdirected, NotFound, NotImplemented, Receipt,
     Refused, RequestTimeout, TooLarge, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
     UpstreamUnavailable,
 };
 
 use super::{
-    Details, PathRule, authorize::PermitEnd, caught::Panicked, forward::ForwardError,
-    identify::StoreError, oversize::Oversize, route::RouteError,
+    Details, PathRule,
+    app::{AppRefusal, Wrong},
+    authorize::PermitEnd,
+    caught::Panicked,
+    forward::ForwardError,
+    identify::StoreError,
+    oversize::Oversize,
+    route::RouteError,
 };
 
 /// Why a request goes no further, whoever asks. What a policy says depends on who reads it, and is
@@ -32,6 +38,8 @@ pub(super) enum Refusal {
     ForeignOrigin,
     /// A body that has to be read here, for a page of ours or by an app, and is too large.
     TooLarge,
+    /// The route's app lets it go no further.
+    ByApp(AppRefusal),
     /// A body that an app has to read, and can't; why.
     Malformed(&'static str),
     /// A body for one of our own pages that doesn't come.
@@ -141,6 +149,7 @@ impl Refusal {
                 Some(PathRule::ForeignOrigin),
             ),
             Self::TooLarge => (Box::new(TooLarge { receipt }), Details::PayloadTooLarge, None),
+            Self::ByApp(refusal) => return refused_by_app(refusal, named),
             Self::Malformed(why) => (
                 Box::new(BadRequest { why: Some((*why).into()), receipt }),
                 Details::BadRequest,
@@ -194,6 +203,26 @@ pub(super) fn rule_of(error: &RouteError) -> PathRule {
         | RouteError::TooManyFields
         | RouteError::TransferCoding => PathRule::BadRequest,
     }
+}
+
+fn refused_by_app<'a>(refusal: &AppRefusal, named: Named<'a>) -> ErrorResponse<'a> {
+    let Named { host, sign_in, page, contact, receipt, .. } = named;
+    let why = refusal.why;
+    let (page, details): (Box<dyn ErrorPage + Send + 'a>, _) = match refusal.wrong {
+        Wrong::Itself => {
+            (Box::new(BadRequest { why: Some(why.into()), receipt }), Details::BadRequest)
+        }
+        Wrong::Asked => (Box::new(ClosedHere { why, receipt }), Details::Denied),
+        Wrong::Nobody => {
+            let (sign_in, contact) = (Link::new(sign_in), contact.map(Contact));
+            (Box::new(Unauthenticated { sign_in, contact, receipt }), Details::Denied)
+        }
+        Wrong::Now => {
+            let try_again = page.map(Link::new);
+            (Box::new(UpstreamUnavailable { host, try_again, receipt }), Details::Denied)
+        }
+    };
+    ErrorResponse { page, details, rule: None }
 }
 
 fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> ErrorResponse<'a> {

@@ -146,6 +146,8 @@ words! {
         UpstreamPool = "upstream-pool",
         /// Asks upstreams whether they are well (`health_checks`).
         HealthChecks = "health-checks",
+        /// Asks the Jellyfins behind routes how they stand.
+        Jellyfin = "jellyfin",
         /// Follows what other processes change in the store.
         StoreFollow = "store-follow",
         /// Forgets what has expired, and looks whether the disk works.

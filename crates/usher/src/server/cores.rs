@@ -25,6 +25,7 @@ use super::{
     clock_watch::{LastLook, watch_clock},
     daily::tell_untimely,
     each_core::{Arrived, Core},
+    jellyfin,
     metrics::{self, Exposition, Guard},
     probes, provider,
     redirect::{self, FirstWord},
@@ -37,6 +38,7 @@ use crate::{
         Ending,
         acme::{AcmeClient, AcmeEvents as _, ChallengeResponses},
     },
+    jellyfin::{Pairing, States},
     request::{
         Chore, EventField, EventName,
         accept::{Connection, Listener, Protocol, Pulse, RefusedSoFar, Shares, limits, serve},
@@ -51,11 +53,13 @@ use crate::{
 pub(super) struct Chores {
     pub store: Arc<Store>,
     pub own: Arc<SignInRoom>,
+    pub pairing: Arc<Pairing>,
     pub certificates: Arc<Swapping>,
     pub acme: Arc<AcmeClient>,
     pub redirect: Option<Listener>,
     pub probes: Option<Listener>,
     pub figures: Option<(Listener, Guard, Arc<Exposition>)>,
+    pub states: Arc<States>,
 }
 
 /// How often a core closes upstream connections that nobody used.
@@ -111,7 +115,8 @@ pub(super) fn spawn_chores(
     chores: Chores,
     over: &CancellationToken,
 ) -> io::Result<[JoinHandle<()>; 2]> {
-    let Chores { store, own, certificates, acme, redirect, probes, figures } = chores;
+    let Chores { store, own, pairing, certificates, acme, redirect, probes, figures, states } =
+        chores;
     let (keeper, challenges) =
         (core.supervisor.clone(), Arc::clone(&acme.provisioned().challenges));
     let orders = chore_thread("orders", over, move || {
@@ -123,7 +128,8 @@ pub(super) fn spawn_chores(
     })?;
     let rest = chore_thread("chores", over, move || {
         keep_house(&core, &store, &certificates);
-        sessions::keep(&core, own);
+        sessions::keep(&core, own, pairing);
+        look_at_jellyfins(&core, states);
         listen_for_probes(&core, probes, &store)?;
         listen_beside(&core, redirect, figures, &challenges)
     })?;
@@ -183,6 +189,14 @@ fn keep_house(core: &Core, store: &Arc<Store>, certificates: &Arc<Swapping>) {
     supervisor.keep(Chore::Certificates, move || {
         let log = AcmeLog { recorder: recorder.clone(), clock: Arc::clone(&clock) };
         renew(Arc::clone(&certificates), log)
+    });
+}
+
+fn look_at_jellyfins(core: &Core, states: Arc<States>) {
+    let Supervisor { recorder, clock, .. } = &core.supervisor;
+    let (door, by, at) = (Arc::clone(&core.door), recorder.clone(), Arc::clone(clock));
+    core.supervisor.keep(Chore::Jellyfin, move || {
+        jellyfin::watch(Arc::clone(&door), Arc::clone(&states), by.clone(), Arc::clone(&at))
     });
 }
 

@@ -16,6 +16,7 @@ mod cores;
 mod daily;
 mod each_core;
 mod files;
+mod jellyfin;
 mod keys;
 mod metrics;
 mod preflight;

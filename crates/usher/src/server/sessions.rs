@@ -3,27 +3,29 @@
 use std::{sync::Arc, time::Duration};
 
 use super::each_core::Core;
-use crate::{request::Chore, signin::SignInRoom};
+use crate::{jellyfin::Pairing, request::Chore, signin::SignInRoom};
 
 /// How often it is looked about whom a provider is to be asked again.
 const LOOK_AT_SESSIONS: Duration = Duration::from_secs(1);
 
 /// Has providers asked again, for as long as the process serves.
-pub(super) fn keep(core: &Core, own: Arc<SignInRoom>) {
+pub(super) fn keep(core: &Core, own: Arc<SignInRoom>, pairing: Arc<Pairing>) {
     let Core { supervisor, door, .. } = core;
     let (door, clock) = (Arc::clone(door), Arc::clone(&supervisor.clock));
     let tasks = supervisor.tasks.clone();
     supervisor.keep(Chore::Sessions, move || {
         let (own, door, clock) = (Arc::clone(&own), Arc::clone(&door), Arc::clone(&clock));
-        let tasks = tasks.clone();
+        let (tasks, pairing) = (tasks.clone(), Arc::clone(&pairing));
         async move {
             loop {
                 tokio::time::sleep(LOOK_AT_SESSIONS).await;
                 let (own, door, clock) = (Arc::clone(&own), Arc::clone(&door), Arc::clone(&clock));
+                let pairing = Arc::clone(&pairing);
                 let begun = tasks.clone();
                 // A refresh token that is spent while its answer is lost would sign its person out.
                 let pass = tasks.spawn_whole(async move {
                     own.recheck(&door.plan(), &*clock, &|| !begun.is_draining()).await;
+                    pairing.follow(&door.plan()).await;
                 });
                 let _what_panicked_was_told = pass.await;
             }

@@ -27,6 +27,7 @@ use crate::{
         has_certificates, neighbourhood,
     },
     idp::{Cost, Directory, Passwords, WaysIn},
+    jellyfin::{self, Pairing, PairingDeps, States},
     request::{
         Apps, Door, DoorParts, Part,
         accept::{Bounds, Listener, Shares, Tasks, parse_address},
@@ -103,8 +104,11 @@ struct Rooms {
     certificates: Certified,
     door: Arc<Door>,
     own: Arc<SignInRoom>,
+    pairing: Arc<Pairing>,
     tasks: Tasks,
     shares: Arc<Shares>,
+    /// How the Jellyfins behind routes stand.
+    states: Arc<States>,
 }
 
 struct Kept {
@@ -148,9 +152,12 @@ impl Rooms {
         let tasks = Tasks::default();
         let passwords =
             Passwords::new(options.password_cost, kept.cores).map_err(StartError::Passwords)?;
+        let pairing = pairing(&kept)?;
+        let states = Arc::<States>::default();
+        let apps = jellyfin::beside(apps, Arc::<Pairing>::clone(&pairing), Arc::clone(&states));
         let (door, own) = open_door(&kept, &certificates.served, &tasks, passwords, apps)?;
         let shares = Shares::new(Bounds::for_files(files::raise_limit()));
-        Ok(Self { kept, certificates, door, own, tasks, shares })
+        Ok(Self { kept, certificates, door, own, pairing, tasks, shares, states })
     }
 
     /// What readers of figures get.
@@ -200,8 +207,18 @@ impl Rooms {
         }
         let certificates = Arc::clone(&running.certificates);
         let acme = Arc::clone(&running.acme);
-        let own = self.own;
-        let chores = cores::Chores { store, own, certificates, acme, redirect, probes, figures };
+        let (own, pairing, states) = (self.own, self.pairing, self.states);
+        let chores = cores::Chores {
+            store,
+            own,
+            pairing,
+            certificates,
+            acme,
+            redirect,
+            probes,
+            figures,
+            states,
+        };
         let threads = cores::spawn_chores(core, chores, &running.over);
         running.threads.extend(threads.map_err(StartError::Thread)?);
         Ok(running)
@@ -278,6 +295,17 @@ impl Certified {
         let served = Arc::new(Swapping(ArcSwap::from_pointee(served)));
         Ok(Self { authority, acme, served, troubles })
     }
+}
+
+/// Who lets apps in.
+fn pairing(kept: &Kept) -> Result<Arc<Pairing>, StartError> {
+    let pairing = Pairing::new(PairingDeps {
+        sessions: Arc::<Store>::clone(&kept.store),
+        people: Arc::<Store>::clone(&kept.store),
+        journal: Arc::new(kept.recorder.clone()),
+        trust: Trust::system(&kept.plan.extra_roots),
+    })?;
+    Ok(Arc::new(pairing))
 }
 
 fn open_door(

@@ -29,6 +29,9 @@ pub enum StartError {
     /// TLS can't be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Jellyfins can't be spoken with.
+    #[error("TLS can't be set up: {0}")]
+    Jellyfin(#[from] rustls::Error),
     /// Figures can't be served as the config wants it.
     #[error(transparent)]
     Metrics(#[from] GuardError),
@@ -52,7 +55,7 @@ impl StartError {
             Self::Authority(error) => Some(error.hint().to_string()),
             Self::Listen(error) => Some(error.hint().into()),
             Self::Metrics(error) => Some(error.hint().into()),
-            Self::Passwords(_) | Self::Tls(_) | Self::Thread(_) => None,
+            Self::Passwords(_) | Self::Tls(_) | Self::Jellyfin(_) | Self::Thread(_) => None,
         }
     }
 }

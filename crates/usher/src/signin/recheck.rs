@@ -192,7 +192,16 @@ impl Pass<'_> {
     }
 
     async fn end(&self, live: &LiveSession, outcome: Outcome, why: Option<String>, now: Now) {
-        let ended = self.room.sessions.end(&live.session().id).await.err();
+        let mut ended = self.room.sessions.end(&live.session().id).await.err();
+        if outcome == Outcome::Refused {
+            // Nobody is asked about their apps' sessions: what is said of them is said here.
+            for app in self.room.sessions.of_person(&live.person().id) {
+                let session = app.session();
+                if session.app.is_some() && session.idp_id == live.session().idp_id {
+                    ended = ended.or(self.room.sessions.end(&session.id).await.err());
+                }
+            }
+        }
         let mut cause = match outcome {
             Outcome::SilentTooLong => "nobody has vouched for it for `session_recheck_grace`",
             Outcome::Refused | Outcome::GoesOn => "the provider does not vouch for it any more",

@@ -44,7 +44,8 @@ fn again(decision: &KeptDecision, plan: &Arc<Plan>, now: Now) -> (String, String
     let who = decision.who.clone().map_or(Caller::Nobody, Caller::Kept);
     let presented = decision.asked.presented().unwrap();
     let tool = decision.asked.tool.as_deref().map(Into::into);
-    let inquiry = Inquiry { plan, head, who, source, presented, tool, now };
+    let apps = &usher::request::Apps::default();
+    let inquiry = Inquiry { plan, head, who, source, presented, tool, now, apps };
     foretell(inquiry, |foretold| (foretold.verdict().word().into(), foretold.rule().into()))
 }
 

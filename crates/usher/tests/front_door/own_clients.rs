@@ -99,6 +99,7 @@ async fn a_session_of_another_client_counts_for_nothing_in_what_is_foretold() {
             presented: Default::default(),
             tool: None,
             now,
+            apps: &usher::request::Apps::default(),
         };
         foretell(inquiry, |foretold| foretold.verdict().word())
     };

@@ -8,6 +8,7 @@
 mod form;
 pub mod global;
 mod guard;
+pub mod jellyfin;
 mod lost;
 pub mod nested;
 pub mod route;

@@ -2,7 +2,9 @@
 
 use http::StatusCode;
 
-use super::{AnyCase::Yes, Fate::*, Table, form::*, keys, lost::*, nested::*};
+use super::{
+    AnyCase::Yes, Fate::*, Table, form::*, jellyfin::JELLYFIN_KEYS, keys, lost::*, nested::*,
+};
 use crate::config::words::{Balance, BearerFormat, IssuerFormat};
 
 /// Silence on a stream that ends it where a route says nothing else.
@@ -195,6 +197,8 @@ keys! {
     HEALTH_CHECKS: Objects = objects("health_checks", HEALTH_CHECK, Supported);
     /// The app speaks the Model Context Protocol; needs `runtime_flags: {mcp: true}`.
     MCP: Object = object("mcp", MCP_KEYS, Supported);
+    /// The app is a Jellyfin: what it leaves open is closed, and its clients' tokens are read.
+    JELLYFIN: Object = object("jellyfin", JELLYFIN_KEYS, Own).guards();
     /// Upstreams are left alone for what they answer to visitors.
     OUTLIER_DETECTION: Object = object("outlier_detection", OUTLIER_DETECTION_KEYS, Supported);
     /// Where fewer upstreams than so many of a hundred are well, all are asked; `0`: not even where none is.

@@ -4,7 +4,7 @@ use http::HeaderValue;
 
 use super::{Compiler, name};
 use crate::{
-    config::{Given, keys::route, values::Text},
+    config::{Given, keys::route, upgrades, values::Text},
     plan::{HostField, HostOfPath},
 };
 
@@ -37,7 +37,7 @@ impl Compiler<'_> {
                 HostField::Path(HostOfPath { pattern, substitution })
             });
         }
-        let preserve = self.keys.value(&route::PRESERVE_HOST_HEADER);
+        let preserve = upgrades::preserves_host(self.keys);
         Some(if preserve { HostField::Preserve } else { HostField::Upstream })
     }
 }

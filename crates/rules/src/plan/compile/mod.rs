@@ -17,6 +17,7 @@ mod brand;
 mod headers;
 mod health_checks;
 mod host_field;
+mod jellyfin;
 mod loops;
 mod matcher;
 mod mcp;

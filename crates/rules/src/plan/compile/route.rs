@@ -26,7 +26,7 @@ use crate::{
     },
     names::{EscapedSlashes, Host},
     plan::{
-        CircuitBreakers, HostPattern, PathMatch, RequestTemplate, Rewrite, Route, Tunnel,
+        CircuitBreakers, HostPattern, Jellyfin, PathMatch, RequestTemplate, Rewrite, Route, Tunnel,
         UpstreamTls, UpstreamVerify,
     },
     policy::{LegacyAllow, Policy, value_of},
@@ -98,6 +98,7 @@ pub(super) fn compile(
     let (policy, shadow) = compiler.policies(defaults);
     let client_trust = compiler.route_client_trust(defaults.mtls);
     let mcp = compiler.mcp(defaults.mcp, (&policy, shadow.as_ref()));
+    let jellyfin = compiler.jellyfin(action.as_ref(), tunnel.as_ref());
     let set_request = compiler.set_request();
     let remove_request = compiler.field_names(&route::REMOVE_REQUEST_HEADERS);
     let depends_on = compiler.depends_on();
@@ -133,7 +134,7 @@ pub(super) fn compile(
         tests,
         websockets,
         host_field: host_field?,
-        rewrite: rewrite?,
+        rewrite: compiler.without_old_prefix(jellyfin.as_deref(), rewrite?),
         timeout: some_time(keys.get(&route::TIMEOUT).unwrap_or(timeout)),
         idle_timeout: some_time(keys.get(&route::IDLE_TIMEOUT).unwrap_or(idle_timeout)),
         pass_identity: keys.get(&route::PASS_IDENTITY_HEADERS).unwrap_or(defaults.pass_identity),
@@ -159,7 +160,9 @@ pub(super) fn compile(
         mcp,
         sign_in_by: compiler.sign_in_by(defaults.globals),
         bearer,
-        app: None,
+        path_case: compiler.path_case(),
+        app: jellyfin.as_ref().map(|_| Jellyfin::APP.into()),
+        jellyfin,
         from,
         matches,
         action,
@@ -211,7 +214,8 @@ impl Compiler<'_> {
         };
         let ppl = self.keys.given(&route::POLICY);
         self.warn_without_effect(&legacy, ppl);
-        Policy::compile(&legacy, ppl.map(|given| &given.node), self.problems)
+        let rules = ppl.map(|given| self.path_case().of_rules(&given.node));
+        Policy::compile(&legacy, rules.as_deref(), self.problems)
     }
 
     /// The one in force, and the one that is tried beside it.
@@ -231,7 +235,8 @@ impl Compiler<'_> {
     /// In the place of all that the route says of who may pass.
     fn shadow_policy(&mut self) -> Option<Policy> {
         let ppl = self.keys.given(&route::SHADOW_POLICY)?;
-        Some(Policy::compile(&LegacyAllow::default(), Some(&ppl.node), self.problems))
+        let rules = self.path_case().of_rules(&ppl.node);
+        Some(Policy::compile(&LegacyAllow::default(), Some(&rules), self.problems))
     }
 
     /// Those of the route's own key, and then of `sub_policies`.

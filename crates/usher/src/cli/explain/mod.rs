@@ -23,8 +23,10 @@ use super::{
     failure::Failure,
 };
 use crate::{
+    jellyfin,
     reload::{Findings, Loaded, Source, environment, load},
     request::{
+        Apps,
         accept::Presented,
         inquiry::{Caller, Inquiry, foretell},
         record::KeptDecision,
@@ -112,6 +114,7 @@ struct Config {
     findings: Findings,
     now: Now,
     form: Form,
+    apps: Apps,
 }
 
 /// In which form answers are written.
@@ -126,7 +129,8 @@ fn explain(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let source = Source::File { path: &args.config, environment: &environment };
     let Loaded { plan, problems: findings, .. } = load(source)?;
     let form = if args.json { Form::Json } else { Form::Text };
-    let config = Config { plan: Arc::new(plan), findings, now: SystemClock.now(), form };
+    let apps = jellyfin::beside(Apps::default(), Arc::new(jellyfin::NoDevices), Arc::default());
+    let config = Config { plan: Arc::new(plan), findings, now: SystemClock.now(), form, apps };
     if let Some(file) = &args.replay {
         let kept = kept(args, file.as_deref())?;
         return Ok(replay::replay(&config, &kept, out)?);
@@ -196,7 +200,7 @@ impl Question {
     fn of(self, config: &Config) -> Inquiry<'_> {
         let Self { head, who, source, presented, tool, at } = self;
         let (plan, now) = (&config.plan, Now { wall: at, ..config.now });
-        Inquiry { plan, head, who, source, presented, tool, now }
+        Inquiry { plan, head, who, source, presented, tool, now, apps: &config.apps }
     }
 }
 

@@ -20,8 +20,8 @@ use std::{net::IpAddr, sync::Arc};
 use http::{Method, header, request::Parts};
 use usher_rules::{
     fields::other_methods,
-    names::{Authority, RequestPath, is_registered},
-    plan::{Action, Plan, Route},
+    names::{Authority, RequestPath, fold_case, is_registered},
+    plan::{Action, PathCase, Plan, Route},
     policy::{
         Certificate, ClientCertificate, Decision, Explanation, Facts, Policy, RequestFacts,
         Verdict, WholeRequest,
@@ -51,6 +51,8 @@ pub struct Standing {
     session: Option<Arc<LiveSession>>,
     asked: PolicyInput,
     is_open_to_strangers: bool,
+    /// What the route's app wanted to let it in, too.
+    also: Option<Arc<Policy>>,
 }
 
 /// What was asked for, and the facts about it beside the session, owned: a long stream is decided
@@ -228,7 +230,7 @@ impl Standing {
         let who = newest.as_deref();
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream == Stream::Body { self.asked.at } else { now.wall };
-        let decision = self.asked.decide((&route, &route.policy), who, at).0;
+        let decision = self.asked.decide_both((&route, self.also.as_deref()), who, at).0;
         match decision.verdict {
             Verdict::Allow => Ok(()),
             // The same app as before: what it opens, it opens to all, and takes from nobody.
@@ -303,8 +305,10 @@ impl PolicyInput {
     ) -> (Decision, ReadingOf) {
         let certificate = self.certificate(route, at);
         let decide = |facts: RequestFacts<'_>| {
-            let facts = Facts::of(who, facts).at(at).with_certificate(certificate);
-            policy.decide(&facts.with_whole(self.whole()))
+            compared(route, facts, |facts| {
+                let facts = Facts::of(who, facts).at(at).with_certificate(certificate);
+                policy.decide(&facts.with_whole(self.whole()))
+            })
         };
         let decision = decide(self.own_reading());
         if decision.verdict != Verdict::Allow {
@@ -315,12 +319,34 @@ impl PolicyInput {
         others.find(refuses).unwrap_or((decision, ReadingOf::Canonical))
     }
 
+    /// The route's policy decides, and where that lets it in the one that the app wants beside it.
+    fn decide_both(
+        &self,
+        (route, also): (&Route, Option<&Policy>),
+        who: Option<&SignedIn>,
+        at: UnixTime,
+    ) -> (Decision, ReadingOf) {
+        let decided = self.decide((route, &route.policy), who, at);
+        match also {
+            Some(also) if decided.0.verdict == Verdict::Allow => {
+                self.decide((route, also), who, at)
+            }
+            Some(_) | None => decided,
+        }
+    }
+
     /// As [`Self::decide`] does, with all that was asked on the way to it.
-    fn explain<'p>(&self, route: &'p Route, who: Option<&SignedIn>) -> Explanation<'p> {
+    fn explain<'p>(
+        &self,
+        (route, policy): (&Route, &'p Policy),
+        who: Option<&SignedIn>,
+    ) -> Explanation<'p> {
         let certificate = self.certificate(route, self.at);
         let explain = |facts: RequestFacts<'_>| {
-            let facts = Facts::of(who, facts).at(self.at).with_certificate(certificate);
-            route.policy.explain(&facts.with_whole(self.whole()))
+            compared(route, facts, |facts| {
+                let facts = Facts::of(who, facts).at(self.at).with_certificate(certificate);
+                policy.explain(&facts.with_whole(self.whole()))
+            })
         };
         let refuses = |one: &Explanation<'_>| one.decision.verdict != Verdict::Allow;
         let own = explain(self.own_reading());
@@ -375,6 +401,21 @@ impl PolicyInput {
     }
 }
 
+/// With the path as the route's server tells paths apart.
+fn compared<T>(
+    route: &Route,
+    facts: RequestFacts<'_>,
+    ask: impl FnOnce(RequestFacts<'_>) -> T,
+) -> T {
+    match route.path_case {
+        PathCase::Exact => ask(facts),
+        PathCase::Folded => {
+            let path = fold_case(facts.path);
+            ask(RequestFacts { path: &path, ..facts })
+        }
+    }
+}
+
 /// Asks the route's policy, and the route's app where a stranger would have to sign in. What was
 /// decided comes back either way: it is what gets recorded.
 ///
@@ -384,16 +425,16 @@ impl PolicyInput {
 #[expect(clippy::result_large_err, reason = "a permit is as large: the head moves on either way")]
 pub fn permit<'a>(
     request: Identified<'a>,
-    route: &Arc<Route>,
+    (route, also): (&Arc<Route>, Option<Arc<Policy>>),
     stranger: impl FnOnce(&Identified<'a>) -> Unbound,
 ) -> Result<(Permitted<Parts>, Grounds), Refused<'a>> {
     let (asked, session) = (PolicyInput::of(&request), request.identity.session());
     let who = session.map(|session| session.signed_in());
-    let (decision, by) = asked.decide((route, &route.policy), who, asked.at);
+    let (decision, by) = asked.decide_both((route, also.as_deref()), who, asked.at);
     let beside = |shadow| asked.decide((route, shadow), who, asked.at).0;
     let shadow = route.shadow.as_ref().map(beside);
     let unbound = match session {
-        None if asked.may_be_opened(&decision) => stranger(&request),
+        None if also.is_none() && asked.may_be_opened(&decision) => stranger(&request),
         Some(_) | None => Unbound::No,
     };
     let grounds = match (decision.verdict, unbound) {
@@ -405,12 +446,20 @@ pub fn permit<'a>(
     };
     let is_open_to_strangers = matches!(grounds, Grounds::Unbound(_));
     let (route, session) = (Arc::clone(route), session.map(Arc::clone));
-    let standing = Standing { route, session, asked, is_open_to_strangers };
+    let standing = Standing { route, session, asked, is_open_to_strangers, also };
     Ok((Permitted { request: request.head, standing }, grounds))
 }
 
-/// As [`permit`] asks the route's policy, criterion by criterion.
-pub fn explain<'p>(request: &Identified<'_>, route: &'p Route) -> Explanation<'p> {
+/// As [`permit`] asks the route's policy and the one beside it, criterion by criterion.
+pub fn explain<'p>(
+    request: &Identified<'_>,
+    (route, also): (&'p Route, Option<&'p Policy>),
+) -> Explanation<'p> {
     let who = request.identity.session().map(|session| session.signed_in());
-    PolicyInput::of(request).explain(route, who)
+    let asked = PolicyInput::of(request);
+    let own = asked.explain((route, &route.policy), who);
+    match also {
+        Some(also) if own.decision.verdict == Verdict::Allow => asked.explain((route, also), who),
+        Some(_) | None => own,
+    }
 }

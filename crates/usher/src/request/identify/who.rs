@@ -179,7 +179,8 @@ pub fn in_force(
     if live.session().is_of_service_account() {
         return Ok(live);
     }
-    let is_of_program = live.session().is_of_program();
+    // Nobody leaves a TV unlocked on a desk: an app that was let in stays so.
+    let is_of_program = live.session().is_of_program() || live.session().app.is_some();
     if plan.sessions.idle.is_some_and(|idle| !is_of_program && !live.is_used(idle, now)) {
         return Err(Rejection::Expired);
     }

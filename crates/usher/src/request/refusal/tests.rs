@@ -162,6 +162,7 @@ fn variant(refusal: &Refusal) -> String {
             | StoreError::Refused(_),
         )
         | Refusal::Malformed(_)
+        | Refusal::ByApp(_)
         | Refusal::Panicked(_) => format!("{refusal:?}"),
     }
 }

@@ -1,0 +1,21 @@
+//! What is known of Jellyfin: where its clients put their credentials, and what its endpoints are.
+//!
+//! Versions 10.9 to 12 are told apart only where it matters. Whatever its server may read in two
+//! ways is refused, so that a request is decided for the client that the server sees.
+
+mod authorization;
+mod credential;
+mod door;
+mod endpoint;
+pub mod grants;
+pub mod pairing;
+mod query;
+mod server;
+mod token;
+
+pub use authorization::Client;
+pub use credential::{Ambiguity, Credentials, credentials};
+pub use door::Door;
+pub use endpoint::{Endpoint, Opening, endpoint, takes_sockets};
+pub use server::{ServerState, Version};
+pub use token::{Token, TokenHash, is_token};

@@ -1,0 +1,67 @@
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use zeroize::Zeroize;
+
+/// What a client shows to say who it is: a user's token or an API key, which look alike.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Box<str>);
+
+/// The SHA-256 of a [`Token`]: what is kept of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl Token {
+    pub(super) fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The token itself: searching for `expose(` lists the places to review.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What is compared and kept.
+    pub fn hash(&self) -> TokenHash {
+        TokenHash::of(self.0.as_bytes())
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+impl TokenHash {
+    /// Of a token's text.
+    pub fn of(token: &[u8]) -> Self {
+        let mut octets = [0; 32];
+        octets.copy_from_slice(digest(&SHA256, token).as_ref());
+        Self(octets)
+    }
+
+    /// 64 hexadecimal digits, in either case.
+    pub fn of_hex(text: &str) -> Option<Self> {
+        let mut octets = [0; 32];
+        let digits = text.as_bytes();
+        if digits.len() != 2 * octets.len() || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        for (octet, pair) in octets.iter_mut().zip(digits.chunks_exact(2)) {
+            *octet = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(octets))
+    }
+}
+
+/// Does it look as tokens and API keys do: a GUID in the form "N"?
+pub fn is_token(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}

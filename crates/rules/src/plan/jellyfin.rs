@@ -1,0 +1,62 @@
+use std::{net::IpAddr, sync::Arc};
+
+use ipnet::IpNet;
+
+use crate::{
+    jellyfin::{Door, TokenHash},
+    policy::Policy,
+    secret::Secret,
+};
+
+/// A route's `jellyfin`.
+#[derive(Debug)]
+pub struct Jellyfin {
+    /// `api_key`: what usher itself may ask the server with.
+    pub api_key: Option<Secret>,
+    /// `grants`: does a request with a token open to its network what apps ask without one?
+    pub grants: bool,
+    /// `user_claim`: the claim that names somebody's user there; `None`: their address does.
+    pub user_claim: Option<Box<str>>,
+    /// `base_path`, without a slash at its end; empty for most.
+    pub base_path: Box<str>,
+    /// `open`: what is closed elsewhere, and not here.
+    pub open: Vec<Door>,
+    /// `admin_policy`: who looks after the server; nobody where there is none.
+    pub admin_policy: Option<Arc<Policy>>,
+    /// `services`.
+    pub services: Vec<Service>,
+    /// `legacy_clients`.
+    pub legacy_clients: LegacyClients,
+}
+
+/// A program that may use an API key.
+#[derive(Debug)]
+pub struct Service {
+    /// Of its key.
+    pub key: TokenHash,
+    /// Each a path, or with `/*` at the end all that is below one.
+    pub paths: Vec<Box<str>>,
+    /// From where it asks.
+    pub addresses: Vec<IpNet>,
+}
+
+/// What becomes of the forms of credentials, and of paths, that servers of version 12 dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegacyClients {
+    /// They go on as they are.
+    Keep,
+    /// They are written as every server reads them.
+    Translate,
+}
+
+impl Jellyfin {
+    /// The name of what knows it from inside.
+    pub const APP: &'static str = "jellyfin";
+}
+
+impl Service {
+    /// May it ask from there?
+    pub fn is_at(&self, source: IpAddr) -> bool {
+        self.addresses.iter().any(|range| range.contains(&source.to_canonical()))
+    }
+}

@@ -1,0 +1,37 @@
+use serde::{Deserialize, Serialize};
+
+/// An app that somebody let in, and what it is known by. Its session is its own: it ends apart from
+/// those of browsers, and no handle leads to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundApp {
+    /// The SHA-256 of its token, in hexadecimal digits: the token itself is kept nowhere.
+    pub token: Box<str>,
+    /// The server that its token is for, as its routes write it.
+    pub server: Box<str>,
+    /// The id of the user that it is there.
+    pub user: Box<str>,
+    /// Which app, as it said when it was let in: later it may say something else.
+    pub client: Box<str>,
+    /// What its device was called then.
+    pub device: Box<str>,
+    /// What the server knows its device by.
+    pub device_id: Box<str>,
+    /// How it was let in.
+    pub by: LetInBy,
+}
+
+/// How somebody let an app in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LetInBy {
+    /// On the page for it, in a browser.
+    Page,
+    /// In another app of theirs.
+    App,
+}
+
+impl BoundApp {
+    /// As a person reads it: `TV (Jellyfin for Android TV)`.
+    pub fn shown(&self) -> String {
+        format!("{} ({})", self.device, self.client)
+    }
+}

@@ -1,0 +1,335 @@
+//! The apps that people let in: whose a token is.
+//!
+//! Each has a session of its own among all others, so that it ends as they do: by its owner, by who
+//! looks after people, with its person; and with it whatever runs. Here stands which token leads to
+//! which of them, and what its owner's newest session says of them.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use foldhash::fast::RandomState;
+use usher_rules::{
+    jellyfin::TokenHash,
+    plan::BUILTIN,
+    session::{BoundApp, Session, SessionId, SignedIn},
+    time::{Now, UnixTime},
+};
+
+use super::Whose;
+use crate::request::identify::{LiveSession, SessionStore, StoreError, look_up};
+
+/// How long an app stays somebody's. Then they let it in again.
+pub(super) const BOUND_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// How long without a word of its owner's provider, which may know nobody of that name any more. A
+/// sign-in anywhere is one, and so is what it says when it is asked again.
+const UNVOUCHED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Which token leads to which session.
+pub(super) struct BoundApps {
+    sessions: Arc<dyn SessionStore>,
+    by_token: RwLock<HashMap<TokenHash, Arc<Device>, RandomState>>,
+}
+
+/// One app.
+struct Device {
+    session: SessionId,
+    at: DeviceAt,
+    seen: Mutex<Seen>,
+}
+
+/// What a server knows a device by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DeviceAt {
+    /// As [`BoundApp::server`].
+    pub server: Box<str>,
+    /// As [`BoundApp::device_id`].
+    pub device_id: Box<str>,
+}
+
+/// When it asked last, and from where; nothing since the start.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Seen(pub Option<(UnixTime, IpAddr)>);
+
+impl BoundApps {
+    /// Those that are let in.
+    pub(super) fn new(sessions: Arc<dyn SessionStore>) -> Self {
+        let bound = Self { sessions, by_token: RwLock::default() };
+        bound.sessions.all().iter().for_each(|live| bound.remember(live));
+        bound
+    }
+
+    fn remember(&self, live: &LiveSession) {
+        let Some(app) = &live.session().app else { return };
+        let Some(token) = TokenHash::of_hex(&app.token) else { return };
+        let (session, seen) = (live.session().id.clone(), Mutex::default());
+        let at = DeviceAt { server: app.server.clone(), device_id: app.device_id.clone() };
+        let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
+        by_token.insert(token, Arc::new(Device { session, at, seen }));
+    }
+
+    fn find(&self, token: &TokenHash) -> Option<Arc<Device>> {
+        let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
+        by_token.get(token).cloned()
+    }
+
+    /// Whose a token is at this server.
+    pub(super) async fn whose(
+        &self,
+        token: &TokenHash,
+        server: &str,
+        from: IpAddr,
+        now: Now,
+    ) -> Whose {
+        let Some(device) = self.find(token) else { return Whose::Nobodys };
+        let Ok(live) = look_up(&*self.sessions, &device.session).await else {
+            return Whose::Ended; // nobody can say now
+        };
+        let is_here = |app: &BoundApp| *app.server == *server;
+        let live = live.filter(|live| live.session().app.as_deref().is_some_and(is_here));
+        let Some(live) = live.filter(|live| is_vouched_for(live, now)) else {
+            return Whose::Ended;
+        };
+        *device.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen(Some((now.wall, from)));
+        Whose::Bound(live)
+    }
+
+    /// The app whose session this is, if it counts.
+    pub(super) async fn of_id(&self, id: &SessionId, now: Now) -> Option<Arc<LiveSession>> {
+        let live = look_up(&*self.sessions, id).await.ok().flatten();
+        live.filter(|live| is_vouched_for(live, now))
+    }
+
+    /// When an app asked last.
+    pub(super) fn seen(&self, app: &BoundApp) -> Seen {
+        let device = TokenHash::of_hex(&app.token).and_then(|token| self.find(&token));
+        let seen =
+            |device: Arc<Device>| *device.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        device.map(seen).unwrap_or_default()
+    }
+
+    /// An app becomes somebody's, in the place of whatever its device was theirs by before. When it
+    /// resolves, its token counts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; its token counts for nothing then.
+    pub(super) async fn bind(&self, new: SignedIn, by: &LiveSession) -> Result<(), StoreError> {
+        let older = self.of_device(&new);
+        let live = self.sessions.insert(new).await?;
+        // What ended all of somebody's sessions may have come in between.
+        if by.is_ended() {
+            self.sessions.end(&live.session().id).await?;
+            return Err(StoreError::Refused("whoever let the app in is not signed in".into()));
+        }
+        self.remember(&live);
+        for one in older {
+            self.sessions.end(&one.session().id).await?; // its token ended at the server, too
+        }
+        Ok(())
+    }
+
+    /// The same person's of the same device: a server gives a device one token for each user.
+    fn of_device(&self, new: &SignedIn) -> Vec<Arc<LiveSession>> {
+        let Some(app) = &new.session.app else { return Vec::new() };
+        let mut all = self.sessions.of_person(&new.person.id);
+        all.retain(|one| one.session().idp_id == new.session.idp_id);
+        let is_same = |other: &BoundApp| {
+            (&other.server, &other.user, &other.device_id)
+                == (&app.server, &app.user, &app.device_id)
+        };
+        all.retain(|one| one.session().app.as_deref().is_some_and(is_same));
+        all
+    }
+
+    /// The apps of whoever has this session, at this server.
+    pub(super) fn of(&self, live: &LiveSession, server: &str) -> Vec<Arc<LiveSession>> {
+        let mut own = self.sessions.of_person(&live.person().id);
+        own.retain(|one| one.session().idp_id == live.session().idp_id);
+        let is_here = |app: &BoundApp| *app.server == *server;
+        own.retain(|one| one.session().app.as_deref().is_some_and(is_here));
+        own.sort_by_key(|one| std::cmp::Reverse(one.session().issued_at));
+        own
+    }
+
+    /// Ends one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub(super) async fn end(&self, live: &LiveSession) -> Result<(), StoreError> {
+        self.sessions.end(&live.session().id).await
+    }
+
+    /// Has each app know of its owner what their newest session does, and gives the devices on
+    /// which nobody has an app any more, once. To be called every second: a film goes on by what is
+    /// known of its app.
+    pub(super) async fn follow(&self) -> Vec<DeviceAt> {
+        let all: Vec<_> = {
+            let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
+            by_token.iter().map(|(token, device)| (*token, Arc::clone(device))).collect()
+        };
+        let mut ended = Vec::new();
+        for (token, device) in all {
+            match look_up(&*self.sessions, &device.session).await {
+                Ok(Some(live)) => self.bring_up_to_date(&live).await,
+                Ok(None) => ended.push(token),
+                Err(_) => {} // nobody can say now
+            }
+        }
+        let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<_> = ended.iter().filter_map(|token| by_token.remove(token)).collect();
+        let mut gone: Vec<_> = gone.into_iter().map(|device| device.at.clone()).collect();
+        gone.retain(|at| by_token.values().all(|other| other.at != *at));
+        gone
+    }
+
+    /// What its owner's provider said last, in any of their sessions.
+    async fn bring_up_to_date(&self, app: &LiveSession) {
+        let known = app.newest();
+        let mut own = self.sessions.of_person(&known.person.id);
+        own.retain(|one| {
+            let session = one.session();
+            session.app.is_none() && session.idp_id == known.session.idp_id
+        });
+        let newest = own.iter().map(|one| one.newest()).max_by_key(|it| it.session.vouched_at);
+        let Some(newest) = newest else { return };
+        if newest.session.vouched_at <= known.session.vouched_at {
+            return;
+        }
+        let mut new = SignedIn::clone(&known);
+        new.person = newest.person.clone();
+        new.session.claims = newest.session.claims.clone();
+        new.session.vouched_at = newest.session.vouched_at;
+        let _as_it_was = self.sessions.renew(new).await; // in memory it holds at once
+    }
+}
+
+/// Our own people are always known; of others only their provider knows.
+fn is_vouched_for(live: &LiveSession, now: Now) -> bool {
+    let Session { idp_id, vouched_at, .. } = &live.newest().session;
+    **idp_id == *BUILTIN || now.wall.is_within(UNVOUCHED, UnixTime::from_seconds(*vouched_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Instant};
+
+    use serde_json::json;
+    use usher_rules::session::LetInBy;
+
+    use super::*;
+    use crate::request::identify::{contract, memory::MemorySessions};
+
+    const TV: &str = "http://tv:8096";
+    const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[expect(clippy::disallowed_methods, reason = "some moment: nothing here lasts by it")]
+    fn at(seconds: u64) -> Now {
+        let wall = UnixTime::from_seconds(seconds);
+        Now { wall, wall_millis: 0, monotonic: Instant::now() }
+    }
+
+    fn token(n: u8) -> TokenHash {
+        TokenHash([n; 32])
+    }
+
+    /// App number `n`, of a person of that provider.
+    fn app(n: u8, device_id: &str, provider: &str) -> SignedIn {
+        let mut new = contract::session(n, "ann");
+        new.session.idp_id = provider.into();
+        new.session.app = Some(Box::new(BoundApp {
+            token: data_encoding::HEXLOWER.encode(&token(n).0).into(),
+            server: TV.into(),
+            user: "1".into(),
+            client: "TV".into(),
+            device: "SHIELD".into(),
+            device_id: device_id.into(),
+            by: LetInBy::Page,
+        }));
+        new
+    }
+
+    /// Her browser's session, and apps that she let in.
+    async fn bound(apps: Vec<SignedIn>) -> (Arc<MemorySessions>, BoundApps) {
+        let sessions = Arc::new(MemorySessions::default());
+        let bound = BoundApps::new(Arc::<MemorySessions>::clone(&sessions));
+        let ann = sessions.insert(contract::session(100, "ann")).await.unwrap();
+        for app in apps {
+            bound.bind(app, &ann).await.unwrap();
+        }
+        (sessions, bound)
+    }
+
+    async fn is_bound(bound: &BoundApps, n: u8, server: &str, seconds: u64) -> bool {
+        matches!(bound.whose(&token(n), server, FROM, at(seconds)).await, Whose::Bound(_))
+    }
+
+    #[tokio::test]
+    async fn a_token_is_its_owners_at_its_server_until_it_ends() {
+        let apps = vec![app(1, "tv", BUILTIN), app(2, "tv", BUILTIN), app(3, "phone", BUILTIN)];
+        let (sessions, bound) = bound(apps).await;
+        assert!(!is_bound(&bound, 1, TV, 100).await, "its device was let in anew");
+        assert!(is_bound(&bound, 2, TV, 100).await && is_bound(&bound, 3, TV, 100).await);
+        assert!(!is_bound(&bound, 3, "http://other:8096", 100).await, "another server");
+        let nobodys = bound.whose(&token(9), TV, FROM, at(100)).await;
+        assert!(matches!(nobodys, Whose::Nobodys));
+        assert_eq!(bound.follow().await, [], "its device has another app of hers");
+        let after = BoundApps::new(Arc::<MemorySessions>::clone(&sessions));
+        assert!(is_bound(&after, 2, TV, 100).await, "after a restart");
+        sessions.end_all_of("ann").await.unwrap();
+        assert!(!is_bound(&bound, 2, TV, 100).await);
+        let mut gone: Vec<_> = bound.follow().await.iter().map(|it| it.device_id.clone()).collect();
+        gone.sort();
+        assert_eq!(gone, ["phone".into(), "tv".into()]);
+        assert_eq!(bound.follow().await, [], "told once");
+    }
+
+    #[tokio::test]
+    async fn whoever_was_ended_meanwhile_lets_nothing_in() {
+        let (sessions, bound) = bound(Vec::new()).await;
+        let ann = sessions.of_person("ann").remove(0);
+        sessions.end_all_of("ann").await.unwrap();
+        assert!(bound.bind(app(1, "tv", BUILTIN), &ann).await.is_err());
+        assert!(!is_bound(&bound, 1, TV, 100).await);
+        assert!(sessions.all().is_empty(), "nothing is left behind");
+    }
+
+    #[tokio::test]
+    async fn what_a_provider_says_of_somebody_reaches_their_apps() {
+        let (sessions, bound) = bound(vec![app(1, "tv", "x"), app(2, "phone", BUILTIN)]).await;
+        let late = 100 + UNVOUCHED.as_secs();
+        assert!(is_bound(&bound, 1, TV, late - 1).await);
+        assert!(!is_bound(&bound, 1, TV, late).await, "nobody has said anything for a month");
+        assert!(is_bound(&bound, 2, TV, late).await, "of our own people we know");
+        let mut newer = contract::session(101, "ann");
+        newer.session.idp_id = "x".into();
+        newer.session.vouched_at = late;
+        newer.session.claims.set("groups", vec![json!("kids")]);
+        sessions.insert(newer).await.unwrap();
+        bound.follow().await;
+        assert!(is_bound(&bound, 1, TV, late).await, "she signed in somewhere");
+        let Whose::Bound(live) = bound.whose(&token(1), TV, FROM, at(late)).await else {
+            panic!("it is bound")
+        };
+        assert_eq!(live.newest().claim("groups"), [json!("kids")], "what it may follows her");
+    }
+
+    /// Ten thousand of them take at most 20 MiB.
+    #[tokio::test]
+    async fn an_app_takes_little_memory() {
+        let apps = vec![app(1, "tv", BUILTIN)];
+        let (sessions, bound) = bound(apps).await;
+        let live = bound.sessions.of_person("ann");
+        let live = live.iter().find(|live| live.session().app.is_some()).unwrap();
+        let known = serde_json::to_string(live.signed_in()).unwrap().len();
+        let octets = size_of::<SignedIn>() + size_of::<LiveSession>() + size_of::<Device>();
+        println!("{octets} octets, and {known} of text");
+        assert!(octets + known <= 2048, "{octets} octets, and {known} of text");
+        drop(sessions);
+    }
+}

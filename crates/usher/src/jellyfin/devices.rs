@@ -1,0 +1,80 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use usher_rules::{
+    jellyfin::{Door, Opening, TokenHash},
+    people::BoxFuture,
+};
+
+use crate::request::{Answers, AppRequest, Body, identify::LiveSession};
+
+/// Whose a token is.
+#[derive(Clone, Debug)]
+pub enum Whose {
+    /// It is bound to this session's person.
+    Bound(Arc<LiveSession>),
+    /// It was bound, and is ended: it counts for nothing, whatever else comes with it.
+    Ended,
+    /// Nobody here knows it.
+    Nobodys,
+}
+
+/// Who knows which token was given to whom, and gives them out.
+pub trait Devices: Send + Sync {
+    /// Whose a token is.
+    fn whose<'a>(&'a self, token: TokenHash, asked: AppRequest<'a>) -> BoxFuture<'a, Whose>;
+
+    /// Whose a request is that brings no token, where one that did opened that; for what is behind
+    /// this door.
+    fn granted<'a>(
+        &'a self,
+        door: Door,
+        asked: AppRequest<'a>,
+    ) -> BoxFuture<'a, Option<Arc<LiveSession>>>;
+
+    /// A request with a token was let in.
+    fn passed(&self, asked: AppRequest<'_>);
+
+    /// Whether what apps ask before they are anybody's is answered here. What is not is closed to
+    /// strangers.
+    fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers;
+
+    /// Whether what people ask who are somebody is answered here.
+    fn answers_somebody(&self, asked: AppRequest<'_>) -> Answers;
+
+    /// The answer to what was claimed, with the request's whole body.
+    fn answer<'a>(&'a self, asked: AppRequest<'a>, body: Bytes) -> BoxFuture<'a, Response<Body>>;
+}
+
+/// Where no device is bound: no token is known, and none is given.
+#[derive(Clone, Copy, Debug)]
+pub struct NoDevices;
+
+impl Devices for NoDevices {
+    fn whose<'a>(&'a self, _: TokenHash, _: AppRequest<'a>) -> BoxFuture<'a, Whose> {
+        Box::pin(std::future::ready(Whose::Nobodys))
+    }
+
+    fn granted<'a>(
+        &'a self,
+        _: Door,
+        _: AppRequest<'a>,
+    ) -> BoxFuture<'a, Option<Arc<LiveSession>>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn passed(&self, _: AppRequest<'_>) {}
+
+    fn answers(&self, _: Opening, _: AppRequest<'_>) -> Answers {
+        Answers::Upstream
+    }
+
+    fn answers_somebody(&self, _: AppRequest<'_>) -> Answers {
+        Answers::Upstream
+    }
+
+    fn answer<'a>(&'a self, _: AppRequest<'a>, _: Bytes) -> BoxFuture<'a, Response<Body>> {
+        Box::pin(std::future::ready(Response::new(Body::full(""))))
+    }
+}

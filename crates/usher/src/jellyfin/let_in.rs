@@ -1,0 +1,182 @@
+//! Somebody says yes to an app: their account at the server, a token for it, and whose it is from
+//! now on.
+
+use std::sync::Arc;
+
+use usher_rules::{
+    jellyfin::{
+        TokenHash,
+        pairing::{AppNames, NotClaimed, Owner, PairingId},
+    },
+    people::Person,
+    plan::{BUILTIN, Jellyfin},
+    secret::Secret,
+    session::{Authentication, BoundApp, LetInBy, SessionId, SignedIn},
+    time::UnixTime,
+};
+
+use super::{
+    api::{Api, Minted, NotDone},
+    bound::BOUND_FOR,
+    pairing::Pairing,
+};
+use crate::request::{
+    AppRequest, EventName,
+    identify::{LiveSession, StoreError},
+};
+
+/// Why an app is still nobody's.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotLetIn {
+    /// It does not wait any more, or they thought for too long.
+    #[error("the app does not wait any more")]
+    Gone,
+    /// Nothing that is proven of them names an account.
+    #[error("nothing that is proven of them names a user of the server")]
+    NoName,
+    /// They are none of ours any more.
+    #[error("they are not here any more")]
+    NotKnown,
+    /// The server did not do its part.
+    #[error(transparent)]
+    NotDone(#[from] NotDone),
+    /// It could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<NotClaimed> for NotLetIn {
+    fn from(_: NotClaimed) -> Self {
+        Self::Gone
+    }
+}
+
+/// Whose an app becomes.
+pub(super) fn owner(live: &LiveSession) -> Owner {
+    Owner { provider: live.session().idp_id.clone(), person: live.person().id.clone() }
+}
+
+impl Pairing {
+    /// Lets an app in that waits. When it resolves, its token counts; gives its names.
+    pub(super) async fn let_in(
+        &self,
+        asked: AppRequest<'_>,
+        server: &str,
+        (live, by): (&Arc<LiveSession>, LetInBy),
+        id: PairingId,
+    ) -> Result<AppNames, NotLetIn> {
+        let (owner, now) = (owner(live), asked.now.monotonic);
+        let app = self.with(server, |all| all.claim(id, &owner, now))?;
+        let made = self.make(asked, server, (live, by), &app).await;
+        match made {
+            Ok(minted) => {
+                let answer = minted.answer;
+                let bound = self.with(server, |all| all.bind(id, &owner, answer, now));
+                bound.map_err(|_nobody_gets_it| NotLetIn::Gone)?;
+                let cause = format!("let in the app {} on {:?}", app.client, &*app.device);
+                self.note(asked, EventName::SignIn, cause);
+                Ok(app)
+            }
+            Err(error) => {
+                self.with(server, |all| all.release(id, &owner, now));
+                let cause = format!("the app {} was not let in: {error}", app.client);
+                self.note(asked, EventName::SignInFailed, cause);
+                Err(error)
+            }
+        }
+    }
+
+    /// A token, which counts as theirs when this resolves.
+    async fn make(
+        &self,
+        asked: AppRequest<'_>,
+        server: &str,
+        (live, by): (&Arc<LiveSession>, LetInBy),
+        app: &AppNames,
+    ) -> Result<Minted, NotLetIn> {
+        let settings = asked.route.jellyfin.as_deref().ok_or(NotDone::NoKey)?;
+        let key = settings.api_key.as_ref().ok_or(NotDone::NoKey)?;
+        let until = self.until(live, asked.now.wall).await?;
+        let api = Api { client: &self.client, base: server, key };
+        let name = name_of(live, settings).ok_or(NotLetIn::NoName)?;
+        let account = api.account(&name, &password()?).await?;
+        let minted = api.mint(app, &account).await?;
+        let token = TokenHash::of(minted.token.expose());
+        let bound = BoundApp {
+            token: data_encoding::HEXLOWER.encode(&token.0).into(),
+            server: server.into(),
+            user: account.id,
+            client: app.client.clone(),
+            device: app.device.clone(),
+            device_id: app.device_id.clone(),
+            by,
+        };
+        let new = session(asked, live, bound, until)?;
+        if let Err(error) = self.bound.bind(new, live).await {
+            let _what_nobody_knows = api.log_out(&minted.token).await;
+            return Err(error.into());
+        }
+        Ok(minted)
+    }
+
+    /// Until when it is theirs: a guest's apps end with their visit.
+    async fn until(&self, live: &LiveSession, now: UnixTime) -> Result<UnixTime, NotLetIn> {
+        let end = now.plus(BOUND_FOR);
+        if *live.session().idp_id != *BUILTIN {
+            return Ok(end);
+        }
+        let found = self.people.find(&live.person().email).await;
+        let found = found.map_err(|error| StoreError::Unavailable(error.to_string().into()))?;
+        let member = found.map(|(member, _)| member);
+        let member = member.filter(|member| member.id == live.person().id);
+        Ok(member.ok_or(NotLetIn::NotKnown)?.ends().min(end))
+    }
+}
+
+/// The app's own session, which knows of its owner what theirs does.
+fn session(
+    asked: AppRequest<'_>,
+    live: &LiveSession,
+    app: BoundApp,
+    until: UnixTime,
+) -> Result<SignedIn, StoreError> {
+    let known = live.newest();
+    let (person, claims) = (known.person.clone(), known.session.claims.clone());
+    let told = Authentication { person, claims, sign_in: known.session.sign_in };
+    let id = SessionId::from_random(random()?);
+    let mut new = told.begin(id, &known.session.idp_id, asked.now.wall, until);
+    new.session.vouched_at = known.session.vouched_at;
+    new.session.browser = Some(app.shown().into());
+    new.session.app = Some(Box::new(app));
+    Ok(new)
+}
+
+/// What their account at the server is called. Only what is proven counts: who may choose their
+/// address would choose somebody's account.
+fn name_of(live: &LiveSession, settings: &Jellyfin) -> Option<String> {
+    let known = live.newest();
+    let Person { email, unproven, .. } = &known.person;
+    let claim = settings.user_claim.as_deref().unwrap_or("email");
+    if unproven.iter().any(|doubted| *doubted.claim == *claim) {
+        return None;
+    }
+    let name = match claim {
+        "email" => &**email,
+        claim => known.claim(claim).first()?.as_str()?,
+    };
+    let name = name.trim();
+    (!name.is_empty() && name.len() <= 200).then(|| name.to_owned())
+}
+
+/// For an account that is made: nobody ever hears of it.
+fn password() -> Result<Secret, StoreError> {
+    let random: [u8; 32] = random()?;
+    Ok(Secret::new(data_encoding::HEXLOWER.encode(&random).into_bytes()))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut octets = [0; N];
+    let filled = aws_lc_rs::rand::fill(&mut octets);
+    filled.map_err(|_| StoreError::Unavailable("the system gives no random numbers".into()))?;
+    Ok(octets)
+}

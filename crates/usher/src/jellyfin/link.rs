@@ -1,0 +1,255 @@
+//! `/link`, on the library's own host: somebody types the six digits that an app shows, sees what
+//! asks and from where, and says yes; and ends apps that they let in.
+//!
+//! The route's policy decides who gets here, afresh with each request. What stands on the host is a
+//! Jellyfin's, whose pages could press these buttons: they have its token in their hands anyway.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use usher_pages::{
+    APP_CODE_FIELD, APP_FIELD, Apps, END_FIELD, END_OTHERS, ForeignForm, HTML, Link, OwnApp,
+    PostForm, Receipt, Scripts, Unauthenticated, WaitingApp, csp,
+};
+use usher_rules::{
+    fields::{error_form, reader},
+    jellyfin::pairing::{Network, NoApp, PairingId, Waiting},
+    names::Origin,
+    session::LetInBy,
+    signin::{Params, same_origin},
+};
+
+use super::{
+    api::NotDone,
+    let_in::{NotLetIn, owner},
+    pairing::Pairing,
+};
+use crate::request::{
+    AppRequest, Body, EventName, error_page,
+    identify::{LiveSession, StoreError},
+    own_page,
+};
+
+/// Where it is. Jellyfin has nothing there.
+pub(super) const PAGE: &str = "/link";
+
+/// What the page says, in place of an app or of what was typed.
+enum Said {
+    Nothing,
+    Words(String),
+    App(Waiting),
+}
+
+impl Pairing {
+    pub(super) async fn page(
+        &self,
+        asked: AppRequest<'_>,
+        server: &str,
+        body: &Bytes,
+    ) -> Response<Body> {
+        let receipt =
+            Receipt { request_id: asked.request_id, at_seconds: asked.now.wall.seconds() };
+        let fields = &asked.head.headers;
+        let wanted = error_form(reader(&asked.head.method, fields), fields);
+        let Some(live) = asked.identity.session().cloned() else {
+            let page = Unauthenticated { sign_in: Link::new(PAGE), contact: None, receipt };
+            return error_page(&page, wanted, &[]);
+        };
+        if asked.head.method == Method::GET || asked.head.method == Method::HEAD {
+            return self.shown(asked, server, &live, Said::Nothing);
+        }
+        if asked.head.method != Method::POST {
+            return error_page(&ForeignForm { receipt }, wanted, &[]);
+        }
+        if same_origin(&asked.head.headers, &Origin::of(asked.authority)).is_err() {
+            return error_page(&ForeignForm { receipt }, wanted, &[]);
+        }
+        let form = std::str::from_utf8(body).ok().and_then(|text| Params::parse(text).ok());
+        let form = form.unwrap_or_default();
+        if let Some(which) = form.text(END_FIELD) {
+            return self.end_own(asked, server, &live, which).await;
+        }
+        if let Some(id) = form.text(APP_FIELD).and_then(PairingId::parse) {
+            let said = match self.let_in(asked, server, (&live, LetInBy::Page), id).await {
+                Ok(app) => format!("{} on {} is in. It goes on by itself.", app.client, app.device),
+                Err(error) => words(&error).to_owned(),
+            };
+            return self.shown(asked, server, &live, Said::Words(said));
+        }
+        let typed = form.text(APP_CODE_FIELD).unwrap_or_default();
+        let (reader, now) = (owner(&live), asked.now.monotonic);
+        let said = match self.with(server, |all| all.look(typed, &reader, now)) {
+            Ok(waiting) => Said::App(waiting),
+            Err(NoApp::Unknown) => Said::Words(
+                "No app waits with this code. Codes last for ten minutes: have the app show a new one."
+                    .into(),
+            ),
+            Err(NoApp::Locked { retry_after }) => Said::Words(format!(
+                "Too many wrong codes. Try again in {} minutes.",
+                retry_after.as_secs().div_ceil(60)
+            )),
+        };
+        self.shown(asked, server, &live, said)
+    }
+
+    async fn end_own(
+        &self,
+        asked: AppRequest<'_>,
+        server: &str,
+        live: &LiveSession,
+        which: &str,
+    ) -> Response<Body> {
+        for one in self.bound.of(live, server) {
+            let is_meant = which == END_OTHERS || one.session().id.as_str() == which;
+            if !is_meant {
+                continue;
+            }
+            if let Err(error) = self.bound.end(&one).await {
+                return self.shown(asked, server, live, Said::Words(trouble(&error).into()));
+            }
+            let name = one.session().app.as_ref().map(|app| app.shown());
+            let cause = format!("ended the app {:?}", name.unwrap_or_default());
+            self.note(asked, EventName::SessionEnded, cause);
+        }
+        let mut response = own_page(303, HTML, String::new(), &csp(Scripts::No, &[]));
+        *response.status_mut() = StatusCode::SEE_OTHER; // RFC 9110 §15.4.4
+        response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(PAGE));
+        response
+    }
+
+    fn shown(
+        &self,
+        asked: AppRequest<'_>,
+        server: &str,
+        live: &LiveSession,
+        said: Said,
+    ) -> Response<Body> {
+        let (here, reader, now) = (asked.visitor, owner(live), asked.now.monotonic);
+        let near = self.with(server, |all| all.near(here, &reader, now));
+        let near: Vec<_> = near.iter().map(|one| Listed::of(one, here)).collect();
+        let own: Vec<_> = self.bound.of(live, server).iter().map(|one| self.own(one)).collect();
+        let (words, app) = match &said {
+            Said::Nothing => (None, None),
+            Said::Words(words) => (Some(&**words), None),
+            Said::App(waiting) => (None, Some(Listed::of(waiting, here))),
+        };
+        let host = asked.authority.to_string();
+        let page = Apps {
+            host: &host,
+            said: words,
+            asked: app.as_ref().map(Listed::shown),
+            near: near.iter().map(Listed::shown).collect(),
+            own: own.iter().map(Own::shown).collect(),
+            form: PostForm::to(PAGE),
+        };
+        own_page(200, HTML, page.render(), &csp(Scripts::Own, &[]))
+    }
+
+    fn own(&self, live: &LiveSession) -> Own {
+        let session = live.session();
+        let app = session.app.as_deref();
+        let seen = app.and_then(|app| self.bound.seen(app).0);
+        Own {
+            id: session.id.as_str().to_owned(),
+            name: app.map(|app| app.shown()).unwrap_or_default(),
+            since: session.issued_at,
+            until: session.expires_at,
+            seen: seen.map(|(at, from)| (at.seconds(), from.to_string())),
+        }
+    }
+}
+
+/// An app that waits, as text.
+struct Listed<'a> {
+    waiting: &'a Waiting,
+    id: String,
+    code: String,
+    address: String,
+    is_near: bool,
+}
+
+impl<'a> Listed<'a> {
+    fn of(waiting: &'a Waiting, here: IpAddr) -> Self {
+        Self {
+            waiting,
+            id: waiting.id.to_string(),
+            code: waiting.code.to_string(),
+            address: waiting.from.to_string(),
+            is_near: Network::of(waiting.from) == Network::of(here),
+        }
+    }
+
+    fn shown(&self) -> WaitingApp<'_> {
+        let Self { waiting, id, code, address, is_near } = self;
+        WaitingApp {
+            id,
+            code,
+            client: &waiting.app.client,
+            device: &waiting.app.device,
+            address,
+            is_near: *is_near,
+            seconds: waiting.age.as_secs(),
+        }
+    }
+}
+
+/// One of theirs, as text.
+struct Own {
+    id: String,
+    name: String,
+    since: u64,
+    until: u64,
+    seen: Option<(u64, String)>,
+}
+
+impl Own {
+    fn shown(&self) -> OwnApp<'_> {
+        let Self { id, name, since, until, seen } = self;
+        let seen = seen.as_ref().map(|(at, from)| (*at, &**from));
+        OwnApp { id, name, since: *since, until: *until, seen }
+    }
+}
+
+/// What somebody reads whose app is not in.
+const fn words(error: &NotLetIn) -> &'static str {
+    match error {
+        NotLetIn::Gone => {
+            "The app does not wait any more, or you took more than two minutes. Type its code again."
+        }
+        NotLetIn::NoName => {
+            "Nothing that is known of you for certain names a user of the library. Ask the person \
+             who runs this server."
+        }
+        NotLetIn::NotKnown => "You are not here any more. Ask the person who runs this server.",
+        NotLetIn::NotDone(NotDone::Disabled) => {
+            "Your user of the library is disabled. Ask the person who runs this server."
+        }
+        NotLetIn::NotDone(NotDone::NoAnswer) => {
+            "The library does not answer right now. Your app still waits: try again in a minute."
+        }
+        NotLetIn::NotDone(NotDone::Off) => {
+            "Quick Connect is switched off in the library. Ask the person who runs this server to \
+             switch it on."
+        }
+        NotLetIn::NotDone(
+            NotDone::NoKey | NotDone::WrongKey | NotDone::NoAccount | NotDone::Unreadable(_),
+        ) => {
+            "The library did not let your app in. Its log says why: ask the person who runs this \
+             server."
+        }
+        NotLetIn::Store(error) => trouble(error),
+    }
+}
+
+const fn trouble(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Unavailable(_) => "That could not be written down. Try again in a minute.",
+        StoreError::Full(_) => {
+            "There is no room for another app. Ask the person who runs this server."
+        }
+        StoreError::Damaged(_) | StoreError::Refused(_) => {
+            "That could not be written down. Ask the person who runs this server."
+        }
+    }
+}

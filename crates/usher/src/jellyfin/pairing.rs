@@ -1,0 +1,431 @@
+//! How apps get in: Quick Connect as they know it, answered here.
+//!
+//! | asked | by | answer |
+//! |---|---|---|
+//! | `/QuickConnect/Enabled` | strangers | `true` |
+//! | `/QuickConnect/Initiate` | strangers | a code and a secret of ours |
+//! | `/QuickConnect/Connect` | strangers | whether somebody has said yes |
+//! | `/Users/AuthenticateWithQuickConnect` | strangers | what was made for this secret, once |
+//! | `/QuickConnect/Authorize` | somebody, from an app of theirs or the web client | it is theirs |
+//! | `/link` | somebody, in a browser | the page for it |
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use url::form_urlencoded;
+use usher_rules::{
+    jellyfin::{
+        Door, Opening, TokenHash, credentials,
+        grants::{About, Grants, about},
+        pairing::{AppNames, Code, Network, NoApp, NotAsked, Pairings, TooMany},
+    },
+    names::Origin,
+    people::{BoxFuture, People},
+    plan::{Action, Level, Plan, Route},
+    secret::Secret,
+    session::LetInBy,
+    signin::same_origin,
+    time::UnixTime,
+};
+
+use super::{Devices, Whose, api::Api, bound::BoundApps, let_in::NotLetIn, link};
+use crate::request::{
+    Answers, AppRequest, Body, EventName, SignInJournal, SignInNote,
+    forward::{OwnClient, Trust, own_client},
+    identify::{LiveSession, SessionStore},
+};
+
+/// How long a connection to a server may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Octets of a body with a secret, or of a form.
+const SMALL: usize = 4096;
+/// So long may each thing be that an app says of itself, in characters; it stands on a page.
+const LONGEST_NAME: usize = 64;
+
+/// Lets apps in.
+pub struct Pairing {
+    pub(super) bound: BoundApps,
+    pub(super) people: Arc<dyn People>,
+    pub(super) client: OwnClient,
+    journal: Arc<dyn SignInJournal>,
+    /// By server: two routes may lead to the same one.
+    waiting: Mutex<BTreeMap<Box<str>, Pairings<Bytes>>>,
+    grants: Mutex<BTreeMap<Box<str>, Grants>>,
+}
+
+/// What the rest of usher gives to it.
+pub struct PairingDeps {
+    /// Where apps have their sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Our own people.
+    pub people: Arc<dyn People>,
+    /// What is told to operators.
+    pub journal: Arc<dyn SignInJournal>,
+    /// What servers' certificates are judged by.
+    pub trust: Trust,
+}
+
+/// What is asked of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Enabled,
+    Initiate,
+    Connect,
+    Exchange,
+    Authorize,
+    Page,
+}
+
+impl Asked {
+    /// Servers read paths without their case.
+    fn of(asked: AppRequest<'_>) -> Option<Self> {
+        let settings = asked.route.jellyfin.as_deref()?;
+        if !asked.path.other_readings().is_empty() {
+            return None;
+        }
+        let path = asked.path.decoded().to_ascii_lowercase();
+        if path == link::PAGE {
+            return Some(Self::Page);
+        }
+        let base = settings.base_path.to_ascii_lowercase();
+        let path = path.strip_prefix(&*base).unwrap_or(&path);
+        let old = ["/emby", "/mediabrowser"].iter().find_map(|old| path.strip_prefix(old));
+        let path = old.filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let method = &asked.head.method;
+        let (gets, posts) = (*method == Method::GET, *method == Method::POST);
+        match path {
+            "/quickconnect/enabled" if gets => Some(Self::Enabled),
+            "/quickconnect/initiate" if gets || posts => Some(Self::Initiate),
+            "/quickconnect/connect" if gets => Some(Self::Connect),
+            "/users/authenticatewithquickconnect" if posts => Some(Self::Exchange),
+            "/quickconnect/authorize" if posts => Some(Self::Authorize),
+            _ => None,
+        }
+    }
+}
+
+impl Pairing {
+    /// Knows the apps that were let in before.
+    ///
+    /// # Errors
+    ///
+    /// When the TLS library has none of the versions that we speak.
+    pub fn new(deps: PairingDeps) -> Result<Self, rustls::Error> {
+        let PairingDeps { sessions, people, journal, trust } = deps;
+        // Connections belong to the runtime that opened them, and several share this client.
+        let client = own_client(&trust, PATIENCE, |keep| {
+            keep.pool_max_idle_per_host(0);
+        })?;
+        let bound = BoundApps::new(sessions);
+        Ok(Self {
+            bound,
+            people,
+            client,
+            journal,
+            waiting: Mutex::default(),
+            grants: Mutex::default(),
+        })
+    }
+
+    /// What somebody does with the apps that wait at a server.
+    pub(super) fn with<T>(&self, server: &str, act: impl FnOnce(&mut Pairings<Bytes>) -> T) -> T {
+        let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        act(all.entry(server.into()).or_default())
+    }
+
+    fn grants<T>(&self, server: &str, act: impl FnOnce(&mut Grants) -> T) -> T {
+        let mut all = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
+        act(all.entry(server.into()).or_default())
+    }
+
+    pub(super) fn note(&self, asked: AppRequest<'_>, event: EventName, cause: String) {
+        let note = SignInNote {
+            level: Level::Info,
+            event,
+            now: asked.now,
+            request_id: asked.request_id,
+            person: asked.identity.session().map(|live| live.person().into()),
+            from: Some(asked.visitor),
+            cause: Some(cause),
+            client_authentication: None,
+        };
+        self.journal.note(asked.plan, note);
+    }
+
+    /// Has apps follow what is known of their owners, and ends at the server what has ended here.
+    /// To be called every second.
+    pub async fn follow(&self, plan: &Plan) {
+        for ended in self.bound.follow().await {
+            let is_there = |route: &&Arc<Route>| server_of(route).as_ref() == Some(&ended.server);
+            let route = plan.routes.iter().find(is_there);
+            let settings = route.and_then(|route| route.jellyfin.as_deref());
+            let Some(key) = settings.and_then(|it| it.api_key.as_ref()) else { continue };
+            let api = Api { client: &self.client, base: &ended.server, key };
+            let _refused_here_already = api.end_device(&ended.device_id).await;
+        }
+    }
+
+    async fn answer_to(&self, asked: AppRequest<'_>, body: Bytes) -> Response<Body> {
+        let Some((what, server)) = Asked::of(asked).zip(server_of(asked.route)) else {
+            return empty(StatusCode::NOT_FOUND);
+        };
+        match what {
+            Asked::Enabled => json(StatusCode::OK, &true.into()),
+            Asked::Initiate => self.initiate(asked, &server),
+            Asked::Connect => self.connect(asked, &server),
+            Asked::Exchange => self.exchange(asked, &server, &body),
+            Asked::Authorize => self.authorize(asked, &server).await,
+            Asked::Page => self.page(asked, &server, &body).await,
+        }
+    }
+
+    fn initiate(&self, asked: AppRequest<'_>, server: &str) -> Response<Body> {
+        let Some(app) = names(asked) else { return failed(StatusCode::BAD_REQUEST) };
+        let Some((codes, secret)) = drawn() else {
+            return failed(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        let (from, now) = (asked.visitor, asked.now.monotonic);
+        let kept = Secret::new(secret.as_bytes());
+        let begun = self.with(server, |all| all.begin(app.clone(), from, (&codes, kept), now));
+        match begun {
+            Ok(code) => {
+                let told = told(&app, (code, &secret), false, asked.now.wall);
+                json(StatusCode::OK, &told)
+            }
+            Err(TooMany { retry_after }) => too_many(retry_after),
+        }
+    }
+
+    fn connect(&self, asked: AppRequest<'_>, server: &str) -> Response<Body> {
+        let secret = parameter(asked, "secret").unwrap_or_default();
+        let polled = self.with(server, |all| all.poll(secret.as_bytes(), asked.now.monotonic));
+        match polled {
+            Ok(polled) => {
+                let began = asked.now.wall.minus(polled.age);
+                let told = told(&polled.app, (polled.code, &secret), polled.is_bound, began);
+                json(StatusCode::OK, &told)
+            }
+            Err(NotAsked::Unknown) => json(StatusCode::NOT_FOUND, &"Unknown secret".into()),
+            Err(NotAsked::TooOften) => too_many(Duration::from_secs(1)),
+        }
+    }
+
+    fn exchange(&self, asked: AppRequest<'_>, server: &str, body: &[u8]) -> Response<Body> {
+        let given: Value = serde_json::from_slice(body).unwrap_or_default();
+        // Members of what is sent have no case there.
+        let members = given.as_object().into_iter().flatten();
+        let mut secrets = members.filter(|(name, _)| name.eq_ignore_ascii_case("secret"));
+        let secret = secrets.next().and_then(|(_, value)| value.as_str()).unwrap_or_default();
+        let now = asked.now.monotonic;
+        match self.with(server, |all| all.exchange(secret.as_bytes(), now)) {
+            Some(answer) => of_type(StatusCode::OK, answer),
+            None => failed(StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// From an app of theirs: whose it is asked to be, it becomes theirs.
+    async fn authorize(&self, asked: AppRequest<'_>, server: &str) -> Response<Body> {
+        let Some(live) = asked.identity.session().cloned() else {
+            return empty(StatusCode::UNAUTHORIZED);
+        };
+        // A browser adds the cookie to what another site's page sends; no page has an app's token.
+        let is_app = live.session().app.is_some();
+        if !is_app && same_origin(&asked.head.headers, &Origin::of(asked.authority)).is_err() {
+            return failed(StatusCode::FORBIDDEN);
+        }
+        let typed = parameter(asked, "code").unwrap_or_default();
+        let reader = super::let_in::owner(&live);
+        let now = asked.now.monotonic;
+        let found = self.with(server, |all| all.look(&typed, &reader, now));
+        let waiting = match found {
+            Ok(waiting) => waiting,
+            Err(NoApp::Unknown) => return failed(StatusCode::NOT_FOUND),
+            Err(NoApp::Locked { retry_after }) => return too_many(retry_after),
+        };
+        let by = if is_app { LetInBy::App } else { LetInBy::Page };
+        match self.let_in(asked, server, (&live, by), waiting.id).await {
+            Ok(_) => json(StatusCode::OK, &true.into()),
+            Err(why) => failed(match why {
+                NotLetIn::Gone => StatusCode::NOT_FOUND,
+                NotLetIn::NotDone(_) | NotLetIn::Store(_) => StatusCode::BAD_GATEWAY,
+                NotLetIn::NoName | NotLetIn::NotKnown => StatusCode::FORBIDDEN,
+            }),
+        }
+    }
+}
+
+impl Devices for Pairing {
+    fn whose<'a>(&'a self, token: TokenHash, asked: AppRequest<'a>) -> BoxFuture<'a, Whose> {
+        Box::pin(async move {
+            let Some(server) = server_of(asked.route) else { return Whose::Nobodys };
+            self.bound.whose(&token, &server, asked.visitor, asked.now).await
+        })
+    }
+
+    /// Without a key nobody can be let in, and the server's own is shut.
+    fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers {
+        let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
+        match Asked::of(asked) {
+            Some(_) if has_key && opening == Opening::QuickConnect => {
+                Answers::Own { at_most: SMALL }
+            }
+            Some(_) | None => Answers::Upstream,
+        }
+    }
+
+    fn granted<'a>(
+        &'a self,
+        door: Door,
+        asked: AppRequest<'a>,
+    ) -> BoxFuture<'a, Option<Arc<LiveSession>>> {
+        Box::pin(async move {
+            let about = about_of(asked).filter(|about| about.is_behind(door))?;
+            let server = server_of(asked.route)?;
+            let (at, now) = (Network::of(asked.visitor), asked.now);
+            let by = self.grants(&server, |all| all.used(at, about, now.monotonic))?;
+            self.bound.of_id(&by, now).await
+        })
+    }
+
+    fn passed(&self, asked: AppRequest<'_>) {
+        let Some(live) = asked.identity.session() else { return };
+        let Some(server) = server_of(asked.route) else { return };
+        if live.session().app.is_some() {
+            let (at, about) = (Network::of(asked.visitor), about_of(asked));
+            let now = asked.now.monotonic;
+            self.grants(&server, |all| all.opened(at, &live.session().id, about, now));
+        }
+    }
+
+    fn answers_somebody(&self, asked: AppRequest<'_>) -> Answers {
+        match Asked::of(asked) {
+            Some(Asked::Authorize | Asked::Page) => Answers::Own { at_most: SMALL },
+            Some(_) | None => Answers::Upstream,
+        }
+    }
+
+    fn answer<'a>(&'a self, asked: AppRequest<'a>, body: Bytes) -> BoxFuture<'a, Response<Body>> {
+        Box::pin(self.answer_to(asked, body))
+    }
+}
+
+impl fmt::Debug for Pairing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pairing").finish_non_exhaustive()
+    }
+}
+
+/// The server of a route, as tokens are kept for it: two of its routes are one server.
+pub(super) fn server_of(route: &Route) -> Option<Box<str>> {
+    let settings = route.jellyfin.as_deref()?;
+    let Action::Forward(targets) = &route.action else { return None };
+    let upstream = targets.all.first()?.upstream.to_string();
+    Some(format!("{}{}", upstream.trim_end_matches('/'), settings.base_path).into())
+}
+
+/// What a request is about, by the one reading of its path.
+fn about_of(asked: AppRequest<'_>) -> Option<About> {
+    let settings = asked.route.jellyfin.as_deref()?;
+    if !asked.path.other_readings().is_empty() {
+        return None;
+    }
+    let query = asked.head.uri.query().unwrap_or_default();
+    about(&asked.head.method, asked.path.decoded(), query, &settings.base_path)
+}
+
+/// What an app says of itself; `None` where it leaves something out.
+fn names(asked: AppRequest<'_>) -> Option<AppNames> {
+    let client = credentials(&asked.head.headers, asked.head.uri.query()).ok()?.client?;
+    let [client, device, device_id, version] =
+        [&client.name, &client.device, &client.device_id, &client.version].map(|said| {
+            // The server's own limit is none; a page and a row of a table have one.
+            let shown = said.chars().filter(|c| !c.is_control()).take(LONGEST_NAME);
+            shown.collect::<String>().into_boxed_str()
+        });
+    let all = [&client, &device, &device_id, &version];
+    let is_whole = all.iter().all(|one| !one.trim().is_empty());
+    is_whole.then_some(AppNames { client, device, device_id, version })
+}
+
+/// A parameter, whose name has no case. Doubled ones were refused before.
+fn parameter(asked: AppRequest<'_>, name: &str) -> Option<String> {
+    let query = asked.head.uri.query().unwrap_or_default();
+    let mut all = form_urlencoded::parse(query.as_bytes());
+    let found = all.find(|(other, _)| other.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.into_owned())
+}
+
+/// A few codes, of which one is nobody's, and a secret as servers write them: 64 digits.
+fn drawn() -> Option<([Code; 4], String)> {
+    let (mut numbers, mut secret) = ([0; 32], [0; 32]);
+    aws_lc_rs::rand::fill(&mut numbers).ok()?;
+    aws_lc_rs::rand::fill(&mut secret).ok()?;
+    let mut codes = [Code::drawn(0); 4];
+    for (code, octets) in codes.iter_mut().zip(numbers.chunks_exact(8)) {
+        *code = Code::drawn(u64::from_be_bytes(octets.try_into().ok()?));
+    }
+    Some((codes, data_encoding::HEXUPPER.encode(&secret)))
+}
+
+/// A pairing as Jellyfin's `QuickConnectResult`.
+fn told(app: &AppNames, (code, secret): (Code, &str), is_bound: bool, began: UnixTime) -> Value {
+    let began = i64::try_from(began.seconds()).ok();
+    let began = began.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    let format = &time::format_description::well_known::Rfc3339;
+    json!({
+        "Authenticated": is_bound,
+        "Secret": secret,
+        "Code": code.to_string(),
+        "DeviceId": app.device_id,
+        "DeviceName": app.device,
+        "AppName": app.client,
+        "AppVersion": app.version,
+        "DateAdded": began.and_then(|at| at.format(format).ok()),
+    })
+}
+
+fn json(status: StatusCode, value: &Value) -> Response<Body> {
+    of_type(status, value.to_string().into())
+}
+
+/// Its pages of other origins (TVs, receivers) read it; the server says the same.
+fn of_type(status: StatusCode, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::full(body));
+    *response.status_mut() = status;
+    for (name, value) in [
+        (header::CONTENT_TYPE, "application/json; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    of_type(status, Bytes::new())
+}
+
+/// As the server says it, whatever was wrong.
+fn failed(status: StatusCode) -> Response<Body> {
+    let mut response = of_type(status, "Error processing request.".into());
+    let text = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+}
+
+fn too_many(retry_after: Duration) -> Response<Body> {
+    let mut response = failed(StatusCode::TOO_MANY_REQUESTS);
+    let seconds = HeaderValue::from(retry_after.as_secs().max(1));
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
+}
