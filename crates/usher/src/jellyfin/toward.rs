@@ -23,10 +23,8 @@ pub(super) fn upstream(
     if settings.legacy_clients == LegacyClients::Translate {
         legacy::translate(head);
     }
-    let answer = match shield::asked_for(settings, asked) {
-        Endpoint::Strangers(Opening::Info) => AnswerNeed::Readable,
-        _ => AnswerNeed::AsItIs,
-    };
+    let tells = shield::asked_for(settings, asked) == Endpoint::Strangers(Opening::Info);
+    let answer = if tells { AnswerNeed::Readable } else { AnswerNeed::AsItIs };
     TowardUpstream { body: BodyNeed::AsItIs, answer }
 }
 

@@ -21,7 +21,7 @@ use super::{
     Body,
     authorize::Unbound,
     identify::{Identity, LiveSession, Rejection, in_force},
-    refusal::Refusal,
+    refusal::{AppRefusal, Refusal},
     route::Routed,
     seen::Seen,
 };
@@ -116,30 +116,6 @@ pub enum Demand {
     Also(Arc<Policy>),
     /// It goes no further, whoever asks.
     Refused(AppRefusal),
-}
-
-/// Why an app lets a request go no further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppRefusal {
-    /// What stands on its record. Stable.
-    pub rule: &'static str,
-    /// For whoever asks, in a sentence.
-    pub why: &'static str,
-    /// What of it is wrong.
-    pub wrong: Wrong,
-}
-
-/// What is wrong with a request that its app refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
-    /// It can be read in two ways: 400.
-    Itself,
-    /// Nobody may ask this: 403.
-    Asked,
-    /// Whoever asks this has to be somebody: 401.
-    Nobody,
-    /// The app can't take it now: 503.
-    Now,
 }
 
 /// Whether an app answers by itself.

@@ -43,8 +43,8 @@ mod workers;
 pub(crate) use answer::CLEAR_SITE_DATA;
 pub use answer::{error_page, own_page};
 pub use app::{
-    AnswerNeed, Answers, App, AppRefusal, AppRequest, Apps, BodyNeed, Credential, Demand, Rewrite,
-    TowardUpstream, Wrong,
+    AnswerNeed, Answers, App, AppRequest, Apps, BodyNeed, Credential, Demand, Rewrite,
+    TowardUpstream,
 };
 pub use body::Body;
 pub use brand::{BrandAsset, brand_asset};
@@ -55,6 +55,7 @@ pub use door::{Door, DoorParts};
 pub use local::{Anchor, LocalAuthority};
 pub use own::{Brought, BroughtSecret, OwnPages, OwnRequest, Prompt, Remembered, SignInNeeded};
 pub use record::{Named, SignInJournal, SignInNote};
+pub use refusal::{AppRefusal, Wrong};
 pub use shape::Assertions;
 pub use tls_words::{tls_error, tls_words, untimely};
 pub use words::{Chore, Details, EventField, EventName, Part, PathRule};

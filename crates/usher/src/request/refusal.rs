@@ -8,14 +8,8 @@ use usher_pages::{
 };
 
 use super::{
-    Details, PathRule,
-    app::{AppRefusal, Wrong},
-    authorize::PermitEnd,
-    caught::Panicked,
-    forward::ForwardError,
-    identify::StoreError,
-    oversize::Oversize,
-    route::RouteError,
+    Details, PathRule, authorize::PermitEnd, caught::Panicked, forward::ForwardError,
+    identify::StoreError, oversize::Oversize, route::RouteError,
 };
 
 /// Why a request goes no further, whoever asks. What a policy says depends on who reads it, and is
@@ -56,6 +50,30 @@ pub(super) enum Refusal {
     Store(StoreError),
     /// Some part of us panicked.
     Panicked(Panicked),
+}
+
+/// Why an app lets a request go no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppRefusal {
+    /// What stands on its record. Stable.
+    pub rule: &'static str,
+    /// For whoever asks, in a sentence.
+    pub why: &'static str,
+    /// What of it is wrong.
+    pub wrong: Wrong,
+}
+
+/// What is wrong with a request that its app refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It can be read in two ways: 400.
+    Itself,
+    /// Nobody may ask this: 403.
+    Asked,
+    /// Whoever asks this has to be somebody: 401.
+    Nobody,
+    /// The app can't take it now: 503.
+    Now,
 }
 
 impl From<StoreError> for Refusal {

@@ -39,7 +39,8 @@ impl Methods {
             Post => *method == Method::POST,
             ReadOrPost => reads || *method == Method::POST,
             Delete => *method == Method::DELETE,
-            Write => !reads,
+            // What a page may ask elsewhere (CORS) changes nothing.
+            Write => !reads && *method != Method::OPTIONS,
         }
     }
 }
