@@ -42,6 +42,7 @@ mod http2_upstreams;
 mod invariants;
 mod keys;
 mod keys_in_files;
+mod languages;
 mod links;
 mod long_heads;
 mod messages;
