@@ -1,10 +1,11 @@
 /* What pages do beyond HTML, where scripts run: a password can be shown, a passkey can be made or
-   used, and times are in the reader's zone. A page is whole without it. No newer words than a television of 2014 knows. */
+   used, a language can be chosen, and times are in the reader's zone. A page is whole without it. No newer words than a television of 2014 knows. */
 (function (document) {
   "use strict";
 
   var MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August",
     "September", "October", "November", "December"];
+  var LANGUAGE = document.documentElement.lang;
 
   function all(selector, act) {
     Array.prototype.forEach.call(document.querySelectorAll(selector), act);
@@ -21,13 +22,18 @@
     return "UTC" + (offset < 0 ? "-" : "+") + Math.floor(minutes / 60) + (minutes % 60 ? ":" + two(minutes % 60) : "");
   }
 
+  function day(date) {
+    if (LANGUAGE === "en") return date.getDate() + " " + MONTHS[date.getMonth()] + " " + date.getFullYear();
+    return date.toLocaleDateString(LANGUAGE, { day: "numeric", month: "long", year: "numeric" });
+  }
+
   /* Only what ends in UTC is a moment; "never" stays. */
   function local(time) {
     var utc = time.textContent, date = new Date(time.getAttribute("datetime"));
     if (!/ UTC$/.test(utc) || isNaN(date.getTime())) return;
     var shown = two(date.getHours()) + ":" + two(date.getMinutes()) + " " + zone(date);
     if (utc.indexOf(",") > 0) {
-      shown = date.getDate() + " " + MONTHS[date.getMonth()] + " " + date.getFullYear() + ", " + shown;
+      shown = day(date) + ", " + shown;
     }
     time.title = utc;
     time.textContent = shown;
@@ -148,6 +154,21 @@
     });
   }
 
+  /* ---- the reader's language: a cookie of our own pages, so shown on them alone. ---- */
+
+  function language(select) {
+    if (window.location.pathname.indexOf("/.pomerium/") !== 0) return;
+    select.value = LANGUAGE;
+    select.removeAttribute("hidden");
+    select.addEventListener("change", function () {
+      document.cookie = "usher_language=" + select.value + "; Path=/.pomerium/; Max-Age=31536000; SameSite=Lax" +
+        (window.location.protocol === "https:" ? "; Secure" : "");
+      if (window.location.hash) window.location.reload();
+      else window.location.replace(window.location.href); /* what was posted is not posted again */
+    });
+  }
+
+  all("select[data-language]", language);
   all("time[datetime]", local);
   all("button[aria-controls]", showing);
   all("button[data-passkey]", passkey);

@@ -1,20 +1,28 @@
 //! Writes every page into a folder, with the style sheet and icons beside them, to look at:
-//! `cargo run -p usher-pages --example gallery -- FOLDER`, then serve FOLDER.
+//! `cargo run -p usher-pages --example gallery -- FOLDER de`, then serve FOLDER.
 #![expect(clippy::print_stdout, reason = "an example that says what it wrote")]
 
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
     Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, CodesOfApp, Contact,
-    CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Link, Misdirected,
-    NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, Portal, PortalRoute, PostForm,
-    ProviderDown, Receipt, Refused, ShownAppPassword, ShownPasskey, ShownSession, SignIn,
+    CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Language, Link,
+    Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, Portal, PortalRoute,
+    PostForm, ProviderDown, Receipt, Refused, ShownAppPassword, ShownPasskey, ShownSession, SignIn,
     SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown,
     UpstreamSlow, UpstreamUnavailable, Way, Welcome, assets,
 };
 
 const HOST: &str = "tv.example.com";
-const RECEIPT: Receipt<'static> = Receipt { request_id: "7f3a-19c4", at_seconds: 1_778_422_059 };
+
+fn receipt() -> Receipt<'static> {
+    Receipt { request_id: "7f3a-19c4", at_seconds: 1_778_422_059, language: language() }
+}
+
+/// The one that is named after the folder, else English.
+fn language() -> Language {
+    env::args().nth(2).and_then(|tag| Language::of_tag(&tag)).unwrap_or_default()
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = env::args().nth(1).ok_or("which folder?")?;
@@ -74,7 +82,7 @@ fn account() -> String {
         question,
         flow: "f",
     }
-    .render()
+    .render(language())
 }
 
 fn welcome(who: Newcomer<'_>) -> String {
@@ -88,7 +96,7 @@ fn welcome(who: Newcomer<'_>) -> String {
         question: Some(question()),
         flow: "f",
     }
-    .render()
+    .render(language())
 }
 
 fn forms() -> Vec<(&'static str, String)> {
@@ -96,7 +104,17 @@ fn forms() -> Vec<(&'static str, String)> {
     let ways = [way("Google"), way("Microsoft"), way("id.example.com")];
     let sign_in = |email, error| {
         let (passwords, challenge) = (true, Some("c"));
-        SignIn { host: HOST, email, error, flow: "f", passwords, challenge, ways: &[] }.render()
+        SignIn {
+            host: HOST,
+            email,
+            error,
+            flow: "f",
+            passwords,
+            challenge,
+            ways: &[],
+            contact: None,
+        }
+        .render(language())
     };
     let beside = SignIn {
         host: HOST,
@@ -106,6 +124,7 @@ fn forms() -> Vec<(&'static str, String)> {
         passwords: true,
         challenge: None,
         ways: &ways,
+        contact: Some(Contact("ann@example.com")),
     };
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![
@@ -113,8 +132,11 @@ fn forms() -> Vec<(&'static str, String)> {
         ("welcome", welcome(Newcomer::Unnamed { email: "", name: "" })),
         ("welcome-again", welcome(Newcomer::Returning { email: "ann@example.com" })),
         ("sign-in", sign_in("", None)),
-        ("sign-in-beside", beside.render()),
-        ("choose-provider", ChooseProvider { host: HOST, ways: &ways }.render()),
+        ("sign-in-beside", beside.render(language())),
+        (
+            "choose-provider",
+            ChooseProvider { host: HOST, ways: &ways, contact: None }.render(language()),
+        ),
         ("sign-in-wrong", sign_in("ann@example.com", Some(SignInError::Wrong))),
         (
             "sign-in-throttled",
@@ -128,10 +150,10 @@ fn forms() -> Vec<(&'static str, String)> {
                 everywhere: true,
                 stay: Link::new("/.pomerium/"),
             }
-            .render(),
+            .render(language()),
         ),
-        ("going-on", GoingOn { next: Link::new("/") }.render()),
-        ("signed-out", SignedOut { sign_in_again: Some(Link::new("/")) }.render()),
+        ("going-on", GoingOn { next: Link::new("/") }.render(language())),
+        ("signed-out", SignedOut { sign_in_again: Some(Link::new("/")) }.render(language())),
         (
             "portal",
             Portal {
@@ -142,14 +164,17 @@ fn forms() -> Vec<(&'static str, String)> {
                     link: Some(Link::new("https://tv.example.com/")),
                 }],
             }
-            .render(),
+            .render(language()),
         ),
-        ("no-session", NoSession { host: HOST, sign_in: Link::new("/.pomerium/sign_in") }.render()),
+        (
+            "no-session",
+            NoSession { host: HOST, sign_in: Link::new("/.pomerium/sign_in") }.render(language()),
+        ),
     ]
 }
 
 fn errors() -> Vec<(&'static str, String)> {
-    let (host, receipt) = (HOST, RECEIPT);
+    let (host, receipt) = (HOST, receipt());
     let switch_account = Some(PostForm::to("/.pomerium/sign_out").with("csrf", "c"));
     let reasons = &["email-unauthorized", "groups-unauthorized"];
     let person = Some("eve@example.com");
@@ -224,7 +249,7 @@ fn trust() -> String {
         der: Link::new("/.pomerium/trust/usher-ca.crt"),
         profile: Link::new("/.pomerium/trust/usher.mobileconfig"),
     }
-    .render()
+    .render(language())
 }
 
 fn identity() -> String {
@@ -260,5 +285,5 @@ fn identity() -> String {
         sign_out: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
         sign_out_everywhere: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
     }
-    .render()
+    .render(language())
 }

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{link::PostForm, qr, receipt::Moment, rendered};
+use crate::{filters, language::Language, link::PostForm, qr, receipt::Moment, rendered};
 
 /// The form field with what a browser said of a passkey, as JSON. Empty where none was asked.
 pub const PASSKEY_FIELD: &str = "passkey";
@@ -164,16 +164,16 @@ pub enum Newcomer<'a> {
 }
 
 impl Account<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }
 
 impl Welcome<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 
     fn end(&self) -> Option<Moment> {

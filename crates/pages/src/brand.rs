@@ -119,10 +119,14 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Branding, Colours, branded, colours};
-    use crate::{ErrorPage as _, NotFound, Receipt};
+    use crate::{ErrorPage as _, Language, NotFound, Receipt};
 
     fn page(host: &str) -> String {
-        NotFound { host, receipt: Receipt { request_id: "1", at_seconds: 0 } }.render()
+        NotFound {
+            host,
+            receipt: Receipt { request_id: "1", at_seconds: 0, language: Language::English },
+        }
+        .render()
     }
 
     #[test]

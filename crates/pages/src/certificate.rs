@@ -1,9 +1,8 @@
-use std::borrow::Cow;
-
 use crate::{
     contact::Contact,
     notice::{Advice, ErrorPage, Notice},
     receipt::Receipt,
+    words::Words,
 };
 
 /// 495: the browser has to show a certificate that counts here. The status is the real server's; it is
@@ -35,13 +34,15 @@ impl ErrorPage for CertificateNeeded<'_> {
         let (code, heading, words) = match self.lacks {
             Lack::Certificate => (
                 "client-certificate-required",
-                format!("{host} asks for a certificate, and your browser showed none."),
+                Words::of("{host} asks for a certificate, and your browser showed none.")
+                    .with("host", host),
                 "Install the certificate that the person who runs this server gave you, close the \
                  browser, open it again and choose it when you are asked.",
             ),
             Lack::Validity => (
                 "invalid-client-certificate",
-                format!("The certificate that your browser showed does not count for {host}."),
+                Words::of("The certificate that your browser showed does not count for {host}.")
+                    .with("host", host),
                 "It has ended, was taken back, or is for another server. If you have another one, \
                  close the browser, open it again and choose that.",
             ),
@@ -55,7 +56,7 @@ impl ErrorPage for CertificateNeeded<'_> {
             status: 495,
             code,
             title: "a certificate is needed",
-            heading: Cow::Owned(heading),
+            heading,
             advice,
             reasons: &[],
             action: None,

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{Link, rendered};
+use crate::{Contact, Language, Link, filters, rendered};
 
 /// One of several providers, as a person reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +20,13 @@ pub struct ChooseProvider<'a> {
     pub host: &'a str,
     /// Whom they may choose, in the order of the config.
     pub ways: &'a [Way<'a>],
+    /// Whom to ask, where the operator says.
+    pub contact: Option<Contact<'a>>,
 }
 
 impl ChooseProvider<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }

@@ -1,9 +1,8 @@
-use std::borrow::Cow;
-
 use crate::{
     contact::Contact,
     notice::{Advice, ErrorPage, Notice},
     receipt::Receipt,
+    words::Words,
 };
 
 /// 450: the policy says no to the device that was shown. Pomerium's own status, which programs know.
@@ -26,7 +25,7 @@ impl ErrorPage for DeviceRefused<'_> {
             status: 450,
             code: "device-unauthorized",
             title: "device not authorized",
-            heading: Cow::Owned(format!("{host} can't be opened with this device.")),
+            heading: Words::of("{host} can't be opened with this device.").with("host", host),
             advice,
             reasons: &[],
             action: None,
@@ -56,7 +55,7 @@ impl ErrorPage for NoDevices<'_> {
             status: 403,
             code: "device-unauthenticated",
             title: "no device was shown",
-            heading: Cow::Owned(format!("{} wants to know your device.", self.host)),
+            heading: Words::of("{host} wants to know your device.").with("host", self.host),
             advice,
             reasons: &[],
             action: None,

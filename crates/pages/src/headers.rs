@@ -14,6 +14,8 @@ pub const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 /// `Origin: null`, and the check of where a form came from has nothing to look at (Fetch §3.2).
 pub const HEADERS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),
+    // in whose language, and in which form: for whatever keeps it in spite of the above
+    ("vary", "accept, accept-language, cookie"),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "strict-origin"),

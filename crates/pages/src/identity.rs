@@ -3,6 +3,8 @@ use std::borrow::Cow;
 use askama::Template;
 
 use crate::{
+    filters,
+    language::Language,
     link::{Link, PostForm},
     receipt::Moment,
     rendered,
@@ -76,9 +78,9 @@ impl ShownSession<'_> {
 }
 
 impl Identity<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 
     /// What this person is called: name, else address, else id.
@@ -98,8 +100,8 @@ pub struct NoSession<'a> {
 }
 
 impl NoSession<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }

@@ -5,6 +5,9 @@
 //! stranger wrote can become markup or script. A page that reports an error implements
 //! [`ErrorPage`], which also gives it as a problem document (RFC 9457) and as plain text.
 //!
+//! Pages speak the reader's [`Language`]: the words stand in English in the templates and the code, and in
+//! the others in `messages/`, one file for each. What a file lacks stays English.
+//!
 //! Pages have nothing inline and are whole without the script, which shows a password that is being
 //! typed, asks the browser for passkeys, and puts times into the reader's zone. Whoever sends a page adds [`HEADERS`] and a policy from [`csp`], and serves [`assets()`].
 //!
@@ -52,9 +55,11 @@ mod certificate;
 mod choose;
 mod contact;
 mod device;
+mod filters;
 mod going_on;
 mod headers;
 mod identity;
+mod language;
 mod link;
 mod notice;
 mod portal;
@@ -69,6 +74,7 @@ mod sign_out;
 mod trouble;
 mod trust;
 mod upstream;
+mod words;
 
 pub use account::{
     ACTION_FIELD, Account, CodesOfApp, HOST_FIELD, LABEL_FIELD, NAME_FIELD, NewApp,
@@ -84,6 +90,7 @@ pub use device::{DeviceRefused, NoDevices};
 pub use going_on::GoingOn;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};
+pub use language::{Direction, LANGUAGE_COOKIE, Language};
 pub use link::{Link, PostForm};
 pub use notice::{Action, Advice, ErrorPage, Notice, PROBLEM_TYPES};
 pub use portal::{Portal, PortalRoute};
@@ -106,9 +113,10 @@ pub use trouble::{
 };
 pub use trust::Trust;
 pub use upstream::{UpstreamDown, UpstreamSlow, UpstreamUnavailable};
+pub use words::Words;
 
-/// The document of a template.
-fn rendered(page: &impl askama::Template) -> String {
+/// The document of a template, in a language.
+fn rendered(page: &impl askama::Template, language: Language) -> String {
     // Writing to a `String` does not fail, and no template here has a filter that could.
-    page.render().unwrap_or_default()
+    page.render_with_values(&filters::Reader(language)).unwrap_or_default()
 }

@@ -1,13 +1,13 @@
-use std::borrow::Cow;
-
 use askama::Template;
 use serde::Serialize;
 
 use crate::{
     contact::Contact,
+    filters,
     link::{Link, PostForm},
     receipt::Receipt,
     rendered,
+    words::Words,
 };
 
 /// What the `type` of every problem document begins with; the reason code follows.
@@ -23,7 +23,7 @@ pub struct Notice<'a> {
     /// The kind of problem in a few lower-case words, the same each time (RFC 9457 §3.1.3).
     pub title: &'static str,
     /// What happened, in one sentence.
-    pub heading: Cow<'a, str>,
+    pub heading: Words<'a>,
     /// What to do about it.
     pub advice: Vec<Advice<'a>>,
     /// What a policy has to say, where the operator lets it be shown.
@@ -38,7 +38,7 @@ pub struct Notice<'a> {
 #[derive(Clone, Debug)]
 pub enum Advice<'a> {
     /// A paragraph.
-    Text(Cow<'a, str>),
+    Text(Words<'a>),
     /// A paragraph of ours in which backticks set words of a file apart.
     Marked(&'static str),
     /// Lines of ours for a file or a terminal, set as they are.
@@ -50,7 +50,7 @@ pub enum Advice<'a> {
 impl Advice<'static> {
     /// A paragraph that is the same for everybody.
     pub(crate) const fn text(words: &'static str) -> Self {
-        Self::Text(Cow::Borrowed(words))
+        Self::Text(Words::of(words))
     }
 }
 
@@ -74,7 +74,7 @@ pub enum Action<'a> {
 }
 
 /// A page that reports an error: for people as HTML, for programs as a problem document, for
-/// terminals as text. All three say the same.
+/// terminals as text. All three say the same, the page in its reader's language.
 pub trait ErrorPage {
     /// What the page says.
     fn notice(&self) -> Notice<'_>;
@@ -89,9 +89,11 @@ pub trait ErrorPage {
         None
     }
 
-    /// The HTML document.
+    /// The HTML document, in the language of the receipt.
     fn render(&self) -> String {
-        rendered(&NoticePage { notice: self.notice() })
+        let notice = self.notice();
+        let language = notice.receipt.language;
+        rendered(&NoticePage { notice }, language)
     }
 
     /// The problem document (RFC 9457).
@@ -137,7 +139,7 @@ impl Notice<'_> {
             r#type: format!("{PROBLEM_TYPES}{}", self.code),
             title: self.title,
             status: self.status,
-            detail: &self.heading,
+            detail: &self.heading.english(),
             request_id: self.receipt.request_id,
             error: match self.status {
                 401 => Some("Unauthenticated"),
@@ -160,10 +162,10 @@ impl Notice<'_> {
     }
 
     fn plain_text(&self) -> String {
-        let mut text = format!("{} {}\n", self.status, printable(&self.heading));
+        let mut text = format!("{} {}\n", self.status, printable(&self.heading.english()));
         for advice in &self.advice {
             match advice {
-                Advice::Text(words) => text.push_str(&printable(words)),
+                Advice::Text(words) => text.push_str(&printable(&words.english())),
                 Advice::Marked(words) => text.push_str(words),
                 Advice::Code(lines) => text.push_str(lines.trim_end()),
                 Advice::Contact(contact) => {

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{link::Link, rendered};
+use crate::{filters, language::Language, link::Link, rendered};
 
 /// `/.pomerium/routes`: what somebody may open here.
 #[derive(Clone, Debug, Template)]
@@ -24,8 +24,8 @@ pub struct PortalRoute<'a> {
 }
 
 impl Portal<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }

@@ -1,6 +1,8 @@
 use askama::Template;
 
 use crate::{
+    filters,
+    language::Language,
     link::{Link, PostForm},
     rendered,
 };
@@ -29,8 +31,8 @@ pub struct ProgramConsent<'a> {
 }
 
 impl ProgramConsent<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }

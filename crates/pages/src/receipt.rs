@@ -2,6 +2,8 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
+use crate::language::Language;
+
 /// The last line of every error page: what to tell the person who runs the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt<'a> {
@@ -9,6 +11,8 @@ pub struct Receipt<'a> {
     pub request_id: &'a str,
     /// When it came, in seconds since 1970.
     pub at_seconds: u64,
+    /// In which language its page is read.
+    pub language: Language,
 }
 
 impl Receipt<'_> {
@@ -29,6 +33,9 @@ pub(crate) fn time_of_day(seconds: u64) -> String {
     format!("{:02}:{:02} UTC", minutes / 60 % 24, minutes % 60)
 }
 
+/// What never ends.
+const NEVER: &str = "never";
+
 /// A moment as pages show it: `10 May 2026, 14:07 UTC`; "never" past the year 9999, where no end
 /// is meant.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +44,16 @@ pub(crate) struct Moment(pub(crate) u64);
 impl Moment {
     fn utc(self) -> Option<OffsetDateTime> {
         OffsetDateTime::from_unix_timestamp(i64::try_from(self.0).ok()?).ok()
+    }
+
+    /// As its reader writes dates; in other languages than English as all of them can be read,
+    /// until the script writes them out.
+    pub(crate) fn shown(self, language: Language) -> String {
+        match (language, self.utc()) {
+            (Language::English, _) => self.to_string(),
+            (_, Some(utc)) => format!("{}, {}", utc.date(), time_of_day(self.0)),
+            (_, None) => language.say(NEVER).unwrap_or(NEVER).to_owned(),
+        }
     }
 
     /// `2026-05-10T14:07:39Z`, for the `datetime` attribute (RFC 3339 §5.6).
@@ -60,7 +77,7 @@ impl fmt::Display for Moment {
                 let (year, month, day) = utc.to_calendar_date();
                 write!(f, "{day} {month} {year}, {}", time_of_day(self.0))
             }
-            None => f.write_str("never"),
+            None => f.write_str(NEVER),
         }
     }
 }

@@ -1,10 +1,9 @@
-use std::borrow::Cow;
-
 use crate::{
     contact::Contact,
     link::PostForm,
     notice::{Action, Advice, ErrorPage, Notice},
     receipt::Receipt,
+    words::Words,
 };
 
 /// 403: the policy of the route says no.
@@ -31,9 +30,13 @@ impl ErrorPage for Refused<'_> {
         let (code, heading) = match self.person {
             Some(person) => (
                 "user-unauthorized",
-                format!("You are signed in as {person}, and that account can't open {host}."),
+                Words::of("You are signed in as {person}, and that account can't open {host}.")
+                    .with("person", person)
+                    .with("host", host),
             ),
-            None => ("not-allowed", format!("{host} can't be opened from here.")),
+            None => {
+                ("not-allowed", Words::of("{host} can't be opened from here.").with("host", host))
+            }
         };
         let words = match &self.switch_account {
             Some(_) => {
@@ -47,7 +50,7 @@ impl ErrorPage for Refused<'_> {
             status: 403,
             code,
             title: "forbidden",
-            heading: Cow::Owned(heading),
+            heading,
             advice,
             reasons: self.reasons,
             action: self

@@ -6,6 +6,7 @@ use crate::{
     link::Link,
     notice::{Action, Advice, ErrorPage, Notice},
     receipt::Receipt,
+    words::Words,
 };
 
 /// 404: no route answers for this host, or none of its routes for this path.
@@ -23,7 +24,8 @@ impl ErrorPage for NotFound<'_> {
             status: 404,
             code: "route-not-found",
             title: "nothing here",
-            heading: format!("There is nothing at this address on {}.", self.host).into(),
+            heading: Words::of("There is nothing at this address on {host}.")
+                .with("host", self.host),
             advice: vec![Advice::text(
                 "Check the address for a typing slip, or ask the person who gave it to you.",
             )],
@@ -49,7 +51,8 @@ impl ErrorPage for Misdirected<'_> {
             status: 421,
             code: "misdirected",
             title: "wrong connection",
-            heading: format!("This connection was not opened for {}.", self.host).into(),
+            heading: Words::of("This connection was not opened for {host}.")
+                .with("host", self.host),
             advice: vec![Advice::text(
                 "Load the page again: your browser will open a connection of its own.",
             )],
@@ -80,7 +83,7 @@ impl ErrorPage for BadRequest<'_> {
             status: 400,
             code: "bad-request",
             title: "unreadable request",
-            heading: Cow::Borrowed("This request can't be read."),
+            heading: Words::of("This request can't be read."),
             advice,
             reasons: &[],
             action: None,
@@ -102,7 +105,7 @@ impl ErrorPage for TooLarge<'_> {
             status: 413,
             code: "content-too-large",
             title: "too large",
-            heading: Cow::Borrowed("That is more than this address takes."),
+            heading: Words::of("That is more than this address takes."),
             advice: vec![Advice::text(
                 "Send less at once, or ask the person who runs this server.",
             )],
@@ -126,7 +129,7 @@ impl ErrorPage for HeadersTooLarge<'_> {
             status: 431,
             code: "headers-too-large",
             title: "headers too large",
-            heading: Cow::Borrowed("Your browser sent more headers than this server takes."),
+            heading: Words::of("Your browser sent more headers than this server takes."),
             advice: vec![Advice::text(
                 "Old cookies are the usual cause: delete the cookies of this site, then try again.",
             )],
@@ -153,7 +156,7 @@ impl ErrorPage for CookiesTooLarge<'_> {
             status: 431,
             code: "cookies-too-large",
             title: "cookies too large",
-            heading: Cow::Borrowed("There are more cookies for this site than this server takes."),
+            heading: Words::of("There are more cookies for this site than this server takes."),
             advice: vec![
                 Advice::text(
                     "An app, or another site of the same domain, set them. Your browser was asked \
@@ -184,7 +187,7 @@ impl ErrorPage for ForeignForm<'_> {
             status: 403,
             code: "cross-site",
             title: "a form of another site",
-            heading: Cow::Borrowed("Another site's page asked for this, so nothing was done."),
+            heading: Words::of("Another site's page asked for this, so nothing was done."),
             advice: vec![Advice::text(
                 "If you want it done, use the button on the page of this host.",
             )],
@@ -212,9 +215,7 @@ impl ErrorPage for WorkerBetween<'_> {
             status: 403,
             code: "worker-between",
             title: "a part of an app stood between",
-            heading: Cow::Borrowed(
-                "A part of an app in your browser could have read your password.",
-            ),
+            heading: Words::of("A part of an app in your browser could have read your password."),
             advice: vec![Advice::text(
                 "It was asked to leave, so go on. If you see this page again, delete what your \
                  browser keeps for this site, or take a private window.",
@@ -239,7 +240,7 @@ impl ErrorPage for NotKept<'_> {
             status: 400,
             code: "address-not-kept",
             title: "the address was too long",
-            heading: Cow::Borrowed("You are signed in. Open your link once more."),
+            heading: Words::of("You are signed in. Open your link once more."),
             advice: vec![Advice::text(
                 "The address that you asked for was too long to be kept while you signed in, or \
                  that was in another browser or too long ago.",
@@ -266,7 +267,7 @@ impl ErrorPage for UpgradeRefused<'_> {
             status: 403,
             code: "upgrade-refused",
             title: "no socket here",
-            heading: Cow::Borrowed("This connection can't be opened here."),
+            heading: Words::of("This connection can't be opened here."),
             advice: vec![
                 Advice::Text(self.why.into()),
                 Advice::text("Ask the person who runs this server, if an app needs it."),
@@ -318,7 +319,7 @@ impl ErrorPage for RequestTimeout<'_> {
             status: 408,
             code: "request-timeout",
             title: "the request stopped",
-            heading: Cow::Borrowed("The rest of this request did not come."),
+            heading: Words::of("The rest of this request did not come."),
             advice: vec![Advice::text("Check your connection, then try again.")],
             reasons: &[],
             action: None,
@@ -342,7 +343,7 @@ impl ErrorPage for NotImplemented<'_> {
             status: 501,
             code: "not-implemented",
             title: "not spoken here",
-            heading: Cow::Borrowed("This server does not speak that."),
+            heading: Words::of("This server does not speak that."),
             advice: vec![Advice::Text(self.why.into())],
             reasons: &[],
             action: None,

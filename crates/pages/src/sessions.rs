@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{link::PostForm, receipt::Moment, rendered};
+use crate::{filters, language::Language, link::PostForm, receipt::Moment, rendered};
 
 /// The field of a form on [`Sessions`]: the id of the session that ends, or [`END_OTHERS`].
 pub const END_FIELD: &str = "end";
@@ -46,15 +46,11 @@ impl ListedSession<'_> {
     fn ends(&self) -> Moment {
         Moment(self.ends_at)
     }
-
-    fn shown_browser(&self) -> &str {
-        if self.browser.is_empty() { "A session" } else { self.browser }
-    }
 }
 
 impl Sessions<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{Way, rendered};
+use crate::{Contact, Language, Way, Words, filters, rendered};
 
 /// The form field with the address.
 pub const EMAIL_FIELD: &str = "email";
@@ -30,6 +30,8 @@ pub struct SignIn<'a> {
     pub challenge: Option<&'a str>,
     /// Other providers that may be chosen instead.
     pub ways: &'a [Way<'a>],
+    /// Whom to ask, where the operator says.
+    pub contact: Option<Contact<'a>>,
 }
 
 /// Why somebody is not signed in.
@@ -68,28 +70,29 @@ impl SignInError {
     }
 
     /// What went wrong and what to do.
-    pub fn words(self) -> String {
+    pub fn words(self) -> Words<'static> {
         match self {
-            Self::Wrong => String::from(
-                "That address and password don't go together. Check both and try again.",
-            ),
+            Self::Wrong => {
+                Words::of("That address and password don't go together. Check both and try again.")
+            }
             Self::TooManyTries { minutes: 0 | 1 } => {
-                String::from("Too many tries. Wait a minute, then try again.")
+                Words::of("Too many tries. Wait a minute, then try again.")
             }
             Self::TooManyTries { minutes } => {
-                format!("Too many tries. Wait {minutes} minutes, then try again.")
+                Words::of("Too many tries. Wait {minutes} minutes, then try again.")
+                    .with("minutes", minutes.to_string())
             }
-            Self::Passkey => String::from(
+            Self::Passkey => Words::of(
                 "That passkey opens nothing here, or not any more. Take another one, or your password.",
             ),
             Self::Code => {
-                String::from("That is not the code that your app shows now, or it was used before.")
+                Words::of("That is not the code that your app shows now, or it was used before.")
             }
-            Self::Over => String::from("Your access has ended. Ask the person who invited you."),
+            Self::Over => Words::of("Your access has ended. Ask the person who invited you."),
             Self::Unavailable => {
-                String::from("Nobody can be looked up right now. Try again in a minute.")
+                Words::of("Nobody can be looked up right now. Try again in a minute.")
             }
-            Self::Expired => String::from("This page was open for too long. Sign in once more."),
+            Self::Expired => Words::of("This page was open for too long. Sign in once more."),
         }
     }
 }
@@ -114,15 +117,15 @@ pub struct Code<'a> {
 }
 
 impl Code<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }
 
 impl SignIn<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }

@@ -1,6 +1,8 @@
 use askama::Template;
 
 use crate::{
+    filters,
+    language::Language,
     link::{Link, PostForm},
     rendered,
 };
@@ -29,9 +31,9 @@ pub struct SignOutConfirm<'a> {
 }
 
 impl SignOutConfirm<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }
 
@@ -44,8 +46,8 @@ pub struct SignedOut<'a> {
 }
 
 impl SignedOut<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }

@@ -1,12 +1,11 @@
 //! Trouble of our own: sign-in that can't begin or did not end well, and mistakes of the door.
 
-use std::borrow::Cow;
-
 use crate::{
     contact::Contact,
     link::Link,
     notice::{Action, Advice, ErrorPage, Notice},
     receipt::Receipt,
+    words::Words,
 };
 
 /// 503: the provider does not answer, so nobody new can sign in.
@@ -26,7 +25,7 @@ impl ErrorPage for ProviderDown<'_> {
             status: 503,
             code: "provider-down",
             title: "sign-in is not available now",
-            heading: format!("You can't sign in to {} right now.", self.host).into(),
+            heading: Words::of("You can't sign in to {host} right now.").with("host", self.host),
             advice: vec![Advice::text(
                 "The service that signs people in does not answer. Whoever is signed in already \
                  can go on. Try again in a minute.",
@@ -53,7 +52,7 @@ impl ErrorPage for SetUpWrong<'_> {
             status: 503,
             code: "provider-set-up-wrong",
             title: "sign-in is not set up right",
-            heading: Cow::Borrowed("Nobody can sign in here: something is not set up right."),
+            heading: Words::of("Nobody can sign in here: something is not set up right."),
             advice: vec![Advice::text(
                 "It does not mend itself. Tell the person who runs this server; the log says what \
                  is wrong. Whoever is signed in already can go on.",
@@ -132,7 +131,7 @@ impl ErrorPage for NotNow<'_> {
             status,
             code,
             title,
-            heading: Cow::Borrowed(self.heading),
+            heading: self.heading.into(),
             advice: vec![Advice::text(advice)],
             reasons: &[],
             action: link.map(|link| Action::Follow { words: "Try again", link }),
@@ -164,7 +163,7 @@ impl ErrorPage for ClockUnset<'_> {
             status: 503,
             code: "clock-unset",
             title: "what time is it?",
-            heading: Cow::Borrowed("This server's clock is not set, so nobody can be let in."),
+            heading: Words::of("This server's clock is not set, so nobody can be let in."),
             advice: vec![Advice::text(
                 "Tell the person who runs this server: once its clock is right, everything goes on.",
             )],
@@ -195,7 +194,7 @@ impl ErrorPage for SignInFailed<'_> {
             status: 400,
             code: "sign-in-failed",
             title: "sign-in failed",
-            heading: Cow::Borrowed("You are not signed in."),
+            heading: Words::of("You are not signed in."),
             advice: vec![Advice::Text(self.why.into())],
             reasons: &[],
             action: Some(Action::Follow { words: "Try again", link: self.try_again.clone() }),
@@ -223,7 +222,7 @@ impl ErrorPage for Unauthenticated<'_> {
             status: 401,
             code: "user-unauthenticated",
             title: "sign in first",
-            heading: Cow::Borrowed("You are not signed in."),
+            heading: Words::of("You are not signed in."),
             advice,
             reasons: &[],
             action: Some(Action::Follow { words: "Sign in", link: self.sign_in.clone() }),
@@ -245,7 +244,7 @@ impl ErrorPage for InternalError<'_> {
             status: 500,
             code: "internal-error",
             title: "a mistake of the door",
-            heading: Cow::Borrowed("Something went wrong here, and it was not you."),
+            heading: Words::of("Something went wrong here, and it was not you."),
             advice: vec![Advice::text(
                 "Try again. If it stays, tell the person who runs this server what stands below: \
                  the log says more.",

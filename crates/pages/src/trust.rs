@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{link::Link, qr, rendered};
+use crate::{filters, language::Language, link::Link, qr, rendered};
 
 /// How phones and computers come to trust the local authority.
 #[derive(Clone, Debug, Template)]
@@ -21,9 +21,9 @@ pub struct Trust<'a> {
 }
 
 impl Trust<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 
     /// The address as squares.
@@ -35,7 +35,7 @@ impl Trust<'_> {
 #[cfg(test)]
 mod tests {
     use super::Trust;
-    use crate::Link;
+    use crate::{Language, Link};
 
     #[test]
     fn the_code_is_one_path_on_a_white_square() {
@@ -50,10 +50,13 @@ mod tests {
         let (path, size) = page.code();
         assert!(path.starts_with("M4 4h1v1h-1z"), "the corner of the first finder");
         assert_eq!(size, 29 + 8, "version 3 and its quiet zone");
-        let html = page.render();
+        let html = page.render(Language::English);
         assert!(html.contains(&path) && html.contains("AA:BB"));
         let long = "x".repeat(5000);
         let page = Trust { address: &long, ..page };
-        assert!(!page.render().contains("<svg"), "no code rather than a wrong one");
+        assert!(
+            !page.render(Language::English).contains("<svg"),
+            "no code rather than a wrong one"
+        );
     }
 }

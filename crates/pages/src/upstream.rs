@@ -4,6 +4,7 @@ use crate::{
     link::Link,
     notice::{Action, Advice, ErrorPage, Notice},
     receipt::Receipt,
+    words::Words,
 };
 
 /// Seconds in which an app that starts, or is started again, may be back: programs ask again then.
@@ -26,7 +27,7 @@ impl ErrorPage for UpstreamDown<'_> {
             status: 502,
             code: "upstream-down",
             title: "the app is not answering",
-            heading: format!("{} is not answering.", self.host).into(),
+            heading: Words::of("{host} is not answering.").with("host", self.host),
             advice: vec![Advice::text(
                 "You got past the door; the app behind it gave no answer that can be passed on. \
                  Try again in a minute.",
@@ -56,7 +57,7 @@ impl ErrorPage for UpstreamUnavailable<'_> {
             status: 503,
             code: "upstream-unavailable",
             title: "not available now",
-            heading: format!("{} can't take you in right now.", self.host).into(),
+            heading: Words::of("{host} can't take you in right now.").with("host", self.host),
             advice: vec![Advice::text("It is starting, stopping or full. Try again in a minute.")],
             reasons: &[],
             action: again(self.try_again.as_ref()),
@@ -86,7 +87,7 @@ impl ErrorPage for UpstreamSlow<'_> {
             status: 504,
             code: "upstream-slow",
             title: "the app is too slow",
-            heading: format!("{} is taking too long to answer.", self.host).into(),
+            heading: Words::of("{host} is taking too long to answer.").with("host", self.host),
             advice: vec![Advice::text(
                 "The app behind the door has your request and has not replied. \
                  Try again in a minute.",

@@ -10,6 +10,7 @@ const TEMPLATES: &[&str] = &[
     include_str!("../templates/account.html"),
     include_str!("../templates/base.html"),
     include_str!("../templates/code.html"),
+    include_str!("../templates/contact.html"),
     include_str!("../templates/welcome.html"),
     include_str!("../templates/providers.html"),
     include_str!("../templates/hidden.html"),
@@ -165,6 +166,36 @@ fn nothing_that_an_old_television_cannot_read() {
         assert!(!CSS.contains(absent), "{absent}: {why}");
     }
     assert!(CSS.len() < 16 * 1024, "{} bytes on the way to the first paint", CSS.len());
+}
+
+/// Left and right are where a line begins and ends in some languages only: but for what is the same
+/// from both sides.
+#[test]
+fn lines_may_begin_on_the_right() {
+    let symmetric = ["left: 50%", "left: 0", "right: 0", "left: 1.1rem", "right: 1.1rem"];
+    let centred = ["margin-left: -45rem", "margin-left: -2.5rem"]; // half of the width, after 50%
+    for line in CSS.lines().map(|line| line.trim().trim_end_matches(';')) {
+        let Some((property, value)) = line.split_once(": ") else { continue };
+        let sided = |text: &str| ["left", "right"].iter().any(|side| text.contains(side));
+        let masked = property.ends_with("mask"); // the tear, drawn from both sides
+        let is_sided = sided(property) || property == "text-align" && sided(value);
+        let known = symmetric.contains(&line) || centred.contains(&line);
+        assert!(!is_sided || masked || known, "{line}: say start or end");
+        if let Some(after) =
+            property.strip_suffix("-inline-end").or(property.strip_suffix("-inline-start"))
+        {
+            let end = if property.ends_with("end") { "end" } else { "start" };
+            let older = format!("-webkit-{after}-{end}: {value};");
+            assert!(CSS.contains(&older), "{line}: an old television knows {older}");
+        }
+    }
+    for one in symmetric.iter().filter(|one| one.starts_with("left") && !one.ends_with('%')) {
+        let other = one.replace("left", "right");
+        assert_eq!(
+            CSS.matches(&format!(" {one};")).count(),
+            CSS.matches(&format!(" {other};")).count()
+        );
+    }
 }
 
 #[test]

@@ -7,11 +7,15 @@ mod every_page;
 use std::{env, fs, path::Path};
 
 use usher_pages::{
-    ErrorPage as _, Link, PostForm, Receipt, Refused, SignIn, SignInError, SignedOut, assets,
+    ErrorPage as _, Language, Link, PostForm, Receipt, Refused, SignIn, SignInError, SignedOut,
+    assets,
 };
 
-const RECEIPT: Receipt<'static> =
-    Receipt { request_id: "7f3a-19c4", at_seconds: every_page::AT_SECONDS };
+const RECEIPT: Receipt<'static> = Receipt {
+    request_id: "7f3a-19c4",
+    at_seconds: every_page::AT_SECONDS,
+    language: Language::English,
+};
 
 fn refused() -> Refused<'static> {
     Refused {
@@ -108,7 +112,7 @@ fn sign_in_errors() {
         (Unavailable, 503, "Nobody can be looked up right now. Try again in a minute."),
         (Expired, 400, "This page was open for too long. Sign in once more."),
     ] {
-        assert_eq!((error.status(), error.words().as_str()), (status, words));
+        assert_eq!((error.status(), &*error.words().english()), (status, words));
     }
 }
 
@@ -122,16 +126,17 @@ fn whole_documents() {
         passwords: true,
         challenge: None,
         ways: &[],
+        contact: None,
     };
-    golden("sign_in_wrong.html", &without_hashes(sign_in.render()));
+    golden("sign_in_wrong.html", &without_hashes(sign_in.render(Language::English)));
     golden("refused.html", &without_hashes(refused().render()));
 }
 
 #[test]
 fn signed_out_offers_no_way_back_where_there_is_none() {
-    assert!(!SignedOut { sign_in_again: None }.render().contains("Sign in again"));
+    assert!(!SignedOut { sign_in_again: None }.render(Language::English).contains("Sign in again"));
     let link = Some(Link::new("/back"));
-    assert!(SignedOut { sign_in_again: link }.render().contains("href=\"/back\""));
+    assert!(SignedOut { sign_in_again: link }.render(Language::English).contains("href=\"/back\""));
 }
 
 /// A change of the style sheet alone is no change of a page.

@@ -30,7 +30,7 @@ const STEPS: &[&str] =
 /// file says here whose word it may know: what every step may say, what is known before anybody knows
 /// where it belongs, the steps, answers, what every request meets, its ways out. `mod.rs` is the
 /// front of them all.
-const PATH: &str = "words caught local accept tls oversize seen route identify authorize shape forward \
+const PATH: &str = "words caught language local accept tls oversize seen route identify authorize shape forward \
                     record tls_words body brand own refusal app door journey upgrade whole workers message trouble challenge answer by_route by_token inquiry beside \
                     path";
 

@@ -3,12 +3,13 @@
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
     Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, GoingOn,
-    HeadersTooLarge, Identity, InternalError, Lack, Link, Misdirected, NewApp, NewPasskeyQuestion,
-    Newcomer, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, Portal,
-    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout,
-    SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
-    SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated, UpgradeRefused,
-    UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome, WorkerBetween,
+    HeadersTooLarge, Identity, InternalError, Lack, Language, Link, Misdirected, NewApp,
+    NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow,
+    OwnApp, Portal, PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
+    RequestTimeout, SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError,
+    SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated,
+    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
+    WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -16,14 +17,24 @@ pub const AT_SECONDS: u64 = 1_778_422_059;
 
 /// Name and document of every page.
 pub fn documents(text: &str) -> Vec<(&'static str, String)> {
-    let mut documents = others(text);
-    documents.extend(errors(text).into_iter().map(|(name, page)| (name, page.render())));
+    documents_in(Language::English, text)
+}
+
+/// The same in a language.
+pub fn documents_in(language: Language, text: &str) -> Vec<(&'static str, String)> {
+    let mut documents = others(language, text);
+    documents
+        .extend(errors_in(language, text).into_iter().map(|(name, page)| (name, page.render())));
     documents
 }
 
 /// Name of every page that reports an error, and the page.
 pub fn errors(text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
-    let receipt = Receipt { request_id: text, at_seconds: AT_SECONDS };
+    errors_in(Language::English, text)
+}
+
+fn errors_in(language: Language, text: &str) -> Vec<(&'static str, Box<dyn ErrorPage + '_>)> {
+    let receipt = Receipt { request_id: text, at_seconds: AT_SECONDS, language };
     let (host, try_again) = (text, || Link::new(text));
     let contact = Some(Contact(text));
     let refused = |person, switch_account| {
@@ -80,15 +91,18 @@ fn form(text: &str) -> PostForm<'_> {
     PostForm::to(text).with(text, text)
 }
 
-fn others(text: &str) -> Vec<(&'static str, String)> {
+fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
     let ways = [(); 2].map(|()| Way { label: text, to: Link::new(text) });
     let (flow, challenge, ways) = (text, Some(text), &ways[..]);
+    let contact = Some(Contact(text));
     let sign_in = |email, error| {
-        SignIn { host: text, email, error, flow, passwords: true, challenge, ways }.render()
+        SignIn { host: text, email, error, flow, passwords: true, challenge, ways, contact }
+            .render(language)
     };
     let (email, error) = ("", None);
-    let alone = SignIn { host: text, email, error, flow, passwords: false, challenge, ways };
-    let choose = ChooseProvider { host: text, ways };
+    let alone =
+        SignIn { host: text, email, error, flow, passwords: false, challenge, ways, contact };
+    let choose = ChooseProvider { host: text, ways, contact };
     let session = ShownSession { id: text, signed_in_at: AT_SECONDS, ends_at: u64::MAX };
     let identity = Identity {
         host: text,
@@ -118,7 +132,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
     };
     let confirm = |everywhere| {
         SignOutConfirm { person: text, form: form(text), everywhere, stay: Link::new(text) }
-            .render()
+            .render(language)
     };
     let trust = Trust {
         host: text,
@@ -129,10 +143,10 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         profile: Link::new(text),
     };
     vec![
-        ("trust", trust.render()),
+        ("trust", trust.render(language)),
         ("sign-in", sign_in("", None)),
-        ("passkeys-alone", alone.render()),
-        ("choose-provider", choose.render()),
+        ("passkeys-alone", alone.render(language)),
+        ("choose-provider", choose.render(language)),
         ("sign-in-prefilled", sign_in(text, None)),
         ("sign-in-wrong", sign_in(text, Some(SignInError::Wrong))),
         ("sign-in-throttled", sign_in(text, Some(SignInError::TooManyTries { minutes: 5 }))),
@@ -140,23 +154,23 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         ("sign-in-expired", sign_in(text, Some(SignInError::Expired))),
         ("sign-out", confirm(false)),
         ("sign-out-everywhere", confirm(true)),
-        ("program", program(text)),
-        ("going-on", GoingOn { next: Link::new(text) }.render()),
-        ("apps", apps(text)[0].clone()),
-        ("apps-asked", apps(text)[1].clone()),
-        ("signed-out", SignedOut { sign_in_again: None }.render()),
-        ("signed-out-again", SignedOut { sign_in_again: Some(Link::new(text)) }.render()),
-        ("portal", portal(text)),
-        ("portal-empty", Portal { routes: vec![] }.render()),
-        ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render()),
-        ("identity", identity.render()),
-        ("identity-bare", bare.render()),
-        ("account", account(text)[0].clone()),
-        ("account-no-app", account(text)[1].clone()),
-        ("code", Code { host: text, error: None, flow: text, shown: text }.render()),
-        ("welcome", welcome(text, Newcomer::Invited { email: text, name: text })),
-        ("welcome-unnamed", welcome(text, Newcomer::Unnamed { email: text, name: text })),
-        ("welcome-again", welcome(text, Newcomer::Returning { email: text })),
+        ("program", program(language, text)),
+        ("going-on", GoingOn { next: Link::new(text) }.render(language)),
+        ("apps", apps(language, text)[0].clone()),
+        ("apps-asked", apps(language, text)[1].clone()),
+        ("signed-out", SignedOut { sign_in_again: None }.render(language)),
+        ("signed-out-again", SignedOut { sign_in_again: Some(Link::new(text)) }.render(language)),
+        ("portal", portal(language, text)),
+        ("portal-empty", Portal { routes: vec![] }.render(language)),
+        ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render(language)),
+        ("identity", identity.render(language)),
+        ("identity-bare", bare.render(language)),
+        ("account", account(language, text)[0].clone()),
+        ("account-no-app", account(language, text)[1].clone()),
+        ("code", Code { host: text, error: None, flow: text, shown: text }.render(language)),
+        ("welcome", welcome(language, text, Newcomer::Invited { email: text, name: text })),
+        ("welcome-unnamed", welcome(language, text, Newcomer::Unnamed { email: text, name: text })),
+        ("welcome-again", welcome(language, text, Newcomer::Returning { email: text })),
     ]
 }
 
@@ -165,7 +179,7 @@ fn question(text: &str) -> NewPasskeyQuestion<'_> {
     NewPasskeyQuestion { challenge: text, user: text, called: text, site: text, known }
 }
 
-fn account(text: &str) -> [String; 2] {
+fn account(language: Language, text: &str) -> [String; 2] {
     let passkey =
         |used_at| ShownPasskey { label: text, added_at: AT_SECONDS, used_at, remove: form(text) };
     let passkeys = vec![passkey(None), passkey(Some(AT_SECONDS))];
@@ -192,10 +206,10 @@ fn account(text: &str) -> [String; 2] {
     };
     let new = NewApp { secret: text, address: text.to_owned(), shown: text };
     let bare = Account { app: CodesOfApp::Unset(new), recovery: vec![], ..page.clone() };
-    [page.render(), bare.render()]
+    [page.render(language), bare.render(language)]
 }
 
-fn welcome(text: &str, who: Newcomer<'_>) -> String {
+fn welcome(language: Language, text: &str, who: Newcomer<'_>) -> String {
     let (until, error) = (Some(AT_SECONDS), Some(text));
     Welcome {
         host: text,
@@ -206,16 +220,16 @@ fn welcome(text: &str, who: Newcomer<'_>) -> String {
         question: Some(question(text)),
         flow: text,
     }
-    .render()
+    .render(language)
 }
 
-fn portal(text: &str) -> String {
+fn portal(language: Language, text: &str) -> String {
     let route = |link| PortalRoute { name: text, description: text, from: text, link };
     let bare = PortalRoute { description: "", ..route(None) };
-    Portal { routes: vec![route(Some(Link::new(text))), bare] }.render()
+    Portal { routes: vec![route(Some(Link::new(text))), bare] }.render(language)
 }
 
-fn apps(text: &str) -> [String; 2] {
+fn apps(language: Language, text: &str) -> [String; 2] {
     let app = WaitingApp {
         id: text,
         code: text,
@@ -237,17 +251,18 @@ fn apps(text: &str) -> [String; 2] {
         form: form(text),
     };
     let asked = Apps { said: None, asked: Some(far), ..page.clone() };
-    [page.render(), asked.render()]
+    [page.render(language), asked.render(language)]
 }
 
-fn program(text: &str) -> String {
+fn program(language: Language, text: &str) -> String {
     let stay = Link::new(text);
-    ProgramConsent { program: text, host: text, person: text, form: form(text), stay }.render()
+    ProgramConsent { program: text, host: text, person: text, form: form(text), stay }
+        .render(language)
 }
 
 /// The reasons borrow a slice that lives longer than a page made here could; so apart.
 pub fn refused_with_reasons(text: &str, see: impl Fn(&Refused<'_>)) {
-    let receipt = Receipt { request_id: text, at_seconds: AT_SECONDS };
+    let receipt = Receipt { request_id: text, at_seconds: AT_SECONDS, language: Language::English };
     let reasons = &[text, text];
     see(&Refused {
         person: Some(text),

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use usher_pages::{
-    BadRequest, CertificateNeeded, Contact, DeviceRefused, ErrorPage, InternalError, Lack, Link,
-    PostForm, Receipt, Refused, SCOPE_FIELD, SCOPE_HERE, Scripts, Unauthenticated,
+    BadRequest, CertificateNeeded, Contact, DeviceRefused, ErrorPage, InternalError, Lack,
+    Language, Link, PostForm, Receipt, Refused, SCOPE_FIELD, SCOPE_HERE, Scripts, Unauthenticated,
 };
 use usher_rules::{
     fields::{Preference, Reader, is_page_load, remove_query_session},
@@ -149,7 +149,11 @@ impl Door {
         let now = moment(&*self.clock);
         let text = id.to_str().unwrap_or_default();
         self.recorder.panicked(panicked, text, "", now);
-        let receipt = Receipt { request_id: text, at_seconds: now.wall.seconds() };
+        let receipt = Receipt {
+            request_id: text,
+            at_seconds: now.wall.seconds(),
+            language: Language::English,
+        };
         let mut response = rendered(&InternalError { receipt }, Preference::Html, &[]);
         response.headers_mut().insert(REQUEST_ID, id);
         response
@@ -268,7 +272,8 @@ fn sign_in_url(seen: &Seen) -> String {
 }
 
 fn receipt(seen: &Seen) -> Receipt<'_> {
-    Receipt { request_id: seen.id(), at_seconds: seen.now.wall.seconds() }
+    let language = seen.language();
+    Receipt { request_id: seen.id(), at_seconds: seen.now.wall.seconds(), language }
 }
 
 /// A cookie that is no good is taken away, so that it is not sent again and again. One beside a

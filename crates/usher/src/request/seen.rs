@@ -2,6 +2,7 @@ use std::{cell::Cell, net::IpAddr, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 use tokio::time::Instant;
+use usher_pages::Language;
 use usher_rules::{
     fields::{Preference, Reader, error_form, visitor, way},
     plan::Plan,
@@ -36,6 +37,8 @@ pub struct Seen {
     pub(super) reader: Reader,
     /// How they like it.
     accept: Option<HeaderValue>,
+    /// In which language; what they chose on a page of ours is a cookie of those pages alone.
+    accept_language: Option<HeaderValue>,
     /// The address of what a link can ask for again.
     pub(super) page: Option<Uri>,
 }
@@ -71,6 +74,7 @@ impl Seen {
             referer: fields.get(header::REFERER).cloned(),
             reader,
             accept: fields.get(header::ACCEPT).cloned(),
+            accept_language: fields.get(header::ACCEPT_LANGUAGE).cloned(),
             page: (head.method == Method::GET).then(|| head.uri.clone()),
         }
     }
@@ -89,6 +93,12 @@ impl Seen {
     pub(super) fn preference(&self) -> Preference {
         let accept = self.accept.iter().map(|accept| (header::ACCEPT, accept.clone())).collect();
         error_form(self.reader, &accept)
+    }
+
+    /// The language in which they read it.
+    pub(super) fn language(&self) -> Language {
+        let wanted = self.accept_language.as_ref().and_then(|wanted| wanted.to_str().ok());
+        Language::accepted(wanted.unwrap_or_default())
     }
 }
 

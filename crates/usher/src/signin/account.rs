@@ -111,7 +111,7 @@ impl SignInRoom {
             question: self.new_passkey_question(ask, of, (&owner.id, &owner.email), &kept),
             flow: &binding.id,
         };
-        let mut response = answer::html(200, page.render(), Scripts::Own, &[]);
+        let mut response = answer::html(200, page.render(ask.language()), Scripts::Own, &[]);
         let held = (ask.cookie_name(), ask.fields());
         binding::set(&mut response, (BindingUse::Form, &binding), held, ask.wall());
         response

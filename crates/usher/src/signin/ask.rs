@@ -1,7 +1,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, Method};
-use usher_pages::Receipt;
+use usher_pages::{Contact, Language, Receipt};
 use usher_rules::{
     fields::{Preference, Reader, error_form, reader},
     names::Origin,
@@ -14,6 +14,7 @@ use usher_rules::{
 use crate::request::{
     OwnRequest,
     identify::{Identity, LiveSession},
+    reader_language,
 };
 
 /// A request for one of our pages, with what every page asks about it.
@@ -190,7 +191,18 @@ impl Ask {
     }
 
     pub(super) fn receipt(&self) -> Receipt<'_> {
-        Receipt { request_id: self.request_id(), at_seconds: self.wall().seconds() }
+        let (at_seconds, language) = (self.wall().seconds(), self.language());
+        Receipt { request_id: self.request_id(), at_seconds, language }
+    }
+
+    /// In which language they read our pages.
+    pub(super) fn language(&self) -> Language {
+        reader_language(self.fields())
+    }
+
+    /// Whom to ask, where the operator says.
+    pub(super) fn contact(&self) -> Option<Contact<'_>> {
+        self.plan().contact.as_deref().map(Contact)
     }
 
     /// Who reads the answer. The forms of our own pages are posted by people, so that a method

@@ -62,6 +62,6 @@ pub(super) fn built_in<'a>(choices: &[&'a Listed]) -> Option<&'a Provider> {
 
 fn choose(ask: &Ask, goal: &Goal) -> Response<Body> {
     let host = goal.host(ask.plan());
-    let page = ChooseProvider { host: &host, ways: &ways(ask) };
-    answer::html(200, page.render(), Scripts::No, &[])
+    let page = ChooseProvider { host: &host, ways: &ways(ask), contact: ask.contact() };
+    answer::html(200, page.render(ask.language()), Scripts::No, &[])
 }

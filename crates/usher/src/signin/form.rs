@@ -65,11 +65,12 @@ impl SignInRoom {
         let host = goal.host(ask.plan());
         let (challenge, ways) = (self.sign_in_challenge(ask, flow), choose::ways(ask));
         let (passwords, challenge) = (takes_passwords(ask), challenge.as_deref());
-        let page = SignIn { host: &host, email, error, flow, passwords, challenge, ways: &ways };
+        let (ways, contact) = (&*ways, ask.contact());
+        let page = SignIn { host: &host, email, error, flow, passwords, challenge, ways, contact };
         let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
-        answer::html(status, page.render(), Scripts::Own, &onward)
+        answer::html(status, page.render(ask.language()), Scripts::Own, &onward)
     }
 
     /// The form came back.

@@ -5,8 +5,8 @@ use std::{borrow::Cow, cmp::Reverse, sync::Arc};
 use http::{HeaderValue, Response, header};
 use serde_json::Value;
 use usher_pages::{
-    Claim, Contact, Identity as IdentityPage, Link, NoSession, PostForm, SCOPE_EVERYWHERE,
-    SCOPE_FIELD, SCOPE_HERE, Scripts, ShownSession, Unauthenticated,
+    Claim, Identity as IdentityPage, Link, NoSession, PostForm, SCOPE_EVERYWHERE, SCOPE_FIELD,
+    SCOPE_HERE, Scripts, ShownSession, Unauthenticated,
 };
 use usher_rules::{
     fields::Reader,
@@ -28,7 +28,7 @@ impl SignInRoom {
     pub(super) fn identity_page(&self, ask: &Ask) -> Response<Body> {
         let Some(live) = self.who(ask) else {
             let page = NoSession { host: ask.host(), sign_in: Link::new(SIGN_IN) };
-            return answer::html(200, page.render(), Scripts::No, &[]);
+            return answer::html(200, page.render(ask.language()), Scripts::No, &[]);
         };
         let session = live.session();
         let (person, claims) = (live.person(), live.signed_in().claims());
@@ -58,7 +58,7 @@ impl SignInRoom {
         };
         let origins = sign_out_origins(ask.plan());
         let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
-        answer::html(200, page.render(), Scripts::Own, &origins)
+        answer::html(200, page.render(ask.language()), Scripts::Own, &origins)
     }
 
     /// A page about whoever asks, for whom somebody has to be known. On a route's host that was
@@ -75,7 +75,7 @@ impl SignInRoom {
             return self.start_here(ask, &ask.with_query(ask.path())).await;
         }
         let sign_in = format!("{}/.pomerium/", ask.plan().sign_in.authenticate);
-        let contact = ask.plan().contact.as_deref().map(Contact);
+        let contact = ask.contact();
         let (sign_in, receipt) = (Link::new(&sign_in), ask.receipt());
         let mut response = answer::error(ask, &Unauthenticated { sign_in, contact, receipt });
         let challenge = HeaderValue::from_static("Bearer realm=\"usher\"");

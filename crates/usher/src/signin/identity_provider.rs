@@ -18,7 +18,7 @@ use super::{
     provider::{self, EndSession, ProviderError},
     workers,
 };
-use crate::request::{Body, Prompt, SignInNeeded};
+use crate::request::{Body, Prompt, SignInNeeded, reader_language};
 
 /// Asks a provider for what a sign-in begins with: its documents and keys. `None` where there is
 /// nobody to ask.
@@ -243,7 +243,8 @@ impl IdentityProvider for Hosted<'_> {
 }
 
 fn receipt<'a>(needed: &SignInNeeded<'a>) -> Receipt<'a> {
-    Receipt { request_id: needed.request_id, at_seconds: needed.now.wall.seconds() }
+    let language = reader_language(&needed.head.headers);
+    Receipt { request_id: needed.request_id, at_seconds: needed.now.wall.seconds(), language }
 }
 
 fn refused(needed: &SignInNeeded<'_>, page: &impl usher_pages::ErrorPage) -> Response<Body> {

@@ -29,7 +29,7 @@ impl SignInRoom {
             link: is_one_page(route).then(|| Link::new(format!("{from}{}", entry(route)))),
         });
         let page = Portal { routes: routes.collect() };
-        answer::html(200, page.render(), Scripts::No, &[])
+        answer::html(200, page.render(ask.language()), Scripts::No, &[])
     }
 
     /// `/.pomerium/api/v1/routes` (`pomerium-protocols.md` §2.3).

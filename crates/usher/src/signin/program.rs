@@ -100,7 +100,7 @@ pub(super) fn consent_page(
         form: PostForm::to(action).with(FLOW_FIELD, &*binding.id),
         stay: Link::new("/.pomerium/"),
     };
-    let mut response = answer::html(200, page.render(), Scripts::No, onward);
+    let mut response = answer::html(200, page.render(ask.language()), Scripts::No, onward);
     let held = (ask.cookie_name(), ask.fields());
     binding::set(&mut response, (BindingUse::Form, binding), held, ask.wall());
     response

@@ -56,7 +56,12 @@ impl SignInRoom {
         let page = Code { host: &host, error, flow, shown: &shown };
         let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
-        answer::html(error.map_or(200, SignInError::status), page.render(), Scripts::No, &onward)
+        answer::html(
+            error.map_or(200, SignInError::status),
+            page.render(ask.language()),
+            Scripts::No,
+            &onward,
+        )
     }
 
     /// The page with the code came back; `None` where another one did.

@@ -42,7 +42,7 @@ impl SignInRoom {
             everybody: everybody.as_ref().map(|all| all.iter().map(Listed::shown).collect()),
             end: PostForm::to(PAGE),
         };
-        answer::html(200, page.render(), Scripts::Own, &[])
+        answer::html(200, page.render(ask.language()), Scripts::Own, &[])
     }
 
     /// A button was pressed.

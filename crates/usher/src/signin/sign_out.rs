@@ -55,7 +55,7 @@ impl SignInRoom {
         let stay = Link::new("/.pomerium/");
         let page = SignOutConfirm { person: shown, form, everywhere: true, stay };
         let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
-        answer::html(200, page.render(), Scripts::No, &origins)
+        answer::html(200, page.render(ask.language()), Scripts::No, &origins)
     }
 
     /// POST: ends the session's record first, so that whatever else fails, a copied cookie is
@@ -239,7 +239,12 @@ impl SignInRoom {
         // On a host with an app, its front page asks who it is.
         let dedicated = ask.at_authenticate() && ask.plan().sign_in.dedicated_host;
         let again = Link::new(if dedicated { SIGN_IN } else { "/" });
-        answer::html(200, SignedOut { sign_in_again: Some(again) }.render(), Scripts::No, &[])
+        answer::html(
+            200,
+            SignedOut { sign_in_again: Some(again) }.render(ask.language()),
+            Scripts::No,
+            &[],
+        )
     }
 }
 
@@ -255,7 +260,7 @@ fn leave_for(ask: &Ask, next: &str, status: StatusCode) -> Response<Body> {
         return answer::redirect(status, next);
     }
     let page = SignedOut { sign_in_again: None };
-    let mut response = answer::html(200, page.render(), Scripts::No, &[]);
+    let mut response = answer::html(200, page.render(ask.language()), Scripts::No, &[]);
     let refresh = HeaderValue::try_from(format!("0; url={next}"));
     response.headers_mut().extend(refresh.ok().map(|value| (header::REFRESH, value)));
     response

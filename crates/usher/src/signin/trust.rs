@@ -44,7 +44,7 @@ fn page(ask: &Ask, anchor: &Anchor) -> Response<Body> {
         der: Link::new(DER),
         profile: Link::new(PROFILE),
     };
-    answer::html(200, page.render(), Scripts::No, &[])
+    answer::html(200, page.render(ask.language()), Scripts::No, &[])
 }
 
 fn file(octets: &[u8], kind: &'static str) -> Response<Body> {

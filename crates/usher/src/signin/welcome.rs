@@ -109,7 +109,7 @@ impl SignInRoom {
         let (host, passwords) = (ask.host(), takes_passwords(ask));
         let page = Welcome { host, who, until, error, passwords, question, flow: &binding.id };
         let status = if error.is_some() { 400 } else { 200 };
-        let mut response = answer::html(status, page.render(), Scripts::Own, &[]);
+        let mut response = answer::html(status, page.render(ask.language()), Scripts::Own, &[]);
         let held = (ask.cookie_name(), ask.fields());
         binding::set(&mut response, (BindingUse::Form, &binding), held, ask.wall());
         response

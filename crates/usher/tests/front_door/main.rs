@@ -49,6 +49,7 @@ mod jellyfin;
 mod jellyfin_strangers;
 mod keys;
 mod keys_in_files;
+mod languages;
 mod links;
 mod long_heads;
 mod messages;

@@ -170,7 +170,7 @@ keys! {
     COOKIE_HTTP_ONLY: Bool = bool("cookie_http_only", Supported).or("true");
     /// Whether people of the built-in provider may have passwords, or passkeys alone.
     BUILTIN_PASSWORDS: Bool = bool("builtin_passwords", Own).or("true").guards();
-    /// How long a session lasts.
+    /// How long a session lasts, and with it how long a device is remembered; a household often takes `720h`.
     COOKIE_EXPIRE: Duration = duration("cookie_expire", Supported).or("14h");
     /// How often the provider is asked whether a session still stands, and what it says of groups; `0` for never.
     SESSION_RECHECK_INTERVAL: Duration = duration("session_recheck_interval", Own).or("5m");

@@ -170,7 +170,8 @@ fn variant(refusal: &Refusal) -> String {
 /// 403 over a document that says 400 helps nobody.
 #[tokio::test]
 async fn status_page_and_document_of_every_refusal_agree() {
-    let receipt = Receipt { request_id: "7f3a", at_seconds: 0 };
+    let receipt =
+        Receipt { request_id: "7f3a", at_seconds: 0, language: usher_pages::Language::English };
     let named = Named {
         host: "tv.test",
         sign_in: "https://tv.test/.pomerium/",
