@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{link::PostForm, receipt::Moment, rendered};
+use crate::{filters, language::Language, link::PostForm, receipt::Moment, rendered};
 
 /// The field of [`Apps`] with the six digits that an app shows.
 pub const APP_CODE_FIELD: &str = "code";
@@ -84,8 +84,8 @@ impl OwnApp<'_> {
 }
 
 impl Apps<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{link::Link, rendered};
+use crate::{filters, language::Language, link::Link, rendered};
 
 /// Somebody is signed in, and goes on to the app that asked: with a `Refresh` field, since browsers
 /// hold every redirect after a form against the page that it stood on.
@@ -12,8 +12,8 @@ pub struct GoingOn<'a> {
 }
 
 impl GoingOn<'_> {
-    /// The HTML document.
-    pub fn render(&self) -> String {
-        rendered(self)
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
     }
 }

@@ -294,7 +294,7 @@ impl ErrorPage for ClosedHere<'_> {
             status: 403,
             code: "closed-here",
             title: "closed",
-            heading: Cow::Borrowed("This is closed here."),
+            heading: "This is closed here.".into(),
             advice: vec![
                 Advice::Text(self.why.into()),
                 Advice::text("Ask the person who runs this server, if you need it."),

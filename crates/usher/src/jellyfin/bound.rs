@@ -228,7 +228,6 @@ mod tests {
     const TV: &str = "http://tv:8096";
     const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-    #[expect(clippy::disallowed_methods, reason = "some moment: nothing here lasts by it")]
     fn at(seconds: u64) -> Now {
         let wall = UnixTime::from_seconds(seconds);
         Now { wall, wall_millis: 0, monotonic: Instant::now() }

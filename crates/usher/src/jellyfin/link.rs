@@ -28,7 +28,7 @@ use super::{
 use crate::request::{
     AppRequest, Body, EventName, error_page,
     identify::{LiveSession, StoreError},
-    own_page,
+    own_page, reader_language,
 };
 
 /// Where it is. Jellyfin has nothing there.
@@ -48,8 +48,11 @@ impl Pairing {
         server: &str,
         body: &Bytes,
     ) -> Response<Body> {
-        let receipt =
-            Receipt { request_id: asked.request_id, at_seconds: asked.now.wall.seconds() };
+        let receipt = Receipt {
+            request_id: asked.request_id,
+            at_seconds: asked.now.wall.seconds(),
+            language: reader_language(&asked.head.headers),
+        };
         let fields = &asked.head.headers;
         let wanted = error_form(reader(&asked.head.method, fields), fields);
         let Some(live) = asked.identity.session().cloned() else {
@@ -143,7 +146,12 @@ impl Pairing {
             own: own.iter().map(Own::shown).collect(),
             form: PostForm::to(PAGE),
         };
-        own_page(200, HTML, page.render(), &csp(Scripts::Own, &[]))
+        own_page(
+            200,
+            HTML,
+            page.render(reader_language(&asked.head.headers)),
+            &csp(Scripts::Own, &[]),
+        )
     }
 
     fn own(&self, live: &LiveSession) -> Own {

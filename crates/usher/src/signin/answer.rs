@@ -1,7 +1,7 @@
 //! Answers, with the fields that each of ours carries.
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use usher_pages::{ErrorPage, GoingOn, HTML, Link, PLAIN_TEXT, Scripts, csp};
+use usher_pages::{ErrorPage, GoingOn, HTML, Language, Link, PLAIN_TEXT, Scripts, csp};
 use usher_rules::{
     fields::Preference,
     session::{CookieLife, SetCookie},
@@ -60,9 +60,9 @@ pub(super) fn moved(location: &str) -> Response<Body> {
 }
 
 /// A page that goes on by itself: no redirect, which browsers would hold against the page before.
-pub(super) fn going_on(location: &str) -> Response<Body> {
+pub(super) fn going_on(language: Language, location: &str) -> Response<Body> {
     let page = GoingOn { next: Link::new(location) };
-    let mut response = html(200, page.render(), Scripts::No, &[]);
+    let mut response = html(200, page.render(language), Scripts::No, &[]);
     let refresh = HeaderValue::try_from(format!("0; url={location}"));
     response.headers_mut().extend(refresh.ok().map(|value| (header::REFRESH, value)));
     response

@@ -251,7 +251,7 @@ impl SignInRoom {
         };
         let posted = ask.method() == http::Method::POST;
         if posted && leads_to_an_app(plan, goal) {
-            return Some(answer::going_on(&location));
+            return Some(answer::going_on(ask.language(), &location));
         }
         Some(if posted { answer::see_other(&location) } else { answer::found(&location) })
     }

@@ -75,7 +75,7 @@ async fn t5_an_app_password_is_its_person_on_one_host_until_it_is_revoked() {
         let seen = asks(&server, "files.test", &anns, &[]).await;
         assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
         assert_eq!(field(&seen.body, "authorization"), None, "the app does not see it");
-        let (decision, _) = server.recorded(&seen.field("x-request-id")).await;
+        let (decision, _) = server.recorded(seen.field("x-request-id")).await;
         assert_eq!(decision["email"], ANN.0);
     }
     assert_eq!(asks(&server, "files.test", &eves, &[]).await.status, StatusCode::FORBIDDEN);

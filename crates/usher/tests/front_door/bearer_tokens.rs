@@ -40,7 +40,7 @@ async fn t5_an_identity_token_opens_a_route_that_takes_it_and_nothing_else_does(
     let seen = asks(&at, &format!("Bearer {token}"), &[]).await;
     assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
     assert_eq!(field(&seen.body, "authorization"), None, "the app can bring it to no other route");
-    let (decision, _) = at.server.recorded(&seen.field("x-request-id")).await;
+    let (decision, _) = at.server.recorded(seen.field("x-request-id")).await;
     assert_eq!((&decision["user"], &decision["email"]), (&json!("ci"), &json!("ci@example.com")));
     let seen = asks(&at, &format!("bearer {token}"), &[]).await;
     assert_eq!(seen.status, StatusCode::OK, "a scheme has no case (RFC 9110 §11.1)");

@@ -73,7 +73,7 @@ async fn t5_a_service_account_gets_where_policies_let_it_until_it_is_revoked() {
             let seen = server.browser().send(Method::GET, &url, &[(name, value)], "").await;
             assert_eq!(seen.status, StatusCode::OK, "{name} at {host}");
             assert!(!seen.body.contains(token), "{name}: the app does not see it: {}", seen.body);
-            let (decision, access) = server.recorded(&seen.field("x-request-id")).await;
+            let (decision, access) = server.recorded(seen.field("x-request-id")).await;
             assert_eq!(decision["user"], "service-account:ci");
             assert_eq!(access["user"], "service-account:ci", "{access}");
             assert_eq!(decision["email"], "ci@example.com");
