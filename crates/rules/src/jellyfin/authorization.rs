@@ -2,7 +2,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{credential::Ambiguity, query::decoded, token::Token};
+use super::{ambiguity::Ambiguity, query::decoded, token::Token};
 
 /// What a client says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

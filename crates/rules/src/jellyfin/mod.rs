@@ -3,6 +3,7 @@
 //! Versions 10.9 to 12 are told apart only where it matters. Whatever its server may read in two
 //! ways is refused, so that a request is decided for the client that the server sees.
 
+mod ambiguity;
 mod authorization;
 mod credential;
 mod door;
@@ -13,8 +14,9 @@ mod query;
 mod server;
 mod token;
 
+pub use ambiguity::Ambiguity;
 pub use authorization::Client;
-pub use credential::{Ambiguity, Credentials, credentials};
+pub use credential::{Credentials, credentials};
 pub use door::Door;
 pub use endpoint::{Endpoint, Opening, endpoint, takes_sockets};
 pub use server::{ServerState, Version};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use usher_rules::{
     jellyfin::{
         TokenHash,
-        pairing::{AppNames, NotClaimed, Owner, PairingId},
+        pairing::{AppNames, PairingId},
     },
     people::Person,
     plan::{BUILTIN, Jellyfin},
@@ -18,43 +18,13 @@ use usher_rules::{
 use super::{
     api::{Api, Minted, NotDone},
     bound::BOUND_FOR,
+    not_let_in::{NotLetIn, owner},
     pairing::Pairing,
 };
 use crate::request::{
     AppRequest, EventName,
     identify::{LiveSession, StoreError},
 };
-
-/// Why an app is still nobody's.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NotLetIn {
-    /// It does not wait any more, or they thought for too long.
-    #[error("the app does not wait any more")]
-    Gone,
-    /// Nothing that is proven of them names an account.
-    #[error("nothing that is proven of them names a user of the server")]
-    NoName,
-    /// They are none of ours any more.
-    #[error("they are not here any more")]
-    NotKnown,
-    /// The server did not do its part.
-    #[error(transparent)]
-    NotDone(#[from] NotDone),
-    /// It could not be kept.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<NotClaimed> for NotLetIn {
-    fn from(_: NotClaimed) -> Self {
-        Self::Gone
-    }
-}
-
-/// Whose an app becomes.
-pub(super) fn owner(live: &LiveSession) -> Owner {
-    Owner { provider: live.session().idp_id.clone(), person: live.person().id.clone() }
-}
 
 impl Pairing {
     /// Lets an app in that waits. When it resolves, its token counts; gives its names.

@@ -22,17 +22,14 @@ use usher_rules::{
 
 use super::{
     api::NotDone,
-    let_in::{NotLetIn, owner},
-    pairing::Pairing,
+    not_let_in::{NotLetIn, owner},
+    pairing::{PAGE, Pairing},
 };
 use crate::request::{
     AppRequest, Body, EventName, error_page,
     identify::{LiveSession, StoreError},
     own_page, reader_language,
 };
-
-/// Where it is. Jellyfin has nothing there.
-pub(super) const PAGE: &str = "/link";
 
 /// What the page says, in place of an app or of what was typed.
 enum Said {

@@ -12,6 +12,7 @@ mod devices;
 mod legacy;
 mod let_in;
 mod link;
+mod not_let_in;
 mod pairing;
 mod shield;
 mod states;

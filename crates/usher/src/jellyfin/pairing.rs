@@ -25,7 +25,7 @@ use usher_rules::{
     jellyfin::{
         Door, Opening, TokenHash, credentials,
         grants::{About, Grants, about},
-        pairing::{AppNames, Code, Network, NoApp, NotAsked, Pairings, TooMany},
+        pairing::{AppNames, Code, Network, NoApp, NotAsked, Pairings, Polled, TooMany},
     },
     names::Origin,
     people::{BoxFuture, People},
@@ -36,13 +36,20 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{Devices, Whose, api::Api, bound::BoundApps, let_in::NotLetIn, link};
+use super::{
+    Devices, Whose,
+    api::Api,
+    bound::BoundApps,
+    not_let_in::{NotLetIn, owner},
+};
 use crate::request::{
     Answers, AppRequest, Body, EventName, SignInJournal, SignInNote,
     forward::{OwnClient, Trust, own_client},
     identify::{LiveSession, SessionStore},
 };
 
+/// Where people say yes to apps. Jellyfin has nothing there.
+pub(super) const PAGE: &str = "/link";
 /// How long a connection to a server may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Octets of a body with a secret, or of a form.
@@ -92,7 +99,7 @@ impl Asked {
             return None;
         }
         let path = asked.path.decoded().to_ascii_lowercase();
-        if path == link::PAGE {
+        if path == PAGE {
             return Some(Self::Page);
         }
         let base = settings.base_path.to_ascii_lowercase();
@@ -198,8 +205,8 @@ impl Pairing {
         let begun = self.with(server, |all| all.begin(app.clone(), from, (&codes, kept), now));
         match begun {
             Ok(code) => {
-                let told = told(&app, (code, &secret), false, asked.now.wall);
-                json(StatusCode::OK, &told)
+                let begun = Polled { app, code, age: Duration::ZERO, is_bound: false };
+                json(StatusCode::OK, &told(&begun, &secret, asked.now.wall))
             }
             Err(TooMany { retry_after }) => too_many(retry_after),
         }
@@ -209,11 +216,7 @@ impl Pairing {
         let secret = parameter(asked, "secret").unwrap_or_default();
         let polled = self.with(server, |all| all.poll(secret.as_bytes(), asked.now.monotonic));
         match polled {
-            Ok(polled) => {
-                let began = asked.now.wall.minus(polled.age);
-                let told = told(&polled.app, (polled.code, &secret), polled.is_bound, began);
-                json(StatusCode::OK, &told)
-            }
+            Ok(polled) => json(StatusCode::OK, &told(&polled, &secret, asked.now.wall)),
             Err(NotAsked::Unknown) => json(StatusCode::NOT_FOUND, &"Unknown secret".into()),
             Err(NotAsked::TooOften) => too_many(Duration::from_secs(1)),
         }
@@ -243,7 +246,7 @@ impl Pairing {
             return failed(StatusCode::FORBIDDEN);
         }
         let typed = parameter(asked, "code").unwrap_or_default();
-        let reader = super::let_in::owner(&live);
+        let reader = owner(&live);
         let now = asked.now.monotonic;
         let found = self.with(server, |all| all.look(&typed, &reader, now));
         let waiting = match found {
@@ -377,8 +380,9 @@ fn drawn() -> Option<([Code; 4], String)> {
 }
 
 /// A pairing as Jellyfin's `QuickConnectResult`.
-fn told(app: &AppNames, (code, secret): (Code, &str), is_bound: bool, began: UnixTime) -> Value {
-    let began = i64::try_from(began.seconds()).ok();
+fn told(pairing: &Polled, secret: &str, now: UnixTime) -> Value {
+    let Polled { app, code, age, is_bound } = pairing;
+    let began = i64::try_from(now.minus(*age).seconds()).ok();
     let began = began.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
     let format = &time::format_description::well_known::Rfc3339;
     json!({

@@ -350,7 +350,7 @@ impl Door {
         let known = Known::of(&request);
         if request.routed.is_about_somebody()
             && request.identity.session().is_none()
-            && !is_where_people_sign_in(&request)
+            && !request.is_where_people_sign_in()
         {
             self.decided(known, By::NobodysPage, outcome);
             outcome.details = Details::Denied;
@@ -385,11 +385,6 @@ impl Door {
         known.add_fields(&mut response);
         Ok((response, None))
     }
-}
-
-fn is_where_people_sign_in(request: &Identified<'_>) -> bool {
-    let own = request.seen.plan.sign_in.own();
-    own.is_some_and(|own| own.host == request.routed.authority.host)
 }
 
 /// The answer as the client gets it.

@@ -37,6 +37,7 @@ const LEFT: &[(&str, &[&str], &str)] = &[
             "config/keys/form.rs",
             "config/keys/global.rs",
             "config/keys/guard.rs",
+            "config/keys/jellyfin.rs",
             "config/keys/nested.rs",
             "config/keys/route.rs",
         ],

@@ -49,7 +49,7 @@ mod upgrades;
 use std::sync::Arc;
 
 use self::{rego::Rego, tunnel::Carries};
-use super::{HostPattern, HostTable, Plan, Route};
+use super::{HostPattern, HostTable, Plan, Route, SignIn};
 use crate::{
     config::{Draft, Files, Section, keys::global},
     policy,
@@ -112,11 +112,8 @@ pub fn compile_with(
     let openid_clients = Compiler { keys: &globals, files, problems: &mut problems }
         .openid_clients(sign_in.as_ref());
     bearer::find(&globals, (&sections, &compiled), sign_in.as_ref(), &mut problems);
-    let is_service = sign_in.as_ref().is_some_and(|sign_in| sign_in.service.is_some());
-    let routes = if is_service { Vec::new() } else { routes }; // none are served
     loops::find(&listen, sign_in.as_ref(), (&sections, &compiled), &mut problems);
-    let has_none = routes.is_empty() && !is_service && !holds_error(&problems);
-    problems.extend(has_none.then(|| no_routes(is_empty)));
+    let routes = served(routes, sign_in.as_ref(), || no_routes(is_empty), &mut problems);
     let autocert = Compiler { keys: &globals, files, problems: &mut problems }
         .autocert(&routes, sign_in.as_ref());
     sort(&mut problems);
@@ -238,6 +235,21 @@ impl Compiler<'_> {
 fn line_of(line_starts: &[usize], section: &Section) -> u32 {
     let line = line_starts.partition_point(|start| *start <= section.at.start);
     u32::try_from(line).unwrap_or(u32::MAX)
+}
+
+/// A hosted sign-in serves none of its routes.
+fn served(
+    routes: Vec<Arc<Route>>,
+    sign_in: Option<&SignIn>,
+    none: impl FnOnce() -> Problem,
+    problems: &mut Vec<Problem>,
+) -> Vec<Arc<Route>> {
+    if sign_in.is_some_and(|sign_in| sign_in.service.is_some()) {
+        return Vec::new();
+    }
+    let has_none = routes.is_empty() && !holds_error(problems);
+    problems.extend(has_none.then(none));
+    routes
 }
 
 fn no_routes(is_empty: bool) -> Problem {

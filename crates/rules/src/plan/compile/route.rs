@@ -141,12 +141,7 @@ pub(super) fn compile(
         issuer_is_uri: keys
             .get(&route::JWT_ISSUER_FORMAT)
             .map_or(defaults.issuer_is_uri, |format| format == IssuerFormat::Uri),
-        own_request: set_request
-            .iter()
-            .map(|(name, _)| name)
-            .chain(&remove_request)
-            .cloned()
-            .collect(),
+        own_request: names(&set_request, &remove_request),
         client_identity,
         set_request,
         remove_request,
@@ -410,6 +405,11 @@ pub(super) fn id(section: &Section) -> Box<str> {
 }
 
 /// For people: the first label of the host, and the path where one was given.
+/// The fields that the route writes or takes away.
+fn names<T>(set: &[(HeaderName, T)], removed: &[HeaderName]) -> Vec<HeaderName> {
+    set.iter().map(|(name, _)| name).chain(removed).cloned().collect()
+}
+
 fn name_of(from: &HostPattern, matches: &PathMatch) -> Box<str> {
     let host = match from {
         HostPattern::Exact { host, .. } => host.as_str(),

@@ -9,6 +9,7 @@
 //! ```
 
 mod on_record;
+mod path_case;
 mod stream;
 mod whole;
 
@@ -20,8 +21,8 @@ use std::{net::IpAddr, sync::Arc};
 use http::{Method, header, request::Parts};
 use usher_rules::{
     fields::other_methods,
-    names::{Authority, RequestPath, fold_case, is_registered},
-    plan::{Action, PathCase, Plan, Route},
+    names::{Authority, RequestPath, is_registered},
+    plan::{Action, Plan, Route},
     policy::{
         Certificate, ClientCertificate, Decision, Explanation, Facts, Policy, RequestFacts,
         Verdict, WholeRequest,
@@ -30,7 +31,7 @@ use usher_rules::{
     time::{Now, UnixTime},
 };
 
-use self::whole::KeptWhole;
+use self::{path_case::compared, whole::KeptWhole};
 use super::{
     accept::Presented,
     identify::{Identified, LiveSession},
@@ -401,21 +402,6 @@ impl PolicyInput {
     }
 }
 
-/// With the path as the route's server tells paths apart.
-fn compared<T>(
-    route: &Route,
-    facts: RequestFacts<'_>,
-    ask: impl FnOnce(RequestFacts<'_>) -> T,
-) -> T {
-    match route.path_case {
-        PathCase::Exact => ask(facts),
-        PathCase::Folded => {
-            let path = fold_case(facts.path);
-            ask(RequestFacts { path: &path, ..facts })
-        }
-    }
-}
-
 /// Asks the route's policy, and the route's app where a stranger would have to sign in. What was
 /// decided comes back either way: it is what gets recorded.
 ///
@@ -431,8 +417,7 @@ pub fn permit<'a>(
     let (asked, session) = (PolicyInput::of(&request), request.identity.session());
     let who = session.map(|session| session.signed_in());
     let (decision, by) = asked.decide_both((route, also.as_deref()), who, asked.at);
-    let beside = |shadow| asked.decide((route, shadow), who, asked.at).0;
-    let shadow = route.shadow.as_ref().map(beside);
+    let shadow = route.shadow.as_ref().map(|policy| asked.decide((route, policy), who, asked.at).0);
     let unbound = match session {
         None if also.is_none() && asked.may_be_opened(&decision) => stranger(&request),
         Some(_) | None => Unbound::No,

@@ -50,6 +50,14 @@ pub struct Identified<'a> {
     pub message: Message,
 }
 
+impl Identified<'_> {
+    /// Is it for the host that signs people in?
+    pub fn is_where_people_sign_in(&self) -> bool {
+        let own = self.seen.plan.sign_in.own();
+        own.is_some_and(|own| own.host == self.routed.authority.host)
+    }
+}
+
 /// Who is asking, as far as this request proves.
 #[derive(Clone, Debug)]
 pub enum Identity {

@@ -437,9 +437,8 @@ pub fn onward(seen: &Seen) -> Option<String> {
     let base = url::Url::parse(&seen.url).unwrap();
     let next = base.join(Some(seen.location()).filter(|to| !to.is_empty())?).unwrap();
     let ours = ["tv.example", "photos.example", "auth.example"];
-    let octet_for_octet = seen.location().starts_with("https://");
-    let text = if octet_for_octet { seen.location().to_owned() } else { next.to_string() };
-    ours.contains(&next.host_str()?).then_some(text)
+    let written = Some(seen.location()).filter(|location| location.starts_with("https://"));
+    ours.contains(&next.host_str()?).then(|| written.unwrap_or(next.as_str()).to_owned())
 }
 
 impl MemorySessions {
