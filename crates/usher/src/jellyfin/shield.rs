@@ -167,7 +167,8 @@ mod tests {
     #[test]
     fn what_a_visitor_reads_is_said_in_every_language() {
         for english in [SHUT, SETUP_OPEN, ADMINISTRATION] {
-            for messages in usher_pages::Language::ALL.into_iter().filter_map(|one| one.messages())
+            for messages in
+                usher_pages::Language::ALL.into_iter().filter_map(usher_pages::Language::messages)
             {
                 assert!(messages.contains_key(english), "{english}");
             }
