@@ -5,12 +5,13 @@
 use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
-    Account, BadRequest, CertificateNeeded, ChooseProvider, Claim, CodesOfApp, Contact,
-    CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Language, Link,
-    Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, Portal, PortalRoute,
-    PostForm, ProviderDown, Receipt, Refused, ShownAppPassword, ShownPasskey, ShownSession, SignIn,
-    SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust, UpstreamDown,
-    UpstreamSlow, UpstreamUnavailable, Way, Welcome, assets,
+    Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClosedHere, CodesOfApp,
+    Contact, CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Language, Link,
+    ListedSession, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp,
+    Portal, PortalRoute, PostForm, ProviderDown, Receipt, Refused, Sessions, ShownAppPassword,
+    ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
+    TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
+    Words, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -42,6 +43,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn pages() -> Vec<(&'static str, String)> {
     let mut pages = forms();
     pages.extend(errors());
+    pages.extend(apps());
+    pages.extend(accounts());
+    pages.push(("sessions", sessions()));
     pages.push(("identity", identity()));
     pages.push(("trust", trust()));
     pages
@@ -52,7 +56,60 @@ fn question() -> NewPasskeyQuestion<'static> {
     NewPasskeyQuestion { challenge: "c", user: "u", called, site: HOST, known: String::new() }
 }
 
-fn account() -> String {
+fn apps() -> [(&'static str, String); 2] {
+    let waiting = WaitingApp {
+        id: "x",
+        code: "814206",
+        client: "Jellyfin Android TV",
+        device: "the TV in the living room",
+        address: "192.168.178.31",
+        is_near: true,
+        seconds: 14,
+    };
+    let own = OwnApp {
+        id: "x",
+        name: "Findroid on Pixel 8",
+        since: 1_778_322_000,
+        seen: Some((1_778_401_000, "2001:db8:3f0:11::7c2")),
+        until: 1_781_014_059,
+    };
+    let said =
+        "No app waits with this code. Codes last for ten minutes: have the app show a new one.";
+    let form = PostForm::to("/link");
+    let own = vec![own, OwnApp { name: "Swiftfin on Apple TV", seen: None, ..own }];
+    let page = Apps {
+        host: HOST,
+        said: Some(Words::of(said)),
+        asked: None,
+        near: vec![waiting],
+        own,
+        form,
+    };
+    let asked =
+        Apps { said: None, asked: Some(waiting), near: vec![], own: vec![], ..page.clone() };
+    [("apps", page.render(language())), ("apps-asked", asked.render(language()))]
+}
+
+fn sessions() -> String {
+    let session = |person, browser, is_this| ListedSession {
+        id: "x",
+        person,
+        browser,
+        address: "2001:db8:3f0:11::7c2",
+        signed_in_at: 1_778_322_000,
+        ends_at: 1_781_014_059,
+        is_this,
+    };
+    let ann = |browser, is_this| session("ann@example.com", browser, is_this);
+    Sessions {
+        own: vec![ann("Firefox on Linux", true), ann("Safari on iPhone", false)],
+        everybody: Some(vec![session("eve@example.com", "Chrome on Windows", false)]),
+        end: PostForm::to("/.pomerium/sessions").with("csrf", "c"),
+    }
+    .render(language())
+}
+
+fn account() -> Account<'static> {
     let passkey = |label, used_at| ShownPasskey {
         label,
         added_at: 1_778_322_000,
@@ -82,7 +139,15 @@ fn account() -> String {
         question,
         flow: "f",
     }
-    .render(language())
+}
+
+fn accounts() -> [(&'static str, String); 3] {
+    let new_app_password = None;
+    let no_passwords = Account { passwords: false, new_app_password, ..account() };
+    let (app, recovery) = (CodesOfApp::Set { recovery_left: 8 }, vec!["k7qd-3mzp"; 8]);
+    let codes = Account { app, recovery, new_app_password, ..account() };
+    [("account", account()), ("account-no-passwords", no_passwords), ("account-codes", codes)]
+        .map(|(name, page)| (name, page.render(language())))
 }
 
 fn welcome(who: Newcomer<'_>) -> String {
@@ -128,7 +193,6 @@ fn forms() -> Vec<(&'static str, String)> {
     };
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![
-        ("account", account()),
         ("welcome", welcome(Newcomer::Unnamed { email: "", name: "" })),
         ("welcome-again", welcome(Newcomer::Returning { email: "ann@example.com" })),
         ("sign-in", sign_in("", None)),
@@ -180,7 +244,8 @@ fn errors() -> Vec<(&'static str, String)> {
     let person = Some("eve@example.com");
     let contact = Some(Contact("ann@example.com"));
     let try_again = || Link::new("/");
-    let pages: [(&str, &dyn ErrorPage); 16] = [
+    let pages: [(&str, &dyn ErrorPage); 17] = [
+        ("closed-here", &ClosedHere { why: "Nobody gets this from outside.", receipt }),
         (
             "refused",
             &Refused {

@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{filters, language::Language, link::PostForm, receipt::Moment, rendered};
+use crate::{filters, language::Language, link::PostForm, receipt::Moment, rendered, words::Words};
 
 /// The field of [`Apps`] with the six digits that an app shows.
 pub const APP_CODE_FIELD: &str = "code";
@@ -14,7 +14,7 @@ pub struct Apps<'a> {
     /// The host of the library.
     pub host: &'a str,
     /// What came of the last button, in a sentence.
-    pub said: Option<&'a str>,
+    pub said: Option<Words<'a>>,
     /// The app whose code was typed: the reader says yes to it, or not.
     pub asked: Option<WaitingApp<'a>>,
     /// Apps that wait in the reader's own network.
@@ -60,11 +60,12 @@ pub struct OwnApp<'a> {
 }
 
 impl WaitingApp<'_> {
-    fn age(&self) -> String {
-        match self.seconds {
-            0..=1 => "just now".into(),
-            2..=119 => format!("{} seconds ago", self.seconds),
-            _ => format!("{} minutes ago", self.seconds / 60),
+    fn age(&self) -> Words<'static> {
+        let seconds = self.seconds;
+        match seconds {
+            0..=1 => Words::of("just now"),
+            2..=119 => Words::of("{seconds} seconds ago").with("seconds", seconds.to_string()),
+            _ => Words::of("{minutes} minutes ago").with("minutes", (seconds / 60).to_string()),
         }
     }
 }

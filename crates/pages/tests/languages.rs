@@ -79,6 +79,51 @@ fn no_page_has_a_gap_in_any_language() {
     }
 }
 
+/// A page that stood beside the languages was English for everybody.
+#[test]
+fn no_template_says_a_word_past_the_languages() {
+    const NAMES: [&str; 7] =
+        ["usher", "iPhone,", "iPad:", "Android:", "Windows:", "Mac:", "Linux:"];
+    for entry in fs::read_dir(here("templates")).unwrap() {
+        let path = entry.unwrap().path();
+        let template = fs::read_to_string(&path).unwrap();
+        let template = without(&without(&template, "{{", "}}"), "{%", "%}");
+        let read_out = ["aria-label=\"", "placeholder=\"", "alt=\"", "title=\""];
+        let read_out = read_out.iter().flat_map(|name| template.split(name).skip(1));
+        let mut said: Vec<_> = read_out.filter_map(|rest| rest.split('"').next()).collect();
+        // The class of the seat is an attribute's, though a block stands around it.
+        let text = template.replace(" wide\n", "\n").replace(" torn\n", "\n");
+        let text = without(&text, "<", ">");
+        said.extend(text.split_whitespace().filter(|word| !NAMES.contains(word)));
+        said.retain(|words| words.chars().any(char::is_alphabetic));
+        assert!(said.is_empty(), "{} says {said:?}", path.display());
+    }
+}
+
+/// The rest of a text, without what stands between two marks.
+fn without(text: &str, begins: &str, ends: &str) -> String {
+    let mut rest = String::new();
+    for (n, part) in text.split(begins).enumerate() {
+        rest.push_str(if n == 0 {
+            part
+        } else {
+            part.split_once(ends).map_or("", |(_, rest)| rest)
+        });
+    }
+    rest
+}
+
+#[test]
+fn how_long_an_app_waits_is_said_in_every_language() {
+    for (seconds, english) in [(1, "just now"), (14, "14 seconds ago"), (300, "5 minutes ago")] {
+        for language in translated() {
+            let page = every_page::waiting(language, seconds);
+            assert!(!page.contains(english), "{language:?}: {english}");
+        }
+        assert!(every_page::waiting(Language::English, seconds).contains(english));
+    }
+}
+
 #[test]
 fn every_file_says_the_same_and_says_it_whole() {
     let german: BTreeSet<_> = Language::German.messages().unwrap().keys().collect();

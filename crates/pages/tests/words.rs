@@ -54,6 +54,7 @@ fn status_code_and_title() {
             "413 content-too-large · too large",
             "431 headers-too-large · headers too large",
             "431 cookies-too-large · cookies too large",
+            "403 closed-here · closed",
             "403 upgrade-refused · no socket here",
             "408 request-timeout · the request stopped",
             "501 not-implemented · not spoken here",

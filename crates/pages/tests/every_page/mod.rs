@@ -244,7 +244,7 @@ fn apps(language: Language, text: &str) -> [String; 2] {
     let far = WaitingApp { is_near: false, seconds: 300, ..app };
     let page = Apps {
         host: text,
-        said: Some(text),
+        said: Some(text.into()),
         asked: None,
         near: vec![app, app],
         own: vec![own, seen],
@@ -252,6 +252,14 @@ fn apps(language: Language, text: &str) -> [String; 2] {
     };
     let asked = Apps { said: None, asked: Some(far), ..page.clone() };
     [page.render(language), asked.render(language)]
+}
+
+/// The page on which an app waits for so many seconds.
+pub fn waiting(language: Language, seconds: u64) -> String {
+    let (id, code, client, device, address) = ("x", "x", "x", "x", "x");
+    let app = WaitingApp { id, code, client, device, address, is_near: true, seconds };
+    let (asked, near, own) = (Some(app), vec![], vec![]);
+    Apps { host: "x", said: None, asked, near, own, form: form("x") }.render(language)
 }
 
 fn program(language: Language, text: &str) -> String {

@@ -96,6 +96,9 @@ From nothing to a door:
   $ usher check --config config.yaml
   $ usher people add you@example.com --group family
   $ usher run --config config.yaml
+
+A session lasts for 14 hours. For a family, `cookie_expire: 720h` in the config makes it 30 days:
+nobody has to sign in again before that.
 "
 );
 

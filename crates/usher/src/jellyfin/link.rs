@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use usher_pages::{
     APP_CODE_FIELD, APP_FIELD, Apps, END_FIELD, END_OTHERS, ForeignForm, HTML, Link, OwnApp,
-    PostForm, Receipt, Scripts, Unauthenticated, WaitingApp, csp,
+    PostForm, Receipt, Scripts, SignInError, Unauthenticated, WaitingApp, Words, csp,
 };
 use usher_rules::{
     fields::{error_form, reader},
@@ -31,10 +31,14 @@ use crate::request::{
     own_page, reader_language,
 };
 
+const IS_IN: &str = "{client} on {device} is in. It goes on by itself.";
+const UNKNOWN: &str =
+    "No app waits with this code. Codes last for ten minutes: have the app show a new one.";
+
 /// What the page says, in place of an app or of what was typed.
 enum Said {
     Nothing,
-    Words(String),
+    Words(Words<'static>),
     App(Waiting),
 }
 
@@ -72,8 +76,10 @@ impl Pairing {
         }
         if let Some(id) = form.text(APP_FIELD).and_then(PairingId::parse) {
             let said = match self.let_in(asked, server, (&live, LetInBy::Page), id).await {
-                Ok(app) => format!("{} on {} is in. It goes on by itself.", app.client, app.device),
-                Err(error) => words(&error).to_owned(),
+                Ok(app) => Words::of(IS_IN)
+                    .with("client", app.client.to_string())
+                    .with("device", app.device.to_string()),
+                Err(error) => Words::of(words(&error)),
             };
             return self.shown(asked, server, &live, Said::Words(said));
         }
@@ -81,14 +87,11 @@ impl Pairing {
         let (reader, now) = (owner(&live), asked.now.monotonic);
         let said = match self.with(server, |all| all.look(typed, &reader, now)) {
             Ok(waiting) => Said::App(waiting),
-            Err(NoApp::Unknown) => Said::Words(
-                "No app waits with this code. Codes last for ten minutes: have the app show a new one."
-                    .into(),
-            ),
-            Err(NoApp::Locked { retry_after }) => Said::Words(format!(
-                "Too many wrong codes. Try again in {} minutes.",
-                retry_after.as_secs().div_ceil(60)
-            )),
+            Err(NoApp::Unknown) => Said::Words(Words::of(UNKNOWN)),
+            Err(NoApp::Locked { retry_after }) => {
+                let minutes = retry_after.as_secs().div_ceil(60);
+                Said::Words(SignInError::TooManyTries { minutes }.words())
+            }
         };
         self.shown(asked, server, &live, said)
     }
@@ -106,7 +109,7 @@ impl Pairing {
                 continue;
             }
             if let Err(error) = self.bound.end(&one).await {
-                return self.shown(asked, server, live, Said::Words(trouble(&error).into()));
+                return self.shown(asked, server, live, Said::Words(Words::of(trouble(&error))));
             }
             let name = one.session().app.as_ref().map(|app| app.shown());
             let cause = format!("ended the app {:?}", name.unwrap_or_default());
@@ -131,7 +134,7 @@ impl Pairing {
         let own: Vec<_> = self.bound.of(live, server).iter().map(|one| self.own(one)).collect();
         let (words, app) = match &said {
             Said::Nothing => (None, None),
-            Said::Words(words) => (Some(&**words), None),
+            Said::Words(words) => (Some(words.clone()), None),
             Said::App(waiting) => (None, Some(Listed::of(waiting, here))),
         };
         let host = asked.authority.to_string();
@@ -255,6 +258,36 @@ const fn trouble(error: &StoreError) -> &'static str {
         }
         StoreError::Damaged(_) | StoreError::Refused(_) => {
             "That could not be written down. Ask the person who runs this server."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_pages::Language;
+
+    use super::*;
+
+    #[test]
+    fn what_came_of_it_is_said_in_every_language() {
+        let not_done = [
+            NotDone::Disabled,
+            NotDone::NoAnswer,
+            NotDone::Off,
+            NotDone::NoKey,
+            NotDone::WrongKey,
+            NotDone::NoAccount,
+            NotDone::Unreadable("it"),
+        ];
+        let store = [StoreError::Unavailable, StoreError::Full, StoreError::Damaged];
+        let mut said = vec![IS_IN, UNKNOWN];
+        said.extend([NotLetIn::Gone, NotLetIn::NoName, NotLetIn::NotKnown].iter().map(words));
+        said.extend(not_done.map(|error| words(&NotLetIn::NotDone(error))));
+        said.extend(store.map(|error| trouble(&error("it".into()))));
+        for english in said {
+            for messages in Language::ALL.into_iter().filter_map(Language::messages) {
+                assert!(messages.contains_key(english), "{english}");
+            }
         }
     }
 }

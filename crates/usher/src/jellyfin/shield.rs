@@ -159,3 +159,19 @@ pub(super) fn is_api_key(settings: &Jellyfin, token: &Token) -> bool {
     settings.api_key.as_ref().is_some_and(is_ours)
         || settings.services.iter().any(|service| service.key == hash)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_visitor_reads_is_said_in_every_language() {
+        for english in [SHUT, SETUP_OPEN, ADMINISTRATION] {
+            for messages in
+                usher_pages::Language::ALL.into_iter().filter_map(usher_pages::Language::messages)
+            {
+                assert!(messages.contains_key(english), "{english}");
+            }
+        }
+    }
+}

@@ -271,7 +271,7 @@ async fn nobody_lets_an_app_in_that_is_not_theirs_to_let_in() {
         assert!(page.body.contains("No app waits with this code"), "{}", page.body);
     }
     let page = ann.post(&page, "/link", &[("code", &code)]).await;
-    assert!(page.body.contains("Too many wrong codes"), "{}", page.body);
+    assert!(page.body.contains("Too many tries"), "{}", page.body);
     let answers: Vec<u16> = many(&mut app, 6).await;
     assert_eq!(answers, [200, 200, 200, 200, 429, 429], "one waits already; the next are too many");
 }
