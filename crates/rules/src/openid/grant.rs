@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How many grants one session has at most: a new one takes the place of the oldest that is
-/// [spent](SPENT_AFTER), and is refused where there is none.
+/// [spent](SPENT_AFTER), of one without refresh tokens first, and is refused where there is none.
 pub const MOST_GRANTS: usize = 32;
 
 /// After so long neither its code nor its first access token is worth anything, so that nothing is

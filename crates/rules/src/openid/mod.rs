@@ -22,7 +22,7 @@ pub use authorize::{
 pub use claims::{IdToken, id_token, session_id, subject, userinfo};
 pub use code::{AccessToken, Code, CodeFault, RefreshToken};
 pub use grant::{Grant, GrantId, GrantRefusal, GrantStep, Grants, MOST_GRANTS, SPENT_AFTER, step};
-pub use token::{Asked, TokenError, authenticate};
+pub use token::{Asked, TokenError, authenticate, claimed};
 
 /// What is published about the provider (OpenID Connect Discovery 1.0 §4).
 pub const DISCOVERY: &str = "/.well-known/openid-configuration";

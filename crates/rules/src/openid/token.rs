@@ -45,6 +45,9 @@ pub enum TokenError {
     /// More than was agreed on.
     #[error("`scope` asks for more than was agreed on")]
     Scope,
+    /// So many were wrong that none is looked at for a while.
+    #[error("too many wrong secrets came from this address; try again later")]
+    TooMany,
     /// The store or the keys fail.
     #[error("usher can't answer now")]
     NotNow,
@@ -59,7 +62,7 @@ impl TokenError {
             Self::Grant => "invalid_grant",
             Self::GrantType => "unsupported_grant_type",
             Self::Scope => "invalid_scope",
-            Self::NotNow => "temporarily_unavailable",
+            Self::TooMany | Self::NotNow => "temporarily_unavailable",
         }
     }
 
@@ -67,6 +70,7 @@ impl TokenError {
     pub const fn status(self) -> u16 {
         match self {
             Self::Client => 401,
+            Self::TooMany => 429,
             Self::NotNow => 503,
             Self::Request | Self::Grant | Self::GrantType | Self::Scope => 400,
         }
@@ -84,18 +88,7 @@ pub fn authenticate<'a>(
     authorization: Option<&str>,
     form: &Params,
 ) -> Result<&'a OpenIdClient, TokenError> {
-    let in_form = (form.text("client_id"), form.text("client_secret"));
-    let (id, secret) = match authorization {
-        None => (in_form.0.ok_or(TokenError::Client)?.to_owned(), in_form.1.map(str::to_owned)),
-        Some(_) if in_form.1.is_some() => return Err(TokenError::Request),
-        Some(field) => {
-            let (id, secret) = basic(field).ok_or(TokenError::Client)?;
-            if in_form.0.is_some_and(|other| *other != *id) {
-                return Err(TokenError::Request);
-            }
-            (id, Some(secret).filter(|secret| !secret.is_empty()))
-        }
-    };
+    let (id, secret) = credentials(authorization, form)?;
     let client = client_of(clients, &id).ok_or(TokenError::Client)?;
     let shown = match (&client.secret, secret) {
         (Some(expected), Some(given)) => expected.is(given.as_bytes()),
@@ -103,6 +96,35 @@ pub fn authenticate<'a>(
         (Some(_), None) | (None, Some(_)) => false,
     };
     if shown { Ok(client) } else { Err(TokenError::Client) }
+}
+
+/// Whose secret is tried, if anybody's: what a wrong one is counted by.
+pub fn claimed<'a>(
+    clients: &'a [OpenIdClient],
+    authorization: Option<&str>,
+    form: &Params,
+) -> Option<&'a OpenIdClient> {
+    let (id, _) = credentials(authorization, form).ok()?;
+    client_of(clients, &id).filter(|client| client.secret.is_some())
+}
+
+/// Id and secret as they were brought.
+fn credentials(
+    authorization: Option<&str>,
+    form: &Params,
+) -> Result<(String, Option<String>), TokenError> {
+    let (id, secret) = (form.text("client_id"), form.text("client_secret"));
+    let Some(field) = authorization else {
+        return Ok((id.ok_or(TokenError::Client)?.to_owned(), secret.map(str::to_owned)));
+    };
+    if secret.is_some() {
+        return Err(TokenError::Request);
+    }
+    let (named, secret) = basic(field).ok_or(TokenError::Client)?;
+    match id.is_none_or(|other| *other == *named) {
+        true => Ok((named, Some(secret).filter(|secret| !secret.is_empty()))),
+        false => Err(TokenError::Request),
+    }
 }
 
 /// Id and secret are encoded as in a form before they are joined (RFC 6749 §2.3.1).

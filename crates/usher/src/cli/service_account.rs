@@ -189,7 +189,8 @@ fn every(store: &Store, now: UnixTime) -> Vec<Arc<LiveSession>> {
     all
 }
 
-fn called(store: &Store, name: &str, now: UnixTime) -> Vec<Arc<LiveSession>> {
+/// Those of that name.
+pub(super) fn called(store: &Store, name: &str, now: UnixTime) -> Vec<Arc<LiveSession>> {
     let mut all = every(store, now);
     all.retain(|live| ServiceAccount::name_of(live.signed_in()) == Some(name));
     all

@@ -2,9 +2,8 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use usher_rules::{
@@ -25,21 +24,19 @@ use crate::request::{
     identify::{LiveSession, StoreError, in_force, look_up},
 };
 
-/// So many are remembered, and so many addresses that brought wrong ones.
+/// So many are remembered.
 const MOST: usize = 4096;
-/// So often an address may bring a wrong one in a minute before none of its is looked up.
-const WRONG_AT_ONCE: u32 = 20;
-const MINUTE: Duration = Duration::from_secs(60);
+/// As what wrong ones are counted: none says whose it would be. No client of OpenID is called so.
+const ANY: &str = "app password";
 /// For so long one counts that somebody makes for themselves: a year.
 const LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// How often somebody may be changed while a session of theirs is made.
 const TRIES: usize = 3;
 
-/// App passwords whose sessions are in memory, and who brings wrong ones.
+/// App passwords whose sessions are in memory.
 #[derive(Default)]
 pub(super) struct AppSessions {
     known: Mutex<HashMap<[u8; 32], AppPassword>>,
-    wrong: Mutex<HashMap<IpAddr, (u32, Instant)>>,
     /// One is looked up at a time: two requests of a client that come at once make one session.
     turn: tokio::sync::Mutex<()>,
 }
@@ -55,32 +52,6 @@ impl AppSessions {
             known.clear(); // looked up again when they come again
         }
         known.insert(digest, kept);
-    }
-
-    /// Has this address brought too many wrong ones?
-    fn is_throttled(&self, from: IpAddr, now: Now) -> bool {
-        let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        wrong
-            .get(&source(from))
-            .is_some_and(|(count, until)| *count >= WRONG_AT_ONCE && now.monotonic < *until)
-    }
-
-    fn was_wrong(&self, from: IpAddr, now: Now) {
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        wrong.retain(|_, (_, until)| now.monotonic < *until);
-        if wrong.len() >= MOST {
-            wrong.clear();
-        }
-        let (count, _) = wrong.entry(source(from)).or_insert((0, now.monotonic + MINUTE));
-        *count = count.saturating_add(1);
-    }
-}
-
-/// Whoever has an IPv6 address has a /64 of them.
-fn source(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -100,7 +71,7 @@ impl SignInRoom {
         if let Some(live) = self.app_session(plan, &digest, (host, now)).await? {
             return Ok(Some(live));
         }
-        if self.app_sessions.is_throttled(visitor, now) {
+        if self.wrong_secrets.wait(ANY, visitor, now).is_some() {
             return Ok(None);
         }
         let _turn = self.app_sessions.turn.lock().await;
@@ -109,7 +80,7 @@ impl SignInRoom {
         }
         let live = self.begin_by_app_password(digest, (host, now)).await?;
         if live.is_none() {
-            self.app_sessions.was_wrong(visitor, now);
+            self.wrong_secrets.was_wrong(ANY, visitor, now);
         }
         Ok(live.and_then(|live| in_force(plan, Some(live), now).ok()))
     }

@@ -132,20 +132,24 @@ impl SignInRoom {
         };
         let Some(provider) = provider else { return Ok(None) };
         let digest = digest(&provider.id, bearer, token);
-        if let Some(lately) = self.bearers.lately(&digest, now) {
-            return Ok(lately.and_then(|live| in_force(plan, Some(live), now).ok()));
+        let in_force = |live| in_force(plan, Some(live), now).ok();
+        let lately = || self.bearers.lately(&digest, now).map(|live| live.and_then(in_force));
+        if let Some(lately) = lately() {
+            return Ok(lately);
         }
         let turn = tokio::time::timeout(PATIENCE, self.bearers.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else { return Err(unavailable("too many tokens at once")) };
+        if let Some(said_meanwhile) = lately() {
+            return Ok(said_meanwhile);
+        }
         let said = self.vouched((token, read.as_ref()), bearer, provider, (plan, now)).await;
         let vouched = said.map_err(|error| unavailable(&error.to_string()))?;
         let live = vouched.map(|vouched| {
-            let before = self.bearers.before(&digest);
-            let before = before.and_then(|live| in_force(plan, Some(live), now).ok());
+            let before = self.bearers.before(&digest).and_then(in_force);
             Arc::new(self::live(vouched, (provider, digest), before, now, plan.cookie.expire))
         });
         self.bearers.keep(digest, live.clone(), now);
-        Ok(live.and_then(|live| in_force(plan, Some(live), now).ok()))
+        Ok(live.and_then(in_force))
     }
 
     async fn vouched(

@@ -22,6 +22,7 @@
 //! | both | how to trust the local authority | `trust` |
 //! | route's host | tokens of the provider's in place of a session | `bearer` |
 //! | route's host | passwords that people made for their clients | `app_passwords` |
+//! | programs | secrets that are wrong, too often | `wrong` |
 //! | all | what one provider does otherwise than another | `identity_provider` |
 //! | either side of a hosted sign-in | the same pages, another wire | `hosted` |
 //!
@@ -62,6 +63,7 @@ mod tests;
 mod trust;
 mod welcome;
 mod workers;
+mod wrong;
 
 use std::{
     fmt,
@@ -143,6 +145,7 @@ pub struct SignInRoom {
     bearers: bearer::Bearers,
     app_passwords: Arc<dyn AppPasswords>,
     app_sessions: app_passwords::AppSessions,
+    wrong_secrets: wrong::WrongSecrets,
 }
 
 impl SignInRoom {
@@ -170,6 +173,7 @@ impl SignInRoom {
             bearers: bearer::Bearers::default(),
             app_passwords,
             app_sessions: app_passwords::AppSessions::default(),
+            wrong_secrets: wrong::WrongSecrets::default(),
         }
     }
 

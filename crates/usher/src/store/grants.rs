@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use usher_rules::{
     openid::{Grant, GrantRefusal, GrantStep, Grants, MOST_GRANTS, SPENT_AFTER, step},
     people::BoxFuture,
+    plan::Scope,
     time::UnixTime,
 };
 
@@ -41,7 +42,8 @@ fn take(
     Ok(taken)
 }
 
-/// Makes room for one more of its session, where that takes nothing back that counts.
+/// Makes room for one more of its session, where that takes nothing back that counts: an app that
+/// asks anew each time must not push out another's refresh token.
 fn has_room(db: &Connection, next: &GrantStep, now: UnixTime) -> Result<bool, StoreFailure> {
     let GrantStep::Redeem(new) = next else { return Ok(true) };
     let session = new.session.as_str();
@@ -53,16 +55,20 @@ fn has_room(db: &Connection, next: &GrantStep, now: UnixTime) -> Result<bool, St
         return Ok(true);
     }
     let oldest = "DELETE FROM openid_grants WHERE id IN (SELECT id FROM openid_grants \
-                  WHERE session_id = ?1 AND begun_at < ?2 ORDER BY begun_at, id LIMIT ?3)";
+                  WHERE session_id = ?1 AND begun_at < ?2 ORDER BY CASE WHEN json_valid(body) \
+                  THEN json_extract(body, '$.scopes') & ?4 AND NOT json_extract(body, '$.is_revoked') \
+                  END, begun_at, id LIMIT ?3)";
     let spent = stored(now.minus(SPENT_AFTER).seconds());
     let surplus = count - most + 1;
-    let gone = db.prepare_cached(oldest)?.execute(params![session, spent, surplus])?;
+    let refresh = Scope::OfflineAccess as u8;
+    let gone = db.prepare_cached(oldest)?.execute(params![session, spent, surplus, refresh])?;
     Ok(i64::try_from(gone).is_ok_and(|gone| gone == surplus))
 }
 
-/// Deletes what is over: with its session, at the latest.
+/// Deletes what is over: with its session, which may end before its time.
 pub(super) fn sweep(db: &Connection, now: UnixTime) -> Result<(), StoreFailure> {
-    let over = "DELETE FROM openid_grants WHERE over_at <= ?1";
+    let over = "DELETE FROM openid_grants WHERE over_at <= ?1 \
+                OR session_id NOT IN (SELECT id FROM sessions)";
     db.prepare_cached(over)?.execute([stored(now.seconds())])?;
     Ok(())
 }

@@ -19,7 +19,7 @@ struct Line {
 }
 
 /// What `usher app-password …` says, in a process of its own as far as the server can tell.
-async fn command(server: &TestServer, line: &str) -> (bool, String) {
+pub async fn command(server: &TestServer, line: &str) -> (bool, String) {
     let words = ["app-password"].into_iter().chain(line.split(' '));
     let args = <Line as clap::Parser>::parse_from(words).args;
     let (dir, now) = (server.data_dir(), server.clock.now().wall);
@@ -32,7 +32,7 @@ async fn command(server: &TestServer, line: &str) -> (bool, String) {
     done.await.unwrap()
 }
 
-async fn made(server: &TestServer, line: &str) -> String {
+pub async fn made(server: &TestServer, line: &str) -> String {
     let (done, said) = command(server, &format!("create {line} --until never")).await;
     assert!(done, "{said}");
     said.trim().to_owned()
@@ -42,7 +42,7 @@ fn basic(name: &str, password: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")))
 }
 
-async fn asks(server: &TestServer, host: &str, password: &str, more: &[(&str, &str)]) -> Seen {
+pub async fn asks(server: &TestServer, host: &str, password: &str, more: &[(&str, &str)]) -> Seen {
     let basic = basic("whoever", password);
     let fields: Vec<_> = more.iter().copied().chain([("authorization", &*basic)]).collect();
     server.browser().send(Method::GET, &format!("https://{host}/"), &fields, "").await

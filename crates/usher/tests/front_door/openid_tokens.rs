@@ -198,3 +198,57 @@ async fn tokens_that_are_given_back_count_no_more() {
     let strange = at.post(REVOKE, &[&own[..], &[("token", "never-heard-of")]].concat()).await;
     assert_eq!(strange.status, StatusCode::OK, "RFC 7009 §2.2");
 }
+
+/// Who guesses at an app's secret is held back, whatever comes next; no other app and nobody else is.
+#[tokio::test]
+async fn an_app_s_secret_is_not_guessed_for_long() {
+    let mut at = At::known(ANN).await;
+    let code = at.code().await;
+    let phone = [("client_id", "phone"), ("redirect_uri", "com.example.phone:/cb")];
+    let phones = param(&at.ask(&phone).await.unwrap(), "code").unwrap();
+    for n in 0..20 {
+        let secret = format!("canary-secret-of-photos-{n}");
+        let path = if n % 2 == 0 { TOKEN } else { REVOKE };
+        let asked = [("client_id", "photos"), ("client_secret", &*secret), ("token", "x")];
+        assert_eq!(at.post(path, &asked).await.status, StatusCode::UNAUTHORIZED, "{n}");
+    }
+    let seen = at.redeem(&code).await;
+    assert_eq!(seen.status, StatusCode::TOO_MANY_REQUESTS, "the right one is not looked at either");
+    assert_eq!(seen.json()["error"], "temporarily_unavailable");
+    let seconds: u64 = seen.field("retry-after").parse().unwrap();
+    assert!((1..=61).contains(&seconds), "{seconds}");
+    let asked = [
+        ("client_id", "phone"),
+        ("grant_type", "authorization_code"),
+        ("code", &*phones),
+        ("redirect_uri", "com.example.phone:/cb"),
+        ("code_verifier", VERIFIER),
+    ];
+    assert_eq!(at.post(TOKEN, &asked).await.status, StatusCode::OK, "another app, from there");
+    at.server.clock.turn(Duration::from_secs(61));
+    let tokens = at.tokens().await;
+    assert!(tokens["access_token"].is_string(), "a minute later: {tokens}");
+    assert!(!at.server.log().contains("canary-secret-of-photos-7"), "nor is it on record");
+}
+
+/// What the config takes from a client it has no more, also where it was agreed on before.
+#[tokio::test]
+async fn an_app_that_may_be_told_less_is_told_less_from_then_on() {
+    let mut at = At::known(ANN).await;
+    let (code, tokens) = (at.code().await, at.tokens().await);
+    let less = config(&at.app).replace(
+        "scopes: [openid, profile, email, groups, offline_access]",
+        "scopes: [openid, email, offline_access]",
+    );
+    at.server.reload(&less).unwrap();
+    let next = at.refresh(&tokens["refresh_token"]).await.json();
+    for tokens in [&at.redeem(&code).await.json(), &next] {
+        assert_eq!(tokens["scope"], "openid email offline_access");
+        assert_eq!(claims(tokens)["groups"], Value::Null);
+        assert_eq!(claims(tokens)["email"], ANN.0);
+    }
+    let none = less.replace("scopes: [openid, email, offline_access]", "scopes: [openid, email]");
+    at.server.reload(&none).unwrap();
+    refused(&at.refresh(&next["refresh_token"]).await, "invalid_grant");
+    assert_eq!(at.tokens().await["refresh_token"], Value::Null);
+}

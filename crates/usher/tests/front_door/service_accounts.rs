@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use usher::cli::service_account::{Args, run};
+use usher::{
+    cli::service_account::{Args, run},
+    request::identify::SessionStore as _,
+};
 use usher_lab::{browser::NAVIGATION, patience::within, upstream::Upstream};
 use usher_rules::time::{Clock as _, UnixTime};
 
-use crate::test_server::{ANN, TestServer, config, eventually, friends, public};
+use crate::{
+    app_passwords,
+    test_server::{ANN, EVE, TestServer, config, eventually, friends, public},
+};
 
 #[derive(clap::Parser)]
 struct Line {
@@ -140,4 +146,36 @@ async fn a_token_that_is_no_good_is_sent_to_no_page() {
     assert_eq!(seen.status, StatusCode::FOUND, "who brings none is sent to sign in");
     let seen = eventually("it is logged", || server.records("authorize check").pop()).await;
     assert!(!seen.to_string().contains("x.y.z"));
+}
+
+/// Who uses a token once a week has one that is not idle: nor is it ended where everybody's sessions
+/// are looked through, nor is the password of a client.
+#[tokio::test]
+async fn what_programs_bring_outlives_an_idle_timeout() {
+    let upstream = Upstream::echo();
+    let text = config(&[friends("tv.test", upstream.address)]);
+    let server = TestServer::open(&format!("session_idle_timeout: 30m\n{text}")).await;
+    let (done, token) = command(&server, "create ci --group friends --until never").await;
+    assert!(done, "{token}");
+    let token = token.trim();
+    answers(&server, token, StatusCode::OK).await;
+    let password = app_passwords::made(&server, &format!("{} tv.test", ANN.0)).await;
+    let seen = app_passwords::asks(&server, "tv.test", &password, &[]).await;
+    assert_eq!(seen.status, StatusCode::OK);
+    let data = server.data_dir();
+    for _ in 0..3 {
+        // A person's session that is gone from the disk says that all were looked through.
+        let _left = server.signed_in("https://tv.test/", EVE).await;
+        server.clock.turn(Duration::from_secs(31 * 60));
+        let dir = data.clone();
+        eventually("what nobody uses is ended", || {
+            let all = usher::store::Store::open(&dir).unwrap().all();
+            all.iter().all(|live| *live.person().email != *EVE.0).then_some(())
+        })
+        .await;
+    }
+    answers(&server, token, StatusCode::OK).await;
+    let seen = app_passwords::asks(&server, "tv.test", &password, &[]).await;
+    assert_eq!(seen.status, StatusCode::OK);
+    assert!(app_passwords::command(&server, "list").await.1.contains("tv.test"), "it is kept");
 }

@@ -13,12 +13,16 @@ use usher_rules::{
     config::duration,
     names::Authority,
     people::{Claims, Member, People as _},
+    session::SignedIn,
     signin::Imagined,
     time::UnixTime,
 };
 
-use crate::cli::failure::Failure;
-use crate::{cli::data_dir::NoDataDir, request::accept::Presented, store::Store};
+use crate::{
+    cli::{data_dir::NoDataDir, failure::Failure, service_account::called},
+    request::accept::Presented,
+    store::Store,
+};
 
 /// Who asks, and from where.
 #[derive(Debug, clap::Args)]
@@ -27,6 +31,10 @@ pub struct Who {
     /// Somebody of the built-in provider, with their groups
     #[arg(long = "as", value_name = "EMAIL", conflicts_with_all = ["email", "user", "request_id", "replay"])]
     pub member: Option<String>,
+
+    /// A program with a token of its own, as `usher service-account list` names it
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["member", "email", "user", "groups", "claims", "signed_in", "request_id", "replay"])]
+    pub service_account: Option<String>,
 
     /// Somebody with this address
     #[arg(long, value_name = "EMAIL", conflicts_with_all = ["request_id", "replay"])]
@@ -91,6 +99,8 @@ pub(super) enum Unclear {
     CertificateFile(String, String),
     #[error("nobody of the built-in provider has the address `{0}`")]
     Nobody(String),
+    #[error("no service account is called `{0}`, or its time is over")]
+    NoProgram(String),
     #[error("the people of the built-in provider can't be read: {0}")]
     People(String),
 }
@@ -118,6 +128,7 @@ impl Unclear {
             Self::Nobody(_) => {
                 "`usher people list` shows who is there; `--email` asks for somebody else"
             }
+            Self::NoProgram(_) => "`usher service-account list` shows which there are",
             Self::People(_) => "say where they are: --data-dir DIR; or who asks: --email, --group",
         }
     }
@@ -245,13 +256,25 @@ impl Who {
     }
 }
 
+/// What is kept there; nothing is made.
+fn store(dir: &Path) -> Result<Store, Failure> {
+    match dir.is_dir() {
+        true => Ok(Store::open(dir)?),
+        false => Err(Unclear::People(format!("{} is not there", dir.display())).into()),
+    }
+}
+
+/// What a service account's token leads to at that moment.
+pub(super) fn service_account(dir: &Path, name: &str, at: UnixTime) -> Result<SignedIn, Failure> {
+    let found = called(&store(dir)?, name, at).pop();
+    let found = found.ok_or_else(|| Unclear::NoProgram(name.into()))?;
+    Ok(SignedIn::clone(&found.newest()))
+}
+
 /// Somebody of the built-in provider.
 fn member(dir: &Path, email: &str) -> Result<Member, Failure> {
     let people = |error: &dyn std::error::Error| Unclear::People(error.to_string());
-    if !dir.is_dir() {
-        return Err(Unclear::People(format!("{} is not there", dir.display())).into());
-    }
-    let store = Store::open(dir)?;
+    let store = store(dir)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().build().map_err(|error| people(&error))?;
     let everybody = runtime.block_on(store.list()).map_err(|error| people(&error))?;

@@ -142,12 +142,17 @@ fn explain(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let head = asked::head(&args.request, &args.who)?;
     let at = args.who.time()?.unwrap_or(config.now.wall);
     let dir = || data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root());
-    let who = args.who.imagined(dir, at)?;
     let provider = config.plan.sign_in.providers.first().id();
-    let who = who.map(|who| who.signed_in(provider, at));
+    let who = match &args.who.service_account {
+        Some(name) => Caller::Kept(asked::service_account(&dir()?, name, at)?),
+        None => {
+            let who = args.who.imagined(dir, at)?.map(|who| who.signed_in(provider, at));
+            who.map_or(Caller::Nobody, Caller::Imagined)
+        }
+    };
     let question = Question {
         head,
-        who: who.map_or(Caller::Nobody, Caller::Imagined),
+        who,
         source: args.who.address,
         presented: args.who.presented()?,
         tool: args.who.tool.as_deref().map(Into::into),

@@ -8,6 +8,7 @@ use usher_rules::{
     policy::{Decision, Explained, Need, Verdict, WayIn},
     problem::{Place, Problem},
     session::SignedIn,
+    signin::ServiceAccount,
 };
 
 use super::{Config, Outcome, Question};
@@ -42,9 +43,17 @@ impl Asks {
 pub(super) fn name_of(who: Option<&SignedIn>) -> &str {
     match who {
         None => "nobody",
+        Some(who) if ServiceAccount::name_of(who).is_some() => &who.person.id,
         Some(SignedIn { person, .. }) if person.email.is_empty() => &person.id,
         Some(SignedIn { person, .. }) => &person.email,
     }
+}
+
+fn who_json(who: &SignedIn) -> Value {
+    let mut told = json!({"id": who.person.id, "email": who.person.email});
+    let name = ServiceAccount::name_of(who).map(|name| ("service_account".into(), name.into()));
+    told.as_object_mut().into_iter().for_each(|members| members.extend(name.clone()));
+    told
 }
 
 /// An answer beside what was asked.
@@ -73,7 +82,7 @@ impl Shown<'_> {
             "rule": foretold.rule(),
             "method": asks.method,
             "url": asks.url,
-            "who": asks.who.as_ref().map(|who| json!({"id": who.person.id, "email": who.person.email})),
+            "who": asks.who.as_ref().map(who_json),
             "plan": config.plan.id,
             "what": self.words(),
         });

@@ -1,16 +1,19 @@
 //! Readable cases in `tests/explain`: a config, and what each command says. `UPDATE=1` rewrites the
 //! answers. And decisions that were kept.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use clap::Parser as _;
 use usher_rules::{
     people::{Member, People as _},
     secret::Secret,
+    session::SessionId,
+    signin::ServiceAccount,
+    time::UnixTime,
 };
 
 use super::{Args, Outcome, explain};
-use crate::store::Store;
+use crate::{request::identify::SessionStore as _, store::Store};
 
 #[derive(Debug, clap::Parser)]
 struct Typed {
@@ -149,4 +152,45 @@ routes:
     assert!(otherwise.contains("sees  groups are `kids`"), "{otherwise}");
     let nobody = asked("--as ben@home.arpa");
     assert!(nobody.contains("has the address `ben@home.arpa`"), "{nobody}");
+}
+
+/// What its token would open, and what it would not: it never signs in.
+#[test]
+fn a_service_account_is_asked_for_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "\
+authenticate_service_url: https://sign-in.home.arpa
+routes:
+- from: https://ci.home.arpa
+  to: http://127.0.0.1:80
+  policy: {allow: {or: [{user: service-account:ci}]}}
+- from: https://tv.home.arpa
+  to: http://127.0.0.1:80
+  policy: {allow: {or: [{groups: family}]}}
+";
+    fs::write(folder.path().join("config.yaml"), text).unwrap();
+    let now = UnixTime::from_seconds(1_800_000_000);
+    let mut ci = ServiceAccount::named("ci").unwrap();
+    (ci.email, ci.groups) = ("ci@home.arpa".into(), vec!["builders".into()]);
+    let ci = ci.begin(SessionId::from_random([7; 16]), now, now.plus(Duration::from_secs(60)));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = Store::open(&folder.path().join("data")).unwrap();
+    runtime.block_on(store.insert(ci)).unwrap();
+    let asked = |more: &str| {
+        let time = "--time 2027-01-15T08:00:00Z --service-account"; // `now`
+        said(&format!("{time} {more}"), folder.path())
+    };
+    let good = asked("ci https://ci.home.arpa/");
+    assert!(good.starts_with("allow  GET https://ci.home.arpa/ as service-account:ci\n"), "{good}");
+    let other = asked("ci https://tv.home.arpa/");
+    assert!(
+        other.starts_with("deny  GET https://tv.home.arpa/ as service-account:ci\n"),
+        "{other}"
+    );
+    let json = asked("ci https://tv.home.arpa/ --json");
+    assert!(json.contains("\"service_account\":\"ci\""), "{json}");
+    let none = asked("backup https://ci.home.arpa/");
+    assert!(none.starts_with("error: no service account is called `backup`"), "{none}");
+    let later = "--time 2027-01-15T08:01:00Z --service-account ci https://ci.home.arpa/";
+    assert!(said(later, folder.path()).starts_with("error: no service account"), "over");
 }

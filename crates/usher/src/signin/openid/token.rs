@@ -1,17 +1,18 @@
 //! Codes and refresh tokens to tokens.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use usher_rules::{
     openid::{
         AccessToken, Asked, Code, Grant, GrantRefusal, GrantStep, IdToken, RefreshToken,
-        TokenError, authenticate, id_token,
+        TokenError, authenticate, claimed, id_token,
     },
     plan::{Level, OpenIdClient, Scope, Scopes},
     policy::Verdict,
     session::{SessionId, SignedIn},
+    signin::Params,
 };
 
 use super::{
@@ -25,11 +26,12 @@ use crate::request::{Body, EventName, identify::LiveSession};
 pub(super) struct NoTokens {
     pub(super) error: TokenError,
     cause: String,
+    retry_after: Option<Duration>,
 }
 
 impl NoTokens {
     pub(super) fn new(error: TokenError, cause: impl ToString) -> Self {
-        Self { error, cause: cause.to_string() }
+        Self { error, cause: cause.to_string(), retry_after: None }
     }
 }
 
@@ -68,13 +70,33 @@ impl SignInRoom {
 
     async fn tokens(&self, ask: &Ask) -> Result<Value, NoTokens> {
         let form = ask.form().map_err(|_| TokenError::Request)?;
-        let client = authenticate(&ask.plan().openid_clients, authorization(ask), &form)?;
+        let client = self.client(ask, &form)?;
         match Asked::read(&form)? {
             Asked::Code { code, redirect_uri, verifier } => {
                 self.redeem(ask, client, code, (redirect_uri, verifier)).await
             }
             Asked::Refresh { token, scopes } => self.refresh(ask, client, token, scopes).await,
         }
+    }
+
+    /// The app that asks, which shows its secret. Wrong ones are bounded, as passwords are.
+    pub(super) fn client<'a>(
+        &self,
+        ask: &'a Ask,
+        form: &Params,
+    ) -> Result<&'a OpenIdClient, NoTokens> {
+        let (clients, field) = (&ask.plan().openid_clients, authorization(ask));
+        let (from, now) = (ask.visitor(), ask.now());
+        let tried = claimed(clients, field, form).map(|client| &*client.id);
+        if let Some(left) = tried.and_then(|id| self.wrong_secrets.wait(id, from, now)) {
+            let error = NoTokens::from(TokenError::TooMany);
+            return Err(NoTokens { retry_after: Some(left), ..error });
+        }
+        let client = authenticate(clients, field, form);
+        if let (Err(TokenError::Client), Some(id)) = (&client, tried) {
+            self.wrong_secrets.was_wrong(id, from, now);
+        }
+        client.map_err(NoTokens::from)
     }
 
     async fn redeem(
@@ -89,6 +111,7 @@ impl SignInRoom {
             .map_err(|fault| NoTokens::new(TokenError::Grant, fault))?;
         let live = self.may_still(ask, client, &code.session, &code.source).await?;
         let Code { grant: id, session, client: to, scopes, nonce, source, .. } = code;
+        let scopes = scopes.within(client.scopes);
         let grant = Grant {
             id,
             session,
@@ -120,10 +143,15 @@ impl SignInRoom {
         }
         let grant = self.grants.take(GrantStep::Look(token.grant.clone()), ask.wall()).await?;
         let live = self.may_still(ask, client, &grant.session, &grant.source).await?;
-        let scopes = scopes.unwrap_or(grant.scopes);
+        let agreed = grant.scopes.within(client.scopes); // today's config may give less
+        if !agreed.has(Scope::OfflineAccess) {
+            return Err(refused("the client may have no refresh tokens any more"));
+        }
+        let scopes = scopes.unwrap_or(agreed);
         if scopes.within(grant.scopes) != scopes {
             return Err(TokenError::Scope.into());
         }
+        let scopes = scopes.within(agreed);
         let step = GrantStep::Refresh { id: token.grant, generation: token.generation };
         let grant = self.grants.take(step, ask.wall()).await?;
         let who = live.newest();
@@ -180,7 +208,7 @@ impl SignInRoom {
             "id_token": signed.map_err(|_| no_keys())?,
         });
         if let (true, Some(members)) =
-            (grant.scopes.has(Scope::OfflineAccess), tokens.as_object_mut())
+            (grant.scopes.within(client.scopes).has(Scope::OfflineAccess), tokens.as_object_mut())
         {
             let (grant, client, generation) =
                 (grant.id.clone(), client.id.clone(), grant.generation);
@@ -192,8 +220,15 @@ impl SignInRoom {
 
     /// RFC 6749 §5.2.
     pub(super) fn no_tokens(&self, ask: &Ask, refused: &NoTokens) -> Response<Body> {
-        let NoTokens { error, cause } = refused;
-        let level = if *error == TokenError::Request { Level::Info } else { Level::Warn };
+        let NoTokens { error, cause, retry_after } = refused;
+        let level = match error {
+            TokenError::Request | TokenError::TooMany => Level::Info,
+            TokenError::Client
+            | TokenError::Grant
+            | TokenError::GrantType
+            | TokenError::Scope
+            | TokenError::NotNow => Level::Warn,
+        };
         self.note(
             ask,
             level,
@@ -205,6 +240,10 @@ impl SignInRoom {
         let mut response = answer::personal(answer::json(&words));
         *response.status_mut() =
             StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        if let Some(left) = retry_after {
+            let seconds = HeaderValue::from(left.as_secs() + 1); // a part of one is one
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         if *error == TokenError::Client {
             let basic = HeaderValue::from_static("Basic realm=\"usher\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);

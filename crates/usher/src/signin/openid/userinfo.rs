@@ -3,7 +3,7 @@
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 use usher_rules::{
-    openid::{AccessToken, GrantStep, RefreshToken, TokenError, authenticate, userinfo as told},
+    openid::{AccessToken, GrantStep, RefreshToken, TokenError, userinfo as told},
     plan::Level,
 };
 
@@ -58,7 +58,7 @@ impl SignInRoom {
     /// A token that is none is given back already (RFC 7009 §2.2).
     async fn take_back(&self, ask: &Ask) -> Result<(), NoTokens> {
         let form = ask.form().map_err(|_| TokenError::Request)?;
-        let client = authenticate(&ask.plan().openid_clients, authorization(ask), &form)?;
+        let client = self.client(ask, &form)?;
         let text = form.text("token").ok_or(TokenError::Request)?;
         let refresh = RefreshToken::open(&self.keys, text).map(|token| (token.client, token.grant));
         let access = || AccessToken::open(&self.keys, text, ask.wall());
