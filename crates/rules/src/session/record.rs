@@ -192,10 +192,15 @@ impl Session {
         shown.and_then(|shown| shown.credential.as_ref())
     }
 
-    /// Does a program bring what leads to it, so that nobody can sign in again, and it is not idle
-    /// when nobody uses it?
+    /// Does a program bring what leads to it, so that nobody can sign in again?
     pub fn is_of_program(&self) -> bool {
         matches!(self.sign_in.means, Means::ServiceAccount | Means::AppPassword)
+    }
+
+    /// Is it over when nobody has used it for `session_idle_timeout`? Nobody leaves a program or a TV
+    /// unlocked on a desk.
+    pub fn ends_when_idle(&self) -> bool {
+        !self.is_of_program() && self.app.is_none()
     }
 
     /// Is it a program's, to which an operator gave a token? No provider is asked about it.

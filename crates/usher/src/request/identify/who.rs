@@ -179,9 +179,8 @@ pub fn in_force(
     if live.session().is_of_service_account() {
         return Ok(live);
     }
-    // Nobody leaves a TV unlocked on a desk: an app that was let in stays so.
-    let is_of_program = live.session().is_of_program() || live.session().app.is_some();
-    if plan.sessions.idle.is_some_and(|idle| !is_of_program && !live.is_used(idle, now)) {
+    let idle = plan.sessions.idle.filter(|_| live.session().ends_when_idle());
+    if idle.is_some_and(|idle| !live.is_used(idle, now)) {
         return Err(Rejection::Expired);
     }
     if plan.sign_in.providers.of(&live.session().idp_id).is_none() {
