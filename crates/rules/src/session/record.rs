@@ -197,9 +197,9 @@ impl Session {
         matches!(self.sign_in.means, Means::ServiceAccount | Means::AppPassword)
     }
 
-    /// Is it over once nobody has used it for long (`session_idle_timeout`)? No program's is, and
-    /// nobody leaves a TV unlocked on a desk: an app that was let in stays so.
-    pub fn may_be_idle(&self) -> bool {
+    /// Is it over when nobody has used it for `session_idle_timeout`? Nobody leaves a program or a TV
+    /// unlocked on a desk.
+    pub fn ends_when_idle(&self) -> bool {
         !self.is_of_program() && self.app.is_none()
     }
 

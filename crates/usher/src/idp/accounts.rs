@@ -156,8 +156,7 @@ impl WaysIn {
         let recovery = || canonical(typed).and_then(|made| was.recover(&made));
         let then = was.take(typed, now.wall).or_else(recovery);
         let Some(then) = then else {
-            let missed = was.missed();
-            let _counted_by_another = self.kept.swap_code_app(owner, Some(was), Some(missed)).await;
+            self.count_missed(owner, was).await.map_err(unavailable)?;
             return Err(PasswordRefusal::WrongCode);
         };
         let swapped = self.kept.swap_code_app(owner, Some(was), Some(then)).await;
@@ -167,6 +166,19 @@ impl WaysIn {
         self.directory.throttle.give_back(counted);
         let (owner, _hash) = self.owner(owner).await.map_err(unavailable)?;
         still_let_in(owner, now.wall)
+    }
+
+    /// Counts a code that was wrong, also where another one is counted at once: tries that come
+    /// together are no cheaper.
+    async fn count_missed(&self, owner: &str, mut was: CodeApp) -> Result<(), PeopleError> {
+        loop {
+            let missed = was.missed();
+            if self.kept.swap_code_app(owner, Some(was), Some(missed)).await? {
+                return Ok(());
+            }
+            let Some(now) = self.kept.code_app(owner).await? else { return Ok(()) };
+            was = now;
+        }
     }
 
     async fn code_app_added(

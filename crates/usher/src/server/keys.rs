@@ -58,7 +58,7 @@ impl OwnKeys {
         let keys = Arc::new(derived(given, &made)?);
         let hosted = hosted(&shared_in_turn(given, &made));
         store.seal_with(Arc::clone(&keys))?;
-        store.settle_keys(made, now)?;
+        store.settle_keys(&made, now)?;
         Ok(Self { keys, signer, hosted })
     }
 }
@@ -83,19 +83,24 @@ impl IdTokenKeys {
             return Ok(());
         }
         let fresh = Signer::generate_rsa_pem()?;
-        let pem = self.store.sealed_secret("openid signing key", || fresh)?;
+        let pem = self.store.id_token_key(|| fresh)?;
         let _first = self.signer.set(Signer::from_pem(pem.expose())?);
         Ok(())
     }
 }
 
-/// With which a server on this store signs handles.
+/// With which a server on this store signs handles, also one that runs: it knows new keys only when
+/// it is started.
 ///
 /// # Errors
 ///
 /// [`KeyFailure`].
 pub fn session_keys(given: &Secrets, store: &Store) -> Result<Keys, KeyFailure> {
-    derived(given, &made_here(given, store)?)
+    let mut made = made_here(given, store)?;
+    if made.iter().any(|set| set.since.is_some()) {
+        made.retain(|set| set.since.is_some());
+    }
+    derived(given, &made)
 }
 
 /// The keys that were made for what the config does not give; the newest first.

@@ -83,7 +83,7 @@ impl SignInRoom {
     async fn end_what_is_over(&self, plan: &Plan, all: &[Arc<LiveSession>], clock: &dyn Clock) {
         let now = clock.now();
         for live in all {
-            let idle = plan.sessions.idle.filter(|_| live.session().may_be_idle());
+            let idle = plan.sessions.idle.filter(|_| live.session().ends_when_idle());
             match idle.map_or(Use::Recent, |idle| live.is_looked_at(idle, now)) {
                 Use::Recent => {}
                 Use::Unwritten(last) => {

@@ -25,6 +25,8 @@ use super::{
 
 /// Under which name the store remembers its keys.
 const MARK: &str = "which keys";
+/// Under which name it keeps what signs ID tokens, sealed.
+const ID_TOKEN_KEY: &str = "openid signing key";
 
 /// The keys that a store is used with.
 #[derive(Serialize, Deserialize)]
@@ -124,6 +126,14 @@ impl Store {
         Ok(mark(&db)?.map(|mark| mark.file))
     }
 
+    /// Does the store hold something that nothing seals, as an earlier usher kept it?
+    pub(super) fn holds_unsealed(&self) -> Result<bool, StoreFailure> {
+        let db = open::connect_again(&self.file)?;
+        let any = "SELECT EXISTS (SELECT 1 FROM secrets) \
+                   OR EXISTS (SELECT 1 FROM second_factors WHERE body LIKE '{%')";
+        Ok(db.query_row(any, [], |row| row.get(0))?)
+    }
+
     /// From now on what is secret is sealed with these keys; what earlier ones sealed, or nobody, is
     /// sealed anew, all of it or nothing.
     ///
@@ -134,6 +144,7 @@ impl Store {
         let db = open::connect_again(&self.file)?;
         db.execute_batch("BEGIN IMMEDIATE")?;
         accounts::reseal(&db, &keys)?;
+        reseal_secrets(&db, &keys)?;
         let resealed: Vec<SignedIn> = self
             .sessions
             .all()
@@ -152,17 +163,14 @@ impl Store {
         Ok(())
     }
 
-    /// A key of ours that is kept sealed; made by the first call, and where none of the keys in force
-    /// opens what is there. Blocks for the disk, after [`Store::seal_with`].
+    /// What signs ID tokens, which is kept sealed; made by the first call, and where none of the keys
+    /// in force opens what is there. Blocks for the disk, after [`Store::seal_with`].
     ///
     /// # Errors
     ///
     /// [`StoreFailure`]. A key that could not be kept is not handed out.
-    pub fn sealed_secret(
-        &self,
-        name: &str,
-        fresh: impl FnOnce() -> Secret,
-    ) -> Result<Secret, StoreFailure> {
+    pub fn id_token_key(&self, fresh: impl FnOnce() -> Secret) -> Result<Secret, StoreFailure> {
+        let name = ID_TOKEN_KEY;
         let unsealed = || StoreFailure::Unexpected { what: "nothing seals here yet".into() };
         let keys = self.sealing.get().ok_or_else(unsealed)?;
         let db = open::connect_again(&self.file)?;
@@ -172,41 +180,43 @@ impl Store {
             let sealed = std::str::from_utf8(&sealed).ok()?;
             keys.open(Purpose::OpenId, name.as_bytes(), sealed).ok()
         });
-        let secret = kept.map_or_else(fresh, Secret::new);
-        // Sealed anew each time: the key that sealed it before may be about to go.
+        if let Some(kept) = kept {
+            return Ok(Secret::new(kept));
+        }
+        let secret = fresh();
         let sealed = keys.seal(Purpose::OpenId, name.as_bytes(), secret.expose(), random()?);
         remembered::keep(&db, name, sealed.as_bytes())?;
         db.execute_batch("COMMIT")?;
         Ok(secret)
     }
 
-    /// The keys of the file seal here since now, or since what they say. Earlier ones go once
+    /// The keys that are used here seal since now, or since what the file says. Earlier ones go once
     /// nobody is signed in who was so before.
     ///
     /// # Errors
     ///
     /// [`KeyFileError`]; the file is as it was then.
-    pub fn settle_keys(&self, mut keys: Vec<KeySet>, now: UnixTime) -> Result<(), KeyFileError> {
-        let (Some(file), several) = (self.key_file()?, keys.len() > 1) else { return Ok(()) };
-        let Some(newest) = keys.first_mut() else { return Ok(()) };
-        let over = match newest.since {
-            None => {
-                newest.since = Some(now);
-                false
-            }
+    pub fn settle_keys(&self, used: &[KeySet], now: UnixTime) -> Result<(), KeyFileError> {
+        let (Some(file), Some(newest)) = (self.key_file()?, used.first()) else { return Ok(()) };
+        let _turn = self.turn()?;
+        let mut keys = key_file::read(&file)?.unwrap_or_default();
+        let several = keys.len() > 1;
+        // Newer ones may have been made since these were read: the next start settles those.
+        let Some(first) = keys.first_mut().filter(|first| first.id() == newest.id()) else {
+            return Ok(());
+        };
+        match first.since {
+            None => first.since = Some(now),
             Some(since) if several => {
+                // A second may have had both a session of the earlier ones and the new start.
                 let all = self.sessions.all();
-                if all.iter().any(|live| live.session().issued_at() < since) {
+                if all.iter().any(|live| live.session().issued_at() <= since) {
                     return Ok(());
                 }
-                true
+                keys.truncate(1);
             }
             Some(_) => return Ok(()),
-        };
-        if over {
-            keys.truncate(1);
         }
-        let _turn = self.turn()?;
         Ok(key_file::write(&file, &keys)?)
     }
 
@@ -220,6 +230,16 @@ impl Store {
         let turn = directory::new_file(self.dir(), &lock)?;
         turn.lock().map_err(|source| OpenError::io(&lock, source))?;
         Ok(turn)
+    }
+}
+
+/// Also where no config asks for it now: the key that sealed it may be about to go.
+fn reseal_secrets(db: &Connection, keys: &Keys) -> Result<(), StoreFailure> {
+    let Some(sealed) = remembered::find(db, ID_TOKEN_KEY)? else { return Ok(()) };
+    let sealed = String::from_utf8_lossy(&sealed);
+    match keys.resealed(Purpose::OpenId, ID_TOKEN_KEY.as_bytes(), &sealed, random()?) {
+        Some(anew) => remembered::keep(db, ID_TOKEN_KEY, anew.as_bytes()),
+        None => Ok(()),
     }
 }
 

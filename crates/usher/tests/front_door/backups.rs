@@ -1,6 +1,6 @@
 //! A backup is made while people come and go, and brings everybody back.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use http::StatusCode;
 use usher::store::{BackupError, KeysOfBackup, OpenError, Protection, Store, Work, restore};
@@ -176,4 +176,27 @@ async fn half_a_restore_starts_nothing() {
     restore(&file, &server.data_dir(), Some(&passphrase()), NOW).unwrap();
     server.restart(&text).await;
     server.signed_in(PAGE, ANN).await;
+}
+
+#[tokio::test]
+async fn a_backup_holds_no_backup_leaves_no_certificate_out_and_is_ours_alone() {
+    let app = Upstream::echo();
+    let mut server = TestServer::open(&config(&[friends("tv.test", app.address)])).await;
+    let dir = server.data_dir();
+    let (one, two) = (dir.join("one"), dir.join("two"));
+    let certificate = dir.join("acme/decisions.example.com/certificate.pem");
+    fs::create_dir_all(certificate.parent().unwrap()).unwrap();
+    fs::write(&certificate, "a certificate").unwrap();
+    // Somebody who may write there has put a file in the way, to read what comes into it.
+    let theirs = dir.join("two.new");
+    fs::write(&theirs, "").unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o666)).unwrap();
+    let sealed = passphrase();
+    back_up(&server, &one, Protection::Sealed(&sealed, CHEAP)).unwrap();
+    back_up(&server, &two, Protection::Sealed(&sealed, CHEAP)).unwrap();
+    assert_eq!(fs::metadata(&two).unwrap().permissions().mode() & 0o777, 0o600);
+    server.stop(PATIENCE).await;
+    restore(&two, &dir, Some(&sealed), NOW).unwrap();
+    assert!(!one.exists(), "each would hold all that were made before it");
+    assert_eq!(fs::read(&certificate).unwrap(), b"a certificate");
 }

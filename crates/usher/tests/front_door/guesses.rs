@@ -1,8 +1,14 @@
 //! Whoever guesses has so many tries.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use usher_rules::accounts::Invitation;
+use usher::{idp::WaysIn, store::Store};
+use usher_rules::{
+    accounts::{Accounts as _, Invitation},
+    people::People as _,
+    session::Keys,
+    time::Clock as _,
+};
 
 use crate::{
     authenticator::{FILM, house},
@@ -45,4 +51,29 @@ async fn a_good_link_tries_out_no_addresses_for_long() {
     server.clock.turn(Duration::from_secs(30));
     let own = [("email", "kim@example.com"), ("password", "a good long password of kim")];
     assert_eq!(kim.post(&page, "", &own).await.status, 200, "and it is still good");
+}
+
+/// Tries that come at once are no cheaper than one after another.
+#[tokio::test]
+async fn wrong_codes_that_come_at_once_are_each_counted() {
+    let (server, _upstream) = house().await;
+    let (_ann, secret, _codes) = ann_asks_for_codes(&server).await;
+    let store = Arc::new(Store::open(&server.data_dir()).unwrap());
+    let made = &server.keys()[0];
+    store.seal_with(Arc::new(Keys::derive(&made.shared, &made.cookie).unwrap())).unwrap();
+    let (ann, _) = store.find(ANN.0).await.unwrap().unwrap();
+    let ways = WaysIn::new(Arc::new(server.directory()), Arc::<Store>::clone(&store));
+    for n in 0..50 {
+        server.clock.turn(Duration::from_secs(60));
+        let now = server.clock.now();
+        let (one, other) = tokio::join!(
+            ways.take_code(&ann.id, "no code", now),
+            ways.take_code(&ann.id, "nor this", now)
+        );
+        assert!(one.is_err() && other.is_err(), "{n}");
+    }
+    server.clock.turn(Duration::from_secs(60));
+    let code = shown_by_app(&server, &secret);
+    let taken = ways.take_code(&ann.id, &code, server.clock.now()).await;
+    assert!(taken.is_err(), "a hundred of them");
 }

@@ -1,12 +1,16 @@
 //! Keys are replaced, by command or in the config, and nobody notices.
 
+use std::time::Duration;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{Method, StatusCode};
 use usher::{server::fresh_keys, store::Store};
 use usher_lab::{browser::NAVIGATION, upstream::Upstream};
+use usher_rules::openid::JWKS;
 
 use crate::{
     hosted::{SERVICE, origin, proxy_of, service},
+    openid, service_accounts,
     test_server::{ANN, TestServer, config, friends},
 };
 
@@ -111,4 +115,40 @@ async fn a_key_that_is_rotated_at_a_hosted_service_costs_nobody_a_failed_sign_in
     let form = browser.follow(asked).await;
     assert_eq!(form.status, StatusCode::OK, "{}", form.body);
     assert!(form.body.contains("password"), "who was sent there before is asked: {}", form.body);
+}
+
+/// `usher service-account create` says that a running usher takes the token within seconds. So it does
+/// between new keys and the start that takes them up.
+#[tokio::test]
+async fn a_token_made_between_new_keys_and_a_restart_counts_before_and_after_it() {
+    let app = Upstream::echo();
+    let text = config(&[friends("tv.test", app.address)]);
+    let mut server = TestServer::open(&text).await;
+    rotate(&server);
+    let line = "create ci --group friends --until never";
+    let (done, token) = service_accounts::command(&server, line).await;
+    assert!(done, "{token}");
+    service_accounts::answers(&server, token.trim(), StatusCode::OK).await;
+    for _ in 0..2 {
+        server.restart(&text).await;
+        service_accounts::answers(&server, token.trim(), StatusCode::OK).await;
+    }
+}
+
+/// What signs ID tokens is sealed with keys that go: also where no config names an app meanwhile.
+#[tokio::test]
+async fn what_signs_id_tokens_outlives_the_keys_that_sealed_it() {
+    let app = Upstream::echo();
+    let (apps, none) = (openid::config(&app), config(&[friends("tv.test", app.address)]));
+    let mut server = TestServer::open(&apps).await;
+    let url = format!("{}{JWKS}", openid::LOGIN);
+    let before = server.browser().fetch(&url).await.body;
+    rotate(&server);
+    for text in [&none, &none, &apps] {
+        server.clock.turn(Duration::from_secs(2));
+        server.restart(text).await;
+    }
+    assert_eq!(server.keys().len(), 1, "nobody needs the earlier ones");
+    assert!(before.contains("kid"), "{before}");
+    assert_eq!(server.browser().fetch(&url).await.body, before);
 }

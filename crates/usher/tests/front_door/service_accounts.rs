@@ -22,7 +22,7 @@ struct Line {
 }
 
 /// What `usher service-account …` says, in a process of its own as far as the server can tell.
-async fn command(server: &TestServer, line: &str) -> (bool, String) {
+pub async fn command(server: &TestServer, line: &str) -> (bool, String) {
     let words = ["service-account"].into_iter().chain(line.split(' '));
     let args = <Line as clap::Parser>::parse_from(words).args;
     let (dir, now) = (server.data_dir(), server.clock.now().wall);
@@ -44,7 +44,7 @@ async fn status(server: &TestServer, host: &str, (name, value): (&str, &str)) ->
 
 /// Waits until the token leads to this answer: the server looks once a second. By HEAD, since a body
 /// is cut off whose permit ends meanwhile.
-async fn answers(server: &TestServer, token: &str, expected: StatusCode) {
+pub async fn answers(server: &TestServer, token: &str, expected: StatusCode) {
     let bearer = format!("Pomerium {token}");
     within("the server has seen what another process did", async {
         let (url, fields) = ("https://tv.test/", [("authorization", &*bearer)]);

@@ -179,7 +179,7 @@ pub fn in_force(
     if live.session().is_of_service_account() {
         return Ok(live);
     }
-    let idle = plan.sessions.idle.filter(|_| live.session().may_be_idle());
+    let idle = plan.sessions.idle.filter(|_| live.session().ends_when_idle());
     if idle.is_some_and(|idle| !live.is_used(idle, now)) {
         return Err(Rejection::Expired);
     }

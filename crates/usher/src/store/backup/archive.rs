@@ -99,6 +99,11 @@ struct Listed {
     octets: usize,
 }
 
+/// Does a file begin as a backup does?
+pub(super) fn is_one(file: &[u8]) -> bool {
+    file.starts_with(MAGIC)
+}
+
 fn random<const N: usize>() -> Result<[u8; N], BackupError> {
     let mut octets = [0; N];
     aws_lc_rs::rand::fill(&mut octets).map_err(|_| BackupError::NoKey)?;

@@ -62,6 +62,11 @@ pub enum BackupError {
     /// It could be guessed.
     #[error("the passphrase is shorter than {SHORTEST_PASSPHRASE} octets")]
     ShortPassphrase,
+    /// What is to be left out is in the store itself.
+    #[error(
+        "the store still holds keys, or what apps make their codes of, as an earlier usher kept them"
+    )]
+    NotSealedYet,
     /// There is no memory or no randomness for a key.
     #[error("no key could be made of the passphrase")]
     NoKey,
@@ -89,6 +94,11 @@ impl BackupError {
                 "name the file with the passphrase that it was made with".into()
             }
             Self::ShortPassphrase => "make one: head -c24 /dev/urandom | base64 >FILE".into(),
+            Self::NotSealedYet => {
+                "start usher once, which moves the keys to a file of their own and \
+                                   seals the rest; or seal the backup: --passphrase-file FILE"
+                    .into()
+            }
             Self::NoKey => "look at the memory that is free".into(),
             Self::Exists(_) => "name another file, or move that one aside".into(),
             Self::Open(error) => error.hint(),
@@ -111,6 +121,9 @@ impl Store {
     ) -> Result<(), BackupError> {
         if to.exists() {
             return Err(BackupError::Exists(to.to_owned()));
+        }
+        if matches!(protection, Protection::WithoutKeys) && self.holds_unsealed()? {
+            return Err(BackupError::NotSealedYet);
         }
         let mut entries = vec![Entry { name: open::FILE.into(), content: self.snapshot()? }];
         let (sealed, passphrase) = match protection {
@@ -159,9 +172,11 @@ fn write_new(to: &Path, content: &[u8]) -> Result<(), OpenError> {
     let mut draft = to.as_os_str().to_owned();
     draft.push(".new");
     let draft = PathBuf::from(draft);
+    let _left_over = fs::remove_file(&draft);
     let write = || {
+        // Nobody who may write to the folder has put one there: it would be theirs, or lead elsewhere.
         let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&draft)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&draft, to)
@@ -172,22 +187,21 @@ fn write_new(to: &Path, content: &[u8]) -> Result<(), OpenError> {
     })
 }
 
-/// Files of the data directory that a backup leaves out: the store is copied by itself, others say
-/// what a server is doing, or are unfinished.
+/// Files of the data directory that a backup leaves out, by their names below it: the store is copied
+/// by itself, others say what a server is doing, or are unfinished.
 fn is_left_out(name: &str) -> bool {
-    const PREFIXES: [&str; 8] = [
+    const PREFIXES: [&str; 9] = [
         "usher.sqlite3",
         "usher.lock",
         "usher.running",
         "usher.reserve",
         "usher.plan",
+        "decisions.",
         KEY_FILE,
         restore::REPLACED,
         restore::STAGED,
     ];
-    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        || name.ends_with(".new")
-        || name.contains("decisions")
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || name.ends_with(".new")
 }
 
 fn beside(dir: &Path, root: &Path, entries: &mut Vec<Entry>) -> Result<(), BackupError> {
@@ -203,7 +217,11 @@ fn beside(dir: &Path, root: &Path, entries: &mut Vec<Entry>) -> Result<(), Backu
         if kind.is_dir() {
             beside(&path, root, entries)?;
         } else if kind.is_file() && kind.len() <= LARGEST {
-            entries.push(Entry { name, content: read(&path)? });
+            let content = read(&path)?;
+            // Each would hold all that were made before it.
+            if !archive::is_one(&content) {
+                entries.push(Entry { name, content });
+            }
         }
     }
     Ok(())

@@ -15,7 +15,9 @@ use usher_rules::{
 use super::{find, fresh, member, secret};
 use crate::{
     request::identify::{SessionStore as _, contract::session},
-    store::{KEY_FILE, KeyFileError, KeySet, Store, keys, open, read_keys},
+    store::{
+        BackupError, KEY_FILE, KeyFileError, KeySet, Protection, Store, keys, open, read_keys,
+    },
 };
 
 fn set(n: u8) -> KeySet {
@@ -129,7 +131,7 @@ async fn what_is_secret_is_sealed_and_opens_after_a_rotation() {
     assert!(lies_in(&store, b"201,202,203,204,205"), "in the clear, as an earlier usher kept it");
     store.seal_with(Arc::clone(&keys)).unwrap();
     assert!(!lies_in(&store, b"201,202,203,204,205"), "not even in the log");
-    store.settle_keys(first, UnixTime::from_seconds(5)).unwrap();
+    store.settle_keys(&first, UnixTime::from_seconds(5)).unwrap();
     assert_eq!(store.code_app(&ann.id).await.unwrap(), Some(app.clone()), "sealed since");
     drop(store);
 
@@ -146,14 +148,14 @@ async fn what_is_secret_is_sealed_and_opens_after_a_rotation() {
         newest.open(Purpose::Tokens, bound_to, &kept).ok()
     };
     assert_eq!(opened(&store).as_deref(), Some(&b"refresh"[..]), "in memory");
-    store.settle_keys(rotated, UnixTime::from_seconds(3000)).unwrap();
+    store.settle_keys(&rotated, UnixTime::from_seconds(3000)).unwrap();
     drop(store);
 
     let store = Arc::new(Store::open(dir.path()).unwrap());
     assert_eq!(opened(&store).as_deref(), Some(&b"refresh"[..]), "and on the disk");
     let file = dir.path().join(KEY_FILE);
     let settle = || {
-        store.settle_keys(store.keys(None, never).unwrap(), UnixTime::from_seconds(4000)).unwrap();
+        store.settle_keys(&store.keys(None, never).unwrap(), UnixTime::from_seconds(4000)).unwrap();
         read_keys(&file).unwrap().unwrap().len()
     };
     assert_eq!(settle(), 2, "somebody is signed in by the earlier key");
@@ -161,4 +163,49 @@ async fn what_is_secret_is_sealed_and_opens_after_a_rotation() {
     assert_eq!(settle(), 1, "and nobody is");
     store.seal_with(derived(&store.keys(None, never).unwrap())).unwrap();
     assert_eq!(store.code_app(&ann.id).await.unwrap(), Some(app), "the newest alone opens it");
+}
+
+#[tokio::test]
+async fn a_rotation_while_a_server_starts_is_not_lost() {
+    let (dir, store) = fresh();
+    let used = store.keys(None, || set(1)).unwrap();
+    store.rotate_keys(|| set(7)).unwrap();
+    store.settle_keys(&used, UnixTime::from_seconds(5)).unwrap();
+    let in_file = read_keys(&dir.path().join(KEY_FILE)).unwrap().unwrap();
+    assert_eq!(in_file.len(), 2);
+    assert!(store.keys(None, never).unwrap()[0].shared.same_as(&[7; 32]), "the newest counts");
+    // Whoever signed in within the second of the start may have done so by the earlier keys.
+    let settle = |at| {
+        let used = store.keys(None, never).unwrap();
+        store.settle_keys(&used, UnixTime::from_seconds(at)).unwrap();
+        read_keys(&dir.path().join(KEY_FILE)).unwrap().unwrap().len()
+    };
+    let signed_in = session(1, &member("ann@example.com", &[]).id);
+    let (id, begun) = (signed_in.session.id.clone(), signed_in.session.issued_at);
+    store.insert(signed_in).await.unwrap();
+    assert_eq!([settle(begun), settle(begun + 1)], [2, 2]);
+    store.end(&id).await.unwrap();
+    assert_eq!(settle(begun + 2), 1);
+}
+
+#[tokio::test]
+async fn a_backup_without_keys_is_not_made_of_a_store_that_holds_them() {
+    let (dir, store) = fresh();
+    let to = dir.path().join("backup");
+    let back_up = || store.back_up(&to, Protection::WithoutKeys, UnixTime::from_seconds(5));
+    let refused = |outcome: Result<(), BackupError>| {
+        assert!(matches!(outcome, Err(BackupError::NotSealedYet)));
+        assert!(!to.exists());
+    };
+    keys::keep(&open::connect_again(&store.file).unwrap(), "shared_secret", &[9; 32]);
+    refused(back_up());
+    let first = store.keys(None, || set(1)).unwrap();
+    let ann = member("ann@example.com", &[]);
+    store.add(ann.clone(), secret("$")).await.unwrap();
+    let app = serde_json::json!({"secret": [201], "last_step": 0, "recovery": []});
+    let app: CodeApp = serde_json::from_value(app).unwrap();
+    assert!(store.swap_code_app(&ann.id, None, Some(app)).await.unwrap());
+    refused(back_up());
+    store.seal_with(derived(&first)).unwrap();
+    back_up().unwrap();
 }
