@@ -18,8 +18,8 @@ const ROUTE = (from, to) => `  - from: ${from}
     idle_timeout: 600s
 `;
 
-/** Starts everything. `provider` is null for the built-in one, else a function of this folder. */
-export async function house({ provider: startProvider = null } = {}) {
+/** Starts everything. `provider` is null for the built-in one, else a function of this folder; `keys` are more of the config. */
+export async function house({ provider: startProvider = null, keys = '' } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'usher-e2e-'));
   const undo = [() => rm(folder, { recursive: true, force: true })];
   const stop = async () => { for (const step of undo.splice(0).reverse()) await step(); };
@@ -39,7 +39,7 @@ export async function house({ provider: startProvider = null } = {}) {
     const to = `http://127.0.0.1:${wire.port}`;
     const config = join(folder, 'config.yaml'), data = join(folder, 'data');
     await writeFile(config, `address: 127.0.0.1:${port}
-${startProvider ? `authenticate_service_url: ${authenticate}\n` : ''}${provider.config}routes:
+${startProvider ? `authenticate_service_url: ${authenticate}\n` : ''}${provider.config}${keys}routes:
 ${ROUTE(routes.jellyfin, to)}    policy:
       - allow:
           or:

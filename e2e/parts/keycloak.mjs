@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { CACHE } from './cache.mjs';
+import { ADMIN, adminAt } from './keycloak-admin.mjs';
 import { CLIENT_SECRET } from './people.mjs';
 import { freePort, run, start, until } from './process.mjs';
 import { tap } from './tap.mjs';
@@ -15,7 +16,6 @@ const VERSION = '26.7.3';
 const SHA256 = '27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f';
 const GET = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get';
 const REALM = new URL('./keycloak-realm.json', import.meta.url);
-const ADMIN = { KC_BOOTSTRAP_ADMIN_USERNAME: 'admin', KC_BOOTSTRAP_ADMIN_PASSWORD: 'canary-admin-3Tn6' };
 
 /** Downloads, checks, unpacks and warms Keycloak where that was not done before. */
 export async function warmKeycloak(say = () => {}) {
@@ -98,10 +98,14 @@ export async function keycloak({ callback }) {
   const shared = process.env.USHER_E2E_KEYCLOAK;
   const server = shared ? { port: Number(shared), stop() {} } : await bootKeycloak();
   const wire = await tap(server.port);
-  await register(`http://127.0.0.1:${server.port}`, callback);
   const issuer = `http://localhost:${wire.port}/realms/usher`;
+  const admin = adminAt(new URL(issuer).origin);
+  // The callback's port is new in each run.
+  await admin.client({ redirectUris: [callback], attributes: { 'post.logout.redirect.uris': `${new URL(callback).origin}/*` } });
   return {
     name: 'Keycloak',
+    admin,
+    issuer,
     config: `idp_provider: oidc
 idp_provider_url: ${issuer}
 idp_client_id: usher
@@ -117,31 +121,4 @@ idp_scopes: [openid, profile, email]
     },
     async stop() { await wire.stop(); await server.stop(); },
   };
-}
-
-/** Tells Keycloak the callback, whose port is new in each run. */
-async function register(origin, callback) {
-  const token = await ask(`${origin}/realms/master/protocol/openid-connect/token`, {
-    method: 'POST',
-    body: new URLSearchParams({
-      grant_type: 'password', client_id: 'admin-cli',
-      username: ADMIN.KC_BOOTSTRAP_ADMIN_USERNAME, password: ADMIN.KC_BOOTSTRAP_ADMIN_PASSWORD,
-    }),
-  });
-  const headers = { authorization: `Bearer ${token.access_token}`, 'content-type': 'application/json' };
-  const [client] = await ask(`${origin}/admin/realms/usher/clients?clientId=usher`, { headers });
-  await ask(`${origin}/admin/realms/usher/clients/${client.id}`, {
-    method: 'PUT', headers,
-    body: JSON.stringify({
-      ...client, redirectUris: [callback],
-      attributes: { ...client.attributes, 'post.logout.redirect.uris': `${new URL(callback).origin}/*` },
-    }),
-  });
-}
-
-async function ask(url, options) {
-  const answer = await fetch(url, options);
-  const text = await answer.text();
-  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${text.slice(0, 200)}`);
-  return text ? JSON.parse(text) : null;
 }

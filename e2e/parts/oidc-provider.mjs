@@ -32,6 +32,19 @@ idp_scopes: [openid, profile, email, groups]
 `,
     wire,
     origin: issuer,
+    /** Stops it as an operator would: what it has begun to answer is answered. It keeps what it knows. */
+    async down() {
+      const closed = once(server.close(), 'close');
+      const idle = setInterval(() => server.closeIdleConnections(), 20);
+      const late = setTimeout(() => server.closeAllConnections(), 2_000); // browsers connect ahead of need
+      await closed;
+      clearInterval(idle);
+      clearTimeout(late);
+    },
+    async up() {
+      server.listen(port, '127.0.0.1');
+      await once(server, 'listening');
+    },
     async signIn(page, person) {
       await page.fill('[name=login]', person.email);
       await page.fill('[name=password]', person.password);

@@ -8,12 +8,14 @@ const KEPT_BYTES = 8 << 20; // each way; films are longer and hold no secrets
 export async function tap(port) {
   const kept = { up: [], down: [] }, size = { up: 0, down: 0 };
   const sockets = new Set();
+  let calls = 0;
   const keep = (way, bytes) => {
     if (size[way] + bytes.length > KEPT_BYTES) return;
     size[way] += bytes.length;
     kept[way].push(Buffer.from(bytes));
   };
   const server = createServer((client) => {
+    calls += 1;
     const upstream = connect({ port, host: '127.0.0.1' });
     for (const [from, to, way] of [[client, upstream, 'up'], [upstream, client, 'down']]) {
       sockets.add(from);
@@ -27,6 +29,8 @@ export async function tap(port) {
   await once(server, 'listening');
   return {
     port: server.address().port,
+    /** How many connections were begun so far. */
+    calls: () => calls,
     /** What clients sent so far. */
     up: () => Buffer.concat(kept.up).toString('latin1'),
     /** What the server behind answered so far. */
