@@ -118,7 +118,11 @@ impl BoundApps {
     /// # Errors
     ///
     /// [`StoreError`]; its token counts for nothing then.
-    pub(super) async fn bind(&self, new: SignedIn, by: &LiveSession) -> Result<(), StoreError> {
+    pub(super) async fn bind(
+        &self,
+        new: SignedIn,
+        by: &LiveSession,
+    ) -> Result<Arc<LiveSession>, StoreError> {
         let older = self.of_device(&new);
         let live = self.sessions.insert(new).await?;
         // What ended all of somebody's sessions may have come in between.
@@ -130,7 +134,7 @@ impl BoundApps {
         for one in older {
             self.sessions.end(&one.session().id).await?; // its token ended at the server, too
         }
-        Ok(())
+        Ok(live)
     }
 
     /// The same person's of the same device: a server gives a device one token for each user.

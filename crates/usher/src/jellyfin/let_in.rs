@@ -1,12 +1,13 @@
 //! Somebody says yes to an app: their account at the server, a token for it, and whose it is from
 //! now on.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use usher_rules::{
     jellyfin::{
         TokenHash,
-        pairing::{AppNames, PairingId},
+        pairing::{AppNames, Owner, PairingId},
     },
     people::Person,
     plan::{BUILTIN, Jellyfin},
@@ -16,7 +17,7 @@ use usher_rules::{
 };
 
 use super::{
-    api::{Api, Minted, NotDone},
+    api::{Api, NotDone},
     bound::BOUND_FOR,
     not_let_in::{NotLetIn, owner},
     pairing::Pairing,
@@ -25,6 +26,23 @@ use crate::request::{
     AppRequest, EventName,
     identify::{LiveSession, StoreError},
 };
+
+/// What somebody said yes to. However that ends, and if they leave before it does, an app that was
+/// not let in waits on.
+struct Claim<'a> {
+    pairing: &'a Pairing,
+    server: &'a str,
+    id: PairingId,
+    owner: &'a Owner,
+    now: Instant,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let Self { pairing, server, id, owner, now } = *self;
+        pairing.with(server, |all| all.release(id, owner, now));
+    }
+}
 
 impl Pairing {
     /// Lets an app in that waits. When it resolves, its token counts; gives its names.
@@ -37,18 +55,19 @@ impl Pairing {
     ) -> Result<AppNames, NotLetIn> {
         let (owner, now) = (owner(live), asked.now.monotonic);
         let app = self.with(server, |all| all.claim(id, &owner, now))?;
+        let _given_back = Claim { pairing: self, server, id, owner: &owner, now };
         let made = self.make(asked, server, (live, by), &app).await;
         match made {
-            Ok(minted) => {
-                let answer = minted.answer;
-                let bound = self.with(server, |all| all.bind(id, &owner, answer, now));
-                bound.map_err(|_nobody_gets_it| NotLetIn::Gone)?;
+            Ok((answer, new)) => {
+                if self.with(server, |all| all.bind(id, &owner, answer, now)).is_err() {
+                    self.bound.end(&new).await?; // nobody gets its token
+                    return Err(NotLetIn::Gone);
+                }
                 let cause = format!("let in the app {} on {:?}", app.client, &*app.device);
                 self.note(asked, EventName::SignIn, cause);
                 Ok(app)
             }
             Err(error) => {
-                self.with(server, |all| all.release(id, &owner, now));
                 let cause = format!("the app {} was not let in: {error}", app.client);
                 self.note(asked, EventName::SignInFailed, cause);
                 Err(error)
@@ -63,7 +82,7 @@ impl Pairing {
         server: &str,
         (live, by): (&Arc<LiveSession>, LetInBy),
         app: &AppNames,
-    ) -> Result<Minted, NotLetIn> {
+    ) -> Result<(Bytes, Arc<LiveSession>), NotLetIn> {
         let settings = asked.route.jellyfin.as_deref().ok_or(NotDone::NoKey)?;
         let key = settings.api_key.as_ref().ok_or(NotDone::NoKey)?;
         let until = self.until(live, asked.now.wall).await?;
@@ -82,11 +101,13 @@ impl Pairing {
             by,
         };
         let new = session(asked, live, bound, until)?;
-        if let Err(error) = self.bound.bind(new, live).await {
-            let _what_nobody_knows = api.log_out(&minted.token).await;
-            return Err(error.into());
+        match self.bound.bind(new, live).await {
+            Ok(new) => Ok((minted.answer, new)),
+            Err(error) => {
+                let _what_nobody_knows = api.log_out(&minted.token).await;
+                Err(error.into())
+            }
         }
-        Ok(minted)
     }
 
     /// Until when it is theirs: a guest's apps end with their visit.

@@ -39,11 +39,12 @@ use usher_rules::{
 use super::{
     Devices, Whose,
     api::Api,
-    bound::BoundApps,
+    bound::{BoundApps, DeviceAt},
     not_let_in::{NotLetIn, owner},
 };
 use crate::request::{
     Answers, AppRequest, Body, EventName, SignInJournal, SignInNote,
+    accept::Tasks,
     forward::{OwnClient, Trust, own_client},
     identify::{LiveSession, SessionStore},
 };
@@ -56,6 +57,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SMALL: usize = 4096;
 /// So long may each thing be that an app says of itself, in characters; it stands on a page.
 const LONGEST_NAME: usize = 64;
+/// Octets of the longest id of a device. Web clients make theirs of their browser's name and the
+/// time: what is cut off is what tells two of them apart.
+const LONGEST_ID: usize = 1024;
 
 /// Lets apps in.
 pub struct Pairing {
@@ -169,16 +173,21 @@ impl Pairing {
     }
 
     /// Has apps follow what is known of their owners, and ends at the server what has ended here.
-    /// To be called every second.
-    pub async fn follow(&self, plan: &Plan) {
+    /// To be called every second, and waits for no server: who looks after sessions calls it.
+    pub async fn follow(self: &Arc<Self>, plan: &Arc<Plan>, tasks: &Tasks) {
         for ended in self.bound.follow().await {
-            let is_there = |route: &&Arc<Route>| server_of(route).as_ref() == Some(&ended.server);
-            let route = plan.routes.iter().find(is_there);
-            let settings = route.and_then(|route| route.jellyfin.as_deref());
-            let Some(key) = settings.and_then(|it| it.api_key.as_ref()) else { continue };
-            let api = Api { client: &self.client, base: &ended.server, key };
-            let _refused_here_already = api.end_device(&ended.device_id).await;
+            let (pairing, plan) = (Arc::clone(self), Arc::clone(plan));
+            tasks.spawn_whole(async move { pairing.end_there(&plan, &ended).await });
         }
+    }
+
+    async fn end_there(&self, plan: &Plan, ended: &DeviceAt) {
+        let is_there = |route: &&Arc<Route>| server_of(route).as_ref() == Some(&ended.server);
+        let route = plan.routes.iter().find(is_there);
+        let settings = route.and_then(|route| route.jellyfin.as_deref());
+        let Some(key) = settings.and_then(|it| it.api_key.as_ref()) else { return };
+        let api = Api { client: &self.client, base: &ended.server, key };
+        let _refused_here_already = api.end_device(&ended.device_id).await;
     }
 
     async fn answer_to(&self, asked: AppRequest<'_>, body: Bytes) -> Response<Body> {
@@ -274,15 +283,8 @@ impl Devices for Pairing {
         })
     }
 
-    /// Without a key nobody can be let in, and the server's own is shut.
     fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers {
-        let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
-        match Asked::of(asked) {
-            Some(_) if has_key && opening == Opening::QuickConnect => {
-                Answers::Own { at_most: SMALL }
-            }
-            Some(_) | None => Answers::Upstream,
-        }
+        answered_here(opening, asked)
     }
 
     fn granted<'a>(
@@ -321,6 +323,15 @@ impl Devices for Pairing {
     }
 }
 
+/// Without a key nobody can be let in, and the server's own is shut.
+pub(super) fn answered_here(opening: Opening, asked: AppRequest<'_>) -> Answers {
+    let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
+    match Asked::of(asked) {
+        Some(_) if has_key && opening == Opening::QuickConnect => Answers::Own { at_most: SMALL },
+        Some(_) | None => Answers::Upstream,
+    }
+}
+
 impl fmt::Debug for Pairing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pairing").finish_non_exhaustive()
@@ -348,14 +359,14 @@ fn about_of(asked: AppRequest<'_>) -> Option<About> {
 /// What an app says of itself; `None` where it leaves something out.
 fn names(asked: AppRequest<'_>) -> Option<AppNames> {
     let client = credentials(&asked.head.headers, asked.head.uri.query()).ok()?.client?;
-    let [client, device, device_id, version] =
-        [&client.name, &client.device, &client.device_id, &client.version].map(|said| {
-            // The server's own limit is none; a page and a row of a table have one.
-            let shown = said.chars().filter(|c| !c.is_control()).take(LONGEST_NAME);
-            shown.collect::<String>().into_boxed_str()
-        });
+    let device_id = client.device_id;
+    let [client, device, version] = [&client.name, &client.device, &client.version].map(|said| {
+        // The server's own limit is none; a page and a row of a table have one.
+        let shown = said.chars().filter(|c| !c.is_control()).take(LONGEST_NAME);
+        shown.collect::<String>().into_boxed_str()
+    });
     let all = [&client, &device, &device_id, &version];
-    let is_whole = all.iter().all(|one| !one.trim().is_empty());
+    let is_whole = all.iter().all(|one| !one.trim().is_empty()) && device_id.len() <= LONGEST_ID;
     is_whole.then_some(AppNames { client, device, device_id, version })
 }
 

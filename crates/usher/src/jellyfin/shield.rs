@@ -13,6 +13,7 @@ const SHUT: &str = "Nobody gets this from outside.";
 const SETUP_OPEN: &str = "The server behind this was never set up.";
 const ADMINISTRATION: &str = "This is for those who look after the server.";
 const SOCKET: &str = "Sockets are opened at /socket.";
+const API_KEY: &str = "An API key is nobody's token.";
 const NOBODYS: &str = "This is for those who are signed in.";
 
 /// What is asked for.
@@ -35,6 +36,10 @@ pub(super) fn demands(
     };
     if state != Some(ServerState::SetupOpen) && service(settings, asked).is_some() {
         return Demand::Nothing; // the config names what it may
+    }
+    if found.token.as_ref().is_some_and(|token| is_api_key(settings, token)) {
+        let (rule, why, wrong) = ("jellyfin-api-key", API_KEY, Wrong::Nobody);
+        return Demand::Refused(AppRefusal { rule, why, wrong });
     }
     if is_socket(&asked.head.headers) && !takes_sockets(asked.path, &settings.base_path) {
         let (rule, why, wrong) = ("jellyfin-socket", SOCKET, Wrong::Asked);

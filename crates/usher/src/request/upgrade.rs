@@ -92,6 +92,9 @@ impl Upgrade {
         let client = wanted.then(|| Duplex::of_request(&mut head.extensions)).flatten()?;
         head.method = Method::GET;
         head.extensions.remove::<ext::Protocol>();
+        // RFC 8441 §5: it is there. Apps tell by it that this is no page.
+        let version = HeaderValue::from_static("13");
+        head.headers.entry(header::SEC_WEBSOCKET_VERSION).or_insert(version);
         let subprotocols = head.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
         let subprotocols = subprotocols.iter().cloned().collect();
         let handshake = Handshake { accept: HeaderValue::from_static("") };

@@ -20,17 +20,17 @@ const APP: &str = "MediaBrowser Client=\"Jellyfin%20TV\", Device=\"SHIELD\", Dev
                    Version=\"0.19\"";
 
 /// A library in which Ann has an account already.
-async fn library(users: &[&str]) -> RunningCinema {
+pub async fn library(users: &[&str]) -> RunningCinema {
     let users = users.iter().map(|name| CinemaUser::new(*name, "known to nobody")).collect();
     let admin_key = Some(KEY.into());
     Cinema::start(CinemaOptions { users, admin_key, ..Default::default() }).await.unwrap()
 }
 
-fn route(library: &RunningCinema) -> String {
+pub fn route(library: &RunningCinema) -> String {
     format!("{}  jellyfin: {{api_key: {KEY}}}\n", friends("tv.test", library.addr))
 }
 
-async fn open(library: &RunningCinema) -> TestServer {
+pub async fn open(library: &RunningCinema) -> TestServer {
     TestServer::open(&config(&[route(library)])).await
 }
 
@@ -68,14 +68,14 @@ impl App {
 }
 
 /// What stands in the page's button.
-fn button(page: &Seen, name: &str) -> String {
+pub fn button(page: &Seen, name: &str) -> String {
     let from = page.body.split(&format!("name=\"{name}\" value=\"")).nth(1);
     let from = from.unwrap_or_else(|| panic!("no button {name}: {}", page.body));
     from.split('"').next().unwrap().to_owned()
 }
 
 /// Somebody types a code and says yes; what the page says then.
-async fn say_yes(browser: &mut Browser, code: &str) -> Seen {
+pub async fn say_yes(browser: &mut Browser, code: &str) -> Seen {
     let page = browser.open(&format!("{TV}/link")).await;
     let asked = browser.post(&page, "/link", &[("code", code)]).await;
     let id = button(&asked, "app");

@@ -46,6 +46,7 @@ mod hours;
 mod http2_upstreams;
 mod invariants;
 mod jellyfin;
+mod jellyfin_kept;
 mod jellyfin_strangers;
 mod keys;
 mod keys_in_files;
