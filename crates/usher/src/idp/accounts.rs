@@ -2,15 +2,14 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use usher_rules::{
     accounts::{
         AccountLink, AccountRefusal, AccountStore, Accounts, Invitation, Joining, KeptCredential,
         KeptPasskey, LinkPurpose, MOST_PASSKEYS, NewCredential, ShownPasskey,
     },
-    passkey::{NewPasskey, PasskeyFault},
-    people::{AddressBy, BoxFuture, Member, PasswordRefusal, PeopleError},
+    passkey::PasskeyFault,
+    people::{BoxFuture, Member, PasswordRefusal, PeopleError},
     plan,
     secret::Secret,
     time::{Now, UnixTime},
@@ -23,6 +22,7 @@ use super::{
     generate::canonical,
     generated_password,
     throttle::By,
+    ways::{digest_of, new_passkey, newcomer, typed_wrong},
 };
 
 /// Who tries passkeys and links is counted under these, which are nobody's address.
@@ -32,8 +32,6 @@ const LINKS: &str = "link";
 const RECOVERY_CODES: usize = 8;
 /// Codes are short: whoever has somebody's password has so many tries, from wherever they are.
 const ANYWHERE: By = By::Device([0; 16]);
-/// The longest label of a passkey, in octets.
-const LONGEST_LABEL: usize = 100;
 
 /// Ways in beside passwords, of the same people.
 pub struct WaysIn {
@@ -401,60 +399,4 @@ impl Accounts for WaysIn {
     ) -> BoxFuture<'a, Result<Member, AccountRefusal>> {
         Box::pin(self.link_used(token, joining, from, now))
     }
-}
-
-fn newcomer(
-    invitation: &Invitation,
-    joining: &Joining<'_>,
-    now: UnixTime,
-) -> Result<Member, AccountRefusal> {
-    let (email, address_by) = match &invitation.email {
-        Some(email) => (email.clone(), AddressBy::Operator),
-        None => (address(joining.email).map_err(typed_wrong)?, AddressBy::Themselves),
-    };
-    let typed = name(joining.name).map_err(typed_wrong)?;
-    Ok(Member {
-        id: joining.id.into(),
-        email,
-        name: if typed.is_empty() { invitation.name.clone() } else { typed },
-        groups: invitation.groups.clone(),
-        added_at: now.seconds(),
-        until: invitation.until,
-        address_by,
-        changes: 0,
-    })
-}
-
-fn new_passkey(owner: &Member, key: NewPasskey, label: &str, now: UnixTime) -> KeptPasskey {
-    let label: String = label.chars().filter(|c| !c.is_control()).collect();
-    let label = label.trim();
-    let label = label.get(..label.floor_char_boundary(LONGEST_LABEL)).unwrap_or_default();
-    let label = if label.is_empty() { "Passkey" } else { label };
-    KeptPasskey {
-        key,
-        owner: owner.id.clone(),
-        label: label.into(),
-        added_at: now.seconds(),
-        used_at: None,
-    }
-}
-
-fn typed_wrong(error: DirectoryError) -> AccountRefusal {
-    match error {
-        DirectoryError::People(error) => AccountRefusal::People(error),
-        DirectoryError::Hashing(_) => AccountRefusal::TooManyTries,
-        error @ (DirectoryError::Address { .. }
-        | DirectoryError::Name
-        | DirectoryError::Group(_)
-        | DirectoryError::TooManyGroups
-        | DirectoryError::PasswordLength(_)
-        | DirectoryError::PasswordWeak
-        | DirectoryError::Random(_)) => AccountRefusal::Typed(error.to_string().into()),
-    }
-}
-
-fn digest_of(token: &str) -> [u8; 32] {
-    let mut digest_of = [0; 32];
-    digest_of.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    digest_of
 }

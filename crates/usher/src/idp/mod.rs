@@ -22,6 +22,7 @@ mod passwords;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod ways;
 mod weak;
 
 pub use accounts::WaysIn;

@@ -2,19 +2,15 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{Method, StatusCode};
-use usher::{
-    cli::app_password::{Args, run},
-    request::identify::SessionStore as _,
-    store::Store,
-};
+use usher::cli::app_password::{Args, run};
 use usher_lab::{
     browser::{Browser, NAVIGATION, Seen},
     patience::within,
     upstream::{Upstream, field},
 };
-use usher_rules::{session::SessionId, time::Clock as _};
+use usher_rules::time::Clock as _;
 
-use crate::test_server::{ANN, EVE, TestServer, config, eventually, friends};
+use crate::test_server::{ANN, EVE, TestServer, config, friends};
 
 #[derive(clap::Parser)]
 struct Line {
@@ -135,55 +131,6 @@ async fn t6_an_app_password_beside_another_credential_is_nobody_s() {
     let seen = asks(&server, "files.test", "the app's own", &[("cookie", &*cookie)]).await;
     assert_eq!(seen.status, StatusCode::OK);
     assert_eq!(field(&seen.body, "authorization"), Some(basic("whoever", "the app's own")));
-}
-
-/// `session_idle_timeout` is for people, who leave browsers open. A backup that runs once a night, and
-/// the password of an app, must not be gone by it.
-#[tokio::test]
-async fn what_programs_bring_does_not_end_when_nobody_uses_it() {
-    let app = Upstream::echo();
-    let routes = [friends("tv.test", app.address), friends("files.test", app.address)];
-    let text = format!("session_idle_timeout: 30m\n{}", config(&routes));
-    let server = TestServer::open(&text).await;
-    let token = "create nightly --group friends --until never";
-    let (done, token) = crate::service_accounts::command(&server, token).await;
-    assert!(done, "{token}");
-    let bearer = format!("Pomerium {}", token.trim());
-    let rclone = made(&server, &format!("{} files.test", ANN.0)).await;
-    answers(&server, "files.test", &rclone, StatusCode::OK).await;
-    let nightly = async || {
-        let fields = [("authorization", &*bearer)];
-        server.browser().send(Method::HEAD, "https://tv.test/", &fields, "").await.status
-    };
-    within("the server has seen the new token", async {
-        while nightly().await != StatusCode::OK {}
-    })
-    .await;
-    // What nobody used is looked at once a second. A browser that is over tells that it was; the
-    // third of them, that whatever it found the time before is done.
-    for _ in 0..3 {
-        let ann = server.signed_in("https://tv.test/", ANN).await;
-        server.clock.turn(std::time::Duration::from_secs(31 * 60));
-        let store = Store::open(&server.data_dir()).unwrap();
-        let id = newest_of_browser(&store);
-        drop(store);
-        eventually("a browser that nobody uses is over", || {
-            let store = Store::open(&server.data_dir()).unwrap();
-            store.all().iter().all(|live| live.session().id != id).then_some(())
-        })
-        .await;
-        drop(ann);
-    }
-    assert_eq!(nightly().await, StatusCode::OK, "an operator's token");
-    let seen = asks(&server, "files.test", &rclone, &[]).await;
-    assert_eq!(seen.status, StatusCode::OK, "somebody's password for an app");
-}
-
-/// The one session that a browser has.
-fn newest_of_browser(store: &Store) -> SessionId {
-    let all = store.all();
-    let of_browser = all.iter().filter(|live| live.session().ends_when_idle());
-    of_browser.max_by_key(|live| live.session().issued_at).unwrap().session().id.clone()
 }
 
 /// A client that says nothing of itself is asked for name and password only where browsers are not.
