@@ -129,7 +129,8 @@ impl Api<'_> {
         let users = users.as_array().ok_or(NotDone::Unreadable("its users"))?;
         let is_theirs = |user: &&Value| {
             let other = user.get("Name").and_then(Value::as_str).unwrap_or_default();
-            other.to_lowercase() == name.to_lowercase()
+            // Letters beyond ASCII that fold into others' would make two people one.
+            other.eq_ignore_ascii_case(name)
         };
         match users.iter().find(is_theirs) {
             Some(user) if user.pointer("/Policy/IsDisabled") == Some(&Value::Bool(false)) => {

@@ -46,3 +46,35 @@ pub trait Devices: Send + Sync {
     /// The answer to what was claimed, with the request's whole body.
     fn answer<'a>(&'a self, asked: AppRequest<'a>, body: Bytes) -> BoxFuture<'a, Response<Body>>;
 }
+
+/// Where no device is bound: no token is known, and none is given.
+#[derive(Clone, Copy, Debug)]
+pub struct NoDevices;
+
+impl Devices for NoDevices {
+    fn whose<'a>(&'a self, _: TokenHash, _: AppRequest<'a>) -> BoxFuture<'a, Whose> {
+        Box::pin(std::future::ready(Whose::Nobodys))
+    }
+
+    fn granted<'a>(
+        &'a self,
+        _: Door,
+        _: AppRequest<'a>,
+    ) -> BoxFuture<'a, Option<Arc<LiveSession>>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn passed(&self, _: AppRequest<'_>) {}
+
+    fn answers(&self, _: Opening, _: AppRequest<'_>) -> Answers {
+        Answers::Upstream
+    }
+
+    fn answers_somebody(&self, _: AppRequest<'_>) -> Answers {
+        Answers::Upstream
+    }
+
+    fn answer<'a>(&'a self, _: AppRequest<'a>, _: Bytes) -> BoxFuture<'a, Response<Body>> {
+        Box::pin(std::future::ready(Response::new(Body::full(""))))
+    }
+}

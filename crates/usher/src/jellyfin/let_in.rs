@@ -53,6 +53,9 @@ impl Pairing {
         (live, by): (&Arc<LiveSession>, LetInBy),
         id: PairingId,
     ) -> Result<AppNames, NotLetIn> {
+        if live.session().is_of_program() {
+            return Err(NotLetIn::NoName); // an app that it let in would outlive its password
+        }
         let (owner, now) = (owner(live), asked.now.monotonic);
         let app = self.with(server, |all| all.claim(id, &owner, now))?;
         let _given_back = Claim { pairing: self, server, id, owner: &owner, now };

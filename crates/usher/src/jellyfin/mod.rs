@@ -12,15 +12,13 @@ mod devices;
 mod legacy;
 mod let_in;
 mod link;
-mod no_devices;
 mod not_let_in;
 mod pairing;
 mod shield;
 mod states;
 mod toward;
 
-pub use devices::{Devices, Whose};
-pub use no_devices::NoDevices;
+pub use devices::{Devices, NoDevices, Whose};
 pub use pairing::{Pairing, PairingDeps};
 pub use states::States;
 

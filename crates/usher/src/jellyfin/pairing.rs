@@ -283,8 +283,15 @@ impl Devices for Pairing {
         })
     }
 
+    /// Without a key nobody can be let in, and the server's own is shut.
     fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers {
-        answered_here(opening, asked)
+        let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
+        match Asked::of(asked) {
+            Some(_) if has_key && opening == Opening::QuickConnect => {
+                Answers::Own { at_most: SMALL }
+            }
+            Some(_) | None => Answers::Upstream,
+        }
     }
 
     fn granted<'a>(
@@ -320,15 +327,6 @@ impl Devices for Pairing {
 
     fn answer<'a>(&'a self, asked: AppRequest<'a>, body: Bytes) -> BoxFuture<'a, Response<Body>> {
         Box::pin(self.answer_to(asked, body))
-    }
-}
-
-/// Without a key nobody can be let in, and the server's own is shut.
-pub(super) fn answered_here(opening: Opening, asked: AppRequest<'_>) -> Answers {
-    let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
-    match Asked::of(asked) {
-        Some(_) if has_key && opening == Opening::QuickConnect => Answers::Own { at_most: SMALL },
-        Some(_) | None => Answers::Upstream,
     }
 }
 
