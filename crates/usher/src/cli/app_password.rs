@@ -14,7 +14,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::people::Until;
+use super::{failure::tell, people::Until};
 use crate::{
     request::record::moment,
     store::{OpenError, Store},
@@ -98,11 +98,7 @@ pub fn run(
     errors: &mut dyn Write,
 ) -> ExitCode {
     let Err(failure) = change(command, dir, now, output) else { return ExitCode::SUCCESS };
-    let mut told = writeln!(errors, "error: {failure}");
-    if let Some(hint) = failure.hint() {
-        told = told.and_then(|()| writeln!(errors, "hint: {hint}"));
-    }
-    drop(told); // nowhere is left to say that standard error is closed
+    tell(errors, &failure, failure.hint().as_deref());
     ExitCode::from(match failure {
         Failure::People(PeopleError::Unknown(_)) | Failure::TooMany | Failure::Unknown(_) => 1,
         Failure::Open(_)

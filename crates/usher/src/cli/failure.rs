@@ -1,6 +1,7 @@
 //! Why a command that reads the config ends before it has done anything, and how that is told.
 
 use std::{
+    fmt,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -33,6 +34,13 @@ pub(super) enum Failure {
     NotAnew { request_id: String, why: &'static str, then: String },
     #[error("can't write the answer: {0}")]
     Output(#[from] io::Error),
+}
+
+/// Says why a command did not do it, and what would help.
+pub(super) fn tell(errors: &mut dyn Write, failure: &dyn fmt::Display, hint: Option<&str>) {
+    let told = writeln!(errors, "error: {failure}");
+    // Nowhere is left to say that standard error is closed.
+    drop(told.and_then(|()| hint.map_or(Ok(()), |hint| writeln!(errors, "hint: {hint}"))));
 }
 
 impl Failure {

@@ -2,6 +2,7 @@
 
 use std::{io::Write, path::Path, path::PathBuf, process::ExitCode};
 
+use super::failure::tell;
 use crate::{
     server::{KeyFailure, fresh_keys},
     store::{Alone, KeyFileError, OpenError, Store, Tenant},
@@ -58,8 +59,7 @@ pub fn run(
         Failure::Keys(error) => Some(error.hint()),
         Failure::Fresh(_) | Failure::Output(_) => None,
     };
-    let told = writeln!(errors, "error: {failure}");
-    drop(told.and_then(|()| hint.map_or(Ok(()), |hint| writeln!(errors, "hint: {hint}"))));
+    tell(errors, &failure, hint.as_deref());
     ExitCode::from(2)
 }
 

@@ -166,66 +166,66 @@ fn dir_of(option: Option<&Path>) -> Result<PathBuf, ExitCode> {
     })
 }
 
+/// Does it in the data directory that is meant; says so where a usher runs on another.
+fn on_data(option: Option<&Path>, act: impl FnOnce(&Path) -> ExitCode) -> ExitCode {
+    match dir_of(option) {
+        Ok(dir) => {
+            service::tell_of_another(&dir);
+            act(&dir)
+        }
+        Err(code) => code,
+    }
+}
+
+/// The config that is meant, beside that data.
+fn config_of(option: Option<&PathBuf>, dir: &Path) -> PathBuf {
+    let config = option.cloned().or_else(|| service::config_in_use(dir));
+    config.unwrap_or_else(|| people::CONFIG.into())
+}
+
 fn sessions(args: &sessions::Args) -> ExitCode {
-    let dir = match dir_of(args.data_dir.as_deref()) {
-        Ok(dir) => dir,
-        Err(code) => return code,
-    };
-    service::tell_of_another(&dir);
-    let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
-    sessions::run(&args.command, &dir, SystemClock.now().wall, &mut output, &mut errors)
+    on_data(args.data_dir.as_deref(), |dir| {
+        let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
+        sessions::run(&args.command, dir, SystemClock.now().wall, &mut output, &mut errors)
+    })
 }
 
 fn keys(args: &keys::Args) -> ExitCode {
-    let dir = match dir_of(args.data_dir.as_deref()) {
-        Ok(dir) => dir,
-        Err(code) => return code,
-    };
-    service::tell_of_another(&dir);
-    keys::run(args.command, &dir, &mut io::stdout().lock(), &mut io::stderr())
+    on_data(args.data_dir.as_deref(), |dir| {
+        keys::run(args.command, dir, &mut io::stdout().lock(), &mut io::stderr())
+    })
 }
 
 fn app_password(args: &app_password::Args) -> ExitCode {
-    let dir = match dir_of(args.data_dir.as_deref()) {
-        Ok(dir) => dir,
-        Err(code) => return code,
-    };
-    service::tell_of_another(&dir);
-    let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
-    app_password::run(&args.command, &dir, SystemClock.now().wall, &mut output, &mut errors)
+    on_data(args.data_dir.as_deref(), |dir| {
+        let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
+        app_password::run(&args.command, dir, SystemClock.now().wall, &mut output, &mut errors)
+    })
 }
 
 fn service_account(args: &service_account::Args) -> ExitCode {
-    let dir = match dir_of(args.data_dir.as_deref()) {
-        Ok(dir) => dir,
-        Err(code) => return code,
-    };
-    service::tell_of_another(&dir);
-    let config = args.config.clone().or_else(|| service::config_in_use(&dir));
-    let config = config.unwrap_or_else(|| people::CONFIG.into());
-    let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
-    let now = SystemClock.now().wall;
-    service_account::run(&args.command, (&dir, &config), now, &mut output, &mut errors)
+    on_data(args.data_dir.as_deref(), |dir| {
+        let config = config_of(args.config.as_ref(), dir);
+        let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
+        let now = SystemClock.now().wall;
+        service_account::run(&args.command, (dir, &config), now, &mut output, &mut errors)
+    })
 }
 
 fn people(args: &people::Args) -> ExitCode {
-    let dir = match dir_of(args.data_dir.as_deref()) {
-        Ok(dir) => dir,
-        Err(code) => return code,
-    };
-    let (mut input, mut output, mut errors) =
-        (io::stdin().lock(), io::stdout().lock(), io::stderr());
-    let input_is_terminal = io::stdin().is_terminal();
-    let streams = people::Streams {
-        input: &mut input,
-        input_is_terminal,
-        output: &mut output,
-        errors: &mut errors,
-    };
-    service::tell_of_another(&dir);
-    let config = args.config.clone().or_else(|| service::config_in_use(&dir));
-    let config = config.unwrap_or_else(|| people::CONFIG.into());
-    people::run(&args.command, (&dir, &config), SystemClock.now().wall, streams)
+    on_data(args.data_dir.as_deref(), |dir| {
+        let (mut input, mut output, mut errors) =
+            (io::stdin().lock(), io::stdout().lock(), io::stderr());
+        let input_is_terminal = io::stdin().is_terminal();
+        let streams = people::Streams {
+            input: &mut input,
+            input_is_terminal,
+            output: &mut output,
+            errors: &mut errors,
+        };
+        let config = config_of(args.config.as_ref(), dir);
+        people::run(&args.command, (dir, &config), SystemClock.now().wall, streams)
+    })
 }
 
 #[cfg(test)]

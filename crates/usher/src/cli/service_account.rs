@@ -15,7 +15,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::people::Until;
+use super::{failure::tell, people::Until};
 use crate::{
     reload::{Source, environment, load},
     request::{
@@ -115,11 +115,7 @@ pub fn run(
     let Err(failure) = change(command, (dir, config), now, output) else {
         return ExitCode::SUCCESS;
     };
-    let mut told = writeln!(errors, "error: {failure}");
-    if let Some(hint) = failure.hint() {
-        told = told.and_then(|()| writeln!(errors, "hint: {hint}"));
-    }
-    drop(told); // nowhere is left to say that standard error is closed
+    tell(errors, &failure, failure.hint().as_deref());
     ExitCode::from(match failure {
         Failure::AlreadyHere(_) | Failure::Unknown(_) => 1,
         Failure::Open(_)

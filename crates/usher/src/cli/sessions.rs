@@ -10,6 +10,7 @@ use std::{
 
 use usher_rules::{session::SignedIn, time::UnixTime};
 
+use super::failure::tell;
 use crate::{
     request::{
         identify::{LiveSession, SessionStore as _, StoreError, end_with_replaced},
@@ -81,11 +82,7 @@ pub fn run(
     errors: &mut dyn Write,
 ) -> ExitCode {
     let Err(failure) = change(command, dir, now, output) else { return ExitCode::SUCCESS };
-    let mut told = writeln!(errors, "error: {failure}");
-    if let Some(hint) = failure.hint() {
-        told = told.and_then(|()| writeln!(errors, "hint: {hint}"));
-    }
-    drop(told); // nowhere is left to say that standard error is closed
+    tell(errors, &failure, failure.hint().as_deref());
     ExitCode::from(match failure {
         Failure::Nobody(_) | Failure::Several(_) => 1,
         Failure::Open(_) | Failure::Store(_) | Failure::Start(_) | Failure::Output(_) => 2,

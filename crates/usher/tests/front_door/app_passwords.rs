@@ -38,7 +38,7 @@ pub async fn made(server: &TestServer, line: &str) -> String {
     said.trim().to_owned()
 }
 
-fn basic(name: &str, password: &str) -> String {
+pub fn basic(name: &str, password: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")))
 }
 

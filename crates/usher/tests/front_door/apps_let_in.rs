@@ -12,6 +12,7 @@ use usher_lab::{
     patience::{PATIENCE, within},
 };
 
+use crate::app_passwords;
 use crate::test_server::{ANN, EVE, TestServer, config, friends};
 
 const TV: &str = "https://tv.test";
@@ -274,6 +275,31 @@ async fn nobody_lets_an_app_in_that_is_not_theirs_to_let_in() {
     assert!(page.body.contains("Too many tries"), "{}", page.body);
     let answers: Vec<u16> = many(&mut app, 6).await;
     assert_eq!(answers, [200, 200, 200, 200, 429, 429], "one waits already; the next are too many");
+}
+
+/// What a program brings ends with it. An app that it let in would go on as its owner's.
+#[tokio::test]
+async fn a_program_lets_no_app_in() {
+    let library = library(&[ANN.0]).await;
+    let server = open(&library).await;
+    let mut app = App(server.browser());
+    let password = app_passwords::made(&server, &format!("{} tv.test", ANN.0)).await;
+    let basic = app_passwords::basic("whoever", &password);
+    let fields = [("authorization", &*basic), ("origin", TV), ("sec-fetch-site", "same-origin")];
+    let mut program = server.browser();
+    let url = format!("{TV}/link");
+    within("the server knows the password", async {
+        while program.send(Method::GET, &url, &fields, "").await.status != 200 {}
+    })
+    .await;
+    let (code, secret) = app.begin().await;
+    let url = format!("{TV}/QuickConnect/Authorize?code={code}");
+    assert_eq!(program.send(Method::POST, &url, &fields, "").await.status, 403);
+    assert_eq!(app.exchange(&secret).await.status, 404, "it is nobody's still");
+    // What was refused is hers to allow.
+    let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
+    let page = say_yes(&mut ann, &code).await;
+    assert!(page.body.contains("is in."), "{}", page.body);
 }
 
 /// The statuses of so many begins.

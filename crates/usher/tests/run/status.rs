@@ -6,18 +6,21 @@ use serde_json::Value;
 
 use super::{Desk, USHER, route};
 
+/// What it ends with, and what it prints.
+fn status(desk: &Desk, more: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(USHER);
+    command.args(["status", "--config"]).arg(desk.config());
+    let output = command.arg("--data-dir").arg(desk.data()).args(more).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
 /// `usher status` tells the config in force, and what was refused since, by a file of the server's.
 #[test]
 fn status_tells_the_config_in_force_and_the_one_that_was_refused() {
     let desk = Desk::new();
     let text = route(desk.port, ([127, 0, 0, 1], 9).into());
     desk.write(&text);
-    let status = |more: &[&str]| {
-        let mut command = Command::new(USHER);
-        command.args(["status", "--config"]).arg(desk.config());
-        let output = command.arg("--data-dir").arg(desk.data()).args(more).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
-    };
+    let status = |more: &[&str]| status(&desk, more);
     let running = desk.start();
     let plan =
         running.line(|line| line["message"] == "serving")["plan"].as_str().unwrap().to_owned();
@@ -64,12 +67,7 @@ fn status_tells_what_waits_for_a_restart_until_it_is_put_back() {
     let desk = Desk::new();
     let text = route(desk.port, ([127, 0, 0, 1], 9).into());
     desk.write(&text);
-    let status = |more: &[&str]| {
-        let mut command = Command::new(USHER);
-        command.args(["status", "--config"]).arg(desk.config());
-        let output = command.arg("--data-dir").arg(desk.data()).args(more).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let status = |more: &[&str]| status(&desk, more).1;
     let running = desk.start();
     running.line(|line| line["message"] == "serving");
     let reloaded = |text: &str, routes: &str| {
