@@ -27,6 +27,8 @@ pub struct Jellyfin {
     pub services: Vec<Service>,
     /// `legacy_clients`.
     pub legacy_clients: LegacyClients,
+    /// Keys of the route that have another default here, and that nobody wrote.
+    pub unasked: Vec<&'static str>,
 }
 
 /// A program that may use an API key.

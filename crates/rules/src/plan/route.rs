@@ -118,6 +118,20 @@ pub struct Tunnel {
 }
 
 impl Route {
+    /// What holds because a Jellyfin wants it, though nobody wrote it: as a config would say it.
+    pub fn unasked(&self) -> impl Iterator<Item = &'static str> {
+        let names = self.jellyfin.as_ref().map_or(&[][..], |jellyfin| &*jellyfin.unasked);
+        let preserves = self.host_field == HostField::Preserve;
+        let all = [
+            ("allow_websockets", "allow_websockets: true", self.websockets),
+            ("preserve_host_header", "preserve_host_header: true", preserves),
+            ("timeout", "timeout: 0s", self.timeout.is_none()),
+            ("idle_timeout", "idle_timeout: 0s", self.idle_timeout.is_none()),
+        ];
+        let is_so = |(name, _, holds): &(&str, &str, bool)| *holds && names.contains(name);
+        all.into_iter().filter(is_so).map(|(_, line, _)| line)
+    }
+
     /// What its clients are given, as Pomerium writes it.
     pub fn address(&self) -> String {
         let Some(tunnel) = &self.tunnel else { return format!("https://{}", self.from) };

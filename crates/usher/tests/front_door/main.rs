@@ -24,6 +24,7 @@ mod certificate_worth;
 mod client_certificates;
 mod clocks;
 mod compat;
+mod compat_own_service;
 mod connections;
 mod crossing;
 mod decisions;
