@@ -41,10 +41,15 @@
 //! | [`ForeignForm`], [`NotKept`] | 403, 400 | another site's form; a link that was too long |
 //! | [`WorkerBetween`] | 403 | an app's service worker would read a password |
 //! | [`SignInFailed`] | 400 | a sign-in that began and did not end well |
-#![cfg_attr(not(test), warn(unreachable_pub))]
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    allow(
+        unreachable_pub,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
 
 mod account;

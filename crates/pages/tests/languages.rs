@@ -1,6 +1,11 @@
 //! Every page in every language: no gap, no slip of a placeholder, no markup from a file of messages.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(missing_docs, dead_code, reason = "a test; each uses its part of the shared modules")]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    reason = "a test; each uses its part of the shared modules"
+)]
 
 mod every_page;
 mod markup;

@@ -7,10 +7,15 @@
 //! openid ▸ plan ▸ client_certificate ▸ {policy, signin, session, fields, config, accounts} ▸ {people, passkey, totp} ▸ {names, yaml, problem, secret, time}
 //! ```
 
-#![cfg_attr(not(test), warn(unreachable_pub))]
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    allow(
+        unreachable_pub,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
 
 pub mod accounts;

@@ -11,10 +11,15 @@
 //!  0  usher-rules, usher-pages
 //! ```
 
-#![cfg_attr(not(test), warn(unreachable_pub))]
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    allow(
+        unreachable_pub,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
 
 pub mod certs;

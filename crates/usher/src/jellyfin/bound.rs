@@ -227,7 +227,10 @@ mod tests {
     use usher_rules::session::LetInBy;
 
     use super::*;
-    use crate::request::identify::{contract, memory::MemorySessions};
+    use crate::request::identify::{
+        contract::{self, end_each_of},
+        memory::MemorySessions,
+    };
 
     const TV: &str = "http://tv:8096";
     const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -284,7 +287,7 @@ mod tests {
         assert_eq!(bound.follow().await, [], "its device has another app of hers");
         let after = BoundApps::new(Arc::<MemorySessions>::clone(&sessions));
         assert!(is_bound(&after, 2, TV, 100).await, "after a restart");
-        sessions.end_all_of("ann").await.unwrap();
+        end_each_of(&*sessions, "ann").await;
         assert!(!is_bound(&bound, 2, TV, 100).await);
         let mut gone: Vec<_> = bound.follow().await.iter().map(|it| it.device_id.clone()).collect();
         gone.sort();
@@ -296,7 +299,7 @@ mod tests {
     async fn whoever_was_ended_meanwhile_lets_nothing_in() {
         let (sessions, bound) = bound(Vec::new()).await;
         let ann = sessions.of_person("ann").remove(0);
-        sessions.end_all_of("ann").await.unwrap();
+        end_each_of(&*sessions, "ann").await;
         assert!(bound.bind(app(1, "tv", BUILTIN), &ann).await.is_err());
         assert!(!is_bound(&bound, 1, TV, 100).await);
         assert!(sessions.all().is_empty(), "nothing is left behind");

@@ -1,6 +1,7 @@
 //! Through the front door: a whole server in this process, real sockets, real TLS.
 
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

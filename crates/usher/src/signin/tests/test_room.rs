@@ -28,7 +28,7 @@ use crate::{
         SignInJournal, SignInNeeded, SignInNote,
         identify::{
             Found, Identity, LiveSession, Rejection, SessionStore, StoreError,
-            memory::MemorySessions,
+            contract::end_each_of, memory::MemorySessions,
         },
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
@@ -215,7 +215,7 @@ impl TestRoom {
     }
 
     pub async fn end_all_of(&self, person: &str) {
-        self.sessions.end_all_of(person).await.unwrap();
+        end_each_of(&*self.sessions, person).await;
     }
 
     /// How many sessions this person has.
