@@ -167,6 +167,7 @@ impl Hall {
             sessions: Arc::<OneSession>::clone(&sessions),
             passwords: Arc::new(Nobody),
             accounts: Arc::new(NoAccounts::default()),
+            people_admin: Arc::new(NoAccounts::default()),
             app_passwords: Arc::new(NoAccounts::default()),
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&shared),

@@ -7,10 +7,11 @@ use std::{env, error::Error, fs, path::Path};
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClosedHere, CodesOfApp,
     Contact, CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Language, Link,
-    ListedSession, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp,
-    Portal, PortalRoute, PostForm, ProviderDown, Receipt, Refused, Sessions, ShownAppPassword,
-    ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
-    TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
+    LinkDoes, ListedPerson, ListedSession, MadeLink, MayChange, Misdirected, NewApp,
+    NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp, People, Portal, PortalRoute,
+    PostForm, ProviderDown, Receipt, Refused, Sessions, ShownAppPassword, ShownPasskey,
+    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust,
+    TypedInvitation, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
     Words, assets,
 };
 
@@ -48,6 +49,7 @@ fn pages() -> Vec<(&'static str, String)> {
     pages.push(("sessions", sessions()));
     pages.push(("identity", identity()));
     pages.push(("trust", trust()));
+    pages.push(("people", people()));
     pages
 }
 
@@ -148,6 +150,34 @@ fn accounts() -> [(&'static str, String); 3] {
     let codes = Account { app, recovery, new_app_password, ..account() };
     [("account", account()), ("account-no-passwords", no_passwords), ("account-codes", codes)]
         .map(|(name, page)| (name, page.render(language())))
+}
+
+fn people() -> String {
+    let person = |email, name, groups, passkeys, until| ListedPerson {
+        email,
+        name,
+        groups,
+        has_password: passkeys == 0,
+        passkeys,
+        has_codes: false,
+        added_at: 1_778_322_000,
+        until,
+    };
+    let guest = person("eve@example.com", "", vec![], 0, Some(1_778_472_459));
+    let address = "https://login.example.com/.pomerium/welcome?invitation=4b6a8c1f0d2e4b6a8c1f";
+    People {
+        people: vec![person("ann@example.com", "Ann", vec!["admins", "family"], 2, None), guest],
+        note: None,
+        link: Some(MadeLink {
+            does: LinkDoes::Invites { until: Some(1_778_472_459) },
+            at: "https://login.example.com",
+            over_at: 1_778_972_459,
+            address,
+        }),
+        change: MayChange::Now { flow: "f" },
+        typed: TypedInvitation::default(),
+    }
+    .render(language())
 }
 
 fn welcome(who: Newcomer<'_>) -> String {
@@ -347,6 +377,7 @@ fn identity() -> String {
         ],
         vouched_for: true,
         account: Some(Link::new("/.pomerium/account")),
+        people: None,
         sign_out: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
         sign_out_everywhere: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
     }

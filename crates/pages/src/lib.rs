@@ -22,6 +22,7 @@
 //! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
+//! | [`People`] | 200, 400 | `/.pomerium/people` |
 //! | [`Sessions`] | 200 | `/.pomerium/sessions` |
 //! | [`Apps`] | 200 | `/link` of a library: lets apps in |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
@@ -67,6 +68,7 @@ mod identity;
 mod language;
 mod link;
 mod notice;
+mod people;
 mod portal;
 mod program;
 mod qr;
@@ -98,6 +100,10 @@ pub use identity::{Claim, Identity, NoSession, ShownSession};
 pub use language::{Direction, LANGUAGE_COOKIE, Language};
 pub use link::{Link, PostForm};
 pub use notice::{Action, Advice, ErrorPage, Notice, PROBLEM_TYPES};
+pub use people::{
+    DAYS_FIELD, GROUPS_FIELD, LinkDoes, ListedPerson, MadeLink, MayChange, People, TypedInvitation,
+    UNTIL_FIELD,
+};
 pub use portal::{Portal, PortalRoute};
 pub use program::{PROGRAM_ALLOW, PROGRAM_FIELD, ProgramConsent};
 pub use qr::qr_text;

@@ -73,6 +73,16 @@ fn no_page_has_a_gap_in_any_language() {
             assert!(messages.contains_key(english.as_str()), "{language:?} lacks {english:?}");
         }
     }
+    // Said by the code of a page, not by its template.
+    let people = ["Passkeys: {count}", "Password", "Codes of an app"];
+    let changes = [
+        "Somebody has that address already. Make a recovery link where they can't get in.",
+        "Nobody here has that address any more.",
+    ];
+    for english in people.iter().chain(&changes) {
+        let gap = translated().find(|one| !one.messages().unwrap().contains_key(english));
+        assert_eq!(gap, None, "{english}");
+    }
     assert!(said_by_errors() > 80);
     use SignInError::{Code, Expired, Over, Passkey, TooManyTries, Unavailable, Wrong};
     let tries = [0, 5].map(|minutes| TooManyTries { minutes });

@@ -189,8 +189,8 @@ fn an_error_in_a_form_is_announced_and_tied_to_its_fields() {
             "sign-in-wrong" | "sign-in-throttled" | "sign-in-unavailable" | "sign-in-expired" => {
                 (1, 2)
             }
-            "account" | "account-no-app" | "apps" => (1, 0), // it says what was done
-            "welcome" | "welcome-unnamed" | "welcome-again" => (1, 0), // about all of the form
+            "account" | "account-no-app" | "apps" | "people" => (1, 0), // it says what was done
+            "welcome" | "welcome-unnamed" | "welcome-again" => (1, 0),  // about all of the form
             _ => (0, 0),
         };
         assert_eq!((alerts, described), expected, "{page}");

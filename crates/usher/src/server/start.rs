@@ -321,10 +321,12 @@ fn open_door(
     kept.id_token_keys.prepare(plan)?;
     let signer = Arc::new(signer);
     let people = Arc::new(Directory::new(Arc::<Store>::clone(store), passwords));
+    let ways_in = Arc::new(WaysIn::new(Arc::clone(&people), Arc::<Store>::clone(store)));
     let own = Arc::new(SignInRoom::new(SignInDeps {
         sessions: Arc::<Store>::clone(store),
-        passwords: Arc::<Directory>::clone(&people),
-        accounts: Arc::new(WaysIn::new(people, Arc::<Store>::clone(store))),
+        passwords: people,
+        accounts: Arc::<WaysIn>::clone(&ways_in),
+        people_admin: ways_in,
         app_passwords: Arc::<Store>::clone(store),
         keys: Arc::clone(&keys),
         hosted,

@@ -15,7 +15,10 @@ use usher_rules::{
     signin::{SIGN_IN, SIGN_OUT, sign_out_origins},
 };
 
-use super::{Ask, SignInRoom, account, answer};
+use super::{
+    Ask, SignInRoom, account, answer, passkeys::has_own_people, people,
+    session_list::looks_after_people,
+};
 use crate::request::{Body, identify::LiveSession};
 
 impl SignInRoom {
@@ -54,6 +57,10 @@ impl SignInRoom {
             vouched_for: ask.is_hosted(),
             account: (*session.idp_id == *BUILTIN)
                 .then(|| Link::new(format!("{}{}", ask.authenticate(), account::PAGE))),
+            people: (*session.idp_id == *BUILTIN
+                && has_own_people(ask)
+                && looks_after_people(ask, &live))
+            .then(|| Link::new(people::PAGE)),
             sign_out_everywhere: PostForm::to(SIGN_OUT).with(SCOPE_FIELD, SCOPE_EVERYWHERE),
         };
         let origins = sign_out_origins(ask.plan());

@@ -79,7 +79,7 @@ impl SignInRoom {
         }
     }
 
-    async fn end_listed(
+    pub(super) async fn end_listed(
         &self,
         ask: &Ask,
         by: &LiveSession,
@@ -122,7 +122,7 @@ impl SignInRoom {
 
 /// Is whoever asks in one of `admin_groups`? Only where no app shares the host: its scripts would
 /// have the same power.
-fn looks_after_people(ask: &Ask, live: &LiveSession) -> bool {
+pub(super) fn looks_after_people(ask: &Ask, live: &LiveSession) -> bool {
     let is_apart = ask.at_authenticate() && ask.plan().sign_in.dedicated_host;
     is_apart && is_admin(ask.plan(), live.signed_in())
 }

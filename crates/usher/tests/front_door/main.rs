@@ -67,6 +67,7 @@ mod own_endpoints;
 mod panics;
 mod passkeys;
 mod paths;
+mod people;
 mod permits;
 mod provider_choice;
 mod provider_kinds;

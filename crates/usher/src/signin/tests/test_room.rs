@@ -40,7 +40,6 @@ pub const START: u64 = 1_700_000_000;
 pub const ANN: (&str, &str) = ("ann@example.com", "open sesame");
 pub const BOB: (&str, &str) = ("bob@example.com", "barley barley");
 
-/// Two people, and moods.
 struct Passwords;
 
 impl PasswordCheck for Passwords {
@@ -173,6 +172,7 @@ impl TestRoom {
             sessions: Arc::clone(&sessions) as Arc<dyn SessionStore>,
             passwords: Arc::new(Passwords),
             accounts: Arc::<NoAccounts>::default(),
+            people_admin: Arc::<NoAccounts>::default(),
             app_passwords: Arc::<NoAccounts>::default(),
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&Secret::new([1; 32])),
