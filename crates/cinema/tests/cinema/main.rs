@@ -5,6 +5,7 @@
 
 mod limits;
 mod lives;
+mod recordings;
 mod replay;
 mod sockets;
 mod versions;
