@@ -10,12 +10,15 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 use serde_json::{Value, json};
 use usher_cinema::{Cinema, CinemaOptions, CinemaUser, Film, JellyfinVersion, SMALL_FILM};
 
-use crate::wire::{Call, Reply, device, sign_in};
+use crate::{
+    broken::broken,
+    wire::{Call, Reply, device, sign_in},
+};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
 /// Headers that are compared; others may differ.
-const COMPARED: &[&str] = &[
+pub const COMPARED: &[&str] = &[
     "Content-Type",
     "Content-Length",
     "Transfer-Encoding",
@@ -115,53 +118,6 @@ pub async fn differences(
 pub fn exchanges(records: &str) -> Vec<Value> {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recorded").join(records);
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
-}
-
-/// The same answer, wrong in one place each.
-fn broken(recorded: &Value) -> Vec<(String, Value)> {
-    let mut all = vec![("status".to_owned(), json!(recorded["status"].as_u64().unwrap() + 1))];
-    all.extend(recorded.get("text").map(|_| ("text".to_owned(), json!("something else"))));
-    let place = |(name, value): (String, Value)| {
-        let mut other = recorded.clone();
-        other[&name] = value;
-        (name, other)
-    };
-    let mut all: Vec<_> = all.into_iter().map(place).collect();
-    for part in ["headers", "json"] {
-        let Some(whole) = recorded.get(part) else { continue };
-        let counts = |name: &str| part == "json" || COMPARED.contains(&&name[1..]);
-        for (name, without) in without_each(whole).into_iter().filter(|(name, _)| counts(name)) {
-            let mut other = recorded.clone();
-            other[part] = without;
-            all.push((format!("{part} {name}"), other));
-        }
-    }
-    all
-}
-
-/// The same value without one of its keys, for each of them.
-fn without_each(value: &Value) -> Vec<(String, Value)> {
-    let mut all = Vec::new();
-    let children: Vec<(String, &Value)> = match value {
-        Value::Object(map) => map.iter().map(|(key, child)| (format!("/{key}"), child)).collect(),
-        Value::Array(list) => {
-            list.first().map(|first| ("/0".to_owned(), first)).into_iter().collect()
-        }
-        _ => return all,
-    };
-    for (pointer, child) in children {
-        let mut other = value.clone();
-        if let Some(map) = other.as_object_mut() {
-            map.remove(&pointer[1..]);
-            all.push((pointer.clone(), other));
-        }
-        for (below, changed) in without_each(child) {
-            let mut other = value.clone();
-            *other.pointer_mut(&pointer).unwrap() = changed;
-            all.push((format!("{pointer}{below}"), other));
-        }
-    }
-    all
 }
 
 impl Replay {
