@@ -34,7 +34,7 @@ fn without_each(value: &Value) -> Vec<(String, Value)> {
         Value::Array(list) => {
             list.first().map(|first| ("/0".to_owned(), first)).into_iter().collect()
         }
-        _ => return all,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return all,
     };
     for (pointer, child) in children {
         let mut other = value.clone();
