@@ -12,6 +12,7 @@ mod people;
 mod quick_connect;
 mod sessions;
 mod system;
+mod transcoding;
 pub(crate) mod web;
 
 use std::sync::Arc;
@@ -69,6 +70,7 @@ pub(crate) async fn answer(
         Endpoint::Devices => Ok(devices::list(ask)),
         Endpoint::Download => media::download(ask, request.headers()).await,
         Endpoint::ElevatedNothing => Ok(answer::json(Value::Array(Vec::new()))),
+        Endpoint::EmptyResult => Ok(library::result(Vec::new())),
         Endpoint::Exchange => quick_connect::exchange(ask, request).await,
         Endpoint::ForgotPassword => people::forgot_password(ask, request).await,
         Endpoint::ForgotPasswordPin => people::forgot_password_pin(request).await,
@@ -90,7 +92,7 @@ pub(crate) async fn answer(
         Endpoint::People => Ok(people::list(ask)),
         Endpoint::Person => people::one(ask),
         Endpoint::Ping => Ok(answer::json("Jellyfin Server".into())),
-        Endpoint::PlaybackInfo => library::playback_info(ask),
+        Endpoint::PlaybackInfo => library::playback_info(ask, request).await,
         Endpoint::PlaybackProgress | Endpoint::PlaybackStart => {
             sessions::playing(ask, request).await
         }
@@ -103,6 +105,9 @@ pub(crate) async fn answer(
         }
         Endpoint::Restart => Ok(system::restart(ask)),
         Endpoint::ResumeItems => library::resume(ask),
+        Endpoint::Playlist => transcoding::playlist(ask, request.uri().query()),
+        Endpoint::PlaylistOfPlaylists => transcoding::master(ask, request.uri().query()),
+        Endpoint::Segment => transcoding::segment(ask),
         Endpoint::SendCommand => sessions::send_command(ask, request).await,
         Endpoint::SendMessage => sessions::send_message(ask, request).await,
         Endpoint::SendPlay => sessions::send_play(ask),
@@ -116,6 +121,8 @@ pub(crate) async fn answer(
         Endpoint::StoreSettings => system::store_settings(ask, request).await,
         Endpoint::StoreSettingsNamed => system::store_settings_named(ask, request).await,
         Endpoint::Unchanged => Ok(answer::empty(StatusCode::NO_CONTENT)),
+        Endpoint::Subtitles => transcoding::subtitles(ask),
+        Endpoint::Tiles => transcoding::tiles(ask),
         Endpoint::UtcTime => Ok(system::utc_time(ask)),
         Endpoint::Views => library::views(ask),
     }

@@ -4,8 +4,10 @@
 #![allow(unreachable_pub)] // a test is a program of its own
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod broken;
 mod limits;
 mod lives;
+mod recordings;
 mod replay;
 mod sockets;
 mod versions;

@@ -12,6 +12,7 @@
 
 mod app;
 mod app_hostile;
+mod app_models;
 mod app_passwords;
 mod apps_let_in;
 mod asking;
