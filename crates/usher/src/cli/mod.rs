@@ -7,11 +7,11 @@ pub mod check;
 pub mod data_dir;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 mod failure;
 mod first;
 pub mod keys;
-mod live;
 mod mounts;
 pub mod people;
 pub mod run;
@@ -67,6 +67,7 @@ const HELP: &str = concat!(
 Before you run:
   check      Show every problem of a config; --live tries names, ports and apps, too
   explain    Say what would happen to a request, and why; or what a decision was made of
+  doctor     Say what is wrong from DNS to Jellyfin, for whom, and mend it
 
 Run:
   run        Open the door: serve a config until SIGTERM or Ctrl-C
@@ -117,6 +118,7 @@ enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::Args),
     Check(check::Args),
+    Doctor(doctor::Args),
     Explain(Box<explain::Args>),
     Run(run::Args),
     People(people::Args),
@@ -139,6 +141,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Run(args) => run::run(&args),
         Command::People(args) => people(&args),

@@ -39,6 +39,15 @@ impl UpstreamIo {
         let _asked_or_not = SockRef::from(stream).set_tcp_keepalive(&limits::KEEP_ALIVE);
     }
 
+    /// Our address on this connection.
+    pub(super) fn own_end(&self) -> Option<SocketAddr> {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        stream.local_addr().ok()
+    }
+
     /// Did both sides agree on HTTP/2 (RFC 7301)?
     pub fn is_http2(&self) -> bool {
         match self {

@@ -43,7 +43,7 @@ pub use dial::UpstreamIo;
 pub use error::{ForwardError, Unreadable};
 pub use exchange::{Forwarder, Sent};
 pub use own_client::{OwnClient, own_client};
-pub use probe::{Want, probe, shown_chain, speaks_tls};
+pub use probe::{Answered, AskedBody, How, Want, ask, probe, shown_chain, speaks_tls};
 pub use relay::{Relayed, relay};
 pub use sending::{Asking, Course};
 pub use trailers::Trailers;
