@@ -24,6 +24,7 @@
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
 //! | [`Sessions`] | 200 | `/.pomerium/sessions` |
 //! | [`Apps`] | 200 | `/link` of a library: lets apps in |
+//! | [`Seat`], [`LeftSeat`] | 200 | `/seat` of a library: opens it as its reader; after they signed out there |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
@@ -68,6 +69,7 @@ mod qr;
 mod receipt;
 mod refused;
 mod requests;
+mod seat;
 mod sessions;
 mod sign_in;
 mod sign_out;
@@ -102,6 +104,7 @@ pub use requests::{
     BadRequest, ClosedHere, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
     NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
+pub use seat::{LeftSeat, Seat};
 pub use sessions::{END_FIELD, END_OTHERS, ListedSession, Sessions};
 pub use sign_in::{
     CODE_FIELD, Code, EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SHOWN_FIELD, SignIn, SignInError,

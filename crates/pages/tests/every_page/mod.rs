@@ -3,13 +3,13 @@
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
     Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, GoingOn,
-    HeadersTooLarge, Identity, InternalError, Lack, Language, Link, Misdirected, NewApp,
+    HeadersTooLarge, Identity, InternalError, Lack, Language, LeftSeat, Link, Misdirected, NewApp,
     NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow,
     OwnApp, Portal, PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
-    RequestTimeout, SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError,
-    SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated,
-    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
-    WorkerBetween,
+    RequestTimeout, Seat, SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn,
+    SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust,
+    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp,
+    Way, Welcome, Words, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -156,6 +156,18 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("sign-out-everywhere", confirm(true)),
         ("program", program(language, text)),
         ("going-on", GoingOn { next: Link::new(text) }.render(language)),
+        (
+            "seat",
+            Seat { host: text, base: text, again: Link::new(text), said: None }.render(language),
+        ),
+        ("seat-refused", {
+            let said = Some(Words::of("This takes a moment."));
+            Seat { host: text, base: text, again: Link::new(text), said }.render(language)
+        }),
+        ("left-seat", {
+            let (seat, sign_out) = (Link::new(text), Link::new(text));
+            LeftSeat { person: text, seat, sign_out }.render(language)
+        }),
         ("apps", apps(language, text)[0].clone()),
         ("apps-asked", apps(language, text)[1].clone()),
         ("signed-out", SignedOut { sign_in_again: None }.render(language)),
