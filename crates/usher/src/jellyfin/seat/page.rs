@@ -94,10 +94,11 @@ pub(super) const fn words(error: &NotLetIn) -> &'static str {
         NotLetIn::NotDone(NotDone::WrongKey | NotDone::Unreadable(_)) | NotLetIn::Gone => {
             "The library did not let you in. The log says why: ask the person who runs this server."
         }
-        NotLetIn::NoName | NotLetIn::Taken | NotLetIn::Often | NotLetIn::NotKnown => {
-            link::words(error)
-        }
-        NotLetIn::NotDone(NotDone::Disabled | NotDone::Administrator | NotDone::Off)
+        NotLetIn::NoName
+        | NotLetIn::Taken
+        | NotLetIn::Often
+        | NotLetIn::NotKnown
+        | NotLetIn::NotDone(NotDone::Disabled | NotDone::Administrator | NotDone::Off)
         | NotLetIn::Store(_) => link::words(error),
     }
 }
