@@ -6,10 +6,10 @@ use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClosedHere, CodesOfApp,
-    Contact, CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Language, Link,
-    LinkDoes, ListedPerson, ListedSession, MadeLink, MayChange, Misdirected, NewApp,
-    NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp, People, Portal, PortalRoute,
-    PostForm, ProviderDown, Receipt, Refused, Sessions, ShownAppPassword, ShownPasskey,
+    Contact, CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Language,
+    LeftSeat, Link, LinkDoes, ListedPerson, ListedSession, MadeLink, MayChange, Misdirected,
+    NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp, People, Portal, PortalRoute,
+    PostForm, ProviderDown, Receipt, Refused, Seat, Sessions, ShownAppPassword, ShownPasskey,
     ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust,
     TypedInvitation, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
     Words, assets,
@@ -243,6 +243,20 @@ fn forms() -> Vec<(&'static str, String)> {
                 form,
                 everywhere: true,
                 stay: Link::new("/.pomerium/"),
+            }
+            .render(language()),
+        ),
+        (
+            "seat",
+            Seat { host: "tv.example.com", base: "", again: Link::new("/seat"), said: None }
+                .render(language()),
+        ),
+        (
+            "left-seat",
+            LeftSeat {
+                person: "ann@example.com",
+                seat: Link::new("/seat"),
+                sign_out: Link::new("/.pomerium/sign_out"),
             }
             .render(language()),
         ),

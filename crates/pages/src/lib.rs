@@ -25,6 +25,7 @@
 //! | [`People`] | 200, 400 | `/.pomerium/people` |
 //! | [`Sessions`] | 200 | `/.pomerium/sessions` |
 //! | [`Apps`] | 200 | `/link` of a library: lets apps in |
+//! | [`Seat`], [`LeftSeat`] | 200 | `/seat` of a library: opens it as its reader; after they signed out there |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
@@ -75,6 +76,7 @@ mod qr;
 mod receipt;
 mod refused;
 mod requests;
+mod seat;
 mod sessions;
 mod sign_in;
 mod sign_out;
@@ -113,6 +115,7 @@ pub use requests::{
     BadRequest, ClosedHere, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
     NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
+pub use seat::{LeftSeat, Seat};
 pub use sessions::{END_FIELD, END_OTHERS, ListedSession, Sessions};
 pub use sign_in::{
     CODE_FIELD, Code, EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SHOWN_FIELD, SignIn, SignInError,

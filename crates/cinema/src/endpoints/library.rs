@@ -310,6 +310,16 @@ fn check_subject(ask: Ask<'_>) -> Result<(), Answer> {
     ask.subject(in_path.or_else(|| ask.target.query.first("userId"))).map(drop)
 }
 
+/// What an administrator sees of them: `VirtualFolderInfo`, as far as names and ids go.
+pub(super) fn libraries() -> Answer {
+    answer::json(json!([{
+        "Name": "Movies",
+        "Locations": ["/data/movies"],
+        "CollectionType": "movies",
+        "ItemId": folder_id(),
+    }]))
+}
+
 pub(super) fn views(ask: Ask<'_>) -> Result<Answer, Answer> {
     check_subject(ask)?;
     Ok(result(vec![folder(ask.server)]))

@@ -82,6 +82,7 @@ pub(crate) async fn answer(
         Endpoint::Items => library::items(ask),
         Endpoint::Keys => Ok(devices::keys(ask)),
         Endpoint::LatestItems => library::latest(ask),
+        Endpoint::Libraries => Ok(library::libraries()),
         Endpoint::Logout => Ok(sessions::logout(ask)),
         Endpoint::Me => people::me(ask),
         Endpoint::NetworkPosition => Ok(system::network_position(ask)),

@@ -3,13 +3,14 @@
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
     Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, GoingOn,
-    HeadersTooLarge, Identity, InternalError, Lack, Language, Link, LinkDoes, ListedPerson,
-    MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoDevices, NoSession,
-    NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal, PortalRoute, PostForm,
-    ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, SetUpWrong, ShownAppPassword,
-    ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
-    StoreTrouble, TooLarge, Trust, TypedInvitation, Unauthenticated, UpgradeRefused, UpstreamDown,
-    UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome, WorkerBetween,
+    HeadersTooLarge, Identity, InternalError, Lack, Language, LeftSeat, Link, LinkDoes,
+    ListedPerson, MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
+    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
+    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
+    SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
+    SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation, Unauthenticated,
+    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
+    Words, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -158,6 +159,18 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("sign-out-everywhere", confirm(true)),
         ("program", program(language, text)),
         ("going-on", GoingOn { next: Link::new(text) }.render(language)),
+        (
+            "seat",
+            Seat { host: text, base: text, again: Link::new(text), said: None }.render(language),
+        ),
+        ("seat-refused", {
+            let said = Some(Words::of("This takes a moment."));
+            Seat { host: text, base: text, again: Link::new(text), said }.render(language)
+        }),
+        ("left-seat", {
+            let (seat, sign_out) = (Link::new(text), Link::new(text));
+            LeftSeat { person: text, seat, sign_out }.render(language)
+        }),
         ("apps", apps(language, text)[0].clone()),
         ("apps-asked", apps(language, text)[1].clone()),
         ("signed-out", SignedOut { sign_in_again: None }.render(language)),

@@ -14,6 +14,9 @@ mod let_in;
 mod link;
 mod not_let_in;
 mod pairing;
+mod people;
+mod quick_connect;
+mod seat;
 mod shield;
 mod states;
 mod toward;
@@ -132,7 +135,7 @@ impl App for JellyfinApp {
     }
 
     fn toward_upstream(&self, asked: AppRequest<'_>, head: &mut request::Parts) -> TowardUpstream {
-        if token(asked).is_some() {
+        if token(asked).is_some() || seat::is_library(asked) {
             self.devices.passed(asked);
         }
         match settings(asked) {

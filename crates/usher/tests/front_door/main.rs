@@ -83,6 +83,8 @@ mod refused_words;
 mod resilience;
 mod rotation;
 mod routes;
+mod seats;
+mod seats_hostile;
 mod second_readings;
 mod service_accounts;
 mod session_list;
