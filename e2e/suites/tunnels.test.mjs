@@ -36,6 +36,10 @@ if (isApart) {
 function scenario() {
   const undo = [];
   let folder, data, config, authority, browser, usher;
+  const startUsher = async () => {
+    usher = start('usher', process.env.USHER_BIN, ['run', '--config', config], { env: { ...process.env, USHER_DATA_DIR: data } });
+    await said(usher, /"message":"serving"/);
+  };
   const operator = (...args) => run(process.env.USHER_BIN, [...args, '--data-dir', data]);
 
   before(async () => {
@@ -51,9 +55,8 @@ function scenario() {
     for (const { email, name, password } of [people.ana, people.eve]) {
       await run(process.env.USHER_BIN, ['people', 'add', email, '--name', name, '--password-stdin', '--data-dir', data], { input: `${password}\n` });
     }
-    usher = start('usher', process.env.USHER_BIN, ['run', '--config', config], { env: { ...process.env, USHER_DATA_DIR: data } });
     undo.push(() => usher.stop());
-    await said(usher, /"message":"serving"/);
+    await startUsher();
     authority = join(data, 'authority', 'ca.pem');
     const one = await chromium({ authority });
     undo.push(() => one.stop());
@@ -217,6 +220,24 @@ function scenario() {
       await run('sh', ['-c', `mkdir -p ${from}/a/b && for i in $(seq 200); do echo $i > ${from}/a/b/$i; done && head -c 5000000 /dev/urandom > ${from}/a/big`]);
       await run('rsync', ['-a', '-e', `ssh ${options.join(' ')}`, `${from}/`, `ssh.example.test:${to}/`], { env: ana.env });
       await run('diff', ['-r', from, to]);
+    });
+
+    it('keeps the ports of a file open while usher is away, and whoever waits gets through', async () => {
+      const file = join(ana.home, 'tunnels'), port = await freePort();
+      await writeFile(file, `# desk\n127.0.0.1:${port}  ssh.example.test:22\n`);
+      const tunnels = start('usher tunnels', process.env.USHER_BIN, ['tunnels', file, '--ca', authority, '--no-browser'], { env: ana.env });
+      undo.push(() => tunnels.stop());
+      await said(tunnels, /tunnels kept open: 1/);
+      const one = dial(port);
+      await one.hears('SSH-2.0-OpenSSH');
+      one.close();
+      await usher.stop();
+      const waiting = dial(port);
+      await said(tunnels, /can't be reached.*the next try is in/);
+      await startUsher();
+      await waiting.hears('SSH-2.0-OpenSSH');
+      waiting.close();
+      assert.doesNotMatch(tunnels.output, /sign in/, 'no sign-in was asked for');
     });
 
     it('says in one line what is wrong, with an exit status', async () => {
