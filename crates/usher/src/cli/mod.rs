@@ -87,6 +87,7 @@ Look after it:
 
 Go through one, from a laptop:
   tcp        Open a tunnel to a `tcp+https` route, from a port of this machine or for `ssh`
+  tunnels    Open the tunnels of a file, and keep their ports open
 
 Options:
 {options}
@@ -133,6 +134,7 @@ enum Command {
     Certs(certs::Args),
     TlsReport(status::TlsReportArgs),
     Tcp(tcp::Args),
+    Tunnels(tcp::many::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -156,6 +158,7 @@ pub fn main() -> ExitCode {
         Command::Certs(args) => certs::run(&args),
         Command::TlsReport(args) => status::tls_report(&args),
         Command::Tcp(args) => tcp::run(&args),
+        Command::Tunnels(args) => tcp::many::run(&args),
     }
 }
 
