@@ -28,7 +28,7 @@ Usage: cargo xtask <CHORE>
   tools             Install what the tests start: authorities, DNS servers
   e2e [ARGS]        Browsers, providers and client libraries against a real usher
   fuzz [TARGET …]   Each parser and state machine with changed seeds; one under libFuzzer if named
-  machines          A million steps of each state machine of sign-in, from seeds; ten minutes
+  machines          A million steps of each state machine of sign-in, from seeds
   suites [--long]   h2spec and Autobahn's cases, through usher; results in target/suites
   testssl           testssl.sh against a served host; keeps its summary
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets; then
