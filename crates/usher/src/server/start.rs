@@ -316,9 +316,9 @@ fn open_door(
     apps: Apps,
 ) -> Result<(Arc<Door>, Arc<SignInRoom>), StartError> {
     let Kept { plan, store, recorder, .. } = kept;
-    let OwnKeys { keys, signer, hosted } =
-        OwnKeys::of(&plan.secrets, store, kept.clock.now().wall)?;
-    kept.id_token_keys.prepare(plan)?;
+    let now = kept.clock.now().wall;
+    let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, store, now)?;
+    kept.id_token_keys.prepare(plan, now)?;
     let signer = Arc::new(signer);
     let people = Arc::new(Directory::new(Arc::<Store>::clone(store), passwords));
     let ways_in = Arc::new(WaysIn::new(Arc::clone(&people), Arc::<Store>::clone(store)));

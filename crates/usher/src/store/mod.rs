@@ -36,6 +36,7 @@ mod decision_file;
 mod directory;
 mod error;
 mod grants;
+mod id_token_keys;
 mod in_force;
 mod index;
 mod key_file;
