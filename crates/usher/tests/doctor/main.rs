@@ -1,7 +1,13 @@
 //! `usher doctor` beside a stand-in Jellyfin with each thing wrong that can be: named, told, mended,
 //! put back.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod cures;
 mod front;

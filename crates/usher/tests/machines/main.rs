@@ -4,6 +4,7 @@
 //!
 //! `cargo xtask machines` makes a million steps of each; a test run makes fewer.
 #![expect(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -177,4 +178,13 @@ fn from_seeds<W>(
         });
         runtime.block_on(whole);
     }
+}
+
+/// Ends all sessions of a person, as an admin does on their page; how many there were.
+async fn end_each_of(store: &Store, person_id: &str) -> usize {
+    let own = store.of_person(person_id);
+    for live in &own {
+        store.end(&live.session().id).await.unwrap();
+    }
+    own.len()
 }

@@ -394,7 +394,7 @@ impl World {
             assert!(seen > 20, "{what}: {seen}; {:?}", self.counts);
         }
         for one in self.people.values() {
-            self.store.end_all_of(&one.id).await.unwrap();
+            crate::end_each_of(&self.store, &one.id).await;
         }
         assert_eq!((self.store.session_count(), rows(&self.dir, "sessions")), (0, 0));
         // A day later nobody is held back, whoever guessed.

@@ -205,7 +205,7 @@ impl World {
             let id = self.store.all().into_iter().find(|live| live.session().id == token.session);
             let Some(live) = id else { return self.gone_tokens.push(token.text) };
             let account = live.person().id.clone();
-            self.store.end_all_of(&account).await.unwrap();
+            crate::end_each_of(&self.store, &account).await;
             let store = &self.store;
             let over = |token: &mut Token| found(store, &token.session).is_none();
             let over: Vec<Token> = self.tokens.extract_if(.., over).collect();
@@ -234,7 +234,7 @@ impl World {
         }
         for name in PROGRAMS {
             let account = ServiceAccount::named(name).unwrap().id();
-            self.store.end_all_of(&account).await.unwrap();
+            crate::end_each_of(&self.store, &account).await;
         }
         let left = (rows(&self.dir, "app_passwords"), rows(&self.dir, "sessions"));
         assert_eq!((left, self.store.session_count()), ((0, 0), 0));
