@@ -295,7 +295,6 @@ const BEGUN: &[(&str, &str)] = &[
     ("cli/signals.rs", "waits for a second signal, and ends the process"),
     ("cli/demo.rs", "the demo's own"),
     ("cli/tcp/login.rs", "a laptop's sign-in: each visitor of its port is heard beside the others"),
-    ("cli/tcp/many.rs", "a file's tunnels, which are waited for"),
     ("cli/tcp/mod.rs", "a laptop's tunnels: each is one connection, and its user sees it end"),
     ("doctor/upstreams.rs", "tries of a doctor, which are waited for"),
     ("request/forward/probe.rs", "one try, which is waited for"),

@@ -2,13 +2,25 @@ use super::values::Row;
 
 const OWN: &str = "jellyfin: {{}}";
 
+/// For what is asked of the server with its key.
+const KEYED: &str = "jellyfin: {api_key: 0123456789abcdef0123456789abcdef, {}}";
+
 /// Keys of a route's `jellyfin`.
 pub const JELLYFIN: &[Row] = &[
     ("jellyfin", "{}", "{}", ""),
     ("jellyfin.api_key", OWN, "0123456789abcdef0123456789abcdef", ""),
     ("jellyfin.api_key_file", OWN, "jellyfin", ""),
     ("jellyfin.grants", OWN, "true", "false"),
-    ("jellyfin.user_claim", OWN, "nickname", "upn"),
+    ("jellyfin.user_claim", KEYED, "nickname", "upn"),
+    ("jellyfin.sign_in", KEYED, "true", "false"),
+    ("jellyfin.create_users", KEYED, "true", "false"),
+    ("jellyfin.admin_groups", KEYED, "[admins]", "[parents]"),
+    (
+        "jellyfin.libraries",
+        KEYED,
+        "[{group: kids, names: [Cartoons]}]",
+        "[{group: kids, names: [Films]}]",
+    ),
     ("jellyfin.base_path", OWN, "/one", "/two"),
     ("jellyfin.open", OWN, "[pictures]", "[media]"),
     (

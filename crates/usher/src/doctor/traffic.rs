@@ -14,7 +14,7 @@ use super::{
 use crate::request::forward::{Answered, ForwardError};
 
 /// Octets of the answer that has to come whole, and how long it may take.
-const LONG: (usize, Duration) = (10_000_000, Duration::from_secs(20));
+const LONG: (usize, Duration) = (1 << 23, Duration::from_secs(20));
 
 /// Octets of an upload that Jellyfin takes nowhere.
 const TOO_LARGE: usize = 12_000_000;

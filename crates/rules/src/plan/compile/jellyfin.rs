@@ -183,7 +183,6 @@ fn people(keys: &Section, api_key: Option<&Secret>, problems: &mut Vec<Problem>)
     let asked = [
         keys.given(&JELLYFIN_ADMIN_GROUPS),
         keys.given(&JELLYFIN_LIBRARIES),
-        keys.given(&JELLYFIN_CREATE_USERS),
         keys.given(&JELLYFIN_USER_CLAIM),
     ];
     // A key that was given and is none was told of already.

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::task::JoinSet;
+use futures_util::future::join_all;
 
 use super::{Failure, client::Client, listen, options::Options, said};
 
@@ -47,15 +47,15 @@ async fn serve(file: &Path, options: &Options) -> Result<(), Failure> {
         .map_err(|error| Failure::File(file.to_owned(), error.to_string().into()))?;
     let lines = lines(&text).map_err(|(line, why)| Failure::Line(file.to_owned(), line, why))?;
     let mut clients: Vec<Arc<Client>> = Vec::new();
-    let mut ports = JoinSet::new();
+    let mut ports = Vec::new();
     for (at, to) in lines {
         let client = Arc::new(Client::of(to, options)?.beside(&clients));
         let listener = listen::bind(at, &client).await?;
-        ports.spawn(listen::serve(listener, Arc::clone(&client)));
+        ports.push(listen::serve(listener, Arc::clone(&client)));
         clients.push(client);
     }
     let _nowhere_left = writeln!(io::stderr(), "tunnels kept open: {}", clients.len());
-    while ports.join_next().await.is_some() {}
+    join_all(ports).await;
     Ok(())
 }
 

@@ -22,7 +22,7 @@ pub const MODEL: Model = Model {
     asks: &[
         (First, "GET /system/info/public accept: application/json", Nothing, 200),
         (First, "GET /web/ accept: text/html", Nothing, 302),
-        (Browse, "GET /web/ accept: text/html", Nothing, 200),
+        (Browse, "GET /web/ accept: text/html", Nothing, 302), // to the page that seats its token
         (Browse, "GET /System/Info", Field, 200),
         (Browse, "GET /Users/{user}", Field, 200),
         (Browse, "POST /Sessions/Capabilities/Full", Field, 204),
