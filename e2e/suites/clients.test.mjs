@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { house } from '../parts/house.mjs';
 import { people } from '../parts/people.mjs';
 import { run } from '../parts/process.mjs';
+import { letIn } from './let-in.mjs';
 
 const HERE = fileURLToPath(new URL('..', import.meta.url));
 const PYTHON = `${HERE}.venv/bin/python`;
@@ -64,6 +65,12 @@ describe("Jellyfin's client libraries", { concurrency: false }, () => {
     });
   }
 });
+
+letIn([
+  ['@jellyfin/sdk', process.execPath, 'clients/sdk-let-in.mjs', 'sdk e2e', 'TV "x" ü', 'let-in-sdk'],
+  ['jellyfin-apiclient-python', PYTHON, 'clients/apiclient_let_in.py', 'apiclient e2e', 'Desk x', 'let-in-apiclient'],
+  ['aiojellyfin', PYTHON, 'clients/aio_let_in.py', 'aio e2e', 'Radio x', 'let-in-aio'],
+], HERE);
 
 /** Signs Ana in with a browser and takes her session's cookie. */
 async function signedIn(at) {
