@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path, path::PathBuf, process::ExitCode};
 
-use super::failure::tell;
+use super::{failure::tell, service_account::endless};
 use crate::{
     server::{KeyFailure, fresh_keys},
     store::{Alone, KeyFileError, OpenError, Store, StoreFailure, Tenant},
@@ -91,6 +91,15 @@ fn change(command: Command, dir: &Path, output: &mut dyn Write) -> Result<(), Fa
             rotate(&store, output)?;
             if let Tenant::Server { pid, .. } = Alone::tenant(dir) {
                 writeln!(output, "usher (process {pid}) takes them up when it is restarted")?;
+            }
+            let endless = endless(&store);
+            if !endless.is_empty() {
+                writeln!(
+                    output,
+                    "the old keys count as long as the tokens of these service accounts, which never \
+                     end: {}; for each: usher service-account revoke NAME, and create it again",
+                    endless.join(", ")
+                )?;
             }
         }
         Command::StartOver => {

@@ -183,10 +183,13 @@ fn on_data(option: Option<&Path>, act: impl FnOnce(&Path) -> ExitCode) -> ExitCo
     }
 }
 
-/// The config that is meant, beside that data.
-fn config_of(option: Option<&PathBuf>, dir: &Path) -> PathBuf {
-    let config = option.cloned().or_else(|| service::config_in_use(dir));
-    config.unwrap_or_else(|| people::CONFIG.into())
+/// The config that is meant, beside that data; `None` where none was named, none is in use, and
+/// none lies where one usually does.
+fn config_of(option: Option<&PathBuf>, dir: &Path) -> Option<PathBuf> {
+    let usual = || Some(PathBuf::from(people::CONFIG));
+    let is_there = |usual: &PathBuf| !matches!(usual.try_exists(), Ok(false));
+    let named = option.cloned().or_else(|| service::config_in_use(dir));
+    named.or_else(|| usual().filter(is_there))
 }
 
 fn sessions(args: &sessions::Args) -> ExitCode {
@@ -213,8 +216,8 @@ fn service_account(args: &service_account::Args) -> ExitCode {
     on_data(args.data_dir.as_deref(), |dir| {
         let config = config_of(args.config.as_ref(), dir);
         let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
-        let now = SystemClock.now().wall;
-        service_account::run(&args.command, (dir, &config), now, &mut output, &mut errors)
+        let (now, place) = (SystemClock.now().wall, (dir, config.as_deref()));
+        service_account::run(&args.command, place, now, &mut output, &mut errors)
     })
 }
 
@@ -230,6 +233,7 @@ fn people(args: &people::Args) -> ExitCode {
             errors: &mut errors,
         };
         let config = config_of(args.config.as_ref(), dir);
+        let config = config.unwrap_or_else(|| people::CONFIG.into());
         people::run(&args.command, (dir, &config), SystemClock.now().wall, streams)
     })
 }

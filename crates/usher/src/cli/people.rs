@@ -22,6 +22,7 @@ use usher_rules::{
     until::shown,
 };
 
+use super::failure::is_unheard;
 use crate::{
     idp::{
         Cost, Directory, DirectoryError, LONGEST_PASSWORD, NewMember, NoRandomness, Passwords,
@@ -179,6 +180,9 @@ pub fn run(
     let Err(failure) = change(command, (dir, config), now, &mut streams) else {
         return ExitCode::SUCCESS;
     };
+    if is_unheard(&failure) {
+        return ExitCode::from(failure.status());
+    }
     let mut told = writeln!(streams.errors, "error: {failure}");
     if let Some(cause) = std::error::Error::source(&failure) {
         told = told.and_then(|()| writeln!(streams.errors, "  cause: {cause}"));
