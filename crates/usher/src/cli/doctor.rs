@@ -156,8 +156,8 @@ fn announce(changes: &Changes, args: &Args, out: &mut impl Write) -> io::Result<
 
 fn agreed(out: &mut impl Write) -> io::Result<bool> {
     if !io::stdin().is_terminal() {
-        let hint = "`--yes` does it without asking";
-        super::failure::tell(&mut io::stderr(), &"nobody is there to ask", Some(hint));
+        let what = "error: nobody is there to ask\nhint: `--yes` does it without asking";
+        let _nowhere_left = writeln!(io::stderr(), "{what}");
         return Ok(false);
     }
     write!(out, "\nDo it? [y/N] ")?;
