@@ -169,8 +169,7 @@ fn people(keys: &Section, api_key: Option<&Secret>, problems: &mut Vec<Problem>)
     let asked = [
         keys.given(&JELLYFIN_ADMIN_GROUPS),
         keys.given(&JELLYFIN_LIBRARIES),
-        keys.given(&JELLYFIN_CREATE_USERS),
-        keys.given(&JELLYFIN_USER_CLAIM),
+        keys.given(&JELLYFIN_CREATE_USERS).filter(|_| !keys.value(&JELLYFIN_CREATE_USERS)),
     ];
     // A key that was given and is none was told of already.
     let lacks_key = api_key.is_none()
