@@ -1,9 +1,8 @@
 use super::values::Row;
 
 const OWN: &str = "jellyfin: {{}}";
-
-/// For what is asked of the server with its key.
-const KEYED: &str = "jellyfin: {api_key: 0123456789abcdef0123456789abcdef, {}}";
+/// Its server can be asked.
+const ASKED: &str = "jellyfin: {api_key: 0123456789abcdef0123456789abcdef, {}}";
 
 /// Keys of a route's `jellyfin`.
 pub const JELLYFIN: &[Row] = &[
@@ -11,16 +10,11 @@ pub const JELLYFIN: &[Row] = &[
     ("jellyfin.api_key", OWN, "0123456789abcdef0123456789abcdef", ""),
     ("jellyfin.api_key_file", OWN, "jellyfin", ""),
     ("jellyfin.grants", OWN, "true", "false"),
-    ("jellyfin.user_claim", KEYED, "nickname", "upn"),
-    ("jellyfin.sign_in", KEYED, "true", "false"),
-    ("jellyfin.create_users", KEYED, "true", "false"),
-    ("jellyfin.admin_groups", KEYED, "[admins]", "[parents]"),
-    (
-        "jellyfin.libraries",
-        KEYED,
-        "[{group: kids, names: [Cartoons]}]",
-        "[{group: kids, names: [Films]}]",
-    ),
+    ("jellyfin.user_claim", OWN, "nickname", "upn"),
+    ("jellyfin.sign_in", OWN, "true", "false"),
+    ("jellyfin.create_users", ASKED, "true", "false"),
+    ("jellyfin.admin_groups", ASKED, "[admins]", "[others]"),
+    ("jellyfin.libraries", ASKED, "[{group: kids, names: [Cartoons]}]", ""),
     ("jellyfin.base_path", OWN, "/one", "/two"),
     ("jellyfin.open", OWN, "[pictures]", "[media]"),
     (

@@ -34,7 +34,6 @@ impl Compiler<'_> {
             self.report(given.error("U574", what, "write `to`, or delete `jellyfin`"));
             return None;
         }
-        let unasked = self.unasked();
         let mut inner = Compiler { keys, files: self.files, problems: self.problems };
         let api_key = inner.api_key();
         let admin_policy = inner.admin_policy();
@@ -65,20 +64,7 @@ impl Compiler<'_> {
                 true => LegacyClients::Translate,
                 false => LegacyClients::Keep,
             },
-            unasked,
         }))
-    }
-
-    /// Keys with another default on a route like this (`config::upgrades`) that it leaves out.
-    fn unasked(&self) -> Vec<&'static str> {
-        let other: [&'static Key; 4] = [
-            &route::ALLOW_WEBSOCKETS,
-            &route::PRESERVE_HOST_HEADER,
-            &route::TIMEOUT,
-            &route::IDLE_TIMEOUT,
-        ];
-        let left_out = other.into_iter().filter(|key| self.keys.given(key).is_none());
-        left_out.map(|key| key.name).collect()
     }
 
     /// Its server's, by what the route says of it: Kestrel's endpoints have no case.
@@ -183,7 +169,7 @@ fn people(keys: &Section, api_key: Option<&Secret>, problems: &mut Vec<Problem>)
     let asked = [
         keys.given(&JELLYFIN_ADMIN_GROUPS),
         keys.given(&JELLYFIN_LIBRARIES),
-        keys.given(&JELLYFIN_USER_CLAIM),
+        keys.given(&JELLYFIN_CREATE_USERS).filter(|_| !keys.value(&JELLYFIN_CREATE_USERS)),
     ];
     // A key that was given and is none was told of already.
     let lacks_key = api_key.is_none()
