@@ -59,9 +59,6 @@ pub(crate) async fn answer(
         Endpoint::BrandingCss => Ok(system::branding_css(ask)),
         Endpoint::Capabilities => sessions::capabilities(ask, request).await,
         Endpoint::ClientLog => system::client_log(request).await,
-        Endpoint::ConfigurationPage | Endpoint::NothingFound => {
-            Err(answer::problem(StatusCode::NOT_FOUND))
-        }
         Endpoint::ConnectPoll => quick_connect::poll(ask),
         Endpoint::CreateKey => devices::create_key(ask),
         Endpoint::DeleteDevice => devices::delete(ask),
@@ -86,6 +83,7 @@ pub(crate) async fn answer(
         Endpoint::Me => people::me(ask),
         Endpoint::NetworkPosition => Ok(system::network_position(ask)),
         Endpoint::NewPerson => people::create(ask, request).await,
+        Endpoint::NothingFound => Err(answer::problem(StatusCode::NOT_FOUND)),
         Endpoint::OpenApi => Ok(system::open_api(ask)),
         Endpoint::OriginalFile => media::file(ask, request.headers()).await,
         Endpoint::Password => people::password(ask, request).await,
@@ -93,9 +91,7 @@ pub(crate) async fn answer(
         Endpoint::Person => people::one(ask),
         Endpoint::Ping => Ok(answer::json("Jellyfin Server".into())),
         Endpoint::PlaybackInfo => library::playback_info(ask, request).await,
-        Endpoint::PlaybackProgress | Endpoint::PlaybackStart => {
-            sessions::playing(ask, request).await
-        }
+        Endpoint::Playing => sessions::playing(ask, request).await,
         Endpoint::PlaybackStop => sessions::stopped(ask, request).await,
         Endpoint::Policy => people::policy(ask, request).await,
         Endpoint::PublicPeople => Ok(people::public(ask)),
