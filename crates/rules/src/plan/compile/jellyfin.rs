@@ -34,6 +34,7 @@ impl Compiler<'_> {
             self.report(given.error("U574", what, "write `to`, or delete `jellyfin`"));
             return None;
         }
+        let unasked = self.unasked();
         let mut inner = Compiler { keys, files: self.files, problems: self.problems };
         let api_key = inner.api_key();
         let admin_policy = inner.admin_policy();
@@ -64,7 +65,20 @@ impl Compiler<'_> {
                 true => LegacyClients::Translate,
                 false => LegacyClients::Keep,
             },
+            unasked,
         }))
+    }
+
+    /// Keys with another default on a route like this (`config::upgrades`) that it leaves out.
+    fn unasked(&self) -> Vec<&'static str> {
+        let other: [&'static Key; 4] = [
+            &route::ALLOW_WEBSOCKETS,
+            &route::PRESERVE_HOST_HEADER,
+            &route::TIMEOUT,
+            &route::IDLE_TIMEOUT,
+        ];
+        let left_out = other.into_iter().filter(|key| self.keys.given(key).is_none());
+        left_out.map(|key| key.name).collect()
     }
 
     /// Its server's, by what the route says of it: Kestrel's endpoints have no case.
