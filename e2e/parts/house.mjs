@@ -102,7 +102,7 @@ async function addPeople(env) {
   }
 }
 
-async function startCinema() {
+export async function startCinema() {
   const program = start('cinema', process.env.CINEMA_BIN, ['--port', '0', '--film', await film()]);
   const [line] = await said(program, /^\{.*\}$/m);
   return { program, ...JSON.parse(line) };
