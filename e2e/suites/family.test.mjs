@@ -139,8 +139,10 @@ describe('a family', { concurrency: false }, () => {
     for (const email of [ANA, 'pat@example.test', 'gus@example.test']) {
       await desk.locator('main').getByText(email, { exact: true }).first().waitFor();
     }
-    const guest = desk.locator('main li', { hasText: 'gus@example.test' });
-    assert.match(await guest.first().innerText(), /until /);
+    const guest = desk.locator('main .sessions > li', { hasText: 'gus@example.test' });
+    assert.match(await guest.innerText(), /until /);
+    const air = await guest.locator('.groups li').evaluate((group) => parseFloat(getComputedStyle(group).paddingLeft));
+    assert.ok(air > 4, 'a group does not touch its border');
     await shot(desk, 'admin-people');
     await desk.setViewportSize(PHONE.viewport);
     await guest.locator('summary').click();
