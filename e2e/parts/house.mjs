@@ -119,7 +119,7 @@ async function addPeople(env) {
   }
 }
 
-async function startCinema(more) {
+export async function startCinema(more = []) {
   const program = start('cinema', process.env.CINEMA_BIN, ['--port', '0', '--film', await film(), ...more]);
   const [line] = await said(program, /^\{.*\}$/m);
   return { program, ...JSON.parse(line) };
