@@ -186,14 +186,17 @@ impl WaysIn {
         typed: &str,
         now: UnixTime,
     ) -> Result<Vec<Secret>, AccountRefusal> {
+        // A page that is loaded again sends its form again: the codes that were written down stay.
+        if self.kept.code_app(owner).await?.is_some() {
+            return Err(AccountRefusal::Typed("codes of an app are asked for already".into()));
+        }
         let codes: Result<Vec<Secret>, _> =
             (0..RECOVERY_CODES).map(|_| generated_password()).collect();
         let codes = codes.map_err(|error| AccountRefusal::Typed(error.to_string().into()))?;
         let made = codes.iter().filter_map(Secret::expose_str);
         let wrong = || AccountRefusal::Typed("that is not the code that the app shows now".into());
         let app = CodeApp::new(secret.expose(), made, typed, now).ok_or_else(wrong)?;
-        let was = self.kept.code_app(owner).await?;
-        match self.kept.swap_code_app(owner, was, Some(app)).await? {
+        match self.kept.swap_code_app(owner, None, Some(app)).await? {
             true => Ok(codes),
             false => Err(wrong()),
         }
