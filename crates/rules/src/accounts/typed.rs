@@ -34,6 +34,7 @@ typed_wrong! {
     LongPassword = "This password is too long.",
     WeakPassword = "This password is among the first that anybody tries. Take three or four words that don't belong together.",
     Code = "That is not the code that the app shows now.",
+    HasCodeApp = "An app's codes are asked for already.",
     Passkey = "That passkey was not made. Try again.",
     LastDay = "The last day is a date like 2026-12-31, and not over yet.",
     LinkLife = "A link is good for 1 to 365 days.",

@@ -188,14 +188,17 @@ impl WaysIn {
         typed: &str,
         now: UnixTime,
     ) -> Result<Vec<Secret>, AccountRefusal> {
+        // A page that is loaded again sends its form again: the codes that were written down stay.
+        if self.kept.code_app(owner).await?.is_some() {
+            return Err(TypedWrong::HasCodeApp.into());
+        }
         let codes: Result<Vec<Secret>, _> =
             (0..RECOVERY_CODES).map(|_| generated_password()).collect();
         let codes = codes.map_err(no_randomness)?;
         let made = codes.iter().filter_map(Secret::expose_str);
         let wrong = || AccountRefusal::from(TypedWrong::Code);
         let app = CodeApp::new(secret.expose(), made, typed, now).ok_or_else(wrong)?;
-        let was = self.kept.code_app(owner).await?;
-        match self.kept.swap_code_app(owner, was, Some(app)).await? {
+        match self.kept.swap_code_app(owner, None, Some(app)).await? {
             true => Ok(codes),
             false => Err(wrong()),
         }

@@ -326,7 +326,11 @@ impl World {
             _ => {
                 let made = Secret::new(secret.clone());
                 let codes = self.ways.add_code_app(&id, made, &shown, self.time.wall()).await;
-                Some(App { secret, recovery: codes.unwrap(), last: shown, wrong: 0 })
+                // A second one takes nobody's recovery codes away.
+                let had = self.people[&email].app.is_some();
+                assert_eq!(codes.is_err(), had, "an app is added where there is none");
+                let Ok(recovery) = codes else { return };
+                Some(App { secret, recovery, last: shown, wrong: 0 })
             }
         };
         self.people.get_mut(&email).unwrap().app = app;
