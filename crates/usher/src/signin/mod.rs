@@ -148,6 +148,8 @@ pub struct SignInRoom {
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
     silent: recheck::Silent,
+    /// Those of them that could not be reached.
+    away: recheck::Silent,
     bearers: bearer::Bearers,
     app_passwords: Arc<dyn AppPasswords>,
     app_sessions: app_passwords::AppSessions,
@@ -178,6 +180,7 @@ impl SignInRoom {
             journal,
             providers,
             silent: recheck::Silent::default(),
+            away: recheck::Silent::default(),
             bearers: bearer::Bearers::default(),
             app_passwords,
             app_sessions: app_passwords::AppSessions::default(),
