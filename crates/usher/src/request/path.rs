@@ -80,7 +80,9 @@ impl Door {
             self.recorder.names_two_visitors();
         }
         // What follows a CONNECT that opened nothing may be bytes, and no request.
-        let ends = head.method == Method::CONNECT && connection.protocol() == Protocol::Http1;
+        let tunnels =
+            head.method == Method::CONNECT || upgrade.as_ref().is_some_and(Upgrade::is_a_tunnel);
+        let ends = tunnels && connection.protocol() == Protocol::Http1;
         let seen = Seen::of(&head, plan, connection, self.clock.now(), reader);
         let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
@@ -320,7 +322,7 @@ impl Door {
             now: seen.now.wall,
         };
         let shaped = permitted.shaped(|head, standing| {
-            if let Some(Upgrade::Tunnel(_)) = upgrade {
+            if let Some(Upgrade::Tunnel(_) | Upgrade::Datagrams(_)) = upgrade {
                 return Some(Request::from_parts(head, body)); // nothing of it goes further
             }
             let mut head = shape::toward_upstream(head, standing, upward)?;
@@ -400,7 +402,7 @@ fn back(
     workers::narrow(&seen.plan, &routed.authority.host, &mut head.headers);
     let body = body.with_trailers(Trailers::toward_client(&seen.plan, route));
     let mut response = Response::from_parts(head, body);
-    upgrade::say_upgraded(&mut response);
+    upgrade::say_upgraded(&mut response, route, &seen.connection);
     response
 }
 

@@ -44,6 +44,8 @@ pub struct Pulse {
     in_flight: AtomicU32,
     /// Has the last request a body, which may still be on its way?
     body_follows: AtomicBool,
+    /// The next 101 is written as a 200.
+    says_ok: AtomicBool,
     cancelled: Cancelled,
     /// Its part of its client's share, as long as it lives.
     admitted: Option<Admitted>,
@@ -77,6 +79,7 @@ impl Pulse {
             held: AtomicUsize::new(0),
             in_flight: AtomicU32::new(0),
             body_follows: AtomicBool::new(false),
+            says_ok: AtomicBool::new(false),
             cancelled: Cancelled::default(),
             admitted: None,
             protocol,
@@ -156,6 +159,12 @@ impl Pulse {
     /// The request that has just come brings a body.
     pub fn body_follows(&self) {
         self.body_follows.store(true, Ordering::Relaxed);
+    }
+
+    /// The 101 that comes next is a 200 to who is told: what Pomerium's clients take for an open
+    /// tunnel. The HTTP library hands a connection over after a 101 alone.
+    pub fn says_ok(&self) {
+        self.says_ok.store(true, Ordering::Relaxed);
     }
 
     /// May the client be in the middle of a head or of a body?
@@ -407,7 +416,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let ok = self.pulse.says_ok.load(Ordering::Relaxed).then(|| as_ok(buf)).flatten();
+        let polled = Pin::new(&mut self.stream).poll_write(cx, ok.as_deref().unwrap_or(buf));
         self.wrote(&polled, &[io::IoSlice::new(buf)]);
         polled
     }
@@ -436,6 +446,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.pulse.says_ok.load(Ordering::Relaxed)
+            && let Some(head) = bufs.iter().find(|buf| buf.starts_with(SWITCHING))
+        {
+            return self.poll_write(cx, head);
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.wrote(&polled, bufs);
         polled
@@ -444,6 +459,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
+}
+
+/// How a head begins that hands its connection over.
+const SWITCHING: &[u8] = b"HTTP/1.1 101 ";
+
+/// The same head as one of a 200, where it is one.
+fn as_ok(head: &[u8]) -> Option<Vec<u8>> {
+    let rest = head.strip_prefix(SWITCHING)?;
+    Some([b"HTTP/1.1 200 ", rest].concat())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use usher_rules::{
 
 use super::{
     ForwardError, Trust, UpstreamIo,
-    dial::dial,
+    dial::{dial, dial_udp},
     exchange::classify,
     tls::{Alpn, ClientConfigs},
     trust::unverified,
@@ -53,8 +53,12 @@ pub async fn probe(
     patience: Duration,
 ) -> Result<(StatusCode, String), ForwardError> {
     let upstream = &target.upstream;
+    if upstream.scheme == Scheme::Udp {
+        let _nobody_answers = dial_udp(upstream, outbound).await?;
+        return Ok((StatusCode::OK, String::new()));
+    }
     let secure = match upstream.scheme {
-        Scheme::Http | Scheme::H2c | Scheme::Tcp => None,
+        Scheme::Http | Scheme::H2c | Scheme::Tcp | Scheme::Udp => None,
         Scheme::Https => {
             let configs = ClientConfigs::new(trust.clone());
             let config = configs.for_route(tls, Alpn::Http2OrHttp1).map_err(|why| {
