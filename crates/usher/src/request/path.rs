@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use http::{HeaderValue, Method, Request, Response, header, request::Parts};
+use http::{HeaderValue, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
@@ -80,9 +80,7 @@ impl Door {
             self.recorder.names_two_visitors();
         }
         // What follows a CONNECT that opened nothing may be bytes, and no request.
-        let tunnels =
-            head.method == Method::CONNECT || upgrade.as_ref().is_some_and(Upgrade::is_a_tunnel);
-        let ends = tunnels && connection.protocol() == Protocol::Http1;
+        let ends = upgrade::is_for_a_tunnel(&head) && connection.protocol() == Protocol::Http1;
         let seen = Seen::of(&head, plan, connection, self.clock.now(), reader);
         let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
@@ -108,7 +106,9 @@ impl Door {
         if ends && running.is_none() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        let Some(closing) = journey.record(Some(response.status())) else { return response };
+        let Some(closing) = journey.record(Some(upgrade::status_told(&response))) else {
+            return response;
+        };
         if let Some(running) = running {
             running.start(self, closing); // a socket is no exchange: a drain does not wait for it
             return response;

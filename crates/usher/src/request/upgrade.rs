@@ -174,6 +174,11 @@ impl Upgrade {
     }
 }
 
+/// Does that head ask for a tunnel, from which [`Upgrade::take`] has taken the client's side?
+pub(super) fn is_for_a_tunnel(head: &Parts) -> bool {
+    head.method == Method::CONNECT || head.extensions.get::<AsksForUdp>().is_some()
+}
+
 /// Does that head ask to carry UDP, at the place where that is asked for? Pomerium's clients name the
 /// tunnel as their host, where others name the proxy.
 fn asks_for_udp(head: &Parts, protocol: Protocol) -> Option<Granted> {
@@ -327,16 +332,27 @@ fn carries_udp(granted: Granted) -> Response<Body> {
     response
 }
 
+/// The status that a client reads.
+pub(super) fn status_told(response: &Response<Body>) -> StatusCode {
+    if is_told_as_ok(response) { StatusCode::OK } else { response.status() }
+}
+
+/// Is it a 101 here, and a 200 to its client (decision 0094)?
+fn is_told_as_ok(response: &Response<Body>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && response.extensions().get::<ReasonPhrase>().is_some()
+}
+
 /// What an upgrade's answer says about the connection, which shaping removed as hop-by-hop.
 pub(super) fn say_upgraded(response: &mut Response<Body>, route: &Route, connection: &Connection) {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
-    let is_ok = response.extensions().get::<ReasonPhrase>().is_some();
+    let is_ok = is_told_as_ok(response);
     let protocol = if route.tunnel.is_some() { "connect-udp" } else { "websocket" };
     let fields = response.headers_mut();
     if is_ok {
-        connection.pulse.says_ok(); // the body goes on to the end of the connection (RFC 9112 §6.3)
+        connection.pulse.tell_as_ok(); // the body goes on to the end of the connection (RFC 9112 §6.3)
         fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
     } else {
         fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -60,6 +60,10 @@ async fn ask(browser: &Browser, host: &str, path: &str, fields: &str) -> (String
          Upgrade: connect-udp\r\n{fields}\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
+    (head_of(&mut stream).await, stream)
+}
+
+async fn head_of(stream: &mut Tls) -> String {
     let mut answer = Vec::new();
     within("an answer", async {
         while !answer.ends_with(b"\r\n\r\n") {
@@ -67,7 +71,7 @@ async fn ask(browser: &Browser, host: &str, path: &str, fields: &str) -> (String
         }
     })
     .await;
-    (String::from_utf8(answer).unwrap(), stream)
+    String::from_utf8(answer).unwrap()
 }
 
 /// The next payload of a stream.
@@ -100,6 +104,11 @@ async fn who_asks_for_udp_is_answered_by_rfc_9298_or_as_pomerium_cli_expects() {
     let server = TestServer::open(&config(&[&routes[..], &[wide]].concat())).await;
     let ann = format!("Authorization: Pomerium {}\r\n", handle(&server, "dns.test", ANN).await);
     let eve = format!("Authorization: Pomerium {}\r\n", handle(&server, "dns.test", EVE).await);
+    let mut of_pattern = Vec::new();
+    for host in ["tv.wide.test", "169.254.169.254.wide.test"] {
+        let token = handle(&server, host, ANN).await;
+        of_pattern.push(format!("Authorization: Pomerium {token}\r\n"));
+    }
     let body = format!("{ann}Content-Length: 3\r\n");
     let json = "Accept: application/json\r\n";
     let browser = server.browser();
@@ -108,6 +117,15 @@ async fn who_asks_for_udp_is_answered_by_rfc_9298_or_as_pomerium_cli_expects() {
         ("app.test", path("dns.test:53"), &ann, 101, "the path decides"),
         ("dns.test:53", path("dns.test:53"), &ann, 200, "pomerium-cli"),
         ("dns.test:53", path("DNS.test:53"), &ann, 200, "case"),
+        ("tv.wide.test:53", path("tv.wide.test:53"), &of_pattern[0], 200, "a pattern"),
+        (
+            "dns.test",
+            path("169.254.169.254.wide.test:53"),
+            &of_pattern[1],
+            101,
+            "leads where the route does",
+        ),
+        ("dns.test", path("tv.wide.test:54"), &ann, 404, "another port of a pattern"),
         ("dns.test:53", path("dns.test:53"), "", 302, "nobody"),
         ("dns.test", path("dns.test:53"), json, 401, "a program's answer"),
         ("dns.test", path("dns.test:53"), &eve, 403, "she is no friend"),
@@ -157,6 +175,8 @@ async fn datagrams_of_every_size_cross_whole_and_in_order() {
         Some(of_tunnels.collect::<Vec<_>>()).filter(|lines| lines.len() == 2)
     })
     .await;
+    let told = lines.iter().map(|line| line["response-code"].as_u64());
+    assert_eq!(told.collect::<Vec<_>>(), [Some(101), Some(200)], "what each client read");
     for line in lines {
         assert_eq!(line["received"], 134_839, "{line}");
         assert_eq!(line["size"], 134_839 + 11 * 5, "{line}");
@@ -184,18 +204,35 @@ async fn what_are_no_capsules_end_their_tunnel_alone() {
     assert_eq!(heard(&mut neighbour).await, b"echo:here");
 }
 
-/// A server that is away for a while is asked again by the next datagram.
+/// What comes right behind a head is the tunnel's where one opens, and nobody's where none does: no
+/// request is read out of datagrams.
 #[tokio::test]
-async fn a_datagram_to_a_closed_port_is_lost_and_ends_no_tunnel() {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let to = socket.local_addr().unwrap();
-    drop(socket);
-    let server = TestServer::open(&config(&[udp("dns.test:53", to)])).await;
-    let ann = format!("Authorization: Pomerium {}\r\n", handle(&server, "dns.test", ANN).await);
-    let (_, mut stream) = ask(&server.browser(), "dns.test", &path("dns.test:53"), &ann).await;
-    stream.write_all(&capsule(b"to nobody")).await.unwrap();
-    let silence = tokio::time::timeout(std::time::Duration::from_millis(200), stream.read_u8());
-    assert!(silence.await.is_err(), "it stays open");
+async fn octets_behind_a_head_are_capsules_or_nothing() {
+    let server = TestServer::open(&config(&[udp("dns.test:53", parrot().await)])).await;
+    let ann = handle(&server, "dns.test", ANN).await;
+    let browser = server.browser();
+    for host in ["dns.test", "dns.test:53"] {
+        let mut stream = browser.connect("dns.test").await;
+        let head = format!(
+            "GET {} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: connect-udp\r\n\
+             Authorization: Pomerium {ann}\r\n\r\n",
+            path("dns.test:53")
+        );
+        let together = [head.as_bytes(), &capsule(b"early")].concat();
+        stream.write_all(&together).await.unwrap();
+        let _answer = head_of(&mut stream).await;
+        assert_eq!(heard(&mut stream).await, b"echo:early", "{host}");
+    }
+    let smuggled = "\r\nGET /ping HTTP/1.1\r\nHost: dns.test\r\n";
+    for body in ["", "Content-Length: 0\r\n", "Content-Length: 1\r\n"] {
+        let fields = format!("{body}{smuggled}");
+        let (answer, mut stream) = ask(&browser, "dns.test", &path("dns.test:53"), &fields).await;
+        assert!(matches!(status(&answer), 302 | 400), "{answer}");
+        let mut rest = Vec::new();
+        let _cut = within("it ends", stream.read_to_end(&mut rest)).await;
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(!rest.contains("HTTP/1.1"), "a second answer: {rest}");
+    }
 }
 
 /// Sign-out, a lost group and a withdrawn route end it as they end one for TCP.

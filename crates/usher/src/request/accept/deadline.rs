@@ -13,12 +13,13 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::Notify,
     time::{Instant, Sleep, sleep},
 };
 
 use super::{
     Admitted, Protocol, Unread,
+    as_ok::AsOk,
+    cancelled::Cancelled,
     frames::{Frames, Half},
     limits,
     refused::Refused,
@@ -44,8 +45,7 @@ pub struct Pulse {
     in_flight: AtomicU32,
     /// Has the last request a body, which may still be on its way?
     body_follows: AtomicBool,
-    /// The next 101 is written as a 200.
-    says_ok: AtomicBool,
+    as_ok: AsOk,
     cancelled: Cancelled,
     /// Its part of its client's share, as long as it lives.
     admitted: Option<Admitted>,
@@ -79,7 +79,7 @@ impl Pulse {
             held: AtomicUsize::new(0),
             in_flight: AtomicU32::new(0),
             body_follows: AtomicBool::new(false),
-            says_ok: AtomicBool::new(false),
+            as_ok: AsOk::default(),
             cancelled: Cancelled::default(),
             admitted: None,
             protocol,
@@ -161,10 +161,9 @@ impl Pulse {
         self.body_follows.store(true, Ordering::Relaxed);
     }
 
-    /// The 101 that comes next is a 200 to who is told: what Pomerium's clients take for an open
-    /// tunnel. The HTTP library hands a connection over after a 101 alone.
-    pub fn says_ok(&self) {
-        self.says_ok.store(true, Ordering::Relaxed);
+    /// The 101 that comes next is written as a 200.
+    pub fn tell_as_ok(&self) {
+        self.as_ok.begin();
     }
 
     /// May the client be in the middle of a head or of a body?
@@ -247,30 +246,6 @@ impl Pulse {
                 }
                 None => tokio::time::sleep(LOOK_AGAIN).await,
             }
-        }
-    }
-}
-
-/// Requests that the client took back (RST_STREAM): so many at once, and so many a second.
-///
-/// What was reset before we saw it is counted by h2; this counts what we had begun to work on.
-#[derive(Debug, Default)]
-struct Cancelled {
-    /// How many were taken back, less what time has forgiven.
-    level: AtomicU64,
-    /// [`Pulse::clock`] when `level` was last looked at.
-    at: AtomicU64,
-    too_many: Notify,
-}
-
-impl Cancelled {
-    fn another(&self, now: u64) {
-        let passed = now.saturating_sub(self.at.swap(now, Ordering::Relaxed));
-        let forgiven = passed.saturating_mul(limits::CANCELS_PER_SECOND) / 1000;
-        let level = self.level.load(Ordering::Relaxed).saturating_sub(forgiven) + 1;
-        self.level.store(level, Ordering::Relaxed);
-        if level > limits::CANCELS {
-            self.too_many.notify_one();
         }
     }
 }
@@ -416,8 +391,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let ok = self.pulse.says_ok.load(Ordering::Relaxed).then(|| as_ok(buf)).flatten();
-        let polled = Pin::new(&mut self.stream).poll_write(cx, ok.as_deref().unwrap_or(buf));
+        let head = self.pulse.as_ok.head(buf);
+        let polled = Pin::new(&mut self.stream).poll_write(cx, head.as_deref().unwrap_or(buf));
+        let polled = if head.is_some() { self.pulse.as_ok.wrote(polled) } else { polled };
         self.wrote(&polled, &[io::IoSlice::new(buf)]);
         polled
     }
@@ -446,9 +422,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.pulse.says_ok.load(Ordering::Relaxed)
-            && let Some(head) = bufs.iter().find(|buf| buf.starts_with(SWITCHING))
-        {
+        if let (true, Some(head)) = (self.pulse.as_ok.is_due(), bufs.first()) {
             return self.poll_write(cx, head);
         }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
@@ -459,15 +433,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
-}
-
-/// How a head begins that hands its connection over.
-const SWITCHING: &[u8] = b"HTTP/1.1 101 ";
-
-/// The same head as one of a 200, where it is one.
-fn as_ok(head: &[u8]) -> Option<Vec<u8>> {
-    let rest = head.strip_prefix(SWITCHING)?;
-    Some([b"HTTP/1.1 200 ", rest].concat())
 }
 
 #[cfg(test)]

@@ -7,10 +7,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::UdpSocket,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UdpSocket;
 use usher_rules::capsule::{self, Capsules, LONGEST};
 
 use super::{
@@ -84,9 +82,7 @@ impl Upward {
                 ready!(Pin::new(&mut *client).poll_read(cx, &mut buffer))?;
                 let came = buffer.filled();
                 let read = self.capsules.read(came, |payload| {
-                    // What the path does not take is lost, as everywhere: UDP promises nothing, and
-                    // a server that is away now may be back for the next one.
-                    if socket.try_send(payload).is_ok() {
+                    if sent(socket, payload) {
                         self.carried += payload.len() as u64;
                     }
                 });
@@ -99,6 +95,18 @@ impl Upward {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// What the path does not take is lost, as everywhere: UDP promises nothing, and a server that is
+/// away now may be back for the next one. That nobody took an earlier one is told once, in the place
+/// of sending this one (`ip(7)`), which then goes out all the same.
+fn sent(socket: &UdpSocket, payload: &[u8]) -> bool {
+    match socket.try_send(payload) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            socket.try_send(payload).is_ok()
+        }
+        sent => sent.is_ok(),
     }
 }
 
@@ -146,5 +154,48 @@ impl Downward {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, task::Poll};
+
+    use tokio::{io::AsyncWriteExt as _, net::UdpSocket};
+    use usher_rules::capsule;
+
+    use super::{Downward, Upward};
+
+    /// A server that is away for a while gets the next datagram. A socket that hears one peer alone
+    /// is a closed port to all others, and keeps its port.
+    #[tokio::test]
+    async fn a_datagram_to_a_closed_port_is_lost_and_ends_no_tunnel() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        server.connect(stranger.local_addr().unwrap()).await.unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(server.local_addr().unwrap()).await.unwrap();
+        let (mut client, mut ours) = tokio::io::duplex(1024);
+        let (mut up, mut down) = (Upward::default(), Downward::default());
+        for (said, expected) in [(&b"to nobody"[..], 9), (b"again", 14)] {
+            let mut stream = Vec::new();
+            capsule::write(said, &mut stream);
+            client.write_all(&stream).await.unwrap();
+            poll_fn(|cx| {
+                assert!(up.poll(cx, &mut ours, &socket).is_pending(), "it goes on");
+                if up.carried < expected { Poll::Pending } else { Poll::Ready(()) }
+            })
+            .await;
+            server.connect(socket.local_addr().unwrap()).await.unwrap(); // it is back
+        }
+        let mut heard = [0; 16];
+        let length = server.recv(&mut heard).await.unwrap();
+        assert_eq!(&heard[..length], b"again");
+        server.send(b"here").await.unwrap();
+        poll_fn(|cx| {
+            assert!(down.poll(cx, &mut ours, &socket).is_pending(), "it goes on");
+            if down.carried < 4 { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
     }
 }
