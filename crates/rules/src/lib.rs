@@ -20,6 +20,7 @@
 
 pub mod accounts;
 pub mod app_passwords;
+pub mod capsule;
 pub mod client_certificate;
 pub mod config;
 pub mod fields;

@@ -106,10 +106,31 @@ pub enum PathCase {
     Folded,
 }
 
-/// Bytes in the place of HTTP (`from: tcp+https://…`).
+/// What a tunnel carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// Bytes, asked for by CONNECT (RFC 9110 §9.3.6).
+    Tcp,
+    /// Datagrams, asked for by CONNECT-UDP (RFC 9298).
+    Udp,
+}
+
+impl Carried {
+    /// Its word in `type` of a route, in `to`, and before `+https` in `from`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// Bytes or datagrams in the place of HTTP (`from: tcp+https://…` or `udp+https://…`).
 #[derive(Clone, Debug)]
 pub struct Tunnel {
-    /// What CONNECT asks for (RFC 9110 §9.3.6); each has a port.
+    /// What it carries.
+    pub carried: Carried,
+    /// What is asked for; each has a port.
     pub ends: Box<[HostPattern]>,
     /// Where its clients sign in; where that is `None`, at the host that they ask for.
     pub sign_in: Option<Authority>,
@@ -137,10 +158,11 @@ impl Route {
         let Some(tunnel) = &self.tunnel else { return format!("https://{}", self.from) };
         let ends: Vec<_> = tunnel.ends.iter().map(ToString::to_string).collect();
         let is_own = |end: &HostPattern, host: &Host| end.takes_host(host.as_compared());
+        let word = tunnel.carried.word();
         match (&tunnel.sign_in, &*tunnel.ends) {
-            (Some(at), [end]) if is_own(end, &at.host) => format!("tcp+https://{end}"),
-            (Some(at), _) => format!("tcp+https://{at}/{}", ends.join("/")),
-            (None, _) => format!("tcp+https://{}", ends.join("/")),
+            (Some(at), [end]) if is_own(end, &at.host) => format!("{word}+https://{end}"),
+            (Some(at), _) => format!("{word}+https://{at}/{}", ends.join("/")),
+            (None, _) => format!("{word}+https://{}", ends.join("/")),
         }
     }
 

@@ -95,6 +95,9 @@ impl Job {
             Ok(_) if self.target.upstream.scheme == Scheme::Tcp => {
                 Tried::good(ABOUT, subject, "takes connections")
             }
+            Ok(_) if self.target.upstream.scheme == Scheme::Udp => {
+                Tried::good(ABOUT, subject, "has an address; nobody can tell who listens there")
+            }
             Ok((status, _)) => Tried::good(ABOUT, subject, format!("answers {status}")),
             Err(error) => Tried::bad(Severity::Error, ABOUT, subject, self.explained(&error)),
         }

@@ -104,6 +104,7 @@ mod tries;
 mod trusting;
 mod tunnel_clients;
 mod tunnels;
+mod udp_tunnels;
 mod unread;
 mod upgrades;
 mod upstream_tls;

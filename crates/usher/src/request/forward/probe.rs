@@ -21,7 +21,7 @@ use usher_rules::{
 
 use super::{
     ForwardError, Trust, UpstreamIo,
-    dial::dial,
+    dial::{dial, dial_udp},
     exchange::classify,
     tls::{Alpn, ClientConfigs},
     trust::unverified,
@@ -76,6 +76,10 @@ pub async fn probe(
     want: Want,
     patience: Duration,
 ) -> Result<(StatusCode, String), ForwardError> {
+    if how.0.upstream.scheme == Scheme::Udp {
+        let _nobody_answers = dial_udp(&how.0.upstream, how.2).await?;
+        return Ok((StatusCode::OK, String::new()));
+    }
     let mut request = Request::new(Empty::<Bytes>::new().boxed_unsync());
     *request.uri_mut() = path(how.0).parse().unwrap_or_default();
     request.headers_mut().insert(header::HOST, host.clone());
@@ -103,7 +107,7 @@ pub async fn ask(
     let is_upgrade = request.headers().contains_key(header::UPGRADE);
     let alpn = if is_upgrade { Alpn::Http1 } else { Alpn::Http2OrHttp1 };
     let secure = match upstream.scheme {
-        Scheme::Http | Scheme::H2c | Scheme::Tcp => None,
+        Scheme::Http | Scheme::H2c | Scheme::Tcp | Scheme::Udp => None,
         Scheme::Https => {
             let configs = ClientConfigs::new(trust.clone());
             let config = configs.for_route(tls, alpn).map_err(|why| ForwardError::TlsSettings {
