@@ -111,6 +111,11 @@ describe('a family', { concurrency: false }, () => {
     await page.waitForURL('**/.pomerium/');
     await page.getByText('Diese Sitzung').waitFor();
     await shot(page, 'partner-in');
+    await page.getByRole('link', { name: 'Was du öffnen kannst' }).click();
+    await page.locator(`a[href^="${at.at('tv')}"]`).waitFor();
+    await shot(page, 'partner-finds-the-films');
+    await page.locator(`a[href^="${at.at('tv')}"]`).click();
+    await page.waitForURL(`${at.at('tv')}/**`);
     await page.goto(films);
     await isLive(page);
     await shot(page, 'partner-watches');

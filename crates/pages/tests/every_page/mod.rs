@@ -118,6 +118,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         vouched_for: true,
         account: Some(Link::new(text)),
         people: Some(Link::new(text)),
+        portal: Some(Link::new(text)),
         sign_out: form(text),
         sign_out_everywhere: form(text),
     };
@@ -131,6 +132,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         vouched_for: false,
         account: None,
         people: None,
+        portal: None,
         ..identity.clone()
     };
     let confirm = |everywhere| {

@@ -208,7 +208,7 @@ impl SignInRoom {
             session_list::PAGE if post => self.sessions_posted(ask).await,
             people::PAGE if get || post => self.people(ask).await,
             devices::PAGE | devices::ENROLLED if get => self.devices(ask).await,
-            "/.pomerium/routes" if get && ask.plan().flags.routes_portal => {
+            portal::PAGE if get && ask.plan().flags.routes_portal => {
                 self.about_somebody(ask, Self::portal_page).await
             }
             "/.pomerium/api/v1/routes" if ask.plan().flags.routes_portal => match get {

@@ -13,6 +13,8 @@ use usher_rules::{
 use super::{Ask, SignInRoom, answer};
 use crate::request::{Body, identify::LiveSession};
 
+pub(super) const PAGE: &str = "/.pomerium/routes";
+
 /// One route that is open to somebody, and where it is.
 struct Open<'a> {
     route: &'a Route,
