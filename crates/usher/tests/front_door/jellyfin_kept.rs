@@ -77,7 +77,8 @@ fn answer(target: &str, tokens: &AtomicUsize) -> Value {
     let id = "1".repeat(32);
     match target.split('?').next().unwrap_or_default() {
         "/Users" => {
-            json!([{ "Name": ANN.0, "Id": id, "Policy": { "IsAdministrator": false, "IsDisabled": false } }])
+            let policy = json!({ "IsDisabled": false, "IsAdministrator": false });
+            json!([{ "Name": ANN.0, "Id": id, "Policy": policy }])
         }
         "/QuickConnect/Initiate" | "/QuickConnect/Connect" => {
             json!({ "Secret": "AB", "Code": "123456" })
