@@ -48,7 +48,7 @@ impl AsOk {
             Poll::Ready(Ok(octets)) if octets < SWITCHING.len() => {
                 Poll::Ready(Err(io::ErrorKind::WriteZero.into()))
             }
-            polled => polled,
+            polled @ (Poll::Ready(_) | Poll::Pending) => polled,
         }
     }
 }
