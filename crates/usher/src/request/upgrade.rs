@@ -318,6 +318,10 @@ fn answers(fields: &HeaderMap, socket: &WebSocket) -> bool {
     is_websocket && wants_websocket(fields) && key_was_read && protocol_was_offered
 }
 
+/// On a 101 of ours that its reader sees as a 200. An upstream's may bring any reason phrase.
+#[derive(Clone, Copy)]
+struct ToldAsOk;
+
 /// Says that capsules follow (RFC 9297 §3.4).
 fn carries_udp(granted: Granted) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
@@ -328,6 +332,7 @@ fn carries_udp(granted: Granted) -> Response<Body> {
     }
     if granted == Granted::AsPomerium {
         response.extensions_mut().insert(ReasonPhrase::from_static(b"OK"));
+        response.extensions_mut().insert(ToldAsOk);
     }
     response
 }
@@ -340,7 +345,7 @@ pub(super) fn status_told(response: &Response<Body>) -> StatusCode {
 /// Is it a 101 here, and a 200 to its client (decision 0094)?
 fn is_told_as_ok(response: &Response<Body>) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS
-        && response.extensions().get::<ReasonPhrase>().is_some()
+        && response.extensions().get::<ToldAsOk>().is_some()
 }
 
 /// What an upgrade's answer says about the connection, which shaping removed as hop-by-hop.
