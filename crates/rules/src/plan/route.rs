@@ -118,6 +118,11 @@ pub struct Tunnel {
 }
 
 impl Route {
+    /// Who looks after the app behind it, where it is one that is known from inside.
+    pub fn admin_policy(&self) -> Option<&Arc<Policy>> {
+        self.jellyfin.as_ref()?.admin_policy.as_ref()
+    }
+
     /// What its clients are given, as Pomerium writes it.
     pub fn address(&self) -> String {
         let Some(tunnel) = &self.tunnel else { return format!("https://{}", self.from) };

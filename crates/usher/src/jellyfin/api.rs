@@ -35,6 +35,9 @@ pub(super) enum NotDone {
     /// The key is not, or no longer, one of an administrator.
     #[error("the server does not take `jellyfin.api_key`")]
     WrongKey,
+    /// It takes the key, and does not do it.
+    #[error("the server refuses it (403), though it knows `jellyfin.api_key`")]
+    Forbidden,
     /// Its administrator has switched Quick Connect off.
     #[error("Quick Connect is switched off at the server")]
     Off,
@@ -67,7 +70,7 @@ pub(super) struct Minted {
 /// One server, as usher speaks with it.
 pub(super) struct Api<'a> {
     /// The client, which keeps no connection.
-    pub client: &'a OwnClient,
+    pub client: OwnClient,
     /// Its address and what is in front of all paths, without a slash at the end.
     pub base: &'a str,
     /// `jellyfin.api_key`.
@@ -116,7 +119,8 @@ impl Api<'_> {
         let authorization = format!("MediaBrowser Token=\"{key}\"");
         let (status, body) = self.ask(method, target, &authorization, body).await?;
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(NotDone::WrongKey),
+            StatusCode::UNAUTHORIZED => Err(NotDone::WrongKey),
+            StatusCode::FORBIDDEN => Err(NotDone::Forbidden),
             status if status.is_server_error() => Err(NotDone::NoAnswer),
             status => Ok((status, body)),
         }
@@ -127,12 +131,7 @@ impl Api<'_> {
         let (_, users) = self.administer(Method::GET, "/Users", None).await?;
         let users = read(&users)?;
         let users = users.as_array().ok_or(NotDone::Unreadable("its users"))?;
-        let is_theirs = |user: &&Value| {
-            let other = user.get("Name").and_then(Value::as_str).unwrap_or_default();
-            // Letters beyond ASCII that fold into others' would make two people one.
-            other.eq_ignore_ascii_case(name)
-        };
-        match users.iter().find(is_theirs) {
+        match users.iter().find(|user| is_called(user, name)) {
             Some(user) if user.pointer("/Policy/IsDisabled") == Some(&Value::Bool(false)) => {
                 Ok(Account { id: id_of(user)? })
             }
@@ -228,6 +227,12 @@ fn escaped(text: &str) -> String {
     })
 }
 
+/// Letters beyond ASCII that fold into others' would make two people one.
+fn is_called(user: &Value, name: &str) -> bool {
+    let other = user.get("Name").and_then(Value::as_str).unwrap_or_default();
+    other.eq_ignore_ascii_case(name)
+}
+
 fn read(body: &[u8]) -> Result<Value, NotDone> {
     serde_json::from_slice(body).map_err(|_| NotDone::Unreadable("no JSON"))
 }
@@ -248,5 +253,28 @@ fn id_of(user: &Value) -> Result<Box<str>, NotDone> {
     match id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
         true => Ok(id.into()),
         false => Err(NotDone::Unreadable("the id of a user")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::is_called;
+
+    /// The Kelvin sign and the long s are small letters of k and s; an account is not taken by them.
+    #[test]
+    fn only_letters_of_ascii_have_no_case_in_the_name_of_an_account() {
+        for (there, name, expected) in [
+            ("Kris@example.com", "kris@EXAMPLE.com", true),
+            ("\u{212a}ris@example.com", "kris@example.com", false),
+            ("kri\u{17f}@example.com", "kris@example.com", false),
+            ("KRIS@example.com", "\u{212a}ris@example.com", false),
+            ("\u{c9}va", "\u{e9}va", false),
+            ("\u{e9}va", "\u{e9}va", true),
+            ("", "kris", false),
+        ] {
+            assert_eq!(is_called(&json!({ "Name": there }), name), expected, "{there} {name}");
+        }
     }
 }

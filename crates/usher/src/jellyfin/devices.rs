@@ -7,6 +7,7 @@ use usher_rules::{
     people::BoxFuture,
 };
 
+use super::pairing::answered_here;
 use crate::request::{Answers, AppRequest, Body, identify::LiveSession};
 
 /// Whose a token is.
@@ -47,7 +48,7 @@ pub trait Devices: Send + Sync {
     fn answer<'a>(&'a self, asked: AppRequest<'a>, body: Bytes) -> BoxFuture<'a, Response<Body>>;
 }
 
-/// Where no device is bound: no token is known, and none is given.
+/// Where nothing is served (`usher explain`): no token is known, and what is open is told.
 #[derive(Clone, Copy, Debug)]
 pub struct NoDevices;
 
@@ -66,8 +67,8 @@ impl Devices for NoDevices {
 
     fn passed(&self, _: AppRequest<'_>) {}
 
-    fn answers(&self, _: Opening, _: AppRequest<'_>) -> Answers {
-        Answers::Upstream
+    fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers {
+        answered_here(opening, asked)
     }
 
     fn answers_somebody(&self, _: AppRequest<'_>) -> Answers {

@@ -14,6 +14,7 @@ mod let_in;
 mod link;
 mod not_let_in;
 mod pairing;
+mod place;
 mod shield;
 mod states;
 mod toward;

@@ -23,13 +23,13 @@ use time::OffsetDateTime;
 use url::form_urlencoded;
 use usher_rules::{
     jellyfin::{
-        Door, Opening, TokenHash, credentials,
+        DeviceAt, Door, EndedApps, Opening, TokenHash, credentials,
         grants::{About, Grants, about},
         pairing::{AppNames, Code, Network, NoApp, NotAsked, Pairings, Polled, TooMany},
     },
     names::Origin,
     people::{BoxFuture, People},
-    plan::{Action, Level, Plan, Route},
+    plan::{Level, Plan, Route},
     secret::Secret,
     session::LetInBy,
     signin::same_origin,
@@ -38,14 +38,15 @@ use usher_rules::{
 
 use super::{
     Devices, Whose,
-    api::Api,
-    bound::{BoundApps, DeviceAt},
+    api::{Api, NotDone},
+    bound::BoundApps,
     not_let_in::{NotLetIn, owner},
+    place::{leads_to, place_of, server_of, servers_of},
 };
 use crate::request::{
     Answers, AppRequest, Body, EventName, SignInJournal, SignInNote,
     accept::Tasks,
-    forward::{OwnClient, Trust, own_client},
+    forward::{Trust, UpstreamClients},
     identify::{LiveSession, SessionStore},
 };
 
@@ -65,7 +66,7 @@ const LONGEST_ID: usize = 1024;
 pub struct Pairing {
     pub(super) bound: BoundApps,
     pub(super) people: Arc<dyn People>,
-    pub(super) client: OwnClient,
+    clients: UpstreamClients,
     journal: Arc<dyn SignInJournal>,
     /// By server: two routes may lead to the same one.
     waiting: Mutex<BTreeMap<Box<str>, Pairings<Bytes>>>,
@@ -76,6 +77,8 @@ pub struct Pairing {
 pub struct PairingDeps {
     /// Where apps have their sessions.
     pub sessions: Arc<dyn SessionStore>,
+    /// Those whose sessions have ended.
+    pub ended: Arc<dyn EndedApps>,
     /// Our own people.
     pub people: Arc<dyn People>,
     /// What is told to operators.
@@ -126,25 +129,20 @@ impl Asked {
 
 impl Pairing {
     /// Knows the apps that were let in before.
-    ///
-    /// # Errors
-    ///
-    /// When the TLS library has none of the versions that we speak.
-    pub fn new(deps: PairingDeps) -> Result<Self, rustls::Error> {
-        let PairingDeps { sessions, people, journal, trust } = deps;
-        // Connections belong to the runtime that opened them, and several share this client.
-        let client = own_client(&trust, PATIENCE, |keep| {
-            keep.pool_max_idle_per_host(0);
-        })?;
-        let bound = BoundApps::new(sessions);
-        Ok(Self {
-            bound,
-            people,
-            client,
-            journal,
-            waiting: Mutex::default(),
-            grants: Mutex::default(),
-        })
+    pub fn new(deps: PairingDeps) -> Self {
+        let PairingDeps { sessions, ended, people, journal, trust } = deps;
+        let clients = UpstreamClients::new(trust, PATIENCE);
+        let bound = BoundApps::new(sessions, ended);
+        let (waiting, grants) = (Mutex::default(), Mutex::default());
+        Self { bound, people, clients, journal, waiting, grants }
+    }
+
+    /// The server of a route, asked with its key and as the route says of its certificate.
+    pub(super) fn api<'a>(&self, route: &'a Route, server: &'a str) -> Result<Api<'a>, NotDone> {
+        let settings = route.jellyfin.as_deref().ok_or(NotDone::NoKey)?;
+        let key = settings.api_key.as_ref().ok_or(NotDone::NoKey)?;
+        let client = self.clients.of(&route.tls).map_err(|_| NotDone::NoAnswer)?;
+        Ok(Api { client, base: server, key })
     }
 
     /// What somebody does with the apps that wait at a server.
@@ -182,12 +180,16 @@ impl Pairing {
     }
 
     async fn end_there(&self, plan: &Plan, ended: &DeviceAt) {
-        let is_there = |route: &&Arc<Route>| server_of(route).as_ref() == Some(&ended.server);
-        let route = plan.routes.iter().find(is_there);
-        let settings = route.and_then(|route| route.jellyfin.as_deref());
-        let Some(key) = settings.and_then(|it| it.api_key.as_ref()) else { return };
-        let api = Api { client: &self.client, base: &ended.server, key };
-        let _refused_here_already = api.end_device(&ended.device_id).await;
+        let is_there = |route: &&Arc<Route>| leads_to(route, &ended.server, &ended.host);
+        let Some(route) = plan.routes.iter().find(is_there) else { return };
+        let servers = servers_of(route);
+        // The one that made its token, or whichever stands in its place now.
+        let server = servers.iter().find(|one| **one == ended.server).or(servers.first());
+        let Some(Ok(api)) = server.map(|server| self.api(route, server)) else { return };
+        // Where it does not answer it is asked again; the token is refused here all the same.
+        if api.end_device(&ended.device_id).await.is_ok() {
+            self.bound.dropped(ended).await;
+        }
     }
 
     async fn answer_to(&self, asked: AppRequest<'_>, body: Bytes) -> Response<Body> {
@@ -278,20 +280,14 @@ impl Pairing {
 impl Devices for Pairing {
     fn whose<'a>(&'a self, token: TokenHash, asked: AppRequest<'a>) -> BoxFuture<'a, Whose> {
         Box::pin(async move {
-            let Some(server) = server_of(asked.route) else { return Whose::Nobodys };
-            self.bound.whose(&token, &server, asked.visitor, asked.now).await
+            let servers = servers_of(asked.route);
+            let place = place_of(asked, &servers);
+            self.bound.whose(&token, place, asked.visitor, asked.now).await
         })
     }
 
-    /// Without a key nobody can be let in, and the server's own is shut.
     fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers {
-        let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
-        match Asked::of(asked) {
-            Some(_) if has_key && opening == Opening::QuickConnect => {
-                Answers::Own { at_most: SMALL }
-            }
-            Some(_) | None => Answers::Upstream,
-        }
+        answered_here(opening, asked)
     }
 
     fn granted<'a>(
@@ -336,12 +332,13 @@ impl fmt::Debug for Pairing {
     }
 }
 
-/// The server of a route, as tokens are kept for it: two of its routes are one server.
-pub(super) fn server_of(route: &Route) -> Option<Box<str>> {
-    let settings = route.jellyfin.as_deref()?;
-    let Action::Forward(targets) = &route.action else { return None };
-    let upstream = targets.all.first()?.upstream.to_string();
-    Some(format!("{}{}", upstream.trim_end_matches('/'), settings.base_path).into())
+/// Without a key nobody can be let in, and the server's own is shut.
+pub(super) fn answered_here(opening: Opening, asked: AppRequest<'_>) -> Answers {
+    let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
+    match Asked::of(asked) {
+        Some(_) if has_key && opening == Opening::QuickConnect => Answers::Own { at_most: SMALL },
+        Some(_) | None => Answers::Upstream,
+    }
 }
 
 /// What a request is about, by the one reading of its path.

@@ -141,11 +141,10 @@ pub(super) fn service<'a>(settings: &'a Jellyfin, asked: AppRequest<'_>) -> Opti
     let key = token(asked)?.hash();
     let path = asked.path.decoded().to_ascii_lowercase();
     settings.services.iter().find(|service| {
-        let takes = |pattern: &str| takes(&pattern.to_ascii_lowercase(), &path);
         service.key == key
             && service.is_at(asked.visitor)
             && asked.path.other_readings().is_empty()
-            && service.paths.iter().any(|pattern| takes(pattern))
+            && service.paths.iter().any(|pattern| takes(pattern, &path))
     })
 }
 

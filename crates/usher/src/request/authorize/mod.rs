@@ -231,7 +231,15 @@ impl Standing {
         let who = newest.as_deref();
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream == Stream::Body { self.asked.at } else { now.wall };
-        let decision = self.asked.decide_both((&route, self.also.as_deref()), who, at).0;
+        let also = match &self.also {
+            Some(_) if self.is_of_administrators() => match route.admin_policy() {
+                Some(policy) => Some(policy),
+                None => return Err(PermitEnd::PolicyChanged), // closed by now
+            },
+            also => also.as_ref(),
+        };
+        let also = also.map(AsRef::as_ref);
+        let decision = self.asked.decide_both((&route, also), who, at).0;
         match decision.verdict {
             Verdict::Allow => Ok(()),
             // The same app as before: what it opens, it opens to all, and takes from nobody.
@@ -252,6 +260,14 @@ impl Standing {
             Verdict::ShowCertificate => Err(PermitEnd::CertificateOver),
             Verdict::SignIn | Verdict::ShowDevice | Verdict::Deny => Err(PermitEnd::PolicyChanged),
         }
+    }
+}
+
+impl Standing {
+    /// Was it let in by the policy of those who look after the app? Then by the newest one from now on.
+    fn is_of_administrators(&self) -> bool {
+        let pair = self.also.as_ref().zip(self.route.admin_policy());
+        pair.is_some_and(|(also, admins)| Arc::ptr_eq(also, admins))
     }
 }
 

@@ -42,7 +42,7 @@ pub use cut::Cut;
 pub use dial::UpstreamIo;
 pub use error::{ForwardError, Unreadable};
 pub use exchange::{Forwarder, Sent};
-pub use own_client::{OwnClient, own_client};
+pub use own_client::{OwnClient, UpstreamClients, own_client};
 pub use probe::{Want, probe, shown_chain, speaks_tls};
 pub use relay::{Relayed, relay};
 pub use sending::{Asking, Course};
