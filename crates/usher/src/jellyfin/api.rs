@@ -10,8 +10,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use serde_json::{Value, json};
-use usher_rules::{jellyfin::pairing::AppNames, secret::Secret};
+use usher_rules::{
+    jellyfin::{Token, pairing::AppNames},
+    plan::Route,
+    secret::Secret,
+};
 
+use super::{keys::IsKey, pairing::Pairing};
 use crate::request::forward::OwnClient;
 
 /// How long the server may take for one answer.
@@ -67,6 +72,27 @@ pub(super) struct Minted {
     pub answer: Bytes,
 }
 
+/// Is a token an API key? Somebody's is none, whoever that is; what counts for nothing is none, too.
+///
+/// # Errors
+///
+/// [`NotDone::NoAnswer`]: it may be one.
+pub(super) async fn is_key(
+    client: &OwnClient,
+    base: &str,
+    token: &Token,
+) -> Result<IsKey, NotDone> {
+    let authorization = format!("MediaBrowser Token=\"{}\"", escaped(token.expose()));
+    let asked = (Method::GET, "/Users/Me");
+    let (status, _) = ask((client, base), asked, &authorization, None).await?;
+    match status {
+        // It is let in, and has no user.
+        StatusCode::BAD_REQUEST => Ok(IsKey::Yes),
+        status if status.is_server_error() => Err(NotDone::NoAnswer),
+        _ => Ok(IsKey::No),
+    }
+}
+
 /// One server, as usher speaks with it.
 pub(super) struct Api<'a> {
     /// The client, which keeps no connection.
@@ -75,6 +101,19 @@ pub(super) struct Api<'a> {
     pub base: &'a str,
     /// `jellyfin.api_key`.
     pub key: &'a Secret,
+}
+
+impl Pairing {
+    /// The server of a route, asked with its key and as the route says of its certificate.
+    pub(super) fn api<'a>(&self, route: &'a Route, server: &'a str) -> Result<Api<'a>, NotDone> {
+        let settings = route.jellyfin.as_deref().ok_or(NotDone::NoKey)?;
+        let key = settings.api_key.as_ref().ok_or(NotDone::NoKey)?;
+        Ok(Api { client: self.client(route)?, base: server, key })
+    }
+
+    pub(super) fn client(&self, route: &Route) -> Result<OwnClient, NotDone> {
+        self.clients.of(&route.tls).map_err(|_| NotDone::NoAnswer)
+    }
 }
 
 type Answer = (StatusCode, Bytes);
@@ -87,25 +126,7 @@ impl Api<'_> {
         authorization: &str,
         body: Option<Value>,
     ) -> Result<Answer, NotDone> {
-        let json = body.map_or_else(String::new, |body| body.to_string());
-        let mut value = HeaderValue::try_from(authorization)
-            .map_err(|_| NotDone::Unreadable("what an app says of itself"))?;
-        value.set_sensitive(true);
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{target}", self.base))
-            .header(header::AUTHORIZATION, value)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::USER_AGENT, "usher")
-            .body(Full::new(Bytes::from(json)))
-            .map_err(|_| NotDone::Unreadable("its address"))?;
-        let exchange = async {
-            let answer = self.client.request(request).await.map_err(|_| NotDone::NoAnswer)?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, LONGEST).collect().await;
-            Ok((head.status, body.map_err(|_| NotDone::NoAnswer)?.to_bytes()))
-        };
-        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or(Err(NotDone::NoAnswer))
+        ask((&self.client, self.base), (method, target), authorization, body).await
     }
 
     /// With the key.
@@ -204,6 +225,33 @@ impl Api<'_> {
         let target = format!("/Devices?id={}", escaped(device_id));
         self.administer(Method::DELETE, &target, None).await.map(drop)
     }
+}
+
+async fn ask(
+    (client, base): (&OwnClient, &str),
+    (method, target): (Method, &str),
+    authorization: &str,
+    body: Option<Value>,
+) -> Result<Answer, NotDone> {
+    let json = body.map_or_else(String::new, |body| body.to_string());
+    let mut value = HeaderValue::try_from(authorization)
+        .map_err(|_| NotDone::Unreadable("what an app says of itself"))?;
+    value.set_sensitive(true);
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{}{target}", base))
+        .header(header::AUTHORIZATION, value)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::USER_AGENT, "usher")
+        .body(Full::new(Bytes::from(json)))
+        .map_err(|_| NotDone::Unreadable("its address"))?;
+    let exchange = async {
+        let answer = client.request(request).await.map_err(|_| NotDone::NoAnswer)?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LONGEST).collect().await;
+        Ok((head.status, body.map_err(|_| NotDone::NoAnswer)?.to_bytes()))
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.unwrap_or(Err(NotDone::NoAnswer))
 }
 
 /// `Authorization` of an app that has no token yet.

@@ -9,6 +9,7 @@ mod answers;
 mod api;
 mod bound;
 mod devices;
+mod keys;
 mod legacy;
 mod let_in;
 mod link;
@@ -101,7 +102,10 @@ impl App for JellyfinApp {
                     Some(Credential::Rejected)
                 }
                 // The web client's own, in a browser in which somebody is signed in.
-                Whose::Nobodys if asked.identity.session().is_some() => None,
+                Whose::Nobodys if shield::passes_unknown(asked) => {
+                    self.devices.learn_of(&token, asked).await;
+                    asked.identity.session().is_none().then_some(Credential::Rejected)
+                }
                 Whose::Nobodys => Some(Credential::Rejected),
             }
         })
@@ -109,7 +113,10 @@ impl App for JellyfinApp {
 
     fn demands(&self, asked: AppRequest<'_>) -> Demand {
         match settings(asked) {
-            Some(settings) => shield::demands(settings, self.states.of(asked.route), asked),
+            Some(settings) => {
+                let known = (&*self.devices, self.states.of(asked.route));
+                shield::demands(settings, known, asked)
+            }
             None => Demand::Nothing,
         }
     }

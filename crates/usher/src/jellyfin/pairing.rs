@@ -23,7 +23,7 @@ use time::OffsetDateTime;
 use url::form_urlencoded;
 use usher_rules::{
     jellyfin::{
-        DeviceAt, Door, EndedApps, Opening, TokenHash, credentials,
+        DeviceAt, Door, EndedApps, Opening, Token, TokenHash, credentials,
         grants::{About, Grants, about},
         pairing::{AppNames, Code, Network, NoApp, NotAsked, Pairings, Polled, TooMany},
     },
@@ -38,8 +38,8 @@ use usher_rules::{
 
 use super::{
     Devices, Whose,
-    api::{Api, NotDone},
     bound::BoundApps,
+    keys::Keys,
     not_let_in::{NotLetIn, owner},
     place::{leads_to, place_of, server_of, servers_of},
 };
@@ -66,7 +66,8 @@ const LONGEST_ID: usize = 1024;
 pub struct Pairing {
     pub(super) bound: BoundApps,
     pub(super) people: Arc<dyn People>,
-    clients: UpstreamClients,
+    pub(super) keys: Keys,
+    pub(super) clients: UpstreamClients,
     journal: Arc<dyn SignInJournal>,
     /// By server: two routes may lead to the same one.
     waiting: Mutex<BTreeMap<Box<str>, Pairings<Bytes>>>,
@@ -134,15 +135,7 @@ impl Pairing {
         let clients = UpstreamClients::new(trust, PATIENCE);
         let bound = BoundApps::new(sessions, ended);
         let (waiting, grants) = (Mutex::default(), Mutex::default());
-        Self { bound, people, clients, journal, waiting, grants }
-    }
-
-    /// The server of a route, asked with its key and as the route says of its certificate.
-    pub(super) fn api<'a>(&self, route: &'a Route, server: &'a str) -> Result<Api<'a>, NotDone> {
-        let settings = route.jellyfin.as_deref().ok_or(NotDone::NoKey)?;
-        let key = settings.api_key.as_ref().ok_or(NotDone::NoKey)?;
-        let client = self.clients.of(&route.tls).map_err(|_| NotDone::NoAnswer)?;
-        Ok(Api { client, base: server, key })
+        Self { bound, people, keys: Keys::default(), clients, journal, waiting, grants }
     }
 
     /// What somebody does with the apps that wait at a server.
@@ -284,6 +277,14 @@ impl Devices for Pairing {
             let place = place_of(asked, &servers);
             self.bound.whose(&token, place, asked.visitor, asked.now).await
         })
+    }
+
+    fn learn_of<'a>(&'a self, token: &'a Token, asked: AppRequest<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(Pairing::learn_of(self, token, asked.route))
+    }
+
+    fn is_no_key(&self, token: TokenHash, asked: AppRequest<'_>) -> bool {
+        self.is_no_key_at(token, asked.route)
     }
 
     fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers {

@@ -172,7 +172,7 @@ async fn a_public_route_takes_no_api_key_either() {
         let answer = ask(&mut browser, "GET", "/Users", &[("x-emby-token", token)]).await;
         assert_eq!(answer.status, expected, "{}", answer.body);
     }
-    assert_eq!(heads(&upstream).len(), 1, "the key went no further");
+    assert!(!heads(&upstream).iter().any(|head| head.contains(KEY)), "the key went no further");
 }
 
 /// RFC 8441 has no `Upgrade`, and a client may leave out what else tells that it is a socket.

@@ -1,7 +1,10 @@
 //! Apps of a Jellyfin that moves, that hides behind a certificate of its own, or that was away when
 //! one of them was ended.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rustls::{
@@ -15,13 +18,14 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use usher_lab::{
     browser::NAVIGATION,
+    patience::within,
     upstream::{Exchange, Upstream},
 };
 
 use crate::{
-    jellyfin::{KEY, TV, ask, heads, open, route},
+    jellyfin::{KEY, TOKEN, TV, ask, heads, open, route},
     jellyfin_kept::{let_in, tell},
-    test_server::{ANN, EVE, TestServer, config, eventually},
+    test_server::{ANN, EVE, TestServer, config, eventually, public},
 };
 
 /// A library that does what it is asked, but drops no device.
@@ -176,7 +180,45 @@ async fn what_administrators_read_is_decided_by_the_newest_rules() {
         }
         server.reload(&after).unwrap();
         let mut rest = Vec::new();
-        let _cut = stream.read_to_end(&mut rest).await;
+        let _cut = within("it is cut", stream.read_to_end(&mut rest)).await;
         assert!(rest.is_empty(), "{rest:?}");
     }
+}
+
+/// Only its server knows that it is one: it lets it in, and has no user for it.
+#[tokio::test]
+async fn an_api_key_that_the_config_does_not_name_is_nobodys() {
+    let is_away = Arc::new(AtomicBool::new(true));
+    let away = Arc::clone(&is_away);
+    let upstream = Upstream::start(async move |exchange: &mut Exchange| {
+        exchange.body().await?;
+        let shown = exchange.field("authorization").unwrap_or_default();
+        let status = match exchange.target().1 {
+            "/Users/Me" if away.load(Ordering::SeqCst) => 503,
+            "/Users/Me" if shown.contains(KEY) => 400,
+            _ => 200,
+        };
+        exchange.reply(status, "", b"").await
+    });
+    let open_to_all = format!("{}  jellyfin: {{}}\n", public("tv.test", upstream.address));
+    let server = TestServer::open(&config(&[route(&upstream, "")])).await;
+    let ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
+    let other = TestServer::open(&config(&[open_to_all])).await;
+    for (server, mut browser) in [(&server, ann), (&other, other.browser())] {
+        is_away.store(true, Ordering::SeqCst);
+        for (token, expected) in [(TOKEN, 401), (KEY, 401), (TOKEN, 200), (TOKEN, 200), (KEY, 401)]
+        {
+            is_away.fetch_and(expected == 401 && token == TOKEN, Ordering::SeqCst);
+            let answer = ask(&mut browser, "GET", "/Items", &[("x-emby-token", token)]).await;
+            assert_eq!(answer.status, expected, "{token}: {}", answer.body);
+            if expected == 401 {
+                let (decided, _) = server.recorded(answer.field("x-request-id")).await;
+                assert_eq!(decided["rule"], "jellyfin-api-key");
+            }
+        }
+    }
+    let heads = heads(&upstream);
+    assert!(!heads.iter().any(|it| it.starts_with("GET /Items ") && it.contains(KEY)), "{heads:?}");
+    let questions = heads.iter().filter(|it| it.starts_with("GET /Users/Me ")).count();
+    assert_eq!(questions, 2 * 3, "each is asked of once, and again where it did not answer");
 }
