@@ -12,11 +12,9 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use serde_json::{Value, json};
 use usher_rules::{
     jellyfin::{Token, pairing::AppNames},
-    plan::Route,
     secret::Secret,
 };
 
-use super::{keys::IsKey, pairing::Pairing};
 use crate::request::forward::OwnClient;
 
 /// How long the server may take for one answer.
@@ -72,6 +70,15 @@ pub(super) struct Minted {
     pub answer: Bytes,
 }
 
+/// Is it an API key?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IsKey {
+    /// It is nobody's.
+    Yes,
+    /// Somebody's, or it counts for nothing.
+    No,
+}
+
 /// Is a token an API key? Somebody's is none, whoever that is; what counts for nothing is none, too.
 ///
 /// # Errors
@@ -101,19 +108,6 @@ pub(super) struct Api<'a> {
     pub base: &'a str,
     /// `jellyfin.api_key`.
     pub key: &'a Secret,
-}
-
-impl Pairing {
-    /// The server of a route, asked with its key and as the route says of its certificate.
-    pub(super) fn api<'a>(&self, route: &'a Route, server: &'a str) -> Result<Api<'a>, NotDone> {
-        let settings = route.jellyfin.as_deref().ok_or(NotDone::NoKey)?;
-        let key = settings.api_key.as_ref().ok_or(NotDone::NoKey)?;
-        Ok(Api { client: self.client(route)?, base: server, key })
-    }
-
-    pub(super) fn client(&self, route: &Route) -> Result<OwnClient, NotDone> {
-        self.clients.of(&route.tls).map_err(|_| NotDone::NoAnswer)
-    }
 }
 
 type Answer = (StatusCode, Bytes);

@@ -7,7 +7,7 @@ use usher_rules::{
     people::BoxFuture,
 };
 
-use super::pairing::answered_here;
+use super::asked::answered_here;
 use crate::request::{Answers, AppRequest, Body, identify::LiveSession};
 
 /// Whose a token is.

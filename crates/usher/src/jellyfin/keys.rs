@@ -6,12 +6,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use usher_rules::{
-    jellyfin::{Token, TokenHash},
-    plan::Route,
-};
+use usher_rules::jellyfin::TokenHash;
 
-use super::{api::is_key, pairing::Pairing, place::server_of};
+use super::api::IsKey;
 
 /// So many answers are kept. Whoever asks for more has the server asked again.
 const MOST: usize = 10_000;
@@ -19,15 +16,6 @@ const MOST: usize = 10_000;
 /// What servers said of tokens.
 #[derive(Default)]
 pub(super) struct Keys(Mutex<HashMap<(Box<str>, TokenHash), IsKey>>);
-
-/// Is it an API key?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IsKey {
-    /// It is nobody's.
-    Yes,
-    /// Somebody's, or it counts for nothing.
-    No,
-}
 
 impl Keys {
     /// What a server said; `None` where it was not asked, or did not answer.
@@ -43,25 +31,5 @@ impl Keys {
             all.clear();
         }
         all.insert((server.into(), token), said);
-    }
-}
-
-impl Pairing {
-    /// Has the server say it, where it has not yet.
-    pub(super) async fn learn_of(&self, token: &Token, route: &Route) {
-        let Some(server) = server_of(route) else { return };
-        if self.keys.of(&server, token.hash()).is_some() {
-            return;
-        }
-        let Ok(client) = self.client(route) else { return };
-        if let Ok(said) = is_key(&client, &server, token).await {
-            self.keys.keep(&server, token.hash(), said);
-        }
-    }
-
-    /// Did the server say that it is none? Where it does not answer nobody knows.
-    pub(super) fn is_no_key_at(&self, token: TokenHash, route: &Route) -> bool {
-        let said = server_of(route).and_then(|server| self.keys.of(&server, token));
-        said == Some(IsKey::No)
     }
 }

@@ -22,8 +22,9 @@ use usher_rules::{
 
 use super::{
     api::NotDone,
+    asked::PAGE,
     not_let_in::{NotLetIn, owner},
-    pairing::{PAGE, Pairing},
+    pairing::Pairing,
     place::{place_of, servers_of},
 };
 use crate::request::{

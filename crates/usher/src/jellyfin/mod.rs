@@ -7,6 +7,7 @@
 
 mod answers;
 mod api;
+mod asked;
 mod bound;
 mod devices;
 mod keys;
@@ -16,6 +17,7 @@ mod link;
 mod not_let_in;
 mod pairing;
 mod place;
+mod servers;
 mod shield;
 mod states;
 mod toward;

@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use url::form_urlencoded;
@@ -38,6 +38,7 @@ use usher_rules::{
 
 use super::{
     Devices, Whose,
+    asked::{Asked, SMALL, answered_here},
     bound::BoundApps,
     keys::Keys,
     not_let_in::{NotLetIn, owner},
@@ -50,12 +51,8 @@ use crate::request::{
     identify::{LiveSession, SessionStore},
 };
 
-/// Where people say yes to apps. Jellyfin has nothing there.
-pub(super) const PAGE: &str = "/link";
 /// How long a connection to a server may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Octets of a body with a secret, or of a form.
-const SMALL: usize = 4096;
 /// So long may each thing be that an app says of itself, in characters; it stands on a page.
 const LONGEST_NAME: usize = 64;
 /// Octets of the longest id of a device. Web clients make theirs of their browser's name and the
@@ -86,46 +83,6 @@ pub struct PairingDeps {
     pub journal: Arc<dyn SignInJournal>,
     /// What servers' certificates are judged by.
     pub trust: Trust,
-}
-
-/// What is asked of us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Enabled,
-    Initiate,
-    Connect,
-    Exchange,
-    Authorize,
-    Page,
-}
-
-impl Asked {
-    /// Servers read paths without their case.
-    fn of(asked: AppRequest<'_>) -> Option<Self> {
-        let settings = asked.route.jellyfin.as_deref()?;
-        if !asked.path.other_readings().is_empty() {
-            return None;
-        }
-        let path = asked.path.decoded().to_ascii_lowercase();
-        if path == PAGE {
-            return Some(Self::Page);
-        }
-        let base = settings.base_path.to_ascii_lowercase();
-        let path = path.strip_prefix(&*base).unwrap_or(&path);
-        let old = ["/emby", "/mediabrowser"].iter().find_map(|old| path.strip_prefix(old));
-        let path = old.filter(|rest| rest.starts_with('/')).unwrap_or(path);
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let method = &asked.head.method;
-        let (gets, posts) = (*method == Method::GET, *method == Method::POST);
-        match path {
-            "/quickconnect/enabled" if gets => Some(Self::Enabled),
-            "/quickconnect/initiate" if gets || posts => Some(Self::Initiate),
-            "/quickconnect/connect" if gets => Some(Self::Connect),
-            "/users/authenticatewithquickconnect" if posts => Some(Self::Exchange),
-            "/quickconnect/authorize" if posts => Some(Self::Authorize),
-            _ => None,
-        }
-    }
 }
 
 impl Pairing {
@@ -330,15 +287,6 @@ impl Devices for Pairing {
 impl fmt::Debug for Pairing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pairing").finish_non_exhaustive()
-    }
-}
-
-/// Without a key nobody can be let in, and the server's own is shut.
-pub(super) fn answered_here(opening: Opening, asked: AppRequest<'_>) -> Answers {
-    let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
-    match Asked::of(asked) {
-        Some(_) if has_key && opening == Opening::QuickConnect => Answers::Own { at_most: SMALL },
-        Some(_) | None => Answers::Upstream,
     }
 }
 

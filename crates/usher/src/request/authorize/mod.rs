@@ -8,6 +8,7 @@
 //! let forged = Permitted { request: (), standing: todo!() }; // private fields
 //! ```
 
+mod admins;
 mod on_record;
 mod path_case;
 mod stream;
@@ -31,6 +32,7 @@ use usher_rules::{
     time::{Now, UnixTime},
 };
 
+pub use self::whole::reads_messages;
 use self::{path_case::compared, whole::KeptWhole};
 use super::{
     accept::Presented,
@@ -231,13 +233,7 @@ impl Standing {
         let who = newest.as_deref();
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream == Stream::Body { self.asked.at } else { now.wall };
-        let also = match &self.also {
-            Some(_) if self.is_of_administrators() => match route.admin_policy() {
-                Some(policy) => Some(policy),
-                None => return Err(PermitEnd::PolicyChanged), // closed by now
-            },
-            also => also.as_ref(),
-        };
+        let also = self.also_now(&route)?;
         let also = also.map(AsRef::as_ref);
         let decision = self.asked.decide_both((&route, also), who, at).0;
         match decision.verdict {
@@ -261,19 +257,6 @@ impl Standing {
             Verdict::SignIn | Verdict::ShowDevice | Verdict::Deny => Err(PermitEnd::PolicyChanged),
         }
     }
-}
-
-impl Standing {
-    /// Was it let in by the policy of those who look after the app? Then by the newest one from now on.
-    fn is_of_administrators(&self) -> bool {
-        let pair = self.also.as_ref().zip(self.route.admin_policy());
-        pair.is_some_and(|(also, admins)| Arc::ptr_eq(also, admins))
-    }
-}
-
-/// Is what a message says read before it is decided?
-pub fn reads_messages(route: &Route) -> bool {
-    route.mcp.is_some_and(|server| server.reads_at_most.is_some())
 }
 
 /// Is the whole of a request kept, because rules in Rego may ask for it?
