@@ -12,6 +12,7 @@ const HERE = fileURLToPath(new URL('.', import.meta.url));
 /** Program that must be there → Debian package that brings it. */
 const PROGRAMS = {
   pebble: 'pebble', unshare: 'util-linux', ip: 'iproute2', openssl: 'openssl', chromium: 'chromium', certutil: 'libnss3-tools', ffmpeg: 'ffmpeg', unzip: 'unzip', java: 'openjdk-17-jre-headless', mvn: 'maven',
+  sshd: 'openssh-server', ssh: 'openssh-client', rsync: 'rsync',
 };
 
 /** Everything, in an order in which each step has what it needs. */
@@ -20,8 +21,9 @@ export async function setup(say = () => {}) {
   npm(say);
   python(say);
   // These import what the steps above have installed.
-  const [{ film }, { warmKeycloak }] = await Promise.all([import('./parts/film.mjs'), import('./parts/keycloak.mjs')]);
+  const [{ film }, { warmKeycloak }, { pomeriumCli }] = await Promise.all([import('./parts/film.mjs'), import('./parts/keycloak.mjs'), import('./parts/pomerium-cli.mjs')]);
   await film();
+  pomeriumCli(say);
   await warmKeycloak(say);
 }
 
@@ -69,7 +71,7 @@ function once(folder, files, work) {
 }
 
 function found(name) {
-  return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0;
+  return spawnSync('sh', ['-c', `PATH=$PATH:/usr/sbin command -v ${name}`]).status === 0;
 }
 
 function quietly(command, args, options = {}) {

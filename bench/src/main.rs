@@ -3,6 +3,7 @@
 //! This program is the client, the upstream and the scales; usher runs beside it as a process of
 //! its own, a release as it is shipped, over loopback TLS.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+#![allow(unreachable_pub, reason = "a program: whatever nobody calls is seen without it")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
 mod certificate;

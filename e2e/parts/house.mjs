@@ -18,8 +18,8 @@ const ROUTE = (from, to) => `  - from: ${from}
     idle_timeout: 600s
 `;
 
-/** Starts everything. `provider` is null for the built-in one, else a function of this folder; `keys` are more of the config. */
-export async function house({ provider: startProvider = null, keys = '' } = {}) {
+/** Starts everything. `provider` is null for the built-in one, else a function of this folder; `keys` are more of the config, `route` more of Jellyfin's route, `cinema` more of the stand-in's arguments. */
+export async function house({ provider: startProvider = null, keys = '', route = '', cinema: more = [] } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'usher-e2e-'));
   const undo = [() => rm(folder, { recursive: true, force: true })];
   const stop = async () => { for (const step of undo.splice(0).reverse()) await step(); };
@@ -28,7 +28,7 @@ export async function house({ provider: startProvider = null, keys = '' } = {}) 
     const at = (name) => `https://${name}.example.test:${port}`;
     const authenticate = at('authenticate');
     const [cinema, provider] = await Promise.all([
-      startCinema(),
+      startCinema(more),
       startProvider ? startProvider({ callback: `${authenticate}/oauth2/callback` }) : builtin(),
     ]);
     undo.push(() => cinema.program.stop(), () => provider.stop());
@@ -40,7 +40,7 @@ export async function house({ provider: startProvider = null, keys = '' } = {}) 
     const config = join(folder, 'config.yaml'), data = join(folder, 'data');
     await writeFile(config, `address: 127.0.0.1:${port}
 ${startProvider ? `authenticate_service_url: ${authenticate}\n` : ''}${provider.config}${keys}routes:
-${ROUTE(routes.jellyfin, to)}    policy:
+${ROUTE(routes.jellyfin, to)}${route}    policy:
       - allow:
           or:
             - email:
@@ -54,16 +54,33 @@ ${ROUTE(routes.public, to)}    allow_public_unauthenticated_access: true
 `);
     const env = { ...process.env, USHER_DATA_DIR: data };
     if (!startProvider) await addPeople(env);
-    const usher = start('usher', process.env.USHER_BIN, ['run', '--config', config], { env });
-    undo.push(() => usher.stop());
     const authority = join(data, 'authority', 'ca.pem');
-    await until('usher listens', async () => {
-      if (usher.exited) throw new Error(usher.output);
-      return existsSync(authority) && (await statusOf(port, '/ping')) === 200;
-    }, 20).catch((error) => { throw new Error(`${error.message}\n${usher.output}`); });
+    const listens = async (usher) => {
+      await until('usher listens', async () => {
+        if (usher.exited) throw new Error(usher.output);
+        return existsSync(authority) && (await statusOf(port, '/ping')) === 200;
+      }, 20).catch((error) => { throw new Error(`${error.message}\n${usher.output}`); });
+    };
+    const begin = () => start('usher', process.env.USHER_BIN, ['run', '--config', config], { env });
+    let usher = begin();
+    undo.push(() => usher.stop());
+    await listens(usher);
 
     return {
-      port, routes, authenticate, provider, cinema, wire, usher, authority, stop,
+      port, routes, authenticate, provider, cinema, wire, authority, stop,
+      get usher() { return usher; },
+      /** One of usher's commands, beside the one that runs. */
+      command: (...args) => run(process.env.USHER_BIN, args, { env }),
+      async restartUsher() {
+        await usher.stop();
+        usher = begin();
+        await listens(usher);
+      },
+      /** The stand-in comes back where it was, as new: it kept nobody's token. */
+      async cinemaComesBack() {
+        await cinema.program.stop();
+        Object.assign(cinema, await startCinema([...more, '--port', new URL(cinema.url).port]));
+      },
       status: (path, headers) => statusOf(port, path, headers),
       async browser(options = {}) {
         const one = await chromium({ authority, ...options });
@@ -102,8 +119,8 @@ async function addPeople(env) {
   }
 }
 
-async function startCinema() {
-  const program = start('cinema', process.env.CINEMA_BIN, ['--port', '0', '--film', await film()]);
+export async function startCinema(more = []) {
+  const program = start('cinema', process.env.CINEMA_BIN, ['--port', '0', '--film', await film(), ...more]);
   const [line] = await said(program, /^\{.*\}$/m);
   return { program, ...JSON.parse(line) };
 }

@@ -11,8 +11,11 @@ import { chromium } from './chromium.mjs';
 import { people } from './people.mjs';
 import { freePort, run, start, until } from './process.mjs';
 
-/** Starts everything. `config`, or what it makes of names' addresses, is put before the routes; `answer` is what the app does. */
-export async function street({ config = '', answer = page } = {}) {
+/**
+ * Starts everything. `config`, or what it makes of names' addresses, is put before the routes; `answer` is what the app
+ * does. `routes` makes others of names' addresses; `residents` are who lives here from the beginning.
+ */
+export async function street({ config = '', answer = page, routes = null, residents = people } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'usher-street-'));
   const undo = [() => rm(folder, { recursive: true, force: true })];
   const stop = async () => { for (const step of undo.splice(0).reverse()) await step(); };
@@ -25,9 +28,9 @@ export async function street({ config = '', answer = page } = {}) {
     const route = (name, who) => `  - from: ${at(name)}\n    to: http://127.0.0.1:${app}\n    preserve_host_header: true\n    ${who}\n`;
     const ana = `policy: [{allow: {or: [{email: {is: ${people.ana.email}}}]}}]`;
     const anybody = 'policy: [{allow: {or: [{authenticated_user: true}]}}]';
-    await writeFile(file, `address: 127.0.0.1:${port}\n${typeof config === 'function' ? config(at) : config}routes:\n${route('tv', ana)}${route('notes', anybody)}${route('open', 'allow_public_unauthenticated_access: true')}`);
+    await writeFile(file, `address: 127.0.0.1:${port}\n${typeof config === 'function' ? config(at) : config}routes:\n${routes?.(at) ?? `${route('tv', ana)}${route('notes', anybody)}${route('open', 'allow_public_unauthenticated_access: true')}`}`);
     const env = { ...process.env, USHER_DATA_DIR: data };
-    for (const { email, name, password } of Object.values(people)) {
+    for (const { email, name, password } of Object.values(residents)) {
       await run(process.env.USHER_BIN, ['people', 'add', email, '--name', name, '--password-stdin'], { env, input: `${password}\n` });
     }
     const usher = start('usher', process.env.USHER_BIN, ['run', '--config', file], { env });

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { house } from '../parts/house.mjs';
 import { people } from '../parts/people.mjs';
 import { run } from '../parts/process.mjs';
+import { letIn } from './let-in.mjs';
 
 const HERE = fileURLToPath(new URL('..', import.meta.url));
 const PYTHON = `${HERE}.venv/bin/python`;
@@ -60,10 +61,17 @@ describe("Jellyfin's client libraries", { concurrency: false }, () => {
     it(`${library} gets nothing without one`, async () => {
       at.wire.forget();
       await assert.rejects(ask(at.routes.jellyfin, trust()), /discovery|401|Unauthorized/i);
-      assert.equal(at.wire.up(), '', 'and nothing of it reaches the server');
+      const up = at.wire.up();
+      assert.equal(up, '', `and nothing of it reaches the server, where this came: ${JSON.stringify(up.slice(0, 300))}`);
     });
   }
 });
+
+letIn([
+  ['@jellyfin/sdk', process.execPath, 'clients/sdk-let-in.mjs', 'sdk e2e', 'TV "x" ü', 'let-in-sdk'],
+  ['jellyfin-apiclient-python', PYTHON, 'clients/apiclient_let_in.py', 'apiclient e2e', 'Desk x', 'let-in-apiclient'],
+  ['aiojellyfin', PYTHON, 'clients/aio_let_in.py', 'aio e2e', 'Radio x', 'let-in-aio'],
+], HERE);
 
 /** Signs Ana in with a browser and takes her session's cookie. */
 async function signedIn(at) {

@@ -100,11 +100,11 @@ impl Case {
 }
 
 /// A config that is not taken.
-pub fn refused() -> Answer {
+pub(crate) fn refused() -> Answer {
     Answer::from([("refused".into(), json!(true))])
 }
 
-pub fn is_refused(answer: &Answer) -> bool {
+pub(crate) fn is_refused(answer: &Answer) -> bool {
     answer.get("refused") == Some(&json!(true))
 }
 
@@ -115,7 +115,7 @@ fn has(ours: &Answer, theirs: &Answer) -> bool {
 /// What is right for a case: the recorded answer, or where that is a hazard what stands in `safe`.
 ///
 /// `read` makes an answer of an `expect`. An error names words that nobody here knows.
-pub fn right(case: &Value, read: impl Fn(&Value) -> Answer) -> Result<Vec<Right>, String> {
+pub(crate) fn right(case: &Value, read: impl Fn(&Value) -> Answer) -> Result<Vec<Right>, String> {
     let (expect, safe) = (&case["expect"], &case["safe"]);
     let measured = Right::Answer(read(expect));
     if safe.is_null() {

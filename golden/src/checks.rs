@@ -17,7 +17,7 @@ const WRAPPED: [&str; 5] =
     ["unhealthy_threshold", "healthy_threshold", "alt_port", "response_buffer_size", "append"];
 
 /// All of a route's.
-pub fn shown(checks: &Value) -> Value {
+pub(crate) fn shown(checks: &Value) -> Value {
     checks.as_array().into_iter().flatten().map(check).collect()
 }
 

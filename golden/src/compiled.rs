@@ -13,7 +13,7 @@ use usher_rules::{
 const PLACEHOLDER: &str = "U506";
 
 /// A config that was compiled: a plan, or why there is none.
-pub struct Compiled {
+pub(crate) struct Compiled {
     /// What would be served.
     pub plan: Option<Plan>,
     /// Codes of what was said about it: of errors where there is no plan, else of warnings.
@@ -26,7 +26,7 @@ pub struct Compiled {
 
 /// Files that exist only here.
 #[derive(Default)]
-pub struct Folder(pub BTreeMap<String, Vec<u8>>);
+pub(crate) struct Folder(pub BTreeMap<String, Vec<u8>>);
 
 impl Files for Folder {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
@@ -43,7 +43,7 @@ fn offset(place: &Place) -> Option<usize> {
 
 /// A table of routes without those that are refused, as its operator would take them out. What is
 /// wrong with the whole stays refused.
-pub fn without_refused(text: &str) -> Compiled {
+pub(crate) fn without_refused(text: &str) -> Compiled {
     const ROUTE: &str = "\n- from:";
     let mut text = text.to_owned();
     loop {
@@ -58,7 +58,12 @@ pub fn without_refused(text: &str) -> Compiled {
 }
 
 /// Compiles a text under a file's name.
-pub fn compile(name: Option<&str>, text: &str, env: &Environment, files: &Folder) -> Compiled {
+pub(crate) fn compile(
+    name: Option<&str>,
+    text: &str,
+    env: &Environment,
+    files: &Folder,
+) -> Compiled {
     let (plan, problems) =
         match plan::compile_with(config::read(Input { name, text }, env), files, Some(&Regorus)) {
             Ok((plan, problems)) => (Some(plan), problems),

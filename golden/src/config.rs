@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Every case of a file.
-pub fn cases(cases: &[Value]) -> Result<Vec<Case>, String> {
+pub(crate) fn cases(cases: &[Value]) -> Result<Vec<Case>, String> {
     cases.iter().map(ask).collect()
 }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A runtime with an app on it.
-pub struct Frame {
+pub(crate) struct Frame {
     runtime: Option<Runtime>,
     /// Where the app listens.
     pub upstream: SocketAddr,
@@ -24,7 +24,7 @@ pub struct Frame {
 }
 
 /// One request, before it is octets.
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     pub method: &'a str,
     /// The request target, as it is sent.
     pub target: &'a str,
@@ -38,29 +38,34 @@ pub struct Asked<'a> {
 }
 
 /// A chain as a handshake brings it.
-pub fn shown(pem: &str) -> Option<ClientChain> {
+pub(crate) fn shown(pem: &str) -> Option<ClientChain> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten().collect();
     ClientChain::read(&chain)
 }
 
 impl Frame {
-    pub fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         let upstream = runtime.block_on(upstream::start()).map_err(|error| error.to_string())?;
         Ok(Self { runtime: Some(runtime), upstream, records: Records::new() })
     }
 
-    pub fn open(&self, plan: Plan) -> Result<Hall, String> {
+    pub(crate) fn open(&self, plan: Plan) -> Result<Hall, String> {
         let _entered = self.runtime.as_ref().map(Runtime::enter);
         Hall::open(plan, self.records.recorder.clone())
     }
 
-    pub fn ask(&self, hall: &Hall, peer: SocketAddr, asked: &Asked<'_>) -> Result<Reply, String> {
+    pub(crate) fn ask(
+        &self,
+        hall: &Hall,
+        peer: SocketAddr,
+        asked: &Asked<'_>,
+    ) -> Result<Reply, String> {
         self.run(hall.ask(peer, Presented::new(shown(asked.shown)), asked.octets().as_bytes()))?
     }
 
-    pub fn run<T>(&self, future: impl Future<Output = T>) -> Result<T, String> {
+    pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> Result<T, String> {
         let runtime = self.runtime.as_ref().ok_or("the runtime is over")?;
         Ok(runtime.block_on(future))
     }

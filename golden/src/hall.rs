@@ -31,7 +31,7 @@ use usher_rules::{
 };
 
 /// A door with its plan.
-pub struct Hall {
+pub(crate) struct Hall {
     door: Arc<Door>,
     keys: Arc<Keys>,
     sessions: Arc<OneSession>,
@@ -39,7 +39,7 @@ pub struct Hall {
 }
 
 /// What came back for one request.
-pub struct Reply {
+pub(crate) struct Reply {
     /// Of the answer.
     pub status: u16,
     /// Fields of the answer, names in small letters.
@@ -62,7 +62,7 @@ impl Reply {
     }
 
     /// The first value of a field.
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 }
@@ -95,10 +95,6 @@ impl SessionStore for OneSession {
 
     fn end<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
-    }
-
-    fn end_all_of<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(async { Ok(0) })
     }
 
     fn all(&self) -> Vec<Arc<LiveSession>> {
@@ -152,7 +148,7 @@ const SECRET: [u8; 32] = [7; 32];
 
 impl Hall {
     /// A door that serves a plan.
-    pub fn open(plan: Plan, recorder: Recorder) -> Result<Self, String> {
+    pub(crate) fn open(plan: Plan, recorder: Recorder) -> Result<Self, String> {
         let why = |error: &dyn std::error::Error| error.to_string();
         let secret = |given: Option<&Arc<Secret>>| {
             Secret::new(given.map_or(&SECRET[..], |given| given.expose()))
@@ -171,6 +167,7 @@ impl Hall {
             sessions: Arc::<OneSession>::clone(&sessions),
             passwords: Arc::new(Nobody),
             accounts: Arc::new(NoAccounts::default()),
+            people_admin: Arc::new(NoAccounts::default()),
             app_passwords: Arc::new(NoAccounts::default()),
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&shared),
@@ -197,22 +194,22 @@ impl Hall {
     }
 
     /// What it serves.
-    pub fn plan(&self) -> Arc<Plan> {
+    pub(crate) fn plan(&self) -> Arc<Plan> {
         self.door.plan()
     }
 
     /// The provider that sessions have to come from.
-    pub fn provider(&self) -> String {
+    pub(crate) fn provider(&self) -> String {
         self.door.plan().sign_in.providers.first().id().to_string()
     }
 
     /// A `Cookie` that leads to no session.
-    pub fn cookie_of_nobody(&self) -> String {
+    pub(crate) fn cookie_of_nobody(&self) -> String {
         format!("{}=nobody", CookieNames::of(&self.door.plan().cookie).own())
     }
 
     /// The `Cookie` that the session's browser sends to a host.
-    pub async fn cookie(&self, who: SignedIn, host: &str) -> Result<String, String> {
+    pub(crate) async fn cookie(&self, who: SignedIn, host: &str) -> Result<String, String> {
         let plan = self.door.plan();
         let names = CookieNames::of(&plan.cookie);
         let live = self.sessions.insert(who).await.map_err(|error| error.to_string())?;
@@ -221,7 +218,7 @@ impl Hall {
     }
 
     /// What is answered to these octets, from this peer, over TLS, after this certificate.
-    pub async fn ask(
+    pub(crate) async fn ask(
         &self,
         peer: SocketAddr,
         presented: Presented,

@@ -34,14 +34,14 @@ struct Routes<'f> {
 }
 
 /// Every case of a file with policies and requests.
-pub fn cases(file: &Value, cases: &[Value]) -> Result<Vec<Case>, String> {
+pub(crate) fn cases(file: &Value, cases: &[Value]) -> Result<Vec<Case>, String> {
     let world = &file["world"];
     let records = world["records"].as_array().map_or(&[][..], Vec::as_slice);
     Routes::new(world, records)?.ask_all(cases)
 }
 
 /// Every case of a file with mistakes. What is accepted is asked for `/` by nobody.
-pub fn mistakes(file: &Value, cases: &[Value]) -> Result<Vec<Case>, String> {
+pub(crate) fn mistakes(file: &Value, cases: &[Value]) -> Result<Vec<Case>, String> {
     Routes::new(file, &[])?.ask_all(cases)
 }
 

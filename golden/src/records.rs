@@ -7,20 +7,20 @@ use usher::request::record::{Format, Log, Recorder};
 use usher_lab::lines::Lines;
 
 /// Every line of every door.
-pub struct Records {
+pub(crate) struct Records {
     /// What doors write with.
     pub recorder: Recorder,
     lines: Lines,
 }
 
 impl Records {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let lines = Lines::default();
         Self { recorder: Recorder::new([Log::new(lines.clone(), Format::Json)]), lines }
     }
 
     /// The decision of each request.
-    pub fn decisions(&self) -> HashMap<String, Value> {
+    pub(crate) fn decisions(&self) -> HashMap<String, Value> {
         self.recorder.flush();
         let written = self.lines.text();
         let lines = written.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -16,7 +16,7 @@ use usher_rules::{
 use crate::{answer::Answer, frame::shown};
 
 /// A request, as it was put to the authorizer.
-pub struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     pub method: &'a str,
     pub target: &'a str,
     /// None where what was said is no address.
@@ -29,7 +29,7 @@ pub struct Shown<'a> {
 
 impl Shown<'_> {
     /// What the first route's policy decides; `None` where it has none.
-    pub fn decide(&self, plan: &Plan, who: Option<&SignedIn>) -> Option<Answer> {
+    pub(crate) fn decide(&self, plan: &Plan, who: Option<&SignedIn>) -> Option<Answer> {
         let route = plan.routes.first()?;
         let path = self.decoded_path();
         let field = |name: &str| {

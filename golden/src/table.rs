@@ -19,7 +19,7 @@ const UPSTREAM: &str = "127.0.0.1:22490";
 const PEER: &str = "127.0.0.1:50000";
 
 /// Every case of a file.
-pub fn cases(file: &Value, cases: &[Value]) -> Result<Vec<Case>, String> {
+pub(crate) fn cases(file: &Value, cases: &[Value]) -> Result<Vec<Case>, String> {
     let frame = Frame::new()?;
     let mut halls = BTreeMap::new();
     for (name, table) in file["tables"].as_object().into_iter().flatten() {

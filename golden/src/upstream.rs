@@ -9,10 +9,10 @@ use tokio::{
 };
 
 /// Under this field an answer is the app's, and no page of ours.
-pub const FIELD: &str = "x-golden-upstream";
+pub(crate) const FIELD: &str = "x-golden-upstream";
 
 /// Listens on loopback, for as long as the runtime runs.
-pub async fn start() -> io::Result<SocketAddr> {
+pub(crate) async fn start() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     #[expect(clippy::disallowed_methods, reason = "it ends with the runtime")]
@@ -36,7 +36,7 @@ async fn answer(mut socket: TcpStream) -> io::Result<()> {
 }
 
 /// Everything up to the empty line.
-pub async fn head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Result<String> {
+pub(crate) async fn head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Result<String> {
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {
         read.push(stream.read_u8().await?);

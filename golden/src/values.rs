@@ -15,7 +15,7 @@ use usher_rules::{
 use crate::{checks, compiled::Folder};
 
 /// Our value for an option; `None` where it says nothing.
-pub fn effective(draft: &Draft, name: &str, theirs: &Value) -> Option<Value> {
+pub(crate) fn effective(draft: &Draft, name: &str, theirs: &Value) -> Option<Value> {
     match name {
         "runtime_flags" => flags(&draft.globals, theirs),
         "circuit_breaker_thresholds" => {
@@ -43,7 +43,12 @@ pub fn effective(draft: &Draft, name: &str, theirs: &Value) -> Option<Value> {
 }
 
 /// A route's value for a key; `None` where the route says nothing.
-pub fn of_route(route: &Section, key: &str, theirs: &Value, files: &Folder) -> Option<Value> {
+pub(crate) fn of_route(
+    route: &Section,
+    key: &str,
+    theirs: &Value,
+    files: &Folder,
+) -> Option<Value> {
     let own = || value(route, keys::ROUTE, key);
     match key {
         "to" => to(route, theirs),

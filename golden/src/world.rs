@@ -13,17 +13,17 @@ use usher_rules::{
 use crate::text::text;
 
 /// Records as Pomerium's store has them.
-pub struct World<'a> {
+pub(crate) struct World<'a> {
     records: &'a [Value],
 }
 
 impl<'a> World<'a> {
-    pub fn new(records: &'a [Value]) -> Self {
+    pub(crate) fn new(records: &'a [Value]) -> Self {
         Self { records }
     }
 
     /// What stands behind a session cookie; `None` when nothing is in force.
-    pub fn signed_in(&self, cookie: &str, idp_id: &str) -> Option<SignedIn> {
+    pub(crate) fn signed_in(&self, cookie: &str, idp_id: &str) -> Option<SignedIn> {
         let (own, means) = match self.alive("service_account", cookie) {
             Some(account) => (account, Means::ServiceAccount),
             None => (self.alive("session", cookie)?, Means::Provider),
@@ -108,7 +108,7 @@ impl<'a> World<'a> {
 }
 
 /// Of every session here: what it is called in the file is no id of ours.
-pub fn session_id() -> SessionId {
+pub(crate) fn session_id() -> SessionId {
     SessionId::from_random(*b"a golden session")
 }
 

@@ -39,6 +39,15 @@ pub fn cases(files: &[String], log: &mut Log) -> Outcome {
     log.command("golden cases", command.args(files))
 }
 
+/// A night of each state machine of sign-in, in simulated time.
+pub fn machines(log: &mut Log) -> Outcome {
+    let steps = |command: &mut std::process::Command, log: &mut Log| {
+        log.command("machines", command.env("USHER_STEPS", "1000000"))
+    };
+    steps(&mut cargo(["test", "-p", "usher", "--test", "machines"]), log)?;
+    steps(&mut cargo(["test", "-p", "usher", "--lib", "signin::tests::machine"]), log)
+}
+
 /// Lists the longest functions, and fails where one is too long.
 pub fn lines(log: &mut Log) -> Outcome {
     log.command("length of functions", &mut cargo(["run", "-q", "-p", "xtask", "--example=lines"]))

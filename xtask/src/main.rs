@@ -1,5 +1,6 @@
 //! Chores of this repository, one command each: `cargo xtask CHORE`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![allow(unreachable_pub, reason = "a program: whatever nobody calls is seen without it")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "chores talk to a person")]
 
 mod bench;
@@ -28,6 +29,7 @@ Usage: cargo xtask <CHORE>
   tools             Install what the tests start: authorities, DNS servers
   e2e [ARGS]        Browsers, providers and client libraries against a real usher
   fuzz [TARGET …]   Each parser and state machine with changed seeds; one under libFuzzer if named
+  machines          A million steps of each state machine of sign-in, from seeds
   suites [--long]   h2spec and Autobahn's cases, through usher; results in target/suites
   testssl           testssl.sh against a served host; keeps its summary
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets; then
@@ -75,6 +77,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "ci" => checks::test(&[], log).and_then(|()| checks::check(log)),
         "e2e" => e2e::run(rest, log),
         "fuzz" => fuzz::run_targets(rest, log),
+        "machines" => checks::machines(log),
         "suites" => suites::check(rest, log),
         "testssl" => testssl::check(log),
         "measure" => bench::measure(rest, log),

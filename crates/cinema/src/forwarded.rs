@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, header};
+use ipnet::IpNet;
 
 /// Where a request comes from and what it was addressed to, after forwarding headers.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,6 +13,8 @@ pub(crate) struct Origin {
     pub scheme: String,
     /// Host and port as the client knows them.
     pub authority: String,
+    /// The networks that are local; where there are none, the private ones.
+    pub local: Vec<IpNet>,
 }
 
 impl Origin {
@@ -21,6 +24,7 @@ impl Origin {
             remote: peer,
             scheme: "http".to_owned(),
             authority: text(headers.get(header::HOST)).unwrap_or_default(),
+            local: Vec::new(),
         };
         let is_known = |address: IpAddr| {
             !known.is_empty() && (address.is_loopback() || known.contains(&address))
@@ -47,6 +51,9 @@ impl Origin {
 
     /// Whether the address belongs to the local network.
     pub(crate) fn is_in_network(&self) -> bool {
+        if !self.local.is_empty() {
+            return self.local.iter().any(|network| network.contains(&self.remote));
+        }
         match self.remote.to_canonical() {
             IpAddr::V4(address) => {
                 address.is_loopback() || address.is_private() || address.is_link_local()

@@ -23,7 +23,9 @@ mod answer;
 mod caller;
 mod clock;
 mod credential;
+mod discovery;
 mod endpoints;
+mod fault;
 mod film;
 mod forwarded;
 mod media_server;
@@ -36,6 +38,7 @@ mod socket;
 mod target;
 
 pub use clock::Clock;
+pub use fault::Fault;
 pub use film::{Film, SMALL_FILM};
 pub use options::{CinemaOptions, CinemaUser, JellyfinVersion, Readiness};
 pub use server::{Cinema, RunningCinema, StartError};

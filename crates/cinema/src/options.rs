@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::Clock, film::Film};
+use serde_json::{Value, json};
+
+use crate::{clock::Clock, fault::Fault, film::Film};
 
 /// The release whose behaviour the stand-in shows. Where they differ, the measured one counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -96,6 +98,15 @@ pub struct CinemaOptions {
     pub server_name: String,
     /// Where it takes the time from.
     pub clock: Clock,
+    /// Members of `/System/Configuration` that are not as usual.
+    pub system: Value,
+    /// Members of `/System/Configuration/network` that are not as usual. What its list of known
+    /// proxies says counts after a restart.
+    pub network: Value,
+    /// What is wrong with it.
+    pub faults: Vec<Fault>,
+    /// Whether it answers apps that look for a server, at the UDP port that is the same everywhere.
+    pub discovery: bool,
 }
 
 impl Default for CinemaOptions {
@@ -111,6 +122,10 @@ impl Default for CinemaOptions {
             restart_time: Duration::from_millis(2_400),
             server_name: "stand-in".to_owned(),
             clock: Clock::system(),
+            system: json!({}),
+            network: json!({}),
+            faults: Vec::new(),
+            discovery: false,
         }
     }
 }

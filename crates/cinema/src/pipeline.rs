@@ -10,6 +10,7 @@ use crate::{
     answer::{self, Answer},
     caller::Caller,
     endpoints::{self, Ask, web},
+    fault,
     forwarded::Origin,
     media_server::MediaServer,
     options::{JellyfinVersion, Readiness},
@@ -36,6 +37,9 @@ pub(crate) async fn serve(
     if let Some(refusal) = too_large(&request) {
         return finished(refusal, server.version, &request);
     }
+    if let Some(answer) = fault::meet(&server, &mut request) {
+        return finished(answer, server.version, &request);
+    }
     if is_preflight(&request) {
         return preflight(&request);
     }
@@ -44,8 +48,9 @@ pub(crate) async fn serve(
         request.uri().query().unwrap_or_default(),
         server.version,
     );
-    let known = server.state().known_proxies.clone();
-    let origin = Origin::read(peer, request.headers(), &known);
+    let known = server.proxies_known_to(peer);
+    let mut origin = Origin::read(peer, request.headers(), &known);
+    origin.local = server.state().local_networks();
     if let Some(answer) = web::serve(&server, &request, &target, &origin) {
         return finished(answer, server.version, &request);
     }
@@ -87,7 +92,7 @@ async fn route(
     {
         return refusal;
     }
-    if !server.state().remote_access() && !caller.origin.is_in_network() {
+    if server.state().turns_away(&caller.origin) {
         return answer::empty(StatusCode::SERVICE_UNAVAILABLE);
     }
     if socket::is_wanted(request) {

@@ -7,6 +7,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
+    discovery,
     film::OpenFilm,
     media_server::MediaServer,
     options::{CinemaOptions, Readiness},
@@ -56,7 +57,14 @@ impl Cinema {
         let failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
+        let discovery = match options.discovery {
+            true => Some(discovery::open(addr).await.map_err(failed)?),
+            false => None,
+        };
         let server = Arc::new(MediaServer::new(options, film));
+        if let Some(socket) = discovery {
+            server.tasks.spawn(discovery::answer(server.clone(), socket));
+        }
         server.tasks.spawn(accept(server.clone(), listener));
         Ok(RunningCinema { addr, server })
     }

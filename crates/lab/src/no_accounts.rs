@@ -1,13 +1,15 @@
 //! A built-in provider's accounts, of which there are none.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use usher_rules::{
     accounts::{
-        AccountLink, AccountRefusal, Accounts, Joining, KeptPasskey, NewCredential, ShownPasskey,
+        AccountLink, AccountRefusal, Accounts, Invitation, Joining, KeptPasskey, NewCredential,
+        ShownPasskey,
     },
     app_passwords::{AppPassword, AppPasswords},
     people::{BoxFuture, Member, PasswordRefusal, PeopleError},
+    people_admin::{ListedMember, PeopleAdmin},
     plan::Passwords,
     secret::Secret,
     time::{Now, UnixTime},
@@ -107,6 +109,47 @@ impl Accounts for NoAccounts {
         _joining: Joining<'a>,
         _from: IpAddr,
         _now: Now,
+    ) -> BoxFuture<'a, Result<Member, AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+}
+
+impl PeopleAdmin for NoAccounts {
+    fn everybody(&self) -> BoxFuture<'_, Result<Vec<ListedMember>, PeopleError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn invitation_link(
+        &self,
+        _invitation: Invitation,
+        _life: Duration,
+        _now: UnixTime,
+    ) -> BoxFuture<'_, Result<Secret, AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
+    fn recovery_link<'a>(
+        &'a self,
+        _email: &'a str,
+        _life: Duration,
+        _now: UnixTime,
+    ) -> BoxFuture<'a, Result<(Member, Secret), AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
+    fn end_at<'a>(
+        &'a self,
+        _email: &'a str,
+        _until: Option<UnixTime>,
+        _admin_groups: &'a [Box<str>],
+    ) -> BoxFuture<'a, Result<Member, AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
+    fn remove<'a>(
+        &'a self,
+        _email: &'a str,
+        _admin_groups: &'a [Box<str>],
     ) -> BoxFuture<'a, Result<Member, AccountRefusal>> {
         Box::pin(async { Err(AccountRefusal::Link) })
     }

@@ -6,11 +6,12 @@ use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClosedHere, CodesOfApp,
-    Contact, CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Language, Link,
-    ListedSession, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp,
-    Portal, PortalRoute, PostForm, ProviderDown, Receipt, Refused, Sessions, ShownAppPassword,
-    ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut,
-    TooLarge, Trust, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
+    Contact, CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Language,
+    LeftSeat, Link, LinkDoes, ListedPerson, ListedSession, MadeLink, MayChange, Misdirected,
+    NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp, People, Portal, PortalRoute,
+    PostForm, ProviderDown, Receipt, Refused, Seat, Sessions, ShownAppPassword, ShownPasskey,
+    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust,
+    TypedInvitation, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
     Words, assets,
 };
 
@@ -48,6 +49,7 @@ fn pages() -> Vec<(&'static str, String)> {
     pages.push(("sessions", sessions()));
     pages.push(("identity", identity()));
     pages.push(("trust", trust()));
+    pages.push(("people", people()));
     pages
 }
 
@@ -150,6 +152,34 @@ fn accounts() -> [(&'static str, String); 3] {
         .map(|(name, page)| (name, page.render(language())))
 }
 
+fn people() -> String {
+    let person = |email, name, groups, passkeys, until| ListedPerson {
+        email,
+        name,
+        groups,
+        has_password: passkeys == 0,
+        passkeys,
+        has_codes: false,
+        added_at: 1_778_322_000,
+        until,
+    };
+    let guest = person("eve@example.com", "", vec![], 0, Some(1_778_472_459));
+    let address = "https://login.example.com/.pomerium/welcome?invitation=4b6a8c1f0d2e4b6a8c1f";
+    People {
+        people: vec![person("ann@example.com", "Ann", vec!["admins", "family"], 2, None), guest],
+        note: None,
+        link: Some(MadeLink {
+            does: LinkDoes::Invites { until: Some(1_778_472_459) },
+            at: "https://login.example.com",
+            over_at: 1_778_972_459,
+            address,
+        }),
+        change: MayChange::Now { flow: "f" },
+        typed: TypedInvitation::default(),
+    }
+    .render(language())
+}
+
 fn welcome(who: Newcomer<'_>) -> String {
     let until = Some(1_778_472_459);
     Welcome {
@@ -213,6 +243,20 @@ fn forms() -> Vec<(&'static str, String)> {
                 form,
                 everywhere: true,
                 stay: Link::new("/.pomerium/"),
+            }
+            .render(language()),
+        ),
+        (
+            "seat",
+            Seat { host: "tv.example.com", base: "", again: Link::new("/seat"), said: None }
+                .render(language()),
+        ),
+        (
+            "left-seat",
+            LeftSeat {
+                person: "ann@example.com",
+                seat: Link::new("/seat"),
+                sign_out: Link::new("/.pomerium/sign_out"),
             }
             .render(language()),
         ),
@@ -347,6 +391,8 @@ fn identity() -> String {
         ],
         vouched_for: true,
         account: Some(Link::new("/.pomerium/account")),
+        people: None,
+        portal: None,
         sign_out: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
         sign_out_everywhere: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
     }

@@ -17,7 +17,7 @@ pub struct Asset {
     pub etag: String,
 }
 
-static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 6]> = LazyLock::new(|| {
     [
         hashed("usher", "css", "text/css; charset=utf-8", include_bytes!("../assets/usher.css")),
         hashed("favicon", "svg", "image/svg+xml", include_bytes!("../assets/favicon.svg")),
@@ -29,6 +29,7 @@ static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
             "text/javascript; charset=utf-8",
             include_bytes!("../assets/usher.js"),
         ),
+        hashed("seat", "js", "text/javascript; charset=utf-8", include_bytes!("../assets/seat.js")),
     ]
 });
 
@@ -62,7 +63,7 @@ pub(crate) fn lamp() -> &'static str {
 
 /// The address of the icon on home screens, for templates.
 pub(crate) fn touch_icon() -> &'static str {
-    let [_, _, _, touch_icon, _] = &*ASSETS;
+    let [_, _, _, touch_icon, ..] = &*ASSETS;
     &touch_icon.path
 }
 
@@ -70,7 +71,13 @@ pub(crate) fn touch_icon() -> &'static str {
 ///
 /// [`Scripts::Own`]: crate::Scripts::Own
 pub(crate) fn script() -> &'static str {
-    let [_, _, _, _, script] = &*ASSETS;
+    let [_, _, _, _, script, _] = &*ASSETS;
+    &script.path
+}
+
+/// The address of the script of [`Seat`](crate::Seat).
+pub(crate) fn seat_script() -> &'static str {
+    let [.., script] = &*ASSETS;
     &script.path
 }
 

@@ -31,6 +31,8 @@ pub enum Scripts {
     No,
     /// The script among our [`assets`](crate::assets()): pages with a password field or a time.
     Own,
+    /// One that asks its own host for something.
+    Asking,
 }
 
 /// The `Content-Security-Policy` of our own pages: one style sheet, own images, and a script where
@@ -44,6 +46,7 @@ pub fn csp(scripts: Scripts, form_action: &[&str]) -> String {
     let scripts = match scripts {
         Scripts::No => "",
         Scripts::Own => " script-src 'self';",
+        Scripts::Asking => " script-src 'self'; connect-src 'self';",
     };
     let mut policy = format!(
         "default-src 'none'; style-src 'self';{scripts} img-src 'self' data:; base-uri 'none'; \
@@ -94,5 +97,7 @@ mod tests {
         let with = csp(Scripts::Own, &[]);
         assert!(with.contains(" script-src 'self'; ") && !with.contains("unsafe"), "{with}");
         assert_eq!(with.replace(" script-src 'self';", ""), csp(Scripts::No, &[]));
+        let asking = csp(Scripts::Asking, &[]);
+        assert_eq!(asking.replace(" connect-src 'self';", ""), with);
     }
 }

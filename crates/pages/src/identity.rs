@@ -36,6 +36,10 @@ pub struct Identity<'a> {
     pub vouched_for: bool,
     /// Where they look after their passkeys and password, where those are ours.
     pub account: Option<Link<'a>>,
+    /// Where they look after people, if they do.
+    pub people: Option<Link<'a>>,
+    /// What they can open, where this host has no app of its own to go back to.
+    pub portal: Option<Link<'a>>,
     /// Ends this session.
     pub sign_out: PostForm<'a>,
     /// Ends every session of this person.

@@ -22,8 +22,10 @@
 //! | [`SignOutConfirm`], [`SignedOut`] | 200 | before and after signing out |
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
+//! | [`People`] | 200, 400 | `/.pomerium/people` |
 //! | [`Sessions`] | 200 | `/.pomerium/sessions` |
 //! | [`Apps`] | 200 | `/link` of a library: lets apps in |
+//! | [`Seat`], [`LeftSeat`] | 200 | `/seat` of a library: opens it as its reader; after they signed out there |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
@@ -41,10 +43,15 @@
 //! | [`ForeignForm`], [`NotKept`] | 403, 400 | another site's form; a link that was too long |
 //! | [`WorkerBetween`] | 403 | an app's service worker would read a password |
 //! | [`SignInFailed`] | 400 | a sign-in that began and did not end well |
-#![cfg_attr(not(test), warn(unreachable_pub))]
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    allow(
+        unreachable_pub,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
 
 mod account;
@@ -62,12 +69,14 @@ mod identity;
 mod language;
 mod link;
 mod notice;
+mod people;
 mod portal;
 mod program;
 mod qr;
 mod receipt;
 mod refused;
 mod requests;
+mod seat;
 mod sessions;
 mod sign_in;
 mod sign_out;
@@ -93,6 +102,10 @@ pub use identity::{Claim, Identity, NoSession, ShownSession};
 pub use language::{Direction, LANGUAGE_COOKIE, Language};
 pub use link::{Link, PostForm};
 pub use notice::{Action, Advice, ErrorPage, Notice, PROBLEM_TYPES};
+pub use people::{
+    DAYS_FIELD, GROUPS_FIELD, LinkDoes, ListedPerson, MadeLink, MayChange, People, TypedInvitation,
+    UNTIL_FIELD,
+};
 pub use portal::{Portal, PortalRoute};
 pub use program::{PROGRAM_ALLOW, PROGRAM_FIELD, ProgramConsent};
 pub use qr::qr_text;
@@ -102,6 +115,7 @@ pub use requests::{
     BadRequest, ClosedHere, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
     NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
+pub use seat::{LeftSeat, Seat};
 pub use sessions::{END_FIELD, END_OTHERS, ListedSession, Sessions};
 pub use sign_in::{
     CODE_FIELD, Code, EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SHOWN_FIELD, SignIn, SignInError,

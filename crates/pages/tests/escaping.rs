@@ -1,6 +1,11 @@
 //! Cross-site scripting (T20): whatever stands in a text, no markup comes of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(missing_docs, dead_code, reason = "a test; each uses its part of the shared modules")]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    reason = "a test; each uses its part of the shared modules"
+)]
 
 mod every_page;
 mod markup;

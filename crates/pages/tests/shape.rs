@@ -1,6 +1,11 @@
 //! What every page has, whatever it says.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(missing_docs, dead_code, reason = "a test; each uses its part of the shared modules")]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    reason = "a test; each uses its part of the shared modules"
+)]
 
 mod every_page;
 mod markup;
@@ -56,7 +61,8 @@ fn nothing_inline_and_one_script_of_ours() {
         let acts = tags.iter().any(|tag| {
             // what it acts on
             let password = tag.attribute("type") == Some("password");
-            tag.name == "time" || password || tag.attribute("data-passkey").is_some()
+            let seats = tag.attribute("data-seat").is_some();
+            tag.name == "time" || password || seats || tag.attribute("data-passkey").is_some()
         });
         assert_eq!(named(&tags, "script").count(), usize::from(acts), "{page}");
         for tag in tags {
@@ -184,7 +190,7 @@ fn an_error_in_a_form_is_announced_and_tied_to_its_fields() {
             "sign-in-wrong" | "sign-in-throttled" | "sign-in-unavailable" | "sign-in-expired" => {
                 (1, 2)
             }
-            "account" | "account-no-app" | "apps" => (1, 0), // it says what was done
+            "account" | "account-no-app" | "apps" | "people" | "seat-refused" => (1, 0), // it says what was done
             "welcome" | "welcome-unnamed" | "welcome-again" => (1, 0), // about all of the form
             _ => (0, 0),
         };

@@ -4,11 +4,16 @@
 //!  signin ── Accounts ──▶ idp ── AccountStore ──▶ store
 //! ```
 
+mod typed;
+
+pub use typed::TypedWrong;
+
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    names::Origin,
     passkey::{Assertion, Expected, NewPasskey, PasskeyFault},
     people::{BoxFuture, Member, PasswordRefusal, PeopleError, UnixTimeSeconds},
     plan::Passwords,
@@ -115,12 +120,15 @@ pub enum AccountRefusal {
     /// Too many tries from this peer.
     #[error("too many tries")]
     TooManyTries,
-    /// What was typed does not do; the words say why.
+    /// What was typed does not do.
     #[error("{0}")]
-    Typed(Box<str>),
+    Typed(#[from] TypedWrong),
     /// It would leave nothing to sign in with.
     #[error("it is the only thing that they can sign in with")]
     Last,
+    /// Nobody would be left who looks after people.
+    #[error("nobody would be left who looks after people")]
+    LastAdmin,
     /// There are enough already.
     #[error("somebody may have {MOST_PASSKEYS} passkeys at most")]
     TooMany,
@@ -278,6 +286,11 @@ pub enum KeptCredential {
     Passkey(KeptPasskey),
     /// An argon2id hash (PHC string).
     Password(Secret),
+}
+
+/// The address of a link. The token is in the query, which no log has.
+pub fn link_address(at: &Origin, token: &Secret) -> String {
+    format!("{at}/.pomerium/welcome?invitation={}", token.expose_str().unwrap_or_default())
 }
 
 impl AccountLink {

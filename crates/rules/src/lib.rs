@@ -7,14 +7,20 @@
 //! openid ▸ plan ▸ client_certificate ▸ {policy, signin, session, fields, config, accounts} ▸ {people, passkey, totp} ▸ {names, yaml, problem, secret, time}
 //! ```
 
-#![cfg_attr(not(test), warn(unreachable_pub))]
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    allow(
+        unreachable_pub,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
 
 pub mod accounts;
 pub mod app_passwords;
+pub mod capsule;
 pub mod client_certificate;
 pub mod config;
 pub mod fields;
@@ -24,6 +30,7 @@ pub mod names;
 pub mod openid;
 pub mod passkey;
 pub mod people;
+pub mod people_admin;
 pub mod plain_text;
 pub mod plan;
 pub mod policy;
@@ -35,4 +42,5 @@ pub mod signin;
 pub mod time;
 pub mod totp;
 pub mod unproven;
+pub mod until;
 pub mod yaml;

@@ -350,4 +350,9 @@ impl Member {
     pub fn ends(&self) -> UnixTime {
         self.until.map_or(UnixTime::MAX, UnixTime::from_seconds)
     }
+
+    /// Are they in one of `groups`?
+    pub fn is_in_any(&self, groups: &[Box<str>]) -> bool {
+        self.groups.iter().any(|group| groups.contains(group))
+    }
 }

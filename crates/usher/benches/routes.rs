@@ -27,26 +27,7 @@ const PATH: &str = "/Videos/42/stream.mp4";
 /// So many routes have ten criteria each, the others one key: a config may not be larger.
 const RULED: usize = 1_000;
 
-/// Ten criteria: seven ways in, of which the last counts, and three that keep out. Written once.
-const POLICY: &str = "\
-authenticate_service_url: https://sign-in.home.arpa
-x-policy: &ten
-  - allow:
-      or:
-      - email: ann@example.net
-      - email: ben@example.net
-      - user: {in: [one, two, three]}
-      - claim/groups: staff
-      - claim/level: 7
-      - domain: example.org
-      - groups: family
-  - deny:
-      or:
-      - source_ip: [198.51.100.0/24, 2001:db8::/32]
-      - http_path: {starts_with: /admin}
-      - claim/banned: true
-routes:
-";
+const POLICY: &str = include_str!("../../../bench/ten-criteria.yaml");
 
 fn config(hosts: usize) -> String {
     let mut text = POLICY.to_owned();

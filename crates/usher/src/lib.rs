@@ -4,6 +4,7 @@
 //!  5  cli ─────────────▶ reload, server             knows everything; known by main.rs only
 //!  4  reload ──────────▶ server, certs              the one way from a config to a plan
 //!  3  server ──────────▶ all rooms, request
+//!     doctor ──────────▶ certs, signin             what is wrong with all of it
 //!  2  signin  idp  store  certs  jellyfin           strangers to each other
 //!           │   implement the traits that request owns
 //!  1  request   accept ▸ tls ▸ route ▸ identify ▸ authorize ▸ shape ▸ forward ▸ record
@@ -11,14 +12,20 @@
 //!  0  usher-rules, usher-pages
 //! ```
 
-#![cfg_attr(not(test), warn(unreachable_pub))]
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    allow(
+        unreachable_pub,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
 
 pub mod certs;
 pub mod cli;
+pub mod doctor;
 pub mod idp;
 pub mod jellyfin;
 pub mod reload;

@@ -280,8 +280,11 @@ fn no_path_of_a_machine_stands_in_the_project() {
 struct Anything;
 
 impl Files for Anything {
-    fn read(&self, _path: &str) -> Result<Vec<u8>, String> {
-        Ok(b"-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----".to_vec())
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        Ok(match path {
+            "/run/secrets/jellyfin" => b"0123456789abcdef0123456789abcdef".to_vec(),
+            _ => b"-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----".to_vec(),
+        })
     }
 }
 
@@ -297,11 +300,12 @@ fn every_example_config_is_accepted() {
     let provider_page = root().join("docs/guides/openid-provider.md");
     let provider_page = fs::read_to_string(provider_page).unwrap();
     let [openid] = blocks(&provider_page, "yaml")[..] else { panic!("the guide shows one") };
-    let [jellyfin, apps] = blocks(&guide, "yaml")[..] else { panic!("the guide shows two") };
+    let [jellyfin, seats, apps] = blocks(&guide, "yaml")[..] else { panic!("it shows three") };
     for (name, text) in [
         ("README.md", whole.to_owned()),
         ("README.md with a provider", format!("{whole}{provider}")),
         ("docs/guides/jellyfin.md", jellyfin.to_owned()),
+        ("docs/guides/jellyfin.md, no second sign-in", format!("{jellyfin}{seats}")),
         ("docs/guides/jellyfin.md, apps", apps.to_owned()),
         ("docs/guides/openid-provider.md", openid.to_owned()),
         ("docs/guides/programs.md", account.to_owned()),

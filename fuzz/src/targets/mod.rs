@@ -1,3 +1,4 @@
+mod capsules;
 mod config;
 mod fields;
 mod machines;
@@ -27,6 +28,7 @@ pub const ALL: &[Target] = targets! {
     "forwarded" fields::forwarded, "crates/rules/tests/corpus/forwarded.txt";
     "negotiation" fields::negotiation, "crates/rules/tests/corpus/accept.txt";
     "hop-by-hop" fields::hop_by_hop, "crates/rules/tests/corpus/connection.txt";
+    "capsules" capsules::capsules, "crates/rules/tests/corpus/capsules.txt";
     "trailers" fields::trailers, "crates/usher/tests/front_door/corpus/identity_fields.txt";
     "query" queries::query, "crates/rules/tests/corpus/queries.txt";
     "callback" queries::callback, "crates/rules/tests/corpus/queries.txt";

@@ -1,9 +1,10 @@
 //! The library: one folder with one film in it.
 
-use http::StatusCode;
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::Ask;
+use super::{Ask, transcoding};
 use crate::{
     answer::{self, Answer},
     clock::timestamp,
@@ -22,7 +23,7 @@ pub(super) fn film_id(film: &OpenFilm) -> String {
     stable_id(&format!("film/{}", film.title()))
 }
 
-fn dashed(id: &str) -> String {
+pub(super) fn dashed(id: &str) -> String {
     uuid::Uuid::try_parse(id).map_or_else(|_| id.to_owned(), |id| id.hyphenated().to_string())
 }
 
@@ -107,7 +108,7 @@ fn long_item(server: &MediaServer) -> Value {
         "DisplayPreferencesId": stable_id("display"),
         "Tags": [],
         "PrimaryImageAspectRatio": 0.666_666_666_666_666_6,
-        "MediaStreams": media_streams(server.version),
+        "MediaStreams": media_streams(server),
         "Chapters": [],
         "Trickplay": {},
         "LockedFields": [],
@@ -145,7 +146,7 @@ fn media_source(server: &MediaServer) -> Value {
         "RequiresLooping": false,
         "SupportsProbing": true,
         "VideoType": "VideoFile",
-        "MediaStreams": media_streams(server.version),
+        "MediaStreams": media_streams(server),
         "MediaAttachments": [],
         "Formats": [],
         "Bitrate": 188_662,
@@ -161,21 +162,27 @@ fn media_source(server: &MediaServer) -> Value {
 }
 
 /// The streams of the built-in film; a file is not looked into and shows the same ones.
-fn media_streams(version: JellyfinVersion) -> Value {
+fn media_streams(server: &MediaServer) -> Value {
     let (mut video, mut audio) = (video_stream(), audio_stream());
-    match version {
-        JellyfinVersion::V10_10 | JellyfinVersion::V10_11 => {
+    let is_mp4 = server.film.container() == "mp4";
+    if is_mp4 {
+        // Matroska has neither: no language that is not set, and no tags of four letters.
+        lay_over(&mut video, &json!({ "Language": "und" }));
+        lay_over(&mut audio, &json!({ "Language": "und" }));
+    }
+    match server.version {
+        JellyfinVersion::V10_10 | JellyfinVersion::V10_11 if is_mp4 => {
             lay_over(&mut video, &json!({ "CodecTag": "avc1" }));
             lay_over(&mut audio, &json!({ "CodecTag": "mp4a" }));
         }
+        JellyfinVersion::V10_10 | JellyfinVersion::V10_11 => {}
         JellyfinVersion::V12 => {
             lay_over(&mut video, &json!({ "IsOriginal": false }));
-            let more = json!({
-                "IsOriginal": false,
-                "LocalizedLanguage": "Undetermined",
-                "LocalizedOriginal": "Original",
-            });
+            let more = json!({ "IsOriginal": false, "LocalizedOriginal": "Original" });
             lay_over(&mut audio, &more);
+            if is_mp4 {
+                lay_over(&mut audio, &json!({ "LocalizedLanguage": "Undetermined" }));
+            }
         }
     }
     json!([video, audio])
@@ -184,7 +191,6 @@ fn media_streams(version: JellyfinVersion) -> Value {
 fn video_stream() -> Value {
     json!({
         "Codec": "h264",
-        "Language": "und",
         "TimeBase": "1/12288",
         "VideoRange": "SDR",
         "VideoRangeType": "SDR",
@@ -220,7 +226,6 @@ fn video_stream() -> Value {
 fn audio_stream() -> Value {
     json!({
         "Codec": "aac",
-        "Language": "und",
         "TimeBase": "1/44100",
         "VideoRange": "Unknown",
         "VideoRangeType": "Unknown",
@@ -295,7 +300,7 @@ fn folder(server: &MediaServer) -> Value {
     folder
 }
 
-fn result(items: Vec<Value>) -> Answer {
+pub(super) fn result(items: Vec<Value>) -> Answer {
     answer::json(json!({ "TotalRecordCount": items.len(), "Items": items, "StartIndex": 0 }))
 }
 
@@ -303,6 +308,16 @@ fn result(items: Vec<Value>) -> Answer {
 fn check_subject(ask: Ask<'_>) -> Result<(), Answer> {
     let in_path = ask.captured.first().map(String::as_str);
     ask.subject(in_path.or_else(|| ask.target.query.first("userId"))).map(drop)
+}
+
+/// What an administrator sees of them: `VirtualFolderInfo`, as far as names and ids go.
+pub(super) fn libraries() -> Answer {
+    answer::json(json!([{
+        "Name": "Movies",
+        "Locations": ["/data/movies"],
+        "CollectionType": "movies",
+        "ItemId": folder_id(),
+    }]))
 }
 
 pub(super) fn views(ask: Ask<'_>) -> Result<Answer, Answer> {
@@ -358,13 +373,19 @@ pub(super) fn item(ask: Ask<'_>) -> Result<Answer, Answer> {
     Ok(answer::json(long_item(ask.server)))
 }
 
-pub(super) fn playback_info(ask: Ask<'_>) -> Result<Answer, Answer> {
+pub(super) async fn playback_info(
+    ask: Ask<'_>,
+    request: &mut Request<Incoming>,
+) -> Result<Answer, Answer> {
     ask.subject(ask.target.query.first("userId"))?;
     check_film(ask, 0)?;
-    Ok(answer::json(json!({
-        "MediaSources": [media_source(ask.server)],
-        "PlaySessionId": random_id(),
-    })))
+    let body = super::body(request).await?;
+    let plays: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let (mut source, play_session) = (media_source(ask.server), random_id());
+    if let Some(over) = transcoding::instead(ask, &plays, &play_session) {
+        lay_over(&mut source, &over);
+    }
+    Ok(answer::json(json!({ "MediaSources": [source], "PlaySessionId": play_session })))
 }
 
 /// The captured id must be the film's.

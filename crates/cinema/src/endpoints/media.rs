@@ -7,6 +7,7 @@ use super::{Ask, library};
 use crate::{
     answer::{self, Answer},
     film::{POSTER, built_in_changed},
+    options::JellyfinVersion,
 };
 
 /// What stands as it is in an extended parameter (RFC 8187 §3.2.1, `attr-char`).
@@ -49,9 +50,10 @@ pub(super) fn image(ask: Ask<'_>) -> Result<Answer, Answer> {
         return Err(answer::problem(StatusCode::NOT_FOUND));
     }
     let mut answer = answer::text("image/jpeg", POSTER);
-    let kept = match ask.target.query.first("tag") {
-        Some(_) => "public, max-age=31536000",
-        None => "public",
+    let kept = match (ask.target.query.first("tag"), ask.server.version) {
+        (Some(_), JellyfinVersion::V12) => "public, max-age=31536000, immutable",
+        (Some(_), JellyfinVersion::V10_10 | JellyfinVersion::V10_11) => "public, max-age=31536000",
+        (None, _) => "public",
     };
     let age = ask.server.now().duration_since(built_in_changed()).unwrap_or_default();
     for (name, value) in [

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Ask, body, json_body};
 use crate::{
     answer::{self, Answer, AnswerBody},
+    fault::Fault,
     media_server::lay_over,
     options::Readiness,
 };
@@ -24,14 +25,19 @@ pub(super) fn anonymous_info(ask: Ask<'_>) -> Answer {
 }
 
 fn public_info(ask: Ask<'_>) -> Value {
+    let has = |fault| ask.server.has(fault);
+    let by_request = ask.server.state().publishes_by_request();
+    let published =
+        if by_request { ask.caller.origin.base() } else { ask.server.state().published() };
+    let version = if has(Fault::Old) { "10.8.13" } else { ask.server.version.number() };
     json!({
-        "LocalAddress": ask.caller.origin.base(),
+        "LocalAddress": published,
         "ServerName": ask.server.server_name(),
-        "Version": ask.server.version.number(),
+        "Version": version,
         "ProductName": "Jellyfin Server",
         "OperatingSystem": "",
         "Id": ask.server.server_id(),
-        "StartupWizardCompleted": true,
+        "StartupWizardCompleted": !has(Fault::SetupOpen),
     })
 }
 
@@ -195,6 +201,9 @@ pub(super) fn bitrate_test(ask: Ask<'_>) -> Answer {
     let asked = ask.target.query.first("size").map_or(Ok(102_400), str::parse::<usize>);
     match asked {
         Ok(size @ 1..=BITRATE_TEST_LIMIT) => {
+            // The real one takes a buffer from its pool, and sends it whole.
+            let size = size.next_power_of_two().max(16);
+            let size = if ask.server.has(Fault::CutsLongAnswers) { size / 2 } else { size };
             answer::text("application/octet-stream", vec![0; size])
         }
         Ok(_) | Err(_) => answer::problem(StatusCode::BAD_REQUEST),

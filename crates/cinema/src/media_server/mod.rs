@@ -11,6 +11,7 @@ use std::{
     time::SystemTime,
 };
 
+use ipnet::IpNet;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,7 +24,9 @@ pub(crate) use sessions::{Heard, Session, SessionId, SocketSeat, no_capabilities
 use crate::{
     clock::timestamp,
     credential::Legacy,
+    fault::Fault,
     film::OpenFilm,
+    forwarded::Origin,
     options::{CinemaOptions, JellyfinVersion, Readiness},
 };
 
@@ -127,6 +130,20 @@ impl MediaServer {
         SERVER.simple().to_string()
     }
 
+    /// Whether this is wrong with it.
+    pub(crate) fn has(&self, fault: Fault) -> bool {
+        self.options.faults.contains(&fault)
+    }
+
+    /// Whose forwarding fields are believed, as far as `peer` is concerned.
+    pub(crate) fn proxies_known_to(&self, peer: IpAddr) -> Vec<IpAddr> {
+        let known = self.state().known_proxies.clone();
+        match known.is_empty() && self.has(Fault::BelievesAnybody) {
+            true => vec![peer],
+            false => known,
+        }
+    }
+
     /// Wakes the sockets that listen for sessions.
     pub(crate) fn sessions_changed(&self) {
         self.session_changes.send_modify(|count| *count += 1);
@@ -179,8 +196,31 @@ impl State {
         flag(&self.system, "QuickConnectAvailable")
     }
 
-    pub(crate) fn remote_access(&self) -> bool {
-        flag(&self.network, "EnableRemoteAccess")
+    /// Nobody from outside, or nobody who is not on a list.
+    pub(crate) fn turns_away(&self, origin: &Origin) -> bool {
+        let listed = networks(&self.network, "RemoteIPFilter");
+        let is_listed = listed.iter().any(|network| network.contains(&origin.remote));
+        let is_filtered = is_listed == flag(&self.network, "IsRemoteIPFilterBlacklist");
+        !origin.is_in_network()
+            && (!flag(&self.network, "EnableRemoteAccess") || (!listed.is_empty() && is_filtered))
+    }
+
+    /// `LocalNetworkSubnets`.
+    pub(crate) fn local_networks(&self) -> Vec<IpNet> {
+        networks(&self.network, "LocalNetworkSubnets")
+    }
+
+    /// The address that apps are told where no request says one: for all of them, else its own, as
+    /// a container has it.
+    pub(crate) fn published(&self) -> String {
+        let listed = texts(&self.network, "PublishedServerUriBySubnet");
+        let for_all = listed.iter().find_map(|entry| entry.strip_prefix("all="));
+        for_all.unwrap_or("http://172.18.0.2:8096").to_owned()
+    }
+
+    /// Whether it follows a request instead.
+    pub(crate) fn publishes_by_request(&self) -> bool {
+        flag(&self.network, "EnablePublishedServerUriByRequest")
     }
 }
 
@@ -209,9 +249,17 @@ pub(crate) fn stable_id(name: &str) -> String {
 }
 
 fn known_proxies(network: &Value) -> Vec<IpAddr> {
-    let listed = network.get("KnownProxies").and_then(Value::as_array);
-    let texts = listed.into_iter().flatten().filter_map(Value::as_str);
-    texts.filter_map(|text| text.parse().ok()).collect()
+    texts(network, "KnownProxies").iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+fn networks(settings: &Value, name: &str) -> Vec<IpNet> {
+    texts(settings, name).iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+/// A list of texts in a settings object.
+fn texts(settings: &Value, name: &str) -> Vec<String> {
+    let listed = settings.get(name).and_then(Value::as_array);
+    listed.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn system_configuration(options: &CinemaOptions) -> Value {
@@ -236,12 +284,13 @@ fn system_configuration(options: &CinemaOptions) -> Value {
     if let Some(legacy) = legacy {
         lay_over(&mut system, &json!({ "EnableLegacyAuthorization": legacy }));
     }
+    lay_over(&mut system, &options.system);
     system
 }
 
 fn network_configuration(options: &CinemaOptions) -> Value {
     let known: Vec<String> = options.known_proxies.iter().map(IpAddr::to_string).collect();
-    json!({
+    let mut network = json!({
         "BaseUrl": "",
         "EnableHttps": false,
         "RequireHttps": false,
@@ -265,5 +314,7 @@ fn network_configuration(options: &CinemaOptions) -> Value {
         "PublishedServerUriBySubnet": [],
         "RemoteIPFilter": [],
         "IsRemoteIPFilterBlacklist": false,
-    })
+    });
+    lay_over(&mut network, &options.network);
+    network
 }

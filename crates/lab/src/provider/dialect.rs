@@ -27,7 +27,7 @@ pub enum Dialect {
 }
 
 /// One request.
-pub struct Asked<'a> {
+pub(super) struct Asked<'a> {
     pub path: &'a str,
     pub query: &'a str,
     pub bearer: Option<&'a str>,
@@ -56,7 +56,7 @@ impl Dialect {
 }
 
 /// What is answered otherwise; `None` for all that is as it is written.
-pub fn answer(
+pub(super) fn answer(
     shared: &Shared,
     asked: &Asked<'_>,
     form: &HashMap<String, String>,

@@ -17,12 +17,15 @@ use super::{
     keys::{encode, sign_with_secret, unsigned},
 };
 
-pub type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 /// The access token; it says nothing by itself.
-pub const ACCESS_TOKEN: &str = "an-access-token";
+pub(super) const ACCESS_TOKEN: &str = "an-access-token";
 
-pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let lie = {
@@ -72,7 +75,7 @@ pub async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<A
     })
 }
 
-pub fn metadata(shared: &Shared, lie: Lie) -> Value {
+pub(super) fn metadata(shared: &Shared, lie: Lie) -> Value {
     let at = |path: &str| format!("{}{path}", shared.issuer);
     let issuer = if lie == Lie::MetadataOfAnother { at("/") } else { shared.issuer.clone() };
     json!({
@@ -91,7 +94,7 @@ pub fn metadata(shared: &Shared, lie: Lie) -> Value {
 }
 
 /// The authorization endpoint, with somebody who always says yes.
-pub fn authorize(shared: &Shared, query: &str) -> Option<String> {
+pub(super) fn authorize(shared: &Shared, query: &str) -> Option<String> {
     let params = form(query.as_bytes());
     let text = |name: &str| params.get(name).cloned();
     let known = text("client_id")? == shared.client_id
@@ -166,7 +169,7 @@ fn token(shared: &Shared, authorization: Option<&str>, form: &HashMap<String, St
 }
 
 /// What a code stands for, once, with the verifier that goes with it.
-pub fn redeemed(state: &mut State, form: &HashMap<String, String>) -> Option<Grant> {
+pub(super) fn redeemed(state: &mut State, form: &HashMap<String, String>) -> Option<Grant> {
     let text = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     let grant = state.grants.remove(text("code")).filter(|grant| {
         let digest = digest::digest(&digest::SHA256, text("code_verifier").as_bytes());
@@ -238,13 +241,13 @@ fn form_encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-pub fn status(code: u16, words: &str) -> Answer {
+pub(super) fn status(code: u16, words: &str) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::copy_from_slice(words.as_bytes())));
     *answer.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
     answer
 }
 
-pub fn json_answer(code: u16, value: &Value) -> Answer {
+pub(super) fn json_answer(code: u16, value: &Value) -> Answer {
     let mut answer = status(code, &value.to_string());
     answer.headers_mut().extend("application/json".parse().map(|json| (CONTENT_TYPE, json)));
     answer

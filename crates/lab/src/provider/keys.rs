@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::Algorithm;
 
 /// One RSA key for the whole process (making one takes a while), and EC keys that change.
-pub struct Keys {
+pub(super) struct Keys {
     generation: u32,
     ec: EcdsaKeyPair,
     stranger: EcdsaKeyPair,
@@ -40,16 +40,16 @@ fn ec() -> EcdsaKeyPair {
     EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap_or_else(|_| unreachable())
 }
 
-pub fn encode(octets: impl AsRef<[u8]>) -> String {
+pub(super) fn encode(octets: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(octets)
 }
 
 impl Keys {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { generation: 1, ec: ec(), stranger: ec() }
     }
 
-    pub fn rotate(&mut self) {
+    pub(super) fn rotate(&mut self) {
         self.generation += 1;
         self.ec = ec();
     }
@@ -62,7 +62,7 @@ impl Keys {
     }
 
     /// The JWK set.
-    pub fn published(&self) -> Value {
+    pub(super) fn published(&self) -> Value {
         let public = rsa().public_key();
         let point = self.ec.public_key().as_ref();
         let (x, y) =
@@ -82,7 +82,7 @@ impl Keys {
     }
 
     /// A token as it should be.
-    pub fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
+    pub(super) fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
         let (name, kid) = match algorithm {
             Algorithm::Rs256 => ("RS256", self.kid(algorithm)),
             Algorithm::Es256 => ("ES256", self.kid(algorithm)),
@@ -99,26 +99,26 @@ impl Keys {
     }
 
     /// Signed with a key that is not published; under the id of one that is, or its own.
-    pub fn sign_as_stranger(&self, under_known_id: bool, claims: &Value) -> String {
+    pub(super) fn sign_as_stranger(&self, under_known_id: bool, claims: &Value) -> String {
         let kid = if under_known_id { self.kid(Algorithm::Es256) } else { "stranger".into() };
         let header = json!({"alg": "ES256", "kid": kid, "typ": "JWT"});
         signed(&header, claims, |input| sign_ec(&self.stranger, input))
     }
 
     /// HS256 with the published RSA key in PEM's octets as the secret: algorithm confusion.
-    pub fn sign_with_public_key(&self, claims: &Value) -> String {
+    pub(super) fn sign_with_public_key(&self, claims: &Value) -> String {
         let header = json!({"alg": "HS256", "kid": self.kid(Algorithm::Rs256), "typ": "JWT"});
         signed(&header, claims, |input| mac(rsa().public_key().as_ref(), input))
     }
 }
 
 /// HS256.
-pub fn sign_with_secret(secret: &str, claims: &Value) -> String {
+pub(super) fn sign_with_secret(secret: &str, claims: &Value) -> String {
     signed(&json!({"alg": "HS256", "typ": "JWT"}), claims, |input| mac(secret.as_bytes(), input))
 }
 
 /// `alg: none`.
-pub fn unsigned(claims: &Value) -> String {
+pub(super) fn unsigned(claims: &Value) -> String {
     signed(&json!({"alg": "none", "typ": "JWT"}), claims, |_| Vec::new())
 }
 

@@ -3,13 +3,14 @@
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
     Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, GoingOn,
-    HeadersTooLarge, Identity, InternalError, Lack, Language, Link, Misdirected, NewApp,
-    NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow,
-    OwnApp, Portal, PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
-    RequestTimeout, SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError,
-    SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, Unauthenticated,
+    HeadersTooLarge, Identity, InternalError, Lack, Language, LeftSeat, Link, LinkDoes,
+    ListedPerson, MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
+    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
+    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
+    SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
+    SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation, Unauthenticated,
     UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
-    WorkerBetween,
+    Words, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -116,6 +117,8 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         others: vec![session, session],
         vouched_for: true,
         account: Some(Link::new(text)),
+        people: Some(Link::new(text)),
+        portal: Some(Link::new(text)),
         sign_out: form(text),
         sign_out_everywhere: form(text),
     };
@@ -128,6 +131,8 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         others: vec![],
         vouched_for: false,
         account: None,
+        people: None,
+        portal: None,
         ..identity.clone()
     };
     let confirm = |everywhere| {
@@ -156,10 +161,25 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("sign-out-everywhere", confirm(true)),
         ("program", program(language, text)),
         ("going-on", GoingOn { next: Link::new(text) }.render(language)),
+        (
+            "seat",
+            Seat { host: text, base: text, again: Link::new(text), said: None }.render(language),
+        ),
+        ("seat-refused", {
+            let said = Some(Words::of("This takes a moment."));
+            Seat { host: text, base: text, again: Link::new(text), said }.render(language)
+        }),
+        ("left-seat", {
+            let (seat, sign_out) = (Link::new(text), Link::new(text));
+            LeftSeat { person: text, seat, sign_out }.render(language)
+        }),
         ("apps", apps(language, text)[0].clone()),
         ("apps-asked", apps(language, text)[1].clone()),
         ("signed-out", SignedOut { sign_in_again: None }.render(language)),
         ("signed-out-again", SignedOut { sign_in_again: Some(Link::new(text)) }.render(language)),
+        ("people", people(language, text)[0].clone()),
+        ("people-later", people(language, text)[1].clone()),
+        ("people-again", people(language, text)[2].clone()),
         ("portal", portal(language, text)),
         ("portal-empty", Portal { routes: vec![] }.render(language)),
         ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render(language)),
@@ -221,6 +241,47 @@ fn welcome(language: Language, text: &str, who: Newcomer<'_>) -> String {
         flow: text,
     }
     .render(language)
+}
+
+fn people(language: Language, text: &str) -> [String; 3] {
+    let guest = ListedPerson {
+        email: text,
+        name: text,
+        groups: vec![text, text],
+        has_password: true,
+        passkeys: 2,
+        has_codes: true,
+        added_at: AT_SECONDS,
+        until: Some(AT_SECONDS),
+    };
+    let bare = ListedPerson {
+        name: "",
+        groups: vec![],
+        has_password: false,
+        passkeys: 0,
+        has_codes: false,
+        until: None,
+        ..guest.clone()
+    };
+    let typed = TypedInvitation { email: text, name: text, groups: text, until: text, days: text };
+    let invites = MadeLink {
+        does: LinkDoes::Invites { until: Some(AT_SECONDS) },
+        at: text,
+        over_at: AT_SECONDS,
+        address: text,
+    };
+    let recovers = MadeLink { does: LinkDoes::Recovers { email: text }, ..invites.clone() };
+    let page = People {
+        people: vec![guest, bare],
+        note: Some(text),
+        link: Some(invites),
+        change: MayChange::Now { flow: text },
+        typed,
+    };
+    let change = MayChange::AfterSignIn(Link::new(text));
+    let later = People { note: None, link: None, change, ..page.clone() };
+    let again = People { note: None, link: Some(recovers), ..page.clone() };
+    [page.render(language), later.render(language), again.render(language)]
 }
 
 fn portal(language: Language, text: &str) -> String {

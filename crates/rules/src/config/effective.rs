@@ -99,7 +99,7 @@ fn of_route(section: &Section, globals: &Section) -> Vec<Setting> {
         let websockets = upgrades::websockets(section, globals);
         let or_none = |is_none: bool, usual| span(if is_none { Duration::ZERO } else { usual });
         let usual = globals.value(&global::DEFAULT_UPSTREAM_TIMEOUT);
-        let is_endless = websockets || section.value(&route::FROM).starts_with("tcp+https:");
+        let is_endless = websockets || is_tunnel(section);
         or(&route::TIMEOUT, or_none(is_endless || is_mcp_server(section, globals), usual));
         or(&route::IDLE_TIMEOUT, or_none(is_endless, route::STREAM_IDLE));
     }
@@ -110,12 +110,18 @@ fn of_route(section: &Section, globals: &Section) -> Vec<Setting> {
     }
     let told = globals.value(&global::PASS_IDENTITY_HEADERS);
     or(&route::PASS_IDENTITY_HEADERS, Data::Plain(told.to_string().into()));
-    if section.value(&route::FROM).starts_with("tcp+https:") {
+    if is_tunnel(section) {
         let is_idle = |key: &Key| route::IDLE_IN_TUNNELS.iter().any(|idle| idle.is(key));
         all.retain(|one| one.origin != Origin::Default || !is_idle(one.key));
     }
     in_order(&mut all, keys::ROUTE);
     all
+}
+
+/// Does a route carry something else than requests?
+fn is_tunnel(section: &Section) -> bool {
+    let from = section.value(&route::FROM);
+    ["tcp+https:", "udp+https:"].iter().any(|scheme| from.starts_with(scheme))
 }
 
 /// Is a route a server of the Model Context Protocol, whose answers are streams?

@@ -49,6 +49,13 @@ pub fn wants_websocket(fields: &HeaderMap) -> bool {
         && has_token(fields, &header::CONNECTION, "upgrade")
 }
 
+/// Does the head ask to carry UDP (RFC 9298 §3.2)? Beside another protocol it asks for nothing sure.
+pub fn wants_udp(fields: &HeaderMap) -> bool {
+    let mut asked = elements(fields, &header::UPGRADE);
+    let first = asked.next().is_some_and(|asked| asked.eq_ignore_ascii_case(b"connect-udp"));
+    first && asked.next().is_none() && has_token(fields, &header::CONNECTION, "upgrade")
+}
+
 fn has_token(fields: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     elements(fields, name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }

@@ -26,6 +26,8 @@ pub enum Scheme {
     H2c,
     /// Bytes: what a tunnel leads to.
     Tcp,
+    /// Datagrams, likewise.
+    Udp,
 }
 
 /// Why a text is not an upstream.
@@ -46,7 +48,8 @@ pub enum UpstreamError {
 }
 
 impl Upstream {
-    /// Reads `http://host[:port][/path]`, `https://…`, `h2c://…` or `tcp://…`. `localhost` is
+    /// Reads `http://host[:port][/path]`, `https://…`, `h2c://…`, `tcp://…` or
+    /// `udp://…`. `localhost` is
     /// 127.0.0.1, and a tunnel's port 80 where none is written, as in Pomerium.
     ///
     /// # Errors
@@ -59,6 +62,7 @@ impl Upstream {
             "https" => (Scheme::Https, 443),
             "h2c" => (Scheme::H2c, 80),
             "tcp" => (Scheme::Tcp, 80),
+            "udp" => (Scheme::Udp, 80),
             other => return Err(UpstreamError::UnknownScheme(other.into())),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -89,7 +93,7 @@ impl Upstream {
         };
         match (self.scheme, self.port) {
             (Scheme::Http | Scheme::H2c, 80) | (Scheme::Https, 443) => host,
-            (Scheme::Http | Scheme::Https | Scheme::H2c | Scheme::Tcp, port) => {
+            (Scheme::Http | Scheme::Https | Scheme::H2c | Scheme::Tcp | Scheme::Udp, port) => {
                 format!("{host}:{port}")
             }
         }
@@ -118,6 +122,7 @@ impl fmt::Display for Upstream {
             Scheme::Https => "https",
             Scheme::H2c => "h2c",
             Scheme::Tcp => "tcp",
+            Scheme::Udp => "udp",
         };
         write!(f, "{scheme}://{}{}", self.authority(), self.path)
     }

@@ -17,6 +17,8 @@ pub struct Jellyfin {
     pub grants: bool,
     /// `user_claim`: the claim that names somebody's user there; `None`: their address does.
     pub user_claim: Option<Box<str>>,
+    /// Which user of the server somebody is.
+    pub people: JellyfinPeople,
     /// `base_path`, without a slash at its end; empty for most.
     pub base_path: Box<str>,
     /// `open`: what is closed elsewhere, and not here.
@@ -27,6 +29,30 @@ pub struct Jellyfin {
     pub services: Vec<Service>,
     /// `legacy_clients`.
     pub legacy_clients: LegacyClients,
+    /// Keys of the route that have another default here, and that nobody wrote.
+    pub unasked: Vec<&'static str>,
+}
+
+/// Who is whom at the server.
+#[derive(Debug)]
+pub struct JellyfinPeople {
+    /// `sign_in`: are people who are signed in seated in the web client?
+    pub sign_in: bool,
+    /// `create_users`: does somebody get a user who has none?
+    pub create: bool,
+    /// `admin_groups`: who may have an administrator's user.
+    pub admin_groups: Vec<Box<str>>,
+    /// `libraries`; none: the server's own setting counts.
+    pub libraries: Vec<GroupLibraries>,
+}
+
+/// What people in a group see.
+#[derive(Debug)]
+pub struct GroupLibraries {
+    /// The group.
+    pub group: Box<str>,
+    /// The libraries, as the server calls them.
+    pub names: Vec<Box<str>>,
 }
 
 /// A program that may use an API key.

@@ -40,7 +40,7 @@ pub use brand::{Accents, Brand, Picture, Primary, Rgb, SEATS};
 pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, compile_with, sort};
 pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, Pauses};
 pub use hosts::{HostPattern, HostTable, Ports};
-pub use jellyfin::{Jellyfin, LegacyClients, Service};
+pub use jellyfin::{GroupLibraries, Jellyfin, JellyfinPeople, LegacyClients, Service};
 pub use metrics::MetricsListen;
 pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
 pub use openid_client::{ClientSecret, OpenIdClient, RedirectUri, RedirectUriError, Scope, Scopes};
@@ -56,8 +56,8 @@ pub use proxy_protocol::ProxyProtocol;
 pub use redirect::{AskedFor, Redirect};
 pub use resilience::{CircuitBreakers, FailurePercentage, InARow, OutlierDetection, SuccessRate};
 pub use route::{
-    Action, HostField, HostOfPath, McpServer, PathCase, ResponseRewrite, Rewrite, Route, Target,
-    Targets, Tunnel, UpstreamTls, UpstreamVerify,
+    Action, Carried, HostField, HostOfPath, McpServer, PathCase, ResponseRewrite, Rewrite, Route,
+    Target, Targets, Tunnel, UpstreamTls, UpstreamVerify,
 };
 pub use session_life::SessionLife;
 pub use template::{Piece, RequestTemplate};
@@ -134,9 +134,10 @@ impl Plan {
         self.routes_of(authority).find(|route| route.matches.takes(path))
     }
 
-    /// The route that a CONNECT to `to` is for.
-    pub fn tunnel_at(&self, to: &Authority) -> Option<&Arc<Route>> {
-        self.hosts.tunnels(to).find_map(|index| self.routes.get(index))
+    /// The route that a CONNECT to `to` is for, or a CONNECT-UDP.
+    pub fn tunnel_at(&self, to: &Authority, carried: Carried) -> Option<&Arc<Route>> {
+        let mut routes = self.hosts.tunnels(to).filter_map(|index| self.routes.get(index));
+        routes.find(|route| route.tunnel.as_ref().is_some_and(|it| it.carried == carried))
     }
 
     /// The first tunnel whose clients sign in at `authority`, which is no host of HTTP.

@@ -106,10 +106,31 @@ pub enum PathCase {
     Folded,
 }
 
-/// Bytes in the place of HTTP (`from: tcp+https://…`).
+/// What a tunnel carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// Bytes, asked for by CONNECT (RFC 9110 §9.3.6).
+    Tcp,
+    /// Datagrams, asked for by CONNECT-UDP (RFC 9298).
+    Udp,
+}
+
+impl Carried {
+    /// Its word in `type` of a route, in `to`, and before `+https` in `from`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// Bytes or datagrams in the place of HTTP (`from: tcp+https://…` or `udp+https://…`).
 #[derive(Clone, Debug)]
 pub struct Tunnel {
-    /// What CONNECT asks for (RFC 9110 §9.3.6); each has a port.
+    /// What it carries.
+    pub carried: Carried,
+    /// What is asked for; each has a port.
     pub ends: Box<[HostPattern]>,
     /// Where its clients sign in; where that is `None`, at the host that they ask for.
     pub sign_in: Option<Authority>,
@@ -123,15 +144,30 @@ impl Route {
         self.jellyfin.as_ref()?.admin_policy.as_ref()
     }
 
+    /// What holds because a Jellyfin wants it, though nobody wrote it: as a config would say it.
+    pub fn unasked(&self) -> impl Iterator<Item = &'static str> {
+        let names = self.jellyfin.as_ref().map_or(&[][..], |jellyfin| &*jellyfin.unasked);
+        let preserves = self.host_field == HostField::Preserve;
+        let all = [
+            ("allow_websockets", "allow_websockets: true", self.websockets),
+            ("preserve_host_header", "preserve_host_header: true", preserves),
+            ("timeout", "timeout: 0s", self.timeout.is_none()),
+            ("idle_timeout", "idle_timeout: 0s", self.idle_timeout.is_none()),
+        ];
+        let is_so = |(name, _, holds): &(&str, &str, bool)| *holds && names.contains(name);
+        all.into_iter().filter(is_so).map(|(_, line, _)| line)
+    }
+
     /// What its clients are given, as Pomerium writes it.
     pub fn address(&self) -> String {
         let Some(tunnel) = &self.tunnel else { return format!("https://{}", self.from) };
         let ends: Vec<_> = tunnel.ends.iter().map(ToString::to_string).collect();
         let is_own = |end: &HostPattern, host: &Host| end.takes_host(host.as_compared());
+        let word = tunnel.carried.word();
         match (&tunnel.sign_in, &*tunnel.ends) {
-            (Some(at), [end]) if is_own(end, &at.host) => format!("tcp+https://{end}"),
-            (Some(at), _) => format!("tcp+https://{at}/{}", ends.join("/")),
-            (None, _) => format!("tcp+https://{}", ends.join("/")),
+            (Some(at), [end]) if is_own(end, &at.host) => format!("{word}+https://{end}"),
+            (Some(at), _) => format!("{word}+https://{at}/{}", ends.join("/")),
+            (None, _) => format!("{word}+https://{}", ends.join("/")),
         }
     }
 

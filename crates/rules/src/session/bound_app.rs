@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::id::SessionId;
+
 /// An app that somebody let in, and what it is known by. Its session is its own: it ends apart from
 /// those of browsers, and no handle leads to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,10 @@ pub struct BoundApp {
     pub device_id: Box<str>,
     /// How it was let in.
     pub by: LetInBy,
+    /// The session of the browser in which it is the web client, and with which it ends; `None`:
+    /// it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seat: Option<SessionId>,
 }
 
 /// How somebody let an app in.

@@ -6,6 +6,7 @@ mod cookie;
 mod credential;
 mod device;
 mod handle;
+mod id;
 mod keys;
 mod recheck;
 mod record;
@@ -21,9 +22,10 @@ pub use credential::{
 };
 pub use device::{DeviceCredential, Enrolment, ShownDevice};
 pub use handle::{Handle, HandleError};
+pub use id::SessionId;
 pub use keys::{Keys, KeysError};
 pub use recheck::{Answer, Outcome, Recheck, RecheckPolicy};
-pub use record::{Authentication, Means, SERVICE_ACCOUNTS, Session, SessionId, SignIn, SignedIn};
+pub use record::{Authentication, Means, SERVICE_ACCOUNTS, Session, SignIn, SignedIn};
 pub use seal::{NotSealedHere, Purpose};
 pub use tokens::ProviderTokens;
 

@@ -6,33 +6,12 @@ use serde_json::Value;
 use super::{
     bound_app::BoundApp,
     device::{DeviceCredential, ShownDevice},
+    id::SessionId,
 };
 use crate::{
     people::{Claims, Group, Person, UnixTimeSeconds},
     time::UnixTime,
 };
-
-/// A session's id: a UUID, the handle's `jti`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SessionId(Box<str>);
-
-impl SessionId {
-    /// A fresh id from random bytes.
-    pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string().into())
-    }
-
-    /// An id as a handle or the store has it; `None` when it is no UUID.
-    pub fn parse(text: &str) -> Option<Self> {
-        uuid::Uuid::try_parse(text).ok().map(|id| Self(id.to_string().into()))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// In place of a provider's id in the session of a service account: no provider vouches for it.
 pub const SERVICE_ACCOUNTS: &str = "service-account";

@@ -149,6 +149,7 @@ fn what_is_printed_is_loaded_without_a_word() {
     let text = "idp_provider: oidc\nidp_provider_url: https://id.test/?token=t0k\nidp_client_id: \
                 usher\nidp_client_secret: s3c\nsignout_redirect_url: 'https://b.test/?key=k3y'\n\
                 routes:\n- from: tcp+https://a.test:22\n  to: tcp://app:22\n  \
+                allow_any_authenticated_user: true\n- from: udp+https://a.test:53\n  to: udp://app:53\n  \
                 allow_any_authenticated_user: true\n- from: https://b.test\n  redirect: \
                 {response_code: 308, host_redirect: c.test}\n  allow_any_authenticated_user: true\n";
     let none = Environment::new();

@@ -1,6 +1,8 @@
 use super::values::Row;
 
 const OWN: &str = "jellyfin: {{}}";
+/// Its server can be asked.
+const ASKED: &str = "jellyfin: {api_key: 0123456789abcdef0123456789abcdef, {}}";
 
 /// Keys of a route's `jellyfin`.
 pub const JELLYFIN: &[Row] = &[
@@ -9,6 +11,10 @@ pub const JELLYFIN: &[Row] = &[
     ("jellyfin.api_key_file", OWN, "jellyfin", ""),
     ("jellyfin.grants", OWN, "true", "false"),
     ("jellyfin.user_claim", OWN, "nickname", "upn"),
+    ("jellyfin.sign_in", OWN, "true", "false"),
+    ("jellyfin.create_users", ASKED, "true", "false"),
+    ("jellyfin.admin_groups", ASKED, "[admins]", "[others]"),
+    ("jellyfin.libraries", ASKED, "[{group: kids, names: [Cartoons]}]", ""),
     ("jellyfin.base_path", OWN, "/one", "/two"),
     ("jellyfin.open", OWN, "[pictures]", "[media]"),
     (

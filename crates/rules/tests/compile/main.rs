@@ -1,5 +1,6 @@
 //! Configs as a whole: what becomes of a file, and what operators see.
 
+#![allow(unreachable_pub)] // a test is a program of its own
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::wildcard_enum_match_arm)] // over serde_json's values, not over our own enums
 

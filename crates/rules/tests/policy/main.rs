@@ -1,5 +1,6 @@
 //! Policies as a whole: readable cases, and laws.
 
+#![allow(unreachable_pub)] // a test is a program of its own
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::wildcard_enum_match_arm)] // over serde_json's values, not over our own enums
 

@@ -10,18 +10,21 @@ use std::{
 use usher_rules::{secret::Secret, time::Clock as _};
 use zeroize::Zeroizing;
 
-use super::{dir_of, service};
+use super::{config_of, dir_of, service};
 use crate::{
+    certs::acme::AcmeClient,
+    reload::{Loaded, Source, environment, load},
     request::record::moment,
     server::SystemClock,
-    store::{self, BackupError, KeysOfBackup, Protection, Store, Work},
+    store::{self, BackupError, DecisionFile, KeysOfBackup, Protection, Store, Work},
 };
 
 /// Copy what usher keeps into one file, also while it runs.
 ///
 /// With a passphrase everything is in it: people, sessions, keys, certificates and accounts at
 /// authorities. Without, the store alone, which opens nothing where the keys are not. What lies
-/// outside the data directory (`autocert_dir`, the config and its files) and decisions are in neither.
+/// outside the data directory (`autocert_dir`, the config and its files) and decisions are in neither;
+/// what of that there is to copy as well is said.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("protection").required(true))]
 pub struct BackupArgs {
@@ -33,6 +36,10 @@ pub struct BackupArgs {
     /// Do not seal it, and leave out keys and certificates
     #[arg(long, group = "protection")]
     pub without_keys: bool,
+    /// Config that says what lies elsewhere
+    /// [default: the one of the usher that runs, else /etc/usher/config.yaml]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Where usher keeps its data
     /// [default: $USHER_DATA_DIR, /var/lib/usher for root, else ~/.local/share/usher]
     #[arg(long, value_name = "DIR")]
@@ -77,7 +84,7 @@ fn backed_up(args: &BackupArgs, dir: &Path) -> Result<String, Failure> {
     let store = Store::open(dir).map_err(BackupError::from)?;
     store.back_up(&args.file, protection, SystemClock.now().wall)?;
     let file = args.file.display();
-    Ok(match protection {
+    let mut said = match protection {
         Protection::Sealed(..) => {
             format!("{file} holds everything; without the passphrase it is worth nothing")
         }
@@ -85,7 +92,33 @@ fn backed_up(args: &BackupArgs, dir: &Path) -> Result<String, Failure> {
             "{file} holds people and sessions, not the keys and certificates: keep usher.keys \
              elsewhere, without it everybody signs in again"
         ),
-    })
+    };
+    if let Some(config) = config_of(args.config.as_ref(), dir) {
+        said.push_str(&elsewhere(&config, dir));
+    }
+    Ok(said)
+}
+
+/// What an operator who relies on the backup has yet to copy.
+fn elsewhere(config: &Path, dir: &Path) -> String {
+    let environment = environment();
+    let loaded = load(Source::File { path: config, environment: &environment });
+    let shown = config.display();
+    let Ok(Loaded { plan, .. }) = loaded else {
+        return format!(
+            "\nnot in it: {shown}, which can't be read to say what else lies elsewhere"
+        );
+    };
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let certificates = plan.autocert.as_ref().map(|_| AcmeClient::folder(&plan, dir));
+    let apart = certificates.filter(|folder| !real(folder).starts_with(real(dir)));
+    let apart = apart.map(|folder| format!(", {} (autocert_dir)", folder.display()));
+    let decisions = !matches!(DecisionFile::read(dir), Ok(kept) if kept.is_empty());
+    let decisions = decisions.then_some(", decisions on record (decisions*.jsonl)");
+    let (apart, decisions) = (apart.unwrap_or_default(), decisions.unwrap_or_default());
+    format!(
+        "\nnot in it: {shown} and its files{apart}{decisions}: copy what you need of them as well"
+    )
 }
 
 /// Exit status: 0 done, 2 it could not be done, and nothing is changed.

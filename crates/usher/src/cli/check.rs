@@ -16,10 +16,10 @@ use usher_rules::{
 use super::{
     data_dir::{data_dir, is_root},
     failure::Failure,
-    live,
 };
 use crate::{
     certs::{self, CertError},
+    doctor::{Place, Tried, basics, block_on},
     reload::{Findings, LoadFailure, Loaded, Source, environment, load},
     server::SystemClock,
 };
@@ -158,8 +158,22 @@ fn show(effective: &Effective, findings: &Findings, out: &mut impl Write) -> io:
 /// Tries what the plan names; whether nothing is to mend.
 fn answers(plan: &Plan, args: &Args, out: &mut impl Write) -> io::Result<bool> {
     let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root()).ok();
-    let tried = live::try_all(plan, dir.as_deref(), SystemClock.now())?;
-    live::show(&tried, args.json, out)
+    let place = Place { data_dir: dir.as_deref(), now: SystemClock.now(), addresses: &[] };
+    let tried = block_on(basics(plan, place))?;
+    tell(&tried, args.json, out)
+}
+
+/// Writes one line for each; whether none is an error.
+fn tell(tried: &[Tried], as_json: bool, out: &mut impl Write) -> io::Result<bool> {
+    for one in tried {
+        if as_json { writeln!(out, "{}", one.to_json())? } else { writeln!(out, "{one}")? }
+    }
+    let count = |severity| tried.iter().filter(|one| one.severity == severity).count();
+    let (errors, warnings) = (count(Some(Severity::Error)), count(Some(Severity::Warning)));
+    if !as_json {
+        writeln!(out, "live: {} tried, {errors} to mend, {warnings} to look at", tried.len())?;
+    }
+    Ok(errors == 0)
 }
 
 /// Codes that a config which runs has for a certificate's file alone.

@@ -28,7 +28,7 @@ use usher_rules::{
 use self::{config::DemoConfig, residents::Resident, told::Announcement};
 use super::{
     data_dir::{NoDataDir, data_dir, is_root},
-    signals::{Asked, Signals},
+    signals::{Signals, WokenBy},
 };
 use crate::{
     idp::{Cost, Directory, HashingError, Passwords},
@@ -221,7 +221,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
     }
     .and_then(|()| out.flush());
 
-    while signals.wait(&mut Watch::new(Vec::new())) != Asked::Stop {}
+    while signals.wait(&mut Watch::new(Vec::new())) != WokenBy::Stop {}
     let _only_the_first_counts = signals.end_at_once(|| {});
     running.stop(PATIENCE);
     curtain.cancel();

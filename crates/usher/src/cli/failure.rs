@@ -1,7 +1,7 @@
 //! Why a command that reads the config ends before it has done anything, and how that is told.
 
 use std::{
-    fmt,
+    error::Error,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -37,17 +37,25 @@ pub(super) enum Failure {
 }
 
 /// Says why a command did not do it, and what would help.
-pub(super) fn tell(errors: &mut dyn Write, failure: &dyn fmt::Display, hint: Option<&str>) {
+pub(super) fn tell(errors: &mut dyn Write, failure: &dyn Error, hint: Option<&str>) {
+    if is_unheard(failure) {
+        return;
+    }
     let told = writeln!(errors, "error: {failure}");
     // Nowhere is left to say that standard error is closed.
     drop(told.and_then(|()| hint.map_or(Ok(()), |hint| writeln!(errors, "hint: {hint}"))));
 }
 
+/// Whoever closed the pipe (`usher people list | head`) wants to hear no more, of that neither.
+pub(super) fn is_unheard(failure: &dyn Error) -> bool {
+    let output = failure.source().and_then(|source| source.downcast_ref::<io::Error>());
+    output.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
 impl Failure {
-    /// Says it, and gives the exit status of what was not even begun. Whoever closed the pipe wants
-    /// to hear no more, of that neither.
+    /// Says it, and gives the exit status of what was not even begun.
     pub(super) fn end(&self) -> ExitCode {
-        if !matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+        if !is_unheard(self) {
             let _nowhere_left = self.tell(&mut io::stderr().lock());
         }
         ExitCode::from(2)

@@ -2,15 +2,15 @@
 
 use std::{io::Write, path::Path, path::PathBuf, process::ExitCode};
 
-use super::failure::tell;
+use super::{failure::tell, service_account::endless};
 use crate::{
     server::{KeyFailure, fresh_keys},
-    store::{Alone, KeyFileError, OpenError, Store, Tenant},
+    store::{Alone, KeyFileError, OpenError, Store, StoreFailure, Tenant},
 };
 
 /// Replace the keys that usher made.
 ///
-/// They sign cookies, links and what apps are told, and seal tokens. Keys that stand in the config
+/// They sign cookies, links, ID tokens and what apps are told, and seal tokens. Keys that stand in the config
 /// are replaced there: the new one as `shared_secret`, the old one as `shared_secret_previous`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -40,6 +40,8 @@ enum Failure {
     Keys(#[from] KeyFileError),
     #[error(transparent)]
     Fresh(#[from] KeyFailure),
+    #[error(transparent)]
+    Store(#[from] StoreFailure),
     #[error("can't write the answer: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -57,21 +59,47 @@ pub fn run(
     let hint = match &failure {
         Failure::Open(error) => Some(error.hint()),
         Failure::Keys(error) => Some(error.hint()),
-        Failure::Fresh(_) | Failure::Output(_) => None,
+        Failure::Fresh(_) | Failure::Store(_) | Failure::Output(_) => None,
     };
     tell(errors, &failure, hint.as_deref());
     ExitCode::from(2)
+}
+
+/// Also where all other keys stand in the config: what signs ID tokens never does.
+fn rotate(store: &Store, output: &mut dyn Write) -> Result<(), Failure> {
+    let fresh = fresh_keys()?;
+    let rotated = store.rotate_keys(|| fresh);
+    let signs = match rotated {
+        Ok(_) | Err(KeyFileError::NoneHere) => store.replace_id_token_key()?,
+        Err(_) => false,
+    };
+    match rotated {
+        Ok(file) => writeln!(output, "new keys are in {}; nobody is signed out", file.display())?,
+        Err(KeyFileError::NoneHere) if signs => {}
+        Err(failure) => return Err(failure.into()),
+    }
+    if signs {
+        writeln!(output, "another key signs ID tokens; apps find the one before beside it")?;
+    }
+    Ok(())
 }
 
 fn change(command: Command, dir: &Path, output: &mut dyn Write) -> Result<(), Failure> {
     let store = Store::open(dir)?;
     match command {
         Command::Rotate => {
-            let fresh = fresh_keys()?;
-            let file = store.rotate_keys(|| fresh)?;
-            writeln!(output, "new keys are in {}; nobody is signed out", file.display())?;
+            rotate(&store, output)?;
             if let Tenant::Server { pid, .. } = Alone::tenant(dir) {
                 writeln!(output, "usher (process {pid}) takes them up when it is restarted")?;
+            }
+            let endless = endless(&store);
+            if !endless.is_empty() {
+                writeln!(
+                    output,
+                    "the old keys count as long as the tokens of these service accounts, which never \
+                     end: {}; for each: usher service-account revoke NAME, and create it again",
+                    endless.join(", ")
+                )?;
             }
         }
         Command::StartOver => {

@@ -7,11 +7,11 @@ pub mod check;
 pub mod data_dir;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 mod failure;
 mod first;
 pub mod keys;
-mod live;
 mod mounts;
 pub mod people;
 pub mod run;
@@ -67,6 +67,7 @@ const HELP: &str = concat!(
 Before you run:
   check      Show every problem of a config; --live tries names, ports and apps, too
   explain    Say what would happen to a request, and why; or what a decision was made of
+  doctor     Say what is wrong from DNS to Jellyfin, for whom, and mend it
 
 Run:
   run        Open the door: serve a config until SIGTERM or Ctrl-C
@@ -86,6 +87,7 @@ Look after it:
 
 Go through one, from a laptop:
   tcp        Open a tunnel to a `tcp+https` route, from a port of this machine or for `ssh`
+  tunnels    Open the tunnels of a file, and keep their ports open
 
 Options:
 {options}
@@ -117,6 +119,7 @@ enum Command {
     #[cfg(feature = "demo")]
     Demo(demo::Args),
     Check(check::Args),
+    Doctor(doctor::Args),
     Explain(Box<explain::Args>),
     Run(run::Args),
     People(people::Args),
@@ -131,6 +134,7 @@ enum Command {
     Certs(certs::Args),
     TlsReport(status::TlsReportArgs),
     Tcp(tcp::Args),
+    Tunnels(tcp::many::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -139,6 +143,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Run(args) => run::run(&args),
         Command::People(args) => people(&args),
@@ -153,6 +158,7 @@ pub fn main() -> ExitCode {
         Command::Certs(args) => certs::run(&args),
         Command::TlsReport(args) => status::tls_report(&args),
         Command::Tcp(args) => tcp::run(&args),
+        Command::Tunnels(args) => tcp::many::run(&args),
     }
 }
 
@@ -177,10 +183,13 @@ fn on_data(option: Option<&Path>, act: impl FnOnce(&Path) -> ExitCode) -> ExitCo
     }
 }
 
-/// The config that is meant, beside that data.
-fn config_of(option: Option<&PathBuf>, dir: &Path) -> PathBuf {
-    let config = option.cloned().or_else(|| service::config_in_use(dir));
-    config.unwrap_or_else(|| people::CONFIG.into())
+/// The config that is meant, beside that data; `None` where none was named, none is in use, and
+/// none lies where one usually does.
+fn config_of(option: Option<&PathBuf>, dir: &Path) -> Option<PathBuf> {
+    let usual = || Some(PathBuf::from(people::CONFIG));
+    let is_there = |usual: &PathBuf| !matches!(usual.try_exists(), Ok(false));
+    let named = option.cloned().or_else(|| service::config_in_use(dir));
+    named.or_else(|| usual().filter(is_there))
 }
 
 fn sessions(args: &sessions::Args) -> ExitCode {
@@ -207,8 +216,8 @@ fn service_account(args: &service_account::Args) -> ExitCode {
     on_data(args.data_dir.as_deref(), |dir| {
         let config = config_of(args.config.as_ref(), dir);
         let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
-        let now = SystemClock.now().wall;
-        service_account::run(&args.command, (dir, &config), now, &mut output, &mut errors)
+        let (now, place) = (SystemClock.now().wall, (dir, config.as_deref()));
+        service_account::run(&args.command, place, now, &mut output, &mut errors)
     })
 }
 
@@ -224,6 +233,7 @@ fn people(args: &people::Args) -> ExitCode {
             errors: &mut errors,
         };
         let config = config_of(args.config.as_ref(), dir);
+        let config = config.unwrap_or_else(|| people::CONFIG.into());
         people::run(&args.command, (dir, &config), SystemClock.now().wall, streams)
     })
 }

@@ -3,7 +3,7 @@
 mod links;
 mod welcome;
 
-pub use links::Until;
+pub use usher_rules::until::Until;
 
 use std::{
     io::{self, BufRead, Read, Write},
@@ -14,13 +14,15 @@ use std::{
 };
 
 use usher_rules::{
-    accounts::Invitation,
+    accounts::{Invitation, link_address},
     names::Origin,
     people::{Member, PeopleError},
     secret::Secret,
     time::UnixTime,
+    until::shown,
 };
 
+use super::failure::is_unheard;
 use crate::{
     idp::{
         Cost, Directory, DirectoryError, LONGEST_PASSWORD, NewMember, NoRandomness, Passwords,
@@ -78,7 +80,7 @@ pub enum Command {
         groups: Vec<String>,
         /// When their access ends: a weekday, a date like 2026-12-31, or never
         #[arg(long, default_value = "never", value_name = "DAY")]
-        until: links::Until,
+        until: Until,
         /// For how many days the link is good
         #[arg(long, default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=365))]
         days: u32,
@@ -99,7 +101,7 @@ pub enum Command {
         /// Their address
         email: String,
         /// A weekday, a date like 2026-12-31, never, or now
-        until: links::Until,
+        until: Until,
     },
     /// List everybody
     List {
@@ -178,6 +180,9 @@ pub fn run(
     let Err(failure) = change(command, (dir, config), now, &mut streams) else {
         return ExitCode::SUCCESS;
     };
+    if is_unheard(&failure) {
+        return ExitCode::from(failure.status());
+    }
     let mut told = writeln!(streams.errors, "error: {failure}");
     if let Some(cause) = std::error::Error::source(&failure) {
         told = told.and_then(|()| writeln!(streams.errors, "  cause: {cause}"));
@@ -225,7 +230,7 @@ fn change(
             let terms = (life(*days), *uses);
             let token = runtime.block_on(ways_in.invite(invitation, terms, now))?;
             let text = match until {
-                Some(until) => format!("You are invited to {at} until {}.", links::shown(until)),
+                Some(until) => format!("You are invited to {at} until {}.", shown(until)),
                 None => format!("You are invited to {at}."),
             };
             tell_link((&at, &token, &text), life(*days), now, streams)
@@ -281,8 +286,8 @@ fn tell_link(
     now: UnixTime,
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
-    let address = links::address(at, token);
-    let end = links::shown(now.plus(life).seconds());
+    let address = link_address(at, token);
+    let end = shown(now.plus(life).seconds());
     writeln!(streams.output, "{address}\n")?;
     write!(streams.output, "{}", usher_pages::qr_text(&address))?;
     writeln!(streams.output, "\nTo send:\n\n{text} Open this link by {end}:\n{address}")?;
@@ -339,7 +344,7 @@ fn one_line(member: &Member) -> String {
     let groups = if member.groups.is_empty() { "-".into() } else { member.groups.join(", ") };
     line.push_str(&format!("  groups: {groups}"));
     if let Some(until) = member.until {
-        line.push_str(&format!("  until: {}", links::shown(until)));
+        line.push_str(&format!("  until: {}", shown(until)));
     }
     line
 }

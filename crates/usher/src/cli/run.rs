@@ -17,7 +17,7 @@ use super::{
     failure::Failure,
     first,
     mounts::mounted_alone,
-    signals::{Asked, Signals},
+    signals::{Signals, WokenBy},
 };
 use crate::{
     reload::{Findings, Loaded, Source, Watch, environment, load},
@@ -106,9 +106,9 @@ fn serve(args: &Args) -> Result<(), Failure> {
             }
         };
         match asked {
-            Asked::Stop => break,
-            Asked::Nothing => {}
-            Asked::Reload => {
+            WokenBy::Stop => break,
+            WokenBy::Time => {}
+            WokenBy::Reload => {
                 let reload = || reload(&running, &mut told, source, &mut watch);
                 if let Err(panicked) = catch(reload) {
                     running.reload_failed();

@@ -101,13 +101,13 @@ enum Failure {
     Output(#[from] io::Error),
 }
 
-/// Does it, in the store of `dir`, with the secrets of `config`.
+/// Does it, in the store of `dir`, with the secrets of `config`, if there is one.
 ///
 /// Exit status: 0 done, 1 there is no such service account, or there is one already, 2 bad usage, or
 /// a store or a config that can't be read.
 pub fn run(
     command: &Command,
-    (dir, config): (&Path, &Path),
+    (dir, config): (&Path, Option<&Path>),
     now: UnixTime,
     output: &mut dyn Write,
     errors: &mut dyn Write,
@@ -131,7 +131,7 @@ pub fn run(
 
 fn change(
     command: &Command,
-    (dir, config): (&Path, &Path),
+    (dir, config): (&Path, Option<&Path>),
     now: UnixTime,
     output: &mut dyn Write,
 ) -> Result<(), Failure> {
@@ -192,13 +192,22 @@ pub(super) fn called(store: &Store, name: &str, now: UnixTime) -> Vec<Arc<LiveSe
     all
 }
 
-/// What a server on this store signs with: the secrets of its config, or the store's own.
-fn keys(config: &Path, store: &Store) -> Result<Keys, Failure> {
+/// The names of those whose tokens never end.
+pub(super) fn endless(store: &Store) -> Vec<String> {
+    let mut all = every(store, UnixTime::from_seconds(0));
+    all.retain(|live| live.session().expires_at() == UnixTime::MAX);
+    let name = |live: &Arc<LiveSession>| ServiceAccount::name_of(live.signed_in()).map(Into::into);
+    all.iter().filter_map(name).collect()
+}
+
+/// What a server on this store signs with: the secrets of its config, or the store's own. With those
+/// of no config in the place of one that can't be read, a token would be made that no server takes.
+fn keys(config: Option<&Path>, store: &Store) -> Result<Keys, Failure> {
     let environment = environment();
-    let secrets = match load(Source::File { path: config, environment: &environment }) {
-        Ok(loaded) => loaded.plan.secrets,
-        Err(_) if !config.exists() => Secrets::default(),
-        Err(failure) => return Err(Failure::Config(failure.to_string().into())),
+    let secrets = match config.map(|path| load(Source::File { path, environment: &environment })) {
+        None => Secrets::default(),
+        Some(Ok(loaded)) => loaded.plan.secrets,
+        Some(Err(failure)) => return Err(Failure::Config(failure.to_string().into())),
     };
     Ok(session_keys(&secrets, store)?)
 }

@@ -13,15 +13,15 @@ use crate::reload::Watch;
 const ENDED_BY_TERMINATE: i32 = 128 + 15;
 const ENDED_BY_INTERRUPT: i32 = 128 + 2;
 
-/// What was asked.
+/// Why a wait was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum WokenBy {
     /// SIGHUP, or a file has changed.
     Reload,
     /// SIGTERM or SIGINT.
     Stop,
-    /// Nothing, for as long as was waited.
-    Nothing,
+    /// Nothing was asked for as long as was waited.
+    Time,
 }
 
 /// Signals, from the moment at which this is made.
@@ -70,24 +70,24 @@ impl Signals {
     }
 
     /// Waits for so long, and sees signals all the same.
-    pub(super) fn pause(&mut self, pause: Duration) -> Asked {
+    pub(super) fn pause(&mut self, pause: Duration) -> WokenBy {
         // made inside, where there is a clock to wait by
-        self.unless(Asked::Nothing, async { tokio::time::sleep(pause).await })
+        self.unless(WokenBy::Time, async { tokio::time::sleep(pause).await })
     }
 
     /// Waits until something is asked.
-    pub(super) fn wait(&mut self, watch: &mut Watch) -> Asked {
-        self.unless(Asked::Reload, watch.changed())
+    pub(super) fn wait(&mut self, watch: &mut Watch) -> WokenBy {
+        self.unless(WokenBy::Reload, watch.changed())
     }
 
     /// `otherwise` if `other` comes before a signal.
-    fn unless(&mut self, otherwise: Asked, other: impl Future<Output = ()>) -> Asked {
+    fn unless(&mut self, otherwise: WokenBy, other: impl Future<Output = ()>) -> WokenBy {
         let Self { runtime, hang_up, terminate, interrupt } = self;
         runtime.block_on(async {
             tokio::select! {
-                _ = terminate.recv() => Asked::Stop,
-                _ = interrupt.recv() => Asked::Stop,
-                _ = hang_up.recv() => Asked::Reload,
+                _ = terminate.recv() => WokenBy::Stop,
+                _ = interrupt.recv() => WokenBy::Stop,
+                _ = hang_up.recv() => WokenBy::Reload,
                 () = other => otherwise,
             }
         })

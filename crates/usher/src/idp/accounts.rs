@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use usher_rules::{
     accounts::{
         AccountLink, AccountRefusal, AccountStore, Accounts, Invitation, Joining, KeptCredential,
-        KeptPasskey, LinkPurpose, MOST_PASSKEYS, NewCredential, ShownPasskey,
+        KeptPasskey, LinkPurpose, MOST_PASSKEYS, NewCredential, ShownPasskey, TypedWrong,
     },
     passkey::PasskeyFault,
     people::{BoxFuture, Member, PasswordRefusal, PeopleError},
@@ -22,7 +22,7 @@ use super::{
     generate::canonical,
     generated_password,
     throttle::By,
-    ways::{digest_of, new_passkey, newcomer, typed_wrong},
+    ways::{digest_of, new_passkey, newcomer, no_randomness, typed_wrong},
 };
 
 /// Who tries passkeys and links is counted under these, which are nobody's address.
@@ -35,14 +35,16 @@ const ANYWHERE: By = By::Device([0; 16]);
 
 /// Ways in beside passwords, of the same people.
 pub struct WaysIn {
-    directory: Arc<Directory>,
-    kept: Arc<dyn AccountStore>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) kept: Arc<dyn AccountStore>,
+    /// Held while an admin takes something away from somebody.
+    pub(super) changing: tokio::sync::Mutex<()>,
 }
 
 impl WaysIn {
     /// Of the people of `directory`.
     pub fn new(directory: Arc<Directory>, kept: Arc<dyn AccountStore>) -> Self {
-        Self { directory, kept }
+        Self { directory, kept, changing: tokio::sync::Mutex::default() }
     }
 
     /// The token of a link by which as many as `uses` people join.
@@ -186,14 +188,17 @@ impl WaysIn {
         typed: &str,
         now: UnixTime,
     ) -> Result<Vec<Secret>, AccountRefusal> {
+        // A page that is loaded again sends its form again: the codes that were written down stay.
+        if self.kept.code_app(owner).await?.is_some() {
+            return Err(TypedWrong::HasCodeApp.into());
+        }
         let codes: Result<Vec<Secret>, _> =
             (0..RECOVERY_CODES).map(|_| generated_password()).collect();
-        let codes = codes.map_err(|error| AccountRefusal::Typed(error.to_string().into()))?;
+        let codes = codes.map_err(no_randomness)?;
         let made = codes.iter().filter_map(Secret::expose_str);
-        let wrong = || AccountRefusal::Typed("that is not the code that the app shows now".into());
+        let wrong = || AccountRefusal::from(TypedWrong::Code);
         let app = CodeApp::new(secret.expose(), made, typed, now).ok_or_else(wrong)?;
-        let was = self.kept.code_app(owner).await?;
-        match self.kept.swap_code_app(owner, was, Some(app)).await? {
+        match self.kept.swap_code_app(owner, None, Some(app)).await? {
             true => Ok(codes),
             false => Err(wrong()),
         }

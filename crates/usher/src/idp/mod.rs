@@ -4,6 +4,7 @@
 //!  signin ── PasswordCheck ──▶ Directory ─▶ throttle ─▶ People (the store) ─▶ argon2id, bounded
 //!  usher people ── add, set-groups … ─┘
 //!  signin ── Accounts ──▶ WaysIn ─▶ throttle, the same people, and what is kept of passkeys and links
+//!  signin ── PeopleAdmin ─┘
 //! ```
 //!
 //! - A try is counted before anything is looked up, by address *and* source prefix: failures
@@ -19,6 +20,7 @@ mod directory;
 mod generate;
 mod line;
 mod passwords;
+mod people_admin;
 #[cfg(test)]
 mod tests;
 mod throttle;

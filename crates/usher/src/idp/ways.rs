@@ -2,15 +2,16 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use usher_rules::{
-    accounts::{AccountRefusal, Invitation, Joining, KeptPasskey},
+    accounts::{AccountRefusal, Invitation, Joining, KeptPasskey, TypedWrong},
     passkey::NewPasskey,
-    people::{AddressBy, Member},
+    people::{AddressBy, Member, PeopleError},
     time::UnixTime,
 };
 
 use super::{
-    DirectoryError,
+    DirectoryError, NoRandomness,
     directory::{address, name},
+    passwords::SHORTEST_PASSWORD,
 };
 
 /// The longest label of a passkey, in octets.
@@ -61,14 +62,21 @@ pub(super) fn typed_wrong(error: DirectoryError) -> AccountRefusal {
     match error {
         DirectoryError::People(error) => AccountRefusal::People(error),
         DirectoryError::Hashing(_) => AccountRefusal::TooManyTries,
-        error @ (DirectoryError::Address { .. }
-        | DirectoryError::Name
-        | DirectoryError::Group(_)
-        | DirectoryError::TooManyGroups
-        | DirectoryError::PasswordLength(_)
-        | DirectoryError::PasswordWeak
-        | DirectoryError::Random(_)) => AccountRefusal::Typed(error.to_string().into()),
+        DirectoryError::Address { .. } => TypedWrong::Address.into(),
+        DirectoryError::Name => TypedWrong::Name.into(),
+        DirectoryError::Group(_) => TypedWrong::Group.into(),
+        DirectoryError::TooManyGroups => TypedWrong::TooManyGroups.into(),
+        DirectoryError::PasswordLength(octets) if octets < SHORTEST_PASSWORD => {
+            TypedWrong::ShortPassword.into()
+        }
+        DirectoryError::PasswordLength(_) => TypedWrong::LongPassword.into(),
+        DirectoryError::PasswordWeak => TypedWrong::WeakPassword.into(),
+        DirectoryError::Random(none) => no_randomness(none),
     }
+}
+
+pub(super) fn no_randomness(none: NoRandomness) -> AccountRefusal {
+    AccountRefusal::People(PeopleError::Store(none.to_string().into()))
 }
 
 pub(super) fn digest_of(token: &str) -> [u8; 32] {

@@ -23,9 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest answer that is read, in octets. Users come with all that they may do.
 const LONGEST: usize = 4 << 20;
 
-/// A name that no provider of passwords has: with it no password signs in.
-const NO_PASSWORDS: &str = "Usher.SignInOnly";
-
 /// Why a server did not do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotDone {
@@ -47,6 +44,9 @@ pub(super) enum NotDone {
     /// It lets nobody of this name have an account.
     #[error("the server has no account for them, and makes none of this name")]
     NoAccount,
+    /// The account is an administrator's, and they may not be one.
+    #[error("the account of their name is an administrator's, and `admin_groups` names them not")]
+    Administrator,
     /// Its administrator has disabled the account.
     #[error("their account at the server is disabled")]
     Disabled,
@@ -113,7 +113,7 @@ pub(super) struct Api<'a> {
 type Answer = (StatusCode, Bytes);
 
 impl Api<'_> {
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         method: Method,
         target: &str,
@@ -124,7 +124,7 @@ impl Api<'_> {
     }
 
     /// With the key.
-    async fn administer(
+    pub(super) async fn administer(
         &self,
         method: Method,
         target: &str,
@@ -139,39 +139,6 @@ impl Api<'_> {
             status if status.is_server_error() => Err(NotDone::NoAnswer),
             status => Ok((status, body)),
         }
-    }
-
-    /// The account of this name, which has no case there; made where there is none.
-    pub(super) async fn account(&self, name: &str, password: &Secret) -> Result<Account, NotDone> {
-        let (_, users) = self.administer(Method::GET, "/Users", None).await?;
-        let users = read(&users)?;
-        let users = users.as_array().ok_or(NotDone::Unreadable("its users"))?;
-        match users.iter().find(|user| is_called(user, name)) {
-            Some(user) if user.pointer("/Policy/IsDisabled") == Some(&Value::Bool(false)) => {
-                Ok(Account { id: id_of(user)? })
-            }
-            Some(_) => Err(NotDone::Disabled),
-            None => self.new_account(name, password).await,
-        }
-    }
-
-    /// Nobody knows its password, and none would do.
-    async fn new_account(&self, name: &str, password: &Secret) -> Result<Account, NotDone> {
-        let body = json!({ "Name": name, "Password": password.expose_str() });
-        let (status, user) = self.administer(Method::POST, "/Users/New", Some(body)).await?;
-        if status != StatusCode::OK {
-            return Err(NotDone::NoAccount);
-        }
-        let mut user = read(&user)?;
-        let id = id_of(&user)?;
-        let policy = user.get_mut("Policy").and_then(Value::as_object_mut);
-        let policy = policy.ok_or(NotDone::Unreadable("a policy"))?;
-        policy.insert("AuthenticationProviderId".into(), NO_PASSWORDS.into());
-        let target = format!("/Users/{id}/Policy");
-        // All of it as it was: what is left out would take its default.
-        let policy = Value::Object(std::mem::take(policy));
-        self.administer(Method::POST, &target, Some(policy)).await?;
-        Ok(Account { id })
     }
 
     /// A token for an account, which the server has for this app on this device.
@@ -269,18 +236,12 @@ fn escaped(text: &str) -> String {
     })
 }
 
-/// Letters beyond ASCII that fold into others' would make two people one.
-fn is_called(user: &Value, name: &str) -> bool {
-    let other = user.get("Name").and_then(Value::as_str).unwrap_or_default();
-    other.eq_ignore_ascii_case(name)
-}
-
-fn read(body: &[u8]) -> Result<Value, NotDone> {
+pub(super) fn read(body: &[u8]) -> Result<Value, NotDone> {
     serde_json::from_slice(body).map_err(|_| NotDone::Unreadable("no JSON"))
 }
 
 /// A member that goes into addresses and fields: letters and digits, as the server writes them.
-fn text<'a>(from: &'a Value, name: &'static str) -> Result<&'a str, NotDone> {
+pub(super) fn text<'a>(from: &'a Value, name: &'static str) -> Result<&'a str, NotDone> {
     let text = from.get(name).and_then(Value::as_str);
     let is_plain = |text: &&str| {
         !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -289,34 +250,11 @@ fn text<'a>(from: &'a Value, name: &'static str) -> Result<&'a str, NotDone> {
 }
 
 /// Ids come with dashes or without them, and mean the same.
-fn id_of(user: &Value) -> Result<Box<str>, NotDone> {
+pub(super) fn id_of(user: &Value) -> Result<Box<str>, NotDone> {
     let id = user.get("Id").and_then(Value::as_str).unwrap_or_default();
     let id: String = id.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
     match id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
         true => Ok(id.into()),
         false => Err(NotDone::Unreadable("the id of a user")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::is_called;
-
-    /// The Kelvin sign and the long s are small letters of k and s; an account is not taken by them.
-    #[test]
-    fn only_letters_of_ascii_have_no_case_in_the_name_of_an_account() {
-        for (there, name, expected) in [
-            ("Kris@example.com", "kris@EXAMPLE.com", true),
-            ("\u{212a}ris@example.com", "kris@example.com", false),
-            ("kri\u{17f}@example.com", "kris@example.com", false),
-            ("KRIS@example.com", "\u{212a}ris@example.com", false),
-            ("\u{c9}va", "\u{e9}va", false),
-            ("\u{e9}va", "\u{e9}va", true),
-            ("", "kris", false),
-        ] {
-            assert_eq!(is_called(&json!({ "Name": there }), name), expected, "{there} {name}");
-        }
     }
 }

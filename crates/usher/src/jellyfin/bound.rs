@@ -22,7 +22,7 @@ use usher_rules::{
 use tokio::time::Instant;
 
 use super::{Whose, place::Place};
-use crate::request::identify::{LiveSession, SessionStore, StoreError, look_up};
+use crate::request::identify::{LiveSession, SessionStore, StoreError, end_with_replaced, look_up};
 
 /// How long an app stays somebody's. Then they let it in again.
 pub(super) const BOUND_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -105,14 +105,30 @@ impl BoundApps {
         let Some(live) = live.filter(|live| is_vouched_for(live, now)) else {
             return Whose::Ended;
         };
+        if !matches!(self.was_left(&live).await, Ok(false)) {
+            return Whose::Ended;
+        }
         *device.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen(Some((now.wall, from)));
         Whose::Bound(live)
+    }
+
+    /// Was the browser's session ended with which an app ends, where there is one?
+    async fn was_left(&self, live: &LiveSession) -> Result<bool, StoreError> {
+        let newest = live.newest();
+        match newest.session.app.as_deref().and_then(|app| app.seat.as_ref()) {
+            None => Ok(false),
+            Some(seat) => {
+                let browser = look_up(&*self.sessions, seat).await?;
+                Ok(browser.is_none_or(|browser| browser.is_ended()))
+            }
+        }
     }
 
     /// The app whose session this is, if it counts.
     pub(super) async fn of_id(&self, id: &SessionId, now: Now) -> Option<Arc<LiveSession>> {
         let live = look_up(&*self.sessions, id).await.ok().flatten();
-        live.filter(|live| is_vouched_for(live, now))
+        let live = live.filter(|live| is_vouched_for(live, now))?;
+        matches!(self.was_left(&live).await, Ok(false)).then_some(live)
     }
 
     /// When an app asked last.
@@ -167,8 +183,39 @@ impl BoundApps {
         own.retain(|one| one.session().idp_id == live.session().idp_id);
         let is_here = |app: &BoundApp| place.has(&app.server, &app.host);
         own.retain(|one| one.session().app.as_deref().is_some_and(is_here));
+        own.retain(|one| !is_seat(one)); // its browser stands for it
         own.sort_by_key(|one| std::cmp::Reverse(one.session().issued_at));
         own
+    }
+
+    /// Does somebody else have this device, or this user of its server? Theirs is who `is_theirs`
+    /// says.
+    pub(super) fn is_of_another(
+        &self,
+        is_meant: impl Fn(&BoundApp) -> bool,
+        is_theirs: impl Fn(&LiveSession) -> bool,
+    ) -> bool {
+        let all = self.sessions.all();
+        let mut meant = all.iter().filter(|one| {
+            let app = one.session().app.as_deref();
+            !one.is_ended() && app.is_some_and(&is_meant)
+        });
+        meant.any(|one| !is_theirs(one))
+    }
+
+    /// Ends an app, and the session of the browser with which it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub(super) async fn leave_seat(&self, app: &LiveSession) -> Result<(), StoreError> {
+        let newest = app.newest();
+        if let Some(seat) = newest.session.app.as_deref().and_then(|app| app.seat.as_ref())
+            && let Some(browser) = look_up(&*self.sessions, seat).await?
+        {
+            end_with_replaced(&*self.sessions, &browser).await?;
+        }
+        self.end(app).await
     }
 
     /// Ends one.
@@ -183,7 +230,7 @@ impl BoundApps {
     /// Has each app know of its owner what their newest session does, and gives the devices on
     /// which nobody has an app any more, each once in [`AGAIN`], until [`BoundApps::dropped`]. To be
     /// called every second: a film goes on by what is known of its app.
-    pub(super) async fn follow(&self) -> Vec<DeviceAt> {
+    pub(super) async fn follow(&self, now: UnixTime) -> Vec<DeviceAt> {
         let all: Vec<_> = {
             let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
             by_token.iter().map(|(token, device)| (*token, Arc::clone(device))).collect()
@@ -191,7 +238,10 @@ impl BoundApps {
         let mut ended = Vec::new();
         for (token, device) in all {
             match look_up(&*self.sessions, &device.session).await {
-                Ok(Some(live)) => self.bring_up_to_date(&live).await,
+                Ok(Some(live)) => {
+                    self.bring_up_to_date(&live).await;
+                    self.leave(&live, now).await;
+                }
                 Ok(None) => ended.push(token),
                 Err(_) => {} // nobody can say now
             }
@@ -219,6 +269,16 @@ impl BoundApps {
         if self.kept.forget_ended(tokens.clone()).await.is_ok() {
             let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
             ended.retain(|token, _| !tokens.contains(token));
+            // The next one that ends on it is told at once.
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(at);
+        }
+    }
+
+    /// Ends an app whose browser's session was ended. One that ran out with it lets a film play on.
+    async fn leave(&self, live: &LiveSession, now: UnixTime) {
+        let is_over = now.seconds() >= live.newest().session.expires_at;
+        if !is_over && matches!(self.was_left(live).await, Ok(true)) {
+            let _again_in_a_second = self.end(live).await;
         }
     }
 
@@ -243,6 +303,11 @@ impl BoundApps {
     }
 }
 
+/// Is it the web client of a browser?
+pub(super) fn is_seat(live: &LiveSession) -> bool {
+    live.session().app.as_deref().is_some_and(|app| app.seat.is_some())
+}
+
 /// Our own people are always known; of others only their provider knows.
 fn is_vouched_for(live: &LiveSession, now: Now) -> bool {
     let Session { idp_id, vouched_at, .. } = &live.newest().session;
@@ -260,7 +325,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::request::identify::{contract, memory::MemorySessions};
+    use crate::request::identify::{
+        contract::{self, end_each_of},
+        memory::MemorySessions,
+    };
 
     const TV: Place<'_> = Place { servers: &[], host: "tv.test", base: "" };
     const OTHER: Place<'_> = Place { servers: &[], host: "other.test", base: "" };
@@ -300,6 +368,7 @@ mod tests {
             device: "SHIELD".into(),
             device_id: device_id.into(),
             by: LetInBy::Page,
+            seat: None,
         }));
         new
     }
@@ -328,15 +397,21 @@ mod tests {
         assert!(!is_bound(&bound, 3, OTHER, 100).await, "another server");
         let nobodys = bound.whose(&token(9), TV, FROM, at(100)).await;
         assert!(matches!(nobodys, Whose::Nobodys));
-        assert_eq!(bound.follow().await, [], "its device has another app of hers");
+        let gone = bound.follow(UnixTime::from_seconds(100)).await;
+        assert_eq!(gone, [], "its device has another app of hers");
         let after = BoundApps::new(Arc::<MemorySessions>::clone(&sessions), Arc::new(NoneEnded));
         assert!(is_bound(&after, 2, TV, 100).await, "after a restart");
-        sessions.end_all_of("ann").await.unwrap();
+        end_each_of(&*sessions, "ann").await;
         assert!(!is_bound(&bound, 2, TV, 100).await);
-        let mut gone: Vec<_> = bound.follow().await.iter().map(|it| it.device_id.clone()).collect();
+        let mut gone: Vec<_> = bound
+            .follow(UnixTime::from_seconds(100))
+            .await
+            .iter()
+            .map(|it| it.device_id.clone())
+            .collect();
         gone.sort();
         assert_eq!(gone, ["phone".into(), "tv".into()]);
-        assert_eq!(bound.follow().await, [], "told once in a while");
+        assert_eq!(bound.follow(UnixTime::from_seconds(100)).await, [], "told once in a while");
         // Whoever shows it is refused for as long as the server may take it.
         let ended = bound.whose(&token(2), TV, FROM, at(100)).await;
         assert!(matches!(ended, Whose::Ended), "{ended:?}");
@@ -352,7 +427,7 @@ mod tests {
     async fn whoever_was_ended_meanwhile_lets_nothing_in() {
         let (sessions, bound) = bound(Vec::new()).await;
         let ann = sessions.of_person("ann").remove(0);
-        sessions.end_all_of("ann").await.unwrap();
+        end_each_of(&*sessions, "ann").await;
         assert!(bound.bind(app(1, "tv", BUILTIN), &ann).await.is_err());
         assert!(!is_bound(&bound, 1, TV, 100).await);
         assert!(sessions.all().is_empty(), "nothing is left behind");
@@ -370,7 +445,7 @@ mod tests {
         newer.session.vouched_at = late;
         newer.session.claims.set("groups", vec![json!("kids")]);
         sessions.insert(newer).await.unwrap();
-        bound.follow().await;
+        bound.follow(UnixTime::from_seconds(100)).await;
         assert!(is_bound(&bound, 1, TV, late).await, "she signed in somewhere");
         let Whose::Bound(live) = bound.whose(&token(1), TV, FROM, at(late)).await else {
             panic!("it is bound")

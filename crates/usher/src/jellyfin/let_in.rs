@@ -9,15 +9,12 @@ use usher_rules::{
         TokenHash,
         pairing::{AppNames, Owner, PairingId},
     },
-    people::Person,
-    plan::{BUILTIN, Jellyfin},
-    secret::Secret,
+    plan::BUILTIN,
     session::{Authentication, BoundApp, LetInBy, SessionId, SignedIn},
     time::UnixTime,
 };
 
 use super::{
-    api::NotDone,
     bound::BOUND_FOR,
     not_let_in::{NotLetIn, owner},
     pairing::Pairing,
@@ -87,11 +84,9 @@ impl Pairing {
         (live, by): (&Arc<LiveSession>, LetInBy),
         app: &AppNames,
     ) -> Result<(Bytes, Arc<LiveSession>), NotLetIn> {
-        let settings = asked.route.jellyfin.as_deref().ok_or(NotDone::NoKey)?;
         let until = self.until(live, asked.now.wall).await?;
         let api = self.api(asked.route, server)?;
-        let name = name_of(live, settings).ok_or(NotLetIn::NoName)?;
-        let account = api.account(&name, &password()?).await?;
+        let account = self.account(asked, &api, live).await?;
         let minted = api.mint(app, &account).await?;
         let token = TokenHash::of(minted.token.expose());
         let bound = BoundApp {
@@ -103,6 +98,7 @@ impl Pairing {
             device: app.device.clone(),
             device_id: app.device_id.clone(),
             by,
+            seat: None,
         };
         let new = session(asked, live, bound, until)?;
         match self.bound.bind(new, live).await {
@@ -129,7 +125,7 @@ impl Pairing {
 }
 
 /// The app's own session, which knows of its owner what theirs does.
-fn session(
+pub(super) fn session(
     asked: AppRequest<'_>,
     live: &LiveSession,
     app: BoundApp,
@@ -146,30 +142,7 @@ fn session(
     Ok(new)
 }
 
-/// What their account at the server is called. Only what is proven counts: who may choose their
-/// address would choose somebody's account.
-fn name_of(live: &LiveSession, settings: &Jellyfin) -> Option<String> {
-    let known = live.newest();
-    let Person { email, unproven, .. } = &known.person;
-    let claim = settings.user_claim.as_deref().unwrap_or("email");
-    if unproven.iter().any(|doubted| *doubted.claim == *claim) {
-        return None;
-    }
-    let name = match claim {
-        "email" => &**email,
-        claim => known.claim(claim).first()?.as_str()?,
-    };
-    let name = name.trim();
-    (!name.is_empty() && name.len() <= 200).then(|| name.to_owned())
-}
-
-/// For an account that is made: nobody ever hears of it.
-fn password() -> Result<Secret, StoreError> {
-    let random: [u8; 32] = random()?;
-    Ok(Secret::new(data_encoding::HEXLOWER.encode(&random).into_bytes()))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     let mut octets = [0; N];
     let filled = aws_lc_rs::rand::fill(&mut octets);
     filled.map_err(|_| StoreError::Unavailable("the system gives no random numbers".into()))?;

@@ -225,7 +225,7 @@ impl Own {
 }
 
 /// What somebody reads whose app is not in.
-const fn words(error: &NotLetIn) -> &'static str {
+pub(super) const fn words(error: &NotLetIn) -> &'static str {
     match error {
         NotLetIn::Gone => {
             "The app does not wait any more, or you took more than two minutes. Type its code again."
@@ -233,6 +233,18 @@ const fn words(error: &NotLetIn) -> &'static str {
         NotLetIn::NoName => {
             "Nothing that is known of you for certain names a user of the library. Ask the person \
              who runs this server."
+        }
+        NotLetIn::Often => {
+            "You came here again and again, and the library did not open. Wait for a minute and \
+             try again."
+        }
+        NotLetIn::Taken => {
+            "Your name is that of somebody else's user of the library. Ask the person who runs \
+             this server."
+        }
+        NotLetIn::NotDone(NotDone::Administrator) => {
+            "Your name is that of an administrator of the library, and you may not be one. Ask the \
+             person who runs this server."
         }
         NotLetIn::NotKnown => "You are not here any more. Ask the person who runs this server.",
         NotLetIn::NotDone(NotDone::Disabled) => {
@@ -281,6 +293,7 @@ mod tests {
     fn what_came_of_it_is_said_in_every_language() {
         let not_done = [
             NotDone::Disabled,
+            NotDone::Administrator,
             NotDone::NoAnswer,
             NotDone::Off,
             NotDone::NoKey,
@@ -291,7 +304,11 @@ mod tests {
         ];
         let store = [StoreError::Unavailable, StoreError::Full, StoreError::Damaged];
         let mut said = vec![IS_IN, UNKNOWN];
-        said.extend([NotLetIn::Gone, NotLetIn::NoName, NotLetIn::NotKnown].iter().map(words));
+        said.extend(
+            [NotLetIn::Gone, NotLetIn::NoName, NotLetIn::Taken, NotLetIn::NotKnown]
+                .iter()
+                .map(words),
+        );
         said.extend(not_done.map(|error| words(&NotLetIn::NotDone(error))));
         said.extend(store.map(|error| trouble(&error("it".into()))));
         for english in said {

@@ -16,7 +16,10 @@ mod let_in;
 mod link;
 mod not_let_in;
 mod pairing;
+mod people;
 mod place;
+mod quick_connect;
+mod seat;
 mod servers;
 mod shield;
 mod states;
@@ -142,7 +145,7 @@ impl App for JellyfinApp {
     }
 
     fn toward_upstream(&self, asked: AppRequest<'_>, head: &mut request::Parts) -> TowardUpstream {
-        if token(asked).is_some() {
+        if token(asked).is_some() || seat::is_library(asked) {
             self.devices.passed(asked);
         }
         match settings(asked) {

@@ -14,6 +14,12 @@ pub(super) enum NotLetIn {
     /// Nothing that is proven of them names an account.
     #[error("nothing that is proven of them names a user of the server")]
     NoName,
+    /// Their name leads to the account of somebody else, who uses it.
+    #[error("the account of their name is somebody else's")]
+    Taken,
+    /// They came again and again.
+    #[error("too many tokens were made for one browser")]
+    Often,
     /// They are none of ours any more.
     #[error("they are not here any more")]
     NotKnown,

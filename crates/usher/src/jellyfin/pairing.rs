@@ -18,14 +18,13 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use serde_json::{Value, json};
-use time::OffsetDateTime;
+use serde_json::Value;
 use url::form_urlencoded;
 use usher_rules::{
     jellyfin::{
         DeviceAt, Door, EndedApps, Opening, Token, TokenHash, credentials,
         grants::{About, Grants, about},
-        pairing::{AppNames, Code, Network, NoApp, NotAsked, Pairings, Polled, TooMany},
+        pairing::{AppNames, Network, NoApp, NotAsked, Pairings, Polled, TooMany},
     },
     names::Origin,
     people::{BoxFuture, People},
@@ -33,7 +32,7 @@ use usher_rules::{
     secret::Secret,
     session::LetInBy,
     signin::same_origin,
-    time::UnixTime,
+    time::Now,
 };
 
 use super::{
@@ -43,6 +42,8 @@ use super::{
     keys::Keys,
     not_let_in::{NotLetIn, owner},
     place::{leads_to, place_of, server_of, servers_of},
+    quick_connect::{drawn, told},
+    seat::{Asked as AskedOfSeat, Seats, is_library},
 };
 use crate::request::{
     Answers, AppRequest, Body, EventName, SignInJournal, SignInNote,
@@ -69,6 +70,7 @@ pub struct Pairing {
     /// By server: two routes may lead to the same one.
     waiting: Mutex<BTreeMap<Box<str>, Pairings<Bytes>>>,
     grants: Mutex<BTreeMap<Box<str>, Grants>>,
+    pub(super) seats: Seats,
 }
 
 /// What the rest of usher gives to it.
@@ -92,7 +94,8 @@ impl Pairing {
         let clients = UpstreamClients::new(trust, PATIENCE);
         let bound = BoundApps::new(sessions, ended);
         let (waiting, grants) = (Mutex::default(), Mutex::default());
-        Self { bound, people, keys: Keys::default(), clients, journal, waiting, grants }
+        let (keys, seats) = (Keys::default(), Seats::default());
+        Self { bound, people, keys, clients, journal, waiting, grants, seats }
     }
 
     /// What somebody does with the apps that wait at a server.
@@ -122,8 +125,8 @@ impl Pairing {
 
     /// Has apps follow what is known of their owners, and ends at the server what has ended here.
     /// To be called every second, and waits for no server: who looks after sessions calls it.
-    pub async fn follow(self: &Arc<Self>, plan: &Arc<Plan>, tasks: &Tasks) {
-        for ended in self.bound.follow().await {
+    pub async fn follow(self: &Arc<Self>, plan: &Arc<Plan>, tasks: &Tasks, now: Now) {
+        for ended in self.bound.follow(now.wall).await {
             let (pairing, plan) = (Arc::clone(self), Arc::clone(plan));
             tasks.spawn_whole(async move { pairing.end_there(&plan, &ended).await });
         }
@@ -143,6 +146,9 @@ impl Pairing {
     }
 
     async fn answer_to(&self, asked: AppRequest<'_>, body: Bytes) -> Response<Body> {
+        if let Some(what) = AskedOfSeat::of(asked) {
+            return self.answer_at_seat(asked, what, &body).await;
+        }
         let Some((what, server)) = Asked::of(asked).zip(server_of(asked.route)) else {
             return empty(StatusCode::NOT_FOUND);
         };
@@ -221,7 +227,8 @@ impl Pairing {
             Err(why) => failed(match why {
                 NotLetIn::Gone => StatusCode::NOT_FOUND,
                 NotLetIn::NotDone(_) | NotLetIn::Store(_) => StatusCode::BAD_GATEWAY,
-                NotLetIn::NoName | NotLetIn::NotKnown => StatusCode::FORBIDDEN,
+                NotLetIn::NoName | NotLetIn::Taken | NotLetIn::NotKnown => StatusCode::FORBIDDEN,
+                NotLetIn::Often => StatusCode::TOO_MANY_REQUESTS,
             }),
         }
     }
@@ -245,6 +252,9 @@ impl Devices for Pairing {
     }
 
     fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers {
+        if opening == Opening::Web {
+            return self.answers_in_front(asked);
+        }
         answered_here(opening, asked)
     }
 
@@ -269,12 +279,15 @@ impl Devices for Pairing {
             let (at, about) = (Network::of(asked.visitor), about_of(asked));
             let now = asked.now.monotonic;
             self.grants(&server, |all| all.opened(at, &live.session().id, about, now));
+        } else if is_library(asked) {
+            self.seats.came_in(&live.session().id, &server, asked.now.monotonic);
         }
     }
 
     fn answers_somebody(&self, asked: AppRequest<'_>) -> Answers {
         match Asked::of(asked) {
             Some(Asked::Authorize | Asked::Page) => Answers::Own { at_most: SMALL },
+            None if AskedOfSeat::of(asked).is_some() => Answers::Own { at_most: SMALL },
             Some(_) | None => Answers::Upstream,
         }
     }
@@ -322,36 +335,6 @@ fn parameter(asked: AppRequest<'_>, name: &str) -> Option<String> {
     found.map(|(_, value)| value.into_owned())
 }
 
-/// A few codes, of which one is nobody's, and a secret as servers write them: 64 digits.
-fn drawn() -> Option<([Code; 4], String)> {
-    let (mut numbers, mut secret) = ([0; 32], [0; 32]);
-    aws_lc_rs::rand::fill(&mut numbers).ok()?;
-    aws_lc_rs::rand::fill(&mut secret).ok()?;
-    let mut codes = [Code::drawn(0); 4];
-    for (code, octets) in codes.iter_mut().zip(numbers.chunks_exact(8)) {
-        *code = Code::drawn(u64::from_be_bytes(octets.try_into().ok()?));
-    }
-    Some((codes, data_encoding::HEXUPPER.encode(&secret)))
-}
-
-/// A pairing as Jellyfin's `QuickConnectResult`.
-fn told(pairing: &Polled, secret: &str, now: UnixTime) -> Value {
-    let Polled { app, code, age, is_bound } = pairing;
-    let began = i64::try_from(now.minus(*age).seconds()).ok();
-    let began = began.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
-    let format = &time::format_description::well_known::Rfc3339;
-    json!({
-        "Authenticated": is_bound,
-        "Secret": secret,
-        "Code": code.to_string(),
-        "DeviceId": app.device_id,
-        "DeviceName": app.device,
-        "AppName": app.client,
-        "AppVersion": app.version,
-        "DateAdded": began.and_then(|at| at.format(format).ok()),
-    })
-}
-
 fn json(status: StatusCode, value: &Value) -> Response<Body> {
     of_type(status, value.to_string().into())
 }
@@ -370,12 +353,12 @@ fn of_type(status: StatusCode, body: Bytes) -> Response<Body> {
     response
 }
 
-fn empty(status: StatusCode) -> Response<Body> {
+pub(super) fn empty(status: StatusCode) -> Response<Body> {
     of_type(status, Bytes::new())
 }
 
 /// As the server says it, whatever was wrong.
-fn failed(status: StatusCode) -> Response<Body> {
+pub(super) fn failed(status: StatusCode) -> Response<Body> {
     let mut response = of_type(status, "Error processing request.".into());
     let text = HeaderValue::from_static("text/plain");
     response.headers_mut().insert(header::CONTENT_TYPE, text);

@@ -105,8 +105,20 @@ fn is_open(opening: Opening, devices: &dyn Devices, asked: AppRequest<'_>) -> bo
             devices.answers(opening, asked) != Answers::Upstream
         }
         // A browser's page is where its person signs in.
-        Opening::Web => !is_document(&asked.head.headers),
+        Opening::Web => {
+            let fields = &asked.head.headers;
+            !is_document(fields) || is_window_of_an_app(fields)
+        }
     }
+}
+
+/// A window in which an app shows the web client: Android's WebView, where the app waits ten seconds
+/// for the web client's script and takes our page for no server, and webOS, where a frame keeps no
+/// cookies. Both pair by a code on the web client's own page, whose files are open anyway: who only
+/// says so gets nothing else.
+fn is_window_of_an_app(fields: &HeaderMap) -> bool {
+    let agent = fields.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    agent.is_some_and(|agent| agent.contains("; wv)") || agent.contains("(Web0S;"))
 }
 
 /// Asks for a WebSocket, over either version of HTTP (RFC 6455 §4.1, RFC 8441 §5).

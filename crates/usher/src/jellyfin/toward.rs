@@ -8,7 +8,7 @@ use usher_rules::{
     plan::{Jellyfin, LegacyClients},
 };
 
-use super::{legacy, shield};
+use super::{legacy, seat, shield};
 use crate::request::{AnswerNeed, AppRequest, BodyNeed, TowardUpstream};
 
 /// Octets of the longest document in which an address is written anew.
@@ -24,6 +24,7 @@ pub(super) fn upstream(
         legacy::translate(head);
     }
     let tells = shield::asked_for(settings, asked) == Endpoint::Strangers(Opening::Info);
+    let tells = tells || seat::button(settings, asked).is_some();
     let answer = if tells { AnswerNeed::Readable } else { AnswerNeed::AsItIs };
     TowardUpstream { body: BodyNeed::AsItIs, answer }
 }
@@ -39,6 +40,12 @@ pub(super) fn client(
         keep_private(head);
     }
     stay_public(asked, head);
+    if let (Some(button), true) = (seat::button(settings, asked), head.status == 200) {
+        let rewrite = Box::new(move |_: &mut response::Parts, body: Bytes| {
+            Ok(seat::with_button(body, &button))
+        });
+        return BodyNeed::Whole { at_most: INFO, rewrite };
+    }
     if endpoint != Endpoint::Strangers(Opening::Info) || head.status != 200 {
         return BodyNeed::AsItIs;
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::{Method, Request, Uri};
 use usher_rules::{
-    plan::{Plan, PolicyTest, Route},
+    names::udp_path,
+    plan::{Carried, Plan, PolicyTest, Route},
     policy::{Explained, Explanation, Verdict},
     problem::{Place, Problem, Severity},
     time::Now,
@@ -17,6 +18,7 @@ use crate::{
         accept::Presented,
         authorize::ReadingOf,
         inquiry::{Caller, Foretold, Inquiry, Judged, foretell},
+        route::AsksForUdp,
     },
 };
 
@@ -58,8 +60,13 @@ fn head(route: &Route, test: &PolicyTest) -> http::request::Parts {
     head.uri = test.target.clone().into();
     head.headers.extend(test.fields.iter().cloned());
     let authority = test.authority.to_string();
-    if let (Some(_), Ok(asked)) = (&route.tunnel, Uri::try_from(&authority)) {
+    let carried = route.tunnel.as_ref().map(|tunnel| tunnel.carried);
+    if let (Some(Carried::Tcp), Ok(asked)) = (carried, Uri::try_from(&authority)) {
         (head.method, head.uri) = (Method::CONNECT, asked);
+    }
+    if let (Some(Carried::Udp), Ok(asked)) = (carried, Uri::try_from(udp_path(&authority))) {
+        (head.method, head.uri) = (Method::GET, asked);
+        head.extensions.insert(AsksForUdp);
     }
     if let Ok(host) = authority.try_into() {
         head.headers.insert(http::header::HOST, host);

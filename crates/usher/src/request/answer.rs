@@ -255,9 +255,9 @@ fn page_of<'r>(request: &'r Identified<'_>) -> Cow<'r, str> {
     let head = &request.head;
     let reads = head.method == http::Method::GET || head.method == http::Method::HEAD;
     let is_tunnel = request.routed.route().is_some_and(|route| route.tunnel.is_some());
-    match (reads, is_tunnel) {
-        (true, _) => without_session(&head.uri),
-        (false, true) => "/.pomerium/".into(), // there is no other page at its host
+    match (is_tunnel, reads) {
+        (true, _) => "/.pomerium/".into(), // there is no other page at its host
+        (false, true) => without_session(&head.uri),
         (false, false) => "/".into(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use http::{HeaderValue, Method, Request, Response, header, request::Parts};
+use http::{HeaderValue, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use usher_rules::{
@@ -80,7 +80,7 @@ impl Door {
             self.recorder.names_two_visitors();
         }
         // What follows a CONNECT that opened nothing may be bytes, and no request.
-        let ends = head.method == Method::CONNECT && connection.protocol() == Protocol::Http1;
+        let ends = upgrade::is_for_a_tunnel(&head) && connection.protocol() == Protocol::Http1;
         let seen = Seen::of(&head, plan, connection, self.clock.now(), reader);
         let mut journey = Journey::begin(self, in_flight, seen);
         let answered = match (has_room, oversize) {
@@ -106,7 +106,9 @@ impl Door {
         if ends && running.is_none() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        let Some(closing) = journey.record(Some(response.status())) else { return response };
+        let Some(closing) = journey.record(Some(upgrade::status_told(&response))) else {
+            return response;
+        };
         if let Some(running) = running {
             running.start(self, closing); // a socket is no exchange: a drain does not wait for it
             return response;
@@ -320,7 +322,7 @@ impl Door {
             now: seen.now.wall,
         };
         let shaped = permitted.shaped(|head, standing| {
-            if let Some(Upgrade::Tunnel(_)) = upgrade {
+            if let Some(Upgrade::Tunnel(_) | Upgrade::Datagrams(_)) = upgrade {
                 return Some(Request::from_parts(head, body)); // nothing of it goes further
             }
             let mut head = shape::toward_upstream(head, standing, upward)?;
@@ -400,7 +402,7 @@ fn back(
     workers::narrow(&seen.plan, &routed.authority.host, &mut head.headers);
     let body = body.with_trailers(Trailers::toward_client(&seen.plan, route));
     let mut response = Response::from_parts(head, body);
-    upgrade::say_upgraded(&mut response);
+    upgrade::say_upgraded(&mut response, route, &seen.connection);
     response
 }
 

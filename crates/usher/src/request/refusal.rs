@@ -258,7 +258,9 @@ fn misrouted<'a>(error: &RouteError, Named { host, receipt, .. }: Named<'a>) -> 
         RouteError::TransferCoding => {
             not_spoken("The request's transfer coding is not spoken here.")
         }
-        RouteError::Protocol => not_spoken("Only WebSockets can be opened by extended CONNECT."),
+        RouteError::Protocol => {
+            not_spoken("Only WebSockets and UDP can be opened by extended CONNECT.")
+        }
         RouteError::Trace => not_spoken("Requests are not traced here."),
         RouteError::NoAuthority
         | RouteError::BadAuthority(_)

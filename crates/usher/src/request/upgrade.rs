@@ -2,26 +2,30 @@
 
 use std::{pin::pin, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
-use hyper::ext;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header,
+    request::Parts,
+};
+use hyper::ext::{self, ReasonPhrase};
 use usher_rules::{
-    fields::{Reader, reader, wants_websocket},
-    names::Origin,
-    plan::Route,
+    fields::{Reader, reader, wants_udp, wants_websocket},
+    names::{Authority, Origin, UDP_PREFIX, udp_target},
+    plan::{Carried, Route},
 };
 
 use super::{
     Body, Door,
-    accept::{Duplex, Protocol},
+    accept::{Connection, Duplex, Protocol},
     authorize::Standing,
     caught::caught,
     forward::{
-        ForwardError, Handshake, Key, Sent, SharedRecheck, UnderWay, UpstreamIo, relay,
-        upstream_fields,
+        ForwardError, Handshake, Key, Opened, Sent, SharedRecheck, UnderWay, relay,
+        relay_datagrams, upstream_fields,
     },
     identify::Identified,
     record::Closing,
     refusal::Refusal,
+    route::AsksForUdp,
 };
 
 /// What a client asks to speak instead of HTTP, and its side of that.
@@ -30,6 +34,25 @@ pub(super) enum Upgrade {
     WebSocket(WebSocket),
     /// Bytes (CONNECT, RFC 9110 §9.3.6); the client's side.
     Tunnel(Duplex),
+    /// Datagrams of UDP in capsules (RFC 9298).
+    Datagrams(Datagrams),
+}
+
+/// A client that asks to carry UDP.
+pub(super) struct Datagrams {
+    client: Duplex,
+    granted: Granted,
+}
+
+/// How it hears that it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Granted {
+    /// 101 on HTTP/1.1 (RFC 9298 §3.3).
+    Switching,
+    /// 200 to extended CONNECT (RFC 9298 §3.5).
+    Ok,
+    /// 200 on HTTP/1.1: what Pomerium answers, and all that its clients understand.
+    AsPomerium,
 }
 
 /// A client that asks to speak WebSocket.
@@ -62,7 +85,7 @@ enum Far {
     /// What it made of its connection.
     Upgraded(Duplex),
     /// A connection of its own.
-    Opened(UpstreamIo),
+    Opened(Opened),
 }
 
 impl Upgrade {
@@ -75,6 +98,14 @@ impl Upgrade {
             let has_content = has_body(&head.headers); // RFC 9110 §9.3.6: it has none
             let client = (!has_content).then(|| Duplex::of_request(&mut head.extensions));
             return client.flatten().map(Self::Tunnel);
+        }
+        if let Some(granted) = asks_for_udp(head, protocol) {
+            let client =
+                (!has_body(&head.headers)).then(|| Duplex::of_request(&mut head.extensions));
+            head.method = Method::GET;
+            head.extensions.remove::<ext::Protocol>();
+            head.extensions.insert(AsksForUdp);
+            return client.flatten().map(|client| Self::Datagrams(Datagrams { client, granted }));
         }
         let (by, wanted) = match protocol {
             Protocol::Http1 => (
@@ -105,7 +136,7 @@ impl Upgrade {
     pub(super) const fn is_a_tunnel(&self) -> bool {
         match self {
             Self::WebSocket(WebSocket { by, .. }) => matches!(by, AskedBy::Connect),
-            Self::Tunnel(_) => true,
+            Self::Tunnel(_) | Self::Datagrams(_) => true,
         }
     }
 
@@ -114,7 +145,7 @@ impl Upgrade {
     pub(super) fn reader(&self, fields: &HeaderMap) -> Reader {
         match self {
             Self::WebSocket(_) => Reader::Program,
-            Self::Tunnel(_) => reader(&Method::GET, fields),
+            Self::Tunnel(_) | Self::Datagrams(_) => reader(&Method::GET, fields),
         }
     }
 
@@ -128,15 +159,44 @@ impl Upgrade {
                 };
                 socket.handshake = upstream_fields(&mut head.headers, key);
             }
-            Self::Tunnel(_) => {}
+            Self::Tunnel(_) | Self::Datagrams(_) => {}
         }
     }
 
     /// May it be opened on that route?
-    const fn is_open_on(&self, route: &Route) -> bool {
+    fn is_open_on(&self, route: &Route) -> bool {
+        let carries = |carried| route.tunnel.as_ref().is_some_and(|it| it.carried == carried);
         match self {
             Self::WebSocket(_) => route.websockets,
-            Self::Tunnel(_) => route.tunnel.is_some(),
+            Self::Tunnel(_) => carries(Carried::Tcp),
+            Self::Datagrams(_) => carries(Carried::Udp),
+        }
+    }
+}
+
+/// Does that head ask for a tunnel, from which [`Upgrade::take`] has taken the client's side?
+pub(super) fn is_for_a_tunnel(head: &Parts) -> bool {
+    head.method == Method::CONNECT || head.extensions.get::<AsksForUdp>().is_some()
+}
+
+/// Does that head ask to carry UDP, at the place where that is asked for? Pomerium's clients name the
+/// tunnel as their host, where others name the proxy.
+fn asks_for_udp(head: &Parts, protocol: Protocol) -> Option<Granted> {
+    if !head.uri.path().starts_with(UDP_PREFIX) {
+        return None;
+    }
+    match protocol {
+        Protocol::Http1 => {
+            let asks = head.method == Method::GET && wants_udp(&head.headers);
+            let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+            let host = host.and_then(|host| Authority::parse(host).ok());
+            let is_target = host.is_some() && host == udp_target(head.uri.path());
+            asks.then_some(if is_target { Granted::AsPomerium } else { Granted::Switching })
+        }
+        Protocol::Http2 => {
+            let asked = head.extensions.get::<ext::Protocol>();
+            let asks = asked.is_some_and(|asked| asked.as_str() == "connect-udp");
+            (head.method == Method::CONNECT && asks).then_some(Granted::Ok)
         }
     }
 }
@@ -211,9 +271,13 @@ pub(super) fn settle(
             let running = Running { client, upstream, standing, under_way };
             Ok((Response::new(Body::Empty), Some(running)))
         }
-        (Sent::Upgraded { .. }, None | Some(Upgrade::Tunnel(_))) | (Sent::Opened { .. }, _) => {
-            Err(ForwardError::NotWebSocket.into())
+        (Sent::Opened { upstream, standing, under_way }, Some(Upgrade::Datagrams(asked))) => {
+            let upstream = Far::Opened(upstream);
+            let running = Running { client: asked.client, upstream, standing, under_way };
+            Ok((carries_udp(asked.granted), Some(running)))
         }
+        (Sent::Upgraded { .. }, None | Some(Upgrade::Tunnel(_) | Upgrade::Datagrams(_)))
+        | (Sent::Opened { .. }, _) => Err(ForwardError::NotWebSocket.into()),
         (
             Sent::Upgraded { mut response, upstream, standing, under_way },
             Some(Upgrade::WebSocket(socket)),
@@ -254,12 +318,45 @@ fn answers(fields: &HeaderMap, socket: &WebSocket) -> bool {
     is_websocket && wants_websocket(fields) && key_was_read && protocol_was_offered
 }
 
+/// Says that capsules follow (RFC 9297 §3.4).
+fn carries_udp(granted: Granted) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    let field = HeaderName::from_static("capsule-protocol");
+    response.headers_mut().insert(field, HeaderValue::from_static("?1"));
+    if granted != Granted::Ok {
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    }
+    if granted == Granted::AsPomerium {
+        response.extensions_mut().insert(ReasonPhrase::from_static(b"OK"));
+    }
+    response
+}
+
+/// The status that a client reads.
+pub(super) fn status_told(response: &Response<Body>) -> StatusCode {
+    if is_told_as_ok(response) { StatusCode::OK } else { response.status() }
+}
+
+/// Is it a 101 here, and a 200 to its client (decision 0094)?
+fn is_told_as_ok(response: &Response<Body>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && response.extensions().get::<ReasonPhrase>().is_some()
+}
+
 /// What an upgrade's answer says about the connection, which shaping removed as hop-by-hop.
-pub(super) fn say_upgraded(response: &mut Response<Body>) {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let fields = response.headers_mut();
+pub(super) fn say_upgraded(response: &mut Response<Body>, route: &Route, connection: &Connection) {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return;
+    }
+    let is_ok = is_told_as_ok(response);
+    let protocol = if route.tunnel.is_some() { "connect-udp" } else { "websocket" };
+    let fields = response.headers_mut();
+    if is_ok {
+        connection.pulse.tell_as_ok(); // the body goes on to the end of the connection (RFC 9112 §6.3)
+        fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    } else {
         fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        fields.insert(header::UPGRADE, HeaderValue::from_static(protocol));
     }
 }
 
@@ -278,9 +375,13 @@ impl Running {
                         let (client, upstream) = tokio::join!(client.opened(), upstream.opened());
                         Some(relay(client?, upstream?, idle, &standing, &recheck).await)
                     }
-                    Far::Opened(upstream) => {
+                    Far::Opened(Opened::Bytes(upstream)) => {
                         let client = client.opened().await?;
                         Some(relay(client, upstream, idle, &standing, &recheck).await)
+                    }
+                    Far::Opened(Opened::Datagrams(socket)) => {
+                        let client = client.opened().await?;
+                        Some(relay_datagrams(client, socket, idle, &standing, &recheck).await)
                     }
                 }
             };

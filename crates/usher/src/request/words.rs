@@ -187,6 +187,7 @@ words! {
         SignIn = "sign-in",
         SignInFailed = "sign-in-failed",
         Account = "account",
+        People = "people",
         SignOut = "sign-out",
         SessionEnded = "session-ended",
         SignInHost = "sign-in-host",

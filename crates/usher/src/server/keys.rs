@@ -78,12 +78,12 @@ impl IdTokenKeys {
     }
 
     /// Makes or reads them, if this plan needs them.
-    pub(super) fn prepare(&self, plan: &Plan) -> Result<(), KeyFailure> {
+    pub(super) fn prepare(&self, plan: &Plan, now: UnixTime) -> Result<(), KeyFailure> {
         if plan.openid_clients.is_empty() || self.signer.get().is_some() {
             return Ok(());
         }
         let fresh = Signer::generate_rsa_pem()?;
-        let pem = self.store.id_token_key(|| fresh)?;
+        let pem = self.store.id_token_keys(now, || fresh)?;
         let _first = self.signer.set(Signer::from_pem(pem.expose())?);
         Ok(())
     }

@@ -152,9 +152,9 @@ impl RunningServer {
         if plan.routes.is_empty() && !old.routes.is_empty() {
             return Err(ReloadRefused::NoRoutes);
         }
-        let prepared = self.id_token_keys.prepare(&plan);
-        prepared.map_err(|error| ReloadRefused::Keys(error.to_string().into()))?;
         let now = self.clock.now();
+        let prepared = self.id_token_keys.prepare(&plan, now.wall);
+        prepared.map_err(|error| ReloadRefused::Keys(error.to_string().into()))?;
         let in_force = old.sign_in.own().map(|own| &own.host);
         sign_in_host::settle(&mut plan, &self.data_dir, in_force).tell(&self.recorder, now);
         self.authority.add_to(&mut plan.extra_roots);

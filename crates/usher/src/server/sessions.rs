@@ -25,7 +25,7 @@ pub(super) fn keep(core: &Core, own: Arc<SignInRoom>, pairing: Arc<Pairing>) {
                 // A refresh token that is spent while its answer is lost would sign its person out.
                 let pass = tasks.spawn_whole(async move {
                     own.recheck(&door.plan(), &*clock, &|| !begun.is_draining()).await;
-                    pairing.follow(&door.plan(), &begun).await;
+                    pairing.follow(&door.plan(), &begun, clock.now()).await;
                 });
                 let _what_panicked_was_told = pass.await;
             }

@@ -316,15 +316,17 @@ fn open_door(
     apps: Apps,
 ) -> Result<(Arc<Door>, Arc<SignInRoom>), StartError> {
     let Kept { plan, store, recorder, .. } = kept;
-    let OwnKeys { keys, signer, hosted } =
-        OwnKeys::of(&plan.secrets, store, kept.clock.now().wall)?;
-    kept.id_token_keys.prepare(plan)?;
+    let now = kept.clock.now().wall;
+    let OwnKeys { keys, signer, hosted } = OwnKeys::of(&plan.secrets, store, now)?;
+    kept.id_token_keys.prepare(plan, now)?;
     let signer = Arc::new(signer);
     let people = Arc::new(Directory::new(Arc::<Store>::clone(store), passwords));
+    let ways_in = Arc::new(WaysIn::new(Arc::clone(&people), Arc::<Store>::clone(store)));
     let own = Arc::new(SignInRoom::new(SignInDeps {
         sessions: Arc::<Store>::clone(store),
-        passwords: Arc::<Directory>::clone(&people),
-        accounts: Arc::new(WaysIn::new(people, Arc::<Store>::clone(store))),
+        passwords: people,
+        accounts: Arc::<WaysIn>::clone(&ways_in),
+        people_admin: ways_in,
         app_passwords: Arc::<Store>::clone(store),
         keys: Arc::clone(&keys),
         hosted,

@@ -12,9 +12,9 @@ use usher_pages::{
     ShownAppPassword, ShownPasskey,
 };
 use usher_rules::{
-    accounts::{AccountRefusal, KeptPasskey, NewCredential},
+    accounts::{AccountRefusal, KeptPasskey, NewCredential, TypedWrong},
     app_passwords::AppPassword,
-    people::Member,
+    people::{Member, PeopleError},
     plan::{BUILTIN, Level},
     secret::Secret,
     signin::{BindingUse, BrowserBinding, same_origin},
@@ -36,7 +36,6 @@ const ID_FIELD: &str = "id";
 const REMOVE: &str = "remove";
 const REVOKE: &str = "revoke";
 const NOT_NOW: &str = "That could not be looked up. Try again in a minute.";
-const NOT_MADE: &str = "That passkey was not made. Try again.";
 const TOO_LATE: &str = "This page was open for too long. Try again.";
 
 impl SignInRoom {
@@ -141,7 +140,7 @@ impl SignInRoom {
                     let new = NewCredential::Passkey(new, device_of(ask).into());
                     self.accounts.add(&owner.id, new, ask.wall()).await
                 }
-                Ok(_) | Err(_) => Err(AccountRefusal::Typed(NOT_MADE.into())),
+                Ok(_) | Err(_) => Err(TypedWrong::Passkey.into()),
             },
             "password" if takes_passwords(ask) => {
                 let new = Secret::new(text(PASSWORD_FIELD).as_bytes());
@@ -164,7 +163,7 @@ impl SignInRoom {
                 self.note_account(ask, owner, &what);
                 answer::see_other(PAGE)
             }
-            Err(refusal) => self.account_page(ask, owner, Some(&words(&refusal))).await,
+            Err(refusal) => self.account_page(ask, owner, Some(words(&refusal))).await,
         }
     }
 
@@ -183,7 +182,7 @@ impl SignInRoom {
                 self.note_account(ask, owner, "app with codes added by its owner");
                 self.account_with(ask, owner, (None, &recovery, None)).await
             }
-            Err(refusal) => self.account_page(ask, owner, Some(&words(&refusal))).await,
+            Err(refusal) => self.account_page(ask, owner, Some(words(&refusal))).await,
         }
     }
 
@@ -199,7 +198,7 @@ impl SignInRoom {
                 self.note_account(ask, owner, "app password made by its owner");
                 self.account_with(ask, owner, (None, &[], Some(&secret))).await
             }
-            Err(refusal) => self.account_page(ask, owner, Some(&words(&refusal))).await,
+            Err(refusal) => self.account_page(ask, owner, Some(words(&refusal))).await,
         }
     }
 
@@ -227,30 +226,21 @@ fn shown_app<'a>(kept: &'a AppPassword, flow: &'a str) -> ShownAppPassword<'a> {
 }
 
 /// What somebody reads whose account was not changed.
-pub(super) fn words(refusal: &AccountRefusal) -> String {
+pub(super) const fn words(refusal: &AccountRefusal) -> &'static str {
     match refusal {
-        AccountRefusal::Link => "This link is used up or too old. Ask for a new one.".into(),
-        AccountRefusal::TooManyTries => "Too many tries. Wait a minute, then try again.".into(),
-        AccountRefusal::Typed(words) => sentence(words),
+        AccountRefusal::Link => "This link is used up or too old. Ask for a new one.",
+        AccountRefusal::TooManyTries => "Too many tries. Wait a minute, then try again.",
+        AccountRefusal::Typed(wrong) => wrong.words(),
         AccountRefusal::Last => {
-            "That is all that you can sign in with. Add a passkey or a password first.".into()
+            "That is all that you can sign in with. Add a passkey or a password first."
         }
-        AccountRefusal::TooMany => "You have as many passkeys as anybody may. Remove one.".into(),
-        AccountRefusal::People(usher_rules::people::PeopleError::AlreadyHere(_)) => {
-            "Somebody has that address already. Take another one, or sign in.".into()
+        AccountRefusal::LastAdmin => "Nobody would be left who looks after people.",
+        AccountRefusal::TooMany => "You have as many passkeys as anybody may. Remove one.",
+        AccountRefusal::People(PeopleError::AlreadyHere(_)) => {
+            "Somebody has that address already. Take another one, or sign in."
         }
-        AccountRefusal::People(_) => NOT_NOW.into(),
+        AccountRefusal::People(_) => NOT_NOW,
     }
-}
-
-fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
-    let mut sentence: String = first.chain(letters).collect();
-    if !sentence.ends_with('.') {
-        sentence.push('.');
-    }
-    sentence
 }
 
 /// What a passkey is called that was made on this device: as far as the browser says.
@@ -268,4 +258,35 @@ pub(super) fn device_of(ask: &Ask) -> &'static str {
     let said = ask.fields().get(http::header::USER_AGENT).and_then(|said| said.to_str().ok());
     let said = said.unwrap_or_default();
     DEVICES.iter().find(|(word, _)| said.contains(word)).map_or("Passkey", |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_pages::Language;
+    use usher_rules::{
+        accounts::{AccountRefusal, TypedWrong},
+        people::PeopleError,
+    };
+
+    use super::words;
+
+    #[test]
+    fn no_refusal_is_told_in_english_alone() {
+        let people = [PeopleError::AlreadyHere("a@b".into()), PeopleError::Store("x".into())];
+        let typed = TypedWrong::ALL.iter().copied().map(AccountRefusal::Typed);
+        let refusals = people.map(AccountRefusal::People).into_iter().chain(typed);
+        let refusals = refusals.chain([
+            AccountRefusal::Link,
+            AccountRefusal::TooManyTries,
+            AccountRefusal::Last,
+            AccountRefusal::LastAdmin,
+            AccountRefusal::TooMany,
+        ]);
+        for refusal in refusals {
+            for language in Language::ALL {
+                let Some(messages) = language.messages() else { continue };
+                assert!(messages.contains_key(words(&refusal)), "{language:?}: {refusal:?}");
+            }
+        }
+    }
 }

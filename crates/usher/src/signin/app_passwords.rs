@@ -7,10 +7,10 @@ use std::{
 };
 
 use usher_rules::{
-    accounts::AccountRefusal,
+    accounts::{AccountRefusal, TypedWrong},
     app_passwords::AppPassword,
     names::Host,
-    people::Member,
+    people::{Member, PeopleError},
     plan::{BUILTIN, HostPattern, Plan},
     secret::Secret,
     session::{Means, SessionId, SignedIn},
@@ -144,18 +144,19 @@ impl SignInRoom {
         owner: &Member,
         (host, label): (&str, &str),
     ) -> Result<Secret, AccountRefusal> {
-        let typed = |words: &str| AccountRefusal::Typed(words.into());
         let host = Host::parse(host.trim().trim_start_matches("https://").trim_end_matches('/'));
         let is_here = |host: &Host| {
             let routes = ask.plan().routes.iter().filter(|route| route.tunnel.is_none());
             routes.into_iter().any(|route| route.from.takes_host(host.as_compared()))
         };
-        let host = host.ok().filter(is_here).ok_or_else(|| typed("no such site is here"))?;
+        let host = host.ok().filter(is_here).ok_or(TypedWrong::AppSite)?;
         let label = label.trim();
         if !AppPassword::is_label(label) {
-            return Err(typed("say in a few words what it is for"));
+            return Err(TypedWrong::AppLabel.into());
         }
-        let (Some(id), Some(secret)) = (random(), random()) else { return Err(typed(NO_RANDOM)) };
+        let (Some(id), Some(secret)) = (random(), random()) else {
+            return Err(PeopleError::Store(NO_RANDOM.into()).into());
+        };
         let secret = AppPassword::secret(secret);
         let new = AppPassword {
             id: SessionId::from_random(id).as_str().into(),
@@ -168,7 +169,7 @@ impl SignInRoom {
         let digest = AppPassword::digest(secret.expose_str().unwrap_or_default());
         match self.app_passwords.add_app_password(digest, new).await? {
             true => Ok(secret),
-            false => Err(typed("you have as many app passwords as anybody may: revoke one")),
+            false => Err(TypedWrong::TooManyAppPasswords.into()),
         }
     }
 }

@@ -15,7 +15,10 @@ use usher_rules::{
     signin::{SIGN_IN, SIGN_OUT, sign_out_origins},
 };
 
-use super::{Ask, SignInRoom, account, answer};
+use super::{
+    Ask, SignInRoom, account, answer, passkeys::has_own_people, people, portal,
+    session_list::looks_after_people,
+};
 use crate::request::{Body, identify::LiveSession};
 
 impl SignInRoom {
@@ -54,6 +57,11 @@ impl SignInRoom {
             vouched_for: ask.is_hosted(),
             account: (*session.idp_id == *BUILTIN)
                 .then(|| Link::new(format!("{}{}", ask.authenticate(), account::PAGE))),
+            people: (*session.idp_id == *BUILTIN
+                && has_own_people(ask)
+                && looks_after_people(ask, &live))
+            .then(|| Link::new(people::PAGE)),
+            portal: leads_to_portal(ask).then(|| Link::new(portal::PAGE)),
             sign_out_everywhere: PostForm::to(SIGN_OUT).with(SCOPE_FIELD, SCOPE_EVERYWHERE),
         };
         let origins = sign_out_origins(ask.plan());
@@ -88,6 +96,12 @@ impl SignInRoom {
         let about = self.assertions.about(ask.plan(), live.signed_in());
         answer::personal(answer::json(&about))
     }
+}
+
+/// Who joined by an invitation stands on a host that has no app: the way back would lead here.
+fn leads_to_portal(ask: &Ask) -> bool {
+    let plan = ask.plan();
+    plan.sign_in.dedicated_host && ask.at_authenticate() && plan.flags.routes_portal
 }
 
 fn shown(session: &Session) -> ShownSession<'_> {

@@ -173,6 +173,11 @@ impl IdentityProvider for Oidc<'_> {
         Box::pin(async move {
             match workers::no_person(ask) {
                 Some(response) => response,
+                // Whom it does not answer it can't tell who somebody is: better a page that says so.
+                None if self.0.away.is_now(&self.1.id, ask.now().monotonic) => {
+                    let away = ProviderError::Lately("it can't be reached".into());
+                    self.0.provider_down(ask, &away, &ask.with_query(SIGN_IN))
+                }
                 None => self.0.to_provider(ask, self.1, goal, 0).await,
             }
         })

@@ -14,6 +14,7 @@
 //! | authenticate host | `/.pomerium/backchannel_logout`, for providers | `back_channel` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
 //! | authenticate host | `/.pomerium/sessions`: where somebody is signed in | `session_list` |
+//! | authenticate host | `/.pomerium/people`: who looks after people | `people` |
 //! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
 //! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
 //! | both | health, keys, assets | `open` |
@@ -48,6 +49,7 @@ mod oauth2;
 mod open;
 mod openid;
 mod passkeys;
+mod people;
 mod portal;
 mod program;
 mod provider;
@@ -77,6 +79,7 @@ use usher_rules::{
     app_passwords::AppPasswords,
     openid::Grants,
     people::{BoxFuture, PasswordCheck},
+    people_admin::PeopleAdmin,
     session::Keys,
     signin::{
         self as flow,
@@ -107,6 +110,8 @@ pub struct SignInDeps {
     pub passwords: Arc<dyn PasswordCheck>,
     /// What else it knows of its people.
     pub accounts: Arc<dyn Accounts>,
+    /// The same people, for who looks after them.
+    pub people_admin: Arc<dyn PeopleAdmin>,
     /// The passwords that they made for their clients.
     pub app_passwords: Arc<dyn AppPasswords>,
     /// Keys for handles, signed URLs and sealed cookies.
@@ -132,6 +137,7 @@ pub struct SignInRoom {
     sessions: Arc<dyn SessionStore>,
     passwords: Arc<dyn PasswordCheck>,
     accounts: Arc<dyn Accounts>,
+    people_admin: Arc<dyn PeopleAdmin>,
     keys: Arc<Keys>,
     hosted: HostedKey,
     service_keys: ServiceKeys,
@@ -142,6 +148,8 @@ pub struct SignInRoom {
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
     silent: recheck::Silent,
+    /// Those of them that could not be reached.
+    away: recheck::Silent,
     bearers: bearer::Bearers,
     app_passwords: Arc<dyn AppPasswords>,
     app_sessions: app_passwords::AppSessions,
@@ -152,6 +160,7 @@ impl SignInRoom {
     /// A room that has spoken with no provider yet.
     pub fn new(deps: SignInDeps) -> Self {
         let SignInDeps { sessions, passwords, accounts, keys, hosted, remembered, .. } = deps;
+        let people_admin = deps.people_admin;
         let SignInDeps { local, assertions, grants, id_token_keys, journal, app_passwords, .. } =
             deps;
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
@@ -160,6 +169,7 @@ impl SignInRoom {
             sessions,
             passwords,
             accounts,
+            people_admin,
             keys,
             hosted,
             service_keys,
@@ -170,6 +180,7 @@ impl SignInRoom {
             journal,
             providers,
             silent: recheck::Silent::default(),
+            away: recheck::Silent::default(),
             bearers: bearer::Bearers::default(),
             app_passwords,
             app_sessions: app_passwords::AppSessions::default(),
@@ -195,8 +206,9 @@ impl SignInRoom {
             welcome::PAGE if get || post => self.welcome(ask).await,
             session_list::PAGE if get => self.sessions_page(ask).await,
             session_list::PAGE if post => self.sessions_posted(ask).await,
+            people::PAGE if get || post => self.people(ask).await,
             devices::PAGE | devices::ENROLLED if get => self.devices(ask).await,
-            "/.pomerium/routes" if get && ask.plan().flags.routes_portal => {
+            portal::PAGE if get && ask.plan().flags.routes_portal => {
                 self.about_somebody(ask, Self::portal_page).await
             }
             "/.pomerium/api/v1/routes" if ask.plan().flags.routes_portal => match get {

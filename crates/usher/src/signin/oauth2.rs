@@ -206,7 +206,12 @@ impl SignInRoom {
         }
     }
 
-    fn provider_down(&self, ask: &Ask, error: &ProviderError, again: &str) -> Response<Body> {
+    pub(super) fn provider_down(
+        &self,
+        ask: &Ask,
+        error: &ProviderError,
+        again: &str,
+    ) -> Response<Body> {
         let cause = Some(format!("{error}; nobody new can sign in, whoever is signed in goes on"));
         self.note(ask, Level::Warn, EventName::Provider, None, cause);
         if !error.is_down() {

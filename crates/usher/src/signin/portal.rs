@@ -5,12 +5,15 @@ use http::{HeaderValue, Response, header};
 use serde_json::json;
 use usher_pages::{Link, NotFound, Portal, PortalRoute, Scripts};
 use usher_rules::{
-    plan::{HostPattern, PathMatch, Route},
+    names::udp_path,
+    plan::{Carried, HostPattern, PathMatch, Route, Tunnel},
     policy::{Facts, RequestFacts, Verdict},
 };
 
 use super::{Ask, SignInRoom, answer};
 use crate::request::{Body, identify::LiveSession};
+
+pub(super) const PAGE: &str = "/.pomerium/routes";
 
 /// One route that is open to somebody, and where it is.
 struct Open<'a> {
@@ -38,14 +41,15 @@ impl SignInRoom {
             let mut shown = json!({
                 "id": route.id,
                 "name": route.name,
-                "type": if route.tunnel.is_some() { "tcp" } else { "http" },
+                "type": route.tunnel.as_ref().map_or("http", |tunnel| tunnel.carried.word()),
                 "from": from,
                 "description": route.description,
                 "logo_url": route.logo_url,
             });
-            if let (Some(_), Some(members)) = (&route.tunnel, shown.as_object_mut()) {
-                let to = from.strip_prefix("tcp+https://").filter(|to| !to.contains('/'));
-                let command = format!("pomerium-cli tcp {}", to.unwrap_or(from));
+            if let (Some(tunnel), Some(members)) = (&route.tunnel, shown.as_object_mut()) {
+                let to = from.split_once("+https://").map(|(_, to)| to);
+                let to = to.filter(|to| !to.contains('/')).unwrap_or(from);
+                let command = format!("pomerium-cli {} {to}", tunnel.carried.word());
                 members.insert("connect_command".into(), command.into());
             }
             shown
@@ -78,8 +82,13 @@ impl SignInRoom {
 /// Every route whose policy would let this person in where it begins.
 fn open_to<'a>(ask: &'a Ask, live: &LiveSession) -> Vec<Open<'a>> {
     let is_open = |route: &&'a Route| {
-        let (method, path) = match route.tunnel {
-            Some(_) => ("CONNECT", ""),
+        let udp;
+        let (method, path) = match &route.tunnel {
+            Some(Tunnel { carried: Carried::Tcp, .. }) => ("CONNECT", ""),
+            Some(Tunnel { carried: Carried::Udp, ends, .. }) => {
+                udp = udp_path(&ends.first().map(ToString::to_string).unwrap_or_default());
+                ("GET", &*udp)
+            }
             None => ("GET", entry(route)),
         };
         let request = RequestFacts {

@@ -2,9 +2,10 @@
 //! effect here, and a provider that says nothing signs nobody out for a while.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, stream};
@@ -28,22 +29,32 @@ use crate::request::{
 /// So many questions are under way at once: a provider with thousands of sessions is not flooded.
 const AT_ONCE: usize = 8;
 
-/// Providers that did not answer when they were asked last, by id.
+/// For so long nobody new is sent to a provider that could not be reached. It is no longer, so that
+/// people can sign in also where nobody is left of whom it would be asked again.
+const KNOWN_TO_BE_AWAY: Duration = Duration::from_secs(60);
+
+/// Providers that did not answer when they were asked last, by id, and when that was.
 #[derive(Default)]
-pub(super) struct Silent(Mutex<HashSet<Box<str>>>);
+pub(super) struct Silent(Mutex<HashMap<Box<str>, Instant>>);
 
 impl Silent {
     /// Takes note; is it news?
-    fn note(&self, id: &str, answer: Answer) -> bool {
+    fn note(&self, id: &str, answer: Answer, now: Instant) -> bool {
         let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
-            Answer::Silent => silent.insert(id.into()),
-            Answer::Vouched | Answer::Refused => silent.remove(id),
+            Answer::Silent => silent.insert(id.into(), now).is_none(),
+            Answer::Vouched | Answer::Refused => silent.remove(id).is_some(),
         }
     }
 
     fn is(&self, id: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+    }
+
+    /// Is it of a moment ago?
+    pub(super) fn is_now(&self, id: &str, now: Instant) -> bool {
+        let silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.get(id).is_some_and(|at| now.saturating_duration_since(*at) < KNOWN_TO_BE_AWAY)
     }
 }
 
@@ -118,7 +129,10 @@ impl Pass<'_> {
         };
         let now = self.clock.now();
         let provider = &live.session().idp_id;
-        if self.room.silent.note(provider, answer) {
+        if answer != Answer::Silent {
+            self.room.away.note(provider, answer, now.monotonic);
+        }
+        if self.room.silent.note(provider, answer, now.monotonic) {
             self.tell_provider(answer, why.as_deref(), now);
         }
         let outcome = live.answered(answer, self.policy, now);
@@ -176,7 +190,10 @@ impl Pass<'_> {
         }
         // A status may be about this person alone.
         if error.is_down() && !matches!(error, ProviderError::Status { .. }) {
-            self.down.note(&provider.id, Answer::Silent);
+            let now = self.clock.now().monotonic;
+            for known in [&self.down, &self.room.away] {
+                known.note(&provider.id, Answer::Silent, now);
+            }
         }
         (Answer::Silent, error.to_string())
     }

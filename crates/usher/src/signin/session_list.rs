@@ -79,7 +79,7 @@ impl SignInRoom {
         }
     }
 
-    async fn end_listed(
+    pub(super) async fn end_listed(
         &self,
         ask: &Ask,
         by: &LiveSession,
@@ -98,7 +98,7 @@ impl SignInRoom {
     /// Those of whoever asks, the one that they use first, then the newest.
     fn own_sessions(&self, ask: &Ask, live: &LiveSession) -> Vec<Arc<LiveSession>> {
         let mut own = self.of_same_person(ask, live);
-        own.retain(|one| !one.is_over(ask.now()));
+        own.retain(|one| !one.is_over(ask.now()) && !is_seat(one));
         let this = |one: &LiveSession| one.session().id == live.session().id;
         own.sort_by_key(|one| (!this(one), Reverse(one.session().issued_at)));
         own
@@ -113,7 +113,9 @@ impl SignInRoom {
 
     fn others_sessions(&self, ask: &Ask, live: &LiveSession) -> Vec<Arc<LiveSession>> {
         let mut all = self.sessions.all();
-        all.retain(|one| !is_same_person(ask.plan(), one, live) && !one.is_over(ask.now()));
+        all.retain(|one| {
+            !is_same_person(ask.plan(), one, live) && !one.is_over(ask.now()) && !is_seat(one)
+        });
         let by = |one: &LiveSession| (called(one.person()).to_owned(), one.session().issued_at);
         all.sort_by_key(|one| by(one));
         all
@@ -122,7 +124,7 @@ impl SignInRoom {
 
 /// Is whoever asks in one of `admin_groups`? Only where no app shares the host: its scripts would
 /// have the same power.
-fn looks_after_people(ask: &Ask, live: &LiveSession) -> bool {
+pub(super) fn looks_after_people(ask: &Ask, live: &LiveSession) -> bool {
     let is_apart = ask.at_authenticate() && ask.plan().sign_in.dedicated_host;
     is_apart && is_admin(ask.plan(), live.signed_in())
 }
@@ -136,6 +138,11 @@ fn is_admin(plan: &Plan, who: &SignedIn) -> bool {
     let kept = who.person.directory_groups.iter().flatten().map(|group| &*group.id);
     let mut groups = claimed.filter(|_| counts).chain(kept);
     groups.any(|group| plan.admin_groups.iter().any(|admin| **admin == *group))
+}
+
+/// Is it a web client's, which is its browser's and ends with it?
+fn is_seat(live: &LiveSession) -> bool {
+    live.session().app.as_deref().is_some_and(|app| app.seat.is_some())
 }
 
 /// Two providers may call two people by the same id; the clients of routes ask one provider.

@@ -58,6 +58,7 @@ impl SignInRoom {
             }
             failed @ (AccountRefusal::Typed(_)
             | AccountRefusal::Last
+            | AccountRefusal::LastAdmin
             | AccountRefusal::TooMany
             | AccountRefusal::People(_)) => {
                 self.unknown(ask, &StoreError::Unavailable(failed.to_string().into()))
@@ -153,7 +154,7 @@ impl SignInRoom {
             Ok(member) => self.joined(ask, flow, &member, means).await,
             Err(refusal) => {
                 let why = account::words(&refusal);
-                self.welcome_page(ask, link, (email, name), Some(&why)).await
+                self.welcome_page(ask, link, (email, name), Some(why)).await
             }
         }
     }

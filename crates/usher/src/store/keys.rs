@@ -13,20 +13,18 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use usher_rules::{
     secret::Secret,
-    session::{Keys, Purpose, SignedIn},
+    session::{Keys, SignedIn},
     time::UnixTime,
 };
 
 use super::{
-    OpenError, Store, StoreFailure, accounts, checksum, directory,
+    OpenError, Store, StoreFailure, accounts, checksum, directory, id_token_keys,
     key_file::{self, KEY_FILE, KeyFileError, KeySet, random},
     open, remembered, sessions,
 };
 
 /// Under which name the store remembers its keys.
 const MARK: &str = "which keys";
-/// Under which name it keeps what signs ID tokens, sealed.
-const ID_TOKEN_KEY: &str = "openid signing key";
 
 /// The keys that a store is used with.
 #[derive(Serialize, Deserialize)]
@@ -144,7 +142,7 @@ impl Store {
         let db = open::connect_again(&self.file)?;
         db.execute_batch("BEGIN IMMEDIATE")?;
         accounts::reseal(&db, &keys)?;
-        reseal_secrets(&db, &keys)?;
+        id_token_keys::reseal(&db, &keys)?;
         let resealed: Vec<SignedIn> = self
             .sessions
             .all()
@@ -161,33 +159,6 @@ impl Store {
         resealed.into_iter().for_each(|session| self.sessions.renew(session));
         let _only_the_first_counts = self.sealing.set(keys);
         Ok(())
-    }
-
-    /// What signs ID tokens, which is kept sealed; made by the first call, and where none of the keys
-    /// in force opens what is there. Blocks for the disk, after [`Store::seal_with`].
-    ///
-    /// # Errors
-    ///
-    /// [`StoreFailure`]. A key that could not be kept is not handed out.
-    pub fn id_token_key(&self, fresh: impl FnOnce() -> Secret) -> Result<Secret, StoreFailure> {
-        let name = ID_TOKEN_KEY;
-        let unsealed = || StoreFailure::Unexpected { what: "nothing seals here yet".into() };
-        let keys = self.sealing.get().ok_or_else(unsealed)?;
-        let db = open::connect_again(&self.file)?;
-        db.execute_batch("BEGIN IMMEDIATE")?;
-        let kept = remembered::find(&db, name)?;
-        let kept = kept.and_then(|sealed| {
-            let sealed = std::str::from_utf8(&sealed).ok()?;
-            keys.open(Purpose::OpenId, name.as_bytes(), sealed).ok()
-        });
-        if let Some(kept) = kept {
-            return Ok(Secret::new(kept));
-        }
-        let secret = fresh();
-        let sealed = keys.seal(Purpose::OpenId, name.as_bytes(), secret.expose(), random()?);
-        remembered::keep(&db, name, sealed.as_bytes())?;
-        db.execute_batch("COMMIT")?;
-        Ok(secret)
     }
 
     /// The keys that are used here seal since now, or since what the file says. Earlier ones go once
@@ -230,16 +201,6 @@ impl Store {
         let turn = directory::new_file(self.dir(), &lock)?;
         turn.lock().map_err(|source| OpenError::io(&lock, source))?;
         Ok(turn)
-    }
-}
-
-/// Also where no config asks for it now: the key that sealed it may be about to go.
-fn reseal_secrets(db: &Connection, keys: &Keys) -> Result<(), StoreFailure> {
-    let Some(sealed) = remembered::find(db, ID_TOKEN_KEY)? else { return Ok(()) };
-    let sealed = String::from_utf8_lossy(&sealed);
-    match keys.resealed(Purpose::OpenId, ID_TOKEN_KEY.as_bytes(), &sealed, random()?) {
-        Some(anew) => remembered::keep(db, ID_TOKEN_KEY, anew.as_bytes()),
-        None => Ok(()),
     }
 }
 

@@ -37,6 +37,7 @@ mod directory;
 mod ended_apps;
 mod error;
 mod grants;
+mod id_token_keys;
 mod in_force;
 mod index;
 mod key_file;

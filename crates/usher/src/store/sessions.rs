@@ -39,10 +39,6 @@ impl SessionStore for Store {
         Box::pin(async move { Ok(self.end_sessions(vec![id.clone()]).await?) })
     }
 
-    fn end_all_of<'a>(&'a self, person_id: &'a str) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(async move { Ok(self.end_person(person_id.into()).await?) })
-    }
-
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>> {
         self.sessions.of_person(person_id)
     }
@@ -142,21 +138,6 @@ impl Store {
             delete(db, &ids)
         };
         self.writer.revoke(work, move |()| sessions.ended(&gone)).await
-    }
-
-    async fn end_person(&self, person_id: Box<str>) -> Result<usize, StoreFailure> {
-        let here = self.sessions.ids_of(&person_id);
-        let ended_here = self.sessions.end(&here);
-        let sessions = Arc::clone(&self.sessions);
-        let work = move |db: &Connection| delete_person_sessions(db, &person_id);
-        let settle = move |on_disk: Vec<SessionId>| {
-            // Also one whose insert was waiting when we looked.
-            let later = sessions.end(&on_disk);
-            sessions.ended(&on_disk);
-            sessions.ended(&here);
-            ended_here + later
-        };
-        self.writer.revoke(work, settle).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! Certificates by ACME, from a real Pebble, for a whole server in this process.
 
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

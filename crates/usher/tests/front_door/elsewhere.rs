@@ -46,9 +46,6 @@ impl SessionStore for Far {
     fn end<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         panic!("nobody signs out")
     }
-    fn end_all_of<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<usize, StoreError>> {
-        panic!("nobody signs out")
-    }
     fn of_person(&self, _: &str) -> Vec<Arc<LiveSession>> {
         panic!("nobody looks")
     }

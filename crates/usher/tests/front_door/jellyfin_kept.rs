@@ -76,7 +76,10 @@ async fn devices_whose_ids_begin_alike_are_two() {
 fn answer(target: &str, tokens: &AtomicUsize) -> Value {
     let id = "1".repeat(32);
     match target.split('?').next().unwrap_or_default() {
-        "/Users" => json!([{ "Name": ANN.0, "Id": id, "Policy": { "IsDisabled": false } }]),
+        "/Users" => {
+            let policy = json!({ "IsDisabled": false, "IsAdministrator": false });
+            json!([{ "Name": ANN.0, "Id": id, "Policy": policy }])
+        }
         "/QuickConnect/Initiate" | "/QuickConnect/Connect" => {
             json!({ "Secret": "AB", "Code": "123456" })
         }

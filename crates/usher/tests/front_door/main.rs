@@ -1,6 +1,7 @@
 //! Through the front door: a whole server in this process, real sockets, real TLS.
 
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -11,6 +12,7 @@
 
 mod app;
 mod app_hostile;
+mod app_models;
 mod app_passwords;
 mod apps_let_in;
 mod asking;
@@ -24,6 +26,7 @@ mod certificate_worth;
 mod client_certificates;
 mod clocks;
 mod compat;
+mod compat_own_service;
 mod connections;
 mod crossing;
 mod decisions;
@@ -66,6 +69,7 @@ mod own_endpoints;
 mod panics;
 mod passkeys;
 mod paths;
+mod people;
 mod permits;
 mod provider_choice;
 mod provider_kinds;
@@ -80,6 +84,8 @@ mod refused_words;
 mod resilience;
 mod rotation;
 mod routes;
+mod seats;
+mod seats_hostile;
 mod second_readings;
 mod service_accounts;
 mod session_list;
@@ -99,6 +105,7 @@ mod tries;
 mod trusting;
 mod tunnel_clients;
 mod tunnels;
+mod udp_tunnels;
 mod unread;
 mod upgrades;
 mod upstream_tls;

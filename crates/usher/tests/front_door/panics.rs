@@ -84,9 +84,6 @@ impl SessionStore for Nobody {
     fn end<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
     }
-    fn end_all_of<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(async { Ok(0) })
-    }
     fn of_person(&self, _: &str) -> Vec<Arc<LiveSession>> {
         Vec::new()
     }

@@ -193,6 +193,31 @@ async fn a_provider_that_is_silent_signs_nobody_out_until_the_grace_is_over() {
     assert_eq!(told.iter().filter(silences).count(), 2, "once for each silence: {told:?}");
 }
 
+/// Else the browser of somebody new would show an error of its own, or wait.
+#[tokio::test]
+async fn nobody_new_is_sent_to_a_provider_that_is_known_to_be_away() {
+    let app = Upstream::echo();
+    let at = Asked::open(&app, "").await;
+    let mut ann = at.ann(&ann(&["family"])).await;
+    let mut new = at.server.browser();
+    let sent = new.send(Method::GET, PAGE, NAVIGATION, "").await;
+    let sign_in = String::from(sent.location().unwrap());
+    let sent = new.send(Method::GET, &sign_in, NAVIGATION, "").await;
+    assert_eq!(sent.status, StatusCode::FOUND, "while it answers");
+    let Asked { server, provider } = at;
+    drop(provider);
+    server.clock.turn(5 * MINUTE);
+    eventually("its silence is noticed", || {
+        let told = server.records("provider");
+        told.iter().any(|line| line["cause"].as_str().unwrap().contains("stays so")).then_some(())
+    })
+    .await;
+    let page = server.browser().open(PAGE).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{}", page.body);
+    assert!(page.body.contains("Try again"), "{}", page.body);
+    assert_eq!(ann.fetch(PAGE).await.status, StatusCode::OK, "who is in stays in");
+}
+
 /// Of the first eight that are asked about, each fails; the others are asked about all the same.
 #[tokio::test]
 async fn a_failure_for_some_keeps_nobody_else_from_being_asked_about() {

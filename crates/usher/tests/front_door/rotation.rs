@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{Method, StatusCode};
-use usher::{server::fresh_keys, store::Store};
+use usher::{cli::keys, server::fresh_keys, store::Store};
 use usher_lab::{browser::NAVIGATION, upstream::Upstream};
 use usher_rules::openid::JWKS;
 
@@ -151,4 +151,47 @@ async fn what_signs_id_tokens_outlives_the_keys_that_sealed_it() {
     assert_eq!(server.keys().len(), 1, "nobody needs the earlier ones");
     assert!(before.contains("kid"), "{before}");
     assert_eq!(server.browser().fetch(&url).await.body, before);
+}
+
+/// Apps fetched the old key, and verify by it what they hold: a hint at sign-out too.
+#[tokio::test]
+async fn another_key_signs_id_tokens_and_the_one_before_is_there_while_its_tokens_are() {
+    let mut at = openid::At::known(ANN).await;
+    let url = format!("{}{JWKS}", openid::LOGIN);
+    let hint = at.tokens().await["id_token"].as_str().unwrap().to_owned();
+    let before = at.server.browser().fetch(&url).await.body;
+    let dir = at.server.data_dir();
+    let said = tokio::task::spawn_blocking(move || {
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
+        keys::run(keys::Command::Rotate, &dir, &mut output, &mut errors);
+        output.extend(errors);
+        String::from_utf8(output).unwrap()
+    });
+    assert!(said.await.unwrap().contains("another key signs ID tokens"));
+    assert_eq!(at.server.browser().fetch(&url).await.body, before, "from the next start on");
+    let text = openid::config(&at.app);
+    at.server.clock.turn(Duration::from_secs(2));
+    at.server.restart(&text).await;
+    at.browser = at.browser.moved(at.server.address());
+    let both = at.server.browser().fetch(&url).await.body;
+    let old = kids(&before).remove(0);
+    assert_eq!(kids(&both).iter().filter(|kid| **kid == old).count(), 1, "{both}");
+    let fresh = at.tokens().await["id_token"].as_str().unwrap().to_owned();
+    let header = |token: &str| token.split('.').next().unwrap().to_owned();
+    assert_ne!(header(&fresh), header(&hint), "the new one signs");
+    let bye = "https://photos.test/bye";
+    let (login, end) = (openid::LOGIN, usher_rules::openid::END_SESSION);
+    let end = format!("{login}{end}?id_token_hint={hint}&post_logout_redirect_uri={bye}");
+    let seen = at.browser.send(Method::GET, &end, NAVIGATION, "").await;
+    assert_eq!(at.follow(seen).await.unwrap().as_str(), bye, "a hint of the old key signs out");
+    at.server.clock.turn(Duration::from_secs(2));
+    at.server.restart(&text).await;
+    let after = kids(&at.server.browser().fetch(&url).await.body);
+    assert_eq!(after.len(), 1, "nobody holds a token of the old one");
+    assert_ne!(after[0], old);
+}
+
+fn kids(jwks: &str) -> Vec<String> {
+    let parts = jwks.split("\"kid\":\"").skip(1);
+    parts.map(|part| part.split('"').next().unwrap().to_owned()).collect()
 }

@@ -28,8 +28,7 @@ pub async fn command(server: &TestServer, line: &str) -> (bool, String) {
     let (dir, now) = (server.data_dir(), server.clock.now().wall);
     let done = tokio::task::spawn_blocking(move || {
         let (mut output, mut errors) = (Vec::new(), Vec::new());
-        let config = dir.join("no-config.yaml");
-        let code = run(&args.command, (&dir, &config), now, &mut output, &mut errors);
+        let code = run(&args.command, (&dir, None), now, &mut output, &mut errors);
         output.extend(errors);
         (code == std::process::ExitCode::SUCCESS, String::from_utf8(output).unwrap())
     });

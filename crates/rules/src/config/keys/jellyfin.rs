@@ -14,6 +14,15 @@ keys! {
 }
 
 keys! {
+    /// Keys of an item of `jellyfin: libraries`.
+    JELLYFIN_LIBRARY:
+    /// Who may see these: people in this group.
+    LIBRARY_GROUP: Text = text("group", Own).guards();
+    /// What they may see: libraries as the server calls them.
+    LIBRARY_NAMES: List = list("names", Own).guards();
+}
+
+keys! {
     /// Keys of a route's `jellyfin`.
     JELLYFIN_KEYS:
     /// An API key of the server, of its dashboard's page "API Keys".
@@ -24,6 +33,14 @@ keys! {
     JELLYFIN_GRANTS: Bool = bool("grants", Own).or("true");
     /// The claim that holds the name of somebody's user at the server; their address where it is not set.
     JELLYFIN_USER_CLAIM: Text = text("user_claim", Own);
+    /// Whoever is signed in opens the web client without a second sign-in; `false`: it asks as ever.
+    JELLYFIN_SIGN_IN: Bool = bool("sign_in", Own).or("true");
+    /// Whoever has no user at the server gets one, which no password opens; `false`: they are told so.
+    JELLYFIN_CREATE_USERS: Bool = bool("create_users", Own).or("true");
+    /// People in one of these groups may have an administrator's user at the server, and users that usher made for them are administrators; nobody else has one.
+    JELLYFIN_ADMIN_GROUPS: List = list("admin_groups", Own).guards();
+    /// Which libraries people in a group see, of those for whom usher made a user; the server's own setting where none is named.
+    JELLYFIN_LIBRARIES: Objects = objects("libraries", JELLYFIN_LIBRARY, Own).guards();
     /// The server's own "Base URL", where it has one: `/jellyfin`.
     JELLYFIN_BASE_PATH: Text = text("base_path", Own);
     /// Doors that the server leaves open and usher closes, by name, which stay open here.

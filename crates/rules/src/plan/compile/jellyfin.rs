@@ -10,7 +10,10 @@ use crate::{
     },
     jellyfin::{Door, TokenHash, is_token},
     names::{address_range, fold_case},
-    plan::{Action, Jellyfin, LegacyClients, PathCase, Rewrite, Service, Tunnel},
+    plan::{
+        Action, GroupLibraries, Jellyfin, JellyfinPeople, LegacyClients, PathCase, Rewrite,
+        Service, Tunnel,
+    },
     policy::{LegacyAllow, Policy},
     problem::Problem,
     secret::Secret,
@@ -31,6 +34,7 @@ impl Compiler<'_> {
             self.report(given.error("U574", what, "write `to`, or delete `jellyfin`"));
             return None;
         }
+        let unasked = self.unasked();
         let mut inner = Compiler { keys, files: self.files, problems: self.problems };
         let api_key = inner.api_key();
         let admin_policy = inner.admin_policy();
@@ -46,11 +50,13 @@ impl Compiler<'_> {
         let open = open.collect();
         let services = keys.value(&JELLYFIN_SERVICES).iter();
         let services = services.filter_map(|one| service(one, inner.problems)).collect();
+        let people = people(keys, api_key.as_ref(), inner.problems);
         let translates = keys.value(&JELLYFIN_LEGACY_CLIENTS) == "translate";
         Some(Arc::new(Jellyfin {
             api_key,
             grants: keys.value(&JELLYFIN_GRANTS),
             user_claim: keys.get(&JELLYFIN_USER_CLAIM).map(Into::into),
+            people,
             base_path: base_path(keys.value(&JELLYFIN_BASE_PATH)),
             open,
             admin_policy,
@@ -59,7 +65,20 @@ impl Compiler<'_> {
                 true => LegacyClients::Translate,
                 false => LegacyClients::Keep,
             },
+            unasked,
         }))
+    }
+
+    /// Keys with another default on a route like this (`config::upgrades`) that it leaves out.
+    fn unasked(&self) -> Vec<&'static str> {
+        let other: [&'static Key; 4] = [
+            &route::ALLOW_WEBSOCKETS,
+            &route::PRESERVE_HOST_HEADER,
+            &route::TIMEOUT,
+            &route::IDLE_TIMEOUT,
+        ];
+        let left_out = other.into_iter().filter(|key| self.keys.given(key).is_none());
+        left_out.map(|key| key.name).collect()
     }
 
     /// Its server's, by what the route says of it: Kestrel's endpoints have no case.
@@ -156,6 +175,44 @@ fn base_path(written: &str) -> Box<str> {
     match written.trim_matches('/') {
         "" => Box::default(),
         path => format!("/{path}").into(),
+    }
+}
+
+/// Which of its users somebody is. All of it is asked of the server with its key.
+fn people(keys: &Section, api_key: Option<&Secret>, problems: &mut Vec<Problem>) -> JellyfinPeople {
+    let asked = [
+        keys.given(&JELLYFIN_ADMIN_GROUPS),
+        keys.given(&JELLYFIN_LIBRARIES),
+        keys.given(&JELLYFIN_CREATE_USERS).filter(|_| !keys.value(&JELLYFIN_CREATE_USERS)),
+    ];
+    // A key that was given and is none was told of already.
+    let lacks_key = api_key.is_none()
+        && keys.given(&JELLYFIN_API_KEY).is_none()
+        && keys.given(&JELLYFIN_API_KEY_FILE).is_none();
+    for given in asked.into_iter().flatten().filter(|_| lacks_key) {
+        let what = format!("`{}` does nothing without `api_key`", given.key.name);
+        let help = "write `api_key` or `api_key_file`: usher asks the server for its users with it";
+        problems.push(given.error("U568", what, help));
+    }
+    let library = |one: &Section, problems: &mut Vec<Problem>| {
+        let group = one.get(&LIBRARY_GROUP).filter(|group| !group.is_empty());
+        let names = one.value(&LIBRARY_NAMES).iter().map(|name| name.text.clone());
+        let names: Vec<Box<str>> = names.collect();
+        if group.is_none() || names.is_empty() {
+            let what = "an item of `libraries` without a group, or without a library";
+            let help =
+                "write `{group: kids, names: [Cartoons]}`, as the server calls its libraries";
+            problems.push(Problem::error("U569", one.at.clone(), what, help));
+        }
+        Some(GroupLibraries { group: group?.into(), names })
+    };
+    let libraries = keys.value(&JELLYFIN_LIBRARIES).iter();
+    let groups = keys.value(&JELLYFIN_ADMIN_GROUPS).iter();
+    JellyfinPeople {
+        sign_in: keys.value(&JELLYFIN_SIGN_IN),
+        create: keys.value(&JELLYFIN_CREATE_USERS),
+        admin_groups: groups.map(|group| group.text.clone()).collect(),
+        libraries: libraries.filter_map(|one| library(one, problems)).collect(),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Routes for something else than HTTP: tunnels for TCP, and those for UDP and SSH, which are read
-//! and not served.
+//! Routes for something else than HTTP: tunnels for TCP and UDP, and those for SSH, which are read and
+//! not served.
 
 use super::{Compiler, from, rego::Rego, target};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
         Given,
         keys::{Key, route},
     },
-    plan::{HostPattern, Tunnel},
+    plan::{Carried, HostPattern, Tunnel},
     problem::Problem,
     yaml::Node,
 };
@@ -20,7 +20,7 @@ const TO: &[&str] = &["tcp", "udp", "ssh"];
 pub(super) enum Carries {
     /// Requests.
     Http,
-    /// Bytes, for who comes in at that host.
+    /// Bytes or datagrams, for who comes in at that host.
     Tunnel(HostPattern, Tunnel),
     /// Something that is not served: nobody gets in, and no other route takes the requests of its
     /// host.
@@ -46,9 +46,12 @@ impl Compiler<'_> {
         self.judge_targets(tunnelled, &schemes, &to);
         let others: [&'static Key; 2] = [&route::REDIRECT, &route::RESPONSE];
         let leads_on = others.iter().all(|key| self.keys.given(key).is_none());
-        let is_tcp = !schemes.is_empty() && schemes.iter().all(|scheme| scheme == "tcp");
-        if scheme == "tcp+https" && is_tcp && leads_on {
-            return self.tcp(given);
+        for carried in [Carried::Tcp, Carried::Udp] {
+            let is_from = scheme.strip_suffix("+https") == Some(carried.word());
+            let is_to = schemes.iter().all(|scheme| scheme == carried.word());
+            if is_from && is_to && !schemes.is_empty() && leads_on {
+                return self.tunnel(given, carried);
+            }
         }
         let _its_mistakes_are_told = self.policy(rego);
         let named = if is_from { &scheme } else { tunnelled.unwrap_or(&scheme) };
@@ -57,9 +60,17 @@ impl Compiler<'_> {
                 "a tunnel leads to `tcp://` alone: nobody gets in by this one".into(),
                 "write `to: tcp://HOST:PORT`, and no `redirect` or `response`",
             ),
+            ("udp+https", _) => (
+                "a tunnel for UDP leads to `udp://` alone: nobody gets in by this one".into(),
+                "write `to: udp://HOST:PORT`, and no `redirect` or `response`",
+            ),
             (_, "tcp") => (
                 "bytes are forwarded for `tcp+https` alone: nobody gets in by this one".into(),
                 "write `from: tcp+https://HOST:PORT`",
+            ),
+            (_, "udp") => (
+                "datagrams are forwarded for `udp+https` alone: nobody gets in by this one".into(),
+                "write `from: udp+https://HOST:PORT`",
             ),
             (_, named) => (
                 format!("`{named}` routes are not served yet: nobody gets in by this one"),
@@ -93,16 +104,17 @@ impl Compiler<'_> {
         }
     }
 
-    /// A tunnel for TCP.
-    fn tcp(&mut self, given: &Given) -> Carries {
+    /// A tunnel.
+    fn tunnel(&mut self, given: &Given, carried: Carried) -> Carries {
         let from = from::host_of(given);
         let Some(from) = self.keep(from) else { return Carries::Unserved(None) };
         let ends = from::tunnel_ends(given);
         if ends.is_empty() {
+            let word = carried.word();
             self.report(given.warning(
                 "U550",
                 "no client reaches this tunnel: what it asks for has a port, and `from` names none",
-                "write `tcp+https://HOST:PORT`, or `tcp+https://PROXY/HOST:PORT`",
+                format!("write `{word}+https://HOST:PORT`, or `{word}+https://PROXY/HOST:PORT`"),
             ));
         }
         for key in route::IDLE_IN_TUNNELS {
@@ -113,7 +125,7 @@ impl Compiler<'_> {
         }
         let sign_in = from::tunnel_sign_in(given, &from);
         let after_session = self.keys.value(&route::TUNNEL_AFTER_SESSION);
-        Carries::Tunnel(from, Tunnel { ends: ends.into(), sign_in, after_session })
+        Carries::Tunnel(from, Tunnel { carried, ends: ends.into(), sign_in, after_session })
     }
 }
 

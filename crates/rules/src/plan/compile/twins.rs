@@ -69,7 +69,7 @@ fn about(
 fn matcher_of(route: &Route) -> String {
     if let Some(tunnel) = &route.tunnel {
         let ends = tunnel.ends.iter().map(|end| format!(" {end}"));
-        return format!("tunnel{}", ends.collect::<String>());
+        return format!("tunnel {}{}", tunnel.carried.word(), ends.collect::<String>());
     }
     let host = match &route.from {
         HostPattern::Exact { host, port } => format!("{host}:{port:?}"),

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{Manner, value_of};
@@ -31,6 +33,24 @@ pub(crate) enum TextOperator {
     EndsWith,
     In,
     NotIn,
+}
+
+/// What is compared with [`Words`], in the same spellings. Small ASCII letters, as nearly all
+/// addresses have them, are each of them.
+struct Spelt<'t> {
+    written: &'t str,
+    lower: Cow<'t, str>,
+    folded: Cow<'t, str>,
+}
+
+impl<'t> Spelt<'t> {
+    fn of(written: &'t str) -> Self {
+        if written.bytes().all(|octet| octet.is_ascii() && !octet.is_ascii_uppercase()) {
+            return Self { written, lower: written.into(), folded: written.into() };
+        }
+        let folded = folded(written).into_string().into();
+        Self { written, lower: written.to_lowercase().into(), folded }
+    }
 }
 
 /// Operands, each reading sorted.
@@ -112,12 +132,13 @@ impl TextMatch {
 
     /// Does an address, a domain or an id that may be one pass?
     pub(crate) fn takes_address(&self, text: &str, manner: Manner) -> bool {
+        let spelt = Spelt::of(text);
         self.tests.iter().all(|test| {
             let negates = test.operator.negates();
             let hits = match manner {
                 Manner::LetsIn if !negates => test.hits(text),
                 Manner::KeepsOut if negates => test.hits(text),
-                Manner::LetsIn | Manner::KeepsOut | Manner::Kept => test.hits_folded(text),
+                Manner::LetsIn | Manner::KeepsOut | Manner::Kept => test.hits_folded(&spelt),
             };
             hits != negates
         })
@@ -267,10 +288,10 @@ impl TextTest {
     }
 
     /// In any spelling: as written, in small letters, with its domain as an A-label.
-    fn hits_folded(&self, text: &str) -> bool {
-        self.hits(text)
-            || self.operator.finds(&self.words.lower, &text.to_lowercase())
-            || self.operator.finds(&self.words.folded, &folded(text))
+    fn hits_folded(&self, spelt: &Spelt<'_>) -> bool {
+        self.hits(spelt.written)
+            || self.operator.finds(&self.words.lower, &spelt.lower)
+            || self.operator.finds(&self.words.folded, &spelt.folded)
     }
 
     fn in_words(&self) -> String {

@@ -92,6 +92,9 @@ impl Shown<'_> {
             let criteria = explanation.criteria.iter().map(|one| self.criterion(one));
             let route = json!({"name": route.name, "id": route.id, "line": route.line});
             members.insert("route".into(), route);
+            if judged.route.jellyfin.is_some() {
+                members.insert("unasked".into(), judged.route.unasked().collect());
+            }
             members.insert("reading".into(), reading(*by).0.into());
             members.insert("criteria".into(), criteria.collect());
             if foretold.verdict() != Verdict::Allow {
@@ -242,6 +245,10 @@ impl fmt::Display for Shown<'_> {
         };
         let (route, findings) = (judged.route, &config.findings);
         writeln!(f, "  route    {}, {}:{}", route.name, findings.file, route.line)?;
+        let unasked: Vec<_> = route.unasked().collect();
+        if !unasked.is_empty() {
+            writeln!(f, "  unasked  {}: a Jellyfin wants it so", unasked.join(", "))?;
+        }
         let (_, by) = reading(judged.by);
         let by = if by.is_empty() { String::new() } else { format!(", {by}") };
         writeln!(f, "  rule     {}{by}", foretold.rule())?;

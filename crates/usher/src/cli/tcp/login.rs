@@ -44,6 +44,9 @@ pub(super) async fn sign_in(proxy: &Proxy, opens: Opens) -> Result<String, Failu
     let begun = opens == Opens::Browser && browser(&link);
     let how = if begun { "your browser shows a page: sign in there" } else { "to sign in open" };
     let _nowhere_left = writeln!(io::stderr(), "{how}\n{link}");
+    if !begun && io::stderr().is_terminal() {
+        let _nowhere_left = write!(io::stderr(), "{}", usher_pages::qr_text(&link));
+    }
     brought(&listener, &path.into(), VISITOR).await.map_err(Failure::Listen)
 }
 

@@ -1,35 +1,29 @@
 //! `usher tcp`: bytes through a proxy, from a port of this machine or for `ssh`.
 
 mod address;
+mod client;
+mod listen;
 mod login;
+pub mod many;
+mod options;
 mod proxy;
 mod token;
 
 use std::{
     io::{self, Write as _},
-    net::SocketAddr,
     os::fd::{AsFd as _, BorrowedFd},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
 use http::StatusCode;
 use tokio::{
     fs::File,
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
-    net::TcpListener,
-    sync::Mutex,
 };
 
-use self::{
-    address::Address,
-    login::Opens,
-    proxy::{Answer, Proxy},
-    token::Kept,
-};
-use crate::request::forward::Trust;
+use self::{client::Client, options::Options};
 
 /// Open a tunnel to a `tcp+https` route, from a port of this machine or for `ssh`.
 ///
@@ -44,22 +38,9 @@ pub struct Args {
     /// Where to listen; `-` for standard input and output
     #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: String,
-    /// Where usher listens, when the name of the host does not lead there
-    #[arg(long, value_name = "HOST:PORT")]
-    proxy: Option<String>,
-    /// Believe this authority, too (PEM)
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// A token in the place of a sign-in [default: $USHER_TOKEN]
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// Print the address of the sign-in, and open no browser
-    #[arg(long)]
-    no_browser: bool,
+    #[command(flatten)]
+    options: Options,
 }
-
-/// After a connection could not be taken.
-const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// Why there is no tunnel, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +51,12 @@ enum Failure {
     NoAddress(Box<str>),
     #[error("{0} can't be read: {1}")]
     File(PathBuf, Box<str>),
+    #[error("{0}, line {1}: {2}; write for example `127.0.0.1:2222 ssh.example.com:22`")]
+    Line(PathBuf, usize, &'static str),
+    #[error("no file of tunnels is named, and no home folder has one: usher tunnels FILE")]
+    NoFile,
+    #[error("TLS can't be set up: {0}")]
+    Tls(Box<str>),
     #[error("no port can be had: {0}; choose another one with --listen")]
     Listen(io::Error),
     #[error("{to} is not open to you: ask whoever runs it, or sign in as somebody else")]
@@ -92,27 +79,28 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Refused { .. } | Self::NoRoute { .. } => 1,
-            Self::NoAddress(_) | Self::File(..) | Self::Listen(_) => 2,
+            Self::NoAddress(_)
+            | Self::File(..)
+            | Self::Line(..)
+            | Self::NoFile
+            | Self::Tls(_)
+            | Self::Listen(_) => 2,
             Self::Down { .. } | Self::Unreached { .. } => 3,
             Self::Token | Self::NoLogin { .. } => 4,
         }
     }
 }
 
-/// One proxy, and who signs in there: once, however many connections wait for it.
-struct Client {
-    proxy: Proxy,
-    opens: Opens,
-    kept: Kept,
-    given: Option<String>,
-    token: Mutex<Option<String>>,
-}
-
 /// Opens tunnels until the first one ends (`--listen -`), or until it is stopped.
 pub fn run(args: &Args) -> ExitCode {
+    said(tunnel(args))
+}
+
+/// Runs to its end, and says in one line why there is no more.
+fn said(tunnels: impl Future<Output = Result<(), Failure>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match &runtime {
-        Ok(runtime) => runtime.block_on(tunnel(args)).map_err(|why| (why.code(), why.to_string())),
+        Ok(runtime) => runtime.block_on(tunnels).map_err(|why| (why.code(), why.to_string())),
         Err(error) => Err((3, error.to_string())),
     };
     if let Ok(runtime) = runtime {
@@ -124,30 +112,13 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 async fn tunnel(args: &Args) -> Result<(), Failure> {
-    let client = Arc::new(Client::of(args)?);
+    let client = Client::of(&args.to, &args.options)?;
     if args.listen == "-" {
         return between(client.open().await?).await;
     }
-    let listener = TcpListener::bind(&args.listen).await.map_err(Failure::Listen)?;
-    let at: SocketAddr = listener.local_addr().map_err(Failure::Listen)?;
-    let _nowhere_left = writeln!(io::stderr(), "{at} leads to {}", client.proxy.address);
-    loop {
-        let Ok((mut near, _)) = listener.accept().await else {
-            tokio::time::sleep(BETWEEN_TRIES).await; // no file descriptors are left (EMFILE)
-            continue;
-        };
-        let client = Arc::clone(&client);
-        beside(async move {
-            match client.open().await {
-                Ok(mut far) => {
-                    let _ended = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                }
-                Err(why) => {
-                    let _nowhere_left = writeln!(io::stderr(), "error: {why}");
-                }
-            }
-        });
-    }
+    let listener = listen::bind(&args.listen, &client).await?;
+    listen::serve(listener, Arc::new(client)).await;
+    Ok(())
 }
 
 /// What runs beside the rest is one connection, of somebody near or to the proxy.
@@ -182,68 +153,4 @@ async fn between(far: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Failure
 fn standard(stream: BorrowedFd<'_>) -> Result<File, Failure> {
     let own = stream.try_clone_to_owned().map_err(Failure::Listen)?;
     Ok(File::from_std(own.into()))
-}
-
-impl Client {
-    fn of(args: &Args) -> Result<Self, Failure> {
-        let address: Address =
-            args.to.parse().map_err(|_| Failure::NoAddress(args.to.as_str().into()))?;
-        let mut trust = Trust::system(&[]);
-        if let Some(file) = &args.ca {
-            let pem = std::fs::read(file).map_err(|error| unread(file, &error))?;
-            trust.add(&pem);
-        }
-        let unusable = |error| Failure::Unreached {
-            proxy: address.origin().into(),
-            why: format!("{error}").into(),
-        };
-        let mut tls = trust.client().map_err(unusable)?.with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let given = match &args.token_file {
-            Some(file) => {
-                Some(token::read(file).ok_or_else(|| unread(file, &"it holds no token"))?)
-            }
-            None => std::env::var_os("USHER_TOKEN").and_then(|token| token.into_string().ok()),
-        };
-        let kept = Kept::of(&address, |name| std::env::var_os(name));
-        let token = Mutex::new(given.clone().or_else(|| kept.read()));
-        let opens = if args.no_browser { Opens::Reader } else { Opens::Browser };
-        let proxy = Proxy { address, at: args.proxy.clone(), tls: Arc::new(tls) };
-        Ok(Self { proxy, opens, kept, given, token })
-    }
-
-    /// A tunnel, with the token that there is; with a new one where that does not count.
-    async fn open(&self) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, Failure> {
-        let before = self.token.lock().await.clone();
-        if let Answer::Open(far) = self.proxy.open(before.as_deref()).await? {
-            return Ok(far);
-        }
-        if self.given.is_some() {
-            return Err(Failure::Token);
-        }
-        let fresh = self.signed_in(before).await?;
-        match self.proxy.open(Some(&fresh)).await? {
-            Answer::Open(far) => Ok(far),
-            Answer::SignIn => Err(Failure::Token),
-        }
-    }
-
-    /// Whoever waited while somebody else signed in has that token.
-    async fn signed_in(&self, before: Option<String>) -> Result<String, Failure> {
-        let mut token = self.token.lock().await;
-        if let Some(fresh) = token.clone().filter(|fresh| Some(fresh) != before.as_ref()) {
-            return Ok(fresh);
-        }
-        let fresh = login::sign_in(&self.proxy, self.opens).await?;
-        if let Err(error) = self.kept.write(&fresh) {
-            let _nowhere_left =
-                writeln!(io::stderr(), "the sign-in is not kept for the next time: {error}");
-        }
-        *token = Some(fresh.clone());
-        Ok(fresh)
-    }
-}
-
-fn unread(file: &Path, why: &dyn std::fmt::Display) -> Failure {
-    Failure::File(file.to_owned(), why.to_string().into())
 }

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -18,6 +19,12 @@ use super::{Failure, address::Address, beside};
 
 /// How long the proxy may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A dead network is known a minute later.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
 
 /// Where people sign in is said in so many octets at most.
 const LOGIN: usize = 64 * 1024;
@@ -93,6 +100,8 @@ impl Proxy {
             let named = format!("{}:{}", self.address.proxy, self.address.port);
             let stream = TcpStream::connect(self.at.as_ref().unwrap_or(&named)).await?;
             let _slower = stream.set_nodelay(true); // works without
+            // A laptop that slept hears that the other end has gone.
+            let _unheard = SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE);
             let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
             let io = TokioIo::new(stream);
             let (mut sender, connection) =

@@ -13,12 +13,13 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::Notify,
     time::{Instant, Sleep, sleep},
 };
 
 use super::{
     Admitted, Protocol, Unread,
+    as_ok::AsOk,
+    cancelled::Cancelled,
     frames::{Frames, Half},
     limits,
     refused::Refused,
@@ -44,6 +45,7 @@ pub struct Pulse {
     in_flight: AtomicU32,
     /// Has the last request a body, which may still be on its way?
     body_follows: AtomicBool,
+    as_ok: AsOk,
     cancelled: Cancelled,
     /// Its part of its client's share, as long as it lives.
     admitted: Option<Admitted>,
@@ -77,6 +79,7 @@ impl Pulse {
             held: AtomicUsize::new(0),
             in_flight: AtomicU32::new(0),
             body_follows: AtomicBool::new(false),
+            as_ok: AsOk::default(),
             cancelled: Cancelled::default(),
             admitted: None,
             protocol,
@@ -156,6 +159,11 @@ impl Pulse {
     /// The request that has just come brings a body.
     pub fn body_follows(&self) {
         self.body_follows.store(true, Ordering::Relaxed);
+    }
+
+    /// The 101 that comes next is written as a 200.
+    pub fn tell_as_ok(&self) {
+        self.as_ok.begin();
     }
 
     /// May the client be in the middle of a head or of a body?
@@ -238,30 +246,6 @@ impl Pulse {
                 }
                 None => tokio::time::sleep(LOOK_AGAIN).await,
             }
-        }
-    }
-}
-
-/// Requests that the client took back (RST_STREAM): so many at once, and so many a second.
-///
-/// What was reset before we saw it is counted by h2; this counts what we had begun to work on.
-#[derive(Debug, Default)]
-struct Cancelled {
-    /// How many were taken back, less what time has forgiven.
-    level: AtomicU64,
-    /// [`Pulse::clock`] when `level` was last looked at.
-    at: AtomicU64,
-    too_many: Notify,
-}
-
-impl Cancelled {
-    fn another(&self, now: u64) {
-        let passed = now.saturating_sub(self.at.swap(now, Ordering::Relaxed));
-        let forgiven = passed.saturating_mul(limits::CANCELS_PER_SECOND) / 1000;
-        let level = self.level.load(Ordering::Relaxed).saturating_sub(forgiven) + 1;
-        self.level.store(level, Ordering::Relaxed);
-        if level > limits::CANCELS {
-            self.too_many.notify_one();
         }
     }
 }
@@ -407,7 +391,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let head = self.pulse.as_ok.head(buf);
+        let polled = Pin::new(&mut self.stream).poll_write(cx, head.as_deref().unwrap_or(buf));
+        let polled = if head.is_some() { self.pulse.as_ok.wrote(polled) } else { polled };
         self.wrote(&polled, &[io::IoSlice::new(buf)]);
         polled
     }
@@ -436,6 +422,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let (true, Some(head)) = (self.pulse.as_ok.is_due(), bufs.first()) {
+            return self.poll_write(cx, head);
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.wrote(&polled, bufs);
         polled

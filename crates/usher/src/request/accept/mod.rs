@@ -8,6 +8,8 @@
 //! A listener per core (`SO_REUSEPORT`), so that a connection lives and dies on one thread. The
 //! limits are in [`limits`]: PROXY header, handshake, first byte, head, idle, streams, resets.
 
+mod as_ok;
+mod cancelled;
 mod connection;
 mod deadline;
 mod duplex;

@@ -202,8 +202,8 @@ impl Standing {
     pub fn still_holds(&self, plan: &Plan, now: Now, stream: Stream) -> Result<(), PermitEnd> {
         self.session_goes_on()?;
         let PolicyInput { authority, path, .. } = &self.asked;
-        let belongs = match self.route.tunnel {
-            Some(_) => Ok(route::tunnel_to(plan, authority)),
+        let belongs = match &self.route.tunnel {
+            Some(tunnel) => Ok(route::tunnel_to(plan, authority, tunnel.carried)),
             None => route::belongs(plan, authority, path),
         };
         let Ok(Destination::Route(route)) = belongs else {

@@ -16,7 +16,7 @@ pub(super) fn for_carrier(
         Carrier::Http2(_) => {
             *request.version_mut() = Version::HTTP_2;
             let scheme = match target.upstream.scheme {
-                Scheme::Http | Scheme::H2c | Scheme::Tcp => UriScheme::HTTP,
+                Scheme::Http | Scheme::H2c | Scheme::Tcp | Scheme::Udp => UriScheme::HTTP,
                 Scheme::Https => UriScheme::HTTPS,
             };
             let host = request.headers().get(header::HOST).unwrap_or(&target.host).as_bytes();

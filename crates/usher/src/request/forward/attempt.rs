@@ -12,11 +12,11 @@ use usher_rules::{
 };
 
 use super::{
-    ForwardError, RequestBody, UpstreamIo,
+    ForwardError, Opened, RequestBody, UpstreamIo,
     again::{again_or_not, copy, for_carrier, may_repeat, repeatable},
     breakers::{Breakers, Full, Taken},
     choose::{ConnectTimeout, Health, Pick},
-    dial::dial,
+    dial::{dial, dial_udp},
     exchange::{Failure, Forwarder, Wait},
     pool::Lease,
     shared::{Http2Stream, Repeatable},
@@ -239,11 +239,17 @@ impl Attempt<'_> {
         })
     }
 
-    /// A connection for bytes, with its place among the route's.
-    pub(super) async fn open(&self) -> Result<(UpstreamIo, Taken), ForwardError> {
+    /// A connection for bytes or datagrams, with its place among the route's.
+    pub(super) async fn open(&self) -> Result<(Opened, Taken), ForwardError> {
+        let upstream = &self.target.upstream;
+        if upstream.scheme == Scheme::Udp {
+            let outbound = self.forwarder.configs.outbound();
+            let (socket, place) = self.reached(dial_udp(upstream, &outbound), None).await?;
+            return Ok((Opened::Datagrams(socket), place));
+        }
         let (io, place) = self.reached(self.dialled(Speaks::Http1), None).await?;
         io.keep_alive();
-        Ok((io, place))
+        Ok((Opened::Bytes(io), place))
     }
 
     async fn reached<T>(
@@ -280,7 +286,7 @@ pub(super) async fn dialled(
 ) -> Result<UpstreamIo, ForwardError> {
     let upstream = &target.upstream;
     let secure = match upstream.scheme {
-        Scheme::Http | Scheme::H2c | Scheme::Tcp => None,
+        Scheme::Http | Scheme::H2c | Scheme::Tcp | Scheme::Udp => None,
         Scheme::Https => {
             let alpn = match speaks {
                 Speaks::Http1 => Alpn::Http1,

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpSocket, TcpStream},
+    net::{TcpSocket, TcpStream, UdpSocket},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use usher_rules::{names::Upstream, plan::Outbound};
@@ -37,6 +37,15 @@ impl UpstreamIo {
             Self::Tls(stream) => stream.get_ref().0,
         };
         let _asked_or_not = SockRef::from(stream).set_tcp_keepalive(&limits::KEEP_ALIVE);
+    }
+
+    /// Our address on this connection.
+    pub(super) fn own_end(&self) -> Option<SocketAddr> {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        stream.local_addr().ok()
     }
 
     /// Did both sides agree on HTTP/2 (RFC 7301)?
@@ -91,6 +100,33 @@ pub(super) async fn dial(
             }))
         }
     }
+}
+
+/// A socket for datagrams to and from `upstream`'s first address alone. Nobody answers there as yet.
+///
+/// # Errors
+///
+/// [`ForwardError::Resolve`] and [`ForwardError::Connect`].
+pub(super) async fn dial_udp(
+    upstream: &Upstream,
+    outbound: &Outbound,
+) -> Result<UdpSocket, ForwardError> {
+    let name = || -> Box<str> { format!("{}:{}", upstream.host, upstream.port).into() };
+    let unknown = |source| ForwardError::Resolve { upstream: name(), source };
+    let resolved = names::resolve(&upstream.host, upstream.port, outbound).await;
+    let address = resolved.map_err(unknown)?.first().copied();
+    let address = address.ok_or_else(|| unknown(io::ErrorKind::NotFound.into()))?;
+    let from = match (outbound.source, address) {
+        (Some(source), _) => SocketAddr::new(source, 0),
+        (None, SocketAddr::V4(_)) => SocketAddr::from(([0; 4], 0)),
+        (None, SocketAddr::V6(_)) => SocketAddr::from(([0_u16; 8], 0)),
+    };
+    let connected = async {
+        let socket = UdpSocket::bind(from).await?;
+        socket.connect(address).await?;
+        Ok(socket)
+    };
+    connected.await.map_err(|source| ForwardError::Connect { upstream: name(), source })
 }
 
 async fn attempt(

@@ -11,6 +11,7 @@ use std::{
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, client::conn::TrySendError};
+use tokio::net::UdpSocket;
 use tokio::time::{Instant, Sleep, sleep_until};
 use usher_rules::plan::Plan;
 
@@ -69,12 +70,21 @@ pub enum Sent {
     /// A connection to what a tunnel leads to.
     Opened {
         /// The upstream's side.
-        upstream: UpstreamIo,
+        upstream: Opened,
         /// What the permit rests on.
         standing: Standing,
         /// Held for as long as the tunnel lives.
         under_way: UnderWay,
     },
+}
+
+/// What a tunnel leads to.
+#[derive(Debug)]
+pub enum Opened {
+    /// Over TCP.
+    Bytes(UpstreamIo),
+    /// Over UDP.
+    Datagrams(UdpSocket),
 }
 
 impl Forwarder {

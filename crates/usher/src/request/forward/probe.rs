@@ -1,11 +1,11 @@
-//! One look at an upstream, as a route would speak with it: for `usher check --live`, which
-//! forwards nobody's request.
+//! One look at an upstream, as a route would speak with it: for `usher doctor`, which forwards
+//! nobody's request.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty, combinators::UnsyncBoxBody};
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
@@ -21,7 +21,7 @@ use usher_rules::{
 
 use super::{
     ForwardError, Trust, UpstreamIo,
-    dial::dial,
+    dial::{dial, dial_udp},
     exchange::classify,
     tls::{Alpn, ClientConfigs},
     trust::unverified,
@@ -29,6 +29,9 @@ use super::{
 
 /// How much of a body is looked at.
 const BODY: usize = 64 * 1024;
+
+/// Who asks, where nobody says otherwise.
+const USER_AGENT: HeaderValue = HeaderValue::from_static("usher-check");
 
 /// What is wanted of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,27 @@ pub enum Want {
     Text,
 }
 
+/// Under what an upstream is asked: its address, its TLS, and how connections leave.
+pub type How<'a> = (&'a Target, &'a UpstreamTls, &'a Outbound);
+
+/// A body that is sent with a question, or is only announced.
+pub type AskedBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Answered {
+    /// The status.
+    pub status: StatusCode,
+    /// Its fields.
+    pub fields: HeaderMap,
+    /// Its body, as far as it was read.
+    pub body: Vec<u8>,
+    /// Did the body come whole, as far as it was to be read?
+    pub is_whole: bool,
+    /// Our end of the connection.
+    pub from: Option<SocketAddr>,
+}
+
 /// Connects to `target` under `tls`, asks for its path with `host` as `Host`, and gives status and
 /// text of the answer. Connecting and asking may take `patience` each.
 ///
@@ -47,35 +71,67 @@ pub enum Want {
 /// [`ForwardError`], as a visitor's request would meet it.
 pub async fn probe(
     trust: &Trust,
-    (target, tls, outbound): (&Target, &UpstreamTls, &Outbound),
+    how: How<'_>,
     host: &HeaderValue,
     want: Want,
     patience: Duration,
 ) -> Result<(StatusCode, String), ForwardError> {
+    if how.0.upstream.scheme == Scheme::Udp {
+        let _nobody_answers = dial_udp(&how.0.upstream, how.2).await?;
+        return Ok((StatusCode::OK, String::new()));
+    }
+    let mut request = Request::new(Empty::<Bytes>::new().boxed_unsync());
+    *request.uri_mut() = path(how.0).parse().unwrap_or_default();
+    request.headers_mut().insert(header::HOST, host.clone());
+    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    let longest = if want == Want::Text { BODY } else { 0 };
+    let answered = ask(trust, how, request, longest, patience).await?;
+    Ok((answered.status, String::from_utf8_lossy(&answered.body).into_owned()))
+}
+
+/// Connects as [`probe`] does, and asks `request`, whose address is a path and whose `Host` stands in
+/// its fields. Of the body `longest` octets are read.
+///
+/// # Errors
+///
+/// [`ForwardError`], as a visitor's request would meet it.
+pub async fn ask(
+    trust: &Trust,
+    (target, tls, outbound): How<'_>,
+    mut request: Request<AskedBody>,
+    longest: usize,
+    patience: Duration,
+) -> Result<Answered, ForwardError> {
     let upstream = &target.upstream;
+    // A WebSocket is opened over HTTP/1.1 (RFC 6455 §4.1).
+    let is_upgrade = request.headers().contains_key(header::UPGRADE);
+    let alpn = if is_upgrade { Alpn::Http1 } else { Alpn::Http2OrHttp1 };
     let secure = match upstream.scheme {
-        Scheme::Http | Scheme::H2c | Scheme::Tcp => None,
+        Scheme::Http | Scheme::H2c | Scheme::Tcp | Scheme::Udp => None,
         Scheme::Https => {
             let configs = ClientConfigs::new(trust.clone());
-            let config = configs.for_route(tls, Alpn::Http2OrHttp1).map_err(|why| {
-                ForwardError::TlsSettings { upstream: upstream.authority().into(), why }
+            let config = configs.for_route(tls, alpn).map_err(|why| ForwardError::TlsSettings {
+                upstream: upstream.authority().into(),
+                why,
             })?;
             Some((config, tls.server_name.as_deref()))
         }
     };
     let io = dial(upstream, secure, outbound, patience).await?;
     if upstream.scheme == Scheme::Tcp {
-        return Ok((StatusCode::OK, String::new())); // it may speak anything
+        return Ok(Answered::connected()); // it may speak anything
     }
+    let from = io.own_end();
     let is_http2 = upstream.scheme == Scheme::H2c || io.is_http2();
+    request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
     let asked = async {
         match is_http2 {
-            true => over_http2(io, target, host, want).await,
-            false => over_http1(io, target, host, want).await,
+            true => over_http2(io, upstream.scheme, request, longest).await,
+            false => over_http1(io, request, longest).await,
         }
     };
     match tokio::time::timeout(patience, asked).await {
-        Ok(Ok(answer)) => Ok(answer),
+        Ok(Ok(answered)) => Ok(Answered { from, ..answered }),
         Ok(Err(source)) => Err(classify(source)),
         Err(_) => Err(ForwardError::HeadTimeout { after: patience }),
     }
@@ -112,58 +168,55 @@ pub async fn shown_chain(
 
 async fn over_http1(
     io: UpstreamIo,
-    target: &Target,
-    host: &HeaderValue,
-    want: Want,
-) -> Result<(StatusCode, String), hyper::Error> {
+    request: Request<AskedBody>,
+    longest: usize,
+) -> Result<Answered, hyper::Error> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
-    let mut request = Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = path(target).parse().unwrap_or_default();
-    fill(&mut request);
-    request.headers_mut().insert(header::HOST, host.clone());
-    driven(connection, async move { read(sender.send_request(request).await?, want).await }).await
+    driven(connection, async move { read(sender.send_request(request).await?, longest).await })
+        .await
 }
 
 async fn over_http2(
     io: UpstreamIo,
-    target: &Target,
-    host: &HeaderValue,
-    want: Want,
-) -> Result<(StatusCode, String), hyper::Error> {
+    scheme: Scheme,
+    mut request: Request<AskedBody>,
+    longest: usize,
+) -> Result<Answered, hyper::Error> {
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await?;
-    let mut request = Request::new(Empty::<Bytes>::new());
-    let scheme = if target.upstream.scheme == Scheme::Https { "https" } else { "http" };
-    let authority = host.to_str().unwrap_or_default();
-    let uri = format!("{scheme}://{authority}{}", path(target));
+    let scheme = if scheme == Scheme::Https { "https" } else { "http" };
+    let host = request.headers_mut().remove(header::HOST);
+    let authority = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let uri = format!("{scheme}://{authority}{}", request.uri());
     *request.uri_mut() = uri.parse().unwrap_or_default();
-    fill(&mut request);
-    driven(connection, async move { read(sender.send_request(request).await?, want).await }).await
+    driven(connection, async move { read(sender.send_request(request).await?, longest).await })
+        .await
 }
 
 fn path(target: &Target) -> &str {
     if target.upstream.path.is_empty() { "/" } else { &target.upstream.path }
 }
 
-fn fill<B>(request: &mut Request<B>) {
-    let fields = request.headers_mut();
-    fields.insert(header::USER_AGENT, HeaderValue::from_static("usher-check"));
-    fields.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+impl Answered {
+    fn connected() -> Self {
+        let (status, fields, body) = (StatusCode::OK, HeaderMap::new(), Vec::new());
+        Self { status, fields, body, is_whole: true, from: None }
+    }
 }
 
-async fn read(
-    response: Response<Incoming>,
-    want: Want,
-) -> Result<(StatusCode, String), hyper::Error> {
-    let status = response.status();
-    let mut body = response.into_body();
-    let mut text = Vec::new();
-    while want == Want::Text && text.len() < BODY {
-        let Some(frame) = body.frame().await else { break };
-        if let Some(octets) = frame?.data_ref() {
-            text.extend_from_slice(octets);
+async fn read(response: Response<Incoming>, longest: usize) -> Result<Answered, hyper::Error> {
+    let (head, mut body) = response.into_parts();
+    let (mut octets, mut is_whole) = (Vec::new(), true);
+    while octets.len() < longest {
+        match body.frame().await {
+            Some(Ok(frame)) => octets.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
+            Some(Err(_cut)) => {
+                is_whole = false;
+                break;
+            }
+            None => break,
         }
     }
-    Ok((status, String::from_utf8_lossy(&text).into_owned()))
+    Ok(Answered { status: head.status, fields: head.headers, body: octets, is_whole, from: None })
 }
 
 /// Moves the connection on until `work` is done.
@@ -175,9 +228,10 @@ async fn driven<T>(
     tokio::select! {
         biased;
         done = &mut work => done,
-        ended = connection => {
-            ended?;
-            work.await // what it left is there
-        }
+        // What it left is there: an answer may have come before the connection broke.
+        ended = connection => match (work.await, ended) {
+            (Err(_), Err(broke)) => Err(broke),
+            (done, _) => done,
+        },
     }
 }

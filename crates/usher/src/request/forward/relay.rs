@@ -94,7 +94,7 @@ where
 /// Resolves when the permit under which a socket was opened no longer holds: sign-out,
 /// revocation, expiry, a changed policy (invariant 10). A tunnel goes on for a while after expiry,
 /// and is decided again all that time.
-async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) -> PermitEnd {
+pub(super) async fn permit_ends(standing: &Standing, recheck: &SharedRecheck) -> PermitEnd {
     let revoked = async {
         match standing.session() {
             Some(session) => session.ended().await,
@@ -158,18 +158,18 @@ impl LastWords {
     }
 }
 
-struct Silence {
+pub(super) struct Silence {
     idle: Option<Duration>,
     since: Instant,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Silence {
-    fn new(idle: Option<Duration>) -> Self {
+    pub(super) fn new(idle: Option<Duration>) -> Self {
         Self { idle, since: Instant::now(), timer: None }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, moved: bool) -> Poll<()> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, moved: bool) -> Poll<()> {
         let Some(idle) = self.idle else { return Poll::Pending };
         if moved {
             self.since = Instant::now();

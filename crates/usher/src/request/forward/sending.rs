@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use usher_rules::plan::{Action, Balance, HostField, Route, Target};
@@ -102,7 +102,7 @@ impl Forwarder {
                 can_go_on: tried.len() + 1 < targets.all.len(),
             };
             // Tunnels and sockets are few, and are made ready on the heap: no other request makes room.
-            let failure = if request.method() == Method::CONNECT {
+            let failure = if route.tunnel.is_some() {
                 match Box::pin(attempt.open()).await {
                     Ok((upstream, place)) => {
                         under_way.connection = place;

@@ -107,14 +107,6 @@ impl SessionStore for MemorySessions {
         })
     }
 
-    fn end_all_of<'a>(&'a self, person_id: &'a str) -> BoxFuture<'a, Result<usize, StoreError>> {
-        Box::pin(async move {
-            let taken = self.take(|live| *live.person().id == *person_id);
-            taken.iter().for_each(|live| live.end());
-            Ok(taken.len())
-        })
-    }
-
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>> {
         let sessions = self.sessions.lock().unwrap();
         sessions.values().filter(|live| *live.person().id == *person_id).cloned().collect()

@@ -48,9 +48,7 @@ pub trait SessionStore: Send + Sync {
     /// Ends a session. Idempotent. When it resolves, `find` answers [`Found::Ended`] for good and
     /// whatever runs under it has been told.
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Ends every session of a person (by [`usher_rules::people::Person::id`]); how many.
-    fn end_all_of<'a>(&'a self, person_id: &'a str) -> BoxFuture<'a, Result<usize, StoreError>>;
-    /// Every session of a person that is in memory.
+    /// Every session of a person (by [`usher_rules::people::Person::id`]) that is in memory.
     fn of_person(&self, person_id: &str) -> Vec<Arc<LiveSession>>;
     /// Every session that is in memory.
     fn all(&self) -> Vec<Arc<LiveSession>>;

@@ -14,9 +14,11 @@ use http::{HeaderValue, Method, header, request::Parts, uri::Uri};
 use hyper::ext;
 use usher_rules::{
     fields::DifferentLengths,
-    names::{Authority, AuthorityError, Host, PathError, Reading, RequestPath, is_registered},
+    names::{
+        Authority, AuthorityError, Host, PathError, Reading, RequestPath, is_registered, udp_target,
+    },
     openid::{DISCOVERY, OAUTH_METADATA},
-    plan::{Plan, Route, Underscores},
+    plan::{Carried, Plan, Route, Underscores},
 };
 
 use super::accept::{Connection, Protocol, limits};
@@ -127,8 +129,8 @@ pub enum RouteError {
     /// CONNECT to something else than a host and a port (RFC 9110 §9.3.6).
     #[error("CONNECT names a host and a port")]
     Connect,
-    /// Extended CONNECT for something else than a WebSocket (RFC 8441 §4).
-    #[error("only WebSockets can be opened by extended CONNECT")]
+    /// Extended CONNECT for something else than a WebSocket or UDP (RFC 8441 §4).
+    #[error("only WebSockets and UDP can be opened by extended CONNECT")]
     Protocol,
     /// `headers_with_underscores_action: reject_request`.
     #[error("the request has a field with `_` in its name")]
@@ -148,6 +150,22 @@ pub enum RouteError {
     Misdirected,
 }
 
+/// Stands in a head that asks to carry UDP (RFC 9298), whatever its protocol: it is a GET then.
+#[derive(Clone, Copy, Debug)]
+pub struct AsksForUdp;
+
+/// Where a CONNECT-UDP belongs: to the route that names the host and port in its path. Its authority
+/// is the proxy's, or in Pomerium's clients that of the tunnel, and decides nothing.
+fn datagrams(plan: &Plan, head: &Parts, protocol: Protocol) -> Result<Routed, RouteError> {
+    let _the_proxy_s = authority_field(head, protocol)?;
+    let path = RequestPath::parse_as(target_path(&head.uri), plan.escaped_slashes)?;
+    let authority = udp_target(target_path(&head.uri)).ok_or(RouteError::Connect)?;
+    let authority_field = HeaderValue::try_from(authority.to_string());
+    let authority_field = authority_field.map_err(|_| RouteError::Connect)?;
+    let to = tunnel_to(plan, &authority, Carried::Udp);
+    Ok(Routed { authority, authority_field, path, to })
+}
+
 /// Where a CONNECT belongs: to the route that names this very host and port. The name in the
 /// handshake is the proxy's, which may be another one.
 fn tunnel(plan: &Plan, head: &Parts, protocol: Protocol) -> Result<Routed, RouteError> {
@@ -160,13 +178,13 @@ fn tunnel(plan: &Plan, head: &Parts, protocol: Protocol) -> Result<Routed, Route
     if authority.port.is_none() {
         return Err(RouteError::Connect);
     }
-    let to = tunnel_to(plan, &authority).spelled(text);
+    let to = tunnel_to(plan, &authority, Carried::Tcp).spelled(text);
     Ok(Routed { authority, authority_field, path: RequestPath::none(), to })
 }
 
-/// The tunnel that CONNECT asks for by that plan. A page of ours is none.
-pub fn tunnel_to(plan: &Plan, authority: &Authority) -> Destination {
-    plan.tunnel_at(authority)
+/// The tunnel that CONNECT or CONNECT-UDP asks for by that plan. A page of ours is none.
+pub fn tunnel_to(plan: &Plan, authority: &Authority, carried: Carried) -> Destination {
+    plan.tunnel_at(authority, carried)
         .map_or(Destination::Nowhere, |route| Destination::Route(Arc::clone(route)))
 }
 
@@ -201,6 +219,9 @@ pub fn find(plan: &Plan, connection: &Connection, head: &Parts) -> Result<Routed
     }
     if head.method == Method::CONNECT {
         return tunnel(plan, head, connection.protocol()); // an app's 200 to it would have no end
+    }
+    if head.extensions.get::<AsksForUdp>().is_some() {
+        return datagrams(plan, head, connection.protocol());
     }
     let authority_field = authority_field(head, connection.protocol())?;
     let text = authority_field.to_str().map_err(|_| RouteError::NoAuthority)?;

@@ -130,12 +130,8 @@ fn starts_by_post(metadata: &Metadata) -> bool {
 pub(super) struct Cache {
     patience: Duration,
     known: ArcSwapOption<ProviderState>,
-    asking: tokio::sync::Mutex<Asked>,
-}
-
-#[derive(Default)]
-struct Asked {
-    keys_again_at: Option<Instant>,
+    /// Held by whoever asks; when keys were last asked for again.
+    asking: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Cache {
@@ -181,7 +177,7 @@ impl Cache {
         known: Arc<ProviderState>,
         now: Now,
     ) -> Result<Arc<ProviderState>, ProviderError> {
-        let mut asked = self.asking.lock().await;
+        let mut keys_again_at = self.asking.lock().await;
         if let Some(newer) = self.known.load_full()
             && newer.of == known.of
             && newer.metadata.jwks() != known.metadata.jwks()
@@ -189,10 +185,10 @@ impl Cache {
             return Ok(newer); // somebody else asked meanwhile
         }
         let lately = |at: Instant| now.monotonic.saturating_duration_since(at) < KEYS_AGAIN;
-        if asked.keys_again_at.is_some_and(lately) {
+        if keys_again_at.is_some_and(lately) {
             return Ok(known);
         }
-        asked.keys_again_at = Some(now.monotonic);
+        *keys_again_at = Some(now.monotonic);
         let keys = fetch_keys(&known.http, &known.metadata).await?;
         let known = Arc::new(ProviderState {
             of: known.of,

@@ -108,7 +108,7 @@ async fn t6_a_session_that_was_ended_meanwhile() {
     let room = TestRoom::new(Provider::Builtin);
     let mut browser = room.browser();
     let link = callback_of(&mut browser).await;
-    room.sessions.end_all_of("id-of-ann").await.unwrap();
+    room.end_all_of("id-of-ann").await;
     refused(&browser.get(&link).await, "ended");
 }
 

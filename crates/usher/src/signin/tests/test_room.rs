@@ -28,7 +28,7 @@ use crate::{
         SignInJournal, SignInNeeded, SignInNote,
         identify::{
             Found, Identity, LiveSession, Rejection, SessionStore, StoreError,
-            memory::MemorySessions,
+            contract::end_each_of, memory::MemorySessions,
         },
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
@@ -40,7 +40,6 @@ pub const START: u64 = 1_700_000_000;
 pub const ANN: (&str, &str) = ("ann@example.com", "open sesame");
 pub const BOB: (&str, &str) = ("bob@example.com", "barley barley");
 
-/// Two people, and moods.
 struct Passwords;
 
 impl PasswordCheck for Passwords {
@@ -173,6 +172,7 @@ impl TestRoom {
             sessions: Arc::clone(&sessions) as Arc<dyn SessionStore>,
             passwords: Arc::new(Passwords),
             accounts: Arc::<NoAccounts>::default(),
+            people_admin: Arc::<NoAccounts>::default(),
             app_passwords: Arc::<NoAccounts>::default(),
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&Secret::new([1; 32])),
@@ -215,7 +215,7 @@ impl TestRoom {
     }
 
     pub async fn end_all_of(&self, person: &str) {
-        self.sessions.end_all_of(person).await.unwrap();
+        end_each_of(&*self.sessions, person).await;
     }
 
     /// How many sessions this person has.

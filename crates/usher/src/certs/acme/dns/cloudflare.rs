@@ -22,11 +22,11 @@ pub struct Cloudflare {
     api: Box<str>,
     web: Web,
     /// Ids of records that we set: zone and record.
-    set: Mutex<HashMap<Asked, Made>>,
+    set: Mutex<HashMap<RecordKey, Made>>,
 }
 
 /// A record as it was asked for: name and text.
-type Asked = (Box<str>, Box<str>);
+type RecordKey = (Box<str>, Box<str>);
 
 /// A record that was made: the ids of its zone and of itself.
 type Made = (String, String);
@@ -106,7 +106,7 @@ impl Cloudflare {
         Ok(found.map(id_of).unwrap_or_default())
     }
 
-    fn key(record: &TxtRecord) -> Asked {
+    fn key(record: &TxtRecord) -> RecordKey {
         (record.name.clone(), record.value.clone())
     }
 }

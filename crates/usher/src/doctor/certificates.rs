@@ -9,7 +9,7 @@ use rustls::{
 };
 use usher_rules::{plan::Plan, problem::Severity, time::UnixTime};
 
-use super::{PATIENCE, Tried, ports};
+use super::{Code, PATIENCE, Tried, code, door};
 use crate::{
     certs::report::{Leaf, Served, Source, brought_chain, hosts, look_at, report},
     request::{
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-const ABOUT: &str = "certificate";
+const ABOUT: &Code = code::CERTIFICATE;
 
 /// Who signs where nobody else did.
 const LOCAL_AUTHORITY: &str = "usher local authority";
@@ -38,7 +38,7 @@ pub(super) async fn tried(
         return Vec::new();
     }
     let judge = Judge { trust: Trust::system(&plan.extra_roots), now };
-    let door = ports::from_here(plan).filter(|_| usher_runs);
+    let door = door::from_here(plan).filter(|_| usher_runs);
     let Some(door) = door else {
         let served = data_dir.map(|dir| report(plan, dir, now)).unwrap_or_default();
         return served.iter().map(|one| judge.by_the_files(plan, one)).collect();

@@ -1,24 +1,14 @@
 //! Can the addresses be listened on, or who has them?
 
-use std::{
-    io::ErrorKind,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-};
+use std::{io::ErrorKind, net::SocketAddr};
 
-use http::HeaderValue;
-use usher_rules::{
-    names::{Scheme, Upstream},
-    plan::{Outbound, Plan, Target, UpstreamTls, UpstreamVerify},
-    problem::Severity,
-};
+use http::{Method, header};
+use usher_rules::{plan::Plan, problem::Severity};
 
-use super::{PATIENCE, Tried};
-use crate::request::{
-    accept::{ListenError, Listener, parse_address},
-    forward::{Trust, Want, probe},
-};
+use super::{Code, PATIENCE, Tried, code, door::Door};
+use crate::request::accept::{ListenError, Listener, parse_address};
 
-const ABOUT: &str = "port";
+const ABOUT: &Code = code::PORT;
 
 /// An own page that every version has: the one that says that there is no such page.
 const OWN_PAGE: &str = "/.pomerium/assets/none";
@@ -152,46 +142,20 @@ enum Answers {
     Nobody,
 }
 
-/// Where this machine reaches what listens on `address`.
-pub(super) fn from_here(plan: &Plan) -> Option<SocketAddr> {
-    let default = if plan.listen.insecure { 80 } else { 443 };
-    let mut address = parse_address(&plan.listen.address, default).ok()?;
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        // it takes IPv4 as well, and a machine may have no IPv6
-        IpAddr::V6(ip) if ip == Ipv6Addr::UNSPECIFIED => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V4(_) | IpAddr::V6(_) => {}
-    }
-    Some(address)
-}
-
 async fn who_answers(plan: &Plan) -> Answers {
-    let Some(address) = from_here(plan) else { return Answers::Nobody };
-    if tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect(address))
+    let Some(door) = Door::of(plan) else { return Answers::Nobody };
+    if tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect(door.address))
         .await
         .is_ok_and(|connected| connected.is_err())
     {
         return Answers::Nobody;
     }
-    let scheme = if plan.listen.insecure { Scheme::Http } else { Scheme::Https };
     let host = plan.hosts.exact_hosts().next().map_or("localhost", |host| host.as_str());
-    let Ok(field) = HeaderValue::from_str(host) else { return Answers::Nobody };
-    let target = Target {
-        upstream: Upstream {
-            scheme,
-            host: address.ip().to_string().into(),
-            port: address.port(),
-            path: OWN_PAGE.into(),
-        },
-        weight: 1,
-        host: field.clone(),
-    };
-    let tls =
-        UpstreamTls { verify: UpstreamVerify::Skip, server_name: Some(host.into()), client: None };
-    let trust = Trust::only([]);
-    match probe(&trust, (&target, &tls, &Outbound::default()), &field, Want::Text, PATIENCE).await {
-        Ok((_, body)) if body.contains(OWN_MARK) => Answers::Usher,
-        Ok((status, _)) => Answers::Somebody(format!("answers {}", status.as_u16())),
+    match door.ask(host, (Method::GET, OWN_PAGE), &[(header::ACCEPT, "*/*")]).await {
+        Ok(answered) if String::from_utf8_lossy(&answered.body).contains(OWN_MARK) => {
+            Answers::Usher
+        }
+        Ok(answered) => Answers::Somebody(format!("answers {}", answered.status.as_u16())),
         Err(error) => Answers::Somebody(format!("does not speak as usher does ({error})")),
     }
 }

@@ -4,10 +4,10 @@ use std::{net::IpAddr, time::Duration};
 
 use usher_rules::{plan::Plan, problem::Severity};
 
-use super::{PATIENCE, Tried};
+use super::{Code, PATIENCE, Tried, code};
 use crate::certs::report::hosts;
 
-const ABOUT: &str = "dns";
+const ABOUT: &Code = code::DNS;
 
 /// Each host of the plan, in order.
 pub(super) async fn tried(plan: &Plan) -> Vec<Tried> {

@@ -2,13 +2,13 @@
 
 use usher_rules::{plan::Plan, problem::Severity, time::Now};
 
-use super::{PATIENCE, Tried};
+use super::{Code, PATIENCE, Tried, code};
 use crate::{
     request::record::moment,
     signin::{Reception, reception, try_provider},
 };
 
-const ABOUT: &str = "provider";
+const ABOUT: &Code = code::PROVIDER;
 
 /// Of one that publishes something.
 const GOOD: &str = "discovery and keys are there";

@@ -11,13 +11,13 @@ use usher_rules::{
     problem::Severity,
 };
 
-use super::{PATIENCE, Tried};
+use super::{Code, PATIENCE, Tried, code};
 use crate::request::{
     forward::{ForwardError, Trust, Want, probe, speaks_tls},
     untimely,
 };
 
-const ABOUT: &str = "upstream";
+const ABOUT: &Code = code::UPSTREAM;
 
 /// One address of `to`, as one route speaks with it.
 struct Job {
@@ -62,7 +62,13 @@ fn jobs(plan: &Plan) -> Vec<Job> {
     jobs
 }
 
-fn host_toward(route: &Route, target: &Target) -> HeaderValue {
+/// What it sees as `Host`, for people.
+pub(super) fn shown(route: &Route, target: &Target) -> String {
+    String::from_utf8_lossy(host_toward(route, target).as_bytes()).into_owned()
+}
+
+/// What it sees as `Host`, as far as no client has a say in it.
+pub(super) fn host_toward(route: &Route, target: &Target) -> HeaderValue {
     match (&route.host_field, &route.from) {
         (HostField::Literal(host), _) => host.clone(),
         (HostField::Preserve, HostPattern::Exact { host, .. }) => {
@@ -88,6 +94,9 @@ impl Job {
             }
             Ok(_) if self.target.upstream.scheme == Scheme::Tcp => {
                 Tried::good(ABOUT, subject, "takes connections")
+            }
+            Ok(_) if self.target.upstream.scheme == Scheme::Udp => {
+                Tried::good(ABOUT, subject, "has an address; nobody can tell who listens there")
             }
             Ok((status, _)) => Tried::good(ABOUT, subject, format!("answers {status}")),
             Err(error) => Tried::bad(Severity::Error, ABOUT, subject, self.explained(&error)),

@@ -1,0 +1,120 @@
+//! A port of this machine whose connections go through a tunnel each.
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+
+use super::{Failure, beside, client::Client};
+
+/// After a connection could not be taken.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+
+/// First pause after the proxy was not reached; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// No pause is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Takes the port, and says so.
+pub(super) async fn bind(at: &str, client: &Client) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(at).await.map_err(Failure::Listen)?;
+    let at: SocketAddr = listener.local_addr().map_err(Failure::Listen)?;
+    let _nowhere_left = writeln!(io::stderr(), "{at} leads to {}", client.proxy.address);
+    Ok(listener)
+}
+
+/// Until the process ends.
+pub(super) async fn serve(listener: TcpListener, client: Arc<Client>) {
+    loop {
+        let Ok((mut near, _)) = listener.accept().await else {
+            sleep(BETWEEN_TRIES).await; // no file descriptors are left (EMFILE)
+            continue;
+        };
+        let client = Arc::clone(&client);
+        beside(async move {
+            match reached(&client, &near).await {
+                Ok(Some(mut far)) => {
+                    let _ended = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                }
+                Ok(None) => {}
+                Err(why) => {
+                    let _nowhere_left = writeln!(io::stderr(), "error: {why}");
+                }
+            }
+        });
+    }
+}
+
+/// A tunnel; nothing where whoever wanted it has gone. While the network is away, a laptop's
+/// programs wait for it as they would for a slow server.
+async fn reached(
+    client: &Client,
+    near: &TcpStream,
+) -> Result<Option<impl AsyncRead + AsyncWrite + Unpin + Send + use<>>, Failure> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match client.open().await {
+            Ok(far) => return Ok(Some(far)),
+            Err(why @ Failure::Unreached { .. }) => {
+                let seconds = pause.as_secs_f32();
+                let _nowhere_left = writeln!(io::stderr(), "{why}; the next try is in {seconds} s");
+            }
+            Err(why) => return Err(why),
+        }
+        tokio::select! {
+            biased;
+            () = gone(near) => return Ok(None),
+            () = sleep(pause) => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// When somebody has closed their end; what they have said by then stays to be read.
+async fn gone(near: &TcpStream) {
+    let mut octet = [0];
+    match near.peek(&mut octet).await {
+        Ok(0) | Err(_) => {}
+        Ok(_) => std::future::pending().await, // has words for the other side: waits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::AsyncWriteExt as _,
+        net::{TcpListener, TcpStream},
+    };
+    use usher_lab::patience::within;
+
+    use super::gone;
+
+    #[tokio::test]
+    async fn who_hangs_up_before_the_network_is_back_is_waited_for_no_longer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        drop(near);
+        within("it is seen", gone(&far)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_said_something_is_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        near.write_all(b"SSH-2.0").await.unwrap();
+        far.readable().await.unwrap();
+        let waited = tokio::time::timeout(super::LONGEST_PAUSE, gone(&far)).await;
+        assert!(waited.is_err(), "its words are for the other side");
+    }
+}

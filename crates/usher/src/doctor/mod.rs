@@ -1,0 +1,111 @@
+//! What is wrong with a door and the house behind it, for whom, and what to do: `usher doctor`,
+//! `usher check --live` and `/.pomerium/doctor`.
+//!
+//! | tried | how |
+//! |---|---|
+//! | [`names`] | each host of `from` is looked up |
+//! | [`ports`] | each address is bound for a moment, or who answers there is asked |
+//! | [`certificates`] | what a browser is shown, judged as a browser does |
+//! | [`upstreams`] | TCP, TLS and one GET, as the route would speak |
+//! | [`provider`] | discovery and keys |
+//! | [`front`] | the usher that runs: redirect, cookies, sign-in as far as without a person |
+//! | [`route`] | what a route to a Jellyfin has to say |
+//! | [`jellyfin`] | the Jellyfin itself, asked as usher asks it |
+//! | [`traffic`] | what comes through in between |
+//! | [`settings`] | what it says of its settings to who has its API key |
+//! | [`around`] | whether it is reached around usher |
+//!
+//! Nothing is changed, no data is written, nobody is signed in, and root is not needed; [`cure`]
+//! alone changes something, when it is asked to.
+
+mod around;
+mod certificates;
+pub mod code;
+pub mod cure;
+mod door;
+mod finding;
+mod front;
+mod jellyfin;
+mod names;
+mod ports;
+mod provider;
+mod route;
+mod server;
+mod settings;
+mod shown;
+mod traffic;
+mod upstreams;
+
+pub use self::{around::own_addresses, code::Code, cure::Cure, finding::Tried, shown::show};
+
+use std::{io, net::IpAddr, path::Path, time::Duration};
+
+use usher_rules::{plan::Plan, time::Now};
+
+use crate::request::forward::Trust;
+
+/// How long one thing may take: two would be enough on a good day.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Where things are looked at from.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Where usher keeps its data; without it certificates are not looked at on the disk.
+    pub data_dir: Option<&'a Path>,
+    /// The time here.
+    pub now: Now,
+    /// Addresses of this machine that others reach.
+    pub addresses: &'a [IpAddr],
+}
+
+/// Tries everything that `plan` names by itself: what a Jellyfin needs is not asked about.
+pub async fn basics(plan: &Plan, place: Place<'_>) -> Vec<Tried> {
+    at_the_door(plan, place).await.0
+}
+
+/// Everything: what [`basics`] tries, the way in through the usher that runs, and each Jellyfin.
+pub async fn examine(plan: &Plan, place: Place<'_>) -> Vec<Tried> {
+    let (mut all, door) = at_the_door(plan, place).await;
+    all.extend(front::tried(plan, door.as_ref()).await);
+    all.extend(jellyfins(plan, door.as_ref(), place.addresses).await);
+    all
+}
+
+/// What [`basics`] tries, and the door where an usher runs.
+async fn at_the_door(plan: &Plan, place: Place<'_>) -> (Vec<Tried>, Option<door::Door>) {
+    let (names, ports) = tokio::join!(names::tried(plan), ports::tried(plan));
+    let ours = ports.iter().any(|port| port.is_the_door);
+    let (certificates, upstreams, providers) = tokio::join!(
+        certificates::tried(plan, place.data_dir, ours, place.now.wall),
+        upstreams::tried(plan),
+        provider::tried(plan, place.now),
+    );
+    let ports = ports.into_iter().map(|port| port.tried);
+    let all = names.into_iter().chain(ports).chain(certificates).chain(upstreams);
+    (all.chain(providers).collect(), door::Door::of(plan).filter(|_| ours))
+}
+
+/// Each Jellyfin behind a route, and the route.
+async fn jellyfins(plan: &Plan, door: Option<&door::Door>, addresses: &[IpAddr]) -> Vec<Tried> {
+    let trust = Trust::system(&plan.extra_roots);
+    let mut all = Vec::new();
+    for route in &plan.routes {
+        if let Some(server) = server::Server::of(plan, route, &trust) {
+            all.extend(jellyfin::tried(&server, door, addresses).await);
+        }
+    }
+    all
+}
+
+/// Does `work` on a runtime of its own. Blocks until it is done.
+///
+/// # Errors
+///
+/// The system gives no runtime.
+pub fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // a resolver that is silent keeps a thread: nobody waits for it
+    runtime.shutdown_background();
+    Ok(done)
+}

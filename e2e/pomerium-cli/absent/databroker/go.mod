@@ -1,0 +1,4 @@
+// Its package is part of the main module at the version that go.mod takes.
+module github.com/pomerium/pomerium/pkg/grpc/databroker
+
+go 1.25
