@@ -47,6 +47,11 @@ impl TokenHash {
         Self(octets)
     }
 
+    /// 64 hexadecimal digits, small ones.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+
     /// 64 hexadecimal digits, in either case.
     pub fn of_hex(text: &str) -> Option<Self> {
         let mut octets = [0; 32];

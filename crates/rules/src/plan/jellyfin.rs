@@ -60,7 +60,7 @@ pub struct GroupLibraries {
 pub struct Service {
     /// Of its key.
     pub key: TokenHash,
-    /// Each a path, or with `/*` at the end all that is below one.
+    /// Each a path, or with `/*` at the end all that is below one; in small letters.
     pub paths: Vec<Box<str>>,
     /// From where it asks.
     pub addresses: Vec<IpNet>,

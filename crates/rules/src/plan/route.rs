@@ -139,6 +139,11 @@ pub struct Tunnel {
 }
 
 impl Route {
+    /// Who looks after the app behind it, where it is one that is known from inside.
+    pub fn admin_policy(&self) -> Option<&Arc<Policy>> {
+        self.jellyfin.as_ref()?.admin_policy.as_ref()
+    }
+
     /// What holds because a Jellyfin wants it, though nobody wrote it: as a config would say it.
     pub fn unasked(&self) -> impl Iterator<Item = &'static str> {
         let names = self.jellyfin.as_ref().map_or(&[][..], |jellyfin| &*jellyfin.unasked);

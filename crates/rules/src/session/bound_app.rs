@@ -10,6 +10,10 @@ pub struct BoundApp {
     pub token: Box<str>,
     /// The server that its token is for, as its routes write it.
     pub server: Box<str>,
+    /// The library as its people know it: the host, and what is in front of its paths, where it was
+    /// let in. The server may move behind it.
+    #[serde(default)]
+    pub host: Box<str>,
     /// The id of the user that it is there.
     pub user: Box<str>,
     /// Which app, as it said when it was let in: later it may say something else.

@@ -10,7 +10,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use serde_json::{Value, json};
-use usher_rules::{jellyfin::pairing::AppNames, secret::Secret};
+use usher_rules::{
+    jellyfin::{Token, pairing::AppNames},
+    secret::Secret,
+};
 
 use crate::request::forward::OwnClient;
 
@@ -32,6 +35,9 @@ pub(super) enum NotDone {
     /// The key is not, or no longer, one of an administrator.
     #[error("the server does not take `jellyfin.api_key`")]
     WrongKey,
+    /// It takes the key, and does not do it.
+    #[error("the server refuses it (403), though it knows `jellyfin.api_key`")]
+    Forbidden,
     /// Its administrator has switched Quick Connect off.
     #[error("Quick Connect is switched off at the server")]
     Off,
@@ -64,10 +70,40 @@ pub(super) struct Minted {
     pub answer: Bytes,
 }
 
+/// Is it an API key?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IsKey {
+    /// It is nobody's.
+    Yes,
+    /// Somebody's, or it counts for nothing.
+    No,
+}
+
+/// Is a token an API key? Somebody's is none, whoever that is; what counts for nothing is none, too.
+///
+/// # Errors
+///
+/// [`NotDone::NoAnswer`]: it may be one.
+pub(super) async fn is_key(
+    client: &OwnClient,
+    base: &str,
+    token: &Token,
+) -> Result<IsKey, NotDone> {
+    let authorization = format!("MediaBrowser Token=\"{}\"", escaped(token.expose()));
+    let asked = (Method::GET, "/Users/Me");
+    let (status, _) = ask((client, base), asked, &authorization, None).await?;
+    match status {
+        // It is let in, and has no user.
+        StatusCode::BAD_REQUEST => Ok(IsKey::Yes),
+        status if status.is_server_error() => Err(NotDone::NoAnswer),
+        _ => Ok(IsKey::No),
+    }
+}
+
 /// One server, as usher speaks with it.
 pub(super) struct Api<'a> {
     /// The client, which keeps no connection.
-    pub client: &'a OwnClient,
+    pub client: OwnClient,
     /// Its address and what is in front of all paths, without a slash at the end.
     pub base: &'a str,
     /// `jellyfin.api_key`.
@@ -84,25 +120,7 @@ impl Api<'_> {
         authorization: &str,
         body: Option<Value>,
     ) -> Result<Answer, NotDone> {
-        let json = body.map_or_else(String::new, |body| body.to_string());
-        let mut value = HeaderValue::try_from(authorization)
-            .map_err(|_| NotDone::Unreadable("what an app says of itself"))?;
-        value.set_sensitive(true);
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{target}", self.base))
-            .header(header::AUTHORIZATION, value)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::USER_AGENT, "usher")
-            .body(Full::new(Bytes::from(json)))
-            .map_err(|_| NotDone::Unreadable("its address"))?;
-        let exchange = async {
-            let answer = self.client.request(request).await.map_err(|_| NotDone::NoAnswer)?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, LONGEST).collect().await;
-            Ok((head.status, body.map_err(|_| NotDone::NoAnswer)?.to_bytes()))
-        };
-        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or(Err(NotDone::NoAnswer))
+        ask((&self.client, self.base), (method, target), authorization, body).await
     }
 
     /// With the key.
@@ -116,7 +134,8 @@ impl Api<'_> {
         let authorization = format!("MediaBrowser Token=\"{key}\"");
         let (status, body) = self.ask(method, target, &authorization, body).await?;
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(NotDone::WrongKey),
+            StatusCode::UNAUTHORIZED => Err(NotDone::WrongKey),
+            StatusCode::FORBIDDEN => Err(NotDone::Forbidden),
             status if status.is_server_error() => Err(NotDone::NoAnswer),
             status => Ok((status, body)),
         }
@@ -167,6 +186,33 @@ impl Api<'_> {
         let target = format!("/Devices?id={}", escaped(device_id));
         self.administer(Method::DELETE, &target, None).await.map(drop)
     }
+}
+
+async fn ask(
+    (client, base): (&OwnClient, &str),
+    (method, target): (Method, &str),
+    authorization: &str,
+    body: Option<Value>,
+) -> Result<Answer, NotDone> {
+    let json = body.map_or_else(String::new, |body| body.to_string());
+    let mut value = HeaderValue::try_from(authorization)
+        .map_err(|_| NotDone::Unreadable("what an app says of itself"))?;
+    value.set_sensitive(true);
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{}{target}", base))
+        .header(header::AUTHORIZATION, value)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::USER_AGENT, "usher")
+        .body(Full::new(Bytes::from(json)))
+        .map_err(|_| NotDone::Unreadable("its address"))?;
+    let exchange = async {
+        let answer = client.request(request).await.map_err(|_| NotDone::NoAnswer)?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LONGEST).collect().await;
+        Ok((head.status, body.map_err(|_| NotDone::NoAnswer)?.to_bytes()))
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.unwrap_or(Err(NotDone::NoAnswer))
 }
 
 /// `Authorization` of an app that has no token yet.

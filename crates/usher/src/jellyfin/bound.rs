@@ -13,13 +13,15 @@ use std::{
 
 use foldhash::fast::RandomState;
 use usher_rules::{
-    jellyfin::TokenHash,
+    jellyfin::{DeviceAt, EndedApp, EndedApps, TokenHash},
     plan::BUILTIN,
     session::{BoundApp, Session, SessionId, SignedIn},
     time::{Now, UnixTime},
 };
 
-use super::Whose;
+use tokio::time::Instant;
+
+use super::{Whose, place::Place};
 use crate::request::identify::{LiveSession, SessionStore, StoreError, end_with_replaced, look_up};
 
 /// How long an app stays somebody's. Then they let it in again.
@@ -29,10 +31,18 @@ pub(super) const BOUND_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 /// sign-in anywhere is one, and so is what it says when it is asked again.
 const UNVOUCHED: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// How long after a server did not drop a device it is asked to again.
+const AGAIN: Duration = Duration::from_secs(60);
+
 /// Which token leads to which session.
 pub(super) struct BoundApps {
     sessions: Arc<dyn SessionStore>,
     by_token: RwLock<HashMap<TokenHash, Arc<Device>, RandomState>>,
+    kept: Arc<dyn EndedApps>,
+    /// Those that their server may still take: they count for nothing here, whatever comes with them.
+    ended: RwLock<HashMap<TokenHash, DeviceAt, RandomState>>,
+    /// When a server was last asked to drop a device.
+    asked: Mutex<HashMap<DeviceAt, Instant>>,
 }
 
 /// One app.
@@ -42,23 +52,17 @@ struct Device {
     seen: Mutex<Seen>,
 }
 
-/// What a server knows a device by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DeviceAt {
-    /// As [`BoundApp::server`].
-    pub server: Box<str>,
-    /// As [`BoundApp::device_id`].
-    pub device_id: Box<str>,
-}
-
 /// When it asked last, and from where; nothing since the start.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Seen(pub Option<(UnixTime, IpAddr)>);
 
 impl BoundApps {
     /// Those that are let in.
-    pub(super) fn new(sessions: Arc<dyn SessionStore>) -> Self {
-        let bound = Self { sessions, by_token: RwLock::default() };
+    pub(super) fn new(sessions: Arc<dyn SessionStore>, kept: Arc<dyn EndedApps>) -> Self {
+        let ended = kept.ended_before().into_iter().map(|EndedApp { token, at }| (token, at));
+        let ended = RwLock::new(ended.collect());
+        let (by_token, asked) = (RwLock::default(), Mutex::default());
+        let bound = Self { sessions, by_token, kept, ended, asked };
         bound.sessions.all().iter().for_each(|live| bound.remember(live));
         bound
     }
@@ -67,7 +71,11 @@ impl BoundApps {
         let Some(app) = &live.session().app else { return };
         let Some(token) = TokenHash::of_hex(&app.token) else { return };
         let (session, seen) = (live.session().id.clone(), Mutex::default());
-        let at = DeviceAt { server: app.server.clone(), device_id: app.device_id.clone() };
+        let at = DeviceAt {
+            server: app.server.clone(),
+            host: app.host.clone(),
+            device_id: app.device_id.clone(),
+        };
         let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
         by_token.insert(token, Arc::new(Device { session, at, seen }));
     }
@@ -81,15 +89,18 @@ impl BoundApps {
     pub(super) async fn whose(
         &self,
         token: &TokenHash,
-        server: &str,
+        place: Place<'_>,
         from: IpAddr,
         now: Now,
     ) -> Whose {
-        let Some(device) = self.find(token) else { return Whose::Nobodys };
+        let Some(device) = self.find(token) else {
+            let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
+            return if ended.contains_key(token) { Whose::Ended } else { Whose::Nobodys };
+        };
         let Ok(live) = look_up(&*self.sessions, &device.session).await else {
             return Whose::Ended; // nobody can say now
         };
-        let is_here = |app: &BoundApp| *app.server == *server;
+        let is_here = |app: &BoundApp| place.has(&app.server, &app.host);
         let live = live.filter(|live| live.session().app.as_deref().is_some_and(is_here));
         let Some(live) = live.filter(|live| is_vouched_for(live, now)) else {
             return Whose::Ended;
@@ -167,10 +178,10 @@ impl BoundApps {
     }
 
     /// The apps of whoever has this session, at this server.
-    pub(super) fn of(&self, live: &LiveSession, server: &str) -> Vec<Arc<LiveSession>> {
+    pub(super) fn of(&self, live: &LiveSession, place: Place<'_>) -> Vec<Arc<LiveSession>> {
         let mut own = self.sessions.of_person(&live.person().id);
         own.retain(|one| one.session().idp_id == live.session().idp_id);
-        let is_here = |app: &BoundApp| *app.server == *server;
+        let is_here = |app: &BoundApp| place.has(&app.server, &app.host);
         own.retain(|one| one.session().app.as_deref().is_some_and(is_here));
         own.retain(|one| !is_seat(one)); // its browser stands for it
         own.sort_by_key(|one| std::cmp::Reverse(one.session().issued_at));
@@ -217,8 +228,8 @@ impl BoundApps {
     }
 
     /// Has each app know of its owner what their newest session does, and gives the devices on
-    /// which nobody has an app any more, once. To be called every second: a film goes on by what is
-    /// known of its app.
+    /// which nobody has an app any more, each once in [`AGAIN`], until [`BoundApps::dropped`]. To be
+    /// called every second: a film goes on by what is known of its app.
     pub(super) async fn follow(&self, now: UnixTime) -> Vec<DeviceAt> {
         let all: Vec<_> = {
             let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
@@ -236,10 +247,31 @@ impl BoundApps {
             }
         }
         let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<_> = ended.iter().filter_map(|token| by_token.remove(token)).collect();
-        let mut gone: Vec<_> = gone.into_iter().map(|device| device.at.clone()).collect();
-        gone.retain(|at| by_token.values().all(|other| other.at != *at));
-        gone
+        let mut gone = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        for token in ended {
+            // Known as ended before it is unknown as somebody's.
+            gone.extend(by_token.remove(&token).map(|device| (token, device.at.clone())));
+        }
+        let is_free = |at: &&DeviceAt| by_token.values().all(|other| other.at != **at);
+        let mut due: Vec<_> = gone.values().filter(is_free).cloned().collect();
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.retain(|_, at| at.elapsed() < AGAIN);
+        due.retain(|at| asked.insert(at.clone(), Instant::now()).is_none());
+        due
+    }
+
+    /// A server has dropped a device: nothing that it had there works any more.
+    pub(super) async fn dropped(&self, at: &DeviceAt) {
+        let tokens: Vec<_> = {
+            let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
+            ended.iter().filter(|(_, other)| *other == at).map(|(token, _)| *token).collect()
+        };
+        if self.kept.forget_ended(tokens.clone()).await.is_ok() {
+            let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+            ended.retain(|token, _| !tokens.contains(token));
+            // The next one that ends on it is told at once.
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(at);
+        }
     }
 
     /// Ends an app whose browser's session was ended. One that ran out with it lets a film play on.
@@ -287,7 +319,10 @@ mod tests {
     use std::{net::Ipv4Addr, time::Instant};
 
     use serde_json::json;
-    use usher_rules::session::LetInBy;
+    use usher_rules::{
+        people::{BoxFuture, PeopleError},
+        session::LetInBy,
+    };
 
     use super::*;
     use crate::request::identify::{
@@ -295,7 +330,8 @@ mod tests {
         memory::MemorySessions,
     };
 
-    const TV: &str = "http://tv:8096";
+    const TV: Place<'_> = Place { servers: &[], host: "tv.test", base: "" };
+    const OTHER: Place<'_> = Place { servers: &[], host: "other.test", base: "" };
     const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn at(seconds: u64) -> Now {
@@ -307,13 +343,26 @@ mod tests {
         TokenHash([n; 32])
     }
 
+    struct NoneEnded;
+
+    impl EndedApps for NoneEnded {
+        fn ended_before(&self) -> Vec<EndedApp> {
+            Vec::new()
+        }
+
+        fn forget_ended(&self, _: Vec<TokenHash>) -> BoxFuture<'_, Result<(), PeopleError>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
     /// App number `n`, of a person of that provider.
     fn app(n: u8, device_id: &str, provider: &str) -> SignedIn {
         let mut new = contract::session(n, "ann");
         new.session.idp_id = provider.into();
         new.session.app = Some(Box::new(BoundApp {
             token: data_encoding::HEXLOWER.encode(&token(n).0).into(),
-            server: TV.into(),
+            server: "http://tv:8096".into(),
+            host: "tv.test".into(),
             user: "1".into(),
             client: "TV".into(),
             device: "SHIELD".into(),
@@ -327,7 +376,7 @@ mod tests {
     /// Her browser's session, and apps that she let in.
     async fn bound(apps: Vec<SignedIn>) -> (Arc<MemorySessions>, BoundApps) {
         let sessions = Arc::new(MemorySessions::default());
-        let bound = BoundApps::new(Arc::<MemorySessions>::clone(&sessions));
+        let bound = BoundApps::new(Arc::<MemorySessions>::clone(&sessions), Arc::new(NoneEnded));
         let ann = sessions.insert(contract::session(100, "ann")).await.unwrap();
         for app in apps {
             bound.bind(app, &ann).await.unwrap();
@@ -335,7 +384,7 @@ mod tests {
         (sessions, bound)
     }
 
-    async fn is_bound(bound: &BoundApps, n: u8, server: &str, seconds: u64) -> bool {
+    async fn is_bound(bound: &BoundApps, n: u8, server: Place<'_>, seconds: u64) -> bool {
         matches!(bound.whose(&token(n), server, FROM, at(seconds)).await, Whose::Bound(_))
     }
 
@@ -345,15 +394,12 @@ mod tests {
         let (sessions, bound) = bound(apps).await;
         assert!(!is_bound(&bound, 1, TV, 100).await, "its device was let in anew");
         assert!(is_bound(&bound, 2, TV, 100).await && is_bound(&bound, 3, TV, 100).await);
-        assert!(!is_bound(&bound, 3, "http://other:8096", 100).await, "another server");
+        assert!(!is_bound(&bound, 3, OTHER, 100).await, "another server");
         let nobodys = bound.whose(&token(9), TV, FROM, at(100)).await;
         assert!(matches!(nobodys, Whose::Nobodys));
-        assert_eq!(
-            bound.follow(UnixTime::from_seconds(100)).await,
-            [],
-            "its device has another app of hers"
-        );
-        let after = BoundApps::new(Arc::<MemorySessions>::clone(&sessions));
+        let gone = bound.follow(UnixTime::from_seconds(100)).await;
+        assert_eq!(gone, [], "its device has another app of hers");
+        let after = BoundApps::new(Arc::<MemorySessions>::clone(&sessions), Arc::new(NoneEnded));
         assert!(is_bound(&after, 2, TV, 100).await, "after a restart");
         end_each_of(&*sessions, "ann").await;
         assert!(!is_bound(&bound, 2, TV, 100).await);
@@ -365,7 +411,16 @@ mod tests {
             .collect();
         gone.sort();
         assert_eq!(gone, ["phone".into(), "tv".into()]);
-        assert_eq!(bound.follow(UnixTime::from_seconds(100)).await, [], "told once");
+        assert_eq!(bound.follow(UnixTime::from_seconds(100)).await, [], "told once in a while");
+        // Whoever shows it is refused for as long as the server may take it.
+        let ended = bound.whose(&token(2), TV, FROM, at(100)).await;
+        assert!(matches!(ended, Whose::Ended), "{ended:?}");
+        for device_id in ["phone", "tv"] {
+            let (server, host) = ("http://tv:8096".into(), "tv.test".into());
+            bound.dropped(&DeviceAt { server, host, device_id: device_id.into() }).await;
+        }
+        let unknown = bound.whose(&token(2), TV, FROM, at(100)).await;
+        assert!(matches!(unknown, Whose::Nobodys), "{unknown:?}");
     }
 
     #[tokio::test]

@@ -3,10 +3,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use usher_rules::{
-    jellyfin::{Door, Opening, TokenHash},
+    jellyfin::{Door, Opening, Token, TokenHash},
     people::BoxFuture,
 };
 
+use super::asked::answered_here;
 use crate::request::{Answers, AppRequest, Body, identify::LiveSession};
 
 /// Whose a token is.
@@ -24,6 +25,12 @@ pub enum Whose {
 pub trait Devices: Send + Sync {
     /// Whose a token is.
     fn whose<'a>(&'a self, token: TokenHash, asked: AppRequest<'a>) -> BoxFuture<'a, Whose>;
+
+    /// Has a server say whether a token that nobody here knows is an API key.
+    fn learn_of<'a>(&'a self, token: &'a Token, asked: AppRequest<'a>) -> BoxFuture<'a, ()>;
+
+    /// Did it say that it is none? Where it said nothing, it may be one.
+    fn is_no_key(&self, token: TokenHash, asked: AppRequest<'_>) -> bool;
 
     /// Whose a request is that brings no token, where one that did opened that; for what is behind
     /// this door.
@@ -47,13 +54,21 @@ pub trait Devices: Send + Sync {
     fn answer<'a>(&'a self, asked: AppRequest<'a>, body: Bytes) -> BoxFuture<'a, Response<Body>>;
 }
 
-/// Where no device is bound: no token is known, and none is given.
+/// Where nothing is served (`usher explain`): no token is known, and what is open is told.
 #[derive(Clone, Copy, Debug)]
 pub struct NoDevices;
 
 impl Devices for NoDevices {
     fn whose<'a>(&'a self, _: TokenHash, _: AppRequest<'a>) -> BoxFuture<'a, Whose> {
         Box::pin(std::future::ready(Whose::Nobodys))
+    }
+
+    fn learn_of<'a>(&'a self, _: &'a Token, _: AppRequest<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn is_no_key(&self, _: TokenHash, _: AppRequest<'_>) -> bool {
+        true
     }
 
     fn granted<'a>(
@@ -66,8 +81,8 @@ impl Devices for NoDevices {
 
     fn passed(&self, _: AppRequest<'_>) {}
 
-    fn answers(&self, _: Opening, _: AppRequest<'_>) -> Answers {
-        Answers::Upstream
+    fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers {
+        answered_here(opening, asked)
     }
 
     fn answers_somebody(&self, _: AppRequest<'_>) -> Answers {

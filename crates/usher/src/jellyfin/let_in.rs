@@ -15,10 +15,10 @@ use usher_rules::{
 };
 
 use super::{
-    api::{Api, NotDone},
     bound::BOUND_FOR,
     not_let_in::{NotLetIn, owner},
     pairing::Pairing,
+    place::host_of,
 };
 use crate::request::{
     AppRequest, EventName,
@@ -84,16 +84,15 @@ impl Pairing {
         (live, by): (&Arc<LiveSession>, LetInBy),
         app: &AppNames,
     ) -> Result<(Bytes, Arc<LiveSession>), NotLetIn> {
-        let settings = asked.route.jellyfin.as_deref().ok_or(NotDone::NoKey)?;
-        let key = settings.api_key.as_ref().ok_or(NotDone::NoKey)?;
         let until = self.until(live, asked.now.wall).await?;
-        let api = Api { client: &self.client, base: server, key };
+        let api = self.api(asked.route, server)?;
         let account = self.account(asked, &api, live).await?;
         let minted = api.mint(app, &account).await?;
         let token = TokenHash::of(minted.token.expose());
         let bound = BoundApp {
             token: data_encoding::HEXLOWER.encode(&token.0).into(),
             server: server.into(),
+            host: host_of(asked),
             user: account.id,
             client: app.client.clone(),
             device: app.device.clone(),

@@ -22,8 +22,10 @@ use usher_rules::{
 
 use super::{
     api::NotDone,
+    asked::PAGE,
     not_let_in::{NotLetIn, owner},
-    pairing::{PAGE, Pairing},
+    pairing::Pairing,
+    place::{place_of, servers_of},
 };
 use crate::request::{
     AppRequest, Body, EventName, error_page,
@@ -103,7 +105,8 @@ impl Pairing {
         live: &LiveSession,
         which: &str,
     ) -> Response<Body> {
-        for one in self.bound.of(live, server) {
+        let servers = servers_of(asked.route);
+        for one in self.bound.of(live, place_of(asked, &servers)) {
             let is_meant = which == END_OTHERS || one.session().id.as_str() == which;
             if !is_meant {
                 continue;
@@ -131,7 +134,9 @@ impl Pairing {
         let (here, reader, now) = (asked.visitor, owner(live), asked.now.monotonic);
         let near = self.with(server, |all| all.near(here, &reader, now));
         let near: Vec<_> = near.iter().map(|one| Listed::of(one, here)).collect();
-        let own: Vec<_> = self.bound.of(live, server).iter().map(|one| self.own(one)).collect();
+        let servers = servers_of(asked.route);
+        let own = self.bound.of(live, place_of(asked, &servers));
+        let own: Vec<_> = own.iter().map(|one| self.own(one)).collect();
         let (words, app) = match &said {
             Said::Nothing => (None, None),
             Said::Words(words) => (Some(words.clone()), None),
@@ -253,7 +258,11 @@ pub(super) const fn words(error: &NotLetIn) -> &'static str {
              switch it on."
         }
         NotLetIn::NotDone(
-            NotDone::NoKey | NotDone::WrongKey | NotDone::NoAccount | NotDone::Unreadable(_),
+            NotDone::NoKey
+            | NotDone::WrongKey
+            | NotDone::Forbidden
+            | NotDone::NoAccount
+            | NotDone::Unreadable(_),
         ) => {
             "The library did not let your app in. Its log says why: ask the person who runs this \
              server."
@@ -289,6 +298,7 @@ mod tests {
             NotDone::Off,
             NotDone::NoKey,
             NotDone::WrongKey,
+            NotDone::Forbidden,
             NotDone::NoAccount,
             NotDone::Unreadable("it"),
         ];

@@ -7,16 +7,20 @@
 
 mod answers;
 mod api;
+mod asked;
 mod bound;
 mod devices;
+mod keys;
 mod legacy;
 mod let_in;
 mod link;
 mod not_let_in;
 mod pairing;
 mod people;
+mod place;
 mod quick_connect;
 mod seat;
+mod servers;
 mod shield;
 mod states;
 mod toward;
@@ -103,7 +107,10 @@ impl App for JellyfinApp {
                     Some(Credential::Rejected)
                 }
                 // The web client's own, in a browser in which somebody is signed in.
-                Whose::Nobodys if asked.identity.session().is_some() => None,
+                Whose::Nobodys if shield::passes_unknown(asked) => {
+                    self.devices.learn_of(&token, asked).await;
+                    asked.identity.session().is_none().then_some(Credential::Rejected)
+                }
                 Whose::Nobodys => Some(Credential::Rejected),
             }
         })
@@ -111,7 +118,10 @@ impl App for JellyfinApp {
 
     fn demands(&self, asked: AppRequest<'_>) -> Demand {
         match settings(asked) {
-            Some(settings) => shield::demands(settings, self.states.of(asked.route), asked),
+            Some(settings) => {
+                let known = (&*self.devices, self.states.of(asked.route));
+                shield::demands(settings, known, asked)
+            }
             None => Demand::Nothing,
         }
     }

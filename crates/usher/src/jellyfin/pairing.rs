@@ -17,18 +17,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 use url::form_urlencoded;
 use usher_rules::{
     jellyfin::{
-        Door, Opening, TokenHash, credentials,
+        DeviceAt, Door, EndedApps, Opening, Token, TokenHash, credentials,
         grants::{About, Grants, about},
         pairing::{AppNames, Network, NoApp, NotAsked, Pairings, Polled, TooMany},
     },
     names::Origin,
     people::{BoxFuture, People},
-    plan::{Action, Level, Plan, Route},
+    plan::{Level, Plan, Route},
     secret::Secret,
     session::LetInBy,
     signin::same_origin,
@@ -37,25 +37,23 @@ use usher_rules::{
 
 use super::{
     Devices, Whose,
-    api::Api,
-    bound::{BoundApps, DeviceAt},
+    asked::{Asked, SMALL, answered_here},
+    bound::BoundApps,
+    keys::Keys,
     not_let_in::{NotLetIn, owner},
+    place::{leads_to, place_of, server_of, servers_of},
     quick_connect::{drawn, told},
     seat::{Asked as AskedOfSeat, Seats, is_library},
 };
 use crate::request::{
     Answers, AppRequest, Body, EventName, SignInJournal, SignInNote,
     accept::Tasks,
-    forward::{OwnClient, Trust, own_client},
+    forward::{Trust, UpstreamClients},
     identify::{LiveSession, SessionStore},
 };
 
-/// Where people say yes to apps. Jellyfin has nothing there.
-pub(super) const PAGE: &str = "/link";
 /// How long a connection to a server may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Octets of a body with a secret, or of a form.
-const SMALL: usize = 4096;
 /// So long may each thing be that an app says of itself, in characters; it stands on a page.
 const LONGEST_NAME: usize = 64;
 /// Octets of the longest id of a device. Web clients make theirs of their browser's name and the
@@ -66,7 +64,8 @@ const LONGEST_ID: usize = 1024;
 pub struct Pairing {
     pub(super) bound: BoundApps,
     pub(super) people: Arc<dyn People>,
-    pub(super) client: OwnClient,
+    pub(super) keys: Keys,
+    pub(super) clients: UpstreamClients,
     journal: Arc<dyn SignInJournal>,
     /// By server: two routes may lead to the same one.
     waiting: Mutex<BTreeMap<Box<str>, Pairings<Bytes>>>,
@@ -78,6 +77,8 @@ pub struct Pairing {
 pub struct PairingDeps {
     /// Where apps have their sessions.
     pub sessions: Arc<dyn SessionStore>,
+    /// Those whose sessions have ended.
+    pub ended: Arc<dyn EndedApps>,
     /// Our own people.
     pub people: Arc<dyn People>,
     /// What is told to operators.
@@ -86,68 +87,15 @@ pub struct PairingDeps {
     pub trust: Trust,
 }
 
-/// What is asked of us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Enabled,
-    Initiate,
-    Connect,
-    Exchange,
-    Authorize,
-    Page,
-}
-
-impl Asked {
-    /// Servers read paths without their case.
-    fn of(asked: AppRequest<'_>) -> Option<Self> {
-        let settings = asked.route.jellyfin.as_deref()?;
-        if !asked.path.other_readings().is_empty() {
-            return None;
-        }
-        let path = asked.path.decoded().to_ascii_lowercase();
-        if path == PAGE {
-            return Some(Self::Page);
-        }
-        let base = settings.base_path.to_ascii_lowercase();
-        let path = path.strip_prefix(&*base).unwrap_or(&path);
-        let old = ["/emby", "/mediabrowser"].iter().find_map(|old| path.strip_prefix(old));
-        let path = old.filter(|rest| rest.starts_with('/')).unwrap_or(path);
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let method = &asked.head.method;
-        let (gets, posts) = (*method == Method::GET, *method == Method::POST);
-        match path {
-            "/quickconnect/enabled" if gets => Some(Self::Enabled),
-            "/quickconnect/initiate" if gets || posts => Some(Self::Initiate),
-            "/quickconnect/connect" if gets => Some(Self::Connect),
-            "/users/authenticatewithquickconnect" if posts => Some(Self::Exchange),
-            "/quickconnect/authorize" if posts => Some(Self::Authorize),
-            _ => None,
-        }
-    }
-}
-
 impl Pairing {
     /// Knows the apps that were let in before.
-    ///
-    /// # Errors
-    ///
-    /// When the TLS library has none of the versions that we speak.
-    pub fn new(deps: PairingDeps) -> Result<Self, rustls::Error> {
-        let PairingDeps { sessions, people, journal, trust } = deps;
-        // Connections belong to the runtime that opened them, and several share this client.
-        let client = own_client(&trust, PATIENCE, |keep| {
-            keep.pool_max_idle_per_host(0);
-        })?;
-        let bound = BoundApps::new(sessions);
-        Ok(Self {
-            bound,
-            people,
-            client,
-            journal,
-            waiting: Mutex::default(),
-            grants: Mutex::default(),
-            seats: Seats::default(),
-        })
+    pub fn new(deps: PairingDeps) -> Self {
+        let PairingDeps { sessions, ended, people, journal, trust } = deps;
+        let clients = UpstreamClients::new(trust, PATIENCE);
+        let bound = BoundApps::new(sessions, ended);
+        let (waiting, grants) = (Mutex::default(), Mutex::default());
+        let (keys, seats) = (Keys::default(), Seats::default());
+        Self { bound, people, keys, clients, journal, waiting, grants, seats }
     }
 
     /// What somebody does with the apps that wait at a server.
@@ -185,12 +133,16 @@ impl Pairing {
     }
 
     async fn end_there(&self, plan: &Plan, ended: &DeviceAt) {
-        let is_there = |route: &&Arc<Route>| server_of(route).as_ref() == Some(&ended.server);
-        let route = plan.routes.iter().find(is_there);
-        let settings = route.and_then(|route| route.jellyfin.as_deref());
-        let Some(key) = settings.and_then(|it| it.api_key.as_ref()) else { return };
-        let api = Api { client: &self.client, base: &ended.server, key };
-        let _refused_here_already = api.end_device(&ended.device_id).await;
+        let is_there = |route: &&Arc<Route>| leads_to(route, &ended.server, &ended.host);
+        let Some(route) = plan.routes.iter().find(is_there) else { return };
+        let servers = servers_of(route);
+        // The one that made its token, or whichever stands in its place now.
+        let server = servers.iter().find(|one| **one == ended.server).or(servers.first());
+        let Some(Ok(api)) = server.map(|server| self.api(route, server)) else { return };
+        // Where it does not answer it is asked again; the token is refused here all the same.
+        if api.end_device(&ended.device_id).await.is_ok() {
+            self.bound.dropped(ended).await;
+        }
     }
 
     async fn answer_to(&self, asked: AppRequest<'_>, body: Bytes) -> Response<Body> {
@@ -285,23 +237,25 @@ impl Pairing {
 impl Devices for Pairing {
     fn whose<'a>(&'a self, token: TokenHash, asked: AppRequest<'a>) -> BoxFuture<'a, Whose> {
         Box::pin(async move {
-            let Some(server) = server_of(asked.route) else { return Whose::Nobodys };
-            self.bound.whose(&token, &server, asked.visitor, asked.now).await
+            let servers = servers_of(asked.route);
+            let place = place_of(asked, &servers);
+            self.bound.whose(&token, place, asked.visitor, asked.now).await
         })
     }
 
-    /// Without a key nobody can be let in, and the server's own is shut.
+    fn learn_of<'a>(&'a self, token: &'a Token, asked: AppRequest<'a>) -> BoxFuture<'a, ()> {
+        Box::pin(Pairing::learn_of(self, token, asked.route))
+    }
+
+    fn is_no_key(&self, token: TokenHash, asked: AppRequest<'_>) -> bool {
+        self.is_no_key_at(token, asked.route)
+    }
+
     fn answers(&self, opening: Opening, asked: AppRequest<'_>) -> Answers {
         if opening == Opening::Web {
             return self.answers_in_front(asked);
         }
-        let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
-        match Asked::of(asked) {
-            Some(_) if has_key && opening == Opening::QuickConnect => {
-                Answers::Own { at_most: SMALL }
-            }
-            Some(_) | None => Answers::Upstream,
-        }
+        answered_here(opening, asked)
     }
 
     fn granted<'a>(
@@ -347,14 +301,6 @@ impl fmt::Debug for Pairing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pairing").finish_non_exhaustive()
     }
-}
-
-/// The server of a route, as tokens are kept for it: two of its routes are one server.
-pub(super) fn server_of(route: &Route) -> Option<Box<str>> {
-    let settings = route.jellyfin.as_deref()?;
-    let Action::Forward(targets) = &route.action else { return None };
-    let upstream = targets.all.first()?.upstream.to_string();
-    Some(format!("{}{}", upstream.trim_end_matches('/'), settings.base_path).into())
 }
 
 /// What a request is about, by the one reading of its path.

@@ -147,6 +147,12 @@ fn is_administrator(user: &Value) -> bool {
     user.pointer("/Policy/IsAdministrator") != Some(&Value::Bool(false))
 }
 
+/// Letters beyond ASCII that fold into others' would make two people one.
+fn is_called(user: &Value, name: &str) -> bool {
+    let other = user.get("Name").and_then(Value::as_str).unwrap_or_default();
+    other.eq_ignore_ascii_case(name)
+}
+
 impl Api<'_> {
     /// The user of this name, which has no case there.
     async fn user_named(&self, name: &str) -> Result<Option<Value>, NotDone> {
@@ -154,12 +160,7 @@ impl Api<'_> {
         let Value::Array(users) = read(&users)? else {
             return Err(NotDone::Unreadable("its users"));
         };
-        let is_theirs = |user: &Value| {
-            let other = user.get("Name").and_then(Value::as_str).unwrap_or_default();
-            // Letters beyond ASCII that fold into others' would make two people one.
-            other.eq_ignore_ascii_case(name)
-        };
-        Ok(users.into_iter().find(is_theirs))
+        Ok(users.into_iter().find(|user| is_called(user, name)))
     }
 
     /// Nobody knows its password, and none would do.
@@ -223,5 +224,28 @@ impl Api<'_> {
             names.iter().any(|wanted| **wanted == *name)
         };
         Ok(all.iter().filter(is_named).filter_map(|one| one.get("ItemId").cloned()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::is_called;
+
+    /// The Kelvin sign and the long s are small letters of k and s; an account is not taken by them.
+    #[test]
+    fn only_letters_of_ascii_have_no_case_in_the_name_of_an_account() {
+        for (there, name, expected) in [
+            ("Kris@example.com", "kris@EXAMPLE.com", true),
+            ("\u{212a}ris@example.com", "kris@example.com", false),
+            ("kri\u{17f}@example.com", "kris@example.com", false),
+            ("KRIS@example.com", "\u{212a}ris@example.com", false),
+            ("\u{c9}va", "\u{e9}va", false),
+            ("\u{e9}va", "\u{e9}va", true),
+            ("", "kris", false),
+        ] {
+            assert_eq!(is_called(&json!({ "Name": there }), name), expected, "{there} {name}");
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn asked_for(settings: &Jellyfin, asked: AppRequest<'_>) -> Endpoint 
 /// What a request has to be beside what the policy says.
 pub(super) fn demands(
     settings: &Jellyfin,
-    state: Option<ServerState>,
+    (devices, state): (&dyn Devices, Option<ServerState>),
     asked: AppRequest<'_>,
 ) -> Demand {
     let found = match credentials(&asked.head.headers, asked.head.uri.query()) {
@@ -37,7 +37,11 @@ pub(super) fn demands(
     if state != Some(ServerState::SetupOpen) && service(settings, asked).is_some() {
         return Demand::Nothing; // the config names what it may
     }
-    if found.token.as_ref().is_some_and(|token| is_api_key(settings, token)) {
+    let is_key = |token: &Token| {
+        is_api_key(settings, token)
+            || passes_unknown(asked) && !devices.is_no_key(token.hash(), asked)
+    };
+    if found.token.as_ref().is_some_and(is_key) {
         let (rule, why, wrong) = ("jellyfin-api-key", API_KEY, Wrong::Nobody);
         return Demand::Refused(AppRefusal { rule, why, wrong });
     }
@@ -153,11 +157,10 @@ pub(super) fn service<'a>(settings: &'a Jellyfin, asked: AppRequest<'_>) -> Opti
     let key = token(asked)?.hash();
     let path = asked.path.decoded().to_ascii_lowercase();
     settings.services.iter().find(|service| {
-        let takes = |pattern: &str| takes(&pattern.to_ascii_lowercase(), &path);
         service.key == key
             && service.is_at(asked.visitor)
             && asked.path.other_readings().is_empty()
-            && service.paths.iter().any(|pattern| takes(pattern))
+            && service.paths.iter().any(|pattern| takes(pattern, &path))
     })
 }
 
@@ -166,6 +169,14 @@ fn takes(pattern: &str, path: &str) -> bool {
     match pattern.strip_suffix("/*") {
         Some(above) => path.strip_prefix(above).is_some_and(|below| below.starts_with('/')),
         None => pattern == path.trim_end_matches('/'),
+    }
+}
+
+/// Does a token that nobody here knows go on, beside a browser's session or on a public route?
+pub(super) fn passes_unknown(asked: AppRequest<'_>) -> bool {
+    match asked.identity.session() {
+        Some(live) => live.session().app.is_none(),
+        None => asked.route.is_public,
     }
 }
 

@@ -115,9 +115,11 @@ fn judged_wrong(
     judged: &Judged<'_>,
     problem: impl Fn(String, String) -> Problem,
 ) -> Option<Problem> {
-    let Judged { explanation, by, .. } = judged;
+    let Judged { explanation, by, opened, .. } = judged;
     let decision = &explanation.decision;
-    let (expected, answer, rule) = (test.expect.word(), decision.verdict.word(), &decision.rule);
+    let verdict = if opened.is_some() { Verdict::Allow } else { decision.verdict };
+    let (expected, answer, rule) =
+        (test.expect.word(), verdict.word(), opened.unwrap_or(&decision.rule));
     let reading = match by {
         ReadingOf::Canonical => "",
         ReadingOf::Others => ", as other servers read the path",
@@ -126,7 +128,7 @@ fn judged_wrong(
     let lacks = test.reason.filter(|reason| {
         !decision.allow.reasons.contains(*reason) && !decision.deny.reasons.contains(*reason)
     });
-    let what = match (decision.verdict == test.expect, lacks) {
+    let what = match (verdict == test.expect, lacks) {
         (true, None) => return None,
         (true, Some(reason)) => {
             let word = reason.word();

@@ -194,7 +194,7 @@ impl Door {
             }
             Verdict::SignIn => self.ask_to_sign_in(request, Prompt::IfNeeded).await,
             Verdict::SignInAgain => self.ask_to_sign_in(request, Prompt::Login).await,
-            Verdict::ShowDevice if request.seen.reader == Reader::Program => {
+            Verdict::ShowDevice if reader_of(request) == Reader::Program => {
                 unauthenticated(known, Preference::Json)
             }
             Verdict::ShowDevice => self.show_device(request, decision),
@@ -220,7 +220,7 @@ impl Door {
             ask_for_password(head, &mut response);
             return response;
         }
-        match request.seen.reader {
+        match reader_of(request) {
             Reader::Person => self.sign_in(request, prompt).await,
             Reader::Program => workers::leave_with_their_person(request).unwrap_or_else(|| {
                 let mut response = unauthenticated(known, Preference::Json);
@@ -237,6 +237,16 @@ impl Door {
     fn show_device(&self, request: &Identified<'_>, decision: &Decision) -> Response<Body> {
         let kind = decision.device.as_deref().unwrap_or_default();
         self.own.device_redirect(&needed(request, &page_of(request), Prompt::IfNeeded), kind)
+    }
+}
+
+/// Clients of an app that is known from inside may say nothing of what they take. They read a
+/// redirect to a page as "there is no such server"; whoever loads a page says so.
+fn reader_of(request: &Identified<'_>) -> Reader {
+    let is_known = request.routed.route().is_some_and(|route| route.jellyfin.is_some());
+    match is_known && !is_page_load(&request.head.headers) {
+        true => Reader::Program,
+        false => request.seen.reader,
     }
 }
 

@@ -154,6 +154,8 @@ pub struct Judged<'a> {
     pub by: ReadingOf,
     /// What the route's `shadow_policy` says, where it has one.
     pub shadow: Option<Decision>,
+    /// Why the route's app lets strangers in here, whom the policy would have sign in.
+    pub opened: Option<&'static str>,
     /// What the route does with what is let in.
     pub after: After,
 }
@@ -185,6 +187,7 @@ impl<'a> Foretold<'a> {
         match self {
             Self::Refused(_) | Self::Nowhere(_) | Self::Barred(_) => Verdict::Deny,
             Self::Unescaped(_) | Self::OwnPage(_) => Verdict::Allow,
+            Self::Judged(judged) if judged.opened.is_some() => Verdict::Allow,
             Self::Judged(judged) => judged.explanation.decision.verdict,
         }
     }
@@ -196,7 +199,7 @@ impl<'a> Foretold<'a> {
             Self::Nowhere(_) => PathRule::NoRoute.word(),
             Self::Barred(why) => why.rule(),
             Self::Unescaped(_) | Self::OwnPage(_) => PathRule::OwnPage.word(),
-            Self::Judged(judged) => &judged.explanation.decision.rule,
+            Self::Judged(judged) => judged.opened.unwrap_or(&judged.explanation.decision.rule),
         }
     }
 }
@@ -244,12 +247,24 @@ pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -
         Demand::Refused(refusal) => return tell(Foretold::Barred(Barred::ByApp(refusal))),
     };
     let explanation = authorize::explain(&request, (route, also.as_deref()));
-    let (by, shadow) = match authorize::permit(request, (route, also.clone()), |_| Unbound::No) {
-        Ok((_, Grounds::Policy(_, shadow))) => (ReadingOf::Canonical, shadow),
-        Ok((_, Grounds::Unbound(_))) => (ReadingOf::Canonical, None),
-        Err(refused) => (refused.by, refused.shadow),
+    let stranger = |Identified { head, identity, .. }: &Identified<'_>| match app {
+        Some(app) if !is_upgrade(head) => {
+            app.allows_unbound(AppRequest::new((seen, routed, route), head, identity))
+        }
+        Some(_) | None => Unbound::No,
     };
-    tell(Foretold::Judged(Box::new(Judged { routed, route, explanation, by, shadow, after })))
+    let (by, opened, shadow) = match authorize::permit(request, (route, also.clone()), stranger) {
+        Ok((_, Grounds::Policy(_, shadow))) => (ReadingOf::Canonical, None, shadow),
+        Ok((_, Grounds::Unbound(why))) => (ReadingOf::Canonical, Some(why), None),
+        Err(refused) => (refused.by, None, refused.shadow),
+    };
+    let judged = Judged { routed, route, explanation, by, shadow, opened, after };
+    tell(Foretold::Judged(Box::new(judged)))
+}
+
+/// Sockets are nothing that an app opens to strangers.
+fn is_upgrade(head: &Parts) -> bool {
+    head.headers.contains_key(header::UPGRADE)
 }
 
 /// In the order of [`super::path`].

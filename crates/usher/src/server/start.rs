@@ -152,7 +152,7 @@ impl Rooms {
         let tasks = Tasks::default();
         let passwords =
             Passwords::new(options.password_cost, kept.cores).map_err(StartError::Passwords)?;
-        let pairing = pairing(&kept)?;
+        let pairing = pairing(&kept);
         let states = Arc::<States>::default();
         let apps = jellyfin::beside(apps, Arc::<Pairing>::clone(&pairing), Arc::clone(&states));
         let (door, own) = open_door(&kept, &certificates.served, &tasks, passwords, apps)?;
@@ -298,14 +298,14 @@ impl Certified {
 }
 
 /// Who lets apps in.
-fn pairing(kept: &Kept) -> Result<Arc<Pairing>, StartError> {
-    let pairing = Pairing::new(PairingDeps {
+fn pairing(kept: &Kept) -> Arc<Pairing> {
+    Arc::new(Pairing::new(PairingDeps {
         sessions: Arc::<Store>::clone(&kept.store),
+        ended: Arc::<Store>::clone(&kept.store),
         people: Arc::<Store>::clone(&kept.store),
         journal: Arc::new(kept.recorder.clone()),
         trust: Trust::system(&kept.plan.extra_roots),
-    })?;
-    Ok(Arc::new(pairing))
+    }))
 }
 
 fn open_door(

@@ -34,6 +34,7 @@ mod backup;
 mod checksum;
 mod decision_file;
 mod directory;
+mod ended_apps;
 mod error;
 mod grants;
 mod id_token_keys;
@@ -68,7 +69,7 @@ pub use sessions::{LONGEST_SESSION, MOST_PER_PERSON, MOST_SESSIONS};
 use crate::request::{Panicked, identify::UsedHere};
 use index::Index;
 use reserve::Reserve;
-use usher_rules::session::Keys;
+use usher_rules::{jellyfin::EndedApp, session::Keys};
 use writer::Writer;
 
 /// How often we look for what other processes did.
@@ -79,6 +80,8 @@ pub struct Store {
     file: PathBuf,
     reserve: Reserve,
     sessions: Arc<Index>,
+    /// As they were when it was opened.
+    ended_apps: Vec<EndedApp>,
     most_sessions: usize,
     used: UsedHere,
     writer: Writer,
@@ -100,6 +103,7 @@ impl Store {
         let (db, file) = open::open(dir, patience)?;
         let sessions = Arc::new(Index::new());
         check(&db, &sessions).map_err(|failure| OpenError::of(&file, failure))?;
+        let ended_apps = ended_apps::load(&db).map_err(|failure| OpenError::of(&file, failure))?;
         let writer = Writer::start(db, Reserve::in_dir(dir))
             .map_err(|source| OpenError::io(&file, source))?;
         let reserve = Reserve::in_dir(dir);
@@ -109,6 +113,7 @@ impl Store {
             file,
             reserve,
             sessions,
+            ended_apps,
             most_sessions: MOST_SESSIONS,
             used,
             writer,

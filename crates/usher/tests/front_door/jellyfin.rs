@@ -307,7 +307,7 @@ async fn old_forms_are_translated_where_the_route_says_so() {
 #[tokio::test]
 async fn what_is_shut_is_foretold_with_its_reason() {
     let upstream = Upstream::echo();
-    let server = open(&upstream, "").await;
+    let server = open(&upstream, &format!("api_key: {KEY}")).await;
     let (plan, apps) = (
         server.running().plan(),
         jellyfin::beside(
@@ -316,12 +316,14 @@ async fn what_is_shut_is_foretold_with_its_reason() {
             Default::default(),
         ),
     );
-    for (method, path, rule) in [
-        ("POST", "/SYSTEM/restart", "jellyfin-restart"),
-        ("GET", "/metrics", "jellyfin-metrics"),
-        ("GET", "/Auth/Keys", "jellyfin-administration"),
-        ("GET", "/Items?ApiKey=a&api_key=b", "jellyfin-ambiguous"),
-        ("GET", "/Items/0a/Images/Primary", "jellyfin-pictures"),
+    for (method, path, rule, verdict) in [
+        ("POST", "/SYSTEM/restart", "jellyfin-restart", "deny"),
+        ("GET", "/metrics", "jellyfin-metrics", "deny"),
+        ("GET", "/Auth/Keys", "jellyfin-administration", "deny"),
+        ("GET", "/Items?ApiKey=a&api_key=b", "jellyfin-ambiguous", "deny"),
+        ("GET", "/Items/0a/Images/Primary", "jellyfin-pictures", "deny"),
+        ("GET", "/QuickConnect/Enabled", "jellyfin-quick-connect", "allow"),
+        ("GET", "/system/info/public", "jellyfin-info", "allow"),
     ] {
         let head = http::Request::builder().method(method).uri(path).header("host", "tv.test");
         let inquiry = Inquiry {
@@ -335,7 +337,7 @@ async fn what_is_shut_is_foretold_with_its_reason() {
             apps: &apps,
         };
         foretell(inquiry, |foretold| {
-            assert_eq!((foretold.rule(), foretold.verdict().word()), (rule, "deny"), "{path}");
+            assert_eq!((foretold.rule(), foretold.verdict().word()), (rule, verdict), "{path}");
         });
     }
 }

@@ -43,7 +43,7 @@ async fn begin(server: &TestServer, id: &str) -> Value {
 }
 
 /// Lets it in; gives its token.
-async fn let_in(server: &TestServer, ann: &mut Browser, id: &str) -> String {
+pub async fn let_in(server: &TestServer, ann: &mut Browser, id: &str) -> String {
     let begun = begin(server, id).await;
     let page = say_yes(ann, begun["Code"].as_str().unwrap()).await;
     assert!(page.body.contains("is in."), "{}", page.body);
@@ -91,7 +91,7 @@ fn answer(target: &str, tokens: &AtomicUsize) -> Value {
     }
 }
 
-async fn tell(exchange: &mut Exchange, tokens: &AtomicUsize) -> io::Result<()> {
+pub async fn tell(exchange: &mut Exchange, tokens: &AtomicUsize) -> io::Result<()> {
     let told = answer(exchange.target().1, tokens).to_string();
     exchange.reply(200, "content-type: application/json\r\n", told.as_bytes()).await
 }
@@ -175,7 +175,7 @@ async fn a_public_route_takes_no_api_key_either() {
         let answer = ask(&mut browser, "GET", "/Users", &[("x-emby-token", token)]).await;
         assert_eq!(answer.status, expected, "{}", answer.body);
     }
-    assert_eq!(heads(&upstream).len(), 1, "the key went no further");
+    assert!(!heads(&upstream).iter().any(|head| head.contains(KEY)), "the key went no further");
 }
 
 /// RFC 8441 has no `Upgrade`, and a client may leave out what else tells that it is a socket.

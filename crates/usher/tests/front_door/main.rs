@@ -50,6 +50,7 @@ mod http2_upstreams;
 mod invariants;
 mod jellyfin;
 mod jellyfin_kept;
+mod jellyfin_mended;
 mod jellyfin_strangers;
 mod keys;
 mod keys_in_files;

@@ -228,8 +228,11 @@ fn service(keys: &Section, problems: &mut Vec<Problem>) -> Option<Service> {
         let help = "write what `printf %s KEY | sha256sum` says";
         lacks(&SERVICE_KEY_SHA256, keys.given(&SERVICE_KEY_SHA256), help);
     }
-    let paths: Vec<Box<str>> =
-        keys.value(&SERVICE_PATHS).iter().map(|path| path.text.clone()).collect();
+    let paths: Vec<Box<str>> = keys
+        .value(&SERVICE_PATHS)
+        .iter()
+        .map(|path| path.text.to_ascii_lowercase().into())
+        .collect();
     if paths.is_empty() || !paths.iter().all(|path| path.starts_with('/')) {
         let help = "name each path that it asks, such as `/Items/*`";
         lacks(&SERVICE_PATHS, keys.given(&SERVICE_PATHS), help);

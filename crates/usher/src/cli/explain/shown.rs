@@ -88,7 +88,7 @@ impl Shown<'_> {
         });
         let Some(members) = object.as_object_mut() else { return object };
         if let Some(judged) = foretold.judged() {
-            let Judged { route, explanation, by, shadow, after, .. } = judged;
+            let Judged { route, explanation, by, shadow, opened, after, .. } = judged;
             let criteria = explanation.criteria.iter().map(|one| self.criterion(one));
             let route = json!({"name": route.name, "id": route.id, "line": route.line});
             members.insert("route".into(), route);
@@ -97,8 +97,11 @@ impl Shown<'_> {
             }
             members.insert("reading".into(), reading(*by).0.into());
             members.insert("criteria".into(), criteria.collect());
-            if explanation.decision.verdict != Verdict::Allow {
+            if foretold.verdict() != Verdict::Allow {
                 members.insert("way_in".into(), self.way_in(&explanation.way_in()));
+            }
+            if opened.is_some() {
+                members.insert("opened_to_strangers".into(), true.into());
             }
             if let Some(Decision { verdict, rule, .. }) = shadow {
                 let shadow = json!({"verdict": verdict.word(), "rule": **rule});
@@ -177,7 +180,11 @@ impl Shown<'_> {
     }
 }
 
-fn judged_words(Judged { explanation, after, by, .. }: &Judged<'_>) -> String {
+fn judged_words(Judged { explanation, after, by, opened, .. }: &Judged<'_>) -> String {
+    if opened.is_some() {
+        return "the app behind the route needs it before anybody is known: strangers get it"
+            .into();
+    }
     if *by != ReadingOf::Canonical {
         return "it is refused: 400".into();
     }
@@ -278,6 +285,9 @@ impl Shown<'_> {
     }
 
     fn way_in_lines(&self, judged: &Judged<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if judged.opened.is_some() {
+            return Ok(());
+        }
         let verdict = judged.explanation.decision.verdict;
         let way = judged.explanation.way_in();
         let begins = match verdict {

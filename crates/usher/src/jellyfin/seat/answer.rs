@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 
 use super::{
-    super::pairing::{Pairing, empty, server_of},
+    super::{
+        pairing::{Pairing, empty},
+        place::server_of,
+    },
     asked::{Asked, is_browser, is_library},
     left::has_left,
 };

@@ -4,7 +4,6 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use usher_rules::session::cookies;
 
 use super::super::{
-    api::Api,
     pairing::{Pairing, empty, failed},
     token,
 };
@@ -39,9 +38,7 @@ impl Pairing {
         let Some((live, token)) = asked.identity.session().cloned().zip(token(asked)) else {
             return empty(StatusCode::UNAUTHORIZED);
         };
-        let settings = asked.route.jellyfin.as_deref();
-        if let Some(key) = settings.and_then(|it| it.api_key.as_ref()) {
-            let api = Api { client: &self.client, base: server, key };
+        if let Ok(api) = self.api(asked.route, server) {
             let secret = usher_rules::secret::Secret::new(token.expose().as_bytes());
             let _refused_here_from_now_on = api.log_out(&secret).await;
         }

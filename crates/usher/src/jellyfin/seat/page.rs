@@ -91,7 +91,8 @@ pub(super) const fn words(error: &NotLetIn) -> &'static str {
         NotLetIn::NotDone(NotDone::NoAccount) => {
             "There is no user for you in the library. Ask the person who runs this server."
         }
-        NotLetIn::NotDone(NotDone::WrongKey | NotDone::Unreadable(_)) | NotLetIn::Gone => {
+        NotLetIn::NotDone(NotDone::WrongKey | NotDone::Forbidden | NotDone::Unreadable(_))
+        | NotLetIn::Gone => {
             "The library did not let you in. The log says why: ask the person who runs this server."
         }
         NotLetIn::NoName

@@ -22,6 +22,7 @@ use super::{
         let_in::{random, session},
         not_let_in::{NotLetIn, owner},
         pairing::{Pairing, failed},
+        place::{host_of, place_of, servers_of},
     },
     asked::is_browser,
     page::{AGAIN, words},
@@ -77,9 +78,9 @@ impl Pairing {
         let form = form.unwrap_or_default();
         let device = form.text("device").filter(|id| is_device(id));
         let Some(device) = device else { return failed(StatusCode::BAD_REQUEST) };
-        let settings = asked.route.jellyfin.as_deref();
-        let Some(key) = settings.and_then(|it| it.api_key.as_ref()) else {
-            return not_seated(asked, &NotDone::NoKey.into());
+        let api = match self.api(asked.route, server) {
+            Ok(api) => api,
+            Err(error) => return not_seated(asked, &error.into()),
         };
         let place = self.seats.of(&live.session().id, server, asked.now.monotonic);
         if !place.comes(asked.now.monotonic) {
@@ -87,7 +88,6 @@ impl Pairing {
         }
         let token = form.text("token").filter(|token| is_token(token));
         let token = token.map(|token| Secret::new(token.as_bytes()));
-        let api = Api { client: &self.client, base: server, key };
         let seating = Seating { asked, server, live, api, place: &place, device, token };
         match self.seated(&seating).await {
             Ok(answer) => {
@@ -130,7 +130,9 @@ impl Pairing {
     async fn keeps(&self, seating: &Seating<'_>, account: &Account) -> Result<bool, NotLetIn> {
         let Some(token) = &seating.token else { return Ok(false) };
         let (asked, hash) = (seating.asked, TokenHash::of(token.expose()));
-        let whose = self.bound.whose(&hash, seating.server, asked.visitor, asked.now).await;
+        let servers = servers_of(asked.route);
+        let whose =
+            self.bound.whose(&hash, place_of(asked, &servers), asked.visitor, asked.now).await;
         let Whose::Bound(app) = whose else { return Ok(false) };
         let bound = app.session().app.as_deref().filter(|bound| {
             bound.seat.is_some() && bound.user == account.id && *bound.device_id == *seating.device
@@ -171,6 +173,7 @@ impl Pairing {
         let bound = BoundApp {
             token: data_encoding::HEXLOWER.encode(&hash.0).into(),
             server: seating.server.into(),
+            host: host_of(*asked),
             user: account.id.clone(),
             client: app.client,
             device: app.device,

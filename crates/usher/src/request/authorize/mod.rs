@@ -8,6 +8,7 @@
 //! let forged = Permitted { request: (), standing: todo!() }; // private fields
 //! ```
 
+mod admins;
 mod on_record;
 mod path_case;
 mod stream;
@@ -31,6 +32,7 @@ use usher_rules::{
     time::{Now, UnixTime},
 };
 
+pub use self::whole::reads_messages;
 use self::{path_case::compared, whole::KeptWhole};
 use super::{
     accept::Presented,
@@ -231,7 +233,9 @@ impl Standing {
         let who = newest.as_deref();
         // A film goes on by the sign-in that was recent when it began.
         let at = if stream == Stream::Body { self.asked.at } else { now.wall };
-        let decision = self.asked.decide_both((&route, self.also.as_deref()), who, at).0;
+        let also = self.also_now(&route)?;
+        let also = also.map(AsRef::as_ref);
+        let decision = self.asked.decide_both((&route, also), who, at).0;
         match decision.verdict {
             Verdict::Allow => Ok(()),
             // The same app as before: what it opens, it opens to all, and takes from nobody.
@@ -253,11 +257,6 @@ impl Standing {
             Verdict::SignIn | Verdict::ShowDevice | Verdict::Deny => Err(PermitEnd::PolicyChanged),
         }
     }
-}
-
-/// Is what a message says read before it is decided?
-pub fn reads_messages(route: &Route) -> bool {
-    route.mcp.is_some_and(|server| server.reads_at_most.is_some())
 }
 
 /// Is the whole of a request kept, because rules in Rego may ask for it?

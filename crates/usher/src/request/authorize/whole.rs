@@ -1,5 +1,5 @@
 use http::{HeaderMap, HeaderValue};
-use usher_rules::policy::WholeRequest;
+use usher_rules::{plan::Route, policy::WholeRequest};
 
 use super::reads_whole;
 use crate::request::identify::Identified;
@@ -33,4 +33,9 @@ impl KeptWhole {
         let authority = authority.to_str().unwrap_or_default();
         WholeRequest { authority, raw_path, query, fields }
     }
+}
+
+/// Is what a message says read before it is decided?
+pub fn reads_messages(route: &Route) -> bool {
+    route.mcp.is_some_and(|server| server.reads_at_most.is_some())
 }

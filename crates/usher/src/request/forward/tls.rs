@@ -62,7 +62,7 @@ impl ClientConfigs {
         if let Some((_, _, config)) = made.iter().find(is_it) {
             return Ok(Arc::clone(config));
         }
-        let mut config = self.build(tls)?;
+        let mut config = client_config(&self.system, tls)?;
         config.alpn_protocols = match alpn {
             Alpn::Http1 => vec![b"http/1.1".to_vec()],
             Alpn::Http2OrHttp1 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -71,32 +71,33 @@ impl ClientConfigs {
         made.push((tls.clone(), alpn, Arc::clone(&config)));
         Ok(config)
     }
+}
 
-    fn build(&self, tls: &UpstreamTls) -> Result<ClientConfig, Box<str>> {
-        let builder = match &tls.verify {
-            UpstreamVerify::System => self.system.client(),
-            UpstreamVerify::Custom(pem) => {
-                let trust = Trust::only([&**pem]);
-                if trust.is_empty() {
-                    return Err("`tls_custom_ca` holds no certificate".into());
-                }
-                trust.client()
+/// What a route says of its upstream's certificate and of ours; `system` where it says nothing.
+pub(super) fn client_config(system: &Trust, tls: &UpstreamTls) -> Result<ClientConfig, Box<str>> {
+    let builder = match &tls.verify {
+        UpstreamVerify::System => system.client(),
+        UpstreamVerify::Custom(pem) => {
+            let trust = Trust::only([&**pem]);
+            if trust.is_empty() {
+                return Err("`tls_custom_ca` holds no certificate".into());
             }
-            UpstreamVerify::Skip => unverified(),
-        };
-        let builder = builder.map_err(|error| error.to_string())?;
-        Ok(match &tls.client {
-            None => builder.with_no_client_auth(),
-            Some((chain, key)) => {
-                let chain: Vec<_> = CertificateDer::pem_slice_iter(chain).flatten().collect();
-                let key = PrivateKeyDer::from_pem_slice(key.expose())
-                    .map_err(|_| "`tls_client_key` holds no private key")?;
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .map_err(|error| format!("`tls_client_cert` and `tls_client_key`: {error}"))?
-            }
-        })
-    }
+            trust.client()
+        }
+        UpstreamVerify::Skip => unverified(),
+    };
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(match &tls.client {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            let chain: Vec<_> = CertificateDer::pem_slice_iter(chain).flatten().collect();
+            let key = PrivateKeyDer::from_pem_slice(key.expose())
+                .map_err(|_| "`tls_client_key` holds no private key")?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| format!("`tls_client_cert` and `tls_client_key`: {error}"))?
+        }
+    })
 }
 
 /// Same roots, same name, same client certificate: only then may a connection be shared.

@@ -1,0 +1,60 @@
+//! What of a Jellyfin's paths is asked of us.
+
+use http::Method;
+use usher_rules::jellyfin::Opening;
+
+use crate::request::{Answers, AppRequest};
+
+/// Where people say yes to apps. Jellyfin has nothing there.
+pub(super) const PAGE: &str = "/link";
+/// Octets of a body with a secret, or of a form.
+pub(super) const SMALL: usize = 4096;
+
+/// What is asked of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Enabled,
+    Initiate,
+    Connect,
+    Exchange,
+    Authorize,
+    Page,
+}
+
+impl Asked {
+    /// Servers read paths without their case.
+    pub(super) fn of(asked: AppRequest<'_>) -> Option<Self> {
+        let settings = asked.route.jellyfin.as_deref()?;
+        if !asked.path.other_readings().is_empty() {
+            return None;
+        }
+        let path = asked.path.decoded().to_ascii_lowercase();
+        if path == PAGE {
+            return Some(Self::Page);
+        }
+        let base = settings.base_path.to_ascii_lowercase();
+        let path = path.strip_prefix(&*base).unwrap_or(&path);
+        let old = ["/emby", "/mediabrowser"].iter().find_map(|old| path.strip_prefix(old));
+        let path = old.filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let method = &asked.head.method;
+        let (gets, posts) = (*method == Method::GET, *method == Method::POST);
+        match path {
+            "/quickconnect/enabled" if gets => Some(Self::Enabled),
+            "/quickconnect/initiate" if gets || posts => Some(Self::Initiate),
+            "/quickconnect/connect" if gets => Some(Self::Connect),
+            "/users/authenticatewithquickconnect" if posts => Some(Self::Exchange),
+            "/quickconnect/authorize" if posts => Some(Self::Authorize),
+            _ => None,
+        }
+    }
+}
+
+/// Without a key nobody can be let in, and the server's own is shut.
+pub(super) fn answered_here(opening: Opening, asked: AppRequest<'_>) -> Answers {
+    let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
+    match Asked::of(asked) {
+        Some(_) if has_key && opening == Opening::QuickConnect => Answers::Own { at_most: SMALL },
+        Some(_) | None => Answers::Upstream,
+    }
+}
