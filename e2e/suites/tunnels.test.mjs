@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
+import { createSocket } from 'node:dgram';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -43,7 +44,7 @@ function scenario() {
   const operator = (...args) => run(process.env.USHER_BIN, [...args, '--data-dir', data]);
 
   before(async () => {
-    undo.push(settle(Object.fromEntries(['echo', 'down', 'ssh'].map((name) => [`${name}.example.test`, '127.0.0.1']))));
+    undo.push(settle(Object.fromEntries(['echo', 'down', 'ssh', 'dns'].map((name) => [`${name}.example.test`, '127.0.0.1']))));
     folder = await mkdtemp(join(tmpdir(), 'usher-tunnels-'));
     undo.push(() => rm(folder, { recursive: true, force: true }));
     data = join(folder, 'data');
@@ -51,7 +52,7 @@ function scenario() {
     const echo = await echoes(undo);
     const who = `policy: [{allow: {or: [{email: {is: ${people.ana.email}}}, {user: {is: 'service-account:backup'}}]}}]`;
     const route = (name, to) => `  - from: tcp+https://${name}\n    to: tcp://127.0.0.1:${to}\n    ${who}\n`;
-    await writeFile(config, `address: 127.0.0.1:443\nroutes:\n${route('echo.example.test:7', echo)}${route('down.example.test:7', 1)}${route('ssh.example.test:22', SSHD)}`);
+    await writeFile(config, `address: 127.0.0.1:443\nroutes:\n${route('echo.example.test:7', echo)}${route('down.example.test:7', 1)}${route('ssh.example.test:22', SSHD)}  - from: udp+https://dns.example.test:53\n    to: udp://127.0.0.1:${await repeats(undo)}\n    ${who}\n`);
     for (const { email, name, password } of [people.ana, people.eve]) {
       await run(process.env.USHER_BIN, ['people', 'add', email, '--name', name, '--password-stdin', '--data-dir', data], { input: `${password}\n` });
     }
@@ -176,6 +177,29 @@ function scenario() {
     });
   });
 
+  describe('pomerium-cli and UDP', { concurrency: false }, () => {
+    it('carries datagrams of every size after a sign-in in the browser', async () => {
+      const ana = await desk('ana-udp'), port = await freePort();
+      const program = start('pomerium-cli udp', pomeriumCli(), ['udp', 'dns.example.test:53', '--listen', `127.0.0.1:${port}`,
+        '--alternate-ca-path', authority, '--browser-cmd', ana.opens], { env: ana.env });
+      undo.push(() => program.stop());
+      await said(program, /starting udp session manager/);
+      const socket = createSocket('udp4');
+      undo.push(() => socket.close());
+      const heard = new Set();
+      socket.on('message', (message) => heard.add(message.toString()));
+      const say = (text) => socket.send(text, port, '127.0.0.1');
+      say('query'); // whatever comes before somebody has signed in may be lost
+      await signIn((await opened(ana, 1))[0], people.ana);
+      await until('an answer comes', () => { say('query'); return heard.has('re:query'); }, 20);
+      for (const size of [1, 2, 64, 512, 1200, 1472, 4096]) {
+        const text = 'x'.repeat(size);
+        await until(`${size} octets come back`, () => { say(text); return heard.has(`re:${text}`); }).catch((error) => { throw new Error(`${error.message}\n${program.output}`); });
+      }
+      assert.equal((await ana.links()).length, 1);
+    });
+  });
+
   describe('OpenSSH through `usher tcp`', { concurrency: false }, () => {
     let ana, options;
     const remote = (command) => run('ssh', [...options, 'ssh.example.test', command], { env: ana.env });
@@ -278,6 +302,16 @@ async function echoes(undo) {
   await once(server, 'listening');
   undo.push(() => server.close());
   return server.address().port;
+}
+
+/** A service of UDP that says everything back. */
+async function repeats(undo) {
+  const socket = createSocket('udp4');
+  socket.on('message', (message, from) => socket.send(`re:${message}`, from.port, from.address));
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  undo.push(() => socket.close());
+  return socket.address().port;
 }
 
 /** Debian's sshd for this folder's keys; the options with which ssh reaches it through `usher tcp`. */
