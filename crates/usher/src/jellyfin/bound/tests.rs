@@ -1,0 +1,150 @@
+use std::{net::Ipv4Addr, time::Instant};
+
+use serde_json::json;
+use usher_rules::{
+    people::{BoxFuture, PeopleError},
+    session::LetInBy,
+};
+
+use super::*;
+use crate::request::identify::{
+    contract::{self, end_each_of},
+    memory::MemorySessions,
+};
+
+const TV: Place<'_> = Place { servers: &[], host: "tv.test", base: "" };
+const OTHER: Place<'_> = Place { servers: &[], host: "other.test", base: "" };
+const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn at(seconds: u64) -> Now {
+    let wall = UnixTime::from_seconds(seconds);
+    Now { wall, wall_millis: 0, monotonic: Instant::now() }
+}
+
+fn token(n: u8) -> TokenHash {
+    TokenHash([n; 32])
+}
+
+struct NoneEnded;
+
+impl EndedApps for NoneEnded {
+    fn ended_before(&self) -> Vec<EndedApp> {
+        Vec::new()
+    }
+
+    fn forget_ended(&self, _: Vec<TokenHash>) -> BoxFuture<'_, Result<(), PeopleError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// App number `n`, of a person of that provider.
+fn app(n: u8, device_id: &str, provider: &str) -> SignedIn {
+    let mut new = contract::session(n, "ann");
+    new.session.idp_id = provider.into();
+    new.session.app = Some(Box::new(BoundApp {
+        token: data_encoding::HEXLOWER.encode(&token(n).0).into(),
+        server: "http://tv:8096".into(),
+        host: "tv.test".into(),
+        user: "1".into(),
+        client: "TV".into(),
+        device: "SHIELD".into(),
+        device_id: device_id.into(),
+        by: LetInBy::Page,
+        seat: None,
+    }));
+    new
+}
+
+/// Her browser's session, and apps that she let in.
+async fn bound(apps: Vec<SignedIn>) -> (Arc<MemorySessions>, BoundApps) {
+    let sessions = Arc::new(MemorySessions::default());
+    let bound = BoundApps::new(Arc::<MemorySessions>::clone(&sessions), Arc::new(NoneEnded));
+    let ann = sessions.insert(contract::session(100, "ann")).await.unwrap();
+    for app in apps {
+        bound.bind(app, &ann).await.unwrap();
+    }
+    (sessions, bound)
+}
+
+async fn is_bound(bound: &BoundApps, n: u8, server: Place<'_>, seconds: u64) -> bool {
+    matches!(bound.whose(&token(n), server, FROM, at(seconds)).await, Whose::Bound(_))
+}
+
+#[tokio::test]
+async fn a_token_is_its_owners_at_its_server_until_it_ends() {
+    let apps = vec![app(1, "tv", BUILTIN), app(2, "tv", BUILTIN), app(3, "phone", BUILTIN)];
+    let (sessions, bound) = bound(apps).await;
+    assert!(!is_bound(&bound, 1, TV, 100).await, "its device was let in anew");
+    assert!(is_bound(&bound, 2, TV, 100).await && is_bound(&bound, 3, TV, 100).await);
+    assert!(!is_bound(&bound, 3, OTHER, 100).await, "another server");
+    let nobodys = bound.whose(&token(9), TV, FROM, at(100)).await;
+    assert!(matches!(nobodys, Whose::Nobodys));
+    let gone = bound.follow(UnixTime::from_seconds(100)).await;
+    assert_eq!(gone, [], "its device has another app of hers");
+    let after = BoundApps::new(Arc::<MemorySessions>::clone(&sessions), Arc::new(NoneEnded));
+    assert!(is_bound(&after, 2, TV, 100).await, "after a restart");
+    end_each_of(&*sessions, "ann").await;
+    assert!(!is_bound(&bound, 2, TV, 100).await);
+    let mut gone: Vec<_> = bound
+        .follow(UnixTime::from_seconds(100))
+        .await
+        .iter()
+        .map(|it| it.device_id.clone())
+        .collect();
+    gone.sort();
+    assert_eq!(gone, ["phone".into(), "tv".into()]);
+    assert_eq!(bound.follow(UnixTime::from_seconds(100)).await, [], "told once in a while");
+    // Whoever shows it is refused for as long as the server may take it.
+    let ended = bound.whose(&token(2), TV, FROM, at(100)).await;
+    assert!(matches!(ended, Whose::Ended), "{ended:?}");
+    for device_id in ["phone", "tv"] {
+        let (server, host) = ("http://tv:8096".into(), "tv.test".into());
+        bound.dropped(&DeviceAt { server, host, device_id: device_id.into() }).await;
+    }
+    let unknown = bound.whose(&token(2), TV, FROM, at(100)).await;
+    assert!(matches!(unknown, Whose::Nobodys), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn whoever_was_ended_meanwhile_lets_nothing_in() {
+    let (sessions, bound) = bound(Vec::new()).await;
+    let ann = sessions.of_person("ann").remove(0);
+    end_each_of(&*sessions, "ann").await;
+    assert!(bound.bind(app(1, "tv", BUILTIN), &ann).await.is_err());
+    assert!(!is_bound(&bound, 1, TV, 100).await);
+    assert!(sessions.all().is_empty(), "nothing is left behind");
+}
+
+#[tokio::test]
+async fn what_a_provider_says_of_somebody_reaches_their_apps() {
+    let (sessions, bound) = bound(vec![app(1, "tv", "x"), app(2, "phone", BUILTIN)]).await;
+    let late = 100 + UNVOUCHED.as_secs();
+    assert!(is_bound(&bound, 1, TV, late - 1).await);
+    assert!(!is_bound(&bound, 1, TV, late).await, "nobody has said anything for a month");
+    assert!(is_bound(&bound, 2, TV, late).await, "of our own people we know");
+    let mut newer = contract::session(101, "ann");
+    newer.session.idp_id = "x".into();
+    newer.session.vouched_at = late;
+    newer.session.claims.set("groups", vec![json!("kids")]);
+    sessions.insert(newer).await.unwrap();
+    bound.follow(UnixTime::from_seconds(100)).await;
+    assert!(is_bound(&bound, 1, TV, late).await, "she signed in somewhere");
+    let Whose::Bound(live) = bound.whose(&token(1), TV, FROM, at(late)).await else {
+        panic!("it is bound")
+    };
+    assert_eq!(live.newest().claim("groups"), [json!("kids")], "what it may follows her");
+}
+
+/// Ten thousand of them take at most 20 MiB.
+#[tokio::test]
+async fn an_app_takes_little_memory() {
+    let apps = vec![app(1, "tv", BUILTIN)];
+    let (sessions, bound) = bound(apps).await;
+    let live = bound.sessions.of_person("ann");
+    let live = live.iter().find(|live| live.session().app.is_some()).unwrap();
+    let known = serde_json::to_string(live.signed_in()).unwrap().len();
+    let octets = size_of::<SignedIn>() + size_of::<LiveSession>() + size_of::<Device>();
+    println!("{octets} octets, and {known} of text");
+    assert!(octets + known <= 2048, "{octets} octets, and {known} of text");
+    drop(sessions);
+}
