@@ -1,15 +1,10 @@
 // The client libraries as apps of somebody's, with no cookie and no password: each shows a code, which
 // Ana types at /link; browses, plays, reports and listens as hers; and is nobody's once she ends it.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { chromium } from '../parts/chromium.mjs';
-import { film } from '../parts/film.mjs';
+import { house } from '../parts/house.mjs';
 import { people } from '../parts/people.mjs';
-import { freePort, run, said, start, until } from '../parts/process.mjs';
+import { said, start, until } from '../parts/process.mjs';
 
 const KEY = '0123456789abcdef0123456789abcdef';
 
@@ -79,42 +74,18 @@ export function letIn(clients, folder) {
   });
 }
 
-/** A stand-in that usher has a key of, and usher in front of it. */
+/** A house whose usher has a key of the stand-in. */
 async function library() {
-  const folder = await mkdtemp(join(tmpdir(), 'usher-let-in-'));
-  const undo = [() => rm(folder, { recursive: true, force: true })];
-  const stop = async () => { for (const step of undo.splice(0).reverse()) await step(); };
+  const at = await house({ route: `    jellyfin: {api_key: ${KEY}}\n`, cinema: ['--admin-key', KEY] });
   try {
-    const cinema = start('cinema', process.env.CINEMA_BIN, ['--port', '0', '--film', await film(), '--admin-key', KEY]);
-    undo.push(() => cinema.stop());
-    const { url } = JSON.parse((await said(cinema, /^\{.*\}$/m))[0]);
-    const port = await freePort();
-    const tv = `https://tv.example.test:${port}`;
-    const config = join(folder, 'config.yaml'), data = join(folder, 'data');
-    await writeFile(config, `address: 127.0.0.1:${port}
-routes:
-  - from: ${tv}
-    to: ${url}
-    policy: [{allow: {or: [{email: {is: ${people.ana.email}}}]}}]
-    jellyfin: {api_key: ${KEY}}
-`);
-    const env = { ...process.env, USHER_DATA_DIR: data };
-    const { email, name, password } = people.ana;
-    await run(process.env.USHER_BIN, ['people', 'add', email, '--name', name, '--password-stdin'], { env, input: `${password}\n` });
-    const usher = start('usher', process.env.USHER_BIN, ['run', '--config', config], { env });
-    undo.push(() => usher.stop());
-    const authority = join(data, 'authority', 'ca.pem');
-    await until('usher knows the library', () => {
-      if (usher.exited) throw new Error('ended early');
-      return existsSync(authority) && usher.output.includes('the Jellyfin is ready');
-    }, 20).catch((error) => { throw new Error(`${error.message}\n${usher.output}`); });
-    const { browser, stop: close } = await chromium({ authority });
-    undo.push(close);
+    const usher = at.usher;
+    await until('usher knows the library', () => usher.output.includes('the Jellyfin is ready'), 20)
+      .catch((error) => { throw new Error(`${error.message}\n${usher.output}`); });
     /** The library itself, around usher. */
-    const asked = (path, token) => fetch(`${url}${path}`, { headers: { authorization: `MediaBrowser Token="${token}"` } });
-    return { tv, authority, usher, browser, stop, asked, sessions: async () => (await asked('/Sessions', KEY)).json() };
+    const asked = (path, token) => fetch(`${at.cinema.url}${path}`, { headers: { authorization: `MediaBrowser Token="${token}"` } });
+    return { tv: at.routes.jellyfin, authority: at.authority, usher, browser: await at.browser(), stop: at.stop, asked, sessions: async () => (await asked('/Sessions', KEY)).json() };
   } catch (error) {
-    await stop();
+    await at.stop();
     throw error;
   }
 }

@@ -95,8 +95,9 @@ pub(super) async fn is_key(
     match status {
         // It is let in, and has no user.
         StatusCode::BAD_REQUEST => Ok(IsKey::Yes),
-        status if status.is_server_error() => Err(NotDone::NoAnswer),
-        _ => Ok(IsKey::No),
+        // Somebody's, nobody's any more, or somebody's who may not now: a key may always.
+        StatusCode::OK | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(IsKey::No),
+        _ => Err(NotDone::NoAnswer), // a wrong `base_path`, say, where nothing was asked of a Jellyfin
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     asked::PAGE,
     not_let_in::{NotLetIn, owner},
     pairing::Pairing,
-    place::{place_of, servers_of},
+    place::place_of,
 };
 use crate::request::{
     AppRequest, Body, EventName, error_page,
@@ -105,8 +105,7 @@ impl Pairing {
         live: &LiveSession,
         which: &str,
     ) -> Response<Body> {
-        let servers = servers_of(asked.route);
-        for one in self.bound.of(live, place_of(asked, &servers)) {
+        for one in self.bound.of(live, place_of(asked)) {
             let is_meant = which == END_OTHERS || one.session().id.as_str() == which;
             if !is_meant {
                 continue;
@@ -134,8 +133,7 @@ impl Pairing {
         let (here, reader, now) = (asked.visitor, owner(live), asked.now.monotonic);
         let near = self.with(server, |all| all.near(here, &reader, now));
         let near: Vec<_> = near.iter().map(|one| Listed::of(one, here)).collect();
-        let servers = servers_of(asked.route);
-        let own = self.bound.of(live, place_of(asked, &servers));
+        let own = self.bound.of(live, place_of(asked));
         let own: Vec<_> = own.iter().map(|one| self.own(one)).collect();
         let (words, app) = match &said {
             Said::Nothing => (None, None),

@@ -135,7 +135,7 @@ impl Pairing {
     async fn end_there(&self, plan: &Plan, ended: &DeviceAt) {
         let is_there = |route: &&Arc<Route>| leads_to(route, &ended.server, &ended.host);
         let Some(route) = plan.routes.iter().find(is_there) else { return };
-        let servers = servers_of(route);
+        let servers: Vec<_> = servers_of(route).collect();
         // The one that made its token, or whichever stands in its place now.
         let server = servers.iter().find(|one| **one == ended.server).or(servers.first());
         let Some(Ok(api)) = server.map(|server| self.api(route, server)) else { return };
@@ -237,9 +237,7 @@ impl Pairing {
 impl Devices for Pairing {
     fn whose<'a>(&'a self, token: TokenHash, asked: AppRequest<'a>) -> BoxFuture<'a, Whose> {
         Box::pin(async move {
-            let servers = servers_of(asked.route);
-            let place = place_of(asked, &servers);
-            self.bound.whose(&token, place, asked.visitor, asked.now).await
+            self.bound.whose(&token, place_of(asked), asked.visitor, asked.now).await
         })
     }
 

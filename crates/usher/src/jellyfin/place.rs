@@ -7,8 +7,8 @@ use crate::request::AppRequest;
 /// One library, by either of its sides. Servers move, and two hosts may lead to one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
-    /// Its servers, as [`servers_of`] writes them.
-    pub servers: &'a [Box<str>],
+    /// What leads there, where a request does.
+    pub route: Option<&'a Route>,
     /// The host that was asked.
     pub host: &'a str,
     /// What is in front of its paths.
@@ -19,14 +19,14 @@ impl Place<'_> {
     /// Was an app let in here, by what was written down of it?
     pub(super) fn has(&self, server: &str, host: &str) -> bool {
         host.strip_prefix(self.host).is_some_and(|base| base == self.base)
-            || self.servers.iter().any(|one| **one == *server)
+            || self.route.is_some_and(|route| servers_of(route).any(|one| *one == *server))
     }
 }
 
 /// Where a request is.
-pub(super) fn place_of<'a>(asked: AppRequest<'a>, servers: &'a [Box<str>]) -> Place<'a> {
+pub(super) fn place_of(asked: AppRequest<'_>) -> Place<'_> {
     let base = asked.route.jellyfin.as_deref().map_or("", |settings| &settings.base_path);
-    Place { servers, host: asked.authority.host.as_str(), base }
+    Place { route: Some(asked.route), host: asked.authority.host.as_str(), base }
 }
 
 /// The host that was asked, with what is in front of the library's paths.
@@ -36,20 +36,22 @@ pub(super) fn host_of(asked: AppRequest<'_>) -> Box<str> {
 }
 
 /// Every server of a route, the first one first; none where the route leads to no Jellyfin.
-pub(super) fn servers_of(route: &Route) -> Vec<Box<str>> {
-    let (Some(settings), Action::Forward(targets)) = (route.jellyfin.as_deref(), &route.action)
-    else {
-        return Vec::new();
+pub(super) fn servers_of(route: &Route) -> impl Iterator<Item = Box<str>> {
+    let both = match (route.jellyfin.as_deref(), &route.action) {
+        (Some(settings), Action::Forward(targets)) => Some((settings, targets)),
+        _ => None,
     };
-    let server = |upstream: String| {
-        format!("{}{}", upstream.trim_end_matches('/'), settings.base_path).into_boxed_str()
-    };
-    targets.all.iter().map(|target| server(target.upstream.to_string())).collect()
+    both.into_iter().flat_map(|(settings, targets)| {
+        targets.all.iter().map(|target| {
+            let upstream = target.upstream.to_string();
+            format!("{}{}", upstream.trim_end_matches('/'), settings.base_path).into_boxed_str()
+        })
+    })
 }
 
 /// The one that is asked, and by which pairings are told apart.
 pub(super) fn server_of(route: &Route) -> Option<Box<str>> {
-    servers_of(route).into_iter().next()
+    servers_of(route).next()
 }
 
 /// Does a route lead to where an app was?
@@ -57,5 +59,5 @@ pub(super) fn leads_to(route: &Route, server: &str, host: &str) -> bool {
     let Some(settings) = route.jellyfin.as_deref() else { return false };
     let name = host.strip_suffix(&*settings.base_path);
     name.is_some_and(|name| !name.is_empty() && route.from.takes_host(name))
-        || servers_of(route).iter().any(|one| **one == *server)
+        || servers_of(route).any(|one| *one == *server)
 }

@@ -7,15 +7,10 @@ use std::sync::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use rustls::{
-    ServerConfig,
-    pki_types::{PrivateKeyDer, pem::PemObject as _},
-};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
-use tokio_rustls::TlsAcceptor;
 use usher_lab::{
     browser::NAVIGATION,
     patience::within,
@@ -25,6 +20,7 @@ use usher_lab::{
 use crate::{
     jellyfin::{KEY, TOKEN, TV, ask, heads, open, route},
     jellyfin_kept::{let_in, tell},
+    own_certificate,
     test_server::{ANN, EVE, TestServer, config, eventually, public},
 };
 
@@ -85,29 +81,11 @@ async fn an_app_stays_in_when_its_library_moves() {
 
 /// The same bytes behind TLS.
 async fn behind_tls(to: std::net::SocketAddr) -> (std::net::SocketAddr, String) {
-    let pair = rcgen::generate_simple_self_signed(vec!["library.test".into()]).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(pair.signing_key.serialize_pem().as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![pair.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                let Ok(mut behind) = TcpStream::connect(to).await else { return };
-                let _ended = copy_bidirectional(&mut stream, &mut behind).await;
-            });
-        }
-    });
-    (address, pair.cert.pem())
+    own_certificate::serve("library.test", move |mut stream| async move {
+        let Ok(mut behind) = TcpStream::connect(to).await else { return };
+        let _ended = copy_bidirectional(&mut stream, &mut behind).await;
+    })
+    .await
 }
 
 /// What a route says of its upstream's certificate holds for what usher itself asks there.
@@ -182,6 +160,23 @@ async fn what_administrators_read_is_decided_by_the_newest_rules() {
         let mut rest = Vec::new();
         let _cut = within("it is cut", stream.read_to_end(&mut rest)).await;
         assert!(rest.is_empty(), "{rest:?}");
+    }
+}
+
+/// A wrong `base_path` leads to no Jellyfin that could tell.
+#[tokio::test]
+async fn an_answer_that_says_nothing_of_a_token_lets_no_key_through() {
+    for status in [302, 404, 429, 204] {
+        let upstream = Upstream::start(async move |exchange: &mut Exchange| {
+            exchange.body().await?;
+            let status = if exchange.target().1 == "/Users/Me" { status } else { 200 };
+            exchange.reply(status, "", b"").await
+        });
+        let server = TestServer::open(&config(&[route(&upstream, "")])).await;
+        let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
+        let answer = ask(&mut ann, "GET", "/Items", &[("x-emby-token", TOKEN)]).await;
+        assert_eq!(answer.status, 401, "{status}: {}", answer.body);
+        assert!(heads(&upstream).iter().all(|head| !head.starts_with("GET /Items ")), "{status}");
     }
 }
 

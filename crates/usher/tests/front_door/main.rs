@@ -64,6 +64,7 @@ mod name_servers;
 mod openid;
 mod openid_tokens;
 mod overdue;
+mod own_certificate;
 mod own_clients;
 mod own_endpoints;
 mod panics;

@@ -1,20 +1,19 @@
 //! What routes do to requests and answers, and where the plain listener sends people.
 
-use std::sync::Arc;
-
 use http::{Method, StatusCode};
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
-use tokio_rustls::TlsAcceptor;
 use usher_lab::{
     browser::FETCH,
     upstream::{Exchange, Upstream, field},
 };
 
-use crate::test_server::{TestServer, config, public};
+use crate::{
+    own_certificate,
+    test_server::{TestServer, config, public},
+};
 
 fn target(head: &str) -> &str {
     head.split(' ').nth(1).unwrap()
@@ -290,34 +289,15 @@ async fn the_plain_listener_sends_people_to_https() {
 /// A server with a certificate of its own for `app.test`, which answers with the name it was
 /// asked for. Its certificate, PEM, comes with its address.
 async fn secure_upstream() -> (std::net::SocketAddr, String) {
-    let pair = rcgen::generate_simple_self_signed(vec!["app.test".into()]).unwrap();
-    let key = PrivateKeyDer::try_from(pair.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let server = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![pair.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(server));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                let name = stream.get_ref().1.server_name().unwrap_or("none").to_owned();
-                let mut head = [0; 4096];
-                let _head = stream.read(&mut head).await;
-                let answer =
-                    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}", name.len());
-                let _gone = stream.write_all(answer.as_bytes()).await;
-                let _gone = stream.shutdown().await;
-            });
-        }
-    });
-    (address, pair.cert.pem())
+    own_certificate::serve("app.test", |mut stream| async move {
+        let name = stream.get_ref().1.server_name().unwrap_or("none").to_owned();
+        let mut head = [0; 4096];
+        let _head = stream.read(&mut head).await;
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}", name.len());
+        let _gone = stream.write_all(answer.as_bytes()).await;
+        let _gone = stream.shutdown().await;
+    })
+    .await
 }
 
 #[tokio::test]

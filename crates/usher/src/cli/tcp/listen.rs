@@ -10,7 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use super::{Failure, beside, client::Client};
@@ -23,6 +23,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// No pause is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// So long somebody waits for the proxy. Whoever has said something can't be seen to hang up, and
+/// each who waits holds a file descriptor.
+const ENOUGH: Duration = Duration::from_secs(300);
 
 /// Takes the port, and says so.
 pub(super) async fn bind(at: &str, client: &Client) -> Result<TcpListener, Failure> {
@@ -60,11 +64,11 @@ async fn reached(
     client: &Client,
     near: &TcpStream,
 ) -> Result<Option<impl AsyncRead + AsyncWrite + Unpin + Send + use<>>, Failure> {
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, began) = (FIRST_PAUSE, Instant::now());
     loop {
         match client.open().await {
             Ok(far) => return Ok(Some(far)),
-            Err(why @ Failure::Unreached { .. }) => {
+            Err(why @ Failure::Unreached { .. }) if began.elapsed() < ENOUGH => {
                 let seconds = pause.as_secs_f32();
                 let _nowhere_left = writeln!(io::stderr(), "{why}; the next try is in {seconds} s");
             }
@@ -96,7 +100,7 @@ mod tests {
     };
     use usher_lab::patience::within;
 
-    use super::gone;
+    use super::{super::options::Options, Client, ENOUGH, Failure, gone, reached};
 
     #[tokio::test]
     async fn who_hangs_up_before_the_network_is_back_is_waited_for_no_longer() {
@@ -105,6 +109,21 @@ mod tests {
         let (far, _) = listener.accept().await.unwrap();
         drop(near);
         within("it is seen", gone(&far)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_for_a_proxy_that_is_away() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        near.write_all(b"SSH-2.0").await.unwrap();
+        far.readable().await.unwrap();
+        let mut options = Options::default();
+        options.proxy = Some("127.0.0.1:1".into());
+        let client = Client::of("away.test:22", &options).unwrap();
+        let waited = tokio::time::timeout(ENOUGH * 2, reached(&client, &far)).await;
+        let why = waited.expect("it ends").err();
+        assert!(matches!(why, Some(Failure::Unreached { .. })), "{why:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::join_all;
 
-use super::{Failure, client::Client, listen, options::Options, said};
+use super::{Failure, client::Client, home, listen, options::Options, said};
 
 /// Open the tunnels of a file, and keep their ports open.
 ///
@@ -36,9 +36,7 @@ pub fn run(args: &Args) -> ExitCode {
 
 /// `$XDG_CONFIG_HOME/usher/tunnels`, else `~/.config/usher/tunnels`.
 fn in_home() -> Option<PathBuf> {
-    let absolute =
-        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
+    let base = home::folder("XDG_CONFIG_HOME", ".config", |name| std::env::var_os(name));
     base.map(|base| base.join("usher/tunnels"))
 }
 

@@ -2,6 +2,7 @@
 
 mod address;
 mod client;
+mod home;
 mod listen;
 mod login;
 pub mod many;

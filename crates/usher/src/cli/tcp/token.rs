@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::address::Address;
+use super::{address::Address, home};
 
 /// Longer is no token.
 const LONGEST: usize = 8 * 1024;
@@ -20,12 +20,7 @@ pub(super) struct Kept(Option<PathBuf>);
 impl Kept {
     /// In `$XDG_CACHE_HOME/usher`, else `~/.cache/usher`; one file for each proxy.
     pub(super) fn of(address: &Address, environment: impl Fn(&str) -> Option<OsString>) -> Self {
-        let absolute = |name| {
-            let set = environment(name).map(PathBuf::from);
-            set.filter(|path| path.is_absolute())
-        };
-        let base =
-            absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+        let base = home::folder("XDG_CACHE_HOME", ".cache", environment);
         let name = format!("{}_{}.jwt", address.proxy, address.port);
         Self(base.map(|base| base.join("usher/tokens").join(name)))
     }

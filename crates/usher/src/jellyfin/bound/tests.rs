@@ -12,8 +12,8 @@ use crate::request::identify::{
     memory::MemorySessions,
 };
 
-const TV: Place<'_> = Place { servers: &[], host: "tv.test", base: "" };
-const OTHER: Place<'_> = Place { servers: &[], host: "other.test", base: "" };
+const TV: Place<'_> = Place { route: None, host: "tv.test", base: "" };
+const OTHER: Place<'_> = Place { route: None, host: "other.test", base: "" };
 const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn at(seconds: u64) -> Now {

@@ -22,7 +22,7 @@ use super::{
         let_in::{random, session},
         not_let_in::{NotLetIn, owner},
         pairing::{Pairing, failed},
-        place::{host_of, place_of, servers_of},
+        place::{host_of, place_of},
     },
     asked::is_browser,
     page::{AGAIN, words},
@@ -130,9 +130,7 @@ impl Pairing {
     async fn keeps(&self, seating: &Seating<'_>, account: &Account) -> Result<bool, NotLetIn> {
         let Some(token) = &seating.token else { return Ok(false) };
         let (asked, hash) = (seating.asked, TokenHash::of(token.expose()));
-        let servers = servers_of(asked.route);
-        let whose =
-            self.bound.whose(&hash, place_of(asked, &servers), asked.visitor, asked.now).await;
+        let whose = self.bound.whose(&hash, place_of(asked), asked.visitor, asked.now).await;
         let Whose::Bound(app) = whose else { return Ok(false) };
         let bound = app.session().app.as_deref().filter(|bound| {
             bound.seat.is_some() && bound.user == account.id && *bound.device_id == *seating.device
