@@ -5,7 +5,7 @@ use std::{hint::black_box, net::IpAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use usher_rules::{
-    config::{self, Environment, Files, Input},
+    config::{self, Environment, Input, NoFiles},
     fields::{
         Forwarded, Owned, clean_referer, join_cookies, other_methods, remove_cookie,
         remove_credentials, remove_hop_by_hop, remove_identity, set_forwarded,
@@ -25,14 +25,6 @@ const HOST: &str = "app50.home.arpa";
 const PATH: &str = "/Videos/42/stream.mp4";
 
 const POLICY: &str = include_str!("../ten-criteria.yaml");
-
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(path.into())
-    }
-}
 
 /// What every round begins with.
 struct Request {

@@ -8,7 +8,7 @@ use std::{fmt::Write as _, fs, path::Path};
 use http::{HeaderMap, HeaderValue, header::HeaderName};
 use usher_rego::Regorus;
 use usher_rules::{
-    config::{Environment, Files, Input, read},
+    config::{Environment, Input, NoFiles, read},
     people::{Claims, Person},
     plan::{Plan, compile_with},
     policy::{Facts, RequestFacts, WholeRequest},
@@ -24,14 +24,6 @@ routes:
 - from: https://a.a.test
   to: http://127.0.0.1:1
 ";
-
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(format!("no {path}"))
-    }
-}
 
 fn compiled(text: &str) -> (Option<Plan>, String) {
     let text = format!("{HEAD}{text}");

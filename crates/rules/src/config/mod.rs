@@ -34,6 +34,16 @@ pub trait Files {
     fn read(&self, path: &str) -> Result<Vec<u8>, String>;
 }
 
+/// For a config that names no files, as most texts in tests and benchmarks do.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        Err(format!("{path} is not there: no files belong to this config"))
+    }
+}
+
 /// A config before anything was understood.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {

@@ -1,7 +1,7 @@
 //! A recorded route, compiled as a whole config is.
 
 use usher_rules::{
-    config::{self, Environment, Files, Input},
+    config::{self, Environment, Input, NoFiles},
     plan,
     policy::Policy,
     problem::Problem,
@@ -39,12 +39,4 @@ pub fn compile(config: &str) -> Result<(Policy, Vec<Problem>), Vec<Problem>> {
     let (plan, warnings) =
         plan::compile(draft, &NoFiles).map(|(plan, it)| (plan, own(it))).map_err(own)?;
     Ok((plan.routes[0].policy.clone(), warnings))
-}
-
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(format!("{path}: these configs have no files"))
-    }
 }

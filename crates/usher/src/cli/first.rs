@@ -95,19 +95,11 @@ mod tests {
     use std::path::Path;
 
     use usher_rules::{
-        config::{Environment, Files, Input, read},
+        config::{Environment, Input, NoFiles, read},
         plan::{Plan, compile},
     };
 
     use super::words;
-
-    struct NoFiles;
-
-    impl Files for NoFiles {
-        fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-            Err(format!("{path} is named by no test"))
-        }
-    }
 
     fn plan(globals: &str, from: &str) -> Plan {
         let text = format!(

@@ -42,21 +42,13 @@ mod tests {
     use rcgen::{CertificateParams, DnType, KeyPair};
     use usher_lab::{clock::TurnedClock, lines::Lines};
     use usher_rules::{
-        config::{Environment, Files, Input, read},
+        config::{Environment, Input, NoFiles, read},
         plan::{Plan, compile},
         time::Clock,
     };
 
     use super::{AcmeLog, DAY, tell_untimely};
     use crate::request::record::{Format, Log, Recorder};
-
-    struct NoFiles;
-
-    impl Files for NoFiles {
-        fn read(&self, _: &str) -> Result<Vec<u8>, String> {
-            Err("there are none".into())
-        }
-    }
 
     /// A certificate of this name that counts from 90 days ago for so many days more.
     fn pem(name: &str, days: i64) -> (String, KeyPair) {

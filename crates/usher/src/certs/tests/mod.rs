@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 use usher_rules::{
-    config::{Environment, Files, Input, read},
+    config::{Environment, Input, NoFiles, read},
     plan::{CertificateFiles, Level, Plan, Protocols, compile},
     time::{Clock, Now, UnixTime},
 };
@@ -29,14 +29,6 @@ use crate::request::tls::{CertSource as _, Tls};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_795_600_000);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(path.into())
-    }
-}
 
 /// A plan for these hosts; pairs are named after files in `dir`: `a` is `a.pem` and `a.key`.
 fn plan(hosts: &[&str], dir: &Path, pairs: &[&str]) -> Plan {

@@ -343,19 +343,11 @@ mod tests {
     use std::sync::Arc;
 
     use usher_rules::{
-        config::{self, Environment, Files, Input},
+        config::{self, Environment, Input, NoFiles},
         plan::{self, Action, Plan},
     };
 
     use super::{Choosers, Health, key_of};
-
-    struct NoFiles;
-
-    impl Files for NoFiles {
-        fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-            Err(path.into())
-        }
-    }
 
     fn plan(to: &[&str]) -> Plan {
         let route = |(at, to): (usize, &&str)| {

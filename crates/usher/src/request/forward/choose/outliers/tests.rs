@@ -3,19 +3,11 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 use usher_rules::{
-    config::{self, Environment, Files, Input},
+    config::{self, Environment, Input, NoFiles},
     plan::{self, Action, Targets},
 };
 
 use super::{Met, Outliers};
-
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        Err(path.into())
-    }
-}
 
 fn targets(n: usize, keys: &str) -> Targets {
     let to: Vec<String> = (0..n).map(|at| format!("'http://app{at}'")).collect();
