@@ -67,6 +67,8 @@ mod overdue;
 mod own_certificate;
 mod own_clients;
 mod own_endpoints;
+mod pairing_attacks;
+mod pairing_floods;
 mod panics;
 mod passkeys;
 mod paths;
