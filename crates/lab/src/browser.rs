@@ -1,7 +1,12 @@
 //! A browser as far as tests need one: real TLS to one address whatever the host, a cookie jar,
 //! redirects, forms.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -9,7 +14,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Url;
 
@@ -22,6 +27,7 @@ pub type Tls = TlsStream<TcpStream>;
 #[derive(Clone)]
 pub struct Browser {
     address: SocketAddr,
+    at: IpAddr,
     others: BTreeMap<String, SocketAddr>,
     roots: RootCertStore,
     shows: Option<ClientIdentity>,
@@ -69,15 +75,16 @@ impl Browser {
         let connector = |alpn| connector(&roots, shows.as_ref(), alpn);
         let (http1, http2) = (connector(b"http/1.1"), connector(b"h2"));
         let (others, jar) = (BTreeMap::new(), BTreeMap::new());
-        Self { address, others, roots, shows, http1, http2, jar, speaks_http2: false }
+        let at = Ipv4Addr::LOCALHOST.into();
+        Self { address, at, others, roots, shows, http1, http2, jar, speaks_http2: false }
     }
 
     /// The same browser, which shows a certificate where it is asked for one.
     #[must_use]
     pub fn showing(&self, identity: &ClientIdentity) -> Self {
-        let Self { address, others, roots, jar, speaks_http2, .. } = self.clone();
+        let Self { address, at, others, roots, jar, speaks_http2, .. } = self.clone();
         let shows = Some(identity.clone());
-        Self { others, jar, speaks_http2, ..Self::trusting(address, roots, shows) }
+        Self { at, others, jar, speaks_http2, ..Self::trusting(address, roots, shows) }
     }
 
     /// The same browser, which finds `host` elsewhere and trusts the authority there, too.
@@ -85,14 +92,20 @@ impl Browser {
     pub fn knowing(mut self, host: &str, address: SocketAddr, ca_file: &Path) -> Self {
         self.others.insert(host.to_owned(), address);
         let roots = with(self.roots, ca_file);
-        let Self { address, others, shows, jar, speaks_http2, .. } = self;
-        Self { others, jar, speaks_http2, ..Self::trusting(address, roots, shows) }
+        let Self { address, at, others, shows, jar, speaks_http2, .. } = self;
+        Self { at, others, jar, speaks_http2, ..Self::trusting(address, roots, shows) }
     }
 
     /// The same browser, on another day: the server is at another address.
     #[must_use]
     pub fn moved(&self, address: SocketAddr) -> Self {
         Self { address, ..self.clone() }
+    }
+
+    /// The same browser, in another network: it connects from 127.0.0.`n`.
+    #[must_use]
+    pub fn at(&self, n: u8) -> Self {
+        Self { at: Ipv4Addr::new(127, 0, 0, n).into(), ..self.clone() }
     }
 
     /// The same browser, speaking HTTP/2.
@@ -113,7 +126,9 @@ impl Browser {
 
     async fn dial(&self, host: &str, connector: &TlsConnector) -> Tls {
         let address = self.others.get(host).unwrap_or(&self.address);
-        let stream = TcpStream::connect(address).await.expect("it listens");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((self.at, 0).into()).expect("loopback has all of 127.0.0.0/8");
+        let stream = socket.connect(*address).await.expect("it listens");
         stream.set_nodelay(true).expect("an option");
         let name = ServerName::try_from(host.to_owned()).expect("a name");
         connector.connect(name, stream).await.expect("a handshake")

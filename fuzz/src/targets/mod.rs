@@ -1,6 +1,7 @@
 mod capsules;
 mod config;
 mod fields;
+mod jellyfin;
 mod machines;
 mod names;
 mod queries;
@@ -38,6 +39,9 @@ pub const ALL: &[Target] = targets! {
     "claims" queries::claims, "crates/rules/tests/corpus/claims.txt";
     "message" queries::message, "crates/rules/tests/corpus/messages.txt";
     "program" queries::program, "crates/rules/tests/corpus/open-redirects.txt";
+    "jellyfin-fields" jellyfin::credential_fields, "crates/rules/tests/corpus/jellyfin_fields.txt";
+    "jellyfin-query" jellyfin::credential_query, "crates/rules/tests/corpus/jellyfin_queries.txt";
+    "jellyfin-path" jellyfin::endpoints, "crates/rules/tests/corpus/jellyfin_paths.txt" "crates/usher/tests/front_door/corpus/paths.txt";
     "yaml" config::yaml, "crates/rules/tests/compile" "crates/rules/tests/policy";
     "config" config::config, "crates/rules/tests/compile";
     "policy" config::policy, "crates/rules/tests/policy";

@@ -119,7 +119,7 @@ fn judged_wrong(
     let decision = &explanation.decision;
     let verdict = if opened.is_some() { Verdict::Allow } else { decision.verdict };
     let (expected, answer, rule) =
-        (test.expect.word(), verdict.word(), opened.unwrap_or(&decision.rule));
+        (test.expect.word(), verdict.word(), opened.map_or(&*decision.rule, |opened| opened.rule));
     let reading = match by {
         ReadingOf::Canonical => "",
         ReadingOf::Others => ", as other servers read the path",

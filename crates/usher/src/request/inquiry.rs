@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use http::{header, request::Parts};
+use http::{HeaderName, HeaderValue, header, request::Parts};
 use usher_rules::{
     fields::{Reader, one_length},
     mcp::Message,
@@ -154,10 +154,28 @@ pub struct Judged<'a> {
     pub by: ReadingOf,
     /// What the route's `shadow_policy` says, where it has one.
     pub shadow: Option<Decision>,
-    /// Why the route's app lets strangers in here, whom the policy would have sign in.
-    pub opened: Option<&'static str>,
+    /// That the route's app lets strangers in here, whom the policy would have sign in.
+    pub opened: Option<Opened>,
     /// What the route does with what is let in.
     pub after: After,
+}
+
+/// What an app opens to strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Why, as records have it.
+    pub rule: &'static str,
+    /// To whom.
+    pub to: OpenedTo,
+}
+
+/// To whom an app opens something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenedTo {
+    /// Whoever asks, and however.
+    All,
+    /// Programs, and what a page loads by itself. Whoever opens it as a page is sent to sign in.
+    AllButPages,
 }
 
 /// The route's part, once its policy has let a request in.
@@ -199,7 +217,9 @@ impl<'a> Foretold<'a> {
             Self::Nowhere(_) => PathRule::NoRoute.word(),
             Self::Barred(why) => why.rule(),
             Self::Unescaped(_) | Self::OwnPage(_) => PathRule::OwnPage.word(),
-            Self::Judged(judged) => judged.opened.unwrap_or(&judged.explanation.decision.rule),
+            Self::Judged(judged) => {
+                judged.opened.map_or(&judged.explanation.decision.rule, |opened| opened.rule)
+            }
         }
     }
 }
@@ -253,13 +273,33 @@ pub fn foretell<T>(inquiry: Inquiry<'_>, tell: impl FnOnce(Foretold<'_>) -> T) -
         }
         Some(_) | None => Unbound::No,
     };
+    let page = as_page(&request.head);
+    let pages =
+        app.map(|app| app.allows_unbound(AppRequest::new((seen, routed, route), &page, identity)));
+    let to = match pages {
+        Some(Unbound::Open(_)) => OpenedTo::All,
+        Some(Unbound::No) | None => OpenedTo::AllButPages,
+    };
     let (by, opened, shadow) = match authorize::permit(request, (route, also.clone()), stranger) {
         Ok((_, Grounds::Policy(_, shadow))) => (ReadingOf::Canonical, None, shadow),
-        Ok((_, Grounds::Unbound(why))) => (ReadingOf::Canonical, Some(why), None),
+        Ok((_, Grounds::Unbound(rule))) => (ReadingOf::Canonical, Some(Opened { rule, to }), None),
         Err(refused) => (refused.by, None, refused.shadow),
     };
     let judged = Judged { routed, route, explanation, by, shadow, opened, after };
     tell(Foretold::Judged(Box::new(judged)))
+}
+
+/// The same, as a browser asks that opens it as a page (Fetch Metadata §2).
+fn as_page(head: &Parts) -> Parts {
+    let mut page = head.clone();
+    for (name, value) in [
+        (header::ACCEPT, "text/html"),
+        (HeaderName::from_static("sec-fetch-mode"), "navigate"),
+        (HeaderName::from_static("sec-fetch-dest"), "document"),
+    ] {
+        page.headers.insert(name, HeaderValue::from_static(value));
+    }
+    page
 }
 
 /// Sockets are nothing that an app opens to strangers.

@@ -3,10 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use super::each_core::Core;
-use crate::{jellyfin::Pairing, request::Chore, signin::SignInRoom};
+use crate::{
+    jellyfin::Pairing,
+    request::{Chore, forward::RECHECK},
+    signin::SignInRoom,
+};
 
 /// How often it is looked about whom a provider is to be asked again.
 const LOOK_AT_SESSIONS: Duration = Duration::from_secs(1);
+
+/// What a provider takes away is known of its person's apps by the next look, and ends their films
+/// by the next one at each.
+const _: () = assert!(LOOK_AT_SESSIONS.as_secs() + RECHECK.as_secs() < 5, "promised are five");
 
 /// Has providers asked again, for as long as the process serves.
 pub(super) fn keep(core: &Core, own: Arc<SignInRoom>, pairing: Arc<Pairing>) {

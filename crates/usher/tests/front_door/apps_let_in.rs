@@ -15,7 +15,7 @@ use usher_lab::{
 use crate::app_passwords;
 use crate::test_server::{ANN, EVE, TestServer, config, friends};
 
-const TV: &str = "https://tv.test";
+pub const TV: &str = "https://tv.test";
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const APP: &str = "MediaBrowser Client=\"Jellyfin%20TV\", Device=\"SHIELD\", DeviceId=\"shield-1\", \
                    Version=\"0.19\"";
@@ -36,25 +36,35 @@ pub async fn open(library: &RunningCinema) -> TestServer {
 }
 
 /// An app, as it asks: no cookies, and maybe a token.
-struct App(Browser);
+pub struct App(pub Browser, String);
 
 impl App {
-    async fn ask(&mut self, method: Method, path: &str, token: &str, body: &str) -> Seen {
+    /// A television.
+    pub fn new(browser: Browser) -> Self {
+        Self(browser, APP.to_owned())
+    }
+
+    /// The same app on another device.
+    pub fn on(browser: Browser, device_id: &str) -> Self {
+        Self(browser, APP.replace("shield-1", device_id))
+    }
+
+    pub async fn ask(&mut self, method: Method, path: &str, token: &str, body: &str) -> Seen {
         let authorization = match token {
-            "" => APP.to_owned(),
-            token => format!("{APP}, Token=\"{token}\""),
+            "" => self.1.clone(),
+            token => format!("{}, Token=\"{token}\"", self.1),
         };
         let json = "application/json";
         let fields = [("authorization", &*authorization), ("content-type", json), ("accept", json)];
         self.0.send(method, &format!("{TV}{path}"), &fields, body.to_owned()).await
     }
 
-    async fn get(&mut self, path: &str, token: &str) -> Seen {
+    pub async fn get(&mut self, path: &str, token: &str) -> Seen {
         self.ask(Method::GET, path, token, "").await
     }
 
     /// Begins; gives the code and the secret.
-    async fn begin(&mut self) -> (String, String) {
+    pub async fn begin(&mut self) -> (String, String) {
         let begun = self.ask(Method::POST, "/QuickConnect/Initiate", "", "").await;
         assert_eq!(begun.status, 200, "{}", begun.body);
         let begun = begun.json();
@@ -62,7 +72,7 @@ impl App {
         (text("Code"), text("Secret"))
     }
 
-    async fn exchange(&mut self, secret: &str) -> Seen {
+    pub async fn exchange(&mut self, secret: &str) -> Seen {
         let body = json!({ "Secret": secret }).to_string();
         self.ask(Method::POST, "/Users/AuthenticateWithQuickConnect", "", &body).await
     }
@@ -84,7 +94,7 @@ pub async fn say_yes(browser: &mut Browser, code: &str) -> Seen {
 }
 
 /// An app of whoever is signed in in that browser; its token.
-async fn let_in(browser: &mut Browser, app: &mut App) -> String {
+pub async fn let_in(browser: &mut Browser, app: &mut App) -> String {
     let (code, secret) = app.begin().await;
     let page = say_yes(browser, &code).await;
     assert!(page.body.contains("is in."), "{}", page.body);
@@ -97,7 +107,7 @@ async fn let_in(browser: &mut Browser, app: &mut App) -> String {
 async fn an_app_is_its_owners_from_the_moment_they_say_yes() {
     let library = library(&[ANN.0]).await;
     let server = open(&library).await;
-    let mut app = App(server.browser());
+    let mut app = App::new(server.browser());
     assert_eq!(app.get("/QuickConnect/Enabled", "").await.json(), json!(true));
     assert_eq!(app.get("/Users/Me", "").await.status, 401, "nobody's");
     let (code, secret) = app.begin().await;
@@ -142,7 +152,7 @@ async fn an_app_is_its_owners_from_the_moment_they_say_yes() {
 async fn what_was_let_in_ends_at_once_here_and_at_the_library() {
     let library = library(&[]).await;
     let mut server = open(&library).await;
-    let (mut app, mut other) = (App(server.browser()), App(server.browser()));
+    let (mut app, mut other) = (App::new(server.browser()), App::new(server.browser()));
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
     let token = let_in(&mut ann, &mut app).await; // her account is made
     let stays = let_in(&mut ann, &mut other).await;
@@ -150,7 +160,7 @@ async fn what_was_let_in_ends_at_once_here_and_at_the_library() {
     let token = stays;
     server.restart(&config(&[route(&library)])).await;
     let mut ann = ann.moved(server.address());
-    let mut app = App(server.browser());
+    let mut app = App::new(server.browser());
     assert_eq!(app.get("/Users/Me", &token).await.status, 200, "a restart ends nothing");
 
     let mut request = "wss://tv.test/socket".into_client_request().unwrap();
@@ -193,7 +203,7 @@ async fn status_of(url: &str) -> u16 {
 async fn apps_go_with_their_owner_and_have_their_rights() {
     let library = library(&[ANN.0]).await;
     let server = open(&library).await;
-    let (mut app, mut phone) = (App(server.browser()), App(server.browser()));
+    let (mut app, mut phone) = (App::new(server.browser()), App::new(server.browser()));
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
     let token = let_in(&mut ann, &mut app).await;
     // From inside an app that is hers; whom it names does not count.
@@ -230,7 +240,7 @@ async fn eventually_refused(app: &mut App, token: &str) {
 async fn nobody_lets_an_app_in_that_is_not_theirs_to_let_in() {
     let library = library(&[ANN.0]).await;
     let server = open(&library).await;
-    let mut app = App(server.browser());
+    let mut app = App::new(server.browser());
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
     let (code, secret) = app.begin().await;
     let page = ann.open(&format!("{TV}/link")).await;
@@ -282,7 +292,7 @@ async fn nobody_lets_an_app_in_that_is_not_theirs_to_let_in() {
 async fn a_program_lets_no_app_in() {
     let library = library(&[ANN.0]).await;
     let server = open(&library).await;
-    let mut app = App(server.browser());
+    let mut app = App::new(server.browser());
     let password = app_passwords::made(&server, &format!("{} tv.test", ANN.0)).await;
     let basic = app_passwords::basic("whoever", &password);
     let fields = [("authorization", &*basic), ("origin", TV), ("sec-fetch-site", "same-origin")];
@@ -303,7 +313,7 @@ async fn a_program_lets_no_app_in() {
 }
 
 /// The statuses of so many begins.
-async fn many(app: &mut App, count: usize) -> Vec<u16> {
+pub async fn many(app: &mut App, count: usize) -> Vec<u16> {
     let mut answers = Vec::new();
     for n in 0..count {
         let other = APP.replace("shield-1", &format!("other-{n}"));
@@ -318,7 +328,7 @@ async fn many(app: &mut App, count: usize) -> Vec<u16> {
 async fn an_account_is_never_somebody_elses() {
     let library = library(&["ann", "admin", "ANN@example.com"]).await;
     let server = open(&library).await;
-    let mut app = App(server.browser());
+    let mut app = App::new(server.browser());
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
     let token = let_in(&mut ann, &mut app).await;
     let me: Value = app.get("/Users/Me", &token).await.json();
@@ -345,7 +355,7 @@ async fn an_account_is_never_somebody_elses() {
 async fn what_an_app_asks_without_its_token_is_open_where_it_asked_with_it() {
     let library = library(&[ANN.0]).await;
     let server = open(&library).await;
-    let (mut app, mut bare) = (App(server.browser()), server.browser());
+    let (mut app, mut bare) = (App::new(server.browser()), server.browser());
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
     let token = let_in(&mut ann, &mut app).await;
     let items = app.get("/Items?Recursive=true&IncludeItemTypes=Movie", "").await;

@@ -15,6 +15,7 @@
 
 mod authenticator;
 mod openid;
+mod pairing;
 mod people;
 mod programs;
 mod round_trip;

@@ -14,7 +14,7 @@ use usher_rules::{
 use super::{Config, Outcome, Question};
 use crate::request::{
     authorize::ReadingOf,
-    inquiry::{After, Foretold, Judged},
+    inquiry::{After, Foretold, Judged, Opened, OpenedTo},
     record::{KeptDecision, moment},
     route::target_path,
 };
@@ -100,8 +100,9 @@ impl Shown<'_> {
             if foretold.verdict() != Verdict::Allow {
                 members.insert("way_in".into(), self.way_in(&explanation.way_in()));
             }
-            if opened.is_some() {
+            if let Some(Opened { to, .. }) = opened {
                 members.insert("opened_to_strangers".into(), true.into());
+                members.insert("pages_sign_in".into(), (*to == OpenedTo::AllButPages).into());
             }
             if let Some(Decision { verdict, rule, .. }) = shadow {
                 let shadow = json!({"verdict": verdict.word(), "rule": **rule});
@@ -181,9 +182,17 @@ impl Shown<'_> {
 }
 
 fn judged_words(Judged { explanation, after, by, opened, .. }: &Judged<'_>) -> String {
-    if opened.is_some() {
-        return "the app behind the route needs it before anybody is known: strangers get it"
-            .into();
+    match opened {
+        Some(Opened { to: OpenedTo::All, .. }) => {
+            return "the app behind the route needs it before anybody is known: strangers get it"
+                .into();
+        }
+        Some(Opened { to: OpenedTo::AllButPages, .. }) => {
+            return "the app behind the route needs it before anybody is known: strangers get it, \
+                    but a browser that opens it as a page is sent to sign in"
+                .into();
+        }
+        None => {}
     }
     if *by != ReadingOf::Canonical {
         return "it is refused: 400".into();

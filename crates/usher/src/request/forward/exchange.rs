@@ -32,7 +32,7 @@ use crate::request::{
 };
 
 /// How often a permit is looked at again while an upstream is silent.
-pub(super) const RECHECK: Duration = Duration::from_secs(2);
+pub const RECHECK: Duration = Duration::from_secs(2);
 
 /// Sends permitted requests to their upstreams.
 #[derive(Debug)]

@@ -43,7 +43,7 @@ pub use cut::Cut;
 pub use datagrams::relay_datagrams;
 pub use dial::UpstreamIo;
 pub use error::{ForwardError, Unreadable};
-pub use exchange::{Forwarder, Opened, Sent};
+pub use exchange::{Forwarder, Opened, RECHECK, Sent};
 pub use own_client::{OwnClient, UpstreamClients, own_client};
 pub use probe::{Answered, AskedBody, How, Want, ask, probe, shown_chain, speaks_tls};
 pub use relay::{Relayed, relay};
