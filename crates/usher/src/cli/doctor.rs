@@ -117,7 +117,7 @@ fn examined(plan: &Plan, args: &Args) -> io::Result<Vec<Tried>> {
     block_on(async {
         let addresses = own_addresses().await;
         let (data_dir, now) = (dir.as_deref(), SystemClock.now());
-        examine(plan, Place { data_dir, now, addresses: &addresses }).await
+        examine(plan, Place { data_dir, now, addresses: &addresses, door: None }).await
     })
 }
 

@@ -38,7 +38,12 @@ mod upstreams;
 
 pub use self::{around::own_addresses, code::Code, cure::Cure, finding::Tried, shown::show};
 
-use std::{io, net::IpAddr, path::Path, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 use usher_rules::{plan::Plan, time::Now};
 
@@ -56,6 +61,8 @@ pub struct Place<'a> {
     pub now: Now,
     /// Addresses of this machine that others reach.
     pub addresses: &'a [IpAddr],
+    /// Where the usher answers that looks; `None` for a command, which goes by the config.
+    pub door: Option<SocketAddr>,
 }
 
 /// Tries everything that `plan` names by itself: what a Jellyfin needs is not asked about.
@@ -73,16 +80,18 @@ pub async fn examine(plan: &Plan, place: Place<'_>) -> Vec<Tried> {
 
 /// What [`basics`] tries, and the door where an usher runs.
 async fn at_the_door(plan: &Plan, place: Place<'_>) -> (Vec<Tried>, Option<door::Door>) {
-    let (names, ports) = tokio::join!(names::tried(plan), ports::tried(plan));
+    let listens = place.door.map_or_else(|| plan.listen.address.to_string(), |at| at.to_string());
+    let (names, ports) = tokio::join!(names::tried(plan), ports::tried(plan, &listens));
     let ours = ports.iter().any(|port| port.is_the_door);
+    let door = door::Door::of(plan, &listens).filter(|_| ours);
     let (certificates, upstreams, providers) = tokio::join!(
-        certificates::tried(plan, place.data_dir, ours, place.now.wall),
+        certificates::tried(plan, place.data_dir, door.as_ref(), place.now.wall),
         upstreams::tried(plan),
         provider::tried(plan, place.now),
     );
     let ports = ports.into_iter().map(|port| port.tried);
     let all = names.into_iter().chain(ports).chain(certificates).chain(upstreams);
-    (all.chain(providers).collect(), door::Door::of(plan).filter(|_| ours))
+    (all.chain(providers).collect(), door)
 }
 
 /// Each Jellyfin behind a route, and the route.

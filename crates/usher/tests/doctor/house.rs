@@ -68,7 +68,12 @@ impl House {
 
     /// What is found of the route and the server.
     pub async fn examined(&self) -> Vec<Tried> {
-        let place = Place { data_dir: None, now: SystemClock.now(), addresses: &self.addresses };
+        let place = Place {
+            data_dir: None,
+            now: SystemClock.now(),
+            addresses: &self.addresses,
+            door: None,
+        };
         let all = examine(&self.plan(), place).await;
         all.into_iter().filter(|one| ["route", "jellyfin"].contains(&one.code.about)).collect()
     }
