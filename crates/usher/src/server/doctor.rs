@@ -32,7 +32,7 @@ async fn wait(patient: Patient, clock: Arc<dyn Clock>) {
         let (plan, now) = (patient.door.plan(), clock.now());
         let addresses = own_addresses().await;
         let (data_dir, door) = (Some(&*patient.data_dir), Some(patient.address));
-        let place = Place { data_dir, now, addresses: &addresses, door };
+        let place = Place { data_dir, now, addresses: &addresses, door, slow: None };
         let tried = examine(&plan, place).await;
         examination.done(tried.into_iter().map(found).collect());
     }
