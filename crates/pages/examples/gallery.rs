@@ -392,6 +392,7 @@ fn identity() -> String {
         vouched_for: true,
         account: Some(Link::new("/.pomerium/account")),
         people: None,
+        doctor: Some(Link::new("/.pomerium/doctor")),
         portal: None,
         sign_out: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),
         sign_out_everywhere: PostForm::to("/.pomerium/sign_out").with("csrf", "c"),

@@ -38,6 +38,8 @@ pub struct Identity<'a> {
     pub account: Option<Link<'a>>,
     /// Where they look after people, if they do.
     pub people: Option<Link<'a>>,
+    /// Where they have the server examined, if they may.
+    pub doctor: Option<Link<'a>>,
     /// What they can open, where this host has no app of its own to go back to.
     pub portal: Option<Link<'a>>,
     /// Ends this session.

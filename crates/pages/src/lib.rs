@@ -23,6 +23,7 @@
 //! | [`Identity`], [`NoSession`] | 200 | `/.pomerium/` |
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
 //! | [`People`] | 200, 400 | `/.pomerium/people` |
+//! | [`Doctor`] | 200, 400 | `/.pomerium/doctor` |
 //! | [`Sessions`] | 200 | `/.pomerium/sessions` |
 //! | [`Apps`] | 200 | `/link` of a library: lets apps in |
 //! | [`Seat`], [`LeftSeat`] | 200 | `/seat` of a library: opens it as its reader; after they signed out there |
@@ -62,6 +63,7 @@ mod certificate;
 mod choose;
 mod contact;
 mod device;
+mod doctor;
 mod filters;
 mod going_on;
 mod headers;
@@ -96,6 +98,7 @@ pub use certificate::{CertificateNeeded, Lack};
 pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;
 pub use device::{DeviceRefused, NoDevices};
+pub use doctor::{Doctor, Examination, Examined, ShownFinding};
 pub use going_on::GoingOn;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};

@@ -22,6 +22,8 @@ use usher_lab::{
     upstream::{Exchange, Upstream},
 };
 
+#[path = "run/jellyfins.rs"]
+mod jellyfins;
 #[path = "run/kept.rs"]
 mod kept;
 #[path = "run/pipe.rs"]

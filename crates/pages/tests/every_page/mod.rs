@@ -2,15 +2,15 @@
 
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
-    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, GoingOn,
-    HeadersTooLarge, Identity, InternalError, Lack, Language, LeftSeat, Link, LinkDoes,
-    ListedPerson, MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
-    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
-    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
-    SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
-    SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation, Unauthenticated,
-    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
-    Words, WorkerBetween,
+    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Doctor, ErrorPage, Examination,
+    Examined, ForeignForm, GoingOn, HeadersTooLarge, Identity, InternalError, Lack, Language,
+    LeftSeat, Link, LinkDoes, ListedPerson, MadeLink, MayChange, Misdirected, NewApp,
+    NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow,
+    OwnApp, People, Portal, PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
+    RequestTimeout, Seat, SetUpWrong, ShownAppPassword, ShownFinding, ShownPasskey, ShownSession,
+    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust,
+    TypedInvitation, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, WaitingApp, Way, Welcome, Words, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -118,6 +118,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         vouched_for: true,
         account: Some(Link::new(text)),
         people: Some(Link::new(text)),
+        doctor: Some(Link::new(text)),
         portal: Some(Link::new(text)),
         sign_out: form(text),
         sign_out_everywhere: form(text),
@@ -132,6 +133,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         vouched_for: false,
         account: None,
         people: None,
+        doctor: None,
         portal: None,
         ..identity.clone()
     };
@@ -180,6 +182,10 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("people", people(language, text)[0].clone()),
         ("people-later", people(language, text)[1].clone()),
         ("people-again", people(language, text)[2].clone()),
+        ("doctor", doctor(language, text)[0].clone()),
+        ("doctor-runs", doctor(language, text)[1].clone()),
+        ("doctor-broke-off", doctor(language, text)[2].clone()),
+        ("doctor-unasked", doctor(language, text)[3].clone()),
         ("portal", portal(language, text)),
         ("portal-empty", Portal { routes: vec![] }.render(language)),
         ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render(language)),
@@ -282,6 +288,29 @@ fn people(language: Language, text: &str) -> [String; 3] {
     let later = People { note: None, link: None, change, ..page.clone() };
     let again = People { note: None, link: Some(recovers), ..page.clone() };
     [page.render(language), later.render(language), again.render(language)]
+}
+
+fn doctor(language: Language, text: &str) -> [String; 4] {
+    let one = ShownFinding {
+        code: text,
+        title: text,
+        subject: (text, text),
+        what: text,
+        means: text,
+        help: text,
+    };
+    let examined = Examined {
+        at: AT_SECONDS,
+        errors: vec![one, one],
+        warnings: vec![one],
+        fine: vec![one, one],
+        is_curable: true,
+    };
+    let (runs, broke) = (Examination::Runs(AT_SECONDS), Examination::BrokeOff(AT_SECONDS));
+    [Examination::Done(examined), runs, broke, Examination::None].map(|examination| {
+        let here = Link::new(text);
+        Doctor { note: Some(text), examination, flow: text, here }.render(language)
+    })
 }
 
 fn portal(language: Language, text: &str) -> String {

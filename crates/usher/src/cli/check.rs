@@ -158,7 +158,13 @@ fn show(effective: &Effective, findings: &Findings, out: &mut impl Write) -> io:
 /// Tries what the plan names; whether nothing is to mend.
 fn answers(plan: &Plan, args: &Args, out: &mut impl Write) -> io::Result<bool> {
     let dir = data_dir(args.data_dir.as_deref(), |name| std::env::var_os(name), is_root()).ok();
-    let place = Place { data_dir: dir.as_deref(), now: SystemClock.now(), addresses: &[] };
+    let place = Place {
+        data_dir: dir.as_deref(),
+        now: SystemClock.now(),
+        addresses: &[],
+        door: None,
+        slow: None,
+    };
     let tried = block_on(basics(plan, place))?;
     tell(&tried, args.json, out)
 }

@@ -12,7 +12,7 @@ use usher_rules::{plan::Plan, problem::Severity, time::Clock as _};
 use super::{dir_of, failure::Failure};
 use crate::{
     doctor::{
-        Place, Tried, block_on,
+        Place, Slowly, Tried, block_on,
         cure::{self, Changes},
         examine, own_addresses, show,
     },
@@ -40,6 +40,10 @@ pub struct Args {
     /// One object a line, for programs
     #[arg(long)]
     pub json: bool,
+
+    /// Read a long answer of each Jellyfin as slowly as a film: 45 seconds more
+    #[arg(long)]
+    pub slow: bool,
 
     /// Set in Jellyfin what its API lets us set, after showing it and asking
     #[arg(long)]
@@ -117,7 +121,8 @@ fn examined(plan: &Plan, args: &Args) -> io::Result<Vec<Tried>> {
     block_on(async {
         let addresses = own_addresses().await;
         let (data_dir, now) = (dir.as_deref(), SystemClock.now());
-        examine(plan, Place { data_dir, now, addresses: &addresses }).await
+        let slow = args.slow.then_some(Slowly::FILM);
+        examine(plan, Place { data_dir, now, addresses: &addresses, door: None, slow }).await
     })
 }
 

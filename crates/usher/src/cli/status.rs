@@ -1,6 +1,7 @@
 //! `usher status` and `usher tls-report`: what is in force, and what each host is served with.
 
 mod in_force;
+mod jellyfins;
 
 use std::{
     io::{self, Write},
@@ -30,9 +31,9 @@ use crate::{
 
 /// Show the config in force, and each host's certificate: who signed it, when it ends.
 ///
-/// What is next, and what went wrong last: a config that was refused since, with its problems.
+/// How each Jellyfin stands, asked now. What is next, and what went wrong last: a config that was refused since, with its problems.
 /// Exit status: 0 all is well, 1 a config was refused or waits for a restart, or a certificate does
-/// not count or is still to come, 2 the config on the disk can't run.
+/// not count or is still to come, or a Jellyfin is not ready, 2 the config on the disk can't run.
 #[derive(Debug, clap::Args)]
 pub struct StatusArgs {
     /// Where to look.
@@ -116,7 +117,8 @@ pub fn status(args: &StatusArgs) -> ExitCode {
         let served = report(plan, dir, now);
         let all_count = show_status(&served, now, args.json, out)?;
         let is_local = |one: &Served| matches!(one.source, Source::Local | Source::Meanwhile);
-        let all_count = all_count && is_well?;
+        let all_ready = jellyfins::show(plan, args.json, out)?;
+        let all_count = all_count && all_ready && is_well?;
         match root(&dir.join("authority/ca.pem")).filter(|_| served.iter().any(is_local)) {
             Some(root) => Ok(show_root(&root, now, args.json, out)? && all_count),
             None => Ok(all_count),

@@ -30,7 +30,7 @@ const DISCOVERY: (u16, &[u8]) = (7359, b"who is JellyfinServer?");
 const NEAR: Duration = Duration::from_millis(1500);
 
 /// Ports that a Jellyfin has by default.
-const PORTS: [u16; 2] = [8096, 8920];
+pub(super) const PORTS: [u16; 2] = [8096, 8920];
 
 /// Addresses of this machine by which it would reach others: what its routes say. Nothing is sent.
 pub async fn own_addresses() -> Vec<IpAddr> {

@@ -9,7 +9,7 @@ use rustls::{
 };
 use usher_rules::{plan::Plan, problem::Severity, time::UnixTime};
 
-use super::{Code, PATIENCE, Tried, code, door};
+use super::{Code, PATIENCE, Tried, code, door::Door};
 use crate::{
     certs::report::{Leaf, Served, Source, brought_chain, hosts, look_at, report},
     request::{
@@ -31,15 +31,14 @@ const TRUST: &str = "browsers warn until the authority is trusted: `sudo usher t
 pub(super) async fn tried(
     plan: &Plan,
     data_dir: Option<&Path>,
-    usher_runs: bool,
+    door: Option<&Door>,
     now: UnixTime,
 ) -> Vec<Tried> {
     if plan.listen.insecure {
         return Vec::new();
     }
     let judge = Judge { trust: Trust::system(&plan.extra_roots), now };
-    let door = door::from_here(plan).filter(|_| usher_runs);
-    let Some(door) = door else {
+    let Some(door) = door.map(|door| door.address) else {
         let served = data_dir.map(|dir| report(plan, dir, now)).unwrap_or_default();
         return served.iter().map(|one| judge.by_the_files(plan, one)).collect();
     };

@@ -68,6 +68,10 @@ register! {
     NO_KEY = "D107" "route"
         "usher has no API key of this Jellyfin"
         "apps can't be let in at /link, and half of this examination was left out";
+    UNDECLARED = "D108" "route"
+        "The route leads to a Jellyfin and does not say so"
+        "its apps are not let in, what Jellyfin leaves open is not shut, and nobody is let in \
+         without a second sign-in";
     STARTING = "D201" "jellyfin"
         "Jellyfin is still starting"
         "visitors see its loading page; the rest was not looked at";
@@ -147,6 +151,9 @@ register! {
     OWN_HTTPS = "D225" "jellyfin"
         "Jellyfin wants to speak HTTPS itself"
         "it redirects what usher asks of it, and visitors go in circles";
+    SLOW_ANSWER = "D226" "jellyfin"
+        "An answer that takes its time is cut"
+        "films stop after half a minute or a minute, and downloads over slow links never end";
 }
 
 #[cfg(test)]

@@ -26,10 +26,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// What `plan` listens on, as this machine reaches it.
-    pub(super) fn of(plan: &Plan) -> Option<Self> {
+    /// What listens on `listens`, as this machine reaches it.
+    pub(super) fn of(plan: &Plan, listens: &str) -> Option<Self> {
         let scheme = if plan.listen.insecure { Scheme::Http } else { Scheme::Https };
-        Some(Self { address: from_here(plan)?, scheme })
+        Some(Self { address: from_here(plan, listens)?, scheme })
     }
 
     /// Where http:// is answered that listens on `address`.
@@ -78,9 +78,9 @@ impl Door {
 }
 
 /// Where this machine reaches the door.
-pub(super) fn from_here(plan: &Plan) -> Option<SocketAddr> {
+fn from_here(plan: &Plan, listens: &str) -> Option<SocketAddr> {
     let default = if plan.listen.insecure { 80 } else { 443 };
-    parse_address(&plan.listen.address, default).ok().map(reached)
+    parse_address(listens, default).ok().map(reached)
 }
 
 /// Where this machine reaches what listens on `address`.

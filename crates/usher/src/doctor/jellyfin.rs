@@ -7,7 +7,7 @@ use serde_json::Value;
 use usher_rules::{jellyfin::ServerState, problem::Severity};
 
 use super::{
-    Tried, around, code,
+    Slowly, Tried, around, base, code,
     cure::{Area, Cure, Effect},
     door::Door,
     route,
@@ -21,15 +21,21 @@ pub(super) async fn tried(
     server: &Server<'_>,
     door: Option<&Door>,
     addresses: &[IpAddr],
+    slow: Option<Slowly>,
 ) -> Vec<Tried> {
     let state = server.state().await;
-    let is_one =
-        matches!(state, ServerState::Ready(_) | ServerState::SetupOpen | ServerState::TooOld(_));
-    if !is_one && server.route.jellyfin.is_none() {
-        return Vec::new();
+    let is_said = server.route.jellyfin.is_some();
+    let elsewhere = match state {
+        ServerState::NoJellyfin => base::found(server).await,
+        ServerState::Ready(_) | ServerState::Starting | ServerState::SetupOpen => None,
+        ServerState::TooOld(_) | ServerState::Unreachable => None,
+    };
+    if !base::is_one(state) && !is_said {
+        return elsewhere.map(|base| route::undeclared(server, &base)).into_iter().collect();
     }
     let mut all = route::tried(server, door).await;
-    all.push(standing(server, state));
+    all.extend((!is_said).then(|| route::undeclared(server, "")));
+    all.push(standing(server, state, elsewhere.as_deref()));
     all.extend(around::bypass(server, addresses).await);
     if !matches!(state, ServerState::Ready(_)) {
         return all;
@@ -50,17 +56,24 @@ pub(super) async fn tried(
     if let Some(settings) = &settings {
         all.extend(settings.tried(server, state));
         all.extend(traffic::with_key(server).await);
+        if let Some(slowly) = slow {
+            all.extend(traffic::slow(server, slowly).await);
+        }
     }
     all.extend(around::discovery(server).await);
     all
 }
 
 /// How it stands.
-fn standing(server: &Server<'_>, state: ServerState) -> Tried {
+fn standing(server: &Server<'_>, state: ServerState, elsewhere: Option<&str>) -> Tried {
     let subject = server.subject();
     let bad =
         |severity, code, what: &str, help| Tried::bad(severity, code, &*subject, (what, help));
     let words = state.in_words();
+    if let Some(base) = elsewhere {
+        let (what, help) = base::told(base);
+        return Tried::bad(Severity::Error, code::NO_JELLYFIN, subject, (what, help));
+    }
     match state {
         ServerState::Ready(version) => {
             Tried::good(code::NO_JELLYFIN, subject, format!("is a Jellyfin {version}"))

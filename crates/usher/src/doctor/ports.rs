@@ -22,9 +22,9 @@ pub(super) struct Port {
     pub is_the_door: bool,
 }
 
-/// Each address that the plan listens on.
-pub(super) async fn tried(plan: &Plan) -> Vec<Port> {
-    let mut ports = vec![door(plan).await];
+/// Each address that the plan listens on; visitors come to `listens`.
+pub(super) async fn tried(plan: &Plan, listens: &str) -> Vec<Port> {
+    let mut ports = vec![door(plan, listens).await];
     let others = [
         ("http_redirect_addr", plan.listen.http_redirect.as_deref(), 80),
         ("metrics_address", plan.listen.metrics.as_ref().map(|metrics| &*metrics.address), 0),
@@ -45,9 +45,9 @@ pub(super) async fn tried(plan: &Plan) -> Vec<Port> {
     ports
 }
 
-async fn door(plan: &Plan) -> Port {
+async fn door(plan: &Plan, listens: &str) -> Port {
     let default = if plan.listen.insecure { 80 } else { 443 };
-    let (address, why) = match bound(&plan.listen.address, default) {
+    let (address, why) = match bound(listens, default) {
         Ok(address) => {
             let tried = Tried::good(ABOUT, format!("address {address}"), "free");
             return Port { tried, is_the_door: false };
@@ -61,7 +61,7 @@ async fn door(plan: &Plan) -> Port {
         let tried = Tried::bad(Severity::Warning, ABOUT, subject, (what, help));
         return Port { tried, is_the_door: false };
     }
-    match who_answers(plan).await {
+    match who_answers(plan, listens).await {
         Answers::Usher => {
             let tried = Tried::good(ABOUT, subject, "taken: usher runs and answers there");
             Port { tried, is_the_door: true }
@@ -142,8 +142,8 @@ enum Answers {
     Nobody,
 }
 
-async fn who_answers(plan: &Plan) -> Answers {
-    let Some(door) = Door::of(plan) else { return Answers::Nobody };
+async fn who_answers(plan: &Plan, listens: &str) -> Answers {
+    let Some(door) = Door::of(plan, listens) else { return Answers::Nobody };
     if tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect(door.address))
         .await
         .is_ok_and(|connected| connected.is_err())

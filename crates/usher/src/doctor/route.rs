@@ -124,8 +124,20 @@ fn shield(server: &Server<'_>) -> Tried {
     Tried::bad(severity, code::UNSHIELDED, subject, (what, help))
 }
 
+/// It is one, below this base path, and is treated as any app: no answer of its own changes that.
+pub(super) fn undeclared(server: &Server<'_>, base: &str) -> Tried {
+    let (what, key) = match base {
+        "" => ("what answers is a Jellyfin".to_owned(), String::new()),
+        base => {
+            (format!("what answers below `{base}` is a Jellyfin"), format!("base_path: {base}, "))
+        }
+    };
+    let help = format!("write `jellyfin: {{{key}api_key_file: FILE}}` into the route");
+    Tried::bad(Severity::Warning, code::UNDECLARED, &*server.route.name, (what, help))
+}
+
 fn no_key(server: &Server<'_>) -> Option<Tried> {
-    let is_missing = server.key().is_none();
+    let is_missing = server.route.jellyfin.is_some() && server.key().is_none();
     is_missing.then(|| {
         let what = "`jellyfin.api_key` is not set";
         let help = "make one at Dashboard > API Keys, and name its file in `jellyfin.api_key_file`";

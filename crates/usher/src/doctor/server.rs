@@ -15,7 +15,7 @@ use usher_rules::{
 };
 
 use super::{PATIENCE, upstreams::host_toward};
-use crate::request::forward::{Answered, AskedBody, ForwardError, Trust, ask};
+use crate::request::forward::{Answered, AskedBody, ForwardError, Reading, Trust, ask};
 
 /// Longest answer that is read, in octets, where nobody says otherwise.
 const LONGEST: usize = 4 << 20;
@@ -38,7 +38,7 @@ pub(super) struct Question {
     path: String,
     fields: Vec<(HeaderName, String)>,
     body: AskedBody,
-    longest: usize,
+    reading: Reading,
     patience: Duration,
 }
 
@@ -46,7 +46,7 @@ impl Question {
     pub(super) fn new(method: Method, path: &str) -> Self {
         let body = Full::new(Bytes::new()).boxed_unsync();
         let (path, fields) = (path.to_owned(), Vec::new());
-        Self { method, path, fields, body, longest: LONGEST, patience: PATIENCE }
+        Self { method, path, fields, body, reading: LONGEST.into(), patience: PATIENCE }
     }
 
     pub(super) fn get(path: &str) -> Self {
@@ -73,8 +73,8 @@ impl Question {
     }
 
     /// Reads so much of the answer, for so long.
-    pub(super) fn reading(mut self, longest: usize, patience: Duration) -> Self {
-        (self.longest, self.patience) = (longest, patience);
+    pub(super) fn reading(mut self, reading: impl Into<Reading>, patience: Duration) -> Self {
+        (self.reading, self.patience) = (reading.into(), patience);
         self
     }
 }
@@ -105,16 +105,25 @@ impl<'a> Server<'a> {
         self.route.jellyfin.as_ref()?.api_key.as_ref()
     }
 
-    fn base(&self) -> &str {
+    pub(super) fn base(&self) -> &str {
         self.route.jellyfin.as_ref().map_or("", |jellyfin| &jellyfin.base_path)
     }
 
     /// As usher asks by itself.
     pub(super) async fn ask(&self, question: Question) -> Result<Answered, ForwardError> {
-        let Question { method, path, fields, body, longest, patience } = question;
+        self.ask_below(self.base(), question).await
+    }
+
+    /// The same below another base path.
+    pub(super) async fn ask_below(
+        &self,
+        base: &str,
+        question: Question,
+    ) -> Result<Answered, ForwardError> {
+        let Question { method, path, fields, body, reading, patience } = question;
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = format!("{}{path}", self.base()).parse().unwrap_or_default();
+        *request.uri_mut() = format!("{base}{path}").parse().unwrap_or_default();
         request.headers_mut().insert(header::HOST, host_toward(self.route, &self.target));
         for (name, text) in fields {
             let Ok(mut value) = HeaderValue::try_from(text) else { continue };
@@ -122,7 +131,7 @@ impl<'a> Server<'a> {
             request.headers_mut().insert(name, value);
         }
         let how = (&self.target, &self.route.tls, &self.plan.outbound);
-        ask(self.trust, how, request, longest, patience).await
+        ask(self.trust, how, request, reading, patience).await
     }
 
     /// As usher forwards what a visitor at `address` asks.
@@ -155,7 +164,12 @@ impl<'a> Server<'a> {
     }
 
     pub(super) async fn state(&self) -> ServerState {
-        match self.ask(Question::get("/System/Info/Public")).await {
+        self.state_below(self.base()).await
+    }
+
+    /// How what is below another base path stands.
+    pub(super) async fn state_below(&self, base: &str) -> ServerState {
+        match self.ask_below(base, Question::get("/System/Info/Public")).await {
             Ok(answered) => {
                 let text = String::from_utf8_lossy(&answered.body);
                 ServerState::of_answer(answered.status, &text)

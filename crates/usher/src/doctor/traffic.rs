@@ -7,11 +7,11 @@ use serde_json::Value;
 use usher_rules::problem::Severity;
 
 use super::{
-    Code, Tried, code,
+    Code, Slowly, Tried, code,
     cure::{Area, Cure, Effect},
     server::{Question, Server, json, text},
 };
-use crate::request::forward::{Answered, ForwardError};
+use crate::request::forward::{Answered, ForwardError, Reading};
 
 /// Octets of the answer that has to come whole, and how long it may take.
 const LONG: (usize, Duration) = (1 << 23, Duration::from_secs(20));
@@ -121,6 +121,26 @@ async fn long(server: &Server<'_>) -> Option<Tried> {
         match answered.is_whole && (octets == LONG.0 || !answered.status.is_success()) {
             true => Ok("sends long answers to their end".to_owned()),
             false => Err(format!("of {} octets {octets} came", LONG.0)),
+        }
+    }))
+}
+
+/// Read as slowly as a film is: to who reads fast, what cuts answers after a minute shows nothing.
+pub(super) async fn slow(server: &Server<'_>, slowly: Slowly) -> Option<Tried> {
+    let Slowly { octets, over } = slowly;
+    let path = format!("/Playback/BitrateTest?Size={octets}");
+    let reading = Reading { longest: octets, over };
+    let question = server.with_key(Question::get(&path))?.reading(reading, over * 2 + LONG.1);
+    let answered = server.ask(question).await;
+    let help = "between usher and Jellyfin is something that ends answers after a time, or that waits \
+                for all of one first (nginx: `proxy_read_timeout`, `send_timeout`, \
+                `proxy_buffering off`); let `to` lead to Jellyfin itself";
+    let seconds = over.as_secs();
+    Some(judged(server, (code::SLOW_ANSWER, Severity::Error), answered, help, |answered| {
+        let came = answered.octets;
+        match answered.is_whole && (came >= octets || !answered.status.is_success()) {
+            true => Ok(format!("an answer that takes {seconds} s comes whole")),
+            false => Err(format!("of {octets} octets that were read over {seconds} s {came} came")),
         }
     }))
 }

@@ -148,6 +148,8 @@ words! {
         HealthChecks = "health-checks",
         /// Asks the Jellyfins behind routes how they stand.
         Jellyfin = "jellyfin",
+        /// Has the server examined when an admin asks for it.
+        Doctor = "doctor",
         /// Follows what other processes change in the store.
         StoreFollow = "store-follow",
         /// Forgets what has expired, and looks whether the disk works.

@@ -24,6 +24,7 @@ use super::{
     acme_log::AcmeLog,
     clock_watch::{LastLook, watch_clock},
     daily::tell_untimely,
+    doctor,
     each_core::{Arrived, Core},
     jellyfin,
     metrics::{self, Exposition, Guard},
@@ -60,6 +61,7 @@ pub(super) struct Chores {
     pub probes: Option<Listener>,
     pub figures: Option<(Listener, Guard, Arc<Exposition>)>,
     pub states: Arc<States>,
+    pub patient: doctor::Patient,
 }
 
 /// How often a core closes upstream connections that nobody used.
@@ -108,18 +110,20 @@ async fn sweep_pool() {
     }
 }
 
-/// Starts the threads for chores: one, and one for orders, which wait for the disk. Nobody who
+/// Starts the threads for chores: one, and one for orders and
+/// examinations, which wait for the disk. Nobody who
 /// looks for proof, for figures or for https waits along.
 pub(super) fn spawn_chores(
     core: Core,
     chores: Chores,
     over: &CancellationToken,
 ) -> io::Result<[JoinHandle<()>; 2]> {
-    let Chores { store, own, pairing, certificates, acme, redirect, probes, figures, states } =
-        chores;
+    let Chores { store, own, pairing, certificates, acme, redirect, probes, figures, .. } = chores;
+    let (states, patient) = (chores.states, chores.patient);
     let (keeper, challenges) =
         (core.supervisor.clone(), Arc::clone(&acme.provisioned().challenges));
     let orders = chore_thread("orders", over, move || {
+        doctor::keep(&keeper, patient);
         keeper.keep(Chore::Orders, move || {
             let acme = Arc::clone(&acme);
             async move { acme.run().await }

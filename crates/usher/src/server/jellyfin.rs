@@ -1,6 +1,10 @@
 //! How do the Jellyfins behind routes stand? Asked for as long as they are in the plan.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -11,6 +15,7 @@ use usher_rules::{
 };
 
 use crate::{
+    doctor,
     jellyfin::States,
     request::{
         Door, EventField, EventName,
@@ -33,6 +38,7 @@ pub(super) async fn watch(
     clock: Arc<dyn Clock>,
 ) {
     let mut asked_at: BTreeMap<Box<str>, Instant> = BTreeMap::new();
+    let mut looked_at = Weak::new();
     loop {
         let plan = door.plan();
         let trust = Trust::system(&plan.extra_roots);
@@ -47,8 +53,17 @@ pub(super) async fn watch(
         let found = join_all(due.iter().map(|route| ask(&plan, &trust, route))).await;
         for (route, state) in due.iter().zip(found) {
             if states.note(route, state) != Some(state) {
-                tell(&recorder, &*clock, route, state);
+                let base = match state {
+                    ServerState::NoJellyfin => doctor::base_path(&plan, route, &trust).await,
+                    ServerState::Ready(_) | ServerState::Starting | ServerState::SetupOpen => None,
+                    ServerState::TooOld(_) | ServerState::Unreachable => None,
+                };
+                tell(&recorder, &*clock, route, (state, base));
             }
+        }
+        if !std::ptr::eq(looked_at.as_ptr(), Arc::as_ptr(&plan)) {
+            tell_undeclared(&recorder, &*clock, &plan, &trust).await;
+            looked_at = Arc::downgrade(&plan);
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -67,7 +82,30 @@ async fn ask(plan: &Plan, trust: &Trust, route: &Route) -> ServerState {
     }
 }
 
-fn tell(recorder: &Recorder, clock: &dyn Clock, route: &Route, state: ServerState) {
+/// Once for each plan: routes that lead to a Jellyfin as to any app.
+async fn tell_undeclared(recorder: &Recorder, clock: &dyn Clock, plan: &Plan, trust: &Trust) {
+    for route in &plan.routes {
+        if doctor::is_undeclared(plan, route, trust).await {
+            recorder
+                .event(Level::Warn, EventName::Upstream, clock.now())
+                .with(EventField::Route, &route.name)
+                .with(EventField::What, "a Jellyfin answers, and the route does not say so")
+                .with(
+                    EventField::Effect,
+                    "its apps are not let in, nor is shut what it leaves open",
+                )
+                .with(EventField::Hint, "write `jellyfin` into the route; `usher doctor` says more")
+                .write();
+        }
+    }
+}
+
+fn tell(
+    recorder: &Recorder,
+    clock: &dyn Clock,
+    route: &Route,
+    (state, base): (ServerState, Option<String>),
+) {
     let level = match state {
         ServerState::Ready(_) | ServerState::Starting => Level::Info,
         ServerState::SetupOpen | ServerState::TooOld(_) => Level::Warn,
@@ -79,6 +117,13 @@ fn tell(recorder: &Recorder, clock: &dyn Clock, route: &Route, state: ServerStat
         .with(EventField::What, state.in_words());
     if let Some(version) = state.version() {
         event = event.with(EventField::Version, version);
+    }
+    if let Some(base) = base {
+        let hint = match &*base {
+            "" => "it has no base path: delete `jellyfin.base_path`".to_owned(),
+            base => format!("it is below `{base}`: write that into `jellyfin.base_path`"),
+        };
+        event = event.with(EventField::Hint, hint);
     }
     event.with(EventField::Effect, state.effect()).write();
 }

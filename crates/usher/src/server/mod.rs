@@ -14,6 +14,7 @@ mod clock;
 mod clock_watch;
 mod cores;
 mod daily;
+mod doctor;
 mod each_core;
 mod files;
 mod jellyfin;

@@ -10,7 +10,7 @@ use usher_rules::{plan::Plan, time::Clock};
 use super::{
     RunningServer, StartError, SystemClock,
     acme_log::AcmeLog,
-    cores,
+    cores, doctor,
     each_core::Core,
     files,
     keys::{IdTokenKeys, OwnKeys},
@@ -208,6 +208,7 @@ impl Rooms {
         let certificates = Arc::clone(&running.certificates);
         let acme = Arc::clone(&running.acme);
         let (own, pairing, states) = (self.own, self.pairing, self.states);
+        let patient = running.patient(&own);
         let chores = cores::Chores {
             store,
             own,
@@ -218,6 +219,7 @@ impl Rooms {
             probes,
             figures,
             states,
+            patient,
         };
         let threads = cores::spawn_chores(core, chores, &running.over);
         running.threads.extend(threads.map_err(StartError::Thread)?);
@@ -387,6 +389,16 @@ impl Listeners {
 }
 
 impl RunningServer {
+    /// What is examined when an admin asks for it.
+    fn patient(&self, own: &SignInRoom) -> doctor::Patient {
+        doctor::Patient {
+            door: Arc::clone(&self.door),
+            examinations: own.examinations(),
+            data_dir: self.data_dir.clone(),
+            address: self.address,
+        }
+    }
+
     fn look_after_certificates(&self, plan: &Arc<Plan>, troubles: &[CertError]) {
         let (certificates, clock) = (Arc::clone(&self.certificates), Arc::clone(&self.clock));
         let coverage: Coverage =

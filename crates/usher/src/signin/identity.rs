@@ -16,7 +16,7 @@ use usher_rules::{
 };
 
 use super::{
-    Ask, SignInRoom, account, answer, passkeys::has_own_people, people, portal,
+    Ask, SignInRoom, account, answer, doctor, passkeys::has_own_people, people, portal,
     session_list::looks_after_people,
 };
 use crate::request::{Body, identify::LiveSession};
@@ -61,6 +61,7 @@ impl SignInRoom {
                 && has_own_people(ask)
                 && looks_after_people(ask, &live))
             .then(|| Link::new(people::PAGE)),
+            doctor: looks_after_people(ask, &live).then(|| Link::new(doctor::PAGE)),
             portal: leads_to_portal(ask).then(|| Link::new(portal::PAGE)),
             sign_out_everywhere: PostForm::to(SIGN_OUT).with(SCOPE_FIELD, SCOPE_EVERYWHERE),
         };

@@ -15,6 +15,7 @@
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
 //! | authenticate host | `/.pomerium/sessions`: where somebody is signed in | `session_list` |
 //! | authenticate host | `/.pomerium/people`: who looks after people | `people` |
+//! | authenticate host | `/.pomerium/doctor`: has the server examined | `doctor` |
 //! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
 //! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
 //! | both | health, keys, assets | `open` |
@@ -41,6 +42,8 @@ mod callback;
 mod choose;
 mod deep_link;
 mod devices;
+mod doctor;
+mod examinations;
 mod form;
 mod hosted;
 mod identity;
@@ -89,6 +92,7 @@ use usher_rules::{
 
 pub(crate) use self::provider::PATIENCE;
 pub use self::{
+    examinations::{Examinations, Examined, Finding, Standing},
     identity_provider::{Reception, reception, try_provider},
     provider::ProviderError,
 };
@@ -154,6 +158,7 @@ pub struct SignInRoom {
     app_passwords: Arc<dyn AppPasswords>,
     app_sessions: app_passwords::AppSessions,
     wrong_secrets: wrong::WrongSecrets,
+    examinations: Arc<Examinations>,
 }
 
 impl SignInRoom {
@@ -185,7 +190,13 @@ impl SignInRoom {
             app_passwords,
             app_sessions: app_passwords::AppSessions::default(),
             wrong_secrets: wrong::WrongSecrets::default(),
+            examinations: Arc::default(),
         }
+    }
+
+    /// What a doctor is asked for, who runs on another thread.
+    pub fn examinations(&self) -> Arc<Examinations> {
+        Arc::clone(&self.examinations)
     }
 
     async fn page(&self, ask: &Ask) -> Response<Body> {
@@ -207,6 +218,7 @@ impl SignInRoom {
             session_list::PAGE if get => self.sessions_page(ask).await,
             session_list::PAGE if post => self.sessions_posted(ask).await,
             people::PAGE if get || post => self.people(ask).await,
+            doctor::PAGE if get || post => self.doctor(ask).await,
             devices::PAGE | devices::ENROLLED if get => self.devices(ask).await,
             portal::PAGE if get && ask.plan().flags.routes_portal => {
                 self.about_somebody(ask, Self::portal_page).await

@@ -49,7 +49,8 @@ async fn saying(keys: &str, route: &str) -> House {
 /// What is found of this code while it runs.
 async fn found(house: &House, codes: &[&str]) -> Vec<Tried> {
     let _running = Running::of(house);
-    let place = Place { data_dir: None, now: SystemClock.now(), addresses: &[] };
+    let place =
+        Place { data_dir: None, now: SystemClock.now(), addresses: &[], door: None, slow: None };
     let all = examine(&house.plan(), place).await;
     all.into_iter().filter(|one| codes.contains(&one.code.id)).collect()
 }

@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 use usher::{
-    doctor::{Place, Tried, examine},
+    doctor::{Place, Slowly, Tried, examine},
     reload::{Loaded, Source, load},
     server::SystemClock,
 };
@@ -29,6 +29,7 @@ pub struct House {
     pub cinema: RunningCinema,
     pub dir: TempDir,
     pub addresses: Vec<IpAddr>,
+    pub slow: Option<Slowly>,
 }
 
 impl House {
@@ -43,7 +44,7 @@ impl House {
             cinema.base_url()
         );
         fs::write(dir.path().join("config.yaml"), text).unwrap();
-        Self { cinema, dir, addresses: Vec::new() }
+        Self { cinema, dir, addresses: Vec::new(), slow: None }
     }
 
     /// Nothing is wrong with it.
@@ -68,7 +69,13 @@ impl House {
 
     /// What is found of the route and the server.
     pub async fn examined(&self) -> Vec<Tried> {
-        let place = Place { data_dir: None, now: SystemClock.now(), addresses: &self.addresses };
+        let place = Place {
+            data_dir: None,
+            now: SystemClock.now(),
+            addresses: &self.addresses,
+            door: None,
+            slow: self.slow,
+        };
         let all = examine(&self.plan(), place).await;
         all.into_iter().filter(|one| ["route", "jellyfin"].contains(&one.code.about)).collect()
     }

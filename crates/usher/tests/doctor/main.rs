@@ -9,7 +9,9 @@
     clippy::indexing_slicing
 )]
 
+mod base;
 mod cures;
 mod front;
 mod house;
 mod seeds;
+mod slow;

@@ -32,6 +32,7 @@ mod crossing;
 mod decisions;
 mod denials;
 mod devices;
+mod doctor;
 mod doubts;
 mod durations;
 mod elsewhere;

@@ -90,3 +90,21 @@ fn status_tells_what_waits_for_a_restart_until_it_is_put_back() {
     let meanwhile = lines[..back].rsplit(|line| line["routes"] == "2").next().unwrap();
     assert!(meanwhile.iter().all(|line| line["what"].is_null()), "it waits for nothing: {lines:?}");
 }
+
+/// How the Jellyfin of a route stands is asked then and there, whether a server runs or not.
+#[test]
+fn status_tells_how_the_jellyfin_of_a_route_stands() {
+    let desk = Desk::new();
+    let nobody = usher_lab::upstream::Upstream::nobody();
+    let text = route(desk.port, nobody);
+    desk.write(&text);
+    assert!(!status(&desk, &[]).1.contains("jellyfin"), "a route that says nothing of one");
+    desk.write(&format!("{text}  jellyfin: {{}}\n"));
+    let (code, shown) = status(&desk, &[]);
+    assert!(shown.contains("  jellyfin     unreachable\n"), "{shown}");
+    assert_eq!(code, Some(1), "{shown}");
+    let (_, shown) = status(&desk, &["--json"]);
+    let lines = shown.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let one = lines.into_iter().find(|line| line.get("jellyfin").is_some()).unwrap();
+    assert_eq!((&one["jellyfin"], &one["version"]), (&"unreachable".into(), &Value::Null));
+}

@@ -45,7 +45,7 @@ pub use dial::UpstreamIo;
 pub use error::{ForwardError, Unreadable};
 pub use exchange::{Forwarder, Opened, RECHECK, Sent};
 pub use own_client::{OwnClient, UpstreamClients, own_client};
-pub use probe::{Answered, AskedBody, How, Want, ask, probe, shown_chain, speaks_tls};
+pub use probe::{Answered, AskedBody, How, Reading, Want, ask, probe, shown_chain, speaks_tls};
 pub use relay::{Relayed, relay};
 pub use sending::{Asking, Course};
 pub use trailers::Trailers;

@@ -12,7 +12,10 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep_until},
+};
 use tokio_rustls::TlsConnector;
 use usher_rules::{
     names::Scheme,
@@ -48,6 +51,21 @@ pub type How<'a> = (&'a Target, &'a UpstreamTls, &'a Outbound);
 /// A body that is sent with a question, or is only announced.
 pub type AskedBody = UnsyncBoxBody<Bytes, Infallible>;
 
+/// How much of an answer is read, and how fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// So many octets.
+    pub longest: usize,
+    /// In so long, evenly; zero is as fast as they come. What is read slowly is not kept.
+    pub over: Duration,
+}
+
+impl From<usize> for Reading {
+    fn from(longest: usize) -> Self {
+        Self { longest, over: Duration::ZERO }
+    }
+}
+
 /// What was answered.
 #[derive(Debug)]
 pub struct Answered {
@@ -55,8 +73,10 @@ pub struct Answered {
     pub status: StatusCode,
     /// Its fields.
     pub fields: HeaderMap,
-    /// Its body, as far as it was read.
+    /// Its body, as far as it was read and kept.
     pub body: Vec<u8>,
+    /// Octets of it that were read.
+    pub octets: usize,
     /// Did the body come whole, as far as it was to be read?
     pub is_whole: bool,
     /// Our end of the connection.
@@ -90,7 +110,7 @@ pub async fn probe(
 }
 
 /// Connects as [`probe`] does, and asks `request`, whose address is a path and whose `Host` stands in
-/// its fields. Of the body `longest` octets are read.
+/// its fields.
 ///
 /// # Errors
 ///
@@ -99,10 +119,10 @@ pub async fn ask(
     trust: &Trust,
     (target, tls, outbound): How<'_>,
     mut request: Request<AskedBody>,
-    longest: usize,
+    reading: impl Into<Reading>,
     patience: Duration,
 ) -> Result<Answered, ForwardError> {
-    let upstream = &target.upstream;
+    let (upstream, reading) = (&target.upstream, reading.into());
     // A WebSocket is opened over HTTP/1.1 (RFC 6455 §4.1).
     let is_upgrade = request.headers().contains_key(header::UPGRADE);
     let alpn = if is_upgrade { Alpn::Http1 } else { Alpn::Http2OrHttp1 };
@@ -126,8 +146,8 @@ pub async fn ask(
     request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
     let asked = async {
         match is_http2 {
-            true => over_http2(io, upstream.scheme, request, longest).await,
-            false => over_http1(io, request, longest).await,
+            true => over_http2(io, upstream.scheme, request, reading).await,
+            false => over_http1(io, request, reading).await,
         }
     };
     match tokio::time::timeout(patience, asked).await {
@@ -169,10 +189,10 @@ pub async fn shown_chain(
 async fn over_http1(
     io: UpstreamIo,
     request: Request<AskedBody>,
-    longest: usize,
+    reading: Reading,
 ) -> Result<Answered, hyper::Error> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
-    driven(connection, async move { read(sender.send_request(request).await?, longest).await })
+    driven(connection, async move { read(sender.send_request(request).await?, reading).await })
         .await
 }
 
@@ -180,7 +200,7 @@ async fn over_http2(
     io: UpstreamIo,
     scheme: Scheme,
     mut request: Request<AskedBody>,
-    longest: usize,
+    reading: Reading,
 ) -> Result<Answered, hyper::Error> {
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await?;
     let scheme = if scheme == Scheme::Https { "https" } else { "http" };
@@ -188,7 +208,7 @@ async fn over_http2(
     let authority = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
     let uri = format!("{scheme}://{authority}{}", request.uri());
     *request.uri_mut() = uri.parse().unwrap_or_default();
-    driven(connection, async move { read(sender.send_request(request).await?, longest).await })
+    driven(connection, async move { read(sender.send_request(request).await?, reading).await })
         .await
 }
 
@@ -199,16 +219,33 @@ fn path(target: &Target) -> &str {
 impl Answered {
     fn connected() -> Self {
         let (status, fields, body) = (StatusCode::OK, HeaderMap::new(), Vec::new());
-        Self { status, fields, body, is_whole: true, from: None }
+        Self { status, fields, body, octets: 0, is_whole: true, from: None }
     }
 }
 
-async fn read(response: Response<Incoming>, longest: usize) -> Result<Answered, hyper::Error> {
+impl Reading {
+    /// When so many octets should have come.
+    fn due(self, octets: usize) -> Duration {
+        let micros = self.over.as_micros() * octets as u128 / self.longest.max(1) as u128;
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+}
+
+async fn read(response: Response<Incoming>, reading: Reading) -> Result<Answered, hyper::Error> {
     let (head, mut body) = response.into_parts();
-    let (mut octets, mut is_whole) = (Vec::new(), true);
-    while octets.len() < longest {
+    let (mut kept, mut octets, mut is_whole) = (Vec::new(), 0, true);
+    let began = Instant::now();
+    while octets < reading.longest {
         match body.frame().await {
-            Some(Ok(frame)) => octets.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new())),
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                octets += data.len();
+                if reading.over.is_zero() {
+                    kept.extend_from_slice(&data);
+                } else {
+                    sleep_until(began + reading.due(octets)).await;
+                }
+            }
             Some(Err(_cut)) => {
                 is_whole = false;
                 break;
@@ -216,7 +253,8 @@ async fn read(response: Response<Incoming>, longest: usize) -> Result<Answered, 
             None => break,
         }
     }
-    Ok(Answered { status: head.status, fields: head.headers, body: octets, is_whole, from: None })
+    let (status, fields) = (head.status, head.headers);
+    Ok(Answered { status, fields, body: kept, octets, is_whole, from: None })
 }
 
 /// Moves the connection on until `work` is done.
