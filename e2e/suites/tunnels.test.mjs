@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { createSocket } from 'node:dgram';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { Resolver } from 'node:dns/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +19,8 @@ import { pomeriumCli } from '../parts/pomerium-cli.mjs';
 import { freePort, run, said, start, until } from '../parts/process.mjs';
 
 const SSHD = 2222;
+/** UDP over IPv4 carries no more (RFC 768: 65,535 with the heads of both). */
+const LARGEST = 65_507;
 /** A film's worth. */
 const BIG = 1 << 30;
 
@@ -28,7 +31,7 @@ if (isApart) {
   describe('tunnels, on a machine of their own', () => {
     for (const { name, failed } of tests) it(name, () => assert.ok(!failed, output.slice(-8000)));
     it('ran to its end', () => {
-      assert.ok(tests.length >= 9, `${tests.length} tests\n${output.slice(-8000)}`);
+      assert.ok(tests.length >= 11, `${tests.length} tests\n${output.slice(-8000)}`);
       assert.equal(status, 0, output.slice(-8000));
     });
   });
@@ -200,6 +203,34 @@ function scenario() {
     });
   });
 
+  describe('`usher udp`', { concurrency: false }, () => {
+    let at, port, program;
+
+    before(async () => {
+      at = await desk('ana-usher-udp');
+      program = start('usher udp', process.env.USHER_BIN, ['udp', 'dns.example.test:53', '--no-browser', '--ca', authority], { env: at.env });
+      undo.push(() => program.stop());
+      port = Number((await said(program, /127\.0\.0\.1:(\d+) leads to dns\.example\.test:53/))[1]);
+    });
+
+    it('carries a query of DNS after one sign-in', async () => {
+      const resolver = new Resolver({ timeout: 5000, tries: 8 });
+      resolver.setServers([`127.0.0.1:${port}`]);
+      const answer = resolver.resolve4('tv.example.test');
+      const [, link] = await said(program, /^(https:\/\/\S+)$/m);
+      await signIn(link, people.ana);
+      assert.deepEqual(await answer, ['192.0.2.53']);
+      assert.equal(program.output.match(/^https:\/\//gm).length, 1, program.output);
+    });
+
+    it('carries 10,000 datagrams of every size up to the largest in order and whole', async (t) => {
+      const { lost, wrong } = await volley(port, 10_000);
+      t.diagnostic(`10,000 datagrams of 0 to 65,507 octets: ${lost} lost, ${wrong.length} cut or out of order`);
+      assert.deepEqual(wrong, []);
+      assert.ok(lost < 100, `${lost} lost\n${program.output}`);
+    });
+  });
+
   describe('OpenSSH through `usher tcp`', { concurrency: false }, () => {
     let ana, options;
     const remote = (command) => run('ssh', [...options, 'ssh.example.test', command], { env: ana.env });
@@ -304,10 +335,51 @@ async function echoes(undo) {
   return server.address().port;
 }
 
-/** A service of UDP that says everything back. */
+/**
+ * Sends so many datagrams of growing size, each when the one before has come back or is lost, and
+ * says how many were lost, and which came back otherwise than they went.
+ */
+async function volley(port, count) {
+  const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 22 });
+  socket.connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  const wrong = [];
+  let lost = 0;
+  for (let n = 0; n < count; n += 1) {
+    const size = Math.round((n * LARGEST) / (count - 1));
+    const sent = Buffer.alloc(size, n % 251);
+    if (size >= 4) sent.writeUInt32BE(n); // its number: a late one is known
+    const back = new Promise((resolve) => {
+      const timer = setTimeout(resolve, 2000);
+      socket.once('message', (message) => { clearTimeout(timer); resolve(message); });
+    });
+    socket.send(sent);
+    const came = await back;
+    if (came === undefined) { lost += 1; socket.removeAllListeners('message'); } else if (!came.equals(sent)) wrong.push([n, size, came.length]);
+  }
+  socket.close();
+  return { lost, wrong };
+}
+
+/** The answer to a query for an address (RFC 1035 §4.1); nothing where it is none. */
+function answered(query) {
+  const is = query.length > 17 && query.readUInt16BE(2) === 0x0100 && query.readUInt16BE(4) === 1;
+  if (!is) return undefined;
+  let end = 12;
+  while (end < query.length && query[end] !== 0) end += query[end] + 1;
+  const question = query.subarray(12, end + 5);
+  if (question.readUInt16BE(question.length - 4) !== 1) return undefined;
+  const head = Buffer.from([query[0], query[1], 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+  return Buffer.concat([head, question, Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 53])]);
+}
+
+/** A service of UDP that answers queries of DNS, and says everything else back; what says `re:` before it. */
 async function repeats(undo) {
-  const socket = createSocket('udp4');
-  socket.on('message', (message, from) => socket.send(`re:${message}`, from.port, from.address));
+  const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 22 });
+  socket.on('message', (message, from) => {
+    const words = /^(query|x+)$/.test(message.subarray(0, 4096).toString('latin1'));
+    socket.send(answered(message) ?? (words ? `re:${message}` : message), from.port, from.address);
+  });
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
   undo.push(() => socket.close());

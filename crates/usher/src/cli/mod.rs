@@ -87,7 +87,9 @@ Look after it:
 
 Go through one, from a laptop:
   tcp        Open a tunnel to a `tcp+https` route, from a port of this machine or for `ssh`
+  udp        Open tunnels to a `udp+https` route, from a port of this machine
   tunnels    Open the tunnels of a file, and keep their ports open
+  routes     List what you may reach, and the command that opens each tunnel
 
 Options:
 {options}
@@ -134,7 +136,9 @@ enum Command {
     Certs(certs::Args),
     TlsReport(status::TlsReportArgs),
     Tcp(tcp::Args),
+    Udp(tcp::udp::Args),
     Tunnels(tcp::many::Args),
+    Routes(tcp::routes::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -158,7 +162,9 @@ pub fn main() -> ExitCode {
         Command::Certs(args) => certs::run(&args),
         Command::TlsReport(args) => status::tls_report(&args),
         Command::Tcp(args) => tcp::run(&args),
+        Command::Udp(args) => tcp::udp::run(&args),
         Command::Tunnels(args) => tcp::many::run(&args),
+        Command::Routes(args) => tcp::routes::run(&args),
     }
 }
 

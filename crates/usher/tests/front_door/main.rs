@@ -111,6 +111,7 @@ mod tries;
 mod trusting;
 mod tunnel_clients;
 mod tunnels;
+mod udp_clients;
 mod udp_tunnels;
 mod unread;
 mod upgrades;

@@ -16,33 +16,33 @@ use crate::{
 };
 
 /// A laptop, with a cache of its own and no screen.
-struct Laptop(TempDir);
+pub struct Laptop(pub TempDir);
 
 impl Laptop {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn starts(&self, server: &TestServer, more: &[&str]) -> Child {
+    pub fn starts(&self, server: &TestServer, more: &[&str]) -> Child {
         let ca = server.data_dir().join("authority/ca.pem");
         let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
-        command.env_clear().env("HOME", self.0.path()).arg("tcp").args(more);
+        command.env_clear().env("HOME", self.0.path()).args(more);
         command.arg("--proxy").arg(server.address().to_string()).arg("--ca").arg(ca);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.kill_on_drop(true).spawn().unwrap()
     }
 }
 
-fn told(child: &mut Child) -> Lines<BufReader<ChildStderr>> {
+pub fn told(child: &mut Child) -> Lines<BufReader<ChildStderr>> {
     BufReader::new(child.stderr.take().unwrap()).lines()
 }
 
-async fn line(told: &mut Lines<BufReader<ChildStderr>>) -> String {
+pub async fn line(told: &mut Lines<BufReader<ChildStderr>>) -> String {
     within("it says something", told.next_line()).await.unwrap().unwrap()
 }
 
 /// Somebody opens the page that the program names, says yes, and their browser brings the token.
-async fn signs_in(server: &TestServer, link: &str, who: (&str, &str)) {
+pub async fn signs_in(server: &TestServer, link: &str, who: (&str, &str)) {
     let mut browser = server.browser();
     let page = browser.sign_in(link, who.0, who.1).await;
     let action = page.body.split("action=\"").nth(1).unwrap().split('"').next().unwrap();
@@ -73,12 +73,12 @@ async fn types(mut child: Child, words: &str) -> (Option<i32>, String) {
 async fn a_tunnel_between_pipes_signs_in_once_and_shows_nothing_else() {
     let server = TestServer::open(&config(&[ssh(parrot().await)])).await;
     let laptop = Laptop::new();
-    let mut first = laptop.starts(&server, &["ssh.test:22", "--listen", "-"]);
+    let mut first = laptop.starts(&server, &["tcp", "ssh.test:22", "--listen", "-"]);
     let mut told = told(&mut first);
     assert_eq!(line(&mut told).await, "to sign in open");
     signs_in(&server, &line(&mut told).await, ANN).await;
     assert_eq!(types(first, "hello").await, (Some(0), "echo:hellobye".into()));
-    let second = laptop.starts(&server, &["tcp+https://ssh.test:22", "--listen", "-"]);
+    let second = laptop.starts(&server, &["tcp", "tcp+https://ssh.test:22", "--listen", "-"]);
     assert_eq!(types(second, "again").await, (Some(0), "echo:againbye".into()));
 }
 
@@ -87,7 +87,7 @@ async fn a_tunnel_between_pipes_signs_in_once_and_shows_nothing_else() {
 async fn two_first_connections_wait_for_one_sign_in() {
     let server = TestServer::open(&config(&[ssh(parrot().await)])).await;
     let laptop = Laptop::new();
-    let mut child = laptop.starts(&server, &["ssh.test:22"]);
+    let mut child = laptop.starts(&server, &["tcp", "ssh.test:22"]);
     let mut told = told(&mut child);
     let first = line(&mut told).await;
     let at: SocketAddr = first.strip_suffix(" leads to ssh.test:22").unwrap().parse().unwrap();
@@ -131,7 +131,7 @@ async fn what_goes_wrong_is_said_in_one_line_with_a_status() {
         ("ssh.test:22", &other, 4, "error: the token does not count: "),
     ] {
         let mut child =
-            laptop.starts(&server, &[to, "--listen", "-", "--token-file", token.as_str()]);
+            laptop.starts(&server, &["tcp", to, "--listen", "-", "--token-file", token.as_str()]);
         drop(child.stdin.take());
         let output = within("it ends", child.wait_with_output()).await.unwrap();
         let said = String::from_utf8(output.stderr).unwrap();

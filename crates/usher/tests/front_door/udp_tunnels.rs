@@ -7,6 +7,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::Empty;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::UdpSocket,
@@ -19,26 +20,30 @@ use usher_lab::{
 use usher_rules::capsule::{self, Capsules};
 
 use crate::{
-    test_server::{ANN, EVE, FRIENDS, TestServer, config, eventually, public},
+    test_server::{ANN, EVE, FRIENDS, TestServer, config, corpus, eventually, public},
     tunnels::{ends, handle},
     wire::status,
 };
 
 /// Sends each datagram back behind `echo:`.
-async fn parrot() -> SocketAddr {
+pub async fn parrot() -> SocketAddr {
+    parrot_that_says(b"echo:").await
+}
+
+async fn parrot_that_says(first: &'static [u8]) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
         let mut datagram = vec![0; 65_535];
         while let Ok((length, from)) = socket.recv_from(&mut datagram).await {
-            let said = [b"echo:", &datagram[..length]].concat();
+            let said = [first, &datagram[..length]].concat();
             let _too_long = socket.send_to(&said, from).await;
         }
     });
     address
 }
 
-fn udp(from: &str, to: SocketAddr) -> String {
+pub fn udp(from: &str, to: SocketAddr) -> String {
     format!(
         "- from: udp+https://{from}
   to: udp://{to}
@@ -283,4 +288,44 @@ async fn a_tunnel_for_udp_opens_on_a_stream_of_http2() {
     let mut stream = TokioIo::new(hyper::upgrade::on(opened).await.unwrap());
     stream.write_all(&capsule(b"hi")).await.unwrap();
     assert_eq!(heard(&mut stream).await, b"echo:hi");
+}
+
+fn octets(hex: &Value) -> Vec<u8> {
+    data_encoding::HEXLOWER.decode(hex.as_str().unwrap().as_bytes()).unwrap()
+}
+
+/// Recorded of the real server with pomerium-cli, over HTTP/1.1: what was sent is answered by the
+/// status and the fields, and each datagram by the octets, that came there. One thing differs: the
+/// real server sends its capsules in chunks; here they end with the connection, and pomerium-cli
+/// reads them all the same (decision 0094).
+#[tokio::test]
+async fn recorded_requests_for_udp_are_answered_as_recorded() {
+    let routes = [udp("udp.example.com:53", parrot_that_says(b"uecho:").await)];
+    let server = TestServer::open(&config(&routes)).await;
+    let token = handle(&server, "udp.example.com", ANN).await;
+    let text = corpus("udp_tunnels.json").concat();
+    let recorded: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let mut datagrams = 0;
+    for one in &recorded {
+        let sent = one["sent"].as_str().unwrap().replace("{handle}", &token);
+        let mut stream = server.browser().connect("udp.example.com").await;
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let answer = head_of(&mut stream).await;
+        let name = &one["run"];
+        assert_eq!(u64::from(status(&answer)), one["status"].as_u64().unwrap(), "{name}: {answer}");
+        for field in one["fields"].as_array().unwrap() {
+            assert!(answer.contains(field.as_str().unwrap()), "{name}: {answer}");
+        }
+        let none = Vec::new();
+        let [said, heard] = ["said", "heard"].map(|of| one[of].as_array().unwrap_or(&none));
+        for (said, expected) in said.iter().zip(heard) {
+            let expected = octets(expected);
+            let mut heard = vec![0; expected.len()];
+            stream.write_all(&octets(said)).await.unwrap();
+            within("it is heard", stream.read_exact(&mut heard)).await.unwrap();
+            assert_eq!(heard, expected, "{name}");
+            datagrams += 1;
+        }
+    }
+    assert_eq!((recorded.len(), datagrams), (3, 4), "all that was recorded");
 }

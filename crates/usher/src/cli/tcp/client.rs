@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use std::io::{self, Write as _};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::Mutex,
-};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::sync::Mutex;
+use usher_rules::plan::Carried;
 
 use super::{
     Failure,
@@ -33,8 +33,19 @@ struct Account {
 }
 
 impl Client {
-    pub(super) fn of(to: &str, options: &Options) -> Result<Self, Failure> {
-        let address: Address = to.parse().map_err(|_| Failure::NoAddress(to.into()))?;
+    pub(super) fn of(to: &str, carried: Carried, options: &Options) -> Result<Self, Failure> {
+        let address = Address::parse(to, carried).ok();
+        let address = address.filter(|address| address.carried == carried);
+        Self::at(address.ok_or_else(|| Failure::NoAddress(to.into(), carried.word()))?, options)
+    }
+
+    /// For whatever the proxy itself answers.
+    pub(super) fn of_host(host: &str, options: &Options) -> Result<Self, Failure> {
+        let address = Address::of_proxy(host).map_err(|_| Failure::NoHost(host.into()))?;
+        Self::at(address, options)
+    }
+
+    fn at(address: Address, options: &Options) -> Result<Self, Failure> {
         let given = options.token()?;
         let kept = Kept::of(&address, |name| std::env::var_os(name));
         let token = Mutex::new(given.clone().or_else(|| kept.read()));
@@ -53,15 +64,10 @@ impl Client {
     }
 
     /// A tunnel, with the token that there is; with a new one where that does not count.
-    pub(super) async fn open(
-        &self,
-    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, Failure> {
+    pub(super) async fn open(&self) -> Result<TokioIo<Upgraded>, Failure> {
         let before = self.account.token.lock().await.clone();
         if let Answer::Open(far) = self.proxy.open(before.as_deref()).await? {
             return Ok(far);
-        }
-        if self.account.given.is_some() {
-            return Err(Failure::Token);
         }
         let fresh = self.signed_in(before).await?;
         match self.proxy.open(Some(&fresh)).await? {
@@ -70,8 +76,24 @@ impl Client {
         }
     }
 
+    /// What they may reach, as JSON.
+    pub(super) async fn routes(&self) -> Result<String, Failure> {
+        let before = self.account.token.lock().await.clone();
+        if let Answer::Open(routes) = self.proxy.routes(before.as_deref()).await? {
+            return Ok(routes);
+        }
+        let fresh = self.signed_in(before).await?;
+        match self.proxy.routes(Some(&fresh)).await? {
+            Answer::Open(routes) => Ok(routes),
+            Answer::SignIn => Err(Failure::Token),
+        }
+    }
+
     /// Whoever waited while somebody else signed in has that token.
     async fn signed_in(&self, before: Option<String>) -> Result<String, Failure> {
+        if self.account.given.is_some() {
+            return Err(Failure::Token);
+        }
         let mut token = self.account.token.lock().await;
         if let Some(fresh) = token.clone().filter(|fresh| Some(fresh) != before.as_ref()) {
             return Ok(fresh);

@@ -3,12 +3,14 @@
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::{Instant, sleep},
 };
@@ -16,7 +18,7 @@ use tokio::{
 use super::{Failure, beside, client::Client};
 
 /// After a connection could not be taken.
-const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+pub(super) const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// First pause after the proxy was not reached; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -45,7 +47,7 @@ pub(super) async fn serve(listener: TcpListener, client: Arc<Client>) {
         };
         let client = Arc::clone(&client);
         beside(async move {
-            match reached(&client, &near).await {
+            match reached(&client, gone(&near)).await {
                 Ok(Some(mut far)) => {
                     let _ended = tokio::io::copy_bidirectional(&mut near, &mut far).await;
                 }
@@ -60,11 +62,11 @@ pub(super) async fn serve(listener: TcpListener, client: Arc<Client>) {
 
 /// A tunnel; nothing where whoever wanted it has gone. While the network is away, a laptop's
 /// programs wait for it as they would for a slow server.
-async fn reached(
+pub(super) async fn reached(
     client: &Client,
-    near: &TcpStream,
-) -> Result<Option<impl AsyncRead + AsyncWrite + Unpin + Send + use<>>, Failure> {
-    let (mut pause, began) = (FIRST_PAUSE, Instant::now());
+    gone: impl Future<Output = ()>,
+) -> Result<Option<TokioIo<Upgraded>>, Failure> {
+    let (mut pause, began, mut gone) = (FIRST_PAUSE, Instant::now(), pin!(gone));
     loop {
         match client.open().await {
             Ok(far) => return Ok(Some(far)),
@@ -76,7 +78,7 @@ async fn reached(
         }
         tokio::select! {
             biased;
-            () = gone(near) => return Ok(None),
+            () = &mut gone => return Ok(None),
             () = sleep(pause) => {}
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -100,6 +102,8 @@ mod tests {
     };
     use usher_lab::patience::within;
 
+    use usher_rules::plan::Carried;
+
     use super::{super::options::Options, Client, ENOUGH, Failure, gone, reached};
 
     #[tokio::test]
@@ -120,8 +124,8 @@ mod tests {
         far.readable().await.unwrap();
         let mut options = Options::default();
         options.proxy = Some("127.0.0.1:1".into());
-        let client = Client::of("away.test:22", &options).unwrap();
-        let waited = tokio::time::timeout(ENOUGH * 2, reached(&client, &far)).await;
+        let client = Client::of("away.test:22", Carried::Tcp, &options).unwrap();
+        let waited = tokio::time::timeout(ENOUGH * 2, reached(&client, gone(&far))).await;
         let why = waited.expect("it ends").err();
         assert!(matches!(why, Some(Failure::Unreached { .. })), "{why:?}");
     }

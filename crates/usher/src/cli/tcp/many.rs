@@ -8,14 +8,17 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
+use usher_rules::plan::Carried;
 
-use super::{Failure, client::Client, home, listen, options::Options, said};
+use super::{
+    Failure, address::Address, client::Client, flows, home, listen, options::Options, said, udp,
+};
 
 /// Open the tunnels of a file, and keep their ports open.
 ///
-/// A line of it is a port and what it leads to, `127.0.0.1:2222 ssh.example.com:22`; `#` begins a
-/// comment. One sign-in serves all that lead through the same host.
+/// A line of it is a port and what it leads to, `127.0.0.1:2222 ssh.example.com:22`, or
+/// `127.0.0.1:5353 udp+https://dns.example.com:53` for UDP; `#` begins a comment. One sign-in serves all that lead through the same host.
 /// Exit status: 2 bad usage or file, 3 no port can be had.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -47,9 +50,17 @@ async fn serve(file: &Path, options: &Options) -> Result<(), Failure> {
     let mut clients: Vec<Arc<Client>> = Vec::new();
     let mut ports = Vec::new();
     for (at, to) in lines {
-        let client = Arc::new(Client::of(to, options)?.beside(&clients));
-        let listener = listen::bind(at, &client).await?;
-        ports.push(listen::serve(listener, Arc::clone(&client)));
+        let client = Arc::new(Client::of(to.text, to.carried, options)?.beside(&clients));
+        ports.push(match to.carried {
+            Carried::Tcp => {
+                let listener = listen::bind(at, &client).await?;
+                listen::serve(listener, Arc::clone(&client)).left_future()
+            }
+            Carried::Udp => {
+                let socket = udp::bind(at, &client).await?;
+                flows::serve(socket, Arc::clone(&client)).right_future()
+            }
+        });
         clients.push(client);
     }
     let _nowhere_left = writeln!(io::stderr(), "tunnels kept open: {}", clients.len());
@@ -57,8 +68,15 @@ async fn serve(file: &Path, options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a line leads to, and what goes there.
+#[derive(Debug, PartialEq, Eq)]
+struct To<'a> {
+    text: &'a str,
+    carried: Carried,
+}
+
 /// Each port with what it leads to.
-fn lines(text: &str) -> Result<Vec<(&str, &str)>, (usize, &'static str)> {
+fn lines(text: &str) -> Result<Vec<(&str, To<'_>)>, (usize, &'static str)> {
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.split('#').next().unwrap_or_default();
@@ -66,10 +84,10 @@ fn lines(text: &str) -> Result<Vec<(&str, &str)>, (usize, &'static str)> {
         match (words.next(), words.next(), words.next()) {
             (None, ..) => {}
             (Some(at), Some(to), None) => {
-                if to.parse::<super::address::Address>().is_err() {
+                let Ok(address) = Address::parse(to, Carried::Tcp) else {
                     return Err((number, "its second word is nothing that a tunnel leads to"));
-                }
-                found.push((at, to));
+                };
+                found.push((at, To { text: to, carried: address.carried }));
             }
             _ => return Err((number, "it is not two words, a port and what it leads to")),
         }
@@ -79,15 +97,24 @@ fn lines(text: &str) -> Result<Vec<(&str, &str)>, (usize, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::lines;
+    use super::{Carried, To, lines};
 
     #[test]
     fn a_file_of_tunnels_is_read_whole_or_refused_with_its_line() {
+        let tcp = |text| To { text, carried: Carried::Tcp };
+        let udp = |text| To { text, carried: Carried::Udp };
         for (text, expected) in [
-            ("127.0.0.1:2222 ssh.test:22\n", Ok(vec![("127.0.0.1:2222", "ssh.test:22")])),
+            ("127.0.0.1:2222 ssh.test:22\n", Ok(vec![("127.0.0.1:2222", tcp("ssh.test:22"))])),
             (
                 "# desk\n\n  [::1]:5432\ttcp+https://p.test/db:5432 # the database\r\n127.0.0.1:1 a:1",
-                Ok(vec![("[::1]:5432", "tcp+https://p.test/db:5432"), ("127.0.0.1:1", "a:1")]),
+                Ok(vec![
+                    ("[::1]:5432", tcp("tcp+https://p.test/db:5432")),
+                    ("127.0.0.1:1", tcp("a:1")),
+                ]),
+            ),
+            (
+                "127.0.0.1:53 udp+https://dns.test:53\n",
+                Ok(vec![("127.0.0.1:53", udp("udp+https://dns.test:53"))]),
             ),
             ("127.0.0.1:1 a:1\n127.0.0.1:2222\n", Err(2)),
             ("127.0.0.1:1 a:1 b:1\n", Err(1)),

@@ -2,13 +2,17 @@
 
 mod address;
 mod client;
+mod flows;
 mod home;
 mod listen;
 mod login;
+mod losses;
 pub mod many;
 mod options;
 mod proxy;
+pub mod routes;
 mod token;
+pub mod udp;
 
 use std::{
     io::{self, Write as _},
@@ -23,6 +27,7 @@ use tokio::{
     fs::File,
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
 };
+use usher_rules::plan::Carried;
 
 use self::{client::Client, options::Options};
 
@@ -47,9 +52,11 @@ pub struct Args {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(
-        "`{0}` is nothing that a tunnel leads to: write HOST:PORT, or tcp+https://PROXY/HOST:PORT"
+        "`{0}` is nothing that a tunnel leads to: write HOST:PORT, or {1}+https://PROXY/HOST:PORT"
     )]
-    NoAddress(Box<str>),
+    NoAddress(Box<str>, &'static str),
+    #[error("`{0}` is no host: write HOST, as in https://HOST")]
+    NoHost(Box<str>),
     #[error("{0} can't be read: {1}")]
     File(PathBuf, Box<str>),
     #[error("{0}, line {1}: {2}; write for example `127.0.0.1:2222 ssh.example.com:22`")]
@@ -70,6 +77,12 @@ enum Failure {
         "{proxy} can't be reached: {why}; look at name and network, and at --ca if it is signed by an authority of its own"
     )]
     Unreached { proxy: Box<str>, why: Box<str> },
+    #[error("{proxy} lists no routes ({status}): is it usher or Pomerium, and `routes_portal` on?")]
+    NoRoutes { proxy: Box<str>, status: StatusCode },
+    #[error("what {proxy} lists can't be read: is it usher or Pomerium?")]
+    Unread { proxy: Box<str> },
+    #[error("no route is open to you there: ask whoever runs it, or sign in as somebody else")]
+    NothingOpen,
     #[error("the token does not count: get a new one, or leave it out to sign in")]
     Token,
     #[error("the proxy tells no address to sign in at ({status}): is it usher or Pomerium?")]
@@ -79,14 +92,18 @@ enum Failure {
 impl Failure {
     const fn code(&self) -> u8 {
         match self {
-            Self::Refused { .. } | Self::NoRoute { .. } => 1,
-            Self::NoAddress(_)
+            Self::Refused { .. } | Self::NoRoute { .. } | Self::NothingOpen => 1,
+            Self::NoAddress(..)
+            | Self::NoHost(_)
             | Self::File(..)
             | Self::Line(..)
             | Self::NoFile
             | Self::Tls(_)
             | Self::Listen(_) => 2,
-            Self::Down { .. } | Self::Unreached { .. } => 3,
+            Self::Down { .. }
+            | Self::Unreached { .. }
+            | Self::NoRoutes { .. }
+            | Self::Unread { .. } => 3,
             Self::Token | Self::NoLogin { .. } => 4,
         }
     }
@@ -113,7 +130,7 @@ fn said(tunnels: impl Future<Output = Result<(), Failure>>) -> ExitCode {
 }
 
 async fn tunnel(args: &Args) -> Result<(), Failure> {
-    let client = Client::of(&args.to, &args.options)?;
+    let client = Client::of(&args.to, Carried::Tcp, &args.options)?;
     if args.listen == "-" {
         return between(client.open().await?).await;
     }

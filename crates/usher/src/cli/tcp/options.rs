@@ -14,7 +14,7 @@ use rustls::{
 use super::{Failure, login::Opens, token};
 use crate::request::forward::Trust;
 
-/// Options of `usher tcp` and `usher tunnels`.
+/// Options of every command that goes through a proxy.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Options {
     /// Where usher listens, when the name of the host does not lead there

@@ -5,15 +5,13 @@ use std::{io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use usher_rules::{names::udp_path, plan::Carried};
 
 use super::{Failure, address::Address, beside};
 
@@ -29,6 +27,9 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
 /// Where people sign in is said in so many octets at most.
 const LOGIN: usize = 64 * 1024;
 
+/// What somebody may reach is said in so many octets at most.
+const ROUTES: usize = 8 * 1024 * 1024;
+
 /// One proxy.
 #[derive(Debug)]
 pub(super) struct Proxy {
@@ -38,10 +39,10 @@ pub(super) struct Proxy {
     pub tls: Arc<ClientConfig>,
 }
 
-/// What it says to CONNECT.
-pub(super) enum Answer<S> {
-    /// Bytes follow.
-    Open(S),
+/// What it says to somebody.
+pub(super) enum Answer<T> {
+    /// What they asked for.
+    Open(T),
     /// Somebody has to sign in.
     SignIn,
 }
@@ -51,42 +52,65 @@ impl Proxy {
     pub(super) async fn open(
         &self,
         token: Option<&str>,
-    ) -> Result<Answer<impl AsyncRead + AsyncWrite + Unpin + Send + 'static + use<>>, Failure> {
+    ) -> Result<Answer<TokioIo<Upgraded>>, Failure> {
         let to = &*self.address.to;
-        let request = Request::connect(to).header(header::HOST, to);
-        let request = match token {
-            Some(token) => request.header(header::AUTHORIZATION, format!("Pomerium {token}")),
-            None => request,
+        let request = match self.address.carried {
+            Carried::Tcp => Request::connect(to).header(header::HOST, to),
+            Carried::Udp => Request::get(udp_path(to)) // RFC 9298 §3.2
+                .header(header::HOST, self.host())
+                .header(header::CONNECTION, "Upgrade")
+                .header(header::UPGRADE, "connect-udp")
+                .header("capsule-protocol", "?1"),
         };
-        let response = self.ask(request).await?;
+        let response = self.ask(with(token, request)).await?;
+        let granted = match self.address.carried {
+            Carried::Tcp => response.status().is_success(),
+            Carried::Udp => response.status() == StatusCode::SWITCHING_PROTOCOLS,
+        };
         match response.status() {
-            status if status.is_success() => {
+            _ if granted => {
                 let opened = hyper::upgrade::on(response).await;
                 let opened = opened.map_err(|error| self.unreached(&error))?;
                 Ok(Answer::Open(TokioIo::new(opened)))
             }
-            StatusCode::FOUND
-            | StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PERMANENT_REDIRECT
-            | StatusCode::UNAUTHORIZED => Ok(Answer::SignIn),
+            status if wants_sign_in(status) => Ok(Answer::SignIn),
             StatusCode::FORBIDDEN => Err(Failure::Refused { to: to.into() }),
             StatusCode::NOT_FOUND => Err(Failure::NoRoute { to: to.into() }),
             status => Err(Failure::Down { to: to.into(), status }),
         }
     }
 
+    /// What somebody may reach, as JSON.
+    pub(super) async fn routes(&self, token: Option<&str>) -> Result<Answer<String>, Failure> {
+        let request = Request::get("/.pomerium/api/v1/routes").header(header::HOST, self.host());
+        let response = self.ask(with(token, request)).await?;
+        match response.status() {
+            StatusCode::OK => {
+                let body = Limited::new(response.into_body(), ROUTES).collect().await;
+                let body = body.map_err(|error| self.unreached(&error))?.to_bytes();
+                Ok(Answer::Open(String::from_utf8_lossy(&body).into_owned()))
+            }
+            status if wants_sign_in(status) => Ok(Answer::SignIn),
+            status => Err(Failure::NoRoutes { proxy: self.address.origin().into(), status }),
+        }
+    }
+
     /// The address at which somebody signs this program in, which listens at `redirect`.
     pub(super) async fn login(&self, redirect: &str) -> Result<String, Failure> {
-        let host = self.address.origin().trim_start_matches("https://").to_owned();
         let redirect: String = url::form_urlencoded::byte_serialize(redirect.as_bytes()).collect();
         let target = format!("/.pomerium/api/v1/login?pomerium_redirect_uri={redirect}");
-        let request = Request::get(target).header(header::HOST, host);
+        let request = Request::get(target).header(header::HOST, self.host());
         let response = self.ask(request).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), LOGIN).collect().await.ok();
         let text = body.and_then(|body| String::from_utf8(body.to_bytes().into()).ok());
         let link = text.filter(|text| status.is_success() && text.starts_with("https://"));
         link.map(|link| link.trim().to_owned()).ok_or(Failure::NoLogin { status })
+    }
+
+    /// The proxy as `Host` names it.
+    fn host(&self) -> String {
+        self.address.origin().trim_start_matches("https://").to_owned()
     }
 
     async fn ask(&self, request: http::request::Builder) -> Result<Response<Incoming>, Failure> {
@@ -119,4 +143,21 @@ impl Proxy {
     fn unreached(&self, why: &dyn std::fmt::Display) -> Failure {
         Failure::Unreached { proxy: self.address.origin().into(), why: why.to_string().into() }
     }
+}
+
+fn with(token: Option<&str>, request: http::request::Builder) -> http::request::Builder {
+    match token {
+        Some(token) => request.header(header::AUTHORIZATION, format!("Pomerium {token}")),
+        None => request,
+    }
+}
+
+const fn wants_sign_in(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::FOUND
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+            | StatusCode::UNAUTHORIZED
+    )
 }

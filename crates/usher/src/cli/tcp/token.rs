@@ -59,13 +59,15 @@ pub(super) fn is_token(text: &str) -> bool {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::Kept;
+    use usher_rules::plan::Carried;
+
+    use super::{Address, Kept};
 
     #[test]
     fn a_token_is_kept_for_its_owner_and_its_proxy() {
         let home = tempfile::tempdir().unwrap();
         let place = |name: &str| (name == "HOME").then(|| home.path().into());
-        let kept = |to: &str| Kept::of(&to.parse().unwrap(), place);
+        let kept = |to: &str| Kept::of(&Address::parse(to, Carried::Tcp).unwrap(), place);
         assert_eq!(kept("ssh.test:22").read(), None);
         kept("ssh.test:22").write("a.b.c").unwrap();
         assert_eq!(kept("ssh.test:23").read().as_deref(), Some("a.b.c"), "the same proxy");
