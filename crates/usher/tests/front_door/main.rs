@@ -36,6 +36,7 @@ mod doubts;
 mod durations;
 mod elsewhere;
 mod endurance;
+mod enrolments;
 mod footguns;
 mod forged_ways;
 mod guesses;
