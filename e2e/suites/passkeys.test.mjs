@@ -87,6 +87,35 @@ describe('passkeys', { concurrency: false }, () => {
     await context.close();
   });
 
+  it('a device is enrolled on a phone, and shown to another session of its owner', async () => {
+    const phone = await device(at.browser, { phone: true });
+    const { page } = phone;
+    await page.goto(at.at('tv') + '/.pomerium/webauthn');
+    await page.fill('#email', people.ana.email);
+    await page.fill('#password', people.ana.password);
+    await page.click('main button[type=submit]');
+    await page.waitForURL('**/.pomerium/webauthn');
+    assert.equal(await page.getByRole('button', { name: 'Show this device' }).count(), 0);
+    await shot(page, 'devices-empty');
+    await page.getByRole('button', { name: 'Enrol this device' }).click();
+    await page.getByText('waits for approval').waitFor();
+    assert.ok(await wide(page), 'nothing sticks out');
+    await page.getByRole('button', { name: 'Enrol this device' }).click();
+    await page.getByText('It may be already').waitFor();
+
+    await page.getByRole('button', { name: 'Show this device' }).click();
+    await page.getByText('last used').waitFor();
+    for (const [scheme, width] of [['light', 1280], ['dark', 390], ['light', 390]]) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.setViewportSize({ width, height: 844 });
+      await shot(page, `devices-${scheme}-${width}`);
+      assert.ok(await wide(page), `nothing sticks out at ${width}`);
+    }
+    await page.getByRole('button', { name: /^Remove / }).click();
+    await page.getByText('waits for approval').waitFor({ state: 'detached' });
+    await phone.context.close();
+  });
+
   it('are not offered where no script runs, and a password does', async () => {
     const context = await at.browser.newContext({ javaScriptEnabled: false });
     const page = await context.newPage();

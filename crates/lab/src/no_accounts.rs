@@ -8,6 +8,7 @@ use usher_rules::{
         ShownPasskey,
     },
     app_passwords::{AppPassword, AppPasswords},
+    enrolment::{EnrolledDevice, EnrolledDevices},
     people::{BoxFuture, Member, PasswordRefusal, PeopleError},
     people_admin::{ListedMember, PeopleAdmin},
     plan::Passwords,
@@ -152,6 +153,40 @@ impl PeopleAdmin for NoAccounts {
         _admin_groups: &'a [Box<str>],
     ) -> BoxFuture<'a, Result<Member, AccountRefusal>> {
         Box::pin(async { Err(AccountRefusal::Link) })
+    }
+}
+
+impl EnrolledDevices for NoAccounts {
+    fn enrol(&self, _new: EnrolledDevice) -> BoxFuture<'_, Result<bool, PeopleError>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn enrolled_by<'a>(
+        &'a self,
+        _owner: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<EnrolledDevice>, PeopleError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn all_enrolled(&self) -> BoxFuture<'_, Result<Vec<EnrolledDevice>, PeopleError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn proven<'a>(
+        &'a self,
+        _before: &'a EnrolledDevice,
+        _counter: u32,
+        _at: u64,
+    ) -> BoxFuture<'a, Result<bool, PeopleError>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn approve<'a>(&'a self, _id: &'a str, _at: u64) -> BoxFuture<'a, Result<bool, PeopleError>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn remove_enrolled<'a>(&'a self, _id: &'a str) -> BoxFuture<'a, Result<bool, PeopleError>> {
+        Box::pin(async { Ok(false) })
     }
 }
 

@@ -80,6 +80,15 @@
     return (input && input.value) || "";
   }
 
+  function keys(ids) {
+    return ids.map(function (id) { return { type: "public-key", id: octets(id) }; });
+  }
+
+  /* What signs somebody in is found without a name; a device is asked for by its key. */
+  function stays(how) {
+    return { residentKey: how, requireResidentKey: how === "required", userVerification: "required" };
+  }
+
   function toMake(button) {
     var form = button.form, called = typed(form, "email") || button.getAttribute("data-called");
     var known = button.getAttribute("data-known").split(" ").filter(Boolean);
@@ -88,15 +97,18 @@
       rp: { name: button.getAttribute("data-site") },
       user: { id: raw(button.getAttribute("data-user")), name: called, displayName: typed(form, "name") || called },
       pubKeyCredParams: [-7, -8, -257].map(function (alg) { return { type: "public-key", alg: alg }; }),
-      authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },
-      excludeCredentials: known.map(function (id) { return { type: "public-key", id: octets(id) }; }),
+      authenticatorSelection: stays(button.getAttribute("data-discoverable") || "required"),
+      excludeCredentials: keys(known),
       attestation: "none",
       timeout: 300000
     };
   }
 
   function toUse(button) {
-    return { challenge: octets(button.getAttribute("data-challenge")), userVerification: "required", timeout: 300000 };
+    var asked = { challenge: octets(button.getAttribute("data-challenge")), userVerification: "required", timeout: 300000 };
+    var allowed = (button.getAttribute("data-allowed") || "").split(" ").filter(Boolean);
+    if (allowed.length) asked.allowCredentials = keys(allowed);
+    return asked;
   }
 
   function said(credential) {
@@ -141,7 +153,7 @@
     all("[data-passkeys]", function (part) { part.removeAttribute("hidden"); });
     all("[data-no-passkeys]", function (part) { part.setAttribute("hidden", ""); });
     button.removeAttribute("hidden");
-    if (!makes) offer(button);
+    if (!makes && !button.getAttribute("data-allowed")) offer(button);
     button.addEventListener("click", function () {
       var email = form.elements.email;
       if (makes && email && !email.reportValidity()) return;

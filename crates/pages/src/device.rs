@@ -1,9 +1,75 @@
+use askama::Template;
+
 use crate::{
     contact::Contact,
+    filters,
+    language::Language,
+    link::PostForm,
     notice::{Advice, ErrorPage, Notice},
-    receipt::Receipt,
+    receipt::{Moment, Receipt},
+    rendered,
     words::Words,
 };
+
+/// `/.pomerium/webauthn`: somebody's enrolled devices, one of which they are to show, or enrol.
+#[derive(Clone, Debug, Template)]
+#[template(path = "devices.html")]
+pub struct Devices<'a> {
+    /// The host that wants to know; nothing where they look after their devices.
+    pub host: Option<&'a str>,
+    /// Why none was shown.
+    pub note: Option<&'a str>,
+    /// Those that they have, oldest first.
+    pub devices: Vec<ListedDevice<'a>>,
+    /// What one of them is asked; `None` where there is none to ask.
+    pub show: Option<&'a str>,
+    /// What a new one is asked; `None` where none can be made.
+    pub make: Option<&'a str>,
+    /// Whether they signed in lately enough to enrol one.
+    pub is_recent: bool,
+    /// Whose a new one will be, for machines.
+    pub user: &'a str,
+    /// The same for people.
+    pub called: &'a str,
+    /// The site that it will be for.
+    pub site: &'a str,
+    /// Ids of those that can be asked, with blanks between them.
+    pub allowed: &'a str,
+    /// What ties a post to this page.
+    pub flow: &'a str,
+}
+
+/// A device as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct ListedDevice<'a> {
+    /// What it is called.
+    pub label: &'a str,
+    /// When it was enrolled, in seconds since 1970.
+    pub added_at: u64,
+    /// When it was shown last, in seconds since 1970.
+    pub used_at: Option<u64>,
+    /// Whether an operator approved it.
+    pub is_approved: bool,
+    /// Takes it away.
+    pub remove: PostForm<'a>,
+}
+
+impl ListedDevice<'_> {
+    fn added(&self) -> Moment {
+        Moment(self.added_at)
+    }
+
+    fn used(&self) -> Option<Moment> {
+        self.used_at.map(Moment)
+    }
+}
+
+impl Devices<'_> {
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
+    }
+}
 
 /// 450: the policy says no to the device that was shown. Pomerium's own status, which programs know.
 #[derive(Clone, Debug)]
@@ -34,7 +100,7 @@ impl ErrorPage for DeviceRefused<'_> {
     }
 }
 
-/// 403: the policy asks for a device, and none can be enrolled here.
+/// 403: the policy asks for a kind of device that nobody can enrol here.
 #[derive(Clone, Debug)]
 pub struct NoDevices<'a> {
     /// The host that was asked for.
@@ -47,8 +113,8 @@ pub struct NoDevices<'a> {
 
 impl ErrorPage for NoDevices<'_> {
     fn notice(&self) -> Notice<'_> {
-        let words = "Devices can't be enrolled here yet. Ask the person who runs this server for \
-                     another way in.";
+        let words = "It wants a kind of device that can't be checked here. Ask the person who runs \
+                     this server for another way in.";
         let mut advice = vec![Advice::text(words)];
         advice.extend(self.contact.map(Advice::Contact));
         Notice {

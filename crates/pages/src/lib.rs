@@ -30,6 +30,7 @@
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
+//! | [`Devices`] | 200 | `/.pomerium/webauthn` |
 //! | [`DeviceRefused`], [`NoDevices`] | 450, 403 | the policy says no to a device, or wants one |
 //! | [`NotFound`], [`Misdirected`] | 404, 421 | no route for this address |
 //! | [`UpstreamDown`], [`UpstreamUnavailable`], [`UpstreamSlow`] | 502, 503, 504 | the app is away |
@@ -97,7 +98,7 @@ pub use brand::{Branding, Colours, branded, colours};
 pub use certificate::{CertificateNeeded, Lack};
 pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;
-pub use device::{DeviceRefused, NoDevices};
+pub use device::{DeviceRefused, Devices, ListedDevice, NoDevices};
 pub use doctor::{Doctor, Examination, Examined, ShownFinding};
 pub use going_on::GoingOn;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};

@@ -23,6 +23,7 @@ pub mod app_passwords;
 pub mod capsule;
 pub mod client_certificate;
 pub mod config;
+pub mod enrolment;
 pub mod fields;
 pub mod jellyfin;
 pub mod mcp;

@@ -230,7 +230,7 @@ fn every_command_that_a_page_shows_is_in_the_help() {
     assert!(begins("demo") && begins("run") && begins("people"));
     for (typed, page) in shown {
         let words: Vec<_> = typed.split(' ').collect();
-        let deeper = ["people", "certs", "service-account", "app-password"];
+        let deeper = ["people", "certs", "service-account", "app-password", "enrolments"];
         let depth = if deeper.contains(&words[0]) { 2 } else { 1 };
         let options = words.iter().filter(|word| word.starts_with("--"));
         let command = &words[..depth.min(words.len())];

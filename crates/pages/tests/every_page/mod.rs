@@ -2,15 +2,16 @@
 
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
-    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Doctor, ErrorPage, Examination,
-    Examined, ForeignForm, GoingOn, HeadersTooLarge, Identity, InternalError, Lack, Language,
-    LeftSeat, Link, LinkDoes, ListedPerson, MadeLink, MayChange, Misdirected, NewApp,
-    NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow,
-    OwnApp, People, Portal, PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
-    RequestTimeout, Seat, SetUpWrong, ShownAppPassword, ShownFinding, ShownPasskey, ShownSession,
-    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust,
-    TypedInvitation, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
-    UpstreamUnavailable, WaitingApp, Way, Welcome, Words, WorkerBetween,
+    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Devices, Doctor, ErrorPage,
+    Examination, Examined, ForeignForm, GoingOn, HeadersTooLarge, Identity, InternalError, Lack,
+    Language, LeftSeat, Link, LinkDoes, ListedDevice, ListedPerson, MadeLink, MayChange,
+    Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound,
+    NotImplemented, NotKept, NotNow, OwnApp, People, Portal, PortalRoute, PostForm, ProgramConsent,
+    ProviderDown, Receipt, Refused, RequestTimeout, Seat, SetUpWrong, ShownAppPassword,
+    ShownFinding, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm,
+    SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation, Unauthenticated, UpgradeRefused,
+    UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome, Words,
+    WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -193,6 +194,8 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("identity-bare", bare.render(language)),
         ("account", account(language, text)[0].clone()),
         ("account-no-app", account(language, text)[1].clone()),
+        ("devices", devices(language, text)[0].clone()),
+        ("devices-left-open", devices(language, text)[1].clone()),
         ("code", Code { host: text, error: None, flow: text, shown: text }.render(language)),
         ("welcome", welcome(language, text, Newcomer::Invited { email: text, name: text })),
         ("welcome-unnamed", welcome(language, text, Newcomer::Unnamed { email: text, name: text })),
@@ -203,6 +206,32 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
 fn question(text: &str) -> NewPasskeyQuestion<'_> {
     let known = text.to_owned();
     NewPasskeyQuestion { challenge: text, user: text, called: text, site: text, known }
+}
+
+fn devices(language: Language, text: &str) -> [String; 2] {
+    let device = |used_at, is_approved| ListedDevice {
+        label: text,
+        added_at: AT_SECONDS,
+        used_at,
+        is_approved,
+        remove: form(text),
+    };
+    let page = Devices {
+        host: Some(text),
+        note: Some(text),
+        devices: vec![device(None, false), device(Some(AT_SECONDS), true)],
+        show: Some(text),
+        make: Some(text),
+        is_recent: true,
+        user: text,
+        called: text,
+        site: text,
+        allowed: text,
+        flow: text,
+    };
+    let left_open =
+        Devices { host: None, devices: vec![], make: None, is_recent: false, ..page.clone() };
+    [page.render(language), left_open.render(language)]
 }
 
 fn account(language: Language, text: &str) -> [String; 2] {

@@ -15,7 +15,7 @@ mod public_key;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use self::{
     authenticator_data::AuthenticatorData,
@@ -53,7 +53,7 @@ pub struct Assertion {
 }
 
 /// A passkey that may be kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewPasskey {
     /// Its id, base64url.
     pub id: Box<str>,
@@ -130,12 +130,29 @@ impl Assertion {
         kept: &NewPasskey,
         owner: &str,
     ) -> Result<u32, PasskeyFault> {
-        if self.id != kept.id {
-            return Err(PasskeyFault::Owner);
-        }
         // Nobody typed a name: the passkey itself has to say whose it is.
         let handle = decoded(self.user_handle.as_deref().unwrap_or_default())?;
         if handle != owner.as_bytes() {
+            return Err(PasskeyFault::Owner);
+        }
+        self.verify_known(expected, kept, owner)
+    }
+
+    /// The same where it was asked for by its id: then it need not say whose it is (§6.1, a key that
+    /// is not discoverable does not know), and does not say anything else.
+    ///
+    /// # Errors
+    ///
+    /// [`PasskeyFault`].
+    pub fn verify_known(
+        &self,
+        expected: Expected<'_>,
+        kept: &NewPasskey,
+        owner: &str,
+    ) -> Result<u32, PasskeyFault> {
+        let handle = self.user_handle.as_deref().map(decoded).transpose()?;
+        let is_owner_s = handle.is_none_or(|handle| handle == owner.as_bytes());
+        if self.id != kept.id || !is_owner_s {
             return Err(PasskeyFault::Owner);
         }
         let client_data = decoded(&self.client_data)?;

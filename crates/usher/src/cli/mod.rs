@@ -8,6 +8,7 @@ pub mod data_dir;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod doctor;
+pub mod enrolments;
 pub mod explain;
 mod failure;
 mod first;
@@ -77,6 +78,7 @@ Look after it:
   sessions   List who is signed in, and end sessions
   app-password Make passwords for clients that know no sign-in page; list and revoke them
   service-account Give programs tokens of their own, list and revoke them
+  enrolments List the devices that people enrolled; approve and remove them
   status     Show the config in force, and each host's certificate: who signed it, when it ends
   trust      Make this machine and its browsers trust the local authority
   keys       Replace the keys that usher made
@@ -128,6 +130,7 @@ enum Command {
     Sessions(sessions::Args),
     ServiceAccount(service_account::Args),
     AppPassword(app_password::Args),
+    Enrolments(enrolments::Args),
     Status(status::StatusArgs),
     Trust(trust::Args),
     Keys(keys::Args),
@@ -154,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Sessions(args) => sessions(&args),
         Command::ServiceAccount(args) => service_account(&args),
         Command::AppPassword(args) => app_password(&args),
+        Command::Enrolments(args) => enrolments(&args),
         Command::Status(args) => status::status(&args),
         Command::Trust(args) => trust::run(&args),
         Command::Keys(args) => keys(&args),
@@ -215,6 +219,13 @@ fn app_password(args: &app_password::Args) -> ExitCode {
     on_data(args.data_dir.as_deref(), |dir| {
         let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
         app_password::run(&args.command, dir, SystemClock.now().wall, &mut output, &mut errors)
+    })
+}
+
+fn enrolments(args: &enrolments::Args) -> ExitCode {
+    on_data(args.data_dir.as_deref(), |dir| {
+        let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
+        enrolments::run(&args.command, dir, SystemClock.now().wall, &mut output, &mut errors)
     })
 }
 

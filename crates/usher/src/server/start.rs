@@ -330,6 +330,7 @@ fn open_door(
         accounts: Arc::<WaysIn>::clone(&ways_in),
         people_admin: ways_in,
         app_passwords: Arc::<Store>::clone(store),
+        enrolled: Arc::<Store>::clone(store),
         keys: Arc::clone(&keys),
         hosted,
         remembered: Arc::<Store>::clone(store),

@@ -16,7 +16,7 @@
 //! | authenticate host | `/.pomerium/sessions`: where somebody is signed in | `session_list` |
 //! | authenticate host | `/.pomerium/people`: who looks after people | `people` |
 //! | authenticate host | `/.pomerium/doctor`: has the server examined | `doctor` |
-//! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices` |
+//! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices`, `device_keys` |
 //! | both | `/.pomerium/routes`, `/.pomerium/api/v1/routes`, `/.pomerium/jwt` | `portal` |
 //! | both | health, keys, assets | `open` |
 //! | authenticate host | no form through an app's service worker | `workers` |
@@ -41,6 +41,7 @@ mod binding;
 mod callback;
 mod choose;
 mod deep_link;
+mod device_keys;
 mod devices;
 mod doctor;
 mod examinations;
@@ -80,6 +81,7 @@ use usher_pages::NotFound;
 use usher_rules::{
     accounts::Accounts,
     app_passwords::AppPasswords,
+    enrolment::EnrolledDevices,
     openid::Grants,
     people::{BoxFuture, PasswordCheck},
     people_admin::PeopleAdmin,
@@ -118,6 +120,8 @@ pub struct SignInDeps {
     pub people_admin: Arc<dyn PeopleAdmin>,
     /// The passwords that they made for their clients.
     pub app_passwords: Arc<dyn AppPasswords>,
+    /// The devices that people enrolled.
+    pub enrolled: Arc<dyn EnrolledDevices>,
     /// Keys for handles, signed URLs and sealed cookies.
     pub keys: Arc<Keys>,
     /// Our half of the talk with a hosted service, on either side.
@@ -156,6 +160,7 @@ pub struct SignInRoom {
     away: recheck::Silent,
     bearers: bearer::Bearers,
     app_passwords: Arc<dyn AppPasswords>,
+    enrolled: Arc<dyn EnrolledDevices>,
     app_sessions: app_passwords::AppSessions,
     wrong_secrets: wrong::WrongSecrets,
     examinations: Arc<Examinations>,
@@ -165,7 +170,7 @@ impl SignInRoom {
     /// A room that has spoken with no provider yet.
     pub fn new(deps: SignInDeps) -> Self {
         let SignInDeps { sessions, passwords, accounts, keys, hosted, remembered, .. } = deps;
-        let people_admin = deps.people_admin;
+        let (people_admin, enrolled) = (deps.people_admin, deps.enrolled);
         let SignInDeps { local, assertions, grants, id_token_keys, journal, app_passwords, .. } =
             deps;
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
@@ -188,6 +193,7 @@ impl SignInRoom {
             away: recheck::Silent::default(),
             bearers: bearer::Bearers::default(),
             app_passwords,
+            enrolled,
             app_sessions: app_passwords::AppSessions::default(),
             wrong_secrets: wrong::WrongSecrets::default(),
             examinations: Arc::default(),
@@ -219,7 +225,8 @@ impl SignInRoom {
             session_list::PAGE if post => self.sessions_posted(ask).await,
             people::PAGE if get || post => self.people(ask).await,
             doctor::PAGE if get || post => self.doctor(ask).await,
-            devices::PAGE | devices::ENROLLED if get => self.devices(ask).await,
+            devices::PAGE if get || post => self.devices(ask).await,
+            devices::ENROLLED if get => answer::found(devices::PAGE),
             portal::PAGE if get && ask.plan().flags.routes_portal => {
                 self.about_somebody(ask, Self::portal_page).await
             }

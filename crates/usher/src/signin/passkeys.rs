@@ -49,7 +49,7 @@ impl SignInRoom {
     }
 
     /// An RP id is a domain: no address of a network has passkeys (§5.1.2).
-    fn challenge(&self, ask: &Ask, flow: &str, user: &str) -> Option<String> {
+    pub(super) fn challenge(&self, ask: &Ask, flow: &str, user: &str) -> Option<String> {
         let host = &ask.authority().host;
         if host.is_ipv6() || host.as_str().parse::<IpAddr>().is_ok() {
             return None;
@@ -60,7 +60,7 @@ impl SignInRoom {
     }
 
     /// For whom a challenge is and until when, if it is ours, this browser's and in time.
-    fn opened_question(
+    pub(super) fn opened_question(
         &self,
         ask: &Ask,
         flow: &str,
@@ -79,7 +79,7 @@ impl SignInRoom {
 
     /// Uses a challenge, once and last: whoever can't answer it must not fill what remembers those
     /// that were used.
-    async fn used_up(
+    pub(super) async fn used_up(
         &self,
         ask: &Ask,
         challenge: &str,

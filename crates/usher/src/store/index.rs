@@ -7,7 +7,7 @@ use std::{
 };
 
 use usher_rules::{
-    session::{SessionId, SignedIn},
+    session::{DeviceCredential, SessionId, SignedIn},
     time::UnixTime,
 };
 
@@ -34,6 +34,19 @@ struct Order {
     /// Ended here, not yet known to be gone from the disk. They must not come back from there.
     ending: HashSet<SessionId>,
     count: usize,
+    /// What counts as a device, by its id. What a session says of one is a copy.
+    devices: KnownDevices,
+}
+
+/// How far the enrolment of each device came.
+pub(super) type KnownDevices = HashMap<Box<str>, DeviceCredential>;
+
+/// A session, with what is known of its devices now.
+fn with_known_devices(known: &KnownDevices, mut signed_in: SignedIn) -> SignedIn {
+    for shown in &mut signed_in.session.devices {
+        shown.credential = shown.credential.take().and_then(|one| known.get(&one.id).cloned());
+    }
+    signed_in
 }
 
 impl Index {
@@ -55,9 +68,9 @@ impl Index {
 
     /// Takes a session in; the one with the same id that was there before is ended.
     pub(super) fn put(&self, new: SignedIn) -> Arc<LiveSession> {
-        let live = Arc::new(LiveSession::new(new));
-        let session = live.session();
         let mut order = self.order();
+        let live = Arc::new(LiveSession::new(with_known_devices(&order.devices, new)));
+        let session = live.session();
         if let Some(before) = self.take_locked(&mut order, &session.id) {
             before.end();
         }
@@ -73,10 +86,30 @@ impl Index {
 
     /// Takes what is new of a session, if it is still there.
     pub(super) fn renew(&self, new: SignedIn) {
-        let _order = self.order();
+        let order = self.order();
+        self.renew_locked(with_known_devices(&order.devices, new));
+    }
+
+    fn renew_locked(&self, new: SignedIn) {
         let mut shard = self.shard(&new.session.id).write().unwrap_or_else(PoisonError::into_inner);
         if let Some(live) = shard.get_mut(&new.session.id) {
             *live = Arc::new(live.renewed(new));
+        }
+    }
+
+    /// These devices count from now on, and no others: for whatever runs under a session that was
+    /// proven on one, too.
+    pub(super) fn know_devices(&self, devices: KnownDevices) {
+        let mut order = self.order();
+        order.devices = devices;
+        for live in self.all() {
+            if live.session().devices.is_empty() {
+                continue;
+            }
+            let new = with_known_devices(&order.devices, live.signed_in().clone());
+            if new.session.devices != live.session().devices {
+                self.renew_locked(new);
+            }
         }
     }
 

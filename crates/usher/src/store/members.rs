@@ -9,7 +9,7 @@ use usher_rules::{
     session::SessionId,
 };
 
-use super::{Store, StoreFailure, checksum, sessions};
+use super::{Store, StoreFailure, checksum, enrolled, sessions};
 
 impl People for Store {
     fn add(&self, member: Member, password_hash: Secret) -> BoxFuture<'_, Result<(), PeopleError>> {
@@ -146,6 +146,7 @@ pub(super) fn find_by_id(db: &Connection, id: &str) -> Result<Option<Row>, Store
 pub(super) fn forget_ways_in(db: &Connection, owner: &str) -> Result<(), StoreFailure> {
     db.prepare_cached("DELETE FROM passkeys WHERE owner = ?1")?.execute([owner])?;
     sessions::forget_app_passwords(db, owner)?;
+    enrolled::forget_devices(db, owner)?;
     db.prepare_cached("DELETE FROM second_factors WHERE person_id = ?1")?.execute([owner])?;
     forget_recovery(db, owner)
 }

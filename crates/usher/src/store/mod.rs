@@ -35,6 +35,7 @@ mod checksum;
 mod decision_file;
 mod directory;
 mod ended_apps;
+mod enrolled;
 mod error;
 mod grants;
 mod id_token_keys;
@@ -188,5 +189,6 @@ fn check(db: &rusqlite::Connection, index: &Index) -> Result<(), StoreFailure> {
     grants::check(db)?;
     app_passwords::check(db)?;
     keys::check(db)?;
+    index.know_devices(enrolled::known(db)?);
     sessions::load(db, index)
 }

@@ -10,7 +10,7 @@ use usher_rules::{
 };
 
 pub(super) use super::seconds::stored;
-use super::{Store, StoreFailure, checksum, grants, index::Index};
+use super::{Store, StoreFailure, checksum, enrolled, grants, index::Index};
 use crate::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreError};
 
 /// How many sessions one person has at most: a new one ends the oldest.
@@ -154,6 +154,7 @@ pub(super) fn load(db: &Connection, sessions: &Index) -> Result<(), StoreFailure
 
 /// Makes memory follow what other processes did to the sessions on the disk.
 pub(super) fn follow(db: &Connection, sessions: &Index) -> Result<(), StoreFailure> {
+    sessions.know_devices(enrolled::known(db)?);
     let mut query = db.prepare_cached("SELECT id FROM sessions")?;
     let ids = query.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     let on_disk: HashSet<_> = ids.iter().filter_map(|id| SessionId::parse(id)).collect();

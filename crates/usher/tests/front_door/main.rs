@@ -37,6 +37,7 @@ mod doubts;
 mod durations;
 mod elsewhere;
 mod endurance;
+mod enrolments;
 mod films;
 mod footguns;
 mod forged_ways;

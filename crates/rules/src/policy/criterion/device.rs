@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Doubt, Question, Reason, Who, Written, read::one_text};
 use crate::{
+    enrolment::ANY_KIND,
     policy::{
         matcher::value_of,
         report::{Report, nearest},
@@ -21,9 +22,6 @@ const UNAUTHENTICATED_WORD: &str = "device-unauthenticated";
 
 /// What is said where no device of the kind was shown.
 pub(in crate::policy) const UNAUTHENTICATED: Reason = Reason::named(UNAUTHENTICATED_WORD);
-
-/// The kind that is meant where none is named.
-const USUAL_KIND: &str = "any";
 
 const OPERATORS: [&str; 3] = ["approved", "is", "type"];
 
@@ -58,7 +56,7 @@ impl Question for Device {
         if entries.is_empty() {
             report.anything_there(Self::NAME, written.data);
         }
-        let mut read = Self { kind: USUAL_KIND.into(), credential: None, approval: None };
+        let mut read = Self { kind: ANY_KIND.into(), credential: None, approval: None };
         let taken: Vec<_> = entries.iter().map(|entry| read.take(entry, report)).collect();
         taken.into_iter().collect::<Option<()>>().map(|()| read)
     }
@@ -121,7 +119,14 @@ impl Device {
         match operator.as_str() {
             "approved" => self.approval = Some(read_approval(value, report)?),
             "is" => self.credential = Some(read_text("is", value, report)?),
-            "type" => self.kind = read_text("type", value, report)?,
+            "type" => {
+                self.kind = read_text("type", value, report)?;
+                if !self.kind.is_empty() && &*self.kind != ANY_KIND {
+                    let what = format!("nobody can enrol a device of type `{}` here", self.kind);
+                    let help = "nothing vouches for hardware: `type: any` is the one that is enrolled";
+                    report.warning("U554", &value.span, what, help);
+                }
+            }
             _ => {
                 let help = match nearest(&operator, &OPERATORS) {
                     Some(near) => format!("did you mean `{near}`?"),

@@ -174,6 +174,7 @@ impl TestRoom {
             accounts: Arc::<NoAccounts>::default(),
             people_admin: Arc::<NoAccounts>::default(),
             app_passwords: Arc::<NoAccounts>::default(),
+            enrolled: Arc::<NoAccounts>::default(),
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&Secret::new([1; 32])),
             remembered: Arc::new(Forgetful),

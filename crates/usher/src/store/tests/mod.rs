@@ -1,5 +1,6 @@
 mod crash;
 mod damage;
+mod enrolled;
 mod grants;
 mod keys;
 mod opening;

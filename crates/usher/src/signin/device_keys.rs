@@ -1,0 +1,200 @@
+//! The keys of devices: what they are asked on `devices`' page, and what comes of their answers.
+
+use std::{sync::Arc, time::Duration};
+
+use usher_pages::{ACTION_FIELD, FLOW_FIELD, ListedDevice, PostForm};
+use usher_rules::{
+    enrolment::EnrolledDevice,
+    passkey::{Assertion, Expected, PasskeyFault},
+    people::{PasswordRefusal, PeopleError},
+    plan::Level,
+    session::ShownDevice,
+};
+
+use super::{Ask, SignInRoom, account::device_of};
+use crate::request::{
+    EventName,
+    identify::{Found, LiveSession, StoreError},
+};
+
+/// How long ago somebody may have signed in who enrols a device: a session that was left open, or
+/// copied, enrols nothing.
+const RECENT: Duration = Duration::from_secs(15 * 60);
+/// The hidden field of a form that removes one.
+pub(super) const ID_FIELD: &str = "id";
+pub(super) const REMOVE: &str = "remove";
+
+/// What a device is asked.
+pub(super) struct DeviceChallenges {
+    /// To show that it is at hand.
+    pub(super) show: String,
+    /// To make a key.
+    pub(super) make: String,
+}
+
+/// Whom a challenge is for: nobody's passkey answers one of a device, and the other way round.
+fn shower(owner: &str) -> String {
+    format!("show-device:{owner}")
+}
+
+fn maker(owner: &str) -> String {
+    format!("new-device:{owner}")
+}
+
+impl SignInRoom {
+    /// `None` where this address can't have any.
+    pub(super) fn device_challenges(
+        &self,
+        ask: &Ask,
+        flow: &str,
+        live: &LiveSession,
+    ) -> Option<DeviceChallenges> {
+        let owner = &live.person().id;
+        let show = self.challenge(ask, flow, &shower(owner))?;
+        Some(DeviceChallenges { show, make: self.challenge(ask, flow, &maker(owner))? })
+    }
+
+    /// A device that is enrolled was shown.
+    pub(super) async fn shown_device(
+        &self,
+        ask: &Ask,
+        live: &LiveSession,
+        (flow, answer): (&str, &str),
+    ) -> Result<ShownDevice, DeviceRefusal> {
+        let owner = &*live.person().id;
+        let assertion = Assertion::parse(answer)?;
+        let challenge = assertion.challenge().ok_or(PasskeyFault::Unreadable)?;
+        let (whose, over_at) = self.opened_question(ask, flow, &challenge)?;
+        if whose != shower(owner) {
+            return Err(PasskeyFault::Challenge.into());
+        }
+        let all = self.enrolled.enrolled_by(owner).await?;
+        let kept = all.iter().find(|kept| *kept.key.id == *assertion.id());
+        let kept = kept.ok_or(PasswordRefusal::UnknownPasskey)?;
+        let origin = ask.origin();
+        let expected = Expected { origin: &origin, challenge: &challenge };
+        let handle = EnrolledDevice::handle(owner);
+        let counter = assertion.verify_known(expected, &kept.key, &handle)?;
+        self.used_up(ask, &challenge, over_at).await?;
+        match self.enrolled.proven(kept, counter, ask.wall().seconds()).await? {
+            true => Ok(kept.shown()),
+            false => Err(PasskeyFault::Counter.into()),
+        }
+    }
+
+    /// A device was enrolled. Its key was made just now, with its owner's consent.
+    pub(super) async fn made_device(
+        &self,
+        ask: &Ask,
+        live: &LiveSession,
+        (flow, answer): (&str, &str),
+    ) -> Result<ShownDevice, DeviceRefusal> {
+        let person = live.person();
+        let (key, whose) = self.made_passkey(ask, flow, answer).await?;
+        if whose != maker(&person.id) {
+            return Err(PasskeyFault::Challenge.into());
+        }
+        let called = if person.email.is_empty() { &person.id } else { &person.email };
+        let new = EnrolledDevice {
+            key,
+            owner: person.id.clone(),
+            called: called.clone(),
+            site: ask.authority().host.as_str().into(),
+            label: device_of(ask).into(),
+            added_at: ask.wall().seconds(),
+            used_at: None,
+            approved_at: None,
+        };
+        let shown = new.shown();
+        if !self.enrolled.enrol(new).await? {
+            return Err(DeviceRefusal::TooMany);
+        }
+        let cause = Some("a device was enrolled by its owner; it waits for approval".to_owned());
+        self.note(ask, Level::Info, EventName::Account, Some(person.into()), cause);
+        Ok(shown)
+    }
+
+    /// One of their own is removed, and counts for no session any more.
+    pub(super) async fn removed_device(
+        &self,
+        ask: &Ask,
+        live: &LiveSession,
+        id: &str,
+    ) -> Result<(), DeviceRefusal> {
+        let all = self.enrolled.enrolled_by(&live.person().id).await?;
+        if all.iter().any(|kept| *kept.key.id == *id) && self.enrolled.remove_enrolled(id).await? {
+            let cause = Some("a device was removed by its owner".to_owned());
+            self.note(ask, Level::Info, EventName::Account, Some(live.person().into()), cause);
+        }
+        Ok(())
+    }
+
+    /// The session was proven on it: on this one and no other of its kind.
+    pub(super) async fn note_device(
+        &self,
+        live: &LiveSession,
+        shown: ShownDevice,
+    ) -> Result<(), StoreError> {
+        let mut new = (*live.newest()).clone();
+        let others = new.session.devices.iter().filter(|other| other.kind != shown.kind).cloned();
+        new.session.devices = others.chain([shown.clone()]).collect();
+        self.sessions.renew(new).await
+    }
+
+    /// The session as it is now.
+    pub(super) fn in_memory(&self, live: &LiveSession) -> Option<Arc<LiveSession>> {
+        match self.sessions.find(&live.session().id) {
+            Found::Live(live) => Some(live),
+            Found::Ended | Found::Elsewhere => None,
+        }
+    }
+}
+
+/// Why no device was shown.
+pub(super) enum DeviceRefusal {
+    Answer(PasswordRefusal),
+    TooMany,
+    Unavailable(PeopleError),
+}
+
+impl From<PasswordRefusal> for DeviceRefusal {
+    fn from(refusal: PasswordRefusal) -> Self {
+        Self::Answer(refusal)
+    }
+}
+
+impl From<PasskeyFault> for DeviceRefusal {
+    fn from(fault: PasskeyFault) -> Self {
+        Self::Answer(fault.into())
+    }
+}
+
+impl From<PeopleError> for DeviceRefusal {
+    fn from(error: PeopleError) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// Did they sign in lately enough to enrol something?
+pub(super) fn is_recent(ask: &Ask, live: &LiveSession) -> bool {
+    let at = live.session().sign_in.moment(ask.wall());
+    at.is_some_and(|at| ask.wall().is_within(RECENT, at))
+}
+
+/// Those that this host can ask for, with blanks between their ids.
+pub(super) fn allowed(ask: &Ask, kept: &[EnrolledDevice]) -> String {
+    let site = ask.authority().host.as_str();
+    let here = kept.iter().filter(|kept| *kept.site == *site);
+    here.map(|kept| &*kept.key.id).collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn listed<'a>(
+    kept: &'a EnrolledDevice,
+    (page, flow): (&str, &'a str),
+) -> ListedDevice<'a> {
+    let EnrolledDevice { key, label, added_at, used_at, approved_at, .. } = kept;
+    let remove = PostForm::to(page.to_owned()).with(FLOW_FIELD, flow);
+    let remove = remove.with(ACTION_FIELD, REMOVE).with(ID_FIELD, &*key.id);
+    let is_approved = approved_at.is_some();
+    ListedDevice { label, added_at: *added_at, used_at: *used_at, is_approved, remove }
+}

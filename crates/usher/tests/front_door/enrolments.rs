@@ -1,0 +1,228 @@
+//! Devices are enrolled, approved and shown at `/.pomerium/webauthn`, through a software
+//! authenticator.
+
+use std::{process::ExitCode, time::Duration};
+
+use http::Method;
+use usher::cli::enrolments::{Args, run};
+use usher_lab::{
+    browser::{Browser, NAVIGATION, Seen},
+    upstream::Upstream,
+};
+use usher_rules::time::Clock as _;
+
+use crate::{
+    authenticator::{Authenticator, Lie, clone, hidden},
+    test_server::{ANN, EVE, TestServer, config, friends},
+};
+
+const FILM: &str = "https://film.test/film?part=1";
+const OWN: &str = "https://tv.test/.pomerium/webauthn";
+const APPROVED: &str = "{and: [{claim/groups: friends}, {device: {approved: true}}]}";
+
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// What `usher enrolments …` says, in a process of its own as far as the server can tell.
+async fn command(server: &TestServer, line: &str) -> (bool, String) {
+    let words = ["enrolments"].into_iter().chain(line.split(' '));
+    let args = <Line as clap::Parser>::parse_from(words).args;
+    let (dir, now) = (server.data_dir(), server.clock.now().wall);
+    let done = tokio::task::spawn_blocking(move || {
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
+        let code = run(&args.command, &dir, now, &mut output, &mut errors);
+        output.extend(errors);
+        (code == ExitCode::SUCCESS, String::from_utf8(output).unwrap())
+    });
+    done.await.unwrap()
+}
+
+/// Two hosts: people sign in at one, and the other asks for a device.
+async fn house(device: &str) -> (TestServer, Upstream) {
+    let upstream = Upstream::echo();
+    let film = friends("film.test", upstream.address)
+        .replace("{or: [{claim/groups: friends}]}", &APPROVED.replace("{approved: true}", device));
+    let routes = [friends("tv.test", upstream.address), film];
+    (TestServer::open(&config(&routes)).await, upstream)
+}
+
+/// The attribute of the button that makes a key, or uses one.
+fn asked(page: &Seen, act: &str, what: &str) -> String {
+    let from = page.body.split(&format!("data-passkey=\"{act}\"")).nth(1);
+    let from = from.unwrap_or_else(|| panic!("nothing to {act} at {}: {}", page.url, page.body));
+    let from = from.split(&format!("data-{what}=\"")).nth(1).unwrap();
+    from.split('"').next().unwrap().to_owned()
+}
+
+async fn posts(browser: &mut Browser, page: &Seen, fields: &[(&str, &str)]) -> Seen {
+    let flow = hidden(page, "flow");
+    let bare = Seen { body: String::new(), ..clone(page) };
+    browser.post(&bare, "", &[&[("flow", &*flow)], fields].concat()).await
+}
+
+async fn enrols(browser: &mut Browser, page: &Seen, key: &mut Authenticator) -> Seen {
+    key.owner = asked(page, "create", "user");
+    let answer = key.makes_for(&asked(page, "create", "challenge"));
+    posts(browser, page, &[("action", "make"), ("passkey", &answer)]).await
+}
+
+async fn shows(browser: &mut Browser, page: &Seen, key: &mut Authenticator, lie: Lie) -> Seen {
+    key.counter += 1;
+    let answer = key.signs_for(&asked(page, "get", "challenge"), lie);
+    posts(browser, page, &[("action", "show"), ("passkey", &answer)]).await
+}
+
+/// The store's other readers hear of a change within a second or so.
+async fn comes_to(browser: &mut Browser, status: u16) -> Seen {
+    for _ in 0..200 {
+        let seen = browser.send(Method::GET, FILM, NAVIGATION, "").await;
+        if seen.status == status {
+            return seen;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never {status}");
+}
+
+#[tokio::test]
+async fn a_device_is_enrolled_approved_shown_and_removed() {
+    let (server, upstream) = house("{approved: true}").await;
+    let mut key = Authenticator::new("key-of-laptop");
+    let mut ann = server.browser();
+    let page = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    assert_eq!(
+        (page.status.as_u16(), page.url.path()),
+        (200, "/.pomerium/webauthn"),
+        "{}",
+        page.body
+    );
+    assert_eq!(page.url.host_str(), Some("tv.test"), "one key is for every route");
+    assert!(page.body.contains("film.test"), "it says what for: {}", page.body);
+    assert!(!page.body.contains("data-passkey=\"get\""), "there is none to show");
+
+    let seen = enrols(&mut ann, &page, &mut key).await;
+    assert_eq!((seen.status.as_u16(), seen.url.as_str()), (450, FILM), "nobody approved it");
+    assert!(upstream.heads().is_empty());
+    let (_, listed) = command(&server, "list").await;
+    assert!(listed.contains(ANN.0) && listed.contains("waits for approval"), "{listed}");
+    let id = listed.split(' ').next().unwrap().to_owned();
+    assert!(!command(&server, "approve nonesuch").await.0);
+
+    let (done, said) = command(&server, &format!("approve {id}")).await;
+    assert!(done && said.contains("approved"), "{said}");
+    comes_to(&mut ann, 200).await;
+
+    // Another session of hers is proven on it anew; one of somebody else's never is.
+    let mut again = server.browser();
+    let page = again.sign_in(FILM, ANN.0, ANN.1).await;
+    let before = key.counter;
+    for (lie, why) in [
+        (Lie { origin: Some("https://film.test"), ..Lie::default() }, "another origin"),
+        (Lie { rp_id: Some("film.test"), ..Lie::default() }, "another RP id"),
+        (Lie { flags: Some(1), ..Lie::default() }, "its owner was not verified"),
+    ] {
+        let seen = shows(&mut again, &page, &mut key, lie).await;
+        assert!(seen.body.contains("no device of yours"), "{why}: {}", seen.body);
+    }
+    key.counter = before;
+    let seen = shows(&mut again, &page, &mut key, Lie::default()).await;
+    assert_eq!((seen.status.as_u16(), seen.url.as_str()), (200, FILM), "{}", seen.body);
+    let mut third = server.browser();
+    let page = third.sign_in(FILM, ANN.0, ANN.1).await;
+    key.counter -= 1;
+    let seen = shows(&mut third, &page, &mut key, Lie::default()).await;
+    assert!(seen.body.contains("no device of yours"), "a copy of it: {}", seen.body);
+
+    let (done, said) = command(&server, &format!("remove {id}")).await;
+    assert!(done, "{said}");
+    for browser in [&mut ann, &mut again] {
+        let seen = comes_to(browser, 302).await;
+        assert_eq!(seen.location().unwrap().path(), "/.pomerium/webauthn");
+    }
+    let page = again.open(FILM).await;
+    assert!(!page.body.contains("data-passkey=\"get\""), "it has to be enrolled anew");
+}
+
+/// T18, T23: what is asked of a device is answered once, by its owner, in the browser that was asked.
+#[tokio::test]
+async fn a_device_is_its_owner_s_and_answers_one_question_once() {
+    let (server, _upstream) = house("{type: any}").await;
+    let mut key = Authenticator::new("key-of-laptop");
+    let mut ann = server.browser();
+    let page = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    let seen = enrols(&mut ann, &page, &mut key).await;
+    assert_eq!((seen.status.as_u16(), seen.url.as_str()), (200, FILM), "no approval is asked for");
+
+    // Eve, at her own page, with Ann's device in her hands.
+    let mut eve = server.signed_in("https://tv.test/", EVE).await;
+    let page = eve.open(OWN).await;
+    let mut hers = Authenticator::new("key-of-eve");
+    assert!(!page.body.contains("data-passkey=\"get\""), "Ann's is not asked for");
+    key.counter += 1;
+    let answer = key.signs_for(&asked(&page, "create", "challenge"), Lie::default());
+    let seen = posts(&mut eve, &page, &[("action", "show"), ("passkey", &answer)]).await;
+    assert!(seen.body.contains("no device of yours"), "{}", seen.body);
+    let page = eve.open(OWN).await;
+    enrols(&mut eve, &page, &mut hers).await;
+    let page = eve.open(OWN).await;
+    let seen = shows(&mut eve, &page, &mut key, Lie::default()).await;
+    assert!(seen.body.contains("no device of yours"), "{}", seen.body);
+    let id = "a2V5LW9mLWxhcHRvcA"; // Ann's
+    posts(&mut eve, &page, &[("action", "remove"), ("id", id)]).await;
+    assert!(command(&server, "list").await.1.contains(ANN.0), "she removes none of Ann's");
+
+    // The same answer twice, and in another browser of Ann's.
+    let mut second = server.browser();
+    let page = second.sign_in(FILM, ANN.0, ANN.1).await;
+    key.counter += 1;
+    let answer = key.signs_for(&asked(&page, "get", "challenge"), Lie::default());
+    let mut other = server.browser();
+    let foreign = other.sign_in(FILM, ANN.0, ANN.1).await;
+    let seen = posts(&mut other, &foreign, &[("action", "show"), ("passkey", &answer)]).await;
+    assert!(seen.body.contains("no device of yours"), "another browser's: {}", seen.body);
+    let seen = posts(&mut second, &page, &[("action", "show"), ("passkey", &answer)]).await;
+    assert_eq!((seen.status.as_u16(), seen.url.as_str()), (200, FILM), "{}", seen.body);
+    let seen = posts(&mut second, &page, &[("action", "show"), ("passkey", &answer)]).await;
+    assert!(seen.body.contains("no device of yours"), "twice: {}", seen.body);
+
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let foreign = [form, ("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")];
+    let seen = ann.send(Method::POST, OWN, &foreign, "action=remove").await;
+    assert_eq!(seen.status, 403, "{}", seen.body);
+}
+
+/// A session that was left open, or copied, enrols nothing.
+#[tokio::test]
+async fn a_device_is_enrolled_by_who_signed_in_lately() {
+    let (server, _upstream) = house("{type: any}").await;
+    let mut key = Authenticator::new("key-of-laptop");
+    let mut ann = server.browser();
+    let early = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    server.clock.turn(Duration::from_secs(15 * 60 + 1));
+    let page = ann.open(FILM).await;
+    assert!(!page.body.contains("data-passkey=\"create\""), "{}", page.body);
+    let seen = enrols(&mut ann, &early, &mut key).await;
+    assert!(seen.body.contains("type=\"password\""), "asks who it is: {}", seen.body);
+    assert_eq!(command(&server, "list").await.1, "", "nothing was enrolled");
+    let back = ann.post(&seen, "", &[("email", ANN.0), ("password", ANN.1)]).await;
+    assert_eq!(back.url.path(), "/.pomerium/webauthn", "and comes back: {}", back.body);
+    let seen = enrols(&mut ann, &back, &mut key).await;
+    assert_eq!((seen.status.as_u16(), seen.url.as_str()), (200, FILM), "{}", seen.body);
+}
+
+/// What can't be checked is not claimed.
+#[tokio::test]
+async fn a_kind_of_device_that_nobody_vouches_for_is_not_enrolled() {
+    let (server, upstream) = house("{type: enclave_only}").await;
+    let mut ann = server.browser();
+    let page = ann.sign_in(FILM, ANN.0, ANN.1).await;
+    assert_eq!(page.status, 403, "{}", page.body);
+    assert!(page.body.contains("be checked here"), "{}", page.body);
+    let changed = page.url.as_str().replace("enclave_only", "any");
+    let seen = ann.send(Method::GET, &changed, NAVIGATION, "").await;
+    assert_ne!(seen.status, 200, "the kind was signed: {}", seen.body);
+    assert!(upstream.heads().is_empty());
+}
