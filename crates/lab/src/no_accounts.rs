@@ -7,7 +7,7 @@ use usher_rules::{
         AccountLink, AccountRefusal, Accounts, Invitation, Joining, KeptPasskey, NewCredential,
         ShownPasskey,
     },
-    app_passwords::{AppPassword, AppPasswords},
+    app_passwords::{AppOnDevice, AppPassword, AppPasswords},
     enrolment::{EnrolledDevice, EnrolledDevices},
     people::{BoxFuture, Member, PasswordRefusal, PeopleError},
     people_admin::{ListedMember, PeopleAdmin},
@@ -211,6 +211,14 @@ impl AppPasswords for NoAccounts {
         _digest: [u8; 32],
     ) -> BoxFuture<'_, Result<Option<(AppPassword, Member)>, PeopleError>> {
         Box::pin(async { Ok(None) })
+    }
+
+    fn take_for_app(
+        &self,
+        _digest: [u8; 32],
+        _app: AppOnDevice,
+    ) -> BoxFuture<'_, Result<bool, PeopleError>> {
+        Box::pin(async { Ok(false) })
     }
 
     fn end_app_password<'a>(

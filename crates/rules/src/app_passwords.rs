@@ -1,5 +1,5 @@
 //! App passwords: for clients that know no sign-in page, only a name and a password (RFC 7617), such
-//! as those of WebDAV. Each is for one host, and ends with its person.
+//! as those of WebDAV and some of Jellyfin. Each is for one host, and ends with its person.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,20 @@ pub struct AppPassword {
     pub added_at: UnixTimeSeconds,
     /// From this second on it is no good.
     pub over_at: UnixTimeSeconds,
+    /// The app of a Jellyfin that has signed in with it: it is for nothing else from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppOnDevice>,
+}
+
+/// An app on one device, as it said when it signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppOnDevice {
+    /// Which app.
+    pub client: Box<str>,
+    /// What its device was called.
+    pub device: Box<str>,
+    /// What its server knows its device by.
+    pub device_id: Box<str>,
 }
 
 impl AppPassword {
@@ -64,6 +78,11 @@ impl AppPassword {
         kept
     }
 
+    /// May that app sign in with it? The first one that does is the only one.
+    pub fn is_open_to(&self, app: &AppOnDevice) -> bool {
+        self.app.as_ref().is_none_or(|known| known.device_id == app.device_id)
+    }
+
     /// Is it good at this moment, for this host?
     pub fn is_for(&self, host: &str, now: UnixTime) -> bool {
         *self.host == *host && now.seconds() < self.over_at
@@ -88,6 +107,13 @@ pub trait AppPasswords: Send + Sync {
         &self,
         digest: [u8; 32],
     ) -> BoxFuture<'_, Result<Option<(AppPassword, Member)>, PeopleError>>;
+    /// Has the one of this digest be that app's alone, and ends what ran under it before it was an
+    /// app's; `false` where it is not here, or another app's.
+    fn take_for_app(
+        &self,
+        digest: [u8; 32],
+        app: AppOnDevice,
+    ) -> BoxFuture<'_, Result<bool, PeopleError>>;
     /// Ends somebody's, and what runs under it; `false` where they have none of this id.
     fn end_app_password<'a>(
         &'a self,
@@ -98,7 +124,7 @@ pub trait AppPasswords: Send + Sync {
 
 #[cfg(test)]
 mod tests {
-    use super::AppPassword;
+    use super::{AppOnDevice, AppPassword};
     use crate::time::UnixTime;
 
     #[test]
@@ -118,11 +144,35 @@ mod tests {
             host: "files.example".into(),
             added_at: 10,
             over_at: 20,
+            app: None,
         };
         for (host, second, expected) in
             [("files.example", 19, true), ("files.example", 20, false), ("tv.example", 19, false)]
         {
             assert_eq!(kept.is_for(host, UnixTime::from_seconds(second)), expected, "{host}");
         }
+    }
+
+    #[test]
+    fn an_app_password_is_for_the_first_app_that_signs_in_with_it() {
+        let app = |device_id: &str| AppOnDevice {
+            client: "Kodi".into(),
+            device: "Living room".into(),
+            device_id: device_id.into(),
+        };
+        let fresh = AppPassword {
+            id: "1".into(),
+            owner: "ann".into(),
+            label: "Kodi".into(),
+            host: "tv.example".into(),
+            added_at: 10,
+            over_at: 20,
+            app: None,
+        };
+        assert!(fresh.is_open_to(&app("a")) && fresh.is_open_to(&app("b")));
+        let taken = AppPassword { app: Some(app("a")), ..fresh };
+        let renamed = AppOnDevice { device: "Bedroom".into(), ..app("a") };
+        assert!(taken.is_open_to(&renamed), "a device may be called otherwise");
+        assert!(!taken.is_open_to(&app("b")) && !taken.is_open_to(&app("A")));
     }
 }

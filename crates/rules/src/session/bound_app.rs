@@ -37,6 +37,8 @@ pub enum LetInBy {
     Page,
     /// In another app of theirs.
     App,
+    /// By an app password, typed into it: its session's id is that password's, and both end together.
+    Password,
 }
 
 impl BoundApp {

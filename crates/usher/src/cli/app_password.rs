@@ -180,18 +180,20 @@ fn made(
         host: host.as_str().into(),
         added_at: now.seconds(),
         over_at: until.seconds(),
+        app: None,
     };
     Ok((digest, kept, secret))
 }
 
 fn one_line(member: &Member, kept: &AppPassword) -> String {
-    let AppPassword { id, label, host, over_at, .. } = kept;
+    let AppPassword { id, label, host, over_at, app, .. } = kept;
     let id = id.get(..SHORT).unwrap_or(id);
     let until = match UnixTime::from_seconds(*over_at) {
         UnixTime::MAX => "never ends".to_owned(),
         until => format!("until {}", moment(until)),
     };
-    format!("{id}  {}  {host}  {label}  {until}", member.email)
+    let of = app.as_ref().map(|app| format!("  {} on {}", app.client, app.device));
+    format!("{id}  {}  {host}  {label}  {until}{}", member.email, of.unwrap_or_default())
 }
 
 impl Failure {

@@ -1,7 +1,7 @@
 //! What of a Jellyfin's paths is asked of us.
 
 use http::Method;
-use usher_rules::jellyfin::Opening;
+use usher_rules::{jellyfin::Opening, plan::Jellyfin};
 
 use crate::request::{Answers, AppRequest};
 
@@ -17,6 +17,8 @@ pub(super) enum Asked {
     Initiate,
     Connect,
     Exchange,
+    /// A name and a password.
+    SignIn,
     Authorize,
     Page,
 }
@@ -44,6 +46,7 @@ impl Asked {
             "/quickconnect/initiate" if gets || posts => Some(Self::Initiate),
             "/quickconnect/connect" if gets => Some(Self::Connect),
             "/users/authenticatewithquickconnect" if posts => Some(Self::Exchange),
+            "/users/authenticatebyname" if posts => Some(Self::SignIn),
             "/quickconnect/authorize" if posts => Some(Self::Authorize),
             _ => None,
         }
@@ -52,9 +55,22 @@ impl Asked {
 
 /// Without a key nobody can be let in, and the server's own is shut.
 pub(super) fn answered_here(opening: Opening, asked: AppRequest<'_>) -> Answers {
-    let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
-    match Asked::of(asked) {
-        Some(_) if has_key && opening == Opening::QuickConnect => Answers::Own { at_most: SMALL },
-        Some(_) | None => Answers::Upstream,
+    let settings = asked.route.jellyfin.as_deref();
+    let Some(settings) = settings.filter(|it| it.api_key.is_some()) else {
+        return Answers::Upstream;
+    };
+    match (opening, Asked::of(asked)) {
+        (Opening::Password, Some(Asked::SignIn)) if keeps_own_sign_in(settings, asked) => {
+            Answers::Upstream
+        }
+        (Opening::QuickConnect | Opening::Password, Some(_)) => Answers::Own { at_most: SMALL },
+        _ => Answers::Upstream,
     }
+}
+
+/// Somebody who is signed in in a browser, where the web client is left as it is.
+fn keeps_own_sign_in(settings: &Jellyfin, asked: AppRequest<'_>) -> bool {
+    let session = asked.identity.session().map(|live| live.session());
+    let is_browser = session.is_some_and(|it| !it.is_of_program() && it.app.is_none());
+    is_browser && !settings.people.sign_in
 }

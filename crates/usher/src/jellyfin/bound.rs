@@ -101,7 +101,11 @@ impl BoundApps {
             return Whose::Ended; // nobody can say now
         };
         let is_here = |app: &BoundApp| place.has(&app.server, &app.host);
-        let live = live.filter(|live| live.session().app.as_deref().is_some_and(is_here));
+        // One that was let in anew by the same password has another token now.
+        let is_its = |app: &BoundApp| TokenHash::of_hex(&app.token).as_ref() == Some(token);
+        let live = live.filter(|live| {
+            live.session().app.as_deref().is_some_and(|app| is_here(app) && is_its(app))
+        });
         let Some(live) = live.filter(|live| is_vouched_for(live, now)) else {
             return Whose::Ended;
         };
@@ -157,11 +161,49 @@ impl BoundApps {
             self.sessions.end(&live.session().id).await?;
             return Err(StoreError::Refused("whoever let the app in is not signed in".into()));
         }
-        self.remember(&live);
+        self.takes_over(&live, older).await?;
+        Ok(live)
+    }
+
+    /// An app becomes theirs by an app password, whose id its session has: where it was theirs by it
+    /// before, that one is replaced, and its token counts for nothing. What ended the password
+    /// meanwhile did not end this: ask for it again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; its token counts for nothing then.
+    pub(super) async fn bind_by_password(
+        &self,
+        new: SignedIn,
+    ) -> Result<Arc<LiveSession>, StoreError> {
+        let mut older = self.of_device(&new);
+        older.retain(|one| one.session().id != new.session.id);
+        let live = self.sessions.insert(new).await?;
+        self.forget_tokens(&live);
+        self.takes_over(&live, older).await?;
+        Ok(live)
+    }
+
+    /// The app that an app password has let in, which has this id.
+    pub(super) async fn by_password(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
+        look_up(&*self.sessions, id).await.ok().flatten()
+    }
+
+    fn forget_tokens(&self, live: &LiveSession) {
+        let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
+        by_token.retain(|_, device| device.session != live.session().id);
+    }
+
+    async fn takes_over(
+        &self,
+        live: &LiveSession,
+        older: Vec<Arc<LiveSession>>,
+    ) -> Result<(), StoreError> {
+        self.remember(live);
         for one in older {
             self.sessions.end(&one.session().id).await?; // its token ended at the server, too
         }
-        Ok(live)
+        Ok(())
     }
 
     /// The same person's of the same device: a server gives a device one token for each user.

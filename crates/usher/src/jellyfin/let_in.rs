@@ -15,6 +15,7 @@ use usher_rules::{
 };
 
 use super::{
+    api::{Account, Minted},
     bound::BOUND_FOR,
     not_let_in::{NotLetIn, owner},
     pairing::Pairing,
@@ -88,18 +89,7 @@ impl Pairing {
         let api = self.api(asked.route, server)?;
         let account = self.account(asked, &api, live).await?;
         let minted = api.mint(app, &account).await?;
-        let token = TokenHash::of(minted.token.expose());
-        let bound = BoundApp {
-            token: data_encoding::HEXLOWER.encode(&token.0).into(),
-            server: server.into(),
-            host: host_of(asked),
-            user: account.id,
-            client: app.client.clone(),
-            device: app.device.clone(),
-            device_id: app.device_id.clone(),
-            by,
-            seat: None,
-        };
+        let bound = bound_app(asked, (server, &account), (app, by), &minted);
         let new = session(asked, live, bound, until)?;
         match self.bound.bind(new, live).await {
             Ok(new) => Ok((minted.answer, new)),
@@ -121,6 +111,27 @@ impl Pairing {
         let member = found.map(|(member, _)| member);
         let member = member.filter(|member| member.id == live.person().id);
         Ok(member.ok_or(NotLetIn::NotKnown)?.ends().min(end))
+    }
+}
+
+/// What is kept of an app, by the token that was made for it.
+pub(super) fn bound_app(
+    asked: AppRequest<'_>,
+    (server, account): (&str, &Account),
+    (app, by): (&AppNames, LetInBy),
+    minted: &Minted,
+) -> BoundApp {
+    let token = TokenHash::of(minted.token.expose());
+    BoundApp {
+        token: data_encoding::HEXLOWER.encode(&token.0).into(),
+        server: server.into(),
+        host: host_of(asked),
+        user: account.id.clone(),
+        client: app.client.clone(),
+        device: app.device.clone(),
+        device_id: app.device_id.clone(),
+        by,
+        seat: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod answers;
 mod api;
 mod asked;
 mod bound;
+mod by_password;
 mod devices;
 mod keys;
 mod legacy;
@@ -22,6 +23,7 @@ mod quick_connect;
 mod seat;
 mod servers;
 mod shield;
+mod signed_in;
 mod states;
 mod toward;
 

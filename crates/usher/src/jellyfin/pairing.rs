@@ -6,6 +6,7 @@
 //! | `/QuickConnect/Initiate` | strangers | a code and a secret of ours |
 //! | `/QuickConnect/Connect` | strangers | whether somebody has said yes |
 //! | `/Users/AuthenticateWithQuickConnect` | strangers | what was made for this secret, once |
+//! | `/Users/AuthenticateByName` | strangers | what is made for an app password |
 //! | `/QuickConnect/Authorize` | somebody, from an app of theirs or the web client | it is theirs |
 //! | `/link` | somebody, in a browser | the page for it |
 
@@ -21,6 +22,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 use url::form_urlencoded;
 use usher_rules::{
+    app_passwords::AppPasswords,
     jellyfin::{
         DeviceAt, Door, EndedApps, Opening, Token, TokenHash, credentials,
         grants::{About, Grants, about},
@@ -39,6 +41,7 @@ use super::{
     Devices, Whose,
     asked::{Asked, SMALL, answered_here},
     bound::BoundApps,
+    by_password::ByPassword,
     keys::Keys,
     not_let_in::{NotLetIn, owner},
     place::{leads_to, place_of, server_of, servers_of},
@@ -46,7 +49,7 @@ use super::{
     seat::{Asked as AskedOfSeat, Seats, is_library},
 };
 use crate::request::{
-    Answers, AppRequest, Body, EventName, SignInJournal, SignInNote,
+    Answers, AppRequest, Body, EventName, Named, SignInJournal, SignInNote,
     accept::Tasks,
     forward::{Trust, UpstreamClients},
     identify::{LiveSession, SessionStore},
@@ -71,6 +74,7 @@ pub struct Pairing {
     waiting: Mutex<BTreeMap<Box<str>, Pairings<Bytes>>>,
     grants: Mutex<BTreeMap<Box<str>, Grants>>,
     pub(super) seats: Seats,
+    pub(super) by_password: ByPassword,
 }
 
 /// What the rest of usher gives to it.
@@ -81,6 +85,8 @@ pub struct PairingDeps {
     pub ended: Arc<dyn EndedApps>,
     /// Our own people.
     pub people: Arc<dyn People>,
+    /// The passwords that they made for apps.
+    pub app_passwords: Arc<dyn AppPasswords>,
     /// What is told to operators.
     pub journal: Arc<dyn SignInJournal>,
     /// What servers' certificates are judged by.
@@ -90,12 +96,13 @@ pub struct PairingDeps {
 impl Pairing {
     /// Knows the apps that were let in before.
     pub fn new(deps: PairingDeps) -> Self {
-        let PairingDeps { sessions, ended, people, journal, trust } = deps;
+        let PairingDeps { sessions, ended, people, app_passwords, journal, trust } = deps;
         let clients = UpstreamClients::new(trust, PATIENCE);
         let bound = BoundApps::new(sessions, ended);
         let (waiting, grants) = (Mutex::default(), Mutex::default());
         let (keys, seats) = (Keys::default(), Seats::default());
-        Self { bound, people, keys, clients, journal, waiting, grants, seats }
+        let by_password = ByPassword::new(app_passwords);
+        Self { bound, people, keys, clients, journal, waiting, grants, seats, by_password }
     }
 
     /// What somebody does with the apps that wait at a server.
@@ -110,12 +117,24 @@ impl Pairing {
     }
 
     pub(super) fn note(&self, asked: AppRequest<'_>, event: EventName, cause: String) {
+        let person = asked.identity.session().map(|live| live.person().into());
+        self.note_of(asked, event, person, cause);
+    }
+
+    /// Of somebody whom the request itself does not name, or of nobody.
+    pub(super) fn note_of(
+        &self,
+        asked: AppRequest<'_>,
+        event: EventName,
+        person: Option<Named<'_>>,
+        cause: String,
+    ) {
         let note = SignInNote {
             level: Level::Info,
             event,
             now: asked.now,
             request_id: asked.request_id,
-            person: asked.identity.session().map(|live| live.person().into()),
+            person,
             from: Some(asked.visitor),
             cause: Some(cause),
             client_authentication: None,
@@ -157,6 +176,7 @@ impl Pairing {
             Asked::Initiate => self.initiate(asked, &server),
             Asked::Connect => self.connect(asked, &server),
             Asked::Exchange => self.exchange(asked, &server, &body),
+            Asked::SignIn => self.sign_in(asked, &server, &body).await,
             Asked::Authorize => self.authorize(asked, &server).await,
             Asked::Page => self.page(asked, &server, &body).await,
         }
@@ -312,7 +332,7 @@ fn about_of(asked: AppRequest<'_>) -> Option<About> {
 }
 
 /// What an app says of itself; `None` where it leaves something out.
-fn names(asked: AppRequest<'_>) -> Option<AppNames> {
+pub(super) fn names(asked: AppRequest<'_>) -> Option<AppNames> {
     let client = credentials(&asked.head.headers, asked.head.uri.query()).ok()?.client?;
     let device_id = client.device_id;
     let [client, device, version] = [&client.name, &client.device, &client.version].map(|said| {
@@ -338,7 +358,7 @@ fn json(status: StatusCode, value: &Value) -> Response<Body> {
 }
 
 /// Its pages of other origins (TVs, receivers) read it; the server says the same.
-fn of_type(status: StatusCode, body: Bytes) -> Response<Body> {
+pub(super) fn of_type(status: StatusCode, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = status;
     for (name, value) in [

@@ -118,7 +118,7 @@ fn groups(live: &LiveSession, plan: &Plan) -> Vec<String> {
 
 /// What their user at the server is called. Only what is proven counts: who may choose their
 /// address would choose somebody's user.
-fn name_of(live: &LiveSession, settings: &Jellyfin) -> Option<String> {
+pub(super) fn name_of(live: &LiveSession, settings: &Jellyfin) -> Option<String> {
     let known = live.newest();
     let Person { email, unproven, .. } = &known.person;
     let claim = settings.user_claim.as_deref().unwrap_or("email");

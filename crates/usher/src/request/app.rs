@@ -19,7 +19,7 @@ use usher_rules::{
 
 use super::{
     Body,
-    authorize::Unbound,
+    authorize::{Standing, Unbound},
     identify::{Identity, LiveSession, Rejection, in_force},
     refusal::{AppRefusal, Refusal},
     route::Routed,
@@ -83,6 +83,8 @@ pub struct AppRequest<'a> {
     pub plan: &'a Plan,
     /// The moment at which it came.
     pub now: Now,
+    /// What it was let in by; `None` until it was.
+    pub standing: Option<&'a Standing>,
 }
 
 impl<'a> AppRequest<'a> {
@@ -94,7 +96,8 @@ impl<'a> AppRequest<'a> {
         let Routed { authority, path, .. } = routed;
         let Seen { plan, visitor, now, .. } = seen;
         let (visitor, now, request_id) = (*visitor, *now, seen.id());
-        Self { head, authority, path, route, identity, visitor, request_id, plan, now }
+        let standing = None;
+        Self { head, authority, path, route, identity, visitor, request_id, plan, now, standing }
     }
 }
 

@@ -96,7 +96,8 @@ impl<'a> Beside<'a> {
     ) -> Result<Response<Body>, Refusal> {
         let body = self.gather(body, at_most).await?;
         still_goes_on(&permitted)?;
-        let mut response = self.app.answer(self.asked(), body).await;
+        let asked = AppRequest { standing: Some(permitted.standing()), ..self.asked() };
+        let mut response = self.app.answer(asked, body).await;
         let (seen, routed, _) = self.place;
         Known { seen, routed: Some(routed), identity: self.identity }.add_fields(&mut response);
         Ok(response)

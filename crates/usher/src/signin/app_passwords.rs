@@ -96,6 +96,7 @@ impl SignInRoom {
         let known = known.filter(|kept| kept.is_for(host, now.wall));
         let Some(id) = known.and_then(|kept| SessionId::parse(&kept.id)) else { return Ok(None) };
         let live = look_up(&*self.sessions, &id).await?;
+        let live = live.filter(|live| live.session().app.is_none()); // an app's has its token
         Ok(in_force(plan, live, now).ok())
     }
 
@@ -109,8 +110,8 @@ impl SignInRoom {
         let mut found = self.app_password(digest).await?;
         for _ in 0..TRIES {
             let Some((kept, owner)) = &found else { return Ok(None) };
-            let Some(new) = session(kept, owner, now.wall).filter(|_| kept.is_for(host, now.wall))
-            else {
+            let is_for = kept.is_for(host, now.wall) && kept.app.is_none();
+            let Some(new) = session(kept, owner, now.wall).filter(|_| is_for) else {
                 return Ok(None);
             };
             let live = self.sessions.insert(new).await?;
@@ -165,6 +166,7 @@ impl SignInRoom {
             host: host.as_str().into(),
             added_at: ask.wall().seconds(),
             over_at: ask.wall().plus(LIFE).seconds(),
+            app: None,
         };
         let digest = AppPassword::digest(secret.expose_str().unwrap_or_default());
         match self.app_passwords.add_app_password(digest, new).await? {

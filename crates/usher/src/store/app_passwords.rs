@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use usher_rules::{
-    app_passwords::{AppPassword, AppPasswords, MOST_APP_PASSWORDS},
+    app_passwords::{AppOnDevice, AppPassword, AppPasswords, MOST_APP_PASSWORDS},
     people::{BoxFuture, Member, PeopleError},
     session::SessionId,
 };
@@ -40,13 +40,37 @@ impl AppPasswords for Store {
         digest: [u8; 32],
     ) -> BoxFuture<'_, Result<Option<(AppPassword, Member)>, PeopleError>> {
         let find = move |db: &Connection| {
-            let mut query = db.prepare_cached(&format!("{COLUMNS} WHERE digest = ?1"))?;
-            let found = query.query_row([digest], |row| Ok(read(row))).optional()?.transpose()?;
-            let Some(found) = found else { return Ok(None) };
+            let Some(found) = find(db, digest)? else { return Ok(None) };
             let owner = members::find_by_id(db, &found.owner)?;
             Ok(owner.map(|owner| (found, owner.member)))
         };
         Box::pin(async move { Ok(self.writer.read(find).await?) })
+    }
+
+    fn take_for_app(
+        &self,
+        digest: [u8; 32],
+        app: AppOnDevice,
+    ) -> BoxFuture<'_, Result<bool, PeopleError>> {
+        Box::pin(async move {
+            let work = move |db: &Connection| {
+                let Some(found) = find(db, digest)? else { return Ok((false, None)) };
+                if found.app.is_some() {
+                    return Ok((found.is_open_to(&app), None));
+                }
+                update(db, digest, &AppPassword { app: Some(app.clone()), ..found.clone() })?;
+                db.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([&found.id])?;
+                Ok((true, SessionId::parse(&found.id)))
+            };
+            let index = Arc::clone(&self.sessions);
+            let settle = move |(is_its, before): (bool, Option<SessionId>)| {
+                let before: Vec<_> = before.into_iter().collect();
+                index.end(&before);
+                index.ended(&before);
+                is_its
+            };
+            Ok(self.writer.write(work, settle).await?)
+        })
     }
 
     fn end_app_password<'a>(
@@ -94,6 +118,11 @@ fn of_owner(db: &Connection, owner: &str) -> Result<Vec<AppPassword>, StoreFailu
     Ok(found)
 }
 
+fn find(db: &Connection, digest: [u8; 32]) -> Result<Option<AppPassword>, StoreFailure> {
+    let mut query = db.prepare_cached(&format!("{COLUMNS} WHERE digest = ?1"))?;
+    query.query_row([digest], |row| Ok(read(row))).optional()?.transpose()
+}
+
 fn all(
     query: &mut rusqlite::Statement<'_>,
     with: impl rusqlite::Params,
@@ -107,13 +136,25 @@ fn all(
 }
 
 fn insert(db: &Connection, digest: [u8; 32], new: &AppPassword) -> Result<(), StoreFailure> {
-    let body = serde_json::to_string(new)
-        .map_err(|error| StoreFailure::Unexpected { what: error.to_string().into() })?;
-    let sum = checksum::of(&[digest.as_slice(), body.as_bytes()]);
+    let (body, sum) = written(digest, new)?;
     let insert = "INSERT INTO app_passwords (digest, id, owner, body, checksum) \
                   VALUES (?1, ?2, ?3, ?4, ?5)";
     db.prepare_cached(insert)?.execute(params![digest, new.id, new.owner, body, sum])?;
     Ok(())
+}
+
+fn update(db: &Connection, digest: [u8; 32], new: &AppPassword) -> Result<(), StoreFailure> {
+    let (body, sum) = written(digest, new)?;
+    let update = "UPDATE app_passwords SET body = ?2, checksum = ?3 WHERE digest = ?1";
+    db.prepare_cached(update)?.execute(params![digest, body, sum])?;
+    Ok(())
+}
+
+fn written(digest: [u8; 32], one: &AppPassword) -> Result<(String, i64), StoreFailure> {
+    let body = serde_json::to_string(one)
+        .map_err(|error| StoreFailure::Unexpected { what: error.to_string().into() })?;
+    let sum = checksum::of(&[digest.as_slice(), body.as_bytes()]);
+    Ok((body, sum))
 }
 
 fn read(row: &rusqlite::Row<'_>) -> Result<AppPassword, StoreFailure> {

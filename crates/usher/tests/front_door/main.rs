@@ -14,6 +14,7 @@ mod app;
 mod app_hostile;
 mod app_models;
 mod app_passwords;
+mod apps_by_password;
 mod apps_let_in;
 mod asking;
 mod authenticator;

@@ -114,6 +114,7 @@ impl World {
             host: HOSTS[self.dice.below(2)].into(),
             added_at: self.now().seconds(),
             over_at: self.now().seconds() + LIFE,
+            app: None,
         };
         let digest = AppPassword::digest(secret.expose_str().unwrap());
         let taken = self.store.add_app_password(digest, kept.clone()).await.unwrap();

@@ -11,6 +11,7 @@
 mod admins;
 mod on_record;
 mod path_case;
+mod somebody_else;
 mod stream;
 mod whole;
 

@@ -17,6 +17,7 @@ use usher_lab::{
 
 use super::{Model, Pairs, Shows, Twelve, When};
 use crate::{
+    app_passwords,
     apps_let_in::{button, route, say_yes},
     test_server::{ANN, TestServer, config},
 };
@@ -145,8 +146,7 @@ impl Running<'_> {
     async fn pair(&mut self, server: &TestServer, ann: &mut Browser) {
         match self.model.pairs {
             Pairs::Code { every } => self.by_code(server, ann, every).await,
-            // Nothing answers `AuthenticateByName` yet: from here on it has what that will give it.
-            Pairs::Password => self.by_code(server, ann, Duration::from_secs(1)).await,
+            Pairs::Password => self.by_password(server).await,
             // Its token is the sender's, whose client it names to nobody.
             Pairs::Sender => self.by_code(server, ann, Duration::from_secs(1)).await,
             Pairs::Page => {
@@ -180,12 +180,28 @@ impl Running<'_> {
         let body = json!({ "Secret": secret }).to_string();
         let answer = self.browser.send(Method::POST, &url, &fields, body).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
-        let answer = answer.json();
+        self.is_in(&answer.json());
+    }
+
+    fn is_in(&mut self, answer: &Value) {
         for (name, value) in
             [("{token}", &answer["AccessToken"]), ("{user}", &answer["User"]["Id"])]
         {
             self.knows.insert(name, value.as_str().unwrap().to_owned());
         }
+    }
+
+    /// Somebody made an app password, and types it into the app's own form beside their name.
+    async fn by_password(&mut self, server: &TestServer) {
+        let password = app_passwords::made(server, &format!("{} tv.test", ANN.0)).await;
+        let field = (self.model.says.0, &*self.filled(self.model.says.1));
+        let fields = [("content-type", "application/json"), field];
+        let url = format!("{TV}/Users/AuthenticateByName");
+        let body = json!({ "Username": ANN.0, "Pw": password }).to_string();
+        let answer = self.browser.send(Method::POST, &url, &fields, body).await;
+        assert_eq!(answer.status, 200, "{}: {}", self.model.name, answer.body);
+        self.is_in(&answer.json());
+        assert!(!server.log().contains(&password), "{}: it is in the log", self.model.name);
     }
 
     async fn open_socket(&mut self) -> Option<WebSocketStream<Tls>> {

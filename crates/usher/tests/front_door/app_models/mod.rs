@@ -126,7 +126,7 @@ impl Model {
         };
         let bound = match self.pairs {
             Pairs::Code { .. } => "a code, at `/link`",
-            Pairs::Password => "by name and password: not yet",
+            Pairs::Password => "by name and an app password",
             Pairs::Page => "its window, where somebody signs in",
             Pairs::Sender => "by the app that casts",
         };

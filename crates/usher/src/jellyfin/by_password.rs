@@ -1,0 +1,90 @@
+//! App passwords as apps bring them: which there are, who tries, and one sign-in with each at a time.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use usher_rules::{
+    app_passwords::{AppOnDevice, AppPassword, AppPasswords},
+    jellyfin::{PasswordTries, Tried, pairing::Network},
+    people::{Member, PeopleError},
+};
+
+use crate::request::{AppRequest, identify::StoreError};
+
+/// So many turns are kept.
+const MOST_TURNS: usize = 4096;
+
+/// What is known of app passwords.
+pub(super) struct ByPassword {
+    kept: Arc<dyn AppPasswords>,
+    tries: Mutex<PasswordTries>,
+    /// By the password's id.
+    turns: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// The digest of one, what is kept of it, and its owner as they are now.
+pub(super) struct Known {
+    pub digest: [u8; 32],
+    pub kept: AppPassword,
+    pub owner: Member,
+}
+
+impl ByPassword {
+    pub(super) fn new(kept: Arc<dyn AppPasswords>) -> Self {
+        Self { kept, tries: Mutex::default(), turns: Mutex::default() }
+    }
+
+    /// Takes a try for that name.
+    pub(super) fn take(&self, name: &str, asked: AppRequest<'_>) -> Tried {
+        let (from, now) = (Network::of(asked.visitor), asked.now.monotonic);
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner).take(name, from, now)
+    }
+
+    /// It was no good.
+    pub(super) fn was_wrong(&self, name: &str, asked: AppRequest<'_>) {
+        let (from, now) = (Network::of(asked.visitor), asked.now.monotonic);
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner).was_wrong(name, from, now);
+    }
+
+    /// The one that was typed; `None` where there is none such. It is found by its digest, whoever is
+    /// said to be its owner: names of nobody take as long as others.
+    pub(super) async fn find(&self, password: &str) -> Result<Option<Known>, StoreError> {
+        if !AppPassword::is_one(password) {
+            return Ok(None);
+        }
+        let digest = AppPassword::digest(password);
+        let found = self.kept.app_password(digest).await.map_err(unavailable)?;
+        Ok(found.map(|(kept, owner)| Known { digest, kept, owner }))
+    }
+
+    /// Has it be that app's alone; `false` where it is another's, or gone.
+    pub(super) async fn take_for(
+        &self,
+        known: &Known,
+        app: AppOnDevice,
+    ) -> Result<bool, StoreError> {
+        self.kept.take_for_app(known.digest, app).await.map_err(unavailable)
+    }
+
+    /// What is known of it now.
+    pub(super) async fn again(&self, known: &Known) -> Result<Option<Known>, StoreError> {
+        let found = self.kept.app_password(known.digest).await.map_err(unavailable)?;
+        Ok(found.map(|(kept, owner)| Known { digest: known.digest, kept, owner }))
+    }
+
+    /// Two sign-ins with one password come one after the other: the token of the later one counts,
+    /// here as at the server.
+    pub(super) fn turn(&self, known: &Known) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() >= MOST_TURNS {
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        Arc::clone(turns.entry(known.kept.id.clone()).or_default())
+    }
+}
+
+fn unavailable(error: PeopleError) -> StoreError {
+    StoreError::Unavailable(error.to_string().into())
+}
