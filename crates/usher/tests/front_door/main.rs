@@ -106,6 +106,7 @@ mod tries;
 mod trusting;
 mod tunnel_clients;
 mod tunnels;
+mod tunnels_hostile;
 mod udp_tunnels;
 mod unread;
 mod upgrades;

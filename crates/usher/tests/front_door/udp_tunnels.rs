@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Sends each datagram back behind `echo:`.
-async fn parrot() -> SocketAddr {
+pub async fn parrot() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
@@ -38,7 +38,7 @@ async fn parrot() -> SocketAddr {
     address
 }
 
-fn udp(from: &str, to: SocketAddr) -> String {
+pub fn udp(from: &str, to: SocketAddr) -> String {
     format!(
         "- from: udp+https://{from}
   to: udp://{to}
@@ -47,13 +47,13 @@ fn udp(from: &str, to: SocketAddr) -> String {
     )
 }
 
-fn path(to: &str) -> String {
+pub fn path(to: &str) -> String {
     let (host, port) = to.rsplit_once(':').unwrap();
     format!("/.well-known/masque/udp/{host}/{port}/")
 }
 
 /// Asks by `Upgrade`; what is answered, and the connection.
-async fn ask(browser: &Browser, host: &str, path: &str, fields: &str) -> (String, Tls) {
+pub async fn ask(browser: &Browser, host: &str, path: &str, fields: &str) -> (String, Tls) {
     let mut stream = browser.connect("dns.test").await;
     let head = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nCapsule-Protocol: ?1\r\nConnection: Upgrade\r\n\
@@ -75,7 +75,7 @@ async fn head_of(stream: &mut Tls) -> String {
 }
 
 /// The next payload of a stream.
-async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+pub async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let (mut capsules, mut found) = (Capsules::default(), Vec::new());
     within("a datagram comes", async {
         while found.is_empty() {
@@ -87,7 +87,7 @@ async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     found
 }
 
-fn capsule(payload: &[u8]) -> Vec<u8> {
+pub fn capsule(payload: &[u8]) -> Vec<u8> {
     let mut stream = Vec::new();
     capsule::write(payload, &mut stream);
     stream
