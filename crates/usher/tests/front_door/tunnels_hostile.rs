@@ -316,6 +316,29 @@ async fn what_stands_behind_a_refused_connect_is_no_request() {
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "one answer: {answer}");
     }
     assert_eq!(app.heads().len(), 0, "the app was asked");
+
+    let io = server.browser().connect_http2("ssh.test").await;
+    let (mut sender, connection) = h2::client::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    for (length, expected) in [(Some("3"), 400), (None, 200)] {
+        let mut asked = for_tcp("ssh.test:22", &ann);
+        if let Some(length) = length {
+            asked = asked.header("content-length", length);
+        }
+        sender = sender.ready().await.unwrap();
+        let (answer, mut stream) = sender.send_request(asked.body(()).unwrap(), false).unwrap();
+        stream.send_data(Bytes::from_static(b"abc"), true).unwrap(); // before there is an answer
+        let answer = within("an answer", answer).await.unwrap();
+        assert_eq!(answer.status(), expected, "{length:?}");
+        let mut body = answer.into_body();
+        let mut said = Vec::new();
+        while let Some(Ok(piece)) = within("it goes on", body.data()).await {
+            said.extend_from_slice(&piece);
+        }
+        if expected == 200 {
+            assert_eq!(said, b"echo:abcbye", "what came early is the tunnel's");
+        }
+    }
 }
 
 /// By HTTP/2 what are no capsules, and what comes for a flow that is over, end that flow alone:
