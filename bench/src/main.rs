@@ -19,6 +19,7 @@ mod siege;
 mod steps;
 mod storm;
 mod table;
+mod tunnels;
 mod zeros;
 
 use std::process::ExitCode;
@@ -56,8 +57,9 @@ fn run() -> Result<bool, Failure> {
         "compare" => compare::run(&options),
         "siege" => siege::run(&options),
         "storm" => storm::run(&options),
+        "tunnels" => tunnels::run(&options),
         _ => Err(Failure::Usage(
-            "usher-bench measure|instructions|compare|siege|storm --usher FILE".into(),
+            "usher-bench measure|instructions|compare|siege|storm|tunnels --usher FILE".into(),
         )),
     }
 }

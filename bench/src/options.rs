@@ -17,7 +17,7 @@ pub struct Options {
     pub short: bool,
     /// Whether what is counted is to be what is known from now on.
     pub renew: bool,
-    /// Of a siege, only the kinds whose name has this in it.
+    /// Of a siege, only the kinds whose name has this in it; of tunnels, `crowd` or `speed`.
     pub kind: Option<String>,
 }
 

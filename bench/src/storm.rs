@@ -215,7 +215,7 @@ fn files(door: &FrontDoor) -> Result<usize, Failure> {
 }
 
 /// How many reloads the log tells of; one that was refused is a failure.
-fn reloads_in(setup: &Setup<'_>) -> Result<u64, Failure> {
+pub fn reloads_in(setup: &Setup<'_>) -> Result<u64, Failure> {
     let log = fs::File::open(setup.log()).map_err(Failure::io("log"))?;
     let mut reloads = 0;
     for line in BufReader::new(log).lines() {

@@ -34,6 +34,15 @@ pub fn storm(arguments: &[String], log: &mut Log) -> Outcome {
     hand_over("storm", "release", arguments, log)
 }
 
+/// `cargo xtask tunnels`: a thousand at once under reloads, and one at full speed beside `socat`.
+pub fn tunnels(arguments: &[String], log: &mut Log) -> Outcome {
+    log.step("programs", || {
+        tools::debian(&[("socat", "socat"), ("taskset", "util-linux"), ("curl", "curl")])
+    })?;
+    build("dist", log)?;
+    hand_over("tunnels", "dist", arguments, log)
+}
+
 /// `cargo xtask routes`: what many routes cost to load, to find and to decide by.
 pub fn routes(log: &mut Log) -> Outcome {
     log.command("routes", &mut cargo(["bench", "--package=usher", "--bench=routes"]))

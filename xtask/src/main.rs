@@ -40,6 +40,8 @@ Usage: cargo xtask <CHORE>
                     1,000 hostile clients of each kind, and a film, a sign-in, a reload beside them
   reload-storm [--short]
                     A reload every 100 ms for a minute: drops no request, tears none, leaks nothing
+  tunnels [--short] [--kind crowd|speed]
+                    1,000 tunnels under a reload a second; one at full speed beside socat
   routes            Loading, memory, finding a route and deciding, for 10 to 10,000 hosts
   cases [FILE…]     What Pomerium answered to golden cases, beside ours; prints each that differs
   bench --quick     CPU per request and per GiB beside nginx, as ratios
@@ -84,6 +86,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "instructions" => bench::instructions(rest, log),
         "siege" => bench::siege(rest, log),
         "reload-storm" => bench::storm(rest, log),
+        "tunnels" => bench::tunnels(rest, log),
         "routes" => bench::routes(log),
         "bench" => bench::compare(rest, log),
         "mutants" => mutants::run(rest, log),

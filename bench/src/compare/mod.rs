@@ -259,21 +259,23 @@ fn cpu(processes: &[&Process]) -> Result<Duration, Failure> {
 
 /// The middle and the ends of a few figures.
 #[derive(Debug, PartialEq)]
-struct Spread {
+pub struct Spread {
     least: f64,
-    median: f64,
+    /// The middle.
+    pub median: f64,
     most: f64,
 }
 
 impl Spread {
     /// `None` of nothing.
-    fn of(mut figures: Vec<f64>) -> Option<Self> {
+    pub fn of(mut figures: Vec<f64>) -> Option<Self> {
         figures.sort_by(f64::total_cmp);
         let median = *figures.get(figures.len() / 2)?;
         Some(Self { least: *figures.first()?, median, most: *figures.last()? })
     }
 
-    fn text(&self) -> String {
+    /// For the tables.
+    pub fn text(&self) -> String {
         let Self { least, median, most } = self;
         format!("{median:.2} ({least:.2} to {most:.2})")
     }

@@ -44,6 +44,7 @@ use usher_rules::{
 
 pub use authority::Authority;
 pub use error::{CertError, Pem};
+pub use pair::is_encrypted;
 pub use shown::{Shown, untimely};
 pub use unfit::{Unfit, unfit};
 

@@ -266,13 +266,17 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertError> {
 }
 
 fn private_key(text: &[u8], pem: &Pem) -> Result<PrivateKeyDer<'static>, CertError> {
-    let is_encrypted = [&b"ENCRYPTED PRIVATE KEY-----"[..], b"Proc-Type: 4,ENCRYPTED"]
-        .iter()
-        .any(|mark| text.windows(mark.len()).any(|part| part == *mark));
-    if is_encrypted {
+    if is_encrypted(text) {
         return Err(CertError::EncryptedKey { pem: pem.clone() });
     }
     PrivateKeyDer::from_pem_slice(text).map_err(|_| CertError::NoKey { pem: pem.clone() })
+}
+
+/// Does a private key take a passphrase to read (PKCS #8 or OpenSSL's own form, PEM)?
+pub fn is_encrypted(key: &[u8]) -> bool {
+    [&b"ENCRYPTED PRIVATE KEY-----"[..], b"Proc-Type: 4,ENCRYPTED"]
+        .iter()
+        .any(|mark| key.windows(mark.len()).any(|part| part == *mark))
 }
 
 pub(super) fn subjects(leaf: &X509Certificate<'_>) -> Vec<Box<str>> {

@@ -113,6 +113,7 @@ mod tries;
 mod trusting;
 mod tunnel_clients;
 mod tunnels;
+mod tunnels_hostile;
 mod udp_clients;
 mod udp_tunnels;
 mod unread;

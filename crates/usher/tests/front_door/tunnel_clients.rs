@@ -2,15 +2,21 @@
 
 use std::{net::SocketAddr, process::Stdio};
 
+use data_encoding::BASE64;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     net::TcpStream,
     process::{Child, ChildStderr, Command},
 };
-use usher_lab::{patience::within, upstream::Upstream};
+use usher_lab::{
+    client_ca::{ClientCa, ClientIdentity},
+    patience::within,
+    upstream::Upstream,
+};
 
 use crate::{
+    client_certificates::{Folder, mtls},
     test_server::{ANN, EVE, TestServer, config},
     tunnels::{handle, parrot, ssh, tunnel},
 };
@@ -138,5 +144,59 @@ async fn what_goes_wrong_is_said_in_one_line_with_a_status() {
         assert_eq!(output.status.code(), Some(code), "{to}: {said}");
         assert!(said.starts_with(words), "{to}: {said}");
         assert_eq!(said.lines().count(), usize::from(code != 0), "{to}: {said}");
+    }
+}
+
+fn pem_of_key(identity: &ClientIdentity) -> String {
+    let octets = BASE64.encode(identity.key.secret_der());
+    format!("-----BEGIN PRIVATE KEY-----\n{octets}\n-----END PRIVATE KEY-----\n")
+}
+
+/// `--client-cert`, where `downstream_mtls` asks for one: what is not taken, and what can't be used,
+/// is said in one line before anybody has to sign in.
+#[tokio::test]
+async fn a_tunnel_s_client_shows_its_certificate_and_says_what_is_wrong_with_it() {
+    let (folder, ca) = (Folder::new(), ClientCa::new("Clients"));
+    let text = mtls(&folder, &ca, "") + &config(&[ssh(parrot().await)]);
+    let server = TestServer::open(&text).await;
+    let token = folder.put("token", &handle(&server, "ssh.test", ANN).await);
+    let own = ca.issue(1, |_| {});
+    let over = ca.issue(2, |params| params.not_after = rcgen::date_time_ymd(2021, 1, 1));
+    let foreign = ClientCa::new("Clients of others").issue(3, |_| {});
+    let files = |name: &str, identity: &ClientIdentity| {
+        let cert = folder.put(&format!("{name}.pem"), &identity.pem);
+        (cert, folder.put(&format!("{name}.key"), &pem_of_key(identity)))
+    };
+    let (own, over) = (files("own", &own), files("over", &over));
+    let foreign = files("foreign", &foreign);
+    let pkcs8 =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let openssl = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END EC PRIVATE KEY-----\n";
+    let (pkcs8, openssl) = (folder.put("8.key", pkcs8), folder.put("o.key", openssl));
+    let nothing = folder.put("nothing.pem", "nothing");
+    let refused = "error: https://ssh.test does not take your certificate: ";
+    let unused = |file: &str, why: &str| format!("error: {file} can't be read: {why}");
+    for (shown, code, words) in [
+        (Some((&own.0, &own.1)), 0, String::new()),
+        (None, 1, "error: https://ssh.test wants a certificate of yours: ".into()),
+        (Some((&foreign.0, &foreign.1)), 1, refused.into()),
+        (Some((&over.0, &over.1)), 1, refused.into()),
+        (Some((&own.0, &pkcs8)), 2, unused(&pkcs8, "it takes a passphrase; ")),
+        (Some((&own.0, &openssl)), 2, unused(&openssl, "it takes a passphrase; ")),
+        (Some((&own.0, &over.1)), 2, unused(&own.0, "it does not belong to the key of ")),
+        (Some((&own.0, &nothing)), 2, unused(&nothing, "it holds no private key")),
+        (Some((&nothing, &own.1)), 2, unused(&nothing, "it holds no certificate")),
+    ] {
+        let mut more = vec!["ssh.test:22", "--listen", "-", "--token-file", &token];
+        if let Some((cert, key)) = shown {
+            more.extend(["--client-cert", cert.as_str(), "--client-key", key.as_str()]);
+        }
+        let mut child = Laptop::new().starts(&server, &more);
+        drop(child.stdin.take());
+        let output = within("it ends", child.wait_with_output()).await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{shown:?}: {said}");
+        assert!(said.starts_with(&words), "{shown:?}: {said}");
+        assert_eq!(said.lines().count(), usize::from(code != 0), "{shown:?}: {said}");
     }
 }

@@ -52,13 +52,13 @@ pub fn udp(from: &str, to: SocketAddr) -> String {
     )
 }
 
-fn path(to: &str) -> String {
+pub fn path(to: &str) -> String {
     let (host, port) = to.rsplit_once(':').unwrap();
     format!("/.well-known/masque/udp/{host}/{port}/")
 }
 
 /// Asks by `Upgrade`; what is answered, and the connection.
-async fn ask(browser: &Browser, host: &str, path: &str, fields: &str) -> (String, Tls) {
+pub async fn ask(browser: &Browser, host: &str, path: &str, fields: &str) -> (String, Tls) {
     let mut stream = browser.connect("dns.test").await;
     let head = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nCapsule-Protocol: ?1\r\nConnection: Upgrade\r\n\
@@ -80,7 +80,7 @@ async fn head_of(stream: &mut Tls) -> String {
 }
 
 /// The next payload of a stream.
-async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+pub async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let (mut capsules, mut found) = (Capsules::default(), Vec::new());
     within("a datagram comes", async {
         while found.is_empty() {
@@ -92,7 +92,7 @@ async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     found
 }
 
-fn capsule(payload: &[u8]) -> Vec<u8> {
+pub fn capsule(payload: &[u8]) -> Vec<u8> {
     let mut stream = Vec::new();
     capsule::write(payload, &mut stream);
     stream

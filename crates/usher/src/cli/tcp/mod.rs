@@ -69,6 +69,8 @@ enum Failure {
     Listen(io::Error),
     #[error("{to} is not open to you: ask whoever runs it, or sign in as somebody else")]
     Refused { to: Box<str> },
+    #[error("{proxy} {why}")]
+    Certificate { proxy: Box<str>, why: &'static str },
     #[error("no route leads to {to}: compare host and port with `from` of the route")]
     NoRoute { to: Box<str> },
     #[error("{to} can't be reached from the proxy, which says {status}: try again later")]
@@ -92,7 +94,10 @@ enum Failure {
 impl Failure {
     const fn code(&self) -> u8 {
         match self {
-            Self::Refused { .. } | Self::NoRoute { .. } | Self::NothingOpen => 1,
+            Self::Refused { .. }
+            | Self::Certificate { .. }
+            | Self::NoRoute { .. }
+            | Self::NothingOpen => 1,
             Self::NoAddress(..)
             | Self::NoHost(_)
             | Self::File(..)

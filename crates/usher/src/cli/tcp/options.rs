@@ -12,7 +12,7 @@ use rustls::{
 };
 
 use super::{Failure, login::Opens, token};
-use crate::request::forward::Trust;
+use crate::{certs::is_encrypted, request::forward::Trust};
 
 /// Options of every command that goes through a proxy.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -49,7 +49,8 @@ impl Options {
             (Some(chain), Some(key)) => {
                 let (certificates, key) = pair(chain, key)?;
                 let client = client.with_client_auth_cert(certificates, key);
-                client.map_err(|error| unread(chain, &error))?
+                client
+                    .map_err(|_| unread(chain, &"it does not belong to the key of --client-key"))?
             }
             _ => client.with_no_client_auth(),
         };
@@ -83,7 +84,12 @@ fn pair(
     if certificates.is_empty() {
         return Err(unread(chain, &"it holds no certificate"));
     }
-    let key_of = PrivateKeyDer::from_pem_slice(&octets(key)?);
+    let text = octets(key)?;
+    if is_encrypted(&text) {
+        let why = "it takes a passphrase; write one without it: openssl pkey -in FILE -out NEW";
+        return Err(unread(key, &why));
+    }
+    let key_of = PrivateKeyDer::from_pem_slice(&text);
     Ok((certificates, key_of.map_err(|_| unread(key, &"it holds no private key"))?))
 }
 

@@ -18,11 +18,15 @@ use super::{Failure, address::Address, beside};
 /// How long the proxy may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A dead network is known a minute later.
+/// A dead network is known a minute later: half of what the server takes (`limits::KEEP_ALIVE`),
+/// since somebody waits here, and there nothing but a place is held for who may come back.
 const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
+
+/// No certificate was shown, or none that counts there.
+const NO_CERTIFICATE: u16 = 495;
 
 /// Where people sign in is said in so many octets at most.
 const LOGIN: usize = 64 * 1024;
@@ -74,6 +78,7 @@ impl Proxy {
                 Ok(Answer::Open(TokioIo::new(opened)))
             }
             status if wants_sign_in(status) => Ok(Answer::SignIn),
+            status if status.as_u16() == NO_CERTIFICATE => Err(self.wants_a_certificate()),
             StatusCode::FORBIDDEN => Err(Failure::Refused { to: to.into() }),
             StatusCode::NOT_FOUND => Err(Failure::NoRoute { to: to.into() }),
             status => Err(Failure::Down { to: to.into(), status }),
@@ -138,6 +143,15 @@ impl Proxy {
             Ok(answered) => answered.map_err(|error| self.unreached(&error)),
             Err(_) => Err(self.unreached(&"it does not answer")),
         }
+    }
+
+    fn wants_a_certificate(&self) -> Failure {
+        let why = if self.tls.client_auth_cert_resolver.has_certs() {
+            "does not take your certificate: it has ended, or its authority is not trusted there"
+        } else {
+            "wants a certificate of yours: show it with --client-cert and --client-key"
+        };
+        Failure::Certificate { proxy: self.address.origin().into(), why }
     }
 
     fn unreached(&self, why: &dyn std::fmt::Display) -> Failure {
