@@ -24,6 +24,7 @@
 //! | [`Portal`] | 200 | `/.pomerium/routes` |
 //! | [`People`] | 200, 400 | `/.pomerium/people` |
 //! | [`Sessions`] | 200 | `/.pomerium/sessions` |
+//! | [`Devices`] | 200 | `/.pomerium/devices`: the apps that somebody let in |
 //! | [`Apps`] | 200 | `/link` of a library: lets apps in |
 //! | [`Seat`], [`LeftSeat`] | 200 | `/seat` of a library: opens it as its reader; after they signed out there |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
@@ -62,6 +63,7 @@ mod certificate;
 mod choose;
 mod contact;
 mod device;
+mod devices;
 mod filters;
 mod going_on;
 mod headers;
@@ -96,6 +98,7 @@ pub use certificate::{CertificateNeeded, Lack};
 pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;
 pub use device::{DeviceRefused, NoDevices};
+pub use devices::{Devices, LetIn, ListedDevice, RENAME_FIELD};
 pub use going_on::GoingOn;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};

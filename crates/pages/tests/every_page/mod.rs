@@ -2,15 +2,15 @@
 
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
-    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, ErrorPage, ForeignForm, GoingOn,
-    HeadersTooLarge, Identity, InternalError, Lack, Language, LeftSeat, Link, LinkDoes,
-    ListedPerson, MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
-    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
-    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
-    SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
-    SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation, Unauthenticated,
-    UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
-    Words, WorkerBetween,
+    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Devices, ErrorPage, ForeignForm,
+    GoingOn, HeadersTooLarge, Identity, InternalError, Lack, Language, LeftSeat, LetIn, Link,
+    LinkDoes, ListedDevice, ListedPerson, MadeLink, MayChange, Misdirected, NewApp,
+    NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow,
+    OwnApp, People, Portal, PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
+    RequestTimeout, Seat, SetUpWrong, ShownAppPassword, ShownPasskey, ShownSession, SignIn,
+    SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust,
+    TypedInvitation, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, WaitingApp, Way, Welcome, Words, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -117,6 +117,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         others: vec![session, session],
         vouched_for: true,
         account: Some(Link::new(text)),
+        devices: Some(Link::new(text)),
         people: Some(Link::new(text)),
         portal: Some(Link::new(text)),
         sign_out: form(text),
@@ -131,6 +132,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         others: vec![],
         vouched_for: false,
         account: None,
+        devices: None,
         people: None,
         portal: None,
         ..identity.clone()
@@ -180,6 +182,8 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("people", people(language, text)[0].clone()),
         ("people-later", people(language, text)[1].clone()),
         ("people-again", people(language, text)[2].clone()),
+        ("devices", devices(language, text)[0].clone()),
+        ("devices-none", devices(language, text)[1].clone()),
         ("portal", portal(language, text)),
         ("portal-empty", Portal { routes: vec![] }.render(language)),
         ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render(language)),
@@ -313,6 +317,25 @@ fn apps(language: Language, text: &str) -> [String; 2] {
     };
     let asked = Apps { said: None, asked: Some(far), ..page.clone() };
     [page.render(language), asked.render(language)]
+}
+
+fn devices(language: Language, text: &str) -> [String; 2] {
+    let one = ListedDevice {
+        id: text,
+        person: text,
+        name: text,
+        device: "x",
+        client: text,
+        host: text,
+        by: LetIn::WithCode,
+        since: AT_SECONDS,
+        seen: Some((AT_SECONDS, text)),
+        until: u64::MAX,
+    };
+    let other = ListedDevice { seen: None, device: text, by: LetIn::FromApp, ..one };
+    let page = Devices { own: vec![one, other], everybody: Some(vec![one]), form: form(text) };
+    let none = Devices { own: vec![], everybody: Some(vec![]), form: form(text) };
+    [page.render(language), none.render(language)]
 }
 
 /// The page on which an app waits for so many seconds.

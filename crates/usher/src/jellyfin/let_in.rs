@@ -23,6 +23,7 @@ use super::{
 use crate::request::{
     AppRequest, EventName,
     identify::{LiveSession, StoreError},
+    reader_language,
 };
 
 /// What somebody said yes to. However that ends, and if they leave before it does, an app that was
@@ -99,6 +100,9 @@ impl Pairing {
             device_id: app.device_id.clone(),
             by,
             seat: None,
+            label: None,
+            language: Some(reader_language(&asked.head.headers).tag().into()),
+            seen: None,
         };
         let new = session(asked, live, bound, until)?;
         match self.bound.bind(new, live).await {

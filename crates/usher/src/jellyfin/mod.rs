@@ -10,6 +10,7 @@ mod api;
 mod asked;
 mod bound;
 mod devices;
+mod farewell;
 mod keys;
 mod legacy;
 mod let_in;

@@ -39,6 +39,7 @@ use super::{
     Devices, Whose,
     asked::{Asked, SMALL, answered_here},
     bound::BoundApps,
+    farewell::tell,
     keys::Keys,
     not_let_in::{NotLetIn, owner},
     place::{leads_to, place_of, server_of, servers_of},
@@ -139,6 +140,9 @@ impl Pairing {
         // The one that made its token, or whichever stands in its place now.
         let server = servers.iter().find(|one| **one == ended.server).or(servers.first());
         let Some(Ok(api)) = server.map(|server| self.api(route, server)) else { return };
+        for reader in self.bound.untold(ended) {
+            tell(&api, ended, &reader).await;
+        }
         // Where it does not answer it is asked again; the token is refused here all the same.
         if api.end_device(&ended.device_id).await.is_ok() {
             self.bound.dropped(ended).await;

@@ -17,7 +17,7 @@ use crate::test_server::{ANN, EVE, TestServer, config, friends};
 
 const TV: &str = "https://tv.test";
 const KEY: &str = "0123456789abcdef0123456789abcdef";
-const APP: &str = "MediaBrowser Client=\"Jellyfin%20TV\", Device=\"SHIELD\", DeviceId=\"shield-1\", \
+pub const APP: &str = "MediaBrowser Client=\"Jellyfin%20TV\", Device=\"SHIELD\", DeviceId=\"shield-1\", \
                    Version=\"0.19\"";
 
 /// A library in which Ann has an account already.
@@ -36,7 +36,7 @@ pub async fn open(library: &RunningCinema) -> TestServer {
 }
 
 /// An app, as it asks: no cookies, and maybe a token.
-struct App(Browser);
+pub struct App(pub Browser);
 
 impl App {
     async fn ask(&mut self, method: Method, path: &str, token: &str, body: &str) -> Seen {
@@ -49,7 +49,7 @@ impl App {
         self.0.send(method, &format!("{TV}{path}"), &fields, body.to_owned()).await
     }
 
-    async fn get(&mut self, path: &str, token: &str) -> Seen {
+    pub async fn get(&mut self, path: &str, token: &str) -> Seen {
         self.ask(Method::GET, path, token, "").await
     }
 
@@ -84,7 +84,7 @@ pub async fn say_yes(browser: &mut Browser, code: &str) -> Seen {
 }
 
 /// An app of whoever is signed in in that browser; its token.
-async fn let_in(browser: &mut Browser, app: &mut App) -> String {
+pub async fn let_in(browser: &mut Browser, app: &mut App) -> String {
     let (code, secret) = app.begin().await;
     let page = say_yes(browser, &code).await;
     assert!(page.body.contains("is in."), "{}", page.body);

@@ -20,6 +20,7 @@ mod authenticator;
 mod back_channel;
 mod backups;
 mod bearer_tokens;
+mod bound_devices;
 mod bounded_lines;
 mod branding;
 mod certificate_worth;
