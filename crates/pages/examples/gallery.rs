@@ -68,6 +68,7 @@ fn apps() -> [(&'static str, String); 2] {
         address: "192.168.178.31",
         is_near: true,
         seconds: 14,
+        held: None,
     };
     let own = OwnApp {
         id: "x",

@@ -49,6 +49,8 @@ pub enum LetIn {
     WithCode,
     /// From another app of the same person's.
     FromApp,
+    /// In a browser, while it waited without a code.
+    WhileItWaited,
 }
 
 impl ListedDevice<'_> {
@@ -68,6 +70,7 @@ impl ListedDevice<'_> {
         Words::of(match self.by {
             LetIn::WithCode => "let in with its code",
             LetIn::FromApp => "let in from another app",
+            LetIn::WhileItWaited => "let in while it waited",
         })
     }
 

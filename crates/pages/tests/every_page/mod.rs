@@ -303,15 +303,17 @@ fn apps(language: Language, text: &str) -> [String; 2] {
         address: text,
         is_near: true,
         seconds: 14,
+        held: None,
     };
     let own = OwnApp { id: text, name: text, since: AT_SECONDS, seen: None, until: u64::MAX };
     let seen = OwnApp { seen: Some((AT_SECONDS, text)), ..own };
     let far = WaitingApp { is_near: false, seconds: 300, ..app };
+    let held = WaitingApp { held: Some(text), ..app };
     let page = Apps {
         host: text,
         said: Some(text.into()),
         asked: None,
-        near: vec![app, app],
+        near: vec![app, held],
         own: vec![own, seen],
         form: form(text),
     };
@@ -335,13 +337,15 @@ fn devices(language: Language, text: &str) -> [String; 2] {
     let other = ListedDevice { seen: None, device: text, by: LetIn::FromApp, ..one };
     let page = Devices { own: vec![one, other], everybody: Some(vec![one]), form: form(text) };
     let none = Devices { own: vec![], everybody: Some(vec![]), form: form(text) };
+    let page =
+        Devices { everybody: Some(vec![ListedDevice { by: LetIn::WhileItWaited, ..one }]), ..page };
     [page.render(language), none.render(language)]
 }
 
 /// The page on which an app waits for so many seconds.
 pub fn waiting(language: Language, seconds: u64) -> String {
     let (id, code, client, device, address) = ("x", "x", "x", "x", "x");
-    let app = WaitingApp { id, code, client, device, address, is_near: true, seconds };
+    let app = WaitingApp { id, code, client, device, address, is_near: true, seconds, held: None };
     let (asked, near, own) = (Some(app), vec![], vec![]);
     Apps { host: "x", said: None, asked, near, own, form: form("x") }.render(language)
 }

@@ -127,6 +127,8 @@ pub struct Waiting {
     pub age: Duration,
     /// Its code.
     pub code: Code,
+    /// It shows none, and waits with this name in the place of one.
+    pub held: Option<Box<str>>,
 }
 
 /// No pairing begins, until later.
@@ -201,6 +203,7 @@ struct Pairing<A> {
     began: Instant,
     until: Instant,
     polled: Option<Instant>,
+    held: Option<Box<str>>,
     stage: Stage<A>,
 }
 
@@ -226,7 +229,8 @@ impl<A> Pairing<A> {
         }
         shown_to.push((reader.clone(), now));
         let (app, age) = (self.app.clone(), now.duration_since(self.began));
-        Some(Waiting { id, app, from: self.from, age, code: self.code })
+        let held = self.held.clone();
+        Some(Waiting { id, app, from: self.from, age, code: self.code, held })
     }
 }
 
@@ -268,9 +272,40 @@ impl<A> Pairings<A> {
         let (id, until) = (PairingId(self.next), now + LIFE);
         self.next += 1;
         let stage = Stage::Waiting { shown_to: Vec::new() };
-        let pairing = Pairing { code, secret, app, from, began: now, until, polled: None, stage };
+        let (polled, held) = (None, None);
+        let pairing = Pairing { code, secret, app, from, began: now, until, polled, held, stage };
         self.known.insert(id, pairing);
         Ok(code)
+    }
+
+    /// An app that knows no codes asks to be let in, under a name that somebody typed there: no code
+    /// leads to it, it is seen in its own network alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pairings::begin`].
+    pub fn hold(
+        &mut self,
+        (name, app): (Box<str>, AppNames),
+        from: IpAddr,
+        (drawn, secret): (&[Code], Secret),
+        now: Instant,
+    ) -> Result<(), TooMany> {
+        self.begin(app, from, (drawn, secret), now)?;
+        if let Some(mut newest) = self.known.last_entry() {
+            newest.get_mut().held = Some(name);
+        }
+        Ok(())
+    }
+
+    /// Does it wait without a code?
+    pub fn is_held(&self, id: PairingId) -> bool {
+        self.known.get(&id).is_some_and(|one| one.held.is_some())
+    }
+
+    /// Is an app of this secret under way?
+    pub fn knows(&mut self, secret: &[u8], now: Instant) -> bool {
+        self.of_secret(secret, now).is_some()
     }
 
     /// Where a network has all that it may have, a device that asks anew gives up its older code.
@@ -320,7 +355,8 @@ impl<A> Pairings<A> {
         self.sweep(now);
         self.typed.may_type(reader, now)?;
         let code = Code::parse(typed);
-        let found = self.known.iter_mut().find(|(_, one)| Some(one.code) == code);
+        let shows = |one: &Pairing<A>| one.held.is_none() && Some(one.code) == code;
+        let found = self.known.iter_mut().find(|(_, one)| shows(one));
         let shown = found.and_then(|(id, one)| one.shown(*id, reader, now));
         if shown.is_none() {
             self.typed.wrong(reader, now);

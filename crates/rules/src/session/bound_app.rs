@@ -57,6 +57,8 @@ pub enum LetInBy {
     Page,
     /// In another app of theirs.
     App,
+    /// On the page for it, while it waited with a name and a password.
+    Held,
 }
 
 impl BoundApp {

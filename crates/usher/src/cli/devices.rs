@@ -188,6 +188,7 @@ const fn word(by: LetInBy) -> &'static str {
     match by {
         LetInBy::Page => "code",
         LetInBy::App => "app",
+        LetInBy::Held => "hold",
     }
 }
 

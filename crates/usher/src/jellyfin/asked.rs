@@ -1,7 +1,7 @@
 //! What of a Jellyfin's paths is asked of us.
 
 use http::Method;
-use usher_rules::jellyfin::Opening;
+use usher_rules::{jellyfin::Opening, plan::PasswordSignIn};
 
 use crate::request::{Answers, AppRequest};
 
@@ -17,6 +17,7 @@ pub(super) enum Asked {
     Initiate,
     Connect,
     Exchange,
+    Password,
     Authorize,
     Page,
 }
@@ -44,6 +45,7 @@ impl Asked {
             "/quickconnect/initiate" if gets || posts => Some(Self::Initiate),
             "/quickconnect/connect" if gets => Some(Self::Connect),
             "/users/authenticatewithquickconnect" if posts => Some(Self::Exchange),
+            "/users/authenticatebyname" if posts => Some(Self::Password),
             "/quickconnect/authorize" if posts => Some(Self::Authorize),
             _ => None,
         }
@@ -52,9 +54,13 @@ impl Asked {
 
 /// Without a key nobody can be let in, and the server's own is shut.
 pub(super) fn answered_here(opening: Opening, asked: AppRequest<'_>) -> Answers {
-    let has_key = asked.route.jellyfin.as_ref().is_some_and(|it| it.api_key.is_some());
-    match Asked::of(asked) {
-        Some(_) if has_key && opening == Opening::QuickConnect => Answers::Own { at_most: SMALL },
-        Some(_) | None => Answers::Upstream,
-    }
+    let settings = asked.route.jellyfin.as_deref();
+    let has_key = settings.is_some_and(|it| it.api_key.is_some());
+    let is_held = settings.is_some_and(|it| it.passwords == PasswordSignIn::Held);
+    let answers = match Asked::of(asked) {
+        Some(Asked::Password) => is_held && opening == Opening::Password,
+        Some(_) => opening == Opening::QuickConnect,
+        None => false,
+    };
+    if has_key && answers { Answers::Own { at_most: SMALL } } else { Answers::Upstream }
 }

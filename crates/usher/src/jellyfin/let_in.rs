@@ -57,6 +57,7 @@ impl Pairing {
         }
         let (owner, now) = (owner(live), asked.now.monotonic);
         let app = self.with(server, |all| all.claim(id, &owner, now))?;
+        let by = if self.with(server, |all| all.is_held(id)) { LetInBy::Held } else { by };
         let _given_back = Claim { pairing: self, server, id, owner: &owner, now };
         let made = self.make(asked, server, (live, by), &app).await;
         match made {

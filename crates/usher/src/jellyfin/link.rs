@@ -201,6 +201,7 @@ impl<'a> Listed<'a> {
             address,
             is_near: *is_near,
             seconds: waiting.age.as_secs(),
+            held: waiting.held.as_deref(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod asked;
 mod bound;
 mod devices;
 mod farewell;
+mod hold;
 mod keys;
 mod legacy;
 mod let_in;

@@ -6,6 +6,7 @@
 //! | `/QuickConnect/Initiate` | strangers | a code and a secret of ours |
 //! | `/QuickConnect/Connect` | strangers | whether somebody has said yes |
 //! | `/Users/AuthenticateWithQuickConnect` | strangers | what was made for this secret, once |
+//! | `/Users/AuthenticateByName` | strangers | nothing until somebody says yes (`hold.rs`) |
 //! | `/QuickConnect/Authorize` | somebody, from an app of theirs or the web client | it is theirs |
 //! | `/link` | somebody, in a browser | the page for it |
 
@@ -40,6 +41,7 @@ use super::{
     asked::{Asked, SMALL, answered_here},
     bound::BoundApps,
     farewell::tell,
+    hold::Held,
     keys::Keys,
     not_let_in::{NotLetIn, owner},
     place::{leads_to, place_of, server_of, servers_of},
@@ -72,6 +74,7 @@ pub struct Pairing {
     waiting: Mutex<BTreeMap<Box<str>, Pairings<Bytes>>>,
     grants: Mutex<BTreeMap<Box<str>, Grants>>,
     pub(super) seats: Seats,
+    pub(super) held: Held,
 }
 
 /// What the rest of usher gives to it.
@@ -95,8 +98,8 @@ impl Pairing {
         let clients = UpstreamClients::new(trust, PATIENCE);
         let bound = BoundApps::new(sessions, ended);
         let (waiting, grants) = (Mutex::default(), Mutex::default());
-        let (keys, seats) = (Keys::default(), Seats::default());
-        Self { bound, people, keys, clients, journal, waiting, grants, seats }
+        let (keys, seats, held) = (Keys::default(), Seats::default(), Held::default());
+        Self { bound, people, keys, clients, journal, waiting, grants, seats, held }
     }
 
     /// What somebody does with the apps that wait at a server.
@@ -161,6 +164,7 @@ impl Pairing {
             Asked::Initiate => self.initiate(asked, &server),
             Asked::Connect => self.connect(asked, &server),
             Asked::Exchange => self.exchange(asked, &server, &body),
+            Asked::Password => self.hold(asked, &server, &body).await,
             Asked::Authorize => self.authorize(asked, &server).await,
             Asked::Page => self.page(asked, &server, &body).await,
         }
@@ -316,7 +320,7 @@ fn about_of(asked: AppRequest<'_>) -> Option<About> {
 }
 
 /// What an app says of itself; `None` where it leaves something out.
-fn names(asked: AppRequest<'_>) -> Option<AppNames> {
+pub(super) fn names(asked: AppRequest<'_>) -> Option<AppNames> {
     let client = credentials(&asked.head.headers, asked.head.uri.query()).ok()?.client?;
     let device_id = client.device_id;
     let [client, device, version] = [&client.name, &client.device, &client.version].map(|said| {
@@ -342,7 +346,7 @@ fn json(status: StatusCode, value: &Value) -> Response<Body> {
 }
 
 /// Its pages of other origins (TVs, receivers) read it; the server says the same.
-fn of_type(status: StatusCode, body: Bytes) -> Response<Body> {
+pub(super) fn of_type(status: StatusCode, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::full(body));
     *response.status_mut() = status;
     for (name, value) in [
@@ -367,7 +371,7 @@ pub(super) fn failed(status: StatusCode) -> Response<Body> {
     response
 }
 
-fn too_many(retry_after: Duration) -> Response<Body> {
+pub(super) fn too_many(retry_after: Duration) -> Response<Body> {
     let mut response = failed(StatusCode::TOO_MANY_REQUESTS);
     let seconds = HeaderValue::from(retry_after.as_secs().max(1));
     response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -158,6 +158,7 @@ impl Listed {
             by: match app.by {
                 LetInBy::Page => LetIn::WithCode,
                 LetInBy::App => LetIn::FromApp,
+                LetInBy::Held => LetIn::WhileItWaited,
             },
             since: times.0,
             seen: seen.as_ref().map(|(at, from)| (*at, &**from)),

@@ -39,7 +39,7 @@ pub async fn open(library: &RunningCinema) -> TestServer {
 pub struct App(pub Browser);
 
 impl App {
-    async fn ask(&mut self, method: Method, path: &str, token: &str, body: &str) -> Seen {
+    pub async fn ask(&mut self, method: Method, path: &str, token: &str, body: &str) -> Seen {
         let authorization = match token {
             "" => APP.to_owned(),
             token => format!("{APP}, Token=\"{token}\""),

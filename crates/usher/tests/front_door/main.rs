@@ -41,6 +41,7 @@ mod footguns;
 mod forged_ways;
 mod guesses;
 mod health_checks;
+mod held_apps;
 mod hosted;
 mod hosted_answers;
 mod hosted_holes;
