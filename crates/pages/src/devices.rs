@@ -80,6 +80,10 @@ impl ListedDevice<'_> {
 }
 
 impl Devices<'_> {
+    fn tells_times(&self) -> bool {
+        !self.own.is_empty() || self.everybody.iter().flatten().next().is_some()
+    }
+
     /// The HTML document, as its reader reads it.
     pub fn render(&self, language: Language) -> String {
         rendered(self, language)
