@@ -11,6 +11,7 @@
 //! somebody may have them in mind. The secret with which Jellyfin gives out a token leaves nobody's
 //! hands but ours.
 
+mod held;
 mod limits;
 #[cfg(test)]
 mod tests;
@@ -276,36 +277,6 @@ impl<A> Pairings<A> {
         let pairing = Pairing { code, secret, app, from, began: now, until, polled, held, stage };
         self.known.insert(id, pairing);
         Ok(code)
-    }
-
-    /// An app that knows no codes asks to be let in, under a name that somebody typed there: no code
-    /// leads to it, it is seen in its own network alone.
-    ///
-    /// # Errors
-    ///
-    /// As [`Pairings::begin`].
-    pub fn hold(
-        &mut self,
-        (name, app): (Box<str>, AppNames),
-        from: IpAddr,
-        (drawn, secret): (&[Code], Secret),
-        now: Instant,
-    ) -> Result<(), TooMany> {
-        self.begin(app, from, (drawn, secret), now)?;
-        if let Some(mut newest) = self.known.last_entry() {
-            newest.get_mut().held = Some(name);
-        }
-        Ok(())
-    }
-
-    /// Does it wait without a code?
-    pub fn is_held(&self, id: PairingId) -> bool {
-        self.known.get(&id).is_some_and(|one| one.held.is_some())
-    }
-
-    /// Is an app of this secret under way?
-    pub fn knows(&mut self, secret: &[u8], now: Instant) -> bool {
-        self.of_secret(secret, now).is_some()
     }
 
     /// Where a network has all that it may have, a device that asks anew gives up its older code.
