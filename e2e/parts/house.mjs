@@ -18,8 +18,8 @@ const ROUTE = (from, to) => `  - from: ${from}
     idle_timeout: 600s
 `;
 
-/** Starts everything. `provider` is null for the built-in one, else a function of this folder; `keys` are more of the config, `route` more of Jellyfin's route, `cinema` more of the stand-in's arguments. */
-export async function house({ provider: startProvider = null, keys = '', route = '', cinema: more = [] } = {}) {
+/** Starts everything. `provider` is null for the built-in one, else a function of this folder; `keys` are more of the config, `route` more of Jellyfin's route, `guests` whom it lets in beside Ana, `cinema` more of the stand-in's arguments. */
+export async function house({ provider: startProvider = null, keys = '', route = '', guests = [], cinema: more = [] } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'usher-e2e-'));
   const undo = [() => rm(folder, { recursive: true, force: true })];
   const stop = async () => { for (const step of undo.splice(0).reverse()) await step(); };
@@ -45,7 +45,7 @@ ${ROUTE(routes.jellyfin, to)}${route}    policy:
           or:
             - email:
                 is: ${people.ana.email}
-${ROUTE(routes.groups, to)}    pass_identity_headers: true
+${guests.map((guest) => `            - email:\n                is: ${guest.email}\n`).join('')}${ROUTE(routes.groups, to)}    pass_identity_headers: true
     policy:
       - allow:
           or:

@@ -17,7 +17,7 @@ describe('a seat in the library', { concurrency: false }, () => {
 
   before(async () => {
     await mkdir(SHOTS, { recursive: true });
-    home = await house({ route: `    jellyfin: {api_key: ${KEY}}\n`, cinema: ['--admin-key', KEY] });
+    home = await house({ route: `    jellyfin: {api_key: ${KEY}}\n`, guests: [people.eve], cinema: ['--admin-key', KEY] });
     browser = await home.browser();
     context = await browser.newContext();
     context.setDefaultTimeout(20_000);
@@ -142,5 +142,36 @@ describe('a seat in the library', { concurrency: false }, () => {
     await page.getByRole('button', { name: 'Continue with usher' }).click();
     await isHers(page);
     assert.equal((await kept(page)).length, 1);
+  });
+
+  it("is the next one's where somebody else signs in at the same browser, with nothing of hers", async () => {
+    const [{ AccessToken: hers, UserId: ana }] = await kept(page);
+    const seen = [];
+    const sees = (request) => seen.push(`${request.url()} ${request.headers().authorization ?? ''} ${request.postData() ?? ''}`);
+    await page.goto(`${home.routes.jellyfin}/.pomerium/`);
+    await page.getByRole('button', { name: 'Sign out here' }).click();
+    await page.waitForURL('**/signed_out**');
+    page.on('request', sees);
+    await page.goto(library);
+    await home.provider.signIn(page, people.eve);
+    await isLive(page);
+    assert.equal(await page.textContent('#session-user'), people.eve.email);
+    await shot('the-next-one');
+    const servers = await kept(page);
+    assert.equal(servers.length, 1);
+    assert.notEqual(servers[0].AccessToken, hers);
+    assert.notEqual(servers[0].UserId, ana);
+    await play(page);
+    await page.reload();
+    await isLive(page);
+    assert.equal(await page.textContent('#session-user'), people.eve.email, 'in the next page, too');
+    page.off('request', sees);
+    // The page that seats a browser says which token it finds: that one request tells usher alone.
+    const sent = seen.filter((request) => request.includes(hers) && !/\/seat(\?| |$)/.test(request));
+    assert.deepEqual(sent, [], 'her token goes nowhere');
+    await until('her token is worth nothing at the library', async () => {
+      const headers = { authorization: `MediaBrowser Token="${hers}"` };
+      return (await fetch(`${home.cinema.url}/Users/Me`, { headers })).status === 401;
+    });
   });
 });

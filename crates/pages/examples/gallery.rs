@@ -6,13 +6,13 @@ use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClosedHere, CodesOfApp,
-    Contact, CookiesTooLarge, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack, Language,
-    LeftSeat, Link, LinkDoes, ListedPerson, ListedSession, MadeLink, MayChange, Misdirected,
-    NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp, People, Portal, PortalRoute,
-    PostForm, ProviderDown, Receipt, Refused, Seat, Sessions, ShownAppPassword, ShownPasskey,
-    ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, TooLarge, Trust,
-    TypedInvitation, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome,
-    Words, assets,
+    Contact, CookiesTooLarge, Devices, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack,
+    Language, LeftSeat, LetIn, Link, LinkDoes, ListedDevice, ListedPerson, ListedSession, MadeLink,
+    MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp,
+    People, Portal, PortalRoute, PostForm, ProviderDown, Receipt, Refused, Seat, Sessions,
+    ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
+    SignOutConfirm, SignedOut, TooLarge, Trust, TypedInvitation, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, WaitingApp, Way, Welcome, Words, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -47,6 +47,7 @@ fn pages() -> Vec<(&'static str, String)> {
     pages.extend(apps());
     pages.extend(accounts());
     pages.push(("sessions", sessions()));
+    pages.push(("devices", devices()));
     pages.push(("identity", identity()));
     pages.push(("trust", trust()));
     pages.push(("people", people()));
@@ -67,6 +68,7 @@ fn apps() -> [(&'static str, String); 2] {
         address: "192.168.178.31",
         is_near: true,
         seconds: 14,
+        held: None,
     };
     let own = OwnApp {
         id: "x",
@@ -90,6 +92,32 @@ fn apps() -> [(&'static str, String); 2] {
     let asked =
         Apps { said: None, asked: Some(waiting), near: vec![], own: vec![], ..page.clone() };
     [("apps", page.render(language())), ("apps-asked", asked.render(language()))]
+}
+
+fn devices() -> String {
+    let tv = ListedDevice {
+        id: "x",
+        person: "ann@example.com",
+        name: "the TV in the living room",
+        device: "SHIELD Android TV",
+        client: "Jellyfin Android TV",
+        host: HOST,
+        by: LetIn::WithCode,
+        since: 1_778_322_000,
+        seen: Some((1_778_401_000, "2001:db8:3f0:11::7c2")),
+        until: 1_781_014_059,
+    };
+    let phone = ListedDevice {
+        name: "Pixel 8",
+        device: "Pixel 8",
+        client: "Findroid",
+        by: LetIn::FromApp,
+        seen: None,
+        ..tv
+    };
+    let eve = ListedDevice { person: "eve@example.com", ..phone };
+    let form = PostForm::to("/.pomerium/devices");
+    Devices { own: vec![tv, phone], everybody: Some(vec![eve]), form }.render(language())
 }
 
 fn sessions() -> String {
@@ -391,6 +419,7 @@ fn identity() -> String {
         ],
         vouched_for: true,
         account: Some(Link::new("/.pomerium/account")),
+        devices: Some(Link::new("/.pomerium/devices")),
         people: None,
         doctor: Some(Link::new("/.pomerium/doctor")),
         portal: None,

@@ -42,6 +42,8 @@ pub struct WaitingApp<'a> {
     pub is_near: bool,
     /// How many seconds ago it asked.
     pub seconds: u64,
+    /// The name that was typed at it, where it shows no code.
+    pub held: Option<&'a str>,
 }
 
 /// An app that was let in.

@@ -13,14 +13,14 @@ use crate::{
 
 /// `/.pomerium/webauthn`: somebody's enrolled devices, one of which they are to show, or enrol.
 #[derive(Clone, Debug, Template)]
-#[template(path = "devices.html")]
-pub struct Devices<'a> {
+#[template(path = "enrolments.html")]
+pub struct Enrolments<'a> {
     /// The host that wants to know; nothing where they look after their devices.
     pub host: Option<&'a str>,
     /// Why none was shown.
     pub note: Option<&'a str>,
     /// Those that they have, oldest first.
-    pub devices: Vec<ListedDevice<'a>>,
+    pub devices: Vec<ListedEnrolment<'a>>,
     /// What one of them is asked; `None` where there is none to ask.
     pub show: Option<&'a str>,
     /// What a new one is asked; `None` where none can be made.
@@ -41,7 +41,7 @@ pub struct Devices<'a> {
 
 /// A device as its owner sees it.
 #[derive(Clone, Debug)]
-pub struct ListedDevice<'a> {
+pub struct ListedEnrolment<'a> {
     /// What it is called.
     pub label: &'a str,
     /// When it was enrolled, in seconds since 1970.
@@ -54,7 +54,7 @@ pub struct ListedDevice<'a> {
     pub remove: PostForm<'a>,
 }
 
-impl ListedDevice<'_> {
+impl ListedEnrolment<'_> {
     fn added(&self) -> Moment {
         Moment(self.added_at)
     }
@@ -64,7 +64,7 @@ impl ListedDevice<'_> {
     }
 }
 
-impl Devices<'_> {
+impl Enrolments<'_> {
     /// The HTML document, as its reader reads it.
     pub fn render(&self, language: Language) -> String {
         rendered(self, language)

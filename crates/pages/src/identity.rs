@@ -36,6 +36,8 @@ pub struct Identity<'a> {
     pub vouched_for: bool,
     /// Where they look after their passkeys and password, where those are ours.
     pub account: Option<Link<'a>>,
+    /// The apps that they let in, if there are any.
+    pub devices: Option<Link<'a>>,
     /// Where they look after people, if they do.
     pub people: Option<Link<'a>>,
     /// Where they have the server examined, if they may.

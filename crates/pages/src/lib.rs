@@ -25,6 +25,7 @@
 //! | [`People`] | 200, 400 | `/.pomerium/people` |
 //! | [`Doctor`] | 200, 400 | `/.pomerium/doctor` |
 //! | [`Sessions`] | 200 | `/.pomerium/sessions` |
+//! | [`Devices`] | 200 | `/.pomerium/devices`: the apps that somebody let in |
 //! | [`Apps`] | 200 | `/link` of a library: lets apps in |
 //! | [`Seat`], [`LeftSeat`] | 200 | `/seat` of a library: opens it as its reader; after they signed out there |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
@@ -64,6 +65,7 @@ mod certificate;
 mod choose;
 mod contact;
 mod device;
+mod devices;
 mod doctor;
 mod filters;
 mod going_on;
@@ -98,7 +100,8 @@ pub use brand::{Branding, Colours, branded, colours};
 pub use certificate::{CertificateNeeded, Lack};
 pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;
-pub use device::{DeviceRefused, Devices, ListedDevice, NoDevices};
+pub use device::{DeviceRefused, Enrolments, ListedEnrolment, NoDevices};
+pub use devices::{Devices, LetIn, ListedDevice, RENAME_FIELD};
 pub use doctor::{Doctor, Examination, Examined, ShownFinding};
 pub use going_on::GoingOn;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};

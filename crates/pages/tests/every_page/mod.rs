@@ -2,16 +2,16 @@
 
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
-    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Devices, Doctor, ErrorPage,
-    Examination, Examined, ForeignForm, GoingOn, HeadersTooLarge, Identity, InternalError, Lack,
-    Language, LeftSeat, Link, LinkDoes, ListedDevice, ListedPerson, MadeLink, MayChange,
-    Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound,
-    NotImplemented, NotKept, NotNow, OwnApp, People, Portal, PortalRoute, PostForm, ProgramConsent,
-    ProviderDown, Receipt, Refused, RequestTimeout, Seat, SetUpWrong, ShownAppPassword,
-    ShownFinding, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed, SignOutConfirm,
-    SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation, Unauthenticated, UpgradeRefused,
-    UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome, Words,
-    WorkerBetween,
+    Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Devices, Doctor, Enrolments,
+    ErrorPage, Examination, Examined, ForeignForm, GoingOn, HeadersTooLarge, Identity,
+    InternalError, Lack, Language, LeftSeat, LetIn, Link, LinkDoes, ListedDevice, ListedEnrolment,
+    ListedPerson, MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
+    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
+    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
+    SetUpWrong, ShownAppPassword, ShownFinding, ShownPasskey, ShownSession, SignIn, SignInError,
+    SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation,
+    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp,
+    Way, Welcome, Words, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -118,6 +118,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         others: vec![session, session],
         vouched_for: true,
         account: Some(Link::new(text)),
+        devices: Some(Link::new(text)),
         people: Some(Link::new(text)),
         doctor: Some(Link::new(text)),
         portal: Some(Link::new(text)),
@@ -133,6 +134,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         others: vec![],
         vouched_for: false,
         account: None,
+        devices: None,
         people: None,
         doctor: None,
         portal: None,
@@ -187,6 +189,8 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("doctor-runs", doctor(language, text)[1].clone()),
         ("doctor-broke-off", doctor(language, text)[2].clone()),
         ("doctor-unasked", doctor(language, text)[3].clone()),
+        ("devices", devices(language, text)[0].clone()),
+        ("devices-none", devices(language, text)[1].clone()),
         ("portal", portal(language, text)),
         ("portal-empty", Portal { routes: vec![] }.render(language)),
         ("no-session", NoSession { host: text, sign_in: Link::new(text) }.render(language)),
@@ -194,8 +198,8 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("identity-bare", bare.render(language)),
         ("account", account(language, text)[0].clone()),
         ("account-no-app", account(language, text)[1].clone()),
-        ("devices", devices(language, text)[0].clone()),
-        ("devices-left-open", devices(language, text)[1].clone()),
+        ("enrolments", enrolments(language, text)[0].clone()),
+        ("enrolments-left-open", enrolments(language, text)[1].clone()),
         ("code", Code { host: text, error: None, flow: text, shown: text }.render(language)),
         ("welcome", welcome(language, text, Newcomer::Invited { email: text, name: text })),
         ("welcome-unnamed", welcome(language, text, Newcomer::Unnamed { email: text, name: text })),
@@ -208,15 +212,15 @@ fn question(text: &str) -> NewPasskeyQuestion<'_> {
     NewPasskeyQuestion { challenge: text, user: text, called: text, site: text, known }
 }
 
-fn devices(language: Language, text: &str) -> [String; 2] {
-    let device = |used_at, is_approved| ListedDevice {
+fn enrolments(language: Language, text: &str) -> [String; 2] {
+    let device = |used_at, is_approved| ListedEnrolment {
         label: text,
         added_at: AT_SECONDS,
         used_at,
         is_approved,
         remove: form(text),
     };
-    let page = Devices {
+    let page = Enrolments {
         host: Some(text),
         note: Some(text),
         devices: vec![device(None, false), device(Some(AT_SECONDS), true)],
@@ -230,7 +234,7 @@ fn devices(language: Language, text: &str) -> [String; 2] {
         flow: text,
     };
     let left_open =
-        Devices { host: None, devices: vec![], make: None, is_recent: false, ..page.clone() };
+        Enrolments { host: None, devices: vec![], make: None, is_recent: false, ..page.clone() };
     [page.render(language), left_open.render(language)]
 }
 
@@ -357,15 +361,17 @@ fn apps(language: Language, text: &str) -> [String; 2] {
         address: text,
         is_near: true,
         seconds: 14,
+        held: None,
     };
     let own = OwnApp { id: text, name: text, since: AT_SECONDS, seen: None, until: u64::MAX };
     let seen = OwnApp { seen: Some((AT_SECONDS, text)), ..own };
     let far = WaitingApp { is_near: false, seconds: 300, ..app };
+    let held = WaitingApp { held: Some(text), ..app };
     let page = Apps {
         host: text,
         said: Some(text.into()),
         asked: None,
-        near: vec![app, app],
+        near: vec![app, held],
         own: vec![own, seen],
         form: form(text),
     };
@@ -373,10 +379,31 @@ fn apps(language: Language, text: &str) -> [String; 2] {
     [page.render(language), asked.render(language)]
 }
 
+fn devices(language: Language, text: &str) -> [String; 2] {
+    let one = ListedDevice {
+        id: text,
+        person: text,
+        name: text,
+        device: "x",
+        client: text,
+        host: text,
+        by: LetIn::WithCode,
+        since: AT_SECONDS,
+        seen: Some((AT_SECONDS, text)),
+        until: u64::MAX,
+    };
+    let other = ListedDevice { seen: None, device: text, by: LetIn::FromApp, ..one };
+    let page = Devices { own: vec![one, other], everybody: Some(vec![one]), form: form(text) };
+    let none = Devices { own: vec![], everybody: Some(vec![]), form: form(text) };
+    let page =
+        Devices { everybody: Some(vec![ListedDevice { by: LetIn::WhileItWaited, ..one }]), ..page };
+    [page.render(language), none.render(language)]
+}
+
 /// The page on which an app waits for so many seconds.
 pub fn waiting(language: Language, seconds: u64) -> String {
     let (id, code, client, device, address) = ("x", "x", "x", "x", "x");
-    let app = WaitingApp { id, code, client, device, address, is_near: true, seconds };
+    let app = WaitingApp { id, code, client, device, address, is_near: true, seconds, held: None };
     let (asked, near, own) = (Some(app), vec![], vec![]);
     Apps { host: "x", said: None, asked, near, own, form: form("x") }.render(language)
 }

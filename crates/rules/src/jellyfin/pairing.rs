@@ -11,6 +11,7 @@
 //! somebody may have them in mind. The secret with which Jellyfin gives out a token leaves nobody's
 //! hands but ours.
 
+mod held;
 mod limits;
 #[cfg(test)]
 mod tests;
@@ -127,6 +128,8 @@ pub struct Waiting {
     pub age: Duration,
     /// Its code.
     pub code: Code,
+    /// It shows none, and waits with this name in the place of one.
+    pub held: Option<Box<str>>,
 }
 
 /// No pairing begins, until later.
@@ -201,6 +204,7 @@ struct Pairing<A> {
     began: Instant,
     until: Instant,
     polled: Option<Instant>,
+    held: Option<Box<str>>,
     stage: Stage<A>,
 }
 
@@ -226,7 +230,8 @@ impl<A> Pairing<A> {
         }
         shown_to.push((reader.clone(), now));
         let (app, age) = (self.app.clone(), now.duration_since(self.began));
-        Some(Waiting { id, app, from: self.from, age, code: self.code })
+        let held = self.held.clone();
+        Some(Waiting { id, app, from: self.from, age, code: self.code, held })
     }
 }
 
@@ -268,7 +273,8 @@ impl<A> Pairings<A> {
         let (id, until) = (PairingId(self.next), now + LIFE);
         self.next += 1;
         let stage = Stage::Waiting { shown_to: Vec::new() };
-        let pairing = Pairing { code, secret, app, from, began: now, until, polled: None, stage };
+        let (polled, held) = (None, None);
+        let pairing = Pairing { code, secret, app, from, began: now, until, polled, held, stage };
         self.known.insert(id, pairing);
         Ok(code)
     }
@@ -320,7 +326,8 @@ impl<A> Pairings<A> {
         self.sweep(now);
         self.typed.may_type(reader, now)?;
         let code = Code::parse(typed);
-        let found = self.known.iter_mut().find(|(_, one)| Some(one.code) == code);
+        let shows = |one: &Pairing<A>| one.held.is_none() && Some(one.code) == code;
+        let found = self.known.iter_mut().find(|(_, one)| shows(one));
         let shown = found.and_then(|(id, one)| one.shown(*id, reader, now));
         if shown.is_none() {
             self.typed.wrong(reader, now);

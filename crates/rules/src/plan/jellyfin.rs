@@ -27,6 +27,8 @@ pub struct Jellyfin {
     pub admin_policy: Option<Arc<Policy>>,
     /// `services`.
     pub services: Vec<Service>,
+    /// `pairing`.
+    pub passwords: PasswordSignIn,
     /// `legacy_clients`.
     pub legacy_clients: LegacyClients,
     /// Keys of the route that have another default here, and that nobody wrote.
@@ -64,6 +66,15 @@ pub struct Service {
     pub paths: Vec<Box<str>>,
     /// From where it asks.
     pub addresses: Vec<IpNet>,
+}
+
+/// What becomes of an app that signs in by name and password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordSignIn {
+    /// It gets nothing.
+    Shut,
+    /// It waits until somebody says yes to it; what was typed proves nothing.
+    Held,
 }
 
 /// What becomes of the forms of credentials, and of paths, that servers of version 12 dropped.

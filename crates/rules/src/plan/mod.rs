@@ -40,7 +40,9 @@ pub use brand::{Accents, Brand, Picture, Primary, Rgb, SEATS};
 pub use compile::{ACCESS_FIELDS, AUTHORIZE_FIELDS, compile, compile_with, sort};
 pub use health_check::{FieldAction, HealthCheck, HealthQuestion, HttpQuestion, Pauses};
 pub use hosts::{HostPattern, HostTable, Ports};
-pub use jellyfin::{GroupLibraries, Jellyfin, JellyfinPeople, LegacyClients, Service};
+pub use jellyfin::{
+    GroupLibraries, Jellyfin, JellyfinPeople, LegacyClients, PasswordSignIn, Service,
+};
 pub use metrics::MetricsListen;
 pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
 pub use openid_client::{ClientSecret, OpenIdClient, RedirectUri, RedirectUriError, Scope, Scopes};

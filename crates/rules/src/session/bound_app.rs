@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::id::SessionId;
@@ -28,6 +30,24 @@ pub struct BoundApp {
     /// it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seat: Option<SessionId>,
+    /// What its owner calls it; `None`: what it was called when it was let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Box<str>>,
+    /// The tag (RFC 5646) of the language in which it was let in: what it is told is in that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Box<str>>,
+    /// When it asked last, as far as that is written down: see [`BoundApp::WRITTEN_EVERY`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<AppSeen>,
+}
+
+/// When an app asked last, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppSeen {
+    /// In seconds since 1970.
+    pub at: u64,
+    /// Its address.
+    pub from: IpAddr,
 }
 
 /// How somebody let an app in.
@@ -39,11 +59,23 @@ pub enum LetInBy {
     App,
     /// By an app password, typed into it: its session's id is that password's, and both end together.
     Password,
+    /// On the page for it, while it waited with a name and a password.
+    Held,
 }
 
 impl BoundApp {
+    /// Characters of the longest name that its owner gives it.
+    pub const LONGEST_LABEL: usize = 60;
+    /// So many seconds apart it is written down that an app asks.
+    pub const WRITTEN_EVERY: u64 = 600;
+
     /// As a person reads it: `TV (Jellyfin for Android TV)`.
     pub fn shown(&self) -> String {
         format!("{} ({})", self.device, self.client)
+    }
+
+    /// As its owner calls it: what they typed, or what its device was called.
+    pub fn called(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.device)
     }
 }

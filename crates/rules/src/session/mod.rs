@@ -13,7 +13,7 @@ mod record;
 mod seal;
 mod tokens;
 
-pub use bound_app::{BoundApp, LetInBy};
+pub use bound_app::{AppSeen, BoundApp, LetInBy};
 pub use browser::shown_browser;
 pub use cookie::{CookieLife, SetCookie};
 pub use credential::{

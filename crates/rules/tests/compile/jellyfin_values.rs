@@ -24,6 +24,7 @@ pub const JELLYFIN: &[Row] = &[
         "[{allow: {or: [{email: {is: b@a.test}}]}}]",
     ),
     ("jellyfin.services", OWN, SERVICES, ""),
+    ("jellyfin.pairing", ASKED, "hold", "codes"),
     ("jellyfin.legacy_clients", OWN, "translate", "keep"),
 ];
 const SERVICES: &str = "[{key_sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef, paths: [/a], addresses: [192.0.2.1]}]";

@@ -7,6 +7,7 @@ pub mod check;
 pub mod data_dir;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod devices;
 pub mod doctor;
 pub mod enrolments;
 pub mod explain;
@@ -76,6 +77,7 @@ Run:
 Look after it:
   people     Add, list and change who signs in with a password of this server
   sessions   List who is signed in, and end sessions
+  devices    List the apps that people let in to a library, and end them
   app-password Make passwords for clients that know no sign-in page; list and revoke them
   service-account Give programs tokens of their own, list and revoke them
   enrolments List the devices that people enrolled; approve and remove them
@@ -128,6 +130,7 @@ enum Command {
     Run(run::Args),
     People(people::Args),
     Sessions(sessions::Args),
+    Devices(devices::Args),
     ServiceAccount(service_account::Args),
     AppPassword(app_password::Args),
     Enrolments(enrolments::Args),
@@ -155,6 +158,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::People(args) => people(&args),
         Command::Sessions(args) => sessions(&args),
+        Command::Devices(args) => devices(&args),
         Command::ServiceAccount(args) => service_account(&args),
         Command::AppPassword(args) => app_password(&args),
         Command::Enrolments(args) => enrolments(&args),
@@ -206,6 +210,13 @@ fn sessions(args: &sessions::Args) -> ExitCode {
     on_data(args.data_dir.as_deref(), |dir| {
         let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
         sessions::run(&args.command, dir, SystemClock.now().wall, &mut output, &mut errors)
+    })
+}
+
+fn devices(args: &devices::Args) -> ExitCode {
+    on_data(args.data_dir.as_deref(), |dir| {
+        let (mut output, mut errors) = (io::stdout().lock(), io::stderr());
+        devices::run(&args.command, dir, SystemClock.now().wall, &mut output, &mut errors)
     })
 }
 

@@ -227,7 +227,7 @@ fn names(app: &AppNames) -> String {
 }
 
 /// Everything but letters and digits as `%XX`, as the server reads it in fields and queries alike.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |mut all, byte| {
         match byte.is_ascii_alphanumeric() {
             true => all.push(char::from(byte)),

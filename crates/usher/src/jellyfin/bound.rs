@@ -12,10 +12,11 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
+use usher_pages::Language;
 use usher_rules::{
     jellyfin::{DeviceAt, EndedApp, EndedApps, TokenHash},
     plan::BUILTIN,
-    session::{BoundApp, Session, SessionId, SignedIn},
+    session::{AppSeen, BoundApp, Session, SessionId, SignedIn},
     time::{Now, UnixTime},
 };
 
@@ -43,26 +44,33 @@ pub(super) struct BoundApps {
     ended: RwLock<HashMap<TokenHash, DeviceAt, RandomState>>,
     /// When a server was last asked to drop a device.
     asked: Mutex<HashMap<DeviceAt, Instant>>,
+    /// Those that are gone, and whose devices have not heard of it.
+    untold: Mutex<Vec<(DeviceAt, Reader)>>,
 }
 
 /// One app.
 struct Device {
     session: SessionId,
     at: DeviceAt,
-    seen: Mutex<Seen>,
+    reader: Reader,
 }
 
-/// When it asked last, and from where; nothing since the start.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Seen(pub Option<(UnixTime, IpAddr)>);
+/// Who reads what an app is told.
+#[derive(Clone)]
+pub(super) struct Reader {
+    /// The id of the user that it is at its server.
+    pub user: Box<str>,
+    /// Their language.
+    pub language: Language,
+}
 
 impl BoundApps {
     /// Those that are let in.
     pub(super) fn new(sessions: Arc<dyn SessionStore>, kept: Arc<dyn EndedApps>) -> Self {
         let ended = kept.ended_before().into_iter().map(|EndedApp { token, at }| (token, at));
         let ended = RwLock::new(ended.collect());
-        let (by_token, asked) = (RwLock::default(), Mutex::default());
-        let bound = Self { sessions, by_token, kept, ended, asked };
+        let (by_token, asked, untold) = (RwLock::default(), Mutex::default(), Mutex::default());
+        let bound = Self { sessions, by_token, kept, ended, asked, untold };
         bound.sessions.all().iter().for_each(|live| bound.remember(live));
         bound
     }
@@ -70,14 +78,16 @@ impl BoundApps {
     fn remember(&self, live: &LiveSession) {
         let Some(app) = &live.session().app else { return };
         let Some(token) = TokenHash::of_hex(&app.token) else { return };
-        let (session, seen) = (live.session().id.clone(), Mutex::default());
+        let session = live.session().id.clone();
         let at = DeviceAt {
             server: app.server.clone(),
             host: app.host.clone(),
             device_id: app.device_id.clone(),
         };
         let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
-        by_token.insert(token, Arc::new(Device { session, at, seen }));
+        let language = app.language.as_deref().and_then(Language::of_tag).unwrap_or_default();
+        let reader = Reader { user: app.user.clone(), language };
+        by_token.insert(token, Arc::new(Device { session, at, reader }));
     }
 
     fn find(&self, token: &TokenHash) -> Option<Arc<Device>> {
@@ -112,7 +122,7 @@ impl BoundApps {
         if !matches!(self.was_left(&live).await, Ok(false)) {
             return Whose::Ended;
         }
-        *device.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen(Some((now.wall, from)));
+        live.app_asked(AppSeen { at: now.wall.seconds(), from });
         Whose::Bound(live)
     }
 
@@ -133,14 +143,6 @@ impl BoundApps {
         let live = look_up(&*self.sessions, id).await.ok().flatten();
         let live = live.filter(|live| is_vouched_for(live, now))?;
         matches!(self.was_left(&live).await, Ok(false)).then_some(live)
-    }
-
-    /// When an app asked last.
-    pub(super) fn seen(&self, app: &BoundApp) -> Seen {
-        let device = TokenHash::of_hex(&app.token).and_then(|token| self.find(&token));
-        let seen =
-            |device: Arc<Device>| *device.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        device.map(seen).unwrap_or_default()
     }
 
     /// An app becomes somebody's, in the place of whatever its device was theirs by before. When it
@@ -282,6 +284,7 @@ impl BoundApps {
             match look_up(&*self.sessions, &device.session).await {
                 Ok(Some(live)) => {
                     self.bring_up_to_date(&live).await;
+                    self.write_down(&live).await;
                     self.leave(&live, now).await;
                 }
                 Ok(None) => ended.push(token),
@@ -290,16 +293,27 @@ impl BoundApps {
         }
         let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
         let mut gone = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
         for token in ended {
             // Known as ended before it is unknown as somebody's.
-            gone.extend(by_token.remove(&token).map(|device| (token, device.at.clone())));
+            let Some(device) = by_token.remove(&token) else { continue };
+            gone.insert(token, device.at.clone());
+            untold.push((device.at.clone(), device.reader.clone()));
         }
         let is_free = |at: &&DeviceAt| by_token.values().all(|other| other.at != **at);
         let mut due: Vec<_> = gone.values().filter(is_free).cloned().collect();
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.retain(|_, at| at.elapsed() < AGAIN);
         due.retain(|at| asked.insert(at.clone(), Instant::now()).is_none());
+        // Where a device has another app, that one would be told.
+        untold.retain(|(at, _)| due.contains(at));
         due
+    }
+
+    /// Who is to be told of the end of their app on that device, once.
+    pub(super) fn untold(&self, at: &DeviceAt) -> Vec<Reader> {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        untold.extract_if(.., |(other, _)| other == at).map(|(_, reader)| reader).collect()
     }
 
     /// A server has dropped a device: nothing that it had there works any more.
@@ -342,6 +356,22 @@ impl BoundApps {
         new.session.claims = newest.session.claims.clone();
         new.session.vouched_at = newest.session.vouched_at;
         let _as_it_was = self.sessions.renew(new).await; // in memory it holds at once
+    }
+}
+
+impl BoundApps {
+    /// When an app asked last is kept for the day of a restart, and for other processes.
+    async fn write_down(&self, app: &LiveSession) {
+        let (known, seen) = (app.newest(), app.app_seen());
+        let Some((bound, seen)) = known.session.app.as_deref().zip(seen) else { return };
+        let is_due =
+            |written: AppSeen| seen.at.saturating_sub(written.at) >= BoundApp::WRITTEN_EVERY;
+        if !bound.seen.is_none_or(is_due) {
+            return;
+        }
+        let mut new = SignedIn::clone(&known);
+        new.session.app = Some(Box::new(BoundApp { seen: Some(seen), ..bound.clone() }));
+        let _as_it_was = self.sessions.renew(new).await;
     }
 }
 

@@ -24,6 +24,7 @@ use super::{
 use crate::request::{
     AppRequest, EventName,
     identify::{LiveSession, StoreError},
+    reader_language,
 };
 
 /// What somebody said yes to. However that ends, and if they leave before it does, an app that was
@@ -57,6 +58,7 @@ impl Pairing {
         }
         let (owner, now) = (owner(live), asked.now.monotonic);
         let app = self.with(server, |all| all.claim(id, &owner, now))?;
+        let by = if self.with(server, |all| all.is_held(id)) { LetInBy::Held } else { by };
         let _given_back = Claim { pairing: self, server, id, owner: &owner, now };
         let made = self.make(asked, server, (live, by), &app).await;
         match made {
@@ -132,6 +134,9 @@ pub(super) fn bound_app(
         device_id: app.device_id.clone(),
         by,
         seat: None,
+        label: None,
+        language: Some(reader_language(&asked.head.headers).tag().into()),
+        seen: None,
     }
 }
 

@@ -134,7 +134,7 @@ impl Pairing {
         let near = self.with(server, |all| all.near(here, &reader, now));
         let near: Vec<_> = near.iter().map(|one| Listed::of(one, here)).collect();
         let own = self.bound.of(live, place_of(asked));
-        let own: Vec<_> = own.iter().map(|one| self.own(one)).collect();
+        let own: Vec<_> = own.iter().map(|one| Self::own(one)).collect();
         let (words, app) = match &said {
             Said::Nothing => (None, None),
             Said::Words(words) => (Some(words.clone()), None),
@@ -157,16 +157,16 @@ impl Pairing {
         )
     }
 
-    fn own(&self, live: &LiveSession) -> Own {
-        let session = live.session();
-        let app = session.app.as_deref();
-        let seen = app.and_then(|app| self.bound.seen(app).0);
+    fn own(live: &LiveSession) -> Own {
+        let known = live.newest();
+        let (session, app) = (&known.session, known.session.app.as_deref());
+        let seen = live.app_seen();
         Own {
             id: session.id.as_str().to_owned(),
-            name: app.map(|app| app.shown()).unwrap_or_default(),
+            name: app.map(|app| format!("{} ({})", app.called(), app.client)).unwrap_or_default(),
             since: session.issued_at,
             until: session.expires_at,
-            seen: seen.map(|(at, from)| (at.seconds(), from.to_string())),
+            seen: seen.map(|seen| (seen.at, seen.from.to_string())),
         }
     }
 }
@@ -201,6 +201,7 @@ impl<'a> Listed<'a> {
             address,
             is_near: *is_near,
             seconds: waiting.age.as_secs(),
+            held: waiting.held.as_deref(),
         }
     }
 }

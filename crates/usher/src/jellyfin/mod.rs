@@ -11,6 +11,8 @@ mod asked;
 mod bound;
 mod by_password;
 mod devices;
+mod farewell;
+mod hold;
 mod keys;
 mod legacy;
 mod let_in;

@@ -6,7 +6,7 @@
 //! | `/QuickConnect/Initiate` | strangers | a code and a secret of ours |
 //! | `/QuickConnect/Connect` | strangers | whether somebody has said yes |
 //! | `/Users/AuthenticateWithQuickConnect` | strangers | what was made for this secret, once |
-//! | `/Users/AuthenticateByName` | strangers | what is made for an app password |
+//! | `/Users/AuthenticateByName` | strangers | what is made for an app password, or once somebody says yes (`hold.rs`) |
 //! | `/QuickConnect/Authorize` | somebody, from an app of theirs or the web client | it is theirs |
 //! | `/link` | somebody, in a browser | the page for it |
 
@@ -42,6 +42,8 @@ use super::{
     asked::{Asked, SMALL, answered_here},
     bound::BoundApps,
     by_password::ByPassword,
+    farewell::tell,
+    hold::Held,
     keys::Keys,
     not_let_in::{NotLetIn, owner},
     place::{leads_to, place_of, server_of, servers_of},
@@ -75,6 +77,7 @@ pub struct Pairing {
     grants: Mutex<BTreeMap<Box<str>, Grants>>,
     pub(super) seats: Seats,
     pub(super) by_password: ByPassword,
+    pub(super) held: Held,
 }
 
 /// What the rest of usher gives to it.
@@ -100,9 +103,9 @@ impl Pairing {
         let clients = UpstreamClients::new(trust, PATIENCE);
         let bound = BoundApps::new(sessions, ended);
         let (waiting, grants) = (Mutex::default(), Mutex::default());
-        let (keys, seats) = (Keys::default(), Seats::default());
+        let (keys, seats, held) = (Keys::default(), Seats::default(), Held::default());
         let by_password = ByPassword::new(app_passwords);
-        Self { bound, people, keys, clients, journal, waiting, grants, seats, by_password }
+        Self { bound, people, keys, clients, journal, waiting, grants, seats, by_password, held }
     }
 
     /// What somebody does with the apps that wait at a server.
@@ -158,6 +161,9 @@ impl Pairing {
         // The one that made its token, or whichever stands in its place now.
         let server = servers.iter().find(|one| **one == ended.server).or(servers.first());
         let Some(Ok(api)) = server.map(|server| self.api(route, server)) else { return };
+        for reader in self.bound.untold(ended) {
+            tell(&api, ended, &reader).await;
+        }
         // Where it does not answer it is asked again; the token is refused here all the same.
         if api.end_device(&ended.device_id).await.is_ok() {
             self.bound.dropped(ended).await;
@@ -383,7 +389,7 @@ pub(super) fn failed(status: StatusCode) -> Response<Body> {
     response
 }
 
-fn too_many(retry_after: Duration) -> Response<Body> {
+pub(super) fn too_many(retry_after: Duration) -> Response<Body> {
     let mut response = failed(StatusCode::TOO_MANY_REQUESTS);
     let seconds = HeaderValue::from(retry_after.as_secs().max(1));
     response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use usher_rules::{
     app_passwords::AppOnDevice,
     jellyfin::{NameAndPassword, Tried, pairing::AppNames},
-    plan::{BUILTIN, Jellyfin},
+    plan::{BUILTIN, Jellyfin, PasswordSignIn},
     session::{LetInBy, Means, SessionId, SignedIn},
     signin::member_signs_in,
     time::UnixTime,
@@ -97,6 +97,7 @@ impl Pairing {
         let found = self.by_password.find(password).await;
         let known = match found {
             Ok(Some(known)) => known,
+            Ok(None) if is_held(asked) => return self.hold(asked, server, (app, given)).await,
             Ok(None) => {
                 let error = NotSignedIn::Wrong("no app password of anybody's");
                 return self.not_signed_in(asked, (&given.name, &app), None, &error);
@@ -202,6 +203,12 @@ impl Pairing {
         now?;
         Err(NotSignedIn::Wrong("its owner or its app password was changed meanwhile"))
     }
+}
+
+/// Does the route keep a sign-in waiting until somebody says yes to it?
+fn is_held(asked: AppRequest<'_>) -> bool {
+    let settings = asked.route.jellyfin.as_deref();
+    settings.is_some_and(|settings| settings.passwords == PasswordSignIn::Held)
 }
 
 /// The session that an app gets by it, without the app; whatever of it is wrong is said.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use usher_pages::{ACTION_FIELD, FLOW_FIELD, ListedDevice, PostForm};
+use usher_pages::{ACTION_FIELD, FLOW_FIELD, ListedEnrolment, PostForm};
 use usher_rules::{
     enrolment::EnrolledDevice,
     passkey::{Assertion, Expected, PasskeyFault},
@@ -191,10 +191,10 @@ pub(super) fn allowed(ask: &Ask, kept: &[EnrolledDevice]) -> String {
 pub(super) fn listed<'a>(
     kept: &'a EnrolledDevice,
     (page, flow): (&str, &'a str),
-) -> ListedDevice<'a> {
+) -> ListedEnrolment<'a> {
     let EnrolledDevice { key, label, added_at, used_at, approved_at, .. } = kept;
     let remove = PostForm::to(page.to_owned()).with(FLOW_FIELD, flow);
     let remove = remove.with(ACTION_FIELD, REMOVE).with(ID_FIELD, &*key.id);
     let is_approved = approved_at.is_some();
-    ListedDevice { label, added_at: *added_at, used_at: *used_at, is_approved, remove }
+    ListedEnrolment { label, added_at: *added_at, used_at: *used_at, is_approved, remove }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use http::{Method, Response};
 use usher_pages::{
-    ACTION_FIELD, Contact, Devices, FLOW_FIELD, ForeignForm, NoDevices, PASSKEY_FIELD, Scripts,
+    ACTION_FIELD, Contact, Enrolments, FLOW_FIELD, ForeignForm, NoDevices, PASSKEY_FIELD, Scripts,
 };
 use usher_rules::{
     enrolment::{ANY_KIND, EnrolledDevice},
@@ -89,9 +89,9 @@ impl SignInRoom {
             return self.sign_in_first(ask, &errand, Prompt::IfNeeded).await;
         };
         match *ask.method() {
-            Method::POST => self.devices_posted(ask, &errand, &live).await,
+            Method::POST => self.enrolments_posted(ask, &errand, &live).await,
             _ if errand.target.is_some() && is_proven(&live) => self.proven(ask, &errand, &live),
-            _ => self.devices_page(ask, &errand, &live, None).await,
+            _ => self.enrolments_page(ask, &errand, &live, None).await,
         }
     }
 
@@ -172,7 +172,7 @@ impl SignInRoom {
         answer::found(&sign_url(&self.keys, &base, &params, ask.wall()))
     }
 
-    async fn devices_page(
+    async fn enrolments_page(
         &self,
         ask: &Ask,
         errand: &Errand,
@@ -188,7 +188,7 @@ impl SignInRoom {
         let is_recent = is_recent(ask, live);
         let allowed = allowed(ask, &kept);
         let host = errand.target.as_ref().map(|target| target.origin().host.as_str());
-        let page = Devices {
+        let page = Enrolments {
             host,
             note,
             devices: kept.iter().map(|kept| listed(kept, (&ask.with_query(PAGE), flow))).collect(),
@@ -210,7 +210,7 @@ impl SignInRoom {
         response
     }
 
-    async fn devices_posted(
+    async fn enrolments_posted(
         &self,
         ask: &Ask,
         errand: &Errand,
@@ -223,7 +223,7 @@ impl SignInRoom {
         let flow = form.text(FLOW_FIELD).unwrap_or_default();
         let name = ask.cookie_name();
         if !BrowserBinding::is_held(ask.fields(), name, BindingUse::Form, flow, ask.wall()) {
-            return self.devices_page(ask, errand, live, Some(TOO_LATE)).await;
+            return self.enrolments_page(ask, errand, live, Some(TOO_LATE)).await;
         }
         self.device_act(ask, errand, live, (&form, flow)).await
     }
@@ -247,16 +247,16 @@ impl SignInRoom {
             REMOVE => {
                 let removed = self.removed_device(ask, live, text(ID_FIELD)).await;
                 return match removed {
-                    Ok(()) => self.devices_page(ask, errand, live, None).await,
+                    Ok(()) => self.enrolments_page(ask, errand, live, None).await,
                     Err(refusal) => self.no_device(ask, errand, live, refusal).await,
                 };
             }
-            _ => return self.devices_page(ask, errand, live, None).await,
+            _ => return self.enrolments_page(ask, errand, live, None).await,
         };
         match done {
             Ok(shown) => match self.note_device(live, shown).await {
                 Ok(()) if errand.target.is_some() => self.proven(ask, errand, live),
-                Ok(()) => self.devices_page(ask, errand, live, None).await,
+                Ok(()) => self.enrolments_page(ask, errand, live, None).await,
                 Err(error) => self.unknown(ask, &error),
             },
             Err(refusal) => self.no_device(ask, errand, live, refusal).await,
@@ -280,7 +280,7 @@ impl SignInRoom {
         let person = Some(live.person().into());
         let cause = Some(format!("no device was shown: {cause}"));
         self.note(ask, Level::Info, EventName::Account, person, cause);
-        self.devices_page(ask, errand, live, Some(words)).await
+        self.enrolments_page(ask, errand, live, Some(words)).await
     }
 
     /// On to the page, with the session that this browser has here.

@@ -16,8 +16,8 @@ use usher_rules::{
 };
 
 use super::{
-    Ask, SignInRoom, account, answer, doctor, passkeys::has_own_people, people, portal,
-    session_list::looks_after_people,
+    Ask, SignInRoom, account, answer, bound_devices, doctor, passkeys::has_own_people, people,
+    portal, session_list::looks_after_people,
 };
 use crate::request::{Body, identify::LiveSession};
 
@@ -57,6 +57,8 @@ impl SignInRoom {
             vouched_for: ask.is_hosted(),
             account: (*session.idp_id == *BUILTIN)
                 .then(|| Link::new(format!("{}{}", ask.authenticate(), account::PAGE))),
+            devices: (!self.own_devices(ask, &live).is_empty())
+                .then(|| Link::new(format!("{}{}", ask.authenticate(), bound_devices::PAGE))),
             people: (*session.idp_id == *BUILTIN
                 && has_own_people(ask)
                 && looks_after_people(ask, &live))

@@ -14,6 +14,7 @@
 //! | authenticate host | `/.pomerium/backchannel_logout`, for providers | `back_channel` |
 //! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
 //! | authenticate host | `/.pomerium/sessions`: where somebody is signed in | `session_list` |
+//! | authenticate host | `/.pomerium/devices`: the apps that somebody let in | `bound_devices` |
 //! | authenticate host | `/.pomerium/people`: who looks after people | `people` |
 //! | authenticate host | `/.pomerium/doctor`: has the server examined | `doctor` |
 //! | both | `/.pomerium/webauthn`: the devices that policies ask for | `devices`, `device_keys` |
@@ -38,6 +39,7 @@ mod ask;
 mod back_channel;
 mod bearer;
 mod binding;
+mod bound_devices;
 mod callback;
 mod choose;
 mod deep_link;
@@ -223,6 +225,8 @@ impl SignInRoom {
             welcome::PAGE if get || post => self.welcome(ask).await,
             session_list::PAGE if get => self.sessions_page(ask).await,
             session_list::PAGE if post => self.sessions_posted(ask).await,
+            bound_devices::PAGE if get => self.devices_page(ask).await,
+            bound_devices::PAGE if post => self.devices_posted(ask).await,
             people::PAGE if get || post => self.people(ask).await,
             doctor::PAGE if get || post => self.doctor(ask).await,
             devices::PAGE if get || post => self.devices(ask).await,

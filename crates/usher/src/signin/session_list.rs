@@ -146,14 +146,14 @@ fn is_seat(live: &LiveSession) -> bool {
 }
 
 /// Two providers may call two people by the same id; the clients of routes ask one provider.
-fn is_same_person(plan: &Plan, one: &LiveSession, other: &LiveSession) -> bool {
+pub(super) fn is_same_person(plan: &Plan, one: &LiveSession, other: &LiveSession) -> bool {
     let (ours, theirs) = (&*one.session().idp_id, &*other.session().idp_id);
     let address = |idp| plan.sign_in.providers.of(idp).and_then(Provider::address);
     let is_one = ours == theirs || address(ours).is_some_and(|at| address(theirs) == Some(at));
     is_one && one.person().id == other.person().id
 }
 
-fn called(person: &Person) -> &str {
+pub(super) fn called(person: &Person) -> &str {
     if person.email.is_empty() { &person.id } else { &person.email }
 }
 

@@ -17,7 +17,7 @@ use crate::test_server::{ANN, EVE, TestServer, config, friends};
 
 pub const TV: &str = "https://tv.test";
 const KEY: &str = "0123456789abcdef0123456789abcdef";
-const APP: &str = "MediaBrowser Client=\"Jellyfin%20TV\", Device=\"SHIELD\", DeviceId=\"shield-1\", \
+pub const APP: &str = "MediaBrowser Client=\"Jellyfin%20TV\", Device=\"SHIELD\", DeviceId=\"shield-1\", \
                    Version=\"0.19\"";
 
 /// A library in which Ann has an account already.

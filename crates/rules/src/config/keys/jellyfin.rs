@@ -49,6 +49,8 @@ keys! {
     JELLYFIN_ADMIN_POLICY: AnyKind = any("admin_policy", Own).guards();
     /// Programs that may use an API key through usher.
     JELLYFIN_SERVICES: Objects = objects("services", JELLYFIN_SERVICE, Own);
+    /// How apps are let in that know no Quick Connect, such as Kodi and Infuse: not at all, or by holding their sign-in while somebody in the same network says yes to it at `/link`.
+    JELLYFIN_PAIRING: Word = word("pairing", &["", "codes", "hold"], Yes, Own).or("codes");
     /// What becomes of old forms of credentials and of `/emby` in front of a path: they go on as they are, or as every server reads them.
     JELLYFIN_LEGACY_CLIENTS: Word =
         word("legacy_clients", &["", "keep", "translate"], Yes, Own).or("keep");

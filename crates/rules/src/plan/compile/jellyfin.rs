@@ -11,8 +11,8 @@ use crate::{
     jellyfin::{Door, TokenHash, is_token},
     names::{address_range, fold_case},
     plan::{
-        Action, GroupLibraries, Jellyfin, JellyfinPeople, LegacyClients, PathCase, Rewrite,
-        Service, Tunnel,
+        Action, GroupLibraries, Jellyfin, JellyfinPeople, LegacyClients, PasswordSignIn, PathCase,
+        Rewrite, Service, Tunnel,
     },
     policy::{LegacyAllow, Policy},
     problem::Problem,
@@ -51,6 +51,7 @@ impl Compiler<'_> {
         let services = keys.value(&JELLYFIN_SERVICES).iter();
         let services = services.filter_map(|one| service(one, inner.problems)).collect();
         let people = people(keys, api_key.as_ref(), inner.problems);
+        let passwords = passwords(keys, api_key.as_ref(), inner.problems);
         let translates = keys.value(&JELLYFIN_LEGACY_CLIENTS) == "translate";
         Some(Arc::new(Jellyfin {
             api_key,
@@ -61,6 +62,7 @@ impl Compiler<'_> {
             open,
             admin_policy,
             services,
+            passwords,
             legacy_clients: match translates {
                 true => LegacyClients::Translate,
                 false => LegacyClients::Keep,
@@ -176,6 +178,23 @@ fn base_path(written: &str) -> Box<str> {
         "" => Box::default(),
         path => format!("/{path}").into(),
     }
+}
+
+/// What waits is let in with the server's key.
+fn passwords(
+    keys: &Section,
+    api_key: Option<&Secret>,
+    problems: &mut Vec<Problem>,
+) -> PasswordSignIn {
+    let holds = keys.given(&JELLYFIN_PAIRING).filter(|_| keys.value(&JELLYFIN_PAIRING) == "hold");
+    let Some(given) = holds else { return PasswordSignIn::Shut };
+    let names_key = keys.given(&JELLYFIN_API_KEY).or(keys.given(&JELLYFIN_API_KEY_FILE));
+    if api_key.is_none() && names_key.is_none() {
+        let what = "`pairing: hold` does nothing without `api_key`";
+        let help = "write `api_key` or `api_key_file`: usher makes tokens for apps with it";
+        problems.push(given.error("U577", what, help));
+    }
+    PasswordSignIn::Held
 }
 
 /// Which of its users somebody is. All of it is asked of the server with its key.

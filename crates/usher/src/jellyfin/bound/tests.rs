@@ -51,6 +51,9 @@ fn app(n: u8, device_id: &str, provider: &str) -> SignedIn {
         device_id: device_id.into(),
         by: LetInBy::Page,
         seat: None,
+        label: None,
+        language: None,
+        seen: None,
     }));
     new
 }

@@ -178,6 +178,9 @@ impl Pairing {
             device_id,
             by: LetInBy::Page,
             seat: Some(live.session().id.clone()),
+            label: None,
+            language: Some(reader_language(&asked.head.headers).tag().into()),
+            seen: None,
         };
         let device_id = bound.device_id.clone();
         if let Err(error) = self.seated_by(seating, bound).await {

@@ -31,6 +31,10 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 /// something comes at least this often. Nobody can tell it from one that has left.
 const HALF_CLOSED: Duration = Duration::from_secs(600);
 
+/// So long an app that was ended still hears what its server has to say about that. Nothing of what
+/// it says itself is carried any more.
+const FAREWELL: Duration = Duration::from_secs(3);
+
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
 }
@@ -63,9 +67,23 @@ where
     let mut permit = pin!(permit_ends(standing, recheck));
     let mut silence = Silence::new(idle);
     let mut last_words = LastWords::of(Stream::after_upgrade(standing.route()));
+    let mut farewell = None;
     let end = poll_fn(|cx| {
-        if let Poll::Ready(why) = permit.as_mut().poll(cx) {
-            return Poll::Ready(why.details());
+        if farewell.is_none()
+            && let Poll::Ready(why) = permit.as_mut().poll(cx)
+        {
+            match is_told_why(standing, why) {
+                true => farewell = Some(Box::pin(sleep(FAREWELL))),
+                false => return Poll::Ready(why.details()),
+            }
+        }
+        if let Some(over) = &mut farewell {
+            let has_closed = down.poll(cx, &mut upstream, &mut client).is_ready();
+            let is_over = over.as_mut().poll(cx).is_ready() || has_closed;
+            return match is_over {
+                true => Poll::Ready(PermitEnd::SessionEnded.details()),
+                false => Poll::Pending,
+            };
         }
         let before = up.carried + down.carried;
         let upward = up.poll(cx, &mut client, &mut upstream);
@@ -89,6 +107,12 @@ where
     })
     .await;
     Relayed { up: up.carried, down: down.carried, end }
+}
+
+/// Does whoever has it open hear of the end on its screen? Apps do, by their socket.
+fn is_told_why(standing: &Standing, why: PermitEnd) -> bool {
+    let is_app = standing.session().is_some_and(|live| live.session().app.is_some());
+    is_app && why == PermitEnd::SessionEnded
 }
 
 /// Resolves when the permit under which a socket was opened no longer holds: sign-out,

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue};
 use tokio_util::sync::CancellationToken;
 use usher_rules::{
     people::Person,
-    session::{Answer, Outcome, Recheck, RecheckPolicy, Session, SignedIn},
+    session::{Answer, AppSeen, Outcome, Recheck, RecheckPolicy, Session, SignedIn},
     time::{Now, UnixTime},
 };
 
@@ -43,6 +43,7 @@ struct Life {
     over: Over,
     recheck: Mutex<Option<Recheck>>,
     used: Mutex<Used>,
+    seen: Mutex<Option<AppSeen>>,
 }
 
 /// How often the use of a session is written down in the time for which it may be idle.
@@ -97,6 +98,7 @@ impl LiveSession {
             over: Over::default(),
             recheck: Mutex::default(),
             used: Mutex::default(),
+            seen: Mutex::default(),
         });
         Self { signed_in, made: Mutex::default(), life }
     }
@@ -184,6 +186,17 @@ impl LiveSession {
         let mut recheck = self.life.recheck.lock().unwrap_or_else(PoisonError::into_inner);
         let answered = recheck.as_mut().map(|one| one.answered(answer, policy, now.monotonic));
         answered.unwrap_or(Outcome::GoesOn)
+    }
+
+    /// The app whose session it is asked something.
+    pub fn app_asked(&self, seen: AppSeen) {
+        *self.life.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    }
+
+    /// When the app whose session it is asked last: in this process, else as it is written down.
+    pub fn app_seen(&self) -> Option<AppSeen> {
+        let here = *self.life.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        here.or_else(|| self.newest().session.app.as_deref().and_then(|app| app.seen))
     }
 
     /// All that is remembered of the sign-in.
