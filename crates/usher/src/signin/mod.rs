@@ -77,7 +77,7 @@ use usher_pages::NotFound;
 use usher_rules::{
     accounts::Accounts,
     app_passwords::AppPasswords,
-    openid::Grants,
+    openid::{Grants, Logouts},
     people::{BoxFuture, PasswordCheck},
     people_admin::PeopleAdmin,
     session::Keys,
@@ -126,6 +126,8 @@ pub struct SignInDeps {
     pub assertions: Arc<dyn Assertions>,
     /// What became of codes that apps got.
     pub grants: Arc<dyn Grants>,
+    /// Which of them are to be told that a session ended.
+    pub logouts: Arc<dyn Logouts>,
     /// Sign what they are told; there are none where there are no such apps.
     pub id_token_keys: Arc<OnceLock<Signer>>,
     /// Where operators read about it.
@@ -144,6 +146,7 @@ pub struct SignInRoom {
     local: Arc<dyn LocalAuthority>,
     assertions: Arc<dyn Assertions>,
     grants: Arc<dyn Grants>,
+    logouts: Arc<dyn Logouts>,
     id_token_keys: Arc<OnceLock<Signer>>,
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
@@ -161,8 +164,8 @@ impl SignInRoom {
     pub fn new(deps: SignInDeps) -> Self {
         let SignInDeps { sessions, passwords, accounts, keys, hosted, remembered, .. } = deps;
         let people_admin = deps.people_admin;
-        let SignInDeps { local, assertions, grants, id_token_keys, journal, app_passwords, .. } =
-            deps;
+        let SignInDeps { local, assertions, grants, logouts, id_token_keys, .. } = deps;
+        let SignInDeps { journal, app_passwords, .. } = deps;
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
         let providers = Providers::new(provider::PATIENCE);
         Self {
@@ -176,6 +179,7 @@ impl SignInRoom {
             local,
             assertions,
             grants,
+            logouts,
             id_token_keys,
             journal,
             providers,
