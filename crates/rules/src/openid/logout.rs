@@ -118,6 +118,6 @@ mod tests {
             assert!(next > at);
             (at, failed) = (next, failed + 1);
         }
-        assert_eq!((failed, at.seconds()), (8, 84_970));
+        assert_eq!((failed, at.seconds()), (8, 81_370));
     }
 }
