@@ -51,6 +51,8 @@ pub enum LetIn {
     FromApp,
     /// In a browser, while it waited without a code.
     WhileItWaited,
+    /// By an app password of theirs, typed into it.
+    ByPassword,
 }
 
 impl ListedDevice<'_> {
@@ -71,6 +73,7 @@ impl ListedDevice<'_> {
             LetIn::WithCode => "let in with its code",
             LetIn::FromApp => "let in from another app",
             LetIn::WhileItWaited => "let in while it waited",
+            LetIn::ByPassword => "let in by an app password",
         })
     }
 

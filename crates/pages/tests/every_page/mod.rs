@@ -395,8 +395,13 @@ fn devices(language: Language, text: &str) -> [String; 2] {
     let other = ListedDevice { seen: None, device: text, by: LetIn::FromApp, ..one };
     let page = Devices { own: vec![one, other], everybody: Some(vec![one]), form: form(text) };
     let none = Devices { own: vec![], everybody: Some(vec![]), form: form(text) };
-    let page =
-        Devices { everybody: Some(vec![ListedDevice { by: LetIn::WhileItWaited, ..one }]), ..page };
+    let page = Devices {
+        everybody: Some(vec![
+            ListedDevice { by: LetIn::WhileItWaited, ..one },
+            ListedDevice { by: LetIn::ByPassword, ..one },
+        ]),
+        ..page
+    };
     [page.render(language), none.render(language)]
 }
 

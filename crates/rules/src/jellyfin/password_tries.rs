@@ -118,13 +118,18 @@ mod tests {
     };
     use crate::jellyfin::pairing::Network;
 
+    #[expect(clippy::disallowed_methods, reason = "some moment, from which all others are told")]
+    fn some_moment() -> Instant {
+        Instant::now()
+    }
+
     fn network(n: u32) -> Network {
         Network::of(IpAddr::from(Ipv4Addr::from_bits(0x0a00_0000 + n)))
     }
 
     #[test]
     fn a_network_has_ten_tries_a_minute_whatever_their_names() {
-        let (mut all, start) = (PasswordTries::default(), Instant::now());
+        let (mut all, start) = (PasswordTries::default(), some_moment());
         for n in 0..MOST_TRIES {
             assert_eq!(all.take(&format!("name {n}"), network(1), start), LookedAt);
         }
@@ -137,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_name_has_five_wrong_ones_from_a_network_and_nobody_locks_another_out() {
-        let (mut all, start) = (PasswordTries::default(), Instant::now());
+        let (mut all, start) = (PasswordTries::default(), some_moment());
         for _ in 0..MOST_WRONG {
             assert_eq!(all.take("Ann@example.com", network(1), start), LookedAt);
             all.was_wrong("Ann@example.com", network(1), start);
@@ -154,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_flood_takes_little_room_and_frees_nobody_who_is_held_back() {
-        let (mut all, start) = (PasswordTries::default(), Instant::now());
+        let (mut all, start) = (PasswordTries::default(), some_moment());
         for _ in 0..MOST_WRONG {
             all.was_wrong("ann", network(0), start);
         }

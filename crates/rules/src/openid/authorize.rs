@@ -253,6 +253,7 @@ pub(super) mod tests {
             secret: secret.map(|secret| ClientSecret::of(secret.as_bytes())),
             redirect_uris: vec![RedirectUri::parse(uri).unwrap()],
             post_logout_redirect_uris: Vec::new(),
+            logout: None,
             scopes: Scopes::parse("openid email offline_access"),
             policy: Policy::deny_all(),
         };

@@ -4,14 +4,21 @@ use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
+use super::Logout;
 use crate::{
-    plan::{BUILTIN, Scope, Scopes},
-    session::{Means, Session, SignedIn},
+    plan::{BUILTIN, LogoutNames, Scope, Scopes},
+    session::{Means, SessionId, SignedIn},
     time::UnixTime,
 };
 
 /// How long an ID token counts: it is read when it comes.
 const ID_TOKEN_LIFETIME: Duration = Duration::from_secs(300);
+
+/// How long a logout token counts: clocks differ, and it is said anew with each try.
+const LOGOUT_TOKEN_LIFETIME: Duration = Duration::from_secs(120);
+
+/// The member of `events` that makes a token one for logging out.
+const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 /// Longest `sub` that an app has to take (OIDC Core §2).
 const LONGEST_SUBJECT: usize = 255;
@@ -41,7 +48,7 @@ pub fn id_token(token: IdToken<'_>, who: &SignedIn, now: UnixTime) -> Value {
         "aud": client,
         "azp": client,
         "sub": subject(who),
-        "sid": session_id(&who.session, client),
+        "sid": session_id(&who.session.id, client),
         "iat": now.seconds(),
         "exp": now.plus(ID_TOKEN_LIFETIME).seconds(),
         "at_hash": left_half(access_token),
@@ -56,6 +63,29 @@ pub fn id_token(token: IdToken<'_>, who: &SignedIn, now: UnixTime) -> Value {
     Value::Object(claims)
 }
 
+/// The claims of a logout token (Back-Channel Logout 1.0 §2.4), with an id that no other one has.
+pub fn logout_token(
+    (issuer, names): (&str, LogoutNames),
+    logout: &Logout,
+    id: [u8; 16],
+    now: UnixTime,
+) -> Value {
+    let Logout { client, session, person, .. } = logout;
+    let sid = (names == LogoutNames::Session).then(|| session_id(session, client));
+    let fixed = json!({
+        "iss": issuer,
+        "aud": client,
+        "sub": subject_of(person),
+        "iat": now.seconds(),
+        "exp": now.plus(LOGOUT_TOKEN_LIFETIME).seconds(),
+        "jti": BASE64_URL_SAFE_NO_PAD.encode(id),
+        "events": {LOGOUT_EVENT: {}},
+    });
+    let mut claims = fixed.as_object().cloned().unwrap_or_default();
+    claims.extend(sid.map(|sid| ("sid".to_owned(), sid.into())));
+    Value::Object(claims)
+}
+
 /// What the userinfo endpoint says (OIDC Core §5.3.2): as it is now.
 pub fn userinfo(who: &SignedIn, scopes: Scopes) -> Value {
     let mut claims = told(who, scopes);
@@ -65,7 +95,10 @@ pub fn userinfo(who: &SignedIn, scopes: Scopes) -> Value {
 
 /// `sub`: the same for every app and sign-in, whatever becomes of address and name.
 pub fn subject(who: &SignedIn) -> String {
-    let id = &*who.person.id;
+    subject_of(&who.person.id)
+}
+
+fn subject_of(id: &str) -> String {
     match id.is_ascii() && id.len() <= LONGEST_SUBJECT {
         true => id.to_owned(),
         false => BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, id.as_bytes())),
@@ -73,8 +106,8 @@ pub fn subject(who: &SignedIn) -> String {
 }
 
 /// `sid`: names a session to one client, and is worth nothing anywhere else.
-pub fn session_id(session: &Session, client: &str) -> String {
-    let text = format!("usher sid\0{}\0{client}", session.id.as_str());
+pub fn session_id(session: &SessionId, client: &str) -> String {
+    let text = format!("usher sid\0{}\0{client}", session.as_str());
     left_half(&text)
 }
 
@@ -141,11 +174,12 @@ fn means(who: &SignedIn) -> Option<Value> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{IdToken, id_token, session_id, subject, userinfo};
+    use super::{IdToken, id_token, logout_token, session_id, subject, userinfo};
     use crate::{
-        plan::Scopes,
+        openid::Logout,
+        plan::{LogoutNames, Scopes},
         session::{SessionId, SignedIn},
-        signin::person_from_claims,
+        signin::{check_logout_token, person_from_claims},
         time::UnixTime,
     };
 
@@ -189,8 +223,44 @@ mod tests {
         ] {
             assert_eq!(claims[name], expected, "{name}");
         }
-        let other = session_id(&ann.session, "phone");
+        let other = session_id(&ann.session.id, "phone");
         assert_ne!(claims["sid"], json!(other), "apps can't tell each other who it is");
+    }
+
+    /// What a relying party checks, by our own reader of such tokens; and that its names are those
+    /// of the ID token before.
+    #[test]
+    fn a_logout_token_names_whom_the_id_token_named() {
+        let mut ann = who(&json!({"sub": "ann"}));
+        let logout = Logout {
+            id: 1,
+            client: "photos".into(),
+            session: ann.session.id.clone(),
+            person: ann.person.id.clone(),
+        };
+        let now = UnixTime::from_seconds(100);
+        let say = |names| logout_token(("https://login.example", names), &logout, [7; 16], now);
+        let token = say(LogoutNames::Session);
+        assert_eq!(say(LogoutNames::Person)["sid"], Value::Null);
+        let before = IdToken {
+            issuer: "https://login.example",
+            client: "photos",
+            scopes: scopes("openid"),
+            nonce: None,
+            access_token: "",
+        };
+        let before = id_token(before, &ann, now);
+        assert_eq!((&token["sub"], &token["sid"]), (&before["sub"], &before["sid"]));
+        assert_eq!((&token["exp"], &token["nonce"]), (&json!(220), &Value::Null));
+        let header = json!({"typ": "logout+jwt"});
+        let [header, claims] = [&header, &token].map(|value| value.as_object().unwrap());
+        let expected = ("https://login.example", "photos");
+        let read = check_logout_token(header, claims, expected, now).unwrap();
+        ann.session.provider_session = before["sid"].as_str().map(Into::into);
+        assert!(read.ends(&ann));
+        assert!(
+            check_logout_token(header, claims, ("https://login.example", "phone"), now).is_err()
+        );
     }
 
     #[test]

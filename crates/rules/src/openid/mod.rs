@@ -5,6 +5,7 @@
 //! browser ─▶ authorize: AuthorizationRequest ─▶ policy ─▶ Code, sealed ─▶ redirect_uri
 //! app ─────▶ token: authenticate ─▶ Code::redeem ─▶ Grant (one row) ─▶ ID token, access, refresh
 //! app ─────▶ token: RefreshToken ─▶ grant::step: the newest one counts, an older one ends all
+//! session ends ─▶ Logout, one for each client with a grant in it ─▶ backchannel_logout_uri
 //! ```
 //!
 //! Codes and tokens are sealed texts, so that they cost no memory and nothing about them has to be
@@ -14,14 +15,16 @@ mod authorize;
 mod claims;
 mod code;
 mod grant;
+mod logout;
 mod token;
 
 pub use authorize::{
     AuthorizationRequest, AuthorizeError, NotAuthorized, Prompts, ShownHere, answer_url, client_of,
 };
-pub use claims::{IdToken, id_token, session_id, subject, userinfo};
+pub use claims::{IdToken, id_token, logout_token, session_id, subject, userinfo};
 pub use code::{AccessToken, Code, CodeFault, RefreshToken};
 pub use grant::{Grant, GrantId, GrantRefusal, GrantStep, Grants, MOST_GRANTS, SPENT_AFTER, step};
+pub use logout::{Logout, LogoutAnswer, LogoutStep, Logouts, LogoutsDue, MOST_LOGOUTS, next_try};
 pub use token::{Asked, TokenError, authenticate, claimed};
 
 /// What is published about the provider (OpenID Connect Discovery 1.0 §4).

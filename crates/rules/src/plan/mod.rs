@@ -45,7 +45,10 @@ pub use jellyfin::{
 };
 pub use metrics::MetricsListen;
 pub use mtls::{ClientAuth, DownstreamMtls, Enforcement, Hinted};
-pub use openid_client::{ClientSecret, OpenIdClient, RedirectUri, RedirectUriError, Scope, Scopes};
+pub use openid_client::{
+    ClientLogout, ClientSecret, LogoutNames, OpenIdClient, RedirectUri, RedirectUriError, Scope,
+    Scopes,
+};
 pub use outbound::{LookupFamily, NameServers, Outbound, Transport};
 pub use path_match::PathMatch;
 pub use policy_test::PolicyTest;

@@ -17,6 +17,8 @@ pub struct OpenIdClient {
     pub redirect_uris: Vec<RedirectUri>,
     /// Where somebody may be sent who signed out.
     pub post_logout_redirect_uris: Vec<Box<str>>,
+    /// Where it is told that a session ended.
+    pub logout: Option<ClientLogout>,
     /// Whatever else is asked for is left out.
     pub scopes: Scopes,
     /// Who may sign in to it.
@@ -136,6 +138,41 @@ impl RedirectUri {
     }
 }
 
+/// How an app is told over the back channel that somebody signed out (Back-Channel Logout 1.0 §2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientLogout {
+    uri: Box<str>,
+    /// What it is told.
+    pub names: LogoutNames,
+}
+
+/// What of somebody ends at an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutNames {
+    /// One session.
+    Session,
+    /// All that they have there.
+    Person,
+}
+
+impl ClientLogout {
+    /// At an address of the web, encrypted or on this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`RedirectUriError`], one variant per rule.
+    pub fn parse(uri: &str, names: LogoutNames) -> Result<Self, RedirectUriError> {
+        let RedirectUri(uri) = RedirectUri::parse(uri)?;
+        let is_web = ["https://", "http://"].iter().any(|scheme| uri.starts_with(scheme));
+        is_web.then_some(Self { uri, names }).ok_or(RedirectUriError::NoAddress)
+    }
+
+    /// Where, as it was registered.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+}
+
 /// Also by name: what is on the way is this machine.
 fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -220,7 +257,9 @@ impl fmt::Display for Scopes {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClientSecret, RedirectUri, RedirectUriError::*, Scopes};
+    use super::{
+        ClientLogout, ClientSecret, LogoutNames, RedirectUri, RedirectUriError::*, Scopes,
+    };
 
     #[test]
     fn addresses_are_registered_or_not() {
@@ -243,6 +282,22 @@ mod tests {
             ("https://app.example/c b", Some(NoAddress), "a blank"),
         ] {
             assert_eq!(RedirectUri::parse(given).err(), refused, "{given}: {why}");
+        }
+    }
+
+    #[test]
+    fn apps_are_told_at_addresses_of_the_web() {
+        for (given, refused) in [
+            ("https://app.example/logout?x=1", None),
+            ("http://127.0.0.1:3000/logout", None),
+            ("http://localhost:3000/logout", None),
+            ("http://app.example/logout", Some(NotEncrypted)),
+            ("https://app.example/logout#x", Some(NotBare)),
+            ("https://ann:pass@app.example/logout", Some(NotBare)),
+            ("com.example.app:/logout", Some(NoAddress)),
+            ("https:app.example", Some(NoAddress)),
+        ] {
+            assert_eq!(ClientLogout::parse(given, LogoutNames::Session).err(), refused, "{given}");
         }
     }
 

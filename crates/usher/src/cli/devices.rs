@@ -189,6 +189,7 @@ const fn word(by: LetInBy) -> &'static str {
         LetInBy::Page => "code",
         LetInBy::App => "app",
         LetInBy::Held => "hold",
+        LetInBy::Password => "password",
     }
 }
 

@@ -158,6 +158,8 @@ words! {
         Provider = "provider",
         /// Asks providers again about those who are signed in.
         Sessions = "sessions",
+        /// Tells apps of `openid_clients` that a session ended.
+        Logouts = "logouts",
         /// Tells the certificates the time, and the operator which of them end.
         Certificates = "certificates",
         /// Orders certificates.
@@ -195,6 +197,7 @@ words! {
         SignInHost = "sign-in-host",
         Provider = "provider",
         OpenId = "openid",
+        OpenIdLogout = "openid-logout",
         Upstream = "upstream",
         Tunnel = "tunnel",
         Certificate = "certificate",

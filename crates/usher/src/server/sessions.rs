@@ -1,4 +1,5 @@
-//! Looks each second whether providers are to be asked again about those who are signed in.
+//! Looks each second whether providers are to be asked again about those who are signed in, and whether
+//! apps are to be told that somebody is not any more.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,10 +17,20 @@ const LOOK_AT_SESSIONS: Duration = Duration::from_secs(1);
 /// by the next one at each.
 const _: () = assert!(LOOK_AT_SESSIONS.as_secs() + RECHECK.as_secs() < 5, "promised are five");
 
-/// Has providers asked again, for as long as the process serves.
+/// Has providers asked again, and apps told, for as long as the process serves.
 pub(super) fn keep(core: &Core, own: Arc<SignInRoom>, pairing: Arc<Pairing>) {
     let Core { supervisor, door, .. } = core;
     let (door, clock) = (Arc::clone(door), Arc::clone(&supervisor.clock));
+    let (told, plan, time) = (Arc::clone(&own), Arc::clone(&door), Arc::clone(&clock));
+    supervisor.keep(Chore::Logouts, move || {
+        let (own, door, clock) = (Arc::clone(&told), Arc::clone(&plan), Arc::clone(&time));
+        async move {
+            loop {
+                tokio::time::sleep(LOOK_AT_SESSIONS).await;
+                own.tell_apps(&door.plan(), &*clock).await;
+            }
+        }
+    });
     let tasks = supervisor.tasks.clone();
     supervisor.keep(Chore::Sessions, move || {
         let (own, door, clock) = (Arc::clone(&own), Arc::clone(&door), Arc::clone(&clock));

@@ -338,6 +338,7 @@ fn open_door(
         local: Arc::<Swapping>::clone(certificates),
         assertions: Arc::<Signer>::clone(&signer),
         grants: Arc::<Store>::clone(store),
+        logouts: Arc::<Store>::clone(store),
         id_token_keys: Arc::clone(&kept.id_token_keys.signer),
         journal: Arc::new(recorder.clone()),
     }));

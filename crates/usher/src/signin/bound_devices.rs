@@ -159,6 +159,7 @@ impl Listed {
                 LetInBy::Page => LetIn::WithCode,
                 LetInBy::App => LetIn::FromApp,
                 LetInBy::Held => LetIn::WhileItWaited,
+                LetInBy::Password => LetIn::ByPassword,
             },
             since: times.0,
             seen: seen.as_ref().map(|(at, from)| (*at, &**from)),

@@ -96,6 +96,7 @@ impl SignInRoom {
     }
 
     /// What the address says that we signed. Without a query somebody looks after their devices.
+    #[expect(clippy::result_large_err, reason = "the answer moves on either way")]
     fn errand(&self, ask: &Ask) -> Result<Errand, Response<Body>> {
         let (kind, providers) = (ANY_KIND.to_owned(), String::new());
         if ask.query().is_empty() {

@@ -84,7 +84,7 @@ use usher_rules::{
     accounts::Accounts,
     app_passwords::AppPasswords,
     enrolment::EnrolledDevices,
-    openid::Grants,
+    openid::{Grants, Logouts},
     people::{BoxFuture, PasswordCheck},
     people_admin::PeopleAdmin,
     session::Keys,
@@ -136,6 +136,8 @@ pub struct SignInDeps {
     pub assertions: Arc<dyn Assertions>,
     /// What became of codes that apps got.
     pub grants: Arc<dyn Grants>,
+    /// Which of them are to be told that a session ended.
+    pub logouts: Arc<dyn Logouts>,
     /// Sign what they are told; there are none where there are no such apps.
     pub id_token_keys: Arc<OnceLock<Signer>>,
     /// Where operators read about it.
@@ -154,6 +156,7 @@ pub struct SignInRoom {
     local: Arc<dyn LocalAuthority>,
     assertions: Arc<dyn Assertions>,
     grants: Arc<dyn Grants>,
+    logouts: Arc<dyn Logouts>,
     id_token_keys: Arc<OnceLock<Signer>>,
     journal: Arc<dyn SignInJournal>,
     providers: Providers,
@@ -173,8 +176,8 @@ impl SignInRoom {
     pub fn new(deps: SignInDeps) -> Self {
         let SignInDeps { sessions, passwords, accounts, keys, hosted, remembered, .. } = deps;
         let (people_admin, enrolled) = (deps.people_admin, deps.enrolled);
-        let SignInDeps { local, assertions, grants, id_token_keys, journal, app_passwords, .. } =
-            deps;
+        let SignInDeps { local, assertions, grants, logouts, id_token_keys, .. } = deps;
+        let SignInDeps { journal, app_passwords, .. } = deps;
         let service_keys = ServiceKeys::new(provider::PATIENCE, remembered);
         let providers = Providers::new(provider::PATIENCE);
         Self {
@@ -188,6 +191,7 @@ impl SignInRoom {
             local,
             assertions,
             grants,
+            logouts,
             id_token_keys,
             journal,
             providers,

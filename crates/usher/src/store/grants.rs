@@ -8,7 +8,7 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::{Store, StoreFailure, checksum, seconds::stored};
+use super::{Store, StoreFailure, checksum, logouts, seconds::stored};
 
 impl Grants for Store {
     fn take(&self, next: GrantStep, now: UnixTime) -> BoxFuture<'_, Result<Grant, GrantRefusal>> {
@@ -38,6 +38,7 @@ fn take(
     }
     if let Some(grant) = known.filter(|grant| before.as_ref() != Some(grant)) {
         keep(db, &grant)?;
+        logouts::remember_app(db, &grant)?;
     }
     Ok(taken)
 }
@@ -70,7 +71,7 @@ pub(super) fn sweep(db: &Connection, now: UnixTime) -> Result<(), StoreFailure> 
     let over = "DELETE FROM openid_grants WHERE over_at <= ?1 \
                 OR session_id NOT IN (SELECT id FROM sessions)";
     db.prepare_cached(over)?.execute([stored(now.seconds())])?;
-    Ok(())
+    logouts::forget_apps(db, now)
 }
 
 /// Reads every grant and forgets it: a damaged one must be found at the start.

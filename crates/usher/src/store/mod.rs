@@ -43,6 +43,7 @@ mod in_force;
 mod index;
 mod key_file;
 mod keys;
+mod logouts;
 mod members;
 mod open;
 mod remembered;

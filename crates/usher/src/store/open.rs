@@ -17,7 +17,7 @@ pub(super) const LOCK: &str = "usher.lock";
 /// "USHR": what `file` and our own check know the store by.
 const APPLICATION_ID: i32 = 0x5553_4852;
 /// Each takes the store from the format before it; their count is the format that we know.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -29,6 +29,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
     include_str!("migrations/0011.sql"),
+    include_str!("migrations/0012.sql"),
 ];
 /// How long we wait for another process, such as `usher people`.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

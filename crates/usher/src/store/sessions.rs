@@ -76,6 +76,7 @@ impl Store {
         let now_is = now;
         let now = stored(now.seconds());
         let delete = move |db: &Connection| {
+            grants::sweep(db, now_is)?; // before sessions: no app is told that its time is over
             let mut query = db.prepare_cached("SELECT id FROM sessions WHERE expires_at <= ?1")?;
             let expired = query.query_map([now], |row| row.get::<_, String>(0))?;
             let expired = expired.collect::<Result<Vec<_>, _>>()?;
@@ -83,8 +84,7 @@ impl Store {
                 .iter()
                 .filter_map(|id| SessionId::parse(id))
                 .filter(|id| sessions.find(id).is_none());
-            delete(db, &unheld.collect::<Vec<_>>())?;
-            grants::sweep(db, now_is)
+            delete(db, &unheld.collect::<Vec<_>>())
         };
         let reserve = self.reserve.clone();
         self.writer.write(delete, move |()| reserve.fill()).await?; // waits for the disk, too

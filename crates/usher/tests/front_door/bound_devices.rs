@@ -69,7 +69,7 @@ async fn me(app: &mut App, token: &str) -> u16 {
 async fn a_device_that_is_ended_reads_it_on_its_screen_and_its_socket_closes() {
     let library = library(&[]).await;
     let server = open(&library, "").await;
-    let mut app = App(server.browser());
+    let mut app = App::new(server.browser());
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
     let token = let_in(&mut ann, &mut app).await;
     assert_eq!(me(&mut app, &token).await, 200);
@@ -98,7 +98,7 @@ async fn a_device_that_is_ended_reads_it_on_its_screen_and_its_socket_closes() {
 async fn a_library_that_is_away_keeps_no_socket_open() {
     let library = library(&[]).await;
     let server = open(&library, "").await;
-    let mut app = App(server.browser());
+    let mut app = App::new(server.browser());
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
     let token = let_in(&mut ann, &mut app).await;
     let open = socket(&mut app, &token).await;
@@ -116,7 +116,7 @@ async fn a_library_that_is_away_keeps_no_socket_open() {
 async fn a_device_is_renamed_and_ended_by_its_own_person_alone() {
     let library = library(&[]).await;
     let mut server = open(&library, "").await;
-    let mut app = App(server.browser());
+    let mut app = App::new(server.browser());
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
     let mut eve = server.signed_in(&format!("{TV}/web/"), EVE).await;
     let token = let_in(&mut ann, &mut app).await;
@@ -185,7 +185,7 @@ async fn an_admin_sees_and_ends_everybody_s_devices_and_each_ends_all_of_their_o
     let library = library(&[]).await;
     let server = open(&library, &format!("admin_groups: [{FRIENDS}]\n")).await;
     let (mut tv, mut phone, mut hers) =
-        (App(server.browser()), App(server.browser()), App(server.browser()));
+        (App::new(server.browser()), App::new(server.browser()), App::new(server.browser()));
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
     let mut eve = server.signed_in(&format!("{TV}/web/"), EVE).await;
     let of_ann = let_in(&mut ann, &mut tv).await;

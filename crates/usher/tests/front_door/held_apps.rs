@@ -43,7 +43,7 @@ async fn an_app_without_codes_is_held_until_its_owner_says_yes() {
     let library = library(&[]).await;
     let server = open(&library).await;
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
-    let app = App(server.browser());
+    let app = App::new(server.browser());
     let held = tokio::spawn(async move { sign_in(app, "anything").await });
     let page = waiting(&mut ann).await;
     assert!(!held.is_finished(), "nobody has said yes");
@@ -71,19 +71,19 @@ async fn an_app_that_gave_up_gets_in_by_its_next_try_and_nobody_else_does() {
     let library = library(&[]).await;
     let server = open(&library).await;
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
-    let app = App(server.browser());
+    let app = App::new(server.browser());
     let gave_up = tokio::spawn(async move { sign_in(app, "hers").await });
     let page = waiting(&mut ann).await;
     gave_up.abort();
     let said = ann.post(&page, "/link", &[("app", &button(&page, "app"))]).await;
     assert!(said.body.contains("is in."), "{}", said.body);
     // Another password, in the same network and of the same device: another app.
-    let other = App(server.browser());
+    let other = App::new(server.browser());
     let other = tokio::spawn(async move { sign_in(other, "guessed").await });
     waiting(&mut ann).await;
     assert!(!other.is_finished(), "it gets nothing of hers");
     other.abort();
-    let (_, answer) = within("let in", sign_in(App(server.browser()), "hers")).await;
+    let (_, answer) = within("let in", sign_in(App::new(server.browser()), "hers")).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
@@ -91,12 +91,12 @@ async fn an_app_that_gave_up_gets_in_by_its_next_try_and_nobody_else_does() {
 async fn without_the_key_a_password_gets_nothing_and_no_more_than_five_are_held() {
     let library = library(&[]).await;
     let shut = TestServer::open(&config(&[route(&library)])).await;
-    let (_, answer) = sign_in(App(shut.browser()), "x").await;
+    let (_, answer) = sign_in(App::new(shut.browser()), "x").await;
     assert_eq!(answer.status, 401, "{}", answer.body);
     let server = open(&library).await;
     let mut held = Vec::new();
     for n in 0..5 {
-        let app = App(server.browser());
+        let app = App::new(server.browser());
         held.push(tokio::spawn(async move { sign_in(app, &format!("{n}")).await }));
     }
     let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
@@ -110,10 +110,10 @@ async fn without_the_key_a_password_gets_nothing_and_no_more_than_five_are_held(
         }
     })
     .await;
-    let (_, answer) = sign_in(App(server.browser()), "one more").await;
+    let (_, answer) = sign_in(App::new(server.browser()), "one more").await;
     assert_eq!(answer.status, 429);
     assert!(!answer.field("retry-after").is_empty());
-    let mut bad = App(server.browser());
+    let mut bad = App::new(server.browser());
     held.iter().for_each(|one| one.abort());
     within("their places are free", async {
         while bad.ask(Method::POST, PATH, "", "no json").await.status != 400 {}

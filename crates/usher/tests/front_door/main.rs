@@ -69,6 +69,7 @@ mod metrics;
 mod modules;
 mod name_servers;
 mod openid;
+mod openid_logout;
 mod openid_tokens;
 mod overdue;
 mod own_certificate;

@@ -60,6 +60,7 @@ fn client((id, uri): (&str, &str)) -> OpenIdClient {
         secret: None,
         redirect_uris: vec![RedirectUri::parse(uri).unwrap()],
         post_logout_redirect_uris: Vec::new(),
+        logout: None,
         scopes: Scopes::parse("openid email offline_access"),
         policy: Policy::deny_all(),
     }

@@ -120,6 +120,10 @@ keys! {
     OPENID_REDIRECT_URIS: List = full_list("redirect_uris", Own).guards();
     /// Where somebody may be sent who signed out.
     OPENID_POST_LOGOUT_REDIRECT_URIS: List = full_list("post_logout_redirect_uris", Own).guards();
+    /// Where it is told that a session ended (OpenID Connect Back-Channel Logout 1.0).
+    OPENID_LOGOUT_URI: Text = text("backchannel_logout_uri", Own);
+    /// It is told which session it was (`sid`); otherwise only whose, for apps that know no more.
+    OPENID_LOGOUT_SESSION_REQUIRED: Bool = bool("backchannel_logout_session_required", Own).or("true");
     /// What it may ask for: `openid`, `profile`, `email`, `groups`, `offline_access`; all but the last where nothing is said.
     OPENID_SCOPES: List = full_list("scopes", Own).guards();
     /// Who may sign in to it, as a route's `policy`.

@@ -6,7 +6,9 @@ use crate::{
         Given, Section,
         keys::{global, nested},
     },
-    plan::{ClientSecret, OpenIdClient, RedirectUri, Scope, Scopes, SignIn},
+    plan::{
+        ClientLogout, ClientSecret, LogoutNames, OpenIdClient, RedirectUri, Scope, Scopes, SignIn,
+    },
     policy::{LegacyAllow, Policy},
     problem::{Severity, Span},
 };
@@ -48,10 +50,19 @@ impl Compiler<'_> {
         let secret = self.openid_secret();
         let redirect_uris = self.redirect_uris();
         let post_logout_redirect_uris = self.post_logout_redirect_uris();
+        let logout = self.client_logout();
         let scopes = self.openid_scopes();
         let policy = self.openid_policy();
         let (id, secret, redirect_uris) = (id?, secret?, redirect_uris?);
-        Some(OpenIdClient { id, secret, redirect_uris, post_logout_redirect_uris, scopes, policy })
+        Some(OpenIdClient {
+            id,
+            secret,
+            redirect_uris,
+            post_logout_redirect_uris,
+            logout,
+            scopes,
+            policy,
+        })
     }
 
     fn openid_id(&mut self, before: &[OpenIdClient]) -> Option<Box<str>> {
@@ -142,6 +153,24 @@ impl Compiler<'_> {
             uris.push(text.text.clone());
         }
         uris
+    }
+
+    fn client_logout(&mut self) -> Option<ClientLogout> {
+        let given = self.keys.given(&nested::OPENID_LOGOUT_URI)?;
+        let names = match self.keys.value(&nested::OPENID_LOGOUT_SESSION_REQUIRED) {
+            true => LogoutNames::Session,
+            false => LogoutNames::Person,
+        };
+        match ClientLogout::parse(given.text(), names) {
+            Ok(logout) => Some(logout),
+            Err(error) => {
+                let what = format!("`{}` can't be `backchannel_logout_uri`: {error}", given.text());
+                let help = "write the address that the app documents for back-channel logout, \
+                            with `https://`";
+                self.report(given.error("U558", what, help));
+                None
+            }
+        }
     }
 
     fn openid_scopes(&mut self) -> Scopes {

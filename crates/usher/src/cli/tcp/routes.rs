@@ -32,7 +32,7 @@ pub fn run(args: &Args) -> ExitCode {
         let text = client.routes().await?;
         let unread = || Failure::Unread { proxy: client.proxy.address.origin().into() };
         let listed: Value = serde_json::from_str(&text).map_err(|_| unread())?;
-        let routes = listed["routes"].as_array().ok_or_else(unread)?;
+        let routes = listed.get("routes").and_then(Value::as_array).ok_or_else(unread)?;
         if args.json {
             let _nobody_reads = writeln!(io::stdout(), "{listed}");
             return Ok(());

@@ -18,6 +18,7 @@ use usher_rules::secret::Secret;
 pub struct Signer {
     key: Key,
     header: Box<str>,
+    logout_header: Box<str>,
     jwks: Arc<[u8]>,
 }
 
@@ -74,8 +75,11 @@ impl Signer {
             Key::Ec(_) => "ES256",
             Key::Rsa(_) => "RS256",
         };
-        let header = json!({ "alg": alg, "kid": kid, "typ": "JWT" }).to_string();
-        Ok(Self { key, header: BASE64_URL_SAFE_NO_PAD.encode(header).into(), jwks })
+        let header = |typ: &str| {
+            let header = json!({ "alg": alg, "kid": kid, "typ": typ }).to_string();
+            BASE64_URL_SAFE_NO_PAD.encode(header).into()
+        };
+        Ok(Self { key, header: header("JWT"), logout_header: header("logout+jwt"), jwks })
     }
 
     /// A fresh RSA key of 2048 bits, likewise: what every client of OpenID Connect verifies (OIDC Core
@@ -130,8 +134,22 @@ impl Signer {
     ///
     /// [`SignerError::NoRandomness`], when the signature can't be made.
     pub fn sign(&self, claims: &serde_json::Value) -> Result<String, SignerError> {
+        self.sign_under(&self.header, claims)
+    }
+
+    /// The same for a logout token, which its header tells from an ID token (Back-Channel Logout 1.0
+    /// §2.4).
+    ///
+    /// # Errors
+    ///
+    /// [`SignerError::NoRandomness`], when the signature can't be made.
+    pub fn sign_logout(&self, claims: &serde_json::Value) -> Result<String, SignerError> {
+        self.sign_under(&self.logout_header, claims)
+    }
+
+    fn sign_under(&self, header: &str, claims: &serde_json::Value) -> Result<String, SignerError> {
         let mut jws = String::with_capacity(768);
-        jws.push_str(&self.header);
+        jws.push_str(header);
         jws.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut jws);
         let random = SystemRandom::new();

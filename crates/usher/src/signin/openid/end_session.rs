@@ -58,5 +58,6 @@ fn is_about(live: &LiveSession, client: &OpenIdClient, hint: Option<&Value>) -> 
     let says = |name: &str, expected: &str| {
         hint.and_then(|claims| claims.get(name)?.as_str()).is_some_and(|text| text == expected)
     };
-    says("sid", &session_id(live.session(), &client.id)) && says("sub", &subject(live.signed_in()))
+    says("sid", &session_id(&live.session().id, &client.id))
+        && says("sub", &subject(live.signed_in()))
 }

@@ -7,10 +7,12 @@
 //! | app | codes and refresh tokens to tokens | `token` |
 //! | app | what it may know; tokens given back | `userinfo` |
 //! | browser | sign-out that began at an app | `end_session` |
+//! | we | apps are told that a session ended | `logout` |
 //! | everybody | metadata and keys | here |
 
 mod authorize;
 mod end_session;
+mod logout;
 mod token;
 mod userinfo;
 
@@ -20,7 +22,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
 use usher_rules::{
     openid::{AUTHORIZE, DISCOVERY, END_SESSION, JWKS, OAUTH_METADATA, REVOKE, TOKEN, USERINFO},
-    plan::{OpenIdClient, Scope},
+    plan::{OpenIdClient, Plan, Scope},
     policy::{Facts, RequestFacts, Verdict},
     session::{Means, SignedIn},
     time::UnixTime,
@@ -67,7 +69,11 @@ impl SignInRoom {
 
 /// Who we are to apps: the same however the browser came here.
 fn issuer(ask: &Ask) -> String {
-    ask.plan().sign_in.authenticate.to_string()
+    issuer_of(ask.plan())
+}
+
+fn issuer_of(plan: &Plan) -> String {
+    plan.sign_in.authenticate.to_string()
 }
 
 /// What the client's policy says of somebody who asked from there. A program is nobody who signs in.
@@ -121,6 +127,8 @@ fn metadata(ask: &Ask) -> Response<Body> {
             "preferred_username", "email", "email_verified", "groups",
         ],
         "authorization_response_iss_parameter_supported": true,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,

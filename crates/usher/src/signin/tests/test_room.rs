@@ -181,6 +181,7 @@ impl TestRoom {
             local: Arc::new(Forgetful),
             assertions: Arc::new(FixedAssertions),
             grants: Arc::new(NoGrants),
+            logouts: Arc::new(NoGrants),
             id_token_keys: Arc::default(),
             journal: Arc::clone(&notes) as Arc<dyn SignInJournal>,
         });

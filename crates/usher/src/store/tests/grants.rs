@@ -1,5 +1,8 @@
 use usher_rules::{
-    openid::{Grant, GrantId, GrantRefusal, GrantStep, Grants, MOST_GRANTS, SPENT_AFTER},
+    openid::{
+        Grant, GrantId, GrantRefusal, GrantStep, Grants, LogoutStep, Logouts as _, LogoutsDue,
+        MOST_GRANTS, MOST_LOGOUTS, SPENT_AFTER, next_try,
+    },
     plan::Scopes,
     session::SessionId,
     time::UnixTime,
@@ -113,4 +116,94 @@ async fn grants_are_gone_with_their_session() {
     store.sweep(now).await.unwrap();
     let over = store.take(look(), now).await;
     assert_eq!(over, Err(GrantRefusal::Over));
+}
+
+fn redeemed_in(session: &SessionId, number: u8, client: &str) -> GrantStep {
+    let grant = grant(number, 100);
+    let (session, client) = (session.clone(), client.into());
+    GrantStep::Redeem(Box::new(Grant { session, client, over_at: 200, ..grant }))
+}
+
+/// Whoever ends a session, each app that got something in it is to be told, once; and a crash in between
+/// forgets none.
+#[tokio::test]
+async fn apps_of_a_session_that_ends_are_told_of_after_a_restart_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let now = UnixTime::from_seconds(150);
+    for (number, person) in [(1, "ann"), (2, "eve")] {
+        let live = store.insert(session(number, person)).await.unwrap();
+        for (grant, client) in [(0, "photos"), (1, "photos"), (2, "phone")] {
+            let step = redeemed_in(&live.session().id, number * 10 + grant, client);
+            store.take(step, now).await.unwrap();
+        }
+    }
+    assert_eq!(store.due(now).await.unwrap(), LogoutsDue::default(), "nothing has ended");
+    let ann = session(1, "ann").session.id;
+    store.end(&ann).await.unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    let due = store.due(now).await.unwrap().logouts;
+    let mut told: Vec<_> = due.iter().map(|one| (&*one.client, &*one.person)).collect();
+    told.sort_unstable();
+    assert_eq!(told, [("phone", "ann"), ("photos", "ann")]);
+    assert!(due.iter().all(|one| one.session == ann));
+
+    store.settle(LogoutStep::Over(due[0].id), now).await.unwrap();
+    store.settle(LogoutStep::Away(due[1].client.clone()), now).await.unwrap();
+    assert_eq!(store.due(now).await.unwrap().logouts, [], "one is told, one waits");
+    let mut at = now;
+    let mut tries = 1;
+    while let Some(next) = next_try(tries, at) {
+        at = next;
+        assert_eq!(store.due(at).await.unwrap().logouts, [due[1].clone()]);
+        tries += 1;
+        let given_up = store.settle(LogoutStep::Again(due[1].id), at).await.unwrap();
+        assert_eq!(given_up, usize::from(next_try(tries, at).is_none()));
+    }
+    assert_eq!(store.due(UnixTime::MAX).await.unwrap().logouts, [], "given up");
+}
+
+/// Its time was the apps' time as well.
+#[tokio::test]
+async fn apps_of_a_session_that_runs_out_are_not_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let live = store.insert(session(1, "ann")).await.unwrap();
+    let id = live.session().id.clone();
+    drop(live);
+    store.take(redeemed_in(&id, 1, "photos"), UnixTime::from_seconds(150)).await.unwrap();
+    store.sweep(UnixTime::from_seconds(250)).await.unwrap();
+    assert_eq!(store.due(UnixTime::MAX).await.unwrap().logouts, []);
+}
+
+/// Apps that don't answer fill no disk, and one of them delays no other.
+#[tokio::test]
+async fn so_many_logouts_wait_and_each_client_has_its_turn() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let now = UnixTime::from_seconds(150);
+    let live = store.insert(session(1, "ann")).await.unwrap();
+    for (number, client) in [(1, "photos"), (2, "phone")] {
+        store.take(redeemed_in(&live.session().id, number, client), now).await.unwrap();
+    }
+    let fill = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
+         INSERT INTO openid_logouts (client, session_id, person_id) SELECT 'away', ?1, 'x' FROM n",
+        MOST_LOGOUTS - 1
+    );
+    let other = super::super::open::connect_again(&store.file).unwrap();
+    other.execute(&fill, [session(9, "x").session.id.as_str()]).unwrap();
+    drop(other);
+    store.end(&live.session().id).await.unwrap();
+    let due = store.due(now).await.unwrap();
+    assert!(due.is_full);
+    let of = |client: &str| due.logouts.iter().filter(|one| *one.client == *client).count();
+    let waiting = of("photos") + of("phone");
+    assert_eq!((of("away"), waiting), (16, 1), "one found room, and comes beside the others");
+    let given_up = store.settle(LogoutStep::Away("away".into()), now).await.unwrap();
+    assert_eq!(given_up, 0);
+    assert_eq!(store.due(now).await.unwrap().logouts.len(), 1);
+    store.settle(LogoutStep::Unwanted("away".into()), now).await.unwrap();
+    assert!(!store.due(UnixTime::MAX).await.unwrap().is_full);
 }

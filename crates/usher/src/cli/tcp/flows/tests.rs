@@ -4,6 +4,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
     net::UdpSocket,
@@ -24,19 +25,19 @@ fn peer(port: usize) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()))
 }
 
+type Begun = Arc<Mutex<Vec<u16>>>;
+type Waits = BoxFuture<'static, ()>;
+
 /// Flows that open at once and wait, and who has begun one.
 fn waiting(
     socket: Arc<UdpSocket>,
     losses: &Arc<Losses>,
-) -> (
-    Flows<impl Fn(Near, Queue) -> futures_util::future::BoxFuture<'static, ()>>,
-    Arc<Mutex<Vec<u16>>>,
-) {
+) -> (Flows<impl Fn(Near, Queue) -> Waits>, Begun) {
     let begun = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&begun);
     let carry = move |near: Near, queue: Queue| {
         told.lock().unwrap().push(near.peer.port());
-        let waits: futures_util::future::BoxFuture<'static, ()> = Box::pin(async move {
+        let waits: Waits = Box::pin(async move {
             let _held = (near, queue);
             pending().await
         });
@@ -148,6 +149,7 @@ async fn what_the_path_does_not_take_is_counted_and_never_cut() {
 
 /// What a program sent goes on in its order; two minutes of silence end a flow, and no sooner.
 #[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "ends with the flow that the test drives")]
 async fn a_flow_ends_in_silence_and_keeps_its_order() {
     let (near, _program, losses) = flow().await;
     let (program, queue) = queue(&near);
