@@ -299,7 +299,7 @@ fn every_example_config_is_accepted() {
     let [whole, provider] = blocks(&readme, "yaml")[..] else { panic!("README.md shows two") };
     let provider_page = root().join("docs/guides/openid-provider.md");
     let provider_page = fs::read_to_string(provider_page).unwrap();
-    let [openid] = blocks(&provider_page, "yaml")[..] else { panic!("the guide shows one") };
+    let [openid, told] = blocks(&provider_page, "yaml")[..] else { panic!("it shows two") };
     let [jellyfin, seats, apps] = blocks(&guide, "yaml")[..] else { panic!("it shows three") };
     for (name, text) in [
         ("README.md", whole.to_owned()),
@@ -308,6 +308,7 @@ fn every_example_config_is_accepted() {
         ("docs/guides/jellyfin.md, no second sign-in", format!("{jellyfin}{seats}")),
         ("docs/guides/jellyfin.md, apps", apps.to_owned()),
         ("docs/guides/openid-provider.md", openid.to_owned()),
+        ("docs/guides/openid-provider.md, told of the end", told.to_owned()),
         ("docs/guides/programs.md", account.to_owned()),
         ("docs/guides/programs.md, tokens", tokens.to_owned()),
         ("deploy/usher/config.yaml", compose),

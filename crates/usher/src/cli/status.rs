@@ -15,6 +15,8 @@ use usher_rules::{
     time::{Clock as _, UnixTime},
 };
 
+use jellyfins::Reader;
+
 use super::{
     data_dir::{NoDataDir, data_dir, is_root},
     service::tell_of_another,
@@ -117,7 +119,8 @@ pub fn status(args: &StatusArgs) -> ExitCode {
         let served = report(plan, dir, now);
         let all_count = show_status(&served, now, args.json, out)?;
         let is_local = |one: &Served| matches!(one.source, Source::Local | Source::Meanwhile);
-        let all_ready = jellyfins::show(plan, args.json, out)?;
+        let reader = if args.json { Reader::Program } else { Reader::Person };
+        let all_ready = jellyfins::show(plan, reader, out)?;
         let all_count = all_count && all_ready && is_well?;
         match root(&dir.join("authority/ca.pem")).filter(|_| served.iter().any(is_local)) {
             Some(root) => Ok(show_root(&root, now, args.json, out)? && all_count),

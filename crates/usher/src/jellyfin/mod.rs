@@ -12,6 +12,7 @@ mod bound;
 mod by_password;
 mod devices;
 mod farewell;
+mod held;
 mod hold;
 mod keys;
 mod legacy;

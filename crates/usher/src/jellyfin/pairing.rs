@@ -43,7 +43,7 @@ use super::{
     bound::BoundApps,
     by_password::ByPassword,
     farewell::tell,
-    hold::Held,
+    held::Held,
     keys::Keys,
     not_let_in::{NotLetIn, owner},
     place::{leads_to, place_of, server_of, servers_of},

@@ -18,7 +18,6 @@ const TRUTHS: &[(&str, &str, &str)] = &[
     ("usher", "cli/status.rs show_status", "`--json`, as it was typed"),
     ("usher", "cli/status.rs show_root", "`--json`, as it was typed"),
     ("usher", "cli/people.rs by", "`--password-stdin`, as it was typed"),
-    ("usher", "doctor/certificates.rs tried", "whether usher runs, asked before"),
     ("usher", "doctor/names.rs judged", "whether the plan asks the world, worked out before"),
     ("usher", "certs/acme/client.rs adopt", "whether there is a plain port"),
     ("usher", "certs/acme/dns/rfc2136.rs why", "whether there is a key"),

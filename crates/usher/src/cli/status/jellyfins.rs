@@ -10,14 +10,23 @@ use usher_rules::{
 
 use crate::doctor::{block_on, standings};
 
+/// Who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Somebody at a terminal.
+    Person,
+    /// A program.
+    Program,
+}
+
 /// A block for each, asked now; whether all are ready.
-pub(super) fn show(plan: &Plan, as_json: bool, out: &mut dyn Write) -> io::Result<bool> {
+pub(super) fn show(plan: &Plan, reader: Reader, out: &mut dyn Write) -> io::Result<bool> {
     let mut all_ready = true;
     for (route, state) in block_on(standings(plan))? {
         all_ready &= matches!(state, ServerState::Ready(_));
-        match as_json {
-            true => writeln!(out, "{}", to_json(&route, state))?,
-            false => text(&route, state, out)?,
+        match reader {
+            Reader::Program => writeln!(out, "{}", to_json(&route, state))?,
+            Reader::Person => text(&route, state, out)?,
         }
     }
     Ok(all_ready)

@@ -95,9 +95,9 @@ mod tests {
             json!(7),
         ];
         let expected = "\
-https://tv.test                                                    TV: films
+https://tv.test                                                   TV: films
 tcp+https://p.test/db:5432  usher tcp tcp+https://p.test/db:5432
-udp+https://dns.test:53     usher udp dns.test:53                  [2Jns
+udp+https://dns.test:53     usher udp dns.test:53                 [2Jns
 
 ";
         assert_eq!(table(&routes), expected);

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod callback;
+mod forgetful;
 mod machine;
 mod pages;
 mod provider;

@@ -22,13 +22,13 @@ use usher_rules::{
     time::{Now, UnixTime},
 };
 
+use super::forgetful::Forgetful;
 use crate::{
     request::{
-        Anchor, Assertions, Body, LocalAuthority, OwnPages, OwnRequest, Prompt, Remembered,
-        SignInJournal, SignInNeeded, SignInNote,
+        Assertions, Body, OwnPages, OwnRequest, Prompt, SignInJournal, SignInNeeded, SignInNote,
         identify::{
-            Found, Identity, LiveSession, Rejection, SessionStore, StoreError,
-            contract::end_each_of, memory::MemorySessions,
+            Found, Identity, LiveSession, Rejection, SessionStore, contract::end_each_of,
+            memory::MemorySessions,
         },
     },
     signin::{SignInDeps, SignInRoom, provider::Providers},
@@ -70,29 +70,6 @@ impl PasswordCheck for Passwords {
 
     fn owner<'a>(&'a self, _email: &'a str) -> BoxFuture<'a, Option<Member>> {
         Box::pin(async { None })
-    }
-}
-
-/// Keeps nothing.
-struct Forgetful;
-
-impl Remembered for Forgetful {
-    fn recall<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Option<Vec<u8>>> {
-        Box::pin(async { None })
-    }
-
-    fn remember<'a>(
-        &'a self,
-        _name: &'a str,
-        _value: &'a [u8],
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
-impl LocalAuthority for Forgetful {
-    fn anchor(&self, _host: &str) -> Option<Anchor> {
-        None
     }
 }
 
@@ -166,15 +143,15 @@ impl TestRoom {
 
     pub fn with(plan: Plan) -> Self {
         let keys = Arc::new(Keys::derive(&Secret::new([1; 32]), &Secret::new([2; 32])).unwrap());
-        let sessions = Arc::new(MemorySessions::default());
-        let notes = Arc::new(Notes::default());
+        let (sessions, notes) = (Arc::<MemorySessions>::default(), Arc::<Notes>::default());
+        let none = Arc::<NoAccounts>::default();
         let mut room = SignInRoom::new(SignInDeps {
-            sessions: Arc::clone(&sessions) as Arc<dyn SessionStore>,
+            sessions: Arc::clone(&sessions) as _,
             passwords: Arc::new(Passwords),
-            accounts: Arc::<NoAccounts>::default(),
-            people_admin: Arc::<NoAccounts>::default(),
-            app_passwords: Arc::<NoAccounts>::default(),
-            enrolled: Arc::<NoAccounts>::default(),
+            accounts: Arc::clone(&none) as _,
+            people_admin: Arc::clone(&none) as _,
+            app_passwords: Arc::clone(&none) as _,
+            enrolled: none,
             keys: Arc::clone(&keys),
             hosted: HostedKey::derive(&Secret::new([1; 32])),
             remembered: Arc::new(Forgetful),
@@ -188,7 +165,8 @@ impl TestRoom {
         // Longer than any machine takes: a lie of silence is told with the clock stopped.
         room.providers = Providers::new(Duration::from_secs(60));
         let (now, monotonic) = (AtomicU64::new(START), Instant::now());
-        Self { room, plan: Mutex::new(Arc::new(plan)), keys, sessions, notes, now, monotonic }
+        let plan = Mutex::new(Arc::new(plan));
+        Self { room, plan, keys, sessions, notes, now, monotonic }
     }
 
     pub fn later(&self, seconds: u64) {

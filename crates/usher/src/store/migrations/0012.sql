@@ -30,6 +30,6 @@ WHEN EXISTS (SELECT 1 FROM openid_apps WHERE session_id = OLD.id)
 BEGIN
     INSERT INTO openid_logouts (client, session_id, person_id)
     SELECT client, OLD.id, OLD.person_id FROM openid_apps
-    WHERE session_id = OLD.id AND (SELECT count(*) FROM openid_logouts) < 10000;
+    WHERE session_id = OLD.id LIMIT max(0, 10000 - (SELECT count(*) FROM openid_logouts));
     DELETE FROM openid_apps WHERE session_id = OLD.id;
 END;
