@@ -187,7 +187,7 @@ async fn a_tunnel_s_client_shows_its_certificate_and_says_what_is_wrong_with_it(
         (Some((&own.0, &nothing)), 2, unused(&nothing, "it holds no private key")),
         (Some((&nothing, &own.1)), 2, unused(&nothing, "it holds no certificate")),
     ] {
-        let mut more = vec!["ssh.test:22", "--listen", "-", "--token-file", &token];
+        let mut more = vec!["tcp", "ssh.test:22", "--listen", "-", "--token-file", &token];
         if let Some((cert, key)) = shown {
             more.extend(["--client-cert", cert.as_str(), "--client-key", key.as_str()]);
         }
