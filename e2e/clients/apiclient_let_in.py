@@ -71,7 +71,7 @@ def main():
          "film": film["Name"], "poster": poster.headers["content-type"], "parts": parts})
 
     # Where its socket is closed it asks for another at once, and again: it is told that it may not.
-    refused = until(events, lambda message, data: message == "WebSocketError" and hasattr(data, "status_code"))
+    refused = until(events, lambda message, data: message == "WebSocketError" and getattr(data, "status_code", None) == 401)
     client.wsc.stop = True
     video = jellyfin.video_url(film["Id"], source)
     try:

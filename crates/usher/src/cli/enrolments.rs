@@ -144,7 +144,9 @@ fn one_line(kept: &EnrolledDevice) -> String {
         Some(_) => "approved",
         None => "waits for approval",
     };
-    format!("{id}  {called}  {label}  {site}  since {since}  {state}")
+    let line = format!("{id}  {called}  {label}  {site}  since {since}  {state}");
+    // A provider says what they are called, and moves no cursor with it.
+    line.chars().filter(|c| !c.is_control()).collect()
 }
 
 fn json_line(kept: &EnrolledDevice) -> String {

@@ -52,7 +52,8 @@ pub(super) struct BoundApps {
 struct Device {
     session: SessionId,
     at: DeviceAt,
-    reader: Reader,
+    /// Nobody of a browser, which shows a page of ours.
+    reader: Option<Reader>,
 }
 
 /// Who reads what an app is told.
@@ -86,7 +87,7 @@ impl BoundApps {
         };
         let mut by_token = self.by_token.write().unwrap_or_else(PoisonError::into_inner);
         let language = app.language.as_deref().and_then(Language::of_tag).unwrap_or_default();
-        let reader = Reader { user: app.user.clone(), language };
+        let reader = app.seat.is_none().then(|| Reader { user: app.user.clone(), language });
         by_token.insert(token, Arc::new(Device { session, at, reader }));
     }
 
@@ -298,7 +299,7 @@ impl BoundApps {
             // Known as ended before it is unknown as somebody's.
             let Some(device) = by_token.remove(&token) else { continue };
             gone.insert(token, device.at.clone());
-            untold.push((device.at.clone(), device.reader.clone()));
+            untold.extend(device.reader.clone().map(|reader| (device.at.clone(), reader)));
         }
         let is_free = |at: &&DeviceAt| by_token.values().all(|other| other.at != **at);
         let mut due: Vec<_> = gone.values().filter(is_free).cloned().collect();

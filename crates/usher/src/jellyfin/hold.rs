@@ -40,14 +40,17 @@ impl Pairing {
         let name = &*given.name;
         let password = given.password.expose_str().unwrap_or_default();
         let network = Network::of(asked.visitor);
-        let Some(_until_it_is_answered) = self.held.take(network) else {
-            return too_many(HELD_FOR);
-        };
         let from = format!("{network:?}");
         let AppNames { client, device_id, .. } = &app;
         let parts = [name, password, &**client, &**device_id, &*from];
         let Some(secret) = self.held.secret(&parts) else {
             return failed(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        if let Some(answer) = self.with(server, |all| all.exchange(&secret, asked.now.monotonic)) {
+            return of_type(StatusCode::OK, answer); // somebody said yes while it was away
+        }
+        let Some(_until_it_is_answered) = self.held.take(network) else {
+            return too_many(HELD_FOR);
         };
         let shown: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
         if let Err(TooMany { retry_after }) = self.comes(asked, server, (shown, app), &secret) {

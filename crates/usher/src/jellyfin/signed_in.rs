@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, header};
 use usher_rules::{
     app_passwords::AppOnDevice,
     jellyfin::{NameAndPassword, Tried, pairing::AppNames},
@@ -205,10 +205,14 @@ impl Pairing {
     }
 }
 
-/// Does the route keep a sign-in waiting until somebody says yes to it?
+/// Does the route keep a sign-in waiting until somebody says yes to it? Not for a page of elsewhere:
+/// every site that is open in the house would be in its network, and would read the token.
 fn is_held(asked: AppRequest<'_>) -> bool {
     let settings = asked.route.jellyfin.as_deref();
-    settings.is_some_and(|settings| settings.passwords == PasswordSignIn::Held)
+    let own = format!("https://{}", asked.authority);
+    let origin = asked.head.headers.get(header::ORIGIN);
+    origin.is_none_or(|origin| origin.as_bytes() == own.as_bytes())
+        && settings.is_some_and(|settings| settings.passwords == PasswordSignIn::Held)
 }
 
 /// The session that an app gets by it, without the app; whatever of it is wrong is said.

@@ -18,7 +18,7 @@ use usher_pages::{
 use usher_rules::{
     enrolment::{ANY_KIND, EnrolledDevice},
     names::Origin,
-    plan::Level,
+    plan::{BUILTIN, Level},
     signin::{
         BindingUse, BrowserBinding, Goal, Params, SIGN_IN, Target, UrlRefusal, param, same_origin,
         sign_url,
@@ -74,9 +74,7 @@ impl SignInRoom {
             Err(response) => return response,
         };
         if errand.kind != ANY_KIND {
-            let contact = ask.plan().contact.as_deref().map(Contact);
-            let page = NoDevices { host: ask.host(), contact, receipt: ask.receipt() };
-            return answer::error(ask, &page);
+            return no_devices(ask);
         }
         match &errand.target {
             None if !here => return answer::found(&format!("{}{PAGE}", ask.authenticate())),
@@ -88,6 +86,9 @@ impl SignInRoom {
         let Some(live) = self.whose_devices(ask, &errand) else {
             return self.sign_in_first(ask, &errand, Prompt::IfNeeded).await;
         };
+        if !is_told_apart(ask, &live) {
+            return no_devices(ask);
+        }
         match *ask.method() {
             Method::POST => self.enrolments_posted(ask, &errand, &live).await,
             _ if errand.target.is_some() && is_proven(&live) => self.proven(ask, &errand, &live),
@@ -326,4 +327,15 @@ fn is_proven(live: &LiveSession) -> bool {
 fn called(live: &LiveSession) -> &str {
     let person = live.person();
     if person.email.is_empty() { &person.id } else { &person.email }
+}
+
+/// Two providers may call two people by the same id, and a device belongs to an id: where there are
+/// several, only whom we know ourselves has devices.
+fn is_told_apart(ask: &Ask, live: &LiveSession) -> bool {
+    *live.session().idp_id == *BUILTIN || ask.plan().sign_in.providers.listed().count() < 2
+}
+
+fn no_devices(ask: &Ask) -> Response<Body> {
+    let contact = ask.plan().contact.as_deref().map(Contact);
+    answer::error(ask, &NoDevices { host: ask.host(), contact, receipt: ask.receipt() })
 }

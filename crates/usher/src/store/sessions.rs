@@ -137,7 +137,12 @@ impl Store {
             forget_their_passwords(db, &ids)?;
             delete(db, &ids)
         };
-        self.writer.revoke(work, move |()| sessions.ended(&gone)).await
+        let settle = move |()| {
+            // An app that signs in again keeps its session's id, and may have done so meanwhile.
+            sessions.end(&gone);
+            sessions.ended(&gone);
+        };
+        self.writer.revoke(work, settle).await
     }
 }
 

@@ -45,11 +45,14 @@ pub fn run(args: &Args) -> ExitCode {
     })
 }
 
+/// A longer address moves its own line alone.
+const WIDEST: usize = 80;
+
 /// A line for each: where it is, what opens it, and what its config says of it.
 fn table(routes: &[Value]) -> String {
     let rows: Vec<_> = routes.iter().map(row).collect();
     let width = |column: fn(&[String; 3]) -> &String| {
-        rows.iter().map(|row| column(row).chars().count()).max().unwrap_or_default()
+        rows.iter().map(|row| column(row).chars().count()).max().unwrap_or_default().min(WIDEST)
     };
     let (from, opens) = (width(|[from, ..]| from), width(|[_, opens, _]| opens));
     let lines = rows.iter().map(|[address, command, words]| {

@@ -111,7 +111,8 @@ where
 
 /// Does whoever has it open hear of the end on its screen? Apps do, by their socket.
 fn is_told_why(standing: &Standing, why: PermitEnd) -> bool {
-    let is_app = standing.session().is_some_and(|live| live.session().app.is_some());
+    let app = standing.session().and_then(|live| live.session().app.as_ref());
+    let is_app = app.is_some_and(|app| app.seat.is_none());
     is_app && why == PermitEnd::SessionEnded
 }
 

@@ -1,5 +1,6 @@
 -- Apps that got a grant in a session, and those of them that are to be told that it ended. Whoever deletes
--- the session, in whichever process, leaves that here in the same commit. A session that ran out has no
+-- the session, in whichever process, leaves that here in the same commit. No client and no person takes
+-- all of the room. A session that ran out has no
 -- apps left by then: its time was theirs.
 
 CREATE TABLE openid_apps (
@@ -24,12 +25,17 @@ CREATE TABLE openid_logouts (
 ) STRICT;
 
 CREATE INDEX openid_logouts_due ON openid_logouts (next_at);
+CREATE INDEX openid_logouts_by_client ON openid_logouts (client);
+CREATE INDEX openid_logouts_by_person ON openid_logouts (person_id);
 
 CREATE TRIGGER an_app_is_told AFTER DELETE ON sessions
 WHEN EXISTS (SELECT 1 FROM openid_apps WHERE session_id = OLD.id)
 BEGIN
     INSERT INTO openid_logouts (client, session_id, person_id)
     SELECT client, OLD.id, OLD.person_id FROM openid_apps
-    WHERE session_id = OLD.id LIMIT max(0, 10000 - (SELECT count(*) FROM openid_logouts));
+    WHERE session_id = OLD.id
+    AND (SELECT count(*) FROM openid_logouts AS w WHERE w.client = openid_apps.client) < 2500
+    AND (SELECT count(*) FROM openid_logouts AS w WHERE w.person_id = OLD.person_id) < 500
+    LIMIT max(0, 10000 - (SELECT count(*) FROM openid_logouts));
     DELETE FROM openid_apps WHERE session_id = OLD.id;
 END;
