@@ -317,6 +317,25 @@ impl BoundApps {
         untold.extract_if(.., |(other, _)| other == at).map(|(_, reader)| reader).collect()
     }
 
+    /// Had somebody an app on that device whose token counts at the server yet, and nobody has now?
+    pub(super) async fn is_left_over(&self, at: &DeviceAt) -> bool {
+        let on_it: Vec<_> = {
+            let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
+            by_token
+                .values()
+                .filter(|device| device.at == *at)
+                .map(|it| it.session.clone())
+                .collect()
+        };
+        for session in &on_it {
+            if !matches!(look_up(&*self.sessions, session).await, Ok(None)) {
+                return false;
+            }
+        }
+        let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
+        !on_it.is_empty() || ended.values().any(|other| other == at)
+    }
+
     /// A server has dropped a device: nothing that it had there works any more.
     pub(super) async fn dropped(&self, at: &DeviceAt) {
         let tokens: Vec<_> = {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use usher_rules::{
     jellyfin::{
-        TokenHash,
+        DeviceAt, TokenHash,
         pairing::{AppNames, Owner, PairingId},
     },
     plan::BUILTIN,
@@ -15,7 +15,7 @@ use usher_rules::{
 };
 
 use super::{
-    api::{Account, Minted},
+    api::{Account, Api, Minted, NotDone},
     bound::BOUND_FOR,
     not_let_in::{NotLetIn, owner},
     pairing::Pairing,
@@ -90,7 +90,7 @@ impl Pairing {
         let until = self.until(live, asked.now.wall).await?;
         let api = self.api(asked.route, server)?;
         let account = self.account(asked, &api, live).await?;
-        let minted = api.mint(app, &account).await?;
+        let minted = self.minted((asked, server), &api, (app, &account)).await?;
         let bound = bound_app(asked, (server, &account), (app, by), &minted);
         let new = session(asked, live, bound, until)?;
         match self.bound.bind(new, live).await {
@@ -100,6 +100,22 @@ impl Pairing {
                 Err(error.into())
             }
         }
+    }
+
+    /// A token for an app. What somebody had on its device ends at the server first: beside a new one
+    /// there its token would count on.
+    pub(super) async fn minted(
+        &self,
+        (asked, server): (AppRequest<'_>, &str),
+        api: &Api<'_>,
+        (app, account): (&AppNames, &Account),
+    ) -> Result<Minted, NotDone> {
+        let (server, host) = (server.into(), host_of(asked));
+        let at = DeviceAt { server, host, device_id: app.device_id.clone() };
+        if self.bound.is_left_over(&at).await {
+            let _is_asked_again_later = api.end_device(&at.device_id).await;
+        }
+        api.mint(app, account).await
     }
 
     /// Until when it is theirs: a guest's apps end with their visit.

@@ -182,7 +182,7 @@ impl Pairing {
             self.bound.end(&before).await?; // its token is another user's, and would be good yet
             return Err(NotSignedIn::Wrong("they have another user at the server than before"));
         }
-        let minted = api.mint(app, &account).await?;
+        let minted = self.minted((asked, server), &api, (app, &account)).await?;
         let bound = bound_app(asked, (server, &account), (app, LetInBy::Password), &minted);
         new.session.browser = Some(bound.shown().into());
         new.session.app = Some(Box::new(bound));

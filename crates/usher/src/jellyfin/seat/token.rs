@@ -166,7 +166,7 @@ impl Pairing {
             device_id: device_id.clone(),
             version: server.version.as_str().into(),
         };
-        let minted = api.mint(&app, account).await?;
+        let minted = self.minted((*asked, seating.server), api, (&app, account)).await?;
         let hash = TokenHash::of(minted.token.expose());
         let bound = BoundApp {
             token: data_encoding::HEXLOWER.encode(&hash.0).into(),

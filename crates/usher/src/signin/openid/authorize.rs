@@ -127,6 +127,7 @@ fn is_recent(ask: &Ask, request: &AuthorizationRequest<'_>, live: &LiveSession) 
     let at = live.session().sign_in.moment(ask.wall());
     let is_anew = since(ask).zip(at).is_some_and(|(since, at)| at.plus(CLOCK_SKEW) >= since);
     let is_young = match request.max_age {
+        Some(0) => false, // asks for a sign-in, as `prompt=login` does (OIDC Core §3.1.2.1)
         Some(most) => at.is_some_and(|at| at.plus(Duration::from_secs(most)) >= ask.wall()),
         None => true,
     };
