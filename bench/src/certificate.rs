@@ -42,6 +42,11 @@ impl Certificate {
         Ok(Self { chain, key, roots: roots.into() })
     }
 
+    /// What trusts it and nothing else.
+    pub fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.roots)
+    }
+
     /// A client that speaks this protocol only.
     pub fn client(&self, alpn: &[u8]) -> Result<Arc<ClientConfig>, Failure> {
         let mut config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())

@@ -90,9 +90,18 @@ impl Client {
     }
 
     /// A connection that speaks HTTP.
-    #[expect(clippy::disallowed_methods, reason = "ends with the connection that it drives")]
     pub async fn connect(&self, protocol: Protocol) -> Result<Connection, Failure> {
-        let io = TokioIo::new(self.tls(protocol).await?);
+        self.connect_from(Ipv4Addr::LOCALHOST, protocol).await
+    }
+
+    /// The same from another address of loopback.
+    #[expect(clippy::disallowed_methods, reason = "ends with the connection that it drives")]
+    pub async fn connect_from(
+        &self,
+        from: Ipv4Addr,
+        protocol: Protocol,
+    ) -> Result<Connection, Failure> {
+        let io = TokioIo::new(self.tls_from(from, protocol).await?);
         match protocol {
             Protocol::Http1 => {
                 let (sender, driver) =

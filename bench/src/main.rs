@@ -50,6 +50,9 @@ fn run() -> Result<bool, Failure> {
         let rounds = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
         return steps::repeat(&step, rounds).map(|()| true);
     }
+    if what == "handshakes" {
+        return compare::handshakes(arguments);
+    }
     let options = Options::parse(arguments)?;
     match &*what {
         "measure" => measure::run(&options),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::failure::Failure;
+use crate::{compare::Programs, failure::Failure};
 
 /// What was asked for.
 #[derive(Debug)]
@@ -19,6 +19,16 @@ pub struct Options {
     pub renew: bool,
     /// Of a siege, only the kinds whose name has this in it; of tunnels, `crowd` or `speed`.
     pub kind: Option<String>,
+    /// Of a comparison, only these take part; all where none is named.
+    pub contenders: Vec<String>,
+    /// Of a comparison, only these tests; all where none is named.
+    pub tests: Vec<String>,
+    /// How often everything is measured.
+    pub repetitions: Option<usize>,
+    /// Where what was found is written.
+    pub json: Option<PathBuf>,
+    /// Where peers lie that no package brings.
+    pub programs: Programs,
 }
 
 impl Options {
@@ -31,6 +41,11 @@ impl Options {
             short: false,
             renew: false,
             kind: None,
+            contenders: Vec::new(),
+            tests: Vec::new(),
+            repetitions: None,
+            json: None,
+            programs: Programs::default(),
         };
         while let Some(word) = words.next() {
             match &*word {
@@ -40,10 +55,28 @@ impl Options {
                 "--before" => options.before = words.next().map(PathBuf::from),
                 "--peers-only" => options.usher = None,
                 "--kind" => options.kind = words.next(),
+                "--contenders" => options.contenders = list(words.next()),
+                "--tests" => options.tests = list(words.next()),
+                "--reps" => options.repetitions = Some(repetitions(words.next())?),
+                "--json" => options.json = words.next().map(PathBuf::from),
+                "--envoy" => options.programs.envoy = words.next().map(PathBuf::from),
+                "--caddy" => options.programs.caddy = words.next().map(PathBuf::from),
                 "--profile" => options.profile = words.next().unwrap_or_default(),
                 other => return Err(Failure::Usage(format!("`{other}` is no option here"))),
             }
         }
         Ok(options)
     }
+}
+
+/// What stands between commas.
+fn list(word: Option<String>) -> Vec<String> {
+    let word = word.unwrap_or_default();
+    word.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect()
+}
+
+fn repetitions(word: Option<String>) -> Result<usize, Failure> {
+    let word = word.unwrap_or_default();
+    let count = word.parse().ok().filter(|count| (1..=99).contains(count));
+    count.ok_or_else(|| Failure::Usage(format!("--reps `{word}`: a number from 1 to 99")))
 }

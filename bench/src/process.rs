@@ -38,6 +38,17 @@ impl Process {
         self.status("VmRSS:")
     }
 
+    /// Proportional set size of the whole process tree now, in KiB (`proc(5)`, `smaps_rollup`).
+    pub fn proportional(&self) -> Result<u64, Failure> {
+        let own = [self.id()].into_iter().chain(children(self.id())?);
+        own.map(|id| {
+            let file = PathBuf::from(format!("/proc/{id}/smaps_rollup"));
+            let text = fs::read_to_string(&file).map_err(Failure::io("smaps_rollup"))?;
+            field(&text, "Pss:").ok_or(Failure::Proc(file))
+        })
+        .sum()
+    }
+
     /// The most resident memory since [`Self::forget_peak`], in KiB.
     pub fn peak(&self) -> Result<u64, Failure> {
         self.status("VmHWM:")
@@ -60,9 +71,7 @@ impl Process {
     fn status(&self, field: &str) -> Result<u64, Failure> {
         let file = self.proc("status");
         let text = fs::read_to_string(&file).map_err(Failure::io("status"))?;
-        text.lines()
-            .find_map(|line| line.strip_prefix(field)?.split_whitespace().next()?.parse().ok())
-            .ok_or(Failure::Proc(file))
+        self::field(&text, field).ok_or(Failure::Proc(file))
     }
 
     fn proc(&self, file: &str) -> PathBuf {
@@ -83,6 +92,11 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The figure behind a name, in whatever unit stands behind it.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
 }
 
 /// Waits: for another process, whose clock nobody turns.

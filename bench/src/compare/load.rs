@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::{LOAD_CORE, nginx::FILM};
+use super::{LOAD_CORE, peers::FILM};
 use crate::{failure::Failure, front_door::HOST};
 
 /// Clients offer one cipher and one group, so that all servers do the same cryptography.
@@ -36,6 +36,8 @@ const BROWSER: &[(&str, &str)] = &[
 
 /// How long each load of small requests lasts, in seconds.
 const SECONDS: u32 = 3;
+/// How many handshakes are one load.
+const HANDSHAKES: u32 = 3000;
 /// How many films are watched at once in one load.
 const FILMS: u32 = 8;
 
@@ -50,11 +52,25 @@ pub enum Scenario {
     Film1,
     /// Eight films of 256 MiB, HTTP/2.
     Film2,
+    /// A full TLS handshake and one small request, 32 at once.
+    Handshake,
 }
 
 impl Scenario {
     /// In the order in which they are run.
-    pub const ALL: [Self; 4] = [Self::Small1, Self::Small2, Self::Film1, Self::Film2];
+    pub const ALL: [Self; 5] =
+        [Self::Small1, Self::Small2, Self::Handshake, Self::Film1, Self::Film2];
+
+    /// As it is asked for with `--tests`, and as the results name it.
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::Small1 => "small-h1",
+            Self::Small2 => "small-h2",
+            Self::Film1 => "film-h1",
+            Self::Film2 => "film-h2",
+            Self::Handshake => "handshake",
+        }
+    }
 
     /// Is it about requests, and not about films?
     pub const fn is_small(self) -> bool {
@@ -68,6 +84,7 @@ impl Scenario {
             Self::Small2 => "small requests, HTTP/2",
             Self::Film1 => "films, HTTP/1.1",
             Self::Film2 => "films, HTTP/2",
+            Self::Handshake => "full handshakes with one request",
         }
     }
 
@@ -75,6 +92,7 @@ impl Scenario {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Small1 | Self::Small2 => "CPU µs per request",
+            Self::Handshake => "CPU µs per handshake",
             Self::Film1 | Self::Film2 => "CPU s per GiB",
         }
     }
@@ -82,7 +100,7 @@ impl Scenario {
     /// Seconds per unit of work, in the unit of the tables.
     pub fn scaled(self, seconds: f64) -> f64 {
         match self {
-            Self::Small1 | Self::Small2 => seconds * 1e6,
+            Self::Small1 | Self::Small2 | Self::Handshake => seconds * 1e6,
             Self::Film1 | Self::Film2 => seconds,
         }
     }
@@ -92,12 +110,14 @@ impl Scenario {
 #[derive(Debug)]
 pub struct Load {
     openssl: PathBuf,
+    /// The folder of the certificate that is trusted.
+    trust: PathBuf,
     cookie: String,
 }
 
 impl Load {
     /// A load that sends `session` beside two cookies of the app's own.
-    pub fn new(folder: &Path, session: &str) -> Result<Self, Failure> {
+    pub fn new(folder: &Path, trust: &Path, session: &str) -> Result<Self, Failure> {
         let openssl = folder.join("openssl.cnf");
         fs::write(&openssl, OPENSSL).map_err(Failure::io("openssl.cnf"))?;
         let mut cookie = "theme=dark; jellyfin_last=7f3a19c4a5b04c55".to_owned();
@@ -105,7 +125,7 @@ impl Load {
             cookie.push_str("; ");
             cookie.push_str(session);
         }
-        Ok(Self { openssl, cookie })
+        Ok(Self { openssl, trust: trust.into(), cookie })
     }
 
     /// Runs it, and returns how many units of work were done: requests, or GiB.
@@ -128,6 +148,7 @@ impl Load {
                 )?;
                 requests_of_h2load(&said).ok_or_else(|| unclear("h2load", &said))
             }
+            Scenario::Handshake => self.handshakes(address),
             Scenario::Film1 | Scenario::Film2 => {
                 let mut words = vec!["-t1", "-m1", "-w30", "-W30", "-c", &films, "-n", &films];
                 if scenario == Scenario::Film1 {
@@ -141,6 +162,19 @@ impl Load {
                 done.map(|films| films * gib).ok_or_else(|| unclear("h2load", &said))
             }
         }
+    }
+
+    /// By this very program, on the load's core.
+    fn handshakes(&self, address: SocketAddr) -> Result<f64, Failure> {
+        let this = std::env::current_exe().map_err(Failure::io("this program"))?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", &LOAD_CORE.to_string()]).arg(this).arg("handshakes").arg(&self.trust);
+        command.args([&address.to_string(), &HANDSHAKES.to_string(), &self.cookie]);
+        let output = command.output().map_err(Failure::io("handshakes"))?;
+        if !output.status.success() {
+            return Err(unclear("handshakes", &String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(f64::from(HANDSHAKES))
     }
 
     fn output(

@@ -3,7 +3,7 @@
 //! Resident memory is the kernel's own peak (`VmHWM`), forgotten before each load, less what was
 //! resident just before. Nothing is sampled, so no peak is missed.
 
-mod sockets;
+pub mod sockets;
 mod transfer;
 pub mod upstream;
 
@@ -33,7 +33,7 @@ const SOCKETS: usize = 2_000;
 
 /// One figure beside its limit.
 #[derive(Debug)]
-struct Figure {
+pub struct Figure {
     what: String,
     kib: u64,
     limit: Option<u64>,

@@ -26,7 +26,8 @@ const AT_ONCE: usize = 32;
 /// Sockets of one household.
 const SHARED: usize = 100;
 
-type Socket = TlsStream<TcpStream>;
+/// A connection over which messages go.
+pub type Socket = TlsStream<TcpStream>;
 
 /// Opens `count`, leaves them alone for `patience`, then asks each whether it still lives.
 pub async fn idle(
@@ -53,7 +54,7 @@ pub async fn idle(
 }
 
 /// Handshakes run beside each other; the sockets come back in any order.
-async fn open(client: &Client, count: usize) -> Result<Vec<Socket>, Failure> {
+pub async fn open(client: &Client, count: usize) -> Result<Vec<Socket>, Failure> {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
     for nth in 0..count {
@@ -71,7 +72,7 @@ async fn open(client: &Client, count: usize) -> Result<Vec<Socket>, Failure> {
 }
 
 /// Whose socket that is: two thousand of one address are more than a client's share.
-fn home(nth: usize) -> Ipv4Addr {
+pub fn home(nth: usize) -> Ipv4Addr {
     let household = u8::try_from(nth / SHARED).unwrap_or(u8::MAX);
     Ipv4Addr::new(127, 0, 1, household)
 }

@@ -7,9 +7,9 @@ use std::{
     process::Command,
 };
 
-use super::{LOAD_CORE, PROXY_CORE};
+use super::{Contender, Setting};
 use crate::{
-    certificate::Certificate,
+    compare::{LOAD_CORE, PROXY_CORE},
     failure::Failure,
     front_door::{await_port, free_address},
     process::Process,
@@ -18,75 +18,53 @@ use crate::{
 /// How large the film is; it stays in the page cache.
 pub const FILM: u64 = 256 << 20;
 
-/// Three nginx: the proxies, and on the other core the upstream and an authorization service.
-#[derive(Debug)]
-pub struct Rig {
-    /// Serves the three proxy addresses.
-    pub proxy: Process,
-    /// Answers 204 with the name of a person.
-    pub authorization: Process,
-    /// A plain proxy.
-    pub plain: SocketAddr,
-    /// A proxy that asks the authorization service about each request.
-    pub auth_request: SocketAddr,
-    /// A plain proxy with 64 KiB buffers.
-    pub tuned: SocketAddr,
-    /// What all of them, and usher, forward to.
-    pub upstream: SocketAddr,
-    /// Kept so that it ends with the rest.
-    _upstream: Process,
+/// Whom the proxy stands for.
+pub const SERVED: [Contender; 3] =
+    [Contender::Nginx, Contender::NginxTuned, Contender::NginxAuthRequest];
+
+/// The app behind everybody: a small answer, a film, and what it was told of the person.
+pub fn upstream(of: &Setting<'_>) -> Result<Process, Failure> {
+    let (folder, upstream) = (of.folder, of.upstream);
+    let film = File::create(folder.join("film")).map_err(Failure::io("film"))?;
+    film.set_len(FILM).map_err(Failure::io("film"))?;
+    let (root, json) = (folder.display(), format!("{{\"pad\":\"{}\"}}", "x".repeat(1000)));
+    let app = format!(
+        "default_type application/json;\n\
+         server {{ listen {upstream} backlog=4096; root {root};\n\
+         location = /small {{ return 200 '{json}'; }}\n\
+         location = /assertion {{ return 200 $http_x_pomerium_jwt_assertion; }} }}"
+    );
+    serve(folder, "upstream", LOAD_CORE, &app, upstream)
 }
 
-impl Rig {
-    /// Starts all three and waits until they listen.
-    pub fn start(folder: &Path, certificate: &Certificate) -> Result<Self, Failure> {
-        let (upstream, auth) = (free_address()?, free_address()?);
-        let (plain, auth_request, tuned) = (free_address()?, free_address()?, free_address()?);
-        let film = File::create(folder.join("film")).map_err(Failure::io("film"))?;
-        film.set_len(FILM).map_err(Failure::io("film"))?;
-
-        let root = folder.display();
-        let json = format!("{{\"pad\":\"{}\"}}", "x".repeat(1000));
-        let app = format!(
-            "default_type application/json;\n\
-             server {{ listen {upstream} backlog=4096; root {root};\n\
-             location = /small {{ return 200 '{json}'; }}\n\
-             location = /assertion {{ return 200 $http_x_pomerium_jwt_assertion; }} }}"
-        );
-        let service = format!(
-            "server {{ listen {auth}; location / {{ add_header X-User ann@example.com; return 204; }} }}"
-        );
-        let proxies = proxies(&Proxies { certificate, upstream, auth, plain, auth_request, tuned });
-        Ok(Self {
-            _upstream: start(folder, "upstream", LOAD_CORE, &app, upstream)?,
-            authorization: start(folder, "authorization", LOAD_CORE, &service, auth)?,
-            proxy: start(folder, "proxy", PROXY_CORE, &proxies, tuned)?,
-            plain,
-            auth_request,
-            tuned,
-            upstream,
-        })
-    }
+/// Answers 204 with the name of a person.
+pub fn authorization(of: &Setting<'_>) -> Result<Process, Failure> {
+    let service = format!(
+        "server {{ listen {}; location / {{ add_header X-User ann@example.com; return 204; }} }}",
+        of.authorization
+    );
+    serve(of.folder, "authorization", LOAD_CORE, &service, of.authorization)
 }
 
-struct Proxies<'a> {
-    certificate: &'a Certificate,
-    upstream: SocketAddr,
-    auth: SocketAddr,
-    plain: SocketAddr,
-    auth_request: SocketAddr,
-    tuned: SocketAddr,
+/// One proxy that listens at three addresses.
+pub fn start(of: &Setting<'_>) -> Result<(Process, Vec<(Contender, SocketAddr)>), Failure> {
+    let (plain, tuned, asking) = (free_address()?, free_address()?, free_address()?);
+    let servers = proxies(of, [plain, tuned, asking]);
+    let process = serve(of.folder, "proxy", PROXY_CORE, &servers, tuned)?;
+    Ok((process, SERVED.into_iter().zip([plain, tuned, asking]).collect()))
 }
 
-fn proxies(of: &Proxies<'_>) -> String {
-    let Proxies { certificate, upstream, auth, plain, auth_request, tuned } = of;
-    let (chain, key) = (certificate.chain.display(), certificate.key.display());
+fn proxies(of: &Setting<'_>, [plain, tuned, asking]: [SocketAddr; 3]) -> String {
+    let Setting { upstream, authorization, .. } = of;
+    let (chain, key) = (of.certificate.chain.display(), of.certificate.key.display());
+    let socket = "location = /socket { proxy_set_header Connection upgrade; proxy_set_header Host \
+                  $http_host; proxy_set_header Upgrade $http_upgrade; proxy_pass http://app; }";
     format!(
         "ssl_certificate {chain};\n\
          ssl_certificate_key {key};\n\
          ssl_protocols TLSv1.2 TLSv1.3;\n\
          upstream app {{ server {upstream}; keepalive 512; keepalive_requests 10000000; }}\n\
-         upstream service {{ server {auth}; keepalive 512; keepalive_requests 10000000; }}\n\
+         upstream service {{ server {authorization}; keepalive 512; keepalive_requests 10000000; }}\n\
          proxy_http_version 1.1;\n\
          proxy_max_temp_file_size 0;\n\
          proxy_set_header Connection '';\n\
@@ -96,8 +74,8 @@ fn proxies(of: &Proxies<'_>) -> String {
          server {{ listen {plain} ssl http2; location / {{ proxy_pass http://app; }} }}\n\
          server {{ listen {tuned} ssl http2;\n\
          proxy_buffer_size 64k; proxy_buffers 16 64k; proxy_busy_buffers_size 128k;\n\
-         location / {{ proxy_pass http://app; }} }}\n\
-         server {{ listen {auth_request} ssl http2;\n\
+         {socket} location / {{ proxy_pass http://app; }} }}\n\
+         server {{ listen {asking} ssl http2;\n\
          location / {{ auth_request /authorize; auth_request_set $user $upstream_http_x_user;\n\
          proxy_set_header Connection ''; proxy_set_header Host $http_host;\n\
          proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-User $user;\n\
@@ -109,7 +87,7 @@ fn proxies(of: &Proxies<'_>) -> String {
 }
 
 /// One nginx of one worker, with everything it writes below `folder`.
-fn start(
+fn serve(
     folder: &Path,
     name: &str,
     core: u32,

@@ -1,0 +1,187 @@
+//! What each contender weighs: at idle, and for each connection that says nothing.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use http::Method;
+
+use super::{Contender, POLICY, Peers, household, sign_in};
+use crate::{
+    certificate::Certificate,
+    client::{Client, Connection, Protocol},
+    failure::Failure,
+    front_door::{FrontDoor, HOST, Setup},
+    measure::{sockets, upstream},
+    options::Options,
+    process::Process,
+    table::Table,
+};
+
+/// How many connections of each kind are held at once.
+const HELD: usize = 1_000;
+
+/// Usher's aims: MiB at idle, KiB for each WebSocket, KiB for each connection of HTTP/2.
+const AIMS: [f64; 3] = [24.0, 16.0, 24.0];
+
+/// What one contender weighs, proportional set size (`smaps_rollup`, `proc(5)`) of all its
+/// processes.
+#[derive(Debug)]
+pub struct Weight {
+    /// Whose it is.
+    pub contender: Contender,
+    /// MiB before anybody asked for anything; of usher, with many who are signed in.
+    pub idle: f64,
+    /// KiB for each idle WebSocket over TLS.
+    pub socket: f64,
+    /// KiB for each idle connection of HTTP/2.
+    pub http2: f64,
+}
+
+impl Weight {
+    /// Weighs one after the other, each alone on the machine.
+    pub fn of_all(
+        options: &Options,
+        contenders: &[Contender],
+        folder: &Path,
+        certificate: &Certificate,
+    ) -> Result<Vec<Self>, Failure> {
+        let weighed = |it: &&Contender| !it.asks() && !matches!(it, Contender::Nginx);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::io("runtime"))?;
+        contenders
+            .iter()
+            .filter(weighed)
+            .map(|contender| {
+                let folder = folder.join(format!("weigh-{}", contender.slug()));
+                fs::create_dir(&folder).map_err(Failure::io("a folder"))?;
+                let scales = Scales { options, folder, certificate };
+                runtime.block_on(scales.weigh(*contender))
+            })
+            .collect()
+    }
+
+    /// The three figures in the order of [`AIMS`].
+    const fn figures(&self) -> [f64; 3] {
+        [self.idle, self.socket, self.http2]
+    }
+
+    /// Of usher: does it weigh no more than it may?
+    pub fn reached(&self) -> bool {
+        self.contender != Contender::Usher
+            || self.figures().iter().zip(AIMS).all(|(figure, aim)| *figure <= aim)
+    }
+}
+
+/// A row for each, and what usher may weigh.
+pub fn table(weights: &[Weight]) -> Table {
+    let mut table =
+        Table::new(["", "MiB at idle", "KiB per WebSocket", "KiB per HTTP/2 connection", ""]);
+    for weight in weights {
+        let verdict = match (weight.contender, weight.reached()) {
+            (Contender::Usher, true) => "reached",
+            (Contender::Usher, false) => "MISSED",
+            _ => "",
+        };
+        let [idle, socket, http2] = weight.figures().map(|figure| format!("{figure:.1}"));
+        table.row([weight.contender.name().into(), idle, socket, http2, verdict.into()]);
+    }
+    let [idle, socket, http2] = AIMS.map(|aim| format!("{aim:.0}"));
+    table.row(["usher's aim".into(), idle, socket, http2, String::new()]);
+    table
+}
+
+struct Scales<'a> {
+    options: &'a Options,
+    folder: PathBuf,
+    certificate: &'a Certificate,
+}
+
+/// Whoever is weighed; it ends when this is dropped.
+#[derive(Debug)]
+enum Running {
+    Usher(FrontDoor),
+    Peer(Box<Peers>, Contender),
+}
+
+impl Running {
+    fn parts(&self) -> Option<(SocketAddr, &Process)> {
+        match self {
+            Self::Usher(door) => Some((door.address, &door.process)),
+            Self::Peer(peers, contender) => {
+                let (address, processes) = peers.of(*contender)?;
+                Some((address, *processes.first()?))
+            }
+        }
+    }
+}
+
+impl Scales<'_> {
+    async fn weigh(&self, contender: Contender) -> Result<Weight, Failure> {
+        let running = self.start(contender, upstream::start().await?)?;
+        let (address, process) =
+            running.parts().ok_or_else(|| Failure::Usage(contender.slug().into()))?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let idle = process.proportional()?;
+        let client = Client::new(address, HOST, self.certificate)?;
+        let before = self.settled(&client, process).await?;
+        let held = sockets::open(&client, HELD).await?;
+        let socket = each(process.proportional()?.saturating_sub(before));
+        drop(held);
+        let before = self.settled(&client, process).await?;
+        let held = connections(&client).await?;
+        let http2 = each(process.proportional()?.saturating_sub(before));
+        drop(held);
+        #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+        Ok(Weight { contender, idle: idle as f64 / 1024.0, socket, http2 })
+    }
+
+    fn start(&self, contender: Contender, upstream: SocketAddr) -> Result<Running, Failure> {
+        let (today, before) = (self.options.usher.as_deref(), self.options.before.as_deref());
+        let usher = contender.ours(today, before);
+        let (folder, certificate) = (&*self.folder, self.certificate);
+        let Some(usher) = usher else {
+            let (wanted, programs) = ([contender], &self.options.programs);
+            let peers = Peers::start(folder, certificate, &wanted, programs, Some(upstream))?;
+            return Ok(Running::Peer(Box::new(peers), contender));
+        };
+        // everybody may come in here, since what is weighed are connections; the others are there
+        let (policy, core) = ("    allow_public_unauthenticated_access: true\n", None);
+        debug_assert_ne!(policy, POLICY);
+        let setup = Setup { usher, folder, certificate, upstream, policy, core };
+        sign_in::add_person(&setup)?;
+        household::signs_in(&setup)?;
+        setup.open().map(Running::Usher)
+    }
+
+    /// What it weighs once a few connections of both kinds were there and are gone.
+    async fn settled(&self, client: &Client, process: &Process) -> Result<u64, Failure> {
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let mut connection = client.connect(protocol).await?;
+            client.send(&mut connection, Method::GET, "/here", 0).await?;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        process.proportional()
+    }
+}
+
+/// Connections of HTTP/2, each of which has asked one thing.
+async fn connections(client: &Client) -> Result<Vec<Connection>, Failure> {
+    let mut held = Vec::with_capacity(HELD);
+    for nth in 0..HELD {
+        let mut connection = client.connect_from(sockets::home(nth), Protocol::Http2).await?;
+        client.send(&mut connection, Method::GET, "/here", 0).await?;
+        held.push(connection);
+    }
+    Ok(held)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people to read")]
+fn each(kib: u64) -> f64 {
+    kib as f64 / HELD as f64
+}

@@ -1,0 +1,118 @@
+//! What a run found, as a file.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{
+    costs::{Costs, Spread},
+    memory::Weight,
+};
+use crate::failure::Failure;
+
+/// What a run found.
+#[derive(Debug)]
+pub struct Results {
+    profile: String,
+    /// A scenario each.
+    pub costs: Vec<Costs>,
+    /// A contender each.
+    pub weights: Vec<Weight>,
+}
+
+impl Results {
+    /// Nothing yet.
+    pub fn new(profile: &str) -> Self {
+        Self { profile: profile.into(), costs: Vec::new(), weights: Vec::new() }
+    }
+
+    /// Was every aim reached?
+    pub fn reached(&self) -> bool {
+        self.costs.iter().all(Costs::reached) && self.weights.iter().all(Weight::reached)
+    }
+
+    /// Writes them as JSON, with the machine that they were measured on.
+    pub fn write(&self, file: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(&self.json()).unwrap_or_default() + "\n";
+        fs::write(file, text).map_err(Failure::io(file.display().to_string()))
+    }
+
+    fn json(&self) -> Value {
+        let tests: Vec<Value> = self.costs.iter().map(test).collect();
+        let memory: Vec<Value> = self.weights.iter().map(weight).collect();
+        json!({
+            "profile": self.profile,
+            "machine": machine(),
+            "tests": tests,
+            "memory": memory,
+        })
+    }
+}
+
+fn test(costs: &Costs) -> Value {
+    let contenders: Vec<Value> = costs
+        .rows
+        .iter()
+        .map(|(contender, figures)| {
+            let ratio = costs.ratios(*contender).map(|ratio| spread(&ratio));
+            json!({
+                "contender": contender.slug(),
+                "costs": figures,
+                "usher_to_this": ratio,
+                "aim": contender.aim(costs.scenario),
+            })
+        })
+        .collect();
+    json!({
+        "test": costs.scenario.slug(),
+        "unit": costs.scenario.unit(),
+        "contenders": contenders,
+    })
+}
+
+fn spread(of: &Spread) -> Value {
+    json!({ "median": of.median, "least": of.least, "most": of.most })
+}
+
+fn weight(of: &Weight) -> Value {
+    json!({
+        "contender": of.contender.slug(),
+        "idle_mib": of.idle,
+        "websocket_kib": of.socket,
+        "http2_connection_kib": of.http2,
+    })
+}
+
+/// What kind of machine it was, and never which.
+fn machine() -> Value {
+    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model =
+        cpu.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(": ")?.1));
+    let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
+    json!({
+        "cpu": model,
+        "cores": cores,
+        "kernel": read("/proc/sys/kernel/osrelease").trim(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{contender::Contender, load::Scenario};
+
+    #[test]
+    fn what_was_measured_is_written_down() {
+        let mut results = Results::new("dist");
+        let rows = vec![(Contender::Envoy, vec![4.0]), (Contender::Usher, vec![1.0])];
+        results.costs.push(Costs { scenario: Scenario::Handshake, rows });
+        let (contender, idle, socket, http2) = (Contender::Usher, 20.0, 12.0, 25.0);
+        results.weights.push(Weight { contender, idle, socket, http2 });
+        assert!(!results.reached(), "25 KiB is more than 24");
+        let json = results.json();
+        assert_eq!(json["tests"][0]["test"], "handshake");
+        assert_eq!(json["tests"][0]["contenders"][0]["usher_to_this"]["median"], 0.25);
+        assert_eq!(json["memory"][0]["http2_connection_kib"], 25.0);
+    }
+}
