@@ -148,7 +148,7 @@ impl Load {
                 )?;
                 requests_of_h2load(&said).ok_or_else(|| unclear("h2load", &said))
             }
-            Scenario::Handshake => self.handshakes(address),
+            Scenario::Handshake => self.handshakes(address, HANDSHAKES),
             Scenario::Film1 | Scenario::Film2 => {
                 let mut words = vec!["-t1", "-m1", "-w30", "-W30", "-c", &films, "-n", &films];
                 if scenario == Scenario::Film1 {
@@ -164,17 +164,22 @@ impl Load {
         }
     }
 
+    /// Asks once, and fails where what comes is not what the app answers.
+    pub fn try_once(&self, address: SocketAddr) -> Result<(), Failure> {
+        self.handshakes(address, 1).map(|_| ())
+    }
+
     /// By this very program, on the load's core.
-    fn handshakes(&self, address: SocketAddr) -> Result<f64, Failure> {
+    fn handshakes(&self, address: SocketAddr, count: u32) -> Result<f64, Failure> {
         let this = std::env::current_exe().map_err(Failure::io("this program"))?;
         let mut command = Command::new("taskset");
         command.args(["-c", &LOAD_CORE.to_string()]).arg(this).arg("handshakes").arg(&self.trust);
-        command.args([&address.to_string(), &HANDSHAKES.to_string(), &self.cookie]);
+        command.args([&address.to_string(), &count.to_string(), &self.cookie]);
         let output = command.output().map_err(Failure::io("handshakes"))?;
         if !output.status.success() {
             return Err(unclear("handshakes", &String::from_utf8_lossy(&output.stderr)));
         }
-        Ok(f64::from(HANDSHAKES))
+        Ok(f64::from(count))
     }
 
     fn output(
@@ -202,12 +207,14 @@ impl Load {
     }
 }
 
-/// `None` where an answer was no 2xx: a refusal is quick, and no work done.
+/// `None` where an answer was no 2xx, or there was none: a refusal is quick, and no work done.
 fn requests_of_wrk(said: &str) -> Option<f64> {
     if said.contains("Non-2xx") {
         return None;
     }
-    said.lines().find_map(|line| line.split_once(" requests in ")?.0.trim().parse().ok())
+    let done =
+        said.lines().find_map(|line| line.split_once(" requests in ")?.0.trim().parse().ok());
+    done.filter(|done| *done > 0.0)
 }
 
 /// `None` where an answer was no 2xx.
@@ -230,6 +237,7 @@ mod tests {
     fn what_the_programs_say() {
         let wrk = "Running 3s test\n  1 threads and 64 connections\n  61234 requests in 3.00s, 9MB read\n";
         assert_eq!(requests_of_wrk(wrk), Some(61_234.0));
+        assert_eq!(requests_of_wrk("  0 requests in 3.00s, 0B read\n"), None);
         assert_eq!(requests_of_wrk(&format!("{wrk}  Non-2xx or 3xx responses: 1\n")), None);
         let h2load = "requests: 9 total\nstatus codes: 8 2xx, 0 3xx, 0 4xx, 0 5xx\n";
         assert_eq!(requests_of_h2load(h2load), Some(8.0));

@@ -217,6 +217,7 @@ fn measure(
             let Some((address, processes)) = ours.or_else(|| peers.of(*contender)) else {
                 continue;
             };
+            load.try_once(address)?;
             let before = cpu(&processes)?;
             let done = load.run(scenario, address)?;
             let spent = cpu(&processes)?.saturating_sub(before);

@@ -56,6 +56,7 @@ static APPS: LazyLock<Vec<OpenIdClient>> = LazyLock::new(|| {
         secret: Some(ClientSecret::of(b"a secret that nobody guesses")),
         redirect_uris,
         post_logout_redirect_uris: vec!["https://app.example/bye".into()],
+        logout: None,
         scopes: Scopes::parse("openid email"),
         policy: Policy::deny_all(),
     }]

@@ -23,7 +23,7 @@ pub fn start(
         of.authorization
     );
     let config = format!(
-        "{{\nadmin off\nauto_https off\npersist_config off\nlog {{\nlevel ERROR\n}}\n}}\n{}{}",
+        "{{\nadmin off\ndefault_sni {HOST}\nauto_https off\npersist_config off\nlog {{\nlevel ERROR\n}}\n}}\n{}{}",
         site(of, plain, ""),
         site(of, asking, &question)
     );
@@ -37,10 +37,11 @@ pub fn start(
 const POOL: &str =
     "transport http {\nkeepalive_idle_conns 1024\nkeepalive_idle_conns_per_host 1024\n}\n";
 
+/// For whatever name: wrk sends none in its handshake.
 fn site(of: &Setting<'_>, address: SocketAddr, question: &str) -> String {
     let (chain, key) = (of.certificate.chain.display(), of.certificate.key.display());
     format!(
-        "https://{HOST}:{} {{\nbind {}\ntls {chain} {key}\n{question}\
+        "https://:{} {{\nbind {}\ntls {chain} {key}\n{question}\
          reverse_proxy {} {{\n{POOL}}}\n}}\n",
         address.port(),
         address.ip(),

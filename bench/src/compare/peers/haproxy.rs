@@ -15,7 +15,7 @@ pub fn start(of: &Setting<'_>) -> Result<(Process, Vec<(Contender, SocketAddr)>)
     let both = read(&of.certificate.chain)? + &read(&of.certificate.key)?;
     let pair = configured(of.folder, "haproxy", "pair.pem", &both)?;
     let config = format!(
-        "global\n  nbthread 1\n  maxconn 30000\n\
+        "global\n  nbthread 1\n  maxconn 8000\n\
          defaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  \
          timeout server 600s\n  timeout tunnel 600s\n  http-reuse always\n\
          frontend front\n  bind {address} ssl crt {} alpn h2,http/1.1\n  default_backend app\n\
@@ -24,7 +24,7 @@ pub fn start(of: &Setting<'_>) -> Result<(Process, Vec<(Contender, SocketAddr)>)
         of.upstream
     );
     let file = configured(of.folder, "haproxy", "haproxy.cfg", &config)?;
-    let words = ["-db", "-q", "-f", &file.display().to_string()];
+    let words = ["-db", "-f", &file.display().to_string()];
     let process = start_on_core(of.folder, (Path::new("haproxy"), &words), &[address])?;
     Ok((process, vec![(Contender::Haproxy, address)]))
 }
