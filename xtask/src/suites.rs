@@ -17,7 +17,8 @@ use crate::{
     tools,
 };
 
-const H2SPEC: &str = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1";
+const MODULE: &str = "github.com/summerwind/h2spec";
+const VERSION: &str = "v2.2.1+incompatible";
 
 /// Which stand for all of its 145 cases.
 const ALL_OF_H2SPEC: &str = "145 tests, 145 passed, 0 skipped, 0 failed";
@@ -155,8 +156,19 @@ fn h2spec() -> Result<PathBuf, Failure> {
     let program = folder.join("h2spec");
     if !program.is_file() {
         tools::debian(&[("go", "golang-go")])?;
-        run(Command::new("go").args(["install", H2SPEC]).env("GOBIN", &folder))
-            .map_err(|failure| Failure::new(format!("{failure}\nhint: go install {H2SPEC}")))?;
+        // Not by `go install`, which asks for each longer path first: a mirror may refuse those.
+        let own = folder.join("h2spec-module");
+        let module = format!("module own\n\nrequire {MODULE} {VERSION}\n");
+        fs::create_dir_all(&own)
+            .and_then(|()| fs::write(own.join("go.mod"), module))
+            .map_err(|error| Failure::new(format!("{}: {error}", own.display())))?;
+        let package = format!("{MODULE}/cmd/h2spec");
+        run(Command::new("go")
+            .args(["build", "-mod=mod", "-o"])
+            .arg(&program)
+            .arg(&package)
+            .current_dir(&own))
+        .map_err(|failure| Failure::new(format!("{failure}\nhint: go install {package}@latest")))?;
     }
     Ok(program)
 }
