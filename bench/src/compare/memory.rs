@@ -9,7 +9,7 @@ use std::{
 
 use http::Method;
 
-use super::{Contender, POLICY, Peers, household, sign_in};
+use super::{Contender, Peers, household, sign_in};
 use crate::{
     certificate::Certificate,
     client::{Client, Connection, Protocol},
@@ -152,7 +152,6 @@ impl Scales<'_> {
         };
         // everybody may come in here, since what is weighed are connections; the others are there
         let (policy, core) = ("    allow_public_unauthenticated_access: true\n", None);
-        debug_assert_ne!(policy, POLICY);
         let setup = Setup { usher, folder, certificate, upstream, policy, core };
         sign_in::add_person(&setup)?;
         household::signs_in(&setup)?;

@@ -5,7 +5,6 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
 };
 
 use usher_rules::{
@@ -13,7 +12,10 @@ use usher_rules::{
     time::UnixTime,
 };
 
-use super::failure::tell;
+use super::{
+    failure::tell,
+    meant::{NotMeant, SHORT, meant},
+};
 use crate::{
     request::{
         identify::{LiveSession, SessionStore as _, StoreError},
@@ -21,9 +23,6 @@ use crate::{
     },
     store::{OpenError, Store},
 };
-
-/// So much of an id is enough to name a device.
-const SHORT: usize = 8;
 
 /// List the apps that people let in to a library, and end them.
 ///
@@ -112,7 +111,10 @@ fn change(
             Ok(())
         }
         Command::End { which } => {
-            let meant = meant(&all, which)?;
+            let meant = meant(&all, which).map_err(|why| match why {
+                NotMeant::Nobody => Failure::Nobody(which.clone()),
+                NotMeant::Several => Failure::Several(which.clone()),
+            })?;
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .build()
@@ -129,30 +131,6 @@ fn change(
 /// An app that ends by itself; a web client ends with its browser, as `usher sessions` shows it.
 fn app(live: &LiveSession) -> Option<&BoundApp> {
     live.session().app.as_deref().filter(|app| app.seat.is_none())
-}
-
-/// One by the beginning of its id, or all of a person's.
-fn meant<'a>(
-    all: &'a [Arc<LiveSession>],
-    which: &str,
-) -> Result<Vec<&'a Arc<LiveSession>>, Failure> {
-    let of = |live: &&Arc<LiveSession>| {
-        let person = live.person();
-        *person.id == *which || person.email.eq_ignore_ascii_case(which)
-    };
-    let by_id = |live: &&Arc<LiveSession>| {
-        which.len() >= SHORT && live.session().id.as_str().starts_with(which)
-    };
-    let mut meant: Vec<_> = all.iter().filter(of).collect();
-    if meant.is_empty() {
-        meant = all.iter().filter(by_id).collect();
-    }
-    let mut ids = meant.iter().map(|live| &live.person().id);
-    let Some(first) = ids.next() else { return Err(Failure::Nobody(which.into())) };
-    if ids.any(|id| id != first) {
-        return Err(Failure::Several(which.into()));
-    }
-    Ok(meant)
 }
 
 fn one_line(live: &LiveSession) -> Option<String> {

@@ -14,6 +14,7 @@ pub mod explain;
 mod failure;
 mod first;
 pub mod keys;
+mod meant;
 mod mounts;
 pub mod people;
 pub mod run;

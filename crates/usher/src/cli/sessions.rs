@@ -5,22 +5,21 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
 };
 
 use usher_rules::{session::SignedIn, time::UnixTime};
 
-use super::failure::tell;
+use super::{
+    failure::tell,
+    meant::{NotMeant, SHORT, meant},
+};
 use crate::{
     request::{
-        identify::{LiveSession, SessionStore as _, StoreError, end_with_replaced},
+        identify::{SessionStore as _, StoreError, end_with_replaced},
         record::moment,
     },
     store::{OpenError, Store},
 };
-
-/// So much of an id is enough to name a session.
-const SHORT: usize = 8;
 
 /// List who is signed in, and end sessions.
 ///
@@ -108,7 +107,10 @@ fn change(
             Ok(())
         }
         Command::End { which } => {
-            let meant = meant(&all, which)?;
+            let meant = meant(&all, which).map_err(|why| match why {
+                NotMeant::Nobody => Failure::Nobody(which.clone()),
+                NotMeant::Several => Failure::Several(which.clone()),
+            })?;
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .build()
@@ -120,29 +122,6 @@ fn change(
             Ok(())
         }
     }
-}
-
-/// One by the beginning of its id, or all of a person's.
-fn meant<'a>(
-    all: &'a [Arc<LiveSession>],
-    which: &str,
-) -> Result<Vec<&'a Arc<LiveSession>>, Failure> {
-    let by_id = |live: &&Arc<LiveSession>| {
-        which.len() >= SHORT && live.session().id.as_str().starts_with(which)
-    };
-    let of = |live: &&Arc<LiveSession>| {
-        let person = live.person();
-        *person.id == *which || person.email.eq_ignore_ascii_case(which)
-    };
-    let (by_id, of_person): (Vec<_>, Vec<_>) =
-        (all.iter().filter(by_id).collect(), all.iter().filter(of).collect());
-    let meant = if of_person.is_empty() { by_id } else { of_person };
-    let mut ids = meant.iter().map(|live| &live.person().id);
-    let Some(first) = ids.next() else { return Err(Failure::Nobody(which.into())) };
-    if ids.any(|id| id != first) {
-        return Err(Failure::Several(which.into()));
-    }
-    Ok(meant)
 }
 
 fn one_line(who: &SignedIn) -> String {
