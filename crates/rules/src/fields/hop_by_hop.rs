@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Fields that mean something for one connection only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -11,6 +11,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::PROXY_AUTHORIZATION,
     header::PROXY_AUTHENTICATE,
     HeaderName::from_static("proxy-authentication-info"),
+    header::TE,
 ];
 
 /// Drops what must not cross the proxy: hop-by-hop fields and whatever `Connection` nominates.
@@ -19,19 +20,28 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 /// client's own, since ours is added afterwards (the bypass `Connection: x-pomerium-email`).
 /// `TE: trailers` stays, every other `TE` goes (RFC 9110 §10.1.4).
 pub fn remove_hop_by_hop(fields: &mut HeaderMap) {
-    if fields.contains_key(header::CONNECTION) {
-        for name in nominated(fields) {
+    // Most heads have none of them, and to look at a name costs less than to look one up.
+    let present = fields.keys().filter_map(index).fold(0_u16, |present, at| present | 1 << at);
+    if present == 0 {
+        return;
+    }
+    let trailers = has_token(fields, &header::TE, "trailers");
+    for name in nominated(fields) {
+        fields.remove(name);
+    }
+    for (at, name) in HOP_BY_HOP.iter().enumerate() {
+        if present & 1 << at != 0 {
             fields.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
-        fields.remove(name);
-    }
-    if has_token(fields, &header::TE, "trailers") {
+    if trailers {
         fields.insert(header::TE, HeaderValue::from_static("trailers"));
-    } else {
-        fields.remove(header::TE);
     }
+}
+
+/// Where a name stands in the list.
+fn index(name: &HeaderName) -> Option<usize> {
+    HOP_BY_HOP.iter().position(|listed| listed == name)
 }
 
 fn nominated(fields: &HeaderMap) -> Vec<HeaderName> {

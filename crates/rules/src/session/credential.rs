@@ -125,9 +125,10 @@ pub fn credential_by<T: OfSession, E>(
     let exact =
         |source, found: &mut dyn Iterator<Item = Cow<'_, str>>| judge(verify, source, found);
     let authorization = |prefix: &'static str| {
-        fields.get_all(AUTHORIZATION).iter().filter_map(move |value| {
-            value.as_bytes().strip_prefix(prefix.as_bytes()).map(String::from_utf8_lossy)
-        })
+        fields
+            .get_all(AUTHORIZATION)
+            .iter()
+            .filter_map(move |value| value.as_bytes().strip_prefix(prefix.as_bytes()).map(text))
     };
     let by_cookie = match judge_cookies(verify, Cookie, cookies(fields, names.own)) {
         // One that is over may have been followed by another, on another host of the domain.
@@ -149,7 +150,7 @@ pub fn credential_by<T: OfSession, E>(
     };
     let by_field = exact(PomeriumField, &mut {
         let values = fields.get_all(POMERIUM_AUTHORIZATION).iter();
-        values.map(|value| String::from_utf8_lossy(value.as_bytes()))
+        values.map(|value| text(value.as_bytes()))
     })
     .or_else(|| exact(PomeriumScheme, &mut authorization("Pomerium ")))
     .or_else(|| exact(Bearer, &mut authorization("Bearer Pomerium-")));
@@ -170,14 +171,20 @@ pub fn credential_by<T: OfSession, E>(
 ///
 /// Empty ones are left out: that is what a browser may send after a cookie was cleared.
 pub fn cookies<'a>(fields: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
-    pairs(fields)
-        .filter(move |(found, _)| *found == name.as_bytes())
-        .map(|(_, value)| String::from_utf8_lossy(value))
+    pairs(fields).filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| text(value))
 }
 
 /// Every cookie, in order, over all `Cookie` fields (RFC 6265 §5.4; crumbs: RFC 9113 §8.2.3).
 pub fn all_cookies(fields: &HeaderMap) -> impl Iterator<Item = (&[u8], Cow<'_, str>)> {
-    pairs(fields).map(|(name, value)| (name, String::from_utf8_lossy(value)))
+    pairs(fields).map(|(name, value)| (name, text(value)))
+}
+
+/// What is no text becomes U+FFFD. Nearly all is, and is looked at by the word.
+fn text(octets: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(octets) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(octets),
+    }
 }
 
 fn pairs(fields: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {

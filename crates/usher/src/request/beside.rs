@@ -33,7 +33,6 @@ pub(super) struct Beside<'a> {
 }
 
 /// An app may answer a request in place of the upstream.
-#[expect(clippy::large_enum_variant, reason = "made once, and taken apart at once")]
 pub(super) enum Before {
     /// The app has answered it.
     Answered(Response<Body>),

@@ -87,7 +87,7 @@ impl<'a> Journey<'a> {
     }
 
     /// The access line, as far as it is known now.
-    fn access(&mut self, status: Option<StatusCode>) -> Access {
+    fn access(&mut self, status: Option<StatusCode>) -> Box<Access> {
         let Self { seen, routed, identity, outcome, .. } = self;
         let path = match &routed {
             Some(routed) => routed.path.wire().into(),
@@ -95,7 +95,7 @@ impl<'a> Journey<'a> {
         };
         let host = mem::replace(&mut seen.host, HeaderValue::from_static(""));
         let (verdict, rule) = outcome.decided.take().unzip();
-        Access {
+        Box::new(Access {
             plan: Arc::clone(&seen.plan),
             request_id: seen.request_id.clone(),
             method: mem::take(&mut seen.method),
@@ -117,7 +117,7 @@ impl<'a> Journey<'a> {
             status,
             details: outcome.details,
             at: seen.now,
-        }
+        })
     }
 }
 

@@ -38,7 +38,7 @@ use super::{
 };
 
 /// What a request is answered with, and what goes on running after the answer.
-type Answered = (Response<Body>, Option<upgrade::Running>);
+type Answered = (Response<Body>, Option<Box<upgrade::Running>>);
 
 /// What comes after a head: a body, or whatever follows an upgrade.
 struct Rest {
@@ -150,7 +150,7 @@ impl Door {
                 Err(Refusal::ClockUnset)
             }
             Destination::Own(_) if rest.is_a_tunnel() => Err(Refusal::NoWebSockets),
-            Destination::Own(first) => self.own_page(request, first, rest.incoming, outcome).await,
+            Destination::Own(to) => Box::pin(self.own_page(request, to, rest, outcome)).await,
             Destination::Nowhere => Err(Refusal::NotFound),
         }
     }
@@ -201,7 +201,7 @@ impl Door {
             outcome.rule = Some(PathRule::BadRequest); // for as long as it can't be had
             let asked = (seen, route, upgrade.as_ref());
             (request.message, body) =
-                message::read(&mut request.head, body, asked, at_most).await?;
+                Box::pin(message::read(&mut request.head, body, asked, at_most)).await?;
             outcome.rule = None;
         }
         let unreadable = request.message.unreadable();
@@ -237,7 +237,7 @@ impl Door {
                     return Err(Refusal::ClockUnset); // somebody who is signed in may be asking
                 }
                 outcome.details = Details::Denied;
-                let mut response = self.refuse_policy(refused).await;
+                let mut response = Box::pin(self.refuse_policy(refused)).await;
                 known.add_fields(&mut response);
                 return Ok((response, None));
             }
@@ -346,7 +346,7 @@ impl Door {
         &self,
         request: Identified<'_>,
         first: &Option<Arc<Route>>,
-        incoming: Incoming,
+        rest: Rest,
         outcome: &mut Outcome,
     ) -> Result<Answered, Refusal> {
         let known = Known::of(&request);
@@ -361,7 +361,7 @@ impl Door {
             return Ok((response, None));
         }
         self.decided(known, By::OwnPage, outcome);
-        let body = Limited::new(incoming, limits::OWN_BODY).collect();
+        let body = Limited::new(rest.incoming, limits::OWN_BODY).collect();
         let body = match tokio::time::timeout(limits::HEAD, body).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(_)) => return Err(Refusal::TooLarge),
@@ -398,7 +398,7 @@ fn back(
 ) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     let public = &routed.authority_field;
-    shape::toward_client(&mut head, &seen.plan, route, public, &seen.request_id);
+    shape::toward_client(&mut head, &seen.plan, route, public);
     workers::narrow(&seen.plan, &routed.authority.host, &mut head.headers);
     let body = body.with_trailers(Trailers::toward_client(&seen.plan, route));
     let mut response = Response::from_parts(head, body);
@@ -438,10 +438,10 @@ mod tests {
             ("send", Forwarder::send.room(), 5 * 1024),
             ("forward", Door::forward.room(), 2 * 1024),
             ("own_page", Door::own_page.room(), 2 * 1024),
-            ("to_app", Door::to_app.room(), 5 * 1024),
-            ("path", Door::path.room(), 6 * 1024),
-            ("handle", Door::handle.room(), 8 * 1024),
-            ("serve", <Arc<Door> as Serve>::serve.room(), 8 * 1024),
+            ("to_app", Door::to_app.room(), 4 * 1024),
+            ("path", Door::path.room(), 5 * 1024),
+            ("handle", Door::handle.room(), 6 * 1024),
+            ("serve", <Arc<Door> as Serve>::serve.room(), 6 * 1024),
         ] {
             println!("{step} {octets}");
             assert!(octets <= at_most, "{step}: {octets} octets, at most {at_most}");

@@ -118,7 +118,10 @@ pub(super) fn fresh_id() -> HeaderValue {
     let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let text = id.hyphenated().encode_lower(&mut text);
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"))
+    let mut id = HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-"));
+    // Never the same twice: in the table of HPACK it would push out what is (RFC 7541 §6.2.3).
+    id.set_sensitive(true);
+    id
 }
 
 /// SplitMix64's finaliser: every bit of the input changes half of the output's.

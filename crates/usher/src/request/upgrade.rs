@@ -255,7 +255,7 @@ fn is_from_our_pages(request: &Identified<'_>, route: &Route) -> bool {
 pub(super) fn settle(
     sent: Sent,
     upgrade: Option<Upgrade>,
-) -> Result<(Response<Body>, Option<Running>), Refusal> {
+) -> Result<(Response<Body>, Option<Box<Running>>), Refusal> {
     match (sent, upgrade) {
         (Sent::Response(response), _) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             Err(ForwardError::NotWebSocket.into()) // nobody asked: it would be a tunnel past policy
@@ -268,12 +268,13 @@ pub(super) fn settle(
         (Sent::Response(response), _) => Ok((response.map(Body::Upstream), None)),
         (Sent::Opened { upstream, standing, under_way }, Some(Upgrade::Tunnel(client))) => {
             let upstream = Far::Opened(upstream);
-            let running = Running { client, upstream, standing, under_way };
+            let running = Box::new(Running { client, upstream, standing, under_way });
             Ok((Response::new(Body::Empty), Some(running)))
         }
         (Sent::Opened { upstream, standing, under_way }, Some(Upgrade::Datagrams(asked))) => {
             let upstream = Far::Opened(upstream);
-            let running = Running { client: asked.client, upstream, standing, under_way };
+            let client = asked.client;
+            let running = Box::new(Running { client, upstream, standing, under_way });
             Ok((carries_udp(asked.granted), Some(running)))
         }
         (Sent::Upgraded { .. }, None | Some(Upgrade::Tunnel(_) | Upgrade::Datagrams(_)))
@@ -291,7 +292,7 @@ pub(super) fn settle(
                 *response.version_mut() = Version::HTTP_2;
             }
             let (client, upstream) = (socket.client, Far::Upgraded(upstream));
-            let running = Running { client, upstream, standing, under_way };
+            let running = Box::new(Running { client, upstream, standing, under_way });
             Ok((response.map(|()| Body::Empty), Some(running)))
         }
     }

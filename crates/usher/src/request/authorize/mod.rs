@@ -53,7 +53,7 @@ pub struct Permitted<R> {
 pub struct Standing {
     route: Arc<Route>,
     session: Option<Arc<LiveSession>>,
-    asked: PolicyInput,
+    asked: Box<PolicyInput>,
     is_open_to_strangers: bool,
     /// What the route's app wanted to let it in, too.
     also: Option<Arc<Policy>>,
@@ -107,7 +107,7 @@ pub struct Refused<'a> {
     /// What the route's `shadow_policy` would have said, where it has one.
     pub shadow: Option<Decision>,
     /// For the record.
-    pub asked: PolicyInput,
+    pub asked: Box<PolicyInput>,
 }
 
 /// Which reading of a request a decision was made on.
@@ -202,7 +202,7 @@ impl Standing {
     /// [`PermitEnd`] says why it does not hold any longer.
     pub fn still_holds(&self, plan: &Plan, now: Now, stream: Stream) -> Result<(), PermitEnd> {
         self.session_goes_on()?;
-        let PolicyInput { authority, path, .. } = &self.asked;
+        let PolicyInput { authority, path, .. } = &*self.asked;
         let belongs = match &self.route.tunnel {
             Some(tunnel) => Ok(route::tunnel_to(plan, authority, tunnel.carried)),
             None => route::belongs(plan, authority, path),
@@ -414,7 +414,7 @@ pub fn permit<'a>(
     (route, also): (&Arc<Route>, Option<Arc<Policy>>),
     stranger: impl FnOnce(&Identified<'a>) -> Unbound,
 ) -> Result<(Permitted<Parts>, Grounds), Refused<'a>> {
-    let (asked, session) = (PolicyInput::of(&request), request.identity.session());
+    let (asked, session) = (Box::new(PolicyInput::of(&request)), request.identity.session());
     let who = session.map(|session| session.signed_in());
     let (decision, by) = asked.decide_both((route, also.as_deref()), who, asked.at);
     let shadow = route.shadow.as_ref().map(|policy| asked.decide((route, policy), who, asked.at).0);

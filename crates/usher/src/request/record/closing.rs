@@ -13,7 +13,7 @@ use crate::request::{
 #[derive(Debug)]
 pub struct Closing {
     recorder: Recorder,
-    access: Access,
+    access: Box<Access>, // it goes from hand to hand until the body carries it
     began: Instant,
     upload: Option<Arc<Upload>>,
     sent: u64,
@@ -27,7 +27,7 @@ impl Closing {
     /// Begins to watch a request that arrived at `began`.
     pub fn new(
         recorder: Recorder,
-        access: Access,
+        access: Box<Access>,
         began: Instant,
         upload: Option<Arc<Upload>>,
         in_flight: InFlight,

@@ -4,8 +4,6 @@ use usher_rules::{
     plan::{Plan, ResponseRewrite, Route},
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 /// Fields that speak for the listener and the keys of the app itself, where visitors never are:
 /// another port or protocol, and pins of its certificate.
 const OF_THE_APP_S_LISTENER: [HeaderName; 5] = [
@@ -20,21 +18,17 @@ const OF_THE_APP_S_LISTENER: [HeaderName; 5] = [
 ///
 /// `public` is the address that the visitor uses, host and port. It is one of TLS: a plain listener
 /// stands behind a terminator.
-pub fn toward_client(
-    head: &mut Parts,
-    plan: &Plan,
-    route: &Route,
-    public: &HeaderValue,
-    request_id: &HeaderValue,
-) {
+pub fn toward_client(head: &mut Parts, plan: &Plan, route: &Route, public: &HeaderValue) {
     let fields = &mut head.headers;
     if fields.contains_key(header::TRANSFER_ENCODING) {
         fields.remove(header::CONTENT_LENGTH); // it does not count beside it, RFC 9112 §6.3
     }
     remove_hop_by_hop(fields);
     remove_set_cookie(fields, &plan.cookie.name);
-    for name in &OF_THE_APP_S_LISTENER {
-        fields.remove(name);
+    if fields.keys().any(|name| OF_THE_APP_S_LISTENER.contains(name)) {
+        for name in &OF_THE_APP_S_LISTENER {
+            fields.remove(name);
+        }
     }
     rewrite(fields, &route.rewrite_response);
     if one_length(fields).is_err() {
@@ -53,7 +47,6 @@ pub fn toward_client(
             fields.insert(name.clone(), value.clone());
         }
     }
-    fields.insert(REQUEST_ID, request_id.clone());
 }
 
 /// `rewrite_response_headers`: of what the app said, before anything of ours. Each line stays one.
