@@ -168,6 +168,17 @@ fn route(port: u16, to: SocketAddr) -> String {
     )
 }
 
+/// Decision 0107: most of a huge page would lie idle.
+#[test]
+fn no_huge_pages_are_asked_for() {
+    let desk = Desk::new();
+    desk.write("routes: []\n");
+    let running = desk.start();
+    let status = fs::read_to_string(format!("/proc/{}/status", running.child.id())).unwrap();
+    let enabled = status.lines().find(|line| line.starts_with("THP_enabled:")).unwrap();
+    assert_eq!(enabled.split_whitespace().nth(1), Some("0"));
+}
+
 #[tokio::test]
 async fn kill_9_loses_no_session_and_no_person() {
     let (desk, upstream) = (Desk::new(), Upstream::echo());
