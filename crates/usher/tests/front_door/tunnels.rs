@@ -389,4 +389,7 @@ async fn a_tunnel_is_listed_with_what_opens_it() {
         "pomerium-cli tcp tcp+https://proxy.test/db.internal:5432"
     );
     assert_eq!(listed["routes"][0].get("connect_command"), None);
+    let page = ann.open("https://tv.test/.pomerium/routes").await.body;
+    assert!(page.contains("<code>usher tcp ssh.test:22</code>"), "{page}");
+    assert_eq!(page.matches("<code>").count(), 2, "a page has none: {page}");
 }
