@@ -12,7 +12,7 @@ const HERE = fileURLToPath(new URL('.', import.meta.url));
 /** Program that must be there → Debian package that brings it. */
 const PROGRAMS = {
   pebble: 'pebble', unshare: 'util-linux', ip: 'iproute2', openssl: 'openssl', chromium: 'chromium', certutil: 'libnss3-tools', ffmpeg: 'ffmpeg', unzip: 'unzip', java: 'openjdk-17-jre-headless', mvn: 'maven',
-  sshd: 'openssh-server', ssh: 'openssh-client', rsync: 'rsync',
+  sshd: 'openssh-server', ssh: 'openssh-client', rsync: 'rsync', psql: 'postgresql', mpv: 'mpv', script: 'bsdutils',
 };
 
 /** Everything, in an order in which each step has what it needs. */

@@ -105,6 +105,11 @@ pub fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
+/// CPU time of this program so far, user and system.
+pub fn own_cpu() -> Result<Duration, Failure> {
+    cpu_of(std::process::id())
+}
+
 /// `utime` and `stime` (`proc(5)`, fields 14 and 15), in ticks of 10 ms.
 fn cpu_of(id: u32) -> Result<Duration, Failure> {
     let file = PathBuf::from(format!("/proc/{id}/stat"));

@@ -1,11 +1,11 @@
-// Tunnels with the programs that people have: the real pomerium-cli, and OpenSSH, scp and rsync
-// through `usher tcp`, on a machine of its own whose names lead to usher's port 443.
+// Tunnels with the programs that people have: the real pomerium-cli, and OpenSSH, scp, rsync, psql and
+// mpv through `usher tcp`, on a machine of its own whose names lead to usher's port 443.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { createSocket } from 'node:dgram';
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { Resolver } from 'node:dns/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,7 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { isApart, runApart, settle } from '../parts/apart.mjs';
 import { chromium } from '../parts/chromium.mjs';
+import { startCinema } from '../parts/house.mjs';
 import { people } from '../parts/people.mjs';
 import { pomeriumCli } from '../parts/pomerium-cli.mjs';
 import { freePort, run, said, start, until } from '../parts/process.mjs';
@@ -21,6 +22,7 @@ import { freePort, run, said, start, until } from '../parts/process.mjs';
 const SSHD = 2222;
 /** UDP over IPv4 carries no more (RFC 768: 65,535 with the heads of both). */
 const LARGEST = 65_507;
+const SHOTS = process.env.USHER_SHOTS ?? fileURLToPath(new URL('../out/screenshots/tunnels/', import.meta.url));
 /** A film's worth. */
 const BIG = 1 << 30;
 
@@ -31,7 +33,7 @@ if (isApart) {
   describe('tunnels, on a machine of their own', () => {
     for (const { name, failed } of tests) it(name, () => assert.ok(!failed, output.slice(-8000)));
     it('ran to its end', () => {
-      assert.ok(tests.length >= 11, `${tests.length} tests\n${output.slice(-8000)}`);
+      assert.ok(tests.length >= 20, `${tests.length} tests\n${output.slice(-8000)}`);
       assert.equal(status, 0, output.slice(-8000));
     });
   });
@@ -39,7 +41,7 @@ if (isApart) {
 
 function scenario() {
   const undo = [];
-  let folder, data, config, authority, browser, usher;
+  let folder, data, config, authority, browser, usher, cinema;
   const startUsher = async () => {
     usher = start('usher', process.env.USHER_BIN, ['run', '--config', config], { env: { ...process.env, USHER_DATA_DIR: data } });
     await said(usher, /"message":"serving"/);
@@ -47,15 +49,17 @@ function scenario() {
   const operator = (...args) => run(process.env.USHER_BIN, [...args, '--data-dir', data]);
 
   before(async () => {
-    undo.push(settle(Object.fromEntries(['echo', 'down', 'ssh', 'dns'].map((name) => [`${name}.example.test`, '127.0.0.1']))));
+    undo.push(settle(Object.fromEntries(['echo', 'down', 'ssh', 'dns', 'db', 'tv'].map((name) => [`${name}.example.test`, '127.0.0.1']))));
     folder = await mkdtemp(join(tmpdir(), 'usher-tunnels-'));
     undo.push(() => rm(folder, { recursive: true, force: true }));
     data = join(folder, 'data');
     config = join(folder, 'config.yaml');
     const echo = await echoes(undo);
+    cinema = await startCinema();
+    undo.push(() => cinema.program.stop());
     const who = `policy: [{allow: {or: [{email: {is: ${people.ana.email}}}, {user: {is: 'service-account:backup'}}]}}]`;
     const route = (name, to) => `  - from: tcp+https://${name}\n    to: tcp://127.0.0.1:${to}\n    ${who}\n`;
-    await writeFile(config, `address: 127.0.0.1:443\nroutes:\n${route('echo.example.test:7', echo)}${route('down.example.test:7', 1)}${route('ssh.example.test:22', SSHD)}  - from: udp+https://dns.example.test:53\n    to: udp://127.0.0.1:${await repeats(undo)}\n    ${who}\n`);
+    await writeFile(config, `address: 127.0.0.1:443\nroutes:\n${route('echo.example.test:7', echo)}${route('down.example.test:7', 1)}${route('ssh.example.test:22', SSHD)}${route('db.example.test:5432', await postgres(folder, undo))}${route('tv.example.test:8096', new URL(cinema.url).port)}  - from: udp+https://dns.example.test:53\n    to: udp://127.0.0.1:${await repeats(undo)}\n    ${who}\n`);
     for (const { email, name, password } of [people.ana, people.eve]) {
       await run(process.env.USHER_BIN, ['people', 'add', email, '--name', name, '--password-stdin', '--data-dir', data], { input: `${password}\n` });
     }
@@ -82,9 +86,9 @@ function scenario() {
   /** The addresses that a browser was told to open, when there are so many. */
   const opened = (at, count) => until('it opens the browser', async () => { const links = await at.links(); return links.length >= count && links; }, 20);
 
-  /** Signs a program in, as its owner does in a browser. */
-  const signIn = async (link, who) => {
-    const context = await browser.newContext();
+  /** Signs a program in, as its owner does in a browser: a new one, or one that may know them. */
+  const signIn = async (link, who, known) => {
+    const context = known ?? await browser.newContext();
     context.setDefaultTimeout(15_000);
     const page = await context.newPage();
     await page.goto(link);
@@ -93,7 +97,7 @@ function scenario() {
     await page.click('main button[type=submit]');
     await page.getByRole('button', { name: 'Let it in' }).click();
     await page.waitForURL(/^http:\/\/127\.0\.0\.1:/);
-    await context.close();
+    await (known ? page : context).close();
   };
 
   /** pomerium-cli as a listener at somebody's desk. */
@@ -295,6 +299,42 @@ function scenario() {
       assert.doesNotMatch(tunnels.output, /sign in/, 'no sign-in was asked for');
     });
 
+    it('asks in a terminal for the next sign-in before the last one ends, and nothing is asked for after', async () => {
+      const at = await desk('ana-renews'), before = await readFile(config, 'utf8');
+      await usher.stop();
+      await writeFile(config, `cookie_expire: 40s\n${before}`);
+      await startUsher();
+      const command = `${process.env.USHER_BIN} tcp --listen 127.0.0.1:0 --no-browser --ca ${authority} echo.example.test:7`;
+      const program = start('usher tcp in a terminal', 'script', ['-qfec', command, '/dev/null'], { env: at.env });
+      undo.push(() => program.stop());
+      const port = Number((await said(program, /127\.0\.0\.1:(\d+) leads to echo\.example\.test:7/))[1]);
+      const first = dial(port), context = await browser.newContext();
+      first.say('one');
+      const [, link] = await said(program, /^(https:\/\/\S+)/m);
+      await signIn(link, people.ana, context);
+      const began = Date.now();
+      await first.hears('one');
+      const kept = join(at.home, '.cache/usher/tokens/echo.example.test_443.jwt'), old = await readFile(kept, 'utf8');
+      const [, next] = await said(program, /your sign-in at https:\/\/echo\.example\.test ends in 1 min[^]*?^(https:\/\/\S+)/m, 40);
+      assert.ok(Date.now() - began < 40_000, 'before its end');
+      await signIn(next, people.ana, context); // in a browser that knows her: she signs in all the same
+      await until('the next one is kept', async () => (await readFile(kept, 'utf8')) !== old);
+      await new Promise((over) => setTimeout(over, began + 42_000 - Date.now())); // the old one has ended
+      const second = dial(port);
+      second.say('two');
+      await second.hears('two');
+      first.say(' goes on');
+      await first.hears('one goes on');
+      for (const one of [first, second]) one.close();
+      const asked = program.output.match(/^to sign in open/gm).length, ahead = program.output.match(/^your sign-in at/gm).length;
+      assert.equal(asked - ahead, 1, program.output);
+      await context.close();
+      await program.stop();
+      await usher.stop();
+      await writeFile(config, before);
+      await startUsher();
+    });
+
     it('says in one line what is wrong, with an exit status', async () => {
       const robot = await desk('nobody');
       const wrong = join(robot.home, 'wrong');
@@ -304,6 +344,56 @@ function scenario() {
       assert.match(await tcp('ssh.example.test:23'), /ended with 1:\nerror: [^\n]+\n$/);
       assert.match(await tcp('--proxy', '127.0.0.1:1', 'ssh.example.test:22'), /ended with 3:\nerror: [^\n]+\n$/);
       assert.match(await tcp('ssh.example.test'), /ended with 2:\nerror: [^\n]+\n$/);
+    });
+  });
+
+  describe('the guide\'s other programs through `usher tcp`', { concurrency: false }, () => {
+    /** A port of this desk that leads there, for whoever has signed in. */
+    const through = async (name, to) => {
+      const at = await desk(name);
+      const program = start('usher tcp', process.env.USHER_BIN, ['tcp', to, '--no-browser', '--ca', authority], { env: at.env });
+      undo.push(() => program.stop());
+      const [, port] = await said(program, /127\.0\.0\.1:(\d+) leads to/);
+      said(program, /^(https:\/\/\S+)$/m).then(([, link]) => signIn(link, people.ana)).catch((error) => console.error(error));
+      return port;
+    };
+
+    it('shows on a page what somebody may open, and how, at a desk and on a phone in the dark', async () => {
+      await mkdir(SHOTS, { recursive: true });
+      const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, colorScheme: 'dark' };
+      for (const [name, options] of [['desk', { viewport: { width: 1280, height: 800 } }], ['phone-dark', phone]]) {
+        const context = await browser.newContext(options), page = await context.newPage();
+        await page.goto('https://ssh.example.test/.pomerium/routes');
+        await page.fill('#email', people.ana.email);
+        await page.fill('#password', people.ana.password);
+        await page.click('main button[type=submit]');
+        await page.getByRole('heading', { name: 'What you can open' }).waitFor();
+        await page.screenshot({ path: join(SHOTS, `routes-${name}.png`), fullPage: true });
+        const shown = await page.locator('main code').allInnerTexts();
+        assert.deepEqual(shown, ['usher tcp echo.example.test:7', 'usher tcp down.example.test:7', 'usher tcp ssh.example.test:22',
+          'usher tcp db.example.test:5432', 'usher tcp tv.example.test:8096', 'usher udp dns.example.test:53']);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name}: nothing is cut off`);
+        await context.close();
+      }
+    });
+
+    it('psql asks a PostgreSQL', async () => {
+      const port = await through('ana-db', 'db.example.test:5432');
+      const psql = (query) => run('psql', ['-h', '127.0.0.1', '-p', port, '-U', 'ana', '-d', 'postgres', '-Atqc', query], { env: { ...process.env, PGCONNECT_TIMEOUT: '60' } });
+      assert.equal(await psql('select 1'), '1\n');
+      assert.equal((await psql("select repeat('x', 5000000)")).length, 5_000_001);
+    });
+
+    it('mpv plays a film of Jellyfin', async () => {
+      const port = await through('ana-film', 'tv.example.test:8096');
+      const base = `http://127.0.0.1:${port}`, app = 'MediaBrowser Client="mpv", Device="desk", DeviceId="desk", Version="1"';
+      const ask = async (path, fields, init = {}) => (await fetch(base + path, { ...init, headers: { authorization: app, 'content-type': 'application/json', ...fields } })).json();
+      const [{ name, password }] = cinema.people;
+      const { AccessToken } = await ask('/Users/AuthenticateByName', {}, { method: 'POST', body: JSON.stringify({ Username: name, Pw: password }) });
+      const { Items } = await ask('/Items?Recursive=true&IncludeItemTypes=Movie', { authorization: `${app}, Token="${AccessToken}"` });
+      const shown = await run('mpv', ['--no-config', '--vo=null', '--ao=null', '--length=4', '--term-status-msg=at ${=time-pos}', `${base}/Videos/${Items[0].Id}/stream.mp4?static=true`]);
+      assert.match(shown, /VO: \[null\] 1280x720/);
+      assert.match(shown, /at 3\.[5-9]/, shown.slice(-400));
     });
   });
 }
@@ -410,4 +500,17 @@ async function sha256(file) {
   const sum = createHash('sha256');
   for await (const piece of createReadStream(file)) sum.update(piece);
   return sum.digest('hex');
+}
+
+/** A PostgreSQL server of this folder, which lets everybody in; its port. It does not run as root. */
+async function postgres(folder, undo) {
+  const versions = (await readdir('/usr/lib/postgresql')).sort((one, other) => other - one);
+  const programs = join('/usr/lib/postgresql', versions[0], 'bin'), data = join(folder, 'postgresql');
+  const as = (...args) => ['--user', '--map-user=1', '--map-group=1', '--', ...args];
+  await run('unshare', as(join(programs, 'initdb'), '-D', data, '-U', 'ana', '-A', 'trust', '-N', '-E', 'UTF8', '--locale=C'));
+  const port = await freePort();
+  const server = start('PostgreSQL', 'unshare', as(join(programs, 'postgres'), '-D', data, '-h', '127.0.0.1', '-p', String(port), '-k', ''));
+  undo.push(() => server.stop());
+  await said(server, /ready to accept connections/);
+  return port;
 }

@@ -39,6 +39,7 @@ pub fn add_person(setup: &Setup<'_>) -> Result<(), Failure> {
 /// The session cookie as it is sent: `name=value`. Asks the upstream whether it sees who we are.
 pub fn cookie(setup: &Setup<'_>, door: &FrontDoor) -> Result<String, Failure> {
     let browser = Browser { setup, door };
+    let _none_yet = fs::remove_file(browser.jar()); // nobody is signed in to a new browser
     let page = browser.get(&format!("https://{HOST}/assertion"), &[])?;
     let form = Form::find(&page.text).ok_or_else(|| browser.confused(&page))?;
     let action = page.resolve(&form.action);

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
+    ops::Range,
     process::Command,
     sync::{
         Arc,
@@ -32,7 +33,8 @@ use crate::{
 
 /// So many idle ones, and as many at work.
 const HALF: usize = 500;
-/// Opened before anything is measured, so that what the first ones set up once counts for none.
+/// Open before anything is measured and until the end, so that what the first ones set up once, and
+/// what handshakes leave behind, count for none.
 const FIRST: usize = 100;
 /// Handshakes at once.
 const AT_ONCE: usize = 32;
@@ -54,8 +56,9 @@ pub fn run(
     far: SocketAddr,
     runtime: &Runtime,
 ) -> Result<bool, Failure> {
+    // Hashing a password leaves room behind that tunnels would take: they get a process that did not.
+    let cookie: Arc<str> = sign_in::cookie(setup, &setup.open()?)?.into();
     let door = setup.open()?;
-    let cookie: Arc<str> = sign_in::cookie(setup, &door)?.into();
     let client = Client::new(door.address, HOST, setup.certificate)?;
     let time = Duration::from_secs(if options.short { 10 } else { 60 });
     let seen = runtime.block_on(crowd(setup, &door, far, (&client, &cookie), time))?;
@@ -79,13 +82,13 @@ async fn crowd(
     (client, cookie): (&Client, &Arc<str>),
     time: Duration,
 ) -> Result<Seen, Failure> {
-    drop(open_many(client, cookie, FIRST).await?);
+    let mut idle = open_many(client, cookie, 0..FIRST).await?;
     settle().await;
     let before = door.process.resident()?;
-    let mut idle = open_many(client, cookie, HALF).await?;
+    idle.extend(open_many(client, cookie, FIRST..FIRST + HALF).await?);
     settle().await;
     let with_idle = door.process.resident()?;
-    let busy = open_many(client, cookie, HALF).await?;
+    let busy = open_many(client, cookie, FIRST + HALF..FIRST + 2 * HALF).await?;
     settle().await;
     let with_all = door.process.resident()?;
 
@@ -119,11 +122,12 @@ async fn settle() {
 async fn open_many(
     client: &Client,
     cookie: &Arc<str>,
-    count: usize,
+    which: Range<usize>,
 ) -> Result<Vec<Tunnel>, Failure> {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
-    for nth in 0..count {
+    let mut tunnels = Vec::with_capacity(which.len());
+    for nth in which {
         let (client, slots, cookie) = (client.clone(), Arc::clone(&slots), Arc::clone(cookie));
         tasks.spawn(async move {
             let _slot = slots.acquire().await.map_err(Failure::exchange("slot"))?;
@@ -132,7 +136,6 @@ async fn open_many(
             Ok::<_, Failure>(tunnel)
         });
     }
-    let mut tunnels = Vec::with_capacity(count);
     while let Some(done) = tasks.join_next().await {
         tunnels.push(done.map_err(Failure::exchange("tunnel"))??);
     }
@@ -206,16 +209,20 @@ impl Seen {
             table.row([what.into(), figure, if holds { "ok" } else { "OVER" }.into()]);
         };
         let idle = each(before, with_idle);
-        row("memory of an idle tunnel", format!("{idle:.1} KiB"), idle <= EACH_LIMIT);
+        row(
+            "memory of an idle tunnel, of the first 500",
+            format!("{idle:.1} KiB"),
+            idle <= EACH_LIMIT,
+        );
         let second = each(with_idle, with_all);
-        row("of each of the next 500", format!("{second:.1} KiB"), second <= EACH_LIMIT);
+        row("of the next 500", format!("{second:.1} KiB"), second <= EACH_LIMIT);
         let whole = format!("{} MiB, then {} MiB", with_all / 1024, end / 1024);
         row("memory, before and after", whole, end < with_all + with_all / 4);
         let (asked, in_force) = self.reloads;
-        row("reloads asked for", asked.to_string(), asked > 0);
-        row("put in force", in_force.to_string(), in_force >= asked / 2);
+        row("reloads that were asked for", asked.to_string(), asked > 0);
+        row("reloads put in force", in_force.to_string(), in_force >= asked / 2);
         row("messages there and back", self.messages.to_string(), self.messages > 0);
-        row("torn", self.torn.len().to_string(), self.torn.is_empty());
+        row("tunnels torn", self.torn.len().to_string(), self.torn.is_empty());
         row("CPU", format!("{:.1} s", self.cpu.as_secs_f64()), true);
         for torn in self.torn.iter().take(5) {
             println!("torn: {torn}");

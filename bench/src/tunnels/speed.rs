@@ -12,16 +12,19 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    runtime::{Builder, Runtime},
+};
 
-use super::{PORT, far_end::Asked, open, runtime};
+use super::{PORT, far_end::Asked, open};
 use crate::{
     client::{Client, Connection, Protocol},
     compare::{Spread, sign_in},
     failure::Failure,
     front_door::{HOST, Setup, await_port, free_address},
     options::Options,
-    process::Process,
+    process::{Process, own_cpu},
     table::Table,
     zeros::Zeros,
 };
@@ -59,6 +62,8 @@ impl Contender {
 struct Carried {
     mib_per_second: f64,
     cpu_per_gib: f64,
+    /// Of client and far end together, which share a core.
+    ends_per_gib: f64,
 }
 
 /// Everybody who carries, running.
@@ -67,7 +72,7 @@ struct Field<'a> {
     usher: (Client, Process),
     socat: (Client, Process),
     wide: (Client, Process),
-    runtime: &'a tokio::runtime::Runtime,
+    runtime: &'a Runtime,
 }
 
 /// Compares, prints a table for each way, and tells whether the aim was reached.
@@ -79,7 +84,11 @@ pub fn run(options: &Options, setup: &Setup<'_>, far: SocketAddr) -> Result<bool
     let door = setup.open()?;
     let cookie = sign_in::cookie(&setup, &door)?;
     let usher = Client::new(door.address, HOST, setup.certificate)?;
-    let (runtime, length) = (runtime()?, if options.short { 128 << 20 } else { 1 << 30 });
+    // One thread, since it has one core: with HTTP/2 a stream and its connection would else wake each
+    // other across threads for every frame, and that would be measured.
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(Failure::io("runtime"))?;
+    let length = if options.short { 128 << 20 } else { 1 << 30 };
     let field = Field {
         cookie,
         usher: (usher, door.process),
@@ -175,10 +184,10 @@ async fn time(
 ) -> Result<Carried, Failure> {
     let failed = |error| Failure::Io { what: format!("{asked:?}"), source: error };
     exchange(&mut stream, asked, length / 64).await.map_err(failed)?; // windows grow
-    let (began, before) = (Instant::now(), process.cpu()?);
+    let (began, before, ends) = (Instant::now(), process.cpu()?, own_cpu()?);
     exchange(&mut stream, asked, length).await.map_err(failed)?;
     let (took, cpu) = (began.elapsed(), process.cpu()?.saturating_sub(before));
-    Ok(Carried::of(length, took, cpu))
+    Ok(Carried::of(length, took, (cpu, own_cpu()?.saturating_sub(ends))))
 }
 
 async fn exchange(
@@ -209,11 +218,12 @@ async fn exchange(
 
 impl Carried {
     #[expect(clippy::cast_precision_loss, reason = "for people to read")]
-    fn of(length: u64, took: Duration, cpu: Duration) -> Self {
+    fn of(length: u64, took: Duration, (cpu, ends): (Duration, Duration)) -> Self {
         let mib = length as f64 / f64::from(1 << 20);
         Self {
             mib_per_second: mib / took.as_secs_f64(),
             cpu_per_gib: cpu.as_secs_f64() * 1024.0 / mib,
+            ends_per_gib: ends.as_secs_f64() * 1024.0 / mib,
         }
     }
 }
@@ -227,7 +237,7 @@ fn print(asked: Asked, length: u64, rows: &[(Contender, Vec<Carried>)]) -> bool 
         Spread::of(pairs.map(|(usher, it)| usher.mib_per_second / it.mib_per_second).collect())
     };
     let reached = ratio(Contender::Socat).is_some_and(|ratio| ratio.median >= AIM);
-    let mut table = Table::new(["", "MiB/s", "CPU s per GiB", "usher / this", ""]);
+    let mut table = Table::new(["", "MiB/s", "CPU s per GiB", "of both ends", "usher / this", ""]);
     for (who, carried) in rows {
         let text = |of: fn(&Carried) -> f64| {
             Spread::of(carried.iter().map(of).collect()).map_or_else(String::new, |it| it.text())
@@ -241,6 +251,7 @@ fn print(asked: Asked, length: u64, rows: &[(Contender, Vec<Carried>)]) -> bool 
             who.name().into(),
             text(|it| it.mib_per_second),
             text(|it| it.cpu_per_gib),
+            text(|it| it.ends_per_gib),
             ratio(*who).map_or_else(String::new, |ratio| ratio.text()),
             verdict.into(),
         ]);

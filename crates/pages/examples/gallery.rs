@@ -298,6 +298,7 @@ fn forms() -> Vec<(&'static str, String)> {
                     description: "",
                     from: "https://tv.example.com",
                     link: Some(Link::new("https://tv.example.com/")),
+                    command: None,
                 }],
             }
             .render(language()),

@@ -21,6 +21,8 @@ pub struct PortalRoute<'a> {
     pub from: &'a str,
     /// The same to go to; `None` where it has no one address.
     pub link: Option<Link<'a>>,
+    /// What opens a tunnel in a terminal.
+    pub command: Option<String>,
 }
 
 impl Portal<'_> {

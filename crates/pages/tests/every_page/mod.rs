@@ -347,8 +347,14 @@ fn doctor(language: Language, text: &str) -> [String; 4] {
 }
 
 fn portal(language: Language, text: &str) -> String {
-    let route = |link| PortalRoute { name: text, description: text, from: text, link };
-    let bare = PortalRoute { description: "", ..route(None) };
+    let route = |link| PortalRoute {
+        name: text,
+        description: text,
+        from: text,
+        link,
+        command: Some(text.to_owned()),
+    };
+    let bare = PortalRoute { description: "", command: None, ..route(None) };
     Portal { routes: vec![route(Some(Link::new(text))), bare] }.render(language)
 }
 

@@ -9,7 +9,7 @@ use crate::{
     names::{Authority, AuthorityError, Origin},
     people::UnixTimeSeconds,
     plan::Plan,
-    session::SignIn,
+    session::{Session, SignIn},
     time::UnixTime,
 };
 
@@ -33,6 +33,9 @@ pub enum Goal {
         redirect: Box<str>,
         /// The route's host that it wants to speak with.
         host: Box<str>,
+        /// A session that began earlier will not do: it ends soon, and the program asks in time.
+        #[serde(default)]
+        anew_since: Option<UnixTimeSeconds>,
     },
     /// To tell a proxy that we are the authenticate service for who they are.
     Proxy {
@@ -75,18 +78,18 @@ impl Goal {
     /// [`GoalError`]: signed, yet not for this plan, for example after a reload.
     pub fn read(plan: &Plan, params: &Params) -> Result<Self, GoalError> {
         let redirect = params.text(param::REDIRECT_URI).unwrap_or_default();
+        // The moment at which the link was signed; signed along, so nobody can take it away.
+        let anew = params.text(param::PROMPT) == Some(PROMPT_LOGIN);
+        let issued = params.text(param::ISSUED).filter(|_| anew);
+        let anew_since = issued.and_then(|text| text.parse().ok());
+        if anew && anew_since.is_none() {
+            return Err(GoalError::NoMoment);
+        }
         let goal = if params.text(param::PROGRAMMATIC) == Some("true") {
             let host = params.text(param::CALLBACK_URI).unwrap_or_default();
-            Self::Program { redirect: redirect.into(), host: host.into() }
+            Self::Program { redirect: redirect.into(), host: host.into(), anew_since }
         } else {
             let flow = params.text(param::FLOW).ok_or(GoalError::NoFlow)?;
-            // The moment at which the link was signed; signed along, so nobody can take it away.
-            let anew = params.text(param::PROMPT) == Some(PROMPT_LOGIN);
-            let issued = params.text(param::ISSUED).filter(|_| anew);
-            let anew_since = issued.and_then(|text| text.parse().ok());
-            if anew && anew_since.is_none() {
-                return Err(GoalError::NoMoment);
-            }
             Self::Page { target: redirect.into(), flow: flow.into(), anew_since }
         };
         goal.check(plan)?;
@@ -101,7 +104,7 @@ impl Goal {
     pub fn check(&self, plan: &Plan) -> Result<(), GoalError> {
         match self {
             Self::Page { target, .. } => Target::parse(plan, target).map(drop)?,
-            Self::Program { redirect, host } => {
+            Self::Program { redirect, host, .. } => {
                 ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect)?;
                 Target::parse(plan, host)?;
             }
@@ -113,6 +116,17 @@ impl Goal {
     /// Does it ask for a new sign-in, whoever is known?
     pub const fn is_anew(&self) -> bool {
         matches!(self, Self::Page { anew_since: Some(_), .. })
+    }
+
+    /// Does a session do that is known already? A program's next one has to begin anew; how its person
+    /// shows who they are then is up to whoever signs them in.
+    pub fn takes(&self, session: &Session, now: UnixTime) -> bool {
+        match self {
+            Self::Program { anew_since: Some(since), .. } => session.issued_at >= *since,
+            Self::Page { .. } | Self::Program { .. } | Self::Proxy { .. } | Self::Here => {
+                self.is_met_by(session.sign_in, now, Duration::ZERO)
+            }
+        }
     }
 
     /// Is this sign-in new enough for it? Ours and the provider's clock may be this far apart.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, cmp::Reverse, sync::Arc};
 
 use http::{HeaderValue, Response, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use usher_pages::{
     Claim, Identity as IdentityPage, Link, NoSession, PostForm, SCOPE_EVERYWHERE, SCOPE_FIELD,
     SCOPE_HERE, Scripts, ShownSession, Unauthenticated,
@@ -98,6 +98,15 @@ impl SignInRoom {
     pub(super) fn user(&self, ask: &Ask, live: &LiveSession) -> Response<Body> {
         let about = self.assertions.about(ask.plan(), live.signed_in());
         answer::personal(answer::json(&about))
+    }
+
+    /// `/.pomerium/api/v1/session`: in how many seconds it ends, and how many it has in all, for
+    /// clients that ask for the next one in time. In seconds, since their clocks may be wrong.
+    pub(super) fn session_life(&self, ask: &Ask, live: &LiveSession) -> Response<Body> {
+        let Session { issued_at, expires_at, .. } = live.session();
+        let left = live.session().expires_at().since(ask.wall()).as_secs();
+        let life = json!({"expires_in": left, "lifetime": expires_at.saturating_sub(*issued_at)});
+        answer::personal(answer::json(&life))
     }
 }
 

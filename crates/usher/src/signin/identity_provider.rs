@@ -9,7 +9,7 @@ use usher_rules::{
     fields::{error_form, reader},
     people::BoxFuture,
     plan::{HostedService, OidcProvider, Plan, Provider},
-    signin::{CLOCK_SKEW, Goal, SIGN_IN, param, sign_url},
+    signin::{CLOCK_SKEW, Goal, PROMPT_LOGIN, SIGN_IN, param, sign_url},
     time::{Now, UnixTime},
 };
 
@@ -109,14 +109,18 @@ pub(super) trait IdentityProvider: Send + Sync {
         ask: &'a Ask,
         redirect: &'a str,
         callback: &'a str,
+        prompt: Prompt,
     ) -> BoxFuture<'a, Response<Body>> {
         let (plan, ids) = (ask.plan(), ask.provider_ids());
-        let params = [
+        let mut params = vec![
             (param::IDP_ID, &*ids),
             (param::REDIRECT_URI, redirect),
             (param::CALLBACK_URI, callback),
             (param::PROGRAMMATIC, "true"),
         ];
+        if prompt == Prompt::Login {
+            params.push((param::PROMPT, PROMPT_LOGIN));
+        }
         let base = format!("{}{SIGN_IN}", plan.sign_in.authenticate);
         let url = sign_url(&self.room().keys, &base, &params, ask.wall());
         Box::pin(async { answer::personal(answer::plain(StatusCode::OK, url)) })
@@ -228,6 +232,7 @@ impl IdentityProvider for Hosted<'_> {
         ask: &'a Ask,
         redirect: &'a str,
         callback: &'a str,
+        _prompt: Prompt, // the service has no word for it
     ) -> BoxFuture<'a, Response<Body>> {
         Box::pin(self.0.hosted_login_url(ask, self.1, redirect, callback))
     }

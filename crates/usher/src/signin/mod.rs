@@ -12,7 +12,7 @@
 //! | authenticate host | `/.pomerium/account`, passkeys | `account`, `passkeys` |
 //! | authenticate host | `/.pomerium/welcome`: invitations | `welcome` |
 //! | authenticate host | `/.pomerium/backchannel_logout`, for providers | `back_channel` |
-//! | both | `/.pomerium/`, `/.pomerium/user` | `identity` |
+//! | both | `/.pomerium/`, `/.pomerium/user`, `/.pomerium/api/v1/session` | `identity` |
 //! | authenticate host | `/.pomerium/sessions`: where somebody is signed in | `session_list` |
 //! | authenticate host | `/.pomerium/devices`: the apps that somebody let in | `bound_devices` |
 //! | authenticate host | `/.pomerium/people`: who looks after people | `people` |
@@ -240,6 +240,10 @@ impl SignInRoom {
             }
             "/.pomerium/api/v1/routes" if ask.plan().flags.routes_portal => match get {
                 true => self.about_somebody(ask, Self::portal_json).await,
+                false => answer::method_not_allowed("GET"),
+            },
+            "/.pomerium/api/v1/session" => match get {
+                true => self.about_somebody(ask, Self::session_life).await,
                 false => answer::method_not_allowed("GET"),
             },
             "/.pomerium/jwt" if get && ask.plan().flags.jwt_endpoint => {

@@ -30,6 +30,7 @@ impl SignInRoom {
             description: &route.description,
             from,
             link: is_one_page(route).then(|| Link::new(format!("{from}{}", entry(route)))),
+            command: opened_by(route, from).map(|words| format!("usher {words}")),
         });
         let page = Portal { routes: routes.collect() };
         answer::html(200, page.render(ask.language()), Scripts::No, &[])
@@ -46,10 +47,8 @@ impl SignInRoom {
                 "description": route.description,
                 "logo_url": route.logo_url,
             });
-            if let (Some(tunnel), Some(members)) = (&route.tunnel, shown.as_object_mut()) {
-                let to = from.split_once("+https://").map(|(_, to)| to);
-                let to = to.filter(|to| !to.contains('/')).unwrap_or(from);
-                let command = format!("pomerium-cli {} {to}", tunnel.carried.word());
+            if let (Some(words), Some(members)) = (opened_by(route, from), shown.as_object_mut()) {
+                let command = format!("pomerium-cli {words}");
                 members.insert("connect_command".into(), command.into());
             }
             shown
@@ -110,6 +109,14 @@ fn open_to<'a>(ask: &'a Ask, live: &LiveSession) -> Vec<Open<'a>> {
     };
     let routes = ask.plan().routes.iter().map(AsRef::as_ref).filter(is_open);
     routes.map(|route| Open { from: route.address(), route }).collect()
+}
+
+/// The words behind a client's name that open a tunnel: both clients have the same.
+fn opened_by(route: &Route, from: &str) -> Option<String> {
+    let tunnel = route.tunnel.as_ref()?;
+    let to = from.split_once("+https://").map(|(_, to)| to);
+    let to = to.filter(|to| !to.contains('/')).unwrap_or(from);
+    Some(format!("{} {to}", tunnel.carried.word()))
 }
 
 fn is_one_page(route: &Route) -> bool {

@@ -28,7 +28,7 @@ impl SignInRoom {
     ) -> Option<Response<Body>> {
         let binding = BrowserBinding::new(random()?, ask.wall());
         let action = match goal {
-            Goal::Program { redirect, host } => {
+            Goal::Program { redirect, host, .. } => {
                 let params = [
                     (param::IDP_ID, &*live.session().idp_id),
                     (param::REDIRECT_URI, redirect),

@@ -240,7 +240,7 @@ impl SignInRoom {
                 let end = Some(session.expires_at()).filter(|end| *end < usual);
                 self.answer_url(ask, (live.person(), claims, *sign_in), end, query).ok()?
             }
-            Goal::Program { redirect, host } => {
+            Goal::Program { redirect, host, .. } => {
                 let redirect =
                     ProgramRedirect::parse(&plan.sign_in.programmatic_hosts, redirect).ok()?;
                 // For this host alone, not for the one that signs people in.

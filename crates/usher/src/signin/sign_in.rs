@@ -1,6 +1,6 @@
 //! `/.pomerium/sign_in` at the authenticate host.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{Response, StatusCode};
 use usher_pages::{Link, SignInFailed};
@@ -16,7 +16,7 @@ use usher_rules::{
 };
 
 use super::{Ask, SignInRoom, answer, binding::FORM_LIFE, choose};
-use crate::request::{Body, EventName, identify::LiveSession};
+use crate::request::{Body, EventName};
 
 /// Why a sign-in can't go on from this address, and where to begin again.
 #[derive(Debug)]
@@ -43,10 +43,7 @@ impl SignInRoom {
             let by = &*live.session().idp_id;
             wanted.is_empty() || wanted.iter().any(|one| one.id() == by)
         });
-        let is_met = |live: &Arc<LiveSession>| {
-            goal.is_met_by(live.session().sign_in, ask.wall(), Duration::ZERO)
-        };
-        let known = known.filter(is_met);
+        let known = known.filter(|live| goal.takes(live.session(), ask.wall()));
         if let Some(live) = known {
             let Session { claims, sign_in, .. } = live.session();
             let who = (live.person(), claims, *sign_in);

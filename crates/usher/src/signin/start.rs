@@ -93,11 +93,15 @@ impl SignInRoom {
             return bad();
         };
         let callback = format!("{}{CALLBACK}", Origin::of(ask.authority()));
-        let goal =
-            Goal::Program { redirect: redirect.as_str().into(), host: callback.as_str().into() };
+        let (listens, host) = (redirect.as_str().into(), callback.as_str().into());
+        let goal = Goal::Program { redirect: listens, host, anew_since: None };
         if goal.check(plan).is_err() {
             return bad(); // a host that no route has
         }
-        self.with_first(plan).login_url(ask, redirect.as_str(), &callback).await
+        let prompt = match params.text(param::PROMPT) {
+            Some(PROMPT_LOGIN) => Prompt::Login,
+            _ => Prompt::IfNeeded,
+        };
+        self.with_first(plan).login_url(ask, redirect.as_str(), &callback, prompt).await
     }
 }

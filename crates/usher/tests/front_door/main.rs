@@ -117,6 +117,7 @@ mod trusting;
 mod tunnel_clients;
 mod tunnels;
 mod tunnels_hostile;
+mod tunnels_recorded;
 mod udp_clients;
 mod udp_tunnels;
 mod unread;

@@ -1,6 +1,8 @@
 //! Our own pages that are about whoever asks: the portal, the same for programs, the assertion;
 //! and a sign-in that other hosts learn of.
 
+use std::time::Duration;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -12,9 +14,15 @@ use usher_lab::{
 
 use crate::client_certificates::{Folder, mtls};
 use crate::test_server::{ANN, EVE, TestServer, config, friends, public};
+use crate::tunnels::allowed;
 
-const PAGES: [&str; 4] =
-    ["/.pomerium/user", "/.pomerium/jwt", "/.pomerium/routes", "/.pomerium/api/v1/routes"];
+const PAGES: [&str; 5] = [
+    "/.pomerium/user",
+    "/.pomerium/jwt",
+    "/.pomerium/routes",
+    "/.pomerium/api/v1/routes",
+    "/.pomerium/api/v1/session",
+];
 
 /// A second host, so that the first is not the one where people sign in.
 fn two_hosts(upstream: &Upstream) -> String {
@@ -163,4 +171,50 @@ async fn a_refusal_shows_its_rule_where_the_route_says_so_and_no_value() {
         assert_eq!(says, is_shown, "{host}: {}", seen.body);
         assert!(!seen.body.contains("friends"), "{host}: no value of the config");
     }
+}
+
+/// Ours: a client learns when its session ends, and gets one that begins now while the old one lasts,
+/// by a browser that knows its person. A yes alone would bring the old session, which ends as soon.
+#[tokio::test]
+async fn a_client_learns_when_its_session_ends_and_gets_the_next_one_before() {
+    let upstream = Upstream::echo();
+    let server = TestServer::open(&two_hosts(&upstream)).await;
+    let mut browser = server.signed_in("https://tv.test/", ANN).await;
+    let login = |prompt: &str| {
+        format!(
+            "https://tv.test/.pomerium/api/v1/login?pomerium_redirect_uri=http://127.0.0.1:4242{prompt}"
+        )
+    };
+    let life = async |token: &str| {
+        let token = [("authorization", &*format!("Pomerium {token}"))];
+        let url = "https://tv.test/.pomerium/api/v1/session";
+        let seen = server.browser().send(Method::GET, url, &token, "").await;
+        (seen.status == StatusCode::OK).then(|| {
+            assert_eq!(seen.field("cache-control"), "no-store");
+            (seen.json()["expires_in"].as_u64().unwrap(), seen.json()["lifetime"].clone())
+        })
+    };
+    let whole = 14 * 3600;
+    let link = browser.fetch(&login("")).await.body;
+    let page = browser.open(&link).await;
+    let first = allowed(&mut browser, &page).await;
+    assert_eq!(life(&first).await, Some((whole, json!(whole))));
+    server.clock.turn(Duration::from_secs(13 * 3600));
+    assert_eq!(life(&first).await, Some((3600, json!(whole))));
+
+    let link = browser.fetch(&login("")).await.body;
+    let page = browser.open(&link).await;
+    let same = allowed(&mut browser, &page).await;
+    assert_eq!(life(&same).await.unwrap().0, 3600, "the browser's session");
+    let link = browser.fetch(&login("&usher_prompt=login")).await.body;
+    let page = browser.sign_in(&link, ANN.0, ANN.1).await;
+    let next = allowed(&mut browser, &page).await;
+    assert_eq!(life(&next).await, Some((whole, json!(whole))));
+    assert_eq!(life(&first).await.unwrap().0, 3600, "the old one goes on");
+    server.clock.turn(Duration::from_secs(3600));
+    assert_eq!(life(&first).await, None);
+    assert_eq!(life(&next).await.unwrap().0, whole - 3600);
+    let api = "https://tv.test/.pomerium/api/v1/session";
+    let seen = browser.send(Method::POST, api, FETCH, "").await;
+    assert_eq!(seen.status, StatusCode::METHOD_NOT_ALLOWED);
 }

@@ -200,3 +200,29 @@ async fn a_tunnel_s_client_shows_its_certificate_and_says_what_is_wrong_with_it(
         assert_eq!(said.lines().count(), usize::from(code != 0), "{shown:?}: {said}");
     }
 }
+
+/// Where `reject_connection` ends the handshake it is told so, and not as a network that is away, for
+/// which a client would wait.
+#[tokio::test]
+async fn a_handshake_that_ends_for_a_certificate_is_told_as_a_refusal() {
+    let (folder, ca) = (Folder::new(), ClientCa::new("Clients"));
+    let text = config(&[ssh(parrot().await)]);
+    let server = TestServer::open(&text).await;
+    let token = folder.put("token", &handle(&server, "ssh.test", ANN).await);
+    server.reload(&(mtls(&folder, &ca, "  enforcement: reject_connection\n") + &text)).unwrap();
+    let foreign = ClientCa::new("Clients of others").issue(3, |_| {});
+    let [cert, key] = [("f.pem", foreign.pem.clone()), ("f.key", pem_of_key(&foreign))]
+        .map(|(name, text)| folder.put(name, &text));
+    let own: &[&str] = &["--client-cert", &cert, "--client-key", &key];
+    for (more, words) in
+        [(&[][..], "wants a certificate of yours"), (own, "does not take your certificate")]
+    {
+        let given = ["tcp", "ssh.test:22", "--listen", "-", "--token-file", &token];
+        let mut child = Laptop::new().starts(&server, &[&given[..], more].concat());
+        drop(child.stdin.take());
+        let output = within("it ends", child.wait_with_output()).await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}

@@ -317,12 +317,13 @@ async fn what_stands_behind_a_refused_connect_is_no_request() {
     }
     assert_eq!(app.heads().len(), 0, "the app was asked");
 
-    // By HTTP/2 a length on it is malformed (RFC 9113 §8.5): nothing is dialled, the connection ends.
-    let (mut sender, mut stream, answer) = connect_with_body(&server, &ann, Some("3")).await;
+    // By HTTP/2 a length on it is malformed (RFC 9113 §8.5): its stream is reset, nothing is dialled.
+    let mut sender = raw(&server).await;
+    let (mut stream, answer) = connect_raw(&mut sender, &ann, Some("3")).await.unwrap();
     let _reset_by_then = stream.send_data(Bytes::from_static(b"abc"), true);
-    assert!(within("it ends", answer).await.is_err());
-    assert!(within("it ends", std::future::poll_fn(|cx| sender.poll_ready(cx))).await.is_err());
-    let (_sender, mut stream, answer) = connect_with_body(&server, &ann, None).await;
+    let error = within("it ends", answer).await.unwrap_err();
+    assert!(error.is_reset() && error.is_remote(), "{error}");
+    let (mut stream, answer) = connect_raw(&mut sender, &ann, None).await.unwrap();
     stream.send_data(Bytes::from_static(b"abc"), true).unwrap(); // before there is an answer
     let answer = within("an answer", answer).await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -335,21 +336,26 @@ async fn what_stands_behind_a_refused_connect_is_no_request() {
 
 type Sending = h2::client::SendRequest<Bytes>;
 
-async fn connect_with_body(
-    server: &TestServer,
-    token: &str,
-    length: Option<&str>,
-) -> (Sending, h2::SendStream<Bytes>, h2::client::ResponseFuture) {
+/// A connection of HTTP/2 on which everything may be asked.
+async fn raw(server: &TestServer) -> Sending {
     let io = server.browser().connect_http2("ssh.test").await;
     let (sender, connection) = h2::client::handshake(io).await.unwrap();
     tokio::spawn(connection);
+    sender
+}
+
+async fn connect_raw(
+    sender: &mut Sending,
+    token: &str,
+    length: Option<&str>,
+) -> Result<(h2::SendStream<Bytes>, h2::client::ResponseFuture), h2::Error> {
     let mut asked = for_tcp("ssh.test:22", token);
     if let Some(length) = length {
         asked = asked.header("content-length", length);
     }
-    let mut sender = sender.ready().await.unwrap();
-    let (answer, stream) = sender.send_request(asked.body(()).unwrap(), false).unwrap();
-    (sender, stream, answer)
+    within("it is ready", std::future::poll_fn(|cx| sender.poll_ready(cx))).await?;
+    let (answer, stream) = sender.send_request(asked.body(()).unwrap(), false)?;
+    Ok((stream, answer))
 }
 
 /// By HTTP/2 what are no capsules, and what comes for a flow that is over, end that flow alone:
@@ -388,4 +394,35 @@ async fn datagrams_for_a_closed_flow_reach_nobody() {
     assert_eq!(heard(&mut neighbour).await, b"echo:here");
     let more = far.try_recv(&mut datagram);
     assert_eq!(more.err().unwrap().kind(), std::io::ErrorKind::WouldBlock, "it was heard");
+}
+
+/// A tunnel that is malformed ends alone: others on the same connection of HTTP/2 go on, and new ones
+/// open. Who sends too many of them ends the connection.
+#[tokio::test]
+async fn a_connect_with_a_length_ends_its_own_stream_alone() {
+    let server = TestServer::open(&config(&[ssh(parrot().await)])).await;
+    let ann = handle(&server, "ssh.test", ANN).await;
+    let mut sender = raw(&server).await;
+    let (mut stream, answer) = connect_raw(&mut sender, &ann, None).await.unwrap();
+    let mut neighbour = within("it opens", answer).await.unwrap().into_body();
+    for count in 1..=1000 {
+        let asked = connect_raw(&mut sender, &ann, Some("3")).await;
+        let error = match asked {
+            Ok((_stream, answer)) => within("it is refused", answer).await.unwrap_err(),
+            Err(error) => error,
+        };
+        if !error.is_reset() {
+            assert!(count > 200, "after {count}: {error}");
+            assert_eq!(server.records("tunnel").len(), 3, "nothing else was opened");
+            return;
+        }
+        if count < 3 {
+            let (_stream, answer) = connect_raw(&mut sender, &ann, None).await.unwrap();
+            assert_eq!(within("a new one opens", answer).await.unwrap().status(), 200);
+            stream.send_data(Bytes::from_static(b"hi"), false).unwrap();
+            let said = within("it goes on", neighbour.data()).await.unwrap().unwrap();
+            assert_eq!(&*said, b"echo:hi");
+        }
+    }
+    panic!("nothing stops it");
 }

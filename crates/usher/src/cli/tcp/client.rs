@@ -1,20 +1,24 @@
 //! One way through a proxy, with a token that counts there.
 
-use std::sync::Arc;
-
-use std::io::{self, Write as _};
+use std::{
+    future::pending,
+    io::{self, IsTerminal as _, Write as _},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use usher_rules::plan::Carried;
 
 use super::{
     Failure,
     address::Address,
-    login::{self, Opens},
+    login::{self, Opens, Wants},
     options::Options,
     proxy::{Answer, Proxy},
+    renewal::{self, Life, Session},
     token::Kept,
 };
 
@@ -29,7 +33,10 @@ struct Account {
     opens: Opens,
     kept: Kept,
     given: Option<String>,
-    token: Mutex<Option<String>>,
+    token: watch::Sender<Option<String>>,
+    /// Held by who signs in.
+    turn: Mutex<()>,
+    renewed: OnceLock<()>,
 }
 
 impl Client {
@@ -48,8 +55,16 @@ impl Client {
     fn at(address: Address, options: &Options) -> Result<Self, Failure> {
         let given = options.token()?;
         let kept = Kept::of(&address, |name| std::env::var_os(name));
-        let token = Mutex::new(given.clone().or_else(|| kept.read()));
-        let account = Arc::new(Account { opens: options.opens(), kept, given, token });
+        let token = watch::Sender::new(given.clone().or_else(|| kept.read()));
+        let account = Account {
+            opens: options.opens(),
+            kept,
+            given,
+            token,
+            turn: Mutex::default(),
+            renewed: OnceLock::new(),
+        };
+        let account = Arc::new(account);
         let proxy = Proxy { address, at: options.proxy.clone(), tls: options.tls()? };
         Ok(Self { proxy, account })
     }
@@ -65,7 +80,7 @@ impl Client {
 
     /// A tunnel, with the token that there is; with a new one where that does not count.
     pub(super) async fn open(&self) -> Result<TokioIo<Upgraded>, Failure> {
-        let before = self.account.token.lock().await.clone();
+        let before = self.account.token.borrow().clone();
         if let Answer::Open(far) = self.proxy.open(before.as_deref()).await? {
             return Ok(far);
         }
@@ -78,7 +93,7 @@ impl Client {
 
     /// What they may reach, as JSON.
     pub(super) async fn routes(&self) -> Result<String, Failure> {
-        let before = self.account.token.lock().await.clone();
+        let before = self.account.token.borrow().clone();
         if let Answer::Open(routes) = self.proxy.routes(before.as_deref()).await? {
             return Ok(routes);
         }
@@ -89,21 +104,56 @@ impl Client {
         }
     }
 
+    /// Asks for the next sign-in before this one ends, where somebody sits in front of it. Once for
+    /// all tunnels of an account; never ends.
+    pub(super) async fn keep_signed_in(&self) {
+        let is_read = io::stderr().is_terminal() && self.account.given.is_none();
+        if is_read && self.account.renewed.set(()).is_ok() {
+            renewal::renew(self, self.account.token.subscribe()).await;
+        }
+        pending().await
+    }
+
     /// Whoever waited while somebody else signed in has that token.
     async fn signed_in(&self, before: Option<String>) -> Result<String, Failure> {
         if self.account.given.is_some() {
             return Err(Failure::Token);
         }
-        let mut token = self.account.token.lock().await;
-        if let Some(fresh) = token.clone().filter(|fresh| Some(fresh) != before.as_ref()) {
-            return Ok(fresh);
-        }
-        let fresh = login::sign_in(&self.proxy, self.account.opens).await?;
+        let mut tokens = self.account.token.subscribe();
+        let _turn = self.account.turn.lock().await;
+        let is_fresh = |token: &Option<String>| token.is_some() && *token != before;
+        let fresh = tokio::select! {
+            biased;
+            fresh = tokens.wait_for(is_fresh) => match fresh.as_deref() {
+                Ok(Some(fresh)) => return Ok(fresh.clone()),
+                Ok(None) | Err(_) => return Err(Failure::Token), // not while `self` lives
+            },
+            fresh = login::sign_in(&self.proxy, self.account.opens, Wants::Session) => fresh?,
+        };
+        self.take(fresh.clone());
+        Ok(fresh)
+    }
+}
+
+impl Session for Client {
+    async fn life(&self, token: &str) -> Result<Option<Life>, Failure> {
+        self.proxy.life(token).await
+    }
+
+    async fn next(&self, left: Duration) -> Result<String, Failure> {
+        let (proxy, minutes) = (self.proxy.address.origin(), left.as_secs().div_ceil(60));
+        let _nowhere_left = writeln!(
+            io::stderr(),
+            "your sign-in at {proxy} ends in {minutes} min; with another one what you open later opens, too"
+        );
+        login::sign_in(&self.proxy, self.account.opens, Wants::AnotherSession).await
+    }
+
+    fn take(&self, fresh: String) {
         if let Err(error) = self.account.kept.write(&fresh) {
             let _nowhere_left =
                 writeln!(io::stderr(), "the sign-in is not kept for the next time: {error}");
         }
-        *token = Some(fresh.clone());
-        Ok(fresh)
+        self.account.token.send_replace(Some(fresh));
     }
 }

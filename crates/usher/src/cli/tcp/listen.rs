@@ -66,9 +66,19 @@ pub(super) async fn reached(
     client: &Client,
     gone: impl Future<Output = ()>,
 ) -> Result<Option<TokioIo<Upgraded>>, Failure> {
+    again(|| client.open(), gone).await
+}
+
+async fn again<T, F>(
+    open: impl Fn() -> F,
+    gone: impl Future<Output = ()>,
+) -> Result<Option<T>, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
     let (mut pause, began, mut gone) = (FIRST_PAUSE, Instant::now(), pin!(gone));
     loop {
-        match client.open().await {
+        match open().await {
             Ok(far) => return Ok(Some(far)),
             Err(why @ Failure::Unreached { .. }) if began.elapsed() < ENOUGH => {
                 let seconds = pause.as_secs_f32();
@@ -96,15 +106,18 @@ async fn gone(near: &TcpStream) {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::pending, sync::Mutex};
+
     use tokio::{
         io::AsyncWriteExt as _,
         net::{TcpListener, TcpStream},
+        time::Instant,
     };
     use usher_lab::patience::within;
 
     use usher_rules::plan::Carried;
 
-    use super::{super::options::Options, Client, ENOUGH, Failure, gone, reached};
+    use super::{super::options::Options, Client, ENOUGH, Failure, again, gone, reached};
 
     #[tokio::test]
     async fn who_hangs_up_before_the_network_is_back_is_waited_for_no_longer() {
@@ -128,6 +141,38 @@ mod tests {
         let waited = tokio::time::timeout(ENOUGH * 2, reached(&client, gone(&far))).await;
         let why = waited.expect("it ends").err();
         assert!(matches!(why, Some(Failure::Unreached { .. })), "{why:?}");
+    }
+
+    /// A laptop that slept, or that is between two networks: the pauses grow, and whoever waits gets
+    /// through at the first try after it is back.
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_until_the_network_is_back() {
+        let (began, tries) = (Instant::now(), Mutex::new(Vec::new()));
+        let open = async || {
+            tries.lock().unwrap().push(began.elapsed().as_millis());
+            match tries.lock().unwrap().len() {
+                10 => Ok("far"),
+                _ => Err(Failure::Unreached { proxy: "p".into(), why: "it is away".into() }),
+            }
+        };
+        let far = again(open, pending()).await.unwrap();
+        assert_eq!(far, Some("far"));
+        let pauses = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000];
+        let mut expected = vec![0];
+        expected.extend(pauses.iter().scan(0, |sum, pause| {
+            *sum += pause;
+            Some(*sum)
+        }));
+        let tries = tries.into_inner().unwrap();
+        for (tried, expected) in tries.iter().zip(&expected) {
+            assert!(tried.abs_diff(*expected) < 20, "{tries:?}");
+        }
+        assert_eq!(tries.len(), expected.len());
+        let asleep = again(async || Err::<(), _>(Failure::Token), pending()).await;
+        assert!(
+            matches!(asleep, Err(Failure::Token)),
+            "what waiting does not mend is told at once"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -35,12 +35,21 @@ pub(super) enum Opens {
     Reader,
 }
 
+/// What a sign-in is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// A session, and one that is known to their browser will do.
+    Session,
+    /// One that begins now: what is known ends soon.
+    AnotherSession,
+}
+
 /// Waits for as long as somebody needs.
-pub(super) async fn sign_in(proxy: &Proxy, opens: Opens) -> Result<String, Failure> {
+pub(super) async fn sign_in(proxy: &Proxy, opens: Opens, wants: Wants) -> Result<String, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::Listen)?;
     let port = listener.local_addr().map_err(Failure::Listen)?.port();
     let path = random_path().map_err(Failure::Listen)?;
-    let link = proxy.login(&format!("http://127.0.0.1:{port}{path}")).await?;
+    let link = proxy.login(&format!("http://127.0.0.1:{port}{path}"), wants).await?;
     let begun = opens == Opens::Browser && browser(&link);
     let how = if begun { "your browser shows a page: sign in there" } else { "to sign in open" };
     let _nowhere_left = writeln!(io::stderr(), "{how}\n{link}");

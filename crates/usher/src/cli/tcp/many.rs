@@ -64,7 +64,8 @@ async fn serve(file: &Path, options: &Options) -> Result<(), Failure> {
         clients.push(client);
     }
     let _nowhere_left = writeln!(io::stderr(), "tunnels kept open: {}", clients.len());
-    join_all(ports).await;
+    let kept = clients.iter().map(|client| client.keep_signed_in());
+    tokio::join!(join_all(ports), join_all(kept));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod losses;
 pub mod many;
 mod options;
 mod proxy;
+mod renewal;
 pub mod routes;
 mod token;
 pub mod udp;
@@ -33,7 +34,8 @@ use self::{client::Client, options::Options};
 
 /// Open a tunnel to a `tcp+https` route, from a port of this machine or for `ssh`.
 ///
-/// Sign-in opens your browser, or prints the address; it counts for the next time, too.
+/// Sign-in opens your browser, or prints the address; it counts for the next time, too. In a
+/// terminal you are asked for the next one before it ends.
 /// With `ssh`: ProxyCommand usher tcp --listen - %h:%p
 /// Exit status: 0 done, 1 refused, 2 bad usage, 3 not reached, 4 nobody signed in.
 #[derive(Debug, clap::Args)]
@@ -140,7 +142,8 @@ async fn tunnel(args: &Args) -> Result<(), Failure> {
         return between(client.open().await?).await;
     }
     let listener = listen::bind(&args.listen, &client).await?;
-    listen::serve(listener, Arc::new(client)).await;
+    let client = Arc::new(client);
+    tokio::join!(listen::serve(listener, Arc::clone(&client)), client.keep_signed_in());
     Ok(())
 }
 

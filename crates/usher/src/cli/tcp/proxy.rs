@@ -1,19 +1,20 @@
 //! The proxy, as a tunnel's client speaks with it: HTTP/1.1 over TLS.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{body::Incoming, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::{AlertDescription, ClientConfig, pki_types::ServerName};
+use serde_json::Value;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use usher_rules::{names::udp_path, plan::Carried};
 
-use super::{Failure, address::Address, beside};
+use super::{Failure, address::Address, beside, login::Wants, renewal::Life};
 
 /// How long the proxy may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,8 +29,23 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
 /// No certificate was shown, or none that counts there.
 const NO_CERTIFICATE: u16 = 495;
 
+/// How a proxy says that a certificate does not count there, or that there is none.
+const CERTIFICATE_ALERTS: [AlertDescription; 8] = [
+    AlertDescription::CertificateRequired,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+];
+
 /// Where people sign in is said in so many octets at most.
 const LOGIN: usize = 64 * 1024;
+
+/// No session lasts longer, in seconds: a century.
+const LONGEST: u64 = 100 * 365 * 24 * 3600;
 
 /// What somebody may reach is said in so many octets at most.
 const ROUTES: usize = 8 * 1024 * 1024;
@@ -100,10 +116,34 @@ impl Proxy {
         }
     }
 
+    /// How long the token's session lasts; nothing where it counts no more, and where the proxy has no
+    /// word for it.
+    pub(super) async fn life(&self, token: &str) -> Result<Option<Life>, Failure> {
+        let request = Request::get("/.pomerium/api/v1/session").header(header::HOST, self.host());
+        let request = request.header(header::ACCEPT, "application/json");
+        let response = self.ask(with(Some(token), request)).await?;
+        if response.status() != StatusCode::OK {
+            return Ok(None);
+        }
+        let body = Limited::new(response.into_body(), LOGIN).collect().await.ok();
+        let said: Option<Value> =
+            body.and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
+        let seconds = |name: &str| {
+            let seconds = said.as_ref()?.get(name)?.as_u64()?;
+            Some(Duration::from_secs(seconds.min(LONGEST)))
+        };
+        let life = seconds("expires_in").zip(seconds("lifetime"));
+        Ok(life.map(|(left, whole)| Life { left, whole }))
+    }
+
     /// The address at which somebody signs this program in, which listens at `redirect`.
-    pub(super) async fn login(&self, redirect: &str) -> Result<String, Failure> {
+    pub(super) async fn login(&self, redirect: &str, wants: Wants) -> Result<String, Failure> {
         let redirect: String = url::form_urlencoded::byte_serialize(redirect.as_bytes()).collect();
-        let target = format!("/.pomerium/api/v1/login?pomerium_redirect_uri={redirect}");
+        let anew = match wants {
+            Wants::Session => "",
+            Wants::AnotherSession => "&usher_prompt=login",
+        };
+        let target = format!("/.pomerium/api/v1/login?pomerium_redirect_uri={redirect}{anew}");
         let request = Request::get(target).header(header::HOST, self.host());
         let response = self.ask(request).await?;
         let status = response.status();
@@ -140,7 +180,10 @@ impl Proxy {
             sender.send_request(request).await.map_err(io::Error::other)
         };
         match tokio::time::timeout(PATIENCE, answered).await {
-            Ok(answered) => answered.map_err(|error| self.unreached(&error)),
+            Ok(answered) => answered.map_err(|error| match is_about_a_certificate(&error) {
+                true => self.wants_a_certificate(),
+                false => self.unreached(&error),
+            }),
             Err(_) => Err(self.unreached(&"it does not answer")),
         }
     }
@@ -159,6 +202,23 @@ impl Proxy {
     }
 }
 
+/// Did the proxy end the connection for our certificate, or since we showed none (`enforcement:
+/// reject_connection`)? It has no other reason for these alerts (RFC 8446 §6.2).
+fn is_about_a_certificate(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::AlertReceived(alert)) = error.downcast_ref() {
+            return CERTIFICATE_ALERTS.contains(alert);
+        }
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
+}
+
 fn with(token: Option<&str>, request: http::request::Builder) -> http::request::Builder {
     match token {
         Some(token) => request.header(header::AUTHORIZATION, format!("Pomerium {token}")),
@@ -174,4 +234,25 @@ const fn wants_sign_in(status: StatusCode) -> bool {
             | StatusCode::PERMANENT_REDIRECT
             | StatusCode::UNAUTHORIZED
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::Value;
+
+    use super::wants_sign_in;
+
+    /// As the newest pomerium-cli reads them.
+    #[test]
+    fn a_status_asks_for_a_sign_in_where_it_does_to_pomerium_cli() {
+        let recorded = include_str!("../../../tests/front_door/corpus/cli_statuses.json");
+        let recorded: Vec<Value> = serde_json::from_str(recorded).unwrap();
+        assert_eq!(recorded.len(), 14);
+        for one in recorded {
+            let status = u16::try_from(one["status"].as_u64().unwrap()).unwrap();
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(wants_sign_in(status), one["signs_in_0.33.1"] == true, "{status}");
+        }
+    }
 }

@@ -34,7 +34,8 @@ pub fn run(args: &Args) -> ExitCode {
     said(async {
         let client = Client::of(&args.to, Carried::Udp, &args.options)?;
         let socket = bind(&args.listen, &client).await?;
-        flows::serve(socket, Arc::new(client)).await;
+        let client = Arc::new(client);
+        tokio::join!(flows::serve(socket, Arc::clone(&client)), client.keep_signed_in());
         Ok(())
     })
 }

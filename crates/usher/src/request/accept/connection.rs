@@ -1,4 +1,11 @@
-use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -154,7 +161,7 @@ async fn serve_http2(
     let mut served = pin!(builder.serve_connection(io, answer));
     tokio::select! {
         biased; // the bytes first: most wake-ups are for them
-        served = served.as_mut() => return tell(served, &connection, &service),
+        served = until_closed(served.as_mut(), &pulse) => return tell(served, &connection, &service),
         () = pulse.cancels_too_much() => return,
         () = pulse.must_go() => return,
         () = pulse.outstayed(idle) => {}
@@ -164,10 +171,26 @@ async fn serve_http2(
     // GOAWAY first, so that no request is lost; who still does nothing is left.
     tokio::select! {
         biased; // GOAWAY goes out even where its time is over
-        served = served => tell(served, &connection, &service),
+        served = until_closed(served, &pulse) => tell(served, &connection, &service),
         () = pulse.must_go() => {}
         () = pulse.outstayed(Some(limits::HEAD)) => {}
     }
+}
+
+/// The HTTP library resets the stream of a CONNECT that has a length, and then says that the whole
+/// connection is done with, which it is not: others run on it. Asked again it goes on. Whoever sends
+/// many of them is treated as every client whose streams are malformed.
+async fn until_closed<E>(
+    mut served: Pin<&mut impl Future<Output = Result<(), E>>>,
+    pulse: &Pulse,
+) -> Result<(), E> {
+    for _ in 0..limits::LOCAL_RESETS {
+        served.as_mut().await?;
+        if pulse.has_closed() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub struct Pulse {
     /// Has the last request a body, which may still be on its way?
     body_follows: AtomicBool,
     as_ok: AsOk,
+    has_closed: AtomicBool,
     cancelled: Cancelled,
     /// Its part of its client's share, as long as it lives.
     admitted: Option<Admitted>,
@@ -80,6 +81,7 @@ impl Pulse {
             in_flight: AtomicU32::new(0),
             body_follows: AtomicBool::new(false),
             as_ok: AsOk::default(),
+            has_closed: AtomicBool::new(false),
             cancelled: Cancelled::default(),
             admitted: None,
             protocol,
@@ -159,6 +161,11 @@ impl Pulse {
     /// The request that has just come brings a body.
     pub fn body_follows(&self) {
         self.body_follows.store(true, Ordering::Relaxed);
+    }
+
+    /// Nothing more will be written.
+    pub fn has_closed(&self) -> bool {
+        self.has_closed.load(Ordering::Relaxed)
     }
 
     /// The 101 that comes next is written as a 200.
@@ -414,6 +421,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         }
         ready!(self.poll_linger(cx));
         self.closing = Closing::Over;
+        self.pulse.has_closed.store(true, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 

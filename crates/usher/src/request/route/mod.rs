@@ -66,12 +66,13 @@ impl Routed {
 }
 
 /// Exactly these: what is below them is another page, or none.
-const PAGES_ABOUT_SOMEBODY: [&str; 5] = [
+const PAGES_ABOUT_SOMEBODY: [&str; 6] = [
     "/.pomerium/jwt",
     "/.pomerium/user",
     "/.pomerium/webauthn",
     "/.pomerium/routes",
     "/.pomerium/api/v1/routes",
+    "/.pomerium/api/v1/session",
 ];
 
 /// Where a request belongs.
