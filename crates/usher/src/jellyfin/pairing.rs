@@ -117,7 +117,10 @@ impl Pairing {
 
     fn grants<T>(&self, server: &str, act: impl FnOnce(&mut Grants) -> T) -> T {
         let mut all = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
-        act(all.entry(server.into()).or_default())
+        match all.get_mut(server) {
+            Some(known) => act(known),
+            None => act(all.entry(server.into()).or_default()),
+        }
     }
 
     pub(super) fn note(&self, asked: AppRequest<'_>, event: EventName, cause: String) {
