@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "a program: whatever nobody calls is seen without it")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
+mod apps;
 mod certificate;
 mod client;
 mod compare;
@@ -55,6 +56,7 @@ fn run() -> Result<bool, Failure> {
     }
     let options = Options::parse(arguments)?;
     match &*what {
+        "apps" => apps::run(&options),
         "measure" => measure::run(&options),
         "instructions" => instructions::run(&options),
         "compare" => compare::run(&options),
@@ -62,7 +64,7 @@ fn run() -> Result<bool, Failure> {
         "storm" => storm::run(&options),
         "tunnels" => tunnels::run(&options),
         _ => Err(Failure::Usage(
-            "usher-bench measure|instructions|compare|siege|storm|tunnels --usher FILE".into(),
+            "usher-bench apps|measure|instructions|compare|siege|storm|tunnels --usher FILE".into(),
         )),
     }
 }

@@ -43,6 +43,21 @@ pub fn tunnels(arguments: &[String], log: &mut Log) -> Outcome {
     hand_over("tunnels", "dist", arguments, log)
 }
 
+/// `cargo xtask apps`: what ten thousand apps that people let in weigh, and what a request of one
+/// costs beside a browser's.
+pub fn apps(arguments: &[String], log: &mut Log) -> Outcome {
+    log.step("programs", || {
+        tools::debian(&[
+            ("nginx", "nginx-light"),
+            ("wrk", "wrk"),
+            ("taskset", "util-linux"),
+            ("curl", "curl"),
+        ])
+    })?;
+    build("dist", log)?;
+    hand_over("apps", "dist", arguments, log)
+}
+
 /// `cargo xtask routes`: what many routes cost to load, to find and to decide by.
 pub fn routes(log: &mut Log) -> Outcome {
     log.command("routes", &mut cargo(["bench", "--package=usher", "--bench=routes"]))

@@ -42,6 +42,8 @@ Usage: cargo xtask <CHORE>
                     A reload every 100 ms for a minute: drops no request, tears none, leaks nothing
   tunnels [--short] [--kind crowd|speed]
                     1,000 tunnels under a reload a second; one at full speed beside socat
+  apps [--reps N]   What 10,000 apps that people let in weigh, and a request of one costs beside a
+                    browser's
   routes            Loading, memory, finding a route and deciding, for 10 to 10,000 hosts
   cases [FILE…]     What Pomerium answered to golden cases, beside ours; prints each that differs
   bench [--quick] [--contenders A,B] [--tests A,B] [--reps N]
@@ -89,6 +91,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "siege" => bench::siege(rest, log),
         "reload-storm" => bench::storm(rest, log),
         "tunnels" => bench::tunnels(rest, log),
+        "apps" => bench::apps(rest, log),
         "routes" => bench::routes(log),
         "bench" => bench::compare(rest, log),
         "mutants" => mutants::run(rest, log),

@@ -34,15 +34,16 @@ use contender::Contender;
 use costs::Costs;
 use load::{Load, Scenario};
 use memory::Weight;
-use peers::Peers;
 use results::Results;
 
 pub use costs::Spread;
 pub use handshakes::run as handshakes;
-pub use peers::Programs;
+pub use peers::{Peers, Programs};
 
-const PROXY_CORE: u32 = 0;
-const LOAD_CORE: u32 = 1;
+/// The core of whoever is measured.
+pub const PROXY_CORE: u32 = 0;
+/// The core of whoever asks, and of what stands behind.
+pub const LOAD_CORE: u32 = 1;
 const REPETITIONS: usize = 3;
 
 const POLICY: &str = "\

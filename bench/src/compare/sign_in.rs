@@ -12,7 +12,8 @@ use crate::{
     front_door::{FrontDoor, HOST, Setup},
 };
 
-const EMAIL: &str = "ann@example.com";
+/// Whom the policy names.
+pub const EMAIL: &str = "ann@example.com";
 const SESSION: [&str; 2] = ["__Host-_pomerium", "_pomerium"];
 const PASSWORD: &str = "a long one for the bench";
 

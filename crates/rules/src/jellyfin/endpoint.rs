@@ -6,7 +6,7 @@ use http::Method;
 
 use self::table::{Kind, known};
 use super::door::Door;
-use crate::names::{RequestPath, fold_case};
+use crate::names::RequestPath;
 
 /// What an endpoint is. The later, the stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,35 +77,34 @@ impl Opening {
 }
 
 /// What is asked for, by each reading of its path: the strictest counts. `base` is in front of all
-/// paths of this server.
+/// paths of this server, folded ([`crate::names::fold_case`]).
 pub fn endpoint(method: &Method, path: &RequestPath, base: &str) -> Endpoint {
-    let others = path.other_readings().iter().map(|other| of_text(method, other.decoded(), base));
-    others.fold(of_text(method, path.decoded(), base), Ord::max)
+    let others = path.other_readings().iter().map(|other| of_text(method, other.folded(), base));
+    others.fold(of_text(method, path.folded(), base), Ord::max)
 }
 
-/// Is it where clients open their sockets? The server would take one on nearly every path.
+/// Is it where clients open their sockets? The server would take one on nearly every path. `base` as
+/// in [`endpoint`].
 pub fn takes_sockets(path: &RequestPath, base: &str) -> bool {
-    let folded = fold_case(path.decoded());
-    let path = without_base(&folded, &fold_case(base)).trim_end_matches('/').to_owned();
+    let path = without_base(path.folded(), base).trim_end_matches('/');
     let path = ["/emby", "/mediabrowser"]
         .iter()
         .find_map(|old| path.strip_prefix(old).filter(|rest| rest.starts_with('/')))
-        .unwrap_or(&path);
+        .unwrap_or(path);
     matches!(path, "/socket" | "/embywebsocket")
 }
 
 /// Kestrel compares paths without their case, and takes a slash at the end. What it would not take
 /// is closed all the same; what is open has to be written plainly.
-fn of_text(method: &Method, path: &str, base: &str) -> Endpoint {
-    let folded = fold_case(path);
-    let path = without_base(&folded, &fold_case(base)).to_owned();
+fn of_text(method: &Method, folded: &str, base: &str) -> Endpoint {
+    let path = without_base(folded, base);
     let segments: Vec<&str> =
         path.split('/').map(str::trim).filter(|segment| !segment.is_empty()).collect();
     let is_old = |segment: &&&str| matches!(**segment, "emby" | "mediabrowser");
     let olds = segments.iter().take_while(is_old).count();
     let segments = segments.get(olds..).unwrap_or_default();
     let found = of_segments(method, segments);
-    if matches!(found, Endpoint::Strangers(_)) && !is_plain(&path) {
+    if matches!(found, Endpoint::Strangers(_)) && !is_plain(path) {
         return Endpoint::Person;
     }
     found

@@ -13,7 +13,7 @@ use std::{
 use http::Method;
 
 use super::{Door, pairing::Network};
-use crate::session::SessionId;
+use crate::{names::RequestPath, session::SessionId};
 
 /// How long pictures are shown after the last request that said whose it is.
 const PICTURES_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -45,10 +45,10 @@ pub enum About {
 }
 
 /// What a request is about that brings no token, or that opens what such requests may. `query` is
-/// what comes with it; `base` is in front of all paths.
-pub fn about(method: &Method, path: &str, query: &str, base: &str) -> Option<About> {
-    let path = path.to_ascii_lowercase();
-    let path = path.strip_prefix(&base.to_ascii_lowercase()).unwrap_or(&path);
+/// what comes with it; `base` is in front of all paths, in small letters of ASCII.
+pub fn about(method: &Method, path: &RequestPath, query: &str, base: &str) -> Option<About> {
+    let path = path.small();
+    let path = path.strip_prefix(base).unwrap_or(&path);
     let mut segments = path.split('/').filter(|segment| !segment.is_empty()).peekable();
     if matches!(segments.peek(), Some(&"emby" | &"mediabrowser")) {
         segments.next();
@@ -232,7 +232,8 @@ mod tests {
             ("GET", "/Users/Me", "", None, "another thing"),
         ] {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            assert_eq!(about(&method, path, query, ""), expected, "{path}?{query}: {why}");
+            let read = RequestPath::parse(path).unwrap();
+            assert_eq!(about(&method, &read, query, ""), expected, "{path}?{query}: {why}");
         }
     }
 

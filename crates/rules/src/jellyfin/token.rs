@@ -55,12 +55,13 @@ impl TokenHash {
     /// 64 hexadecimal digits, in either case.
     pub fn of_hex(text: &str) -> Option<Self> {
         let mut octets = [0; 32];
-        let digits = text.as_bytes();
-        if digits.len() != 2 * octets.len() || !digits.iter().all(u8::is_ascii_hexdigit) {
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != octets.len() || !rest.is_empty() {
             return None;
         }
-        for (octet, pair) in octets.iter_mut().zip(digits.chunks_exact(2)) {
-            *octet = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        for (octet, [high, low]) in octets.iter_mut().zip(pairs) {
+            let digit = |of: &u8| char::from(*of).to_digit(16).and_then(|it| u8::try_from(it).ok());
+            *octet = digit(high)? << 4 | digit(low)?;
         }
         Some(Self(octets))
     }
@@ -69,4 +70,21 @@ impl TokenHash {
 /// Does it look as tokens and API keys do: a GUID in the form "N"?
 pub fn is_token(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TokenHash;
+
+    #[test]
+    fn what_is_kept_is_read_in_either_case_and_nothing_else_is() {
+        let hash = TokenHash::of(b"a token");
+        let text = hash.to_hex();
+        assert_eq!(TokenHash::of_hex(&text), Some(hash));
+        assert_eq!(TokenHash::of_hex(&text.to_ascii_uppercase()), Some(hash));
+        for wrong in ["", "ab", &text[1..], &format!("{text}0"), &text.replace('0', "g")] {
+            assert_eq!(TokenHash::of_hex(wrong), None, "{wrong}");
+        }
+        assert_eq!(TokenHash::of_hex(&format!("+{}", &text[1..])), None, "no sign is a digit");
+    }
 }

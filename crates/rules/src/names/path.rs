@@ -1,18 +1,38 @@
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
+
 use super::{
-    PathError,
+    PathError, fold_case,
     reading::{self, Reading},
 };
 
 /// A request's path in its one canonical form.
 ///
 /// INVARIANT: policy, routing, rewriting and the upstream see these same bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RequestPath {
-    wire: Box<str>,
-    decoded: Box<str>,
-    others: Box<[Reading]>,
+    wire: Arc<str>,
+    decoded: Arc<str>,
+    /// What [`fold_case`] makes of it, once it was asked for.
+    folded: OnceLock<Arc<str>>,
+    others: Arc<[Reading]>,
     was_unescaped: bool,
 }
+
+/// Whether it was folded is no difference.
+impl PartialEq for RequestPath {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { wire, decoded, folded: _, others, was_unescaped } = self;
+        *wire == other.wire
+            && *decoded == other.decoded
+            && *others == other.others
+            && *was_unescaped == other.was_unescaped
+    }
+}
+
+impl Eq for RequestPath {}
 
 /// What becomes of `%2F` and `%5C` (`path_with_escaped_slashes_action`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +60,11 @@ impl RequestPath {
 
     /// Of a request that has none: CONNECT (RFC 9110 §9.3.6).
     pub fn none() -> Self {
-        let (wire, decoded, others) = (Box::default(), Box::default(), Box::default());
-        Self { wire, decoded, others, was_unescaped: false }
+        Self::of("".into(), "".into(), Arc::default(), false)
+    }
+
+    fn of(wire: Arc<str>, decoded: Arc<str>, others: Arc<[Reading]>, was_unescaped: bool) -> Self {
+        Self { wire, decoded, folded: OnceLock::new(), others, was_unescaped }
     }
 
     /// Normalises the path of a request target (without its query).
@@ -61,13 +84,8 @@ impl RequestPath {
             && !["//", "/.", "./", ":$"].iter().any(|odd| path.contains(odd))
             && !path.ends_with('.')
         {
-            let others = Box::default();
-            return Ok(Self {
-                wire: path.into(),
-                decoded: path.into(),
-                others,
-                was_unescaped: false,
-            });
+            let wire: Arc<str> = path.into();
+            return Ok(Self::of(Arc::clone(&wire), wire, Arc::default(), false));
         }
         let Unescaped { text, separators } = unescape_unreserved(path, slashes)?;
         for segment in text.split('/') {
@@ -86,7 +104,7 @@ impl RequestPath {
         let keeps = separators && slashes == EscapedSlashes::Keep;
         let others = reading::others(&wire, &decoded, keeps)?;
         let was_unescaped = separators && !keeps;
-        Ok(Self { wire: wire.into(), decoded: decoded.into(), others, was_unescaped })
+        Ok(Self::of(wire.into(), decoded.into(), others.into(), was_unescaped))
     }
 
     /// The bytes that are routed, rewritten and forwarded.
@@ -97,6 +115,24 @@ impl RequestPath {
     /// The same path with every escape decoded: what `http_path` is compared with.
     pub fn decoded(&self) -> &str {
         &self.decoded
+    }
+
+    /// [`Self::decoded`] as servers compare it that know no case ([`fold_case`]): what keeps out is
+    /// compared so. Worked out once, for every copy of it that is made afterwards, too.
+    pub fn folded(&self) -> &str {
+        self.folded.get_or_init(|| match is_small(&self.decoded) {
+            true => Arc::clone(&self.decoded),
+            false => fold_case(&self.decoded).into(),
+        })
+    }
+
+    /// [`Self::decoded`] with the letters of ASCII in small ones, and every other as it is: what
+    /// lets in is compared so.
+    pub fn small(&self) -> Cow<'_, str> {
+        match self.decoded.is_ascii() {
+            true => Cow::Borrowed(self.folded()),
+            false => Cow::Owned(self.decoded.to_ascii_lowercase()),
+        }
     }
 
     /// How servers read this path that know path parameters, decode twice, and so on: none for
@@ -115,6 +151,10 @@ impl RequestPath {
 pub fn escaped_path(path: &str) -> String {
     const ODD: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ');
     percent_encoding::utf8_percent_encode(path, ODD).to_string()
+}
+
+fn is_small(path: &str) -> bool {
+    path.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
 }
 
 /// Bytes that stand for themselves whatever their neighbours, so that most paths need no work.
@@ -368,6 +408,22 @@ mod tests {
             assert_eq!(found, wires, "{given}");
         }
         assert_eq!(super::escaped_path("/a b\u{1}\u{e9}"), "/a%20b%01%C3%A9");
+    }
+
+    #[test]
+    fn a_path_is_compared_in_two_manners() {
+        for (given, small, folded) in [
+            ("/Items/A", "/items/a", "/items/a"),
+            ("/items", "/items", "/items"),
+            ("/%C4%B1tems/X", "/\u{131}tems/x", "/items/x"),
+            ("/CAF%C3%89", "/caf\u{c9}", "/caf\u{e9}"),
+        ] {
+            let path = RequestPath::parse(given).unwrap();
+            let before = path.clone();
+            assert_eq!((&*path.small(), path.folded()), (small, folded), "{given}");
+            assert_eq!(path, before, "folding makes no difference");
+            assert_eq!(path.clone().folded(), folded, "a copy has it, too");
+        }
     }
 
     #[test]

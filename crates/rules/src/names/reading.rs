@@ -2,13 +2,14 @@ use std::borrow::Cow;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-use super::PathError;
+use super::{PathError, fold_case};
 
 /// How another server than ours reads a path (`docs/reference/paths.md`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     wire: Box<str>,
     decoded: Box<str>,
+    folded: Box<str>,
 }
 
 impl Reading {
@@ -20,6 +21,11 @@ impl Reading {
     /// The reading itself: what `http_path` is compared with.
     pub fn decoded(&self) -> &str {
         &self.decoded
+    }
+
+    /// [`Self::decoded`] as servers compare it that know no case ([`fold_case`]).
+    pub fn folded(&self) -> &str {
+        &self.folded
     }
 }
 
@@ -111,7 +117,8 @@ fn canonical(text: &str, keeps_escapes: bool) -> Result<Reading, PathError> {
         decoded.push('/');
     }
     let wire = if keeps_escapes { decoded.clone() } else { escaped(&decoded) };
-    Ok(Reading { wire: wire.into(), decoded: decoded.into() })
+    let folded = fold_case(&decoded).into();
+    Ok(Reading { wire: wire.into(), decoded: decoded.into(), folded })
 }
 
 fn escaped(decoded: &str) -> String {

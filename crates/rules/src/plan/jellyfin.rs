@@ -21,6 +21,10 @@ pub struct Jellyfin {
     pub people: JellyfinPeople,
     /// `base_path`, without a slash at its end; empty for most.
     pub base_path: Box<str>,
+    /// The same, in small letters of ASCII: what lets in is compared with it.
+    pub small_base: Box<str>,
+    /// The same, folded ([`crate::names::fold_case`]): what keeps out is.
+    pub folded_base: Box<str>,
     /// `open`: what is closed elsewhere, and not here.
     pub open: Vec<Door>,
     /// `admin_policy`: who looks after the server; nobody where there is none.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{
     criterion::{DEVICE_UNAUTHENTICATED, UNAUTHENTICATED, WITHOUT_CERTIFICATE},
     decision::{Decision, Verdict},
-    facts::Facts,
+    facts::{Facts, SpeltPerson},
     reason::Reasons,
     rego::{self, Heard, Script},
     rule::{Asked, Effect, Side, Term},
@@ -55,6 +55,8 @@ impl Policy {
     ///
     /// Where a person is refused who would be let in after a new sign-in, they are asked for one.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
+        let spelt = SpeltPerson::default();
+        let facts = &facts.spelt(&spelt);
         let decision = self.decide_now(facts);
         if decision.verdict != Verdict::Deny || decision.has_failed() {
             return decision;

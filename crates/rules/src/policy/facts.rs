@@ -2,6 +2,7 @@ use std::{net::IpAddr, time::Duration};
 
 use http::HeaderMap;
 
+use super::matcher::Spelt;
 use crate::{session::SignedIn, time::UnixTime};
 
 /// Everything a policy may look at, and nothing else: no clock, no I/O, no globals.
@@ -19,6 +20,16 @@ pub struct Facts<'a> {
     pub certificate: ClientCertificate<'a>,
     /// The rest of the request, which no criterion looks at; `None` where nobody asks for it.
     pub whole: Option<WholeRequest<'a>>,
+    /// How else what names them is spelt; `None` where every criterion works it out for itself.
+    pub(super) spelt: Option<&'a SpeltPerson>,
+}
+
+/// Other spellings of what names a person, as far as they were asked for in one decision.
+#[derive(Debug, Default)]
+pub(super) struct SpeltPerson {
+    pub(super) email: Spelt,
+    pub(super) domain: Spelt,
+    pub(super) id: Spelt,
 }
 
 /// The request, as far as a policy may look at it.
@@ -148,7 +159,8 @@ impl<'a> Facts<'a> {
     /// Of a request without certificate, at no known moment.
     pub fn of(who: Option<&'a SignedIn>, request: RequestFacts<'a>) -> Self {
         let certificate = ClientCertificate::default();
-        Self { who, since_sign_in: None, now: None, request, certificate, whole: None }
+        let (since_sign_in, now, whole, spelt) = (None, None, None, None);
+        Self { who, since_sign_in, now, request, certificate, whole, spelt }
     }
 
     /// The same at this moment; at none where it can't be the present.
@@ -157,6 +169,14 @@ impl<'a> Facts<'a> {
         let at = self.who.and_then(|who| who.session.sign_in.moment(now));
         let known = now.is_plausible().then_some(now);
         Self { since_sign_in: at.map(|at| now.since(at)), now: known, ..self }
+    }
+
+    /// The same, of whom one decision keeps what it worked out.
+    pub(super) const fn spelt<'s>(self, spelt: &'s SpeltPerson) -> Facts<'s>
+    where
+        'a: 's,
+    {
+        Facts { spelt: Some(spelt), ..self }
     }
 
     /// The same with the rest of the request.

@@ -1,9 +1,25 @@
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A session's id: a UUID, the handle's `jti`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SessionId(Box<str>);
+///
+/// Every copy of it is the same text in memory: maps have it for each session several times.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(from = "Box<str>")]
+pub struct SessionId(Arc<str>);
+
+impl From<Box<str>> for SessionId {
+    fn from(read: Box<str>) -> Self {
+        Self(read.into())
+    }
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
 
 impl SessionId {
     /// A fresh id from random bytes.

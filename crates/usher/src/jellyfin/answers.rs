@@ -2,26 +2,19 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use usher_rules::{
-    jellyfin::{Endpoint, Opening},
-    plan::Jellyfin,
-};
+use usher_rules::jellyfin::{Endpoint, Opening};
 
-use super::{Devices, settings, shield};
+use super::{Devices, read::read, shield};
 use crate::request::{Answers, AppRequest, Body};
 
 const JSON: &str = "application/json; charset=utf-8";
 
 /// Whether the server is asked at all.
-pub(super) fn answers(
-    settings: &Jellyfin,
-    devices: &dyn Devices,
-    asked: AppRequest<'_>,
-) -> Answers {
+pub(super) fn answers(devices: &dyn Devices, asked: AppRequest<'_>) -> Answers {
     if shield::is_preflight(asked) {
         return Answers::Own { at_most: 0 };
     }
-    match shield::asked_for(settings, asked) {
+    match read(asked).endpoint {
         Endpoint::Strangers(Opening::Ping | Opening::Health) => Answers::Own { at_most: 64 },
         Endpoint::Strangers(Opening::UserNames) if asked.identity.session().is_none() => {
             Answers::Own { at_most: 0 }
@@ -42,17 +35,13 @@ pub(super) async fn answer(
     if shield::is_preflight(asked) {
         return preflight(asked);
     }
-    let endpoint = settings(asked).map(|settings| shield::asked_for(settings, asked));
+    let endpoint = read(asked).endpoint;
     match endpoint {
-        Some(Endpoint::Strangers(Opening::Ping)) => {
-            text(&asked.head.method, JSON, "\"Jellyfin Server\"")
-        }
-        Some(Endpoint::Strangers(Opening::Health)) => {
-            text(&asked.head.method, "text/plain", "Healthy")
-        }
-        Some(Endpoint::Strangers(Opening::UserNames)) => text(&asked.head.method, JSON, "[]"),
-        Some(Endpoint::Strangers(_) | Endpoint::Person) => devices.answer(asked, body).await,
-        _ => {
+        Endpoint::Strangers(Opening::Ping) => text(&asked.head.method, JSON, "\"Jellyfin Server\""),
+        Endpoint::Strangers(Opening::Health) => text(&asked.head.method, "text/plain", "Healthy"),
+        Endpoint::Strangers(Opening::UserNames) => text(&asked.head.method, JSON, "[]"),
+        Endpoint::Strangers(_) | Endpoint::Person => devices.answer(asked, body).await,
+        Endpoint::Anonymous(_) | Endpoint::Administration | Endpoint::Shut(_) => {
             let mut response = Response::new(Body::full(""));
             *response.status_mut() = StatusCode::NOT_FOUND;
             response

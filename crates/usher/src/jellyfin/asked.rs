@@ -30,12 +30,11 @@ impl Asked {
         if !asked.path.other_readings().is_empty() {
             return None;
         }
-        let path = asked.path.decoded().to_ascii_lowercase();
+        let path = asked.path.small();
         if path == PAGE {
             return Some(Self::Page);
         }
-        let base = settings.base_path.to_ascii_lowercase();
-        let path = path.strip_prefix(&*base).unwrap_or(&path);
+        let path = path.strip_prefix(&*settings.small_base).unwrap_or(&path);
         let old = ["/emby", "/mediabrowser"].iter().find_map(|old| path.strip_prefix(old));
         let path = old.filter(|rest| rest.starts_with('/')).unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);

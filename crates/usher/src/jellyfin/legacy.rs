@@ -1,7 +1,7 @@
 //! Credentials in the forms that servers of version 12 dropped, as every server reads them.
 
 use http::{HeaderName, HeaderValue, Uri, header, request::Parts, uri::PathAndQuery};
-use usher_rules::jellyfin::credentials;
+use usher_rules::jellyfin::Credentials;
 
 const EMBY_AUTHORIZATION: HeaderName = HeaderName::from_static("x-emby-authorization");
 const OLD_FIELDS: [HeaderName; 3] = [
@@ -12,11 +12,10 @@ const OLD_FIELDS: [HeaderName; 3] = [
 
 /// Leaves what is new as it is. A token in the query stays there under its new name: playlists
 /// repeat the query that they were asked with.
-pub(super) fn translate(head: &mut Parts) {
-    let found = match credentials(&head.headers, head.uri.query()) {
-        Ok(found) if found.is_legacy => found,
-        Ok(_) | Err(_) => return,
-    };
+pub(super) fn translate(head: &mut Parts, found: &Credentials) {
+    if !found.is_legacy {
+        return;
+    }
     let in_query = head.uri.query().is_some_and(has_token);
     let in_field =
         OLD_FIELDS.iter().any(|name| head.headers.contains_key(name)) || found.client.is_some();
@@ -63,6 +62,8 @@ fn renamed(uri: &Uri) -> Option<Uri> {
 mod tests {
     use http::Request;
 
+    use usher_rules::jellyfin::credentials;
+
     use super::translate;
 
     #[test]
@@ -83,7 +84,8 @@ mod tests {
         ] {
             let (mut head, ()) =
                 Request::get(target).header(field, value).body(()).unwrap().into_parts();
-            translate(&mut head);
+            let found = credentials(&head.headers, head.uri.query()).unwrap();
+            translate(&mut head, &found);
             let said = head.headers.get("authorization").map(|it| it.to_str().unwrap());
             assert_eq!((said, head.uri.query()), (expected, query), "{field}: {value} {target}");
             let is_old = field.starts_with("x-emby") || field.starts_with("x-media");

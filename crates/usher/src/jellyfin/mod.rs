@@ -23,6 +23,7 @@ mod pairing;
 mod people;
 mod place;
 mod quick_connect;
+mod read;
 mod seat;
 mod servers;
 mod shield;
@@ -38,12 +39,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, request, response};
-use usher_rules::{
-    jellyfin::{Endpoint, Token, credentials},
-    people::BoxFuture,
-    plan::Jellyfin,
-};
+use usher_rules::{jellyfin::Endpoint, people::BoxFuture, plan::Jellyfin};
 
+use self::read::read;
 use crate::request::{
     Answers, App, AppRequest, Apps, Body, BodyNeed, Credential, Demand, TowardUpstream,
     authorize::Unbound,
@@ -73,11 +71,6 @@ fn settings<'a>(asked: AppRequest<'a>) -> Option<&'a Jellyfin> {
     asked.route.jellyfin.as_deref()
 }
 
-/// The token that a request brings, in whichever place; `None` where it brings several.
-fn token(asked: AppRequest<'_>) -> Option<Token> {
-    credentials(&asked.head.headers, asked.head.uri.query()).ok()?.token
-}
-
 impl JellyfinApp {
     /// Whose a request is that says nothing of it.
     async fn granted(
@@ -85,7 +78,7 @@ impl JellyfinApp {
         settings: &Jellyfin,
         asked: AppRequest<'_>,
     ) -> Option<Arc<LiveSession>> {
-        let Endpoint::Anonymous(door) = shield::asked_for(settings, asked) else { return None };
+        let Endpoint::Anonymous(door) = read(asked).endpoint else { return None };
         let is_anonymous = matches!(asked.identity, Identity::Anonymous);
         match settings.grants && is_anonymous {
             true => self.devices.granted(door, asked).await,
@@ -97,23 +90,25 @@ impl JellyfinApp {
 impl App for JellyfinApp {
     fn credential<'a>(&'a self, asked: AppRequest<'a>) -> BoxFuture<'a, Option<Credential>> {
         Box::pin(async move {
-            let found = credentials(&asked.head.headers, asked.head.uri.query());
-            let Ok(found) = found else { return Some(Credential::Rejected) };
+            let read = read(asked);
+            if read.credentials.is_err() {
+                return Some(Credential::Rejected);
+            }
             let settings = settings(asked)?;
-            let Some(token) = found.token else {
+            let Some((token, hash)) = read.token() else {
                 return self.granted(settings, asked).await.map(Credential::Session);
             };
-            match self.devices.whose(token.hash(), asked).await {
+            match self.devices.whose(hash, asked).await {
                 Whose::Bound(live) => Some(Credential::Session(live)),
                 Whose::Ended => Some(Credential::Rejected),
                 Whose::Nobodys if shield::service(settings, asked).is_some() => None,
                 // No person's, whoever else is signed in beside it.
-                Whose::Nobodys if shield::is_api_key(settings, &token) => {
+                Whose::Nobodys if shield::is_api_key(settings, (token, hash)) => {
                     Some(Credential::Rejected)
                 }
                 // The web client's own, in a browser in which somebody is signed in.
                 Whose::Nobodys if shield::passes_unknown(asked) => {
-                    self.devices.learn_of(&token, asked).await;
+                    self.devices.learn_of(token, asked).await;
                     asked.identity.session().is_none().then_some(Credential::Rejected)
                 }
                 Whose::Nobodys => Some(Credential::Rejected),
@@ -140,7 +135,7 @@ impl App for JellyfinApp {
 
     fn answers(&self, asked: AppRequest<'_>) -> Answers {
         match settings(asked) {
-            Some(settings) => answers::answers(settings, &*self.devices, asked),
+            Some(_) => answers::answers(&*self.devices, asked),
             None => Answers::Upstream,
         }
     }
@@ -150,7 +145,7 @@ impl App for JellyfinApp {
     }
 
     fn toward_upstream(&self, asked: AppRequest<'_>, head: &mut request::Parts) -> TowardUpstream {
-        if token(asked).is_some() || seat::is_library(asked) {
+        if read(asked).token().is_some() || seat::is_library(asked) {
             self.devices.passed(asked);
         }
         match settings(asked) {

@@ -24,7 +24,7 @@ use url::form_urlencoded;
 use usher_rules::{
     app_passwords::AppPasswords,
     jellyfin::{
-        DeviceAt, Door, EndedApps, Opening, Token, TokenHash, credentials,
+        DeviceAt, Door, EndedApps, Opening, Token, TokenHash,
         grants::{About, Grants, about},
         pairing::{AppNames, Network, NoApp, NotAsked, Pairings, Polled, TooMany},
     },
@@ -48,6 +48,7 @@ use super::{
     not_let_in::{NotLetIn, owner},
     place::{leads_to, place_of, server_of, servers_of},
     quick_connect::{drawn, told},
+    read::read,
     seat::{Asked as AskedOfSeat, Seats, is_library},
 };
 use crate::request::{
@@ -116,7 +117,10 @@ impl Pairing {
 
     fn grants<T>(&self, server: &str, act: impl FnOnce(&mut Grants) -> T) -> T {
         let mut all = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
-        act(all.entry(server.into()).or_default())
+        match all.get_mut(server) {
+            Some(known) => act(known),
+            None => act(all.entry(server.into()).or_default()),
+        }
     }
 
     pub(super) fn note(&self, asked: AppRequest<'_>, event: EventName, cause: String) {
@@ -334,13 +338,14 @@ fn about_of(asked: AppRequest<'_>) -> Option<About> {
         return None;
     }
     let query = asked.head.uri.query().unwrap_or_default();
-    about(&asked.head.method, asked.path.decoded(), query, &settings.base_path)
+    about(&asked.head.method, asked.path, query, &settings.small_base)
 }
 
 /// What an app says of itself; `None` where it leaves something out.
 pub(super) fn names(asked: AppRequest<'_>) -> Option<AppNames> {
-    let client = credentials(&asked.head.headers, asked.head.uri.query()).ok()?.client?;
-    let device_id = client.device_id;
+    let read = read(asked);
+    let client = read.credentials.as_ref().ok()?.client.as_ref()?;
+    let device_id = client.device_id.clone();
     let [client, device, version] = [&client.name, &client.device, &client.version].map(|said| {
         // The server's own limit is none; a page and a row of a table have one.
         let shown = said.chars().filter(|c| !c.is_control()).take(LONGEST_NAME);

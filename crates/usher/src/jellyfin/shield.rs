@@ -2,11 +2,11 @@
 
 use http::{HeaderMap, HeaderName, Method, header};
 use usher_rules::{
-    jellyfin::{Door, Endpoint, Opening, ServerState, Token, credentials, endpoint, takes_sockets},
+    jellyfin::{Door, Endpoint, Opening, ServerState, Token, TokenHash, takes_sockets},
     plan::{Jellyfin, Service},
 };
 
-use super::{Devices, token};
+use super::{Devices, read::read};
 use crate::request::{Answers, AppRefusal, AppRequest, Demand, Wrong, authorize::Unbound};
 
 const SHUT: &str = "Nobody gets this from outside.";
@@ -16,36 +16,29 @@ const SOCKET: &str = "Sockets are opened at /socket.";
 const API_KEY: &str = "An API key is nobody's token.";
 const NOBODYS: &str = "This is for those who are signed in.";
 
-/// What is asked for.
-pub(super) fn asked_for(settings: &Jellyfin, asked: AppRequest<'_>) -> Endpoint {
-    endpoint(&asked.head.method, asked.path, &settings.base_path)
-}
-
 /// What a request has to be beside what the policy says.
 pub(super) fn demands(
     settings: &Jellyfin,
     (devices, state): (&dyn Devices, Option<ServerState>),
     asked: AppRequest<'_>,
 ) -> Demand {
-    let found = match credentials(&asked.head.headers, asked.head.uri.query()) {
-        Ok(found) => found,
-        Err(ambiguity) => {
-            let (rule, why, wrong) = ("jellyfin-ambiguous", ambiguity.why(), Wrong::Itself);
-            return Demand::Refused(AppRefusal { rule, why, wrong });
-        }
-    };
+    let read = read(asked);
+    if let Err(ambiguity) = read.credentials {
+        let (rule, why, wrong) = ("jellyfin-ambiguous", ambiguity.why(), Wrong::Itself);
+        return Demand::Refused(AppRefusal { rule, why, wrong });
+    }
     if state != Some(ServerState::SetupOpen) && service(settings, asked).is_some() {
         return Demand::Nothing; // the config names what it may
     }
-    let is_key = |token: &Token| {
-        is_api_key(settings, token)
-            || passes_unknown(asked) && !devices.is_no_key(token.hash(), asked)
+    let is_key = |(token, hash): (&Token, TokenHash)| {
+        is_api_key(settings, (token, hash))
+            || passes_unknown(asked) && !devices.is_no_key(hash, asked)
     };
-    if found.token.as_ref().is_some_and(is_key) {
+    if read.token().is_some_and(is_key) {
         let (rule, why, wrong) = ("jellyfin-api-key", API_KEY, Wrong::Nobody);
         return Demand::Refused(AppRefusal { rule, why, wrong });
     }
-    if is_socket(&asked.head.headers) && !takes_sockets(asked.path, &settings.base_path) {
+    if is_socket(&asked.head.headers) && !takes_sockets(asked.path, &settings.folded_base) {
         let (rule, why, wrong) = ("jellyfin-socket", SOCKET, Wrong::Asked);
         return Demand::Refused(AppRefusal { rule, why, wrong });
     }
@@ -54,14 +47,12 @@ pub(super) fn demands(
         Some(policy) => Demand::Also(policy.clone()),
         None => Demand::Refused(AppRefusal { rule, why, wrong: Wrong::Asked }),
     };
-    match asked_for(settings, asked) {
+    match read.endpoint {
         // It takes whoever asks for its administrator.
         _ if state == Some(ServerState::SetupOpen) => admin(Door::Wizard.reason(), SETUP_OPEN),
         Endpoint::Shut(door) | Endpoint::Anonymous(door) if is_open(door) => Demand::Nothing,
         // Without a token the server would do it for whoever comes from its own network: us.
-        Endpoint::Shut(Door::Restart) if found.token.is_some() => {
-            admin(Door::Restart.reason(), SHUT)
-        }
+        Endpoint::Shut(Door::Restart) if read.hash.is_some() => admin(Door::Restart.reason(), SHUT),
         Endpoint::Shut(Door::Wizard) => admin(Door::Wizard.reason(), SHUT),
         Endpoint::Shut(door) => {
             Demand::Refused(AppRefusal { rule: door.reason(), why: SHUT, wrong: Wrong::Asked })
@@ -87,7 +78,7 @@ pub(super) fn allows_unbound(
     if is_preflight(asked) {
         return Unbound::Open(Opening::Preflight.reason());
     }
-    match asked_for(settings, asked) {
+    match read(asked).endpoint {
         Endpoint::Strangers(opening) if is_open(opening, devices, asked) => {
             Unbound::Open(opening.reason())
         }
@@ -154,8 +145,8 @@ pub(super) fn service<'a>(settings: &'a Jellyfin, asked: AppRequest<'_>) -> Opti
     if settings.services.is_empty() {
         return None;
     }
-    let key = token(asked)?.hash();
-    let path = asked.path.decoded().to_ascii_lowercase();
+    let key = read(asked).hash?;
+    let path = asked.path.small();
     settings.services.iter().find(|service| {
         service.key == key
             && service.is_at(asked.visitor)
@@ -181,8 +172,7 @@ pub(super) fn passes_unknown(asked: AppRequest<'_>) -> bool {
 }
 
 /// Is it a key that we know of: our own, or a service's?
-pub(super) fn is_api_key(settings: &Jellyfin, token: &Token) -> bool {
-    let hash = token.hash();
+pub(super) fn is_api_key(settings: &Jellyfin, (token, hash): (&Token, TokenHash)) -> bool {
     let is_ours = |key: &usher_rules::secret::Secret| key.same_as(token.expose().as_bytes());
     settings.api_key.as_ref().is_some_and(is_ours)
         || settings.services.iter().any(|service| service.key == hash)

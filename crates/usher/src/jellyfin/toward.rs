@@ -8,7 +8,7 @@ use usher_rules::{
     plan::{Jellyfin, LegacyClients},
 };
 
-use super::{legacy, seat, shield};
+use super::{legacy, read::read, seat};
 use crate::request::{AnswerNeed, AppRequest, BodyNeed, TowardUpstream};
 
 /// Octets of the longest document in which an address is written anew.
@@ -20,10 +20,11 @@ pub(super) fn upstream(
     asked: AppRequest<'_>,
     head: &mut request::Parts,
 ) -> TowardUpstream {
-    if settings.legacy_clients == LegacyClients::Translate {
-        legacy::translate(head);
+    let read = read(asked);
+    if let (LegacyClients::Translate, Ok(found)) = (settings.legacy_clients, &read.credentials) {
+        legacy::translate(head, found);
     }
-    let tells = shield::asked_for(settings, asked) == Endpoint::Strangers(Opening::Info);
+    let tells = read.endpoint == Endpoint::Strangers(Opening::Info);
     let tells = tells || seat::button(settings, asked).is_some();
     let answer = if tells { AnswerNeed::Readable } else { AnswerNeed::AsItIs };
     TowardUpstream { body: BodyNeed::AsItIs, answer }
@@ -35,7 +36,7 @@ pub(super) fn client(
     asked: AppRequest<'_>,
     head: &mut response::Parts,
 ) -> BodyNeed<response::Parts> {
-    let endpoint = shield::asked_for(settings, asked);
+    let endpoint = read(asked).endpoint;
     if let Endpoint::Anonymous(Door::Pictures) = endpoint {
         keep_private(head);
     }

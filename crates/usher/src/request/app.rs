@@ -5,7 +5,7 @@
 //! what goes either way. It never lets in whom the policy denies, and what is said about the
 //! visitor is written after it: no app can say it instead.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{Response, request, response};
@@ -21,6 +21,7 @@ use super::{
     Body,
     authorize::{Standing, Unbound},
     identify::{Identity, LiveSession, Rejection, in_force},
+    read_once::ReadOnce,
     refusal::{AppRefusal, Refusal},
     route::Routed,
     seen::Seen,
@@ -85,6 +86,7 @@ pub struct AppRequest<'a> {
     pub now: Now,
     /// What it was let in by; `None` until it was.
     pub standing: Option<&'a Standing>,
+    pub(super) read: &'a ReadOnce,
 }
 
 impl<'a> AppRequest<'a> {
@@ -94,10 +96,28 @@ impl<'a> AppRequest<'a> {
         identity: &'a Identity,
     ) -> Self {
         let Routed { authority, path, .. } = routed;
-        let Seen { plan, visitor, now, .. } = seen;
+        let Seen { plan, visitor, now, read, .. } = seen;
         let (visitor, now, request_id) = (*visitor, *now, seen.id());
         let standing = None;
-        Self { head, authority, path, route, identity, visitor, request_id, plan, now, standing }
+        Self {
+            head,
+            authority,
+            path,
+            route,
+            identity,
+            visitor,
+            request_id,
+            plan,
+            now,
+            standing,
+            read,
+        }
+    }
+
+    /// What an app reads of its head, its path and its route: once, however often it is asked for.
+    /// Whose it is, and what stands in it on its way to the upstream, is no part of that.
+    pub fn once<T: Any + Send + Sync>(self, read: impl Fn(Self) -> T) -> Arc<T> {
+        self.read.get(|| read(self))
     }
 }
 

@@ -28,6 +28,7 @@ mod message;
 mod oversize;
 mod own;
 mod path;
+mod read_once;
 pub mod record;
 mod refusal;
 pub mod route;

@@ -9,7 +9,7 @@ use usher_rules::{
     time::Now,
 };
 
-use super::accept::Connection;
+use super::{accept::Connection, read_once::ReadOnce};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -41,6 +41,8 @@ pub struct Seen {
     accept_language: Option<HeaderValue>,
     /// The address of what a link can ask for again.
     pub(super) page: Option<Uri>,
+    /// What its route's app reads of it.
+    pub(super) read: ReadOnce,
 }
 
 impl Seen {
@@ -76,6 +78,7 @@ impl Seen {
             accept: fields.get(header::ACCEPT).cloned(),
             accept_language: fields.get(header::ACCEPT_LANGUAGE).cloned(),
             page: (head.method == Method::GET).then(|| head.uri.clone()),
+            read: ReadOnce::default(),
         }
     }
 

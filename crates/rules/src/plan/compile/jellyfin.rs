@@ -53,12 +53,15 @@ impl Compiler<'_> {
         let people = people(keys, api_key.as_ref(), inner.problems);
         let passwords = passwords(keys, api_key.as_ref(), inner.problems);
         let translates = keys.value(&JELLYFIN_LEGACY_CLIENTS) == "translate";
+        let base_path = base_path(keys.value(&JELLYFIN_BASE_PATH));
         Some(Arc::new(Jellyfin {
             api_key,
             grants: keys.value(&JELLYFIN_GRANTS),
             user_claim: keys.get(&JELLYFIN_USER_CLAIM).map(Into::into),
             people,
-            base_path: base_path(keys.value(&JELLYFIN_BASE_PATH)),
+            small_base: base_path.to_ascii_lowercase().into(),
+            folded_base: fold_case(&base_path).into(),
+            base_path,
             open,
             admin_policy,
             services,

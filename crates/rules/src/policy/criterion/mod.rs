@@ -17,7 +17,7 @@ pub(super) use request::Preflight;
 pub(super) use session::AuthenticatedUser;
 
 use super::{
-    facts::{Facts, RequestFacts},
+    facts::{Facts, RequestFacts, SpeltPerson},
     matcher::Manner,
     reason::{Reason, Reasons},
     report::Report,
@@ -152,6 +152,7 @@ pub enum About {
 struct Nothing;
 struct Request;
 struct Who;
+struct Named;
 
 impl Fact for Nothing {
     type Seen<'a> = ();
@@ -177,6 +178,23 @@ impl Fact for Who {
 
     fn of<'a>(facts: &Facts<'a>) -> Result<&'a SignedIn, (Reason, &'static str)> {
         facts.who.ok_or((UNAUTHENTICATED, "nobody is signed in"))
+    }
+}
+
+/// Somebody, by what names them.
+#[derive(Clone, Copy)]
+struct Names<'a> {
+    person: &'a Person,
+    spelt: Option<&'a SpeltPerson>,
+}
+
+impl Fact for Named {
+    type Seen<'a> = Names<'a>;
+    const ABOUT: About = About::Person;
+
+    fn of<'a>(facts: &Facts<'a>) -> Result<Names<'a>, (Reason, &'static str)> {
+        let SignedIn { person, .. } = Who::of(facts)?;
+        Ok(Names { person, spelt: facts.spelt })
     }
 }
 

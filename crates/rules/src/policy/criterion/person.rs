@@ -1,9 +1,9 @@
-use super::{Doubt, Question, Who, Written, read::one_text};
+use super::{Doubt, Named, Names, Question, Who, Written, read::one_text};
 use crate::{
     names::{is_mailbox, mailbox_domain},
     people::Person,
     policy::{
-        matcher::{ListMatch, TextMatch},
+        matcher::{ListMatch, Manner, Spelt, TextMatch},
         report::Report,
     },
     session::SignedIn,
@@ -26,7 +26,7 @@ impl Email {
 impl Question for Email {
     const NAME: &'static str = "email";
     const REASONS: [&'static str; 2] = ["email-ok", "email-unauthorized"];
-    type Of = Who;
+    type Of = Named;
 
     fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
         let want = written.text::<Self>(report)?;
@@ -34,19 +34,21 @@ impl Question for Email {
     }
 
     /// The address that counts; and, where that keeps out, every one that was said.
-    fn holds(&self, SignedIn { person, .. }: &SignedIn, doubt: Doubt) -> bool {
-        let takes = |text: &str| self.0.takes_address(text, doubt.manner(person));
+    fn holds(&self, Names { person, spelt }: Names<'_>, doubt: Doubt) -> bool {
+        let takes = |text: &str| is_taken(&self.0, (text, None), doubt.manner(person));
+        let own = spelt.map(|spelt| &spelt.email);
+        let own = || is_taken(&self.0, (&person.email, own), doubt.manner(person));
         let unproven = &person.unproven;
         let mut said = unproven.values("email").filter_map(|value| value.as_str());
         match doubt {
             Doubt::Differs => {
-                takes(&person.email) || unproven.is_unreadable("email") || said.any(takes)
+                own() || unproven.is_unreadable("email") || said.any(takes)
             }
             // `not` must not pass because an address is missing here that was said
             Doubt::Fails if self.0.negates() => {
-                takes(&person.email) && !unproven.is_unreadable("email") && said.all(takes)
+                own() && !unproven.is_unreadable("email") && said.all(takes)
             }
-            Doubt::Fails => takes(&person.email),
+            Doubt::Fails => own(),
         }
     }
 
@@ -54,7 +56,7 @@ impl Question for Email {
         format!("email {}", self.0.in_words())
     }
 
-    fn found(&self, SignedIn { person, .. }: &SignedIn) -> String {
+    fn found(&self, Names { person, .. }: Names<'_>) -> String {
         match &*person.email {
             _ if !person.unproven.is_empty() => unproven(person),
             "" => "the provider told no email".into(),
@@ -82,7 +84,7 @@ impl Domain {
 impl Question for Domain {
     const NAME: &'static str = "domain";
     const REASONS: [&'static str; 2] = ["domain-ok", "domain-unauthorized"];
-    type Of = Who;
+    type Of = Named;
 
     /// Pomerium takes what is no text everywhere but here, where it has to be a text to be equal.
     fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
@@ -97,11 +99,13 @@ impl Question for Domain {
         written.text::<Self>(report).map(Self)
     }
 
-    fn holds(&self, SignedIn { person, .. }: &SignedIn, doubt: Doubt) -> bool {
-        let takes = |domain: &str| self.0.takes_address(domain, doubt.manner(person));
+    fn holds(&self, Names { person, spelt }: Names<'_>, doubt: Doubt) -> bool {
+        let takes = |domain: &str| is_taken(&self.0, (domain, None), doubt.manner(person));
+        let own = spelt.map(|spelt| &spelt.domain);
+        let own = |domain| is_taken(&self.0, (domain, own), doubt.manner(person));
         let unproven = &person.unproven;
         let mut said = unproven.values("email").filter_map(|value| value.as_str());
-        let own = mailbox_domain(&person.email).map(takes);
+        let own = mailbox_domain(&person.email).map(own);
         match doubt {
             Doubt::Differs => {
                 own.unwrap_or_else(|| self.0.takes_absence())
@@ -121,7 +125,7 @@ impl Question for Domain {
         format!("domain {}", self.0.in_words())
     }
 
-    fn found(&self, SignedIn { person, .. }: &SignedIn) -> String {
+    fn found(&self, Names { person, .. }: Names<'_>) -> String {
         match mailbox_domain(&person.email) {
             _ if !person.unproven.is_empty() => unproven(person),
             Some(domain) => format!("domain is `{domain}`"),
@@ -132,6 +136,14 @@ impl Question for Domain {
     fn hardly_met(&self) -> Option<&str> {
         let unmet = |(text, whole): &(&str, bool)| *whole && !is_mailbox(&format!("x@{text}"));
         self.0.wanted().find(|it| has_capitals(it.0) || unmet(it)).map(|(text, _)| text)
+    }
+}
+
+/// Does it pass, with its other spellings where they are kept?
+fn is_taken(wanted: &TextMatch, (text, spelt): (&str, Option<&Spelt>), manner: Manner) -> bool {
+    match spelt {
+        Some(spelt) => wanted.takes_address(text, spelt, manner),
+        None => wanted.takes_address(text, &Spelt::default(), manner),
     }
 }
 
@@ -165,17 +177,18 @@ impl Id {
 impl Question for Id {
     const NAME: &'static str = "user";
     const REASONS: [&'static str; 2] = ["user-ok", "user-unauthorized"];
-    type Of = Who;
+    type Of = Named;
 
     fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
         written.text::<Self>(report).map(Self)
     }
 
-    fn holds(&self, SignedIn { person, .. }: &SignedIn, doubt: Doubt) -> bool {
+    fn holds(&self, Names { person, spelt }: Names<'_>, doubt: Doubt) -> bool {
+        let spelt = spelt.map(|spelt| &spelt.id);
         match &*person.id {
             "" => doubt == Doubt::Differs && self.0.takes_absence(),
             // Some providers' ids are addresses
-            id if id.contains('@') => self.0.takes_address(id, doubt.manner(person)),
+            id if id.contains('@') => is_taken(&self.0, (id, spelt), doubt.manner(person)),
             id => self.0.takes(id),
         }
     }
@@ -184,7 +197,7 @@ impl Question for Id {
         format!("user {}", self.0.in_words())
     }
 
-    fn found(&self, SignedIn { person, .. }: &SignedIn) -> String {
+    fn found(&self, Names { person, .. }: Names<'_>) -> String {
         match &*person.id {
             "" => "the session names no user".into(),
             id => format!("user is `{id}`"),

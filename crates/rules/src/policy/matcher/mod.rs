@@ -14,7 +14,7 @@ pub(super) use address::AddressMatch;
 pub(super) use list::{ListMatch, shown};
 pub(super) use moment::{Dates, Days, Hours, Window, Zone, has_offset};
 pub use scalar::value_of;
-pub(super) use text::{TextMatch, TextOperator};
+pub(super) use text::{Spelt, TextMatch, TextOperator};
 
 /// Which spellings of an address, and which readings of a value, count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -35,21 +35,28 @@ pub(crate) enum TextOperator {
     NotIn,
 }
 
-/// What is compared with [`Words`], in the same spellings. Small ASCII letters, as nearly all
-/// addresses have them, are each of them.
-struct Spelt<'t> {
-    written: &'t str,
-    lower: Cow<'t, str>,
-    folded: Cow<'t, str>,
+/// The other spellings of one text, worked out by the first criterion that asks for them. Small
+/// ASCII letters, as nearly all addresses have them, are each of them.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Spelt(OnceLock<Option<Spellings>>);
+
+/// In small letters; and with its domain as an A-label, too.
+#[derive(Debug)]
+struct Spellings {
+    lower: Box<str>,
+    folded: Box<str>,
 }
 
-impl<'t> Spelt<'t> {
-    fn of(written: &'t str) -> Self {
-        if written.bytes().all(|octet| octet.is_ascii() && !octet.is_ascii_uppercase()) {
-            return Self { written, lower: written.into(), folded: written.into() };
-        }
-        let folded = folded(written).into_string().into();
-        Self { written, lower: written.to_lowercase().into(), folded }
+impl Spelt {
+    /// Of `written`, whoever asks. Each text has its own.
+    fn of<'s>(&'s self, written: &'s str) -> [&'s str; 2] {
+        let spellings = self.0.get_or_init(|| {
+            let is_small = written.bytes().all(|it| it.is_ascii() && !it.is_ascii_uppercase());
+            let spell =
+                || Spellings { lower: written.to_lowercase().into(), folded: folded(written) };
+            (!is_small).then(spell)
+        });
+        spellings.as_ref().map_or([written; 2], |Spellings { lower, folded }| [lower, folded])
     }
 }
 
@@ -131,14 +138,18 @@ impl TextMatch {
     }
 
     /// Does an address, a domain or an id that may be one pass?
-    pub(crate) fn takes_address(&self, text: &str, manner: Manner) -> bool {
-        let spelt = Spelt::of(text);
+    pub(in crate::policy) fn takes_address(
+        &self,
+        text: &str,
+        spelt: &Spelt,
+        manner: Manner,
+    ) -> bool {
         self.tests.iter().all(|test| {
             let negates = test.operator.negates();
             let hits = match manner {
                 Manner::LetsIn if !negates => test.hits(text),
                 Manner::KeepsOut if negates => test.hits(text),
-                Manner::LetsIn | Manner::KeepsOut | Manner::Kept => test.hits_folded(&spelt),
+                Manner::LetsIn | Manner::KeepsOut | Manner::Kept => test.hits_folded(text, spelt),
             };
             hits != negates
         })
@@ -288,10 +299,11 @@ impl TextTest {
     }
 
     /// In any spelling: as written, in small letters, with its domain as an A-label.
-    fn hits_folded(&self, spelt: &Spelt<'_>) -> bool {
-        self.hits(spelt.written)
-            || self.operator.finds(&self.words.lower, &spelt.lower)
-            || self.operator.finds(&self.words.folded, &spelt.folded)
+    fn hits_folded(&self, text: &str, spelt: &Spelt) -> bool {
+        let [lower, folded] = spelt.of(text);
+        self.hits(text)
+            || self.operator.finds(&self.words.lower, lower)
+            || self.operator.finds(&self.words.folded, folded)
     }
 
     fn in_words(&self) -> String {
@@ -351,4 +363,24 @@ fn word(
     let outcome = if operator.negates() { Outcome::Always } else { Outcome::Never };
     report.never_text(named, node, outcome);
     Some(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spelt;
+
+    #[test]
+    fn other_spellings_are_worked_out_once() {
+        for (written, expected) in [
+            ("ann@example.com", ["ann@example.com"; 2]),
+            ("Ann@Example.com", ["ann@example.com"; 2]),
+            ("Ann@B\u{fc}cher.example", ["ann@b\u{fc}cher.example", "ann@xn--bcher-kva.example"]),
+        ] {
+            let spelt = Spelt::default();
+            let first = spelt.of(written);
+            let again = spelt.of(written);
+            assert_eq!(first, expected, "{written}");
+            assert_eq!(first.map(str::as_ptr), again.map(str::as_ptr), "{written} is folded again");
+        }
+    }
 }

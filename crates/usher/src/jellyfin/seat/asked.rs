@@ -25,9 +25,8 @@ impl Asked {
         if !asked.path.other_readings().is_empty() {
             return None;
         }
-        let path = asked.path.decoded().to_ascii_lowercase();
-        let base = settings.base_path.to_ascii_lowercase();
-        let path = match path.strip_prefix(&*base) {
+        let path = asked.path.small();
+        let path = match path.strip_prefix(&*settings.small_base) {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
             _ => return None,
         };

@@ -9,7 +9,7 @@ use usher_rules::{
 };
 
 use super::{
-    super::shield,
+    super::read::read,
     asked::{PAGE, says},
 };
 use crate::request::{AppRequest, reader_language};
@@ -20,8 +20,8 @@ pub(super) const CONTINUE: &str = "Continue with {name}";
 /// The button, for the web client that asks how its sign-in page looks: other apps show the text
 /// as it is, tags and all. The web client keeps forms and buttons of it, and no script.
 pub(in super::super) fn button(settings: &Jellyfin, asked: AppRequest<'_>) -> Option<String> {
-    let is_branding = shield::asked_for(settings, asked) == Endpoint::Strangers(Opening::Branding)
-        && asked.path.decoded().to_ascii_lowercase().ends_with("/configuration");
+    let is_branding = read(asked).endpoint == Endpoint::Strangers(Opening::Branding)
+        && asked.path.small().ends_with("/configuration");
     let is_web = says(&asked.head.headers, "sec-fetch-site", "same-origin");
     let seats = settings.people.sign_in && settings.api_key.is_some();
     (is_branding && is_web && seats)

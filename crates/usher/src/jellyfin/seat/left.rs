@@ -5,7 +5,7 @@ use usher_rules::session::cookies;
 
 use super::super::{
     pairing::{Pairing, empty, failed},
-    token,
+    read::read,
 };
 use crate::request::{AppRequest, Body, EventName};
 
@@ -35,7 +35,8 @@ impl Pairing {
     /// An app's token ends at the server, and the app here; with the web client its browser's
     /// session does.
     pub(super) async fn sign_out(&self, asked: AppRequest<'_>, server: &str) -> Response<Body> {
-        let Some((live, token)) = asked.identity.session().cloned().zip(token(asked)) else {
+        let read = read(asked);
+        let Some((live, (token, _))) = asked.identity.session().cloned().zip(read.token()) else {
             return empty(StatusCode::UNAUTHORIZED);
         };
         if let Ok(api) = self.api(asked.route, server) {

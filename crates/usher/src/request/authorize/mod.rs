@@ -33,8 +33,8 @@ use usher_rules::{
     time::{Now, UnixTime},
 };
 
+use self::whole::KeptWhole;
 pub use self::whole::reads_messages;
-use self::{path_case::compared, whole::KeptWhole};
 use super::{
     accept::Presented,
     identify::{Identified, LiveSession},
@@ -306,16 +306,14 @@ impl PolicyInput {
     ) -> (Decision, ReadingOf) {
         let certificate = self.certificate(route, at);
         let decide = |facts: RequestFacts<'_>| {
-            compared(route, facts, |facts| {
-                let facts = Facts::of(who, facts).at(at).with_certificate(certificate);
-                policy.decide(&facts.with_whole(self.whole()))
-            })
+            let facts = Facts::of(who, facts).at(at).with_certificate(certificate);
+            policy.decide(&facts.with_whole(self.whole()))
         };
-        let decision = decide(self.own_reading());
+        let decision = decide(self.own_reading(route));
         if decision.verdict != Verdict::Allow {
             return (decision, ReadingOf::Canonical);
         }
-        let mut others = self.other_readings().map(|(by, facts)| (decide(facts), by));
+        let mut others = self.other_readings(route).map(|(by, facts)| (decide(facts), by));
         let refuses = |(other, _): &(Decision, ReadingOf)| other.verdict != Verdict::Allow;
         others.find(refuses).unwrap_or((decision, ReadingOf::Canonical))
     }
@@ -344,30 +342,29 @@ impl PolicyInput {
     ) -> Explanation<'p> {
         let certificate = self.certificate(route, self.at);
         let explain = |facts: RequestFacts<'_>| {
-            compared(route, facts, |facts| {
-                let facts = Facts::of(who, facts).at(self.at).with_certificate(certificate);
-                policy.explain(&facts.with_whole(self.whole()))
-            })
+            let facts = Facts::of(who, facts).at(self.at).with_certificate(certificate);
+            policy.explain(&facts.with_whole(self.whole()))
         };
         let refuses = |one: &Explanation<'_>| one.decision.verdict != Verdict::Allow;
-        let own = explain(self.own_reading());
+        let own = explain(self.own_reading(route));
         if refuses(&own) {
             return own;
         }
-        self.other_readings().map(|(_, facts)| explain(facts)).find(refuses).unwrap_or(own)
+        self.other_readings(route).map(|(_, facts)| explain(facts)).find(refuses).unwrap_or(own)
     }
 
-    fn own_reading(&self) -> RequestFacts<'_> {
-        self.facts(self.method.as_str(), self.path.decoded())
+    fn own_reading(&self, route: &Route) -> RequestFacts<'_> {
+        self.facts(self.method.as_str(), path_case::own(route, &self.path))
     }
 
     /// Others' of the path, and then those of an app that takes another method.
-    fn other_readings(&self) -> impl Iterator<Item = (ReadingOf, RequestFacts<'_>)> {
-        let others = || self.path.other_readings().iter().map(|other| other.decoded());
+    fn other_readings(&self, route: &Route) -> impl Iterator<Item = (ReadingOf, RequestFacts<'_>)> {
+        let others =
+            || self.path.other_readings().iter().map(|other| path_case::other(route, other));
         let own = self.method.as_str();
         let by_path = others().map(move |path| (ReadingOf::Others, self.facts(own, path)));
         let by_method = self.other_methods.iter().flat_map(move |method| {
-            let paths = std::iter::once(self.path.decoded()).chain(others());
+            let paths = std::iter::once(path_case::own(route, &self.path)).chain(others());
             paths.map(move |path| (ReadingOf::OtherMethod, self.facts(method, path)))
         });
         by_path.chain(by_method)

@@ -1,20 +1,20 @@
 use usher_rules::{
-    names::fold_case,
+    names::{Reading, RequestPath},
     plan::{PathCase, Route},
-    policy::RequestFacts,
 };
 
-/// With the path as the route's server tells paths apart.
-pub(super) fn compared<T>(
-    route: &Route,
-    facts: RequestFacts<'_>,
-    ask: impl FnOnce(RequestFacts<'_>) -> T,
-) -> T {
+/// A path as the route's server tells paths apart.
+pub(super) fn own<'p>(route: &Route, path: &'p RequestPath) -> &'p str {
     match route.path_case {
-        PathCase::Exact => ask(facts),
-        PathCase::Folded => {
-            let path = fold_case(facts.path);
-            ask(RequestFacts { path: &path, ..facts })
-        }
+        PathCase::Exact => path.decoded(),
+        PathCase::Folded => path.folded(),
+    }
+}
+
+/// The same of another server's reading of it.
+pub(super) fn other<'p>(route: &Route, reading: &'p Reading) -> &'p str {
+    match route.path_case {
+        PathCase::Exact => reading.decoded(),
+        PathCase::Folded => reading.folded(),
     }
 }

@@ -41,7 +41,8 @@ struct Life {
     ended: CancellationToken,
     logged: Mutex<Vec<Box<str>>>,
     over: Over,
-    recheck: Mutex<Option<Recheck>>,
+    /// Of those that a provider was asked about again.
+    recheck: Mutex<Option<Box<Recheck>>>,
     used: Mutex<Used>,
     seen: Mutex<Option<AppSeen>>,
 }
@@ -89,7 +90,7 @@ pub struct MadeFields {
 impl LiveSession {
     /// Takes a session into memory.
     pub fn new(signed_in: SignedIn) -> Self {
-        let signed_in = Arc::new(signed_in);
+        let signed_in = kept(signed_in);
         let life = Arc::new(Life {
             newest: ArcSwap::new(Arc::clone(&signed_in)),
             renewals: AtomicU64::new(0),
@@ -106,7 +107,7 @@ impl LiveSession {
     /// The same session as it is known from now on. Called by the store, which keeps this one.
     #[must_use]
     pub fn renewed(&self, signed_in: SignedIn) -> Self {
-        let signed_in = Arc::new(signed_in);
+        let signed_in = kept(signed_in);
         self.life.newest.store(Arc::clone(&signed_in));
         self.life.renewals.fetch_add(1, Ordering::Release);
         Self { signed_in, made: Mutex::default(), life: Arc::clone(&self.life) }
@@ -177,7 +178,8 @@ impl LiveSession {
     pub fn asks(&self, policy: RecheckPolicy, now: Now) -> bool {
         let vouched_at = UnixTime::from_seconds(self.newest().session.vouched_at);
         let mut recheck = self.life.recheck.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = || Recheck::vouched_ago(age(vouched_at, now.wall), now.monotonic);
+        let age = age(vouched_at, now.wall);
+        let first = || Box::new(Recheck::vouched_ago(age, now.monotonic));
         recheck.get_or_insert_with(first).ask(policy, now.monotonic)
     }
 
@@ -268,6 +270,14 @@ impl LiveSession {
         }
         made.push(new);
     }
+}
+
+/// For as long as it lives: what was read back from the disk may have room for more than there is.
+fn kept(mut signed_in: SignedIn) -> Arc<SignedIn> {
+    if let Some(groups) = &mut signed_in.person.directory_groups {
+        groups.shrink_to_fit();
+    }
+    Arc::new(signed_in)
 }
 
 /// How long ago that was. A moment that is to come, by a clock that was set back, is none.
