@@ -29,6 +29,8 @@ mod shield;
 mod signed_in;
 mod states;
 mod toward;
+mod turns;
+mod users;
 
 pub use devices::{Devices, NoDevices, Whose};
 pub use pairing::{Pairing, PairingDeps};

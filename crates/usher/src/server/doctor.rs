@@ -1,6 +1,6 @@
 //! Has this server examined when an admin asks for it.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use usher_rules::time::Clock;
 
@@ -10,6 +10,9 @@ use crate::{
     request::{Chore, Door},
     signin::{Examinations, Finding},
 };
+
+/// So long an examination may take: each thing in it has a patience of its own, and there may be many.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// What is examined, and where it answers.
 #[derive(Clone)]
@@ -33,9 +36,14 @@ async fn wait(patient: Patient, clock: Arc<dyn Clock>) {
         let addresses = own_addresses().await;
         let (data_dir, door) = (Some(&*patient.data_dir), Some(patient.address));
         let place = Place { data_dir, now, addresses: &addresses, door, slow: None };
-        let tried = examine(&plan, place).await;
-        examination.done(tried.into_iter().map(found).collect());
+        let tried = in_time(examine(&plan, place)).await;
+        examination.over(tried.map(|tried| tried.into_iter().map(found).collect()), clock.now());
     }
+}
+
+/// `None`: it took too long.
+async fn in_time<T>(examined: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(LONGEST, examined).await.ok()
 }
 
 fn found(tried: Tried) -> Finding {
@@ -43,4 +51,15 @@ fn found(tried: Tried) -> Finding {
     let (is_curable, about) = (!cures.is_empty(), code.about);
     let (code, title, means) = (code.id, code.title, code.means);
     Finding { severity, code, title, means, about, subject, what, help, is_curable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_time;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_examination_without_end_is_broken_off() {
+        assert_eq!(in_time(std::future::pending::<()>()).await, None);
+        assert_eq!(in_time(std::future::ready(1)).await, Some(1));
+    }
 }

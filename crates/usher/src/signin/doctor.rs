@@ -20,6 +20,7 @@ use super::{
 use crate::request::{Body, Prompt, identify::StoreError};
 
 pub(super) const PAGE: &str = "/.pomerium/doctor";
+const TOO_SOON: &str = "The last examination has only just ended. Try again in half a minute.";
 /// Looks again after so many seconds.
 const AGAIN: &str = "3; url=/.pomerium/doctor";
 
@@ -50,8 +51,10 @@ impl SignInRoom {
         if !BrowserBinding::is_held(ask.fields(), name, BindingUse::Form, flow, ask.wall()) {
             return self.doctor_page(ask, Some("This page was open for too long. Try again."));
         }
-        self.examinations.begin(ask.wall());
-        answer::see_other(PAGE)
+        match self.examinations.begin(ask.now()) {
+            true => answer::see_other(PAGE),
+            false => self.doctor_page(ask, Some(TOO_SOON)),
+        }
     }
 
     fn doctor_page(&self, ask: &Ask, note: Option<&str>) -> Response<Body> {

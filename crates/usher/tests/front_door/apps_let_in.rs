@@ -186,7 +186,7 @@ async fn what_was_let_in_ends_at_once_here_and_at_the_library() {
 }
 
 /// Of a GET to the library itself.
-async fn status_of(url: &str) -> u16 {
+pub async fn status_of(url: &str) -> u16 {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let url = url::Url::parse(url).unwrap();
     let address = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());

@@ -40,6 +40,7 @@ mod durations;
 mod elsewhere;
 mod endurance;
 mod enrolments;
+mod farewells;
 mod films;
 mod footguns;
 mod forged_ways;
