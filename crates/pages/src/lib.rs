@@ -28,6 +28,7 @@
 //! | [`Devices`] | 200 | `/.pomerium/devices`: the apps that somebody let in |
 //! | [`Apps`] | 200 | `/link` of a library: lets apps in |
 //! | [`Seat`], [`LeftSeat`] | 200 | `/seat` of a library: opens it as its reader; after they signed out there |
+//! | [`Starting`] | 503 | a library starts |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
@@ -122,7 +123,7 @@ pub use requests::{
     BadRequest, ClosedHere, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
     NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
-pub use seat::{LeftSeat, Seat};
+pub use seat::{LeftSeat, Seat, Starting};
 pub use sessions::{END_FIELD, END_OTHERS, ListedSession, Sessions};
 pub use sign_in::{
     CODE_FIELD, Code, EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SHOWN_FIELD, SignIn, SignInError,

@@ -9,9 +9,9 @@ use usher_pages::{
     NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
     PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
     SetUpWrong, ShownAppPassword, ShownFinding, ShownPasskey, ShownSession, SignIn, SignInError,
-    SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation,
-    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp,
-    Way, Welcome, Words, WorkerBetween,
+    SignInFailed, SignOutConfirm, SignedOut, Starting, StoreTrouble, TooLarge, Trust,
+    TypedInvitation, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, WaitingApp, Way, Welcome, Words, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -178,6 +178,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
             let (seat, sign_out) = (Link::new(text), Link::new(text));
             LeftSeat { person: text, seat, sign_out }.render(language)
         }),
+        ("starting", Starting { host: text, again: Link::new(text) }.render(language)),
         ("apps", apps(language, text)[0].clone()),
         ("apps-asked", apps(language, text)[1].clone()),
         ("signed-out", SignedOut { sign_in_again: None }.render(language)),

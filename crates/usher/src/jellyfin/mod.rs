@@ -27,6 +27,7 @@ mod seat;
 mod servers;
 mod shield;
 mod signed_in;
+mod starting;
 mod states;
 mod toward;
 mod turns;
@@ -41,9 +42,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Response, request, response};
 use usher_rules::{
-    jellyfin::{Endpoint, Token, credentials},
+    jellyfin::{Endpoint, ServerState, Token, credentials},
     people::BoxFuture,
-    plan::Jellyfin,
+    plan::{Jellyfin, Route},
 };
 
 use crate::request::{
@@ -123,6 +124,10 @@ impl App for JellyfinApp {
         })
     }
 
+    fn stands(&self, route: &Route) -> Option<&'static str> {
+        self.states.of(route).and_then(ServerState::word)
+    }
+
     fn demands(&self, asked: AppRequest<'_>) -> Demand {
         match settings(asked) {
             Some(settings) => {
@@ -156,7 +161,10 @@ impl App for JellyfinApp {
             self.devices.passed(asked);
         }
         match settings(asked) {
-            Some(settings) => toward::upstream(settings, asked, head),
+            Some(settings) => {
+                let state = self.states.of(asked.route);
+                toward::upstream((settings, state), asked, head)
+            }
             None => TowardUpstream::UNSEEN,
         }
     }

@@ -59,6 +59,7 @@ mod jellyfin;
 mod jellyfin_casting;
 mod jellyfin_kept;
 mod jellyfin_mended;
+mod jellyfin_starts;
 mod jellyfin_strangers;
 mod keys;
 mod keys_in_files;
