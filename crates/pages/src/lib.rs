@@ -103,7 +103,9 @@ pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;
 pub use device::{DeviceRefused, Enrolments, ListedEnrolment, NoDevices};
 pub use devices::{Devices, LetIn, ListedDevice, RENAME_FIELD};
-pub use doctor::{Doctor, Examination, Examined, ShownFinding};
+pub use doctor::{
+    Doctor, Examination, Examined, OFFER_FIELD, ShownChange, ShownFinding, ShownMending, ShownOffer,
+};
 pub use going_on::GoingOn;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};

@@ -96,7 +96,9 @@ use usher_rules::{
 
 pub(crate) use self::provider::PATIENCE;
 pub use self::{
-    examinations::{Examinations, Examined, Finding, Standing},
+    examinations::{
+        Change, Examinations, Examined, Finding, Job, Mending, NotBegun, Offer, Standing,
+    },
     identity_provider::{Reception, reception, try_provider},
     provider::ProviderError,
 };
