@@ -1,5 +1,5 @@
-"""jellyfin-apiclient-python at BASE as an app without a password: it shows a code, is somebody's, and
-then nobody's. Prints a line of JSON for each."""
+"""jellyfin-apiclient-python at BASE as somebody's app: it shows a code, or signs in as NAME with the app
+password PASSWORD; then it is somebody's, and then nobody's. Prints a line of JSON for each."""
 
 import json
 import os
@@ -19,7 +19,8 @@ import requests  # noqa: E402
 from jellyfin_apiclient_python import JellyfinClient  # noqa: E402
 from jellyfin_apiclient_python.exceptions import HTTPException  # noqa: E402
 
-BASE, DEVICE = os.environ["BASE"], "let-in-apiclient"
+BASE, DEVICE = os.environ["BASE"], os.environ.get("DEVICE", "let-in-apiclient")
+NAME, PASSWORD = os.environ.get("NAME"), os.environ.get("PASSWORD")
 
 
 def say(what):
@@ -39,15 +40,11 @@ def main():
     if "Servers" not in found:
         sys.exit(f"discovery: {found}")
     stranger = client.auth.session.get(f"{BASE}/Users/Me", headers=client.auth.API.get_default_headers()).status_code
-    api = client.auth.API
-    if not api.quick_connect_enabled(BASE, client.auth.session):
-        sys.exit("no Quick Connect")
-    begun = api.quick_connect_initiate(BASE, client.auth.session)
-    say({"stranger": stranger, "code": begun["Code"]})
-    while not api.quick_connect_state(BASE, begun["Secret"], client.auth.session)["Authenticated"]:
-        time.sleep(1)
-    if not client.auth.login_with_quick_connect(BASE, begun["Secret"]):
-        sys.exit("the secret was not taken")
+    if PASSWORD:
+        wrong = bool(client.auth.login(BASE, NAME, "not the password"))
+        say({"stranger": stranger, "wrong": wrong, "signed": bool(client.auth.login(BASE, NAME, PASSWORD))})
+    else:
+        show_code(client, stranger)
     client.authenticate(client.get_credentials(), discover=False)
     client.start(websocket=True)
 
@@ -78,7 +75,21 @@ def main():
         after = jellyfin.get_user()
     except HTTPException as error:
         after = error.status
-    say({"refused": refused.status_code, "me": after, "part": part(video, "bytes=0-999")[0]})
+    again = bool(client.auth.login(BASE, NAME, PASSWORD)) if PASSWORD else None
+    say({"refused": refused.status_code, "me": after, "part": part(video, "bytes=0-999")[0], "again": again})
+
+
+def show_code(client, stranger):
+    """Until somebody says yes to it."""
+    api = client.auth.API
+    if not api.quick_connect_enabled(BASE, client.auth.session):
+        sys.exit("no Quick Connect")
+    begun = api.quick_connect_initiate(BASE, client.auth.session)
+    say({"stranger": stranger, "code": begun["Code"]})
+    while not api.quick_connect_state(BASE, begun["Secret"], client.auth.session)["Authenticated"]:
+        time.sleep(1)
+    if not client.auth.login_with_quick_connect(BASE, begun["Secret"]):
+        sys.exit("the secret was not taken")
 
 
 def part(url, wanted):

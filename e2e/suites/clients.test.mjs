@@ -71,6 +71,8 @@ letIn([
   ['@jellyfin/sdk', process.execPath, 'clients/sdk-let-in.mjs', 'sdk e2e', 'TV "x" ü', 'let-in-sdk'],
   ['jellyfin-apiclient-python', PYTHON, 'clients/apiclient_let_in.py', 'apiclient e2e', 'Desk x', 'let-in-apiclient'],
   ['aiojellyfin', PYTHON, 'clients/aio_let_in.py', 'aio e2e', 'Radio x', 'let-in-aio'],
+], [
+  ['jellyfin-apiclient-python', PYTHON, 'clients/apiclient_let_in.py', 'apiclient e2e', 'Desk x'],
 ], HERE);
 
 /** Signs Ana in with a browser and takes her session's cookie. */

@@ -11,16 +11,18 @@ import { street } from '../parts/street.mjs';
 const SHOTS = process.env.USHER_SHOTS ?? fileURLToPath(new URL('../out/screenshots/doctor/', import.meta.url));
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 const ANA = 'ana@example.test';
+const KEY = '0123456789abcdef0123456789abcdef';
 
 describe('a doctor in the browser', { concurrency: false }, () => {
   let at, cinema, password, state, page;
   const doctor = () => `${at.at('auth')}/.pomerium/doctor`;
   before(async () => {
     await mkdir(SHOTS, { recursive: true });
-    cinema = await startCinema();
+    cinema = await startCinema(['--admin-key', KEY]);
     at = await street({
       config: (at) => `authenticate_service_url: ${at('auth')}\nadmin_groups: [admins]\n`,
-      routes: (at) => `  - from: ${at('tv')}\n    to: ${cinema.url}\n    timeout: 30s\n    policy: [{allow: {or: [{claim/groups: family}]}}]\n`,
+      routes: (at) => `  - from: ${at('tv')}\n    to: ${cinema.url}\n    timeout: 30s\n    policy: [{allow: {or: [{claim/groups: family}]}}]\n`
+        + `  - from: ${at('films')}\n    to: ${cinema.url}\n    jellyfin: {api_key: ${KEY}}\n    policy: [{allow: {or: [{claim/groups: family}]}}]\n`,
       residents: [],
     });
     const said = await at.operator('add', ANA, '--name', 'Ana', '--group', 'family', '--group', 'admins');
@@ -73,6 +75,30 @@ describe('a doctor in the browser', { concurrency: false }, () => {
     for (const code of ['D101', 'D102', 'D104']) assert.ok(text.includes(code), `${code}: ${text}`);
     assert.equal(await page.locator('main .facts dd:not([lang=en])').count(), 0, 'findings are marked as English');
     await page.screenshot({ path: `${SHOTS}/done.png`, fullPage: true });
+  });
+
+  it('shows by keyboard what it would change in Jellyfin, changes that, and puts it back', async () => {
+    const settings = async () => JSON.stringify(await Promise.all(['', '/network'].map(async (area) =>
+      (await fetch(`${cinema.url}/System/Configuration${area}?ApiKey=${KEY}`)).json())));
+    const press = async (name) => {
+      const button = page.getByRole('button', { name });
+      for (let step = 0; step < 40 && !(await button.evaluate((one) => one === document.activeElement)); step += 1) {
+        await page.keyboard.press('Tab');
+      }
+      await page.keyboard.press('Enter');
+    };
+    const before = await settings();
+    await press('Show what would be changed');
+    await page.getByRole('heading', { name: 'What would be changed' }).waitFor({ timeout: 120_000 });
+    assert.equal(await settings(), before, 'nothing was changed');
+    await page.screenshot({ path: `${SHOTS}/offered.png`, fullPage: true });
+    await press('Change it in Jellyfin');
+    await page.getByText('It was changed, and everything was examined again.').waitFor({ timeout: 120_000 });
+    assert.notEqual(await settings(), before);
+    await page.screenshot({ path: `${SHOTS}/mended.png`, fullPage: true });
+    await press('Put back what was changed');
+    await page.getByText('was put back, and everything was examined again.').waitFor({ timeout: 120_000 });
+    assert.equal(await settings(), before);
   });
 
   it('is read on a phone in the dark and in German, the same examination', async () => {

@@ -11,8 +11,8 @@ use usher_pages::{
     MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp,
     People, Portal, PortalRoute, PostForm, ProviderDown, Receipt, Refused, Seat, Sessions,
     ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
-    SignOutConfirm, SignedOut, TooLarge, Trust, TypedInvitation, UpstreamDown, UpstreamSlow,
-    UpstreamUnavailable, WaitingApp, Way, Welcome, Words, assets,
+    SignOutConfirm, SignedOut, Starting, TooLarge, Trust, TypedInvitation, UpstreamDown,
+    UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome, Words, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -287,6 +287,10 @@ fn forms() -> Vec<(&'static str, String)> {
                 sign_out: Link::new("/.pomerium/sign_out"),
             }
             .render(language()),
+        ),
+        (
+            "starting",
+            Starting { host: "tv.example.com", again: Link::new("/web/") }.render(language()),
         ),
         ("going-on", GoingOn { next: Link::new("/") }.render(language())),
         ("signed-out", SignedOut { sign_in_again: Some(Link::new("/")) }.render(language())),

@@ -2,6 +2,9 @@ use askama::Template;
 
 use crate::{filters, language::Language, link::Link, receipt::Moment, rendered};
 
+/// The hidden field with the number of what was shown.
+pub const OFFER_FIELD: &str = "offer";
+
 /// `/.pomerium/doctor`: what is wrong from names to Jellyfin, for who looks after people.
 ///
 /// What was found is said in English, as the command says it: the page says so to the browser.
@@ -42,8 +45,51 @@ pub struct Examined<'a> {
     pub warnings: Vec<ShownFinding<'a>>,
     /// What is fine.
     pub fine: Vec<ShownFinding<'a>>,
-    /// Can some of it be mended by a command?
+    /// Can some of it be mended?
     pub is_curable: bool,
+    /// What became of that.
+    pub mending: ShownMending<'a>,
+    /// Can something be put back?
+    pub can_put_back: bool,
+}
+
+/// What became of mending.
+#[derive(Clone, Debug)]
+pub enum ShownMending<'a> {
+    /// Nobody asked.
+    Unasked,
+    /// This would be changed.
+    Offered(ShownOffer<'a>),
+    /// It was changed.
+    Mended,
+    /// It was put back.
+    PutBack,
+    /// Not all of it was done; why, in English.
+    Failed(&'a str),
+}
+
+/// What would be changed.
+#[derive(Clone, Debug)]
+pub struct ShownOffer<'a> {
+    /// Its number, which comes back with the button.
+    pub number: u64,
+    /// Each setting.
+    pub changes: Vec<ShownChange<'a>>,
+    /// Servers that restart then.
+    pub restarts: Vec<&'a str>,
+}
+
+/// One setting, before and after.
+#[derive(Clone, Copy, Debug)]
+pub struct ShownChange<'a> {
+    /// The server's address.
+    pub server: &'a str,
+    /// The setting.
+    pub key: &'a str,
+    /// As it is.
+    pub was: &'a str,
+    /// As it would be.
+    pub becomes: &'a str,
 }
 
 /// One finding, in English.

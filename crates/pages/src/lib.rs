@@ -28,6 +28,7 @@
 //! | [`Devices`] | 200 | `/.pomerium/devices`: the apps that somebody let in |
 //! | [`Apps`] | 200 | `/link` of a library: lets apps in |
 //! | [`Seat`], [`LeftSeat`] | 200 | `/seat` of a library: opens it as its reader; after they signed out there |
+//! | [`Starting`] | 503 | a library starts |
 //! | [`ProgramConsent`] | 200 | asks before a program gets in |
 //! | [`Trust`] | 200 | how to trust the local authority |
 //! | [`Refused`] | 403 | the policy says no |
@@ -102,7 +103,9 @@ pub use choose::{ChooseProvider, Way};
 pub use contact::Contact;
 pub use device::{DeviceRefused, Enrolments, ListedEnrolment, NoDevices};
 pub use devices::{Devices, LetIn, ListedDevice, RENAME_FIELD};
-pub use doctor::{Doctor, Examination, Examined, ShownFinding};
+pub use doctor::{
+    Doctor, Examination, Examined, OFFER_FIELD, ShownChange, ShownFinding, ShownMending, ShownOffer,
+};
 pub use going_on::GoingOn;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};
@@ -122,7 +125,7 @@ pub use requests::{
     BadRequest, ClosedHere, CookiesTooLarge, ForeignForm, HeadersTooLarge, Misdirected, NotFound,
     NotImplemented, NotKept, RequestTimeout, TooLarge, UpgradeRefused, WorkerBetween,
 };
-pub use seat::{LeftSeat, Seat};
+pub use seat::{LeftSeat, Seat, Starting};
 pub use sessions::{END_FIELD, END_OTHERS, ListedSession, Sessions};
 pub use sign_in::{
     CODE_FIELD, Code, EMAIL_FIELD, FLOW_FIELD, PASSWORD_FIELD, SHOWN_FIELD, SignIn, SignInError,

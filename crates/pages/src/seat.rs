@@ -33,6 +33,23 @@ pub struct LeftSeat<'a> {
     pub sign_out: Link<'a>,
 }
 
+/// A library starts. Sent with `Refresh`, in the place of what its server says to browsers.
+#[derive(Clone, Debug, Template)]
+#[template(path = "starting.html")]
+pub struct Starting<'a> {
+    /// The host of the library.
+    pub host: &'a str,
+    /// The page that was asked for.
+    pub again: Link<'a>,
+}
+
+impl Starting<'_> {
+    /// The HTML document, as its reader reads it.
+    pub fn render(&self, language: Language) -> String {
+        rendered(self, language)
+    }
+}
+
 impl Seat<'_> {
     /// The HTML document, as its reader reads it.
     pub fn render(&self, language: Language) -> String {

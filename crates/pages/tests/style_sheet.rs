@@ -17,6 +17,7 @@ const TEMPLATES: &[&str] = &[
     include_str!("../templates/going_on.html"),
     include_str!("../templates/seat.html"),
     include_str!("../templates/left_seat.html"),
+    include_str!("../templates/starting.html"),
     include_str!("../templates/identity.html"),
     include_str!("../templates/no_session.html"),
     include_str!("../templates/people.html"),

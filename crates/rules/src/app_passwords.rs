@@ -49,6 +49,10 @@ pub struct AppOnDevice {
     pub device: Box<str>,
     /// What its server knows its device by.
     pub device_id: Box<str>,
+    /// The library that it signed in to: its host, and what is in front of its paths. Nothing where
+    /// that was not written down.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub library: Box<str>,
 }
 
 impl AppPassword {
@@ -80,7 +84,10 @@ impl AppPassword {
 
     /// May that app sign in with it? The first one that does is the only one.
     pub fn is_open_to(&self, app: &AppOnDevice) -> bool {
-        self.app.as_ref().is_none_or(|known| known.device_id == app.device_id)
+        self.app.as_ref().is_none_or(|known| {
+            let is_there = known.library.is_empty() || known.library == app.library;
+            is_there && known.device_id == app.device_id
+        })
     }
 
     /// Is it good at this moment, for this host?
@@ -159,6 +166,7 @@ mod tests {
             client: "Kodi".into(),
             device: "Living room".into(),
             device_id: device_id.into(),
+            library: "tv.example/films".into(),
         };
         let fresh = AppPassword {
             id: "1".into(),
@@ -174,5 +182,10 @@ mod tests {
         let renamed = AppOnDevice { device: "Bedroom".into(), ..app("a") };
         assert!(taken.is_open_to(&renamed), "a device may be called otherwise");
         assert!(!taken.is_open_to(&app("b")) && !taken.is_open_to(&app("A")));
+        let elsewhere = AppOnDevice { library: "tv.example/songs".into(), ..app("a") };
+        assert!(!taken.is_open_to(&elsewhere), "another library of the same host");
+        let before = AppOnDevice { library: Box::default(), ..app("a") };
+        let before = AppPassword { app: Some(before), ..taken };
+        assert!(before.is_open_to(&elsewhere), "it was not written down");
     }
 }

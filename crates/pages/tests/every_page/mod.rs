@@ -9,9 +9,9 @@ use usher_pages::{
     NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
     PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
     SetUpWrong, ShownAppPassword, ShownFinding, ShownPasskey, ShownSession, SignIn, SignInError,
-    SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation,
-    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp,
-    Way, Welcome, Words, WorkerBetween,
+    SignInFailed, SignOutConfirm, SignedOut, Starting, StoreTrouble, TooLarge, Trust,
+    TypedInvitation, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, WaitingApp, Way, Welcome, Words, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -178,6 +178,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
             let (seat, sign_out) = (Link::new(text), Link::new(text));
             LeftSeat { person: text, seat, sign_out }.render(language)
         }),
+        ("starting", Starting { host: text, again: Link::new(text) }.render(language)),
         ("apps", apps(language, text)[0].clone()),
         ("apps-asked", apps(language, text)[1].clone()),
         ("signed-out", SignedOut { sign_in_again: None }.render(language)),
@@ -323,7 +324,7 @@ fn people(language: Language, text: &str) -> [String; 3] {
     [page.render(language), later.render(language), again.render(language)]
 }
 
-fn doctor(language: Language, text: &str) -> [String; 4] {
+fn doctor(language: Language, text: &str) -> [String; 8] {
     let one = ShownFinding {
         code: text,
         title: text,
@@ -338,9 +339,22 @@ fn doctor(language: Language, text: &str) -> [String; 4] {
         warnings: vec![one],
         fine: vec![one, one],
         is_curable: true,
+        mending: ShownMending::Unasked,
+        can_put_back: true,
     };
+    let change = ShownChange { server: text, key: text, was: text, becomes: text };
+    let offer = ShownOffer { number: 7, changes: vec![change, change], restarts: vec![text] };
+    let [offered, mended, put_back, failed] = [
+        ShownMending::Offered(offer),
+        ShownMending::Mended,
+        ShownMending::PutBack,
+        ShownMending::Failed(text),
+    ]
+    .map(|mending| Examination::Done(Examined { mending, ..examined.clone() }));
     let (runs, broke) = (Examination::Runs(AT_SECONDS), Examination::BrokeOff(AT_SECONDS));
-    [Examination::Done(examined), runs, broke, Examination::None].map(|examination| {
+    let examined = Examination::Done(examined);
+    let all = [examined, runs, broke, Examination::None, offered, mended, put_back, failed];
+    all.map(|examination| {
         let here = Link::new(text);
         Doctor { note: Some(text), examination, flow: text, here }.render(language)
     })

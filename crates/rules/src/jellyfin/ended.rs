@@ -24,6 +24,15 @@ pub struct DeviceAt {
     pub device_id: Box<str>,
 }
 
+impl DeviceAt {
+    /// Does what ends it at its server end that one? Two hosts may lead to one server, and servers
+    /// move.
+    pub fn is_one_with(&self, other: &Self) -> bool {
+        self.device_id == other.device_id
+            && (self.server == other.server || self.host == other.host)
+    }
+}
+
 /// What is kept of ended apps. Implemented in `store/`: whatever ends the session of an app there
 /// makes it one, in the same commit.
 pub trait EndedApps: Send + Sync {

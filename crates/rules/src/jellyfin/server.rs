@@ -84,6 +84,18 @@ impl ServerState {
         }
     }
 
+    /// On access lines, where it is not as it should be.
+    pub const fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Ready(_) => None,
+            Self::Starting => Some("jellyfin-starting"),
+            Self::SetupOpen => Some("jellyfin-setup-open"),
+            Self::TooOld(_) => Some("jellyfin-too-old"),
+            Self::NoJellyfin => Some("no-jellyfin"),
+            Self::Unreachable => Some("jellyfin-unreachable"),
+        }
+    }
+
     /// What follows from it.
     pub const fn effect(self) -> &'static str {
         match self {

@@ -39,6 +39,9 @@ pub struct BoundApp {
     /// When it asked last, as far as that is written down: see [`BoundApp::WRITTEN_EVERY`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<AppSeen>,
+    /// Until when its token waits to be fetched, in seconds since 1970; `None`: it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfetched_until: Option<u64>,
 }
 
 /// When an app asked last, and from where.

@@ -232,6 +232,7 @@ mod tests {
                 label: (n == 1).then(|| "my phone".into()),
                 language: None,
                 seen: Some(AppSeen { at: 120, from: [192, 0, 2, 7].into() }),
+                unfetched_until: None,
             }));
             store.insert(new).await.unwrap();
         }

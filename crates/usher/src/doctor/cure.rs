@@ -193,6 +193,11 @@ pub async fn apply(plan: &Plan, changes: &Changes, data_dir: &Path) -> Result<()
     restart(plan, &changes.restarts).await
 }
 
+/// Is there something that [`undo`] could put back?
+pub fn can_undo(data_dir: &Path) -> bool {
+    data_dir.join(LEDGER).exists()
+}
+
 /// What became of one member that was to be put back.
 #[derive(Debug)]
 pub struct PutBack {

@@ -1,7 +1,7 @@
 //! What of a Jellyfin's paths is asked of us.
 
-use http::Method;
-use usher_rules::{jellyfin::Opening, plan::Jellyfin};
+use http::{Method, header};
+use usher_rules::{jellyfin::Opening, names::Origin, plan::Jellyfin, signin::same_origin};
 
 use crate::request::{Answers, AppRequest};
 
@@ -50,6 +50,17 @@ impl Asked {
             _ => None,
         }
     }
+}
+
+/// Does a page of another site ask? Whatever is open in the house would wait in its network, and
+/// would read the token. Apps are no pages; the files of one that is packed into a television say
+/// `file://`, which no site can.
+pub(super) fn is_of_another_site(asked: AppRequest<'_>) -> bool {
+    let fields = &asked.head.headers;
+    let mut origins = fields.get_all(header::ORIGIN).iter();
+    let is_packed = origins.next().is_some_and(|origin| origin == "file://");
+    let is_packed = is_packed && origins.next().is_none();
+    !is_packed && same_origin(fields, &Origin::of(asked.authority)).is_err()
 }
 
 /// Without a key nobody can be let in, and the server's own is shut.

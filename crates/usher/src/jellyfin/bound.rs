@@ -4,6 +4,8 @@
 //! looks after people, with its person; and with it whatever runs. Here stands which token leads to
 //! which of them, and what its owner's newest session says of them.
 
+mod known;
+
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -11,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 use usher_pages::Language;
 use usher_rules::{
@@ -22,7 +25,11 @@ use usher_rules::{
 
 use tokio::time::Instant;
 
-use super::{Whose, place::Place};
+use super::{
+    Whose,
+    place::Place,
+    turns::{Turn, Turns},
+};
 use crate::request::identify::{LiveSession, SessionStore, StoreError, end_with_replaced, look_up};
 
 /// How long an app stays somebody's. Then they let it in again.
@@ -46,6 +53,16 @@ pub(super) struct BoundApps {
     asked: Mutex<HashMap<DeviceAt, Instant>>,
     /// Those that are gone, and whose devices have not heard of it.
     untold: Mutex<Vec<(DeviceAt, Reader)>>,
+    /// By the id of a device.
+    turns: Turns<Box<str>>,
+}
+
+/// What an app gets once somebody has said yes to it, and its session.
+pub(super) struct Made {
+    /// As the server wrote it.
+    pub answer: Bytes,
+    /// Its session.
+    pub session: SessionId,
 }
 
 /// One app.
@@ -71,7 +88,8 @@ impl BoundApps {
         let ended = kept.ended_before().into_iter().map(|EndedApp { token, at }| (token, at));
         let ended = RwLock::new(ended.collect());
         let (by_token, asked, untold) = (RwLock::default(), Mutex::default(), Mutex::default());
-        let bound = Self { sessions, by_token, kept, ended, asked, untold };
+        let turns = Turns::default();
+        let bound = Self { sessions, by_token, kept, ended, asked, untold, turns };
         bound.sessions.all().iter().for_each(|live| bound.remember(live));
         bound
     }
@@ -287,6 +305,7 @@ impl BoundApps {
                     self.bring_up_to_date(&live).await;
                     self.write_down(&live).await;
                     self.leave(&live, now).await;
+                    self.give_up(&live, now).await;
                 }
                 Ok(None) => ended.push(token),
                 Err(_) => {} // nobody can say now
@@ -301,7 +320,7 @@ impl BoundApps {
             gone.insert(token, device.at.clone());
             untold.extend(device.reader.clone().map(|reader| (device.at.clone(), reader)));
         }
-        let is_free = |at: &&DeviceAt| by_token.values().all(|other| other.at != **at);
+        let is_free = |at: &&DeviceAt| by_token.values().all(|other| !other.at.is_one_with(at));
         let mut due: Vec<_> = gone.values().filter(is_free).cloned().collect();
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.retain(|_, at| at.elapsed() < AGAIN);
@@ -309,6 +328,17 @@ impl BoundApps {
         // Where a device has another app, that one would be told.
         untold.retain(|(at, _)| due.contains(at));
         due
+    }
+
+    /// Nobody lets an app in on that device, or ends one at its server, while it is here.
+    pub(super) async fn turn(&self, device_id: &str) -> Turn {
+        self.turns.take(device_id.into()).await
+    }
+
+    /// Has nobody an app on that device? To be asked in its turn.
+    pub(super) fn is_free(&self, at: &DeviceAt) -> bool {
+        let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
+        by_token.values().all(|other| !other.at.is_one_with(at))
     }
 
     /// Who is to be told of the end of their app on that device, once.
@@ -323,7 +353,7 @@ impl BoundApps {
             let by_token = self.by_token.read().unwrap_or_else(PoisonError::into_inner);
             by_token
                 .values()
-                .filter(|device| device.at == *at)
+                .filter(|device| device.at.is_one_with(at))
                 .map(|it| it.session.clone())
                 .collect()
         };
@@ -348,50 +378,6 @@ impl BoundApps {
             // The next one that ends on it is told at once.
             self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(at);
         }
-    }
-
-    /// Ends an app whose browser's session was ended. One that ran out with it lets a film play on.
-    async fn leave(&self, live: &LiveSession, now: UnixTime) {
-        let is_over = now.seconds() >= live.newest().session.expires_at;
-        if !is_over && matches!(self.was_left(live).await, Ok(true)) {
-            let _again_in_a_second = self.end(live).await;
-        }
-    }
-
-    /// What its owner's provider said last, in any of their sessions.
-    async fn bring_up_to_date(&self, app: &LiveSession) {
-        let known = app.newest();
-        let mut own = self.sessions.of_person(&known.person.id);
-        own.retain(|one| {
-            let session = one.session();
-            session.app.is_none() && session.idp_id == known.session.idp_id
-        });
-        let newest = own.iter().map(|one| one.newest()).max_by_key(|it| it.session.vouched_at);
-        let Some(newest) = newest else { return };
-        if newest.session.vouched_at <= known.session.vouched_at {
-            return;
-        }
-        let mut new = SignedIn::clone(&known);
-        new.person = newest.person.clone();
-        new.session.claims = newest.session.claims.clone();
-        new.session.vouched_at = newest.session.vouched_at;
-        let _as_it_was = self.sessions.renew(new).await; // in memory it holds at once
-    }
-}
-
-impl BoundApps {
-    /// When an app asked last is kept for the day of a restart, and for other processes.
-    async fn write_down(&self, app: &LiveSession) {
-        let (known, seen) = (app.newest(), app.app_seen());
-        let Some((bound, seen)) = known.session.app.as_deref().zip(seen) else { return };
-        let is_due =
-            |written: AppSeen| seen.at.saturating_sub(written.at) >= BoundApp::WRITTEN_EVERY;
-        if !bound.seen.is_none_or(is_due) {
-            return;
-        }
-        let mut new = SignedIn::clone(&known);
-        new.session.app = Some(Box::new(BoundApp { seen: Some(seen), ..bound.clone() }));
-        let _as_it_was = self.sessions.renew(new).await;
     }
 }
 

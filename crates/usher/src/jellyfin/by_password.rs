@@ -1,9 +1,6 @@
 //! App passwords as apps bring them: which there are, who tries, and one sign-in with each at a time.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use usher_rules::{
     app_passwords::{AppOnDevice, AppPassword, AppPasswords},
@@ -11,17 +8,15 @@ use usher_rules::{
     people::{Member, PeopleError},
 };
 
+use super::turns::{Turn, Turns};
 use crate::request::{AppRequest, identify::StoreError};
-
-/// So many turns are kept.
-const MOST_TURNS: usize = 4096;
 
 /// What is known of app passwords.
 pub(super) struct ByPassword {
     kept: Arc<dyn AppPasswords>,
     tries: Mutex<PasswordTries>,
     /// By the password's id.
-    turns: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns<Box<str>>,
 }
 
 /// The digest of one, what is kept of it, and its owner as they are now.
@@ -33,7 +28,7 @@ pub(super) struct Known {
 
 impl ByPassword {
     pub(super) fn new(kept: Arc<dyn AppPasswords>) -> Self {
-        Self { kept, tries: Mutex::default(), turns: Mutex::default() }
+        Self { kept, tries: Mutex::default(), turns: Turns::default() }
     }
 
     /// Takes a try for that name.
@@ -76,12 +71,8 @@ impl ByPassword {
 
     /// Two sign-ins with one password come one after the other: the token of the later one counts,
     /// here as at the server.
-    pub(super) fn turn(&self, known: &Known) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if turns.len() >= MOST_TURNS {
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        }
-        Arc::clone(turns.entry(known.kept.id.clone()).or_default())
+    pub(super) async fn turn(&self, known: &Known) -> Turn {
+        self.turns.take(known.kept.id.clone()).await
     }
 }
 

@@ -46,8 +46,9 @@ impl Pairing {
         let Some(secret) = self.held.secret(&parts) else {
             return failed(StatusCode::INTERNAL_SERVER_ERROR);
         };
-        if let Some(answer) = self.with(server, |all| all.exchange(&secret, asked.now.monotonic)) {
-            return of_type(StatusCode::OK, answer); // somebody said yes while it was away
+        if let Some(made) = self.with(server, |all| all.exchange(&secret, asked.now.monotonic)) {
+            // Somebody said yes while it was away.
+            return of_type(StatusCode::OK, self.handed_out(made).await);
         }
         let Some(_until_it_is_answered) = self.held.take(network) else {
             return too_many(HELD_FOR);
@@ -59,8 +60,8 @@ impl Pairing {
         let began = Instant::now();
         while began.elapsed() < HELD_FOR {
             let now = asked.now.monotonic + began.elapsed();
-            if let Some(answer) = self.with(server, |all| all.exchange(&secret, now)) {
-                return of_type(StatusCode::OK, answer);
+            if let Some(made) = self.with(server, |all| all.exchange(&secret, now)) {
+                return of_type(StatusCode::OK, self.handed_out(made).await);
             }
             sleep(LOOK).await;
         }

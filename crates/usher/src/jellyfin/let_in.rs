@@ -1,13 +1,15 @@
 //! Somebody says yes to an app: their account at the server, a token for it, and whose it is from
 //! now on.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use bytes::Bytes;
 use usher_rules::{
     jellyfin::{
         DeviceAt, TokenHash,
-        pairing::{AppNames, Owner, PairingId},
+        pairing::{AppNames, LIFE, Owner, PairingId},
     },
     plan::BUILTIN,
     session::{Authentication, BoundApp, LetInBy, SessionId, SignedIn},
@@ -16,16 +18,20 @@ use usher_rules::{
 
 use super::{
     api::{Account, Api, Minted, NotDone},
-    bound::BOUND_FOR,
+    bound::{BOUND_FOR, Made},
     not_let_in::{NotLetIn, owner},
     pairing::Pairing,
     place::host_of,
+    turns::Turn,
 };
 use crate::request::{
     AppRequest, EventName,
     identify::{LiveSession, StoreError},
     reader_language,
 };
+
+/// How long after its token was over an app ends that has not fetched it. Clocks differ a little.
+const LATE: Duration = Duration::from_secs(60);
 
 /// What somebody said yes to. However that ends, and if they leave before it does, an app that was
 /// not let in waits on.
@@ -62,8 +68,8 @@ impl Pairing {
         let _given_back = Claim { pairing: self, server, id, owner: &owner, now };
         let made = self.make(asked, server, (live, by), &app).await;
         match made {
-            Ok((answer, new)) => {
-                if self.with(server, |all| all.bind(id, &owner, answer, now)).is_err() {
+            Ok((made, new)) => {
+                if self.with(server, |all| all.bind(id, &owner, made, now)).is_err() {
                     self.bound.end(&new).await?; // nobody gets its token
                     return Err(NotLetIn::Gone);
                 }
@@ -86,15 +92,20 @@ impl Pairing {
         server: &str,
         (live, by): (&Arc<LiveSession>, LetInBy),
         app: &AppNames,
-    ) -> Result<(Bytes, Arc<LiveSession>), NotLetIn> {
+    ) -> Result<(Made, Arc<LiveSession>), NotLetIn> {
         let until = self.until(live, asked.now.wall).await?;
         let api = self.api(asked.route, server)?;
         let account = self.account(asked, &api, live).await?;
-        let minted = self.minted((asked, server), &api, (app, &account)).await?;
-        let bound = bound_app(asked, (server, &account), (app, by), &minted);
+        let (minted, _until_it_is_bound) =
+            self.minted((asked, server), &api, (app, &account)).await?;
+        let mut bound = bound_app(asked, (server, &account), (app, by), &minted);
+        bound.unfetched_until = Some(asked.now.wall.plus(LIFE + LATE).seconds());
         let new = session(asked, live, bound, until)?;
         match self.bound.bind(new, live).await {
-            Ok(new) => Ok((minted.answer, new)),
+            Ok(new) => {
+                let (answer, session) = (minted.answer, new.session().id.clone());
+                Ok((Made { answer, session }, new))
+            }
             Err(error) => {
                 let _what_nobody_knows = api.log_out(&minted.token).await;
                 Err(error.into())
@@ -103,19 +114,20 @@ impl Pairing {
     }
 
     /// A token for an app. What somebody had on its device ends at the server first: beside a new one
-    /// there its token would count on.
+    /// there its token would count on. Until it is bound nothing of its device is ended.
     pub(super) async fn minted(
         &self,
         (asked, server): (AppRequest<'_>, &str),
         api: &Api<'_>,
         (app, account): (&AppNames, &Account),
-    ) -> Result<Minted, NotDone> {
+    ) -> Result<(Minted, Turn), NotDone> {
+        let turn = self.bound.turn(&app.device_id).await;
         let (server, host) = (server.into(), host_of(asked));
         let at = DeviceAt { server, host, device_id: app.device_id.clone() };
         if self.bound.is_left_over(&at).await {
             let _is_asked_again_later = api.end_device(&at.device_id).await;
         }
-        api.mint(app, account).await
+        Ok((api.mint(app, account).await?, turn))
     }
 
     /// Until when it is theirs: a guest's apps end with their visit.
@@ -153,6 +165,7 @@ pub(super) fn bound_app(
         label: None,
         language: Some(reader_language(&asked.head.headers).tag().into()),
         seen: None,
+        unfetched_until: None,
     }
 }
 

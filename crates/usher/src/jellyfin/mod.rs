@@ -28,8 +28,11 @@ mod seat;
 mod servers;
 mod shield;
 mod signed_in;
+mod starting;
 mod states;
 mod toward;
+mod turns;
+mod users;
 
 pub use devices::{Devices, NoDevices, Whose};
 pub use pairing::{Pairing, PairingDeps};
@@ -39,7 +42,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, request, response};
-use usher_rules::{jellyfin::Endpoint, people::BoxFuture, plan::Jellyfin};
+use usher_rules::{
+    jellyfin::{Endpoint, ServerState},
+    people::BoxFuture,
+    plan::{Jellyfin, Route},
+};
 
 use self::read::read;
 use crate::request::{
@@ -116,6 +123,10 @@ impl App for JellyfinApp {
         })
     }
 
+    fn stands(&self, route: &Route) -> Option<&'static str> {
+        self.states.of(route).and_then(ServerState::word)
+    }
+
     fn demands(&self, asked: AppRequest<'_>) -> Demand {
         match settings(asked) {
             Some(settings) => {
@@ -149,7 +160,10 @@ impl App for JellyfinApp {
             self.devices.passed(asked);
         }
         match settings(asked) {
-            Some(settings) => toward::upstream(settings, asked, head),
+            Some(settings) => {
+                let state = self.states.of(asked.route);
+                toward::upstream((settings, state), asked, head)
+            }
             None => TowardUpstream::UNSEEN,
         }
     }

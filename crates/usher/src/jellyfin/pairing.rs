@@ -39,8 +39,8 @@ use usher_rules::{
 
 use super::{
     Devices, Whose,
-    asked::{Asked, SMALL, answered_here},
-    bound::BoundApps,
+    asked::{Asked, SMALL, answered_here, is_of_another_site},
+    bound::{BoundApps, Made},
     by_password::ByPassword,
     farewell::tell,
     held::Held,
@@ -50,9 +50,10 @@ use super::{
     quick_connect::{drawn, told},
     read::read,
     seat::{Asked as AskedOfSeat, Seats, is_library},
+    users::Users,
 };
 use crate::request::{
-    Answers, AppRequest, Body, EventName, Named, SignInJournal, SignInNote,
+    Answers, AppRequest, Body, EventName, Named, Remembered, SignInJournal, SignInNote,
     accept::Tasks,
     forward::{Trust, UpstreamClients},
     identify::{LiveSession, SessionStore},
@@ -70,11 +71,12 @@ const LONGEST_ID: usize = 1024;
 pub struct Pairing {
     pub(super) bound: BoundApps,
     pub(super) people: Arc<dyn People>,
+    pub(super) users: Users,
     pub(super) keys: Keys,
     pub(super) clients: UpstreamClients,
     journal: Arc<dyn SignInJournal>,
     /// By server: two routes may lead to the same one.
-    waiting: Mutex<BTreeMap<Box<str>, Pairings<Bytes>>>,
+    waiting: Mutex<BTreeMap<Box<str>, Pairings<Made>>>,
     grants: Mutex<BTreeMap<Box<str>, Grants>>,
     pub(super) seats: Seats,
     pub(super) by_password: ByPassword,
@@ -91,6 +93,8 @@ pub struct PairingDeps {
     pub people: Arc<dyn People>,
     /// The passwords that they made for apps.
     pub app_passwords: Arc<dyn AppPasswords>,
+    /// Whose each of a server's users is.
+    pub remembered: Arc<dyn Remembered>,
     /// What is told to operators.
     pub journal: Arc<dyn SignInJournal>,
     /// What servers' certificates are judged by.
@@ -100,17 +104,31 @@ pub struct PairingDeps {
 impl Pairing {
     /// Knows the apps that were let in before.
     pub fn new(deps: PairingDeps) -> Self {
-        let PairingDeps { sessions, ended, people, app_passwords, journal, trust } = deps;
+        let PairingDeps { sessions, ended, people, app_passwords, remembered, journal, trust } =
+            deps;
+        let users = Users::new(remembered, Arc::clone(&people));
         let clients = UpstreamClients::new(trust, PATIENCE);
         let bound = BoundApps::new(sessions, ended);
         let (waiting, grants) = (Mutex::default(), Mutex::default());
         let (keys, seats, held) = (Keys::default(), Seats::default(), Held::default());
         let by_password = ByPassword::new(app_passwords);
-        Self { bound, people, keys, clients, journal, waiting, grants, seats, by_password, held }
+        Self {
+            bound,
+            people,
+            users,
+            keys,
+            clients,
+            journal,
+            waiting,
+            grants,
+            seats,
+            by_password,
+            held,
+        }
     }
 
     /// What somebody does with the apps that wait at a server.
-    pub(super) fn with<T>(&self, server: &str, act: impl FnOnce(&mut Pairings<Bytes>) -> T) -> T {
+    pub(super) fn with<T>(&self, server: &str, act: impl FnOnce(&mut Pairings<Made>) -> T) -> T {
         let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         act(all.entry(server.into()).or_default())
     }
@@ -168,6 +186,10 @@ impl Pairing {
         for reader in self.bound.untold(ended) {
             tell(&api, ended, &reader).await;
         }
+        let _nobody_else_is_let_in = self.bound.turn(&ended.device_id).await;
+        if !self.bound.is_free(ended) {
+            return; // somebody was, since it was due: theirs would go with it
+        }
         // Where it does not answer it is asked again; the token is refused here all the same.
         if api.end_device(&ended.device_id).await.is_ok() {
             self.bound.dropped(ended).await;
@@ -185,7 +207,7 @@ impl Pairing {
             Asked::Enabled => json(StatusCode::OK, &true.into()),
             Asked::Initiate => self.initiate(asked, &server),
             Asked::Connect => self.connect(asked, &server),
-            Asked::Exchange => self.exchange(asked, &server, &body),
+            Asked::Exchange => self.exchange(asked, &server, &body).await,
             Asked::SignIn => self.sign_in(asked, &server, &body).await,
             Asked::Authorize => self.authorize(asked, &server).await,
             Asked::Page => self.page(asked, &server, &body).await,
@@ -193,6 +215,9 @@ impl Pairing {
     }
 
     fn initiate(&self, asked: AppRequest<'_>, server: &str) -> Response<Body> {
+        if is_of_another_site(asked) {
+            return failed(StatusCode::FORBIDDEN);
+        }
         let Some(app) = names(asked) else { return failed(StatusCode::BAD_REQUEST) };
         let Some((codes, secret)) = drawn() else {
             return failed(StatusCode::INTERNAL_SERVER_ERROR);
@@ -219,7 +244,13 @@ impl Pairing {
         }
     }
 
-    fn exchange(&self, asked: AppRequest<'_>, server: &str, body: &[u8]) -> Response<Body> {
+    /// An app has fetched what was made for it.
+    pub(super) async fn handed_out(&self, made: Made) -> Bytes {
+        self.bound.was_fetched(&made.session).await;
+        made.answer
+    }
+
+    async fn exchange(&self, asked: AppRequest<'_>, server: &str, body: &[u8]) -> Response<Body> {
         let given: Value = serde_json::from_slice(body).unwrap_or_default();
         // Members of what is sent have no case there.
         let members = given.as_object().into_iter().flatten();
@@ -227,7 +258,7 @@ impl Pairing {
         let secret = secrets.next().and_then(|(_, value)| value.as_str()).unwrap_or_default();
         let now = asked.now.monotonic;
         match self.with(server, |all| all.exchange(secret.as_bytes(), now)) {
-            Some(answer) => of_type(StatusCode::OK, answer),
+            Some(made) => of_type(StatusCode::OK, self.handed_out(made).await),
             None => failed(StatusCode::NOT_FOUND),
         }
     }

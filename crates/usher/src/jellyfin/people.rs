@@ -16,6 +16,7 @@ use super::{
     let_in::random,
     not_let_in::NotLetIn,
     pairing::Pairing,
+    users::is_one,
 };
 use crate::request::{
     AppRequest,
@@ -47,10 +48,12 @@ impl Pairing {
         let name = name_of(live, settings).ok_or(NotLetIn::NoName)?;
         let rights = Rights::of(live, settings, asked.plan);
         let Some(mut user) = api.user_named(&name).await? else {
-            return match settings.people.create {
-                true => Ok(api.make_user(&name, &rights).await?),
-                false => Err(NotDone::NoAccount.into()),
-            };
+            if !settings.people.create {
+                return Err(NotDone::NoAccount.into());
+            }
+            let account = api.make_user(&name, &rights).await?;
+            self.users.take((settings, api.base), &account, live).await?;
+            return Ok(account);
         };
         let account = Account { id: id_of(&user)? };
         if self.is_taken(settings, api.base, &account, live) {
@@ -59,16 +62,17 @@ impl Pairing {
         if user.pointer("/Policy/IsDisabled") != Some(&Value::Bool(false)) {
             return Err(NotDone::Disabled.into());
         }
+        if !is_made_here(&user) && !rights.administrator && is_administrator(&user) {
+            return Err(NotDone::Administrator.into());
+        }
+        self.users.take((settings, api.base), &account, live).await?;
         if is_made_here(&user) {
             api.give_rights(&mut user, &account, &rights).await?;
-        } else if !rights.administrator && is_administrator(&user) {
-            return Err(NotDone::Administrator.into());
         }
         Ok(account)
     }
 
-    /// Does somebody else use it? Two providers that vouch for one address speak of one person; a
-    /// claim of another kind may be chosen.
+    /// Does somebody else use it now?
     fn is_taken(
         &self,
         settings: &Jellyfin,
@@ -76,11 +80,9 @@ impl Pairing {
         account: &Account,
         live: &LiveSession,
     ) -> bool {
-        let by_address = settings.user_claim.as_deref().is_none_or(|claim| claim == "email");
         let is_theirs = |other: &LiveSession| {
-            let is_one = other.session().idp_id == live.session().idp_id
-                && other.person().id == live.person().id;
-            is_one || (by_address && other.person().email == live.person().email)
+            let person = other.person();
+            is_one(settings, (&other.session().idp_id, &person.id, &person.email), live)
         };
         let is_meant =
             |app: &usher_rules::session::BoundApp| *app.server == *server && app.user == account.id;

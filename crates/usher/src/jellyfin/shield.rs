@@ -107,7 +107,7 @@ fn is_open(opening: Opening, devices: &dyn Devices, asked: AppRequest<'_>) -> bo
 /// for the web client's script and takes our page for no server, and webOS, where a frame keeps no
 /// cookies. Both pair by a code on the web client's own page, whose files are open anyway: who only
 /// says so gets nothing else.
-fn is_window_of_an_app(fields: &HeaderMap) -> bool {
+pub(super) fn is_window_of_an_app(fields: &HeaderMap) -> bool {
     let agent = fields.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     agent.is_some_and(|agent| agent.contains("; wv)") || agent.contains("(Web0S;"))
 }
@@ -120,7 +120,7 @@ fn is_socket(fields: &HeaderMap) -> bool {
 }
 
 /// Does a browser show it as a page? (Fetch Metadata §2.3; those that say none ask for HTML.)
-fn is_document(fields: &HeaderMap) -> bool {
+pub(super) fn is_document(fields: &HeaderMap) -> bool {
     let says = |name: &HeaderName, what: &[u8]| {
         fields.get_all(name).iter().any(|value| {
             value.as_bytes().windows(what.len()).any(|part| part.eq_ignore_ascii_case(what))

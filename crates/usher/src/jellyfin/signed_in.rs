@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Response, StatusCode, header};
+use http::{Response, StatusCode};
 use usher_rules::{
     app_passwords::AppOnDevice,
     jellyfin::{NameAndPassword, Tried, pairing::AppNames},
@@ -18,12 +18,14 @@ use usher_rules::{
 
 use super::{
     api::NotDone,
+    asked::is_of_another_site,
     bound::BOUND_FOR,
     by_password::Known,
     let_in::bound_app,
     not_let_in::NotLetIn,
     pairing::{Pairing, failed, names, of_type},
     people::name_of,
+    place::host_of,
 };
 use crate::request::{
     AppRequest, Body, EventName, Named,
@@ -143,8 +145,7 @@ impl Pairing {
         (app, name): (&AppNames, &str),
         known: &Known,
     ) -> Result<Bytes, NotSignedIn> {
-        let turn = self.by_password.turn(known);
-        let _one_at_a_time = turn.lock().await;
+        let _one_at_a_time = self.by_password.turn(known).await;
         let known = self.by_password.again(known).await?;
         let known = &known.ok_or(NotSignedIn::Wrong("its app password was ended"))?;
         let new = would_be(asked, name, known)?;
@@ -159,6 +160,7 @@ impl Pairing {
             client: app.client.clone(),
             device: app.device.clone(),
             device_id: app.device_id.clone(),
+            library: host_of(asked),
         };
         if !self.by_password.take_for(known, device).await? {
             return Err(NotSignedIn::Wrong("its app password is another app's"));
@@ -171,19 +173,25 @@ impl Pairing {
         asked: AppRequest<'_>,
         server: &str,
         (app, live): (&AppNames, LiveSession),
-        known: &Known,
+        password: &Known,
     ) -> Result<Bytes, NotSignedIn> {
         let api = self.api(asked.route, server)?;
         let account = self.account(asked, &api, &live).await?;
         let mut new = live.signed_in().clone();
-        if let Some(before) = self.bound.by_password(&new.session.id).await
-            && before.session().app.as_deref().is_some_and(|app| app.user != account.id)
+        let before = self.bound.by_password(&new.session.id).await;
+        let known = before.as_ref().map(|before| before.newest());
+        let known_app = known.as_ref().and_then(|known| known.session.app.as_deref());
+        if let Some(before) = &before
+            && known_app.is_some_and(|app| app.user != account.id)
         {
-            self.bound.end(&before).await?; // its token is another user's, and would be good yet
+            self.bound.end(before).await?; // its token is another user's, and would be good yet
             return Err(NotSignedIn::Wrong("they have another user at the server than before"));
         }
-        let minted = self.minted((asked, server), &api, (app, &account)).await?;
-        let bound = bound_app(asked, (server, &account), (app, LetInBy::Password), &minted);
+        let label = known_app.and_then(|app| app.label.clone());
+        let (minted, _until_it_is_bound) =
+            self.minted((asked, server), &api, (app, &account)).await?;
+        let mut bound = bound_app(asked, (server, &account), (app, LetInBy::Password), &minted);
+        bound.label = label;
         new.session.browser = Some(bound.shown().into());
         new.session.app = Some(Box::new(bound));
         let made = match self.bound.bind_by_password(new).await {
@@ -195,8 +203,8 @@ impl Pairing {
         };
         // What ended the password, or changed its owner and ended all that is theirs, may have come
         // in between.
-        let now = self.by_password.again(known).await;
-        if matches!(&now, Ok(Some(now)) if now.owner == known.owner) {
+        let now = self.by_password.again(password).await;
+        if matches!(&now, Ok(Some(now)) if now.owner == password.owner) {
             return Ok(minted.answer);
         }
         self.bound.end(&made).await?;
@@ -205,13 +213,10 @@ impl Pairing {
     }
 }
 
-/// Does the route keep a sign-in waiting until somebody says yes to it? Not for a page of elsewhere:
-/// every site that is open in the house would be in its network, and would read the token.
+/// Does the route keep a sign-in waiting until somebody says yes to it?
 fn is_held(asked: AppRequest<'_>) -> bool {
     let settings = asked.route.jellyfin.as_deref();
-    let own = format!("https://{}", asked.authority);
-    let origin = asked.head.headers.get(header::ORIGIN);
-    origin.is_none_or(|origin| origin.as_bytes() == own.as_bytes())
+    !is_of_another_site(asked)
         && settings.is_some_and(|settings| settings.passwords == PasswordSignIn::Held)
 }
 

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use http::{HeaderValue, header, request, response, uri::Uri};
 use serde_json::Value;
 use usher_rules::{
-    jellyfin::{Door, Endpoint, Opening},
+    jellyfin::{Door, Endpoint, Opening, ServerState},
     plan::{Jellyfin, LegacyClients},
 };
 
-use super::{legacy, read::read, seat};
+use super::{legacy, read::read, seat, starting};
 use crate::request::{AnswerNeed, AppRequest, BodyNeed, TowardUpstream};
 
 /// Octets of the longest document in which an address is written anew.
@@ -16,7 +16,7 @@ const INFO: usize = 64 * 1024;
 
 /// Toward the server.
 pub(super) fn upstream(
-    settings: &Jellyfin,
+    (settings, state): (&Jellyfin, Option<ServerState>),
     asked: AppRequest<'_>,
     head: &mut request::Parts,
 ) -> TowardUpstream {
@@ -26,6 +26,7 @@ pub(super) fn upstream(
     }
     let tells = read.endpoint == Endpoint::Strangers(Opening::Info);
     let tells = tells || seat::button(settings, asked).is_some();
+    let tells = tells || state == Some(ServerState::Starting) && starting::is_for_browser(asked);
     let answer = if tells { AnswerNeed::Readable } else { AnswerNeed::AsItIs };
     TowardUpstream { body: BodyNeed::AsItIs, answer }
 }
@@ -36,6 +37,9 @@ pub(super) fn client(
     asked: AppRequest<'_>,
     head: &mut response::Parts,
 ) -> BodyNeed<response::Parts> {
+    if starting::is_shown(asked, head) {
+        return starting::page(asked);
+    }
     let endpoint = read(asked).endpoint;
     if let Endpoint::Anonymous(Door::Pictures) = endpoint {
         keep_private(head);

@@ -35,6 +35,12 @@ pub trait App: Send + Sync {
     /// Who asks, by a credential that only this app knows; `None` where the request brings none.
     fn credential<'a>(&'a self, asked: AppRequest<'a>) -> BoxFuture<'a, Option<Credential>>;
 
+    /// How what is behind a route of this app stands, in a word of its own, where that is not as it
+    /// should be. It stands on the access line.
+    fn stands(&self, _route: &Route) -> Option<&'static str> {
+        None
+    }
+
     /// What a request needs beside its route's policy, which is asked after this.
     fn demands(&self, _asked: AppRequest<'_>) -> Demand {
         Demand::Nothing

@@ -88,13 +88,16 @@ impl<'a> Journey<'a> {
 
     /// The access line, as far as it is known now.
     fn access(&mut self, status: Option<StatusCode>) -> Box<Access> {
-        let Self { seen, routed, identity, outcome, .. } = self;
+        let Self { door, seen, routed, identity, outcome, .. } = self;
         let path = match &routed {
             Some(routed) => routed.path.wire().into(),
             None => mem::take(&mut outcome.unrouted_path),
         };
         let host = mem::replace(&mut seen.host, HeaderValue::from_static(""));
         let (verdict, rule) = outcome.decided.take().unzip();
+        let route = routed.as_ref().and_then(Routed::route).cloned();
+        let app = route.as_ref().and_then(|route| door.apps.of(route).ok().flatten());
+        let app_state = app.zip(route.as_ref()).and_then(|(app, route)| app.stands(route));
         Box::new(Access {
             plan: Arc::clone(&seen.plan),
             request_id: seen.request_id.clone(),
@@ -108,7 +111,8 @@ impl<'a> Journey<'a> {
             way: seen.way.clone(),
             presented: Arc::clone(&seen.connection.presented),
             session: identity.session().cloned(),
-            route: routed.as_ref().and_then(Routed::route).cloned(),
+            route,
+            app_state,
             verdict: verdict.unwrap_or(Verdict::Deny),
             rule: match (outcome.rule, rule) {
                 (None, Some(rule)) => rule,

@@ -1,15 +1,25 @@
-//! Has this server examined when an admin asks for it.
+//! Has this server examined when an admin asks for it, and mended where they say so.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use usher_rules::time::Clock;
+use usher_rules::{
+    plan::Plan,
+    time::{Clock, Now, UnixTime},
+};
 
 use super::supervisor::Supervisor;
 use crate::{
-    doctor::{Place, Tried, examine, own_addresses},
+    doctor::{
+        Place, Tried,
+        cure::{self, Changes, Difference},
+        examine, own_addresses,
+    },
     request::{Chore, Door},
-    signin::{Examinations, Finding},
+    signin::{Change, Examinations, Examined, Finding, Job, Mending, Offer},
 };
+
+/// So long an examination may take: each thing in it has a patience of its own, and there may be many.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// What is examined, and where it answers.
 #[derive(Clone)]
@@ -27,15 +37,76 @@ pub(super) fn keep(supervisor: &Supervisor, patient: Patient) {
 }
 
 async fn wait(patient: Patient, clock: Arc<dyn Clock>) {
+    let mut kept = Kept::default();
     loop {
         let examination = patient.examinations.next().await;
-        let (plan, now) = (patient.door.plan(), clock.now());
-        let addresses = own_addresses().await;
-        let (data_dir, door) = (Some(&*patient.data_dir), Some(patient.address));
-        let place = Place { data_dir, now, addresses: &addresses, door, slow: None };
-        let tried = examine(&plan, place).await;
-        examination.done(tried.into_iter().map(found).collect());
+        let plan = patient.door.plan();
+        let does = kept.does(&patient, &plan, examination.job(), clock.now());
+        let examined = in_time(does).await;
+        examination.over(examined, clock.now());
     }
+}
+
+/// What was found last, and what was shown of it.
+#[derive(Default)]
+struct Kept {
+    tried: Vec<Tried>,
+    at: Option<UnixTime>,
+    offered: Option<Changes>,
+    offers: u64,
+}
+
+impl Kept {
+    async fn does(&mut self, patient: &Patient, plan: &Plan, job: Job, now: Now) -> Examined {
+        let dir = &*patient.data_dir;
+        let offered = self.offered.take();
+        let mending = match job {
+            Job::Examine => Mending::Unasked,
+            Job::Compare => match cure::changes(plan, &self.tried).await {
+                Ok(changes) => {
+                    self.offers += 1;
+                    let offer = offer(self.offers, &changes);
+                    self.offered = Some(changes);
+                    Mending::Offered(offer)
+                }
+                Err(error) => Mending::Failed(error.to_string()),
+            },
+            Job::Mend(_) => match cure::apply(plan, &offered.unwrap_or_default(), dir).await {
+                Ok(()) => Mending::Mended,
+                Err(error) => Mending::Failed(error.to_string()),
+            },
+            Job::PutBack => match cure::undo(plan, dir).await {
+                Ok(_each) => Mending::PutBack,
+                Err(error) => Mending::Failed(error.to_string()),
+            },
+        };
+        if job != Job::Compare {
+            let (addresses, door) = (own_addresses().await, Some(patient.address));
+            let data_dir = Some(dir);
+            let place = Place { data_dir, now, addresses: &addresses, door, slow: None };
+            self.tried = examine(plan, place).await;
+            self.at = Some(now.wall);
+        }
+        let findings = self.tried.iter().cloned().map(found).collect();
+        let at = self.at.unwrap_or(now.wall);
+        Examined { at, findings, mending, can_put_back: cure::can_undo(dir) }
+    }
+}
+
+fn offer(number: u64, changes: &Changes) -> Offer {
+    let change = |one: &Difference| Change {
+        server: one.server.clone(),
+        key: one.key.clone(),
+        was: one.was.to_string(),
+        becomes: one.becomes.to_string(),
+    };
+    let restarts = changes.restarts.iter().cloned().collect();
+    Offer { number, changes: changes.differences.iter().map(change).collect(), restarts }
+}
+
+/// `None`: it took too long.
+async fn in_time<T>(examined: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(LONGEST, examined).await.ok()
 }
 
 fn found(tried: Tried) -> Finding {
@@ -43,4 +114,15 @@ fn found(tried: Tried) -> Finding {
     let (is_curable, about) = (!cures.is_empty(), code.about);
     let (code, title, means) = (code.id, code.title, code.means);
     Finding { severity, code, title, means, about, subject, what, help, is_curable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_time;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_examination_without_end_is_broken_off() {
+        assert_eq!(in_time(std::future::pending::<()>()).await, None);
+        assert_eq!(in_time(std::future::ready(1)).await, Some(1));
+    }
 }

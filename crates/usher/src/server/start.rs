@@ -306,6 +306,7 @@ fn pairing(kept: &Kept) -> Arc<Pairing> {
         ended: Arc::<Store>::clone(&kept.store),
         people: Arc::<Store>::clone(&kept.store),
         app_passwords: Arc::<Store>::clone(&kept.store),
+        remembered: Arc::<Store>::clone(&kept.store),
         journal: Arc::new(kept.recorder.clone()),
         trust: Trust::system(&kept.plan.extra_roots),
     }))

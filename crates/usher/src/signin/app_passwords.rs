@@ -18,7 +18,7 @@ use usher_rules::{
     time::{Now, UnixTime},
 };
 
-use super::{Ask, NO_RANDOM, SignInRoom, random};
+use super::{Ask, NO_RANDOM, SignInRoom, TRIES, random};
 use crate::request::{
     Brought,
     identify::{LiveSession, StoreError, in_force, look_up},
@@ -30,8 +30,6 @@ const MOST: usize = 4096;
 const ANY: &str = "app password";
 /// For so long one counts that somebody makes for themselves: a year.
 const LIFE: Duration = Duration::from_secs(365 * 86_400);
-/// How often somebody may be changed while a session of theirs is made.
-const TRIES: usize = 3;
 
 /// App passwords whose sessions are in memory.
 #[derive(Default)]
@@ -112,9 +110,16 @@ impl SignInRoom {
             let Some((kept, owner)) = &found else { return Ok(None) };
             let is_for = kept.is_for(host, now.wall) && kept.app.is_none();
             let Some(new) = session(kept, owner, now.wall).filter(|_| is_for) else {
+                self.app_sessions.known().remove(&digest);
                 return Ok(None);
             };
-            let live = self.sessions.insert(new).await?;
+            let live = match self.sessions.insert(new).await {
+                Err(StoreError::Refused(_)) => {
+                    found = self.app_password(digest).await?; // an app's by now, or nobody's
+                    continue;
+                }
+                begun => begun?,
+            };
             let again = self.app_password(digest).await?;
             if again == found {
                 self.app_sessions.keep(digest, kept.clone());

@@ -8,10 +8,10 @@ use usher_rules::{
     passkey::{Assertion, Expected, PasskeyFault},
     people::{PasswordRefusal, PeopleError},
     plan::Level,
-    session::ShownDevice,
+    session::{ShownDevice, SignedIn},
 };
 
-use super::{Ask, SignInRoom, account::device_of};
+use super::{Ask, SignInRoom, TRIES, account::device_of};
 use crate::request::{
     EventName,
     identify::{Found, LiveSession, StoreError},
@@ -135,10 +135,16 @@ impl SignInRoom {
         live: &LiveSession,
         shown: ShownDevice,
     ) -> Result<(), StoreError> {
-        let mut new = (*live.newest()).clone();
-        let others = new.session.devices.iter().filter(|other| other.kind != shown.kind).cloned();
-        new.session.devices = others.chain([shown.clone()]).collect();
-        self.sessions.renew(new).await
+        for _ in 0..TRIES {
+            let known = live.newest();
+            let mut new = SignedIn::clone(&known);
+            let others = known.session.devices.iter().filter(|other| other.kind != shown.kind);
+            new.session.devices = others.cloned().chain([shown.clone()]).collect();
+            if self.sessions.renew(&known, new).await? || live.is_ended() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Unavailable("the session was changed again and again".into()))
     }
 
     /// The session as it is now.

@@ -96,7 +96,9 @@ use usher_rules::{
 
 pub(crate) use self::provider::PATIENCE;
 pub use self::{
-    examinations::{Examinations, Examined, Finding, Standing},
+    examinations::{
+        Change, Examinations, Examined, Finding, Job, Mending, NotBegun, Offer, Standing,
+    },
     identity_provider::{Reception, reception, try_provider},
     provider::ProviderError,
 };
@@ -326,6 +328,8 @@ impl fmt::Debug for SignInRoom {
     }
 }
 
+/// How often a change of a session is made anew where another one came first.
+const TRIES: usize = 3;
 const NO_RANDOM: &str = "the system has no randomness";
 
 /// Fresh random bytes; `None` when the system has none, and then nothing is begun.

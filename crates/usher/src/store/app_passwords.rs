@@ -111,6 +111,13 @@ pub(super) fn check(db: &Connection) -> Result<(), StoreFailure> {
     all(&mut db.prepare(COLUMNS)?, []).map(drop)
 }
 
+/// Has an app signed in with the password of this id?
+pub(super) fn is_an_app_s(db: &Connection, id: &str) -> Result<bool, StoreFailure> {
+    let mut query = db.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?;
+    let found = query.query_row([id], |row| Ok(read(row))).optional()?.transpose()?;
+    Ok(found.is_some_and(|found| found.app.is_some()))
+}
+
 fn of_owner(db: &Connection, owner: &str) -> Result<Vec<AppPassword>, StoreFailure> {
     let mut query = db.prepare_cached(&format!("{COLUMNS} WHERE owner = ?1"))?;
     let mut found = all(&mut query, [owner])?;

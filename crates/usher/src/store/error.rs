@@ -49,6 +49,9 @@ pub enum StoreFailure {
     /// The person was removed while they signed in.
     #[error("this person was removed")]
     PersonRemoved,
+    /// An app signed in with an app password, which is for nothing else from then on.
+    #[error("this app password is an app's")]
+    PasswordOfApp,
     /// The store is closed: the process is about to end.
     #[error("the store is closed")]
     Closed,
@@ -81,6 +84,7 @@ impl StoreFailure {
             Self::TooManySessions { .. } => "end some, or shorten `cookie_expire`",
             Self::TooLarge { .. } => "have the provider send fewer claims or groups",
             Self::PersonRemoved => "add them again if that was a mistake",
+            Self::PasswordOfApp => "make another one for this client",
             Self::Closed => "try again once usher is up",
             Self::Panicked { .. } | Self::Unexpected { .. } => {
                 "this is a bug in usher: please report it with this line"
@@ -133,7 +137,9 @@ impl From<StoreFailure> for StoreError {
         match failure {
             StoreFailure::Full | StoreFailure::TooManySessions { .. } => Self::Full(cause),
             StoreFailure::Corrupt { .. } => Self::Damaged(cause),
-            StoreFailure::TooLarge { .. } | StoreFailure::PersonRemoved => Self::Refused(cause),
+            StoreFailure::TooLarge { .. }
+            | StoreFailure::PersonRemoved
+            | StoreFailure::PasswordOfApp => Self::Refused(cause),
             StoreFailure::ReadOnly
             | StoreFailure::Locked
             | StoreFailure::Io { .. }
@@ -347,6 +353,7 @@ impl OpenError {
             other @ (StoreFailure::TooManySessions { .. }
             | StoreFailure::TooLarge { .. }
             | StoreFailure::PersonRemoved
+            | StoreFailure::PasswordOfApp
             | StoreFailure::Closed
             | StoreFailure::Panicked { .. }
             | StoreFailure::Unexpected { .. }) => {

@@ -84,17 +84,16 @@ impl Index {
         live
     }
 
-    /// Takes what is new of a session, if it is still there.
-    pub(super) fn renew(&self, new: SignedIn) {
+    /// Takes what is new of a session, if it is still there and known as it was `before`.
+    pub(super) fn renew(&self, before: &Arc<SignedIn>, new: SignedIn) -> bool {
         let order = self.order();
-        self.renew_locked(with_known_devices(&order.devices, new));
+        self.renew_locked(before, with_known_devices(&order.devices, new))
     }
 
-    fn renew_locked(&self, new: SignedIn) {
+    fn renew_locked(&self, before: &Arc<SignedIn>, new: SignedIn) -> bool {
         let mut shard = self.shard(&new.session.id).write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(live) = shard.get_mut(&new.session.id) {
-            *live = Arc::new(live.renewed(new));
-        }
+        let known = shard.get_mut(&new.session.id).filter(|live| live.is_as(before));
+        known.map(|live| *live = Arc::new(live.renewed(new))).is_some()
     }
 
     /// These devices count from now on, and no others: for whatever runs under a session that was
@@ -106,9 +105,10 @@ impl Index {
             if live.session().devices.is_empty() {
                 continue;
             }
-            let new = with_known_devices(&order.devices, live.signed_in().clone());
-            if new.session.devices != live.session().devices {
-                self.renew_locked(new);
+            let before = live.newest();
+            let new = with_known_devices(&order.devices, SignedIn::clone(&before));
+            if new.session.devices != before.session.devices {
+                self.renew_locked(&before, new); // nobody else renews one meanwhile
             }
         }
     }

@@ -143,20 +143,19 @@ impl Store {
         db.execute_batch("BEGIN IMMEDIATE")?;
         accounts::reseal(&db, &keys)?;
         id_token_keys::reseal(&db, &keys)?;
-        let resealed: Vec<SignedIn> = self
-            .sessions
-            .all()
-            .iter()
-            .filter_map(|live| resealed(&keys, live.signed_in()))
-            .collect();
-        for session in &resealed {
+        let known = self.sessions.all().into_iter().map(|live| live.newest());
+        let resealed: Vec<_> =
+            known.filter_map(|known| Some((resealed(&keys, &known)?, known))).collect();
+        for (session, _) in &resealed {
             sessions::update(&db, session)?;
         }
         db.execute_batch("COMMIT")?;
         if db.total_changes() > 0 {
             forget_log(&db)?;
         }
-        resealed.into_iter().for_each(|session| self.sessions.renew(session));
+        for (session, known) in resealed {
+            self.sessions.renew(&known, session); // nobody asks for any yet
+        }
         let _only_the_first_counts = self.sealing.set(keys);
         Ok(())
     }

@@ -5,12 +5,12 @@ use std::{collections::HashSet, sync::Arc};
 use rusqlite::{Connection, OptionalExtension, params};
 use usher_rules::{
     people::BoxFuture,
-    session::{SessionId, SignedIn},
+    session::{Means, SessionId, SignedIn},
     time::UnixTime,
 };
 
 pub(super) use super::seconds::stored;
-use super::{Store, StoreFailure, checksum, enrolled, grants, index::Index};
+use super::{Store, StoreFailure, app_passwords, checksum, enrolled, grants, index::Index};
 use crate::request::identify::{Found, LiveSession, NotOnce, SessionStore, StoreError};
 
 /// How many sessions one person has at most: a new one ends the oldest.
@@ -31,8 +31,12 @@ impl SessionStore for Store {
         Box::pin(async move { Ok(self.begin_session(new).await?) })
     }
 
-    fn renew(&self, new: SignedIn) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move { Ok(self.renew_session(new).await?) })
+    fn renew<'a>(
+        &'a self,
+        before: &'a Arc<SignedIn>,
+        new: SignedIn,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.renew_session(before, new).await?) })
     }
 
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -100,10 +104,15 @@ impl Store {
         }
         let row = Row::of(&new)?;
         let sessions = Arc::clone(&self.sessions);
+        let by_password_alone =
+            new.session.app.is_none() && new.session.sign_in.means == Means::AppPassword;
         let insert = move |db: &Connection| {
             let removed = "SELECT 1 FROM removed_people WHERE id = ?1";
             if db.prepare_cached(removed)?.exists([&row.person_id])? {
                 return Err(StoreFailure::PersonRemoved);
+            }
+            if by_password_alone && app_passwords::is_an_app_s(db, &row.id)? {
+                return Err(StoreFailure::PasswordOfApp);
             }
             row.insert(db)?;
             let surplus = surplus_of(db, &row)?;
@@ -120,11 +129,24 @@ impl Store {
     }
 
     /// In memory first: what was taken from somebody must not wait for the disk. One that was ended
-    /// meanwhile is gone from both, and stays so.
-    async fn renew_session(&self, new: SignedIn) -> Result<(), StoreFailure> {
-        let row = Row::of(&new)?;
-        self.sessions.renew(new);
-        self.writer.revoke(move |db| row.update(db), |()| ()).await
+    /// meanwhile is gone from both, and stays so. What is written is what is known when its turn
+    /// comes, so that the last of several is, whatever their order there.
+    async fn renew_session(
+        &self,
+        before: &Arc<SignedIn>,
+        new: SignedIn,
+    ) -> Result<bool, StoreFailure> {
+        Row::of(&new)?;
+        let id = new.session.id.clone();
+        if !self.sessions.renew(before, new) {
+            return Ok(false);
+        }
+        let sessions = Arc::clone(&self.sessions);
+        let write = move |db: &Connection| match sessions.find(&id) {
+            Some(live) => update(db, &live.newest()),
+            None => Ok(()),
+        };
+        self.writer.revoke(write, |()| ()).await.map(|()| true)
     }
 
     /// Ends sessions in memory at once, so that no new request finds them, then on the disk.
@@ -225,9 +247,11 @@ fn surplus_of(db: &Connection, begun: &Row) -> Result<Vec<SessionId>, StoreFailu
     Ok(ids.iter().filter_map(|id| SessionId::parse(id)).collect())
 }
 
-/// Writes down what is new of a session, if it is still there.
+/// Writes down what is new of a session, if it is still there: an app that has signed in anew has
+/// another token, and keeps it.
 pub(super) fn update(db: &Connection, new: &SignedIn) -> Result<(), StoreFailure> {
-    Row::of(new)?.update(db)
+    let token = new.session.app.as_deref().map(|app| &*app.token);
+    Row::of(new)?.update(db, token)
 }
 
 /// A session as it is written down.
@@ -281,11 +305,12 @@ impl Row {
         Ok(())
     }
 
-    fn update(&self, db: &Connection) -> Result<(), StoreFailure> {
+    fn update(&self, db: &Connection, token: Option<&str>) -> Result<(), StoreFailure> {
         let mut update = db.prepare_cached(
-            "UPDATE sessions SET body = ?2, checksum = ?3 WHERE id = ?1 AND person_id = ?4",
+            "UPDATE sessions SET body = ?2, checksum = ?3 WHERE id = ?1 AND person_id = ?4 \
+             AND json_extract(body, '$.app.token') IS ?5",
         )?;
-        update.execute(params![self.id, self.body, self.checksum, self.person_id])?;
+        update.execute(params![self.id, self.body, self.checksum, self.person_id, token])?;
         Ok(())
     }
 

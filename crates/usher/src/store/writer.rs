@@ -258,6 +258,7 @@ fn report(health: &Mutex<Result<(), StoreFailure>>, failure: Option<&StoreFailur
             StoreFailure::TooManySessions { .. }
             | StoreFailure::TooLarge { .. }
             | StoreFailure::PersonRemoved
+            | StoreFailure::PasswordOfApp
             | StoreFailure::Panicked { .. }
             | StoreFailure::Closed,
         ) => return,

@@ -16,7 +16,7 @@ use crate::app_passwords;
 use crate::test_server::{ANN, EVE, TestServer, config, friends};
 
 pub const TV: &str = "https://tv.test";
-const KEY: &str = "0123456789abcdef0123456789abcdef";
+pub const KEY: &str = "0123456789abcdef0123456789abcdef";
 pub const APP: &str = "MediaBrowser Client=\"Jellyfin%20TV\", Device=\"SHIELD\", DeviceId=\"shield-1\", \
                    Version=\"0.19\"";
 
@@ -186,7 +186,12 @@ async fn what_was_let_in_ends_at_once_here_and_at_the_library() {
 }
 
 /// Of a GET to the library itself.
-async fn status_of(url: &str) -> u16 {
+pub async fn status_of(url: &str) -> u16 {
+    answer_of(url).await.0
+}
+
+/// Its status and its body.
+pub async fn answer_of(url: &str) -> (u16, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let url = url::Url::parse(url).unwrap();
     let address = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
@@ -196,7 +201,9 @@ async fn status_of(url: &str) -> u16 {
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer)[9..12].parse().unwrap()
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (answer[9..12].parse().unwrap(), body.to_owned())
 }
 
 #[tokio::test]

@@ -37,7 +37,11 @@ impl SessionStore for Far {
     fn insert(&self, _: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
         panic!("nobody signs in")
     }
-    fn renew(&self, _: SignedIn) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn renew<'a>(
+        &'a self,
+        _: &'a Arc<SignedIn>,
+        _: SignedIn,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         panic!("nobody is asked about")
     }
     fn all(&self) -> Vec<Arc<LiveSession>> {

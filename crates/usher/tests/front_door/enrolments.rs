@@ -168,6 +168,11 @@ async fn a_device_is_its_owner_s_and_answers_one_question_once() {
     let page = eve.open(OWN).await;
     enrols(&mut eve, &page, &mut hers).await;
     let page = eve.open(OWN).await;
+    hers.counter += 1;
+    let other = hers.signs_for(&asked(&page, "create", "challenge"), Lie::default());
+    let seen = posts(&mut eve, &page, &[("action", "show"), ("passkey", &other)]).await;
+    assert!(seen.body.contains("no device of yours"), "the other question: {}", seen.body);
+    let page = eve.open(OWN).await;
     let seen = shows(&mut eve, &page, &mut key, Lie::default()).await;
     assert!(seen.body.contains("no device of yours"), "{}", seen.body);
     let id = "a2V5LW9mLWxhcHRvcA"; // Ann's
@@ -187,6 +192,16 @@ async fn a_device_is_its_owner_s_and_answers_one_question_once() {
     assert_eq!((seen.status.as_u16(), seen.url.as_str()), (200, FILM), "{}", seen.body);
     let seen = posts(&mut second, &page, &[("action", "show"), ("passkey", &answer)]).await;
     assert!(seen.body.contains("no device of yours"), "twice: {}", seen.body);
+    // One that counts nothing is told from its copy by nothing else.
+    let mut phone = Authenticator::new("key-of-phone");
+    let page = second.open(OWN).await;
+    enrols(&mut second, &page, &mut phone).await;
+    let page = second.open(OWN).await;
+    let answer = phone.signs_for(&asked(&page, "get", "challenge"), Lie::default());
+    for expected in [false, true] {
+        let seen = posts(&mut second, &page, &[("action", "show"), ("passkey", &answer)]).await;
+        assert_eq!(seen.body.contains("no device of yours"), expected, "{}", seen.body);
+    }
 
     let form = ("content-type", "application/x-www-form-urlencoded");
     let foreign = [form, ("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")];

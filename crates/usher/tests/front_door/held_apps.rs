@@ -7,7 +7,7 @@ use serde_json::json;
 use usher_lab::{browser::Seen, patience::within};
 
 use crate::{
-    apps_let_in::{App, button, library, route},
+    apps_let_in::{APP, App, button, library, route},
     test_server::{ANN, TestServer, config},
 };
 
@@ -91,8 +91,10 @@ async fn an_app_that_gave_up_gets_in_by_its_next_try_and_nobody_else_does() {
 async fn without_the_key_a_password_gets_nothing_and_no_more_than_five_are_held() {
     let library = library(&[]).await;
     let shut = TestServer::open(&config(&[route(&library)])).await;
-    let (_, answer) = sign_in(App::new(shut.browser()), "x").await;
-    assert_eq!(answer.status, 401, "{}", answer.body);
+    let at_once = tokio::time::timeout(Duration::from_secs(20), async {
+        sign_in(App::new(shut.browser()), "x").await.1
+    });
+    assert_eq!(at_once.await.expect("it is not held").status, 401);
     let server = open(&library).await;
     let mut held = Vec::new();
     for n in 0..5 {
@@ -113,10 +115,55 @@ async fn without_the_key_a_password_gets_nothing_and_no_more_than_five_are_held(
     let (_, answer) = sign_in(App::new(server.browser()), "one more").await;
     assert_eq!(answer.status, 429);
     assert!(!answer.field("retry-after").is_empty());
-    let mut bad = App::new(server.browser());
+    // They leave: what waits longest gives way to the same device, which is held in its place.
     held.iter().for_each(|one| one.abort());
-    within("their places are free", async {
-        while bad.ask(Method::POST, PATH, "", "no json").await.status != 400 {}
-    })
-    .await;
+    server.clock.turn(Duration::from_secs(61));
+    let another = App::new(server.browser());
+    let another = tokio::spawn(async move { sign_in(another, "after them").await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!another.is_finished(), "their places are free");
+    another.abort();
+    let mut bad = App::new(server.browser());
+    assert_eq!(bad.ask(Method::POST, PATH, "", "no json").await.status, 400);
+}
+
+/// A page of another site that is open in somebody's house would wait beside their apps, and would
+/// read the token.
+#[tokio::test]
+async fn a_page_of_another_site_is_neither_held_nor_given_a_code() {
+    let library = library(&[]).await;
+    let server = open(&library).await;
+    let mut page = server.browser();
+    let body = json!({ "Username": "ann", "Pw": "x" }).to_string();
+    for foreign in [
+        &[("origin", "https://evil.test")][..],
+        &[("origin", "null")],
+        &[("origin", "https://evil.test"), ("origin", "file://")],
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "cross-site"), ("origin", "null")],
+    ] {
+        let app = [("authorization", APP), ("content-type", "application/json")];
+        let fields = [&app[..], foreign].concat();
+        for method in [Method::POST, Method::GET] {
+            let url = format!("{TV}/QuickConnect/Initiate");
+            let seen = page.send(method, &url, &fields, "").await;
+            assert_eq!(seen.status, 403, "{foreign:?}: {}", seen.body);
+        }
+        let url = format!("{TV}{PATH}");
+        let refused = page.send(Method::POST, &url, &fields, body.clone());
+        let refused = tokio::time::timeout(Duration::from_secs(20), refused).await;
+        assert_eq!(refused.expect("it is not held").status, 401, "{foreign:?}");
+        server.clock.turn(Duration::from_secs(16 * 60)); // so many wrong ones are refused anyway
+    }
+    // Apps are no pages, the web client is of this site, and no site says `file://`.
+    for own in [
+        &[][..],
+        &[("sec-fetch-site", "same-origin"), ("origin", TV)],
+        &[("sec-fetch-site", "cross-site"), ("origin", "file://")],
+    ] {
+        let fields = [&[("authorization", APP)][..], own].concat();
+        let url = format!("{TV}/QuickConnect/Initiate");
+        let seen = page.send(Method::POST, &url, &fields, "").await;
+        assert_eq!(seen.status, 200, "{own:?}: {}", seen.body);
+    }
 }

@@ -92,7 +92,17 @@ fn answer(target: &str, tokens: &AtomicUsize) -> Value {
 }
 
 pub async fn tell(exchange: &mut Exchange, tokens: &AtomicUsize) -> io::Result<()> {
-    let told = answer(exchange.target().1, tokens).to_string();
+    let target = exchange.target().1.to_owned();
+    tell_as(exchange, &target, tokens).await
+}
+
+/// As if that had been asked.
+pub async fn tell_as(
+    exchange: &mut Exchange,
+    target: &str,
+    tokens: &AtomicUsize,
+) -> io::Result<()> {
+    let told = answer(target, tokens).to_string();
     exchange.reply(200, "content-type: application/json\r\n", told.as_bytes()).await
 }
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use usher_lab::browser::{Browser, Seen};
+use usher_lab::{
+    browser::{Browser, Seen},
+    patience::within,
+};
 
 use crate::{
-    apps_let_in::{App, TV, button, let_in, library, open, route, say_yes},
+    apps_let_in::{App, TV, button, let_in, library, open, route, say_yes, status_of},
     seats::{BOB, add},
     test_server::{ANN, TestServer, config, eventually},
 };
@@ -234,6 +237,44 @@ async fn an_id_of_a_device_that_is_somebody_elses_ends_nothing_of_theirs() {
     eventually("it was refused", || server.log().contains("ended the app").then_some(())).await;
     assert_eq!(app.get("/Users/Me", &his).await.status, 401);
     assert_eq!(whose(&mut app, &hers).await, json!(ANN.0));
+    // Another device of his that ends later is ended there in its turn, and this one is not.
+    let mut phone = App::on(server.browser(), "his-phone");
+    let_in(&mut bob, &mut phone).await;
+    let token = let_in(&mut bob, &mut phone).await;
+    let page = bob.open(&format!("{TV}/link")).await;
+    bob.post(&page, "/link", &[("end", &button(&page, "end"))]).await;
+    let there = format!("http://{}/Users/Me?ApiKey=", library.addr);
+    within("the library dropped it", async {
+        while status_of(&format!("{there}{token}")).await != 401 {}
+    })
+    .await;
+    assert_eq!(status_of(&format!("{there}{hers}")).await, 200, "hers is good there, too");
+}
+
+/// Said yes to, and never fetched: nobody has such an app for ninety days.
+#[tokio::test]
+async fn an_app_that_never_fetched_its_token_stays_on_no_list() {
+    let library = library(&[]).await;
+    let mut server = open(&library).await;
+    let mut ann = server.signed_in(&format!("{TV}/web/"), ANN).await;
+    let mut kept = App::on(server.browser(), "kept");
+    let token = let_in(&mut ann, &mut kept).await;
+    let mut gone = App::on(server.browser(), "gone");
+    let (code, _) = gone.begin().await;
+    assert!(say_yes(&mut ann, &code).await.body.contains("is in."));
+    let listed = |page: &Seen| page.body.matches("name=\"end\" value=\"").count();
+    let before = listed(&ann.open(&format!("{TV}/link")).await);
+    // It is known after a restart, too, when no code is.
+    server.restart(&config(&[route(&library)])).await;
+    let (mut ann, mut kept) = (ann.moved(server.address()), App::new(server.browser()));
+    server.clock.turn(LIFE + Duration::from_secs(60));
+    within("it is listed no more", async {
+        while listed(&ann.open(&format!("{TV}/link")).await) >= before {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert_eq!(whose(&mut kept, &token).await, json!(ANN.0), "what was fetched stays");
 }
 
 /// Somebody sends their own code along: "type this, please".

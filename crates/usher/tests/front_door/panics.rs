@@ -75,8 +75,12 @@ impl SessionStore for Nobody {
     fn insert(&self, _: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>> {
         Box::pin(async { Err(StoreError::Unavailable("none".into())) })
     }
-    fn renew(&self, _: SignedIn) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async { Ok(()) })
+    fn renew<'a>(
+        &'a self,
+        _: &'a Arc<SignedIn>,
+        _: SignedIn,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async { Ok(false) })
     }
     fn all(&self) -> Vec<Arc<LiveSession>> {
         Vec::new()

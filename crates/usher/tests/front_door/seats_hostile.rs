@@ -73,7 +73,7 @@ async fn nobody_gets_another_one_s_token() {
 async fn a_name_is_no_proof_of_being_an_administrator_or_somebody_else() {
     let admin = CinemaUser::new("Ann@Example.com", "known to nobody").administrator();
     let library = library(vec![admin]).await;
-    let server = open(&library).await;
+    let mut server = open(&library).await;
     let mut ann = server.signed_in(&format!("{TV}/link"), ANN).await;
     assert!(words(&mut ann).await.contains("name is that of an administrator"));
     let log = server.log();
@@ -94,6 +94,16 @@ async fn a_name_is_no_proof_of_being_an_administrator_or_somebody_else() {
     let mut rob = server.signed_in(&format!("{TV}/link"), rob).await;
     assert!(words(&mut rob).await.contains("somebody else's user"));
     assert_eq!(name(&mut bob, &his).await, json!("Robin"));
+    // It is his when nothing of his is in use, after a restart, too, and until he is gone.
+    server.directory().set_groups(BOB.0, &[FRIENDS.into()]).await.unwrap();
+    within("he is signed out", async { while name(&mut bob, &his).await != json!(401) {} }).await;
+    assert!(words(&mut rob).await.contains("somebody else's user"));
+    server.restart(&with(&library, ", user_claim: name")).await;
+    let mut rob = rob.moved(server.address());
+    assert!(words(&mut rob).await.contains("somebody else's user"));
+    server.directory().remove(BOB.0).await.unwrap();
+    let his = token(&mut rob).await;
+    assert_eq!(name(&mut rob, &his).await, json!("Robin"), "as it is called there");
 }
 
 #[tokio::test]

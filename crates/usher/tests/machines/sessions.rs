@@ -133,6 +133,7 @@ impl World {
     /// What a provider says anew revives nothing that has ended.
     async fn renews(&mut self) {
         let Some(id) = self.any() else { return };
+        let known = found(&self.store, &id).unwrap().newest();
         let mut new = self.open[&id].clone();
         new.session.vouched_at = self.time.wall().seconds();
         if self.dice.below(4) == 0 {
@@ -141,7 +142,8 @@ impl World {
         } else {
             self.open.insert(id.clone(), new.clone());
         }
-        self.store.renew(new).await.unwrap();
+        let is_renewed = self.store.renew(&known, new).await.unwrap();
+        assert_eq!(is_renewed, self.open.contains_key(&id));
         assert_eq!(found(&self.store, &id).is_some(), self.open.contains_key(&id));
     }
 

@@ -8,6 +8,7 @@ use usher_rules::{
 
 use super::*;
 use crate::request::identify::{
+    Found,
     contract::{self, end_each_of},
     memory::MemorySessions,
 };
@@ -54,6 +55,7 @@ fn app(n: u8, device_id: &str, provider: &str) -> SignedIn {
         label: None,
         language: None,
         seen: None,
+        unfetched_until: None,
     }));
     new
 }
@@ -150,4 +152,25 @@ async fn an_app_takes_little_memory() {
     println!("{octets} octets, and {known} of text");
     assert!(octets + known <= 2048, "{octets} octets, and {known} of text");
     drop(sessions);
+}
+
+/// Between the look and the end of a device at its server somebody may let another app in on it: by
+/// another name of the host, too.
+#[tokio::test]
+async fn a_device_with_another_app_is_not_free() {
+    let (sessions, bound) = bound(vec![app(1, "tv", BUILTIN)]).await;
+    let first = sessions.find(&app(1, "tv", BUILTIN).session.id);
+    let Found::Live(first) = first else { panic!("{first:?}") };
+    bound.end(&first).await.unwrap();
+    let [due] = bound.follow(UnixTime::from_seconds(100)).await.try_into().unwrap();
+    assert!(bound.is_free(&due) && bound.is_left_over(&due).await);
+    let ann = sessions.of_person("ann").remove(0);
+    let mut other = app(2, "tv", BUILTIN);
+    other.session.app.as_mut().unwrap().host = "house.test".into();
+    bound.bind(other, &ann).await.unwrap();
+    assert!(!bound.is_free(&due), "another name of the same server");
+    assert!(!bound.is_left_over(&due).await);
+    let elsewhere =
+        DeviceAt { server: "http://other:8096".into(), host: "other.test".into(), ..due };
+    assert!(bound.is_free(&elsewhere), "another library");
 }

@@ -166,7 +166,8 @@ impl Pairing {
             device_id: device_id.clone(),
             version: server.version.as_str().into(),
         };
-        let minted = self.minted((*asked, seating.server), api, (&app, account)).await?;
+        let (minted, _until_it_is_bound) =
+            self.minted((*asked, seating.server), api, (&app, account)).await?;
         let hash = TokenHash::of(minted.token.expose());
         let bound = BoundApp {
             token: data_encoding::HEXLOWER.encode(&hash.0).into(),
@@ -181,6 +182,7 @@ impl Pairing {
             label: None,
             language: Some(reader_language(&asked.head.headers).tag().into()),
             seen: None,
+            unfetched_until: None,
         };
         let device_id = bound.device_id.clone();
         if let Err(error) = self.seated_by(seating, bound).await {

@@ -32,6 +32,7 @@ pub async fn contract<Kept, S: SessionStore + 'static>(fresh: impl Fn() -> (Kept
     ending_each_of_somebody_s_leaves_the_others(&*fresh().1).await;
     a_second_insert_wins(&*fresh().1).await;
     what_is_new_holds_for_what_runs_and_revives_nothing(&*fresh().1).await;
+    what_was_known_before_replaces_nothing(&*fresh().1).await;
     what_counts_once_counts_once(&*fresh().1).await;
 }
 
@@ -96,7 +97,7 @@ async fn what_is_new_holds_for_what_runs_and_revives_nothing(store: &dyn Session
     let runs = store.insert(ann.clone()).await.unwrap();
     let mut moved = ann.clone();
     moved.person.directory_groups = Some(Vec::new());
-    store.renew(moved.clone()).await.unwrap();
+    assert!(store.renew(&runs.newest(), moved.clone()).await.unwrap());
     assert_eq!(runs.signed_in(), &ann, "a request is decided by one state");
     assert_eq!(*runs.newest(), moved, "and a stream by the newest");
     let found = live(store, &ann.session.id).unwrap();
@@ -105,8 +106,28 @@ async fn what_is_new_holds_for_what_runs_and_revives_nothing(store: &dyn Session
     drop(found);
     store.end(&ann.session.id).await.unwrap();
     assert!(runs.is_ended(), "what runs under the older state hears of the end");
-    store.renew(moved).await.unwrap();
+    assert!(!store.renew(&runs.newest(), moved).await.unwrap(), "there is nothing to renew");
     assert!(live(store, &ann.session.id).is_none() && store.all().is_empty(), "it stays ended");
+}
+
+/// Of two who change a session at once the later one looks again; and whoever knew one of the same id
+/// before it began anew changes nothing of it.
+async fn what_was_known_before_replaces_nothing(store: &dyn SessionStore) {
+    let before = store.insert(session(1, "ann")).await.unwrap().newest();
+    let changed = |seconds| {
+        let mut new = SignedIn::clone(&before);
+        new.session.vouched_at = seconds;
+        new
+    };
+    assert!(store.renew(&before, changed(110)).await.unwrap());
+    assert!(!store.renew(&before, changed(120)).await.unwrap(), "somebody was faster");
+    let id = before.session.id.clone();
+    assert_eq!(live(store, &id).unwrap().signed_in(), &changed(110));
+    let second = live(store, &id).unwrap().newest();
+    let anew = store.insert(session(1, "ann")).await.unwrap();
+    assert!(!store.renew(&second, changed(130)).await.unwrap(), "it began anew");
+    assert_eq!(live(store, &id).unwrap().signed_in(), anew.signed_in());
+    assert!(store.renew(&anew.newest(), changed(140)).await.unwrap());
 }
 
 async fn a_second_insert_wins(store: &dyn SessionStore) {

@@ -118,6 +118,11 @@ impl LiveSession {
         self.life.newest.load_full()
     }
 
+    /// Is that still what is known of it?
+    pub fn is_as(&self, known: &Arc<SignedIn>) -> bool {
+        Arc::ptr_eq(&self.life.newest.load(), known)
+    }
+
     /// How often something new was known of it.
     pub fn renewals(&self) -> u64 {
         self.life.renewals.load(Ordering::Acquire)

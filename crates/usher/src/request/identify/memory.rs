@@ -93,11 +93,15 @@ impl SessionStore for MemorySessions {
         })
     }
 
-    fn renew(&self, new: SignedIn) -> BoxFuture<'_, Result<(), StoreError>> {
-        if let Some(live) = self.sessions.lock().unwrap().get_mut(&new.session.id) {
-            *live = Arc::new(live.renewed(new));
-        }
-        Box::pin(async { Ok(()) })
+    fn renew<'a>(
+        &'a self,
+        before: &'a Arc<SignedIn>,
+        new: SignedIn,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let mut sessions = self.sessions.lock().unwrap();
+        let known = sessions.get_mut(&new.session.id).filter(|live| live.is_as(before));
+        let is_renewed = known.map(|live| *live = Arc::new(live.renewed(new))).is_some();
+        Box::pin(std::future::ready(Ok(is_renewed)))
     }
 
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>> {

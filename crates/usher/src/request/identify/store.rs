@@ -43,8 +43,13 @@ pub trait SessionStore: Send + Sync {
     /// Remembers a session. When it resolves, a crash no longer loses it.
     fn insert(&self, new: SignedIn) -> BoxFuture<'_, Result<Arc<LiveSession>, StoreError>>;
     /// Replaces what is known of a session, for whatever runs under it as well. It holds in memory
-    /// at once, and is durable when it resolves. A session that was ended stays so.
-    fn renew(&self, new: SignedIn) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// at once, and is durable when it resolves. `false`: `before` is not what is known of it by now,
+    /// or it was ended, and all is as it was.
+    fn renew<'a>(
+        &'a self,
+        before: &'a Arc<SignedIn>,
+        new: SignedIn,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// Ends a session. Idempotent. When it resolves, `find` answers [`Found::Ended`] for good and
     /// whatever runs under it has been told.
     fn end<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), StoreError>>;

@@ -45,6 +45,8 @@ pub struct Access {
     pub session: Option<Arc<LiveSession>>,
     /// `None` for our own pages, and for what no route takes.
     pub route: Option<Arc<Route>>,
+    /// How what is behind the route stands, where its app says that it is not as it should be.
+    pub app_state: Option<&'static str>,
     /// By the policy, or by the path.
     pub verdict: Verdict,
     /// Which rule decided, or the word of a [`PathRule`](crate::request::PathRule).
@@ -120,6 +122,9 @@ impl Access {
         o.put(member!("route"), self.route.as_ref().map_or("", |route| &route.name).as_bytes());
         o.put(member!("verdict"), self.verdict.word().as_bytes());
         o.put(member!("rule"), self.rule.as_bytes());
+        if let Some(state) = self.app_state {
+            o.put(member!("app-state"), state.as_bytes());
+        }
         stamp::rfc3339(self.at.wall, |time| {
             o.put(member!("time"), time.as_bytes());
         });
@@ -170,6 +175,9 @@ impl Access {
         add("bytes", end.sent.to_string().as_bytes());
         if !matches!(end.details, Details::ViaUpstream | Details::DirectResponse) {
             add("details", end.details.word().as_bytes());
+        }
+        if let Some(state) = self.app_state {
+            add("app", state.as_bytes());
         }
         out.push(b'\n');
     }

@@ -55,7 +55,8 @@ async fn what_a_session_says_of_a_device_is_a_copy() {
     assert!(command.remove_enrolled("a2V5").await.unwrap());
     store.look(None).await.unwrap();
     assert_eq!(says(&store), None, "removed elsewhere");
-    store.renew(shown.clone()).await.unwrap();
+    let known = find(&store, &shown.session.id).unwrap().newest();
+    assert!(store.renew(&known, shown.clone()).await.unwrap());
     assert_eq!(says(&store), None, "what was read before brings it back to nobody");
     drop(command);
     drop(Arc::into_inner(store).unwrap());

@@ -3,7 +3,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use usher_rules::{session::SessionId, time::UnixTime};
+use usher_rules::{
+    app_passwords::{AppOnDevice, AppPassword, AppPasswords as _},
+    session::{BoundApp, LetInBy, Means, SessionId, SignedIn},
+    time::UnixTime,
+};
 
 use super::{find, fresh, member, pragma, secret};
 use crate::{
@@ -241,4 +245,85 @@ async fn a_job_that_panics_takes_no_other_along() {
     for words in ["a read", "a write", "a settle"] {
         assert!(told.contains(&words), "{told:?}");
     }
+}
+
+/// An app that signs in anew keeps its session's id. What was read before, and is written in the same
+/// commit or a later one, leaves its new token alone.
+#[tokio::test]
+async fn what_was_read_before_replaces_nothing_on_the_disk() {
+    let (dir, store) = fresh();
+    let app = |token: &str| {
+        let mut new = session(1, "ann");
+        new.session.app = Some(Box::new(BoundApp {
+            token: token.into(),
+            server: "http://tv:8096".into(),
+            host: "tv.test".into(),
+            user: "1".into(),
+            client: "TV".into(),
+            device: "SHIELD".into(),
+            device_id: "tv".into(),
+            by: LetInBy::Password,
+            seat: None,
+            label: None,
+            language: None,
+            seen: None,
+            unfetched_until: None,
+        }));
+        new
+    };
+    let before = store.insert(app("a")).await.unwrap().newest();
+    let mut stale = SignedIn::clone(&before);
+    stale.session.vouched_at = 150;
+    // Both wait for the same commit: memory knows of the one when the other is written.
+    let (go, waits) = std::sync::mpsc::channel::<()>();
+    let (_, anew, renewed, ()) = tokio::join!(
+        store.writer.read(move |_| Ok(waits.recv().unwrap())),
+        store.insert(app("b")),
+        store.renew(&before, stale.clone()),
+        async { go.send(()).unwrap() },
+    );
+    assert!(renewed.unwrap(), "it came in time");
+    let store = reopened(dir.path(), store);
+    let known = find(&store, &before.session.id).unwrap().newest();
+    assert_eq!(*known, *anew.unwrap().newest(), "what came last is on the disk");
+    assert!(!store.renew(&before, stale).await.unwrap());
+    let mut seen = SignedIn::clone(&known);
+    seen.session.vouched_at = 160;
+    assert!(store.renew(&known, seen.clone()).await.unwrap());
+    let store = reopened(dir.path(), store);
+    assert_eq!(find(&store, &seen.session.id).unwrap().signed_in(), &seen);
+}
+
+/// An app signs in with a password while another client brings it as `Basic`: whichever comes first
+/// there, nothing but the app is in by it afterwards.
+#[tokio::test]
+async fn a_session_of_a_password_that_is_an_app_s_is_not_kept() {
+    let (_dir, store) = fresh();
+    let ann = member("ann@example.com", &[]);
+    store.add(ann.clone(), secret("$hash")).await.unwrap();
+    let mut by_password = session(1, &ann.id);
+    by_password.session.sign_in.means = Means::AppPassword;
+    let kept = AppPassword {
+        id: by_password.session.id.as_str().into(),
+        owner: ann.id.clone(),
+        label: "Kodi".into(),
+        host: "tv.test".into(),
+        added_at: 1,
+        over_at: 1_000,
+        app: None,
+    };
+    assert!(store.add_app_password([7; 32], kept).await.unwrap());
+    let basic = store.insert(by_password.clone()).await.unwrap();
+    let kodi = AppOnDevice {
+        client: "Kodi".into(),
+        device: "attic".into(),
+        device_id: "a".into(),
+        library: "tv.test".into(),
+    };
+    assert!(store.take_for_app([7; 32], kodi).await.unwrap());
+    assert!(basic.is_ended());
+    let late = store.begin_session(by_password.clone()).await.unwrap_err();
+    assert_eq!(late, StoreFailure::PasswordOfApp);
+    assert!(find(&store, &by_password.session.id).is_none());
+    assert_eq!(store.health(), Ok(()), "not the disk's fault");
 }
