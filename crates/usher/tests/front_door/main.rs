@@ -43,6 +43,7 @@ mod enrolments;
 mod films;
 mod footguns;
 mod forged_ways;
+mod fresh_passkeys;
 mod guesses;
 mod health_checks;
 mod held_apps;
