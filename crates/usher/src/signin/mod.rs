@@ -98,6 +98,7 @@ pub(crate) use self::provider::PATIENCE;
 pub use self::{
     examinations::{Examinations, Examined, Finding, Standing},
     identity_provider::{Reception, reception, try_provider},
+    openid::LogoutTeller,
     provider::ProviderError,
 };
 
