@@ -13,7 +13,7 @@ import { freePort, run, start, until } from './process.mjs';
 
 /**
  * Starts everything. `config`, or what it makes of names' addresses, is put before the routes; `answer` is what the app
- * does. `routes` makes others of names' addresses; `residents` are who lives here from the beginning.
+ * does. `routes` makes others of names' addresses, and of what writes one; `residents` are who lives here from the beginning.
  */
 export async function street({ config = '', answer = page, routes = null, residents = people } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'usher-street-'));
@@ -28,7 +28,7 @@ export async function street({ config = '', answer = page, routes = null, reside
     const route = (name, who) => `  - from: ${at(name)}\n    to: http://127.0.0.1:${app}\n    preserve_host_header: true\n    ${who}\n`;
     const ana = `policy: [{allow: {or: [{email: {is: ${people.ana.email}}}]}}]`;
     const anybody = 'policy: [{allow: {or: [{authenticated_user: true}]}}]';
-    await writeFile(file, `address: 127.0.0.1:${port}\n${typeof config === 'function' ? config(at) : config}routes:\n${routes?.(at) ?? `${route('tv', ana)}${route('notes', anybody)}${route('open', 'allow_public_unauthenticated_access: true')}`}`);
+    await writeFile(file, `address: 127.0.0.1:${port}\n${typeof config === 'function' ? config(at) : config}routes:\n${routes?.(at, route) ?? `${route('tv', ana)}${route('notes', anybody)}${route('open', 'allow_public_unauthenticated_access: true')}`}`);
     const env = { ...process.env, USHER_DATA_DIR: data };
     for (const { email, name, password } of Object.values(residents)) {
       await run(process.env.USHER_BIN, ['people', 'add', email, '--name', name, '--password-stdin'], { env, input: `${password}\n` });

@@ -28,7 +28,15 @@ const wide = (page) => page.evaluate(() => document.documentElement.scrollWidth 
 
 describe('passkeys', { concurrency: false }, () => {
   let at;
-  before(async () => { at = await street(); });
+  before(async () => {
+    const ana = `email: {is: ${people.ana.email}}`;
+    at = await street({
+      config: (place) => `authenticate_service_url: ${place('login')}\n`,
+      routes: (_, route) => route('tv', `policy: [{allow: {or: [{${ana}}]}}]`)
+        + route('notes', 'policy: [{allow: {or: [{authenticated_user: true}]}}]')
+        + route('vault', `policy: [{allow: {and: [{${ana}}, {passkey_within: 10m}]}}]`),
+    });
+  });
   after(() => at?.stop());
 
   it('by an invitation on a phone, then without a name, then lost and replaced', async () => {
@@ -84,6 +92,34 @@ describe('passkeys', { concurrency: false }, () => {
       await shot(page, `account-${scheme}-${width}`);
       assert.ok(await wide(page), `nothing sticks out at ${width}`);
     }
+    await context.close();
+  });
+
+  it('a fresh one, for a route that wants it of whoever is signed in', async () => {
+    const { context, page } = await device(at.browser, { phone: true });
+    await page.goto(at.at('tv') + '/');
+    await page.fill('#email', people.ana.email);
+    await page.fill('#password', people.ana.password);
+    await page.click('main button[type=submit]');
+    await page.waitForURL(at.at('tv') + '/');
+
+    await page.goto(at.at('vault') + '/safe?box=7');
+    await page.getByText('A passkey is needed to go on').waitFor();
+    assert.equal(await page.locator('#password').count(), 0, 'nothing else is taken');
+    assert.ok(await wide(page), 'nothing sticks out');
+    await shot(page, 'fresh-passkey-phone');
+    await page.getByRole('link', { name: 'Add a passkey' }).click();
+    await page.getByRole('button', { name: 'Add a passkey' }).click();
+    await page.getByText('not used yet').waitFor();
+
+    await page.goto(at.at('vault') + '/safe?box=7');
+    await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await page.waitForURL(at.at('vault') + '/safe?box=7');
+    assert.match(await page.textContent('p'), /box=7/, 'the app got what was asked for');
+    const other = await context.newPage();
+    await other.goto(at.at('vault') + '/again');
+    assert.equal(other.url(), at.at('vault') + '/again', 'it counts for its time');
+    assert.equal(await other.evaluate(() => fetch('/more').then((answer) => answer.status)), 200);
     await context.close();
   });
 

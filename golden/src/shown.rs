@@ -111,7 +111,7 @@ fn status(decision: &Decision) -> Option<u16> {
         Verdict::Deny if decision.is_for_the_device() => 450,
         Verdict::Deny => 403,
         Verdict::ShowCertificate => 495,
-        Verdict::SignIn | Verdict::SignInAgain | Verdict::ShowDevice => 302,
+        Verdict::SignIn | Verdict::SignInAgain | Verdict::ShowPasskey | Verdict::ShowDevice => 302,
     })
 }
 

@@ -29,7 +29,8 @@ Usage: cargo xtask <CHORE>
   tools             Install what the tests start: authorities, DNS servers
   e2e [ARGS]        Browsers, providers and client libraries against a real usher
   fuzz [TARGET …]   Each parser and state machine with changed seeds; one under libFuzzer if named
-  machines          A million steps of each state machine of sign-in, from seeds
+  machines [NAME …] A million steps of each state machine of sign-in, from seeds; of those alone
+                    whose name has a NAME in it
   suites [--long]   h2spec and Autobahn's cases, through usher; results in target/suites
   testssl           testssl.sh against a served host; keeps its summary
   measure [--short] Memory: 4 GiB down and up, a reader that stalls, 2,000 idle WebSockets; then
@@ -83,7 +84,7 @@ fn run(chore: &str, rest: &[String], log: &mut Log) -> Outcome {
         "ci" => checks::test(&[], log).and_then(|()| checks::check(log)),
         "e2e" => e2e::run(rest, log),
         "fuzz" => fuzz::run_targets(rest, log),
-        "machines" => checks::machines(log),
+        "machines" => checks::machines(rest, log),
         "suites" => suites::check(rest, log),
         "testssl" => testssl::check(log),
         "measure" => bench::measure(rest, log),

@@ -234,6 +234,7 @@ fn forms() -> Vec<(&'static str, String)> {
             flow: "f",
             passwords,
             challenge,
+            account: None,
             ways: &[],
             contact: None,
         }
@@ -246,8 +247,16 @@ fn forms() -> Vec<(&'static str, String)> {
         flow: "f",
         passwords: true,
         challenge: None,
+        account: None,
         ways: &ways,
         contact: Some(Contact("ann@example.com")),
+    };
+    let passkey = SignIn {
+        passwords: false,
+        challenge: Some("c"),
+        account: Some(Link::new("/.pomerium/account")),
+        ways: &[],
+        ..beside.clone()
     };
     let form = PostForm::to("/.pomerium/sign_out").with("csrf", "c");
     vec![
@@ -255,6 +264,7 @@ fn forms() -> Vec<(&'static str, String)> {
         ("welcome-again", welcome(Newcomer::Returning { email: "ann@example.com" })),
         ("sign-in", sign_in("", None)),
         ("sign-in-beside", beside.render(language())),
+        ("sign-in-passkey", passkey.render(language())),
         (
             "choose-provider",
             ChooseProvider { host: HOST, ways: &ways, contact: None }.render(language()),

@@ -97,13 +97,20 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
     let ways = [(); 2].map(|()| Way { label: text, to: Link::new(text) });
     let (flow, challenge, ways) = (text, Some(text), &ways[..]);
     let contact = Some(Contact(text));
-    let sign_in = |email, error| {
-        SignIn { host: text, email, error, flow, passwords: true, challenge, ways, contact }
-            .render(language)
+    let page = SignIn {
+        host: text,
+        email: "",
+        error: None,
+        flow,
+        passwords: true,
+        challenge,
+        account: None,
+        ways,
+        contact,
     };
-    let (email, error) = ("", None);
-    let alone =
-        SignIn { host: text, email, error, flow, passwords: false, challenge, ways, contact };
+    let sign_in = |email, error| SignIn { email, error, ..page.clone() }.render(language);
+    let alone = SignIn { passwords: false, ..page.clone() };
+    let again = SignIn { account: Some(Link::new(text)), ..alone.clone() };
     let choose = ChooseProvider { host: text, ways, contact };
     let session = ShownSession { id: text, signed_in_at: AT_SECONDS, ends_at: u64::MAX };
     let identity = Identity {
@@ -156,6 +163,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("trust", trust.render(language)),
         ("sign-in", sign_in("", None)),
         ("passkeys-alone", alone.render(language)),
+        ("passkey-again", again.render(language)),
         ("choose-provider", choose.render(language)),
         ("sign-in-prefilled", sign_in(text, None)),
         ("sign-in-wrong", sign_in(text, Some(SignInError::Wrong))),

@@ -1,4 +1,7 @@
-use std::{fmt, net::Ipv6Addr};
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 /// A host as it is compared: ASCII lower case, no port; IPv6 in brackets. A root dot counts, as it
 /// does in Pomerium: `tv.example.` is another host than `tv.example`.
@@ -83,6 +86,11 @@ impl Host {
     /// Is it an IPv6 address?
     pub fn is_ipv6(&self) -> bool {
         self.0.starts_with('[')
+    }
+
+    /// Is it an address of a network, of either kind?
+    pub fn is_address(&self) -> bool {
+        self.is_ipv6() || self.0.parse::<Ipv4Addr>().is_ok()
     }
 }
 

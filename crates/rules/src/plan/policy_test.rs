@@ -21,6 +21,8 @@ pub struct PolicyTest {
     pub who: Option<Imagined>,
     /// How long ago they signed in; `None` for just now.
     pub signed_in: Option<Duration>,
+    /// How long ago they showed a passkey; `None` for never.
+    pub passkey: Option<Duration>,
     /// What their session was proven on; whose it is is known when it is asked.
     pub device: Option<ShownDevice>,
     /// What they ask with.
@@ -51,6 +53,7 @@ impl PolicyTest {
         let mut who = self.who.clone()?;
         let signed_in_at = self.signed_in.map(|ago| now.minus(ago));
         who.signed_in_at = signed_in_at.or(who.signed_in_at);
+        who.passkey_at = self.passkey.map(|ago| now.minus(ago));
         let mut who = who.signed_in(provider_id, now);
         let mut device = self.device.clone();
         if let Some(credential) = device.as_mut().and_then(|shown| shown.credential.as_mut()) {

@@ -53,7 +53,8 @@ impl Policy {
     ///
     /// Before that comes who has to show a certificate and did not: signing in changes nothing there.
     ///
-    /// Where a person is refused who would be let in after a new sign-in, they are asked for one.
+    /// Where a person is refused who would be let in after a new sign-in, they are asked for one; or
+    /// else for a passkey, where that would let them in.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
         let spelt = SpeltPerson::default();
         let facts = &facts.spelt(&spelt);
@@ -61,13 +62,17 @@ impl Policy {
         if decision.verdict != Verdict::Deny || decision.has_failed() {
             return decision;
         }
-        let after = facts.after_sign_in().map(|facts| self.decide_now(&facts));
-        match after.filter(|after| after.verdict == Verdict::Allow) {
-            Some(Decision { rule, .. }) => {
-                Decision { verdict: Verdict::SignInAgain, rule, ..decision }
+        let after = [
+            (Verdict::SignInAgain, facts.after_sign_in()),
+            (Verdict::ShowPasskey, facts.after_passkey()),
+        ];
+        for (verdict, facts) in after {
+            let after = facts.map(|facts| self.decide_now(&facts));
+            if let Some(Decision { verdict: Verdict::Allow, rule, .. }) = after {
+                return Decision { verdict, rule, ..decision };
             }
-            None => decision,
         }
+        decision
     }
 
     /// What a wrong certificate says is told as it is (Pomerium compares it without asking whose it

@@ -64,6 +64,8 @@ pub enum Verdict {
     SignIn,
     /// Who asks has to sign in again first: it was too long ago.
     SignInAgain,
+    /// Who asks has to show a passkey first, also where they are signed in.
+    ShowPasskey,
     /// Who asks has to show a certificate that counts.
     ShowCertificate,
     /// Who asks has to show a device first.
@@ -74,10 +76,11 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every one of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Allow,
         Self::SignIn,
         Self::SignInAgain,
+        Self::ShowPasskey,
         Self::ShowCertificate,
         Self::ShowDevice,
         Self::Deny,
@@ -94,6 +97,7 @@ impl Verdict {
             Self::Allow => "allow",
             Self::SignIn => "sign-in",
             Self::SignInAgain => "sign-in-again",
+            Self::ShowPasskey => "show-passkey",
             Self::ShowCertificate => "show-certificate",
             Self::ShowDevice => "show-device",
             Self::Deny => "deny",

@@ -12,6 +12,8 @@ pub struct Facts<'a> {
     pub who: Option<&'a SignedIn>,
     /// How long ago they showed who they are; `None` where nobody vouches for a moment.
     pub since_sign_in: Option<Duration>,
+    /// How long ago they showed a passkey of the built-in provider; `None` where the session has none.
+    pub since_passkey: Option<Duration>,
     /// When; `None` where no moment is known, as by a clock that is not set.
     pub now: Option<UnixTime>,
     /// What is asked.
@@ -159,16 +161,19 @@ impl<'a> Facts<'a> {
     /// Of a request without certificate, at no known moment.
     pub fn of(who: Option<&'a SignedIn>, request: RequestFacts<'a>) -> Self {
         let certificate = ClientCertificate::default();
-        let (since_sign_in, now, whole, spelt) = (None, None, None, None);
-        Self { who, since_sign_in, now, request, certificate, whole, spelt }
+        let (since_sign_in, since_passkey, now) = (None, None, None);
+        let (whole, spelt) = (None, None);
+        Self { who, since_sign_in, since_passkey, now, request, certificate, whole, spelt }
     }
 
     /// The same at this moment; at none where it can't be the present.
     #[must_use]
     pub fn at(self, now: UnixTime) -> Self {
-        let at = self.who.and_then(|who| who.session.sign_in.moment(now));
+        let since = |at: Option<UnixTime>| at.map(|at| now.since(at));
+        let since_sign_in = since(self.who.and_then(|who| who.session.sign_in.moment(now)));
+        let since_passkey = since(self.who.and_then(|who| who.session.passkey_shown(now)));
         let known = now.is_plausible().then_some(now);
-        Self { since_sign_in: at.map(|at| now.since(at)), now: known, ..self }
+        Self { since_sign_in, since_passkey, now: known, ..self }
     }
 
     /// The same, of whom one decision keeps what it worked out.
@@ -205,11 +210,19 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// What would be true if whoever asks signed in again; `None` where nobody can: a program
-    /// that an operator gave its token does not sign in.
+    /// What would be true if whoever asks signed in again, by whatever they like; `None` where nobody
+    /// can: a program that an operator gave its token does not sign in.
     pub(super) fn after_sign_in(&self) -> Option<Self> {
         let is_of_program = self.who?.session.is_of_program();
-        let since_sign_in = Some(Duration::ZERO);
-        (!is_of_program).then_some(Self { since_sign_in, ..*self })
+        let (since_sign_in, since_passkey) = (Some(Duration::ZERO), None);
+        (!is_of_program).then_some(Self { since_sign_in, since_passkey, ..*self })
+    }
+
+    /// What would be true if whoever asks showed a passkey, which signs them in again; `None` where
+    /// nobody can.
+    pub(super) fn after_passkey(&self) -> Option<Self> {
+        let has_passkeys = self.who?.session.is_own_person_s_browser();
+        let (since_sign_in, since_passkey) = (Some(Duration::ZERO), Some(Duration::ZERO));
+        has_passkeys.then_some(Self { since_sign_in, since_passkey, ..*self })
     }
 }

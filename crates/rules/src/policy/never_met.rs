@@ -31,8 +31,16 @@ impl Policy {
 
     /// The first criterion that is about that: where it stands, and its name.
     pub fn first_about(&self, about: About) -> Option<(Place, &str)> {
-        let mut terms = self.terms_to_judge().map(|(_, term)| term);
-        let term = terms.find(|term| term.criterion.asked().about() == about)?;
+        self.first(|term| term.criterion.asked().about() == about)
+    }
+
+    /// The first criterion that asks for a passkey: where it stands, and its name.
+    pub fn first_of_passkeys(&self) -> Option<(Place, &str)> {
+        self.first(|term| term.criterion.is_of_passkey())
+    }
+
+    fn first(&self, is_it: impl Fn(&Term) -> bool) -> Option<(Place, &str)> {
+        let term = self.terms_to_judge().map(|(_, term)| term).find(|term| is_it(term))?;
         let name = term.name.rsplit(' ').next().unwrap_or_default();
         Some((Place::File(term.span.clone()?), name))
     }

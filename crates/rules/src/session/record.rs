@@ -176,6 +176,19 @@ impl Session {
         matches!(self.sign_in.means, Means::ServiceAccount | Means::AppPassword)
     }
 
+    /// Is it in the browser of somebody of the built-in provider? They alone have passkeys. An app's
+    /// session says how its owner signed in, and nobody shows a passkey there.
+    pub fn is_own_person_s_browser(&self) -> bool {
+        let is_own = matches!(self.sign_in.means, Means::Password | Means::Passkey);
+        is_own && self.app.is_none() && self.actor.is_none()
+    }
+
+    /// When a passkey was shown for it.
+    pub fn passkey_shown(&self, now: UnixTime) -> Option<UnixTime> {
+        let by_passkey = self.sign_in.means == Means::Passkey && self.is_own_person_s_browser();
+        self.sign_in.moment(now).filter(|_| by_passkey)
+    }
+
     /// Is it over when nobody has used it for `session_idle_timeout`? Nobody leaves a program or a TV
     /// unlocked on a desk.
     pub fn ends_when_idle(&self) -> bool {

@@ -3,13 +3,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PROMPT_LOGIN, Params, ProgramRedirect, ProgramRedirectError, Target, TargetError, param,
+    PROMPT_LOGIN, PROMPT_PASSKEY, Params, ProgramRedirect, ProgramRedirectError, Target,
+    TargetError, param,
 };
 use crate::{
     names::{Authority, AuthorityError, Origin},
     people::UnixTimeSeconds,
     plan::Plan,
-    session::{Session, SignIn},
+    session::{Means, Session, SignIn},
     time::UnixTime,
 };
 
@@ -26,6 +27,9 @@ pub enum Goal {
         /// They have to sign in anew, at this moment or later: what is known of them is too old.
         #[serde(default)]
         anew_since: Option<UnixTimeSeconds>,
+        /// What they have to show then.
+        #[serde(default)]
+        proof: Proof,
     },
     /// To give a handle to a program on their machine.
     Program {
@@ -48,6 +52,16 @@ pub enum Goal {
     },
     /// To be signed in at the authenticate host itself.
     Here,
+}
+
+/// What somebody shows who signs in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Proof {
+    /// Whatever their provider asks for.
+    #[default]
+    Any,
+    /// A passkey of the built-in provider, and nothing else.
+    Passkey,
 }
 
 /// Why what a sign-in is for can't be served.
@@ -79,7 +93,9 @@ impl Goal {
     pub fn read(plan: &Plan, params: &Params) -> Result<Self, GoalError> {
         let redirect = params.text(param::REDIRECT_URI).unwrap_or_default();
         // The moment at which the link was signed; signed along, so nobody can take it away.
-        let anew = params.text(param::PROMPT) == Some(PROMPT_LOGIN);
+        let prompt = params.text(param::PROMPT);
+        let proof = if prompt == Some(PROMPT_PASSKEY) { Proof::Passkey } else { Proof::Any };
+        let anew = proof == Proof::Passkey || prompt == Some(PROMPT_LOGIN);
         let issued = params.text(param::ISSUED).filter(|_| anew);
         let anew_since = issued.and_then(|text| text.parse().ok());
         if anew && anew_since.is_none() {
@@ -90,7 +106,7 @@ impl Goal {
             Self::Program { redirect: redirect.into(), host: host.into(), anew_since }
         } else {
             let flow = params.text(param::FLOW).ok_or(GoalError::NoFlow)?;
-            Self::Page { target: redirect.into(), flow: flow.into(), anew_since }
+            Self::Page { target: redirect.into(), flow: flow.into(), anew_since, proof }
         };
         goal.check(plan)?;
         Ok(goal)
@@ -118,6 +134,11 @@ impl Goal {
         matches!(self, Self::Page { anew_since: Some(_), .. })
     }
 
+    /// Does nothing but a passkey do?
+    pub const fn asks_for_passkey(&self) -> bool {
+        matches!(self, Self::Page { proof: Proof::Passkey, .. })
+    }
+
     /// Does a session do that is known already? A program's next one has to begin anew; how its person
     /// shows who they are then is up to whoever signs them in.
     pub fn takes(&self, session: &Session, now: UnixTime) -> bool {
@@ -129,11 +150,15 @@ impl Goal {
         }
     }
 
-    /// Is this sign-in new enough for it? Ours and the provider's clock may be this far apart.
+    /// Is this sign-in new enough for it, and by what it asks for? Ours and the provider's clock may be
+    /// this far apart.
     ///
     /// Read as policy reads it: what is let through here and refused there goes in circles.
     pub fn is_met_by(&self, sign_in: SignIn, now: UnixTime, skew: Duration) -> bool {
         let Self::Page { anew_since: Some(since), .. } = self else { return true };
+        if self.asks_for_passkey() && sign_in.means != Means::Passkey {
+            return false;
+        }
         sign_in.moment(now).is_some_and(|at| at.plus(skew).seconds() >= *since)
     }
 

@@ -20,13 +20,16 @@ pub struct Imagined {
     pub claims: Claims,
     /// When they showed who they are; `None` for just now.
     pub signed_in_at: Option<UnixTime>,
+    /// When they showed a passkey of the built-in provider for it; `None` for none.
+    pub passkey_at: Option<UnixTime>,
 }
 
 impl Imagined {
     /// Signed in with the provider of this id, as it would have been. Who is in groups is known to
     /// our own store.
     pub fn signed_in(&self, provider_id: &str, now: UnixTime) -> SignedIn {
-        let Self { id, email, groups, claims, signed_in_at } = self;
+        let Self { id, email, groups, claims, signed_in_at, passkey_at } = self;
+        let provider_id = if passkey_at.is_some() { BUILTIN } else { provider_id };
         let own = groups.is_some() || provider_id == BUILTIN;
         let id = [id, email].into_iter().find(|id| !id.is_empty());
         let id = id.map_or_else(|| "somebody".into(), Clone::clone);
@@ -35,11 +38,12 @@ impl Imagined {
             let email = email.to_lowercase().into(); // as our own store keeps it
             let added_at = now.seconds();
             let member = Member { id, email, groups, added_at, ..Member::default() };
-            (Means::Password, member_as_person(&member))
+            let means = passkey_at.map_or(Means::Password, |_| Means::Passkey);
+            (means, member_as_person(&member))
         } else {
             (Means::Provider, stranger(id, email.clone()))
         };
-        let at = Some(signed_in_at.unwrap_or(now).seconds());
+        let at = Some(passkey_at.or(*signed_in_at).unwrap_or(now).seconds());
         let sign_in = SignIn { means, at };
         let told = Authentication { person, claims: claims.clone(), sign_in };
         told.begin(SessionId::from_random([0; 16]), provider_id, now, UnixTime::MAX)

@@ -48,7 +48,7 @@ pub use device::DeviceCookie;
 pub use flow::{AuthorizationResponse, Failure, Pending, Redeeming};
 pub use form::ParamsError;
 pub use github::{GitHubAnswers, claims_of_github};
-pub use goal::{Goal, GoalError};
+pub use goal::{Goal, GoalError, Proof};
 pub use id_token::{CLOCK_SKEW, IdTokenExpected, IdTokenFault, check_id_token};
 pub use imagined::Imagined;
 pub use logout_token::{LogoutToken, LogoutTokenFault, check_logout_token};
@@ -63,6 +63,8 @@ pub use target::{Target, TargetError, serves};
 
 /// Whoever is known signs in again (OIDC Core §3.1.2.1).
 pub const PROMPT_LOGIN: &str = "login";
+/// Whoever is known shows a passkey, whatever they signed in with. Ours.
+pub const PROMPT_PASSKEY: &str = "passkey";
 /// Where a browser lands on the authenticate host to sign in.
 pub const SIGN_IN: &str = "/.pomerium/sign_in";
 /// Where a browser lands on a route's host with its new handle.
@@ -113,7 +115,8 @@ pub mod param {
     pub const SIGNATURE: &str = "pomerium_signature";
     /// Ours: which [`BrowserBinding`](super::BrowserBinding) the callback needs.
     pub const FLOW: &str = "usher_flow";
-    /// Ours: `login` where a session that is known will not do (OIDC Core §3.1.2.1, `prompt`).
+    /// Ours: `login` where a session that is known will not do (OIDC Core §3.1.2.1, `prompt`),
+    /// `passkey` where nothing but a passkey does.
     pub const PROMPT: &str = "usher_prompt";
     /// Ours: whose sessions a signed sign-out ends.
     pub const PERSON: &str = "usher_person";

@@ -234,10 +234,11 @@ fn policy_test(test: &PolicyTest) -> String {
     let shown = test.certificate.as_ref().and_then(|chain| chain.certificate());
     let shows = shown.map(|shown| format!(", shows {}", shown.subject)).unwrap_or_default();
     let device = test.device.as_ref().map(|device| format!(", on {device:?}")).unwrap_or_default();
+    let passkey = test.passkey.map(|ago| format!(", passkey {ago:?}")).unwrap_or_default();
     let calls = test.tool.as_ref().map(|tool| format!(", calls `{tool}`")).unwrap_or_default();
     format!(
         "  test {method} {authority}{target} from {source} at {time:?} {fields:?}: {who}, signed in \
-         {signed_in:?}{device}{shows}{calls}; expects {expect} {reason}\n"
+         {signed_in:?}{passkey}{device}{shows}{calls}; expects {expect} {reason}\n"
     )
 }
 

@@ -353,6 +353,7 @@ pub const ROUTE: &[Row] = &[
     ("tests.user", TEST, "one", "two"),
     ("tests.groups", TEST, "[one]", "[two]"),
     ("tests.claims", TEST, "{one: 1}", "{one: 2}"),
+    ("tests.passkey", "tests: [{expect: deny, user: one, {}}]", "1m", "2m"),
     ("tests.signed_in", "tests: [{expect: deny, user: one, {}}]", "1m", "2m"),
     ("tests.device", "tests: [{expect: deny, user: one, {}}]", "{type: any}", "{is: two}"),
     ("tests.method", TEST, "PUT", "GET"),

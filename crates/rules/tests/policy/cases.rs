@@ -9,7 +9,7 @@ use usher_rules::{
         Certificate, ClientCertificate, Facts, Finding, Policy, RequestFacts, WrongCertificate,
     },
     problem::{Place, Problem, Severity},
-    session::{DeviceCredential, Enrolment, Means, ShownDevice, SignedIn},
+    session::{DeviceCredential, Enrolment, Means, ShownDevice, SignIn, SignedIn},
     time::UnixTime,
     unproven::{Unproven, Why},
 };
@@ -149,6 +149,12 @@ impl<'a> Row<'a> {
                     let at = NOW.seconds().checked_add_signed(-ago);
                     row.who.as_mut().unwrap().session.sign_in.at = at;
                 }
+                "password" => row.sign_in().means = Means::Password,
+                "passkey" => row.sign_in().means = Means::Passkey,
+                "app" => {
+                    let app = serde_json::from_str(r#"{"token":"","server":"","user":"","client":"","device":"","device_id":"","by":"Page"}"#).unwrap();
+                    row.who.as_mut().unwrap().session.app = Some(app);
+                }
                 "service-account" => {
                     row.who.as_mut().unwrap().session.sign_in.means = Means::ServiceAccount;
                 }
@@ -167,6 +173,10 @@ impl<'a> Row<'a> {
             }
         }
         row
+    }
+
+    fn sign_in(&mut self) -> &mut SignIn {
+        &mut self.who.as_mut().unwrap().session.sign_in
     }
 
     fn doubt(&mut self, claim: &str, values: Vec<Value>, why: Why) {

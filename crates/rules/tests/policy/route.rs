@@ -7,15 +7,15 @@ use usher_rules::{
     problem::Problem,
 };
 
-/// The recorded configs' own: what a config needs besides routes.
+/// The recorded configs' own: what a config needs besides routes. With people of ours beside, who have
+/// passkeys.
 const BASE: &str = "\
 authenticate_service_url: https://authenticate.example.com
 shared_secret: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
 cookie_secret: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
-idp_provider: oidc
-idp_provider_url: https://idp.example.com
-idp_client_id: client
-idp_client_secret: secret
+idp_providers:
+- {idp_provider: oidc, idp_provider_url: https://idp.example.com, idp_client_id: client, idp_client_secret: secret}
+- {idp_provider: builtin}
 insecure_server: true
 routes:
 - from: https://app.example.com

@@ -194,6 +194,7 @@ impl Door {
             }
             Verdict::SignIn => self.ask_to_sign_in(request, Prompt::IfNeeded).await,
             Verdict::SignInAgain => self.ask_to_sign_in(request, Prompt::Login).await,
+            Verdict::ShowPasskey => self.ask_to_sign_in(request, Prompt::Passkey).await,
             Verdict::ShowDevice if reader_of(request) == Reader::Program => {
                 unauthenticated(known, Preference::Json)
             }
@@ -331,7 +332,7 @@ fn refuse_message(request: &Identified<'_>, decision: &Decision) -> Response<Bod
         return message::denied(id.as_ref(), known.seen.id());
     }
     let mut response = unauthenticated(known, Preference::Json);
-    if decision.verdict != Verdict::SignInAgain {
+    if !matches!(decision.verdict, Verdict::SignInAgain | Verdict::ShowPasskey) {
         let plain = HeaderValue::from_static("Bearer realm=\"usher\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, plain);
     }

@@ -128,6 +128,8 @@ pub enum Prompt {
     IfNeeded,
     /// Everybody: what is known is too old.
     Login,
+    /// Everybody, for a passkey and nothing else.
+    Passkey,
 }
 
 /// A navigation that needs somebody to sign in. Made by [`SignInNeeded::on`] alone: everybody asks

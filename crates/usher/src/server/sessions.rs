@@ -3,11 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::MissedTickBehavior;
+
 use super::each_core::Core;
 use crate::{
     jellyfin::Pairing,
     request::{Chore, forward::RECHECK},
-    signin::SignInRoom,
+    signin::{LogoutTeller, SignInRoom},
 };
 
 /// How often it is looked about whom a provider is to be asked again.
@@ -25,9 +27,14 @@ pub(super) fn keep(core: &Core, own: Arc<SignInRoom>, pairing: Arc<Pairing>) {
     supervisor.keep(Chore::Logouts, move || {
         let (own, door, clock) = (Arc::clone(&told), Arc::clone(&plan), Arc::clone(&time));
         async move {
+            let mut teller = LogoutTeller::new(own, clock);
+            let mut look = tokio::time::interval(LOOK_AT_SESSIONS);
+            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
-                tokio::time::sleep(LOOK_AT_SESSIONS).await;
-                own.tell_apps(&door.plan(), &*clock).await;
+                tokio::select! {
+                    _ = look.tick() => teller.look(door.plan()).await,
+                    () = teller.go_on() => {}
+                }
             }
         }
     });

@@ -22,12 +22,12 @@ use usher_rules::{
 
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer, app_passwords, binding,
-    passkeys::{LONGEST_ANSWER, has_own_people, takes_passwords},
+    passkeys::{LONGEST_ANSWER, MADE_AT, has_own_people, takes_passwords},
     random, second, workers,
 };
 use crate::request::{Body, EventName, Prompt, identify::StoreError};
 
-pub(super) const PAGE: &str = "/.pomerium/account";
+pub(super) const PAGE: &str = MADE_AT;
 /// How long ago somebody may have signed in who changes what they sign in with.
 const RECENT: Duration = Duration::from_secs(15 * 60);
 /// The hidden field of a form that removes a passkey.

@@ -20,8 +20,8 @@ use usher_rules::{
     names::Origin,
     plan::{BUILTIN, Level},
     signin::{
-        BindingUse, BrowserBinding, Goal, Params, SIGN_IN, Target, UrlRefusal, param, same_origin,
-        sign_url,
+        BindingUse, BrowserBinding, Goal, Params, Proof, SIGN_IN, Target, UrlRefusal, param,
+        same_origin, sign_url,
     },
 };
 
@@ -313,7 +313,7 @@ impl Errand {
     fn goal(&self) -> Option<Goal> {
         let (target, flow) = (self.target.as_ref()?, self.flow.as_ref()?);
         let target = target.to_string().into();
-        Some(Goal::Page { target, flow: (&**flow).into(), anew_since: None })
+        Some(Goal::Page { target, flow: (&**flow).into(), anew_since: None, proof: Proof::Any })
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     Ask, NO_RANDOM, SignInRoom, answer,
     binding::{self, FORM_LIFE},
     choose,
-    passkeys::{LONGEST_ANSWER, takes_passwords},
+    passkeys::{LONGEST_ANSWER, MADE_AT, takes_passwords},
     random,
     sessions::not_served,
     workers,
@@ -64,9 +64,17 @@ impl SignInRoom {
     ) -> Response<Body> {
         let host = goal.host(ask.plan());
         let (challenge, ways) = (self.sign_in_challenge(ask, flow), choose::ways(ask));
-        let (passwords, challenge) = (takes_passwords(ask), challenge.as_deref());
-        let (ways, contact) = (&*ways, ask.contact());
-        let page = SignIn { host: &host, email, error, flow, passwords, challenge, ways, contact };
+        let page = SignIn {
+            host: &host,
+            email,
+            error,
+            flow,
+            passwords: takes_passwords(ask) && !goal.asks_for_passkey(),
+            challenge: challenge.as_deref(),
+            account: goal.asks_for_passkey().then(|| Link::new(MADE_AT)),
+            ways: &ways,
+            contact: ask.contact(),
+        };
         let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
@@ -117,7 +125,7 @@ impl SignInRoom {
         if let Some(answer) = answer.filter(|answer| !answer.is_empty()) {
             return self.passkey_posted(ask, (&goal, flow), answer).await;
         }
-        if !takes_passwords(ask) {
+        if !takes_passwords(ask) || goal.asks_for_passkey() {
             return self.refused(ask, &goal, flow, email, PasswordRefusal::Wrong);
         }
         if let Some(response) = self.code_posted(ask, (&goal, flow), &form).await {

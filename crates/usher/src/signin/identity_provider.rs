@@ -207,7 +207,7 @@ impl IdentityProvider for Hosted<'_> {
     fn begin<'a>(&'a self, needed: &'a SignInNeeded<'_>) -> BoxFuture<'a, Response<Body>> {
         Box::pin(async move {
             let SignInNeeded { plan, authority, target, request_id, now, .. } = *needed;
-            if needed.prompt == Prompt::Login {
+            if needed.prompt != Prompt::IfNeeded {
                 // It would answer at once with what it knows, and the browser would go in circles.
                 let (try_again, receipt) = (usher_pages::Link::new(target), receipt(needed));
                 let why = "This page asks for a recent sign-in. Sign out and sign in again.";

@@ -100,6 +100,7 @@ pub use self::{
         Change, Examinations, Examined, Finding, Job, Mending, NotBegun, Offer, Standing,
     },
     identity_provider::{Reception, reception, try_provider},
+    openid::LogoutTeller,
     provider::ProviderError,
 };
 

@@ -3,7 +3,7 @@
 //! A challenge is sealed: it says until when it counts and for whom it is, opens for the browser
 //! that it was given to alone, and counts once.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::Response;
@@ -21,6 +21,8 @@ use usher_rules::{
 use super::{Ask, SignInRoom, random};
 use crate::request::{Body, identify::NotOnce};
 
+/// Where people of ours make passkeys.
+pub(super) const MADE_AT: &str = "/.pomerium/account";
 /// How long a challenge counts, as the real server's do.
 const CHALLENGE_LIFE: Duration = Duration::from_secs(15 * 60);
 /// The longest answer of a browser that is read, in octets.
@@ -50,8 +52,7 @@ impl SignInRoom {
 
     /// An RP id is a domain: no address of a network has passkeys (§5.1.2).
     pub(super) fn challenge(&self, ask: &Ask, flow: &str, user: &str) -> Option<String> {
-        let host = &ask.authority().host;
-        if host.is_ipv6() || host.as_str().parse::<IpAddr>().is_ok() {
+        if ask.authority().host.is_address() {
             return None;
         }
         let over_at = ask.wall().plus(CHALLENGE_LIFE).seconds();

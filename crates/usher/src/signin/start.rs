@@ -4,9 +4,10 @@ use http::{Method, Response, StatusCode};
 use usher_pages::NotFound;
 use usher_rules::{
     names::Origin,
+    plan::BUILTIN,
     signin::{
-        BindingUse, BrowserBinding, CALLBACK, Dependents, Goal, PROMPT_LOGIN, Params,
-        ProgramRedirect, SIGN_IN, param, sign_url,
+        BindingUse, BrowserBinding, CALLBACK, Dependents, Goal, PROMPT_LOGIN, PROMPT_PASSKEY,
+        Params, ProgramRedirect, SIGN_IN, param, sign_url,
     },
 };
 
@@ -24,14 +25,17 @@ impl SignInRoom {
         let own = Origin::of(authority);
         let here = own.host == plan.sign_in.authenticate.host;
         let base = format!("{}{SIGN_IN}", if here { &own } else { &plan.sign_in.authenticate });
+        let (provider, prompt) = match prompt {
+            Prompt::IfNeeded => (&*needed.provider, None),
+            Prompt::Login => (&*needed.provider, Some(PROMPT_LOGIN)),
+            Prompt::Passkey => (BUILTIN, Some(PROMPT_PASSKEY)),
+        };
         let mut params = vec![
-            (param::IDP_ID, &*needed.provider),
+            (param::IDP_ID, provider),
             (param::REDIRECT_URI, &wanted.page),
             (param::FLOW, &binding.id),
         ];
-        if prompt == Prompt::Login {
-            params.push((param::PROMPT, PROMPT_LOGIN));
-        }
+        params.extend(prompt.map(|prompt| (param::PROMPT, prompt)));
         let mut response = answer::found(&sign_url(&self.keys, &base, &params, now.wall));
         let held = (&*plan.cookie.name, fields);
         binding::set(&mut response, (BindingUse::Hop, &binding), held, now.wall);

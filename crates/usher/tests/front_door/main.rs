@@ -44,6 +44,7 @@ mod farewells;
 mod films;
 mod footguns;
 mod forged_ways;
+mod fresh_passkeys;
 mod guesses;
 mod health_checks;
 mod held_apps;

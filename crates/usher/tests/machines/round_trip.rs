@@ -12,7 +12,7 @@ use usher_rules::{
     session::{Keys, SessionId},
     signin::{
         AuthorizationResponse, BINDINGS_PER_BROWSER, BindingUse, BrowserBinding, Failure, Goal,
-        Pending, surplus_cookies,
+        Pending, Proof, surplus_cookies,
     },
 };
 
@@ -105,7 +105,8 @@ impl World {
         self.sets(browser, &prefix, (name, binding.value.into()));
         let random = std::array::from_fn(|_| self.dice.octets());
         let target = "https://tv.test/film".into();
-        let goal = Goal::Page { target, flow: binding.id.clone(), anew_since: None };
+        let flow = binding.id.clone();
+        let goal = Goal::Page { target, flow, anew_since: None, proof: Proof::Any };
         let pending = Pending::start(&random, &provider("one"), goal, now);
         let sealed = pending.seal(&self.keys, COOKIE_NAME, self.dice.octets());
         let name = Pending::cookie_name(COOKIE_NAME, pending.state());

@@ -108,6 +108,7 @@ const OF_POLICIES: &[&str] = &[
     "http_path",
     "invalid_client_certificate",
     "mcp_tool",
+    "passkey_within",
     "reject",
     "signed_in_within",
     "source_ip",

@@ -33,6 +33,8 @@ keys! {
     TEST_CLAIMS: AnyKind = any("claims", Own).guards();
     /// How long ago they signed in; else just now.
     TEST_SIGNED_IN: Duration = duration("signed_in", Own).guards();
+    /// How long ago they showed a passkey of the built-in provider; else they have shown none.
+    TEST_PASSKEY: Duration = duration("passkey", Own).guards();
     /// The device that their session was proven on.
     TEST_DEVICE: Object = object("device", TESTED_DEVICE, Own).guards();
     /// What they ask with.
@@ -53,7 +55,7 @@ keys! {
     TEST_HEADERS: Map = map("headers", Own).guards();
     /// What is to be decided.
     TEST_EXPECT: Word =
-        word("expect", &["allow", "deny", "sign-in", "sign-in-again", "show-certificate", "show-device"], Yes, Own).guards();
+        word("expect", &["allow", "deny", "sign-in", "sign-in-again", "show-passkey", "show-certificate", "show-device"], Yes, Own).guards();
     /// A reason that has to be among those of the decision: `groups-unauthorized` …
     TEST_REASON: Text = text("reason", Own).guards();
 }

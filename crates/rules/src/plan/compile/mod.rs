@@ -28,6 +28,7 @@ mod openid_clients;
 mod outbound;
 mod own_client;
 mod pairs;
+mod passkeys;
 mod placeholder;
 mod policy_tests;
 mod provider;
@@ -49,7 +50,7 @@ mod upgrades;
 use std::sync::Arc;
 
 use self::{rego::Rego, tunnel::Carries};
-use super::{HostPattern, HostTable, Plan, Route, SignIn};
+use super::{HostPattern, HostTable, OpenIdClient, Plan, Route, SignIn};
 use crate::{
     config::{Draft, Files, Section, keys::global},
     policy,
@@ -111,7 +112,7 @@ pub fn compile_with(
     let sign_in = Compiler { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
     let openid_clients = Compiler { keys: &globals, files, problems: &mut problems }
         .openid_clients(sign_in.as_ref());
-    bearer::find(&globals, (&sections, &compiled), sign_in.as_ref(), &mut problems);
+    of_people(&globals, (&sections, &compiled), &openid_clients, sign_in.as_ref(), &mut problems);
     loops::find(&listen, sign_in.as_ref(), (&sections, &compiled), &mut problems);
     let routes = served(routes, sign_in.as_ref(), || no_routes(is_empty), &mut problems);
     let autocert = Compiler { keys: &globals, files, problems: &mut problems }
@@ -158,6 +159,18 @@ fn trusted_hops(globals: &Section) -> u32 {
 
 fn holds_error(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)
+}
+
+/// What of the routes and clients rests on who signs in, and where.
+fn of_people(
+    globals: &Section,
+    (sections, compiled): (&[Section], &[Option<Arc<Route>>]),
+    clients: &[OpenIdClient],
+    sign_in: Option<&SignIn>,
+    problems: &mut Vec<Problem>,
+) {
+    bearer::find(globals, (sections, compiled), sign_in, problems);
+    passkeys::find((sections, compiled), clients, sign_in, problems);
 }
 
 /// Which routes a host has.

@@ -63,6 +63,7 @@ impl Compiler<'_> {
             at: keys.source.place(&keys.at),
             who: who?,
             signed_in: keys.get(&TEST_SIGNED_IN),
+            passkey: keys.get(&TEST_PASSKEY),
             device: device?,
             method: method?,
             authority: authority?,
@@ -80,13 +81,19 @@ impl Compiler<'_> {
     /// Who asks; `Some(None)` for nobody.
     fn test_imagined(&mut self, keys: &Section) -> Option<Option<Imagined>> {
         let named: [&'static Key; 4] = [&TEST_EMAIL, &TEST_USER, &TEST_GROUPS, &TEST_CLAIMS];
+        let spans: [&'static Key; 2] = [&TEST_SIGNED_IN, &TEST_PASSKEY];
+        let mut given = spans.into_iter().filter(|key| keys.given(key).is_some());
+        let (span, other) = (given.next(), given.next());
+        if let (Some(_), Some(_)) = (span, other) {
+            let help = "keep one of them: who shows a passkey signs in by it";
+            self.wrong_test(keys, "this test has both `signed_in` and `passkey`", help);
+            return None;
+        }
         if named.iter().all(|key| keys.given(key).is_none()) {
-            if keys.given(&TEST_SIGNED_IN).is_some() {
-                let help = "say who: `email: ann@example.com`";
-                self.wrong_test(keys, "this test has a `signed_in` of nobody", help);
-                return None;
-            }
-            return Some(None);
+            let Some(span) = span else { return Some(None) };
+            let what = format!("this test has a `{}` of nobody", span.name);
+            self.wrong_test(keys, &what, "say who: `email: ann@example.com`");
+            return None;
         }
         let claims = match keys.get(&TEST_CLAIMS).map(value_of) {
             None => Claims::default(),
@@ -105,6 +112,7 @@ impl Compiler<'_> {
             groups,
             claims,
             signed_in_at: None,
+            passkey_at: None,
         }))
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{About, Doubt, Fact, Question, Reason, UNAUTHENTICATED, Who, Written};
+use super::{About, Criterion, Doubt, Fact, Question, Reason, UNAUTHENTICATED, Who, Written};
 use crate::{
     config::duration,
     policy::{facts::Facts, report::Report},
@@ -8,7 +8,7 @@ use crate::{
 };
 
 criteria! {
-    Session: AuthenticatedUser, SignedInWithin;
+    Session: AuthenticatedUser, SignedInWithin, PasskeyWithin;
 }
 
 /// `authenticated_user`: somebody with an id.
@@ -59,17 +59,7 @@ impl Question for SignedInWithin {
     type Of = SinceSignIn;
 
     fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
-        let span = written.data.text().and_then(|text| duration::parse(text).ok());
-        let span = span.filter(|span| *span >= SHORTEST);
-        if span.is_none() {
-            report.error(
-                "U333",
-                &written.data.span,
-                format!("`{}` takes a span of time, of two minutes at least", written.name),
-                "write `10m`, `1h30m` …",
-            );
-        }
-        span.map(Self)
+        span(written, report).map(Self)
     }
 
     fn holds(&self, since: Option<Duration>, doubt: Doubt) -> bool {
@@ -85,6 +75,71 @@ impl Question for SignedInWithin {
             Some(since) => format!("signed in {since:?} ago"),
             None => "nobody vouches for when they signed in".into(),
         }
+    }
+}
+
+fn span(written: &Written<'_>, report: &mut Report<'_>) -> Option<Duration> {
+    let span = written.data.text().and_then(|text| duration::parse(text).ok());
+    let span = span.filter(|span| *span >= SHORTEST);
+    if span.is_none() {
+        report.error(
+            "U333",
+            &written.data.span,
+            format!("`{}` takes a span of time, of two minutes at least", written.name),
+            "write `10m`, `1h30m` …",
+        );
+    }
+    span
+}
+
+/// `passkey_within`: whoever asks has shown a passkey of the built-in provider not long ago, however
+/// they signed in before. Ours.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct PasskeyWithin(Duration);
+
+impl Question for PasskeyWithin {
+    const NAME: &'static str = "passkey_within";
+    const MEANT: &'static [(&'static str, &'static str)] =
+        &[("passkey", Self::NAME), ("webauthn", Self::NAME)];
+    const REASONS: [&'static str; 2] = ["passkey-recent", "passkey-too-old"];
+    type Of = SincePasskey;
+
+    fn read(written: &Written<'_>, report: &mut Report<'_>) -> Option<Self> {
+        span(written, report).map(Self)
+    }
+
+    fn holds(&self, since: Option<Duration>, doubt: Doubt) -> bool {
+        since.map_or(doubt == Doubt::Differs, |since| since < self.0)
+    }
+
+    fn in_words(&self) -> String {
+        format!("a passkey was shown less than {:?} ago", self.0)
+    }
+
+    fn found(&self, since: Option<Duration>) -> String {
+        match since {
+            Some(since) => format!("a passkey was shown {since:?} ago"),
+            None => "the session was begun without a passkey of ours".into(),
+        }
+    }
+}
+
+impl Criterion {
+    /// Does it ask for a passkey?
+    pub(in crate::policy) const fn is_of_passkey(&self) -> bool {
+        matches!(self, Self::Session(Any::PasskeyWithin(_)))
+    }
+}
+
+/// How long ago somebody showed a passkey; `None` where the session has none.
+pub(in crate::policy) struct SincePasskey;
+
+impl Fact for SincePasskey {
+    type Seen<'a> = Option<Duration>;
+    const ABOUT: About = About::Person;
+
+    fn of(facts: &Facts<'_>) -> Result<Option<Duration>, (Reason, &'static str)> {
+        facts.who.map(|_| facts.since_passkey).ok_or((UNAUTHENTICATED, "nobody is signed in"))
     }
 }
 
@@ -104,7 +159,7 @@ impl Fact for SinceSignIn {
 mod tests {
     use std::time::Duration;
 
-    use super::{Doubt, Question as _, SignedInWithin};
+    use super::{Doubt, PasskeyWithin, Question as _, SignedInWithin};
 
     #[test]
     fn a_sign_in_is_recent_to_its_last_second_and_without_a_moment_never() {
@@ -114,9 +169,11 @@ mod tests {
             (Some(600), false, false, "too old"),
             (None, false, true, "nobody knows: it lets in on no side"),
         ] {
-            let (within, since) = (SignedInWithin(Duration::from_secs(600)), since.map(Duration::from_secs));
-            assert_eq!(within.holds(since, Doubt::Fails), lets_in, "{why}");
-            assert_eq!(within.holds(since, Doubt::Differs), keeps_out, "{why}");
+            let (span, since) = (Duration::from_secs(600), since.map(Duration::from_secs));
+            for (doubt, expected) in [(Doubt::Fails, lets_in), (Doubt::Differs, keeps_out)] {
+                assert_eq!(SignedInWithin(span).holds(since, doubt), expected, "{why}");
+                assert_eq!(PasskeyWithin(span).holds(since, doubt), expected, "passkey: {why}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{AuthorizationResponse, Failure, Failure::*, Pending};
 use crate::{
     plan::{OidcProvider, ProviderKind},
     session::test_keys,
-    signin::Goal,
+    signin::{Goal, Proof},
     time::UnixTime,
 };
 
@@ -169,8 +169,12 @@ fn a_parameter_that_comes_twice_makes_an_answer_nobody_s() {
 #[test]
 fn what_is_left_of_a_flow_is_its_page_and_opens_as_nothing_else() {
     let keys = test_keys();
-    let page =
-        |target: &str| Goal::Page { target: target.into(), flow: "f".into(), anew_since: None };
+    let page = |target: &str| Goal::Page {
+        target: target.into(),
+        flow: "f".into(),
+        anew_since: None,
+        proof: Proof::Any,
+    };
     let left = Pending::over(&keys, "c1", &page("https://tv.example/x"), [4; 12], START).unwrap();
     assert!(left.starts_with("1900."), "{left}");
     assert_eq!(Pending::page_of(&keys, "c1", &left).as_deref(), Some("https://tv.example/x"));

@@ -33,7 +33,7 @@ pub struct Who {
     pub member: Option<String>,
 
     /// A program with a token of its own, as `usher service-account list` names it
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["member", "email", "user", "groups", "claims", "signed_in", "request_id", "replay"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["member", "email", "user", "groups", "claims", "signed_in", "passkey", "request_id", "replay"])]
     pub service_account: Option<String>,
 
     /// Somebody with this address
@@ -56,6 +56,10 @@ pub struct Who {
     /// How long ago they signed in, such as `20m` [default: just now]
     #[arg(long, value_name = "SPAN", conflicts_with_all = ["request_id", "replay"])]
     pub signed_in: Option<String>,
+
+    /// How long ago they showed a passkey of the built-in provider, such as `5m` [default: never]
+    #[arg(long, value_name = "SPAN", conflicts_with_all = ["signed_in", "request_id", "replay"])]
+    pub passkey: Option<String>,
 
     /// The address that the request comes from
     #[arg(long, value_name = "IP", default_value = "203.0.113.7")]
@@ -217,7 +221,10 @@ impl Who {
     ) -> Result<Option<Imagined>, Failure> {
         let member = self.member.as_ref().map(|email| member(&dir()?, email)).transpose()?;
         let is_named = self.email.is_some() || self.user.is_some() || !self.groups.is_empty();
-        if member.is_none() && !is_named && self.claims.is_empty() && self.signed_in.is_none() {
+        let spans = [&self.signed_in, &self.passkey];
+        let is_somebody =
+            is_named || !self.claims.is_empty() || spans.iter().any(|it| it.is_some());
+        if member.is_none() && !is_somebody {
             return Ok(None);
         }
         let groups = (!self.groups.is_empty())
@@ -232,12 +239,13 @@ impl Who {
             },
             |member| (member.id, member.email),
         );
-        let signed_in_at = self.signed_in.as_ref().map(|span| {
+        let moment = |span: &String| {
             let ago = duration::parse(span).map_err(|_| Unclear::Span(span.clone()))?;
             Ok::<_, Unclear>(at.minus(ago))
-        });
-        let signed_in_at = signed_in_at.transpose()?;
-        Ok(Some(Imagined { id, email, groups, claims: self.claims()?, signed_in_at }))
+        };
+        let [signed_in_at, passkey_at] = spans.map(|span| span.as_ref().map(moment).transpose());
+        let (signed_in_at, passkey_at, claims) = (signed_in_at?, passkey_at?, self.claims()?);
+        Ok(Some(Imagined { id, email, groups, claims, signed_in_at, passkey_at }))
     }
 
     fn claims(&self) -> Result<Claims, Unclear> {

@@ -217,6 +217,9 @@ fn judged_words(Judged { explanation, after, by, opened, .. }: &Judged<'_>) -> S
         (Verdict::SignInAgain, _) => {
             "their sign-in is too old: a browser is sent to sign in again, a program gets 401".into()
         }
+        (Verdict::ShowPasskey, _) => {
+            "no passkey was shown, or too long ago: a browser is sent to show one, a program gets 401".into()
+        }
         (Verdict::ShowCertificate, _) => {
             "no client certificate that counts was shown: 495".into()
         }
@@ -302,6 +305,7 @@ impl Shown<'_> {
         let begins = match verdict {
             Verdict::Allow => return Ok(()),
             Verdict::SignInAgain => return writeln!(f, "  to enter sign in again"),
+            Verdict::ShowPasskey => return writeln!(f, "  to enter show a passkey"),
             Verdict::SignIn => "sign in, as somebody with\n",
             Verdict::ShowCertificate => "show a client certificate, as somebody with\n",
             Verdict::ShowDevice => "show a device, as somebody with\n",

@@ -248,12 +248,12 @@ impl Standing {
                 Ok(())
             }
             Verdict::SignIn if has_expired => Err(PermitEnd::SessionExpired),
-            Verdict::SignInAgain
+            Verdict::SignInAgain | Verdict::ShowPasskey
                 if stream == Stream::TunnelAfterSession && !route.after_session().is_zero() =>
             {
                 Ok(())
             }
-            Verdict::SignInAgain => Err(PermitEnd::SessionExpired),
+            Verdict::SignInAgain | Verdict::ShowPasskey => Err(PermitEnd::SessionExpired),
             Verdict::ShowCertificate => Err(PermitEnd::CertificateOver),
             Verdict::SignIn | Verdict::ShowDevice | Verdict::Deny => Err(PermitEnd::PolicyChanged),
         }

@@ -75,7 +75,10 @@ impl Decided<'_> {
             KeptDecisions::All => true,
             // Strangers who have yet to sign in are no refusal, and could fill the disk.
             KeptDecisions::Refused => match judgement.decision.verdict {
-                Verdict::Deny | Verdict::SignInAgain | Verdict::ShowDevice => true,
+                Verdict::Deny
+                | Verdict::SignInAgain
+                | Verdict::ShowPasskey
+                | Verdict::ShowDevice => true,
                 Verdict::Allow | Verdict::SignIn | Verdict::ShowCertificate => false,
             },
         }

@@ -53,6 +53,8 @@ impl SignInRoom {
             Verdict::SignInAgain if since(ask).is_none() => {
                 self.sign_in_for(ask, &request, Prompt::Login).await
             }
+            // Who comes back from it has shown one, so that nobody goes in circles.
+            Verdict::ShowPasskey => self.sign_in_for(ask, &request, Prompt::Passkey).await,
             Verdict::SignIn
             | Verdict::SignInAgain
             | Verdict::ShowDevice

@@ -1,8 +1,7 @@
 //! Apps are told that a session ended in which they got a grant (Back-Channel Logout 1.0 §2.5).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, stream};
 use http::{Request, header};
 use usher_rules::{
     openid::{Logout, LogoutAnswer, LogoutStep, LogoutsDue, MOST_LOGOUTS, logout_token},
@@ -10,20 +9,28 @@ use usher_rules::{
     time::Clock,
 };
 
-use super::{super::provider::Http, issuer_of};
+use super::{super::provider::Http, errands::Errands, issuer_of};
 use crate::{
     request::{EventName, Named, SignInNote},
-    signin::{NO_RANDOM, PATIENCE, ProviderError, SignInRoom, random},
+    signin::{NO_RANDOM, ProviderError, SignInRoom, random},
 };
 
-/// How many apps are spoken with at once.
-const AT_ONCE: usize = 8;
+/// How long an app may take to answer one: it has to end a session, and nobody waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// One pass over what is due.
-struct Pass<'a> {
-    room: &'a SignInRoom,
-    plan: &'a Plan,
-    clock: &'a dyn Clock,
+/// Tells apps of the sessions that ended, and keeps what could not be told for later. What was told may
+/// be told again after a crash: it names itself anew, and ends what has ended.
+pub struct LogoutTeller {
+    room: Arc<SignInRoom>,
+    clock: Arc<dyn Clock>,
+    errands: Errands,
+}
+
+/// One look at what is due.
+struct Pass {
+    room: Arc<SignInRoom>,
+    plan: Arc<Plan>,
+    clock: Arc<dyn Clock>,
     http: Http,
 }
 
@@ -35,22 +42,32 @@ enum NotTold {
     Refused(String),
 }
 
-impl SignInRoom {
-    /// Tells apps of the sessions that ended, and keeps what could not be told for later. To be called
-    /// every second. What was told may be told again after a crash: it names itself anew, and ends what
-    /// has ended.
-    pub async fn tell_apps(&self, plan: &Plan, clock: &dyn Clock) {
-        let now = clock.now();
+impl LogoutTeller {
+    /// One that has told nobody yet.
+    pub fn new(room: Arc<SignInRoom>, clock: Arc<dyn Clock>) -> Self {
+        Self { room, clock, errands: Errands::default() }
+    }
+
+    /// Begins with what is due for apps that are not spoken with already. To be called every second.
+    pub async fn look(&mut self, plan: Arc<Plan>) {
+        let now = self.clock.now();
         if !now.wall.is_plausible() {
             return; // nobody would believe a token of that time
         }
         // A store that fails is told of by itself, and asked again.
-        let Ok(LogoutsDue { logouts, is_full }) = self.logouts.due(now.wall).await else { return };
-        if logouts.is_empty() {
+        let due = self.room.logouts.due(now.wall).await;
+        let Ok(LogoutsDue { logouts, is_full }) = due else { return };
+        let mut by_client = BTreeMap::<Box<str>, Vec<_>>::new();
+        for logout in logouts {
+            by_client.entry(logout.client.clone()).or_default().push(logout);
+        }
+        by_client.retain(|client, _| self.errands.has_room_for(client));
+        if by_client.is_empty() {
             return;
         }
-        let Ok(http) = Http::new(plan, false, PATIENCE) else { return };
-        let pass = Pass { room: self, plan, clock, http };
+        let Ok(http) = Http::new(&plan, false, PATIENCE) else { return };
+        let (room, clock) = (Arc::clone(&self.room), Arc::clone(&self.clock));
+        let pass = Arc::new(Pass { room, plan, clock, http });
         if is_full {
             let cause = format!(
                 "{MOST_LOGOUTS} logouts wait for apps that do not answer: of those that come now \
@@ -58,16 +75,21 @@ impl SignInRoom {
             );
             pass.note(Level::Warn, None, cause);
         }
-        let mut by_client = BTreeMap::<_, Vec<_>>::new();
-        for logout in logouts {
-            by_client.entry(logout.client.clone()).or_default().push(logout);
+        for (client, due) in by_client {
+            if self.errands.has_room_for(&client) {
+                let (pass, to) = (Arc::clone(&pass), client.clone());
+                self.errands.begin(client, async move { pass.tell(to, due).await });
+            }
         }
-        let each = stream::iter(by_client);
-        each.for_each_concurrent(AT_ONCE, |(client, due)| pass.tell(client, due)).await;
+    }
+
+    /// Goes on with what is under way, until one app has been spoken with.
+    pub async fn go_on(&mut self) {
+        self.errands.one_ends().await;
     }
 }
 
-impl Pass<'_> {
+impl Pass {
     async fn tell(&self, client: Box<str>, due: Vec<Logout>) {
         let mut clients = self.plan.openid_clients.iter();
         let known = clients.find(|known| known.id == client);
@@ -136,7 +158,7 @@ impl Pass<'_> {
         let id = random().ok_or_else(|| not_now(NO_RANDOM))?;
         let no_keys = || not_now("there are no keys for its token");
         let signer = self.room.id_token_signer().ok_or_else(no_keys)?;
-        let issuer = issuer_of(self.plan);
+        let issuer = issuer_of(&self.plan);
         let claims = logout_token((&issuer, to.names), logout, id, self.clock.now().wall);
         signer.sign_logout(&claims).map_err(|_| no_keys())
     }
@@ -153,7 +175,7 @@ impl Pass<'_> {
             cause: Some(cause),
             client_authentication: None,
         };
-        self.room.journal.note(self.plan, note);
+        self.room.journal.note(&self.plan, note);
     }
 }
 

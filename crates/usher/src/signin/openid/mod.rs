@@ -7,14 +7,17 @@
 //! | app | codes and refresh tokens to tokens | `token` |
 //! | app | what it may know; tokens given back | `userinfo` |
 //! | browser | sign-out that began at an app | `end_session` |
-//! | we | apps are told that a session ended | `logout` |
+//! | we | apps are told that a session ended | `logout`, side by side: `errands` |
 //! | everybody | metadata and keys | here |
 
 mod authorize;
 mod end_session;
+mod errands;
 mod logout;
 mod token;
 mod userinfo;
+
+pub use logout::LogoutTeller;
 
 use std::net::IpAddr;
 

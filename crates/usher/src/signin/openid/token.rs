@@ -174,6 +174,7 @@ impl SignInRoom {
             Verdict::Allow => Ok(live),
             Verdict::SignIn
             | Verdict::SignInAgain
+            | Verdict::ShowPasskey
             | Verdict::ShowDevice
             | Verdict::ShowCertificate
             | Verdict::Deny => {

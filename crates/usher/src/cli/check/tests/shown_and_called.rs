@@ -106,6 +106,37 @@ routes:
     }
 }
 
+/// Without one of its own no test of a route behind `passkey_within` could expect to be let in.
+#[test]
+fn a_test_shows_the_passkey_of_whoever_asks() {
+    let text = |test: &str| {
+        format!(
+            "\
+authenticate_service_url: https://sign-in.home.arpa
+routes:
+  - from: https://tv.home.arpa
+    to: http://127.0.0.1:80
+    policy: {{allow: {{and: [{{groups: family}}, {{passkey_within: 10m}}]}}}}
+    tests:
+      - {{email: ann@home.arpa, groups: [family]{test}}}
+"
+        )
+    };
+    for (test, expected) in [
+        (", expect: show-passkey", None),
+        (", passkey: 9m, expect: allow", None),
+        (", passkey: 10m, expect: show-passkey, reason: passkey-too-old", None),
+        (", passkey: 10m, expect: allow", Some("the answer is `show-passkey`")),
+        (", passkey: 1m, signed_in: 1m, expect: allow", Some("both `signed_in` and `passkey`")),
+        ("}\n      - {passkey: 1m, expect: deny", Some("has a `passkey` of nobody")),
+    ] {
+        let (outcome, shown) = checked(text(test).as_bytes(), false);
+        let expects = if expected.is_none() { Outcome::Good } else { Outcome::Bad };
+        assert_eq!(outcome, expects, "{test}: {shown}");
+        assert!(shown.contains(expected.unwrap_or_default()), "{test}: {shown}");
+    }
+}
+
 /// Without a device of its own no test of a route behind `device` could expect to be let in.
 #[test]
 fn a_test_shows_the_device_of_whoever_asks() {
