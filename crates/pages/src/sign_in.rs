@@ -1,6 +1,6 @@
 use askama::Template;
 
-use crate::{Contact, Language, Way, Words, filters, rendered};
+use crate::{Contact, Language, Link, Way, Words, filters, rendered};
 
 /// The form field with the address.
 pub const EMAIL_FIELD: &str = "email";
@@ -28,6 +28,8 @@ pub struct SignIn<'a> {
     pub passwords: bool,
     /// What a passkey is asked; `None` where this address can't have any.
     pub challenge: Option<&'a str>,
+    /// Where a link is sent by e-mail to who forgot what signs them in; `None` where none is.
+    pub forgot: Option<Link<'a>>,
     /// Other providers that may be chosen instead.
     pub ways: &'a [Way<'a>],
     /// Whom to ask, where the operator says.

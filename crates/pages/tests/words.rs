@@ -131,6 +131,7 @@ fn whole_documents() {
         flow: "f10w",
         passwords: true,
         challenge: None,
+        forgot: None,
         ways: &[],
         contact: None,
     };

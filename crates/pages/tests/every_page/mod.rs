@@ -3,15 +3,15 @@
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
     Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Devices, Doctor, Enrolments,
-    ErrorPage, Examination, Examined, ForeignForm, GoingOn, HeadersTooLarge, Identity,
-    InternalError, Lack, Language, LeftSeat, LetIn, Link, LinkDoes, ListedDevice, ListedEnrolment,
-    ListedPerson, MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
-    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
-    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
-    SetUpWrong, ShownAppPassword, ShownFinding, ShownPasskey, ShownSession, SignIn, SignInError,
-    SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation,
-    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp,
-    Way, Welcome, Words, WorkerBetween,
+    ErrorPage, Examination, Examined, ForeignForm, Forgot, ForgotError, ForgotStep, GoingOn,
+    HeadersTooLarge, Identity, InternalError, Lack, Language, LeftSeat, LetIn, Link, LinkDoes,
+    ListedDevice, ListedEnrolment, ListedPerson, MadeLink, MayChange, Misdirected, NewApp,
+    NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow,
+    OwnApp, People, Portal, PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
+    RequestTimeout, Seat, SetUpWrong, ShownAppPassword, ShownFinding, ShownPasskey, ShownSession,
+    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust,
+    TypedInvitation, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
+    UpstreamUnavailable, WaitingApp, Way, Welcome, Words, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -98,12 +98,14 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
     let (flow, challenge, ways) = (text, Some(text), &ways[..]);
     let contact = Some(Contact(text));
     let sign_in = |email, error| {
-        SignIn { host: text, email, error, flow, passwords: true, challenge, ways, contact }
+        let forgot = Some(Link::new(text));
+        SignIn { host: text, email, error, flow, passwords: true, challenge, forgot, ways, contact }
             .render(language)
     };
     let (email, error) = ("", None);
+    let (passwords, forgot) = (false, Some(Link::new(text)));
     let alone =
-        SignIn { host: text, email, error, flow, passwords: false, challenge, ways, contact };
+        SignIn { host: text, email, error, flow, passwords, challenge, forgot, ways, contact };
     let choose = ChooseProvider { host: text, ways, contact };
     let session = ShownSession { id: text, signed_in_at: AT_SECONDS, ends_at: u64::MAX };
     let identity = Identity {
@@ -162,6 +164,14 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("sign-in-throttled", sign_in(text, Some(SignInError::TooManyTries { minutes: 5 }))),
         ("sign-in-unavailable", sign_in(text, Some(SignInError::Unavailable))),
         ("sign-in-expired", sign_in(text, Some(SignInError::Expired))),
+        ("forgot", forgot_page(language, text, None)),
+        ("forgot-late", forgot_page(language, text, Some(ForgotError::Expired))),
+        ("forgot-throttled", {
+            forgot_page(language, text, Some(ForgotError::TooManyTries { minutes: 5 }))
+        }),
+        ("forgot-sent", {
+            Forgot { step: ForgotStep::Sent, back: Link::new(text), contact }.render(language)
+        }),
         ("sign-out", confirm(false)),
         ("sign-out-everywhere", confirm(true)),
         ("program", program(language, text)),
@@ -205,6 +215,11 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("welcome-unnamed", welcome(language, text, Newcomer::Unnamed { email: text, name: text })),
         ("welcome-again", welcome(language, text, Newcomer::Returning { email: text })),
     ]
+}
+
+fn forgot_page(language: Language, text: &str, error: Option<ForgotError>) -> String {
+    let step = ForgotStep::Asks { email: text, error, flow: text };
+    Forgot { step, back: Link::new(text), contact: None }.render(language)
 }
 
 fn question(text: &str) -> NewPasskeyQuestion<'_> {
@@ -302,12 +317,20 @@ fn people(language: Language, text: &str) -> [String; 3] {
         until: None,
         ..guest.clone()
     };
-    let typed = TypedInvitation { email: text, name: text, groups: text, until: text, days: text };
+    let typed = TypedInvitation {
+        email: text,
+        name: text,
+        groups: text,
+        until: text,
+        days: text,
+        mail: text,
+    };
     let invites = MadeLink {
         does: LinkDoes::Invites { until: Some(AT_SECONDS) },
         at: text,
         over_at: AT_SECONDS,
         address: text,
+        mailed_to: Some(text),
     };
     let recovers = MadeLink { does: LinkDoes::Recovers { email: text }, ..invites.clone() };
     let page = People {
@@ -316,6 +339,7 @@ fn people(language: Language, text: &str) -> [String; 3] {
         link: Some(invites),
         change: MayChange::Now { flow: text },
         typed,
+        mails: true,
     };
     let change = MayChange::AfterSignIn(Link::new(text));
     let later = People { note: None, link: None, change, ..page.clone() };

@@ -16,7 +16,7 @@ use usher_rules::{
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer,
     binding::{self, FORM_LIFE},
-    choose,
+    choose, forgot,
     passkeys::{LONGEST_ANSWER, takes_passwords},
     random,
     sessions::not_served,
@@ -65,8 +65,9 @@ impl SignInRoom {
         let host = goal.host(ask.plan());
         let (challenge, ways) = (self.sign_in_challenge(ask, flow), choose::ways(ask));
         let (passwords, challenge) = (takes_passwords(ask), challenge.as_deref());
-        let (ways, contact) = (&*ways, ask.contact());
-        let page = SignIn { host: &host, email, error, flow, passwords, challenge, ways, contact };
+        let (ways, contact, forgot) = (&*ways, ask.contact(), forgot::way(ask));
+        let host = &*host;
+        let page = SignIn { host, email, error, flow, passwords, challenge, forgot, ways, contact };
         let onward = goal.origins(ask.plan());
         let onward: Vec<&str> = onward.iter().map(String::as_str).collect();
         let status = error.map_or(200, SignInError::status);
