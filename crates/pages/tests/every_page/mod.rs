@@ -1,17 +1,19 @@
 //! Every page of this crate, each of its texts set to one given text.
 
+mod forgot;
+
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
     Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Devices, Doctor, Enrolments,
-    ErrorPage, Examination, Examined, ForeignForm, Forgot, ForgotError, ForgotStep, GoingOn,
-    HeadersTooLarge, Identity, InternalError, Lack, Language, LeftSeat, LetIn, Link, LinkDoes,
-    ListedDevice, ListedEnrolment, ListedPerson, MadeLink, MayChange, Misdirected, NewApp,
-    NewPasskeyQuestion, Newcomer, NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow,
-    OwnApp, People, Portal, PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused,
-    RequestTimeout, Seat, SetUpWrong, ShownAppPassword, ShownFinding, ShownPasskey, ShownSession,
-    SignIn, SignInError, SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust,
-    TypedInvitation, Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow,
-    UpstreamUnavailable, WaitingApp, Way, Welcome, Words, WorkerBetween,
+    ErrorPage, Examination, Examined, ForeignForm, GoingOn, HeadersTooLarge, Identity,
+    InternalError, Lack, Language, LeftSeat, LetIn, Link, LinkDoes, ListedDevice, ListedEnrolment,
+    ListedPerson, MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
+    NoDevices, NoSession, NotFound, NotImplemented, NotKept, NotNow, OwnApp, People, Portal,
+    PortalRoute, PostForm, ProgramConsent, ProviderDown, Receipt, Refused, RequestTimeout, Seat,
+    SetUpWrong, ShownAppPassword, ShownFinding, ShownPasskey, ShownSession, SignIn, SignInError,
+    SignInFailed, SignOutConfirm, SignedOut, StoreTrouble, TooLarge, Trust, TypedInvitation,
+    Unauthenticated, UpgradeRefused, UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp,
+    Way, Welcome, Words, WorkerBetween,
 };
 
 /// 2026-05-10T14:07:39Z
@@ -25,6 +27,7 @@ pub fn documents(text: &str) -> Vec<(&'static str, String)> {
 /// The same in a language.
 pub fn documents_in(language: Language, text: &str) -> Vec<(&'static str, String)> {
     let mut documents = others(language, text);
+    documents.extend(forgot::pages(language, text));
     documents
         .extend(errors_in(language, text).into_iter().map(|(name, page)| (name, page.render())));
     documents
@@ -164,14 +167,6 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("sign-in-throttled", sign_in(text, Some(SignInError::TooManyTries { minutes: 5 }))),
         ("sign-in-unavailable", sign_in(text, Some(SignInError::Unavailable))),
         ("sign-in-expired", sign_in(text, Some(SignInError::Expired))),
-        ("forgot", forgot_page(language, text, None)),
-        ("forgot-late", forgot_page(language, text, Some(ForgotError::Expired))),
-        ("forgot-throttled", {
-            forgot_page(language, text, Some(ForgotError::TooManyTries { minutes: 5 }))
-        }),
-        ("forgot-sent", {
-            Forgot { step: ForgotStep::Sent, back: Link::new(text), contact }.render(language)
-        }),
         ("sign-out", confirm(false)),
         ("sign-out-everywhere", confirm(true)),
         ("program", program(language, text)),
@@ -215,11 +210,6 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("welcome-unnamed", welcome(language, text, Newcomer::Unnamed { email: text, name: text })),
         ("welcome-again", welcome(language, text, Newcomer::Returning { email: text })),
     ]
-}
-
-fn forgot_page(language: Language, text: &str, error: Option<ForgotError>) -> String {
-    let step = ForgotStep::Asks { email: text, error, flow: text };
-    Forgot { step, back: Link::new(text), contact: None }.render(language)
 }
 
 fn question(text: &str) -> NewPasskeyQuestion<'_> {

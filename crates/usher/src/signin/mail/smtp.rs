@@ -23,12 +23,12 @@ use lettre::{
     },
 };
 use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
 use tokio::{
     io::{
         AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
         BufReader, ReadBuf,
     },
-    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
