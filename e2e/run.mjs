@@ -11,7 +11,7 @@ import { setup } from './setup.mjs';
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const ROOT = resolve(HERE, '..');
 const wanted = process.argv.slice(2);
-const all = ['demo', 'guide', 'builtin', 'passkeys', 'codes', 'family', 'doctor', 'seats', 'devices', 'neighbours', 'workers', 'oidc-provider', 'openid', 'clients', 'grpc', 'tunnels', 'keycloak'];
+const all = ['demo', 'guide', 'builtin', 'passkeys', 'codes', 'mail', 'family', 'doctor', 'seats', 'devices', 'neighbours', 'workers', 'oidc-provider', 'openid', 'clients', 'grpc', 'tunnels', 'keycloak'];
 const suites = all.filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 if (suites.length === 0) fail(`no suite is named like ${wanted.join(' ')}`);
 const listed = readdirSync(join(HERE, 'suites')).filter((file) => file.endsWith('.test.mjs')).length;

@@ -17,6 +17,7 @@ pub mod client_ca;
 pub mod clock;
 pub mod dns_server;
 pub mod lines;
+pub mod mail_server;
 pub mod no_accounts;
 pub mod no_grants;
 pub mod patience;

@@ -95,6 +95,19 @@ impl Accounts for NoAccounts {
         Box::pin(async { Err(AccountRefusal::Link) })
     }
 
+    fn may_ask_for_link(&self, _from: IpAddr, _now: Now) -> Result<(), Duration> {
+        Ok(())
+    }
+
+    fn mailed_link<'a>(
+        &'a self,
+        _email: &'a str,
+        _life: Duration,
+        _now: UnixTime,
+    ) -> BoxFuture<'a, Result<Secret, AccountRefusal>> {
+        Box::pin(async { Err(AccountRefusal::Link) })
+    }
+
     fn link<'a>(
         &'a self,
         _token: &'a str,

@@ -6,13 +6,13 @@ use std::{env, error::Error, fs, path::Path};
 
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClosedHere, CodesOfApp,
-    Contact, CookiesTooLarge, Devices, ErrorPage, GoingOn, HeadersTooLarge, Identity, Lack,
-    Language, LeftSeat, LetIn, Link, LinkDoes, ListedDevice, ListedPerson, ListedSession, MadeLink,
-    MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer, NoSession, NotFound, OwnApp,
-    People, Portal, PortalRoute, PostForm, ProviderDown, Receipt, Refused, Seat, Sessions,
-    ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError, SignInFailed,
-    SignOutConfirm, SignedOut, Starting, TooLarge, Trust, TypedInvitation, UpstreamDown,
-    UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome, Words, assets,
+    Contact, CookiesTooLarge, Devices, ErrorPage, Forgot, ForgotStep, GoingOn, HeadersTooLarge,
+    Identity, Lack, Language, LeftSeat, LetIn, Link, LinkDoes, ListedDevice, ListedPerson,
+    ListedSession, MadeLink, MayChange, Misdirected, NewApp, NewPasskeyQuestion, Newcomer,
+    NoSession, NotFound, OwnApp, People, Portal, PortalRoute, PostForm, ProviderDown, Receipt,
+    Refused, Seat, Sessions, ShownAppPassword, ShownPasskey, ShownSession, SignIn, SignInError,
+    SignInFailed, SignOutConfirm, SignedOut, Starting, TooLarge, Trust, TypedInvitation,
+    UpstreamDown, UpstreamSlow, UpstreamUnavailable, WaitingApp, Way, Welcome, Words, assets,
 };
 
 const HOST: &str = "tv.example.com";
@@ -201,9 +201,11 @@ fn people() -> String {
             at: "https://login.example.com",
             over_at: 1_778_972_459,
             address,
+            mailed_to: None,
         }),
         change: MayChange::Now { flow: "f" },
         typed: TypedInvitation::default(),
+        mails: true,
     }
     .render(language())
 }
@@ -235,6 +237,7 @@ fn forms() -> Vec<(&'static str, String)> {
             passwords,
             challenge,
             account: None,
+            forgot: Some(Link::new("/.pomerium/forgot")),
             ways: &[],
             contact: None,
         }
@@ -248,6 +251,7 @@ fn forms() -> Vec<(&'static str, String)> {
         passwords: true,
         challenge: None,
         account: None,
+        forgot: None,
         ways: &ways,
         contact: Some(Contact("ann@example.com")),
     };
@@ -265,6 +269,15 @@ fn forms() -> Vec<(&'static str, String)> {
         ("sign-in", sign_in("", None)),
         ("sign-in-beside", beside.render(language())),
         ("sign-in-passkey", passkey.render(language())),
+        ("forgot", {
+            let step = ForgotStep::Asks { email: "", error: None, flow: "f" };
+            Forgot { step, back: Link::new("/"), contact: None }.render(language())
+        }),
+        (
+            "forgot-sent",
+            Forgot { step: ForgotStep::Sent, back: Link::new("/"), contact: None }
+                .render(language()),
+        ),
         (
             "choose-provider",
             ChooseProvider { host: HOST, ways: &ways, contact: None }.render(language()),

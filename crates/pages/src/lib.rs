@@ -14,6 +14,7 @@
 //! | page | status | when |
 //! |---|---|---|
 //! | [`SignIn`] | 200, 400, 403, 429, 503 | the built-in provider asks for address and password |
+//! | [`Forgot`] | 200, 400, 429, 503 | a link by e-mail, for who forgot what signs them in |
 //! | [`ChooseProvider`] | 200 | several providers sign people in |
 //! | [`Welcome`] | 200, 400 | an invitation was opened |
 //! | [`Account`] | 200 | somebody's own passkeys and password |
@@ -69,10 +70,12 @@ mod device;
 mod devices;
 mod doctor;
 mod filters;
+mod forgot;
 mod going_on;
 mod headers;
 mod identity;
 mod language;
+mod letter;
 mod link;
 mod notice;
 mod people;
@@ -106,15 +109,17 @@ pub use devices::{Devices, LetIn, ListedDevice, RENAME_FIELD};
 pub use doctor::{
     Doctor, Examination, Examined, OFFER_FIELD, ShownChange, ShownFinding, ShownMending, ShownOffer,
 };
+pub use forgot::{Forgot, ForgotError, ForgotStep};
 pub use going_on::GoingOn;
 pub use headers::{HEADERS, HTML, PLAIN_TEXT, PROBLEM_JSON, Scripts, csp};
 pub use identity::{Claim, Identity, NoSession, ShownSession};
 pub use language::{Direction, LANGUAGE_COOKIE, Language};
+pub use letter::{Letter, LetterAbout};
 pub use link::{Link, PostForm};
 pub use notice::{Action, Advice, ErrorPage, Notice, PROBLEM_TYPES};
 pub use people::{
-    DAYS_FIELD, GROUPS_FIELD, LinkDoes, ListedPerson, MadeLink, MayChange, People, TypedInvitation,
-    UNTIL_FIELD,
+    DAYS_FIELD, GROUPS_FIELD, LinkDoes, ListedPerson, MAIL_FIELD, MAILED, MadeLink, MayChange,
+    People, TypedInvitation, UNTIL_FIELD,
 };
 pub use portal::{Portal, PortalRoute};
 pub use program::{PROGRAM_ALLOW, PROGRAM_FIELD, ProgramConsent};

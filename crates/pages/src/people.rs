@@ -6,6 +6,10 @@ use crate::{filters, language::Language, link::Link, qr, receipt::Moment, render
 pub const GROUPS_FIELD: &str = "groups";
 /// The form field with the day on which an access ends; empty for none in an invitation.
 pub const UNTIL_FIELD: &str = "until";
+/// The form field that says that an invitation goes out by mail, too.
+pub const MAIL_FIELD: &str = "mail";
+/// What it holds then.
+pub const MAILED: &str = "yes";
 /// The form field that says for how many days a link is good.
 pub const DAYS_FIELD: &str = "days";
 
@@ -23,6 +27,8 @@ pub struct People<'a> {
     pub change: MayChange<'a>,
     /// What was typed before.
     pub typed: TypedInvitation<'a>,
+    /// Whether invitations can be sent by mail.
+    pub mails: bool,
 }
 
 /// What lets an admin change something.
@@ -87,6 +93,8 @@ pub struct MadeLink<'a> {
     pub over_at: u64,
     /// The address.
     pub address: &'a str,
+    /// To whom it is being sent by mail.
+    pub mailed_to: Option<&'a str>,
 }
 
 /// What a link does.
@@ -134,11 +142,13 @@ pub struct TypedInvitation<'a> {
     pub until: &'a str,
     /// For how many days the link is good.
     pub days: &'a str,
+    /// Whether it goes out by mail, too: [`MAILED`], or nothing.
+    pub mail: &'a str,
 }
 
 impl Default for TypedInvitation<'_> {
     fn default() -> Self {
-        Self { email: "", name: "", groups: "", until: "", days: "7" }
+        Self { email: "", name: "", groups: "", until: "", days: "7", mail: "" }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct SignIn<'a> {
     pub challenge: Option<&'a str>,
     /// Where somebody makes a passkey, on a page that takes nothing else also of who is signed in.
     pub account: Option<Link<'a>>,
+    /// Where a link is sent by e-mail to who forgot what signs them in; `None` where none is.
+    pub forgot: Option<Link<'a>>,
     /// Other providers that may be chosen instead.
     pub ways: &'a [Way<'a>],
     /// Whom to ask, where the operator says.

@@ -13,7 +13,7 @@ mod markup;
 use std::{collections::BTreeSet, fs, path::Path};
 
 use markup::parse;
-use usher_pages::{Action, Advice, Language, SignInError, Words};
+use usher_pages::{Action, Advice, ForgotError, Language, Letter, LetterAbout, SignInError, Words};
 
 fn translated() -> impl Iterator<Item = Language> {
     Language::ALL.into_iter().filter(|language| *language != Language::English)
@@ -137,6 +137,36 @@ fn how_long_an_app_waits_is_said_in_every_language() {
             assert!(!page.contains(english), "{language:?}: {english}");
         }
         assert!(every_page::waiting(Language::English, seconds).contains(english));
+    }
+}
+
+#[test]
+fn a_letter_is_whole_in_every_language() {
+    let (email, link, over_at) = ("ann@x.test", "https://x.test/?a=b", 1_778_422_059);
+    for about in [
+        LetterAbout::Recovery { email, link, over_at },
+        LetterAbout::Invitation { until: None, link, over_at },
+        LetterAbout::Invitation { until: Some(over_at), link, over_at },
+        LetterAbout::Recovered { email, at: over_at },
+    ] {
+        let letter = Letter { site: "x.test", about };
+        let english = letter.text(Language::English);
+        for language in translated() {
+            let (subject, theirs) = (letter.subject(language), letter.text(language));
+            assert_ne!(subject, letter.subject(Language::English), "{language:?}");
+            assert!(!subject.contains(['\n', '{']) && !theirs.contains('{'), "{theirs}");
+            assert_eq!(english.split("\n\n").count(), theirs.split("\n\n").count());
+            for (english, theirs) in english.split("\n\n").zip(theirs.split("\n\n")) {
+                assert_eq!(english == theirs, english == link, "{language:?}: {theirs}");
+            }
+        }
+    }
+    use ForgotError::{Expired, TooManyTries, Unavailable};
+    for error in [Expired, TooManyTries { minutes: 5 }, Unavailable] {
+        for language in translated() {
+            let words = error.words();
+            assert_ne!(words.english(), words.in_language(language), "{error:?} {language:?}");
+        }
     }
 }
 

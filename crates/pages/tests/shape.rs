@@ -190,6 +190,7 @@ fn an_error_in_a_form_is_announced_and_tied_to_its_fields() {
             "sign-in-wrong" | "sign-in-throttled" | "sign-in-unavailable" | "sign-in-expired" => {
                 (1, 2)
             }
+            "forgot-late" | "forgot-throttled" => (1, 1),
             "account" | "account-no-app" | "apps" | "people" | "seat-refused" => (1, 0), // it says what was done
             "doctor" | "doctor-runs" | "doctor-unasked" => (1, 0), // why nothing was begun
             "doctor-broke-off" => (2, 0),                          // and what became of it

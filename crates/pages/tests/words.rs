@@ -132,6 +132,7 @@ fn whole_documents() {
         passwords: true,
         challenge: None,
         account: None,
+        forgot: None,
         ways: &[],
         contact: None,
     };

@@ -8,7 +8,7 @@ mod typed;
 
 pub use typed::TypedWrong;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,15 @@ pub struct AccountLink {
     pub over_at: UnixTimeSeconds,
     /// How often it may still be used.
     pub uses_left: u32,
+}
+
+/// What becomes of earlier links by which the same person gets in again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// The newest one counts.
+    End,
+    /// They are good until one is used.
+    Stay,
 }
 
 /// What a link is for.
@@ -190,6 +199,20 @@ pub trait Accounts: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<Secret>, AccountRefusal>>;
     /// Asks somebody for no codes any more.
     fn remove_code_app<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), AccountRefusal>>;
+    /// May one more link be asked for from there?
+    ///
+    /// # Errors
+    ///
+    /// Not before so long.
+    fn may_ask_for_link(&self, from: IpAddr, now: Now) -> Result<(), Duration>;
+    /// The token of a link by which somebody gets in again, for their own mailbox: those that they
+    /// have stay good until one is used.
+    fn mailed_link<'a>(
+        &'a self,
+        email: &'a str,
+        life: Duration,
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<Secret, AccountRefusal>>;
     /// What the link is for, while it is good.
     fn link<'a>(
         &'a self,
@@ -263,6 +286,7 @@ pub trait AccountStore: Send + Sync {
         &self,
         digest: [u8; 32],
         link: AccountLink,
+        earlier: Earlier,
         now: UnixTime,
     ) -> BoxFuture<'_, Result<(), PeopleError>>;
     /// The link of that digest.

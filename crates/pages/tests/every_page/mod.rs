@@ -1,5 +1,7 @@
 //! Every page of this crate, each of its texts set to one given text.
 
+mod forgot;
+
 use usher_pages::{
     Account, Apps, BadRequest, CertificateNeeded, ChooseProvider, Claim, ClockUnset, ClosedHere,
     Code, CodesOfApp, Contact, CookiesTooLarge, DeviceRefused, Devices, Doctor, Enrolments,
@@ -25,6 +27,7 @@ pub fn documents(text: &str) -> Vec<(&'static str, String)> {
 /// The same in a language.
 pub fn documents_in(language: Language, text: &str) -> Vec<(&'static str, String)> {
     let mut documents = others(language, text);
+    documents.extend(forgot::pages(language, text));
     documents
         .extend(errors_in(language, text).into_iter().map(|(name, page)| (name, page.render())));
     documents
@@ -105,6 +108,7 @@ fn others(language: Language, text: &str) -> Vec<(&'static str, String)> {
         passwords: true,
         challenge,
         account: None,
+        forgot: Some(Link::new(text)),
         ways,
         contact,
     };
@@ -311,12 +315,20 @@ fn people(language: Language, text: &str) -> [String; 3] {
         until: None,
         ..guest.clone()
     };
-    let typed = TypedInvitation { email: text, name: text, groups: text, until: text, days: text };
+    let typed = TypedInvitation {
+        email: text,
+        name: text,
+        groups: text,
+        until: text,
+        days: text,
+        mail: text,
+    };
     let invites = MadeLink {
         does: LinkDoes::Invites { until: Some(AT_SECONDS) },
         at: text,
         over_at: AT_SECONDS,
         address: text,
+        mailed_to: Some(text),
     };
     let recovers = MadeLink { does: LinkDoes::Recovers { email: text }, ..invites.clone() };
     let page = People {
@@ -325,6 +337,7 @@ fn people(language: Language, text: &str) -> [String; 3] {
         link: Some(invites),
         change: MayChange::Now { flow: text },
         typed,
+        mails: true,
     };
     let change = MayChange::AfterSignIn(Link::new(text));
     let later = People { note: None, link: None, change, ..page.clone() };

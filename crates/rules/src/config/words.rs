@@ -45,6 +45,10 @@ words! {
         "hmac-sha256" => Self::HmacSha256,
         "hmac-sha384" => Self::HmacSha384,
         "hmac-sha512" => Self::HmacSha512,
+    SmtpTls:
+        "implicit" => Self::Implicit,
+        "starttls" => Self::StartTls,
+        "none" => Self::None,
     SameSite:
         "" | "lax" => Self::Lax,
         "strict" => Self::Strict,
@@ -134,6 +138,17 @@ pub enum TsigAlgorithm {
     HmacSha256,
     HmacSha384,
     HmacSha512,
+}
+
+/// When TLS begins with a server that takes mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// At once (RFC 8314 §3.3).
+    Implicit,
+    /// By `STARTTLS` (RFC 3207), which has to be there.
+    StartTls,
+    /// Never.
+    None,
 }
 
 /// The `SameSite` attribute.

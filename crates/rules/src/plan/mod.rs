@@ -23,6 +23,7 @@ mod resilience;
 mod route;
 mod session_life;
 mod sketch;
+mod smtp;
 mod template;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -65,6 +66,7 @@ pub use route::{
     Target, Targets, Tunnel, UpstreamTls, UpstreamVerify,
 };
 pub use session_life::SessionLife;
+pub use smtp::{Sender, Smtp, SmtpLogin, SmtpTls};
 pub use template::{Piece, RequestTemplate};
 
 use crate::{
@@ -87,6 +89,8 @@ pub struct Plan {
     pub sign_in: SignIn,
     /// Apps that ask us who somebody is (`openid_clients`).
     pub openid_clients: Vec<OpenIdClient>,
+    /// Who takes mail for us (`smtp`).
+    pub smtp: Option<Smtp>,
     /// The session cookie.
     pub cookie: CookiePolicy,
     /// How long sessions live beside it, and when providers are asked again.

@@ -43,6 +43,7 @@ impl Plan {
                 asked: None,
             },
             openid_clients: Vec::new(),
+            smtp: None,
             sign_in: SignIn {
                 authenticate,
                 dedicated_host,

@@ -22,6 +22,7 @@ use crate::{
     jellyfin_values::JELLYFIN,
     openid_values::CLIENTS,
     reference::root,
+    smtp_values::SMTP,
     stand_in::StandIn,
     values::{GLOBAL, ROUTE, Row, SECRET},
 };
@@ -37,6 +38,7 @@ fn every_supported_key_changes_what_runs() {
         ("", LISTED),
         ("routes.", OF_ROUTES),
         ("", CLIENTS),
+        ("", SMTP),
         ("routes.", JELLYFIN),
     ] {
         for row in table {

@@ -23,6 +23,7 @@ mod openid_values;
 mod reference;
 mod schema;
 mod show;
+mod smtp_values;
 mod stand_in;
 mod times;
 mod values;

@@ -135,6 +135,7 @@ fn config_reference() -> String {
         ("In an item of `certificates`", nested::PAIR),
         ("In an item of `autocert_fallback_cas`", nested::FALLBACK_CA),
         ("In an item of `idp_providers`", nested::IDP_ENTRY),
+        ("In `smtp`", keys::smtp::SMTP_KEYS),
         ("In an item of `tests`", nested::POLICY_TEST),
         ("In `redirect`", route::REDIRECT_KEYS),
         ("In `response`", route::RESPONSE_KEYS),

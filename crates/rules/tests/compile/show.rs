@@ -6,7 +6,7 @@ use usher_rules::{
     config::duration,
     plan::{
         Action, Autocert, DownstreamMtls, HostField, HostPattern, KeptDecisions, PathMatch, Piece,
-        Plan, PolicyTest, Provider, Rewrite, Route, SignInBy, UpstreamVerify,
+        Plan, PolicyTest, Provider, Rewrite, Route, SignInBy, Smtp, UpstreamVerify,
     },
     policy::Reason,
     time::UnixTime,
@@ -45,6 +45,11 @@ pub fn plan(plan: &Plan) -> String {
     for listed in sign_in.providers.listed().skip(1) {
         let (name, label) = (&listed.name, &listed.label);
         writeln!(out, "  or {name} \"{label}\": {}", provider(&listed.provider)).unwrap();
+    }
+    if let Some(smtp) = &plan.smtp {
+        let Smtp { host, port, tls, login, from } = smtp;
+        let who = login.as_ref().map_or("nobody", |login| &login.username);
+        writeln!(out, "mail by {host}:{port} {tls:?} as {who}, from {from}").unwrap();
     }
     if let Some(autocert) = &plan.autocert {
         let Autocert { authorities, email, must_staple, .. } = autocert;

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use usher_pages::{Letter, LetterAbout};
 use usher_rules::{
     accounts::{Invitation, link_address},
     names::Origin,
@@ -87,6 +88,9 @@ pub enum Command {
         /// How many people may join by it
         #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
         uses: u32,
+        /// Send it to them by e-mail, too, by the server of `smtp` in the config
+        #[arg(long, requires = "email")]
+        mail: bool,
     },
     /// Let somebody in again who lost password or passkey: prints a link to send
     Recover {
@@ -162,6 +166,8 @@ enum Failure {
     NoPage,
     #[error("a link for {0} people can't name one address")]
     OneAddress(u32),
+    #[error("the invitation was not sent by e-mail: {0}")]
+    NotMailed(String),
 }
 
 /// Where a config is, if nobody says otherwise.
@@ -204,7 +210,10 @@ fn change(
     let store = Arc::new(Store::open(dir)?);
     let directory = Arc::new(Directory::new(Arc::<Store>::clone(&store), passwords));
     let ways_in = WaysIn::new(Arc::clone(&directory), store);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Failure::Start)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Start)?;
     match command {
         Command::Add { email, name, groups, password_stdin } => {
             let password = Chosen::by(*password_stdin, streams)?;
@@ -215,7 +224,7 @@ fn change(
             password.tell(streams)?;
             welcome(&member, config, streams)
         }
-        Command::Invite { email, name, groups, until, days, uses } => {
+        Command::Invite { email, name, groups, until, days, uses, mail } => {
             if email.is_some() && *uses > 1 {
                 return Err(Failure::OneAddress(*uses));
             }
@@ -233,7 +242,14 @@ fn change(
                 Some(until) => format!("You are invited to {at} until {}.", shown(until)),
                 None => format!("You are invited to {at}."),
             };
-            tell_link((&at, &token, &text), life(*days), now, streams)
+            tell_link((&at, &token, &text), life(*days), now, streams)?;
+            let Some(email) = email.as_deref().filter(|_| *mail) else { return Ok(()) };
+            let (link, over_at) = (link_address(&at, &token), now.plus(life(*days)).seconds());
+            let about = LetterAbout::Invitation { until, link: &link, over_at };
+            let letter = Letter { site: at.host.as_str(), about };
+            let sent = runtime.block_on(links::mailed(config, email, letter, now));
+            sent.map_err(Failure::NotMailed)?;
+            Ok(writeln!(streams.errors, "It is on its way to {email}.")?)
         }
         Command::Recover { email, days } => {
             let at = links::sign_in_page(dir, config).ok_or(Failure::NoPage)?;
@@ -363,7 +379,8 @@ impl Failure {
         match self {
             Self::Directory(DirectoryError::People(
                 PeopleError::Unknown(_) | PeopleError::AlreadyHere(_),
-            )) => 1,
+            ))
+            | Self::NotMailed(_) => 1,
             Self::Open(_)
             | Self::Directory(_)
             | Self::Start(_)
@@ -389,6 +406,7 @@ impl Failure {
                     .into(),
             ),
             Self::OneAddress(_) => Some("leave the address out, or --uses".into()),
+            Self::NotMailed(_) => Some("the link above is good: send it yourself".into()),
             Self::Directory(_)
             | Self::Start(_)
             | Self::Input(_)

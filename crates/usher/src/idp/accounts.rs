@@ -5,8 +5,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use usher_rules::{
     accounts::{
-        AccountLink, AccountRefusal, AccountStore, Accounts, Invitation, Joining, KeptCredential,
-        KeptPasskey, LinkPurpose, MOST_PASSKEYS, NewCredential, ShownPasskey, TypedWrong,
+        AccountLink, AccountRefusal, AccountStore, Accounts, Earlier, Invitation, Joining,
+        KeptCredential, KeptPasskey, LinkPurpose, MOST_PASSKEYS, NewCredential, ShownPasskey,
+        TypedWrong,
     },
     passkey::PasskeyFault,
     people::{BoxFuture, Member, PasswordRefusal, PeopleError},
@@ -28,6 +29,7 @@ use super::{
 /// Who tries passkeys and links is counted under these, which are nobody's address.
 const PASSKEYS: &str = "passkey";
 const LINKS: &str = "link";
+const ASKED: &str = "asked for a link";
 /// How many recovery codes somebody gets.
 const RECOVERY_CODES: usize = 8;
 /// Codes are short: whoever has somebody's password has so many tries, from wherever they are.
@@ -68,7 +70,8 @@ impl WaysIn {
         invitation.name = name(&invitation.name)?;
         let given: Vec<String> = invitation.groups.iter().map(|group| (**group).into()).collect();
         invitation.groups = groups(&given)?;
-        self.link_for(LinkPurpose::Join(invitation), (life, uses), now).await
+        let terms = (life, uses, Earlier::End);
+        self.link_for(LinkPurpose::Join(invitation), terms, now).await
     }
 
     /// The token of a link by which somebody gets in again who lost what signed them in.
@@ -82,10 +85,19 @@ impl WaysIn {
         life: Duration,
         now: UnixTime,
     ) -> Result<(Member, Secret), DirectoryError> {
+        self.recovery(email, (life, Earlier::End), now).await
+    }
+
+    async fn recovery(
+        &self,
+        email: &str,
+        (life, earlier): (Duration, Earlier),
+        now: UnixTime,
+    ) -> Result<(Member, Secret), DirectoryError> {
         let email = address(email)?;
         let member = self.directory.find(&email).await?.ok_or(PeopleError::Unknown(email))?;
         let purpose = LinkPurpose::Recover { id: member.id.clone() };
-        let token = self.link_for(purpose, (life, 1), now).await?;
+        let token = self.link_for(purpose, (life, 1, earlier), now).await?;
         Ok((member, token))
     }
 
@@ -106,14 +118,14 @@ impl WaysIn {
     async fn link_for(
         &self,
         purpose: LinkPurpose,
-        (life, uses_left): (Duration, u32),
+        (life, uses_left, earlier): (Duration, u32, Earlier),
         now: UnixTime,
     ) -> Result<Secret, DirectoryError> {
         let mut random = [0; 24]; // 192 bits: nobody guesses one
         getrandom::fill(&mut random).map_err(|_none| NoRandomness)?;
         let token = BASE64_URL_SAFE_NO_PAD.encode(random);
         let link = AccountLink { purpose, over_at: now.plus(life).seconds(), uses_left };
-        self.kept.add_link(digest_of(&token), link, now).await?;
+        self.kept.add_link(digest_of(&token), link, earlier, now).await?;
         Ok(Secret::new(token.into_bytes()))
     }
 
@@ -384,6 +396,23 @@ impl Accounts for WaysIn {
 
     fn remove_code_app<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), AccountRefusal>> {
         Box::pin(self.code_app_removed(owner))
+    }
+
+    fn may_ask_for_link(&self, from: IpAddr, now: Now) -> Result<(), Duration> {
+        let counted = self.directory.throttle.take(ASKED, By::Stranger(from), now.monotonic);
+        counted.map(|_not_given_back| ())
+    }
+
+    fn mailed_link<'a>(
+        &'a self,
+        email: &'a str,
+        life: Duration,
+        now: UnixTime,
+    ) -> BoxFuture<'a, Result<Secret, AccountRefusal>> {
+        Box::pin(async move {
+            let made = self.recovery(email, (life, Earlier::Stay), now).await;
+            made.map(|(_owner, token)| token).map_err(typed_wrong)
+        })
     }
 
     fn link<'a>(

@@ -160,6 +160,8 @@ words! {
         Sessions = "sessions",
         /// Tells apps of `openid_clients` that a session ended.
         Logouts = "logouts",
+        /// Sends mail to people (`smtp`).
+        Mail = "mail",
         /// Tells the certificates the time, and the operator which of them end.
         Certificates = "certificates",
         /// Orders certificates.
@@ -192,6 +194,8 @@ words! {
         SignInFailed = "sign-in-failed",
         Account = "account",
         People = "people",
+        Mail = "mail",
+        MailFailed = "mail-failed",
         SignOut = "sign-out",
         SessionEnded = "session-ended",
         SignInHost = "sign-in-host",

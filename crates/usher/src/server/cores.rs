@@ -26,7 +26,7 @@ use super::{
     daily::tell_untimely,
     doctor,
     each_core::{Arrived, Core},
-    jellyfin,
+    jellyfin, mail,
     metrics::{self, Exposition, Guard},
     probes, provider,
     redirect::{self, FirstWord},
@@ -132,6 +132,7 @@ pub(super) fn spawn_chores(
     })?;
     let rest = chore_thread("chores", over, move || {
         keep_house(&core, &store, &certificates);
+        mail::keep(&core, &own);
         sessions::keep(&core, own, pairing);
         look_at_jellyfins(&core, states);
         listen_for_probes(&core, probes, &store)?;

@@ -19,6 +19,7 @@ mod each_core;
 mod files;
 mod jellyfin;
 mod keys;
+mod mail;
 mod metrics;
 mod preflight;
 mod probes;

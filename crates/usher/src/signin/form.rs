@@ -16,7 +16,7 @@ use usher_rules::{
 use super::{
     Ask, NO_RANDOM, SignInRoom, answer,
     binding::{self, FORM_LIFE},
-    choose,
+    choose, forgot,
     passkeys::{LONGEST_ANSWER, MADE_AT, takes_passwords},
     random,
     sessions::not_served,
@@ -72,6 +72,7 @@ impl SignInRoom {
             passwords: takes_passwords(ask) && !goal.asks_for_passkey(),
             challenge: challenge.as_deref(),
             account: goal.asks_for_passkey().then(|| Link::new(MADE_AT)),
+            forgot: forgot::way(ask),
             ways: &ways,
             contact: ask.contact(),
         };

@@ -11,6 +11,7 @@
 //! | both | `/.pomerium/sign_out`, `/.pomerium/signed_out` | `sign_out` |
 //! | authenticate host | `/.pomerium/account`, passkeys | `account`, `passkeys` |
 //! | authenticate host | `/.pomerium/welcome`: invitations | `welcome` |
+//! | authenticate host | `/.pomerium/forgot`: a link by mail | `forgot`, sent in `mail` |
 //! | authenticate host | `/.pomerium/backchannel_logout`, for providers | `back_channel` |
 //! | both | `/.pomerium/`, `/.pomerium/user`, `/.pomerium/api/v1/session` | `identity` |
 //! | authenticate host | `/.pomerium/sessions`: where somebody is signed in | `session_list` |
@@ -47,10 +48,12 @@ mod device_keys;
 mod devices;
 mod doctor;
 mod examinations;
+mod forgot;
 mod form;
 mod hosted;
 mod identity;
 mod identity_provider;
+mod mail;
 mod oauth2;
 mod open;
 mod openid;
@@ -100,6 +103,7 @@ pub use self::{
         Change, Examinations, Examined, Finding, Job, Mending, NotBegun, Offer, Standing,
     },
     identity_provider::{Reception, reception, try_provider},
+    mail::send_letter,
     openid::LogoutTeller,
     provider::ProviderError,
 };
@@ -172,6 +176,7 @@ pub struct SignInRoom {
     app_sessions: app_passwords::AppSessions,
     wrong_secrets: wrong::WrongSecrets,
     examinations: Arc<Examinations>,
+    outbox: mail::Outbox,
 }
 
 impl SignInRoom {
@@ -206,6 +211,7 @@ impl SignInRoom {
             app_sessions: app_passwords::AppSessions::default(),
             wrong_secrets: wrong::WrongSecrets::default(),
             examinations: Arc::default(),
+            outbox: mail::Outbox::default(),
         }
     }
 
@@ -230,6 +236,7 @@ impl SignInRoom {
             "/.pomerium/user" if get => self.about_somebody(ask, Self::user).await,
             account::PAGE if get || post => self.account(ask).await,
             welcome::PAGE if get || post => self.welcome(ask).await,
+            forgot::PAGE if get || post => self.forgot(ask),
             session_list::PAGE if get => self.sessions_page(ask).await,
             session_list::PAGE if post => self.sessions_posted(ask).await,
             bound_devices::PAGE if get => self.devices_page(ask).await,

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use http::{Method, Response};
 use usher_pages::{
-    ACTION_FIELD, DAYS_FIELD, EMAIL_FIELD, FLOW_FIELD, ForeignForm, GROUPS_FIELD, Link, LinkDoes,
-    ListedPerson, MadeLink, MayChange, NAME_FIELD, NotFound, People, Scripts, TypedInvitation,
-    UNTIL_FIELD,
+    ACTION_FIELD, DAYS_FIELD, EMAIL_FIELD, FLOW_FIELD, ForeignForm, GROUPS_FIELD, Letter,
+    LetterAbout, Link, LinkDoes, ListedPerson, MAIL_FIELD, MAILED, MadeLink, MayChange, NAME_FIELD,
+    NotFound, People, Scripts, TypedInvitation, UNTIL_FIELD,
 };
 use usher_rules::{
     accounts::{AccountRefusal, Invitation, TypedWrong, link_address},
@@ -24,7 +24,10 @@ use usher_rules::{
 };
 
 use super::{
-    Ask, NO_RANDOM, SignInRoom, account, answer, binding, passkeys::has_own_people, random, workers,
+    Ask, NO_RANDOM, SignInRoom, account, answer, binding,
+    mail::{self, Queued},
+    passkeys::has_own_people,
+    random, workers,
 };
 use crate::request::{
     Body, EventName, Prompt,
@@ -53,11 +56,12 @@ enum Done {
     Link(Made),
 }
 
-/// A link that was made: what it does, its address, and how long it is good.
+/// A link that was made: what it does, its address, how long it is good, and to whom it was mailed.
 struct Made {
     whom: Whom,
     address: String,
     over_at: UnixTime,
+    mailed_to: Option<Box<str>>,
 }
 
 /// Whom a link is for.
@@ -128,6 +132,7 @@ impl SignInRoom {
                 false => MayChange::AfterSignIn(Link::new(&*again)),
             },
             typed: said.typed,
+            mails: ask.plan().smtp.is_some(),
         };
         let status = if said.note.is_some() { 400 } else { 200 };
         let mut response = answer::html(status, page.render(ask.language()), Scripts::Own, &[]);
@@ -147,6 +152,7 @@ impl SignInRoom {
             groups: text(GROUPS_FIELD),
             until: text(UNTIL_FIELD),
             days: text(DAYS_FIELD),
+            mail: text(MAIL_FIELD),
         };
         if !BrowserBinding::is_held(ask.fields(), name, BindingUse::Form, flow, ask.wall()) {
             let note = Some("This page was open for too long. Try again.");
@@ -199,14 +205,37 @@ impl SignInRoom {
         let token = self.people_admin.invitation_link(invitation, life, now).await?;
         let whom = if email.is_empty() { "somebody" } else { email };
         self.note_people(desk, None, &format!("{whom} was invited"));
-        Ok(desk.link(Whom::Newcomer { until }, &token, life))
+        let made = desk.made(Whom::Newcomer { until }, &token, life);
+        let mailed = typed.mail == MAILED && self.invitation_mailed(desk, email, (&made, until));
+        Ok(Done::Link(Made { mailed_to: mailed.then(|| email.into()), ..made }))
+    }
+
+    /// Is it on its way by mail? There is the page with it where it is not.
+    fn invitation_mailed(
+        &self,
+        desk: &Desk<'_>,
+        email: &str,
+        (made, until): (&Made, Option<UnixTime>),
+    ) -> bool {
+        let (ask, plan) = (desk.ask, desk.ask.plan());
+        if plan.smtp.is_none() || email.is_empty() {
+            return false;
+        }
+        let about = LetterAbout::Invitation {
+            until: until.map(UnixTime::seconds),
+            link: &made.address,
+            over_at: made.over_at.seconds(),
+        };
+        let letter = Letter { site: plan.sign_in.authenticate.host.as_str(), about };
+        let letter = Queued::new((email, None), mail::INVITATION, (letter, ask.language()));
+        self.outbox.post(letter, ask.now().monotonic).is_ok()
     }
 
     async fn recovery_made(&self, desk: &Desk<'_>, email: &str) -> Result<Done, AccountRefusal> {
         let now = desk.ask.wall();
         let (member, token) = self.people_admin.recovery_link(email, DAY, now).await?;
         self.note_people(desk, Some(&member), "a link was made to get in again");
-        Ok(desk.link(Whom::Returning { email: member.email }, &token, DAY))
+        Ok(Done::Link(desk.made(Whom::Returning { email: member.email }, &token, DAY)))
     }
 
     /// A day that was left out is no word that there is no end.
@@ -280,9 +309,9 @@ impl<'a> Desk<'a> {
         &self.ask.plan().admin_groups
     }
 
-    fn link(&self, whom: Whom, token: &Secret, life: Duration) -> Done {
+    fn made(&self, whom: Whom, token: &Secret, life: Duration) -> Made {
         let address = link_address(&self.ask.authenticate(), token);
-        Done::Link(Made { whom, address, over_at: self.ask.wall().plus(life) })
+        Made { whom, address, over_at: self.ask.wall().plus(life), mailed_to: None }
     }
 }
 
@@ -292,7 +321,13 @@ impl Made {
             Whom::Newcomer { until } => LinkDoes::Invites { until: until.map(UnixTime::seconds) },
             Whom::Returning { email } => LinkDoes::Recovers { email },
         };
-        MadeLink { does, at, over_at: self.over_at.seconds(), address: &self.address }
+        MadeLink {
+            does,
+            at,
+            over_at: self.over_at.seconds(),
+            address: &self.address,
+            mailed_to: self.mailed_to.as_deref(),
+        }
     }
 }
 

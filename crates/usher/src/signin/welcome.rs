@@ -3,13 +3,13 @@
 
 use http::{Method, Response};
 use usher_pages::{
-    EMAIL_FIELD, FLOW_FIELD, ForeignForm, Link, NAME_FIELD, Newcomer, PASSKEY_FIELD,
-    PASSWORD_FIELD, Scripts, SignInFailed, Welcome,
+    EMAIL_FIELD, FLOW_FIELD, ForeignForm, Letter, LetterAbout, Link, NAME_FIELD, Newcomer,
+    PASSKEY_FIELD, PASSWORD_FIELD, Scripts, SignInFailed, Welcome,
 };
 use usher_rules::{
     accounts::{AccountLink, AccountRefusal, Joining, LinkPurpose, NewCredential},
     people::{Member, PasswordRefusal},
-    plan::BUILTIN,
+    plan::{BUILTIN, Level},
     secret::Secret,
     session::Means,
     signin::{BindingUse, BrowserBinding, Goal, Params, member_signs_in, same_origin},
@@ -17,10 +17,11 @@ use usher_rules::{
 
 use super::{
     Ask, NO_RANDOM, SignInRoom, account, answer, binding,
+    mail::{self, Full, Queued},
     passkeys::{LONGEST_ANSWER, has_own_people, takes_passwords},
     random, workers,
 };
-use crate::request::{Body, identify::StoreError};
+use crate::request::{Body, EventName, identify::StoreError};
 
 pub(super) const PAGE: &str = "/.pomerium/welcome";
 /// The parameter with the token.
@@ -151,11 +152,33 @@ impl SignInRoom {
         };
         let joining = Joining { id: &id, email, name, credential };
         match self.accounts.use_link(token, joining, ask.visitor(), ask.now()).await {
-            Ok(member) => self.joined(ask, flow, &member, means).await,
+            Ok(member) => {
+                if matches!(link.purpose, LinkPurpose::Recover { .. }) {
+                    self.tell_owner(ask, &member);
+                }
+                self.joined(ask, flow, &member, means).await
+            }
             Err(refusal) => {
                 let why = account::words(&refusal);
                 self.welcome_page(ask, link, (email, name), Some(why)).await
             }
+        }
+    }
+
+    /// Whose account it is hears of it: it may have been somebody else who had the link.
+    fn tell_owner(&self, ask: &Ask, member: &Member) {
+        let plan = ask.plan();
+        if plan.smtp.is_none() {
+            return;
+        }
+        let about = LetterAbout::Recovered { email: &member.email, at: ask.wall().seconds() };
+        let letter = Letter { site: plan.sign_in.authenticate.host.as_str(), about };
+        let to = (&*member.email, Some(&*member.id));
+        let letter = Queued::new(to, mail::RECOVERED, (letter, ask.language()));
+        if let Err(Full) = self.outbox.post(letter, ask.now().monotonic) {
+            let cause = "too many letters wait to be sent: nobody is told who got in again";
+            let (level, event) = (Level::Warn, EventName::MailFailed);
+            self.note(ask, level, event, Some(member.into()), Some(cause.to_owned()));
         }
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use usher_rules::{
     accounts::{
-        AccountLink, AccountStore, KeptCredential, KeptPasskey, LinkPurpose, MOST_PASSKEYS,
+        AccountLink, AccountStore, Earlier, KeptCredential, KeptPasskey, LinkPurpose, MOST_PASSKEYS,
     },
     passkey::NewPasskey,
     people::{BoxFuture, Member, PeopleError},
@@ -143,13 +143,14 @@ impl AccountStore for Store {
         &self,
         digest: [u8; 32],
         link: AccountLink,
+        earlier: Earlier,
         now: UnixTime,
     ) -> BoxFuture<'_, Result<(), PeopleError>> {
         let add = move |db: &Connection| {
             let mut forget = db.prepare_cached("DELETE FROM account_links WHERE over_at <= ?1")?;
             forget.execute([stored(now.seconds())])?;
-            if let LinkPurpose::Recover { id } = &link.purpose {
-                members::forget_recovery(db, id)?; // the newest counts
+            if let (LinkPurpose::Recover { id }, Earlier::End) = (&link.purpose, earlier) {
+                members::forget_recovery(db, id)?;
             }
             keep_link(db, &digest, &link)
         };

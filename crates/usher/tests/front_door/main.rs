@@ -67,6 +67,7 @@ mod keys_in_files;
 mod languages;
 mod links;
 mod long_heads;
+mod mail;
 mod messages;
 mod metrics;
 mod modules;

@@ -8,6 +8,7 @@ use super::{
     keys,
     lost::*,
     nested::*,
+    smtp::SMTP_KEYS,
 };
 use crate::{
     config::words::{
@@ -249,6 +250,10 @@ keys! {
     // the OpenID provider
     /// Apps that may ask usher who somebody is, by OpenID Connect.
     OPENID_CLIENTS: Objects = objects("openid_clients", OPENID_CLIENT, Own);
+
+    // mail
+    /// The server that takes mail for you: people of usher's own can have a link mailed to them that lets them in again.
+    SMTP: Object = object("smtp", SMTP_KEYS, Own);
 
     // 2.9 identity headers and signing
     /// Whether upstreams are told who asks, where a route does not say.

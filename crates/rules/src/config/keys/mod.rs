@@ -13,6 +13,7 @@ mod lost;
 pub mod nested;
 pub mod route;
 mod rule;
+pub mod smtp;
 
 use std::{marker::PhantomData, ops::Deref};
 

@@ -41,6 +41,7 @@ mod secrets;
 mod service;
 mod session_life;
 mod sign_in;
+mod smtp;
 mod socket_origins;
 mod target;
 mod tunnel;
@@ -112,6 +113,7 @@ pub fn compile_with(
     let sign_in = Compiler { keys: &globals, files, problems: &mut problems }.sign_in(&routes);
     let openid_clients = Compiler { keys: &globals, files, problems: &mut problems }
         .openid_clients(sign_in.as_ref());
+    let smtp = Compiler { keys: &globals, files, problems: &mut problems }.smtp(sign_in.as_ref());
     of_people(&globals, (&sections, &compiled), &openid_clients, sign_in.as_ref(), &mut problems);
     loops::find(&listen, sign_in.as_ref(), (&sections, &compiled), &mut problems);
     let routes = served(routes, sign_in.as_ref(), || no_routes(is_empty), &mut problems);
@@ -127,6 +129,7 @@ pub fn compile_with(
         mtls,
         sign_in,
         openid_clients,
+        smtp,
         cookie,
         sessions: session_life::session_life(&globals),
         admin_groups: session_life::admin_groups(&globals),

@@ -1,5 +1,5 @@
 use usher_rules::{
-    accounts::{AccountLink, AccountStore, Invitation, KeptCredential, LinkPurpose},
+    accounts::{AccountLink, AccountStore, Earlier, Invitation, KeptCredential, LinkPurpose},
     people::{People, PeopleError},
     time::UnixTime,
 };
@@ -87,7 +87,7 @@ async fn whatever_ends_somebody_s_sessions_is_counted() {
     store.remove_passkey(&ann, "none").await.unwrap();
     let purpose = LinkPurpose::Recover { id: id.into() };
     let link = AccountLink { purpose, over_at: 9, uses_left: 1 };
-    store.add_link([1; 32], link.clone(), UnixTime::EARLIEST).await.unwrap();
+    store.add_link([1; 32], link.clone(), Earlier::End, UnixTime::EARLIEST).await.unwrap();
     let password = KeptCredential::Password(secret("$4"));
     let used = store.use_link([1; 32], link, ann.clone(), password).await.unwrap().unwrap();
     assert_eq!((used.changes, &now(&store).await), (5, &used), "as they are after it");
@@ -100,7 +100,7 @@ async fn two_who_join_by_one_link_at_once_are_both_in() {
     let (_dir, store) = fresh();
     let purpose = LinkPurpose::Join(Invitation::default());
     let link = AccountLink { purpose, over_at: 9, uses_left: 2 };
-    store.add_link([1; 32], link.clone(), UnixTime::EARLIEST).await.unwrap();
+    store.add_link([1; 32], link.clone(), Earlier::End, UnixTime::EARLIEST).await.unwrap();
     for (email, is_in) in [("ann@example.com", true), ("bob@example.com", true), ("c@d.e", false)] {
         let password = KeptCredential::Password(secret("$"));
         // Each had read the link before anybody used it.
