@@ -40,13 +40,14 @@ impl Process {
 
     /// Proportional set size of the whole process tree now, in KiB (`proc(5)`, `smaps_rollup`).
     pub fn proportional(&self) -> Result<u64, Failure> {
-        let own = [self.id()].into_iter().chain(children(self.id())?);
-        own.map(|id| {
-            let file = PathBuf::from(format!("/proc/{id}/smaps_rollup"));
-            let text = fs::read_to_string(&file).map_err(Failure::io("smaps_rollup"))?;
-            field(&text, "Pss:").ok_or(Failure::Proc(file))
-        })
-        .sum()
+        let own = tree(self.id())?;
+        own.into_iter()
+            .map(|id| {
+                let file = PathBuf::from(format!("/proc/{id}/smaps_rollup"));
+                let text = fs::read_to_string(&file).map_err(Failure::io("smaps_rollup"))?;
+                field(&text, "Pss:").ok_or(Failure::Proc(file))
+            })
+            .sum()
     }
 
     /// The most resident memory since [`Self::forget_peak`], in KiB.
@@ -61,11 +62,7 @@ impl Process {
 
     /// CPU time of the whole process tree so far, user and system, ended threads included.
     pub fn cpu(&self) -> Result<Duration, Failure> {
-        let mut whole = cpu_of(self.id())?;
-        for child in children(self.id())? {
-            whole += cpu_of(child)?;
-        }
-        Ok(whole)
+        tree(self.id())?.into_iter().map(cpu_of).sum()
     }
 
     fn status(&self, field: &str) -> Result<u64, Failure> {
@@ -120,6 +117,17 @@ fn after_name(stat: &str) -> Option<&str> {
     stat.rsplit_once(") ").map(|(_, fields)| fields)
 }
 
+/// A process and all that it started, and what those started.
+fn tree(root: u32) -> Result<Vec<u32>, Failure> {
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(parent) = found.get(at) {
+        found.extend(children(*parent)?);
+        at += 1;
+    }
+    Ok(found)
+}
+
 fn children(parent: u32) -> Result<Vec<u32>, Failure> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").map_err(Failure::io("/proc"))?.flatten() {
@@ -151,6 +159,16 @@ mod tests {
         assert!(busy.resident().unwrap() > 0);
         busy.forget_peak().unwrap();
         assert!(busy.peak().unwrap() >= busy.resident().unwrap() / 2);
+    }
+
+    #[test]
+    fn what_a_child_of_a_child_does_counts() {
+        let words = ["-c", "sh -c '(while :; do :; done) & wait' & wait"];
+        let far = Process::start(Command::new("sh").args(words)).unwrap();
+        while far.cpu().unwrap() < Duration::from_millis(50) {}
+        for child in tree(far.id()).unwrap().into_iter().rev() {
+            Command::new("kill").args(["-KILL", &child.to_string()]).status().unwrap();
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{LOAD_CORE, peers::FILM};
-use crate::{failure::Failure, front_door::HOST};
+use crate::{client::Protocol, failure::Failure, front_door::HOST};
 
 /// Clients offer one cipher and one group, so that all servers do the same cryptography.
 const OPENSSL: &str = "\
@@ -38,6 +38,8 @@ const BROWSER: &[(&str, &str)] = &[
 const SECONDS: u32 = 3;
 /// How many handshakes are one load.
 const HANDSHAKES: u32 = 3000;
+/// How many small requests, that count for nothing, come before the first load.
+const WARMING_UP: u32 = 5000;
 /// How many films are watched at once in one load.
 const FILMS: u32 = 8;
 
@@ -162,6 +164,30 @@ impl Load {
                 done.map(|films| films * gib).ok_or_else(|| unclear("h2load", &said))
             }
         }
+    }
+
+    /// The same for a moment: what a start costs, and code that nothing has run through yet, is
+    /// no part of a unit of work.
+    pub fn warm_up(&self, scenario: Scenario, address: SocketAddr) -> Result<(), Failure> {
+        match scenario {
+            Scenario::Small1 => self.ask(Protocol::Http1, address, WARMING_UP),
+            Scenario::Small2 => self.ask(Protocol::Http2, address, WARMING_UP),
+            Scenario::Handshake => self.handshakes(address, WARMING_UP / 20).map(drop),
+            Scenario::Film1 | Scenario::Film2 => self.run(scenario, address).map(drop),
+        }
+    }
+
+    /// Asks for `count` small things on a few connections; fails where one comes to nothing.
+    pub fn ask(&self, protocol: Protocol, address: SocketAddr, count: u32) -> Result<(), Failure> {
+        let (small, words) = (format!("https://{HOST}/small"), count.to_string());
+        let mut words = vec!["-t1", "-c10", "-m1", "-n", &words];
+        if protocol == Protocol::Http1 {
+            words.push("--h1");
+        }
+        words.push(&small);
+        let said = self.output("h2load", address, &words)?;
+        let done = requests_of_h2load(&said).filter(|done| *done == f64::from(count));
+        done.map(drop).ok_or_else(|| unclear("h2load", &said))
     }
 
     /// Asks once, and fails where what comes is not what the app answers.

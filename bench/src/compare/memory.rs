@@ -114,8 +114,7 @@ impl Running {
         match self {
             Self::Usher(door) => Some((door.address, &door.process)),
             Self::Peer(peers, contender) => {
-                let (address, processes) = peers.of(*contender)?;
-                Some((address, *processes.first()?))
+                peers.of(*contender).map(|asked| (asked.address, asked.proxy))
             }
         }
     }
@@ -123,7 +122,7 @@ impl Running {
 
 impl Scales<'_> {
     async fn weigh(&self, contender: Contender) -> Result<Weight, Failure> {
-        let running = self.start(contender, upstream::start().await?)?;
+        let running = self.start(contender, upstream::start().await?).await?;
         let (address, process) =
             running.parts().ok_or_else(|| Failure::Usage(contender.slug().into()))?;
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -141,7 +140,7 @@ impl Scales<'_> {
         Ok(Weight { contender, idle: idle as f64 / 1024.0, socket, http2 })
     }
 
-    fn start(&self, contender: Contender, upstream: SocketAddr) -> Result<Running, Failure> {
+    async fn start(&self, contender: Contender, upstream: SocketAddr) -> Result<Running, Failure> {
         let (today, before) = (self.options.usher.as_deref(), self.options.before.as_deref());
         let usher = contender.ours(today, before);
         let (folder, certificate) = (&*self.folder, self.certificate);
@@ -154,7 +153,7 @@ impl Scales<'_> {
         let (policy, core) = ("    allow_public_unauthenticated_access: true\n", None);
         let setup = Setup { usher, folder, certificate, upstream, policy, core };
         sign_in::add_person(&setup)?;
-        household::signs_in(&setup)?;
+        household::signs_in(&setup.data(), household::SESSIONS).await?;
         setup.open().map(Running::Usher)
     }
 

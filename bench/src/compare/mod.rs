@@ -7,6 +7,7 @@
 //! in reverse order every other time, and only ratios inside one repetition are compared: the
 //! same program drifts by a fifth from one minute to the next.
 
+mod audit;
 mod contender;
 mod costs;
 mod handshakes;
@@ -23,6 +24,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::{Builder, Runtime};
+
 use crate::{
     certificate::Certificate,
     failure::Failure,
@@ -31,10 +34,10 @@ use crate::{
     process::Process,
 };
 use contender::Contender;
-use costs::Costs;
+use costs::{Costs, Row};
 use load::{Load, Scenario};
 use memory::Weight;
-use peers::Peers;
+use peers::{Asked, Peers};
 use results::Results;
 
 pub use costs::Spread;
@@ -146,6 +149,7 @@ fn compare(
         before: enter(options.before.as_ref(), "before")?,
         stranger: Load::new(folder, folder, "")?,
     };
+    audit::all(&wanted.contenders, folder, &peers, &ushers)?;
     for scenario in &wanted.scenarios {
         let costs = measure(*scenario, wanted, &peers, &ushers)?;
         println!("{}\n{}", scenario.title(), costs.table().text());
@@ -164,9 +168,21 @@ struct Ushers {
 }
 
 impl Ushers {
-    fn of(&self, contender: Contender) -> Option<&(FrontDoor, Load)> {
-        contender.ours(self.today.as_ref(), self.before.as_ref())
+    /// Whom to ask and who asks. The peers get as long a cookie as usher does.
+    fn find<'a>(&'a self, contender: Contender, peers: &'a Peers) -> Option<(Asked<'a>, &'a Load)> {
+        let usher = contender.ours(self.today.as_ref(), self.before.as_ref());
+        let load = usher.or(self.today.as_ref()).map_or(&self.stranger, |(_, load)| load);
+        let ours = usher.map(|(door, _)| Asked {
+            address: door.address,
+            proxy: &door.process,
+            authorizer: None,
+        });
+        Some((ours.or_else(|| peers.of(contender))?, load))
     }
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().map_err(Failure::io("runtime"))
 }
 
 /// Starts usher in a folder of its own, beside many who are signed in, and signs in.
@@ -180,7 +196,7 @@ fn enter(
     let (upstream, policy, core) = (peers.upstream, POLICY, Some(PROXY_CORE));
     let setup = Setup { usher, folder, certificate, upstream, policy, core };
     sign_in::add_person(&setup)?;
-    household::signs_in(&setup)?;
+    runtime()?.block_on(household::signs_in(&setup.data(), household::SESSIONS))?;
     let door = setup.open()?;
     let trust = folder.parent().unwrap_or(folder);
     let load = Load::new(folder, trust, &sign_in::cookie(&setup, &door)?)?;
@@ -205,32 +221,35 @@ fn measure(
     ushers: &Ushers,
 ) -> Result<Costs, Failure> {
     let contenders = wanted.contenders.iter().copied().filter(|it| it.takes_part(scenario));
-    let mut costs =
-        Costs { scenario, rows: contenders.map(|contender| (contender, Vec::new())).collect() };
+    let mut costs = Costs { scenario, rows: contenders.map(Row::new).collect() };
+    for row in &costs.rows {
+        if let Some((asked, load)) = ushers.find(row.contender, peers) {
+            load.warm_up(scenario, asked.address)?;
+        }
+    }
     for repetition in 0..wanted.repetitions {
         costs.rows.reverse();
-        for (contender, figures) in &mut costs.rows {
-            let usher = ushers.of(*contender);
-            // the peers get as long a cookie as usher does
-            let load = usher.or(ushers.today.as_ref()).map_or(&ushers.stranger, |(_, load)| load);
-            let ours = usher.map(|(door, _)| (door.address, vec![&door.process]));
-            let Some((address, processes)) = ours.or_else(|| peers.of(*contender)) else {
-                continue;
+        for row in &mut costs.rows {
+            let Some((asked, load)) = ushers.find(row.contender, peers) else { continue };
+            load.try_once(asked.address)?;
+            let before = cpu(asked)?;
+            let done = load.run(scenario, asked.address)?;
+            let after = cpu(asked)?;
+            let each = |before: Duration, after: Duration| {
+                scenario.scaled(after.saturating_sub(before).as_secs_f64() / done)
             };
-            load.try_once(address)?;
-            let before = cpu(&processes)?;
-            let done = load.run(scenario, address)?;
-            let spent = cpu(&processes)?.saturating_sub(before);
-            figures.push(scenario.scaled(spent.as_secs_f64() / done));
+            row.costs.push(each(before.0 + before.1, after.0 + after.1));
+            row.alone.extend(asked.authorizer.map(|_| each(before.0, after.0)));
         }
         costs.trace(repetition);
     }
-    costs.rows.sort_by_key(|(contender, _)| *contender);
+    costs.rows.sort_by_key(|row| row.contender);
     Ok(costs)
 }
 
-fn cpu(processes: &[&Process]) -> Result<Duration, Failure> {
-    processes.iter().try_fold(Duration::ZERO, |sum, process| Ok(sum + process.cpu()?))
+/// CPU time so far: the proxy's, and that of the service that it asks.
+fn cpu(of: Asked<'_>) -> Result<(Duration, Duration), Failure> {
+    Ok((of.proxy.cpu()?, of.authorizer.map_or(Ok(Duration::ZERO), Process::cpu)?))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    costs::{Costs, Spread},
+    costs::{Costs, Row, Spread},
     memory::Weight,
 };
 use crate::failure::Failure;
@@ -53,18 +53,22 @@ fn test(costs: &Costs) -> Value {
     let contenders: Vec<Value> = costs
         .rows
         .iter()
-        .map(|(contender, figures)| {
-            let ratio = costs.ratios(*contender).map(|ratio| spread(&ratio));
+        .map(|row| {
+            let Row { contender, costs: figures, alone } = row;
             json!({
                 "contender": contender.slug(),
+                "name": contender.name(),
                 "costs": figures,
-                "usher_to_this": ratio,
+                "costs_without_authorizer": alone,
+                "usher_to_this": costs.ratios(*contender).as_ref().map(spread),
+                "usher_to_this_without_authorizer": costs.ratios_alone(*contender).as_ref().map(spread),
                 "aim": contender.aim(costs.scenario),
             })
         })
         .collect();
     json!({
         "test": costs.scenario.slug(),
+        "title": costs.scenario.title(),
         "unit": costs.scenario.unit(),
         "contenders": contenders,
     })
@@ -77,6 +81,7 @@ fn spread(of: &Spread) -> Value {
 fn weight(of: &Weight) -> Value {
     json!({
         "contender": of.contender.slug(),
+        "name": of.contender.name(),
         "idle_mib": of.idle,
         "websocket_kib": of.socket,
         "http2_connection_kib": of.http2,
@@ -105,7 +110,8 @@ mod tests {
     #[test]
     fn what_was_measured_is_written_down() {
         let mut results = Results::new("dist");
-        let rows = vec![(Contender::Envoy, vec![4.0]), (Contender::Usher, vec![1.0])];
+        let row = |contender, cost| Row { costs: vec![cost], ..Row::new(contender) };
+        let rows = vec![row(Contender::Envoy, 4.0), row(Contender::Usher, 1.0)];
         results.costs.push(Costs { scenario: Scenario::Handshake, rows });
         let (contender, idle, socket, http2) = (Contender::Usher, 20.0, 12.0, 25.0);
         results.weights.push(Weight { contender, idle, socket, http2 });
