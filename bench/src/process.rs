@@ -91,6 +91,24 @@ impl Drop for Process {
     }
 }
 
+/// How many files this program, and whatever it starts, may have open: as many as may be asked for.
+pub fn files_at_most() -> Result<usize, Failure> {
+    let read = || fs::read_to_string("/proc/self/limits").map_err(Failure::io("limits"));
+    let hard = files_in(&read()?).map(|(_, hard)| hard).unwrap_or_default();
+    let (own, most) = (std::process::id().to_string(), format!("--nofile={hard}:{hard}"));
+    let _stays_as_it_is = Command::new("prlimit").args(["--pid", &own, &most]).status();
+    files_in(&read()?)
+        .and_then(|(soft, _)| soft.parse().ok())
+        .ok_or_else(|| Failure::Proc("/proc/self/limits".into()))
+}
+
+/// The soft and the hard limit on open files (`proc(5)`).
+fn files_in(limits: &str) -> Option<(String, String)> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let mut words = line.split_whitespace().map(str::to_owned);
+    Some((words.next()?, words.next()?))
+}
+
 /// The figure behind a name, in whatever unit stands behind it.
 fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
@@ -115,6 +133,23 @@ fn cpu_of(id: u32) -> Result<Duration, Failure> {
 /// What stands after the program's name, which may hold spaces and parentheses.
 fn after_name(stat: &str) -> Option<&str> {
     stat.rsplit_once(") ").map(|(_, fields)| fields)
+}
+
+/// Sends `signal` to all that this program started and that have not ended; how many those are.
+pub fn tell_all(signal: &str) -> usize {
+    let own = std::process::id();
+    let started = tree(own).unwrap_or_default();
+    let alive: Vec<u32> = started.into_iter().filter(|id| *id != own && is_alive(*id)).collect();
+    for id in &alive {
+        let _ended_meanwhile = Command::new("kill").args([signal, &id.to_string()]).output();
+    }
+    alive.len()
+}
+
+/// Whether it has not ended yet, as a process that nobody has asked after has (`Z`, field 3).
+fn is_alive(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    after_name(&stat).is_some_and(|fields| !fields.starts_with('Z'))
 }
 
 /// A process and all that it started, and what those started.
@@ -169,6 +204,14 @@ mod tests {
         for child in tree(far.id()).unwrap().into_iter().rev() {
             Command::new("kill").args(["-KILL", &child.to_string()]).status().unwrap();
         }
+    }
+
+    #[test]
+    fn limits_on_files() {
+        let limits =
+            "Max processes  7  8  processes\nMax open files            1024       20000    files\n";
+        assert_eq!(files_in(limits), Some(("1024".into(), "20000".into())));
+        assert!(files_at_most().unwrap() > 0);
     }
 
     #[test]

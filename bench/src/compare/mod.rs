@@ -12,8 +12,11 @@ mod contender;
 mod costs;
 mod handshakes;
 mod household;
+mod latency;
 mod load;
+mod many;
 mod memory;
+mod paced;
 mod peers;
 mod results;
 pub mod sign_in;
@@ -32,6 +35,7 @@ use crate::{
     front_door::{FrontDoor, HOST, Setup},
     options::Options,
     process::Process,
+    stop,
 };
 use contender::Contender;
 use costs::{Costs, Row};
@@ -42,6 +46,7 @@ use results::Results;
 
 pub use costs::Spread;
 pub use handshakes::run as handshakes;
+pub use paced::run as paced;
 pub use peers::Programs;
 
 const PROXY_CORE: u32 = 0;
@@ -61,7 +66,9 @@ const POLICY: &str = "\
 struct Wanted {
     contenders: Vec<Contender>,
     scenarios: Vec<Scenario>,
+    latency: bool,
     weights: bool,
+    many: bool,
     repetitions: usize,
 }
 
@@ -79,7 +86,8 @@ impl Wanted {
         };
         let contenders =
             chosen("contenders", &options.contenders, &Contender::ALL, |it| it.slug())?;
-        let tests: Vec<&str> = Scenario::ALL.iter().map(|it| it.slug()).chain([MEMORY]).collect();
+        let others = [latency::LATENCY, MEMORY, many::MANY];
+        let tests: Vec<&str> = Scenario::ALL.iter().map(|it| it.slug()).chain(others).collect();
         let tests = chosen("tests", &options.tests, &tests, |it| *it)?;
         let is_quick = |it: &Scenario| !options.short || it.is_small();
         Ok(Self {
@@ -88,9 +96,26 @@ impl Wanted {
                 .into_iter()
                 .filter(|it| tests.contains(&it.slug()) && is_quick(it))
                 .collect(),
+            latency: tests.contains(&latency::LATENCY) && !options.short,
+            many: tests.contains(&many::MANY) && !options.short,
             weights: tests.contains(&MEMORY) && !options.short,
             repetitions: options.repetitions.unwrap_or(REPETITIONS),
         })
+    }
+}
+
+impl Wanted {
+    /// About how long it takes.
+    fn seconds(&self) -> usize {
+        let each = |scenario: &Scenario| {
+            let taking_part = self.contenders.iter().filter(|it| it.takes_part(*scenario)).count();
+            taking_part * (self.repetitions + 1) * 4
+        };
+        let paced = self.contenders.iter().filter(|it| it.is_paced()).count();
+        let latency = usize::from(self.latency) * paced * self.repetitions * 50;
+        let weights = usize::from(self.weights) * self.contenders.len() * 20;
+        let many = usize::from(self.many) * (240 + self.repetitions * 4 * 8);
+        20 + self.scenarios.iter().map(each).sum::<usize>() + latency + weights + many
     }
 }
 
@@ -115,17 +140,21 @@ fn chosen<T: Copy>(
 /// Compares, prints one table per scenario, and tells whether every aim was reached.
 pub fn run(options: &Options) -> Result<bool, Failure> {
     let wanted = Wanted::of(options)?;
-    let parent = tempfile::tempdir().map_err(Failure::io("a folder"))?;
+    let parent = stop::folder()?;
     let certificate = Certificate::make(parent.path(), &[HOST])?;
-    heading(options, wanted.repetitions);
+    heading(options, &wanted);
     let mut results = Results::new(&options.profile);
-    if !wanted.scenarios.is_empty() {
+    if !wanted.scenarios.is_empty() || wanted.latency {
         compare(options, &wanted, (parent.path(), &certificate), &mut results)?;
     }
     if wanted.weights {
         let weights = Weight::of_all(options, &wanted.contenders, parent.path(), &certificate)?;
         println!("memory\n{}", memory::table(&weights).text());
         results.weights = weights;
+    }
+    if wanted.many {
+        results.many = many::measure(options, parent.path(), wanted.repetitions)?;
+        println!("many of everything\n{}", many::table(&results.many).text());
     }
     if let Some(file) = &options.json {
         results.write(file)?;
@@ -154,6 +183,12 @@ fn compare(
         let costs = measure(*scenario, wanted, &peers, &ushers)?;
         println!("{}\n{}", scenario.title(), costs.table().text());
         results.costs.push(costs);
+    }
+    if wanted.latency {
+        results.latencies = latency::measure(wanted, &peers, &ushers)?;
+    }
+    for latency in &results.latencies {
+        println!("{}\n{}", latency.title(), latency.table().text());
     }
     Ok(())
 }
@@ -203,12 +238,15 @@ fn enter(
     Ok((door, load))
 }
 
-fn heading(options: &Options, repetitions: usize) {
+fn heading(options: &Options, wanted: &Wanted) {
+    let repetitions = wanted.repetitions;
     println!(
-        "CPU per unit of work, {repetitions} repetitions, median (least to most)\n\
+        "this takes about {} minutes on a quiet machine; Ctrl-C ends all that it starts\n\n\
+         CPU per unit of work, {repetitions} repetitions, median (least to most)\n\
          usher: profile {}, {} sessions, session cookie, policy by e-mail, identity fields and \
          assertion to the upstream, two records per request into a file\n\
          peers: one worker, no access log; where a service is asked its CPU counts too\n",
+        wanted.seconds().div_ceil(60),
         options.profile,
         household::SESSIONS
     );

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::{
     costs::{Costs, Row, Spread},
+    latency::Latency,
+    many::Growth,
     memory::Weight,
 };
 use crate::failure::Failure;
@@ -16,19 +18,31 @@ pub struct Results {
     profile: String,
     /// A scenario each.
     pub costs: Vec<Costs>,
+    /// A situation each.
+    pub latencies: Vec<Latency>,
     /// A contender each.
     pub weights: Vec<Weight>,
+    /// What there was more and more of.
+    pub many: Vec<Growth>,
 }
 
 impl Results {
     /// Nothing yet.
     pub fn new(profile: &str) -> Self {
-        Self { profile: profile.into(), costs: Vec::new(), weights: Vec::new() }
+        Self {
+            profile: profile.into(),
+            costs: Vec::new(),
+            latencies: Vec::new(),
+            weights: Vec::new(),
+            many: Vec::new(),
+        }
     }
 
     /// Was every aim reached?
     pub fn reached(&self) -> bool {
-        self.costs.iter().all(Costs::reached) && self.weights.iter().all(Weight::reached)
+        self.costs.iter().all(Costs::reached)
+            && self.latencies.iter().all(Latency::reached)
+            && self.weights.iter().all(Weight::reached)
     }
 
     /// Writes them as JSON, with the machine that they were measured on.
@@ -39,12 +53,16 @@ impl Results {
 
     fn json(&self) -> Value {
         let tests: Vec<Value> = self.costs.iter().map(test).collect();
+        let latency: Vec<Value> = self.latencies.iter().map(latency).collect();
+        let many: Vec<Value> = self.many.iter().map(growth).collect();
         let memory: Vec<Value> = self.weights.iter().map(weight).collect();
         json!({
             "profile": self.profile,
             "machine": machine(),
             "tests": tests,
+            "latency": latency,
             "memory": memory,
+            "many": many,
         })
     }
 }
@@ -74,6 +92,27 @@ fn test(costs: &Costs) -> Value {
     })
 }
 
+fn latency(of: &Latency) -> Value {
+    let contenders: Vec<Value> = of
+        .rows
+        .iter()
+        .map(|(contender, seen)| {
+            let [p50, p99, highest] =
+                [0, 1, 2].map(|nth| Latency::spread(seen, nth).as_ref().map(spread));
+            json!({
+                "contender": contender.slug(),
+                "name": contender.name(),
+                "p50_ms": p50,
+                "p99_ms": p99,
+                "p99_9_ms": highest,
+                "usher_p99_to_this": of.ratios(*contender).as_ref().map(spread),
+                "aim": Latency::aim(*contender),
+            })
+        })
+        .collect();
+    json!({ "title": of.title(), "requests_per_second": of.rates, "contenders": contenders })
+}
+
 fn spread(of: &Spread) -> Value {
     json!({ "median": of.median, "least": of.least, "most": of.most })
 }
@@ -85,6 +124,21 @@ fn weight(of: &Weight) -> Value {
         "idle_mib": of.idle,
         "websocket_kib": of.socket,
         "http2_connection_kib": of.http2,
+    })
+}
+
+fn growth(of: &Growth) -> Value {
+    let [memory_flat, cpu_flat] = of.is_flat();
+    json!({
+        "what": of.what.name(),
+        "wanted": of.wanted(),
+        "counts": of.counts,
+        "kib_each": of.kib,
+        "memory_ratio": of.memory_ratio(),
+        "memory_flat": memory_flat,
+        "cpu_us": of.cpu.each_ref().map(|costs| Spread::of(costs.clone()).as_ref().map(spread)),
+        "cpu_ratio": of.cpu_ratio().as_ref().map(spread),
+        "cpu_flat": cpu_flat,
     })
 }
 
