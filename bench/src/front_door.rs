@@ -74,7 +74,7 @@ impl Setup<'_> {
                 pinned
             }
         };
-        command.env("USHER_DATA_DIR", self.folder.join("data"));
+        command.env("USHER_DATA_DIR", self.data());
         command
     }
 
@@ -91,6 +91,11 @@ impl Setup<'_> {
         let mut process = Process::start(&mut command)?;
         await_port(address, &mut process, &log)?;
         Ok(FrontDoor { process, address })
+    }
+
+    /// Where it keeps what outlives it.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
     }
 
     /// Where its records go.

@@ -18,6 +18,7 @@ mod options;
 mod process;
 mod siege;
 mod steps;
+mod stop;
 mod storm;
 mod table;
 mod tunnels;
@@ -54,6 +55,10 @@ fn run() -> Result<bool, Failure> {
     if what == "handshakes" {
         return compare::handshakes(arguments);
     }
+    if what == "paced" {
+        return compare::paced(arguments);
+    }
+    stop::on_signals()?;
     let options = Options::parse(arguments)?;
     match &*what {
         "apps" => apps::run(&options),

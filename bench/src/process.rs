@@ -40,13 +40,14 @@ impl Process {
 
     /// Proportional set size of the whole process tree now, in KiB (`proc(5)`, `smaps_rollup`).
     pub fn proportional(&self) -> Result<u64, Failure> {
-        let own = [self.id()].into_iter().chain(children(self.id())?);
-        own.map(|id| {
-            let file = PathBuf::from(format!("/proc/{id}/smaps_rollup"));
-            let text = fs::read_to_string(&file).map_err(Failure::io("smaps_rollup"))?;
-            field(&text, "Pss:").ok_or(Failure::Proc(file))
-        })
-        .sum()
+        let own = tree(self.id())?;
+        own.into_iter()
+            .map(|id| {
+                let file = PathBuf::from(format!("/proc/{id}/smaps_rollup"));
+                let text = fs::read_to_string(&file).map_err(Failure::io("smaps_rollup"))?;
+                field(&text, "Pss:").ok_or(Failure::Proc(file))
+            })
+            .sum()
     }
 
     /// The most resident memory since [`Self::forget_peak`], in KiB.
@@ -61,11 +62,7 @@ impl Process {
 
     /// CPU time of the whole process tree so far, user and system, ended threads included.
     pub fn cpu(&self) -> Result<Duration, Failure> {
-        let mut whole = cpu_of(self.id())?;
-        for child in children(self.id())? {
-            whole += cpu_of(child)?;
-        }
-        Ok(whole)
+        tree(self.id())?.into_iter().map(cpu_of).sum()
     }
 
     fn status(&self, field: &str) -> Result<u64, Failure> {
@@ -92,6 +89,24 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// How many files this program, and whatever it starts, may have open: as many as may be asked for.
+pub fn files_at_most() -> Result<usize, Failure> {
+    let read = || fs::read_to_string("/proc/self/limits").map_err(Failure::io("limits"));
+    let hard = files_in(&read()?).map(|(_, hard)| hard).unwrap_or_default();
+    let (own, most) = (std::process::id().to_string(), format!("--nofile={hard}:{hard}"));
+    let _stays_as_it_is = Command::new("prlimit").args(["--pid", &own, &most]).status();
+    files_in(&read()?)
+        .and_then(|(soft, _)| soft.parse().ok())
+        .ok_or_else(|| Failure::Proc("/proc/self/limits".into()))
+}
+
+/// The soft and the hard limit on open files (`proc(5)`).
+fn files_in(limits: &str) -> Option<(String, String)> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let mut words = line.split_whitespace().map(str::to_owned);
+    Some((words.next()?, words.next()?))
 }
 
 /// The figure behind a name, in whatever unit stands behind it.
@@ -125,6 +140,34 @@ fn after_name(stat: &str) -> Option<&str> {
     stat.rsplit_once(") ").map(|(_, fields)| fields)
 }
 
+/// Sends `signal` to all that this program started and that have not ended; how many those are.
+pub fn tell_all(signal: &str) -> usize {
+    let own = std::process::id();
+    let started = tree(own).unwrap_or_default();
+    let alive: Vec<u32> = started.into_iter().filter(|id| *id != own && is_alive(*id)).collect();
+    for id in &alive {
+        let _ended_meanwhile = Command::new("kill").args([signal, &id.to_string()]).output();
+    }
+    alive.len()
+}
+
+/// Whether it has not ended yet, as a process that nobody has asked after has (`Z`, field 3).
+fn is_alive(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    after_name(&stat).is_some_and(|fields| !fields.starts_with('Z'))
+}
+
+/// A process and all that it started, and what those started.
+fn tree(root: u32) -> Result<Vec<u32>, Failure> {
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(parent) = found.get(at) {
+        found.extend(children(*parent)?);
+        at += 1;
+    }
+    Ok(found)
+}
+
 fn children(parent: u32) -> Result<Vec<u32>, Failure> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").map_err(Failure::io("/proc"))?.flatten() {
@@ -156,6 +199,24 @@ mod tests {
         assert!(busy.resident().unwrap() > 0);
         busy.forget_peak().unwrap();
         assert!(busy.peak().unwrap() >= busy.resident().unwrap() / 2);
+    }
+
+    #[test]
+    fn what_a_child_of_a_child_does_counts() {
+        let words = ["-c", "sh -c '(while :; do :; done) & wait' & wait"];
+        let far = Process::start(Command::new("sh").args(words)).unwrap();
+        while far.cpu().unwrap() < Duration::from_millis(50) {}
+        for child in tree(far.id()).unwrap().into_iter().rev() {
+            Command::new("kill").args(["-KILL", &child.to_string()]).status().unwrap();
+        }
+    }
+
+    #[test]
+    fn limits_on_files() {
+        let limits =
+            "Max processes  7  8  processes\nMax open files            1024       20000    files\n";
+        assert_eq!(files_in(limits), Some(("1024".into(), "20000".into())));
+        assert!(files_at_most().unwrap() > 0);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::{
     front_door::{FrontDoor, HOST, Setup},
     measure::upstream::{self, CONFIG, SEEN_CONFIG},
     options::Options,
+    stop,
     table::Table,
 };
 
@@ -55,7 +56,7 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::io("runtime"))?;
-    let folder = tempfile::tempdir().map_err(Failure::io("a folder"))?;
+    let folder = stop::folder()?;
     let certificate = Certificate::make(folder.path(), &[HOST])?;
     let upstream = runtime.block_on(upstream::start())?;
     let policy = policy(0);

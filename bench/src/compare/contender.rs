@@ -96,6 +96,11 @@ impl Contender {
         }
     }
 
+    /// Whose latency is compared: ours beside the two that do no more than forward.
+    pub const fn is_paced(self) -> bool {
+        matches!(self, Self::NginxTuned | Self::Haproxy | Self::Before | Self::Usher)
+    }
+
     /// What usher may cost at most for each unit that this one costs.
     pub const fn aim(self, scenario: Scenario) -> Option<f64> {
         match (scenario, self) {

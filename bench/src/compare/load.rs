@@ -4,11 +4,11 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use super::{LOAD_CORE, peers::FILM};
-use crate::{failure::Failure, front_door::HOST};
+use crate::{client::Protocol, failure::Failure, front_door::HOST, process::Process};
 
 /// Clients offer one cipher and one group, so that all servers do the same cryptography.
 const OPENSSL: &str = "\
@@ -23,7 +23,8 @@ Ciphersuites = TLS_AES_128_GCM_SHA256
 Groups = X25519
 ";
 
-const BROWSER: &[(&str, &str)] = &[
+/// What a browser says of itself.
+pub const BROWSER: &[(&str, &str)] = &[
     ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"),
     ("accept", "application/json, text/plain, */*"),
     ("accept-language", "en-GB,en;q=0.9"),
@@ -35,9 +36,11 @@ const BROWSER: &[(&str, &str)] = &[
 ];
 
 /// How long each load of small requests lasts, in seconds.
-const SECONDS: u32 = 3;
+pub const SECONDS: u32 = 3;
 /// How many handshakes are one load.
 const HANDSHAKES: u32 = 3000;
+/// How many small requests, that count for nothing, come before the first load.
+const WARMING_UP: u32 = 5000;
 /// How many films are watched at once in one load.
 const FILMS: u32 = 8;
 
@@ -164,9 +167,61 @@ impl Load {
         }
     }
 
+    /// The same for a moment: what a start costs, and code that nothing has run through yet, is
+    /// no part of a unit of work.
+    pub fn warm_up(&self, scenario: Scenario, address: SocketAddr) -> Result<(), Failure> {
+        match scenario {
+            Scenario::Small1 => self.ask(Protocol::Http1, address, WARMING_UP),
+            Scenario::Small2 => self.ask(Protocol::Http2, address, WARMING_UP),
+            Scenario::Handshake => self.handshakes(address, WARMING_UP / 20).map(drop),
+            Scenario::Film1 | Scenario::Film2 => self.run(scenario, address).map(drop),
+        }
+    }
+
+    /// Asks for `count` small things on a few connections; fails where one comes to nothing.
+    pub fn ask(&self, protocol: Protocol, address: SocketAddr, count: u32) -> Result<(), Failure> {
+        let (small, words) = (format!("https://{HOST}/small"), count.to_string());
+        let mut words = vec!["-t1", "-c10", "-m1", "-n", &words];
+        if protocol == Protocol::Http1 {
+            words.push("--h1");
+        }
+        words.push(&small);
+        let said = self.output("h2load", address, &words)?;
+        let done = requests_of_h2load(&said).filter(|done| *done == f64::from(count));
+        done.map(drop).ok_or_else(|| unclear("h2load", &said))
+    }
+
     /// Asks once, and fails where what comes is not what the app answers.
     pub fn try_once(&self, address: SocketAddr) -> Result<(), Failure> {
         self.handshakes(address, 1).map(|_| ())
+    }
+
+    /// `[p50, p99, p99.9]` in microseconds of small requests, so many a second, for so many seconds.
+    pub fn paced(
+        &self,
+        protocol: Protocol,
+        address: SocketAddr,
+        (rate, seconds): (f64, u32),
+    ) -> Result<[f64; 3], Failure> {
+        let this = std::env::current_exe().map_err(Failure::io("this program"))?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", &LOAD_CORE.to_string()]).arg(this).arg("paced").arg(&self.trust);
+        let protocol = if protocol == Protocol::Http1 { "h1" } else { "h2" };
+        command.args([&address.to_string(), protocol, &rate.to_string(), &seconds.to_string()]);
+        let output = command.arg(&self.cookie).output().map_err(Failure::io("paced"))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let figures: Vec<f64> = said.split_whitespace().filter_map(|it| it.parse().ok()).collect();
+        <[f64; 3]>::try_from(figures)
+            .map_err(|_| unclear("paced", &String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// Eight films as fast as they come, again and again, until this is dropped.
+    pub fn films(&self, protocol: Protocol, address: SocketAddr) -> Result<Process, Failure> {
+        let (films, film) = (FILMS.to_string(), format!("https://{HOST}/film"));
+        let mut command = self.command("h2load", address);
+        command.args(["-t1", "-m1", "-w30", "-W30", "-D", "600", "-c", &films]);
+        command.args((protocol == Protocol::Http1).then_some("--h1")).arg(&film);
+        Process::start(command.stdout(Stdio::null()))
     }
 
     /// By this very program, on the load's core.
@@ -182,12 +237,8 @@ impl Load {
         Ok(f64::from(count))
     }
 
-    fn output(
-        &self,
-        program: &str,
-        address: SocketAddr,
-        words: &[&str],
-    ) -> Result<String, Failure> {
+    /// That program on the load's core, with the headers that it is to send.
+    fn command(&self, program: &str, address: SocketAddr) -> Command {
         let mut command = Command::new("taskset");
         command.args(["-c", &LOAD_CORE.to_string(), program]).env("OPENSSL_CONF", &self.openssl);
         for (name, value) in BROWSER {
@@ -199,6 +250,16 @@ impl Load {
             "wrk" => command.arg("-H").arg(format!("Host: {HOST}")),
             _ => command.arg(format!("--connect-to={address}")),
         };
+        command
+    }
+
+    fn output(
+        &self,
+        program: &str,
+        address: SocketAddr,
+        words: &[&str],
+    ) -> Result<String, Failure> {
+        let mut command = self.command(program, address);
         let output = command.args(words).output().map_err(Failure::io(program))?;
         if !output.status.success() {
             return Err(unclear(program, &String::from_utf8_lossy(&output.stderr)));

@@ -1,11 +1,6 @@
 //! What each contender weighs: at idle, and for each connection that says nothing.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use http::Method;
 
@@ -58,8 +53,6 @@ impl Weight {
             .iter()
             .filter(weighed)
             .map(|contender| {
-                let folder = folder.join(format!("weigh-{}", contender.slug()));
-                fs::create_dir(&folder).map_err(Failure::io("a folder"))?;
                 let scales = Scales { options, folder, certificate };
                 runtime.block_on(scales.weigh(*contender))
             })
@@ -98,7 +91,7 @@ pub fn table(weights: &[Weight]) -> Table {
 
 struct Scales<'a> {
     options: &'a Options,
-    folder: PathBuf,
+    folder: &'a Path,
     certificate: &'a Certificate,
 }
 
@@ -114,8 +107,7 @@ impl Running {
         match self {
             Self::Usher(door) => Some((door.address, &door.process)),
             Self::Peer(peers, contender) => {
-                let (address, processes) = peers.of(*contender)?;
-                Some((address, *processes.first()?))
+                peers.of(*contender).map(|asked| (asked.address, asked.proxy))
             }
         }
     }
@@ -123,28 +115,47 @@ impl Running {
 
 impl Scales<'_> {
     async fn weigh(&self, contender: Contender) -> Result<Weight, Failure> {
-        let running = self.start(contender, upstream::start().await?)?;
+        let (idle, socket) = self
+            .with(contender, "sockets", async |client| sockets::open(client, HELD).await)
+            .await?;
+        // by another process: memory that the first has kept would hold these for nothing
+        let (_, http2) = self.with(contender, "http2", connections).await?;
+        #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+        Ok(Weight { contender, idle: idle as f64 / 1024.0, socket, http2 })
+    }
+
+    /// What a fresh one weighs at idle in KiB, and then each of what `open` holds open.
+    async fn with<T>(
+        &self,
+        contender: Contender,
+        name: &str,
+        open: impl AsyncFn(&Client) -> Result<Vec<T>, Failure>,
+    ) -> Result<(u64, f64), Failure> {
+        let folder = self.folder.join(format!("weigh-{}-{name}", contender.slug()));
+        fs::create_dir(&folder).map_err(Failure::io("a folder"))?;
+        let running = self.start(contender, &folder, upstream::start().await?).await?;
         let (address, process) =
             running.parts().ok_or_else(|| Failure::Usage(contender.slug().into()))?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let idle = process.proportional()?;
         let client = Client::new(address, HOST, self.certificate)?;
         let before = self.settled(&client, process).await?;
-        let held = sockets::open(&client, HELD).await?;
-        let socket = each(process.proportional()?.saturating_sub(before));
+        let held = open(&client).await?;
+        tokio::time::sleep(Duration::from_secs(2)).await; // what opening took is let go of
+        let weight = process.proportional()?.saturating_sub(before);
         drop(held);
-        let before = self.settled(&client, process).await?;
-        let held = connections(&client).await?;
-        let http2 = each(process.proportional()?.saturating_sub(before));
-        drop(held);
-        #[expect(clippy::cast_precision_loss, reason = "for people to read")]
-        Ok(Weight { contender, idle: idle as f64 / 1024.0, socket, http2 })
+        Ok((idle, each(weight)))
     }
 
-    fn start(&self, contender: Contender, upstream: SocketAddr) -> Result<Running, Failure> {
+    async fn start(
+        &self,
+        contender: Contender,
+        folder: &Path,
+        upstream: SocketAddr,
+    ) -> Result<Running, Failure> {
         let (today, before) = (self.options.usher.as_deref(), self.options.before.as_deref());
         let usher = contender.ours(today, before);
-        let (folder, certificate) = (&*self.folder, self.certificate);
+        let certificate = self.certificate;
         let Some(usher) = usher else {
             let (wanted, programs) = ([contender], &self.options.programs);
             let peers = Peers::start(folder, certificate, &wanted, programs, Some(upstream))?;
@@ -154,7 +165,7 @@ impl Scales<'_> {
         let (policy, core) = ("    allow_public_unauthenticated_access: true\n", None);
         let setup = Setup { usher, folder, certificate, upstream, policy, core };
         sign_in::add_person(&setup)?;
-        household::signs_in(&setup)?;
+        household::signs_in(&setup.data(), household::SESSIONS).await?;
         setup.open().map(Running::Usher)
     }
 

@@ -7,12 +7,16 @@
 //! in reverse order every other time, and only ratios inside one repetition are compared: the
 //! same program drifts by a fifth from one minute to the next.
 
+mod audit;
 mod contender;
 mod costs;
 mod handshakes;
 mod household;
+mod latency;
 mod load;
+mod many;
 mod memory;
+mod paced;
 mod peers;
 mod results;
 pub mod sign_in;
@@ -23,21 +27,26 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::{Builder, Runtime};
+
 use crate::{
     certificate::Certificate,
     failure::Failure,
     front_door::{FrontDoor, HOST, Setup},
     options::Options,
     process::Process,
+    stop,
 };
 use contender::Contender;
-use costs::Costs;
+use costs::{Costs, Row};
 use load::{Load, Scenario};
 use memory::Weight;
+use peers::Asked;
 use results::Results;
 
 pub use costs::Spread;
 pub use handshakes::run as handshakes;
+pub use paced::run as paced;
 pub use peers::{Peers, Programs};
 
 /// The core of whoever is measured.
@@ -59,7 +68,9 @@ const POLICY: &str = "\
 struct Wanted {
     contenders: Vec<Contender>,
     scenarios: Vec<Scenario>,
+    latency: bool,
     weights: bool,
+    many: bool,
     repetitions: usize,
 }
 
@@ -77,7 +88,8 @@ impl Wanted {
         };
         let contenders =
             chosen("contenders", &options.contenders, &Contender::ALL, |it| it.slug())?;
-        let tests: Vec<&str> = Scenario::ALL.iter().map(|it| it.slug()).chain([MEMORY]).collect();
+        let others = [latency::LATENCY, MEMORY, many::MANY];
+        let tests: Vec<&str> = Scenario::ALL.iter().map(|it| it.slug()).chain(others).collect();
         let tests = chosen("tests", &options.tests, &tests, |it| *it)?;
         let is_quick = |it: &Scenario| !options.short || it.is_small();
         Ok(Self {
@@ -86,9 +98,26 @@ impl Wanted {
                 .into_iter()
                 .filter(|it| tests.contains(&it.slug()) && is_quick(it))
                 .collect(),
+            latency: tests.contains(&latency::LATENCY) && !options.short,
+            many: tests.contains(&many::MANY) && !options.short,
             weights: tests.contains(&MEMORY) && !options.short,
             repetitions: options.repetitions.unwrap_or(REPETITIONS),
         })
+    }
+}
+
+impl Wanted {
+    /// About how long it takes.
+    fn seconds(&self) -> usize {
+        let each = |scenario: &Scenario| {
+            let taking_part = self.contenders.iter().filter(|it| it.takes_part(*scenario)).count();
+            taking_part * (self.repetitions + 1) * 4
+        };
+        let paced = self.contenders.iter().filter(|it| it.is_paced()).count();
+        let latency = usize::from(self.latency) * paced * self.repetitions * 50;
+        let weights = usize::from(self.weights) * self.contenders.len() * 20;
+        let many = usize::from(self.many) * (240 + self.repetitions * 4 * 8);
+        20 + self.scenarios.iter().map(each).sum::<usize>() + latency + weights + many
     }
 }
 
@@ -113,17 +142,21 @@ fn chosen<T: Copy>(
 /// Compares, prints one table per scenario, and tells whether every aim was reached.
 pub fn run(options: &Options) -> Result<bool, Failure> {
     let wanted = Wanted::of(options)?;
-    let parent = tempfile::tempdir().map_err(Failure::io("a folder"))?;
+    let parent = stop::folder()?;
     let certificate = Certificate::make(parent.path(), &[HOST])?;
-    heading(options, wanted.repetitions);
+    heading(options, &wanted);
     let mut results = Results::new(&options.profile);
-    if !wanted.scenarios.is_empty() {
+    if !wanted.scenarios.is_empty() || wanted.latency {
         compare(options, &wanted, (parent.path(), &certificate), &mut results)?;
     }
     if wanted.weights {
         let weights = Weight::of_all(options, &wanted.contenders, parent.path(), &certificate)?;
         println!("memory\n{}", memory::table(&weights).text());
         results.weights = weights;
+    }
+    if wanted.many {
+        results.many = many::measure(options, parent.path(), wanted.repetitions)?;
+        println!("many of everything\n{}", many::table(&results.many).text());
     }
     if let Some(file) = &options.json {
         results.write(file)?;
@@ -147,10 +180,17 @@ fn compare(
         before: enter(options.before.as_ref(), "before")?,
         stranger: Load::new(folder, folder, "")?,
     };
+    audit::all(&wanted.contenders, folder, &peers, &ushers)?;
     for scenario in &wanted.scenarios {
         let costs = measure(*scenario, wanted, &peers, &ushers)?;
         println!("{}\n{}", scenario.title(), costs.table().text());
         results.costs.push(costs);
+    }
+    if wanted.latency {
+        results.latencies = latency::measure(wanted, &peers, &ushers)?;
+    }
+    for latency in &results.latencies {
+        println!("{}\n{}", latency.title(), latency.table().text());
     }
     Ok(())
 }
@@ -165,9 +205,21 @@ struct Ushers {
 }
 
 impl Ushers {
-    fn of(&self, contender: Contender) -> Option<&(FrontDoor, Load)> {
-        contender.ours(self.today.as_ref(), self.before.as_ref())
+    /// Whom to ask and who asks. The peers get as long a cookie as usher does.
+    fn find<'a>(&'a self, contender: Contender, peers: &'a Peers) -> Option<(Asked<'a>, &'a Load)> {
+        let usher = contender.ours(self.today.as_ref(), self.before.as_ref());
+        let load = usher.or(self.today.as_ref()).map_or(&self.stranger, |(_, load)| load);
+        let ours = usher.map(|(door, _)| Asked {
+            address: door.address,
+            proxy: &door.process,
+            authorizer: None,
+        });
+        Some((ours.or_else(|| peers.of(contender))?, load))
     }
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread().enable_all().build().map_err(Failure::io("runtime"))
 }
 
 /// Starts usher in a folder of its own, beside many who are signed in, and signs in.
@@ -181,19 +233,22 @@ fn enter(
     let (upstream, policy, core) = (peers.upstream, POLICY, Some(PROXY_CORE));
     let setup = Setup { usher, folder, certificate, upstream, policy, core };
     sign_in::add_person(&setup)?;
-    household::signs_in(&setup)?;
+    runtime()?.block_on(household::signs_in(&setup.data(), household::SESSIONS))?;
     let door = setup.open()?;
     let trust = folder.parent().unwrap_or(folder);
     let load = Load::new(folder, trust, &sign_in::cookie(&setup, &door)?)?;
     Ok((door, load))
 }
 
-fn heading(options: &Options, repetitions: usize) {
+fn heading(options: &Options, wanted: &Wanted) {
+    let repetitions = wanted.repetitions;
     println!(
-        "CPU per unit of work, {repetitions} repetitions, median (least to most)\n\
+        "this takes about {} minutes on a quiet machine; Ctrl-C ends all that it starts\n\n\
+         CPU per unit of work, {repetitions} repetitions, median (least to most)\n\
          usher: profile {}, {} sessions, session cookie, policy by e-mail, identity fields and \
          assertion to the upstream, two records per request into a file\n\
          peers: one worker, no access log; where a service is asked its CPU counts too\n",
+        wanted.seconds().div_ceil(60),
         options.profile,
         household::SESSIONS
     );
@@ -206,32 +261,35 @@ fn measure(
     ushers: &Ushers,
 ) -> Result<Costs, Failure> {
     let contenders = wanted.contenders.iter().copied().filter(|it| it.takes_part(scenario));
-    let mut costs =
-        Costs { scenario, rows: contenders.map(|contender| (contender, Vec::new())).collect() };
+    let mut costs = Costs { scenario, rows: contenders.map(Row::new).collect() };
+    for row in &costs.rows {
+        if let Some((asked, load)) = ushers.find(row.contender, peers) {
+            load.warm_up(scenario, asked.address)?;
+        }
+    }
     for repetition in 0..wanted.repetitions {
         costs.rows.reverse();
-        for (contender, figures) in &mut costs.rows {
-            let usher = ushers.of(*contender);
-            // the peers get as long a cookie as usher does
-            let load = usher.or(ushers.today.as_ref()).map_or(&ushers.stranger, |(_, load)| load);
-            let ours = usher.map(|(door, _)| (door.address, vec![&door.process]));
-            let Some((address, processes)) = ours.or_else(|| peers.of(*contender)) else {
-                continue;
+        for row in &mut costs.rows {
+            let Some((asked, load)) = ushers.find(row.contender, peers) else { continue };
+            load.try_once(asked.address)?;
+            let before = cpu(asked)?;
+            let done = load.run(scenario, asked.address)?;
+            let after = cpu(asked)?;
+            let each = |before: Duration, after: Duration| {
+                scenario.scaled(after.saturating_sub(before).as_secs_f64() / done)
             };
-            load.try_once(address)?;
-            let before = cpu(&processes)?;
-            let done = load.run(scenario, address)?;
-            let spent = cpu(&processes)?.saturating_sub(before);
-            figures.push(scenario.scaled(spent.as_secs_f64() / done));
+            row.costs.push(each(before.0 + before.1, after.0 + after.1));
+            row.alone.extend(asked.authorizer.map(|_| each(before.0, after.0)));
         }
         costs.trace(repetition);
     }
-    costs.rows.sort_by_key(|(contender, _)| *contender);
+    costs.rows.sort_by_key(|row| row.contender);
     Ok(costs)
 }
 
-fn cpu(processes: &[&Process]) -> Result<Duration, Failure> {
-    processes.iter().try_fold(Duration::ZERO, |sum, process| Ok(sum + process.cpu()?))
+/// CPU time so far: the proxy's, and that of the service that it asks.
+fn cpu(of: Asked<'_>) -> Result<(Duration, Duration), Failure> {
+    Ok((of.proxy.cpu()?, of.authorizer.map_or(Ok(Duration::ZERO), Process::cpu)?))
 }
 
 #[cfg(test)]

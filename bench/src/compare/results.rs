@@ -5,7 +5,9 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use super::{
-    costs::{Costs, Spread},
+    costs::{Costs, Row, Spread},
+    latency::Latency,
+    many::Growth,
     memory::Weight,
 };
 use crate::failure::Failure;
@@ -16,19 +18,31 @@ pub struct Results {
     profile: String,
     /// A scenario each.
     pub costs: Vec<Costs>,
+    /// A situation each.
+    pub latencies: Vec<Latency>,
     /// A contender each.
     pub weights: Vec<Weight>,
+    /// What there was more and more of.
+    pub many: Vec<Growth>,
 }
 
 impl Results {
     /// Nothing yet.
     pub fn new(profile: &str) -> Self {
-        Self { profile: profile.into(), costs: Vec::new(), weights: Vec::new() }
+        Self {
+            profile: profile.into(),
+            costs: Vec::new(),
+            latencies: Vec::new(),
+            weights: Vec::new(),
+            many: Vec::new(),
+        }
     }
 
     /// Was every aim reached?
     pub fn reached(&self) -> bool {
-        self.costs.iter().all(Costs::reached) && self.weights.iter().all(Weight::reached)
+        self.costs.iter().all(Costs::reached)
+            && self.latencies.iter().all(Latency::reached)
+            && self.weights.iter().all(Weight::reached)
     }
 
     /// Writes them as JSON, with the machine that they were measured on.
@@ -39,12 +53,16 @@ impl Results {
 
     fn json(&self) -> Value {
         let tests: Vec<Value> = self.costs.iter().map(test).collect();
+        let latency: Vec<Value> = self.latencies.iter().map(latency).collect();
+        let many: Vec<Value> = self.many.iter().map(growth).collect();
         let memory: Vec<Value> = self.weights.iter().map(weight).collect();
         json!({
             "profile": self.profile,
             "machine": machine(),
             "tests": tests,
+            "latency": latency,
             "memory": memory,
+            "many": many,
         })
     }
 }
@@ -53,21 +71,46 @@ fn test(costs: &Costs) -> Value {
     let contenders: Vec<Value> = costs
         .rows
         .iter()
-        .map(|(contender, figures)| {
-            let ratio = costs.ratios(*contender).map(|ratio| spread(&ratio));
+        .map(|row| {
+            let Row { contender, costs: figures, alone } = row;
             json!({
                 "contender": contender.slug(),
+                "name": contender.name(),
                 "costs": figures,
-                "usher_to_this": ratio,
+                "costs_without_authorizer": alone,
+                "usher_to_this": costs.ratios(*contender).as_ref().map(spread),
+                "usher_to_this_without_authorizer": costs.ratios_alone(*contender).as_ref().map(spread),
                 "aim": contender.aim(costs.scenario),
             })
         })
         .collect();
     json!({
         "test": costs.scenario.slug(),
+        "title": costs.scenario.title(),
         "unit": costs.scenario.unit(),
         "contenders": contenders,
     })
+}
+
+fn latency(of: &Latency) -> Value {
+    let contenders: Vec<Value> = of
+        .rows
+        .iter()
+        .map(|(contender, seen)| {
+            let [p50, p99, highest] =
+                [0, 1, 2].map(|nth| Latency::spread(seen, nth).as_ref().map(spread));
+            json!({
+                "contender": contender.slug(),
+                "name": contender.name(),
+                "p50_ms": p50,
+                "p99_ms": p99,
+                "p99_9_ms": highest,
+                "usher_p99_to_this": of.ratios(*contender).as_ref().map(spread),
+                "aim": Latency::aim(*contender),
+            })
+        })
+        .collect();
+    json!({ "title": of.title(), "requests_per_second": of.rates, "contenders": contenders })
 }
 
 fn spread(of: &Spread) -> Value {
@@ -77,9 +120,25 @@ fn spread(of: &Spread) -> Value {
 fn weight(of: &Weight) -> Value {
     json!({
         "contender": of.contender.slug(),
+        "name": of.contender.name(),
         "idle_mib": of.idle,
         "websocket_kib": of.socket,
         "http2_connection_kib": of.http2,
+    })
+}
+
+fn growth(of: &Growth) -> Value {
+    let [memory_flat, cpu_flat] = of.is_flat();
+    json!({
+        "what": of.what.name(),
+        "wanted": of.wanted(),
+        "counts": of.counts,
+        "kib_each": of.kib,
+        "memory_ratio": of.memory_ratio(),
+        "memory_flat": memory_flat,
+        "cpu_us": of.cpu.each_ref().map(|costs| Spread::of(costs.clone()).as_ref().map(spread)),
+        "cpu_ratio": of.cpu_ratio().as_ref().map(spread),
+        "cpu_flat": cpu_flat,
     })
 }
 
@@ -105,7 +164,8 @@ mod tests {
     #[test]
     fn what_was_measured_is_written_down() {
         let mut results = Results::new("dist");
-        let rows = vec![(Contender::Envoy, vec![4.0]), (Contender::Usher, vec![1.0])];
+        let row = |contender, cost| Row { costs: vec![cost], ..Row::new(contender) };
+        let rows = vec![row(Contender::Envoy, 4.0), row(Contender::Usher, 1.0)];
         results.costs.push(Costs { scenario: Scenario::Handshake, rows });
         let (contender, idle, socket, http2) = (Contender::Usher, 20.0, 12.0, 25.0);
         results.weights.push(Weight { contender, idle, socket, http2 });

@@ -15,6 +15,7 @@ use crate::{
     failure::Failure,
     front_door::{FrontDoor, HOST, Setup},
     options::Options,
+    stop,
     table::Table,
 };
 
@@ -71,7 +72,7 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
 
 async fn measure(options: &Options) -> Result<Vec<Figure>, Failure> {
     let usher = options.usher.as_deref().ok_or(Failure::Usage("--usher FILE".into()))?;
-    let folder = tempfile::tempdir().map_err(Failure::io("a folder"))?;
+    let folder = stop::folder()?;
     let certificate = Certificate::make(folder.path(), &[HOST])?;
     let upstream = upstream::start().await?;
     let folder = folder.path();

@@ -26,6 +26,7 @@ use crate::{
     front_door::{FrontDoor, HOST, Setup},
     measure::upstream,
     options::Options,
+    stop,
     table::Table,
 };
 
@@ -105,7 +106,7 @@ fn under(
     upstream: SocketAddr,
     time: Duration,
 ) -> Result<(Lived, Duration, u64), Failure> {
-    let folder = tempfile::tempdir().map_err(Failure::io("a folder"))?;
+    let folder = stop::folder()?;
     let certificate = Certificate::make(folder.path(), &[HOST, OPEN])?;
     let policy = format!(
         "    policy: [{{allow: {{or: [{{email: {{is: ann@example.com}}}}]}}}}]\n\

@@ -21,7 +21,7 @@ use crate::{
     process::Process,
 };
 
-pub use nginx::FILM;
+pub use nginx::{FILM, STATUS};
 
 /// Where programs lie that no Debian package brings.
 #[derive(Debug, Default)]
@@ -48,8 +48,21 @@ pub struct Peers {
     authorization: Process,
     /// What all of them, and usher, forward to.
     pub upstream: SocketAddr,
+    /// What those ask that ask about each request.
+    pub service: SocketAddr,
     /// Kept so that it ends with the rest.
     _upstream: Option<Process>,
+}
+
+/// Who is asked something, and whose CPU time it costs.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The proxy.
+    pub proxy: &'a Process,
+    /// The service that decides about each request, where there is one.
+    pub authorizer: Option<&'a Process>,
 }
 
 /// What each peer is set up with.
@@ -80,6 +93,7 @@ impl Peers {
             _upstream: own.then(|| nginx::upstream(&setting)).transpose()?,
             authorization: nginx::authorization(&setting)?,
             upstream,
+            service: authorization,
         };
         let is_wanted = |some: &[Contender]| some.iter().any(|it| wanted.contains(it));
         if is_wanted(&nginx::SERVED) {
@@ -105,13 +119,11 @@ impl Peers {
     }
 
     /// Where it listens and whose CPU time counts. `None` of those who take no part.
-    pub fn of(&self, contender: Contender) -> Option<(SocketAddr, Vec<&Process>)> {
+    pub fn of(&self, contender: Contender) -> Option<Asked<'_>> {
         let place = self.places.get(&contender)?;
-        let mut processes = vec![self.proxies.get(place.process)?];
-        if contender.asks() {
-            processes.push(&self.authorization);
-        }
-        Some((place.address, processes))
+        let proxy = self.proxies.get(place.process)?;
+        let authorizer = contender.asks().then_some(&self.authorization);
+        Some(Asked { address: place.address, proxy, authorizer })
     }
 }
 

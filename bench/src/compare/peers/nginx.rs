@@ -18,6 +18,9 @@ use crate::{
 /// How large the film is; it stays in the page cache.
 pub const FILM: u64 = 256 << 20;
 
+/// Where the app and the service tell how often they were asked.
+pub const STATUS: &str = "/counted";
+
 /// Whom the proxy stands for.
 pub const SERVED: [Contender; 3] =
     [Contender::Nginx, Contender::NginxTuned, Contender::NginxAuthRequest];
@@ -32,6 +35,7 @@ pub fn upstream(of: &Setting<'_>) -> Result<Process, Failure> {
         "default_type application/json;\n\
          server {{ listen {upstream} backlog=4096; root {root};\n\
          location = /small {{ return 200 '{json}'; }}\n\
+         location = {STATUS} {{ stub_status; }}\n\
          location = /assertion {{ return 200 $http_x_pomerium_jwt_assertion; }} }}"
     );
     serve(folder, "upstream", LOAD_CORE, &app, upstream)
@@ -40,7 +44,8 @@ pub fn upstream(of: &Setting<'_>) -> Result<Process, Failure> {
 /// Answers 200 with the name of a person: Envoy takes no other 2xx for a yes.
 pub fn authorization(of: &Setting<'_>) -> Result<Process, Failure> {
     let service = format!(
-        "server {{ listen {}; location / {{ add_header X-User ann@example.com; return 200 ''; }} }}",
+        "server {{ listen {}; location = {STATUS} {{ stub_status; }}\n\
+         location / {{ add_header X-User ann@example.com; return 200 ''; }} }}",
         of.authorization
     );
     serve(of.folder, "authorization", LOAD_CORE, &service, of.authorization)

@@ -1,0 +1,199 @@
+//! How long small requests take at a pace that leaves room, alone and beside films.
+
+use std::net::SocketAddr;
+
+use super::{Contender, Peers, Ushers, Wanted, costs::Spread, load::Scenario};
+use crate::{client::Protocol, failure::Failure, table::Table};
+
+/// The test's name on the command line and in the results.
+pub const LATENCY: &str = "p99";
+
+/// How long each load lasts, in seconds.
+pub const SECONDS: u32 = 8;
+/// Which part of the lowest peak is asked for by itself.
+const ALONE: f64 = 0.7;
+/// And beside films, which take whatever is left.
+const BESIDE_FILMS: f64 = 0.1;
+/// Usher's p99 for each of nginx's.
+pub const AIM: f64 = 1.0;
+
+/// What goes on beside the small requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Nothing.
+    Nothing,
+    /// Eight films, each read as fast as it comes.
+    Films,
+}
+
+impl Beside {
+    /// Both, in the order of the tables.
+    pub const ALL: [Self; 2] = [Self::Nothing, Self::Films];
+
+    const fn share(self) -> f64 {
+        match self {
+            Self::Nothing => ALONE,
+            Self::Films => BESIDE_FILMS,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Nothing => "at 70 % of the lowest peak",
+            Self::Films => "at 10 % of the lowest peak, beside eight films at full rate",
+        }
+    }
+}
+
+/// What was seen of one situation.
+#[derive(Debug)]
+pub struct Latency {
+    /// Over which HTTP.
+    pub protocol: Protocol,
+    /// Beside what.
+    pub beside: Beside,
+    /// Requests a second, the same for all, in each repetition.
+    pub rates: Vec<f64>,
+    /// Whose, and `[p50, p99, p99.9]` in milliseconds in each repetition.
+    pub rows: Vec<(Contender, Vec<[f64; 3]>)>,
+}
+
+impl Latency {
+    /// For people.
+    pub fn title(&self) -> String {
+        format!("latency of small requests, {}, {}", self.protocol.name(), self.beside.words())
+    }
+
+    fn of(&self, wanted: Contender) -> Option<&[[f64; 3]]> {
+        self.rows.iter().find(|(contender, _)| *contender == wanted).map(|(_, seen)| &**seen)
+    }
+
+    /// Usher's p99 for each millisecond of `peer`'s, repetition by repetition.
+    pub fn ratios(&self, peer: Contender) -> Option<Spread> {
+        let (usher, peer) = (self.of(Contender::Usher)?, self.of(peer)?);
+        Spread::of(
+            usher.iter().zip(peer).map(|([_, usher, _], [_, peer, _])| usher / peer).collect(),
+        )
+    }
+
+    /// What the p99 may be at most, for each of this one's.
+    pub fn aim(peer: Contender) -> Option<f64> {
+        (peer == Contender::NginxTuned).then_some(AIM)
+    }
+
+    /// Is usher's p99 no worse than nginx's?
+    pub fn reached(&self) -> bool {
+        self.ratios(Contender::NginxTuned).is_none_or(|ratio| ratio.median <= AIM)
+    }
+
+    /// The quantile of that number in the middle of the repetitions, and its ends.
+    pub fn spread(seen: &[[f64; 3]], nth: usize) -> Option<Spread> {
+        Spread::of(seen.iter().filter_map(|one| one.get(nth).copied()).collect())
+    }
+
+    /// A row for each contender.
+    pub fn table(&self) -> Table {
+        let mut table =
+            Table::new(["", "p50 ms", "p99 ms", "p99.9 ms", "usher / this, p99", "aim", ""]);
+        for (contender, seen) in &self.rows {
+            let [middle, high, highest] = [0, 1, 2]
+                .map(|nth| Self::spread(seen, nth).map_or_else(String::new, |it| it.text()));
+            let ratio = self.ratios(*contender).filter(|_| *contender != Contender::Usher);
+            let verdict = match (&ratio, Self::aim(*contender)) {
+                (Some(ratio), Some(aim)) if ratio.median <= aim => "reached",
+                (Some(_), Some(_)) => "MISSED",
+                _ => "",
+            };
+            let ratio = ratio.map_or_else(|| "-".into(), |it| it.text());
+            let aim = Self::aim(*contender).map_or_else(|| "-".into(), |aim| format!("{aim:.2}"));
+            table.row([contender.name().into(), middle, high, highest, ratio, aim, verdict.into()]);
+        }
+        table
+    }
+}
+
+/// Both situations over both versions of HTTP; one after the other inside a repetition.
+pub fn measure(wanted: &Wanted, peers: &Peers, ushers: &Ushers) -> Result<Vec<Latency>, Failure> {
+    let mut all = Vec::new();
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let compared: Vec<Contender> =
+            wanted.contenders.iter().copied().filter(|it| it.is_paced()).collect();
+        let mut both = Beside::ALL.map(|beside| {
+            let rows = compared.iter().map(|it| (*it, Vec::new())).collect();
+            Latency { protocol, beside, rates: Vec::new(), rows }
+        });
+        for _ in 0..wanted.repetitions {
+            let peak = lowest_peak(&compared, protocol, peers, ushers)?;
+            for latency in &mut both {
+                let rate = (peak * latency.beside.share()).floor();
+                latency.rates.push(rate);
+                latency.rows.reverse();
+                let title = latency.title();
+                for (contender, seen) in &mut latency.rows {
+                    let Some((asked, load)) = ushers.find(*contender, peers) else { continue };
+                    let films = match latency.beside {
+                        Beside::Nothing => None,
+                        Beside::Films => Some(load.films(protocol, asked.address)?),
+                    };
+                    let taken = load
+                        .paced(protocol, asked.address, (rate, SECONDS))
+                        .map_err(Failure::exchange(format!("{}, {title}", contender.name())))?;
+                    if films.is_some_and(|mut films| films.ended()) {
+                        return Err(films_ended(asked.address));
+                    }
+                    seen.push(taken.map(|micros| micros / 1000.0));
+                }
+            }
+        }
+        for latency in &mut both {
+            latency.rows.sort_by_key(|(contender, _)| *contender);
+        }
+        all.extend(both);
+    }
+    Ok(all)
+}
+
+/// Requests a second that every one of them can do.
+fn lowest_peak(
+    contenders: &[Contender],
+    protocol: Protocol,
+    peers: &Peers,
+    ushers: &Ushers,
+) -> Result<f64, Failure> {
+    let scenario = match protocol {
+        Protocol::Http1 => Scenario::Small1,
+        Protocol::Http2 => Scenario::Small2,
+    };
+    let mut lowest = f64::INFINITY;
+    for contender in contenders {
+        let Some((asked, load)) = ushers.find(*contender, peers) else { continue };
+        load.warm_up(scenario, asked.address)?;
+        lowest = lowest.min(load.run(scenario, asked.address)? / f64::from(super::load::SECONDS));
+    }
+    Ok(lowest)
+}
+
+fn films_ended(address: SocketAddr) -> Failure {
+    Failure::Program { program: "films".into(), what: format!("{address}: they ended too early") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_p99_is_compared_inside_a_repetition() {
+        let nginx = vec![[1.0, 2.0, 3.0], [1.0, 4.0, 9.0], [1.0, 2.0, 3.0]];
+        let usher = vec![[9.0, 1.0, 9.0], [9.0, 4.0, 9.0], [9.0, 3.0, 9.0]];
+        let latency = Latency {
+            protocol: Protocol::Http2,
+            beside: Beside::Films,
+            rates: vec![1000.0; 3],
+            rows: vec![(Contender::NginxTuned, nginx), (Contender::Usher, usher)],
+        };
+        let ratio = latency.ratios(Contender::NginxTuned).unwrap();
+        assert_eq!(ratio, Spread { least: 0.5, median: 1.0, most: 1.5 });
+        assert!(latency.reached(), "no worse than nginx's");
+        assert!(latency.table().text().contains("reached"));
+    }
+}
