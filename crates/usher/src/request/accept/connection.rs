@@ -267,7 +267,7 @@ mod tests {
     /// Each lasts for as long as its connection: what it is large by, all of them are.
     #[tokio::test]
     async fn the_task_of_a_connection_is_small() {
-        for (protocol, at_most) in [(Protocol::Http1, 2560), (Protocol::Http2, 4096)] {
+        for (protocol, at_most) in [(Protocol::Http1, 2560), (Protocol::Http2, 2560)] {
             let connection = Connection { pulse: Pulse::new(protocol), ..over_http2() };
             let (_client, server) = tokio::io::duplex(64);
             let tasks = Tasks::default();
