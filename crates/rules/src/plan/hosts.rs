@@ -37,16 +37,18 @@ pub enum Ports {
 ///
 /// An exact host that exists captures the request: no fall-through to wildcards, and a host
 /// with port owns its paths (`pomerium-policy-measured.md` 60, 61).
+///
+/// Nobody but the operator fills it, so that its seed need be no secret (decision 0101).
 #[derive(Debug, Default)]
 pub struct HostTable {
     ports: Ports,
-    with_port: HashMap<Authority, Vec<usize>, foldhash::fast::RandomState>,
-    any_port: HashMap<Host, Vec<usize>, foldhash::fast::RandomState>,
+    with_port: HashMap<Authority, Vec<usize>, foldhash::fast::FixedState>,
+    any_port: HashMap<Host, Vec<usize>, foldhash::fast::FixedState>,
     wildcards: Vec<usize>,
     /// Those of `wildcards` that name a port.
     wildcards_with_port: Vec<usize>,
     /// What CONNECT may ask for, by its authority; each has a port.
-    tunnels: HashMap<Authority, Vec<usize>, foldhash::fast::RandomState>,
+    tunnels: HashMap<Authority, Vec<usize>, foldhash::fast::FixedState>,
     /// The same, with `*` in the host.
     tunnel_wildcards: Vec<(HostPattern, usize)>,
 }

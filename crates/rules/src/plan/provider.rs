@@ -6,7 +6,7 @@ use crate::{secret::Secret, session::SERVICE_ACCOUNTS, signin::OAUTH2_CALLBACK};
 /// The id of the built-in provider.
 pub const BUILTIN: &str = "builtin";
 
-/// Who tells us who people are: at least one.
+/// Who tells us who people are: at least one. The config alone fills it (decision 0101).
 #[derive(Debug)]
 pub struct Providers {
     first: Listed,
@@ -15,9 +15,9 @@ pub struct Providers {
     /// For routes with a client of their own.
     own: Vec<Provider>,
     /// Which of those, by [`OwnClient::key`]: each request asks.
-    by_client: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
+    by_client: HashMap<Box<str>, usize, foldhash::fast::FixedState>,
     /// Which of those beside, and then of those, by what sessions remember.
-    by_id: HashMap<Box<str>, usize, foldhash::fast::RandomState>,
+    by_id: HashMap<Box<str>, usize, foldhash::fast::FixedState>,
 }
 
 /// One of those that people choose from.

@@ -195,10 +195,16 @@ async fn until_closed<E>(
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+    use std::{
+        convert::Infallible,
+        net::SocketAddr,
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
 
     use http::{Request, Response};
-    use hyper::{body::Incoming, service::Service};
+    use hyper::{body::Incoming, rt::Executor, service::Service};
+    use hyper_util::rt::TokioIo;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         time::Instant,
@@ -251,6 +257,51 @@ mod tests {
     fn cancelled_requests_have_no_room_made_for_the_whole_way() {
         let connection = over_http2();
         assert!(room_for(&answering(LongWay, Arc::new(connection))) < 1024);
+    }
+
+    /// Knows how large each task is that HTTP/2 asks for, and runs none.
+    #[derive(Clone, Default)]
+    struct Sizes(Arc<Mutex<Vec<usize>>>);
+
+    impl<F> Executor<F> for Sizes {
+        fn execute(&self, _: F) {
+            self.0.lock().unwrap().push(size_of::<F>());
+        }
+    }
+
+    /// Room is made for it, and it is copied, before anything of the request is looked at.
+    #[tokio::test(start_paused = true)]
+    async fn the_task_of_a_stream_is_small() {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let sizes = Sizes::default();
+        let answer = answering(LongWay, Arc::new(over_http2()));
+        let builder = hyper::server::conn::http2::Builder::new(sizes.clone());
+        let serving = builder.serve_connection(TokioIo::new(server), answer);
+        let get: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
+            \0\0\x03\x01\x05\0\0\0\x01\x82\x84\x87";
+        client.write_all(get).await.unwrap();
+        let _silence = tokio::time::timeout(Duration::from_secs(1), serving).await;
+        let sizes = sizes.0.lock().unwrap().clone();
+        println!("{sizes:?}");
+        let [octets] = *sizes else { panic!("one stream, one task: {sizes:?}") };
+        assert!(octets <= 640, "{octets} octets");
+    }
+
+    /// Each lasts for as long as its connection: what it is large by, all of them are.
+    #[tokio::test]
+    async fn the_task_of_a_connection_is_small() {
+        for (protocol, at_most) in [(Protocol::Http1, 2560), (Protocol::Http2, 2560)] {
+            let connection = Connection { pulse: Pulse::new(protocol), ..over_http2() };
+            let (_client, server) = tokio::io::duplex(64);
+            let tasks = Tasks::default();
+            let served = serve(server, Arc::new(connection), LongWay, &tasks, None);
+            println!("{protocol:?} {}", size_of_val(&served));
+            assert!(
+                size_of_val(&served) <= at_most,
+                "{protocol:?}: {} octets",
+                size_of_val(&served)
+            );
+        }
     }
 
     /// What a client says after its preface, and how long it may go on saying so.
