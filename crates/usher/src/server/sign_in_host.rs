@@ -60,14 +60,18 @@ pub fn sign_in_origin(plan: &Plan, dir: &Path) -> Origin {
     }
 }
 
-/// The host of that name, if a route is for it alone.
+/// The host of that name, if a route is for it alone: a tunnel's, where no page is there. The port that
+/// a tunnel is asked for by is none of ours.
 fn named(plan: &Plan, name: &str) -> Option<(Host, u16)> {
-    plan.routes.iter().find_map(|route| match &route.from {
-        HostPattern::Exact { host, port } if host.as_str() == name => {
-            Some((host.clone(), port.unwrap_or(443)))
-        }
-        HostPattern::Exact { .. } | HostPattern::Wildcard { .. } => None,
-    })
+    let pages = plan.routes.iter().filter(|route| route.tunnel.is_none());
+    let mut pages = pages.filter_map(|route| match &route.from {
+        HostPattern::Exact { host, port } => Some((host.clone(), port.unwrap_or(443))),
+        HostPattern::Wildcard { .. } => None,
+    });
+    let tunnels = plan.routes.iter().filter_map(|route| route.tunnel.as_ref()?.sign_in.as_ref());
+    let mut tunnels = tunnels.map(|at| (at.host.clone(), at.port.unwrap_or(443)));
+    let is_it = |(host, _): &(Host, u16)| host.as_str() == name;
+    pages.find(is_it).or_else(|| tunnels.find(is_it))
 }
 
 /// For its owner only, as everything in the data directory; whole or not at all.

@@ -106,6 +106,9 @@ async fn who_may_not_is_told_and_what_they_send_is_counted() {
     assert!(said.starts_with("error: dns.test:53 is not open to you: "), "{said}");
     let said = line(&mut told).await;
     assert!(said.ends_with(" 0 faster than the proxy takes them, 3 without a tunnel"), "{said}");
+    program.send(b"again").await.unwrap();
+    let said = line(&mut told).await;
+    assert!(said.ends_with(", 4 without a tunnel"), "the proxy is not asked as often: {said}");
     let mut child = laptop.starts(&server, &["udp", "tcp+https://dns.test:53"]);
     let code = within("it ends", child.wait()).await.unwrap().code();
     assert_eq!(code, Some(2), "a tunnel for TCP is none for UDP");

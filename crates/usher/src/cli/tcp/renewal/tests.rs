@@ -15,6 +15,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 enum Answers {
     /// Signs in a minute later.
     Yes,
+    /// Half an hour later.
+    Late,
     /// Says yes to a session that ends no later.
     Same,
     Refuses,
@@ -73,8 +75,8 @@ impl Session for Desk {
     async fn next(&self, left: Duration) -> Result<String, Failure> {
         self.asked.lock().unwrap().push(self.began.elapsed());
         match self.answers {
-            Answers::Yes => {
-                sleep(MINUTE).await;
+            Answers::Yes | Answers::Late => {
+                sleep(if self.answers == Answers::Late { HOUR / 2 } else { MINUTE }).await;
                 let number = self.asked.lock().unwrap().len();
                 let token = format!("next {number}");
                 self.gives(&token, self.began.elapsed() + 10 * HOUR);
@@ -134,10 +136,11 @@ async fn nobody_is_asked_whose_session_was_made_longer() {
     assert_eq!(asked, [13 * HOUR + HOUR / 2]);
 }
 
-/// A sign-in that was needed meanwhile does for this, too: nobody is asked twice.
+/// A sign-in that was needed meanwhile does for this, too: nobody is asked twice, and what was asked
+/// before comes too late.
 #[tokio::test(start_paused = true)]
 async fn who_signs_in_meanwhile_is_asked_no_more() {
-    let desk = Desk::new(Answers::Never, 10 * HOUR);
+    let desk = Desk::new(Answers::Late, 10 * HOUR);
     let another = async {
         sleep(9 * HOUR + MINUTE).await;
         desk.gives("another", 30 * HOUR);
