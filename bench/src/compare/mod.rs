@@ -143,7 +143,7 @@ pub fn run(options: &Options) -> Result<bool, Failure> {
     let parent = stop::folder()?;
     let certificate = Certificate::make(parent.path(), &[HOST])?;
     heading(options, &wanted);
-    let mut results = Results::new(&options.profile);
+    let mut results = Results::new(&options.profile, wanted.repetitions);
     if !wanted.scenarios.is_empty() || wanted.latency {
         compare(options, &wanted, (parent.path(), &certificate), &mut results)?;
     }
